@@ -1,0 +1,115 @@
+//! Identifiers. Each is a newtype, so that an account cannot be passed where a VM is meant.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+use ulid::Ulid;
+
+use super::time::{Entropy, Micros};
+
+/// Place of an event in the log: 1, 2, 3 … without gaps (P6). Zero is "before the first event".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Position(pub i64);
+
+impl Position {
+    /// The position after this one.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
+/// Counter that moves whenever control state (switches, policy, credentials, VM rows) changes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Epoch(pub i64);
+
+/// A text that is not an identifier of the expected kind.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("reading an id: expected {expected}")]
+pub struct IdError {
+    expected: &'static str,
+}
+
+/// Makes a ULID from an injected time and injected randomness.
+#[must_use]
+pub fn ulid(at: Micros, entropy: &dyn Entropy) -> Ulid {
+    let mut random = [0; 16];
+    entropy.fill(&mut random);
+    Ulid::from_parts(u64::try_from(at.0 / 1000).unwrap_or(0), u128::from_be_bytes(random))
+}
+
+macro_rules! ids {
+    ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            /// A new id, ordered by `at`.
+            #[must_use]
+            pub fn new(at: Micros, entropy: &dyn Entropy) -> Self {
+                Self(format!("{}{}", $prefix, ulid(at, entropy)))
+            }
+
+            /// The id as text: its prefix and 26 characters of Crockford base 32.
+            #[must_use]
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = IdError;
+            fn from_str(text: &str) -> Result<Self, IdError> {
+                let wrong = IdError { expected: concat!($prefix, "<26 characters of Crockford base 32>") };
+                let body = text.strip_prefix($prefix).ok_or(IdError { expected: wrong.expected })?;
+                let parsed = Ulid::from_string(body).map_err(|_| IdError { expected: wrong.expected })?;
+                if parsed.to_string() == body { Ok(Self(text.to_owned())) } else { Err(wrong) }
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = IdError;
+            fn try_from(text: String) -> Result<Self, IdError> {
+                text.parse()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(id: $name) -> Self {
+                id.0
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+    )*};
+}
+
+ids! {
+    /// One tool call; also its operation, command and MCP task id.
+    CallId = "call_";
+    /// One event, fixed before its position is known, so that payloads can be bound to it.
+    EventId = "evt_";
+    /// A customer of the hosting provider.
+    AccountId = "acc_";
+    /// A person: a member of an account, or staff.
+    UserId = "usr_";
+    /// An API key.
+    CredentialId = "key_";
+    /// A virtual machine.
+    VmId = "vm_";
+    /// A kill switch, from its engagement to its release.
+    SwitchId = "swi_";
+    /// A run of identical refusals that are counted instead of recorded one by one.
+    RunId = "run_";
+    /// One process that executes calls.
+    NodeId = "node_";
+}

@@ -1,0 +1,38 @@
+//! Time as a number and a port. Nothing below `app` reads the machine's clock.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// Microseconds since 1970-01-01 UTC. Event times never run backwards along positions (P6).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Micros(pub i64);
+
+impl Micros {
+    /// This instant moved forward by `by`, saturating at the end of time.
+    #[must_use]
+    pub fn plus(self, by: Duration) -> Self {
+        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// How long after `earlier` this instant is; zero if it is not after.
+    #[must_use]
+    pub fn since(self, earlier: Self) -> Duration {
+        Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// The machine's clock, injected so that tests can freeze it and turn it back.
+pub trait Clock: Send + Sync {
+    /// Wall-clock time. May jump; the log does not let it run backwards.
+    fn now(&self) -> Micros;
+    /// Time since an arbitrary start that never jumps.
+    fn elapsed(&self) -> Duration;
+}
+
+/// The machine's randomness, injected so that tests can repeat a run.
+pub trait Entropy: Send + Sync {
+    /// Fills `into` with bytes an attacker cannot guess.
+    fn fill(&self, into: &mut [u8]);
+}

@@ -1,0 +1,7 @@
+//! Forelog: an audit-first control plane for AI agents that operate servers.
+//!
+//! Reading order: [`core`] (what a call is), [`log`] (how it is written down), [`control`] (the only way in),
+//! [`worker`] (how it is carried out), then [`http`].
+
+pub mod core;
+pub mod providers;

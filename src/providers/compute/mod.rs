@@ -1,0 +1,233 @@
+//! The `Compute` port: virtual machines and the commands that run in them.
+//!
+//! Every mutation carries the id of the call that asked for it. An adapter keeps that id with the effect, in a
+//! journal that outlives this process, so that [`Compute::find_power`] and [`GuestJobs::status`] can say after a crash
+//! whether the thing happened (P4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+
+use crate::core::id::CallId;
+use crate::providers::Permit;
+
+/// What the provider calls one of its machines: a directory name for `qemu`, a number for others.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct MachineRef(pub String);
+
+/// Whether a machine runs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PowerState {
+    /// It runs.
+    Running,
+    /// It is off.
+    Stopped,
+    /// It is held in memory without running.
+    Paused,
+    /// The provider cannot say.
+    Unknown,
+}
+
+/// What can be done to a machine's power.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum PowerAction {
+    /// Turn on.
+    Start,
+    /// Ask the guest to turn itself off.
+    Shutdown,
+    /// Ask the guest to turn itself off, then turn it on.
+    Reboot,
+    /// Cut the power.
+    Stop,
+    /// Cut the power and turn it on.
+    Reset,
+}
+
+/// A machine as the provider sees it now.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Machine {
+    /// The provider's own name for it.
+    pub machine: MachineRef,
+    /// Name shown to people.
+    pub label: String,
+    /// Operating system, as a short text.
+    pub os: String,
+    /// Where it stands.
+    pub region: String,
+    /// First IPv4 address, if known.
+    pub ipv4: Option<String>,
+    /// Virtual processors.
+    pub vcpu: u32,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+    /// Disk in GiB.
+    pub disk_gib: u32,
+    /// Whether it runs.
+    pub power: PowerState,
+}
+
+/// Figures of a running machine. `live` is absent when the guest is quiet, which is not the same as off.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Stats {
+    /// Whether it runs.
+    pub power: PowerState,
+    /// What the guest says of itself.
+    pub live: Option<LiveStats>,
+}
+
+/// What a guest says of itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LiveStats {
+    /// Seconds since it booted.
+    pub uptime_seconds: u64,
+    /// One-minute load average.
+    pub load1: f64,
+    /// Memory in use, MiB.
+    pub memory_used_mib: u64,
+    /// Memory in all, MiB.
+    pub memory_total_mib: u64,
+}
+
+/// What a provider can do; what it cannot is the code `not_implemented`, never a surprise.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// The power actions it knows.
+    pub power: Vec<PowerAction>,
+    /// Commands can be run in its guests.
+    pub guest: bool,
+    /// It is a simulation: nothing it says is about a real machine.
+    pub simulation: bool,
+}
+
+/// Why a provider did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ProviderError {
+    /// No such machine or job.
+    #[error("the provider has no {0}")]
+    NotFound(String),
+    /// The machine's state does not allow it.
+    #[error("the machine's state does not allow it: {0}")]
+    State(String),
+    /// The provider cannot do this at all.
+    #[error("the provider cannot {0}")]
+    Unsupported(&'static str),
+    /// The guest does not answer; nothing was started.
+    #[error("the guest does not answer: {0}")]
+    GuestUnavailable(String),
+    /// It refused or failed, and nothing was changed.
+    #[error("the provider refused: {0}")]
+    Refused(String),
+    /// It could not be reached; nothing was sent.
+    #[error("reaching the provider: {0}")]
+    Unreachable(String),
+    /// The request was sent and the answer was lost: it may or may not have happened. Never retried.
+    #[error("the provider's answer was lost: {0}")]
+    AnswerLost(String),
+}
+
+/// What became of a power change, as the provider's journal tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Effect {
+    /// It happened.
+    Happened,
+    /// It was never begun, and will not be.
+    DidNotHappen,
+    /// It has begun and is not finished.
+    Running,
+    /// The provider cannot tell.
+    CannotTell,
+}
+
+/// A provider of virtual machines.
+#[async_trait]
+pub trait Compute: Send + Sync {
+    /// Its name in switch targets and in `vm import`: `sim`, `qemu`.
+    fn name(&self) -> &'static str;
+    /// What it can do.
+    fn capabilities(&self) -> Capabilities;
+    /// Every machine it has, in a stable order.
+    async fn list(&self) -> Result<Vec<Machine>, ProviderError>;
+    /// One machine.
+    async fn get(&self, machine: &MachineRef) -> Result<Machine, ProviderError>;
+    /// One machine's figures.
+    async fn stats(&self, machine: &MachineRef) -> Result<Stats, ProviderError>;
+    /// Changes a machine's power and returns when the change is complete. Journalled under `call` before it is sent.
+    async fn power(&self, machine: &MachineRef, action: PowerAction, call: &CallId, permit: Permit) -> Result<(), ProviderError>;
+    /// What became of the power change that `call` asked for.
+    async fn find_power(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError>;
+    /// The commands in its guests, if it has a guest channel.
+    fn guest(&self) -> Option<Arc<dyn GuestJobs>>;
+}
+
+/// A command to run in a guest as root.
+#[derive(Clone, Debug)]
+pub struct JobSpec {
+    /// Text for the guest's shell.
+    pub command: String,
+    /// Absolute directory to run it in; the guest's default if absent.
+    pub working_directory: Option<String>,
+    /// The guest itself ends the job's process group after this long, even if nobody is left to ask (1 s … 2 h).
+    pub time_limit: Duration,
+}
+
+/// How a job stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "state", rename_all = "snake_case")]
+pub enum JobState {
+    /// Its process group is alive.
+    Running,
+    /// It ended by itself with this exit code (128 + n for signal n).
+    Exited {
+        /// Exit code.
+        code: i32,
+    },
+    /// It was ended because its time was over.
+    TimedOut,
+    /// It was ended by [`GuestJobs::cancel`].
+    Cancelled,
+    /// It is gone and left no exit code (the guest was reset, or it was killed from inside).
+    Gone,
+}
+
+/// A job's state and how much it has written so far.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobStatus {
+    /// How it stands.
+    #[serde(flatten)]
+    pub state: JobState,
+    /// Bytes of standard output in the spool (at most 64 MiB).
+    pub stdout_bytes: u64,
+    /// Bytes of standard error in the spool (at most 64 MiB).
+    pub stderr_bytes: u64,
+}
+
+/// Which of a job's outputs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Stream {
+    /// Standard output.
+    Stdout,
+    /// Standard error.
+    Stderr,
+}
+
+/// Commands that run in a guest and outlive the connection to it. A job's id is the id of the call that started it.
+#[async_trait]
+pub trait GuestJobs: Send + Sync {
+    /// Starts a job in a process group of its own; returns when it runs. Starting the same `call` twice is [`ProviderError::State`].
+    async fn start(&self, machine: &MachineRef, call: &CallId, job: &JobSpec, permit: Permit) -> Result<(), ProviderError>;
+    /// How a job stands; [`ProviderError::NotFound`] if it was never started there.
+    async fn status(&self, machine: &MachineRef, call: &CallId) -> Result<JobStatus, ProviderError>;
+    /// At most `max` bytes of a job's output from byte `offset`; empty at the end.
+    async fn read(&self, machine: &MachineRef, call: &CallId, stream: Stream, offset: u64, max: u32) -> Result<Vec<u8>, ProviderError>;
+    /// Ends a job's process group: TERM, two seconds, KILL. Returns when it is gone. Ending an ended job changes nothing.
+    async fn cancel(&self, machine: &MachineRef, call: &CallId, permit: Permit) -> Result<JobStatus, ProviderError>;
+    /// Waits until the job has ended or `at_most` has passed, and says how it stands. May poll.
+    async fn wait(&self, machine: &MachineRef, call: &CallId, at_most: Duration) -> Result<JobStatus, ProviderError>;
+}
