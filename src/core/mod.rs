@@ -1,4 +1,17 @@
 //! The pure heart: what a call is and how it is decided. No I/O, no clock, no randomness; they are arguments.
 
+pub mod call;
+pub mod code;
+pub mod decide;
+pub mod event;
 pub mod id;
+pub mod job;
+pub mod limit;
+pub mod principal;
+pub mod redact;
+pub mod refusal;
+pub mod scope;
+pub mod state;
+pub mod switch;
 pub mod time;
+pub mod tool;

@@ -225,7 +225,14 @@ pub trait GuestJobs: Send + Sync {
     /// How a job stands; [`ProviderError::NotFound`] if it was never started there.
     async fn status(&self, machine: &MachineRef, call: &CallId) -> Result<JobStatus, ProviderError>;
     /// At most `max` bytes of a job's output from byte `offset`; empty at the end.
-    async fn read(&self, machine: &MachineRef, call: &CallId, stream: Stream, offset: u64, max: u32) -> Result<Vec<u8>, ProviderError>;
+    async fn read(
+        &self,
+        machine: &MachineRef,
+        call: &CallId,
+        stream: Stream,
+        offset: u64,
+        max: u32,
+    ) -> Result<Vec<u8>, ProviderError>;
     /// Ends a job's process group: TERM, two seconds, KILL. Returns when it is gone. Ending an ended job changes nothing.
     async fn cancel(&self, machine: &MachineRef, call: &CallId, permit: Permit) -> Result<JobStatus, ProviderError>;
     /// Waits until the job has ended or `at_most` has passed, and says how it stands. May poll.

@@ -1,0 +1,308 @@
+//! The decision, as one pure function. Order as in DESIGN §2; the first check that stops a call decides.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde_json::json;
+
+use super::code::Code;
+use super::id::{CallId, Position, SwitchId, VmId};
+use super::job::{Claim, Idempotency};
+use super::limit::{Limit, Window};
+use super::principal::{Principal, Side, Via};
+use super::refusal::Refusal;
+use super::state::{ControlState, Credential, Vm};
+use super::switch::Covered;
+use super::time::Micros;
+use super::tool::{Class, ToolFacts};
+
+/// A key that nobody used for this long is dead.
+pub const INACTIVITY: Duration = Duration::from_hours(90 * 24);
+
+/// What the policy engine said, and of which policy set it said it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verdict {
+    /// Version of the set; 0 if there is none.
+    pub version: i64,
+    /// It permits.
+    pub permit: bool,
+    /// A person has to approve: the text of `@hold`.
+    pub hold: Option<String>,
+    /// Ids of the policies that decided.
+    pub policies: Vec<String>,
+    /// Ids of shadow policies that would have decided otherwise.
+    pub shadows: Vec<String>,
+}
+
+/// A call as it is put to the decision.
+#[derive(Clone, Debug)]
+pub struct Proposal {
+    /// The call.
+    pub call: CallId,
+    /// Who.
+    pub principal: Principal,
+    /// Which tool; none if there is no such tool for this caller.
+    pub tool: Option<&'static ToolFacts>,
+    /// Which VM, if the arguments name one.
+    pub vm: Option<VmId>,
+    /// Version of that VM's row that policy and guard were evaluated against; 0 if there was none.
+    pub vm_version: Position,
+    /// The arguments do not fit the schema.
+    pub invalid: Option<Refusal>,
+    /// The guard is not satisfied.
+    pub guard: Option<Refusal>,
+    /// The call turns command execution on.
+    pub enables_exec: bool,
+    /// Row key and arguments' HMAC, if an idempotency key was given.
+    pub idempotency: Option<(String, String)>,
+    /// What the policies say.
+    pub verdict: Verdict,
+}
+
+/// Limits that apply where a credential has none of its own.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// All calls of a credential.
+    pub credential: Limit,
+    /// Commands on one VM of an account.
+    pub exec: Limit,
+    /// Writes of an account.
+    pub write: Limit,
+}
+
+/// What the transaction found.
+#[derive(Debug)]
+pub struct Facts<'a> {
+    /// Time of the log.
+    pub now: Micros,
+    /// Control state at the head.
+    pub state: &'a ControlState,
+    /// Default limits.
+    pub limits: &'a Limits,
+    /// Windows by key.
+    pub windows: &'a BTreeMap<String, Window>,
+    /// The idempotency row.
+    pub idempotency: Option<&'a Idempotency>,
+    /// The VM's claim.
+    pub claim: Option<&'a Claim>,
+    /// First use in the hour of last use.
+    pub last_used: Option<Micros>,
+}
+
+/// What is to be done with a call.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Decision {
+    /// Run it, and take a slot of these limits.
+    Admit(Vec<(String, Limit)>),
+    /// Do not.
+    Refuse {
+        /// Why.
+        refusal: Refusal,
+        /// The switch that covers it.
+        switch: Option<SwitchId>,
+    },
+    /// Repeat the recorded end of this earlier call.
+    Replay(Idempotency),
+    /// End as this running call ends.
+    Join(CallId),
+    /// The policy or the VM moved since the verdict: evaluate again.
+    Unsettled,
+}
+
+/// The keys of the limits that a call counts against. Stopping counts against none.
+#[must_use]
+pub fn limit_keys(proposal: &Proposal) -> Vec<String> {
+    let Some(tool) = proposal.tool.filter(|tool| !tool.stops && tool.class != Class::Control) else { return Vec::new() };
+    let account = &proposal.principal.account;
+    let mut keys = vec![format!("credential:{}", proposal.principal.credential)];
+    match (tool.class, &proposal.vm) {
+        (Class::Exec, Some(vm)) => keys.push(format!("exec:{account}/{vm}")),
+        (Class::Write | Class::Destroy, _) => keys.push(format!("write:{account}")),
+        _ => {}
+    }
+    keys
+}
+
+/// Decides one call.
+#[must_use]
+pub fn decide(proposal: &Proposal, facts: &Facts<'_>) -> Decision {
+    match check(proposal, facts) {
+        Ok(limits) => Decision::Admit(limits),
+        Err(decision) => *decision,
+    }
+}
+
+type Checked<T> = Result<T, Box<Decision>>;
+
+fn check(proposal: &Proposal, facts: &Facts<'_>) -> Checked<Vec<(String, Limit)>> {
+    let credential = live_credential(&proposal.principal, facts)?;
+    let Some(tool) = proposal.tool else {
+        return refuse(Refusal::new(Code::UnknownTool, "There is no such tool.").hint("List the tools with tools/list."));
+    };
+    check_scope(proposal, tool, credential)?;
+    if let Some(invalid) = &proposal.invalid {
+        return refuse(invalid.clone());
+    }
+    let vm = owned_vm(proposal, credential, facts.state)?;
+    check_idempotency(proposal, facts)?;
+    check_switches(proposal, tool, vm, facts)?;
+    let limits = check_limits(proposal, credential, facts)?;
+    check_policy(proposal, tool, vm, facts)?;
+    if let Some(guard) = &proposal.guard {
+        return refuse(guard.clone());
+    }
+    check_exec(proposal, tool, vm, facts)?;
+    Ok(limits)
+}
+
+fn refuse<T>(refusal: Refusal) -> Checked<T> {
+    Err(Box::new(Decision::Refuse { refusal, switch: None }))
+}
+
+fn live_credential<'a>(who: &Principal, facts: &Facts<'a>) -> Checked<&'a Credential> {
+    let Some(credential) = facts.state.credentials.get(&who.credential) else {
+        return refuse(Refusal::new(Code::Unauthenticated, "The key is not known."));
+    };
+    if credential.revoked_at.is_some() {
+        return refuse(Refusal::new(Code::TokenRevoked, "The key was revoked."));
+    }
+    if credential.created.expires_at.is_some_and(|end| end <= facts.now) {
+        return refuse(Refusal::new(Code::TokenExpired, "The key has expired."));
+    }
+    let seen = facts.last_used.unwrap_or(credential.created_at).max(credential.created_at);
+    if facts.now.since(seen) > INACTIVITY {
+        return refuse(Refusal::new(Code::TokenExpired, "The key was not used for 90 days and has ended."));
+    }
+    if !facts.state.accounts.contains_key(&credential.created.account) || credential.created.account != who.account {
+        return refuse(Refusal::new(Code::ControlStateUnreadable, "The key's account cannot be read."));
+    }
+    Ok(credential)
+}
+
+fn check_scope(proposal: &Proposal, tool: &ToolFacts, credential: &Credential) -> Checked<()> {
+    let who = &proposal.principal;
+    if matches!(who.via, Via::Mcp | Via::Stdio) && (who.side == Side::Staff || tool.class == Class::Control) {
+        return refuse(Refusal::new(Code::UnknownTool, "There is no such tool."));
+    }
+    if let Some(scope) = tool.scope.filter(|scope| !credential.created.scopes.contains(scope)) {
+        return refuse(
+            Refusal::new(Code::ForbiddenScope, format!("The key lacks the scope {}.", scope.as_str()))
+                .hint("Use a key that has it.")
+                .details(json!({ "scope": scope.as_str() })),
+        );
+    }
+    if tool.class != Class::Read && !tool.stops && (who.read_only || credential.created.read_only) {
+        return refuse(Refusal::new(Code::ReadOnlyMode, "This key or endpoint only reads."));
+    }
+    Ok(())
+}
+
+fn owned_vm<'a>(proposal: &Proposal, credential: &Credential, state: &'a ControlState) -> Checked<Option<&'a Vm>> {
+    let Some(id) = &proposal.vm else { return Ok(None) };
+    // Absent, not owned and not on the allow-list look the same (P9).
+    let allowed = credential.created.vms.as_ref().is_none_or(|vms| vms.contains(id));
+    let owned = state.vms.get(id).filter(|vm| vm.account == proposal.principal.account && allowed);
+    match owned {
+        Some(vm) => Ok(Some(vm)),
+        None => refuse(Refusal::new(Code::VmNotFound, "There is no such VM.").hint("List the VMs with vm_list.")),
+    }
+}
+
+fn check_idempotency(proposal: &Proposal, facts: &Facts<'_>) -> Checked<()> {
+    let (Some((_, arguments)), Some(row)) = (&proposal.idempotency, facts.idempotency) else { return Ok(()) };
+    if row.expires_at <= facts.now {
+        return Ok(());
+    }
+    if row.arguments != *arguments {
+        return refuse(Refusal::new(Code::IdempotencyConflict, "This idempotency key was used with other arguments."));
+    }
+    Err(Box::new(if row.end.is_some() { Decision::Replay(row.clone()) } else { Decision::Join(row.call.clone()) }))
+}
+
+fn check_switches(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Facts<'_>) -> Checked<()> {
+    let who = &proposal.principal;
+    let call = Covered {
+        tool,
+        account: &who.account,
+        credential: &who.credential,
+        vm: proposal.vm.as_ref(),
+        provider: vm.map(|vm| vm.provider.as_str()),
+    };
+    let Some(switch) = facts.state.switches.values().find(|switch| switch.covers(&call, facts.now)) else { return Ok(()) };
+    Err(Box::new(Decision::Refuse { refusal: stopped(switch), switch: Some(switch.id.clone()) }))
+}
+
+/// What a caller is told whom a switch stopped.
+#[must_use]
+pub fn stopped(switch: &super::switch::Switch) -> Refusal {
+    let message = switch.message.clone().unwrap_or_else(|| "The operator has stopped this kind of call.".into());
+    Refusal::new(Code::KillSwitchEngaged, message)
+        .hint("Do not try again until a person says so.")
+        .details(json!({ "switch_id": switch.id, "target": switch.target }))
+}
+
+fn check_limits(proposal: &Proposal, credential: &Credential, facts: &Facts<'_>) -> Checked<Vec<(String, Limit)>> {
+    let mut limits = Vec::new();
+    for key in limit_keys(proposal) {
+        let limit = match key.split(':').next() {
+            Some("credential") => credential.created.limit.unwrap_or(facts.limits.credential),
+            Some("exec") => facts.limits.exec,
+            _ => facts.limits.write,
+        };
+        let full = facts.windows.get(&key).and_then(|window| window.full_for(limit, facts.now));
+        if let Some(after) = full {
+            let text = format!("At most {} calls in {} seconds.", limit.admit, f64::from(limit.window_ms) / 1000.0);
+            let details = json!({ "limit": key, "admit": limit.admit, "window_ms": limit.window_ms });
+            return refuse(Refusal::new(Code::RateLimited, text).retry_after(after).details(details));
+        }
+        limits.push((key, limit));
+    }
+    Ok(limits)
+}
+
+fn check_policy(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Facts<'_>) -> Checked<()> {
+    if tool.stops {
+        return Ok(());
+    }
+    let Some(set) = &facts.state.policy else {
+        return refuse(Refusal::new(Code::ControlStateUnreadable, "There is no policy set, so nothing is permitted."));
+    };
+    if proposal.verdict.version != set.version || proposal.vm_version != vm.map_or(Position(0), |vm| vm.version) {
+        return Err(Box::new(Decision::Unsettled));
+    }
+    if !proposal.verdict.permit {
+        let details = json!({ "policies": proposal.verdict.policies });
+        return refuse(Refusal::new(Code::PolicyDenied, "The policies do not permit this call.").details(details));
+    }
+    if let Some(hold) = &proposal.verdict.hold {
+        return refuse(Refusal::new(Code::ApprovalRequired, format!("A person has to approve this first: {hold}")));
+    }
+    Ok(())
+}
+
+fn check_exec(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Facts<'_>) -> Checked<()> {
+    let account = facts.state.accounts.get(&proposal.principal.account);
+    if proposal.enables_exec && !account.is_some_and(|account| account.agents_may_enable_exec) {
+        return refuse(
+            Refusal::new(Code::ForbiddenRole, "A key may not turn command execution on in this account.")
+                .hint("A person has to turn it on, or allow agents to."),
+        );
+    }
+    if tool.needs_exec && !vm.is_some_and(|vm| vm.exec_enabled) {
+        return refuse(
+            Refusal::new(Code::McpExecDisabled, "Command execution is off on this VM.").hint("Turn it on with vm_exec_set."),
+        );
+    }
+    let Some(claim) = facts.claim.filter(|_| tool.claims_vm) else { return Ok(()) };
+    let text = if claim.unknown {
+        "The end of an earlier command on this VM is unknown; its process may still run."
+    } else {
+        "Another command runs on this VM."
+    };
+    let hint = if claim.unknown { "Power-cycle the VM, or have a person clear the claim." } else { "Wait for it or cancel it." };
+    refuse(
+        Refusal::new(Code::VmCommandInProgress, text)
+            .hint(hint)
+            .details(json!({ "command_id": claim.call, "unknown": claim.unknown })),
+    )
+}

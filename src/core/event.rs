@@ -1,0 +1,443 @@
+//! Events: what happened, in the past tense, as canonical JSON (RFC 8785). The leaf schema is version 1 and frozen.
+//!
+//! A leaf holds ids, digests, verdicts and versions only: no free text, names, addresses or argument values. Those
+//! are encrypted payload parts beside it, which the leaf names by digest (`Part`). Every column of an event row is
+//! derived from the leaf's bytes.
+
+use serde::{Deserialize, Serialize};
+
+use super::code::Code;
+use super::id::{AccountId, CallId, CredentialId, Epoch, EventId, NodeId, Position, RunId, SwitchId, UserId, VmId};
+use super::limit::Limit;
+use super::principal::{Side, Via};
+use super::scope::ScopeSet;
+use super::switch::{Running, Target};
+use super::time::Micros;
+
+/// Version of the leaf schema.
+pub const LEAF_VERSION: u8 = 1;
+
+/// Largest leaf that is ever written, in bytes; C2SP entry bundles stop at 65,535.
+pub const LEAF_MAX: usize = 60 * 1024;
+
+/// One event as it is recorded: the leaf.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Event {
+    /// [`LEAF_VERSION`].
+    pub v: u8,
+    /// Which log; there is one, until there are N (DESIGN §4).
+    pub log: u32,
+    /// Place in the log.
+    pub position: Position,
+    /// When: never before an earlier position's time.
+    pub at: Micros,
+    /// Id that the payload parts are bound to.
+    pub id: EventId,
+    /// Position of the previous event of the same call; 0 if none.
+    pub prev: Position,
+    /// What happened.
+    #[serde(flatten)]
+    pub kind: Kind,
+    /// Encrypted bodies that belong to it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub parts: Vec<Part>,
+}
+
+/// A payload part as the leaf names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// `arguments`, `result`, `subject`, `note`.
+    pub part: String,
+    /// Size of the plaintext in bytes, before truncation.
+    pub size: u64,
+    /// The stored plaintext is only the head of what there was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// SHA-256 of the stored ciphertext, hex: anyone can check it without keys.
+    pub sha256: String,
+    /// HMAC-SHA-256 of the plaintext under a random salt that is inside the ciphertext, hex.
+    pub commit: String,
+}
+
+/// What an intent is about.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct IntentRecorded {
+    /// The call.
+    pub call: CallId,
+    /// Whose call.
+    pub account: AccountId,
+    /// Customer or staff.
+    pub side: Side,
+    /// The person behind it.
+    pub user: UserId,
+    /// The key.
+    pub credential: CredentialId,
+    /// How it came in.
+    pub via: Via,
+    /// Tool name; for an unknown tool `sha256:<hex>` of what was asked for.
+    pub tool: String,
+    /// Version of the tool's schema; 0 for an unknown tool.
+    pub tool_version: u32,
+    /// The VM it names, if it is one of the caller's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vm: Option<VmId>,
+    /// MCP session, as a digest.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<String>,
+    /// MCP protocol version.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub protocol: Option<String>,
+    /// The call that this one answers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub follows: Option<CallId>,
+    /// HMAC-SHA-256 of the raw canonical arguments under the account's key, hex.
+    pub arguments: String,
+    /// An idempotency key was given.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub keyed: bool,
+}
+
+/// What stopped a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Refused {
+    /// The call.
+    pub call: CallId,
+    /// Why.
+    pub code: Code,
+    /// The switch that covered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<SwitchId>,
+    /// The policies that decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// Version of the policy set; 0 if it was not asked.
+    pub policy: i64,
+    /// Epoch the decision was made at.
+    pub epoch: Epoch,
+    /// When it may be tried again, milliseconds from now.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+/// Leave to execute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admitted {
+    /// The call.
+    pub call: CallId,
+    /// Epoch the decision was made at.
+    pub epoch: Epoch,
+    /// Version of the policy set.
+    pub policy: i64,
+    /// The policies that decided.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub policies: Vec<String>,
+    /// Policies that would have decided otherwise, were they enforced (`@shadow`).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub shadows: Vec<String>,
+    /// Keys of the limits of which it took a slot.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub limits: Vec<String>,
+    /// The node that claimed it in the same transaction; none if it was queued.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<NodeId>,
+    /// It holds the VM's one place for a command.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub claim: bool,
+    /// It joined an earlier call with the same idempotency key, and ends as that one ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joins: Option<CallId>,
+}
+
+/// How a call ended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// The call.
+    pub call: CallId,
+    /// Why it did not succeed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub code: Option<Code>,
+    /// The call whose recorded outcome this one repeats.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replay_of: Option<CallId>,
+    /// The switch that ended it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<SwitchId>,
+    /// The node that ended it.
+    pub node: NodeId,
+}
+
+impl Ended {
+    /// An end without more to say.
+    #[must_use]
+    pub fn of(call: CallId, node: NodeId, code: Option<Code>) -> Self {
+        Self { call, code, replay_of: None, switch: None, node }
+    }
+}
+
+/// What a key may do, as it is recorded.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CredentialCreated {
+    /// The key's id.
+    pub credential: CredentialId,
+    /// Whose key.
+    pub account: AccountId,
+    /// The person who holds it.
+    pub user: UserId,
+    /// Customer or staff.
+    pub side: Side,
+    /// SHA-256 of the key, hex; the key itself has 256 random bits.
+    pub hash: String,
+    /// The visible start of the key.
+    pub prefix: String,
+    /// What it may do at most.
+    pub scopes: ScopeSet,
+    /// VMs it may touch; all of the account's if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vms: Option<Vec<VmId>>,
+    /// It may read only.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub read_only: bool,
+    /// When it ends.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<Micros>,
+    /// Its own limit instead of the configured one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<Limit>,
+    /// The key it replaces.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub rotates: Option<CredentialId>,
+}
+
+/// What happened. The names are the `type` of the leaf.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields say what the variants' docs do not")]
+pub enum Kind {
+    /// A call was asked for.
+    IntentRecorded(IntentRecorded),
+    /// It was refused. Terminal.
+    Refused(Refused),
+    /// It may run.
+    Admitted(Admitted),
+    /// It waits for a person.
+    Held {
+        call: CallId,
+        expires_at: Micros,
+    },
+    /// A worker took a queued call.
+    Started {
+        call: CallId,
+        node: NodeId,
+        epoch: Epoch,
+    },
+    /// It was done. Terminal.
+    Succeeded(Ended),
+    /// It was not done, or failed. Terminal.
+    Failed(Ended),
+    /// It was stopped. Terminal.
+    Cancelled(Ended),
+    /// Its time was over and it was ended. Terminal.
+    TimedOut(Ended),
+    /// Nobody can say whether it was done. Terminal.
+    Unknown(Ended),
+    /// What the provider said later of a call that ended `unknown`.
+    Reconciled {
+        call: CallId,
+        happened: Option<bool>,
+    },
+    /// A result that came after the end.
+    LateResult {
+        call: CallId,
+    },
+    /// A run of identical refusals ended.
+    RefusalsCounted {
+        run: RunId,
+        account: AccountId,
+        credential: CredentialId,
+        tool: String,
+        vm: Option<VmId>,
+        code: Code,
+        count: u64,
+        first: Micros,
+        last: Micros,
+    },
+    SwitchEngaged {
+        switch: SwitchId,
+        target: Target,
+        by: Option<UserId>,
+        credential: Option<CredentialId>,
+        running: Running,
+        expires_at: Option<Micros>,
+    },
+    /// One person asked for the release of a global switch; a second one has to ask too.
+    ReleaseRequested {
+        switch: SwitchId,
+        by: UserId,
+    },
+    SwitchReleased {
+        switch: SwitchId,
+        by: Option<UserId>,
+        second: Option<UserId>,
+        break_glass: bool,
+    },
+    SwitchExpired {
+        switch: SwitchId,
+    },
+    AccountCreated {
+        account: AccountId,
+        side: Side,
+    },
+    AccountChanged {
+        account: AccountId,
+        agents_may_enable_exec: bool,
+    },
+    UserCreated {
+        user: UserId,
+        account: AccountId,
+        side: Side,
+    },
+    CredentialCreated(CredentialCreated),
+    CredentialRevoked {
+        credential: CredentialId,
+        by: Option<UserId>,
+    },
+    VmImported {
+        vm: VmId,
+        account: AccountId,
+        provider: String,
+        machine: String,
+    },
+    VmExecSet {
+        vm: VmId,
+        enabled: bool,
+    },
+    /// A person or reconcile freed the VM's place for a command.
+    ClaimCleared {
+        vm: VmId,
+        call: CallId,
+        by: Option<UserId>,
+    },
+    PolicyLoaded {
+        version: i64,
+        sha256: String,
+    },
+    PolicyRejected {
+        sha256: String,
+    },
+    NodeStarted {
+        node: NodeId,
+        version: String,
+    },
+    NodeStopped {
+        node: NodeId,
+    },
+    /// Staff read the log or took an export from it.
+    LogRead {
+        user: UserId,
+        account: Option<AccountId>,
+        what: String,
+    },
+    SignedIn {
+        user: UserId,
+    },
+    SignInRefused {
+        user: Option<UserId>,
+    },
+    ClockAccepted {
+        by: Option<UserId>,
+    },
+}
+
+impl Kind {
+    /// The call it belongs to.
+    #[must_use]
+    pub fn call(&self) -> Option<&CallId> {
+        match self {
+            Self::IntentRecorded(intent) => Some(&intent.call),
+            Self::Refused(refused) => Some(&refused.call),
+            Self::Admitted(admitted) => Some(&admitted.call),
+            Self::Succeeded(end) | Self::Failed(end) | Self::Cancelled(end) | Self::TimedOut(end) | Self::Unknown(end) => {
+                Some(&end.call)
+            }
+            Self::Held { call, .. } | Self::Started { call, .. } | Self::Reconciled { call, .. } | Self::LateResult { call } => {
+                Some(call)
+            }
+            _ => None,
+        }
+    }
+
+    /// The end it records, if it is a terminal event other than a refusal.
+    #[must_use]
+    pub fn end(&self) -> Option<&Ended> {
+        match self {
+            Self::Succeeded(end) | Self::Failed(end) | Self::Cancelled(end) | Self::TimedOut(end) | Self::Unknown(end) => {
+                Some(end)
+            }
+            _ => None,
+        }
+    }
+
+    /// The `type` of the leaf.
+    #[must_use]
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::IntentRecorded(_) => "intent_recorded",
+            Self::Refused(_) => "refused",
+            Self::Admitted(_) => "admitted",
+            Self::Held { .. } => "held",
+            Self::Started { .. } => "started",
+            Self::Succeeded(_) => "succeeded",
+            Self::Failed(_) => "failed",
+            Self::Cancelled(_) => "cancelled",
+            Self::TimedOut(_) => "timed_out",
+            Self::Unknown(_) => "unknown",
+            Self::Reconciled { .. } => "reconciled",
+            Self::LateResult { .. } => "late_result",
+            Self::RefusalsCounted { .. } => "refusals_counted",
+            Self::SwitchEngaged { .. } => "switch_engaged",
+            Self::ReleaseRequested { .. } => "release_requested",
+            Self::SwitchReleased { .. } => "switch_released",
+            Self::SwitchExpired { .. } => "switch_expired",
+            Self::AccountCreated { .. } => "account_created",
+            Self::AccountChanged { .. } => "account_changed",
+            Self::UserCreated { .. } => "user_created",
+            Self::CredentialCreated(_) => "credential_created",
+            Self::CredentialRevoked { .. } => "credential_revoked",
+            Self::VmImported { .. } => "vm_imported",
+            Self::VmExecSet { .. } => "vm_exec_set",
+            Self::ClaimCleared { .. } => "claim_cleared",
+            Self::PolicyLoaded { .. } => "policy_loaded",
+            Self::PolicyRejected { .. } => "policy_rejected",
+            Self::NodeStarted { .. } => "node_started",
+            Self::NodeStopped { .. } => "node_stopped",
+            Self::LogRead { .. } => "log_read",
+            Self::SignedIn { .. } => "signed_in",
+            Self::SignInRefused { .. } => "sign_in_refused",
+            Self::ClockAccepted { .. } => "clock_accepted",
+        }
+    }
+}
+
+/// A leaf that cannot be written or read.
+#[derive(Debug, thiserror::Error)]
+pub enum LeafError {
+    /// It is not canonical JSON of this schema.
+    #[error("encoding or decoding a leaf")]
+    Json(#[from] serde_json::Error),
+    /// It is larger than [`LEAF_MAX`].
+    #[error("encoding a leaf: {0} bytes are more than allowed")]
+    TooLarge(usize),
+}
+
+impl Event {
+    /// The leaf's bytes: canonical JSON (RFC 8785), at most [`LEAF_MAX`].
+    pub fn encode(&self) -> Result<Vec<u8>, LeafError> {
+        let bytes = serde_json_canonicalizer::to_vec(self)?;
+        if bytes.len() > LEAF_MAX { Err(LeafError::TooLarge(bytes.len())) } else { Ok(bytes) }
+    }
+
+    /// Reads a leaf's bytes.
+    pub fn decode(bytes: &[u8]) -> Result<Self, LeafError> {
+        Ok(serde_json::from_slice(bytes)?)
+    }
+}

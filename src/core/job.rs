@@ -1,0 +1,102 @@
+//! The small rows beside the log that a decision looks up by key: open calls, idempotency, claims, refusal runs, nodes.
+
+use serde::{Deserialize, Serialize};
+
+use super::call::Status;
+use super::code::Code;
+use super::id::{AccountId, CallId, CredentialId, Epoch, NodeId, Position, RunId, VmId};
+use super::time::Micros;
+use super::tool::Class;
+
+/// A call that has no terminal event yet. Deleted in the transaction that ends the call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Job {
+    /// The call.
+    pub call: CallId,
+    /// Whose call.
+    pub account: AccountId,
+    /// The key.
+    pub credential: CredentialId,
+    /// The tool.
+    pub tool: String,
+    /// Its class, for switches.
+    pub class: Class,
+    /// The VM.
+    pub vm: Option<VmId>,
+    /// `queued`, `running` or `held`.
+    pub status: Status,
+    /// Where the intent is written.
+    pub intent: Position,
+    /// Where the newest event of the call is written.
+    pub last: Position,
+    /// The node that runs it.
+    pub node: Option<NodeId>,
+    /// Running it again changes nothing.
+    pub idempotent: bool,
+    /// Key of its idempotency row.
+    pub idempotency: Option<String>,
+    /// It holds the VM's place for a command.
+    pub claim: bool,
+    /// The call it joined.
+    pub joins: Option<CallId>,
+}
+
+/// What became of the first call with an idempotency key.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Idempotency {
+    /// The first call.
+    pub call: CallId,
+    /// HMAC of its arguments, hex.
+    pub arguments: String,
+    /// When the row may be forgotten.
+    pub expires_at: Micros,
+    /// Its terminal event, once there is one.
+    pub end: Option<Position>,
+    /// Its status at that event.
+    pub status: Status,
+}
+
+/// The one place for a command on a VM.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Claim {
+    /// The call that holds it.
+    pub call: CallId,
+    /// That call ended `unknown`: its process may still run.
+    pub unknown: bool,
+}
+
+/// Identical refusals of one credential within a minute.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Run {
+    /// Its id, which callers get instead of a call id.
+    pub id: RunId,
+    /// Whose.
+    pub account: AccountId,
+    /// Tool name.
+    pub tool: String,
+    /// VM, if one was named.
+    pub vm: Option<VmId>,
+    /// Why they were refused.
+    pub code: Code,
+    /// How many were recorded as full calls in this minute.
+    pub recorded: u32,
+    /// How many were counted instead.
+    pub counted: u64,
+    /// First of the minute.
+    pub since: Micros,
+    /// First that was counted.
+    pub first: Micros,
+    /// Last that was counted.
+    pub last: Micros,
+}
+
+/// A process that executes calls.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Node {
+    /// Its id.
+    pub id: NodeId,
+    /// It may not start anything after this.
+    pub lease_until: Micros,
+    /// Every section that was entered before this epoch has drained.
+    pub confirmed: Epoch,
+}

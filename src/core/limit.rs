@@ -1,0 +1,89 @@
+//! Exact sliding windows: in any window of length W at most N admissions (P5).
+//!
+//! A window is the list of the last N admission times. A call fits if fewer than N of them are younger than W.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::time::Micros;
+
+/// At most `admit` calls in any window of `window`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Limit {
+    /// N: 1 … 10,000.
+    pub admit: u32,
+    /// W in milliseconds: 1 … one day.
+    pub window_ms: u32,
+}
+
+impl Limit {
+    /// Largest N; the window's row holds 8 bytes for each.
+    pub const MOST: u32 = 10_000;
+
+    /// Whether the numbers are in range. A limit that is not refuses to start (P12).
+    #[must_use]
+    pub fn is_valid(self) -> bool {
+        (1..=Self::MOST).contains(&self.admit) && (1..=86_400_000).contains(&self.window_ms)
+    }
+
+    fn window_us(self) -> i64 {
+        i64::from(self.window_ms) * 1000
+    }
+}
+
+/// The admissions of one limit key that are still young enough to count.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Window {
+    taken: Vec<i64>,
+}
+
+/// A window row that is not a whole number of times in order.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("reading a limit window: {0} bytes are not an ordered list of times")]
+pub struct UnreadableWindow(usize);
+
+impl Window {
+    /// Reads a stored row: times as big-endian i64, ascending.
+    pub fn decode(bytes: &[u8]) -> Result<Self, UnreadableWindow> {
+        let (times, rest) = bytes.as_chunks::<8>();
+        let taken: Vec<i64> = times.iter().map(|time| i64::from_be_bytes(*time)).collect();
+        if !rest.is_empty() || !taken.is_sorted() {
+            return Err(UnreadableWindow(bytes.len()));
+        }
+        Ok(Self { taken })
+    }
+
+    /// The row to store.
+    #[must_use]
+    pub fn encode(&self) -> Vec<u8> {
+        self.taken.iter().flat_map(|time| time.to_be_bytes()).collect()
+    }
+
+    /// None if a call fits at `now`, else how long until one does.
+    #[must_use]
+    pub fn full_for(&self, limit: Limit, now: Micros) -> Option<Duration> {
+        let admit = limit.admit as usize;
+        if self.taken.len() < admit {
+            return None;
+        }
+        let oldest_that_counts = self.taken.get(self.taken.len() - admit)?;
+        let free_at = oldest_that_counts.saturating_add(limit.window_us());
+        (free_at > now.0).then(|| Micros(free_at).since(now))
+    }
+
+    /// Takes a slot and forgets what no longer counts.
+    pub fn take(&mut self, limit: Limit, now: Micros) {
+        let horizon = now.0.saturating_sub(limit.window_us());
+        self.taken.retain(|time| *time > horizon);
+        self.taken.push(now.0);
+    }
+
+    /// How many slots are in use at `now`.
+    #[must_use]
+    pub fn used(&self, limit: Limit, now: Micros) -> usize {
+        let horizon = now.0.saturating_sub(limit.window_us());
+        self.taken.iter().filter(|time| **time > horizon).count()
+    }
+}

@@ -1,0 +1,50 @@
+//! Who calls. Nothing a client merely says about itself is in here.
+
+use std::net::IpAddr;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{AccountId, CredentialId, UserId};
+
+/// Which side of the counter a credential is on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Side {
+    /// A customer, bound to one account.
+    Customer,
+    /// Staff of the hosting provider.
+    Staff,
+}
+
+/// How a call came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Via {
+    /// MCP over HTTP.
+    Mcp,
+    /// MCP over standard input and output.
+    Stdio,
+    /// The REST API.
+    Rest,
+    /// The command line on the database itself.
+    Cli,
+}
+
+/// An authenticated caller, as the authenticator saw it. The decision looks the credential up again (P8).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    /// Customer or staff.
+    pub side: Side,
+    /// The account it acts for; staff have one of their own.
+    pub account: AccountId,
+    /// The person behind it.
+    pub user: UserId,
+    /// The key it came with.
+    pub credential: CredentialId,
+    /// How it came in.
+    pub via: Via,
+    /// The real client address, through configured proxies only.
+    pub ip: Option<IpAddr>,
+    /// The endpoint allows reads only (`/mcp/readonly`).
+    pub read_only: bool,
+}

@@ -1,0 +1,71 @@
+//! A refusal is a value, not an error: it says what stopped a call and what the caller can do about it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::code::Code;
+use super::id::CallId;
+
+/// Why a call was refused or failed, as the caller is told. Holds no secret and no internal detail.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Refusal {
+    /// The stable code.
+    pub code: Code,
+    /// What happened, for a person.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+    /// When it may be tried again.
+    pub retry_after: Option<Duration>,
+    /// More, by code.
+    pub details: Value,
+}
+
+impl Refusal {
+    /// A refusal that only has a code and a message.
+    pub fn new(code: Code, message: impl Into<String>) -> Self {
+        Self { code, message: message.into(), hint: None, retry_after: None, details: json!({}) }
+    }
+
+    /// Adds what to do about it.
+    #[must_use]
+    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+        self.hint = Some(hint.into());
+        self
+    }
+
+    /// Adds structured details, an object.
+    #[must_use]
+    pub fn details(mut self, details: Value) -> Self {
+        self.details = details;
+        self
+    }
+
+    /// Adds when it may be tried again.
+    #[must_use]
+    pub fn retry_after(mut self, after: Duration) -> Self {
+        self.retry_after = Some(after);
+        self
+    }
+
+    /// The error body of DESIGN §7, the same over MCP and REST.
+    #[must_use]
+    pub fn body(&self, call: Option<&CallId>) -> Value {
+        let mut error = json!({
+            "code": self.code.as_str(), "message": self.message, "retryable": self.code.retryable(), "details": self.details,
+        });
+        if let Some(object) = error.as_object_mut() {
+            if let Some(hint) = &self.hint {
+                object.insert("hint".into(), json!(hint));
+            }
+            if let Some(after) = self.retry_after {
+                object.insert("retry_after_ms".into(), json!(u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1)));
+            }
+            if let Some(call) = call {
+                object.insert("call_id".into(), json!(call));
+            }
+        }
+        json!({ "error": error })
+    }
+}

@@ -1,0 +1,109 @@
+//! Scopes: what a credential may do at most. Names of other systems are read as aliases and never written.
+
+use std::collections::BTreeSet;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+macro_rules! scopes {
+    ($($name:ident = $text:literal $(| $alias:literal)*;)*) => {
+        /// One right, in DESIGN's spelling: lower case, `noun:verb`.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+        #[serde(try_from = "String", into = "String")]
+        #[expect(missing_docs, reason = "each name is its own description")]
+        pub enum Scope { $($name,)* }
+
+        impl Scope {
+            /// Every scope.
+            pub const ALL: &'static [Self] = &[$(Self::$name,)*];
+
+            /// The scope as it is written.
+            #[must_use]
+            pub fn as_str(self) -> &'static str {
+                match self { $(Self::$name => $text,)* }
+            }
+        }
+
+        impl FromStr for Scope {
+            type Err = UnknownScope;
+            fn from_str(text: &str) -> Result<Self, UnknownScope> {
+                match text {
+                    $($text $(| $alias)* => Ok(Self::$name),)*
+                    _ => Err(UnknownScope(text.to_owned())),
+                }
+            }
+        }
+    };
+}
+
+scopes! {
+    AccountRead = "account:read";
+    BillingRead = "billing:read";
+    VmsRead = "vms:read" | "servers:read";
+    VmsSecrets = "vms:secrets";
+    VmsPower = "vms:power" | "servers:power";
+    VmsWrite = "vms:write" | "servers:write";
+    VmsDestroy = "vms:destroy" | "servers:destroy";
+    VmsExec = "vms:exec" | "servers:exec";
+    VmsConsole = "vms:console";
+    DashboardSso = "dashboard:sso";
+    WebhooksRead = "webhooks:read";
+    WebhooksWrite = "webhooks:write";
+    SandboxesRead = "sandboxes:read";
+    SandboxesWrite = "sandboxes:write";
+    DaemonsRead = "daemons:read";
+    DaemonsWrite = "daemons:write";
+    FleetRead = "fleet:read";
+    FleetAdmin = "fleet:admin";
+    ApiRead = "api:read";
+    ApiWrite = "api:write";
+    MessagesRead = "messages:read";
+    MessagesWrite = "messages:write";
+    AuditRead = "audit:read";
+    StaffAudit = "staff:audit";
+    StaffSwitch = "staff:switch" | "staff:killswitch";
+    StaffTokens = "staff:tokens";
+    StaffExport = "staff:export";
+    StaffPolicy = "staff:policy";
+}
+
+impl Scope {
+    /// Staff scopes are accepted on REST and the CLI, never on `/mcp` or stdio.
+    #[must_use]
+    pub fn is_staff(self) -> bool {
+        self.as_str().starts_with("staff:")
+    }
+
+    /// All that a customer can be given.
+    #[must_use]
+    pub fn customer() -> ScopeSet {
+        Self::ALL.iter().copied().filter(|scope| !scope.is_staff() && *scope != Self::FleetAdmin).collect()
+    }
+
+    /// All that staff can be given.
+    #[must_use]
+    pub fn staff() -> ScopeSet {
+        Self::ALL.iter().copied().filter(|scope| scope.is_staff()).collect()
+    }
+}
+
+/// The scopes of one credential, in a stable order.
+pub type ScopeSet = BTreeSet<Scope>;
+
+/// A scope that is not in the table.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("unknown scope {0:?}")]
+pub struct UnknownScope(pub String);
+
+impl TryFrom<String> for Scope {
+    type Error = UnknownScope;
+    fn try_from(text: String) -> Result<Self, UnknownScope> {
+        text.parse()
+    }
+}
+
+impl From<Scope> for String {
+    fn from(scope: Scope) -> Self {
+        scope.as_str().to_owned()
+    }
+}

@@ -1,0 +1,262 @@
+//! Control state: accounts, credentials, VMs, switches and the policy version, as the fold of their events.
+//!
+//! INVARIANT: [`ControlState::apply`] is the only thing that changes it, for the writer and for `doctor` alike; a stored
+//! row that differs from the fold of the log is a fault, and the decision refuses (P12).
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::event::{CredentialCreated, Kind};
+use super::id::{AccountId, CredentialId, Epoch, Position, SwitchId, VmId};
+use super::principal::Side;
+use super::switch::Switch;
+use super::time::Micros;
+
+/// A customer, or the provider's own staff.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Customer or staff.
+    pub side: Side,
+    /// A key of the account may turn command execution on for a VM.
+    pub agents_may_enable_exec: bool,
+}
+
+/// A key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// What was recorded when it was made.
+    #[serde(flatten)]
+    pub created: CredentialCreated,
+    /// A name that people gave it.
+    pub label: String,
+    /// Addresses it may be used from, as networks; any if absent.
+    pub ips: Option<Vec<String>>,
+    /// When it was made.
+    pub created_at: Micros,
+    /// When it was revoked.
+    pub revoked_at: Option<Micros>,
+}
+
+/// A virtual machine that an account owns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vm {
+    /// Its id.
+    pub id: VmId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Which provider has it.
+    pub provider: String,
+    /// The provider's name for it.
+    pub machine: String,
+    /// Name shown to people, and typed to confirm destruction.
+    pub label: String,
+    /// Command execution is on.
+    pub exec_enabled: bool,
+    /// Position of the event that last changed this row.
+    pub version: Position,
+}
+
+/// The policy set in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicySet {
+    /// Counts loads, from 1.
+    pub version: i64,
+    /// SHA-256 of its text, hex.
+    pub sha256: String,
+}
+
+/// One row of control state by name: its kind and its key.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct RowName {
+    /// `account`, `credential`, `vm`, `switch` or `policy`.
+    pub kind: &'static str,
+    /// The id within the kind.
+    pub key: String,
+}
+
+/// A control row that is not what its kind should be.
+#[derive(Debug, thiserror::Error)]
+#[error("reading control row {kind}:{key}")]
+pub struct UnreadableRow {
+    kind: String,
+    key: String,
+    #[source]
+    source: serde_json::Error,
+}
+
+/// Everything a decision reads that is not looked up by key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlState {
+    /// Moves with every change.
+    pub epoch: Epoch,
+    /// Position of the newest event that is folded in.
+    pub position: Position,
+    /// Accounts by id.
+    pub accounts: BTreeMap<AccountId, Account>,
+    /// Keys by id, revoked ones included.
+    pub credentials: BTreeMap<CredentialId, Credential>,
+    /// Key ids by the hash of the key.
+    pub by_hash: BTreeMap<String, CredentialId>,
+    /// VMs by id.
+    pub vms: BTreeMap<VmId, Vm>,
+    /// Switches in force.
+    pub switches: BTreeMap<SwitchId, Switch>,
+    /// The policy set in force.
+    pub policy: Option<PolicySet>,
+}
+
+impl ControlState {
+    /// Folds one event in and names the rows that it changed. `note` is the event's free text, by field.
+    pub fn apply(&mut self, position: Position, at: Micros, kind: &Kind, note: &Value) -> Vec<RowName> {
+        self.position = position;
+        let touched = self.change(position, at, kind, note);
+        if !touched.is_empty() {
+            self.epoch = Epoch(self.epoch.0 + 1);
+        }
+        touched
+    }
+
+    fn change(&mut self, position: Position, at: Micros, kind: &Kind, note: &Value) -> Vec<RowName> {
+        match kind {
+            Kind::AccountCreated { account, side } => {
+                let row = Account { id: account.clone(), side: *side, agents_may_enable_exec: false };
+                self.accounts.insert(account.clone(), row);
+                named("account", account.as_str())
+            }
+            Kind::AccountChanged { account, agents_may_enable_exec } => {
+                let Some(row) = self.accounts.get_mut(account) else { return Vec::new() };
+                row.agents_may_enable_exec = *agents_may_enable_exec;
+                named("account", account.as_str())
+            }
+            Kind::CredentialCreated(created) => {
+                self.by_hash.insert(created.hash.clone(), created.credential.clone());
+                let ips = note["ips"].as_array().map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect());
+                let row =
+                    Credential { created: created.clone(), label: text(note, "label"), ips, created_at: at, revoked_at: None };
+                self.credentials.insert(created.credential.clone(), row);
+                named("credential", created.credential.as_str())
+            }
+            Kind::CredentialRevoked { credential, .. } => {
+                let Some(row) = self.credentials.get_mut(credential) else { return Vec::new() };
+                row.revoked_at.get_or_insert(at);
+                named("credential", credential.as_str())
+            }
+            Kind::PolicyLoaded { version, sha256 } => {
+                self.policy = Some(PolicySet { version: *version, sha256: sha256.clone() });
+                named("policy", "set")
+            }
+            _ => {
+                self.change_vm(position, kind, note).or_else(|| self.change_switch(position, at, kind, note)).unwrap_or_default()
+            }
+        }
+    }
+
+    fn change_vm(&mut self, position: Position, kind: &Kind, note: &Value) -> Option<Vec<RowName>> {
+        match kind {
+            Kind::VmImported { vm, account, provider, machine } => {
+                let row = Vm {
+                    id: vm.clone(),
+                    account: account.clone(),
+                    provider: provider.clone(),
+                    machine: machine.clone(),
+                    label: text(note, "label"),
+                    exec_enabled: false,
+                    version: position,
+                };
+                self.vms.insert(vm.clone(), row);
+                Some(named("vm", vm.as_str()))
+            }
+            Kind::VmExecSet { vm, enabled } => {
+                let row = self.vms.get_mut(vm)?;
+                row.exec_enabled = *enabled;
+                row.version = position;
+                Some(named("vm", vm.as_str()))
+            }
+            _ => None,
+        }
+    }
+
+    fn change_switch(&mut self, position: Position, at: Micros, kind: &Kind, note: &Value) -> Option<Vec<RowName>> {
+        match kind {
+            Kind::SwitchEngaged { switch, target, by, running, expires_at, .. } => {
+                let row = Switch {
+                    id: switch.clone(),
+                    target: target.clone(),
+                    reason: text(note, "reason"),
+                    message: note["message"].as_str().map(str::to_owned),
+                    by: by.clone(),
+                    incident: note["incident"].as_str().map(str::to_owned),
+                    expires_at: *expires_at,
+                    running: *running,
+                    engaged_at: at,
+                    position,
+                    release_requested_by: None,
+                };
+                self.switches.insert(switch.clone(), row);
+                Some(named("switch", switch.as_str()))
+            }
+            Kind::ReleaseRequested { switch, by } => {
+                self.switches.get_mut(switch)?.release_requested_by = Some(by.clone());
+                Some(named("switch", switch.as_str()))
+            }
+            Kind::SwitchReleased { switch, .. } | Kind::SwitchExpired { switch } => {
+                self.switches.remove(switch)?;
+                Some(named("switch", switch.as_str()))
+            }
+            _ => None,
+        }
+    }
+
+    /// The bytes to store for a row; empty if the row is gone, so that a reader of changes sees that too.
+    pub fn row(&self, name: &RowName) -> Result<Vec<u8>, serde_json::Error> {
+        match name.kind {
+            "account" => bytes(self.accounts.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
+            "credential" => bytes(self.credentials.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
+            "vm" => bytes(self.vms.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
+            "switch" => bytes(self.switches.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
+            _ => bytes(self.policy.as_ref()),
+        }
+    }
+
+    /// Takes a stored row over. Rows of other kinds are not control state and are refused.
+    pub fn load(&mut self, kind: &str, key: &str, doc: &[u8]) -> Result<(), UnreadableRow> {
+        self.absorb(kind, key, doc).map_err(|source| UnreadableRow { kind: kind.to_owned(), key: key.to_owned(), source })
+    }
+
+    fn absorb(&mut self, kind: &str, key: &str, doc: &[u8]) -> Result<(), serde_json::Error> {
+        match kind {
+            "switch" if doc.is_empty() => self.switches.retain(|id, _| id.as_str() != key),
+            "switch" => insert(&mut self.switches, serde_json::from_slice(doc)?, |row: &Switch| row.id.clone()),
+            "account" => insert(&mut self.accounts, serde_json::from_slice(doc)?, |row: &Account| row.id.clone()),
+            "vm" => insert(&mut self.vms, serde_json::from_slice(doc)?, |row: &Vm| row.id.clone()),
+            "credential" => {
+                let row: Credential = serde_json::from_slice(doc)?;
+                self.by_hash.insert(row.created.hash.clone(), row.created.credential.clone());
+                self.credentials.insert(row.created.credential.clone(), row);
+            }
+            "policy" => self.policy = Some(serde_json::from_slice(doc)?),
+            _ => return Err(serde::de::Error::custom("not a kind of control state")),
+        }
+        Ok(())
+    }
+}
+
+fn insert<K: Ord, V>(map: &mut BTreeMap<K, V>, row: V, key: fn(&V) -> K) {
+    map.insert(key(&row), row);
+}
+
+fn bytes<T: Serialize>(row: Option<&T>) -> Result<Vec<u8>, serde_json::Error> {
+    row.map_or(Ok(Vec::new()), serde_json_canonicalizer::to_vec)
+}
+
+fn named(kind: &'static str, key: &str) -> Vec<RowName> {
+    vec![RowName { kind, key: key.to_owned() }]
+}
+
+fn text(note: &Value, field: &str) -> String {
+    note[field].as_str().unwrap_or_default().to_owned()
+}

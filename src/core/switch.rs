@@ -1,0 +1,184 @@
+//! Kill switches: what one covers, and who may release it.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use super::id::{AccountId, CredentialId, Position, SwitchId, UserId, VmId};
+use super::time::Micros;
+use super::tool::{Class, ToolFacts};
+
+/// What a switch stops. Written `all`, `class:exec`, `tool:vm_power`, `provider:qemu`, `account:ID`, `credential:ID`,
+/// `vm:ID` or `vm:ID/exec`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub enum Target {
+    /// Every call by a key or grant.
+    All,
+    /// Every call of a class.
+    Class(Class),
+    /// Every call of a tool.
+    Tool(String),
+    /// Every call that reaches a provider.
+    Provider(String),
+    /// Every call of an account, staff's on its VMs not included.
+    Account(AccountId),
+    /// Every call of a key.
+    Credential(CredentialId),
+    /// Every call on a VM, or its command execution only.
+    Vm {
+        /// The VM.
+        vm: VmId,
+        /// Command execution only.
+        exec_only: bool,
+    },
+}
+
+/// A target that cannot be read.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "unknown switch target {0:?}: use all, class:exec|write|destroy, tool:NAME, provider:NAME, account:ID, credential:ID, vm:ID or vm:ID/exec"
+)]
+pub struct UnknownTarget(pub String);
+
+impl FromStr for Target {
+    type Err = UnknownTarget;
+    fn from_str(text: &str) -> Result<Self, UnknownTarget> {
+        let unknown = || UnknownTarget(text.to_owned());
+        if text == "all" {
+            return Ok(Self::All);
+        }
+        let (kind, value) = text.split_once(':').ok_or_else(unknown)?;
+        if value.is_empty() {
+            return Err(unknown());
+        }
+        match kind {
+            "class" => match value {
+                "exec" => Ok(Self::Class(Class::Exec)),
+                "write" => Ok(Self::Class(Class::Write)),
+                "destroy" => Ok(Self::Class(Class::Destroy)),
+                _ => Err(unknown()),
+            },
+            "tool" if is_name(value) => Ok(Self::Tool(value.to_owned())),
+            "provider" if is_name(value) => Ok(Self::Provider(value.to_owned())),
+            "account" => value.parse().map(Self::Account).map_err(|_| unknown()),
+            "credential" => value.parse().map(Self::Credential).map_err(|_| unknown()),
+            "vm" => {
+                let (id, exec_only) = value.strip_suffix("/exec").map_or((value, false), |id| (id, true));
+                id.parse().map(|vm| Self::Vm { vm, exec_only }).map_err(|_| unknown())
+            }
+            _ => Err(unknown()),
+        }
+    }
+}
+
+fn is_name(text: &str) -> bool {
+    text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+}
+
+impl fmt::Display for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::All => f.write_str("all"),
+            Self::Class(class) => write!(f, "class:{}", class.as_str()),
+            Self::Tool(name) => write!(f, "tool:{name}"),
+            Self::Provider(name) => write!(f, "provider:{name}"),
+            Self::Account(id) => write!(f, "account:{id}"),
+            Self::Credential(id) => write!(f, "credential:{id}"),
+            Self::Vm { vm, exec_only } => write!(f, "vm:{vm}{}", if *exec_only { "/exec" } else { "" }),
+        }
+    }
+}
+
+impl TryFrom<String> for Target {
+    type Error = UnknownTarget;
+    fn try_from(text: String) -> Result<Self, UnknownTarget> {
+        text.parse()
+    }
+}
+
+impl From<Target> for String {
+    fn from(target: Target) -> Self {
+        target.to_string()
+    }
+}
+
+impl Target {
+    /// The two that stop every customer: releasing one takes a second person.
+    #[must_use]
+    pub fn is_global(&self) -> bool {
+        matches!(self, Self::All | Self::Class(_))
+    }
+}
+
+/// What to do with calls that run when the switch is engaged.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Running {
+    /// Let them end by themselves.
+    LetFinish,
+    /// Cancel them.
+    Cancel,
+}
+
+/// An engaged switch. Gone from control state once released or expired.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Switch {
+    /// Its id.
+    pub id: SwitchId,
+    /// What it stops.
+    pub target: Target,
+    /// Why, for staff.
+    pub reason: String,
+    /// What the refused caller is told.
+    pub message: Option<String>,
+    /// The person who engaged it; none for an agent's own stop or the command line.
+    pub by: Option<UserId>,
+    /// The incident it belongs to.
+    pub incident: Option<String>,
+    /// When it stops by itself.
+    pub expires_at: Option<Micros>,
+    /// What happens to running calls.
+    pub running: Running,
+    /// When it was engaged.
+    pub engaged_at: Micros,
+    /// Where that is written.
+    pub position: Position,
+    /// The person who asked for its release and waits for a second one.
+    pub release_requested_by: Option<UserId>,
+}
+
+/// What a switch is held against.
+#[derive(Clone, Debug)]
+pub struct Covered<'a> {
+    /// The tool.
+    pub tool: &'a ToolFacts,
+    /// The caller's account.
+    pub account: &'a AccountId,
+    /// The caller's key.
+    pub credential: &'a CredentialId,
+    /// The VM it is about.
+    pub vm: Option<&'a VmId>,
+    /// The provider of that VM.
+    pub provider: Option<&'a str>,
+}
+
+impl Switch {
+    /// Whether this switch stops the call at `now`. Stopping is never switched off.
+    #[must_use]
+    pub fn covers(&self, call: &Covered<'_>, now: Micros) -> bool {
+        if call.tool.stops || self.expires_at.is_some_and(|end| end <= now) {
+            return false;
+        }
+        match &self.target {
+            Target::All => true,
+            Target::Class(class) => call.tool.class == *class,
+            Target::Tool(name) => call.tool.name == name,
+            Target::Provider(name) => call.provider == Some(name.as_str()),
+            Target::Account(id) => call.account == id,
+            Target::Credential(id) => call.credential == id,
+            Target::Vm { vm, exec_only } => call.vm == Some(vm) && (!exec_only || call.tool.class == Class::Exec),
+        }
+    }
+}

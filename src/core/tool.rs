@@ -1,0 +1,88 @@
+//! What the decision needs to know of a tool. The catalogue in `tools` adds schema, text and handler.
+
+use serde::{Deserialize, Serialize};
+
+use super::scope::Scope;
+
+/// What a switch can stop as a class, and what a policy can name as a group.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Class {
+    /// Reads.
+    Read,
+    /// Changes something.
+    Write,
+    /// Runs commands in a guest, or lets them run.
+    Exec,
+    /// Destroys data.
+    Destroy,
+    /// Administers Forelog itself; hidden from MCP.
+    Control,
+}
+
+impl Class {
+    /// The class as it is written in a switch target.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Read => "read",
+            Self::Write => "write",
+            Self::Exec => "exec",
+            Self::Destroy => "destroy",
+            Self::Control => "control",
+        }
+    }
+}
+
+/// Risk of a tool (DESIGN §5), which fixes the guard it needs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Risk {
+    /// Reads.
+    R0,
+    /// Reads a secret.
+    R1,
+    /// Writes.
+    R2,
+    /// Interrupts service: `confirm`.
+    R3,
+    /// Exact phrase: `confirmation`.
+    R3p,
+    /// Destroys data: `confirm`, `acknowledge_data_loss`, `expected_label`.
+    R4,
+}
+
+/// When the call's result is there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Timing {
+    /// Claimed by the admitting node in the admitting transaction; the caller waits.
+    Instant,
+    /// Queued, claimed later by any worker; the caller gets an operation id.
+    Queued,
+}
+
+/// The decision's view of a tool.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by one check")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ToolFacts {
+    /// `<noun>_<verb>`, `[a-z0-9_]{1,40}`, never renamed.
+    pub name: &'static str,
+    /// Moves when the schema changes.
+    pub version: u32,
+    /// The scope it needs; none for what every credential may do.
+    pub scope: Option<Scope>,
+    /// Its class.
+    pub class: Class,
+    /// Its risk.
+    pub risk: Risk,
+    /// When its result is there.
+    pub timing: Timing,
+    /// Running it twice is the same as running it once: it may be run again after a crash (P4).
+    pub idempotent: bool,
+    /// Stopping is never switched off: it ignores switches and limits (DESIGN §2).
+    pub stops: bool,
+    /// It takes the VM's one place for a command.
+    pub claims_vm: bool,
+    /// It needs command execution to be on for the VM.
+    pub needs_exec: bool,
+}
