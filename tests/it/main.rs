@@ -1,0 +1,6 @@
+//! The one integration test binary: a file per subject. Tests are named `<group>_<what holds>`, because the groups in
+//! `.config/nextest.toml` go by the prefix.
+#![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
+
+mod postgres;
+mod tools;
