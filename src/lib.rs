@@ -4,4 +4,5 @@
 //! [`worker`] (how it is carried out), then [`http`].
 
 pub mod core;
+pub mod log;
 pub mod providers;

@@ -1,0 +1,1 @@
+-- Read models. May be deleted and rebuilt from the log.

@@ -1,0 +1,13 @@
+//! The event log: how a call is written down before it happens.
+//!
+//! ```text
+//! submit ──▶ Writer ──▶ Store::transact { lock head · read state · decide (pure) · append · move head · commit }
+//!                 └──▶ Admitted (proof that the leave to execute is durable) · Fence (the newest control state)
+//! ```
+//!
+//! INVARIANT: nothing but [`store::Store::transact`] writes to the log room, and every append goes through the writer.
+
+pub mod dialect;
+pub mod sql;
+pub mod store;
+pub mod vault;

@@ -1,0 +1,262 @@
+//! The vault: wrapped data keys, people, sealed secrets. What can be erased, apart from the log that cannot.
+//!
+//! INVARIANT: a data key is durable here before any log row names it; there is no transaction across rooms.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use chacha20poly1305::aead::{Aead, KeyInit, Payload};
+use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac};
+use sha2::{Digest, Sha256};
+use zeroize::Zeroizing;
+
+use super::dialect::{Room, migrate};
+use super::sql::{Database, SqlError};
+use super::store::PayloadRow;
+use crate::core::event::Part;
+use crate::core::id::{AccountId, EventId, Position, UserId};
+use crate::core::time::{Entropy, Micros};
+
+/// A vault that did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum VaultError {
+    /// Its database failed.
+    #[error("the vault's database failed")]
+    Sql(#[from] SqlError),
+    /// The key-encryption key does not open what is stored, or ciphertext was changed.
+    #[error("a key or payload cannot be opened")]
+    Sealed,
+    /// The key was erased.
+    #[error("the data key {0} was erased")]
+    Erased(String),
+}
+
+/// A person who signs in, or holds keys.
+#[derive(Clone, Debug)]
+pub struct Person {
+    /// Id.
+    pub id: UserId,
+    /// Whose member; staff have an account of their own.
+    pub account: AccountId,
+    /// `customer` or `staff`.
+    pub side: String,
+    /// Role.
+    pub role: String,
+    /// E-mail, unique.
+    pub email: String,
+    /// Argon2id, PHC string.
+    pub password: String,
+}
+
+type DataKey = Arc<Zeroizing<[u8; 32]>>;
+
+/// The vault room.
+pub struct Vault {
+    database: Box<dyn Database>,
+    wrapping: Zeroizing<[u8; 32]>,
+    entropy: Arc<dyn Entropy>,
+    keys: Mutex<HashMap<String, DataKey>>,
+}
+
+/// A payload part before its event has a position.
+#[derive(Clone, Debug)]
+pub struct SealedPart {
+    /// What the leaf says of it.
+    pub part: Part,
+    /// Data key in the vault.
+    pub key: String,
+    /// Nonce and ciphertext.
+    pub body: Vec<u8>,
+}
+
+impl SealedPart {
+    /// The row to store once the event has its position.
+    #[must_use]
+    pub fn row(self, position: Position) -> PayloadRow {
+        PayloadRow { position, part: self.part.part, key: self.key, body: self.body }
+    }
+}
+
+/// Largest plaintext of one part that is kept; of more, only the head.
+pub const PART_MAX: usize = 64 * 1024;
+
+const NONCE: usize = 24;
+const SALT: usize = 32;
+
+impl Vault {
+    /// A vault whose data keys are wrapped under `wrapping`.
+    pub async fn open(
+        database: Box<dyn Database>,
+        wrapping: Zeroizing<[u8; 32]>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, VaultError> {
+        migrate(&*database, Room::Vault).await?;
+        let vault = Self { database, wrapping, entropy, keys: Mutex::new(HashMap::new()) };
+        vault.check_wrapping_key().await?;
+        Ok(vault)
+    }
+
+    /// Opens one stored key, so that a wrong key-encryption key is found at start and not at the first export.
+    async fn check_wrapping_key(&self) -> Result<(), VaultError> {
+        let rows = self.database.query("select id, wrapped from data_key limit 1", Vec::new()).await?;
+        let Some(row) = rows.first() else { return Ok(()) };
+        unwrap_key(&self.wrapping, row.text(0)?, row.bytes(1)?).map(|_| ())
+    }
+
+    /// Encrypts one part of an event under the account's key of that month.
+    pub async fn seal(
+        &self,
+        account: &AccountId,
+        at: Micros,
+        event: &EventId,
+        part: &str,
+        plaintext: &[u8],
+    ) -> Result<SealedPart, VaultError> {
+        let (key_id, key) = self.account_key(account, at).await?;
+        let kept = plaintext.get(..PART_MAX).unwrap_or(plaintext);
+        let mut salt = [0; SALT];
+        self.entropy.fill(&mut salt);
+        let body = self.encrypt(&key, &aad(event, part), &[&salt[..], kept].concat())?;
+        let named = Part {
+            part: part.to_owned(),
+            size: plaintext.len() as u64,
+            truncated: kept.len() < plaintext.len(),
+            sha256: hex::encode(Sha256::digest(&body)),
+            commit: hex::encode(hmac(&salt, kept)),
+        };
+        Ok(SealedPart { part: named, key: key_id, body })
+    }
+
+    /// Decrypts a stored part and checks it against what the leaf says.
+    pub async fn open_part(&self, event: &EventId, named: &Part, row: &PayloadRow) -> Result<Vec<u8>, VaultError> {
+        let key = self.key(&row.key).await?.ok_or_else(|| VaultError::Erased(row.key.clone()))?;
+        let opened = decrypt(&key, &aad(event, &row.part), &row.body)?;
+        let (salt, plaintext) = opened.split_at_checked(SALT).ok_or(VaultError::Sealed)?;
+        if hex::encode(hmac(salt, plaintext)) == named.commit { Ok(plaintext.to_vec()) } else { Err(VaultError::Sealed) }
+    }
+
+    /// HMAC-SHA-256 of `bytes` under a key that only this account's data has, for equality without content.
+    pub async fn digest(&self, account: &AccountId, bytes: &[u8]) -> Result<String, VaultError> {
+        let (_, key) = self.named_key(&format!("{account}/digest")).await?;
+        Ok(hex::encode(hmac(&**key, bytes)))
+    }
+
+    async fn account_key(&self, account: &AccountId, at: Micros) -> Result<(String, DataKey), VaultError> {
+        self.named_key(&format!("{account}/{}", month(at))).await
+    }
+
+    async fn named_key(&self, id: &str) -> Result<(String, DataKey), VaultError> {
+        if let Some(key) = self.key(id).await? {
+            return Ok((id.to_owned(), key));
+        }
+        let mut fresh = Zeroizing::new([0; 32]);
+        self.entropy.fill(&mut *fresh);
+        let wrapped = self.encrypt(&self.wrapping, id.as_bytes(), &*fresh)?;
+        let mut transaction = self.database.begin().await?;
+        // Two callers may make the same key at once; the first one's stays.
+        let sql = "insert into data_key (id, wrapped) values ($1, $2) on conflict (id) do nothing";
+        transaction.execute(sql, vec![id.into(), wrapped.into()]).await?;
+        transaction.commit().await?;
+        let key = self.key(id).await?.ok_or_else(|| VaultError::Erased(id.to_owned()))?;
+        Ok((id.to_owned(), key))
+    }
+
+    async fn key(&self, id: &str) -> Result<Option<DataKey>, VaultError> {
+        if let Some(key) = self.cached(id) {
+            return Ok(Some(key));
+        }
+        let rows = self.database.query("select wrapped from data_key where id = $1", vec![id.into()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let key = Arc::new(unwrap_key(&self.wrapping, id, row.bytes(0)?)?);
+        self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner).insert(id.to_owned(), Arc::clone(&key));
+        Ok(Some(key))
+    }
+
+    fn cached(&self, id: &str) -> Option<DataKey> {
+        self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(id).cloned()
+    }
+
+    fn encrypt(&self, key: &[u8; 32], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let mut nonce = [0; NONCE];
+        self.entropy.fill(&mut nonce);
+        let cipher = XChaCha20Poly1305::new(&Key::from(*key));
+        let sealed = cipher.encrypt(&XNonce::from(nonce), Payload { msg: plaintext, aad }).map_err(|_| VaultError::Sealed)?;
+        Ok([&nonce[..], &sealed].concat())
+    }
+
+    /// Adds a person.
+    pub async fn add_person(&self, person: &Person) -> Result<(), VaultError> {
+        let mut transaction = self.database.begin().await?;
+        let sql = "insert into person (id, account, side, role, email, password) values ($1, $2, $3, $4, $5, $6)";
+        let id = person.id.as_str().into();
+        let args = vec![id, person.account.as_str().into(), person.side.as_str().into(), person.role.as_str().into()];
+        let rest = [person.email.as_str().into(), person.password.as_str().into()];
+        transaction.execute(sql, args.into_iter().chain(rest).collect()).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The person with this e-mail.
+    pub async fn person(&self, email: &str) -> Result<Option<Person>, VaultError> {
+        let sql = "select id, account, side, role, email, password from person where email = $1";
+        let rows = self.database.query(sql, vec![email.into()]).await?;
+        rows.first().map(read_person).transpose()
+    }
+
+    /// Everybody, by e-mail.
+    pub async fn people(&self) -> Result<Vec<Person>, VaultError> {
+        let sql = "select id, account, side, role, email, password from person order by email";
+        self.database.query(sql, Vec::new()).await?.iter().map(read_person).collect()
+    }
+
+    /// Names an account.
+    pub async fn name_account(&self, account: &AccountId, name: &str) -> Result<(), VaultError> {
+        let mut transaction = self.database.begin().await?;
+        let sql =
+            "insert into account_name (account, name) values ($1, $2) on conflict (account) do update set name = excluded.name";
+        transaction.execute(sql, vec![account.as_str().into(), name.into()]).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// An account's name.
+    pub async fn account_name(&self, account: &AccountId) -> Result<Option<String>, VaultError> {
+        let rows = self.database.query("select name from account_name where account = $1", vec![account.as_str().into()]).await?;
+        Ok(rows.first().map(|row| row.text(0)).transpose()?.map(str::to_owned))
+    }
+}
+
+fn read_person(row: &super::sql::Row) -> Result<Person, VaultError> {
+    let id = row.text(0)?.parse().map_err(|_| SqlError::Column(0))?;
+    let account = row.text(1)?.parse().map_err(|_| SqlError::Column(1))?;
+    let text = |column: usize| row.text(column).map(str::to_owned);
+    Ok(Person { id, account, side: text(2)?, role: text(3)?, email: text(4)?, password: text(5)? })
+}
+
+fn unwrap_key(wrapping: &[u8; 32], id: &str, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, VaultError> {
+    let opened = Zeroizing::new(decrypt(wrapping, id.as_bytes(), wrapped)?);
+    <[u8; 32]>::try_from(opened.as_slice()).map(Zeroizing::new).map_err(|_| VaultError::Sealed)
+}
+
+fn decrypt(key: &[u8; 32], aad: &[u8], body: &[u8]) -> Result<Vec<u8>, VaultError> {
+    let (nonce, sealed) = body.split_first_chunk::<NONCE>().ok_or(VaultError::Sealed)?;
+    let cipher = XChaCha20Poly1305::new(&Key::from(*key));
+    cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad }).map_err(|_| VaultError::Sealed)
+}
+
+fn aad(event: &EventId, part: &str) -> Vec<u8> {
+    format!("{event}|{part}|1").into_bytes()
+}
+
+fn hmac(key: &[u8], bytes: &[u8]) -> [u8; 32] {
+    let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
+    mac.update(bytes);
+    mac.finalize().into_bytes().into()
+}
+
+/// Months since 1970 in the proleptic Gregorian calendar, as `yyyy-mm`.
+fn month(at: Micros) -> String {
+    let days = at.0.div_euclid(86_400_000_000);
+    let date = time::Date::from_julian_day(i32::try_from(days.saturating_add(2_440_588)).unwrap_or(0)).unwrap_or(time::Date::MIN);
+    format!("{:04}-{:02}", date.year(), u8::from(date.month()))
+}
