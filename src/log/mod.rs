@@ -7,7 +7,14 @@
 //!
 //! INVARIANT: nothing but [`store::Store::transact`] writes to the log room, and every append goes through the writer.
 
+pub mod admission;
+pub mod claim;
+pub mod closing;
 pub mod dialect;
+pub mod draft;
+pub mod fence;
+mod refusals;
 pub mod sql;
 pub mod store;
 pub mod vault;
+pub mod writer;

@@ -1,0 +1,326 @@
+//! Writing an intent and its decision in one transaction, and the proof that comes of it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::Value;
+
+use super::draft::{Draft, NewEvent};
+use super::refusals::Recording;
+use super::store::{StoreError, Want};
+use super::vault::SealedPart;
+use super::writer::{WriteError, Writer};
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::decide::{Decision, Facts, Limits, Proposal, decide, limit_keys};
+use crate::core::event::{self, Ended, IntentRecorded, Kind};
+use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, VmId};
+use crate::core::job::{Claim, Idempotency, Job};
+use crate::core::limit::{Limit, Window};
+use crate::core::refusal::Refusal;
+use crate::core::time::Micros;
+use crate::core::tool::Timing;
+
+/// How long an idempotency key is remembered.
+const REMEMBERED: std::time::Duration = std::time::Duration::from_hours(24);
+
+/// A key's last use is written down at most this often.
+const USE_STEP: std::time::Duration = std::time::Duration::from_hours(1);
+
+/// A call as it is handed to the writer.
+pub struct Submission {
+    /// What is decided.
+    pub proposal: Proposal,
+    /// What is recorded of the intent.
+    pub intent: IntentRecorded,
+    /// Ids for the intent, the decision and, in a replay, the end.
+    pub events: [EventId; 3],
+    /// Id for a run of refusals that may begin here.
+    pub run: RunId,
+    /// Encrypted parts of the intent.
+    pub parts: Vec<SealedPart>,
+    /// The node that claims it if it is admitted and instant.
+    pub node: NodeId,
+    /// Default limits.
+    pub limits: Arc<Limits>,
+}
+
+/// Proof that leave to execute is durable. Not `Clone`, and made only here, after the commit: [`Writer::submit`] and
+/// [`Writer::claim`](super::claim) hand it out, the worker consumes it (P1).
+#[derive(Debug)]
+pub struct Admitted {
+    call: CallId,
+    epoch: Epoch,
+    vm: Option<VmId>,
+}
+
+impl Admitted {
+    pub(super) fn proven(call: CallId, epoch: Epoch, vm: Option<VmId>) -> Self {
+        Self { call, epoch, vm }
+    }
+
+    /// The call.
+    #[must_use]
+    pub fn call(&self) -> &CallId {
+        &self.call
+    }
+
+    /// The epoch it was decided at.
+    #[must_use]
+    pub fn epoch(&self) -> Epoch {
+        self.epoch
+    }
+
+    /// The VM it is about.
+    #[must_use]
+    pub fn vm(&self) -> Option<&VmId> {
+        self.vm.as_ref()
+    }
+}
+
+/// What became of a submission.
+#[derive(Debug)]
+pub enum Submitted {
+    /// This node runs it now.
+    Admitted(Admitted),
+    /// A worker will take it.
+    Queued,
+    /// It was refused; in a run of identical refusals it was counted instead of recorded.
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// The run it was counted in.
+        run: Option<RunId>,
+    },
+    /// It has ended as the recorded call did.
+    Replayed {
+        /// The first call.
+        first: CallId,
+        /// How that ended.
+        status: Status,
+        /// Where that is written.
+        end: Position,
+    },
+    /// It ends as this running call ends, which the caller waits for and repeats.
+    Joined(CallId),
+    /// Policy or VM moved: evaluate and submit again. Nothing was written.
+    Unsettled,
+}
+
+impl Writer {
+    /// Records an intent and decides it, in one transaction.
+    pub async fn submit(&self, submission: Submission) -> Result<Submitted, WriteError> {
+        let want = wanted(&submission);
+        self.write(want, move |draft| draft.submit(submission)).await
+    }
+}
+
+fn wanted(submission: &Submission) -> Want {
+    let proposal = &submission.proposal;
+    let mut names: Vec<String> = limit_keys(proposal).iter().map(|key| format!("limit:{key}")).collect();
+    names.push(use_row(proposal));
+    names.push(Recording::row(&proposal.principal.credential));
+    names.extend(proposal.idempotency.as_ref().map(|(key, _)| key.clone()));
+    names.extend(proposal.vm.as_ref().filter(|_| proposal.tool.is_some_and(|tool| tool.claims_vm)).map(claim_row));
+    Want { names, ..Want::default() }
+}
+
+fn use_row(proposal: &Proposal) -> String {
+    format!("use:{}", proposal.principal.credential)
+}
+
+/// Name of the row that says which call has the VM's one place for a command.
+#[must_use]
+pub fn claim_row(vm: &VmId) -> String {
+    format!("claim:{vm}")
+}
+
+/// Name of an open call's row.
+#[must_use]
+pub fn job_row(call: &CallId) -> String {
+    format!("job:{call}")
+}
+
+impl Draft {
+    fn submit(&mut self, submission: Submission) -> Result<Submitted, StoreError> {
+        match self.decide(&submission) {
+            Decision::Unsettled => Ok(Submitted::Unsettled),
+            Decision::Refuse { refusal, switch } => {
+                let recording = Recording { switch, refusal: &refusal, submission: &submission };
+                let run = self.refuse(&recording)?;
+                Ok(Submitted::Refused { refusal, run })
+            }
+            Decision::Admit(limits) => self.admit(submission, &limits),
+            Decision::Replay(row) => self.replay(submission, row),
+            Decision::Join(first) => {
+                let last = self.record(&submission, Vec::new(), Some(first.clone()), false)?;
+                self.open_job(&submission, last, Some(first.clone()), Status::Running)?;
+                Ok(Submitted::Joined(first))
+            }
+        }
+    }
+
+    /// The decision; state that cannot be read refuses (P12).
+    fn decide(&self, submission: &Submission) -> Decision {
+        let proposal = &submission.proposal;
+        let stops = proposal.tool.is_some_and(|tool| tool.stops);
+        if self.skewed && !stops {
+            let refusal = Refusal::new(Code::ClockSkew, "This node's clock is too far from the log's time.");
+            return Decision::Refuse { refusal, switch: None };
+        }
+        self.look_up(proposal).map_or_else(
+            |error| {
+                let refusal = Refusal::new(Code::ControlStateUnreadable, "State that this decision needs cannot be read.");
+                tracing::error!(%error, "a decision found state it cannot read");
+                Decision::Refuse { refusal, switch: None }
+            },
+            |found| {
+                let facts = Facts {
+                    now: self.now,
+                    state: self.state(),
+                    limits: &submission.limits,
+                    windows: &found.windows,
+                    idempotency: found.idempotency.as_ref(),
+                    claim: found.claim.as_ref(),
+                    last_used: found.last_used,
+                };
+                decide(proposal, &facts)
+            },
+        )
+    }
+
+    fn look_up(&self, proposal: &Proposal) -> Result<LookedUp, StoreError> {
+        let mut windows = BTreeMap::new();
+        for key in limit_keys(proposal) {
+            let Some(bytes) = self.bytes(&format!("limit:{key}")) else { continue };
+            windows.insert(key, Window::decode(bytes).map_err(|error| StoreError::Unreadable(error.to_string()))?);
+        }
+        let idempotency = proposal.idempotency.as_ref().map_or(Ok(None), |(key, _)| self.get::<Idempotency>(key))?;
+        let claim = proposal.vm.as_ref().map_or(Ok(None), |vm| self.get::<Claim>(&claim_row(vm)))?;
+        Ok(LookedUp { windows, idempotency, claim, last_used: self.get::<Micros>(&use_row(proposal))? })
+    }
+
+    fn admit(&mut self, submission: Submission, limits: &[(String, Limit)]) -> Result<Submitted, StoreError> {
+        let proposal = &submission.proposal;
+        let Some(tool) = proposal.tool else { return Err(StoreError::Unreadable("admitted without a tool".into())) };
+        for (key, limit) in limits {
+            let name = format!("limit:{key}");
+            let mut window = self.bytes(&name).map_or(Ok(Window::default()), Window::decode).unwrap_or_default();
+            window.take(*limit, self.now);
+            self.put_bytes(&name, window.encode());
+        }
+        let keys = limits.iter().map(|(key, _)| key.clone()).collect();
+        let instant = tool.timing == Timing::Instant;
+        let last = self.record(&submission, keys, None, tool.claims_vm)?;
+        self.open_job(&submission, last, None, if instant { Status::Running } else { Status::Queued })?;
+        if let Some(vm) = proposal.vm.as_ref().filter(|_| tool.claims_vm) {
+            self.put(&claim_row(vm), &Claim { call: proposal.call.clone(), unknown: false })?;
+        }
+        if let Some((key, arguments)) = &proposal.idempotency {
+            let expires_at = self.now.plus(REMEMBERED);
+            let (call, arguments) = (proposal.call.clone(), arguments.clone());
+            self.put(key, &Idempotency { call, arguments, expires_at, end: None, status: Status::Running })?;
+        }
+        if !instant {
+            return Ok(Submitted::Queued);
+        }
+        let epoch = self.state().epoch;
+        Ok(Submitted::Admitted(Admitted::proven(submission.proposal.call, epoch, submission.proposal.vm)))
+    }
+
+    /// Appends the intent and its admission; answers where the admission is.
+    fn record(
+        &mut self,
+        from: &Submission,
+        limits: Vec<String>,
+        joins: Option<CallId>,
+        claim: bool,
+    ) -> Result<Position, StoreError> {
+        let proposal = &from.proposal;
+        let instant = joins.is_some() || proposal.tool.is_some_and(|tool| tool.timing == Timing::Instant);
+        let intent = self.record_intent(from)?;
+        let admitted = event::Admitted {
+            call: proposal.call.clone(),
+            epoch: self.state().epoch,
+            policy: proposal.verdict.version,
+            policies: proposal.verdict.policies.clone(),
+            shadows: proposal.verdict.shadows.clone(),
+            limits,
+            node: instant.then(|| from.node.clone()),
+            claim,
+            joins,
+        };
+        let [_, decision, _] = &from.events;
+        self.append(intent, NewEvent::plain(decision.clone(), Kind::Admitted(admitted)))
+    }
+
+    /// Appends the intent, and the key's use.
+    pub(super) fn record_intent(&mut self, from: &Submission) -> Result<Position, StoreError> {
+        let [intent, ..] = &from.events;
+        let kind = Kind::IntentRecorded(from.intent.clone());
+        let position =
+            self.append(Position(0), NewEvent { id: intent.clone(), kind, parts: from.parts.clone(), note: Value::Null })?;
+        let row = use_row(&from.proposal);
+        let seen = self.get::<Micros>(&row)?.unwrap_or_default();
+        if self.now.since(seen) >= USE_STEP {
+            let now = self.now;
+            self.put(&row, &now)?;
+        }
+        Ok(position)
+    }
+
+    fn open_job(&mut self, from: &Submission, last: Position, joins: Option<CallId>, status: Status) -> Result<(), StoreError> {
+        let proposal = &from.proposal;
+        let Some(tool) = proposal.tool else { return Ok(()) };
+        let job = Job {
+            call: proposal.call.clone(),
+            account: proposal.principal.account.clone(),
+            credential: proposal.principal.credential.clone(),
+            tool: tool.name.to_owned(),
+            class: tool.class,
+            vm: proposal.vm.clone(),
+            status,
+            intent: Position(last.0 - 1),
+            last,
+            node: (status == Status::Running).then(|| from.node.clone()),
+            idempotent: tool.idempotent,
+            idempotency: proposal.idempotency.as_ref().filter(|_| joins.is_none()).map(|(key, _)| key.clone()),
+            claim: tool.claims_vm && joins.is_none(),
+            joins,
+        };
+        self.put(&job_row(&proposal.call), &job)
+    }
+
+    fn replay(&mut self, submission: Submission, row: Idempotency) -> Result<Submitted, StoreError> {
+        let Some(end) = row.end else { return Err(StoreError::Unreadable("a replay without an end".into())) };
+        let last = self.record(&submission, Vec::new(), Some(row.call.clone()), false)?;
+        let ended = Ended {
+            call: submission.proposal.call,
+            code: None,
+            replay_of: Some(row.call.clone()),
+            switch: None,
+            node: submission.node,
+        };
+        let [_, _, id] = submission.events;
+        self.append(last, NewEvent::plain(id, end_of(row.status, ended)))?;
+        Ok(Submitted::Replayed { first: row.call, status: row.status, end })
+    }
+}
+
+struct LookedUp {
+    windows: BTreeMap<String, Window>,
+    idempotency: Option<Idempotency>,
+    claim: Option<Claim>,
+    last_used: Option<Micros>,
+}
+
+/// The terminal event of a status.
+pub(super) fn end_of(status: Status, ended: Ended) -> Kind {
+    match status {
+        Status::Succeeded => Kind::Succeeded(ended),
+        Status::Failed => Kind::Failed(ended),
+        Status::Cancelled => Kind::Cancelled(ended),
+        Status::TimedOut => Kind::TimedOut(ended),
+        _ => Kind::Unknown(ended),
+    }
+}

@@ -1,0 +1,70 @@
+//! Taking a queued call: the second fence. What a switch covers ends `cancelled` instead of starting.
+
+use super::admission::{Admitted, job_row};
+use super::closing::Closing;
+use super::draft::{Draft, NewEvent};
+use super::store::{StoreError, Want};
+use super::writer::{WriteError, Writer};
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::event::{Ended, Kind};
+use crate::core::id::{CallId, EventId, NodeId, SwitchId};
+use crate::core::job::Job;
+use crate::core::state::ControlState;
+use crate::core::switch::Covered;
+use crate::core::time::Micros;
+use crate::core::tool::ToolFacts;
+
+/// What became of a claim.
+#[derive(Debug)]
+pub enum Claimed {
+    /// This node runs it now.
+    Admitted(Admitted),
+    /// A switch covered it; it has ended.
+    Cancelled(SwitchId),
+    /// Somebody else has it, or it has ended.
+    Gone,
+}
+
+impl Writer {
+    /// Takes a queued call for `node`.
+    pub async fn claim(&self, job: &Job, tool: &'static ToolFacts, node: NodeId, id: EventId) -> Result<Claimed, WriteError> {
+        let mut names = Closing::depends_on(job);
+        names.push(job_row(&job.call));
+        let call = job.call.clone();
+        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(&call, tool, node, id)).await
+    }
+}
+
+impl Draft {
+    fn claim(&mut self, call: &CallId, tool: &'static ToolFacts, node: NodeId, id: EventId) -> Result<Claimed, StoreError> {
+        let row = job_row(call);
+        let Some(mut job) = self.get::<Job>(&row)?.filter(|job| job.status == Status::Queued) else { return Ok(Claimed::Gone) };
+        if let Some(switch) = covering(self.state(), &job, tool, self.now) {
+            self.cancel_for(&job, switch.clone(), node, id)?;
+            return Ok(Claimed::Cancelled(switch));
+        }
+        let epoch = self.state().epoch;
+        job.last = self.append(job.last, NewEvent::plain(id, Kind::Started { call: call.clone(), node: node.clone(), epoch }))?;
+        job.status = Status::Running;
+        job.node = Some(node);
+        self.put(&row, &job)?;
+        Ok(Claimed::Admitted(Admitted::proven(job.call, epoch, job.vm)))
+    }
+
+    /// Ends a call because a switch covers it.
+    pub fn cancel_for(&mut self, job: &Job, switch: SwitchId, node: NodeId, id: EventId) -> Result<(), StoreError> {
+        let mut ended = Ended::of(job.call.clone(), node, Some(Code::KillSwitchEngaged));
+        ended.switch = Some(switch);
+        let closing = Closing { id, status: Status::Cancelled, ended, parts: Vec::new(), depends: Vec::new() };
+        self.close(closing).map(|_| ())
+    }
+}
+
+/// The switch that covers an open call, if one does.
+#[must_use]
+pub fn covering(state: &ControlState, job: &Job, tool: &ToolFacts, now: Micros) -> Option<SwitchId> {
+    let provider = job.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.provider.as_str());
+    let call = Covered { tool, account: &job.account, credential: &job.credential, vm: job.vm.as_ref(), provider };
+    state.switches.values().find(|switch| switch.covers(&call, now)).map(|switch| switch.id.clone())
+}

@@ -1,0 +1,101 @@
+//! Ending a call: exactly one terminal event, and the rows that depended on the call (P2).
+
+use serde_json::Value;
+
+use super::admission::{claim_row, end_of, job_row};
+use super::draft::{Draft, NewEvent};
+use super::store::{StoreError, Want};
+use super::vault::SealedPart;
+use super::writer::{WriteError, Writer};
+use crate::core::call::Status;
+use crate::core::event::{Ended, Kind};
+use crate::core::id::{EventId, Position};
+use crate::core::job::{Claim, Idempotency, Job};
+
+/// The end of a call, as it is handed to the writer.
+pub struct Closing {
+    /// The terminal event's id.
+    pub id: EventId,
+    /// Which terminal event: `succeeded`, `failed`, `cancelled`, `timed_out` or `unknown`.
+    pub status: Status,
+    /// What it says.
+    pub ended: Ended,
+    /// The encrypted result.
+    pub parts: Vec<SealedPart>,
+    /// The VM's claim row and the idempotency row, if the call has them.
+    pub depends: Vec<String>,
+}
+
+/// What became of a closing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Closed {
+    /// This was the end; written at this position.
+    Now(Position),
+    /// The call had ended already; the result was noted as late.
+    Late,
+}
+
+impl Closing {
+    /// What the transaction has to read for `job` to be ended.
+    #[must_use]
+    pub fn depends_on(job: &Job) -> Vec<String> {
+        let claim = job.vm.as_ref().filter(|_| job.claim).map(claim_row);
+        claim.into_iter().chain(job.idempotency.clone()).collect()
+    }
+}
+
+impl Writer {
+    /// Appends a call's terminal event, and frees what it held.
+    pub async fn close(&self, closing: Closing) -> Result<Closed, WriteError> {
+        let mut names = closing.depends.clone();
+        names.push(job_row(&closing.ended.call));
+        self.write(Want { names, ..Want::default() }, move |draft| draft.close(closing)).await
+    }
+}
+
+impl Draft {
+    /// Ends a call in this batch. Its job row and what that depends on must have been read.
+    pub fn close(&mut self, closing: Closing) -> Result<Closed, StoreError> {
+        let row = job_row(&closing.ended.call);
+        let Some(job) = self.get::<Job>(&row)? else { return self.note_late(closing) };
+        let code = closing.ended.code;
+        let kind = end_of(closing.status, closing.ended);
+        let position = self.append(job.last, NewEvent { id: closing.id, kind, parts: closing.parts, note: Value::Null })?;
+        self.delete(&row);
+        self.free_claim(&job, closing.status)?;
+        let retryable = code.is_some_and(crate::core::code::Code::retryable);
+        self.settle_idempotency(&job, closing.status, position, retryable)?;
+        Ok(Closed::Now(position))
+    }
+
+    fn note_late(&mut self, closing: Closing) -> Result<Closed, StoreError> {
+        let kind = Kind::LateResult { call: closing.ended.call };
+        self.append(Position(0), NewEvent { id: closing.id, kind, parts: closing.parts, note: Value::Null })?;
+        Ok(Closed::Late)
+    }
+
+    fn free_claim(&mut self, job: &Job, status: Status) -> Result<(), StoreError> {
+        let Some(vm) = job.vm.as_ref().filter(|_| job.claim) else { return Ok(()) };
+        let row = claim_row(vm);
+        let held = self.get::<Claim>(&row)?.filter(|claim| claim.call == job.call);
+        match held {
+            None => Ok(()),
+            // The process may still run: the place stays taken until that is known.
+            Some(_) if status == Status::Unknown => self.put(&row, &Claim { call: job.call.clone(), unknown: true }),
+            Some(_) => {
+                self.delete(&row);
+                Ok(())
+            }
+        }
+    }
+
+    fn settle_idempotency(&mut self, job: &Job, status: Status, end: Position, retryable: bool) -> Result<(), StoreError> {
+        let Some(name) = &job.idempotency else { return Ok(()) };
+        let Some(row) = self.get::<Idempotency>(name)?.filter(|row| row.call == job.call) else { return Ok(()) };
+        if status == Status::Failed && retryable {
+            self.delete(name);
+            return Ok(());
+        }
+        self.put(name, &Idempotency { end: Some(end), status, ..row })
+    }
+}

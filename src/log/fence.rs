@@ -1,0 +1,140 @@
+//! The fence: the newest control state this node knows, and the sections that run under it.
+//!
+//! ```text
+//! enter (switches checked) ──▶ section: the request is being sent ──▶ dropped
+//! engage committed ──▶ publish(epoch n) ──▶ wait until every section entered before n is dropped ──▶ confirmed n
+//! ```
+//!
+//! INVARIANT: cached state may only refuse early, never admit late: it refuses what a switch it knows covers, and a
+//! node whose lease ran out enters nothing (P3).
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, watch};
+
+use crate::core::code::Code;
+use crate::core::decide::stopped;
+use crate::core::id::Epoch;
+use crate::core::refusal::Refusal;
+use crate::core::state::ControlState;
+use crate::core::switch::Covered;
+use crate::core::time::Clock;
+
+/// The fence of one node.
+pub struct Fence {
+    clock: Arc<dyn Clock>,
+    inner: Mutex<Inner>,
+    left: Notify,
+    state: watch::Sender<Arc<ControlState>>,
+}
+
+#[derive(Default)]
+struct Inner {
+    /// By [`Clock::elapsed`]; a lease is compared with time that never jumps.
+    lease_until: Duration,
+    sections: BTreeMap<Epoch, usize>,
+}
+
+/// A call between its fence check and the moment its request has been sent.
+pub struct Section {
+    fence: Arc<Fence>,
+    epoch: Epoch,
+}
+
+impl Drop for Section {
+    fn drop(&mut self) {
+        let mut inner = self.fence.lock();
+        if let Some(count) = inner.sections.get_mut(&self.epoch) {
+            *count -= 1;
+            if *count == 0 {
+                inner.sections.remove(&self.epoch);
+            }
+        }
+        drop(inner);
+        self.fence.left.notify_waiters();
+    }
+}
+
+impl Fence {
+    /// A fence that knows nothing yet and lets nothing pass.
+    #[must_use]
+    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
+        let state = watch::Sender::new(Arc::new(ControlState::default()));
+        Arc::new(Self { clock, inner: Mutex::new(Inner::default()), left: Notify::new(), state })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Takes over newer control state. Called by the writer when a commit or a poll has shown it.
+    pub fn publish(&self, state: &Arc<ControlState>) {
+        // Under the lock, so that no section can be counted under an epoch that is older than what it was checked against.
+        let _inner = self.lock();
+        self.state.send_if_modified(|known| {
+            let newer = state.epoch > known.epoch;
+            if newer {
+                known.clone_from(state);
+            }
+            newer
+        });
+    }
+
+    /// Renews this node's lease: it may enter sections for `lease` from `since`, a reading of [`Clock::elapsed`] taken
+    /// before the renewal was written.
+    pub fn renew(&self, since: Duration, lease: Duration) {
+        self.lock().lease_until = since + lease;
+    }
+
+    /// The newest control state this node knows.
+    #[must_use]
+    pub fn state(&self) -> Arc<ControlState> {
+        Arc::clone(&self.state.borrow())
+    }
+
+    /// Told of every change of control state.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<Arc<ControlState>> {
+        self.state.subscribe()
+    }
+
+    /// Enters a section, unless a switch covers the call or the lease ran out.
+    pub fn enter(self: &Arc<Self>, call: &Covered<'_>) -> Result<Section, Refusal> {
+        let mut inner = self.lock();
+        if self.clock.elapsed() >= inner.lease_until {
+            return Err(Refusal::new(Code::AuditUnavailable, "This node has lost its lease and starts nothing."));
+        }
+        let state = self.state();
+        if let Some(switch) = state.switches.values().find(|switch| switch.covers(call, self.clock.now())) {
+            return Err(stopped(switch));
+        }
+        *inner.sections.entry(state.epoch).or_insert(0) += 1;
+        Ok(Section { fence: Arc::clone(self), epoch: state.epoch })
+    }
+
+    /// Returns once every section that was entered before `epoch` has been left, and no such one can be entered.
+    pub async fn drained(&self, epoch: Epoch) {
+        let mut changes = self.changes();
+        if changes.wait_for(|state| state.epoch >= epoch).await.is_err() {
+            return;
+        }
+        loop {
+            let left = self.left.notified();
+            tokio::pin!(left);
+            left.as_mut().enable();
+            if self.lock().sections.range(..epoch).next().is_none() {
+                return;
+            }
+            left.await;
+        }
+    }
+
+    /// The newest epoch whose earlier sections have all been left.
+    #[must_use]
+    pub fn confirmed(&self) -> Epoch {
+        let inner = self.lock();
+        inner.sections.keys().next().copied().unwrap_or_else(|| self.state.borrow().epoch)
+    }
+}
