@@ -3,6 +3,9 @@
 //! Reading order: [`core`] (what a call is), [`log`] (how it is written down), [`control`] (the only way in),
 //! [`worker`] (how it is carried out), then [`http`].
 
+pub mod auth;
+pub mod control;
 pub mod core;
 pub mod log;
 pub mod providers;
+pub mod tools;

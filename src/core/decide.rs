@@ -169,6 +169,9 @@ fn live_credential<'a>(who: &Principal, facts: &Facts<'a>) -> Checked<&'a Creden
     if credential.created.expires_at.is_some_and(|end| end <= facts.now) {
         return refuse(Refusal::new(Code::TokenExpired, "The key has expired."));
     }
+    if !address_allowed(credential, who) {
+        return refuse(Refusal::new(Code::IpNotAllowed, "The key may not be used from this address."));
+    }
     let seen = facts.last_used.unwrap_or(credential.created_at).max(credential.created_at);
     if facts.now.since(seen) > INACTIVITY {
         return refuse(Refusal::new(Code::TokenExpired, "The key was not used for 90 days and has ended."));
@@ -177,6 +180,16 @@ fn live_credential<'a>(who: &Principal, facts: &Facts<'a>) -> Checked<&'a Creden
         return refuse(Refusal::new(Code::ControlStateUnreadable, "The key's account cannot be read."));
     }
     Ok(credential)
+}
+
+/// A network that cannot be read allows nothing (P12); a key with networks and a caller without address neither.
+fn address_allowed(credential: &Credential, who: &Principal) -> bool {
+    let Some(networks) = &credential.ips else { return true };
+    let Some(ip) = who.ip else { return false };
+    networks.iter().any(|text| {
+        let network = text.parse::<ipnet::IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from));
+        network.is_ok_and(|network| network.contains(&ip))
+    })
 }
 
 fn check_scope(proposal: &Proposal, tool: &ToolFacts, credential: &Credential) -> Checked<()> {

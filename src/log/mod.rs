@@ -13,6 +13,7 @@ pub mod closing;
 pub mod dialect;
 pub mod draft;
 pub mod fence;
+pub mod reading;
 mod refusals;
 pub mod sql;
 pub mod store;

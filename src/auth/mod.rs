@@ -1,0 +1,68 @@
+//! Who is calling. Authentication finds the key; whether it is still alive is decided in the append transaction (P8).
+
+pub mod key;
+pub mod password;
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use crate::core::principal::{Principal, Via};
+use crate::core::state::ControlState;
+use crate::log::store::Want;
+use crate::log::writer::{WriteError, Writer};
+use key::ApiKey;
+
+/// A caller that could not be authenticated.
+#[derive(Debug, thiserror::Error)]
+pub enum AuthError {
+    /// No key, or not one of ours.
+    #[error("the key is missing or unknown")]
+    Unauthenticated,
+    /// The key cannot be looked up.
+    #[error("looking a key up")]
+    Unavailable(#[source] WriteError),
+}
+
+/// Finds the key behind a bearer token.
+#[derive(Clone)]
+pub struct Authenticator {
+    writer: Writer,
+}
+
+impl Authenticator {
+    /// An authenticator on the control state that `writer` publishes.
+    #[must_use]
+    pub fn new(writer: Writer) -> Self {
+        Self { writer }
+    }
+
+    /// The principal behind a bearer token. A key that this node has not seen yet is looked for in the log room once.
+    pub async fn authenticate(&self, token: &str, via: Via, ip: Option<IpAddr>, read_only: bool) -> Result<Principal, AuthError> {
+        let key = ApiKey::parse(token).ok_or(AuthError::Unauthenticated)?;
+        let known = self.writer.fence().state();
+        if let Some(principal) = find(&known, &key, via, ip, read_only) {
+            return Ok(principal);
+        }
+        let fresh = self.refresh().await?;
+        find(&fresh, &key, via, ip, read_only).ok_or(AuthError::Unauthenticated)
+    }
+
+    async fn refresh(&self) -> Result<Arc<ControlState>, AuthError> {
+        let state = self.writer.write(Want::default(), |draft| Ok(draft.state().clone())).await;
+        state.map(Arc::new).map_err(AuthError::Unavailable)
+    }
+}
+
+fn find(state: &ControlState, key: &ApiKey, via: Via, ip: Option<IpAddr>, read_only: bool) -> Option<Principal> {
+    let credential = state.credentials.get(state.by_hash.get(&key.hash())?)?;
+    let created = &credential.created;
+    Some(Principal {
+        side: created.side,
+        account: created.account.clone(),
+        user: created.user.clone(),
+        credential: created.credential.clone(),
+        via,
+        ip,
+        read_only,
+    })
+}

@@ -1,0 +1,103 @@
+//! The one function by which every call comes in: MCP, REST, stdio and the command line alike.
+//!
+//! ```text
+//! submit: tool and arguments ─▶ redaction ─▶ policy verdict ─▶ writer (intent + decision, one commit)
+//!           ├─ refused / replayed: answered
+//!           ├─ queued: answered with the operation's id
+//!           └─ admitted: handed to the worker as an Assignment; answered when it is closed, or running after `wait`
+//! ```
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::call::Status;
+use crate::core::id::CallId;
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+use crate::tools::Progress;
+
+/// A call as it comes in.
+pub struct Request {
+    /// Who, as authenticated.
+    pub principal: Principal,
+    /// The tool's name as it was asked for.
+    pub tool: String,
+    /// The arguments as they came; anything but an object is invalid.
+    pub args: Value,
+    /// MCP session id, recorded as a digest.
+    pub session: Option<String>,
+    /// MCP protocol version.
+    pub protocol: Option<String>,
+    /// The call that this one answers.
+    pub follows: Option<CallId>,
+    /// What the client says it is; recorded encrypted, never used to decide.
+    pub user_agent: Option<String>,
+    /// How long the caller waits before it gets a running operation instead of a result.
+    pub wait: Duration,
+    /// Cancelled when the caller goes away.
+    pub cancel: CancellationToken,
+    /// Where progress goes.
+    pub progress: Option<mpsc::UnboundedSender<Progress>>,
+}
+
+/// What a caller is answered.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Reply {
+    /// It was done.
+    Done {
+        /// The call.
+        call: CallId,
+        /// The result document.
+        result: Value,
+    },
+    /// It was refused, or did not succeed.
+    Failed {
+        /// The call, or none if nothing could be recorded; a counted refusal names its run in the details.
+        call: Option<CallId>,
+        /// Why.
+        refusal: Refusal,
+        /// Its status; `Refused` if it never ran.
+        status: Status,
+    },
+    /// It goes on; `operation_get` tells more.
+    Running {
+        /// The call, which is the operation's id.
+        call: CallId,
+        /// `queued` or `running`.
+        status: Status,
+    },
+}
+
+impl Reply {
+    /// The one result document, the same over MCP and REST.
+    #[must_use]
+    pub fn document(&self) -> Value {
+        match self {
+            Self::Done { result, .. } => result.clone(),
+            Self::Failed { call, refusal, .. } => refusal.body(call.as_ref()),
+            Self::Running { call, status } => json!({ "operation_id": call, "status": status }),
+        }
+    }
+
+    /// The call it is about.
+    #[must_use]
+    pub fn call(&self) -> Option<&CallId> {
+        match self {
+            Self::Done { call, .. } | Self::Running { call, .. } => Some(call),
+            Self::Failed { call, .. } => call.as_ref(),
+        }
+    }
+
+    /// The HTTP status that fits it over REST.
+    #[must_use]
+    pub fn http_status(&self) -> u16 {
+        match self {
+            Self::Done { .. } => 200,
+            Self::Running { .. } => 202,
+            Self::Failed { refusal, .. } => refusal.code.status(),
+        }
+    }
+}

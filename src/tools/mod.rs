@@ -1,0 +1,318 @@
+//! The catalogue: every operation of Forelog, one file per noun. Administrative ones are in it too, hidden from MCP.
+//!
+//! INVARIANT: a tool runs only with an [`Admitted`], which the log hands out after the commit, and reaches a provider
+//! only with a [`Permit`], which the fence hands out after checking the switches again.
+
+pub mod schema;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::BoxFuture;
+use serde_json::Value;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use crate::core::call::{Outcome, Status};
+use crate::core::code::Code;
+use crate::core::id::{AccountId, CallId, EventId, NodeId, Position};
+use crate::core::principal::Principal;
+use crate::core::redact::Classes;
+use crate::core::refusal::Refusal;
+use crate::core::state::{ControlState, Vm};
+use crate::core::switch::Covered;
+use crate::core::time::{Clock, Entropy, Micros};
+use crate::core::tool::ToolFacts;
+use crate::log::admission::Admitted;
+use crate::log::fence::Fence;
+use crate::log::reading::Reader;
+use crate::log::writer::Writer;
+use crate::providers::Permit;
+use crate::providers::compute::Compute;
+
+/// One operation.
+pub struct Tool {
+    /// What the decision needs to know.
+    pub facts: &'static ToolFacts,
+    /// Short title for people.
+    pub title: &'static str,
+    /// What it does; instructs nobody.
+    pub description: &'static str,
+    /// JSON Schema of the arguments, an object that allows nothing else.
+    pub input: Value,
+    /// JSON Schema of the result, an object.
+    pub output: Value,
+    /// Classes of the arguments' paths; unlisted paths are secret.
+    pub arguments: Classes,
+    /// Classes of the result's paths; unlisted paths are secret.
+    pub results: Classes,
+    /// What is missing for the guard to be satisfied.
+    pub guard: fn(&Value, Option<&Vm>) -> Option<Refusal>,
+    /// Turns command execution on with these arguments.
+    pub enables_exec: fn(&Value) -> bool,
+    /// After this long the worker stops waiting for it.
+    pub time_limit: Duration,
+    /// Does it.
+    pub run: fn(Execution) -> BoxFuture<'static, Outcome>,
+}
+
+impl Tool {
+    /// Whether MCP clients may see it at all.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.facts.class == crate::core::tool::Class::Control
+    }
+
+    /// Whether it only reads (`readOnlyHint`).
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        self.facts.class == crate::core::tool::Class::Read
+    }
+}
+
+/// Everything a tool may reach, as narrow ports.
+pub struct Ports {
+    /// Providers of VMs by name.
+    pub compute: BTreeMap<&'static str, Arc<dyn Compute>>,
+    /// What happened, from the views.
+    pub activity: Arc<dyn Activity>,
+    /// Appends control events and ends calls.
+    pub writer: Writer,
+    /// Reads the log back.
+    pub reader: Reader,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// This node.
+    pub node: NodeId,
+    /// Policies, for the tool that loads them.
+    pub policies: Arc<dyn PolicyLoader>,
+    /// Default limits, to show what is left of them.
+    pub limits: Arc<crate::core::decide::Limits>,
+}
+
+impl Ports {
+    /// The fence of this node.
+    #[must_use]
+    pub fn fence(&self) -> &Arc<Fence> {
+        self.writer.fence()
+    }
+
+    /// A new event id.
+    #[must_use]
+    pub fn event_id(&self) -> EventId {
+        EventId::new(self.clock.now(), &*self.entropy)
+    }
+}
+
+/// Loads policies; implemented by `control`, which owns the engine.
+#[async_trait]
+pub trait PolicyLoader: Send + Sync {
+    /// Validates the configured policy directory, runs its cases and puts it in force as an event. Answers version and
+    /// hash, or why the old set stays.
+    async fn reload(&self) -> Result<(i64, String), Refusal>;
+}
+
+/// A call as the views know it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct CallRecord {
+    /// Its id.
+    pub call_id: CallId,
+    /// Whose.
+    pub account: AccountId,
+    /// The key it came with.
+    pub credential: String,
+    /// The VM it names.
+    pub vm: Option<String>,
+    /// The tool.
+    pub tool: String,
+    /// How it came in.
+    pub via: String,
+    /// How it stands.
+    pub status: Status,
+    /// Why it did not succeed.
+    pub code: Option<String>,
+    /// When it was asked for.
+    pub at: Micros,
+    /// When it ended.
+    pub ended_at: Option<Micros>,
+    /// MCP session digest.
+    pub session: Option<String>,
+    /// Address it came from.
+    pub ip: Option<String>,
+    /// Public arguments as text.
+    pub text: String,
+    /// Where the intent is written.
+    pub intent: Position,
+    /// Where the terminal event is written.
+    pub end: Option<Position>,
+}
+
+/// What to list.
+#[derive(Clone, Debug, Default)]
+pub struct ActivityQuery {
+    /// Only this account; staff leave it out.
+    pub account: Option<AccountId>,
+    /// Only this key.
+    pub credential: Option<String>,
+    /// Only this VM.
+    pub vm: Option<String>,
+    /// Only this MCP session digest.
+    pub session: Option<String>,
+    /// Only this tool.
+    pub tool: Option<String>,
+    /// Only this status.
+    pub outcome: Option<String>,
+    /// Only this code.
+    pub code: Option<String>,
+    /// Only this address.
+    pub ip: Option<String>,
+    /// Asked for at or after.
+    pub from: Option<Micros>,
+    /// Asked for before.
+    pub to: Option<Micros>,
+    /// Words in the public arguments and names.
+    pub q: Option<String>,
+    /// At most so many, 1 … 200.
+    pub limit: u32,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// A page of calls, newest first.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ActivityPage {
+    /// The calls as they were at `as_of`.
+    pub items: Vec<CallRecord>,
+    /// Give it back to go on.
+    pub next_cursor: Option<String>,
+    /// Position the page shows.
+    pub as_of: Position,
+}
+
+/// The views' side of reading calls back. Each method waits, bounded, until the views have reached the log's head.
+#[async_trait]
+pub trait Activity: Send + Sync {
+    /// A page of calls.
+    async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal>;
+    /// One call, of `account` only if given.
+    async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
+}
+
+/// How far a running call is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Progress {
+    /// Grows.
+    pub done: f64,
+    /// Where it ends, if known.
+    pub total: Option<f64>,
+    /// What is going on, without secrets.
+    pub message: String,
+}
+
+/// One admitted call on its way through a tool. Consumed by the run.
+pub struct Execution {
+    /// Proof that leave to execute is durable.
+    pub admitted: Admitted,
+    /// The tool's facts.
+    pub tool: &'static ToolFacts,
+    /// Who asked.
+    pub principal: Principal,
+    /// Arguments that fit the schema.
+    pub args: Value,
+    /// The VM as it was at admission.
+    pub vm: Option<Vm>,
+    /// The outside.
+    pub ports: Arc<Ports>,
+    /// Set when the caller, a switch or a shutdown wants it to stop.
+    pub cancel: CancellationToken,
+    /// Where progress goes, if anybody listens.
+    pub progress: Option<mpsc::UnboundedSender<Progress>>,
+}
+
+impl Execution {
+    /// The call's id.
+    #[must_use]
+    pub fn call(&self) -> &CallId {
+        self.admitted.call()
+    }
+
+    /// Control state as this node knows it now.
+    #[must_use]
+    pub fn state(&self) -> Arc<ControlState> {
+        self.ports.fence().state()
+    }
+
+    /// The provider of the call's VM.
+    pub fn compute(&self) -> Result<&Arc<dyn Compute>, Refusal> {
+        let name = self.vm.as_ref().map(|vm| vm.provider.as_str()).unwrap_or_default();
+        let refusal =
+            || Refusal::new(Code::UpstreamUnreachable, format!("The provider {name:?} is not configured on this node."));
+        self.ports.compute.get(name).ok_or_else(refusal)
+    }
+
+    /// The second fence: leave to send one mutating request, unless a switch has been engaged meanwhile.
+    pub fn permit(&self) -> Result<Permit, Refusal> {
+        let call = Covered {
+            tool: self.tool,
+            account: &self.principal.account,
+            credential: &self.principal.credential,
+            vm: self.admitted.vm(),
+            provider: self.vm.as_ref().map(|vm| vm.provider.as_str()),
+        };
+        let section = self.ports.fence().enter(&call)?;
+        Ok(Permit::holding(Arc::new(section)))
+    }
+
+    /// Tells whoever listens how far the call is.
+    pub fn report(&self, done: f64, total: Option<f64>, message: impl Into<String>) {
+        if let Some(listener) = &self.progress {
+            // Nobody listens any more: the call goes on all the same.
+            let _ = listener.send(Progress { done, total, message: message.into() });
+        }
+    }
+}
+
+/// The whole catalogue, by name.
+pub struct Catalogue {
+    tools: BTreeMap<&'static str, Tool>,
+    validators: BTreeMap<&'static str, jsonschema::Validator>,
+}
+
+/// A tool that is not well-formed; found at start.
+#[derive(Debug, thiserror::Error)]
+#[error("the schema of tool {0} cannot be compiled: {1}")]
+pub struct CatalogueError(&'static str, String);
+
+impl Catalogue {
+    /// A catalogue of these tools.
+    pub fn new(tools: Vec<Tool>) -> Result<Self, CatalogueError> {
+        let mut validators = BTreeMap::new();
+        for tool in &tools {
+            let name = tool.facts.name;
+            let validator = jsonschema::validator_for(&tool.input).map_err(|error| CatalogueError(name, error.to_string()))?;
+            validators.insert(name, validator);
+        }
+        Ok(Self { tools: tools.into_iter().map(|tool| (tool.facts.name, tool)).collect(), validators })
+    }
+
+    /// A tool by name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Tool> {
+        self.tools.get(name)
+    }
+
+    /// Every tool, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Tool> {
+        self.tools.values()
+    }
+
+    /// What is wrong with `args`, as a refusal that names paths and rules but no values.
+    #[must_use]
+    pub fn invalid(&self, tool: &Tool, args: &Value) -> Option<Refusal> {
+        schema::invalid(self.validators.get(tool.facts.name)?, args)
+    }
+}
