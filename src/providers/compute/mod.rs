@@ -4,6 +4,8 @@
 //! journal that outlives this process, so that [`Compute::find_power`] and [`GuestJobs::status`] can say after a crash
 //! whether the thing happened (P4).
 
+pub mod sim;
+
 use std::sync::Arc;
 use std::time::Duration;
 

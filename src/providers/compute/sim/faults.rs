@@ -1,0 +1,203 @@
+//! Faults that tests put between Forelog and the simulation, at run time.
+//!
+//! Invariant: a fault decides only when, whether and how a request is answered; what happened is always in the journal.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::providers::compute::{MachineRef, PowerAction, ProviderError};
+
+/// What is asked of the simulation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// A power change.
+    Power(PowerAction),
+    /// The start of a job.
+    Start,
+    /// The end of a job.
+    Cancel,
+    /// How a job or a power change stands, and a job's output.
+    Watch,
+    /// What machines there are.
+    Look,
+}
+
+impl Action {
+    fn needs_guest(self) -> bool {
+        matches!(self, Self::Start | Self::Cancel | Self::Watch)
+    }
+}
+
+/// What goes wrong.
+#[derive(Clone, Debug)]
+pub enum Kind {
+    /// The request leaves this late; its permit is held meanwhile.
+    DelayBefore(Duration),
+    /// The request does not leave before the gate is open; its permit is held meanwhile.
+    HoldBefore(Gate),
+    /// A power change takes this long once it has begun.
+    Slow(Duration),
+    /// The answer comes this late.
+    DelayAfter(Duration),
+    /// The answer does not come before the gate is open.
+    HoldAfter(Gate),
+    /// It is refused with this text and nothing changes.
+    Fail(String),
+    /// It cannot be reached; nothing is sent.
+    Unreachable,
+    /// It happens and the answer is lost.
+    LoseAnswer,
+    /// It does not happen, and the answer is lost all the same.
+    LoseRequest,
+    /// The guest does not answer. Power and listing still work.
+    GuestSilent,
+}
+
+#[derive(Debug)]
+struct Rule {
+    machine: Option<MachineRef>,
+    action: Option<Action>,
+    kind: Kind,
+    left: Option<u32>,
+}
+
+/// The faults in force: a handle that is shared with the simulation.
+#[derive(Clone, Debug, Default)]
+pub struct Faults(Arc<Mutex<Vec<Rule>>>);
+
+impl Faults {
+    /// From now on `kind` befalls every request of `action` to `machine`; of all where these are absent.
+    pub fn inject(&self, machine: Option<&MachineRef>, action: Option<Action>, kind: Kind) {
+        self.push(machine, action, kind, None);
+    }
+
+    /// `kind` befalls the next such request only.
+    pub fn inject_once(&self, machine: Option<&MachineRef>, action: Option<Action>, kind: Kind) {
+        self.push(machine, action, kind, Some(1));
+    }
+
+    /// Everything works again. Requests that already wait at a gate stay there.
+    pub fn clear(&self) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
+    fn push(&self, machine: Option<&MachineRef>, action: Option<Action>, kind: Kind, left: Option<u32>) {
+        let rule = Rule { machine: machine.cloned(), action, kind, left };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
+    }
+
+    /// What befalls this request; one-time faults are used up by it.
+    pub(super) fn befall(&self, machine: Option<&MachineRef>, action: Action) -> Befallen {
+        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut befallen = Befallen::default();
+        for rule in rules.iter_mut() {
+            let here = rule.machine.is_none() || rule.machine.as_ref() == machine;
+            if here && rule.action.is_none_or(|only| only == action) && rule.left != Some(0) {
+                rule.left = rule.left.map(|left| left - 1);
+                befallen.add(&rule.kind, action);
+            }
+        }
+        rules.retain(|rule| rule.left != Some(0));
+        befallen
+    }
+}
+
+/// Everything that befalls one request.
+#[derive(Debug, Default)]
+pub(super) struct Befallen {
+    before: Vec<Wait>,
+    after: Vec<Wait>,
+    /// How long the effect takes.
+    pub slow: Duration,
+    /// Nothing happens, and this is the answer.
+    refusal: Option<Kind>,
+    answer_lost: bool,
+}
+
+#[derive(Debug)]
+enum Wait {
+    For(Duration),
+    At(Gate),
+}
+
+impl Befallen {
+    fn add(&mut self, kind: &Kind, action: Action) {
+        match kind {
+            Kind::DelayBefore(by) => self.before.push(Wait::For(*by)),
+            Kind::HoldBefore(gate) => self.before.push(Wait::At(gate.clone())),
+            Kind::Slow(by) => self.slow += *by,
+            Kind::DelayAfter(by) => self.after.push(Wait::For(*by)),
+            Kind::HoldAfter(gate) => self.after.push(Wait::At(gate.clone())),
+            Kind::LoseAnswer => self.answer_lost = true,
+            Kind::GuestSilent if !action.needs_guest() => {}
+            Kind::Fail(_) | Kind::Unreachable | Kind::LoseRequest | Kind::GuestSilent => self.refusal = Some(kind.clone()),
+        }
+    }
+
+    /// Waits until the request may leave, and says whether it fails instead.
+    pub async fn before(&self) -> Result<(), ProviderError> {
+        wait_all(&self.before).await;
+        match &self.refusal {
+            None => Ok(()),
+            Some(Kind::Fail(text)) => Err(ProviderError::Refused(text.clone())),
+            Some(Kind::Unreachable) => Err(ProviderError::Unreachable("an injected fault of the simulation".into())),
+            Some(Kind::GuestSilent) => Err(ProviderError::GuestUnavailable("an injected fault of the simulation".into())),
+            Some(_) => Err(lost()),
+        }
+    }
+
+    /// Waits until the answer may come, and loses it if that is its fate.
+    pub async fn after<T>(&self, answer: Result<T, ProviderError>) -> Result<T, ProviderError> {
+        wait_all(&self.after).await;
+        if self.answer_lost { Err(lost()) } else { answer }
+    }
+}
+
+fn lost() -> ProviderError {
+    ProviderError::AnswerLost("an injected fault of the simulation".into())
+}
+
+async fn wait_all(waits: &[Wait]) {
+    for wait in waits {
+        match wait {
+            Wait::For(by) => tokio::time::sleep(*by).await,
+            Wait::At(gate) => gate.pass().await,
+        }
+    }
+}
+
+/// A gate that requests wait at until a test opens it, so that no test has to guess a time.
+#[derive(Clone, Debug)]
+pub struct Gate(Arc<watch::Sender<GateState>>);
+
+#[derive(Debug, Default)]
+struct GateState {
+    open: bool,
+    arrived: usize,
+}
+
+impl Gate {
+    /// A closed gate.
+    #[must_use]
+    pub fn closed() -> Self {
+        Self(Arc::new(watch::Sender::new(GateState::default())))
+    }
+
+    /// Lets everyone through, now and later.
+    pub fn open(&self) {
+        self.0.send_modify(|state| state.open = true);
+    }
+
+    /// Waits until `count` requests have come to the gate.
+    pub async fn arrived(&self, count: usize) {
+        // The sender lives in `self`, so the channel cannot be closed here.
+        let _ = self.0.subscribe().wait_for(|state| state.arrived >= count).await;
+    }
+
+    async fn pass(&self) {
+        self.0.send_modify(|state| state.arrived += 1);
+        let _ = self.0.subscribe().wait_for(|state| state.open).await;
+    }
+}

@@ -1,0 +1,183 @@
+//! A fleet that is simulated in this process, for trying Forelog out and for tests that need a provider to misbehave.
+//!
+//! It says that it is a simulation everywhere it shows: in labels, in the operating system's name, in its capabilities
+//! and in the answers of its guests. Guests understand a handful of commands and run nothing on the host.
+//!
+//! Invariant: what has happened is in the journal before it is answered, so that after the death of this process the
+//! next one tells the truth. A [`Sim`] that is dropped stops as if its process had been killed.
+
+mod faults;
+mod guests;
+mod journal;
+mod shell;
+mod world;
+
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+
+pub use self::faults::{Action, Faults, Gate, Kind};
+use self::guests::Guests;
+use self::world::{Simulated, World};
+use super::{
+    Capabilities, Compute, Effect, GuestJobs, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stats,
+};
+use crate::core::id::CallId;
+use crate::core::time::Clock;
+use crate::providers::Permit;
+
+/// The simulated fleet.
+pub struct Sim {
+    shared: Arc<Shared>,
+    guests: Arc<Guests>,
+}
+
+struct Shared {
+    world: Mutex<World>,
+    faults: Faults,
+}
+
+impl Shared {
+    fn world(&self) -> MutexGuard<'_, World> {
+        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Sim {
+    /// Opens the simulation that is kept in `dir`, with these machines. One process at a time may have it open.
+    pub fn open(dir: PathBuf, machines: Vec<Machine>, faults: Faults, clock: Arc<dyn Clock>) -> Result<Arc<Self>, ProviderError> {
+        let world = Mutex::new(World::open(dir, machines, clock)?);
+        let shared = Arc::new(Shared { world, faults });
+        Ok(Arc::new(Self { guests: Arc::new(Guests(shared.clone())), shared }))
+    }
+
+    /// The faults in force.
+    pub fn faults(&self) -> &Faults {
+        &self.shared.faults
+    }
+
+    /// How often an effect that `call` asked for has begun, in this process and in those before it.
+    pub fn executions(&self, call: &CallId) -> u32 {
+        self.shared.world().executions(call)
+    }
+
+    async fn look<T>(
+        &self,
+        machine: Option<&MachineRef>,
+        look: impl FnOnce(&World) -> Result<T, ProviderError> + Send,
+    ) -> Result<T, ProviderError> {
+        let fate = self.shared.faults.befall(machine, Action::Look);
+        fate.before().await?;
+        let seen = look(&self.shared.world());
+        fate.after(seen).await
+    }
+}
+
+impl Drop for Sim {
+    fn drop(&mut self) {
+        self.shared.world().close();
+    }
+}
+
+#[async_trait]
+impl Compute for Sim {
+    fn name(&self) -> &'static str {
+        "sim"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        use PowerAction::{Reboot, Reset, Shutdown, Start, Stop};
+        Capabilities { power: vec![Start, Shutdown, Reboot, Stop, Reset], guest: true, simulation: true }
+    }
+
+    async fn list(&self) -> Result<Vec<Machine>, ProviderError> {
+        self.look(None, |world| Ok(world.machines.values().map(|row| row.machine.clone()).collect())).await
+    }
+
+    async fn get(&self, machine: &MachineRef) -> Result<Machine, ProviderError> {
+        self.look(Some(machine), |world| world.machine(machine).map(|row| row.machine.clone())).await
+    }
+
+    async fn stats(&self, machine: &MachineRef) -> Result<Stats, ProviderError> {
+        let guest_answers = self.shared.faults.befall(Some(machine), Action::Watch).before().await.is_ok();
+        self.look(Some(machine), |world| {
+            let row = world.machine(machine)?;
+            let power = row.machine.power;
+            let live = (power == PowerState::Running && guest_answers).then(|| live_stats(world, row));
+            Ok(Stats { power, live })
+        })
+        .await
+    }
+
+    async fn power(&self, machine: &MachineRef, action: PowerAction, call: &CallId, permit: Permit) -> Result<(), ProviderError> {
+        let fate = self.shared.faults.befall(Some(machine), Action::Power(action));
+        let waiting = Waiting::enter(&self.shared, call);
+        fate.before().await?;
+        let begun = self.shared.world().begin_power(machine, action, call);
+        drop((waiting, permit));
+        let done = match begun {
+            Ok(()) => {
+                let (shared, slow) = (self.shared.clone(), fate.slow);
+                let (machine, call) = (machine.clone(), call.clone());
+                // In a task of its own: what was sent goes on when the caller no longer waits.
+                let change = tokio::spawn(async move {
+                    tokio::time::sleep(slow).await;
+                    shared.world().finish_power(&machine, action, &call)
+                });
+                change.await.unwrap_or_else(|error| Err(ProviderError::AnswerLost(error.to_string())))
+            }
+            refused => refused,
+        };
+        fate.after(done).await
+    }
+
+    async fn find_power(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
+        let fate = self.shared.faults.befall(Some(machine), Action::Look);
+        fate.before().await?;
+        let found = {
+            let world = self.shared.world();
+            world.machine(machine).map(|_| world.find_power(call))
+        };
+        fate.after(found).await
+    }
+
+    fn guest(&self) -> Option<Arc<dyn GuestJobs>> {
+        Some(self.guests.clone())
+    }
+}
+
+fn live_stats(world: &World, row: &Simulated) -> LiveStats {
+    let jobs = u32::try_from(world.jobs_on(&row.machine.machine)).unwrap_or(u32::MAX);
+    LiveStats {
+        uptime_seconds: world.uptime_seconds(row),
+        load1: f64::from(jobs),
+        memory_used_mib: u64::from(row.machine.memory_mib) / 4,
+        memory_total_mib: u64::from(row.machine.memory_mib),
+    }
+}
+
+/// A power request that has not left yet, from when it is made to when it leaves or is given up.
+struct Waiting<'a> {
+    shared: &'a Shared,
+    call: &'a CallId,
+}
+
+impl<'a> Waiting<'a> {
+    fn enter(shared: &'a Shared, call: &'a CallId) -> Self {
+        *shared.world().waiting.entry(call.clone()).or_default() += 1;
+        Self { shared, call }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        let mut world = self.shared.world();
+        let left = world.waiting.get(self.call).copied().unwrap_or(0);
+        if left > 1 {
+            world.waiting.insert(self.call.clone(), left - 1);
+        } else {
+            world.waiting.remove(self.call);
+        }
+    }
+}

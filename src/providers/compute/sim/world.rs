@@ -1,0 +1,294 @@
+//! The state of the simulation, and the one place where it changes.
+//!
+//! Invariant: [`World::apply`] alone changes what the journal tells; what it does not tell (jobs that run now, power
+//! changes under way) lives only as long as this process.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+
+use super::journal::{Journal, Record};
+use crate::core::id::CallId;
+use crate::core::time::{Clock, Micros};
+use crate::providers::compute::{
+    Effect, JobState, JobStatus, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stream,
+};
+
+/// Most bytes of one stream that a job may write.
+const SPOOL: usize = 64 * 1024 * 1024;
+
+/// A simulated machine.
+#[derive(Debug)]
+pub(super) struct Simulated {
+    pub machine: Machine,
+    pub booted_at: Micros,
+    /// A power change is under way.
+    pub changing: bool,
+}
+
+/// A job as the journal tells it.
+#[derive(Debug)]
+struct Job {
+    machine: MachineRef,
+    status: JobStatus,
+}
+
+/// A job that runs in this process.
+#[derive(Debug)]
+struct Live {
+    stdout: Vec<u8>,
+    stderr: Vec<u8>,
+    task: AbortHandle,
+    /// Dropped when the job ends, which wakes whoever waits.
+    ended: watch::Sender<()>,
+}
+
+/// Everything behind the lock.
+pub(super) struct World {
+    pub machines: BTreeMap<MachineRef, Simulated>,
+    power: HashMap<CallId, Effect>,
+    jobs: HashMap<CallId, Job>,
+    executions: HashMap<CallId, u32>,
+    live: HashMap<CallId, Live>,
+    /// Power requests that have not left yet.
+    pub waiting: HashMap<CallId, u32>,
+    journal: Journal,
+    directory: PathBuf,
+    clock: Arc<dyn Clock>,
+}
+
+impl World {
+    pub fn open(directory: PathBuf, machines: Vec<Machine>, clock: Arc<dyn Clock>) -> Result<Self, ProviderError> {
+        let (mut journal, records) = Journal::open(&directory)?;
+        let opened = Record::Opened { at: clock.now() };
+        journal.append(&opened)?;
+        let machines = machines.into_iter().map(|machine| {
+            let row = Simulated { machine: mark(machine), booted_at: Micros(0), changing: false };
+            (row.machine.machine.clone(), row)
+        });
+        let mut world = Self {
+            machines: machines.collect(),
+            power: HashMap::new(),
+            jobs: HashMap::new(),
+            executions: HashMap::new(),
+            live: HashMap::new(),
+            waiting: HashMap::new(),
+            journal,
+            directory,
+            clock,
+        };
+        records.iter().chain([&opened]).for_each(|record| world.apply(record));
+        Ok(world)
+    }
+
+    fn write(&mut self, record: &Record) -> Result<(), ProviderError> {
+        self.journal.append(record)?;
+        self.apply(record);
+        Ok(())
+    }
+
+    fn apply(&mut self, record: &Record) {
+        match record {
+            Record::Opened { at } => self.reopen(*at),
+            Record::PowerBegun { call, .. } => {
+                self.power.insert(call.clone(), Effect::Running);
+                *self.executions.entry(call.clone()).or_default() += 1;
+            }
+            Record::PowerChanged { call, machine, power, rebooted_at } => {
+                self.power.insert(call.clone(), Effect::Happened);
+                // A machine that is no longer configured keeps its history and has no state.
+                if let Some(row) = self.machines.get_mut(machine) {
+                    row.machine.power = *power;
+                    row.booted_at = rebooted_at.unwrap_or(row.booted_at);
+                }
+            }
+            Record::JobStarted { call, machine } => {
+                let status = JobStatus { state: JobState::Running, stdout_bytes: 0, stderr_bytes: 0 };
+                self.jobs.insert(call.clone(), Job { machine: machine.clone(), status });
+                *self.executions.entry(call.clone()).or_default() += 1;
+            }
+            Record::JobEnded { call, status } => {
+                if let Some(job) = self.jobs.get_mut(call) {
+                    job.status = status.clone();
+                }
+            }
+        }
+    }
+
+    /// Guests seem to boot anew: their jobs are gone, and power changes that were under way never come to be.
+    fn reopen(&mut self, at: Micros) {
+        self.power.retain(|_, effect| *effect == Effect::Happened);
+        for job in self.jobs.values_mut().filter(|job| job.status.state == JobState::Running) {
+            job.status.state = JobState::Gone;
+        }
+        for row in self.machines.values_mut() {
+            row.booted_at = at;
+        }
+    }
+
+    pub fn machine(&self, machine: &MachineRef) -> Result<&Simulated, ProviderError> {
+        self.machines.get(machine).ok_or_else(|| ProviderError::NotFound(format!("machine {}", machine.0)))
+    }
+
+    pub fn uptime_seconds(&self, row: &Simulated) -> u64 {
+        self.clock.now().since(row.booted_at).as_secs()
+    }
+
+    pub fn executions(&self, call: &CallId) -> u32 {
+        self.executions.get(call).copied().unwrap_or(0)
+    }
+
+    pub fn begin_power(&mut self, machine: &MachineRef, action: PowerAction, call: &CallId) -> Result<(), ProviderError> {
+        let row = self.machine(machine)?;
+        let running = row.machine.power == PowerState::Running;
+        if row.changing {
+            return Err(ProviderError::State("another power change is under way".into()));
+        }
+        if running == (action == PowerAction::Start) {
+            return Err(ProviderError::State(format!("it is {}", if running { "running" } else { "stopped" })));
+        }
+        self.write(&Record::PowerBegun { call: call.clone(), machine: machine.clone(), action })?;
+        if let Some(row) = self.machines.get_mut(machine) {
+            row.changing = true;
+        }
+        Ok(())
+    }
+
+    pub fn finish_power(&mut self, machine: &MachineRef, action: PowerAction, call: &CallId) -> Result<(), ProviderError> {
+        let on = !matches!(action, PowerAction::Shutdown | PowerAction::Stop);
+        let power = if on { PowerState::Running } else { PowerState::Stopped };
+        let rebooted_at = on.then(|| self.clock.now());
+        if let Some(row) = self.machines.get_mut(machine) {
+            row.changing = false;
+        }
+        self.write(&Record::PowerChanged { call: call.clone(), machine: machine.clone(), power, rebooted_at })?;
+        let jobs: Vec<CallId> =
+            self.live.keys().filter(|call| self.jobs.get(call).is_some_and(|job| job.machine == *machine)).cloned().collect();
+        jobs.iter().try_for_each(|job| self.end_job(job, JobState::Gone))
+    }
+
+    pub fn find_power(&self, call: &CallId) -> Effect {
+        // What waits to leave may still happen, so it may not be called undone.
+        let waiting = self.waiting.contains_key(call).then_some(Effect::Running);
+        self.power.get(call).copied().or(waiting).unwrap_or(Effect::DidNotHappen)
+    }
+
+    /// Starts a job; `spawn` is called once it is certain to run.
+    pub fn begin_job(
+        &mut self,
+        machine: &MachineRef,
+        call: &CallId,
+        spawn: impl FnOnce(&Self, &Simulated) -> AbortHandle,
+    ) -> Result<(), ProviderError> {
+        if self.machine(machine)?.machine.power != PowerState::Running {
+            return Err(ProviderError::State("the machine does not run".into()));
+        }
+        if self.jobs.contains_key(call) {
+            return Err(ProviderError::State("this job was started before".into()));
+        }
+        self.write(&Record::JobStarted { call: call.clone(), machine: machine.clone() })?;
+        let task = spawn(self, self.machine(machine)?);
+        let live = Live { stdout: Vec::new(), stderr: Vec::new(), task, ended: watch::Sender::new(()) };
+        self.live.insert(call.clone(), live);
+        Ok(())
+    }
+
+    /// Ends a job that still runs; one that has ended stays as it ended.
+    pub fn end_job(&mut self, call: &CallId, state: JobState) -> Result<(), ProviderError> {
+        let Some(live) = self.live.remove(call) else { return Ok(()) };
+        live.task.abort();
+        let status = JobStatus { state, stdout_bytes: live.stdout.len() as u64, stderr_bytes: live.stderr.len() as u64 };
+        let ended = Record::JobEnded { call: call.clone(), status };
+        // It has ended, whether or not that can be kept.
+        self.apply(&ended);
+        for (stream, bytes) in [(Stream::Stdout, &live.stdout), (Stream::Stderr, &live.stderr)] {
+            if !bytes.is_empty() {
+                std::fs::write(self.spool(call, stream), bytes).map_err(|error| output_error(&error))?;
+            }
+        }
+        self.journal.append(&ended)
+    }
+
+    /// Adds to the output of a job that still runs; says whether there is room for more.
+    pub fn add_output(&mut self, call: &CallId, stream: Stream, bytes: &[u8]) -> bool {
+        let Some(live) = self.live.get_mut(call) else { return false };
+        let spool = if stream == Stream::Stdout { &mut live.stdout } else { &mut live.stderr };
+        let room = SPOOL.saturating_sub(spool.len());
+        spool.extend(bytes.iter().take(room));
+        bytes.len() < room
+    }
+
+    pub fn job(&self, machine: &MachineRef, call: &CallId) -> Result<JobStatus, ProviderError> {
+        let missing = || ProviderError::NotFound(format!("job {call} on machine {}", machine.0));
+        let job = self.jobs.get(call).filter(|job| job.machine == *machine).ok_or_else(missing)?;
+        Ok(self.live.get(call).map_or_else(
+            || job.status.clone(),
+            |live| JobStatus {
+                state: JobState::Running,
+                stdout_bytes: live.stdout.len() as u64,
+                stderr_bytes: live.stderr.len() as u64,
+            },
+        ))
+    }
+
+    pub fn jobs_on(&self, machine: &MachineRef) -> usize {
+        self.live.keys().filter(|call| self.jobs.get(call).is_some_and(|job| job.machine == *machine)).count()
+    }
+
+    /// Closes when the job ends; none if it has.
+    pub fn ending(&self, call: &CallId) -> Option<watch::Receiver<()>> {
+        self.live.get(call).map(|live| live.ended.subscribe())
+    }
+
+    pub fn output(&self, call: &CallId, stream: Stream, offset: u64, max: u32) -> Result<Vec<u8>, ProviderError> {
+        let bytes = match self.live.get(call) {
+            Some(live) if stream == Stream::Stdout => &live.stdout,
+            Some(live) => &live.stderr,
+            None => return read_file(&self.spool(call, stream), offset, max).map_err(|error| output_error(&error)),
+        };
+        let from = usize::try_from(offset).unwrap_or(usize::MAX);
+        Ok(bytes.iter().skip(from).take(max as usize).copied().collect())
+    }
+
+    fn spool(&self, call: &CallId, stream: Stream) -> PathBuf {
+        self.directory.join(format!("{call}.{}", if stream == Stream::Stdout { "stdout" } else { "stderr" }))
+    }
+
+    /// Ends everything as the death of the process would: nothing more is written.
+    pub fn close(&mut self) {
+        self.journal.close();
+        self.live.drain().for_each(|(_, live)| live.task.abort());
+    }
+}
+
+fn output_error(error: &io::Error) -> ProviderError {
+    ProviderError::Unreachable(format!("the output of a simulated job: {error}"))
+}
+
+/// A part of a file; a job that wrote nothing has none.
+fn read_file(path: &Path, offset: u64, max: u32) -> io::Result<Vec<u8>> {
+    let mut file = match File::open(path) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    file.seek(SeekFrom::Start(offset))?;
+    let mut bytes = Vec::new();
+    file.take(max.into()).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// Makes sure that nobody takes the machine for a real one.
+fn mark(mut machine: Machine) -> Machine {
+    if !machine.label.to_lowercase().contains("sim") {
+        machine.label.push_str("-sim");
+    }
+    if !machine.os.ends_with("(simulated)") {
+        machine.os.push_str(" (simulated)");
+    }
+    machine
+}
