@@ -4,6 +4,7 @@
 //! journal that outlives this process, so that [`Compute::find_power`] and [`GuestJobs::status`] can say after a crash
 //! whether the thing happened (P4).
 
+pub mod qemu;
 pub mod sim;
 
 use std::sync::Arc;

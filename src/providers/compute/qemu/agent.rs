@@ -1,0 +1,194 @@
+//! Client of the QEMU guest agent.
+//!
+//! INVARIANT: a connection is kept only after a complete answer; any doubt drops it. A request that a paused or booting
+//! guest answers late can then never be taken for the answer to another, because each new connection begins with
+//! `guest-sync-delimited`.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD as BASE64;
+use serde_json::{Value, json};
+use tokio::sync::Mutex;
+use tokio::time::{sleep, timeout};
+
+use super::wire::{Fault, Line, read_answer};
+use crate::providers::Permit;
+
+/// How long the guest may take to say that it listens.
+const LISTEN: Duration = Duration::from_secs(3);
+/// How long one request to a guest that listens may take.
+const ANSWER: Duration = Duration::from_secs(20);
+/// The agent does one thing at a time; larger reads would make all others wait.
+pub(super) const CHUNK: u32 = 1 << 20;
+
+/// How a program in the guest ended.
+#[derive(Debug)]
+pub(super) struct Ended {
+    pub(super) code: i64,
+    pub(super) stdout: String,
+    pub(super) stderr: String,
+}
+
+/// The agent of one machine.
+pub(super) struct Agent {
+    dir: PathBuf,
+    line: Mutex<Option<Line>>,
+    marks: AtomicI64,
+}
+
+impl Agent {
+    pub(super) fn new(dir: PathBuf, first_mark: i64) -> Self {
+        Self { dir, line: Mutex::new(None), marks: AtomicI64::new(first_mark) }
+    }
+
+    /// Whether the guest listens, asked on the wire, waiting at most `at_most`.
+    pub(super) async fn listens(&self, at_most: Duration) -> Result<(), Fault> {
+        timeout(at_most, async {
+            let mut held = self.line.lock().await;
+            let line = self.sync(held.take()).await?;
+            *held = Some(line);
+            Ok(())
+        })
+        .await
+        .unwrap_or_else(|_| Err(Fault::Unsent("no answer from the guest agent".into())))
+    }
+
+    /// One request. The guest is asked whether it listens first, so that a deaf guest is told apart from a lost answer.
+    pub(super) async fn call(&self, command: &str, arguments: Value, permit: Option<Permit>) -> Result<Value, Fault> {
+        self.exchange(command, arguments, permit, true).await
+    }
+
+    /// A request that has no answer when it works.
+    pub(super) async fn tell(&self, command: &str, arguments: Value, permit: Permit) -> Result<(), Fault> {
+        self.exchange(command, arguments, Some(permit), false).await.map(|_| ())
+    }
+
+    async fn exchange(&self, command: &str, arguments: Value, permit: Option<Permit>, answered: bool) -> Result<Value, Fault> {
+        let sent = AtomicBool::new(false);
+        let work = async {
+            let mut held =
+                timeout(ANSWER, self.line.lock()).await.map_err(|_| Fault::Unsent("the guest agent is busy".into()))?;
+            let synced = timeout(LISTEN, self.sync(held.take())).await;
+            let mut line = synced.map_err(|_| Fault::Unsent("no answer from the guest agent".into()))??;
+            let request = json!({"execute": command, "arguments": arguments});
+            sent.store(true, Ordering::Relaxed);
+            line.send(&[], &request, permit).await.map_err(lost)?;
+            if !answered {
+                return refusal_within(&mut line, Duration::from_millis(300)).await;
+            }
+            let bytes = timeout(ANSWER, line.receive()).await.map_err(|_| Fault::Lost(format!("{command} was not answered")))?;
+            let document: Value = serde_json::from_slice(&bytes.map_err(lost)?).map_err(|e| Fault::Lost(e.to_string()))?;
+            let answer = read_answer(&document).unwrap_or_else(|| Err(Fault::Lost("not an answer".into())));
+            *held = Some(line);
+            answer
+        };
+        let Ok(result) = timeout(ANSWER + ANSWER, work).await else {
+            let why = format!("{command} took too long");
+            return Err(if sent.load(Ordering::Relaxed) { Fault::Lost(why) } else { Fault::Unsent(why) });
+        };
+        result
+    }
+
+    /// A connection on which everything that came before is done with.
+    async fn sync(&self, line: Option<Line>) -> Result<Line, Fault> {
+        if let Some(line) = line
+            && let Ok(line) = self.mark(line).await
+        {
+            return Ok(line);
+        }
+        // The old connection may have ended with the old process.
+        self.mark(Line::connect(&self.dir, super::process::AGENT_SOCKET).await?).await
+    }
+
+    async fn mark(&self, mut line: Line) -> Result<Line, Fault> {
+        let mark = self.marks.fetch_add(1, Ordering::Relaxed);
+        let unsent = |e: std::io::Error| Fault::Unsent(format!("asking the guest agent: {e}"));
+        // 0xFF ends whatever half a request its parser holds; the answer begins with it too.
+        line.send(&[0xff], &json!({"execute": "guest-sync-delimited", "arguments": {"id": mark}}), None).await.map_err(unsent)?;
+        loop {
+            let bytes = line.receive().await.map_err(unsent)?;
+            let Some(document) = bytes.rsplit(|byte| *byte == 0xff).next().filter(|rest| rest.len() < bytes.len()) else {
+                continue;
+            };
+            if serde_json::from_slice::<Value>(document).is_ok_and(|answer| answer.get("return") == Some(&json!(mark))) {
+                return Ok(line);
+            }
+        }
+    }
+
+    /// Runs a program to its end; it must be short. `AnswerLost` is said once the request was sent.
+    pub(super) async fn run(&self, arguments: &[&str], input: &[u8], permit: Option<Permit>) -> Result<Ended, Fault> {
+        let request = json!({"path": "/bin/sh", "arg": arguments, "input-data": BASE64.encode(input), "capture-output": true});
+        let started = self.call("guest-exec", request, permit).await?;
+        let pid = started.get("pid").cloned().unwrap_or(Value::Null);
+        let mut pause = Duration::from_millis(5);
+        let ended = timeout(ANSWER, async {
+            loop {
+                // From here on the program runs: whatever fails, its end is what was lost.
+                let status = self.call("guest-exec-status", json!({"pid": pid}), None).await.map_err(after_sending)?;
+                if status.get("exited") == Some(&Value::Bool(true)) {
+                    return Ok(read_end(&status));
+                }
+                sleep(pause).await;
+                pause = (pause * 2).min(Duration::from_millis(100));
+            }
+        });
+        ended.await.unwrap_or_else(|_| Err(Fault::Lost("the program in the guest did not end".into())))
+    }
+
+    /// At most `max` bytes of a file from `offset`.
+    pub(super) async fn read_file(&self, path: &str, offset: u64, max: u32) -> Result<Vec<u8>, Fault> {
+        let handle = self.call("guest-file-open", json!({"path": path, "mode": "r"}), None).await?;
+        let bytes = self.read_handle(&handle, offset, max.min(CHUNK)).await;
+        let closed = self.call("guest-file-close", json!({"handle": handle}), None).await;
+        closed.and(bytes)
+    }
+
+    async fn read_handle(&self, handle: &Value, offset: u64, max: u32) -> Result<Vec<u8>, Fault> {
+        if offset > 0 {
+            self.call("guest-file-seek", json!({"handle": handle, "offset": offset, "whence": "set"}), None).await?;
+        }
+        let answer = self.call("guest-file-read", json!({"handle": handle, "count": max}), None).await?;
+        let text = answer.get("buf-b64").and_then(Value::as_str).unwrap_or_default();
+        BASE64.decode(text).map_err(|e| Fault::Lost(format!("reading a file in the guest: {e}")))
+    }
+
+    /// A small file of the guest, as text.
+    pub(super) async fn read_text(&self, path: &str) -> Result<String, Fault> {
+        Ok(String::from_utf8_lossy(&self.read_file(path, 0, 64 * 1024).await?).into_owned())
+    }
+}
+
+/// Silence means consent: the agent says nothing to a shutdown it obeys. The line is not kept.
+async fn refusal_within(line: &mut Line, at_most: Duration) -> Result<Value, Fault> {
+    let Ok(Ok(bytes)) = timeout(at_most, line.receive()).await else {
+        return Ok(Value::Null);
+    };
+    let document: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    read_answer(&document).unwrap_or(Ok(Value::Null))
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
+fn lost(e: std::io::Error) -> Fault {
+    Fault::Lost(format!("talking to the guest agent: {e}"))
+}
+
+fn after_sending(fault: Fault) -> Fault {
+    match fault {
+        Fault::Absent => Fault::Lost("the machine went off".into()),
+        Fault::Unsent(why) | Fault::Refused(why) | Fault::Lost(why) => Fault::Lost(why),
+    }
+}
+
+fn read_end(status: &Value) -> Ended {
+    let text = |name: &str| {
+        let bytes = BASE64.decode(status.get(name).and_then(Value::as_str).unwrap_or_default()).unwrap_or_default();
+        String::from_utf8_lossy(&bytes).into_owned()
+    };
+    let signal = status.get("signal").and_then(Value::as_i64).map(|signal| 128 + signal);
+    let code = status.get("exitcode").and_then(Value::as_i64).or(signal).unwrap_or(-1);
+    Ended { code, stdout: text("out-data"), stderr: text("err-data") }
+}

@@ -1,0 +1,172 @@
+//! Real virtual machines on this host, by QEMU: one directory of machines, one process a machine.
+//!
+//! Reading order: [`machines`] (what lies in the directory), [`process`] (QEMU itself), [`wire`], [`qmp`] and [`agent`]
+//! (how it and its guest are spoken to), [`power`] with [`journal`] (what is changed, and what became of it), [`jobs`].
+
+mod accelerator;
+mod agent;
+mod jobs;
+mod journal;
+mod machines;
+mod power;
+mod process;
+mod qmp;
+mod wire;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::future::{join_all, try_join_all};
+
+pub use self::accelerator::Accelerator;
+use self::agent::Agent;
+use self::jobs::Jobs;
+use self::machines::Machines;
+pub use self::machines::{ImageDir, MachineSpec};
+use self::wire::Fault;
+use super::{
+    Capabilities, Compute, Effect, GuestJobs, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stats,
+};
+use crate::core::id::CallId;
+use crate::core::time::Clock;
+use crate::providers::Permit;
+
+/// The provider of real virtual machines on this host.
+pub struct Qemu {
+    machines: Arc<Machines>,
+    jobs: Arc<Jobs>,
+}
+
+impl Qemu {
+    /// Opens the machines in `dir`, making it if it is not there. Machines that run already are found again.
+    pub fn open(dir: PathBuf, image: ImageDir, clock: Arc<dyn Clock>) -> Result<Arc<Self>, ProviderError> {
+        let machines = Arc::new(Machines::open(dir, image, clock)?);
+        let jobs = Arc::new(Jobs { machines: Arc::clone(&machines) });
+        Ok(Arc::new(Self { machines, jobs }))
+    }
+
+    /// Makes a machine with an empty overlay over the image. It is off.
+    pub async fn create_machine(&self, machine: &MachineRef, spec: MachineSpec) -> Result<Machine, ProviderError> {
+        self.machines.create(machine, spec).await?;
+        self.get(machine).await
+    }
+
+    /// How guests' instructions are run here, found by running some.
+    pub async fn accelerator(&self) -> Result<Accelerator, ProviderError> {
+        self.machines.accelerator().await
+    }
+
+    /// Cuts the power of every machine that runs; for the end of a demonstration. It is in no journal.
+    pub async fn stop_all(&self) -> Result<(), ProviderError> {
+        let stops = self.machines.list()?.into_iter().map(|machine| async move {
+            match process::end(&self.machines.find(&machine)?, Permit::unfenced()).await {
+                Err(ProviderError::State(_)) => Ok(()),
+                other => other,
+            }
+        });
+        try_join_all(stops).await.map(|_| ())
+    }
+
+    async fn power_state(&self, machine: &MachineRef) -> Result<PowerState, ProviderError> {
+        match qmp::inspect(&self.machines.find(machine)?).await {
+            Ok(process) => Ok(process.power),
+            Err(Fault::Absent) => Ok(PowerState::Stopped),
+            Err(_) => Ok(PowerState::Unknown),
+        }
+    }
+}
+
+#[async_trait]
+impl Compute for Qemu {
+    fn name(&self) -> &'static str {
+        "qemu"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let power = vec![PowerAction::Start, PowerAction::Shutdown, PowerAction::Reboot, PowerAction::Stop, PowerAction::Reset];
+        Capabilities { power, guest: true, simulation: false }
+    }
+
+    async fn list(&self) -> Result<Vec<Machine>, ProviderError> {
+        let names = self.machines.list()?;
+        join_all(names.iter().map(|machine| self.get(machine))).await.into_iter().collect()
+    }
+
+    async fn get(&self, machine: &MachineRef) -> Result<Machine, ProviderError> {
+        let record = self.machines.read(machine)?;
+        let ipv4 = Some(record.address());
+        let power = self.power_state(machine).await?;
+        let spec = record.spec;
+        Ok(Machine {
+            machine: machine.clone(),
+            label: spec.label,
+            os: spec.os,
+            region: spec.region,
+            ipv4,
+            vcpu: spec.vcpu,
+            memory_mib: spec.memory_mib,
+            disk_gib: spec.disk_gib,
+            power,
+        })
+    }
+
+    async fn stats(&self, machine: &MachineRef) -> Result<Stats, ProviderError> {
+        let power = self.power_state(machine).await?;
+        if power != PowerState::Running {
+            return Ok(Stats { power, live: None });
+        }
+        let agent = self.machines.agent(machine)?;
+        let told = tokio::time::timeout(Duration::from_secs(5), ask_figures(&agent)).await;
+        Ok(Stats { power, live: told.ok().and_then(Result::ok).flatten() })
+    }
+
+    async fn power(&self, machine: &MachineRef, action: PowerAction, call: &CallId, permit: Permit) -> Result<(), ProviderError> {
+        power::change(&self.machines, machine, action, call, permit).await
+    }
+
+    async fn find_power(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
+        power::find(&self.machines, machine, call).await
+    }
+
+    fn guest(&self) -> Option<Arc<dyn GuestJobs>> {
+        Some(Arc::<Jobs>::clone(&self.jobs))
+    }
+}
+
+/// What the guest's kernel says of itself, read without starting a program there.
+async fn ask_figures(agent: &Agent) -> Result<Option<LiveStats>, Fault> {
+    let uptime = agent.read_text("/proc/uptime").await?;
+    let load = agent.read_text("/proc/loadavg").await?;
+    let memory = agent.read_text("/proc/meminfo").await?;
+    Ok(read_figures(&uptime, &load, &memory))
+}
+
+fn read_figures(uptime: &str, load: &str, memory: &str) -> Option<LiveStats> {
+    let mib = |name: &str| {
+        let line = memory.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))?;
+        line.split_whitespace().next()?.parse::<u64>().ok().map(|kib| kib / 1024)
+    };
+    let total = mib("MemTotal")?;
+    Some(LiveStats {
+        uptime_seconds: uptime.split('.').next()?.parse().ok()?,
+        load1: load.split_whitespace().next()?.parse().ok()?,
+        memory_used_mib: total.saturating_sub(mib("MemAvailable")?),
+        memory_total_mib: total,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn figures_are_read_from_the_kernels_own_files() {
+        let memory = "MemTotal:         235020 kB\nMemFree:          150000 kB\nMemAvailable:     184320 kB\n";
+        let figures = read_figures("350.73 349.10\n", "0.15 0.03 0.01 1/61 126\n", memory).unwrap();
+        assert_eq!((figures.uptime_seconds, figures.memory_total_mib, figures.memory_used_mib), (350, 229, 49));
+        assert!((figures.load1 - 0.15).abs() < f64::EPSILON);
+        assert!(read_figures("", "", "").is_none());
+    }
+}

@@ -1,0 +1,161 @@
+//! Starts and ends the QEMU process of a machine.
+//!
+//! The process is in a session of its own and outlives ours; it is found again through its sockets. A process is ended
+//! only if the kernel names it as the one that listens on the machine's socket.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use tokio::process::{Child, Command};
+use tokio::time::{sleep, timeout};
+
+use super::machines::{Machines, Record, unreadable};
+use super::qmp;
+use super::wire::Fault;
+use crate::core::id::CallId;
+use crate::providers::Permit;
+use crate::providers::compute::{MachineRef, ProviderError};
+
+pub(super) const QMP_SOCKET: &str = "qmp.sock";
+pub(super) const AGENT_SOCKET: &str = "agent.sock";
+/// QEMU creates it when it comes up: its absence proves that it did not.
+pub(super) const CONSOLE: &str = "console.log";
+
+const POLL: Duration = Duration::from_millis(20);
+const COME_UP: Duration = Duration::from_secs(30);
+const GO_AWAY: Duration = Duration::from_secs(10);
+
+/// What a process is called: whoever finds it knows which call started it.
+pub(super) fn name_process(machine: &MachineRef, call: &CallId) -> String {
+    format!("{}:{call}", machine.0)
+}
+
+/// Starts the machine's process and returns when it answers.
+pub(super) async fn start(machines: &Machines, machine: &MachineRef, call: &CallId, permit: Permit) -> Result<(), ProviderError> {
+    let home = machines.find(machine)?;
+    let name = name_process(machine, call);
+    let arguments = [
+        machines.accelerator().await?.arguments().iter().map(ToString::to_string).collect(),
+        describe(machines, machine, &home, &machines.read(machine)?, &name)?,
+    ];
+    let log = File::create(home.join("qemu.log")).map_err(unreadable)?;
+    let spawned = Command::new("setsid")
+        .arg("qemu-system-x86_64")
+        .args(arguments.concat())
+        .current_dir(&home)
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log)
+        .spawn();
+    drop(permit);
+    let child = spawned.map_err(|e| ProviderError::Refused(format!("starting QEMU: {e}")))?;
+    timeout(COME_UP, await_answer(child, &home, &name))
+        .await
+        .unwrap_or_else(|_| Err(ProviderError::AnswerLost("QEMU was started and does not answer".into())))
+}
+
+async fn await_answer(mut child: Child, home: &Path, name: &str) -> Result<(), ProviderError> {
+    loop {
+        if let Ok(Some(_)) = child.try_wait() {
+            let log = std::fs::read_to_string(home.join("qemu.log")).unwrap_or_default();
+            return Err(ProviderError::Refused(format!("QEMU ended: {}", log.trim())));
+        }
+        if qmp::inspect(home).await.is_ok_and(|process| process.name.as_deref() == Some(name)) {
+            return Ok(());
+        }
+        sleep(POLL).await;
+    }
+}
+
+/// The machine as QEMU's arguments. Sockets are named relative to its directory, because a socket's address is short.
+fn describe(
+    machines: &Machines,
+    machine: &MachineRef,
+    home: &Path,
+    record: &Record,
+    name: &str,
+) -> Result<Vec<String>, ProviderError> {
+    // QEMU reads a comma as the end of a value; doubled, it is one.
+    let path = |path: &Path| path.display().to_string().replace(',', ",,");
+    let boot = format!("console=ttyS0 quiet panic=-1 forelog.ipv4={} forelog.name={}", record.address(), machine.0);
+    let kernel = machines.image.resolve("vmlinuz")?.display().to_string();
+    let initrd = machines.image.resolve("initrd.img")?.display().to_string();
+    let (memory, processors) = (record.spec.memory_mib.to_string(), record.spec.vcpu.to_string());
+    let console = format!("file,id=console,path={}", path(&home.join(CONSOLE)));
+    let network = format!("user,id=net0,restrict=on,net={}", record.subnet());
+    let disk =
+        format!("driver=qcow2,node-name=disk0,discard=unmap,file.driver=file,file.filename={}", path(&home.join("disk.qcow2")));
+    let qmp = format!("unix:{QMP_SOCKET},server=on,wait=off");
+    let agent = format!("socket,id=agent,path={AGENT_SOCKET},server=on,wait=off");
+    let arguments = [
+        ["-name", name],
+        // microvm boots faster and sometimes hangs there without KVM.
+        ["-M", "q35"],
+        ["-m", &memory],
+        ["-smp", &processors],
+        ["-display", "none"],
+        ["-sandbox", "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny"],
+        ["-kernel", &kernel],
+        ["-initrd", &initrd],
+        ["-append", &boot],
+        ["-chardev", &console],
+        ["-serial", "chardev:console"],
+        ["-qmp", &qmp],
+        ["-device", "virtio-serial-pci"],
+        ["-chardev", &agent],
+        ["-device", "virtserialport,chardev=agent,name=org.qemu.guest_agent.0"],
+        // Without restrict=on the guest reaches every loopback service of this host.
+        ["-netdev", &network],
+        ["-device", "virtio-net-pci,netdev=net0"],
+        ["-blockdev", &disk],
+        ["-device", "virtio-blk-pci,drive=disk0"],
+        ["-device", "virtio-rng-pci"],
+    ];
+    let switches = ["-nodefaults", "-no-user-config"].map(str::to_owned);
+    Ok(switches.into_iter().chain(arguments.into_iter().flatten().map(str::to_owned)).collect())
+}
+
+/// Cuts the power: asks QEMU to end, and kills it if it does not answer. Returns when it is gone.
+pub(super) async fn end(home: &Path, permit: Permit) -> Result<(), ProviderError> {
+    let Some(pid) = qmp::find_listener(home).await else {
+        return Err(ProviderError::State("it is off".into()));
+    };
+    match qmp::execute(home, "quit", Some(permit)).await {
+        Ok(_) | Err(Fault::Absent) => {}
+        Err(_) if await_end(home, pid, POLL).await => {}
+        Err(_) => kill(home, pid).await?,
+    }
+    if await_end(home, pid, GO_AWAY).await {
+        return Ok(());
+    }
+    kill(home, pid).await?;
+    if await_end(home, pid, GO_AWAY).await { Ok(()) } else { Err(ProviderError::AnswerLost("QEMU does not end".into())) }
+}
+
+/// Waits at most `at_most` for the machine's process to be gone.
+pub(super) async fn await_end(home: &Path, pid: i32, at_most: Duration) -> bool {
+    timeout(at_most, async {
+        while is_alive(pid) || qmp::find_listener(home).await.is_some() {
+            sleep(POLL).await;
+        }
+    })
+    .await
+    .is_ok()
+}
+
+/// A process that ended and was not yet collected by its parent counts as gone.
+fn is_alive(pid: i32) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
+    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+}
+
+async fn kill(home: &Path, pid: i32) -> Result<(), ProviderError> {
+    // Only while it still listens there; a pid alone may by now be a stranger's.
+    if qmp::find_listener(home).await != Some(pid) {
+        return Ok(());
+    }
+    let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status().await;
+    killed.map(|_| ()).map_err(|e| ProviderError::AnswerLost(format!("killing QEMU: {e}")))
+}
