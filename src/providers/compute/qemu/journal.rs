@@ -56,27 +56,30 @@ pub(super) enum Known {
 
 /// The journal of one machine.
 #[derive(Clone)]
-pub(super) struct Journal(PathBuf);
+pub(super) struct Journal {
+    dir: PathBuf,
+    kept: usize,
+}
 
 impl Journal {
     pub(super) fn of(home: &Path) -> Self {
-        Self(home.join("journal"))
+        Self { dir: home.join("journal"), kept: KEPT }
     }
 
     /// Writes an entry, durably, in place of what was there for its call.
     pub(super) fn write(&self, entry: &Entry) -> io::Result<()> {
-        fs::create_dir_all(&self.0)?;
+        fs::create_dir_all(&self.dir)?;
         self.replace(entry.call.as_str(), &serde_json::to_vec_pretty(entry)?)?;
         self.prune()
     }
 
     pub(super) fn find(&self, call: &CallId) -> io::Result<Known> {
-        match fs::read(self.0.join(call.as_str())) {
+        match fs::read(self.dir.join(call.as_str())) {
             Ok(bytes) => return Ok(Known::Entry(serde_json::from_slice(&bytes)?)),
             Err(e) if e.kind() == io::ErrorKind::NotFound => {}
             Err(e) => return Err(e),
         }
-        match fs::read_to_string(self.0.join(PRUNED)) {
+        match fs::read_to_string(self.dir.join(PRUNED)) {
             Ok(last) if call.as_str() <= last.as_str() => Ok(Known::Forgotten),
             Err(e) if e.kind() != io::ErrorKind::NotFound => Err(e),
             _ => Ok(Known::Nothing),
@@ -86,7 +89,7 @@ impl Journal {
     /// Whether another call was written down at or after `entry`.
     pub(super) fn has_later(&self, entry: &Entry) -> io::Result<bool> {
         for name in self.calls()? {
-            let other: Entry = serde_json::from_slice(&fs::read(self.0.join(&name))?)?;
+            let other: Entry = serde_json::from_slice(&fs::read(self.dir.join(&name))?)?;
             if other.call != entry.call && other.at >= entry.at {
                 return Ok(true);
             }
@@ -95,18 +98,18 @@ impl Journal {
     }
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
-        let draft = self.0.join(format!(".{name}"));
+        let draft = self.dir.join(format!(".{name}"));
         let mut file = File::create(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
-        fs::rename(&draft, self.0.join(name))?;
-        File::open(&self.0)?.sync_all()
+        fs::rename(&draft, self.dir.join(name))?;
+        File::open(&self.dir)?.sync_all()
     }
 
     /// The calls, oldest first: their names sort by time.
     fn calls(&self) -> io::Result<Vec<String>> {
         let mut names = Vec::new();
-        for entry in fs::read_dir(&self.0)? {
+        for entry in fs::read_dir(&self.dir)? {
             let name = entry?.file_name().to_string_lossy().into_owned();
             if name.starts_with("call_") {
                 names.push(name);
@@ -118,13 +121,13 @@ impl Journal {
 
     fn prune(&self) -> io::Result<()> {
         let calls = self.calls()?;
-        let over = calls.get(..calls.len().saturating_sub(KEPT)).unwrap_or_default();
-        let said = fs::read_to_string(self.0.join(PRUNED)).unwrap_or_default();
+        let over = calls.get(..calls.len().saturating_sub(self.kept)).unwrap_or_default();
+        let said = fs::read_to_string(self.dir.join(PRUNED)).unwrap_or_default();
         if let Some(last) = over.last().filter(|last| **last > said) {
             // Said before it is done: a forgotten call must not look like one that never was.
             self.replace(PRUNED, last.as_bytes())?;
         }
-        over.iter().try_for_each(|name| fs::remove_file(self.0.join(name)))
+        over.iter().try_for_each(|name| fs::remove_file(self.dir.join(name)))
     }
 }
 
@@ -156,8 +159,8 @@ mod tests {
     #[test]
     fn forgotten_call_is_told_from_one_that_never_was() {
         let dir = tempfile::tempdir().unwrap();
-        let journal = Journal::of(dir.path());
-        for number in 1..=1002 {
+        let journal = Journal { kept: 10, ..Journal::of(dir.path()) };
+        for number in 1..=12 {
             journal.write(&entry(number)).unwrap();
         }
         assert_eq!(journal.find(&entry(2).call).unwrap(), Known::Forgotten);
