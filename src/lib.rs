@@ -6,6 +6,7 @@
 pub mod auth;
 pub mod control;
 pub mod core;
+pub mod http;
 pub mod log;
 pub mod providers;
 pub mod tools;

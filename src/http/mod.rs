@@ -1,0 +1,4 @@
+//! The HTTP side.
+
+#[cfg(feature = "conformance")]
+pub mod conformance;
