@@ -11,6 +11,7 @@ use super::job::{Claim, Idempotency};
 use super::limit::{Limit, Window};
 use super::principal::{Principal, Side, Via};
 use super::refusal::Refusal;
+use super::scope::Scope;
 use super::state::{ControlState, Credential, Vm};
 use super::switch::Covered;
 use super::time::Micros;
@@ -136,9 +137,7 @@ type Checked<T> = Result<T, Box<Decision>>;
 
 fn check(proposal: &Proposal, facts: &Facts<'_>) -> Checked<Vec<(String, Limit)>> {
     let credential = live_credential(&proposal.principal, facts)?;
-    let Some(tool) = proposal.tool else {
-        return refuse(Refusal::new(Code::UnknownTool, "There is no such tool.").hint("List the tools with tools/list."));
-    };
+    let Some(tool) = proposal.tool else { return unknown_tool() };
     check_scope(proposal, tool, credential)?;
     if let Some(invalid) = &proposal.invalid {
         return refuse(invalid.clone());
@@ -151,12 +150,18 @@ fn check(proposal: &Proposal, facts: &Facts<'_>) -> Checked<Vec<(String, Limit)>
     if let Some(guard) = &proposal.guard {
         return refuse(guard.clone());
     }
+    check_approval(proposal, tool)?;
     check_exec(proposal, tool, vm, facts)?;
     Ok(limits)
 }
 
 fn refuse<T>(refusal: Refusal) -> Checked<T> {
     Err(Box::new(Decision::Refuse { refusal, switch: None }))
+}
+
+/// A tool that is hidden from this caller looks like one that does not exist.
+fn unknown_tool<T>() -> Checked<T> {
+    refuse(Refusal::new(Code::UnknownTool, "There is no such tool.").hint("List the tools with tools/list."))
 }
 
 fn live_credential<'a>(who: &Principal, facts: &Facts<'a>) -> Checked<&'a Credential> {
@@ -194,8 +199,9 @@ fn address_allowed(credential: &Credential, who: &Principal) -> bool {
 
 fn check_scope(proposal: &Proposal, tool: &ToolFacts, credential: &Credential) -> Checked<()> {
     let who = &proposal.principal;
-    if matches!(who.via, Via::Mcp | Via::Stdio) && (who.side == Side::Staff || tool.class == Class::Control) {
-        return refuse(Refusal::new(Code::UnknownTool, "There is no such tool."));
+    let for_staff = credential.created.side == Side::Staff || who.side == Side::Staff || tool.scope.is_some_and(Scope::is_staff);
+    if matches!(who.via, Via::Mcp | Via::Stdio) && (for_staff || tool.class == Class::Control) {
+        return unknown_tool();
     }
     if let Some(scope) = tool.scope.filter(|scope| !credential.created.scopes.contains(scope)) {
         return refuse(
@@ -262,6 +268,9 @@ fn check_limits(proposal: &Proposal, credential: &Credential, facts: &Facts<'_>)
             Some("exec") => facts.limits.exec,
             _ => facts.limits.write,
         };
+        if !limit.is_valid() {
+            return refuse(Refusal::new(Code::ControlStateUnreadable, "A limit of this call cannot be read."));
+        }
         let full = facts.windows.get(&key).and_then(|window| window.full_for(limit, facts.now));
         if let Some(after) = full {
             let text = format!("At most {} calls in {} seconds.", limit.admit, f64::from(limit.window_ms) / 1000.0);
@@ -287,10 +296,16 @@ fn check_policy(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &
         let details = json!({ "policies": proposal.verdict.policies });
         return refuse(Refusal::new(Code::PolicyDenied, "The policies do not permit this call.").details(details));
     }
-    if let Some(hold) = &proposal.verdict.hold {
-        return refuse(Refusal::new(Code::ApprovalRequired, format!("A person has to approve this first: {hold}")));
-    }
     Ok(())
+}
+
+fn check_approval(proposal: &Proposal, tool: &ToolFacts) -> Checked<()> {
+    match &proposal.verdict.hold {
+        Some(hold) if !tool.stops => {
+            refuse(Refusal::new(Code::ApprovalRequired, format!("A person has to approve this first: {hold}")))
+        }
+        _ => Ok(()),
+    }
 }
 
 fn check_exec(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Facts<'_>) -> Checked<()> {

@@ -61,14 +61,14 @@ impl Window {
         self.taken.iter().flat_map(|time| time.to_be_bytes()).collect()
     }
 
-    /// None if a call fits at `now`, else how long until one does.
+    /// None if a call fits at `now`, else how long until one does. A limit of zero is always full.
     #[must_use]
     pub fn full_for(&self, limit: Limit, now: Micros) -> Option<Duration> {
         let admit = limit.admit as usize;
-        if self.taken.len() < admit {
-            return None;
-        }
-        let oldest_that_counts = self.taken.get(self.taken.len() - admit)?;
+        let first_that_counts = self.taken.len().checked_sub(admit)?;
+        let Some(oldest_that_counts) = self.taken.get(first_that_counts) else {
+            return Some(Duration::from_millis(limit.window_ms.into()));
+        };
         let free_at = oldest_that_counts.saturating_add(limit.window_us());
         (free_at > now.0).then(|| Micros(free_at).since(now))
     }

@@ -46,39 +46,61 @@ fn below(path: &str, key: &str) -> String {
     if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") }
 }
 
-/// The path of a child: as named if that is listed or leads to something listed, else with `*`.
-fn child_path(classes: &Classes, path: &str, key: &str) -> String {
+/// The path of a child: as named if that is listed or leads to something listed, else with `*`; none if neither is, which
+/// makes the child secret. A key with a `.` in it must not pass for a path.
+fn child_path(classes: &Classes, path: &str, key: &str) -> Option<String> {
     let named = below(path, key);
-    let deeper = format!("{named}.");
-    if classes.keys().any(|listed| **listed == *named || listed.starts_with(&deeper)) { named } else { below(path, "*") }
+    if !key.contains('.') && leads_on(classes, &named) {
+        return Some(named);
+    }
+    let any = below(path, "*");
+    leads_on(classes, &any).then_some(any)
+}
+
+/// Whether `path` has a class, or something below it has.
+fn leads_on(classes: &Classes, path: &str) -> bool {
+    classes.keys().any(|listed| listed.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
 }
 
 fn walk(value: &Value, classes: &Classes, path: &str) -> Value {
     match (class_at(classes, path), value) {
         (Some(Sensitivity::Public | Sensitivity::Pii), _) => value.clone(),
         (Some(Sensitivity::Content), _) => scrub(value),
-        (None, Value::Object(fields)) => {
-            let kept: Map<String, Value> =
-                fields.iter().map(|(key, inner)| (key.clone(), walk(inner, classes, &child_path(classes, path, key)))).collect();
-            Value::Object(kept)
-        }
-        (None, Value::Array(items)) => {
-            let below = below(path, "*");
-            Value::Array(items.iter().map(|inner| walk(inner, classes, &below)).collect())
-        }
+        (None, Value::Object(fields)) => walk_fields(fields, classes, path),
+        (None, Value::Array(items)) => match child_path(classes, path, "*") {
+            Some(below) => Value::Array(items.iter().map(|inner| walk(inner, classes, &below)).collect()),
+            None => secret(),
+        },
         (None | Some(Sensitivity::Secret), _) => secret(),
     }
 }
 
+/// Unlisted fields leave one common mark: their names may be secret too, and so is how many there were.
+fn walk_fields(fields: &Map<String, Value>, classes: &Classes, path: &str) -> Value {
+    let mut kept = Map::new();
+    for (key, inner) in fields {
+        match child_path(classes, path, key) {
+            Some(below) => kept.insert(key.clone(), walk(inner, classes, &below)),
+            None => kept.insert(MARK.into(), json!("secret")),
+        };
+    }
+    Value::Object(kept)
+}
+
+/// The key that says that something was here.
+const MARK: &str = "$redacted";
+
 fn secret() -> Value {
-    json!({ "$redacted": "secret" })
+    json!({ MARK: "secret" })
 }
 
 fn collect_public(value: &Value, classes: &Classes, path: &str, words: &mut Vec<String>) {
     match value {
         Value::Object(fields) if class_at(classes, path).is_none() => {
             for (key, inner) in fields {
-                collect_public(inner, classes, &child_path(classes, path, key), words);
+                if let Some(below) = child_path(classes, path, key) {
+                    collect_public(inner, classes, &below, words);
+                }
             }
         }
         Value::Array(items) if class_at(classes, path).is_none() => {
@@ -98,7 +120,7 @@ fn scrub(value: &Value) -> Value {
     match value {
         Value::String(text) => Value::String(scrub_text(text)),
         Value::Array(items) => Value::Array(items.iter().map(scrub).collect()),
-        Value::Object(fields) => Value::Object(fields.iter().map(|(key, inner)| (key.clone(), scrub(inner))).collect()),
+        Value::Object(fields) => Value::Object(fields.iter().map(|(key, inner)| (scrub_text(key), scrub(inner))).collect()),
         _ => value.clone(),
     }
 }
@@ -122,38 +144,43 @@ const TOKENS: &[(&str, usize)] = &[
     ("dop_v1_", 30),
 ];
 
-/// `text` with known token patterns and private key blocks replaced.
+/// `text` with known token patterns and private key blocks replaced, in one pass: its length is the caller's choice.
 #[must_use]
 pub fn scrub_text(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some((at, token)) = next_token(rest) {
-        let (before, after) = rest.split_at(at);
-        clean.push_str(before);
-        clean.push_str("[redacted token]");
-        rest = after.get(token..).unwrap_or_default();
+    while let Some(first) = rest.chars().next() {
+        let found = key_block(rest).or_else(|| token(rest));
+        if found.is_some() {
+            clean.push_str("[redacted token]");
+        } else {
+            clean.push(first);
+        }
+        rest = rest.get(found.unwrap_or(first.len_utf8())..).unwrap_or_default();
     }
-    clean.push_str(rest);
     clean
 }
 
-const KEY_BLOCK: &str = "-----BEGIN ";
+/// Length of the token that `text` starts with. It ends where a key block begins, or the block would lose its head.
+fn token(text: &str) -> Option<usize> {
+    TOKENS.iter().find_map(|(start, least)| {
+        let body = text.strip_prefix(start)?;
+        let length = body.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.+/=".contains(c))).unwrap_or(body.len());
+        let body = body.get(..length)?;
+        let length = body.find("-----BEGIN").unwrap_or(length);
+        (length >= *least).then_some(start.len() + length)
+    })
+}
 
-fn next_token(text: &str) -> Option<(usize, usize)> {
-    let tokens = TOKENS.iter().filter_map(|(start, least)| {
-        text.match_indices(start).find_map(|(at, _)| {
-            let body = text.get(at + start.len()..)?;
-            let length = body.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.+/=".contains(c))).unwrap_or(body.len());
-            (length >= *least).then_some((at, start.len() + length))
-        })
-    });
-    let block = text.match_indices(KEY_BLOCK).find_map(|(at, _)| {
-        let body = text.get(at..)?;
-        let head = body.lines().next()?;
-        head.contains("PRIVATE KEY").then(|| {
-            let end = body.find("-----END ").and_then(|end| Some(end + body.get(end..)?.find('\n').unwrap_or(body.len() - end)));
-            (at, end.unwrap_or(body.len()))
-        })
-    });
-    tokens.chain(block).min_by_key(|(at, _)| *at)
+const LONGEST_LABEL: usize = 64;
+
+/// Length of the private key block that `text` starts with: all of it if it has no end.
+fn key_block(text: &str) -> Option<usize> {
+    let label = text.strip_prefix("-----BEGIN ")?;
+    let label = label.get(..label.floor_char_boundary(LONGEST_LABEL))?;
+    if !label.split("-----").next()?.contains("PRIVATE KEY") {
+        return None;
+    }
+    let end = text.find("-----END ").and_then(|end| Some(end + text.get(end..)?.find('\n')?));
+    Some(end.unwrap_or(text.len()))
 }

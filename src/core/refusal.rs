@@ -49,6 +49,13 @@ impl Refusal {
         self
     }
 
+    /// When it may be tried again, rounded up and never zero: a caller that waits this long is not too early.
+    #[must_use]
+    pub fn retry_after_ms(&self) -> Option<u64> {
+        let after = self.retry_after?.as_nanos().div_ceil(1_000_000).max(1);
+        Some(u64::try_from(after).unwrap_or(u64::MAX))
+    }
+
     /// The error body of DESIGN §7, the same over MCP and REST.
     #[must_use]
     pub fn body(&self, call: Option<&CallId>) -> Value {
@@ -59,8 +66,8 @@ impl Refusal {
             if let Some(hint) = &self.hint {
                 object.insert("hint".into(), json!(hint));
             }
-            if let Some(after) = self.retry_after {
-                object.insert("retry_after_ms".into(), json!(u64::try_from(after.as_millis()).unwrap_or(u64::MAX).max(1)));
+            if let Some(after) = self.retry_after_ms() {
+                object.insert("retry_after_ms".into(), json!(after));
             }
             if let Some(call) = call {
                 object.insert("call_id".into(), json!(call));

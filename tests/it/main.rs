@@ -2,7 +2,16 @@
 //! `.config/nextest.toml` go by the prefix.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod architecture;
+mod call;
+mod decide;
+mod gates;
+mod given;
 mod guest;
+mod kinds;
+mod leaf;
+mod limit;
 mod postgres;
+mod redact;
 mod sim;
 mod tools;

@@ -4,13 +4,15 @@
 //! are encrypted payload parts beside it, which the leaf names by digest (`Part`). Every column of an event row is
 //! derived from the leaf's bytes.
 
+mod body;
+
 use serde::{Deserialize, Serialize};
+
+pub use body::{Admitted, CredentialCreated, Ended, IntentRecorded, Refused};
 
 use super::code::Code;
 use super::id::{AccountId, CallId, CredentialId, Epoch, EventId, NodeId, Position, RunId, SwitchId, UserId, VmId};
-use super::limit::Limit;
-use super::principal::{Side, Via};
-use super::scope::ScopeSet;
+use super::principal::Side;
 use super::switch::{Running, Target};
 use super::time::Micros;
 
@@ -57,155 +59,6 @@ pub struct Part {
     pub sha256: String,
     /// HMAC-SHA-256 of the plaintext under a random salt that is inside the ciphertext, hex.
     pub commit: String,
-}
-
-/// What an intent is about.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct IntentRecorded {
-    /// The call.
-    pub call: CallId,
-    /// Whose call.
-    pub account: AccountId,
-    /// Customer or staff.
-    pub side: Side,
-    /// The person behind it.
-    pub user: UserId,
-    /// The key.
-    pub credential: CredentialId,
-    /// How it came in.
-    pub via: Via,
-    /// Tool name; for an unknown tool `sha256:<hex>` of what was asked for.
-    pub tool: String,
-    /// Version of the tool's schema; 0 for an unknown tool.
-    pub tool_version: u32,
-    /// The VM it names, if it is one of the caller's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vm: Option<VmId>,
-    /// MCP session, as a digest.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<String>,
-    /// MCP protocol version.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<String>,
-    /// The call that this one answers.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub follows: Option<CallId>,
-    /// HMAC-SHA-256 of the raw canonical arguments under the account's key, hex.
-    pub arguments: String,
-    /// An idempotency key was given.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub keyed: bool,
-}
-
-/// What stopped a call.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Refused {
-    /// The call.
-    pub call: CallId,
-    /// Why.
-    pub code: Code,
-    /// The switch that covered it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub switch: Option<SwitchId>,
-    /// The policies that decided.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<String>,
-    /// Version of the policy set; 0 if it was not asked.
-    pub policy: i64,
-    /// Epoch the decision was made at.
-    pub epoch: Epoch,
-    /// When it may be tried again, milliseconds from now.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub retry_after_ms: Option<u64>,
-}
-
-/// Leave to execute.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Admitted {
-    /// The call.
-    pub call: CallId,
-    /// Epoch the decision was made at.
-    pub epoch: Epoch,
-    /// Version of the policy set.
-    pub policy: i64,
-    /// The policies that decided.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<String>,
-    /// Policies that would have decided otherwise, were they enforced (`@shadow`).
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shadows: Vec<String>,
-    /// Keys of the limits of which it took a slot.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub limits: Vec<String>,
-    /// The node that claimed it in the same transaction; none if it was queued.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub node: Option<NodeId>,
-    /// It holds the VM's one place for a command.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub claim: bool,
-    /// It joined an earlier call with the same idempotency key, and ends as that one ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub joins: Option<CallId>,
-}
-
-/// How a call ended.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Ended {
-    /// The call.
-    pub call: CallId,
-    /// Why it did not succeed.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub code: Option<Code>,
-    /// The call whose recorded outcome this one repeats.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub replay_of: Option<CallId>,
-    /// The switch that ended it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub switch: Option<SwitchId>,
-    /// The node that ended it.
-    pub node: NodeId,
-}
-
-impl Ended {
-    /// An end without more to say.
-    #[must_use]
-    pub fn of(call: CallId, node: NodeId, code: Option<Code>) -> Self {
-        Self { call, code, replay_of: None, switch: None, node }
-    }
-}
-
-/// What a key may do, as it is recorded.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct CredentialCreated {
-    /// The key's id.
-    pub credential: CredentialId,
-    /// Whose key.
-    pub account: AccountId,
-    /// The person who holds it.
-    pub user: UserId,
-    /// Customer or staff.
-    pub side: Side,
-    /// SHA-256 of the key, hex; the key itself has 256 random bits.
-    pub hash: String,
-    /// The visible start of the key.
-    pub prefix: String,
-    /// What it may do at most.
-    pub scopes: ScopeSet,
-    /// VMs it may touch; all of the account's if absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vms: Option<Vec<VmId>>,
-    /// It may read only.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub read_only: bool,
-    /// When it ends.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub expires_at: Option<Micros>,
-    /// Its own limit instead of the configured one.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub limit: Option<Limit>,
-    /// The key it replaces.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub rotates: Option<CredentialId>,
 }
 
 /// What happened. The names are the `type` of the leaf.

@@ -1,0 +1,230 @@
+//! What tests of the core start from: ids that repeat, and one call that every gate lets through.
+//!
+//! Invariant: [`Case::new`] is admitted. A test breaks one thing, so that what it then sees is what that thing does.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use forelog::core::call::Status;
+use forelog::core::decide::{Decision, Facts, Limits, Proposal, Verdict, decide};
+use forelog::core::event::CredentialCreated;
+use forelog::core::id::{AccountId, CallId, CredentialId, Position, SwitchId, UserId, VmId};
+use forelog::core::job::{Claim, Idempotency};
+use forelog::core::limit::{Limit, Window};
+use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::refusal::Refusal;
+use forelog::core::scope::Scope;
+use forelog::core::state::{Account, ControlState, Credential, PolicySet, Vm};
+use forelog::core::switch::{Running, Switch, Target};
+use forelog::core::time::{Entropy, Micros};
+use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
+
+/// 2026-01-01 00:00 UTC.
+pub const NEW_YEAR: Micros = Micros(1_767_225_600_000_000);
+
+/// Randomness that is all zeros, so that an id is its time.
+pub struct Zeros;
+
+impl Entropy for Zeros {
+    fn fill(&self, into: &mut [u8]) {
+        into.fill(0);
+    }
+}
+
+macro_rules! nth {
+    ($($name:ident -> $id:ty;)*) => {$(
+        /// The `n`th id of its kind.
+        pub fn $name(n: i64) -> $id {
+            <$id>::new(Micros(NEW_YEAR.0 + n * 1000), &Zeros)
+        }
+    )*};
+}
+
+nth! {
+    account -> AccountId;
+    call -> CallId;
+    credential -> CredentialId;
+    event -> forelog::core::id::EventId;
+    node -> forelog::core::id::NodeId;
+    run -> forelog::core::id::RunId;
+    switch -> SwitchId;
+    user -> UserId;
+    vm -> VmId;
+}
+
+/// A tool that every gate has something to say about.
+pub fn command() -> ToolFacts {
+    ToolFacts {
+        name: "vm_exec",
+        version: 1,
+        scope: Some(Scope::VmsExec),
+        class: Class::Exec,
+        risk: Risk::R2,
+        timing: Timing::Queued,
+        idempotent: false,
+        stops: false,
+        claims_vm: true,
+        needs_exec: true,
+    }
+}
+
+/// A call, and everything that its decision reads.
+#[derive(Clone)]
+pub struct Case {
+    pub proposal: Proposal,
+    pub now: Micros,
+    pub state: ControlState,
+    pub limits: Limits,
+    pub windows: BTreeMap<String, Window>,
+    pub idempotency: Option<Idempotency>,
+    pub claim: Option<Claim>,
+    pub last_used: Option<Micros>,
+}
+
+impl Case {
+    /// A command on the caller's own VM, by a key that is 100 days old and was used today.
+    pub fn new() -> Self {
+        let now = NEW_YEAR.plus(Duration::from_hours(100 * 24));
+        let ample = Limit { admit: 10, window_ms: 60_000 };
+        Self {
+            proposal: proposal(),
+            now,
+            state: state(),
+            limits: Limits { credential: ample, exec: ample, write: ample },
+            windows: BTreeMap::new(),
+            idempotency: None,
+            claim: None,
+            last_used: Some(now),
+        }
+    }
+
+    /// The same with another tool.
+    pub fn with_tool(mut self, tool: ToolFacts) -> Self {
+        self.proposal.tool = Some(Box::leak(Box::new(tool)));
+        self
+    }
+
+    /// The key's row, if there is one.
+    pub fn key(&mut self) -> Option<&mut Credential> {
+        self.state.credentials.get_mut(&credential(1))
+    }
+
+    /// Engages a switch.
+    pub fn engage(&mut self, target: Target, expires_at: Option<Micros>) {
+        self.state.switches.insert(switch(1), engaged(target, expires_at));
+    }
+
+    pub fn decide(&self) -> Decision {
+        let facts = Facts {
+            now: self.now,
+            state: &self.state,
+            limits: &self.limits,
+            windows: &self.windows,
+            idempotency: self.idempotency.as_ref(),
+            claim: self.claim.as_ref(),
+            last_used: self.last_used,
+        };
+        decide(&self.proposal, &facts)
+    }
+
+    /// The refusal that the decision has to be.
+    pub fn refusal(&self) -> Refusal {
+        match self.decide() {
+            Decision::Refuse { refusal, .. } => refusal,
+            other => panic!("not refused but {other:?}"),
+        }
+    }
+}
+
+fn proposal() -> Proposal {
+    Proposal {
+        call: call(1),
+        principal: Principal {
+            side: Side::Customer,
+            account: account(1),
+            user: user(1),
+            credential: credential(1),
+            via: Via::Mcp,
+            ip: None,
+            read_only: false,
+        },
+        tool: Some(Box::leak(Box::new(command()))),
+        vm: Some(vm(1)),
+        vm_version: Position(3),
+        invalid: None,
+        guard: None,
+        enables_exec: false,
+        idempotency: Some(("row".into(), "digest".into())),
+        verdict: Verdict { version: 1, permit: true, policies: vec!["customers".into()], ..Verdict::default() },
+    }
+}
+
+fn state() -> ControlState {
+    let mut state = ControlState::default();
+    for n in [1, 2] {
+        state.accounts.insert(account(n), Account { id: account(n), side: Side::Customer, agents_may_enable_exec: true });
+    }
+    state.credentials.insert(credential(1), key());
+    state.vms.insert(vm(1), machine(1, 1));
+    state.vms.insert(vm(2), machine(2, 2));
+    state.policy = Some(PolicySet { version: 1, sha256: "00".repeat(32) });
+    state
+}
+
+fn key() -> Credential {
+    Credential {
+        created: CredentialCreated {
+            credential: credential(1),
+            account: account(1),
+            user: user(1),
+            side: Side::Customer,
+            hash: "11".repeat(32),
+            prefix: "flk_live_abcd".into(),
+            scopes: Scope::customer(),
+            vms: None,
+            read_only: false,
+            expires_at: None,
+            limit: None,
+            rotates: None,
+        },
+        label: "agent".into(),
+        ips: None,
+        created_at: NEW_YEAR,
+        revoked_at: None,
+    }
+}
+
+/// The `n`th VM, of that account.
+pub fn machine(n: i64, owner: i64) -> Vm {
+    Vm {
+        id: vm(n),
+        account: account(owner),
+        provider: "sim".into(),
+        machine: format!("machine-{n}"),
+        label: format!("web-{n}"),
+        exec_enabled: true,
+        version: Position(3),
+    }
+}
+
+fn engaged(target: Target, expires_at: Option<Micros>) -> Switch {
+    Switch {
+        id: switch(1),
+        target,
+        reason: "an incident".into(),
+        message: None,
+        by: None,
+        incident: None,
+        expires_at,
+        running: Running::LetFinish,
+        engaged_at: NEW_YEAR,
+        position: Position(4),
+        release_requested_by: None,
+    }
+}
+
+/// The row of an earlier call with the same idempotency key.
+pub fn row(now: Micros, arguments: &str, end: Option<Position>) -> Idempotency {
+    let expires_at = now.plus(Duration::from_secs(1));
+    Idempotency { call: call(7), arguments: arguments.into(), expires_at, end, status: Status::Succeeded }
+}

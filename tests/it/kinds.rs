@@ -1,0 +1,152 @@
+//! One event of every kind, every optional field of it filled, so that what is frozen is frozen in full.
+
+use forelog::core::code::Code;
+use forelog::core::event::{Admitted, CredentialCreated, Ended, IntentRecorded, Kind, Refused};
+use forelog::core::id::Epoch;
+use forelog::core::limit::Limit;
+use forelog::core::principal::{Side, Via};
+use forelog::core::scope::Scope;
+use forelog::core::switch::{Running, Target};
+
+use crate::given::{NEW_YEAR, account, call, credential, node, run, switch, user, vm};
+
+/// One of each, in the order of the enum.
+pub fn one_of_each() -> Vec<Kind> {
+    let mut kinds = of_a_call();
+    kinds.extend(of_switches());
+    kinds.extend(of_accounts());
+    kinds.extend(of_the_house());
+    kinds
+}
+
+/// Leave to execute: claimed by a node, or queued.
+pub fn admitted(claimed: bool) -> Kind {
+    Kind::Admitted(Admitted {
+        call: call(1),
+        epoch: Epoch(4),
+        policy: 1,
+        policies: vec!["customers".into()],
+        shadows: vec!["stricter".into()],
+        limits: vec![format!("credential:{}", credential(1))],
+        node: claimed.then(|| node(1)),
+        claim: true,
+        joins: Some(call(3)),
+    })
+}
+
+fn ended(code: Option<Code>) -> Ended {
+    Ended { call: call(1), code, replay_of: Some(call(2)), switch: Some(switch(1)), node: node(1) }
+}
+
+fn intent() -> IntentRecorded {
+    IntentRecorded {
+        call: call(1),
+        account: account(1),
+        side: Side::Customer,
+        user: user(1),
+        credential: credential(1),
+        via: Via::Mcp,
+        tool: "vm_exec".into(),
+        tool_version: 1,
+        vm: Some(vm(1)),
+        session: Some("ab".repeat(32)),
+        protocol: Some("2025-11-25".into()),
+        follows: Some(call(2)),
+        arguments: "cd".repeat(32),
+        keyed: true,
+    }
+}
+
+fn of_a_call() -> Vec<Kind> {
+    let refused = Refused {
+        call: call(1),
+        code: Code::RateLimited,
+        switch: Some(switch(1)),
+        policies: vec!["customers".into()],
+        policy: 1,
+        epoch: Epoch(4),
+        retry_after_ms: Some(1001),
+    };
+    let counted = Kind::RefusalsCounted {
+        run: run(1),
+        account: account(1),
+        credential: credential(1),
+        tool: "vm_exec".into(),
+        vm: Some(vm(1)),
+        code: Code::KillSwitchEngaged,
+        count: 12,
+        first: NEW_YEAR,
+        last: NEW_YEAR,
+    };
+    vec![
+        Kind::IntentRecorded(intent()),
+        Kind::Refused(refused),
+        admitted(true),
+        Kind::Held { call: call(1), expires_at: NEW_YEAR },
+        Kind::Started { call: call(1), node: node(1), epoch: Epoch(4) },
+        Kind::Succeeded(ended(None)),
+        Kind::Failed(ended(Some(Code::UpstreamError))),
+        Kind::Cancelled(ended(Some(Code::KillSwitchEngaged))),
+        Kind::TimedOut(ended(Some(Code::Timeout))),
+        Kind::Unknown(ended(Some(Code::OutcomeUnknown))),
+        Kind::Reconciled { call: call(1), happened: Some(true) },
+        Kind::LateResult { call: call(1) },
+        counted,
+    ]
+}
+
+fn of_switches() -> Vec<Kind> {
+    vec![
+        Kind::SwitchEngaged {
+            switch: switch(1),
+            target: Target::Vm { vm: vm(1), exec_only: true },
+            by: Some(user(1)),
+            credential: Some(credential(1)),
+            running: Running::Cancel,
+            expires_at: Some(NEW_YEAR),
+        },
+        Kind::ReleaseRequested { switch: switch(1), by: user(1) },
+        Kind::SwitchReleased { switch: switch(1), by: Some(user(1)), second: Some(user(2)), break_glass: false },
+        Kind::SwitchExpired { switch: switch(1) },
+    ]
+}
+
+fn of_accounts() -> Vec<Kind> {
+    let created = CredentialCreated {
+        credential: credential(1),
+        account: account(1),
+        user: user(1),
+        side: Side::Staff,
+        hash: "ef".repeat(32),
+        prefix: "flk_live_abcd".into(),
+        scopes: Scope::ALL.iter().copied().collect(),
+        vms: Some(vec![vm(1)]),
+        read_only: true,
+        expires_at: Some(NEW_YEAR),
+        limit: Some(Limit { admit: 60, window_ms: 60_000 }),
+        rotates: Some(credential(2)),
+    };
+    vec![
+        Kind::AccountCreated { account: account(1), side: Side::Customer },
+        Kind::AccountChanged { account: account(1), agents_may_enable_exec: true },
+        Kind::UserCreated { user: user(1), account: account(1), side: Side::Customer },
+        Kind::CredentialCreated(created),
+        Kind::CredentialRevoked { credential: credential(1), by: Some(user(1)) },
+        Kind::VmImported { vm: vm(1), account: account(1), provider: "sim".into(), machine: "machine-1".into() },
+        Kind::VmExecSet { vm: vm(1), enabled: true },
+        Kind::ClaimCleared { vm: vm(1), call: call(1), by: Some(user(1)) },
+    ]
+}
+
+fn of_the_house() -> Vec<Kind> {
+    vec![
+        Kind::PolicyLoaded { version: 1, sha256: "01".repeat(32) },
+        Kind::PolicyRejected { sha256: "02".repeat(32) },
+        Kind::NodeStarted { node: node(1), version: "0.1.0".into() },
+        Kind::NodeStopped { node: node(1) },
+        Kind::LogRead { user: user(1), account: Some(account(1)), what: "calls".into() },
+        Kind::SignedIn { user: user(1) },
+        Kind::SignInRefused { user: Some(user(1)) },
+        Kind::ClockAccepted { by: Some(user(1)) },
+    ]
+}

@@ -1,0 +1,130 @@
+//! The leaf schema, version 1, is frozen: a leaf that was ever written is read for ever, and hashed as it was (P7).
+//!
+//! A golden line that no longer fits is never edited. The schema gets a new version beside it.
+
+use forelog::core::event::{Event, LEAF_MAX, LEAF_VERSION, LeafError, Part};
+use forelog::core::id::Position;
+use serde_json::Value;
+
+use crate::given::{NEW_YEAR, event};
+use crate::kinds;
+
+const GOLDEN: &str = include_str!("golden/leaf-v1.jsonl");
+
+fn leaves() -> Vec<Event> {
+    kinds::one_of_each().into_iter().zip(1..).map(|(kind, n)| leaf(n, kind)).collect()
+}
+
+fn leaf(n: i64, kind: forelog::core::event::Kind) -> Event {
+    let part = |part: &str, truncated| Part {
+        part: part.into(),
+        size: 4096,
+        truncated,
+        sha256: "aa".repeat(32),
+        commit: "bb".repeat(32),
+    };
+    let parts = vec![part("arguments", false), part("note", true)];
+    Event { v: LEAF_VERSION, log: 1, position: Position(n), at: NEW_YEAR, id: event(n), prev: Position(n - 1), kind, parts }
+}
+
+/// RFC 8785 for what a leaf may hold: integers, plain names, and nothing that the serializer under test decides.
+fn canonical(value: &Value) -> String {
+    match value {
+        Value::Object(fields) => {
+            let mut names: Vec<_> = fields.keys().collect();
+            names.sort_by_key(|name| name.encode_utf16().collect::<Vec<_>>());
+            let fields: Vec<_> =
+                names.iter().map(|name| format!("{}:{}", Value::from(name.as_str()), canonical(&fields[*name]))).collect();
+            format!("{{{}}}", fields.join(","))
+        }
+        Value::Array(items) => format!("[{}]", items.iter().map(canonical).collect::<Vec<_>>().join(",")),
+        Value::Number(number) => {
+            let number = number.as_i64().expect("only integers");
+            assert!(number.unsigned_abs() < 1 << 53, "a reader whose numbers are doubles would lose {number}");
+            number.to_string()
+        }
+        other => other.to_string(),
+    }
+}
+
+#[test]
+fn every_kind_of_event_is_written_as_it_always_was() {
+    let golden: Vec<_> = GOLDEN.lines().collect();
+    let leaves = leaves();
+    assert_eq!(golden.len(), leaves.len(), "one line for each kind");
+    for (leaf, golden) in leaves.iter().zip(golden) {
+        let bytes = leaf.encode().expect("a leaf");
+        assert_eq!(String::from_utf8_lossy(&bytes), golden, "{}", leaf.kind.name());
+    }
+}
+
+#[test]
+fn every_leaf_that_was_written_is_read_back() {
+    for (leaf, golden) in leaves().into_iter().zip(GOLDEN.lines()) {
+        assert_eq!(Event::decode(golden.as_bytes()).expect("a leaf"), leaf);
+    }
+}
+
+#[test]
+fn every_leaf_is_canonical_and_small() {
+    for golden in GOLDEN.lines() {
+        let value: Value = serde_json::from_str(golden).expect("JSON");
+        assert_eq!(canonical(&value), golden);
+        assert!(golden.len() < 2048, "{} bytes: {golden}", golden.len());
+    }
+}
+
+#[test]
+fn every_kind_is_among_them() {
+    let source = include_str!("../../src/core/event/mod.rs");
+    let file = syn::parse_file(source).expect("Rust");
+    let kinds = file.items.iter().find_map(|item| match item {
+        syn::Item::Enum(item) if item.ident == "Kind" => Some(&item.variants),
+        _ => None,
+    });
+    let written = kinds.expect("the enum of kinds").iter().map(|variant| snake(&variant.ident.to_string()));
+    let ours = kinds::one_of_each();
+    assert_eq!(written.collect::<Vec<_>>(), ours.iter().map(|kind| kind.name().to_owned()).collect::<Vec<_>>());
+    for (kind, golden) in ours.iter().zip(GOLDEN.lines()) {
+        let value: Value = serde_json::from_str(golden).expect("JSON");
+        assert_eq!(value["type"], kind.name());
+    }
+}
+
+fn snake(name: &str) -> String {
+    let mut snake = String::new();
+    for c in name.chars() {
+        if c.is_ascii_uppercase() && !snake.is_empty() {
+            snake.push('_');
+        }
+        snake.push(c.to_ascii_lowercase());
+    }
+    snake
+}
+
+#[test]
+fn an_optional_field_that_is_absent_leaves_no_trace() {
+    let bare = r#"{"at":1767225600000000,"call":"call_01KDTN0G000000000000000000","epoch":4,"id":"evt_01KDTN0G000000000000000000","log":1,"policy":1,"position":9,"prev":8,"type":"admitted","v":1}"#;
+    let leaf = Event::decode(bare.as_bytes()).expect("a leaf");
+    assert_eq!(String::from_utf8_lossy(&leaf.encode().expect("a leaf")), bare);
+}
+
+#[test]
+fn a_leaf_that_is_too_large_is_not_written() {
+    let Some(mut huge) = leaves().pop() else { panic!("there are leaves") };
+    let part = huge.parts.first().expect("a part").clone();
+    while serde_json::to_vec(&huge).expect("JSON").len() <= LEAF_MAX {
+        huge.parts.extend(vec![part.clone(); 50]);
+    }
+    assert!(matches!(huge.encode(), Err(LeafError::TooLarge(size)) if size > LEAF_MAX));
+}
+
+#[test]
+fn what_is_no_leaf_is_not_read() {
+    let whole = GOLDEN.lines().next().expect("a line");
+    for cut in 0..whole.len() {
+        assert!(Event::decode(&whole.as_bytes()[..cut]).is_err(), "cut at {cut}");
+    }
+    assert!(Event::decode(whole.replace("\"type\":\"intent_recorded\"", "\"type\":\"intent_forgotten\"").as_bytes()).is_err());
+    assert!(Event::decode(whole.replace("\"account\":\"acc_", "\"account\":\"vm_").as_bytes()).is_err());
+}
