@@ -10,3 +10,4 @@ pub mod http;
 pub mod log;
 pub mod providers;
 pub mod tools;
+pub mod worker;

@@ -7,6 +7,14 @@
 //!           └─ admitted: handed to the worker as an Assignment; answered when it is closed, or running after `wait`
 //! ```
 
+mod finish;
+mod intake;
+mod repeat;
+mod submit;
+
+pub use finish::{Ending, Endings, Finished, InHand};
+pub use submit::{Assignment, Control, Judge, session_digest};
+
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -68,6 +76,8 @@ pub enum Reply {
         call: CallId,
         /// `queued` or `running`.
         status: Status,
+        /// It is a command in a guest, which `command_get` tells more about.
+        command: bool,
     },
 }
 
@@ -78,7 +88,10 @@ impl Reply {
         match self {
             Self::Done { result, .. } => result.clone(),
             Self::Failed { call, refusal, .. } => refusal.body(call.as_ref()),
-            Self::Running { call, status } => json!({ "operation_id": call, "status": status }),
+            Self::Running { call, status, command: false } => json!({ "operation_id": call, "status": status }),
+            Self::Running { call, status, command: true } => {
+                json!({ "command_id": call, "operation_id": call, "status": status })
+            }
         }
     }
 

@@ -223,8 +223,14 @@ fn owned_vm<'a>(proposal: &Proposal, credential: &Credential, state: &'a Control
     let owned = state.vms.get(id).filter(|vm| vm.account == proposal.principal.account && allowed);
     match owned {
         Some(vm) => Ok(Some(vm)),
-        None => refuse(Refusal::new(Code::VmNotFound, "There is no such VM.").hint("List the VMs with vm_list.")),
+        None => refuse(vm_not_found()),
     }
+}
+
+/// What a caller is told of a VM that is absent, not owned, not on the allow-list, or not even an id.
+#[must_use]
+pub fn vm_not_found() -> Refusal {
+    Refusal::new(Code::VmNotFound, "There is no such VM.").hint("List the VMs with vm_list.")
 }
 
 fn check_idempotency(proposal: &Proposal, facts: &Facts<'_>) -> Checked<()> {

@@ -75,4 +75,15 @@ impl Refusal {
         }
         json!({ "error": error })
     }
+
+    /// Reads back what [`Refusal::body`] wrote into the log.
+    #[must_use]
+    pub fn from_body(body: &Value) -> Option<Self> {
+        let error = body.get("error")?;
+        let code = error["code"].as_str()?;
+        let code = *Code::ALL.iter().find(|known| known.as_str() == code)?;
+        let hint = error["hint"].as_str().map(str::to_owned);
+        let retry_after = error["retry_after_ms"].as_u64().map(Duration::from_millis);
+        Some(Self { code, message: error["message"].as_str()?.to_owned(), hint, retry_after, details: error["details"].clone() })
+    }
 }

@@ -32,14 +32,33 @@ impl Writer {
         let mut names = Closing::depends_on(job);
         names.push(job_row(&job.call));
         let call = job.call.clone();
-        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(&call, tool, node, id)).await
+        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(&call, tool, node, id, None)).await
+    }
+
+    /// Takes a running call over from the dead node that `job` names. Only for what may run twice.
+    pub async fn take_over(&self, job: &Job, tool: &'static ToolFacts, node: NodeId, id: EventId) -> Result<Claimed, WriteError> {
+        let mut names = Closing::depends_on(job);
+        names.push(job_row(&job.call));
+        let (call, dead) = (job.call.clone(), job.node.clone());
+        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(&call, tool, node, id, dead.as_ref())).await
     }
 }
 
 impl Draft {
-    fn claim(&mut self, call: &CallId, tool: &'static ToolFacts, node: NodeId, id: EventId) -> Result<Claimed, StoreError> {
+    fn claim(
+        &mut self,
+        call: &CallId,
+        tool: &'static ToolFacts,
+        node: NodeId,
+        id: EventId,
+        dead: Option<&NodeId>,
+    ) -> Result<Claimed, StoreError> {
         let row = job_row(call);
-        let Some(mut job) = self.get::<Job>(&row)?.filter(|job| job.status == Status::Queued) else { return Ok(Claimed::Gone) };
+        let free = |job: &Job| match dead {
+            None => job.status == Status::Queued,
+            Some(_) => job.status == Status::Running && job.node.as_ref() == dead && job.idempotent,
+        };
+        let Some(mut job) = self.get::<Job>(&row)?.filter(free) else { return Ok(Claimed::Gone) };
         if let Some(switch) = covering(self.state(), &job, tool, self.now) {
             self.cancel_for(&job, switch.clone(), node, id)?;
             return Ok(Claimed::Cancelled(switch));
@@ -56,7 +75,7 @@ impl Draft {
     pub fn cancel_for(&mut self, job: &Job, switch: SwitchId, node: NodeId, id: EventId) -> Result<(), StoreError> {
         let mut ended = Ended::of(job.call.clone(), node, Some(Code::KillSwitchEngaged));
         ended.switch = Some(switch);
-        let closing = Closing { id, status: Status::Cancelled, ended, parts: Vec::new(), depends: Vec::new() };
+        let closing = Closing { id, status: Status::Cancelled, ended, parts: Vec::new(), depends: Vec::new(), notes_late: false };
         self.close(closing).map(|_| ())
     }
 }

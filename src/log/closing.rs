@@ -24,6 +24,8 @@ pub struct Closing {
     pub parts: Vec<SealedPart>,
     /// The VM's claim row and the idempotency row, if the call has them.
     pub depends: Vec<String>,
+    /// If the call has ended already: note this as a late result. Recovery has no result to note.
+    pub notes_late: bool,
 }
 
 /// What became of a closing.
@@ -31,7 +33,7 @@ pub struct Closing {
 pub enum Closed {
     /// This was the end; written at this position.
     Now(Position),
-    /// The call had ended already; the result was noted as late.
+    /// The call had ended already.
     Late,
 }
 
@@ -57,7 +59,9 @@ impl Draft {
     /// Ends a call in this batch. Its job row and what that depends on must have been read.
     pub fn close(&mut self, closing: Closing) -> Result<Closed, StoreError> {
         let row = job_row(&closing.ended.call);
-        let Some(job) = self.get::<Job>(&row)? else { return self.note_late(closing) };
+        let Some(job) = self.get::<Job>(&row)? else {
+            return if closing.notes_late { self.note_late(closing) } else { Ok(Closed::Late) };
+        };
         let code = closing.ended.code;
         let kind = end_of(closing.status, closing.ended);
         let position = self.append(job.last, NewEvent { id: closing.id, kind, parts: closing.parts, note: Value::Null })?;

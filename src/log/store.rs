@@ -128,6 +128,8 @@ pub trait Store: Send + Sync {
     async fn payloads(&self, first: Position, last: Position) -> Result<Vec<PayloadRow>, StoreError>;
     /// Every state row of these kinds, by name.
     async fn state(&self, kinds: &[&'static str]) -> Result<Vec<StateRow>, StoreError>;
+    /// The state rows of these names that exist; at most 256 names.
+    async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError>;
 }
 
 /// The one implementation, over either database.
@@ -197,6 +199,11 @@ impl Store for SqlStore {
         }
         Ok(all)
     }
+
+    async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError> {
+        let (sql, args) = by_name(names);
+        self.database.query(&sql, args).await?.iter().map(state_row).collect()
+    }
 }
 
 const BY_KIND: &str = "select name, control, position, doc from state where name >= $1 and name < $2 order by name";
@@ -207,13 +214,23 @@ fn range_of(kind: &str) -> Vec<Value> {
     vec![format!("{kind}:").into(), format!("{kind};").into()]
 }
 
+/// A few fixed sizes keep the statement cache small; repeating a name changes nothing.
+fn by_name(names: &[String]) -> (String, Vec<Value>) {
+    let (list, args) = name_list(names);
+    (format!("select name, control, position, doc from state where name in ({list})"), args)
+}
+
+fn name_list(names: &[String]) -> (String, Vec<Value>) {
+    let size = padded(names.len());
+    let filler = names.last().cloned().unwrap_or_default();
+    let args = names.iter().cloned().chain(std::iter::repeat(filler)).take(size).map(Value::from).collect();
+    (places(1, size), args)
+}
+
 async fn find(transaction: &mut dyn Transaction, want: &Want, head: &Head) -> Result<Found, StoreError> {
     let mut found = Found::default();
     for names in want.names.chunks(256) {
-        let sql = format!("select name, control, position, doc from state where name in ({})", places(1, padded(names.len())));
-        // A few fixed sizes keep the statement cache small; repeating a name changes nothing.
-        let filler = names.last().cloned().unwrap_or_default();
-        let args = names.iter().cloned().chain(std::iter::repeat(filler)).take(padded(names.len())).map(Value::from).collect();
+        let (sql, args) = by_name(names);
         for row in transaction.query(&sql, args).await? {
             found.rows.push(state_row(&row)?);
         }
@@ -250,10 +267,8 @@ async fn write(transaction: &mut dyn Transaction, head: &Head, batch: Batch) -> 
         .map(|row| vec![row.name.into(), i64::from(row.control).into(), row.position.0.into(), row.doc.into()]);
     insert(transaction, "insert into state (name, control, position, doc) values", replace, puts.collect()).await?;
     for names in batch.deletes.chunks(256) {
-        let sql = format!("delete from state where name in ({})", places(1, padded(names.len())));
-        let filler = names.last().cloned().unwrap_or_default();
-        let args = names.iter().cloned().chain(std::iter::repeat(filler)).take(padded(names.len())).map(Value::from).collect();
-        transaction.execute(&sql, args).await?;
+        let (places, args) = name_list(names);
+        transaction.execute(&format!("delete from state where name in ({places})"), args).await?;
     }
     let sql = "update log_head set position = $1, at = $2, epoch = $3 where log_id = 1";
     transaction.execute(sql, vec![moved.position.0.into(), moved.at.0.into(), moved.epoch.0.into()]).await?;

@@ -1,0 +1,221 @@
+//! Ending a call: the outcome is written before anybody is told, and is written however long that takes.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::{broadcast, oneshot};
+
+use super::{Control, Reply};
+use crate::core::call::{Outcome, Status};
+use crate::core::code::Code;
+use crate::core::event::Ended;
+use crate::core::id::{AccountId, CallId, SwitchId};
+use crate::core::redact::{redact, scrub_text};
+use crate::core::refusal::Refusal;
+use crate::log::closing::{Closed, Closing};
+use crate::log::vault::SealedPart;
+use crate::tools::Tool;
+
+/// A call that has ended.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// What the caller is answered.
+    pub reply: Reply,
+}
+
+/// The calls that this node has in hand: from before their intent is written until their end is, or until they turn
+/// out not to be this node's to run. A job of this node that is not in hand was never started.
+#[derive(Default)]
+pub struct InHand(std::sync::Mutex<std::collections::HashSet<CallId>>);
+
+impl InHand {
+    fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<CallId>> {
+        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Takes a call in hand.
+    pub fn take(&self, call: &CallId) {
+        self.lock().insert(call.clone());
+    }
+
+    /// Lets it go.
+    pub fn release(&self, call: &CallId) {
+        self.lock().remove(call);
+    }
+
+    /// Whether it is in hand.
+    #[must_use]
+    pub fn holds(&self, call: &CallId) -> bool {
+        self.lock().contains(call)
+    }
+
+    /// All that are.
+    #[must_use]
+    pub fn all(&self) -> std::collections::HashSet<CallId> {
+        self.lock().clone()
+    }
+}
+
+/// Tells of calls that ended on this node. Missing one is harmless: waiters look at the log as well.
+pub struct Endings(broadcast::Sender<CallId>);
+
+impl Default for Endings {
+    fn default() -> Self {
+        Self(broadcast::Sender::new(1024))
+    }
+}
+
+impl Endings {
+    /// Hears of the calls that end from now on.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<CallId> {
+        self.0.subscribe()
+    }
+
+    fn tell(&self, call: &CallId) {
+        // Nobody waits.
+        let _ = self.0.send(call.clone());
+    }
+}
+
+/// A call that is to be ended, with what its end has to free.
+pub struct Ending<'a> {
+    /// The call.
+    pub call: &'a CallId,
+    /// Whose.
+    pub account: &'a AccountId,
+    /// Its tool.
+    pub tool: &'a Tool,
+    /// Claim and idempotency rows.
+    pub depends: Vec<String>,
+    /// The call whose outcome it repeats.
+    pub replay_of: Option<CallId>,
+    /// The switch that ended it.
+    pub switch: Option<SwitchId>,
+    /// It is recovery that ends it: it has no result of its own.
+    pub recovering: bool,
+}
+
+impl Control {
+    /// The row of an open call; none once it has ended, or if it cannot be read.
+    pub async fn open_job(&self, call: &CallId) -> Option<crate::core::job::Job> {
+        let rows = self.ports.reader.store.state_rows(&[crate::log::admission::job_row(call)]).await.ok()?;
+        serde_json::from_slice(&rows.first()?.doc).ok()
+    }
+
+    /// Writes the terminal event, tells the waiter, and answers what the caller is told.
+    pub async fn finish(&self, ending: Ending<'_>, outcome: Outcome, done: Option<oneshot::Sender<Finished>>) -> Reply {
+        let reply = reply_to(ending.call, outcome);
+        let status = status_of(&reply);
+        let code = code_of(&reply);
+        let result = self.seal_result(&ending, &reply).await;
+        let closed = self.close(&ending, status, code, result).await;
+        tracing::info!(
+            target: "forelog::call",
+            call_id = %ending.call,
+            account = %ending.account,
+            tool = ending.tool.facts.name,
+            status = status.as_str(),
+            code = code.map(Code::as_str),
+            late = closed == Closed::Late,
+        );
+        self.endings.tell(ending.call);
+        if let Some(done) = done {
+            // The caller has left; the log has the outcome.
+            let _ = done.send(Finished { reply: reply.clone() });
+        }
+        reply
+    }
+
+    /// The redacted result, sealed. If that fails the event is written without it: the thing has happened.
+    async fn seal_result(&self, ending: &Ending<'_>, reply: &Reply) -> (crate::core::id::EventId, Vec<SealedPart>) {
+        let id = self.ports.event_id();
+        let document = match reply {
+            Reply::Done { result, .. } => redact(result, &ending.tool.results),
+            other => scrub_error(other.document()),
+        };
+        let (vault, now, text) = (&self.ports.reader.vault, self.ports.clock.now(), document.to_string());
+        match vault.seal(ending.account, now, &id, "result", text.as_bytes()).await {
+            Ok(part) => (id, vec![part]),
+            Err(error) => {
+                tracing::error!(call_id = %ending.call, %error, "a result is withheld: it could not be encrypted");
+                (id, Vec::new())
+            }
+        }
+    }
+
+    async fn close(
+        &self,
+        ending: &Ending<'_>,
+        status: Status,
+        code: Option<Code>,
+        (id, parts): (crate::core::id::EventId, Vec<SealedPart>),
+    ) -> Closed {
+        let mut pause = Duration::from_millis(20);
+        loop {
+            let ended = Ended {
+                call: ending.call.clone(),
+                code,
+                replay_of: ending.replay_of.clone(),
+                switch: ending.switch.clone(),
+                node: self.ports.node.clone(),
+            };
+            let closing = Closing {
+                id: id.clone(),
+                status,
+                ended,
+                parts: parts.clone(),
+                depends: ending.depends.clone(),
+                notes_late: !ending.recovering,
+            };
+            match self.ports.writer.close(closing).await {
+                Ok(closed) => return closed,
+                Err(error) => tracing::error!(call_id = %ending.call, %error, "an outcome could not be written; trying again"),
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(2));
+        }
+    }
+}
+
+fn reply_to(call: &CallId, outcome: Outcome) -> Reply {
+    let failed = |refusal: Refusal, status: Status| Reply::Failed { call: Some(call.clone()), refusal, status };
+    match outcome {
+        Outcome::Succeeded(result) => Reply::Done { call: call.clone(), result },
+        Outcome::Failed(refusal) => failed(refusal, Status::Failed),
+        Outcome::Cancelled(code) => failed(Refusal::new(code, "The call was cancelled."), Status::Cancelled),
+        Outcome::TimedOut(partial) => {
+            let refusal = Refusal::new(Code::Timeout, "It took longer than allowed and was ended.");
+            failed(refusal.details(json!({ "result": partial })), Status::TimedOut)
+        }
+        Outcome::Unknown(why) => {
+            let refusal = Refusal::new(Code::OutcomeUnknown, format!("It may or may not have happened: {why}"))
+                .hint("Look at the VM before trying again; operation_get tells when the provider knows.");
+            failed(refusal, Status::Unknown)
+        }
+    }
+}
+
+fn status_of(reply: &Reply) -> Status {
+    match reply {
+        Reply::Done { .. } => Status::Succeeded,
+        Reply::Failed { status, .. } | Reply::Running { status, .. } => *status,
+    }
+}
+
+fn code_of(reply: &Reply) -> Option<Code> {
+    match reply {
+        Reply::Failed { refusal, .. } => Some(refusal.code),
+        _ => None,
+    }
+}
+
+/// Error texts may quote what a provider said: known token patterns never reach the log (P10).
+fn scrub_error(document: Value) -> Value {
+    match document {
+        Value::String(text) => Value::String(scrub_text(&text)),
+        Value::Array(items) => items.into_iter().map(scrub_error).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, inner)| (key, scrub_error(inner))).collect(),
+        other => other,
+    }
+}

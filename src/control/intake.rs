@@ -1,0 +1,86 @@
+//! From what came in to what is decided: tool, VM, schema, guard, redaction. Nothing here waits for the log.
+//!
+//! INVARIANT: values of arguments that fit no schema are not kept; of an unknown tool's name only a digest is.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+use super::Request;
+use crate::core::code::Code;
+use crate::core::decide::vm_not_found;
+use crate::core::id::VmId;
+use crate::core::redact::{public_text, redact};
+use crate::core::refusal::Refusal;
+use crate::core::state::{ControlState, Vm};
+use crate::tools::{Catalogue, Tool};
+
+/// A request after everything that can be said of it without the log.
+pub(super) struct Intake<'a> {
+    /// The tool, if there is one of that name.
+    pub(super) tool: Option<&'a Tool>,
+    /// Its name, or the digest of a name that is no tool's.
+    pub(super) name: String,
+    /// The VM that the arguments name, as this node knows it.
+    pub(super) vm: Option<Vm>,
+    /// The id of the VM that the arguments name, known or not.
+    pub(super) vm_id: Option<VmId>,
+    /// Why the arguments cannot be taken.
+    pub(super) invalid: Option<Refusal>,
+    /// What is missing for the guard.
+    pub(super) guard: Option<Refusal>,
+    /// What is recorded of the arguments.
+    pub(super) recorded: Value,
+    /// RFC 8785 bytes of the raw arguments, for their HMAC.
+    pub(super) canonical: Vec<u8>,
+    /// The idempotency key.
+    pub(super) key: Option<String>,
+}
+
+/// Takes a request in against the catalogue and the control state that this node knows.
+pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &ControlState) -> Intake<'a> {
+    let tool = catalogue.get(&request.tool);
+    let canonical = serde_json_canonicalizer::to_vec(&request.args).unwrap_or_default();
+    let Some(known) = tool else {
+        let name = format!("sha256:{}", hex::encode(Sha256::digest(request.tool.as_bytes())));
+        let recorded = json!({ "args": { "size": canonical.len() }, "text": "" });
+        return Intake { tool, name, vm: None, vm_id: None, invalid: None, guard: None, recorded, canonical, key: None };
+    };
+    let schema_fault = catalogue.invalid(known, &request.args);
+    let (vm_id, vm, absent) = find_vm(request, state);
+    let recorded = match &schema_fault {
+        Some(fault) => json!({ "args": { "size": canonical.len(), "faults": fault.details["faults"] }, "text": "" }),
+        None => json!({ "args": redact(&request.args, &known.arguments), "text": public_text(&request.args, &known.arguments) }),
+    };
+    let guard = if schema_fault.is_none() { (known.guard)(&request.args, vm.as_ref()) } else { None };
+    let key = request.args["idempotency_key"].as_str().map(str::to_owned);
+    let (name, invalid) = (known.facts.name.to_owned(), schema_fault.or(absent));
+    Intake { tool, name, vm, vm_id, invalid, guard, recorded, canonical, key }
+}
+
+/// The VM of `vm_id`: by id, or by the exact label of one of the caller's own.
+fn find_vm(request: &Request, state: &ControlState) -> (Option<VmId>, Option<Vm>, Option<Refusal>) {
+    let Some(text) = request.args["vm_id"].as_str() else { return (None, None, None) };
+    let mut own = state.vms.values().filter(|vm| vm.account == request.principal.account);
+    match text.parse::<VmId>() {
+        Ok(id) => {
+            let vm = own.find(|vm| vm.id == id).cloned();
+            (Some(id), vm, None)
+        }
+        Err(_) => match (own.clone().find(|vm| vm.label == text), own.filter(|vm| vm.label == text).count()) {
+            (Some(vm), 1) => (Some(vm.id.clone()), Some(vm.clone()), None),
+            _ => (None, None, Some(vm_not_found())),
+        },
+    }
+}
+
+/// A call that nothing could be recorded of, so nothing was done (P1).
+pub(super) fn unrecorded(error: &crate::log::writer::WriteError) -> Refusal {
+    use crate::log::writer::WriteError;
+    match error {
+        WriteError::Overloaded => Refusal::new(Code::Overloaded, "Too many calls wait to be recorded; nothing was done.")
+            .retry_after(std::time::Duration::from_millis(200)),
+        WriteError::Store { .. } | WriteError::Stopped => {
+            Refusal::new(Code::AuditUnavailable, "The call could not be recorded, so it was not made.")
+        }
+    }
+}

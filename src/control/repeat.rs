@@ -1,0 +1,109 @@
+//! Idempotency: a call that repeats an earlier one's recorded outcome, or joins one that still runs.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::oneshot;
+
+use super::finish::{Ending, Finished};
+use super::{Control, Reply};
+use crate::core::call::{Outcome, Status};
+use crate::core::code::Code;
+use crate::core::id::{AccountId, CallId, Position};
+use crate::core::redact::Sensitivity;
+use crate::core::refusal::Refusal;
+use crate::tools::Tool;
+
+/// How often a joined call looks whether the first one has ended, if nobody tells it.
+const LOOK: Duration = Duration::from_millis(250);
+
+impl Control {
+    /// Answers with the recorded outcome of `first`.
+    pub(super) async fn replay(&self, call: &CallId, first: &CallId, status: Status, end: Position, tool: &Tool) -> Reply {
+        let recorded = self.recorded(first, status, end, tool).await;
+        match recorded {
+            Outcome::Succeeded(result) => Reply::Done { call: call.clone(), result },
+            Outcome::Failed(refusal) => Reply::Failed { call: Some(call.clone()), refusal, status },
+            _ => Reply::Failed { call: Some(call.clone()), refusal: repeated(first, status), status },
+        }
+    }
+
+    /// The outcome that is written at `end`, as far as it may be shown again.
+    async fn recorded(&self, first: &CallId, status: Status, end: Position, tool: &Tool) -> Outcome {
+        let held_secret = tool.results.values().any(|class| *class == Sensitivity::Secret);
+        if status == Status::Succeeded && held_secret {
+            return Outcome::Failed(Refusal::new(
+                Code::AlreadyDelivered,
+                "The first call delivered a secret, which is shown once.",
+            ));
+        }
+        let document = match self.ports.reader.result_at(end).await {
+            Ok(Some(document)) => document,
+            Ok(None) => return Outcome::Failed(repeated(first, status)),
+            Err(error) => {
+                tracing::error!(%error, call_id = %first, "a recorded result cannot be read back");
+                return Outcome::Failed(Refusal::new(Code::AuditUnavailable, "The recorded result cannot be read back now."));
+            }
+        };
+        if status == Status::Succeeded {
+            return Outcome::Succeeded(document);
+        }
+        Outcome::Failed(Refusal::from_body(&document).unwrap_or_else(|| repeated(first, status)))
+    }
+
+    /// Waits for `first` and ends as it ended; answers running if that takes longer than `wait`.
+    pub(super) async fn join(self: &Arc<Self>, call: &CallId, first: CallId, tool: &Tool, wait: Duration) -> Reply {
+        let (done, finished) = oneshot::channel();
+        let (control, joined, name) = (Arc::clone(self), call.clone(), tool.facts.name);
+        tokio::spawn(async move { control.end_joined(&joined, &first, name, Some(done)).await });
+        match tokio::time::timeout(wait, finished).await {
+            Ok(Ok(finished)) => finished.reply,
+            Ok(Err(_)) | Err(_) => Reply::Running { call: call.clone(), status: Status::Running, command: false },
+        }
+    }
+
+    /// Ends a call that joined `first` as soon as that one has ended. Also run for what a crash left open.
+    pub async fn end_joined(&self, call: &CallId, first: &CallId, tool: &str, done: Option<oneshot::Sender<Finished>>) {
+        let Some(tool) = self.catalogue.get(tool) else { return };
+        self.in_hand.take(call);
+        let mut endings = self.endings.subscribe();
+        let (account, status, end) = loop {
+            if let Some(ended) = self.ended(first).await {
+                break ended;
+            }
+            // Whatever woke us, the views are asked again.
+            let _ = tokio::time::timeout(LOOK, endings.recv()).await;
+        };
+        let outcome = match self.recorded(first, status, end, tool).await {
+            Outcome::Failed(_) if status == Status::Unknown => Outcome::Unknown("the call that it joined ended unknown".into()),
+            Outcome::Failed(refusal) if status == Status::Cancelled => Outcome::Cancelled(refusal.code),
+            other => other,
+        };
+        let ending = Ending {
+            call,
+            account: &account,
+            tool,
+            depends: Vec::new(),
+            replay_of: Some(first.clone()),
+            switch: None,
+            recovering: false,
+        };
+        self.finish(ending, outcome, done).await;
+        self.in_hand.release(call);
+    }
+
+    async fn ended(&self, first: &CallId) -> Option<(AccountId, Status, Position)> {
+        let record = self.ports.activity.call(None, first).await.ok()??;
+        record.end.filter(|_| record.status.is_terminal()).map(|end| (record.account, record.status, end))
+    }
+}
+
+fn repeated(first: &CallId, status: Status) -> Refusal {
+    let code = match status {
+        Status::Cancelled => Code::Cancelled,
+        Status::TimedOut => Code::Timeout,
+        Status::Unknown => Code::OutcomeUnknown,
+        _ => Code::InternalError,
+    };
+    Refusal::new(code, format!("The first call with this idempotency key, {first}, ended {}.", status.as_str()))
+}

@@ -1,0 +1,292 @@
+//! `submit`: the only way in.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use tokio::sync::{Notify, mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+use super::finish::{Endings, Finished, InHand};
+use super::intake::{Intake, take_in, unrecorded};
+use super::{Reply, Request};
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::decide::{Proposal, Verdict};
+use crate::core::event::IntentRecorded;
+use crate::core::id::{CallId, EventId, Position, RunId};
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+use crate::core::scope::ScopeSet;
+use crate::core::state::Vm;
+use crate::core::time::Micros;
+use crate::core::tool::ToolFacts;
+use crate::log::admission::{Admitted, Submission, Submitted};
+use crate::log::vault::{SealedPart, VaultError};
+use crate::log::writer::WriteError;
+use crate::tools::{Catalogue, Execution, Ports, Progress, Tool};
+
+/// How often a call is evaluated again when policy or VM move under it.
+const TRIES: usize = 3;
+
+/// Says what the policies say of a call.
+pub trait Judge: Send + Sync {
+    /// The verdict, with the version of the set that gave it. Never fails: what cannot be evaluated is not permitted.
+    fn judge(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolFacts, vm: Option<&Vm>) -> Verdict;
+}
+
+/// An admitted call on its way to the worker.
+pub struct Assignment {
+    /// The call, with the proof of its admission.
+    pub execution: Execution,
+    /// Told when it is closed; the caller may have left.
+    pub done: Option<oneshot::Sender<Finished>>,
+}
+
+/// The pipeline's front half. Cheap to share.
+pub struct Control {
+    /// Every operation.
+    pub catalogue: Arc<Catalogue>,
+    /// The outside.
+    pub ports: Arc<Ports>,
+    /// Told of every call that ends on this node.
+    pub endings: Endings,
+    /// What this node runs, or is about to.
+    pub in_hand: InHand,
+    /// Woken when a call was queued.
+    pub queued: Notify,
+    judge: Arc<dyn Judge>,
+    assignments: mpsc::UnboundedSender<Assignment>,
+}
+
+impl Control {
+    /// A control plane over these ports. The receiver is the worker's.
+    #[must_use]
+    pub fn new(
+        catalogue: Arc<Catalogue>,
+        ports: Arc<Ports>,
+        judge: Arc<dyn Judge>,
+    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Assignment>) {
+        // Unbounded, but never long: what is in it was admitted, and the writer's queue is bounded.
+        let (assignments, assigned) = mpsc::unbounded_channel();
+        let control = Self {
+            catalogue,
+            ports,
+            endings: Endings::default(),
+            in_hand: InHand::default(),
+            queued: Notify::new(),
+            judge,
+            assignments,
+        };
+        (Arc::new(control), assigned)
+    }
+
+    /// Takes a call from intent to answer. Every authenticated call is in the log before anything happens (P1, P2).
+    pub async fn submit(self: &Arc<Self>, request: Request) -> Reply {
+        let call = CallId::new(self.ports.clock.now(), &*self.ports.entropy);
+        self.in_hand.take(&call);
+        match self.try_submit(&call, request).await {
+            Ok(reply) => reply,
+            Err(error) => {
+                self.in_hand.release(&call);
+                tracing::error!(target: "forelog::call", call_id = %call, %error, "a call was not recorded and not made");
+                Reply::Failed { call: None, refusal: unrecorded(&error), status: Status::Refused }
+            }
+        }
+    }
+
+    async fn try_submit(self: &Arc<Self>, call: &CallId, request: Request) -> Result<Reply, WriteError> {
+        let now = self.ports.clock.now();
+        let ids = [self.ports.event_id(), self.ports.event_id(), self.ports.event_id()];
+        let mut settled = None;
+        for attempt in 1..=TRIES + 1 {
+            let state = self.ports.fence().state();
+            let mut intake = take_in(&request, &self.catalogue, &state);
+            if attempt > TRIES {
+                intake.invalid = Some(Refusal::new(Code::PolicyUnsettled, "The policies kept changing; nothing was done."));
+            }
+            let submission = self.submission(call, &request, &intake, &ids, now).await.map_err(|error| sealed(&error))?;
+            let submitted = self.ports.writer.submit(submission).await?;
+            if !matches!(submitted, Submitted::Unsettled) {
+                settled = Some((submitted, intake.tool, intake.vm));
+                break;
+            }
+        }
+        let Some((submitted, tool, vm)) = settled else {
+            self.in_hand.release(call);
+            return Ok(Reply::Failed {
+                call: None,
+                refusal: Refusal::new(Code::PolicyUnsettled, "Undecided."),
+                status: Status::Refused,
+            });
+        };
+        Ok(self.answer(call, request, submitted, tool, vm).await)
+    }
+
+    async fn submission(
+        &self,
+        call: &CallId,
+        request: &Request,
+        intake: &Intake<'_>,
+        ids: &[EventId; 3],
+        now: Micros,
+    ) -> Result<Submission, VaultError> {
+        let who = &request.principal;
+        let vault = &self.ports.reader.vault;
+        let arguments = vault.digest(&who.account, &intake.canonical).await?;
+        let facts = intake.tool.map(|tool| tool.facts);
+        let idempotency = intake.key.as_ref().zip(facts).map(|(key, facts)| {
+            let scope = format!("{}|{}|{}|{key}", who.account, who.credential, facts.name);
+            (format!("idem:{}", hex::encode(Sha256::digest(scope))), arguments.clone())
+        });
+        let intent = IntentRecorded {
+            call: call.clone(),
+            account: who.account.clone(),
+            side: who.side,
+            user: who.user.clone(),
+            credential: who.credential.clone(),
+            via: who.via,
+            tool: intake.name.clone(),
+            tool_version: facts.map_or(0, |facts| facts.version),
+            vm: intake.vm.as_ref().map(|vm| vm.id.clone()),
+            session: request.session.as_ref().map(|id| session_digest(id)),
+            protocol: request.protocol.clone(),
+            follows: request.follows.clone(),
+            arguments,
+            keyed: idempotency.is_some(),
+        };
+        let proposal = Proposal {
+            call: call.clone(),
+            principal: who.clone(),
+            tool: facts,
+            vm: intake.vm_id.clone(),
+            vm_version: intake.vm.as_ref().map_or(Position(0), |vm| vm.version),
+            invalid: intake.invalid.clone(),
+            guard: intake.guard.clone(),
+            enables_exec: intake.tool.is_some_and(|tool| (tool.enables_exec)(&request.args)),
+            idempotency,
+            verdict: self.verdict(who, facts, intake.vm.as_ref()),
+        };
+        let parts = self.intent_parts(request, intake, &ids[0], now).await?;
+        let run = RunId::new(now, &*self.ports.entropy);
+        let (node, limits) = (self.ports.node.clone(), Arc::clone(&self.ports.limits));
+        Ok(Submission { proposal, intent, events: ids.clone(), run, parts, node, limits })
+    }
+
+    /// What the policies say now. Also asked before an orphan is run again.
+    pub fn verdict(&self, who: &Principal, tool: Option<&'static ToolFacts>, vm: Option<&Vm>) -> Verdict {
+        let state = self.ports.fence().state();
+        let scopes =
+            state.credentials.get(&who.credential).map(|credential| credential.created.scopes.clone()).unwrap_or_default();
+        tool.map_or_else(Verdict::default, |tool| self.judge.judge(who, &scopes, tool, vm))
+    }
+
+    async fn intent_parts(
+        &self,
+        request: &Request,
+        intake: &Intake<'_>,
+        id: &EventId,
+        at: Micros,
+    ) -> Result<Vec<SealedPart>, VaultError> {
+        let (vault, account) = (&self.ports.reader.vault, &request.principal.account);
+        let mut parts = vec![vault.seal(account, at, id, "arguments", intake.recorded.to_string().as_bytes()).await?];
+        if request.principal.ip.is_some() || request.user_agent.is_some() {
+            let agent = request.user_agent.as_deref().map(|text| text.chars().take(200).collect::<String>());
+            let subject = json!({ "ip": request.principal.ip, "user_agent": agent });
+            parts.push(vault.seal(account, at, id, "subject", subject.to_string().as_bytes()).await?);
+        }
+        Ok(parts)
+    }
+
+    async fn answer(
+        self: &Arc<Self>,
+        call: &CallId,
+        request: Request,
+        submitted: Submitted,
+        tool: Option<&Tool>,
+        vm: Option<Vm>,
+    ) -> Reply {
+        if !matches!(submitted, Submitted::Admitted(_) | Submitted::Joined(_)) {
+            self.in_hand.release(call);
+        }
+        match (submitted, tool) {
+            (Submitted::Admitted(admitted), Some(tool)) => self.run(admitted, request, tool, vm).await,
+            (Submitted::Queued, Some(tool)) => {
+                self.queued.notify_one();
+                Reply::Running { call: call.clone(), status: Status::Queued, command: tool.facts.claims_vm }
+            }
+            (Submitted::Replayed { first, status, end }, Some(tool)) => self.replay(call, &first, status, end, tool).await,
+            (Submitted::Joined(first), Some(tool)) => self.join(call, first, tool, request.wait).await,
+            (Submitted::Refused { refusal, run }, _) => refused(call, &request, refusal, run),
+            _ => Reply::Failed {
+                call: Some(call.clone()),
+                refusal: Refusal::new(Code::InternalError, "The call could not be decided."),
+                status: Status::Refused,
+            },
+        }
+    }
+
+    async fn run(self: &Arc<Self>, admitted: Admitted, request: Request, tool: &Tool, vm: Option<Vm>) -> Reply {
+        let call = admitted.call().clone();
+        let Request { principal, args, wait, cancel, progress, .. } = request;
+        let (done, finished) = oneshot::channel();
+        self.assign(admitted, tool, principal, args, vm, cancel, progress, Some(done));
+        match tokio::time::timeout(wait, finished).await {
+            Ok(Ok(finished)) => finished.reply,
+            // The worker is gone or slow; the call is open and ends without us.
+            Ok(Err(_)) | Err(_) => Reply::Running { call, status: Status::Running, command: tool.facts.claims_vm },
+        }
+    }
+
+    /// Hands an admitted call to the worker.
+    #[expect(clippy::too_many_arguments, reason = "the parts of an execution, each from another place")]
+    pub fn assign(
+        &self,
+        admitted: Admitted,
+        tool: &Tool,
+        principal: Principal,
+        args: Value,
+        vm: Option<Vm>,
+        cancel: CancellationToken,
+        progress: Option<mpsc::UnboundedSender<Progress>>,
+        done: Option<oneshot::Sender<Finished>>,
+    ) {
+        let ports = Arc::clone(&self.ports);
+        let execution = Execution { admitted, tool: tool.facts, principal, args, vm, ports, cancel, progress };
+        if self.assignments.send(Assignment { execution, done }).is_err() {
+            tracing::error!("the worker is gone; admitted calls will be recovered at the next start");
+        }
+    }
+}
+
+fn refused(call: &CallId, request: &Request, refusal: Refusal, run: Option<RunId>) -> Reply {
+    tracing::info!(
+        target: "forelog::call",
+        call_id = %call,
+        account = %request.principal.account,
+        credential = %request.principal.credential,
+        status = "refused",
+        code = %refusal.code,
+        counted = run.is_some(),
+    );
+    match run {
+        None => Reply::Failed { call: Some(call.clone()), refusal, status: Status::Refused },
+        Some(run) => {
+            let mut refusal = refusal;
+            if let Some(details) = refusal.details.as_object_mut() {
+                details.insert("run_id".into(), json!(run));
+            }
+            Reply::Failed { call: None, refusal, status: Status::Refused }
+        }
+    }
+}
+
+/// MCP session ids are bearer-like, so the log has a digest.
+#[must_use]
+pub fn session_digest(id: &str) -> String {
+    hex::encode(Sha256::digest(id.as_bytes())).chars().take(32).collect()
+}
+
+fn sealed(error: &VaultError) -> WriteError {
+    WriteError::Store { text: format!("encrypting a payload: {error}"), uncertain: false }
+}

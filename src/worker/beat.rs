@@ -1,0 +1,62 @@
+//! The beat: lease and fence confirmation, and everything that is due.
+//!
+//! INVARIANT: the lease is counted from before the beat was written, so the node stops starting things before others
+//! may believe it dead.
+
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+
+use super::Worker;
+use crate::core::event::Kind;
+use crate::core::id::{EventId, Position};
+use crate::core::job::Node;
+use crate::log::draft::{Draft, NewEvent};
+use crate::log::store::{StoreError, Want};
+use crate::log::writer::WriteError;
+
+impl Worker {
+    pub(super) async fn beat_until(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            if let Err(error) = self.beat(false).await {
+                tracing::error!(%error, "the node's lease could not be renewed");
+            }
+            self.recover().await;
+            if stop.run_until_cancelled(tokio::time::sleep(self.lease / 3)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    /// Renews the lease, confirms the fence, closes refusal runs and expires switches, in one transaction.
+    pub async fn beat(&self, recovering: bool) -> Result<(), WriteError> {
+        let ports = &self.control.ports;
+        let since = ports.clock.elapsed();
+        let (fence, node, lease) = (Arc::clone(ports.fence()), ports.node.clone(), self.lease);
+        let (clock, entropy) = (Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
+        let want = Want { kinds: vec!["run"], ..Want::default() };
+        ports
+            .writer
+            .write(want, move |draft| {
+                let mut ids = || EventId::new(clock.now(), &*entropy);
+                let row = Node { id: node.clone(), lease_until: draft.now.plus(lease), confirmed: fence.confirmed() };
+                draft.put(&format!("node:{node}"), &row)?;
+                draft.close_runs(recovering, &mut ids)?;
+                expire_switches(draft, &mut ids)
+            })
+            .await?;
+        ports.fence().renew(since, self.lease);
+        Ok(())
+    }
+}
+
+fn expire_switches(draft: &mut Draft, ids: &mut dyn FnMut() -> EventId) -> Result<(), StoreError> {
+    let now = draft.now;
+    let over = |end: Option<crate::core::time::Micros>| end.is_some_and(|end| end <= now);
+    let expired: Vec<_> =
+        draft.state().switches.values().filter(|switch| over(switch.expires_at)).map(|switch| switch.id.clone()).collect();
+    for switch in expired {
+        draft.append(Position(0), NewEvent::plain(ids(), Kind::SwitchExpired { switch }))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! The worker: claims, executes, times out, cancels, recovers and reconciles.
+//!
+//! ```text
+//! assignments ─┐
+//! queued jobs ─┼─▶ run (handler under a time limit) ─▶ control.finish (terminal event, retried until durable)
+//! orphans ─────┘
+//! beat: lease, fence confirmation, refusal runs, expired switches, orphans, unknown claims
+//! ```
+//!
+//! INVARIANT: nothing runs without an `Admitted`; what this node runs is in hand (`control::InHand`) from before its intent
+//! is written until its terminal event is durable.
+
+mod beat;
+mod orphans;
+mod reconcile;
+mod run;
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::control::{Assignment, Control};
+use crate::core::call::Status;
+use crate::core::id::CallId;
+use crate::core::job::Job;
+use crate::core::switch::{Covered, Running as OnRunning};
+use crate::log::claim::Claimed;
+use run::Subject;
+
+/// How often queued jobs are looked for, if nobody says that there are some.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// One node's worker.
+pub struct Worker {
+    control: Arc<Control>,
+    lease: Duration,
+    running: Mutex<HashMap<CallId, Running>>,
+    tasks: TaskTracker,
+}
+
+struct Running {
+    subject: Subject,
+    cancel: CancellationToken,
+}
+
+impl Worker {
+    /// A worker whose node lease lasts `lease` from each beat.
+    #[must_use]
+    pub fn new(control: Arc<Control>, lease: Duration) -> Arc<Self> {
+        Arc::new(Self { control, lease, running: Mutex::default(), tasks: TaskTracker::new() })
+    }
+
+    /// Takes the lease, then works until `stop`; then lets what runs end for at most `grace`. What is left is recovered
+    /// by the next start.
+    pub async fn work(
+        self: Arc<Self>,
+        mut assigned: mpsc::UnboundedReceiver<Assignment>,
+        stop: CancellationToken,
+        grace: Duration,
+    ) {
+        let beating = tokio::spawn(Arc::clone(&self).beat_until(stop.clone()));
+        let obeying = tokio::spawn(Arc::clone(&self).obey_switches(stop.clone()));
+        let taking = tokio::spawn(Arc::clone(&self).take_until(stop.clone()));
+        loop {
+            tokio::select! {
+                biased;
+                () = stop.cancelled() => break,
+                assignment = assigned.recv() => match assignment {
+                    Some(assignment) => self.start(assignment),
+                    None => break,
+                },
+            }
+        }
+        // What it has claimed it still hands over.
+        let _ = taking.await;
+        while let Ok(assignment) = assigned.try_recv() {
+            self.start(assignment);
+        }
+        self.tasks.close();
+        if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
+            tracing::warn!(running = self.lock().len(), "calls still run at shutdown; the next start recovers them");
+        }
+        beating.abort();
+        obeying.abort();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Running>> {
+        self.running.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The calls this node runs now.
+    #[must_use]
+    pub fn running(&self) -> Vec<CallId> {
+        self.lock().keys().cloned().collect()
+    }
+
+    fn start(self: &Arc<Self>, assignment: Assignment) {
+        let execution = assignment.execution;
+        let subject = Subject::of(&execution);
+        let running = Running { subject: subject.clone(), cancel: execution.cancel.clone() };
+        self.lock().insert(execution.call().clone(), running);
+        let worker = Arc::clone(self);
+        self.tasks.spawn(async move {
+            let call = subject.call.clone();
+            run::run(&worker.control, execution, subject, assignment.done).await;
+            worker.lock().remove(&call);
+            worker.control.in_hand.release(&call);
+        });
+    }
+
+    async fn take_until(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            self.take_queued().await;
+            let woken = tokio::time::timeout(LOOK, self.control.queued.notified());
+            if stop.run_until_cancelled(woken).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn take_queued(self: &Arc<Self>) {
+        let rows = match self.control.ports.reader.store.state(&["job"]).await {
+            Ok(rows) => rows,
+            Err(error) => return tracing::error!(%error, "queued calls cannot be looked up"),
+        };
+        for row in rows {
+            match serde_json::from_slice::<Job>(&row.doc) {
+                Ok(job) if job.status == Status::Queued => self.take(&job).await,
+                Ok(_) => {}
+                Err(error) => tracing::error!(row = %row.name, %error, "an open call cannot be read; it stays open"),
+            }
+        }
+    }
+
+    /// Claims a call that no node runs and executes it.
+    async fn take(self: &Arc<Self>, job: &Job) {
+        let Some(tool) = self.control.catalogue.get(&job.tool) else { return };
+        let (node, id) = (self.control.ports.node.clone(), self.control.ports.event_id());
+        self.control.in_hand.take(&job.call);
+        match self.control.ports.writer.claim(job, tool.facts, node, id).await {
+            Ok(Claimed::Admitted(admitted)) => self.resume(job, tool, admitted).await,
+            Ok(Claimed::Cancelled(_) | Claimed::Gone) => self.control.in_hand.release(&job.call),
+            Err(error) => {
+                self.control.in_hand.release(&job.call);
+                tracing::warn!(call_id = %job.call, %error, "a queued call could not be claimed");
+            }
+        }
+    }
+
+    /// Cancels what runs under a switch that says so, as soon as this node knows of it.
+    async fn obey_switches(self: Arc<Self>, stop: CancellationToken) {
+        let mut changes = self.control.ports.fence().changes();
+        while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+            let state = changes.borrow_and_update().clone();
+            let now = self.control.ports.clock.now();
+            for running in self.lock().values() {
+                let Subject { tool, account, credential, vm, provider, .. } = &running.subject;
+                let call = Covered { tool, account, credential, vm: vm.as_ref(), provider: provider.as_deref() };
+                if state.switches.values().any(|switch| switch.running == OnRunning::Cancel && switch.covers(&call, now)) {
+                    running.cancel.cancel();
+                }
+            }
+        }
+    }
+}

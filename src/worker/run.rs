@@ -1,0 +1,99 @@
+//! One execution: the handler under its time limit, and what its end means.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures::FutureExt;
+use tokio::sync::oneshot;
+
+use crate::control::{Control, Ending, Finished};
+use crate::core::call::Outcome;
+use crate::core::code::Code;
+use crate::core::id::{AccountId, CallId, CredentialId, SwitchId, VmId};
+use crate::core::refusal::Refusal;
+use crate::core::switch::Covered;
+use crate::core::tool::{Class, ToolFacts};
+use crate::log::admission::claim_row;
+use crate::tools::{Execution, Tool};
+
+/// How long a handler that was cancelled or is over time may take to end in order.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// What is known of a running call without its execution.
+#[derive(Clone)]
+pub(super) struct Subject {
+    pub(super) call: CallId,
+    pub(super) tool: &'static ToolFacts,
+    pub(super) account: AccountId,
+    pub(super) credential: CredentialId,
+    pub(super) vm: Option<VmId>,
+    pub(super) provider: Option<String>,
+}
+
+impl Subject {
+    pub(super) fn of(execution: &Execution) -> Self {
+        Self {
+            call: execution.call().clone(),
+            tool: execution.tool,
+            account: execution.principal.account.clone(),
+            credential: execution.principal.credential.clone(),
+            vm: execution.admitted.vm().cloned(),
+            provider: execution.vm.as_ref().map(|vm| vm.provider.clone()),
+        }
+    }
+}
+
+/// Runs an admitted call to its end and writes that down.
+pub(super) async fn run(control: &Arc<Control>, execution: Execution, subject: Subject, done: Option<oneshot::Sender<Finished>>) {
+    let Some(tool) = control.catalogue.get(subject.tool.name) else { return };
+    let outcome = execute(tool, execution).await;
+    let switch = matches!(outcome, Outcome::Cancelled(_)).then(|| covering(control, &subject)).flatten();
+    let outcome = match outcome {
+        Outcome::Cancelled(Code::Cancelled) if switch.is_some() => Outcome::Cancelled(Code::KillSwitchEngaged),
+        other => other,
+    };
+    let claim = subject.vm.as_ref().filter(|_| subject.tool.claims_vm).map(claim_row);
+    let depends = claim.into_iter().chain(idempotency_row(control, &subject.call).await).collect();
+    let ending =
+        Ending { call: &subject.call, account: &subject.account, tool, depends, replay_of: None, switch, recovering: false };
+    control.finish(ending, outcome, done).await;
+}
+
+async fn execute(tool: &Tool, execution: Execution) -> Outcome {
+    let (cancel, limit, class) = (execution.cancel.clone(), tool.time_limit, tool.facts.class);
+    // A panic is ours, and it leaves open whether the thing has happened.
+    let handler = std::panic::AssertUnwindSafe((tool.run)(execution)).catch_unwind();
+    tokio::pin!(handler);
+    let over_time = tokio::select! {
+        ended = &mut handler => return ended.unwrap_or_else(|_| lost(class, "the handler failed")),
+        () = cancel.cancelled() => false,
+        () = tokio::time::sleep(limit) => true,
+    };
+    cancel.cancel();
+    if class == Class::Read {
+        return if over_time { Outcome::TimedOut(serde_json::Value::Null) } else { Outcome::Cancelled(Code::Cancelled) };
+    }
+    match tokio::time::timeout(GRACE, handler).await {
+        Ok(ended) => ended.unwrap_or_else(|_| lost(class, "the handler failed")),
+        Err(_) => Outcome::Unknown("the provider did not answer in time".into()),
+    }
+}
+
+fn lost(class: Class, why: &str) -> Outcome {
+    if class == Class::Read {
+        return Outcome::Failed(Refusal::new(Code::InternalError, "Forelog failed while reading."));
+    }
+    Outcome::Unknown(why.to_owned())
+}
+
+fn covering(control: &Control, subject: &Subject) -> Option<SwitchId> {
+    let state = control.ports.fence().state();
+    let Subject { tool, account, credential, vm, provider, .. } = subject;
+    let call = Covered { tool, account, credential, vm: vm.as_ref(), provider: provider.as_deref() };
+    let now = control.ports.clock.now();
+    state.switches.values().find(|switch| switch.covers(&call, now)).map(|switch| switch.id.clone())
+}
+
+async fn idempotency_row(control: &Control, call: &CallId) -> Option<String> {
+    control.open_job(call).await.and_then(|job| job.idempotency)
+}
