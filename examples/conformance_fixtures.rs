@@ -95,6 +95,11 @@ async fn main() -> anyhow::Result<()> {
     let service =
         StreamableHttpService::new(move || Ok(Server(fixtures.clone())), Arc::new(LocalSessionManager::default()), config);
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
-    println!("http://{}/mcp", listener.local_addr()?);
+    let url = format!("http://{}/mcp", listener.local_addr()?);
+    println!("{url}");
+    if let Some(dir) = std::env::args().skip_while(|argument| argument != "--data").nth(1) {
+        let document = json!({"mcp_url": url, "customer": {"api_key": "none"}});
+        std::fs::write(std::path::Path::new(&dir).join("demo.json"), document.to_string())?;
+    }
     Ok(axum::serve(listener, axum::Router::new().nest_service("/mcp", service)).await?)
 }

@@ -71,11 +71,10 @@ fits_clients "$NODE" || die "no Node.js >= 22.19: install one"
 PYTHON_DIR=$TOOLS/python-$(key tests/clients/requirements.txt)
 make_once "$PYTHON_DIR" install_python
 
-if [ -x scripts/install-qemu.sh ] && [ -x scripts/guest-image.sh ]; then
-  scripts/install-qemu.sh >&2
-  GUEST_IMAGE=$TOOLS/guest-$(key scripts/guest-image.sh)
-  make_once "$GUEST_IMAGE" scripts/guest-image.sh
-fi
+# Both know themselves whether there is anything to do.
+scripts/install-qemu.sh >&2
+GUEST_IMAGE=$TOOLS/guest
+scripts/guest-image.sh "$GUEST_IMAGE" >&2
 
 command -v cargo-nextest >/dev/null || { say "installing cargo-nextest"; cargo install "cargo-nextest@$NEXTEST" --locked >&2; }
 
@@ -85,7 +84,7 @@ command -v cargo-nextest >/dev/null || { say "installing cargo-nextest"; cargo i
   printf 'FORELOG_NODE=%q\n' "$NODE"
   printf 'FORELOG_NODE_MODULES=%q\n' "$NPM_DIR/node_modules"
   printf 'FORELOG_PYTHON=%q\n' "$PYTHON_DIR/bin/python"
-  [ -z "${GUEST_IMAGE:-}" ] || printf 'FORELOG_GUEST_IMAGE=%q\n' "$GUEST_IMAGE"
+  printf 'FORELOG_GUEST_IMAGE=%q\n' "$GUEST_IMAGE"
 } >"$TOOLS/env.part"
 mv "$TOOLS/env.part" "$TOOLS/env"
 echo "$TOOLS/env"

@@ -21,12 +21,11 @@ set -a && . "$env_file" && set +a
 step "format" && cargo fmt --all --check
 step "lint" && cargo clippy --locked --all-targets -- -D warnings
 step "lint with conformance" && cargo clippy --locked --all-targets --features conformance -- -D warnings
-step "document" && RUSTDOCFLAGS="-D warnings" cargo doc --locked --no-deps --document-private-items
+step "document" && RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
 
 step "build with conformance"
-cargo build --locked --bin forelog --features conformance
-cp "$CARGO_TARGET_DIR/debug/forelog" "$CARGO_TARGET_DIR/debug/forelog-conformance"
-export FORELOG_CONFORMANCE_BIN=$CARGO_TARGET_DIR/debug/forelog-conformance
+FORELOG_CONFORMANCE_BIN=$(scripts/conformance-binary.sh)
+export FORELOG_CONFORMANCE_BIN
 
 step "test" && cargo test --locked --doc
 exec cargo nextest run --locked "$@"

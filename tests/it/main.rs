@@ -4,10 +4,14 @@
 
 mod architecture;
 mod call;
+mod clients;
+mod conformance;
 mod decide;
+mod demo;
 mod gates;
 mod given;
 mod guest;
+mod inject;
 mod kinds;
 mod leaf;
 mod limit;

@@ -1,0 +1,106 @@
+//! The real binary, started as a user would start it: `forelog demo`, on a free port and with a data directory of its own.
+//!
+//! Invariant: it is gone when its handle is dropped.
+
+use crate::tools;
+use serde_json::Value;
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// A running demo.
+pub struct Demo {
+    process: Child,
+    data: TempDir,
+    document: Value,
+}
+
+impl Demo {
+    /// The binary as it ships.
+    pub async fn start() -> Self {
+        Self::start_binary(Path::new(env!("CARGO_BIN_EXE_forelog"))).await
+    }
+
+    /// The binary with the fixtures of the conformance suite.
+    pub async fn start_with_fixtures() -> Self {
+        Self::start_binary(&fixture_binary()).await
+    }
+
+    async fn start_binary(binary: &Path) -> Self {
+        let data = tempfile::Builder::new().prefix("forelog-demo-").tempdir().expect("a data directory");
+        let log = File::create(data.path().join("demo.log")).expect("a log file");
+        let process = Command::new(binary)
+            .arg("demo")
+            .arg("--data")
+            .arg(data.path())
+            .args(["--listen", "127.0.0.1:0"])
+            .stdin(Stdio::null())
+            .stdout(log.try_clone().expect("share the log file"))
+            .stderr(log)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
+        let mut demo = Self { process, data, document: Value::Null };
+        demo.wait_until_described().await;
+        demo
+    }
+
+    /// Where agents connect.
+    pub fn mcp_url(&self) -> &str {
+        self.text("/mcp_url")
+    }
+
+    /// The example customer's key.
+    pub fn customer_key(&self) -> &str {
+        self.text("/customer/api_key")
+    }
+
+    /// What `demo.json` has at `pointer`.
+    pub fn text(&self, pointer: &str) -> &str {
+        self.document.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("demo.json has no {pointer}"))
+    }
+
+    /// The whole of `demo.json`.
+    pub fn document(&self) -> &Value {
+        &self.document
+    }
+
+    async fn wait_until_described(&mut self) {
+        let path = self.data.path().join("demo.json");
+        let described = tokio::time::timeout(PATIENCE, async {
+            while self.document.is_null() {
+                let ended = self.process.try_wait().expect("ask for the process");
+                assert!(ended.is_none(), "the demo ended: {}", self.log());
+                // Half a document is no document yet.
+                self.document =
+                    std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(described.await.is_ok(), "the demo did not describe itself: {}", self.log());
+    }
+
+    /// What it has printed so far.
+    pub fn log(&self) -> String {
+        std::fs::read_to_string(self.data.path().join("demo.log")).unwrap_or_default()
+    }
+}
+
+impl Drop for Demo {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is what a test then complains of.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// Built apart (`scripts/conformance-binary.sh`), because the tests are built without the feature.
+fn fixture_binary() -> PathBuf {
+    if cfg!(feature = "conformance") {
+        return env!("CARGO_BIN_EXE_forelog").into();
+    }
+    tools::find("FORELOG_CONFORMANCE_BIN")
+}
