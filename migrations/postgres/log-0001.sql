@@ -28,7 +28,7 @@ create table state (
     name     text collate "C" primary key, -- kind:key
     control  bigint not null,             -- 1: a fold of events, reloaded when the epoch moves
     position bigint not null,             -- of the event that last changed it
-    doc      bytea  not null              -- empty: gone
+    doc      bytea  not null              -- JSON; null: gone
 );
 create index state_changes on state (position) where control = 1;
 

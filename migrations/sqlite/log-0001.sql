@@ -28,7 +28,7 @@ create table state (
     name     text    primary key,          -- kind:key
     control  integer not null,             -- 1: a fold of events, reloaded when the epoch moves
     position integer not null,             -- of the event that last changed it
-    doc      blob    not null              -- empty: gone
+    doc      blob    not null              -- JSON; null: gone
 ) strict, without rowid;
 create index state_changes on state (position) where control = 1;
 

@@ -4,6 +4,7 @@
 //! row that differs from the fold of the log is a fault, and the decision refuses (P12).
 
 use std::collections::BTreeMap;
+use std::fmt::Display;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -211,7 +212,7 @@ impl ControlState {
         }
     }
 
-    /// The bytes to store for a row; empty if the row is gone, so that a reader of changes sees that too.
+    /// The bytes to store for a row; [`GONE`] if it is gone, so that a reader of changes sees that too.
     pub fn row(&self, name: &RowName) -> Result<Vec<u8>, serde_json::Error> {
         match name.kind {
             "account" => bytes(self.accounts.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
@@ -229,14 +230,15 @@ impl ControlState {
 
     fn absorb(&mut self, kind: &str, key: &str, doc: &[u8]) -> Result<(), serde_json::Error> {
         match kind {
-            "switch" if doc.is_empty() => self.switches.retain(|id, _| id.as_str() != key),
-            "switch" => insert(&mut self.switches, serde_json::from_slice(doc)?, |row: &Switch| row.id.clone()),
-            "account" => insert(&mut self.accounts, serde_json::from_slice(doc)?, |row: &Account| row.id.clone()),
-            "vm" => insert(&mut self.vms, serde_json::from_slice(doc)?, |row: &Vm| row.id.clone()),
+            "switch" if doc == GONE => self.switches.retain(|id, _| id.as_str() != key),
+            "switch" => insert(&mut self.switches, key, serde_json::from_slice(doc)?, |row: &Switch| row.id.clone())?,
+            "account" => insert(&mut self.accounts, key, serde_json::from_slice(doc)?, |row: &Account| row.id.clone())?,
+            "vm" => insert(&mut self.vms, key, serde_json::from_slice(doc)?, |row: &Vm| row.id.clone())?,
             "credential" => {
                 let row: Credential = serde_json::from_slice(doc)?;
-                self.by_hash.insert(row.created.hash.clone(), row.created.credential.clone());
-                self.credentials.insert(row.created.credential.clone(), row);
+                let (hash, id) = (row.created.hash.clone(), row.created.credential.clone());
+                insert(&mut self.credentials, key, row, |row| row.created.credential.clone())?;
+                self.by_hash.insert(hash, id);
             }
             "policy" => self.policy = Some(serde_json::from_slice(doc)?),
             _ => return Err(serde::de::Error::custom("not a kind of control state")),
@@ -245,12 +247,21 @@ impl ControlState {
     }
 }
 
-fn insert<K: Ord, V>(map: &mut BTreeMap<K, V>, row: V, key: fn(&V) -> K) {
-    map.insert(key(&row), row);
+/// What is stored for a row that is gone. Not nothing: a row that somebody blanked must not pass for a released switch (P12).
+const GONE: &[u8] = b"null";
+
+/// Takes a row over, if it is the one that its key says.
+fn insert<K: Ord + Display, V>(map: &mut BTreeMap<K, V>, key: &str, row: V, id: fn(&V) -> K) -> Result<(), serde_json::Error> {
+    let id = id(&row);
+    if id.to_string() != key {
+        return Err(serde::de::Error::custom("the row of another key"));
+    }
+    map.insert(id, row);
+    Ok(())
 }
 
 fn bytes<T: Serialize>(row: Option<&T>) -> Result<Vec<u8>, serde_json::Error> {
-    row.map_or(Ok(Vec::new()), serde_json_canonicalizer::to_vec)
+    row.map_or(Ok(GONE.to_vec()), serde_json_canonicalizer::to_vec)
 }
 
 fn named(kind: &'static str, key: &str) -> Vec<RowName> {

@@ -57,7 +57,7 @@ pub struct StateRow {
     pub control: bool,
     /// Of the event that last changed it.
     pub position: Position,
-    /// Empty: gone.
+    /// JSON; `null` if gone.
     pub doc: Vec<u8>,
 }
 

@@ -276,19 +276,6 @@ fn missing_or_blank_control_state_refuses() {
 }
 
 #[test]
-fn a_blank_or_broken_control_row_is_not_read() {
-    for kind in ["account", "credential", "vm", "policy"] {
-        for doc in [&b""[..], b"null", b"{}", b"[]", b"\xff", b"{\"id\":\"\"}"] {
-            assert!(ControlState::default().load(kind, "any", doc).is_err(), "{kind} from {doc:?}");
-        }
-    }
-    for doc in [&b"null"[..], b"{}", b"[]", b"\xff"] {
-        assert!(ControlState::default().load("switch", "any", doc).is_err(), "switch from {doc:?}");
-    }
-    assert!(ControlState::default().load("limit", "any", b"{}").is_err(), "not a kind of control state");
-}
-
-#[test]
 fn the_claim_of_an_unknown_command_says_so() {
     let mut case = Case::new();
     case.claim = Some(Claim { call: call(9), unknown: true });

@@ -18,4 +18,5 @@ mod limit;
 mod postgres;
 mod redact;
 mod sim;
+mod state;
 mod tools;
