@@ -420,3 +420,40 @@ async fn guest_that_is_paused_is_unavailable_and_comes_back() {
     assert_eq!(bench.wait(&call).await.state, JobState::Exited { code: 0 });
     assert_eq!(bench.read(&call, Stream::Stdout).await, "2\n");
 }
+
+#[tokio::test]
+async fn guest_forgets_old_outputs_but_never_an_old_call() {
+    let bench = Bench::on().await;
+    let first = bench.start("echo first", 30).await;
+    bench.wait(&first).await;
+    for _ in 0..16 {
+        bench.run("echo more").await;
+    }
+    let read = bench.jobs.read(&bench.web1, &first, Stream::Stdout, 0, 100).await;
+    assert!(matches!(read, Err(ProviderError::NotFound(_))), "{read:?}");
+    assert_eq!(bench.wait(&first).await.state, JobState::Exited { code: 0 });
+    let again = bench.jobs.start(&bench.web1, &first, &job("echo first", 30), Permit::unfenced()).await;
+    assert!(matches!(again, Err(ProviderError::State(_))), "{again:?}");
+}
+
+#[tokio::test]
+async fn guest_whose_qemu_hangs_is_stopped_all_the_same() {
+    let bench = Bench::on().await;
+    assert!(bench.qemu.take_console(&bench.web1).await.unwrap().contains("up after"));
+    let pid = find_process(&bench.home());
+    assert!(std::process::Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
+    assert_eq!(bench.state().await, PowerState::Unknown);
+    let refused = bench.power(PowerAction::Shutdown).await;
+    assert!(matches!(refused, Err(ProviderError::State(_))), "{refused:?}");
+    bench.power(PowerAction::Stop).await.unwrap();
+    assert_eq!(bench.state().await, PowerState::Stopped);
+    bench.power(PowerAction::Start).await.unwrap();
+    assert_eq!(bench.run("echo back").await, "back\n");
+}
+
+/// The process whose working directory is the machine's.
+fn find_process(home: &Path) -> String {
+    let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap());
+    let mut ours = processes.filter(|entry| std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == home));
+    ours.next().unwrap().file_name().into_string().unwrap()
+}

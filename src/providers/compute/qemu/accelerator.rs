@@ -58,7 +58,7 @@ fn boot_sector() -> Vec<u8> {
 
 /// KVM if a guest under it counts in time, else TCG. Leaves nothing in `dir`.
 pub(super) async fn choose(dir: &Path) -> Result<Accelerator, ProviderError> {
-    let image = dir.join(".probe.img");
+    let image = dir.join(format!(".probe-{}.img", std::process::id()));
     let failed = |e: std::io::Error| ProviderError::Unreachable(format!("probing the accelerator: {e}"));
     tokio::fs::write(&image, boot_sector()).await.map_err(failed)?;
     let counted = counts(&image, Accelerator::Kvm).await;

@@ -153,7 +153,9 @@ impl Agent {
         }
         let answer = self.call("guest-file-read", json!({"handle": handle, "count": max}), None).await?;
         let text = answer.get("buf-b64").and_then(Value::as_str).unwrap_or_default();
-        BASE64.decode(text).map_err(|e| Fault::Lost(format!("reading a file in the guest: {e}")))
+        let mut bytes = BASE64.decode(text).map_err(|e| Fault::Lost(format!("reading a file in the guest: {e}")))?;
+        bytes.truncate(max as usize);
+        Ok(bytes)
     }
 
     /// A small file of the guest, as text.
@@ -191,4 +193,82 @@ fn read_end(status: &Value) -> Ended {
     let signal = status.get("signal").and_then(Value::as_i64).map(|signal| 128 + signal);
     let code = status.get("exitcode").and_then(Value::as_i64).or(signal).unwrap_or(-1);
     Ended { code, stdout: text("out-data"), stderr: text("err-data") }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+    use tokio::net::UnixListener;
+
+    use super::*;
+
+    /// An agent that answers each line by what `answer` makes of its number and its document, and hangs up on `None`.
+    fn serve(answer: impl Fn(usize, &Value) -> Option<Vec<u8>> + Send + 'static) -> (tempfile::TempDir, Agent) {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join(crate::providers::compute::qemu::process::AGENT_SOCKET)).unwrap();
+        tokio::spawn(async move {
+            let mut number = 0;
+            while let Ok((stream, _)) = listener.accept().await {
+                let mut stream = BufReader::new(stream);
+                let mut line = Vec::new();
+                while stream.read_until(b'\n', &mut line).await.is_ok_and(|read| read > 0) {
+                    let start = usize::from(line.first() == Some(&0xff));
+                    let Some(bytes) = answer(number, &serde_json::from_slice(&line[start..]).unwrap()) else { break };
+                    stream.write_all(&bytes).await.unwrap();
+                    number += 1;
+                    line.clear();
+                }
+            }
+        });
+        let agent = Agent::new(dir.path().to_owned(), 100);
+        (dir, agent)
+    }
+
+    fn synced(document: &Value) -> Option<Vec<u8>> {
+        let mark = document.get("arguments")?.get("id")?;
+        Some([&[0xff], json!({"return": mark}).to_string().as_bytes(), b"\n"].concat())
+    }
+
+    #[tokio::test]
+    async fn answers_that_come_late_are_never_taken_for_another() {
+        let (_dir, agent) = serve(|number, document| match number {
+            // What an earlier client asked, answered before the mark.
+            0 => Some([b"{\"return\":{\"pid\":1}}\n".to_vec(), synced(document)?].concat()),
+            _ => synced(document).or_else(|| Some(b"{\"return\":{\"pid\":2}}\n".to_vec())),
+        });
+        let answer = agent.call("guest-exec", json!({}), None).await.unwrap();
+        assert_eq!(answer, json!({"pid": 2}));
+    }
+
+    #[tokio::test]
+    async fn answer_that_is_lost_is_told_from_a_request_that_was_not_sent() {
+        let (_dir, agent) = serve(|_, document| synced(document));
+        assert!(matches!(agent.call("guest-exec", json!({}), None).await, Err(Fault::Lost(_))));
+        let (_dir, agent) = serve(|_, _| None);
+        assert!(matches!(agent.call("guest-exec", json!({}), None).await, Err(Fault::Unsent(_))));
+        let agent = Agent::new("/nowhere".into(), 1);
+        assert!(matches!(agent.call("guest-exec", json!({}), None).await, Err(Fault::Absent)));
+    }
+
+    #[tokio::test]
+    async fn permit_is_held_until_the_request_is_out_and_not_until_its_answer() {
+        let section = Arc::new(());
+        let (weak, counts) = (Arc::downgrade(&section), Arc::new(std::sync::Mutex::new(Vec::new())));
+        let seen = Arc::clone(&counts);
+        let (_dir, agent) = serve(move |_, document| {
+            seen.lock().unwrap().push(weak.strong_count());
+            synced(document).or_else(|| Some(b"{\"return\":{}}\n".to_vec()))
+        });
+        // One thread: when the server sees the request, the client has gone on to wait for the answer.
+        agent.call("guest-exec", json!({}), Some(Permit::holding(section))).await.unwrap();
+        assert_eq!(*counts.lock().unwrap(), [1, 0]);
+    }
+
+    #[tokio::test]
+    async fn line_that_never_ends_is_cut_off() {
+        let (_dir, agent) = serve(|_, document| synced(document).or_else(|| Some(vec![b'x'; 8 << 20])));
+        assert!(matches!(agent.call("guest-exec", json!({}), None).await, Err(Fault::Lost(_))));
+    }
 }

@@ -23,6 +23,8 @@ const STATUS: &str = include_str!("guest/status.sh");
 const JOBS: &str = "/var/lib/forelog/jobs";
 /// The launcher's word for "this call was started before".
 const KNOWN: i64 = 17;
+/// What the supervisor spools at most; the guest is not believed more.
+const SPOOL: u64 = 64 << 20;
 const LONGEST: Duration = Duration::from_hours(2);
 
 pub(super) struct Jobs {
@@ -119,7 +121,7 @@ impl GuestJobs for Jobs {
 fn read_status(text: &str) -> Option<JobStatus> {
     let mut words = text.split_whitespace();
     let (state, code) = (words.next()?, words.next()?.parse().ok()?);
-    let (stdout_bytes, stderr_bytes) = (words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    let (stdout_bytes, stderr_bytes) = (words.next()?.parse::<u64>().ok()?, words.next()?.parse::<u64>().ok()?);
     let state = match state {
         "running" => JobState::Running,
         "exited" => JobState::Exited { code },
@@ -128,7 +130,7 @@ fn read_status(text: &str) -> Option<JobStatus> {
         "gone" => JobState::Gone,
         _ => return None,
     };
-    Some(JobStatus { state, stdout_bytes, stderr_bytes })
+    Some(JobStatus { state, stdout_bytes: stdout_bytes.min(SPOOL), stderr_bytes: stderr_bytes.min(SPOOL) })
 }
 
 #[cfg(test)]
@@ -139,6 +141,8 @@ mod tests {
     fn status_is_read_as_it_is_told() {
         let exited = JobStatus { state: JobState::Exited { code: 3 }, stdout_bytes: 5, stderr_bytes: 0 };
         assert_eq!(read_status("exited 3 5 0\n"), Some(exited));
+        let boasted = JobStatus { state: JobState::Gone, stdout_bytes: SPOOL, stderr_bytes: 1 };
+        assert_eq!(read_status("gone 0 99999999999 1"), Some(boasted));
         assert_eq!(read_status("exited x 5 0\n"), None);
         assert_eq!(read_status(""), None);
     }

@@ -1,5 +1,4 @@
-//! The machines of one directory: `<dir>/<machine>/` holds `machine.json`, the disk, the sockets, the console's log and
-//! the journal. Whatever is known here can be read again after a restart; only connections live in memory.
+//! The machines of one directory: `<dir>/<machine>/` holds `machine.json`, the disk, the sockets and the journal. Whatever is known here can be read again after a restart; only connections live in memory.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -99,7 +98,8 @@ impl Machines {
 
     pub(super) fn read(&self, machine: &MachineRef) -> Result<Record, ProviderError> {
         let bytes = std::fs::read(self.find(machine)?.join("machine.json")).map_err(unreadable)?;
-        serde_json::from_slice(&bytes).map_err(|e| ProviderError::Unreachable(format!("reading machine.json: {e}")))
+        let broken = |e| ProviderError::Unreachable(format!("reading machine.json of {}: {e}", machine.0));
+        serde_json::from_slice(&bytes).map_err(broken)
     }
 
     /// Every machine, by name.

@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{join_all, try_join_all};
+use serde_json::json;
 
 pub use self::accelerator::Accelerator;
 use self::agent::Agent;
@@ -67,6 +68,14 @@ impl Qemu {
             }
         });
         try_join_all(stops).await.map(|_| ())
+    }
+
+    /// What the guest wrote to its console since this was last asked, at most the last 64 KiB: why a guest does not boot.
+    pub async fn take_console(&self, machine: &MachineRef) -> Result<String, ProviderError> {
+        let home = self.machines.find(machine)?;
+        let arguments = json!({"device": process::CONSOLE, "size": process::CONSOLE_SIZE});
+        let text = qmp::execute(&home, "ringbuf-read", arguments, None).await.map_err(Fault::of_machine)?;
+        Ok(text.as_str().unwrap_or_default().to_owned())
     }
 
     async fn power_state(&self, machine: &MachineRef) -> Result<PowerState, ProviderError> {

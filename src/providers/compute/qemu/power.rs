@@ -110,13 +110,13 @@ impl Change<'_> {
             PowerAction::Shutdown => self.shut_down(permit).await,
             PowerAction::Reboot => self.reboot(entry.before.boot.as_deref(), permit).await,
             PowerAction::Reset => {
-                qmp::execute(&self.home, "system_reset", Some(permit)).await.map(|_| ()).map_err(Fault::of_machine)
+                qmp::execute(&self.home, "system_reset", json!({}), Some(permit)).await.map(|_| ()).map_err(Fault::of_machine)
             }
         }
     }
 
     async fn start(&self, call: &CallId, permit: Permit) -> Result<(), ProviderError> {
-        match std::fs::remove_file(self.home.join(process::CONSOLE)) {
+        match std::fs::remove_file(self.home.join(process::STARTED)) {
             Err(e) if e.kind() != std::io::ErrorKind::NotFound => return Err(unreadable(e)),
             _ => {}
         }
@@ -125,8 +125,8 @@ impl Change<'_> {
 
     async fn shut_down(&self, permit: Permit) -> Result<(), ProviderError> {
         let pid = self.running.as_ref().and_then(|process| process.pid);
-        qmp::execute(&self.home, "system_powerdown", Some(permit)).await.map_err(Fault::of_machine)?;
-        if process::await_end(&self.home, pid.unwrap_or_default(), GUEST_TIME).await {
+        qmp::execute(&self.home, "system_powerdown", json!({}), Some(permit)).await.map_err(Fault::of_machine)?;
+        if process::await_end(pid.unwrap_or_default(), GUEST_TIME).await {
             return Ok(());
         }
         Err(ProviderError::AnswerLost("the guest was asked to turn off and is still on".into()))
@@ -175,12 +175,12 @@ pub(super) async fn find(machines: &Machines, machine: &MachineRef, call: &CallI
     Ok(if effect != Effect::Happened && age < patience { Effect::Running } else { effect })
 }
 
-/// The process carries the call that started it in its name, and leaves a console log behind.
+/// The process carries the call that started it in its name, and leaves a file behind.
 fn judge_start(home: &Path, machine: &MachineRef, entry: &Entry, running: Option<&Process>, superseded: bool) -> Effect {
     match running {
         Some(process) if process.name.as_ref() == Some(&process::name_process(machine, &entry.call)) => Effect::Happened,
         _ if superseded => Effect::CannotTell,
-        None if home.join(process::CONSOLE).exists() => Effect::Happened,
+        None if home.join(process::STARTED).exists() => Effect::Happened,
         None => Effect::DidNotHappen,
         Some(_) => Effect::CannotTell,
     }
@@ -224,7 +224,7 @@ async fn look(home: &Path) -> Result<Option<Process>, ProviderError> {
         Err(Fault::Absent) => return Ok(None),
         Err(fault) => fault,
     };
-    match qmp::find_listener(home).await {
+    match process::find(home) {
         Some(pid) => Ok(Some(Process { pid: Some(pid), name: None, power: PowerState::Unknown })),
         None => Err(fault.of_machine()),
     }

@@ -1,13 +1,14 @@
 //! Starts and ends the QEMU process of a machine.
 //!
-//! The process is in a session of its own and outlives ours; it is found again through its sockets. A process is ended
-//! only if the kernel names it as the one that listens on the machine's socket.
+//! The process is in a session of its own and outlives ours; it is found again through its sockets. A process is killed
+//! only if the kernel says that it is a QEMU with this machine's arguments in this machine's directory.
 
 use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use serde_json::json;
 use tokio::process::{Child, Command};
 use tokio::time::{sleep, timeout};
 
@@ -20,8 +21,12 @@ use crate::providers::compute::{MachineRef, ProviderError};
 
 pub(super) const QMP_SOCKET: &str = "qmp.sock";
 pub(super) const AGENT_SOCKET: &str = "agent.sock";
-/// QEMU creates it when it comes up: its absence proves that it did not.
-pub(super) const CONSOLE: &str = "console.log";
+/// QEMU creates it when it comes up, and writes nothing to it: its absence proves that it did not come up.
+pub(super) const STARTED: &str = "started";
+/// The guest's console, as QEMU calls it.
+pub(super) const CONSOLE: &str = "console";
+
+pub(super) const CONSOLE_SIZE: u32 = 64 * 1024;
 
 const POLL: Duration = Duration::from_millis(20);
 const COME_UP: Duration = Duration::from_secs(30);
@@ -83,11 +88,13 @@ fn describe(
     let kernel = machines.image.resolve("vmlinuz")?.display().to_string();
     let initrd = machines.image.resolve("initrd.img")?.display().to_string();
     let (memory, processors) = (record.spec.memory_mib.to_string(), record.spec.vcpu.to_string());
-    let console = format!("file,id=console,path={}", path(&home.join(CONSOLE)));
+    let started = format!("file,id=started,path={}", path(&home.join(STARTED)));
+    // In memory: a guest that writes to it for ever must not fill this host's disk.
+    let console = format!("ringbuf,id={CONSOLE},size={CONSOLE_SIZE}");
     let network = format!("user,id=net0,restrict=on,net={}", record.subnet());
     let disk =
         format!("driver=qcow2,node-name=disk0,discard=unmap,file.driver=file,file.filename={}", path(&home.join("disk.qcow2")));
-    let qmp = format!("unix:{QMP_SOCKET},server=on,wait=off");
+    let qmp = qmp_argument();
     let agent = format!("socket,id=agent,path={AGENT_SOCKET},server=on,wait=off");
     let arguments = [
         ["-name", name],
@@ -100,6 +107,7 @@ fn describe(
         ["-kernel", &kernel],
         ["-initrd", &initrd],
         ["-append", &boot],
+        ["-chardev", &started],
         ["-chardev", &console],
         ["-serial", "chardev:console"],
         ["-qmp", &qmp],
@@ -119,30 +127,43 @@ fn describe(
 
 /// Cuts the power: asks QEMU to end, and kills it if it does not answer. Returns when it is gone.
 pub(super) async fn end(home: &Path, permit: Permit) -> Result<(), ProviderError> {
-    let Some(pid) = qmp::find_listener(home).await else {
+    let Some(pid) = find(home) else {
         return Err(ProviderError::State("it is off".into()));
     };
-    match qmp::execute(home, "quit", Some(permit)).await {
-        Ok(_) | Err(Fault::Absent) => {}
-        Err(_) if await_end(home, pid, POLL).await => {}
-        Err(_) => kill(home, pid).await?,
-    }
-    if await_end(home, pid, GO_AWAY).await {
+    // Held past the first request: the second does the same by force.
+    let asked = qmp::execute(home, "quit", json!({}), None).await;
+    if matches!(asked, Ok(_) | Err(Fault::Absent)) && await_end(pid, GO_AWAY).await {
         return Ok(());
     }
     kill(home, pid).await?;
-    if await_end(home, pid, GO_AWAY).await { Ok(()) } else { Err(ProviderError::AnswerLost("QEMU does not end".into())) }
+    drop(permit);
+    if await_end(pid, GO_AWAY).await { Ok(()) } else { Err(ProviderError::AnswerLost("QEMU does not end".into())) }
 }
 
-/// Waits at most `at_most` for the machine's process to be gone.
-pub(super) async fn await_end(home: &Path, pid: i32, at_most: Duration) -> bool {
+/// Waits at most `at_most` for a process to be gone.
+pub(super) async fn await_end(pid: i32, at_most: Duration) -> bool {
     timeout(at_most, async {
-        while is_alive(pid) || qmp::find_listener(home).await.is_some() {
+        while is_alive(pid) {
             sleep(POLL).await;
         }
     })
     .await
     .is_ok()
+}
+
+/// The machine's process, even if it does not answer: its socket cannot be asked once a few callers wait there.
+pub(super) fn find(home: &Path) -> Option<i32> {
+    let home = home.canonicalize().ok()?;
+    let processes = std::fs::read_dir("/proc").ok()?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<i32>().ok());
+    processes.into_iter().find(|pid| {
+        let started_there = std::fs::read_link(format!("/proc/{pid}/cwd")).is_ok_and(|cwd| cwd == home);
+        let arguments = || std::fs::read_to_string(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+        started_there && arguments().split('\0').any(|argument| argument == qmp_argument()) && is_alive(*pid)
+    })
+}
+
+fn qmp_argument() -> String {
+    format!("unix:{QMP_SOCKET},server=on,wait=off")
 }
 
 /// A process that ended and was not yet collected by its parent counts as gone.
@@ -152,8 +173,8 @@ fn is_alive(pid: i32) -> bool {
 }
 
 async fn kill(home: &Path, pid: i32) -> Result<(), ProviderError> {
-    // Only while it still listens there; a pid alone may by now be a stranger's.
-    if qmp::find_listener(home).await != Some(pid) {
+    // A pid alone may by now be a stranger's.
+    if find(home) != Some(pid) {
         return Ok(());
     }
     let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status().await;

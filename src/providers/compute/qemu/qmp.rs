@@ -26,12 +26,12 @@ pub(super) struct Process {
 }
 
 /// Sends one command to the QEMU of the machine in `dir`.
-pub(super) async fn execute(dir: &Path, command: &str, permit: Option<Permit>) -> Result<Value, Fault> {
+pub(super) async fn execute(dir: &Path, command: &str, arguments: Value, permit: Option<Permit>) -> Result<Value, Fault> {
     let sent = AtomicBool::new(false);
     let work = async {
         let mut line = greet(dir).await?;
         sent.store(true, Ordering::Relaxed);
-        ask(&mut line, command, permit).await
+        ask(&mut line, command, arguments, permit).await
     };
     let Ok(result) = timeout(ANSWER, work).await else {
         let why = format!("{command} was not answered");
@@ -44,8 +44,8 @@ pub(super) async fn execute(dir: &Path, command: &str, permit: Option<Permit>) -
 pub(super) async fn inspect(dir: &Path) -> Result<Process, Fault> {
     let work = async {
         let mut line = greet(dir).await?;
-        let name = ask(&mut line, "query-name", None).await?;
-        let status = ask(&mut line, "query-status", None).await?;
+        let name = ask(&mut line, "query-name", json!({}), None).await?;
+        let status = ask(&mut line, "query-status", json!({}), None).await?;
         let name = name.get("name").and_then(Value::as_str).map(str::to_owned);
         Ok(Process { pid: line.peer, name, power: read_power(&status) })
     };
@@ -53,22 +53,16 @@ pub(super) async fn inspect(dir: &Path) -> Result<Process, Fault> {
     result.map_err(Fault::of_question)
 }
 
-/// The process that listens on the machine's socket, even if it no longer answers.
-pub(super) async fn find_listener(dir: &Path) -> Option<i32> {
-    let line = timeout(ANSWER, Line::connect(dir, super::process::QMP_SOCKET)).await;
-    line.ok()?.ok()?.peer
-}
-
 async fn greet(dir: &Path) -> Result<Line, Fault> {
     let mut line = Line::connect(dir, super::process::QMP_SOCKET).await?;
     line.receive().await.map_err(|e| Fault::Unsent(format!("greeting QEMU: {e}")))?;
-    ask(&mut line, "qmp_capabilities", None).await.map_err(Fault::of_question)?;
+    ask(&mut line, "qmp_capabilities", json!({}), None).await.map_err(Fault::of_question)?;
     Ok(line)
 }
 
-async fn ask(line: &mut Line, command: &str, permit: Option<Permit>) -> Result<Value, Fault> {
+async fn ask(line: &mut Line, command: &str, arguments: Value, permit: Option<Permit>) -> Result<Value, Fault> {
     let lost = |e: std::io::Error| Fault::Lost(format!("talking to QEMU: {e}"));
-    line.send(&[], &json!({"execute": command}), permit).await.map_err(lost)?;
+    line.send(&[], &json!({"execute": command, "arguments": arguments}), permit).await.map_err(lost)?;
     loop {
         let document: Value = serde_json::from_slice(&line.receive().await.map_err(lost)?).unwrap_or(Value::Null);
         // Events come in between and are nobody's answer.

@@ -1,6 +1,8 @@
 //! What QMP and the guest agent share: JSON lines over a Unix socket, and the point where a request counts as sent.
 //!
-//! INVARIANT: [`Fault::Lost`] is only said after the first byte of a request went out, every other fault only before.
+//! INVARIANT: [`Fault::Lost`] is only said after the first byte of a request went out, every other fault only before or
+//! after a complete answer. Nothing the other end sends can make us hold more than [`LONGEST_LINE`]: a guest's root
+//! speaks for its agent.
 
 use std::fs::File;
 use std::io;
@@ -8,12 +10,15 @@ use std::os::fd::AsRawFd;
 use std::path::Path;
 
 use serde_json::Value;
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::UnixStream;
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 
 use crate::providers::Permit;
 use crate::providers::compute::ProviderError;
+
+/// Twice what the largest read makes in base 64, and to spare.
+const LONGEST_LINE: u64 = 4 << 20;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -86,10 +91,11 @@ impl Line {
     /// The next line, as it came.
     pub(super) async fn receive(&mut self) -> io::Result<Vec<u8>> {
         let mut line = Vec::new();
-        if self.reader.read_until(b'\n', &mut line).await? == 0 {
-            return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed"));
+        (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
+        if line.last() == Some(&b'\n') {
+            return Ok(line);
         }
-        Ok(line)
+        Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed, or a line does not end"))
     }
 
     /// Sends `prefix` and one document, then lets the permit go: the request is out.

@@ -8,6 +8,11 @@ mkdir -p "$jobs"
 mkdir "$job" 2>/dev/null || { [ -d "$job" ] && exit 17; exit 1; }
 cd "$job"
 cat >command
+# The outputs of old jobs go, or they would fill the disk; their directories stay, so that no call starts twice.
+for old in $(ls -dr "$jobs"/*/stdout 2>/dev/null | tail -n +16); do
+  old=${old%/stdout}
+  [ ! -e "$old/rc" ] || rm -f "$old/stdout" "$old/stderr" "$old/command"
+done
 printf '%s\n' "$4" >supervise
 printf '%s\n' "$5" >end
 cat /proc/sys/kernel/random/boot_id >boot
