@@ -23,7 +23,7 @@ use tokio::time::{sleep, timeout};
 use crate::tools;
 
 /// Longer than anything takes on a busy machine without KVM.
-const PATIENCE: Duration = Duration::from_mins(1);
+const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Stands still until a test moves it.
 struct StillClock(AtomicI64);
