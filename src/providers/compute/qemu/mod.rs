@@ -1,7 +1,7 @@
 //! Real virtual machines on this host, by QEMU: one directory of machines, one process a machine.
 //!
-//! Reading order: [`machines`] (what lies in the directory), [`process`] (QEMU itself), [`wire`], [`qmp`] and [`agent`]
-//! (how it and its guest are spoken to), [`power`] with [`journal`] (what is changed, and what became of it), [`jobs`].
+//! Reading order: `machines` (what lies in the directory), `process` (QEMU itself), `wire`, `qmp` and `agent`
+//! (how it and its guest are spoken to), `power` with `journal` (what is changed, and what became of it), `jobs`.
 
 mod accelerator;
 mod agent;
