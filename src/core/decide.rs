@@ -190,7 +190,8 @@ fn live_credential<'a>(who: &Principal, facts: &Facts<'a>) -> Checked<&'a Creden
 /// A network that cannot be read allows nothing (P12); a key with networks and a caller without address neither.
 fn address_allowed(credential: &Credential, who: &Principal) -> bool {
     let Some(networks) = &credential.ips else { return true };
-    let Some(ip) = who.ip else { return false };
+    // A listener for both families sees IPv4 clients as mapped addresses.
+    let Some(ip) = who.ip.map(|ip| ip.to_canonical()) else { return false };
     networks.iter().any(|text| {
         let network = text.parse::<ipnet::IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from));
         network.is_ok_and(|network| network.contains(&ip))

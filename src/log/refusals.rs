@@ -83,7 +83,7 @@ impl Draft {
             policies: if by_policy { verdict.policies.clone() } else { Vec::new() },
             policy: verdict.version,
             epoch: self.state().epoch,
-            retry_after_ms: recording.refusal.retry_after.map(|after| u64::try_from(after.as_millis()).unwrap_or(u64::MAX)),
+            retry_after_ms: recording.refusal.retry_after_ms(),
         };
         let [_, decision, _] = &submission.events;
         self.append(intent, NewEvent::plain(decision.clone(), Kind::Refused(refused))).map(|_| ())

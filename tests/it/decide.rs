@@ -140,6 +140,26 @@ fn a_key_ends_at_its_expiry_and_not_before() {
 }
 
 #[test]
+fn a_key_with_networks_is_used_from_inside_them_only() {
+    let allowed = |networks: &[&str], from: Option<&str>| {
+        let mut case = Case::new();
+        case.key().expect("a key").ips = Some(networks.iter().map(|&network| network.into()).collect());
+        case.proposal.principal.ip = from.map(|ip| ip.parse().expect("an address"));
+        matches!(case.decide(), Decision::Admit(_))
+    };
+    let networks = ["10.0.0.0/8", "192.0.2.7", "2001:db8::/32"];
+    for inside in ["10.255.0.1", "192.0.2.7", "2001:db8::1", "::ffff:10.0.0.1"] {
+        assert!(allowed(&networks, Some(inside)), "{inside}");
+    }
+    for outside in ["11.0.0.1", "192.0.2.8", "2001:db9::1", "::ffff:11.0.0.1", "::a00:1"] {
+        assert!(!allowed(&networks, Some(outside)), "{outside}");
+    }
+    assert!(!allowed(&networks, None), "from nowhere");
+    assert!(!allowed(&[], Some("10.0.0.1")), "no network is none, not any");
+    assert!(!allowed(&["10.0.0.0/99", "everywhere", ""], Some("10.0.0.1")), "networks that cannot be read");
+}
+
+#[test]
 fn a_key_ends_after_ninety_days_without_use() {
     let mut case = Case::new();
     case.last_used = Some(Micros(case.now.0 - 5));

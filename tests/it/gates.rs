@@ -46,6 +46,11 @@ fn gates_of_the_caller() -> Vec<Gate> {
                 key.created.expires_at = Some(now);
             }
         }),
+        gate("other address", Code::IpNotAllowed, json!({}), |case| {
+            if let Some(key) = case.key() {
+                key.ips = Some(vec!["10.0.0.0/8".into()]);
+            }
+        }),
         gate("forgotten key", Code::TokenExpired, json!({}), |case| case.last_used = None),
         gate("unreadable account", Code::ControlStateUnreadable, json!({}), |case| case.state.accounts.clear()),
     ]
