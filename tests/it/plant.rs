@@ -1,0 +1,491 @@
+//! The pipeline in process: real store, vault, writer, fence, control and worker, around probe tools that count what
+//! they do. What a test does not bring is permitted.
+//!
+//! Invariant: two plants on one directory are two nodes on one log; dropping one without `stop` is a crash of its node.
+
+use std::collections::{BTreeMap, HashMap};
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use forelog::control::{Control, Judge, Reply, Request};
+use forelog::core::call::{Outcome, Status};
+use forelog::core::decide::{Limits, Verdict};
+use forelog::core::event::{CredentialCreated, Event, Kind};
+use forelog::core::id::{AccountId, CallId, CredentialId, EventId, NodeId, Position, UserId};
+use forelog::core::limit::Limit;
+use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::redact::Sensitivity;
+use forelog::core::refusal::Refusal;
+use forelog::core::scope::{Scope, ScopeSet};
+use forelog::core::state::Vm;
+use forelog::core::time::{Clock, Entropy, Micros};
+use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
+use forelog::log::dialect::Room;
+use forelog::log::draft::NewEvent;
+use forelog::log::fence::Fence;
+use forelog::log::reading::Reader;
+use forelog::log::sql::{open_postgres, open_sqlite};
+use forelog::log::store::{SqlStore, Store, Want};
+use forelog::log::vault::Vault;
+use forelog::log::writer::Writer;
+use forelog::tools::{Activity, ActivityPage, ActivityQuery, CallRecord, Catalogue, Execution, PolicyLoader, Ports, Tool};
+use forelog::worker::Worker;
+use serde_json::{Value, json};
+use tokio::sync::Notify;
+use tokio_util::sync::CancellationToken;
+use zeroize::Zeroizing;
+
+/// A clock that a test turns.
+#[derive(Default)]
+pub struct TestClock {
+    now: AtomicU64,
+    elapsed: AtomicU64,
+}
+
+impl TestClock {
+    /// A clock that stands at `now`.
+    pub fn at(now: Micros) -> Arc<Self> {
+        Arc::new(Self { now: AtomicU64::new(u64::try_from(now.0).expect("a time after 1970")), elapsed: AtomicU64::new(1) })
+    }
+
+    /// Time goes by.
+    pub fn pass(&self, by: Duration) {
+        let by = u64::try_from(by.as_micros()).expect("a short time");
+        self.now.fetch_add(by, Ordering::SeqCst);
+        self.elapsed.fetch_add(by, Ordering::SeqCst);
+    }
+
+    /// The wall clock jumps; no time goes by.
+    pub fn jump(&self, by: i64) {
+        // Wraps, which is how two's complement subtracts.
+        self.now.fetch_add(by.cast_unsigned(), Ordering::SeqCst);
+    }
+}
+
+impl Clock for TestClock {
+    fn now(&self) -> Micros {
+        Micros(i64::try_from(self.now.load(Ordering::SeqCst)).expect("a time"))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.elapsed.load(Ordering::SeqCst))
+    }
+}
+
+/// Randomness that repeats with its seed, and never gives the same bytes twice.
+pub struct Seeded(AtomicU64);
+
+impl Seeded {
+    /// Starts at `seed`.
+    pub fn new(seed: u64) -> Arc<Self> {
+        Arc::new(Self(AtomicU64::new(seed << 32)))
+    }
+}
+
+impl Entropy for Seeded {
+    fn fill(&self, into: &mut [u8]) {
+        for chunk in into.chunks_mut(8) {
+            let mut z = self.0.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::SeqCst);
+            z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+            z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+            chunk.copy_from_slice(&(z ^ (z >> 31)).to_le_bytes()[..chunk.len()]);
+        }
+    }
+}
+
+/// What the probes did, and what they wait for. Outlives the nodes that it is shared by, as a provider does.
+#[derive(Default)]
+pub struct World {
+    runs: Mutex<HashMap<CallId, u64>>,
+    /// Probes stop here while it is shut.
+    gate: tokio::sync::watch::Sender<bool>,
+    /// Told when a probe has run.
+    pub ran: Notify,
+}
+
+impl World {
+    /// How often this call was executed.
+    pub fn runs_of(&self, call: &CallId) -> u64 {
+        self.runs.lock().expect("the world").get(call).copied().unwrap_or(0)
+    }
+
+    /// How many calls were executed in all.
+    pub fn executed(&self) -> Vec<CallId> {
+        self.runs.lock().expect("the world").keys().cloned().collect()
+    }
+
+    /// Probes stop before they answer.
+    pub fn shut(&self) {
+        self.gate.send_replace(true);
+    }
+
+    /// Probes go on.
+    pub fn open(&self) {
+        self.gate.send_replace(false);
+    }
+
+    fn execute(&self, call: &CallId) {
+        *self.runs.lock().expect("the world").entry(call.clone()).or_default() += 1;
+        self.ran.notify_waiters();
+    }
+
+    /// Returns once `count` calls were executed.
+    pub async fn executed_at_least(&self, count: usize) {
+        loop {
+            let ran = self.ran.notified();
+            if self.executed().len() >= count {
+                return;
+            }
+            tokio::time::timeout(Duration::from_secs(20), ran).await.expect("a probe should have run");
+        }
+    }
+}
+
+macro_rules! facts {
+    ($($name:ident = $text:literal, $class:ident, $timing:ident, $idempotent:literal;)*) => {$(
+        static $name: ToolFacts = ToolFacts {
+            name: $text, version: 1, scope: Some(Scope::VmsWrite), class: Class::$class, risk: Risk::R2,
+            timing: Timing::$timing, idempotent: $idempotent, stops: false, claims_vm: false, needs_exec: false,
+        };
+    )*};
+}
+
+facts! {
+    WRITE = "probe_write", Write, Instant, false;
+    READ = "probe_read", Read, Instant, true;
+    QUEUED = "probe_queued", Write, Queued, false;
+}
+
+/// A node and its log.
+pub struct Plant {
+    pub control: Arc<Control>,
+    pub writer: Writer,
+    pub reader: Reader,
+    pub clock: Arc<TestClock>,
+    pub world: Arc<World>,
+    pub account: AccountId,
+    pub user: UserId,
+    pub credential: CredentialId,
+    worker: Arc<Worker>,
+    entropy: Arc<dyn Entropy>,
+    stop: CancellationToken,
+}
+
+/// What a plant is built from.
+pub struct Site {
+    pub log: String,
+    pub clock: Arc<TestClock>,
+    pub world: Arc<World>,
+    pub limits: Limits,
+    pub seed: u64,
+    pub vault: tempfile::TempDir,
+}
+
+impl Site {
+    /// A site on a fresh SQLite directory.
+    pub fn sqlite() -> Self {
+        Self::on(String::new())
+    }
+
+    /// A site on a log that a URL names; on SQLite in the site's own directory if it is empty.
+    pub fn on(log: String) -> Self {
+        let ample = Limit { admit: 10_000, window_ms: 60_000 };
+        let now = beginning();
+        Self {
+            log,
+            clock: TestClock::at(now),
+            world: Arc::default(),
+            limits: Limits { credential: ample, exec: ample, write: ample },
+            seed: 7,
+            vault: tempfile::tempdir().expect("a directory"),
+        }
+    }
+
+    /// Where the files are.
+    pub fn dir(&self) -> &Path {
+        self.vault.path()
+    }
+
+    /// Opens the log room once more, as another process would.
+    pub async fn store(&self) -> Arc<dyn Store> {
+        let database = if self.log.is_empty() {
+            open_sqlite(&self.dir().join("log.db"), Room::Log).await
+        } else {
+            open_postgres(&self.log, Room::Log).await
+        };
+        Arc::new(SqlStore::new(database.expect("the log room")))
+    }
+}
+
+fn beginning() -> Micros {
+    Micros(1_800_000_000_000_000)
+}
+
+impl Plant {
+    /// A node without a worker, whose account and key are made if the log is empty.
+    pub async fn idle(site: &Site) -> (Self, Arc<Worker>, tokio::sync::mpsc::UnboundedReceiver<forelog::control::Assignment>) {
+        let store = site.store().await;
+        store.migrate().await.expect("migrate");
+        let entropy: Arc<dyn Entropy> = Seeded::new(site.seed + fresh());
+        let clock: Arc<dyn Clock> = Arc::clone(&site.clock) as Arc<dyn Clock>;
+        let fence = Fence::new(Arc::clone(&clock));
+        let (writer, _task) = Writer::start(Arc::clone(&store), fence, Arc::clone(&clock));
+        let room = open_sqlite(&site.dir().join("vault.db"), Room::Vault).await.expect("the vault room");
+        let vault = Arc::new(Vault::open(room, Zeroizing::new([7; 32]), Arc::clone(&entropy)).await.expect("the vault"));
+        let reader = Reader { store: Arc::clone(&store), vault };
+        let node = NodeId::new(clock.now(), &*entropy);
+        let world = Arc::clone(&site.world);
+        let catalogue = Arc::new(Catalogue::new(probes(&world)).expect("the probes"));
+        let ports = Arc::new(Ports {
+            compute: BTreeMap::new(),
+            activity: Arc::new(FromLog(reader.clone())),
+            writer: writer.clone(),
+            reader: reader.clone(),
+            clock,
+            entropy: Arc::clone(&entropy),
+            node: node.clone(),
+            policies: Arc::new(NoPolicies),
+            limits: Arc::new(site.limits),
+        });
+        let (control, assigned) = Control::new(catalogue, ports, Arc::new(PermitAll(writer.clone())));
+        let worker = Worker::new(Arc::clone(&control), Duration::from_secs(3));
+        let (account, user, credential) = owner(&writer, &*entropy).await;
+        let clock = Arc::clone(&site.clock);
+        let stop = CancellationToken::new();
+        let plant =
+            Self { control, writer, reader, clock, world, account, user, credential, worker: Arc::clone(&worker), entropy, stop };
+        (plant, worker, assigned)
+    }
+
+    /// A node that works.
+    pub async fn start(site: &Site) -> Self {
+        let (plant, worker, assigned) = Self::idle(site).await;
+        worker.beat(true).await.expect("the first beat");
+        tokio::spawn(worker.work(assigned, plant.stop.clone(), Duration::from_secs(5)));
+        plant
+    }
+
+    /// An event id.
+    pub fn event_id(&self) -> EventId {
+        EventId::new(self.clock.now(), &*self.entropy)
+    }
+
+    /// Who the plant's key is.
+    pub fn principal(&self) -> Principal {
+        Principal {
+            side: Side::Customer,
+            account: self.account.clone(),
+            user: self.user.clone(),
+            credential: self.credential.clone(),
+            via: Via::Rest,
+            ip: None,
+            read_only: false,
+        }
+    }
+
+    /// Calls a tool and waits for its end.
+    pub async fn call(&self, tool: &str, args: Value) -> Reply {
+        self.control.submit(self.request(tool, args)).await
+    }
+
+    /// A request by the plant's key.
+    pub fn request(&self, tool: &str, args: Value) -> Request {
+        Request {
+            principal: self.principal(),
+            tool: tool.to_owned(),
+            args,
+            session: None,
+            protocol: None,
+            follows: None,
+            user_agent: None,
+            wait: Duration::from_secs(20),
+            cancel: CancellationToken::new(),
+            progress: None,
+        }
+    }
+
+    /// Appends control events.
+    pub async fn change(&self, kind: Kind, note: Value) {
+        let event = NewEvent { id: self.event_id(), kind, parts: Vec::new(), note };
+        self.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.expect("a control event");
+    }
+
+    /// The whole log.
+    pub async fn log(&self) -> Vec<Event> {
+        whole_log(&self.reader).await
+    }
+
+    /// The worker renews its lease, which a test that passes time has to ask for.
+    pub async fn beat(&self) {
+        self.worker.beat(false).await.expect("a beat");
+    }
+}
+
+/// Every event.
+pub async fn whole_log(reader: &Reader) -> Vec<Event> {
+    let mut all: Vec<Event> = Vec::new();
+    loop {
+        let after = all.last().map_or(Position(0), |event| event.position);
+        let page = reader.events(after, 1000).await.expect("the log");
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+fn fresh() -> u64 {
+    static NEXT: AtomicU64 = AtomicU64::new(0);
+    NEXT.fetch_add(1, Ordering::SeqCst)
+}
+
+async fn owner(writer: &Writer, entropy: &dyn Entropy) -> (AccountId, UserId, CredentialId) {
+    let known =
+        writer.write(Want::default(), |draft| Ok(draft.state().credentials.values().next().cloned())).await.expect("the head");
+    if let Some(row) = known {
+        return (row.created.account, row.created.user, row.created.credential);
+    }
+    let at = beginning();
+    let (account, user) = (AccountId::new(at, entropy), UserId::new(at, entropy));
+    let credential = CredentialId::new(at, entropy);
+    let scopes: ScopeSet = Scope::customer();
+    let key = CredentialCreated {
+        credential: credential.clone(),
+        account: account.clone(),
+        user: user.clone(),
+        side: Side::Customer,
+        hash: "00".repeat(32),
+        prefix: "flk_live_000000".into(),
+        scopes,
+        vms: None,
+        read_only: false,
+        expires_at: None,
+        limit: None,
+        rotates: None,
+    };
+    let kinds = [
+        Kind::AccountCreated { account: account.clone(), side: Side::Customer },
+        Kind::CredentialCreated(key),
+        Kind::PolicyLoaded { version: 1, sha256: "00".repeat(32) },
+    ];
+    let events: Vec<NewEvent> = kinds.into_iter().map(|kind| NewEvent::plain(EventId::new(at, entropy), kind)).collect();
+    let written = writer.write(Want::default(), move |draft| {
+        for event in events {
+            draft.append(Position(0), event)?;
+        }
+        Ok(())
+    });
+    written.await.expect("the owner");
+    (account, user, credential)
+}
+
+fn probes(world: &Arc<World>) -> Vec<Tool> {
+    [&WRITE, &READ, &QUEUED].into_iter().map(|facts| probe(facts, world)).collect()
+}
+
+/// A handler is a plain function, so it finds its world here; nextest gives each test a process of its own.
+static THE_WORLD: Mutex<Option<Arc<World>>> = Mutex::new(None);
+
+fn probe(facts: &'static ToolFacts, world: &Arc<World>) -> Tool {
+    *THE_WORLD.lock().expect("the world") = Some(Arc::clone(world));
+    let schema = json!({ "type": "object", "additionalProperties": false, "properties": {
+        "text": { "type": "string" }, "vm_id": { "type": "string" }, "idempotency_key": { "type": "string", "maxLength": 64 },
+    } });
+    let listed = [("text", Sensitivity::Content), ("vm_id", Sensitivity::Public), ("idempotency_key", Sensitivity::Content)];
+    Tool {
+        facts,
+        title: facts.name,
+        description: "Counts that it ran.",
+        input: schema,
+        output: json!({ "type": "object" }),
+        arguments: listed.into_iter().collect(),
+        results: [("ran", Sensitivity::Public)].into_iter().collect(),
+        guard: |_, _| None,
+        enables_exec: |_| false,
+        time_limit: Duration::from_secs(30),
+        run: |execution| Box::pin(run_probe(execution)),
+    }
+}
+
+async fn run_probe(execution: Execution) -> Outcome {
+    let world = THE_WORLD.lock().expect("the world").clone().expect("a plant was built");
+    let permit = match execution.permit() {
+        Ok(permit) => permit,
+        Err(refusal) => return Outcome::Cancelled(refusal.code),
+    };
+    world.execute(execution.call());
+    drop(permit);
+    let mut gate = world.gate.subscribe();
+    tokio::select! {
+        _ = gate.wait_for(|shut| !shut) => {}
+        () = execution.cancel.cancelled() => return Outcome::Cancelled(forelog::core::code::Code::Cancelled),
+    }
+    Outcome::Succeeded(json!({ "ran": world.runs_of(execution.call()) }))
+}
+
+struct PermitAll(Writer);
+
+impl Judge for PermitAll {
+    fn judge(&self, _: &Principal, _: &ScopeSet, _: &'static ToolFacts, _: Option<&Vm>) -> Verdict {
+        let version = self.0.fence().state().policy.as_ref().map_or(0, |set| set.version);
+        Verdict { version, permit: true, ..Verdict::default() }
+    }
+}
+
+struct NoPolicies;
+
+#[async_trait]
+impl PolicyLoader for NoPolicies {
+    async fn reload(&self) -> Result<(i64, String), Refusal> {
+        Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no policies to load."))
+    }
+}
+
+/// Reads calls from the log itself: slow, and right.
+struct FromLog(Reader);
+
+#[async_trait]
+impl Activity for FromLog {
+    async fn list(&self, _: ActivityQuery) -> Result<ActivityPage, Refusal> {
+        Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views."))
+    }
+
+    async fn call(&self, _: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
+        let mut record: Option<CallRecord> = None;
+        for event in whole_log(&self.0).await {
+            if event.kind.call() != Some(call) {
+                continue;
+            }
+            if let Kind::IntentRecorded(intent) = &event.kind {
+                record = Some(CallRecord {
+                    call_id: call.clone(),
+                    account: intent.account.clone(),
+                    credential: intent.credential.to_string(),
+                    vm: None,
+                    tool: intent.tool.clone(),
+                    via: String::new(),
+                    status: Status::Recorded,
+                    code: None,
+                    at: event.at,
+                    ended_at: None,
+                    session: None,
+                    ip: None,
+                    text: String::new(),
+                    intent: event.position,
+                    end: None,
+                });
+            }
+            let Some(record) = record.as_mut() else { continue };
+            let before =
+                (record.status != Status::Recorded || !matches!(event.kind, Kind::IntentRecorded(_))).then_some(record.status);
+            record.status = forelog::core::call::next(before, &event.kind).expect("a legal log");
+            if record.status.is_terminal() && record.end.is_none() {
+                record.end = Some(event.position);
+            }
+        }
+        Ok(record)
+    }
+}
