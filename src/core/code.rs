@@ -50,6 +50,8 @@ codes! {
     ForbiddenResource = "forbidden_resource", 403, false;
     /// The credential may not be used from this address.
     IpNotAllowed = "ip_not_allowed", 403, false;
+    /// The Host or Origin of the request is not one of ours.
+    OriginNotAllowed = "origin_not_allowed", 403, false;
     /// A kill switch covers the call.
     KillSwitchEngaged = "kill_switch_engaged", 403, false;
     /// Command execution is off on this VM.

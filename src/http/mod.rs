@@ -1,4 +1,79 @@
-//! The HTTP side.
+//! The HTTP side. It authenticates, hands every call to [`crate::control::Control::submit`], and decides nothing itself.
+//!
+//! ```text
+//! client address ▶ security headers ▶ throttle per address ▶ Host ▶ (Origin) ▶ bearer ▶ endpoint ▶ Door ▶ control
+//! ```
+//!
+//! INVARIANT: only the probes, `/metrics` and `/api/v1/openapi.json` answer a caller that is not authenticated, and no
+//! answer is plain text or tells more than the one error body of DESIGN §7.
 
+pub mod api;
+mod body;
+mod caller;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod counts;
+mod dated;
+mod door;
+mod gate;
+mod health;
+mod problem;
+mod settings;
+mod throttle;
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::routing::get;
+use tokio::net::TcpListener;
+
+use crate::auth::Authenticator;
+use crate::control::Control;
+pub use counts::Counts;
+pub use door::Door;
+pub use settings::{Rate, SessionCaps, Settings};
+
+/// What every endpoint reaches.
+pub struct Http {
+    /// Where calls go in.
+    pub door: Arc<Door>,
+    /// Finds the key behind a bearer token.
+    pub authenticator: Authenticator,
+    /// How it was configured.
+    pub settings: Settings,
+}
+
+impl Http {
+    /// The HTTP side of `control`.
+    #[must_use]
+    pub fn new(control: Arc<Control>, authenticator: Authenticator, settings: Settings) -> Arc<Self> {
+        let door = Arc::new(Door::new(control, settings.wait));
+        Arc::new(Self { door, authenticator, settings })
+    }
+}
+
+/// Every route, and what stands before it. Must be called within a runtime.
+pub fn router(http: Arc<Http>) -> Router {
+    let open = Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
+    let hosted = Router::new()
+        .route("/metrics", get(health::metrics))
+        .nest("/api/v1", api::router())
+        .layer(from_fn_with_state(Arc::clone(&http), gate::check_host));
+    let routes = open.merge(hosted).fallback(problem::no_such_path).method_not_allowed_fallback(problem::no_such_method);
+    throttle::guard(routes, http.settings.rate)
+        .layer(from_fn(gate::harden))
+        .layer(from_fn_with_state(Arc::clone(&http), gate::locate))
+        .with_state(http)
+}
+
+/// Serves `router` until `stop` resolves, then lets what runs end.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> std::io::Result<()> {
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(stop).await
+}

@@ -1,0 +1,15 @@
+//! `GET /api/v1/keys`: the keys, without their secrets.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use crate::http::Http;
+use crate::http::caller::Caller;
+
+pub async fn handle(State(http): State<Arc<Http>>, caller: Caller) -> Response {
+    http.administer(caller, "key_list", json!({}), StatusCode::OK).await
+}

@@ -1,0 +1,100 @@
+//! The REST API: one endpoint, one file. Whatever changes something is a call of a tool of the catalogue; what is
+//! answered is the tool's own result document.
+
+mod call_tool;
+mod create_key;
+mod engage_switch;
+mod list_approvals;
+mod list_calls;
+mod list_keys;
+mod list_switches;
+mod openapi;
+mod release_switch;
+mod revoke_key;
+mod rotate_key;
+mod show_call;
+
+use std::sync::Arc;
+
+use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{delete, get, post};
+use axum::{Json, Router};
+use serde_json::Value;
+
+use super::Http;
+use super::caller::Caller;
+use super::dated::{dated, parse};
+use super::door::Incoming;
+use super::problem::Problem;
+use crate::control::Reply;
+
+/// Names the call that an answer is about.
+const CALL_ID: HeaderName = HeaderName::from_static("forelog-call-id");
+
+/// Everything under `/api/v1`.
+pub fn router() -> Router<Arc<Http>> {
+    Router::new()
+        .route("/tools/{name}", post(call_tool::handle))
+        .route("/calls", get(list_calls::handle))
+        .route("/calls/{id}", get(show_call::handle))
+        .route("/switches", post(engage_switch::handle).get(list_switches::handle))
+        .route("/switches/{id}/release", post(release_switch::handle))
+        .route("/keys", post(create_key::handle).get(list_keys::handle))
+        .route("/keys/{id}", delete(revoke_key::handle))
+        .route("/keys/{id}/rotate", post(rotate_key::handle))
+        .route("/approvals", get(list_approvals::handle))
+        .route("/openapi.json", get(openapi::handle))
+}
+
+impl Http {
+    async fn call(&self, caller: Caller, tool: &str, args: Value) -> Reply {
+        let Caller { principal, user_agent } = caller;
+        self.door.submit(principal, Incoming { tool: tool.to_owned(), args, user_agent, ..Incoming::default() }).await
+    }
+
+    /// Calls an administrative tool and answers with its document, times as people write them.
+    async fn administer(&self, caller: Caller, tool: &str, args: Value, success: StatusCode) -> Response {
+        let reply = self.call(caller, tool, args).await;
+        match reply {
+            Reply::Done { call, result } => answer(success, dated(result), Some(call.as_str())),
+            other => answer_reply(other),
+        }
+    }
+}
+
+/// A reply with the status that fits it.
+fn answer_reply(reply: Reply) -> Response {
+    if let Reply::Failed { call, refusal, .. } = reply {
+        return Problem::from(refusal).of_call(call).into_response();
+    }
+    let status = StatusCode::from_u16(reply.http_status()).unwrap_or(StatusCode::OK);
+    answer(status, reply.document(), reply.call().map(crate::core::id::CallId::as_str))
+}
+
+fn answer(status: StatusCode, document: Value, call: Option<&str>) -> Response {
+    let mut response = (status, Json(document)).into_response();
+    if let Some(call) = call.and_then(|call| HeaderValue::from_str(call).ok()) {
+        response.headers_mut().insert(CALL_ID, call);
+    }
+    response
+}
+
+/// `args` with the id from the path.
+fn named(mut args: Value, field: &str, id: &str) -> Value {
+    if let Some(fields) = args.as_object_mut() {
+        fields.insert(field.to_owned(), id.into());
+    }
+    args
+}
+
+/// Puts `field` of `args` into microseconds, if it is a time that people wrote.
+fn read_time(args: &mut Value, field: &str) -> Result<(), Problem> {
+    let Some(Value::String(text)) = args.get(field) else { return Ok(()) };
+    let at =
+        parse(text).ok_or_else(|| Problem::malformed(format!("{field} is neither RFC 3339 nor microseconds since 1970.")))?;
+    if let Some(fields) = args.as_object_mut() {
+        fields.insert(field.to_owned(), at.0.into());
+    }
+    Ok(())
+}

@@ -1,0 +1,193 @@
+//! Where the protocols meet control: calls are submitted, and what only reads is checked, in one place for REST, MCP
+//! and stdio.
+//!
+//! INVARIANT: a caller that goes away takes nothing with it. The submission runs in a task of its own, so that an
+//! admitted call always finds somebody who starts it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
+
+use super::counts::Counts;
+use crate::control::{Control, Reply, Request};
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::decide::{Decision, Facts, Limits, Proposal, Verdict, decide};
+use crate::core::event::Kind;
+use crate::core::id::{AccountId, CallId, Position};
+use crate::core::principal::{Principal, Side};
+use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
+use crate::core::state::ControlState;
+use crate::core::time::Micros;
+use crate::core::tool::{Class, Risk, Timing, ToolFacts};
+use crate::log::draft::{Draft, NewEvent};
+use crate::log::store::{StoreError, Want};
+use crate::tools::Progress;
+
+/// A key that is alive may do it.
+pub static BE_ALIVE: ToolFacts = reading("be_alive", None);
+static READ_OWN: ToolFacts = reading("read_own_log", Some(Scope::AuditRead));
+static READ_ALL: ToolFacts = reading("read_log", Some(Scope::StaffAudit));
+
+/// Reading back what happened is no call, so switches and limits do not cover it; key, address and scope are checked all
+/// the same, by the same decision.
+const fn reading(name: &'static str, scope: Option<Scope>) -> ToolFacts {
+    ToolFacts {
+        name,
+        version: 1,
+        scope,
+        class: Class::Read,
+        risk: Risk::R0,
+        timing: Timing::Instant,
+        idempotent: true,
+        stops: true,
+        claims_vm: false,
+        needs_exec: false,
+    }
+}
+
+/// A call as a protocol brings it.
+#[derive(Default)]
+pub struct Incoming {
+    /// The tool's name as it was asked for.
+    pub tool: String,
+    /// The arguments as they came.
+    pub args: Value,
+    /// MCP session id.
+    pub session: Option<String>,
+    /// MCP protocol version.
+    pub protocol: Option<String>,
+    /// What the client says it is.
+    pub user_agent: Option<String>,
+    /// Cancelled by the caller.
+    pub cancel: CancellationToken,
+    /// Where progress goes.
+    pub progress: Option<mpsc::UnboundedSender<Progress>>,
+}
+
+/// The way in.
+pub struct Door {
+    control: Arc<Control>,
+    counts: Counts,
+    wait: Duration,
+}
+
+impl Door {
+    /// A door to `control`, whose callers wait for `wait` at most.
+    #[must_use]
+    pub fn new(control: Arc<Control>, wait: Duration) -> Self {
+        Self { control, counts: Counts::default(), wait }
+    }
+
+    /// What is behind it.
+    #[must_use]
+    pub fn control(&self) -> &Arc<Control> {
+        &self.control
+    }
+
+    /// What went through it.
+    #[must_use]
+    pub fn counts(&self) -> &Counts {
+        &self.counts
+    }
+
+    /// Control state as this node knows it. It may refuse early, never admit.
+    #[must_use]
+    pub fn state(&self) -> Arc<ControlState> {
+        self.control.ports.fence().state()
+    }
+
+    /// Submits a call. If this future is dropped, the call is asked to stop.
+    pub async fn submit(&self, principal: Principal, incoming: Incoming) -> Reply {
+        let Incoming { tool, args, session, protocol, user_agent, cancel, progress } = incoming;
+        let known = self.control.catalogue.get(&tool).map(|tool| tool.facts.name);
+        let gone = cancel.clone().drop_guard();
+        let wait = self.wait;
+        let request = Request { principal, tool, args, session, protocol, follows: None, user_agent, wait, cancel, progress };
+        let control = Arc::clone(&self.control);
+        let submitting = async move { control.submit(request).await }.instrument(tracing::Span::current());
+        let reply = tokio::spawn(submitting).await.unwrap_or_else(|error| broken(&error));
+        // Answered: from here on only a cancel call stops what still runs.
+        gone.disarm();
+        self.counts.answered(known, &reply);
+        reply
+    }
+
+    /// Refuses a key that is no longer alive, or may not be used from its address, as the log knows it at this moment.
+    pub async fn check_alive(&self, who: &Principal) -> Result<(), Refusal> {
+        self.check(who, &BE_ALIVE, None).await
+    }
+
+    /// Leave to read the log back: a customer its own account, staff all of it. That staff read it is written down
+    /// first, with what they asked for.
+    pub async fn check_reader(&self, who: &Principal, what: &str, about: Option<AccountId>, asked: Value) -> Result<(), Refusal> {
+        if who.side == Side::Customer {
+            return self.check(who, &READ_OWN, None).await;
+        }
+        let ports = &self.control.ports;
+        let id = ports.event_id();
+        let note = ports.reader.vault.seal(&who.account, ports.clock.now(), &id, "note", asked.to_string().as_bytes()).await;
+        let note = note.map_err(|error| unwritten(&error))?;
+        let kind = Kind::LogRead { user: who.user.clone(), account: about, what: what.to_owned() };
+        self.check(who, &READ_ALL, Some(NewEvent { id, kind, parts: vec![note], note: Value::Null })).await
+    }
+
+    async fn check(&self, who: &Principal, facts: &'static ToolFacts, event: Option<NewEvent>) -> Result<(), Refusal> {
+        let ports = &self.control.ports;
+        let proposal = proposal(who, facts, CallId::new(ports.clock.now(), &*ports.entropy));
+        let row = format!("use:{}", who.credential);
+        let want = Want { names: vec![row.clone()], ..Want::default() };
+        let limits = Arc::clone(&ports.limits);
+        let checked = ports.writer.write(want, move |draft| {
+            let refusal = refused(&proposal, draft, draft.get::<Micros>(&row)?, &limits);
+            append(draft, event.filter(|_| refusal.is_none()))?;
+            Ok(refusal)
+        });
+        checked.await.map_err(|error| unwritten(&error))?.map_or(Ok(()), Err)
+    }
+}
+
+fn append(draft: &mut Draft, event: Option<NewEvent>) -> Result<(), StoreError> {
+    event.map_or(Ok(()), |event| draft.append(Position(0), event).map(drop))
+}
+
+fn refused(proposal: &Proposal, draft: &Draft, last_used: Option<Micros>, limits: &Limits) -> Option<Refusal> {
+    let (windows, state) = (BTreeMap::new(), draft.state());
+    let facts = Facts { now: draft.now, state, limits, windows: &windows, idempotency: None, claim: None, last_used };
+    match decide(proposal, &facts) {
+        Decision::Refuse { refusal, .. } => Some(refusal),
+        _ => None,
+    }
+}
+
+fn proposal(who: &Principal, facts: &'static ToolFacts, call: CallId) -> Proposal {
+    Proposal {
+        call,
+        principal: who.clone(),
+        tool: Some(facts),
+        vm: None,
+        vm_version: Position(0),
+        invalid: None,
+        guard: None,
+        enables_exec: false,
+        idempotency: None,
+        verdict: Verdict::default(),
+    }
+}
+
+fn unwritten(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    tracing::error!(error, "a request could not be checked against the log");
+    Refusal::new(Code::AuditUnavailable, "The log cannot be reached, so nothing is answered.")
+}
+
+fn broken(error: &tokio::task::JoinError) -> Reply {
+    tracing::error!(%error, "a submission broke off");
+    let refusal = Refusal::new(Code::InternalError, "The call broke off; look its outcome up in the log.");
+    Reply::Failed { call: None, refusal: refusal.details(json!({})), status: Status::Unknown }
+}

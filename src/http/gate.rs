@@ -1,0 +1,105 @@
+//! What stands before every endpoint: the client's real address, the Host header, and the security headers.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use axum::extract::{ConnectInfo, Request, State};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Response};
+use ipnet::IpNet;
+
+use super::Http;
+use super::problem::Problem;
+use crate::core::code::Code;
+use crate::core::refusal::Refusal;
+
+/// The address a request really comes from.
+#[derive(Clone, Copy, Debug)]
+pub struct ClientAddress(pub Option<IpAddr>);
+
+/// Finds the client's address and keeps it with the request.
+pub async fn locate(State(http): State<Arc<Http>>, mut request: Request, next: Next) -> Response {
+    let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
+    let address = peer.map(|peer| client_address(peer, request.headers(), &http.settings.trusted_proxies));
+    request.extensions_mut().insert(ClientAddress(address));
+    next.run(request).await
+}
+
+/// The nearest address that is not one of our proxies. Without a trusted peer the header is what anybody may write.
+fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
+    let trusted = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
+    if !trusted(&peer) {
+        return peer;
+    }
+    let mut nearest = peer;
+    let values: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
+    for hop in values.iter().flat_map(|value| value.split(',')).rev() {
+        let Ok(address) = hop.trim().parse::<IpAddr>() else { return nearest };
+        nearest = address.to_canonical();
+        if !trusted(&nearest) {
+            return nearest;
+        }
+    }
+    nearest
+}
+
+/// Refuses a request that is addressed to a host that is not ours (DNS rebinding).
+pub async fn check_host(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
+    let host = host(request.uri(), request.headers());
+    if host.is_some_and(|host| is_listed(&host, &http.settings.allowed_hosts)) {
+        return next.run(request).await;
+    }
+    let refusal = Refusal::new(Code::OriginNotAllowed, "The request is addressed to a host that is not this server.")
+        .hint("Add the name to the allowed hosts in the configuration.");
+    Problem::at(StatusCode::FORBIDDEN, refusal).into_response()
+}
+
+/// The authority that a request is addressed to, in lower case; none if there is none, or more than one.
+pub fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
+    let mut hosts = headers.get_all(header::HOST).iter();
+    let named = hosts.next().map(|value| value.to_str().unwrap_or_default());
+    if hosts.next().is_some() {
+        return None;
+    }
+    let authority = uri.authority().map(axum::http::uri::Authority::as_str);
+    named.or(authority).map(str::to_ascii_lowercase)
+}
+
+/// An entry without a port stands for every port.
+fn is_listed(host: &str, allowed: &[String]) -> bool {
+    let name = without_port(host);
+    allowed.iter().any(|entry| {
+        let entry = entry.to_ascii_lowercase();
+        entry == host || bare(&entry) == bare(name)
+    })
+}
+
+/// The host without its port: `[::1]:80` and `::1` keep their colons.
+fn without_port(host: &str) -> &str {
+    match host.rsplit_once(':') {
+        Some((name, port)) if port.bytes().all(|b| b.is_ascii_digit()) && (name.ends_with(']') || !name.contains(':')) => name,
+        _ => host,
+    }
+}
+
+fn bare(name: &str) -> &str {
+    name.trim_start_matches('[').trim_end_matches(']')
+}
+
+const HEADERS: [(HeaderName, &str); 5] = [
+    (header::X_CONTENT_TYPE_OPTIONS, "nosniff"),
+    (header::X_FRAME_OPTIONS, "DENY"),
+    (header::REFERRER_POLICY, "no-referrer"),
+    (header::CACHE_CONTROL, "no-store"),
+    (header::CONTENT_SECURITY_POLICY, "default-src 'none'; frame-ancestors 'none'"),
+];
+
+/// Sets the security headers that an endpoint has not set itself.
+pub async fn harden(request: Request, next: Next) -> Response {
+    let mut response = next.run(request).await;
+    for (name, value) in HEADERS {
+        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
+    }
+    response
+}

@@ -1,0 +1,82 @@
+//! Answers that are errors: always the one body of DESIGN §7, with the status that fits.
+
+use axum::Json;
+use axum::http::{HeaderValue, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+
+use crate::core::code::Code;
+use crate::core::id::CallId;
+use crate::core::refusal::Refusal;
+
+/// An error on its way to the client.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    refusal: Refusal,
+    call: Option<CallId>,
+    challenge: Option<String>,
+}
+
+impl Problem {
+    /// A problem with a status of its own.
+    pub fn at(status: StatusCode, refusal: Refusal) -> Self {
+        Self { status, refusal, call: None, challenge: None }
+    }
+
+    /// A request that cannot be read.
+    pub fn malformed(message: impl Into<String>) -> Self {
+        Self::at(StatusCode::BAD_REQUEST, Refusal::new(Code::ValidationFailed, message))
+    }
+
+    /// A caller that is not authenticated.
+    pub fn unauthenticated(message: &'static str) -> Self {
+        Refusal::new(Code::Unauthenticated, message).hint("Send the header `Authorization: Bearer <key>`.").into()
+    }
+
+    /// Names the call it is about.
+    #[must_use]
+    pub fn of_call(mut self, call: Option<CallId>) -> Self {
+        self.call = call;
+        self
+    }
+
+    /// Says in `WWW-Authenticate` what is missing.
+    #[must_use]
+    pub fn challenged(mut self, challenge: String) -> Self {
+        self.challenge = Some(challenge);
+        self
+    }
+}
+
+impl From<Refusal> for Problem {
+    fn from(refusal: Refusal) -> Self {
+        let status = StatusCode::from_u16(refusal.code.status()).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        Self::at(status, refusal)
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let after = self.refusal.retry_after.map(|after| after.as_millis().div_ceil(1000).max(1));
+        let mut response = (self.status, Json(self.refusal.body(self.call.as_ref()))).into_response();
+        if let Some(seconds) = after.and_then(|seconds| HeaderValue::from_str(&seconds.to_string()).ok()) {
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        let bare = (self.status == StatusCode::UNAUTHORIZED).then(|| "Bearer".to_owned());
+        let challenge = self.challenge.or(bare).and_then(|text| HeaderValue::from_str(&text).ok());
+        if let Some(challenge) = challenge {
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        response
+    }
+}
+
+/// Answers a path that is none of ours.
+pub async fn no_such_path() -> Problem {
+    Refusal::new(Code::NotFound, "There is nothing at this path.").into()
+}
+
+/// Answers a method that a path does not have.
+pub async fn no_such_method() -> Problem {
+    Problem::at(StatusCode::METHOD_NOT_ALLOWED, Refusal::new(Code::ValidationFailed, "This path does not have that method."))
+}

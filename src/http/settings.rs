@@ -1,0 +1,77 @@
+//! What can be configured of the HTTP side. The defaults serve one machine on its loopback address.
+
+use std::num::NonZeroU32;
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+/// How the HTTP side behaves.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// Hosts that requests may be addressed to, with or without a port; a defence against DNS rebinding.
+    pub allowed_hosts: Vec<String>,
+    /// Browser origins that may speak MCP besides the server's own: `https://x:443`, or `http://localhost:*`.
+    pub allowed_origins: Vec<String>,
+    /// Proxies whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<IpNet>,
+    /// Largest request body, in bytes.
+    pub body_limit: usize,
+    /// How long a body may take to arrive.
+    pub body_time: Duration,
+    /// Requests that one address may make.
+    pub rate: Rate,
+    /// How long a caller waits for a result before it gets a running operation.
+    pub wait: Duration,
+    /// MCP sessions of clients older than 2026-07-28.
+    pub sessions: SessionCaps,
+}
+
+/// A rate of requests per client address.
+#[derive(Clone, Copy, Debug)]
+pub struct Rate {
+    /// In the long run.
+    pub per_second: NonZeroU32,
+    /// At once.
+    pub burst: NonZeroU32,
+}
+
+/// How many MCP sessions there may be.
+#[derive(Clone, Copy, Debug)]
+pub struct SessionCaps {
+    /// Of all callers.
+    pub total: usize,
+    /// Of one key.
+    pub per_credential: usize,
+    /// A session that was not used for this long gives way when a cap is reached.
+    pub idle: Duration,
+    /// A session that was not used for this long is ended.
+    pub keep_alive: Duration,
+}
+
+impl Default for SessionCaps {
+    fn default() -> Self {
+        Self { total: 4096, per_credential: 32, idle: Duration::from_mins(1), keep_alive: Duration::from_mins(30) }
+    }
+}
+
+impl Default for Rate {
+    fn default() -> Self {
+        let at_least_one = |n| NonZeroU32::new(n).unwrap_or(NonZeroU32::MIN);
+        Self { per_second: at_least_one(100), burst: at_least_one(400) }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            allowed_hosts: ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec(),
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            body_limit: 1024 * 1024,
+            body_time: Duration::from_secs(30),
+            rate: Rate::default(),
+            wait: Duration::from_secs(25),
+            sessions: SessionCaps::default(),
+        }
+    }
+}
