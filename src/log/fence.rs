@@ -20,7 +20,7 @@ use crate::core::id::Epoch;
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
 use crate::core::switch::Covered;
-use crate::core::time::Clock;
+use crate::core::time::{Clock, Micros};
 
 /// The fence of one node.
 pub struct Fence {
@@ -107,7 +107,8 @@ impl Fence {
             return Err(Refusal::new(Code::AuditUnavailable, "This node has lost its lease and starts nothing."));
         }
         let state = self.state();
-        if let Some(switch) = state.switches.values().find(|switch| switch.covers(call, self.clock.now())) {
+        // This node's clock may be fast: a switch ends here only with the event that says so, never by the clock.
+        if let Some(switch) = state.switches.values().find(|switch| switch.covers(call, Micros(i64::MIN))) {
             return Err(stopped(switch));
         }
         *inner.sections.entry(state.epoch).or_insert(0) += 1;

@@ -1,0 +1,123 @@
+//! Forelog as it ships, on SQLite: policy, limits, encryption, redaction and views on.
+
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use crate::load::{Target, answer, percentile};
+
+/// A running demo; it ends with this value.
+pub struct Server {
+    process: Child,
+    demo: Value,
+    _data: tempfile::TempDir,
+}
+
+/// How long flips took to be obeyed.
+pub struct Flips {
+    pub p50: f64,
+    pub p99: f64,
+    pub count: usize,
+}
+
+impl Server {
+    pub fn start() -> Self {
+        let data = tempfile::tempdir().expect("a directory");
+        // Every limit is read, checked and taken, and none is ever full.
+        let limits = [("CREDENTIAL", "credential"), ("EXEC", "exec"), ("WRITE", "write")];
+        let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
+        for (name, _) in limits {
+            command.env(format!("FORELOG_LIMITS__{name}__ADMIT"), "10000").env(format!("FORELOG_LIMITS__{name}__WINDOW_MS"), "1");
+        }
+        command.env("FORELOG_THROTTLE__PER_SECOND", "1000000").env("FORELOG_THROTTLE__BURST", "1000000");
+        let process = command
+            .args(["demo", "--listen", "127.0.0.1:0", "--data"])
+            .arg(data.path())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("start forelog");
+        let demo = wait_for(&data.path().join("demo.json"));
+        Self { process, demo, _data: data }
+    }
+
+    fn address(&self) -> String {
+        self.demo["base_url"].as_str().and_then(|url| url.strip_prefix("http://")).expect("a base url").to_owned()
+    }
+
+    pub fn target(&self) -> Target {
+        let vms: Vec<String> =
+            self.demo["vms"].as_array().expect("vms").iter().map(|vm| vm["id"].as_str().expect("an id").to_owned()).collect();
+        let arguments = Box::new(move |n: u64| {
+            let vm = vms.get(n as usize % vms.len()).expect("a vm");
+            format!(r#"{{"vm_id":"{vm}"}}"#)
+        });
+        let bearer = self.demo["customer"]["api_key"].as_str().expect("a key").to_owned();
+        Target { address: self.address(), path: "/mcp".into(), bearer, tool: "vm_get", arguments }
+    }
+
+    /// Engages a switch on one VM, calls until the first refusal, releases it; so many times.
+    pub async fn flips(&self, count: usize) -> Flips {
+        let (staff, customer) = (self.key("staff"), self.key("customer"));
+        let vm = self.demo["vms"][0]["id"].as_str().expect("a vm").to_owned();
+        let stream = TcpStream::connect(self.address()).await.expect("connect");
+        stream.set_nodelay(true).expect("nodelay");
+        let mut connection = BufReader::new(stream);
+        let mut times = Vec::new();
+        for _ in 0..count {
+            let flipped = Instant::now();
+            let body = format!(r#"{{"target":"vm:{vm}","reason":"measuring"}}"#);
+            let switch = self.post(&mut connection, "/api/v1/switches", &staff, &body).await;
+            let call = format!(r#"{{"vm_id":"{vm}"}}"#);
+            loop {
+                let answer = self.post(&mut connection, "/api/v1/tools/vm_get", &customer, &call).await;
+                if answer["error"]["code"] == "kill_switch_engaged" {
+                    break;
+                }
+            }
+            times.push(flipped.elapsed());
+            let path = format!("/api/v1/switches/{}/release", switch["id"].as_str().expect("a switch"));
+            self.post(&mut connection, &path, &staff, r#"{"reason":"measured"}"#).await;
+        }
+        times.sort_unstable();
+        Flips { p50: percentile(&times, 0.5), p99: percentile(&times, 0.99), count }
+    }
+
+    fn key(&self, who: &str) -> String {
+        self.demo[who]["api_key"].as_str().expect("a key").to_owned()
+    }
+
+    async fn post(&self, connection: &mut BufReader<TcpStream>, path: &str, key: &str, body: &str) -> Value {
+        let request = format!(
+            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            self.address(),
+            body.len()
+        );
+        connection.write_all(request.as_bytes()).await.expect("send");
+        serde_json::from_slice(&answer(connection).await.1).expect("a JSON answer")
+    }
+}
+
+fn wait_for(file: &std::path::Path) -> Value {
+    let until = Instant::now() + Duration::from_mins(1);
+    loop {
+        let found = std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());
+        let address = found.as_ref().and_then(|demo| demo["base_url"].as_str()?.strip_prefix("http://").map(str::to_owned));
+        if let (Some(demo), Some(address)) = (found, address)
+            && std::net::TcpStream::connect(address).is_ok()
+        {
+            return demo;
+        }
+        assert!(Instant::now() < until, "forelog did not start");
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.process.kill().and_then(|()| self.process.wait()).expect("end forelog");
+    }
+}
