@@ -8,6 +8,7 @@ pub mod control;
 pub mod core;
 pub mod http;
 pub mod log;
+pub mod policy;
 pub mod providers;
 pub mod tools;
 pub mod worker;

@@ -16,6 +16,7 @@ mod kinds;
 mod leaf;
 mod limit;
 mod plant;
+mod policy;
 mod postgres;
 mod promises;
 mod redact;

@@ -1,0 +1,191 @@
+//! Expected verdicts: a table beside the policies that a set has to agree with before it is put in force.
+//!
+//! Invariant: a table without a case, or with one that names what does not exist, is a failure, not a pass.
+
+use std::fmt;
+use std::net::IpAddr;
+
+use serde::Deserialize;
+
+use super::question::Query;
+use super::{PolicyError, Set};
+use crate::core::decide::Verdict;
+use crate::core::id::{AccountId, CredentialId, Position, UserId, VmId};
+use crate::core::principal::{Principal, Side, Via};
+use crate::core::scope::ScopeSet;
+use crate::core::state::Vm;
+use crate::core::time::{Entropy, Micros};
+
+/// The cases of a directory.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Cases {
+    #[serde(default)]
+    case: Vec<Case>,
+}
+
+/// A call and what the policies should say of it.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Case {
+    name: String,
+    side: Side,
+    #[serde(default)]
+    scopes: ScopeSet,
+    #[serde(default = "rest")]
+    via: Via,
+    #[serde(default)]
+    read_only: bool,
+    ip: Option<IpAddr>,
+    tool: String,
+    vm: Option<CaseVm>,
+    expect: Expected,
+    /// A policy that has to be among those that decide.
+    policy: Option<String>,
+    /// Exactly the shadow policies that would decide otherwise; any if absent.
+    shadows: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CaseVm {
+    owner: Owner,
+    #[serde(default = "simulated")]
+    provider: String,
+    #[serde(default)]
+    label: String,
+    #[serde(default)]
+    exec_enabled: bool,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Owner {
+    Caller,
+    Other,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Expected {
+    Permit,
+    Deny,
+    Hold,
+}
+
+fn rest() -> Via {
+    Via::Rest
+}
+
+fn simulated() -> String {
+    "sim".into()
+}
+
+/// A case that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseFailure {
+    /// The case's name.
+    pub name: String,
+    /// What was expected and what the policies say.
+    pub message: String,
+}
+
+impl fmt::Display for CaseFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.name, self.message)
+    }
+}
+
+impl Cases {
+    /// Reads the table.
+    pub fn parse(text: &str) -> Result<Self, PolicyError> {
+        let failing = |message: String| PolicyError::invalid("cases.toml", message);
+        let cases: Self = toml::from_str(text).map_err(|error| failing(error.to_string()))?;
+        if cases.case.is_empty() {
+            return Err(failing("there is no case in it".into()));
+        }
+        Ok(cases)
+    }
+
+    /// How many there are; never none.
+    #[must_use]
+    #[expect(clippy::len_without_is_empty, reason = "a table is never empty")]
+    pub fn len(&self) -> usize {
+        self.case.len()
+    }
+}
+
+/// Puts every case to `set` and names those that do not hold.
+#[must_use]
+pub fn run_cases(set: &Set, cases: &Cases) -> Vec<CaseFailure> {
+    cases
+        .case
+        .iter()
+        .filter_map(|case| run(set, case).err().map(|message| CaseFailure { name: case.name.clone(), message }))
+        .collect()
+}
+
+fn run(set: &Set, case: &Case) -> Result<(), String> {
+    let tool = set.words.tool(&case.tool).ok_or_else(|| format!("there is no tool {:?}", case.tool))?;
+    let principal = case.principal();
+    let vm = case.vm.as_ref().map(|vm| vm.row(&principal));
+    let query = Query { principal: &principal, scopes: &case.scopes, read_only: case.read_only, tool, vm: vm.as_ref() };
+    let verdict = set.evaluate(&query);
+    let said = verdict_name(&verdict);
+    if said != case.expect {
+        return Err(format!("expected {:?}, but it is {said:?} by {:?}", case.expect, verdict.policies));
+    }
+    if let Some(policy) = case.policy.as_ref().filter(|policy| !verdict.policies.contains(policy)) {
+        return Err(format!("expected {policy:?} to decide, but it is decided by {:?}", verdict.policies));
+    }
+    if let Some(shadows) = case.shadows.as_ref().filter(|shadows| **shadows != verdict.shadows) {
+        return Err(format!("expected the shadows {shadows:?}, but they are {:?}", verdict.shadows));
+    }
+    Ok(())
+}
+
+fn verdict_name(verdict: &Verdict) -> Expected {
+    match (verdict.permit, &verdict.hold) {
+        (false, _) => Expected::Deny,
+        (true, Some(_)) => Expected::Hold,
+        (true, None) => Expected::Permit,
+    }
+}
+
+/// Ids of nobody: all bytes the same.
+struct Same(u8);
+
+impl Entropy for Same {
+    fn fill(&self, into: &mut [u8]) {
+        into.fill(self.0);
+    }
+}
+
+impl Case {
+    fn principal(&self) -> Principal {
+        Principal {
+            side: self.side,
+            account: AccountId::new(Micros(0), &Same(1)),
+            user: UserId::new(Micros(0), &Same(1)),
+            credential: CredentialId::new(Micros(0), &Same(1)),
+            via: self.via,
+            ip: self.ip,
+            read_only: false,
+        }
+    }
+}
+
+impl CaseVm {
+    fn row(&self, caller: &Principal) -> Vm {
+        let other = AccountId::new(Micros(0), &Same(2));
+        Vm {
+            id: VmId::new(Micros(0), &Same(1)),
+            account: if self.owner == Owner::Caller { caller.account.clone() } else { other },
+            provider: self.provider.clone(),
+            machine: "m1".into(),
+            label: self.label.clone(),
+            exec_enabled: self.exec_enabled,
+            version: Position(0),
+        }
+    }
+}

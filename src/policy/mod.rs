@@ -1,0 +1,211 @@
+//! Policies: what may be called by whom, written in Cedar and checked against the catalogue before they count.
+//!
+//! Invariant: a set is in force only after it was validated, passed its cases and was written down as an event; whatever
+//! goes wrong with a new set, the old one stays, and without any nothing is permitted (P12).
+
+mod cases;
+mod question;
+mod schema;
+mod set;
+
+use std::fmt;
+use std::io;
+use std::path::Path;
+use std::sync::{Arc, PoisonError, RwLock};
+
+pub use self::cases::{CaseFailure, Cases, run_cases};
+pub use self::question::Query;
+use self::question::Vocabulary;
+pub use self::schema::schema;
+pub use self::set::Set;
+use crate::core::decide::Verdict;
+use crate::core::tool::ToolFacts;
+
+/// The policies that come with Forelog, and their cases.
+const DEFAULT: &str = include_str!("../../policies/default.cedar");
+const DEFAULT_CASES: &str = include_str!("../../policies/cases.toml");
+
+/// What is wrong with a set of policies.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A file or the directory cannot be read.
+    #[error("reading {path}: {source}")]
+    Unreadable {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is nothing in it that could permit or forbid.
+    #[error("there is no policy in {0}")]
+    Empty(String),
+    /// A file is not what it should be.
+    #[error("{file}: {message}")]
+    Invalid {
+        /// The file's name.
+        file: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The policies do not say what their cases expect.
+    #[error("{} of the expected verdicts in cases.toml do not hold: {}", .0.len(), list(.0))]
+    Cases(Vec<CaseFailure>),
+    /// The catalogue does not make a schema.
+    #[error("making a schema from the catalogue: {0}")]
+    Schema(String),
+}
+
+impl PolicyError {
+    fn invalid(file: &str, message: String) -> Self {
+        Self::Invalid { file: file.to_owned(), message }
+    }
+}
+
+fn list(failures: &[CaseFailure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+/// A set that was not taken, and what stays in force instead.
+#[derive(Debug, thiserror::Error)]
+#[error("loading policies: {error}; {kept}")]
+pub struct LoadError {
+    /// What is wrong with the new set.
+    #[source]
+    pub error: PolicyError,
+    /// What stays.
+    pub kept: Kept,
+}
+
+/// What is in force after a set was not taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kept {
+    /// This version of the policies.
+    Version(i64),
+    /// None, so that nothing is permitted.
+    Nothing,
+}
+
+impl fmt::Display for Kept {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Version(version) => write!(f, "version {version} stays in force"),
+            Self::Nothing => f.write_str("no policies are in force, so nothing is permitted"),
+        }
+    }
+}
+
+/// A set that was validated and passed its cases, and is not in force yet.
+pub struct Loaded {
+    set: Arc<Set>,
+    /// How many cases it passed.
+    pub cases: usize,
+}
+
+impl Loaded {
+    /// SHA-256 of its text, hex: what the event names.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        self.set.sha256()
+    }
+
+    /// The set, to ask it without putting it in force.
+    #[must_use]
+    pub fn set(&self) -> &Arc<Set> {
+        &self.set
+    }
+}
+
+#[derive(Clone)]
+struct InForce {
+    version: i64,
+    set: Arc<Set>,
+}
+
+/// The policies in force on this node.
+pub struct Policies {
+    words: Arc<Vocabulary>,
+    in_force: RwLock<Option<InForce>>,
+}
+
+impl Policies {
+    /// No policies yet, for this catalogue.
+    pub fn new(tools: &[&'static ToolFacts]) -> Result<Self, PolicyError> {
+        let words = Vocabulary::new(tools).map_err(|error| PolicyError::Schema(error.to_string()))?;
+        Ok(Self { words: Arc::new(words), in_force: RwLock::new(None) })
+    }
+
+    /// The set in force and its version, if there is one.
+    #[must_use]
+    pub fn current(&self) -> Option<(i64, Arc<Set>)> {
+        self.in_force().map(|now| (now.version, now.set))
+    }
+
+    /// What the policies in force say of a call. None in force: not permitted, version 0.
+    #[must_use]
+    pub fn evaluate(&self, query: &Query<'_>) -> Verdict {
+        let Some(now) = self.in_force() else { return Verdict::default() };
+        Verdict { version: now.version, ..now.set.evaluate(query) }
+    }
+
+    /// Reads, validates and tries the `*.cedar` files of a directory against its `cases.toml`. Puts nothing in force.
+    pub fn load_dir(&self, dir: &Path) -> Result<Loaded, LoadError> {
+        read_dir(dir).and_then(|(files, cases)| self.check(&files, &cases)).map_err(|error| self.refused(error))
+    }
+
+    /// The same for the policies that come with Forelog.
+    pub fn load_default(&self) -> Result<Loaded, LoadError> {
+        let files = [("default.cedar".to_owned(), DEFAULT.to_owned())];
+        self.check(&files, DEFAULT_CASES).map_err(|error| self.refused(error))
+    }
+
+    /// Puts a set in force, once the event that says so is committed. An older version than the one in force is ignored.
+    pub fn install(&self, version: i64, loaded: &Loaded) {
+        let mut in_force = self.in_force.write().unwrap_or_else(PoisonError::into_inner);
+        if in_force.as_ref().is_none_or(|now| now.version <= version) {
+            *in_force = Some(InForce { version, set: loaded.set.clone() });
+        }
+    }
+
+    fn in_force(&self) -> Option<InForce> {
+        self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn check(&self, files: &[(String, String)], cases: &str) -> Result<Loaded, PolicyError> {
+        let set = Set::parse(self.words.clone(), files)?;
+        let cases = Cases::parse(cases)?;
+        let failures = run_cases(&set, &cases);
+        if !failures.is_empty() {
+            return Err(PolicyError::Cases(failures));
+        }
+        Ok(Loaded { set: Arc::new(set), cases: cases.len() })
+    }
+
+    fn refused(&self, error: PolicyError) -> LoadError {
+        let kept = self.in_force().map_or(Kept::Nothing, |now| Kept::Version(now.version));
+        LoadError { error, kept }
+    }
+}
+
+/// The policies of a directory in order of their names, and its cases.
+fn read_dir(dir: &Path) -> Result<(Vec<(String, String)>, String), PolicyError> {
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
+        let path = entry.map_err(unreadable(dir))?.path();
+        if path.extension().is_some_and(|extension| extension == "cedar") {
+            let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
+            files.push((name, std::fs::read_to_string(&path).map_err(unreadable(&path))?));
+        }
+    }
+    if files.is_empty() {
+        return Err(PolicyError::Empty(dir.display().to_string()));
+    }
+    files.sort();
+    let cases = dir.join("cases.toml");
+    Ok((files, std::fs::read_to_string(&cases).map_err(unreadable(&cases))?))
+}
+
+fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> PolicyError {
+    let path = path.display().to_string();
+    move |source| PolicyError::Unreadable { path, source }
+}

@@ -1,0 +1,157 @@
+//! A call as a question to Cedar. What does not depend on the call is made once, when the catalogue is known.
+//!
+//! Invariant: only facts that the authenticator and the log vouch for become attributes; nothing that a client says.
+
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::str::FromStr;
+
+use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUid, Request, RestrictedExpression, Schema};
+
+use super::schema::{groups, risk_name, schema};
+use crate::core::principal::{Principal, Side, Via};
+use crate::core::scope::ScopeSet;
+use crate::core::state::Vm;
+use crate::core::tool::ToolFacts;
+
+/// A call, as far as a policy may look at it.
+#[derive(Clone, Copy, Debug)]
+pub struct Query<'a> {
+    /// Who.
+    pub principal: &'a Principal,
+    /// Scopes of the key.
+    pub scopes: &'a ScopeSet,
+    /// The key only reads.
+    pub read_only: bool,
+    /// Which tool.
+    pub tool: &'a ToolFacts,
+    /// Which VM, if one is named.
+    pub vm: Option<&'a Vm>,
+}
+
+type Fault = Box<dyn std::error::Error + Send + Sync>;
+
+/// The words of a catalogue: its schema, and what each question about a tool has in common.
+pub(super) struct Vocabulary {
+    pub schema: Schema,
+    tools: BTreeMap<&'static str, Word>,
+    account: EntityTypeName,
+    user: EntityTypeName,
+    credential: EntityTypeName,
+    vm: EntityTypeName,
+    log: EntityUid,
+}
+
+struct Word {
+    facts: &'static ToolFacts,
+    action: EntityUid,
+    entities: Vec<Entity>,
+}
+
+impl Vocabulary {
+    pub fn new(tools: &[&'static ToolFacts]) -> Result<Self, Fault> {
+        let action_type: EntityTypeName = "Forelog::Action".parse()?;
+        let log_type: EntityTypeName = "Forelog::Log".parse()?;
+        let words = tools.iter().map(|facts| (facts.name, Word::new(facts, &action_type)));
+        Ok(Self {
+            schema: Schema::from_str(&schema(tools))?,
+            tools: words.collect(),
+            account: "Forelog::Account".parse()?,
+            user: "Forelog::User".parse()?,
+            credential: "Forelog::Credential".parse()?,
+            vm: "Forelog::Vm".parse()?,
+            log: uid(&log_type, "log"),
+        })
+    }
+
+    pub fn tool(&self, name: &str) -> Option<&'static ToolFacts> {
+        self.tools.get(name).map(|word| word.facts)
+    }
+
+    /// The question and the entities it is about; an error if the tool is not in the catalogue.
+    pub fn ask(&self, query: &Query<'_>) -> Result<(Request, Entities), Fault> {
+        let word = self.tools.get(query.tool.name).ok_or("the tool is not in the catalogue")?;
+        let who = query.principal;
+        let account = uid(&self.account, who.account.as_str());
+        let credential = uid(&self.credential, who.credential.as_str());
+        let mut entities = word.entities.clone();
+        entities.push(Entity::new_no_attrs(account.clone(), HashSet::new()));
+        entities.push(self.credential_entity(query, &credential, &account)?);
+        let resource = match query.vm {
+            Some(vm) => {
+                let owner = uid(&self.account, vm.account.as_str());
+                if owner != account {
+                    entities.push(Entity::new_no_attrs(owner.clone(), HashSet::new()));
+                }
+                let resource = uid(&self.vm, vm.id.as_str());
+                entities.push(vm_entity(vm, &resource, owner)?);
+                resource
+            }
+            None if who.side == Side::Staff => {
+                entities.push(Entity::new_no_attrs(self.log.clone(), HashSet::new()));
+                self.log.clone()
+            }
+            None => account,
+        };
+        let request = Request::new(credential, word.action.clone(), resource, context(query)?, None)?;
+        Ok((request, Entities::from_entities(entities, None)?))
+    }
+
+    fn credential_entity(&self, query: &Query<'_>, credential: &EntityUid, account: &EntityUid) -> Result<Entity, Fault> {
+        let who = query.principal;
+        let side = if who.side == Side::Staff { "staff" } else { "customer" };
+        let attributes = HashMap::from([
+            ("account".to_owned(), RestrictedExpression::new_entity_uid(account.clone())),
+            ("user".to_owned(), RestrictedExpression::new_entity_uid(uid(&self.user, who.user.as_str()))),
+            ("side".to_owned(), text(side)),
+            ("scopes".to_owned(), RestrictedExpression::new_set(query.scopes.iter().map(|scope| text(scope.as_str())))),
+            ("read_only".to_owned(), RestrictedExpression::new_bool(query.read_only || who.read_only)),
+        ]);
+        Ok(Entity::new(credential.clone(), attributes, HashSet::from([account.clone()]))?)
+    }
+}
+
+impl Word {
+    fn new(facts: &'static ToolFacts, action_type: &EntityTypeName) -> Self {
+        let groups: HashSet<EntityUid> = groups(facts).iter().map(|group| uid(action_type, group)).collect();
+        let action = uid(action_type, facts.name);
+        let mut entities: Vec<Entity> = groups.iter().map(|group| Entity::new_no_attrs(group.clone(), HashSet::new())).collect();
+        entities.push(Entity::new_no_attrs(action.clone(), groups));
+        Self { facts, action, entities }
+    }
+}
+
+fn vm_entity(vm: &Vm, id: &EntityUid, owner: EntityUid) -> Result<Entity, Fault> {
+    let attributes = HashMap::from([
+        ("provider".to_owned(), text(&vm.provider)),
+        ("exec_enabled".to_owned(), RestrictedExpression::new_bool(vm.exec_enabled)),
+        ("label".to_owned(), text(&vm.label)),
+    ]);
+    Ok(Entity::new(id.clone(), attributes, HashSet::from([owner]))?)
+}
+
+fn context(query: &Query<'_>) -> Result<Context, Fault> {
+    let via = match query.principal.via {
+        Via::Mcp => "mcp",
+        Via::Stdio => "stdio",
+        Via::Rest => "rest",
+        Via::Cli => "cli",
+    };
+    let mut pairs = vec![
+        ("via".to_owned(), text(via)),
+        ("tool".to_owned(), text(query.tool.name)),
+        ("class".to_owned(), text(query.tool.class.as_str())),
+        ("risk".to_owned(), text(risk_name(query.tool.risk))),
+    ];
+    if let Some(ip) = query.principal.ip {
+        pairs.push(("ip".to_owned(), RestrictedExpression::new_ip(ip.to_string())));
+    }
+    Ok(Context::from_pairs(pairs)?)
+}
+
+fn uid(kind: &EntityTypeName, id: &str) -> EntityUid {
+    EntityUid::from_type_name_and_id(kind.clone(), EntityId::new(id))
+}
+
+fn text(value: &str) -> RestrictedExpression {
+    RestrictedExpression::new_string(value.to_owned())
+}

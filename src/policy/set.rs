@@ -1,0 +1,214 @@
+//! One validated set of policies, and what it says of a call.
+//!
+//! Invariant: a policy that cannot be evaluated denies. A shadow policy never decides; it is only reported.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use cedar_policy::{
+    AuthorizationError, Authorizer, Decision, Effect, Entities, Policy, PolicyId, PolicySet, Request, ValidationMode, Validator,
+};
+use sha2::{Digest, Sha256};
+
+use super::PolicyError;
+use super::question::{Query, Vocabulary};
+use crate::core::decide::Verdict;
+
+/// A validated set of policies.
+pub struct Set {
+    pub(super) words: Arc<Vocabulary>,
+    authorizer: Authorizer,
+    enforced: PolicySet,
+    /// The text of `@hold` by policy id.
+    holds: BTreeMap<String, String>,
+    shadows: Vec<Shadow>,
+    sha256: String,
+    warnings: Vec<String>,
+}
+
+/// A policy that is evaluated and not enforced; alone in its set, so that what it says is seen.
+struct Shadow {
+    id: String,
+    permits: bool,
+    holds: bool,
+    alone: PolicySet,
+}
+
+impl Set {
+    /// Reads policies from named texts and validates them against the catalogue.
+    pub(super) fn parse(words: Arc<Vocabulary>, files: &[(String, String)]) -> Result<Self, PolicyError> {
+        let mut set = Self {
+            words,
+            authorizer: Authorizer::new(),
+            enforced: PolicySet::new(),
+            holds: BTreeMap::new(),
+            shadows: Vec::new(),
+            sha256: String::new(),
+            warnings: Vec::new(),
+        };
+        let mut all = PolicySet::new();
+        let mut file_of = BTreeMap::new();
+        let mut hash = Sha256::new();
+        for (file, text) in files {
+            hash.update(text.as_bytes());
+            for policy in read_file(file, text)? {
+                let id = policy.id().to_string();
+                if let Some(other) = file_of.insert(id.clone(), file.clone()) {
+                    return Err(PolicyError::invalid(file, format!("the id {id:?} is used twice, first in {other}")));
+                }
+                set.add(file, &id, &policy)?;
+                all.add(policy).map_err(|error| PolicyError::invalid(file, error.to_string()))?;
+            }
+        }
+        if set.enforced.is_empty() {
+            return Err(PolicyError::Empty("this directory".into()));
+        }
+        set.sha256 = hex::encode(hash.finalize());
+        set.warnings = validate(&set.words, &all, &file_of)?;
+        Ok(set)
+    }
+
+    fn add(&mut self, file: &str, id: &str, policy: &Policy) -> Result<(), PolicyError> {
+        let failing = |message: String| PolicyError::invalid(file, message);
+        let hold = policy.annotation("hold");
+        if hold.is_some_and(|text| text.trim().is_empty()) {
+            return Err(failing(format!("{id}: @hold needs a text that says why")));
+        }
+        if hold.is_some() && policy.effect() == Effect::Forbid {
+            return Err(failing(format!("{id}: @hold belongs on a permit")));
+        }
+        if policy.annotation("shadow").is_none() {
+            self.holds.extend(hold.map(|text| (id.to_owned(), text.to_owned())));
+            return self.enforced.add(policy.clone()).map_err(|error| failing(error.to_string()));
+        }
+        let mut alone = PolicySet::new();
+        alone.add(policy.clone()).map_err(|error| failing(error.to_string()))?;
+        let permits = policy.effect() == Effect::Permit;
+        self.shadows.push(Shadow { id: id.to_owned(), permits, holds: hold.is_some(), alone });
+        Ok(())
+    }
+
+    /// SHA-256 of the policies' text, files in order of name, hex.
+    #[must_use]
+    pub fn sha256(&self) -> &str {
+        &self.sha256
+    }
+
+    /// What is odd about these policies without being wrong, such as one that can never apply.
+    #[must_use]
+    pub fn warnings(&self) -> &[String] {
+        &self.warnings
+    }
+
+    /// What these policies say of a call. The verdict's version is left at 0.
+    #[must_use]
+    pub fn evaluate(&self, query: &Query<'_>) -> Verdict {
+        match self.words.ask(query) {
+            Ok((request, entities)) => self.answer(&request, &entities),
+            Err(error) => {
+                tracing::error!(tool = query.tool.name, %error, "a call could not be put to the policies, so it is denied");
+                Verdict::default()
+            }
+        }
+    }
+
+    fn answer(&self, request: &Request, entities: &Entities) -> Verdict {
+        let response = self.authorizer.is_authorized(request, &self.enforced, entities);
+        let mut verdict = Verdict { permit: response.decision() == Decision::Allow, ..Verdict::default() };
+        verdict.policies = response.diagnostics().reason().map(ToString::to_string).collect();
+        let failed: Vec<String> = response.diagnostics().errors().map(failed_policy).collect();
+        let undecided = verdict.policies.is_empty() && failed.is_empty();
+        if !failed.is_empty() {
+            verdict.permit = false;
+            verdict.policies = failed;
+        }
+        verdict.policies.sort_unstable();
+        if verdict.permit {
+            self.hold(&mut verdict);
+        }
+        let stands = Standing { permit: verdict.permit, held: verdict.hold.is_some(), undecided };
+        verdict.shadows = self
+            .shadows
+            .iter()
+            .filter(|shadow| self.would_change(shadow, stands, request, entities))
+            .map(|s| s.id.clone())
+            .collect();
+        verdict
+    }
+
+    /// One permit that holds is enough, so that an operator adds a hold without editing the permits.
+    fn hold(&self, verdict: &mut Verdict) {
+        let texts: Vec<&str> = verdict.policies.iter().filter_map(|id| self.holds.get(id)).map(String::as_str).collect();
+        if !texts.is_empty() {
+            verdict.hold = Some(texts.join("; "));
+            verdict.policies.retain(|id| self.holds.contains_key(id));
+        }
+    }
+
+    fn would_change(&self, shadow: &Shadow, stands: Standing, request: &Request, entities: &Entities) -> bool {
+        let response = self.authorizer.is_authorized(request, &shadow.alone, entities);
+        if response.diagnostics().errors().next().is_some() {
+            return stands.permit;
+        }
+        if response.diagnostics().reason().next().is_none() {
+            return false;
+        }
+        match (shadow.permits, stands.permit) {
+            (false, permitted) => permitted,
+            (true, true) => shadow.holds && !stands.held,
+            (true, false) => stands.undecided,
+        }
+    }
+}
+
+fn failed_policy(error: &AuthorizationError) -> String {
+    let AuthorizationError::PolicyEvaluationError(error) = error;
+    error.policy_id().to_string()
+}
+
+/// What the enforced policies said.
+#[derive(Clone, Copy)]
+struct Standing {
+    permit: bool,
+    held: bool,
+    /// Denied because nothing permits it, not because something forbids it.
+    undecided: bool,
+}
+
+/// The policies of one file, each under its `@id`, in the file's order.
+fn read_file(file: &str, text: &str) -> Result<Vec<Policy>, PolicyError> {
+    let set: PolicySet = text.parse().map_err(|error: cedar_policy::ParseErrors| {
+        let faults: Vec<String> = error.iter().map(ToString::to_string).collect();
+        PolicyError::invalid(file, faults.join("; "))
+    })?;
+    if set.templates().next().is_some() {
+        return Err(PolicyError::invalid(file, "templates are not supported".into()));
+    }
+    if set.is_empty() {
+        return Err(PolicyError::Empty(file.to_owned()));
+    }
+    let mut policies: Vec<&Policy> = set.policies().collect();
+    // Cedar numbers them policy0, policy1, … policy10.
+    policies.sort_by_key(|policy| (policy.id().to_string().len(), policy.id().to_string()));
+    policies.into_iter().map(|policy| named(file, policy)).collect()
+}
+
+fn named(file: &str, policy: &Policy) -> Result<Policy, PolicyError> {
+    if let Some((key, _)) = policy.annotations().find(|(key, _)| !matches!(*key, "id" | "hold" | "shadow")) {
+        return Err(PolicyError::invalid(file, format!("unknown annotation @{key}: use @id, @hold or @shadow")));
+    }
+    match policy.annotation("id") {
+        Some(id) if !id.trim().is_empty() => Ok(policy.new_id(PolicyId::new(id))),
+        _ => Err(PolicyError::invalid(file, format!("every policy needs an @id: {policy}"))),
+    }
+}
+
+fn validate(words: &Vocabulary, all: &PolicySet, file_of: &BTreeMap<String, String>) -> Result<Vec<String>, PolicyError> {
+    let result = Validator::new(words.schema.clone()).validate(all, ValidationMode::Strict);
+    if let Some(error) = result.validation_errors().next() {
+        let id = error.policy_id().to_string();
+        let file = file_of.get(&id).map_or("", String::as_str);
+        return Err(PolicyError::invalid(file, format!("policy {id:?}: {error}")));
+    }
+    Ok(result.validation_warnings().map(ToString::to_string).collect())
+}
