@@ -9,6 +9,7 @@
 
 mod finish;
 mod intake;
+pub mod policies;
 mod repeat;
 mod submit;
 

@@ -1,0 +1,122 @@
+//! The policies in force: loaded from a directory, written down as an event with hash and version, then asked.
+//!
+//! INVARIANT: a set is asked only once its event is durable; a broken set is an event too, and keeps the old one.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use super::submit::Judge;
+use crate::core::code::Code;
+use crate::core::decide::Verdict;
+use crate::core::event::Kind;
+use crate::core::id::{EventId, Position};
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+use crate::core::scope::ScopeSet;
+use crate::core::state::Vm;
+use crate::core::time::{Clock, Entropy};
+use crate::core::tool::ToolFacts;
+use crate::log::draft::NewEvent;
+use crate::log::store::Want;
+use crate::log::writer::{WriteError, Writer};
+use crate::policy::{Loaded, Policies, Query};
+use crate::tools::PolicyLoader;
+
+/// The policies of one node, and where they come from.
+pub struct PolicyHolder {
+    policies: Policies,
+    /// The built-in set if there is none.
+    dir: Option<PathBuf>,
+    writer: Writer,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+impl PolicyHolder {
+    /// A holder with nothing in force yet: it permits nothing.
+    #[must_use]
+    pub fn new(
+        policies: Policies,
+        dir: Option<PathBuf>,
+        writer: Writer,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Self {
+        Self { policies, dir, writer, clock, entropy }
+    }
+
+    fn load(&self) -> Result<Loaded, Refusal> {
+        let loaded = self.dir.as_ref().map_or_else(|| self.policies.load_default(), |dir| self.policies.load_dir(dir));
+        loaded.map_err(|error| {
+            Refusal::new(Code::ValidationFailed, error.to_string()).hint("The set that was in force stays in force.")
+        })
+    }
+
+    /// Puts what the directory holds in force if it is what the log says is in force; else loads it as a new version.
+    /// Run at start.
+    pub async fn start(&self) -> Result<(i64, String), Refusal> {
+        let recorded = self.writer.write(Want::default(), |draft| Ok(draft.state().policy.clone())).await.map_err(unrecorded)?;
+        let loaded = self.load()?;
+        match recorded {
+            Some(set) if set.sha256 == loaded.sha256() => {
+                self.policies.install(set.version, &loaded);
+                Ok((set.version, set.sha256))
+            }
+            _ => self.put_in_force(&loaded).await,
+        }
+    }
+
+    async fn put_in_force(&self, loaded: &Loaded) -> Result<(i64, String), Refusal> {
+        let (id, sha256) = (self.event_id(), loaded.sha256().to_owned());
+        let hash = sha256.clone();
+        let version = self.writer.write(Want::default(), move |draft| {
+            let version = draft.state().policy.as_ref().map_or(0, |set| set.version) + 1;
+            draft.append(Position(0), NewEvent::plain(id, Kind::PolicyLoaded { version, sha256: hash }))?;
+            Ok(version)
+        });
+        let version = version.await.map_err(unrecorded)?;
+        self.policies.install(version, loaded);
+        tracing::info!(version, sha256, "policies are in force");
+        Ok((version, sha256))
+    }
+
+    async fn reject(&self, refusal: &Refusal) {
+        let (id, text) = (self.event_id(), refusal.message.as_bytes());
+        let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text));
+        let event = NewEvent::plain(id, Kind::PolicyRejected { sha256 });
+        if let Err(error) = self.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await {
+            tracing::error!(%error, "a rejected policy set could not be recorded");
+        }
+        tracing::warn!(reason = %refusal.message, "a policy set was rejected");
+    }
+
+    fn event_id(&self) -> EventId {
+        EventId::new(self.clock.now(), &*self.entropy)
+    }
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is the shape that map_err wants")]
+fn unrecorded(error: WriteError) -> Refusal {
+    super::intake::unrecorded(&error)
+}
+
+impl Judge for PolicyHolder {
+    fn judge(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolFacts, vm: Option<&Vm>) -> Verdict {
+        self.policies.evaluate(&Query { principal, scopes, read_only: principal.read_only, tool, vm })
+    }
+}
+
+#[async_trait]
+impl PolicyLoader for PolicyHolder {
+    async fn reload(&self) -> Result<(i64, String), Refusal> {
+        match self.load() {
+            Ok(loaded) => self.put_in_force(&loaded).await,
+            Err(refusal) => {
+                self.reject(&refusal).await;
+                Err(refusal)
+            }
+        }
+    }
+}
