@@ -3,7 +3,18 @@
 //! INVARIANT: a tool runs only with an [`Admitted`], which the log hands out after the commit, and reaches a provider
 //! only with a [`Permit`], which the fence hands out after checking the switches again.
 
+mod account;
+mod facts;
+mod guard;
+mod instant;
+mod outcome;
+mod record;
+mod register;
 pub mod schema;
+mod shape;
+mod vm;
+
+pub use register::catalogue;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

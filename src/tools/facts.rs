@@ -1,0 +1,35 @@
+//! Facts of the common kinds of tool, so that a tool says only what is special about it.
+
+use crate::core::scope::Scope;
+use crate::core::tool::{Class, Risk, Timing, ToolFacts};
+
+/// It reads.
+pub(super) const fn read(name: &'static str, scope: Option<Scope>) -> ToolFacts {
+    ToolFacts {
+        name,
+        version: 1,
+        scope,
+        class: Class::Read,
+        risk: Risk::R0,
+        timing: Timing::Instant,
+        idempotent: true,
+        stops: false,
+        claims_vm: false,
+        needs_exec: false,
+    }
+}
+
+/// It changes something, and may do so only once.
+pub(super) const fn write(name: &'static str, scope: Option<Scope>, class: Class, risk: Risk) -> ToolFacts {
+    ToolFacts { class, risk, idempotent: false, ..read(name, scope) }
+}
+
+/// It administers Forelog: hidden from MCP.
+pub(super) const fn control(name: &'static str, scope: Option<Scope>) -> ToolFacts {
+    write(name, scope, Class::Control, Risk::R2)
+}
+
+/// It stops something: switches and limits never apply.
+pub(super) const fn stop(facts: ToolFacts) -> ToolFacts {
+    ToolFacts { stops: true, ..facts }
+}

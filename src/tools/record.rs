@@ -1,0 +1,63 @@
+//! Control events that a tool appends: checked against control state at the head, in the same transaction.
+
+use serde_json::Value;
+
+use super::Execution;
+use crate::core::call::Outcome;
+use crate::core::event::Kind;
+use crate::core::id::{AccountId, Position};
+use crate::core::refusal::Refusal;
+use crate::core::state::ControlState;
+use crate::log::draft::NewEvent;
+use crate::log::store::Want;
+use crate::log::vault::VaultError;
+
+/// A control event on its way into the log.
+pub(super) struct Record(NewEvent);
+
+impl Record {
+    /// An event that is all in its leaf.
+    pub(super) fn plain(execution: &Execution, kind: Kind) -> Self {
+        Self(NewEvent::plain(execution.ports.event_id(), kind))
+    }
+
+    /// An event with free text, which is sealed under the account it is about before anything is written.
+    pub(super) async fn noted(execution: &Execution, about: &AccountId, kind: Kind, note: Value) -> Result<Self, VaultError> {
+        let (id, now) = (execution.ports.event_id(), execution.ports.clock.now());
+        let vault = &execution.ports.reader.vault;
+        let part = vault.seal(about, now, &id, "note", note.to_string().as_bytes()).await?;
+        Ok(Self(NewEvent { id, kind, parts: vec![part], note }))
+    }
+
+    /// The event.
+    pub(super) fn event(self) -> NewEvent {
+        self.0
+    }
+}
+
+/// Appends all of `records`, or none and answers why not.
+pub(super) async fn record(
+    execution: &Execution,
+    records: Vec<Record>,
+    check: impl FnOnce(&ControlState) -> Option<Refusal> + Send + 'static,
+) -> Result<(), Outcome> {
+    let refused = execution
+        .ports
+        .writer
+        .write(Want::default(), move |draft| {
+            if let Some(refusal) = check(draft.state()) {
+                return Ok(Some(refusal));
+            }
+            for record in records {
+                draft.append(Position(0), record.event())?;
+            }
+            Ok(None)
+        })
+        .await?;
+    refused.map_or(Ok(()), |refusal| Err(Outcome::Failed(refusal)))
+}
+
+/// Control state at the head of the log, not as this node last saw it.
+pub(super) async fn fresh(execution: &Execution) -> Result<ControlState, Outcome> {
+    Ok(execution.ports.writer.write(Want::default(), |draft| Ok(draft.state().clone())).await?)
+}

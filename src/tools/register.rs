@@ -1,0 +1,59 @@
+//! The list of every tool, and how one is put together.
+
+use std::time::Duration;
+
+use futures::future::BoxFuture;
+
+use super::shape::Shape;
+use super::{Catalogue, CatalogueError, Execution, Tool, account, guard, vm};
+use crate::core::call::Outcome;
+use crate::core::tool::ToolFacts;
+
+/// How long a tool may take that says nothing else.
+const ORDINARY: Duration = Duration::from_secs(30);
+
+/// Every operation of Forelog.
+pub fn catalogue() -> Result<Catalogue, CatalogueError> {
+    let nouns = [account::tools(), vm::tools()];
+    Catalogue::new(nouns.into_iter().flatten().collect())
+}
+
+/// What a tool is called and says of itself.
+pub(super) struct Face {
+    pub(super) title: &'static str,
+    pub(super) description: &'static str,
+}
+
+/// A tool without a guard that takes no longer than usual.
+pub(super) fn tool(
+    facts: &'static ToolFacts,
+    face: Face,
+    input: Shape,
+    output: Shape,
+    run: fn(Execution) -> BoxFuture<'static, Outcome>,
+) -> Tool {
+    let (input, arguments) = input.input();
+    let (output, results) = output.output();
+    let Face { title, description } = face;
+    Tool {
+        facts,
+        title,
+        description,
+        input,
+        output,
+        arguments,
+        results,
+        guard: guard::none,
+        enables_exec: |_| false,
+        time_limit: ORDINARY,
+        run,
+    }
+}
+
+/// A handler that answers a result document, as the catalogue wants it.
+macro_rules! handler {
+    ($handler:path) => {
+        |execution| Box::pin(async move { $crate::tools::outcome::settle($handler(execution).await) })
+    };
+}
+pub(super) use handler;
