@@ -9,7 +9,7 @@ cd "$(dirname "$0")/.."
 
 # A second run must be fast even from a new clone, so builds and tools live outside it.
 export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/forelog/target}
-export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never} RUST_BACKTRACE=1
+export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 exec </dev/null
 
 step() { echo "== $*" >&2; }

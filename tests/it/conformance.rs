@@ -48,7 +48,8 @@ async fn assert_passes(arguments: &[&str], expected: Expected) {
     assert!(report.lines().any(|line| line == total), "not {total:?}:\n{report}");
 }
 
-async fn run_suite(demo: &Demo, arguments: &[&str]) -> Output {
+/// Runs the suite with the customer's key.
+pub async fn run_suite(demo: &Demo, arguments: &[&str]) -> Output {
     let proxy = Proxy::start(demo.mcp_url(), demo.customer_key()).await;
     let scratch = tempfile::tempdir().expect("a directory");
     let suite = Command::new(tools::find("FORELOG_NODE"))
@@ -63,7 +64,7 @@ async fn run_suite(demo: &Demo, arguments: &[&str]) -> Output {
 }
 
 /// The scenarios that the summary marks so.
-fn summary(report: &str, mark: char) -> Vec<&str> {
-    let scenario = |line: &&str| line.starts_with(mark) && line.contains(" passed, ");
-    report.lines().skip_while(|line| *line != "=== SUMMARY ===").filter(scenario).collect()
+pub fn summary(report: &str, mark: char) -> Vec<&str> {
+    let lines = report.lines().skip_while(|line| *line != "=== SUMMARY ===").filter(|line| line.contains(" passed, "));
+    lines.filter_map(|line| line.strip_prefix(mark)?.trim().split(':').next()).collect()
 }

@@ -20,6 +20,8 @@ mod policy;
 mod postgres;
 mod promises;
 mod redact;
+#[cfg(not(feature = "conformance"))]
+mod release;
 mod sim;
 mod state;
 mod tools;

@@ -49,6 +49,11 @@ pub fn tools() -> &'static [Tool] {
     &TOOLS
 }
 
+/// What the fixture tools are called.
+pub(super) fn names() -> impl Iterator<Item = &'static str> {
+    TOOLS.iter().map(|tool| tool.name.as_ref())
+}
+
 /// A fixture tool by name.
 #[must_use]
 pub fn tool_named(name: &str) -> Option<&'static Tool> {

@@ -7,6 +7,7 @@ pub mod catalogue;
 mod content;
 mod dialogue;
 mod prompts;
+pub mod recorded;
 mod resources;
 mod rounds;
 mod subscriptions;
