@@ -10,6 +10,7 @@ mod prompts;
 pub mod recorded;
 mod resources;
 mod rounds;
+pub mod staged;
 mod subscriptions;
 mod tasks;
 
