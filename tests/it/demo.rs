@@ -14,6 +14,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 
 /// A running demo.
 pub struct Demo {
+    binary: PathBuf,
     process: Child,
     data: TempDir,
     document: Value,
@@ -32,20 +33,27 @@ impl Demo {
 
     async fn start_binary(binary: &Path) -> Self {
         let data = tempfile::Builder::new().prefix("forelog-demo-").tempdir().expect("a data directory");
-        let log = File::create(data.path().join("demo.log")).expect("a log file");
-        let process = Command::new(binary)
-            .arg("demo")
-            .arg("--data")
-            .arg(data.path())
-            .args(["--listen", "127.0.0.1:0"])
-            .stdin(Stdio::null())
-            .stdout(log.try_clone().expect("share the log file"))
-            .stderr(log)
-            .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}", binary.display()));
-        let mut demo = Self { process, data, document: Value::Null };
+        let process = spawn(binary, data.path());
+        let mut demo = Self { binary: binary.to_owned(), process, data, document: Value::Null };
         demo.wait_until_described().await;
         demo
+    }
+
+    /// SIGKILL: nothing is flushed, nobody is told.
+    pub fn kill(&mut self) {
+        self.process.kill().and_then(|()| self.process.wait()).expect("kill the demo");
+    }
+
+    /// Starts it again on the same data.
+    pub async fn restart(&mut self) {
+        self.document = Value::Null;
+        self.process = spawn(&self.binary, self.data.path());
+        self.wait_until_described().await;
+    }
+
+    /// Its data directory.
+    pub fn data(&self) -> &Path {
+        self.data.path()
     }
 
     /// Where agents connect.
@@ -74,9 +82,9 @@ impl Demo {
             while self.document.is_null() {
                 let ended = self.process.try_wait().expect("ask for the process");
                 assert!(ended.is_none(), "the demo ended: {}", self.log());
-                // Half a document is no document yet.
-                self.document =
-                    std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok()).unwrap_or_default();
+                // Half a document is no document yet, and the one of an earlier start names a port where nobody listens.
+                let found: Option<Value> = std::fs::read(&path).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+                self.document = found.filter(listens).unwrap_or_default();
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
@@ -87,6 +95,25 @@ impl Demo {
     pub fn log(&self) -> String {
         std::fs::read_to_string(self.data.path().join("demo.log")).unwrap_or_default()
     }
+}
+
+fn spawn(binary: &Path, data: &Path) -> Child {
+    let log = File::options().append(true).create(true).open(data.join("demo.log")).expect("a log file");
+    Command::new(binary)
+        .arg("demo")
+        .arg("--data")
+        .arg(data)
+        .args(["--listen", "127.0.0.1:0"])
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("share the log file"))
+        .stderr(log)
+        .spawn()
+        .unwrap_or_else(|error| panic!("{}: {error}", binary.display()))
+}
+
+fn listens(document: &Value) -> bool {
+    let address = document["base_url"].as_str().and_then(|url| url.strip_prefix("http://"));
+    address.is_some_and(|address| std::net::TcpStream::connect(address).is_ok())
 }
 
 impl Drop for Demo {

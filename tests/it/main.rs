@@ -12,6 +12,7 @@ mod gates;
 mod given;
 mod guest;
 mod inject;
+mod kill;
 mod kinds;
 mod leaf;
 mod limit;

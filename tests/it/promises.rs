@@ -23,7 +23,7 @@ fn code_of(reply: &Reply) -> Option<Code> {
 }
 
 /// P2 and P6 over a whole log: legal calls, one terminal event each, gapless positions, time that never runs backwards.
-fn check(log: &[Event], may_be_open: bool) -> BTreeMap<CallId, Status> {
+pub fn check(log: &[Event], may_be_open: bool) -> BTreeMap<CallId, Status> {
     let mut calls: BTreeMap<CallId, Status> = BTreeMap::new();
     let mut ends: BTreeMap<CallId, u32> = BTreeMap::new();
     for (event, place) in log.iter().zip(1i64..) {
