@@ -63,7 +63,7 @@ pub enum Timing {
 
 /// The decision's view of a tool.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by one check")]
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ToolFacts {
     /// `<noun>_<verb>`, `[a-z0-9_]{1,40}`, never renamed.
     pub name: &'static str,

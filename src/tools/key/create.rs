@@ -1,0 +1,135 @@
+//! `key_create`: a new key, never with more rights than its maker may give.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{made_shape, may_administer, may_hold, shown, with_key};
+use crate::auth::key::ApiKey;
+use crate::core::code::Code;
+use crate::core::event::{CredentialCreated, Kind};
+use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::limit::Limit;
+use crate::core::principal::Side;
+use crate::core::redact::Sensitivity::{Content, Pii, Public};
+use crate::core::refusal::Refusal;
+use crate::core::scope::{Scope, ScopeSet};
+use crate::core::state::ControlState;
+use crate::core::time::Micros;
+use crate::core::tool::ToolFacts;
+use crate::tools::instant;
+use crate::tools::outcome::Answer;
+use crate::tools::record::{Record, fresh, record};
+use crate::tools::register::{Face, handler};
+use crate::tools::shape::{Shape, flag, id, moment, number, text, texts};
+use crate::tools::{Execution, Tool, facts, register};
+
+static FACTS: ToolFacts = facts::control("key_create", None);
+
+/// A key that is to end later than this has to be made again.
+const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
+
+pub(super) fn tool() -> Tool {
+    let limit = json!({
+        "type": "object", "additionalProperties": false, "required": ["admit", "window_ms"],
+        "properties": { "admit": number("At most so many calls.", 1, 10_000), "window_ms": number("In any window of this length.", 1, 86_400_000) },
+        "description": "Its own sliding window instead of the configured one.",
+    });
+    let input = Shape::new()
+        .may("account", Public, id("acc", "Whose key; the caller's account if absent."))
+        .may("user", Public, id("usr", "Who holds it; the caller if absent."))
+        .must("label", Content, text("A name for people.", 100))
+        .must("scopes", Public, texts("What it may do at most. Other systems' names are understood.", 40, 40))
+        .may("vms", Public, texts("The VMs it may touch; all of the account's if absent.", 64, 1000))
+        .may("ips", Pii, texts("Addresses or networks it may be used from; any if absent.", 64, 100))
+        .may("read_only", Public, flag("It only reads."))
+        .may("expires_at", Public, moment("When it ends."))
+        .may("limit", Public, limit)
+        .keyed();
+    let face = Face { title: "Make a key", description: "Makes an API key. The key itself is in this answer and nowhere else." };
+    register::tool(&FACTS, face, input, made_shape(), handler!(create))
+}
+
+#[derive(Deserialize)]
+struct Args {
+    account: Option<AccountId>,
+    user: Option<UserId>,
+    label: String,
+    scopes: Vec<String>,
+    vms: Option<Vec<VmId>>,
+    ips: Option<Vec<String>>,
+    #[serde(default)]
+    read_only: bool,
+    #[serde(default, deserialize_with = "instant::read")]
+    expires_at: Option<Micros>,
+    limit: Option<Limit>,
+}
+
+async fn create(execution: Execution) -> Answer {
+    let args: Args = execution.arguments()?;
+    let state = fresh(&execution).await?;
+    let account = args.account.clone().unwrap_or_else(|| execution.principal.account.clone());
+    let scopes = read_scopes(&args.scopes)?;
+    check(&execution, &state, &account, &args)?;
+    let key = ApiKey::generate(&*execution.ports.entropy);
+    let maker = state.credentials.get(&execution.principal.credential);
+    // A confined maker does not get out of its window by making another key.
+    let own_limit = maker.filter(|row| row.created.side == Side::Customer).and_then(|row| row.created.limit);
+    let side = state.accounts.get(&account).map_or(Side::Customer, |row| row.side);
+    let credential = CredentialId::new(execution.ports.clock.now(), &*execution.ports.entropy);
+    let created = CredentialCreated {
+        credential: credential.clone(),
+        account: account.clone(),
+        user: args.user.unwrap_or_else(|| execution.principal.user.clone()),
+        side,
+        hash: key.hash(),
+        prefix: key.prefix(),
+        scopes,
+        vms: args.vms,
+        read_only: args.read_only,
+        expires_at: args.expires_at,
+        limit: own_limit.or(args.limit),
+        rotates: None,
+    };
+    may_hold(&execution, &state, &created)?;
+    let note = json!({ "label": args.label, "ips": args.ips });
+    let made = Record::noted(&execution, &account, Kind::CredentialCreated(created), note).await?;
+    record(&execution, vec![made], |_| None).await?;
+    let row = fresh(&execution).await?.credentials.remove(&credential);
+    let row = row.ok_or_else(|| Refusal::new(Code::InternalError, "The key was made and cannot be read back."))?;
+    Ok(with_key(shown(&row), key.reveal()))
+}
+
+fn read_scopes(names: &[String]) -> Result<ScopeSet, Refusal> {
+    let read = |name: &String| name.parse::<Scope>();
+    names.iter().map(read).collect::<Result<_, _>>().map_err(|error| {
+        let known: Vec<&str> = Scope::ALL.iter().map(|scope| scope.as_str()).collect();
+        invalid("/scopes", "scope").hint(error.to_string()).details(json!({ "known": known }))
+    })
+}
+
+fn invalid(path: &str, rule: &str) -> Refusal {
+    let details = json!({ "faults": [{ "path": path, "rule": rule }] });
+    Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken.")).details(details)
+}
+
+fn check(execution: &Execution, state: &ControlState, account: &AccountId, args: &Args) -> Result<(), Refusal> {
+    let owner = state.accounts.get(account).filter(|_| may_administer(execution, state, account));
+    if owner.is_none() {
+        return Err(Refusal::new(Code::NotFound, "There is no such account."));
+    }
+    let own = |vm: &VmId| state.vms.get(vm).is_some_and(|row| row.account == *account);
+    if !args.vms.iter().flatten().all(own) {
+        return Err(crate::core::decide::vm_not_found());
+    }
+    let is_network = |text: &String| text.parse::<ipnet::IpNet>().is_ok() || text.parse::<std::net::IpAddr>().is_ok();
+    if !args.ips.iter().flatten().all(is_network) {
+        return Err(invalid("/ips", "network"));
+    }
+    let now = execution.ports.clock.now();
+    if args.expires_at.is_some_and(|end| end <= now || end > now.plus(LONGEST)) {
+        return Err(invalid("/expires_at", "in the future, within ten years"));
+    }
+    Ok(())
+}

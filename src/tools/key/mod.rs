@@ -1,0 +1,102 @@
+//! Keys: made, listed, rotated and revoked. A key is shown once, in the answer that makes it; the log has its hash.
+
+mod create;
+mod list;
+mod revoke;
+mod rotate;
+
+use serde_json::{Value, json};
+
+use super::instant::{render, render_maybe};
+use super::shape::{Shape, any, maybe};
+use super::{Execution, Tool};
+use crate::core::code::Code;
+use crate::core::event::CredentialCreated;
+use crate::core::id::{AccountId, CredentialId};
+use crate::core::principal::Side;
+use crate::core::redact::Sensitivity::{Content, Pii, Public, Secret};
+use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
+use crate::core::state::{ControlState, Credential};
+
+pub(super) fn tools() -> Vec<Tool> {
+    vec![create::tool(), list::tool(), revoke::tool(), rotate::tool()]
+}
+
+/// What is shown of a key, over and over.
+fn shown(row: &Credential) -> Value {
+    let made = &row.created;
+    json!({
+        "id": made.credential, "account": made.account, "user": made.user, "prefix": made.prefix, "label": row.label,
+        "scopes": made.scopes, "vms": made.vms, "ips": row.ips, "read_only": made.read_only, "limit": made.limit,
+        "created_at": render(row.created_at), "expires_at": render_maybe(made.expires_at), "revoked_at": render_maybe(row.revoked_at),
+        "rotates": made.rotates,
+    })
+}
+
+/// The same as a shape.
+fn shown_shape() -> Shape {
+    Shape::new()
+        .must("id", Public, any("string", "The key's id."))
+        .must("account", Public, any("string", "Whose key."))
+        .must("user", Public, any("string", "The person who holds it."))
+        .must("prefix", Public, any("string", "The start of the key."))
+        .must("label", Content, any("string", "Its name for people."))
+        .must("scopes", Public, any("array", "What it may do at most."))
+        .must("vms", Public, maybe("array", "The VMs it may touch; all of the account's if null."))
+        .must("ips", Pii, maybe("array", "The networks it may be used from; any if null."))
+        .must("read_only", Public, any("boolean", "It only reads."))
+        .must("limit", Public, maybe("object", "Its own sliding window, if it has one."))
+        .must("created_at", Public, any("string", "When it was made."))
+        .must("expires_at", Public, maybe("string", "When it ends."))
+        .must("revoked_at", Public, maybe("string", "When it was revoked."))
+        .must("rotates", Public, maybe("string", "The key that it replaces."))
+}
+
+/// The same with the key itself, which only the answer that makes a key has.
+fn made_shape() -> Shape {
+    shown_shape().must("api_key", Secret, any("string", "The key. Shown this once."))
+}
+
+fn with_key(mut shown: Value, key: &str) -> Value {
+    if let Some(fields) = shown.as_object_mut() {
+        fields.insert("api_key".to_owned(), json!(key));
+    }
+    shown
+}
+
+/// Whether the caller may administer keys of this account: staff with the right to, customers for their own. A key that
+/// is itself confined to some VMs or networks may not, or it would make itself one that is not.
+fn may_administer(execution: &Execution, state: &ControlState, account: &AccountId) -> bool {
+    let Some(own) = state.credentials.get(&execution.principal.credential) else { return false };
+    match execution.principal.side {
+        Side::Staff => own.created.scopes.contains(&Scope::StaffTokens),
+        Side::Customer => execution.principal.account == *account && own.created.vms.is_none() && own.ips.is_none(),
+    }
+}
+
+/// Whether the caller may hold a key with these rights for this person. A staff key is made by its holder alone, or one
+/// person could act as the second one (two-person release).
+fn may_hold(execution: &Execution, state: &ControlState, made: &CredentialCreated) -> Result<(), Refusal> {
+    let own = state.credentials.get(&execution.principal.credential).map(|row| row.created.clone());
+    let own = own.ok_or_else(|| Refusal::new(Code::Unauthenticated, "The key is not known."))?;
+    if made.side == Side::Staff && made.user != execution.principal.user {
+        return Err(Refusal::new(Code::ForbiddenRole, "A staff key is made by the person who holds it."));
+    }
+    let allowed = if own.side == Side::Staff && made.side == Side::Customer { Scope::customer() } else { own.scopes };
+    if let Some(beyond) = made.scopes.difference(&allowed).next() {
+        let text = format!("The scope {} is more than the caller may give.", beyond.as_str());
+        return Err(Refusal::new(Code::ForbiddenScope, text).details(json!({ "scope": beyond.as_str() })));
+    }
+    let outlives = own.side == made.side && own.expires_at.is_some_and(|end| made.expires_at.is_none_or(|made| made > end));
+    if outlives {
+        return Err(Refusal::new(Code::ForbiddenRole, "A key cannot make one that outlives it."));
+    }
+    Ok(())
+}
+
+/// A key that the caller may administer. One that it may not, and one that is not there, look the same (P9).
+fn administered<'a>(execution: &Execution, state: &'a ControlState, id: &CredentialId) -> Result<&'a Credential, Refusal> {
+    let found = state.credentials.get(id).filter(|row| may_administer(execution, state, &row.created.account));
+    found.ok_or_else(|| Refusal::new(Code::NotFound, "There is no such key."))
+}

@@ -1,0 +1,44 @@
+//! `key_revoke`: a key fails on its next request (P8).
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::administered;
+use crate::core::event::Kind;
+use crate::core::id::CredentialId;
+use crate::core::redact::Sensitivity::Public;
+use crate::core::tool::ToolFacts;
+use crate::tools::outcome::Answer;
+use crate::tools::record::{Record, fresh, record};
+use crate::tools::register::{Face, handler};
+use crate::tools::shape::{Shape, any, id};
+use crate::tools::{Execution, Tool, facts, register};
+
+static FACTS: ToolFacts = facts::stop(facts::control("key_revoke", None));
+
+pub(super) fn tool() -> Tool {
+    let input = Shape::new().must("id", Public, id("key", "The key."));
+    let output = Shape::new().must("id", Public, any("string", "The key.")).must(
+        "revoked",
+        Public,
+        any("boolean", "It is revoked, by this call or an earlier one."),
+    );
+    let face = Face { title: "Revoke a key", description: "Ends a key for good. It fails on its next request." };
+    register::tool(&FACTS, face, input, output, handler!(revoke))
+}
+
+#[derive(Deserialize)]
+struct Args {
+    id: CredentialId,
+}
+
+async fn revoke(execution: Execution) -> Answer {
+    let Args { id } = execution.arguments()?;
+    let state = fresh(&execution).await?;
+    if administered(&execution, &state, &id)?.revoked_at.is_none() {
+        let by = Some(execution.principal.user.clone());
+        let revoked = Record::plain(&execution, Kind::CredentialRevoked { credential: id.clone(), by });
+        record(&execution, vec![revoked], |_| None).await?;
+    }
+    Ok(json!({ "id": id, "revoked": true }))
+}
