@@ -11,4 +11,5 @@ pub mod log;
 pub mod policy;
 pub mod providers;
 pub mod tools;
+pub mod views;
 pub mod worker;

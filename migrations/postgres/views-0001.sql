@@ -1,1 +1,54 @@
--- Read models. May be deleted and rebuilt from the log.
+-- Read models. May be deleted and rebuilt from the log. Position 0 stands for "not yet".
+
+create table call (
+    intent     bigint primary key,
+    call       text   not null unique,
+    account    text   not null,
+    credential text   not null,
+    vm         text,
+    label      text,                       -- of the VM
+    tool       text   not null,
+    via        text   not null,
+    session    text,
+    ip         text,
+    text       text   not null,            -- public arguments
+    search     text   not null,            -- text, tool, vm and label, in lower case
+    at         bigint not null,
+    status     text   not null,            -- as of the newest event
+    held       bigint not null,
+    decided    bigint not null,
+    decision   text   not null,            -- queued, running or refused
+    started    bigint not null,
+    ended      bigint not null,
+    ended_at   bigint not null,
+    code       text
+);
+create index call_by_account on call (account, intent);
+create index call_by_credential on call (credential, intent);
+create index call_by_vm on call (vm, intent);
+create index call_by_session on call (session, intent);
+create index call_by_tool on call (tool, intent);
+create index call_by_status on call (status, intent);
+create index call_by_code on call (code, intent);
+create index call_by_ip on call (ip, intent);
+create index call_by_time on call (at, intent);
+create index call_by_end on call (ended);
+
+create table timeline (
+    call     text   not null,
+    position bigint not null,
+    at       bigint not null,
+    type     text   not null,
+    primary key (call, position)
+);
+
+create table vm (
+    vm    text primary key,
+    label text not null
+);
+
+create table cursor (
+    view     text   primary key,
+    position bigint not null               -- of the newest event in the view
+);
+insert into cursor (view, position) values ('calls', 0);

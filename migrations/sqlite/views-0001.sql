@@ -1,1 +1,54 @@
--- Read models. May be deleted and rebuilt from the log.
+-- Read models. May be deleted and rebuilt from the log. Position 0 stands for "not yet".
+
+create table call (
+    intent     integer primary key,
+    call       text    not null unique,
+    account    text    not null,
+    credential text    not null,
+    vm         text,
+    label      text,                       -- of the VM
+    tool       text    not null,
+    via        text    not null,
+    session    text,
+    ip         text,
+    text       text    not null,           -- public arguments
+    search     text    not null,           -- text, tool, vm and label, in lower case
+    at         integer not null,
+    status     text    not null,           -- as of the newest event
+    held       integer not null,
+    decided    integer not null,
+    decision   text    not null,           -- queued, running or refused
+    started    integer not null,
+    ended      integer not null,
+    ended_at   integer not null,
+    code       text
+) strict;
+create index call_by_account on call (account, intent);
+create index call_by_credential on call (credential, intent);
+create index call_by_vm on call (vm, intent);
+create index call_by_session on call (session, intent);
+create index call_by_tool on call (tool, intent);
+create index call_by_status on call (status, intent);
+create index call_by_code on call (code, intent);
+create index call_by_ip on call (ip, intent);
+create index call_by_time on call (at, intent);
+create index call_by_end on call (ended);
+
+create table timeline (
+    call     text    not null,
+    position integer not null,
+    at       integer not null,
+    type     text    not null,
+    primary key (call, position)
+) strict, without rowid;
+
+create table vm (
+    vm    text primary key,
+    label text not null
+) strict, without rowid;
+
+create table cursor (
+    view     text    primary key,
+    position integer not null              -- of the newest event in the view
+) strict, without rowid;
+insert into cursor (view, position) values ('calls', 0);

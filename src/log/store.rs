@@ -220,7 +220,7 @@ fn by_name(names: &[String]) -> (String, Vec<Value>) {
     (format!("select name, control, position, doc from state where name in ({list})"), args)
 }
 
-fn name_list(names: &[String]) -> (String, Vec<Value>) {
+pub(crate) fn name_list(names: &[String]) -> (String, Vec<Value>) {
     let size = padded(names.len());
     let filler = names.last().cloned().unwrap_or_default();
     let args = names.iter().cloned().chain(std::iter::repeat(filler)).take(size).map(Value::from).collect();
@@ -276,7 +276,12 @@ async fn write(transaction: &mut dyn Transaction, head: &Head, batch: Batch) -> 
 }
 
 /// Multi-row inserts at a few fixed sizes, so that the statement cache is not thrashed.
-async fn insert(transaction: &mut dyn Transaction, head: &str, tail: &str, mut rows: Vec<Vec<Value>>) -> Result<(), StoreError> {
+pub(crate) async fn insert(
+    transaction: &mut dyn Transaction,
+    head: &str,
+    tail: &str,
+    mut rows: Vec<Vec<Value>>,
+) -> Result<(), StoreError> {
     while let Some(width) = rows.first().map(Vec::len) {
         let size = [64, 16, 4, 1].into_iter().find(|size| *size <= rows.len()).unwrap_or(1);
         let rest = rows.split_off(size);

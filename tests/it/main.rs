@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod architecture;
+mod book;
 mod call;
 mod clients;
 mod conformance;
@@ -26,3 +27,4 @@ mod release;
 mod sim;
 mod state;
 mod tools;
+mod views;

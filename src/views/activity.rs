@@ -1,0 +1,116 @@
+//! Answers what happened: a page of calls, one call.
+//!
+//! INVARIANT: an answer holds everything that was in the log when it was asked for, or says by its `as_of` that it does
+//! not; a call that the views have not reached yet is never said to be absent.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::call::{COLUMNS, Call};
+use super::filter::{check, select};
+use super::page::Cursor;
+use super::{ViewError, Views};
+use crate::core::code::Code;
+use crate::core::id::{AccountId, CallId, Position};
+use crate::core::refusal::Refusal;
+use crate::tools::{Activity, ActivityPage, ActivityQuery, CallRecord};
+
+/// How long a reader waits for the views.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// The calls, as the views know them.
+pub struct Calls(Arc<Views>);
+
+/// How far the views are, and how far the log was when that was asked for.
+#[derive(Clone, Copy)]
+pub(super) struct Reached {
+    pub(super) head: Position,
+    pub(super) position: Position,
+}
+
+impl Calls {
+    /// Reads from `views`, and brings them up to date first.
+    #[must_use]
+    pub fn new(views: Arc<Views>) -> Self {
+        Self(views)
+    }
+
+    /// The views beneath.
+    #[must_use]
+    pub fn views(&self) -> &Arc<Views> {
+        &self.0
+    }
+
+    async fn page(&self, query: &ActivityQuery) -> Result<Result<ActivityPage, Refusal>, ViewError> {
+        let reached = self.0.reach().await?;
+        let from = match &query.cursor {
+            None => Cursor { as_of: reached.position, before: reached.position.next() },
+            Some(text) => match Cursor::decode(text, reached.head) {
+                None => return Ok(Err(Refusal::new(Code::ValidationFailed, "The cursor is not one that was given out."))),
+                Some(cursor) if cursor.as_of > reached.position => return Ok(Err(behind())),
+                Some(cursor) => cursor,
+            },
+        };
+        let (sql, args) = select(query, from);
+        let rows = self.0.database.query(&sql, args).await?;
+        let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let items: Vec<CallRecord> =
+            rows.iter().take(size).map(|row| Call::read(row)?.record(from.as_of)).collect::<Result<_, _>>()?;
+        let before = items.last().filter(|_| rows.len() > size).map(|last| last.intent);
+        let next_cursor = before.map(|before| Cursor { as_of: from.as_of, before }.encode());
+        Ok(Ok(ActivityPage { items, next_cursor, as_of: from.as_of }))
+    }
+}
+
+impl Views {
+    /// Waits, bounded, until the views have what the log has now.
+    pub(super) async fn reach(&self) -> Result<Reached, ViewError> {
+        let head = self.reader.store.head().await?.position;
+        let position = match tokio::time::timeout(PATIENCE, self.catch_up(head)).await {
+            Ok(position) => position?,
+            Err(_) => self.position().await?,
+        };
+        Ok(Reached { head, position })
+    }
+
+    /// One call as it is now, of `account` only if given.
+    pub(super) async fn find(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<Call>, ViewError> {
+        let sql = format!("select {COLUMNS} from call where call = $1 and account = coalesce($2, account)");
+        let account = account.map(AccountId::as_str);
+        let rows = self.database.query(&sql, vec![call.as_str().into(), account.into()]).await?;
+        rows.first().map(Call::read).transpose()
+    }
+}
+
+/// The views do not show yet what was asked for.
+pub(super) fn behind() -> Refusal {
+    let refusal = Refusal::new(Code::Overloaded, "The record of activity is being brought up to date.");
+    refusal.retry_after(Duration::from_secs(1))
+}
+
+/// Nothing can be said: the views or the log cannot be read.
+pub(super) fn unreadable(error: &ViewError) -> Refusal {
+    let source = std::error::Error::source(error).map(ToString::to_string);
+    tracing::error!(%error, source, "activity cannot be read");
+    Refusal::new(Code::InternalError, "The record of activity cannot be read now.")
+}
+
+#[async_trait]
+impl Activity for Calls {
+    async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
+        check(&query)?;
+        self.page(&query).await.map_err(|error| unreadable(&error))?
+    }
+
+    async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
+        let reached = self.0.reach().await.map_err(|error| unreadable(&error))?;
+        let found = self.0.find(account, call).await.map_err(|error| unreadable(&error))?;
+        match found {
+            Some(call) => call.record(Position(i64::MAX)).map(Some).map_err(|error| unreadable(&error)),
+            None if reached.position < reached.head => Err(behind()),
+            None => Ok(None),
+        }
+    }
+}

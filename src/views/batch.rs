@@ -1,0 +1,153 @@
+//! A batch of events on its way into the views.
+//!
+//! INVARIANT: what is written depends on the events and their payloads alone; a payload that cannot be opened counts as
+//! absent, a vault that cannot be reached stops the batch.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use serde_json::Value;
+
+use super::call::{Call, Spoken};
+use super::label::Labels;
+use super::{ViewError, call, label, timeline};
+use crate::core::event::{Event, IntentRecorded, Kind};
+use crate::core::id::Position;
+use crate::log::reading::Reader;
+use crate::log::sql::Transaction;
+use crate::log::store::PayloadRow;
+use crate::log::vault::VaultError;
+
+/// Events with their payloads, read but not yet written.
+pub(super) struct Batch {
+    events: Vec<Event>,
+    parts: HashMap<(Position, &'static str), Value>,
+}
+
+impl Batch {
+    /// Reads at most `limit` events after `after`, and opens what the views show of them. None if there are no more.
+    pub(super) async fn read(reader: &Reader, after: Position, limit: u32) -> Result<Option<Self>, ViewError> {
+        let events = reader.events(after, limit).await?;
+        let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
+        let rows = reader.store.payloads(first.position, last.position).await?;
+        let rows: HashMap<(Position, String), PayloadRow> =
+            rows.into_iter().map(|row| ((row.position, row.part.clone()), row)).collect();
+        let mut parts = HashMap::new();
+        for event in &events {
+            for name in shown(&event.kind) {
+                if let Some(value) = open(reader, event, name, &rows).await? {
+                    parts.insert((event.position, *name), value);
+                }
+            }
+        }
+        Ok(Some(Self { events, parts }))
+    }
+
+    /// Where the views stand after it.
+    pub(super) fn last(&self) -> Position {
+        self.events.last().map_or(Position(0), |event| event.position)
+    }
+
+    /// How many events it has.
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// Writes its rows.
+    pub(super) async fn write(&self, transaction: &mut dyn Transaction) -> Result<(), ViewError> {
+        timeline::save(transaction, &self.events).await?;
+        let imported = self.imported();
+        label::save(transaction, &imported).await?;
+        let mut labels = label::load(transaction, &self.vms()).await?;
+        labels.extend(imported);
+        let known = call::load(transaction, &self.older_calls()).await?;
+        call::save(transaction, self.fold(known, &labels)).await
+    }
+
+    fn fold(&self, known: Vec<Call>, labels: &Labels) -> Vec<Call> {
+        let mut calls: BTreeMap<String, Call> = known.into_iter().map(|call| (call.id().to_owned(), call)).collect();
+        for event in &self.events {
+            let Some(id) = event.kind.call() else { continue };
+            match (calls.get_mut(id.as_str()), &event.kind) {
+                (Some(call), _) => call.apply(event),
+                (None, Kind::IntentRecorded(intent)) => {
+                    let call = Call::recorded(event, intent, self.spoken(event, intent, labels));
+                    calls.insert(id.to_string(), call);
+                }
+                (None, _) => tracing::warn!(call_id = %id, position = event.position.0, "an event of a call without an intent"),
+            }
+        }
+        calls.into_values().collect()
+    }
+
+    fn spoken(&self, event: &Event, intent: &IntentRecorded, labels: &Labels) -> Spoken {
+        let said = |part: &'static str, field: &str| Some(plain(self.parts.get(&(event.position, part))?[field].as_str()?));
+        Spoken {
+            text: said("arguments", "text").unwrap_or_default(),
+            ip: said("subject", "ip"),
+            label: intent.vm.as_ref().and_then(|vm| labels.get(vm.as_str()).cloned()),
+        }
+    }
+
+    fn imported(&self) -> Labels {
+        let imported = self.events.iter().filter_map(|event| match &event.kind {
+            Kind::VmImported { vm, .. } => {
+                let label = self.parts.get(&(event.position, "note"))?["label"].as_str()?;
+                Some((vm.to_string(), plain(label)))
+            }
+            _ => None,
+        });
+        imported.collect()
+    }
+
+    fn vms(&self) -> Vec<String> {
+        let named = self.events.iter().filter_map(|event| match &event.kind {
+            Kind::IntentRecorded(intent) => intent.vm.as_ref().map(ToString::to_string),
+            _ => None,
+        });
+        named.collect::<BTreeSet<_>>().into_iter().collect()
+    }
+
+    /// Calls whose intent is not in this batch.
+    fn older_calls(&self) -> Vec<String> {
+        let (mut new, mut older) = (BTreeSet::new(), BTreeSet::new());
+        for event in &self.events {
+            let Some(call) = event.kind.call() else { continue };
+            if matches!(event.kind, Kind::IntentRecorded(_)) {
+                new.insert(call);
+            } else if !new.contains(call) {
+                older.insert(call);
+            }
+        }
+        older.into_iter().map(ToString::to_string).collect()
+    }
+}
+
+/// The parts of an event that the views show.
+fn shown(kind: &Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::IntentRecorded(_) => &["arguments", "subject"],
+        Kind::VmImported { .. } => &["note"],
+        _ => &[],
+    }
+}
+
+async fn open(
+    reader: &Reader,
+    event: &Event,
+    name: &str,
+    rows: &HashMap<(Position, String), PayloadRow>,
+) -> Result<Option<Value>, ViewError> {
+    let Some(named) = event.parts.iter().find(|part| part.part == name) else { return Ok(None) };
+    let Some(row) = rows.get(&(event.position, name.to_owned())) else { return Ok(None) };
+    match reader.vault.open_part(&event.id, named, row).await {
+        // Of a part that was too large only the head was kept, which is not JSON any more.
+        Ok(plaintext) => Ok(serde_json::from_slice(&plaintext).ok()),
+        Err(error @ VaultError::Sql(_)) => Err(error.into()),
+        Err(VaultError::Sealed | VaultError::Erased(_)) => Ok(None),
+    }
+}
+
+/// PostgreSQL takes no NUL in a text.
+fn plain(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
+}

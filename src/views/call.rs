@@ -1,0 +1,254 @@
+//! The read model of calls: one row per call, with the position of every step, so that it can be shown as it was.
+//!
+//! INVARIANT: [`next`] alone says how a call stands; an event that cannot follow changes nothing here.
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::ViewError;
+use crate::core::call::{Status, next};
+use crate::core::event::{Event, IntentRecorded, Kind};
+use crate::core::id::Position;
+use crate::core::time::Micros;
+use crate::log::sql::{Row, SqlError, Value};
+use crate::log::store::{insert, name_list};
+use crate::tools::CallRecord;
+
+/// The columns, in the order of [`Call::read`] and [`Call::values`].
+pub const COLUMNS: &str = "intent, call, account, credential, vm, label, tool, via, session, ip, text, search, at, status, held, \
+                           decided, decision, started, ended, ended_at, code";
+
+/// Not yet.
+const NEVER: Position = Position(0);
+
+/// One call.
+#[derive(Clone, Debug)]
+pub struct Call {
+    intent: Position,
+    id: String,
+    account: String,
+    credential: String,
+    vm: Option<String>,
+    label: Option<String>,
+    tool: String,
+    via: String,
+    session: Option<String>,
+    ip: Option<String>,
+    text: String,
+    search: String,
+    at: Micros,
+    status: Status,
+    held: Position,
+    decided: Position,
+    decision: Option<Status>,
+    started: Position,
+    ended: Position,
+    ended_at: Micros,
+    code: Option<String>,
+}
+
+/// What an intent says in its encrypted parts, and what the view knows of its VM.
+#[derive(Default)]
+pub(super) struct Spoken {
+    pub(super) text: String,
+    pub(super) ip: Option<String>,
+    pub(super) label: Option<String>,
+}
+
+impl Call {
+    /// A call whose intent was just recorded.
+    pub(super) fn recorded(event: &Event, intent: &IntentRecorded, spoken: Spoken) -> Self {
+        let vm = intent.vm.as_ref().map(ToString::to_string);
+        let words = [Some(&spoken.text), Some(&intent.tool), vm.as_ref(), spoken.label.as_ref()];
+        let search = words.into_iter().flatten().map(|word| word.to_lowercase()).collect::<Vec<_>>().join(" ");
+        Self {
+            intent: event.position,
+            id: intent.call.to_string(),
+            account: intent.account.to_string(),
+            credential: intent.credential.to_string(),
+            vm,
+            label: spoken.label,
+            tool: intent.tool.clone(),
+            via: word(&intent.via),
+            session: intent.session.clone(),
+            ip: spoken.ip,
+            text: spoken.text,
+            search,
+            at: event.at,
+            status: Status::Recorded,
+            held: NEVER,
+            decided: NEVER,
+            decision: None,
+            started: NEVER,
+            ended: NEVER,
+            ended_at: Micros(0),
+            code: None,
+        }
+    }
+
+    /// Folds a later event of the call in.
+    pub(super) fn apply(&mut self, event: &Event) {
+        let after = match next(Some(self.status), &event.kind) {
+            Ok(status) => status,
+            Err(error) => {
+                tracing::warn!(call_id = %self.id, position = event.position.0, %error, "a view ignores an event");
+                return;
+            }
+        };
+        let position = event.position;
+        match &event.kind {
+            Kind::Held { .. } => self.held = position,
+            Kind::Admitted(_) => (self.decided, self.decision) = (position, Some(after)),
+            Kind::Refused(refused) => {
+                (self.decided, self.decision) = (position, Some(after));
+                self.end(event, Some(refused.code.to_string()));
+            }
+            Kind::Started { .. } if self.started == NEVER => self.started = position,
+            kind => {
+                if let Some(end) = kind.end() {
+                    self.end(event, end.code.map(|code| code.to_string()));
+                }
+            }
+        }
+        self.status = after;
+    }
+
+    fn end(&mut self, event: &Event, code: Option<String>) {
+        (self.ended, self.ended_at, self.code) = (event.position, event.at, code);
+    }
+
+    /// Its id.
+    pub(super) fn id(&self) -> &str {
+        &self.id
+    }
+
+    /// The steps it has taken: intent, decision, start and end.
+    pub(super) fn steps(&self) -> [Position; 4] {
+        [self.intent, self.decided, self.started, self.ended]
+    }
+
+    /// How it stood at `as_of`.
+    fn status_at(&self, as_of: Position) -> Status {
+        let by = |step: Position| step != NEVER && step <= as_of;
+        match self.decision {
+            _ if by(self.ended) => self.status,
+            _ if by(self.started) => Status::Running,
+            Some(decision) if by(self.decided) => decision,
+            _ if by(self.held) => Status::Held,
+            _ => Status::Recorded,
+        }
+    }
+
+    /// The call as it was at `as_of`.
+    pub fn record(self, as_of: Position) -> Result<CallRecord, ViewError> {
+        let status = self.status_at(as_of);
+        let ended = status.is_terminal();
+        let unreadable = |_| ViewError::Unreadable(format!("the ids of {}", self.id));
+        Ok(CallRecord {
+            call_id: self.id.parse().map_err(unreadable)?,
+            account: self.account.parse().map_err(unreadable)?,
+            credential: self.credential,
+            vm: self.vm,
+            tool: self.tool,
+            via: self.via,
+            status,
+            code: self.code.filter(|_| ended),
+            at: self.at,
+            ended_at: ended.then_some(self.ended_at),
+            session: self.session,
+            ip: self.ip,
+            text: self.text,
+            intent: self.intent,
+            end: ended.then_some(self.ended),
+        })
+    }
+
+    /// Reads a row of [`COLUMNS`].
+    pub fn read(row: &Row) -> Result<Self, ViewError> {
+        let text = |column: usize| row.text(column).map(str::to_owned);
+        let maybe = |column: usize| row.maybe_text(column).map(|value| value.map(str::to_owned));
+        let position = |column: usize| row.int(column).map(Position);
+        let decision = row.text(16)?;
+        Ok(Self {
+            intent: position(0)?,
+            id: text(1)?,
+            account: text(2)?,
+            credential: text(3)?,
+            vm: maybe(4)?,
+            label: maybe(5)?,
+            tool: text(6)?,
+            via: text(7)?,
+            session: maybe(8)?,
+            ip: maybe(9)?,
+            text: text(10)?,
+            search: text(11)?,
+            at: Micros(row.int(12)?),
+            status: meaning(row.text(13)?).ok_or(SqlError::Column(13))?,
+            held: position(14)?,
+            decided: position(15)?,
+            decision: if decision.is_empty() { None } else { Some(meaning(decision).ok_or(SqlError::Column(16))?) },
+            started: position(17)?,
+            ended: position(18)?,
+            ended_at: Micros(row.int(19)?),
+            code: maybe(20)?,
+        })
+    }
+
+    fn values(self) -> Vec<Value> {
+        vec![
+            self.intent.0.into(),
+            self.id.into(),
+            self.account.into(),
+            self.credential.into(),
+            self.vm.into(),
+            self.label.into(),
+            self.tool.into(),
+            self.via.into(),
+            self.session.into(),
+            self.ip.into(),
+            self.text.into(),
+            self.search.into(),
+            self.at.0.into(),
+            self.status.as_str().into(),
+            self.held.0.into(),
+            self.decided.0.into(),
+            self.decision.map_or("", Status::as_str).into(),
+            self.started.0.into(),
+            self.ended.0.into(),
+            self.ended_at.0.into(),
+            self.code.into(),
+        ]
+    }
+}
+
+/// The rows of these calls that the view has.
+pub(super) async fn load(transaction: &mut dyn crate::log::sql::Transaction, calls: &[String]) -> Result<Vec<Call>, ViewError> {
+    let mut found = Vec::new();
+    for calls in calls.chunks(256) {
+        let (places, args) = name_list(calls);
+        let rows = transaction.query(&format!("select {COLUMNS} from call where call in ({places})"), args).await?;
+        for row in &rows {
+            found.push(Call::read(row)?);
+        }
+    }
+    Ok(found)
+}
+
+/// Inserts calls, or replaces what can change of them.
+pub(super) async fn save(transaction: &mut dyn crate::log::sql::Transaction, calls: Vec<Call>) -> Result<(), ViewError> {
+    let head = format!("insert into call ({COLUMNS}) values");
+    let replace = " on conflict (intent) do update set status = excluded.status, held = excluded.held, decided = excluded.decided, \
+                   decision = excluded.decision, started = excluded.started, ended = excluded.ended, ended_at = excluded.ended_at, \
+                   code = excluded.code";
+    Ok(insert(transaction, &head, replace, calls.into_iter().map(Call::values).collect()).await?)
+}
+
+/// A unit variant as it is written.
+fn word<T: Serialize>(value: &T) -> String {
+    serde_json::to_value(value).ok().and_then(|value| value.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
+/// What a written word stands for.
+pub(super) fn meaning<T: DeserializeOwned>(word: &str) -> Option<T> {
+    serde_json::from_value(serde_json::Value::String(word.to_owned())).ok()
+}

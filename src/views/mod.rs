@@ -1,0 +1,82 @@
+//! The views: what happened, shaped for reading. Pulled from the log by position, and lost without harm.
+//!
+//! ```text
+//! log ──events after the cursor──▶ Batch (calls · timeline · VM labels) ──▶ rows and cursor, one transaction
+//!                                              Calls::list / call / timeline ◀── rows, as they were at `as_of`
+//! ```
+//!
+//! INVARIANT: rows depend on the log alone and are written together with the cursor, so that views can be deleted,
+//! rebuilt, and come out the same (P11).
+
+pub mod activity;
+mod batch;
+pub mod call;
+mod filter;
+mod label;
+pub mod page;
+pub mod rebuild;
+pub mod runner;
+pub mod timeline;
+
+use std::sync::Arc;
+
+use tokio::sync::{Mutex, Notify};
+
+use crate::core::id::Position;
+use crate::log::dialect::{Room, migrate};
+use crate::log::reading::{ReadError, Reader};
+use crate::log::sql::{Database, SqlError};
+use crate::log::store::StoreError;
+use crate::log::vault::VaultError;
+
+/// A view that could not be brought up to date, or read.
+#[derive(Debug, thiserror::Error)]
+pub enum ViewError {
+    /// The views' database failed.
+    #[error("the views' database failed")]
+    Sql(#[from] SqlError),
+    /// The log could not be read.
+    #[error("reading the log for the views")]
+    Log(#[from] ReadError),
+    /// Rows could not be written.
+    #[error("writing the views")]
+    Write(#[from] StoreError),
+    /// The vault failed.
+    #[error("opening a payload for the views")]
+    Vault(#[from] VaultError),
+    /// A stored row is not what this program writes.
+    #[error("a row of the views cannot be read: {0}")]
+    Unreadable(String),
+}
+
+/// The views room and the log it is pulled from.
+pub struct Views {
+    database: Box<dyn Database>,
+    reader: Reader,
+    /// One pull at a time in this process; the cursor row is the lock between processes.
+    turn: Mutex<()>,
+    wake: Notify,
+}
+
+const CURSOR: &str = "select position from cursor where view = 'calls'";
+
+impl Views {
+    /// The views room, its schema up to date.
+    pub async fn open(database: Box<dyn Database>, reader: Reader) -> Result<Arc<Self>, ViewError> {
+        migrate(&*database, Room::Views).await?;
+        Ok(Arc::new(Self { database, reader, turn: Mutex::new(()), wake: Notify::new() }))
+    }
+
+    /// The newest event that the views show.
+    pub async fn position(&self) -> Result<Position, ViewError> {
+        let rows = self.database.query(CURSOR, Vec::new()).await?;
+        let row = rows.first().ok_or_else(|| ViewError::Unreadable("there is no cursor".into()))?;
+        Ok(Position(row.int(0)?))
+    }
+
+    /// The SQL beneath, for what checks the views from outside.
+    #[must_use]
+    pub fn database(&self) -> &dyn Database {
+        &*self.database
+    }
+}

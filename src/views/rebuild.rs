@@ -1,0 +1,33 @@
+//! Rebuilding: everything is deleted and pulled from the log again. The result is equal (P11).
+
+use super::{ViewError, Views};
+use crate::core::id::Position;
+
+impl Views {
+    /// Deletes every row and pulls the whole log again. Meanwhile a page says by its `as_of` how far that is.
+    pub async fn rebuild(&self, mut progress: impl FnMut(Position, Position) + Send) -> Result<Position, ViewError> {
+        self.empty().await?;
+        let head = self.reader.store.head().await?.position;
+        let mut reached = Position(0);
+        while reached < head {
+            let step = Position(head.0.min(reached.0 + 5000));
+            let now = self.catch_up(step).await?;
+            if now <= reached {
+                return Ok(now);
+            }
+            reached = now;
+            progress(reached, head);
+        }
+        Ok(reached)
+    }
+
+    async fn empty(&self) -> Result<(), ViewError> {
+        let mut transaction = self.database.begin().await?;
+        self.lock_cursor(&mut *transaction).await?;
+        for table in ["call", "timeline", "vm"] {
+            transaction.execute(&format!("delete from {table}"), Vec::new()).await?;
+        }
+        transaction.execute("update cursor set position = 0", Vec::new()).await?;
+        Ok(transaction.commit().await?)
+    }
+}

@@ -1,0 +1,84 @@
+//! The runner: pulls events from the log after the cursor and writes rows and cursor in one transaction.
+//!
+//! INVARIANT: the cursor row is locked and looked at again before anything is written, so several processes may pull at
+//! once. Being woken is a courtesy; polling is what keeps the views moving.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio_util::sync::CancellationToken;
+
+use super::batch::Batch;
+use super::{CURSOR, ViewError, Views};
+use crate::core::id::Position;
+use crate::log::sql::Transaction;
+
+/// Events of one transaction.
+const BATCH: u32 = 500;
+
+/// How often the log is asked for more.
+const POLL: Duration = Duration::from_millis(250);
+
+impl Views {
+    /// Keeps the views up to date until `stop`. What fails is tried again.
+    pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        while !stop.is_cancelled() {
+            match self.pull().await {
+                Ok(0) => self.pause(&stop).await,
+                Ok(_) => {}
+                Err(error) => {
+                    let source = std::error::Error::source(&error).map(ToString::to_string);
+                    tracing::error!(%error, source, "the views could not be brought up to date; trying again");
+                    self.pause(&stop).await;
+                }
+            }
+        }
+    }
+
+    async fn pause(&self, stop: &CancellationToken) {
+        tokio::select! {
+            () = stop.cancelled() => {}
+            () = self.wake.notified() => {}
+            () = tokio::time::sleep(POLL) => {}
+        }
+    }
+
+    /// Tells the runner that there may be something new.
+    pub fn wake(&self) {
+        self.wake.notify_one();
+    }
+
+    /// Pulls until the views have reached `to`, or the log has no more. Answers where they stand.
+    pub async fn catch_up(&self, to: Position) -> Result<Position, ViewError> {
+        loop {
+            let reached = self.position().await?;
+            if reached >= to || self.pull().await? == 0 {
+                return Ok(reached);
+            }
+        }
+    }
+
+    /// Takes over one batch; answers how many events there were.
+    async fn pull(&self) -> Result<usize, ViewError> {
+        let _turn = self.turn.lock().await;
+        let after = self.position().await?;
+        let Some(batch) = Batch::read(&self.reader, after, BATCH).await? else { return Ok(0) };
+        let mut transaction = self.database.begin().await?;
+        if self.lock_cursor(&mut *transaction).await? == after {
+            batch.write(&mut *transaction).await?;
+            let sql = "update cursor set position = $1 where view = 'calls'";
+            transaction.execute(sql, vec![batch.last().0.into()]).await?;
+            transaction.commit().await?;
+        }
+        // Somebody else was faster: there is still something to look at.
+        Ok(batch.len())
+    }
+
+    /// Locks the cursor against other processes and reads it.
+    pub(super) async fn lock_cursor(&self, transaction: &mut dyn Transaction) -> Result<Position, ViewError> {
+        let lock = format!("{CURSOR}{}", self.database.dialect().for_update);
+        let rows = transaction.query(&lock, Vec::new()).await?;
+        let row = rows.first().ok_or_else(|| ViewError::Unreadable("there is no cursor".into()))?;
+        Ok(Position(row.int(0)?))
+    }
+}

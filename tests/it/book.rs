@@ -1,0 +1,312 @@
+//! A log as the real writer writes it, in a room of its own: two accounts with a key and a VM each, and calls by hand.
+//!
+//! Invariant: everything in it went through `log::Writer`, so what the verifier and the views see is what they will meet.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use forelog::core::call::Status;
+use forelog::core::code::Code;
+use forelog::core::decide::{Limits, Proposal, Verdict};
+use forelog::core::event::{CredentialCreated, Ended, IntentRecorded, Kind};
+use forelog::core::id::{CallId, EventId, Position, RunId};
+use forelog::core::job::Job;
+use forelog::core::limit::Limit;
+use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::scope::Scope;
+use forelog::core::time::{Clock, Entropy, Micros};
+use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
+use forelog::log::admission::{Submission, Submitted, job_row};
+use forelog::log::claim::Claimed;
+use forelog::log::closing::{Closed, Closing};
+use forelog::log::dialect::Room;
+use forelog::log::draft::NewEvent;
+use forelog::log::fence::Fence;
+use forelog::log::reading::Reader;
+use forelog::log::sql::{Database, open_postgres, open_sqlite};
+use forelog::log::store::{SqlStore, Store, Want};
+use forelog::log::vault::{SealedPart, Vault};
+use forelog::log::writer::Writer;
+use serde_json::{Value, json};
+use zeroize::Zeroizing;
+
+use crate::given::{NEW_YEAR, account, call, credential, node, user, vm};
+
+/// Time goes by a millisecond whenever somebody looks.
+#[derive(Default)]
+pub struct Ticking(AtomicI64);
+
+impl Clock for Ticking {
+    fn now(&self) -> Micros {
+        Micros(NEW_YEAR.0 + self.0.fetch_add(1000, Ordering::SeqCst))
+    }
+
+    fn elapsed(&self) -> Duration {
+        Duration::from_micros(self.0.load(Ordering::SeqCst).unsigned_abs())
+    }
+}
+
+/// Never the same bytes twice.
+#[derive(Default)]
+pub struct Counting(AtomicI64);
+
+impl Entropy for Counting {
+    fn fill(&self, into: &mut [u8]) {
+        for chunk in into.chunks_mut(8) {
+            let next = self.0.fetch_add(1, Ordering::SeqCst).to_be_bytes();
+            chunk.copy_from_slice(&next[8 - chunk.len()..]);
+        }
+    }
+}
+
+const fn facts(name: &'static str, class: Class, timing: Timing) -> ToolFacts {
+    let (risk, scope) = (Risk::R2, Some(Scope::VmsRead));
+    ToolFacts {
+        name,
+        version: 1,
+        scope,
+        class,
+        risk,
+        timing,
+        idempotent: true,
+        stops: false,
+        claims_vm: false,
+        needs_exec: false,
+    }
+}
+
+/// Answered at once.
+pub static LIST: ToolFacts = facts("vm_list", Class::Read, Timing::Instant);
+
+/// Waits for a worker.
+pub static POWER: ToolFacts = facts("vm_power", Class::Write, Timing::Queued);
+
+/// What one call is like.
+#[derive(Clone)]
+pub struct Ask {
+    pub owner: i64,
+    pub tool: &'static ToolFacts,
+    pub vm: Option<i64>,
+    pub text: &'static str,
+    pub ip: Option<&'static str>,
+    pub session: Option<&'static str>,
+    /// Stopped by its guard.
+    pub refused: Option<Code>,
+}
+
+impl Ask {
+    /// A call by the key of that account.
+    pub fn by(owner: i64, tool: &'static ToolFacts) -> Self {
+        Self { owner, tool, vm: None, text: "", ip: None, session: None, refused: None }
+    }
+}
+
+/// The log and what it was written with.
+pub struct Book {
+    pub store: Arc<SqlStore>,
+    pub reader: Reader,
+    pub writer: Writer,
+    pub dir: tempfile::TempDir,
+    pub url: Option<String>,
+    clock: Arc<Ticking>,
+    entropy: Arc<Counting>,
+    calls: AtomicI64,
+}
+
+impl Book {
+    /// On SQLite files.
+    pub async fn sqlite() -> Self {
+        Self::on(None).await
+    }
+
+    /// On a PostgreSQL database.
+    pub async fn postgres() -> Self {
+        Self::on(Some(crate::postgres::fresh_database().await)).await
+    }
+
+    async fn on(url: Option<String>) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let store = Arc::new(SqlStore::new(room(url.as_deref(), dir.path().join("log.db"), Room::Log).await));
+        store.migrate().await.expect("migrate");
+        let (clock, entropy) = (Arc::new(Ticking::default()), Arc::new(Counting::default()));
+        let database = room(url.as_deref(), dir.path().join("vault.db"), Room::Vault).await;
+        let vault = Vault::open(database, Zeroizing::new([7; 32]), Arc::clone(&entropy) as _).await.expect("a vault");
+        let reader = Reader { store: Arc::clone(&store) as _, vault: Arc::new(vault) };
+        let fence = Fence::new(Arc::clone(&clock) as _);
+        let (writer, _task) = Writer::start(Arc::clone(&store) as _, fence, Arc::clone(&clock) as _);
+        let book = Self { store, reader, writer, dir, url, clock, entropy, calls: AtomicI64::new(1) };
+        book.found().await;
+        book
+    }
+
+    /// Opens another room beside the log.
+    pub async fn room(&self, name: &str, room_is: Room) -> Box<dyn Database> {
+        room(self.url.as_deref(), self.dir.path().join(name), room_is).await
+    }
+
+    /// Two accounts with a key and a VM each, and a policy.
+    async fn found(&self) {
+        for n in [1, 2] {
+            self.change(n, Kind::AccountCreated { account: account(n), side: Side::Customer }, Value::Null).await;
+            self.change(n, Kind::CredentialCreated(key(n)), json!({ "label": format!("agent {n}") })).await;
+            let (vm, account, provider, machine) = (vm(n), account(n), "sim".into(), format!("machine-{n}"));
+            self.change(n, Kind::VmImported { vm, account, provider, machine }, json!({ "label": format!("Web-{n}") })).await;
+        }
+        self.change(1, Kind::PolicyLoaded { version: 1, sha256: "00".repeat(32) }, Value::Null).await;
+    }
+
+    pub fn event_id(&self) -> EventId {
+        EventId::new(self.clock.now(), &*self.entropy)
+    }
+
+    /// Appends a control event, its note in an encrypted part of that account.
+    pub async fn change(&self, owner: i64, kind: Kind, note: Value) -> Position {
+        let id = self.event_id();
+        let parts = if note.is_null() { Vec::new() } else { vec![self.seal(owner, &id, "note", &note).await] };
+        let event = NewEvent { id, kind, parts, note };
+        self.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.expect("a control event")
+    }
+
+    async fn seal(&self, owner: i64, id: &EventId, part: &str, value: &Value) -> SealedPart {
+        let text = value.to_string();
+        self.reader.vault.seal(&account(owner), NEW_YEAR, id, part, text.as_bytes()).await.expect("a sealed part")
+    }
+
+    /// Submits a call; answers its id.
+    pub async fn submit(&self, ask: Ask) -> CallId {
+        let (call, submitted) = self.ask(ask.clone()).await;
+        let refused = matches!(submitted, Submitted::Refused { .. });
+        assert_eq!(refused, ask.refused.is_some(), "{submitted:?}");
+        call
+    }
+
+    async fn ask(&self, ask: Ask) -> (CallId, Submitted) {
+        let id = call(self.calls.fetch_add(1, Ordering::SeqCst));
+        let events = [self.event_id(), self.event_id(), self.event_id()];
+        let said = json!({ "args": { "action": ask.text }, "text": ask.text });
+        let mut parts = vec![self.seal(ask.owner, &events[0], "arguments", &said).await];
+        if let Some(ip) = ask.ip {
+            parts.push(self.seal(ask.owner, &events[0], "subject", &json!({ "ip": ip, "user_agent": "test" })).await);
+        }
+        let proposal = proposal(&id, &ask, self.version_of(ask.vm));
+        let intent = intent(&proposal, &ask);
+        let ample = Limit { admit: 10_000, window_ms: 60_000 };
+        let limits = Arc::new(Limits { credential: ample, exec: ample, write: ample });
+        let run = RunId::new(self.clock.now(), &*self.entropy);
+        let submission = Submission { proposal, intent, events, run, parts, node: node(1), limits };
+        (id, self.writer.submit(submission).await.expect("a submission"))
+    }
+
+    fn version_of(&self, n: Option<i64>) -> Position {
+        let state = self.writer.fence().state();
+        n.and_then(|n| state.vms.get(&vm(n))).map_or(Position(0), |vm| vm.version)
+    }
+
+    /// The row of an open call.
+    pub async fn job(&self, call: &CallId) -> Job {
+        let rows = self.store.state_rows(&[job_row(call)]).await.expect("the row");
+        serde_json::from_slice(&rows.first().expect("an open call").doc).expect("a job")
+    }
+
+    /// A worker takes a queued call.
+    pub async fn start(&self, call: &CallId) {
+        let job = self.job(call).await;
+        let claimed = self.writer.claim(&job, &POWER, node(2), self.event_id()).await.expect("a claim");
+        assert!(matches!(claimed, Claimed::Admitted(_)), "{claimed:?}");
+    }
+
+    /// Ends a call, with a result.
+    pub async fn end(&self, owner: i64, call: &CallId, status: Status, code: Option<Code>) {
+        let id = self.event_id();
+        let parts = vec![self.seal(owner, &id, "result", &json!({ "done": status.as_str() })).await];
+        let ended = Ended::of(call.clone(), node(2), code);
+        let closing = Closing { id, status, ended, parts, depends: Vec::new(), notes_late: true };
+        let closed = self.writer.close(closing).await.expect("an end");
+        assert!(matches!(closed, Closed::Now(_)), "{closed:?}");
+    }
+
+    /// A call from intent to end.
+    pub async fn finish(&self, ask: Ask, status: Status, code: Option<Code>) -> CallId {
+        let call = self.submit(ask.clone()).await;
+        if ask.tool.timing == Timing::Queued {
+            self.start(&call).await;
+        }
+        self.end(ask.owner, &call, status, code).await;
+        call
+    }
+
+    /// What the provider said later of an unknown call.
+    pub async fn reconcile(&self, call: &CallId) {
+        let event = NewEvent::plain(self.event_id(), Kind::Reconciled { call: call.clone(), happened: Some(true) });
+        self.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.expect("a reconciliation");
+    }
+}
+
+async fn room(url: Option<&str>, file: PathBuf, room: Room) -> Box<dyn Database> {
+    match url {
+        Some(url) => open_postgres(url, room).await,
+        None => open_sqlite(&file, room).await,
+    }
+    .expect("a room")
+}
+
+fn key(n: i64) -> CredentialCreated {
+    CredentialCreated {
+        credential: credential(n),
+        account: account(n),
+        user: user(n),
+        side: Side::Customer,
+        hash: format!("{n:02}").repeat(32),
+        prefix: "flk_live_abcd".into(),
+        scopes: Scope::customer(),
+        vms: None,
+        read_only: false,
+        expires_at: None,
+        limit: None,
+        rotates: None,
+    }
+}
+
+fn proposal(id: &CallId, ask: &Ask, vm_version: Position) -> Proposal {
+    Proposal {
+        call: id.clone(),
+        principal: Principal {
+            side: Side::Customer,
+            account: account(ask.owner),
+            user: user(ask.owner),
+            credential: credential(ask.owner),
+            via: Via::Mcp,
+            ip: None,
+            read_only: false,
+        },
+        tool: Some(ask.tool),
+        vm: ask.vm.map(vm),
+        vm_version,
+        invalid: None,
+        guard: ask.refused.map(|code| forelog::core::refusal::Refusal::new(code, "Refused.")),
+        enables_exec: false,
+        idempotency: None,
+        verdict: Verdict { version: 1, permit: true, policies: vec!["customers".into()], ..Verdict::default() },
+    }
+}
+
+fn intent(proposal: &Proposal, ask: &Ask) -> IntentRecorded {
+    IntentRecorded {
+        call: proposal.call.clone(),
+        account: account(ask.owner),
+        side: Side::Customer,
+        user: user(ask.owner),
+        credential: credential(ask.owner),
+        via: Via::Mcp,
+        tool: ask.tool.name.to_owned(),
+        tool_version: 1,
+        vm: ask.vm.map(vm),
+        session: ask.session.map(str::to_owned),
+        protocol: None,
+        follows: None,
+        arguments: "ab".repeat(32),
+        keyed: false,
+    }
+}

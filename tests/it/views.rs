@@ -1,0 +1,348 @@
+//! What the views say of a log that the real writer wrote, on both databases.
+
+use std::sync::Arc;
+
+use forelog::core::call::Status;
+use forelog::core::code::Code;
+use forelog::core::id::Position;
+use forelog::core::time::Micros;
+use forelog::log::dialect::Room;
+use forelog::tools::{Activity, ActivityPage, ActivityQuery, CallRecord};
+use forelog::views::Views;
+use forelog::views::activity::Calls;
+use serde_json::json;
+use tokio_util::sync::CancellationToken;
+
+use crate::book::{Ask, Book, LIST, POWER};
+use crate::given::{account, call, credential, vm};
+
+async fn open(book: &Book) -> Calls {
+    let views = Views::open(book.room("views.db", Room::Views).await, book.reader.clone()).await.expect("the views");
+    Calls::new(views)
+}
+
+fn query() -> ActivityQuery {
+    ActivityQuery { limit: 200, ..ActivityQuery::default() }
+}
+
+async fn list(calls: &Calls, query: ActivityQuery) -> ActivityPage {
+    calls.list(query).await.expect("a page")
+}
+
+fn ids(page: &ActivityPage) -> Vec<String> {
+    page.items.iter().map(|item| item.call_id.to_string()).collect()
+}
+
+async fn dump(calls: &Calls) -> String {
+    let database = calls.views().database();
+    let mut all = Vec::new();
+    for sql in [
+        "select * from call order by intent",
+        "select * from timeline order by call, position",
+        "select * from vm order by vm",
+        "select * from cursor order by view",
+    ] {
+        let rows = database.query(sql, Vec::new()).await.expect("the rows");
+        assert!(!rows.is_empty(), "{sql} is empty");
+        all.push(format!("{sql}\n{rows:#?}"));
+    }
+    all.join("\n")
+}
+
+/// One of everything: every status, both accounts, more than one batch.
+async fn lively(book: &Book) {
+    let power = Ask { vm: Some(1), text: "action=reboot", ip: Some("192.0.2.7"), session: Some("abc"), ..Ask::by(1, &POWER) };
+    for (status, code) in [
+        (Status::Succeeded, None),
+        (Status::Failed, Some(Code::UpstreamError)),
+        (Status::Cancelled, Some(Code::Cancelled)),
+        (Status::TimedOut, Some(Code::Timeout)),
+    ] {
+        book.finish(power.clone(), status, code).await;
+    }
+    let unknown = book.finish(power.clone(), Status::Unknown, Some(Code::OutcomeUnknown)).await;
+    book.submit(Ask { refused: Some(Code::ConfirmationRequired), ..power.clone() }).await;
+    book.submit(power.clone()).await;
+    let running = book.submit(power).await;
+    book.start(&running).await;
+    for _ in 0..200 {
+        book.finish(Ask { vm: Some(2), ..Ask::by(2, &LIST) }, Status::Succeeded, None).await;
+    }
+    book.reconcile(&unknown).await;
+}
+
+async fn rebuild_is_equal(book: Book) {
+    let calls = open(&book).await;
+    let stop = CancellationToken::new();
+    let runner = tokio::spawn(Arc::clone(calls.views()).run(stop.clone()));
+    lively(&book).await;
+    let head = book.reader.store.head().await.expect("the head").position;
+    assert!(head.0 > 600, "{head:?}");
+    assert_eq!(list(&calls, query()).await.as_of, head);
+    let live = dump(&calls).await;
+    let mut steps = Vec::new();
+    let reached = calls.views().rebuild(|at, of| steps.push((at, of))).await.expect("a rebuild");
+    assert_eq!(reached, head);
+    assert_eq!(steps.last(), Some(&(head, head)));
+    assert_eq!(dump(&calls).await, live);
+    stop.cancel();
+    runner.await.expect("the runner ends");
+}
+
+#[tokio::test]
+async fn views_are_rebuilt_equal() {
+    rebuild_is_equal(Book::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_views_are_rebuilt_equal() {
+    rebuild_is_equal(Book::postgres().await).await;
+}
+
+/// Two processes pull at once and come to what one comes to.
+async fn pulled_twice(book: Book) {
+    lively(&book).await;
+    let head = book.reader.store.head().await.expect("the head").position;
+    let (one, two) = (open(&book).await, open(&book).await);
+    let (first, second) = tokio::join!(one.views().catch_up(head), two.views().catch_up(head));
+    assert_eq!((first.expect("one"), second.expect("two")), (head, head));
+    let both = dump(&one).await;
+    one.views().rebuild(|_, _| ()).await.expect("a rebuild");
+    assert_eq!(dump(&one).await, both);
+}
+
+#[tokio::test]
+async fn views_may_be_pulled_by_two_processes() {
+    pulled_twice(Book::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_views_may_be_pulled_by_two_processes() {
+    pulled_twice(Book::postgres().await).await;
+}
+
+/// Pages do not shift while calls come in, and show each call as it was when the first page was read.
+async fn pages_stay(book: Book) {
+    let calls = open(&book).await;
+    let mut open_calls = Vec::new();
+    for _ in 0..7 {
+        open_calls.push(book.submit(Ask { vm: Some(1), ..Ask::by(1, &POWER) }).await);
+    }
+    let first = list(&calls, ActivityQuery { limit: 3, ..query() }).await;
+    let mut seen = ids(&first);
+    let mut cursor = first.next_cursor.clone();
+    while let Some(text) = cursor {
+        for call in open_calls.drain(..open_calls.len().min(3)) {
+            book.start(&call).await;
+            book.end(1, &call, Status::Succeeded, None).await;
+        }
+        book.submit(Ask::by(2, &POWER)).await;
+        let page = list(&calls, ActivityQuery { limit: 3, cursor: Some(text), ..query() }).await;
+        assert_eq!(page.as_of, first.as_of);
+        for item in &page.items {
+            assert_eq!((item.status, item.end, item.ended_at), (Status::Queued, None, None));
+        }
+        seen.extend(ids(&page));
+        cursor = page.next_cursor;
+    }
+    let expected: Vec<String> = (1..=7).rev().map(|n| call(n).to_string()).collect();
+    assert_eq!(seen, expected);
+    let now = list(&calls, ActivityQuery { account: Some(account(1)), ..query() }).await;
+    assert_eq!(now.items.iter().filter(|item| item.status == Status::Succeeded).count(), 6);
+    let pinned = |outcome: &str| ActivityQuery { cursor: first.next_cursor.clone(), outcome: Some(outcome.into()), ..query() };
+    assert_eq!(list(&calls, pinned("queued")).await.items.len(), 4);
+    assert_eq!(list(&calls, pinned("succeeded")).await.items, []);
+    assert_eq!(list(&calls, ActivityQuery { outcome: Some("succeeded".into()), ..query() }).await.items.len(), 6);
+}
+
+#[tokio::test]
+async fn views_pages_stay_as_they_were() {
+    pages_stay(Book::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_views_pages_stay_as_they_were() {
+    pages_stay(Book::postgres().await).await;
+}
+
+/// Every step of a queued call, each shown at its own position.
+#[tokio::test]
+async fn views_show_a_call_as_it_was_at_each_position() {
+    let book = Book::sqlite().await;
+    let calls = open(&book).await;
+    let before = book.reader.store.head().await.expect("the head").position.0;
+    let id = book.finish(Ask { vm: Some(1), ..Ask::by(1, &POWER) }, Status::Failed, Some(Code::UpstreamError)).await;
+    let now = calls.call(None, &id).await.expect("a call").expect("it is there");
+    assert_eq!((now.status, now.code.as_deref(), now.end), (Status::Failed, Some("upstream_error"), Some(Position(before + 4))));
+    let steps = [(1, Status::Recorded), (2, Status::Queued), (3, Status::Running), (4, Status::Failed)];
+    for (step, status) in steps {
+        let as_of = Position(before + step);
+        let cursor = forelog::views::page::Cursor { as_of, before: as_of }.encode();
+        let all = list(&calls, ActivityQuery { cursor: Some(cursor.clone()), ..query() }).await;
+        // At its own position the intent is not before it.
+        let Some(shown) = all.items.first() else {
+            assert_eq!(status, Status::Recorded);
+            continue;
+        };
+        assert_eq!(shown.status, status);
+        assert_eq!(shown.code.is_some(), status == Status::Failed);
+        for outcome in ["recorded", "held", "queued", "running", "failed", "succeeded"] {
+            let asked = ActivityQuery { cursor: Some(cursor.clone()), outcome: Some(outcome.into()), ..query() };
+            let found = list(&calls, asked).await.items.len();
+            assert_eq!(found, usize::from(outcome == status.as_str()), "{outcome} at {step}");
+        }
+    }
+}
+
+type Narrow = Box<dyn Fn(&mut ActivityQuery)>;
+
+/// Each filter finds what it names and nothing else.
+async fn filters_hold(book: Book) {
+    let calls = open(&book).await;
+    let wanted = Ask { vm: Some(1), text: r"Note=50%_Off\now", ip: Some("192.0.2.7"), session: Some("s1"), ..Ask::by(1, &POWER) };
+    let id = book.finish(wanted, Status::Failed, Some(Code::UpstreamError)).await;
+    let other = Ask { vm: Some(2), text: "note=5000", ip: Some("192.0.2.8"), session: Some("s2"), ..Ask::by(2, &LIST) };
+    book.finish(other, Status::Succeeded, None).await;
+    let at = calls.call(None, &id).await.expect("a call").expect("it is there").at;
+    let found: Vec<(&str, Narrow)> = vec![
+        ("account", Box::new(|query| query.account = Some(account(1)))),
+        ("credential", Box::new(|query| query.credential = Some(credential(1).to_string()))),
+        ("vm", Box::new(|query| query.vm = Some(vm(1).to_string()))),
+        ("session", Box::new(|query| query.session = Some("s1".into()))),
+        ("tool", Box::new(|query| query.tool = Some("vm_power".into()))),
+        ("outcome", Box::new(|query| query.outcome = Some("failed".into()))),
+        ("code", Box::new(|query| query.code = Some("upstream_error".into()))),
+        ("ip", Box::new(|query| query.ip = Some("192.0.2.7".into()))),
+        ("to", Box::new(move |query| query.to = Some(Micros(at.0 + 1)))),
+        ("from and to", Box::new(move |query| (query.from, query.to) = (Some(at), Some(Micros(at.0 + 1))))),
+        ("text", Box::new(|query| query.q = Some("NOTE off".into()))),
+        ("signs", Box::new(|query| query.q = Some("50%_".into()))),
+        ("backslash", Box::new(|query| query.q = Some(r"off\now".into()))),
+        ("label", Box::new(|query| query.q = Some("web-1".into()))),
+        ("vm in words", Box::new(|query| query.q = Some(vm(1).to_string()))),
+        ("tool in words", Box::new(|query| query.q = Some("power".into()))),
+        ("code in words", Box::new(|query| query.q = Some("Upstream note".into()))),
+    ];
+    for (name, narrow) in found {
+        let mut asked = query();
+        narrow(&mut asked);
+        assert_eq!(ids(&list(&calls, asked).await), [id.to_string()], "{name}");
+    }
+    let missed: Vec<(&str, Narrow)> = vec![
+        ("from", Box::new(move |query| query.from = Some(Micros(at.0 + 3_600_000_000)))),
+        ("to", Box::new(move |query| query.to = Some(at))),
+        ("all words", Box::new(|query| query.q = Some("note absent".into()))),
+        ("both", Box::new(|query| (query.tool, query.account) = (Some("vm_power".into()), Some(account(2))))),
+    ];
+    for (name, narrow) in missed {
+        let mut asked = query();
+        narrow(&mut asked);
+        assert_eq!(ids(&list(&calls, asked).await), [""; 0], "{name}");
+    }
+}
+
+#[tokio::test]
+async fn views_filters_hold() {
+    filters_hold(Book::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_views_filters_hold() {
+    filters_hold(Book::postgres().await).await;
+}
+
+#[tokio::test]
+async fn views_refuse_what_they_cannot_answer() {
+    let book = Book::sqlite().await;
+    let calls = open(&book).await;
+    let head = book.reader.store.head().await.expect("the head").position;
+    let ahead = forelog::views::page::Cursor { as_of: head.next(), before: head };
+    let asked = [
+        ActivityQuery { limit: 0, ..query() },
+        ActivityQuery { limit: 201, ..query() },
+        ActivityQuery { cursor: Some("nonsense".into()), ..query() },
+        ActivityQuery { cursor: Some(ahead.encode()), ..query() },
+        ActivityQuery { outcome: Some("fine".into()), ..query() },
+        ActivityQuery { code: Some("fine".into()), ..query() },
+        ActivityQuery { q: Some("nul\0".into()), ..query() },
+        ActivityQuery { q: Some("a ".repeat(9)), ..query() },
+    ];
+    for query in asked {
+        let refusal = calls.list(query.clone()).await.expect_err("a refusal");
+        assert_eq!(refusal.code, Code::ValidationFailed, "{query:?}");
+    }
+}
+
+/// P9: no filter, cursor or id shows one account what is another's.
+async fn accounts_are_apart(book: Book) {
+    let calls = open(&book).await;
+    for n in [1, 2, 1, 2, 1] {
+        let ip = Some(if n == 1 { "192.0.2.1" } else { "192.0.2.2" });
+        book.finish(
+            Ask { vm: Some(n), text: "secret plan", ip, session: Some("same"), ..Ask::by(n, &LIST) },
+            Status::Succeeded,
+            None,
+        )
+        .await;
+    }
+    let staff = list(&calls, ActivityQuery { limit: 1, ..query() }).await;
+    let theirs = ActivityQuery { account: Some(account(2)), ..query() };
+    let narrowed: Vec<ActivityQuery> = vec![
+        theirs.clone(),
+        ActivityQuery { cursor: staff.next_cursor, ..theirs.clone() },
+        ActivityQuery { q: Some("secret".into()), ..theirs.clone() },
+        ActivityQuery { session: Some("same".into()), ..theirs.clone() },
+    ];
+    for query in narrowed {
+        let page = list(&calls, query).await;
+        assert_eq!(page.items.len(), 2);
+        assert!(page.items.iter().all(|item| item.account == account(2)), "{page:?}");
+    }
+    for query in [
+        ActivityQuery { vm: Some(vm(1).to_string()), ..theirs.clone() },
+        ActivityQuery { credential: Some(credential(1).to_string()), ..theirs.clone() },
+        ActivityQuery { ip: Some("192.0.2.1".into()), ..theirs.clone() },
+        ActivityQuery { q: Some("web-1".into()), ..theirs.clone() },
+    ] {
+        assert_eq!(list(&calls, query).await.items, []);
+    }
+    assert!(calls.call(Some(&account(1)), &call(1)).await.expect("an answer").is_some());
+    // Another's call looks like one that is not there.
+    assert_eq!(calls.call(Some(&account(2)), &call(1)).await, calls.call(Some(&account(2)), &call(99)).await);
+    assert_eq!(calls.timeline(Some(&account(2)), &call(1)).await, Ok(None));
+}
+
+#[tokio::test]
+async fn views_keep_accounts_apart() {
+    accounts_are_apart(Book::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_views_keep_accounts_apart() {
+    accounts_are_apart(Book::postgres().await).await;
+}
+
+#[tokio::test]
+async fn views_tell_a_calls_whole_story() {
+    let book = Book::sqlite().await;
+    let calls = open(&book).await;
+    let ask = Ask { vm: Some(1), text: "action=reboot", ip: Some("192.0.2.7"), ..Ask::by(1, &POWER) };
+    let id = book.finish(ask, Status::Unknown, Some(Code::OutcomeUnknown)).await;
+    book.finish(Ask::by(2, &LIST), Status::Succeeded, None).await;
+    book.reconcile(&id).await;
+    let story = calls.timeline(Some(&account(1)), &id).await.expect("an answer").expect("a timeline");
+    let kinds: Vec<&str> = story.events.iter().map(|moment| moment.kind.as_str()).collect();
+    assert_eq!(kinds, ["intent_recorded", "admitted", "started", "unknown", "reconciled"]);
+    assert_eq!(story.arguments, Some(json!({ "action": "action=reboot" })));
+    assert_eq!(story.result, Some(json!({ "done": "unknown" })));
+    assert_eq!(story.events[2].leaf["type"], "started");
+    let CallRecord { status, text, ip, via, .. } = story.call;
+    assert_eq!(
+        (status, text.as_str(), ip.as_deref(), via.as_str()),
+        (Status::Unknown, "action=reboot", Some("192.0.2.7"), "mcp")
+    );
+    let times: Vec<i64> = story.events.iter().map(|moment| moment.at.0).collect();
+    assert_eq!(story.durations.queued, Some(times[2] - times[1]));
+    assert_eq!(story.durations.ran, Some(times[3] - times[2]));
+    assert_eq!(story.durations.total, Some(times[3] - times[0]));
+}
