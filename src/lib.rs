@@ -3,13 +3,17 @@
 //! Reading order: [`core`] (what a call is), [`log`] (how it is written down), [`control`] (the only way in),
 //! [`worker`] (how it is carried out), then [`http`].
 
+pub mod ambient;
+pub mod app;
 pub mod auth;
+pub mod config;
 pub mod control;
 pub mod core;
 pub mod http;
 pub mod log;
 pub mod policy;
 pub mod providers;
+pub mod telemetry;
 pub mod tools;
 pub mod views;
 pub mod worker;

@@ -1,0 +1,151 @@
+//! The rooms without a server: what the command line needs while a server runs on the same data, or while none can.
+//!
+//! INVARIANT: everything it changes is an event, appended by a writer of its own under the same lock as a server's, so
+//! that a running server sees it in its next transaction.
+
+use std::os::unix::fs::MetadataExt;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use super::rooms::{RoomError, Rooms};
+use crate::config::Config;
+use crate::core::event::Kind;
+use crate::core::id::{AccountId, EventId, IdError, Position};
+use crate::core::principal::Side;
+use crate::core::state::ControlState;
+use crate::core::time::{Clock, Entropy};
+use crate::log::draft::NewEvent;
+use crate::log::fence::Fence;
+use crate::log::store::Want;
+use crate::log::vault::VaultError;
+use crate::log::writer::{WriteError, Writer};
+
+/// The account that owns what belongs to no customer, until there is a staff account.
+const HOUSE: &str = "acc_00000000000000000000000000";
+
+/// Something that was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum DeskError {
+    /// The rooms cannot be opened.
+    #[error(transparent)]
+    Room(#[from] RoomError),
+    /// The log was not written.
+    #[error("writing to the log")]
+    Write(#[from] WriteError),
+    /// The vault failed.
+    #[error("using the vault")]
+    Vault(#[from] VaultError),
+    /// An id of ours is not one.
+    #[error(transparent)]
+    Id(#[from] IdError),
+    /// A password was not hashed.
+    #[error(transparent)]
+    Password(#[from] crate::auth::password::HashError),
+    /// What was asked for does not fit what is there.
+    #[error("{0}")]
+    Refused(String),
+}
+
+/// An event that is to be recorded.
+pub struct Record {
+    /// Whose key encrypts the note.
+    pub account: AccountId,
+    /// What happened.
+    pub kind: Kind,
+    /// Its free text, by field; null if there is none.
+    pub note: Value,
+}
+
+/// The rooms, and a writer on them.
+pub struct Desk {
+    /// The rooms.
+    pub rooms: Rooms,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+    /// The writer.
+    pub writer: Writer,
+    writing: JoinHandle<()>,
+}
+
+impl Desk {
+    /// Opens the rooms that `config` names.
+    pub async fn open(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, DeskError> {
+        let rooms = Rooms::open(config, Arc::clone(&entropy)).await?;
+        let fence = Fence::new(Arc::clone(&clock));
+        let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
+        Ok(Self { rooms, clock, entropy, writer, writing })
+    }
+
+    /// Waits until the writer has ended, and gives the rooms back.
+    pub async fn close(self) -> Rooms {
+        drop(self.writer);
+        if let Err(error) = self.writing.await {
+            tracing::error!(%error, "the writer did not end by itself");
+        }
+        self.rooms
+    }
+
+    /// Control state as it is now.
+    pub async fn state(&self) -> Result<ControlState, DeskError> {
+        Ok(self.writer.write(Want::default(), |draft| Ok(draft.state().clone())).await?)
+    }
+
+    /// Records events in one transaction, unless `check` finds in the state of that transaction why not.
+    pub async fn record(
+        &self,
+        records: Vec<Record>,
+        check: impl FnOnce(&ControlState) -> Option<String> + Send + 'static,
+    ) -> Result<Position, DeskError> {
+        let mut events = Vec::with_capacity(records.len());
+        for record in records {
+            events.push(self.seal(record).await?);
+        }
+        let written = self.writer.write(Want::default(), move |draft| {
+            if let Some(problem) = check(draft.state()) {
+                return Ok(Err(problem));
+            }
+            let mut last = Position(0);
+            for event in events {
+                last = draft.append(Position(0), event)?;
+            }
+            Ok(Ok(last))
+        });
+        written.await?.map_err(DeskError::Refused)
+    }
+
+    async fn seal(&self, record: Record) -> Result<NewEvent, DeskError> {
+        let now = self.clock.now();
+        let id = EventId::new(now, &*self.entropy);
+        if record.note.is_null() {
+            return Ok(NewEvent::plain(id, record.kind));
+        }
+        let text = record.note.to_string();
+        let part = self.rooms.vault.seal(&record.account, now, &id, "note", text.as_bytes()).await?;
+        Ok(NewEvent { id, kind: record.kind, parts: vec![part], note: record.note })
+    }
+}
+
+/// The account that owns what belongs to no customer: the staff's.
+pub fn house(state: &ControlState) -> Result<AccountId, DeskError> {
+    let staff = state.accounts.values().find(|account| account.side == Side::Staff);
+    staff.map_or_else(|| Ok(HOUSE.parse()?), |account| Ok(account.id.clone()))
+}
+
+/// Who sits at this machine: the user that owns this process, and the host's name.
+#[must_use]
+pub fn operator() -> Value {
+    let uid = std::fs::metadata("/proc/self").map(|process| process.uid()).ok();
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    let named = passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let matches = fields.get(2).and_then(|field| field.parse::<u32>().ok()) == uid;
+        fields.first().filter(|_| matches).map(|name| (*name).to_owned())
+    });
+    let user = named.or_else(|| uid.map(|uid| uid.to_string())).unwrap_or_else(|| "unknown".into());
+    let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
+    json!({ "user": user, "host": host.trim() })
+}

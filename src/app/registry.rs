@@ -1,0 +1,245 @@
+//! Accounts, people, keys and VMs as the command line makes them: checked against control state, recorded as events.
+
+use serde_json::{Value, json};
+
+use super::desk::{Desk, DeskError, Record, house, operator};
+use crate::auth::key::ApiKey;
+use crate::auth::password;
+use crate::core::event::{CredentialCreated, Kind};
+use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::limit::Limit;
+use crate::core::principal::Side;
+use crate::core::scope::{Scope, ScopeSet};
+use crate::core::state::{ControlState, Credential};
+use crate::core::time::Micros;
+use crate::log::vault::Person;
+
+/// A person who was added, with the password that is shown once.
+#[derive(Clone, Debug)]
+pub struct NewPerson {
+    /// The account.
+    pub account: AccountId,
+    /// The person.
+    pub user: UserId,
+    /// To sign in with.
+    pub email: String,
+    /// Shown once.
+    pub password: String,
+}
+
+/// What a key is to be able to do.
+#[derive(Clone, Debug)]
+pub struct KeySpec {
+    /// Whose.
+    pub account: AccountId,
+    /// The person who holds it; the account's first one if absent.
+    pub user: Option<UserId>,
+    /// A name for people.
+    pub label: String,
+    /// Scopes; all that its side can have if empty.
+    pub scopes: ScopeSet,
+    /// Only these VMs.
+    pub vms: Option<Vec<VmId>>,
+    /// Only from these networks.
+    pub ips: Option<Vec<String>>,
+    /// Reads only.
+    pub read_only: bool,
+    /// When it ends.
+    pub expires_at: Option<Micros>,
+    /// A limit of its own.
+    pub limit: Option<Limit>,
+}
+
+impl KeySpec {
+    /// A key with everything that its side can have.
+    #[must_use]
+    pub fn full(account: AccountId, label: &str) -> Self {
+        Self {
+            account,
+            user: None,
+            label: label.to_owned(),
+            scopes: ScopeSet::new(),
+            vms: None,
+            ips: None,
+            read_only: false,
+            expires_at: None,
+            limit: None,
+        }
+    }
+}
+
+/// A key that was made; `key` is shown once.
+pub struct NewKey {
+    /// Its id.
+    pub credential: CredentialId,
+    /// The key.
+    pub key: ApiKey,
+    /// What it may do.
+    pub scopes: ScopeSet,
+}
+
+impl Desk {
+    /// Makes an account and its owner.
+    pub async fn create_account(&self, name: &str, email: &str, side: Side) -> Result<NewPerson, DeskError> {
+        let account = AccountId::new(self.clock.now(), &*self.entropy);
+        self.rooms.vault.name_account(&account, name).await?;
+        let created = Kind::AccountCreated { account: account.clone(), side };
+        self.add_person(account, email, side, vec![created]).await
+    }
+
+    /// Adds a person to an account that is there.
+    pub async fn join_account(&self, account: &AccountId, email: &str) -> Result<NewPerson, DeskError> {
+        let side = side_of(&self.state().await?, account)?;
+        self.add_person(account.clone(), email, side, Vec::new()).await
+    }
+
+    async fn add_person(&self, account: AccountId, email: &str, side: Side, before: Vec<Kind>) -> Result<NewPerson, DeskError> {
+        if !email.contains('@') {
+            return Err(DeskError::Refused(format!("{email:?} is not an e-mail address")));
+        }
+        if self.rooms.vault.person(email).await?.is_some() {
+            return Err(DeskError::Refused(format!("there is a person with the e-mail address {email} already")));
+        }
+        let user = UserId::new(self.clock.now(), &*self.entropy);
+        let password = password::generate(&*self.entropy);
+        let (side_name, role) = if side == Side::Staff { ("staff", "admin") } else { ("customer", "owner") };
+        let person = Person {
+            id: user.clone(),
+            account: account.clone(),
+            side: side_name.into(),
+            role: role.into(),
+            email: email.to_owned(),
+            password: password::hash(&password, &*self.entropy)?,
+        };
+        // The vault first: an event must not name a person who is not there.
+        self.rooms.vault.add_person(&person).await?;
+        let joined = Kind::UserCreated { user: user.clone(), account: account.clone(), side };
+        let note = json!({ "operator": operator() });
+        let kinds = before.into_iter().chain([joined]);
+        let records = kinds.map(|kind| Record { account: account.clone(), kind, note: note.clone() }).collect();
+        self.record(records, |_| None).await?;
+        Ok(NewPerson { account, user, email: email.to_owned(), password })
+    }
+
+    /// Says whether keys of an account may turn command execution on.
+    pub async fn set_account(&self, account: &AccountId, agents_may_enable_exec: bool) -> Result<(), DeskError> {
+        let kind = Kind::AccountChanged { account: account.clone(), agents_may_enable_exec };
+        let wanted = account.clone();
+        let check = move |state: &ControlState| (!state.accounts.contains_key(&wanted)).then(|| no_account(&wanted));
+        self.record(vec![self.signed(account.clone(), kind)], check).await.map(|_| ())
+    }
+
+    /// Makes a key.
+    pub async fn create_key(&self, spec: KeySpec) -> Result<NewKey, DeskError> {
+        let side = side_of(&self.state().await?, &spec.account)?;
+        let user = match spec.user {
+            Some(user) => user,
+            None => self.first_person(&spec.account).await?,
+        };
+        let most = if side == Side::Staff { Scope::staff() } else { Scope::customer() };
+        let scopes = if spec.scopes.is_empty() { most.clone() } else { spec.scopes };
+        if let Some(scope) = scopes.difference(&most).next() {
+            return Err(DeskError::Refused(format!("a {side:?} key cannot have the scope {}", scope.as_str())));
+        }
+        let key = ApiKey::generate(&*self.entropy);
+        let credential = CredentialId::new(self.clock.now(), &*self.entropy);
+        let created = CredentialCreated {
+            credential: credential.clone(),
+            account: spec.account.clone(),
+            user,
+            side,
+            hash: key.hash(),
+            prefix: key.prefix(),
+            scopes: scopes.clone(),
+            vms: spec.vms,
+            read_only: spec.read_only,
+            expires_at: spec.expires_at,
+            limit: spec.limit,
+            rotates: None,
+        };
+        self.add_key(created, &spec.label, spec.ips).await?;
+        Ok(NewKey { credential, key, scopes })
+    }
+
+    async fn add_key(&self, created: CredentialCreated, label: &str, ips: Option<Vec<String>>) -> Result<(), DeskError> {
+        let mut note = json!({ "label": label, "operator": operator() });
+        if let (Some(ips), Some(fields)) = (ips, note.as_object_mut()) {
+            fields.insert("ips".into(), json!(ips));
+        }
+        let (account, vms) = (created.account.clone(), created.vms.clone().unwrap_or_default());
+        let check = move |state: &ControlState| {
+            let stranger = vms.iter().find(|vm| state.vms.get(*vm).is_none_or(|row| row.account != account));
+            stranger.map(|vm| format!("the account has no VM {vm}"))
+        };
+        let record = Record { account: created.account.clone(), kind: Kind::CredentialCreated(created), note };
+        self.record(vec![record], check).await.map(|_| ())
+    }
+
+    /// Makes a key with the same rights as another one, which goes on until it is revoked.
+    pub async fn rotate_key(&self, old: &CredentialId) -> Result<NewKey, DeskError> {
+        let state = self.state().await?;
+        let row = state.credentials.get(old).filter(|row| row.revoked_at.is_none());
+        let Credential { created, label, ips, .. } =
+            row.cloned().ok_or_else(|| DeskError::Refused(format!("there is no live key {old}")))?;
+        let key = ApiKey::generate(&*self.entropy);
+        let credential = CredentialId::new(self.clock.now(), &*self.entropy);
+        let (hash, prefix) = (key.hash(), key.prefix());
+        let fresh = CredentialCreated { credential: credential.clone(), hash, prefix, rotates: Some(old.clone()), ..created };
+        let scopes = fresh.scopes.clone();
+        self.add_key(fresh, &label, ips).await?;
+        Ok(NewKey { credential, key, scopes })
+    }
+
+    /// Revokes a key; it fails on its next request.
+    pub async fn revoke_key(&self, credential: &CredentialId) -> Result<(), DeskError> {
+        let (account, wanted) = (house(&self.state().await?)?, credential.clone());
+        let check = move |state: &ControlState| {
+            let live = state.credentials.get(&wanted).is_some_and(|row| row.revoked_at.is_none());
+            (!live).then(|| format!("there is no live key {wanted}"))
+        };
+        let kind = Kind::CredentialRevoked { credential: credential.clone(), by: None };
+        self.record(vec![self.signed(account, kind)], check).await.map(|_| ())
+    }
+
+    /// Gives a provider's machine to an account.
+    pub async fn import_vm(&self, account: &AccountId, provider: &str, machine: &str, label: &str) -> Result<VmId, DeskError> {
+        let vm = VmId::new(self.clock.now(), &*self.entropy);
+        let (provider, machine) = (provider.to_owned(), machine.to_owned());
+        let kind =
+            Kind::VmImported { vm: vm.clone(), account: account.clone(), provider: provider.clone(), machine: machine.clone() };
+        let wanted = account.clone();
+        let check = move |state: &ControlState| {
+            if !state.accounts.contains_key(&wanted) {
+                return Some(no_account(&wanted));
+            }
+            let taken = state.vms.values().find(|row| row.provider == provider && row.machine == machine);
+            taken.map(|row| format!("the machine {machine} is the VM {} of account {} already", row.id, row.account))
+        };
+        let note = json!({ "label": label, "operator": operator() });
+        self.record(vec![Record { account: account.clone(), kind, note }], check).await?;
+        Ok(vm)
+    }
+
+    async fn first_person(&self, account: &AccountId) -> Result<UserId, DeskError> {
+        let people = self.rooms.vault.people().await?;
+        let mut members: Vec<UserId> =
+            people.into_iter().filter(|person| person.account == *account).map(|person| person.id).collect();
+        members.sort();
+        members.into_iter().next().ok_or_else(|| DeskError::Refused(format!("nobody belongs to the account {account}")))
+    }
+
+    /// An event with a note of who sat at the machine.
+    #[must_use]
+    pub fn signed(&self, account: AccountId, kind: Kind) -> Record {
+        let note: Value = json!({ "operator": operator() });
+        Record { account, kind, note }
+    }
+}
+
+fn side_of(state: &ControlState, account: &AccountId) -> Result<Side, DeskError> {
+    state.accounts.get(account).map(|row| row.side).ok_or_else(|| DeskError::Refused(no_account(account)))
+}
+
+fn no_account(account: &AccountId) -> String {
+    format!("there is no account {account}")
+}

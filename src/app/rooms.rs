@@ -1,0 +1,148 @@
+//! Opening the three rooms of data, and the key that the vault is wrapped under.
+//!
+//! INVARIANT: a key-encryption key is made only while the vault is empty. A missing file over a vault that has keys is
+//! an operator's mistake, and a new key there would hide it until the old data is needed.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use secrecy::{ExposeSecret, SecretString};
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::core::time::Entropy;
+use crate::log::dialect::{Room, migrate};
+use crate::log::sql::{Database, SqlError, open_postgres, open_sqlite};
+use crate::log::store::{SqlStore, Store, StoreError};
+use crate::log::vault::{Vault, VaultError};
+
+/// A data directory or database that cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum RoomError {
+    /// The file system refused.
+    #[error("{what} {}", path.display())]
+    File {
+        /// What was tried.
+        what: &'static str,
+        /// On what.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: io::Error,
+    },
+    /// A database cannot be opened.
+    #[error("opening the {} room", room.name())]
+    Open {
+        /// Which.
+        room: Room,
+        /// Why not.
+        #[source]
+        source: SqlError,
+    },
+    /// The log room cannot be brought up to date.
+    #[error("preparing the log room")]
+    Log(#[from] StoreError),
+    /// The vault cannot be used with this key.
+    #[error("opening the vault with the key-encryption key in {}", path.display())]
+    Vault {
+        /// Where the key is.
+        path: PathBuf,
+        /// Why not.
+        #[source]
+        source: VaultError,
+    },
+    /// The vault has keys and the key that opens them is not there.
+    #[error("the key-encryption key {} is missing, and the vault holds keys that only it opens; put it back from its copy", .0.display())]
+    KeyMissing(PathBuf),
+    /// The key file holds something else.
+    #[error("the key-encryption key {} is not 64 hexadecimal digits", .0.display())]
+    KeyUnreadable(PathBuf),
+}
+
+/// The three rooms, open and up to date.
+pub struct Rooms {
+    /// Events and control state.
+    pub store: Arc<SqlStore>,
+    /// Read models.
+    pub views: Arc<dyn Database>,
+    /// Keys and people.
+    pub vault: Arc<Vault>,
+}
+
+impl Rooms {
+    /// Opens what `config` names, making it if it is not there.
+    pub async fn open(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Self, RoomError> {
+        make_dir(&config.data_dir)?;
+        let store = SqlStore::new(open(config, Room::Log).await?);
+        store.migrate().await?;
+        let views = open(config, Room::Views).await?;
+        migrate(&*views, Room::Views).await.map_err(|source| RoomError::Open { room: Room::Views, source })?;
+        let vault = open_vault(config, entropy).await?;
+        Ok(Self { store: Arc::new(store), views: Arc::from(views), vault: Arc::new(vault) })
+    }
+}
+
+async fn open(config: &Config, room: Room) -> Result<Box<dyn Database>, RoomError> {
+    let url = config.vault_database_url.as_ref().filter(|_| room == Room::Vault).or(config.database_url.as_ref());
+    let opened = match url {
+        Some(url) => open_postgres(SecretString::expose_secret(url), room).await,
+        None => {
+            let file = config.data_dir.join(format!("{}.db", room.name()));
+            // Made here, so that nobody else can read it: SQLite gives its journals the mode of the file they belong to.
+            open_private(&file, OpenOptions::new().write(true).create(true)).map_err(failed("opening", &file))?;
+            open_sqlite(&file, room).await
+        }
+    };
+    opened.map_err(|source| RoomError::Open { room, source })
+}
+
+async fn open_vault(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Vault, RoomError> {
+    let failed = |source| RoomError::Open { room: Room::Vault, source };
+    let database = open(config, Room::Vault).await?;
+    migrate(&*database, Room::Vault).await.map_err(failed)?;
+    let keys = database.query("select id from data_key limit 1", Vec::new()).await.map_err(failed)?;
+    let path = config.key_file();
+    let key = match read_key(&path)? {
+        Some(key) => key,
+        None if keys.is_empty() => make_key(&path, &*entropy)?,
+        None => return Err(RoomError::KeyMissing(path)),
+    };
+    Vault::open(database, key, entropy).await.map_err(|source| RoomError::Vault { path, source })
+}
+
+fn read_key(path: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, RoomError> {
+    let mut file = match File::open(path) {
+        Ok(file) => file,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(failed("opening", path)(error)),
+    };
+    let mut text = Zeroizing::new(String::new());
+    file.read_to_string(&mut text).map_err(failed("reading", path))?;
+    let mut key = Zeroizing::new([0; 32]);
+    hex::decode_to_slice(text.trim(), &mut *key).map_err(|_| RoomError::KeyUnreadable(path.to_owned()))?;
+    Ok(Some(key))
+}
+
+fn make_key(path: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<[u8; 32]>, RoomError> {
+    let mut key = Zeroizing::new([0; 32]);
+    entropy.fill(&mut *key);
+    let text = Zeroizing::new(hex::encode(*key));
+    let mut file = open_private(path, OpenOptions::new().write(true).create_new(true)).map_err(failed("making", path))?;
+    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("writing", path))?;
+    Ok(key)
+}
+
+fn open_private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    options.mode(0o600).open(path)
+}
+
+fn make_dir(path: &Path) -> Result<(), RoomError> {
+    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("making the data directory", path))
+}
+
+fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RoomError + 'a {
+    move |source| RoomError::File { what, path: path.to_owned(), source }
+}

@@ -1,0 +1,315 @@
+//! What an operator can set: one validated struct from file, environment and flags, in this order.
+//!
+//! INVARIANT: a key that is unknown, or a value that makes no sense, refuses to start and names the key; a limit that
+//! cannot be read never becomes "no limit" (P5, P12). Nothing else reads the environment.
+
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use figment::Figment;
+use figment::providers::{Env, Format, Serialized, Toml};
+use secrecy::{ExposeSecret, SecretString};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use crate::core::decide::Limits;
+use crate::core::limit::Limit;
+
+/// The commented example that `docs/configuration.md` speaks of.
+pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
+
+/// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.
+const KEYS: [&str; 19] = [
+    "data_dir",
+    "database_url",
+    "vault_database_url",
+    "key_file",
+    "listen",
+    "public_url",
+    "allowed_hosts",
+    "allowed_origins",
+    "trusted_proxies",
+    "api_key",
+    "policies_dir",
+    "lease_ms",
+    "mcp_sessions",
+    "second_person",
+    "limits",
+    "throttle",
+    "providers",
+    "telemetry",
+    "instant_wait_ms",
+];
+
+/// Everything that can be set.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// Where the three rooms, the key file and the providers keep what they have to keep.
+    pub data_dir: PathBuf,
+    /// PostgreSQL to use instead of files in `data_dir`.
+    #[serde(deserialize_with = "secret")]
+    pub database_url: Option<SecretString>,
+    /// Another PostgreSQL for the vault alone.
+    #[serde(deserialize_with = "secret")]
+    pub vault_database_url: Option<SecretString>,
+    /// The key-encryption key; `kek` in `data_dir` if absent.
+    pub key_file: Option<PathBuf>,
+    /// Where HTTP is served; port 0 takes any free one.
+    pub listen: SocketAddr,
+    /// How clients reach it, if not at `listen`.
+    pub public_url: Option<String>,
+    /// `Host` values that are served besides `listen` and `public_url`.
+    pub allowed_hosts: Vec<String>,
+    /// `Origin` values that are served besides our own.
+    pub allowed_origins: Vec<String>,
+    /// Networks whose `X-Forwarded-For` is believed.
+    pub trusted_proxies: Vec<String>,
+    /// The key that `forelog stdio` works with.
+    #[serde(deserialize_with = "secret")]
+    pub api_key: Option<SecretString>,
+    /// Policies (`*.cedar`, `cases.toml`); the built-in set if absent.
+    pub policies_dir: Option<PathBuf>,
+    /// A node that has not renewed its lease for this long starts nothing.
+    pub lease_ms: u64,
+    /// How long a caller waits for a result before it gets a running operation.
+    pub instant_wait_ms: u64,
+    /// Most MCP sessions at a time.
+    pub mcp_sessions: usize,
+    /// Releasing a global switch takes a second person.
+    pub second_person: bool,
+    /// Sliding windows.
+    pub limits: LimitsConfig,
+    /// Per address, before authentication.
+    pub throttle: Throttle,
+    /// Where VMs are.
+    pub providers: Providers,
+    /// Traces and metrics.
+    pub telemetry: Telemetry,
+}
+
+/// Sliding windows; each holds exactly, across nodes and restarts.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct LimitsConfig {
+    /// All calls of a key.
+    pub credential: Limit,
+    /// Commands on one VM of an account.
+    pub exec: Limit,
+    /// Writes of an account.
+    pub write: Limit,
+}
+
+/// Requests of one address.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Throttle {
+    /// Refilled so many each second.
+    pub per_second: u32,
+    /// So many at once.
+    pub burst: u32,
+}
+
+/// Where VMs are. A provider that is not named is not there.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Providers {
+    /// A simulated fleet.
+    pub sim: Option<SimConfig>,
+    /// QEMU on this host.
+    pub qemu: Option<QemuConfig>,
+}
+
+/// The simulated fleet; it lies in `sim` in the data directory.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SimConfig {
+    /// Names of its machines.
+    pub machines: Vec<String>,
+}
+
+/// QEMU on this host.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct QemuConfig {
+    /// Where the machines are; `qemu` in the data directory if absent.
+    pub dir: Option<PathBuf>,
+    /// The image that machines are made from.
+    pub image: PathBuf,
+}
+
+/// Traces and metrics.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Telemetry {
+    /// OTLP over HTTP, such as `http://127.0.0.1:4318`; nothing is sent if absent.
+    pub endpoint: Option<String>,
+    /// `service.name` of what is sent.
+    pub service_name: String,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Self {
+            data_dir: PathBuf::from("forelog-data"),
+            database_url: None,
+            vault_database_url: None,
+            key_file: None,
+            listen: SocketAddr::from(([127, 0, 0, 1], 7373)),
+            public_url: None,
+            allowed_hosts: Vec::new(),
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            api_key: None,
+            policies_dir: None,
+            lease_ms: 3_000,
+            instant_wait_ms: 25_000,
+            mcp_sessions: 1_000,
+            second_person: true,
+            limits: LimitsConfig::default(),
+            throttle: Throttle::default(),
+            providers: Providers::default(),
+            telemetry: Telemetry::default(),
+        }
+    }
+}
+
+impl Default for LimitsConfig {
+    fn default() -> Self {
+        let per_minute = |admit| Limit { admit, window_ms: 60_000 };
+        Self { credential: per_minute(600), exec: per_minute(60), write: per_minute(120) }
+    }
+}
+
+impl Default for Throttle {
+    fn default() -> Self {
+        Self { per_second: 50, burst: 200 }
+    }
+}
+
+impl Default for Telemetry {
+    fn default() -> Self {
+        Self { endpoint: None, service_name: "forelog".into() }
+    }
+}
+
+/// What flags set; an absent one leaves file and environment alone.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct Flags {
+    /// See [`Config::data_dir`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data_dir: Option<PathBuf>,
+    /// See [`Config::listen`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// A configuration that nothing is started with.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// The file cannot be read.
+    #[error("reading the configuration file {}", path.display())]
+    File {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: std::io::Error,
+    },
+    /// A key is unknown or of the wrong type.
+    #[error("reading the configuration: {0}")]
+    Shape(#[source] Box<figment::Error>),
+    /// A value makes no sense.
+    #[error("the configuration key `{key}` {why}")]
+    Value {
+        /// Which.
+        key: &'static str,
+        /// What is wrong with it.
+        why: String,
+    },
+}
+
+impl Config {
+    /// Reads file, environment and flags, and checks them.
+    pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Self, ConfigError> {
+        let mut figment = Figment::new();
+        if let Some(path) = file {
+            // Read here, because a file that is missing must not look like an empty one.
+            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
+            figment = figment.merge(Toml::string(&text));
+        }
+        let environment = Env::prefixed("FORELOG_").split("__").filter(|key| {
+            let name = key.as_str().to_ascii_lowercase();
+            KEYS.contains(&name.split('.').next().unwrap_or_default())
+        });
+        Self::read(figment.merge(environment).merge(Serialized::defaults(flags)))
+    }
+
+    /// Reads a configuration from text alone.
+    pub fn parse(text: &str) -> Result<Self, ConfigError> {
+        Self::read(Figment::new().merge(Toml::string(text)))
+    }
+
+    fn read(figment: Figment) -> Result<Self, ConfigError> {
+        let config: Self = figment.extract().map_err(|error| ConfigError::Shape(Box::new(error)))?;
+        config.check()?;
+        Ok(config)
+    }
+
+    fn check(&self) -> Result<(), ConfigError> {
+        let Limits { credential, exec, write } = self.limits();
+        for (key, limit) in [("limits.credential", credential), ("limits.exec", exec), ("limits.write", write)] {
+            let most = Limit::MOST;
+            ensure(limit.is_valid(), key, || format!("needs admit 1 … {most} and window_ms 1 … 86400000"))?;
+        }
+        ensure((500..=60_000).contains(&self.lease_ms), "lease_ms", || "is not within 500 … 60000".into())?;
+        ensure(self.instant_wait_ms <= 300_000, "instant_wait_ms", || "is more than 300000".into())?;
+        ensure((1..=100_000).contains(&self.mcp_sessions), "mcp_sessions", || "is not within 1 … 100000".into())?;
+        ensure((1..=100_000).contains(&self.throttle.per_second), "throttle.per_second", || "is not within 1 … 100000".into())?;
+        ensure((1..=100_000).contains(&self.throttle.burst), "throttle.burst", || "is not within 1 … 100000".into())?;
+        for network in &self.trusted_proxies {
+            let known = network.parse::<ipnet::IpNet>().is_ok() || network.parse::<std::net::IpAddr>().is_ok();
+            ensure(known, "trusted_proxies", || format!("holds {network:?}, which is neither an address nor a network"))?;
+        }
+        for (key, url) in [("database_url", &self.database_url), ("vault_database_url", &self.vault_database_url)] {
+            let fits = url.as_ref().is_none_or(|url| is_postgres(url.expose_secret()));
+            ensure(fits, key, || "does not begin with postgres://; leave it out to keep files in data_dir".into())?;
+        }
+        for (key, url) in [("public_url", &self.public_url), ("telemetry.endpoint", &self.telemetry.endpoint)] {
+            let fits = url.as_ref().is_none_or(|url| url.starts_with("http://") || url.starts_with("https://"));
+            ensure(fits, key, || "is not an http:// or https:// address".into())?;
+        }
+        Ok(())
+    }
+
+    /// The sliding windows.
+    #[must_use]
+    pub fn limits(&self) -> Limits {
+        let LimitsConfig { credential, exec, write } = self.limits;
+        Limits { credential, exec, write }
+    }
+
+    /// How long a lease lasts.
+    #[must_use]
+    pub fn lease(&self) -> Duration {
+        Duration::from_millis(self.lease_ms)
+    }
+
+    /// Where the key-encryption key is.
+    #[must_use]
+    pub fn key_file(&self) -> PathBuf {
+        self.key_file.clone().unwrap_or_else(|| self.data_dir.join("kek"))
+    }
+}
+
+fn ensure(holds: bool, key: &'static str, why: impl FnOnce() -> String) -> Result<(), ConfigError> {
+    if holds { Ok(()) } else { Err(ConfigError::Value { key, why: why() }) }
+}
+
+fn is_postgres(url: &str) -> bool {
+    url.starts_with("postgres://") || url.starts_with("postgresql://")
+}
+
+fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
+    Ok(Option::<String>::deserialize(from)?.map(SecretString::from))
+}

@@ -1,0 +1,107 @@
+//! What operators see while it runs: lines on standard error, and traces and metrics over OTLP if an endpoint is set.
+//!
+//! Standard output stays free: `--json` and `forelog stdio` own it. Secrets never get here, because what is logged are
+//! ids and codes (P10). One canonical line per call has the target `forelog::call`; it comes from `control`.
+
+use std::io::IsTerminal;
+
+use opentelemetry::trace::TracerProvider;
+use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_sdk::Resource;
+use opentelemetry_sdk::metrics::SdkMeterProvider;
+use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{EnvFilter, Layer, Registry};
+
+use crate::config::Telemetry;
+
+/// What is shown unless `RUST_LOG` says otherwise.
+const SHOWN: &str = "info,sqlx=warn,rmcp=warn,hyper=warn,tower_http=warn,opentelemetry=warn,opentelemetry_sdk=warn";
+
+/// What commands other than servers show: only what went wrong.
+const QUIET: &str = "warn,opentelemetry=error,opentelemetry_sdk=error";
+
+/// Bounds of the duration histogram, in seconds, as the MCP conventions fix them.
+const BOUNDS: [f64; 14] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// Telemetry that cannot be started.
+#[derive(Debug, thiserror::Error)]
+pub enum TelemetryError {
+    /// The OTLP exporter cannot be built.
+    #[error("starting the export of traces and metrics")]
+    Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// Somebody has installed a subscriber already.
+    #[error("starting the log")]
+    Subscriber(#[from] tracing_subscriber::util::TryInitError),
+}
+
+/// Keeps the exporters; what is still in them is sent by [`Guard::flush`].
+#[derive(Default)]
+pub struct Guard {
+    traces: Option<SdkTracerProvider>,
+    metrics: Option<SdkMeterProvider>,
+}
+
+impl Guard {
+    /// Sends what has not been sent. A collector that does not answer costs a warning, nothing else.
+    pub fn flush(self) {
+        let traces = self.traces.map_or(Ok(()), |provider| provider.shutdown());
+        let metrics = self.metrics.map_or(Ok(()), |provider| provider.shutdown());
+        for error in [traces.err(), metrics.err()].into_iter().flatten() {
+            tracing::warn!(%error, "traces or metrics were not sent");
+        }
+    }
+}
+
+/// Starts the log, and the export where `config` has an endpoint. `quiet` is for commands that answer and end.
+pub fn start(config: &Telemetry, quiet: bool) -> Result<Guard, TelemetryError> {
+    let (mut guard, mut layers) = (Guard::default(), vec![lines(quiet)]);
+    if let Some(endpoint) = config.endpoint.as_deref().filter(|_| !quiet) {
+        let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
+        let traces = export_traces(endpoint, resource.clone())?;
+        let metrics = export_metrics(endpoint, resource)?;
+        layers.push(tracing_opentelemetry::layer().with_tracer(traces.tracer("forelog")).boxed());
+        opentelemetry::global::set_meter_provider(metrics.clone());
+        opentelemetry::global::set_text_map_propagator(opentelemetry_sdk::propagation::TraceContextPropagator::new());
+        guard = Guard { traces: Some(traces), metrics: Some(metrics) };
+    }
+    tracing_subscriber::registry().with(layers).try_init()?;
+    Ok(guard)
+}
+
+fn lines(quiet: bool) -> Box<dyn Layer<Registry> + Send + Sync> {
+    let shown = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(if quiet { QUIET } else { SHOWN }));
+    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        layer.compact().with_filter(shown).boxed()
+    } else if quiet {
+        layer.compact().with_ansi(false).with_filter(shown).boxed()
+    } else {
+        layer.json().flatten_event(true).with_filter(shown).boxed()
+    }
+}
+
+fn export_traces(endpoint: &str, resource: Resource) -> Result<SdkTracerProvider, TelemetryError> {
+    let exporter = SpanExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
+        .build()?;
+    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+}
+
+fn export_metrics(endpoint: &str, resource: Resource) -> Result<SdkMeterProvider, TelemetryError> {
+    use opentelemetry_sdk::metrics::{Aggregation, Instrument, Stream};
+    let exporter = MetricExporter::builder()
+        .with_http()
+        .with_protocol(Protocol::HttpBinary)
+        .with_endpoint(format!("{}/v1/metrics", endpoint.trim_end_matches('/')))
+        .build()?;
+    let durations = |instrument: &Instrument| {
+        let buckets = Aggregation::ExplicitBucketHistogram { boundaries: BOUNDS.to_vec(), record_min_max: true };
+        let named = instrument.name() == "mcp.server.operation.duration";
+        named.then(|| Stream::builder().with_aggregation(buckets).build().ok()).flatten()
+    };
+    Ok(SdkMeterProvider::builder().with_periodic_exporter(exporter).with_view(durations).with_resource(resource).build())
+}
