@@ -6,6 +6,7 @@
 pub mod ambient;
 pub mod app;
 pub mod auth;
+pub mod cli;
 pub mod config;
 pub mod control;
 pub mod core;

@@ -1,6 +1,46 @@
 //! Parse, start telemetry, hand over.
 
+use std::process::ExitCode;
+
+use anyhow::Context as _;
+use clap::Parser;
+use forelog::cli::{self, Cli, CliError, Context};
+use forelog::telemetry;
+
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-fn main() {}
+fn main() -> ExitCode {
+    match work(Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            if let Some(hint) = error.downcast_ref::<CliError>().and_then(CliError::hint) {
+                eprintln!("hint: {hint}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn work(cli: Cli) -> anyhow::Result<()> {
+    let context = Context::new(&cli.common)?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    runtime.block_on(async {
+        let guard = telemetry::start(&context.config.telemetry, !cli.command.serves())?;
+        let answered = cli::run(cli.command, &context).await;
+        // The exporters block while they send what is left.
+        tokio::task::spawn_blocking(move || guard.flush()).await.context("sending traces and metrics")?;
+        if let Some(answer) = answered? {
+            print(&answer, cli.common.json);
+        }
+        Ok(())
+    })
+}
+
+fn print(answer: &cli::Answer, json: bool) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    // A reader that has gone, as in `forelog vm list | head -1`, is no error.
+    let _ = if json { writeln!(out, "{:#}", answer.document) } else { writeln!(out, "{}", answer.text) };
+}

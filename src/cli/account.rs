@@ -1,0 +1,112 @@
+//! `forelog account`: accounts and the people in them.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::{Answer, CliError, Context};
+use crate::app::desk::Desk;
+use crate::app::registry::NewPerson;
+use crate::core::id::AccountId;
+use crate::core::principal::Side;
+
+const CREATE: &str = "\
+Examples:
+  forelog account create --name 'Example Ltd' --email ops@example.com --data forelog-data
+  forelog account create --name Staff --email you@provider.example --staff";
+
+/// What to do with accounts.
+#[derive(Debug, Subcommand)]
+pub enum AccountCommand {
+    /// Make an account and its owner, whose password is printed once. Makes the data directory if it is not there.
+    #[command(after_help = CREATE)]
+    Create {
+        /// Its name.
+        #[arg(long)]
+        name: String,
+        /// The owner's e-mail address.
+        #[arg(long)]
+        email: String,
+        /// The provider's own people, who see every account and engage switches.
+        #[arg(long)]
+        staff: bool,
+        /// Let keys of the account turn command execution on.
+        #[arg(long)]
+        agents_may_enable_exec: bool,
+    },
+    /// Add a person, whose password is printed once.
+    #[command(after_help = "Examples:\n  forelog account join acc_01J… --email second@provider.example")]
+    Join {
+        /// Which account.
+        account: AccountId,
+        /// The person's e-mail address.
+        #[arg(long)]
+        email: String,
+    },
+    /// Change an account.
+    #[command(after_help = "Examples:\n  forelog account set acc_01J… --agents-may-enable-exec true")]
+    Set {
+        /// Which.
+        account: AccountId,
+        /// Keys of the account may turn command execution on.
+        #[arg(long, action = clap::ArgAction::Set)]
+        agents_may_enable_exec: bool,
+    },
+    /// List accounts.
+    #[command(after_help = "Examples:\n  forelog account list --json --data forelog-data")]
+    List,
+}
+
+/// Does it.
+pub async fn run(command: AccountCommand, context: &Context) -> Result<Answer, CliError> {
+    match command {
+        AccountCommand::Create { name, email, staff, agents_may_enable_exec } => {
+            let desk = context.new_desk().await?;
+            let side = if staff { Side::Staff } else { Side::Customer };
+            let person = desk.create_account(&name, &email, side).await?;
+            if agents_may_enable_exec {
+                desk.set_account(&person.account, true).await?;
+            }
+            Ok(told(&person))
+        }
+        AccountCommand::Join { account, email } => Ok(told(&context.desk().await?.join_account(&account, &email).await?)),
+        AccountCommand::Set { account, agents_may_enable_exec } => {
+            context.desk().await?.set_account(&account, agents_may_enable_exec).await?;
+            let text = format!("agents_may_enable_exec is {agents_may_enable_exec} for {account}");
+            Ok(Answer { document: json!({ "id": account, "agents_may_enable_exec": agents_may_enable_exec }), text })
+        }
+        AccountCommand::List => list(&context.desk().await?).await,
+    }
+}
+
+fn told(person: &NewPerson) -> Answer {
+    let NewPerson { account, user, email, password } = person;
+    let document = json!({ "id": account, "user": user, "email": email, "password": password });
+    let text = format!("account   {account}\nuser      {user}\ne-mail    {email}\npassword  {password}   (shown once)");
+    Answer { document, text }
+}
+
+async fn list(desk: &Desk) -> Result<Answer, CliError> {
+    let (mut items, mut lines) = (Vec::new(), Vec::new());
+    let people = desk.rooms.vault.people().await.map_err(crate::app::desk::DeskError::from)?;
+    for account in desk.state().await?.accounts.values() {
+        let name = desk.rooms.vault.account_name(&account.id).await.map_err(crate::app::desk::DeskError::from)?;
+        let emails: Vec<&str> =
+            people.iter().filter(|person| person.account == account.id).map(|person| person.email.as_str()).collect();
+        lines.push(format!(
+            "{}  {:<8}  {}  {}",
+            account.id,
+            side(account.side),
+            name.as_deref().unwrap_or("-"),
+            emails.join(" ")
+        ));
+        items.push(json!({
+            "id": account.id, "side": account.side, "name": name, "people": emails,
+            "agents_may_enable_exec": account.agents_may_enable_exec,
+        }));
+    }
+    Ok(Answer { document: json!({ "items": items }), text: lines.join("\n") })
+}
+
+fn side(side: Side) -> &'static str {
+    if side == Side::Staff { "staff" } else { "customer" }
+}

@@ -1,0 +1,145 @@
+//! `forelog key`: API keys, shown once.
+
+use std::time::Duration;
+
+use clap::{Args, Subcommand};
+use serde_json::json;
+
+use super::time::shown;
+use super::{Answer, CliError, Context};
+use crate::app::registry::{KeySpec, NewKey};
+use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::scope::Scope;
+use crate::core::state::Credential;
+
+const CREATE: &str = "\
+Examples:
+  forelog key create --account acc_01J… --label laptop
+  forelog key create --account acc_01J… --label ci --scope vms:read --scope vms:power --vm vm_01J… --expires-days 30
+  forelog key create --account acc_01J… --label auditor --read-only --ip 203.0.113.0/24";
+
+/// What to do with keys.
+#[derive(Debug, Subcommand)]
+pub enum KeyCommand {
+    /// Make a key, which is printed once.
+    #[command(after_help = CREATE)]
+    Create(Wanted),
+    /// List keys.
+    #[command(after_help = "Examples:\n  forelog key list --account acc_01J… --json")]
+    List {
+        /// Only this account's.
+        #[arg(long)]
+        account: Option<AccountId>,
+    },
+    /// Revoke a key; it fails on its next request.
+    #[command(after_help = "Examples:\n  forelog key revoke key_01J…")]
+    Revoke {
+        /// Which.
+        key: CredentialId,
+    },
+    /// Make a key with the rights of another, which goes on until it is revoked.
+    #[command(after_help = "Examples:\n  forelog key rotate key_01J… && forelog key revoke key_01J…")]
+    Rotate {
+        /// Which.
+        key: CredentialId,
+    },
+}
+
+/// What a new key is to be.
+#[derive(Debug, Args)]
+pub struct Wanted {
+    /// Whose.
+    #[arg(long)]
+    account: AccountId,
+    /// The person who holds it; the account's first one if absent.
+    #[arg(long)]
+    user: Option<UserId>,
+    /// A name for people.
+    #[arg(long)]
+    label: String,
+    /// A scope; may be repeated. All that the account can have if absent.
+    #[arg(long)]
+    scope: Vec<Scope>,
+    /// A VM it may touch; may be repeated. All of the account's if absent.
+    #[arg(long)]
+    vm: Vec<VmId>,
+    /// An address or network it may be used from; may be repeated. Any if absent.
+    #[arg(long)]
+    ip: Vec<String>,
+    /// It may only read.
+    #[arg(long)]
+    read_only: bool,
+    /// It ends after so many days.
+    #[arg(long)]
+    expires_days: Option<u32>,
+}
+
+/// Does it.
+pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliError> {
+    let desk = context.desk().await?;
+    match command {
+        KeyCommand::Create(wanted) => {
+            let spec = spec(wanted, context)?;
+            Ok(told(&desk.create_key(spec).await?))
+        }
+        KeyCommand::Rotate { key } => Ok(told(&desk.rotate_key(&key).await?)),
+        KeyCommand::Revoke { key } => {
+            desk.revoke_key(&key).await?;
+            Ok(Answer { document: json!({ "id": key, "revoked": true }), text: format!("{key} is revoked") })
+        }
+        KeyCommand::List { account } => {
+            let state = desk.state().await?;
+            let wanted = |row: &&Credential| account.as_ref().is_none_or(|account| row.created.account == *account);
+            let keys: Vec<&Credential> = state.credentials.values().filter(wanted).collect();
+            let text: Vec<String> = keys.iter().map(|row| line(row)).collect();
+            let items: Vec<_> = keys.iter().map(|row| document(row)).collect();
+            Ok(Answer { document: json!({ "items": items }), text: text.join("\n") })
+        }
+    }
+}
+
+fn spec(wanted: Wanted, context: &Context) -> Result<KeySpec, CliError> {
+    for ip in &wanted.ip {
+        if ip.parse::<ipnet::IpNet>().is_err() && ip.parse::<std::net::IpAddr>().is_err() {
+            return Err(CliError::Usage(format!("{ip:?} is neither an address nor a network")));
+        }
+    }
+    let days = |days: u32| context.clock.now().plus(Duration::from_hours(24 * u64::from(days)));
+    Ok(KeySpec {
+        account: wanted.account,
+        user: wanted.user,
+        label: wanted.label,
+        scopes: wanted.scope.into_iter().collect(),
+        vms: Some(wanted.vm).filter(|vms| !vms.is_empty()),
+        ips: Some(wanted.ip).filter(|ips| !ips.is_empty()),
+        read_only: wanted.read_only,
+        expires_at: wanted.expires_days.map(days),
+        limit: None,
+    })
+}
+
+fn told(new: &NewKey) -> Answer {
+    let (id, key, scopes) = (&new.credential, new.key.reveal(), &new.scopes);
+    let document = json!({ "id": id, "api_key": key, "prefix": new.key.prefix(), "scopes": scopes });
+    Answer { document, text: format!("key  {id}\n{key}   (shown once)") }
+}
+
+fn line(row: &Credential) -> String {
+    let end = match (row.revoked_at, row.created.expires_at) {
+        (Some(at), _) => format!("revoked {}", shown(at)),
+        (None, Some(at)) => format!("until {}", shown(at)),
+        (None, None) => "live".into(),
+    };
+    format!("{}  {}…  {}  {}  {end}", row.created.credential, row.created.prefix, row.created.account, row.label)
+}
+
+/// The key's row without its hash.
+fn document(row: &Credential) -> serde_json::Value {
+    let created = &row.created;
+    json!({
+        "id": created.credential, "account": created.account, "user": created.user, "side": created.side,
+        "prefix": created.prefix, "label": row.label, "scopes": created.scopes, "vms": created.vms, "ips": row.ips,
+        "read_only": created.read_only, "created_at": row.created_at, "expires_at": created.expires_at,
+        "revoked_at": row.revoked_at,
+    })
+}

@@ -1,0 +1,139 @@
+//! The command line: one file per command, one answer per command.
+//!
+//! INVARIANT: standard output holds the answer and nothing else (with `--json`, one document); what went wrong and how far
+//! something is go to standard error.
+
+mod account;
+mod error;
+mod key;
+
+mod switch;
+mod time;
+mod vm;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use clap::{Args, Parser, Subcommand};
+use serde_json::Value;
+
+pub use self::error::CliError;
+use crate::ambient::{OsEntropy, SystemClock};
+use crate::app::desk::Desk;
+use crate::config::{Config, Flags};
+use crate::core::time::{Clock, Entropy};
+
+const EXAMPLES: &str = "\
+Examples:
+  forelog demo                                      everything on this machine, with an example account
+  forelog serve --config forelog.toml               for real
+  forelog switch engage all --reason 'incident 42'  stop every agent, even while the server is down
+  forelog doctor --data forelog-data                is everything as it should be?";
+
+/// An audit-first control plane for AI agents that operate servers.
+#[derive(Debug, Parser)]
+#[command(name = "forelog", version, after_help = EXAMPLES, arg_required_else_help = true)]
+pub struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub common: Common,
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What every command takes.
+#[derive(Clone, Debug, Args)]
+pub struct Common {
+    /// Data directory; its forelog.toml is the configuration, unless --config names another.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data: Option<PathBuf>,
+    /// Configuration file.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Print one JSON document.
+    #[arg(long, global = true)]
+    pub json: bool,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// Accounts and the people in them.
+    #[command(subcommand)]
+    Account(account::AccountCommand),
+    /// VMs and the machines they are.
+    #[command(subcommand)]
+    Vm(vm::VmCommand),
+    /// API keys.
+    #[command(subcommand)]
+    Key(key::KeyCommand),
+    /// Kill switches, straight on the data: with or without a running server.
+    #[command(subcommand)]
+    Switch(switch::SwitchCommand),
+}
+
+impl Command {
+    /// It serves until it is stopped, and its log is wanted.
+    #[must_use]
+    pub fn serves(&self) -> bool {
+        false
+    }
+}
+
+/// What a command has to say.
+#[derive(Debug)]
+pub struct Answer {
+    /// For programs.
+    pub document: Value,
+    /// For people.
+    pub text: String,
+}
+
+/// What a command works with.
+pub struct Context {
+    /// What every command takes.
+    pub common: Common,
+    /// The configuration.
+    pub config: Config,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// Randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+impl Context {
+    /// Reads the configuration that the flags name.
+    pub fn new(common: &Common) -> Result<Self, CliError> {
+        let inside = common.data.as_ref().map(|dir| dir.join("forelog.toml")).filter(|file| file.is_file());
+        let file = common.config.clone().or(inside);
+        let flags = Flags { data_dir: common.data.clone(), listen: None };
+        let config = Config::load(file.as_deref(), &flags)?;
+        Ok(Self { common: common.clone(), config, clock: Arc::new(SystemClock::start()), entropy: Arc::new(OsEntropy) })
+    }
+
+    /// The rooms, for a command that works on the data itself. They must be there already: a slip of the keyboard must not
+    /// make an empty log and then find it in order.
+    pub async fn desk(&self) -> Result<Desk, CliError> {
+        let dir = &self.config.data_dir;
+        if self.config.database_url.is_none() && !dir.join("log.db").exists() {
+            return Err(CliError::NoData(dir.clone()));
+        }
+        self.new_desk().await
+    }
+
+    /// The rooms, made if they are not there.
+    pub async fn new_desk(&self) -> Result<Desk, CliError> {
+        Ok(Desk::open(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
+    }
+}
+
+/// Runs a command to its end and gives what it has to say; nothing if it has said it already.
+pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, CliError> {
+    match command {
+        Command::Account(command) => account::run(command, context).await.map(Some),
+        Command::Vm(command) => vm::run(command, context).await.map(Some),
+        Command::Key(command) => key::run(command, context).await.map(Some),
+        Command::Switch(command) => switch::run(command, context).await.map(Some),
+    }
+}

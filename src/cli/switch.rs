@@ -1,0 +1,165 @@
+//! `forelog switch`: stopping agents when nothing else works, straight on the data.
+//!
+//! INVARIANT: one person engages here. Releasing from here passes over the second person, so it needs `--break-glass`, is
+//! recorded with user and host, and raises a warning.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use serde_json::{Value, json};
+
+use super::time::shown;
+use super::{Answer, CliError, Context};
+use crate::app::desk::{Desk, DeskError, Record, house, operator};
+use crate::core::event::Kind;
+use crate::core::id::{Epoch, SwitchId};
+use crate::core::job::Node;
+use crate::core::state::ControlState;
+use crate::core::switch::{Running, Switch, Target};
+use crate::log::store::{Store, StoreError};
+use crate::log::writer::WriteError;
+
+const ENGAGE: &str = "\
+Targets: all · class:exec|write|destroy · tool:NAME · provider:NAME · account:ID · credential:ID · vm:ID · vm:ID/exec
+Examples:
+  forelog switch engage all --reason 'incident 42' --data forelog-data
+  forelog switch engage class:exec --reason 'suspicious commands' --cancel-running
+  forelog switch engage credential:key_01J… --reason 'leaked' --message 'Ask your provider for a new key.'";
+
+const RELEASE: &str = "\
+Without --break-glass nothing is released here: sign in and release it there, where a second person confirms.
+Examples:
+  forelog switch release swi_01J… --break-glass --reason 'console is down, agreed with Ada by phone'";
+
+/// What to do with switches.
+#[derive(Debug, Subcommand)]
+pub enum SwitchCommand {
+    /// Stop every call that the target covers.
+    #[command(after_help = ENGAGE)]
+    Engage {
+        /// What to stop.
+        target: Target,
+        /// Why, for staff.
+        #[arg(long)]
+        reason: String,
+        /// What refused callers are told.
+        #[arg(long)]
+        message: Option<String>,
+        /// The incident it belongs to.
+        #[arg(long)]
+        incident: Option<String>,
+        /// It stops by itself after so many minutes.
+        #[arg(long)]
+        minutes: Option<u32>,
+        /// Cancel the calls that run now; otherwise they end by themselves.
+        #[arg(long)]
+        cancel_running: bool,
+    },
+    /// Let calls pass again.
+    #[command(after_help = RELEASE)]
+    Release {
+        /// Which switch.
+        switch: SwitchId,
+        /// Pass over the second person. Recorded and alarmed.
+        #[arg(long)]
+        break_glass: bool,
+        /// Why.
+        #[arg(long)]
+        reason: String,
+    },
+    /// List the switches in force.
+    #[command(after_help = "Examples:\n  forelog switch list --json --data forelog-data")]
+    List,
+}
+
+/// Does it.
+pub async fn run(command: SwitchCommand, context: &Context) -> Result<Answer, CliError> {
+    let desk = context.desk().await?;
+    match command {
+        SwitchCommand::List => list(&desk).await,
+        SwitchCommand::Release { break_glass: false, .. } => {
+            let text =
+                "a switch is released by two persons in the console or over REST; --break-glass releases it here, on the record";
+            Err(CliError::Usage(text.into()))
+        }
+        SwitchCommand::Release { switch, reason, .. } => release(&desk, switch, &reason).await,
+        SwitchCommand::Engage { target, reason, message, incident, minutes, cancel_running } => {
+            let switch = SwitchId::new(desk.clock.now(), &*desk.entropy);
+            let expires_at = minutes.map(|minutes| desk.clock.now().plus(Duration::from_mins(u64::from(minutes))));
+            let running = if cancel_running { Running::Cancel } else { Running::LetFinish };
+            let note = json!({ "reason": reason, "message": message, "incident": incident, "operator": operator() });
+            let kind = Kind::SwitchEngaged {
+                switch: switch.clone(),
+                target: target.clone(),
+                by: None,
+                credential: None,
+                running,
+                expires_at,
+            };
+            let account = house(&desk.state().await?)?;
+            desk.record(vec![Record { account, kind, note }], |_| None).await?;
+            fenced(&desk, &switch, &target, context.config.lease()).await
+        }
+    }
+}
+
+/// Waits until every live node has confirmed the switch or its lease ran out.
+async fn fenced(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration) -> Result<Answer, CliError> {
+    let epoch = desk.state().await?.epoch;
+    let deadline = desk.clock.elapsed() + lease * 2;
+    let (fenced, nodes) = loop {
+        let (fenced, nodes) = confirmations(desk, epoch).await?;
+        if fenced || desk.clock.elapsed() >= deadline {
+            break (fenced, nodes);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    };
+    let state = if fenced { "no covered call starts any more" } else { "NOT every node has confirmed yet" };
+    let text = format!("{switch}  {target} is engaged: {state}");
+    Ok(Answer { document: json!({ "id": switch, "target": target, "epoch": epoch, "fenced": fenced, "nodes": nodes }), text })
+}
+
+async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), CliError> {
+    let rows = desk.rooms.store.state(&["node"]).await.map_err(unreadable)?;
+    let (mut all, mut nodes) = (true, Vec::new());
+    let now = desk.clock.now();
+    for row in rows {
+        let node: Node =
+            serde_json::from_slice(&row.doc).map_err(|error| unreadable(StoreError::Unreadable(error.to_string())))?;
+        let state = match (node.confirmed >= epoch, node.lease_until <= now) {
+            (true, _) => "confirmed",
+            (false, true) => "expired",
+            (false, false) => "waiting",
+        };
+        all &= state != "waiting";
+        nodes.push(json!({ "node": node.id, "state": state }));
+    }
+    Ok((all, nodes))
+}
+
+fn unreadable(error: StoreError) -> CliError {
+    CliError::Desk(DeskError::Write(WriteError::Store { text: error.to_string(), uncertain: false }))
+}
+
+async fn release(desk: &Desk, switch: SwitchId, reason: &str) -> Result<Answer, CliError> {
+    let who = operator();
+    let note = json!({ "reason": reason, "operator": who });
+    let kind = Kind::SwitchReleased { switch: switch.clone(), by: None, second: None, break_glass: true };
+    let account = house(&desk.state().await?)?;
+    let wanted = switch.clone();
+    let check = move |state: &ControlState| {
+        (!state.switches.contains_key(&wanted)).then(|| format!("there is no engaged switch {wanted}"))
+    };
+    desk.record(vec![Record { account, kind, note }], check).await?;
+    tracing::warn!(%switch, operator = %who, "BREAK GLASS: a switch was released without a second person");
+    Ok(Answer { document: json!({ "id": switch, "released": true, "break_glass": true }), text: format!("{switch} is released") })
+}
+
+async fn list(desk: &Desk) -> Result<Answer, CliError> {
+    let state = desk.state().await?;
+    let line = |row: &Switch| format!("{}  {}  since {}  {}", row.id, row.target, shown(row.engaged_at), row.reason);
+    let text: Vec<String> = state.switches.values().map(line).collect();
+    let text = if text.is_empty() { "no switch is engaged".into() } else { text.join("\n") };
+    let items: Vec<&Switch> = state.switches.values().collect();
+    Ok(Answer { document: json!({ "items": items }), text })
+}
