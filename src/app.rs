@@ -1,5 +1,115 @@
-//! The composition root.
+//! The composition root: the only place that sees everything.
+//!
+//! Start: bind → [`node::Node::start`] → serve. Stop: stop accepting and answer what is under way → [`node::Node::stop`].
+
+pub mod audit;
 pub mod desk;
 pub mod fleet;
+pub mod node;
+pub mod policies;
 pub mod registry;
 pub mod rooms;
+
+use std::net::{IpAddr, SocketAddr};
+use std::num::NonZeroU32;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::TcpListener;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use self::node::{Node, NodeError};
+use crate::config::Config;
+use crate::core::time::{Clock, Entropy};
+use crate::http::{self, Http, Rate, SessionCaps, Settings};
+
+/// How long answers under way may take when the server stops: streams would never end by themselves.
+const GRACE: Duration = Duration::from_secs(5);
+
+/// A server that did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum AppError {
+    /// The address cannot be listened at.
+    #[error("listening at {address}")]
+    Listen {
+        /// Which.
+        address: SocketAddr,
+        /// Why not.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The node behind it.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+}
+
+/// A server that serves.
+pub struct App {
+    address: SocketAddr,
+    node: Node,
+    stop: CancellationToken,
+    serving: JoinHandle<std::io::Result<()>>,
+}
+
+impl App {
+    /// Starts everything that `config` names. Bound first, so that a busy port is found before anything is recorded.
+    pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, AppError> {
+        let listen = |source| AppError::Listen { address: config.listen, source };
+        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
+        let address = listener.local_addr().map_err(listen)?;
+        let node = Node::start(config, clock, entropy).await?;
+        let http = Http::new(Arc::clone(&node.control), node.authenticator.clone(), settings(config, address));
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(http::serve(listener, http::router(http), stop.clone().cancelled_owned()));
+        Ok(Self { address, node, stop, serving })
+    }
+
+    /// Where it listens, with the port that it got.
+    #[must_use]
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The node behind it.
+    #[must_use]
+    pub fn node(&self) -> &Node {
+        &self.node
+    }
+
+    /// Stops it, in the order that the head of this file tells.
+    pub async fn shutdown(mut self) {
+        self.stop.cancel();
+        match tokio::time::timeout(GRACE, &mut self.serving).await {
+            Ok(Ok(Ok(()))) => {}
+            Ok(ended) => tracing::error!(?ended, "serving did not end well"),
+            Err(_) => self.serving.abort(),
+        }
+        self.node.stop().await;
+    }
+}
+
+fn settings(config: &Config, address: SocketAddr) -> Settings {
+    let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
+    let standard = Settings::default();
+    let ours = (!address.ip().is_unspecified()).then(|| address.ip().to_string());
+    let public = config.public_url.as_deref().and_then(host);
+    let hosts = standard.allowed_hosts.into_iter().chain(ours).chain(public).chain(config.allowed_hosts.iter().cloned());
+    // Checked when the configuration was read.
+    let network = |text: &String| text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(ipnet::IpNet::from));
+    Settings {
+        allowed_hosts: hosts.collect(),
+        allowed_origins: config.allowed_origins.clone(),
+        trusted_proxies: config.trusted_proxies.iter().filter_map(network).collect(),
+        rate: Rate { per_second: at_least_one(config.throttle.per_second), burst: at_least_one(config.throttle.burst) },
+        wait: Duration::from_millis(config.instant_wait_ms),
+        sessions: SessionCaps { total: config.mcp_sessions, ..SessionCaps::default() },
+        ..Settings::default()
+    }
+}
+
+/// The host of an address, with its port if it has one.
+fn host(url: &str) -> Option<String> {
+    let rest = url.split_once("://")?.1;
+    rest.split('/').next().map(str::to_owned)
+}

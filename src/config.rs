@@ -242,15 +242,15 @@ impl Config {
             let name = key.as_str().to_ascii_lowercase();
             KEYS.contains(&name.split('.').next().unwrap_or_default())
         });
-        Self::read(figment.merge(environment).merge(Serialized::defaults(flags)))
+        Self::read(&figment.merge(environment).merge(Serialized::defaults(flags)))
     }
 
     /// Reads a configuration from text alone.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        Self::read(Figment::new().merge(Toml::string(text)))
+        Self::read(&Figment::new().merge(Toml::string(text)))
     }
 
-    fn read(figment: Figment) -> Result<Self, ConfigError> {
+    fn read(figment: &Figment) -> Result<Self, ConfigError> {
         let config: Self = figment.extract().map_err(|error| ConfigError::Shape(Box::new(error)))?;
         config.check()?;
         Ok(config)

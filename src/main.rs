@@ -24,7 +24,7 @@ fn main() -> ExitCode {
 }
 
 fn work(cli: Cli) -> anyhow::Result<()> {
-    let context = Context::new(&cli.common)?;
+    let context = Context::new(&cli)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     runtime.block_on(async {
         let guard = telemetry::start(&context.config.telemetry, !cli.command.serves())?;
@@ -32,15 +32,8 @@ fn work(cli: Cli) -> anyhow::Result<()> {
         // The exporters block while they send what is left.
         tokio::task::spawn_blocking(move || guard.flush()).await.context("sending traces and metrics")?;
         if let Some(answer) = answered? {
-            print(&answer, cli.common.json);
+            cli::print(&answer, cli.common.json);
         }
         Ok(())
     })
-}
-
-fn print(answer: &cli::Answer, json: bool) {
-    use std::io::Write;
-    let mut out = std::io::stdout().lock();
-    // A reader that has gone, as in `forelog vm list | head -1`, is no error.
-    let _ = if json { writeln!(out, "{:#}", answer.document) } else { writeln!(out, "{}", answer.text) };
 }

@@ -15,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::config::Config;
 use crate::core::time::Entropy;
 use crate::log::dialect::{Room, migrate};
+use crate::log::reading::Reader;
 use crate::log::sql::{Database, SqlError, open_postgres, open_sqlite};
 use crate::log::store::{SqlStore, Store, StoreError};
 use crate::log::vault::{Vault, VaultError};
@@ -62,12 +63,11 @@ pub enum RoomError {
     KeyUnreadable(PathBuf),
 }
 
-/// The three rooms, open and up to date.
+/// The two rooms that may not be lost, open and up to date. The views are opened by whoever reads them: [`open_views`].
+#[derive(Clone)]
 pub struct Rooms {
     /// Events and control state.
     pub store: Arc<SqlStore>,
-    /// Read models.
-    pub views: Arc<dyn Database>,
     /// Keys and people.
     pub vault: Arc<Vault>,
 }
@@ -78,23 +78,31 @@ impl Rooms {
         make_dir(&config.data_dir)?;
         let store = SqlStore::new(open(config, Room::Log).await?);
         store.migrate().await?;
-        let views = open(config, Room::Views).await?;
-        migrate(&*views, Room::Views).await.map_err(|source| RoomError::Open { room: Room::Views, source })?;
         let vault = open_vault(config, entropy).await?;
-        Ok(Self { store: Arc::new(store), views: Arc::from(views), vault: Arc::new(vault) })
+        Ok(Self { store: Arc::new(store), vault: Arc::new(vault) })
     }
+
+    /// Reads the log back.
+    #[must_use]
+    pub fn reader(&self) -> Reader {
+        Reader { store: self.store.clone(), vault: Arc::clone(&self.vault) }
+    }
+}
+
+/// Opens the read models' room; its schema is theirs.
+pub async fn open_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
+    open(config, Room::Views).await
 }
 
 async fn open(config: &Config, room: Room) -> Result<Box<dyn Database>, RoomError> {
     let url = config.vault_database_url.as_ref().filter(|_| room == Room::Vault).or(config.database_url.as_ref());
-    let opened = match url {
-        Some(url) => open_postgres(SecretString::expose_secret(url), room).await,
-        None => {
-            let file = config.data_dir.join(format!("{}.db", room.name()));
-            // Made here, so that nobody else can read it: SQLite gives its journals the mode of the file they belong to.
-            open_private(&file, OpenOptions::new().write(true).create(true)).map_err(failed("opening", &file))?;
-            open_sqlite(&file, room).await
-        }
+    let opened = if let Some(url) = url {
+        open_postgres(SecretString::expose_secret(url), room).await
+    } else {
+        let file = config.data_dir.join(format!("{}.db", room.name()));
+        // Made here, so that nobody else can read it: SQLite gives its journals the mode of the file they belong to.
+        open_private(&file, OpenOptions::new().write(true).create(true)).map_err(failed("opening", &file))?;
+        open_sqlite(&file, room).await
     };
     opened.map_err(|source| RoomError::Open { room, source })
 }

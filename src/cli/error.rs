@@ -2,10 +2,17 @@
 
 use std::path::PathBuf;
 
+use crate::app::AppError;
 use crate::app::desk::DeskError;
+use crate::app::node::NodeError;
+use crate::app::policies::EngineError;
 use crate::app::rooms::RoomError;
+use crate::auth::AuthError;
 use crate::config::ConfigError;
+use crate::log::reading::ReadError;
+use crate::policy::PolicyError;
 use crate::providers::compute::ProviderError;
+use crate::views::ViewError;
 
 /// A command that did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +29,44 @@ pub enum CliError {
     /// A provider.
     #[error(transparent)]
     Provider(#[from] ProviderError),
+    /// The server.
+    #[error(transparent)]
+    App(#[from] AppError),
+    /// A set of policies.
+    #[error(transparent)]
+    Policy(#[from] PolicyError),
+    /// A set of policies was not put in force.
+    #[error("{0}")]
+    Refused(String),
+    /// The catalogue.
+    #[error(transparent)]
+    Catalogue(#[from] crate::tools::CatalogueError),
+    /// The catalogue, as policies see it.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The node.
+    #[error(transparent)]
+    Node(#[from] NodeError),
+    /// Reading the log.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// The read models.
+    #[error(transparent)]
+    View(#[from] ViewError),
+    /// The key cannot be looked up.
+    #[error(transparent)]
+    Auth(#[from] AuthError),
+    /// What was looked at is not as it should be.
+    #[error("{}{}", .faults.join("\n       "), more_of(*.more))]
+    Faults {
+        /// What is wrong.
+        faults: Vec<String>,
+        /// How much more is wrong.
+        more: usize,
+    },
+    /// The system does not tell when to stop.
+    #[error("waiting for the signal to stop")]
+    Signal(#[source] std::io::Error),
     /// A file.
     #[error("{what} {}", path.display())]
     File {
@@ -48,10 +93,18 @@ impl CliError {
             Self::NoData(_) => {
                 Some("name the directory with --data DIR, or make one with `forelog demo` or `forelog account create`")
             }
-            Self::Desk(DeskError::Room(RoomError::File { .. } | RoomError::Open { .. })) | Self::File { .. } => {
-                Some("check that the path is right and that this user may read and write it")
+            Self::App(AppError::Listen { .. }) => {
+                Some("another program may listen there: choose another address with --listen, or port 0")
             }
-            Self::Provider(_) => Some("check [providers] in the configuration; a simulation belongs to one process at a time"),
+            Self::Desk(DeskError::Room(RoomError::File { .. } | RoomError::Open { .. }))
+            | Self::App(AppError::Node(NodeError::Room(RoomError::File { .. } | RoomError::Open { .. })))
+            | Self::File { .. } => Some("check that the path is right and that this user may read and write it"),
+            Self::Policy(_) | Self::Refused(_) | Self::App(AppError::Node(NodeError::Policy(_))) => {
+                Some("`forelog policy check` says what is wrong with the set")
+            }
+            Self::Provider(_) | Self::App(AppError::Node(NodeError::Provider(_))) => {
+                Some("check [providers] in the configuration; a simulation belongs to one process at a time")
+            }
             _ => None,
         }
     }
@@ -61,4 +114,8 @@ impl From<RoomError> for CliError {
     fn from(error: RoomError) -> Self {
         Self::Desk(error.into())
     }
+}
+
+fn more_of(more: usize) -> String {
+    if more == 0 { String::new() } else { format!("\n       and {more} more faults") }
 }

@@ -4,13 +4,23 @@
 //! something is go to standard error.
 
 mod account;
+mod demo;
+mod doctor;
 mod error;
+mod fleet;
 mod key;
-
+mod log;
+mod policy;
+mod progress;
+mod seed;
+mod serve;
 mod switch;
 mod time;
+mod view;
 mod vm;
 
+use std::io::Write;
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -29,6 +39,9 @@ Examples:
   forelog serve --config forelog.toml               for real
   forelog switch engage all --reason 'incident 42'  stop every agent, even while the server is down
   forelog doctor --data forelog-data                is everything as it should be?";
+
+/// Where a demonstration is, unless --data says otherwise.
+const DEMO_DIR: &str = "forelog-demo";
 
 /// An audit-first control plane for AI agents that operate servers.
 #[derive(Debug, Parser)]
@@ -59,6 +72,10 @@ pub struct Common {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
+    /// Everything on this machine, with an example account, keys and VMs.
+    Demo(demo::DemoArgs),
+    /// Serve for real.
+    Serve(serve::ServeArgs),
     /// Accounts and the people in them.
     #[command(subcommand)]
     Account(account::AccountCommand),
@@ -71,13 +88,32 @@ pub enum Command {
     /// Kill switches, straight on the data: with or without a running server.
     #[command(subcommand)]
     Switch(switch::SwitchCommand),
+    /// Policies.
+    #[command(subcommand)]
+    Policy(policy::PolicyCommand),
+    /// The read models.
+    #[command(subcommand)]
+    View(view::ViewCommand),
+    /// The log itself.
+    #[command(subcommand)]
+    Log(log::LogCommand),
+    /// Look whether everything is as it should be.
+    Doctor(doctor::DoctorArgs),
 }
 
 impl Command {
     /// It serves until it is stopped, and its log is wanted.
     #[must_use]
     pub fn serves(&self) -> bool {
-        false
+        matches!(self, Self::Demo(_) | Self::Serve(_))
+    }
+
+    fn listen(&self) -> Option<SocketAddr> {
+        match self {
+            Self::Demo(demo) => Some(demo.listen),
+            Self::Serve(serve) => serve.listen,
+            _ => None,
+        }
     }
 }
 
@@ -103,13 +139,17 @@ pub struct Context {
 }
 
 impl Context {
-    /// Reads the configuration that the flags name.
-    pub fn new(common: &Common) -> Result<Self, CliError> {
+    /// Reads the configuration that the flags name; a demonstration first makes the one it uses.
+    pub fn new(cli: &Cli) -> Result<Self, CliError> {
+        let mut common = cli.common.clone();
+        if let Command::Demo(demo) = &cli.command {
+            demo.prepare(common.data.get_or_insert_with(|| DEMO_DIR.into()))?;
+        }
         let inside = common.data.as_ref().map(|dir| dir.join("forelog.toml")).filter(|file| file.is_file());
         let file = common.config.clone().or(inside);
-        let flags = Flags { data_dir: common.data.clone(), listen: None };
+        let flags = Flags { data_dir: common.data.clone(), listen: cli.command.listen() };
         let config = Config::load(file.as_deref(), &flags)?;
-        Ok(Self { common: common.clone(), config, clock: Arc::new(SystemClock::start()), entropy: Arc::new(OsEntropy) })
+        Ok(Self { common, config, clock: Arc::new(SystemClock::start()), entropy: Arc::new(OsEntropy) })
     }
 
     /// The rooms, for a command that works on the data itself. They must be there already: a slip of the keyboard must not
@@ -131,9 +171,22 @@ impl Context {
 /// Runs a command to its end and gives what it has to say; nothing if it has said it already.
 pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, CliError> {
     match command {
+        Command::Demo(args) => demo::run(&args, context).await.map(|()| None),
+        Command::Serve(_) => serve::run(context).await.map(|()| None),
         Command::Account(command) => account::run(command, context).await.map(Some),
         Command::Vm(command) => vm::run(command, context).await.map(Some),
         Command::Key(command) => key::run(command, context).await.map(Some),
         Command::Switch(command) => switch::run(command, context).await.map(Some),
+        Command::Policy(command) => policy::run(command, context).await.map(Some),
+        Command::View(command) => view::run(command, context).await.map(Some),
+        Command::Log(command) => log::run(command, context).await.map(Some),
+        Command::Doctor(_) => doctor::run(context).await.map(Some),
     }
+}
+
+/// Says it on standard output.
+pub fn print(answer: &Answer, json: bool) {
+    let mut out = std::io::stdout().lock();
+    // A reader that has gone, as in `forelog vm list | head -1`, is no error.
+    let _ = if json { writeln!(out, "{:#}", answer.document) } else { writeln!(out, "{}", answer.text) };
 }

@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 
 use super::time::shown;
 use super::{Answer, CliError, Context};
-use crate::app::desk::{Desk, DeskError, Record, house, operator};
+use crate::app::desk::{Desk, Record, house, operator};
 use crate::core::event::Kind;
 use crate::core::id::{Epoch, SwitchId};
 use crate::core::job::Node;
 use crate::core::state::ControlState;
 use crate::core::switch::{Running, Switch, Target};
-use crate::log::store::{Store, StoreError};
-use crate::log::writer::WriteError;
+use crate::log::reading::ReadError;
+use crate::log::store::Store;
 
 const ENGAGE: &str = "\
 Targets: all · class:exec|write|destroy · tool:NAME · provider:NAME · account:ID · credential:ID · vm:ID · vm:ID/exec
@@ -120,12 +120,11 @@ async fn fenced(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration
 }
 
 async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), CliError> {
-    let rows = desk.rooms.store.state(&["node"]).await.map_err(unreadable)?;
+    let rows = desk.rooms.store.state(&["node"]).await.map_err(ReadError::from)?;
     let (mut all, mut nodes) = (true, Vec::new());
     let now = desk.clock.now();
     for row in rows {
-        let node: Node =
-            serde_json::from_slice(&row.doc).map_err(|error| unreadable(StoreError::Unreadable(error.to_string())))?;
+        let node: Node = serde_json::from_slice(&row.doc).map_err(ReadError::from)?;
         let state = match (node.confirmed >= epoch, node.lease_until <= now) {
             (true, _) => "confirmed",
             (false, true) => "expired",
@@ -135,10 +134,6 @@ async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), 
         nodes.push(json!({ "node": node.id, "state": state }));
     }
     Ok((all, nodes))
-}
-
-fn unreadable(error: StoreError) -> CliError {
-    CliError::Desk(DeskError::Write(WriteError::Store { text: error.to_string(), uncertain: false }))
 }
 
 async fn release(desk: &Desk, switch: SwitchId, reason: &str) -> Result<Answer, CliError> {

@@ -3,11 +3,9 @@
 use clap::Subcommand;
 use serde_json::json;
 
-use super::{Answer, CliError, Context};
-use crate::app::fleet;
+use super::{Answer, CliError, Context, fleet};
 use crate::core::id::AccountId;
-use crate::providers::compute::qemu::MachineSpec;
-use crate::providers::compute::{Compute, Machine, MachineRef};
+use crate::providers::compute::Machine;
 
 const IMPORT: &str = "\
 Examples:
@@ -95,29 +93,19 @@ async fn list(context: &Context) -> Result<Answer, CliError> {
     Ok(Answer { document: json!({ "items": items }), text: text.join("\n") })
 }
 
-/// The simulation is read from the configuration: a running server has it open.
 async fn machines(context: &Context, provider: &str) -> Result<Vec<Machine>, CliError> {
-    let providers = &context.config.providers;
-    match (provider, &providers.sim, &providers.qemu) {
-        ("sim", Some(sim), _) => Ok(fleet::simulated(sim)),
-        ("qemu", _, Some(qemu)) => Ok(fleet::open_qemu(&context.config, qemu, &context.clock)?.list().await?),
-        _ => Err(CliError::Usage(format!("the configuration has no provider {provider:?}: add [providers.{provider}]"))),
+    let known = fleet::machines(context).await?;
+    let of_it: Vec<Machine> = known.into_iter().filter(|(name, _)| *name == provider).map(|(_, machine)| machine).collect();
+    if of_it.is_empty() {
+        let text = format!("the configuration has no machines of a provider {provider:?}: see [providers.{provider}]");
+        return Err(CliError::Usage(text));
     }
+    Ok(of_it)
 }
 
 async fn make(context: &Context, provider: &str, machine: &str) -> Result<(), CliError> {
-    let Some(qemu) = context.config.providers.qemu.as_ref().filter(|_| provider == "qemu") else {
-        return Err(CliError::Usage("only a configured qemu provider can make machines".into()));
-    };
-    let spec = MachineSpec {
-        label: machine.to_owned(),
-        memory_mib: 256,
-        vcpu: 1,
-        disk_gib: 4,
-        os: "Debian 13".into(),
-        region: "this host".into(),
-    };
-    let opened = fleet::open_qemu(&context.config, qemu, &context.clock)?;
-    opened.create_machine(&MachineRef(machine.to_owned()), spec).await?;
-    Ok(())
+    match fleet::open(context)?.filter(|_| provider == "qemu") {
+        Some(qemu) => fleet::make(&qemu, machine).await.map(|_| ()),
+        None => Err(CliError::Usage("only a configured qemu provider can make machines".into())),
+    }
 }

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use tokio_util::sync::CancellationToken;
 
 use super::submit::Judge;
 use crate::core::code::Code;
@@ -65,6 +66,25 @@ impl PolicyHolder {
                 Ok((set.version, set.sha256))
             }
             _ => self.put_in_force(&loaded).await,
+        }
+    }
+
+    /// Takes over what another process puts in force, if the directory holds that set. Until then verdicts carry an older
+    /// version and decisions refuse.
+    pub async fn follow(self: Arc<Self>, stop: CancellationToken) {
+        let mut changes = self.writer.fence().changes();
+        while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+            let Some(wanted) = changes.borrow_and_update().policy.clone() else { continue };
+            if self.policies.current().is_some_and(|(version, _)| version >= wanted.version) {
+                continue;
+            }
+            match self.load() {
+                Ok(loaded) if loaded.sha256() == wanted.sha256 => self.policies.install(wanted.version, &loaded),
+                Ok(_) => tracing::error!(version = wanted.version, "this node's directory does not hold the policies in force"),
+                Err(refusal) => {
+                    tracing::error!(version = wanted.version, reason = %refusal.message, "the policies in force cannot be loaded");
+                }
+            }
         }
     }
 

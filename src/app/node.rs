@@ -1,0 +1,137 @@
+//! One node: rooms, writer, policies, views and worker put together, without a way in. `serve` puts HTTP before it,
+//! `stdio` a pipe.
+//!
+//! Start: rooms → writer → policies (an event if they changed) → `node_started` → lease and recovery → worker, views.
+//! Stop: worker (what runs may end) → views and policies → `node_stopped` → writer, after its last commit.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use super::fleet;
+use super::policies::{EngineError, engine};
+use super::rooms::{self, RoomError, Rooms};
+use crate::auth::Authenticator;
+use crate::config::Config;
+use crate::control::Control;
+use crate::control::policies::PolicyHolder;
+use crate::core::event::Kind;
+use crate::core::id::{NodeId, Position};
+use crate::core::time::{Clock, Entropy};
+use crate::log::draft::NewEvent;
+use crate::log::fence::Fence;
+use crate::log::store::Want;
+use crate::log::writer::{WriteError, Writer};
+use crate::providers::compute::ProviderError;
+use crate::tools::{self, CatalogueError, Ports};
+use crate::views::activity::Calls;
+use crate::views::{ViewError, Views};
+use crate::worker::Worker;
+
+/// How long calls that run may take to end when the node stops.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How long the writer may take to end once nobody should use it any more.
+const LAST_WORDS: Duration = Duration::from_secs(2);
+
+/// A node that did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum NodeError {
+    /// Its data.
+    #[error(transparent)]
+    Room(#[from] RoomError),
+    /// A provider.
+    #[error("opening a provider")]
+    Provider(#[from] ProviderError),
+    /// The catalogue is broken.
+    #[error(transparent)]
+    Catalogue(#[from] CatalogueError),
+    /// The catalogue makes no schema for policies.
+    #[error(transparent)]
+    Engine(#[from] EngineError),
+    /// The read models.
+    #[error("opening the views")]
+    Views(#[from] ViewError),
+    /// The policies.
+    #[error("putting the policies in force: {0}")]
+    Policy(String),
+    /// The log cannot be written.
+    #[error("writing to the log")]
+    Write(#[from] WriteError),
+}
+
+/// A node that works.
+pub struct Node {
+    /// The one way in.
+    pub control: Arc<Control>,
+    /// Finds keys.
+    pub authenticator: Authenticator,
+    /// Read models.
+    pub views: Arc<Views>,
+    stop: CancellationToken,
+    working: JoinHandle<()>,
+    tasks: TaskTracker,
+    writing: JoinHandle<()>,
+}
+
+impl Node {
+    /// Starts a node on the data that `config` names.
+    pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, NodeError> {
+        let rooms = Rooms::open(config, Arc::clone(&entropy)).await?;
+        let compute = fleet::open(config, &clock)?;
+        let fence = Fence::new(Arc::clone(&clock));
+        let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
+        let views = Views::open(rooms::open_views(config).await?, rooms.reader()).await?;
+        let calls = Arc::new(Calls::new(Arc::clone(&views)));
+        let catalogue = Arc::new(tools::catalogue()?);
+        let (dir, ours) = (config.policies_dir.clone(), (Arc::clone(&clock), Arc::clone(&entropy)));
+        let policies = Arc::new(PolicyHolder::new(engine(&catalogue)?, dir, writer.clone(), ours.0, ours.1));
+        policies.start().await.map_err(|refusal| NodeError::Policy(refusal.message))?;
+        let node = NodeId::new(clock.now(), &*entropy);
+        let ports = Arc::new(Ports {
+            compute,
+            activity: calls,
+            writer: writer.clone(),
+            reader: rooms.reader(),
+            clock,
+            entropy,
+            node: node.clone(),
+            policies: policies.clone(),
+            limits: Arc::new(config.limits()),
+        });
+        record(&ports, Kind::NodeStarted { node, version: env!("CARGO_PKG_VERSION").into() }).await?;
+        let (control, assigned) = Control::new(catalogue, ports, policies.clone());
+        let worker = Worker::new(Arc::clone(&control), config.lease());
+        worker.beat(true).await?;
+        let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
+        let working = tokio::spawn(worker.work(assigned, stop.clone(), GRACE));
+        tasks.spawn(policies.follow(stop.clone()));
+        tasks.spawn(Arc::clone(&views).run(stop.clone()));
+        Ok(Self { control, authenticator: Authenticator::new(writer), views, stop, working, tasks, writing })
+    }
+
+    /// Stops it, in the order that the head of this file tells.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Err(error) = self.working.await {
+            tracing::error!(%error, "the worker did not end by itself");
+        }
+        self.tasks.close();
+        self.tasks.wait().await;
+        let ports = Arc::clone(&self.control.ports);
+        if let Err(error) = record(&ports, Kind::NodeStopped { node: ports.node.clone() }).await {
+            tracing::error!(%error, "the node's end was not recorded");
+        }
+        drop((ports, self.control, self.authenticator));
+        // Everything is durable. Whoever still holds a writer only delays us.
+        let _ = tokio::time::timeout(LAST_WORDS, self.writing).await;
+    }
+}
+
+async fn record(ports: &Ports, kind: Kind) -> Result<(), WriteError> {
+    let event = NewEvent::plain(ports.event_id(), kind);
+    ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.map(|_| ())
+}

@@ -1,0 +1,172 @@
+//! `forelog demo`: everything on this machine, with an example account, staff, keys and VMs.
+//!
+//! INVARIANT: a start first puts an earlier `demo.json` aside, so whoever waits for the file never reads where the last one
+//! served; the keys in it are shown nowhere else. Starting again on the same directory goes on with the same data and keys.
+
+use std::io::Write;
+use std::net::SocketAddr;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use serde_json::{Value, json};
+
+use super::serve::{base_url, until_told};
+use super::{Answer, CliError, Context, fleet, print, seed};
+use crate::app::App;
+
+const EXAMPLES: &str = "\
+Examples:
+  forelog demo                                  a simulated fleet, at http://127.0.0.1:7373
+  forelog demo --data /srv/demo --listen 127.0.0.1:0
+  forelog demo --provider qemu --image guest    two real guests; scripts/guest-image.sh builds the image";
+
+const POLICIES: [(&str, &str); 2] =
+    [("default.cedar", include_str!("../../policies/default.cedar")), ("cases.toml", include_str!("../../policies/cases.toml"))];
+
+/// What `demo` takes. Its data directory is `forelog-demo` unless --data names another.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct DemoArgs {
+    /// Where to listen; port 0 takes any free one.
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7373")]
+    pub listen: SocketAddr,
+    /// Where the VMs are.
+    #[arg(long, value_enum, default_value = "sim")]
+    pub provider: Provider,
+    /// The image that real guests are made from (qemu).
+    #[arg(long, value_name = "DIR", required_if_eq("provider", "qemu"))]
+    pub image: Option<PathBuf>,
+}
+
+/// Where the VMs are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Provider {
+    /// Three machines that are simulated in this process.
+    Sim,
+    /// Two real guests on this host.
+    Qemu,
+}
+
+impl DemoArgs {
+    /// Makes the directory's files, if they are not there, so that every command works on it with `--data` alone.
+    pub fn prepare(&self, data: &Path) -> Result<(), CliError> {
+        let failed = |source| CliError::File { what: "preparing", path: data.to_owned(), source };
+        let policies = std::path::absolute(data.join("policies")).map_err(failed)?;
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&policies).map_err(failed)?;
+        for (name, text) in POLICIES {
+            write_new(&policies.join(name), text)?;
+        }
+        let providers = match (self.provider, &self.image) {
+            (Provider::Qemu, Some(image)) => {
+                let image = std::path::absolute(image).map_err(failed)?;
+                format!("[providers.qemu]\nimage = {}\n", quoted(&image))
+            }
+            _ => "[providers.sim]\nmachines = [\"web-1\", \"db-1\", \"worker-1\"]\n".to_owned(),
+        };
+        let text = format!(
+            "# Made by `forelog demo`; docs/forelog.toml has every key.\npolicies_dir = {}\n\n{providers}",
+            quoted(&policies)
+        );
+        write_new(&data.join("forelog.toml"), &text)
+    }
+}
+
+/// Serves the demonstration until it is told to stop.
+pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
+    let (shown, aside) = (context.config.data_dir.join("demo.json"), context.config.data_dir.join(".demo-keys.json"));
+    let mut document = if let Some(document) = set_aside(&shown, &aside)? {
+        document
+    } else {
+        let document = seed::seed(context).await?;
+        write(&aside, &document)?;
+        document
+    };
+    if args.provider == Provider::Qemu {
+        fleet::start_guests(context).await?;
+    }
+    let app = App::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
+    let url = base_url(context, app.address());
+    if let Some(fields) = document.as_object_mut() {
+        fields.insert("base_url".into(), json!(url));
+        fields.insert("mcp_url".into(), json!(format!("{url}/mcp")));
+    }
+    write(&aside, &document)?;
+    std::fs::rename(&aside, &shown).map_err(|source| CliError::File { what: "writing", path: shown.clone(), source })?;
+    let text = greeting(&document, &shown);
+    print(&Answer { document, text }, context.common.json);
+    let ended = until_told(app).await;
+    if args.provider == Provider::Qemu {
+        fleet::stop_guests(context).await?;
+    }
+    ended
+}
+
+/// Takes an earlier `demo.json` away, and gives what it said.
+fn set_aside(shown: &Path, aside: &Path) -> Result<Option<Value>, CliError> {
+    if shown.exists() {
+        std::fs::rename(shown, aside).map_err(|source| CliError::File {
+            what: "setting aside",
+            path: shown.to_owned(),
+            source,
+        })?;
+    }
+    match std::fs::read(aside) {
+        Ok(bytes) => serde_json::from_slice(&bytes)
+            .map(Some)
+            .map_err(|error| CliError::Usage(format!("{} is not what a demonstration left: {error}", aside.display()))),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(CliError::File { what: "reading", path: aside.to_owned(), source }),
+    }
+}
+
+fn write(path: &Path, document: &Value) -> Result<(), CliError> {
+    let failed = |source| CliError::File { what: "writing", path: path.to_owned(), source };
+    // Written whole beside it and renamed: a reader sees all of it or nothing.
+    let beside = path.with_extension("new");
+    let mut options = std::fs::OpenOptions::new();
+    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside).map_err(failed)?;
+    writeln!(file, "{document:#}").and_then(|()| file.sync_all()).map_err(failed)?;
+    std::fs::rename(&beside, path).map_err(failed)
+}
+
+fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
+    match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
+        Ok(mut file) => file.write_all(text.as_bytes()),
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        Err(error) => Err(error),
+    }
+    .map_err(|source| CliError::File { what: "writing", path: path.to_owned(), source })
+}
+
+fn quoted(path: &Path) -> String {
+    Value::String(path.display().to_string()).to_string()
+}
+
+fn greeting(document: &Value, shown: &Path) -> String {
+    let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
+    let (base, mcp, key) = (text("/base_url"), text("/mcp_url"), text("/customer/api_key"));
+    let staff = text("/staff/api_key");
+    let vms: Vec<String> =
+        document["vms"].as_array().into_iter().flatten().map(|vm| format!("  {}  {}", vm["id"], vm["label"])).collect();
+    format!(
+        "Forelog is ready at {base}. Ctrl-C stops it; starting it again goes on with the same data.
+
+VMs of the example account:
+{}
+
+Connect an agent:
+  claude mcp add --transport http forelog {mcp} --header 'Authorization: Bearer {key}'
+
+Or call a tool yourself:
+  curl -s -X POST {base}/api/v1/tools/vm_list -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{}}'
+
+Read what happened, as staff:
+  curl -s {base}/api/v1/calls -H 'Authorization: Bearer {staff}'
+
+Every key and password is in {}",
+        vms.join("\n").replace('"', ""),
+        shown.display(),
+    )
+}

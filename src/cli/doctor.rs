@@ -1,0 +1,72 @@
+//! `forelog doctor`: is everything as it should be?
+
+use std::os::unix::fs::PermissionsExt;
+
+use clap::Args;
+use serde_json::json;
+
+use super::progress::Bar;
+use super::{Answer, CliError, Context};
+use crate::app::audit::{self, Folded};
+use crate::app::desk::Desk;
+use crate::app::policies::engine;
+use crate::log::store::Store;
+
+/// What `doctor` takes.
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:\n  forelog doctor --data forelog-data\n  forelog doctor --config forelog.toml --json")]
+pub struct DoctorArgs {}
+
+/// One thing that was looked at: its name, and what is wrong with it.
+type Check = (&'static str, Vec<String>);
+
+/// Looks at everything.
+pub async fn run(context: &Context) -> Result<Answer, CliError> {
+    let desk = context.desk().await?;
+    let bar = Bar::new("events");
+    let (found, folded) = audit::walk(&desk.rooms, |at, of| bar.reach(at.0, of.0)).await?;
+    bar.clear();
+    let checks: Vec<Check> = vec![
+        ("the vault opens with the key file", key_file(context)),
+        ("the log is in order", found.faults),
+        ("control state follows from the log", folded.differences(&desk.rooms).await?),
+        ("the clock is not behind the log", clock(&desk).await?),
+        ("the policies in force are the configured ones", policies(context, &folded)?),
+    ];
+    let faults: Vec<String> = checks.iter().flat_map(|(_, faults)| faults.iter().cloned()).collect();
+    if !faults.is_empty() {
+        return Err(CliError::Faults { faults, more: found.more });
+    }
+    let text: Vec<String> = checks.iter().map(|(name, _)| format!("ok  {name}")).collect();
+    let names: Vec<_> = checks.iter().map(|(name, _)| json!({ "check": name, "ok": true })).collect();
+    Ok(Answer { document: json!({ "ok": true, "events": found.events, "checks": names }), text: text.join("\n") })
+}
+
+/// That it opens the vault was seen when the rooms were opened; what is left is who else can read it.
+fn key_file(context: &Context) -> Vec<String> {
+    let path = context.config.key_file();
+    let Ok(about) = std::fs::metadata(&path) else { return vec![format!("the key file {} cannot be looked at", path.display())] };
+    let others = about.permissions().mode() & 0o077;
+    let fault = format!("others than its owner may read the key file {}: chmod 600 it", path.display());
+    if others == 0 { Vec::new() } else { vec![fault] }
+}
+
+async fn clock(desk: &Desk) -> Result<Vec<String>, CliError> {
+    let head = desk.rooms.store.head().await.map_err(crate::log::reading::ReadError::from)?;
+    let behind = head.at.since(desk.clock.now());
+    let fault = format!("this machine's clock is {} s behind the newest event", behind.as_secs());
+    Ok(if behind.as_secs() > 5 { vec![fault] } else { Vec::new() })
+}
+
+fn policies(context: &Context, folded: &Folded) -> Result<Vec<String>, CliError> {
+    let Some(now) = &folded.state().policy else { return Ok(Vec::new()) };
+    let engine = engine(&crate::tools::catalogue()?)?;
+    let loaded = context.config.policies_dir.as_ref().map_or_else(|| engine.load_default(), |dir| engine.load_dir(dir));
+    Ok(match loaded {
+        Err(refused) => vec![format!("the configured policies are broken: {}", refused.error)],
+        Ok(loaded) if loaded.sha256() != now.sha256 => {
+            vec![format!("version {} is in force and is not the configured set: `forelog policy reload` loads that", now.version)]
+        }
+        Ok(_) => Vec::new(),
+    })
+}

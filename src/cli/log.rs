@@ -1,0 +1,35 @@
+//! `forelog log`: is the log what it should be?
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::progress::Bar;
+use super::{Answer, CliError, Context};
+use crate::app::audit;
+
+const VERIFY: &str = "\
+Examples:
+  forelog log verify --data forelog-data
+  forelog log verify --json --config forelog.toml";
+
+/// What to do with the log.
+#[derive(Debug, Subcommand)]
+pub enum LogCommand {
+    /// Walk every event: places without gaps, times in order, leaves and payloads as they were recorded.
+    #[command(after_help = VERIFY)]
+    Verify,
+}
+
+/// Does it.
+pub async fn run(command: LogCommand, context: &Context) -> Result<Answer, CliError> {
+    let LogCommand::Verify = command;
+    let desk = context.desk().await?;
+    let bar = Bar::new("events");
+    let (found, _) = audit::walk(&desk.rooms, |at, of| bar.reach(at.0, of.0)).await?;
+    bar.clear();
+    if !found.is_clean() {
+        return Err(CliError::Faults { faults: found.faults, more: found.more });
+    }
+    let text = format!("{} events are in order", found.events);
+    Ok(Answer { document: json!({ "events": found.events, "faults": [] }), text })
+}

@@ -1,0 +1,54 @@
+//! `forelog serve`: for real.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use clap::Args;
+use serde_json::json;
+use tokio::signal::unix::{SignalKind, signal};
+
+use super::{Answer, CliError, Context, print};
+use crate::app::App;
+
+/// What `serve` takes.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples:\n  forelog serve --config forelog.toml\n  forelog serve --data forelog-data --listen 127.0.0.1:0"
+)]
+pub struct ServeArgs {
+    /// Where to listen; port 0 takes any free one.
+    #[arg(long, value_name = "ADDR:PORT")]
+    pub listen: Option<SocketAddr>,
+}
+
+/// Serves until it is told to stop.
+pub async fn run(context: &Context) -> Result<(), CliError> {
+    let app = App::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
+    let url = base_url(context, app.address());
+    let document = json!({ "base_url": url, "mcp_url": format!("{url}/mcp") });
+    print(&Answer { document, text: format!("Forelog serves MCP at {url}/mcp and REST at {url}/api/v1") }, context.common.json);
+    until_told(app).await
+}
+
+/// How clients reach it: as configured, else where it listens.
+pub fn base_url(context: &Context, address: SocketAddr) -> String {
+    let public = context.config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
+    public.unwrap_or_else(|| {
+        let local = if address.is_ipv4() { "127.0.0.1" } else { "[::1]" };
+        let host = if address.ip().is_unspecified() { local.to_owned() } else { SocketAddr::new(address.ip(), 0).to_string() };
+        format!("http://{}:{}", host.trim_end_matches(":0"), address.port())
+    })
+}
+
+/// Waits for SIGTERM or ctrl-c, then shuts down in order. A second signal does not hurry it: the first one's order is short.
+pub async fn until_told(app: App) -> Result<(), CliError> {
+    let listen = |kind| signal(kind).map_err(CliError::Signal);
+    let (mut term, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    tracing::info!("stopping: what is under way is answered first");
+    app.shutdown().await;
+    Ok(())
+}

@@ -1,0 +1,28 @@
+//! `forelog view`: the read models.
+
+use clap::Subcommand;
+use serde_json::json;
+
+use super::progress::Bar;
+use super::{Answer, CliError, Context};
+use crate::app::rooms::open_views;
+use crate::views::Views;
+
+/// What to do with the views.
+#[derive(Debug, Subcommand)]
+pub enum ViewCommand {
+    /// Delete the views and make them again from the log. Safe at any time: they hold nothing of their own.
+    #[command(after_help = "Examples:\n  forelog view rebuild --data forelog-data")]
+    Rebuild,
+}
+
+/// Does it.
+pub async fn run(command: ViewCommand, context: &Context) -> Result<Answer, CliError> {
+    let ViewCommand::Rebuild = command;
+    let desk = context.desk().await?;
+    let views = Views::open(open_views(&context.config).await?, desk.rooms.reader()).await?;
+    let bar = Bar::new("events");
+    let reached = views.rebuild(|at, of| bar.reach(at.0, of.0)).await?;
+    bar.clear();
+    Ok(Answer { document: json!({ "position": reached }), text: format!("the views stand at position {}", reached.0) })
+}
