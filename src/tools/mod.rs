@@ -4,6 +4,8 @@
 //! only with a [`Permit`], which the fence hands out after checking the switches again.
 
 mod account;
+mod command;
+mod exec;
 mod facts;
 mod guard;
 mod instant;

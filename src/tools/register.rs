@@ -5,7 +5,7 @@ use std::time::Duration;
 use futures::future::BoxFuture;
 
 use super::shape::Shape;
-use super::{Catalogue, CatalogueError, Execution, Tool, account, guard, key, policy, vm};
+use super::{Catalogue, CatalogueError, Execution, Tool, account, command, exec, guard, key, policy, vm};
 use crate::core::call::Outcome;
 use crate::core::tool::ToolFacts;
 
@@ -14,7 +14,7 @@ const ORDINARY: Duration = Duration::from_secs(30);
 
 /// Every operation of Forelog.
 pub fn catalogue() -> Result<Catalogue, CatalogueError> {
-    let nouns = [account::tools(), vm::tools(), key::tools(), policy::tools()];
+    let nouns = [account::tools(), vm::tools(), exec::tools(), command::tools(), key::tools(), policy::tools()];
     Catalogue::new(nouns.into_iter().flatten().collect())
 }
 

@@ -1,0 +1,145 @@
+//! `command_cancel`: ends a command, wherever it is. Stopping is never switched off, and does not wait for the views.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{run, sight};
+use crate::core::call::{Outcome, Status};
+use crate::core::code::Code;
+use crate::core::event::Ended;
+use crate::core::id::CallId;
+use crate::core::job::Job;
+use crate::core::redact::Sensitivity::Public;
+use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
+use crate::core::tool::{Class, Risk, ToolFacts};
+use crate::log::admission::job_row;
+use crate::log::closing::Closing;
+use crate::log::store::{StoreError, Want};
+use crate::providers::Permit;
+use crate::providers::compute::{GuestJobs, JobState, JobStatus, MachineRef, ProviderError};
+use crate::tools::outcome::Answer;
+use crate::tools::register::{Face, handler};
+use crate::tools::shape::{Shape, any, text};
+use crate::tools::{Execution, Tool, facts, register};
+
+static FACTS: ToolFacts = facts::stop(facts::write("command_cancel", Some(Scope::VmsExec), Class::Exec, Risk::R2));
+
+/// How long a command that was claimed is waited for to appear in the guest, and its end in the log.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// How often is looked.
+const LOOK: Duration = Duration::from_millis(100);
+
+pub(super) fn tool() -> Tool {
+    let input = Shape::new()
+        .may("vm_id", Public, text("The VM, if only a command of that one is meant.", 64))
+        .must("command_id", Public, text("The command.", 64))
+        .keyed();
+    let output = Shape::new()
+        .must("command_id", Public, any("string", "The command."))
+        .must("status", Public, any("string", "How the command stands now."))
+        .must("changed", Public, any("boolean", "It was this call that ended it; false if it had ended already."));
+    let face = Face {
+        title: "Cancel a command",
+        description: "Ends a command that waits or runs, and all processes that it started. Does nothing if it has ended.",
+    };
+    register::tool(&FACTS, face, input, output, handler!(cancel))
+}
+
+#[derive(Deserialize)]
+struct Args {
+    command_id: String,
+}
+
+async fn cancel(execution: Execution) -> Answer {
+    let Args { command_id } = execution.arguments()?;
+    let call: CallId = command_id.parse().map_err(|_| sight::not_found())?;
+    let Some(job) = open_job(&execution, &call).await? else {
+        let (record, _) = sight::find(&execution, &command_id).await?;
+        return Ok(answer(&call, record.status, false));
+    };
+    let vm = sight::vm_of(&execution, &job.account, &job.tool, job.vm.as_ref())?;
+    if job.status == Status::Queued && cancel_queued(&execution, &job).await? {
+        return Ok(answer(&call, Status::Cancelled, true));
+    }
+    let absent = || Refusal::new(Code::UpstreamUnreachable, "The VM's provider is not configured on this node.");
+    let compute = execution.ports.compute.get(vm.provider.as_str()).ok_or_else(absent)?;
+    let (guest, machine) = (run::channel(compute)?, MachineRef(vm.machine));
+    let ended = cancel_running(&execution, &*guest, &machine, &call).await?;
+    let cancelled = ended.is_some_and(|ended| ended.state == JobState::Cancelled);
+    let status = await_end(&execution, &call).await?;
+    Ok(answer(&call, status.unwrap_or(Status::Running), cancelled))
+}
+
+fn answer(call: &CallId, status: Status, changed: bool) -> Value {
+    json!({ "command_id": call, "status": status, "changed": changed })
+}
+
+async fn open_job(execution: &Execution, call: &CallId) -> Result<Option<Job>, StoreError> {
+    let rows = execution.ports.reader.store.state_rows(&[job_row(call)]).await?;
+    let Some(row) = rows.first() else { return Ok(None) };
+    serde_json::from_slice(&row.doc).map(Some).map_err(|error| StoreError::Unreadable(format!("{}: {error}", row.name)))
+}
+
+/// Ends a command that no worker has taken; false if one has, or it has ended.
+async fn cancel_queued(execution: &Execution, job: &Job) -> Result<bool, Outcome> {
+    let row = job_row(&job.call);
+    let names = Closing::depends_on(job).into_iter().chain([row.clone()]).collect();
+    let closing = Closing {
+        id: execution.ports.event_id(),
+        status: Status::Cancelled,
+        ended: Ended::of(job.call.clone(), execution.ports.node.clone(), Some(Code::Cancelled)),
+        parts: Vec::new(),
+        depends: Vec::new(),
+        notes_late: false,
+    };
+    let cancelled = execution.ports.writer.write(Want { names, ..Want::default() }, move |draft| {
+        let waits = draft.get::<Job>(&row)?.is_some_and(|job| job.status == Status::Queued);
+        if waits {
+            draft.close(closing)?;
+        }
+        Ok(waits)
+    });
+    Ok(cancelled.await?)
+}
+
+/// Ends a command in the guest. One that was just claimed may not have been started there yet; none if it ended before.
+async fn cancel_running(
+    execution: &Execution,
+    guest: &dyn GuestJobs,
+    machine: &MachineRef,
+    call: &CallId,
+) -> Result<Option<JobStatus>, Outcome> {
+    let until = execution.ports.clock.elapsed() + PATIENCE;
+    loop {
+        match guest.cancel(machine, call, Permit::unfenced()).await {
+            Ok(status) => return Ok(Some(status)),
+            Err(ProviderError::NotFound(what)) => {
+                if open_job(execution, call).await?.is_none() {
+                    return Ok(None);
+                }
+                if execution.ports.clock.elapsed() >= until {
+                    return Err(ProviderError::NotFound(what).into());
+                }
+            }
+            Err(error) => return Err(error.into()),
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+/// The command's recorded end; none if its worker has not written it in time.
+async fn await_end(execution: &Execution, call: &CallId) -> Result<Option<Status>, Outcome> {
+    let until = execution.ports.clock.elapsed() + PATIENCE;
+    while open_job(execution, call).await?.is_some() {
+        if execution.ports.clock.elapsed() >= until {
+            return Ok(None);
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+    let record = execution.ports.activity.call(Some(&execution.principal.account), call).await?;
+    Ok(record.map(|record| record.status))
+}

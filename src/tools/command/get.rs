@@ -1,0 +1,136 @@
+//! `command_get`: how a command stands and the end of its output; from the guest if it answers, else from the log.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::output::Source;
+use super::{run, sight};
+use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::scope::Scope;
+use crate::core::state::Vm;
+use crate::core::tool::ToolFacts;
+use crate::providers::compute::{JobState, MachineRef, ProviderError, Stream};
+use crate::tools::outcome::Answer;
+use crate::tools::register::{Face, handler};
+use crate::tools::shape::{Shape, any, maybe, number_or, text};
+use crate::tools::{CallRecord, Execution, Tool, facts, instant, register};
+
+static FACTS: ToolFacts = facts::read("command_get", Some(Scope::VmsExec));
+
+pub(super) fn tool() -> Tool {
+    let input = Shape::new()
+        .may("vm_id", Public, text("The VM, if the answer is to be about that one only.", 64))
+        .must("command_id", Public, text("The command.", 64))
+        .may("stdout_tail_bytes", Public, number_or("So much of the end of the standard output.", 0, 65_536, 8192))
+        .may("stderr_tail_bytes", Public, number_or("So much of the end of the standard error.", 0, 65_536, 8192));
+    let output = Shape::new()
+        .must("command_id", Public, any("string", "The command."))
+        .must("vm_id", Public, any("string", "The VM it is for."))
+        .must("status", Public, any("string", "queued, running, succeeded, failed, refused, cancelled, timed_out or unknown."))
+        .must("code", Public, maybe("string", "Why it did not succeed."))
+        .must("exit_code", Public, maybe("integer", "Exit code of the shell, once it has ended by itself."))
+        .must("at", Public, any("string", "When it was asked for."))
+        .must("ended_at", Public, maybe("string", "When it ended."))
+        .must("duration_ms", Public, maybe("integer", "How long it took."))
+        .must("source", Public, any("string", "Where the output is from: guest, log (what was recorded of it) or none."))
+        .must("stdout_bytes", Public, maybe("integer", "Size of the standard output so far."))
+        .must("stderr_bytes", Public, maybe("integer", "Size of the standard error so far."))
+        .must("stdout_tail", Content, any("string", "The end of the standard output."))
+        .must("stderr_tail", Content, any("string", "The end of the standard error."))
+        .must("next_stdout_offset", Public, any("integer", "Where command_logs goes on."))
+        .must("next_stderr_offset", Public, any("integer", "Where command_logs goes on."));
+    let face =
+        Face { title: "Get a command", description: "Shows how a command stands, its exit code, and the end of its output." };
+    register::tool(&FACTS, face, input, output, handler!(get))
+}
+
+#[derive(Deserialize)]
+struct Args {
+    command_id: String,
+    #[serde(default = "tail")]
+    stdout_tail_bytes: u32,
+    #[serde(default = "tail")]
+    stderr_tail_bytes: u32,
+}
+
+fn tail() -> u32 {
+    8192
+}
+
+async fn get(execution: Execution) -> Answer {
+    let args: Args = execution.arguments()?;
+    let (record, vm) = sight::find(&execution, &args.command_id).await?;
+    let kept = recorded(&execution, &record).await?;
+    let mut shown = json!({
+        "command_id": record.call_id,
+        "vm_id": vm.id,
+        "status": record.status,
+        "code": record.code,
+        "exit_code": kept["exit_code"],
+        "at": instant::render(record.at),
+        "ended_at": instant::render_maybe(record.ended_at),
+        "duration_ms": kept["duration_ms"],
+    });
+    let outputs = match live(&execution, &record, &vm, &args).await {
+        Ok(live) => live,
+        Err(error) => {
+            tracing::debug!(%error, call_id = %record.call_id, "a guest does not show a command");
+            from_log(&kept)
+        }
+    };
+    if let (Some(shown), Value::Object(outputs)) = (shown.as_object_mut(), outputs) {
+        shown.extend(outputs);
+    }
+    Ok(shown)
+}
+
+/// What the log has of the command's end: its result, also where that is inside an error.
+async fn recorded(execution: &Execution, record: &CallRecord) -> Result<Value, crate::core::call::Outcome> {
+    let Some(end) = record.end else { return Ok(Value::Null) };
+    let result = execution.ports.reader.result_at(end).await?.unwrap_or_default();
+    let inside = result.pointer("/error/details/result").cloned();
+    Ok(inside.unwrap_or(result))
+}
+
+async fn live(execution: &Execution, record: &CallRecord, vm: &Vm, args: &Args) -> Result<Value, ProviderError> {
+    let compute = execution.ports.compute.get(vm.provider.as_str());
+    let guest = compute.and_then(|compute| run::channel(compute).ok());
+    let guest = guest.ok_or(ProviderError::Unsupported("run commands in guests"))?;
+    let (machine, call) = (MachineRef(vm.machine.clone()), &record.call_id);
+    let status = guest.status(&machine, call).await?;
+    let source = |stream: Stream| Source { guest: &*guest, machine: &machine, call, stream };
+    let stdout = source(Stream::Stdout).tail(args.stdout_tail_bytes, status.stdout_bytes).await?;
+    let stderr = source(Stream::Stderr).tail(args.stderr_tail_bytes, status.stderr_bytes).await?;
+    let mut shown = json!({
+        "source": "guest",
+        "stdout_bytes": status.stdout_bytes,
+        "stderr_bytes": status.stderr_bytes,
+        "stdout_tail": stdout.text,
+        "stderr_tail": stderr.text,
+        "next_stdout_offset": stdout.next,
+        "next_stderr_offset": stderr.next,
+    });
+    if let (JobState::Exited { code }, Some(fields)) = (status.state, shown.as_object_mut()) {
+        fields.insert("exit_code".into(), json!(code));
+    }
+    Ok(shown)
+}
+
+fn from_log(kept: &Value) -> Value {
+    let text = |field: &str| kept[field].as_str().unwrap_or_default();
+    // `vm_exec` records its output whole, `command_start` its two ends.
+    let tail = |name: &str| match text(&format!("{name}_tail")) {
+        "" if kept[name].is_string() => text(name).to_owned(),
+        "" => text(&format!("{name}_head")).to_owned(),
+        tail => tail.to_owned(),
+    };
+    json!({
+        "source": if kept["stdout_bytes"].is_u64() { "log" } else { "none" },
+        "stdout_bytes": kept["stdout_bytes"],
+        "stderr_bytes": kept["stderr_bytes"],
+        "stdout_tail": tail("stdout"),
+        "stderr_tail": tail("stderr"),
+        "next_stdout_offset": kept["stdout_bytes"].as_u64().unwrap_or(0),
+        "next_stderr_offset": kept["stderr_bytes"].as_u64().unwrap_or(0),
+    })
+}

@@ -1,0 +1,153 @@
+//! What a command wrote: pieces by offset as text, and the record that is kept of all of it.
+//!
+//! INVARIANT: a piece never ends inside a character of UTF-8, so that pieces put together are the whole.
+
+use std::time::Duration;
+
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use crate::core::id::CallId;
+use crate::providers::compute::{GuestJobs, MachineRef, ProviderError, Stream};
+
+/// How much of either end is recorded.
+const END: usize = 4 * 1024;
+
+/// Bytes that are asked for at a time.
+const CHUNK: u32 = 64 * 1024;
+
+/// What the guest keeps of an output at most.
+const SPOOL: u64 = 64 * 1024 * 1024;
+
+/// How long reading one output whole may take before its digest is given up.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// One output of one command.
+pub(in crate::tools) struct Source<'a> {
+    pub(in crate::tools) guest: &'a dyn GuestJobs,
+    pub(in crate::tools) machine: &'a MachineRef,
+    pub(in crate::tools) call: &'a CallId,
+    pub(in crate::tools) stream: Stream,
+}
+
+/// A piece of an output.
+pub(in crate::tools) struct Piece {
+    /// As text; what is not UTF-8 is replaced.
+    pub(in crate::tools) text: String,
+    /// Nothing had to be replaced.
+    pub(in crate::tools) utf8: bool,
+    /// Where the next piece begins.
+    pub(in crate::tools) next: u64,
+}
+
+impl Source<'_> {
+    /// At most `most` bytes from `offset`, of an output that has `size` bytes now.
+    pub(in crate::tools) async fn piece(&self, offset: u64, most: u32, size: u64) -> Result<Piece, ProviderError> {
+        let bytes = self.read(offset, most).await?;
+        let end = offset.saturating_add(bytes.len() as u64);
+        let kept = if end < size { whole_characters(&bytes) } else { &bytes };
+        let next = offset.saturating_add(kept.len() as u64);
+        Ok(Piece { utf8: std::str::from_utf8(kept).is_ok(), text: String::from_utf8_lossy(kept).into_owned(), next })
+    }
+
+    /// The last `most` bytes of an output that has `size` bytes now.
+    pub(in crate::tools) async fn tail(&self, most: u32, size: u64) -> Result<Piece, ProviderError> {
+        let offset = size.saturating_sub(u64::from(most));
+        let bytes = self.read(offset, most).await?;
+        let next = offset.saturating_add(bytes.len() as u64);
+        let kept = if offset > 0 { from_character(&bytes) } else { &bytes };
+        Ok(Piece { utf8: std::str::from_utf8(kept).is_ok(), text: String::from_utf8_lossy(kept).into_owned(), next })
+    }
+
+    /// Providers may answer less than was asked for, and nothing at the end.
+    async fn read(&self, offset: u64, most: u32) -> Result<Vec<u8>, ProviderError> {
+        let mut bytes = Vec::new();
+        let mut left = most;
+        while left > 0 {
+            let at = offset.saturating_add(bytes.len() as u64);
+            let chunk = self.guest.read(self.machine, self.call, self.stream, at, left.min(CHUNK)).await?;
+            if chunk.is_empty() {
+                break;
+            }
+            left = left.saturating_sub(u32::try_from(chunk.len()).unwrap_or(u32::MAX));
+            bytes.extend(chunk);
+        }
+        Ok(bytes)
+    }
+
+    /// The record of the whole output. An output that cannot be read whole has no digest; the command ran all the same.
+    async fn summary(&self, size: u64) -> Summary {
+        match tokio::time::timeout(PATIENCE, self.digest()).await {
+            Ok(Ok(summary)) => summary,
+            Ok(Err(error)) => {
+                tracing::warn!(%error, call_id = %self.call, "an output cannot be read whole");
+                Summary::unread(size)
+            }
+            Err(_) => Summary::unread(size),
+        }
+    }
+
+    async fn digest(&self) -> Result<Summary, ProviderError> {
+        let (mut hash, mut size) = (Sha256::new(), 0u64);
+        let (mut head, mut tail) = (Vec::new(), Vec::new());
+        loop {
+            let chunk = self.guest.read(self.machine, self.call, self.stream, size, CHUNK).await?;
+            if chunk.is_empty() {
+                break;
+            }
+            size = size.saturating_add(chunk.len() as u64);
+            hash.update(&chunk);
+            let into_head = chunk.len().min(END - head.len());
+            let (first, rest) = chunk.split_at(into_head);
+            head.extend_from_slice(first);
+            tail.extend_from_slice(rest);
+            tail.drain(..tail.len().saturating_sub(END));
+        }
+        let (head, tail) = (String::from_utf8_lossy(&head).into_owned(), String::from_utf8_lossy(&tail).into_owned());
+        Ok(Summary { size, sha256: Some(hex::encode(hash.finalize())), head, tail })
+    }
+}
+
+struct Summary {
+    size: u64,
+    sha256: Option<String>,
+    head: String,
+    tail: String,
+}
+
+impl Summary {
+    fn unread(size: u64) -> Self {
+        Self { size, sha256: None, head: String::new(), tail: String::new() }
+    }
+}
+
+/// Size, digest, head and tail of both outputs, as fields `stdout_bytes` and so on.
+pub(in crate::tools) async fn record(ran: &super::run::Ran, call: &CallId) -> Map<String, Value> {
+    let mut fields = Map::new();
+    let outputs = [("stdout", Stream::Stdout, ran.status.stdout_bytes), ("stderr", Stream::Stderr, ran.status.stderr_bytes)];
+    for (name, stream, size) in outputs {
+        let source = Source { guest: &*ran.guest, machine: &ran.machine, call, stream };
+        let summary = source.summary(size).await;
+        fields.insert(format!("{name}_bytes"), json!(summary.size));
+        fields.insert(format!("{name}_truncated"), json!(summary.size >= SPOOL));
+        fields.insert(format!("{name}_sha256"), json!(summary.sha256));
+        fields.insert(format!("{name}_head"), json!(summary.head));
+        fields.insert(format!("{name}_tail"), json!(summary.tail));
+    }
+    fields
+}
+
+/// `bytes` without a character that has only begun at their end. Never nothing.
+fn whole_characters(bytes: &[u8]) -> &[u8] {
+    match std::str::from_utf8(bytes) {
+        Err(error) if error.error_len().is_none() && error.valid_up_to() > 0 => bytes.get(..error.valid_up_to()).unwrap_or(bytes),
+        // What is not UTF-8 further in may still end inside a character; it is replaced anyway.
+        _ => bytes,
+    }
+}
+
+/// `bytes` without the rest of a character that began before them.
+fn from_character(bytes: &[u8]) -> &[u8] {
+    let rest = bytes.iter().take(3).take_while(|byte| (0x80..0xC0).contains(*byte)).count();
+    bytes.get(rest..).unwrap_or_default()
+}
