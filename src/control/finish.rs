@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, oneshot};
 
 use super::{Control, Reply};
+use crate::core::abridge::abridge;
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::event::Ended;
@@ -13,7 +14,7 @@ use crate::core::id::{AccountId, CallId, SwitchId};
 use crate::core::redact::{redact, scrub_text};
 use crate::core::refusal::Refusal;
 use crate::log::closing::{Closed, Closing};
-use crate::log::vault::SealedPart;
+use crate::log::vault::{PART_MAX, SealedPart};
 use crate::tools::Tool;
 
 /// A call that has ended.
@@ -134,6 +135,7 @@ impl Control {
             Reply::Done { result, .. } => redact(result, &ending.tool.results),
             other => scrub_error(other.document()),
         };
+        let document = abridge(document, PART_MAX);
         let (vault, now, text) = (&self.ports.reader.vault, self.ports.clock.now(), document.to_string());
         match vault.seal(ending.account, now, &id, "result", text.as_bytes()).await {
             Ok(part) => (id, vec![part]),

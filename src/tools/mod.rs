@@ -4,18 +4,22 @@
 //! only with a [`Permit`], which the fence hands out after checking the switches again.
 
 mod account;
+mod activity;
 mod command;
 mod exec;
 mod facts;
 mod guard;
 mod instant;
 mod key;
+mod operation;
 mod outcome;
+mod panic;
 mod policy;
 mod record;
 mod register;
 pub mod schema;
 mod shape;
+mod switch;
 mod vm;
 
 pub use register::catalogue;

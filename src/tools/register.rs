@@ -1,11 +1,16 @@
 //! The list of every tool, and how one is put together.
 
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures::future::BoxFuture;
 
 use super::shape::Shape;
-use super::{Catalogue, CatalogueError, Execution, Tool, account, command, exec, guard, key, policy, vm};
+use super::{
+    Catalogue, CatalogueError, Execution, Tool, account, activity, command, exec, guard, key, operation, panic, policy, switch,
+    vm,
+};
 use crate::core::call::Outcome;
 use crate::core::tool::ToolFacts;
 
@@ -14,11 +19,34 @@ const ORDINARY: Duration = Duration::from_secs(30);
 
 /// Every operation of Forelog.
 pub fn catalogue() -> Result<Catalogue, CatalogueError> {
-    let nouns = [account::tools(), vm::tools(), exec::tools(), command::tools(), key::tools(), policy::tools()];
-    Catalogue::new(nouns.into_iter().flatten().collect())
+    Catalogue::new(tools())
+}
+
+fn tools() -> Vec<Tool> {
+    let nouns = [
+        account::tools(),
+        vm::tools(),
+        exec::tools(),
+        command::tools(),
+        operation::tools(),
+        activity::tools(),
+        panic::tools(),
+        switch::tools(),
+        key::tools(),
+        policy::tools(),
+    ];
+    nouns.into_iter().flatten().collect()
+}
+
+/// The facts of a tool by name, for whoever meets the name in the log.
+pub(super) fn facts_of(name: &str) -> Option<&'static ToolFacts> {
+    static KNOWN: LazyLock<BTreeMap<&'static str, &'static ToolFacts>> =
+        LazyLock::new(|| tools().iter().map(|tool| (tool.facts.name, tool.facts)).collect());
+    KNOWN.get(name).copied()
 }
 
 /// What a tool is called and says of itself.
+#[derive(Clone, Copy)]
 pub(super) struct Face {
     pub(super) title: &'static str,
     pub(super) description: &'static str,

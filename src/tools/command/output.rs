@@ -20,7 +20,7 @@ const CHUNK: u32 = 64 * 1024;
 const SPOOL: u64 = 64 * 1024 * 1024;
 
 /// How long reading one output whole may take before its digest is given up.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// One output of one command.
 pub(in crate::tools) struct Source<'a> {

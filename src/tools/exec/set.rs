@@ -58,12 +58,12 @@ struct Args {
 
 async fn set(execution: Execution) -> Answer {
     let Args { enabled } = execution.arguments()?;
-    let (vm, owner) = (execution.admitted.vm().cloned().ok_or_else(vm_not_found)?, execution.principal.account.clone());
+    let (vm, account) = (execution.admitted.vm().cloned().ok_or_else(vm_not_found)?, execution.principal.account.clone());
     let change = Record::plain(&execution, Kind::VmExecSet { vm: vm.clone(), enabled });
     let wanted = vm.clone();
     record(&execution, vec![change], move |state| {
-        let owned = state.vms.get(&wanted).is_some_and(|row| row.account == owner);
-        (!owned).then(vm_not_found)
+        let own = state.vms.get(&wanted).is_some_and(|row| row.account == account);
+        (!own).then(vm_not_found)
     })
     .await?;
     Ok(json!({ "vm_id": vm, "exec_enabled": enabled }))

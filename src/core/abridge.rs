@@ -1,0 +1,38 @@
+//! What is recorded of a long document: its long texts by head and tail, so that a record stays small and readable.
+//!
+//! INVARIANT: what comes out is never longer than asked for, and is a whole document: nothing is cut in the middle.
+
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// How much of either end of a long text is kept.
+const END: usize = 4 * 1024;
+
+/// `document` with long texts shortened; of one that is too long all the same, only size and digest.
+#[must_use]
+pub fn abridge(document: Value, most: usize) -> Value {
+    let text = document.to_string();
+    if text.len() <= most {
+        return document;
+    }
+    let shorter = shorten(document);
+    if shorter.to_string().len() <= most {
+        return shorter;
+    }
+    json!({ "$abridged": { "size": text.len(), "sha256": hex::encode(Sha256::digest(&text)) } })
+}
+
+fn shorten(value: Value) -> Value {
+    match value {
+        Value::String(text) if text.len() > 2 * END => Value::String(ends(&text)),
+        Value::Array(items) => items.into_iter().map(shorten).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, inner)| (key, shorten(inner))).collect(),
+        other => other,
+    }
+}
+
+fn ends(text: &str) -> String {
+    let head = text.get(..text.floor_char_boundary(END)).unwrap_or_default();
+    let tail = text.get(text.ceil_char_boundary(text.len() - END)..).unwrap_or_default();
+    format!("{head}\n[… {} bytes are not recorded …]\n{tail}", text.len() - head.len() - tail.len())
+}

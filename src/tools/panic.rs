@@ -1,0 +1,114 @@
+//! `panic_engage`: an agent stops itself, its VMs or its account. It needs no scope, and only a person releases.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::outcome::Answer;
+use super::register::{Face, handler};
+use super::shape::{Shape, any, choice, text};
+use super::switch::drain::{self, Engagement};
+use super::switch::fenced;
+use super::{Execution, Tool, facts, register};
+use crate::core::call::Outcome;
+use crate::core::code::Code;
+use crate::core::decide::vm_not_found;
+use crate::core::id::VmId;
+use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::refusal::Refusal;
+use crate::core::switch::{Running, Target};
+use crate::core::tool::{Class, Risk, ToolFacts};
+
+static FACTS: ToolFacts = facts::stop(&facts::write("panic_engage", None, Class::Write, Risk::R2));
+
+/// The tools of this noun.
+pub(super) fn tools() -> Vec<Tool> {
+    let target = "What to stop: credential (the key in use), vms (the VMs on its allow-list, or the one in vm_id), or account \
+                  (for a key without an allow-list).";
+    let running = "What becomes of calls that run: cancel ends them.";
+    let input = Shape::new()
+        .must("reason", Content, text("Why; staff and the account's people read it.", 500))
+        .may("target", Public, choice(target, &["credential", "vms", "account"]))
+        .may("vm_id", Public, text("The only VM to stop, for the target vms.", 64))
+        .may("running", Public, choice(running, &["let_finish", "cancel"]));
+    let output = Shape::new()
+        .must("switches", Public, any("array", "The switches that are engaged now: id and target."))
+        .must("epoch", Public, any("integer", "Every admission at or after this epoch knows them."))
+        .must("fenced", Public, any("boolean", "No node starts what they cover any more."))
+        .must("cancelled", Public, any("integer", "How many queued calls they ended."));
+    let face = Face {
+        title: "Emergency stop",
+        description: "Stops the key in use, its VMs or its account at once, and cancels what runs under them. Only a person can \
+                      release the stop.",
+    };
+    vec![register::tool(&FACTS, face, input, output, handler!(engage))]
+}
+
+#[derive(Clone, Copy, Default, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Reach {
+    #[default]
+    Credential,
+    Vms,
+    Account,
+}
+
+#[derive(Deserialize)]
+struct Args {
+    reason: String,
+    #[serde(default)]
+    target: Reach,
+    #[serde(default = "cancel")]
+    running: Running,
+}
+
+fn cancel() -> Running {
+    Running::Cancel
+}
+
+async fn engage(execution: Execution) -> Answer {
+    let Args { reason, target, running } = execution.arguments()?;
+    let targets = targets(&execution, target)?;
+    let engagements = targets.iter().map(|target| Engagement {
+        target: target.clone(),
+        reason: reason.clone(),
+        message: Some("The account's own emergency stop covers this call.".into()),
+        incident: None,
+        expires_at: None,
+        running,
+        by: None,
+    });
+    let engaged = drain::engage(&execution, engagements.collect(), |_| None).await?;
+    let fenced = fenced::wait(&execution, engaged.epoch).await;
+    let switches: Vec<Value> =
+        engaged.switches.iter().zip(&targets).map(|(id, target)| json!({ "id": id, "target": target })).collect();
+    Ok(json!({
+        "switches": switches,
+        "epoch": engaged.epoch,
+        "fenced": fenced.is_ok_and(|fenced| fenced.is_complete()),
+        "cancelled": engaged.cancelled,
+    }))
+}
+
+/// Never more than the caller's own key, the VMs on its allow-list, or its account if it has none (DESIGN §5).
+fn targets(execution: &Execution, reach: Reach) -> Result<Vec<Target>, Outcome> {
+    let (who, state) = (&execution.principal, execution.state());
+    let key = state.credentials.get(&who.credential);
+    let listed = key.ok_or_else(|| Refusal::new(Code::Unauthenticated, "The key is not known."))?.created.vms.as_ref();
+    let stop = |vm: &VmId| Target::Vm { vm: vm.clone(), exec_only: false };
+    match (reach, execution.admitted.vm(), listed) {
+        (Reach::Credential, _, _) => Ok(vec![Target::Credential(who.credential.clone())]),
+        // Whose the VM is and that it is on the list was decided at admission.
+        (Reach::Vms, Some(vm), _) => Ok(vec![stop(vm)]),
+        (Reach::Vms, None, Some(vms)) if !vms.is_empty() => Ok(vms.iter().map(stop).collect()),
+        (Reach::Vms, None, Some(_)) => Err(vm_not_found().into()),
+        (Reach::Account, _, None) => Ok(vec![Target::Account(who.account.clone())]),
+        (Reach::Vms, None, None) => {
+            let refusal = Refusal::new(Code::ValidationFailed, "The key has no allow-list of VMs.");
+            Err(refusal.hint("Name one in vm_id, or stop the account.").into())
+        }
+        (Reach::Account, _, Some(_)) => {
+            let refusal = Refusal::new(Code::ForbiddenResource, "The key is limited to some VMs and cannot stop the account.");
+            Err(refusal.hint("Stop its VMs with the target vms.").into())
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Engaging switches and ending the queued calls they cover, in one transaction.
+//!
+//! INVARIANT: a switch is engaged even if the calls that wait cannot be read; those meet it when they are claimed.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use crate::core::call::{Outcome, Status};
+use crate::core::event::Kind;
+use crate::core::id::{Epoch, EventId, NodeId, Position, SwitchId, UserId};
+use crate::core::job::{Claim, Idempotency, Job};
+use crate::core::refusal::Refusal;
+use crate::core::state::ControlState;
+use crate::core::switch::{Running, Target};
+use crate::core::time::{Clock, Entropy, Micros};
+use crate::log::admission::claim_row;
+use crate::log::claim::covering;
+use crate::log::draft::{Draft, NewEvent};
+use crate::log::store::{StoreError, Want};
+use crate::tools::record::Record;
+use crate::tools::{Execution, register};
+
+/// How often stragglers are looked for after the engaging transaction.
+const ROUNDS: usize = 3;
+
+/// A switch that is to be engaged.
+pub(in crate::tools) struct Engagement {
+    pub(in crate::tools) target: Target,
+    pub(in crate::tools) reason: String,
+    pub(in crate::tools) message: Option<String>,
+    pub(in crate::tools) incident: Option<String>,
+    pub(in crate::tools) expires_at: Option<Micros>,
+    pub(in crate::tools) running: Running,
+    /// The person; none if an agent stops itself.
+    pub(in crate::tools) by: Option<UserId>,
+}
+
+/// What came of engaging.
+pub(in crate::tools) struct Engaged {
+    /// The switches, in the order they were asked for.
+    pub(in crate::tools) switches: Vec<SwitchId>,
+    /// Control state's epoch with them.
+    pub(in crate::tools) epoch: Epoch,
+    /// How many queued calls ended.
+    pub(in crate::tools) cancelled: usize,
+}
+
+/// Engages all of `engagements`, or none and answers why not.
+pub(in crate::tools) async fn engage(
+    execution: &Execution,
+    engagements: Vec<Engagement>,
+    check: impl FnOnce(&ControlState) -> Option<Refusal> + Send + 'static,
+) -> Result<Engaged, Outcome> {
+    let (mut switches, mut events) = (Vec::new(), Vec::new());
+    for engagement in engagements {
+        let switch = SwitchId::new(execution.ports.clock.now(), &*execution.ports.entropy);
+        events.push(event(execution, &switch, engagement).await?);
+        switches.push(switch);
+    }
+    let (want, drain) = prepare(execution).await;
+    let written = execution.ports.writer.write(want, move |draft| {
+        if let Some(refusal) = check(draft.state()) {
+            return Ok(Err(refusal));
+        }
+        for event in events {
+            draft.append(Position(0), event)?;
+        }
+        let drained = drain.run(draft)?;
+        Ok(Ok((draft.state().epoch, drained)))
+    });
+    let (epoch, mut drained) = written.await??;
+    let mut cancelled = drained.cancelled;
+    for _ in 0..ROUNDS {
+        if !drained.stragglers {
+            break;
+        }
+        let (want, drain) = prepare(execution).await;
+        drained = execution.ports.writer.write(want, move |draft| drain.run(draft)).await?;
+        cancelled += drained.cancelled;
+    }
+    Ok(Engaged { switches, epoch, cancelled })
+}
+
+async fn event(execution: &Execution, switch: &SwitchId, engagement: Engagement) -> Result<NewEvent, Outcome> {
+    let Engagement { target, reason, message, incident, expires_at, running, by } = engagement;
+    let credential = Some(execution.principal.credential.clone());
+    let note: Value = json!({ "reason": reason, "message": message, "incident": incident });
+    let kind = Kind::SwitchEngaged { switch: switch.clone(), target, by, credential, running, expires_at };
+    Ok(Record::noted(execution, &execution.principal.account, kind, note).await?.event())
+}
+
+/// What the transaction has to read to end the calls that wait now.
+async fn prepare(execution: &Execution) -> (Want, Drain) {
+    let rows = execution.ports.reader.store.state(&["job"]).await.unwrap_or_else(|error| {
+        tracing::error!(%error, "the calls that wait cannot be read; a switch is engaged without ending them");
+        Vec::new()
+    });
+    let jobs = rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok());
+    let keys: BTreeSet<String> = jobs.filter_map(|job| job.idempotency).collect();
+    let want = Want { names: keys.iter().cloned().collect(), kinds: vec!["job", "claim"], ..Want::default() };
+    let (clock, entropy) = (Arc::clone(&execution.ports.clock), Arc::clone(&execution.ports.entropy));
+    (want, Drain { keys, node: execution.ports.node.clone(), clock, entropy })
+}
+
+struct Drain {
+    /// Idempotency rows that the transaction reads.
+    keys: BTreeSet<String>,
+    node: NodeId,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+}
+
+struct Drained {
+    cancelled: usize,
+    /// Calls that came between the look and the transaction, whose rows it had not read.
+    stragglers: bool,
+}
+
+impl Drain {
+    fn run(&self, draft: &mut Draft) -> Result<Drained, StoreError> {
+        let mut drained = Drained { cancelled: 0, stragglers: false };
+        let jobs = draft.all::<Job>("job").unwrap_or_else(|error| {
+            tracing::error!(%error, "a call that waits cannot be read; what waits meets the switch when it is claimed");
+            Vec::new()
+        });
+        for (_, job) in jobs.into_iter().filter(|(_, job)| job.status == Status::Queued) {
+            let Some(tool) = register::facts_of(&job.tool) else { continue };
+            let Some(switch) = covering(draft.state(), &job, tool, draft.now) else { continue };
+            if job.idempotency.as_ref().is_some_and(|key| !self.keys.contains(key)) {
+                drained.stragglers = true;
+                continue;
+            }
+            if let Err(error) = readable(draft, &job) {
+                tracing::error!(%error, call_id = %job.call, "a call that waits cannot be ended; it meets the switch when it is claimed");
+                continue;
+            }
+            let id = EventId::new(self.clock.now(), &*self.entropy);
+            draft.cancel_for(&job, switch, self.node.clone(), id)?;
+            drained.cancelled += 1;
+        }
+        Ok(drained)
+    }
+}
+
+/// A row that cannot be read must not keep the switch from being engaged.
+fn readable(draft: &Draft, job: &Job) -> Result<(), StoreError> {
+    if let Some(vm) = &job.vm {
+        draft.get::<Claim>(&claim_row(vm))?;
+    }
+    if let Some(key) = &job.idempotency {
+        draft.get::<Idempotency>(key)?;
+    }
+    Ok(())
+}
