@@ -30,6 +30,6 @@ pub(super) const fn control(name: &'static str, scope: Option<Scope>) -> ToolFac
 }
 
 /// It stops something: switches and limits never apply.
-pub(super) const fn stop(facts: &ToolFacts) -> ToolFacts {
-    ToolFacts { stops: true, ..*facts }
+pub(super) const fn stop(facts: ToolFacts) -> ToolFacts {
+    ToolFacts { stops: true, ..facts }
 }

@@ -18,7 +18,7 @@ use crate::core::refusal::Refusal;
 use crate::core::switch::{Running, Target};
 use crate::core::tool::{Class, Risk, ToolFacts};
 
-static FACTS: ToolFacts = facts::stop(&facts::write("panic_engage", None, Class::Write, Risk::R2));
+static FACTS: ToolFacts = facts::stop(facts::write("panic_engage", None, Class::Write, Risk::R2));
 
 /// The tools of this noun.
 pub(super) fn tools() -> Vec<Tool> {

@@ -82,6 +82,11 @@ pub(super) fn choice(about: &str, words: &[&str]) -> Value {
     json!({ "type": "string", "enum": words, "description": about })
 }
 
+/// A whole number in a range.
+pub(super) fn number(about: &str, least: u64, most: u64) -> Value {
+    json!({ "type": "integer", "minimum": least, "maximum": most, "description": about })
+}
+
 /// A whole number in a range, with a default.
 pub(super) fn number_or(about: &str, least: u64, most: u64, default: u64) -> Value {
     json!({ "type": "integer", "minimum": least, "maximum": most, "default": default, "description": about })

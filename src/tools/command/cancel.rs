@@ -25,7 +25,7 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, text};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::stop(&facts::write("command_cancel", Some(Scope::VmsExec), Class::Exec, Risk::R2));
+static FACTS: ToolFacts = facts::stop(facts::write("command_cancel", Some(Scope::VmsExec), Class::Exec, Risk::R2));
 
 /// How long a command that was claimed is waited for to appear in the guest, and its end in the log.
 const PATIENCE: Duration = Duration::from_secs(10);

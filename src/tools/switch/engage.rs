@@ -18,7 +18,7 @@ use crate::tools::register::{self, Face, handler};
 use crate::tools::shape::{Shape, any, choice, moment, text};
 use crate::tools::{Execution, Tool, facts, instant};
 
-static FACTS: ToolFacts = facts::stop(&facts::control("switch_engage", Some(Scope::StaffSwitch)));
+static FACTS: ToolFacts = facts::stop(facts::control("switch_engage", Some(Scope::StaffSwitch)));
 
 pub(super) fn tool() -> Tool {
     let target =

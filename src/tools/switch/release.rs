@@ -19,7 +19,7 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, id, maybe, text};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::stop(&facts::control("switch_release", Some(Scope::StaffSwitch)));
+static FACTS: ToolFacts = facts::stop(facts::control("switch_release", Some(Scope::StaffSwitch)));
 
 pub(super) fn tool() -> Tool {
     let input =
