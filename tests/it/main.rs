@@ -5,6 +5,7 @@
 mod architecture;
 mod book;
 mod call;
+mod canary;
 mod clients;
 mod conformance;
 mod decide;
