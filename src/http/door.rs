@@ -166,6 +166,14 @@ fn refused(proposal: &Proposal, draft: &Draft, last_used: Option<Micros>, limits
     }
 }
 
+/// Whether the key is dead as far as this node knows: then it is.
+#[must_use]
+pub fn is_dead(who: &Principal, state: &ControlState, now: Micros) -> bool {
+    let credential = state.credentials.get(&who.credential);
+    credential
+        .is_none_or(|credential| credential.revoked_at.is_some() || credential.created.expires_at.is_some_and(|end| end <= now))
+}
+
 fn proposal(who: &Principal, facts: &'static ToolFacts, call: CallId) -> Proposal {
     Proposal {
         call,

@@ -17,6 +17,7 @@ mod dated;
 mod door;
 mod gate;
 mod health;
+pub mod mcp;
 mod problem;
 mod settings;
 mod throttle;
@@ -43,6 +44,7 @@ pub struct Http {
     pub authenticator: Authenticator,
     /// How it was configured.
     pub settings: Settings,
+    mcp: mcp::Mcp,
 }
 
 impl Http {
@@ -50,7 +52,8 @@ impl Http {
     #[must_use]
     pub fn new(control: Arc<Control>, authenticator: Authenticator, settings: Settings) -> Arc<Self> {
         let door = Arc::new(Door::new(control, settings.wait));
-        Arc::new(Self { door, authenticator, settings })
+        let mcp = mcp::Mcp::new(&door, &settings);
+        Arc::new(Self { door, authenticator, settings, mcp })
     }
 }
 
@@ -60,6 +63,7 @@ pub fn router(http: Arc<Http>) -> Router {
     let hosted = Router::new()
         .route("/metrics", get(health::metrics))
         .nest("/api/v1", api::router())
+        .merge(mcp::router())
         .layer(from_fn_with_state(Arc::clone(&http), gate::check_host));
     let routes = open.merge(hosted).fallback(problem::no_such_path).method_not_allowed_fallback(problem::no_such_method);
     throttle::guard(routes, http.settings.rate)

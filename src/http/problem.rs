@@ -62,13 +62,18 @@ impl IntoResponse for Problem {
         if let Some(seconds) = after.and_then(|seconds| HeaderValue::from_str(&seconds.to_string()).ok()) {
             response.headers_mut().insert(header::RETRY_AFTER, seconds);
         }
-        let bare = (self.status == StatusCode::UNAUTHORIZED).then(|| "Bearer".to_owned());
-        let challenge = self.challenge.or(bare).and_then(|text| HeaderValue::from_str(&text).ok());
+        let plain = (self.status == StatusCode::UNAUTHORIZED).then(|| plain_challenge(self.refusal.code).to_owned());
+        let challenge = self.challenge.or(plain).and_then(|text| HeaderValue::from_str(&text).ok());
         if let Some(challenge) = challenge {
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
         }
         response
     }
+}
+
+/// A caller whose key is no longer good is told so; one without a key is only asked for it.
+fn plain_challenge(code: Code) -> &'static str {
+    if code == Code::Unauthenticated { "Bearer" } else { "Bearer error=\"invalid_token\"" }
 }
 
 /// Answers a path that is none of ours.

@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod architecture;
+mod bad_input;
 mod book;
 mod call;
 mod canary;
@@ -13,11 +14,13 @@ mod demo;
 mod gates;
 mod given;
 mod guest;
+mod harness;
 mod inject;
 mod kill;
 mod kinds;
 mod leaf;
 mod limit;
+mod mcp;
 mod plant;
 mod policy;
 mod postgres;
@@ -25,6 +28,7 @@ mod promises;
 mod redact;
 #[cfg(not(feature = "conformance"))]
 mod release;
+mod rest;
 mod sim;
 mod state;
 mod tools;

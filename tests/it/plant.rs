@@ -449,11 +449,19 @@ struct FromLog(Reader);
 
 #[async_trait]
 impl Activity for FromLog {
-    async fn list(&self, _: ActivityQuery) -> Result<ActivityPage, Refusal> {
-        Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views."))
+    /// Filters by account and tool only.
+    async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
+        let (mut items, log) = (Vec::new(), whole_log(&self.0).await);
+        for event in log.iter().rev() {
+            let Kind::IntentRecorded(intent) = &event.kind else { continue };
+            if query.tool.as_ref().is_none_or(|tool| *tool == intent.tool) {
+                items.extend(self.call(query.account.as_ref(), &intent.call).await?);
+            }
+        }
+        Ok(ActivityPage { items, next_cursor: None, as_of: log.last().map_or(Position(0), |event| event.position) })
     }
 
-    async fn call(&self, _: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
+    async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
         let mut record: Option<CallRecord> = None;
         for event in whole_log(&self.0).await {
             if event.kind.call() != Some(call) {
@@ -486,6 +494,6 @@ impl Activity for FromLog {
                 record.end = Some(event.position);
             }
         }
-        Ok(record)
+        Ok(record.filter(|record| account.is_none_or(|account| *account == record.account)))
     }
 }

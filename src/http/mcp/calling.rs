@@ -1,0 +1,162 @@
+//! A `tools/call`, from MCP's words to a submission and back.
+
+use std::time::Duration;
+
+use rmcp::model::{CallToolRequestParams, CallToolResult, Implementation, MetaObject, ProgressNotificationParam, ProgressToken};
+use rmcp::service::{Peer, RequestContext};
+use rmcp::{ErrorData, RoleServer};
+use serde_json::{Value, json};
+use tokio::sync::mpsc;
+use tracing::Instrument;
+
+use super::sessions::SESSION_ID;
+use crate::control::Reply;
+use crate::core::code::Code;
+use crate::core::principal::Principal;
+use crate::core::time::Clock;
+use crate::http::caller::user_agent;
+use crate::http::door::{Door, Incoming};
+use crate::tools::Progress;
+
+/// Progress is told at most this often.
+const PROGRESS: Duration = Duration::from_millis(100);
+
+type Context = RequestContext<RoleServer>;
+
+/// Calls a tool for `who`.
+pub async fn call(
+    door: &Door,
+    who: Principal,
+    request: CallToolRequestParams,
+    context: Context,
+) -> Result<CallToolResult, ErrorData> {
+    let parts = context.extensions.get::<http::request::Parts>();
+    let header = |name: &str| parts.and_then(|parts| parts.headers.get(name)?.to_str().ok()).map(str::to_owned);
+    let mut incoming = Incoming {
+        tool: request.name.to_string(),
+        args: Value::Object(request.arguments.unwrap_or_default()),
+        session: header(SESSION_ID.as_str()),
+        protocol: context.protocol_version().map(|version| version.to_string()),
+        user_agent: parts.and_then(|parts| user_agent(&parts.headers)),
+        ..Incoming::default()
+    };
+    let listener = context.meta.get_progress_token().map(|token| {
+        let (sender, progress) = mpsc::unbounded_channel();
+        incoming.progress = Some(sender);
+        (token, progress)
+    });
+    let span = span(door, &incoming, &context);
+    let reply = wait(door, who, incoming, &context, listener).instrument(span).await;
+    answer(&reply)
+}
+
+/// The caller's trace, if it is one that can be read; it is never believed, only linked.
+fn span(door: &Door, incoming: &Incoming, context: &Context) -> tracing::Span {
+    let known = door.control().catalogue.get(&incoming.tool).map_or("unknown", |tool| tool.facts.name);
+    let trace = context.meta.get_traceparent().filter(|text| is_traceparent(text)).unwrap_or_default();
+    tracing::info_span!(
+        "tools/call",
+        otel.name = format!("tools/call {known}"),
+        otel.kind = "server",
+        mcp.method.name = "tools/call",
+        gen_ai.tool.name = known,
+        traceparent = trace
+    )
+}
+
+/// `version-trace-parent-flags`, each of its length in lower hex.
+fn is_traceparent(text: &str) -> bool {
+    let fields: Vec<&str> = text.split('-').collect();
+    let is_hex = |field: &str| field.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b));
+    fields.iter().map(|field| field.len()).eq([2, 32, 16, 2]) && fields.iter().all(|field| is_hex(field))
+}
+
+/// Waits for the reply; passes progress on, and the wish to cancel.
+async fn wait(
+    door: &Door,
+    who: Principal,
+    incoming: Incoming,
+    context: &Context,
+    mut listener: Option<(ProgressToken, mpsc::UnboundedReceiver<Progress>)>,
+) -> Reply {
+    let cancel = incoming.cancel.clone();
+    let mut teller = Teller { peer: context.peer.clone(), clock: std::sync::Arc::clone(&door.control().ports.clock), told: None };
+    let submitting = door.submit(who, incoming);
+    tokio::pin!(submitting);
+    loop {
+        tokio::select! {
+            reply = &mut submitting => return reply,
+            () = context.ct.cancelled(), if !cancel.is_cancelled() => cancel.cancel(),
+            progress = next(&mut listener) => match (progress, &listener) {
+                (Some(progress), Some((token, _))) => teller.tell(token, progress).await,
+                _ => listener = None,
+            },
+        }
+    }
+}
+
+async fn next(listener: &mut Option<(ProgressToken, mpsc::UnboundedReceiver<Progress>)>) -> Option<Progress> {
+    match listener {
+        Some((_, progress)) => progress.recv().await,
+        None => std::future::pending().await,
+    }
+}
+
+/// Tells progress: it only grows, and not too often.
+struct Teller {
+    peer: Peer<RoleServer>,
+    clock: std::sync::Arc<dyn Clock>,
+    told: Option<(f64, Duration)>,
+}
+
+impl Teller {
+    async fn tell(&mut self, token: &ProgressToken, progress: Progress) {
+        let now = self.clock.elapsed();
+        let is_last = progress.total.is_some_and(|total| progress.done >= total);
+        let due = self.told.is_none_or(|(done, at)| progress.done > done && (is_last || now.saturating_sub(at) >= PROGRESS));
+        if !due {
+            return;
+        }
+        self.told = Some((progress.done, now));
+        let mut told = ProgressNotificationParam::new(token.clone(), progress.done).with_message(progress.message);
+        told.total = progress.total;
+        // Nobody listens any more: the call goes on all the same.
+        let _ = self.peer.notify_progress(told).await;
+    }
+}
+
+/// What a client is answered. A tool that this caller does not have is a fault of the request.
+fn answer(reply: &Reply) -> Result<CallToolResult, ErrorData> {
+    match reply {
+        Reply::Failed { refusal, .. } if refusal.code == Code::UnknownTool => {
+            Err(ErrorData::invalid_params(refusal.message.clone(), Some(reply.document())))
+        }
+        _ => Ok(result(reply)),
+    }
+}
+
+/// A reply as a tool result: the document, and the same as text.
+pub fn result(reply: &Reply) -> CallToolResult {
+    let document = reply.document();
+    let result = match reply {
+        Reply::Failed { .. } => CallToolResult::structured_error(document),
+        Reply::Done { .. } | Reply::Running { .. } => CallToolResult::structured(document),
+    };
+    let mut meta = served_by();
+    if let Some(call) = reply.call() {
+        meta.insert("forelog/call_id".into(), json!(call));
+    }
+    result.with_meta(Some(meta))
+}
+
+/// What this server is, for clients.
+pub fn implementation() -> Implementation {
+    Implementation::new("forelog", env!("CARGO_PKG_VERSION")).with_title("Forelog")
+}
+
+/// Result metadata that names this server, as 2026-07-28 asks for on every result.
+pub fn served_by() -> MetaObject {
+    let mut meta = MetaObject::default();
+    meta.insert("io.modelcontextprotocol/serverInfo".into(), json!(implementation()));
+    meta
+}

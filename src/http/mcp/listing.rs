@@ -1,0 +1,70 @@
+//! The catalogue as MCP shows it: which tools a caller sees, and what is said of each.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use rmcp::model::{JsonObject, ToolAnnotations};
+use serde_json::{Value, json};
+
+use crate::core::principal::{Principal, Side};
+use crate::core::state::ControlState;
+use crate::core::tool::{Class, Risk};
+use crate::tools::{Catalogue, Tool};
+
+/// Every tool that MCP may show, by name, as it is shown.
+pub type Listing = BTreeMap<&'static str, rmcp::model::Tool>;
+
+/// The listing of a catalogue.
+pub fn listing(catalogue: &Catalogue) -> Listing {
+    catalogue.iter().filter(|tool| !tool.is_hidden()).map(|tool| (tool.facts.name, shown(tool))).collect()
+}
+
+fn shown(tool: &Tool) -> rmcp::model::Tool {
+    let facts = tool.facts;
+    let destroys = matches!(facts.class, Class::Destroy | Class::Exec) || matches!(facts.risk, Risk::R3 | Risk::R3p | Risk::R4);
+    let annotations = ToolAnnotations::from_raw(
+        Some(tool.title.to_owned()),
+        Some(tool.reads()),
+        Some(destroys && !tool.reads()),
+        Some(facts.idempotent),
+        // A command may reach anything; everything else stays within the provider.
+        Some(facts.class == Class::Exec),
+    );
+    rmcp::model::Tool::new(facts.name, tool.description, object(&tool.input))
+        .with_title(tool.title)
+        .with_raw_output_schema(object(&answered(&tool.output)))
+        .with_annotations(annotations)
+}
+
+/// What a call may be answered: the tool's own document, or that it goes on.
+fn answered(output: &Value) -> Value {
+    let running = json!({
+        "type": "object",
+        "required": ["operation_id", "status"],
+        "properties": { "operation_id": { "type": "string" }, "status": { "enum": ["queued", "running"] } },
+    });
+    let mut own = output.clone();
+    let hoisted = ["$schema", "$defs"].map(|name| (name, own.as_object_mut().and_then(|fields| fields.remove(name))));
+    let mut schema = json!({ "type": "object", "anyOf": [own, running] });
+    for (name, value) in hoisted {
+        if let (Some(value), Some(fields)) = (value, schema.as_object_mut()) {
+            fields.insert(name.to_owned(), value);
+        }
+    }
+    schema
+}
+
+fn object(schema: &Value) -> Arc<JsonObject> {
+    Arc::new(schema.as_object().cloned().unwrap_or_default())
+}
+
+/// Whether a caller is shown a tool. Only a courtesy: the decision looks at all of it again.
+pub fn is_shown(tool: &Tool, who: &Principal, state: &ControlState) -> bool {
+    let Some(credential) = state.credentials.get(&who.credential) else { return false };
+    let key = &credential.created;
+    let scoped = tool.facts.scope.is_none_or(|scope| key.scopes.contains(&scope));
+    let reads = tool.reads() || (!who.read_only && (!key.read_only || tool.facts.stops));
+    let needs_vm = tool.input["required"].as_array().is_some_and(|names| names.iter().any(|name| name == "vm_id"));
+    let has_vm = key.vms.as_ref().is_none_or(|vms| !vms.is_empty());
+    who.side == Side::Customer && !tool.is_hidden() && scoped && reads && (has_vm || !needs_vm)
+}

@@ -1,0 +1,122 @@
+//! JSON-RPC at the border: what a body holds, and errors as JSON-RPC says them where rmcp answers plain text.
+
+use axum::Json;
+use axum::body::{Body, to_bytes};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use serde_json::{Value, json};
+
+use super::super::body::not_json;
+
+/// Messages of one batch.
+pub const BATCH: usize = 20;
+
+const PARSE_ERROR: i32 = -32700;
+/// Not a request.
+pub const INVALID_REQUEST: i32 = -32600;
+/// Not parameters of that method.
+pub const INVALID_PARAMS: i32 = -32602;
+/// We failed.
+pub const INTERNAL_ERROR: i32 = -32603;
+
+const VERSION: &str = "mcp-protocol-version";
+const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// The first version without sessions.
+const MODERN: &str = "2026-07-28";
+
+/// An error text of rmcp is short.
+const TEXT: usize = 4096;
+
+/// What a body holds.
+pub enum Incoming {
+    /// One message.
+    One(Value),
+    /// Several, as 2025-03-26 allows.
+    Batch(Vec<Value>),
+}
+
+/// Reads a body, or answers what JSON-RPC says of one that is none.
+pub fn read(bytes: &[u8], headers: &HeaderMap) -> Result<Incoming, Box<Response>> {
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|fault| Box::new(refuse(&Value::Null, PARSE_ERROR, &not_json(&fault))))?;
+    let invalid = |text: &str| Err(Box::new(refuse(&Value::Null, INVALID_REQUEST, text)));
+    match value {
+        Value::Array(_) if !knows_batches(headers) => invalid("Only protocol version 2025-03-26 has batches."),
+        Value::Array(messages) if messages.is_empty() => invalid("A batch holds at least one message."),
+        Value::Array(messages) if messages.len() > BATCH => invalid("A batch holds at most 20 messages."),
+        Value::Array(messages) => Ok(Incoming::Batch(messages)),
+        message => match fault(&message) {
+            Some(text) => Err(Box::new(refuse(&id_of(&message), INVALID_REQUEST, text))),
+            None => Ok(Incoming::One(message)),
+        },
+    }
+}
+
+fn knows_batches(headers: &HeaderMap) -> bool {
+    headers.get(VERSION).is_none_or(|version| version == "2025-03-26")
+}
+
+/// What makes `message` no JSON-RPC message, if anything.
+pub fn fault(message: &Value) -> Option<&'static str> {
+    let Some(fields) = message.as_object() else { return Some("A message is an object.") };
+    if message["jsonrpc"] != "2.0" {
+        return Some("A message says `\"jsonrpc\": \"2.0\"`.");
+    }
+    let has_id = matches!(message["id"], Value::String(_) | Value::Number(_));
+    if fields.contains_key("id") && !has_id {
+        return Some("An id is a string or a number.");
+    }
+    let is_answer = fields.contains_key("result") || fields.contains_key("error");
+    let is_message = message["method"].is_string() || (is_answer && has_id);
+    (!is_message).then_some("A message has a method, or answers one.")
+}
+
+/// The id to answer with; null if there is none that can be read.
+pub fn id_of(message: &Value) -> Value {
+    Some(&message["id"]).filter(|id| id.is_string() || id.is_number()).cloned().unwrap_or_default()
+}
+
+/// Whether the message belongs to a version without sessions.
+pub fn is_modern(message: &Value, headers: &HeaderMap) -> bool {
+    let said = message["params"]["_meta"][META_VERSION].as_str();
+    let header = || headers.get(VERSION).and_then(|value| value.to_str().ok());
+    message["method"] != "initialize" && said.or_else(header).is_some_and(|version| version >= MODERN)
+}
+
+/// A JSON-RPC error as a document.
+pub fn error(id: &Value, code: i32, text: &str, data: Option<&Value>) -> Value {
+    let mut error = json!({ "code": code, "message": text });
+    if let (Some(data), Some(fields)) = (data, error.as_object_mut()) {
+        fields.insert("data".into(), data.clone());
+    }
+    json!({ "jsonrpc": "2.0", "id": id, "error": error })
+}
+
+/// A JSON-RPC error as a response.
+pub fn refuse(id: &Value, code: i32, text: &str) -> Response {
+    (StatusCode::BAD_REQUEST, Json(error(id, code, text, None))).into_response()
+}
+
+/// Turns an error that rmcp words as plain text into JSON-RPC. What is JSON or a stream passes untouched.
+pub async fn tidy(response: Response, id: &Value) -> Response {
+    let typed = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let is_error = response.status().is_client_error() || response.status().is_server_error();
+    if !is_error || typed.starts_with("application/json") || typed.starts_with("text/event-stream") {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let text = to_bytes(body, TEXT).await.unwrap_or_default();
+    if parts.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
+        // The body was JSON; what rmcp means is that it is no message it knows.
+        parts.status = StatusCode::BAD_REQUEST;
+    }
+    let (code, text) = if parts.status.is_server_error() {
+        (INTERNAL_ERROR, "The request could not be answered.".into())
+    } else {
+        (INVALID_REQUEST, String::from_utf8_lossy(&text))
+    };
+    let document = error(id, code, &text, None).to_string();
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
+    Response::from_parts(parts, Body::from(document))
+}

@@ -1,0 +1,183 @@
+//! MCP over Streamable HTTP, on `/mcp` and, with read tools only, on `/mcp/readonly`: rmcp speaks the five protocol
+//! versions, and what it leaves open is closed here.
+//!
+//! ```text
+//! Origin ▶ bearer ▶ not staff ▶ JSON-RPC (or batch) ▶ session of this key? ▶ key alive, scope ▶ rmcp ▶ Handler ▶ Door
+//! ```
+//!
+//! INVARIANT: a session id alone opens nothing. Every request is authenticated, and a session answers only to the key
+//! and endpoint that began it.
+
+mod batch;
+mod calling;
+mod gate;
+mod handler;
+mod listing;
+mod message;
+mod origin;
+mod sessions;
+mod stdio;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{Request, State};
+use axum::http::request::Parts;
+use axum::http::{Method, StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::any;
+use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
+use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
+use serde_json::Value;
+
+use super::caller::authenticate;
+use super::problem::Problem;
+use super::{Door, Http, Settings, body};
+use crate::core::code::Code;
+use crate::core::principal::{Principal, Side, Via};
+use crate::core::refusal::Refusal;
+use handler::Handler;
+use message::Incoming;
+use sessions::{SESSION_ID, Sessions};
+pub use stdio::{StdioError, serve_stdio};
+
+#[cfg(not(feature = "conformance"))]
+type Served = Handler;
+#[cfg(feature = "conformance")]
+type Served = super::conformance::staged::Staged<Handler>;
+
+#[cfg(not(feature = "conformance"))]
+fn staged(door: &Arc<Door>) -> Served {
+    Handler::new(Arc::clone(door))
+}
+
+/// The same handler, with the fixtures of the conformance suite before it.
+#[cfg(feature = "conformance")]
+fn staged(door: &Arc<Door>) -> Served {
+    let mut key = [0; 32];
+    door.control().ports.entropy.fill(&mut key);
+    Served::new(Handler::new(Arc::clone(door)), super::conformance::Fixtures::new(key))
+}
+
+/// The MCP side.
+pub struct Mcp {
+    service: StreamableHttpService<Served, LocalSessionManager>,
+    sessions: Sessions,
+}
+
+impl Mcp {
+    /// MCP in front of `door`.
+    #[must_use]
+    pub fn new(door: &Arc<Door>, settings: &Settings) -> Self {
+        let mut manager = LocalSessionManager::default();
+        manager.session_config = SessionConfig::default();
+        manager.session_config.keep_alive = Some(settings.sessions.keep_alive);
+        let manager = Arc::new(manager);
+        let sessions = Sessions::new(Arc::clone(&manager), Arc::clone(&door.control().ports.clock), settings.sessions);
+        let handler = staged(door);
+        // Host and Origin were checked before, with our own errors.
+        let config = StreamableHttpServerConfig::default()
+            .disable_allowed_hosts()
+            .disable_allowed_origins()
+            .with_max_request_body_bytes(settings.body_limit);
+        Self { service: StreamableHttpService::new(move || Ok(handler.clone()), manager, config), sessions }
+    }
+}
+
+/// The two endpoints.
+pub fn router() -> Router<Arc<Http>> {
+    Router::new().route("/mcp", any(serve_all)).route("/mcp/readonly", any(serve_reads))
+}
+
+async fn serve_all(State(http): State<Arc<Http>>, request: Request) -> Response {
+    serve(&http, request, false).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn serve_reads(State(http): State<Arc<Http>>, request: Request) -> Response {
+    serve(&http, request, true).await.unwrap_or_else(IntoResponse::into_response)
+}
+
+async fn serve(http: &Http, request: Request, read_only: bool) -> Result<Response, Problem> {
+    let (parts, body) = request.into_parts();
+    origin::check(&parts, &http.settings.allowed_origins)?;
+    let principal = authenticate(http, &parts, Via::Mcp, read_only).await?;
+    if principal.side == Side::Staff {
+        let refusal = Refusal::new(Code::ForbiddenRole, "Staff keys are not accepted over MCP.").hint("Use the REST API.");
+        return Err(refusal.into());
+    }
+    let exchange = Exchange { http, parts, principal };
+    match exchange.parts.method {
+        Method::POST => exchange.post(body).await,
+        Method::GET | Method::DELETE => exchange.stream().await,
+        _ => Err(super::problem::no_such_method().await),
+    }
+}
+
+/// One authenticated HTTP request.
+struct Exchange<'a> {
+    http: &'a Http,
+    parts: Parts,
+    principal: Principal,
+}
+
+impl Exchange<'_> {
+    async fn post(self, body: Body) -> Result<Response, Problem> {
+        let bytes = body::read(body, &self.http.settings).await?;
+        if !body::is_json(&self.parts.headers) {
+            let refusal = Refusal::new(Code::ValidationFailed, "The body must be JSON: `Content-Type: application/json`.");
+            return Err(Problem::at(StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal));
+        }
+        match message::read(&bytes, &self.parts.headers) {
+            Ok(Incoming::One(message)) => self.one(message).await,
+            Ok(Incoming::Batch(messages)) => self.batch(messages).await,
+            Err(response) => Ok(*response),
+        }
+    }
+
+    /// One message, through rmcp.
+    async fn one(&self, message: Value) -> Result<Response, Problem> {
+        let modern = message::is_modern(&message, &self.parts.headers);
+        let mut parts = self.parts.clone();
+        if modern {
+            // There are no sessions any more; an id that is sent all the same is ignored.
+            parts.headers.remove(&SESSION_ID);
+        }
+        self.http.mcp.sessions.check(&parts.headers, &self.principal)?;
+        if let Some(response) = gate::stop(&self.http.door, &self.principal, &parts.headers, &message).await? {
+            return Ok(response);
+        }
+        let begins = message["method"] == "initialize" && !parts.headers.contains_key(&SESSION_ID);
+        let opening = if begins { Some(self.http.mcp.sessions.open(&self.principal).await?) } else { None };
+        // What was looked at is what is passed on, byte for byte: two readers of one text may differ.
+        let response = self.forward(parts, Bytes::from(message.to_string())).await;
+        if let (Some(opening), Some(id)) = (opening, response.headers().get(&SESSION_ID)) {
+            opening.keep(id);
+        }
+        Ok(message::tidy(response, &message["id"]).await)
+    }
+
+    /// The stream of a session, or its end.
+    async fn stream(self) -> Result<Response, Problem> {
+        self.http.mcp.sessions.check(&self.parts.headers, &self.principal)?;
+        self.http.door.check_alive(&self.principal).await?;
+        let ends = self.parts.method == Method::DELETE;
+        let id = self.parts.headers.get(&SESSION_ID).cloned();
+        let response = self.forward(self.parts.clone(), Bytes::new()).await;
+        if ends && response.status() == StatusCode::ACCEPTED {
+            if let Some(id) = id {
+                self.http.mcp.sessions.forget(&id);
+            }
+            return Ok(StatusCode::NO_CONTENT.into_response());
+        }
+        Ok(message::tidy(response, &Value::Null).await)
+    }
+
+    async fn forward(&self, mut parts: Parts, body: Bytes) -> Response {
+        parts.extensions.insert(self.principal.clone());
+        parts.headers.remove(header::CONTENT_LENGTH);
+        // The handler sees these parts; the key has done its work.
+        parts.headers.remove(header::AUTHORIZATION);
+        self.http.mcp.service.handle(Request::from_parts(parts, Body::from(body))).await.map(Body::new)
+    }
+}

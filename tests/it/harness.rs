@@ -1,0 +1,193 @@
+//! The product in process behind a real socket: a plant with the HTTP side before it, keys made to order, and clients
+//! for REST and MCP.
+//!
+//! Invariant: every key is made by an event of the log, as the product makes them; nothing is let in by the harness.
+
+use std::net::SocketAddr;
+use std::num::NonZeroU32;
+use std::sync::Arc;
+
+use forelog::auth::Authenticator;
+use forelog::auth::key::ApiKey;
+use forelog::core::event::{CredentialCreated, Event, Kind};
+use forelog::core::id::{AccountId, CredentialId, UserId};
+use forelog::core::principal::Side;
+use forelog::core::scope::Scope;
+use forelog::http::{Http, Rate, Settings, router, serve};
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::plant::{Plant, Site};
+
+/// What a client of MCP sends.
+pub const ACCEPT: &str = "application/json, text/event-stream";
+
+/// A running product.
+pub struct TestApp {
+    pub plant: Plant,
+    pub address: SocketAddr,
+    client: reqwest::Client,
+    _stop: DropGuard,
+    _site: Site,
+}
+
+/// A key and what it belongs to.
+pub struct Key {
+    pub text: String,
+    pub id: CredentialId,
+    pub account: AccountId,
+}
+
+/// An answer that was read to its end.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: StatusCode,
+    pub headers: reqwest::header::HeaderMap,
+    pub text: String,
+}
+
+impl Answer {
+    /// The body as JSON.
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The code of our own error body.
+    pub fn code(&self) -> String {
+        self.json()["error"]["code"].as_str().unwrap_or_else(|| panic!("no code: {self:?}")).to_owned()
+    }
+
+    /// A header as text.
+    pub fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map(|value| value.to_str().expect("text")).unwrap_or_default()
+    }
+
+    /// The JSON-RPC messages, of a body or of a stream.
+    pub fn messages(&self) -> Vec<Value> {
+        if !self.header("content-type").starts_with("text/event-stream") {
+            return vec![self.json()];
+        }
+        let data = self.text.lines().filter_map(|line| line.strip_prefix("data:")).map(str::trim);
+        data.filter(|data| !data.is_empty()).map(|data| serde_json::from_str(data).expect("a message")).collect()
+    }
+
+    /// The message that answers.
+    pub fn rpc(&self) -> Value {
+        self.messages().pop().unwrap_or_else(|| panic!("no message: {self:?}"))
+    }
+}
+
+/// Settings under which no test is throttled.
+pub fn generous() -> Settings {
+    let plenty = NonZeroU32::new(1_000_000).expect("not zero");
+    Settings { rate: Rate { per_second: plenty, burst: plenty }, ..Settings::default() }
+}
+
+impl TestApp {
+    /// A product with settings that get in nobody's way.
+    pub async fn start() -> Self {
+        Self::with(generous()).await
+    }
+
+    /// A product with these settings.
+    pub async fn with(settings: Settings) -> Self {
+        let site = Site::sqlite();
+        let plant = Plant::start(&site).await;
+        let authenticator = Authenticator::new(plant.writer.clone());
+        let http = Http::new(Arc::clone(&plant.control), authenticator, settings);
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("an address");
+        let stop = CancellationToken::new();
+        tokio::spawn(serve(listener, router(http), stop.clone().cancelled_owned()));
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { plant, address, client, _stop: stop.drop_guard(), _site: site }
+    }
+
+    /// A key of the plant's own account that may do everything, after `edit`.
+    pub async fn key(&self, edit: impl FnOnce(&mut CredentialCreated)) -> Key {
+        self.make_key(&self.plant.account, &self.plant.user, Side::Customer, None, edit).await
+    }
+
+    /// A key of the plant's own account that may be used from these networks only.
+    pub async fn key_from(&self, networks: &[&str]) -> Key {
+        self.make_key(&self.plant.account, &self.plant.user, Side::Customer, Some(networks), |_| {}).await
+    }
+
+    /// A key of another account of that side.
+    pub async fn stranger(&self, side: Side) -> Key {
+        let ports = &self.plant.control.ports;
+        let account = AccountId::new(ports.clock.now(), &*ports.entropy);
+        let user = UserId::new(ports.clock.now(), &*ports.entropy);
+        self.plant.change(Kind::AccountCreated { account: account.clone(), side }, Value::Null).await;
+        self.make_key(&account, &user, side, None, |_| {}).await
+    }
+
+    async fn make_key(
+        &self,
+        account: &AccountId,
+        user: &UserId,
+        side: Side,
+        networks: Option<&[&str]>,
+        edit: impl FnOnce(&mut CredentialCreated),
+    ) -> Key {
+        let ports = &self.plant.control.ports;
+        let key = ApiKey::generate(&*ports.entropy);
+        let id = CredentialId::new(ports.clock.now(), &*ports.entropy);
+        let mut created = CredentialCreated {
+            credential: id.clone(),
+            account: account.clone(),
+            user: user.clone(),
+            side,
+            hash: key.hash(),
+            prefix: key.prefix(),
+            scopes: if side == Side::Staff { Scope::staff() } else { Scope::customer() },
+            vms: None,
+            read_only: false,
+            expires_at: None,
+            limit: None,
+            rotates: None,
+        };
+        edit(&mut created);
+        self.plant.change(Kind::CredentialCreated(created), json!({ "label": "test", "ips": networks })).await;
+        Key { text: key.reveal().to_owned(), id, account: account.clone() }
+    }
+
+    /// Revokes a key.
+    pub async fn revoke(&self, key: &Key) {
+        self.plant.change(Kind::CredentialRevoked { credential: key.id.clone(), by: None }, Value::Null).await;
+    }
+
+    /// A request without a key.
+    pub fn bare(&self, method: Method, path: &str) -> RequestBuilder {
+        self.client.request(method, format!("http://{}{path}", self.address))
+    }
+
+    /// A request with a key.
+    pub fn ask(&self, key: &Key, method: Method, path: &str) -> RequestBuilder {
+        self.bare(method, path).bearer_auth(&key.text)
+    }
+
+    /// Calls a tool over REST.
+    pub async fn call(&self, key: &Key, tool: &str, args: Value) -> Answer {
+        send(self.ask(key, Method::POST, &format!("/api/v1/tools/{tool}")).json(&args)).await
+    }
+
+    /// A message to `/mcp`, as a client of any version sends it.
+    pub fn rpc(&self, key: &Key, message: &Value) -> RequestBuilder {
+        self.ask(key, Method::POST, "/mcp").header("accept", ACCEPT).json(message)
+    }
+
+    /// The events of one kind, by name.
+    pub async fn events(&self, name: &str) -> Vec<Event> {
+        self.plant.log().await.into_iter().filter(|event| event.kind.name() == name).collect()
+    }
+}
+
+/// Sends a request and reads the answer to its end.
+pub async fn send(request: RequestBuilder) -> Answer {
+    let response = request.send().await.expect("an answer");
+    let (status, headers) = (response.status(), response.headers().clone());
+    Answer { status, headers, text: response.text().await.expect("a body") }
+}
