@@ -26,7 +26,7 @@ use crate::log::fence::Fence;
 use crate::log::store::Want;
 use crate::log::writer::{WriteError, Writer};
 use crate::providers::compute::ProviderError;
-use crate::tools::{self, CatalogueError, Ports};
+use crate::tools::{self, Catalogue, CatalogueError, Ports};
 use crate::views::activity::Calls;
 use crate::views::{ViewError, Views};
 use crate::worker::Worker;
@@ -86,7 +86,7 @@ impl Node {
         let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
         let views = Views::open(rooms::open_views(config).await?, rooms.reader()).await?;
         let calls = Arc::new(Calls::new(Arc::clone(&views)));
-        let catalogue = Arc::new(tools::catalogue()?);
+        let catalogue = Arc::new(catalogue()?);
         let (dir, ours) = (config.policies_dir.clone(), (Arc::clone(&clock), Arc::clone(&entropy)));
         let policies = Arc::new(PolicyHolder::new(engine(&catalogue)?, dir, writer.clone(), ours.0, ours.1));
         policies.start().await.map_err(|refusal| NodeError::Policy(refusal.message))?;
@@ -134,4 +134,15 @@ impl Node {
 async fn record(ports: &Ports, kind: Kind) -> Result<(), WriteError> {
     let event = NewEvent::plain(ports.event_id(), kind);
     ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.map(|_| ())
+}
+
+#[cfg(not(feature = "conformance"))]
+fn catalogue() -> Result<Catalogue, CatalogueError> {
+    tools::catalogue()
+}
+
+/// With the fixtures, because calling one goes through `submit` too.
+#[cfg(feature = "conformance")]
+fn catalogue() -> Result<Catalogue, CatalogueError> {
+    Catalogue::new(tools::every_tool().into_iter().chain(crate::http::conformance::recorded::tools()).collect())
 }

@@ -22,7 +22,7 @@ mod shape;
 mod switch;
 mod vm;
 
-pub use register::catalogue;
+pub use register::{catalogue, every_tool};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -19,10 +19,12 @@ const ORDINARY: Duration = Duration::from_secs(30);
 
 /// Every operation of Forelog.
 pub fn catalogue() -> Result<Catalogue, CatalogueError> {
-    Catalogue::new(tools())
+    Catalogue::new(every_tool())
 }
 
-fn tools() -> Vec<Tool> {
+/// The tools of every noun.
+#[must_use]
+pub fn every_tool() -> Vec<Tool> {
     let nouns = [
         account::tools(),
         vm::tools(),
@@ -41,7 +43,7 @@ fn tools() -> Vec<Tool> {
 /// The facts of a tool by name, for whoever meets the name in the log.
 pub(super) fn facts_of(name: &str) -> Option<&'static ToolFacts> {
     static KNOWN: LazyLock<BTreeMap<&'static str, &'static ToolFacts>> =
-        LazyLock::new(|| tools().iter().map(|tool| (tool.facts.name, tool.facts)).collect());
+        LazyLock::new(|| every_tool().iter().map(|tool| (tool.facts.name, tool.facts)).collect());
     KNOWN.get(name).copied()
 }
 

@@ -44,13 +44,13 @@ impl<H: ServerHandler> ServerHandler for Staged<H> {
         self.fixtures.call_tool(request, context).await.unwrap_or(Ok(recorded))
     }
 
+    /// The fixtures come first and plainest, because the suite tries out headers on the first tool it finds.
     async fn list_tools(&self, request: Option<PaginatedRequestParams>, context: Context) -> Result<ListToolsResult, ErrorData> {
         let mut listed = self.inner.list_tools(request, context).await?;
-        for tool in &mut listed.tools {
-            if let Some(fixture) = catalogue::tool_named(&tool.name) {
-                *tool = fixture.clone();
-            }
-        }
+        let (shown, own): (Vec<_>, Vec<_>) =
+            listed.tools.into_iter().partition(|tool| catalogue::tool_named(&tool.name).is_some());
+        let fixtures = catalogue::tools().iter().filter(|fixture| shown.iter().any(|tool| tool.name == fixture.name));
+        listed.tools = fixtures.cloned().chain(own).collect();
         Ok(listed)
     }
 
