@@ -19,7 +19,7 @@ use crate::core::limit::Limit;
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
 
 /// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.
-const KEYS: [&str; 19] = [
+pub const KEYS: [&str; 18] = [
     "data_dir",
     "database_url",
     "vault_database_url",
@@ -33,7 +33,6 @@ const KEYS: [&str; 19] = [
     "policies_dir",
     "lease_ms",
     "mcp_sessions",
-    "second_person",
     "limits",
     "throttle",
     "providers",
@@ -76,8 +75,6 @@ pub struct Config {
     pub instant_wait_ms: u64,
     /// Most MCP sessions at a time.
     pub mcp_sessions: usize,
-    /// Releasing a global switch takes a second person.
-    pub second_person: bool,
     /// Sliding windows.
     pub limits: LimitsConfig,
     /// Per address, before authentication.
@@ -165,7 +162,6 @@ impl Default for Config {
             lease_ms: 3_000,
             instant_wait_ms: 25_000,
             mcp_sessions: 1_000,
-            second_person: true,
             limits: LimitsConfig::default(),
             throttle: Throttle::default(),
             providers: Providers::default(),

@@ -7,6 +7,7 @@ mod bad_input;
 mod book;
 mod call;
 mod canary;
+mod cli;
 mod clients;
 mod conformance;
 mod decide;

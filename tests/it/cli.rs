@@ -1,0 +1,346 @@
+//! The real binary, as its users meet it: what it makes, what it says, and what it refuses to do.
+//!
+//! Invariant: every process that a test starts is gone when its handle is dropped.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::time::Duration;
+
+use forelog::config::{Config, EXAMPLE, Flags, KEYS};
+use forelog::log::dialect::Room;
+use forelog::log::sql::open_sqlite;
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+fn command(args: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+fn forelog(args: &[&str]) -> Output {
+    command(args).output().expect("running forelog")
+}
+
+/// What a command answers that has to succeed.
+fn answer(args: &[&str]) -> Value {
+    let output = forelog(&[args, &["--json"]].concat());
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("one JSON document")
+}
+
+/// What a command says that has to fail.
+fn complaint(args: &[&str]) -> String {
+    let output = forelog(args);
+    assert!(!output.status.success(), "{args:?} succeeded: {}", text(&output.stdout));
+    assert!(output.stdout.is_empty(), "{args:?} answered: {}", text(&output.stdout));
+    text(&output.stderr)
+}
+
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+fn shown(path: &Path) -> &str {
+    path.to_str().expect("a path in UTF-8")
+}
+
+fn dir() -> TempDir {
+    tempfile::Builder::new().prefix("forelog-cli-").tempdir().expect("a directory")
+}
+
+/// A server, and the document it said when it was ready.
+struct Server {
+    process: Child,
+    document: Value,
+}
+
+impl Server {
+    async fn start(args: &[&str], errors: &Path) -> Self {
+        let log = std::fs::File::create(errors).expect("a file for what it logs");
+        let args = [args, &["--listen", "127.0.0.1:0", "--json"]].concat();
+        let mut process = command(&args).stdout(Stdio::piped()).stderr(log).spawn().expect("starting forelog");
+        let out = process.stdout.take().expect("its standard output");
+        let reading = tokio::task::spawn_blocking(move || first_document(out));
+        let document = tokio::time::timeout(PATIENCE, reading).await.expect("an answer in time").expect("a reader");
+        let said = std::fs::read_to_string(errors).unwrap_or_default();
+        Self { process, document: document.unwrap_or_else(|| panic!("it ended: {said}")) }
+    }
+
+    async fn demo(data: &Path) -> Self {
+        Self::start(&["demo", "--data", shown(data)], &data.with_extension("log")).await
+    }
+
+    fn says(&self, pointer: &str) -> String {
+        self.document.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer}")).to_owned()
+    }
+
+    async fn call(&self, key: &str, tool: &str, args: Value) -> Value {
+        let url = format!("{}/api/v1/tools/{tool}", self.says("/base_url"));
+        let answered = reqwest::Client::new().post(url).bearer_auth(key).json(&args).send().await.expect("an answer");
+        answered.json().await.expect("JSON")
+    }
+
+    /// Asks it to stop, as an init system would, and waits until it has.
+    async fn stop(mut self) {
+        let asked = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status().expect("kill");
+        assert!(asked.success());
+        let ended = tokio::time::timeout(PATIENCE, async {
+            loop {
+                if let Some(status) = self.process.try_wait().expect("its status") {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        });
+        assert!(ended.await.expect("an end in time").success());
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
+
+/// The first whole document of a stream; none if it ends before.
+fn first_document(mut out: impl Read) -> Option<Value> {
+    let (mut bytes, mut byte) = (Vec::new(), [0]);
+    while out.read(&mut byte).ok()? == 1 {
+        bytes.extend(byte);
+        if byte == *b"\n"
+            && let Ok(document) = serde_json::from_slice(&bytes)
+        {
+            return Some(document);
+        }
+    }
+    None
+}
+
+#[test]
+fn cli_every_command_shows_examples() {
+    let commands: &[&[&str]] = &[
+        &[],
+        &["demo"],
+        &["serve"],
+        &["account", "create"],
+        &["account", "join"],
+        &["account", "set"],
+        &["account", "list"],
+        &["vm", "import"],
+        &["vm", "list"],
+        &["vm", "machines"],
+        &["key", "create"],
+        &["key", "list"],
+        &["key", "revoke"],
+        &["key", "rotate"],
+        &["switch", "engage"],
+        &["switch", "release"],
+        &["switch", "list"],
+        &["policy", "check"],
+        &["policy", "reload"],
+        &["view", "rebuild"],
+        &["log", "verify"],
+        &["doctor"],
+    ];
+    for command in commands {
+        let output = forelog(&[command, &["--help"][..]].concat());
+        assert!(output.status.success(), "{command:?}");
+        assert!(text(&output.stdout).contains("Examples:"), "{command:?} shows no examples");
+    }
+}
+
+#[test]
+fn cli_the_example_configuration_is_whole_and_shows_the_defaults() {
+    let shown = Config::parse(EXAMPLE).expect("the example is valid");
+    let standard = Config::default();
+    assert_eq!(format!("{:?}", shown.limits), format!("{:?}", standard.limits));
+    assert_eq!((shown.listen, shown.lease_ms, shown.data_dir), (standard.listen, standard.lease_ms, standard.data_dir));
+    // What is commented out has to be valid as well.
+    let uncommented: Vec<&str> = EXAMPLE
+        .lines()
+        .map(|line| match line.strip_prefix("# ") {
+            Some(rest) if rest.starts_with('[') || rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => rest,
+            _ => line,
+        })
+        .collect();
+    Config::parse(&uncommented.join("\n")).expect("the example is valid with everything set");
+    for key in KEYS {
+        assert!(EXAMPLE.contains(key), "the example does not show {key}");
+    }
+}
+
+#[test]
+fn cli_a_wrong_value_is_named_and_nothing_starts() {
+    for (text, key) in [
+        ("[limits]\nexec = { admit = 0, window_ms = 1000 }", "limits.exec"),
+        ("[limits]\nexec = { admit = 5 }", "limits.exec"),
+        ("[limits]\nexec = { admit = \"many\", window_ms = 1 }", "limits.exec.admit"),
+        ("[limits]\nexek = { admit = 5, window_ms = 1000 }", "exek"),
+        ("listn = \"127.0.0.1:1\"", "listn"),
+        ("trusted_proxies = [\"everybody\"]", "trusted_proxies"),
+        ("database_url = \"mysql://x\"", "database_url"),
+        ("lease_ms = 1", "lease_ms"),
+    ] {
+        let error = Config::parse(text).expect_err(text).to_string();
+        assert!(error.contains(key), "{error} does not name {key}");
+    }
+    let missing = Config::load(Some(Path::new("does-not-exist.toml")), &Flags::default()).expect_err("a missing file");
+    assert!(missing.to_string().contains("does-not-exist.toml"));
+}
+
+#[test]
+fn cli_the_environment_is_checked_like_the_file() {
+    let dir = dir();
+    let output = command(&["account", "list", "--data", shown(dir.path())])
+        .env("FORELOG_LIMITS__EXEC__ADMIT", "0")
+        .env("FORELOG_LIMITS__EXEC__WINDOW_MS", "1000")
+        .output()
+        .expect("running forelog");
+    assert!(!output.status.success());
+    assert!(text(&output.stderr).contains("limits.exec"), "{}", text(&output.stderr));
+}
+
+#[test]
+fn cli_bad_paths_and_flags_are_explained() {
+    let dir = dir();
+    let absent = dir.path().join("absent");
+    let said = complaint(&["key", "list", "--data", shown(&absent)]);
+    assert!(said.contains("no Forelog data") && said.contains("hint:"), "{said}");
+    assert!(!absent.exists(), "looking for data made some");
+    let file = dir.path().join("file");
+    std::fs::write(&file, "").expect("a file");
+    let said = complaint(&["account", "create", "--name", "a", "--email", "a@b", "--data", shown(&file.join("below"))]);
+    assert!(said.contains("making the data directory") && said.contains("hint:"), "{said}");
+    let said = complaint(&["demo", "--data", shown(&file.join("below")), "--listen", "127.0.0.1:0"]);
+    assert!(said.contains("below") && said.contains("hint:"), "{said}");
+    assert!(complaint(&["switch", "engage", "everybody", "--reason", "x"]).contains("unknown switch target"));
+    assert!(complaint(&["serve", "--config", "nowhere.toml"]).contains("nowhere.toml"));
+    assert!(complaint(&["demo", "--listen", "here"]).contains("--listen"));
+    assert!(complaint(&["frobnicate"]).contains("frobnicate"));
+}
+
+#[test]
+fn cli_a_data_directory_that_cannot_be_written_is_explained() {
+    // Even root cannot make anything there.
+    let said = complaint(&["account", "create", "--name", "a", "--email", "a@b", "--data", "/proc/forelog"]);
+    assert!(said.contains("/proc/forelog") && said.contains("hint:"), "{said}");
+}
+
+#[test]
+fn cli_the_key_file_is_private_and_never_made_anew() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = dir();
+    let data = dir.path().join("data");
+    let at = ["--data", shown(&data)];
+    answer(&[&["account", "create", "--name", "Example", "--email", "a@example.com"], &at[..]].concat());
+    for file in ["kek", "log.db", "vault.db"] {
+        let mode = std::fs::metadata(data.join(file)).expect(file).permissions().mode();
+        assert_eq!(mode & 0o077, 0, "others may read {file}");
+    }
+    let (kek, aside) = (data.join("kek"), data.join("aside"));
+    std::fs::rename(&kek, &aside).expect("moved");
+    assert!(complaint(&[&["account", "list"], &at[..]].concat()).contains("is missing"));
+    assert!(!kek.exists(), "a missing key was made anew over a vault that has keys");
+    std::fs::write(&kek, "0".repeat(64)).expect("written");
+    assert!(complaint(&[&["account", "list"], &at[..]].concat()).contains("key-encryption key"));
+    std::fs::rename(&aside, &kek).expect("moved back");
+    assert_eq!(answer(&[&["account", "list"], &at[..]].concat())["items"][0]["name"], "Example");
+}
+
+#[tokio::test]
+async fn cli_doctor_names_a_control_row_that_was_changed() {
+    let dir = dir();
+    let at = ["--data", shown(dir.path())];
+    answer(&[&["account", "create", "--name", "Example", "--email", "a@example.com"], &at[..]].concat());
+    answer(&[&["switch", "engage", "all", "--reason", "test"], &at[..]].concat());
+    assert_eq!(answer(&[&["doctor"], &at[..]].concat())["ok"], true);
+    assert_eq!(answer(&[&["log", "verify"], &at[..]].concat())["events"], 3);
+    let database = open_sqlite(&dir.path().join("log.db"), Room::Log).await.expect("the log room");
+    let mut transaction = database.begin().await.expect("a transaction");
+    let sql = "update state set doc = replace(cast(doc as text), 'test', 'calm') where name like 'switch:%'";
+    transaction
+        .execute(&sql.replace("replace(", "cast(replace(").replace("'calm')", "'calm') as blob)"), Vec::new())
+        .await
+        .expect("an update");
+    transaction.commit().await.expect("a commit");
+    let said = complaint(&[&["doctor"], &at[..]].concat());
+    assert!(said.contains("switch:swi_") && said.contains("not what the log makes of it"), "{said}");
+}
+
+#[tokio::test]
+async fn cli_demo_describes_itself_and_goes_on_with_its_data() {
+    use std::os::unix::fs::PermissionsExt;
+    let dir = dir();
+    let data = dir.path().join("demo");
+    let demo = Server::demo(&data).await;
+    let file = data.join("demo.json");
+    let first: Value = serde_json::from_slice(&std::fs::read(&file).expect("demo.json")).expect("JSON");
+    assert_eq!(first, demo.document);
+    assert_eq!(std::fs::metadata(&file).expect("demo.json").permissions().mode() & 0o777, 0o600);
+    for pointer in ["/customer/email", "/customer/password", "/staff/email", "/staff/password", "/staff/api_key"] {
+        assert!(!demo.says(pointer).is_empty());
+    }
+    assert_eq!(demo.says("/mcp_url"), format!("{}/mcp", demo.says("/base_url")));
+    assert_eq!(first["vms"].as_array().map(Vec::len), Some(3));
+    let key = demo.says("/customer/api_key");
+    let listed = demo.call(&key, "vm_list", json!({})).await;
+    assert_eq!(listed["items"].as_array().map(Vec::len), Some(3), "{listed}");
+    demo.stop().await;
+    let again = Server::demo(&data).await;
+    assert_eq!((&again.document["customer"], &again.document["vms"]), (&first["customer"], &first["vms"]));
+    assert!(again.call(&key, "vm_list", json!({})).await["items"].is_array());
+    again.stop().await;
+    assert_eq!(answer(&["doctor", "--data", shown(&data)])["ok"], true);
+}
+
+#[tokio::test]
+async fn cli_a_switch_on_the_data_stops_the_servers_next_call() {
+    let dir = dir();
+    let data = dir.path().join("demo");
+    let at = ["--data", shown(&data)];
+    let demo = Server::demo(&data).await;
+    let key = demo.says("/customer/api_key");
+    assert!(demo.call(&key, "vm_list", json!({})).await["items"].is_array());
+    let engaged = answer(&[&["switch", "engage", "all", "--reason", "test", "--message", "Not today."], &at[..]].concat());
+    assert_eq!(engaged["fenced"], true, "{engaged}");
+    assert_eq!(engaged["nodes"][0]["state"], "confirmed", "{engaged}");
+    let refused = demo.call(&key, "vm_list", json!({})).await;
+    assert_eq!((&refused["error"]["code"], &refused["error"]["message"]), (&json!("kill_switch_engaged"), &json!("Not today.")));
+    let id = engaged["id"].as_str().expect("an id");
+    assert!(complaint(&[&["switch", "release", id, "--reason", "over"], &at[..]].concat()).contains("--break-glass"));
+    let released = command(&[&["switch", "release", id, "--reason", "over", "--break-glass"], &at[..]].concat()).output();
+    assert!(text(&released.expect("released").stderr).contains("BREAK GLASS"));
+    assert!(demo.call(&key, "vm_list", json!({})).await["items"].is_array());
+    demo.stop().await;
+    // While nothing runs, and seen by what starts then.
+    answer(&[&["switch", "engage", "all", "--reason", "test"], &at[..]].concat());
+    let again = Server::demo(&data).await;
+    assert_eq!(again.call(&key, "vm_list", json!({})).await["error"]["code"], "kill_switch_engaged");
+    assert_eq!(answer(&[&["switch", "list"], &at[..]].concat())["items"].as_array().map(Vec::len), Some(1));
+}
+
+#[tokio::test]
+async fn cli_serve_for_real_as_the_readme_says() {
+    let dir = dir();
+    let config: PathBuf = dir.path().join("forelog.toml");
+    std::fs::write(&config, "[providers.sim]\nmachines = [\"web-1\", \"db-1\"]\n").expect("a configuration");
+    let at = ["--data", shown(dir.path())];
+    let account = answer(&[&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"], &at[..]].concat());
+    let id = account["id"].as_str().expect("an account");
+    let vm = answer(&[&["vm", "import", "--account", id, "--provider", "sim", "--machine", "web-1"], &at[..]].concat());
+    let twice = complaint(&[&["vm", "import", "--account", id, "--provider", "sim", "--machine", "web-1"], &at[..]].concat());
+    assert!(twice.contains("already"), "{twice}");
+    let made = answer(&[&["key", "create", "--account", id, "--label", "laptop"], &at[..]].concat());
+    let key = made["api_key"].as_str().expect("a key");
+    let server = Server::start(&[&["serve"], &at[..]].concat(), &dir.path().join("serve.log")).await;
+    let listed = server.call(key, "vm_list", json!({})).await;
+    assert_eq!(listed["items"][0]["vm_id"], vm["id"], "{listed}");
+    answer(&[&["key", "revoke", made["id"].as_str().expect("an id")], &at[..]].concat());
+    assert_eq!(server.call(key, "vm_list", json!({})).await["error"]["code"], "token_revoked");
+}
