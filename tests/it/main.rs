@@ -8,6 +8,7 @@ mod book;
 mod call;
 mod canary;
 mod cli;
+mod catalogue;
 mod clients;
 mod conformance;
 mod decide;

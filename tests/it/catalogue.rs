@@ -1,0 +1,215 @@
+//! The catalogue as clients see it: names for ever, schemas that compile, a class for every field, text that instructs
+//! nobody. `catalogue.json` is the list of tools; a change of it is a change of the contract.
+
+use std::collections::BTreeSet;
+
+use forelog::core::call::Outcome;
+use forelog::core::redact::{Sensitivity, redact};
+use forelog::core::tool::{Class, Risk};
+use forelog::policy::schema;
+use forelog::tools::{Catalogue, Tool, catalogue};
+use serde_json::{Value, json};
+
+/// The list as it is checked in.
+const LISTED: &str = include_str!("catalogue.json");
+
+fn known() -> Catalogue {
+    catalogue().expect("every schema compiles")
+}
+
+fn tool<'a>(catalogue: &'a Catalogue, name: &str) -> &'a Tool {
+    catalogue.get(name).expect("the tool")
+}
+
+/// What a client may rely on.
+fn summary(tool: &Tool) -> Value {
+    let facts = tool.facts;
+    let names = |schema: &Value| schema["properties"].as_object().map(|fields| fields.keys().cloned().collect::<BTreeSet<_>>());
+    json!({
+        "name": facts.name,
+        "scope": facts.scope.map(forelog::core::scope::Scope::as_str),
+        "class": facts.class.as_str(),
+        "risk": format!("{:?}", facts.risk).to_lowercase(),
+        "stops": facts.stops,
+        "hidden": tool.is_hidden(),
+        "arguments": names(&tool.input),
+        "required": tool.input["required"],
+        "results": names(&tool.output),
+    })
+}
+
+#[test]
+fn catalogue_list_is_the_one_that_is_checked_in() {
+    let now: Vec<Value> = known().iter().map(summary).collect();
+    let listed: Vec<Value> = serde_json::from_str(LISTED).expect("a list");
+    let text = serde_json::to_string_pretty(&now).expect("text");
+    assert_eq!(now, listed, "the contract has changed; if that is meant, tests/it/catalogue.json is to hold:\n{text}");
+}
+
+#[test]
+fn catalogue_names_are_lower_snake_and_short() {
+    for tool in known().iter() {
+        let name = tool.facts.name;
+        assert!((1..=40).contains(&name.len()), "{name}");
+        assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_'), "{name}");
+    }
+}
+
+#[test]
+fn catalogue_schemas_are_json_schema_2020_12_and_allow_nothing_else() {
+    for tool in known().iter() {
+        for schema in [&tool.input, &tool.output] {
+            let name = tool.facts.name;
+            jsonschema::meta::validate(schema).unwrap_or_else(|error| panic!("{name}: {error}"));
+            jsonschema::draft202012::new(schema).unwrap_or_else(|error| panic!("{name}: {error}"));
+            assert_eq!(schema["type"], "object", "{name}");
+            assert_eq!(schema["additionalProperties"], false, "{name}");
+        }
+    }
+}
+
+#[test]
+fn catalogue_every_field_has_a_class_and_a_description() {
+    for tool in known().iter() {
+        for (schema, classes) in [(&tool.input, &tool.arguments), (&tool.output, &tool.results)] {
+            let fields = schema["properties"].as_object().expect("properties");
+            let named: BTreeSet<&str> = fields.keys().map(String::as_str).collect();
+            let classed: BTreeSet<&str> = classes.keys().copied().collect();
+            assert_eq!(named, classed, "{}", tool.facts.name);
+            for (field, schema) in fields {
+                assert!(schema["description"].is_string(), "{}.{field}", tool.facts.name);
+            }
+        }
+    }
+}
+
+#[test]
+fn catalogue_arguments_are_bounded() {
+    for tool in known().iter() {
+        for (field, schema) in tool.input["properties"].as_object().expect("properties") {
+            let bounded = match schema["type"].as_str() {
+                Some("string") => ["maxLength", "enum", "pattern"].iter().any(|bound| schema.get(bound).is_some()),
+                Some("integer") => schema.get("minimum").is_some() && schema.get("maximum").is_some(),
+                Some("array") => schema.get("maxItems").is_some() && schema["items"].get("maxLength").is_some(),
+                Some("object") => schema["additionalProperties"] == json!(false),
+                Some("boolean") => true,
+                _ => schema.get("maxLength").is_some(),
+            };
+            assert!(bounded, "{}.{field}: {schema}", tool.facts.name);
+        }
+    }
+}
+
+fn texts(value: &Value, into: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            into.extend(fields.get("description").and_then(Value::as_str).map(str::to_owned));
+            fields.values().for_each(|inner| texts(inner, into));
+        }
+        Value::Array(items) => items.iter().for_each(|inner| texts(inner, into)),
+        _ => {}
+    }
+}
+
+#[test]
+fn catalogue_text_instructs_nobody() {
+    let orders = ["you", "your", "must", "should", "please", "always", "never", "important", "ignore"];
+    for tool in known().iter() {
+        let mut all = vec![tool.title.to_owned(), tool.description.to_owned()];
+        texts(&tool.input, &mut all);
+        for text in all {
+            let lower = text.to_lowercase();
+            let order = lower.split(|c: char| !c.is_alphanumeric()).find(|word| orders.contains(word));
+            assert_eq!(order, None, "{}: {text}", tool.facts.name);
+        }
+    }
+}
+
+#[test]
+fn catalogue_writes_accept_an_idempotency_key() {
+    for tool in known().iter().filter(|tool| !tool.reads() && !tool.facts.stops && !tool.facts.name.ends_with("_list")) {
+        assert!(tool.input["properties"].get("idempotency_key").is_some(), "{}", tool.facts.name);
+    }
+}
+
+#[test]
+fn catalogue_guards_follow_the_risk() {
+    let (catalogue, vm) = (known(), crate::given::machine(1, 1));
+    for tool in catalogue.iter().filter(|tool| tool.facts.class != Class::Control) {
+        let fields = tool.input["properties"].as_object().expect("properties");
+        assert_eq!(fields.contains_key("confirm"), tool.facts.risk == Risk::R3, "{}", tool.facts.name);
+        assert_eq!(fields.contains_key("confirmation"), tool.facts.risk == Risk::R3p, "{}", tool.facts.name);
+    }
+    let power = tool(&catalogue, "vm_power").guard;
+    assert_eq!(power(&json!({ "action": "start" }), Some(&vm)), None);
+    for action in ["shutdown", "reboot", "stop", "reset"] {
+        let refusal = power(&json!({ "action": action }), Some(&vm)).expect(action);
+        assert_eq!(refusal.code.as_str(), "confirmation_required");
+        assert_eq!(refusal.details["required"]["confirm"], true);
+        assert_eq!(refusal.details["required"]["current_label"], vm.label);
+        assert_eq!(power(&json!({ "action": action, "confirm": true }), Some(&vm)), None);
+    }
+    let exec = tool(&catalogue, "vm_exec_set").guard;
+    for (enabled, word) in [(true, "ENABLE"), (false, "DISABLE")] {
+        let phrase = format!("{word} MCP EXEC {}", vm.id);
+        let missing = exec(&json!({ "enabled": enabled }), Some(&vm)).expect("a refusal");
+        assert_eq!(missing.details["required"]["confirmation_template"], phrase);
+        let wrong = exec(&json!({ "enabled": enabled, "confirmation": phrase.to_lowercase() }), Some(&vm)).expect("a refusal");
+        assert_eq!(wrong.code.as_str(), "phrase_mismatch");
+        assert_eq!(exec(&json!({ "enabled": enabled, "confirmation": phrase }), Some(&vm)), None);
+    }
+}
+
+#[test]
+fn catalogue_a_queued_command_is_recorded_whole_or_refused() {
+    let catalogue = known();
+    let start = tool(&catalogue, "command_start");
+    let longest = "\u{1}".repeat(8 * 1024);
+    let args = json!({ "vm_id": "web-1", "command": longest });
+    assert_eq!(catalogue.invalid(start, &args), None);
+    let recorded = redact(&args, &start.arguments);
+    assert_eq!(recorded, args, "a worker reads the command back from what is recorded");
+    assert!(recorded.to_string().len() < forelog::log::vault::PART_MAX);
+    let token = json!({ "vm_id": "web-1", "command": format!("curl -H 'Authorization: ghp_{}'", "a".repeat(36)) });
+    let refusal = (start.guard)(&token, None).expect("a refusal");
+    assert_eq!(refusal.code.as_str(), "validation_failed");
+}
+
+#[test]
+fn catalogue_a_new_key_is_never_recorded() {
+    let catalogue = known();
+    for name in ["key_create", "key_rotate"] {
+        let results = &tool(&catalogue, name).results;
+        assert_eq!(results.get("api_key"), Some(&Sensitivity::Secret));
+        let recorded = redact(&json!({ "api_key": "flk_live_secret" }), results);
+        assert!(!recorded.to_string().contains("flk_live"), "{recorded}");
+    }
+}
+
+#[test]
+fn catalogue_provider_errors_end_calls_as_they_should() {
+    use forelog::providers::compute::ProviderError;
+    let ends = [
+        (ProviderError::NotFound("m".into()), "not_found"),
+        (ProviderError::State("off".into()), "vm_state_blocked"),
+        (ProviderError::Unsupported("this"), "not_implemented"),
+        (ProviderError::GuestUnavailable("quiet".into()), "guest_agent_unavailable"),
+        (ProviderError::Refused("no".into()), "upstream_error"),
+        (ProviderError::Unreachable("down".into()), "upstream_unreachable"),
+    ];
+    for (error, code) in ends {
+        match Outcome::from(error) {
+            Outcome::Failed(refusal) => assert_eq!(refusal.code.as_str(), code),
+            other => panic!("{code}: {other:?}"),
+        }
+    }
+    assert!(matches!(Outcome::from(ProviderError::AnswerLost("late".into())), Outcome::Unknown(_)));
+}
+
+#[test]
+fn catalogue_cedar_schema_is_the_one_that_is_checked_in() {
+    let facts: Vec<_> = known().iter().map(|tool| tool.facts).collect();
+    let checked_in = include_str!("../../policies/schema.cedarschema");
+    let now = schema(&facts);
+    assert_eq!(now, checked_in, "policies/schema.cedarschema is to hold:\n{now}");
+}
