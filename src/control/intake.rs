@@ -49,12 +49,21 @@ pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &C
     let (vm_id, vm, absent) = find_vm(request, state);
     let recorded = match &schema_fault {
         Some(fault) => json!({ "args": { "size": canonical.len(), "faults": fault.details["faults"] }, "text": "" }),
-        None => json!({ "args": redact(&request.args, &known.arguments), "text": public_text(&request.args, &known.arguments) }),
+        None => recorded(&request.args, known, vm.is_some()),
     };
     let guard = if schema_fault.is_none() { (known.guard)(&request.args, vm.as_ref()) } else { None };
     let key = request.args["idempotency_key"].as_str().map(str::to_owned);
     let (name, invalid) = (known.facts.name.to_owned(), schema_fault.or(absent));
     Intake { tool, name, vm, vm_id, invalid, guard, recorded, canonical, key }
+}
+
+/// What is kept of arguments that fit the schema. A `vm_id` that names none of the caller's VMs could be anything.
+fn recorded(args: &Value, tool: &Tool, names_vm: bool) -> Value {
+    let mut kept = args.clone();
+    if let Some(fields) = kept.as_object_mut().filter(|_| !names_vm) {
+        fields.remove("vm_id");
+    }
+    json!({ "args": redact(&kept, &tool.arguments), "text": public_text(&kept, &tool.arguments) })
 }
 
 /// The VM of `vm_id`: by id, or by the exact label of one of the caller's own.

@@ -17,15 +17,15 @@ static FACTS: ToolFacts = facts::read("activity_list", Some(Scope::AuditRead));
 /// The tools of this noun.
 pub(super) fn tools() -> Vec<Tool> {
     let input = Shape::new()
-        .may("vm", Public, text("Only calls about this VM id.", 64))
-        .may("tool", Public, text("Only calls of this tool.", 80))
-        .may("outcome", Public, text("Only calls that stand like this: succeeded, refused, failed …", 20))
-        .may("code", Public, text("Only calls that ended with this code.", 40))
+        .may("vm", Content, text("Only calls about this VM id.", 64))
+        .may("tool", Content, text("Only calls of this tool.", 80))
+        .may("outcome", Content, text("Only calls that stand like this: succeeded, refused, failed …", 20))
+        .may("code", Content, text("Only calls that ended with this code.", 40))
         .may("from", Public, moment("Asked for at or after this."))
         .may("to", Public, moment("Asked for before this."))
         .may("q", Content, text("Words of the public arguments.", 200))
         .may("limit", Public, number_or("At most so many.", 1, 200, 50))
-        .may("cursor", Public, text("next_cursor of the page before.", 200));
+        .may("cursor", Content, text("next_cursor of the page before.", 200));
     let output = Shape::new()
         .must(
             "items",

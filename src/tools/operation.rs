@@ -35,7 +35,7 @@ pub(super) fn tools() -> Vec<Tool> {
 }
 
 fn get_tool() -> Tool {
-    let input = Shape::new().must("operation_id", Public, text("The call.", 64));
+    let input = Shape::new().must("operation_id", Content, text("The call.", 64));
     let face = Face {
         title: "Get an operation",
         description: "Shows how a call stands and, once it has ended, its recorded result or error. Calls of other keys of the \
@@ -46,7 +46,7 @@ fn get_tool() -> Tool {
 
 fn wait_tool() -> Tool {
     let about = "Seconds after which the answer is how the call stands then.";
-    let input = Shape::new().must("operation_id", Public, text("The call.", 64)).may(
+    let input = Shape::new().must("operation_id", Content, text("The call.", 64)).may(
         "timeout_seconds",
         Public,
         number_or(about, 1, 45, 20),

@@ -28,7 +28,7 @@ pub(super) fn tools() -> Vec<Tool> {
     let input = Shape::new()
         .must("reason", Content, text("Why; staff and the account's people read it.", 500))
         .may("target", Public, choice(target, &["credential", "vms", "account"]))
-        .may("vm_id", Public, text("The only VM to stop, for the target vms.", 64))
+        .may("vm_id", Content, text("The only VM to stop, for the target vms.", 64))
         .may("running", Public, choice(running, &["let_finish", "cancel"]));
     let output = Shape::new()
         .must("switches", Public, any("array", "The switches that are engaged now: id and target."))

@@ -1,4 +1,5 @@
-//! Checking arguments against a tool's schema. An error names path and rule, never a value: it may be a secret.
+//! Checking arguments against a tool's schema. An error names path and rule, never a value nor the name of an
+//! argument that is not ours: either may be a secret.
 
 use jsonschema::error::ValidationErrorKind;
 use serde_json::{Value, json};
@@ -24,7 +25,7 @@ fn fault(error: &jsonschema::ValidationError<'_>) -> Value {
     let mut fault = json!({ "path": path, "rule": error.kind().keyword() });
     let named = match error.kind() {
         ValidationErrorKind::Required { property } => property.as_str().map(|name| ("missing", json!(name))),
-        ValidationErrorKind::AdditionalProperties { unexpected } => Some(("unexpected", json!(unexpected))),
+        ValidationErrorKind::AdditionalProperties { unexpected } => Some(("unexpected", json!(unexpected.len()))),
         ValidationErrorKind::Enum { options } => Some(("allowed", Value::clone(options))),
         ValidationErrorKind::Type { kind } => Some(("expected", json!(format!("{kind:?}")))),
         _ => None,

@@ -87,6 +87,10 @@ async fn p10_no_planted_secret_is_ever_found_again() {
     planter.call(SECRET, &json!({})).await;
     planter.call("vm_get", &json!({ "vm_id": SECRET })).await;
     planter.call("vm_exec_set", &json!({ "vm_id": vm, "enabled": true, "confirmation": SECRET })).await;
+    planter.call("command_get", &json!({ "command_id": SECRET })).await;
+    planter.call("operation_get", &json!({ "operation_id": SECRET })).await;
+    planter.call("activity_list", &json!({ "vm": SECRET, "q": SECRET })).await;
+    planter.call("vm_get", &json!({ "vm_id": vm, "idempotency_key": SECRET })).await;
     let url = format!("{}/api/v1/tools/vm_get?api_key={SECRET}", demo.text("/base_url"));
     planter.send(planter.client.post(&url).bearer_auth(SECRET).json(&json!({}))).await;
     planter.send(planter.client.post(&url).bearer_auth(&customer).header("X-Secret", SECRET).body(SECRET)).await;
@@ -115,14 +119,19 @@ async fn p10_no_planted_secret_is_ever_found_again() {
     }
     let told = planter.answers.join("\n");
     for canary in [SECRET, CONTENT, TOKEN] {
-        assert!(!holds(told.as_bytes(), canary), "an answer holds {canary}");
+        for answer in told.lines() {
+            assert!(!holds(answer.as_bytes(), canary), "an answer holds {canary}: {answer}");
+        }
     }
     let mut written = Vec::new();
     files(demo.data(), &mut written);
     assert!(written.iter().any(|file| file.ends_with("log.db")), "the log is among the files");
     for file in written {
         let bytes = std::fs::read(&file).expect("a file");
-        for canary in [SECRET, CONTENT, TOKEN, customer.as_str(), staff.as_str()] {
+        // What a command prints lies in the guest, whose disk the simulation keeps in this directory.
+        let guest = file.extension().is_some_and(|kind| kind == "stdout" || kind == "stderr");
+        let content: &[&str] = if guest { &[] } else { &[CONTENT, TOKEN] };
+        for canary in [SECRET, customer.as_str(), staff.as_str()].iter().chain(content) {
             assert!(!holds(&bytes, canary), "{} holds {canary}", file.display());
         }
     }

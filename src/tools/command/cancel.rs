@@ -11,7 +11,7 @@ use crate::core::code::Code;
 use crate::core::event::Ended;
 use crate::core::id::CallId;
 use crate::core::job::Job;
-use crate::core::redact::Sensitivity::Public;
+use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::tool::{Class, Risk, ToolFacts};
@@ -35,8 +35,8 @@ const LOOK: Duration = Duration::from_millis(100);
 
 pub(super) fn tool() -> Tool {
     let input = Shape::new()
-        .may("vm_id", Public, text("The VM, if only a command of that one is meant.", 64))
-        .must("command_id", Public, text("The command.", 64))
+        .may("vm_id", Content, text("The VM, if only a command of that one is meant.", 64))
+        .must("command_id", Content, text("The command.", 64))
         .keyed();
     let output = Shape::new()
         .must("command_id", Public, any("string", "The command."))

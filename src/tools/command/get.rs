@@ -19,8 +19,8 @@ static FACTS: ToolFacts = facts::read("command_get", Some(Scope::VmsExec));
 
 pub(super) fn tool() -> Tool {
     let input = Shape::new()
-        .may("vm_id", Public, text("The VM, if the answer is to be about that one only.", 64))
-        .must("command_id", Public, text("The command.", 64))
+        .may("vm_id", Content, text("The VM, if the answer is to be about that one only.", 64))
+        .must("command_id", Content, text("The command.", 64))
         .may("stdout_tail_bytes", Public, number_or("So much of the end of the standard output.", 0, 65_536, 8192))
         .may("stderr_tail_bytes", Public, number_or("So much of the end of the standard error.", 0, 65_536, 8192));
     let output = Shape::new()

@@ -24,8 +24,8 @@ const FURTHEST: u64 = 1 << 40;
 
 pub(super) fn tool() -> Tool {
     let input = Shape::new()
-        .may("vm_id", Public, text("The VM, if the answer is to be about that one only.", 64))
-        .must("command_id", Public, text("The command.", 64))
+        .may("vm_id", Content, text("The VM, if the answer is to be about that one only.", 64))
+        .must("command_id", Content, text("The command.", 64))
         .may("stdout_offset", Public, number_or("Byte of the standard output to begin at.", 0, FURTHEST, 0))
         .may("stderr_offset", Public, number_or("Byte of the standard error to begin at.", 0, FURTHEST, 0))
         .may("max_bytes", Public, number_or("At most so many bytes of each.", 1, 65_536, 16_384));

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 
 use crate::core::decide::vm_not_found;
 use crate::core::event::Kind;
-use crate::core::redact::Sensitivity::Public;
+use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::state::Vm;
@@ -22,7 +22,7 @@ pub(super) fn tool() -> Tool {
     let input = Shape::new()
         .vm()
         .must("enabled", Public, flag("true turns command execution on, false off."))
-        .may("confirmation", Public, text("ENABLE MCP EXEC <vm_id> or DISABLE MCP EXEC <vm_id>, with the VM's id.", 64))
+        .may("confirmation", Content, text("ENABLE MCP EXEC <vm_id> or DISABLE MCP EXEC <vm_id>, with the VM's id.", 64))
         .keyed();
     let output = Shape::new().must("vm_id", Public, any("string", "The VM.")).must(
         "exec_enabled",
