@@ -127,7 +127,12 @@ async fn p10_no_planted_secret_is_ever_found_again() {
     files(demo.data(), &mut written);
     assert!(written.iter().any(|file| file.ends_with("log.db")), "the log is among the files");
     for file in written {
-        let bytes = std::fs::read(&file).expect("a file");
+        let mut bytes = std::fs::read(&file).expect("a file");
+        if file.ends_with("demo.log") {
+            // The demo shows its example keys on purpose; its log lines, which are JSON, must not.
+            let text = String::from_utf8(bytes).expect("text");
+            bytes = text.lines().filter(|line| line.starts_with('{')).collect::<String>().into_bytes();
+        }
         // What a command prints lies in the guest, whose disk the simulation keeps in this directory.
         let guest = file.extension().is_some_and(|kind| kind == "stdout" || kind == "stderr");
         let content: &[&str] = if guest { &[] } else { &[CONTENT, TOKEN] };
