@@ -10,6 +10,7 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod core;
+pub mod export;
 pub mod http;
 pub mod log;
 pub mod policy;

@@ -34,4 +34,5 @@ mod rest;
 mod sim;
 mod state;
 mod tools;
+mod verify;
 mod views;

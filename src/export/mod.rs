@@ -1,0 +1,9 @@
+//! Taking the log away, and finding out whether it is what was written.
+//!
+//! ```text
+//! jsonl: a filtered range, leaf by leaf, as bytes ──▶ events.jsonl ─┐
+//! manifest: filter, count, digests, head at export ─▶ manifest.json ┴─▶ what an auditor takes away
+//! verify: the whole log against itself, its payloads and the state beside it ──▶ findings, each with a name
+//! ```
+
+pub mod verify;

@@ -1,0 +1,118 @@
+//! Payloads against the leaves that name them: the ciphertext by its digest, and with keys the plaintext by its commitment.
+
+use std::collections::{BTreeMap, HashMap};
+
+use serde_json::Value;
+use sha2::{Digest, Sha256};
+
+use super::control::Note;
+use super::finding::{Fault, Findings};
+use super::{Extent, VerifyError};
+use crate::core::event::{Event, Part};
+use crate::core::id::Position;
+use crate::log::store::{PayloadRow, Store};
+use crate::log::vault::{Vault, VaultError};
+
+/// Notes by position; only of events that have one.
+pub(super) type Notes = HashMap<Position, Note>;
+
+/// The payloads so far.
+pub(super) struct Payloads<'a> {
+    store: &'a dyn Store,
+    vault: Option<&'a Vault>,
+    extent: Extent,
+    /// Payloads up to here were looked at.
+    seen: Position,
+    hashed: u64,
+    opened: u64,
+    erased: u64,
+}
+
+type Stored = BTreeMap<(Position, String), PayloadRow>;
+
+impl<'a> Payloads<'a> {
+    pub(super) fn new(store: &'a dyn Store, vault: Option<&'a Vault>, extent: Extent) -> Self {
+        Self { store, vault, extent, seen: Position(i64::MIN), hashed: 0, opened: 0, erased: 0 }
+    }
+
+    /// Parts hashed, opened, and without a key.
+    pub(super) fn counts(&self) -> (u64, u64, u64) {
+        (self.hashed, self.opened, self.erased)
+    }
+
+    /// Checks the payloads of `events`, which are all up to `last`; answers their notes.
+    pub(super) async fn check(
+        &mut self,
+        last: Position,
+        events: &[Event],
+        findings: &mut Findings,
+    ) -> Result<Notes, VerifyError> {
+        let wanted = |part: &Part| self.extent == Extent::Whole || part.part == "note";
+        let mut notes = Notes::new();
+        if self.extent == Extent::State && !events.iter().any(|event| event.parts.iter().any(wanted)) {
+            return Ok(notes);
+        }
+        let rows = self.store.payloads(self.seen.next(), last).await?;
+        let mut stored: Stored = rows.into_iter().map(|row| ((row.position, row.part.clone()), row)).collect();
+        self.seen = last;
+        for event in events {
+            for part in &event.parts {
+                let row = stored.remove(&(event.position, part.part.clone()));
+                if self.extent == Extent::Whole || part.part == "note" {
+                    self.check_part(event, part, row.as_ref(), &mut notes, findings).await?;
+                }
+            }
+        }
+        if self.extent == Extent::Whole {
+            for (position, part) in stored.into_keys() {
+                findings.at(position, Fault::PayloadOrphan, format!("the part {part:?}"));
+            }
+        }
+        Ok(notes)
+    }
+
+    /// Payloads past the last event, up to the head.
+    pub(super) async fn check_tail(&mut self, head: Position, findings: &mut Findings) -> Result<(), VerifyError> {
+        if self.extent == Extent::Whole && self.seen < head {
+            self.check(head, &[], findings).await?;
+        }
+        Ok(())
+    }
+
+    async fn check_part(
+        &mut self,
+        event: &Event,
+        part: &Part,
+        row: Option<&PayloadRow>,
+        notes: &mut Notes,
+        findings: &mut Findings,
+    ) -> Result<(), VerifyError> {
+        let is_note = part.part == "note";
+        if is_note {
+            notes.insert(event.position, Note::Closed);
+        }
+        let Some(row) = row else {
+            findings.at(event.position, Fault::PayloadMissing, format!("the part {:?}", part.part));
+            return Ok(());
+        };
+        self.hashed += 1;
+        if hex::encode(Sha256::digest(&row.body)) != part.sha256 {
+            findings.at(event.position, Fault::PayloadDigest, format!("the part {:?}", part.part));
+        }
+        let Some(vault) = self.vault else { return Ok(()) };
+        match vault.open_part(&event.id, part, row).await {
+            Ok(plaintext) => {
+                self.opened += 1;
+                if let Some(said) = serde_json::from_slice::<Value>(&plaintext).ok().filter(|_| is_note) {
+                    notes.insert(event.position, Note::Said(said));
+                }
+            }
+            Err(VaultError::Erased(_)) => self.erased += 1,
+            Err(VaultError::Sealed) => {
+                findings.at(event.position, Fault::PayloadCommitment, format!("the part {:?}", part.part));
+            }
+            Err(error @ VaultError::Sql(_)) => return Err(error.into()),
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,339 @@
+//! The verifier on logs that were tampered with, in a database whose triggers were dropped: each thing is found and named.
+
+use std::collections::BTreeSet;
+
+use forelog::core::call::Status;
+use forelog::core::code::Code;
+use forelog::core::event::{Event, Kind};
+use forelog::core::id::Position;
+use forelog::core::time::Micros;
+use forelog::export::verify::Fault::{
+    ColumnMismatch, ControlDiffers, ControlExtra, ControlMissing, Gap, HeadEpoch, HeadPosition, HeadTime, IllegalTransition,
+    JobDiffers, JobMissing, JobStale, LeafForeign, LeafNotCanonical, LeafUnreadable, PastHead, PayloadCommitment, PayloadDigest,
+    PayloadMissing, PayloadOrphan, PrevLink, SecondEnd, TimeBackwards,
+};
+use forelog::export::verify::{Extent, Fault, Report, verify};
+use forelog::log::sql::Value;
+use forelog::log::store::Store;
+
+use crate::book::{Ask, Book, LIST, POWER};
+use crate::given::{call, node, vm};
+
+const TRIGGERS: &str = "
+    drop trigger event_is_never_updated; drop trigger event_is_never_deleted; drop trigger event_has_no_gap;
+    drop trigger payload_is_never_updated; drop trigger payload_is_never_deleted;
+    drop trigger head_is_never_deleted; drop trigger head_never_goes_back;";
+
+/// A book with a call of every kind. Its last event is the end of a call of its own.
+async fn write(book: &Book) {
+    let power = Ask { vm: Some(1), text: "action=reboot", ip: Some("192.0.2.7"), ..Ask::by(1, &POWER) };
+    book.finish(power.clone(), Status::Succeeded, None).await;
+    let unknown = book.finish(power.clone(), Status::Unknown, Some(Code::OutcomeUnknown)).await;
+    book.reconcile(&unknown).await;
+    book.submit(Ask { refused: Some(Code::ConfirmationRequired), ..power.clone() }).await;
+    book.submit(power.clone()).await;
+    let running = book.submit(power).await;
+    book.start(&running).await;
+    book.change(1, Kind::VmExecSet { vm: vm(1), enabled: true }, serde_json::Value::Null).await;
+    book.finish(Ask::by(2, &LIST), Status::Failed, Some(Code::UpstreamError)).await;
+}
+
+async fn look(book: &Book, extent: Extent) -> Report {
+    verify(&*book.store, Some(&book.reader.vault), extent, |_, _| ()).await.expect("a walk")
+}
+
+fn faults(report: &Report) -> BTreeSet<Fault> {
+    report.findings.iter().map(|finding| finding.fault).collect()
+}
+
+/// A log that is about to be changed behind our back.
+struct Tampered(Book);
+
+impl Tampered {
+    async fn new() -> Self {
+        let book = Book::sqlite().await;
+        write(&book).await;
+        let mut transaction = book.store.database().begin().await.expect("a transaction");
+        transaction.script(TRIGGERS).await.expect("no triggers");
+        transaction.commit().await.expect("a commit");
+        Self(book)
+    }
+
+    async fn run(&self, sql: &str, args: Vec<Value>) {
+        let mut transaction = self.0.store.database().begin().await.expect("a transaction");
+        assert!(transaction.execute(sql, args).await.expect(sql) > 0, "{sql} changed nothing");
+        transaction.commit().await.expect("a commit");
+    }
+
+    async fn events(&self) -> Vec<Event> {
+        self.0.reader.events(Position(0), 1000).await.expect("the log")
+    }
+
+    /// The first event of a type.
+    async fn first(&self, kind: &str) -> Event {
+        self.events().await.into_iter().find(|event| event.kind.name() == kind).expect("such an event")
+    }
+
+    /// Stores a leaf, and the columns that follow from it.
+    async fn rewrite(&self, at: Position, event: &Event) {
+        let leaf = event.encode().expect("a leaf");
+        let sql = "update event set leaf = $1, at = $2, type = $3 where position = $4";
+        self.run(sql, vec![leaf.into(), event.at.0.into(), event.kind.name().into(), at.0.into()]).await;
+    }
+
+    /// Adds an event after the newest, with a head that fits.
+    async fn add(&self, kind: Kind, prev: Position) {
+        let last = self.events().await.pop().expect("an event");
+        let event = Event { position: last.position.next(), prev, kind, parts: Vec::new(), ..last };
+        let (leaf, call) = (event.encode().expect("a leaf"), event.kind.call().map(ToString::to_string));
+        let args = vec![event.position.0.into(), event.at.0.into(), event.kind.name().into(), call.into(), leaf.into()];
+        self.run("insert into event (position, at, type, call, leaf) values ($1, $2, $3, $4, $5)", args).await;
+        self.run("update log_head set position = $1", vec![event.position.0.into()]).await;
+    }
+
+    async fn found(&self, expected: &[Fault]) {
+        let report = look(&self.0, Extent::Whole).await;
+        let found = faults(&report);
+        assert_eq!(found, expected.iter().copied().collect(), "{:#?}", report.findings);
+    }
+}
+
+#[tokio::test]
+async fn verify_finds_nothing_in_an_honest_log() {
+    let book = Book::sqlite().await;
+    write(&book).await;
+    let mut steps = Vec::new();
+    let report = verify(&*book.store, Some(&book.reader.vault), Extent::Whole, |at, of| steps.push((at, of))).await.unwrap();
+    assert!(report.is_clean(), "{:#?}", report.findings);
+    let head = book.reader.store.head().await.unwrap();
+    assert_eq!((report.position, report.events), (head.position, head.position.0.unsigned_abs()));
+    assert_eq!((report.calls, report.erased, report.opened), (6, 0, report.payloads));
+    assert_eq!(steps.last(), Some(&(head.position, head.position)));
+    assert!(look(&book, Extent::State).await.is_clean());
+    // Without keys, rows that notes made cannot be folded, and are no finding.
+    let blind = verify(&*book.store, None, Extent::Whole, |_, _| ()).await.unwrap();
+    assert!(blind.is_clean() && blind.opened == 0, "{:#?}", blind.findings);
+}
+
+#[tokio::test]
+async fn verify_takes_many_batches_and_a_log_that_goes_on() {
+    let book = std::sync::Arc::new(Book::sqlite().await);
+    for _ in 0..400 {
+        book.finish(Ask::by(1, &LIST), Status::Succeeded, None).await;
+    }
+    let other = std::sync::Arc::clone(&book);
+    let writing = tokio::spawn(async move {
+        for _ in 0..100 {
+            other.finish(Ask { vm: Some(1), ..Ask::by(1, &POWER) }, Status::Succeeded, None).await;
+        }
+    });
+    while !writing.is_finished() {
+        let report = look(&book, Extent::Whole).await;
+        assert!(report.is_clean() && report.events > 1200, "{:#?}", report.findings);
+    }
+    writing.await.expect("the writer");
+}
+
+#[tokio::test]
+async fn postgres_verify_finds_nothing_in_an_honest_log() {
+    let book = Book::postgres().await;
+    write(&book).await;
+    let report = look(&book, Extent::Whole).await;
+    assert!(report.is_clean() && report.opened > 0, "{:#?}", report.findings);
+}
+
+#[tokio::test]
+async fn verify_names_an_edited_leaf() {
+    let log = Tampered::new().await;
+    log.run("update event set leaf = cast(leaf || ' ' as blob) where position = 5", vec![]).await;
+    log.found(&[LeafNotCanonical]).await;
+
+    let log = Tampered::new().await;
+    log.run("update event set leaf = x'7b7d' where type = 'reconciled'", vec![]).await;
+    log.found(&[LeafUnreadable]).await;
+
+    let log = Tampered::new().await;
+    let mut event = log.first("admitted").await;
+    (event.v, event.log) = (2, 2);
+    log.rewrite(event.position, &event).await;
+    log.found(&[LeafForeign]).await;
+}
+
+#[tokio::test]
+async fn verify_names_columns_that_do_not_follow_from_the_leaf() {
+    for sql in [
+        "update event set type = 'failed' where type = 'succeeded'",
+        "update event set call = null where type = 'started'",
+        "update event set at = at + 1 where position = 4",
+    ] {
+        let log = Tampered::new().await;
+        log.run(sql, vec![]).await;
+        log.found(&[ColumnMismatch]).await;
+    }
+}
+
+#[tokio::test]
+async fn verify_names_a_deleted_event() {
+    let log = Tampered::new().await;
+    log.run("delete from event where type = 'reconciled'", vec![]).await;
+    log.found(&[Gap]).await;
+    // An intent leaves what followed it without a beginning, and its payloads without an owner.
+    let log = Tampered::new().await;
+    let intent = log.first("intent_recorded").await.position;
+    log.run("delete from event where position = $1", vec![intent.0.into()]).await;
+    log.found(&[Gap, IllegalTransition, PrevLink, PayloadOrphan]).await;
+}
+
+#[tokio::test]
+async fn verify_names_events_that_changed_places() {
+    let log = Tampered::new().await;
+    let (one, two) = (log.first("admitted").await.position, log.first("started").await.position);
+    for (from, to) in [(one.0, -1), (two.0, one.0), (-1, two.0)] {
+        log.run("update event set position = $1 where position = $2", vec![to.into(), from.into()]).await;
+    }
+    // The call never gets to its end, so it counts as open.
+    log.found(&[ColumnMismatch, TimeBackwards, IllegalTransition, PrevLink, JobMissing]).await;
+}
+
+#[tokio::test]
+async fn verify_names_a_backdated_event() {
+    let log = Tampered::new().await;
+    let mut event = log.first("started").await;
+    event.at = Micros(event.at.0 - 3_600_000_000);
+    log.rewrite(event.position, &event).await;
+    log.found(&[TimeBackwards]).await;
+}
+
+#[tokio::test]
+async fn verify_names_a_tail_that_was_cut_off() {
+    let log = Tampered::new().await;
+    let last = log.events().await.pop().expect("an event");
+    log.run("delete from event where position = $1", vec![last.position.0.into()]).await;
+    log.found(&[HeadPosition, HeadTime, JobMissing, PayloadOrphan]).await;
+    // With a head that fits, the call that lost its end gives it away, and the payload past the head is not looked for.
+    let before = log.events().await.pop().expect("an event");
+    log.run("update log_head set position = $1, at = $2", vec![before.position.0.into(), before.at.0.into()]).await;
+    log.found(&[JobMissing]).await;
+}
+
+#[tokio::test]
+async fn verify_names_changed_payloads() {
+    let log = Tampered::new().await;
+    log.run("update payload set body = cast(body || 'x' as blob) where part = 'result'", vec![]).await;
+    log.found(&[PayloadDigest, PayloadCommitment]).await;
+
+    let log = Tampered::new().await;
+    log.run("delete from payload where part = 'subject'", vec![]).await;
+    log.found(&[PayloadMissing]).await;
+
+    let log = Tampered::new().await;
+    log.run("insert into payload (position, part, key, body) values (1, 'result', 'k', x'00')", vec![]).await;
+    log.found(&[PayloadOrphan]).await;
+
+    // Of two results that changed places, each is the ciphertext of another event.
+    let log = Tampered::new().await;
+    let [one, two] = [log.first("succeeded").await.position.0, log.first("unknown").await.position.0];
+    for (from, to) in [(one, -1), (two, one), (-1, two)] {
+        log.run("update payload set position = $1 where position = $2", vec![to.into(), from.into()]).await;
+    }
+    log.found(&[PayloadDigest, PayloadCommitment]).await;
+}
+
+#[tokio::test]
+async fn verify_names_calls_that_cannot_be() {
+    let log = Tampered::new().await;
+    let end = log.first("succeeded").await;
+    log.add(end.kind, end.position).await;
+    log.found(&[SecondEnd]).await;
+
+    let log = Tampered::new().await;
+    let start = log.first("started").await;
+    log.add(start.kind, log.first("succeeded").await.position).await;
+    log.found(&[IllegalTransition]).await;
+
+    let log = Tampered::new().await;
+    let mut event = log.first("started").await;
+    event.prev = Position(event.prev.0 - 1);
+    log.rewrite(event.position, &event).await;
+    log.found(&[PrevLink]).await;
+
+    let log = Tampered::new().await;
+    let epoch = log.0.store.head().await.expect("the head").epoch;
+    log.add(Kind::Started { call: call(5), node: node(1), epoch }, Position(1)).await;
+    log.found(&[PrevLink, JobDiffers]).await;
+}
+
+#[tokio::test]
+async fn verify_names_changed_control_rows() {
+    let blanked = "update state set doc = x'' where name like 'policy:%'";
+    let owned = "update state set doc = cast(replace(cast(doc as text), '\"exec_enabled\":false', '\"exec_enabled\":true') as blob) \
+                 where name like 'vm:%' and instr(doc, 'Web-2') > 0";
+    let renamed = "update state set doc = cast(replace(cast(doc as text), 'Web-1', 'Web-3') as blob) where name like 'vm:%'";
+    let older = "update state set position = position - 1 where name like 'credential:%'";
+    for sql in [blanked, owned, renamed, older] {
+        let log = Tampered::new().await;
+        log.run(sql, vec![]).await;
+        log.found(&[ControlDiffers]).await;
+        let report = look(&log.0, Extent::State).await;
+        assert_eq!(report.about_state().count(), report.findings.len());
+        assert_eq!(faults(&report), BTreeSet::from([ControlDiffers]), "{sql}");
+    }
+    let log = Tampered::new().await;
+    log.run("delete from state where name like 'account:%'", vec![]).await;
+    log.found(&[ControlMissing]).await;
+    log.run("insert into state (name, control, position, doc) values ('switch:x', 1, 1, x'6e756c6c')", vec![]).await;
+    log.found(&[ControlMissing, ControlExtra]).await;
+}
+
+#[tokio::test]
+async fn verify_names_an_edited_head() {
+    for (sql, expected) in [
+        ("update log_head set position = position + 1", [HeadPosition].as_slice()),
+        ("update log_head set at = at + 1", &[HeadTime]),
+        ("update log_head set epoch = epoch + 1", &[HeadEpoch]),
+        // What was the end of the last call is now past the head, and its payload with it.
+        ("update log_head set position = position - 1", &[HeadTime, PastHead, JobMissing]),
+    ] {
+        let log = Tampered::new().await;
+        log.run(sql, vec![]).await;
+        log.found(expected).await;
+    }
+}
+
+#[tokio::test]
+async fn verify_names_job_rows_that_do_not_fit() {
+    let log = Tampered::new().await;
+    log.run("delete from state where name like 'job:%'", vec![]).await;
+    log.found(&[JobMissing]).await;
+
+    let log = Tampered::new().await;
+    log.run(
+        "update state set doc = cast(replace(cast(doc as text), '\"queued\"', '\"running\"') as blob) where name like 'job:%'",
+        vec![],
+    )
+    .await;
+    log.found(&[JobDiffers]).await;
+
+    let log = Tampered::new().await;
+    let open = format!("job:{}", call(3));
+    log.run("update state set name = $1 where name = (select min(name) from state where name like 'job:%')", vec![open.into()])
+        .await;
+    log.found(&[JobDiffers]).await;
+
+    let log = Tampered::new().await;
+    let Kind::Succeeded(ended) = log.first("succeeded").await.kind else { panic!("an end") };
+    let sql = "insert into state (name, control, position, doc) select 'job:' || $1, 0, 1, \
+               cast(replace(cast(doc as text), substr(name, 5), $1) as blob) from state where name like 'job:%' limit 1";
+    log.run(sql, vec![ended.call.to_string().into()]).await;
+    log.found(&[JobStale]).await;
+}
+
+#[tokio::test]
+async fn verify_reports_as_json_with_names() {
+    let log = Tampered::new().await;
+    log.run("delete from event where type = 'reconciled'", vec![]).await;
+    let report = look(&log.0, Extent::Whole).await;
+    let document = serde_json::to_value(&report).expect("a document");
+    assert_eq!(document["findings"][0]["fault"], "gap");
+    assert!(report.findings[0].to_string().starts_with("gap at "), "{}", report.findings[0]);
+}
