@@ -6,4 +6,7 @@
 //! verify: the whole log against itself, its payloads and the state beside it ──▶ findings, each with a name
 //! ```
 
+pub mod filter;
+pub mod jsonl;
+pub mod manifest;
 pub mod verify;

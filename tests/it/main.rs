@@ -13,6 +13,7 @@ mod clients;
 mod conformance;
 mod decide;
 mod demo;
+mod export;
 mod gates;
 mod given;
 mod guest;

@@ -118,18 +118,18 @@ async fn verify_finds_nothing_in_an_honest_log() {
 #[tokio::test]
 async fn verify_takes_many_batches_and_a_log_that_goes_on() {
     let book = std::sync::Arc::new(Book::sqlite().await);
-    for _ in 0..400 {
+    for _ in 0..200 {
         book.finish(Ask::by(1, &LIST), Status::Succeeded, None).await;
     }
     let other = std::sync::Arc::clone(&book);
     let writing = tokio::spawn(async move {
-        for _ in 0..100 {
+        for _ in 0..30 {
             other.finish(Ask { vm: Some(1), ..Ask::by(1, &POWER) }, Status::Succeeded, None).await;
         }
     });
     while !writing.is_finished() {
         let report = look(&book, Extent::Whole).await;
-        assert!(report.is_clean() && report.events > 1200, "{:#?}", report.findings);
+        assert!(report.is_clean() && report.events > 600, "{:#?}", report.findings);
     }
     writing.await.expect("the writer");
 }

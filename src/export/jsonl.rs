@@ -1,0 +1,176 @@
+//! A filtered range as lines of JSON: each leaf as the exact text that was hashed, its SHA-256, and its parts if wanted.
+//!
+//! INVARIANT: a file with its final name is whole: it is written under another one, synced, and then renamed.
+
+use std::io::Write;
+use std::path::Path;
+
+use serde::Serialize;
+use serde_json::{Map, Value, json};
+use sha2::{Digest, Sha256};
+
+use super::filter::{Choice, Filter};
+use super::manifest::{Manifest, Written};
+use crate::core::event::{Event, LeafError};
+use crate::core::id::Position;
+use crate::log::reading::{ReadError, Reader};
+use crate::log::store::{EventRow, PayloadRow};
+use crate::log::vault::VaultError;
+
+/// Name of the lines in a bundle.
+pub const LINES: &str = "events.jsonl";
+
+/// Events that are read at once.
+const STEP: u32 = 500;
+
+/// An export that was not made. What there is of it has no final name.
+#[derive(Debug, thiserror::Error)]
+pub enum ExportError {
+    /// The log could not be read.
+    #[error("reading the log")]
+    Read(#[from] ReadError),
+    /// A file could not be written or read.
+    #[error("writing or reading {0}")]
+    File(String, #[source] std::io::Error),
+    /// A file of a bundle is not what its manifest says.
+    #[error("the bundle is not what its manifest says: {0}")]
+    Damaged(String),
+}
+
+/// One line.
+#[derive(Serialize)]
+struct Line {
+    position: Position,
+    sha256: String,
+    leaf: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    parts: Option<Map<String, Value>>,
+}
+
+/// Writes a bundle into `dir`, which exists: the lines and then their manifest. Plaintexts are written if `with_parts`.
+pub async fn export(
+    reader: &Reader,
+    filter: Filter,
+    with_parts: bool,
+    dir: &Path,
+    mut progress: impl FnMut(Position, Position) + Send,
+) -> Result<Manifest, ExportError> {
+    let head = reader.store.head().await.map_err(ReadError::from)?;
+    let last = filter.to_position.map_or(head.position, |to| to.min(head.position));
+    let mut choice = Choice::new(&filter);
+    let mut file = Hashed::create(dir, LINES)?;
+    let mut written = Written::default();
+    let first = filter.from_position.filter(|_| !filter.chooses()).unwrap_or(Position(1));
+    let mut after = Position(first.0.max(1) - 1);
+    while after < last {
+        let rows = reader.store.events(after, STEP).await.map_err(ReadError::from)?;
+        let Some(newest) = rows.last().map(|row| row.position) else { break };
+        let mut taken = Vec::new();
+        let mut over = false;
+        for row in rows.into_iter().filter(|row| row.position <= last) {
+            let event = Event::decode(&row.leaf).map_err(ReadError::from)?;
+            over = over || filter.is_over(&event);
+            if choice.take(&event) {
+                taken.push((row, event));
+            }
+        }
+        write_lines(reader, &taken, with_parts, &mut file, &mut written).await?;
+        after = newest;
+        progress(after.min(last), last);
+        if over {
+            break;
+        }
+    }
+    let (bytes, sha256) = file.finish()?;
+    let manifest = Manifest::of(filter, with_parts, head, &written, bytes, sha256);
+    manifest.write(dir)?;
+    Ok(manifest)
+}
+
+async fn write_lines(
+    reader: &Reader,
+    taken: &[(EventRow, Event)],
+    with_parts: bool,
+    file: &mut Hashed,
+    written: &mut Written,
+) -> Result<(), ExportError> {
+    let (Some((first, _)), Some((last, _))) = (taken.first(), taken.last()) else { return Ok(()) };
+    let rows = if with_parts {
+        reader.store.payloads(first.position, last.position).await.map_err(ReadError::from)?
+    } else {
+        Vec::new()
+    };
+    for (row, event) in taken {
+        let leaf = String::from_utf8(row.leaf.clone())
+            .map_err(|error| ReadError::Leaf(LeafError::Json(serde::de::Error::custom(error))))?;
+        let parts = if with_parts { Some(open_parts(reader, event, &rows).await?) } else { None };
+        let line = Line { position: row.position, sha256: hex::encode(Sha256::digest(&row.leaf)), leaf, parts };
+        let mut bytes = serde_json::to_vec(&line).map_err(ReadError::from)?;
+        bytes.push(b'\n');
+        file.write(&bytes)?;
+        written.add(row.position);
+    }
+    Ok(())
+}
+
+async fn open_parts(reader: &Reader, event: &Event, rows: &[PayloadRow]) -> Result<Map<String, Value>, ReadError> {
+    let mut parts = Map::new();
+    for named in &event.parts {
+        let row = rows.iter().find(|row| row.position == event.position && row.part == named.part);
+        let value = match row {
+            None => json!({ "$missing": true }),
+            Some(row) => match reader.vault.open_part(&event.id, named, row).await {
+                Ok(text) if named.truncated => json!({ "$size": named.size, "$head": String::from_utf8_lossy(&text) }),
+                Ok(text) => serde_json::from_slice(&text)?,
+                Err(VaultError::Erased(_)) => json!({ "$erased": true }),
+                Err(error) => return Err(error.into()),
+            },
+        };
+        parts.insert(named.part.clone(), value);
+    }
+    Ok(parts)
+}
+
+/// A file in the making that is hashed as it is written.
+pub(super) struct Hashed {
+    dir: std::path::PathBuf,
+    name: &'static str,
+    file: std::io::BufWriter<std::fs::File>,
+    digest: Sha256,
+    bytes: u64,
+}
+
+impl Hashed {
+    pub(super) fn create(dir: &Path, name: &'static str) -> Result<Self, ExportError> {
+        let file = std::fs::File::create(dir.join(unfinished(name))).map_err(|error| failed(name, error))?;
+        let file = std::io::BufWriter::with_capacity(1 << 18, file);
+        Ok(Self { dir: dir.to_owned(), name, file, digest: Sha256::new(), bytes: 0 })
+    }
+
+    pub(super) fn write(&mut self, bytes: &[u8]) -> Result<(), ExportError> {
+        self.digest.update(bytes);
+        self.bytes += bytes.len() as u64;
+        self.file.write_all(bytes).map_err(|error| failed(self.name, error))
+    }
+
+    /// Syncs it and gives it its name; answers size and SHA-256.
+    pub(super) fn finish(self) -> Result<(u64, String), ExportError> {
+        let name = self.name;
+        let place = || -> std::io::Result<()> {
+            let file = self.file.into_inner().map_err(std::io::IntoInnerError::into_error)?;
+            file.sync_all()?;
+            std::fs::rename(self.dir.join(unfinished(name)), self.dir.join(name))?;
+            std::fs::File::open(&self.dir)?.sync_all()
+        };
+        place().map_err(|error| failed(name, error))?;
+        Ok((self.bytes, hex::encode(self.digest.finalize())))
+    }
+}
+
+fn unfinished(name: &str) -> String {
+    format!("{name}.unfinished")
+}
+
+pub(super) fn failed(name: &str, error: std::io::Error) -> ExportError {
+    ExportError::File(name.to_owned(), error)
+}

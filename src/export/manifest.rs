@@ -1,0 +1,155 @@
+//! What a bundle says of itself, and whether that is so. Written last: a bundle without a manifest is not whole.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::filter::Filter;
+use super::jsonl::{ExportError, Hashed, LINES, failed};
+use crate::core::id::Position;
+use crate::log::store::Head;
+
+/// Name of the manifest in a bundle.
+pub const MANIFEST: &str = "manifest.json";
+
+/// The format of the lines; a new one gets a new name.
+const FORMAT: &str = "forelog-events-jsonl/1";
+
+/// Where the log stood.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HeadAt {
+    /// Position of the newest event.
+    pub position: i64,
+    /// Its time, microseconds since 1970 UTC.
+    pub at: i64,
+}
+
+/// A file of the bundle.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    /// Its name.
+    pub name: String,
+    /// Its size in bytes.
+    pub bytes: u64,
+    /// SHA-256 of it, hex.
+    pub sha256: String,
+}
+
+/// The manifest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Manifest {
+    /// What the lines are.
+    pub format: String,
+    /// Version of the program that wrote it.
+    pub forelog: String,
+    /// What was asked for.
+    pub filter: Filter,
+    /// Whether the lines hold plaintexts.
+    pub parts: bool,
+    /// How many events there are.
+    pub count: u64,
+    /// Position of the first one.
+    pub first: Option<Position>,
+    /// Position of the last one.
+    pub last: Option<Position>,
+    /// Where the log stood when the export began.
+    pub head: HeadAt,
+    /// The files.
+    pub files: Vec<FileEntry>,
+}
+
+/// What has been written so far.
+#[derive(Default)]
+pub(super) struct Written {
+    count: u64,
+    first: Option<Position>,
+    last: Option<Position>,
+}
+
+impl Written {
+    pub(super) fn add(&mut self, position: Position) {
+        self.count += 1;
+        self.first.get_or_insert(position);
+        self.last = Some(position);
+    }
+}
+
+/// What of a line can be checked without the log.
+#[derive(Deserialize)]
+struct Line {
+    position: Position,
+    sha256: String,
+    leaf: String,
+}
+
+impl Manifest {
+    pub(super) fn of(filter: Filter, parts: bool, head: Head, written: &Written, bytes: u64, sha256: String) -> Self {
+        let Written { count, first, last } = *written;
+        Self {
+            format: FORMAT.to_owned(),
+            forelog: env!("CARGO_PKG_VERSION").to_owned(),
+            filter,
+            parts,
+            count,
+            first,
+            last,
+            head: HeadAt { position: head.position.0, at: head.at.0 },
+            files: vec![FileEntry { name: LINES.to_owned(), bytes, sha256 }],
+        }
+    }
+
+    pub(super) fn write(&self, dir: &Path) -> Result<(), ExportError> {
+        let mut file = Hashed::create(dir, MANIFEST)?;
+        let text = serde_json::to_vec_pretty(self).map_err(|error| failed(MANIFEST, error.into()))?;
+        file.write(&text)?;
+        file.finish().map(|_| ())
+    }
+
+    /// Reads a bundle's manifest and checks every file and line against it, without the log.
+    pub fn check(dir: &Path) -> Result<Self, ExportError> {
+        let text = std::fs::read(dir.join(MANIFEST)).map_err(|error| failed(MANIFEST, error))?;
+        let manifest: Self = serde_json::from_slice(&text).map_err(|error| ExportError::Damaged(error.to_string()))?;
+        for entry in &manifest.files {
+            manifest.check_file(dir, entry)?;
+        }
+        Ok(manifest)
+    }
+
+    fn check_file(&self, dir: &Path, entry: &FileEntry) -> Result<(), ExportError> {
+        if entry.name != LINES {
+            return Err(ExportError::Damaged(format!("it names the file {:?}", entry.name)));
+        }
+        let file = std::fs::File::open(dir.join(LINES)).map_err(|error| failed(LINES, error))?;
+        let mut reader = BufReader::with_capacity(1 << 18, file);
+        let (mut digest, mut bytes, mut count, mut last) = (Sha256::new(), 0, 0, Position(0));
+        let mut line = Vec::new();
+        while reader.read_until(b'\n', &mut line).map_err(|error| failed(LINES, error))? > 0 {
+            digest.update(&line);
+            bytes += line.len() as u64;
+            count += 1;
+            last = check_line(&line, last)?;
+            line.clear();
+        }
+        let sha256 = hex::encode(digest.finalize());
+        if (bytes, count, &sha256) == (entry.bytes, self.count, &entry.sha256) {
+            return Ok(());
+        }
+        Err(ExportError::Damaged(format!("{LINES} has {count} lines, {bytes} bytes and SHA-256 {sha256}")))
+    }
+}
+
+/// Checks one line; answers its position.
+fn check_line(line: &[u8], before: Position) -> Result<Position, ExportError> {
+    let damaged = |what: String| ExportError::Damaged(what);
+    let line: Line = serde_json::from_slice(line).map_err(|error| damaged(error.to_string()))?;
+    if line.position <= before {
+        return Err(damaged(format!("{} comes after {}", line.position.0, before.0)));
+    }
+    let digest = hex::encode(Sha256::digest(line.leaf.as_bytes()));
+    if digest != line.sha256 {
+        return Err(damaged(format!("the leaf at {} is not the one that was hashed", line.position.0)));
+    }
+    Ok(line.position)
+}

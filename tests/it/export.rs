@@ -1,0 +1,140 @@
+//! Bundles: what is in them, what is not, and that a changed one is found out.
+
+use std::path::Path;
+
+use forelog::core::call::Status;
+use forelog::core::code::Code;
+use forelog::core::id::{AccountId, Position};
+use forelog::export::filter::Filter;
+use forelog::export::jsonl::{ExportError, export};
+use forelog::export::manifest::Manifest;
+use forelog::log::store::Store;
+use serde_json::Value;
+
+use crate::book::{Ask, Book, LIST, POWER};
+use crate::given::{account, credential, vm};
+
+async fn written() -> Book {
+    let book = Book::sqlite().await;
+    for n in [1, 2, 1] {
+        let ask = Ask { vm: Some(n), text: "action=reboot", ip: Some("192.0.2.7"), ..Ask::by(n, &POWER) };
+        book.finish(ask, Status::Succeeded, None).await;
+        book.finish(Ask::by(n, &LIST), Status::Failed, Some(Code::UpstreamError)).await;
+    }
+    book
+}
+
+async fn bundle(book: &Book, filter: Filter, with_parts: bool) -> (tempfile::TempDir, Manifest, Vec<Value>) {
+    let dir = tempfile::tempdir().expect("a directory");
+    let manifest = export(&book.reader, filter, with_parts, dir.path(), |_, _| ()).await.expect("an export");
+    assert_eq!(Manifest::check(dir.path()).expect("a whole bundle"), manifest);
+    let text = std::fs::read_to_string(dir.path().join("events.jsonl")).expect("the lines");
+    let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect();
+    assert_eq!(manifest.count, lines.len() as u64);
+    (dir, manifest, lines)
+}
+
+fn leaf(line: &Value) -> Value {
+    serde_json::from_str(line["leaf"].as_str().expect("a leaf")).expect("JSON")
+}
+
+#[tokio::test]
+async fn export_holds_the_whole_log_byte_for_byte() {
+    let book = written().await;
+    let (_dir, manifest, lines) = bundle(&book, Filter::default(), true).await;
+    let head = book.store.head().await.expect("the head");
+    let rows = book.store.events(Position(0), 1000).await.expect("the log");
+    assert_eq!((manifest.head.position, manifest.count), (head.position.0, rows.len() as u64));
+    assert_eq!((manifest.first, manifest.last), (Some(Position(1)), Some(head.position)));
+    for (row, line) in rows.iter().zip(&lines) {
+        assert_eq!(line["leaf"].as_str().expect("a leaf").as_bytes(), row.leaf);
+    }
+    let intent = lines.iter().find(|line| leaf(line)["type"] == "intent_recorded").expect("an intent");
+    assert_eq!(intent["parts"]["arguments"]["text"], "action=reboot");
+    assert_eq!(intent["parts"]["subject"]["ip"], "192.0.2.7");
+    let (_dir, _, bare) = bundle(&book, Filter::default(), false).await;
+    assert!(bare.iter().all(|line| line.get("parts").is_none()));
+}
+
+/// P9: an account's export says nothing of another's.
+#[tokio::test]
+async fn export_of_an_account_holds_no_other() {
+    let book = written().await;
+    let (_dir, _, lines) = bundle(&book, Filter { account: Some(account(1)), ..Filter::default() }, true).await;
+    let types: Vec<String> = lines.iter().map(|line| leaf(line)["type"].as_str().expect("a type").to_owned()).collect();
+    let power = ["intent_recorded", "admitted", "started", "succeeded"];
+    let list = ["intent_recorded", "admitted", "failed"];
+    let expected = [["account_created", "credential_created", "vm_imported"].as_slice(), &power, &list, &power, &list].concat();
+    assert_eq!(types, expected);
+    for line in &lines {
+        let text = line.to_string();
+        let others: [String; 3] = [account(2).to_string(), credential(2).to_string(), vm(2).to_string()];
+        assert!(others.iter().all(|other| !text.contains(other)), "{text}");
+    }
+    let nobody: AccountId = account(9);
+    let (_dir, manifest, _) = bundle(&book, Filter { account: Some(nobody), ..Filter::default() }, false).await;
+    assert_eq!((manifest.count, manifest.first, manifest.last), (0, None, None));
+}
+
+#[tokio::test]
+async fn export_filters_hold_together() {
+    let book = written().await;
+    let (_dir, _, of_tool) = bundle(&book, Filter { tool: Some("vm_power".into()), ..Filter::default() }, false).await;
+    assert_eq!(of_tool.len(), 12);
+    let (_dir, _, of_vm) = bundle(&book, Filter { vm: Some(vm(2)), ..Filter::default() }, false).await;
+    assert_eq!(of_vm.len(), 4);
+    // A call that began before the range is still known to be wanted.
+    let end = Position(of_vm[3]["position"].as_i64().expect("a position"));
+    let narrow = Filter { vm: Some(vm(2)), from_position: Some(end), to_position: Some(end), ..Filter::default() };
+    let (_dir, manifest, last) = bundle(&book, narrow.clone(), false).await;
+    assert_eq!((last.len(), leaf(&last[0])["type"].as_str()), (1, Some("succeeded")));
+    assert_eq!(manifest.filter, narrow);
+    let at = forelog::core::time::Micros(leaf(&last[0])["at"].as_i64().expect("a time"));
+    let (_dir, _, before) = bundle(&book, Filter { to: Some(at), ..Filter::default() }, false).await;
+    let (_dir, _, after) = bundle(&book, Filter { from: Some(at), ..Filter::default() }, false).await;
+    let (_dir, _, whole) = bundle(&book, Filter::default(), false).await;
+    assert!(!before.is_empty() && !after.is_empty());
+    assert_eq!([before, after].concat(), whole);
+}
+
+#[tokio::test]
+async fn export_that_was_changed_is_found_out() {
+    let book = written().await;
+    let change = async |edit: fn(&str) -> String| {
+        let (dir, _, _) = bundle(&book, Filter::default(), false).await;
+        let lines = dir.path().join("events.jsonl");
+        let text = std::fs::read_to_string(&lines).expect("the lines");
+        let edited = edit(&text);
+        assert_ne!(edited, text);
+        std::fs::write(&lines, edited).expect("an edit");
+        Manifest::check(dir.path())
+    };
+    let edits: [fn(&str) -> String; 4] = [
+        |text| text.replacen("vm_power", "vm_reset", 1),
+        |text| text.split_inclusive('\n').skip(1).collect(),
+        |text| text.split_inclusive('\n').rev().collect(),
+        |text| text.trim_end().to_owned(),
+    ];
+    for edit in edits {
+        let checked = change(edit).await;
+        assert!(matches!(checked, Err(ExportError::Damaged(_))), "{checked:?}");
+    }
+}
+
+#[tokio::test]
+async fn export_that_failed_leaves_no_bundle() {
+    let book = written().await;
+    let nowhere = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-such-directory");
+    let failed = export(&book.reader, Filter::default(), false, &nowhere, |_, _| ()).await;
+    assert!(matches!(failed, Err(ExportError::File(..))), "{failed:?}");
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut transaction = book.store.database().begin().await.expect("a transaction");
+    transaction
+        .script("drop trigger event_is_never_updated; update event set leaf = x'7b7d' where position = 9")
+        .await
+        .expect("an edit");
+    transaction.commit().await.expect("a commit");
+    let failed = export(&book.reader, Filter::default(), false, dir.path(), |_, _| ()).await;
+    assert!(matches!(failed, Err(ExportError::Read(_))), "{failed:?}");
+    assert!(!dir.path().join("events.jsonl").exists() && Manifest::check(dir.path()).is_err());
+}
