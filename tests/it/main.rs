@@ -34,6 +34,7 @@ mod release;
 mod rest;
 mod sim;
 mod state;
+mod store;
 mod tools;
 mod verify;
 mod views;
