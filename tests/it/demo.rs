@@ -51,6 +51,17 @@ impl Demo {
         self.wait_until_described().await;
     }
 
+    /// Starts it again where no file may grow beyond `blocks` of 512 bytes: a disk that is almost full.
+    pub async fn restart_on_a_full_disk(&mut self, blocks: u64) {
+        self.document = Value::Null;
+        // The signal that comes with a full quota is ignored, so that the write fails as it does on a full disk.
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(script).arg(&self.binary);
+        self.process = run(shell, self.data.path());
+        self.wait_until_described().await;
+    }
+
     /// Its data directory.
     pub fn data(&self) -> &Path {
         self.data.path()
@@ -98,8 +109,12 @@ impl Demo {
 }
 
 fn spawn(binary: &Path, data: &Path) -> Child {
+    run(Command::new(binary), data)
+}
+
+fn run(mut command: Command, data: &Path) -> Child {
     let log = File::options().append(true).create(true).open(data.join("demo.log")).expect("a log file");
-    Command::new(binary)
+    command
         .arg("demo")
         .arg("--data")
         .arg(data)
@@ -108,7 +123,7 @@ fn spawn(binary: &Path, data: &Path) -> Child {
         .stdout(log.try_clone().expect("share the log file"))
         .stderr(log)
         .spawn()
-        .unwrap_or_else(|error| panic!("{}: {error}", binary.display()))
+        .unwrap_or_else(|error| panic!("{command:?}: {error}"))
 }
 
 fn listens(document: &Value) -> bool {

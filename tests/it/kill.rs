@@ -249,3 +249,32 @@ async fn kill_at_random_under_load_loses_no_answered_call() {
         assert!(calls.contains_key(&call), "{call} was answered and is not in the log");
     }
 }
+
+#[tokio::test]
+async fn kill_a_full_disk_refuses_and_loses_nothing() {
+    let mut demo = Demo::start().await;
+    demo.kill();
+    // Room for the files as they are, and for a megabyte of log that is not yet checkpointed.
+    demo.restart_on_a_full_disk(2048).await;
+    let (caller, vm) = (Caller::of(&demo), demo.text("/vms/0/id").to_owned());
+    let mut answered = 0;
+    let refusal = loop {
+        let answer =
+            caller.call("vm_power", json!({ "vm_id": vm, "action": "reset", "confirm": true })).await.expect("an answer");
+        match answer["error"]["code"].as_str() {
+            None | Some("rate_limited") => answered += 1,
+            Some(_) => break answer,
+        }
+        assert!(answered < 20_000, "the disk never filled up");
+    };
+    assert_eq!(refusal["error"]["code"], "audit_unavailable", "{refusal}");
+    assert!(answered > 0, "it worked until the disk was full");
+    let ready = reqwest::get(format!("{}/readyz", demo.text("/base_url"))).await.expect("an answer");
+    assert_eq!(ready.status(), 503, "a node that cannot record is not ready");
+    demo.kill();
+    demo.restart().await;
+    let log = log_until(demo.data(), "all has ended", all_ended).await;
+    check_against_provider(&log, demo.data());
+    let again = Caller::of(&demo).call("vm_get", json!({ "vm_id": vm })).await.expect("an answer");
+    assert_eq!(again["vm_id"], json!(vm), "{again}");
+}
