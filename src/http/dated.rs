@@ -21,12 +21,15 @@ pub fn render(at: Micros) -> Value {
     instant.and_then(|instant| instant.format(&Rfc3339).ok()).map_or(json!(at), Value::from)
 }
 
-/// `document` with the microseconds under `at` and `…_at` rendered.
+/// `document` with the microseconds under `at` and `…_at` rendered. A leaf stays as it was hashed.
 pub fn dated(document: Value) -> Value {
     match document {
         Value::Object(fields) => fields
             .into_iter()
             .map(|(name, value)| {
+                if name == "leaf" {
+                    return (name, value);
+                }
                 let time = value.as_i64().filter(|_| name == "at" || name.ends_with("_at")).map(Micros);
                 let value = time.map_or_else(|| dated(value), render);
                 (name, value)

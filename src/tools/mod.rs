@@ -219,6 +219,8 @@ pub trait Activity: Send + Sync {
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal>;
     /// One call, of `account` only if given.
     async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
+    /// Everything that is known of one call, of `account` only if given: `call`, `arguments`, `result`, `events`.
+    async fn timeline(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<Value>, Refusal>;
 }
 
 /// How far a running call is.

@@ -113,4 +113,8 @@ impl Activity for Calls {
             None => Ok(None),
         }
     }
+
+    async fn timeline(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<serde_json::Value>, Refusal> {
+        Ok(Self::timeline(self, account, call).await?.map(|timeline| serde_json::json!(timeline)))
+    }
 }

@@ -32,6 +32,7 @@ mod redact;
 #[cfg(not(feature = "conformance"))]
 mod release;
 mod rest;
+mod rest_admin;
 mod sim;
 mod state;
 mod store;

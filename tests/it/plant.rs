@@ -449,12 +449,13 @@ struct FromLog(Reader);
 
 #[async_trait]
 impl Activity for FromLog {
-    /// Filters by account and tool only.
+    /// Filters by account, key and tool only.
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
         let (mut items, log) = (Vec::new(), whole_log(&self.0).await);
         for event in log.iter().rev() {
             let Kind::IntentRecorded(intent) = &event.kind else { continue };
-            if query.tool.as_ref().is_none_or(|tool| *tool == intent.tool) {
+            let of_key = query.credential.as_ref().is_none_or(|key| *key == intent.credential.as_str());
+            if of_key && query.tool.as_ref().is_none_or(|tool| *tool == intent.tool) {
                 items.extend(self.call(query.account.as_ref(), &intent.call).await?);
             }
         }
@@ -495,5 +496,16 @@ impl Activity for FromLog {
             }
         }
         Ok(record.filter(|record| account.is_none_or(|account| *account == record.account)))
+    }
+
+    async fn timeline(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<Value>, Refusal> {
+        let Some(record) = self.call(account, call).await? else { return Ok(None) };
+        let log = whole_log(&self.0).await;
+        let events: Vec<Value> = log
+            .iter()
+            .filter(|event| event.kind.call() == Some(call))
+            .map(|event| json!({ "position": event.position, "at": event.at, "type": event.kind.name(), "leaf": event }))
+            .collect();
+        Ok(Some(json!({ "call": record, "events": events })))
     }
 }

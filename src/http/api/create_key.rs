@@ -6,13 +6,10 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::Response;
 
-use super::read_time;
 use crate::http::Http;
 use crate::http::body::Arguments;
 use crate::http::caller::Caller;
-use crate::http::problem::Problem;
 
-pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Arguments(mut args): Arguments) -> Result<Response, Problem> {
-    read_time(&mut args, "expires_at")?;
-    Ok(http.administer(caller, "key_create", args, StatusCode::CREATED).await)
+pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Arguments(args): Arguments) -> Response {
+    http.administer(caller, "key_create", args, StatusCode::CREATED).await
 }

@@ -13,6 +13,7 @@ mod release_switch;
 mod revoke_key;
 mod rotate_key;
 mod show_call;
+mod sight;
 
 use std::sync::Arc;
 
@@ -24,7 +25,7 @@ use serde_json::Value;
 
 use super::Http;
 use super::caller::Caller;
-use super::dated::{dated, parse};
+use super::dated::dated;
 use super::door::Incoming;
 use super::problem::Problem;
 use crate::control::Reply;
@@ -57,7 +58,7 @@ impl Http {
     async fn administer(&self, caller: Caller, tool: &str, args: Value, success: StatusCode) -> Response {
         let reply = self.call(caller, tool, args).await;
         match reply {
-            Reply::Done { call, result } => answer(success, dated(result), Some(call.as_str())),
+            Reply::Done { call, result } => answer(success, paged(dated(result)), Some(call.as_str())),
             other => answer_reply(other),
         }
     }
@@ -81,20 +82,17 @@ fn answer(status: StatusCode, document: Value, call: Option<&str>) -> Response {
 }
 
 /// `args` with the id from the path.
-fn named(mut args: Value, field: &str, id: &str) -> Value {
+fn named(mut args: Value, id: &str) -> Value {
     if let Some(fields) = args.as_object_mut() {
-        fields.insert(field.to_owned(), id.into());
+        fields.insert("id".to_owned(), id.into());
     }
     args
 }
 
-/// Puts `field` of `args` into microseconds, if it is a time that people wrote.
-fn read_time(args: &mut Value, field: &str) -> Result<(), Problem> {
-    let Some(Value::String(text)) = args.get(field) else { return Ok(()) };
-    let at =
-        parse(text).ok_or_else(|| Problem::malformed(format!("{field} is neither RFC 3339 nor microseconds since 1970.")))?;
-    if let Some(fields) = args.as_object_mut() {
-        fields.insert(field.to_owned(), at.0.into());
+/// A list as every list is answered; these have one page.
+fn paged(mut document: Value) -> Value {
+    if let Some(fields) = document.as_object_mut().filter(|fields| fields.contains_key("items")) {
+        fields.entry("next_cursor").or_insert(Value::Null);
     }
-    Ok(())
+    document
 }

@@ -12,5 +12,5 @@ use crate::http::body::{Arguments, Segment};
 use crate::http::caller::Caller;
 
 pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Segment(id): Segment, Arguments(args): Arguments) -> Response {
-    http.administer(caller, "switch_release", named(args, "switch_id", &id), StatusCode::OK).await
+    http.administer(caller, "switch_release", named(args, &id), StatusCode::OK).await
 }

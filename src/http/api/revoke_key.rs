@@ -13,5 +13,5 @@ use crate::http::body::Segment;
 use crate::http::caller::Caller;
 
 pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Segment(id): Segment) -> Response {
-    http.administer(caller, "key_revoke", named(json!({}), "key_id", &id), StatusCode::OK).await
+    http.administer(caller, "key_revoke", named(json!({}), &id), StatusCode::OK).await
 }

@@ -12,5 +12,5 @@ use crate::http::body::{Arguments, Segment};
 use crate::http::caller::Caller;
 
 pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Segment(id): Segment, Arguments(args): Arguments) -> Response {
-    http.administer(caller, "key_rotate", named(args, "key_id", &id), StatusCode::CREATED).await
+    http.administer(caller, "key_rotate", named(args, &id), StatusCode::CREATED).await
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use rmcp::model::{JsonObject, ToolAnnotations};
-use serde_json::{Value, json};
+use serde_json::Value;
 
 use crate::core::principal::{Principal, Side};
 use crate::core::state::ControlState;
@@ -32,26 +32,8 @@ fn shown(tool: &Tool) -> rmcp::model::Tool {
     );
     rmcp::model::Tool::new(facts.name, tool.description, object(&tool.input))
         .with_title(tool.title)
-        .with_raw_output_schema(object(&answered(&tool.output)))
+        .with_raw_output_schema(object(&tool.output))
         .with_annotations(annotations)
-}
-
-/// What a call may be answered: the tool's own document, or that it goes on.
-fn answered(output: &Value) -> Value {
-    let running = json!({
-        "type": "object",
-        "required": ["operation_id", "status"],
-        "properties": { "operation_id": { "type": "string" }, "status": { "enum": ["queued", "running"] } },
-    });
-    let mut own = output.clone();
-    let hoisted = ["$schema", "$defs"].map(|name| (name, own.as_object_mut().and_then(|fields| fields.remove(name))));
-    let mut schema = json!({ "type": "object", "anyOf": [own, running] });
-    for (name, value) in hoisted {
-        if let (Some(value), Some(fields)) = (value, schema.as_object_mut()) {
-            fields.insert(name.to_owned(), value);
-        }
-    }
-    schema
 }
 
 fn object(schema: &Value) -> Arc<JsonObject> {

@@ -1,0 +1,108 @@
+//! The administrative endpoints and MCP of the real binary, as `forelog demo` serves them.
+
+use reqwest::{Method, RequestBuilder, StatusCode};
+use serde_json::{Value, json};
+
+use crate::demo::Demo;
+use crate::harness::{ACCEPT, Answer, send};
+
+/// A client of a running demo.
+struct Client {
+    base: String,
+    http: reqwest::Client,
+}
+
+impl Client {
+    fn of(demo: &Demo) -> Self {
+        let http = reqwest::Client::builder().no_proxy().build().expect("a client");
+        Self { base: demo.text("/base_url").to_owned(), http }
+    }
+
+    fn ask(&self, key: &str, method: Method, path: &str) -> RequestBuilder {
+        self.http.request(method, format!("{}{path}", self.base)).bearer_auth(key)
+    }
+
+    async fn get(&self, key: &str, path: &str) -> Answer {
+        send(self.ask(key, Method::GET, path)).await
+    }
+
+    async fn post(&self, key: &str, path: &str, body: Value) -> Answer {
+        send(self.ask(key, Method::POST, path).json(&body)).await
+    }
+}
+
+#[tokio::test]
+async fn rest_admin_a_switch_stops_is_listed_and_is_released() {
+    let demo = Demo::start().await;
+    let (client, customer, staff) = (Client::of(&demo), demo.customer_key(), demo.text("/staff/api_key"));
+    let list = || client.post(customer, "/api/v1/tools/vm_list", json!({}));
+    assert_eq!(list().await.status, StatusCode::OK);
+    let wish =
+        json!({ "target": "tool:vm_list", "reason": "a test", "message": "Not today.", "expires_at": "2999-01-01T00:00:00Z" });
+    let denied = client.post(customer, "/api/v1/switches", wish.clone()).await;
+    assert_eq!((denied.status, denied.code().as_str()), (StatusCode::FORBIDDEN, "forbidden_scope"));
+    let engaged = client.post(staff, "/api/v1/switches", wish).await;
+    assert_eq!((engaged.status, &engaged.json()["fenced"]), (StatusCode::CREATED, &json!(true)), "{engaged:?}");
+    assert!(engaged.json()["epoch"].is_i64());
+    let id = engaged.json()["id"].as_str().expect("an id").to_owned();
+    let stopped = list().await;
+    assert_eq!((stopped.status, stopped.code().as_str()), (StatusCode::FORBIDDEN, "kill_switch_engaged"));
+    assert_eq!(stopped.json()["error"]["message"], "Not today.");
+    let switches = client.get(staff, "/api/v1/switches").await.json();
+    assert_eq!((&switches["items"][0]["id"], &switches["next_cursor"]), (&json!(id), &Value::Null), "{switches}");
+    assert_eq!(switches["items"][0]["expires_at"], "2999-01-01T00:00:00Z");
+    let released = client.post(staff, &format!("/api/v1/switches/{id}/release"), json!({})).await;
+    assert_eq!(released.status, StatusCode::OK, "{released:?}");
+    assert_eq!(list().await.status, StatusCode::OK);
+    assert_eq!(client.post(staff, "/api/v1/switches/swi_x/release", json!({})).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+}
+
+#[tokio::test]
+async fn rest_admin_a_key_is_made_rotated_and_revoked() {
+    let demo = Demo::start().await;
+    let (client, customer) = (Client::of(&demo), demo.customer_key());
+    let made = client.post(customer, "/api/v1/keys", json!({ "label": "ci", "scopes": ["servers:read"] })).await;
+    assert_eq!((made.status, &made.json()["scopes"]), (StatusCode::CREATED, &json!(["vms:read"])), "{made:?}");
+    let (id, key) = (made.json()["id"].clone(), made.json()["api_key"].as_str().expect("a key").to_owned());
+    assert!(key.starts_with(made.json()["prefix"].as_str().expect("a prefix")));
+    let client_list = async |key: &str| client.post(key, "/api/v1/tools/vm_list", json!({})).await.status;
+    assert_eq!(client_list(&key).await, StatusCode::OK);
+    let listed = client.get(customer, "/api/v1/keys").await;
+    assert!(listed.json()["items"].as_array().is_some_and(|keys| keys.iter().any(|row| row["id"] == id)), "{listed:?}");
+    assert!(!listed.text.contains(&key), "a key is shown once");
+    let rotated = client.post(customer, &format!("/api/v1/keys/{}/rotate", id.as_str().expect("an id")), json!({})).await;
+    assert_eq!(rotated.status, StatusCode::CREATED, "{rotated:?}");
+    assert_eq!(client_list(&key).await, StatusCode::UNAUTHORIZED, "the old key ends at once");
+    let (id, key) = (rotated.json()["id"].clone(), rotated.json()["api_key"].as_str().expect("a key").to_owned());
+    assert_eq!(client_list(&key).await, StatusCode::OK);
+    let path = format!("/api/v1/keys/{}", id.as_str().expect("an id"));
+    assert_eq!(send(client.ask(customer, Method::DELETE, &path)).await.status, StatusCode::OK);
+    assert_eq!(client_list(&key).await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn rest_admin_the_log_is_read_back_and_mcp_lists_the_catalogue() {
+    let demo = Demo::start().await;
+    let (client, customer, staff) = (Client::of(&demo), demo.customer_key(), demo.text("/staff/api_key"));
+    let call = client.post(customer, "/api/v1/tools/vm_list", json!({})).await.header("forelog-call-id").to_owned();
+    for key in [customer, staff] {
+        let calls = client.get(key, "/api/v1/calls?tool=vm_list").await.json();
+        assert_eq!(calls["items"][0]["call_id"], call, "{calls}");
+        let timeline = client.get(key, &format!("/api/v1/calls/{call}")).await.json();
+        let kinds: Vec<&str> =
+            timeline["events"].as_array().expect("events").iter().filter_map(|event| event["type"].as_str()).collect();
+        assert_eq!((&timeline["call_id"], kinds), (&json!(call), vec!["intent_recorded", "admitted", "succeeded"]));
+    }
+    let initialize = json!({ "jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {
+        "protocolVersion": "2025-11-25", "capabilities": {}, "clientInfo": { "name": "test", "version": "1" },
+    } });
+    let begun = send(client.ask(customer, Method::POST, "/mcp").header("accept", ACCEPT).json(&initialize)).await;
+    let list = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/list" });
+    let request =
+        client.ask(customer, Method::POST, "/mcp").header("accept", ACCEPT).header("mcp-protocol-version", "2025-11-25");
+    let listed = send(request.header("mcp-session-id", begun.header("mcp-session-id")).json(&list)).await.rpc();
+    let names: Vec<&str> =
+        listed["result"]["tools"].as_array().expect("tools").iter().filter_map(|tool| tool["name"].as_str()).collect();
+    assert!(names.is_sorted() && names.contains(&"vm_list"), "{names:?}");
+    assert!(!names.iter().any(|name| name.starts_with("key_") || name.starts_with("switch_")), "{names:?}");
+}
