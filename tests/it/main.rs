@@ -24,6 +24,7 @@ mod kinds;
 mod leaf;
 mod limit;
 mod mcp;
+mod operate;
 mod plant;
 mod policy;
 mod postgres;

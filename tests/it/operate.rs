@@ -1,0 +1,134 @@
+//! The tools as an agent meets them: the real binary with its simulated fleet, over REST.
+//!
+//! Invariant: every test has a demo of its own, and says by code what it expects of a refusal.
+
+use serde_json::{Value, json};
+
+use crate::demo::Demo;
+
+struct Agent<'a> {
+    demo: &'a Demo,
+    key: String,
+}
+
+impl<'a> Agent<'a> {
+    fn of(demo: &'a Demo, who: &str) -> Self {
+        Self { demo, key: demo.text(&format!("/{who}/api_key")).to_owned() }
+    }
+
+    /// Another key, made by this one.
+    async fn with_key(&self, args: Value) -> Self {
+        let made = self.call("key_create", args).await;
+        Self { demo: self.demo, key: made["api_key"].as_str().expect("a key").to_owned() }
+    }
+
+    async fn call(&self, tool: &str, args: Value) -> Value {
+        let url = format!("{}/api/v1/tools/{tool}", self.demo.text("/base_url"));
+        let sent = reqwest::Client::new().post(url).bearer_auth(&self.key).json(&args).send().await.expect("an answer");
+        sent.json().await.expect("a document")
+    }
+
+    async fn code(&self, tool: &str, args: Value) -> String {
+        let answer = self.call(tool, args).await;
+        answer["error"]["code"].as_str().unwrap_or_else(|| panic!("not refused: {answer}")).to_owned()
+    }
+}
+
+async fn enable(agent: &Agent<'_>, vm: &str) {
+    let args = json!({ "vm_id": vm, "enabled": true, "confirmation": format!("ENABLE MCP EXEC {vm}") });
+    assert_eq!(agent.call("vm_exec_set", args).await["exec_enabled"], true);
+}
+
+#[tokio::test]
+async fn operate_commands_run_are_read_and_are_cancelled() {
+    let demo = Demo::start().await;
+    let (agent, vm) = (Agent::of(&demo, "customer"), demo.text("/vms/0/id"));
+    assert_eq!(agent.code("vm_exec", json!({ "vm_id": vm, "command": "echo no" })).await, "mcp_exec_disabled");
+    enable(&agent, vm).await;
+
+    let failed = agent.call("vm_exec", json!({ "vm_id": "web-1", "command": "echo out && false" })).await;
+    assert_eq!((failed["exit_code"].as_i64(), failed["stdout"].as_str()), (Some(1), Some("out\n")), "{failed}");
+    let late = agent.call("vm_exec", json!({ "vm_id": vm, "command": "sleep 60", "timeout_seconds": 1 })).await;
+    assert_eq!(late["error"]["details"]["result"]["timed_out"], true, "{late}");
+
+    let long = agent.call("command_start", json!({ "vm_id": vm, "command": "sleep 1 && seq 1 2000" })).await;
+    assert_eq!(agent.code("vm_exec", json!({ "vm_id": vm, "command": "echo no" })).await, "vm_command_in_progress");
+    let ended = agent.call("operation_wait", json!({ "operation_id": long["operation_id"] })).await;
+    assert_eq!(ended["status"], "succeeded", "{ended}");
+    let (mut read, mut offset) = (String::new(), json!(0));
+    loop {
+        let args = json!({ "command_id": long["command_id"], "stdout_offset": offset, "max_bytes": 1000 });
+        let piece = agent.call("command_logs", args).await;
+        read.push_str(piece["stdout"].as_str().expect("text"));
+        offset = piece["next_stdout_offset"].clone();
+        if piece["complete"] == true {
+            break;
+        }
+    }
+    let whole: Vec<String> = (1..=2000).map(|n| format!("{n}\n")).collect();
+    assert_eq!(read, whole.concat());
+
+    let endless = agent.call("command_start", json!({ "vm_id": vm, "command": "sleep 3600" })).await;
+    let cancel = json!({ "command_id": endless["command_id"] });
+    let first = agent.call("command_cancel", cancel.clone()).await;
+    assert_eq!((&first["status"], &first["changed"]), (&json!("cancelled"), &json!(true)), "{first}");
+    let again = agent.call("command_cancel", cancel).await;
+    assert_eq!((&again["status"], &again["changed"]), (&json!("cancelled"), &json!(false)), "{again}");
+}
+
+#[tokio::test]
+async fn operate_what_is_not_the_callers_looks_absent() {
+    let demo = Demo::start().await;
+    let (agent, vm, other) = (Agent::of(&demo, "customer"), demo.text("/vms/0/id"), demo.text("/vms/1/id"));
+    enable(&agent, vm).await;
+    let ran = agent.call("vm_exec", json!({ "vm_id": vm, "command": "echo secret" })).await;
+    let confined =
+        agent.with_key(json!({ "label": "confined", "scopes": ["vms:read", "vms:exec", "audit:read"], "vms": [other] })).await;
+    for (tool, field, code) in [
+        ("command_get", "command_id", "command_not_found"),
+        ("command_logs", "command_id", "command_not_found"),
+        ("command_cancel", "command_id", "command_not_found"),
+        ("operation_get", "operation_id", "operation_not_found"),
+        ("operation_wait", "operation_id", "operation_not_found"),
+    ] {
+        let mut hidden = confined.call(tool, json!({ field: ran["command_id"] })).await;
+        let mut absent = confined.call(tool, json!({ field: "call_01ARZ3NDEKTSV4RRFFQ69G5FAV" })).await;
+        assert_eq!(hidden["error"]["code"], code, "{tool}: {hidden}");
+        for answer in [&mut hidden, &mut absent] {
+            answer["error"]["call_id"] = Value::Null;
+        }
+        assert_eq!(hidden, absent, "{tool}");
+    }
+    let seen = confined.call("vm_list", json!({})).await;
+    assert_eq!(seen["items"].as_array().map(Vec::len), Some(1), "{seen}");
+    let own = confined.call("activity_list", json!({})).await;
+    assert!(own["items"].as_array().expect("calls").iter().all(|call| call["tool"] != "vm_exec"), "{own}");
+}
+
+#[tokio::test]
+async fn operate_stops_reach_as_far_as_they_may_and_no_further() {
+    let demo = Demo::start().await;
+    let (agent, vm) = (Agent::of(&demo, "customer"), demo.text("/vms/0/id"));
+    let (first, second) = (Agent::of(&demo, "staff"), Agent::of(&demo, "staff2"));
+    enable(&agent, vm).await;
+    let echo = json!({ "vm_id": vm, "command": "echo yes" });
+
+    let switch = first.call("switch_engage", json!({ "target": "class:exec", "reason": "an incident" })).await;
+    assert_eq!(switch["fenced"], true, "{switch}");
+    assert_eq!(agent.code("vm_exec", echo.clone()).await, "kill_switch_engaged");
+    let release = json!({ "id": switch["id"] });
+    assert_eq!(first.code("switch_release", release.clone()).await, "second_person_required");
+    assert_eq!(agent.code("vm_exec", echo.clone()).await, "kill_switch_engaged");
+    assert_eq!(second.call("switch_release", release).await["released"], true);
+    assert_eq!(agent.call("vm_exec", echo.clone()).await["exit_code"], 0);
+    let typo = json!({ "target": "vm:vm_01ARZ3NDEKTSV4RRFFQ69G5FAV", "reason": "a slip" });
+    assert_eq!(first.code("switch_engage", typo).await, "not_found");
+
+    let confined = agent.with_key(json!({ "label": "confined", "scopes": ["vms:read"], "vms": [vm] })).await;
+    let account = json!({ "reason": "help", "target": "account" });
+    assert_eq!(confined.code("panic_engage", account).await, "forbidden_resource");
+    let stopped = confined.call("panic_engage", json!({ "reason": "help", "target": "vms" })).await;
+    assert_eq!(stopped["switches"][0]["target"], format!("vm:{vm}"), "{stopped}");
+    assert_eq!(agent.code("vm_exec", echo).await, "kill_switch_engaged");
+    assert_eq!(agent.code("switch_release", json!({ "id": stopped["switches"][0]["id"] })).await, "forbidden_scope");
+}
