@@ -3,8 +3,12 @@
 //! Standard output stays free: `--json` and `forelog stdio` own it. Secrets never get here, because what is logged are
 //! ids and codes (P10). One canonical line per call has the target `forelog::call`; it comes from `control`.
 
-use std::io::IsTerminal;
+mod durations;
 
+use std::io::IsTerminal;
+use std::sync::Arc;
+
+use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::TracerProvider;
 use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig};
 use opentelemetry_sdk::Resource;
@@ -14,7 +18,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
-use crate::config::Telemetry;
+use self::durations::Durations;
+use crate::core::time::Clock;
 
 /// What is shown unless `RUST_LOG` says otherwise.
 const SHOWN: &str = "info,sqlx=warn,rmcp=warn,hyper=warn,tower_http=warn,opentelemetry=warn,opentelemetry_sdk=warn";
@@ -24,6 +29,15 @@ const QUIET: &str = "warn,opentelemetry=error,opentelemetry_sdk=error";
 
 /// Bounds of the duration histogram, in seconds, as the MCP conventions fix them.
 const BOUNDS: [f64; 14] = [0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0];
+
+/// Where traces and metrics go.
+#[derive(Clone, Copy, Debug)]
+pub struct Export<'a> {
+    /// OTLP over HTTP.
+    pub endpoint: &'a str,
+    /// `service.name`.
+    pub service: &'a str,
+}
 
 /// Telemetry that cannot be started.
 #[derive(Debug, thiserror::Error)]
@@ -54,15 +68,16 @@ impl Guard {
     }
 }
 
-/// Starts the log, and the export where `config` has an endpoint. `quiet` is for commands that answer and end.
-pub fn start(config: &Telemetry, quiet: bool) -> Result<Guard, TelemetryError> {
+/// Starts the log, and the export if there is somewhere to send it. `quiet` is for commands that answer and end.
+pub fn start(export: Option<Export<'_>>, quiet: bool, clock: &Arc<dyn Clock>) -> Result<Guard, TelemetryError> {
     let (mut guard, mut layers) = (Guard::default(), vec![lines(quiet)]);
-    if let Some(endpoint) = config.endpoint.as_deref().filter(|_| !quiet) {
-        let resource = Resource::builder().with_service_name(config.service_name.clone()).build();
+    if let Some(Export { endpoint, service }) = export.filter(|_| !quiet) {
+        let resource = Resource::builder().with_service_name(service.to_owned()).build();
         let traces = export_traces(endpoint, resource.clone())?;
         let metrics = export_metrics(endpoint, resource)?;
         layers.push(tracing_opentelemetry::layer().with_tracer(traces.tracer("forelog")).boxed());
-        opentelemetry::global::set_meter_provider(metrics.clone());
+        let histogram = metrics.meter("forelog").f64_histogram(durations::NAME).with_unit("s").build();
+        layers.push(Durations { histogram, clock: Arc::clone(clock) }.boxed());
         opentelemetry::global::set_text_map_propagator(opentelemetry_sdk::propagation::TraceContextPropagator::new());
         guard = Guard { traces: Some(traces), metrics: Some(metrics) };
     }
@@ -100,7 +115,7 @@ fn export_metrics(endpoint: &str, resource: Resource) -> Result<SdkMeterProvider
         .build()?;
     let durations = |instrument: &Instrument| {
         let buckets = Aggregation::ExplicitBucketHistogram { boundaries: BOUNDS.to_vec(), record_min_max: true };
-        let named = instrument.name() == "mcp.server.operation.duration";
+        let named = instrument.name() == durations::NAME;
         named.then(|| Stream::builder().with_aggregation(buckets).build().ok()).flatten()
     };
     Ok(SdkMeterProvider::builder().with_periodic_exporter(exporter).with_view(durations).with_resource(resource).build())

@@ -9,6 +9,7 @@ use crate::app::policies::EngineError;
 use crate::app::rooms::RoomError;
 use crate::auth::AuthError;
 use crate::config::ConfigError;
+use crate::http::mcp::StdioError;
 use crate::log::reading::ReadError;
 use crate::policy::PolicyError;
 use crate::providers::compute::ProviderError;
@@ -53,6 +54,9 @@ pub enum CliError {
     /// The read models.
     #[error(transparent)]
     View(#[from] ViewError),
+    /// MCP over a pipe.
+    #[error(transparent)]
+    Stdio(#[from] StdioError),
     /// The key cannot be looked up.
     #[error(transparent)]
     Auth(#[from] AuthError),

@@ -14,6 +14,7 @@ mod policy;
 mod progress;
 mod seed;
 mod serve;
+mod stdio;
 mod switch;
 mod time;
 mod view;
@@ -76,6 +77,8 @@ pub enum Command {
     Demo(demo::DemoArgs),
     /// Serve for real.
     Serve(serve::ServeArgs),
+    /// MCP over standard input and output.
+    Stdio(stdio::StdioArgs),
     /// Accounts and the people in them.
     #[command(subcommand)]
     Account(account::AccountCommand),
@@ -105,7 +108,7 @@ impl Command {
     /// It serves until it is stopped, and its log is wanted.
     #[must_use]
     pub fn serves(&self) -> bool {
-        matches!(self, Self::Demo(_) | Self::Serve(_))
+        matches!(self, Self::Demo(_) | Self::Serve(_) | Self::Stdio(_))
     }
 
     fn listen(&self) -> Option<SocketAddr> {
@@ -173,6 +176,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, 
     match command {
         Command::Demo(args) => demo::run(&args, context).await.map(|()| None),
         Command::Serve(_) => serve::run(context).await.map(|()| None),
+        Command::Stdio(args) => stdio::run(&args, context).await.map(|()| None),
         Command::Account(command) => account::run(command, context).await.map(Some),
         Command::Vm(command) => vm::run(command, context).await.map(Some),
         Command::Key(command) => key::run(command, context).await.map(Some),

@@ -13,7 +13,7 @@ use forelog::log::sql::open_sqlite;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
@@ -128,6 +128,7 @@ fn cli_every_command_shows_examples() {
         &[],
         &["demo"],
         &["serve"],
+        &["stdio"],
         &["account", "create"],
         &["account", "join"],
         &["account", "set"],
@@ -343,4 +344,42 @@ async fn cli_serve_for_real_as_the_readme_says() {
     assert_eq!(listed["items"][0]["vm_id"], vm["id"], "{listed}");
     answer(&[&["key", "revoke", made["id"].as_str().expect("an id")], &at[..]].concat());
     assert_eq!(server.call(key, "vm_list", json!({})).await["error"]["code"], "token_revoked");
+}
+
+#[test]
+fn cli_stdio_speaks_mcp_with_the_configured_key() {
+    use std::io::{BufRead, BufReader, Write};
+    let dir = dir();
+    let at = ["--data", shown(dir.path())];
+    std::fs::write(dir.path().join("forelog.toml"), "[providers.sim]\nmachines = [\"web-1\"]\n").expect("a configuration");
+    let account = answer(&[&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"], &at[..]].concat());
+    let id = account["id"].as_str().expect("an account");
+    answer(&[&["vm", "import", "--account", id, "--provider", "sim", "--machine", "web-1"], &at[..]].concat());
+    let made = answer(&[&["key", "create", "--account", id, "--label", "laptop"], &at[..]].concat());
+    let stdio = [&["stdio"], &at[..]].concat();
+    assert!(complaint(&stdio).contains("FORELOG_API_KEY"), "it started without a key");
+    let mut process = command(&stdio)
+        .env("FORELOG_API_KEY", made["api_key"].as_str().expect("a key"))
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("starting forelog");
+    let mut input = process.stdin.take().expect("its standard input");
+    let mut lines = BufReader::new(process.stdout.take().expect("its standard output")).lines();
+    let client = json!({ "name": "test", "version": "1" });
+    let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client });
+    for message in [
+        json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello }),
+        json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
+        json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "vm_list", "arguments": {} } }),
+    ] {
+        writeln!(input, "{message}").expect("a message sent");
+    }
+    let mut next = || -> Value { serde_json::from_str(&lines.next().expect("a line").expect("text")).expect("JSON alone") };
+    assert_eq!(next()["result"]["protocolVersion"], "2025-06-18");
+    assert_eq!(next()["result"]["structuredContent"]["items"][0]["label"], "web-1");
+    drop(input);
+    assert!(process.wait().expect("its end").success());
+    assert_eq!(answer(&[&["doctor"], &at[..]].concat())["ok"], true);
 }
