@@ -25,17 +25,15 @@ fn main() -> ExitCode {
 
 fn work(cli: Cli) -> anyhow::Result<()> {
     let context = Context::new(&cli)?;
+    let telemetry = &context.config.telemetry;
+    let export = telemetry.endpoint.as_deref().map(|endpoint| Export { endpoint, service: &telemetry.service_name });
+    // The exporters have threads of their own and block: they begin before the runtime and end after it.
+    let guard = telemetry::start(export, !cli.command.serves(), &context.clock)?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
-    runtime.block_on(async {
-        let telemetry = &context.config.telemetry;
-        let export = telemetry.endpoint.as_deref().map(|endpoint| Export { endpoint, service: &telemetry.service_name });
-        let guard = telemetry::start(export, !cli.command.serves(), &context.clock)?;
-        let answered = cli::run(cli.command, &context).await;
-        // The exporters block while they send what is left.
-        tokio::task::spawn_blocking(move || guard.flush()).await.context("sending traces and metrics")?;
-        if let Some(answer) = answered? {
-            cli::print(&answer, cli.common.json);
-        }
-        Ok(())
-    })
+    let answered = runtime.block_on(cli::run(cli.command, &context));
+    guard.flush();
+    if let Some(answer) = answered? {
+        cli::print(&answer, cli.common.json);
+    }
+    Ok(())
 }
