@@ -2,7 +2,6 @@
 //!
 //! Start: bind → [`node::Node::start`] → serve. Stop: stop accepting and answer what is under way → [`node::Node::stop`].
 
-pub mod audit;
 pub mod desk;
 pub mod fleet;
 pub mod node;

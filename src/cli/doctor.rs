@@ -7,9 +7,10 @@ use serde_json::json;
 
 use super::progress::Bar;
 use super::{Answer, CliError, Context};
-use crate::app::audit::{self, Folded};
 use crate::app::desk::Desk;
 use crate::app::policies::engine;
+use crate::core::state::ControlState;
+use crate::export::verify::{Extent, Finding, Report, verify};
 use crate::log::store::Store;
 
 /// What `doctor` takes.
@@ -24,22 +25,26 @@ type Check = (&'static str, Vec<String>);
 pub async fn run(context: &Context) -> Result<Answer, CliError> {
     let desk = context.desk().await?;
     let bar = Bar::new("events");
-    let (found, folded) = audit::walk(&desk.rooms, |at, of| bar.reach(at.0, of.0)).await?;
+    let report = verify(&*desk.rooms.store, Some(&desk.rooms.vault), Extent::State, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
     let checks: Vec<Check> = vec![
         ("the vault opens with the key file", key_file(context)),
-        ("the log is in order", found.faults),
-        ("control state follows from the log", folded.differences(&desk.rooms).await?),
+        ("the log is in order", told(&report, |finding| !finding.fault.is_about_state())),
+        ("control state follows from the log", told(&report, |finding| finding.fault.is_about_state())),
         ("the clock is not behind the log", clock(&desk).await?),
-        ("the policies in force are the configured ones", policies(context, &folded)?),
+        ("the policies in force are the configured ones", policies(context, &desk.state().await?)?),
     ];
     let faults: Vec<String> = checks.iter().flat_map(|(_, faults)| faults.iter().cloned()).collect();
     if !faults.is_empty() {
-        return Err(CliError::Faults { faults, more: found.more });
+        return Err(CliError::Faults { faults, more: usize::try_from(report.more).unwrap_or(usize::MAX) });
     }
     let text: Vec<String> = checks.iter().map(|(name, _)| format!("ok  {name}")).collect();
     let names: Vec<_> = checks.iter().map(|(name, _)| json!({ "check": name, "ok": true })).collect();
-    Ok(Answer { document: json!({ "ok": true, "events": found.events, "checks": names }), text: text.join("\n") })
+    Ok(Answer { document: json!({ "ok": true, "events": report.events, "checks": names }), text: text.join("\n") })
+}
+
+fn told(report: &Report, wanted: fn(&Finding) -> bool) -> Vec<String> {
+    report.findings.iter().filter(|finding| wanted(finding)).map(ToString::to_string).collect()
 }
 
 /// That it opens the vault was seen when the rooms were opened; what is left is who else can read it.
@@ -58,8 +63,8 @@ async fn clock(desk: &Desk) -> Result<Vec<String>, CliError> {
     Ok(if behind.as_secs() > 5 { vec![fault] } else { Vec::new() })
 }
 
-fn policies(context: &Context, folded: &Folded) -> Result<Vec<String>, CliError> {
-    let Some(now) = &folded.state().policy else { return Ok(Vec::new()) };
+fn policies(context: &Context, state: &ControlState) -> Result<Vec<String>, CliError> {
+    let Some(now) = &state.policy else { return Ok(Vec::new()) };
     let engine = engine(&crate::tools::catalogue()?)?;
     let loaded = context.config.policies_dir.as_ref().map_or_else(|| engine.load_default(), |dir| engine.load_dir(dir));
     Ok(match loaded {

@@ -51,6 +51,12 @@ pub enum CliError {
     /// Reading the log.
     #[error(transparent)]
     Read(#[from] ReadError),
+    /// Taking the log away.
+    #[error(transparent)]
+    Export(#[from] crate::export::jsonl::ExportError),
+    /// Walking the log.
+    #[error(transparent)]
+    Verify(#[from] crate::export::verify::VerifyError),
     /// The read models.
     #[error(transparent)]
     View(#[from] ViewError),
@@ -88,6 +94,13 @@ pub enum CliError {
 }
 
 impl CliError {
+    /// What a walk of the log found.
+    #[must_use]
+    pub fn found(report: &crate::export::verify::Report) -> Self {
+        let faults = report.findings.iter().map(ToString::to_string).collect();
+        Self::Faults { faults, more: usize::try_from(report.more).unwrap_or(usize::MAX) }
+    }
+
     /// What to do about it, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {

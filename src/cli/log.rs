@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::progress::Bar;
 use super::{Answer, CliError, Context};
-use crate::app::audit;
+use crate::export::verify::{Extent, verify};
 
 const VERIFY: &str = "\
 Examples:
@@ -25,11 +25,11 @@ pub async fn run(command: LogCommand, context: &Context) -> Result<Answer, CliEr
     let LogCommand::Verify = command;
     let desk = context.desk().await?;
     let bar = Bar::new("events");
-    let (found, _) = audit::walk(&desk.rooms, |at, of| bar.reach(at.0, of.0)).await?;
+    let report = verify(&*desk.rooms.store, Some(&desk.rooms.vault), Extent::Whole, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
-    if !found.is_clean() {
-        return Err(CliError::Faults { faults: found.faults, more: found.more });
+    if !report.is_clean() {
+        return Err(CliError::found(&report));
     }
-    let text = format!("{} events are in order", found.events);
-    Ok(Answer { document: json!({ "events": found.events, "faults": [] }), text })
+    let text = format!("{} events of {} calls are in order, {} payloads with them", report.events, report.calls, report.payloads);
+    Ok(Answer { document: json!(report), text })
 }

@@ -7,6 +7,7 @@ mod account;
 mod demo;
 mod doctor;
 mod error;
+mod export;
 mod fleet;
 mod key;
 mod log;
@@ -100,6 +101,8 @@ pub enum Command {
     /// The log itself.
     #[command(subcommand)]
     Log(log::LogCommand),
+    /// Take a filtered range of the log away, with a manifest of digests.
+    Export(export::ExportArgs),
     /// Look whether everything is as it should be.
     Doctor(doctor::DoctorArgs),
 }
@@ -184,6 +187,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, 
         Command::Policy(command) => policy::run(command, context).await.map(Some),
         Command::View(command) => view::run(command, context).await.map(Some),
         Command::Log(command) => log::run(command, context).await.map(Some),
+        Command::Export(args) => export::run(args, context).await.map(Some),
         Command::Doctor(_) => doctor::run(context).await.map(Some),
     }
 }

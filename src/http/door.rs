@@ -134,7 +134,7 @@ impl Door {
         let id = ports.event_id();
         let note = ports.reader.vault.seal(&who.account, ports.clock.now(), &id, "note", asked.to_string().as_bytes()).await;
         let note = note.map_err(|error| unwritten(&error))?;
-        let kind = Kind::LogRead { user: who.user.clone(), account: about, what: what.to_owned() };
+        let kind = Kind::LogRead { user: Some(who.user.clone()), account: about, what: what.to_owned() };
         self.check(who, &READ_ALL, Some(NewEvent { id, kind, parts: vec![note], note: Value::Null })).await
     }
 

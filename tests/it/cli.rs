@@ -271,7 +271,7 @@ async fn cli_doctor_names_a_control_row_that_was_changed() {
         .expect("an update");
     transaction.commit().await.expect("a commit");
     let said = complaint(&[&["doctor"], &at[..]].concat());
-    assert!(said.contains("switch:swi_") && said.contains("not what the log makes of it"), "{said}");
+    assert!(said.contains("switch:swi_") && said.contains("control_differs"), "{said}");
 }
 
 #[tokio::test]
@@ -382,4 +382,19 @@ fn cli_stdio_speaks_mcp_with_the_configured_key() {
     drop(input);
     assert!(process.wait().expect("its end").success());
     assert_eq!(answer(&[&["doctor"], &at[..]].concat())["ok"], true);
+}
+
+#[test]
+fn cli_an_export_is_checked_offline_and_is_an_event() {
+    let dir = dir();
+    let (at, out) = (["--data", shown(dir.path())], dir.path().join("bundle"));
+    answer(&[&["account", "create", "--name", "Example", "--email", "a@example.com"], &at[..]].concat());
+    let events = answer(&[&["log", "verify"], &at[..]].concat())["events"].as_i64().expect("a count");
+    let bundle = answer(&[&["export", "--out", shown(&out)], &at[..]].concat());
+    assert_eq!(bundle["count"], events + 1, "the export is in the log before it begins");
+    assert_eq!(answer(&["export", "--check", shown(&out)])["count"], events + 1);
+    let lines = out.join("events.jsonl");
+    let text = std::fs::read_to_string(&lines).expect("the lines");
+    std::fs::write(&lines, text.replacen("account_created", "account_changed", 1)).expect("a forgery");
+    assert!(complaint(&["export", "--check", shown(&out)]).contains("not what its manifest says"));
 }

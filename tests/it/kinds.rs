@@ -144,7 +144,7 @@ fn of_the_house() -> Vec<Kind> {
         Kind::PolicyRejected { sha256: "02".repeat(32) },
         Kind::NodeStarted { node: node(1), version: "0.1.0".into() },
         Kind::NodeStopped { node: node(1) },
-        Kind::LogRead { user: user(1), account: Some(account(1)), what: "calls".into() },
+        Kind::LogRead { user: Some(user(1)), account: Some(account(1)), what: "calls".into() },
         Kind::SignedIn { user: user(1) },
         Kind::SignInRefused { user: Some(user(1)) },
         Kind::ClockAccepted { by: Some(user(1)) },

@@ -186,7 +186,8 @@ pub enum Kind {
     },
     /// Staff read the log or took an export from it.
     LogRead {
-        user: UserId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<UserId>,
         account: Option<AccountId>,
         what: String,
     },

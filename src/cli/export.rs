@@ -1,0 +1,117 @@
+//! `forelog export`: a filtered range of the log to take away, with a manifest of digests.
+
+use std::path::PathBuf;
+
+use ::time::OffsetDateTime;
+use ::time::format_description::well_known::Rfc3339;
+use clap::{Args, ValueEnum};
+use serde_json::json;
+
+use super::progress::Bar;
+use super::{Answer, CliError, Context};
+use crate::app::desk::{Record, house, operator};
+use crate::core::event::Kind;
+use crate::core::id::{AccountId, CredentialId, Position, VmId};
+use crate::core::time::Micros;
+use crate::export::filter::Filter;
+use crate::export::jsonl;
+use crate::export::manifest::Manifest;
+
+const EXAMPLES: &str = "\
+Examples:
+  forelog export --out march --from 2026-03-01T00:00:00Z --to 2026-04-01T00:00:00Z --data forelog-data
+  forelog export --out evidence --account acc_… --plaintext --config forelog.toml
+  forelog export --check evidence";
+
+/// What to export, and where to.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct ExportArgs {
+    /// Form of the lines.
+    #[arg(long, value_enum, default_value_t = Format::Jsonl)]
+    format: Format,
+    /// Directory for the bundle; made if it is not there.
+    #[arg(long, value_name = "DIR", required_unless_present = "check")]
+    out: Option<PathBuf>,
+    /// Check a bundle against its manifest instead; needs neither data nor keys.
+    #[arg(long, value_name = "DIR", conflicts_with = "out")]
+    check: Option<PathBuf>,
+    /// Write the decrypted, redacted payloads too.
+    #[arg(long)]
+    plaintext: bool,
+    /// Events at or after this time (RFC 3339).
+    #[arg(long, value_parser = moment)]
+    from: Option<Micros>,
+    /// Events before this time (RFC 3339).
+    #[arg(long, value_parser = moment)]
+    to: Option<Micros>,
+    /// Events at or after this position.
+    #[arg(long)]
+    from_position: Option<i64>,
+    /// Events up to and with this position.
+    #[arg(long)]
+    to_position: Option<i64>,
+    /// Only this account's.
+    #[arg(long)]
+    account: Option<AccountId>,
+    /// Only calls by this key.
+    #[arg(long)]
+    credential: Option<CredentialId>,
+    /// Only calls about this VM.
+    #[arg(long)]
+    vm: Option<VmId>,
+    /// Only calls of this tool.
+    #[arg(long)]
+    tool: Option<String>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Format {
+    /// One JSON document a line.
+    Jsonl,
+}
+
+fn moment(text: &str) -> Result<Micros, String> {
+    let read = OffsetDateTime::parse(text, &Rfc3339).map_err(|_| "a time looks like 2026-03-01T00:00:00Z".to_owned())?;
+    i64::try_from(read.unix_timestamp_nanos() / 1000).map(Micros).map_err(|_| "the time is out of range".to_owned())
+}
+
+/// Does it. That the log was taken away is an event.
+pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError> {
+    let Format::Jsonl = args.format;
+    if let Some(dir) = &args.check {
+        let manifest = Manifest::check(dir)?;
+        return Ok(answer(&manifest, format!("{} events are what the manifest says", manifest.count)));
+    }
+    let Some(out) = args.out.clone() else { return Err(CliError::Usage("name a directory with --out".into())) };
+    std::fs::create_dir_all(&out).map_err(|source| CliError::File { what: "making", path: out.clone(), source })?;
+    let desk = context.desk().await?;
+    let filter = filter(args);
+    let account = house(&desk.state().await?)?;
+    let kind = Kind::LogRead { user: None, account: filter.filter.account.clone(), what: "export".into() };
+    desk.record(vec![Record { account, kind, note: operator() }], |_| None).await?;
+    let bar = Bar::new("events");
+    let manifest =
+        jsonl::export(&desk.rooms.reader(), filter.filter, filter.plaintext, &out, |at, of| bar.reach(at.0, of.0)).await?;
+    bar.clear();
+    let text = format!("{} events in {}", manifest.count, out.display());
+    Ok(answer(&manifest, text))
+}
+
+struct Wanted {
+    filter: Filter,
+    plaintext: bool,
+}
+
+fn filter(args: ExportArgs) -> Wanted {
+    let ExportArgs { plaintext, from, to, from_position, to_position, account, credential, vm, tool, .. } = args;
+    let (from_position, to_position) = (from_position.map(Position), to_position.map(Position));
+    Wanted { filter: Filter { from_position, to_position, from, to, account, credential, vm, tool }, plaintext }
+}
+
+fn answer(manifest: &Manifest, text: String) -> Answer {
+    Answer {
+        document: json!({ "count": manifest.count, "first": manifest.first, "last": manifest.last, "files": manifest.files }),
+        text,
+    }
+}
