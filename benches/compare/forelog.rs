@@ -27,12 +27,12 @@ impl Server {
     pub fn start() -> Self {
         let data = tempfile::tempdir().expect("a directory");
         // Every limit is read, checked and taken, and none is ever full.
-        let limits = [("CREDENTIAL", "credential"), ("EXEC", "exec"), ("WRITE", "write")];
+        let limits = ["CREDENTIAL", "EXEC", "WRITE"];
         let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
-        for (name, _) in limits {
+        for name in limits {
             command.env(format!("FORELOG_LIMITS__{name}__ADMIT"), "10000").env(format!("FORELOG_LIMITS__{name}__WINDOW_MS"), "1");
         }
-        command.env("FORELOG_THROTTLE__PER_SECOND", "1000000").env("FORELOG_THROTTLE__BURST", "1000000");
+        command.env("FORELOG_THROTTLE__PER_SECOND", "100000").env("FORELOG_THROTTLE__BURST", "100000");
         let process = command
             .args(["demo", "--listen", "127.0.0.1:0", "--data"])
             .arg(data.path())

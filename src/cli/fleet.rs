@@ -40,7 +40,7 @@ pub async fn make(qemu: &Qemu, name: &str) -> Result<Machine, CliError> {
         memory_mib: 256,
         vcpu: 1,
         disk_gib: 4,
-        os: "Debian 13".into(),
+        os: "Debian".into(),
         region: "this host".into(),
     };
     Ok(qemu.create_machine(&MachineRef(name.to_owned()), spec).await?)

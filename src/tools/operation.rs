@@ -74,7 +74,7 @@ fn shown() -> Shape {
             Content,
             json!({ "description": "Its recorded result, without secrets and with long texts shortened; null if it has none." }),
         )
-        .must("error", Content, maybe("object", "Its recorded error."))
+        .must("failure", Content, maybe("object", "Its recorded error."))
 }
 
 #[derive(Deserialize)]
@@ -146,7 +146,7 @@ async fn document(execution: &Execution, record: CallRecord) -> Answer {
         Some(end) => execution.ports.reader.result_at(end).await?.unwrap_or_default(),
         None => Value::Null,
     };
-    let error = recorded.get("error").cloned();
+    let failure = recorded.get("error").cloned();
     Ok(json!({
         "operation_id": record.call_id,
         "tool": record.tool,
@@ -155,7 +155,7 @@ async fn document(execution: &Execution, record: CallRecord) -> Answer {
         "code": record.code,
         "at": instant::render(record.at),
         "ended_at": instant::render_maybe(record.ended_at),
-        "result": if error.is_some() { Value::Null } else { recorded },
-        "error": error,
+        "result": if failure.is_some() { Value::Null } else { recorded },
+        "failure": failure,
     }))
 }

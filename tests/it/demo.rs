@@ -18,6 +18,7 @@ pub struct Demo {
     process: Child,
     data: TempDir,
     document: Value,
+    has_guests: bool,
 }
 
 impl Demo {
@@ -31,10 +32,22 @@ impl Demo {
         Self::start_binary(&fixture_binary()).await
     }
 
+    /// The binary as it ships, with real guests made from the image in `image`.
+    pub async fn start_with_guests(image: &Path) -> Self {
+        let data = tempfile::Builder::new().prefix("forelog-demo-").tempdir().expect("a data directory");
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_forelog"));
+        let mut command = Command::new(&binary);
+        command.args(["demo", "--provider", "qemu", "--image"]).arg(image);
+        let process = run(command, data.path());
+        let mut demo = Self { binary, process, data, document: Value::Null, has_guests: true };
+        demo.wait_until_described().await;
+        demo
+    }
+
     async fn start_binary(binary: &Path) -> Self {
         let data = tempfile::Builder::new().prefix("forelog-demo-").tempdir().expect("a data directory");
         let process = spawn(binary, data.path());
-        let mut demo = Self { binary: binary.to_owned(), process, data, document: Value::Null };
+        let mut demo = Self { binary: binary.to_owned(), process, data, document: Value::Null, has_guests: false };
         demo.wait_until_described().await;
         demo
     }
@@ -55,7 +68,7 @@ impl Demo {
     pub async fn restart_on_a_full_disk(&mut self, blocks: u64) {
         self.document = Value::Null;
         // The signal that comes with a full quota is ignored, so that the write fails as it does on a full disk.
-        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" \"$@\"");
+        let script = format!("trap '' XFSZ; ulimit -f {blocks}; exec \"$0\" demo \"$@\"");
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(script).arg(&self.binary);
         self.process = run(shell, self.data.path());
@@ -109,13 +122,14 @@ impl Demo {
 }
 
 fn spawn(binary: &Path, data: &Path) -> Child {
-    run(Command::new(binary), data)
+    let mut command = Command::new(binary);
+    command.arg("demo");
+    run(command, data)
 }
 
 fn run(mut command: Command, data: &Path) -> Child {
     let log = File::options().append(true).create(true).open(data.join("demo.log")).expect("a log file");
     command
-        .arg("demo")
         .arg("--data")
         .arg(data)
         .args(["--listen", "127.0.0.1:0"])
@@ -133,6 +147,12 @@ fn listens(document: &Value) -> bool {
 
 impl Drop for Demo {
     fn drop(&mut self) {
+        if self.has_guests {
+            // Asked politely, so that it ends its guests; the test runner bounds how long that takes.
+            let _ = Command::new("kill").arg(self.process.id().to_string()).status();
+            let _ = self.process.wait();
+            return;
+        }
         // It may have ended by itself, which is what a test then complains of.
         let _ = self.process.kill();
         let _ = self.process.wait();

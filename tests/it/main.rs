@@ -17,6 +17,7 @@ mod export;
 mod gates;
 mod given;
 mod guest;
+mod guest_demo;
 mod harness;
 mod inject;
 mod kill;
