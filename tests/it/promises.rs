@@ -1,4 +1,13 @@
-//! The promises of the design, by number. Each test can fail: it kills, cuts, races or forges.
+//! The promises of the design, by number. Each test can fail: it kills, cuts, races or forges. Some have rooms of their own:
+//!
+//! ```text
+//! P1, P2, P4, P6  kill.rs: SIGKILL of the real binary between every two steps, and a full disk
+//! P5              limit.rs: against a naive oracle
+//! P7              store.rs, postgres: the database refuses; verify.rs: what is edited all the same is named
+//! P9              gates.rs, mcp.rs, operate.rs: absent and not owned are the same bytes
+//! P10             canary.rs, redact.rs
+//! P11             views.rs: rebuilt views equal the live ones
+//! ```
 
 use std::collections::BTreeMap;
 use std::time::Duration;
