@@ -86,7 +86,7 @@ pub struct Facts<'a> {
     pub idempotency: Option<&'a Idempotency>,
     /// The VM's claim.
     pub claim: Option<&'a Claim>,
-    /// First use in the hour of last use.
+    /// When the key was last used.
     pub last_used: Option<Micros>,
 }
 

@@ -100,3 +100,12 @@ pub struct Node {
     /// Every section that was entered before this epoch has drained.
     pub confirmed: Epoch,
 }
+
+/// How a key is used: the fold of the recorded intents that came with it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Use {
+    /// When its newest intent was recorded.
+    pub last: Micros,
+    /// How many were.
+    pub count: u64,
+}

@@ -20,6 +20,7 @@ use crate::core::code::Code;
 use crate::core::decide::{Decision, Facts, Limits, Proposal, Verdict, decide};
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, CallId, Position};
+use crate::core::job::Use;
 use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
@@ -145,7 +146,7 @@ impl Door {
         let want = Want { names: vec![row.clone()], ..Want::default() };
         let limits = Arc::clone(&ports.limits);
         let checked = ports.writer.write(want, move |draft| {
-            let refusal = refused(&proposal, draft, draft.get::<Micros>(&row)?, &limits);
+            let refusal = refused(&proposal, draft, draft.get::<Use>(&row)?.map(|used| used.last), &limits);
             append(draft, event.filter(|_| refusal.is_none()))?;
             Ok(refusal)
         });

@@ -15,7 +15,7 @@ use crate::core::code::Code;
 use crate::core::decide::{Decision, Facts, Limits, Proposal, decide, limit_keys};
 use crate::core::event::{self, Ended, IntentRecorded, Kind};
 use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, VmId};
-use crate::core::job::{Claim, Idempotency, Job};
+use crate::core::job::{Claim, Idempotency, Job, Use};
 use crate::core::limit::{Limit, Window};
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
@@ -23,9 +23,6 @@ use crate::core::tool::Timing;
 
 /// How long an idempotency key is remembered.
 const REMEMBERED: std::time::Duration = std::time::Duration::from_hours(24);
-
-/// A key's last use is written down at most this often.
-const USE_STEP: std::time::Duration = std::time::Duration::from_hours(1);
 
 /// A call as it is handed to the writer.
 pub struct Submission {
@@ -197,7 +194,7 @@ impl Draft {
         }
         let idempotency = proposal.idempotency.as_ref().map_or(Ok(None), |(key, _)| self.get::<Idempotency>(key))?;
         let claim = proposal.vm.as_ref().map_or(Ok(None), |vm| self.get::<Claim>(&claim_row(vm)))?;
-        Ok(LookedUp { windows, idempotency, claim, last_used: self.get::<Micros>(&use_row(proposal))? })
+        Ok(LookedUp { windows, idempotency, claim, last_used: self.get::<Use>(&use_row(proposal))?.map(|used| used.last) })
     }
 
     fn admit(&mut self, submission: Submission, limits: &[(String, Limit)]) -> Result<Submitted, StoreError> {
@@ -261,11 +258,9 @@ impl Draft {
         let position =
             self.append(Position(0), NewEvent { id: intent.clone(), kind, parts: from.parts.clone(), note: Value::Null })?;
         let row = use_row(&from.proposal);
-        let seen = self.get::<Micros>(&row)?.unwrap_or_default();
-        if self.now.since(seen) >= USE_STEP {
-            let now = self.now;
-            self.put(&row, &now)?;
-        }
+        let used = self.get::<Use>(&row)?.unwrap_or_default();
+        let now = self.now;
+        self.put(&row, &Use { last: now, count: used.count + 1 })?;
         Ok(position)
     }
 

@@ -44,6 +44,18 @@ impl Demo {
         demo
     }
 
+    /// The binary as it ships, with one variable in its environment.
+    pub async fn start_with(name: &str, value: &str) -> Self {
+        let data = tempfile::Builder::new().prefix("forelog-demo-").tempdir().expect("a data directory");
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_forelog"));
+        let mut command = Command::new(&binary);
+        command.arg("demo").env(name, value);
+        let process = run(command, data.path());
+        let mut demo = Self { binary, process, data, document: Value::Null, has_guests: false };
+        demo.wait_until_described().await;
+        demo
+    }
+
     async fn start_binary(binary: &Path) -> Self {
         let data = tempfile::Builder::new().prefix("forelog-demo-").tempdir().expect("a data directory");
         let process = spawn(binary, data.path());

@@ -39,5 +39,7 @@ mod sim;
 mod state;
 mod store;
 mod tools;
+mod traces;
+mod usage;
 mod verify;
 mod views;

@@ -1,13 +1,17 @@
 //! A `tools/call`, from MCP's words to a submission and back.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
+use opentelemetry::propagation::TextMapPropagator;
+use opentelemetry_sdk::propagation::TraceContextPropagator;
 use rmcp::model::{CallToolRequestParams, CallToolResult, Implementation, MetaObject, ProgressNotificationParam, ProgressToken};
 use rmcp::service::{Peer, RequestContext};
 use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tracing::Instrument;
+use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::sessions::SESSION_ID;
 use crate::control::Reply;
@@ -46,22 +50,40 @@ pub async fn call(
         (token, progress)
     });
     let span = span(door, &incoming, &context);
-    let reply = wait(door, who, incoming, &context, listener).instrument(span).await;
+    let reply = wait(door, who, incoming, &context, listener).instrument(span.clone()).await;
+    if matches!(reply, Reply::Failed { .. }) {
+        span.record("error.type", "tool_error");
+    }
     answer(&reply)
 }
 
-/// The caller's trace, if it is one that can be read; it is never believed, only linked.
+/// The span of a call, by the MCP conventions.
 fn span(door: &Door, incoming: &Incoming, context: &Context) -> tracing::Span {
     let known = door.control().catalogue.get(&incoming.tool).map_or("unknown", |tool| tool.facts.name);
-    let trace = context.meta.get_traceparent().filter(|text| is_traceparent(text)).unwrap_or_default();
-    tracing::info_span!(
+    let span = tracing::info_span!(
         "tools/call",
         otel.name = format!("tools/call {known}"),
         otel.kind = "server",
         mcp.method.name = "tools/call",
+        gen_ai.operation.name = "execute_tool",
         gen_ai.tool.name = known,
-        traceparent = trace
-    )
+        mcp.protocol.version = incoming.protocol.as_deref().unwrap_or_default(),
+        network.transport = "tcp",
+        error.type = tracing::field::Empty,
+    );
+    if let Some(parent) = callers_trace(context) {
+        // Without an exporter there is no trace to be part of.
+        let _ = span.set_parent(parent);
+    }
+    span
+}
+
+/// The W3C trace context that the caller put into `_meta`: our span is a child of its.
+fn callers_trace(context: &Context) -> Option<opentelemetry::Context> {
+    let parent = context.meta.get_traceparent().filter(|text| is_traceparent(text))?;
+    let mut carrier = HashMap::from([("traceparent".to_owned(), parent.to_owned())]);
+    carrier.extend(context.meta.get_tracestate().map(|state| ("tracestate".to_owned(), state.to_owned())));
+    Some(TraceContextPropagator::new().extract(&carrier))
 }
 
 /// `version-trace-parent-flags`, each of its length in lower hex.

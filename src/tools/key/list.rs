@@ -1,13 +1,19 @@
 //! `key_list`: keys, without their secrets.
 
+use std::collections::BTreeMap;
+
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{may_administer, shown};
+use crate::core::call::Outcome;
 use crate::core::id::AccountId;
+use crate::core::job::Use;
 use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::state::Credential;
 use crate::core::tool::ToolFacts;
+use crate::tools::instant::render_maybe;
 use crate::tools::outcome::Answer;
 use crate::tools::record::fresh;
 use crate::tools::register::{Face, handler};
@@ -36,6 +42,20 @@ async fn list(execution: Execution) -> Answer {
         Side::Customer => Some(account.unwrap_or_else(|| execution.principal.account.clone())),
     };
     let wanted = |owner: &AccountId| only.as_ref().is_none_or(|only| only == owner) && may_administer(&execution, &state, owner);
-    let items: Vec<Value> = state.credentials.values().filter(|row| wanted(&row.created.account)).map(shown).collect();
+    let counts = uses(&execution).await?;
+    let with_use = |row: &Credential| {
+        let mut item = shown(row);
+        let used = counts.get(&format!("use:{}", row.created.credential)).copied().unwrap_or_default();
+        item["uses"] = json!(used.count);
+        item["last_used_at"] = render_maybe((used.count > 0).then_some(used.last));
+        item
+    };
+    let items: Vec<Value> = state.credentials.values().filter(|row| wanted(&row.created.account)).map(with_use).collect();
     Ok(json!({ "items": items }))
+}
+
+/// How often each key was used, by row name.
+async fn uses(execution: &Execution) -> Result<BTreeMap<String, Use>, Outcome> {
+    let rows = execution.ports.reader.store.state(&["use"]).await?;
+    Ok(rows.into_iter().filter_map(|row| Some((row.name, serde_json::from_slice(&row.doc).ok()?))).collect())
 }
