@@ -98,12 +98,6 @@ pub struct Ending<'a> {
 }
 
 impl Control {
-    /// The row of an open call; none once it has ended, or if it cannot be read.
-    pub async fn open_job(&self, call: &CallId) -> Option<crate::core::job::Job> {
-        let rows = self.ports.reader.store.state_rows(&[crate::log::admission::job_row(call)]).await.ok()?;
-        serde_json::from_slice(&rows.first()?.doc).ok()
-    }
-
     /// Writes the terminal event, tells the waiter, and answers what the caller is told.
     pub async fn finish(&self, ending: Ending<'_>, outcome: Outcome, done: Option<oneshot::Sender<Finished>>) -> Reply {
         let reply = reply_to(ending.call, outcome);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
 use super::refusals::Recording;
 use super::store::{StoreError, Want};
@@ -19,7 +20,7 @@ use crate::core::job::{Claim, Idempotency, Job, Use};
 use crate::core::limit::{Limit, Window};
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
-use crate::core::tool::Timing;
+use crate::core::tool::{Timing, ToolFacts};
 
 /// How long an idempotency key is remembered.
 const REMEMBERED: std::time::Duration = std::time::Duration::from_hours(24);
@@ -49,11 +50,13 @@ pub struct Admitted {
     call: CallId,
     epoch: Epoch,
     vm: Option<VmId>,
+    depends: Vec<String>,
 }
 
 impl Admitted {
-    pub(super) fn proven(call: CallId, epoch: Epoch, vm: Option<VmId>) -> Self {
-        Self { call, epoch, vm }
+    pub(super) fn proven(job: Job, epoch: Epoch) -> Self {
+        let depends = Closing::depends_on(&job);
+        Self { call: job.call, epoch, vm: job.vm, depends }
     }
 
     /// The call.
@@ -66,6 +69,12 @@ impl Admitted {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The rows that the call's end has to free.
+    #[must_use]
+    pub fn depends(&self) -> &[String] {
+        &self.depends
     }
 
     /// The VM it is about.
@@ -147,11 +156,13 @@ impl Draft {
                 let run = self.refuse(&recording)?;
                 Ok(Submitted::Refused { refusal, run })
             }
-            Decision::Admit(limits) => self.admit(submission, &limits),
+            Decision::Admit(limits) => self.admit(&submission, &limits),
             Decision::Replay(row) => self.replay(submission, row),
             Decision::Join(first) => {
                 let last = self.record(&submission, Vec::new(), Some(first.clone()), false)?;
-                self.open_job(&submission, last, Some(first.clone()), Status::Running)?;
+                if let Some(tool) = submission.proposal.tool {
+                    self.open_job(&submission, last, Some(first.clone()), tool, Status::Running)?;
+                }
                 Ok(Submitted::Joined(first))
             }
         }
@@ -197,7 +208,7 @@ impl Draft {
         Ok(LookedUp { windows, idempotency, claim, last_used: self.get::<Use>(&use_row(proposal))?.map(|used| used.last) })
     }
 
-    fn admit(&mut self, submission: Submission, limits: &[(String, Limit)]) -> Result<Submitted, StoreError> {
+    fn admit(&mut self, submission: &Submission, limits: &[(String, Limit)]) -> Result<Submitted, StoreError> {
         let proposal = &submission.proposal;
         let Some(tool) = proposal.tool else { return Err(StoreError::Unreadable("admitted without a tool".into())) };
         for (key, limit) in limits {
@@ -208,8 +219,8 @@ impl Draft {
         }
         let keys = limits.iter().map(|(key, _)| key.clone()).collect();
         let instant = tool.timing == Timing::Instant;
-        let last = self.record(&submission, keys, None, tool.claims_vm)?;
-        self.open_job(&submission, last, None, if instant { Status::Running } else { Status::Queued })?;
+        let last = self.record(submission, keys, None, tool.claims_vm)?;
+        let job = self.open_job(submission, last, None, tool, if instant { Status::Running } else { Status::Queued })?;
         if let Some(vm) = proposal.vm.as_ref().filter(|_| tool.claims_vm) {
             self.put(&claim_row(vm), &Claim { call: proposal.call.clone(), unknown: false })?;
         }
@@ -222,7 +233,7 @@ impl Draft {
             return Ok(Submitted::Queued);
         }
         let epoch = self.state().epoch;
-        Ok(Submitted::Admitted(Admitted::proven(submission.proposal.call, epoch, submission.proposal.vm)))
+        Ok(Submitted::Admitted(Admitted::proven(job, epoch)))
     }
 
     /// Appends the intent and its admission; answers where the admission is.
@@ -264,9 +275,15 @@ impl Draft {
         Ok(position)
     }
 
-    fn open_job(&mut self, from: &Submission, last: Position, joins: Option<CallId>, status: Status) -> Result<(), StoreError> {
+    fn open_job(
+        &mut self,
+        from: &Submission,
+        last: Position,
+        joins: Option<CallId>,
+        tool: &ToolFacts,
+        status: Status,
+    ) -> Result<Job, StoreError> {
         let proposal = &from.proposal;
-        let Some(tool) = proposal.tool else { return Ok(()) };
         let job = Job {
             call: proposal.call.clone(),
             account: proposal.principal.account.clone(),
@@ -283,7 +300,8 @@ impl Draft {
             claim: tool.claims_vm && joins.is_none(),
             joins,
         };
-        self.put(&job_row(&proposal.call), &job)
+        self.put(&job_row(&proposal.call), &job)?;
+        Ok(job)
     }
 
     fn replay(&mut self, submission: Submission, row: Idempotency) -> Result<Submitted, StoreError> {

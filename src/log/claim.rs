@@ -68,7 +68,7 @@ impl Draft {
         job.status = Status::Running;
         job.node = Some(node);
         self.put(&row, &job)?;
-        Ok(Claimed::Admitted(Admitted::proven(job.call, epoch, job.vm)))
+        Ok(Claimed::Admitted(Admitted::proven(job, epoch)))
     }
 
     /// Ends a call because a switch covers it.

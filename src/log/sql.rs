@@ -90,11 +90,6 @@ impl Row {
     pub fn maybe_text(&self, column: usize) -> Result<Option<&str>, SqlError> {
         if self.0.get(column) == Some(&Value::Null) { Ok(None) } else { self.text(column).map(Some) }
     }
-
-    /// An integer column that may be null.
-    pub fn maybe_int(&self, column: usize) -> Result<Option<i64>, SqlError> {
-        if self.0.get(column) == Some(&Value::Null) { Ok(None) } else { self.int(column).map(Some) }
-    }
 }
 
 impl From<i64> for Value {

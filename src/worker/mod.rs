@@ -27,7 +27,7 @@ use crate::control::{Assignment, Control};
 use crate::core::call::Status;
 use crate::core::id::CallId;
 use crate::core::job::Job;
-use crate::core::switch::{Covered, Running as OnRunning};
+use crate::core::switch::Running as OnRunning;
 use crate::log::claim::Claimed;
 use run::Subject;
 
@@ -158,8 +158,7 @@ impl Worker {
             let state = changes.borrow_and_update().clone();
             let now = self.control.ports.clock.now();
             for running in self.lock().values() {
-                let Subject { tool, account, credential, vm, provider, .. } = &running.subject;
-                let call = Covered { tool, account, credential, vm: vm.as_ref(), provider: provider.as_deref() };
+                let call = running.subject.covered();
                 if state.switches.values().any(|switch| switch.running == OnRunning::Cancel && switch.covers(&call, now)) {
                     running.cancel.cancel();
                 }

@@ -13,7 +13,6 @@ use crate::core::id::{AccountId, CallId, CredentialId, SwitchId, VmId};
 use crate::core::refusal::Refusal;
 use crate::core::switch::Covered;
 use crate::core::tool::{Class, ToolFacts};
-use crate::log::admission::claim_row;
 use crate::tools::{Execution, Tool};
 
 /// How long a handler that was cancelled or is over time may take to end in order.
@@ -43,17 +42,24 @@ impl Subject {
     }
 }
 
+impl Subject {
+    /// What a switch is held against.
+    pub(super) fn covered(&self) -> Covered<'_> {
+        let Self { tool, account, credential, vm, provider, .. } = self;
+        Covered { tool, account, credential, vm: vm.as_ref(), provider: provider.as_deref() }
+    }
+}
+
 /// Runs an admitted call to its end and writes that down.
 pub(super) async fn run(control: &Arc<Control>, execution: Execution, subject: Subject, done: Option<oneshot::Sender<Finished>>) {
     let Some(tool) = control.catalogue.get(subject.tool.name) else { return };
+    let depends = execution.admitted.depends().to_vec();
     let outcome = execute(tool, execution).await;
     let switch = matches!(outcome, Outcome::Cancelled(_)).then(|| covering(control, &subject)).flatten();
     let outcome = match outcome {
         Outcome::Cancelled(Code::Cancelled) if switch.is_some() => Outcome::Cancelled(Code::KillSwitchEngaged),
         other => other,
     };
-    let claim = subject.vm.as_ref().filter(|_| subject.tool.claims_vm).map(claim_row);
-    let depends = claim.into_iter().chain(idempotency_row(control, &subject.call).await).collect();
     let ending =
         Ending { call: &subject.call, account: &subject.account, tool, depends, replay_of: None, switch, recovering: false };
     control.finish(ending, outcome, done).await;
@@ -88,12 +94,7 @@ fn lost(class: Class, why: &str) -> Outcome {
 
 fn covering(control: &Control, subject: &Subject) -> Option<SwitchId> {
     let state = control.ports.fence().state();
-    let Subject { tool, account, credential, vm, provider, .. } = subject;
-    let call = Covered { tool, account, credential, vm: vm.as_ref(), provider: provider.as_deref() };
+    let call = subject.covered();
     let now = control.ports.clock.now();
     state.switches.values().find(|switch| switch.covers(&call, now)).map(|switch| switch.id.clone())
-}
-
-async fn idempotency_row(control: &Control, call: &CallId) -> Option<String> {
-    control.open_job(call).await.and_then(|job| job.idempotency)
 }
