@@ -11,6 +11,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use crate::load::Target;
+use crate::process::Tree;
 
 #[derive(Clone)]
 struct Echo;
@@ -54,6 +55,10 @@ impl Server {
         let mut address = String::new();
         BufReader::new(process.stdout.take().expect("its output")).read_line(&mut address).expect("its address");
         Self { process, address: address.trim().to_owned() }
+    }
+
+    pub fn processes(&self) -> Tree {
+        Tree::of([self.process.id()])
     }
 
     pub fn target(&self) -> Target {

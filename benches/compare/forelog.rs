@@ -8,6 +8,7 @@ use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
 use crate::load::{Target, answer, percentile};
+use crate::process::Tree;
 
 /// A running demo; it ends with this value.
 pub struct Server {
@@ -46,6 +47,10 @@ impl Server {
 
     fn address(&self) -> String {
         self.demo["base_url"].as_str().and_then(|url| url.strip_prefix("http://")).expect("a base url").to_owned()
+    }
+
+    pub fn processes(&self) -> Tree {
+        Tree::of([self.process.id()])
     }
 
     pub fn target(&self) -> Target {

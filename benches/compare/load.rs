@@ -17,6 +17,7 @@ pub struct Target {
 
 /// One run's figures.
 pub struct Figures {
+    pub calls: usize,
     pub rate: f64,
     pub p50: f64,
     pub p99: f64,
@@ -45,7 +46,8 @@ pub async fn run(target: &Target, connections: usize, length: Duration) -> Figur
     let mut times: Vec<Duration> = futures::future::join_all(callers).await.into_iter().flatten().collect();
     let elapsed = started.elapsed();
     times.sort_unstable();
-    Figures { rate: times.len() as f64 / elapsed.as_secs_f64(), p50: percentile(&times, 0.50), p99: percentile(&times, 0.99) }
+    let rate = times.len() as f64 / elapsed.as_secs_f64();
+    Figures { calls: times.len(), rate, p50: percentile(&times, 0.50), p99: percentile(&times, 0.99) }
 }
 
 /// A percentile in milliseconds.

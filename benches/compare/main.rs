@@ -3,6 +3,8 @@
 //!
 //! Both servers are processes of their own, built with the same allocator and profile, speak 2026-07-28 statelessly with
 //! JSON answers, and get the same load from the same client: one small tool, distinct arguments.
+//!
+//! In brackets: times what the first server needs. Processor time and peak memory are those of the server's processes alone.
 
 #![expect(
     clippy::expect_used,
@@ -16,18 +18,34 @@
 mod echo;
 mod forelog;
 mod load;
+mod process;
 
 use std::time::Duration;
 
 use load::{Figures, Target};
+use process::Tree;
 
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-const CONNECTIONS: [usize; 3] = [1, 8, 32];
+const CONNECTIONS: [usize; 4] = [1, 8, 32, 64];
 const ROUNDS: usize = 3;
 const WARM_UP: Duration = Duration::from_millis(700);
 const MEASURED: Duration = Duration::from_secs(3);
+
+/// A server under load.
+struct Contender {
+    name: &'static str,
+    target: Target,
+    processes: Tree,
+}
+
+/// What one round showed.
+struct Round {
+    load: Figures,
+    /// Processor time of the server for one call, in microseconds.
+    processor: f64,
+}
 
 fn main() {
     let mut args = std::env::args().skip(1);
@@ -40,32 +58,49 @@ fn main() {
 fn compare() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (echo, forelog) = (echo::Server::start(), forelog::Server::start());
-    println!("| connections | server | calls/s | p50 ms | p99 ms | ratio of calls/s | ratio of p99 |");
+    let contenders = [
+        Contender { name: "rmcp echo", target: echo.target(), processes: echo.processes() },
+        Contender { name: "forelog", target: forelog.target(), processes: forelog.processes() },
+    ];
+    println!("| connections | server | calls/s | p50 ms | p99 ms | CPU µs/call | peak MiB |");
     println!("|---|---|---|---|---|---|---|");
     for connections in CONNECTIONS {
-        let mut figures = (Vec::new(), Vec::new());
+        // In turns, so that what else the machine does meets all of them.
+        let mut rounds: Vec<Vec<Round>> = contenders.iter().map(|_| Vec::new()).collect();
         for _ in 0..ROUNDS {
-            figures.0.push(runtime.block_on(measure(&echo.target(), connections)));
-            figures.1.push(runtime.block_on(measure(&forelog.target(), connections)));
+            for (contender, rounds) in contenders.iter().zip(&mut rounds) {
+                rounds.push(runtime.block_on(measure(contender, connections)));
+            }
         }
-        let (bare, audited) = (median(figures.0), median(figures.1));
-        println!("| {connections} | rmcp echo | {:.0} | {:.2} | {:.2} | 1.00 | 1.00 |", bare.rate, bare.p50, bare.p99);
-        let ratios = (audited.rate / bare.rate, audited.p99 / bare.p99);
-        println!(
-            "| {connections} | forelog | {:.0} | {:.2} | {:.2} | {:.2} | {:.2} |",
-            audited.rate, audited.p50, audited.p99, ratios.0, ratios.1
-        );
+        let rows: Vec<[f64; 5]> = contenders.iter().zip(rounds).map(|(contender, rounds)| row(contender, rounds)).collect();
+        for (contender, figures) in contenders.iter().zip(&rows) {
+            print_row(connections, contender.name, figures, &rows[0]);
+        }
     }
     let flips = runtime.block_on(forelog.flips(50));
     println!("\nflip to refusal: p50 {:.2} ms, p99 {:.2} ms over {} flips", flips.p50, flips.p99, flips.count);
 }
 
-async fn measure(target: &Target, connections: usize) -> Figures {
-    load::run(target, connections, WARM_UP).await;
-    load::run(target, connections, MEASURED).await
+async fn measure(contender: &Contender, connections: usize) -> Round {
+    load::run(&contender.target, connections, WARM_UP).await;
+    let before = contender.processes.processor_time();
+    let load = load::run(&contender.target, connections, MEASURED).await;
+    let spent = contender.processes.processor_time().saturating_sub(before);
+    let processor = spent.as_secs_f64() * 1e6 / load.calls as f64;
+    Round { load, processor }
 }
 
-fn median(mut rounds: Vec<Figures>) -> Figures {
-    rounds.sort_by(|a, b| a.rate.total_cmp(&b.rate));
-    rounds.swap_remove(rounds.len() / 2)
+/// The figures of a server's median round, in the order of the columns.
+fn row(contender: &Contender, mut rounds: Vec<Round>) -> [f64; 5] {
+    rounds.sort_by(|a, b| a.load.rate.total_cmp(&b.load.rate));
+    let Round { load, processor } = rounds.swap_remove(rounds.len() / 2);
+    [load.rate, load.p50, load.p99, processor, contender.processes.peak_mib()]
+}
+
+fn print_row(connections: usize, name: &str, figures: &[f64; 5], first: &[f64; 5]) {
+    let [rate, p50, p99, processor, peak] = std::array::from_fn(|column| figures[column] / first[column]);
+    let [calls, ms50, ms99, micros, mib] = figures;
+    println!(
+        "| {connections} | {name} | {calls:.0} ({rate:.2}) | {ms50:.2} ({p50:.1}) | {ms99:.2} ({p99:.1}) | {micros:.0} ({processor:.1}) | {mib:.0} ({peak:.1}) |"
+    );
 }
