@@ -1,16 +1,19 @@
 //! A real PostgreSQL for tests: one throw-away cluster per test process, with fsync on, reached by a socket in its
 //! own directory, so that no two ever want the same port.
 //!
-//! Invariant: nothing outlives the test process, however it dies. A supervisor holds the server as its child and reads a
-//! pipe whose other end only this process has; when the pipe closes it stops the server and removes the directory.
+//! Invariant: nothing outlives the test process, however it dies. A supervisor holds the server as its child and reads
+//! orders from a pipe whose other end only this process has; when the pipe closes it ends the server and removes the
+//! directory.
 
 use crate::tools;
 use sqlx::{Connection, Executor, PgConnection};
 use std::fs::File;
+use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::chown;
 use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 use tokio::sync::OnceCell;
@@ -19,13 +22,30 @@ use tokio::sync::OnceCell;
 const ACCOUNT: &str = "postgres";
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Arguments: what runs a command as an account that PostgreSQL accepts, if anything. SIGTERM stops a server that has
-/// not set its handlers yet (the shell made it ignore SIGQUIT), SIGQUIT one that has and would wait for its clients.
+/// Arguments: what runs a command as an account that PostgreSQL accepts, if anything. It answers each order when it is
+/// done. At the end SIGTERM stops a server that has not set its handlers yet (the shell made it ignore SIGQUIT), SIGQUIT
+/// one that has and would wait for its clients; a server that was frozen has to go on to hear either.
 const SUPERVISOR: &str = r#"
-    "$@" "$POSTGRES_BIN/initdb" --no-sync --auth=trust --encoding=UTF8 --locale=C.UTF-8 --username=postgres -D data >/dev/null
-    "$@" "$POSTGRES_BIN/postgres" -D data -k "$PWD" -c listen_addresses= -c fsync=on -c shared_buffers=32MB &
-    cat >/dev/null
-    kill -TERM $!; kill -QUIT $!; wait $!
+    server=
+    begin() {
+        "$@" "$POSTGRES_BIN/postgres" -D data -k "$PWD" -c listen_addresses= -c fsync=on -c shared_buffers=32MB >>server.log 2>&1 &
+        server=$!
+    }
+    all() { echo "$server" $(ps -o pid= --ppid "$server"); }
+    "$@" "$POSTGRES_BIN/initdb" --no-sync --auth=trust --encoding=UTF8 --locale=C.UTF-8 --username=postgres -D data >>server.log 2>&1
+    begin "$@"
+    while read -r order; do
+        case $order in
+            start) begin "$@" ;;
+            stop) kill -INT "$server"; wait "$server" ;;
+            crash) kill -QUIT "$server"; wait "$server" ;;
+            freeze) kill -STOP $(all) ;;
+            thaw) kill -CONT $(all) ;;
+        esac
+        echo "$order"
+    done
+    kill -CONT $(all) 2>/dev/null
+    kill -TERM "$server"; kill -QUIT "$server"; wait "$server"
     rm -rf "$PWD"
 "#;
 
@@ -41,16 +61,54 @@ pub async fn fresh_database() -> String {
 pub struct Cluster {
     dir: PathBuf,
     supervisor: Child,
+    orders: Mutex<Option<(ChildStdin, BufReader<ChildStdout>)>>,
 }
 
 impl Cluster {
     /// Makes a new cluster and waits until it answers.
     pub async fn start() -> Self {
         let dir = new_dir();
-        let supervisor = supervise(&dir);
-        let cluster = Self { dir, supervisor };
+        let mut supervisor = supervise(&dir);
+        let (input, output) = (supervisor.stdin.take().expect("a pipe"), supervisor.stdout.take().expect("a pipe"));
+        let cluster = Self { dir, supervisor, orders: Mutex::new(Some((input, BufReader::new(output)))) };
         cluster.wait_until_ready().await;
         cluster
+    }
+
+    /// Ends the server in order: connections are cut, everything is on disk.
+    pub fn stop(&self) {
+        self.order("stop");
+    }
+
+    /// Ends the server where it stands, as a loss of power would; its next start recovers from its log.
+    pub fn crash(&self) {
+        self.order("crash");
+    }
+
+    /// Starts it again on the same data, and waits until it answers.
+    pub async fn start_again(&self) {
+        self.order("start");
+        self.wait_until_ready().await;
+    }
+
+    /// Halts every process of the server: connections stay open and nobody answers, as behind a network that is cut.
+    pub fn freeze(&self) {
+        self.order("freeze");
+    }
+
+    /// Lets a frozen server go on.
+    pub fn thaw(&self) {
+        self.order("thaw");
+    }
+
+    /// Returns when the supervisor has done it.
+    fn order(&self, order: &str) {
+        let mut orders = self.orders.lock().expect("one order at a time");
+        let (input, output) = orders.as_mut().expect("the supervisor's pipes");
+        writeln!(input, "{order}").expect("an order");
+        let mut done = String::new();
+        output.read_line(&mut done).expect("an answer");
+        assert_eq!(done.trim_end(), order, "the supervisor ended"); eprintln!("{order} {:?}", std::time::SystemTime::now());
     }
 
     /// The URL of a new empty database.
@@ -61,7 +119,8 @@ impl Cluster {
         self.url(&name)
     }
 
-    fn url(&self, database: &str) -> String {
+    /// The URL of a database of this name.
+    pub fn url(&self, database: &str) -> String {
         format!("postgres://{ACCOUNT}@localhost/{database}?host={}", self.dir.display())
     }
 
@@ -79,7 +138,8 @@ impl Cluster {
 
 impl Drop for Cluster {
     fn drop(&mut self) {
-        drop(self.supervisor.stdin.take());
+        // Closing the pipe is the last order.
+        drop(self.orders.get_mut().map(Option::take));
         self.supervisor.wait().expect("the supervisor ends");
     }
 }
@@ -102,7 +162,7 @@ fn supervise(dir: &Path) -> Child {
         // A test runner kills the whole process group of a test; the supervisor must survive that to clean up.
         .process_group(0)
         .stdin(Stdio::piped())
-        .stdout(log.try_clone().expect("share the log file"))
+        .stdout(Stdio::piped())
         .stderr(log)
         .spawn()
         .expect("start the supervisor")
@@ -143,4 +203,35 @@ async fn postgres_leaves_nothing_behind() {
     drop(cluster);
     assert!(!dir.exists());
     assert!(PgConnection::connect(&url).await.is_err());
+}
+
+async fn answers(url: &str) -> bool {
+    let asking = async { PgConnection::connect(url).await?.execute("SELECT 1").await };
+    matches!(tokio::time::timeout(Duration::from_secs(1), asking).await, Ok(Ok(_)))
+}
+
+#[tokio::test]
+async fn postgres_is_stopped_crashed_and_frozen_and_goes_on_with_its_data() {
+    let cluster = Cluster::start().await;
+    let url = cluster.fresh_database().await;
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    connection.execute("CREATE TABLE t (n bigint)").await.unwrap();
+    cluster.stop();
+    assert!(!answers(&url).await, "it was stopped");
+    cluster.start_again().await;
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    connection.execute("INSERT INTO t VALUES (1)").await.unwrap();
+    cluster.crash();
+    assert!(connection.execute("SELECT 1").await.is_err(), "it crashed");
+    cluster.start_again().await;
+    cluster.freeze();
+    assert!(!answers(&url).await, "it was frozen");
+    cluster.thaw();
+    let mut connection = PgConnection::connect(&url).await.unwrap();
+    let kept: i64 = sqlx::query_scalar("SELECT count(*) FROM t").fetch_one(&mut connection).await.unwrap();
+    assert_eq!(kept, 1, "what was committed before the crash is there");
+    cluster.freeze();
+    let dir = cluster.dir.clone();
+    drop(cluster);
+    assert!(!dir.exists(), "a frozen server is ended as well");
 }
