@@ -108,7 +108,7 @@ impl Cluster {
         writeln!(input, "{order}").expect("an order");
         let mut done = String::new();
         output.read_line(&mut done).expect("an answer");
-        assert_eq!(done.trim_end(), order, "the supervisor ended"); eprintln!("{order} {:?}", std::time::SystemTime::now());
+        assert_eq!(done.trim_end(), order, "the supervisor ended");
     }
 
     /// The URL of a new empty database.
