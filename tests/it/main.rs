@@ -14,6 +14,7 @@ mod conformance;
 mod decide;
 mod demo;
 mod export;
+mod faults;
 mod gates;
 mod given;
 mod guest;

@@ -13,8 +13,9 @@ pub fn find(variable: &str) -> PathBuf {
         .into()
 }
 
+/// What the test runner's environment says, if it says anything.
 #[expect(clippy::disallowed_methods, reason = "the tools are named by the test runner's environment")]
-fn in_environment(variable: &str) -> Option<String> {
+pub fn in_environment(variable: &str) -> Option<String> {
     std::env::var(variable).ok().filter(|value| !value.is_empty())
 }
 

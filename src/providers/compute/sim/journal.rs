@@ -20,11 +20,22 @@ pub(super) enum Record {
     /// A process opened the simulation: whatever was under way in an earlier one is over.
     Opened { at: Micros },
     /// A power change has begun.
-    PowerBegun { call: CallId, machine: MachineRef, action: PowerAction },
+    PowerBegun {
+        call: CallId,
+        machine: MachineRef,
+        action: PowerAction,
+        #[serde(default)]
+        at: Micros,
+    },
     /// It is complete.
     PowerChanged { call: CallId, machine: MachineRef, power: PowerState, rebooted_at: Option<Micros> },
     /// A job runs.
-    JobStarted { call: CallId, machine: MachineRef },
+    JobStarted {
+        call: CallId,
+        machine: MachineRef,
+        #[serde(default)]
+        at: Micros,
+    },
     /// A job has ended.
     JobEnded { call: CallId, status: JobStatus },
 }

@@ -107,7 +107,7 @@ impl World {
                     row.booted_at = rebooted_at.unwrap_or(row.booted_at);
                 }
             }
-            Record::JobStarted { call, machine } => {
+            Record::JobStarted { call, machine, .. } => {
                 let status = JobStatus { state: JobState::Running, stdout_bytes: 0, stderr_bytes: 0 };
                 self.jobs.insert(call.clone(), Job { machine: machine.clone(), status });
                 *self.executions.entry(call.clone()).or_default() += 1;
@@ -152,7 +152,8 @@ impl World {
         if running == (action == PowerAction::Start) {
             return Err(ProviderError::State(format!("it is {}", if running { "running" } else { "stopped" })));
         }
-        self.write(&Record::PowerBegun { call: call.clone(), machine: machine.clone(), action })?;
+        let at = self.clock.now();
+        self.write(&Record::PowerBegun { call: call.clone(), machine: machine.clone(), action, at })?;
         if let Some(row) = self.machines.get_mut(machine) {
             row.changing = true;
         }
@@ -191,7 +192,8 @@ impl World {
         if self.jobs.contains_key(call) {
             return Err(ProviderError::State("this job was started before".into()));
         }
-        self.write(&Record::JobStarted { call: call.clone(), machine: machine.clone() })?;
+        let at = self.clock.now();
+        self.write(&Record::JobStarted { call: call.clone(), machine: machine.clone(), at })?;
         let task = spawn(self, self.machine(machine)?);
         let live = Live { stdout: Vec::new(), stderr: Vec::new(), task, ended: watch::Sender::new(()) };
         self.live.insert(call.clone(), live);

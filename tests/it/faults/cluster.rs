@@ -1,0 +1,274 @@
+//! Nodes of the real binary on one data directory, each a process that can be killed, stopped, frozen and started again.
+//!
+//! INVARIANT: they are gone when the cluster is dropped.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio_util::sync::CancellationToken;
+
+use super::evidence::Evidence;
+use super::history::{History, Limit};
+use super::load::Load;
+
+/// How long anything may take.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// Small enough that the load runs into each.
+const LIMITS: [(&str, usize, u64); 3] = [("credential", 60, 1000), ("exec", 6, 1000), ("write", 20, 1000)];
+
+/// How long a node's lease lasts.
+pub const LEASE: Duration = Duration::from_millis(1500);
+
+/// Several nodes, and those who call them.
+pub struct Cluster {
+    pub load: Arc<Load>,
+    pub evidence: Evidence,
+    nodes: Vec<Node>,
+    addresses: Arc<Mutex<Vec<Option<String>>>>,
+    data: TempDir,
+}
+
+#[derive(Default)]
+struct Node {
+    process: Option<Child>,
+}
+
+impl Cluster {
+    /// `count` nodes on fresh files, or on the PostgreSQL that is named. `extra` goes to the end of the configuration.
+    pub async fn start(database: Option<String>, count: usize, seed: u64, extra: &str) -> Self {
+        println!("seed {seed}");
+        let data = tempfile::Builder::new().prefix("forelog-faults-").tempdir().expect("a data directory");
+        std::fs::write(data.path().join("forelog.toml"), configuration(database.as_deref(), extra)).expect("a configuration");
+        let document = seed_data(data.path()).await;
+        let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).expect("demo.json");
+        let vms: Vec<String> = (0..3).map(|n| text(&format!("/vms/{n}/id")).to_owned()).collect();
+        let addresses = Arc::new(Mutex::new(vec![None; count]));
+        let load = Load::new(Arc::clone(&addresses), [text("/customer/api_key"), text("/staff/api_key")], vms, seed);
+        let evidence = Evidence { data: data.path().to_owned(), database };
+        let nodes = (0..count).map(|_| Node::default()).collect();
+        let mut cluster = Self { load, evidence, nodes, addresses, data };
+        for node in 0..count {
+            cluster.launch(node).await;
+        }
+        for vm in cluster.load.vms.clone() {
+            let args = json!({ "vm_id": vm, "enabled": true, "confirmation": format!("ENABLE MCP EXEC {vm}") });
+            let answer = cluster.load.call(&cluster.load.customer, "vm_exec_set", args).await.expect("an answer");
+            assert_eq!(answer.status, 200, "{answer:?}");
+        }
+        cluster
+    }
+
+    /// Starts a node that is down, and waits until it serves.
+    pub async fn launch(&mut self, node: usize) {
+        self.launch_under(node, "exec \"$0\" \"$@\"").await;
+    }
+
+    /// The same by a shell script, which is given the command in `$0` and `$@`.
+    pub async fn launch_under(&mut self, node: usize, script: &str) {
+        let out = self.data.path().join(format!("node-{node}.json"));
+        let log = self.file(&format!("node-{node}.log"));
+        let process = Command::new("sh")
+            .args(["-c", script, env!("CARGO_BIN_EXE_forelog"), "serve", "--json", "--listen", "127.0.0.1:0", "--data"])
+            .arg(self.data.path())
+            .stdin(Stdio::null())
+            .stdout(File::create(&out).expect("a file"))
+            .stderr(log)
+            .spawn()
+            .expect("start a node");
+        self.nodes[node].process = Some(process);
+        let serving = async {
+            loop {
+                let ended = self.process(node).try_wait().expect("ask for the process");
+                assert!(ended.is_none(), "node {node} ended: {}", self.log(node));
+                let said: Option<Value> = std::fs::read(&out).ok().and_then(|bytes| serde_json::from_slice(&bytes).ok());
+                if let Some(url) = said.as_ref().and_then(|said| said["base_url"].as_str()) {
+                    return url.to_owned();
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let Ok(url) = tokio::time::timeout(PATIENCE, serving).await else { panic!("node {node}: {}", self.log(node)) };
+        self.addresses.lock().expect("the addresses")[node] = Some(url);
+    }
+
+    /// How many nodes there are.
+    pub fn len(&self) -> usize {
+        self.nodes.len()
+    }
+
+    /// SIGKILL: nothing is flushed, nobody is told.
+    pub fn kill(&mut self, node: usize) {
+        self.process(node).kill().expect("kill a node");
+        self.gone(node);
+    }
+
+    /// SIGTERM, and waits for the end in order.
+    pub async fn stop(&mut self, node: usize) {
+        self.signal(node, "TERM");
+        let ending = async {
+            loop {
+                if let Some(status) = self.process(node).try_wait().expect("ask for the process") {
+                    return status;
+                }
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
+        };
+        let ended = tokio::time::timeout(PATIENCE, ending).await;
+        assert!(ended.as_ref().is_ok_and(std::process::ExitStatus::success), "node {node}: {ended:?} {}", self.log(node));
+        self.gone(node);
+    }
+
+    /// Sends a signal: `STOP` freezes it, `CONT` wakes it.
+    pub fn signal(&self, node: usize, signal: &str) {
+        let id = self.pid(node).to_string();
+        let sent = Command::new("kill").args([&format!("-{signal}"), &id]).status().expect("run kill");
+        assert!(sent.success(), "signal node {node}");
+    }
+
+    /// The process that is the node.
+    pub fn pid(&self, node: usize) -> u32 {
+        self.nodes[node].process.as_ref().expect("the node runs").id()
+    }
+
+    /// What it has logged so far.
+    pub fn log(&self, node: usize) -> String {
+        std::fs::read_to_string(self.data.path().join(format!("node-{node}.log"))).unwrap_or_default()
+    }
+
+    fn process(&mut self, node: usize) -> &mut Child {
+        self.nodes[node].process.as_mut().expect("the node runs")
+    }
+
+    fn gone(&mut self, node: usize) {
+        self.process(node).wait().expect("wait for a node");
+        self.nodes[node].process = None;
+        self.addresses.lock().expect("the addresses")[node] = None;
+    }
+
+    fn file(&self, name: &str) -> File {
+        File::options().append(true).create(true).open(self.data.path().join(name)).expect("a file")
+    }
+
+    /// Lets agents and staff call while `fault` befalls the cluster, and then until all is well again.
+    pub async fn under_load(&mut self, clients: u64, fault: impl AsyncFnOnce(&mut Self)) {
+        let stop = CancellationToken::new();
+        let calling = self.load.run(clients, &stop);
+        fault(self).await;
+        stop.cancel();
+        calling.wait().await;
+    }
+
+    /// Waits until no call is open and every switch is released; every node must run.
+    pub async fn settle(&self) {
+        let settled = async {
+            while !self.load.release_all().await || !self.evidence.open().await.is_empty() {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+            while self.evidence.viewed().await < self.evidence.head().await {
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        };
+        if tokio::time::timeout(PATIENCE, settled).await.is_err() {
+            let logs: Vec<String> = (0..self.len()).map(|node| self.log(node)).collect();
+            panic!("left open: {:?}\n{}", self.evidence.open().await, logs.join("\n----\n"));
+        }
+    }
+
+    /// Ends everything in order, holds every record against every other, and gives them.
+    pub async fn check(mut self) -> History {
+        self.settle().await;
+        for node in 0..self.len() {
+            self.stop(node).await;
+        }
+        let mut history = self.evidence.gather().await;
+        history.sent = self.load.sent();
+        history.limits = LIMITS.iter().map(|(kind, admit, ms)| ((*kind).to_owned(), Limit::of(*admit, *ms))).collect();
+        let faults = history.faults();
+        let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
+        let logs: Vec<String> = (0..self.len()).map(|node| self.log(node)).collect();
+        assert!(faults.is_empty(), "{}\n{}", told.join("\n"), logs.join("\n----\n"));
+        self.rebuild_views().await;
+        self.ask(&["doctor"]);
+        history
+    }
+
+    /// P11, with the product's own command between two looks from outside.
+    async fn rebuild_views(&self) {
+        let before = self.evidence.views().await;
+        self.ask(&["view", "rebuild"]);
+        let after = self.evidence.views().await;
+        assert_eq!(self.evidence.viewed().await, self.evidence.head().await, "the views are as far as the log");
+        assert!(!after["call"].is_empty(), "the views hold something");
+        for (table, rows) in &before {
+            let differing = rows.iter().zip(&after[table]).find(|(before, after)| before != after);
+            if let Some((before, after)) = differing {
+                panic!("{table} came out another than it was:\n{before}\n{after}");
+            }
+            assert_eq!(rows.len(), after[table].len(), "rows of {table}");
+        }
+    }
+
+    fn ask(&self, args: &[&str]) {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
+        let output = command.args(args).arg("--data").arg(self.data.path()).output().expect("run forelog");
+        let said = [output.stdout, output.stderr].concat();
+        assert!(output.status.success(), "{args:?}: {}", String::from_utf8_lossy(&said));
+    }
+}
+
+impl Drop for Cluster {
+    fn drop(&mut self) {
+        for process in self.nodes.iter_mut().filter_map(|node| node.process.as_mut()) {
+            // It may have ended by itself, which is what a test then complains of.
+            let _ = process.kill();
+            let _ = process.wait();
+        }
+    }
+}
+
+fn configuration(database: Option<&str>, extra: &str) -> String {
+    let url = database.map(|url| format!("database_url = \"{url}\"\n")).unwrap_or_default();
+    let limits: Vec<String> =
+        LIMITS.iter().map(|(kind, admit, ms)| format!("{kind} = {{ admit = {admit}, window_ms = {ms} }}\n")).collect();
+    let lease = LEASE.as_millis();
+    format!(
+        "{url}lease_ms = {lease}\ninstant_wait_ms = 5000\n[limits]\n{}[throttle]\nper_second = 100000\nburst = 100000\n\
+         [providers.sim]\nmachines = [\"web-1\", \"db-1\", \"worker-1\"]\n{extra}",
+        limits.concat()
+    )
+}
+
+/// Accounts, keys and VMs, made as a demonstration makes them.
+async fn seed_data(data: &Path) -> Value {
+    let log = File::options().append(true).create(true).open(data.join("demo.log")).expect("a log file");
+    let mut demo = Command::new(env!("CARGO_BIN_EXE_forelog"))
+        .args(["demo", "--listen", "127.0.0.1:0", "--data"])
+        .arg(data)
+        .stdin(Stdio::null())
+        .stdout(log.try_clone().expect("share the log file"))
+        .stderr(log)
+        .spawn()
+        .expect("start the demonstration");
+    let described = async {
+        loop {
+            let ended = demo.try_wait().expect("ask for the process");
+            let said = || std::fs::read_to_string(data.join("demo.log")).unwrap_or_default();
+            assert!(ended.is_none(), "the demonstration ended: {}", said());
+            if let Ok(bytes) = std::fs::read(data.join("demo.json")) {
+                return serde_json::from_slice(&bytes).expect("demo.json");
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let document = tokio::time::timeout(PATIENCE, described).await;
+    let asked = Command::new("kill").arg(demo.id().to_string()).status().expect("run kill");
+    demo.wait().expect("the demonstration ends");
+    assert!(asked.success(), "the demonstration was asked to end");
+    document.expect("the demonstration describes itself")
+}
