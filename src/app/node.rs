@@ -109,7 +109,9 @@ impl Node {
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let working = tokio::spawn(worker.work(assigned, stop.clone(), GRACE));
         tasks.spawn(policies.follow(stop.clone()));
-        tasks.spawn(Arc::clone(&views).run(stop.clone()));
+        let (runtime, viewing) = (tokio::runtime::Handle::current(), Arc::clone(&views).run(stop.clone()));
+        // A thread of its own, for the same reason as the writer's.
+        tasks.spawn_blocking(move || runtime.block_on(viewing));
         Ok(Self { control, authenticator: Authenticator::new(writer), views, stop, working, tasks, writing })
     }
 

@@ -14,7 +14,8 @@ use super::Http;
 use super::problem::Problem;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
-use crate::log::store::Want;
+use crate::log::draft::Draft;
+use crate::log::store::{StoreError, Want};
 
 /// How long the log may take to answer before this node counts as not ready.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -24,15 +25,24 @@ pub async fn alive() -> Json<Value> {
     Json(json!({ "status": "alive" }))
 }
 
-/// `GET /readyz`: the log can be reached through the writer, so calls can be recorded.
+/// Row that is written to see whether rows can be written: a full disk shows in nothing less.
+const PROBE: &str = "probe:ready";
+
+/// `GET /readyz`: a write through the writer became durable, so calls can be recorded.
 pub async fn ready(State(http): State<Arc<Http>>) -> Result<Json<Value>, Problem> {
     let writer = &http.door.control().ports.writer;
-    let written = tokio::time::timeout(PATIENCE, writer.write(Want::default(), |draft| Ok(draft.skewed))).await;
+    let written = tokio::time::timeout(PATIENCE, writer.write(Want::default(), probe)).await;
     match written {
         Ok(Ok(false)) => Ok(Json(json!({ "status": "ready" }))),
         Ok(Ok(true)) => Err(Refusal::new(Code::ClockSkew, "This node's clock cannot be trusted.").into()),
         Ok(Err(_)) | Err(_) => Err(Refusal::new(Code::AuditUnavailable, "This node cannot record calls.").into()),
     }
+}
+
+fn probe(draft: &mut Draft) -> Result<bool, StoreError> {
+    let now = draft.now;
+    draft.put(PROBE, &now)?;
+    Ok(draft.skewed)
 }
 
 /// `GET /metrics`: Prometheus' text format.

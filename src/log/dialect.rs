@@ -30,10 +30,10 @@ impl Room {
 pub struct Dialect {
     /// Shown in errors and by `doctor`.
     pub name: &'static str,
-    /// A deferred transaction that reads and then writes fails on SQLite as soon as somebody wrote in between.
-    pub begin_write: &'static str,
     /// Appended to the read of the head: SQLite has locked the whole file already.
     pub for_update: &'static str,
+    /// Completes `where column …` to "is one of the list that is bound as `$1`".
+    pub among: &'static str,
     /// Schema scripts of a room, oldest first.
     migrations: fn(Room) -> &'static [&'static str],
 }
@@ -41,8 +41,8 @@ pub struct Dialect {
 /// Embedded default.
 pub static SQLITE: Dialect = Dialect {
     name: "sqlite",
-    begin_write: "begin immediate",
     for_update: "",
+    among: "in (select value from json_each($1))",
     migrations: |room| match room {
         Room::Log => &[include_str!("../../migrations/sqlite/log-0001.sql")],
         Room::Views => &[include_str!("../../migrations/sqlite/views-0001.sql")],
@@ -53,8 +53,8 @@ pub static SQLITE: Dialect = Dialect {
 /// Several nodes.
 pub static POSTGRES: Dialect = Dialect {
     name: "postgres",
-    begin_write: "begin",
     for_update: " for update",
+    among: "= any($1)",
     migrations: |room| match room {
         Room::Log => &[include_str!("../../migrations/postgres/log-0001.sql")],
         Room::Views => &[include_str!("../../migrations/postgres/views-0001.sql")],

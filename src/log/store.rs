@@ -4,8 +4,8 @@
 
 use async_trait::async_trait;
 
-use super::dialect::{Room, migrate};
-use super::sql::{Database, Row, SqlError, Transaction, Value};
+use super::dialect::{Dialect, Room, migrate};
+use super::sql::{Database, Holds, Insert, Row, SqlError, Transaction, Value};
 use crate::core::id::{Epoch, Position};
 use crate::core::time::Micros;
 
@@ -163,12 +163,12 @@ impl Store for SqlStore {
         let mut transaction = self.database.begin().await?;
         let lock = format!("{HEAD}{}", self.database.dialect().for_update);
         let head = head_of(transaction.query(&lock, Vec::new()).await?.first())?;
-        let found = find(&mut *transaction, want, &head).await?;
+        let found = find(&mut *transaction, self.database.dialect(), want, &head).await?;
         let batch = decide(&head, found)?;
         if batch.events.is_empty() && batch.puts.is_empty() && batch.deletes.is_empty() {
             return Ok(head);
         }
-        let moved = write(&mut *transaction, &head, batch).await?;
+        let moved = write(&mut *transaction, self.database.dialect(), &head, batch).await?;
         transaction.commit().await?;
         Ok(moved)
     }
@@ -180,20 +180,20 @@ impl Store for SqlStore {
     async fn events(&self, after: Position, limit: u32) -> Result<Vec<EventRow>, StoreError> {
         let sql = "select position, at, type, call, leaf from event where position > $1 order by position limit $2";
         let rows = self.database.query(sql, vec![after.0.into(), i64::from(limit).into()]).await?;
-        rows.iter().map(event_row).collect()
+        rows.into_iter().map(event_row).collect()
     }
 
     async fn payloads(&self, first: Position, last: Position) -> Result<Vec<PayloadRow>, StoreError> {
         let sql = "select position, part, key, body from payload where position between $1 and $2 order by position, part";
         let rows = self.database.query(sql, vec![first.0.into(), last.0.into()]).await?;
-        rows.iter().map(payload_row).collect()
+        rows.into_iter().map(payload_row).collect()
     }
 
     async fn state(&self, kinds: &[&'static str]) -> Result<Vec<StateRow>, StoreError> {
         let mut all = Vec::new();
         for kind in kinds {
             let rows = self.database.query(BY_KIND, range_of(kind)).await?;
-            for row in &rows {
+            for row in rows {
                 all.push(state_row(row)?);
             }
         }
@@ -201,8 +201,8 @@ impl Store for SqlStore {
     }
 
     async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError> {
-        let (sql, args) = by_name(names);
-        self.database.query(&sql, args).await?.iter().map(state_row).collect()
+        let args = vec![Value::Texts(names.to_vec())];
+        self.database.query(&by_name(self.database.dialect()), args).await?.into_iter().map(state_row).collect()
     }
 }
 
@@ -214,92 +214,90 @@ fn range_of(kind: &str) -> Vec<Value> {
     vec![format!("{kind}:").into(), format!("{kind};").into()]
 }
 
-/// A few fixed sizes keep the statement cache small; repeating a name changes nothing.
-fn by_name(names: &[String]) -> (String, Vec<Value>) {
-    let (list, args) = name_list(names);
-    (format!("select name, control, position, doc from state where name in ({list})"), args)
+fn by_name(database: &'static Dialect) -> String {
+    format!("select name, control, position, doc from state where name {}", database.among)
 }
 
-pub(crate) fn name_list(names: &[String]) -> (String, Vec<Value>) {
-    let size = padded(names.len());
-    let filler = names.last().cloned().unwrap_or_default();
-    let args = names.iter().cloned().chain(std::iter::repeat(filler)).take(size).map(Value::from).collect();
-    (places(1, size), args)
-}
-
-async fn find(transaction: &mut dyn Transaction, want: &Want, head: &Head) -> Result<Found, StoreError> {
+async fn find(
+    transaction: &mut dyn Transaction,
+    dialect: &'static Dialect,
+    want: &Want,
+    head: &Head,
+) -> Result<Found, StoreError> {
     let mut found = Found::default();
-    for names in want.names.chunks(256) {
-        let (sql, args) = by_name(names);
-        for row in transaction.query(&sql, args).await? {
-            found.rows.push(state_row(&row)?);
+    if !want.names.is_empty() {
+        for row in transaction.query(&by_name(dialect), vec![Value::Texts(want.names.clone())]).await? {
+            found.rows.push(state_row(row)?);
         }
     }
     for kind in &want.kinds {
         for row in transaction.query(BY_KIND, range_of(kind)).await? {
-            found.rows.push(state_row(&row)?);
+            found.rows.push(state_row(row)?);
         }
     }
     if head.epoch != want.known_epoch {
         for row in transaction.query(CHANGED, vec![want.known_position.0.into()]).await? {
-            found.changed.push(state_row(&row)?);
+            found.changed.push(state_row(row)?);
         }
     }
     Ok(found)
 }
 
-async fn write(transaction: &mut dyn Transaction, head: &Head, batch: Batch) -> Result<Head, StoreError> {
+/// Events.
+pub static EVENTS: Insert = Insert {
+    table: "event",
+    columns: &[
+        ("position", Holds::Int),
+        ("at", Holds::Int),
+        ("type", Holds::Text),
+        ("call", Holds::Text),
+        ("leaf", Holds::Bytes),
+    ],
+    on_conflict: "",
+};
+
+/// Their payloads.
+pub static PAYLOADS: Insert = Insert {
+    table: "payload",
+    columns: &[("position", Holds::Int), ("part", Holds::Text), ("key", Holds::Text), ("body", Holds::Bytes)],
+    on_conflict: "",
+};
+
+/// State rows, new or changed.
+pub static STATE: Insert = Insert {
+    table: "state",
+    columns: &[("name", Holds::Text), ("control", Holds::Int), ("position", Holds::Int), ("doc", Holds::Bytes)],
+    on_conflict: "on conflict (name) do update set control = excluded.control, position = excluded.position, doc = excluded.doc",
+};
+
+async fn write(
+    transaction: &mut dyn Transaction,
+    dialect: &'static Dialect,
+    head: &Head,
+    batch: Batch,
+) -> Result<Head, StoreError> {
     let last = batch.events.last().map_or((head.position, head.at), |event| (event.position, event.at));
     let moved = Head { position: last.0, at: last.1, epoch: batch.epoch };
     let events = batch
         .events
         .into_iter()
         .map(|event| vec![event.position.0.into(), event.at.0.into(), event.kind.into(), event.call.into(), event.leaf.into()]);
-    insert(transaction, "insert into event (position, at, type, call, leaf) values", "", events.collect()).await?;
+    transaction.insert(&EVENTS, events.collect()).await?;
     let payloads =
         batch.payloads.into_iter().map(|row| vec![row.position.0.into(), row.part.into(), row.key.into(), row.body.into()]);
-    insert(transaction, "insert into payload (position, part, key, body) values", "", payloads.collect()).await?;
-    let replace =
-        " on conflict (name) do update set control = excluded.control, position = excluded.position, doc = excluded.doc";
+    transaction.insert(&PAYLOADS, payloads.collect()).await?;
     let puts = batch
         .puts
         .into_iter()
         .map(|row| vec![row.name.into(), i64::from(row.control).into(), row.position.0.into(), row.doc.into()]);
-    insert(transaction, "insert into state (name, control, position, doc) values", replace, puts.collect()).await?;
-    for names in batch.deletes.chunks(256) {
-        let (places, args) = name_list(names);
-        transaction.execute(&format!("delete from state where name in ({places})"), args).await?;
+    transaction.insert(&STATE, puts.collect()).await?;
+    if !batch.deletes.is_empty() {
+        let sql = format!("delete from state where name {}", dialect.among);
+        transaction.execute(&sql, vec![Value::Texts(batch.deletes)]).await?;
     }
     let sql = "update log_head set position = $1, at = $2, epoch = $3 where log_id = 1";
     transaction.execute(sql, vec![moved.position.0.into(), moved.at.0.into(), moved.epoch.0.into()]).await?;
     Ok(moved)
-}
-
-/// Multi-row inserts at a few fixed sizes, so that the statement cache is not thrashed.
-pub(crate) async fn insert(
-    transaction: &mut dyn Transaction,
-    head: &str,
-    tail: &str,
-    mut rows: Vec<Vec<Value>>,
-) -> Result<(), StoreError> {
-    while let Some(width) = rows.first().map(Vec::len) {
-        let size = [64, 16, 4, 1].into_iter().find(|size| *size <= rows.len()).unwrap_or(1);
-        let rest = rows.split_off(size);
-        let tuples: Vec<String> = (0..size).map(|row| format!("({})", places(row * width + 1, width))).collect();
-        let sql = format!("{head} {}{tail}", tuples.join(", "));
-        transaction.execute(&sql, rows.into_iter().flatten().collect()).await?;
-        rows = rest;
-    }
-    Ok(())
-}
-
-fn padded(count: usize) -> usize {
-    [1, 4, 16, 64, 256].into_iter().find(|size| *size >= count).unwrap_or(256)
-}
-
-fn places(first: usize, count: usize) -> String {
-    let numbers: Vec<String> = (first..first + count).map(|n| format!("${n}")).collect();
-    numbers.join(", ")
 }
 
 fn head_of(row: Option<&Row>) -> Result<Head, StoreError> {
@@ -307,22 +305,18 @@ fn head_of(row: Option<&Row>) -> Result<Head, StoreError> {
     Ok(Head { position: Position(row.int(0)?), at: Micros(row.int(1)?), epoch: Epoch(row.int(2)?) })
 }
 
-fn event_row(row: &Row) -> Result<EventRow, StoreError> {
-    Ok(EventRow {
-        position: Position(row.int(0)?),
-        at: Micros(row.int(1)?),
-        kind: row.text(2)?.to_owned(),
-        call: row.maybe_text(3)?.map(str::to_owned),
-        leaf: row.bytes(4)?.to_vec(),
-    })
+fn event_row(mut row: Row) -> Result<EventRow, StoreError> {
+    let (position, at) = (Position(row.int(0)?), Micros(row.int(1)?));
+    let call = row.maybe_text(3)?.map(str::to_owned);
+    Ok(EventRow { position, at, kind: row.take_text(2)?, call, leaf: row.take_bytes(4)? })
 }
 
-fn payload_row(row: &Row) -> Result<PayloadRow, StoreError> {
-    let (part, key) = (row.text(1)?.to_owned(), row.text(2)?.to_owned());
-    Ok(PayloadRow { position: Position(row.int(0)?), part, key, body: row.bytes(3)?.to_vec() })
+fn payload_row(mut row: Row) -> Result<PayloadRow, StoreError> {
+    let position = Position(row.int(0)?);
+    Ok(PayloadRow { position, part: row.take_text(1)?, key: row.take_text(2)?, body: row.take_bytes(3)? })
 }
 
-fn state_row(row: &Row) -> Result<StateRow, StoreError> {
-    let (name, control) = (row.text(0)?.to_owned(), row.int(1)? == 1);
-    Ok(StateRow { name, control, position: Position(row.int(2)?), doc: row.bytes(3)?.to_vec() })
+fn state_row(mut row: Row) -> Result<StateRow, StoreError> {
+    let (control, position) = (row.int(1)? == 1, Position(row.int(2)?));
+    Ok(StateRow { name: row.take_text(0)?, control, position, doc: row.take_bytes(3)? })
 }

@@ -58,12 +58,14 @@ pub struct Writer {
 }
 
 impl Writer {
-    /// Starts the writer's task on `store`. It ends when every `Writer` is dropped, after the last entry is written.
+    /// Starts the writer on `store`, on a thread of its own: an embedded database works, and waits for the disk, on the
+    /// thread that asks it. It ends when every `Writer` is dropped, after the last entry is written.
     #[must_use]
     pub fn start(store: Arc<dyn Store>, fence: Arc<Fence>, clock: Arc<dyn Clock>) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, entries) = mpsc::channel(QUEUE);
         let appender = Appender { store, fence: Arc::clone(&fence), time: LogTime::start(clock) };
-        let task = tokio::spawn(appender.run(entries));
+        let runtime = tokio::runtime::Handle::current();
+        let task = tokio::task::spawn_blocking(move || runtime.block_on(appender.run(entries)));
         (Self { queue, fence }, task)
     }
 

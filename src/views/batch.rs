@@ -12,6 +12,7 @@ use super::label::Labels;
 use super::{ViewError, call, label, timeline};
 use crate::core::event::{Event, IntentRecorded, Kind};
 use crate::core::id::Position;
+use crate::log::dialect::Dialect;
 use crate::log::reading::Reader;
 use crate::log::sql::Transaction;
 use crate::log::store::PayloadRow;
@@ -53,13 +54,13 @@ impl Batch {
     }
 
     /// Writes its rows.
-    pub(super) async fn write(&self, transaction: &mut dyn Transaction) -> Result<(), ViewError> {
+    pub(super) async fn write(&self, transaction: &mut dyn Transaction, dialect: &Dialect) -> Result<(), ViewError> {
         timeline::save(transaction, &self.events).await?;
         let imported = self.imported();
         label::save(transaction, &imported).await?;
-        let mut labels = label::load(transaction, &self.vms()).await?;
+        let mut labels = label::load(transaction, dialect, self.vms()).await?;
         labels.extend(imported);
-        let known = call::load(transaction, &self.older_calls()).await?;
+        let known = call::load(transaction, dialect, self.older_calls()).await?;
         call::save(transaction, self.fold(known, &labels)).await
     }
 

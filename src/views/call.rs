@@ -10,8 +10,8 @@ use crate::core::call::{Status, next};
 use crate::core::event::{Event, IntentRecorded, Kind};
 use crate::core::id::Position;
 use crate::core::time::Micros;
-use crate::log::sql::{Row, SqlError, Value};
-use crate::log::store::{insert, name_list};
+use crate::log::dialect::Dialect;
+use crate::log::sql::{Holds, Insert, Row, SqlError, Transaction, Value};
 use crate::tools::CallRecord;
 
 /// The columns, in the order of [`Call::read`] and [`Call::values`].
@@ -222,25 +222,49 @@ impl Call {
 }
 
 /// The rows of these calls that the view has.
-pub(super) async fn load(transaction: &mut dyn crate::log::sql::Transaction, calls: &[String]) -> Result<Vec<Call>, ViewError> {
-    let mut found = Vec::new();
-    for calls in calls.chunks(256) {
-        let (places, args) = name_list(calls);
-        let rows = transaction.query(&format!("select {COLUMNS} from call where call in ({places})"), args).await?;
-        for row in &rows {
-            found.push(Call::read(row)?);
-        }
-    }
-    Ok(found)
+pub(super) async fn load(
+    transaction: &mut dyn Transaction,
+    dialect: &Dialect,
+    calls: Vec<String>,
+) -> Result<Vec<Call>, ViewError> {
+    let sql = format!("select {COLUMNS} from call where call {}", dialect.among);
+    transaction.query(&sql, vec![Value::Texts(calls)]).await?.iter().map(Call::read).collect()
 }
 
+/// Calls, new or changed: what their intents said stays.
+pub static CALLS: Insert = Insert {
+    table: "call",
+    columns: &[
+        ("intent", Holds::Int),
+        ("call", Holds::Text),
+        ("account", Holds::Text),
+        ("credential", Holds::Text),
+        ("vm", Holds::Text),
+        ("label", Holds::Text),
+        ("tool", Holds::Text),
+        ("via", Holds::Text),
+        ("session", Holds::Text),
+        ("ip", Holds::Text),
+        ("text", Holds::Text),
+        ("search", Holds::Text),
+        ("at", Holds::Int),
+        ("status", Holds::Text),
+        ("held", Holds::Int),
+        ("decided", Holds::Int),
+        ("decision", Holds::Text),
+        ("started", Holds::Int),
+        ("ended", Holds::Int),
+        ("ended_at", Holds::Int),
+        ("code", Holds::Text),
+    ],
+    on_conflict: "on conflict (intent) do update set status = excluded.status, held = excluded.held, decided = excluded.decided, \
+                  decision = excluded.decision, started = excluded.started, ended = excluded.ended, ended_at = excluded.ended_at, \
+                  code = excluded.code",
+};
+
 /// Inserts calls, or replaces what can change of them.
-pub(super) async fn save(transaction: &mut dyn crate::log::sql::Transaction, calls: Vec<Call>) -> Result<(), ViewError> {
-    let head = format!("insert into call ({COLUMNS}) values");
-    let replace = " on conflict (intent) do update set status = excluded.status, held = excluded.held, decided = excluded.decided, \
-                   decision = excluded.decision, started = excluded.started, ended = excluded.ended, ended_at = excluded.ended_at, \
-                   code = excluded.code";
-    Ok(insert(transaction, &head, replace, calls.into_iter().map(Call::values).collect()).await?)
+pub(super) async fn save(transaction: &mut dyn Transaction, calls: Vec<Call>) -> Result<(), ViewError> {
+    Ok(transaction.insert(&CALLS, calls.into_iter().map(Call::values).collect()).await?)
 }
 
 /// A unit variant as it is written.

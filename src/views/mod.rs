@@ -12,7 +12,7 @@ pub mod activity;
 mod batch;
 pub mod call;
 mod filter;
-mod label;
+pub mod label;
 pub mod page;
 pub mod rebuild;
 pub mod runner;

@@ -65,7 +65,7 @@ impl Views {
         let Some(batch) = Batch::read(&self.reader, after, BATCH).await? else { return Ok(0) };
         let mut transaction = self.database.begin().await?;
         if self.lock_cursor(&mut *transaction).await? == after {
-            batch.write(&mut *transaction).await?;
+            batch.write(&mut *transaction, self.database.dialect()).await?;
             let sql = "update cursor set position = $1 where view = 'calls'";
             transaction.execute(sql, vec![batch.last().0.into()]).await?;
             transaction.commit().await?;

@@ -11,8 +11,7 @@ use crate::core::id::{AccountId, CallId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
 use crate::log::reading::ReadError;
-use crate::log::sql::Transaction;
-use crate::log::store::insert;
+use crate::log::sql::{Holds, Insert, Transaction};
 use crate::log::vault::VaultError;
 use crate::tools::CallRecord;
 
@@ -126,5 +125,12 @@ pub(super) async fn save(transaction: &mut dyn Transaction, events: &[Event]) ->
         let call = event.kind.call()?;
         Some(vec![call.as_str().into(), event.position.0.into(), event.at.0.into(), event.kind.name().into()])
     });
-    Ok(insert(transaction, "insert into timeline (call, position, at, type) values", "", rows.collect()).await?)
+    Ok(transaction.insert(&TIMELINE, rows.collect()).await?)
 }
+
+/// Which events belong to which call.
+pub static TIMELINE: Insert = Insert {
+    table: "timeline",
+    columns: &[("call", Holds::Text), ("position", Holds::Int), ("at", Holds::Int), ("type", Holds::Text)],
+    on_conflict: "",
+};

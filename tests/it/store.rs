@@ -8,8 +8,15 @@ use std::time::Duration;
 use forelog::core::id::{Epoch, Position};
 use forelog::core::time::Micros;
 use forelog::log::dialect::{Room, migrate};
-use forelog::log::sql::{Database, SqlError, open_postgres, open_sqlite};
-use forelog::log::store::{Batch, EventRow, Found, Head, PayloadRow, SqlStore, StateRow, Store, StoreError, Want};
+use forelog::log::postgres::many_rows;
+use forelog::log::sql::{Database, Insert, SqlError, open_postgres, open_sqlite};
+use forelog::log::sqlite::one_row;
+use forelog::log::store::{
+    Batch, EVENTS, EventRow, Found, Head, PAYLOADS, PayloadRow, STATE, SqlStore, StateRow, Store, StoreError, Want,
+};
+use forelog::views::call::CALLS;
+use forelog::views::label::LABELS;
+use forelog::views::timeline::TIMELINE;
 use sqlx::{AssertSqlSafe, Connection, Executor, SqlSafeStr};
 use syn::visit::Visit;
 
@@ -352,8 +359,8 @@ impl<'ast> Visit<'ast> for Statements {
     fn visit_lit_str(&mut self, literal: &'ast syn::LitStr) {
         let text = literal.value();
         let begins = ["select ", "insert into ", "update ", "delete from "].iter().any(|start| text.starts_with(start));
-        // The rest of a `format!` or of a multi-row insert is built at run time; the other cases run those.
-        if begins && !text.contains('{') && !text.trim_end().ends_with("values") {
+        // The rest of a `format!` is built at run time; the other cases run those.
+        if begins && !text.contains('{') {
             self.0.insert(text);
         }
     }
@@ -376,19 +383,23 @@ async fn prepared(backend: Backend) {
     for room in rooms {
         migrate(&*backend.room(room).await, room).await.expect("migrate");
     }
-    let statements = statements();
+    let inserts: [&Insert; 6] = [&EVENTS, &PAYLOADS, &STATE, &CALLS, &TIMELINE, &LABELS];
+    let insert = if matches!(backend, Backend::Sqlite(_)) { one_row } else { many_rows };
+    let statements: BTreeSet<String> = statements().into_iter().chain(inserts.map(insert)).collect();
     assert!(statements.len() >= 15, "{statements:#?}");
     for sql in statements {
         let failed = match &backend {
             // The lock that only several programs on one server need.
             Backend::Sqlite(_) if sql.starts_with("select pg_") => continue,
-            Backend::Postgres(url) => prepare_postgres(url, &sql).await.err().into_iter().collect(),
+            Backend::Postgres(url) => {
+                prepare_postgres(url, &sql).await.err().into_iter().map(|error| error.to_string()).collect()
+            }
             Backend::Sqlite(dir) => {
                 let mut failed = Vec::new();
                 for room in rooms {
-                    let url = format!("sqlite://{}", dir.path().join(format!("{}.db", room.name())).display());
-                    let mut connection = sqlx::SqliteConnection::connect(&url).await.expect("a connection");
-                    failed.extend(connection.prepare(AssertSqlSafe(sql.clone()).into_sql_str()).await.err());
+                    let file = dir.path().join(format!("{}.db", room.name()));
+                    let connection = rusqlite::Connection::open(file).expect("a connection");
+                    failed.extend(connection.prepare(&sql.replace('$', "?")).err().map(|error| error.to_string()));
                 }
                 // It belongs to one room, and only that one has its tables.
                 if failed.len() < rooms.len() { Vec::new() } else { failed }

@@ -1,0 +1,245 @@
+//! SQLite behind the door: one connection that writes, a few that read, through `rusqlite`.
+//!
+//! INVARIANT: nothing of a write transaction waits but its beginning. Statements run on the thread that asks, because
+//! handing each to another thread costs more than the statement; so whoever writes much has a thread of his own (the
+//! log's writer, the views' runner), and reads, which may be long, go to the blocking pool.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use rusqlite::types::{ToSqlOutput, ValueRef};
+use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, ToSql};
+use tokio::sync::{OwnedMutexGuard, Semaphore};
+
+use super::dialect::{Dialect, Room, SQLITE};
+use super::sql::{Database, Insert, Row, SqlError, Transaction, Value};
+
+/// Connections that read at once.
+const READERS: usize = 4;
+
+/// How long a transaction waits for another process to end its own.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// How long between two looks at whether it has.
+const LOOK: Duration = Duration::from_millis(1);
+
+/// Statements that a connection keeps prepared; all of ours.
+const PREPARED: usize = 128;
+
+/// One room: one file.
+struct Sqlite {
+    writer: Arc<tokio::sync::Mutex<Option<Connection>>>,
+    readers: Arc<Readers>,
+}
+
+/// Connections for reading, made when they are first needed.
+struct Readers {
+    file: PathBuf,
+    idle: Mutex<Vec<Connection>>,
+    turns: Arc<Semaphore>,
+}
+
+/// Opens one room of an embedded database: one file, WAL, every commit flushed (views alone may lose the last ones).
+pub async fn open_sqlite(file: &Path, room: Room) -> Result<Box<dyn Database>, SqlError> {
+    let path = file.to_owned();
+    let connect = move || -> rusqlite::Result<Connection> {
+        let connection = Connection::open(&path)?;
+        connection.busy_timeout(PATIENCE)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", if room == Room::Views { "normal" } else { "full" })?;
+        connection.pragma_update(None, "foreign_keys", true)?;
+        connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
+        connection.pragma_update(None, "cache_size", -65536)?;
+        connection.set_prepared_statement_cache_capacity(PREPARED);
+        // From here on waiting is done by `begin`, which holds up nobody else.
+        connection.busy_timeout(Duration::ZERO)?;
+        Ok(connection)
+    };
+    let writer = tokio::task::spawn_blocking(connect).await.map_err(opening)?.map_err(opening)?;
+    let readers = Readers { file: file.to_owned(), idle: Mutex::default(), turns: Arc::new(Semaphore::new(READERS)) };
+    Ok(Box::new(Sqlite { writer: Arc::new(tokio::sync::Mutex::new(Some(writer))), readers: Arc::new(readers) }))
+}
+
+impl Readers {
+    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn take(&self) -> rusqlite::Result<Connection> {
+        let idle = self.idle().pop();
+        idle.map_or_else(|| connect_to_read(&self.file), Ok)
+    }
+}
+
+fn connect_to_read(file: &Path) -> rusqlite::Result<Connection> {
+    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
+    connection.busy_timeout(PATIENCE)?;
+    connection.pragma_update(None, "cache_size", -16384)?;
+    connection.set_prepared_statement_cache_capacity(PREPARED);
+    Ok(connection)
+}
+
+#[async_trait]
+impl Database for Sqlite {
+    fn dialect(&self) -> &'static Dialect {
+        &SQLITE
+    }
+
+    async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError> {
+        let turn = Arc::clone(&self.readers.turns).acquire_owned().await.map_err(opening)?;
+        let (readers, sql) = (Arc::clone(&self.readers), sql.to_owned());
+        let read = move || {
+            let connection = readers.take().map_err(opening)?;
+            let rows = read(&connection, &sql, &args);
+            readers.idle().push(connection);
+            drop(turn);
+            rows
+        };
+        tokio::task::spawn_blocking(read).await.map_err(opening)?
+    }
+
+    async fn begin(&self) -> Result<Box<dyn Transaction>, SqlError> {
+        let connection = Arc::clone(&self.writer).lock_owned().await;
+        let open = Open { connection };
+        let begin = async move {
+            while !open.try_begin()? {
+                tokio::time::sleep(LOOK).await;
+            }
+            Ok::<_, SqlError>(open)
+        };
+        let begun = tokio::time::timeout(PATIENCE, begin).await.map_err(|_| opening("another process holds the write lock"))?;
+        Ok(Box::new(begun?))
+    }
+
+    async fn close(&self) {
+        self.writer.lock().await.take();
+        self.readers.turns.close();
+        self.readers.idle().clear();
+    }
+}
+
+/// An open transaction. It has the one connection that writes until it ends.
+struct Open {
+    connection: OwnedMutexGuard<Option<Connection>>,
+}
+
+impl Open {
+    fn get(&self) -> Result<&Connection, SqlError> {
+        self.connection.as_ref().ok_or_else(|| opening("the database was closed"))
+    }
+
+    /// Whether the write lock was free. It is taken at once: a transaction that reads first and then writes fails as soon
+    /// as somebody wrote in between.
+    fn try_begin(&self) -> Result<bool, SqlError> {
+        match self.get()?.execute_batch("begin immediate") {
+            Ok(()) => Ok(true),
+            Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
+            Err(error) => Err(opening(error)),
+        }
+    }
+}
+
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Some(connection) = self.connection.as_ref().filter(|connection| !connection.is_autocommit()) else { return };
+        if let Err(error) = connection.execute_batch("rollback") {
+            tracing::error!(%error, "a transaction could not be rolled back");
+        }
+    }
+}
+
+#[async_trait]
+impl Transaction for Open {
+    async fn query(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError> {
+        read(self.get()?, sql, &args)
+    }
+
+    async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, SqlError> {
+        let mut statement = self.get()?.prepare_cached(&numbered(sql)).map_err(running)?;
+        bind(&mut statement, &args).map_err(running)?;
+        statement.raw_execute().map(|touched| touched as u64).map_err(running)
+    }
+
+    async fn insert(&mut self, into: &'static Insert, rows: Vec<Vec<Value>>) -> Result<(), SqlError> {
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let mut statement = self.get()?.prepare_cached(&one_row(into)).map_err(running)?;
+        for row in &rows {
+            bind(&mut statement, row).and_then(|()| statement.raw_execute()).map_err(running)?;
+        }
+        Ok(())
+    }
+
+    async fn script(&mut self, sql: &str) -> Result<(), SqlError> {
+        self.get()?.execute_batch(sql).map_err(running)
+    }
+
+    async fn commit(self: Box<Self>) -> Result<(), SqlError> {
+        self.get()?.execute_batch("commit").map_err(|error| SqlError::Commit(error.into()))
+    }
+}
+
+/// The statement that inserts one row.
+#[must_use]
+pub fn one_row(into: &Insert) -> String {
+    let places: Vec<String> = (1..=into.columns.len()).map(|n| format!("?{n}")).collect();
+    format!("insert into {} ({}) values ({}) {}", into.table, into.names(), places.join(", "), into.on_conflict)
+}
+
+/// `$1` is a name to SQLite, and names are numbered as they come; `?1` is the number itself.
+fn numbered(sql: &str) -> String {
+    sql.replace('$', "?")
+}
+
+fn read(connection: &Connection, sql: &str, args: &[Value]) -> Result<Vec<Row>, SqlError> {
+    let mut statement = connection.prepare_cached(&numbered(sql)).map_err(running)?;
+    bind(&mut statement, args).map_err(running)?;
+    let width = statement.column_count();
+    let mut found = statement.raw_query();
+    let mut rows = Vec::new();
+    while let Some(row) = found.next().map_err(running)? {
+        let value = |column: usize| decode(column, row.get_ref(column).map_err(running)?);
+        rows.push(Row((0..width).map(value).collect::<Result<_, _>>()?));
+    }
+    Ok(rows)
+}
+
+fn decode(column: usize, value: ValueRef<'_>) -> Result<Value, SqlError> {
+    match value {
+        ValueRef::Null => Ok(Value::Null),
+        ValueRef::Integer(value) => Ok(Value::Int(value)),
+        ValueRef::Text(bytes) => String::from_utf8(bytes.to_vec()).map(Value::Text).map_err(|_| SqlError::Column(column)),
+        ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes.to_vec())),
+        ValueRef::Real(_) => Err(SqlError::Column(column)),
+    }
+}
+
+fn bind(statement: &mut Statement<'_>, args: &[Value]) -> rusqlite::Result<()> {
+    for (index, arg) in args.iter().enumerate() {
+        statement.raw_bind_parameter(index + 1, arg)?;
+    }
+    Ok(())
+}
+
+impl ToSql for Value {
+    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
+        Ok(match self {
+            Self::Null => ToSqlOutput::Borrowed(ValueRef::Null),
+            Self::Int(value) => ToSqlOutput::Borrowed(ValueRef::Integer(*value)),
+            Self::Text(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
+            Self::Bytes(value) => ToSqlOutput::Borrowed(ValueRef::Blob(value)),
+            Self::Texts(list) => ToSqlOutput::Owned(serde_json::json!(list).to_string().into()),
+        })
+    }
+}
+
+fn opening(error: impl Into<super::sql::DriverError>) -> SqlError {
+    SqlError::Open(error.into())
+}
+
+fn running(error: rusqlite::Error) -> SqlError {
+    SqlError::Statement(error.into())
+}
