@@ -21,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 use self::node::{Node, NodeError};
 use crate::config::Config;
 use crate::core::time::{Clock, Entropy};
-use crate::http::{self, Http, Rate, SessionCaps, Settings};
+use crate::http::{self, Http, Rate, SessionCaps, Settings, Tls, TlsError};
 
 /// How long answers under way may take when the server stops: streams would never end by themselves.
 const GRACE: Duration = Duration::from_secs(5);
@@ -38,6 +38,9 @@ pub enum AppError {
         #[source]
         source: std::io::Error,
     },
+    /// The certificate cannot be served.
+    #[error("serving over TLS")]
+    Tls(#[from] TlsError),
     /// The node behind it.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -48,6 +51,7 @@ pub struct App {
     address: SocketAddr,
     node: Node,
     stop: CancellationToken,
+    tls: Option<Arc<Tls>>,
     serving: JoinHandle<std::io::Result<()>>,
 }
 
@@ -57,11 +61,19 @@ impl App {
         let listen = |source| AppError::Listen { address: config.listen, source };
         let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
         let address = listener.local_addr().map_err(listen)?;
+        let tls = match &config.tls {
+            Some(files) => Some(Tls::open(files.certificate.clone(), files.key.clone()).await?),
+            None => None,
+        };
         let node = Node::start(config, clock, entropy).await?;
         let http = Http::new(Arc::clone(&node.control), node.authenticator.clone(), settings(config, address));
         let stop = CancellationToken::new();
-        let serving = tokio::spawn(http::serve(listener, http::router(http), stop.clone().cancelled_owned()));
-        Ok(Self { address, node, stop, serving })
+        if let Some(tls) = &tls {
+            tokio::spawn(Arc::clone(tls).follow(stop.clone()));
+        }
+        let served = tls.as_ref().map(|tls| tls.served());
+        let serving = tokio::spawn(http::serve(listener, http::router(http), served, stop.clone().cancelled_owned()));
+        Ok(Self { address, node, stop, tls, serving })
     }
 
     /// Where it listens, with the port that it got.
@@ -74,6 +86,13 @@ impl App {
     #[must_use]
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// Reads the certificate's files again, now.
+    pub fn reload(&self) {
+        if let Some(tls) = &self.tls {
+            tls.look_again();
+        }
     }
 
     /// Stops it, in the order that the head of this file tells.
@@ -100,6 +119,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         allowed_hosts: hosts.collect(),
         allowed_origins: config.allowed_origins.clone(),
         trusted_proxies: config.trusted_proxies.iter().filter_map(network).collect(),
+        forwarding: config.forwarding,
         rate: Rate { per_second: at_least_one(config.throttle.per_second), burst: at_least_one(config.throttle.burst) },
         wait: Duration::from_millis(config.instant_wait_ms),
         sessions: SessionCaps { total: config.mcp_sessions, ..SessionCaps::default() },

@@ -14,12 +14,13 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::core::decide::Limits;
 use crate::core::limit::Limit;
+use crate::http::Forwarding;
 
 /// The commented example that `docs/configuration.md` speaks of.
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
 
 /// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.
-pub const KEYS: [&str; 18] = [
+pub const KEYS: [&str; 20] = [
     "data_dir",
     "database_url",
     "vault_database_url",
@@ -28,7 +29,9 @@ pub const KEYS: [&str; 18] = [
     "public_url",
     "allowed_hosts",
     "allowed_origins",
+    "tls",
     "trusted_proxies",
+    "forwarding",
     "api_key",
     "policies_dir",
     "lease_ms",
@@ -62,8 +65,12 @@ pub struct Config {
     pub allowed_hosts: Vec<String>,
     /// `Origin` values that are served besides our own.
     pub allowed_origins: Vec<String>,
-    /// Networks whose `X-Forwarded-For` is believed.
+    /// The certificate that HTTP is served with; without one it is served in the clear.
+    pub tls: Option<TlsConfig>,
+    /// Networks of the proxies that are believed when they name the client.
     pub trusted_proxies: Vec<String>,
+    /// The header in which they name it.
+    pub forwarding: Forwarding,
     /// The key that `forelog stdio` works with.
     #[serde(deserialize_with = "secret")]
     pub api_key: Option<SecretString>,
@@ -83,6 +90,16 @@ pub struct Config {
     pub providers: Providers,
     /// Traces and metrics.
     pub telemetry: Telemetry,
+}
+
+/// A certificate with its key. Both files are read again when they change.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TlsConfig {
+    /// The chain, the server's own certificate first, as PEM.
+    pub certificate: PathBuf,
+    /// Its private key, as PEM.
+    pub key: PathBuf,
 }
 
 /// Sliding windows; each holds exactly, across nodes and restarts.
@@ -156,7 +173,9 @@ impl Default for Config {
             public_url: None,
             allowed_hosts: Vec::new(),
             allowed_origins: Vec::new(),
+            tls: None,
             trusted_proxies: Vec::new(),
+            forwarding: Forwarding::default(),
             api_key: None,
             policies_dir: None,
             lease_ms: 3_000,

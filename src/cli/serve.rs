@@ -36,17 +36,23 @@ pub fn base_url(context: &Context, address: SocketAddr) -> String {
     public.unwrap_or_else(|| {
         let local = if address.is_ipv4() { "127.0.0.1" } else { "[::1]" };
         let host = if address.ip().is_unspecified() { local.to_owned() } else { SocketAddr::new(address.ip(), 0).to_string() };
-        format!("http://{}:{}", host.trim_end_matches(":0"), address.port())
+        let scheme = if context.config.tls.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}:{}", host.trim_end_matches(":0"), address.port())
     })
 }
 
 /// Waits for SIGTERM or ctrl-c, then shuts down in order. A second signal does not hurry it: the first one's order is short.
+/// SIGHUP reads the certificate again.
 pub async fn until_told(app: App) -> Result<(), CliError> {
     let listen = |kind| signal(kind).map_err(CliError::Signal);
     let (mut term, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = interrupt.recv() => {}
+    let mut hangup = listen(SignalKind::hangup())?;
+    loop {
+        tokio::select! {
+            _ = term.recv() => break,
+            _ = interrupt.recv() => break,
+            _ = hangup.recv() => app.reload(),
+        }
     }
     tracing::info!("stopping: what is under way is answered first");
     app.shutdown().await;

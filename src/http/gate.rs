@@ -7,10 +7,9 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use ipnet::IpNet;
 
-use super::Http;
 use super::problem::Problem;
+use super::{Http, forwarded};
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 
@@ -21,27 +20,9 @@ pub struct ClientAddress(pub Option<IpAddr>);
 /// Finds the client's address and keeps it with the request.
 pub async fn locate(State(http): State<Arc<Http>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());
-    let address = peer.map(|peer| client_address(peer, request.headers(), &http.settings.trusted_proxies));
+    let address = peer.map(|peer| forwarded::client_address(peer, request.headers(), &http.settings));
     request.extensions_mut().insert(ClientAddress(address));
     next.run(request).await
-}
-
-/// The nearest address that is not one of our proxies. Without a trusted peer the header is what anybody may write.
-fn client_address(peer: IpAddr, headers: &HeaderMap, proxies: &[IpNet]) -> IpAddr {
-    let trusted = |address: &IpAddr| proxies.iter().any(|network| network.contains(address));
-    if !trusted(&peer) {
-        return peer;
-    }
-    let mut nearest = peer;
-    let values: Vec<&str> = headers.get_all("x-forwarded-for").iter().filter_map(|value| value.to_str().ok()).collect();
-    for hop in values.iter().flat_map(|value| value.split(',')).rev() {
-        let Ok(address) = hop.trim().parse::<IpAddr>() else { return nearest };
-        nearest = address.to_canonical();
-        if !trusted(&nearest) {
-            return nearest;
-        }
-    }
-    nearest
 }
 
 /// Refuses a request that is addressed to a host that is not ours (DNS rebinding).

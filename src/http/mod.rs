@@ -15,12 +15,14 @@ pub mod conformance;
 mod counts;
 mod dated;
 mod door;
+mod forwarded;
 mod gate;
 mod health;
 pub mod mcp;
 mod problem;
 mod settings;
 mod throttle;
+mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -28,14 +30,17 @@ use std::sync::Arc;
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
-use axum::serve::ListenerExt;
+use axum_server::Handle;
+use axum_server::accept::NoDelayAcceptor;
+use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use tokio::net::TcpListener;
 
 use crate::auth::Authenticator;
 use crate::control::Control;
 pub use counts::Counts;
 pub use door::Door;
-pub use settings::{Rate, SessionCaps, Settings};
+pub use settings::{Forwarding, Rate, SessionCaps, Settings};
+pub use tls::{Tls, TlsError};
 
 /// What every endpoint reaches.
 pub struct Http {
@@ -73,18 +78,25 @@ pub fn router(http: Arc<Http>) -> Router {
         .with_state(http)
 }
 
-/// Serves `router` until `stop` resolves, then lets what runs end.
+/// Serves `router`, over TLS if there is a certificate, until `stop` resolves, then lets what runs end.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
+    tls: Option<RustlsConfig>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
-    // An event stream is many small writes: without this each waits for the last one's acknowledgement.
-    let listener = listener.tap_io(|stream| {
-        if let Err(error) = stream.set_nodelay(true) {
-            tracing::debug!(%error, "a connection keeps its delay");
-        }
-    });
+    let handle = Handle::new();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(stop).await
+    // An event stream is many small writes: with the delay each waits for the last one's acknowledgement.
+    let server = axum_server::from_tcp(listener.into_std()?)?.handle(handle.clone()).acceptor(NoDelayAcceptor::new());
+    let stopping = tokio::spawn(async move {
+        stop.await;
+        handle.graceful_shutdown(None);
+    });
+    let ended = match tls {
+        Some(config) => server.map(|plain| RustlsAcceptor::new(config).acceptor(plain)).serve(service).await,
+        None => server.serve(service).await,
+    };
+    stopping.abort();
+    ended
 }

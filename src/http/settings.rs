@@ -12,8 +12,10 @@ pub struct Settings {
     pub allowed_hosts: Vec<String>,
     /// Browser origins that may speak MCP besides the server's own: `https://x:443`, or `http://localhost:*`.
     pub allowed_origins: Vec<String>,
-    /// Proxies whose `X-Forwarded-For` is believed.
+    /// Proxies that are believed when they say whom they speak for.
     pub trusted_proxies: Vec<IpNet>,
+    /// How they say it.
+    pub forwarding: Forwarding,
     /// Largest request body, in bytes.
     pub body_limit: usize,
     /// How long a body may take to arrive.
@@ -24,6 +26,19 @@ pub struct Settings {
     pub wait: Duration,
     /// MCP sessions of clients older than 2026-07-28.
     pub sessions: SessionCaps,
+}
+
+/// The header in which our proxies name the client. Only that one is read: a proxy that writes one passes on whatever
+/// the client wrote into the other.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+pub enum Forwarding {
+    /// The usual one.
+    #[default]
+    #[serde(rename = "x-forwarded-for")]
+    XForwardedFor,
+    /// RFC 7239.
+    #[serde(rename = "forwarded")]
+    Forwarded,
 }
 
 /// A rate of requests per client address.
@@ -67,6 +82,7 @@ impl Default for Settings {
             allowed_hosts: ["localhost", "127.0.0.1", "::1"].map(str::to_owned).to_vec(),
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
+            forwarding: Forwarding::default(),
             body_limit: 1024 * 1024,
             body_time: Duration::from_secs(30),
             rate: Rate::default(),

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
-use forelog::config::{Config, EXAMPLE, Flags, KEYS};
+use forelog::config::{Config, Flags};
 use forelog::log::dialect::Room;
 use forelog::log::sql::open_sqlite;
 use serde_json::{Value, json};
@@ -153,26 +153,6 @@ fn cli_every_command_shows_examples() {
         let output = forelog(&[command, &["--help"][..]].concat());
         assert!(output.status.success(), "{command:?}");
         assert!(text(&output.stdout).contains("Examples:"), "{command:?} shows no examples");
-    }
-}
-
-#[test]
-fn cli_the_example_configuration_is_whole_and_shows_the_defaults() {
-    let shown = Config::parse(EXAMPLE).expect("the example is valid");
-    let standard = Config::default();
-    assert_eq!(format!("{:?}", shown.limits), format!("{:?}", standard.limits));
-    assert_eq!((shown.listen, shown.lease_ms, shown.data_dir), (standard.listen, standard.lease_ms, standard.data_dir));
-    // What is commented out has to be valid as well.
-    let uncommented: Vec<&str> = EXAMPLE
-        .lines()
-        .map(|line| match line.strip_prefix("# ") {
-            Some(rest) if rest.starts_with('[') || rest.split_once(" = ").is_some_and(|(key, _)| !key.contains(' ')) => rest,
-            _ => line,
-        })
-        .collect();
-    Config::parse(&uncommented.join("\n")).expect("the example is valid with everything set");
-    for key in KEYS {
-        assert!(EXAMPLE.contains(key), "the example does not show {key}");
     }
 }
 

@@ -44,12 +44,12 @@ impl Demo {
         demo
     }
 
-    /// The binary as it ships, with one variable in its environment.
-    pub async fn start_with(name: &str, value: &str) -> Self {
+    /// The binary as it ships, with these variables in its environment.
+    pub async fn start_with(variables: &[(&str, &str)]) -> Self {
         let data = tempfile::Builder::new().prefix("forelog-demo-").tempdir().expect("a data directory");
         let binary = PathBuf::from(env!("CARGO_BIN_EXE_forelog"));
         let mut command = Command::new(&binary);
-        command.arg("demo").env(name, value);
+        command.arg("demo").envs(variables.iter().copied());
         let process = run(command, data.path());
         let mut demo = Self { binary, process, data, document: Value::Null, has_guests: false };
         demo.wait_until_described().await;
@@ -85,6 +85,12 @@ impl Demo {
         shell.arg("-c").arg(script).arg(&self.binary);
         self.process = run(shell, self.data.path());
         self.wait_until_described().await;
+    }
+
+    /// Sends it a signal, by name.
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args(["-s", name, &self.process.id().to_string()]).status().expect("run kill");
+        assert!(sent.success(), "{name} was not delivered");
     }
 
     /// Its data directory.
@@ -153,7 +159,7 @@ fn run(mut command: Command, data: &Path) -> Child {
 }
 
 fn listens(document: &Value) -> bool {
-    let address = document["base_url"].as_str().and_then(|url| url.strip_prefix("http://"));
+    let address = document["base_url"].as_str().and_then(|url| url.split_once("://")).map(|(_, address)| address);
     address.is_some_and(|address| std::net::TcpStream::connect(address).is_ok())
 }
 

@@ -100,7 +100,7 @@ impl TestApp {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, router(http), stop.clone().cancelled_owned()));
+        tokio::spawn(serve(listener, router(http), None, stop.clone().cancelled_owned()));
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
         Self { plant, address, client, _stop: stop.drop_guard(), _site: site }
     }

@@ -31,7 +31,9 @@ mod plant;
 mod policy;
 mod postgres;
 mod promises;
+mod proxy;
 mod redact;
+mod reference;
 #[cfg(not(feature = "conformance"))]
 mod release;
 mod rest;
@@ -39,6 +41,7 @@ mod rest_admin;
 mod sim;
 mod state;
 mod store;
+mod tls;
 mod tools;
 mod traces;
 mod usage;

@@ -31,7 +31,7 @@ async fn collector() -> (String, Received) {
 #[tokio::test]
 async fn traces_of_calls_continue_the_callers_trace() {
     let (endpoint, received) = collector().await;
-    let demo = Demo::start_with("FORELOG_TELEMETRY__ENDPOINT", &endpoint).await;
+    let demo = Demo::start_with(&[("FORELOG_TELEMETRY__ENDPOINT", &endpoint)]).await;
     let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "vm_list", "arguments": {}, "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
