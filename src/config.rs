@@ -271,7 +271,8 @@ impl Config {
         Ok(config)
     }
 
-    fn check(&self) -> Result<(), ConfigError> {
+    /// Refuses values that make no sense.
+    pub fn check(&self) -> Result<(), ConfigError> {
         let Limits { credential, exec, write } = self.limits();
         for (key, limit) in [("limits.credential", credential), ("limits.exec", exec), ("limits.write", write)] {
             let most = Limit::MOST;

@@ -56,4 +56,17 @@ create trigger payload_is_never_updated before update on payload for each row ex
 create trigger payload_is_never_deleted before delete on payload for each row execute function refuse('payloads are never deleted');
 create trigger payload_is_never_truncated before truncate on payload execute function refuse('payloads are never deleted');
 create trigger head_is_never_deleted before delete on log_head for each row execute function refuse('the head is never deleted');
+create trigger head_is_never_truncated before truncate on log_head execute function refuse('the head is never deleted');
 create trigger head_never_goes_back before update on log_head for each row execute function refuse_if_back();
+
+-- In force even for a session that plays a replica.
+alter table event enable always trigger event_is_never_updated;
+alter table event enable always trigger event_is_never_deleted;
+alter table event enable always trigger event_is_never_truncated;
+alter table event enable always trigger event_has_no_gap;
+alter table payload enable always trigger payload_is_never_updated;
+alter table payload enable always trigger payload_is_never_deleted;
+alter table payload enable always trigger payload_is_never_truncated;
+alter table log_head enable always trigger head_is_never_deleted;
+alter table log_head enable always trigger head_is_never_truncated;
+alter table log_head enable always trigger head_never_goes_back;

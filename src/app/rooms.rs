@@ -14,8 +14,9 @@ use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::core::time::Entropy;
-use crate::log::dialect::{Room, migrate};
+use crate::log::dialect::{Room, migrate, version};
 use crate::log::reading::Reader;
+use crate::log::roles;
 use crate::log::sql::{Database, SqlError, open_postgres, open_sqlite};
 use crate::log::store::{SqlStore, Store, StoreError};
 use crate::log::vault::{Vault, VaultError};
@@ -92,6 +93,36 @@ impl Rooms {
 /// Opens the read models' room; its schema is theirs.
 pub async fn open_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
     open(config, Room::Views).await
+}
+
+/// Whether the place that `config` names holds a log. Looking makes nothing.
+pub async fn found(config: &Config) -> Result<bool, RoomError> {
+    if config.database_url.is_none() {
+        return Ok(config.data_dir.join("log.db").exists());
+    }
+    let database = open(config, Room::Log).await?;
+    let version = version(&*database, Room::Log).await.map_err(|source| RoomError::Open { room: Room::Log, source })?;
+    database.close().await;
+    Ok(version > 0)
+}
+
+/// Brings every room's schema up to date and, on PostgreSQL, gives `role` what serving needs. Answers the versions.
+pub async fn prepare(config: &Config, role: Option<&str>) -> Result<Vec<(Room, i64)>, RoomError> {
+    if config.database_url.is_none() {
+        make_dir(&config.data_dir)?;
+    }
+    let mut versions = Vec::new();
+    for room in Room::ALL {
+        let failed = |source| RoomError::Open { room, source };
+        let database = open(config, room).await?;
+        migrate(&*database, room).await.map_err(failed)?;
+        if let Some(role) = role {
+            roles::grant(&*database, room, role).await.map_err(failed)?;
+        }
+        versions.push((room, version(&*database, room).await.map_err(failed)?));
+        database.close().await;
+    }
+    Ok(versions)
 }
 
 async fn open(config: &Config, room: Room) -> Result<Box<dyn Database>, RoomError> {

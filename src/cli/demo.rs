@@ -10,16 +10,19 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::serve::{base_url, until_told};
 use super::{Answer, CliError, Context, fleet, print, seed};
 use crate::app::App;
+use crate::config::Config;
 
 const EXAMPLES: &str = "\
 Examples:
   forelog demo                                  a simulated fleet, at http://127.0.0.1:7373
   forelog demo --data /srv/demo --listen 127.0.0.1:0
+  forelog demo --database 'postgres:///forelog?host=/run/postgresql'   its rooms in an empty PostgreSQL database
   forelog demo --provider qemu --image guest    two real guests; scripts/guest-image.sh builds the image";
 
 const POLICIES: [(&str, &str); 2] =
@@ -32,6 +35,9 @@ pub struct DemoArgs {
     /// Where to listen; port 0 takes any free one.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7373")]
     pub listen: SocketAddr,
+    /// PostgreSQL to use instead of files; it is kept in the directory's forelog.toml.
+    #[arg(long, value_name = "URL")]
+    pub database: Option<SecretString>,
     /// Where the VMs are.
     #[arg(long, value_enum, default_value = "sim")]
     pub provider: Provider,
@@ -61,15 +67,28 @@ impl DemoArgs {
         let providers = match (self.provider, &self.image) {
             (Provider::Qemu, Some(image)) => {
                 let image = std::path::absolute(image).map_err(failed)?;
-                format!("[providers.qemu]\nimage = {}\n", quoted(&image))
+                format!("[providers.qemu]\nimage = {}\n", quoted_path(&image))
             }
             _ => "[providers.sim]\nmachines = [\"web-1\", \"db-1\", \"worker-1\"]\n".to_owned(),
         };
+        let database = self.database.as_ref().map(|url| format!("database_url = {}\n", quoted(url.expose_secret())));
         let text = format!(
-            "# Made by `forelog demo`; docs/forelog.toml has every key.\npolicies_dir = {}\n\n{providers}",
-            quoted(&policies)
+            "# Made by `forelog demo`; docs/forelog.toml has every key.\npolicies_dir = {}\n{}\n{providers}",
+            quoted_path(&policies),
+            database.unwrap_or_default(),
         );
         write_new(&data.join("forelog.toml"), &text)
+    }
+
+    /// Refuses a directory whose configuration names another place than the flag: its keys would be of no use there.
+    pub fn check(&self, config: &Config) -> Result<(), CliError> {
+        let (asked, there) = (self.database.as_ref(), config.database_url.as_ref());
+        if asked.is_none_or(|asked| there.is_some_and(|there| there.expose_secret() == asked.expose_secret())) {
+            return Ok(());
+        }
+        let text = "the demonstration in this directory is not on the database that --database names; \
+                    leave the flag out to go on with it, or use another directory";
+        Err(CliError::Usage(text.into()))
     }
 }
 
@@ -132,7 +151,7 @@ fn write(path: &Path, document: &Value) -> Result<(), CliError> {
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
-    match std::fs::OpenOptions::new().write(true).create_new(true).open(path) {
+    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
         Ok(mut file) => file.write_all(text.as_bytes()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),
@@ -140,8 +159,13 @@ fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
     .map_err(|source| CliError::File { what: "writing", path: path.to_owned(), source })
 }
 
-fn quoted(path: &Path) -> String {
-    Value::String(path.display().to_string()).to_string()
+fn quoted_path(path: &Path) -> String {
+    quoted(&path.display().to_string())
+}
+
+/// As TOML and JSON both write it.
+fn quoted(text: &str) -> String {
+    Value::String(text.to_owned()).to_string()
 }
 
 fn greeting(document: &Value, shown: &Path) -> String {

@@ -5,12 +5,16 @@ use std::os::unix::fs::PermissionsExt;
 use clap::Args;
 use serde_json::json;
 
+use super::migrate::shown;
 use super::progress::Bar;
 use super::{Answer, CliError, Context};
 use crate::app::desk::Desk;
 use crate::app::policies::engine;
+use crate::app::rooms::{RoomError, open_views};
 use crate::core::state::ControlState;
 use crate::export::verify::{Extent, Finding, Report, verify};
+use crate::log::dialect::{Room, version};
+use crate::log::roles;
 use crate::log::store::Store;
 
 /// What `doctor` takes.
@@ -27,10 +31,12 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
     let bar = Bar::new("events");
     let report = verify(&*desk.rooms.store, Some(&desk.rooms.vault), Extent::State, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
+    let versions = schemas(context, &desk).await?;
     let checks: Vec<Check> = vec![
         ("the vault opens with the key file", key_file(context)),
         ("the log is in order", told(&report, |finding| !finding.fault.is_about_state())),
         ("control state follows from the log", told(&report, |finding| finding.fault.is_about_state())),
+        ("the database refuses to change events", powers(&desk).await?),
         ("the clock is not behind the log", clock(&desk).await?),
         ("the policies in force are the configured ones", policies(context, &desk.state().await?)?),
     ];
@@ -38,9 +44,13 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
     if !faults.is_empty() {
         return Err(CliError::Faults { faults, more: usize::try_from(report.more).unwrap_or(usize::MAX) });
     }
-    let text: Vec<String> = checks.iter().map(|(name, _)| format!("ok  {name}")).collect();
+    let mut text: Vec<String> = checks.iter().map(|(name, _)| format!("ok  {name}")).collect();
+    text.extend(versions.iter().map(|(room, version)| format!("    schema {} is at version {version}", room.name())));
     let names: Vec<_> = checks.iter().map(|(name, _)| json!({ "check": name, "ok": true })).collect();
-    Ok(Answer { document: json!({ "ok": true, "events": report.events, "checks": names }), text: text.join("\n") })
+    Ok(Answer {
+        document: json!({ "ok": true, "events": report.events, "checks": names, "schemas": shown(&versions) }),
+        text: text.join("\n"),
+    })
 }
 
 fn told(report: &Report, wanted: fn(&Finding) -> bool) -> Vec<String> {
@@ -54,6 +64,26 @@ fn key_file(context: &Context) -> Vec<String> {
     let others = about.permissions().mode() & 0o077;
     let fault = format!("others than its owner may read the key file {}: chmod 600 it", path.display());
     if others == 0 { Vec::new() } else { vec![fault] }
+}
+
+async fn schemas(context: &Context, desk: &Desk) -> Result<Vec<(Room, i64)>, CliError> {
+    let views = open_views(&context.config).await?;
+    let mut versions = Vec::new();
+    for (room, database) in
+        [(Room::Log, desk.rooms.store.database()), (Room::Views, &*views), (Room::Vault, desk.rooms.vault.database())]
+    {
+        let version = version(database, room).await.map_err(|source| RoomError::Open { room, source })?;
+        versions.push((room, version));
+    }
+    Ok(versions)
+}
+
+/// A person with the file or the database's owner can always change it; a node must not be able to.
+async fn powers(desk: &Desk) -> Result<Vec<String>, CliError> {
+    let powers = roles::powers(desk.rooms.store.database()).await;
+    let powers = powers.map_err(|source| RoomError::Open { room: Room::Log, source })?;
+    let hint = "serve as a role that `forelog migrate --grant-to` prepared";
+    Ok(powers.into_iter().map(|power| format!("events could be changed through the database: {power}; {hint}")).collect())
 }
 
 async fn clock(desk: &Desk) -> Result<Vec<String>, CliError> {

@@ -1,5 +1,6 @@
 //! What goes wrong on the command line, and what the person in front of it can do.
 
+use std::error::Error;
 use std::path::PathBuf;
 
 use crate::app::AppError;
@@ -11,6 +12,7 @@ use crate::auth::AuthError;
 use crate::config::ConfigError;
 use crate::http::mcp::StdioError;
 use crate::log::reading::ReadError;
+use crate::log::sql::SqlError;
 use crate::policy::PolicyError;
 use crate::providers::compute::ProviderError;
 use crate::views::ViewError;
@@ -24,6 +26,9 @@ pub enum CliError {
     /// There is no data where it is looked for.
     #[error("there is no Forelog data in {}", .0.display())]
     NoData(PathBuf),
+    /// There is no log in the database.
+    #[error("there is no Forelog data in the database that the configuration names")]
+    EmptyDatabase,
     /// The rooms, or what was asked of them.
     #[error(transparent)]
     Desk(#[from] DeskError),
@@ -105,13 +110,18 @@ impl CliError {
     #[must_use]
     pub fn hint(&self) -> Option<&'static str> {
         match self {
+            _ if is_too_new(self) => Some("a newer forelog has been here: use that one, schemas do not go back"),
             Self::Config(ConfigError::File { .. }) => Some("check the path given with --config"),
             Self::Config(_) => Some("docs/forelog.toml shows every key with its default"),
             Self::NoData(_) => {
                 Some("name the directory with --data DIR, or make one with `forelog demo` or `forelog account create`")
             }
+            Self::EmptyDatabase => Some("check database_url; `forelog migrate` or `forelog account create` make what it needs"),
             Self::App(AppError::Listen { .. }) => {
                 Some("another program may listen there: choose another address with --listen, or port 0")
+            }
+            Self::Desk(DeskError::Room(RoomError::Log(_))) | Self::App(AppError::Node(NodeError::Room(RoomError::Log(_)))) => {
+                Some("a role that may not change the schema needs `forelog migrate` to be run first, as the role that owns it")
             }
             Self::Desk(DeskError::Room(RoomError::File { .. } | RoomError::Open { .. }))
             | Self::App(AppError::Node(NodeError::Room(RoomError::File { .. } | RoomError::Open { .. })))
@@ -125,6 +135,13 @@ impl CliError {
             _ => None,
         }
     }
+}
+
+/// The schema is newer than this program, whoever found it.
+fn is_too_new(error: &CliError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source())
+        .any(|error| matches!(error.downcast_ref(), Some(SqlError::TooNew { .. })))
 }
 
 impl From<RoomError> for CliError {

@@ -11,6 +11,7 @@ mod export;
 mod fleet;
 mod key;
 mod log;
+mod migrate;
 mod policy;
 mod progress;
 mod seed;
@@ -32,6 +33,7 @@ use serde_json::Value;
 pub use self::error::CliError;
 use crate::ambient::{OsEntropy, SystemClock};
 use crate::app::desk::Desk;
+use crate::app::rooms;
 use crate::config::{Config, Flags};
 use crate::core::time::{Clock, Entropy};
 
@@ -103,6 +105,8 @@ pub enum Command {
     Log(log::LogCommand),
     /// Take a filtered range of the log away, with a manifest of digests.
     Export(export::ExportArgs),
+    /// Bring the schemas up to date, as the role that owns them.
+    Migrate(migrate::MigrateArgs),
     /// Look whether everything is as it should be.
     Doctor(doctor::DoctorArgs),
 }
@@ -155,17 +159,20 @@ impl Context {
         let file = common.config.clone().or(inside);
         let flags = Flags { data_dir: common.data.clone(), listen: cli.command.listen() };
         let config = Config::load(file.as_deref(), &flags)?;
+        if let Command::Demo(demo) = &cli.command {
+            demo.check(&config)?;
+        }
         Ok(Self { common, config, clock: Arc::new(SystemClock::start()), entropy: Arc::new(OsEntropy) })
     }
 
     /// The rooms, for a command that works on the data itself. They must be there already: a slip of the keyboard must not
     /// make an empty log and then find it in order.
     pub async fn desk(&self) -> Result<Desk, CliError> {
-        let dir = &self.config.data_dir;
-        if self.config.database_url.is_none() && !dir.join("log.db").exists() {
-            return Err(CliError::NoData(dir.clone()));
+        match rooms::found(&self.config).await? {
+            true => self.new_desk().await,
+            false if self.config.database_url.is_some() => Err(CliError::EmptyDatabase),
+            false => Err(CliError::NoData(self.config.data_dir.clone())),
         }
-        self.new_desk().await
     }
 
     /// The rooms, made if they are not there.
@@ -188,6 +195,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, 
         Command::View(command) => view::run(command, context).await.map(Some),
         Command::Log(command) => log::run(command, context).await.map(Some),
         Command::Export(args) => export::run(args, context).await.map(Some),
+        Command::Migrate(args) => migrate::run(args, context).await.map(Some),
         Command::Doctor(_) => doctor::run(context).await.map(Some),
     }
 }

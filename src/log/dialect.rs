@@ -1,6 +1,6 @@
 //! What differs between SQLite and PostgreSQL: three constants and the schema. The only file that knows both.
 
-use super::sql::{Database, SqlError};
+use super::sql::{Database, Row, SqlError};
 
 /// One of the three rooms of data (DESIGN §4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,6 +14,9 @@ pub enum Room {
 }
 
 impl Room {
+    /// All three.
+    pub const ALL: [Self; 3] = [Self::Log, Self::Views, Self::Vault];
+
     /// File name without extension, and schema name.
     #[must_use]
     pub fn name(self) -> &'static str {
@@ -34,8 +37,12 @@ pub struct Dialect {
     pub for_update: &'static str,
     /// Completes `where column …` to "is one of the list that is bound as `$1`".
     pub among: &'static str,
+    /// How many tables `schema_version` a room's place (`$1`) has: a role that may not look into it sees it too.
+    pub is_there: &'static str,
+    /// Names of the triggers that are in force whatever the session says.
+    pub triggers: &'static str,
     /// Schema scripts of a room, oldest first.
-    migrations: fn(Room) -> &'static [&'static str],
+    pub(super) migrations: fn(Room) -> &'static [&'static str],
 }
 
 /// Embedded default.
@@ -43,6 +50,8 @@ pub static SQLITE: Dialect = Dialect {
     name: "sqlite",
     for_update: "",
     among: "in (select value from json_each($1))",
+    is_there: "select count(*) from sqlite_schema where name = 'schema_version' and $1 = $1",
+    triggers: "select name from sqlite_schema where type = 'trigger'",
     migrations: |room| match room {
         Room::Log => &[include_str!("../../migrations/sqlite/log-0001.sql")],
         Room::Views => &[include_str!("../../migrations/sqlite/views-0001.sql")],
@@ -55,6 +64,8 @@ pub static POSTGRES: Dialect = Dialect {
     name: "postgres",
     for_update: " for update",
     among: "= any($1)",
+    is_there: "select count(*) from pg_tables where schemaname = $1 and tablename = 'schema_version'",
+    triggers: "select tgname from pg_trigger where tgenabled = 'A' and not tgisinternal",
     migrations: |room| match room {
         Room::Log => &[include_str!("../../migrations/postgres/log-0001.sql")],
         Room::Views => &[include_str!("../../migrations/postgres/views-0001.sql")],
@@ -62,23 +73,46 @@ pub static POSTGRES: Dialect = Dialect {
     },
 };
 
-/// Brings a room's schema up to date. Forward only; an older program refuses a newer schema.
+/// The version of a room's schema; 0 if there is none yet. A newer one than this program knows is an error.
+pub async fn version(database: &dyn Database, room: Room) -> Result<i64, SqlError> {
+    let there = database.query(database.dialect().is_there, vec![room.name().into()]).await?;
+    if there.first().map_or(Ok(0), |row| row.int(0))? == 0 {
+        return Ok(0);
+    }
+    database.dialect().read_version(room, &database.query(VERSION, Vec::new()).await?)
+}
+
+const VERSION: &str = "select coalesce(max(version), 0) from schema_version";
+
+impl Dialect {
+    fn known(&self, room: Room) -> i64 {
+        i64::try_from((self.migrations)(room).len()).unwrap_or(i64::MAX)
+    }
+
+    fn read_version(&self, room: Room, rows: &[Row]) -> Result<i64, SqlError> {
+        let (found, known) = (rows.first().map_or(Ok(0), |row| row.int(0))?, self.known(room));
+        if found > known { Err(SqlError::TooNew { room, found, known }) } else { Ok(found) }
+    }
+}
+
+/// Brings a room's schema up to date. Forward only; an older program refuses a newer schema. A schema that is up to date
+/// is only read, so that a role which may not change it can serve.
 pub async fn migrate(database: &dyn Database, room: Room) -> Result<(), SqlError> {
-    let scripts = (database.dialect().migrations)(room);
-    let known = i64::try_from(scripts.len()).unwrap_or(i64::MAX);
+    let dialect = database.dialect();
+    if version(database, room).await? == dialect.known(room) {
+        return Ok(());
+    }
     let mut transaction = database.begin().await?;
-    if database.dialect().name == POSTGRES.name {
-        // Two programs that start at once would both create the schema; the second one waits here instead.
+    if dialect.name == POSTGRES.name {
+        // Two programs that start at once would both create the schema; the second one waits here instead, however long
+        // the first one takes.
+        transaction.script("set local lock_timeout = 0; set local statement_timeout = 0").await?;
         transaction.script("select pg_advisory_xact_lock(4602678819172646912)").await?;
         transaction.script(&format!("create schema if not exists {}", room.name())).await?;
     }
     transaction.script("create table if not exists schema_version (version bigint not null)").await?;
-    let rows = transaction.query("select coalesce(max(version), 0) from schema_version", Vec::new()).await?;
-    let found = rows.first().map_or(Ok(0), |row| row.int(0))?;
-    if found > known {
-        return Err(SqlError::TooNew { room, found, known });
-    }
-    for (script, version) in scripts.iter().zip(1i64..).filter(|(_, version)| *version > found) {
+    let found = dialect.read_version(room, &transaction.query(VERSION, Vec::new()).await?)?;
+    for (script, version) in (dialect.migrations)(room).iter().zip(1i64..).filter(|(_, version)| *version > found) {
         transaction.script(script).await?;
         transaction.execute("insert into schema_version (version) values ($1)", vec![version.into()]).await?;
     }

@@ -16,6 +16,7 @@ pub mod fence;
 pub mod postgres;
 pub mod reading;
 mod refusals;
+pub mod roles;
 pub mod sql;
 pub mod sqlite;
 pub mod store;

@@ -98,6 +98,12 @@ impl Vault {
         Ok(vault)
     }
 
+    /// The SQL beneath, for what checks the vault from outside.
+    #[must_use]
+    pub fn database(&self) -> &dyn Database {
+        &*self.database
+    }
+
     /// Opens one stored key, so that a wrong key-encryption key is found at start and not at the first export.
     async fn check_wrapping_key(&self) -> Result<(), VaultError> {
         let rows = self.database.query("select id, wrapped from data_key limit 1", Vec::new()).await?;

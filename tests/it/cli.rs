@@ -15,7 +15,7 @@ use tempfile::TempDir;
 
 const PATIENCE: Duration = Duration::from_mins(1);
 
-fn command(args: &[&str]) -> Command {
+pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
     command.args(args).stdin(Stdio::null());
     command
@@ -26,40 +26,40 @@ fn forelog(args: &[&str]) -> Output {
 }
 
 /// What a command answers that has to succeed.
-fn answer(args: &[&str]) -> Value {
+pub fn answer(args: &[&str]) -> Value {
     let output = forelog(&[args, &["--json"]].concat());
     assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("one JSON document")
 }
 
 /// What a command says that has to fail.
-fn complaint(args: &[&str]) -> String {
+pub fn complaint(args: &[&str]) -> String {
     let output = forelog(args);
     assert!(!output.status.success(), "{args:?} succeeded: {}", text(&output.stdout));
     assert!(output.stdout.is_empty(), "{args:?} answered: {}", text(&output.stdout));
     text(&output.stderr)
 }
 
-fn text(bytes: &[u8]) -> String {
+pub fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-fn shown(path: &Path) -> &str {
+pub fn shown(path: &Path) -> &str {
     path.to_str().expect("a path in UTF-8")
 }
 
-fn dir() -> TempDir {
+pub fn dir() -> TempDir {
     tempfile::Builder::new().prefix("forelog-cli-").tempdir().expect("a directory")
 }
 
 /// A server, and the document it said when it was ready.
-struct Server {
+pub struct Server {
     process: Child,
-    document: Value,
+    pub document: Value,
 }
 
 impl Server {
-    async fn start(args: &[&str], errors: &Path) -> Self {
+    pub async fn start(args: &[&str], errors: &Path) -> Self {
         let log = std::fs::File::create(errors).expect("a file for what it logs");
         let args = [args, &["--listen", "127.0.0.1:0", "--json"]].concat();
         let mut process = command(&args).stdout(Stdio::piped()).stderr(log).spawn().expect("starting forelog");
@@ -74,18 +74,18 @@ impl Server {
         Self::start(&["demo", "--data", shown(data)], &data.with_extension("log")).await
     }
 
-    fn says(&self, pointer: &str) -> String {
+    pub fn says(&self, pointer: &str) -> String {
         self.document.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer}")).to_owned()
     }
 
-    async fn call(&self, key: &str, tool: &str, args: Value) -> Value {
+    pub async fn call(&self, key: &str, tool: &str, args: Value) -> Value {
         let url = format!("{}/api/v1/tools/{tool}", self.says("/base_url"));
         let answered = reqwest::Client::new().post(url).bearer_auth(key).json(&args).send().await.expect("an answer");
         answered.json().await.expect("JSON")
     }
 
     /// Asks it to stop, as an init system would, and waits until it has.
-    async fn stop(mut self) {
+    pub async fn stop(mut self) {
         let asked = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status().expect("kill");
         assert!(asked.success());
         let ended = tokio::time::timeout(PATIENCE, async {
@@ -147,6 +147,8 @@ fn cli_every_command_shows_examples() {
         &["policy", "reload"],
         &["view", "rebuild"],
         &["log", "verify"],
+        &["export"],
+        &["migrate"],
         &["doctor"],
     ];
     for command in commands {

@@ -9,6 +9,7 @@ mod call;
 mod canary;
 mod catalogue;
 mod cli;
+mod cli_postgres;
 mod clients;
 mod conformance;
 mod decide;

@@ -57,6 +57,23 @@ pub async fn fresh_database() -> String {
     CLUSTER.get_or_init(Cluster::start).await.fresh_database().await
 }
 
+/// A database as an operator sets one up: its owner migrates, another role serves. Nothing is in it yet.
+pub struct Roles {
+    /// The URL of the role that owns the database.
+    pub owner: String,
+    /// The URL of the role that shall serve.
+    pub app: String,
+    /// That role's name.
+    pub name: String,
+    /// The URL of the server's superuser.
+    pub superuser: String,
+}
+
+/// A new empty database with two roles, of the one cluster of this test process.
+pub async fn fresh_roles() -> Roles {
+    CLUSTER.get_or_init(Cluster::start).await.fresh_roles().await
+}
+
 /// A running server. A test that means to break its database starts one of its own.
 pub struct Cluster {
     dir: PathBuf,
@@ -117,6 +134,18 @@ impl Cluster {
         let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("connect to the cluster");
         connection.execute(sqlx::AssertSqlSafe(format!("CREATE DATABASE {name}"))).await.expect("create a database");
         self.url(&name)
+    }
+
+    /// A new empty database with two roles.
+    pub async fn fresh_roles(&self) -> Roles {
+        let superuser = self.fresh_database().await;
+        let database = superuser.split(['/', '?']).nth(3).expect("its name");
+        let (owner, app) = (format!("owner_of_{database}"), format!("app_of_{database}"));
+        let script = format!("CREATE ROLE {owner} LOGIN; CREATE ROLE {app} LOGIN; ALTER DATABASE {database} OWNER TO {owner}");
+        let mut connection = PgConnection::connect(&superuser).await.expect("connect to the cluster");
+        connection.execute(sqlx::raw_sql(sqlx::AssertSqlSafe(script))).await.expect("make the roles");
+        let of = |role: &str| superuser.replacen(&format!("//{ACCOUNT}@"), &format!("//{role}@"), 1);
+        Roles { owner: of(&owner), app: of(&app), name: app, superuser }
     }
 
     /// The URL of a database of this name.

@@ -1,0 +1,52 @@
+//! `forelog migrate`: the schemas, changed by the role that owns them, so that the one that serves cannot.
+
+use clap::Args;
+use secrecy::SecretString;
+use serde_json::{Value, json};
+
+use super::{Answer, CliError, Context};
+use crate::app::rooms;
+use crate::log::dialect::Room;
+
+const EXAMPLES: &str = "\
+With its password in the environment, where others cannot see it:
+  FORELOG_DATABASE_URL=postgres://forelog_owner:…@db.internal/forelog forelog migrate --grant-to forelog
+Examples:
+  forelog migrate --config forelog.toml --grant-to forelog
+  forelog migrate --database-url 'postgres://forelog_owner@localhost/forelog?host=/run/postgresql' --grant-to forelog";
+
+/// What `migrate` takes.
+#[derive(Debug, Args)]
+#[command(after_help = EXAMPLES)]
+pub struct MigrateArgs {
+    /// The database, as the role that owns it or shall; the configured one if absent.
+    #[arg(long, value_name = "URL")]
+    pub database_url: Option<SecretString>,
+    /// The vault's database, if it has one of its own.
+    #[arg(long, value_name = "URL")]
+    pub vault_database_url: Option<SecretString>,
+    /// The role that serves: it is given what a node needs, and what it had beyond that is taken away.
+    #[arg(long, value_name = "ROLE")]
+    pub grant_to: Option<String>,
+}
+
+/// Brings the schemas up to date.
+pub async fn run(args: MigrateArgs, context: &Context) -> Result<Answer, CliError> {
+    let mut config = context.config.clone();
+    config.database_url = args.database_url.or(config.database_url);
+    config.vault_database_url = args.vault_database_url.or(config.vault_database_url);
+    if args.grant_to.is_some() && config.database_url.is_none() {
+        return Err(CliError::Usage("there are no roles without a PostgreSQL: name one with --database-url".into()));
+    }
+    config.check()?;
+    let versions = rooms::prepare(&config, args.grant_to.as_deref()).await?;
+    let text: Vec<String> = versions.iter().map(|(room, version)| format!("{:<6} version {version}", room.name())).collect();
+    let granted = args.grant_to.as_ref().map(|role| format!("\n{role} may serve, and may not change what was recorded"));
+    let document = json!({ "schemas": shown(&versions), "granted_to": args.grant_to });
+    Ok(Answer { document, text: text.join("\n") + &granted.unwrap_or_default() })
+}
+
+/// Versions by room.
+pub fn shown(versions: &[(Room, i64)]) -> Value {
+    versions.iter().map(|(room, version)| (room.name().to_owned(), json!(version))).collect::<serde_json::Map<_, _>>().into()
+}
