@@ -27,6 +27,7 @@ mod kinds;
 mod leaf;
 mod limit;
 mod mcp;
+mod model;
 mod operate;
 mod plant;
 mod policy;
