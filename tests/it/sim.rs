@@ -214,12 +214,44 @@ async fn sim_tells_the_truth_after_its_process_died() {
 }
 
 #[tokio::test]
-async fn sim_is_open_in_one_process_at_a_time_and_refuses_a_damaged_journal() {
+async fn sim_is_the_same_in_every_process_that_has_it_open() {
     let dir = tempfile::tempdir().expect("a directory");
-    let sim = open(dir.path());
-    let second = Sim::open(dir.path().to_owned(), Vec::new(), Faults::default(), Arc::new(Still));
-    assert!(matches!(second, Err(ProviderError::Unreachable(_))));
-    drop(sim);
+    let (one, two) = (open(dir.path()), open(dir.path()));
+    one.power(&web(), PowerAction::Stop, &call(1), Permit::unfenced()).await.expect("stopping");
+    assert_eq!(two.get(&web()).await.expect("getting").power, PowerState::Stopped);
+    assert_eq!(two.find_power(&web(), &call(1)).await.expect("asking"), Effect::Happened);
+    two.power(&web(), PowerAction::Start, &call(2), Permit::unfenced()).await.expect("starting");
+    assert_eq!(one.get(&web()).await.expect("getting").power, PowerState::Running);
+    let guest = start(&one, &call(3), "sleep 3600").await;
+    run(&one, &call(4), "echo kept").await;
+    let elsewhere = two.guest().expect("it has a guest channel");
+    assert_eq!(elsewhere.status(&web(), &call(3)).await.expect("asking").state, JobState::Running);
+    assert_eq!(elsewhere.read(&web(), &call(4), Stream::Stdout, 0, 100).await.expect("reading"), b"kept\n");
+    two.power(&web(), PowerAction::Reset, &call(5), Permit::unfenced()).await.expect("resetting");
+    assert_eq!(guest.status(&web(), &call(3)).await.expect("asking").state, JobState::Gone, "its machine was reset");
+    start(&one, &call(6), "sleep 3600").await;
+    drop((one, guest));
+    assert_eq!(elsewhere.status(&web(), &call(6)).await.expect("asking").state, JobState::Gone, "its process died");
+    assert_eq!((two.executions(&call(1)), two.executions(&call(6))), (1, 1));
+    let three = open(dir.path());
+    assert_eq!(three.find_power(&web(), &call(5)).await.expect("asking"), Effect::Happened);
+}
+
+#[tokio::test]
+async fn sim_does_once_what_arrives_twice() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (one, two) = (open(dir.path()), open(dir.path()));
+    one.power(&web(), PowerAction::Reset, &call(1), Permit::unfenced()).await.expect("resetting");
+    for sim in [&one, &two] {
+        let again = sim.power(&web(), PowerAction::Reset, &call(1), Permit::unfenced()).await;
+        assert!(matches!(again, Err(ProviderError::State(_))), "{again:?}");
+    }
+    assert_eq!(two.executions(&call(1)), 1);
+}
+
+#[tokio::test]
+async fn sim_refuses_a_damaged_journal() {
+    let dir = tempfile::tempdir().expect("a directory");
     std::fs::write(dir.path().join("journal.jsonl"), "{}\n").expect("writing");
     let damaged = Sim::open(dir.path().to_owned(), Vec::new(), Faults::default(), Arc::new(Still));
     assert!(matches!(damaged, Err(ProviderError::Refused(_))));

@@ -50,3 +50,14 @@ async fn killed_at_random(mut cluster: Cluster) {
 async fn faults_sqlite_killed_at_random() {
     killed_at_random(Cluster::start(None, 1, seed(), "").await).await;
 }
+
+#[tokio::test]
+async fn faults_sqlite_two_nodes_killed_at_random() {
+    killed_at_random(Cluster::start(None, 2, seed(), "").await).await;
+}
+
+#[tokio::test]
+async fn faults_postgres_killed_at_random() {
+    let server = crate::postgres::Cluster::start().await;
+    killed_at_random(Cluster::start(Some(server.fresh_database().await), 3, seed(), "").await).await;
+}

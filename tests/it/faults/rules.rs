@@ -138,7 +138,7 @@ impl History {
             let end = lives.get(effect.call.as_str()).and_then(Life::end);
             end.is_some_and(|end| end.at < effect.at)
         };
-        self.effects.iter().filter(late).map(|effect| format!("{} was_begun after its end was written", effect.call)).collect()
+        self.effects.iter().filter(late).map(|effect| format!("{} began after its end was written", effect.call)).collect()
     }
 
     pub(super) fn untrue(&self, lives: &BTreeMap<&str, Life<'_>>) -> Vec<String> {

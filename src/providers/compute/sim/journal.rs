@@ -1,11 +1,12 @@
-//! What the simulation did, as lines of JSON in one file, written before anything is answered.
+//! What the simulation did, as lines of JSON, written before anything is answered. Each process that has the simulation
+//! open writes a file of its own, which it holds locked as long as it lives, and reads those of the others.
 //!
-//! Invariant: the state of the simulation is the fold of this file. It outlives the death of this process, not of the
-//! host: lines are not synced, because the machines they are about are not real either. No command text is in it.
+//! Invariant: the state of the simulation is the fold of these files. They outlive the death of this process, not of the
+//! host: lines are not synced, because the machines they are about are not real either. No command text is in them.
 
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io::{self, Read, Write};
-use std::path::Path;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
@@ -17,7 +18,7 @@ use crate::providers::compute::{JobStatus, MachineRef, PowerAction, PowerState, 
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(tag = "record", rename_all = "snake_case")]
 pub(super) enum Record {
-    /// A process opened the simulation: whatever was under way in an earlier one is over.
+    /// A process opened the simulation: whatever was under way in an earlier one with this file is over.
     Opened { at: Micros },
     /// A power change has begun.
     PowerBegun {
@@ -28,7 +29,14 @@ pub(super) enum Record {
         at: Micros,
     },
     /// It is complete.
-    PowerChanged { call: CallId, machine: MachineRef, power: PowerState, rebooted_at: Option<Micros> },
+    PowerChanged {
+        call: CallId,
+        machine: MachineRef,
+        power: PowerState,
+        rebooted_at: Option<Micros>,
+        #[serde(default)]
+        at: Micros,
+    },
     /// A job runs.
     JobStarted {
         call: CallId,
@@ -40,37 +48,85 @@ pub(super) enum Record {
     JobEnded { call: CallId, status: JobStatus },
 }
 
-/// The file, open and locked against every other process.
+/// Whose file a record is in.
+pub(super) type Origin = usize;
+
+/// Most processes that may have the simulation open at once.
+const MOST: Origin = 64;
+
+/// This process's file, open and locked against every other process, and how far the others' were read.
 #[derive(Debug)]
-pub(super) struct Journal(Option<File>);
+pub(super) struct Journal {
+    file: Option<File>,
+    directory: PathBuf,
+    own: Origin,
+    read: Vec<u64>,
+}
 
 impl Journal {
-    /// Opens the journal in `dir` and reads what is in it.
-    pub fn open(dir: &Path) -> Result<(Self, Vec<Record>), ProviderError> {
-        let opening = |error: io::Error| ProviderError::Unreachable(format!("opening the simulation's journal: {error}"));
-        std::fs::create_dir_all(dir).map_err(opening)?;
-        let path = dir.join("journal.jsonl");
-        let mut file = OpenOptions::new().read(true).append(true).create(true).open(path).map_err(opening)?;
-        match file.try_lock() {
-            Ok(()) => {}
-            Err(TryLockError::WouldBlock) => {
-                return Err(ProviderError::Unreachable("another process has the simulation open".into()));
-            }
-            Err(TryLockError::Error(error)) => return Err(opening(error)),
-        }
+    /// Takes the first file that no living process has, and reads what is in all of them.
+    pub fn open(dir: &Path) -> Result<(Self, Vec<(Origin, Record)>), ProviderError> {
+        std::fs::create_dir_all(dir).map_err(|error| opening(&error))?;
+        let (own, mut file) = (0..MOST)
+            .find_map(|origin| take(&path_of(dir, origin)).transpose().map(|taken| taken.map(|file| (origin, file))))
+            .ok_or_else(|| ProviderError::Unreachable("too many processes have the simulation open".into()))?
+            .map_err(|error| opening(&error))?;
         let mut text = String::new();
-        file.read_to_string(&mut text).map_err(opening)?;
+        file.read_to_string(&mut text).map_err(|error| opening(&error))?;
         // A process that was killed while it wrote leaves half a line; nothing was answered on its strength.
-        let whole = text.rfind('\n').map_or(0, |end| end + 1);
-        file.set_len(whole as u64).map_err(opening)?;
-        let records = text.get(..whole).unwrap_or_default().lines().enumerate().map(read).collect::<Result<_, _>>()?;
-        Ok((Self(Some(file)), records))
+        let whole = whole_lines(&text);
+        file.set_len(whole.len() as u64).map_err(|error| opening(&error))?;
+        let mut records = parse(own, whole)?;
+        let mut journal = Self { file: Some(file), directory: dir.to_owned(), own, read: Vec::new() };
+        records.extend(journal.news()?);
+        Ok((journal, records))
+    }
+
+    /// Whose records are this process's own.
+    pub fn own(&self) -> Origin {
+        self.own
+    }
+
+    /// What the others have written since the last look.
+    pub fn news(&mut self) -> Result<Vec<(Origin, Record)>, ProviderError> {
+        let reading = |error: &io::Error| ProviderError::Unreachable(format!("reading another's journal: {error}"));
+        let mut news = Vec::new();
+        for origin in 0..MOST {
+            let seen = self.read.get(origin).copied().unwrap_or(0);
+            let size = match std::fs::metadata(path_of(&self.directory, origin)) {
+                Ok(file) => file.len(),
+                Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(news),
+                Err(error) => return Err(reading(&error)),
+            };
+            self.read.resize(self.read.len().max(origin + 1), 0);
+            if origin == self.own || size <= seen {
+                continue;
+            }
+            let mut text = String::new();
+            let mut file = File::open(path_of(&self.directory, origin)).map_err(|error| reading(&error))?;
+            file.seek(SeekFrom::Start(seen)).and_then(|_| file.read_to_string(&mut text)).map_err(|error| reading(&error))?;
+            let whole = whole_lines(&text);
+            news.extend(parse(origin, whole)?);
+            if let Some(seen) = self.read.get_mut(origin) {
+                *seen += whole.len() as u64;
+            }
+        }
+        Ok(news)
+    }
+
+    /// Whether a process has that file: a lock on it ends with its holder, however that dies.
+    pub fn is_alive(&self, origin: Origin) -> bool {
+        if origin == self.own {
+            return self.file.is_some();
+        }
+        let file = File::open(path_of(&self.directory, origin));
+        file.is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
     }
 
     /// Writes one line.
     pub fn append(&mut self, record: &Record) -> Result<(), ProviderError> {
         let writing = |error: io::Error| ProviderError::Unreachable(format!("writing the simulation's journal: {error}"));
-        let Some(file) = &mut self.0 else {
+        let Some(file) = &mut self.file else {
             return Err(ProviderError::Unreachable("the simulation is closed".into()));
         };
         let mut line = serde_json::to_vec(record).map_err(|error| writing(error.into()))?;
@@ -80,12 +136,39 @@ impl Journal {
 
     /// Closes the file, so that another simulation may open it.
     pub fn close(&mut self) {
-        self.0 = None;
+        self.file = None;
     }
 }
 
-fn read((index, line): (usize, &str)) -> Result<Record, ProviderError> {
-    serde_json::from_str(line).map_err(|error| {
-        ProviderError::Refused(format!("line {} of the simulation's journal cannot be read: {error}", index + 1))
-    })
+fn opening(error: &io::Error) -> ProviderError {
+    ProviderError::Unreachable(format!("opening the simulation's journal: {error}"))
+}
+
+fn path_of(dir: &Path, origin: Origin) -> PathBuf {
+    if origin == 0 { dir.join("journal.jsonl") } else { dir.join(format!("journal-{origin}.jsonl")) }
+}
+
+/// The file, if nobody else has it.
+fn take(path: &Path) -> io::Result<Option<File>> {
+    let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    match file.try_lock() {
+        Ok(()) => Ok(Some(file)),
+        Err(TryLockError::WouldBlock) => Ok(None),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// Without the half line at the end, which is being written or never will be.
+fn whole_lines(text: &str) -> &str {
+    text.rfind('\n').and_then(|end| text.get(..=end)).unwrap_or_default()
+}
+
+fn parse(origin: Origin, text: &str) -> Result<Vec<(Origin, Record)>, ProviderError> {
+    let read = |line: &str| {
+        let record = serde_json::from_str(line);
+        record.map(|record| (origin, record)).map_err(|error| {
+            ProviderError::Refused(format!("a line of the simulation's journal {origin} cannot be read: {error}: {line}"))
+        })
+    };
+    text.lines().map(read).collect()
 }

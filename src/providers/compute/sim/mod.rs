@@ -4,12 +4,14 @@
 //! and in the answers of its guests. Guests understand a handful of commands and run nothing on the host.
 //!
 //! Invariant: what has happened is in the journal before it is answered, so that after the death of this process the
-//! next one tells the truth. A [`Sim`] that is dropped stops as if its process had been killed.
+//! next one, and every other that has the simulation open, tells the truth. A [`Sim`] that is dropped stops as if its
+//! process had been killed.
 
 mod faults;
 mod guests;
 mod journal;
 mod shell;
+mod spool;
 mod world;
 
 use std::path::PathBuf;
@@ -40,12 +42,14 @@ struct Shared {
 
 impl Shared {
     fn world(&self) -> MutexGuard<'_, World> {
-        self.world.lock().unwrap_or_else(PoisonError::into_inner)
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.follow();
+        world
     }
 }
 
 impl Sim {
-    /// Opens the simulation that is kept in `dir`, with these machines. One process at a time may have it open.
+    /// Opens the simulation that is kept in `dir`, with these machines. Other processes may have it open too.
     pub fn open(dir: PathBuf, machines: Vec<Machine>, faults: Faults, clock: Arc<dyn Clock>) -> Result<Arc<Self>, ProviderError> {
         let world = Mutex::new(World::open(dir, machines, clock)?);
         let shared = Arc::new(Shared { world, faults });
@@ -76,7 +80,7 @@ impl Sim {
 
 impl Drop for Sim {
     fn drop(&mut self) {
-        self.shared.world().close();
+        self.shared.world.lock().unwrap_or_else(PoisonError::into_inner).close();
     }
 }
 

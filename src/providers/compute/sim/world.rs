@@ -1,18 +1,17 @@
 //! The state of the simulation, and the one place where it changes.
 //!
-//! Invariant: [`World::apply`] alone changes what the journal tells; what it does not tell (jobs that run now, power
+//! Invariant: [`World::apply`] alone changes what the journals tell; what they do not tell (jobs that run now, power
 //! changes under way) lives only as long as this process.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use tokio::sync::watch;
 use tokio::task::AbortHandle;
 
-use super::journal::{Journal, Record};
+use super::journal::{Journal, Origin, Record};
+use super::spool;
 use crate::core::id::CallId;
 use crate::core::time::{Clock, Micros};
 use crate::providers::compute::{
@@ -27,6 +26,8 @@ const SPOOL: usize = 64 * 1024 * 1024;
 pub(super) struct Simulated {
     pub machine: Machine,
     pub booted_at: Micros,
+    /// When its power last changed.
+    changed_at: Micros,
     /// A power change is under way.
     pub changing: bool,
 }
@@ -35,6 +36,7 @@ pub(super) struct Simulated {
 #[derive(Debug)]
 struct Job {
     machine: MachineRef,
+    origin: Origin,
     status: JobStatus,
 }
 
@@ -51,7 +53,7 @@ struct Live {
 /// Everything behind the lock.
 pub(super) struct World {
     pub machines: BTreeMap<MachineRef, Simulated>,
-    power: HashMap<CallId, Effect>,
+    power: HashMap<CallId, (Origin, Effect)>,
     jobs: HashMap<CallId, Job>,
     executions: HashMap<CallId, u32>,
     live: HashMap<CallId, Live>,
@@ -65,10 +67,11 @@ pub(super) struct World {
 impl World {
     pub fn open(directory: PathBuf, machines: Vec<Machine>, clock: Arc<dyn Clock>) -> Result<Self, ProviderError> {
         let (mut journal, records) = Journal::open(&directory)?;
-        let opened = Record::Opened { at: clock.now() };
+        let opened_at = clock.now();
+        let opened = Record::Opened { at: opened_at };
         journal.append(&opened)?;
         let machines = machines.into_iter().map(|machine| {
-            let row = Simulated { machine: mark(machine), booted_at: Micros(0), changing: false };
+            let row = Simulated { machine: mark(machine), booted_at: Micros(0), changed_at: Micros(0), changing: false };
             (row.machine.machine.clone(), row)
         });
         let mut world = Self {
@@ -82,34 +85,57 @@ impl World {
             directory,
             clock,
         };
-        records.iter().chain([&opened]).for_each(|record| world.apply(record));
+        for (origin, record) in &records {
+            world.apply(*origin, record);
+        }
+        let own = world.journal.own();
+        world.apply(own, &opened);
+        for row in world.machines.values_mut() {
+            row.booted_at = opened_at;
+        }
         Ok(world)
+    }
+
+    /// Learns what other processes did. A machine that one of them turned off or on has lost the jobs of this one.
+    pub fn follow(&mut self) {
+        let news = match self.journal.news() {
+            Ok(news) => news,
+            Err(error) => return tracing::warn!(%error, "what other processes did to the simulation cannot be read"),
+        };
+        for (origin, record) in news {
+            self.apply(origin, &record);
+            let Record::PowerChanged { machine, .. } = &record else { continue };
+            if let Err(error) = self.end_jobs_on(machine) {
+                tracing::warn!(%error, "the end of a simulated job could not be kept");
+            }
+        }
     }
 
     fn write(&mut self, record: &Record) -> Result<(), ProviderError> {
         self.journal.append(record)?;
-        self.apply(record);
+        self.apply(self.journal.own(), record);
         Ok(())
     }
 
-    fn apply(&mut self, record: &Record) {
+    fn apply(&mut self, origin: Origin, record: &Record) {
         match record {
-            Record::Opened { at } => self.reopen(*at),
+            Record::Opened { .. } => self.reopen(origin),
             Record::PowerBegun { call, .. } => {
-                self.power.insert(call.clone(), Effect::Running);
+                self.power.insert(call.clone(), (origin, Effect::Running));
                 *self.executions.entry(call.clone()).or_default() += 1;
             }
-            Record::PowerChanged { call, machine, power, rebooted_at } => {
-                self.power.insert(call.clone(), Effect::Happened);
+            Record::PowerChanged { call, machine, power, rebooted_at, at } => {
+                self.power.insert(call.clone(), (origin, Effect::Happened));
                 // A machine that is no longer configured keeps its history and has no state.
-                if let Some(row) = self.machines.get_mut(machine) {
+                if let Some(row) = self.machines.get_mut(machine).filter(|row| row.changed_at <= *at) {
                     row.machine.power = *power;
                     row.booted_at = rebooted_at.unwrap_or(row.booted_at);
+                    row.changed_at = *at;
                 }
             }
             Record::JobStarted { call, machine, .. } => {
                 let status = JobStatus { state: JobState::Running, stdout_bytes: 0, stderr_bytes: 0 };
-                self.jobs.insert(call.clone(), Job { machine: machine.clone(), status });
+                self.jobs.insert(call.clone(), Job { machine: machine.clone(), origin, status });
                 *self.executions.entry(call.clone()).or_default() += 1;
             }
             Record::JobEnded { call, status } => {
@@ -120,14 +146,12 @@ impl World {
         }
     }
 
-    /// Guests seem to boot anew: their jobs are gone, and power changes that were under way never come to be.
-    fn reopen(&mut self, at: Micros) {
-        self.power.retain(|_, effect| *effect == Effect::Happened);
-        for job in self.jobs.values_mut().filter(|job| job.status.state == JobState::Running) {
+    /// What ran in the process that had this file is gone, and power changes that were under way never come to be.
+    fn reopen(&mut self, of: Origin) {
+        self.power.retain(|_, (origin, effect)| *origin != of || *effect == Effect::Happened);
+        let running = |job: &&mut Job| job.origin == of && job.status.state == JobState::Running;
+        for job in self.jobs.values_mut().filter(running) {
             job.status.state = JobState::Gone;
-        }
-        for row in self.machines.values_mut() {
-            row.booted_at = at;
         }
     }
 
@@ -144,6 +168,9 @@ impl World {
     }
 
     pub fn begin_power(&mut self, machine: &MachineRef, action: PowerAction, call: &CallId) -> Result<(), ProviderError> {
+        if self.power.contains_key(call) {
+            return Err(ProviderError::State("this change was asked for before".into()));
+        }
         let row = self.machine(machine)?;
         let running = row.machine.power == PowerState::Running;
         if row.changing {
@@ -167,7 +194,12 @@ impl World {
         if let Some(row) = self.machines.get_mut(machine) {
             row.changing = false;
         }
-        self.write(&Record::PowerChanged { call: call.clone(), machine: machine.clone(), power, rebooted_at })?;
+        let at = self.clock.now();
+        self.write(&Record::PowerChanged { call: call.clone(), machine: machine.clone(), power, rebooted_at, at })?;
+        self.end_jobs_on(machine)
+    }
+
+    fn end_jobs_on(&mut self, machine: &MachineRef) -> Result<(), ProviderError> {
         let jobs: Vec<CallId> =
             self.live.keys().filter(|call| self.jobs.get(call).is_some_and(|job| job.machine == *machine)).cloned().collect();
         jobs.iter().try_for_each(|job| self.end_job(job, JobState::Gone))
@@ -176,7 +208,8 @@ impl World {
     pub fn find_power(&self, call: &CallId) -> Effect {
         // What waits to leave may still happen, so it may not be called undone.
         let waiting = self.waiting.contains_key(call).then_some(Effect::Running);
-        self.power.get(call).copied().or(waiting).unwrap_or(Effect::DidNotHappen)
+        let known = self.power.get(call).filter(|(origin, effect)| *effect == Effect::Happened || self.journal.is_alive(*origin));
+        known.map(|(_, effect)| *effect).or(waiting).unwrap_or(Effect::DidNotHappen)
     }
 
     /// Starts a job; `spawn` is called once it is certain to run.
@@ -207,12 +240,9 @@ impl World {
         let status = JobStatus { state, stdout_bytes: live.stdout.len() as u64, stderr_bytes: live.stderr.len() as u64 };
         let ended = Record::JobEnded { call: call.clone(), status };
         // It has ended, whether or not that can be kept.
-        self.apply(&ended);
-        for (stream, bytes) in [(Stream::Stdout, &live.stdout), (Stream::Stderr, &live.stderr)] {
-            if !bytes.is_empty() {
-                std::fs::write(self.spool(call, stream), bytes).map_err(|error| output_error(&error))?;
-            }
-        }
+        self.apply(self.journal.own(), &ended);
+        spool::keep(&self.directory, call, Stream::Stdout, &live.stdout)?;
+        spool::keep(&self.directory, call, Stream::Stderr, &live.stderr)?;
         self.journal.append(&ended)
     }
 
@@ -228,14 +258,12 @@ impl World {
     pub fn job(&self, machine: &MachineRef, call: &CallId) -> Result<JobStatus, ProviderError> {
         let missing = || ProviderError::NotFound(format!("job {call} on machine {}", machine.0));
         let job = self.jobs.get(call).filter(|job| job.machine == *machine).ok_or_else(missing)?;
-        Ok(self.live.get(call).map_or_else(
-            || job.status.clone(),
-            |live| JobStatus {
-                state: JobState::Running,
-                stdout_bytes: live.stdout.len() as u64,
-                stderr_bytes: live.stderr.len() as u64,
-            },
-        ))
+        if let Some(live) = self.live.get(call) {
+            let (stdout_bytes, stderr_bytes) = (live.stdout.len() as u64, live.stderr.len() as u64);
+            return Ok(JobStatus { state: JobState::Running, stdout_bytes, stderr_bytes });
+        }
+        let died = job.status.state == JobState::Running && !self.journal.is_alive(job.origin);
+        Ok(if died { JobStatus { state: JobState::Gone, ..job.status.clone() } } else { job.status.clone() })
     }
 
     pub fn jobs_on(&self, machine: &MachineRef) -> usize {
@@ -251,14 +279,10 @@ impl World {
         let bytes = match self.live.get(call) {
             Some(live) if stream == Stream::Stdout => &live.stdout,
             Some(live) => &live.stderr,
-            None => return read_file(&self.spool(call, stream), offset, max).map_err(|error| output_error(&error)),
+            None => return spool::read(&self.directory, call, stream, offset, max),
         };
         let from = usize::try_from(offset).unwrap_or(usize::MAX);
         Ok(bytes.iter().skip(from).take(max as usize).copied().collect())
-    }
-
-    fn spool(&self, call: &CallId, stream: Stream) -> PathBuf {
-        self.directory.join(format!("{call}.{}", if stream == Stream::Stdout { "stdout" } else { "stderr" }))
     }
 
     /// Ends everything as the death of the process would: nothing more is written.
@@ -266,22 +290,6 @@ impl World {
         self.journal.close();
         self.live.drain().for_each(|(_, live)| live.task.abort());
     }
-}
-
-fn output_error(error: &io::Error) -> ProviderError {
-    ProviderError::Unreachable(format!("the output of a simulated job: {error}"))
-}
-
-/// A part of a file; a job that wrote nothing has none.
-fn read_file(path: &Path, offset: u64, max: u32) -> io::Result<Vec<u8>> {
-    let mut file = match File::open(path) {
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Vec::new()),
-        opened => opened?,
-    };
-    file.seek(SeekFrom::Start(offset))?;
-    let mut bytes = Vec::new();
-    file.take(max.into()).read_to_end(&mut bytes)?;
-    Ok(bytes)
 }
 
 /// Makes sure that nobody takes the machine for a real one.
