@@ -20,6 +20,10 @@ lint:
 bench *ARGS:
     cargo bench {{ARGS}}
 
+# Measure beside a bare server and other gateways, which it installs.
+compare *ARGS:
+    scripts/compare.sh {{ARGS}}
+
 # Run the ignored long tests.
 soak *ARGS:
     cargo nextest run --profile soak --run-ignored only {{ARGS}}

@@ -4,13 +4,16 @@ use std::io::{BufRead, BufReader};
 use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 
-use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, ServerCapabilities, ServerConfig};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResponse, CallToolResult, ContentBlock, JsonObject, ListToolsResult, PaginatedRequestParams,
+    ServerCapabilities, ServerConfig, Tool,
+};
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::never::NeverSessionManager;
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
-use crate::load::Target;
+use crate::load::{Era, Target};
 use crate::process::Tree;
 
 #[derive(Clone)]
@@ -19,6 +22,16 @@ struct Echo;
 impl ServerHandler for Echo {
     fn get_info(&self) -> ServerConfig {
         ServerConfig::new(ServerCapabilities::builder().enable_tools().build())
+    }
+
+    /// For the gateways, which look first.
+    async fn list_tools(
+        &self,
+        _: Option<PaginatedRequestParams>,
+        _: RequestContext<RoleServer>,
+    ) -> Result<ListToolsResult, ErrorData> {
+        let schema = JsonObject::from_iter([("type".to_owned(), "object".into())]);
+        Ok(ListToolsResult::with_all_items(vec![Tool::new("echo", "Answers its arguments.", Arc::new(schema))]))
     }
 
     async fn call_tool(
@@ -62,8 +75,18 @@ impl Server {
     }
 
     pub fn target(&self) -> Target {
+        Self::behind(&self.address, "/mcp", "none", "echo", Era::Stateless)
+    }
+
+    /// The same tool, reached through something else.
+    pub fn behind(address: &str, path: &str, bearer: &str, tool: &'static str, era: Era) -> Target {
         let arguments = Box::new(|n| format!(r#"{{"n":{n},"text":"{}"}}"#, "x".repeat(40)));
-        Target { address: self.address.clone(), path: "/mcp".into(), bearer: "none".into(), tool: "echo", arguments }
+        Target { address: address.to_owned(), path: path.to_owned(), bearer: bearer.to_owned(), tool, arguments, era }
+    }
+
+    /// Where it answers.
+    pub fn url(&self) -> String {
+        format!("http://{}/mcp", self.address)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Forelog as it ships, on SQLite: policy, limits, encryption, redaction and views on.
+//! Forelog as it ships, on either database: policy, limits, encryption, redaction and views on.
 
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
@@ -7,13 +7,15 @@ use serde_json::Value;
 use tokio::io::{AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 
-use crate::load::{Target, answer, percentile};
+use crate::load::{Era, Target, answer, percentile};
+use crate::postgres::Cluster;
 use crate::process::Tree;
 
 /// A running demo; it ends with this value.
 pub struct Server {
     process: Child,
     demo: Value,
+    cluster: Option<Cluster>,
     _data: tempfile::TempDir,
 }
 
@@ -25,7 +27,16 @@ pub struct Flips {
 }
 
 impl Server {
-    pub fn start() -> Self {
+    pub fn on_sqlite() -> Self {
+        Self::start(None)
+    }
+
+    /// On a cluster of its own, if PostgreSQL is installed. Its processes are counted with Forelog's.
+    pub fn on_postgres() -> Option<Self> {
+        Cluster::start().map(|cluster| Self::start(Some(cluster)))
+    }
+
+    fn start(cluster: Option<Cluster>) -> Self {
         let data = tempfile::tempdir().expect("a directory");
         // Every limit is read, checked and taken, and none is ever full.
         let limits = ["CREDENTIAL", "EXEC", "WRITE"];
@@ -34,6 +45,9 @@ impl Server {
             command.env(format!("FORELOG_LIMITS__{name}__ADMIT"), "10000").env(format!("FORELOG_LIMITS__{name}__WINDOW_MS"), "1");
         }
         command.env("FORELOG_THROTTLE__PER_SECOND", "100000").env("FORELOG_THROTTLE__BURST", "100000");
+        if let Some(cluster) = &cluster {
+            command.env("FORELOG_DATABASE_URL", cluster.url());
+        }
         let process = command
             .args(["demo", "--listen", "127.0.0.1:0", "--data"])
             .arg(data.path())
@@ -42,7 +56,7 @@ impl Server {
             .spawn()
             .expect("start forelog");
         let demo = wait_for(&data.path().join("demo.json"));
-        Self { process, demo, _data: data }
+        Self { process, demo, cluster, _data: data }
     }
 
     fn address(&self) -> String {
@@ -50,7 +64,7 @@ impl Server {
     }
 
     pub fn processes(&self) -> Tree {
-        Tree::of([self.process.id()])
+        Tree::of(std::iter::once(self.process.id()).chain(self.cluster.as_ref().map(Cluster::id)))
     }
 
     pub fn target(&self) -> Target {
@@ -61,7 +75,7 @@ impl Server {
             format!(r#"{{"vm_id":"{vm}"}}"#)
         });
         let bearer = self.demo["customer"]["api_key"].as_str().expect("a key").to_owned();
-        Target { address: self.address(), path: "/mcp".into(), bearer, tool: "vm_get", arguments }
+        Target { address: self.address(), path: "/mcp".into(), bearer, tool: "vm_get", arguments, era: Era::Stateless }
     }
 
     /// Engages a switch on one VM, calls until the first refusal, releases it; so many times.
@@ -102,7 +116,7 @@ impl Server {
             body.len()
         );
         connection.write_all(request.as_bytes()).await.expect("send");
-        serde_json::from_slice(&answer(connection).await.1).expect("a JSON answer")
+        serde_json::from_slice(&answer(connection).await.body).expect("a JSON answer")
     }
 }
 

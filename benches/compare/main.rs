@@ -1,13 +1,22 @@
-//! Side by side on one machine in one run: audited calls on Forelog beside unaudited ones on a bare rmcp echo server.
-//! `cargo bench --bench compare`. Only the ratios mean something on another machine.
+//! Side by side on one machine in one run, by `scripts/compare.sh`. Only the ratios mean something on another machine.
 //!
-//! Both servers are processes of their own, built with the same allocator and profile, speak 2026-07-28 statelessly with
-//! JSON answers, and get the same load from the same client: one small tool, distinct arguments.
+//! | server | what it does for a call |
+//! |---|---|
+//! | rmcp echo | answers the arguments; nothing is checked or recorded |
+//! | forelog | looks a VM up: checked, intent and decision on disk before, outcome on disk after, on SQLite or PostgreSQL |
+//! | mcp-proxy | passes it on to the echo server; no audit |
+//! | ContextForge | passes it on to the echo server; its audit trail is on, and holds changes of its catalogue: of a call it keeps a row of metrics |
 //!
-//! In brackets: times what the first server needs. Processor time and peak memory are those of the server's processes alone.
+//! All are processes of their own and get the same load from the same client: one small tool, distinct arguments, JSON
+//! answers. All but ContextForge speak 2026-07-28, where a call stands alone; ContextForge speaks 2025-06-18, so that its
+//! connections begin with `initialize`, outside of what is timed.
+//!
+//! In brackets: times what the first server needs. Processor time and peak memory are those of the server's own processes,
+//! the backends of PostgreSQL included, and the echo server behind a gateway not.
 
 #![expect(
     clippy::expect_used,
+    clippy::panic,
     clippy::disallowed_methods,
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -18,6 +27,8 @@
 mod echo;
 mod forelog;
 mod load;
+mod peers;
+mod postgres;
 mod process;
 
 use std::time::Duration;
@@ -57,11 +68,24 @@ fn main() {
 
 fn compare() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-    let (echo, forelog) = (echo::Server::start(), forelog::Server::start());
-    let contenders = [
+    let (echo, forelog) = (echo::Server::start(), forelog::Server::on_sqlite());
+    let postgres = forelog::Server::on_postgres();
+    let mut peers: Vec<_> =
+        [peers::mcp_proxy(&echo), runtime.block_on(peers::context_forge(&echo))].into_iter().flatten().collect();
+    let mut contenders = vec![
         Contender { name: "rmcp echo", target: echo.target(), processes: echo.processes() },
-        Contender { name: "forelog", target: forelog.target(), processes: forelog.processes() },
+        Contender { name: "forelog, SQLite", target: forelog.target(), processes: forelog.processes() },
     ];
+    contenders.extend(postgres.iter().map(|server| Contender {
+        name: "forelog, PostgreSQL",
+        target: server.target(),
+        processes: server.processes(),
+    }));
+    contenders.extend(peers.iter_mut().map(|peer| Contender {
+        name: peer.name,
+        target: peer.target(),
+        processes: peer.processes(),
+    }));
     println!("| connections | server | calls/s | p50 ms | p99 ms | CPU µs/call | peak MiB |");
     println!("|---|---|---|---|---|---|---|");
     for connections in CONNECTIONS {
