@@ -43,6 +43,13 @@ install_postgres() {
   apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends postgresql >&2
 }
 
+# The backup's recipe needs the one, the service file is judged by the other.
+install_small_tools() {
+  [ "$(id -u)" = 0 ] || die "sqlite3 or systemd-analyze is missing: install Debian's packages sqlite3 and systemd, or run this as root"
+  say "installing sqlite3 and systemd-analyze"
+  apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends sqlite3 systemd >&2
+}
+
 fits_clients() { "$1" -e 'const [a,b]=process.versions.node.split(".").map(Number); process.exit(a>22||(a===22&&b>=19)?0:1)' 2>/dev/null; }
 
 install_node_packages() {
@@ -58,6 +65,7 @@ install_python() {
   "$1/bin/python" -m pip install -q --disable-pip-version-check -r tests/clients/requirements.txt
 }
 
+command -v sqlite3 >/dev/null && command -v systemd-analyze >/dev/null || install_small_tools
 POSTGRES_BIN=$(postgres_bin) || { install_postgres; POSTGRES_BIN=$(postgres_bin) || die "PostgreSQL did not install"; }
 
 command -v npm >/dev/null || die "npm is missing"

@@ -23,6 +23,14 @@ pub enum CliError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// The server does not do what it is there for.
+    #[error("the server at {address} cannot record calls: {why}")]
+    Unhealthy {
+        /// Where it was asked.
+        address: std::net::SocketAddr,
+        /// What it did.
+        why: String,
+    },
     /// There is no data where it is looked for.
     #[error("there is no Forelog data in {}", .0.display())]
     NoData(PathBuf),

@@ -9,6 +9,7 @@ mod doctor;
 mod error;
 mod export;
 mod fleet;
+mod health;
 mod key;
 mod log;
 mod migrate;
@@ -109,6 +110,8 @@ pub enum Command {
     Migrate(migrate::MigrateArgs),
     /// Look whether everything is as it should be.
     Doctor(doctor::DoctorArgs),
+    /// Ask the running server whether it can record calls.
+    Health(health::HealthArgs),
 }
 
 impl Command {
@@ -122,6 +125,7 @@ impl Command {
         match self {
             Self::Demo(demo) => Some(demo.listen),
             Self::Serve(serve) => serve.listen,
+            Self::Health(health) => health.listen,
             _ => None,
         }
     }
@@ -197,6 +201,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, 
         Command::Export(args) => export::run(args, context).await.map(Some),
         Command::Migrate(args) => migrate::run(args, context).await.map(Some),
         Command::Doctor(_) => doctor::run(context).await.map(Some),
+        Command::Health(_) => health::run(context).await.map(Some),
     }
 }
 

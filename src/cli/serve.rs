@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use clap::Args;
+use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -27,7 +28,15 @@ pub async fn run(context: &Context) -> Result<(), CliError> {
     let url = base_url(context, app.address());
     let document = json!({ "base_url": url, "mcp_url": format!("{url}/mcp") });
     print(&Answer { document, text: format!("Forelog serves MCP at {url}/mcp and REST at {url}/api/v1") }, context.common.json);
+    tell(&[NotifyState::Ready]);
     until_told(app).await
+}
+
+/// Tells systemd, if it wants to know.
+fn tell(state: &[NotifyState<'_>]) {
+    if let Err(error) = sd_notify::notify(state) {
+        tracing::warn!(%error, "the service manager could not be told");
+    }
 }
 
 /// How clients reach it: as configured, else where it listens.
@@ -55,6 +64,7 @@ pub async fn until_told(app: App) -> Result<(), CliError> {
         }
     }
     tracing::info!("stopping: what is under way is answered first");
+    tell(&[NotifyState::Stopping]);
     app.shutdown().await;
     Ok(())
 }

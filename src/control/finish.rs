@@ -105,6 +105,7 @@ impl Control {
         let code = code_of(&reply);
         let result = self.seal_result(&ending, &reply).await;
         let closed = self.close(&ending, status, code, result).await;
+        self.ports.writer.stats().ended.count(status.as_str());
         tracing::info!(
             target: "forelog::call",
             call_id = %ending.call,

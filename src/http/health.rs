@@ -1,13 +1,10 @@
-//! What an operator's machines ask: is it alive, can it record, what has it done.
+//! What a load balancer or a supervisor asks: is it alive, can it record.
 
-use std::fmt::Write;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::header;
-use axum::response::IntoResponse;
 use serde_json::{Value, json};
 
 use super::Http;
@@ -43,20 +40,4 @@ fn probe(draft: &mut Draft) -> Result<bool, StoreError> {
     let now = draft.now;
     draft.put(PROBE, &now)?;
     Ok(draft.skewed)
-}
-
-/// `GET /metrics`: Prometheus' text format.
-pub async fn metrics(State(http): State<Arc<Http>>) -> impl IntoResponse {
-    let mut text = http.door.counts().render();
-    let state = http.door.state();
-    let gauges = [
-        ("forelog_writer_fill", "How full the writer's queue is, 0 to 1.", http.door.control().ports.writer.fill().to_string()),
-        ("forelog_control_epoch", "Epoch of control state on this node.", state.epoch.0.to_string()),
-        ("forelog_switches_engaged", "Kill switches in force.", state.switches.len().to_string()),
-    ];
-    for (name, help, value) in gauges {
-        // Writing to a string does not fail.
-        let _ = writeln!(text, "# HELP {name} {help}\n# TYPE {name} gauge\n{name} {value}");
-    }
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], text)
 }

@@ -19,6 +19,7 @@ mod forwarded;
 mod gate;
 mod health;
 pub mod mcp;
+mod metrics;
 mod problem;
 mod settings;
 mod throttle;
@@ -67,7 +68,7 @@ impl Http {
 pub fn router(http: Arc<Http>) -> Router {
     let open = Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
     let hosted = Router::new()
-        .route("/metrics", get(health::metrics))
+        .route("/metrics", get(metrics::metrics))
         .nest("/api/v1", api::router())
         .merge(mcp::router())
         .layer(from_fn_with_state(Arc::clone(&http), gate::check_host));

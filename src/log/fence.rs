@@ -9,6 +9,7 @@
 //! node whose lease ran out enters nothing (P3).
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -35,6 +36,16 @@ struct Inner {
     /// By [`Clock::elapsed`]; a lease is compared with time that never jumps.
     lease_until: Duration,
     sections: BTreeMap<Epoch, usize>,
+    /// When each epoch was published; only those that a section may still be older than.
+    published: BTreeMap<Epoch, Duration>,
+}
+
+impl Inner {
+    fn note(&mut self, epoch: Epoch, now: Duration) {
+        let oldest = self.sections.keys().next().copied().unwrap_or(epoch);
+        self.published.retain(|published, _| *published > oldest);
+        self.published.insert(epoch, now);
+    }
 }
 
 /// A call between its fence check and the moment its request has been sent.
@@ -72,10 +83,11 @@ impl Fence {
     /// Takes over newer control state. Called by the writer when a commit or a poll has shown it.
     pub fn publish(&self, state: &Arc<ControlState>) {
         // Under the lock, so that no section can be counted under an epoch that is older than what it was checked against.
-        let _inner = self.lock();
+        let mut inner = self.lock();
         self.state.send_if_modified(|known| {
             let newer = state.epoch > known.epoch;
             if newer {
+                inner.note(state.epoch, self.clock.elapsed());
                 known.clone_from(state);
             }
             newer
@@ -130,6 +142,21 @@ impl Fence {
             }
             left.await;
         }
+    }
+
+    /// How long the newest epoch has not been confirmed here: since the oldest section that is left became old.
+    #[must_use]
+    pub fn unconfirmed_for(&self) -> Duration {
+        let inner = self.lock();
+        let Some(oldest) = inner.sections.keys().next() else { return Duration::ZERO };
+        let next = inner.published.range((Bound::Excluded(oldest), Bound::Unbounded)).next();
+        next.map_or(Duration::ZERO, |(_, published)| self.clock.elapsed().saturating_sub(*published))
+    }
+
+    /// How long sections may still be entered under the lease.
+    #[must_use]
+    pub fn lease_left(&self) -> Duration {
+        self.lock().lease_until.saturating_sub(self.clock.elapsed())
     }
 
     /// The newest epoch whose earlier sections have all been left.

@@ -19,6 +19,7 @@ mod refusals;
 pub mod roles;
 pub mod sql;
 pub mod sqlite;
+pub mod stats;
 pub mod store;
 pub mod vault;
 pub mod writer;

@@ -3,12 +3,14 @@
 //! INVARIANT: an entry's answer is given only after the commit that holds it (P1). No store, no answer but an error.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
 use super::draft::Draft;
 use super::fence::Fence;
+use super::stats::Stats;
 use super::store::{Found, Head, Store, StoreError, Want};
 use crate::core::time::{Clock, Micros};
 
@@ -55,6 +57,7 @@ struct Message {
 pub struct Writer {
     queue: mpsc::Sender<Message>,
     fence: Arc<Fence>,
+    stats: Arc<Stats>,
 }
 
 impl Writer {
@@ -63,16 +66,23 @@ impl Writer {
     #[must_use]
     pub fn start(store: Arc<dyn Store>, fence: Arc<Fence>, clock: Arc<dyn Clock>) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, entries) = mpsc::channel(QUEUE);
-        let appender = Appender { store, fence: Arc::clone(&fence), time: LogTime::start(clock) };
+        let stats = Arc::new(Stats::default());
+        let appender = Appender { store, fence: Arc::clone(&fence), time: LogTime::start(clock), stats: Arc::clone(&stats) };
         let runtime = tokio::runtime::Handle::current();
         let task = tokio::task::spawn_blocking(move || runtime.block_on(appender.run(entries)));
-        (Self { queue, fence }, task)
+        (Self { queue, fence, stats }, task)
     }
 
     /// The fence that the writer publishes to.
     #[must_use]
     pub fn fence(&self) -> &Arc<Fence> {
         &self.fence
+    }
+
+    /// What this node has counted.
+    #[must_use]
+    pub fn stats(&self) -> &Stats {
+        &self.stats
     }
 
     /// How full the queue is, 0 to 1.
@@ -103,7 +113,10 @@ impl Writer {
             fail: Box::new(move |error| drop(take(&failing).map(|answer| answer.send(Err(error))))),
         };
         self.queue.try_send(message).map_err(|error| match error {
-            mpsc::error::TrySendError::Full(_) => WriteError::Overloaded,
+            mpsc::error::TrySendError::Full(_) => {
+                self.stats.overloaded.fetch_add(1, Ordering::Relaxed);
+                WriteError::Overloaded
+            }
             mpsc::error::TrySendError::Closed(_) => WriteError::Stopped,
         })?;
         answered.await.unwrap_or(Err(WriteError::Stopped))
@@ -114,6 +127,7 @@ struct Appender {
     store: Arc<dyn Store>,
     fence: Arc<Fence>,
     time: LogTime,
+    stats: Arc<Stats>,
 }
 
 impl Appender {
@@ -125,6 +139,7 @@ impl Appender {
     }
 
     async fn commit(&self, messages: Vec<Message>) {
+        let (since, size) = (self.time.clock.elapsed(), messages.len());
         let known = self.fence.state();
         let mut want = Want { known_epoch: known.epoch, known_position: known.position, ..Want::default() };
         let (mut entries, mut fails) = (Vec::new(), Vec::new());
@@ -143,6 +158,7 @@ impl Appender {
             .store
             .transact(&want, &mut |head: &Head, found: Found| {
                 let (time, skewed) = self.time.read(head.at);
+                self.stats.skewed.store(skewed, Ordering::Relaxed);
                 let mut draft = Draft::new(*head, found, &known, time, skewed)?;
                 let answers =
                     std::mem::take(&mut entries).into_iter().map(|entry| entry(&mut draft)).collect::<Result<Vec<_>, _>>()?;
@@ -153,12 +169,16 @@ impl Appender {
             .await;
         match (result, done) {
             (Ok(_), Some((answers, state))) => {
+                self.stats.committed(size, self.time.clock.elapsed().saturating_sub(since));
                 self.fence.publish(&state);
                 for answer in answers {
                     answer();
                 }
             }
-            (Err(error), _) => refuse_all(fails, &error),
+            (Err(error), _) => {
+                self.stats.store_errors.fetch_add(1, Ordering::Relaxed);
+                refuse_all(fails, &error);
+            }
             (Ok(_), None) => drop(fails),
         }
     }

@@ -215,6 +215,8 @@ pub struct ActivityPage {
 /// The views' side of reading calls back. Each method waits, bounded, until the views have reached the log's head.
 #[async_trait]
 pub trait Activity: Send + Sync {
+    /// The newest event that it shows.
+    async fn position(&self) -> Result<Position, Refusal>;
     /// A page of calls.
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal>;
     /// One call, of `account` only if given.

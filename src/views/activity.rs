@@ -99,6 +99,10 @@ pub(super) fn unreadable(error: &ViewError) -> Refusal {
 
 #[async_trait]
 impl Activity for Calls {
+    async fn position(&self) -> Result<Position, Refusal> {
+        self.0.position().await.map_err(|error| unreadable(&error))
+    }
+
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
         check(&query)?;
         self.page(&query).await.map_err(|error| unreadable(&error))?

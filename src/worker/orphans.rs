@@ -51,7 +51,10 @@ impl Worker {
             match &job.node {
                 _ if before.contains(&job.call) || self.control.in_hand.holds(&job.call) => {}
                 // Its commit was reported lost and was not: nobody was ever given leave to start it.
-                Some(owner) if *owner == node => self.end(&job, Outcome::Cancelled(Code::AuditUnavailable)).await,
+                Some(owner) if *owner == node => {
+                    self.control.ports.writer.stats().recovered.count("cancelled");
+                    self.end(&job, Outcome::Cancelled(Code::AuditUnavailable)).await;
+                }
                 Some(owner) if alive.contains(owner) => {}
                 _ => self.adopt(&job).await,
             }
@@ -60,12 +63,15 @@ impl Worker {
     }
 
     async fn adopt(self: &Arc<Self>, job: &Job) {
+        let recovered = &self.control.ports.writer.stats().recovered;
         if let Some(first) = job.joins.clone() {
+            recovered.count("joined");
             let (control, call, tool) = (Arc::clone(&self.control), job.call.clone(), job.tool.clone());
             self.tasks.spawn(async move { control.end_joined(&call, &first, &tool, None).await });
             return;
         }
         if !job.idempotent {
+            recovered.count("unknown");
             self.end(job, Outcome::Unknown("the node that ran it is gone".into())).await;
             return self.reconcile(job).await;
         }
@@ -73,7 +79,10 @@ impl Worker {
         let (node, id) = (self.control.ports.node.clone(), self.control.ports.event_id());
         self.control.in_hand.take(&job.call);
         match self.control.ports.writer.take_over(job, tool.facts, node, id).await {
-            Ok(Claimed::Admitted(admitted)) => self.resume(job, tool, admitted).await,
+            Ok(Claimed::Admitted(admitted)) => {
+                recovered.count("taken_over");
+                self.resume(job, tool, admitted).await;
+            }
             Ok(Claimed::Cancelled(_) | Claimed::Gone) => self.control.in_hand.release(&job.call),
             Err(error) => {
                 self.control.in_hand.release(&job.call);

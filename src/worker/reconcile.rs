@@ -25,6 +25,12 @@ impl Worker {
             Effect::DidNotHappen => Some(false),
             Effect::CannotTell => None,
         };
+        let answer = match happened {
+            Some(true) => "happened",
+            Some(false) => "did_not_happen",
+            None => "cannot_tell",
+        };
+        self.control.ports.writer.stats().reconciled.count(answer);
         let (call, id) = (job.call.clone(), self.control.ports.event_id());
         let event = NewEvent::plain(id, Kind::Reconciled { call, happened });
         let written = self.control.ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await;

@@ -150,6 +150,7 @@ fn cli_every_command_shows_examples() {
         &["export"],
         &["migrate"],
         &["doctor"],
+        &["health"],
     ];
     for command in commands {
         let output = forelog(&[command, &["--help"][..]].concat());

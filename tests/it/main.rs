@@ -3,6 +3,7 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
 mod architecture;
+mod backup;
 mod bad_input;
 mod book;
 mod call;
@@ -27,8 +28,10 @@ mod kinds;
 mod leaf;
 mod limit;
 mod mcp;
+mod metrics;
 mod model;
 mod operate;
+mod packaging;
 mod plant;
 mod policy;
 mod postgres;

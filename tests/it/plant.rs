@@ -449,6 +449,10 @@ struct FromLog(Reader);
 
 #[async_trait]
 impl Activity for FromLog {
+    async fn position(&self) -> Result<Position, Refusal> {
+        Ok(Position(0))
+    }
+
     /// Filters by account, key and tool only.
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
         let (mut items, log) = (Vec::new(), whole_log(&self.0).await);

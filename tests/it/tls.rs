@@ -22,13 +22,13 @@ use crate::demo::Demo;
 const PATIENCE: Duration = Duration::from_secs(30);
 
 /// A certificate for this machine, and the directory it was written to as an operator would have it.
-struct Pair {
+pub struct Pair {
     dir: tempfile::TempDir,
     certificate: CertificateDer<'static>,
 }
 
 impl Pair {
-    fn new() -> Self {
+    pub fn new() -> Self {
         let mut pair = Self { dir: tempfile::tempdir().expect("a directory"), certificate: CertificateDer::from(vec![]) };
         pair.renew();
         pair
@@ -43,15 +43,15 @@ impl Pair {
         self.certificate = cert.der().clone();
     }
 
-    fn chain(&self) -> std::path::PathBuf {
+    pub fn chain(&self) -> std::path::PathBuf {
         self.dir.path().join("chain.pem")
     }
 
-    fn key(&self) -> std::path::PathBuf {
+    pub fn key(&self) -> std::path::PathBuf {
         self.dir.path().join("key.pem")
     }
 
-    async fn demo(&self) -> Demo {
+    pub async fn demo(&self) -> Demo {
         let (chain, key) = (self.chain(), self.key());
         Demo::start_with(&[("FORELOG_TLS__CERTIFICATE", text(&chain)), ("FORELOG_TLS__KEY", text(&key))]).await
     }

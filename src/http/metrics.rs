@@ -1,0 +1,178 @@
+//! `GET /metrics`: Prometheus' text format. What was counted, and how things stand at this moment.
+//!
+//! INVARIANT: no label names a customer, a key or a VM (P9, P10); what cannot be read is left out, never guessed.
+
+use std::fmt::{Display, Write};
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use axum::extract::State;
+use axum::http::header;
+use axum::response::IntoResponse;
+
+use super::Http;
+use crate::core::call::Status;
+use crate::core::id::Position;
+use crate::core::job::{Claim, Job, Node};
+use crate::core::time::Micros;
+use crate::log::stats::{Histogram, Stats};
+use crate::log::store::{Head, StateRow, StoreError};
+use crate::tools::Ports;
+
+/// How long the rooms may take to say how they stand.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Answers a scrape.
+pub(super) async fn metrics(State(http): State<Arc<Http>>) -> impl IntoResponse {
+    let ports = &http.door.control().ports;
+    let mut page = Page(http.door.counts().render());
+    page.family("forelog_build_info", "gauge", "The version that runs.", [("version", env!("CARGO_PKG_VERSION"), 1)]);
+    counted(&mut page, ports.writer.stats());
+    standing(&mut page, ports);
+    let room = tokio::time::timeout(PATIENCE, Room::read(ports)).await;
+    let room =
+        room.ok().and_then(|read| read.inspect_err(|error| tracing::error!(%error, "the log's state cannot be shown")).ok());
+    page.gauge("forelog_store_up", "Whether the log could be read for this answer.", u8::from(room.is_some()));
+    if let Some(room) = room {
+        recorded(&mut page, ports, &room);
+        let lag = tokio::time::timeout(PATIENCE, Lag::read(ports, &room.head)).await;
+        if let Ok(Some(lag)) = lag {
+            lagging(&mut page, &lag);
+        }
+    }
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.0)
+}
+
+fn counted(page: &mut Page, stats: &Stats) {
+    page.histogram("forelog_writer_batch_entries", "Entries of one batch.", &stats.batches);
+    page.histogram("forelog_writer_commit_seconds", "How long a batch took, commit included.", &stats.commits);
+    let (errors, overloaded) = (stats.store_errors.load(Ordering::Relaxed), stats.overloaded.load(Ordering::Relaxed));
+    page.counter("forelog_store_errors_total", "Batches that were not written.", errors);
+    page.counter("forelog_writer_overloaded_total", "Entries that found the writer's queue full.", overloaded);
+    let by = |name| move |(value, count)| (name, value, count);
+    page.family("forelog_calls_ended_total", "counter", "Admitted calls that ended.", stats.ended.counts().map(by("status")));
+    let help = "Calls that another node or an earlier start left open.";
+    page.family("forelog_recovered_total", "counter", help, stats.recovered.counts().map(by("as")));
+    let help = "Unknown outcomes that a provider was asked about.";
+    page.family("forelog_reconciled_total", "counter", help, stats.reconciled.counts().map(by("answer")));
+    let skewed = u8::from(stats.skewed.load(Ordering::Relaxed));
+    page.gauge("forelog_clock_skewed", "Whether this node's clock cannot be trusted.", skewed);
+}
+
+/// What this node knows without asking anybody.
+fn standing(page: &mut Page, ports: &Ports) {
+    let (fence, state) = (ports.fence(), ports.fence().state());
+    page.gauge("forelog_writer_fill", "How full the writer's queue is, 0 to 1.", ports.writer.fill());
+    page.gauge("forelog_control_epoch", "Epoch of control state on this node.", state.epoch.0);
+    page.gauge("forelog_switches_engaged", "Kill switches in force.", state.switches.len());
+    let help = "How long this node has not confirmed its newest epoch.";
+    page.gauge("forelog_fence_unconfirmed_seconds", help, fence.unconfirmed_for().as_secs_f64());
+    let help = "How long this node may still start calls.";
+    page.gauge("forelog_lease_remaining_seconds", help, fence.lease_left().as_secs_f64());
+}
+
+fn recorded(page: &mut Page, ports: &Ports, room: &Room) {
+    page.gauge("forelog_log_position", "Position of the newest event.", room.head.position.0);
+    let alive: Vec<&Node> = room.nodes.iter().filter(|node| node.lease_until > ports.clock.now()).collect();
+    page.gauge("forelog_nodes_alive", "Nodes whose lease has not run out.", alive.len());
+    let unconfirmed = alive.iter().filter(|node| node.confirmed < room.head.epoch).count();
+    page.gauge("forelog_nodes_unconfirmed", "Of these, nodes that have not confirmed the newest epoch.", unconfirmed);
+    let open = |status: Status| room.jobs.iter().filter(|job| job.status == status).count();
+    let statuses = [Status::Queued, Status::Running, Status::Held];
+    let by_status = statuses.map(|status| ("status", status.as_str(), open(status)));
+    page.family("forelog_calls_open", "gauge", "Calls without a terminal event.", by_status);
+    let unknown = room.claims.iter().filter(|claim| claim.unknown).count();
+    page.gauge("forelog_claims_unknown", "VMs whose last command may still run.", unknown);
+}
+
+fn lagging(page: &mut Page, lag: &Lag) {
+    page.gauge("forelog_views_position", "Position of the newest event in the views.", lag.position.0);
+    page.gauge("forelog_views_lag_events", "Events that the views do not show yet.", lag.events);
+    page.gauge("forelog_views_lag_seconds", "Age of the oldest of them.", lag.age.as_secs_f64());
+}
+
+/// How the log room stands.
+struct Room {
+    head: Head,
+    nodes: Vec<Node>,
+    jobs: Vec<Job>,
+    claims: Vec<Claim>,
+}
+
+impl Room {
+    async fn read(ports: &Ports) -> Result<Self, StoreError> {
+        let store = &ports.reader.store;
+        let (head, rows) = (store.head().await?, store.state(&["node", "job", "claim"]).await?);
+        Ok(Self { head, nodes: all(&rows, "node:"), jobs: all(&rows, "job:"), claims: all(&rows, "claim:") })
+    }
+}
+
+/// Those that can be read: a number for a graph is no place to find a row that cannot.
+fn all<T: serde::de::DeserializeOwned>(rows: &[StateRow], kind: &str) -> Vec<T> {
+    let of_kind = rows.iter().filter(|row| row.name.starts_with(kind));
+    of_kind.filter_map(|row| serde_json::from_slice(&row.doc).ok()).collect()
+}
+
+/// How far the views are behind.
+struct Lag {
+    position: Position,
+    events: i64,
+    age: Duration,
+}
+
+impl Lag {
+    async fn read(ports: &Ports, head: &Head) -> Option<Self> {
+        let position = ports.activity.position().await.ok()?;
+        let events = (head.position.0 - position.0).max(0);
+        let oldest = if events > 0 { ports.reader.store.events(position, 1).await.ok()? } else { Vec::new() };
+        let now: Micros = ports.clock.now();
+        Some(Self { position, events, age: oldest.first().map_or(Duration::ZERO, |event| now.since(event.at)) })
+    }
+}
+
+/// The text. Writing to a string does not fail.
+struct Page(String);
+
+impl Page {
+    fn head(&mut self, name: &str, kind: &str, help: &str) {
+        let _ = writeln!(self.0, "# HELP {name} {help}\n# TYPE {name} {kind}");
+    }
+
+    fn single(&mut self, name: &str, kind: &str, help: &str, value: impl Display) {
+        self.head(name, kind, help);
+        let _ = writeln!(self.0, "{name} {value}");
+    }
+
+    fn gauge(&mut self, name: &str, help: &str, value: impl Display) {
+        self.single(name, "gauge", help, value);
+    }
+
+    fn counter(&mut self, name: &str, help: &str, value: impl Display) {
+        self.single(name, "counter", help, value);
+    }
+
+    fn family<'a, V: Display>(
+        &mut self,
+        name: &str,
+        kind: &str,
+        help: &str,
+        samples: impl IntoIterator<Item = (&'a str, &'a str, V)>,
+    ) {
+        self.head(name, kind, help);
+        for (label, text, value) in samples {
+            let _ = writeln!(self.0, "{name}{{{label}=\"{text}\"}} {value}");
+        }
+    }
+
+    fn histogram(&mut self, name: &str, help: &str, values: &Histogram) {
+        self.head(name, "histogram", help);
+        let mut count = 0;
+        for (bound, below) in values.buckets() {
+            let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
+            let _ = writeln!(self.0, "{name}_bucket{{le=\"{bound}\"}} {below}");
+            count = below;
+        }
+        let _ = writeln!(self.0, "{name}_sum {}\n{name}_count {count}", values.sum());
+    }
+}

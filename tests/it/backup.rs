@@ -1,0 +1,196 @@
+//! The recipes of docs/operations.md, done for real: copied while calls come in, restored elsewhere, and looked through by
+//! `doctor` and `log verify`; and what a copy that was taken in the wrong order would have been found to lack.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use crate::demo::Demo;
+use crate::{postgres, tools};
+
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn script(name: &str) -> Command {
+    Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("packaging/backup").join(name))
+}
+
+fn forelog(args: &[&str], data: &Path, database: Option<&str>) -> Output {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
+    command.args(args).arg("--data").arg(data);
+    if let Some(url) = database {
+        command.env("FORELOG_DATABASE_URL", url);
+    }
+    command.output().expect("run forelog")
+}
+
+fn succeeded(output: &Output) -> String {
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Calls that keep coming until this is dropped.
+struct Traffic {
+    stop: Arc<AtomicBool>,
+    made: Arc<AtomicU64>,
+}
+
+impl Traffic {
+    fn start(demo: &Demo) -> Self {
+        let (stop, made) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        for caller in 0..2 {
+            let url = format!("{}/api/v1/tools/vm_get", demo.text("/base_url"));
+            let (key, vm) = (demo.customer_key().to_owned(), demo.text("/vms/0/id").to_owned());
+            let (stop, made) = (Arc::clone(&stop), Arc::clone(&made));
+            tokio::spawn(async move {
+                let client = reqwest::Client::new();
+                while !stop.load(Ordering::Relaxed) {
+                    let vm = if caller == 0 { vm.as_str() } else { "vm_none" };
+                    let sent = client.post(&url).bearer_auth(&key).json(&json!({ "vm_id": vm })).send().await;
+                    made.fetch_add(u64::from(sent.is_ok()), Ordering::Relaxed);
+                }
+            });
+        }
+        Self { stop, made }
+    }
+
+    async fn until(&self, calls: u64) {
+        let reached = tokio::time::timeout(PATIENCE, async {
+            while self.made.load(Ordering::Relaxed) < calls {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        });
+        assert!(reached.await.is_ok(), "no traffic");
+    }
+}
+
+impl Drop for Traffic {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Relaxed);
+    }
+}
+
+/// Everything that `log verify` and `doctor` look at; answers how many events there are.
+fn sound(data: &Path, database: Option<&str>) -> u64 {
+    let verified = succeeded(&forelog(&["log", "verify", "--json"], data, database));
+    succeeded(&forelog(&["doctor"], data, database));
+    let report: Value = serde_json::from_str(&verified).expect("a document");
+    all_open(&report);
+    report["events"].as_u64().expect("events")
+}
+
+/// Every payload was opened: nothing that the log names is missing from the vault.
+fn all_open(report: &Value) {
+    let counts = ["payloads", "opened", "erased"].map(|name| report[name].as_u64().unwrap_or_else(|| panic!("{name}: {report}")));
+    assert!(counts[0] > 0 && counts[1] == counts[0] && counts[2] == 0, "{report}");
+}
+
+/// The key file lies elsewhere, as the recipe says, and comes back with the restore.
+fn bring_back(key: &Path, restored: &Path) {
+    std::fs::copy(key, restored.join("kek")).expect("copy the key file");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn backup_online_of_sqlite_can_be_restored_and_served() {
+    let demo = Demo::start_with(&[
+        ("FORELOG_LIMITS__CREDENTIAL__ADMIT", "10000"),
+        ("FORELOG_LIMITS__CREDENTIAL__WINDOW_MS", "1000"),
+        ("FORELOG_THROTTLE__PER_SECOND", "100000"),
+        ("FORELOG_THROTTLE__BURST", "100000"),
+    ])
+    .await;
+    let traffic = Traffic::start(&demo);
+    traffic.until(20).await;
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let copy = elsewhere.path().join("copy");
+    let (data, into) = (demo.data().to_owned(), copy.clone());
+    let copied = tokio::task::spawn_blocking(move || script("sqlite.sh").arg(data).arg(into).output().expect("run it")).await;
+    succeeded(&copied.expect("it ran"));
+    let made = traffic.made.load(Ordering::Relaxed);
+    traffic.until(made + 20).await;
+    drop(traffic);
+    assert!(!copy.join("kek").exists(), "the key lies beside what it opens");
+
+    bring_back(&demo.data().join("kek"), &copy);
+    let policies = std::fs::read_to_string(demo.data().join("forelog.toml")).expect("the configuration");
+    std::fs::write(copy.join("forelog.toml"), policies).expect("write the configuration");
+    let events = sound(&copy, None);
+    assert!(events > 40, "{events}");
+    succeeded(&forelog(&["view", "rebuild"], &copy, None));
+    // As the manual says: nothing runs before somebody has looked at what the copy does not know.
+    succeeded(&forelog(&["switch", "engage", "all", "--reason", "restored from a backup"], &copy, None));
+    let listed = succeeded(&forelog(&["switch", "list"], &copy, None));
+    assert!(listed.contains("restored from a backup") || listed.contains("all"), "{listed}");
+}
+
+#[tokio::test]
+async fn backup_cold_of_sqlite_is_the_directory() {
+    let mut demo = Demo::start().await;
+    let traffic = Traffic::start(&demo);
+    traffic.until(10).await;
+    drop(traffic);
+    demo.kill();
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let copy = elsewhere.path().join("copy");
+    let copied = Command::new("cp").arg("-a").arg(demo.data()).arg(&copy).output().expect("run cp");
+    succeeded(&copied);
+    assert!(sound(&copy, None) > 20);
+}
+
+#[tokio::test]
+async fn backup_with_the_vault_before_the_log_would_show() {
+    let demo = Demo::start().await;
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    // As the script does it, but in the wrong order, with a key made in between.
+    let copy = |room: &str| {
+        let from = format!("file:{}?mode=rw", demo.data().join(format!("{room}.db")).display());
+        let into = format!("vacuum into '{}'", elsewhere.path().join(format!("{room}.db")).display());
+        succeeded(&Command::new("sqlite3").args(["-bail", &from, &into]).output().expect("run sqlite3"));
+    };
+    copy("vault");
+    let data = demo.data().to_owned();
+    let made = forelog(&["account", "create", "--name", "Late Ltd", "--email", "late@example.com"], &data, None);
+    succeeded(&made);
+    copy("log");
+    bring_back(&demo.data().join("kek"), elsewhere.path());
+    let verified = succeeded(&forelog(&["log", "verify", "--json"], elsewhere.path(), None));
+    let report: Value = serde_json::from_str(&verified).expect("a document");
+    assert!(report["erased"].as_u64().expect("a number") > 0, "a payload whose key is in no vault was not missed: {report}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_backup_online_can_be_restored() {
+    let database = postgres::fresh_database().await;
+    let demo = Demo::start_with(&[("FORELOG_DATABASE_URL", &database)]).await;
+    let traffic = Traffic::start(&demo);
+    traffic.until(20).await;
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let copy = elsewhere.path().join("copy");
+    let bin = PathBuf::from(tools::find("FORELOG_TEST_POSTGRES_BIN"));
+    let mut dump = script("postgres.sh");
+    dump.arg(&copy).arg(&database);
+    let copied = tokio::task::spawn_blocking(move || dump.output().expect("run it")).await.expect("it ran");
+    succeeded(&copied);
+    let made = traffic.made.load(Ordering::Relaxed);
+    traffic.until(made + 5).await;
+    drop(traffic);
+
+    let empty = postgres::fresh_database().await;
+    let restored = Command::new(bin.join("pg_restore"))
+        .args(["--no-owner", "--no-acl", "--exit-on-error", "--single-transaction", "--dbname", &empty])
+        .arg(copy.join("rooms.dump"))
+        .output()
+        .expect("run pg_restore");
+    succeeded(&restored);
+    let served = tempfile::tempdir().expect("a directory");
+    bring_back(&demo.data().join("kek"), served.path());
+    succeeded(&forelog(&["migrate"], served.path(), Some(&empty)));
+    let verified = succeeded(&forelog(&["log", "verify", "--json"], served.path(), Some(&empty)));
+    let report: Value = serde_json::from_str(&verified).expect("a document");
+    assert!(report["events"].as_u64().expect("events") > 40, "{report}");
+    all_open(&report);
+    succeeded(&forelog(&["view", "rebuild"], served.path(), Some(&empty)));
+}

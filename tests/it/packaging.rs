@@ -1,0 +1,103 @@
+//! What is shipped around the binary: the service file, what it tells systemd, and the health check of the container.
+
+use std::process::{Command, Output};
+use std::time::Duration;
+
+use tokio::net::UnixDatagram;
+
+use crate::demo::Demo;
+
+const UNIT: &str = include_str!("../../packaging/forelog.service");
+const CONTAINERFILE: &str = include_str!("../../Containerfile");
+const BINARY: &str = env!("CARGO_BIN_EXE_forelog");
+const PATIENCE: Duration = Duration::from_secs(30);
+
+fn systemd_analyze(args: &[&str]) -> Output {
+    Command::new("systemd-analyze").args(args).output().expect("run systemd-analyze; scripts/test-setup.sh installs it")
+}
+
+#[test]
+fn packaging_the_service_is_valid_and_confined() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let unit = dir.path().join("forelog.service");
+    // What is not installed where the package puts it cannot be found there.
+    std::fs::write(&unit, UNIT.replace("/usr/bin/forelog", BINARY)).expect("write the unit");
+    let unit = unit.to_str().expect("a path");
+    let verified = systemd_analyze(&["verify", "--man=no", unit]);
+    let said = String::from_utf8_lossy(&verified.stderr);
+    let ours: Vec<&str> = said.lines().filter(|line| line.contains("forelog.service")).collect();
+    assert!(verified.status.success() && ours.is_empty(), "{said}");
+    // In tenths: 2.0 is what systemd calls OK, and below 1.5 is left only what a server on the network needs.
+    let judged = systemd_analyze(&["security", "--offline=true", "--threshold=15", "--no-pager", unit]);
+    assert!(judged.status.success(), "{}", String::from_utf8_lossy(&judged.stdout));
+}
+
+#[tokio::test]
+async fn packaging_the_server_tells_systemd_when_it_is_ready_and_when_it_stops() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let socket = UnixDatagram::bind(dir.path().join("notify")).expect("a socket");
+    let mut server = tokio::process::Command::new(BINARY)
+        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .arg(dir.path().join("data"))
+        .env("NOTIFY_SOCKET", dir.path().join("notify"))
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .expect("start forelog");
+    assert_eq!(received(&socket).await, "READY=1\n");
+    let id = server.id().expect("it runs").to_string();
+    assert!(Command::new("kill").args(["-s", "HUP", &id]).status().expect("run kill").success());
+    assert!(Command::new("kill").arg(&id).status().expect("run kill").success());
+    assert_eq!(received(&socket).await, "STOPPING=1\n", "a reload stops nothing, and without a certificate does nothing");
+    let ended = tokio::time::timeout(PATIENCE, server.wait()).await.expect("it ends").expect("its status");
+    assert!(ended.success(), "{ended}");
+}
+
+async fn received(socket: &UnixDatagram) -> String {
+    let mut message = [0; 256];
+    let length = tokio::time::timeout(PATIENCE, socket.recv(&mut message)).await.expect("a message").expect("a message");
+    String::from_utf8_lossy(message.get(..length).expect("what came")).into_owned()
+}
+
+fn health(demo: &Demo, variables: &[(&str, &str)]) -> Output {
+    let (_, address) = demo.text("/base_url").split_once("://").expect("a URL");
+    let mut command = Command::new(BINARY);
+    command.args(["health", "--listen", address, "--data"]).arg(demo.data()).envs(variables.iter().copied());
+    command.output().expect("run forelog")
+}
+
+#[tokio::test]
+async fn packaging_health_says_whether_calls_can_be_recorded() {
+    let mut demo = Demo::start().await;
+    let well = health(&demo, &[]);
+    assert!(well.status.success(), "{well:?}");
+    demo.kill();
+    let gone = health(&demo, &[]);
+    assert!(!gone.status.success() && String::from_utf8_lossy(&gone.stderr).contains("cannot record calls"), "{gone:?}");
+}
+
+#[tokio::test]
+async fn packaging_health_over_tls_believes_the_configured_certificate_alone() {
+    let (ours, other) = (crate::tls::Pair::new(), crate::tls::Pair::new());
+    let demo = ours.demo().await;
+    for (pair, expected) in [(&ours, true), (&other, false)] {
+        let (chain, key) = (pair.chain(), pair.key());
+        let named =
+            [("FORELOG_TLS__CERTIFICATE", chain.to_str().expect("text")), ("FORELOG_TLS__KEY", key.to_str().expect("text"))];
+        let asked = health(&demo, &named);
+        assert_eq!(asked.status.success(), expected, "{asked:?}");
+    }
+}
+
+#[test]
+fn packaging_the_container_is_not_root_and_checks_itself_with_what_is_in_it() {
+    let last = CONTAINERFILE.rsplit("FROM ").next().expect("a stage");
+    let line = |word: &str| last.lines().find(|line| line.starts_with(word)).unwrap_or_else(|| panic!("no {word}"));
+    let user: u32 = line("USER ").split([' ', ':']).nth(1).and_then(|user| user.parse().ok()).expect("a number");
+    assert!(user > 0 && line("COPY --from=build --chown=").contains(&format!("--chown={user}:")));
+    let check = line("HEALTHCHECK ").split_once("CMD ").expect("a command").1;
+    let check: Vec<String> = serde_json::from_str(check).expect("no shell: there is none");
+    let arguments = check.iter().skip(1).take_while(|word| !word.starts_with("--"));
+    assert!(Command::new(BINARY).args(arguments).arg("--help").output().expect("run forelog").status.success());
+    assert!(last.contains("ENTRYPOINT [\"/usr/bin/forelog\"]") && last.contains("COPY --from=build /forelog /usr/bin/forelog"));
+}
