@@ -169,7 +169,7 @@ async fn postgres_backup_online_can_be_restored() {
     traffic.until(20).await;
     let elsewhere = tempfile::tempdir().expect("a directory");
     let copy = elsewhere.path().join("copy");
-    let bin = PathBuf::from(tools::find("FORELOG_TEST_POSTGRES_BIN"));
+    let bin = tools::find("FORELOG_TEST_POSTGRES_BIN");
     let mut dump = script("postgres.sh");
     dump.arg(&copy).arg(&database);
     let copied = tokio::task::spawn_blocking(move || dump.output().expect("run it")).await.expect("it ran");

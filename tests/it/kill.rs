@@ -271,6 +271,9 @@ async fn kill_a_full_disk_refuses_and_loses_nothing() {
     assert!(answered > 0, "it worked until the disk was full");
     let ready = reqwest::get(format!("{}/readyz", demo.text("/base_url"))).await.expect("an answer");
     assert_eq!(ready.status(), 503, "a node that cannot record is not ready");
+    let metrics = reqwest::get(format!("{}/metrics", demo.text("/base_url"))).await.expect("an answer").text().await;
+    let metrics = metrics.expect("a body");
+    assert!(metrics.contains("forelog_store_errors_total ") && !metrics.contains("forelog_store_errors_total 0\n"), "{metrics}");
     demo.kill();
     demo.restart().await;
     let log = log_until(demo.data(), "all has ended", all_ended).await;

@@ -5,9 +5,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use forelog::core::switch::Covered;
+use reqwest::Method;
 use serde_json::{Value, json};
 
 use crate::demo::Demo;
+use crate::harness::{TestApp, send};
+use crate::postgres::Cluster;
 
 const DASHBOARD: &str = include_str!("../../packaging/grafana/forelog.json");
 const RULES: &str = include_str!("../../packaging/prometheus/forelog.rules.yml");
@@ -17,7 +21,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// A scrape: each sample by its name with its labels.
 async fn scrape(demo: &Demo) -> BTreeMap<String, f64> {
     let url = format!("{}/metrics", demo.text("/base_url"));
-    let text = reqwest::get(url).await.expect("an answer").text().await.expect("a body");
+    samples(&reqwest::get(url).await.expect("an answer").text().await.expect("a body"))
+}
+
+fn samples(text: &str) -> BTreeMap<String, f64> {
     let samples = text.lines().filter(|line| !line.starts_with('#'));
     let read = |line: &str| {
         let (name, value) = line.rsplit_once(' ').unwrap_or_else(|| panic!("no sample: {line}"));
@@ -43,10 +50,10 @@ async fn until(demo: &Demo, holds: impl Fn(&BTreeMap<String, f64>) -> bool) -> B
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     });
-    match scraped.await {
-        Ok(samples) => samples,
-        Err(_) => panic!("it never held: {:#?}", scrape(demo).await),
+    if let Ok(samples) = scraped.await {
+        return samples;
     }
+    panic!("it never held: {:#?}", scrape(demo).await)
 }
 
 /// The names that begin with ours in an expression.
@@ -149,4 +156,53 @@ async fn metrics_show_what_a_crash_left_and_what_became_of_it() {
     assert_eq!(after["forelog_recovered_total{as=\"unknown\"}"], 1.0, "{after:#?}");
     let after = until(&demo, |samples| found(samples, "forelog_reconciled_total") >= 1.0).await;
     assert_eq!(after["forelog_calls_ended_total{status=\"unknown\"}"], 1.0, "{after:#?}");
+}
+
+/// A scrape of a product in this process.
+async fn scrape_app(app: &TestApp) -> BTreeMap<String, f64> {
+    samples(&send(app.bare(Method::GET, "/metrics")).await.text)
+}
+
+#[tokio::test]
+async fn metrics_age_the_fence_until_the_last_old_section_is_left() {
+    let app = TestApp::start().await;
+    let (fence, key) = (app.plant.control.ports.fence(), app.key(|_| {}).await);
+    let tool = app.plant.control.catalogue.get("probe_read").expect("a tool").facts;
+    let call = Covered { tool, account: &key.account, credential: &key.id, vm: None, provider: None };
+    let section = fence.enter(&call).expect("nothing stops it");
+    app.plant.clock.pass(Duration::from_secs(1));
+    assert_eq!(scrape_app(&app).await["forelog_fence_unconfirmed_seconds"], 0.0, "nothing has changed since");
+    app.key(|_| {}).await;
+    app.plant.clock.pass(Duration::from_secs(7));
+    app.key(|_| {}).await;
+    let old = scrape_app(&app).await;
+    assert_eq!(old["forelog_fence_unconfirmed_seconds"], 7.0, "since the first change that it has outlived");
+    assert_eq!(old["forelog_lease_remaining_seconds"], 0.0, "nobody beats, and time went by");
+    drop(section);
+    assert_eq!(scrape_app(&app).await["forelog_fence_unconfirmed_seconds"], 0.0);
+}
+
+#[tokio::test]
+async fn metrics_tell_of_a_clock_that_cannot_be_trusted() {
+    let app = TestApp::start().await;
+    app.plant.clock.jump(-3_600_000_000);
+    assert_eq!(send(app.bare(Method::GET, "/readyz")).await.status, 503);
+    assert_eq!(scrape_app(&app).await["forelog_clock_skewed"], 1.0);
+    app.plant.clock.jump(3_600_000_000);
+    assert_eq!(send(app.bare(Method::GET, "/readyz")).await.status, 200);
+    assert_eq!(scrape_app(&app).await["forelog_clock_skewed"], 0.0);
+}
+
+#[tokio::test]
+async fn postgres_metrics_tell_of_a_store_that_is_gone_and_comes_back() {
+    let cluster = Cluster::start().await;
+    let demo = Demo::start_with(&[("FORELOG_DATABASE_URL", &cluster.fresh_database().await)]).await;
+    cluster.stop();
+    let refused = call(&demo, "customer", "vm_get", json!({ "vm_id": demo.text("/vms/0/id") })).await;
+    assert_eq!(refused["error"]["code"], "audit_unavailable", "{refused}");
+    let gone = until(&demo, |samples| samples["forelog_store_up"] == 0.0).await;
+    assert!(!gone.contains_key("forelog_log_position"), "what cannot be read is not guessed: {gone:#?}");
+    until(&demo, |samples| samples["forelog_lease_remaining_seconds"] == 0.0).await;
+    cluster.start_again().await;
+    until(&demo, |samples| samples["forelog_store_up"] == 1.0 && samples["forelog_lease_remaining_seconds"] > 0.0).await;
 }
