@@ -37,6 +37,7 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
         ("the log is in order", told(&report, |finding| !finding.fault.is_about_state())),
         ("control state follows from the log", told(&report, |finding| finding.fault.is_about_state())),
         ("the database refuses to change events", powers(&desk).await?),
+        ("what is committed is on disk", careless(&desk).await?),
         ("the clock is not behind the log", clock(&desk).await?),
         ("the policies in force are the configured ones", policies(context, &desk.state().await?)?),
     ];
@@ -84,6 +85,12 @@ async fn powers(desk: &Desk) -> Result<Vec<String>, CliError> {
     let powers = powers.map_err(|source| RoomError::Open { room: Room::Log, source })?;
     let hint = "serve as a role that `forelog migrate --grant-to` prepared";
     Ok(powers.into_iter().map(|power| format!("events could be changed through the database: {power}; {hint}")).collect())
+}
+
+async fn careless(desk: &Desk) -> Result<Vec<String>, CliError> {
+    let settings = roles::careless(desk.rooms.store.database()).await;
+    let settings = settings.map_err(|source| RoomError::Open { room: Room::Log, source })?;
+    Ok(settings.into_iter().map(|name| format!("the database server may lose what it has committed: {name} is off")).collect())
 }
 
 async fn clock(desk: &Desk) -> Result<Vec<String>, CliError> {

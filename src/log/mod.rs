@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod reading;
 mod refusals;
 pub mod roles;
+pub mod session;
 pub mod sql;
 pub mod sqlite;
 pub mod stats;

@@ -2,31 +2,35 @@
 //!
 //! INVARIANT: rows of one table go in one statement, whatever their number, because each statement is a round trip.
 
-use std::str::FromStr;
-
 use async_trait::async_trait;
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgPool, PgPoolOptions, PgRow};
+use deadpool::managed::Object;
+use sqlx::postgres::{PgArguments, PgListener, PgPoolOptions, PgRow};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Column, Executor, Postgres, Row as _, TypeInfo, ValueRef};
+use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, TypeInfo, ValueRef};
+use tokio::sync::Mutex;
 
-use super::dialect::{Dialect, POSTGRES, Room};
+use super::dialect::{CHANNEL, Dialect, POSTGRES, Room};
+use super::session::{CONNECT, Servers, Session, Sessions, had_died, unopened};
 use super::sql::{Database, Holds, Insert, Row, SqlError, Transaction, Value};
 
-struct Pools {
-    write: PgPool,
-    read: PgPool,
+struct Postgresql {
+    write: Sessions,
+    read: Sessions,
+    listener: Mutex<Option<PgListener>>,
 }
 
 struct Open {
-    transaction: sqlx::Transaction<'static, Postgres>,
+    /// None once it is ended.
+    session: Option<Object<Servers>>,
 }
 
 /// Opens one room of a PostgreSQL database: one schema of the same name.
 pub async fn open_postgres(url: &str, room: Room) -> Result<Box<dyn Database>, SqlError> {
-    let options = PgConnectOptions::from_str(url).map_err(opening)?.options([("search_path", room.name())]);
-    let write = PgPoolOptions::new().max_connections(2).connect_with(options.clone()).await.map_err(opening)?;
-    let read = PgPoolOptions::new().max_connections(4).connect_with(options).await.map_err(opening)?;
-    Ok(Box::new(Pools { write, read }))
+    let pool = |size: usize| Servers::read(url, room).map_err(opening)?.pool(size);
+    let (write, read) = (pool(2)?, pool(4)?);
+    // So that a wrong URL is found now.
+    drop(read.get().await.map_err(unopened)?);
+    Ok(Box::new(Postgresql { write, read, listener: Mutex::default() }))
 }
 
 fn bind(sql: &str, args: Vec<Value>) -> Query<'static, Postgres, PgArguments> {
@@ -58,37 +62,100 @@ fn decode(row: &PgRow) -> Result<Row, SqlError> {
 }
 
 #[async_trait]
-impl Database for Pools {
+impl Database for Postgresql {
     fn dialect(&self) -> &'static Dialect {
         &POSTGRES
     }
 
     async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        let mut connection = self.read.acquire().await.map_err(opening)?;
-        let rows = bind(sql, args).fetch_all(&mut *connection).await.map_err(running)?;
-        rows.iter().map(decode).collect()
+        loop {
+            let mut session = self.read.get().await.map_err(unopened)?;
+            match session.rows(bind(sql, args.clone())).await {
+                Ok(rows) => return rows.iter().map(decode).collect(),
+                Err(error) if had_died(&session, &error) => {}
+                Err(error) => return Err(running(error)),
+            }
+        }
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, SqlError> {
-        let transaction = self.write.begin().await.map_err(opening)?;
-        Ok(Box::new(Open { transaction }))
+        loop {
+            let mut session = self.write.get().await.map_err(unopened)?;
+            match session.say("begin").await {
+                Ok(()) => return Ok(Box::new(Open { session: Some(session) })),
+                Err(error) if had_died(&session, &error) => {}
+                Err(error) => return Err(opening(error)),
+            }
+        }
+    }
+
+    async fn told(&self) -> Result<Option<i64>, SqlError> {
+        let mut place = self.listener.lock().await;
+        let Some(listener) = place.as_mut() else {
+            *place = Some(self.listen().await.map_err(opening)?);
+            return Ok(None);
+        };
+        let told = listener.try_recv().await;
+        let Ok(Some(notification)) = told else {
+            *place = None;
+            return Ok(None);
+        };
+        Ok(notification.payload().parse().ok())
     }
 
     async fn close(&self) {
-        self.write.close().await;
-        self.read.close().await;
+        *self.listener.lock().await = None;
+        for pool in [&self.write, &self.read] {
+            for session in pool.retain(|_, _| false).removed {
+                session.close().await;
+            }
+            pool.close();
+        }
+    }
+}
+
+impl Postgresql {
+    async fn listen(&self) -> Result<PgListener, sqlx::Error> {
+        // Whoever asks for a connection finds the server that takes writes.
+        drop(self.read.get().await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error.to_string())))?);
+        let options = self.read.manager().good().cloned().unwrap_or_default();
+        let one = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_lazy_with(options);
+        let mut listener = PgListener::connect_with(&one).await?;
+        listener.eager_reconnect(false);
+        listener.listen(CHANNEL).await?;
+        Ok(listener)
+    }
+}
+
+impl Open {
+    fn session(&mut self) -> Result<&mut Session, SqlError> {
+        self.session.as_deref_mut().ok_or_else(|| SqlError::Statement("the transaction has ended".into()))
+    }
+}
+
+/// Rolls back at once: it may hold the log's head.
+impl Drop for Open {
+    fn drop(&mut self) {
+        let Some(mut session) = self.session.take().filter(|session| session.in_step()) else { return };
+        match tokio::runtime::Handle::try_current() {
+            Ok(runtime) => {
+                runtime.spawn(async move { session.say("rollback").await });
+            }
+            // Without it the server rolls back.
+            Err(_) => drop(Object::take(session)),
+        }
     }
 }
 
 #[async_trait]
 impl Transaction for Open {
     async fn query(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        let rows = bind(sql, args).fetch_all(&mut *self.transaction).await.map_err(running)?;
+        let rows = self.session()?.rows(bind(sql, args)).await.map_err(running)?;
         rows.iter().map(decode).collect()
     }
 
     async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, SqlError> {
-        let done = bind(sql, args).execute(&mut *self.transaction).await.map_err(running)?;
+        let done = self.session()?.execute(bind(sql, args)).await.map_err(running)?;
         Ok(done.rows_affected())
     }
 
@@ -102,16 +169,16 @@ impl Transaction for Open {
             Values::Texts(values) => query.bind(values),
             Values::Bytes(values) => query.bind(values),
         });
-        query.execute(&mut *self.transaction).await.map(|_| ()).map_err(running)
+        self.session()?.execute(query).await.map(|_| ()).map_err(running)
     }
 
     async fn script(&mut self, sql: &str) -> Result<(), SqlError> {
-        let script = sqlx::raw_sql(AssertSqlSafe(sql.to_owned()));
-        (&mut *self.transaction).execute(script).await.map(|_| ()).map_err(running)
+        self.session()?.script(AssertSqlSafe(sql.to_owned())).await.map_err(running)
     }
 
-    async fn commit(self: Box<Self>) -> Result<(), SqlError> {
-        self.transaction.commit().await.map_err(|error| SqlError::Commit(error.into()))
+    async fn commit(mut self: Box<Self>) -> Result<(), SqlError> {
+        let Some(mut session) = self.session.take() else { return Ok(()) };
+        session.say("commit").await.map_err(|error| SqlError::Commit(error.into()))
     }
 }
 

@@ -63,6 +63,11 @@ pub async fn powers(database: &dyn Database) -> Result<Vec<String>, SqlError> {
     Ok(powers)
 }
 
+/// Settings of the server by which what is committed may not survive a loss of power.
+pub async fn careless(database: &dyn Database) -> Result<Vec<String>, SqlError> {
+    texts(database, database.dialect().careless).await
+}
+
 async fn texts(database: &dyn Database, sql: &str) -> Result<Vec<String>, SqlError> {
     database.query(sql, Vec::<Value>::new()).await?.iter().map(|row| row.text(0).map(str::to_owned)).collect()
 }

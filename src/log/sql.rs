@@ -48,7 +48,7 @@ pub enum SqlError {
     #[error("reading column {0}")]
     Column(usize),
     /// The schema is newer than this program.
-    #[error("the schema of {room:?} is at version {found}, this program knows {known}")]
+    #[error("the schema {} is at version {found}, this program knows {known}", .room.name())]
     TooNew {
         /// Which room.
         room: Room,
@@ -175,6 +175,11 @@ pub trait Database: Send + Sync {
     async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError>;
     /// Begins a write transaction.
     async fn begin(&self) -> Result<Box<dyn Transaction>, SqlError>;
+    /// Returns when another process may have changed control state, with its epoch if that is known. Hearing nothing means
+    /// nothing: whoever waits looks by himself as well. A database of one machine tells nobody.
+    async fn told(&self) -> Result<Option<i64>, SqlError> {
+        std::future::pending().await
+    }
     /// Closes every connection, so that the files can be moved.
     async fn close(&self);
 }

@@ -109,8 +109,8 @@ impl Database for Sqlite {
             }
             Ok::<_, SqlError>(open)
         };
-        let begun = tokio::time::timeout(PATIENCE, begin).await.map_err(|_| opening("another process holds the write lock"))?;
-        Ok(Box::new(begun?))
+        let locked = tokio::time::timeout(PATIENCE, begin).await.map_err(|_| opening("another process holds the write lock"))?;
+        Ok(Box::new(locked?))
     }
 
     async fn close(&self) {

@@ -128,6 +128,9 @@ pub trait Store: Send + Sync {
     async fn payloads(&self, first: Position, last: Position) -> Result<Vec<PayloadRow>, StoreError>;
     /// Every state row of these kinds, by name.
     async fn state(&self, kinds: &[&'static str]) -> Result<Vec<StateRow>, StoreError>;
+    /// Returns when another process may have changed control state, with its epoch if that is known. A courtesy: the head
+    /// is what holds.
+    async fn told(&self) -> Result<Option<Epoch>, StoreError>;
     /// The state rows of these names that exist; at most 256 names.
     async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError>;
 }
@@ -198,6 +201,10 @@ impl Store for SqlStore {
             }
         }
         Ok(all)
+    }
+
+    async fn told(&self) -> Result<Option<Epoch>, StoreError> {
+        Ok(self.database.told().await?.map(Epoch))
     }
 
     async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError> {
@@ -297,6 +304,9 @@ async fn write(
     }
     let sql = "update log_head set position = $1, at = $2, epoch = $3 where log_id = 1";
     transaction.execute(sql, vec![moved.position.0.into(), moved.at.0.into(), moved.epoch.0.into()]).await?;
+    if moved.epoch != head.epoch && !dialect.wake.is_empty() {
+        transaction.execute(dialect.wake, vec![moved.epoch.0.to_string().into()]).await?;
+    }
     Ok(moved)
 }
 

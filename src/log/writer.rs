@@ -3,7 +3,7 @@
 //! INVARIANT: an entry's answer is given only after the commit that holds it (P1). No store, no answer but an error.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
@@ -12,6 +12,7 @@ use super::draft::Draft;
 use super::fence::Fence;
 use super::stats::Stats;
 use super::store::{Found, Head, Store, StoreError, Want};
+use crate::core::id::Position;
 use crate::core::time::{Clock, Micros};
 
 /// Entries that may wait for a batch; of more, the caller is told to come back.
@@ -67,7 +68,8 @@ impl Writer {
     pub fn start(store: Arc<dyn Store>, fence: Arc<Fence>, clock: Arc<dyn Clock>) -> (Self, tokio::task::JoinHandle<()>) {
         let (queue, entries) = mpsc::channel(QUEUE);
         let stats = Arc::new(Stats::default());
-        let appender = Appender { store, fence: Arc::clone(&fence), time: LogTime::start(clock), stats: Arc::clone(&stats) };
+        let (time, ours) = (LogTime::start(clock), Arc::clone(&stats));
+        let appender = Appender { store, fence: Arc::clone(&fence), time, stats: ours, seen: AtomicI64::new(0) };
         let runtime = tokio::runtime::Handle::current();
         let task = tokio::task::spawn_blocking(move || runtime.block_on(appender.run(entries)));
         (Self { queue, fence, stats }, task)
@@ -128,6 +130,8 @@ struct Appender {
     fence: Arc<Fence>,
     time: LogTime,
     stats: Arc<Stats>,
+    /// The newest position that this node has seen.
+    seen: AtomicI64,
 }
 
 impl Appender {
@@ -157,6 +161,7 @@ impl Appender {
         let result = self
             .store
             .transact(&want, &mut |head: &Head, found: Found| {
+                self.refuse_a_shorter_log(head)?;
                 let (time, skewed) = self.time.read(head.at);
                 self.stats.skewed.store(skewed, Ordering::Relaxed);
                 let mut draft = Draft::new(*head, found, &known, time, skewed)?;
@@ -168,8 +173,9 @@ impl Appender {
             })
             .await;
         match (result, done) {
-            (Ok(_), Some((answers, state))) => {
+            (Ok(head), Some((answers, state))) => {
                 self.stats.committed(size, self.time.clock.elapsed().saturating_sub(since));
+                self.seen.store(head.position.0, Ordering::Relaxed);
                 self.fence.publish(&state);
                 for answer in answers {
                     answer();
@@ -182,12 +188,22 @@ impl Appender {
             (Ok(_), None) => drop(fails),
         }
     }
+
+    /// A backup was restored, or another server answers: to go on there would be to forget what was recorded.
+    fn refuse_a_shorter_log(&self, head: &Head) -> Result<(), StoreError> {
+        let seen = Position(self.seen.load(Ordering::Relaxed));
+        if head.position >= seen {
+            return Ok(());
+        }
+        Err(StoreError::Unreadable(format!("it ends at {} and this node has seen {}", head.position.0, seen.0)))
+    }
 }
 
 fn refuse_all(fails: Vec<Fail>, error: &StoreError) {
     let uncertain = matches!(error, StoreError::Sql(super::sql::SqlError::Commit(_)));
-    let source = std::error::Error::source(error).map(|source| format!(": {source}")).unwrap_or_default();
-    let error = WriteError::Store { text: format!("{error}{source}"), uncertain };
+    let sources = std::iter::successors(std::error::Error::source(error), |error| (*error).source());
+    let text = sources.fold(error.to_string(), |text, source| format!("{text}: {source}"));
+    let error = WriteError::Store { text, uncertain };
     tracing::error!(%error, entries = fails.len(), "a batch was not written");
     for fail in fails {
         fail(error.clone());

@@ -4,6 +4,7 @@
 //! may believe it dead.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
 
@@ -15,6 +16,9 @@ use crate::log::draft::{Draft, NewEvent};
 use crate::log::store::{StoreError, Want};
 use crate::log::writer::WriteError;
 
+/// How soon somebody who hears nothing tries again to listen.
+const DEAF: Duration = Duration::from_secs(1);
+
 impl Worker {
     pub(super) async fn beat_until(self: Arc<Self>, stop: CancellationToken) {
         loop {
@@ -25,6 +29,48 @@ impl Worker {
             if stop.run_until_cancelled(tokio::time::sleep(self.lease / 3)).await.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Looks at control state as soon as another node says that it changed. Not hearing it costs time until the next beat.
+    pub(super) async fn hear_until(self: Arc<Self>, stop: CancellationToken) {
+        let (ports, mut deaf) = (&self.control.ports, false);
+        while let Some(told) = stop.run_until_cancelled(ports.reader.store.told()).await {
+            match told {
+                Ok(epoch) if epoch.is_none_or(|epoch| epoch > ports.fence().state().epoch) => {
+                    deaf = false;
+                    if let Err(error) = ports.writer.write(Want::default(), |_| Ok(())).await {
+                        tracing::warn!(%error, "what another node changed cannot be read yet");
+                    }
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    if !std::mem::replace(&mut deaf, true) {
+                        tracing::warn!(%error, "other nodes are not heard; each beat looks instead");
+                    }
+                    let _ = stop.run_until_cancelled(tokio::time::sleep(DEAF)).await;
+                }
+            }
+        }
+    }
+
+    /// Confirms the fence as soon as nothing is left that was entered before a change of switches: somebody waits for it.
+    pub(super) async fn confirm_until(self: Arc<Self>, stop: CancellationToken) {
+        let fence = self.control.ports.fence();
+        let mut changes = fence.changes();
+        let mut confirmed = changes.borrow_and_update().clone();
+        while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+            let state = changes.borrow_and_update().clone();
+            if state.switches == confirmed.switches {
+                continue;
+            }
+            if stop.run_until_cancelled(fence.drained(state.epoch)).await.is_none() {
+                return;
+            }
+            if let Err(error) = self.beat(false).await {
+                tracing::error!(%error, "the fence was not confirmed; the next beat tries again");
+            }
+            confirmed = state;
         }
     }
 

@@ -63,6 +63,8 @@ impl Worker {
         grace: Duration,
     ) {
         let beating = tokio::spawn(Arc::clone(&self).beat_until(stop.clone()));
+        let hearing = tokio::spawn(Arc::clone(&self).hear_until(stop.clone()));
+        let confirming = tokio::spawn(Arc::clone(&self).confirm_until(stop.clone()));
         let obeying = tokio::spawn(Arc::clone(&self).obey_switches(stop.clone()));
         let taking = tokio::spawn(Arc::clone(&self).take_until(stop.clone()));
         loop {
@@ -85,7 +87,9 @@ impl Worker {
             tracing::warn!(running = self.lock().len(), "calls still run at shutdown; the next start recovers them");
         }
         beating.abort();
-        obeying.abort();
+        for task in [obeying, hearing, confirming] {
+            task.abort();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Running>> {

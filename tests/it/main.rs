@@ -16,6 +16,7 @@ mod conformance;
 mod decide;
 mod demo;
 mod export;
+mod failover;
 mod faults;
 mod gates;
 mod given;

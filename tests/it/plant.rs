@@ -27,7 +27,7 @@ use forelog::log::dialect::Room;
 use forelog::log::draft::NewEvent;
 use forelog::log::fence::Fence;
 use forelog::log::reading::Reader;
-use forelog::log::sql::{open_postgres, open_sqlite};
+use forelog::log::sql::{Database, open_postgres, open_sqlite};
 use forelog::log::store::{SqlStore, Store, Want};
 use forelog::log::vault::Vault;
 use forelog::log::writer::Writer;
@@ -181,6 +181,7 @@ pub struct Site {
     pub world: Arc<World>,
     pub limits: Limits,
     pub seed: u64,
+    pub lease: Duration,
     pub vault: tempfile::TempDir,
 }
 
@@ -188,6 +189,11 @@ impl Site {
     /// A site on a fresh SQLite directory.
     pub fn sqlite() -> Self {
         Self::on(String::new())
+    }
+
+    /// A site on a fresh PostgreSQL database.
+    pub async fn postgres() -> Self {
+        Self::on(crate::postgres::fresh_database().await)
     }
 
     /// A site on a log that a URL names; on SQLite in the site's own directory if it is empty.
@@ -200,6 +206,7 @@ impl Site {
             world: Arc::default(),
             limits: Limits { credential: ample, exec: ample, write: ample },
             seed: 7,
+            lease: Duration::from_secs(3),
             vault: tempfile::tempdir().expect("a directory"),
         }
     }
@@ -210,13 +217,13 @@ impl Site {
     }
 
     /// Opens the log room once more, as another process would.
-    pub async fn store(&self) -> Arc<dyn Store> {
-        let database = if self.log.is_empty() {
+    pub async fn room(&self) -> Box<dyn Database> {
+        let opened = if self.log.is_empty() {
             open_sqlite(&self.dir().join("log.db"), Room::Log).await
         } else {
             open_postgres(&self.log, Room::Log).await
         };
-        Arc::new(SqlStore::new(database.expect("the log room")))
+        opened.expect("the log room")
     }
 }
 
@@ -227,7 +234,7 @@ fn beginning() -> Micros {
 impl Plant {
     /// A node without a worker, whose account and key are made if the log is empty.
     pub async fn idle(site: &Site) -> (Self, Arc<Worker>, tokio::sync::mpsc::UnboundedReceiver<forelog::control::Assignment>) {
-        let store = site.store().await;
+        let store: Arc<dyn Store> = Arc::new(SqlStore::new(site.room().await));
         store.migrate().await.expect("migrate");
         let entropy: Arc<dyn Entropy> = Seeded::new(site.seed + fresh());
         let clock: Arc<dyn Clock> = Arc::clone(&site.clock) as Arc<dyn Clock>;
@@ -251,7 +258,7 @@ impl Plant {
             limits: Arc::new(site.limits),
         });
         let (control, assigned) = Control::new(catalogue, ports, Arc::new(PermitAll(writer.clone())));
-        let worker = Worker::new(Arc::clone(&control), Duration::from_secs(3));
+        let worker = Worker::new(Arc::clone(&control), site.lease);
         let (account, user, credential) = owner(&writer, &*entropy).await;
         let clock = Arc::clone(&site.clock);
         let stop = CancellationToken::new();

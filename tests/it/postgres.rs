@@ -32,7 +32,11 @@ const SUPERVISOR: &str = r#"
         server=$!
     }
     all() { echo "$server" $(ps -o pid= --ppid "$server"); }
-    "$@" "$POSTGRES_BIN/initdb" --no-sync --auth=trust --encoding=UTF8 --locale=C.UTF-8 --username=postgres -D data >>server.log 2>&1
+    if [ -n "$PRIMARY" ]; then
+        "$@" "$POSTGRES_BIN/pg_basebackup" -R --no-sync --checkpoint=fast -h "$PRIMARY" -U postgres -D data >>server.log 2>&1
+    else
+        "$@" "$POSTGRES_BIN/initdb" --no-sync --auth=trust --encoding=UTF8 --locale=C.UTF-8 --username=postgres -D data >>server.log 2>&1
+    fi
     begin "$@"
     while read -r order; do
         case $order in
@@ -84,8 +88,29 @@ pub struct Cluster {
 impl Cluster {
     /// Makes a new cluster and waits until it answers.
     pub async fn start() -> Self {
+        Self::begin(None).await
+    }
+
+    /// Makes a cluster that repeats what this one does and takes no writes.
+    pub async fn standby(&self) -> Self {
+        Self::begin(Some(&self.dir)).await
+    }
+
+    /// Makes a standby take writes from now on.
+    pub async fn promote(&self) {
+        let mut connection = PgConnection::connect(&self.url("postgres")).await.expect("connect to the standby");
+        let done: bool = sqlx::query_scalar("SELECT pg_promote()").fetch_one(&mut connection).await.expect("ask it");
+        assert!(done, "it was not promoted");
+    }
+
+    /// The URL of a database that this cluster or another one has.
+    pub fn url_with(&self, other: &Self, database: &str) -> String {
+        format!("{},{}", self.url(database), other.dir.display())
+    }
+
+    async fn begin(primary: Option<&Path>) -> Self {
         let dir = new_dir();
-        let mut supervisor = supervise(&dir);
+        let mut supervisor = supervise(&dir, primary);
         let (input, output) = (supervisor.stdin.take().expect("a pipe"), supervisor.stdout.take().expect("a pipe"));
         let cluster = Self { dir, supervisor, orders: Mutex::new(Some((input, BufReader::new(output)))) };
         cluster.wait_until_ready().await;
@@ -181,12 +206,13 @@ fn new_dir() -> PathBuf {
     dir
 }
 
-fn supervise(dir: &Path) -> Child {
+fn supervise(dir: &Path, primary: Option<&Path>) -> Child {
     let log = File::create(dir.join("server.log")).expect("a log file");
     Command::new("sh")
         .args(["-c", SUPERVISOR, "supervisor"])
         .args(unprivileged())
         .env("POSTGRES_BIN", tools::find("FORELOG_TEST_POSTGRES_BIN"))
+        .env("PRIMARY", primary.unwrap_or(Path::new("")))
         .current_dir(dir)
         // A test runner kills the whole process group of a test; the supervisor must survive that to clean up.
         .process_group(0)

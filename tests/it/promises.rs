@@ -24,6 +24,39 @@ use serde_json::{Value, json};
 use crate::given;
 use crate::plant::{Plant, Site};
 
+/// Each promise holds on both databases.
+macro_rules! on_both {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $sqlite() {
+            $case(Site::sqlite()).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $postgres() {
+            $case(Site::postgres().await).await;
+        }
+    )*};
+}
+
+on_both! {
+    nothing_runs_when_the_log_cannot_be_written, p01_nothing_runs_when_the_log_cannot_be_written, postgres_p01_nothing_runs_when_the_log_cannot_be_written;
+    each_execution_has_its_admission_in_the_log_before_it, p01_each_execution_has_its_admission_in_the_log_before_it, postgres_p01_each_execution_has_its_admission_in_the_log_before_it;
+    refusals_are_calls_and_a_flood_of_them_is_counted, p02_refusals_are_calls_and_a_flood_of_them_is_counted, postgres_p02_refusals_are_calls_and_a_flood_of_them_is_counted;
+    no_call_is_admitted_after_a_flip_and_none_starts_after_the_fence, p03_no_call_is_admitted_after_a_flip_and_none_starts_after_the_fence, postgres_p03_no_call_is_admitted_after_a_flip_and_none_starts_after_the_fence;
+    a_queued_call_under_a_switch_never_starts, p03_a_queued_call_under_a_switch_never_starts, postgres_p03_a_queued_call_under_a_switch_never_starts;
+    running_calls_are_cancelled_where_the_switch_says_so, p03_running_calls_are_cancelled_where_the_switch_says_so, postgres_p03_running_calls_are_cancelled_where_the_switch_says_so;
+    the_same_idempotency_key_repeats_the_outcome_and_runs_once, p04_the_same_idempotency_key_repeats_the_outcome_and_runs_once, postgres_p04_the_same_idempotency_key_repeats_the_outcome_and_runs_once;
+    duplicates_in_flight_join_the_first, p04_duplicates_in_flight_join_the_first, postgres_p04_duplicates_in_flight_join_the_first;
+    limits_are_exact_under_a_race_and_across_a_restart, p05_limits_are_exact_under_a_race_and_across_a_restart, postgres_p05_limits_are_exact_under_a_race_and_across_a_restart;
+    time_never_runs_backwards_when_the_clock_does, p06_time_never_runs_backwards_when_the_clock_does, postgres_p06_time_never_runs_backwards_when_the_clock_does;
+    a_revoked_key_fails_on_its_next_call, p08_a_revoked_key_fails_on_its_next_call, postgres_p08_a_revoked_key_fails_on_its_next_call;
+    a_forged_account_is_refused, p09_a_forged_account_is_refused, postgres_p09_a_forged_account_is_refused;
+    state_that_cannot_be_read_refuses, p12_state_that_cannot_be_read_refuses, postgres_p12_state_that_cannot_be_read_refuses;
+    a_log_that_ends_before_what_was_seen_refuses, p07_a_log_that_ends_before_what_was_seen_refuses,
+        postgres_p07_a_log_that_ends_before_what_was_seen_refuses;
+}
+
 fn code_of(reply: &Reply) -> Option<Code> {
     match reply {
         Reply::Failed { refusal, .. } => Some(refusal.code),
@@ -59,16 +92,18 @@ fn engaged(plant: &Plant, target: Target, running: Running) -> Kind {
     Kind::SwitchEngaged { switch, target, by: None, credential: None, running, expires_at: None }
 }
 
-#[tokio::test]
-async fn p01_nothing_runs_when_the_log_cannot_be_written() {
-    let site = Site::sqlite();
+async fn nothing_runs_when_the_log_cannot_be_written(site: Site) {
     let plant = Plant::start(&site).await;
     let (locked, answered) = (tokio::sync::Notify::new(), tokio::sync::Notify::new());
     // Another process holds the write lock for longer than the writer waits for it.
     let blocking = async {
-        let room =
-            forelog::log::sql::open_sqlite(&site.dir().join("log.db"), forelog::log::dialect::Room::Log).await.expect("the log");
-        let transaction = room.begin().await.expect("the lock");
+        let room = site.room().await;
+        let mut transaction = room.begin().await.expect("a transaction");
+        if !site.log.is_empty() {
+            // PostgreSQL would end it after a while.
+            transaction.script("set local idle_in_transaction_session_timeout = 0").await.expect("a setting");
+        }
+        transaction.execute("update log_head set at = at", Vec::new()).await.expect("the lock");
         locked.notify_one();
         answered.notified().await;
         drop(transaction);
@@ -87,9 +122,7 @@ async fn p01_nothing_runs_when_the_log_cannot_be_written() {
     check(&log, false);
 }
 
-#[tokio::test]
-async fn p01_each_execution_has_its_admission_in_the_log_before_it() {
-    let site = Site::sqlite();
+async fn each_execution_has_its_admission_in_the_log_before_it(site: Site) {
     let plant = Plant::start(&site).await;
     let calls =
         (0..50).map(|n| plant.call(if n % 2 == 0 { "probe_write" } else { "probe_read" }, json!({ "text": n.to_string() })));
@@ -105,9 +138,7 @@ async fn p01_each_execution_has_its_admission_in_the_log_before_it() {
     }
 }
 
-#[tokio::test]
-async fn p02_refusals_are_calls_and_a_flood_of_them_is_counted() {
-    let site = Site::sqlite();
+async fn refusals_are_calls_and_a_flood_of_them_is_counted(site: Site) {
     let plant = Plant::start(&site).await;
     plant.change(engaged(&plant, Target::All, Running::LetFinish), json!({ "reason": "drill" })).await;
     let mut runs = Vec::new();
@@ -144,9 +175,7 @@ async fn wait_for(plant: &Plant, wanted: impl Fn(&Kind) -> bool) -> Vec<Event> {
     tokio::time::timeout(Duration::from_secs(20), watching).await.expect("the event should have come")
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p03_no_call_is_admitted_after_a_flip_and_none_starts_after_the_fence() {
-    let site = Site::sqlite();
+async fn no_call_is_admitted_after_a_flip_and_none_starts_after_the_fence(site: Site) {
     let plant = std::sync::Arc::new(Plant::start(&site).await);
     let callers: Vec<_> = (0..16)
         .map(|_| {
@@ -183,9 +212,7 @@ async fn p03_no_call_is_admitted_after_a_flip_and_none_starts_after_the_fence() 
     check(&log, false);
 }
 
-#[tokio::test]
-async fn p03_a_queued_call_under_a_switch_never_starts() {
-    let site = Site::sqlite();
+async fn a_queued_call_under_a_switch_never_starts(site: Site) {
     let (plant, worker, assigned) = Plant::idle(&site).await;
     let Reply::Running { call, status: Status::Queued, .. } = plant.call("probe_queued", json!({})).await else {
         panic!("not queued")
@@ -203,9 +230,7 @@ async fn p03_a_queued_call_under_a_switch_never_starts() {
     assert_eq!(plant.world.runs_of(&call), 0);
 }
 
-#[tokio::test]
-async fn p03_running_calls_are_cancelled_where_the_switch_says_so() {
-    let site = Site::sqlite();
+async fn running_calls_are_cancelled_where_the_switch_says_so(site: Site) {
     let plant = std::sync::Arc::new(Plant::start(&site).await);
     plant.world.shut();
     let caller = tokio::spawn({
@@ -221,8 +246,17 @@ async fn p03_running_calls_are_cancelled_where_the_switch_says_so() {
 
 #[test]
 fn p04_a_crash_leaves_no_call_open_and_runs_none_twice_that_may_not() {
-    let site = Site::sqlite();
+    a_crash(async { Site::sqlite() });
+}
+
+#[test]
+fn postgres_p04_a_crash_leaves_no_call_open_and_runs_none_twice_that_may_not() {
+    a_crash(Site::postgres());
+}
+
+fn a_crash(site: impl Future<Output = Site>) {
     let dying = tokio::runtime::Runtime::new().expect("a runtime");
+    let site = dying.block_on(site);
     dying.block_on(async {
         let plant = std::sync::Arc::new(Plant::start(&site).await);
         plant.world.shut();
@@ -253,9 +287,7 @@ fn p04_a_crash_leaves_no_call_open_and_runs_none_twice_that_may_not() {
     });
 }
 
-#[tokio::test]
-async fn p04_the_same_idempotency_key_repeats_the_outcome_and_runs_once() {
-    let site = Site::sqlite();
+async fn the_same_idempotency_key_repeats_the_outcome_and_runs_once(site: Site) {
     let plant = Plant::start(&site).await;
     let args = json!({ "text": "a", "idempotency_key": "k1" });
     let Reply::Done { result: first, call: one } = plant.call("probe_write", args.clone()).await else { panic!("refused") };
@@ -271,9 +303,7 @@ async fn p04_the_same_idempotency_key_repeats_the_outcome_and_runs_once() {
     assert_eq!(replays, [one]);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p04_duplicates_in_flight_join_the_first() {
-    let site = Site::sqlite();
+async fn duplicates_in_flight_join_the_first(site: Site) {
     let plant = std::sync::Arc::new(Plant::start(&site).await);
     plant.world.shut();
     let callers: Vec<_> = (0..8)
@@ -291,9 +321,7 @@ async fn p04_duplicates_in_flight_join_the_first() {
     check(&plant.log().await, false);
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn p05_limits_are_exact_under_a_race_and_across_a_restart() {
-    let mut site = Site::sqlite();
+async fn limits_are_exact_under_a_race_and_across_a_restart(mut site: Site) {
     site.limits.credential = Limit { admit: 10, window_ms: 60_000 };
     let plant = std::sync::Arc::new(Plant::start(&site).await);
     let calls = (0..40).map(|_| {
@@ -313,9 +341,7 @@ async fn p05_limits_are_exact_under_a_race_and_across_a_restart() {
     assert_eq!(code_of(&again.call("probe_read", json!({})).await), None, "the window slides");
 }
 
-#[tokio::test]
-async fn p06_time_never_runs_backwards_when_the_clock_does() {
-    let site = Site::sqlite();
+async fn time_never_runs_backwards_when_the_clock_does(site: Site) {
     let plant = Plant::start(&site).await;
     assert!(matches!(plant.call("probe_write", json!({})).await, Reply::Done { .. }));
     site.clock.jump(-3_000_000);
@@ -327,9 +353,25 @@ async fn p06_time_never_runs_backwards_when_the_clock_does() {
     check(&plant.log().await, false);
 }
 
-#[tokio::test]
-async fn p08_a_revoked_key_fails_on_its_next_call() {
-    let site = Site::sqlite();
+/// As after a backup was restored, or a standby that lacks the newest events took over.
+async fn a_log_that_ends_before_what_was_seen_refuses(site: Site) {
+    let plant = Plant::start(&site).await;
+    assert!(matches!(plant.call("probe_read", json!({})).await, Reply::Done { .. }));
+    let room = site.room().await;
+    let on = |table: &str| if site.log.is_empty() { String::new() } else { format!(" on {table}") };
+    let mut back = room.begin().await.expect("a transaction");
+    let (head, event) = (on("log_head"), on("event"));
+    let triggers = format!("drop trigger head_never_goes_back{head}; drop trigger event_is_never_deleted{event}");
+    back.script(&triggers).await.expect("no triggers");
+    back.execute("delete from event where position = (select position from log_head)", Vec::new()).await.expect("deleted");
+    back.execute("update log_head set position = position - 1", Vec::new()).await.expect("the head goes back");
+    back.commit().await.expect("a commit");
+    assert_eq!(code_of(&plant.call("probe_write", json!({})).await), Some(Code::AuditUnavailable));
+    let log = plant.log().await;
+    assert!(matches!(log.last().map(|event| &event.kind), Some(Kind::Admitted(_))), "nothing was added");
+}
+
+async fn a_revoked_key_fails_on_its_next_call(site: Site) {
     let plant = Plant::start(&site).await;
     assert!(matches!(plant.call("probe_read", json!({})).await, Reply::Done { .. }));
     // Another process revokes it; this node has not heard of that.
@@ -338,9 +380,7 @@ async fn p08_a_revoked_key_fails_on_its_next_call() {
     assert_eq!(code_of(&plant.call("probe_read", json!({})).await), Some(Code::TokenRevoked));
 }
 
-#[tokio::test]
-async fn p09_a_forged_account_is_refused() {
-    let site = Site::sqlite();
+async fn a_forged_account_is_refused(site: Site) {
     let plant = Plant::start(&site).await;
     let mut request = plant.request("probe_read", json!({}));
     request.principal.account = given::account(99);
@@ -349,13 +389,10 @@ async fn p09_a_forged_account_is_refused() {
     assert!(plant.world.executed().is_empty());
 }
 
-#[tokio::test]
-async fn p12_state_that_cannot_be_read_refuses() {
-    let site = Site::sqlite();
+async fn state_that_cannot_be_read_refuses(site: Site) {
     let plant = Plant::start(&site).await;
     assert!(matches!(plant.call("probe_read", json!({})).await, Reply::Done { .. }));
-    let room =
-        forelog::log::sql::open_sqlite(&site.dir().join("log.db"), forelog::log::dialect::Room::Log).await.expect("the log");
+    let room = site.room().await;
     let mut spoil = room.begin().await.expect("a transaction");
     let spoilt =
         spoil.execute("update state set doc = $1 where name like 'limit:%'", vec![vec![1, 2, 3].into()]).await.expect("spoilt");

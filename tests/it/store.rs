@@ -399,7 +399,7 @@ async fn prepared(backend: Backend) {
     let inserts: [&Insert; 6] = [&EVENTS, &PAYLOADS, &STATE, &CALLS, &TIMELINE, &LABELS];
     let insert = if matches!(backend, Backend::Sqlite(_)) { one_row } else { many_rows };
     let own = if matches!(backend, Backend::Sqlite(_)) { &SQLITE } else { &POSTGRES };
-    let own = [own.is_there.to_owned(), own.triggers.to_owned()];
+    let own = [own.is_there, own.careless, own.triggers].map(str::to_owned);
     let statements: BTreeSet<String> = statements().into_iter().chain(inserts.map(insert)).chain(own).collect();
     assert!(statements.len() >= 15, "{statements:#?}");
     for sql in statements {

@@ -13,8 +13,8 @@ use crate::tools::Execution;
 /// How long is waited.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// How often other nodes are looked at.
-const LOOK: Duration = Duration::from_millis(50);
+/// How soon other nodes are looked at again; they confirm within milliseconds, or something holds them up.
+const LOOK: [Duration; 2] = [Duration::from_millis(4), Duration::from_millis(50)];
 
 /// Which nodes start nothing any more that was admitted before an epoch.
 pub(in crate::tools) struct Fenced {
@@ -47,6 +47,7 @@ pub(in crate::tools) async fn wait(execution: &Execution, epoch: Epoch) -> Resul
         .map(|node| node.id)
         .collect();
     let own_done = tokio::time::timeout(PATIENCE, ports.fence().drained(epoch)).await.is_ok();
+    let [mut look, longest] = LOOK;
     loop {
         let mut fenced = sort(&nodes(execution).await?, &others, epoch, ports.clock.now());
         if own_done {
@@ -57,7 +58,8 @@ pub(in crate::tools) async fn wait(execution: &Execution, epoch: Epoch) -> Resul
         if fenced.is_complete() || ports.clock.elapsed() >= until {
             return Ok(fenced);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(look).await;
+        look = longest.min(look * 2);
     }
 }
 

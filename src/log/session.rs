@@ -1,0 +1,204 @@
+//! Connections to PostgreSQL: to whichever of the listed servers takes writes, and never for longer than it answers.
+//!
+//! INVARIANT: a connection that is waiting for an answer, that broke, or whose server only reads goes to nobody else; so
+//! what is asked next is never answered by what was asked before.
+
+use std::io;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgQueryResult, PgRow};
+use sqlx::query::Query;
+use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Postgres, SqlSafeStr};
+
+use super::dialect::Room;
+use super::sql::SqlError;
+
+/// How long one server may take to let us in.
+pub(super) const CONNECT: Duration = Duration::from_secs(3);
+
+/// How much longer than the server's own limit we wait for its answer.
+const MARGIN: Duration = Duration::from_secs(2);
+
+/// Connections that are lent out and come back.
+pub(super) type Sessions = Pool<Servers>;
+
+/// The servers that may have the database, of which one takes writes.
+pub(super) struct Servers {
+    options: Vec<PgConnectOptions>,
+    /// Where the last connection was made.
+    good: AtomicUsize,
+    patience: Duration,
+}
+
+/// One connection.
+pub(super) struct Session {
+    connection: PgConnection,
+    in_step: bool,
+    patience: Duration,
+}
+
+/// How long a statement may take on the server. A decision holds the log's head, so everybody waits for it; a view may be
+/// deleted whole.
+fn statement_timeout(room: Room) -> Duration {
+    if room == Room::Views { Duration::from_mins(2) } else { Duration::from_secs(5) }
+}
+
+impl Servers {
+    /// Reads a URL, which may list several hosts as libpq does.
+    pub fn read(url: &str, room: Room) -> Result<Self, sqlx::Error> {
+        let limit = statement_timeout(room);
+        let settings = [
+            ("search_path", room.name().to_owned()),
+            ("application_name", "forelog".to_owned()),
+            ("statement_timeout", limit.as_millis().to_string()),
+            ("lock_timeout", "3000".to_owned()),
+            // A node that is halted inside a transaction must not hold the log's head against all others.
+            ("idle_in_transaction_session_timeout", "5000".to_owned()),
+        ];
+        let read = |url: String| PgConnectOptions::from_str(&url).map(|options| options.options(settings.clone()));
+        let options = each_host(url).into_iter().map(read).collect::<Result<_, _>>()?;
+        Ok(Self { options, good: AtomicUsize::new(0), patience: limit + MARGIN })
+    }
+
+    /// A pool of at most `size` connections.
+    pub fn pool(self, size: usize) -> Result<Sessions, SqlError> {
+        Pool::builder(self).max_size(size).build().map_err(|error| SqlError::Open(error.into()))
+    }
+
+    /// The server that took writes when somebody last looked.
+    pub fn good(&self) -> Option<&PgConnectOptions> {
+        self.options.get(self.good.load(Ordering::Relaxed))
+    }
+}
+
+impl Manager for Servers {
+    type Type = Session;
+    type Error = sqlx::Error;
+
+    /// Asks every server, beginning with the one that was right last time.
+    async fn create(&self) -> Result<Session, sqlx::Error> {
+        let (first, count) = (self.good.load(Ordering::Relaxed), self.options.len());
+        let mut failed = sqlx::Error::Configuration("no host is named".into());
+        for place in (first..first + count).map(|turn| turn % count) {
+            let Some(options) = self.options.get(place) else { continue };
+            match tokio::time::timeout(CONNECT, connect(options)).await.unwrap_or_else(|_| Err(too_late())) {
+                Ok(connection) => {
+                    self.good.store(place, Ordering::Relaxed);
+                    return Ok(Session { connection, in_step: true, patience: self.patience });
+                }
+                Err(error) => failed = error,
+            }
+        }
+        Err(failed)
+    }
+
+    async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<sqlx::Error> {
+        if session.in_step { Ok(()) } else { Err(RecycleError::message("it broke")) }
+    }
+}
+
+async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+    let mut connection = PgConnection::connect_with(options).await?;
+    // Each commit is on disk before anything is started because of it (P1), whatever the server is told later. What is
+    // stricter stays as it is.
+    let flush = "set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)";
+    let asked = format!("select current_setting('transaction_read_only'), {flush}");
+    let (reads_only, _): (String, String) = sqlx::query_as(AssertSqlSafe(asked)).fetch_one(&mut connection).await?;
+    if reads_only == "on" {
+        return Err(sqlx::Error::Configuration(
+            "the server only reads: a standby, or default_transaction_read_only is on".into(),
+        ));
+    }
+    Ok(connection)
+}
+
+impl Session {
+    /// Whether it can be used again.
+    pub fn in_step(&self) -> bool {
+        self.in_step
+    }
+
+    /// Asks for rows.
+    pub async fn rows(&mut self, query: Query<'static, Postgres, PgArguments>) -> Result<Vec<PgRow>, sqlx::Error> {
+        let Self { connection, in_step, patience } = self;
+        answer(in_step, *patience, query.fetch_all(connection)).await
+    }
+
+    /// Changes rows.
+    pub async fn execute(&mut self, query: Query<'static, Postgres, PgArguments>) -> Result<PgQueryResult, sqlx::Error> {
+        let Self { connection, in_step, patience } = self;
+        answer(in_step, *patience, query.execute(connection)).await
+    }
+
+    /// Begins or ends a transaction.
+    pub async fn say(&mut self, word: &'static str) -> Result<(), sqlx::Error> {
+        let Self { connection, in_step, patience } = self;
+        answer(in_step, *patience, connection.execute(sqlx::raw_sql(word))).await.map(|_| ())
+    }
+
+    /// Runs several statements, however long they take.
+    pub async fn script(&mut self, sql: impl SqlSafeStr) -> Result<(), sqlx::Error> {
+        let Self { connection, in_step, .. } = self;
+        answer(in_step, Duration::from_hours(24), connection.execute(sqlx::raw_sql(sql))).await.map(|_| ())
+    }
+
+    /// Takes leave of the server.
+    pub async fn close(self) {
+        // A server that is gone has closed it already.
+        let _ = tokio::time::timeout(CONNECT, self.connection.close()).await;
+    }
+}
+
+async fn answer<T>(
+    in_step: &mut bool,
+    patience: Duration,
+    asked: impl Future<Output = Result<T, sqlx::Error>>,
+) -> Result<T, sqlx::Error> {
+    *in_step = false;
+    let answer = tokio::time::timeout(patience, asked).await.unwrap_or_else(|_| Err(too_late()));
+    *in_step = answer.as_ref().map_or_else(is_about_the_statement, |_| true);
+    answer
+}
+
+fn too_late() -> sqlx::Error {
+    sqlx::Error::Io(io::Error::new(io::ErrorKind::TimedOut, "the server did not answer in time"))
+}
+
+/// The connection is as good as before: not shut down (57P…), nor at a server that only reads by now (25006).
+fn is_about_the_statement(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return matches!(error, sqlx::Error::RowNotFound) };
+    error.code().is_some_and(|code| !code.starts_with("57P") && !code.starts_with("08") && code != "25006")
+}
+
+/// The idle connection that was lent had died meanwhile, and nothing was asked of it: another one may be tried.
+pub(super) fn had_died(session: &Object<Servers>, error: &sqlx::Error) -> bool {
+    let late = matches!(error, sqlx::Error::Io(error) if error.kind() == io::ErrorKind::TimedOut);
+    Object::metrics(session).recycle_count > 0 && !session.in_step() && !late
+}
+
+/// Why there is no connection.
+pub(super) fn unopened(error: PoolError<sqlx::Error>) -> SqlError {
+    match error {
+        PoolError::Backend(error) => SqlError::Open(error.into()),
+        other => SqlError::Open(other.into()),
+    }
+}
+
+/// One URL for each host that is listed, as libpq lists them: `postgres://h1:5432,h2/db`, or `?host=/run/a,/run/b`.
+#[must_use]
+pub fn each_host(url: &str) -> Vec<String> {
+    let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
+    let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
+    let (user, hosts) =
+        authority.rsplit_once('@').map_or((String::new(), authority), |(user, hosts)| (format!("{user}@"), hosts));
+    let sockets = tail.split(['?', '&']).find_map(|part| part.strip_prefix("host="));
+    let tails: Vec<String> = match sockets {
+        Some(list) => list.split(',').map(|one| tail.replacen(list, one, 1)).collect(),
+        None => vec![tail.to_owned()],
+    };
+    let with = |host: &str| tails.iter().map(|tail| format!("{scheme}://{user}{host}{tail}")).collect::<Vec<_>>();
+    hosts.split(',').flat_map(with).collect()
+}
