@@ -9,7 +9,7 @@ use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
 use crate::core::event::{Ended, Kind};
-use crate::core::id::{EventId, Position};
+use crate::core::id::{CallId, EventId, Position};
 use crate::core::job::{Claim, Idempotency, Job};
 
 /// The end of a call, as it is handed to the writer.
@@ -37,6 +37,12 @@ pub enum Closed {
     Late,
 }
 
+/// Name of the row of a call that ended `unknown` and that its provider was not yet asked about.
+#[must_use]
+pub fn unknown_row(call: &CallId) -> String {
+    format!("unknown:{call}")
+}
+
 impl Closing {
     /// What the transaction has to read for `job` to be ended.
     #[must_use]
@@ -47,6 +53,21 @@ impl Closing {
 }
 
 impl Writer {
+    /// Appends what the provider said of a call that ended `unknown`; false if that was noted before.
+    pub async fn reconcile(&self, call: CallId, happened: Option<bool>, id: EventId) -> Result<bool, WriteError> {
+        let row = unknown_row(&call);
+        let want = Want { names: vec![row.clone()], ..Want::default() };
+        self.write(want, move |draft| {
+            let open = draft.bytes(&row).is_some();
+            if open {
+                draft.delete(&row);
+                draft.append(Position(0), NewEvent::plain(id, Kind::Reconciled { call, happened }))?;
+            }
+            Ok(open)
+        })
+        .await
+    }
+
     /// Appends a call's terminal event, and frees what it held.
     pub async fn close(&self, closing: Closing) -> Result<Closed, WriteError> {
         let mut names = closing.depends.clone();
@@ -66,6 +87,9 @@ impl Draft {
         let kind = end_of(closing.status, closing.ended);
         let position = self.append(job.last, NewEvent { id: closing.id, kind, parts: closing.parts, note: Value::Null })?;
         self.delete(&row);
+        if closing.status == Status::Unknown && job.vm.is_some() && job.joins.is_none() {
+            self.put(&unknown_row(&job.call), &job)?;
+        }
         self.free_claim(&job, closing.status)?;
         let retryable = code.is_some_and(crate::core::code::Code::retryable);
         self.settle_idempotency(&job, closing.status, position, retryable)?;

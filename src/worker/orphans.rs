@@ -59,6 +59,7 @@ impl Worker {
                 _ => self.adopt(&job).await,
             }
         }
+        self.reconcile_unknown().await;
         self.reconcile_claims().await;
     }
 
@@ -72,8 +73,7 @@ impl Worker {
         }
         if !job.idempotent {
             recovered.count("unknown");
-            self.end(job, Outcome::Unknown("the node that ran it is gone".into())).await;
-            return self.reconcile(job).await;
+            return self.end(job, Outcome::Unknown("the node that ran it is gone".into())).await;
         }
         let Some(tool) = self.control.catalogue.get(&job.tool) else { return };
         let (node, id) = (self.control.ports.node.clone(), self.control.ports.event_id());

@@ -13,29 +13,44 @@ use crate::log::store::Want;
 use crate::providers::compute::{Compute, Effect, JobState, MachineRef, ProviderError};
 
 impl Worker {
-    /// Notes what the provider's journal says of an ended call.
-    pub(super) async fn reconcile(&self, job: &Job) {
-        let Some((compute, machine)) = job.vm.as_ref().and_then(|vm| self.machine(vm)) else { return };
+    /// Notes what providers say of calls that ended `unknown`, on whatever node; what one cannot be asked now, later.
+    pub(super) async fn reconcile_unknown(&self) {
+        let rows = match self.control.ports.reader.store.state(&["unknown"]).await {
+            Ok(rows) => rows,
+            Err(error) => return tracing::error!(%error, "calls to reconcile cannot be looked up"),
+        };
+        for job in rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()) {
+            let Some(happened) = self.ask(&job).await else { continue };
+            let (writer, id) = (&self.control.ports.writer, self.control.ports.event_id());
+            match writer.reconcile(job.call.clone(), happened, id).await {
+                Ok(true) => writer.stats().reconciled.count(match happened {
+                    Some(true) => "happened",
+                    Some(false) => "did_not_happen",
+                    None => "cannot_tell",
+                }),
+                Ok(false) => {}
+                Err(error) => tracing::error!(call_id = %job.call, %error, "what the provider said could not be written"),
+            }
+        }
+    }
+
+    /// Whether it happened, if anybody can tell; nothing while the provider cannot be asked or is not done with it.
+    async fn ask(&self, job: &Job) -> Option<Option<bool>> {
+        let Some((compute, machine)) = job.vm.as_ref().and_then(|vm| self.machine(vm)) else { return Some(None) };
         let effect = match job.tool.as_str() {
-            "vm_power" => compute.find_power(&machine, &job.call).await.unwrap_or(Effect::CannotTell),
-            _ => command_effect(&*compute, &machine, &job.call).await,
+            "vm_power" => match compute.find_power(&machine, &job.call).await {
+                Ok(Effect::Running) => return None,
+                Err(ProviderError::NotFound(_)) => Effect::CannotTell,
+                found => found.ok()?,
+            },
+            _ if job.claim => command_effect(&*compute, &machine, &job.call).await,
+            // It is about a VM and does nothing at its provider, who would wrongly say that it did not happen.
+            _ => Effect::CannotTell,
         };
-        let happened = match effect {
-            Effect::Happened | Effect::Running => Some(true),
-            Effect::DidNotHappen => Some(false),
-            Effect::CannotTell => None,
-        };
-        let answer = match happened {
-            Some(true) => "happened",
-            Some(false) => "did_not_happen",
-            None => "cannot_tell",
-        };
-        self.control.ports.writer.stats().reconciled.count(answer);
-        let (call, id) = (job.call.clone(), self.control.ports.event_id());
-        let event = NewEvent::plain(id, Kind::Reconciled { call, happened });
-        let written = self.control.ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await;
-        if let Err(error) = written {
-            tracing::error!(call_id = %job.call, %error, "what the provider said could not be written");
+        match effect {
+            Effect::Happened | Effect::Running => Some(Some(true)),
+            Effect::DidNotHappen => Some(Some(false)),
+            Effect::CannotTell => Some(None),
         }
     }
 
