@@ -68,6 +68,14 @@ install_python() {
 command -v sqlite3 >/dev/null && command -v systemd-analyze >/dev/null || install_small_tools
 POSTGRES_BIN=$(postgres_bin) || { install_postgres; POSTGRES_BIN=$(postgres_bin) || die "PostgreSQL did not install"; }
 
+# Makes system calls of a running process fail, which is how a disk fails beneath a node.
+install_strace() {
+  [ "$(id -u)" = 0 ] || die "strace is missing: install it, or run this as root"
+  say "installing strace"
+  apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends strace >&2
+}
+command -v strace >/dev/null || install_strace
+
 command -v npm >/dev/null || die "npm is missing"
 NPM_DIR=$TOOLS/npm-$(key tests/clients/package-lock.json)
 make_once "$NPM_DIR" install_node_packages

@@ -173,6 +173,11 @@ impl Cluster {
         Roles { owner: of(&owner), app: of(&app), name: app, superuser }
     }
 
+    /// The socket that it listens at.
+    pub fn socket(&self) -> PathBuf {
+        self.dir.join(".s.PGSQL.5432")
+    }
+
     /// The URL of a database of this name.
     pub fn url(&self, database: &str) -> String {
         format!("postgres://{ACCOUNT}@localhost/{database}?host={}", self.dir.display())

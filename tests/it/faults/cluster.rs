@@ -8,6 +8,8 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use forelog::ambient::OsEntropy;
+use forelog::core::time::Entropy;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio_util::sync::CancellationToken;
@@ -15,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::evidence::Evidence;
 use super::history::{History, Limit};
 use super::load::Load;
+use super::proxy::Proxy;
+use crate::postgres;
 
 /// How long anything may take.
 const PATIENCE: Duration = Duration::from_mins(1);
@@ -24,6 +28,38 @@ const LIMITS: [(&str, usize, u64); 3] = [("credential", 60, 1000), ("exec", 6, 1
 
 /// How long a node's lease lasts.
 pub const LEASE: Duration = Duration::from_millis(1500);
+
+/// What a cluster is made of.
+pub struct Setting {
+    /// How many nodes.
+    pub count: usize,
+    /// The PostgreSQL that they use, and the same without anything in between; files if absent.
+    pub database: Option<[String; 2]>,
+    /// How the provider misbehaves, as the end of the configuration.
+    pub provider: &'static str,
+}
+
+impl Setting {
+    /// `count` nodes on one directory.
+    pub fn files(count: usize) -> Self {
+        Self { count, database: None, provider: "" }
+    }
+
+    /// Three nodes on a new database of that server, as a role that can only append.
+    pub async fn postgres(server: &postgres::Cluster) -> Self {
+        let roles = server.fresh_roles().await;
+        let mut migrate = Command::new(env!("CARGO_BIN_EXE_forelog"));
+        let migrated = migrate.args(["migrate", "--database-url", &roles.owner, "--grant-to", &roles.name]).output();
+        assert!(migrated.expect("run forelog").status.success(), "the schemas are made");
+        Self { count: 3, database: Some([roles.app, roles.superuser]), provider: "" }
+    }
+
+    /// The same by way of a proxy.
+    pub fn through(mut self, proxy: &Proxy) -> Self {
+        self.database = self.database.map(|[url, direct]| [proxy.url(&url), direct]);
+        self
+    }
+}
 
 /// Several nodes, and those who call them.
 pub struct Cluster {
@@ -37,20 +73,24 @@ pub struct Cluster {
 #[derive(Default)]
 struct Node {
     process: Option<Child>,
+    id: String,
 }
 
 impl Cluster {
-    /// `count` nodes on fresh files, or on the PostgreSQL that is named. `extra` goes to the end of the configuration.
-    pub async fn start(database: Option<String>, count: usize, seed: u64, extra: &str) -> Self {
+    /// A new cluster, with an account whose agents may run commands.
+    pub async fn start(setting: Setting) -> Self {
+        let seed = seed();
         println!("seed {seed}");
         let data = tempfile::Builder::new().prefix("forelog-faults-").tempdir().expect("a data directory");
-        std::fs::write(data.path().join("forelog.toml"), configuration(database.as_deref(), extra)).expect("a configuration");
+        let Setting { count, database, provider } = setting;
+        let (url, direct) = database.map_or((None, None), |[url, direct]| (Some(url), Some(direct)));
+        std::fs::write(data.path().join("forelog.toml"), configuration(url.as_deref(), provider)).expect("a configuration");
         let document = seed_data(data.path()).await;
         let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).expect("demo.json");
         let vms: Vec<String> = (0..3).map(|n| text(&format!("/vms/{n}/id")).to_owned()).collect();
         let addresses = Arc::new(Mutex::new(vec![None; count]));
         let load = Load::new(Arc::clone(&addresses), [text("/customer/api_key"), text("/staff/api_key")], vms, seed);
-        let evidence = Evidence { data: data.path().to_owned(), database };
+        let evidence = Evidence { data: data.path().to_owned(), database: direct };
         let nodes = (0..count).map(|_| Node::default()).collect();
         let mut cluster = Self { load, evidence, nodes, addresses, data };
         for node in 0..count {
@@ -95,6 +135,22 @@ impl Cluster {
         };
         let Ok(url) = tokio::time::timeout(PATIENCE, serving).await else { panic!("node {node}: {}", self.log(node)) };
         self.addresses.lock().expect("the addresses")[node] = Some(url);
+        self.nodes[node].id = self.evidence.newest_node().await;
+    }
+
+    /// The id that the log knows a node by.
+    pub fn id(&self, node: usize) -> &str {
+        &self.nodes[node].id
+    }
+
+    /// Where it serves.
+    pub fn address(&self, node: usize) -> String {
+        self.addresses.lock().expect("the addresses")[node].clone().expect("the node serves")
+    }
+
+    /// Any of them.
+    pub fn any(&self) -> usize {
+        usize::try_from(self.load.dice.below(self.len() as u64)).expect("a node")
     }
 
     /// How many nodes there are.
@@ -141,6 +197,16 @@ impl Cluster {
         std::fs::read_to_string(self.data.path().join(format!("node-{node}.log"))).unwrap_or_default()
     }
 
+    /// The last of what the nodes warned of.
+    fn complaints(&self) -> String {
+        let of = |node: usize| {
+            let log = self.log(node);
+            let lines: Vec<&str> = log.lines().filter(|line| !line.contains("\"level\":\"INFO\"")).collect();
+            format!("node {node}:\n{}\n", lines[lines.len().saturating_sub(20)..].join("\n"))
+        };
+        (0..self.len()).map(of).collect()
+    }
+
     fn process(&mut self, node: usize) -> &mut Child {
         self.nodes[node].process.as_mut().expect("the node runs")
     }
@@ -174,10 +240,8 @@ impl Cluster {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        if tokio::time::timeout(PATIENCE, settled).await.is_err() {
-            let logs: Vec<String> = (0..self.len()).map(|node| self.log(node)).collect();
-            panic!("left open: {:?}\n{}", self.evidence.open().await, logs.join("\n----\n"));
-        }
+        let settled = tokio::time::timeout(PATIENCE, settled).await.is_ok();
+        assert!(settled, "left open: {:?}\n{}", self.evidence.open().await, self.complaints());
     }
 
     /// Ends everything in order, holds every record against every other, and gives them.
@@ -191,8 +255,7 @@ impl Cluster {
         history.limits = LIMITS.iter().map(|(kind, admit, ms)| ((*kind).to_owned(), Limit::of(*admit, *ms))).collect();
         let faults = history.faults();
         let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
-        let logs: Vec<String> = (0..self.len()).map(|node| self.log(node)).collect();
-        assert!(faults.is_empty(), "{}\n{}", told.join("\n"), logs.join("\n----\n"));
+        assert!(faults.is_empty(), "{}\n{}", told.join("\n"), self.complaints());
         self.rebuild_views().await;
         self.ask(&["doctor"]);
         history
@@ -230,6 +293,25 @@ impl Drop for Cluster {
             let _ = process.wait();
         }
     }
+}
+
+fn seed() -> u64 {
+    if let Some(given) = crate::tools::in_environment("FORELOG_FAULT_SEED") {
+        return given.parse().expect("a number");
+    }
+    let mut bytes = [0; 8];
+    OsEntropy.fill(&mut bytes);
+    u64::from_le_bytes(bytes)
+}
+
+/// Waits until a condition holds.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let waiting = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited in vain until {what}");
 }
 
 fn configuration(database: Option<&str>, extra: &str) -> String {

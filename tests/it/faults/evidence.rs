@@ -53,10 +53,24 @@ impl Evidence {
         }
     }
 
-    /// Rows of open calls, and of places on VMs that are taken.
+    /// Rows of open calls, of calls to reconcile, and of places on VMs that are taken.
     pub async fn open(&self) -> Vec<String> {
-        let rows = self.rows("log", "select name from state where name like 'job:%' or name like 'claim:%' order by name").await;
+        let rows = self
+            .rows("log", "select name from state where name like 'job:%' or name like 'unknown:%' or name like 'claim:%'")
+            .await;
         rows.iter().map(|row| text(row, "name").to_owned()).collect()
+    }
+
+    /// The node that started last.
+    pub async fn newest_node(&self) -> String {
+        let sql = "select leaf from event where type = 'node_started' order by position desc limit 1";
+        text(&json(&self.rows("log", sql).await[0], "leaf"), "node").to_owned()
+    }
+
+    /// How many open calls are a node's.
+    pub async fn open_at(&self, node: &str) -> usize {
+        let rows = self.rows("log", "select doc from state where name like 'job:%'").await;
+        rows.iter().filter(|row| json(row, "doc")["node"] == node).count()
     }
 
     /// The newest position.

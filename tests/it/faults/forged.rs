@@ -99,7 +99,7 @@ fn faults_checker_finds_lives_that_no_call_has() {
     forgery.breaks(&[RULE]);
     let mut forgery = Forgery::honest();
     forgery.log("reconciled", Some(CALL), &json!({ "happened": true }));
-    forgery.breaks(&[RULE]);
+    forgery.breaks(&[RULE, "what the log says of the provider is true"]);
 }
 
 #[test]
@@ -206,6 +206,15 @@ fn faults_checker_finds_what_the_log_made_up() {
         }
         forgery.breaks(&[RULE]);
     }
+    for times in [0, 2] {
+        let mut forgery = Forgery::honest();
+        forgery.call("call_2", "unknown", &json!({}));
+        forgery.send("vm_power", 45, None);
+        for _ in 0..times {
+            forgery.log("reconciled", Some("call_2"), &json!({ "happened": false }));
+        }
+        forgery.breaks(&[RULE]);
+    }
 }
 
 #[test]
@@ -238,14 +247,14 @@ fn faults_checker_finds_what_a_fence_let_through() {
     let mut forgery = Forgery::honest();
     forgery.admitted("call_2");
     forgery.log("switch_engaged", None, &json!({ "switch": "swi_1", "target": "tool:vm_power" }));
-    forgery.log("unknown", Some("call_2"), &json!({}));
+    forgery.log("failed", Some("call_2"), &json!({}));
     forgery.send("vm_power", 45, None);
     let document = json!({ "id": "swi_1", "target": "tool:vm_power", "fenced": true });
-    let answer = Answer { at: 72, status: 200, call: Some(CALL.into()), document, ..Answer::default() };
+    let answer = Answer { at: 62, status: 200, call: Some(CALL.into()), document, ..Answer::default() };
     forgery.send("switch_engage", 61, Some(answer));
-    forgery.0.effects.push(Effect { call: "call_2".into(), machine: "web-1".into(), at: 75, done: true });
+    forgery.0.effects.push(Effect { call: "call_2".into(), machine: "web-1".into(), at: 65, done: true });
     forgery.breaks(&["nothing that is fenced is executed"]);
-    forgery.send("switch_release", 74, None);
+    forgery.send("switch_release", 64, None);
     forgery.breaks(&[]);
 }
 

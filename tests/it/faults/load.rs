@@ -67,6 +67,13 @@ impl Load {
         self.sent.lock().expect("the record").clone()
     }
 
+    /// How many calls were refused with a code.
+    pub fn refusals(&self, code: &str) -> usize {
+        let sent = self.sent.lock().expect("the record");
+        let codes = sent.iter().filter_map(|sent| sent.answer.as_ref()?.code.as_deref());
+        codes.filter(|found| *found == code).count()
+    }
+
     /// Calls a tool at one node that serves; nothing if none does or no answer came.
     pub async fn call(&self, key: &str, tool: &str, args: Value) -> Option<Answer> {
         let up: Vec<String> = self.addresses.lock().expect("the addresses").iter().flatten().cloned().collect();

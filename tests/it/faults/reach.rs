@@ -33,7 +33,7 @@ impl History {
         }
         let known: BTreeSet<&str> =
             self.entries.iter().filter(|entry| entry.kind == "switch_engaged").map(|entry| entry.text("switch")).collect();
-        for (_, answer) in self.answered().filter(|(sent, answer)| sent.tool == "switch_engage" && answer.status < 300) {
+        for (_, answer) in self.answered().filter(|(sent, answer)| sent.tool == "switch_engage" && answer.status == 200) {
             let id = answer.document["id"].as_str().unwrap_or_default();
             if !known.contains(id) {
                 found.push(format!("the switch {id} was acknowledged and is not in the log"));
@@ -93,7 +93,7 @@ fn class_of(tool: &str) -> &'static str {
         "vm_exec" | "command_start" | "vm_exec_set" => "exec",
         "switch_engage" | "switch_release" => "stops",
         "switch_list" => "control",
-        "vm_get" => "read",
+        "vm_get" | "vm_list" => "read",
         _ => "unknown",
     }
 }

@@ -157,6 +157,10 @@ impl History {
             if was_begun && life.find("cancelled").is_some_and(|end| end.text("code") == "audit_unavailable") {
                 found.push(format!("{call} is said never to have started, and the provider did it"));
             }
+            let asked = life.events.iter().filter(|event| event.kind == "reconciled").count();
+            if acts(tool) && !life.repeats() && asked != usize::from(life.find("unknown").is_some()) {
+                found.push(format!("{call} was reconciled {asked} times"));
+            }
             for told in life.events.iter().filter(|event| event.kind == "reconciled") {
                 // What runs when the provider is asked has happened as far as it can tell.
                 if told.leaf["happened"].as_bool().is_some_and(|said| if said { !was_begun } else { happened }) {
