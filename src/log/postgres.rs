@@ -104,7 +104,10 @@ impl Database for Postgresql {
     }
 
     async fn close(&self) {
-        *self.listener.lock().await = None;
+        // Somebody who listens just now gives it up himself.
+        if let Ok(mut listener) = self.listener.try_lock() {
+            *listener = None;
+        }
         for pool in [&self.write, &self.read] {
             for session in pool.retain(|_, _| false).removed {
                 session.close().await;
@@ -133,16 +136,15 @@ impl Open {
     }
 }
 
-/// Rolls back at once: it may hold the log's head.
+/// Rolls back at once: it may hold the log's head. Where that cannot be asked for, the connection is closed.
 impl Drop for Open {
     fn drop(&mut self) {
-        let Some(mut session) = self.session.take().filter(|session| session.in_step()) else { return };
+        let Some(mut session) = self.session.take() else { return };
         match tokio::runtime::Handle::try_current() {
-            Ok(runtime) => {
+            Ok(runtime) if session.in_step() => {
                 runtime.spawn(async move { session.say("rollback").await });
             }
-            // Without it the server rolls back.
-            Err(_) => drop(Object::take(session)),
+            _ => drop(Object::take(session)),
         }
     }
 }
@@ -177,8 +179,12 @@ impl Transaction for Open {
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), SqlError> {
-        let Some(mut session) = self.session.take() else { return Ok(()) };
-        session.say("commit").await.map_err(|error| SqlError::Commit(error.into()))
+        let done = self.session()?.say("commit").await.map_err(|error| SqlError::Commit(error.into()));
+        // After an error there is still something to be rolled back, or to be closed.
+        if done.is_ok() {
+            self.session = None;
+        }
+        done
     }
 }
 

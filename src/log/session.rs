@@ -57,6 +57,8 @@ impl Servers {
             ("lock_timeout", "3000".to_owned()),
             // A node that is halted inside a transaction must not hold the log's head against all others.
             ("idle_in_transaction_session_timeout", "5000".to_owned()),
+            // Nor one that died while its statement waits or runs.
+            ("client_connection_check_interval", "1000".to_owned()),
         ];
         let read = |url: String| PgConnectOptions::from_str(&url).map(|options| options.options(settings.clone()));
         let options = each_host(url).into_iter().map(read).collect::<Result<_, _>>()?;

@@ -27,6 +27,18 @@ impl Demo {
         Self::start_binary(Path::new(env!("CARGO_BIN_EXE_forelog"))).await
     }
 
+    /// The binary as it ships, on a PostgreSQL database.
+    pub async fn start_on(database: &str) -> Self {
+        let data = tempfile::Builder::new().prefix("forelog-demo-").tempdir().expect("a data directory");
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_forelog"));
+        let mut command = Command::new(&binary);
+        command.args(["demo", "--database", database]);
+        let process = run(command, data.path());
+        let mut demo = Self { binary, process, data, document: Value::Null, has_guests: false };
+        demo.wait_until_described().await;
+        demo
+    }
+
     /// The binary with the fixtures of the conformance suite.
     pub async fn start_with_fixtures() -> Self {
         Self::start_binary(&fixture_binary()).await

@@ -98,6 +98,23 @@ async fn postgres_another_process_that_halts_in_a_transaction_does_not_hold_the_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_a_statement_that_nobody_waits_for_any_more_holds_nothing() {
+    let cluster = Cluster::start().await;
+    let site = Site::on(cluster.fresh_database().await);
+    let plant = Plant::start(&site).await;
+    let room = site.room().await;
+    let mut left = room.begin().await.expect("a transaction");
+    left.execute("update log_head set at = at", Vec::new()).await.expect("the lock");
+    let sleeping = left.execute("select count(pg_sleep(60))", Vec::new());
+    assert!(tokio::time::timeout(Duration::from_millis(100), sleeping).await.is_err(), "it sleeps");
+    drop(left);
+    assert_eq!(write(&plant).await, None);
+    // Nobody is given the answer that is still to come.
+    let rows = room.query("select 7::bigint", Vec::new()).await.expect("a row");
+    assert_eq!(rows[0].int(0).expect("a number"), 7);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_a_server_that_only_reads_records_nothing() {
     let cluster = Cluster::start().await;
     let url = cluster.fresh_database().await;

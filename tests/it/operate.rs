@@ -1,10 +1,31 @@
-//! The tools as an agent meets them: the real binary with its simulated fleet, over REST.
+//! The tools as an agent meets them: the real binary with its simulated fleet, over REST, on both databases.
 //!
 //! Invariant: every test has a demo of its own, and says by code what it expects of a refusal.
 
 use serde_json::{Value, json};
 
 use crate::demo::Demo;
+use crate::postgres::fresh_database;
+
+macro_rules! on_both {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test]
+        async fn $sqlite() {
+            $case(Demo::start().await).await;
+        }
+
+        #[tokio::test]
+        async fn $postgres() {
+            $case(Demo::start_on(&fresh_database().await).await).await;
+        }
+    )*};
+}
+
+on_both! {
+    commands_run_are_read_and_are_cancelled, operate_commands_run_are_read_and_are_cancelled, postgres_operate_commands_run_are_read_and_are_cancelled;
+    what_is_not_the_callers_looks_absent, operate_what_is_not_the_callers_looks_absent, postgres_operate_what_is_not_the_callers_looks_absent;
+    stops_reach_as_far_as_they_may_and_no_further, operate_stops_reach_as_far_as_they_may_and_no_further, postgres_operate_stops_reach_as_far_as_they_may_and_no_further;
+}
 
 struct Agent<'a> {
     demo: &'a Demo,
@@ -39,9 +60,7 @@ async fn enable(agent: &Agent<'_>, vm: &str) {
     assert_eq!(agent.call("vm_exec_set", args).await["exec_enabled"], true);
 }
 
-#[tokio::test]
-async fn operate_commands_run_are_read_and_are_cancelled() {
-    let demo = Demo::start().await;
+async fn commands_run_are_read_and_are_cancelled(demo: Demo) {
     let (agent, vm) = (Agent::of(&demo, "customer"), demo.text("/vms/0/id"));
     assert_eq!(agent.code("vm_exec", json!({ "vm_id": vm, "command": "echo no" })).await, "mcp_exec_disabled");
     enable(&agent, vm).await;
@@ -76,9 +95,7 @@ async fn operate_commands_run_are_read_and_are_cancelled() {
     assert_eq!((&again["status"], &again["changed"]), (&json!("cancelled"), &json!(false)), "{again}");
 }
 
-#[tokio::test]
-async fn operate_what_is_not_the_callers_looks_absent() {
-    let demo = Demo::start().await;
+async fn what_is_not_the_callers_looks_absent(demo: Demo) {
     let (agent, vm, other) = (Agent::of(&demo, "customer"), demo.text("/vms/0/id"), demo.text("/vms/1/id"));
     enable(&agent, vm).await;
     let ran = agent.call("vm_exec", json!({ "vm_id": vm, "command": "echo secret" })).await;
@@ -105,9 +122,7 @@ async fn operate_what_is_not_the_callers_looks_absent() {
     assert!(own["items"].as_array().expect("calls").iter().all(|call| call["tool"] != "vm_exec"), "{own}");
 }
 
-#[tokio::test]
-async fn operate_stops_reach_as_far_as_they_may_and_no_further() {
-    let demo = Demo::start().await;
+async fn stops_reach_as_far_as_they_may_and_no_further(demo: Demo) {
     let (agent, vm) = (Agent::of(&demo, "customer"), demo.text("/vms/0/id"));
     let (first, second) = (Agent::of(&demo, "staff"), Agent::of(&demo, "staff2"));
     enable(&agent, vm).await;

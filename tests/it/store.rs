@@ -75,6 +75,7 @@ on_both! {
     large, store_takes_large_batches, postgres_store_takes_large_batches;
     by_kind, store_finds_rows_by_kind, postgres_store_finds_rows_by_kind;
     migrating, store_migrates_once, postgres_store_migrates_once;
+    telling, store_tells_of_a_new_epoch_and_of_nothing_else, postgres_store_tells_of_a_new_epoch_and_of_nothing_else;
     headless, store_without_a_head_is_unreadable, postgres_store_without_a_head_is_unreadable;
     prepared, store_every_statement_can_be_prepared, postgres_store_every_statement_can_be_prepared;
 }
@@ -340,6 +341,24 @@ async fn migrating(backend: Backend) {
     transaction.commit().await.expect("a commit");
     let newer = two.migrate().await;
     assert!(matches!(newer, Err(StoreError::Sql(SqlError::TooNew { found: 99, .. }))), "{newer:?}");
+}
+
+async fn telling(backend: Backend) {
+    let (store, other) = (backend.store().await, backend.store().await);
+    if let Backend::Sqlite(_) = backend {
+        assert!(tokio::time::timeout(Duration::from_millis(50), store.told()).await.is_err(), "there is nobody to tell");
+        return;
+    }
+    assert_eq!(store.told().await.expect("it listens"), None, "whoever begins to listen looks");
+    append(&other, 3).await;
+    for epoch in [1, 2] {
+        let decide = &mut |head: &Head, _: Found| Ok(Batch { epoch: Epoch(epoch), ..next(head, 1) });
+        other.transact(&Want::default(), decide).await.expect("a change");
+    }
+    append(&other, 1).await;
+    assert_eq!(store.told().await.expect("it is told"), Some(Epoch(1)));
+    assert_eq!(store.told().await.expect("it is told"), Some(Epoch(2)));
+    assert!(tokio::time::timeout(Duration::from_millis(100), store.told()).await.is_err(), "nothing else is told");
 }
 
 async fn headless(backend: Backend) {
