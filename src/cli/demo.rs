@@ -114,8 +114,7 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     write(&aside, &document)?;
     std::fs::rename(&aside, &shown).map_err(|source| CliError::File { what: "writing", path: shown.clone(), source })?;
     let text = greeting(&document, &shown);
-    print(&Answer { document, text }, context.common.json);
-    let ended = until_told(app).await;
+    let ended = until_told(app, || print(&Answer { document, text }, context.common.json)).await;
     if args.provider == Provider::Qemu {
         fleet::stop_guests(context).await?;
     }

@@ -27,9 +27,12 @@ pub async fn run(context: &Context) -> Result<(), CliError> {
     let app = App::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
     let url = base_url(context, app.address());
     let document = json!({ "base_url": url, "mcp_url": format!("{url}/mcp") });
-    print(&Answer { document, text: format!("Forelog serves MCP at {url}/mcp and REST at {url}/api/v1") }, context.common.json);
-    tell(&[NotifyState::Ready]);
-    until_told(app).await
+    let answer = Answer { document, text: format!("Forelog serves MCP at {url}/mcp and REST at {url}/api/v1") };
+    let ready = || {
+        print(&answer, context.common.json);
+        tell(&[NotifyState::Ready]);
+    };
+    until_told(app, ready).await
 }
 
 /// Tells systemd, if it wants to know.
@@ -51,11 +54,12 @@ pub fn base_url(context: &Context, address: SocketAddr) -> String {
 }
 
 /// Waits for SIGTERM or ctrl-c, then shuts down in order. A second signal does not hurry it: the first one's order is short.
-/// SIGHUP reads the certificate again.
-pub async fn until_told(app: App) -> Result<(), CliError> {
+/// SIGHUP reads the certificate again. Says `ready` once it listens: whoever hears that may send a signal at once.
+pub async fn until_told(app: App, ready: impl FnOnce()) -> Result<(), CliError> {
     let listen = |kind| signal(kind).map_err(CliError::Signal);
     let (mut term, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut hangup = listen(SignalKind::hangup())?;
+    ready();
     loop {
         tokio::select! {
             _ = term.recv() => break,
