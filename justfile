@@ -24,6 +24,10 @@ bench *ARGS:
 compare *ARGS:
     scripts/compare.sh {{ARGS}}
 
+# Measure a long history: cost of a call, reading, start, sessions, three nodes. The full figures need some 20 GB.
+bench-large EVENTS="10000000":
+    cargo bench --bench large -- {{EVENTS}}
+
 # Run the ignored long tests.
 soak *ARGS:
     cargo nextest run --profile soak --run-ignored only {{ARGS}}

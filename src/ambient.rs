@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use rand::TryRng;
+use rand::Rng;
 
 use crate::core::time::{Clock, Entropy, Micros};
 
@@ -33,16 +33,15 @@ impl Clock for SystemClock {
     }
 }
 
-/// The randomness of the operating system.
+/// The randomness of the operating system, stretched: a ChaCha generator for each thread that the system seeds, and seeds
+/// again after every 64 KiB. One system call for each of the dozen numbers that a call needs would cost more than the rest
+/// of sealing it.
 #[derive(Clone, Copy, Debug)]
 pub struct OsEntropy;
 
 impl Entropy for OsEntropy {
+    #[expect(clippy::disallowed_methods, reason = "this is the randomness that everybody else is handed")]
     fn fill(&self, into: &mut [u8]) {
-        if let Err(error) = rand::rngs::SysRng.try_fill_bytes(into) {
-            // Ids and keys from a known pattern would be worse than no process at all.
-            tracing::error!(%error, "the operating system gives no randomness");
-            std::process::abort();
-        }
+        rand::rng().fill_bytes(into);
     }
 }

@@ -14,6 +14,7 @@ use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfi
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tracing_subscriber::filter::{FilterExt, filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
@@ -87,6 +88,8 @@ pub fn start(export: Option<Export<'_>>, quiet: bool, clock: &Arc<dyn Clock>) ->
 
 fn lines(quiet: bool) -> Box<dyn Layer<Registry> + Send + Sync> {
     let shown = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(if quiet { QUIET } else { SHOWN }));
+    // A line says all there is to say of its call: writing every span down for it too would cost as much again.
+    let shown = shown.and(filter_fn(|metadata| !metadata.is_span()));
     let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
     if std::io::stderr().is_terminal() {
         layer.compact().with_filter(shown).boxed()

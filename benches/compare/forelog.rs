@@ -13,10 +13,10 @@ use crate::process::Tree;
 
 /// A running demo; it ends with this value.
 pub struct Server {
-    process: Child,
-    demo: Value,
-    cluster: Option<Cluster>,
-    _data: tempfile::TempDir,
+    pub(crate) process: Child,
+    pub(crate) demo: Value,
+    pub(crate) cluster: Option<Cluster>,
+    pub(crate) data: tempfile::TempDir,
 }
 
 /// How long flips took to be obeyed.
@@ -38,28 +38,12 @@ impl Server {
 
     fn start(cluster: Option<Cluster>) -> Self {
         let data = tempfile::tempdir().expect("a directory");
-        // Every limit is read, checked and taken, and none is ever full.
-        let limits = ["CREDENTIAL", "EXEC", "WRITE"];
-        let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
-        for name in limits {
-            command.env(format!("FORELOG_LIMITS__{name}__ADMIT"), "10000").env(format!("FORELOG_LIMITS__{name}__WINDOW_MS"), "1");
-        }
-        command.env("FORELOG_THROTTLE__PER_SECOND", "100000").env("FORELOG_THROTTLE__BURST", "100000");
-        if let Some(cluster) = &cluster {
-            command.env("FORELOG_DATABASE_URL", cluster.url());
-        }
-        let process = command
-            .args(["demo", "--listen", "127.0.0.1:0", "--data"])
-            .arg(data.path())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("start forelog");
+        let process = demo(cluster.as_ref(), data.path());
         let demo = wait_for(&data.path().join("demo.json"));
-        Self { process, demo, cluster, _data: data }
+        Self { process, demo, cluster, data }
     }
 
-    fn address(&self) -> String {
+    pub(crate) fn address(&self) -> String {
         self.demo["base_url"].as_str().and_then(|url| url.strip_prefix("http://")).expect("a base url").to_owned()
     }
 
@@ -80,26 +64,23 @@ impl Server {
 
     /// Engages a switch on one VM, calls until the first refusal, releases it; so many times.
     pub async fn flips(&self, count: usize) -> Flips {
-        let (staff, customer) = (self.key("staff"), self.key("customer"));
         let vm = self.demo["vms"][0]["id"].as_str().expect("a vm").to_owned();
-        let stream = TcpStream::connect(self.address()).await.expect("connect");
-        stream.set_nodelay(true).expect("nodelay");
-        let mut connection = BufReader::new(stream);
+        let mut connection = self.connection().await;
         let mut times = Vec::new();
         for _ in 0..count {
             let flipped = Instant::now();
             let body = format!(r#"{{"target":"vm:{vm}","reason":"measuring"}}"#);
-            let switch = self.post(&mut connection, "/api/v1/switches", &staff, &body).await;
+            let switch = self.post(&mut connection, "/api/v1/switches", "staff", &body).await;
             let call = format!(r#"{{"vm_id":"{vm}"}}"#);
             loop {
-                let answer = self.post(&mut connection, "/api/v1/tools/vm_get", &customer, &call).await;
+                let answer = self.post(&mut connection, "/api/v1/tools/vm_get", "customer", &call).await;
                 if answer["error"]["code"] == "kill_switch_engaged" {
                     break;
                 }
             }
             times.push(flipped.elapsed());
             let path = format!("/api/v1/switches/{}/release", switch["id"].as_str().expect("a switch"));
-            self.post(&mut connection, &path, &staff, r#"{"reason":"measured"}"#).await;
+            self.post(&mut connection, &path, "staff", r#"{"reason":"measured"}"#).await;
         }
         times.sort_unstable();
         Flips { p50: percentile(&times, 0.5), p99: percentile(&times, 0.99), count }
@@ -109,10 +90,29 @@ impl Server {
         self.demo[who]["api_key"].as_str().expect("a key").to_owned()
     }
 
-    async fn post(&self, connection: &mut BufReader<TcpStream>, path: &str, key: &str, body: &str) -> Value {
+    /// A connection for the API.
+    pub async fn connection(&self) -> BufReader<TcpStream> {
+        let stream = TcpStream::connect(self.address()).await.expect("connect");
+        stream.set_nodelay(true).expect("nodelay");
+        BufReader::new(stream)
+    }
+
+    pub async fn post(&self, connection: &mut BufReader<TcpStream>, path: &str, who: &str, body: &str) -> Value {
+        self.ask(connection, "POST", path, who, body).await
+    }
+
+    pub(crate) async fn ask(
+        &self,
+        connection: &mut BufReader<TcpStream>,
+        method: &str,
+        path: &str,
+        who: &str,
+        body: &str,
+    ) -> Value {
         let request = format!(
-            "POST {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {key}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
+            "{method} {path} HTTP/1.1\r\nHost: {}\r\nAuthorization: Bearer {}\r\nContent-Type: application/json\r\nContent-Length: {}\r\n\r\n{body}",
             self.address(),
+            self.key(who),
             body.len()
         );
         connection.write_all(request.as_bytes()).await.expect("send");
@@ -120,7 +120,27 @@ impl Server {
     }
 }
 
-fn wait_for(file: &std::path::Path) -> Value {
+/// The program, with every limit read, checked and taken, and none ever full.
+pub fn command(cluster: Option<&Cluster>) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
+    for name in ["CREDENTIAL", "EXEC", "WRITE"] {
+        command.env(format!("FORELOG_LIMITS__{name}__ADMIT"), "10000").env(format!("FORELOG_LIMITS__{name}__WINDOW_MS"), "1");
+    }
+    command.env("FORELOG_THROTTLE__PER_SECOND", "100000").env("FORELOG_THROTTLE__BURST", "100000");
+    if let Some(cluster) = cluster {
+        command.env("FORELOG_DATABASE_URL", cluster.url());
+    }
+    command
+}
+
+pub(crate) fn demo(cluster: Option<&Cluster>, data: &std::path::Path) -> Child {
+    let mut command = command(cluster);
+    command.args(["demo", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start forelog")
+}
+
+/// What a server writes down about itself, once it serves.
+pub fn wait_for(file: &std::path::Path) -> Value {
     let until = Instant::now() + Duration::from_mins(1);
     loop {
         let found = std::fs::read(file).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok());

@@ -82,6 +82,11 @@ impl Target {
     }
 }
 
+/// A connection that a session was begun on.
+pub async fn open(target: &Target) -> TcpStream {
+    target.connect().await.0.into_inner()
+}
+
 /// Loads `target` over so many connections for so long.
 pub async fn run(target: &Target, connections: usize, length: Duration) -> Figures {
     let end = Instant::now() + length;

@@ -21,7 +21,8 @@
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
     clippy::cast_sign_loss,
-    reason = "a benchmark measures time itself, and fails by panicking"
+    dead_code,
+    reason = "a benchmark measures time itself, and fails by panicking; it shares its servers with the other one"
 )]
 
 mod echo;
@@ -59,19 +60,28 @@ struct Round {
 }
 
 fn main() {
-    let mut args = std::env::args().skip(1);
-    match args.next().as_deref() {
-        Some("echo-server") => echo::serve(),
-        _ => compare(),
+    let args: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with("--")).collect();
+    if args.first().is_some_and(|arg| arg == "echo-server") {
+        return echo::serve();
     }
+    // Numbers choose how many connections, words which servers beside the bare one: `-- sqlite 32 64`.
+    let (numbers, words): (Vec<_>, Vec<_>) = args.into_iter().partition(|arg| arg.parse::<usize>().is_ok());
+    let chosen: Vec<usize> = numbers.iter().filter_map(|arg| arg.parse().ok()).collect();
+    compare(if chosen.is_empty() { &CONNECTIONS } else { &chosen }, &words);
 }
 
-fn compare() {
+fn compare(connections: &[usize], words: &[String]) {
+    let wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.to_lowercase().contains(&word.to_lowercase()));
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
     let (echo, forelog) = (echo::Server::start(), forelog::Server::on_sqlite());
-    let postgres = forelog::Server::on_postgres();
-    let mut peers: Vec<_> =
-        [peers::mcp_proxy(&echo), runtime.block_on(peers::context_forge(&echo))].into_iter().flatten().collect();
+    let postgres = if wanted("PostgreSQL") { forelog::Server::on_postgres() } else { None };
+    let mut peers = Vec::new();
+    if wanted("mcp-proxy") {
+        peers.extend(peers::mcp_proxy(&echo));
+    }
+    if wanted("ContextForge") {
+        peers.extend(runtime.block_on(peers::context_forge(&echo)));
+    }
     let mut contenders = vec![
         Contender { name: "rmcp echo", target: echo.target(), processes: echo.processes() },
         Contender { name: "forelog, SQLite", target: forelog.target(), processes: forelog.processes() },
@@ -88,7 +98,7 @@ fn compare() {
     }));
     println!("| connections | server | calls/s | p50 ms | p99 ms | CPU µs/call | peak MiB |");
     println!("|---|---|---|---|---|---|---|");
-    for connections in CONNECTIONS {
+    for &connections in connections {
         // In turns, so that what else the machine does meets all of them.
         let mut rounds: Vec<Vec<Round>> = contenders.iter().map(|_| Vec::new()).collect();
         for _ in 0..ROUNDS {

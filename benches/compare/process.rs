@@ -31,8 +31,22 @@ impl Tree {
 
     /// Peak resident memory so far, in MiB: the peaks of those that live, together.
     pub fn peak_mib(&self) -> f64 {
-        let kib = self.members().keys().filter_map(|pid| peak_kib(*pid)).sum::<u64>();
+        let kib = self.members().keys().filter_map(|pid| status(*pid, "VmHWM:")).sum::<u64>();
         kib as f64 / 1024.0
+    }
+
+    /// Resident memory now, in KiB.
+    pub fn resident_kib(&self) -> u64 {
+        self.members().keys().filter_map(|pid| status(*pid, "VmRSS:")).sum()
+    }
+
+    /// Bytes that were sent to the disk so far (proc_pid_io(5)).
+    pub fn written(&self) -> u64 {
+        let bytes = |pid: &u32| {
+            let text = std::fs::read_to_string(format!("/proc/{pid}/io")).ok()?;
+            text.lines().find_map(|line| line.strip_prefix("write_bytes: ")?.parse::<u64>().ok())
+        };
+        self.members().keys().filter_map(bytes).sum()
     }
 
     fn members(&self) -> BTreeMap<u32, Stat> {
@@ -62,8 +76,9 @@ fn stat(text: &str) -> Stat {
     Stat { parent: field(4), ticks: (14..=17).map(field).sum() }
 }
 
-fn peak_kib(pid: u32) -> Option<u64> {
+/// A figure of proc_pid_status(5), in KiB.
+fn status(pid: u32, name: &str) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }

@@ -41,17 +41,22 @@ begin
     return new;
 end $$;
 create function refuse_gap() returns trigger language plpgsql as $$
+declare added bigint; first bigint; last bigint;
 begin
-    if new.position != coalesce((select max(position) from event), 0) + 1 then
+    select count(*), min(position), max(position) into added, first, last from fresh;
+    if added > 0 and (last - first + 1 != added
+        or first != coalesce((select max(position) from event where position < first), 0) + 1
+        or last != (select max(position) from event)) then
         raise exception 'positions have no gaps';
     end if;
-    return new;
+    return null;
 end $$;
 
 create trigger event_is_never_updated before update on event for each row execute function refuse('events are never updated');
 create trigger event_is_never_deleted before delete on event for each row execute function refuse('events are never deleted');
 create trigger event_is_never_truncated before truncate on event execute function refuse('events are never deleted');
-create trigger event_has_no_gap before insert on event for each row execute function refuse_gap();
+-- Once for each statement, however many events it brings.
+create trigger event_has_no_gap after insert on event referencing new table as fresh for each statement execute function refuse_gap();
 create trigger payload_is_never_updated before update on payload for each row execute function refuse('payloads are never updated');
 create trigger payload_is_never_deleted before delete on payload for each row execute function refuse('payloads are never deleted');
 create trigger payload_is_never_truncated before truncate on payload execute function refuse('payloads are never deleted');

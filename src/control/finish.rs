@@ -130,9 +130,8 @@ impl Control {
             Reply::Done { result, .. } => redact(result, &ending.tool.results),
             other => scrub_error(other.document()),
         };
-        let document = abridge(document, PART_MAX);
-        let (vault, now, text) = (&self.ports.reader.vault, self.ports.clock.now(), document.to_string());
-        match vault.seal(ending.account, now, &id, "result", text.as_bytes()).await {
+        let (vault, now, text) = (&self.ports.reader.vault, self.ports.clock.now(), abridge(document, PART_MAX));
+        match vault.seal(ending.account, now, &id, "result", &text).await {
             Ok(part) => (id, vec![part]),
             Err(error) => {
                 tracing::error!(call_id = %ending.call, %error, "a result is withheld: it could not be encrypted");

@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Request;
+use crate::core::canonical::canonical;
 use crate::core::code::Code;
 use crate::core::decide::vm_not_found;
 use crate::core::id::VmId;
@@ -39,7 +40,7 @@ pub(super) struct Intake<'a> {
 /// Takes a request in against the catalogue and the control state that this node knows.
 pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &ControlState) -> Intake<'a> {
     let tool = catalogue.get(&request.tool);
-    let canonical = serde_json_canonicalizer::to_vec(&request.args).unwrap_or_default();
+    let canonical = canonical(&request.args).unwrap_or_default();
     let Some(known) = tool else {
         let name = format!("sha256:{}", hex::encode(Sha256::digest(request.tool.as_bytes())));
         let recorded = json!({ "args": { "size": canonical.len() }, "text": "" });
@@ -69,16 +70,15 @@ fn recorded(args: &Value, tool: &Tool, names_vm: bool) -> Value {
 /// The VM of `vm_id`: by id, or by the exact label of one of the caller's own.
 fn find_vm(request: &Request, state: &ControlState) -> (Option<VmId>, Option<Vm>, Option<Refusal>) {
     let Some(text) = request.args["vm_id"].as_str() else { return (None, None, None) };
-    let mut own = state.vms.values().filter(|vm| vm.account == request.principal.account);
-    match text.parse::<VmId>() {
-        Ok(id) => {
-            let vm = own.find(|vm| vm.id == id).cloned();
-            (Some(id), vm, None)
-        }
-        Err(_) => match (own.clone().find(|vm| vm.label == text), own.filter(|vm| vm.label == text).count()) {
-            (Some(vm), 1) => (Some(vm.id.clone()), Some(vm.clone()), None),
-            _ => (None, None, Some(vm_not_found())),
-        },
+    let account = &request.principal.account;
+    if let Ok(id) = text.parse::<VmId>() {
+        let vm = state.vms.get(&id).filter(|vm| vm.account == *account).cloned();
+        return (Some(id), vm, None);
+    }
+    let mut named = state.vms.values().filter(|vm| vm.label == text && vm.account == *account);
+    match (named.next(), named.next()) {
+        (Some(vm), None) => (Some(vm.id.clone()), Some(vm.clone()), None),
+        _ => (None, None, Some(vm_not_found())),
     }
 }
 

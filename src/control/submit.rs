@@ -189,11 +189,11 @@ impl Control {
         at: Micros,
     ) -> Result<Vec<SealedPart>, VaultError> {
         let (vault, account) = (&self.ports.reader.vault, &request.principal.account);
-        let mut parts = vec![vault.seal(account, at, id, "arguments", intake.recorded.to_string().as_bytes()).await?];
+        let mut parts = vec![vault.seal(account, at, id, "arguments", &text(&intake.recorded)).await?];
         if request.principal.ip.is_some() || request.user_agent.is_some() {
             let agent = request.user_agent.as_deref().map(|text| text.chars().take(200).collect::<String>());
             let subject = json!({ "ip": request.principal.ip, "user_agent": agent });
-            parts.push(vault.seal(account, at, id, "subject", subject.to_string().as_bytes()).await?);
+            parts.push(vault.seal(account, at, id, "subject", &text(&subject)).await?);
         }
         Ok(parts)
     }
@@ -257,6 +257,11 @@ impl Control {
             tracing::error!("the worker is gone; admitted calls will be recovered at the next start");
         }
     }
+}
+
+fn text(document: &Value) -> Vec<u8> {
+    // A document whose keys are texts can always be written.
+    serde_json::to_vec(document).unwrap_or_default()
 }
 
 fn refused(call: &CallId, request: &Request, refusal: Refusal, run: Option<RunId>) -> Reply {

@@ -8,18 +8,23 @@ use sha2::{Digest, Sha256};
 /// How much of either end of a long text is kept.
 const END: usize = 4 * 1024;
 
-/// `document` with long texts shortened; of one that is too long all the same, only size and digest.
+/// The text of `document`, with long texts in it shortened; of one that is too long all the same, only size and digest.
 #[must_use]
-pub fn abridge(document: Value, most: usize) -> Value {
-    let text = document.to_string();
-    if text.len() <= most {
-        return document;
+pub fn abridge(document: Value, most: usize) -> Vec<u8> {
+    let whole = text(&document);
+    if whole.len() <= most {
+        return whole;
     }
-    let shorter = shorten(document);
-    if shorter.to_string().len() <= most {
+    let shorter = text(&shorten(document));
+    if shorter.len() <= most {
         return shorter;
     }
-    json!({ "$abridged": { "size": text.len(), "sha256": hex::encode(Sha256::digest(&text)) } })
+    text(&json!({ "$abridged": { "size": whole.len(), "sha256": hex::encode(Sha256::digest(&whole)) } }))
+}
+
+fn text(document: &Value) -> Vec<u8> {
+    // A document whose keys are texts can always be written.
+    serde_json::to_vec(document).unwrap_or_default()
 }
 
 fn shorten(value: Value) -> Value {

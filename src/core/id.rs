@@ -41,18 +41,29 @@ pub fn ulid(at: Micros, entropy: &dyn Entropy) -> Ulid {
     Ulid::from_parts(u64::try_from(at.0 / 1000).unwrap_or(0), u128::from_be_bytes(random))
 }
 
+/// Room for the longest prefix and the 26 characters of a ULID, in place: ids are copied for every event of every call.
+type Text = arrayvec::ArrayString<32>;
+
+fn text(prefix: &str, body: &str) -> Text {
+    let mut text = Text::new();
+    // A prefix is at most six bytes, so both fit.
+    let _ = text.try_push_str(prefix).and_then(|()| text.try_push_str(body));
+    text
+}
+
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
         #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
-        pub struct $name(String);
+        #[serde(try_from = "String")]
+        pub struct $name(Text);
 
         impl $name {
             /// A new id, ordered by `at`.
             #[must_use]
             pub fn new(at: Micros, entropy: &dyn Entropy) -> Self {
-                Self(format!("{}{}", $prefix, ulid(at, entropy)))
+                let mut body = [0; ulid::ULID_LEN];
+                Self(text($prefix, ulid(at, entropy).array_to_str(&mut body)))
             }
 
             /// The id as text: its prefix and 26 characters of Crockford base 32.
@@ -68,7 +79,8 @@ macro_rules! ids {
                 let wrong = IdError { expected: concat!($prefix, "<26 characters of Crockford base 32>") };
                 let body = text.strip_prefix($prefix).ok_or(IdError { expected: wrong.expected })?;
                 let parsed = Ulid::from_string(body).map_err(|_| IdError { expected: wrong.expected })?;
-                if parsed.to_string() == body { Ok(Self(text.to_owned())) } else { Err(wrong) }
+                let mut canonical = [0; ulid::ULID_LEN];
+                if parsed.array_to_str(&mut canonical) == body { Ok(Self(self::text($prefix, body))) } else { Err(wrong) }
             }
         }
 
@@ -81,7 +93,7 @@ macro_rules! ids {
 
         impl From<$name> for String {
             fn from(id: $name) -> Self {
-                id.0
+                id.0.as_str().to_owned()
             }
         }
 

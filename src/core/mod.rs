@@ -2,6 +2,7 @@
 
 pub mod abridge;
 pub mod call;
+pub mod canonical;
 pub mod code;
 pub mod decide;
 pub mod event;

@@ -59,7 +59,8 @@ fn child_path(classes: &Classes, path: &str, key: &str) -> Option<String> {
 
 /// Whether `path` has a class, or something below it has.
 fn leads_on(classes: &Classes, path: &str) -> bool {
-    classes.keys().any(|listed| listed.strip_prefix(path).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+    let below = format!("{path}.");
+    classes.contains_key(path) || classes.range(below.as_str()..).next().is_some_and(|(listed, _)| listed.starts_with(&below))
 }
 
 fn walk(value: &Value, classes: &Classes, path: &str) -> Value {
@@ -149,17 +150,29 @@ const TOKENS: &[(&str, usize)] = &[
 pub fn scrub_text(text: &str) -> String {
     let mut clean = String::with_capacity(text.len());
     let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let found = key_block(rest).or_else(|| token(rest));
-        if found.is_some() {
-            clean.push_str("[redacted token]");
-        } else {
-            clean.push(first);
-        }
-        rest = rest.get(found.unwrap_or(first.len_utf8())..).unwrap_or_default();
+    while let Some(start) = rest.bytes().position(|byte| BEGINS[usize::from(byte)]) {
+        // A token begins with ASCII, so this is a boundary of characters.
+        let (plain, suspect) = rest.split_at(start);
+        clean.push_str(plain);
+        let found = key_block(suspect).or_else(|| token(suspect));
+        clean.push_str(if found.is_some() { "[redacted token]" } else { suspect.get(..1).unwrap_or_default() });
+        rest = suspect.get(found.unwrap_or(1)..).unwrap_or_default();
     }
+    clean.push_str(rest);
     clean
 }
+
+/// The bytes that a token or a key block can begin with; all others are passed over.
+static BEGINS: [bool; 256] = {
+    let mut begins = [false; 256];
+    let mut index = 0;
+    while index < TOKENS.len() {
+        begins[TOKENS[index].0.as_bytes()[0] as usize] = true;
+        index += 1;
+    }
+    begins[b'-' as usize] = true;
+    begins
+};
 
 /// Length of the token that `text` starts with. It ends where a key block begins, or the block would lose its head.
 fn token(text: &str) -> Option<usize> {

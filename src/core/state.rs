@@ -9,6 +9,7 @@ use std::fmt::Display;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::canonical::canonical;
 use super::event::{CredentialCreated, Kind};
 use super::id::{AccountId, CredentialId, Epoch, Position, SwitchId, VmId};
 use super::principal::Side;
@@ -261,7 +262,7 @@ fn insert<K: Ord + Display, V>(map: &mut BTreeMap<K, V>, key: &str, row: V, id: 
 }
 
 fn bytes<T: Serialize>(row: Option<&T>) -> Result<Vec<u8>, serde_json::Error> {
-    row.map_or(Ok(GONE.to_vec()), serde_json_canonicalizer::to_vec)
+    row.map_or(Ok(GONE.to_vec()), canonical)
 }
 
 fn named(kind: &'static str, key: &str) -> Vec<RowName> {

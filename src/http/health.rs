@@ -25,6 +25,9 @@ pub async fn alive() -> Json<Value> {
 /// Row that is written to see whether rows can be written: a full disk shows in nothing less.
 const PROBE: &str = "probe:ready";
 
+/// As much as a call writes, in bytes. There may be room for less on a disk that is as good as full.
+const PROBED: usize = 32 * 1024;
+
 /// `GET /readyz`: a write through the writer became durable, so calls can be recorded.
 pub async fn ready(State(http): State<Arc<Http>>) -> Result<Json<Value>, Problem> {
     let writer = &http.door.control().ports.writer;
@@ -37,7 +40,6 @@ pub async fn ready(State(http): State<Arc<Http>>) -> Result<Json<Value>, Problem
 }
 
 fn probe(draft: &mut Draft) -> Result<bool, StoreError> {
-    let now = draft.now;
-    draft.put(PROBE, &now)?;
+    draft.put(PROBE, &"0".repeat(PROBED))?;
     Ok(draft.skewed)
 }

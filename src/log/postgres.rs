@@ -11,7 +11,7 @@ use tokio::sync::Mutex;
 
 use super::dialect::{CHANNEL, Dialect, POSTGRES, Room};
 use super::session::{CONNECT, Servers, Session, Sessions, had_died, unopened};
-use super::sql::{Database, Holds, Insert, Row, SqlError, Transaction, Value};
+use super::sql::{Change, Database, Holds, Insert, Row, SqlError, Transaction, Value};
 
 struct Postgresql {
     write: Sessions,
@@ -33,15 +33,20 @@ pub async fn open_postgres(url: &str, room: Room) -> Result<Box<dyn Database>, S
     Ok(Box::new(Postgresql { write, read, listener: Mutex::default() }))
 }
 
-fn bind(sql: &str, args: Vec<Value>) -> Query<'static, Postgres, PgArguments> {
-    let query = sqlx::query(AssertSqlSafe(sql.to_owned()));
-    args.into_iter().fold(query, |query, arg| match arg {
+type Question = Query<'static, Postgres, PgArguments>;
+
+fn bind(sql: &str, args: Vec<Value>) -> Question {
+    args.into_iter().fold(sqlx::query(AssertSqlSafe(sql.to_owned())), bind_one)
+}
+
+fn bind_one(query: Question, value: Value) -> Question {
+    match value {
         Value::Null => query.bind(None::<String>),
         Value::Int(value) => query.bind(value),
         Value::Text(value) => query.bind(value),
         Value::Bytes(value) => query.bind(value),
         Value::Texts(list) => query.bind(list),
-    })
+    }
 }
 
 fn decode(row: &PgRow) -> Result<Row, SqlError> {
@@ -79,14 +84,11 @@ impl Database for Postgresql {
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, SqlError> {
-        loop {
-            let mut session = self.write.get().await.map_err(unopened)?;
-            match session.say("begin").await {
-                Ok(()) => return Ok(Box::new(Open { session: Some(session) })),
-                Err(error) if had_died(&session, &error) => {}
-                Err(error) => return Err(opening(error)),
-            }
-        }
+        self.begin_with("begin").await
+    }
+
+    async fn begin_append(&self) -> Result<Box<dyn Transaction>, SqlError> {
+        self.begin_with(POSTGRES.begin_append).await
     }
 
     async fn told(&self) -> Result<Option<i64>, SqlError> {
@@ -118,6 +120,21 @@ impl Database for Postgresql {
 }
 
 impl Postgresql {
+    async fn begin_with(&self, words: &'static str) -> Result<Box<dyn Transaction>, SqlError> {
+        loop {
+            let mut session = self.write.get().await.map_err(unopened)?;
+            match session.say(words).await {
+                Ok(()) => return Ok(Box::new(Open { session: Some(session) })),
+                Err(error) if had_died(&session, &error) => {}
+                Err(error) => {
+                    // It may have begun and then not got the lock: what it holds ends with its connection.
+                    drop(Object::take(session));
+                    return Err(opening(error));
+                }
+            }
+        }
+    }
+
     async fn listen(&self) -> Result<PgListener, sqlx::Error> {
         // Whoever asks for a connection finds the server that takes writes.
         drop(self.read.get().await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error.to_string())))?);
@@ -162,11 +179,14 @@ impl Transaction for Open {
     }
 
     async fn insert(&mut self, into: &'static Insert, rows: Vec<Vec<Value>>) -> Result<(), SqlError> {
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let query = sqlx::query(AssertSqlSafe(many_rows(into)));
-        let query = columns(into, rows).into_iter().fold(query, |query, column| match column {
+        self.change(vec![Change::Insert(into, rows)]).await
+    }
+
+    async fn change(&mut self, changes: Vec<Change>) -> Result<(), SqlError> {
+        let Some((sql, values)) = one_statement(changes) else { return Ok(()) };
+        let query = sqlx::query(AssertSqlSafe(sql));
+        let query = values.into_iter().fold(query, |query, values| match values {
+            Values::One(value) => bind_one(query, value),
             Values::Ints(values) => query.bind(values),
             Values::Texts(values) => query.bind(values),
             Values::Bytes(values) => query.bind(values),
@@ -204,8 +224,43 @@ pub fn many_rows(into: &Insert) -> String {
     format!("insert into {table} ({names}) select * from unnest({}) {}", arrays.join(", "), into.on_conflict)
 }
 
-/// The values of one column, row by row.
+/// All changes as one statement, because each statement is a round trip; none if there are none.
+fn one_statement(changes: Vec<Change>) -> Option<(String, Vec<Values>)> {
+    let (mut parts, mut values) = (Vec::new(), Vec::new());
+    for change in changes {
+        match change {
+            Change::Insert(_, rows) if rows.is_empty() => {}
+            Change::Insert(into, rows) => {
+                parts.push(renumbered(&many_rows(into), values.len()));
+                values.extend(columns(into, rows));
+            }
+            Change::Run(sql, args) => {
+                parts.push(renumbered(&sql, values.len()));
+                values.extend(args.into_iter().map(Values::One));
+            }
+        }
+    }
+    let last = parts.pop()?;
+    let before: Vec<String> = parts.iter().enumerate().map(|(n, sql)| format!("change{n} as ({sql})")).collect();
+    let with = if before.is_empty() { String::new() } else { format!("with {} ", before.join(", ")) };
+    Some((format!("{with}{last}"), values))
+}
+
+/// `$1` of a statement that becomes part of another, after so many values of that one.
+fn renumbered(sql: &str, by: usize) -> String {
+    let mut pieces = sql.split('$');
+    let first = pieces.next().unwrap_or_default().to_owned();
+    pieces.fold(first, |text, piece| {
+        let digits = piece.find(|c: char| !c.is_ascii_digit()).unwrap_or(piece.len());
+        let (number, rest) = piece.split_at(digits);
+        let number = number.parse::<usize>().map_or(0, |number| number + by);
+        format!("{text}${number}{rest}")
+    })
+}
+
+/// One value, or those of one column, row by row.
 enum Values {
+    One(Value),
     Ints(Vec<Option<i64>>),
     Texts(Vec<Option<String>>),
     Bytes(Vec<Option<Vec<u8>>>),
@@ -218,6 +273,7 @@ impl Values {
             (Self::Texts(list), Value::Text(value)) => list.push(Some(value)),
             (Self::Bytes(list), Value::Bytes(value)) => list.push(Some(value)),
             // A value of another type is nothing that the column can hold; as null it fails there, by name.
+            (Self::One(_), _) => {}
             (Self::Ints(list), _) => list.push(None),
             (Self::Texts(list), _) => list.push(None),
             (Self::Bytes(list), _) => list.push(None),

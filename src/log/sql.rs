@@ -100,6 +100,14 @@ impl Row {
         }
     }
 
+    /// The columns from `first` on, as a row; none if its first one is null, as where a left join found nothing.
+    #[must_use]
+    pub fn after(mut self, first: usize) -> Option<Self> {
+        let rest = self.0.split_off(first.min(self.0.len()));
+        let is_there = rest.first().is_some_and(|value| *value != Value::Null);
+        is_there.then_some(Self(rest))
+    }
+
     /// A text column that may be null.
     pub fn maybe_text(&self, column: usize) -> Result<Option<&str>, SqlError> {
         if self.0.get(column) == Some(&Value::Null) { Ok(None) } else { self.text(column).map(Some) }
@@ -166,6 +174,15 @@ impl Insert {
     }
 }
 
+/// A change of some rows.
+#[derive(Debug)]
+pub enum Change {
+    /// New rows, or new values of theirs.
+    Insert(&'static Insert, Vec<Vec<Value>>),
+    /// A statement and its values.
+    Run(String, Vec<Value>),
+}
+
 /// One room of data on one database.
 #[async_trait]
 pub trait Database: Send + Sync {
@@ -175,6 +192,8 @@ pub trait Database: Send + Sync {
     async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError>;
     /// Begins a write transaction.
     async fn begin(&self) -> Result<Box<dyn Transaction>, SqlError>;
+    /// Begins one that, where the dialect says so, has locked the log's head: what it reads was committed before.
+    async fn begin_append(&self) -> Result<Box<dyn Transaction>, SqlError>;
     /// Returns when another process may have changed control state, with its epoch if that is known. Hearing nothing means
     /// nothing: whoever waits looks by himself as well. A database of one machine tells nobody.
     async fn told(&self) -> Result<Option<i64>, SqlError> {
@@ -193,6 +212,16 @@ pub trait Transaction: Send {
     async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, SqlError>;
     /// Inserts rows, each with a value for every column of `into`.
     async fn insert(&mut self, into: &'static Insert, rows: Vec<Vec<Value>>) -> Result<(), SqlError>;
+    /// Makes several changes, none to a row of another, in whatever order and as few round trips are possible.
+    async fn change(&mut self, changes: Vec<Change>) -> Result<(), SqlError> {
+        for change in changes {
+            match change {
+                Change::Insert(into, rows) => self.insert(into, rows).await?,
+                Change::Run(sql, args) => drop(self.execute(&sql, args).await?),
+            }
+        }
+        Ok(())
+    }
     /// Runs several statements without values (migrations).
     async fn script(&mut self, sql: &str) -> Result<(), SqlError>;
     /// Makes it durable. [`SqlError::Commit`] means that nobody knows whether it is.

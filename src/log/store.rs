@@ -5,7 +5,7 @@
 use async_trait::async_trait;
 
 use super::dialect::{Dialect, Room, migrate};
-use super::sql::{Database, Holds, Insert, Row, SqlError, Transaction, Value};
+use super::sql::{Change, Database, Holds, Insert, Row, SqlError, Transaction, Value};
 use crate::core::id::{Epoch, Position};
 use crate::core::time::Micros;
 
@@ -163,10 +163,8 @@ impl Store for SqlStore {
     }
 
     async fn transact(&self, want: &Want, decide: &mut Decide<'_>) -> Result<Head, StoreError> {
-        let mut transaction = self.database.begin().await?;
-        let lock = format!("{HEAD}{}", self.database.dialect().for_update);
-        let head = head_of(transaction.query(&lock, Vec::new()).await?.first())?;
-        let found = find(&mut *transaction, self.database.dialect(), want, &head).await?;
+        let mut transaction = self.database.begin_append().await?;
+        let (head, found) = find(&mut *transaction, self.database.dialect(), want).await?;
         let batch = decide(&head, found)?;
         if batch.events.is_empty() && batch.puts.is_empty() && batch.deletes.is_empty() {
             return Ok(head);
@@ -225,17 +223,18 @@ fn by_name(database: &'static Dialect) -> String {
     format!("select name, control, position, doc from state where name {}", database.among)
 }
 
-async fn find(
-    transaction: &mut dyn Transaction,
-    dialect: &'static Dialect,
-    want: &Want,
-    head: &Head,
-) -> Result<Found, StoreError> {
+/// The head, and the rows of a list of names, in one question.
+fn head_and_rows(dialect: &Dialect) -> String {
+    let columns = "h.position, h.at, h.epoch, s.name, s.control, s.position, s.doc";
+    format!("select {columns} from log_head h left join state s on s.name {} where h.log_id = 1", dialect.among)
+}
+
+async fn find(transaction: &mut dyn Transaction, dialect: &'static Dialect, want: &Want) -> Result<(Head, Found), StoreError> {
+    let rows = transaction.query(&head_and_rows(dialect), vec![Value::Texts(want.names.clone())]).await?;
+    let head = head_of(rows.first())?;
     let mut found = Found::default();
-    if !want.names.is_empty() {
-        for row in transaction.query(&by_name(dialect), vec![Value::Texts(want.names.clone())]).await? {
-            found.rows.push(state_row(row)?);
-        }
+    for row in rows.into_iter().filter_map(|row| row.after(3)) {
+        found.rows.push(state_row(row)?);
     }
     for kind in &want.kinds {
         for row in transaction.query(BY_KIND, range_of(kind)).await? {
@@ -247,7 +246,7 @@ async fn find(
             found.changed.push(state_row(row)?);
         }
     }
-    Ok(found)
+    Ok((head, found))
 }
 
 /// Events.
@@ -289,21 +288,23 @@ async fn write(
         .events
         .into_iter()
         .map(|event| vec![event.position.0.into(), event.at.0.into(), event.kind.into(), event.call.into(), event.leaf.into()]);
-    transaction.insert(&EVENTS, events.collect()).await?;
     let payloads =
         batch.payloads.into_iter().map(|row| vec![row.position.0.into(), row.part.into(), row.key.into(), row.body.into()]);
-    transaction.insert(&PAYLOADS, payloads.collect()).await?;
     let puts = batch
         .puts
         .into_iter()
         .map(|row| vec![row.name.into(), i64::from(row.control).into(), row.position.0.into(), row.doc.into()]);
-    transaction.insert(&STATE, puts.collect()).await?;
+    let mut changes = vec![
+        Change::Insert(&EVENTS, events.collect()),
+        Change::Insert(&PAYLOADS, payloads.collect()),
+        Change::Insert(&STATE, puts.collect()),
+    ];
     if !batch.deletes.is_empty() {
-        let sql = format!("delete from state where name {}", dialect.among);
-        transaction.execute(&sql, vec![Value::Texts(batch.deletes)]).await?;
+        changes.push(Change::Run(format!("delete from state where name {}", dialect.among), vec![Value::Texts(batch.deletes)]));
     }
     let sql = "update log_head set position = $1, at = $2, epoch = $3 where log_id = 1";
-    transaction.execute(sql, vec![moved.position.0.into(), moved.at.0.into(), moved.epoch.0.into()]).await?;
+    changes.push(Change::Run(sql.into(), vec![moved.position.0.into(), moved.at.0.into(), moved.epoch.0.into()]));
+    transaction.change(changes).await?;
     if moved.epoch != head.epoch && !dialect.wake.is_empty() {
         transaction.execute(dialect.wake, vec![moved.epoch.0.to_string().into()]).await?;
     }

@@ -4,6 +4,7 @@
 //! goes wrong with a new set, the old one stays, and without any nothing is permitted (P12).
 
 mod cases;
+mod memo;
 mod question;
 mod schema;
 mod set;
@@ -14,6 +15,7 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use self::cases::{CaseFailure, Cases, run_cases};
+use self::memo::Memo;
 pub use self::question::Query;
 use self::question::Vocabulary;
 pub use self::schema::schema;
@@ -126,13 +128,14 @@ struct InForce {
 pub struct Policies {
     words: Arc<Vocabulary>,
     in_force: RwLock<Option<InForce>>,
+    memo: Memo,
 }
 
 impl Policies {
     /// No policies yet, for this catalogue.
     pub fn new(tools: &[&'static ToolFacts]) -> Result<Self, PolicyError> {
         let words = Vocabulary::new(tools).map_err(|error| PolicyError::Schema(error.to_string()))?;
-        Ok(Self { words: Arc::new(words), in_force: RwLock::new(None) })
+        Ok(Self { words: Arc::new(words), in_force: RwLock::new(None), memo: Memo::default() })
     }
 
     /// The set in force and its version, if there is one.
@@ -145,7 +148,7 @@ impl Policies {
     #[must_use]
     pub fn evaluate(&self, query: &Query<'_>) -> Verdict {
         let Some(now) = self.in_force() else { return Verdict::default() };
-        Verdict { version: now.version, ..now.set.evaluate(query) }
+        self.memo.verdict(query, now.version, || Verdict { version: now.version, ..now.set.evaluate(query) })
     }
 
     /// Reads, validates and tries the `*.cedar` files of a directory against its `cases.toml`. Puts nothing in force.

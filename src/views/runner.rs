@@ -52,8 +52,12 @@ impl Views {
     pub async fn catch_up(&self, to: Position) -> Result<Position, ViewError> {
         loop {
             let reached = self.position().await?;
-            if reached >= to || self.pull().await? == 0 {
+            if reached >= to {
                 return Ok(reached);
+            }
+            if self.pull().await? == 0 {
+                // Whoever pulled the rest may have been somebody else.
+                return self.position().await;
             }
         }
     }

@@ -128,3 +128,30 @@ fn what_is_no_leaf_is_not_read() {
     assert!(Event::decode(whole.replace("\"type\":\"intent_recorded\"", "\"type\":\"intent_forgotten\"").as_bytes()).is_err());
     assert!(Event::decode(whole.replace("\"account\":\"acc_", "\"account\":\"vm_").as_bytes()).is_err());
 }
+
+proptest::proptest! {
+    #[test]
+    fn canonical_json_is_what_the_library_writes(value in any_json()) {
+        let ours = forelog::core::canonical::canonical(&value).expect("bytes");
+        let theirs = serde_json_canonicalizer::to_vec(&value).expect("bytes");
+        proptest::prop_assert_eq!(String::from_utf8_lossy(&ours), String::from_utf8_lossy(&theirs));
+    }
+}
+
+/// Any JSON: every kind of number, keys and texts of any characters.
+fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
+    use proptest::prelude::*;
+    let number = prop_oneof![
+        any::<i64>().prop_map(Value::from),
+        any::<u64>().prop_map(Value::from),
+        any::<f64>().prop_filter_map("finite", |number| serde_json::Number::from_f64(number).map(Value::Number)),
+    ];
+    let text = prop_oneof![any::<String>(), "[\\x00-\\x7f]{0,8}", "[\u{ff5e}\u{1f600}a-c]{0,4}"];
+    let scalar = prop_oneof![Just(Value::Null), any::<bool>().prop_map(Value::from), number, text.clone().prop_map(Value::from)];
+    scalar.prop_recursive(3, 24, 6, move |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..6).prop_map(Value::from),
+            prop::collection::btree_map(text.clone(), inner, 0..6).prop_map(|map| Value::Object(map.into_iter().collect())),
+        ]
+    })
+}

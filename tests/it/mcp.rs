@@ -409,3 +409,30 @@ async fn ended(app: &TestApp, name: &str, count: usize) {
     };
     tokio::time::timeout(Duration::from_secs(20), waiting).await.expect("the calls should have ended");
 }
+
+/// Calls that are answered without rmcp, and the same with a trace, which is what makes rmcp answer them.
+#[tokio::test]
+async fn mcp_a_plain_call_is_answered_as_rmcp_answers_it() {
+    let app = TestApp::start().await;
+    let key = app.key(|_| {}).await;
+    let calls = [("probe_read", json!({})), ("probe_read", json!({ "sudo": true })), ("probe_write", json!({}))];
+    for (tool, args) in calls {
+        let message = call(1, tool, args);
+        let plain = send(modern(&app, &key, "/mcp", &message)).await;
+        assert_eq!(plain.header("content-type"), "application/json", "{tool} is answered without a stream");
+        let mut traced = message.clone();
+        traced["params"]["_meta"]["traceparent"] = json!("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01");
+        let streamed = send(modern(&app, &key, "/mcp", &traced)).await;
+        assert_eq!(streamed.header("content-type"), "text/event-stream", "{tool} is answered by rmcp");
+        assert_eq!(without_ids(&plain.rpc()), without_ids(&streamed.rpc()), "{tool}");
+        assert!(plain.rpc()["result"]["structuredContent"].is_object(), "{tool}: {plain:?}");
+    }
+}
+
+/// Two calls differ in their ids alone.
+fn without_ids(document: &Value) -> String {
+    let text = document.to_string();
+    let ids: Vec<String> =
+        text.match_indices("\"call_0").filter_map(|(at, _)| text.get(at..at + 32)).map(str::to_owned).collect();
+    ids.iter().fold(text, |text, id| text.replace(id, "\"call"))
+}

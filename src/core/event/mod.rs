@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use body::{Admitted, CredentialCreated, Ended, IntentRecorded, Refused};
 
+use super::canonical::canonical;
 use super::code::Code;
 use super::id::{AccountId, CallId, CredentialId, Epoch, EventId, NodeId, Position, RunId, SwitchId, UserId, VmId};
 use super::principal::Side;
@@ -286,7 +287,7 @@ pub enum LeafError {
 impl Event {
     /// The leaf's bytes: canonical JSON (RFC 8785), at most [`LEAF_MAX`].
     pub fn encode(&self) -> Result<Vec<u8>, LeafError> {
-        let bytes = serde_json_canonicalizer::to_vec(self)?;
+        let bytes = canonical(self)?;
         if bytes.len() > LEAF_MAX { Err(LeafError::TooLarge(bytes.len())) } else { Ok(bytes) }
     }
 

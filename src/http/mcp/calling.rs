@@ -1,11 +1,14 @@
 //! A `tools/call`, from MCP's words to a submission and back.
 
 use std::collections::HashMap;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
-use rmcp::model::{CallToolRequestParams, CallToolResult, Implementation, MetaObject, ProgressNotificationParam, ProgressToken};
+use rmcp::model::{
+    CallToolRequestParams, CallToolResult, ContentBlock, Implementation, MetaObject, ProgressNotificationParam, ProgressToken,
+};
 use rmcp::service::{Peer, RequestContext};
 use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
@@ -49,16 +52,21 @@ pub async fn call(
         incoming.progress = Some(sender);
         (token, progress)
     });
-    let span = span(door, &incoming, &context);
-    let reply = wait(door, who, incoming, &context, listener).instrument(span.clone()).await;
+    let span = span(door, &incoming, callers_trace(&context));
+    answer(&traced(wait(door, who, incoming, &context, listener), span).await)
+}
+
+/// Waits for a reply within its span.
+pub async fn traced(reply: impl Future<Output = Reply>, span: tracing::Span) -> Reply {
+    let reply = reply.instrument(span.clone()).await;
     if matches!(reply, Reply::Failed { .. }) {
         span.record("error.type", "tool_error");
     }
-    answer(&reply)
+    reply
 }
 
 /// The span of a call, by the MCP conventions.
-fn span(door: &Door, incoming: &Incoming, context: &Context) -> tracing::Span {
+pub fn span(door: &Door, incoming: &Incoming, caller: Option<opentelemetry::Context>) -> tracing::Span {
     let known = door.control().catalogue.get(&incoming.tool).map_or("unknown", |tool| tool.facts.name);
     let span = tracing::info_span!(
         "tools/call",
@@ -71,7 +79,7 @@ fn span(door: &Door, incoming: &Incoming, context: &Context) -> tracing::Span {
         network.transport = "tcp",
         error.type = tracing::field::Empty,
     );
-    if let Some(parent) = callers_trace(context) {
+    if let Some(parent) = caller {
         // Without an exporter there is no trace to be part of.
         let _ = span.set_parent(parent);
     }
@@ -148,7 +156,7 @@ impl Teller {
 }
 
 /// What a client is answered. A tool that this caller does not have is a fault of the request.
-fn answer(reply: &Reply) -> Result<CallToolResult, ErrorData> {
+pub fn answer(reply: &Reply) -> Result<CallToolResult, ErrorData> {
     match reply {
         Reply::Failed { refusal, .. } if refusal.code == Code::UnknownTool => {
             Err(ErrorData::invalid_params(refusal.message.clone(), Some(reply.document())))
@@ -160,10 +168,12 @@ fn answer(reply: &Reply) -> Result<CallToolResult, ErrorData> {
 /// A reply as a tool result: the document, and the same as text.
 pub fn result(reply: &Reply) -> CallToolResult {
     let document = reply.document();
-    let result = match reply {
-        Reply::Failed { .. } => CallToolResult::structured_error(document),
-        Reply::Done { .. } | Reply::Running { .. } => CallToolResult::structured(document),
+    let text = vec![ContentBlock::text(serde_json::to_string(&document).unwrap_or_default())];
+    let mut result = match reply {
+        Reply::Failed { .. } => CallToolResult::error(text),
+        Reply::Done { .. } | Reply::Running { .. } => CallToolResult::success(text),
     };
+    result.structured_content = Some(document);
     let mut meta = served_by();
     if let Some(call) = reply.call() {
         meta.insert("forelog/call_id".into(), json!(call));
@@ -178,7 +188,10 @@ pub fn implementation() -> Implementation {
 
 /// Result metadata that names this server, as 2026-07-28 asks for on every result.
 pub fn served_by() -> MetaObject {
-    let mut meta = MetaObject::default();
-    meta.insert("io.modelcontextprotocol/serverInfo".into(), json!(implementation()));
-    meta
+    static SERVED_BY: LazyLock<MetaObject> = LazyLock::new(|| {
+        let mut meta = MetaObject::default();
+        meta.insert("io.modelcontextprotocol/serverInfo".into(), json!(implementation()));
+        meta
+    });
+    SERVED_BY.clone()
 }

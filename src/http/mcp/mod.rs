@@ -15,6 +15,7 @@ mod handler;
 mod listing;
 mod message;
 mod origin;
+mod plain;
 mod sessions;
 mod stdio;
 
@@ -147,6 +148,10 @@ impl Exchange<'_> {
         if let Some(response) = gate::stop(&self.http.door, &self.principal, &parts.headers, &message).await? {
             return Ok(response);
         }
+        let message = match plain::plain(&self.http.door, &parts.headers, message) {
+            Ok(call) => return Ok(call.call(&self.http.door, self.principal.clone(), &parts.headers).await),
+            Err(message) => message,
+        };
         let begins = message["method"] == "initialize" && !parts.headers.contains_key(&SESSION_ID);
         let opening = if begins { Some(self.http.mcp.sessions.open(&self.principal).await?) } else { None };
         // What was looked at is what is passed on, byte for byte: two readers of one text may differ.

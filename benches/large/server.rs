@@ -1,0 +1,55 @@
+//! What only the long run asks of a server.
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tokio::io::{AsyncWriteExt, BufReader};
+use tokio::net::TcpStream;
+
+use crate::forelog::{Server, demo, wait_for};
+use crate::load::answer;
+use crate::postgres::Cluster;
+
+impl Server {
+    /// Reads a list.
+    pub async fn get(&self, connection: &mut BufReader<TcpStream>, path: &str, who: &str) -> Value {
+        self.ask(connection, "GET", path, who, "").await
+    }
+
+    /// One of its VMs.
+    pub fn vm(&self) -> String {
+        self.demo["vms"][0]["id"].as_str().expect("a vm").to_owned()
+    }
+
+    /// Where its files are.
+    pub fn data(&self) -> &std::path::Path {
+        self.data.path()
+    }
+
+    /// The database, if it is not a file.
+    pub fn cluster(&self) -> Option<&Cluster> {
+        self.cluster.as_ref()
+    }
+
+    /// A gauge of `/metrics`.
+    pub async fn metric(&self, name: &str) -> f64 {
+        let mut connection = self.connection().await;
+        let request = format!("GET /metrics HTTP/1.1\r\nHost: {}\r\n\r\n", self.address());
+        connection.write_all(request.as_bytes()).await.expect("send");
+        let text = String::from_utf8(answer(&mut connection).await.body).expect("text");
+        let line =
+            text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(' ')).unwrap_or_else(|| panic!("{name}: {text}"));
+        line.trim().parse().expect("a number")
+    }
+
+    /// Kills it and starts it again; answers how long it took until it served.
+    pub fn restart(&mut self) -> Duration {
+        self.process.kill().and_then(|()| self.process.wait()).expect("end forelog");
+        let file = self.data.path().join("demo.json");
+        std::fs::remove_file(&file).expect("forget where it was");
+        let started = Instant::now();
+        self.process = demo(self.cluster.as_ref(), self.data.path());
+        self.demo = wait_for(&file);
+        started.elapsed()
+    }
+}

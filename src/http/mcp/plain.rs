@@ -1,0 +1,120 @@
+//! A plain call: `tools/call` of 2026-07-28 with a name, arguments, and what every request says of itself. It is answered
+//! here in JSON. rmcp would read it three more times, and open a service, two tasks and an event stream for it, which
+//! costs more than recording it.
+//!
+//! INVARIANT: rmcp would have accepted it and given the same result; a test holds both against each other. Whatever is
+//! not surely plain (progress, a trace, headers that do not agree, fields that we do not know) goes to rmcp.
+
+use axum::Json;
+use axum::http::{HeaderMap, header};
+use axum::response::{IntoResponse, Response};
+use rmcp::model::{CallToolResult, ClientCapabilities, Implementation};
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+use super::calling;
+use crate::core::principal::Principal;
+use crate::http::caller::user_agent;
+use crate::http::door::{Door, Incoming};
+
+const VERSION: &str = "2026-07-28";
+const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
+const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
+
+/// A message of which nothing is left to check.
+pub struct Plain {
+    id: Value,
+    tool: String,
+    args: Map<String, Value>,
+}
+
+#[derive(Serialize)]
+struct Answer {
+    jsonrpc: &'static str,
+    id: Value,
+    result: CallToolResult,
+}
+
+/// The call, if `message` is a plain one; else the message as it was.
+pub fn plain(door: &Door, headers: &HeaderMap, mut message: Value) -> Result<Plain, Value> {
+    if !is_plain(door, headers, &message) {
+        return Err(message);
+    }
+    let (id, params) = (message["id"].take(), &mut message["params"]);
+    let (tool, args) = (params["name"].take(), params["arguments"].take());
+    let tool = if let Value::String(tool) = tool { tool } else { String::new() };
+    let args = if let Value::Object(args) = args { args } else { Map::new() };
+    Ok(Plain { id, tool, args })
+}
+
+fn is_plain(door: &Door, headers: &HeaderMap, message: &Value) -> bool {
+    // The fixtures of the conformance suite stand before the handler.
+    if cfg!(feature = "conformance") {
+        return false;
+    }
+    let params = &message["params"];
+    let Some(name) = params["name"].as_str() else { return false };
+    message["method"] == "tools/call"
+        && (message["id"].is_string() || message["id"].is_i64())
+        && has_only(message, &["jsonrpc", "id", "method", "params"])
+        && has_only(params, &["name", "arguments", "_meta"])
+        && matches!(params["arguments"], Value::Object(_))
+        && says_only_itself(&params["_meta"])
+        && agree(headers, name)
+        && door.control().catalogue.get(name).is_some_and(|tool| !tool.is_hidden())
+}
+
+fn has_only(object: &Value, known: &[&str]) -> bool {
+    object.as_object().is_some_and(|fields| fields.keys().all(|key| known.contains(&key.as_str())))
+}
+
+/// What a request says of its protocol and its client, in the words that rmcp reads.
+fn says_only_itself(meta: &Value) -> bool {
+    let client = meta.get(META_CLIENT);
+    meta[META_VERSION] == VERSION
+        && has_only(meta, &[META_VERSION, META_CAPABILITIES, META_CLIENT])
+        && meta.get(META_CAPABILITIES).is_some_and(|said| ClientCapabilities::deserialize(said).is_ok())
+        && client.is_none_or(|said| Implementation::deserialize(said).is_ok())
+}
+
+/// The headers that 2026-07-28 wants are there once each and say what the body says, and there are no others of MCP's.
+fn agree(headers: &HeaderMap, name: &str) -> bool {
+    let only = |header: &str, value: &str| {
+        let mut values = headers.get_all(header).iter();
+        values.next().is_some_and(|first| first == value) && values.next().is_none()
+    };
+    let accepts = |kind: &str| {
+        let mut values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
+        values.any(|value| value.split(',').any(|one| one.trim() == kind))
+    };
+    let param = |name: &header::HeaderName| name.as_str().starts_with("mcp-param-");
+    only("mcp-protocol-version", VERSION)
+        && only("mcp-method", "tools/call")
+        && only("mcp-name", name)
+        && accepts("application/json")
+        && accepts("text/event-stream")
+        && !headers.keys().any(param)
+}
+
+impl Plain {
+    /// Makes the call and answers it. A caller that goes away drops this, which asks the call to stop.
+    pub async fn call(self, door: &Door, who: Principal, headers: &HeaderMap) -> Response {
+        let incoming = Incoming {
+            tool: self.tool,
+            args: Value::Object(self.args),
+            protocol: Some(VERSION.to_owned()),
+            user_agent: user_agent(headers),
+            ..Incoming::default()
+        };
+        let span = calling::span(door, &incoming, None);
+        let reply = calling::traced(door.submit(who, incoming), span).await;
+        match calling::answer(&reply) {
+            Ok(result) => Json(Answer { jsonrpc: "2.0", id: self.id, result }).into_response(),
+            Err(fault) => {
+                let document = super::message::error(&self.id, fault.code.0, &fault.message, fault.data.as_ref());
+                Json(document).into_response()
+            }
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Verdicts that were given before. Agents ask the same few questions thousands of times, and Cedar takes longer over one
+//! than the rest of the decision does.
+//!
+//! INVARIANT: a question is everything that the policies can look at, with the version of the set that answers; so an
+//! answer from here is the answer that Cedar would give. Nothing else may become part of a request to Cedar
+//! (`question.rs`) without becoming part of a [`Question`].
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::{PoisonError, RwLock};
+
+use super::question::Query;
+use crate::core::decide::Verdict;
+use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::principal::{Side, Via};
+use crate::core::scope::ScopeSet;
+
+/// Questions that are remembered; then all are forgotten.
+const REMEMBERED: usize = 16_384;
+
+/// All that a verdict depends on.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Question {
+    version: i64,
+    side: Side,
+    account: AccountId,
+    user: UserId,
+    credential: CredentialId,
+    via: Via,
+    ip: Option<IpAddr>,
+    scopes: ScopeSet,
+    read_only: bool,
+    tool: &'static str,
+    vm: Option<Resource>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Resource {
+    id: VmId,
+    account: AccountId,
+    provider: String,
+    label: String,
+    exec_enabled: bool,
+}
+
+impl Question {
+    fn of(query: &Query<'_>, version: i64) -> Self {
+        let who = query.principal;
+        let resource = |vm: &crate::core::state::Vm| Resource {
+            id: vm.id.clone(),
+            account: vm.account.clone(),
+            provider: vm.provider.clone(),
+            label: vm.label.clone(),
+            exec_enabled: vm.exec_enabled,
+        };
+        Self {
+            version,
+            side: who.side,
+            account: who.account.clone(),
+            user: who.user.clone(),
+            credential: who.credential.clone(),
+            via: who.via,
+            ip: who.ip,
+            scopes: query.scopes.clone(),
+            read_only: query.read_only || who.read_only,
+            tool: query.tool.name,
+            vm: query.vm.map(resource),
+        }
+    }
+}
+
+/// Answers by question.
+#[derive(Default)]
+pub(super) struct Memo(RwLock<HashMap<Question, Verdict>>);
+
+impl Memo {
+    /// The verdict of this version on a question: remembered, or given by `judge`.
+    pub(super) fn verdict(&self, query: &Query<'_>, version: i64, judge: impl FnOnce() -> Verdict) -> Verdict {
+        let question = Question::of(query, version);
+        let known = self.0.read().unwrap_or_else(PoisonError::into_inner).get(&question).cloned();
+        known.unwrap_or_else(|| {
+            let verdict = judge();
+            let mut answers = self.0.write().unwrap_or_else(PoisonError::into_inner);
+            if answers.len() >= REMEMBERED {
+                answers.clear();
+            }
+            answers.insert(question, verdict.clone());
+            verdict
+        })
+    }
+}
