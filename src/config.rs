@@ -15,6 +15,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 use crate::core::decide::Limits;
 use crate::core::limit::Limit;
 use crate::http::Forwarding;
+use crate::providers::compute::sim::Rehearsed;
 
 /// The commented example that `docs/configuration.md` speaks of.
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
@@ -140,6 +141,9 @@ pub struct Providers {
 pub struct SimConfig {
     /// Names of its machines.
     pub machines: Vec<String>,
+    /// How it misbehaves, for a rehearsal.
+    #[serde(default)]
+    pub faults: Vec<Rehearsed>,
 }
 
 /// QEMU on this host.

@@ -17,7 +17,7 @@ pub type Fleet = BTreeMap<&'static str, Arc<dyn Compute>>;
 pub fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Fleet, ProviderError> {
     let mut fleet = Fleet::new();
     if let Some(sim) = &config.providers.sim {
-        let opened = Sim::open(config.data_dir.join("sim"), simulated(sim), Faults::default(), Arc::clone(clock))?;
+        let opened = Sim::open(config.data_dir.join("sim"), simulated(sim), Faults::rehearsed(&sim.faults), Arc::clone(clock))?;
         fleet.insert("sim", opened);
     }
     if let Some(qemu) = &config.providers.qemu {

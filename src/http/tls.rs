@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 /// How often the files are looked at, if nobody says that they have changed.
-const LOOK: Duration = Duration::from_secs(10);
+const LOOK: Duration = Duration::from_secs(5);
 
 /// A certificate that cannot be served.
 #[derive(Debug, thiserror::Error)]

@@ -10,7 +10,8 @@ use std::time::Duration;
 use serde_json::{Value, json};
 
 use crate::demo::Demo;
-use crate::{postgres, tools};
+use crate::postgres::{self, Cluster, Roles};
+use crate::tools;
 
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -161,36 +162,64 @@ async fn backup_with_the_vault_before_the_log_would_show() {
     assert!(report["erased"].as_u64().expect("a number") > 0, "a payload whose key is in no vault was not missed: {report}");
 }
 
+/// As the owner of the database sets it up before anybody serves.
+fn prepare(roles: &Roles) {
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let args = ["migrate", "--database-url", &roles.owner, "--grant-to", &roles.name];
+    succeeded(&forelog(&args, elsewhere.path(), None));
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_backup_online_can_be_restored() {
-    let database = postgres::fresh_database().await;
-    let demo = Demo::start_with(&[("FORELOG_DATABASE_URL", &database)]).await;
+    let (roles, empty) = (postgres::fresh_roles().await, postgres::fresh_roles().await);
+    prepare(&roles);
+    let demo = Demo::start_with(&[("FORELOG_DATABASE_URL", &roles.app)]).await;
     let traffic = Traffic::start(&demo);
     traffic.until(20).await;
     let elsewhere = tempfile::tempdir().expect("a directory");
     let copy = elsewhere.path().join("copy");
-    let bin = tools::find("FORELOG_TEST_POSTGRES_BIN");
     let mut dump = script("postgres.sh");
-    dump.arg(&copy).arg(&database);
+    dump.arg(&copy).arg(&roles.superuser);
     let copied = tokio::task::spawn_blocking(move || dump.output().expect("run it")).await.expect("it ran");
     succeeded(&copied);
     let made = traffic.made.load(Ordering::Relaxed);
     traffic.until(made + 5).await;
     drop(traffic);
 
-    let empty = postgres::fresh_database().await;
-    let restored = Command::new(bin.join("pg_restore"))
-        .args(["--no-owner", "--no-acl", "--exit-on-error", "--single-transaction", "--dbname", &empty])
+    let restored = Command::new(tools::find("FORELOG_TEST_POSTGRES_BIN").join("pg_restore"))
+        .args(["--no-owner", "--no-acl", "--exit-on-error", "--single-transaction", "--dbname", &empty.owner])
         .arg(copy.join("rooms.dump"))
         .output()
         .expect("run pg_restore");
     succeeded(&restored);
+    prepare(&empty);
+    // What a node needs beside the database: the key file, and the policies that are in force.
     let served = tempfile::tempdir().expect("a directory");
     bring_back(&demo.data().join("kek"), served.path());
-    succeeded(&forelog(&["migrate"], served.path(), Some(&empty)));
-    let verified = succeeded(&forelog(&["log", "verify", "--json"], served.path(), Some(&empty)));
-    let report: Value = serde_json::from_str(&verified).expect("a document");
-    assert!(report["events"].as_u64().expect("events") > 40, "{report}");
-    all_open(&report);
-    succeeded(&forelog(&["view", "rebuild"], served.path(), Some(&empty)));
+    std::fs::copy(demo.data().join("forelog.toml"), served.path().join("forelog.toml")).expect("copy the configuration");
+    assert!(sound(served.path(), Some(&empty.app)) > 40);
+    succeeded(&forelog(&["view", "rebuild"], served.path(), Some(&empty.app)));
+}
+
+#[tokio::test]
+async fn postgres_backup_cold_is_the_servers_directory() {
+    let cluster = Cluster::start().await;
+    let roles = cluster.fresh_roles().await;
+    prepare(&roles);
+    let mut demo = Demo::start_with(&[("FORELOG_DATABASE_URL", &roles.app)]).await;
+    demo.kill();
+    let before = sound(demo.data(), Some(&roles.app));
+    cluster.stop();
+    let aside = cluster.data().with_extension("aside");
+    succeeded(&Command::new("cp").arg("-a").arg(cluster.data()).arg(&aside).output().expect("run cp"));
+    cluster.start_again().await;
+    let made = ["account", "create", "--name", "Late Ltd", "--email", "late@example.com"];
+    succeeded(&forelog(&made, demo.data(), Some(&roles.app)));
+    assert!(sound(demo.data(), Some(&roles.app)) > before);
+
+    cluster.stop();
+    std::fs::remove_dir_all(cluster.data()).expect("lose the server's directory");
+    std::fs::rename(&aside, cluster.data()).expect("put the copy in its place");
+    cluster.start_again().await;
+    assert_eq!(sound(demo.data(), Some(&roles.app)), before, "what came after the copy is gone, and the log is in order");
 }

@@ -117,6 +117,11 @@ impl Cluster {
         cluster
     }
 
+    /// Where it keeps everything.
+    pub fn data(&self) -> PathBuf {
+        self.dir.join("data")
+    }
+
     /// Ends the server in order: connections are cut, everything is on disk.
     pub fn stop(&self) {
         self.order("stop");

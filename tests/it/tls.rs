@@ -177,6 +177,15 @@ async fn tls_takes_over_a_renewed_certificate_and_keeps_a_good_one() {
     until(|| demo.log().contains("a new certificate is served")).await;
     assert!(second.get(&url, "").await.is_ok());
     assert!(first.get(&url, "").await.is_err(), "the old certificate is still served");
+
+    pair.renew();
+    let third = pair.client(&TLS13, "h2");
+    let without_a_signal = tokio::time::timeout(PATIENCE, async {
+        while third.get(&url, "").await.is_err() {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    });
+    assert!(without_a_signal.await.is_ok(), "the files changed and nobody looked");
 }
 
 #[tokio::test]

@@ -153,6 +153,23 @@ impl Cluster {
         usize::try_from(self.load.dice.below(self.len() as u64)).expect("a node")
     }
 
+    /// The provider behaves from the next start on.
+    pub fn mend_provider(&self, faults: &str) {
+        let path = self.data.path().join("forelog.toml");
+        let text = std::fs::read_to_string(&path).expect("the configuration").replace(faults, "");
+        std::fs::write(path, text).expect("the configuration");
+    }
+
+    /// A node of somebody else's making is called as well.
+    pub fn also_at(&self, url: String) {
+        self.addresses.lock().expect("the addresses").push(Some(url));
+    }
+
+    /// Only this cluster's own nodes are called.
+    pub fn only_own(&self) {
+        self.addresses.lock().expect("the addresses").truncate(self.len());
+    }
+
     /// How many nodes there are.
     pub fn len(&self) -> usize {
         self.nodes.len()
@@ -245,7 +262,16 @@ impl Cluster {
     }
 
     /// Ends everything in order, holds every record against every other, and gives them.
-    pub async fn check(mut self) -> History {
+    pub async fn check(self) -> History {
+        self.check_after(|_| {}).await
+    }
+
+    /// The same where clocks differ: what the provider began is not held against the times of the log and of clients.
+    pub async fn check_without_times(self) -> History {
+        self.check_after(History::forget_times).await
+    }
+
+    async fn check_after(mut self, edit: impl FnOnce(&mut History)) -> History {
         self.settle().await;
         for node in 0..self.len() {
             self.stop(node).await;
@@ -253,6 +279,7 @@ impl Cluster {
         let mut history = self.evidence.gather().await;
         history.sent = self.load.sent();
         history.limits = LIMITS.iter().map(|(kind, admit, ms)| ((*kind).to_owned(), Limit::of(*admit, *ms))).collect();
+        edit(&mut history);
         let faults = history.faults();
         let told: Vec<String> = faults.iter().map(ToString::to_string).collect();
         assert!(faults.is_empty(), "{}\n{}", told.join("\n"), self.complaints());

@@ -152,6 +152,20 @@ impl History {
         rules.into_iter().flat_map(|(rule, whats)| whats.into_iter().map(move |what| Fault { rule, what })).collect()
     }
 
+    /// Takes every effect for begun when its call was admitted, and no fence for closed.
+    pub fn forget_times(&mut self) {
+        let admitted = self.entries.iter().filter(|entry| entry.kind == "admitted");
+        let times: BTreeMap<String, i64> = admitted.map(|entry| (entry.call().to_owned(), entry.at)).collect();
+        for effect in &mut self.effects {
+            effect.at = times.get(&effect.call).copied().unwrap_or(effect.at);
+        }
+        for answer in self.sent.iter_mut().filter_map(|sent| sent.answer.as_mut()) {
+            if answer.document["fenced"] == true {
+                answer.document["fenced"] = Value::Null;
+            }
+        }
+    }
+
     pub fn lives(&self) -> BTreeMap<&str, Life<'_>> {
         let mut lives: BTreeMap<&str, Life<'_>> = BTreeMap::new();
         for entry in self.entries.iter().filter(|entry| entry.call.is_some()) {

@@ -4,6 +4,7 @@
 //!
 //! A run prints its seed; `FORELOG_FAULT_SEED` repeats what the clients and the faults throw with it.
 
+mod clock;
 pub mod cluster;
 mod database;
 mod disk;
@@ -12,6 +13,7 @@ mod forged;
 pub mod history;
 pub mod load;
 mod nodes;
+mod provider;
 mod proxy;
 mod reach;
 mod rules;

@@ -1,10 +1,11 @@
-//! Faults that tests put between Forelog and the simulation, at run time.
+//! Faults between Forelog and the simulation: put there by tests at run time, or by the configuration for a rehearsal.
 //!
 //! Invariant: a fault decides only when, whether and how a request is answered; what happened is always in the journal.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use serde::Deserialize;
 use tokio::sync::watch;
 
 use crate::providers::compute::{MachineRef, PowerAction, ProviderError};
@@ -51,8 +52,55 @@ pub enum Kind {
     LoseAnswer,
     /// It does not happen, and the answer is lost all the same.
     LoseRequest,
+    /// It arrives twice. What is done twice is in the journal twice.
+    Twice,
     /// The guest does not answer. Power and listing still work.
     GuestSilent,
+}
+
+/// A fault as the configuration names it. It befalls requests that change something.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Rehearsed {
+    /// What goes wrong.
+    pub fault: Name,
+    /// Of how many requests one is befallen.
+    pub every: u32,
+    /// How late, in milliseconds.
+    #[serde(default)]
+    pub ms: u64,
+}
+
+/// What goes wrong, as the configuration names it.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Name {
+    /// See [`Kind::DelayBefore`].
+    LateRequest,
+    /// See [`Kind::DelayAfter`].
+    LateAnswer,
+    /// It happens and is never answered.
+    NoAnswer,
+    /// See [`Kind::LoseRequest`].
+    LostRequest,
+    /// See [`Kind::LoseAnswer`].
+    LostAnswer,
+    /// See [`Kind::Twice`].
+    Twice,
+}
+
+impl Rehearsed {
+    fn kind(self) -> Kind {
+        let late = Duration::from_millis(self.ms);
+        match self.fault {
+            Name::LateRequest => Kind::DelayBefore(late),
+            Name::LateAnswer => Kind::DelayAfter(late),
+            Name::NoAnswer => Kind::HoldAfter(Gate::closed()),
+            Name::LostRequest => Kind::LoseRequest,
+            Name::LostAnswer => Kind::LoseAnswer,
+            Name::Twice => Kind::Twice,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -61,6 +109,20 @@ struct Rule {
     action: Option<Action>,
     kind: Kind,
     left: Option<u32>,
+    /// Of how many requests that change something one is befallen, and how many there were; of every request if absent.
+    every: Option<(u32, u32)>,
+}
+
+impl Rule {
+    /// Whether it is this request's turn.
+    fn turn(&mut self, action: Action) -> bool {
+        let Some((every, seen)) = &mut self.every else { return true };
+        if !matches!(action, Action::Power(_) | Action::Start) {
+            return false;
+        }
+        *seen = seen.wrapping_add(1);
+        seen.is_multiple_of((*every).max(1))
+    }
 }
 
 /// The faults in force: a handle that is shared with the simulation.
@@ -68,6 +130,16 @@ struct Rule {
 pub struct Faults(Arc<Mutex<Vec<Rule>>>);
 
 impl Faults {
+    /// The faults of a rehearsal.
+    #[must_use]
+    pub fn rehearsed(faults: &[Rehearsed]) -> Self {
+        let rule = |fault: &Rehearsed| {
+            let (machine, action, left) = (None, None, None);
+            Rule { machine, action, kind: fault.kind(), left, every: Some((fault.every, 0)) }
+        };
+        Self(Arc::new(Mutex::new(faults.iter().map(rule).collect())))
+    }
+
     /// From now on `kind` befalls every request of `action` to `machine`; of all where these are absent.
     pub fn inject(&self, machine: Option<&MachineRef>, action: Option<Action>, kind: Kind) {
         self.push(machine, action, kind, None);
@@ -84,7 +156,7 @@ impl Faults {
     }
 
     fn push(&self, machine: Option<&MachineRef>, action: Option<Action>, kind: Kind, left: Option<u32>) {
-        let rule = Rule { machine: machine.cloned(), action, kind, left };
+        let rule = Rule { machine: machine.cloned(), action, kind, left, every: None };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
     }
 
@@ -94,7 +166,7 @@ impl Faults {
         let mut befallen = Befallen::default();
         for rule in rules.iter_mut() {
             let here = rule.machine.is_none() || rule.machine.as_ref() == machine;
-            if here && rule.action.is_none_or(|only| only == action) && rule.left != Some(0) {
+            if here && rule.action.is_none_or(|only| only == action) && rule.left != Some(0) && rule.turn(action) {
                 rule.left = rule.left.map(|left| left - 1);
                 befallen.add(&rule.kind, action);
             }
@@ -114,6 +186,8 @@ pub(super) struct Befallen {
     /// Nothing happens, and this is the answer.
     refusal: Option<Kind>,
     answer_lost: bool,
+    /// It arrives once more.
+    pub twice: bool,
 }
 
 #[derive(Debug)]
@@ -131,6 +205,7 @@ impl Befallen {
             Kind::DelayAfter(by) => self.after.push(Wait::For(*by)),
             Kind::HoldAfter(gate) => self.after.push(Wait::At(gate.clone())),
             Kind::LoseAnswer => self.answer_lost = true,
+            Kind::Twice => self.twice = true,
             Kind::GuestSilent if !action.needs_guest() => {}
             Kind::Fail(_) | Kind::Unreachable | Kind::LoseRequest | Kind::GuestSilent => self.refusal = Some(kind.clone()),
         }

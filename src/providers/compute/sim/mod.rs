@@ -19,7 +19,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 
-pub use self::faults::{Action, Faults, Gate, Kind};
+pub use self::faults::{Action, Faults, Gate, Kind, Name, Rehearsed};
 use self::guests::Guests;
 use self::world::{Simulated, World};
 use super::{
@@ -119,6 +119,10 @@ impl Compute for Sim {
         let waiting = Waiting::enter(&self.shared, call);
         fate.before().await?;
         let begun = self.shared.world().begin_power(machine, action, call);
+        if fate.twice && begun.is_ok() {
+            // It is known by its call, so this changes nothing; the first one is answered.
+            let _ = self.shared.world().begin_power(machine, action, call);
+        }
         drop((waiting, permit));
         let done = match begun {
             Ok(()) => {
