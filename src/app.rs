@@ -1,6 +1,7 @@
 //! The composition root: the only place that sees everything.
 //!
-//! Start: bind → [`node::Node::start`] → serve. Stop: stop accepting and answer what is under way → [`node::Node::stop`].
+//! Start: bind → [`node::Node::start`] → serve. Stop: not ready any more, and go on serving while load balancers notice → accept
+//! nothing and answer what is under way, in the end with the running operation → [`node::Node::stop`].
 
 pub mod desk;
 pub mod fleet;
@@ -23,8 +24,11 @@ use crate::config::Config;
 use crate::core::time::{Clock, Entropy};
 use crate::http::{self, Http, Rate, SessionCaps, Settings, Tls, TlsError};
 
-/// How long answers under way may take when the server stops: streams would never end by themselves.
-const GRACE: Duration = Duration::from_secs(5);
+/// How long answers under way may take when the server stops.
+const GRACE: Duration = Duration::from_secs(3);
+
+/// How long it may then take to tell whoever still waits that the operation runs. Streams end now; they would never by themselves.
+const FAREWELL: Duration = Duration::from_secs(2);
 
 /// A server that did not start.
 #[derive(Debug, thiserror::Error)]
@@ -50,6 +54,7 @@ pub enum AppError {
 pub struct App {
     address: SocketAddr,
     node: Node,
+    http: Arc<Http>,
     stop: CancellationToken,
     tls: Option<Arc<Tls>>,
     serving: JoinHandle<std::io::Result<()>>,
@@ -72,8 +77,9 @@ impl App {
             tokio::spawn(Arc::clone(tls).follow(stop.clone()));
         }
         let served = tls.as_ref().map(|tls| tls.served());
-        let serving = tokio::spawn(http::serve(listener, http::router(http), served, stop.clone().cancelled_owned()));
-        Ok(Self { address, node, stop, tls, serving })
+        let serving =
+            tokio::spawn(http::serve(listener, http::router(Arc::clone(&http)), served, stop.clone().cancelled_owned()));
+        Ok(Self { address, node, http, stop, tls, serving })
     }
 
     /// Where it listens, with the port that it got.
@@ -95,15 +101,28 @@ impl App {
         }
     }
 
+    /// Is not ready any more, and serves on.
+    pub fn drain(&self) {
+        self.http.drain();
+    }
+
     /// Stops it, in the order that the head of this file tells.
-    pub async fn shutdown(mut self) {
-        self.stop.cancel();
-        match tokio::time::timeout(GRACE, &mut self.serving).await {
+    pub async fn shutdown(self) {
+        let Self { node, http, stop, mut serving, .. } = self;
+        http.drain();
+        stop.cancel();
+        let mut ended = tokio::time::timeout(GRACE, &mut serving).await;
+        if ended.is_err() {
+            node.control.leaving.cancel();
+            ended = tokio::time::timeout(FAREWELL, &mut serving).await;
+        }
+        match ended {
             Ok(Ok(Ok(()))) => {}
             Ok(ended) => tracing::error!(?ended, "serving did not end well"),
-            Err(_) => self.serving.abort(),
+            Err(_) => serving.abort(),
         }
-        self.node.stop().await;
+        drop(http);
+        node.stop().await;
     }
 }
 

@@ -21,7 +21,7 @@ use crate::providers::compute::sim::Rehearsed;
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
 
 /// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.
-pub const KEYS: [&str; 20] = [
+pub const KEYS: [&str; 21] = [
     "data_dir",
     "database_url",
     "vault_database_url",
@@ -36,6 +36,7 @@ pub const KEYS: [&str; 20] = [
     "api_key",
     "policies_dir",
     "lease_ms",
+    "drain_ms",
     "mcp_sessions",
     "limits",
     "throttle",
@@ -79,6 +80,8 @@ pub struct Config {
     pub policies_dir: Option<PathBuf>,
     /// A node that has not renewed its lease for this long starts nothing.
     pub lease_ms: u64,
+    /// How long a server that is told to stop goes on serving, not ready, before it accepts nothing any more.
+    pub drain_ms: u64,
     /// How long a caller waits for a result before it gets a running operation.
     pub instant_wait_ms: u64,
     /// Most MCP sessions at a time.
@@ -183,6 +186,7 @@ impl Default for Config {
             api_key: None,
             policies_dir: None,
             lease_ms: 3_000,
+            drain_ms: 0,
             instant_wait_ms: 25_000,
             mcp_sessions: 1_000,
             limits: LimitsConfig::default(),
@@ -283,6 +287,7 @@ impl Config {
             ensure(limit.is_valid(), key, || format!("needs admit 1 … {most} and window_ms 1 … 86400000"))?;
         }
         ensure((500..=60_000).contains(&self.lease_ms), "lease_ms", || "is not within 500 … 60000".into())?;
+        ensure(self.drain_ms <= 300_000, "drain_ms", || "is more than 300000".into())?;
         ensure(self.instant_wait_ms <= 300_000, "instant_wait_ms", || "is more than 300000".into())?;
         ensure((1..=100_000).contains(&self.mcp_sessions), "mcp_sessions", || "is not within 1 … 100000".into())?;
         ensure((1..=100_000).contains(&self.throttle.per_second), "throttle.per_second", || "is not within 1 … 100000".into())?;
@@ -313,6 +318,12 @@ impl Config {
     #[must_use]
     pub fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)
+    }
+
+    /// How long it drains.
+    #[must_use]
+    pub fn drain(&self) -> Duration {
+        Duration::from_millis(self.drain_ms)
     }
 
     /// Where the key-encryption key is.

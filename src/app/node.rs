@@ -23,6 +23,7 @@ use crate::core::id::{NodeId, Position};
 use crate::core::time::{Clock, Entropy};
 use crate::log::draft::NewEvent;
 use crate::log::fence::Fence;
+use crate::log::peers::node_row;
 use crate::log::store::Want;
 use crate::log::writer::{WriteError, Writer};
 use crate::providers::compute::ProviderError;
@@ -30,6 +31,7 @@ use crate::tools::{self, Catalogue, CatalogueError, Ports};
 use crate::views::activity::Calls;
 use crate::views::{ViewError, Views};
 use crate::worker::Worker;
+use crate::worker::beat::put_stopped;
 
 /// How long calls that run may take to end when the node stops.
 const GRACE: Duration = Duration::from_secs(10);
@@ -124,7 +126,7 @@ impl Node {
         self.tasks.close();
         self.tasks.wait().await;
         let ports = Arc::clone(&self.control.ports);
-        if let Err(error) = record(&ports, Kind::NodeStopped { node: ports.node.clone() }).await {
+        if let Err(error) = record_end(&ports).await {
             tracing::error!(%error, "the node's end was not recorded");
         }
         drop((ports, self.control, self.authenticator));
@@ -136,6 +138,17 @@ impl Node {
 async fn record(ports: &Ports, kind: Kind) -> Result<(), WriteError> {
     let event = NewEvent::plain(ports.event_id(), kind);
     ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.map(|_| ())
+}
+
+/// With the node's row, so that the others need not wait for its lease to run out.
+async fn record_end(ports: &Ports) -> Result<(), WriteError> {
+    let (node, event) = (ports.node.clone(), NewEvent::plain(ports.event_id(), Kind::NodeStopped { node: ports.node.clone() }));
+    let want = Want { names: vec![node_row(&node)], ..Want::default() };
+    let written = ports.writer.write(want, move |draft| {
+        put_stopped(draft, &node)?;
+        draft.append(Position(0), event)
+    });
+    written.await.map(|_| ())
 }
 
 #[cfg(not(feature = "conformance"))]

@@ -114,7 +114,8 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     write(&aside, &document)?;
     std::fs::rename(&aside, &shown).map_err(|source| CliError::File { what: "writing", path: shown.clone(), source })?;
     let text = greeting(&document, &shown);
-    let ended = until_told(app, || print(&Answer { document, text }, context.common.json)).await;
+    let drain = context.config.drain();
+    let ended = until_told(app, drain, || print(&Answer { document, text }, context.common.json)).await;
     if args.provider == Provider::Qemu {
         fleet::stop_guests(context).await?;
     }

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use clap::Args;
 use sd_notify::NotifyState;
@@ -32,7 +33,7 @@ pub async fn run(context: &Context) -> Result<(), CliError> {
         print(&answer, context.common.json);
         tell(&[NotifyState::Ready]);
     };
-    until_told(app, ready).await
+    until_told(app, context.config.drain(), ready).await
 }
 
 /// Tells systemd, if it wants to know.
@@ -53,9 +54,10 @@ pub fn base_url(context: &Context, address: SocketAddr) -> String {
     })
 }
 
-/// Waits for SIGTERM or ctrl-c, then shuts down in order. A second signal does not hurry it: the first one's order is short.
-/// SIGHUP reads the certificate again. Says `ready` once it listens: whoever hears that may send a signal at once.
-pub async fn until_told(app: App, ready: impl FnOnce()) -> Result<(), CliError> {
+/// Waits for SIGTERM or ctrl-c, drains, and shuts down in order. A second signal ends the draining and hurries nothing else:
+/// the order is short. SIGHUP reads the certificate again. Says `ready` once it listens: whoever hears that may send a
+/// signal at once.
+pub async fn until_told(app: App, drain: Duration, ready: impl FnOnce()) -> Result<(), CliError> {
     let listen = |kind| signal(kind).map_err(CliError::Signal);
     let (mut term, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut hangup = listen(SignalKind::hangup())?;
@@ -67,8 +69,14 @@ pub async fn until_told(app: App, ready: impl FnOnce()) -> Result<(), CliError> 
             _ = hangup.recv() => app.reload(),
         }
     }
-    tracing::info!("stopping: what is under way is answered first");
+    tracing::info!(?drain, "stopping: what is under way is answered first");
     tell(&[NotifyState::Stopping]);
+    app.drain();
+    tokio::select! {
+        () = tokio::time::sleep(drain) => {}
+        _ = term.recv() => {}
+        _ = interrupt.recv() => {}
+    }
     app.shutdown().await;
     Ok(())
 }

@@ -13,9 +13,9 @@ use super::{Answer, CliError, Context};
 use crate::app::desk::{Desk, Record, house, operator};
 use crate::core::event::Kind;
 use crate::core::id::{Epoch, SwitchId};
-use crate::core::job::Node;
 use crate::core::state::ControlState;
 use crate::core::switch::{Running, Switch, Target};
+use crate::log::peers::Peer;
 use crate::log::reading::ReadError;
 use crate::log::store::Store;
 
@@ -120,18 +120,19 @@ async fn fenced(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration
 }
 
 async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), CliError> {
+    let asked = desk.clock.elapsed();
     let rows = desk.rooms.store.state(&["node"]).await.map_err(ReadError::from)?;
+    let peers = desk.writer.fence().peers().watch(asked, &rows).map_err(ReadError::from)?;
     let (mut all, mut nodes) = (true, Vec::new());
-    let now = desk.clock.now();
-    for row in rows {
-        let node: Node = serde_json::from_slice(&row.doc).map_err(ReadError::from)?;
-        let state = match (node.confirmed >= epoch, node.lease_until <= now) {
+    for Peer { node, dead, .. } in peers.into_iter().filter(|peer| !peer.node.stopped) {
+        let state = match (node.confirmed >= epoch, dead) {
             (true, _) => "confirmed",
             (false, true) => "expired",
             (false, false) => "waiting",
         };
         all &= state != "waiting";
-        nodes.push(json!({ "node": node.id, "state": state }));
+        let confirmed_at = (state == "confirmed").then(|| shown(node.confirmed_at));
+        nodes.push(json!({ "node": node.id, "state": state, "confirmed_at": confirmed_at }));
     }
     Ok((all, nodes))
 }

@@ -27,11 +27,15 @@ pub struct Finished {
 /// The calls that this node has in hand: from before their intent is written until their end is, or until they turn
 /// out not to be this node's to run. A job of this node that is not in hand was never started.
 #[derive(Default)]
-pub struct InHand(std::sync::Mutex<std::collections::HashSet<CallId>>);
+pub struct InHand {
+    calls: std::sync::Mutex<std::collections::HashSet<CallId>>,
+    /// A commit of this node was reported lost, and may have been kept.
+    doubted: std::sync::atomic::AtomicBool,
+}
 
 impl InHand {
     fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<CallId>> {
-        self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
+        self.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Takes a call in hand.
@@ -42,6 +46,18 @@ impl InHand {
     /// Lets it go.
     pub fn release(&self, call: &CallId) {
         self.lock().remove(call);
+    }
+
+    /// Lets it go although it may be in the log all the same.
+    pub fn lose(&self, call: &CallId) {
+        self.release(call);
+        self.doubted.store(true, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    /// Whether a call was lost since this was last asked.
+    #[must_use]
+    pub fn take_doubt(&self) -> bool {
+        self.doubted.swap(false, std::sync::atomic::Ordering::SeqCst)
     }
 
     /// Whether it is in hand.

@@ -56,9 +56,9 @@ impl Control {
         let (done, finished) = oneshot::channel();
         let (control, joined, name) = (Arc::clone(self), call.clone(), tool.facts.name);
         tokio::spawn(async move { control.end_joined(&joined, &first, name, Some(done)).await });
-        match tokio::time::timeout(wait, finished).await {
-            Ok(Ok(finished)) => finished.reply,
-            Ok(Err(_)) | Err(_) => Reply::Running { call: call.clone(), status: Status::Running, command: false },
+        match self.leaving.run_until_cancelled(tokio::time::timeout(wait, finished)).await {
+            Some(Ok(Ok(finished))) => finished.reply,
+            _ => Reply::Running { call: call.clone(), status: Status::Running, command: false },
         }
     }
 
@@ -86,7 +86,8 @@ impl Control {
             depends: Vec::new(),
             replay_of: Some(first.clone()),
             switch: None,
-            recovering: false,
+            // Taken over by every node that finds it: only the first one's end counts.
+            recovering: done.is_none(),
         };
         self.finish(ending, outcome, done).await;
         self.in_hand.release(call);

@@ -55,6 +55,8 @@ pub struct Control {
     pub in_hand: InHand,
     /// Woken when a call was queued.
     pub queued: Notify,
+    /// Cancelled when this node is about to end: whoever waits is answered with the running operation.
+    pub leaving: CancellationToken,
     judge: Arc<dyn Judge>,
     assignments: mpsc::UnboundedSender<Assignment>,
 }
@@ -75,6 +77,7 @@ impl Control {
             endings: Endings::default(),
             in_hand: InHand::default(),
             queued: Notify::new(),
+            leaving: CancellationToken::new(),
             judge,
             assignments,
         };
@@ -88,7 +91,7 @@ impl Control {
         match self.try_submit(&call, request).await {
             Ok(reply) => reply,
             Err(error) => {
-                self.in_hand.release(&call);
+                self.in_hand.lose(&call);
                 tracing::error!(target: "forelog::call", call_id = %call, %error, "a call was not recorded and not made");
                 Reply::Failed { call: None, refusal: unrecorded(&error), status: Status::Refused }
             }
@@ -231,10 +234,10 @@ impl Control {
         let Request { principal, args, wait, cancel, progress, .. } = request;
         let (done, finished) = oneshot::channel();
         self.assign(admitted, tool, principal, args, vm, cancel, progress, Some(done));
-        match tokio::time::timeout(wait, finished).await {
-            Ok(Ok(finished)) => finished.reply,
+        match self.leaving.run_until_cancelled(tokio::time::timeout(wait, finished)).await {
+            Some(Ok(Ok(finished))) => finished.reply,
             // The worker is gone or slow; the call is open and ends without us.
-            Ok(Err(_)) | Err(_) => Reply::Running { call, status: Status::Running, command: tool.facts.claims_vm },
+            _ => Reply::Running { call, status: Status::Running, command: tool.facts.claims_vm },
         }
     }
 

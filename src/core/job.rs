@@ -95,10 +95,16 @@ pub struct Run {
 pub struct Node {
     /// Its id.
     pub id: NodeId,
-    /// It may not start anything after this.
-    pub lease_until: Micros,
+    /// Another number with every beat: while it stands still the lease runs out.
+    pub beat: i64,
+    /// How long it may start things after it began to write a beat.
+    pub lease_ms: u64,
+    /// It has ended in order and starts nothing any more.
+    pub stopped: bool,
     /// Every section that was entered before this epoch has drained.
     pub confirmed: Epoch,
+    /// When that was written.
+    pub confirmed_at: Micros,
 }
 
 /// How a key is used: the fold of the recorded intents that came with it.

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, header};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -23,6 +23,16 @@ pub async fn locate(State(http): State<Arc<Http>>, mut request: Request, next: N
     let address = peer.map(|peer| forwarded::client_address(peer, request.headers(), &http.settings));
     request.extensions_mut().insert(ClientAddress(address));
     next.run(request).await
+}
+
+/// Ends the connection with the answer, if this node is about to end: a client that reuses it would meet a closed one.
+pub async fn part(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
+    let keeps = request.version() != Version::HTTP_11;
+    let mut response = next.run(request).await;
+    if http.is_draining() && !keeps {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
+    response
 }
 
 /// Refuses a request that is addressed to a host that is not ours (DNS rebinding).

@@ -14,8 +14,9 @@ use axum::response::IntoResponse;
 use super::Http;
 use crate::core::call::Status;
 use crate::core::id::Position;
-use crate::core::job::{Claim, Job, Node};
+use crate::core::job::{Claim, Job};
 use crate::core::time::Micros;
+use crate::log::peers::Peer;
 use crate::log::stats::{Histogram, Stats};
 use crate::log::store::{Head, StateRow, StoreError};
 use crate::tools::Ports;
@@ -35,7 +36,7 @@ pub(super) async fn metrics(State(http): State<Arc<Http>>) -> impl IntoResponse 
         room.ok().and_then(|read| read.inspect_err(|error| tracing::error!(%error, "the log's state cannot be shown")).ok());
     page.gauge("forelog_store_up", "Whether the log could be read for this answer.", u8::from(room.is_some()));
     if let Some(room) = room {
-        recorded(&mut page, ports, &room);
+        recorded(&mut page, &room);
         let lag = tokio::time::timeout(PATIENCE, Lag::read(ports, &room.head)).await;
         if let Ok(Some(lag)) = lag {
             lagging(&mut page, &lag);
@@ -72,11 +73,11 @@ fn standing(page: &mut Page, ports: &Ports) {
     page.gauge("forelog_lease_remaining_seconds", help, fence.lease_left().as_secs_f64());
 }
 
-fn recorded(page: &mut Page, ports: &Ports, room: &Room) {
+fn recorded(page: &mut Page, room: &Room) {
     page.gauge("forelog_log_position", "Position of the newest event.", room.head.position.0);
-    let alive: Vec<&Node> = room.nodes.iter().filter(|node| node.lease_until > ports.clock.now()).collect();
+    let alive: Vec<&Peer> = room.nodes.iter().filter(|peer| !peer.dead).collect();
     page.gauge("forelog_nodes_alive", "Nodes whose lease has not run out.", alive.len());
-    let unconfirmed = alive.iter().filter(|node| node.confirmed < room.head.epoch).count();
+    let unconfirmed = alive.iter().filter(|peer| peer.node.confirmed < room.head.epoch).count();
     page.gauge("forelog_nodes_unconfirmed", "Of these, nodes that have not confirmed the newest epoch.", unconfirmed);
     let open = |status: Status| room.jobs.iter().filter(|job| job.status == status).count();
     let statuses = [Status::Queued, Status::Running, Status::Held];
@@ -95,7 +96,7 @@ fn lagging(page: &mut Page, lag: &Lag) {
 /// How the log room stands.
 struct Room {
     head: Head,
-    nodes: Vec<Node>,
+    nodes: Vec<Peer>,
     jobs: Vec<Job>,
     claims: Vec<Claim>,
 }
@@ -103,8 +104,10 @@ struct Room {
 impl Room {
     async fn read(ports: &Ports) -> Result<Self, StoreError> {
         let store = &ports.reader.store;
-        let (head, rows) = (store.head().await?, store.state(&["node", "job", "claim"]).await?);
-        Ok(Self { head, nodes: all(&rows, "node:"), jobs: all(&rows, "job:"), claims: all(&rows, "claim:") })
+        let asked = ports.clock.elapsed();
+        let nodes = ports.fence().peers().watch(asked, &store.state(&["node"]).await?)?;
+        let (head, rows) = (store.head().await?, store.state(&["job", "claim"]).await?);
+        Ok(Self { head, nodes, jobs: all(&rows, "job:"), claims: all(&rows, "claim:") })
     }
 }
 

@@ -27,6 +27,7 @@ mod tls;
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
@@ -52,6 +53,7 @@ pub struct Http {
     /// How it was configured.
     pub settings: Settings,
     mcp: mcp::Mcp,
+    draining: AtomicBool,
 }
 
 impl Http {
@@ -60,7 +62,16 @@ impl Http {
     pub fn new(control: Arc<Control>, authenticator: Authenticator, settings: Settings) -> Arc<Self> {
         let door = Arc::new(Door::new(control, settings.wait));
         let mcp = mcp::Mcp::new(&door, &settings);
-        Arc::new(Self { door, authenticator, settings, mcp })
+        Arc::new(Self { door, authenticator, settings, mcp, draining: AtomicBool::new(false) })
+    }
+
+    /// From now on this node is not ready, and each answer ends its connection, so that the next request goes elsewhere.
+    pub fn drain(&self) {
+        self.draining.store(true, Ordering::SeqCst);
+    }
+
+    fn is_draining(&self) -> bool {
+        self.draining.load(Ordering::SeqCst)
     }
 }
 
@@ -75,6 +86,7 @@ pub fn router(http: Arc<Http>) -> Router {
     let routes = open.merge(hosted).fallback(problem::no_such_path).method_not_allowed_fallback(problem::no_such_method);
     throttle::guard(routes, http.settings.rate)
         .layer(from_fn(gate::harden))
+        .layer(from_fn_with_state(Arc::clone(&http), gate::part))
         .layer(from_fn_with_state(Arc::clone(&http), gate::locate))
         .with_state(http)
 }

@@ -7,6 +7,7 @@ use serde_json::Value;
 
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
+use super::fence::Lease;
 use super::refusals::Recording;
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
@@ -49,14 +50,15 @@ pub struct Submission {
 pub struct Admitted {
     call: CallId,
     epoch: Epoch,
+    lease: Lease,
     vm: Option<VmId>,
     depends: Vec<String>,
 }
 
 impl Admitted {
-    pub(super) fn proven(job: Job, epoch: Epoch) -> Self {
+    pub(super) fn proven(job: Job, epoch: Epoch, lease: Lease) -> Self {
         let depends = Closing::depends_on(&job);
-        Self { call: job.call, epoch, vm: job.vm, depends }
+        Self { call: job.call, epoch, lease, vm: job.vm, depends }
     }
 
     /// The call.
@@ -69,6 +71,12 @@ impl Admitted {
     #[must_use]
     pub fn epoch(&self) -> Epoch {
         self.epoch
+    }
+
+    /// The lease of this node that it was asked for under.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        self.lease
     }
 
     /// The rows that the call's end has to free.
@@ -116,8 +124,8 @@ pub enum Submitted {
 impl Writer {
     /// Records an intent and decides it, in one transaction.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, WriteError> {
-        let want = wanted(&submission);
-        self.write(want, move |draft| draft.submit(submission)).await
+        let (want, lease) = (wanted(&submission), self.fence().lease());
+        self.write(want, move |draft| draft.submit(submission, lease)).await
     }
 }
 
@@ -148,7 +156,7 @@ pub fn job_row(call: &CallId) -> String {
 }
 
 impl Draft {
-    fn submit(&mut self, submission: Submission) -> Result<Submitted, StoreError> {
+    fn submit(&mut self, submission: Submission, lease: Lease) -> Result<Submitted, StoreError> {
         match self.decide(&submission) {
             Decision::Unsettled => Ok(Submitted::Unsettled),
             Decision::Refuse { refusal, switch } => {
@@ -156,7 +164,7 @@ impl Draft {
                 let run = self.refuse(&recording)?;
                 Ok(Submitted::Refused { refusal, run })
             }
-            Decision::Admit(limits) => self.admit(&submission, &limits),
+            Decision::Admit(limits) => self.admit(&submission, &limits, lease),
             Decision::Replay(row) => self.replay(submission, row),
             Decision::Join(first) => {
                 let last = self.record(&submission, Vec::new(), Some(first.clone()), false)?;
@@ -208,7 +216,7 @@ impl Draft {
         Ok(LookedUp { windows, idempotency, claim, last_used: self.get::<Use>(&use_row(proposal))?.map(|used| used.last) })
     }
 
-    fn admit(&mut self, submission: &Submission, limits: &[(String, Limit)]) -> Result<Submitted, StoreError> {
+    fn admit(&mut self, submission: &Submission, limits: &[(String, Limit)], lease: Lease) -> Result<Submitted, StoreError> {
         let proposal = &submission.proposal;
         let Some(tool) = proposal.tool else { return Err(StoreError::Unreadable("admitted without a tool".into())) };
         for (key, limit) in limits {
@@ -233,7 +241,7 @@ impl Draft {
             return Ok(Submitted::Queued);
         }
         let epoch = self.state().epoch;
-        Ok(Submitted::Admitted(Admitted::proven(job, epoch)))
+        Ok(Submitted::Admitted(Admitted::proven(job, epoch, lease)))
     }
 
     /// Appends the intent and its admission; answers where the admission is.

@@ -3,6 +3,7 @@
 use super::admission::{Admitted, job_row};
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
+use super::fence::Lease;
 use super::store::{StoreError, Want};
 use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
@@ -26,37 +27,42 @@ pub enum Claimed {
     Gone,
 }
 
+/// A claim on its way into the log.
+struct Claiming {
+    call: CallId,
+    tool: &'static ToolFacts,
+    node: NodeId,
+    id: EventId,
+    /// The node that has it; none if it waits.
+    dead: Option<NodeId>,
+    lease: Lease,
+}
+
 impl Writer {
     /// Takes a queued call for `node`.
     pub async fn claim(&self, job: &Job, tool: &'static ToolFacts, node: NodeId, id: EventId) -> Result<Claimed, WriteError> {
         let mut names = Closing::depends_on(job);
         names.push(job_row(&job.call));
-        let call = job.call.clone();
-        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(&call, tool, node, id, None)).await
+        let claim = Claiming { call: job.call.clone(), tool, node, id, dead: None, lease: self.fence().lease() };
+        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(claim)).await
     }
 
     /// Takes a running call over from the dead node that `job` names. Only for what may run twice.
     pub async fn take_over(&self, job: &Job, tool: &'static ToolFacts, node: NodeId, id: EventId) -> Result<Claimed, WriteError> {
         let mut names = Closing::depends_on(job);
         names.push(job_row(&job.call));
-        let (call, dead) = (job.call.clone(), job.node.clone());
-        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(&call, tool, node, id, dead.as_ref())).await
+        let claim = Claiming { call: job.call.clone(), tool, node, id, dead: job.node.clone(), lease: self.fence().lease() };
+        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(claim)).await
     }
 }
 
 impl Draft {
-    fn claim(
-        &mut self,
-        call: &CallId,
-        tool: &'static ToolFacts,
-        node: NodeId,
-        id: EventId,
-        dead: Option<&NodeId>,
-    ) -> Result<Claimed, StoreError> {
-        let row = job_row(call);
-        let free = |job: &Job| match dead {
+    fn claim(&mut self, claim: Claiming) -> Result<Claimed, StoreError> {
+        let Claiming { call, tool, node, id, dead, lease } = claim;
+        let row = job_row(&call);
+        let free = |job: &Job| match &dead {
             None => job.status == Status::Queued,
-            Some(_) => job.status == Status::Running && job.node.as_ref() == dead && job.idempotent,
+            Some(_) => job.status == Status::Running && job.node == dead && job.idempotent,
         };
         let Some(mut job) = self.get::<Job>(&row)?.filter(free) else { return Ok(Claimed::Gone) };
         if let Some(switch) = covering(self.state(), &job, tool, self.now) {
@@ -64,11 +70,11 @@ impl Draft {
             return Ok(Claimed::Cancelled(switch));
         }
         let epoch = self.state().epoch;
-        job.last = self.append(job.last, NewEvent::plain(id, Kind::Started { call: call.clone(), node: node.clone(), epoch }))?;
+        job.last = self.append(job.last, NewEvent::plain(id, Kind::Started { call, node: node.clone(), epoch }))?;
         job.status = Status::Running;
         job.node = Some(node);
         self.put(&row, &job)?;
-        Ok(Claimed::Admitted(Admitted::proven(job, epoch)))
+        Ok(Claimed::Admitted(Admitted::proven(job, epoch, lease)))
     }
 
     /// Ends a call because a switch covers it.

@@ -6,7 +6,8 @@
 //! ```
 //!
 //! INVARIANT: cached state may only refuse early, never admit late: it refuses what a switch it knows covers, and a
-//! node whose lease ran out enters nothing (P3).
+//! node whose lease ran out enters nothing (P3). Leave that was given under one lease is worth nothing under the next:
+//! in between others may have believed the node dead, and ended or taken over what it had (P4).
 
 use std::collections::BTreeMap;
 use std::ops::Bound;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 
+use super::peers::Peers;
 use crate::core::code::Code;
 use crate::core::decide::stopped;
 use crate::core::id::Epoch;
@@ -27,6 +29,7 @@ use crate::core::time::{Clock, Micros};
 pub struct Fence {
     clock: Arc<dyn Clock>,
     inner: Mutex<Inner>,
+    peers: Peers,
     left: Notify,
     state: watch::Sender<Arc<ControlState>>,
 }
@@ -35,6 +38,8 @@ pub struct Fence {
 struct Inner {
     /// By [`Clock::elapsed`]; a lease is compared with time that never jumps.
     lease_until: Duration,
+    lease: Lease,
+    given_up: bool,
     sections: BTreeMap<Epoch, usize>,
     /// When each epoch was published; only those that a section may still be older than.
     published: BTreeMap<Epoch, Duration>,
@@ -47,6 +52,10 @@ impl Inner {
         self.published.insert(epoch, now);
     }
 }
+
+/// Which unbroken lease of this node something began under.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Lease(u64);
 
 /// A call between its fence check and the moment its request has been sent.
 pub struct Section {
@@ -73,7 +82,8 @@ impl Fence {
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
         let state = watch::Sender::new(Arc::new(ControlState::default()));
-        Arc::new(Self { clock, inner: Mutex::new(Inner::default()), left: Notify::new(), state })
+        let peers = Peers::new(Arc::clone(&clock));
+        Arc::new(Self { clock, inner: Mutex::default(), peers, left: Notify::new(), state })
     }
 
     fn lock(&self) -> MutexGuard<'_, Inner> {
@@ -97,7 +107,41 @@ impl Fence {
     /// Renews this node's lease: it may enter sections for `lease` from `since`, a reading of [`Clock::elapsed`] taken
     /// before the renewal was written.
     pub fn renew(&self, since: Duration, lease: Duration) {
-        self.lock().lease_until = since + lease;
+        let now = self.clock.elapsed();
+        let mut inner = self.lock();
+        if inner.given_up {
+            return;
+        }
+        if now >= inner.lease_until {
+            inner.lease = Lease(inner.lease.0 + 1);
+        }
+        // Beats may be answered in another order than they were written in.
+        inner.lease_until = inner.lease_until.max(since + lease);
+    }
+
+    /// Gives the lease up for good: this node starts nothing any more.
+    pub fn give_up(&self) {
+        let mut inner = self.lock();
+        inner.given_up = true;
+        inner.lease_until = Duration::ZERO;
+    }
+
+    /// The lease, to be noted before leave is asked for under it.
+    #[must_use]
+    pub fn lease(&self) -> Lease {
+        self.lock().lease
+    }
+
+    /// Whether the lease runs.
+    #[must_use]
+    pub fn holds_lease(&self) -> bool {
+        self.clock.elapsed() < self.lock().lease_until
+    }
+
+    /// The other nodes, as this one sees them.
+    #[must_use]
+    pub fn peers(&self) -> &Peers {
+        &self.peers
     }
 
     /// The newest control state this node knows.
@@ -112,10 +156,10 @@ impl Fence {
         self.state.subscribe()
     }
 
-    /// Enters a section, unless a switch covers the call or the lease ran out.
-    pub fn enter(self: &Arc<Self>, call: &Covered<'_>) -> Result<Section, Refusal> {
+    /// Enters a section, unless a switch covers the call, or the lease that leave was given under ran out.
+    pub fn enter(self: &Arc<Self>, call: &Covered<'_>, under: Lease) -> Result<Section, Refusal> {
         let mut inner = self.lock();
-        if self.clock.elapsed() >= inner.lease_until {
+        if inner.lease != under || self.clock.elapsed() >= inner.lease_until {
             return Err(Refusal::new(Code::AuditUnavailable, "This node has lost its lease and starts nothing."));
         }
         let state = self.state();
@@ -157,6 +201,12 @@ impl Fence {
     #[must_use]
     pub fn lease_left(&self) -> Duration {
         self.lock().lease_until.saturating_sub(self.clock.elapsed())
+    }
+
+    /// Whether nothing runs or can start here any more that was entered before `epoch`.
+    #[must_use]
+    pub fn has_drained(&self, epoch: Epoch) -> bool {
+        self.confirmed() >= epoch
     }
 
     /// The newest epoch whose earlier sections have all been left.

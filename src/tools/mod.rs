@@ -286,7 +286,7 @@ impl Execution {
             vm: self.admitted.vm(),
             provider: self.vm.as_ref().map(|vm| vm.provider.as_str()),
         };
-        let section = self.ports.fence().enter(&call)?;
+        let section = self.ports.fence().enter(&call, self.admitted.lease())?;
         Ok(Permit::holding(Arc::new(section)))
     }
 

@@ -1,7 +1,7 @@
 //! The beat: lease and fence confirmation, and everything that is due.
 //!
 //! INVARIANT: the lease is counted from before the beat was written, so the node stops starting things before others
-//! may believe it dead.
+//! may believe it dead. What a beat confirms was so when its transaction ran.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,9 +10,12 @@ use tokio_util::sync::CancellationToken;
 
 use super::Worker;
 use crate::core::event::Kind;
-use crate::core::id::{EventId, Position};
+use crate::core::id::{EventId, NodeId, Position};
 use crate::core::job::Node;
+use crate::core::time::Micros;
 use crate::log::draft::{Draft, NewEvent};
+use crate::log::fence::Fence;
+use crate::log::peers::{Peer, node_row};
 use crate::log::store::{StoreError, Want};
 use crate::log::writer::WriteError;
 
@@ -20,13 +23,13 @@ use crate::log::writer::WriteError;
 const DEAF: Duration = Duration::from_secs(1);
 
 impl Worker {
-    pub(super) async fn beat_until(self: Arc<Self>, stop: CancellationToken) {
+    /// Does nothing else: whatever takes long in here costs the lease.
+    pub(super) async fn beat_until(self: Arc<Self>, over: CancellationToken) {
         loop {
             if let Err(error) = self.beat(false).await {
                 tracing::error!(%error, "the node's lease could not be renewed");
             }
-            self.recover().await;
-            if stop.run_until_cancelled(tokio::time::sleep(self.lease / 3)).await.is_none() {
+            if over.run_until_cancelled(tokio::time::sleep(self.lease / 3)).await.is_none() {
                 return;
             }
         }
@@ -80,20 +83,47 @@ impl Worker {
         let since = ports.clock.elapsed();
         let (fence, node, lease) = (Arc::clone(ports.fence()), ports.node.clone(), self.lease);
         let (clock, entropy) = (Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
-        let want = Want { kinds: vec!["run"], ..Want::default() };
+        let want = Want { names: vec![node_row(&node)], kinds: vec!["run"], ..Want::default() };
         ports
             .writer
             .write(want, move |draft| {
                 let mut ids = || EventId::new(clock.now(), &*entropy);
-                let row = Node { id: node.clone(), lease_until: draft.now.plus(lease), confirmed: fence.confirmed() };
-                draft.put(&format!("node:{node}"), &row)?;
+                put_node(draft, node, &fence, lease)?;
                 draft.close_runs(recovering, &mut ids)?;
                 expire_switches(draft, &mut ids)
             })
             .await?;
         ports.fence().renew(since, self.lease);
+        if let Err(error) = self.peers().await {
+            tracing::error!(%error, "the other nodes cannot be looked at");
+        }
         Ok(())
     }
+
+    /// Looks at the nodes' rows, and says how they stand.
+    pub(super) async fn peers(&self) -> Result<Vec<Peer>, StoreError> {
+        let ports = &self.control.ports;
+        let asked = ports.clock.elapsed();
+        ports.fence().peers().watch(asked, &ports.reader.store.state(&["node"]).await?)
+    }
+}
+
+fn put_node(draft: &mut Draft, id: NodeId, fence: &Fence, lease: Duration) -> Result<(), StoreError> {
+    let name = node_row(&id);
+    // A row that cannot be read is written anew.
+    let last = draft.get::<Node>(&name).ok().flatten();
+    let (beat, told, told_at) = last.map_or((0, None, Micros(0)), |row| (row.beat, Some(row.confirmed), row.confirmed_at));
+    let confirmed = fence.confirmed();
+    let confirmed_at = if told == Some(confirmed) { told_at } else { draft.now };
+    let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
+    draft.put(&name, &Node { id, beat: beat + 1, lease_ms, stopped: false, confirmed, confirmed_at })
+}
+
+/// Says in a node's row that it has ended in order.
+pub fn put_stopped(draft: &mut Draft, id: &NodeId) -> Result<(), StoreError> {
+    let name = node_row(id);
+    let Some(row) = draft.get::<Node>(&name).ok().flatten() else { return Ok(()) };
+    draft.put(&name, &Node { stopped: true, ..row })
 }
 
 fn expire_switches(draft: &mut Draft, ids: &mut dyn FnMut() -> EventId) -> Result<(), StoreError> {

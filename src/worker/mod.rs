@@ -10,7 +10,7 @@
 //! INVARIANT: nothing runs without an `Admitted`; what this node runs is in hand (`control::InHand`) from before its intent
 //! is written until its terminal event is durable.
 
-mod beat;
+pub mod beat;
 mod orphans;
 mod reconcile;
 mod run;
@@ -25,10 +25,12 @@ use tokio_util::task::TaskTracker;
 
 use crate::control::{Assignment, Control};
 use crate::core::call::Status;
-use crate::core::id::CallId;
+use crate::core::id::{CallId, Position};
 use crate::core::job::Job;
 use crate::core::switch::Running as OnRunning;
 use crate::log::claim::Claimed;
+use crate::log::store::Want;
+use orphans::Settled;
 use run::Subject;
 
 /// How often queued jobs are looked for, if nobody says that there are some.
@@ -40,6 +42,7 @@ pub struct Worker {
     lease: Duration,
     running: Mutex<HashMap<CallId, Running>>,
     tasks: TaskTracker,
+    settled: Mutex<Settled>,
 }
 
 struct Running {
@@ -51,7 +54,7 @@ impl Worker {
     /// A worker whose node lease lasts `lease` from each beat.
     #[must_use]
     pub fn new(control: Arc<Control>, lease: Duration) -> Arc<Self> {
-        Arc::new(Self { control, lease, running: Mutex::default(), tasks: TaskTracker::new() })
+        Arc::new(Self { control, lease, running: Mutex::default(), tasks: TaskTracker::new(), settled: Mutex::default() })
     }
 
     /// Takes the lease, then works until `stop`; then lets what runs end for at most `grace`. What is left is recovered
@@ -62,10 +65,13 @@ impl Worker {
         stop: CancellationToken,
         grace: Duration,
     ) {
-        let beating = tokio::spawn(Arc::clone(&self).beat_until(stop.clone()));
-        let hearing = tokio::spawn(Arc::clone(&self).hear_until(stop.clone()));
-        let confirming = tokio::spawn(Arc::clone(&self).confirm_until(stop.clone()));
-        let obeying = tokio::spawn(Arc::clone(&self).obey_switches(stop.clone()));
+        // What still runs after `stop` needs the lease, and is stopped by switches.
+        let over = CancellationToken::new();
+        let beating = tokio::spawn(Arc::clone(&self).beat_until(over.clone()));
+        let obeying = tokio::spawn(Arc::clone(&self).obey_switches(over.clone()));
+        let confirming = tokio::spawn(Arc::clone(&self).confirm_until(over.clone()));
+        let hearing = tokio::spawn(Arc::clone(&self).hear_until(over.clone()));
+        let recovering = tokio::spawn(Arc::clone(&self).recover_until(stop.clone()));
         let taking = tokio::spawn(Arc::clone(&self).take_until(stop.clone()));
         loop {
             tokio::select! {
@@ -86,8 +92,10 @@ impl Worker {
         if tokio::time::timeout(grace, self.tasks.wait()).await.is_err() {
             tracing::warn!(running = self.lock().len(), "calls still run at shutdown; the next start recovers them");
         }
-        beating.abort();
-        for task in [obeying, hearing, confirming] {
+        // What still runs sends nothing any more, and others may end it.
+        self.control.ports.fence().give_up();
+        over.cancel();
+        for task in [beating, obeying, confirming, hearing, recovering] {
             task.abort();
         }
     }
@@ -117,8 +125,9 @@ impl Worker {
     }
 
     async fn take_until(self: Arc<Self>, stop: CancellationToken) {
+        let mut looked = None;
         loop {
-            self.take_queued().await;
+            self.look_at_log(&mut looked).await;
             let woken = tokio::time::timeout(LOOK, self.control.queued.notified());
             if stop.run_until_cancelled(woken).await.is_none() {
                 return;
@@ -126,39 +135,67 @@ impl Worker {
         }
     }
 
-    async fn take_queued(self: &Arc<Self>) {
+    /// Takes over control state that another node has moved, and what was queued since the log was at `looked`.
+    async fn look_at_log(self: &Arc<Self>, looked: &mut Option<Position>) {
+        let ports = &self.control.ports;
+        let head = match ports.reader.store.head().await {
+            Ok(head) => head,
+            Err(error) => return tracing::error!(%error, "the log's head cannot be read"),
+        };
+        if head.epoch > ports.fence().state().epoch {
+            // Reads what moved, publishes it and writes nothing.
+            if let Err(error) = ports.writer.write(Want::default(), |_| Ok(())).await {
+                tracing::error!(%error, "control state cannot be read");
+            }
+        }
+        // What it claimed without a lease it could only cancel.
+        if *looked == Some(head.position) || !ports.fence().holds_lease() {
+            return;
+        }
+        *looked = self.take_queued().await.then_some(head.position);
+    }
+
+    /// Claims what waits; answers whether nothing of it has to be looked at again.
+    async fn take_queued(self: &Arc<Self>) -> bool {
         let rows = match self.control.ports.reader.store.state(&["job"]).await {
             Ok(rows) => rows,
-            Err(error) => return tracing::error!(%error, "queued calls cannot be looked up"),
+            Err(error) => {
+                tracing::error!(%error, "queued calls cannot be looked up");
+                return false;
+            }
         };
+        let mut all_taken = true;
         for row in rows {
             match serde_json::from_slice::<Job>(&row.doc) {
-                Ok(job) if job.status == Status::Queued => self.take(&job).await,
+                Ok(job) if job.status == Status::Queued => all_taken &= self.take(&job).await,
                 Ok(_) => {}
                 Err(error) => tracing::error!(row = %row.name, %error, "an open call cannot be read; it stays open"),
             }
         }
+        all_taken
     }
 
-    /// Claims a call that no node runs and executes it.
-    async fn take(self: &Arc<Self>, job: &Job) {
-        let Some(tool) = self.control.catalogue.get(&job.tool) else { return };
+    /// Claims a call that no node runs and executes it; answers whether the log could say whose it is.
+    async fn take(self: &Arc<Self>, job: &Job) -> bool {
+        let Some(tool) = self.control.catalogue.get(&job.tool) else { return true };
         let (node, id) = (self.control.ports.node.clone(), self.control.ports.event_id());
         self.control.in_hand.take(&job.call);
         match self.control.ports.writer.claim(job, tool.facts, node, id).await {
             Ok(Claimed::Admitted(admitted)) => self.resume(job, tool, admitted).await,
             Ok(Claimed::Cancelled(_) | Claimed::Gone) => self.control.in_hand.release(&job.call),
             Err(error) => {
-                self.control.in_hand.release(&job.call);
+                self.control.in_hand.lose(&job.call);
                 tracing::warn!(call_id = %job.call, %error, "a queued call could not be claimed");
+                return false;
             }
         }
+        true
     }
 
     /// Cancels what runs under a switch that says so, as soon as this node knows of it.
-    async fn obey_switches(self: Arc<Self>, stop: CancellationToken) {
+    async fn obey_switches(self: Arc<Self>, over: CancellationToken) {
         let mut changes = self.control.ports.fence().changes();
-        while let Some(Ok(())) = stop.run_until_cancelled(changes.changed()).await {
+        while let Some(Ok(())) = over.run_until_cancelled(changes.changed()).await {
             let state = changes.borrow_and_update().clone();
             let now = self.control.ports.clock.now();
             for running in self.lock().values() {

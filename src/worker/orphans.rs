@@ -8,7 +8,8 @@
 //! ```
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::sync::{Arc, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use serde_json::Value;
 use tokio_util::sync::CancellationToken;
@@ -24,34 +25,68 @@ use crate::core::principal::Principal;
 use crate::log::admission::Admitted;
 use crate::log::claim::Claimed;
 use crate::log::closing::Closing;
+use crate::log::peers::{Peer, node_row};
 use crate::log::reading::ReadError;
+use crate::log::store::{StoreError, Want};
 use crate::tools::Tool;
 
+/// All open calls are looked at at least this often, whether there is a reason or not.
+const LOOK: Duration = Duration::from_mins(1);
+
+/// The row of a node that did not end in order is kept for so long, for whoever engages a switch to see.
+const REMEMBERED: Duration = Duration::from_hours(1);
+
+/// What need not be looked at again.
+#[derive(Default)]
+pub(super) struct Settled {
+    /// When all open calls were last looked at, by `Clock::elapsed`.
+    looked: Option<Duration>,
+    /// Dead nodes that had no open call then.
+    nodes: BTreeSet<NodeId>,
+}
+
 impl Worker {
-    /// Ends or takes over what dead nodes left open, and what this node has on record without running it.
-    pub(super) async fn recover(self: &Arc<Self>) {
+    /// Ends or takes over what dead nodes left open, and what this node has on record without running it. Apart from
+    /// the beat, because a provider that is asked may take its time.
+    pub(super) async fn recover_until(self: Arc<Self>, stop: CancellationToken) {
+        loop {
+            // Without a lease this node may be the one that is dead to the others.
+            if self.control.ports.fence().holds_lease()
+                && let Err(error) = self.recover().await
+            {
+                tracing::error!(%error, "orphans cannot be looked up");
+                self.settled().looked = None;
+            }
+            self.reconcile_unknown().await;
+            self.reconcile_claims().await;
+            if stop.run_until_cancelled(tokio::time::sleep(self.lease / 3)).await.is_none() {
+                return;
+            }
+        }
+    }
+
+    async fn recover(self: &Arc<Self>) -> Result<(), StoreError> {
+        let peers = self.peers().await?;
+        self.sweep(&peers).await;
+        if !self.has_reason(&peers) {
+            return Ok(());
+        }
         // Looked at before and after the rows are read: a call in hand at either time is not an orphan.
-        let (before, node) = (self.control.in_hand.all(), self.control.ports.node.clone());
-        let rows = match self.control.ports.reader.store.state(&["job", "node"]).await {
-            Ok(rows) => rows,
-            Err(error) => return tracing::error!(%error, "orphans cannot be looked up"),
-        };
-        let now = self.control.ports.clock.now();
-        let read = |row: &crate::log::store::StateRow| serde_json::from_slice::<Node>(&row.doc).ok();
-        let alive: BTreeSet<NodeId> = rows
-            .iter()
-            .filter(|row| row.name.starts_with("node:"))
-            .filter_map(read)
-            .filter(|node| node.lease_until > now)
-            .map(|node| node.id)
-            .collect();
-        let jobs =
-            rows.iter().filter(|row| row.name.starts_with("job:")).filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok());
-        for job in jobs.filter(|job| job.status == Status::Running) {
+        let (before, node) = (self.control.in_hand.all(), &self.control.ports.node);
+        let rows = self.control.ports.reader.store.state(&["job"]).await?;
+        // After the calls: a node that has begun since then has none of them.
+        let peers = self.peers().await?;
+        let alive: BTreeSet<&NodeId> = peers.iter().filter(|peer| !peer.dead).map(|peer| &peer.node.id).collect();
+        let mut owners = BTreeSet::new();
+        for job in rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()) {
+            if job.status != Status::Running {
+                continue;
+            }
+            owners.extend(job.node.clone());
             match &job.node {
                 _ if before.contains(&job.call) || self.control.in_hand.holds(&job.call) => {}
                 // Its commit was reported lost and was not: nobody was ever given leave to start it.
-                Some(owner) if *owner == node => {
+                Some(owner) if owner == node => {
                     self.control.ports.writer.stats().recovered.count("cancelled");
                     self.end(&job, Outcome::Cancelled(Code::AuditUnavailable)).await;
                 }
@@ -59,8 +94,48 @@ impl Worker {
                 _ => self.adopt(&job).await,
             }
         }
-        self.reconcile_unknown().await;
-        self.reconcile_claims().await;
+        let without = peers.iter().filter(|peer| peer.dead && !owners.contains(&peer.node.id));
+        let mut settled = self.settled();
+        settled.looked = Some(self.control.ports.clock.elapsed());
+        settled.nodes = without.map(|peer| peer.node.id.clone()).collect();
+        Ok(())
+    }
+
+    fn settled(&self) -> MutexGuard<'_, Settled> {
+        self.settled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether there may be an orphan: reading every open call at each beat would cost a busy log too much.
+    fn has_reason(&self, peers: &[Peer]) -> bool {
+        let doubt = self.control.in_hand.take_doubt();
+        let settled = self.settled();
+        let now = self.control.ports.clock.elapsed();
+        let long_ago = settled.looked.is_none_or(|at| now.saturating_sub(at) >= LOOK);
+        doubt || long_ago || peers.iter().any(|peer| peer.dead && !settled.nodes.contains(&peer.node.id))
+    }
+
+    /// Removes the rows of nodes that have ended and left nothing open.
+    async fn sweep(&self, peers: &[Peer]) {
+        let over = |peer: &&Peer| {
+            peer.dead && (peer.node.stopped || peer.still > REMEMBERED) && self.settled().nodes.contains(&peer.node.id)
+        };
+        let rows: Vec<(String, i64)> = peers.iter().filter(over).map(|peer| (node_row(&peer.node.id), peer.node.beat)).collect();
+        if rows.is_empty() {
+            return;
+        }
+        let want = Want { names: rows.iter().map(|(name, _)| name.clone()).collect(), ..Want::default() };
+        let written = self.control.ports.writer.write(want, move |draft| {
+            for (name, beat) in rows {
+                // It may have come back meanwhile.
+                if draft.get::<Node>(&name)?.is_some_and(|node| node.beat == beat) {
+                    draft.delete(&name);
+                }
+            }
+            Ok(())
+        });
+        if let Err(error) = written.await {
+            tracing::error!(%error, "rows of ended nodes could not be removed");
+        }
     }
 
     async fn adopt(self: &Arc<Self>, job: &Job) {
@@ -85,7 +160,7 @@ impl Worker {
             }
             Ok(Claimed::Cancelled(_) | Claimed::Gone) => self.control.in_hand.release(&job.call),
             Err(error) => {
-                self.control.in_hand.release(&job.call);
+                self.control.in_hand.lose(&job.call);
                 tracing::warn!(call_id = %job.call, %error, "an orphan could not be taken over");
             }
         }

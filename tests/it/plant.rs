@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -28,7 +28,7 @@ use forelog::log::draft::NewEvent;
 use forelog::log::fence::Fence;
 use forelog::log::reading::Reader;
 use forelog::log::sql::{Database, open_postgres, open_sqlite};
-use forelog::log::store::{SqlStore, Store, Want};
+use forelog::log::store::{SqlStore, Want};
 use forelog::log::vault::Vault;
 use forelog::log::writer::Writer;
 use forelog::tools::{Activity, ActivityPage, ActivityQuery, CallRecord, Catalogue, Execution, PolicyLoader, Ports, Tool};
@@ -37,6 +37,8 @@ use serde_json::{Value, json};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
+
+use crate::forgetful::Forgetful;
 
 /// A clock that a test turns.
 #[derive(Default)]
@@ -56,6 +58,11 @@ impl TestClock {
         let by = u64::try_from(by.as_micros()).expect("a short time");
         self.now.fetch_add(by, Ordering::SeqCst);
         self.elapsed.fetch_add(by, Ordering::SeqCst);
+    }
+
+    /// The wall clock's time in a while.
+    pub fn after(&self, by: Duration) -> Micros {
+        self.now().plus(by)
     }
 
     /// The wall clock jumps; no time goes by.
@@ -182,6 +189,8 @@ pub struct Site {
     pub limits: Limits,
     pub seed: u64,
     pub lease: Duration,
+    /// The next commit is reported lost, and is kept.
+    pub forgets: Arc<AtomicBool>,
     pub vault: tempfile::TempDir,
 }
 
@@ -207,6 +216,7 @@ impl Site {
             limits: Limits { credential: ample, exec: ample, write: ample },
             seed: 7,
             lease: Duration::from_secs(3),
+            forgets: Arc::default(),
             vault: tempfile::tempdir().expect("a directory"),
         }
     }
@@ -234,7 +244,7 @@ fn beginning() -> Micros {
 impl Plant {
     /// A node without a worker, whose account and key are made if the log is empty.
     pub async fn idle(site: &Site) -> (Self, Arc<Worker>, tokio::sync::mpsc::UnboundedReceiver<forelog::control::Assignment>) {
-        let store: Arc<dyn Store> = Arc::new(SqlStore::new(site.room().await));
+        let store = Forgetful::over(SqlStore::new(site.room().await), &site.forgets);
         store.migrate().await.expect("migrate");
         let entropy: Arc<dyn Entropy> = Seeded::new(site.seed + fresh());
         let clock: Arc<dyn Clock> = Arc::clone(&site.clock) as Arc<dyn Clock>;
@@ -323,6 +333,15 @@ impl Plant {
     /// The whole log.
     pub async fn log(&self) -> Vec<Event> {
         whole_log(&self.reader).await
+    }
+
+    /// A lease goes by in which this node beats, and sees that the others do not.
+    pub async fn outlast_the_others(&self) {
+        self.beat().await;
+        for _ in 0..2 {
+            self.clock.pass(Duration::from_secs(2));
+            self.beat().await;
+        }
     }
 
     /// The worker renews its lease, which a test that passes time has to ask for.

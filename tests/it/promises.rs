@@ -1,6 +1,7 @@
 //! The promises of the design, by number. Each test can fail: it kills, cuts, races or forges. Some have rooms of their own:
 //!
 //! ```text
+//! P1, P2, P3, P4  model/: every order that a model of the protocol can take; nodes.rs, fleet.rs: several nodes
 //! P1, P2, P4, P6  kill.rs: SIGKILL of the real binary between every two steps, and a full disk
 //! P5              limit.rs: against a naive oracle
 //! P7              store.rs, postgres: the database refuses; verify.rs: what is edited all the same is named
@@ -162,7 +163,8 @@ async fn refusals_are_calls_and_a_flood_of_them_is_counted(site: Site) {
     assert!(plant.world.executed().is_empty());
 }
 
-async fn wait_for(plant: &Plant, wanted: impl Fn(&Kind) -> bool) -> Vec<Event> {
+/// Returns the log once there is such an event in it.
+pub async fn wait_for(plant: &Plant, wanted: impl Fn(&Kind) -> bool) -> Vec<Event> {
     let watching = async {
         loop {
             let log = plant.log().await;
@@ -269,11 +271,11 @@ fn a_crash(site: impl Future<Output = Site>) {
     });
     // Every task of the node ends where it stands: the provider has acted, and nobody has written that down.
     dying.shutdown_background();
-    site.clock.pass(Duration::from_secs(4));
     site.world.open();
     let second = tokio::runtime::Runtime::new().expect("a runtime");
     second.block_on(async {
         let plant = Plant::start(&site).await;
+        plant.outlast_the_others().await;
         wait_for(&plant, |kind| matches!(kind, Kind::Unknown(_))).await;
         let log = wait_for(&plant, |kind| matches!(kind, Kind::Succeeded(_))).await;
         check(&log, false);

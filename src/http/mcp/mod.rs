@@ -81,7 +81,8 @@ impl Mcp {
         let config = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
             .disable_allowed_origins()
-            .with_max_request_body_bytes(settings.body_limit);
+            .with_max_request_body_bytes(settings.body_limit)
+            .with_cancellation_token(door.control().leaving.child_token());
         Self { service: StreamableHttpService::new(move || Ok(handler.clone()), manager, config), sessions }
     }
 }

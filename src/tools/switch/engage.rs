@@ -37,7 +37,11 @@ pub(super) fn tool() -> Tool {
         .must("target", Public, any("string", "What it stops."))
         .must("epoch", Public, any("integer", "Every admission at or after this epoch knows the switch."))
         .must("fenced", Public, any("boolean", "No node starts what it covers any more."))
-        .must("nodes", Public, any("object", "Which nodes have confirmed, have lost their lease, or are waited for."))
+        .must(
+            "nodes",
+            Public,
+            any("array", "Each node: confirmed, and when; or expired, because its lease ran out; or still waited for."),
+        )
         .must("cancelled", Public, any("integer", "How many queued calls it ended."));
     let face = Face {
         title: "Engage a kill switch",
@@ -79,7 +83,7 @@ async fn engage(execution: Execution) -> Answer {
         "target": target,
         "epoch": engaged.epoch,
         "fenced": fenced.as_ref().is_some_and(fenced::Fenced::is_complete),
-        "nodes": fenced.map_or_else(|| json!({}), |fenced| fenced.nodes()),
+        "nodes": fenced.map_or_else(|| json!([]), |fenced| fenced.nodes()),
         "cancelled": engaged.cancelled,
     }))
 }

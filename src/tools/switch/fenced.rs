@@ -1,87 +1,94 @@
 //! Waiting until no node can start what a switch covers any more, for as long as a person waits for an answer.
+//!
+//! INVARIANT: a node is `confirmed` only by what it wrote itself, and `expired` only by what this node has watched. A node
+//! that expired and only froze sends, when it wakes, what it was about to send; SECURITY.md says so.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
 use crate::core::id::{Epoch, NodeId};
-use crate::core::job::Node;
+use crate::core::time::Micros;
+use crate::log::peers::Peer;
 use crate::log::store::StoreError;
-use crate::tools::Execution;
+use crate::tools::{Execution, instant};
 
-/// How long is waited.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// How long is waited beyond the longest lease, and at most.
+const PATIENCE: Duration = Duration::from_secs(1);
+const MOST: Duration = Duration::from_secs(10);
 
 /// How soon other nodes are looked at again; they confirm within milliseconds, or something holds them up.
 const LOOK: [Duration; 2] = [Duration::from_millis(4), Duration::from_millis(50)];
 
-/// Which nodes start nothing any more that was admitted before an epoch.
-pub(in crate::tools) struct Fenced {
-    confirmed: Vec<NodeId>,
-    expired: Vec<NodeId>,
-    waiting: Vec<NodeId>,
+/// How one node stands to an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Standing {
+    /// It starts nothing any more that was admitted before, as it wrote at this time.
+    Confirmed(Micros),
+    /// Its lease ran out, or it has stopped.
+    Expired,
+    /// It has not confirmed yet.
+    Waiting,
 }
+
+/// Which nodes start nothing any more that was admitted before an epoch.
+pub(in crate::tools) struct Fenced(Vec<(NodeId, Standing)>);
 
 impl Fenced {
     /// Every node has confirmed, or its lease ran out.
     pub(in crate::tools) fn is_complete(&self) -> bool {
-        self.waiting.is_empty()
+        self.0.iter().all(|(_, standing)| *standing != Standing::Waiting)
     }
 
     /// As it is shown.
     pub(in crate::tools) fn nodes(&self) -> Value {
-        json!({ "confirmed": self.confirmed, "expired": self.expired, "waiting": self.waiting })
+        let shown = |(node, standing): &(NodeId, Standing)| match standing {
+            Standing::Confirmed(at) => json!({ "node": node, "state": "confirmed", "confirmed_at": instant::render(*at) }),
+            Standing::Expired => json!({ "node": node, "state": "expired", "confirmed_at": null }),
+            Standing::Waiting => json!({ "node": node, "state": "waiting", "confirmed_at": null }),
+        };
+        self.0.iter().map(shown).collect()
     }
 }
 
-/// Asks the nodes that live now, until all have confirmed `epoch` or ended, or time is over.
+/// Asks every node, until all have confirmed `epoch` or their leases ran out, or time is over.
 pub(in crate::tools) async fn wait(execution: &Execution, epoch: Epoch) -> Result<Fenced, StoreError> {
     let (ports, own) = (&execution.ports, &execution.ports.node);
-    let until = ports.clock.elapsed() + PATIENCE;
-    let now = ports.clock.now();
-    let others: Vec<NodeId> = nodes(execution)
-        .await?
-        .into_values()
-        .filter(|node| node.id != *own && node.lease_until > now)
-        .map(|node| node.id)
-        .collect();
-    let own_done = tokio::time::timeout(PATIENCE, ports.fence().drained(epoch)).await.is_ok();
-    let [mut look, longest] = LOOK;
+    let begun = ports.clock.elapsed();
+    let mut expired = BTreeSet::new();
+    let mut confirmed = None;
+    let [mut pause, longest] = LOOK;
     loop {
-        let mut fenced = sort(&nodes(execution).await?, &others, epoch, ports.clock.now());
-        if own_done {
-            fenced.confirmed.push(own.clone());
-        } else {
-            fenced.waiting.push(own.clone());
+        if confirmed.is_none() && ports.fence().has_drained(epoch) {
+            confirmed = Some(ports.clock.now());
         }
-        if fenced.is_complete() || ports.clock.elapsed() >= until {
+        let peers = look(execution).await?;
+        // Who comes back after it had expired knows the switch before it may start anything.
+        expired.extend(peers.iter().filter(|peer| peer.dead).map(|peer| peer.node.id.clone()));
+        let mut fenced = Fenced(vec![(own.clone(), confirmed.map_or(Standing::Waiting, Standing::Confirmed))]);
+        // Who has ended in order cannot start anything, and is not worth telling.
+        let others = peers.iter().filter(|peer| peer.node.id != *own && !peer.node.stopped);
+        fenced.0.extend(others.map(|peer| (peer.node.id.clone(), standing(peer, epoch, &expired))));
+        let lease = peers.iter().map(|peer| peer.node.lease_ms).max().map_or(Duration::ZERO, Duration::from_millis);
+        let waited = ports.clock.elapsed().saturating_sub(begun);
+        if fenced.is_complete() || waited >= (lease + PATIENCE).min(MOST) {
             return Ok(fenced);
         }
-        tokio::time::sleep(look).await;
-        look = longest.min(look * 2);
+        tokio::time::sleep(pause).await;
+        pause = longest.min(pause * 2);
     }
 }
 
-fn sort(rows: &BTreeMap<NodeId, Node>, others: &[NodeId], epoch: Epoch, now: crate::core::time::Micros) -> Fenced {
-    let mut fenced = Fenced { confirmed: Vec::new(), expired: Vec::new(), waiting: Vec::new() };
-    for id in others {
-        match rows.get(id) {
-            Some(node) if node.confirmed >= epoch => fenced.confirmed.push(id.clone()),
-            Some(node) if node.lease_until > now => fenced.waiting.push(id.clone()),
-            _ => fenced.expired.push(id.clone()),
-        }
+fn standing(peer: &Peer, epoch: Epoch, expired: &BTreeSet<NodeId>) -> Standing {
+    if peer.node.confirmed >= epoch {
+        return Standing::Confirmed(peer.node.confirmed_at);
     }
-    fenced
+    if expired.contains(&peer.node.id) { Standing::Expired } else { Standing::Waiting }
 }
 
-async fn nodes(execution: &Execution) -> Result<BTreeMap<NodeId, Node>, StoreError> {
-    let rows = execution.ports.reader.store.state(&["node"]).await?;
-    rows.iter()
-        .map(|row| {
-            let node: Node =
-                serde_json::from_slice(&row.doc).map_err(|error| StoreError::Unreadable(format!("{}: {error}", row.name)))?;
-            Ok((node.id.clone(), node))
-        })
-        .collect()
+async fn look(execution: &Execution) -> Result<Vec<Peer>, StoreError> {
+    let ports = &execution.ports;
+    let asked = ports.clock.elapsed();
+    ports.fence().peers().watch(asked, &ports.reader.store.state(&["node"]).await?)
 }

@@ -170,6 +170,11 @@ impl Cluster {
         self.addresses.lock().expect("the addresses").truncate(self.len());
     }
 
+    /// Where nodes serve now; none for one that is down.
+    pub fn addresses(&self) -> Arc<Mutex<Vec<Option<String>>>> {
+        Arc::clone(&self.addresses)
+    }
+
     /// How many nodes there are.
     pub fn len(&self) -> usize {
         self.nodes.len()

@@ -52,6 +52,7 @@ fn properties() -> Vec<Property<Protocol>> {
     always.into_iter().chain(sometimes.map(|(name, holds)| Property::sometimes(name, holds))).collect()
 }
 
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as a property is asked")]
 fn one_end(call: &Protocol, state: &State) -> bool {
     let ended = matches!(state.job, Job::Ended(_));
     let goes_on = || {

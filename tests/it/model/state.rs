@@ -76,6 +76,7 @@ pub enum Fenced {
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "what has been seen to happen, each apart")]
 pub struct State {
     pub time: u8,
     pub asked: bool,

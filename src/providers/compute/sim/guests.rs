@@ -14,6 +14,10 @@ use crate::core::id::CallId;
 use crate::providers::Permit;
 use crate::providers::compute::{GuestJobs, JobSpec, JobState, JobStatus, MachineRef, ProviderError, Stream};
 
+/// How often a job of another process is looked at until it has ended, and how many times.
+const LOOK: Duration = Duration::from_millis(20);
+const PATIENCE: u32 = 200;
+
 /// The guest channel of the simulation.
 pub(super) struct Guests(pub Arc<Shared>);
 
@@ -60,8 +64,16 @@ impl GuestJobs for Guests {
     async fn cancel(&self, machine: &MachineRef, call: &CallId, permit: Permit) -> Result<JobStatus, ProviderError> {
         let fate = self.0.faults.befall(Some(machine), Action::Cancel);
         fate.before().await?;
-        let ended = self.0.end(machine, call);
+        let mut ended = self.0.end(machine, call);
         drop(permit);
+        // One that runs in another process ends as soon as that one has read that it should.
+        for _ in 0..PATIENCE {
+            if !ended.as_ref().is_ok_and(|status| status.state == JobState::Running) {
+                break;
+            }
+            tokio::time::sleep(LOOK).await;
+            ended = self.0.world().job(machine, call);
+        }
         fate.after(ended).await
     }
 
@@ -74,13 +86,21 @@ impl GuestJobs for Guests {
             .await?;
         if let Some(mut ending) = ending {
             // Both the end of the job and the end of patience lead to the same question.
-            let _ = tokio::time::timeout(at_most, ending.changed()).await;
+            let _ = tokio::time::timeout(at_most, self.follow_until(ending.changed())).await;
         }
         self.0.world().job(machine, call)
     }
 }
 
 impl Guests {
+    /// Learns what other processes did until `ended`; they may want a job of this one to end.
+    async fn follow_until<T>(&self, ended: impl Future<Output = T> + Send) {
+        tokio::pin!(ended);
+        while tokio::time::timeout(LOOK, &mut ended).await.is_err() {
+            drop(self.0.world());
+        }
+    }
+
     async fn watch<T>(
         &self,
         machine: &MachineRef,
@@ -98,6 +118,7 @@ impl Shared {
         let mut world = self.world();
         world.job(machine, call)?;
         world.end_job(call, JobState::Cancelled)?;
+        world.ask_to_end(call)?;
         world.job(machine, call)
     }
 }

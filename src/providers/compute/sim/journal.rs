@@ -44,6 +44,8 @@ pub(super) enum Record {
         #[serde(default)]
         at: Micros,
     },
+    /// Another process than the job's own wants it to end.
+    EndAsked { call: CallId },
     /// A job has ended.
     JobEnded { call: CallId, status: JobStatus },
 }

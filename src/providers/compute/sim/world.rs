@@ -96,7 +96,8 @@ impl World {
         Ok(world)
     }
 
-    /// Learns what other processes did. A machine that one of them turned off or on has lost the jobs of this one.
+    /// Learns what other processes did. A machine that one of them turned off or on has lost the jobs of this one, and a job
+    /// that one of them wants to end ends.
     pub fn follow(&mut self) {
         let news = match self.journal.news() {
             Ok(news) => news,
@@ -104,8 +105,12 @@ impl World {
         };
         for (origin, record) in news {
             self.apply(origin, &record);
-            let Record::PowerChanged { machine, .. } = &record else { continue };
-            if let Err(error) = self.end_jobs_on(machine) {
+            let ended = match &record {
+                Record::PowerChanged { machine, .. } => self.end_jobs_on(machine),
+                Record::EndAsked { call } => self.end_job(call, JobState::Cancelled),
+                _ => Ok(()),
+            };
+            if let Err(error) = ended {
                 tracing::warn!(%error, "the end of a simulated job could not be kept");
             }
         }
@@ -138,6 +143,7 @@ impl World {
                 self.jobs.insert(call.clone(), Job { machine: machine.clone(), origin, status });
                 *self.executions.entry(call.clone()).or_default() += 1;
             }
+            Record::EndAsked { .. } => {}
             Record::JobEnded { call, status } => {
                 if let Some(job) = self.jobs.get_mut(call) {
                     job.status = status.clone();
@@ -244,6 +250,15 @@ impl World {
         spool::keep(&self.directory, call, Stream::Stdout, &live.stdout)?;
         spool::keep(&self.directory, call, Stream::Stderr, &live.stderr)?;
         self.journal.append(&ended)
+    }
+
+    /// Asks the process that a job runs in to end it.
+    pub fn ask_to_end(&mut self, call: &CallId) -> Result<(), ProviderError> {
+        let elsewhere = |job: &Job| job.origin != self.journal.own() && job.status.state == JobState::Running;
+        if !self.jobs.get(call).is_some_and(elsewhere) {
+            return Ok(());
+        }
+        self.write(&Record::EndAsked { call: call.clone() })
     }
 
     /// Adds to the output of a job that still runs; says whether there is room for more.

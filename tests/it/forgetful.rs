@@ -1,0 +1,62 @@
+//! A connection that breaks after the commit and before anybody heard of it.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use async_trait::async_trait;
+use forelog::core::id::{Epoch, Position};
+use forelog::log::sql::SqlError;
+use forelog::log::store::{Decide, EventRow, Head, PayloadRow, SqlStore, StateRow, Store, StoreError, Want};
+
+/// A store whose next commit is reported lost if it is told so.
+pub struct Forgetful {
+    store: SqlStore,
+    forgets: Arc<AtomicBool>,
+}
+
+impl Forgetful {
+    /// Loses the next commit of events, and keeps it, whenever `forgets` is set.
+    pub fn over(store: SqlStore, forgets: &Arc<AtomicBool>) -> Arc<dyn Store> {
+        Arc::new(Self { store, forgets: Arc::clone(forgets) })
+    }
+}
+
+#[async_trait]
+impl Store for Forgetful {
+    async fn migrate(&self) -> Result<(), StoreError> {
+        self.store.migrate().await
+    }
+
+    async fn transact(&self, want: &Want, decide: &mut Decide<'_>) -> Result<Head, StoreError> {
+        let before = self.store.head().await?;
+        let head = self.store.transact(want, decide).await?;
+        if head.position > before.position && self.forgets.swap(false, Ordering::SeqCst) {
+            return Err(StoreError::Sql(SqlError::Commit("the connection broke".into())));
+        }
+        Ok(head)
+    }
+
+    async fn head(&self) -> Result<Head, StoreError> {
+        self.store.head().await
+    }
+
+    async fn events(&self, after: Position, limit: u32) -> Result<Vec<EventRow>, StoreError> {
+        self.store.events(after, limit).await
+    }
+
+    async fn payloads(&self, first: Position, last: Position) -> Result<Vec<PayloadRow>, StoreError> {
+        self.store.payloads(first, last).await
+    }
+
+    async fn state(&self, kinds: &[&'static str]) -> Result<Vec<StateRow>, StoreError> {
+        self.store.state(kinds).await
+    }
+
+    async fn told(&self) -> Result<Option<Epoch>, StoreError> {
+        self.store.told().await
+    }
+
+    async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError> {
+        self.store.state_rows(names).await
+    }
+}
