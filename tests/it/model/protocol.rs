@@ -61,7 +61,7 @@ impl Protocol {
     }
 
     fn commit(self, state: &mut State, node: usize, fate: Fate) {
-        let Hand::Writing(aim, lease) = state.nodes[node].hand else { return };
+        let Hand::Writing(aim, decided_under) = state.nodes[node].hand else { return };
         state.nodes[node].hand = Hand::Empty;
         if fate == Fate::Lost {
             return;
@@ -71,7 +71,7 @@ impl Protocol {
         state.admitted_after_engaging |= leave && state.engaged;
         state.become_of(job);
         if leave && fate == Fate::Told {
-            state.nodes[node].hand = Hand::Leave(lease);
+            state.nodes[node].hand = Hand::Leave(decided_under);
         }
     }
 
