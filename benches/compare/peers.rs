@@ -54,7 +54,10 @@ impl Peer {
 
 impl Drop for Peer {
     fn drop(&mut self) {
-        self.process.kill().and_then(|()| self.process.wait()).expect("end the peer");
+        // Its workers too, which a killed parent leaves behind.
+        let all: Vec<String> = Tree::of([self.process.id()]).pids().map(|pid| pid.to_string()).collect();
+        let killed = std::process::Command::new("kill").arg("-KILL").args(all).status();
+        killed.and_then(|_| self.process.wait()).expect("end the peer");
     }
 }
 

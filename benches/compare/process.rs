@@ -49,6 +49,11 @@ impl Tree {
         self.members().keys().filter_map(bytes).sum()
     }
 
+    /// The processes that there are now.
+    pub fn pids(&self) -> impl Iterator<Item = u32> {
+        self.members().into_keys()
+    }
+
     fn members(&self) -> BTreeMap<u32, Stat> {
         let mut all = all_processes();
         let belongs = |pid: u32| {
