@@ -2,15 +2,14 @@
 
 use std::time::{Duration, Instant};
 
-use tokio::io::AsyncWriteExt;
-
 use crate::forelog::Server;
 use crate::load::{self, Era, Target, percentile};
 
 /// Questions of each kind.
 const ASKED: usize = 100;
-/// Idle sessions.
-const SESSIONS: usize = 1000;
+/// Keys with idle sessions, and how many each has: a key may have 32.
+const KEYS: usize = 30;
+const OF_A_KEY: usize = 30;
 
 /// Asks as a customer looks at activity, and as staff search.
 pub async fn measure(server: &Server) {
@@ -40,22 +39,25 @@ pub async fn measure(server: &Server) {
 
 /// Opens sessions of 2025-06-18 and lets them be.
 pub async fn sessions(server: &Server) {
-    let target = Target { era: Era::Initialized, ..server.target() };
     // The first ones make what all share.
-    let mut open = open(&target, 20).await;
+    let mut open = open(server, 1).await;
     let before = server.processes().resident_kib();
-    open.extend(self::open(&target, SESSIONS).await);
-    let each = (server.processes().resident_kib() - before) as f64 / SESSIONS as f64;
+    open.extend(self::open(server, KEYS).await);
+    let each = (server.processes().resident_kib() as f64 - before as f64) / (KEYS * OF_A_KEY) as f64;
     println!("\nan idle MCP session, with its connection: {each:.1} KiB");
-    for connection in &mut open {
-        connection.shutdown().await.expect("close");
-    }
 }
 
-async fn open(target: &Target, count: usize) -> Vec<tokio::net::TcpStream> {
-    let mut open = Vec::with_capacity(count);
-    for _ in 0..count {
-        open.push(load::open(target).await);
+async fn open(server: &Server, keys: usize) -> Vec<tokio::net::TcpStream> {
+    let mut connection = server.connection().await;
+    let mut open = Vec::with_capacity(keys * OF_A_KEY);
+    for _ in 0..keys {
+        let body = r#"{"label":"idle","scopes":["vms:read"]}"#;
+        let made = server.post(&mut connection, "/api/v1/keys", "customer", body).await;
+        let bearer = made["api_key"].as_str().unwrap_or_else(|| panic!("{made}")).to_owned();
+        let target = Target { era: Era::Initialized, bearer, ..server.target() };
+        for _ in 0..OF_A_KEY {
+            open.push(load::open(&target).await);
+        }
     }
     // What has been answered may still be being put away.
     tokio::time::sleep(Duration::from_millis(200)).await;
