@@ -17,7 +17,6 @@ use crate::core::state::ControlState;
 use crate::core::switch::{Running, Switch, Target};
 use crate::log::peers::Peer;
 use crate::log::reading::ReadError;
-use crate::log::store::Store;
 
 const ENGAGE: &str = "\
 Targets: all · class:exec|write|destroy · tool:NAME · provider:NAME · account:ID · credential:ID · vm:ID · vm:ID/exec
@@ -120,9 +119,7 @@ async fn fenced(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration
 }
 
 async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), CliError> {
-    let asked = desk.clock.elapsed();
-    let rows = desk.rooms.store.state(&["node"]).await.map_err(ReadError::from)?;
-    let peers = desk.writer.fence().peers().watch(asked, &rows).map_err(ReadError::from)?;
+    let peers = desk.writer.fence().peers().look(&*desk.rooms.store).await.map_err(ReadError::from)?;
     let (mut all, mut nodes) = (true, Vec::new());
     for Peer { node, dead, .. } in peers.into_iter().filter(|peer| !peer.node.stopped) {
         let state = match (node.confirmed >= epoch, dead) {

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::finish::{Endings, Finished, InHand};
 use super::intake::{Intake, take_in, unrecorded};
 use super::{Reply, Request};
+use crate::core::abridge::text;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Proposal, Verdict};
@@ -260,11 +261,6 @@ impl Control {
             tracing::error!("the worker is gone; admitted calls will be recovered at the next start");
         }
     }
-}
-
-fn text(document: &Value) -> Vec<u8> {
-    // A document whose keys are texts can always be written.
-    serde_json::to_vec(document).unwrap_or_default()
 }
 
 fn refused(call: &CallId, request: &Request, refusal: Refusal, run: Option<RunId>) -> Reply {

@@ -22,7 +22,9 @@ pub fn abridge(document: Value, most: usize) -> Vec<u8> {
     text(&json!({ "$abridged": { "size": whole.len(), "sha256": hex::encode(Sha256::digest(&whole)) } }))
 }
 
-fn text(document: &Value) -> Vec<u8> {
+/// A document as it is sealed.
+#[must_use]
+pub fn text(document: &Value) -> Vec<u8> {
     // A document whose keys are texts can always be written.
     serde_json::to_vec(document).unwrap_or_default()
 }

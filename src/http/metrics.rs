@@ -104,8 +104,7 @@ struct Room {
 impl Room {
     async fn read(ports: &Ports) -> Result<Self, StoreError> {
         let store = &ports.reader.store;
-        let asked = ports.clock.elapsed();
-        let nodes = ports.fence().peers().watch(asked, &store.state(&["node"]).await?)?;
+        let nodes = ports.fence().peers().look(&**store).await?;
         let (head, rows) = (store.head().await?, store.state(&["job", "claim"]).await?);
         Ok(Self { head, nodes, jobs: all(&rows, "job:"), claims: all(&rows, "claim:") })
     }

@@ -41,17 +41,25 @@ struct Claiming {
 impl Writer {
     /// Takes a queued call for `node`.
     pub async fn claim(&self, job: &Job, tool: &'static ToolFacts, node: NodeId, id: EventId) -> Result<Claimed, WriteError> {
-        let mut names = Closing::depends_on(job);
-        names.push(job_row(&job.call));
-        let claim = Claiming { call: job.call.clone(), tool, node, id, dead: None, lease: self.fence().lease() };
-        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(claim)).await
+        self.start_claimed(job, tool, node, id, None).await
     }
 
     /// Takes a running call over from the dead node that `job` names. Only for what may run twice.
     pub async fn take_over(&self, job: &Job, tool: &'static ToolFacts, node: NodeId, id: EventId) -> Result<Claimed, WriteError> {
+        self.start_claimed(job, tool, node, id, job.node.clone()).await
+    }
+
+    async fn start_claimed(
+        &self,
+        job: &Job,
+        tool: &'static ToolFacts,
+        node: NodeId,
+        id: EventId,
+        dead: Option<NodeId>,
+    ) -> Result<Claimed, WriteError> {
         let mut names = Closing::depends_on(job);
         names.push(job_row(&job.call));
-        let claim = Claiming { call: job.call.clone(), tool, node, id, dead: job.node.clone(), lease: self.fence().lease() };
+        let claim = Claiming { call: job.call.clone(), tool, node, id, dead, lease: self.fence().lease() };
         self.write(Want { names, ..Want::default() }, move |draft| draft.claim(claim)).await
     }
 }

@@ -1,4 +1,4 @@
-//! What differs between SQLite and PostgreSQL: three constants and the schema. The only file that knows both.
+//! What differs between SQLite and PostgreSQL beside their drivers: a few statements and the schema.
 
 use super::sql::{Database, Row, SqlError};
 
@@ -33,8 +33,6 @@ impl Room {
 pub struct Dialect {
     /// Shown in errors and by `doctor`.
     pub name: &'static str,
-    /// Begins an append: the head is locked with the first message, for whatever is read later to be what is true.
-    pub begin_append: &'static str,
     /// Appended to the read of a row that is to be locked: SQLite has locked the whole file already.
     pub for_update: &'static str,
     /// Completes `where column …` to "is one of the list that is bound as `$1`".
@@ -57,7 +55,6 @@ pub const CHANNEL: &str = "forelog";
 /// Embedded default.
 pub static SQLITE: Dialect = Dialect {
     name: "sqlite",
-    begin_append: "begin immediate",
     for_update: "",
     among: "in (select value from json_each($1))",
     wake: "",
@@ -74,7 +71,6 @@ pub static SQLITE: Dialect = Dialect {
 /// Several nodes.
 pub static POSTGRES: Dialect = Dialect {
     name: "postgres",
-    begin_append: "begin; select position from log_head where log_id = 1 for update",
     for_update: " for update",
     among: "= any($1)",
     wake: "select pg_notify('forelog', $1)",

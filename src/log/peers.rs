@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::store::{StateRow, StoreError};
+use super::store::{StateRow, Store, StoreError};
 use crate::core::id::NodeId;
 use crate::core::job::Node;
 use crate::core::time::Clock;
@@ -42,8 +42,14 @@ impl Peers {
         Self { clock, seen: Mutex::default() }
     }
 
-    /// Takes note of the nodes' rows, which were read after `asked` by [`Clock::elapsed`], and says how they stand.
-    pub fn watch(&self, asked: Duration, rows: &[StateRow]) -> Result<Vec<Peer>, StoreError> {
+    /// Reads the nodes' rows, takes note of them, and says how they stand.
+    pub async fn look(&self, store: &dyn Store) -> Result<Vec<Peer>, StoreError> {
+        let asked = self.clock.elapsed();
+        self.watch(asked, &store.state(&["node"]).await?)
+    }
+
+    /// Takes note of rows that were read after `asked` by [`Clock::elapsed`].
+    fn watch(&self, asked: Duration, rows: &[StateRow]) -> Result<Vec<Peer>, StoreError> {
         let nodes: Vec<Node> = rows.iter().map(read).collect::<Result<_, _>>()?;
         // A row may have been written at any time until now, and says nothing of later than when it was asked for.
         let now = self.clock.elapsed();

@@ -13,6 +13,9 @@ use super::dialect::{CHANNEL, Dialect, POSTGRES, Room};
 use super::session::{CONNECT, Servers, Session, Sessions, had_died, unopened};
 use super::sql::{Change, Database, Holds, Insert, Row, SqlError, Transaction, Value};
 
+/// Locks the head with the first message.
+const BEGIN_APPEND: &str = "begin; select position from log_head where log_id = 1 for update";
+
 struct Postgresql {
     write: Sessions,
     read: Sessions,
@@ -88,7 +91,7 @@ impl Database for Postgresql {
     }
 
     async fn begin_append(&self) -> Result<Box<dyn Transaction>, SqlError> {
-        self.begin_with(POSTGRES.begin_append).await
+        self.begin_with(BEGIN_APPEND).await
     }
 
     async fn told(&self) -> Result<Option<i64>, SqlError> {
@@ -272,8 +275,8 @@ impl Values {
             (Self::Ints(list), Value::Int(value)) => list.push(Some(value)),
             (Self::Texts(list), Value::Text(value)) => list.push(Some(value)),
             (Self::Bytes(list), Value::Bytes(value)) => list.push(Some(value)),
-            // A value of another type is nothing that the column can hold; as null it fails there, by name.
             (Self::One(_), _) => {}
+            // A value of another type is nothing that the column can hold; as null it fails there, by name.
             (Self::Ints(list), _) => list.push(None),
             (Self::Texts(list), _) => list.push(None),
             (Self::Bytes(list), _) => list.push(None),

@@ -192,8 +192,10 @@ pub trait Database: Send + Sync {
     async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError>;
     /// Begins a write transaction.
     async fn begin(&self) -> Result<Box<dyn Transaction>, SqlError>;
-    /// Begins one that, where the dialect says so, has locked the log's head: what it reads was committed before.
-    async fn begin_append(&self) -> Result<Box<dyn Transaction>, SqlError>;
+    /// Begins one that has locked the log's head, so that what it reads is what is true. SQLite locks everything anyway.
+    async fn begin_append(&self) -> Result<Box<dyn Transaction>, SqlError> {
+        self.begin().await
+    }
     /// Returns when another process may have changed control state, with its epoch if that is known. Hearing nothing means
     /// nothing: whoever waits looks by himself as well. A database of one machine tells nobody.
     async fn told(&self) -> Result<Option<i64>, SqlError> {

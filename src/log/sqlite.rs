@@ -113,10 +113,6 @@ impl Database for Sqlite {
         Ok(Box::new(locked?))
     }
 
-    async fn begin_append(&self) -> Result<Box<dyn Transaction>, SqlError> {
-        self.begin().await
-    }
-
     async fn close(&self) {
         self.writer.lock().await.take();
         self.readers.turns.close();
@@ -137,7 +133,7 @@ impl Open {
     /// Whether the write lock was free. It is taken at once: a transaction that reads first and then writes fails as soon
     /// as somebody wrote in between.
     fn try_begin(&self) -> Result<bool, SqlError> {
-        match self.get()?.execute_batch(SQLITE.begin_append) {
+        match self.get()?.execute_batch("begin immediate") {
             Ok(()) => Ok(true),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => Ok(false),
             Err(error) => Err(opening(error)),

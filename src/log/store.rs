@@ -131,7 +131,7 @@ pub trait Store: Send + Sync {
     /// Returns when another process may have changed control state, with its epoch if that is known. A courtesy: the head
     /// is what holds.
     async fn told(&self) -> Result<Option<Epoch>, StoreError>;
-    /// The state rows of these names that exist; at most 256 names.
+    /// The state rows of these names that exist.
     async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError>;
 }
 

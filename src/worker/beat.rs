@@ -103,8 +103,7 @@ impl Worker {
     /// Looks at the nodes' rows, and says how they stand.
     pub(super) async fn peers(&self) -> Result<Vec<Peer>, StoreError> {
         let ports = &self.control.ports;
-        let asked = ports.clock.elapsed();
-        ports.fence().peers().watch(asked, &ports.reader.store.state(&["node"]).await?)
+        ports.fence().peers().look(&*ports.reader.store).await
     }
 }
 

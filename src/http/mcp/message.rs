@@ -19,10 +19,12 @@ pub const INVALID_PARAMS: i32 = -32602;
 /// We failed.
 pub const INTERNAL_ERROR: i32 = -32603;
 
-const VERSION: &str = "mcp-protocol-version";
-const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+/// The header that names the version.
+pub const VERSION: &str = "mcp-protocol-version";
+/// The same in the body.
+pub const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// The first version without sessions.
-const MODERN: &str = "2026-07-28";
+pub const MODERN: &str = "2026-07-28";
 
 /// An error text of rmcp is short.
 const TEXT: usize = 4096;

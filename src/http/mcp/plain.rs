@@ -13,12 +13,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use super::calling;
+use super::message::{META_VERSION, MODERN, VERSION};
 use crate::core::principal::Principal;
 use crate::http::caller::user_agent;
 use crate::http::door::{Door, Incoming};
 
-const VERSION: &str = "2026-07-28";
-const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 
@@ -72,7 +71,7 @@ fn has_only(object: &Value, known: &[&str]) -> bool {
 /// What a request says of its protocol and its client, in the words that rmcp reads.
 fn says_only_itself(meta: &Value) -> bool {
     let client = meta.get(META_CLIENT);
-    meta[META_VERSION] == VERSION
+    meta[META_VERSION] == MODERN
         && has_only(meta, &[META_VERSION, META_CAPABILITIES, META_CLIENT])
         && meta.get(META_CAPABILITIES).is_some_and(|said| ClientCapabilities::deserialize(said).is_ok())
         && client.is_none_or(|said| Implementation::deserialize(said).is_ok())
@@ -89,7 +88,7 @@ fn agree(headers: &HeaderMap, name: &str) -> bool {
         values.any(|value| value.split(',').any(|one| one.trim() == kind))
     };
     let param = |name: &header::HeaderName| name.as_str().starts_with("mcp-param-");
-    only("mcp-protocol-version", VERSION)
+    only(VERSION, MODERN)
         && only("mcp-method", "tools/call")
         && only("mcp-name", name)
         && accepts("application/json")
@@ -103,7 +102,7 @@ impl Plain {
         let incoming = Incoming {
             tool: self.tool,
             args: Value::Object(self.args),
-            protocol: Some(VERSION.to_owned()),
+            protocol: Some(MODERN.to_owned()),
             user_agent: user_agent(headers),
             ..Incoming::default()
         };

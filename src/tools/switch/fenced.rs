@@ -63,7 +63,7 @@ pub(in crate::tools) async fn wait(execution: &Execution, epoch: Epoch) -> Resul
         if confirmed.is_none() && ports.fence().has_drained(epoch) {
             confirmed = Some(ports.clock.now());
         }
-        let peers = look(execution).await?;
+        let peers = ports.fence().peers().look(&*ports.reader.store).await?;
         // Who comes back after it had expired knows the switch before it may start anything.
         expired.extend(peers.iter().filter(|peer| peer.dead).map(|peer| peer.node.id.clone()));
         let mut fenced = Fenced(vec![(own.clone(), confirmed.map_or(Standing::Waiting, Standing::Confirmed))]);
@@ -85,10 +85,4 @@ fn standing(peer: &Peer, epoch: Epoch, expired: &BTreeSet<NodeId>) -> Standing {
         return Standing::Confirmed(peer.node.confirmed_at);
     }
     if expired.contains(&peer.node.id) { Standing::Expired } else { Standing::Waiting }
-}
-
-async fn look(execution: &Execution) -> Result<Vec<Peer>, StoreError> {
-    let ports = &execution.ports;
-    let asked = ports.clock.elapsed();
-    ports.fence().peers().watch(asked, &ports.reader.store.state(&["node"]).await?)
 }
