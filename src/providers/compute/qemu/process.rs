@@ -166,10 +166,20 @@ fn qmp_argument() -> String {
     format!("unix:{QMP_SOCKET},server=on,wait=off")
 }
 
-/// A process that ended and was not yet collected by its parent counts as gone.
 fn is_alive(pid: i32) -> bool {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-    stat.rsplit(") ").next().is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['Z', 'X']))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| has_threads(&stat))
+}
+
+/// What `/proc/PID/stat` says of its threads. A process that ended and was not yet collected by its parent counts as gone.
+/// One whose first thread ended does not while another is still there: that one holds the sockets and the disk.
+fn has_threads(stat: &str) -> bool {
+    let mut fields = stat.rsplit(") ").next().unwrap_or_default().split(' ');
+    let (state, threads) = (fields.next().unwrap_or_default(), fields.nth(16));
+    match state {
+        "" | "X" => false,
+        "Z" => threads.is_some_and(|threads| threads != "0" && threads != "1"),
+        _ => true,
+    }
 }
 
 async fn kill(home: &Path, pid: i32) -> Result<(), ProviderError> {
@@ -179,4 +189,22 @@ async fn kill(home: &Path, pid: i32) -> Result<(), ProviderError> {
     }
     let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status().await;
     killed.map(|_| ()).map_err(|e| ProviderError::AnswerLost(format!("killing QEMU: {e}")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn process_is_gone_with_its_last_thread_and_not_with_its_first() {
+        let stat = |state: &str, threads: u32| {
+            format!("7 (qemu) Z (x) {state} 1 7 7 0 -1 4227340 0 0 0 0 1 1 0 0 20 0 {threads} 0 59 0 0 1844 0 0 0 0 0 0\n")
+        };
+        assert!(has_threads(&stat("S", 4)));
+        assert!(has_threads(&stat("T", 1)), "a process that is stopped");
+        assert!(has_threads(&stat("Z", 2)), "its processors still end, and hold its sockets");
+        assert!(!has_threads(&stat("Z", 1)), "it is not collected yet");
+        assert!(!has_threads(&stat("X", 1)));
+        assert!(!has_threads(""));
+    }
 }
