@@ -22,6 +22,9 @@ use tokio::sync::OnceCell;
 const ACCOUNT: &str = "postgres";
 const PATIENCE: Duration = Duration::from_secs(30);
 
+/// Bytes of a file of the server's own log, the least that it can be: a cluster is small, and a table outgrows it soon.
+pub const LOG_FILE: u64 = 1 << 20;
+
 /// Arguments: what runs a command as an account that PostgreSQL accepts, if anything. It answers each order when it is
 /// done. At the end SIGTERM stops a server that has not set its handlers yet (the shell made it ignore SIGQUIT), SIGQUIT
 /// one that has and would wait for its clients; a server that was frozen has to go on to hear either.
@@ -35,7 +38,7 @@ const SUPERVISOR: &str = r#"
     if [ -n "$PRIMARY" ]; then
         "$@" "$POSTGRES_BIN/pg_basebackup" -R --no-sync --checkpoint=fast -h "$PRIMARY" -U postgres -D data >>server.log 2>&1
     else
-        "$@" "$POSTGRES_BIN/initdb" --no-sync --auth=trust --encoding=UTF8 --locale=C.UTF-8 --username=postgres -D data >>server.log 2>&1
+        "$@" "$POSTGRES_BIN/initdb" --no-sync --auth=trust --wal-segsize=1 --encoding=UTF8 --locale=C.UTF-8 --username=postgres -D data >>server.log 2>&1
     fi
     begin "$@"
     while read -r order; do
@@ -148,6 +151,24 @@ impl Cluster {
         self.order("thaw");
     }
 
+    /// Its processes: the first one, which all others come from, and those that there are now.
+    pub fn processes(&self) -> Vec<u32> {
+        let first = std::fs::read_to_string(self.data().join("postmaster.pid")).expect("the server runs");
+        let first = first.lines().next().expect("its process");
+        let others = Command::new("ps").args(["-o", "pid=", "--ppid", first]).output().expect("run ps");
+        let others = String::from_utf8(others.stdout).expect("text");
+        std::iter::once(first).chain(others.split_whitespace()).map(|id| id.parse().expect("a process")).collect()
+    }
+
+    /// How often its own log says so.
+    pub fn said(&self, what: &str) -> usize {
+        self.log().matches(what).count()
+    }
+
+    fn log(&self) -> String {
+        std::fs::read_to_string(self.dir.join("server.log")).unwrap_or_default()
+    }
+
     /// Returns when the supervisor has done it.
     fn order(&self, order: &str) {
         let mut orders = self.orders.lock().expect("one order at a time");
@@ -188,15 +209,15 @@ impl Cluster {
         format!("postgres://{ACCOUNT}@localhost/{database}?host={}", self.dir.display())
     }
 
-    async fn wait_until_ready(&self) {
+    /// Waits until it answers.
+    pub async fn wait_until_ready(&self) {
         let url = self.url("postgres");
         let ready = tokio::time::timeout(PATIENCE, async {
             while PgConnection::connect(&url).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         });
-        let log = || std::fs::read_to_string(self.dir.join("server.log")).unwrap_or_default();
-        assert!(ready.await.is_ok(), "PostgreSQL did not start: {}", log());
+        assert!(ready.await.is_ok(), "PostgreSQL did not start: {}", self.log());
     }
 }
 
@@ -233,7 +254,8 @@ fn supervise(dir: &Path, primary: Option<&Path>) -> Child {
         .expect("start the supervisor")
 }
 
-fn unprivileged() -> Vec<String> {
+/// What runs a command as the account that servers run as, if that is another one.
+pub fn unprivileged() -> Vec<String> {
     let Some((user, group)) = unprivileged_ids() else { return Vec::new() };
     vec!["setpriv".into(), format!("--reuid={user}"), format!("--regid={group}"), "--clear-groups".into()]
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::cluster::{Cluster, Setting};
+use super::cluster::{Cluster, Setting, until};
 use crate::postgres;
 
 const MISBEHAVES: &str = "faults = [
@@ -37,21 +37,38 @@ async fn faults_postgres_provider_misbehaves() {
     misbehaving(Setting::postgres(&server).await).await;
 }
 
-/// Calls that are never answered stay open until their node dies; then the provider is asked.
-#[tokio::test]
-async fn faults_sqlite_provider_never_answers() {
+/// Calls that are never answered stay open until their node dies; then the provider is asked, by whoever is left.
+async fn never_answering(setting: Setting) {
     let provider = "faults = [{ fault = 'no_answer', every = 4 }]\n";
-    let mut cluster = Cluster::start(Setting { provider, ..Setting::files(1) }).await;
+    let mut cluster = Cluster::start(Setting { provider, ..setting }).await;
+    let others_go_on = cluster.len() > 1;
     cluster
         .under_load(6, async |cluster| {
-            tokio::time::sleep(Duration::from_secs(3)).await;
-            let open = cluster.evidence.open_at(cluster.id(0)).await;
-            assert!(open > 0, "somebody waits for an answer that never comes");
-            cluster.kill(0);
-            cluster.mend_provider(provider);
-            cluster.launch(0).await;
+            let evidence = cluster.evidence.clone();
+            for node in 0..cluster.len() {
+                let id = cluster.id(node).to_owned();
+                tokio::time::sleep(Duration::from_secs(1)).await;
+                until("somebody waits for an answer that never comes", async || evidence.open_at(&id).await > 0).await;
+                cluster.kill(node);
+                if others_go_on {
+                    until("what was left open is taken over", async || evidence.open_at(&id).await == 0).await;
+                }
+                cluster.mend_provider(provider);
+                cluster.launch(node).await;
+            }
             tokio::time::sleep(Duration::from_millis(500)).await;
         })
         .await;
     cluster.check().await;
+}
+
+#[tokio::test]
+async fn faults_sqlite_provider_never_answers() {
+    never_answering(Setting::files(1)).await;
+}
+
+#[tokio::test]
+async fn faults_postgres_provider_never_answers() {
+    let server = postgres::Cluster::start().await;
+    never_answering(Setting::postgres(&server).await).await;
 }
