@@ -26,14 +26,15 @@ create table call (
 create index call_by_account on call (account, intent);
 create index call_by_credential on call (credential, intent);
 create index call_by_vm on call (vm, intent);
-create index call_by_session on call (session, intent);
+create index call_by_session on call (session, intent) where session is not null;
 create index call_by_tool on call (tool, intent);
 create index call_by_status on call (status, intent);
-create index call_by_code on call (code, intent);
+create index call_by_code on call (code, intent) where code is not null;
 create index call_by_ip on call (ip, intent);
 create index call_by_time on call (at, intent);
 create index call_by_end on call (ended);
 
+-- Events of a call that are none of the steps in its row.
 create table timeline (
     call     text   not null,
     position bigint not null,

@@ -55,16 +55,25 @@ impl Batch {
 
     /// Writes its rows.
     pub(super) async fn write(&self, transaction: &mut dyn Transaction, dialect: &Dialect) -> Result<(), ViewError> {
-        timeline::save(transaction, &self.events).await?;
         let imported = self.imported();
         label::save(transaction, &imported).await?;
         let mut labels = label::load(transaction, dialect, self.vms()).await?;
         labels.extend(imported);
         let known = call::load(transaction, dialect, self.older_calls()).await?;
-        call::save(transaction, self.fold(known, &labels)).await
+        let calls = self.fold(known, &labels);
+        timeline::save(transaction, self.further(&calls)).await?;
+        call::save(transaction, calls.into_values().collect()).await
     }
 
-    fn fold(&self, known: Vec<Call>, labels: &Labels) -> Vec<Call> {
+    /// The events that belong to a call and are none of the steps in its row.
+    fn further<'a>(&'a self, calls: &'a BTreeMap<String, Call>) -> impl Iterator<Item = &'a Event> {
+        self.events.iter().filter(|event| {
+            let call = event.kind.call().and_then(|id| calls.get(id.as_str()));
+            call.is_some_and(|call| !call.steps().contains(&event.position))
+        })
+    }
+
+    fn fold(&self, known: Vec<Call>, labels: &Labels) -> BTreeMap<String, Call> {
         let mut calls: BTreeMap<String, Call> = known.into_iter().map(|call| (call.id().to_owned(), call)).collect();
         for event in &self.events {
             let Some(id) = event.kind.call() else { continue };
@@ -77,7 +86,7 @@ impl Batch {
                 (None, _) => tracing::warn!(call_id = %id, position = event.position.0, "an event of a call without an intent"),
             }
         }
-        calls.into_values().collect()
+        calls
     }
 
     fn spoken(&self, event: &Event, intent: &IntentRecorded, labels: &Labels) -> Spoken {

@@ -1,4 +1,7 @@
-//! The read model of timelines: which events belong to a call. The events themselves are read from the log.
+//! The read model of timelines: the events of a call that are none of the steps in its row, such as a late result. Most
+//! calls have none. The events themselves are read from the log.
+
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -73,10 +76,14 @@ impl Views {
     async fn timeline(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallTimeline>, ViewError> {
         let Some(row) = self.find(account, call).await? else { return Ok(None) };
         let [intent, decided, started, ended] = row.steps();
-        let sql = "select position from timeline where call = $1 order by position";
+        let mut positions = BTreeSet::from(row.steps());
+        positions.remove(&Position(0));
+        for row in self.database.query("select position from timeline where call = $1", vec![call.as_str().into()]).await? {
+            positions.insert(Position(row.int(0)?));
+        }
         let mut events = Vec::new();
-        for row in self.database.query(sql, vec![call.as_str().into()]).await? {
-            events.extend(self.moment(Position(row.int(0)?)).await?);
+        for position in positions {
+            events.extend(self.moment(position).await?);
         }
         let arguments =
             self.part(intent, "arguments").await?.map(|mut said| said.get_mut("args").map(Value::take).unwrap_or(said));
@@ -119,16 +126,16 @@ impl Views {
     }
 }
 
-/// Notes which events belong to which call.
-pub(super) async fn save(transaction: &mut dyn Transaction, events: &[Event]) -> Result<(), ViewError> {
-    let rows = events.iter().filter_map(|event| {
+/// Notes further events of calls.
+pub(super) async fn save(transaction: &mut dyn Transaction, events: impl Iterator<Item = &Event>) -> Result<(), ViewError> {
+    let rows = events.filter_map(|event| {
         let call = event.kind.call()?;
         Some(vec![call.as_str().into(), event.position.0.into(), event.at.0.into(), event.kind.name().into()])
     });
     Ok(transaction.insert(&TIMELINE, rows.collect()).await?)
 }
 
-/// Which events belong to which call.
+/// Further events of calls.
 pub static TIMELINE: Insert = Insert {
     table: "timeline",
     columns: &[("call", Holds::Text), ("position", Holds::Int), ("at", Holds::Int), ("type", Holds::Text)],

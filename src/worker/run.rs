@@ -71,6 +71,8 @@ async fn execute(tool: &Tool, execution: Execution) -> Outcome {
     let handler = std::panic::AssertUnwindSafe((tool.run)(execution)).catch_unwind();
     tokio::pin!(handler);
     let over_time = tokio::select! {
+        // In this order: what ends at once needs no timer.
+        biased;
         ended = &mut handler => return ended.unwrap_or_else(|_| lost(class, "the handler failed")),
         () = cancel.cancelled() => false,
         () = tokio::time::sleep(limit) => true,
