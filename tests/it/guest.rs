@@ -451,6 +451,21 @@ async fn guest_whose_qemu_hangs_is_stopped_all_the_same() {
     assert_eq!(bench.run("echo back").await, "back\n");
 }
 
+/// It has its disk and no socket yet: a second one must not be started, and it can be stopped.
+#[tokio::test]
+async fn guest_whose_qemu_does_not_listen_yet_is_not_off() {
+    let bench = Bench::off().await;
+    let coming = ["-c", "read never_comes", "qemu", "unix:qmp.sock,server=on,wait=off"];
+    let piped = std::process::Stdio::piped();
+    let mut child = std::process::Command::new("sh").args(coming).current_dir(bench.home()).stdin(piped).spawn().unwrap();
+    assert_eq!(bench.state().await, PowerState::Unknown);
+    let refused = bench.power(PowerAction::Start).await;
+    assert!(matches!(refused, Err(ProviderError::State(_))), "{refused:?}");
+    bench.power(PowerAction::Stop).await.unwrap();
+    assert_eq!(bench.state().await, PowerState::Stopped);
+    assert!(!child.wait().unwrap().success(), "it was killed");
+}
+
 /// The process whose working directory is the machine's.
 fn find_process(home: &Path) -> String {
     let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap());

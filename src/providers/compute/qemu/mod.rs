@@ -79,11 +79,11 @@ impl Qemu {
     }
 
     async fn power_state(&self, machine: &MachineRef) -> Result<PowerState, ProviderError> {
-        match qmp::inspect(&self.machines.find(machine)?).await {
-            Ok(process) => Ok(process.power),
-            Err(Fault::Absent) => Ok(PowerState::Stopped),
-            Err(_) => Ok(PowerState::Unknown),
-        }
+        Ok(match power::look(&self.machines.find(machine)?).await {
+            Ok(Some(process)) => process.power,
+            Ok(None) => PowerState::Stopped,
+            Err(_) => PowerState::Unknown,
+        })
     }
 }
 

@@ -217,16 +217,16 @@ async fn judge_guest(entry: &Entry, running: Option<&Process>, superseded: bool,
     }
 }
 
-/// The machine's process, if it has one; without a name if it listens and does not answer.
-async fn look(home: &Path) -> Result<Option<Process>, ProviderError> {
+/// The machine's process, if it has one; without a name if it does not answer, or does not listen yet.
+pub(super) async fn look(home: &Path) -> Result<Option<Process>, ProviderError> {
     let fault = match qmp::inspect(home).await {
         Ok(process) => return Ok(Some(process)),
-        Err(Fault::Absent) => return Ok(None),
         Err(fault) => fault,
     };
-    match process::find(home) {
-        Some(pid) => Ok(Some(Process { pid: Some(pid), name: None, power: PowerState::Unknown })),
-        None => Err(fault.of_machine()),
+    match (process::find(home), fault) {
+        (Some(pid), _) => Ok(Some(Process { pid: Some(pid), name: None, power: PowerState::Unknown })),
+        (None, Fault::Absent) => Ok(None),
+        (None, fault) => Err(fault.of_machine()),
     }
 }
 
