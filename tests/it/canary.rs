@@ -1,13 +1,16 @@
 //! P10: secrets never reach the log, the views, an export, a trace, a metric or an error text. Canaries are planted wherever
 //! a caller can put text, then looked for, in every encoding, in every file, line and answer.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
 use crate::demo::Demo;
+use crate::postgres::Cluster;
+use crate::tools;
 
 /// 16 random-looking characters each, so that no accident finds them.
 const SECRET: &str = "cAnArY7qXs4Zw0Kd";
@@ -33,7 +36,7 @@ fn holds(haystack: &[u8], canary: &str) -> bool {
     encodings(canary).iter().any(|needle| haystack.windows(needle.len()).any(|window| window == needle))
 }
 
-fn files(dir: &Path, found: &mut Vec<std::path::PathBuf>) {
+fn files(dir: &Path, found: &mut Vec<PathBuf>) {
     for entry in std::fs::read_dir(dir).expect("a directory") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
@@ -73,7 +76,27 @@ impl Planter<'_> {
 
 #[tokio::test]
 async fn p10_no_planted_secret_is_ever_found_again() {
-    let demo = Demo::start().await;
+    nothing_is_found_again(Demo::start().await, |_| "log.db").await;
+}
+
+#[tokio::test]
+async fn postgres_p10_no_planted_secret_is_ever_found_again() {
+    let server = Cluster::start().await;
+    let url = server.fresh_database().await;
+    // What the database holds, and what its server has written about it.
+    let bring = |demo: &Demo| {
+        let dump =
+            Command::new(tools::find("FORELOG_TEST_POSTGRES_BIN").join("pg_dump")).arg(&url).output().expect("run pg_dump");
+        assert!(dump.status.success(), "{dump:?}");
+        std::fs::write(demo.data().join("dump.sql"), dump.stdout).expect("the dump");
+        std::fs::write(demo.data().join("server.log"), server.log()).expect("the server's log");
+        "dump.sql"
+    };
+    nothing_is_found_again(Demo::start_on(&url).await, bring).await;
+}
+
+/// `bring` puts what lies elsewhere beside the demo's own files, and names the one that the log is in.
+async fn nothing_is_found_again(demo: Demo, bring: impl FnOnce(&Demo) -> &'static str) {
     let vm = demo.text("/vms/0/id").to_owned();
     let staff = demo.text("/staff/api_key").to_owned();
     let customer = demo.customer_key().to_owned();
@@ -123,9 +146,12 @@ async fn p10_no_planted_secret_is_ever_found_again() {
             assert!(!holds(answer.as_bytes(), canary), "an answer holds {canary}: {answer}");
         }
     }
+    let log = bring(&demo);
     let mut written = Vec::new();
     files(demo.data(), &mut written);
-    assert!(written.iter().any(|file| file.ends_with("log.db")), "the log is among the files");
+    let of_log = |file: &&PathBuf| file.file_name().is_some_and(|name| name.to_string_lossy().starts_with(log));
+    let in_log = written.iter().filter(of_log).any(|file| holds(&std::fs::read(file).expect("the log"), &id));
+    assert!(in_log, "the log is among the files, and what was called in it");
     for file in written {
         let mut bytes = std::fs::read(&file).expect("a file");
         if file.ends_with("demo.log") {

@@ -3,6 +3,8 @@
 //! Invariant: it is gone when its handle is dropped.
 
 use crate::tools;
+use forelog::log::dialect::Room;
+use forelog::log::sql::{Database, open_postgres, open_sqlite};
 use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -15,6 +17,7 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// A running demo.
 pub struct Demo {
     binary: PathBuf,
+    database: Option<String>,
     process: Child,
     data: TempDir,
     document: Value,
@@ -34,7 +37,8 @@ impl Demo {
         let mut command = Command::new(&binary);
         command.args(["demo", "--database", database]);
         let process = run(command, data.path());
-        let mut demo = Self { binary, process, data, document: Value::Null, has_guests: false };
+        let database = Some(database.to_owned());
+        let mut demo = Self { binary, database, process, data, document: Value::Null, has_guests: false };
         demo.wait_until_described().await;
         demo
     }
@@ -51,7 +55,7 @@ impl Demo {
         let mut command = Command::new(&binary);
         command.args(["demo", "--provider", "qemu", "--image"]).arg(image);
         let process = run(command, data.path());
-        let mut demo = Self { binary, process, data, document: Value::Null, has_guests: true };
+        let mut demo = Self { binary, database: None, process, data, document: Value::Null, has_guests: true };
         demo.wait_until_described().await;
         demo
     }
@@ -63,7 +67,7 @@ impl Demo {
         let mut command = Command::new(&binary);
         command.arg("demo").envs(variables.iter().copied());
         let process = run(command, data.path());
-        let mut demo = Self { binary, process, data, document: Value::Null, has_guests: false };
+        let mut demo = Self { binary, database: None, process, data, document: Value::Null, has_guests: false };
         demo.wait_until_described().await;
         demo
     }
@@ -71,7 +75,8 @@ impl Demo {
     async fn start_binary(binary: &Path) -> Self {
         let data = tempfile::Builder::new().prefix("forelog-demo-").tempdir().expect("a data directory");
         let process = spawn(binary, data.path());
-        let mut demo = Self { binary: binary.to_owned(), process, data, document: Value::Null, has_guests: false };
+        let mut demo =
+            Self { binary: binary.to_owned(), database: None, process, data, document: Value::Null, has_guests: false };
         demo.wait_until_described().await;
         demo
     }
@@ -108,6 +113,15 @@ impl Demo {
     /// Its data directory.
     pub fn data(&self) -> &Path {
         self.data.path()
+    }
+
+    /// Its log, read and locked past it.
+    pub async fn log_room(&self) -> Box<dyn Database> {
+        let opened = match &self.database {
+            Some(url) => open_postgres(url, Room::Log).await,
+            None => open_sqlite(&self.data().join("log.db"), Room::Log).await,
+        };
+        opened.expect("the log")
     }
 
     /// Where agents connect.

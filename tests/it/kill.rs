@@ -12,15 +12,36 @@ use std::time::Duration;
 use forelog::core::call::Status;
 use forelog::core::event::{Event, Kind};
 use forelog::core::id::{CallId, Position};
-use forelog::log::dialect::Room;
-use forelog::log::sql::{Transaction, open_sqlite};
+use forelog::log::sql::Transaction;
 use forelog::log::store::{SqlStore, Store};
 use serde_json::{Value, json};
 
 use crate::demo::Demo;
+use crate::postgres::fresh_database;
 use crate::promises::check;
 
 const PATIENCE: Duration = Duration::from_secs(40);
+
+macro_rules! on_both {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test]
+        async fn $sqlite() {
+            $case(Demo::start().await).await;
+        }
+
+        #[tokio::test]
+        async fn $postgres() {
+            $case(Demo::start_on(&fresh_database().await).await).await;
+        }
+    )*};
+}
+
+on_both! {
+    before_the_intent, kill_before_the_intent_leaves_no_trace_and_no_effect, postgres_kill_before_the_intent_leaves_no_trace_and_no_effect;
+    during_execution, kill_during_execution_ends_unknown_is_reconciled_and_frees_the_vm, postgres_kill_during_execution_ends_unknown_is_reconciled_and_frees_the_vm;
+    before_the_outcome, kill_between_effect_and_outcome_never_runs_it_again, postgres_kill_between_effect_and_outcome_never_runs_it_again;
+    at_random, kill_at_random_under_load_loses_no_answered_call, postgres_kill_at_random_under_load_loses_no_answered_call;
+}
 
 async fn post(url: &str, key: &str, body: &Value) -> Option<Value> {
     let sent = reqwest::Client::new().post(url).bearer_auth(key).json(body).send().await.ok()?;
@@ -43,8 +64,8 @@ impl Caller {
     }
 }
 
-async fn read_log(data: &Path) -> Vec<Event> {
-    let store = SqlStore::new(open_sqlite(&data.join("log.db"), Room::Log).await.expect("the log"));
+async fn read_log(demo: &Demo) -> Vec<Event> {
+    let store = SqlStore::new(demo.log_room().await);
     let mut log: Vec<Event> = Vec::new();
     loop {
         let after = log.last().map_or(Position(0), |event| event.position);
@@ -57,15 +78,15 @@ async fn read_log(data: &Path) -> Vec<Event> {
     }
 }
 
-async fn lock(data: &Path) -> Box<dyn Transaction> {
-    let room = open_sqlite(&data.join("log.db"), Room::Log).await.expect("the log");
-    room.begin().await.expect("the write lock")
+/// Nobody appends while this is held.
+async fn lock(demo: &Demo) -> Box<dyn Transaction> {
+    demo.log_room().await.begin_append().await.expect("the write lock")
 }
 
-async fn log_until(data: &Path, what: &str, wanted: impl Fn(&[Event]) -> bool) -> Vec<Event> {
+async fn log_until(demo: &Demo, what: &str, wanted: impl Fn(&[Event]) -> bool) -> Vec<Event> {
     let watching = async {
         loop {
-            let log = read_log(data).await;
+            let log = read_log(demo).await;
             if wanted(&log) {
                 return log;
             }
@@ -130,33 +151,29 @@ async fn allow_exec(caller: &Caller, vm: &str) {
     assert!(answer.get("error").is_none(), "{answer}");
 }
 
-#[tokio::test]
-async fn kill_before_the_intent_leaves_no_trace_and_no_effect() {
-    let mut demo = Demo::start().await;
+async fn before_the_intent(mut demo: Demo) {
     let (caller, vm) = (Caller::of(&demo), demo.text("/vms/0/id").to_owned());
-    let before = read_log(demo.data()).await.len();
-    let held = lock(demo.data()).await;
+    let before = read_log(&demo).await.len();
+    let held = lock(&demo).await;
     let calling =
         tokio::spawn(async move { caller.call("vm_power", json!({ "vm_id": vm, "action": "reset", "confirm": true })).await });
     tokio::time::sleep(Duration::from_millis(300)).await;
     demo.kill();
     drop(held);
     assert_eq!(calling.await.expect("the caller"), None, "nobody was answered");
-    let log = read_log(demo.data()).await;
+    let log = read_log(&demo).await;
     assert!(log[before..].iter().all(|event| event.kind.call().is_none()), "nothing was recorded");
     demo.restart().await;
-    check_against_provider(&log_until(demo.data(), "all has ended", all_ended).await, demo.data());
+    check_against_provider(&log_until(&demo, "all has ended", all_ended).await, demo.data());
     assert!(acted(demo.data()).is_empty(), "nothing was done");
 }
 
-#[tokio::test]
-async fn kill_during_execution_ends_unknown_is_reconciled_and_frees_the_vm() {
-    let mut demo = Demo::start().await;
+async fn during_execution(mut demo: Demo) {
     let (caller, vm) = (Caller::of(&demo), demo.text("/vms/0/id").to_owned());
     allow_exec(&caller, &vm).await;
     let args = json!({ "vm_id": vm, "command": "sleep 30" });
     let calling = tokio::spawn(async move { caller.call("vm_exec", args).await });
-    log_until(demo.data(), "the command is admitted", |log| is_admitted(log, "vm_exec")).await;
+    log_until(&demo, "the command is admitted", |log| is_admitted(log, "vm_exec")).await;
     let started = async {
         while acted(demo.data()).is_empty() {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -167,27 +184,24 @@ async fn kill_during_execution_ends_unknown_is_reconciled_and_frees_the_vm() {
     assert_eq!(calling.await.expect("the caller"), None);
     demo.restart().await;
     let log =
-        log_until(demo.data(), "it is reconciled", |log| log.iter().any(|event| matches!(event.kind, Kind::Reconciled { .. })))
-            .await;
+        log_until(&demo, "it is reconciled", |log| log.iter().any(|event| matches!(event.kind, Kind::Reconciled { .. }))).await;
     let calls = check_against_provider(&log, demo.data());
     let call = tool_calls(&log, "vm_exec").next().expect("the command");
     assert_eq!(calls.get(call), Some(&Status::Unknown));
     assert!(log.iter().any(|event| matches!(&event.kind, Kind::Reconciled { call: told, happened: Some(true) } if told == call)));
-    log_until(demo.data(), "the VM is free", |log| log.iter().any(|event| matches!(event.kind, Kind::ClaimCleared { .. }))).await;
+    log_until(&demo, "the VM is free", |log| log.iter().any(|event| matches!(event.kind, Kind::ClaimCleared { .. }))).await;
     let again = Caller::of(&demo).call("vm_exec", json!({ "vm_id": vm, "command": "echo back" })).await.expect("an answer");
     assert_eq!(again["exit_code"], 0, "{again}");
 }
 
-#[tokio::test]
-async fn kill_between_effect_and_outcome_never_runs_it_again() {
-    let mut demo = Demo::start().await;
+async fn before_the_outcome(mut demo: Demo) {
     let (caller, vm) = (Caller::of(&demo), demo.text("/vms/0/id").to_owned());
     allow_exec(&caller, &vm).await;
     let args = json!({ "vm_id": vm, "command": "sleep 1" });
     let calling = tokio::spawn(async move { caller.call("vm_exec", args).await });
-    log_until(demo.data(), "the command is admitted", |log| is_admitted(log, "vm_exec")).await;
+    log_until(&demo, "the command is admitted", |log| is_admitted(log, "vm_exec")).await;
     // The outcome cannot be written while this is held, and the effect is over before the writer gives up waiting.
-    let held = lock(demo.data()).await;
+    let held = lock(&demo).await;
     let ended = async {
         let journal = demo.data().join("sim/journal.jsonl");
         while !std::fs::read_to_string(&journal).expect("the journal").contains("job_ended") {
@@ -200,16 +214,13 @@ async fn kill_between_effect_and_outcome_never_runs_it_again() {
     assert_eq!(calling.await.expect("the caller"), None);
     demo.restart().await;
     let log =
-        log_until(demo.data(), "it is reconciled", |log| log.iter().any(|event| matches!(event.kind, Kind::Reconciled { .. })))
-            .await;
+        log_until(&demo, "it is reconciled", |log| log.iter().any(|event| matches!(event.kind, Kind::Reconciled { .. }))).await;
     let calls = check_against_provider(&log, demo.data());
     let call = tool_calls(&log, "vm_exec").next().expect("the command");
     assert_eq!(calls.get(call), Some(&Status::Unknown), "an outcome that was not written is never guessed");
 }
 
-#[tokio::test]
-async fn kill_at_random_under_load_loses_no_answered_call() {
-    let mut demo = Demo::start().await;
+async fn at_random(mut demo: Demo) {
     let mut answered: Vec<String> = Vec::new();
     for round in 0u64..5 {
         let vms: Vec<String> = (0..3).map(|n| demo.text(&format!("/vms/{n}/id")).to_owned()).collect();
@@ -241,7 +252,7 @@ async fn kill_at_random_under_load_loses_no_answered_call() {
         }
         demo.restart().await;
     }
-    let log = log_until(demo.data(), "all has ended", all_ended).await;
+    let log = log_until(&demo, "all has ended", all_ended).await;
     let calls = check_against_provider(&log, demo.data());
     assert!(answered.len() > 10, "the load was real: {} refusals were answered", answered.len());
     for call in answered {
@@ -276,7 +287,7 @@ async fn kill_a_full_disk_refuses_and_loses_nothing() {
     assert!(metrics.contains("forelog_store_errors_total ") && !metrics.contains("forelog_store_errors_total 0\n"), "{metrics}");
     demo.kill();
     demo.restart().await;
-    let log = log_until(demo.data(), "all has ended", all_ended).await;
+    let log = log_until(&demo, "all has ended", all_ended).await;
     check_against_provider(&log, demo.data());
     let again = Caller::of(&demo).call("vm_get", json!({ "vm_id": vm })).await.expect("an answer");
     assert_eq!(again["vm_id"], json!(vm), "{again}");
