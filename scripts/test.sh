@@ -27,5 +27,8 @@ step "build with conformance"
 FORELOG_CONFORMANCE_BIN=$(scripts/conformance-binary.sh)
 export FORELOG_CONFORMANCE_BIN
 
+# Nothing is asserted of the figures: they are there to be looked at.
+step "measure" && cargo test --locked --bench large -- small
+
 step "test" && cargo test --locked --doc
 exec cargo nextest run --locked "$@"
