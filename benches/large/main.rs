@@ -57,7 +57,7 @@ impl Run {
     fn asked() -> Self {
         let asked: Vec<String> = std::env::args().skip(1).collect();
         if asked.iter().any(|arg| arg == "small") {
-            let (filling, measured) = (Duration::from_secs(60), Duration::from_secs(2));
+            let (filling, measured) = (Duration::from_mins(1), Duration::from_secs(2));
             return Self { events: 100_000, filling, measured, nodes: false };
         }
         let events = asked.iter().find_map(|arg| arg.parse().ok()).unwrap_or(100_000);
