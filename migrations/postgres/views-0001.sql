@@ -5,6 +5,7 @@ create table call (
     call       text   not null unique,
     account    text   not null,
     credential text   not null,
+    person     text   not null,            -- behind the key
     vm         text,
     label      text,                       -- of the VM
     tool       text   not null,
@@ -12,7 +13,7 @@ create table call (
     session    text,
     ip         text,
     text       text   not null,            -- public arguments
-    search     text   not null,            -- text, tool, vm and label, in lower case
+    words      text   not null,            -- of text, tool, vm and label, in lower case, a space between them
     at         bigint not null,
     status     text   not null,            -- as of the newest event
     held       bigint not null,
@@ -21,18 +22,25 @@ create table call (
     started    bigint not null,
     ended      bigint not null,
     ended_at   bigint not null,
-    code       text
+    code       text,
+    policy     text,                       -- that refused it
+    switch     text,                       -- that stopped it
+    found_by   tsvector not null generated always as (array_to_tsvector(string_to_array(words, ' '))) stored
 );
 create index call_by_account on call (account, intent);
 create index call_by_credential on call (credential, intent);
+create index call_by_person on call (person, intent);
 create index call_by_vm on call (vm, intent);
 create index call_by_session on call (session, intent) where session is not null;
 create index call_by_tool on call (tool, intent);
 create index call_by_status on call (status, intent);
 create index call_by_code on call (code, intent) where code is not null;
 create index call_by_ip on call (ip, intent);
+create index call_by_policy on call (policy, intent) where policy is not null;
+create index call_by_switch on call (switch, intent) where switch is not null;
 create index call_by_time on call (at, intent);
 create index call_by_end on call (ended);
+create index call_by_words on call using gin (found_by);
 
 -- Events of a call that are none of the steps in its row.
 create table timeline (

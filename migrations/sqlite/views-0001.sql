@@ -5,6 +5,7 @@ create table call (
     call       text    not null unique,
     account    text    not null,
     credential text    not null,
+    person     text    not null,           -- behind the key
     vm         text,
     label      text,                       -- of the VM
     tool       text    not null,
@@ -12,7 +13,7 @@ create table call (
     session    text,
     ip         text,
     text       text    not null,           -- public arguments
-    search     text    not null,           -- text, tool, vm and label, in lower case
+    words      text    not null,           -- of text, tool, vm and label, in lower case, a space between them
     at         integer not null,
     status     text    not null,           -- as of the newest event
     held       integer not null,
@@ -21,18 +22,28 @@ create table call (
     started    integer not null,
     ended      integer not null,
     ended_at   integer not null,
-    code       text
+    code       text,
+    policy     text,                       -- that refused it
+    switch     text                        -- that stopped it
 ) strict;
 create index call_by_account on call (account, intent);
 create index call_by_credential on call (credential, intent);
+create index call_by_person on call (person, intent);
 create index call_by_vm on call (vm, intent);
 create index call_by_session on call (session, intent) where session is not null;
 create index call_by_tool on call (tool, intent);
 create index call_by_status on call (status, intent);
 create index call_by_code on call (code, intent) where code is not null;
 create index call_by_ip on call (ip, intent);
+create index call_by_policy on call (policy, intent) where policy is not null;
+create index call_by_switch on call (switch, intent) where switch is not null;
 create index call_by_time on call (at, intent);
 create index call_by_end on call (ended);
+
+-- Words are made by the program: the tokenizer splits at their spaces alone.
+create virtual table call_words using fts5 (words, content = '', columnsize = 0, detail = none, tokenize = 'ascii');
+create trigger call_has_words after insert on call
+    begin insert into call_words (rowid, words) values (new.intent, new.words); end;
 
 -- Events of a call that are none of the steps in its row.
 create table timeline (

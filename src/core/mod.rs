@@ -13,6 +13,7 @@ pub mod principal;
 pub mod redact;
 pub mod refusal;
 pub mod scope;
+pub mod search;
 pub mod state;
 pub mod switch;
 pub mod time;

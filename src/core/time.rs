@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use ::time::OffsetDateTime;
+use ::time::format_description::well_known::Rfc3339;
 use serde::{Deserialize, Serialize};
 
 /// Microseconds since 1970-01-01 UTC. Event times never run backwards along positions (P6).
@@ -14,6 +16,24 @@ impl Micros {
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
         Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+    }
+
+    /// Reads RFC 3339, a date, which is its midnight in UTC, or microseconds since 1970 as digits.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        if let Ok(micros) = text.parse() {
+            return Some(Self(micros));
+        }
+        let day = || OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).ok();
+        let instant = OffsetDateTime::parse(text, &Rfc3339).ok().or_else(day)?;
+        i64::try_from(instant.unix_timestamp_nanos() / 1000).ok().map(Self)
+    }
+
+    /// In RFC 3339, UTC; the number itself if no calendar has it.
+    #[must_use]
+    pub fn rfc3339(self) -> String {
+        let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000).ok();
+        instant.and_then(|instant| instant.format(&Rfc3339).ok()).unwrap_or_else(|| self.0.to_string())
     }
 
     /// How long after `earlier` this instant is; zero if it is not after.

@@ -6,15 +6,6 @@ use time::format_description::well_known::Rfc3339;
 
 use crate::core::time::Micros;
 
-/// Reads RFC 3339, or microseconds since 1970 as digits.
-pub fn parse(text: &str) -> Option<Micros> {
-    if let Ok(micros) = text.parse() {
-        return Some(Micros(micros));
-    }
-    let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-    i64::try_from(instant.unix_timestamp_nanos() / 1000).ok().map(Micros)
-}
-
 /// The instant in RFC 3339; the number itself if no calendar has it.
 pub fn render(at: Micros) -> Value {
     let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(at.0) * 1000).ok();

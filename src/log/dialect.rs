@@ -45,8 +45,29 @@ pub struct Dialect {
     pub careless: &'static str,
     /// Names of the triggers that are in force whatever the session says.
     pub triggers: &'static str,
+    /// Full text of the views.
+    pub full_text: FullText,
     /// Schema scripts of a room, oldest first.
     pub(super) migrations: fn(Room) -> &'static [&'static str],
+}
+
+/// How calls are found by their words (`migrations/*/views-*.sql`).
+#[derive(Debug)]
+pub struct FullText {
+    /// What to select from, so that matches come newest first and no more of them are read than are shown.
+    pub from: &'static str,
+    /// That a call has the words that are bound as `?`.
+    pub matches: &'static str,
+    /// The position of a match's intent.
+    pub intent: &'static str,
+    /// What is between words that must all be there, and what follows a word that only begins like this, in quotes of `quote`.
+    pub and: &'static str,
+    /// See `and`.
+    pub prefix: &'static str,
+    /// See `and`.
+    pub quote: char,
+    /// Empties the index; nothing where it is emptied with the table.
+    pub clear: &'static str,
 }
 
 /// Where PostgreSQL tells nodes of a new epoch.
@@ -61,6 +82,16 @@ pub static SQLITE: Dialect = Dialect {
     is_there: "select count(*) from sqlite_schema where name = 'schema_version' and $1 = $1",
     careless: "select name from sqlite_schema where 0 = 1",
     triggers: "select name from sqlite_schema where type = 'trigger'",
+    full_text: FullText {
+        // The index decides the order, or a common word would be collected whole first.
+        from: "call_words cross join call on call.intent = call_words.rowid",
+        matches: "call_words match ?",
+        intent: "call_words.rowid",
+        and: " AND ",
+        prefix: "*",
+        quote: '"',
+        clear: "insert into call_words (call_words) values ('delete-all')",
+    },
     migrations: |room| match room {
         Room::Log => &[include_str!("../../migrations/sqlite/log-0001.sql")],
         Room::Views => &[include_str!("../../migrations/sqlite/views-0001.sql")],
@@ -77,6 +108,15 @@ pub static POSTGRES: Dialect = Dialect {
     is_there: "select count(*) from pg_tables where schemaname = $1 and tablename = 'schema_version'",
     careless: "select name from pg_settings where name in ('fsync', 'full_page_writes') and setting = 'off'",
     triggers: "select tgname from pg_trigger where tgenabled = 'A' and not tgisinternal",
+    full_text: FullText {
+        from: "call",
+        matches: "found_by @@ (?)::text::tsquery",
+        intent: "intent",
+        and: " & ",
+        prefix: ":*",
+        quote: '\'',
+        clear: "",
+    },
     migrations: |room| match room {
         Room::Log => &[include_str!("../../migrations/postgres/log-0001.sql")],
         Room::Views => &[include_str!("../../migrations/postgres/views-0001.sql")],

@@ -7,8 +7,11 @@ use super::outcome::Answer;
 use super::register::{Face, handler};
 use super::shape::{Shape, any, maybe, moment, number_or, text};
 use super::{ActivityQuery, CallRecord, Execution, Tool, facts, instant, register};
+use crate::core::code::Code;
 use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
+use crate::core::search::{Fault, Field, Search};
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 
@@ -23,7 +26,11 @@ pub(super) fn tools() -> Vec<Tool> {
         .may("code", Content, text("Only calls that ended with this code.", 40))
         .may("from", Public, moment("Asked for at or after this."))
         .may("to", Public, moment("Asked for before this."))
-        .may("q", Content, text("Words of the public arguments.", 200))
+        .may(
+            "q",
+            Content,
+            text("Words of the public arguments, and conditions: web* tool:vm_power -outcome:succeeded last:1h", 200),
+        )
         .may("limit", Public, number_or("At most so many.", 1, 200, 50))
         .may("cursor", Content, text("next_cursor of the page before.", 200));
     let output = Shape::new()
@@ -69,11 +76,24 @@ async fn list(execution: Execution) -> Answer {
     let whole = state.credentials.get(&who.credential).is_some_and(|key| key.created.vms.is_none());
     let credential = (!whole).then(|| who.credential.to_string());
     let account = Some(who.account.clone());
-    let query =
-        ActivityQuery { account, credential, vm, session: None, tool, outcome, code, ip: None, from, to, q, limit, cursor };
+    let mut search =
+        Search::parse(&q.unwrap_or_default(), execution.ports.clock.now()).map_err(|fault| unreadable("q", &fault))?;
+    for (name, field, value) in
+        [("vm", Field::Vm, vm), ("tool", Field::Tool, tool), ("outcome", Field::Outcome, outcome), ("code", Field::Code, code)]
+    {
+        if let Some(value) = value {
+            search.only(field, value).map_err(|fault| unreadable(name, &fault))?;
+        }
+    }
+    (search.from, search.to) = (from.or(search.from), to.or(search.to));
+    let query = ActivityQuery { account, credential, search, limit, cursor };
     let page = execution.ports.activity.list(query).await?;
     let items: Vec<Value> = page.items.iter().map(shown).collect();
     Ok(json!({ "items": items, "next_cursor": page.next_cursor, "as_of": page.as_of }))
+}
+
+fn unreadable(argument: &str, fault: &Fault) -> Refusal {
+    Refusal::new(Code::ValidationFailed, format!("{argument} cannot be read: {fault}."))
 }
 
 fn shown(record: &CallRecord) -> Value {

@@ -40,6 +40,7 @@ use crate::core::id::{AccountId, CallId, EventId, NodeId, Position};
 use crate::core::principal::Principal;
 use crate::core::redact::Classes;
 use crate::core::refusal::Refusal;
+use crate::core::search::Search;
 use crate::core::state::{ControlState, Vm};
 use crate::core::switch::Covered;
 use crate::core::time::{Clock, Entropy, Micros};
@@ -164,6 +165,12 @@ pub struct CallRecord {
     pub ip: Option<String>,
     /// Public arguments as text.
     pub text: String,
+    /// The person behind the key.
+    pub user: String,
+    /// The policy that refused it.
+    pub policy: Option<String>,
+    /// The switch that stopped it.
+    pub switch: Option<String>,
     /// Where the intent is written.
     pub intent: Position,
     /// Where the terminal event is written.
@@ -173,28 +180,12 @@ pub struct CallRecord {
 /// What to list.
 #[derive(Clone, Debug, Default)]
 pub struct ActivityQuery {
-    /// Only this account; staff leave it out.
+    /// Whose calls the reader may see; staff leave it out.
     pub account: Option<AccountId>,
-    /// Only this key.
+    /// The only key whose calls the reader may see.
     pub credential: Option<String>,
-    /// Only this VM.
-    pub vm: Option<String>,
-    /// Only this MCP session digest.
-    pub session: Option<String>,
-    /// Only this tool.
-    pub tool: Option<String>,
-    /// Only this status.
-    pub outcome: Option<String>,
-    /// Only this code.
-    pub code: Option<String>,
-    /// Only this address.
-    pub ip: Option<String>,
-    /// Asked for at or after.
-    pub from: Option<Micros>,
-    /// Asked for before.
-    pub to: Option<Micros>,
-    /// Words in the public arguments and names.
-    pub q: Option<String>,
+    /// Which of them are looked for.
+    pub search: Search,
     /// At most so many, 1 … 200.
     pub limit: u32,
     /// Where the page before ended.
@@ -212,6 +203,28 @@ pub struct ActivityPage {
     pub as_of: Position,
 }
 
+/// Calls over time.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Histogram {
+    /// Equal parts of the time, oldest first.
+    pub buckets: Vec<Bucket>,
+    /// How many calls they hold.
+    pub counted: u64,
+    /// There are more and older ones, which are not counted.
+    pub capped: bool,
+    /// Position it shows.
+    pub as_of: Position,
+}
+
+/// One part of the time.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Bucket {
+    /// Its beginning.
+    pub at: Micros,
+    /// How many calls of it stand how.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
 /// The views' side of reading calls back. Each method waits, bounded, until the views have reached the log's head.
 #[async_trait]
 pub trait Activity: Send + Sync {
@@ -219,6 +232,8 @@ pub trait Activity: Send + Sync {
     async fn position(&self) -> Result<Position, Refusal>;
     /// A page of calls.
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal>;
+    /// How many calls stand how over time, in so many parts of it; `limit` and `cursor` of the query are not used.
+    async fn histogram(&self, query: ActivityQuery, buckets: u32) -> Result<Histogram, Refusal>;
     /// One call, of `account` only if given.
     async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
     /// Everything that is known of one call, of `account` only if given: `call`, `arguments`, `result`, `events`.

@@ -9,16 +9,19 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::call::{COLUMNS, Call};
-use super::filter::{check, select};
+use super::filter::select;
 use super::page::Cursor;
 use super::{ViewError, Views};
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::refusal::Refusal;
-use crate::tools::{Activity, ActivityPage, ActivityQuery, CallRecord};
+use crate::tools::{Activity, ActivityPage, ActivityQuery, CallRecord, Histogram};
 
 /// How long a reader waits for the views.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Calls on one page, at most.
+const LARGEST: u32 = 200;
 
 /// The calls, as the views know them.
 pub struct Calls(Arc<Views>);
@@ -53,7 +56,7 @@ impl Calls {
                 Some(cursor) => cursor,
             },
         };
-        let (sql, args) = select(query, from);
+        let (sql, args) = select(query, from, query.limit + 1, self.0.database.dialect());
         let rows = self.0.database.query(&sql, args).await?;
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let items: Vec<CallRecord> =
@@ -104,8 +107,14 @@ impl Activity for Calls {
     }
 
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
-        check(&query)?;
+        if !(1..=LARGEST).contains(&query.limit) {
+            return Err(Refusal::new(Code::ValidationFailed, "limit must be from 1 to 200."));
+        }
         self.page(&query).await.map_err(|error| unreadable(&error))?
+    }
+
+    async fn histogram(&self, query: ActivityQuery, buckets: u32) -> Result<Histogram, Refusal> {
+        self.count(&query, buckets.clamp(1, LARGEST)).await.map_err(|error| unreadable(&error))
     }
 
     async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal> {

@@ -2,21 +2,25 @@
 //!
 //! INVARIANT: [`next`] alone says how a call stands; an event that cannot follow changes nothing here.
 
+use std::collections::BTreeSet;
+
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ViewError;
 use crate::core::call::{Status, next};
+use crate::core::code::Code;
 use crate::core::event::{Event, IntentRecorded, Kind};
 use crate::core::id::Position;
+use crate::core::search;
 use crate::core::time::Micros;
 use crate::log::dialect::Dialect;
 use crate::log::sql::{Holds, Insert, Row, SqlError, Transaction, Value};
 use crate::tools::CallRecord;
 
 /// The columns, in the order of [`Call::read`] and [`Call::values`].
-pub const COLUMNS: &str = "intent, call, account, credential, vm, label, tool, via, session, ip, text, search, at, status, held, \
-                           decided, decision, started, ended, ended_at, code";
+pub const COLUMNS: &str = "intent, call, account, credential, person, vm, label, tool, via, session, ip, text, call.words, at, \
+                           status, held, decided, decision, started, ended, ended_at, code, policy, switch";
 
 /// Not yet.
 const NEVER: Position = Position(0);
@@ -28,6 +32,7 @@ pub struct Call {
     id: String,
     account: String,
     credential: String,
+    person: String,
     vm: Option<String>,
     label: Option<String>,
     tool: String,
@@ -35,7 +40,7 @@ pub struct Call {
     session: Option<String>,
     ip: Option<String>,
     text: String,
-    search: String,
+    words: String,
     at: Micros,
     status: Status,
     held: Position,
@@ -45,6 +50,8 @@ pub struct Call {
     ended: Position,
     ended_at: Micros,
     code: Option<String>,
+    policy: Option<String>,
+    switch: Option<String>,
 }
 
 /// What an intent says in its encrypted parts, and what the view knows of its VM.
@@ -59,13 +66,14 @@ impl Call {
     /// A call whose intent was just recorded.
     pub(super) fn recorded(event: &Event, intent: &IntentRecorded, spoken: Spoken) -> Self {
         let vm = intent.vm.as_ref().map(ToString::to_string);
-        let words = [Some(&spoken.text), Some(&intent.tool), vm.as_ref(), spoken.label.as_ref()];
-        let search = words.into_iter().flatten().map(|word| word.to_lowercase()).collect::<Vec<_>>().join(" ");
+        let said = [Some(&spoken.text), Some(&intent.tool), vm.as_ref(), spoken.label.as_ref()];
+        let words: BTreeSet<String> = said.into_iter().flatten().flat_map(|text| search::words(text)).collect();
         Self {
             intent: event.position,
             id: intent.call.to_string(),
             account: intent.account.to_string(),
             credential: intent.credential.to_string(),
+            person: intent.user.to_string(),
             vm,
             label: spoken.label,
             tool: intent.tool.clone(),
@@ -73,7 +81,7 @@ impl Call {
             session: intent.session.clone(),
             ip: spoken.ip,
             text: spoken.text,
-            search,
+            words: words.into_iter().collect::<Vec<_>>().join(" "),
             at: event.at,
             status: Status::Recorded,
             held: NEVER,
@@ -83,6 +91,8 @@ impl Call {
             ended: NEVER,
             ended_at: Micros(0),
             code: None,
+            policy: None,
+            switch: None,
         }
     }
 
@@ -102,11 +112,14 @@ impl Call {
             Kind::Refused(refused) => {
                 (self.decided, self.decision) = (position, Some(after));
                 self.end(event, Some(refused.code.to_string()));
+                self.policy = refused.policies.first().filter(|_| is_policys(refused.code)).cloned();
+                self.switch = refused.switch.as_ref().map(ToString::to_string);
             }
             Kind::Started { .. } if self.started == NEVER => self.started = position,
             kind => {
                 if let Some(end) = kind.end() {
                     self.end(event, end.code.map(|code| code.to_string()));
+                    self.switch = end.switch.as_ref().map(ToString::to_string);
                 }
             }
         }
@@ -127,8 +140,13 @@ impl Call {
         [self.intent, self.decided, self.started, self.ended]
     }
 
+    /// When it was asked for.
+    pub(super) fn at(&self) -> Micros {
+        self.at
+    }
+
     /// How it stood at `as_of`.
-    fn status_at(&self, as_of: Position) -> Status {
+    pub(super) fn status_at(&self, as_of: Position) -> Status {
         let by = |step: Position| step != NEVER && step <= as_of;
         match self.decision {
             _ if by(self.ended) => self.status,
@@ -158,6 +176,9 @@ impl Call {
             session: self.session,
             ip: self.ip,
             text: self.text,
+            policy: self.policy.filter(|_| ended),
+            switch: self.switch.filter(|_| ended),
+            user: self.person,
             intent: self.intent,
             end: ended.then_some(self.ended),
         })
@@ -168,29 +189,32 @@ impl Call {
         let text = |column: usize| row.text(column).map(str::to_owned);
         let maybe = |column: usize| row.maybe_text(column).map(|value| value.map(str::to_owned));
         let position = |column: usize| row.int(column).map(Position);
-        let decision = row.text(16)?;
+        let decision = row.text(17)?;
         Ok(Self {
             intent: position(0)?,
             id: text(1)?,
             account: text(2)?,
             credential: text(3)?,
-            vm: maybe(4)?,
-            label: maybe(5)?,
-            tool: text(6)?,
-            via: text(7)?,
-            session: maybe(8)?,
-            ip: maybe(9)?,
-            text: text(10)?,
-            search: text(11)?,
-            at: Micros(row.int(12)?),
-            status: meaning(row.text(13)?).ok_or(SqlError::Column(13))?,
-            held: position(14)?,
-            decided: position(15)?,
-            decision: if decision.is_empty() { None } else { Some(meaning(decision).ok_or(SqlError::Column(16))?) },
-            started: position(17)?,
-            ended: position(18)?,
-            ended_at: Micros(row.int(19)?),
-            code: maybe(20)?,
+            person: text(4)?,
+            vm: maybe(5)?,
+            label: maybe(6)?,
+            tool: text(7)?,
+            via: text(8)?,
+            session: maybe(9)?,
+            ip: maybe(10)?,
+            text: text(11)?,
+            words: text(12)?,
+            at: Micros(row.int(13)?),
+            status: meaning(row.text(14)?).ok_or(SqlError::Column(14))?,
+            held: position(15)?,
+            decided: position(16)?,
+            decision: if decision.is_empty() { None } else { Some(meaning(decision).ok_or(SqlError::Column(17))?) },
+            started: position(18)?,
+            ended: position(19)?,
+            ended_at: Micros(row.int(20)?),
+            code: maybe(21)?,
+            policy: maybe(22)?,
+            switch: maybe(23)?,
         })
     }
 
@@ -200,6 +224,7 @@ impl Call {
             self.id.into(),
             self.account.into(),
             self.credential.into(),
+            self.person.into(),
             self.vm.into(),
             self.label.into(),
             self.tool.into(),
@@ -207,7 +232,7 @@ impl Call {
             self.session.into(),
             self.ip.into(),
             self.text.into(),
-            self.search.into(),
+            self.words.into(),
             self.at.0.into(),
             self.status.as_str().into(),
             self.held.0.into(),
@@ -217,6 +242,8 @@ impl Call {
             self.ended.0.into(),
             self.ended_at.0.into(),
             self.code.into(),
+            self.policy.into(),
+            self.switch.into(),
         ]
     }
 }
@@ -239,6 +266,7 @@ pub static CALLS: Insert = Insert {
         ("call", Holds::Text),
         ("account", Holds::Text),
         ("credential", Holds::Text),
+        ("person", Holds::Text),
         ("vm", Holds::Text),
         ("label", Holds::Text),
         ("tool", Holds::Text),
@@ -246,7 +274,7 @@ pub static CALLS: Insert = Insert {
         ("session", Holds::Text),
         ("ip", Holds::Text),
         ("text", Holds::Text),
-        ("search", Holds::Text),
+        ("words", Holds::Text),
         ("at", Holds::Int),
         ("status", Holds::Text),
         ("held", Holds::Int),
@@ -256,15 +284,22 @@ pub static CALLS: Insert = Insert {
         ("ended", Holds::Int),
         ("ended_at", Holds::Int),
         ("code", Holds::Text),
+        ("policy", Holds::Text),
+        ("switch", Holds::Text),
     ],
     on_conflict: "on conflict (intent) do update set status = excluded.status, held = excluded.held, decided = excluded.decided, \
                   decision = excluded.decision, started = excluded.started, ended = excluded.ended, ended_at = excluded.ended_at, \
-                  code = excluded.code",
+                  code = excluded.code, policy = excluded.policy, switch = excluded.switch",
 };
 
 /// Inserts calls, or replaces what can change of them.
 pub(super) async fn save(transaction: &mut dyn Transaction, calls: Vec<Call>) -> Result<(), ViewError> {
     Ok(transaction.insert(&CALLS, calls.into_iter().map(Call::values).collect()).await?)
+}
+
+/// Whether it is the policies that refuse with this code.
+fn is_policys(code: Code) -> bool {
+    matches!(code, Code::PolicyDenied | Code::ApprovalRequired)
 }
 
 /// A unit variant as it is written.

@@ -1,122 +1,127 @@
-//! From what is asked for to SQL. Every condition holds for a call as it was at `as_of`.
+//! From what is searched for to SQL. Every condition holds for a call as it was at `as_of`.
 
 use super::call::{COLUMNS, meaning};
 use super::page::Cursor;
 use crate::core::call::Status;
-use crate::core::code::Code;
-use crate::core::refusal::Refusal;
+use crate::core::search::{Field, Search, Term, Word};
 use crate::core::time::Micros;
+use crate::log::dialect::{Dialect, FullText};
 use crate::log::sql::Value;
 use crate::tools::ActivityQuery;
-
-/// Longest text and most words that are searched for at once.
-const LONGEST: usize = 256;
-const MOST_WORDS: usize = 8;
 
 /// How a call stood at `$1`.
 const STATUS: &str = "case when ended between 1 and $1 then status when started between 1 and $1 then 'running' \
                       when decided between 1 and $1 then decision when held between 1 and $1 then 'held' else 'recorded' end";
 
-/// Conditions with their values; `$1` is `as_of`.
+/// Conditions with their values; `$1` is `as_of`, `$2` the position that the page is before.
 struct Filter {
     sql: String,
     args: Vec<Value>,
 }
 
 impl Filter {
+    /// The place of one more value.
+    fn bind(&mut self, value: impl Into<Value>) -> String {
+        self.args.push(value.into());
+        format!("${}", self.args.len())
+    }
+
     /// Adds a condition, in which `?` stands for `value`.
     fn and(&mut self, condition: &str, value: impl Into<Value>) {
-        self.args.push(value.into());
-        let place = format!("${}", self.args.len());
+        let place = self.bind(value);
+        self.and_plain(&condition.replace('?', &place));
+    }
+
+    fn and_plain(&mut self, condition: &str) {
         self.sql.push_str(" and ");
-        self.sql.push_str(&condition.replace('?', &place));
-    }
-
-    fn and_equal(&mut self, column: &str, value: Option<&String>) {
-        if let Some(value) = value {
-            self.and(&format!("{column} = ?"), value.as_str());
-        }
+        self.sql.push_str(condition);
     }
 }
 
-/// The statement for one page, which asks for one row more than the page has.
-pub(super) fn select(query: &ActivityQuery, from: Cursor) -> (String, Vec<Value>) {
-    let sql = format!("select {COLUMNS} from call where intent <= $1");
-    let mut filter = Filter { sql, args: vec![from.as_of.0.into()] };
-    filter.and("intent < ?", from.before.0);
-    filter.and_equal("account", query.account.as_ref().map(ToString::to_string).as_ref());
-    filter.and_equal("credential", query.credential.as_ref());
-    filter.and_equal("vm", query.vm.as_ref());
-    filter.and_equal("session", query.session.as_ref());
-    filter.and_equal("tool", query.tool.as_ref());
-    filter.and_equal("ip", query.ip.as_ref());
-    if let Some(code) = &query.code {
-        filter.and("(code = ? and ended between 1 and $1)", code.as_str());
+/// The statement for at most `limit` calls, newest first.
+pub(super) fn select(query: &ActivityQuery, from: Cursor, limit: u32, dialect: &Dialect) -> (String, Vec<Value>) {
+    let (search, full_text) = (&query.search, &dialect.full_text);
+    let wanted: Vec<&Word> = search.words.iter().filter(|word| !word.without).collect();
+    let source = if wanted.is_empty() { "call" } else { full_text.from };
+    let sql = format!("select {COLUMNS} from {source} where intent <= $1 and intent < $2");
+    let mut filter = Filter { sql, args: vec![from.as_of.0.into(), from.before.0.into()] };
+    if !wanted.is_empty() {
+        filter.and(full_text.matches, expression(&wanted, full_text));
+        filter.and_plain(&format!("{} < $2", full_text.intent));
     }
-    if let Some(outcome) = &query.outcome {
-        stand(&mut filter, outcome);
+    for word in search.words.iter().filter(|word| word.without) {
+        let end = if word.prefix { "" } else { " " };
+        filter.and("' ' || call.words || ' ' not like ?", format!("% {}{end}%", word.text));
     }
-    range(&mut filter, query.from, query.to);
-    for word in query.q.iter().flat_map(|text| text.split_whitespace()) {
-        let condition = r"(search like ? escape '\' or (code like ? escape '\' and ended between 1 and $1))";
-        filter.and(condition, pattern(word));
+    if let Some(account) = &query.account {
+        filter.and("account = ?", account.as_str());
     }
-    filter.args.push((i64::from(query.limit) + 1).into());
-    let sql = format!("{} order by intent desc limit ${}", filter.sql, filter.args.len());
-    (sql, filter.args)
+    if let Some(credential) = &query.credential {
+        filter.and("credential = ?", credential.as_str());
+    }
+    for term in &search.terms {
+        narrow(&mut filter, term);
+    }
+    range(&mut filter, search);
+    let order = if wanted.is_empty() { "intent" } else { full_text.intent };
+    let limit = filter.bind(i64::from(limit));
+    (format!("{} order by {order} desc limit {limit}", filter.sql), filter.args)
 }
 
-fn stand(filter: &mut Filter, outcome: &str) {
-    filter.and(&format!("{STATUS} = ?"), outcome);
-    // Implied by the condition above, and what the indexes know.
-    match meaning::<Status>(outcome) {
-        Some(status) if status.is_terminal() => filter.and("status = ?", outcome),
-        _ => filter.sql.push_str(" and (ended = 0 or ended > $1)"),
+/// The words as the database reads them. They are letters and digits, so nothing in them is a sign.
+fn expression(words: &[&Word], full_text: &FullText) -> String {
+    let FullText { and, prefix, quote, .. } = full_text;
+    let one = |word: &&Word| format!("{quote}{}{quote}{}", word.text, if word.prefix { prefix } else { "" });
+    words.iter().map(one).collect::<Vec<_>>().join(and)
+}
+
+fn narrow(filter: &mut Filter, term: &Term) {
+    let places: Vec<String> = term.values.iter().map(|value| filter.bind(value.as_str())).collect();
+    let is_one = |column: &str| format!("{column} in ({})", places.join(", "));
+    let holds = match term.field {
+        Field::Account => is_one("account"),
+        Field::User => is_one("person"),
+        Field::Credential => is_one("credential"),
+        Field::Vm => is_one("vm"),
+        Field::Session => is_one("session"),
+        Field::Tool => is_one("tool"),
+        Field::Via => is_one("via"),
+        Field::Ip => is_one("ip"),
+        Field::Call => is_one("call"),
+        Field::Outcome => is_one(STATUS),
+        // Said by the end alone.
+        Field::Code => format!("{} and ended between 1 and $1", is_one("code")),
+        Field::Policy => format!("{} and ended between 1 and $1", is_one("policy")),
+        Field::Switch => format!("{} and ended between 1 and $1", is_one("switch")),
+    };
+    if term.without {
+        // What has no value has not this one either.
+        return filter.and_plain(&format!("({holds}) is not true"));
+    }
+    filter.and_plain(&format!("({holds})"));
+    if term.field == Field::Outcome {
+        narrow_by_index(filter, term, &is_one("status"));
+    }
+}
+
+/// Implied by how calls stood at `$1`, and what the indexes know.
+fn narrow_by_index(filter: &mut Filter, term: &Term, has_status: &str) {
+    let is_end = |outcome: &String| meaning::<Status>(outcome).is_some_and(Status::is_terminal);
+    if term.values.iter().all(is_end) {
+        filter.and_plain(has_status);
+    } else if !term.values.iter().any(is_end) {
+        filter.and_plain("(ended = 0 or ended > $1)");
     }
 }
 
 /// Time never runs backwards along positions, so a range of time is a range of intents.
-fn range(filter: &mut Filter, from: Option<Micros>, to: Option<Micros>) {
+fn range(filter: &mut Filter, search: &Search) {
     let first = "(select intent from call where at >= ? order by at, intent limit 1)";
-    if let Some(from) = from {
-        filter.and(&format!("intent >= {first}"), from.0);
-    }
-    if let Some(to) = to {
-        filter.and(&format!("intent < coalesce({first}, {})", i64::MAX), to.0);
-    }
-}
-
-/// A `like` pattern for `word` anywhere, in lower case.
-fn pattern(word: &str) -> String {
-    let mut pattern = String::from("%");
-    for c in word.to_lowercase().chars() {
-        if matches!(c, '%' | '_' | '\\') {
-            pattern.push('\\');
+    let mut bound = |condition: String, at: Option<Micros>| {
+        if let Some(at) = at {
+            filter.and(&condition, at.0);
         }
-        pattern.push(c);
-    }
-    pattern.push('%');
-    pattern
-}
-
-/// What of a query cannot be answered.
-pub(super) fn check(query: &ActivityQuery) -> Result<(), Refusal> {
-    let fault = |message: &str| Err(Refusal::new(Code::ValidationFailed, message));
-    if !(1..=200).contains(&query.limit) {
-        return fault("limit must be from 1 to 200.");
-    }
-    if query.outcome.as_deref().is_some_and(|text| meaning::<Status>(text).is_none()) {
-        return fault("outcome must be a status, such as succeeded, refused or running.");
-    }
-    if query.code.as_deref().is_some_and(|text| meaning::<Code>(text).is_none()) {
-        return fault("code is not one of the documented codes.");
-    }
-    let texts = [&query.credential, &query.vm, &query.session, &query.tool, &query.ip, &query.q];
-    if texts.into_iter().flatten().any(|text| text.len() > LONGEST || text.contains('\0')) {
-        return fault("A filter may be at most 256 bytes and hold no NUL.");
-    }
-    if query.q.as_deref().is_some_and(|text| text.split_whitespace().count() > MOST_WORDS) {
-        return fault("q may be at most eight words.");
-    }
-    Ok(())
+    };
+    bound(format!("intent >= {first}"), search.from);
+    bound(format!("intent < coalesce({first}, {})", i64::MAX), search.to);
 }

@@ -12,6 +12,7 @@ pub mod activity;
 mod batch;
 pub mod call;
 mod filter;
+mod histogram;
 pub mod label;
 pub mod page;
 pub mod rebuild;

@@ -27,6 +27,10 @@ impl Views {
         for table in ["call", "timeline", "vm"] {
             transaction.execute(&format!("delete from {table}"), Vec::new()).await?;
         }
+        let clear = self.database.dialect().full_text.clear;
+        if !clear.is_empty() {
+            transaction.execute(clear, Vec::new()).await?;
+        }
         transaction.execute("update cursor set position = 0", Vec::new()).await?;
         Ok(transaction.commit().await?)
     }

@@ -20,6 +20,7 @@ use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::redact::Sensitivity;
 use forelog::core::refusal::Refusal;
 use forelog::core::scope::{Scope, ScopeSet};
+use forelog::core::search::Field;
 use forelog::core::state::Vm;
 use forelog::core::time::{Clock, Entropy, Micros};
 use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
@@ -479,13 +480,17 @@ impl Activity for FromLog {
         Ok(Position(0))
     }
 
+    async fn histogram(&self, _: ActivityQuery, _: u32) -> Result<forelog::tools::Histogram, Refusal> {
+        Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views here."))
+    }
+
     /// Filters by account, key and tool only.
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
         let (mut items, log) = (Vec::new(), whole_log(&self.0).await);
         for event in log.iter().rev() {
             let Kind::IntentRecorded(intent) = &event.kind else { continue };
             let of_key = query.credential.as_ref().is_none_or(|key| *key == intent.credential.as_str());
-            if of_key && query.tool.as_ref().is_none_or(|tool| *tool == intent.tool) {
+            if of_key && query.search.value(Field::Tool).is_none_or(|tool| *tool == intent.tool) {
                 items.extend(self.call(query.account.as_ref(), &intent.call).await?);
             }
         }
@@ -500,6 +505,9 @@ impl Activity for FromLog {
             }
             if let Kind::IntentRecorded(intent) = &event.kind {
                 record = Some(CallRecord {
+                    policy: None,
+                    switch: None,
+                    user: intent.user.to_string(),
                     call_id: call.clone(),
                     account: intent.account.clone(),
                     credential: intent.credential.to_string(),

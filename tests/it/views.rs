@@ -5,11 +5,13 @@ use std::sync::Arc;
 use forelog::core::call::Status;
 use forelog::core::code::Code;
 use forelog::core::id::Position;
+use forelog::core::search::{Field, Search};
 use forelog::core::time::Micros;
 use forelog::log::dialect::Room;
 use forelog::tools::{Activity, ActivityPage, ActivityQuery, CallRecord};
 use forelog::views::Views;
 use forelog::views::activity::Calls;
+use forelog::views::call::COLUMNS;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +27,18 @@ fn query() -> ActivityQuery {
     ActivityQuery { limit: 200, ..ActivityQuery::default() }
 }
 
+/// A query for one field's value.
+fn only(field: Field, value: impl Into<String>) -> ActivityQuery {
+    let mut asked = query();
+    asked.search.only(field, value).expect("a value");
+    asked
+}
+
+/// A query as it is typed.
+fn typed(line: &str) -> ActivityQuery {
+    ActivityQuery { search: Search::parse(line, Micros(0)).expect("a line"), ..query() }
+}
+
 async fn list(calls: &Calls, query: ActivityQuery) -> ActivityPage {
     calls.list(query).await.expect("a page")
 }
@@ -36,8 +50,9 @@ fn ids(page: &ActivityPage) -> Vec<String> {
 async fn dump(calls: &Calls) -> String {
     let database = calls.views().database();
     let mut all = Vec::new();
+    let calls = format!("select {COLUMNS} from call order by intent");
     for sql in [
-        "select * from call order by intent",
+        calls.as_str(),
         "select * from timeline order by call, position",
         "select * from vm order by vm",
         "select * from cursor order by view",
@@ -149,10 +164,14 @@ async fn pages_stay(book: Book) {
     assert_eq!(seen, expected);
     let now = list(&calls, ActivityQuery { account: Some(account(1)), ..query() }).await;
     assert_eq!(now.items.iter().filter(|item| item.status == Status::Succeeded).count(), 6);
-    let pinned = |outcome: &str| ActivityQuery { cursor: first.next_cursor.clone(), outcome: Some(outcome.into()), ..query() };
+    let pinned = |outcome: &str| ActivityQuery {
+        cursor: first.next_cursor.clone(),
+        search: only(Field::Outcome, outcome).search,
+        ..query()
+    };
     assert_eq!(list(&calls, pinned("queued")).await.items.len(), 4);
     assert_eq!(list(&calls, pinned("succeeded")).await.items, []);
-    assert_eq!(list(&calls, ActivityQuery { outcome: Some("succeeded".into()), ..query() }).await.items.len(), 6);
+    assert_eq!(list(&calls, only(Field::Outcome, "succeeded")).await.items.len(), 6);
 }
 
 #[tokio::test]
@@ -187,14 +206,12 @@ async fn views_show_a_call_as_it_was_at_each_position() {
         assert_eq!(shown.status, status);
         assert_eq!(shown.code.is_some(), status == Status::Failed);
         for outcome in ["recorded", "held", "queued", "running", "failed", "succeeded"] {
-            let asked = ActivityQuery { cursor: Some(cursor.clone()), outcome: Some(outcome.into()), ..query() };
+            let asked = ActivityQuery { cursor: Some(cursor.clone()), search: only(Field::Outcome, outcome).search, ..query() };
             let found = list(&calls, asked).await.items.len();
             assert_eq!(found, usize::from(outcome == status.as_str()), "{outcome} at {step}");
         }
     }
 }
-
-type Narrow = Box<dyn Fn(&mut ActivityQuery)>;
 
 /// Each filter finds what it names and nothing else.
 async fn filters_hold(book: Book) {
@@ -204,41 +221,60 @@ async fn filters_hold(book: Book) {
     let other = Ask { vm: Some(2), text: "note=5000", ip: Some("192.0.2.8"), session: Some("s2"), ..Ask::by(2, &LIST) };
     book.finish(other, Status::Succeeded, None).await;
     let at = calls.call(None, &id).await.expect("a call").expect("it is there").at;
-    let found: Vec<(&str, Narrow)> = vec![
-        ("account", Box::new(|query| query.account = Some(account(1)))),
-        ("credential", Box::new(|query| query.credential = Some(credential(1).to_string()))),
-        ("vm", Box::new(|query| query.vm = Some(vm(1).to_string()))),
-        ("session", Box::new(|query| query.session = Some("s1".into()))),
-        ("tool", Box::new(|query| query.tool = Some("vm_power".into()))),
-        ("outcome", Box::new(|query| query.outcome = Some("failed".into()))),
-        ("code", Box::new(|query| query.code = Some("upstream_error".into()))),
-        ("ip", Box::new(|query| query.ip = Some("192.0.2.7".into()))),
-        ("to", Box::new(move |query| query.to = Some(Micros(at.0 + 1)))),
-        ("from and to", Box::new(move |query| (query.from, query.to) = (Some(at), Some(Micros(at.0 + 1))))),
-        ("text", Box::new(|query| query.q = Some("NOTE off".into()))),
-        ("signs", Box::new(|query| query.q = Some("50%_".into()))),
-        ("backslash", Box::new(|query| query.q = Some(r"off\now".into()))),
-        ("label", Box::new(|query| query.q = Some("web-1".into()))),
-        ("vm in words", Box::new(|query| query.q = Some(vm(1).to_string()))),
-        ("tool in words", Box::new(|query| query.q = Some("power".into()))),
-        ("code in words", Box::new(|query| query.q = Some("Upstream note".into()))),
+    let found = [
+        ("account", ActivityQuery { account: Some(account(1)), ..query() }),
+        ("key", ActivityQuery { credential: Some(credential(1).to_string()), ..query() }),
+        ("account as a field", only(Field::Account, account(1).to_string())),
+        ("credential", only(Field::Credential, credential(1).to_string())),
+        ("vm", only(Field::Vm, vm(1).to_string())),
+        ("session", only(Field::Session, "s1")),
+        ("tool", only(Field::Tool, "vm_power")),
+        ("outcome", only(Field::Outcome, "failed")),
+        ("code", only(Field::Code, "upstream_error")),
+        ("ip", only(Field::Ip, "192.0.2.7")),
+        ("call", only(Field::Call, id.to_string())),
+        ("call by itself", typed(id.as_str())),
+        ("to", typed(&format!("created:<{}", at.0 + 1))),
+        ("from and to", typed(&format!("created:{}..{}", at.0, at.0 + 1))),
+        ("text", typed("NOTE off")),
+        ("signs", typed("50%_")),
+        ("backslash", typed(r"off\now")),
+        ("label", typed("web-1")),
+        ("vm in words", typed(vm(1).as_str())),
+        ("tool in words", typed("power")),
+        ("beginning of a word", typed("of*")),
+        ("field and word", typed("code:upstream_error note")),
+        ("one of several", typed("tool:vm_power,vm_get")),
+        ("without a tool", typed("-tool:vm_list note")),
+        ("without an outcome", typed("-outcome:succeeded")),
+        ("without a code", typed("tool:vm_power -code:timeout")),
+        ("without a word", typed("note -5000")),
+        ("without a beginning", typed("note -500*")),
     ];
-    for (name, narrow) in found {
-        let mut asked = query();
-        narrow(&mut asked);
+    for (name, asked) in found {
         assert_eq!(ids(&list(&calls, asked).await), [id.to_string()], "{name}");
     }
-    let missed: Vec<(&str, Narrow)> = vec![
-        ("from", Box::new(move |query| query.from = Some(Micros(at.0 + 3_600_000_000)))),
-        ("to", Box::new(move |query| query.to = Some(at))),
-        ("all words", Box::new(|query| query.q = Some("note absent".into()))),
-        ("both", Box::new(|query| (query.tool, query.account) = (Some("vm_power".into()), Some(account(2))))),
+    let missed = [
+        ("from", typed(&format!("created:>={}", at.0 + 3_600_000_000))),
+        ("to", typed(&format!("created:<{}", at.0))),
+        ("all words", typed("note absent")),
+        ("a part of a word", typed("oteb ote")),
+        ("both", ActivityQuery { account: Some(account(2)), ..only(Field::Tool, "vm_power") }),
+        (
+            "its own field and another's",
+            ActivityQuery { account: Some(account(2)), ..only(Field::Account, account(1).to_string()) },
+        ),
+        ("without all", typed("-tool:vm_power,vm_list")),
+        ("policy", only(Field::Policy, "none")),
+        ("switch", only(Field::Switch, "none")),
     ];
-    for (name, narrow) in missed {
-        let mut asked = query();
-        narrow(&mut asked);
+    for (name, asked) in missed {
         assert_eq!(ids(&list(&calls, asked).await), [""; 0], "{name}");
     }
+    let histogram = calls.histogram(query(), 4).await.expect("a histogram");
+    let all: u64 = histogram.buckets.iter().flat_map(|bucket| bucket.counts.values()).sum();
+    assert_eq!((histogram.buckets.len(), histogram.counted, histogram.capped, all), (4, 2, false, 2));
+    assert_eq!(calls.histogram(only(Field::Outcome, "failed"), 1).await.expect("one").counted, 1);
 }
 
 #[tokio::test]
@@ -262,10 +298,6 @@ async fn views_refuse_what_they_cannot_answer() {
         ActivityQuery { limit: 201, ..query() },
         ActivityQuery { cursor: Some("nonsense".into()), ..query() },
         ActivityQuery { cursor: Some(ahead.encode()), ..query() },
-        ActivityQuery { outcome: Some("fine".into()), ..query() },
-        ActivityQuery { code: Some("fine".into()), ..query() },
-        ActivityQuery { q: Some("nul\0".into()), ..query() },
-        ActivityQuery { q: Some("a ".repeat(9)), ..query() },
     ];
     for query in asked {
         let refusal = calls.list(query.clone()).await.expect_err("a refusal");
@@ -290,8 +322,8 @@ async fn accounts_are_apart(book: Book) {
     let narrowed: Vec<ActivityQuery> = vec![
         theirs.clone(),
         ActivityQuery { cursor: staff.next_cursor, ..theirs.clone() },
-        ActivityQuery { q: Some("secret".into()), ..theirs.clone() },
-        ActivityQuery { session: Some("same".into()), ..theirs.clone() },
+        ActivityQuery { search: typed("secret").search, ..theirs.clone() },
+        ActivityQuery { search: typed("session:same").search, ..theirs.clone() },
     ];
     for query in narrowed {
         let page = list(&calls, query).await;
@@ -299,10 +331,10 @@ async fn accounts_are_apart(book: Book) {
         assert!(page.items.iter().all(|item| item.account == account(2)), "{page:?}");
     }
     for query in [
-        ActivityQuery { vm: Some(vm(1).to_string()), ..theirs.clone() },
-        ActivityQuery { credential: Some(credential(1).to_string()), ..theirs.clone() },
-        ActivityQuery { ip: Some("192.0.2.1".into()), ..theirs.clone() },
-        ActivityQuery { q: Some("web-1".into()), ..theirs.clone() },
+        ActivityQuery { search: only(Field::Vm, vm(1).to_string()).search, ..theirs.clone() },
+        ActivityQuery { search: only(Field::Credential, credential(1).to_string()).search, ..theirs.clone() },
+        ActivityQuery { search: typed("ip:192.0.2.1").search, ..theirs.clone() },
+        ActivityQuery { search: typed("web-1").search, ..theirs.clone() },
     ] {
         assert_eq!(list(&calls, query).await.items, []);
     }

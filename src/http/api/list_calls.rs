@@ -8,29 +8,33 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::sight::Sight;
+use crate::core::search::{Fault, Field, Search};
 use crate::core::time::Micros;
 use crate::http::Http;
 use crate::http::body::Filters;
 use crate::http::caller::Caller;
-use crate::http::dated::{dated, parse};
+use crate::http::dated::dated;
 use crate::http::problem::Problem;
 use crate::tools::{ActivityPage, ActivityQuery};
 
 const PAGE: u32 = 50;
-const LARGEST: u32 = 200;
 
 /// What may be asked for.
 #[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Asked {
     account: Option<String>,
+    user: Option<String>,
     credential: Option<String>,
     vm: Option<String>,
     session: Option<String>,
     tool: Option<String>,
+    via: Option<String>,
     outcome: Option<String>,
     code: Option<String>,
     ip: Option<String>,
+    policy: Option<String>,
+    switch: Option<String>,
     from: Option<String>,
     to: Option<String>,
     q: Option<String>,
@@ -44,48 +48,52 @@ pub async fn handle(
     Filters(asked): Filters<Asked>,
 ) -> Result<Json<Value>, Problem> {
     let noted = json!(asked);
-    let mut query = query(asked)?;
-    http.door.check_reader(&caller.principal, "calls", query.account.clone(), noted).await?;
-    let sight = Sight::of(&caller.principal, &http.door.state());
-    if !sight.allows(query.account.as_ref(), query.credential.as_deref()) {
-        // Absent and not one's own look the same.
-        return Ok(Json(render(&ActivityPage { items: Vec::new(), next_cursor: None, as_of: http.door.state().position })));
-    }
-    query.account = sight.account.or(query.account);
-    query.credential = sight.credential.or(query.credential);
+    let (limit, cursor) = (asked.limit.unwrap_or(PAGE), asked.cursor.clone());
+    let search = asked.search(http.door.control().ports.clock.now())?;
+    let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
+    http.door.check_reader(&caller.principal, "calls", whose, noted).await?;
+    // What is not the reader's own is not found: absent and not one's own look the same.
+    let Sight { account, credential } = Sight::of(&caller.principal, &http.door.state());
+    let query = ActivityQuery { account, credential, search, limit, cursor };
     let page = http.door.control().ports.activity.list(query).await?;
     Ok(Json(render(&page)))
 }
 
-fn query(asked: Asked) -> Result<ActivityQuery, Problem> {
-    let account = asked.account.map(|text| text.parse().map_err(|_| unreadable("account"))).transpose()?;
-    let limit = asked.limit.unwrap_or(PAGE);
-    if !(1..=LARGEST).contains(&limit) {
-        return Err(unreadable("limit"));
+impl Asked {
+    /// The fields and the line together: all of it holds.
+    pub fn search(self, now: Micros) -> Result<Search, Problem> {
+        let mut search =
+            Search::parse(&self.q.unwrap_or_default(), now).map_err(|fault| Problem::malformed(format!("q: {fault}.")))?;
+        let fields = [
+            (Field::Account, self.account),
+            (Field::User, self.user),
+            (Field::Credential, self.credential),
+            (Field::Vm, self.vm),
+            (Field::Session, self.session),
+            (Field::Tool, self.tool),
+            (Field::Via, self.via),
+            (Field::Outcome, self.outcome),
+            (Field::Code, self.code),
+            (Field::Ip, self.ip),
+            (Field::Policy, self.policy),
+            (Field::Switch, self.switch),
+        ];
+        for (field, value) in fields {
+            if let Some(value) = value {
+                let unreadable = |fault: Fault| Problem::malformed(format!("{}: {}.", field.name(), fault.why));
+                search.only(field, value).map_err(unreadable)?;
+            }
+        }
+        let time = |name: &str, text: Option<String>, else_: Option<Micros>| match text {
+            None => Ok(else_),
+            Some(text) => {
+                let unreadable = || Problem::malformed(format!("{name}: a time is a date or RFC 3339."));
+                Micros::parse(&text).map(Some).ok_or_else(unreadable)
+            }
+        };
+        (search.from, search.to) = (time("from", self.from, search.from)?, time("to", self.to, search.to)?);
+        Ok(search)
     }
-    Ok(ActivityQuery {
-        account,
-        credential: asked.credential,
-        vm: asked.vm,
-        session: asked.session,
-        tool: asked.tool,
-        outcome: asked.outcome,
-        code: asked.code,
-        ip: asked.ip,
-        from: time("from", asked.from)?,
-        to: time("to", asked.to)?,
-        q: asked.q,
-        limit,
-        cursor: asked.cursor,
-    })
-}
-
-fn time(name: &str, text: Option<String>) -> Result<Option<Micros>, Problem> {
-    text.map(|text| parse(&text).ok_or_else(|| unreadable(name))).transpose()
-}
-
-fn unreadable(name: &str) -> Problem {
-    Problem::malformed(format!("The filter {name} cannot be read."))
 }
 
 fn render(page: &ActivityPage) -> Value {

@@ -2,6 +2,7 @@
 //! answered is the tool's own result document.
 
 mod call_tool;
+mod count_calls;
 mod create_key;
 mod engage_switch;
 mod list_approvals;
@@ -38,6 +39,7 @@ pub fn router() -> Router<Arc<Http>> {
     Router::new()
         .route("/tools/{name}", post(call_tool::handle))
         .route("/calls", get(list_calls::handle))
+        .route("/calls/histogram", get(count_calls::handle))
         .route("/calls/{id}", get(show_call::handle))
         .route("/switches", post(engage_switch::handle).get(list_switches::handle))
         .route("/switches/{id}/release", post(release_switch::handle))

@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
 
+use crate::core::search::Field;
 use crate::http::Http;
 use crate::tools::Tool;
 
@@ -80,10 +81,11 @@ fn running_schema() -> Value {
 
 /// The endpoints that are not tools by name.
 fn fixed() -> Map<String, Value> {
-    let filters =
-        ["account", "credential", "vm", "session", "tool", "outcome", "code", "ip", "from", "to", "q", "limit", "cursor"];
-    let filters: Vec<Value> =
-        filters.iter().map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } })).collect();
+    let fields = Field::ALL.iter().map(|field| field.name()).filter(|name| *name != "call");
+    let filters: Vec<Value> = fields
+        .chain(["from", "to", "q", "limit", "cursor"])
+        .map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } }))
+        .collect();
     let id = json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }]);
     let says = |summary: &str, status: &str, parameters: &Value| {
         let done = content(summary, &json!({ "type": "object" }));
@@ -92,6 +94,7 @@ fn fixed() -> Map<String, Value> {
     let none = json!([]);
     [
         ("/api/v1/calls", json!({ "get": says("The calls, newest first.", "200", &json!(filters)) })),
+        ("/api/v1/calls/histogram", json!({ "get": says("How the calls stand over time.", "200", &json!(filters)) })),
         ("/api/v1/calls/{id}", json!({ "get": says("One call and its events.", "200", &id) })),
         (
             "/api/v1/switches",

@@ -21,10 +21,4 @@ impl Sight {
         let whole = state.credentials.get(&who.credential).is_some_and(|key| key.created.vms.is_none());
         Self { account: Some(who.account.clone()), credential: (!whole).then(|| who.credential.to_string()) }
     }
-
-    /// Whether what a filter names is within sight.
-    pub fn allows(&self, account: Option<&AccountId>, credential: Option<&str>) -> bool {
-        let account = self.account.as_ref().zip(account).is_none_or(|(own, named)| own == named);
-        account && self.credential.as_deref().zip(credential).is_none_or(|(own, named)| own == named)
-    }
 }

@@ -1,0 +1,250 @@
+//! Reading the typed line.
+//!
+//! ```text
+//! line = item { space item }                       all of them hold
+//! item = [ "-" ] field ":" value { "," value }     one of the values; with "-" none of them
+//!      | "created:" ( ">=" | "<" ) time            RFC 3339, or a date
+//!      | "created:" time ".." time                 from the first up to, not including, the second
+//!      | "last:" number ( "m" | "h" | "d" )
+//!      | [ "-" ] word                              a whole word; "web*" is the beginning of one
+//! ```
+//! What holds spaces or commas is put in double quotes. A bare id of a call is looked for as one.
+
+use std::time::Duration;
+
+use super::{Field, LONGEST, MOST, Search, Term, Word, words};
+use crate::core::id::CallId;
+use crate::core::time::Micros;
+
+/// Why a line cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {why}")]
+pub struct Fault {
+    /// Where, in characters from 1.
+    pub column: usize,
+    /// Why.
+    pub why: String,
+}
+
+/// One item of the line, and where it begins.
+struct Item {
+    column: usize,
+    text: String,
+    /// It begins with a quote, so nothing in it is a sign or a field.
+    quoted: bool,
+}
+
+impl Item {
+    fn fault(&self, why: impl Into<String>) -> Fault {
+        Fault { column: self.column, why: why.into() }
+    }
+}
+
+impl Search {
+    /// Reads a line; `now` is what `last:` counts from.
+    pub fn parse(line: &str, now: Micros) -> Result<Self, Fault> {
+        let mut search = Self::default();
+        for item in items(line)? {
+            search.read(&item, now)?;
+            if search.terms.len() + search.words.len() > MOST {
+                return Err(item.fault("there are more than 20 conditions"));
+            }
+        }
+        Ok(search)
+    }
+
+    fn read(&mut self, item: &Item, now: Micros) -> Result<(), Fault> {
+        let (without, text) = match item.text.strip_prefix('-').filter(|rest| !item.quoted && !rest.is_empty()) {
+            Some(rest) => (true, rest),
+            None => (false, item.text.as_str()),
+        };
+        match text.split_once(':').filter(|_| !item.quoted) {
+            None => self.read_word(item, text, without),
+            Some(("created" | "last", _)) if without => Err(item.fault("a time cannot be excluded; give the other range")),
+            Some(("created", range)) => self.read_range(item, range),
+            Some(("last", span)) => {
+                let back = span_of(span).ok_or_else(|| item.fault("last: takes a number with m, h or d, such as last:15m"))?;
+                self.from = Some(Micros(now.0.saturating_sub(i64::try_from(back.as_micros()).unwrap_or(i64::MAX))));
+                Ok(())
+            }
+            Some((name, values)) => self.read_term(item, name, values, without),
+        }
+    }
+
+    fn read_term(&mut self, item: &Item, name: &str, values: &str, without: bool) -> Result<(), Fault> {
+        let field = Field::named(name).ok_or_else(|| {
+            let known: Vec<&str> = Field::ALL.iter().map(|field| field.name()).chain(["created", "last"]).collect();
+            item.fault(format!("there is no field of this name; there are {}. Put text with a colon in quotes", known.join(", ")))
+        })?;
+        let values = split_values(values);
+        if values.len() > MOST {
+            return Err(item.fault("there are more than 20 values"));
+        }
+        if let Some(why) = values.iter().find_map(|value| field.fault(value)) {
+            return Err(item.fault(why));
+        }
+        self.terms.push(Term { field, values, without });
+        Ok(())
+    }
+
+    fn read_range(&mut self, item: &Item, range: &str) -> Result<(), Fault> {
+        let time = |text: &str| Micros::parse(text).ok_or_else(|| item.fault("a time is a date or RFC 3339"));
+        if let Some(from) = range.strip_prefix(">=") {
+            self.from = Some(time(from)?);
+        } else if let Some(to) = range.strip_prefix('<') {
+            self.to = Some(time(to)?);
+        } else if let Some((from, to)) = range.split_once("..") {
+            (self.from, self.to) = (Some(time(from)?), Some(time(to)?));
+        } else {
+            return Err(item.fault("created: takes >=time, <time or time..time"));
+        }
+        Ok(())
+    }
+
+    fn read_word(&mut self, item: &Item, text: &str, without: bool) -> Result<(), Fault> {
+        if text.len() > LONGEST {
+            return Err(item.fault("a word may be at most 256 bytes"));
+        }
+        if text.parse::<CallId>().is_ok() {
+            self.terms.push(Term { field: Field::Call, values: vec![text.to_owned()], without });
+            return Ok(());
+        }
+        let mut found: Vec<Word> = words(text).map(|text| Word { text, prefix: false, without }).collect();
+        let Some(last) = found.last_mut() else { return Err(item.fault("there is no letter or digit to look for")) };
+        last.prefix = text.ends_with('*');
+        if without && found.len() > 1 {
+            return Err(item.fault("only one word at a time can be excluded"));
+        }
+        self.words.append(&mut found);
+        Ok(())
+    }
+}
+
+/// Splits at spaces outside of quotes.
+fn items(line: &str) -> Result<Vec<Item>, Fault> {
+    let (mut found, mut open): (Vec<Item>, Option<Item>) = (Vec::new(), None);
+    let mut quote = None;
+    for (column, c) in line.chars().enumerate().map(|(index, c)| (index + 1, c)) {
+        match c {
+            '"' => {
+                quote = if quote.is_some() { None } else { Some(column) };
+                let item = open.get_or_insert_with(|| Item { column, text: String::new(), quoted: true });
+                // Kept inside a value, where it keeps commas together.
+                if !item.quoted {
+                    item.text.push(c);
+                }
+            }
+            c if c.is_whitespace() && quote.is_none() => found.extend(open.take()),
+            c => open.get_or_insert_with(|| Item { column, text: String::new(), quoted: false }).text.push(c),
+        }
+    }
+    if let Some(column) = quote {
+        return Err(Fault { column, why: "this quote is never closed".into() });
+    }
+    found.extend(open);
+    Ok(found)
+}
+
+/// Splits at commas outside of quotes, and takes the quotes away.
+fn split_values(text: &str) -> Vec<String> {
+    let (mut values, mut quoted) = (vec![String::new()], false);
+    for c in text.chars() {
+        match (c, values.last_mut()) {
+            ('"', _) => quoted = !quoted,
+            (',', _) if !quoted => values.push(String::new()),
+            (c, Some(value)) => value.push(c),
+            (_, None) => {}
+        }
+    }
+    values
+}
+
+fn span_of(text: &str) -> Option<Duration> {
+    let unit = text.chars().last()?;
+    let count: u64 = text.strip_suffix(unit)?.parse().ok()?;
+    let seconds = match unit {
+        'm' => 60,
+        'h' => 3600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    Some(Duration::from_secs(count.checked_mul(seconds)?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Micros = Micros(1_800_000_000_000_000);
+
+    fn read(line: &str) -> Search {
+        Search::parse(line, NOW).unwrap()
+    }
+
+    fn fault(line: &str) -> (usize, String) {
+        let fault = Search::parse(line, NOW).unwrap_err();
+        (fault.column, fault.why)
+    }
+
+    #[test]
+    fn line_reads_fields_words_and_times() {
+        let search = read(r#"tool:vm_power,vm_get -outcome:succeeded "a:b" Web-1* -shop policy:"no, thanks" last:15m"#);
+        let term = |field, values: &[&str], without| {
+            let values = values.iter().map(ToString::to_string).collect();
+            Term { field, values, without }
+        };
+        let word = |text: &str, prefix, without| Word { text: text.into(), prefix, without };
+        assert_eq!(
+            search.terms,
+            [
+                term(Field::Tool, &["vm_power", "vm_get"], false),
+                term(Field::Outcome, &["succeeded"], true),
+                term(Field::Policy, &["no, thanks"], false),
+            ]
+        );
+        let words = [("a", false, false), ("b", false, false), ("web", false, false), ("1", true, false), ("shop", false, true)];
+        assert_eq!(search.words, words.map(|(text, prefix, without)| word(text, prefix, without)));
+        assert_eq!(search.from, Some(Micros(NOW.0 - 15 * 60 * 1_000_000)));
+        let day = read("created:2026-01-31..2026-02-01");
+        assert_eq!(day.to.unwrap().since(day.from.unwrap()), Duration::from_hours(24));
+        assert_eq!(read("call_01M7Z5CDFVRSEEXW1RWR7A122W").value(Field::Call), Some("call_01M7Z5CDFVRSEEXW1RWR7A122W"));
+    }
+
+    #[test]
+    fn line_shown_and_read_again_is_the_same() {
+        for line in [
+            "",
+            "-tool:vm_power web* -shop",
+            r#"policy:"no, thanks",b outcome:failed created:>=2026-01-31T00:00:00Z created:<2026-02-01T12:30:00.25Z"#,
+            "account:a,b vm:c last:2d ünïcode 42",
+        ] {
+            let search = read(line);
+            assert_eq!(read(&search.to_string()), search, "{line} as {search}");
+        }
+    }
+
+    #[test]
+    fn line_that_cannot_be_read_says_where() {
+        for (line, column, why) in [
+            ("web colour:red", 5, "no field"),
+            ("tool:", 1, "no value"),
+            ("a tool:x,,y", 3, "no value"),
+            ("a outcome:fine", 3, "status"),
+            ("code:fine", 1, "documented codes"),
+            ("a -last:5m", 3, "excluded"),
+            ("last:5", 1, "last:15m"),
+            ("last:m", 1, "last:15m"),
+            ("created:yesterday", 1, ">=time"),
+            ("created:>=soon", 1, "RFC 3339"),
+            ("a %%", 3, "no letter"),
+            ("a \"b", 3, "never closed"),
+            ("-a.b", 1, "one word"),
+        ] {
+            let (at, told) = fault(line);
+            assert_eq!(at, column, "{line}: {told}");
+            assert!(told.contains(why), "{line}: {told}");
+        }
+        assert!(fault(&"a ".repeat(21)).1.contains("more than 20"));
+        assert!(fault(&format!("tool:{}", "x".repeat(257))).1.contains("256"));
+    }
+}

@@ -1,0 +1,35 @@
+//! `GET /api/v1/calls/histogram`: how the calls of a search stand over time, with the same filters as the list.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::list_calls::Asked;
+use super::sight::Sight;
+use crate::core::search::Field;
+use crate::http::Http;
+use crate::http::body::Filters;
+use crate::http::caller::Caller;
+use crate::http::dated::dated;
+use crate::http::problem::Problem;
+use crate::tools::ActivityQuery;
+
+/// Parts that the time is cut into.
+const BUCKETS: u32 = 60;
+
+pub async fn handle(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    Filters(asked): Filters<Asked>,
+) -> Result<Json<Value>, Problem> {
+    let noted = json!(asked);
+    let search = asked.search(http.door.control().ports.clock.now())?;
+    let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
+    http.door.check_reader(&caller.principal, "calls", whose, noted).await?;
+    let Sight { account, credential } = Sight::of(&caller.principal, &http.door.state());
+    let query = ActivityQuery { account, credential, search, limit: 1, cursor: None };
+    let histogram = http.door.control().ports.activity.histogram(query, BUCKETS).await?;
+    Ok(Json(dated(json!(histogram))))
+}
