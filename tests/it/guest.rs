@@ -396,8 +396,12 @@ async fn guest_power_that_was_never_sent_is_found_not_to_have_happened() {
     let stop = bench.crash_before(PowerAction::Stop, &reset);
     assert_eq!(bench.find(&stop).await, Effect::Running, "it may still be in the air");
     bench.pass(Duration::from_mins(5));
+    let pid = find_process(&bench.home());
+    signal(&pid, "STOP");
+    assert_eq!(bench.find(&stop).await, Effect::CannotTell, "somebody is there and does not say who");
+    signal(&pid, "CONT");
+    eventually(|| bench.state(), |state| *state == PowerState::Running).await;
     assert_eq!(bench.find(&stop).await, Effect::DidNotHappen);
-    assert_eq!(bench.state().await, PowerState::Running);
 }
 
 #[tokio::test]
@@ -441,7 +445,7 @@ async fn guest_whose_qemu_hangs_is_stopped_all_the_same() {
     let bench = Bench::on().await;
     assert!(bench.qemu.take_console(&bench.web1).await.unwrap().contains("up after"));
     let pid = find_process(&bench.home());
-    assert!(std::process::Command::new("kill").args(["-STOP", &pid]).status().unwrap().success());
+    signal(&pid, "STOP");
     assert_eq!(bench.state().await, PowerState::Unknown);
     let refused = bench.power(PowerAction::Shutdown).await;
     assert!(matches!(refused, Err(ProviderError::State(_))), "{refused:?}");
@@ -464,6 +468,10 @@ async fn guest_whose_qemu_does_not_listen_yet_is_not_off() {
     bench.power(PowerAction::Stop).await.unwrap();
     assert_eq!(bench.state().await, PowerState::Stopped);
     assert!(!child.wait().unwrap().success(), "it was killed");
+}
+
+fn signal(pid: &str, name: &str) {
+    assert!(std::process::Command::new("kill").args(["-s", name, pid]).status().unwrap().success());
 }
 
 /// The process whose working directory is the machine's.

@@ -164,6 +164,8 @@ pub(super) async fn find(machines: &Machines, machine: &MachineRef, call: &CallI
     let age = machines.clock.now().since(entry.at);
     let superseded = journal.has_later(&entry).map_err(unreadable)?;
     let effect = match entry.action {
+        // It may be the one that ran before, or another: it does not say.
+        _ if running.as_ref().is_some_and(|process| process.name.is_none()) => Effect::CannotTell,
         PowerAction::Start => judge_start(&home, machine, &entry, running.as_ref(), superseded),
         PowerAction::Stop => judge_stop(&entry, running.as_ref(), superseded),
         PowerAction::Shutdown | PowerAction::Reboot | PowerAction::Reset => {
