@@ -141,6 +141,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         forwarding: config.forwarding,
         rate: Rate { per_second: at_least_one(config.throttle.per_second), burst: at_least_one(config.throttle.burst) },
         wait: Duration::from_millis(config.instant_wait_ms),
+        reads_shown_after: Duration::from_millis(config.staff_reads_shown_after_ms),
         sessions: SessionCaps { total: config.mcp_sessions, ..SessionCaps::default() },
         ..Settings::default()
     }

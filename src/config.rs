@@ -21,7 +21,7 @@ use crate::providers::compute::sim::Rehearsed;
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
 
 /// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.
-pub const KEYS: [&str; 21] = [
+pub const KEYS: [&str; 22] = [
     "data_dir",
     "database_url",
     "vault_database_url",
@@ -43,6 +43,7 @@ pub const KEYS: [&str; 21] = [
     "providers",
     "telemetry",
     "instant_wait_ms",
+    "staff_reads_shown_after_ms",
 ];
 
 /// Everything that can be set.
@@ -84,6 +85,8 @@ pub struct Config {
     pub drain_ms: u64,
     /// How long a caller waits for a result before it gets a running operation.
     pub instant_wait_ms: u64,
+    /// When an account is told that staff read its log: an investigation may have to be kept from it for a while.
+    pub staff_reads_shown_after_ms: u64,
     /// Most MCP sessions at a time.
     pub mcp_sessions: usize,
     /// Sliding windows.
@@ -188,6 +191,7 @@ impl Default for Config {
             lease_ms: 3_000,
             drain_ms: 0,
             instant_wait_ms: 25_000,
+            staff_reads_shown_after_ms: 0,
             mcp_sessions: 1_000,
             limits: LimitsConfig::default(),
             throttle: Throttle::default(),
@@ -289,6 +293,8 @@ impl Config {
         ensure((500..=60_000).contains(&self.lease_ms), "lease_ms", || "is not within 500 … 60000".into())?;
         ensure(self.drain_ms <= 300_000, "drain_ms", || "is more than 300000".into())?;
         ensure(self.instant_wait_ms <= 300_000, "instant_wait_ms", || "is more than 300000".into())?;
+        let year = 366 * 86_400_000;
+        ensure(self.staff_reads_shown_after_ms <= year, "staff_reads_shown_after_ms", || format!("is more than {year}"))?;
         ensure((1..=100_000).contains(&self.mcp_sessions), "mcp_sessions", || "is not within 1 … 100000".into())?;
         ensure((1..=100_000).contains(&self.throttle.per_second), "throttle.per_second", || "is not within 1 … 100000".into())?;
         ensure((1..=100_000).contains(&self.throttle.burst), "throttle.burst", || "is not within 1 … 100000".into())?;

@@ -56,6 +56,25 @@ create table vm (
     label text not null
 );
 
+-- What happened outside of calls.
+create table administration (
+    position bigint primary key,
+    at       bigint not null,
+    type     text not null,
+    account  text,                         -- that it affects; null: all, or none
+    person   text,
+    subject  text                          -- id of the switch, key, VM, node; or what was read
+);
+create index administration_by_account on administration (account, position);
+create index administration_by_type on administration (type, position);
+create index administration_by_subject on administration (subject, position);
+
+-- Whose a switch, key, VM or person is.
+create table owner (
+    subject text primary key,
+    account text not null
+);
+
 create table cursor (
     view     text   primary key,
     position bigint not null               -- of the newest event in the view

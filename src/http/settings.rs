@@ -24,6 +24,8 @@ pub struct Settings {
     pub rate: Rate,
     /// How long a caller waits for a result before it gets a running operation.
     pub wait: Duration,
+    /// When an account is told that staff read its log.
+    pub reads_shown_after: Duration,
     /// MCP sessions of clients older than 2026-07-28.
     pub sessions: SessionCaps,
 }
@@ -87,6 +89,7 @@ impl Default for Settings {
             body_time: Duration::from_secs(30),
             rate: Rate::default(),
             wait: Duration::from_secs(25),
+            reads_shown_after: Duration::ZERO,
             sessions: SessionCaps::default(),
         }
     }

@@ -15,6 +15,7 @@ mod operation;
 mod outcome;
 mod panic;
 mod policy;
+mod reading;
 mod record;
 mod register;
 pub mod schema;
@@ -22,6 +23,10 @@ mod shape;
 mod switch;
 mod vm;
 
+pub use reading::{
+    Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, AdministrationRecord, Bucket, CallRecord,
+    Histogram,
+};
 pub use register::{catalogue, every_tool};
 
 use std::collections::BTreeMap;
@@ -34,16 +39,15 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
-use crate::core::call::{Outcome, Status};
+use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::id::{AccountId, CallId, EventId, NodeId, Position};
+use crate::core::id::{CallId, EventId, NodeId};
 use crate::core::principal::Principal;
 use crate::core::redact::Classes;
 use crate::core::refusal::Refusal;
-use crate::core::search::Search;
 use crate::core::state::{ControlState, Vm};
 use crate::core::switch::Covered;
-use crate::core::time::{Clock, Entropy, Micros};
+use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolFacts;
 use crate::log::admission::Admitted;
 use crate::log::fence::Fence;
@@ -134,110 +138,6 @@ pub trait PolicyLoader: Send + Sync {
     /// Validates the configured policy directory, runs its cases and puts it in force as an event. Answers version and
     /// hash, or why the old set stays.
     async fn reload(&self) -> Result<(i64, String), Refusal>;
-}
-
-/// A call as the views know it.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
-pub struct CallRecord {
-    /// Its id.
-    pub call_id: CallId,
-    /// Whose.
-    pub account: AccountId,
-    /// The key it came with.
-    pub credential: String,
-    /// The VM it names.
-    pub vm: Option<String>,
-    /// The tool.
-    pub tool: String,
-    /// How it came in.
-    pub via: String,
-    /// How it stands.
-    pub status: Status,
-    /// Why it did not succeed.
-    pub code: Option<String>,
-    /// When it was asked for.
-    pub at: Micros,
-    /// When it ended.
-    pub ended_at: Option<Micros>,
-    /// MCP session digest.
-    pub session: Option<String>,
-    /// Address it came from.
-    pub ip: Option<String>,
-    /// Public arguments as text.
-    pub text: String,
-    /// The person behind the key.
-    pub user: String,
-    /// The policy that refused it.
-    pub policy: Option<String>,
-    /// The switch that stopped it.
-    pub switch: Option<String>,
-    /// Where the intent is written.
-    pub intent: Position,
-    /// Where the terminal event is written.
-    pub end: Option<Position>,
-}
-
-/// What to list.
-#[derive(Clone, Debug, Default)]
-pub struct ActivityQuery {
-    /// Whose calls the reader may see; staff leave it out.
-    pub account: Option<AccountId>,
-    /// The only key whose calls the reader may see.
-    pub credential: Option<String>,
-    /// Which of them are looked for.
-    pub search: Search,
-    /// At most so many, 1 … 200.
-    pub limit: u32,
-    /// Where the page before ended.
-    pub cursor: Option<String>,
-}
-
-/// A page of calls, newest first.
-#[derive(Clone, Debug, serde::Serialize)]
-pub struct ActivityPage {
-    /// The calls as they were at `as_of`.
-    pub items: Vec<CallRecord>,
-    /// Give it back to go on.
-    pub next_cursor: Option<String>,
-    /// Position the page shows.
-    pub as_of: Position,
-}
-
-/// Calls over time.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Histogram {
-    /// Equal parts of the time, oldest first.
-    pub buckets: Vec<Bucket>,
-    /// How many calls they hold.
-    pub counted: u64,
-    /// There are more and older ones, which are not counted.
-    pub capped: bool,
-    /// Position it shows.
-    pub as_of: Position,
-}
-
-/// One part of the time.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
-pub struct Bucket {
-    /// Its beginning.
-    pub at: Micros,
-    /// How many calls of it stand how.
-    pub counts: BTreeMap<&'static str, u64>,
-}
-
-/// The views' side of reading calls back. Each method waits, bounded, until the views have reached the log's head.
-#[async_trait]
-pub trait Activity: Send + Sync {
-    /// The newest event that it shows.
-    async fn position(&self) -> Result<Position, Refusal>;
-    /// A page of calls.
-    async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal>;
-    /// How many calls stand how over time, in so many parts of it; `limit` and `cursor` of the query are not used.
-    async fn histogram(&self, query: ActivityQuery, buckets: u32) -> Result<Histogram, Refusal>;
-    /// One call, of `account` only if given.
-    async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
-    /// Everything that is known of one call, of `account` only if given: `call`, `arguments`, `result`, `events`.
-    async fn timeline(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<Value>, Refusal>;
 }
 
 /// How far a running call is.

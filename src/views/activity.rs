@@ -15,7 +15,7 @@ use super::{ViewError, Views};
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::refusal::Refusal;
-use crate::tools::{Activity, ActivityPage, ActivityQuery, CallRecord, Histogram};
+use crate::tools::{Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, CallRecord, Histogram};
 
 /// How long a reader waits for the views.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -46,15 +46,23 @@ impl Calls {
         &self.0
     }
 
-    async fn page(&self, query: &ActivityQuery) -> Result<Result<ActivityPage, Refusal>, ViewError> {
+    /// Where a page begins: at the newest event, or where the page before ended.
+    async fn start(&self, cursor: Option<&String>) -> Result<Result<Cursor, Refusal>, ViewError> {
         let reached = self.0.reach().await?;
-        let from = match &query.cursor {
-            None => Cursor { as_of: reached.position, before: reached.position.next() },
+        Ok(match cursor {
+            None => Ok(Cursor { as_of: reached.position, before: reached.position.next() }),
             Some(text) => match Cursor::decode(text, reached.head) {
-                None => return Ok(Err(Refusal::new(Code::ValidationFailed, "The cursor is not one that was given out."))),
-                Some(cursor) if cursor.as_of > reached.position => return Ok(Err(behind())),
-                Some(cursor) => cursor,
+                None => Err(Refusal::new(Code::ValidationFailed, "The cursor is not one that was given out.")),
+                Some(cursor) if cursor.as_of > reached.position => Err(behind()),
+                Some(cursor) => Ok(cursor),
             },
+        })
+    }
+
+    async fn page(&self, query: &ActivityQuery) -> Result<Result<ActivityPage, Refusal>, ViewError> {
+        let from = match self.start(query.cursor.as_ref()).await? {
+            Ok(from) => from,
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let (sql, args) = select(query, from, query.limit + 1, self.0.database.dialect());
         let rows = self.0.database.query(&sql, args).await?;
@@ -87,6 +95,11 @@ impl Views {
     }
 }
 
+fn check_limit(limit: u32) -> Result<(), Refusal> {
+    let refusal = || Refusal::new(Code::ValidationFailed, "limit must be from 1 to 200.");
+    (1..=LARGEST).contains(&limit).then_some(()).ok_or_else(refusal)
+}
+
 /// The views do not show yet what was asked for.
 pub(super) fn behind() -> Refusal {
     let refusal = Refusal::new(Code::Overloaded, "The record of activity is being brought up to date.");
@@ -107,10 +120,14 @@ impl Activity for Calls {
     }
 
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
-        if !(1..=LARGEST).contains(&query.limit) {
-            return Err(Refusal::new(Code::ValidationFailed, "limit must be from 1 to 200."));
-        }
+        check_limit(query.limit)?;
         self.page(&query).await.map_err(|error| unreadable(&error))?
+    }
+
+    async fn administration(&self, query: AdministrationQuery) -> Result<AdministrationPage, Refusal> {
+        check_limit(query.limit)?;
+        let from = self.start(query.cursor.as_ref()).await.map_err(|error| unreadable(&error))??;
+        Self::administration(self, &query, from).await.map_err(|error| unreadable(&error))
     }
 
     async fn histogram(&self, query: ActivityQuery, buckets: u32) -> Result<Histogram, Refusal> {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::call::{Call, Spoken};
 use super::label::Labels;
-use super::{ViewError, call, label, timeline};
+use super::{ViewError, administration, call, label, timeline};
 use crate::core::event::{Event, IntentRecorded, Kind};
 use crate::core::id::Position;
 use crate::log::dialect::Dialect;
@@ -60,6 +60,7 @@ impl Batch {
         let mut labels = label::load(transaction, dialect, self.vms()).await?;
         labels.extend(imported);
         let known = call::load(transaction, dialect, self.older_calls()).await?;
+        administration::save(transaction, dialect, &self.events).await?;
         let calls = self.fold(known, &labels);
         timeline::save(transaction, self.further(&calls)).await?;
         call::save(transaction, calls.into_values().collect()).await

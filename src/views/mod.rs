@@ -9,6 +9,7 @@
 //! rebuilt, and come out the same (P11).
 
 pub mod activity;
+pub mod administration;
 mod batch;
 pub mod call;
 mod filter;

@@ -24,7 +24,7 @@ impl Views {
     async fn empty(&self) -> Result<(), ViewError> {
         let mut transaction = self.database.begin().await?;
         self.lock_cursor(&mut *transaction).await?;
-        for table in ["call", "timeline", "vm"] {
+        for table in ["call", "timeline", "vm", "administration", "owner"] {
             transaction.execute(&format!("delete from {table}"), Vec::new()).await?;
         }
         let clear = self.database.dialect().full_text.clear;

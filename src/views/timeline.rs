@@ -109,7 +109,7 @@ impl Views {
     }
 
     /// A part of an event; of one that was too large, its head as text.
-    async fn part(&self, position: Position, name: &str) -> Result<Option<Value>, ViewError> {
+    pub(super) async fn part(&self, position: Position, name: &str) -> Result<Option<Value>, ViewError> {
         if position == Position(0) {
             return Ok(None);
         }

@@ -480,6 +480,13 @@ impl Activity for FromLog {
         Ok(Position(0))
     }
 
+    async fn administration(
+        &self,
+        _: forelog::tools::AdministrationQuery,
+    ) -> Result<forelog::tools::AdministrationPage, Refusal> {
+        Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views here."))
+    }
+
     async fn histogram(&self, _: ActivityQuery, _: u32) -> Result<forelog::tools::Histogram, Refusal> {
         Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views here."))
     }

@@ -106,3 +106,33 @@ async fn rest_admin_the_log_is_read_back_and_mcp_lists_the_catalogue() {
     assert!(names.is_sorted() && names.contains(&"vm_list"), "{names:?}");
     assert!(!names.iter().any(|name| name.starts_with("key_") || name.starts_with("switch_")), "{names:?}");
 }
+
+#[tokio::test]
+async fn rest_admin_an_account_sees_what_affects_it_and_who_read_its_log() {
+    let demo = Demo::start().await;
+    let (client, customer, staff) = (Client::of(&demo), demo.customer_key(), demo.text("/staff/api_key"));
+    let call = client.post(customer, "/api/v1/tools/vm_list", json!({})).await.header("forelog-call-id").to_owned();
+    assert_eq!(client.get(staff, &format!("/api/v1/calls/{call}")).await.status, StatusCode::OK);
+    let vm = demo.text("/vms/0/id");
+    let wish = json!({ "target": format!("vm:{vm}"), "reason": "case 7, do not tell", "message": "We look into it." });
+    let engaged = client.post(staff, "/api/v1/switches", wish).await;
+    assert_eq!(engaged.status, StatusCode::CREATED, "{engaged:?}");
+    let switch = engaged.json()["id"].clone();
+
+    let seen = client.get(customer, "/api/v1/events").await;
+    let items = seen.json()["items"].as_array().expect("items").clone();
+    let of_type = |kind: &str| items.iter().find(|item| item["type"] == kind).cloned().unwrap_or_default();
+    let (read, engaged) = (of_type("log_read"), of_type("switch_engaged"));
+    assert_eq!(read["subject"], json!(format!("calls/{call}")), "{}", seen.text);
+    assert_eq!(read["user"], Value::Null, "which person of staff it was is not said");
+    assert_eq!((&engaged["subject"], &engaged["note"]), (&switch, &json!("We look into it.")), "{}", seen.text);
+    assert!(!seen.text.contains("do not tell"), "the reason is staff's");
+
+    let told = client.get(staff, &format!("/api/v1/events?subject={}", switch.as_str().expect("an id"))).await.json();
+    assert_eq!(told["items"][0]["note"]["reason"], "case 7, do not tell", "{told}");
+    let first = client.get(staff, "/api/v1/events?limit=1").await.json();
+    let cursor = first["next_cursor"].as_str().expect("a cursor");
+    let second = client.get(staff, &format!("/api/v1/events?limit=1&cursor={cursor}")).await.json();
+    assert!(second["items"][0]["position"].as_i64() < first["items"][0]["position"].as_i64(), "{first} {second}");
+    assert_eq!(client.get(customer, "/api/v1/events?colour=red").await.status, StatusCode::BAD_REQUEST);
+}

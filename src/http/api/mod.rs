@@ -7,6 +7,7 @@ mod create_key;
 mod engage_switch;
 mod list_approvals;
 mod list_calls;
+mod list_events;
 mod list_keys;
 mod list_switches;
 mod openapi;
@@ -41,6 +42,7 @@ pub fn router() -> Router<Arc<Http>> {
         .route("/calls", get(list_calls::handle))
         .route("/calls/histogram", get(count_calls::handle))
         .route("/calls/{id}", get(show_call::handle))
+        .route("/events", get(list_events::handle))
         .route("/switches", post(engage_switch::handle).get(list_switches::handle))
         .route("/switches/{id}/release", post(release_switch::handle))
         .route("/keys", post(create_key::handle).get(list_keys::handle))

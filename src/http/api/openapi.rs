@@ -86,6 +86,8 @@ fn fixed() -> Map<String, Value> {
         .chain(["from", "to", "q", "limit", "cursor"])
         .map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } }))
         .collect();
+    let query = |name: &&str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
+    let events: Vec<Value> = ["account", "type", "user", "subject", "limit", "cursor"].iter().map(query).collect();
     let id = json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }]);
     let says = |summary: &str, status: &str, parameters: &Value| {
         let done = content(summary, &json!({ "type": "object" }));
@@ -95,6 +97,7 @@ fn fixed() -> Map<String, Value> {
     [
         ("/api/v1/calls", json!({ "get": says("The calls, newest first.", "200", &json!(filters)) })),
         ("/api/v1/calls/histogram", json!({ "get": says("How the calls stand over time.", "200", &json!(filters)) })),
+        ("/api/v1/events", json!({ "get": says("What happened outside of calls.", "200", &json!(events)) })),
         ("/api/v1/calls/{id}", json!({ "get": says("One call and its events.", "200", &id) })),
         (
             "/api/v1/switches",

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::sight::Sight;
 use crate::core::code::Code;
 use crate::core::id::CallId;
+use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::http::Http;
 use crate::http::body::Segment;
@@ -20,10 +21,15 @@ pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Segment(id): 
     let who = &caller.principal;
     let id: Option<CallId> = id.parse().ok();
     let what = id.as_ref().map_or_else(|| "calls/unknown".to_owned(), |id| format!("calls/{id}"));
-    http.door.check_reader(who, &what, None, json!({ "call_id": id })).await?;
+    let activity = &http.door.control().ports.activity;
+    // Whose call it is, so that this account can see who read it.
+    let whose = match &id {
+        Some(id) if who.side == Side::Staff => activity.call(None, id).await.ok().flatten().map(|record| record.account),
+        _ => None,
+    };
+    http.door.check_reader(who, &what, whose, json!({ "call_id": id })).await?;
     let id = id.ok_or_else(absent)?;
     let sight = Sight::of(who, &http.door.state());
-    let activity = &http.door.control().ports.activity;
     let record = activity.call(sight.account.as_ref(), &id).await?.ok_or_else(absent)?;
     if sight.credential.is_some_and(|credential| credential != record.credential) {
         return Err(absent());

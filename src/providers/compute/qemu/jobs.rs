@@ -102,9 +102,11 @@ impl GuestJobs for Jobs {
         let ended = timeout(at_most, async {
             let mut pause = Duration::from_millis(50);
             loop {
-                let status = self.status(machine, call).await?;
-                if status.state != JobState::Running {
-                    return Ok(status);
+                match self.status(machine, call).await {
+                    Ok(status) if status.state != JobState::Running => return Ok(status),
+                    // A question that a busy guest did not answer is asked again.
+                    Ok(_) | Err(ProviderError::GuestUnavailable(_) | ProviderError::AnswerLost(_)) => {}
+                    Err(error) => return Err(error),
                 }
                 sleep(pause).await;
                 pause = (pause * 2).min(Duration::from_secs(1));

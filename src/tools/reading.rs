@@ -1,0 +1,170 @@
+//! The port to the views: reading back what happened. Implemented by `views`, used by tools and protocols.
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use serde_json::Value;
+
+use crate::core::call::Status;
+use crate::core::id::{AccountId, CallId, Position};
+use crate::core::refusal::Refusal;
+use crate::core::search::Search;
+use crate::core::time::Micros;
+
+/// A call as the views know it.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct CallRecord {
+    /// Its id.
+    pub call_id: CallId,
+    /// Whose.
+    pub account: AccountId,
+    /// The key it came with.
+    pub credential: String,
+    /// The VM it names.
+    pub vm: Option<String>,
+    /// The tool.
+    pub tool: String,
+    /// How it came in.
+    pub via: String,
+    /// How it stands.
+    pub status: Status,
+    /// Why it did not succeed.
+    pub code: Option<String>,
+    /// When it was asked for.
+    pub at: Micros,
+    /// When it ended.
+    pub ended_at: Option<Micros>,
+    /// MCP session digest.
+    pub session: Option<String>,
+    /// Address it came from.
+    pub ip: Option<String>,
+    /// Public arguments as text.
+    pub text: String,
+    /// The person behind the key.
+    pub user: String,
+    /// The policy that refused it.
+    pub policy: Option<String>,
+    /// The switch that stopped it.
+    pub switch: Option<String>,
+    /// Where the intent is written.
+    pub intent: Position,
+    /// Where the terminal event is written.
+    pub end: Option<Position>,
+}
+
+/// What to list.
+#[derive(Clone, Debug, Default)]
+pub struct ActivityQuery {
+    /// Whose calls the reader may see; staff leave it out.
+    pub account: Option<AccountId>,
+    /// The only key whose calls the reader may see.
+    pub credential: Option<String>,
+    /// Which of them are looked for.
+    pub search: Search,
+    /// At most so many, 1 … 200.
+    pub limit: u32,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// A page of calls, newest first.
+#[derive(Clone, Debug, serde::Serialize)]
+pub struct ActivityPage {
+    /// The calls as they were at `as_of`.
+    pub items: Vec<CallRecord>,
+    /// Give it back to go on.
+    pub next_cursor: Option<String>,
+    /// Position the page shows.
+    pub as_of: Position,
+}
+
+/// Calls over time.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Histogram {
+    /// Equal parts of the time, oldest first.
+    pub buckets: Vec<Bucket>,
+    /// How many calls they hold.
+    pub counted: u64,
+    /// There are more and older ones, which are not counted.
+    pub capped: bool,
+    /// Position it shows.
+    pub as_of: Position,
+}
+
+/// One part of the time.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct Bucket {
+    /// Its beginning.
+    pub at: Micros,
+    /// How many calls of it stand how.
+    pub counts: BTreeMap<&'static str, u64>,
+}
+
+/// Which events outside of calls to list.
+#[derive(Clone, Debug, Default)]
+pub struct AdministrationQuery {
+    /// The account that the reader may see; staff leave it out.
+    pub account: Option<AccountId>,
+    /// Only what affects this account.
+    pub about: Option<String>,
+    /// Only this type, such as `switch_engaged`.
+    pub kind: Option<String>,
+    /// Only what this person did.
+    pub user: Option<String>,
+    /// Only what is about this switch, key, VM or node.
+    pub subject: Option<String>,
+    /// Staff's reads of the log are shown up to here only.
+    pub reads_until: Option<Micros>,
+    /// At most so many, 1 … 200.
+    pub limit: u32,
+    /// Where the page before ended.
+    pub cursor: Option<String>,
+}
+
+/// One event outside of calls.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct AdministrationRecord {
+    /// Where it is written.
+    pub position: Position,
+    /// When.
+    pub at: Micros,
+    /// What happened.
+    #[serde(rename = "type")]
+    pub kind: String,
+    /// The account that it affects.
+    pub account: Option<String>,
+    /// Who did it. An account is not told which person of staff read its log.
+    pub user: Option<String>,
+    /// The switch, key, VM or node it is about; or what was read.
+    pub subject: Option<String>,
+    /// What was said: staff read all of it, an account the message that is meant for it.
+    pub note: Value,
+}
+
+/// A page of them, newest first.
+#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+pub struct AdministrationPage {
+    /// The events.
+    pub items: Vec<AdministrationRecord>,
+    /// Give it back to go on.
+    pub next_cursor: Option<String>,
+    /// Position the page shows.
+    pub as_of: Position,
+}
+
+/// The views' side of reading calls back. Each method waits, bounded, until the views have reached the log's head.
+#[async_trait]
+pub trait Activity: Send + Sync {
+    /// The newest event that it shows.
+    async fn position(&self) -> Result<Position, Refusal>;
+    /// A page of calls.
+    async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal>;
+    /// How many calls stand how over time, in so many parts of it; `limit` and `cursor` of the query are not used.
+    async fn histogram(&self, query: ActivityQuery, buckets: u32) -> Result<Histogram, Refusal>;
+    /// A page of what happened outside of calls.
+    async fn administration(&self, query: AdministrationQuery) -> Result<AdministrationPage, Refusal>;
+    /// One call, of `account` only if given.
+    async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
+    /// Everything that is known of one call, of `account` only if given: `call`, `arguments`, `result`, `events`.
+    async fn timeline(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<Value>, Refusal>;
+}

@@ -1,0 +1,199 @@
+//! The read model of what happened outside of calls: switches, keys, VMs, policies, nodes, sign-ins, and who read the log.
+//!
+//! INVARIANT: a row names the account that it affects, if that is one; whom a switch, a key, a VM or a person belongs to is
+//! itself folded from events (`owner`).
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde_json::Value as Json;
+
+use super::ViewError;
+use super::activity::Calls;
+use super::page::Cursor;
+use crate::core::event::{Event, Kind};
+use crate::core::id::{AccountId, Position};
+use crate::core::switch::Target;
+use crate::core::time::Micros;
+use crate::log::dialect::Dialect;
+use crate::log::sql::{Holds, Insert, Row, Transaction, Value};
+use crate::tools::{AdministrationPage, AdministrationQuery, AdministrationRecord};
+
+/// Whose something is, by its id.
+pub(super) type Owners = BTreeMap<String, String>;
+
+/// What an event is about.
+struct About {
+    /// The account, if the event says so itself.
+    account: Option<String>,
+    person: Option<String>,
+    /// Id of the switch, key, VM, node, or what was read.
+    subject: Option<String>,
+    /// Whose account it is, if the event does not say so.
+    owned_like: Option<String>,
+}
+
+impl About {
+    fn of(kind: &Kind) -> Option<Self> {
+        let text = |id: &dyn ToString| Some(id.to_string());
+        let about = |account, person, subject, owned_like| Some(Self { account, person, subject, owned_like });
+        let by = |by: &Option<crate::core::id::UserId>| by.as_ref().map(ToString::to_string);
+        match kind {
+            Kind::SwitchEngaged { switch, target, by: who, .. } => {
+                let (account, like) = match target {
+                    Target::Account(account) => (text(account), None),
+                    Target::Credential(credential) => (None, text(credential)),
+                    Target::Vm { vm, .. } => (None, text(vm)),
+                    Target::All | Target::Class(_) | Target::Tool(_) | Target::Provider(_) => (None, None),
+                };
+                about(account, by(who), text(switch), like)
+            }
+            Kind::ReleaseRequested { switch, by: who } => about(None, text(who), text(switch), text(switch)),
+            Kind::SwitchReleased { switch, by: who, .. } => about(None, by(who), text(switch), text(switch)),
+            Kind::SwitchExpired { switch } => about(None, None, text(switch), text(switch)),
+            Kind::AccountCreated { account, .. } | Kind::AccountChanged { account, .. } => {
+                about(text(account), None, text(account), None)
+            }
+            Kind::UserCreated { user, account, .. } => about(text(account), None, text(user), None),
+            Kind::CredentialCreated(made) => about(text(&made.account), text(&made.user), text(&made.credential), None),
+            Kind::CredentialRevoked { credential, by: who } => about(None, by(who), text(credential), text(credential)),
+            Kind::VmImported { vm, account, .. } => about(text(account), None, text(vm), None),
+            Kind::VmExecSet { vm, .. } => about(None, None, text(vm), text(vm)),
+            Kind::ClaimCleared { vm, by: who, .. } => about(None, by(who), text(vm), text(vm)),
+            Kind::PolicyLoaded { sha256, .. } | Kind::PolicyRejected { sha256 } => about(None, None, Some(sha256.clone()), None),
+            Kind::NodeStarted { node, .. } | Kind::NodeStopped { node } => about(None, None, text(node), None),
+            Kind::LogRead { user, account, what } => {
+                about(account.as_ref().map(ToString::to_string), by(user), Some(what.clone()), None)
+            }
+            Kind::SignedIn { user } => about(None, text(user), text(user), text(user)),
+            Kind::SignInRefused { user } => about(None, by(user), by(user), by(user)),
+            Kind::ClockAccepted { by: who } => about(None, by(who), None, None),
+            _ => None,
+        }
+    }
+}
+
+/// Inserts what the events say outside of calls. `about` of an event that belongs to a call is nothing.
+pub(super) async fn save(transaction: &mut dyn Transaction, dialect: &Dialect, events: &[Event]) -> Result<(), ViewError> {
+    let found: Vec<(&Event, About)> = events.iter().filter_map(|event| Some((event, About::of(&event.kind)?))).collect();
+    if found.is_empty() {
+        return Ok(());
+    }
+    let asked: BTreeSet<String> = found.iter().filter_map(|(_, about)| about.owned_like.clone()).collect();
+    let (mut owners, mut fresh) = (load(transaction, dialect, asked).await?, Owners::new());
+    let mut rows = Vec::new();
+    for (event, about) in found {
+        let inherited = about.owned_like.and_then(|like| owners.get(&like).cloned());
+        let account = about.account.or(inherited);
+        if let Some((subject, account)) = about.subject.as_ref().zip(account.as_ref()).filter(|_| is_owned(&event.kind)) {
+            owners.insert(subject.clone(), account.clone());
+            fresh.insert(subject.clone(), account.clone());
+        }
+        rows.push(vec![
+            event.position.0.into(),
+            event.at.0.into(),
+            event.kind.name().into(),
+            account.into(),
+            about.person.into(),
+            about.subject.into(),
+        ]);
+    }
+    let owned = fresh.into_iter().map(|(subject, account)| vec![subject.into(), account.into()]).collect();
+    transaction.insert(&OWNERS, owned).await?;
+    Ok(transaction.insert(&ADMINISTRATION, rows).await?)
+}
+
+/// The events that tell whose something is.
+fn is_owned(kind: &Kind) -> bool {
+    matches!(kind, Kind::SwitchEngaged { .. } | Kind::UserCreated { .. } | Kind::CredentialCreated(_) | Kind::VmImported { .. })
+}
+
+async fn load(transaction: &mut dyn Transaction, dialect: &Dialect, subjects: BTreeSet<String>) -> Result<Owners, ViewError> {
+    let sql = format!("select subject, account from owner where subject {}", dialect.among);
+    let rows = transaction.query(&sql, vec![Value::Texts(subjects.into_iter().collect())]).await?;
+    rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect()
+}
+
+/// What happened outside of calls.
+pub static ADMINISTRATION: Insert = Insert {
+    table: "administration",
+    columns: &[
+        ("position", Holds::Int),
+        ("at", Holds::Int),
+        ("type", Holds::Text),
+        ("account", Holds::Text),
+        ("person", Holds::Text),
+        ("subject", Holds::Text),
+    ],
+    on_conflict: "",
+};
+
+/// Whose something is.
+pub static OWNERS: Insert = Insert {
+    table: "owner",
+    columns: &[("subject", Holds::Text), ("account", Holds::Text)],
+    on_conflict: "on conflict (subject) do update set account = excluded.account",
+};
+
+/// What every account is told of although it is about nobody in particular.
+const FOR_ALL: &str = "account is null and type in ('log_read', 'switch_engaged', 'switch_released', 'switch_expired')";
+
+impl Calls {
+    pub(super) async fn administration(
+        &self,
+        query: &AdministrationQuery,
+        from: Cursor,
+    ) -> Result<AdministrationPage, ViewError> {
+        let (sql, args) = select(query, from);
+        let rows = self.views().database().query(&sql, args).await?;
+        let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
+        let mut items = Vec::new();
+        for row in rows.iter().take(size) {
+            items.push(self.told(row, query.account.as_ref()).await?);
+        }
+        let before = items.last().filter(|_| rows.len() > size).map(|last| last.position);
+        let next_cursor = before.map(|before| Cursor { as_of: from.as_of, before }.encode());
+        Ok(AdministrationPage { items, next_cursor, as_of: from.as_of })
+    }
+
+    /// A row, with what was said: staff read all of it, an account the message that is meant for it.
+    async fn told(&self, row: &Row, account: Option<&AccountId>) -> Result<AdministrationRecord, ViewError> {
+        let position = Position(row.int(0)?);
+        let note = self.views().part(position, "note").await?.unwrap_or(Json::Null);
+        let note = if account.is_none() { note } else { note.get("message").cloned().unwrap_or(Json::Null) };
+        let text = |column: usize| row.maybe_text(column).map(|value| value.map(str::to_owned));
+        Ok(AdministrationRecord {
+            position,
+            at: Micros(row.int(1)?),
+            kind: row.text(2)?.to_owned(),
+            account: text(3)?,
+            user: text(4)?.filter(|_| account.is_none() || row.text(2).is_ok_and(|kind| kind != "log_read")),
+            subject: text(5)?,
+            note,
+        })
+    }
+}
+
+fn select(query: &AdministrationQuery, from: Cursor) -> (String, Vec<Value>) {
+    let columns = "position, at, type, account, person, subject";
+    let mut sql = format!("select {columns} from administration where position <= $1 and position < $2");
+    let mut args: Vec<Value> = vec![from.as_of.0.into(), from.before.0.into()];
+    let mut and = |condition: &str, value: Value| {
+        args.push(value);
+        sql.push_str(" and ");
+        sql.push_str(&condition.replace('?', &format!("${}", args.len())));
+    };
+    if let Some(account) = &query.account {
+        and(&format!("(account = ? or {FOR_ALL})"), account.as_str().into());
+    }
+    if let Some(shown_until) = query.reads_until {
+        and("(type != 'log_read' or at <= ?)", shown_until.0.into());
+    }
+    let fields = [("account", &query.about), ("type", &query.kind), ("person", &query.user), ("subject", &query.subject)];
+    for (column, value) in fields {
+        if let Some(value) = value {
+            and(&format!("{column} = ?"), value.as_str().into());
+        }
+    }
+    args.push((i64::from(query.limit) + 1).into());
+    (format!("{sql} order by position desc limit ${}", args.len()), args)
+}
