@@ -87,6 +87,7 @@ fn state(who: &Principal, vm: &Vm) -> ControlState {
         expires_at: None,
         limit: None,
         rotates: None,
+        role: None,
     };
     let mut state = ControlState::default();
     let account = Account { id: who.account.clone(), side: who.side, agents_may_enable_exec: false };

@@ -156,6 +156,7 @@ impl Desk {
             expires_at: spec.expires_at,
             limit: spec.limit,
             rotates: None,
+            role: None,
         };
         self.add_key(created, &spec.label, spec.ips).await?;
         Ok(NewKey { credential, key, scopes })
@@ -184,7 +185,8 @@ impl Desk {
         let key = ApiKey::generate(&*self.entropy);
         let credential = CredentialId::new(self.clock.now(), &*self.entropy);
         let (hash, prefix) = (key.hash(), key.prefix());
-        let fresh = CredentialCreated { credential: credential.clone(), hash, prefix, rotates: Some(old.clone()), ..created };
+        let fresh =
+            CredentialCreated { credential: credential.clone(), hash, prefix, rotates: Some(old.clone()), role: None, ..created };
         let scopes = fresh.scopes.clone();
         self.add_key(fresh, &label, ips).await?;
         Ok(NewKey { credential, key, scopes })

@@ -1,7 +1,11 @@
 //! Who is calling. Authentication finds the key; whether it is still alive is decided in the append transaction (P8).
 
+pub mod guesses;
 pub mod key;
 pub mod password;
+pub mod session;
+pub mod sign_in;
+pub mod welcome;
 
 use std::net::IpAddr;
 use std::sync::Arc;

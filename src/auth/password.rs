@@ -31,3 +31,15 @@ pub fn generate(entropy: &dyn Entropy) -> String {
     entropy.fill(&mut random);
     hex::encode(random)
 }
+
+/// Shortest password that a person may choose; a phrase is better than signs.
+pub const SHORTEST: usize = 12;
+
+/// Longest, in bytes: hashing is work that the server does for whoever asks.
+pub const LONGEST: usize = 256;
+
+/// Whether a person may choose it (NIST SP 800-63B: length, and nothing about which characters).
+#[must_use]
+pub fn is_acceptable(password: &str) -> bool {
+    password.chars().count() >= SHORTEST && password.len() <= LONGEST
+}

@@ -14,7 +14,7 @@ mod repeat;
 mod submit;
 
 pub use finish::{Ending, Endings, Finished, InHand};
-pub use submit::{Assignment, Control, Judge, session_digest};
+pub use submit::{Assignment, Control, Judge};
 
 use std::time::Duration;
 

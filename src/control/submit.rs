@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::finish::{Endings, Finished, InHand};
 use super::intake::{Intake, take_in, unrecorded};
 use super::{Reply, Request};
+use crate::auth::session;
 use crate::core::abridge::text;
 use crate::core::call::Status;
 use crate::core::code::Code;
@@ -153,7 +154,7 @@ impl Control {
             tool: intake.name.clone(),
             tool_version: facts.map_or(0, |facts| facts.version),
             vm: intake.vm.as_ref().map(|vm| vm.id.clone()),
-            session: request.session.as_ref().map(|id| session_digest(id)),
+            session: request.session.as_ref().map(|id| session::digest(id)),
             protocol: request.protocol.clone(),
             follows: request.follows.clone(),
             arguments,
@@ -283,12 +284,6 @@ fn refused(call: &CallId, request: &Request, refusal: Refusal, run: Option<RunId
             Reply::Failed { call: None, refusal, status: Status::Refused }
         }
     }
-}
-
-/// MCP session ids are bearer-like, so the log has a digest.
-#[must_use]
-pub fn session_digest(id: &str) -> String {
-    hex::encode(Sha256::digest(id.as_bytes())).chars().take(32).collect()
 }
 
 fn sealed(error: &VaultError) -> WriteError {

@@ -317,7 +317,8 @@ fn check_approval(proposal: &Proposal, tool: &ToolFacts) -> Checked<()> {
 
 fn check_exec(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Facts<'_>) -> Checked<()> {
     let account = facts.state.accounts.get(&proposal.principal.account);
-    if proposal.enables_exec && !account.is_some_and(|account| account.agents_may_enable_exec) {
+    let by_person = proposal.principal.via == Via::Console;
+    if proposal.enables_exec && !by_person && !account.is_some_and(|account| account.agents_may_enable_exec) {
         return refuse(
             Refusal::new(Code::ForbiddenRole, "A key may not turn command execution on in this account.")
                 .hint("A person has to turn it on, or allow agents to."),

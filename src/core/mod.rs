@@ -12,6 +12,7 @@ pub mod limit;
 pub mod principal;
 pub mod redact;
 pub mod refusal;
+pub mod role;
 pub mod scope;
 pub mod search;
 pub mod state;

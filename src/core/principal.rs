@@ -28,6 +28,8 @@ pub enum Via {
     Rest,
     /// The command line on the database itself.
     Cli,
+    /// The web console: a person who has signed in.
+    Console,
 }
 
 /// An authenticated caller, as the authenticator saw it. The decision looks the credential up again (P8).

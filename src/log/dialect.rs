@@ -95,7 +95,9 @@ pub static SQLITE: Dialect = Dialect {
     migrations: |room| match room {
         Room::Log => &[include_str!("../../migrations/sqlite/log-0001.sql")],
         Room::Views => &[include_str!("../../migrations/sqlite/views-0001.sql")],
-        Room::Vault => &[include_str!("../../migrations/sqlite/vault-0001.sql")],
+        Room::Vault => {
+            &[include_str!("../../migrations/sqlite/vault-0001.sql"), include_str!("../../migrations/sqlite/vault-0002.sql")]
+        }
     },
 };
 
@@ -120,7 +122,9 @@ pub static POSTGRES: Dialect = Dialect {
     migrations: |room| match room {
         Room::Log => &[include_str!("../../migrations/postgres/log-0001.sql")],
         Room::Views => &[include_str!("../../migrations/postgres/views-0001.sql")],
-        Room::Vault => &[include_str!("../../migrations/postgres/vault-0001.sql")],
+        Room::Vault => {
+            &[include_str!("../../migrations/postgres/vault-0001.sql"), include_str!("../../migrations/postgres/vault-0002.sql")]
+        }
     },
 };
 

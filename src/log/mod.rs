@@ -19,6 +19,7 @@ pub mod reading;
 mod refusals;
 pub mod roles;
 pub mod session;
+pub mod signed_in;
 pub mod sql;
 pub mod sqlite;
 pub mod stats;

@@ -205,15 +205,15 @@ impl Vault {
 
     /// The person with this e-mail.
     pub async fn person(&self, email: &str) -> Result<Option<Person>, VaultError> {
-        let sql = "select id, account, side, role, email, password from person where email = $1";
-        let rows = self.database.query(sql, vec![email.into()]).await?;
+        let sql = format!("select {PERSON} from person p where email = $1");
+        let rows = self.database.query(&sql, vec![email.into()]).await?;
         rows.first().map(read_person).transpose()
     }
 
     /// Everybody, by e-mail.
     pub async fn people(&self) -> Result<Vec<Person>, VaultError> {
-        let sql = "select id, account, side, role, email, password from person order by email";
-        self.database.query(sql, Vec::new()).await?.iter().map(read_person).collect()
+        let sql = format!("select {PERSON} from person p order by email");
+        self.database.query(&sql, Vec::new()).await?.iter().map(read_person).collect()
     }
 
     /// Names an account.
@@ -232,7 +232,10 @@ impl Vault {
     }
 }
 
-fn read_person(row: &super::sql::Row) -> Result<Person, VaultError> {
+/// The columns of a person, in the order of [`read_person`].
+pub(super) const PERSON: &str = "p.id, p.account, p.side, p.role, p.email, p.password";
+
+pub(super) fn read_person(row: &super::sql::Row) -> Result<Person, VaultError> {
     let id = row.text(0)?.parse().map_err(|_| SqlError::Column(0))?;
     let account = row.text(1)?.parse().map_err(|_| SqlError::Column(1))?;
     let text = |column: usize| row.text(column).map(str::to_owned);

@@ -135,6 +135,7 @@ fn context(query: &Query<'_>) -> Result<Context, Fault> {
         Via::Stdio => "stdio",
         Via::Rest => "rest",
         Via::Cli => "cli",
+        Via::Console => "console",
     };
     let mut pairs = vec![
         ("via".to_owned(), text(via)),

@@ -35,7 +35,7 @@ namespace Forelog {
   entity Log;
 
   type Call = {
-    via: String, // mcp | stdio | rest | cli
+    via: String, // mcp | stdio | rest | cli | console
     tool: String,
     class: String,
     risk: String, // r0 | r1 | r2 | r3 | r3p | r4

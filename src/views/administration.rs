@@ -64,7 +64,9 @@ impl About {
             Kind::LogRead { user, account, what } => {
                 about(account.as_ref().map(ToString::to_string), by(user), Some(what.clone()), None)
             }
-            Kind::SignedIn { user } => about(None, text(user), text(user), text(user)),
+            Kind::SignedIn { user, .. } | Kind::SignedOut { user, .. } | Kind::PasswordSet { user } => {
+                about(None, text(user), text(user), text(user))
+            }
             Kind::SignInRefused { user } => about(None, by(user), by(user), by(user)),
             Kind::ClockAccepted { by: who } => about(None, by(who), None, None),
             _ => None,

@@ -266,6 +266,7 @@ fn key(n: i64) -> CredentialCreated {
         expires_at: None,
         limit: None,
         rotates: None,
+        role: None,
     }
 }
 

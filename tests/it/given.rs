@@ -186,6 +186,7 @@ fn key() -> Credential {
             expires_at: None,
             limit: None,
             rotates: None,
+            role: None,
         },
         label: "agent".into(),
         ips: None,

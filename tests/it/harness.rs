@@ -148,6 +148,7 @@ impl TestApp {
             expires_at: None,
             limit: None,
             rotates: None,
+            role: None,
         };
         edit(&mut created);
         self.plant.change(Kind::CredentialCreated(created), json!({ "label": "test", "ips": networks })).await;

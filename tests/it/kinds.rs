@@ -125,6 +125,7 @@ fn of_accounts() -> Vec<Kind> {
         expires_at: Some(NEW_YEAR),
         limit: Some(Limit { admit: 60, window_ms: 60_000 }),
         rotates: Some(credential(2)),
+        role: None,
     };
     vec![
         Kind::AccountCreated { account: account(1), side: Side::Customer },
@@ -145,8 +146,10 @@ fn of_the_house() -> Vec<Kind> {
         Kind::NodeStarted { node: node(1), version: "0.1.0".into() },
         Kind::NodeStopped { node: node(1) },
         Kind::LogRead { user: Some(user(1)), account: Some(account(1)), what: "calls".into() },
-        Kind::SignedIn { user: user(1) },
+        Kind::SignedIn { user: user(1), session: None },
         Kind::SignInRefused { user: Some(user(1)) },
         Kind::ClockAccepted { by: Some(user(1)) },
+        Kind::SignedOut { user: user(1), session: Some("ab".repeat(16)) },
+        Kind::PasswordSet { user: user(1) },
     ]
 }

@@ -392,6 +392,7 @@ async fn owner(writer: &Writer, entropy: &dyn Entropy) -> (AccountId, UserId, Cr
         expires_at: None,
         limit: None,
         rotates: None,
+        role: None,
     };
     let kinds = [
         Kind::AccountCreated { account: account.clone(), side: Side::Customer },

@@ -6,6 +6,7 @@ use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId, CredentialId, Epoch, NodeId, SwitchId, UserId, VmId};
 use crate::core::limit::Limit;
 use crate::core::principal::{Side, Via};
+use crate::core::role::Role;
 use crate::core::scope::ScopeSet;
 use crate::core::time::Micros;
 
@@ -156,4 +157,7 @@ pub struct CredentialCreated {
     /// The key it replaces.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub rotates: Option<CredentialId>,
+    /// The holder's role, if this is no key but what the console acts with for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub role: Option<Role>,
 }

@@ -194,12 +194,25 @@ pub enum Kind {
     },
     SignedIn {
         user: UserId,
+        /// The session, as a digest; calls made in it carry the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<String>,
     },
     SignInRefused {
         user: Option<UserId>,
     },
     ClockAccepted {
         by: Option<UserId>,
+    },
+    /// A person ended a session of theirs, or all of them.
+    SignedOut {
+        user: UserId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<String>,
+    },
+    /// A person chose a password, by an invitation or in the place of another one.
+    PasswordSet {
+        user: UserId,
     },
 }
 
@@ -269,6 +282,8 @@ impl Kind {
             Self::SignedIn { .. } => "signed_in",
             Self::SignInRefused { .. } => "sign_in_refused",
             Self::ClockAccepted { .. } => "clock_accepted",
+            Self::SignedOut { .. } => "signed_out",
+            Self::PasswordSet { .. } => "password_set",
         }
     }
 }

@@ -91,6 +91,7 @@ async fn create(execution: Execution) -> Answer {
         expires_at: args.expires_at,
         limit: own_limit.or(args.limit),
         rotates: None,
+        role: None,
     };
     may_hold(&execution, &state, &created)?;
     let note = json!({ "label": args.label, "ips": args.ips });

@@ -30,7 +30,7 @@ fn shown(row: &Credential) -> Value {
         "id": made.credential, "account": made.account, "user": made.user, "prefix": made.prefix, "label": row.label,
         "scopes": made.scopes, "vms": made.vms, "ips": row.ips, "read_only": made.read_only, "limit": made.limit,
         "created_at": render(row.created_at), "expires_at": render_maybe(made.expires_at), "revoked_at": render_maybe(row.revoked_at),
-        "rotates": made.rotates,
+        "rotates": made.rotates, "role": made.role,
     })
 }
 
@@ -51,6 +51,7 @@ fn shown_shape() -> Shape {
         .must("expires_at", Public, maybe("string", "When it ends."))
         .must("revoked_at", Public, maybe("string", "When it was revoked."))
         .must("rotates", Public, maybe("string", "The key that it replaces."))
+        .must("role", Public, maybe("string", "The role of the person for whom the console acts with it; null for a key."))
 }
 
 /// The same with the key itself, which only the answer that makes a key has.
@@ -69,6 +70,9 @@ fn with_key(mut shown: Value, key: &str) -> Value {
 /// is itself confined to some VMs or networks may not, or it would make itself one that is not.
 fn may_administer(execution: &Execution, state: &ControlState, account: &AccountId) -> bool {
     let Some(own) = state.credentials.get(&execution.principal.credential) else { return false };
+    if own.created.role.is_some_and(|role| !role.administers()) {
+        return false;
+    }
     match execution.principal.side {
         Side::Staff => own.created.scopes.contains(&Scope::StaffTokens),
         Side::Customer => execution.principal.account == *account && own.created.vms.is_none() && own.ips.is_none(),

@@ -37,6 +37,9 @@ async fn rotate(execution: Execution) -> Answer {
     let Args { id } = execution.arguments()?;
     let state = fresh(&execution).await?;
     let old = administered(&execution, &state, &id)?.clone();
+    if old.created.role.is_some() {
+        return Err(Refusal::new(Code::NotFound, "What the console acts with is no key.").into());
+    }
     let key = ApiKey::generate(&*execution.ports.entropy);
     let credential = CredentialId::new(execution.ports.clock.now(), &*execution.ports.entropy);
     let (hash, prefix, rotates) = (key.hash(), key.prefix(), Some(id.clone()));

@@ -1,0 +1,228 @@
+//! Sessions of the console: who a browser's cookie stands for.
+//!
+//! A session acts with one credential per person and role, which the log names like any key; switches, limits, policies and
+//! revocation are the same as for keys. The cookie's value is 256 random bits, of which only a digest is stored.
+//!
+//! INVARIANT: a session is read from the vault for each request, with its person: one that was ended, or whose person is
+//! gone or has another role, is none.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use hmac::{Hmac, KeyInit, Mac};
+use secrecy::{ExposeSecret, SecretString};
+use sha2::{Digest, Sha256};
+use subtle::ConstantTimeEq;
+use tokio::sync::Semaphore;
+
+use super::guesses::Guesses;
+use super::password::HashError;
+use crate::core::event::Kind;
+use crate::core::id::{EventId, Position};
+use crate::core::principal::Side;
+use crate::core::role::Role;
+use crate::core::time::{Clock, Entropy, Micros};
+use crate::log::draft::NewEvent;
+use crate::log::signed_in::Session;
+use crate::log::store::Want;
+use crate::log::vault::{Person, SealedPart, Vault, VaultError};
+use crate::log::writer::{WriteError, Writer};
+
+/// A session that was not used for this long has ended.
+pub const IDLE: Duration = Duration::from_hours(1);
+
+/// A session ends after this long, however much it is used.
+pub const LONGEST: Duration = Duration::from_hours(12);
+
+/// How exactly it is noted when a session was last used.
+const NOTED: Duration = Duration::from_mins(1);
+
+/// Passwords that are hashed at the same time: each takes 19 MiB and a core.
+const HASHES: usize = 2;
+
+/// Something about sessions that failed on our side.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The vault.
+    #[error("using the vault for a session")]
+    Vault(#[from] VaultError),
+    /// The log: what is not written down does not happen.
+    #[error("recording a session")]
+    Write(#[from] WriteError),
+    /// A password.
+    #[error(transparent)]
+    Password(#[from] HashError),
+}
+
+/// What a browser keeps, or a link carries. `Debug` hides it.
+#[derive(Clone, Debug)]
+pub struct Token(SecretString);
+
+impl Token {
+    /// A new one.
+    #[must_use]
+    pub fn generate(entropy: &dyn Entropy) -> Self {
+        let mut random = [0; 32];
+        entropy.fill(&mut random);
+        Self(URL_SAFE_NO_PAD.encode(random).into())
+    }
+
+    /// What came back; any text, for it is only ever hashed.
+    #[must_use]
+    pub fn read(text: &str) -> Self {
+        Self(text.to_owned().into())
+    }
+
+    /// The token itself, for the cookie or the link.
+    #[must_use]
+    pub fn reveal(&self) -> &str {
+        self.0.expose_secret()
+    }
+
+    /// SHA-256, hex: what is stored. 256 random bits need no salt.
+    #[must_use]
+    pub fn hash(&self) -> String {
+        hex::encode(Sha256::digest(self.reveal().as_bytes()))
+    }
+
+    /// What every form of the session carries. Whoever knows it does not know the cookie.
+    #[must_use]
+    pub fn form_token(&self) -> String {
+        let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(self.reveal().as_bytes()) else { return String::new() };
+        mac.update(b"forelog console form");
+        hex::encode(mac.finalize().into_bytes())
+    }
+
+    /// Whether a form came from this session.
+    #[must_use]
+    pub fn is_of_form(&self, given: &str) -> bool {
+        let own = self.form_token();
+        !own.is_empty() && own.as_bytes().ct_eq(given.as_bytes()).into()
+    }
+}
+
+/// What the log has of a session id: ids are bearer-like.
+#[must_use]
+pub fn digest(id: &str) -> String {
+    hex::encode(Sha256::digest(id.as_bytes())).chars().take(32).collect()
+}
+
+/// A person who is signed in.
+#[derive(Clone, Debug)]
+pub struct Visitor {
+    /// Who.
+    pub person: Person,
+    /// Their role, which is also the credential's.
+    pub role: Role,
+    /// The session.
+    pub session: Session,
+    /// Its cookie.
+    pub token: Token,
+}
+
+impl Visitor {
+    /// Which side of the counter they are on.
+    #[must_use]
+    pub fn side(&self) -> Side {
+        self.role.side()
+    }
+}
+
+/// Where a request comes from; written down encrypted, never used to decide.
+#[derive(Clone, Debug, Default)]
+pub struct Origin {
+    /// The address that guesses are counted by.
+    pub address: String,
+    /// What the client says it is.
+    pub user_agent: Option<String>,
+}
+
+/// Everybody who is signed in.
+pub struct Sessions {
+    pub(super) writer: Writer,
+    pub(super) vault: Arc<Vault>,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) guesses: Guesses,
+    pub(super) hashing: Arc<Semaphore>,
+    pub(super) decoy: std::sync::OnceLock<String>,
+}
+
+impl Sessions {
+    /// Sessions in `vault`, recorded by `writer`.
+    #[must_use]
+    pub fn new(writer: Writer, vault: Arc<Vault>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
+        let hashing = Arc::new(Semaphore::new(HASHES));
+        Self { writer, vault, clock, entropy, guesses: Guesses::default(), hashing, decoy: std::sync::OnceLock::new() }
+    }
+
+    /// Who a cookie stands for now; nobody, if its session has ended.
+    pub async fn find(&self, token: &Token) -> Result<Option<Visitor>, SessionError> {
+        let Some((session, person)) = self.vault.session(&token.hash()).await? else { return Ok(None) };
+        let now = self.clock.now();
+        let is_over = session.ends <= now || now.since(session.seen) >= IDLE;
+        let Some(role) = person.role.parse::<Role>().ok().filter(|_| !is_over) else { return Ok(None) };
+        let state = self.writer.fence().state();
+        let acts = state.credentials.get(&session.credential).filter(|row| row.revoked_at.is_none());
+        if acts.is_none_or(|row| row.created.role != Some(role) || row.created.user != person.id) {
+            return Ok(None);
+        }
+        if now.since(session.seen) >= NOTED {
+            self.vault.touch_session(&session.hash, now).await?;
+        }
+        Ok(Some(Visitor { person, role, session, token: token.clone() }))
+    }
+
+    /// Ends a session, or all of its person's; written down first.
+    pub async fn sign_out(&self, visitor: &Visitor, all: bool) -> Result<(), SessionError> {
+        let session = (!all).then(|| digest(&visitor.session.hash));
+        self.record(vec![self.plain(Kind::SignedOut { user: visitor.person.id.clone(), session })]).await?;
+        if all {
+            self.vault.end_sessions(&visitor.person.id, "").await?;
+        } else {
+            self.vault.end_session(&visitor.session.hash).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn plain(&self, kind: Kind) -> NewEvent {
+        NewEvent::plain(self.event_id(), kind)
+    }
+
+    pub(super) fn event_id(&self) -> EventId {
+        EventId::new(self.clock.now(), &*self.entropy)
+    }
+
+    pub(super) async fn seal(
+        &self,
+        id: &EventId,
+        whose: &crate::core::id::AccountId,
+        note: &serde_json::Value,
+    ) -> Result<SealedPart, SessionError> {
+        let text = note.to_string();
+        Ok(self.vault.seal(whose, self.clock.now(), id, "note", text.as_bytes()).await?)
+    }
+
+    pub(super) async fn record(&self, events: Vec<NewEvent>) -> Result<(), SessionError> {
+        let written = self.writer.write(Want::default(), move |draft| {
+            for event in events {
+                draft.append(Position(0), event)?;
+            }
+            Ok(())
+        });
+        Ok(written.await?)
+    }
+
+    pub(super) fn session(&self, token: &Token, person: &Person, credential: crate::core::id::CredentialId) -> Session {
+        let now = self.clock.now();
+        let person = person.id.clone();
+        Session { hash: token.hash(), person, credential, began: now, seen: now, ends: now.plus(LONGEST) }
+    }
+}
+
+/// A session that was last used then, or before, has ended at `now`.
+pub(super) fn idle_since(now: Micros) -> Micros {
+    Micros(now.0.saturating_sub(i64::try_from(IDLE.as_micros()).unwrap_or(i64::MAX)))
+}

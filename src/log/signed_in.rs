@@ -1,0 +1,117 @@
+//! The vault's rows of people who are signed in, and of the invitation to the first of them.
+//!
+//! INVARIANT: only digests of what a browser or a link holds are stored; whoever reads the vault cannot sign in with it.
+
+use super::sql::{Row, SqlError};
+use super::vault::{PERSON, Person, Vault, VaultError, read_person};
+use crate::core::id::{CredentialId, UserId};
+use crate::core::time::Micros;
+
+/// One browser in which a person is signed in.
+#[derive(Clone, Debug)]
+pub struct Session {
+    /// SHA-256 of the cookie, hex.
+    pub hash: String,
+    /// Who.
+    pub person: UserId,
+    /// What the console acts with for them.
+    pub credential: CredentialId,
+    /// When they signed in.
+    pub began: Micros,
+    /// When it was last used, to a minute.
+    pub seen: Micros,
+    /// When it ends, however much it is used.
+    pub ends: Micros,
+}
+
+impl Vault {
+    /// Begins a session, and forgets those that ended before `now` or were idle since `idle`.
+    pub async fn begin_session(&self, session: &Session, now: Micros, idle: Micros) -> Result<(), VaultError> {
+        let mut transaction = self.database().begin().await?;
+        let stale = "delete from session where ends <= $1 or seen <= $2";
+        transaction.execute(stale, vec![now.0.into(), idle.0.into()]).await?;
+        let sql = "insert into session (hash, person, credential, began, seen, ends) values ($1, $2, $3, $4, $5, $6)";
+        let who = [session.hash.as_str().into(), session.person.as_str().into(), session.credential.as_str().into()];
+        let when = [session.began.0.into(), session.seen.0.into(), session.ends.0.into()];
+        transaction.execute(sql, who.into_iter().chain(when).collect()).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// A session and whose it is, by the digest of its cookie.
+    pub async fn session(&self, hash: &str) -> Result<Option<(Session, Person)>, VaultError> {
+        let sql = format!(
+            "select {PERSON}, s.hash, s.credential, s.began, s.seen, s.ends \
+             from session s join person p on p.id = s.person where s.hash = $1"
+        );
+        let rows = self.database().query(&sql, vec![hash.into()]).await?;
+        rows.first().map(|row| Ok((read_session(row)?, read_person(row)?))).transpose()
+    }
+
+    /// Notes that a session is used.
+    pub async fn touch_session(&self, hash: &str, now: Micros) -> Result<(), VaultError> {
+        self.change("update session set seen = $2 where hash = $1", vec![hash.into(), now.0.into()]).await.map(|_| ())
+    }
+
+    /// Ends one session.
+    pub async fn end_session(&self, hash: &str) -> Result<(), VaultError> {
+        self.change("delete from session where hash = $1", vec![hash.into()]).await.map(|_| ())
+    }
+
+    /// Ends every session of a person, but the one whose cookie has the digest `but`.
+    pub async fn end_sessions(&self, person: &UserId, but: &str) -> Result<(), VaultError> {
+        let sql = "delete from session where person = $1 and hash <> $2";
+        self.change(sql, vec![person.as_str().into(), but.into()]).await.map(|_| ())
+    }
+
+    /// The e-mail address of a person; none if they are gone.
+    pub async fn email(&self, person: &UserId) -> Result<Option<String>, VaultError> {
+        let rows = self.database().query("select email from person where id = $1", vec![person.as_str().into()]).await?;
+        Ok(rows.first().map(|row| row.text(0)).transpose()?.map(str::to_owned))
+    }
+
+    /// Gives a person another password.
+    pub async fn set_password(&self, person: &UserId, password: &str) -> Result<(), VaultError> {
+        let sql = "update person set password = $2 where id = $1";
+        self.change(sql, vec![person.as_str().into(), password.into()]).await.map(|_| ())
+    }
+
+    /// Keeps an invitation in the place of any other.
+    pub async fn invite(&self, hash: &str, role: &str, ends: Micros) -> Result<(), VaultError> {
+        let mut transaction = self.database().begin().await?;
+        transaction.execute("delete from invitation", Vec::new()).await?;
+        let sql = "insert into invitation (hash, role, ends) values ($1, $2, $3)";
+        transaction.execute(sql, vec![hash.into(), role.into(), ends.0.into()]).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The role that an invitation is for, while it holds.
+    pub async fn invitation(&self, hash: &str, now: Micros) -> Result<Option<String>, VaultError> {
+        let sql = "select role from invitation where hash = $1 and ends > $2";
+        let rows = self.database().query(sql, vec![hash.into(), now.0.into()]).await?;
+        Ok(rows.first().map(|row| row.text(0)).transpose()?.map(str::to_owned))
+    }
+
+    /// Uses an invitation up; false if somebody else did, or its time is over.
+    pub async fn take_invitation(&self, hash: &str, now: Micros) -> Result<bool, VaultError> {
+        let sql = "delete from invitation where hash = $1 and ends > $2";
+        Ok(self.change(sql, vec![hash.into(), now.0.into()]).await? == 1)
+    }
+
+    async fn change(&self, sql: &str, args: Vec<super::sql::Value>) -> Result<u64, VaultError> {
+        let mut transaction = self.database().begin().await?;
+        let touched = transaction.execute(sql, args).await?;
+        transaction.commit().await?;
+        Ok(touched)
+    }
+}
+
+fn read_session(row: &Row) -> Result<Session, VaultError> {
+    Ok(Session {
+        hash: row.text(6)?.to_owned(),
+        person: row.text(0)?.parse().map_err(|_| SqlError::Column(0))?,
+        credential: row.text(7)?.parse().map_err(|_| SqlError::Column(7))?,
+        began: Micros(row.int(8)?),
+        seen: Micros(row.int(9)?),
+        ends: Micros(row.int(10)?),
+    })
+}
