@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::node::{Node, NodeError};
+use crate::auth::session::SessionError;
 use crate::config::Config;
 use crate::core::time::{Clock, Entropy};
 use crate::http::{self, Http, Rate, SessionCaps, Settings, Tls, TlsError};
@@ -48,6 +49,9 @@ pub enum AppError {
     /// The node behind it.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// Nobody can be invited.
+    #[error("inviting the first person")]
+    Invitation(#[from] SessionError),
 }
 
 /// A server that serves.
@@ -92,6 +96,12 @@ impl App {
     #[must_use]
     pub fn node(&self) -> &Node {
         &self.node
+    }
+
+    /// The path of the link by which the first person of the staff comes in; none if there is one already.
+    pub async fn invitation(&self) -> Result<Option<String>, AppError> {
+        let token = self.http.sessions.invite_first().await?;
+        Ok(token.map(|token| format!("/console/welcome/{}", token.reveal())))
     }
 
     /// Reads the certificate's files again, now.
@@ -143,8 +153,15 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         wait: Duration::from_millis(config.instant_wait_ms),
         reads_shown_after: Duration::from_millis(config.staff_reads_shown_after_ms),
         sessions: SessionCaps { total: config.mcp_sessions, ..SessionCaps::default() },
+        public_url: config.public_url.clone(),
+        tls: config.tls.is_some(),
+        clear_loopback: address.ip().is_loopback() && config.tls.is_none() && !is_https(config.public_url.as_deref()),
         ..Settings::default()
     }
+}
+
+fn is_https(url: Option<&str>) -> bool {
+    url.is_some_and(|url| url.starts_with("https://"))
 }
 
 /// The host of an address, with its port if it has one.

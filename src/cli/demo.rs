@@ -186,11 +186,19 @@ Connect an agent:
 Or call a tool yourself:
   curl -s -X POST {base}/api/v1/tools/vm_list -H 'Authorization: Bearer {key}' -H 'Content-Type: application/json' -d '{{}}'
 
+Sign in at {base}/console/:
+  {}  {}   (customer)
+  {}  {}   (staff)
+
 Read what happened, as staff:
   curl -s {base}/api/v1/calls -H 'Authorization: Bearer {staff}'
 
 Every key and password is in {}",
         vms.join("\n").replace('"', ""),
+        text("/customer/email"),
+        text("/customer/password"),
+        text("/staff/email"),
+        text("/staff/password"),
         shown.display(),
     )
 }

@@ -27,8 +27,15 @@ pub struct ServeArgs {
 pub async fn run(context: &Context) -> Result<(), CliError> {
     let app = App::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
     let url = base_url(context, app.address());
-    let document = json!({ "base_url": url, "mcp_url": format!("{url}/mcp") });
-    let answer = Answer { document, text: format!("Forelog serves MCP at {url}/mcp and REST at {url}/api/v1") };
+    let invitation = app.invitation().await?.map(|path| format!("{url}{path}"));
+    let mut document = json!({ "base_url": url, "mcp_url": format!("{url}/mcp"), "console_url": format!("{url}/console/") });
+    let mut text = format!("Forelog serves MCP at {url}/mcp, REST at {url}/api/v1 and the console at {url}/console/");
+    if let Some(link) = invitation {
+        text.push_str("\n\nThere is no staff yet. The first person of the staff comes in here, once, within a day:\n  ");
+        text.push_str(&link);
+        document["invitation_url"] = json!(link);
+    }
+    let answer = Answer { document, text };
     let ready = || {
         print(&answer, context.common.json);
         tell(&[NotifyState::Ready]);

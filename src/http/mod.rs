@@ -4,14 +4,18 @@
 //! client address ▶ security headers ▶ throttle per address ▶ Host ▶ (Origin) ▶ bearer ▶ endpoint ▶ Door ▶ control
 //! ```
 //!
-//! INVARIANT: only the probes, `/metrics` and `/api/v1/openapi.json` answer a caller that is not authenticated, and no
-//! answer is plain text or tells more than the one error body of DESIGN §7.
+//! The console (`console/`) reads a cookie instead of a bearer token, and answers HTML.
+//!
+//! INVARIANT: only the probes, `/metrics`, `/api/v1/openapi.json` and the console's way in answer a caller that is not
+//! authenticated, and no answer to a program is plain text or tells more than the one error body of DESIGN §7.
 
 pub mod api;
+mod asked;
 mod body;
 mod caller;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod console;
 mod counts;
 mod dated;
 mod door;
@@ -38,6 +42,7 @@ use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use tokio::net::TcpListener;
 
 use crate::auth::Authenticator;
+use crate::auth::session::Sessions;
 use crate::control::Control;
 pub use counts::Counts;
 pub use door::Door;
@@ -52,6 +57,8 @@ pub struct Http {
     pub authenticator: Authenticator,
     /// How it was configured.
     pub settings: Settings,
+    /// Who is signed in to the console.
+    pub sessions: Sessions,
     mcp: mcp::Mcp,
     draining: AtomicBool,
 }
@@ -60,9 +67,12 @@ impl Http {
     /// The HTTP side of `control`.
     #[must_use]
     pub fn new(control: Arc<Control>, authenticator: Authenticator, settings: Settings) -> Arc<Self> {
+        let ports = &control.ports;
+        let (writer, vault) = (ports.writer.clone(), Arc::clone(&ports.reader.vault));
+        let sessions = Sessions::new(writer, vault, Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
         let door = Arc::new(Door::new(control, settings.wait));
         let mcp = mcp::Mcp::new(&door, &settings);
-        Arc::new(Self { door, authenticator, settings, mcp, draining: AtomicBool::new(false) })
+        Arc::new(Self { door, authenticator, settings, sessions, mcp, draining: AtomicBool::new(false) })
     }
 
     /// From now on this node is not ready, and each answer ends its connection, so that the next request goes elsewhere.
@@ -82,6 +92,7 @@ pub fn router(http: Arc<Http>) -> Router {
         .route("/metrics", get(metrics::metrics))
         .nest("/api/v1", api::router())
         .merge(mcp::router())
+        .merge(console::router(&http))
         .layer(from_fn_with_state(Arc::clone(&http), gate::check_host));
     let routes = open.merge(hosted).fallback(problem::no_such_path).method_not_allowed_fallback(problem::no_such_method);
     throttle::guard(routes, http.settings.rate)

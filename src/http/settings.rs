@@ -28,6 +28,12 @@ pub struct Settings {
     pub reads_shown_after: Duration,
     /// MCP sessions of clients older than 2026-07-28.
     pub sessions: SessionCaps,
+    /// How clients reach it, if not at the host that they name.
+    pub public_url: Option<String>,
+    /// It speaks TLS itself.
+    pub tls: bool,
+    /// Served without TLS, and to this machine only: the console's cookie is then not Secure.
+    pub clear_loopback: bool,
 }
 
 /// The header in which our proxies name the client. Only that one is read: a proxy that writes one passes on whatever
@@ -78,6 +84,14 @@ impl Default for Rate {
     }
 }
 
+impl Settings {
+    /// Whether clients reach it over TLS, its own or a proxy's.
+    #[must_use]
+    pub fn is_encrypted(&self) -> bool {
+        self.tls || self.public_url.as_deref().is_some_and(|url| url.starts_with("https://"))
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
@@ -91,6 +105,9 @@ impl Default for Settings {
             wait: Duration::from_secs(25),
             reads_shown_after: Duration::ZERO,
             sessions: SessionCaps::default(),
+            public_url: None,
+            tls: false,
+            clear_loopback: false,
         }
     }
 }

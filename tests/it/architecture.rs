@@ -339,3 +339,18 @@ fn every_file_says_at_its_head_why_it_exists() {
         sources().into_iter().filter(|source| !source.text.starts_with("//! ")).map(|source| source.name).collect();
     assert!(silent.is_empty(), "{}", silent.join("\n"));
 }
+
+/// A page of the console reads, and asks for tools: what it changed by itself would be a change that nobody decided.
+#[test]
+fn pages_change_nothing_by_themselves() {
+    let forbidden = ["writer", "append", "begin", "execute", "Draft", "NewEvent"];
+    let mut looked_at = 0;
+    for source in sources().into_iter().filter(|source| source.name.starts_with("http/console/")) {
+        looked_at += 1;
+        let code = source.text.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
+        let used: Vec<_> =
+            code.split(|c: char| !c.is_alphanumeric() && c != '_').filter(|word| forbidden.contains(word)).collect();
+        assert!(used.is_empty(), "{} uses {used:?}", source.name);
+    }
+    assert!(looked_at > 15, "the console was not found");
+}

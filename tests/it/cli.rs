@@ -329,6 +329,21 @@ async fn cli_serve_for_real_as_the_readme_says() {
     assert_eq!(server.call(key, "vm_list", json!({})).await["error"]["code"], "token_revoked");
 }
 
+#[tokio::test]
+async fn cli_serve_without_staff_prints_a_link_for_the_first_of_them() {
+    let dir = dir();
+    let at = ["--data", shown(dir.path())];
+    let log = dir.path().join("serve.log");
+    answer(&[&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"], &at[..]].concat());
+    let server = Server::start(&[&["serve"], &at[..]].concat(), &log).await;
+    assert!(server.says("/invitation_url").starts_with(&format!("{}/console/welcome/", server.says("/base_url"))));
+    server.stop().await;
+    answer(&[&["account", "create", "--name", "Staff", "--email", "me@example.com", "--staff"], &at[..]].concat());
+    let server = Server::start(&[&["serve"], &at[..]].concat(), &log).await;
+    assert!(server.document.get("invitation_url").is_none(), "{}", server.document);
+    server.stop().await;
+}
+
 #[test]
 fn cli_stdio_speaks_mcp_with_the_configured_key() {
     use std::io::{BufRead, BufReader, Write};

@@ -13,6 +13,7 @@ mod cli;
 mod cli_postgres;
 mod clients;
 mod conformance;
+mod console;
 mod decide;
 mod demo;
 mod export;

@@ -6,10 +6,10 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::list_calls::Asked;
 use super::sight::Sight;
 use crate::core::search::Field;
 use crate::http::Http;
+use crate::http::asked::Asked;
 use crate::http::body::Filters;
 use crate::http::caller::Caller;
 use crate::http::dated::dated;
@@ -25,7 +25,7 @@ pub async fn handle(
     Filters(asked): Filters<Asked>,
 ) -> Result<Json<Value>, Problem> {
     let noted = json!(asked);
-    let search = asked.search(http.door.control().ports.clock.now())?;
+    let search = asked.search(http.door.control().ports.clock.now()).map_err(Problem::malformed)?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
     http.door.check_reader(&caller.principal, "calls", whose, noted).await?;
     let Sight { account, credential } = Sight::of(&caller.principal, &http.door.state());

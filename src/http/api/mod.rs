@@ -15,7 +15,7 @@ mod release_switch;
 mod revoke_key;
 mod rotate_key;
 mod show_call;
-mod sight;
+pub(in crate::http) mod sight;
 
 use std::sync::Arc;
 

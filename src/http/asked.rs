@@ -1,0 +1,71 @@
+//! What may be asked of the record of calls: one set of filters, for the API and for the console.
+
+use serde::{Deserialize, Serialize};
+
+use crate::core::search::{Fault, Field, Search};
+use crate::core::time::Micros;
+
+/// Calls on a page, if nobody says how many.
+pub const PAGE: u32 = 50;
+
+/// Most calls on a page.
+pub const LARGEST: u32 = 200;
+
+/// The filters, as they are written in an address.
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Asked {
+    pub account: Option<String>,
+    pub user: Option<String>,
+    pub credential: Option<String>,
+    pub vm: Option<String>,
+    pub session: Option<String>,
+    pub tool: Option<String>,
+    pub via: Option<String>,
+    pub outcome: Option<String>,
+    pub code: Option<String>,
+    pub ip: Option<String>,
+    pub policy: Option<String>,
+    pub switch: Option<String>,
+    pub from: Option<String>,
+    pub to: Option<String>,
+    pub q: Option<String>,
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
+}
+
+impl Asked {
+    /// The fields and the line together: all of it holds. Else says what cannot be read, and why.
+    pub fn search(self, now: Micros) -> Result<Search, String> {
+        let mut search = Search::parse(&self.q.unwrap_or_default(), now).map_err(|fault| format!("q: {fault}."))?;
+        let fields = [
+            (Field::Account, self.account),
+            (Field::User, self.user),
+            (Field::Credential, self.credential),
+            (Field::Vm, self.vm),
+            (Field::Session, self.session),
+            (Field::Tool, self.tool),
+            (Field::Via, self.via),
+            (Field::Outcome, self.outcome),
+            (Field::Code, self.code),
+            (Field::Ip, self.ip),
+            (Field::Policy, self.policy),
+            (Field::Switch, self.switch),
+        ];
+        for (field, value) in fields {
+            if let Some(value) = value {
+                let unreadable = |fault: Fault| format!("{}: {}.", field.name(), fault.why);
+                search.only(field, value).map_err(unreadable)?;
+            }
+        }
+        let time = |name: &str, text: Option<String>, else_: Option<Micros>| match text {
+            None => Ok(else_),
+            Some(text) => {
+                let unreadable = || format!("{name}: a time is a date or RFC 3339.");
+                Micros::parse(&text).map(Some).ok_or_else(unreadable)
+            }
+        };
+        (search.from, search.to) = (time("from", self.from, search.from)?, time("to", self.to, search.to)?);
+        Ok(search)
+    }
+}

@@ -1,0 +1,84 @@
+//! `/console/account`: one's own password and sessions.
+
+use askama::Template;
+use axum::http::{StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+
+use super::cookie;
+use super::fault::Fault;
+use super::form::Posted;
+use super::frame::{Frame, page};
+use super::shown::When;
+use super::visit::Visit;
+use super::welcome::unusable;
+use crate::auth::password;
+use crate::auth::sign_in::SignInError;
+
+#[derive(Template)]
+#[template(path = "account.html")]
+struct Account {
+    frame: Frame,
+    since: When,
+    ends: When,
+    acts_with: String,
+    user: String,
+    shortest: usize,
+    trouble: Option<&'static str>,
+    changed: bool,
+}
+
+/// The page.
+pub async fn show(visit: Visit) -> Response {
+    account(&visit, None, false).await
+}
+
+async fn account(visit: &Visit, trouble: Option<&'static str>, changed: bool) -> Response {
+    let now = visit.http.door.control().ports.clock.now();
+    let session = &visit.visitor.session;
+    page(&Account {
+        frame: Frame::of("Account", "/console/account", visit).await,
+        since: When::of(session.began, now),
+        ends: When::of(session.ends, now),
+        acts_with: session.credential.to_string(),
+        user: visit.principal.user.to_string(),
+        shortest: password::SHORTEST,
+        trouble,
+        changed,
+    })
+}
+
+/// Ends this session.
+pub async fn sign_out(posted: Posted) -> Result<Response, Fault> {
+    leave(&posted.visit, false).await
+}
+
+/// Ends every session of the person.
+pub async fn sign_out_everywhere(posted: Posted) -> Result<Response, Fault> {
+    leave(&posted.visit, true).await
+}
+
+async fn leave(visit: &Visit, all: bool) -> Result<Response, Fault> {
+    visit.http.sessions.sign_out(&visit.visitor, all).await?;
+    let cookie = cookie::end_session(&visit.http.settings);
+    Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/console/sign-in")).into_response())
+}
+
+/// Chooses another password; whoever else is signed in as this person is not any more.
+pub async fn set_password(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+    let sessions = &visit.http.sessions;
+    let chosen = fields.given("password");
+    let refused = |status, trouble| (status, trouble);
+    let trouble = match sessions.confirm(&visit.visitor, fields.given("current"), &visit.origin()).await {
+        Ok(()) => unusable(chosen, fields.given("again")).map(|text| refused(StatusCode::UNPROCESSABLE_ENTITY, text)),
+        Err(SignInError::Refused) => Some(refused(StatusCode::FORBIDDEN, "The current password is not right.")),
+        Err(SignInError::TooMany(_)) => {
+            Some(refused(StatusCode::TOO_MANY_REQUESTS, "There were too many attempts. Try again later."))
+        }
+        Err(SignInError::Failed(error)) => return Err(error.into()),
+    };
+    if let Some((status, text)) = trouble {
+        return Ok((status, account(&visit, Some(text), false).await).into_response());
+    }
+    sessions.change_password(&visit.visitor, chosen).await?;
+    Ok(account(&visit, None, true).await)
+}

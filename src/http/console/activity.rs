@@ -1,0 +1,277 @@
+//! `GET /console/activity`: what happened, newest first. The address is the whole state; a page never shifts.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::Query;
+use axum::response::Response;
+use serde_json::json;
+
+use super::fault::{Fault, encoded};
+use super::frame::{Frame, page};
+use super::shown::{Chip, When, visible};
+use super::visit::Visit;
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::refusal::Refusal;
+use crate::core::search::Field;
+use crate::http::api::sight::Sight;
+use crate::http::asked::{Asked, PAGE};
+use crate::tools::{ActivityPage, ActivityQuery, CallRecord};
+
+/// A call in a list.
+pub struct Row {
+    /// Its id.
+    pub id: String,
+    /// When it was asked for.
+    pub at: When,
+    /// How it stands.
+    pub chip: Chip,
+    /// Why it did not succeed.
+    pub code: Option<String>,
+    /// The tool.
+    pub tool: String,
+    /// The VM it is about.
+    pub vm: Option<Choice>,
+    /// What is public of its arguments.
+    pub text: String,
+    /// The key's name.
+    pub by: String,
+    /// How it came in.
+    pub via: String,
+    /// Whose it is, for staff.
+    pub account: Option<Choice>,
+}
+
+/// Something to choose, or to name.
+pub struct Choice {
+    /// As it is written in an address.
+    pub id: String,
+    /// As it is shown.
+    pub label: String,
+    /// It is what was chosen.
+    pub is_chosen: bool,
+}
+
+#[derive(Template)]
+#[template(path = "activity.html")]
+struct Activity {
+    frame: Frame,
+    is_staff: bool,
+    asked: Asked,
+    outcomes: Vec<Choice>,
+    vms: Vec<Choice>,
+    keys: Vec<Choice>,
+    is_narrow: bool,
+    has_more_filters: bool,
+    rows: Vec<Row>,
+    trouble: Option<String>,
+    query: String,
+    first: Option<String>,
+    next: Option<String>,
+}
+
+/// The pairs of an address.
+pub type Pairs = Vec<(String, String)>;
+
+/// The page.
+pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
+    let asked = read(&pairs);
+    let found = find(&visit, &asked).await;
+    let (found, trouble) = match found {
+        Ok(found) => (Some(found), None),
+        Err(Fault::Refused(refusal)) if refusal.code.status() == 422 => (None, Some(visible(&refusal.message))),
+        Err(fault) => return Err(fault),
+    };
+    let filters: Pairs = pairs.into_iter().filter(|(name, value)| !value.is_empty() && name != "cursor").collect();
+    let query = written(&filters);
+    let next = found.as_ref().and_then(|page| page.next_cursor.as_ref());
+    let next = next.map(|cursor| format!("/console/activity?{}", joined(&query, &format!("cursor={}", encoded(cursor)))));
+    let first = asked.cursor.is_some().then(|| format!("/console/activity?{query}"));
+    let state = visit.http.door.state();
+    let own = &visit.principal.account;
+    let vms = state.vms.values().filter(|vm| vm.account == *own);
+    let keys = state.credentials.values().filter(|row| row.created.account == *own);
+    let chosen =
+        |id: String, label: &str, wanted: Option<&String>| Choice { is_chosen: wanted == Some(&id), label: visible(label), id };
+    let rows = match found {
+        Some(found) => rows(&found.items, &visit).await,
+        None => Vec::new(),
+    };
+    Ok(page(&Activity {
+        is_staff: visit.is_staff(),
+        outcomes: OUTCOMES.iter().map(|status| outcome(*status, asked.outcome.as_deref())).collect(),
+        vms: vms.map(|vm| chosen(vm.id.to_string(), &vm.label, asked.vm.as_ref())).collect(),
+        keys: keys.map(|key| chosen(key.created.credential.to_string(), &key.label, asked.credential.as_ref())).collect(),
+        is_narrow: !filters.is_empty(),
+        has_more_filters: [
+            &asked.code,
+            &asked.credential,
+            &asked.user,
+            &asked.via,
+            &asked.policy,
+            &asked.switch,
+            &asked.session,
+            &asked.ip,
+            &asked.from,
+            &asked.to,
+            &asked.account,
+        ]
+        .iter()
+        .any(|filter| filter.is_some()),
+        rows,
+        frame: Frame::of("Activity", "/console/activity", &visit).await,
+        asked,
+        trouble,
+        query,
+        first,
+        next,
+    }))
+}
+
+const OUTCOMES: [Status; 9] = [
+    Status::Succeeded,
+    Status::Refused,
+    Status::Failed,
+    Status::TimedOut,
+    Status::Cancelled,
+    Status::Unknown,
+    Status::Running,
+    Status::Queued,
+    Status::Held,
+];
+
+fn outcome(status: Status, wanted: Option<&str>) -> Choice {
+    let id = status.as_str().to_owned();
+    Choice { is_chosen: wanted == Some(status.as_str()), label: Chip::of(status).word.to_owned(), id }
+}
+
+/// A page of calls, or a refusal that names the filter which cannot be read. Staff's reading is written down.
+pub async fn find(visit: &Visit, asked: &Asked) -> Result<ActivityPage, Fault> {
+    let query = query(visit, asked, "calls").await?;
+    Ok(visit.http.door.control().ports.activity.list(query).await?)
+}
+
+/// What `asked` means for this person, who may ask it.
+pub async fn query(visit: &Visit, asked: &Asked, what: &str) -> Result<ActivityQuery, Fault> {
+    let door = &visit.http.door;
+    let search = asked.clone().search(door.control().ports.clock.now());
+    let search = search.map_err(|why| Fault::Refused(Refusal::new(Code::ValidationFailed, why)))?;
+    let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
+    door.check_reader(&visit.principal, what, whose, json!(asked)).await?;
+    // What is not the reader's own is not found: absent and not one's own look the same.
+    let Sight { account, credential } = Sight::of(&visit.principal, &door.state());
+    Ok(ActivityQuery { account, credential, search, limit: asked.limit.unwrap_or(PAGE), cursor: asked.cursor.clone() })
+}
+
+/// The filters of an address; a field that was left empty is none.
+pub fn read(pairs: &Pairs) -> Asked {
+    let mut asked = Asked::default();
+    for (name, value) in pairs.iter().filter(|(_, value)| !value.trim().is_empty()) {
+        let value = Some(value.trim().to_owned());
+        match name.as_str() {
+            "account" => asked.account = value,
+            "user" => asked.user = value,
+            "credential" => asked.credential = value,
+            "vm" => asked.vm = value,
+            "session" => asked.session = value,
+            "tool" => asked.tool = value,
+            "via" => asked.via = value,
+            "policy" => asked.policy = value,
+            "switch" => asked.switch = value,
+            "outcome" => asked.outcome = value,
+            "code" => asked.code = value,
+            "ip" => asked.ip = value,
+            "from" => asked.from = value.map(zoned),
+            "to" => asked.to = value.map(zoned),
+            "q" => asked.q = value,
+            "cursor" => asked.cursor = value,
+            _ => {}
+        }
+    }
+    asked
+}
+
+/// Fields of forms have no zone; ours are in UTC.
+fn zoned(text: String) -> String {
+    match text.len() {
+        16 if text.contains('T') => format!("{text}:00Z"),
+        19 if text.contains('T') => format!("{text}Z"),
+        _ => text,
+    }
+}
+
+fn written(pairs: &Pairs) -> String {
+    let pairs = pairs.iter().map(|(name, value)| format!("{}={}", encoded(name), encoded(value)));
+    pairs.collect::<Vec<_>>().join("&")
+}
+
+fn joined(query: &str, more: &str) -> String {
+    if query.is_empty() { more.to_owned() } else { format!("{query}&{more}") }
+}
+
+/// Calls as they are listed.
+pub async fn rows(items: &[CallRecord], visit: &Visit) -> Vec<Row> {
+    let names = if visit.is_staff() { names(items, visit).await } else { BTreeMap::new() };
+    let people = people(items, visit).await;
+    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+    let row = |record: &CallRecord| {
+        let vm = record.vm.as_ref().map(|id| {
+            let row = state.vms.iter().find(|(known, _)| known.as_str() == id).map(|(_, row)| visible(&row.label));
+            Choice { id: id.clone(), label: row.unwrap_or_else(|| id.clone()), is_chosen: false }
+        });
+        let key = state.credentials.iter().find(|(id, _)| id.as_str() == record.credential).map(|(_, row)| visible(&row.label));
+        Row {
+            id: record.call_id.to_string(),
+            at: When::of(record.at, now),
+            chip: Chip::of(record.status),
+            code: record.code.clone(),
+            tool: visible(&record.tool),
+            vm,
+            text: shortened(record),
+            by: people.get(&record.credential).cloned().or(key).unwrap_or_else(|| record.credential.clone()),
+            via: record.via.clone(),
+            account: names.get(record.account.as_str()).map(|name| Choice {
+                id: record.account.to_string(),
+                label: name.clone(),
+                is_chosen: false,
+            }),
+        }
+    };
+    items.iter().map(row).collect()
+}
+
+/// The public arguments without the VM, which has a place of its own.
+fn shortened(record: &CallRecord) -> String {
+    let vm = record.vm.as_ref().map(|vm| format!("vm_id={vm}"));
+    let rest = vm.map_or_else(|| record.text.clone(), |vm| record.text.replace(&vm, ""));
+    visible(rest.trim()).chars().take(120).collect()
+}
+
+/// The people that the console acted for, by their credential's id.
+async fn people(items: &[CallRecord], visit: &Visit) -> BTreeMap<String, String> {
+    let (state, vault) = (visit.http.door.state(), &visit.http.door.control().ports.reader.vault);
+    let mut people = BTreeMap::new();
+    for row in state.credentials.values().filter(|row| row.created.role.is_some()) {
+        let id = row.created.credential.as_str();
+        if items.iter().any(|record| record.credential == id) {
+            let email = vault.email(&row.created.user).await.ok().flatten();
+            people.extend(email.map(|email| (id.to_owned(), visible(&email))));
+        }
+    }
+    people
+}
+
+/// The names of the accounts, by id.
+async fn names(items: &[CallRecord], visit: &Visit) -> BTreeMap<String, String> {
+    let vault = &visit.http.door.control().ports.reader.vault;
+    let mut names = BTreeMap::new();
+    for record in items {
+        let id = record.account.to_string();
+        if !names.contains_key(&id) {
+            let name = vault.account_name(&record.account).await.ok().flatten();
+            names.insert(id.clone(), name.map_or(id, |name| visible(&name)));
+        }
+    }
+    names
+}

@@ -1,0 +1,52 @@
+//! What pages load: one style sheet and one script, out of the binary.
+//!
+//! INVARIANT: an address with a version is of just those bytes, so browsers keep it for ever.
+
+use std::sync::LazyLock;
+
+use axum::extract::Path;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use sha2::{Digest, Sha256};
+
+use super::fault::Fault;
+
+struct Asset {
+    name: &'static str,
+    kind: &'static str,
+    bytes: &'static [u8],
+}
+
+static ASSETS: [Asset; 4] = [
+    Asset { name: "console.css", kind: "text/css; charset=utf-8", bytes: include_bytes!("../../../assets/console.css") },
+    Asset {
+        name: "htmx.js",
+        kind: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../../../assets/vendor/htmx-4.0.1.min.js"),
+    },
+    Asset {
+        name: "htmx-license.txt",
+        kind: "text/plain; charset=utf-8",
+        bytes: include_bytes!("../../../assets/vendor/htmx-LICENSE.txt"),
+    },
+    Asset { name: "icon.svg", kind: "image/svg+xml", bytes: include_bytes!("../../../assets/icon.svg") },
+];
+
+/// Changes whenever one of them does.
+pub fn version() -> &'static str {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let mut all = Sha256::new();
+        for asset in &ASSETS {
+            all.update(asset.bytes);
+        }
+        hex::encode(all.finalize()).chars().take(12).collect()
+    });
+    &VERSION
+}
+
+/// One of them.
+pub async fn serve(Path(name): Path<String>) -> Result<Response, Fault> {
+    let asset = ASSETS.iter().find(|asset| asset.name == name).ok_or(Fault::NotFound)?;
+    let headers = [(CONTENT_TYPE, asset.kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
+    Ok((headers, asset.bytes).into_response())
+}

@@ -1,0 +1,60 @@
+//! The console's two cookies: the session, and the chosen theme.
+//!
+//! INVARIANT: the session's cookie has the `__Host-` prefix, so that no other host and no clear connection can set it. The
+//! one exception is a server that is only on the loopback address and without TLS, for development: not every browser keeps
+//! a Secure cookie there.
+
+use axum::http::{HeaderMap, HeaderValue, header};
+
+use crate::auth::session::{LONGEST, Token};
+use crate::http::Settings;
+
+const SESSION: &str = "__Host-forelog-session";
+const SESSION_ON_LOOPBACK: &str = "forelog-session";
+const THEME: &str = "forelog-theme";
+
+fn name(settings: &Settings) -> &'static str {
+    if settings.clear_loopback { SESSION_ON_LOOPBACK } else { SESSION }
+}
+
+/// A cookie's value; none if it is there twice, for then somebody else set one of them.
+fn value<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
+    let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
+    let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
+    let mut found = pairs.filter(|(name, _)| *name == wanted).map(|(_, value)| value);
+    let first = found.next()?;
+    found.next().is_none().then_some(first)
+}
+
+/// The session that a request names.
+pub fn session(headers: &HeaderMap, settings: &Settings) -> Option<Token> {
+    value(headers, name(settings)).filter(|text| !text.is_empty()).map(Token::read)
+}
+
+/// Sets the session, for as long as the browser is open and the session lasts.
+pub fn set_session(token: &Token, settings: &Settings) -> HeaderValue {
+    written(&format!("{}={}; Path=/; Max-Age={}{}", name(settings), token.reveal(), LONGEST.as_secs(), flags(settings)))
+}
+
+/// Takes the session away.
+pub fn end_session(settings: &Settings) -> HeaderValue {
+    written(&format!("{}=; Path=/; Max-Age=0{}", name(settings), flags(settings)))
+}
+
+/// The theme that was chosen.
+pub fn theme(headers: &HeaderMap) -> Option<&str> {
+    value(headers, THEME)
+}
+
+/// Remembers a theme for a year.
+pub fn set_theme(theme: &str, settings: &Settings) -> HeaderValue {
+    written(&format!("{THEME}={theme}; Path=/console; Max-Age=31536000{}", flags(settings)))
+}
+
+fn flags(settings: &Settings) -> &'static str {
+    if settings.clear_loopback { "; HttpOnly; SameSite=Lax" } else { "; Secure; HttpOnly; SameSite=Lax" }
+}
+
+fn written(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static(""))
+}

@@ -1,0 +1,135 @@
+//! Pages that are not what was asked for. What they say is the same error the API would give, in words.
+
+use askama::Template;
+use axum::extract::Request;
+use axum::http::{HeaderValue, StatusCode};
+use axum::middleware::Next;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::frame::{Frame, page};
+use super::shown::visible;
+use super::theme::Theme;
+use crate::auth::session::SessionError;
+use crate::core::code::Code;
+use crate::core::refusal::Refusal;
+
+/// Why there is no page.
+#[derive(Debug)]
+pub enum Fault {
+    /// Nobody is signed in.
+    SignIn {
+        /// Where to go on afterwards.
+        next: String,
+        /// Only a part of a page was asked for.
+        fragment: bool,
+    },
+    /// There is no such page, or not for this person (P9).
+    NotFound,
+    /// A form that no page of this session sent.
+    OtherOrigin,
+    /// A request that cannot be read.
+    Unreadable(&'static str),
+    /// The decision, or a tool, said no.
+    Refused(Refusal),
+}
+
+impl From<Refusal> for Fault {
+    fn from(refusal: Refusal) -> Self {
+        if matches!(refusal.code, Code::NotFound | Code::VmNotFound) { Self::NotFound } else { Self::Refused(refusal) }
+    }
+}
+
+impl From<SessionError> for Fault {
+    fn from(error: SessionError) -> Self {
+        let source = std::error::Error::source(&error).map(ToString::to_string);
+        tracing::error!(%error, source, "a session cannot be used");
+        Self::Refused(Refusal::new(Code::AuditUnavailable, "Sessions cannot be read or recorded now, so nothing is shown."))
+    }
+}
+
+/// What a page that is not what was asked for says; rendered by [`render`], which knows how the reader wants to see it.
+#[derive(Clone)]
+struct Told {
+    heading: String,
+    text: String,
+    hint: Option<String>,
+    code: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "fault.html")]
+struct FaultPage {
+    frame: Frame,
+    told: Told,
+}
+
+impl IntoResponse for Fault {
+    fn into_response(self) -> Response {
+        match self {
+            Self::SignIn { next, fragment } => to_sign_in(&next, fragment),
+            Self::NotFound => show(404, "Nothing here", "There is no such page, or it is not yours to see.", None, "not_found"),
+            Self::OtherOrigin => {
+                let text = "The form was not sent by a page of your session. It may have been open for too long.";
+                let hint = Some("Go back, reload the page and send it again.".to_owned());
+                show(403, "The form was not taken", text, hint, Code::OriginNotAllowed.as_str())
+            }
+            Self::Unreadable(text) => show(400, "That cannot be read", text, None, Code::ValidationFailed.as_str()),
+            Self::Refused(refusal) => {
+                let hint = refusal.hint.as_deref().map(visible);
+                show(refusal.code.status(), "That was refused", &visible(&refusal.message), hint, refusal.code.as_str())
+            }
+        }
+    }
+}
+
+fn to_sign_in(next: &str, fragment: bool) -> Response {
+    let to = format!("/console/sign-in?next={}", encoded(next));
+    if !fragment {
+        return Redirect::to(&to).into_response();
+    }
+    // A part of a page cannot redirect; the page it is in does.
+    let to = HeaderValue::from_str(&to).unwrap_or_else(|_| HeaderValue::from_static("/console/sign-in"));
+    (StatusCode::UNAUTHORIZED, [("hx-redirect", to)]).into_response()
+}
+
+/// As a value in a query.
+pub fn encoded(text: &str) -> String {
+    let mut written = String::new();
+    for byte in text.bytes() {
+        match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' | b'/' => written.push(char::from(byte)),
+            _ => {
+                written.push('%');
+                written.push_str(&hex::encode_upper([byte]));
+            }
+        }
+    }
+    written
+}
+
+fn show(status: u16, heading: &str, text: &str, hint: Option<String>, code: &'static str) -> Response {
+    let mut response = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
+    response.extensions_mut().insert(Told { heading: heading.to_owned(), text: text.to_owned(), hint, code });
+    response
+}
+
+/// Renders what went wrong, in the theme that was chosen.
+pub async fn render(request: Request, next: Next) -> Response {
+    let theme = Theme::of(request.headers());
+    let mut response = next.run(request).await;
+    let Some(told) = response.extensions_mut().remove::<Told>() else { return response };
+    let frame = Frame { theme, ..Frame::bare(&told.heading) };
+    let mut shown = page(&FaultPage { frame, told });
+    *shown.status_mut() = response.status();
+    shown
+}
+
+/// An address under `/console` that is none.
+pub async fn no_such_page() -> Fault {
+    Fault::NotFound
+}
+
+/// An address that is not for this method.
+pub async fn no_such_method() -> Response {
+    show(405, "Not that way", "This page cannot be used like that.", None, Code::ValidationFailed.as_str())
+}

@@ -1,0 +1,73 @@
+//! Forms. INVARIANT: nobody reads a field of a form before its token was found to be of the session that sent it.
+
+use std::sync::Arc;
+
+use axum::body::Body;
+use axum::extract::{Form, FromRequest, Request};
+use axum::http::header::CONTENT_TYPE;
+
+use super::fault::Fault;
+use super::visit::Visit;
+use crate::http::Http;
+use crate::http::body::read;
+
+/// The fields of a form, which may have the same name.
+pub struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// A field's text without space around it; empty if it is not there.
+    pub fn text(&self, name: &str) -> &str {
+        self.given(name).trim()
+    }
+
+    /// A field as it was given, as a password has to be.
+    pub fn given(&self, name: &str) -> &str {
+        self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+    }
+
+    /// Every value of a field that may be chosen several times.
+    pub fn all(&self, name: &str) -> Vec<&str> {
+        self.0.iter().filter(|(field, value)| field == name && !value.is_empty()).map(|(_, value)| value.as_str()).collect()
+    }
+}
+
+/// A form of somebody who is not signed in: only where it was sent from is checked (`gate.rs`).
+impl FromRequest<Arc<Http>> for Fields {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Fault> {
+        let (parts, body) = request.into_parts();
+        let bytes = read(body, &http.settings).await.map_err(|_| Fault::Unreadable("The form did not arrive."))?;
+        let mut copy = Request::new(Body::from(bytes));
+        *copy.method_mut() = parts.method;
+        if let Some(kind) = parts.headers.get(CONTENT_TYPE) {
+            copy.headers_mut().insert(CONTENT_TYPE, kind.clone());
+        }
+        let read = Form::<Vec<(String, String)>>::from_request(copy, &()).await;
+        read.map(|Form(fields)| Self(fields)).map_err(|_| Fault::Unreadable("The form cannot be read."))
+    }
+}
+
+/// A form of somebody who is signed in.
+pub struct Posted {
+    /// Who sent it.
+    pub visit: Visit,
+    /// What it says.
+    pub fields: Fields,
+}
+
+impl FromRequest<Arc<Http>> for Posted {
+    type Rejection = Fault;
+
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Fault> {
+        use axum::extract::FromRequestParts;
+        let (mut parts, body) = request.into_parts();
+        let visit = Visit::from_request_parts(&mut parts, http).await?;
+        let fields = Fields::from_request(Request::from_parts(parts, body), http).await?;
+        if visit.visitor.token.is_of_form(fields.given("form_token")) {
+            Ok(Self { visit, fields })
+        } else {
+            Err(Fault::OtherOrigin)
+        }
+    }
+}

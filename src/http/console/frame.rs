@@ -1,0 +1,223 @@
+//! What is around every page: who is signed in, where to go, the switches in force, and how new the page is.
+//!
+//! To add a page: a file here with a struct that has `frame: Frame` and its own fields, a template that begins with
+//! `{% extends "frame.html" %}`, and a line in `mod.rs`. Forms begin with the macro `parts::token`.
+
+use std::time::Duration;
+
+use askama::Template;
+use axum::http::{HeaderValue, header};
+use axum::response::{Html, IntoResponse, Response};
+
+use super::shown::{When, grouped, visible};
+use super::theme::Theme;
+use super::visit::{Stranger, Visit};
+use crate::core::id::{AccountId, Position};
+use crate::core::principal::Side;
+use crate::core::state::ControlState;
+use crate::core::switch::{Switch, Target};
+use crate::core::time::Micros;
+
+/// Everything around a page.
+pub struct Frame {
+    /// The page's name.
+    pub title: String,
+    /// How it is shown.
+    pub theme: Theme,
+    /// Where it is, so that a form can lead back.
+    pub path: String,
+    /// Who is signed in.
+    pub who: Option<Who>,
+    /// Where to go.
+    pub nav: Vec<Link>,
+    /// The switches in force that concern whoever looks.
+    pub switches: Vec<Engaged>,
+    /// How new it is.
+    pub as_of: Option<AsOf>,
+    /// Changes with the assets.
+    pub assets: &'static str,
+}
+
+/// Who is signed in.
+pub struct Who {
+    /// E-mail address.
+    pub email: String,
+    /// Role.
+    pub role: &'static str,
+    /// The account's name.
+    pub account: String,
+    /// Of the staff.
+    pub is_staff: bool,
+    /// What every form of the session carries.
+    pub form_token: String,
+}
+
+/// A place in the navigation.
+pub struct Link {
+    /// Where it leads.
+    pub href: &'static str,
+    /// What it says.
+    pub text: &'static str,
+    /// It is where we are.
+    pub is_here: bool,
+}
+
+/// A switch in force.
+pub struct Engaged {
+    /// What it stops, in words.
+    pub stops: String,
+    /// The target as it is written.
+    pub target: String,
+    /// What is said of it: the reason for staff, the message for customers.
+    pub text: String,
+    /// Since when.
+    pub since: When,
+    /// Until when, if it ends by itself.
+    pub until: Option<When>,
+}
+
+/// How new a page is.
+pub struct AsOf {
+    /// The newest event that it shows.
+    pub position: String,
+    /// When that was.
+    pub at: When,
+    /// Events that it should show and does not; none if it shows all, or the others are only just written.
+    pub missing: Option<String>,
+}
+
+/// The views are pulled from the log several times a second. An event that they do not show after this long is missed.
+const LATE: Duration = Duration::from_secs(2);
+
+const CUSTOMER: [(&str, &str); 4] =
+    [("/console/", "Overview"), ("/console/activity", "Activity"), ("/console/keys", "Keys"), ("/console/account", "Account")];
+const STAFF: [(&str, &str); 3] = [("/console/", "Overview"), ("/console/activity", "Activity"), ("/console/account", "Account")];
+
+impl Frame {
+    /// The frame of a page that needs nobody to be signed in.
+    pub fn of_stranger(title: &str, stranger: &Stranger) -> Self {
+        Self { theme: stranger.theme, path: stranger.path.clone(), ..Self::bare(title) }
+    }
+
+    /// The frame of a page that knows nothing.
+    pub fn bare(title: &str) -> Self {
+        Self {
+            title: title.to_owned(),
+            theme: Theme::Auto,
+            path: "/console/".to_owned(),
+            who: None,
+            nav: Vec::new(),
+            switches: Vec::new(),
+            as_of: None,
+            assets: super::assets::version(),
+        }
+    }
+
+    /// The frame of a page for somebody; `here` is its place in the navigation.
+    pub async fn of(title: impl Into<String>, here: &str, visit: &Visit) -> Self {
+        let door = &visit.http.door;
+        let (ports, state) = (&door.control().ports, door.state());
+        let name = ports.reader.vault.account_name(&visit.principal.account).await.ok().flatten();
+        let links: &[_] = if visit.is_staff() { &STAFF } else { &CUSTOMER };
+        let now = ports.clock.now();
+        let concerns = |switch: &&Switch| visit.is_staff() || touches(switch, &visit.principal.account, &state);
+        let person = &visit.visitor.person;
+        Self {
+            title: title.into(),
+            theme: visit.theme,
+            path: visit.path.clone(),
+            who: Some(Who {
+                email: visible(&person.email),
+                role: visit.role().as_str(),
+                account: visible(&name.unwrap_or_else(|| visit.principal.account.to_string())),
+                is_staff: visit.principal.side == Side::Staff,
+                form_token: visit.visitor.token.form_token(),
+            }),
+            nav: links.iter().map(|(href, text)| Link { href, text, is_here: *href == here }).collect(),
+            switches: in_force(&state, now).filter(concerns).map(|row| engaged(row, &state, visit.is_staff(), now)).collect(),
+            as_of: as_of(visit, now).await,
+            assets: super::assets::version(),
+        }
+    }
+
+    /// The name of the browser's tab.
+    pub fn tab(&self) -> String {
+        format!("{} · Forelog", self.title)
+    }
+
+    /// What every form of the session carries; nothing, if nobody is signed in.
+    pub fn form_token(&self) -> &str {
+        self.who.as_ref().map_or("", |who| who.form_token.as_str())
+    }
+}
+
+async fn as_of(visit: &Visit, now: Micros) -> Option<AsOf> {
+    let ports = &visit.http.door.control().ports;
+    let head = ports.reader.store.head().await.ok()?;
+    let position = ports.activity.position().await.ok()?;
+    if head.position <= position {
+        return Some(AsOf { position: grouped(position.0), at: When::of(head.at, now), missing: None });
+    }
+    let around = ports.reader.events(Position(position.0 - 1), 2).await.ok()?;
+    let at = |wanted: Position| around.iter().find(|event| event.position == wanted).map_or(head.at, |event| event.at);
+    let is_late = now.since(at(position.next())) >= LATE;
+    let missing = is_late.then(|| grouped(head.position.0 - position.0));
+    Some(AsOf { position: grouped(position.0), at: When::of(at(position), now), missing })
+}
+
+/// The switches that stop something now.
+pub fn in_force(state: &ControlState, now: Micros) -> impl Iterator<Item = &Switch> {
+    state.switches.values().filter(move |switch| switch.expires_at.is_none_or(|end| end > now))
+}
+
+/// Whether a switch can stop calls of an account.
+pub fn touches(switch: &Switch, account: &AccountId, state: &ControlState) -> bool {
+    match &switch.target {
+        Target::All | Target::Class(_) | Target::Tool(_) => true,
+        Target::Provider(name) => state.vms.values().any(|vm| vm.account == *account && vm.provider == *name),
+        Target::Account(id) => id == account,
+        Target::Credential(id) => state.credentials.get(id).is_some_and(|row| row.created.account == *account),
+        Target::Vm { vm, .. } => state.vms.get(vm).is_some_and(|row| row.account == *account),
+    }
+}
+
+/// A switch as it is shown. Its reason is for the staff.
+pub fn engaged(switch: &Switch, state: &ControlState, for_staff: bool, now: Micros) -> Engaged {
+    let message = switch.message.clone().unwrap_or_else(|| "The operator has stopped this kind of call.".into());
+    Engaged {
+        stops: stops(&switch.target, state),
+        target: switch.target.to_string(),
+        text: visible(if for_staff { &switch.reason } else { &message }),
+        since: When::of(switch.engaged_at, now),
+        until: switch.expires_at.map(|end| When::of(end, now)),
+    }
+}
+
+/// What a target means, in words.
+pub fn stops(target: &Target, state: &ControlState) -> String {
+    let label = |vm| state.vms.get(vm).map_or_else(|| format!("{vm}"), |row| visible(&row.label));
+    match target {
+        Target::All => "Every call is stopped".into(),
+        Target::Class(class) => format!("Every {} call is stopped", class.as_str()),
+        Target::Tool(name) => format!("The tool {name} is stopped"),
+        Target::Provider(name) => format!("Every call to the provider {name} is stopped"),
+        Target::Account(_) => "Every call of the account is stopped".into(),
+        Target::Credential(id) => {
+            let name = state.credentials.get(id).map_or_else(String::new, |row| visible(&row.label));
+            format!("The key {name} is stopped")
+        }
+        Target::Vm { vm, exec_only: true } => format!("Commands on {} are stopped", label(vm)),
+        Target::Vm { vm, exec_only: false } => format!("Every call on {} is stopped", label(vm)),
+    }
+}
+
+/// A rendered page.
+pub fn page(template: &impl Template) -> Response {
+    match template.render() {
+        Ok(text) => ([(header::CACHE_CONTROL, HeaderValue::from_static("no-store"))], Html(text)).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "a page was not rendered");
+            axum::http::StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

@@ -1,0 +1,162 @@
+//! `/console/keys`: what agents sign in with. A key is shown once, on the page that answers its form.
+
+use std::collections::BTreeMap;
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::{Value, json};
+
+use super::connect::{Client, clients};
+use super::fault::Fault;
+use super::form::{Fields, Posted};
+use super::frame::{Frame, page};
+use super::shown::{When, grouped, visible};
+use super::visit::Visit;
+use crate::core::code::Code;
+use crate::core::job::Use;
+use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
+use crate::core::state::Credential;
+use crate::core::time::Micros;
+
+/// What an agent is given unless somebody thinks about it: it sees, restarts and runs, and destroys nothing.
+const USUAL: [Scope; 5] = [Scope::AccountRead, Scope::VmsRead, Scope::VmsPower, Scope::VmsExec, Scope::AuditRead];
+
+#[derive(Template)]
+#[template(path = "keys.html")]
+struct Keys {
+    frame: Frame,
+    live: Vec<Key>,
+    ended: Vec<Key>,
+    may_make: bool,
+    scopes: Vec<(&'static str, bool)>,
+    vms: Vec<(String, String)>,
+}
+
+/// A key in a list.
+struct Key {
+    id: String,
+    label: String,
+    prefix: String,
+    scopes: String,
+    vms: Option<usize>,
+    is_person: bool,
+    made: When,
+    used: Option<(String, When)>,
+    ends: Option<When>,
+    revoked: Option<When>,
+}
+
+#[derive(Template)]
+#[template(path = "key_made.html")]
+struct Made {
+    frame: Frame,
+    label: String,
+    id: String,
+    key: String,
+    mcp_url: String,
+    clients: Vec<Client>,
+    connected: Option<When>,
+}
+
+/// The page.
+pub async fn show(visit: Visit) -> Result<Response, Fault> {
+    let door = &visit.http.door;
+    door.check_alive(&visit.principal).await?;
+    if visit.is_staff() {
+        return Err(Fault::NotFound);
+    }
+    let (state, now) = (door.state(), door.control().ports.clock.now());
+    let account = &visit.principal.account;
+    let own: Vec<&Credential> = state.credentials.values().filter(|row| row.created.account == *account).collect();
+    let uses = uses(&visit, &own).await?;
+    let is_live = |row: &&Credential| row.revoked_at.is_none() && row.created.expires_at.is_none_or(|end| end > now);
+    let (live, over): (Vec<_>, Vec<_>) = own.into_iter().rev().partition(is_live);
+    let may = visit.role().scopes();
+    let vms = state.vms.values().filter(|vm| vm.account == *account);
+    Ok(page(&Keys {
+        frame: Frame::of("Keys", "/console/keys", &visit).await,
+        live: live.into_iter().map(|row| key(row, &uses, now)).collect(),
+        ended: over.into_iter().filter(|row| row.created.role.is_none()).map(|row| key(row, &uses, now)).collect(),
+        may_make: visit.role().administers(),
+        scopes: may.iter().map(|scope| (scope.as_str(), USUAL.contains(scope))).collect(),
+        vms: vms.map(|vm| (vm.id.to_string(), visible(&vm.label))).collect(),
+    }))
+}
+
+fn key(row: &Credential, uses: &BTreeMap<String, Use>, now: Micros) -> Key {
+    let made = &row.created;
+    let last = uses.get(made.credential.as_str()).filter(|used| used.count > 0);
+    let scopes: Vec<&str> = made.scopes.iter().map(|scope| scope.as_str()).collect();
+    let scopes = if made.scopes == Scope::customer() { "everything".to_owned() } else { scopes.join(" ") };
+    Key {
+        id: made.credential.to_string(),
+        label: visible(&row.label),
+        prefix: made.prefix.clone(),
+        scopes,
+        vms: made.vms.as_ref().map(Vec::len),
+        is_person: made.role.is_some(),
+        made: When::of(row.created_at, now),
+        used: last.map(|used| (grouped(i64::try_from(used.count).unwrap_or(i64::MAX)), When::of(used.last, now))),
+        ends: made.expires_at.map(|end| When::of(end, now)),
+        revoked: row.revoked_at.map(|at| When::of(at, now)),
+    }
+}
+
+/// How often each key was used, by its id.
+async fn uses(visit: &Visit, keys: &[&Credential]) -> Result<BTreeMap<String, Use>, Fault> {
+    let names: Vec<String> = keys.iter().map(|row| format!("use:{}", row.created.credential)).collect();
+    let rows = visit.http.door.control().ports.reader.store.state_rows(&names).await;
+    let rows = rows.map_err(|_| Refusal::new(Code::ControlStateUnreadable, "The use of keys cannot be read."))?;
+    let read = |name: &str, doc: &[u8]| Some((name.strip_prefix("use:")?.to_owned(), serde_json::from_slice(doc).ok()?));
+    Ok(rows.iter().filter_map(|row| read(&row.name, &row.doc)).collect())
+}
+
+/// When a key was last used, if it is one of the visitor's account.
+pub async fn last_use(visit: &Visit, id: &str) -> Result<Option<When>, Fault> {
+    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+    let own = state.credentials.values().find(|row| row.created.credential.as_str() == id);
+    let own = own.filter(|row| row.created.account == visit.principal.account).ok_or(Fault::NotFound)?;
+    let uses = uses(visit, &[own]).await?;
+    Ok(uses.get(id).filter(|used| used.count > 0).map(|used| When::of(used.last, now)))
+}
+
+/// Makes a key and shows it.
+pub async fn create(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+    let result = visit.done("key_create", asked(&fields, visit.http.door.control().ports.clock.now())).await?;
+    let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
+    let (key, mcp_url) = (text("api_key"), visit.mcp_url());
+    Ok(page(&Made {
+        frame: Frame::of("The key is made", "/console/keys", &visit).await,
+        label: visible(&text("label")),
+        id: text("id"),
+        clients: clients(&mcp_url, &key),
+        key,
+        mcp_url,
+        connected: None,
+    }))
+}
+
+fn asked(fields: &Fields, now: Micros) -> Value {
+    let mut args =
+        json!({ "label": fields.text("label"), "scopes": fields.all("scope"), "read_only": fields.text("read_only") == "yes" });
+    let vms = fields.all("vm");
+    if !vms.is_empty() {
+        args["vms"] = json!(vms);
+    }
+    let ips: Vec<&str> = fields.text("ips").split([',', ' ', '\n']).map(str::trim).filter(|ip| !ip.is_empty()).collect();
+    if !ips.is_empty() {
+        args["ips"] = json!(ips);
+    }
+    if let Ok(days) = fields.text("days").parse::<u64>() {
+        args["expires_at"] = json!(When::of(now.plus(std::time::Duration::from_hours(days.min(3650) * 24)), now).iso);
+    }
+    args
+}
+
+/// Ends a key for good.
+pub async fn revoke(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
+    visit.done("key_revoke", json!({ "id": id })).await?;
+    Ok(Redirect::to("/console/keys").into_response())
+}

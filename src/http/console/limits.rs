@@ -1,0 +1,62 @@
+//! What of an account's limits is used, as the log has it.
+
+use super::fault::Fault;
+use super::shown::{rough, visible};
+use super::visit::Visit;
+use crate::core::code::Code;
+use crate::core::limit::{Limit, Window};
+use crate::core::refusal::Refusal;
+use crate::core::state::ControlState;
+use crate::core::time::Micros;
+
+/// Limits that are shown; an account with more keys sees those that are used most.
+const MOST: usize = 12;
+
+/// One limit.
+pub struct Used {
+    /// What it counts.
+    pub name: String,
+    /// So many are used.
+    pub taken: usize,
+    /// Of so many.
+    pub admit: u32,
+    /// In so long.
+    pub window: String,
+    /// When the next call fits, if none does now.
+    pub next: Option<String>,
+}
+
+/// The limits of the visitor's account that something has been taken from, the fullest first.
+pub async fn used(visit: &Visit, state: &ControlState, now: Micros) -> Result<Vec<Used>, Fault> {
+    let ports = &visit.http.door.control().ports;
+    let account = &visit.principal.account;
+    let live = state.credentials.values().filter(|row| row.created.account == *account && row.revoked_at.is_none());
+    let keys = live.filter(|row| row.created.role.is_none()).map(|row| {
+        let limit = row.created.limit.unwrap_or(ports.limits.credential);
+        (format!("limit:credential:{}", row.created.credential), format!("Calls by {}", visible(&row.label)), limit)
+    });
+    let vms = state.vms.values().filter(|vm| vm.account == *account).map(|vm| {
+        let name = format!("Commands on {}", visible(&vm.label));
+        (format!("limit:exec:{account}/{}", vm.id), name, ports.limits.exec)
+    });
+    let writes = [(format!("limit:write:{account}"), "Changes by the account".to_owned(), ports.limits.write)];
+    let all: Vec<(String, String, Limit)> = writes.into_iter().chain(keys).chain(vms).collect();
+    let names: Vec<String> = all.iter().map(|(row, _, _)| row.clone()).collect();
+    let rows = ports.reader.store.state_rows(&names).await.map_err(|_| unreadable())?;
+    let mut shown = Vec::new();
+    for (row, name, limit) in all {
+        let found = rows.iter().find(|found| found.name == row);
+        let window = found.map_or(Ok(Window::default()), |found| Window::decode(&found.doc)).map_err(|_| unreadable())?;
+        let next = window.full_for(limit, now).map(rough);
+        let length = std::time::Duration::from_millis(limit.window_ms.into());
+        shown.push(Used { name, taken: window.used(limit, now), admit: limit.admit, window: rough(length), next });
+    }
+    // Stable, so the account's own comes first among equals.
+    shown.sort_by_key(|used| std::cmp::Reverse(used.taken * 1000 / (used.admit.max(1) as usize)));
+    shown.truncate(MOST);
+    Ok(shown)
+}
+
+fn unreadable() -> Fault {
+    Refusal::new(Code::ControlStateUnreadable, "A limit cannot be read.").into()
+}

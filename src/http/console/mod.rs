@@ -1,0 +1,78 @@
+//! The web console: HTML for people, one file per page. Pages are rendered here, work without JavaScript, and load nothing
+//! from anywhere else.
+//!
+//! ```text
+//! cookie ▶ Visit (who, alive in the log) ▶ page: reads control state and views, by Door::check_* │ forms: Posted ▶ Door::submit
+//! ```
+//!
+//! INVARIANT: whatever a page changes is a recorded call of a tool, made as the person who is signed in; a form is read only
+//! after its session's token and where it was sent from were checked (`form.rs`, `gate.rs`).
+
+mod account;
+mod activity;
+mod assets;
+mod call;
+mod connect;
+mod cookie;
+mod download;
+mod fault;
+mod form;
+mod frame;
+mod gate;
+mod keys;
+mod limits;
+mod overview;
+mod shown;
+mod sign_in;
+mod theme;
+mod timeline;
+mod visit;
+mod vm;
+mod welcome;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::middleware::{from_fn, from_fn_with_state};
+use axum::response::Redirect;
+use axum::routing::{get, post};
+
+use super::Http;
+
+/// Where the console lives.
+pub const ROOT: &str = "/console";
+
+/// Everything under [`ROOT`], and the way there from `/`.
+pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
+    let pages = Router::new()
+        .route("/", get(overview::show))
+        .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-out", post(account::sign_out))
+        .route("/welcome/{token}", get(welcome::show).post(welcome::submit))
+        .route("/theme", post(theme::choose))
+        .route("/account", get(account::show))
+        .route("/account/password", post(account::set_password))
+        .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
+        .route("/activity", get(activity::show))
+        .route("/activity.csv", get(download::csv))
+        .route("/activity.jsonl", get(download::jsonl))
+        .route("/calls/{id}", get(call::show))
+        .route("/vms/{id}", get(vm::show))
+        .route("/vms/{id}/exec", post(vm::set_exec))
+        .route("/vms/{id}/stop", post(vm::stop))
+        .route("/keys", get(keys::show).post(keys::create))
+        .route("/keys/{id}/revoke", post(keys::revoke))
+        .route("/keys/{id}/connected", get(connect::connected))
+        .route("/connect", get(connect::show))
+        .route("/assets/{name}", get(assets::serve))
+        .fallback(fault::no_such_page)
+        .method_not_allowed_fallback(fault::no_such_method)
+        .layer(from_fn(gate::same_origin))
+        .layer(from_fn(fault::render))
+        .layer(from_fn_with_state(Arc::clone(http), gate::harden));
+    // Nested without the slash at the end, so both forms of the address are named.
+    Router::new()
+        .route("/", get(async || Redirect::to("/console/")))
+        .route(ROOT, get(async || Redirect::to("/console/")))
+        .nest("/console/", pages)
+}

@@ -1,0 +1,75 @@
+//! `GET /console/`: what there is, what happened last, what is used up.
+
+use askama::Template;
+use axum::response::Response;
+use serde_json::json;
+
+use super::activity::{Row, rows};
+use super::fault::Fault;
+use super::frame::{Frame, in_force, page, stops};
+use super::limits::{Used, used};
+use super::shown::visible;
+use super::visit::Visit;
+use crate::core::state::{ControlState, Vm};
+use crate::core::switch::Target;
+use crate::core::time::Micros;
+use crate::tools::ActivityQuery;
+
+/// Calls that are shown.
+const LATEST: u32 = 10;
+
+#[derive(Template)]
+#[template(path = "overview.html")]
+struct Overview {
+    frame: Frame,
+    is_staff: bool,
+    vms: Vec<Machine>,
+    latest: Vec<Row>,
+    limits: Vec<Used>,
+}
+
+/// A VM in a list.
+pub struct Machine {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub label: String,
+    /// Who has it.
+    pub provider: String,
+    /// Commands are on.
+    pub exec: bool,
+    /// What stops calls on it, in words.
+    pub stopped: Option<String>,
+}
+
+/// The page.
+pub async fn show(visit: Visit) -> Result<Response, Fault> {
+    let door = &visit.http.door;
+    let account = (!visit.is_staff()).then(|| visit.principal.account.clone());
+    door.check_reader(&visit.principal, "calls", None, json!({ "page": "overview" })).await?;
+    let query = ActivityQuery { account, limit: LATEST, ..ActivityQuery::default() };
+    let found = door.control().ports.activity.list(query).await?;
+    let (state, now) = (door.state(), door.control().ports.clock.now());
+    let own = state.vms.values().filter(|vm| vm.account == visit.principal.account);
+    let vms = own.map(|vm| machine(vm, &state, now)).collect();
+    let limits = if visit.is_staff() { Vec::new() } else { used(&visit, &state, now).await? };
+    let frame = Frame::of("Overview", "/console/", &visit).await;
+    Ok(page(&Overview { frame, is_staff: visit.is_staff(), vms, latest: rows(&found.items, &visit).await, limits }))
+}
+
+/// A VM as it is listed.
+pub fn machine(vm: &Vm, state: &ControlState, now: Micros) -> Machine {
+    let on_it = |target: &Target| match target {
+        Target::All | Target::Class(_) | Target::Tool(_) | Target::Credential(_) => false,
+        Target::Provider(name) => *name == vm.provider,
+        Target::Account(id) => *id == vm.account,
+        Target::Vm { vm: id, .. } => *id == vm.id,
+    };
+    Machine {
+        id: vm.id.to_string(),
+        label: visible(&vm.label),
+        provider: visible(&vm.provider),
+        exec: vm.exec_enabled,
+        stopped: in_force(state, now).find(|switch| on_it(&switch.target)).map(|switch| stops(&switch.target, state)),
+    }
+}

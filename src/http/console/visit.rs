@@ -1,0 +1,149 @@
+//! From a request to a person who is signed in, and to what they act with.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::extract::FromRequestParts;
+use axum::http::request::Parts;
+use serde_json::Value;
+
+use super::cookie;
+use super::fault::Fault;
+use super::theme::Theme;
+use crate::auth::session::{Origin, Visitor};
+use crate::control::Reply;
+use crate::core::principal::{Principal, Side, Via};
+use crate::core::refusal::Refusal;
+use crate::core::role::Role;
+use crate::core::scope::Scope;
+use crate::http::Http;
+use crate::http::caller::user_agent;
+use crate::http::door::Incoming;
+use crate::http::gate::{ClientAddress, host};
+use crate::http::throttle::network;
+
+/// Somebody who is signed in, on a page.
+pub struct Visit {
+    /// Everything behind the page.
+    pub http: Arc<Http>,
+    /// Who.
+    pub visitor: Visitor,
+    /// What they act as.
+    pub principal: Principal,
+    /// How they want to see it.
+    pub theme: Theme,
+    /// The page, with its query.
+    pub path: String,
+    user_agent: Option<String>,
+    host: String,
+}
+
+impl Visit {
+    /// Where agents connect.
+    pub fn mcp_url(&self) -> String {
+        let settings = &self.http.settings;
+        let scheme = if settings.tls { "https" } else { "http" };
+        let base = settings.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
+        format!("{}/mcp", base.unwrap_or_else(|| format!("{scheme}://{}", self.host)))
+    }
+
+    /// Calls a tool as this person; recorded, decided and limited as any call.
+    pub async fn call(&self, tool: &str, args: Value) -> Reply {
+        let session = Some(self.visitor.session.hash.clone());
+        let user_agent = self.user_agent.clone();
+        let incoming = Incoming { tool: tool.to_owned(), args, session, user_agent, ..Incoming::default() };
+        self.http.door.submit(self.principal.clone(), incoming).await
+    }
+
+    /// The same, for who needs no more than what it answers.
+    pub async fn done(&self, tool: &str, args: Value) -> Result<Value, Refusal> {
+        match self.call(tool, args).await {
+            Reply::Done { result, .. } => Ok(result),
+            Reply::Failed { refusal, .. } => Err(refusal),
+            // Still under way; the activity shows its end.
+            running @ Reply::Running { .. } => Ok(running.document()),
+        }
+    }
+
+    /// Whether they are of the staff.
+    pub fn is_staff(&self) -> bool {
+        self.principal.side == Side::Staff
+    }
+
+    /// Whether the role has a right.
+    pub fn may(&self, scope: Scope) -> bool {
+        self.role().scopes().contains(&scope)
+    }
+
+    /// Their role.
+    pub fn role(&self) -> Role {
+        self.visitor.role
+    }
+
+    /// Where they come from.
+    pub fn origin(&self) -> Origin {
+        Origin { address: counted(self.principal.ip), user_agent: self.user_agent.clone() }
+    }
+}
+
+/// The address that attempts are counted by: one subscriber has a whole network of IPv6.
+fn counted(ip: Option<IpAddr>) -> String {
+    ip.map_or_else(|| "unknown".to_owned(), |ip| network(ip).to_string())
+}
+
+impl FromRequestParts<Arc<Http>> for Visit {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Fault> {
+        let stranger = Stranger::from_request_parts(parts, http).await?;
+        let away = || Fault::SignIn { next: stranger.path.clone(), fragment: parts.headers.contains_key("hx-request") };
+        let token = cookie::session(&parts.headers, &http.settings).ok_or_else(away)?;
+        let visitor = http.sessions.find(&token).await?.ok_or_else(away)?;
+        let principal = Principal {
+            side: visitor.side(),
+            account: visitor.person.account.clone(),
+            user: visitor.person.id.clone(),
+            credential: visitor.session.credential.clone(),
+            via: Via::Console,
+            ip: stranger.ip,
+            read_only: false,
+        };
+        // As for every key: alive in the log, not only as this node remembers it (P8).
+        http.door
+            .check_alive(&principal)
+            .await
+            .map_err(|refusal| if refusal.code.status() == 401 { away() } else { refusal.into() })?;
+        let Stranger { theme, path, user_agent, .. } = stranger;
+        let host = host(&parts.uri, &parts.headers).unwrap_or_default();
+        Ok(Self { http: Arc::clone(http), visitor, principal, theme, path, user_agent, host })
+    }
+}
+
+/// Anybody, on a page that needs nobody to be signed in.
+pub struct Stranger {
+    /// How they want to see it.
+    pub theme: Theme,
+    /// The page, with its query.
+    pub path: String,
+    user_agent: Option<String>,
+    ip: Option<IpAddr>,
+}
+
+impl Stranger {
+    /// Where they come from.
+    pub fn origin(&self) -> Origin {
+        Origin { address: counted(self.ip), user_agent: self.user_agent.clone() }
+    }
+}
+
+impl FromRequestParts<Arc<Http>> for Stranger {
+    type Rejection = Fault;
+
+    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Fault> {
+        // Within the nest the prefix is gone from the address.
+        let original = parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |original| &original.0);
+        let path = original.path_and_query().map_or("/console/", |path| path.as_str()).to_owned();
+        let ip = parts.extensions.get::<ClientAddress>().and_then(|address| address.0);
+        Ok(Self { theme: Theme::of(&parts.headers), path, user_agent: user_agent(&parts.headers), ip })
+    }
+}

@@ -1,0 +1,87 @@
+//! `/console/vms/{id}`: one VM, what was done to it, whether commands are on, and stopping all agents on it.
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::json;
+
+use super::activity::{Row, rows};
+use super::fault::Fault;
+use super::form::Posted;
+use super::frame::{Frame, page};
+use super::overview::{Machine, machine};
+use super::visit::Visit;
+use crate::core::id::VmId;
+use crate::core::scope::Scope;
+use crate::core::search::{Field, Search};
+use crate::core::state::Vm;
+use crate::tools::ActivityQuery;
+
+const HISTORY: u32 = 20;
+
+#[derive(Template)]
+#[template(path = "vm.html")]
+struct VmPage {
+    frame: Frame,
+    vm: Machine,
+    machine: String,
+    account: Option<String>,
+    may_exec: bool,
+    may_stop: bool,
+    rows: Vec<Row>,
+}
+
+/// The page.
+pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
+    let door = &visit.http.door;
+    let vm = seen(&visit, &id)?;
+    door.check_reader(&visit.principal, &format!("vms/{}", vm.id), Some(vm.account.clone()), json!({ "vm": vm.id })).await?;
+    let mut search = Search::default();
+    search.only(Field::Vm, vm.id.to_string()).map_err(|_| Fault::NotFound)?;
+    let account = (!visit.is_staff()).then(|| visit.principal.account.clone());
+    let query = ActivityQuery { account, search, limit: HISTORY, ..ActivityQuery::default() };
+    let found = door.control().ports.activity.list(query).await?;
+    let (state, now) = (door.state(), door.control().ports.clock.now());
+    let shown = machine(&vm, &state, now);
+    Ok(page(&VmPage {
+        frame: Frame::of(shown.label.clone(), "/console/", &visit).await,
+        machine: super::shown::visible(&vm.machine),
+        account: visit.is_staff().then(|| vm.account.to_string()),
+        may_exec: visit.may(Scope::VmsExec) && !visit.is_staff(),
+        may_stop: !visit.is_staff(),
+        rows: rows(&found.items, &visit).await,
+        vm: shown,
+    }))
+}
+
+/// A VM that this person may see; staff see all. Absent and not one's own look the same.
+fn seen(visit: &Visit, id: &str) -> Result<Vm, Fault> {
+    let id: VmId = id.parse().map_err(|_| Fault::NotFound)?;
+    let state = visit.http.door.state();
+    let found = state.vms.get(&id).filter(|vm| visit.is_staff() || vm.account == visit.principal.account);
+    found.cloned().ok_or(Fault::NotFound)
+}
+
+/// Turns commands on or off, by the tool; the form has said what that means.
+pub async fn set_exec(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+    let enabled = fields.text("enabled") == "true";
+    if fields.text("agreed") != "yes" {
+        return Err(Fault::Unreadable("The box that says that you agree was not ticked."));
+    }
+    let verb = if enabled { "ENABLE" } else { "DISABLE" };
+    let args = json!({ "vm_id": id, "enabled": enabled, "confirmation": format!("{verb} MCP EXEC {id}") });
+    visit.done("vm_exec_set", args).await?;
+    Ok(back(&id))
+}
+
+/// Stops every agent on the VM, and what runs.
+pub async fn stop(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+    let running = if fields.text("running") == "let_finish" { "let_finish" } else { "cancel" };
+    let args = json!({ "reason": fields.text("reason"), "target": "vms", "vm_id": id, "running": running });
+    visit.done("panic_engage", args).await?;
+    Ok(back(&id))
+}
+
+fn back(id: &str) -> Response {
+    Redirect::to(&format!("/console/vms/{id}")).into_response()
+}

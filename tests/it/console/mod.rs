@@ -1,0 +1,197 @@
+//! The web console over HTTP: a real server in process, people who sign in, and browsers that keep cookies.
+//!
+//! Invariant: a browser here sends what a browser sends, `Origin` with every form included, and runs no script.
+
+mod pages;
+mod sign_in;
+mod stopping;
+mod tenants;
+
+use std::sync::Arc;
+
+use forelog::ambient::OsEntropy;
+use forelog::app::App;
+use forelog::app::desk::Desk;
+use forelog::app::registry::{KeySpec, NewPerson};
+use forelog::auth::password;
+use forelog::config::Config;
+use forelog::core::event::Event;
+use forelog::core::id::{AccountId, Position, UserId, VmId};
+use forelog::core::principal::Side;
+use forelog::core::time::{Clock, Entropy, Micros};
+use forelog::log::vault::Person;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::harness::{Answer, send};
+use crate::plant::TestClock;
+
+/// When these tests happen.
+const BEGINNING: Micros = Micros(1_800_000_000_000_000);
+
+/// A customer with a VM, an owner and a key.
+pub struct Customer {
+    pub account: AccountId,
+    pub owner: NewPerson,
+    pub vm: VmId,
+    pub key: String,
+}
+
+/// A server with two customers and a person of the staff.
+pub struct House {
+    pub app: App,
+    pub base: String,
+    pub clock: Arc<TestClock>,
+    pub one: Customer,
+    pub other: Customer,
+    pub staff: NewPerson,
+    pub dir: TempDir,
+}
+
+/// A server's configuration on `dir`, with `more` in it.
+pub fn config(dir: &TempDir, more: &str) -> Config {
+    let machines = "[providers.sim]\nmachines = [\"web-1\", \"db-1\"]\n";
+    let throttle = "[throttle]\nper_second = 100000\nburst = 100000\n";
+    let data = dir.path().display();
+    let text = format!("data_dir = \"{data}\"\nlisten = \"127.0.0.1:0\"\n{more}\n{throttle}{machines}");
+    Config::parse(&text).expect("a configuration")
+}
+
+impl House {
+    /// A server on the loopback address.
+    pub async fn open() -> Self {
+        Self::with("").await
+    }
+
+    /// The same with more configuration.
+    pub async fn with(more: &str) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let (config, clock) = (config(&dir, more), TestClock::at(BEGINNING));
+        let ports = || (Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(OsEntropy) as Arc<dyn Entropy>);
+        let desk = Desk::open(&config, ports().0, ports().1).await.expect("a desk");
+        let staff = desk.create_account("Hosting", "staff@example.com", Side::Staff).await.expect("the staff");
+        let one = customer(&desk, "one", "web-1").await;
+        let other = customer(&desk, "other", "db-1").await;
+        desk.close().await;
+        let app = App::start(&config, ports().0, ports().1).await.expect("a server");
+        let base = format!("http://{}", app.address());
+        Self { app, base, clock, one, other, staff, dir }
+    }
+
+    /// A browser in which nobody is signed in.
+    pub fn browser(&self) -> Browser {
+        Browser::at(&self.base)
+    }
+
+    /// A browser in which somebody is signed in.
+    pub async fn signed_in(&self, person: &NewPerson) -> Browser {
+        let browser = self.browser();
+        let answer = browser.sign_in(&person.email, &person.password).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:?}");
+        browser
+    }
+
+    /// Adds a person with a role.
+    pub async fn hire(&self, account: &AccountId, role: &str) -> NewPerson {
+        let (email, password) = (format!("{role}@example.com"), "correct horse battery".to_owned());
+        let user = UserId::new(self.clock.now(), &OsEntropy);
+        let side = if matches!(role, "owner" | "member") { "customer" } else { "staff" };
+        let hash = password::hash(&password, &OsEntropy).expect("a hash");
+        let person = Person {
+            id: user.clone(),
+            account: account.clone(),
+            side: side.into(),
+            role: role.into(),
+            email: email.clone(),
+            password: hash,
+        };
+        self.app.node().control.ports.reader.vault.add_person(&person).await.expect("a person");
+        NewPerson { account: account.clone(), user, email, password }
+    }
+
+    /// Calls a tool with a key, as an agent does.
+    pub async fn call(&self, key: &str, tool: &str, args: Value) -> Answer {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        send(client.post(format!("{}/api/v1/tools/{tool}", self.base)).bearer_auth(key).json(&args)).await
+    }
+
+    /// The events of one kind, by name.
+    pub async fn events(&self, name: &str) -> Vec<Event> {
+        let all = self.app.node().control.ports.reader.events(Position(0), 100_000).await.expect("the log");
+        all.into_iter().filter(|event| event.kind.name() == name).collect()
+    }
+}
+
+async fn customer(desk: &Desk, name: &str, machine: &str) -> Customer {
+    let owner = desk.create_account(name, &format!("{name}@example.com"), Side::Customer).await.expect("an account");
+    let vm = desk.import_vm(&owner.account, "sim", machine, &format!("{name}-{machine}")).await.expect("a VM");
+    let key = desk.create_key(KeySpec::full(owner.account.clone(), &format!("{name}'s agent"))).await.expect("a key");
+    Customer { account: owner.account.clone(), owner, vm, key: key.key.reveal().to_owned() }
+}
+
+/// What a person sits in front of.
+pub struct Browser {
+    pub client: reqwest::Client,
+    pub base: String,
+}
+
+impl Browser {
+    /// A new one.
+    pub fn at(base: &str) -> Self {
+        let redirect = reqwest::redirect::Policy::none();
+        let client = reqwest::Client::builder().no_proxy().cookie_store(true).redirect(redirect).build();
+        Self { client: client.expect("a client"), base: base.to_owned() }
+    }
+
+    /// Opens a page.
+    pub async fn get(&self, path: &str) -> Answer {
+        send(self.client.get(format!("{}{path}", self.base))).await
+    }
+
+    /// Opens a page that is there.
+    pub async fn page(&self, path: &str) -> String {
+        let answer = self.get(path).await;
+        assert_eq!(answer.status, StatusCode::OK, "{path}: {answer:?}");
+        answer.text
+    }
+
+    /// Sends a form just as it is.
+    pub async fn post(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let request = self.client.request(Method::POST, format!("{}{path}", self.base));
+        send(request.header("origin", &self.base).form(fields)).await
+    }
+
+    /// Sends a form that a page of the session has.
+    pub async fn submit(&self, path: &str, fields: &[(&str, &str)]) -> Answer {
+        let token = self.form_token().await;
+        let fields: Vec<_> = [("form_token", token.as_str())].into_iter().chain(fields.iter().copied()).collect();
+        self.post(path, &fields).await
+    }
+
+    /// The token of the session's forms.
+    pub async fn form_token(&self) -> String {
+        between(&self.page("/console/account").await, "name=\"form_token\" value=\"", "\"").to_owned()
+    }
+
+    /// Signs in by the form.
+    pub async fn sign_in(&self, email: &str, password: &str) -> Answer {
+        self.post("/console/sign-in", &[("email", email), ("password", password)]).await
+    }
+
+    /// Whether somebody is signed in.
+    pub async fn is_signed_in(&self) -> bool {
+        self.get("/console/account").await.status == StatusCode::OK
+    }
+}
+
+/// The text between two others, the first time.
+pub fn between<'a>(text: &'a str, from: &str, to: &str) -> &'a str {
+    let rest = text.split_once(from).unwrap_or_else(|| panic!("no {from:?} in {text}")).1;
+    rest.split_once(to).unwrap_or_else(|| panic!("no {to:?} after {from:?}")).0
+}
+
+/// What a caller asks of a tool that takes nothing.
+pub fn nothing() -> Value {
+    json!({})
+}

@@ -1,0 +1,221 @@
+//! What every page is: small, safe to look at, and whole without a script.
+
+use std::path::Path;
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::{House, between};
+use crate::harness::Answer;
+
+/// HTML, style sheet and script of a page together.
+const BUDGET: usize = 120 * 1024;
+
+fn check_headers(path: &str, answer: &Answer) {
+    let policy = answer.header("content-security-policy");
+    for part in ["default-src 'none'", "base-uri 'none'", "frame-ancestors 'none'", "form-action 'self'"] {
+        assert!(policy.contains(part), "{path}: {policy}");
+    }
+    assert!(!policy.contains("unsafe") && !policy.contains("http") && !policy.contains('*'), "{path}: {policy}");
+    let expected = [
+        ("x-content-type-options", "nosniff"),
+        ("x-frame-options", "DENY"),
+        ("referrer-policy", "same-origin"),
+        ("cross-origin-opener-policy", "same-origin"),
+        ("cross-origin-resource-policy", "same-origin"),
+    ];
+    for (name, value) in expected {
+        assert_eq!(answer.header(name), value, "{path}: {name}");
+    }
+    let kept = answer.header("cache-control");
+    let is_asset = path.starts_with("/console/assets/") && answer.status == StatusCode::OK;
+    assert_eq!(kept == "no-store", !is_asset, "{path}: {kept:?}");
+}
+
+/// Every page that a customer has.
+async fn pages(house: &House) -> Vec<String> {
+    house.call(&house.one.key, "vm_exec", json!({ "vm_id": house.one.vm, "command": "uptime" })).await;
+    let listed = house.signed_in(&house.one.owner).await.page("/console/activity").await;
+    let call = between(&listed, "/console/calls/", "\"").to_owned();
+    let vm = &house.one.vm;
+    let key = between(&listed, "<option value=\"key_", "\"");
+    let fixed = ["/console/", "/console/activity", "/console/keys", "/console/account", "/console/connect"];
+    let mut pages: Vec<String> = fixed.map(str::to_owned).to_vec();
+    pages.extend([format!("/console/calls/{call}"), format!("/console/vms/{vm}"), format!("/console/keys/key_{key}/connected")]);
+    pages
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_every_answer_has_the_headers_that_keep_it_to_itself() {
+    let house = House::open().await;
+    let (browser, stranger) = (house.signed_in(&house.one.owner).await, house.browser());
+    for path in pages(&house).await {
+        check_headers(&path, &browser.get(&path).await);
+        check_headers(&path, &stranger.get(&path).await);
+    }
+    let others = [
+        "/console/sign-in",
+        "/console/nowhere",
+        "/console/calls/nonsense",
+        "/console/assets/console.css",
+        "/console/assets/htmx.js",
+        "/console/assets/none.js",
+        "/console/activity.csv",
+        "/console/activity.jsonl",
+        "/console/sign-out",
+    ];
+    for path in others {
+        check_headers(path, &browser.get(path).await);
+    }
+    check_headers("a wrong password", &stranger.sign_in("one@example.com", "wrong").await);
+    check_headers("a form without a token", &browser.post("/console/keys", &[]).await);
+    check_headers("signing in", &browser.sign_in("one@example.com", &house.one.owner.password).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_page_with_everything_it_loads_is_small() {
+    let house = House::open().await;
+    for _ in 0..60 {
+        house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    }
+    let browser = house.signed_in(&house.one.owner).await;
+    let shared = browser.page("/console/assets/console.css").await.len() + browser.page("/console/assets/htmx.js").await.len();
+    for path in pages(&house).await {
+        let page = browser.page(&path).await;
+        assert!(page.len() + shared < BUDGET, "{path}: {} + {shared} bytes", page.len());
+        let loads = page.matches(" src=").count() + page.matches("<link ").count();
+        assert_eq!(loads, 3, "{path} loads something else");
+        assert!(!page.contains("http://") || path.contains("/connect") || path.contains("/keys"), "{path} names another place");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_every_form_works_without_a_script_and_carries_its_token() {
+    let house = House::open().await;
+    let browser = house.signed_in(&house.one.owner).await;
+    let token = browser.form_token().await;
+    let mut forms = 0;
+    for path in pages(&house).await {
+        let page = browser.page(&path).await;
+        for form in page.split("<form ").skip(1) {
+            let (tag, rest) = form.split_once('>').expect("a tag");
+            let body = rest.split_once("</form>").expect("an end").0;
+            assert!(tag.contains("action=\"/console/"), "{path}: {tag}");
+            assert!(body.contains("<button"), "{path}: nothing sends {tag}");
+            let needs = tag.contains("method=\"post\"") && !tag.contains("/console/theme");
+            assert_eq!(body.contains(&format!("name=\"form_token\" value=\"{token}\"")), needs, "{path}: {tag}");
+            forms += 1;
+        }
+        // What a script would do is done by a link or a form in the same place.
+        for part in page.split("hx-get=\"").skip(1) {
+            let to = part.split_once('"').expect("an address").0;
+            assert!(page.contains(&format!("href=\"{to}\"")), "{path}: only a script reaches {to}");
+        }
+        let quiet = page.to_lowercase();
+        for inline in [" onclick", " onload", " onerror", " onsubmit", " style=", "<style", "javascript:", "hx-on"] {
+            assert!(!quiet.contains(inline), "{path}: {inline}");
+        }
+        assert_eq!(quiet.matches("<script").count(), 1, "{path}");
+        assert!(quiet.contains("<html lang=\"en\"") && quiet.contains("<h1>") && quiet.contains("href=\"#main\""), "{path}");
+    }
+    assert!(forms > 15, "only {forms} forms were found");
+}
+
+#[test]
+fn console_no_template_trusts_a_text() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    for entry in std::fs::read_dir(root.join("templates")).expect("the templates") {
+        let path = entry.expect("an entry").path();
+        let text: String = std::fs::read_to_string(&path).expect("a text").split_whitespace().collect();
+        for trusted in ["|safe", "|escape(\"none", "escape=\"none\"", "|linebreaks", "autoescape"] {
+            assert!(!text.contains(trusted), "{}: {trusted}", path.display());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_what_callers_write_is_shown_and_does_nothing() {
+    let house = House::open().await;
+    let (vm, key) = (&house.one.vm, &house.one.key);
+    let browser = house.signed_in(&house.one.owner).await;
+    browser.submit(&format!("/console/vms/{vm}/exec"), &[("enabled", "true"), ("agreed", "yes")]).await;
+    let hostile = "echo '<script>alert(1)</script>\" onmouseover=x' \u{202e}txt.exe\u{200b}\u{7}";
+    let ran = house.call(key, "vm_exec", json!({ "vm_id": vm, "command": hostile })).await;
+    assert_eq!(ran.status, StatusCode::OK, "{ran:?}");
+    house.call(key, "vm_power", json!({ "vm_id": vm, "action": "<img src=x onerror=alert(1)>" })).await;
+    house.call(key, "<b>tool</b>", json!({})).await;
+    let listed = browser.page("/console/activity?tool=vm_exec").await;
+    let call = browser.page(&format!("/console/calls/{}", between(&listed, "/console/calls/", "\""))).await;
+    let echo = "/console/activity?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&tool=%22onfocus%3Dalert(1)";
+    for page in [&listed, &call, &browser.page("/console/").await, &browser.page(echo).await] {
+        assert!(!page.contains("<script>alert") && !page.contains("<img ") && !page.contains("<b>tool"), "{page}");
+        assert!(!page.contains("\" onmouseover") && !page.contains("\"onfocus"), "{page}");
+        assert!(!page.contains(['\u{202e}', '\u{200b}', '\u{7}']), "{page}");
+    }
+    assert!(call.contains("&lt;script&gt;") || call.contains("&#60;script&#62;"), "{call}");
+    assert!(call.contains("\\u{202e}") && call.contains("\\u{200b}"), "{call}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_table_holds_no_formula_and_a_download_holds_all() {
+    let house = House::open().await;
+    let (vm, key) = (&house.one.vm, &house.one.key);
+    for _ in 0..210 {
+        house.call(key, "vm_get", json!({ "vm_id": vm })).await;
+    }
+    for text in ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1"] {
+        house.call(key, text, json!({})).await;
+    }
+    let browser = house.signed_in(&house.one.owner).await;
+    let table = browser.get("/console/activity.csv").await;
+    assert!(table.header("content-disposition").starts_with("attachment"), "{:?}", table.headers);
+    let mut reader = csv::Reader::from_reader(table.text.as_bytes());
+    let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect("a row")).collect();
+    assert_eq!(rows.len(), 215, "two pages are joined");
+    let dangerous = |cell: &str| cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    assert!(rows.iter().all(|row| !row.iter().any(dangerous)), "{}", table.text);
+    let lines = browser.page("/console/activity.jsonl?tool=vm_get").await;
+    let calls: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    assert_eq!(calls.len(), 210);
+    assert!(calls.iter().all(|call| call["tool"] == "vm_get" && call["at"].as_str().is_some_and(|at| at.ends_with('Z'))));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_older_pages_do_not_shift_when_something_happens() {
+    let house = House::open().await;
+    let key = &house.one.key;
+    for _ in 0..70 {
+        house.call(key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    }
+    let browser = house.signed_in(&house.one.owner).await;
+    let ids = |page: &str| -> Vec<String> {
+        page.split("/console/calls/").skip(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect()
+    };
+    let first = browser.page("/console/activity?tool=vm_get").await;
+    let older =
+        between(&first, "<a class=\"button\" href=\"/console/activity?", "\"").replace("&#38;", "&").replace("&amp;", "&");
+    for _ in 0..10 {
+        house.call(key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    }
+    let second = browser.page(&format!("/console/activity?{older}")).await;
+    let (first, second) = (ids(&first), ids(&second));
+    assert_eq!((first.len(), second.len()), (50, 20));
+    assert!(second.iter().all(|id| !first.contains(id)));
+    let wrong = browser.page("/console/activity?from=yesterday").await;
+    assert!(wrong.contains("role=\"alert\"") && wrong.contains("from"), "a filter that cannot be read is not said");
+    let none = browser.page("/console/activity?tool=vm_nothing").await;
+    assert!(none.contains("No call fits these filters"), "an empty page does not say why");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_theme_is_chosen_by_a_form() {
+    let house = House::open().await;
+    let browser = house.browser();
+    assert!(browser.page("/console/sign-in").await.contains("data-theme=\"auto\""));
+    let chosen = browser.post("/console/theme", &[("theme", "dark"), ("next", "//evil.example")]).await;
+    assert_eq!((chosen.status, chosen.header("location")), (StatusCode::SEE_OTHER, "/console/"));
+    assert!(browser.page("/console/sign-in").await.contains("data-theme=\"dark\""));
+    assert!(browser.get("/console/nowhere").await.text.contains("data-theme=\"dark\""), "what goes wrong is shown otherwise");
+    browser.post("/console/theme", &[("theme", "\"><script>")]).await;
+    assert!(browser.page("/console/sign-in").await.contains("data-theme=\"auto\""));
+}

@@ -1,0 +1,88 @@
+//! Who sees what: two customers and the staff on one server (P9).
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::{House, between};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_one_tenant_sees_nothing_of_another() {
+    let house = House::open().await;
+    house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    let (own, other) = (house.signed_in(&house.one.owner).await, house.signed_in(&house.other.owner).await);
+    let listed = own.page("/console/activity").await;
+    let call = between(&listed, "/console/calls/", "\"").to_owned();
+    let key = between(&own.page("/console/keys").await, "/console/keys/", "/revoke").to_owned();
+    let (vm, account) = (house.one.vm.to_string(), house.one.account.to_string());
+    let absent = [
+        (format!("/console/calls/{call}"), "/console/calls/call_00000000000000000000000000"),
+        (format!("/console/vms/{vm}"), "/console/vms/vm_00000000000000000000000000"),
+        (format!("/console/keys/{key}/connected"), "/console/keys/key_00000000000000000000000000/connected"),
+    ];
+    for (path, nothing) in absent {
+        assert_eq!(own.get(&path).await.status, StatusCode::OK, "{path}");
+        let (theirs, none) = (other.get(&path).await, other.get(nothing).await);
+        assert_eq!((theirs.status, &theirs.text), (StatusCode::NOT_FOUND, &none.text), "{path}");
+    }
+    let filters = [format!("vm={vm}"), format!("credential={key}"), format!("account={account}"), "q=web-1".to_owned()];
+    for filter in filters {
+        for path in ["/console/activity", "/console/activity.csv", "/console/activity.jsonl"] {
+            let page = other.page(&format!("{path}?{filter}")).await;
+            assert!(!page.contains(&call) && !page.contains("one-web-1"), "{path}?{filter}: {page}");
+        }
+    }
+    for path in ["/console/", "/console/keys", "/console/activity"] {
+        let page = other.page(path).await;
+        assert!([&call, &key, &vm, &account].iter().all(|secret| !page.contains(secret.as_str())), "{path}: {page}");
+    }
+    let forms = [
+        (format!("/console/vms/{vm}/stop"), vec![("reason", "x")]),
+        (format!("/console/vms/{vm}/exec"), vec![("enabled", "true"), ("agreed", "yes")]),
+        (format!("/console/keys/{key}/revoke"), vec![]),
+    ];
+    for (path, fields) in forms {
+        assert_eq!(other.submit(&path, &fields).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    assert_eq!(house.call(&house.one.key, "vm_get", json!({ "vm_id": vm })).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_staff_see_every_tenant_and_it_is_written_down() {
+    let house = House::open().await;
+    for customer in [&house.one, &house.other] {
+        house.call(&customer.key, "vm_get", json!({ "vm_id": customer.vm })).await;
+    }
+    let staff = house.signed_in(&house.staff).await;
+    let listed = staff.page("/console/activity").await;
+    assert!(listed.contains("one-web-1") && listed.contains("other-db-1"), "{listed}");
+    let before = house.events("log_read").await.len();
+    let one = staff.page(&format!("/console/activity?account={}", house.one.account)).await;
+    assert!(one.contains("one-web-1") && !one.contains("other-db-1"), "{one}");
+    staff.page(&format!("/console/calls/{}", between(&one, "/console/calls/", "\""))).await;
+    staff.page(&format!("/console/vms/{}", house.other.vm)).await;
+    staff.page("/console/activity.csv").await;
+    assert_eq!(house.events("log_read").await.len(), before + 4);
+    assert_eq!(staff.get("/console/keys").await.status, StatusCode::NOT_FOUND);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_role_bounds_what_a_person_may_do() {
+    let house = House::open().await;
+    let member = house.hire(&house.one.account, "member").await;
+    let browser = house.signed_in(&member).await;
+    assert!(!browser.page("/console/keys").await.contains("Make a key"));
+    let made = browser.submit("/console/keys", &[("label", "x"), ("scope", "vms:read")]).await;
+    assert_eq!(made.status, StatusCode::NOT_FOUND, "a member made a key: {made:?}");
+    let keys = house.signed_in(&house.one.owner).await.page("/console/keys").await;
+    let revoked = browser.submit(&format!("/console/keys/{}/revoke", between(&keys, "/console/keys/", "/revoke")), &[]).await;
+    assert_eq!(revoked.status, StatusCode::NOT_FOUND, "a member revoked a key");
+    let stop = browser.submit(&format!("/console/vms/{}/stop", house.one.vm), &[("reason", "whoever sees it may stop it")]).await;
+    assert_eq!(stop.status, StatusCode::SEE_OTHER, "{stop:?}");
+    for (role, may_download) in [("reader", false), ("responder", false), ("exporter", true)] {
+        let person = house.hire(&house.staff.account, role).await;
+        let browser = house.signed_in(&person).await;
+        assert_eq!(browser.get("/console/activity").await.status, StatusCode::OK, "{role}");
+        let expected = if may_download { StatusCode::OK } else { StatusCode::FORBIDDEN };
+        assert_eq!(browser.get("/console/activity.csv").await.status, expected, "{role}");
+    }
+}
