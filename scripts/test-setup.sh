@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs everything the tests need beside Rust, and writes where it is to an env file whose path is the last line of
-# standard output: PostgreSQL, QEMU and a guest image, Node.js with the MCP clients and the conformance suite, and a
-# Python environment with the Python client.
+# standard output: PostgreSQL, QEMU and a guest image, Node.js with the MCP clients and the conformance suite, Chromium for
+# the console, and a Python environment with the Python client.
 #
 # Each part is keyed by what pins it (a lock file, a version), so a second run does nothing. Nothing is written inside
 # the repository but the ignored link tests/clients/node_modules, by which the client scripts find their packages.
@@ -76,6 +76,14 @@ install_strace() {
 }
 command -v strace >/dev/null || install_strace
 
+# The console's browser. The distribution's own, so that its security updates come with the machine's.
+install_chromium() {
+  [ "$(id -u)" = 0 ] || die "chromium is missing: install it, or run this as root"
+  say "installing Chromium"
+  apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >&2
+}
+CHROMIUM=$(command -v chromium || command -v chromium-browser) || { install_chromium; CHROMIUM=$(command -v chromium) || die "Chromium did not install"; }
+
 command -v npm >/dev/null || die "npm is missing"
 NPM_DIR=$TOOLS/npm-$(key tests/clients/package-lock.json)
 make_once "$NPM_DIR" install_node_packages
@@ -99,6 +107,7 @@ command -v cargo-nextest >/dev/null || { say "installing cargo-nextest"; cargo i
   printf 'FORELOG_TEST_POSTGRES_BIN=%q\n' "$POSTGRES_BIN"
   printf 'FORELOG_NODE=%q\n' "$NODE"
   printf 'FORELOG_NODE_MODULES=%q\n' "$NPM_DIR/node_modules"
+  printf 'FORELOG_CHROMIUM=%q\n' "$CHROMIUM"
   printf 'FORELOG_PYTHON=%q\n' "$PYTHON_DIR/bin/python"
   printf 'FORELOG_GUEST_IMAGE=%q\n' "$GUEST_IMAGE"
 } >"$TOOLS/env.part"

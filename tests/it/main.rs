@@ -6,6 +6,7 @@ mod architecture;
 mod backup;
 mod bad_input;
 mod book;
+mod browser;
 mod call;
 mod canary;
 mod catalogue;

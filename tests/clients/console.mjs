@@ -1,0 +1,139 @@
+// The console in a real browser: argv is the scenario, then the demo's demo.json. Prints what was seen as one JSON document.
+import { readFileSync } from 'node:fs';
+import { chromium } from 'playwright-core';
+import { AxeBuilder } from '@axe-core/playwright';
+
+const [scenario, file, executablePath] = process.argv.slice(2);
+const demo = JSON.parse(readFileSync(file, 'utf8'));
+const base = demo.base_url;
+const tags = ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'];
+const seen = { violations: [], errors: [], elsewhere: [], overflows: [], said: [] };
+
+const call = (tool, args, key = demo.customer.api_key) =>
+  fetch(`${base}/api/v1/tools/${tool}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${key}`, 'content-type': 'application/json' },
+    body: JSON.stringify(args),
+  });
+
+async function open(browser, options) {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  const page = await context.newPage();
+  page.on('console', (message) => ['error', 'warning'].includes(message.type()) && seen.errors.push(message.text()));
+  page.on('pageerror', (error) => seen.errors.push(String(error)));
+  page.on('request', (request) => request.url().startsWith(`${base}/`) || seen.elsewhere.push(request.url()));
+  return page;
+}
+
+// By keyboard alone, so that the order of focus is part of what holds.
+async function signIn(page, who) {
+  await page.goto(`${base}/console/`);
+  await page.locator('#email').focus();
+  await page.keyboard.type(who.email);
+  await page.keyboard.press('Tab');
+  await page.keyboard.type(who.password);
+  await page.keyboard.press('Enter');
+  await page.waitForURL(`${base}/console/`);
+}
+
+async function judge(page, name) {
+  const { violations } = await new AxeBuilder({ page }).withTags(tags).analyze();
+  for (const { id, nodes } of violations) seen.violations.push(`${name}: ${id} ${nodes.map((node) => node.html).slice(0, 3).join(' ')}`);
+}
+
+async function measure(page, name) {
+  for (const width of [1440, 768, 360]) {
+    await page.setViewportSize({ width, height: 800 });
+    const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+    if (over > 0) seen.overflows.push(`${name} at ${width}: ${over}`);
+    const small = await page.evaluate(() =>
+      [...document.querySelectorAll('a, button, input:not([type=hidden], [type=checkbox]), select, summary')]
+        .filter((element) => element.checkVisibility() && !element.closest('p, dd, .about') && !element.classList.contains('skip'))
+        .filter((element) => element.getBoundingClientRect().height < 23.5)
+        .map((element) => element.outerHTML.slice(0, 120)));
+    seen.overflows.push(...small.map((html) => `${name} at ${width} is a small target: ${html}`));
+  }
+  await page.setViewportSize({ width: 1440, height: 900 });
+}
+
+const scenarios = {
+  async pages(browser) {
+    const vm = demo.vms[0].id;
+    await call('vm_exec_set', { vm_id: vm, enabled: true, confirmation: `ENABLE MCP EXEC ${vm}` });
+    await call('vm_exec', { vm_id: vm, command: 'echo "<script>alert(1)</script>"' });
+    await call('vm_power', { vm_id: vm, action: 'reboot' });
+    await call('no_such_tool', {});
+    for (const colorScheme of ['light', 'dark']) {
+      const page = await open(browser, { colorScheme });
+      const look = async (name) => { await judge(page, `${name}, ${colorScheme}`); await measure(page, name); };
+      await page.goto(`${base}/console/sign-in`);
+      await look('sign-in');
+      await signIn(page, demo.customer);
+      await look('overview');
+      await page.getByRole('link', { name: 'Activity', exact: true }).click();
+      await look('activity');
+      await page.selectOption('#outcome', 'refused');
+      await page.getByRole('button', { name: 'Filter' }).click();
+      seen.said.push(new URL(page.url()).searchParams.get('outcome'));
+      await page.goto(`${base}/console/activity?tool=vm_exec`);
+      await page.locator('td.time a').first().click();
+      seen.said.push(await page.locator('h1').innerText());
+      await look('call');
+      for (const path of [`vms/${vm}`, 'keys', 'connect', 'account', 'nowhere']) {
+        await page.goto(`${base}/console/${path}`);
+        await look(path);
+      }
+      seen.errors = seen.errors.filter((text) => !text.includes('404'));
+      await page.context().close();
+    }
+    const page = await open(browser, {});
+    await signIn(page, demo.staff);
+    await judge(page, 'staff');
+    await page.context().close();
+  },
+
+  async without_a_script(browser) {
+    const page = await open(browser, { javaScriptEnabled: false });
+    await signIn(page, demo.customer);
+    await page.getByRole('button', { name: 'Dark' }).click();
+    seen.said.push(await page.locator('html').getAttribute('data-theme'));
+    await page.goto(`${base}/console/keys`);
+    await page.getByLabel('Name').fill('laptop');
+    await page.getByRole('button', { name: 'Make the key' }).click();
+    const key = await page.getByLabel('Key', { exact: true }).inputValue();
+    await call('vm_list', {}, key);
+    await page.getByRole('link', { name: 'Look again' }).click();
+    seen.said.push(await page.locator('#connected strong').innerText());
+    await page.goto(`${base}/console/vms/${demo.vms[0].id}`);
+    await page.getByText('Stop all agents on this VM').click();
+    await page.getByLabel('Why').fill('a drill');
+    await page.getByRole('button', { name: /Stop all agents on/ }).click();
+    seen.said.push((await (await call('vm_get', { vm_id: demo.vms[0].id })).json()).error.code);
+    await page.getByRole('button', { name: 'Sign out' }).click();
+    seen.said.push(new URL(page.url()).pathname);
+    await page.context().close();
+  },
+
+  async first_call(browser) {
+    const page = await open(browser, {});
+    await signIn(page, demo.customer);
+    await page.goto(`${base}/console/keys`);
+    await page.getByLabel('Name').fill('laptop');
+    await page.getByRole('button', { name: 'Make the key' }).click();
+    const key = await page.getByLabel('Key', { exact: true }).inputValue();
+    seen.said.push((await page.locator('#connected').innerText()).split('.')[0]);
+    await call('vm_list', {}, key);
+    await page.locator('#connected strong').waitFor();
+    seen.said.push(await page.locator('#connected strong').innerText());
+    seen.said.push(String((await page.getByLabel('Key', { exact: true }).inputValue()) === key));
+    await page.context().close();
+  },
+};
+
+const browser = await chromium.launch({ executablePath, args: ['--no-sandbox'] });
+try {
+  await scenarios[scenario](browser);
+} finally {
+  await browser.close();
+}
+console.log(JSON.stringify(seen));

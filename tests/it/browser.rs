@@ -1,0 +1,61 @@
+//! The console in a real browser, against the real binary: what it looks like to axe, to a keyboard and to a phone, with
+//! and without a script.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use serde::Deserialize;
+use tokio::process::Command;
+
+use crate::demo::Demo;
+use crate::tools;
+
+const PATIENCE: Duration = Duration::from_mins(2);
+
+/// What a scenario of `tests/clients/console.mjs` saw.
+#[derive(Debug, Deserialize)]
+struct Seen {
+    violations: Vec<String>,
+    errors: Vec<String>,
+    elsewhere: Vec<String>,
+    overflows: Vec<String>,
+    said: Vec<String>,
+}
+
+async fn browse(scenario: &str) -> Seen {
+    let demo = Demo::start().await;
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/console.mjs");
+    let mut command = Command::new(tools::find("FORELOG_NODE"));
+    command.arg(script).arg(scenario).arg(demo.data().join("demo.json")).arg(chromium()).kill_on_drop(true);
+    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the browser in time").expect("run the browser");
+    let (text, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let seen: Seen = serde_json::from_str(&text).unwrap_or_else(|fault| panic!("{fault}: {text}\n{error}\n{}", demo.log()));
+    assert!(seen.elsewhere.is_empty(), "a page loads from elsewhere: {seen:#?}");
+    seen
+}
+
+fn chromium() -> PathBuf {
+    tools::find("FORELOG_CHROMIUM")
+}
+
+#[tokio::test]
+async fn browser_pages_are_accessible_fit_and_are_quiet_in_both_themes() {
+    let seen = browse("pages").await;
+    assert_eq!(seen.said, ["refused", "vm_exec", "refused", "vm_exec"]);
+    assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
+    assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
+    assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
+}
+
+#[tokio::test]
+async fn browser_a_person_without_a_script_makes_a_key_and_stops_a_vm() {
+    let seen = browse("without_a_script").await;
+    assert_eq!(seen.said, ["dark", "Connected.", "kill_switch_engaged", "/console/sign-in"]);
+}
+
+#[tokio::test]
+async fn browser_the_first_call_of_a_key_shows_by_itself() {
+    let seen = browse("first_call").await;
+    assert_eq!(seen.said, ["Waiting for the first call with this key", "Connected.", "true"]);
+    assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
+}
