@@ -105,6 +105,23 @@ impl From<Target> for String {
 }
 
 impl Target {
+    /// Whether a switch with this target stops the call. Stopping is never switched off.
+    #[must_use]
+    pub fn covers(&self, call: &Covered<'_>) -> bool {
+        if call.tool.stops {
+            return false;
+        }
+        match self {
+            Self::All => true,
+            Self::Class(class) => call.tool.class == *class,
+            Self::Tool(name) => call.tool.name == name,
+            Self::Provider(name) => call.provider == Some(name.as_str()),
+            Self::Account(id) => call.account == id,
+            Self::Credential(id) => call.credential == id,
+            Self::Vm { vm, exec_only } => call.vm == Some(vm) && (!exec_only || call.tool.class == Class::Exec),
+        }
+    }
+
     /// The two that stop every customer: releasing one takes a second person.
     #[must_use]
     pub fn is_global(&self) -> bool {
@@ -168,17 +185,6 @@ impl Switch {
     /// Whether this switch stops the call at `now`. Stopping is never switched off.
     #[must_use]
     pub fn covers(&self, call: &Covered<'_>, now: Micros) -> bool {
-        if call.tool.stops || self.expires_at.is_some_and(|end| end <= now) {
-            return false;
-        }
-        match &self.target {
-            Target::All => true,
-            Target::Class(class) => call.tool.class == *class,
-            Target::Tool(name) => call.tool.name == name,
-            Target::Provider(name) => call.provider == Some(name.as_str()),
-            Target::Account(id) => call.account == id,
-            Target::Credential(id) => call.credential == id,
-            Target::Vm { vm, exec_only } => call.vm == Some(vm) && (!exec_only || call.tool.class == Class::Exec),
-        }
+        self.expires_at.is_none_or(|end| end > now) && self.target.covers(call)
     }
 }

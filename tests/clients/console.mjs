@@ -92,6 +92,55 @@ const scenarios = {
     await page.context().close();
   },
 
+  // Staff stop everything by keyboard while an agent calls in a loop, and watch it stop.
+  async incident(browser) {
+    for (const colorScheme of ['light', 'dark']) {
+      const page = await open(browser, { colorScheme });
+      const look = async (name) => { await judge(page, `${name}, ${colorScheme}`); await measure(page, name); };
+      await signIn(page, demo.staff);
+      const press = async (role, name) => { await page.getByRole(role, { name }).focus(); await page.keyboard.press('Enter'); };
+      if (colorScheme === 'dark') {
+        await page.goto(`${base}/console/switches`);
+        await look('switches with one in force');
+        await page.locator('tbody a').first().click();
+        await look('a switch');
+        await page.context().close();
+        continue;
+      }
+      let calling = true;
+      const codes = [];
+      const loop = (async () => {
+        while (calling) {
+          const answer = await (await call('vm_list', {})).json();
+          codes.push(answer.error?.code ?? 'done');
+          // The browser comes from the same address, which may ask so often and no more.
+          await new Promise((resolve) => setTimeout(resolve, 50));
+        }
+      })();
+      while (!codes.length) await new Promise((resolve) => setTimeout(resolve, 10));
+      await press('link', 'Switches');
+      await page.waitForURL(`${base}/console/switches`);
+      await look('switches');
+      await press('link', /Stop all agent calls/);
+      await page.waitForURL(/switches\/new/);
+      await look('stop');
+      await page.locator('#reason').focus();
+      await page.keyboard.type('a drill');
+      await page.keyboard.press('Enter');
+      await page.waitForURL(/switches\/swi_/);
+      const stopped = codes.length + 1;
+      while (codes.length < stopped + 3) await new Promise((resolve) => setTimeout(resolve, 10));
+      // The page asks again by itself.
+      await page.waitForResponse((response) => response.url().endsWith('/live') && response.ok());
+      seen.said.push(await page.locator('#live dd').first().innerText());
+      await look('a switch');
+      calling = false;
+      await loop;
+      seen.said.push(codes[0], ...new Set(codes.slice(stopped)));
+      await page.context().close();
+    }
+  },
+
   async without_a_script(browser) {
     const page = await open(browser, { javaScriptEnabled: false });
     await signIn(page, demo.customer);

@@ -59,3 +59,12 @@ async fn browser_the_first_call_of_a_key_shows_by_itself() {
     assert_eq!(seen.said, ["Waiting for the first call with this key", "Connected.", "true"]);
     assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
 }
+
+#[tokio::test]
+async fn browser_everything_is_stopped_by_keyboard_while_an_agent_calls() {
+    let seen = browse("incident").await;
+    assert_eq!(seen.said, ["0", "done", "kill_switch_engaged"]);
+    assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
+    assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
+    assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
+}

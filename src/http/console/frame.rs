@@ -66,6 +66,8 @@ pub struct Link {
 pub struct Engaged {
     /// What it stops, in words.
     pub stops: String,
+    /// Its id.
+    pub id: String,
     /// The target as it is written.
     pub target: String,
     /// What is said of it: the reason for staff, the message for customers.
@@ -91,7 +93,12 @@ const LATE: Duration = Duration::from_secs(2);
 
 const CUSTOMER: [(&str, &str); 4] =
     [("/console/", "Overview"), ("/console/activity", "Activity"), ("/console/keys", "Keys"), ("/console/account", "Account")];
-const STAFF: [(&str, &str); 3] = [("/console/", "Overview"), ("/console/activity", "Activity"), ("/console/account", "Account")];
+const STAFF: [(&str, &str); 4] = [
+    ("/console/", "Overview"),
+    ("/console/activity", "Activity"),
+    ("/console/switches", "Switches"),
+    ("/console/account", "Account"),
+];
 
 impl Frame {
     /// The frame of a page that needs nobody to be signed in.
@@ -186,6 +193,7 @@ pub fn engaged(switch: &Switch, state: &ControlState, for_staff: bool, now: Micr
     let message = switch.message.clone().unwrap_or_else(|| "The operator has stopped this kind of call.".into());
     Engaged {
         stops: stops(&switch.target, state),
+        id: switch.id.to_string(),
         target: switch.target.to_string(),
         text: visible(if for_staff { &switch.reason } else { &message }),
         since: When::of(switch.engaged_at, now),

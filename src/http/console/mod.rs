@@ -22,8 +22,11 @@ mod gate;
 mod keys;
 mod limits;
 mod overview;
+mod reach;
 mod shown;
 mod sign_in;
+mod switch;
+mod switches;
 mod theme;
 mod timeline;
 mod visit;
@@ -64,6 +67,12 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/keys/{id}/revoke", post(keys::revoke))
         .route("/keys/{id}/connected", get(connect::connected))
         .route("/connect", get(connect::show))
+        .route("/switches", get(switches::show).post(switches::engage))
+        .route("/switches/new", get(switches::preview))
+        .route("/switches/{id}", get(switch::show))
+        .route("/switches/{id}/live", get(switch::live))
+        .route("/switches/{id}/release", post(switch::release))
+        .route("/switches/{id}/cancel", post(switch::cancel_running))
         .route("/assets/{name}", get(assets::serve))
         .fallback(fault::no_such_page)
         .method_not_allowed_fallback(fault::no_such_method)

@@ -1,0 +1,118 @@
+//! What a switch's target reaches: who and what it stops, what of it is under way, and what was let through since.
+
+use super::fault::Fault;
+use super::visit::Visit;
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::id::AccountId;
+use crate::core::job::Job;
+use crate::core::refusal::Refusal;
+use crate::core::search::{Field, Search, Term};
+use crate::core::state::ControlState;
+use crate::core::switch::{Covered, Target};
+use crate::core::time::Micros;
+use crate::core::tool::{Class, ToolFacts};
+use crate::tools::{ActivityQuery, Histogram};
+
+/// The time that calls per minute are counted over.
+const MINUTES: i64 = 5;
+
+/// What is under way of what a target reaches.
+pub struct UnderWay {
+    /// Calls that wait for a worker or a person.
+    pub waiting: usize,
+    /// Calls that run, oldest first.
+    pub running: Vec<Job>,
+}
+
+/// The open calls that a target covers.
+pub async fn under_way(visit: &Visit, target: &Target) -> Result<UnderWay, Fault> {
+    let (door, state) = (&visit.http.door, visit.http.door.state());
+    let rows = door.control().ports.reader.store.state(&["job"]).await.map_err(|error| unreadable(&error))?;
+    let jobs = rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok());
+    let covered = |job: &Job| {
+        let tool = door.control().catalogue.get(&job.tool);
+        tool.is_some_and(|tool| covers(target, job, tool.facts, &state))
+    };
+    let (mut running, waiting): (Vec<Job>, Vec<Job>) = jobs.filter(covered).partition(|job| job.status == Status::Running);
+    running.sort_unstable_by_key(|job| job.intent);
+    Ok(UnderWay { waiting: waiting.len(), running })
+}
+
+fn covers(target: &Target, job: &Job, tool: &'static ToolFacts, state: &ControlState) -> bool {
+    let provider = job.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.provider.as_str());
+    target.covers(&Covered { tool, account: &job.account, credential: &job.credential, vm: job.vm.as_ref(), provider })
+}
+
+/// Customers and VMs that a target touches.
+pub fn touched(target: &Target, state: &ControlState) -> (usize, usize) {
+    let vms = state.vms.values().filter(|vm| match target {
+        Target::All | Target::Class(_) | Target::Tool(_) => true,
+        Target::Provider(name) => vm.provider == *name,
+        Target::Account(id) => vm.account == *id,
+        Target::Credential(id) => state.credentials.get(id).is_some_and(|key| {
+            let listed = key.created.vms.as_ref();
+            key.created.account == vm.account && listed.is_none_or(|listed| listed.contains(&vm.id))
+        }),
+        Target::Vm { vm: id, .. } => vm.id == *id,
+    });
+    let owners: Vec<&AccountId> = vms.map(|vm| &vm.account).collect();
+    let distinct: std::collections::BTreeSet<&AccountId> = owners.iter().copied().collect();
+    (distinct.len(), owners.len())
+}
+
+/// Calls a minute that the target would have stopped lately.
+pub async fn per_minute(visit: &Visit, target: &Target) -> Result<String, Fault> {
+    let now = visit.http.door.control().ports.clock.now();
+    let mut search = search(visit, target);
+    search.from = Some(Micros(now.0 - MINUTES * 60 * 1_000_000));
+    let counted = count(visit, search).await?;
+    let tenths = counted.counted * 10 / MINUTES.unsigned_abs();
+    Ok(format!("{}{}.{}", if counted.capped { "over " } else { "" }, tenths / 10, tenths % 10))
+}
+
+/// Calls that were let through after `since` although the target covers them; it must stay none.
+pub async fn admitted_since(visit: &Visit, target: &Target, since: Micros) -> Result<u64, Fault> {
+    let mut search = search(visit, target);
+    search.from = Some(Micros(since.0 + 1));
+    let not = [Status::Refused, Status::Recorded, Status::Held].map(|status| status.as_str().to_owned());
+    search.terms.push(Term { field: Field::Outcome, values: not.into(), without: true });
+    Ok(count(visit, search).await?.counted)
+}
+
+async fn count(visit: &Visit, search: Search) -> Result<Histogram, Fault> {
+    let query = ActivityQuery { search, limit: 1, ..ActivityQuery::default() };
+    Ok(visit.http.door.control().ports.activity.histogram(query, 1).await?)
+}
+
+/// The calls that a target covers, as a search.
+fn search(visit: &Visit, target: &Target) -> Search {
+    let (catalogue, state) = (&visit.http.door.control().catalogue, visit.http.door.state());
+    let tools = |wanted: &dyn Fn(&ToolFacts) -> bool| -> Vec<String> {
+        catalogue.iter().filter(|tool| wanted(tool.facts)).map(|tool| tool.facts.name.to_owned()).collect()
+    };
+    let term = |field, values| Term { field, values, without: false };
+    let mut terms = match target {
+        Target::All => Vec::new(),
+        Target::Class(class) => vec![term(Field::Tool, tools(&|tool| tool.class == *class))],
+        Target::Tool(name) => vec![term(Field::Tool, vec![name.clone()])],
+        Target::Provider(name) => {
+            let vms = state.vms.values().filter(|vm| vm.provider == *name).map(|vm| vm.id.to_string());
+            vec![term(Field::Vm, vms.collect())]
+        }
+        Target::Account(id) => vec![term(Field::Account, vec![id.to_string()])],
+        Target::Credential(id) => vec![term(Field::Credential, vec![id.to_string()])],
+        Target::Vm { vm, exec_only: false } => vec![term(Field::Vm, vec![vm.to_string()])],
+        Target::Vm { vm, exec_only: true } => {
+            vec![term(Field::Vm, vec![vm.to_string()]), term(Field::Tool, tools(&|tool| tool.class == Class::Exec))]
+        }
+    };
+    // Stopping is never switched off.
+    terms.push(Term { field: Field::Tool, values: tools(&|tool| tool.stops), without: true });
+    Search { terms, ..Search::default() }
+}
+
+fn unreadable(error: &dyn std::error::Error) -> Fault {
+    tracing::error!(%error, "open calls cannot be read");
+    Refusal::new(Code::AuditUnavailable, "The calls that are under way cannot be read now.").into()
+}

@@ -1,0 +1,237 @@
+//! `/console/switches/{id}`: one switch: what it has let through, what still runs, which nodes obey it, and its release.
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::{Value, json};
+
+use super::fault::Fault;
+use super::form::Posted;
+use super::frame::{Frame, in_force, page, stops};
+use super::reach;
+use super::shown::{When, rough, visible};
+use super::switches::{may_read, person};
+use super::visit::Visit;
+use crate::core::code::Code;
+use crate::core::event::Kind;
+use crate::core::id::SwitchId;
+use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
+use crate::core::switch::Switch;
+use crate::tools::AdministrationQuery;
+
+const HERE: &str = "/console/switches";
+const EVENTS: u32 = 50;
+
+#[derive(Template)]
+#[template(path = "switch.html")]
+struct One {
+    frame: Frame,
+    id: String,
+    stops: String,
+    target: String,
+    is_global: bool,
+    live: Option<Live>,
+    requested_by: Option<String>,
+    may_release: bool,
+    history: Vec<Moment>,
+}
+
+/// What changes from second to second.
+#[derive(Template)]
+#[template(path = "switch_live.html")]
+struct Live {
+    id: String,
+    admitted: u64,
+    since: String,
+    waiting: usize,
+    running: Vec<Open>,
+    lets_finish: bool,
+    nodes: Vec<Node>,
+    form_token: Option<String>,
+}
+
+/// Rendered with everything escaped, so a page takes it as it is.
+impl askama::filters::HtmlSafe for Live {}
+
+impl Live {
+    /// Nothing was let through.
+    fn is_clean(&self) -> bool {
+        self.admitted == 0
+    }
+}
+
+/// A call that still runs.
+struct Open {
+    call: String,
+    tool: String,
+    vm: Option<String>,
+}
+
+/// A node, and whether it obeys.
+struct Node {
+    id: String,
+    obeys: bool,
+    is_gone: bool,
+    epoch: i64,
+    seen: String,
+}
+
+/// Something that happened to the switch.
+struct Moment {
+    at: When,
+    what: &'static str,
+    by: String,
+    why: String,
+}
+
+/// The page.
+pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
+    may_read(&visit)?;
+    let id: SwitchId = id.parse().map_err(|_| Fault::NotFound)?;
+    let door = &visit.http.door;
+    door.check_reader(&visit.principal, &format!("switches/{id}"), None, json!({ "switch": id })).await?;
+    let history = history(&visit, &id).await?;
+    let (state, now) = (door.state(), door.control().ports.clock.now());
+    let switch = in_force(&state, now).find(|switch| switch.id == id).cloned();
+    let target = match &switch {
+        Some(switch) => switch.target.clone(),
+        None => engaged_target(&visit, &id).await?,
+    };
+    let requested_by = switch.as_ref().and_then(|switch| switch.release_requested_by.clone());
+    let live = match &switch {
+        Some(switch) => Some(look(&visit, switch).await?),
+        None => None,
+    };
+    Ok(page(&One {
+        frame: Frame::of("Switch", HERE, &visit).await,
+        id: id.to_string(),
+        stops: stops(&target, &state),
+        target: target.to_string(),
+        is_global: target.is_global(),
+        live,
+        requested_by: match requested_by {
+            Some(user) => Some(person(&visit, Some(user.to_string())).await),
+            None => None,
+        },
+        may_release: visit.may(Scope::StaffSwitch),
+        history,
+    }))
+}
+
+/// The part that is asked for every second.
+pub async fn live(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
+    may_read(&visit)?;
+    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+    let switch = in_force(&state, now).find(|switch| switch.id.as_str() == id).cloned().ok_or(Fault::NotFound)?;
+    Ok(page(&look(&visit, &switch).await?))
+}
+
+/// Releases it, or asks for the second person; what stops everybody is named by who releases it.
+pub async fn release(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+    may_read(&visit)?;
+    let switch = in_force_now(&visit, &id)?;
+    if switch.target.is_global() && fields.text("typed") != switch.target.to_string() {
+        return Err(Fault::Unreadable("What was typed is not what the switch stops, so it was not released."));
+    }
+    let released = visit.done("switch_release", json!({ "id": id, "reason": fields.text("reason") })).await;
+    match released {
+        // Noted: the page says that a second person has to.
+        Ok(_) | Err(Refusal { code: Code::SecondPersonRequired, .. }) => Ok(back(&id)),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// Cancels what still runs: the same is stopped once more, with what runs.
+pub async fn cancel_running(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
+    may_read(&visit)?;
+    let switch = in_force_now(&visit, &id)?;
+    let reason = format!("Cancels what ran when {id} was engaged. {}", switch.reason);
+    let reason: String = reason.chars().take(500).collect();
+    let args = json!({ "target": switch.target, "reason": reason, "running": "cancel" });
+    let engaged = visit.done("switch_engage", args).await?;
+    Ok(back(engaged["id"].as_str().unwrap_or(&id)))
+}
+
+fn back(id: &str) -> Response {
+    Redirect::to(&format!("{HERE}/{id}")).into_response()
+}
+
+fn in_force_now(visit: &Visit, id: &str) -> Result<Switch, Fault> {
+    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+    in_force(&state, now).find(|switch| switch.id.as_str() == id).cloned().ok_or(Fault::NotFound)
+}
+
+async fn look(visit: &Visit, switch: &Switch) -> Result<Live, Fault> {
+    let under_way = reach::under_way(visit, &switch.target).await?;
+    let state = visit.http.door.state();
+    let label = |job: &crate::core::job::Job| job.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| visible(&vm.label));
+    let running = under_way.running.iter().map(|job| Open { call: job.call.to_string(), tool: job.tool.clone(), vm: label(job) });
+    let iso = When::of(switch.engaged_at, switch.engaged_at).iso;
+    let token = visit.may(Scope::StaffSwitch).then(|| visit.visitor.token.form_token());
+    Ok(Live {
+        id: switch.id.to_string(),
+        admitted: reach::admitted_since(visit, &switch.target, switch.engaged_at).await?,
+        since: iso.get(11..23).unwrap_or(&iso).to_owned(),
+        waiting: under_way.waiting,
+        running: running.collect(),
+        lets_finish: switch.running == crate::core::switch::Running::LetFinish,
+        nodes: nodes(visit).await?,
+        form_token: token,
+    })
+}
+
+/// Every node, and the newest epoch whose earlier sections it has left. The switch is in the epoch that this node knows.
+async fn nodes(visit: &Visit) -> Result<Vec<Node>, Fault> {
+    let ports = &visit.http.door.control().ports;
+    let epoch = ports.fence().state().epoch;
+    let peers = ports.fence().peers().look(&*ports.reader.store).await.map_err(|error| {
+        tracing::error!(%error, "the nodes cannot be read");
+        Fault::from(Refusal::new(Code::AuditUnavailable, "The nodes cannot be read now."))
+    })?;
+    let own = |id: &crate::core::id::NodeId| *id == ports.node;
+    let node = |peer: &crate::log::peers::Peer| {
+        let confirmed = if own(&peer.node.id) { ports.fence().confirmed() } else { peer.node.confirmed };
+        Node {
+            id: peer.node.id.to_string(),
+            obeys: confirmed >= epoch,
+            is_gone: peer.dead,
+            epoch: confirmed.0,
+            seen: rough(peer.still),
+        }
+    };
+    Ok(peers.iter().filter(|peer| !peer.node.stopped).map(node).collect())
+}
+
+async fn history(visit: &Visit, id: &SwitchId) -> Result<Vec<Moment>, Fault> {
+    let query = AdministrationQuery { subject: Some(id.to_string()), limit: EVENTS, ..AdministrationQuery::default() };
+    let ports = &visit.http.door.control().ports;
+    let (found, now) = (ports.activity.administration(query).await?, ports.clock.now());
+    let mut moments = Vec::new();
+    for record in found.items.iter().rev() {
+        let what = match record.kind.as_str() {
+            "switch_engaged" => "Engaged",
+            "release_requested" => "Release asked for",
+            "switch_released" => "Released",
+            "switch_expired" => "Ended by itself",
+            _ => continue,
+        };
+        let by = if record.kind == "switch_expired" { String::new() } else { person(visit, record.user.clone()).await };
+        let why = visible(record.note.get("reason").and_then(Value::as_str).unwrap_or_default());
+        moments.push(Moment { at: When::of(record.at, now), what, by, why });
+    }
+    Ok(moments)
+}
+
+/// What a switch that is no longer in force has stopped.
+async fn engaged_target(visit: &Visit, id: &SwitchId) -> Result<crate::core::switch::Target, Fault> {
+    let kind = Some("switch_engaged".to_owned());
+    let query = AdministrationQuery { kind, subject: Some(id.to_string()), limit: 1, ..AdministrationQuery::default() };
+    let ports = &visit.http.door.control().ports;
+    let found = ports.activity.administration(query).await?;
+    let position = found.items.first().ok_or(Fault::NotFound)?.position;
+    match ports.reader.event(position).await.ok().flatten().map(|event| event.kind) {
+        Some(Kind::SwitchEngaged { target, .. }) => Ok(target),
+        _ => Err(Fault::NotFound),
+    }
+}

@@ -1,0 +1,196 @@
+//! `/console/switches`: what is stopped, stopping something, and what was stopped before.
+//!
+//! INVARIANT: engaging takes one person, one page and a reason, and no script. What it would reach is shown first.
+
+use askama::Template;
+use axum::extract::Query;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::fault::Fault;
+use super::form::Posted;
+use super::frame::{Frame, in_force, page, stops};
+use super::reach;
+use super::shown::{When, visible};
+use super::visit::Visit;
+use crate::core::event::Kind;
+use crate::core::scope::Scope;
+use crate::core::state::ControlState;
+use crate::core::switch::{Switch, Target};
+use crate::core::time::Micros;
+use crate::tools::{AdministrationQuery, AdministrationRecord};
+
+const HERE: &str = "/console/switches";
+const HISTORY: u32 = 20;
+
+#[derive(Template)]
+#[template(path = "switches.html")]
+struct Switches {
+    frame: Frame,
+    may_engage: bool,
+    in_force: Vec<Row>,
+    history: Vec<Row>,
+}
+
+/// A switch in a list.
+struct Row {
+    id: String,
+    stops: String,
+    target: String,
+    reason: String,
+    by: String,
+    since: When,
+    until: Option<When>,
+}
+
+#[derive(Template)]
+#[template(path = "switch_new.html")]
+struct New {
+    frame: Frame,
+    target: String,
+    deed: String,
+    per_minute: String,
+    customers: usize,
+    vms: usize,
+    waiting: usize,
+    running: usize,
+    is_global: bool,
+}
+
+/// A target as the form names it: in one text, or as its kind and the name of one of that kind.
+#[derive(Deserialize)]
+pub struct Wanted {
+    #[serde(default)]
+    target: String,
+    #[serde(default)]
+    kind: String,
+    #[serde(default)]
+    name: String,
+}
+
+impl Wanted {
+    fn target(&self) -> Result<Target, Fault> {
+        let name = self.name.trim();
+        let text = match self.kind.as_str() {
+            "" => self.target.clone(),
+            "exec" => format!("vm:{name}/exec"),
+            kind => format!("{kind}:{name}"),
+        };
+        text.parse()
+            .map_err(|_| Fault::Unreadable("There is no such thing to stop. Give the id, or the name of a tool or provider."))
+    }
+}
+
+/// The list.
+pub async fn show(visit: Visit) -> Result<Response, Fault> {
+    may_read(&visit)?;
+    let door = &visit.http.door;
+    door.check_reader(&visit.principal, "switches", None, json!({ "page": "switches" })).await?;
+    let (state, now) = (door.state(), door.control().ports.clock.now());
+    let mut rows = Vec::new();
+    for switch in in_force(&state, now) {
+        rows.push(row(&visit, switch, &state, now).await);
+    }
+    let kind = Some("switch_engaged".to_owned());
+    let query = AdministrationQuery { kind, limit: HISTORY, ..AdministrationQuery::default() };
+    let mut history = Vec::new();
+    for record in door.control().ports.activity.administration(query).await?.items {
+        let is_over = record.subject.as_ref().is_some_and(|id| !rows.iter().any(|row| row.id == *id));
+        if is_over {
+            history.extend(past(&visit, &record, &state, now).await);
+        }
+    }
+    let frame = Frame::of("Switches", HERE, &visit).await;
+    Ok(page(&Switches { frame, may_engage: visit.may(Scope::StaffSwitch), in_force: rows, history }))
+}
+
+/// The page before the button: what it would stop.
+pub async fn preview(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response, Fault> {
+    may_read(&visit)?;
+    let target = wanted.target()?;
+    let state = visit.http.door.state();
+    let under_way = reach::under_way(&visit, &target).await?;
+    let (customers, vms) = reach::touched(&target, &state);
+    Ok(page(&New {
+        frame: Frame::of("Stop", HERE, &visit).await,
+        deed: deed(&stops(&target, &state)),
+        per_minute: reach::per_minute(&visit, &target).await?,
+        customers,
+        vms,
+        waiting: under_way.waiting,
+        running: under_way.running.len(),
+        is_global: target.is_global(),
+        target: target.to_string(),
+    }))
+}
+
+/// What the button does: `Stop every call` of `Every call is stopped`.
+fn deed(stops: &str) -> String {
+    let what = stops.trim_end_matches(" is stopped").trim_end_matches(" are stopped");
+    let (first, rest) = what.split_at_checked(1).unwrap_or(("", what));
+    format!("Stop {}{rest}", first.to_lowercase())
+}
+
+/// Engages, and shows what comes of it.
+pub async fn engage(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+    let now = visit.http.door.control().ports.clock.now();
+    let some = |name: &str| Some(fields.text(name)).filter(|text| !text.is_empty());
+    let minutes: Option<i64> = some("minutes").and_then(|text| text.parse().ok());
+    let args = json!({
+        "target": fields.text("target"),
+        "reason": fields.text("reason"),
+        "message": some("message"),
+        "incident": some("incident"),
+        "running": if fields.text("running") == "cancel" { "cancel" } else { "let_finish" },
+        "expires_at": minutes.map(|minutes| Micros(now.0 + minutes * 60_000_000).rfc3339()),
+    });
+    let engaged = visit.done("switch_engage", without_nulls(args)).await?;
+    Ok(Redirect::to(&format!("{HERE}/{}", engaged["id"].as_str().unwrap_or_default())).into_response())
+}
+
+fn without_nulls(args: Value) -> Value {
+    match args {
+        Value::Object(fields) => fields.into_iter().filter(|(_, value)| !value.is_null()).collect(),
+        other => other,
+    }
+}
+
+/// Switches are the staff's.
+pub fn may_read(visit: &Visit) -> Result<(), Fault> {
+    if visit.is_staff() && visit.may(Scope::StaffAudit) { Ok(()) } else { Err(Fault::NotFound) }
+}
+
+async fn row(visit: &Visit, switch: &Switch, state: &ControlState, now: Micros) -> Row {
+    Row {
+        id: switch.id.to_string(),
+        stops: stops(&switch.target, state),
+        target: switch.target.to_string(),
+        reason: visible(&switch.reason),
+        by: person(visit, switch.by.as_ref().map(ToString::to_string)).await,
+        since: When::of(switch.engaged_at, now),
+        until: switch.expires_at.map(|end| When::of(end, now)),
+    }
+}
+
+async fn past(visit: &Visit, record: &AdministrationRecord, state: &ControlState, now: Micros) -> Option<Row> {
+    let event = visit.http.door.control().ports.reader.event(record.position).await.ok()??;
+    let Kind::SwitchEngaged { target, expires_at, .. } = event.kind else { return None };
+    Some(Row {
+        id: record.subject.clone()?,
+        stops: stops(&target, state),
+        target: target.to_string(),
+        reason: visible(record.note["reason"].as_str().unwrap_or_default()),
+        by: person(visit, record.user.clone()).await,
+        since: When::of(record.at, now),
+        until: expires_at.map(|end| When::of(end, now)),
+    })
+}
+
+/// A person by e-mail address; the id if nobody knows it, and an agent or the command line if there is nobody.
+pub async fn person(visit: &Visit, user: Option<String>) -> String {
+    let Some(user) = user else { return "an agent, or the command line".into() };
+    let Ok(id) = user.parse() else { return user };
+    let email = visit.http.door.control().ports.reader.vault.email(&id).await.ok().flatten();
+    email.map_or(user, |email| visible(&email))
+}
