@@ -139,6 +139,7 @@ fn proposal(who: &Principal, vm: &Vm, verdict: Verdict) -> Proposal {
         enables_exec: false,
         idempotency: None,
         verdict,
+        approved: None,
     }
 }
 

@@ -21,7 +21,7 @@ use crate::providers::compute::sim::Rehearsed;
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
 
 /// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.
-pub const KEYS: [&str; 22] = [
+pub const KEYS: [&str; 23] = [
     "data_dir",
     "database_url",
     "vault_database_url",
@@ -44,6 +44,7 @@ pub const KEYS: [&str; 22] = [
     "telemetry",
     "instant_wait_ms",
     "staff_reads_shown_after_ms",
+    "approval_ms",
 ];
 
 /// Everything that can be set.
@@ -87,6 +88,8 @@ pub struct Config {
     pub instant_wait_ms: u64,
     /// When an account is told that staff read its log: an investigation may have to be kept from it for a while.
     pub staff_reads_shown_after_ms: u64,
+    /// How long a held call waits for a person.
+    pub approval_ms: u64,
     /// Most MCP sessions at a time.
     pub mcp_sessions: usize,
     /// Sliding windows.
@@ -192,6 +195,7 @@ impl Default for Config {
             drain_ms: 0,
             instant_wait_ms: 25_000,
             staff_reads_shown_after_ms: 0,
+            approval_ms: 86_400_000,
             mcp_sessions: 1_000,
             limits: LimitsConfig::default(),
             throttle: Throttle::default(),
@@ -292,6 +296,8 @@ impl Config {
         }
         ensure((500..=60_000).contains(&self.lease_ms), "lease_ms", || "is not within 500 … 60000".into())?;
         ensure(self.drain_ms <= 300_000, "drain_ms", || "is more than 300000".into())?;
+        let in_a_month = (1000..=2_592_000_000).contains(&self.approval_ms);
+        ensure(in_a_month, "approval_ms", || "is not within 1000 … 2592000000".into())?;
         ensure(self.instant_wait_ms <= 300_000, "instant_wait_ms", || "is more than 300000".into())?;
         let year = 366 * 86_400_000;
         ensure(self.staff_reads_shown_after_ms <= year, "staff_reads_shown_after_ms", || format!("is more than {year}"))?;
@@ -324,6 +330,12 @@ impl Config {
     #[must_use]
     pub fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)
+    }
+
+    /// How long a held call waits for a person.
+    #[must_use]
+    pub fn approval(&self) -> Duration {
+        Duration::from_millis(self.approval_ms)
     }
 
     /// How long it drains.

@@ -4,6 +4,7 @@
 //! something is go to standard error.
 
 mod account;
+mod approval;
 mod demo;
 mod doctor;
 mod error;
@@ -95,6 +96,9 @@ pub enum Command {
     /// Kill switches, straight on the data: with or without a running server.
     #[command(subcommand)]
     Switch(switch::SwitchCommand),
+    /// Calls that wait for a person.
+    #[command(subcommand)]
+    Approval(approval::ApprovalCommand),
     /// Policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
@@ -195,6 +199,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, 
         Command::Vm(command) => vm::run(command, context).await.map(Some),
         Command::Key(command) => key::run(command, context).await.map(Some),
         Command::Switch(command) => switch::run(command, context).await.map(Some),
+        Command::Approval(command) => approval::run(command, context).await.map(Some),
         Command::Policy(command) => policy::run(command, context).await.map(Some),
         Command::View(command) => view::run(command, context).await.map(Some),
         Command::Log(command) => log::run(command, context).await.map(Some),

@@ -4,16 +4,22 @@
 //! submit: tool and arguments ─▶ redaction ─▶ policy verdict ─▶ writer (intent + decision, one commit)
 //!           ├─ refused / replayed: answered
 //!           ├─ queued: answered with the operation's id
+//!           ├─ held: a person is asked; answered when the call has ended, or `approval_required` after `wait`
 //!           └─ admitted: handed to the worker as an Assignment; answered when it is closed, or running after `wait`
 //! ```
 
 mod finish;
+mod hold;
 mod intake;
 pub mod policies;
+mod recorded;
+mod release;
 mod repeat;
 mod submit;
 
 pub use finish::{Ending, Endings, Finished, InHand};
+pub use hold::Waiting;
+pub use recorded::Recorded;
 pub use submit::{Assignment, Control, Judge};
 
 use std::time::Duration;

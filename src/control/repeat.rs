@@ -9,6 +9,7 @@ use super::finish::{Ending, Finished};
 use super::{Control, Reply};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
+use crate::core::event::Kind;
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::redact::Sensitivity;
 use crate::core::refusal::Refusal;
@@ -39,6 +40,7 @@ impl Control {
         }
         let document = match self.ports.reader.result_at(end).await {
             Ok(Some(document)) => document,
+            Ok(None) if status == Status::Refused => return Outcome::Failed(self.refused_at(first, end).await),
             Ok(None) => return Outcome::Failed(repeated(first, status)),
             Err(error) => {
                 tracing::error!(%error, call_id = %first, "a recorded result cannot be read back");
@@ -49,6 +51,14 @@ impl Control {
             return Outcome::Succeeded(document);
         }
         Outcome::Failed(Refusal::from_body(&document).unwrap_or_else(|| repeated(first, status)))
+    }
+
+    /// Why a held call was refused.
+    async fn refused_at(&self, call: &CallId, end: Position) -> Refusal {
+        match self.ports.reader.event(end).await.map(|event| event.map(|event| event.kind)) {
+            Ok(Some(Kind::Refused(refused))) => Refusal::new(refused.code, refused.code.of_held()),
+            _ => repeated(call, Status::Refused),
+        }
     }
 
     /// Waits for `first` and ends as it ended; answers running if that takes longer than `wait`.
@@ -91,6 +101,16 @@ impl Control {
         };
         self.finish(ending, outcome, done).await;
         self.in_hand.release(call);
+    }
+
+    /// How a call ended, as the log has it; none if it has not, or that cannot be read.
+    pub(super) async fn recorded_end(&self, call: &CallId, tool: &Tool) -> Option<Reply> {
+        let (_, status, end) = self.ended(call).await?;
+        Some(match self.recorded(call, status, end, tool).await {
+            Outcome::Succeeded(result) => Reply::Done { call: call.clone(), result },
+            Outcome::Failed(refusal) => Reply::Failed { call: Some(call.clone()), refusal, status },
+            _ => Reply::Failed { call: Some(call.clone()), refusal: repeated(call, status), status },
+        })
     }
 
     async fn ended(&self, first: &CallId) -> Option<(AccountId, Status, Position)> {

@@ -8,6 +8,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::finish::{Endings, Finished, InHand};
+use super::hold::Waiting;
 use super::intake::{Intake, take_in, unrecorded};
 use super::{Reply, Request};
 use crate::auth::session;
@@ -55,6 +56,8 @@ pub struct Control {
     pub endings: Endings,
     /// What this node runs, or is about to.
     pub in_hand: InHand,
+    /// Who waits on this node for a held call.
+    pub waiting: Waiting,
     /// Woken when a call was queued.
     pub queued: Notify,
     /// Cancelled when this node is about to end: whoever waits is answered with the running operation.
@@ -78,6 +81,7 @@ impl Control {
             ports,
             endings: Endings::default(),
             in_hand: InHand::default(),
+            waiting: Waiting::default(),
             queued: Notify::new(),
             leaving: CancellationToken::new(),
             judge,
@@ -111,7 +115,11 @@ impl Control {
                 intake.invalid = Some(Refusal::new(Code::PolicyUnsettled, "The policies kept changing; nothing was done."));
             }
             let submission = self.submission(call, &request, &intake, &ids, now).await.map_err(|error| sealed(&error))?;
+            let is_sealed = !submission.waits.note.is_empty();
             let submitted = self.ports.writer.submit(submission).await?;
+            if is_sealed && !matches!(submitted, Submitted::Held(_)) {
+                self.ports.forget_seal(call).await;
+            }
             if !matches!(submitted, Submitted::Unsettled) {
                 settled = Some((submitted, intake.tool, intake.vm));
                 break;
@@ -171,11 +179,13 @@ impl Control {
             enables_exec: intake.tool.is_some_and(|tool| (tool.enables_exec)(&request.args)),
             idempotency,
             verdict: self.verdict(who, facts, intake.vm.as_ref()),
+            approved: None,
         };
         let parts = self.intent_parts(request, intake, &ids[0], now).await?;
+        let waits = self.waits(&proposal, &intake.canonical, &ids[1], now).await?;
         let run = RunId::new(now, &*self.ports.entropy);
         let (node, limits) = (self.ports.node.clone(), Arc::clone(&self.ports.limits));
-        Ok(Submission { proposal, intent, events: ids.clone(), run, parts, node, limits })
+        Ok(Submission { proposal, intent, events: ids.clone(), run, parts, node, limits, waits })
     }
 
     /// What the policies say now. Also asked before an orphan is run again.
@@ -220,6 +230,7 @@ impl Control {
                 self.queued.notify_one();
                 Reply::Running { call: call.clone(), status: Status::Queued, command: tool.facts.claims_vm }
             }
+            (Submitted::Held(approval), Some(tool)) => self.await_approval(&approval, request, tool).await,
             (Submitted::Replayed { first, status, end }, Some(tool)) => self.replay(call, &first, status, end, tool).await,
             (Submitted::Joined(first), Some(tool)) => self.join(call, first, tool, request.wait).await,
             (Submitted::Refused { refusal, run }, _) => refused(call, &request, refusal, run),

@@ -5,7 +5,7 @@
 //! Recorded ──┼────────▶ Admitted(node) ───────────────▶ Succeeded | Failed | Cancelled | TimedOut | Unknown
 //!            │             ▲     │ queued                        ▲
 //!            └────▶ Held ──┘     └──────▶ Started ───────────────┘
-//!                    └───▶ Refused
+//!                   ↺└───▶ Refused                            ↺ ApprovalDecided
 //! after the end: Reconciled (only after Unknown) and LateResult annotate and change nothing
 //! ```
 
@@ -85,7 +85,8 @@ pub fn next(status: Option<Status>, event: &Kind) -> Result<Status, IllegalTrans
     match (now, event) {
         (Recorded | Held, Kind::Refused(_)) => Ok(Refused),
         (Recorded | Held, Kind::Admitted(admitted)) => Ok(if admitted.node.is_some() { Running } else { Queued }),
-        (Recorded, Kind::Held { .. }) => Ok(Held),
+        // Of two persons the first one's answer changes nothing yet.
+        (Recorded, Kind::Held { .. }) | (Held, Kind::ApprovalDecided { .. }) => Ok(Held),
         // A node may take over a queued call, or one whose node died, if running it again changes nothing.
         (Queued | Running, Kind::Started { .. }) => Ok(Running),
         (Running, Kind::Succeeded(_)) => Ok(Succeeded),

@@ -66,6 +66,8 @@ codes! {
     ApprovalRejected = "approval_rejected", 403, false;
     /// Nobody approved it in time.
     ApprovalExpired = "approval_expired", 403, false;
+    /// What a person approved is not what would be done now.
+    ApprovalSuperseded = "approval_superseded", 409, false;
     /// A later request took its place.
     Superseded = "superseded", 409, false;
     /// The credential or the endpoint is read-only.
@@ -128,6 +130,20 @@ codes! {
     NotImplemented = "not_implemented", 501, false;
     /// Forelog failed.
     InternalError = "internal_error", 500, false;
+}
+
+impl Code {
+    /// What is said of a held call that ended with this code, if nothing more is known.
+    #[must_use]
+    pub fn of_held(self) -> &'static str {
+        match self {
+            Self::ApprovalExpired => "Nobody approved it in time.",
+            Self::ApprovalRejected => "A person rejected it.",
+            Self::ApprovalSuperseded => "What a person approved is not what would be done now.",
+            Self::KillSwitchEngaged => "The operator has stopped this kind of call.",
+            _ => "It was held for a person, and refused when it was decided again.",
+        }
+    }
 }
 
 impl std::fmt::Display for Code {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::approval::{Bound, Hold, superseded};
 use super::code::Code;
 use super::id::{CallId, Position, SwitchId, VmId};
 use super::job::{Claim, Idempotency};
@@ -27,8 +28,8 @@ pub struct Verdict {
     pub version: i64,
     /// It permits.
     pub permit: bool,
-    /// A person has to approve: the text of `@hold`.
-    pub hold: Option<String>,
+    /// A person has to approve.
+    pub hold: Option<Hold>,
     /// Ids of the policies that decided.
     pub policies: Vec<String>,
     /// Ids of shadow policies that would have decided otherwise.
@@ -58,6 +59,8 @@ pub struct Proposal {
     pub idempotency: Option<(String, String)>,
     /// What the policies say.
     pub verdict: Verdict,
+    /// What was approved, if it was held and is to be released.
+    pub approved: Option<Bound>,
 }
 
 /// Limits that apply where a credential has none of its own.
@@ -102,6 +105,8 @@ pub enum Decision {
         /// The switch that covers it.
         switch: Option<SwitchId>,
     },
+    /// Ask a person first.
+    Hold(Hold),
     /// Repeat the recorded end of this earlier call.
     Replay(Idempotency),
     /// End as this running call ends.
@@ -150,7 +155,7 @@ fn check(proposal: &Proposal, facts: &Facts<'_>) -> Checked<Vec<(String, Limit)>
     if let Some(guard) = &proposal.guard {
         return refuse(guard.clone());
     }
-    check_approval(proposal, tool)?;
+    check_approval(proposal, tool, facts.now)?;
     check_exec(proposal, tool, vm, facts)?;
     Ok(limits)
 }
@@ -306,13 +311,29 @@ fn check_policy(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &
     Ok(())
 }
 
-fn check_approval(proposal: &Proposal, tool: &ToolFacts) -> Checked<()> {
-    match &proposal.verdict.hold {
-        Some(hold) if !tool.stops => {
-            refuse(Refusal::new(Code::ApprovalRequired, format!("A person has to approve this first: {hold}")))
-        }
-        _ => Ok(()),
+/// Consent is to what was put to a person. If the policies ask nobody any more, nobody has to be asked.
+fn check_approval(proposal: &Proposal, tool: &ToolFacts, now: Micros) -> Checked<()> {
+    let hold = proposal.verdict.hold.as_ref().filter(|_| !tool.stops);
+    let Some(bound) = &proposal.approved else {
+        return match hold {
+            None => Ok(()),
+            // Administering waits for nobody: who could answer would have to be asked first.
+            Some(hold) if tool.class == Class::Control => {
+                refuse(Refusal::new(Code::ApprovalRequired, format!("A person has to approve this first: {}", hold.why)))
+            }
+            Some(hold) => Err(Box::new(Decision::Hold(hold.clone()))),
+        };
+    };
+    if bound.expires_at <= now {
+        return refuse(Refusal::new(Code::ApprovalExpired, "The approval came too late."));
     }
+    if bound.vm_version != proposal.vm_version {
+        return refuse(superseded("The VM has changed"));
+    }
+    if hold.is_some_and(|hold| *hold != bound.hold) {
+        return refuse(superseded("What the policies ask for has changed"));
+    }
+    Ok(())
 }
 
 fn check_exec(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Facts<'_>) -> Checked<()> {

@@ -119,3 +119,13 @@ ids! {
     /// One process that executes calls.
     NodeId = "node_";
 }
+
+impl CallId {
+    /// When it was made, to the millisecond.
+    #[must_use]
+    pub fn made_at(&self) -> Micros {
+        let body = self.as_str().get("call_".len()..).unwrap_or_default();
+        let millis = Ulid::from_string(body).map_or(0, |ulid| ulid.timestamp_ms());
+        Micros(i64::try_from(millis).unwrap_or(0).saturating_mul(1000))
+    }
+}

@@ -39,6 +39,9 @@ pub struct Job {
     pub claim: bool,
     /// The call it joined.
     pub joins: Option<CallId>,
+    /// It was held: its arguments are sealed in the vault, and it goes on only because a person approved it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub held: bool,
 }
 
 /// What became of the first call with an idempotency key.

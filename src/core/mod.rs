@@ -1,6 +1,7 @@
 //! The pure heart: what a call is and how it is decided. No I/O, no clock, no randomness; they are arguments.
 
 pub mod abridge;
+pub mod approval;
 pub mod call;
 pub mod canonical;
 pub mod code;

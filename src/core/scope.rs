@@ -60,11 +60,13 @@ scopes! {
     MessagesRead = "messages:read";
     MessagesWrite = "messages:write";
     AuditRead = "audit:read";
+    ApprovalsDecide = "approvals:decide";
     StaffAudit = "staff:audit";
     StaffSwitch = "staff:switch" | "staff:killswitch";
     StaffTokens = "staff:tokens";
     StaffExport = "staff:export";
     StaffPolicy = "staff:policy";
+    StaffApprove = "staff:approve";
 }
 
 impl Scope {

@@ -187,6 +187,7 @@ fn proposal(who: &Principal, facts: &'static ToolFacts, call: CallId) -> Proposa
         enables_exec: false,
         idempotency: None,
         verdict: Verdict::default(),
+        approved: None,
     }
 }
 

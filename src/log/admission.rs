@@ -8,15 +8,17 @@ use serde_json::Value;
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
 use super::fence::Lease;
+use super::hold::Waits;
 use super::refusals::Recording;
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
+use crate::core::approval::Approval;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Decision, Facts, Limits, Proposal, decide, limit_keys};
 use crate::core::event::{self, Ended, IntentRecorded, Kind};
-use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, VmId};
+use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, SwitchId, VmId};
 use crate::core::job::{Claim, Idempotency, Job, Use};
 use crate::core::limit::{Limit, Window};
 use crate::core::refusal::Refusal;
@@ -42,6 +44,8 @@ pub struct Submission {
     pub node: NodeId,
     /// Default limits.
     pub limits: Arc<Limits>,
+    /// What it needs if it is held.
+    pub waits: Waits,
 }
 
 /// Proof that leave to execute is durable. Not `Clone`, and made only here, after the commit: [`Writer::submit`] and
@@ -53,12 +57,19 @@ pub struct Admitted {
     lease: Lease,
     vm: Option<VmId>,
     depends: Vec<String>,
+    sealed: bool,
 }
 
 impl Admitted {
     pub(super) fn proven(job: Job, epoch: Epoch, lease: Lease) -> Self {
         let depends = Closing::depends_on(&job);
-        Self { call: job.call, epoch, lease, vm: job.vm, depends }
+        Self { call: job.call, epoch, lease, vm: job.vm, depends, sealed: job.held }
+    }
+
+    /// Its arguments are sealed in the vault until it has ended.
+    #[must_use]
+    pub fn is_sealed(&self) -> bool {
+        self.sealed
     }
 
     /// The call.
@@ -99,6 +110,8 @@ pub enum Submitted {
     Admitted(Admitted),
     /// A worker will take it.
     Queued,
+    /// It waits for a person.
+    Held(Box<Approval>),
     /// It was refused; in a run of identical refusals it was counted instead of recorded.
     Refused {
         /// Why.
@@ -131,12 +144,19 @@ impl Writer {
 
 fn wanted(submission: &Submission) -> Want {
     let proposal = &submission.proposal;
-    let mut names: Vec<String> = limit_keys(proposal).iter().map(|key| format!("limit:{key}")).collect();
-    names.push(use_row(proposal));
+    let mut names = rows_of(proposal);
     names.push(Recording::row(&proposal.principal.credential));
     names.extend(proposal.idempotency.as_ref().map(|(key, _)| key.clone()));
+    let kinds = if proposal.verdict.hold.is_some() { vec!["approval"] } else { Vec::new() };
+    Want { names, kinds, ..Want::default() }
+}
+
+/// The rows that a decision on `proposal` looks up.
+pub(super) fn rows_of(proposal: &Proposal) -> Vec<String> {
+    let mut names: Vec<String> = limit_keys(proposal).iter().map(|key| format!("limit:{key}")).collect();
+    names.push(use_row(proposal));
     names.extend(proposal.vm.as_ref().filter(|_| proposal.tool.is_some_and(|tool| tool.claims_vm)).map(claim_row));
-    Want { names, ..Want::default() }
+    names
 }
 
 fn use_row(proposal: &Proposal) -> String {
@@ -157,13 +177,10 @@ pub fn job_row(call: &CallId) -> String {
 
 impl Draft {
     fn submit(&mut self, submission: Submission, lease: Lease) -> Result<Submitted, StoreError> {
-        match self.decide(&submission) {
+        match self.decide(&submission.proposal, &submission.limits) {
             Decision::Unsettled => Ok(Submitted::Unsettled),
-            Decision::Refuse { refusal, switch } => {
-                let recording = Recording { switch, refusal: &refusal, submission: &submission };
-                let run = self.refuse(&recording)?;
-                Ok(Submitted::Refused { refusal, run })
-            }
+            Decision::Refuse { refusal, switch } => self.refuse_new(&submission, switch, refusal),
+            Decision::Hold(hold) => self.hold(&submission, hold),
             Decision::Admit(limits) => self.admit(&submission, &limits, lease),
             Decision::Replay(row) => self.replay(submission, row),
             Decision::Join(first) => {
@@ -176,9 +193,18 @@ impl Draft {
         }
     }
 
+    pub(super) fn refuse_new(
+        &mut self,
+        submission: &Submission,
+        switch: Option<SwitchId>,
+        refusal: Refusal,
+    ) -> Result<Submitted, StoreError> {
+        let run = self.refuse(&Recording { switch, refusal: &refusal, submission })?;
+        Ok(Submitted::Refused { refusal, run })
+    }
+
     /// The decision; state that cannot be read refuses (P12).
-    fn decide(&self, submission: &Submission) -> Decision {
-        let proposal = &submission.proposal;
+    pub(super) fn decide(&self, proposal: &Proposal, limits: &Limits) -> Decision {
         let stops = proposal.tool.is_some_and(|tool| tool.stops);
         if self.skewed && !stops {
             let refusal = Refusal::new(Code::ClockSkew, "This node's clock is too far from the log's time.");
@@ -194,7 +220,7 @@ impl Draft {
                 let facts = Facts {
                     now: self.now,
                     state: self.state(),
-                    limits: &submission.limits,
+                    limits,
                     windows: &found.windows,
                     idempotency: found.idempotency.as_ref(),
                     claim: found.claim.as_ref(),
@@ -219,12 +245,7 @@ impl Draft {
     fn admit(&mut self, submission: &Submission, limits: &[(String, Limit)], lease: Lease) -> Result<Submitted, StoreError> {
         let proposal = &submission.proposal;
         let Some(tool) = proposal.tool else { return Err(StoreError::Unreadable("admitted without a tool".into())) };
-        for (key, limit) in limits {
-            let name = format!("limit:{key}");
-            let mut window = self.bytes(&name).map_or(Ok(Window::default()), Window::decode).unwrap_or_default();
-            window.take(*limit, self.now);
-            self.put_bytes(&name, window.encode());
-        }
+        self.take_slots(limits);
         let keys = limits.iter().map(|(key, _)| key.clone()).collect();
         let instant = tool.timing == Timing::Instant;
         let last = self.record(submission, keys, None, tool.claims_vm)?;
@@ -232,16 +253,29 @@ impl Draft {
         if let Some(vm) = proposal.vm.as_ref().filter(|_| tool.claims_vm) {
             self.put(&claim_row(vm), &Claim { call: proposal.call.clone(), unknown: false })?;
         }
-        if let Some((key, arguments)) = &proposal.idempotency {
-            let expires_at = self.now.plus(REMEMBERED);
-            let (call, arguments) = (proposal.call.clone(), arguments.clone());
-            self.put(key, &Idempotency { call, arguments, expires_at, end: None, status: Status::Running })?;
-        }
+        self.remember(proposal, Status::Running)?;
         if !instant {
             return Ok(Submitted::Queued);
         }
         let epoch = self.state().epoch;
         Ok(Submitted::Admitted(Admitted::proven(job, epoch, lease)))
+    }
+
+    pub(super) fn take_slots(&mut self, limits: &[(String, Limit)]) {
+        for (key, limit) in limits {
+            let name = format!("limit:{key}");
+            let mut window = self.bytes(&name).map_or(Ok(Window::default()), Window::decode).unwrap_or_default();
+            window.take(*limit, self.now);
+            self.put_bytes(&name, window.encode());
+        }
+    }
+
+    /// Lets repeats of a call with an idempotency key find it.
+    pub(super) fn remember(&mut self, proposal: &Proposal, status: Status) -> Result<(), StoreError> {
+        let Some((key, arguments)) = &proposal.idempotency else { return Ok(()) };
+        let expires_at = self.now.plus(REMEMBERED);
+        let (call, arguments) = (proposal.call.clone(), arguments.clone());
+        self.put(key, &Idempotency { call, arguments, expires_at, end: None, status })
     }
 
     /// Appends the intent and its admission; answers where the admission is.
@@ -283,7 +317,7 @@ impl Draft {
         Ok(position)
     }
 
-    fn open_job(
+    pub(super) fn open_job(
         &mut self,
         from: &Submission,
         last: Position,
@@ -305,8 +339,9 @@ impl Draft {
             node: (status == Status::Running).then(|| from.node.clone()),
             idempotent: tool.idempotent,
             idempotency: proposal.idempotency.as_ref().filter(|_| joins.is_none()).map(|(key, _)| key.clone()),
-            claim: tool.claims_vm && joins.is_none(),
+            claim: tool.claims_vm && joins.is_none() && status != Status::Held,
             joins,
+            held: status == Status::Held,
         };
         self.put(&job_row(&proposal.call), &job)?;
         Ok(job)

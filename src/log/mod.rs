@@ -13,6 +13,7 @@ pub mod closing;
 pub mod dialect;
 pub mod draft;
 pub mod fence;
+pub mod hold;
 pub mod peers;
 pub mod postgres;
 pub mod reading;

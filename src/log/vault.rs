@@ -16,7 +16,7 @@ use super::dialect::{Room, migrate};
 use super::sql::{Database, SqlError};
 use super::store::PayloadRow;
 use crate::core::event::Part;
-use crate::core::id::{AccountId, EventId, Position, UserId};
+use crate::core::id::{AccountId, CallId, EventId, Position, UserId};
 use crate::core::time::{Entropy, Micros};
 
 /// A vault that did not do what it was asked.
@@ -143,6 +143,38 @@ impl Vault {
         if hex::encode(hmac(salt, plaintext)) == named.commit { Ok(plaintext.to_vec()) } else { Err(VaultError::Sealed) }
     }
 
+    /// Seals what a call needs to run and the log must not have, until [`Vault::drop_seal`].
+    pub async fn put_seal(&self, account: &AccountId, at: Micros, call: &CallId, plaintext: &[u8]) -> Result<(), VaultError> {
+        let (key_id, key) = self.account_key(account, at).await?;
+        let body = self.encrypt(&key, &seal_aad(call), plaintext)?;
+        let sql = "insert into sealed (call, key, body) values ($1, $2, $3) \
+                   on conflict (call) do update set key = excluded.key, body = excluded.body";
+        let mut transaction = self.database.begin().await?;
+        transaction.execute(sql, vec![call.as_str().into(), key_id.into(), body.into()]).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// What is sealed for a call; none if there is nothing, or its key was erased.
+    pub async fn seal_of(&self, call: &CallId) -> Result<Option<Zeroizing<Vec<u8>>>, VaultError> {
+        let rows = self.database.query("select key, body from sealed where call = $1", vec![call.as_str().into()]).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        let Some(key) = self.key(row.text(0)?).await? else { return Ok(None) };
+        decrypt(&key, &seal_aad(call), row.bytes(1)?).map(|plaintext| Some(Zeroizing::new(plaintext)))
+    }
+
+    /// Forgets what was sealed for a call.
+    pub async fn drop_seal(&self, call: &CallId) -> Result<(), VaultError> {
+        let mut transaction = self.database.begin().await?;
+        transaction.execute("delete from sealed where call = $1", vec![call.as_str().into()]).await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The calls that something is sealed for.
+    pub async fn sealed_calls(&self) -> Result<Vec<CallId>, VaultError> {
+        let rows = self.database.query("select call from sealed", Vec::new()).await?;
+        rows.iter().map(|row| Ok(row.text(0)?.parse().map_err(|_| SqlError::Column(0))?)).collect()
+    }
+
     /// HMAC-SHA-256 of `bytes` under a key that only this account's data has, for equality without content.
     pub async fn digest(&self, account: &AccountId, bytes: &[u8]) -> Result<String, VaultError> {
         let (_, key) = self.named_key(&format!("{account}/digest")).await?;
@@ -255,6 +287,10 @@ fn decrypt(key: &[u8; 32], aad: &[u8], body: &[u8]) -> Result<Vec<u8>, VaultErro
 
 fn aad(event: &EventId, part: &str) -> Vec<u8> {
     format!("{event}|{part}|1").into_bytes()
+}
+
+fn seal_aad(call: &CallId) -> Vec<u8> {
+    format!("{call}|sealed|1").into_bytes()
 }
 
 fn hmac(key: &[u8], bytes: &[u8]) -> [u8; 32] {

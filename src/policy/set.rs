@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 
 use super::PolicyError;
 use super::question::{Query, Vocabulary};
+use crate::core::approval::{Approver, Hold};
 use crate::core::decide::Verdict;
 
 /// A validated set of policies.
@@ -19,8 +20,8 @@ pub struct Set {
     pub(super) words: Arc<Vocabulary>,
     authorizer: Authorizer,
     enforced: PolicySet,
-    /// The text of `@hold` by policy id.
-    holds: BTreeMap<String, String>,
+    /// What a policy's `@hold` asks for, by policy id.
+    holds: BTreeMap<String, Hold>,
     shadows: Vec<Shadow>,
     sha256: String,
     warnings: Vec<String>,
@@ -70,15 +71,9 @@ impl Set {
 
     fn add(&mut self, file: &str, id: &str, policy: &Policy) -> Result<(), PolicyError> {
         let failing = |message: String| PolicyError::invalid(file, message);
-        let hold = policy.annotation("hold");
-        if hold.is_some_and(|text| text.trim().is_empty()) {
-            return Err(failing(format!("{id}: @hold needs a text that says why")));
-        }
-        if hold.is_some() && policy.effect() == Effect::Forbid {
-            return Err(failing(format!("{id}: @hold belongs on a permit")));
-        }
+        let hold = hold_of(policy).map_err(|fault| failing(format!("{id}: {fault}")))?;
         if policy.annotation("shadow").is_none() {
-            self.holds.extend(hold.map(|text| (id.to_owned(), text.to_owned())));
+            self.holds.extend(hold.map(|hold| (id.to_owned(), hold)));
             return self.enforced.add(policy.clone()).map_err(|error| failing(error.to_string()));
         }
         let mut alone = PolicySet::new();
@@ -138,9 +133,8 @@ impl Set {
 
     /// One permit that holds is enough, so that an operator adds a hold without editing the permits.
     fn hold(&self, verdict: &mut Verdict) {
-        let texts: Vec<&str> = verdict.policies.iter().filter_map(|id| self.holds.get(id)).map(String::as_str).collect();
-        if !texts.is_empty() {
-            verdict.hold = Some(texts.join("; "));
+        verdict.hold = verdict.policies.iter().filter_map(|id| self.holds.get(id)).cloned().reduce(|one, other| one.and(&other));
+        if verdict.hold.is_some() {
             verdict.policies.retain(|id| self.holds.contains_key(id));
         }
     }
@@ -166,6 +160,29 @@ fn failed_policy(error: &AuthorizationError) -> String {
     error.policy_id().to_string()
 }
 
+/// What a policy asks for, by its annotations.
+fn hold_of(policy: &Policy) -> Result<Option<Hold>, String> {
+    let said = |name: &str| policy.annotation(name);
+    let Some(why) = said("hold") else {
+        let lonely = ["approver", "second_person", "separate"].into_iter().find(|name| said(name).is_some());
+        return lonely.map_or(Ok(None), |name| Err(format!("@{name} says more of a @hold, and there is none")));
+    };
+    if why.trim().is_empty() {
+        return Err("@hold needs a text that says why".into());
+    }
+    if policy.effect() == Effect::Forbid {
+        return Err("@hold belongs on a permit".into());
+    }
+    let approver = match said("approver") {
+        None | Some("owner") => Approver::Owner,
+        Some("staff") => Approver::Staff,
+        Some("any") => Approver::Any,
+        Some(other) => return Err(format!("@approver({other:?}) is none of \"owner\", \"staff\" and \"any\"")),
+    };
+    let (second_person, separate) = (said("second_person").is_some(), said("separate").is_some());
+    Ok(Some(Hold { why: why.to_owned(), approver, second_person, separate }))
+}
+
 /// What the enforced policies said.
 #[derive(Clone, Copy)]
 struct Standing {
@@ -174,6 +191,8 @@ struct Standing {
     /// Denied because nothing permits it, not because something forbids it.
     undecided: bool,
 }
+
+const ANNOTATIONS: [&str; 6] = ["id", "hold", "approver", "second_person", "separate", "shadow"];
 
 /// The policies of one file, each under its `@id`, in the file's order.
 fn read_file(file: &str, text: &str) -> Result<Vec<Policy>, PolicyError> {
@@ -194,8 +213,9 @@ fn read_file(file: &str, text: &str) -> Result<Vec<Policy>, PolicyError> {
 }
 
 fn named(file: &str, policy: &Policy) -> Result<Policy, PolicyError> {
-    if let Some((key, _)) = policy.annotations().find(|(key, _)| !matches!(*key, "id" | "hold" | "shadow")) {
-        return Err(PolicyError::invalid(file, format!("unknown annotation @{key}: use @id, @hold or @shadow")));
+    if let Some((key, _)) = policy.annotations().find(|(key, _)| !ANNOTATIONS.contains(key)) {
+        let known = ANNOTATIONS.join(", @");
+        return Err(PolicyError::invalid(file, format!("unknown annotation @{key}: there are @{known}")));
     }
     match policy.annotation("id") {
         Some(id) if !id.trim().is_empty() => Ok(policy.new_id(PolicyId::new(id))),

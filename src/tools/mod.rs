@@ -5,6 +5,7 @@
 
 mod account;
 mod activity;
+mod approval;
 mod command;
 mod exec;
 mod facts;
@@ -116,6 +117,25 @@ pub struct Ports {
     pub policies: Arc<dyn PolicyLoader>,
     /// Default limits, to show what is left of them.
     pub limits: Arc<crate::core::decide::Limits>,
+    /// Asking people.
+    pub approvals: Approvals,
+}
+
+/// How people are asked.
+#[derive(Clone, Debug)]
+pub struct Approvals {
+    /// A call waits so long for a person.
+    pub lasts: Duration,
+    /// Where people reach this server, if that is known.
+    pub url: Option<String>,
+}
+
+impl Approvals {
+    /// Where a person answers for a call.
+    #[must_use]
+    pub fn link(&self, call: &CallId) -> Option<String> {
+        self.url.as_ref().map(|url| format!("{}/approvals/{call}", url.trim_end_matches('/')))
+    }
 }
 
 impl Ports {
@@ -129,6 +149,13 @@ impl Ports {
     #[must_use]
     pub fn event_id(&self) -> EventId {
         EventId::new(self.clock.now(), &*self.entropy)
+    }
+
+    /// Forgets the sealed arguments of a call that has ended. What cannot be forgotten now is swept later.
+    pub async fn forget_seal(&self, call: &CallId) {
+        if let Err(error) = self.reader.vault.drop_seal(call).await {
+            tracing::error!(call_id = %call, %error, "sealed arguments could not be deleted yet");
+        }
     }
 }
 

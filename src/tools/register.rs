@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 
 use super::shape::Shape;
 use super::{
-    Catalogue, CatalogueError, Execution, Tool, account, activity, command, exec, guard, key, operation, panic, policy, switch,
-    vm,
+    Catalogue, CatalogueError, Execution, Tool, account, activity, approval, command, exec, guard, key, operation, panic, policy,
+    switch, vm,
 };
 use crate::core::call::Outcome;
 use crate::core::tool::ToolFacts;
@@ -34,6 +34,7 @@ pub fn every_tool() -> Vec<Tool> {
         activity::tools(),
         panic::tools(),
         switch::tools(),
+        approval::tools(),
         key::tools(),
         policy::tools(),
     ];

@@ -4,6 +4,7 @@
 //! assignments ─┐
 //! queued jobs ─┼─▶ run (handler under a time limit) ─▶ control.finish (terminal event, retried until durable)
 //! orphans ─────┘
+//! held calls ──▶ decided again once approved, ended when their time is over
 //! beat: lease, fence confirmation, refusal runs, expired switches, orphans, unknown claims
 //! ```
 //!
@@ -11,6 +12,7 @@
 //! is written until its terminal event is durable.
 
 pub mod beat;
+mod holds;
 mod orphans;
 mod reconcile;
 mod run;
@@ -115,10 +117,13 @@ impl Worker {
         let subject = Subject::of(&execution);
         let running = Running { subject: subject.clone(), cancel: execution.cancel.clone() };
         self.lock().insert(execution.call().clone(), running);
-        let worker = Arc::clone(self);
+        let (worker, is_sealed) = (Arc::clone(self), execution.admitted.is_sealed());
         self.tasks.spawn(async move {
             let call = subject.call.clone();
             run::run(&worker.control, execution, subject, assignment.done).await;
+            if is_sealed {
+                worker.control.ports.forget_seal(&call).await;
+            }
             worker.lock().remove(&call);
             worker.control.in_hand.release(&call);
         });
@@ -167,6 +172,7 @@ impl Worker {
         let mut all_taken = true;
         for row in rows {
             match serde_json::from_slice::<Job>(&row.doc) {
+                Ok(job) if job.status == Status::Held => all_taken &= self.release(&job).await,
                 Ok(job) if job.status == Status::Queued => all_taken &= self.take(&job).await,
                 Ok(_) => {}
                 Err(error) => tracing::error!(row = %row.name, %error, "an open call cannot be read; it stays open"),
@@ -182,7 +188,13 @@ impl Worker {
         self.control.in_hand.take(&job.call);
         match self.control.ports.writer.claim(job, tool.facts, node, id).await {
             Ok(Claimed::Admitted(admitted)) => self.resume(job, tool, admitted).await,
-            Ok(Claimed::Cancelled(_) | Claimed::Gone) => self.control.in_hand.release(&job.call),
+            Ok(Claimed::Cancelled(_)) => {
+                self.control.in_hand.release(&job.call);
+                if job.held {
+                    self.control.ports.forget_seal(&job.call).await;
+                }
+            }
+            Ok(Claimed::Gone) => self.control.in_hand.release(&job.call),
             Err(error) => {
                 self.control.in_hand.lose(&job.call);
                 tracing::warn!(call_id = %job.call, %error, "a queued call could not be claimed");

@@ -11,22 +11,18 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
-use crate::control::{Control, Ending};
+use crate::control::{Ending, Recorded};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
-use crate::core::event::{IntentRecorded, Kind};
 use crate::core::id::NodeId;
 use crate::core::job::{Job, Node};
-use crate::core::principal::Principal;
 use crate::log::admission::Admitted;
 use crate::log::claim::Claimed;
 use crate::log::closing::Closing;
 use crate::log::peers::{Peer, node_row};
-use crate::log::reading::ReadError;
 use crate::log::store::{StoreError, Want};
 use crate::tools::Tool;
 
@@ -57,6 +53,8 @@ impl Worker {
                 tracing::error!(%error, "orphans cannot be looked up");
                 self.settled().looked = None;
             }
+            self.end_holds().await;
+            self.sweep_seals().await;
             self.reconcile_unknown().await;
             self.reconcile_claims().await;
             if stop.run_until_cancelled(tokio::time::sleep(self.lease / 3)).await.is_none() {
@@ -168,7 +166,7 @@ impl Worker {
 
     /// Executes a claimed call from what the log has of it, after the policies were asked again.
     pub(super) async fn resume(self: &Arc<Self>, job: &Job, tool: &Tool, admitted: Admitted) {
-        let (principal, args) = match recorded_request(&self.control, job).await {
+        let Recorded { principal, args, .. } = match self.control.recorded_request(job).await {
             Ok(Some(found)) => found,
             Ok(None) => return self.end(job, Outcome::Unknown("its arguments are gone".into())).await,
             Err(error) => {
@@ -180,7 +178,7 @@ impl Worker {
         let vm = job.vm.as_ref().and_then(|id| state.vms.get(id)).cloned();
         let live = state.credentials.get(&job.credential).is_some_and(|credential| credential.revoked_at.is_none());
         let verdict = self.control.verdict(&principal, Some(tool.facts), vm.as_ref());
-        if !live || !verdict.permit || verdict.hold.is_some() {
+        if !live || !verdict.permit || (verdict.hold.is_some() && !job.held) {
             let code = if live { Code::PolicyDenied } else { Code::TokenRevoked };
             return self.end(job, Outcome::Cancelled(code)).await;
         }
@@ -188,7 +186,8 @@ impl Worker {
         let ports = Arc::clone(&self.control.ports);
         let execution =
             crate::tools::Execution { admitted, tool: tool.facts, principal, args, vm, ports, cancel, progress: None };
-        self.start(crate::control::Assignment { execution, done: None });
+        let done = self.control.waiting.take(&job.call);
+        self.start(crate::control::Assignment { execution, done });
     }
 
     pub(super) async fn end(&self, job: &Job, outcome: Outcome) {
@@ -196,32 +195,10 @@ impl Worker {
         let depends = Closing::depends_on(job);
         let ending =
             Ending { call: &job.call, account: &job.account, tool, depends, replay_of: None, switch: None, recovering: true };
-        self.control.finish(ending, outcome, None).await;
+        self.control.finish(ending, outcome, self.control.waiting.take(&job.call)).await;
+        if job.held {
+            self.control.ports.forget_seal(&job.call).await;
+        }
         self.control.in_hand.release(&job.call);
-    }
-}
-
-/// Who asked, and with which arguments, from the intent. None if a secret or an erased key is in the way.
-async fn recorded_request(control: &Control, job: &Job) -> Result<Option<(Principal, Value)>, ReadError> {
-    let reader = &control.ports.reader;
-    let Some(event) = reader.event(job.intent).await? else { return Ok(None) };
-    let Kind::IntentRecorded(intent) = &event.kind else { return Ok(None) };
-    let Some(recorded) = reader.part(&event, "arguments").await? else { return Ok(None) };
-    let args = recorded["args"].clone();
-    if event.parts.iter().any(|part| part.truncated) || args.to_string().contains("\"$redacted\"") {
-        return Ok(None);
-    }
-    Ok(Some((principal_of(intent), args)))
-}
-
-fn principal_of(intent: &IntentRecorded) -> Principal {
-    Principal {
-        side: intent.side,
-        account: intent.account.clone(),
-        user: intent.user.clone(),
-        credential: intent.credential.clone(),
-        via: intent.via,
-        ip: None,
-        read_only: false,
     }
 }

@@ -24,6 +24,7 @@ use forelog::log::closing::{Closed, Closing};
 use forelog::log::dialect::Room;
 use forelog::log::draft::NewEvent;
 use forelog::log::fence::Fence;
+use forelog::log::hold::Waits;
 use forelog::log::reading::Reader;
 use forelog::log::sql::{Database, open_postgres, open_sqlite};
 use forelog::log::store::{SqlStore, Store, Want};
@@ -195,7 +196,8 @@ impl Book {
         let ample = Limit { admit: 10_000, window_ms: 60_000 };
         let limits = Arc::new(Limits { credential: ample, exec: ample, write: ample });
         let run = RunId::new(self.clock.now(), &*self.entropy);
-        let submission = Submission { proposal, intent, events, run, parts, node: node(1), limits };
+        let waits = Waits { lasts: Duration::from_hours(1), note: Vec::new() };
+        let submission = Submission { proposal, intent, events, run, parts, node: node(1), limits, waits };
         (id, self.writer.submit(submission).await.expect("a submission"))
     }
 
@@ -290,6 +292,7 @@ fn proposal(id: &CallId, ask: &Ask, vm_version: Position) -> Proposal {
         enables_exec: false,
         idempotency: None,
         verdict: Verdict { version: 1, permit: true, policies: vec!["customers".into()], ..Verdict::default() },
+        approved: None,
     }
 }
 

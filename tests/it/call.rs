@@ -37,7 +37,7 @@ fn steps(status: Option<Status>) -> &'static [(&'static str, Status)] {
     match status {
         None => &[("intent_recorded", Recorded)],
         Some(Recorded) => &[("refused", Refused), ("claimed", Running), ("queued", Queued), ("held", Held)],
-        Some(Held) => &[("refused", Refused), ("claimed", Running), ("queued", Queued)],
+        Some(Held) => &[("refused", Refused), ("claimed", Running), ("queued", Queued), ("approval_decided", Held)],
         Some(Queued) => &[("started", Running), ("cancelled", Cancelled), ("timed_out", TimedOut), ("unknown", Unknown)],
         Some(Running) => &[
             ("started", Running),
@@ -56,7 +56,7 @@ fn steps(status: Option<Status>) -> &'static [(&'static str, Status)] {
     }
 }
 
-const OF_A_CALL: [&str; 13] = [
+const OF_A_CALL: [&str; 14] = [
     "intent_recorded",
     "refused",
     "claimed",
@@ -70,6 +70,7 @@ const OF_A_CALL: [&str; 13] = [
     "unknown",
     "reconciled",
     "late_result",
+    "approval_decided",
 ];
 
 #[test]

@@ -143,6 +143,9 @@ fn cli_every_command_shows_examples() {
         &["switch", "engage"],
         &["switch", "release"],
         &["switch", "list"],
+        &["approval", "list"],
+        &["approval", "approve"],
+        &["approval", "reject"],
         &["policy", "check"],
         &["policy", "reload"],
         &["view", "rebuild"],
@@ -342,6 +345,66 @@ async fn cli_serve_without_staff_prints_a_link_for_the_first_of_them() {
     let server = Server::start(&[&["serve"], &at[..]].concat(), &log).await;
     assert!(server.document.get("invitation_url").is_none(), "{}", server.document);
     server.stop().await;
+}
+
+const HOLDING: &str = r#"
+@id("own") permit (principal, action, resource) when { principal.side == "customer" && resource in principal.account };
+@id("ask") @hold("it interrupts service") permit (principal, action == Forelog::Action::"vm_power", resource)
+when { resource in principal.account };"#;
+
+const HOLDS: &str = "[[case]]\nname = \"power\"\nside = \"customer\"\nscopes = [\"vms:power\"]\ntool = \"vm_power\"\n\
+    vm = { owner = \"caller\" }\nexpect = \"hold\"\n";
+
+#[tokio::test]
+async fn cli_a_person_answers_for_a_held_call() {
+    let dir = dir();
+    let policies = dir.path().join("policies");
+    std::fs::create_dir(&policies).expect("a directory");
+    std::fs::write(policies.join("own.cedar"), HOLDING).expect("policies");
+    std::fs::write(policies.join("cases.toml"), HOLDS).expect("cases");
+    let config =
+        format!("policies_dir = {:?}\ninstant_wait_ms = 100\n[providers.sim]\nmachines = [\"web-1\"]\n", shown(&policies));
+    std::fs::write(dir.path().join("forelog.toml"), config).expect("a configuration");
+    let at = ["--data", shown(dir.path())];
+    let account = answer(&[&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"], &at[..]].concat());
+    let id = account["id"].as_str().expect("an account");
+    let vm = answer(&[&["vm", "import", "--account", id, "--provider", "sim", "--machine", "web-1"], &at[..]].concat());
+    let key = |label: &str| {
+        let made = answer(&[&["key", "create", "--account", id, "--label", label], &at[..]].concat());
+        made["api_key"].as_str().expect("a key").to_owned()
+    };
+    let (agent, person) = (key("agent"), key("person"));
+    let say = |key: &str, args: &[&str]| {
+        let output = command(&[&["approval"], args, &at[..], &["--json"]].concat()).env("FORELOG_API_KEY", key).output();
+        let output = output.expect("it ran");
+        (output.status.success(), text(if output.status.success() { &output.stdout } else { &output.stderr }))
+    };
+    let power = json!({ "vm_id": vm["id"], "action": "reboot", "confirm": true });
+
+    let server = Server::start(&[&["serve"], &at[..]].concat(), &dir.path().join("serve.log")).await;
+    let waits = server.call(&agent, "vm_power", power.clone()).await;
+    assert_eq!(waits["error"]["code"], "approval_required", "{waits}");
+    let call = waits["error"]["details"]["operation_id"].as_str().expect("an operation").to_owned();
+    let (ran, listed) = say(&person, &["list"]);
+    assert!(ran, "{listed}");
+    let listed: Value = serde_json::from_str(&listed).expect("a document");
+    assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["vm_label"]), (&json!(call), &json!("web-1")), "{listed}");
+    assert_eq!(listed["items"][0]["arguments"]["action"], "reboot");
+    assert!(say(&agent, &["approve", &call]).1.contains("does not approve its own calls"));
+    let (ran, said) = say(&person, &["approve", &call, "--reason", "agreed with Ada"]);
+    assert!(ran, "{said}");
+    let waited = server.call(&agent, "operation_wait", json!({ "operation_id": call })).await;
+    assert_eq!(waited["status"], "succeeded", "{waited}");
+
+    let waits = server.call(&agent, "vm_power", power).await;
+    let call = waits["error"]["details"]["operation_id"].as_str().expect("an operation").to_owned();
+    assert!(say(&person, &["reject", &call, "--reason", "not at noon"]).0);
+    let waited = server.call(&agent, "operation_wait", json!({ "operation_id": call })).await;
+    assert_eq!((&waited["status"], &waited["code"]), (&json!("refused"), &json!("approval_rejected")), "{waited}");
+    assert!(waited["failure"]["message"].as_str().is_some_and(|text| text.contains("not at noon")), "{waited}");
+    assert!(say(&person, &["approve", &call]).1.contains("conflict"));
+    server.stop().await;
+    assert_eq!(answer(&[&["doctor"], &at[..]].concat())["ok"], true);
 }
 
 #[test]

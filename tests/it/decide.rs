@@ -1,5 +1,6 @@
 //! The decision beyond the order of its gates: what a switch covers, what looks the same, and that what is missing refuses.
 
+use forelog::core::approval::{Bound, Hold};
 use forelog::core::code::Code;
 use forelog::core::decide::{Decision, INACTIVITY, limit_keys};
 use forelog::core::id::Position;
@@ -234,7 +235,7 @@ fn stopping_asks_neither_limits_nor_policy() {
     }
     case.state.policy = None;
     case.proposal.verdict.permit = false;
-    case.proposal.verdict.hold = Some("four eyes".into());
+    case.proposal.verdict.hold = Some(Hold::new("four eyes"));
     case.engage(Target::All, None);
     assert_eq!(case.decide(), Decision::Admit(Vec::new()));
 }
@@ -314,4 +315,51 @@ fn exec_has_to_be_on_for_the_vm_and_may_be_turned_on_only_where_agents_may() {
     let mut case = Case::new();
     case.proposal.enables_exec = true;
     assert!(matches!(case.decide(), Decision::Admit(_)), "the account allows it");
+}
+
+fn held() -> Case {
+    let mut case = Case::new();
+    case.proposal.verdict.hold = Some(Hold::new("four eyes"));
+    case
+}
+
+/// What [`held`] was approved as.
+fn bound(case: &Case) -> Bound {
+    let expires_at = case.now.plus(Duration::from_secs(1));
+    Bound { hold: Hold::new("four eyes"), vm_version: case.proposal.vm_version, expires_at }
+}
+
+#[test]
+fn what_the_policies_hold_waits_for_a_person_and_what_administers_does_not() {
+    assert_eq!(held().decide(), Decision::Hold(Hold::new("four eyes")));
+    let administering = held().with_tool(ToolFacts { class: Class::Control, needs_exec: false, claims_vm: false, ..command() });
+    let mut by_rest = administering;
+    by_rest.proposal.principal.via = forelog::core::principal::Via::Rest;
+    assert_eq!(by_rest.refusal().code, Code::ApprovalRequired);
+}
+
+#[test]
+fn consent_is_to_what_was_put_to_a_person() {
+    let decided = |edit: fn(&mut Case, &mut Bound)| {
+        let mut case = held();
+        let mut bound = bound(&case);
+        edit(&mut case, &mut bound);
+        case.proposal.approved = Some(bound);
+        case.decide()
+    };
+    let code = |decision| match decision {
+        Decision::Refuse { refusal, .. } => Some(refusal.code),
+        Decision::Admit(_) => None,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(code(decided(|_, _| {})), None, "it is what was approved");
+    assert_eq!(code(decided(|case, _| case.proposal.verdict.hold = None)), None, "nobody has to be asked any more");
+    let stricter = |case: &mut Case, _: &mut Bound| {
+        case.proposal.verdict.hold = Some(Hold { second_person: true, ..Hold::new("four eyes") });
+    };
+    assert_eq!(code(decided(stricter)), Some(Code::ApprovalSuperseded), "more is asked for");
+    assert_eq!(code(decided(|_, bound| bound.vm_version = Position(1))), Some(Code::ApprovalSuperseded), "another VM row");
+    assert_eq!(code(decided(|case, bound| bound.expires_at = case.now)), Some(Code::ApprovalExpired), "too late");
+    assert_eq!(code(decided(|case, _| case.engage(Target::All, None))), Some(Code::KillSwitchEngaged), "a switch still counts");
+    assert_eq!(code(decided(|case, _| case.proposal.verdict.permit = false)), Some(Code::PolicyDenied), "so do policies");
 }

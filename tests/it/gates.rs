@@ -1,5 +1,6 @@
 //! The gates of a decision in their order: what each one says, and that of two the earlier one speaks.
 
+use forelog::core::approval::{Bound, Hold};
 use forelog::core::code::Code;
 use forelog::core::decide::Decision;
 use forelog::core::job::Claim;
@@ -96,7 +97,11 @@ fn gates_of_the_rules() -> Vec<Gate> {
             let refusal = Refusal::new(Code::ConfirmationRequired, "Say that you mean it.");
             case.proposal.guard = Some(refusal.details(json!({ "required": ["confirm"] })));
         }),
-        gate("approval", Code::ApprovalRequired, json!({}), |case| case.proposal.verdict.hold = Some("four eyes".into())),
+        gate("approval", Code::ApprovalExpired, json!({}), |case| {
+            let hold = Hold::new("four eyes");
+            let bound = Bound { hold: hold.clone(), vm_version: case.proposal.vm_version, expires_at: case.now };
+            (case.proposal.verdict.hold, case.proposal.approved) = (Some(hold), Some(bound));
+        }),
         gate("may not enable exec", Code::ForbiddenRole, json!({}), |case| {
             case.proposal.enables_exec = true;
             case.state.accounts.values_mut().for_each(|account| account.agents_may_enable_exec = false);

@@ -156,6 +156,7 @@ fn proposal() -> Proposal {
         enables_exec: false,
         idempotency: Some(("row".into(), "digest".into())),
         verdict: Verdict { version: 1, permit: true, policies: vec!["customers".into()], ..Verdict::default() },
+        approved: None,
     }
 }
 

@@ -2,6 +2,7 @@
 //! `.config/nextest.toml` go by the prefix.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod approvals;
 mod architecture;
 mod backup;
 mod bad_input;

@@ -11,6 +11,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use forelog::control::{Control, Judge, Reply, Request};
+use forelog::core::approval::Hold;
 use forelog::core::call::{Outcome, Status};
 use forelog::core::decide::{Limits, Verdict};
 use forelog::core::event::{CredentialCreated, Event, Kind};
@@ -32,7 +33,9 @@ use forelog::log::sql::{Database, open_postgres, open_sqlite};
 use forelog::log::store::{SqlStore, Want};
 use forelog::log::vault::Vault;
 use forelog::log::writer::Writer;
-use forelog::tools::{Activity, ActivityPage, ActivityQuery, CallRecord, Catalogue, Execution, PolicyLoader, Ports, Tool};
+use forelog::tools::{
+    Activity, ActivityPage, ActivityQuery, Approvals, CallRecord, Catalogue, Execution, PolicyLoader, Ports, Tool, every_tool,
+};
 use forelog::worker::Worker;
 use serde_json::{Value, json};
 use tokio::sync::Notify;
@@ -112,6 +115,8 @@ pub struct World {
     gate: tokio::sync::watch::Sender<bool>,
     /// Told when a probe has run.
     pub ran: Notify,
+    /// What the policies ask for before a probe may run.
+    hold: Mutex<Option<Hold>>,
 }
 
 impl World {
@@ -123,6 +128,11 @@ impl World {
     /// How many calls were executed in all.
     pub fn executed(&self) -> Vec<CallId> {
         self.runs.lock().expect("the world").keys().cloned().collect()
+    }
+
+    /// From now on the policies ask for this.
+    pub fn hold(&self, hold: Option<Hold>) {
+        *self.hold.lock().expect("the world") = hold;
     }
 
     /// Probes stop before they answer.
@@ -181,6 +191,9 @@ pub struct Plant {
     entropy: Arc<dyn Entropy>,
     stop: CancellationToken,
 }
+
+/// How long a held call waits.
+pub const HOLD: Duration = Duration::from_hours(1);
 
 /// What a plant is built from.
 pub struct Site {
@@ -267,8 +280,10 @@ impl Plant {
             node: node.clone(),
             policies: Arc::new(NoPolicies),
             limits: Arc::new(site.limits),
+            approvals: Approvals { lasts: HOLD, url: Some("https://forelog.example/".into()) },
         });
-        let (control, assigned) = Control::new(catalogue, ports, Arc::new(PermitAll(writer.clone())));
+        let judge = PermitAll { writer: writer.clone(), world: Arc::clone(&world) };
+        let (control, assigned) = Control::new(catalogue, ports, Arc::new(judge));
         let worker = Worker::new(Arc::clone(&control), site.lease);
         let (account, user, credential) = owner(&writer, &*entropy).await;
         let clock = Arc::clone(&site.clock);
@@ -411,7 +426,9 @@ async fn owner(writer: &Writer, entropy: &dyn Entropy) -> (AccountId, UserId, Cr
 }
 
 fn probes(world: &Arc<World>) -> Vec<Tool> {
-    [&WRITE, &READ, &QUEUED].into_iter().map(|facts| probe(facts, world)).collect()
+    let probes = [&WRITE, &READ, &QUEUED].into_iter().map(|facts| probe(facts, world));
+    let people = ["approval_list", "approval_decide", "operation_get", "switch_engage"];
+    probes.chain(every_tool().into_iter().filter(|tool| people.contains(&tool.facts.name))).collect()
 }
 
 /// A handler is a plain function, so it finds its world here; nextest gives each test a process of its own.
@@ -420,9 +437,14 @@ static THE_WORLD: Mutex<Option<Arc<World>>> = Mutex::new(None);
 fn probe(facts: &'static ToolFacts, world: &Arc<World>) -> Tool {
     *THE_WORLD.lock().expect("the world") = Some(Arc::clone(world));
     let schema = json!({ "type": "object", "additionalProperties": false, "properties": {
-        "text": { "type": "string" }, "vm_id": { "type": "string" }, "idempotency_key": { "type": "string", "maxLength": 64 },
+        "text": { "type": "string" }, "secret": { "type": "string" }, "vm_id": { "type": "string" }, "idempotency_key": { "type": "string", "maxLength": 64 },
     } });
-    let listed = [("text", Sensitivity::Content), ("vm_id", Sensitivity::Public), ("idempotency_key", Sensitivity::Content)];
+    let listed = [
+        ("text", Sensitivity::Content),
+        ("secret", Sensitivity::Secret),
+        ("vm_id", Sensitivity::Public),
+        ("idempotency_key", Sensitivity::Content),
+    ];
     Tool {
         facts,
         title: facts.name,
@@ -454,12 +476,16 @@ async fn run_probe(execution: Execution) -> Outcome {
     Outcome::Succeeded(json!({ "ran": world.runs_of(execution.call()) }))
 }
 
-struct PermitAll(Writer);
+struct PermitAll {
+    writer: Writer,
+    world: Arc<World>,
+}
 
 impl Judge for PermitAll {
-    fn judge(&self, _: &Principal, _: &ScopeSet, _: &'static ToolFacts, _: Option<&Vm>) -> Verdict {
-        let version = self.0.fence().state().policy.as_ref().map_or(0, |set| set.version);
-        Verdict { version, permit: true, ..Verdict::default() }
+    fn judge(&self, _: &Principal, _: &ScopeSet, tool: &'static ToolFacts, _: Option<&Vm>) -> Verdict {
+        let version = self.writer.fence().state().policy.as_ref().map_or(0, |set| set.version);
+        let hold = self.world.hold.lock().expect("the world").clone().filter(|_| tool.class != Class::Control);
+        Verdict { version, permit: true, hold, ..Verdict::default() }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use forelog::core::approval::{Approver, Hold};
 use forelog::core::decide::Verdict;
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::scope::Scope;
@@ -136,6 +137,8 @@ fn policy_faults_name_the_file() {
         ("permit (principal, action, resource);", "needs an @id"),
         (r#"@id("x") @holds("y") permit (principal, action, resource);"#, "unknown annotation @holds"),
         (r#"@id("x") @hold("") permit (principal, action, resource);"#, "needs a text"),
+        (r#"@id("x") @separate permit (principal, action, resource);"#, "there is none"),
+        (r#"@id("x") @hold("y") @approver("boss") permit (principal, action, resource);"#, "none of"),
         (r#"@id("x") @hold("y") forbid (principal, action, resource);"#, "belongs on a permit"),
         (r#"@id("x") permit (principal == ?principal, action, resource);"#, "templates"),
         (r#"@id("x") permit (principal, action, resource); @id("x") forbid (principal, action, resource);"#, "used twice"),
@@ -205,7 +208,7 @@ fn policy_hold_asks_a_person_even_where_another_permits() {
     let customer = principal(Side::Customer);
     let power = ask(&policies, &customer, &POWER, Some(&machine(1)));
     assert!(power.permit);
-    assert_eq!(power.hold.as_deref(), Some("it interrupts service"));
+    assert_eq!(power.hold, Some(Hold::new("it interrupts service")));
     assert_eq!(power.policies, ["ask"]);
     assert_eq!(ask(&policies, &customer, &GET, Some(&machine(1))).hold, None);
     assert!(!ask(&policies, &customer, &POWER, Some(&machine(2))).permit);
@@ -288,4 +291,15 @@ fn policy_schema_is_the_same_whatever_the_order() {
     assert_eq!(schema(&tools), text);
     assert!(text.contains("action \"vm_power\" in [\"class:write\"] appliesTo {"), "{text}");
     assert!(text.contains("action \"switch_engage\" in [\"class:control\", \"staff\"] appliesTo {"), "{text}");
+}
+
+#[test]
+fn policy_hold_is_the_strictest_of_what_is_asked_for() {
+    let holds = r#"
+        @id("a") @hold("one") @approver("any") @separate permit (principal, action == Forelog::Action::"vm_power", resource);
+        @id("b") @hold("two") @approver("staff") @second_person permit (principal, action == Forelog::Action::"vm_power", resource);"#;
+    let policies = in_force(&format!("{OWN}{holds}"));
+    let hold = ask(&policies, &principal(Side::Customer), &POWER, Some(&machine(1))).hold.expect("a hold");
+    assert_eq!((hold.approver, hold.second_person, hold.separate), (Approver::Staff, true, true));
+    assert_eq!(hold.why, "one; two");
 }

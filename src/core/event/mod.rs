@@ -214,6 +214,14 @@ pub enum Kind {
     PasswordSet {
         user: UserId,
     },
+    /// A person answered a held call; what becomes of it is an event of its own. No person is named if it was done on the
+    /// data itself.
+    ApprovalDecided {
+        call: CallId,
+        by: Option<UserId>,
+        credential: Option<CredentialId>,
+        approved: bool,
+    },
 }
 
 impl Kind {
@@ -227,9 +235,11 @@ impl Kind {
             Self::Succeeded(end) | Self::Failed(end) | Self::Cancelled(end) | Self::TimedOut(end) | Self::Unknown(end) => {
                 Some(&end.call)
             }
-            Self::Held { call, .. } | Self::Started { call, .. } | Self::Reconciled { call, .. } | Self::LateResult { call } => {
-                Some(call)
-            }
+            Self::Held { call, .. }
+            | Self::Started { call, .. }
+            | Self::Reconciled { call, .. }
+            | Self::LateResult { call }
+            | Self::ApprovalDecided { call, .. } => Some(call),
             _ => None,
         }
     }
@@ -284,6 +294,7 @@ impl Kind {
             Self::ClockAccepted { .. } => "clock_accepted",
             Self::SignedOut { .. } => "signed_out",
             Self::PasswordSet { .. } => "password_set",
+            Self::ApprovalDecided { .. } => "approval_decided",
         }
     }
 }

@@ -4,6 +4,7 @@
 mod call_tool;
 mod count_calls;
 mod create_key;
+mod decide_approval;
 mod engage_switch;
 mod list_approvals;
 mod list_calls;
@@ -49,6 +50,7 @@ pub fn router() -> Router<Arc<Http>> {
         .route("/keys/{id}", delete(revoke_key::handle))
         .route("/keys/{id}/rotate", post(rotate_key::handle))
         .route("/approvals", get(list_approvals::handle))
+        .route("/approvals/{id}", post(decide_approval::handle))
         .route("/openapi.json", get(openapi::handle))
 }
 

@@ -79,6 +79,28 @@ fn running_schema() -> Value {
     })
 }
 
+fn answers_hold(id: &Value) -> Value {
+    let body = json!({
+        "type": "object", "required": ["verdict"], "additionalProperties": false,
+        "properties": { "verdict": { "enum": ["approve", "reject"] }, "reason": { "type": "string", "maxLength": 500 } },
+    });
+    json!({
+        "summary": "Approves or rejects a call that waits for a person, once.",
+        "parameters": id,
+        "requestBody": { "required": true, "content": { "application/json": { "schema": body } } },
+        "responses": {
+            "200": content("approved, rejected, or held if a second person has to agree.", &json!({
+                "type": "object", "required": ["id", "verdict", "status"],
+                "properties": {
+                    "id": { "type": "string" }, "verdict": { "enum": ["approve", "reject"] },
+                    "status": { "enum": ["approved", "held", "rejected"] },
+                },
+            })),
+            "default": failure(),
+        },
+    })
+}
+
 /// The endpoints that are not tools by name.
 fn fixed() -> Map<String, Value> {
     let fields = Field::ALL.iter().map(|field| field.name()).filter(|name| *name != "call");
@@ -111,6 +133,7 @@ fn fixed() -> Map<String, Value> {
         ("/api/v1/keys/{id}", json!({ "delete": says("Revokes a key.", "200", &id) })),
         ("/api/v1/keys/{id}/rotate", json!({ "post": says("Replaces a key.", "201", &id) })),
         ("/api/v1/approvals", json!({ "get": says("Calls that wait for a person.", "200", &none) })),
+        ("/api/v1/approvals/{id}", json!({ "post": answers_hold(&id) })),
     ]
     .into_iter()
     .map(|(path, item)| (path.to_owned(), item))

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::core::call::{Outcome, Status};
 use crate::core::event::Kind;
-use crate::core::id::{Epoch, EventId, NodeId, Position, SwitchId, UserId};
+use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, SwitchId, UserId};
 use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
@@ -72,6 +72,7 @@ pub(in crate::tools) async fn engage(
     });
     let (epoch, mut drained) = written.await??;
     let mut cancelled = drained.cancelled;
+    let mut sealed = std::mem::take(&mut drained.sealed);
     for _ in 0..ROUNDS {
         if !drained.stragglers {
             break;
@@ -79,6 +80,10 @@ pub(in crate::tools) async fn engage(
         let (want, drain) = prepare(execution).await;
         drained = execution.ports.writer.write(want, move |draft| drain.run(draft)).await?;
         cancelled += drained.cancelled;
+        sealed.append(&mut drained.sealed);
+    }
+    for call in sealed {
+        execution.ports.forget_seal(&call).await;
     }
     Ok(Engaged { switches, epoch, cancelled })
 }
@@ -114,18 +119,20 @@ struct Drain {
 
 struct Drained {
     cancelled: usize,
+    /// Of these, those whose arguments are sealed.
+    sealed: Vec<CallId>,
     /// Calls that came between the look and the transaction, whose rows it had not read.
     stragglers: bool,
 }
 
 impl Drain {
     fn run(&self, draft: &mut Draft) -> Result<Drained, StoreError> {
-        let mut drained = Drained { cancelled: 0, stragglers: false };
+        let mut drained = Drained { cancelled: 0, sealed: Vec::new(), stragglers: false };
         let jobs = draft.all::<Job>("job").unwrap_or_else(|error| {
             tracing::error!(%error, "a call that waits cannot be read; what waits meets the switch when it is claimed");
             Vec::new()
         });
-        for (_, job) in jobs.into_iter().filter(|(_, job)| job.status == Status::Queued) {
+        for (_, job) in jobs.into_iter().filter(|(_, job)| matches!(job.status, Status::Queued | Status::Held)) {
             let Some(tool) = register::facts_of(&job.tool) else { continue };
             let Some(switch) = covering(draft.state(), &job, tool, draft.now) else { continue };
             if job.idempotency.as_ref().is_some_and(|key| !self.keys.contains(key)) {
@@ -137,8 +144,13 @@ impl Drain {
                 continue;
             }
             let id = EventId::new(self.clock.now(), &*self.entropy);
-            draft.cancel_for(&job, switch, self.node.clone(), id)?;
+            if job.status == Status::Held {
+                draft.stop_held(&job, switch, id)?;
+            } else {
+                draft.cancel_for(&job, switch, self.node.clone(), id)?;
+            }
             drained.cancelled += 1;
+            drained.sealed.extend(job.held.then_some(job.call));
         }
         Ok(drained)
     }

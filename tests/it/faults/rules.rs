@@ -179,7 +179,7 @@ fn after(stands: &str, event: &Entry) -> Option<&'static str> {
         ("recorded" | "held", "refused") => Some("refused"),
         ("recorded" | "held", "admitted") if event.leaf["node"].is_null() => Some("queued"),
         ("recorded" | "held", "admitted") | ("queued" | "running", "started") => Some("running"),
-        ("recorded", "held") => Some("held"),
+        ("recorded", "held") | ("held", "approval_decided") => Some("held"),
         ("running", "succeeded" | "failed") | ("queued" | "running", "cancelled" | "timed_out") | ("ended", "late_result") => {
             Some("ended")
         }

@@ -1,0 +1,145 @@
+//! A call that waits for a person, and the caller that waits for the call.
+//!
+//! INVARIANT: what a held call needs to run is sealed before its intent is written; without the seal it is never run.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::finish::Finished;
+use super::{Control, Reply, Request};
+use crate::core::approval::Approval;
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::decide::Proposal;
+use crate::core::id::{CallId, EventId};
+use crate::core::job::Job;
+use crate::core::refusal::Refusal;
+use crate::core::time::Micros;
+use crate::core::tool::Class;
+use crate::log::admission::job_row;
+use crate::log::hold::Waits;
+use crate::log::vault::VaultError;
+use crate::tools::{Progress, Tool};
+
+/// How often a held call is looked at, if nobody tells that it has ended.
+const LOOK: Duration = Duration::from_millis(250);
+
+/// The callers that wait on this node for a held call: if it runs here, they get the result itself.
+#[derive(Default)]
+pub struct Waiting(Mutex<HashMap<CallId, oneshot::Sender<Finished>>>);
+
+impl Waiting {
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, oneshot::Sender<Finished>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, call: &CallId) -> oneshot::Receiver<Finished> {
+        let (done, finished) = oneshot::channel();
+        self.lock().insert(call.clone(), done);
+        finished
+    }
+
+    /// Whoever waits for this call, for the one who runs it to tell.
+    pub fn take(&self, call: &CallId) -> Option<oneshot::Sender<Finished>> {
+        self.lock().remove(call)
+    }
+
+    fn has(&self, call: &CallId) -> bool {
+        self.lock().contains_key(call)
+    }
+}
+
+impl Control {
+    /// What a call needs if it is held. Its arguments are sealed, because of what is recorded of them secrets are missing.
+    pub(super) async fn waits(
+        &self,
+        proposal: &Proposal,
+        canonical: &[u8],
+        event: &EventId,
+        now: Micros,
+    ) -> Result<Waits, VaultError> {
+        let mut waits = Waits { lasts: self.ports.approvals.lasts, note: Vec::new() };
+        let may_wait = proposal.tool.is_some_and(|tool| !tool.stops && tool.class != Class::Control);
+        let Some(hold) = proposal.verdict.hold.as_ref().filter(|_| may_wait && proposal.invalid.is_none()) else {
+            return Ok(waits);
+        };
+        let (vault, account) = (&self.ports.reader.vault, &proposal.principal.account);
+        vault.put_seal(account, now, &proposal.call, canonical).await?;
+        let note = json!({ "hold": hold, "policy": proposal.verdict.version, "policies": proposal.verdict.policies });
+        waits.note.push(vault.seal(account, now, event, "note", note.to_string().as_bytes()).await?);
+        Ok(waits)
+    }
+
+    /// Waits for a person and for the call, as long as the caller does; then answers where to look.
+    pub(super) async fn await_approval(&self, approval: &Approval, request: Request, tool: &Tool) -> Reply {
+        let call = &approval.call;
+        let asked = self.asked(approval);
+        if let Some(listener) = &request.progress {
+            // Nobody listens any more: the call waits all the same.
+            let _ = listener.send(Progress { done: 0.0, total: None, message: asked.message.clone() });
+        }
+        let finished = self.waiting.wait(call);
+        let ended = tokio::time::timeout(request.wait, self.end_of_held(call, tool, finished));
+        let ended = tokio::select! {
+            ended = ended => ended.ok().flatten(),
+            () = self.leaving.cancelled() => None,
+            () = request.cancel.cancelled() => None,
+        };
+        self.waiting.take(call);
+        if let Some(reply) = ended {
+            return reply;
+        }
+        match self.open_job(call).await.map(|job| job.status) {
+            Some(status @ (Status::Queued | Status::Running)) => {
+                Reply::Running { call: call.clone(), status, command: tool.facts.claims_vm }
+            }
+            _ => Reply::Failed { call: Some(call.clone()), refusal: asked, status: Status::Held },
+        }
+    }
+
+    /// What a caller is told whose call waits for a person.
+    fn asked(&self, approval: &Approval) -> Refusal {
+        let link = self.ports.approvals.link(&approval.call);
+        let details = json!({
+            "operation_id": approval.call, "approval_id": approval.call, "status": Status::Held,
+            "expires_at": approval.expires_at.rfc3339(), "url": link,
+        });
+        let place = link.map(|link| format!(" They answer at {link}")).unwrap_or_default();
+        Refusal::new(Code::ApprovalRequired, format!("A person has to approve this first: {}.{place}", approval.hold.why))
+            .hint("operation_wait tells what became of it. Calling again asks again.")
+            .details(details)
+    }
+
+    /// How a held call ended; none if that cannot be read back.
+    async fn end_of_held(&self, call: &CallId, tool: &Tool, mut finished: oneshot::Receiver<Finished>) -> Option<Reply> {
+        let mut endings = self.endings.subscribe();
+        loop {
+            if !self.waiting.has(call) {
+                // It runs on this node.
+                return finished.await.ok().map(|finished| finished.reply);
+            }
+            if self.open_job(call).await.is_none() {
+                break;
+            }
+            tokio::select! {
+                finished = &mut finished => return finished.ok().map(|finished| finished.reply),
+                // Whatever woke us, the log is asked again.
+                _ = tokio::time::timeout(LOOK, endings.recv()) => {}
+            }
+        }
+        if !self.waiting.has(call) {
+            return finished.await.ok().map(|finished| finished.reply);
+        }
+        self.recorded_end(call, tool).await
+    }
+
+    /// The row of a call that has not ended; also none if it cannot be read.
+    async fn open_job(&self, call: &CallId) -> Option<Job> {
+        let rows = self.ports.reader.store.state_rows(&[job_row(call)]).await.ok()?;
+        serde_json::from_slice(&rows.first()?.doc).ok()
+    }
+}

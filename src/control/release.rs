@@ -1,0 +1,104 @@
+//! An approved call on its way: decided again from the start, as if it came in now, and queued if all agrees.
+//!
+//! INVARIANT: nothing that was found when the call was held counts any more. What a person said yes to is what runs, or
+//! nothing does.
+
+use std::sync::Arc;
+
+use super::Control;
+use super::recorded::Recorded;
+use crate::core::approval::{Approval, Bound, superseded};
+use crate::core::decide::Proposal;
+use crate::core::id::Position;
+use crate::core::job::Job;
+use crate::core::refusal::Refusal;
+use crate::core::state::Vm;
+use crate::log::hold::{Release, Released};
+use crate::log::reading::ReadError;
+use crate::log::writer::WriteError;
+use crate::tools::Tool;
+
+/// How often it is evaluated again when policy or VM move under it; then again when the log is looked at next.
+const TRIES: usize = 3;
+
+/// An approved call that could not be decided now.
+#[derive(Debug, thiserror::Error)]
+pub enum ReleaseError {
+    /// It cannot be read back.
+    #[error("reading back a held call")]
+    Read(#[from] ReadError),
+    /// The decision was not written.
+    #[error("deciding a held call again")]
+    Write(#[from] WriteError),
+}
+
+impl Control {
+    /// Decides an approved call again: a worker takes it, or it ends `refused`.
+    pub async fn release(&self, job: &Job, approval: &Approval) -> Result<Released, ReleaseError> {
+        let Some(tool) = self.catalogue.get(&job.tool) else { return Ok(Released::Gone) };
+        let recorded = self.recorded_request(job).await?;
+        let mut released = Released::Unsettled;
+        for _ in 0..TRIES {
+            let proposal = self.again(job, approval, tool, recorded.as_ref());
+            let (id, limits) = (self.ports.event_id(), Arc::clone(&self.ports.limits));
+            released = self.ports.writer.release(Release { proposal, id, limits }, job).await?;
+            if released != Released::Unsettled {
+                break;
+            }
+        }
+        match &released {
+            Released::Queued => self.queued.notify_one(),
+            Released::Refused(refusal) => self.end_held(job, refusal).await,
+            Released::Unsettled | Released::Gone => {}
+        }
+        Ok(released)
+    }
+
+    /// A held call has ended without being run.
+    pub async fn end_held(&self, job: &Job, refusal: &Refusal) {
+        tracing::info!(
+            target: "forelog::call",
+            call_id = %job.call, account = %job.account, tool = job.tool, status = "refused", code = %refusal.code,
+        );
+        self.endings.tell(&job.call);
+        self.ports.forget_seal(&job.call).await;
+    }
+
+    /// The call as a proposal of now.
+    fn again(&self, job: &Job, approval: &Approval, tool: &Tool, recorded: Option<&Recorded>) -> Proposal {
+        let state = self.ports.fence().state();
+        let vm: Option<&Vm> = job.vm.as_ref().and_then(|id| state.vms.get(id));
+        let mut principal = crate::core::principal::Principal {
+            side: crate::core::principal::Side::Customer,
+            account: job.account.clone(),
+            user: approval.user.clone(),
+            credential: job.credential.clone(),
+            via: crate::core::principal::Via::Rest,
+            ip: None,
+            read_only: approval.read_only,
+        };
+        let (mut invalid, mut guard, mut enables_exec) = (Some(superseded("Its arguments are gone")), None, false);
+        if let Some(recorded) = recorded {
+            principal = crate::core::principal::Principal { read_only: approval.read_only, ..recorded.principal.clone() };
+            let same = recorded.intent.arguments == approval.arguments && recorded.intent.tool_version == tool.facts.version;
+            let fault = self.catalogue.invalid(tool, &recorded.args);
+            invalid = if same { fault } else { Some(superseded("Its arguments mean something else")) };
+            guard = if invalid.is_none() { (tool.guard)(&recorded.args, vm) } else { None };
+            enables_exec = (tool.enables_exec)(&recorded.args);
+        }
+        Proposal {
+            call: job.call.clone(),
+            tool: Some(tool.facts),
+            vm: job.vm.clone(),
+            vm_version: vm.map_or(Position(0), |vm| vm.version),
+            invalid,
+            guard,
+            enables_exec,
+            // It is the first call of its key, and must not join itself.
+            idempotency: None,
+            verdict: self.verdict(&principal, Some(tool.facts), vm),
+            approved: Some(Bound::from(approval)),
+            principal,
+        }
+    }
+}

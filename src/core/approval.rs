@@ -1,0 +1,211 @@
+//! A call that waits for a person: what the policies ask for, and who may answer it.
+//!
+//! INVARIANT: consent is to one call as it was put: its key, its arguments, its VM and what the policies asked for. Whatever
+//! of that moves before the call is released makes the consent void.
+
+use serde::{Deserialize, Serialize};
+
+use super::code::Code;
+use super::id::{AccountId, CallId, CredentialId, Position, UserId, VmId};
+use super::principal::{Principal, Side};
+use super::refusal::Refusal;
+use super::state::ControlState;
+use super::time::Micros;
+
+/// Who may approve.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Approver {
+    /// Somebody of the account, or staff.
+    Any,
+    /// Somebody of the account.
+    #[default]
+    Owner,
+    /// Staff.
+    Staff,
+}
+
+/// What the policies ask for before a call may go on: the strictest of what each of them asks for.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hold {
+    /// The text of `@hold`.
+    pub why: String,
+    /// Who may approve (`@approver`).
+    #[serde(default)]
+    pub approver: Approver,
+    /// Two different persons have to (`@second_person`).
+    #[serde(default)]
+    pub second_person: bool,
+    /// Nobody approves a call of a key of his own (`@separate`).
+    #[serde(default)]
+    pub separate: bool,
+}
+
+impl Hold {
+    /// A hold that any person of the account may end.
+    pub fn new(why: impl Into<String>) -> Self {
+        Self { why: why.into(), ..Self::default() }
+    }
+
+    /// Both of them: the strictest of each.
+    #[must_use]
+    pub fn and(self, other: &Self) -> Self {
+        Self {
+            why: format!("{}; {}", self.why, other.why),
+            approver: self.approver.max(other.approver),
+            second_person: self.second_person || other.second_person,
+            separate: self.separate || other.separate,
+        }
+    }
+
+    fn persons(&self) -> usize {
+        if self.second_person { 2 } else { 1 }
+    }
+}
+
+/// A person who said yes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Consent {
+    /// Who.
+    pub by: UserId,
+    /// With which key.
+    pub credential: CredentialId,
+    /// When.
+    pub at: Micros,
+}
+
+/// A held call as it was put to people. The row goes when the call is released or refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    /// The call, whose id is the approval's too.
+    pub call: CallId,
+    /// Whose call.
+    pub account: AccountId,
+    /// The person behind it.
+    pub user: UserId,
+    /// The key.
+    pub credential: CredentialId,
+    /// The tool.
+    pub tool: String,
+    /// The VM.
+    pub vm: Option<VmId>,
+    /// Version of that VM's row when it was held.
+    pub vm_version: Position,
+    /// It came in where only reads are allowed.
+    pub read_only: bool,
+    /// HMAC of the raw canonical arguments, hex.
+    pub arguments: String,
+    /// Version of the policies that hold it.
+    pub policy: i64,
+    /// What they ask for.
+    pub hold: Hold,
+    /// When it was held.
+    pub held_at: Micros,
+    /// When it ends `approval_expired`.
+    pub expires_at: Micros,
+    /// Who said yes so far.
+    pub consents: Vec<Consent>,
+}
+
+/// What a person's consent does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Step {
+    /// The call may go on.
+    Granted,
+    /// A second person has to agree.
+    Waits,
+}
+
+impl Approval {
+    /// Everybody has said yes who has to.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        self.consents.len() >= self.hold.persons()
+    }
+
+    /// Nobody may say yes any more.
+    #[must_use]
+    pub fn is_over(&self, now: Micros) -> bool {
+        self.expires_at <= now
+    }
+
+    /// Takes somebody's consent, or says why not.
+    pub fn consent(&mut self, who: &Principal, state: &ControlState, now: Micros) -> Result<Step, Refusal> {
+        self.check_open(now)?;
+        self.check_person(who, state)?;
+        self.consents.push(Consent { by: who.user.clone(), credential: who.credential.clone(), at: now });
+        Ok(if self.is_granted() { Step::Granted } else { Step::Waits })
+    }
+
+    /// Whether an answer still counts.
+    pub fn check_open(&self, now: Micros) -> Result<(), Refusal> {
+        if self.is_granted() {
+            return Err(decided());
+        }
+        if self.is_over(now) {
+            return Err(Refusal::new(Code::ApprovalExpired, "Nobody approved it in time."));
+        }
+        Ok(())
+    }
+
+    fn check_person(&self, who: &Principal, state: &ControlState) -> Result<(), Refusal> {
+        let forbidden = |text: &str| Err(Refusal::new(Code::ForbiddenRole, text));
+        match (self.hold.approver, who.side) {
+            (Approver::Staff, Side::Customer) => return forbidden("The policies ask for staff to approve this."),
+            (Approver::Owner, Side::Staff) => return forbidden("The policies ask for a person of the account to approve this."),
+            _ => {}
+        }
+        if is_same_key(state, &self.credential, &who.credential) {
+            return forbidden("A key does not approve its own calls.");
+        }
+        if self.hold.separate && self.user == who.user {
+            return forbidden("The policies ask for another person than the one whose key made the call.");
+        }
+        if self.consents.iter().any(|consent| consent.by == who.user) {
+            let text = "A second person has to approve it; your consent is noted.";
+            return Err(Refusal::new(Code::SecondPersonRequired, text));
+        }
+        Ok(())
+    }
+}
+
+/// What somebody is told who comes second.
+#[must_use]
+pub fn decided() -> Refusal {
+    Refusal::new(Code::Conflict, "It was decided already.")
+}
+
+/// Whether one of two keys is the other, or replaces it: a key that is rotated stays the same agent's.
+fn is_same_key(state: &ControlState, one: &CredentialId, other: &CredentialId) -> bool {
+    descends(state, one, other) || descends(state, other, one)
+}
+
+fn descends(state: &ControlState, key: &CredentialId, from: &CredentialId) -> bool {
+    let older = |id: &CredentialId| state.credentials.get(id).and_then(|row| row.created.rotates.clone());
+    // A fold of events cannot hold a circle; a row that somebody changed could.
+    let line = std::iter::successors(Some(key.clone()), older).take(state.credentials.len() + 1);
+    line.into_iter().any(|id| id == *from)
+}
+
+/// What a call is held to when it is released.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Bound {
+    /// What was approved.
+    pub hold: Hold,
+    /// Version of the VM's row then.
+    pub vm_version: Position,
+    /// Until when.
+    pub expires_at: Micros,
+}
+
+impl From<&Approval> for Bound {
+    fn from(approval: &Approval) -> Self {
+        Self { hold: approval.hold.clone(), vm_version: approval.vm_version, expires_at: approval.expires_at }
+    }
+}
+
+/// What is said of a call that is not any more what was put to people.
+pub fn superseded(what: &str) -> Refusal {
+    Refusal::new(Code::ApprovalSuperseded, format!("{what} since a person was asked, so the approval counts no more."))
+        .hint("Call again to ask anew.")
+}

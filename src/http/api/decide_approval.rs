@@ -1,0 +1,16 @@
+//! `POST /api/v1/approvals/{id}`: a person's answer to a call that waits.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+
+use super::named;
+use crate::http::Http;
+use crate::http::body::{Arguments, Segment};
+use crate::http::caller::Caller;
+
+pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Segment(id): Segment, Arguments(args): Arguments) -> Response {
+    http.administer(caller, "approval_decide", named(args, &id), StatusCode::OK).await
+}

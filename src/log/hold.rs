@@ -1,0 +1,296 @@
+//! Calls that wait for a person: held in the transaction of their intent, answered, and released or refused in one.
+//!
+//! ```text
+//! Held ─▶ ApprovalDecided (no)              ─▶ Refused (approval_rejected), in the same transaction
+//!      ─▶ ApprovalDecided (yes, if need be twice) ─▶ decided again ─▶ Admitted (queued) | Refused
+//!      ─▶ nobody in time, or a switch       ─▶ Refused (approval_expired | kill_switch_engaged)
+//! ```
+//!
+//! INVARIANT: the approval's row and the job's row change together with the call's event, so of two who answer at once one
+//! finds it answered, and what was released once is not held any more (P2, P4).
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::admission::{Submission, Submitted, claim_row, job_row, rows_of};
+use super::claim::covering;
+use super::draft::{Draft, NewEvent};
+use super::store::{StoreError, Want};
+use super::vault::SealedPart;
+use super::writer::{WriteError, Writer};
+use crate::core::approval::{Approval, Hold, Step, decided, superseded};
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::decide::{Decision, Limits, Proposal};
+use crate::core::event::{self, Kind, Refused};
+use crate::core::id::{CallId, EventId, SwitchId};
+use crate::core::job::{Claim, Idempotency, Job};
+use crate::core::limit::Limit;
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+use crate::core::tool::ToolFacts;
+
+/// Calls of one key that may wait for a person at a time: whoever has to answer them reads them all.
+const MOST: usize = 50;
+
+/// When a key that has too many calls waiting may ask again.
+const LATER: Duration = Duration::from_mins(1);
+
+/// Name of a held call's approval row.
+#[must_use]
+pub fn approval_row(call: &CallId) -> String {
+    format!("approval:{call}")
+}
+
+/// What a submission brings in case it is held.
+pub struct Waits {
+    /// How long it waits for a person.
+    pub lasts: Duration,
+    /// What is asked for, encrypted for the event.
+    pub note: Vec<SealedPart>,
+}
+
+/// A person's answer to a held call.
+pub struct Answer {
+    /// The call.
+    pub call: CallId,
+    /// Who answers; nobody that we know if it is done on the data itself.
+    pub by: Option<Principal>,
+    /// Yes.
+    pub approve: bool,
+    /// Ids of the answer and of the end that a no is.
+    pub events: [EventId; 2],
+    /// The reason, encrypted for the answer.
+    pub note: Vec<SealedPart>,
+    /// The error, encrypted for the end.
+    pub result: Vec<SealedPart>,
+}
+
+/// A call that everybody approved, on its way to be decided again.
+pub struct Release {
+    /// What is decided.
+    pub proposal: Proposal,
+    /// The event's id.
+    pub id: EventId,
+    /// Default limits.
+    pub limits: Arc<Limits>,
+}
+
+/// What became of a release.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Released {
+    /// A worker takes it.
+    Queued,
+    /// It has ended.
+    Refused(Refusal),
+    /// Policy or VM moved: evaluate and try again.
+    Unsettled,
+    /// It does not wait any more.
+    Gone,
+}
+
+impl Writer {
+    /// Writes down a person's answer; a no ends the call. The inner error is what that person is told instead.
+    pub async fn answer(&self, answer: Answer, job: &Job) -> Result<Result<Step, Refusal>, WriteError> {
+        self.write(wanted(job), move |draft| draft.answer(answer)).await
+    }
+
+    /// Decides an approved call again: it is queued, or it ends.
+    pub async fn release(&self, release: Release, job: &Job) -> Result<Released, WriteError> {
+        let mut want = wanted(job);
+        want.names.extend(rows_of(&release.proposal));
+        self.write(want, move |draft| draft.release(release)).await
+    }
+
+    /// Ends a held call that a switch covers, or whose time is over; answers why, if it did.
+    pub async fn end_due(&self, job: &Job, tool: &'static ToolFacts, id: EventId) -> Result<Option<Code>, WriteError> {
+        let call = job.call.clone();
+        self.write(wanted(job), move |draft| {
+            let Some((job, approval)) = draft.held(&call)? else { return Ok(None) };
+            if let Some(switch) = covering(draft.state(), &job, tool, draft.now) {
+                draft.stop_held(&job, switch, id)?;
+                return Ok(Some(Code::KillSwitchEngaged));
+            }
+            let code = match approval {
+                Some(approval) if approval.is_over(draft.now) => Code::ApprovalExpired,
+                Some(_) => return Ok(None),
+                // Nobody could ever answer it (P2, P12).
+                None => Code::ControlStateUnreadable,
+            };
+            draft.refuse_held(&job, NewEvent::plain(id, Kind::Refused(draft.refusal_of(&job, code))))?;
+            Ok(Some(code))
+        })
+        .await
+    }
+}
+
+fn wanted(job: &Job) -> Want {
+    let names = [Some(job_row(&job.call)), Some(approval_row(&job.call)), job.idempotency.clone()];
+    Want { names: names.into_iter().flatten().collect(), ..Want::default() }
+}
+
+fn unreadable() -> Refusal {
+    Refusal::new(Code::ControlStateUnreadable, "What waits for a person cannot be read.")
+}
+
+impl Draft {
+    pub(super) fn hold(&mut self, submission: &Submission, hold: Hold) -> Result<Submitted, StoreError> {
+        let proposal = &submission.proposal;
+        let who = &proposal.principal;
+        let Some(tool) = proposal.tool else { return Err(StoreError::Unreadable("held without a tool".into())) };
+        let Ok(waiting) = self.all::<Approval>("approval") else {
+            return self.refuse_new(submission, None, unreadable());
+        };
+        if waiting.iter().filter(|(_, row)| row.credential == who.credential).count() >= MOST {
+            let text = format!("{MOST} calls of this key wait for a person already.");
+            return self.refuse_new(submission, None, Refusal::new(Code::RateLimited, text).retry_after(LATER));
+        }
+        let intent = self.record_intent(submission)?;
+        let expires_at = self.now.plus(submission.waits.lasts);
+        let [_, id, _] = &submission.events;
+        let kind = Kind::Held { call: proposal.call.clone(), expires_at };
+        let event = NewEvent { id: id.clone(), kind, parts: submission.waits.note.clone(), note: Value::Null };
+        let last = self.append(intent, event)?;
+        self.open_job(submission, last, None, tool, Status::Held)?;
+        self.remember(proposal, Status::Held)?;
+        let approval = Approval {
+            call: proposal.call.clone(),
+            account: who.account.clone(),
+            user: who.user.clone(),
+            credential: who.credential.clone(),
+            tool: tool.name.to_owned(),
+            vm: proposal.vm.clone(),
+            vm_version: proposal.vm_version,
+            read_only: who.read_only,
+            arguments: submission.intent.arguments.clone(),
+            policy: proposal.verdict.version,
+            hold,
+            held_at: self.now,
+            expires_at,
+            consents: Vec::new(),
+        };
+        self.put(&approval_row(&proposal.call), &approval)?;
+        Ok(Submitted::Held(Box::new(approval)))
+    }
+
+    /// A held call's rows; none if it does not wait. An approval that is gone or cannot be read is no approval (P12).
+    fn held(&self, call: &CallId) -> Result<Option<(Job, Option<Approval>)>, StoreError> {
+        let Some(job) = self.get::<Job>(&job_row(call))?.filter(|job| job.status == Status::Held) else { return Ok(None) };
+        let approval = self.get::<Approval>(&approval_row(call)).ok().flatten().filter(|row| row.call == *call);
+        Ok(Some((job, approval)))
+    }
+
+    fn answer(&mut self, answer: Answer) -> Result<Result<Step, Refusal>, StoreError> {
+        let Answer { call, by, approve, events: [id, end], note, result } = answer;
+        let Some((mut job, approval)) = self.held(&call)? else { return Ok(Err(decided())) };
+        let Some(mut approval) = approval else { return Ok(Err(unreadable())) };
+        let step = match (&by, approve) {
+            (Some(who), true) => approval.consent(who, self.state(), self.now),
+            (None, true) => Err(Refusal::new(Code::SecondPersonRequired, "Nobody is known to approve it.")),
+            (_, false) => approval.check_open(self.now).map(|()| Step::Waits),
+        };
+        let step = match step {
+            Ok(step) => step,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        let (by, credential) = by.map(|who| (who.user, who.credential)).unzip();
+        let kind = Kind::ApprovalDecided { call: call.clone(), by, credential, approved: approve };
+        job.last = self.append(job.last, NewEvent { id, kind, parts: note, note: Value::Null })?;
+        if approve {
+            self.put(&job_row(&call), &job)?;
+            self.put(&approval_row(&call), &approval)?;
+        } else {
+            let kind = Kind::Refused(self.refusal_of(&job, Code::ApprovalRejected));
+            self.refuse_held(&job, NewEvent { id: end, kind, parts: result, note: Value::Null })?;
+        }
+        Ok(Ok(step))
+    }
+
+    fn release(&mut self, release: Release) -> Result<Released, StoreError> {
+        let Release { proposal, id, limits } = release;
+        let granted = |approval: &Option<Approval>| approval.as_ref().is_some_and(Approval::is_granted);
+        let Some((job, _)) = self.held(&proposal.call)?.filter(|(_, approval)| granted(approval)) else {
+            return Ok(Released::Gone);
+        };
+        let (refusal, switch) = match self.decide(&proposal, &limits) {
+            Decision::Admit(limits) => return self.queue(job, &proposal, &limits, id),
+            Decision::Unsettled => return Ok(Released::Unsettled),
+            Decision::Refuse { refusal, switch } => (refusal, switch),
+            Decision::Hold(_) | Decision::Replay(_) | Decision::Join(_) => (superseded("The call has changed"), None),
+        };
+        let mut refused = self.refusal_of(&job, refusal.code);
+        refused.switch = switch;
+        refused.policy = proposal.verdict.version;
+        if refusal.code == Code::PolicyDenied {
+            refused.policies = proposal.verdict.policies;
+        }
+        refused.retry_after_ms = refusal.retry_after_ms();
+        self.refuse_held(&job, NewEvent::plain(id, Kind::Refused(refused)))?;
+        Ok(Released::Refused(refusal))
+    }
+
+    /// Admits a held call; a worker claims it as any other that was queued.
+    fn queue(
+        &mut self,
+        mut job: Job,
+        proposal: &Proposal,
+        limits: &[(String, Limit)],
+        id: EventId,
+    ) -> Result<Released, StoreError> {
+        self.take_slots(limits);
+        let claims = proposal.tool.is_some_and(|tool| tool.claims_vm);
+        let admitted = event::Admitted {
+            call: job.call.clone(),
+            epoch: self.state().epoch,
+            policy: proposal.verdict.version,
+            policies: proposal.verdict.policies.clone(),
+            shadows: proposal.verdict.shadows.clone(),
+            limits: limits.iter().map(|(key, _)| key.clone()).collect(),
+            node: None,
+            claim: claims,
+            joins: None,
+        };
+        job.last = self.append(job.last, NewEvent::plain(id, Kind::Admitted(admitted)))?;
+        job.status = Status::Queued;
+        job.claim = claims;
+        if let Some(vm) = proposal.vm.as_ref().filter(|_| claims) {
+            self.put(&claim_row(vm), &Claim { call: job.call.clone(), unknown: false })?;
+        }
+        self.put(&job_row(&job.call), &job)?;
+        self.delete(&approval_row(&job.call));
+        Ok(Released::Queued)
+    }
+
+    fn refusal_of(&self, job: &Job, code: Code) -> Refused {
+        Refused {
+            call: job.call.clone(),
+            code,
+            switch: None,
+            policies: Vec::new(),
+            policy: 0,
+            epoch: self.state().epoch,
+            retry_after_ms: None,
+        }
+    }
+
+    /// Ends a held call because a switch covers it.
+    pub fn stop_held(&mut self, job: &Job, switch: SwitchId, id: EventId) -> Result<(), StoreError> {
+        let mut refused = self.refusal_of(job, Code::KillSwitchEngaged);
+        refused.switch = Some(switch);
+        self.refuse_held(job, NewEvent::plain(id, Kind::Refused(refused)))
+    }
+
+    /// The end of a held call. What was refused is not remembered: the same idempotency key asks anew.
+    fn refuse_held(&mut self, job: &Job, event: NewEvent) -> Result<(), StoreError> {
+        self.append(job.last, event)?;
+        self.delete(&job_row(&job.call));
+        self.delete(&approval_row(&job.call));
+        let Some(name) = &job.idempotency else { return Ok(()) };
+        if self.get::<Idempotency>(name)?.is_some_and(|row| row.call == job.call) {
+            self.delete(name);
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,135 @@
+//! `approval_decide`: a person lets a held call go on, or ends it. Once: who comes second is told so.
+
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{may_answer, may_answer_any};
+use crate::core::approval::{Approval, Step, decided};
+use crate::core::call::Outcome;
+use crate::core::code::Code;
+use crate::core::id::{AccountId, CallId, EventId};
+use crate::core::job::Job;
+use crate::core::principal::Side;
+use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::redact::scrub_text;
+use crate::core::refusal::Refusal;
+use crate::core::state::ControlState;
+use crate::core::tool::ToolFacts;
+use crate::log::admission::job_row;
+use crate::log::hold::{self, approval_row};
+use crate::log::vault::SealedPart;
+use crate::tools::outcome::Answer;
+use crate::tools::record::fresh;
+use crate::tools::register::{Face, handler};
+use crate::tools::shape::{Shape, any, choice, id, text};
+use crate::tools::{Execution, Tool, facts, register};
+
+static FACTS: ToolFacts = facts::control("approval_decide", None);
+
+pub(super) fn tool() -> Tool {
+    let input = Shape::new()
+        .must("id", Public, id("call", "The call that waits."))
+        .must("verdict", Public, choice("approve or reject.", &["approve", "reject"]))
+        .may("reason", Content, text("Why. Of a rejection the caller is told.", 500))
+        .keyed();
+    let output = Shape::new()
+        .must("id", Public, any("string", "The call."))
+        .must("verdict", Public, any("string", "What was answered."))
+        .must(
+            "status",
+            Public,
+            any(
+                "string",
+                "approved: it is decided again and goes on if all agrees. held: a second person has to agree. rejected.",
+            ),
+        );
+    let face = Face {
+        title: "Answer for a held call",
+        description: "Approves or rejects a call that waits for a person. An approved call is decided again before it runs.",
+    };
+    register::tool(&FACTS, face, input, output, handler!(decide))
+}
+
+#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "snake_case")]
+enum Verdict {
+    Approve,
+    Reject,
+}
+
+#[derive(Deserialize)]
+struct Args {
+    id: CallId,
+    verdict: Verdict,
+    reason: Option<String>,
+}
+
+async fn decide(execution: Execution) -> Answer {
+    let Args { id: call, verdict, reason } = execution.arguments()?;
+    let (job, approval) = find(&execution, &call).await?;
+    let approve = verdict == Verdict::Approve;
+    let events = [execution.ports.event_id(), execution.ports.event_id()];
+    let reason = reason.map(|reason| scrub_text(&reason));
+    let note = json!({ "reason": reason });
+    let said = reason.map_or_else(|| Code::ApprovalRejected.of_held().into(), |reason| format!("A person rejected it: {reason}"));
+    let rejected = Refusal::new(Code::ApprovalRejected, said).body(Some(&call));
+    let answer = hold::Answer {
+        call: call.clone(),
+        by: Some(execution.principal.clone()),
+        approve,
+        note: seal(&execution, &approval.account, &events[0], "note", &note).await?,
+        result: seal(&execution, &approval.account, &events[1], "result", &rejected).await?,
+        events,
+    };
+    let step = execution.ports.writer.answer(answer, &job).await??;
+    if !approve {
+        execution.ports.forget_seal(&call).await;
+    }
+    let (verdict, status) = match (approve, step) {
+        (false, _) => ("reject", "rejected"),
+        (true, Step::Granted) => ("approve", "approved"),
+        (true, Step::Waits) => ("approve", "held"),
+    };
+    Ok(json!({ "id": call, "verdict": verdict, "status": status }))
+}
+
+async fn seal(
+    execution: &Execution,
+    account: &AccountId,
+    event: &EventId,
+    part: &str,
+    body: &Value,
+) -> Result<Vec<SealedPart>, Outcome> {
+    let (vault, now) = (&execution.ports.reader.vault, execution.ports.clock.now());
+    Ok(vec![vault.seal(account, now, event, part, body.to_string().as_bytes()).await?])
+}
+
+/// The call that waits; or that it was decided already, for those who may know.
+async fn find(execution: &Execution, call: &CallId) -> Result<(Job, Approval), Outcome> {
+    let rows = execution.ports.reader.store.state_rows(&[job_row(call), approval_row(call)]).await?;
+    let row = |name: String| rows.iter().find(|row| row.name == name).map(|row| row.doc.as_slice());
+    let job: Option<Job> = row(job_row(call)).and_then(|doc| serde_json::from_slice(doc).ok());
+    let approval: Option<Approval> = row(approval_row(call)).and_then(|doc| serde_json::from_slice(doc).ok());
+    let state = fresh(execution).await?;
+    match (job, approval) {
+        (Some(job), Some(approval)) if may_answer(execution, &state, &approval) => Ok((job, approval)),
+        (_, Some(_)) => Err(not_found()),
+        _ if was_held(execution, &state, call).await? => Err(decided().into()),
+        _ => Err(not_found()),
+    }
+}
+
+/// Whether the call was held once, and the caller may know that.
+async fn was_held(execution: &Execution, state: &ControlState, call: &CallId) -> Result<bool, Outcome> {
+    if !may_answer_any(execution, state) {
+        return Ok(false);
+    }
+    let account = Some(&execution.principal.account).filter(|_| execution.principal.side == Side::Customer);
+    let Some(timeline) = execution.ports.activity.timeline(account, call).await? else { return Ok(false) };
+    let is_hold = |event: &Value| event["type"] == "held";
+    Ok(timeline["events"].as_array().is_some_and(|events| events.iter().any(is_hold)))
+}
+
+fn not_found() -> Outcome {
+    Refusal::new(Code::NotFound, "There is no such call that waits for a person.").into()
+}

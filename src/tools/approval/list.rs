@@ -1,0 +1,64 @@
+//! `approval_list`: the calls that wait for a person, as that person has to see them.
+
+use serde_json::{Value, json};
+
+use super::may_see;
+use crate::core::approval::{Approval, Consent};
+use crate::core::call::Outcome;
+use crate::core::id::CallId;
+use crate::core::job::Job;
+use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::tool::ToolFacts;
+use crate::log::admission::job_row;
+use crate::tools::instant::render;
+use crate::tools::outcome::Answer;
+use crate::tools::record::fresh;
+use crate::tools::register::{Face, handler};
+use crate::tools::shape::{Shape, any};
+use crate::tools::{Execution, Tool, facts, register};
+
+static FACTS: ToolFacts = facts::control("approval_list", None);
+
+pub(super) fn tool() -> Tool {
+    let output = Shape::new()
+        .must("items", Content, any("array", "The calls that wait, oldest first, with what they would do and who may approve."))
+        .may("next_cursor", Public, json!({ "type": "null", "description": "There is one page." }));
+    let face = Face { title: "List approvals", description: "Lists the calls that wait for a person." };
+    register::tool(&FACTS, face, Shape::new(), output, handler!(list))
+}
+
+async fn list(execution: Execution) -> Answer {
+    let state = fresh(&execution).await?;
+    let rows = execution.ports.reader.store.state(&["approval"]).await?;
+    let now = execution.ports.clock.now();
+    let waiting = rows.iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
+    let waiting = waiting.filter(|row| !row.is_granted() && !row.is_over(now) && may_see(&execution, &state, row));
+    let mut items = Vec::new();
+    for approval in waiting {
+        let asked = arguments(&execution, &approval.call).await?;
+        let label = approval.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.label.as_str());
+        items.push(shown(&approval, label, &asked));
+    }
+    Ok(json!({ "items": items }))
+}
+
+fn shown(approval: &Approval, label: Option<&str>, asked: &Value) -> Value {
+    let consents: Vec<Value> =
+        approval.consents.iter().map(|Consent { by, at, .. }| json!({ "by": by, "at": render(*at) })).collect();
+    json!({
+        "id": approval.call, "call_id": approval.call, "account": approval.account, "user": approval.user,
+        "credential": approval.credential, "tool": approval.tool, "vm_id": approval.vm, "vm_label": label,
+        "arguments": asked["args"], "text": asked["text"], "why": approval.hold.why, "approver": approval.hold.approver,
+        "second_person": approval.hold.second_person, "separate": approval.hold.separate, "approvals": consents,
+        "policy": approval.policy, "held_at": render(approval.held_at), "expires_at": render(approval.expires_at),
+    })
+}
+
+/// What the call would do, as it is recorded: without secrets.
+async fn arguments(execution: &Execution, call: &CallId) -> Result<Value, Outcome> {
+    let reader = &execution.ports.reader;
+    let rows = reader.store.state_rows(&[job_row(call)]).await?;
+    let Some(job) = rows.first().and_then(|row| serde_json::from_slice::<Job>(&row.doc).ok()) else { return Ok(Value::Null) };
+    let Some(event) = reader.event(job.intent).await? else { return Ok(Value::Null) };
+    Ok(reader.part(&event, "arguments").await?.unwrap_or_default())
+}

@@ -1,0 +1,39 @@
+//! Approvals: the calls that wait for a person, and a person's answer. Hidden from MCP: no agent approves.
+//!
+//! INVARIANT: a held call that the caller may not answer looks exactly like one that does not exist (P9).
+
+mod decide;
+mod list;
+
+use super::{Execution, Tool};
+use crate::core::approval::Approval;
+use crate::core::principal::Side;
+use crate::core::scope::Scope;
+use crate::core::state::ControlState;
+
+/// The tools of this noun.
+pub(super) fn tools() -> Vec<Tool> {
+    vec![list::tool(), decide::tool()]
+}
+
+/// Whether the caller may know of a held call: staff who approve, and those of its account who may and whose key is not
+/// confined to other VMs.
+fn may_answer(execution: &Execution, state: &ControlState, approval: &Approval) -> bool {
+    let who = &execution.principal;
+    let Some(key) = state.credentials.get(&who.credential) else { return false };
+    let listed = key.created.vms.as_ref().is_none_or(|vms| approval.vm.as_ref().is_some_and(|vm| vms.contains(vm)));
+    let own = who.side == Side::Staff || (approval.account == who.account && listed);
+    own && may_answer_any(execution, state)
+}
+
+/// Whether the caller's key may answer at all.
+fn may_answer_any(execution: &Execution, state: &ControlState) -> bool {
+    let who = &execution.principal;
+    let scope = if who.side == Side::Staff { Scope::StaffApprove } else { Scope::ApprovalsDecide };
+    state.credentials.get(&who.credential).is_some_and(|key| key.created.scopes.contains(&scope))
+}
+
+/// A key also knows of its own calls.
+fn may_see(execution: &Execution, state: &ControlState, approval: &Approval) -> bool {
+    approval.credential == execution.principal.credential || may_answer(execution, state, approval)
+}
