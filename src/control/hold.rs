@@ -1,6 +1,6 @@
 //! A call that waits for a person, and the caller that waits for the call.
 //!
-//! INVARIANT: what a held call needs to run is sealed before its intent is written; without the seal it is never run.
+//! INVARIANT: what a call that waits needs to run is sealed before its intent is written; without the seal it is never run.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -10,6 +10,7 @@ use serde_json::json;
 use tokio::sync::oneshot;
 
 use super::finish::Finished;
+use super::intake::Intake;
 use super::{Control, Reply, Request};
 use crate::core::approval::Approval;
 use crate::core::call::Status;
@@ -19,14 +20,17 @@ use crate::core::id::{CallId, EventId};
 use crate::core::job::Job;
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
-use crate::core::tool::Class;
+use crate::core::tool::{Class, Timing};
 use crate::log::admission::job_row;
 use crate::log::hold::Waits;
-use crate::log::vault::VaultError;
+use crate::log::vault::{PART_MAX, VaultError};
 use crate::tools::{Progress, Tool};
 
 /// How often a held call is looked at, if nobody tells that it has ended.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// Arguments of this size, in bytes, are surely recorded whole.
+const WHOLE: usize = PART_MAX / 4;
 
 /// The callers that wait on this node for a held call: if it runs here, they get the result itself.
 #[derive(Default)]
@@ -54,23 +58,30 @@ impl Waiting {
 }
 
 impl Control {
-    /// What a call needs if it is held. Its arguments are sealed, because of what is recorded of them secrets are missing.
+    /// What a call needs if it is not run at once: its arguments are sealed, if what is recorded of them is not all of them
+    /// or a person may take his time.
     pub(super) async fn waits(
         &self,
         proposal: &Proposal,
-        canonical: &[u8],
+        intake: &Intake<'_>,
+        request: &Request,
         event: &EventId,
         now: Micros,
     ) -> Result<Waits, VaultError> {
-        let mut waits = Waits { lasts: self.ports.approvals.lasts, note: Vec::new() };
-        let may_wait = proposal.tool.is_some_and(|tool| !tool.stops && tool.class != Class::Control);
-        let Some(hold) = proposal.verdict.hold.as_ref().filter(|_| may_wait && proposal.invalid.is_none()) else {
+        let mut waits = Waits { sealed: false, lasts: self.ports.approvals.lasts, note: Vec::new() };
+        let Some(tool) = proposal.tool.filter(|_| proposal.invalid.is_none()) else { return Ok(waits) };
+        let hold = proposal.verdict.hold.as_ref().filter(|_| !tool.stops && tool.class != Class::Control);
+        let cut = intake.recorded["args"] != request.args || intake.canonical.len() > WHOLE;
+        if hold.is_none() && (tool.timing == Timing::Instant || !cut) {
             return Ok(waits);
-        };
+        }
         let (vault, account) = (&self.ports.reader.vault, &proposal.principal.account);
-        vault.put_seal(account, now, &proposal.call, canonical).await?;
-        let note = json!({ "hold": hold, "policy": proposal.verdict.version, "policies": proposal.verdict.policies });
-        waits.note.push(vault.seal(account, now, event, "note", note.to_string().as_bytes()).await?);
+        vault.put_seal(account, now, &proposal.call, &intake.canonical).await?;
+        waits.sealed = true;
+        if let Some(hold) = hold {
+            let note = json!({ "hold": hold, "policy": proposal.verdict.version, "policies": proposal.verdict.policies });
+            waits.note.push(vault.seal(account, now, event, "note", note.to_string().as_bytes()).await?);
+        }
         Ok(waits)
     }
 

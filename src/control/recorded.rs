@@ -26,7 +26,7 @@ impl Control {
     pub async fn recorded_request(&self, job: &Job) -> Result<Option<Recorded>, ReadError> {
         let Some(event) = self.ports.reader.event(job.intent).await? else { return Ok(None) };
         let Kind::IntentRecorded(intent) = &event.kind else { return Ok(None) };
-        let args = if job.held { self.sealed_arguments(job).await? } else { self.kept_arguments(&event).await? };
+        let args = if job.sealed { self.sealed_arguments(job).await? } else { self.kept_arguments(&event).await? };
         let Some(args) = args else { return Ok(None) };
         let digest = self.ports.reader.vault.digest(&job.account, &canonical(&args)?).await?;
         if digest != intent.arguments {

@@ -115,9 +115,9 @@ impl Control {
                 intake.invalid = Some(Refusal::new(Code::PolicyUnsettled, "The policies kept changing; nothing was done."));
             }
             let submission = self.submission(call, &request, &intake, &ids, now).await.map_err(|error| sealed(&error))?;
-            let is_sealed = !submission.waits.note.is_empty();
+            let is_sealed = submission.waits.sealed;
             let submitted = self.ports.writer.submit(submission).await?;
-            if is_sealed && !matches!(submitted, Submitted::Held(_)) {
+            if is_sealed && !matches!(submitted, Submitted::Held(_) | Submitted::Queued) {
                 self.ports.forget_seal(call).await;
             }
             if !matches!(submitted, Submitted::Unsettled) {
@@ -182,7 +182,7 @@ impl Control {
             approved: None,
         };
         let parts = self.intent_parts(request, intake, &ids[0], now).await?;
-        let waits = self.waits(&proposal, &intake.canonical, &ids[1], now).await?;
+        let waits = self.waits(&proposal, intake, request, &ids[1], now).await?;
         let run = RunId::new(now, &*self.ports.entropy);
         let (node, limits) = (self.ports.node.clone(), Arc::clone(&self.ports.limits));
         Ok(Submission { proposal, intent, events: ids.clone(), run, parts, node, limits, waits })

@@ -39,7 +39,10 @@ pub struct Job {
     pub claim: bool,
     /// The call it joined.
     pub joins: Option<CallId>,
-    /// It was held: its arguments are sealed in the vault, and it goes on only because a person approved it.
+    /// Its arguments are sealed in the vault, because what is recorded of them is not all of them.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub sealed: bool,
+    /// It was held, and goes on only because a person approved it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
 }

@@ -63,7 +63,7 @@ pub struct Admitted {
 impl Admitted {
     pub(super) fn proven(job: Job, epoch: Epoch, lease: Lease) -> Self {
         let depends = Closing::depends_on(&job);
-        Self { call: job.call, epoch, lease, vm: job.vm, depends, sealed: job.held }
+        Self { call: job.call, epoch, lease, vm: job.vm, depends, sealed: job.sealed }
     }
 
     /// Its arguments are sealed in the vault until it has ended.
@@ -341,6 +341,7 @@ impl Draft {
             idempotency: proposal.idempotency.as_ref().filter(|_| joins.is_none()).map(|(key, _)| key.clone()),
             claim: tool.claims_vm && joins.is_none() && status != Status::Held,
             joins,
+            sealed: from.waits.sealed && matches!(status, Status::Held | Status::Queued),
             held: status == Status::Held,
         };
         self.put(&job_row(&proposal.call), &job)?;

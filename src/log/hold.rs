@@ -44,8 +44,10 @@ pub fn approval_row(call: &CallId) -> String {
     format!("approval:{call}")
 }
 
-/// What a submission brings in case it is held.
+/// What a submission brings in case it is not run at once.
 pub struct Waits {
+    /// Its arguments are sealed in the vault.
+    pub sealed: bool,
     /// How long it waits for a person.
     pub lasts: Duration,
     /// What is asked for, encrypted for the event.

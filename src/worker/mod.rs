@@ -190,7 +190,7 @@ impl Worker {
             Ok(Claimed::Admitted(admitted)) => self.resume(job, tool, admitted).await,
             Ok(Claimed::Cancelled(_)) => {
                 self.control.in_hand.release(&job.call);
-                if job.held {
+                if job.sealed {
                     self.control.ports.forget_seal(&job.call).await;
                 }
             }

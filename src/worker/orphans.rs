@@ -196,7 +196,7 @@ impl Worker {
         let ending =
             Ending { call: &job.call, account: &job.account, tool, depends, replay_of: None, switch: None, recovering: true };
         self.control.finish(ending, outcome, self.control.waiting.take(&job.call)).await;
-        if job.held {
+        if job.sealed {
             self.control.ports.forget_seal(&job.call).await;
         }
         self.control.in_hand.release(&job.call);

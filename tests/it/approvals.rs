@@ -460,6 +460,23 @@ async fn repeated(site: Site) {
     clean(&plant).await;
 }
 
+/// What is recorded of a queued call's arguments is not all of them: what runs is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn approvals_a_queued_call_runs_with_the_arguments_that_came() {
+    let site = Site::sqlite();
+    let (plant, worker, assigned) = Plant::idle(&site).await;
+    let plain = plant.call("probe_queued", json!({ "text": "nothing to hide" })).await.call().expect("a call").clone();
+    let secret = plant.call("probe_queued", json!({ "secret": CANARY })).await.call().expect("a call").clone();
+    assert_eq!(plant.reader.vault.sealed_calls().await.expect("the vault"), [secret.clone()], "what is whole needs no seal");
+    worker.beat(true).await.expect("a beat");
+    tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), Duration::from_secs(5)));
+    for call in [&plain, &secret] {
+        assert_eq!(ended(&plant, call).await.0, Status::Succeeded);
+    }
+    clean(&plant).await;
+    keeps_secrets(&site).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn approvals_a_key_cannot_bury_people_in_requests() {
     let site = Site::sqlite();

@@ -127,9 +127,11 @@ async fn mcp_lists_what_the_caller_may_do_and_says_it_is_private() {
     let list = |key, path| send(modern(&app, key, path, &request(1, "tools/list", json!({}))));
     let everything = list(&all, "/mcp").await.rpc();
     assert_eq!(names(&everything), ["operation_get", "probe_queued", "probe_read", "probe_write"]);
-    for (key, path, expected) in
-        [(&reader, "/mcp", vec!["probe_read"]), (&poor, "/mcp", vec![]), (&all, "/mcp/readonly", vec!["probe_read"])]
-    {
+    for (key, path, expected) in [
+        (&reader, "/mcp", vec!["operation_get", "probe_read"]),
+        (&poor, "/mcp", vec!["operation_get"]),
+        (&all, "/mcp/readonly", vec!["operation_get", "probe_read"]),
+    ] {
         let list = list(key, path).await.rpc();
         assert_eq!(names(&list), expected, "{path}");
         assert_eq!(list["result"]["cacheScope"], "private", "what depends on the caller is nobody else's to cache");

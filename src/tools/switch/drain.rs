@@ -150,7 +150,7 @@ impl Drain {
                 draft.cancel_for(&job, switch, self.node.clone(), id)?;
             }
             drained.cancelled += 1;
-            drained.sealed.extend(job.held.then_some(job.call));
+            drained.sealed.extend(job.sealed.then_some(job.call));
         }
         Ok(drained)
     }
