@@ -115,6 +115,7 @@ fn request(principal: Principal, tool: &str, args: Value) -> Request {
         wait: PATIENCE,
         cancel: CancellationToken::new(),
         progress: None,
+        asked: None,
     }
 }
 

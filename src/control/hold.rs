@@ -93,6 +93,9 @@ impl Control {
             // Nobody listens any more: the call waits all the same.
             let _ = listener.send(Progress { done: 0.0, total: None, message: asked.message.clone() });
         }
+        if let Some(listener) = request.asked {
+            let _ = listener.send(asked.clone());
+        }
         let finished = self.waiting.wait(call);
         let ended = tokio::time::timeout(request.wait, self.end_of_held(call, tool, finished));
         let ended = tokio::select! {

@@ -25,7 +25,7 @@ pub use submit::{Assignment, Control, Judge};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::call::Status;
@@ -56,6 +56,8 @@ pub struct Request {
     pub cancel: CancellationToken,
     /// Where progress goes.
     pub progress: Option<mpsc::UnboundedSender<Progress>>,
+    /// Told as soon as the call waits for a person, with what it will be answered if nobody comes.
+    pub asked: Option<oneshot::Sender<Refusal>>,
 }
 
 /// What a caller is answered.

@@ -9,6 +9,7 @@ use super::time::Micros;
 use super::tool::Class;
 
 /// A call that has no terminal event yet. Deleted in the transaction that ends the call.
+#[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by one check")]
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Job {
     /// The call.

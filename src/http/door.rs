@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -70,6 +70,8 @@ pub struct Incoming {
     pub cancel: CancellationToken,
     /// Where progress goes.
     pub progress: Option<mpsc::UnboundedSender<Progress>>,
+    /// Told as soon as the call waits for a person.
+    pub asked: Option<oneshot::Sender<Refusal>>,
 }
 
 /// The way in.
@@ -106,11 +108,12 @@ impl Door {
 
     /// Submits a call. If this future is dropped, the call is asked to stop.
     pub async fn submit(&self, principal: Principal, incoming: Incoming) -> Reply {
-        let Incoming { tool, args, session, protocol, user_agent, cancel, progress } = incoming;
+        let Incoming { tool, args, session, protocol, user_agent, cancel, progress, asked } = incoming;
         let known = self.control.catalogue.get(&tool).map(|tool| tool.facts.name);
         let gone = cancel.clone().drop_guard();
         let wait = self.wait;
-        let request = Request { principal, tool, args, session, protocol, follows: None, user_agent, wait, cancel, progress };
+        let request =
+            Request { principal, tool, args, session, protocol, follows: None, user_agent, wait, cancel, progress, asked };
         let control = Arc::clone(&self.control);
         let submitting = async move { control.submit(request).await }.instrument(tracing::Span::current());
         let reply = tokio::spawn(submitting).await.unwrap_or_else(|error| broken(&error));

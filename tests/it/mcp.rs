@@ -438,3 +438,28 @@ fn without_ids(document: &Value) -> String {
         text.match_indices("\"call_0").filter_map(|(at, _)| text.get(at..at + 32)).map(str::to_owned).collect();
     ids.iter().fold(text, |text, id| text.replace(id, "\"call"))
 }
+
+#[tokio::test]
+async fn mcp_a_held_call_shows_its_user_where_a_person_answers() {
+    let app = TestApp::with(Settings { wait: Duration::from_secs(1), ..generous() }).await;
+    let key = app.key(|_| {}).await;
+    app.plant.world.hold(Some(forelog::core::approval::Hold::new("it interrupts service")));
+    for (capabilities, shown) in [(json!({ "elicitation": { "url": {} } }), 1), (json!({ "elicitation": {} }), 0), (json!({}), 0)]
+    {
+        let mut begin = initialize("2025-11-25");
+        begin["params"]["capabilities"] = capabilities;
+        let id = send(app.rpc(&key, &begin)).await.header("mcp-session-id").to_owned();
+        let session = Session { app: &app, key: &key, id, version: "2025-11-25" };
+        send(session.post(&json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }))).await;
+        let answer = session.ask(1, "tools/call", json!({ "name": "probe_write", "arguments": {} })).await;
+        let messages = answer.messages();
+        let asked: Vec<_> = messages.iter().filter(|message| message["method"] == "elicitation/create").collect();
+        assert_eq!(asked.len(), shown, "{messages:?}");
+        let error = &answer.rpc()["result"]["structuredContent"]["error"];
+        assert_eq!(error["code"], "approval_required", "{error}");
+        for asked in asked {
+            assert_eq!((&asked["params"]["mode"], &asked["params"]["url"]), (&json!("url"), &error["details"]["url"]));
+            assert_eq!(asked["params"]["elicitationId"], error["details"]["operation_id"]);
+        }
+    }
+}

@@ -8,18 +8,21 @@ use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use rmcp::model::{
     CallToolRequestParams, CallToolResult, ContentBlock, Implementation, MetaObject, ProgressNotificationParam, ProgressToken,
+    ServerRequest,
 };
 use rmcp::service::{Peer, RequestContext};
 use rmcp::{ErrorData, RoleServer};
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
+use super::message::MODERN;
 use super::sessions::SESSION_ID;
 use crate::control::Reply;
 use crate::core::code::Code;
 use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
 use crate::core::time::Clock;
 use crate::http::caller::user_agent;
 use crate::http::door::{Door, Incoming};
@@ -52,8 +55,13 @@ pub async fn call(
         incoming.progress = Some(sender);
         (token, progress)
     });
+    let asked = takes_links(&context).then(|| {
+        let (sender, asked) = oneshot::channel();
+        incoming.asked = Some(sender);
+        asked
+    });
     let span = span(door, &incoming, callers_trace(&context));
-    answer(&traced(wait(door, who, incoming, &context, listener), span).await)
+    answer(&traced(wait(door, who, incoming, &context, listener, asked), span).await)
 }
 
 /// Waits for a reply within its span.
@@ -108,21 +116,43 @@ async fn wait(
     incoming: Incoming,
     context: &Context,
     mut listener: Option<(ProgressToken, mpsc::UnboundedReceiver<Progress>)>,
+    asked: Option<oneshot::Receiver<Refusal>>,
 ) -> Reply {
     let cancel = incoming.cancel.clone();
     let mut teller = Teller { peer: context.peer.clone(), clock: std::sync::Arc::clone(&door.control().ports.clock), told: None };
     let submitting = door.submit(who, incoming);
-    tokio::pin!(submitting);
+    let eliciting = elicit(&context.peer, asked);
+    tokio::pin!(submitting, eliciting);
+    let mut is_elicited = false;
     loop {
         tokio::select! {
             reply = &mut submitting => return reply,
             () = context.ct.cancelled(), if !cancel.is_cancelled() => cancel.cancel(),
+            () = &mut eliciting, if !is_elicited => is_elicited = true,
             progress = next(&mut listener) => match (progress, &listener) {
                 (Some(progress), Some((token, _))) => teller.tell(token, progress).await,
                 _ => listener = None,
             },
         }
     }
+}
+
+/// Whether the client shows its user a link that we ask it to. Since 2026-07-28 a server asks nothing while a call runs.
+fn takes_links(context: &Context) -> bool {
+    let is_modern = context.protocol_version().is_some_and(|version| version.as_str() == MODERN);
+    let can = context.client_capabilities().and_then(|can| can.elicitation?.url).is_some();
+    can && !is_modern
+}
+
+/// Shows the client's user where a person answers, once the call waits for one. What the client says to it decides nothing.
+async fn elicit(peer: &Peer<RoleServer>, asked: Option<oneshot::Receiver<Refusal>>) {
+    let Some(asked) = asked else { return };
+    let Ok(Refusal { message, details, .. }) = asked.await else { return };
+    let params = json!({ "mode": "url", "message": message, "url": details["url"], "elicitationId": details["approval_id"] });
+    let request = json!({ "method": "elicitation/create", "params": params });
+    // Without a configured address there is no link, and no request.
+    let Ok(request) = serde_json::from_value::<ServerRequest>(request) else { return };
+    let _ = peer.send_request(request).await;
 }
 
 async fn next(listener: &mut Option<(ProgressToken, mpsc::UnboundedReceiver<Progress>)>) -> Option<Progress> {
