@@ -74,6 +74,7 @@ async fn person(plant: &Plant, account: &AccountId, side: Side, edit: impl FnOnc
         expires_at: None,
         limit: None,
         rotates: None,
+        role: None,
     };
     edit(&mut created);
     let user = created.user.clone();
