@@ -69,10 +69,17 @@ impl Role {
             Self::Owner => Scope::customer(),
             Self::Admin => Scope::staff(),
             Self::Reader => ScopeSet::from([Scope::StaffAudit]),
-            Self::Responder => ScopeSet::from([Scope::StaffAudit, Scope::StaffSwitch]),
+            Self::Responder => ScopeSet::from([Scope::StaffAudit, Scope::StaffSwitch, Scope::StaffApprove]),
             Self::Exporter => ScopeSet::from([Scope::StaffAudit, Scope::StaffExport]),
             Self::Member => {
-                let beyond = [Scope::VmsDestroy, Scope::VmsSecrets, Scope::BillingRead, Scope::DashboardSso, Scope::ApiWrite];
+                let beyond = [
+                    Scope::VmsDestroy,
+                    Scope::VmsSecrets,
+                    Scope::BillingRead,
+                    Scope::DashboardSso,
+                    Scope::ApiWrite,
+                    Scope::ApprovalsDecide,
+                ];
                 Scope::customer().into_iter().filter(|scope| !beyond.contains(scope)).collect()
             }
         }

@@ -34,6 +34,12 @@ pub struct Asked {
     pub cursor: Option<String>,
 }
 
+/// How many calls a page is to have, or why that cannot be.
+pub fn page_size(asked: Option<u32>) -> Result<u32, String> {
+    let size = asked.unwrap_or(PAGE);
+    if (1..=LARGEST).contains(&size) { Ok(size) } else { Err(format!("limit: a page has from 1 to {LARGEST} items.")) }
+}
+
 impl Asked {
     /// The fields and the line together: all of it holds. Else says what cannot be read, and why.
     pub fn search(self, now: Micros) -> Result<Search, String> {

@@ -216,7 +216,7 @@ mod tests {
             "",
             "-tool:vm_power web* -shop",
             r#"policy:"no, thanks",b outcome:failed created:>=2026-01-31T00:00:00Z created:<2026-02-01T12:30:00.25Z"#,
-            "account:a,b vm:c last:2d ünïcode 42",
+            "account:acc_01KDVDNA010000000000000000,acc_01KDVDNA020000000000000000 vm:c last:2d ünïcode 42",
         ] {
             let search = read(line);
             assert_eq!(read(&search.to_string()), search, "{line} as {search}");
@@ -231,6 +231,7 @@ mod tests {
             ("a tool:x,,y", 3, "no value"),
             ("a outcome:fine", 3, "status"),
             ("code:fine", 1, "documented codes"),
+            ("account:mine", 1, "its id"),
             ("a -last:5m", 3, "excluded"),
             ("last:5", 1, "last:15m"),
             ("last:m", 1, "last:15m"),

@@ -12,6 +12,7 @@ pub use line::Fault;
 
 use super::call::Status;
 use super::code::Code;
+use super::id::AccountId;
 use super::time::Micros;
 
 /// Most conditions, values of one condition, and words.
@@ -100,6 +101,7 @@ impl Field {
             _ if value.is_empty() => Some("there is no value"),
             _ if value.len() > LONGEST => Some("a value may be at most 256 bytes"),
             _ if value.contains('\0') => Some("a value may hold no NUL"),
+            Self::Account => is(value.parse::<AccountId>().is_ok(), "an account is named by its id"),
             Self::Outcome => is(word::<Status>(value), "an outcome is a status, such as succeeded, refused or running"),
             Self::Code => is(word::<Code>(value), "this is not one of the documented codes"),
             _ => None,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::sight::Sight;
 use crate::core::search::Field;
 use crate::http::Http;
-use crate::http::asked::{Asked, PAGE};
+use crate::http::asked::{Asked, page_size};
 use crate::http::body::Filters;
 use crate::http::caller::Caller;
 use crate::http::dated::dated;
@@ -22,7 +22,7 @@ pub async fn handle(
     Filters(asked): Filters<Asked>,
 ) -> Result<Json<Value>, Problem> {
     let noted = json!(asked);
-    let (limit, cursor) = (asked.limit.unwrap_or(PAGE), asked.cursor.clone());
+    let (limit, cursor) = (page_size(asked.limit).map_err(Problem::malformed)?, asked.cursor.clone());
     let search = asked.search(http.door.control().ports.clock.now()).map_err(Problem::malformed)?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
     http.door.check_reader(&caller.principal, "calls", whose, noted).await?;

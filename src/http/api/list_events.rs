@@ -11,13 +11,12 @@ use serde_json::{Value, json};
 use super::sight::Sight;
 use crate::core::time::Micros;
 use crate::http::Http;
+use crate::http::asked::page_size;
 use crate::http::body::Filters;
 use crate::http::caller::Caller;
 use crate::http::dated::dated;
 use crate::http::problem::Problem;
 use crate::tools::AdministrationQuery;
-
-const PAGE: u32 = 50;
 
 /// What may be asked for.
 #[derive(Default, Deserialize, Serialize)]
@@ -39,7 +38,8 @@ pub async fn handle(
     let whose = asked.account.as_ref().and_then(|account| account.parse().ok());
     http.door.check_reader(&caller.principal, "events", whose, json!(asked)).await?;
     let account = Sight::of(&caller.principal, &http.door.state()).account;
-    let query = http.administration_query(account, asked);
+    let limit = page_size(asked.limit).map_err(Problem::malformed)?;
+    let query = AdministrationQuery { limit, ..http.administration_query(account, asked) };
     let page = http.door.control().ports.activity.administration(query).await?;
     let items: Vec<Value> = page.items.iter().map(|record| dated(json!(record))).collect();
     Ok(Json(json!({ "items": items, "next_cursor": page.next_cursor, "as_of": page.as_of })))
@@ -58,8 +58,8 @@ impl Http {
             user: asked.user,
             subject: asked.subject,
             reads_until,
-            limit: asked.limit.unwrap_or(PAGE),
             cursor: asked.cursor,
+            ..AdministrationQuery::default()
         }
     }
 }

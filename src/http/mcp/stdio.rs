@@ -31,7 +31,7 @@ pub async fn serve_stdio(control: Arc<Control>, principal: Principal, wait: Dura
         return Err(StdioError::Staff);
     }
     let handler = Handler::for_caller(Arc::new(Door::new(control, wait)), principal);
-    let serving = serve_server(handler, rmcp::transport::stdio()).await;
+    let serving = Box::pin(serve_server(handler, rmcp::transport::stdio())).await;
     let conversation = serving.map_err(|error| StdioError::Begin(error.to_string()))?;
     conversation.waiting().await.map(drop).map_err(|error| StdioError::Broken(error.to_string()))
 }
