@@ -30,6 +30,8 @@ pub struct Asked {
     pub from: Option<String>,
     pub to: Option<String>,
     pub q: Option<String>,
+    /// Why the staff asks. Written down with the reading, and of no effect.
+    pub reason: Option<String>,
     pub limit: Option<u32>,
     pub cursor: Option<String>,
 }

@@ -141,6 +141,79 @@ const scenarios = {
     }
   },
 
+  // From a question to a call and back by keyboard alone.
+  async staff(browser) {
+    const vm = demo.vms[0].id;
+    await call('vm_get', { vm_id: vm });
+    await call('vm_power', { vm_id: vm, action: 'reboot' });
+    await call('no_such_tool', {});
+    for (const colorScheme of ['light', 'dark']) {
+      const page = await open(browser, { colorScheme });
+      const look = async (name) => { await judge(page, `${name}, ${colorScheme}`); await measure(page, name); };
+      await signIn(page, demo.staff);
+      await page.getByRole('link', { name: 'Search', exact: true }).focus();
+      await page.keyboard.press('Enter');
+      await page.waitForURL(/console\/reason/);
+      await look('reason');
+      await page.locator('#reason').focus();
+      await page.keyboard.type('a drill');
+      await page.keyboard.press('Enter');
+      await page.getByRole('heading', { name: 'Search', exact: true }).waitFor();
+      await look('search');
+      await page.keyboard.press('/');
+      await page.keyboard.type('tool:vm_get colour:red');
+      await page.keyboard.press('Enter');
+      await page.locator('.caret').waitFor();
+      await look('a line that cannot be read');
+      await page.keyboard.press('/');
+      await page.keyboard.type('tool:vm_get,vm_power last:1h');
+      await page.keyboard.press('Enter');
+      await page.waitForURL(/vm_power/);
+      await page.locator('table.found').waitFor();
+      await page.keyboard.press('j');
+      await page.keyboard.press('j');
+      await page.keyboard.press('k');
+      await page.keyboard.press('Enter');
+      await page.waitForURL(/console\/calls/);
+      seen.said.push(await page.locator('h1').innerText());
+      await look('a call for staff');
+      const [credential, account] = await Promise.all(['credentials', 'accounts'].map((place) =>
+        page.locator(`a[href^="/console/${place}/"]`).first().getAttribute('href')));
+      await page.goBack();
+      await page.locator('table.found').waitFor();
+      seen.said.push(await page.locator('#q').inputValue());
+      await page.keyboard.press('?');
+      seen.said.push(String(await page.locator('#shortcuts').getAttribute('open') !== null));
+      await page.getByRole('button', { name: 'Turn these keys off' }).click();
+      await page.locator('h1').click();
+      await page.keyboard.press('/');
+      seen.said.push(await page.evaluate(() => document.activeElement.id));
+      for (const path of [account, credential, `${credential}/revoke`, `/console/vms/${vm}/stop-commands`, '/console/events', '/console/search?q=outcome:held']) {
+        await page.goto(base + path);
+        await look(path.replace(/_[0-9A-Z]{26}/, ''));
+      }
+      await page.context().close();
+    }
+  },
+
+  async staff_without_a_script(browser) {
+    await call('vm_get', { vm_id: demo.vms[0].id });
+    const page = await open(browser, { javaScriptEnabled: false });
+    await signIn(page, demo.staff);
+    await page.goto(`${base}/console/search`);
+    await page.getByLabel('Reason').fill('a drill');
+    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByText('Fields', { exact: true }).click();
+    await page.getByLabel('Tool', { exact: true }).fill('vm_get');
+    await page.getByRole('button', { name: 'Put into the line' }).click();
+    seen.said.push(await page.locator('#q').inputValue());
+    await page.locator('td.time a').first().click();
+    seen.said.push(await page.locator('h1').innerText());
+    await page.getByRole('link', { name: 'In its account' }).click();
+    seen.said.push(String(await page.locator('td.time').count() > 0));
+    await page.context().close();
+  },
+
   async without_a_script(browser) {
     const page = await open(browser, { javaScriptEnabled: false });
     await signIn(page, demo.customer);

@@ -68,3 +68,19 @@ async fn browser_everything_is_stopped_by_keyboard_while_an_agent_calls() {
     assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
     assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
 }
+
+#[tokio::test]
+async fn browser_staff_search_open_a_call_and_come_back_by_keyboard() {
+    let seen = browse("staff").await;
+    let once = ["vm_power", "tool:vm_get,vm_power last:1h", "true", "main"];
+    assert_eq!(seen.said, [once, once].concat());
+    assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
+    assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
+    assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
+}
+
+#[tokio::test]
+async fn browser_staff_without_a_script_search_by_fields() {
+    let seen = browse("staff_without_a_script").await;
+    assert_eq!(seen.said, ["last:24h tool:vm_get", "vm_get", "true"]);
+}

@@ -22,12 +22,14 @@ use crate::tools::AdministrationQuery;
 #[derive(Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct Asked {
-    account: Option<String>,
-    r#type: Option<String>,
-    user: Option<String>,
-    subject: Option<String>,
-    limit: Option<u32>,
-    cursor: Option<String>,
+    pub account: Option<String>,
+    pub r#type: Option<String>,
+    pub user: Option<String>,
+    pub subject: Option<String>,
+    /// Why the staff asks. Written down with the reading, and of no effect.
+    pub reason: Option<String>,
+    pub limit: Option<u32>,
+    pub cursor: Option<String>,
 }
 
 pub async fn handle(
@@ -47,7 +49,7 @@ pub async fn handle(
 
 impl Http {
     /// An account learns of staff's reading once an investigation need not be kept from it any more.
-    fn administration_query(&self, account: Option<crate::core::id::AccountId>, asked: Asked) -> AdministrationQuery {
+    pub fn administration_query(&self, account: Option<crate::core::id::AccountId>, asked: Asked) -> AdministrationQuery {
         let now = self.door.control().ports.clock.now();
         let delay = i64::try_from(self.settings.reads_shown_after.as_micros()).unwrap_or(i64::MAX);
         let reads_until = account.is_some().then(|| Micros(now.0.saturating_sub(delay)));

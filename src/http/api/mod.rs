@@ -8,7 +8,7 @@ mod decide_approval;
 mod engage_switch;
 mod list_approvals;
 mod list_calls;
-mod list_events;
+pub(in crate::http) mod list_events;
 mod list_keys;
 mod list_switches;
 mod openapi;

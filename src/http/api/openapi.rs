@@ -105,11 +105,11 @@ fn answers_hold(id: &Value) -> Value {
 fn fixed() -> Map<String, Value> {
     let fields = Field::ALL.iter().map(|field| field.name()).filter(|name| *name != "call");
     let filters: Vec<Value> = fields
-        .chain(["from", "to", "q", "limit", "cursor"])
+        .chain(["from", "to", "q", "reason", "limit", "cursor"])
         .map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } }))
         .collect();
     let query = |name: &&str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
-    let events: Vec<Value> = ["account", "type", "user", "subject", "limit", "cursor"].iter().map(query).collect();
+    let events: Vec<Value> = ["account", "type", "user", "subject", "reason", "limit", "cursor"].iter().map(query).collect();
     let id = json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }]);
     let says = |summary: &str, status: &str, parameters: &Value| {
         let done = content(summary, &json!({ "type": "object" }));

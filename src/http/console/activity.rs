@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::extract::Query;
-use axum::response::Response;
+use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use super::fault::{Fault, encoded};
@@ -15,6 +15,7 @@ use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 use crate::core::search::Field;
+use crate::core::time::Micros;
 use crate::http::api::sight::Sight;
 use crate::http::asked::{Asked, PAGE};
 use crate::tools::{ActivityPage, ActivityQuery, CallRecord};
@@ -74,8 +75,11 @@ struct Activity {
 /// The pairs of an address.
 pub type Pairs = Vec<(String, String)>;
 
-/// The page.
+/// The page. Staff have a page of their own, on which everything can be asked.
 pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
+    if visit.is_staff() {
+        return Ok(Redirect::to(&format!("/console/search?{}", written(&pairs))).into_response());
+    }
     let asked = read(&pairs);
     let found = find(&visit, &asked).await;
     let (found, trouble) = match found {
@@ -154,11 +158,19 @@ pub async fn find(visit: &Visit, asked: &Asked) -> Result<ActivityPage, Fault> {
 
 /// What `asked` means for this person, who may ask it.
 pub async fn query(visit: &Visit, asked: &Asked, what: &str) -> Result<ActivityQuery, Fault> {
+    query_at(visit, asked, what, visit.http.door.control().ports.clock.now()).await
+}
+
+/// The same, when `now` was the time.
+pub async fn query_at(visit: &Visit, asked: &Asked, what: &str, now: Micros) -> Result<ActivityQuery, Fault> {
     let door = &visit.http.door;
-    let search = asked.clone().search(door.control().ports.clock.now());
+    let search = asked.clone().search(now);
     let search = search.map_err(|why| Fault::Refused(Refusal::new(Code::ValidationFailed, why)))?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
-    door.check_reader(&visit.principal, what, whose, json!(asked)).await?;
+    if visit.is_staff() && whose.is_none() && visit.reason.is_none() {
+        return Err(Fault::NoReason { next: visit.path.clone() });
+    }
+    visit.check_reader(what, whose, json!(asked)).await?;
     // What is not the reader's own is not found: absent and not one's own look the same.
     let Sight { account, credential } = Sight::of(&visit.principal, &door.state());
     Ok(ActivityQuery { account, credential, search, limit: asked.limit.unwrap_or(PAGE), cursor: asked.cursor.clone() })

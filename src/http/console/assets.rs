@@ -1,4 +1,4 @@
-//! What pages load: one style sheet and one script, out of the binary.
+//! What pages load: one style sheet and one script, for staff two, out of the binary.
 //!
 //! INVARIANT: an address with a version is of just those bytes, so browsers keep it for ever.
 
@@ -17,7 +17,7 @@ struct Asset {
     bytes: &'static [u8],
 }
 
-static ASSETS: [Asset; 4] = [
+static ASSETS: [Asset; 5] = [
     Asset { name: "console.css", kind: "text/css; charset=utf-8", bytes: include_bytes!("../../../assets/console.css") },
     Asset {
         name: "htmx.js",
@@ -29,6 +29,7 @@ static ASSETS: [Asset; 4] = [
         kind: "text/plain; charset=utf-8",
         bytes: include_bytes!("../../../assets/vendor/htmx-LICENSE.txt"),
     },
+    Asset { name: "console.js", kind: "text/javascript; charset=utf-8", bytes: include_bytes!("../../../assets/console.js") },
     Asset { name: "icon.svg", kind: "image/svg+xml", bytes: include_bytes!("../../../assets/icon.svg") },
 ];
 

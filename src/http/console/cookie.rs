@@ -1,4 +1,4 @@
-//! The console's two cookies: the session, and the chosen theme.
+//! The console's cookies: the session, the chosen theme, and why the staff looks.
 //!
 //! INVARIANT: the session's cookie has the `__Host-` prefix, so that no other host and no clear connection can set it. The
 //! one exception is a server that is only on the loopback address and without TLS, for development: not every browser keeps
@@ -12,6 +12,7 @@ use crate::http::Settings;
 const SESSION: &str = "__Host-forelog-session";
 const SESSION_ON_LOOPBACK: &str = "forelog-session";
 const THEME: &str = "forelog-theme";
+const REASON: &str = "forelog-reason";
 
 fn name(settings: &Settings) -> &'static str {
     if settings.clear_loopback { SESSION_ON_LOOPBACK } else { SESSION }
@@ -49,6 +50,16 @@ pub fn theme(headers: &HeaderMap) -> Option<&str> {
 /// Remembers a theme for a year.
 pub fn set_theme(theme: &str, settings: &Settings) -> HeaderValue {
     written(&format!("{THEME}={theme}; Path=/console; Max-Age=31536000{}", flags(settings)))
+}
+
+/// Why the staff looks, as `reason.rs` writes it.
+pub fn reason(headers: &HeaderMap) -> Option<&str> {
+    value(headers, REASON)
+}
+
+/// Remembers it while the browser is open.
+pub fn set_reason(reason: &str, settings: &Settings) -> HeaderValue {
+    written(&format!("{REASON}={reason}; Path=/console{}", flags(settings)))
 }
 
 fn flags(settings: &Settings) -> &'static str {

@@ -25,6 +25,11 @@ pub enum Fault {
     },
     /// There is no such page, or not for this person (P9).
     NotFound,
+    /// The staff has not said why it looks into more than one account.
+    NoReason {
+        /// Where to go on afterwards.
+        next: String,
+    },
     /// A form that no page of this session sent.
     OtherOrigin,
     /// A request that cannot be read.
@@ -67,6 +72,7 @@ impl IntoResponse for Fault {
     fn into_response(self) -> Response {
         match self {
             Self::SignIn { next, fragment } => to_sign_in(&next, fragment),
+            Self::NoReason { next } => Redirect::to(&format!("/console/reason?next={}", encoded(&next))).into_response(),
             Self::NotFound => show(404, "Nothing here", "There is no such page, or it is not yours to see.", None, "not_found"),
             Self::OtherOrigin => {
                 let text = "The form was not sent by a page of your session. It may have been open for too long.";

@@ -14,6 +14,7 @@ use super::frame::{Frame, page};
 use super::shown::{When, grouped, visible};
 use super::visit::Visit;
 use crate::core::code::Code;
+use crate::core::id::AccountId;
 use crate::core::job::Use;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
@@ -35,17 +36,27 @@ struct Keys {
 }
 
 /// A key in a list.
-struct Key {
-    id: String,
-    label: String,
-    prefix: String,
-    scopes: String,
-    vms: Option<usize>,
-    is_person: bool,
-    made: When,
-    used: Option<(String, When)>,
-    ends: Option<When>,
-    revoked: Option<When>,
+pub struct Key {
+    /// Its id.
+    pub id: String,
+    /// Its name.
+    pub label: String,
+    /// How it begins.
+    pub prefix: String,
+    /// What it may do.
+    pub scopes: String,
+    /// On so many VMs only.
+    pub vms: Option<usize>,
+    /// It is what the console acts with for a person.
+    pub is_person: bool,
+    /// When it was made.
+    pub made: When,
+    /// How often it was used, and when last.
+    pub used: Option<(String, When)>,
+    /// When it ends.
+    pub ends: Option<When>,
+    /// When it was revoked.
+    pub revoked: Option<When>,
 }
 
 #[derive(Template)]
@@ -102,6 +113,19 @@ fn key(row: &Credential, uses: &BTreeMap<String, Use>, now: Micros) -> Key {
         ends: made.expires_at.map(|end| When::of(end, now)),
         revoked: row.revoked_at.map(|at| When::of(at, now)),
     }
+}
+
+/// A key as it is listed.
+pub async fn key_of(visit: &Visit, row: &Credential) -> Result<Key, Fault> {
+    Ok(key(row, &uses(visit, &[row]).await?, visit.http.door.control().ports.clock.now()))
+}
+
+/// The keys of an account, the newest first.
+pub async fn keys_of(visit: &Visit, account: &AccountId) -> Result<Vec<Key>, Fault> {
+    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+    let own: Vec<&Credential> = state.credentials.values().rev().filter(|row| row.created.account == *account).collect();
+    let uses = uses(visit, &own).await?;
+    Ok(own.into_iter().map(|row| key(row, &uses, now)).collect())
 }
 
 /// How often each key was used, by its id.

@@ -4,6 +4,7 @@ use super::fault::Fault;
 use super::shown::{rough, visible};
 use super::visit::Visit;
 use crate::core::code::Code;
+use crate::core::id::AccountId;
 use crate::core::limit::{Limit, Window};
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
@@ -28,8 +29,12 @@ pub struct Used {
 
 /// The limits of the visitor's account that something has been taken from, the fullest first.
 pub async fn used(visit: &Visit, state: &ControlState, now: Micros) -> Result<Vec<Used>, Fault> {
+    used_by(visit, &visit.principal.account, state, now).await
+}
+
+/// The same of any account.
+pub async fn used_by(visit: &Visit, account: &AccountId, state: &ControlState, now: Micros) -> Result<Vec<Used>, Fault> {
     let ports = &visit.http.door.control().ports;
-    let account = &visit.principal.account;
     let live = state.credentials.values().filter(|row| row.created.account == *account && row.revoked_at.is_none());
     let keys = live.filter(|row| row.created.role.is_none()).map(|row| {
         let limit = row.created.limit.unwrap_or(ports.limits.credential);

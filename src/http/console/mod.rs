@@ -9,12 +9,16 @@
 //! after its session's token and where it was sent from were checked (`form.rs`, `gate.rs`).
 
 mod account;
+mod accounts;
 mod activity;
 mod assets;
 mod call;
+mod confirm;
 mod connect;
 mod cookie;
+mod credentials;
 mod download;
+mod events;
 mod fault;
 mod form;
 mod frame;
@@ -23,6 +27,8 @@ mod keys;
 mod limits;
 mod overview;
 mod reach;
+mod reason;
+mod search;
 mod shown;
 mod sign_in;
 mod switch;
@@ -59,10 +65,18 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/activity", get(activity::show))
         .route("/activity.csv", get(download::csv))
         .route("/activity.jsonl", get(download::jsonl))
+        .route("/search", get(search::show))
+        .route("/reason", get(reason::show).post(reason::submit))
         .route("/calls/{id}", get(call::show))
         .route("/vms/{id}", get(vm::show))
         .route("/vms/{id}/exec", post(vm::set_exec))
         .route("/vms/{id}/stop", post(vm::stop))
+        .route("/calls/{id}/raw", get(call::raw))
+        .route("/vms/{id}/stop-commands", get(vm::ask_stop_commands).post(vm::stop_commands))
+        .route("/accounts/{id}", get(accounts::show))
+        .route("/credentials/{id}", get(credentials::show))
+        .route("/credentials/{id}/revoke", get(credentials::ask).post(credentials::revoke))
+        .route("/events", get(events::show))
         .route("/keys", get(keys::show).post(keys::create))
         .route("/keys/{id}/revoke", post(keys::revoke))
         .route("/keys/{id}/connected", get(connect::connected))

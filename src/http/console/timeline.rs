@@ -22,6 +22,10 @@ pub struct Step {
     pub after: Option<String>,
     /// Where it is written.
     pub position: i64,
+    /// Where the event of the call before this one is written; 0 if there is none.
+    pub before: i64,
+    /// What it is called in the log.
+    pub name: String,
     /// SHA-256 of the leaf.
     pub sha256: String,
     /// What it says besides.
@@ -46,6 +50,8 @@ pub fn steps(events: &[Value], state: &ControlState, now: Micros) -> Vec<Step> {
                 at: When::of(at, now),
                 after: (at > began).then(|| took(at.0 - began.0)),
                 position: raw["position"].as_i64().unwrap_or(0),
+                before: raw["leaf"]["prev"].as_i64().unwrap_or(0),
+                name: visible(raw["type"].as_str().unwrap_or("unreadable")),
                 sha256: raw["sha256"].as_str().unwrap_or_default().to_owned(),
                 facts,
             }

@@ -12,6 +12,7 @@ use super::fault::Fault;
 use super::theme::Theme;
 use crate::auth::session::{Origin, Visitor};
 use crate::control::Reply;
+use crate::core::id::AccountId;
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
@@ -34,6 +35,8 @@ pub struct Visit {
     pub theme: Theme,
     /// The page, with its query.
     pub path: String,
+    /// Why they look into more than one account, if they have said so in this session.
+    pub reason: Option<String>,
     user_agent: Option<String>,
     host: String,
 }
@@ -63,6 +66,14 @@ impl Visit {
             // Still under way; the activity shows its end.
             running @ Reply::Running { .. } => Ok(running.document()),
         }
+    }
+
+    /// Leave to read the log back. Why the staff reads is written down with what it asked for.
+    pub async fn check_reader(&self, what: &str, about: Option<AccountId>, mut asked: Value) -> Result<(), Refusal> {
+        if let (Some(reason), Some(asked)) = (&self.reason, asked.as_object_mut()) {
+            asked.insert("reason".to_owned(), reason.as_str().into());
+        }
+        self.http.door.check_reader(&self.principal, what, about, asked).await
     }
 
     /// Whether they are of the staff.
@@ -115,7 +126,8 @@ impl FromRequestParts<Arc<Http>> for Visit {
             .map_err(|refusal| if refusal.code.status() == 401 { away() } else { refusal.into() })?;
         let Stranger { theme, path, user_agent, .. } = stranger;
         let host = host(&parts.uri, &parts.headers).unwrap_or_default();
-        Ok(Self { http: Arc::clone(http), visitor, principal, theme, path, user_agent, host })
+        let reason = cookie::reason(&parts.headers).and_then(|text| super::reason::read(text, &token));
+        Ok(Self { http: Arc::clone(http), visitor, principal, theme, path, reason, user_agent, host })
     }
 }
 

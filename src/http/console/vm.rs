@@ -6,6 +6,7 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use super::activity::{Row, rows};
+use super::confirm::Confirm;
 use super::fault::Fault;
 use super::form::Posted;
 use super::frame::{Frame, page};
@@ -28,6 +29,7 @@ struct VmPage {
     account: Option<String>,
     may_exec: bool,
     may_stop: bool,
+    may_stop_commands: bool,
     rows: Vec<Row>,
 }
 
@@ -35,7 +37,7 @@ struct VmPage {
 pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
     let door = &visit.http.door;
     let vm = seen(&visit, &id)?;
-    door.check_reader(&visit.principal, &format!("vms/{}", vm.id), Some(vm.account.clone()), json!({ "vm": vm.id })).await?;
+    visit.check_reader(&format!("vms/{}", vm.id), Some(vm.account.clone()), json!({ "vm": vm.id })).await?;
     let mut search = Search::default();
     search.only(Field::Vm, vm.id.to_string()).map_err(|_| Fault::NotFound)?;
     let account = (!visit.is_staff()).then(|| visit.principal.account.clone());
@@ -49,6 +51,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
         account: visit.is_staff().then(|| vm.account.to_string()),
         may_exec: visit.may(Scope::VmsExec) && !visit.is_staff(),
         may_stop: !visit.is_staff(),
+        may_stop_commands: visit.may(Scope::StaffSwitch),
         rows: rows(&found.items, &visit).await,
         vm: shown,
     }))
@@ -79,6 +82,30 @@ pub async fn stop(Path(id): Path<String>, Posted { visit, fields }: Posted) -> R
     let running = if fields.text("running") == "let_finish" { "let_finish" } else { "cancel" };
     let args = json!({ "reason": fields.text("reason"), "target": "vms", "vm_id": id, "running": running });
     visit.done("panic_engage", args).await?;
+    Ok(back(&id))
+}
+
+/// Asks before commands on the VM are stopped.
+pub async fn ask_stop_commands(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
+    let vm = seen(&visit, &id)?;
+    if !visit.is_staff() {
+        return Err(Fault::NotFound);
+    }
+    let effect = "A switch is engaged: from then on no agent can run a command on it, on any node, until staff release the \
+                  switch. Commands that run are cancelled. The VM itself goes on running.";
+    let (heading, back) = (format!("Stop commands on {}", super::shown::visible(&vm.label)), format!("/console/vms/{id}"));
+    let confirm = Confirm::new(heading, effect, &back).danger("Stop commands").with_reason();
+    Ok(confirm.page(&visit, &format!("{back}/stop-commands")).await)
+}
+
+/// Stops commands on the VM, by a switch: turning them off is its customer's own.
+pub async fn stop_commands(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+    let vm = seen(&visit, &id)?;
+    let mut args = json!({ "target": format!("vm:{}/exec", vm.id), "reason": fields.text("reason"), "running": "cancel" });
+    if !fields.text("message").is_empty() {
+        args["message"] = json!(fields.text("message"));
+    }
+    visit.done("switch_engage", args).await?;
     Ok(back(&id))
 }
 

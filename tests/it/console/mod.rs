@@ -5,6 +5,7 @@
 mod incident;
 mod pages;
 mod sign_in;
+mod staff;
 mod stopping;
 mod tenants;
 

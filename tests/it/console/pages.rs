@@ -39,7 +39,7 @@ async fn pages(house: &House) -> Vec<String> {
     let call = between(&listed, "/console/calls/", "\"").to_owned();
     let vm = &house.one.vm;
     let key = between(&listed, "<option value=\"key_", "\"");
-    let fixed = ["/console/", "/console/activity", "/console/keys", "/console/account", "/console/connect"];
+    let fixed = ["/console/", "/console/activity", "/console/events", "/console/keys", "/console/account", "/console/connect"];
     let mut pages: Vec<String> = fixed.map(str::to_owned).to_vec();
     pages.extend([format!("/console/calls/{call}"), format!("/console/vms/{vm}"), format!("/console/keys/key_{key}/connected")]);
     pages

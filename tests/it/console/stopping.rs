@@ -18,8 +18,8 @@ async fn console_a_person_stops_all_agents_on_a_vm() {
     assert_eq!(stop.status, StatusCode::SEE_OTHER, "{stop:?}");
     assert_eq!(get().await.code(), "kill_switch_engaged");
     assert!(browser.page("/console/").await.contains("Every call on one-web-1 is stopped"));
-    let staff = house.signed_in(&house.staff).await;
-    for path in ["/console/", "/console/activity", "/console/account"] {
+    let staff = house.investigator().await;
+    for path in ["/console/", "/console/search", "/console/account"] {
         let page = staff.page(path).await;
         assert!(page.contains("it runs wild") && page.contains(&format!("vm:{vm}")), "{path}: {page}");
     }

@@ -52,11 +52,11 @@ async fn console_staff_see_every_tenant_and_it_is_written_down() {
     for customer in [&house.one, &house.other] {
         house.call(&customer.key, "vm_get", json!({ "vm_id": customer.vm })).await;
     }
-    let staff = house.signed_in(&house.staff).await;
-    let listed = staff.page("/console/activity").await;
+    let staff = house.investigator().await;
+    let listed = staff.page("/console/search").await;
     assert!(listed.contains("one-web-1") && listed.contains("other-db-1"), "{listed}");
     let before = house.events("log_read").await.len();
-    let one = staff.page(&format!("/console/activity?account={}", house.one.account)).await;
+    let one = staff.page(&format!("/console/search?q=account:{}", house.one.account)).await;
     assert!(one.contains("one-web-1") && !one.contains("other-db-1"), "{one}");
     staff.page(&format!("/console/calls/{}", between(&one, "/console/calls/", "\""))).await;
     staff.page(&format!("/console/vms/{}", house.other.vm)).await;
@@ -81,7 +81,9 @@ async fn console_a_role_bounds_what_a_person_may_do() {
     for (role, may_download) in [("reader", false), ("responder", false), ("exporter", true)] {
         let person = house.hire(&house.staff.account, role).await;
         let browser = house.signed_in(&person).await;
-        assert_eq!(browser.get("/console/activity").await.status, StatusCode::OK, "{role}");
+        let one = format!("/console/search?q=account:{}", house.one.account);
+        assert_eq!(browser.get(&one).await.status, StatusCode::OK, "{role}");
+        browser.submit("/console/reason", &[("reason", "a drill")]).await;
         let expected = if may_download { StatusCode::OK } else { StatusCode::FORBIDDEN };
         assert_eq!(browser.get("/console/activity.csv").await.status, expected, "{role}");
     }

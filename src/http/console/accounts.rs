@@ -1,0 +1,75 @@
+//! `GET /console/accounts/{id}`: one account as the staff sees it: its VMs, keys and people, what it did, what stops it.
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::Response;
+use serde_json::json;
+
+use super::activity::{Row, rows};
+use super::fault::Fault;
+use super::frame::{Engaged, Frame, engaged, in_force, page, touches};
+use super::keys::{Key, keys_of};
+use super::limits::{Used, used_by};
+use super::overview::{Machine, machine};
+use super::shown::visible;
+use super::visit::Visit;
+use crate::core::id::AccountId;
+use crate::core::scope::Scope;
+use crate::core::search::{Field, Search};
+use crate::http::api::list_events::Asked;
+use crate::tools::ActivityQuery;
+
+/// Calls, and events, that are shown.
+const LATEST: u32 = 10;
+
+#[derive(Template)]
+#[template(path = "staff_account.html")]
+struct Page {
+    frame: Frame,
+    id: String,
+    name: String,
+    is_staffs: bool,
+    vms: Vec<Machine>,
+    keys: Vec<Key>,
+    people: Vec<(String, String)>,
+    switches: Vec<Engaged>,
+    limits: Vec<Used>,
+    calls: Vec<Row>,
+    events: Vec<super::events::Row>,
+    may_revoke: bool,
+    may_stop: bool,
+}
+
+/// The page.
+pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
+    let id: AccountId = id.parse().map_err(|_| Fault::NotFound)?;
+    let (door, state) = (&visit.http.door, visit.http.door.state());
+    let account = state.accounts.get(&id).filter(|_| visit.is_staff()).ok_or(Fault::NotFound)?;
+    visit.check_reader(&format!("accounts/{id}"), Some(id.clone()), json!({ "account": id })).await?;
+    let (ports, now) = (&door.control().ports, door.control().ports.clock.now());
+    let name = ports.reader.vault.account_name(&id).await.ok().flatten();
+    let people = ports.reader.vault.people().await.unwrap_or_default();
+    let people = people.into_iter().filter(|person| person.account == id);
+    let mut search = Search::default();
+    search.only(Field::Account, id.to_string()).map_err(|_| Fault::NotFound)?;
+    let calls = ports.activity.list(ActivityQuery { search, limit: LATEST, ..ActivityQuery::default() }).await?;
+    let asked = Asked { account: Some(id.to_string()), limit: Some(LATEST), ..Asked::default() };
+    let events = ports.activity.administration(visit.http.administration_query(None, asked)).await?;
+    let name = name.map_or_else(|| id.to_string(), |name| visible(&name));
+    let concerns = in_force(&state, now).filter(|switch| touches(switch, &id, &state));
+    Ok(page(&Page {
+        frame: Frame::of(name.clone(), "/console/search", &visit).await,
+        is_staffs: account.side == crate::core::principal::Side::Staff,
+        vms: state.vms.values().filter(|vm| vm.account == id).map(|vm| machine(vm, &state, now)).collect(),
+        keys: keys_of(&visit, &id).await?,
+        people: people.map(|person| (visible(&person.email), person.role)).collect(),
+        switches: concerns.map(|switch| engaged(switch, &state, true, now)).collect(),
+        limits: used_by(&visit, &id, &state, now).await?,
+        calls: rows(&calls.items, &visit).await,
+        events: super::events::rows(&events.items, &visit).await?,
+        may_revoke: visit.role().administers(),
+        may_stop: visit.may(Scope::StaffSwitch),
+        id: id.to_string(),
+        name,
+    }))
+}

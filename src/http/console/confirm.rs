@@ -1,0 +1,47 @@
+//! A page between a link and something that cannot be taken back at once: it names the object and the effect.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::frame::{Frame, page};
+use super::visit::Visit;
+
+/// What is asked.
+pub struct Confirm {
+    heading: String,
+    effect: &'static str,
+    back: String,
+    button: &'static str,
+    needs_reason: bool,
+}
+
+#[derive(Template)]
+#[template(path = "confirm.html")]
+struct Page {
+    frame: Frame,
+    confirm: Confirm,
+    action: String,
+}
+
+impl Confirm {
+    /// Whether to do what `heading` says, with this effect.
+    pub fn new(heading: String, effect: &'static str, back: &str) -> Self {
+        Self { heading, effect, back: back.to_owned(), button: "Do it", needs_reason: false }
+    }
+
+    /// What its button says.
+    pub fn danger(self, button: &'static str) -> Self {
+        Self { button, ..self }
+    }
+
+    /// It asks why, too.
+    pub fn with_reason(self) -> Self {
+        Self { needs_reason: true, ..self }
+    }
+
+    /// The page, whose form goes to `action`.
+    pub async fn page(self, visit: &Visit, action: &str) -> Response {
+        let frame = Frame::of(self.heading.clone(), "/console/search", visit).await;
+        page(&Page { frame, confirm: self, action: action.to_owned() })
+    }
+}

@@ -1,0 +1,206 @@
+//! `GET /console/search`: the staff's search over the calls of every account. The typed line is the whole of it: what the
+//! form of fields, the links in the cells and the presets do is yield another line.
+//!
+//! INVARIANT: nothing is read before the reason is known (for more than one account), and the reading is written down with it.
+
+mod facets;
+mod found;
+mod histogram;
+mod landing;
+pub mod line;
+
+use askama::Template;
+use axum::extract::Query;
+use axum::response::{IntoResponse, Redirect, Response};
+
+use super::activity::{Pairs, query_at};
+use super::fault::{Fault, encoded};
+use super::frame::{Frame, page};
+use super::shown::visible;
+use super::visit::Visit;
+use crate::core::id::Position;
+use crate::core::search::{Fault as Unreadable, Field, Search};
+use crate::core::time::Micros;
+use crate::http::asked::Asked;
+use crate::tools::{ActivityPage, ActivityQuery};
+use facets::Facet;
+use found::{Found, found};
+use histogram::Bars;
+use line::Line;
+
+/// Bars of the histogram.
+const BARS: u32 = 48;
+
+/// Calls that are looked through for new ones.
+const NEW: u32 = 200;
+
+/// Items that are tried, one by one, to say which of them excludes everything.
+const TRIED: usize = 8;
+
+/// What is searched if nothing says from when on.
+const USUAL: &str = "last:24h";
+
+const PRESETS: [(&str, &str); 5] = [
+    ("last:15m", "15 minutes"),
+    ("last:1h", "1 hour"),
+    (USUAL, "24 hours"),
+    ("last:7d", "7 days"),
+    ("created:>=1970-01-01", "all time"),
+];
+
+#[derive(Template)]
+#[template(path = "search.html")]
+struct Page {
+    frame: Frame,
+    line: String,
+    reason: Option<String>,
+    change_reason: String,
+    presets: Vec<Preset>,
+    facets: Vec<Facet>,
+    trouble: Option<Trouble>,
+    bars: Option<Bars>,
+    found: Vec<Found>,
+    excludes: Vec<Excludes>,
+    fresh: Option<String>,
+    newest: String,
+    is_later: bool,
+    next: Option<String>,
+    download: String,
+}
+
+/// A length of time to choose.
+struct Preset {
+    href: String,
+    text: &'static str,
+    is_chosen: bool,
+}
+
+/// Why a line cannot be read, and a sign under where.
+struct Trouble {
+    why: String,
+    line: String,
+    caret: String,
+}
+
+/// How many calls there would be without one item.
+struct Excludes {
+    item: String,
+    href: String,
+    count: String,
+}
+
+/// What the address says.
+struct Given {
+    line: Line,
+    cursor: Option<String>,
+    /// When the first of these pages was shown, which `last:` counts from on all of them.
+    at: Option<Micros>,
+}
+
+/// The page.
+pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
+    if !visit.is_staff() {
+        return Err(Fault::NotFound);
+    }
+    let now = visit.http.door.control().ports.clock.now();
+    let value = |wanted: &str| pairs.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value);
+    let line = Line::of(value("q").map_or("", String::as_str));
+    if let Some(place) = landing::of(&line, &visit.http.door.state()) {
+        return Ok(Redirect::to(&place).into_response());
+    }
+    if let Some(line) = facets::merged(&line, &pairs) {
+        return Ok(Redirect::to(&line.href()).into_response());
+    }
+    let line = if line.is_timed() { line } else { line.over(USUAL) };
+    let at = value("at").and_then(|text| text.parse().ok()).map(Micros).filter(|at| *at <= now);
+    let given = Given { line, cursor: value("cursor").cloned(), at };
+    match Search::parse(&given.line.to_string(), now) {
+        Ok(search) => searched(&visit, given, &search, now).await,
+        Err(fault) => Ok(page(&blank(&visit, &given.line, Some(trouble(&given.line, &fault)), &Search::default()).await)),
+    }
+}
+
+async fn searched(visit: &Visit, given: Given, search: &Search, now: Micros) -> Result<Response, Fault> {
+    let Given { line, cursor, at } = given;
+    let (at, activity) = (at.unwrap_or(now), &visit.http.door.control().ports.activity);
+    let is_later = cursor.is_some();
+    let asked = Asked { q: Some(line.to_string()), cursor, ..Asked::default() };
+    let query = query_at(visit, &asked, "calls", at).await?;
+    let listed = activity.list(query.clone()).await?;
+    let bars = if is_later { None } else { Some(Bars::of(&activity.histogram(query.clone(), BARS).await?, &line, now)) };
+    let excludes = if listed.items.is_empty() && !is_later { excludes(visit, &query, &line, at).await? } else { Vec::new() };
+    let fresh = if is_later { fresh(visit, &query, listed.as_of).await? } else { None };
+    let shown = blank(visit, &line, None, search).await;
+    Ok(page(&Page {
+        bars: bars.filter(|_| !listed.items.is_empty()),
+        excludes,
+        fresh,
+        next: next(&line, &listed, at),
+        found: found(&listed.items, &line, visit).await,
+        is_later,
+        ..shown
+    }))
+}
+
+async fn blank(visit: &Visit, line: &Line, trouble: Option<Trouble>, search: &Search) -> Page {
+    Page {
+        frame: Frame::of("Search", "/console/search", visit).await,
+        line: line.to_string(),
+        reason: visit.reason.as_deref().map(visible),
+        change_reason: format!("/console/reason?next={}", encoded(&visit.path)),
+        presets: PRESETS.map(|(time, text)| Preset { href: line.over(time).href(), text, is_chosen: line.has(time) }).into(),
+        facets: facets::of(search),
+        trouble,
+        bars: None,
+        found: Vec::new(),
+        excludes: Vec::new(),
+        fresh: None,
+        newest: line.href(),
+        is_later: false,
+        next: None,
+        download: encoded(&line.to_string()),
+    }
+}
+
+fn next(line: &Line, listed: &ActivityPage, at: Micros) -> Option<String> {
+    let cursor = listed.next_cursor.as_ref()?;
+    Some(format!("{}&cursor={}&at={}", line.href(), encoded(cursor), at.0))
+}
+
+/// How many calls there are that came after `seen`; none if there are none.
+async fn fresh(visit: &Visit, query: &ActivityQuery, seen: Position) -> Result<Option<String>, Fault> {
+    let query = ActivityQuery { cursor: None, limit: NEW, ..query.clone() };
+    let listed = visit.http.door.control().ports.activity.list(query).await?;
+    let count = listed.items.iter().filter(|record| record.intent > seen).count();
+    let more = if count == listed.items.len() && listed.next_cursor.is_some() { "+" } else { "" };
+    Ok((count > 0).then(|| format!("{count}{more}")))
+}
+
+/// For each item of a line that finds nothing, how many calls the rest of it finds.
+async fn excludes(visit: &Visit, query: &ActivityQuery, line: &Line, at: Micros) -> Result<Vec<Excludes>, Fault> {
+    let own = query.search.value(Field::Account);
+    let mut told = Vec::new();
+    for (item, rest) in line.lacking_one().take(TRIED) {
+        let Ok(search) = Search::parse(&rest.to_string(), at) else { continue };
+        // Nobody looks into other accounts without having said why.
+        if own.is_some() && search.value(Field::Account) != own && visit.reason.is_none() {
+            continue;
+        }
+        let query = ActivityQuery { search, cursor: None, ..query.clone() };
+        let counted = visit.http.door.control().ports.activity.histogram(query, 1).await?;
+        let rest = if rest.is_timed() { rest } else { rest.over("created:>=1970-01-01") };
+        let more = if counted.capped { "+" } else { "" };
+        told.push(Excludes { item: visible(item), href: rest.href(), count: format!("{}{more}", counted.counted) });
+    }
+    Ok(told)
+}
+
+fn trouble(line: &Line, fault: &Unreadable) -> Trouble {
+    let text = line.to_string();
+    let before: String = text.chars().take(fault.column.saturating_sub(1)).collect();
+    Trouble {
+        why: format!("Column {}: {}.", fault.column, visible(&fault.why)),
+        caret: format!("{}^", " ".repeat(visible(&before).chars().count())),
+        line: visible(&text),
+    }
+}

@@ -1,0 +1,235 @@
+//! The staff's side: searching everything with a reason, landing on ids, accounts, keys, and what happened outside of calls.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::{Browser, House, between};
+
+const REASON: &str = "ticket 4711";
+
+impl House {
+    /// Somebody of the staff, who has said why they look.
+    pub async fn investigator(&self) -> Browser {
+        let browser = self.signed_in(&self.staff).await;
+        let answer = browser.submit("/console/reason", &[("reason", REASON), ("next", "/console/search")]).await;
+        assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/console/search"), "{answer:?}");
+        browser
+    }
+
+    async fn busy() -> Self {
+        let house = Self::open().await;
+        for customer in [&house.one, &house.other] {
+            house.call(&customer.key, "vm_get", json!({ "vm_id": customer.vm })).await;
+            house.call(&customer.key, "vm_exec", json!({ "vm_id": customer.vm, "command": "true" })).await;
+        }
+        house
+    }
+}
+
+fn search(line: &str) -> String {
+    format!("/console/search?{}", query_of(line))
+}
+
+fn query_of(line: &str) -> String {
+    let url = reqwest::Url::parse_with_params("http://x/", [("q", line)]).expect("an address");
+    url.query().expect("a query").to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_search_across_accounts_needs_a_reason_and_writes_it_down() {
+    let house = House::busy().await;
+    let browser = house.signed_in(&house.staff).await;
+    for path in ["/console/search", "/console/search?q=tool:vm_get", "/console/activity.csv", "/console/events"] {
+        let reads = house.events("log_read").await.len();
+        let answer = browser.get(path).await;
+        assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}: {answer:?}");
+        assert!(answer.header("location").starts_with("/console/reason?next=/console/"), "{answer:?}");
+        assert_eq!(house.events("log_read").await.len(), reads, "{path} was read without a reason");
+    }
+    let own = search(&format!("account:{}", house.one.account));
+    assert!(browser.page(&own).await.contains("one-web-1"), "one account needs no reason");
+    assert_eq!(browser.submit("/console/reason", &[("reason", "  ")]).await.status, StatusCode::BAD_REQUEST);
+    let investigator = house.investigator().await;
+    let page = investigator.page("/console/search").await;
+    assert!(page.contains("one-web-1") && page.contains("other-db-1") && page.contains(REASON), "{page}");
+    let events = investigator.page("/console/events?type=log_read").await;
+    assert!(events.contains(REASON), "the reason is not in the event: {events}");
+    // Another session of the same browser has to say why again.
+    let again = investigator.sign_in(&house.staff.email, &house.staff.password).await;
+    assert_eq!(again.status, StatusCode::SEE_OTHER);
+    assert_eq!(investigator.get("/console/search").await.status, StatusCode::SEE_OTHER);
+    let customer = house.signed_in(&house.one.owner).await;
+    for path in ["/console/search", "/console/reason", &format!("/console/accounts/{}", house.one.account)] {
+        assert_eq!(customer.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_search_says_where_a_line_is_wrong_and_what_excludes_everything() {
+    let house = House::busy().await;
+    let staff = house.investigator().await;
+    let wrong = staff.page(&search("tool:vm_get colour:red")).await;
+    let told = between(&wrong, "<pre class=\"caret\"", "</pre>");
+    let (line, caret) = told.split_once('>').expect("a tag").1.split_once('\n').expect("two lines");
+    assert_eq!(caret.find('^'), line.find("colour"), "{told}");
+    assert!(wrong.contains("Column 13"), "{wrong}");
+    let empty = staff.page(&search("tool:vm_get outcome:cancelled last:1h")).await;
+    assert!(empty.contains("Without <code>outcome:cancelled</code>"), "{empty}");
+    let told = |item: &str| {
+        between(&empty, &format!("Without <code>{item}</code>:"), "</a>").rsplit_once('>').expect("a link").1.to_owned()
+    };
+    assert_eq!(told("outcome:cancelled"), "2 calls");
+    assert_eq!(told("tool:vm_get"), "0 calls");
+    assert_eq!(told("last:1h"), "0 calls");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_search_fields_and_cells_yield_the_same_line() {
+    let house = House::busy().await;
+    let staff = house.investigator().await;
+    let line = "-outcome:failed tool:vm_exec last:1h";
+    let page = staff.page(&search(line)).await;
+    assert!(page.contains("value=\"-outcome:failed tool:vm_exec last:1h\""), "{page}");
+    // As a browser sends the form: every field with what it showed.
+    let form = format!("/console/search?{}&outcome=&was_outcome=&tool=vm_get&was_tool=vm_exec&via=&was_via=", query_of(line));
+    let merged = staff.get(&form).await;
+    let expected = "/console/search?q=-outcome%3Afailed%20last%3A1h%20tool%3Avm_get";
+    assert_eq!(merged.header("location"), expected);
+    let listed = staff.page(expected).await;
+    assert_eq!(listed.matches("<td class=\"time\">").count(), 2, "{listed}");
+    let without = between(&listed, "tool vm_get</span>", "Without tool vm_get").rsplit_once("href=\"").expect("a link").1;
+    let without = without.split_once('"').expect("an address").0.replace("&#38;", "&");
+    let refused = staff.page(&without).await;
+    assert!(refused.contains("-tool:vm_get"), "{refused}");
+    let account = format!("account%3A{}", house.one.account);
+    assert!(listed.contains(&account) && listed.contains(&format!("-{account}")), "no links to add or exclude the account");
+    for time in ["last%3A15m", "last%3A1h", "last%3A24h", "last%3A7d"] {
+        assert!(listed.contains(time), "no preset {time}");
+    }
+    let usual = staff.page("/console/search").await;
+    assert!(usual.contains("value=\"last:24h\""), "the last day is not what is shown first");
+    house.clock.pass(Duration::from_hours(25));
+    let later = house.investigator().await.page("/console/search?q=vm_get").await;
+    assert!(later.contains("Without <code>last:24h</code>: "), "{later}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_search_pages_never_shift_and_say_what_is_new() {
+    let house = House::open().await;
+    let call = async || house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    for _ in 0..55 {
+        call().await;
+    }
+    let staff = house.investigator().await;
+    let ids = |page: &str| -> Vec<String> {
+        let links = page.split("<td class=\"time\"><a href=\"/console/calls/").skip(1);
+        links.map(|link| link.split_once('"').expect("an address").0.to_owned()).collect()
+    };
+    let first = staff.page(&search("tool:vm_get")).await;
+    assert!(first.contains("55 calls over time") && !first.contains("there are more"), "{first}");
+    let bars = first.matches("<rect class=\"ok\"").count();
+    assert!(bars > 0 && first.contains("As a table"), "{bars} bars");
+    let next = between(&first, "<a class=\"button\" href=\"/console/search", "\" rel=\"next\"");
+    let next =
+        format!("/console/search{}", next.rsplit_once("/console/search").map_or(next, |found| found.1)).replace("&#38;", "&");
+    let second = staff.page(&next).await;
+    assert!(!second.contains("new calls since"), "{second}");
+    for _ in 0..3 {
+        call().await;
+    }
+    let after = staff.page(&next).await;
+    assert_eq!(ids(&after), ids(&second), "the page has shifted");
+    assert!(after.contains("3 new calls since these pages began"), "{after}");
+    assert_eq!(ids(&first).len() + ids(&second).len(), 55);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_an_id_that_is_pasted_leads_to_what_it_names() {
+    let house = House::busy().await;
+    let staff = house.investigator().await;
+    let listed = staff.page("/console/search").await;
+    let call = between(&listed, "/console/calls/", "\"").to_owned();
+    let key = between(&listed, "/console/credentials/", "\"").to_owned();
+    let owned = house.app.node().control.ports.fence().state().by_hash.len();
+    assert!(owned >= 2);
+    for (page, id) in
+        [("calls", call), ("vms", house.one.vm.to_string()), ("accounts", house.one.account.to_string()), ("credentials", key)]
+    {
+        let answer = staff.get(&search(&id)).await;
+        assert_eq!(answer.header("location"), format!("/console/{page}/{id}"));
+        assert_eq!(staff.get(answer.header("location")).await.status, StatusCode::OK, "{id}");
+    }
+    let reads = house.events("log_read").await.len();
+    for given in [house.one.key.clone(), house.one.key.chars().take(15).collect(), format!("tool:vm_get {}", house.one.key)] {
+        let to = staff.get(&search(&given)).await.header("location").to_owned();
+        assert!(to.starts_with("/console/credentials/key_"), "{given} leads to {to}");
+        assert!(!to.contains("flk_live_"), "{to}");
+    }
+    assert_eq!(house.events("log_read").await.len(), reads, "a whole key is a secret and must not be written down");
+    let switch = "swi_00000000000000000000000000";
+    assert_eq!(staff.get(&search(switch)).await.header("location"), format!("/console/events?subject={switch}"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_call_shows_staff_where_it_is_written_and_what_was_around_it() {
+    let house = House::busy().await;
+    let staff = house.investigator().await;
+    let listed = staff.page(&search("tool:vm_get")).await;
+    let call = between(&listed, "/console/calls/", "\"").to_owned();
+    let page = staff.page(&format!("/console/calls/{call}")).await;
+    let raw: serde_json::Value = serde_json::from_str(&staff.page(&format!("/console/calls/{call}/raw")).await).expect("JSON");
+    let events = raw["events"].as_array().expect("events");
+    assert!(events.len() >= 2, "{raw}");
+    for event in events {
+        let sha256 = event["sha256"].as_str().expect("a digest");
+        assert!(page.matches(sha256).count() >= 2, "{sha256} is not in {page}");
+    }
+    assert!(page.contains("In its account") && page.contains("By its key") && page.contains("In all"), "{page}");
+    let around = between(&page, "aria-label=\"Within five minutes\"", "By its key").rsplit_once("href=\"").expect("a link").1;
+    let around = staff.page(&around.split_once('"').expect("an address").0.replace("&#38;", "&")).await;
+    assert!(around.contains(&call), "{around}");
+    let told = staff.page("/console/events?type=log_read").await;
+    assert!(told.contains(&format!("calls/{call}")), "{told}");
+    // The customer is told that staff read it, and by nobody's name.
+    let customer = house.signed_in(&house.other.owner).await.page("/console/events?type=log_read").await;
+    assert!(customer.contains(&format!("calls/{call}")), "{customer}");
+    assert!(!customer.contains("staff@example.com") && !customer.contains(REASON), "{customer}");
+    let one = house.signed_in(&house.one.owner).await.page("/console/events?type=log_read").await;
+    assert!(!one.contains(&call), "{one}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_staff_revoke_a_key_and_stop_commands_after_a_page_that_says_what_that_does() {
+    let house = House::busy().await;
+    let staff = house.investigator().await;
+    let account = staff.page(&format!("/console/accounts/{}", house.one.account)).await;
+    for part in ["one-web-1", "one&#39;s agent", "one@example.com", "owner", "Limits", "vm_get"] {
+        assert!(account.contains(part), "no {part}: {account}");
+    }
+    assert!(!account.contains("other-db-1"), "{account}");
+    let key = between(&account, "/console/credentials/", "\"").to_owned();
+    let asked = staff.page(&format!("/console/credentials/{key}/revoke")).await;
+    assert!(asked.contains("one&#39;s agent") && asked.contains("fails on its next request"), "{asked}");
+    let vm = format!("/console/vms/{}/stop-commands", house.other.vm);
+    let asked = staff.page(&vm).await;
+    assert!(asked.contains("other-db-1") && asked.contains("no agent can run a command"), "{asked}");
+    let reader = house.hire(&house.staff.account, "reader").await;
+    let reader = house.signed_in(&reader).await;
+    assert_eq!(reader.submit(&format!("/console/credentials/{key}/revoke"), &[]).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(reader.submit(&vm, &[("reason", "x")]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(house.call(&house.one.key, "vm_list", json!({})).await.status, StatusCode::OK);
+    let revoked = staff.submit(&format!("/console/credentials/{key}/revoke"), &[]).await;
+    assert_eq!(revoked.status, StatusCode::SEE_OTHER, "{revoked:?}");
+    assert_eq!(house.call(&house.one.key, "vm_list", json!({})).await.status, StatusCode::UNAUTHORIZED);
+    let stopped = staff.submit(&vm, &[("reason", "a miner runs there"), ("message", "Call us.")]).await;
+    assert_eq!(stopped.status, StatusCode::SEE_OTHER, "{stopped:?}");
+    let answer = house.call(&house.other.key, "vm_exec", json!({ "vm_id": house.other.vm, "command": "true" })).await;
+    assert_eq!(answer.json()["error"]["code"], "kill_switch_engaged");
+    assert_eq!(house.call(&house.other.key, "vm_get", json!({ "vm_id": house.other.vm })).await.status, StatusCode::OK);
+    let history = staff.page("/console/events?type=switch_engaged").await;
+    assert!(history.contains("a miner runs there") && history.contains("staff@example.com"), "{history}");
+    let theirs = house.signed_in(&house.other.owner).await.page("/console/events").await;
+    assert!(theirs.contains("Call us.") && !theirs.contains("a miner"), "{theirs}");
+}
