@@ -134,7 +134,7 @@ impl Approvals {
     /// Where a person answers for a call.
     #[must_use]
     pub fn link(&self, call: &CallId) -> Option<String> {
-        self.url.as_ref().map(|url| format!("{}/approvals/{call}", url.trim_end_matches('/')))
+        self.url.as_ref().map(|url| format!("{}/console/approvals/{call}", url.trim_end_matches('/')))
     }
 }
 

@@ -79,7 +79,7 @@ const scenarios = {
       await page.locator('td.time a').first().click();
       seen.said.push(await page.locator('h1').innerText());
       await look('call');
-      for (const path of [`vms/${vm}`, 'keys', 'connect', 'account', 'nowhere']) {
+      for (const path of [`vms/${vm}`, 'approvals', 'keys', 'connect', 'account', 'nowhere']) {
         await page.goto(`${base}/console/${path}`);
         await look(path);
       }

@@ -112,7 +112,7 @@ async fn leave(plant: &Plant, args: Value) -> CallId {
     let Reply::Failed { call: Some(call), refusal, status: Status::Held } = reply else { panic!("{reply:?}") };
     assert_eq!(refusal.code, Code::ApprovalRequired);
     assert_eq!(refusal.details["operation_id"], json!(call));
-    assert_eq!(refusal.details["url"], json!(format!("https://forelog.example/approvals/{call}")));
+    assert_eq!(refusal.details["url"], json!(format!("https://forelog.example/console/approvals/{call}")));
     call
 }
 

@@ -91,16 +91,18 @@ pub struct AsOf {
 /// The views are pulled from the log several times a second. An event that they do not show after this long is missed.
 const LATE: Duration = Duration::from_secs(2);
 
-const CUSTOMER: [(&str, &str); 5] = [
+const CUSTOMER: [(&str, &str); 6] = [
     ("/console/", "Overview"),
     ("/console/activity", "Activity"),
+    ("/console/approvals", "Approvals"),
     ("/console/events", "Events"),
     ("/console/keys", "Keys"),
     ("/console/account", "Account"),
 ];
-const STAFF: [(&str, &str); 5] = [
+const STAFF: [(&str, &str); 6] = [
     ("/console/", "Overview"),
     ("/console/search", "Search"),
+    ("/console/approvals", "Approvals"),
     ("/console/switches", "Switches"),
     ("/console/events", "Events"),
     ("/console/account", "Account"),

@@ -11,6 +11,7 @@
 mod account;
 mod accounts;
 mod activity;
+mod approvals;
 mod assets;
 mod call;
 mod confirm;
@@ -81,6 +82,8 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/keys/{id}/revoke", post(keys::revoke))
         .route("/keys/{id}/connected", get(connect::connected))
         .route("/connect", get(connect::show))
+        .route("/approvals", get(approvals::show))
+        .route("/approvals/{id}", get(approvals::one).post(approvals::answer))
         .route("/switches", get(switches::show).post(switches::engage))
         .route("/switches/new", get(switches::preview))
         .route("/switches/{id}", get(switch::show))

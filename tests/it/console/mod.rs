@@ -2,6 +2,7 @@
 //!
 //! Invariant: a browser here sends what a browser sends, `Origin` with every form included, and runs no script.
 
+mod approvals;
 mod incident;
 mod pages;
 mod sign_in;

@@ -1,0 +1,133 @@
+//! `/console/approvals`: the calls that wait for a person, with what they would do, and this person's answer.
+
+use askama::Template;
+use axum::extract::Path;
+use axum::response::{IntoResponse, Redirect, Response};
+use serde_json::{Value, json};
+
+use super::fault::Fault;
+use super::form::Posted;
+use super::frame::{Frame, in_force, page, stops};
+use super::shown::{When, json as shown_json, visible};
+use super::switches::person;
+use super::visit::Visit;
+use crate::core::code::Code;
+use crate::core::id::VmId;
+use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
+use crate::core::switch::Target;
+use crate::core::time::Micros;
+
+const HERE: &str = "/console/approvals";
+
+#[derive(Template)]
+#[template(path = "approvals.html")]
+struct Approvals {
+    frame: Frame,
+    may_answer: bool,
+    waiting: Vec<Waiting>,
+    trouble: Option<String>,
+}
+
+/// A call that waits.
+struct Waiting {
+    id: String,
+    tool: String,
+    vm: Option<Machine>,
+    account: Option<String>,
+    by: String,
+    key: String,
+    why: String,
+    arguments: String,
+    policy: i64,
+    held: When,
+    expires: When,
+    needs_two: bool,
+    agreed: Vec<String>,
+}
+
+/// The VM as it is now.
+struct Machine {
+    id: String,
+    label: String,
+    exec: bool,
+    stopped: Option<String>,
+}
+
+/// The inbox.
+pub async fn show(visit: Visit) -> Result<Response, Fault> {
+    inbox(&visit, None).await
+}
+
+/// The link that a caller was given; the inbox has the call if it still waits.
+pub async fn one(Path(id): Path<String>) -> Response {
+    let id: String = id.chars().filter(|c| c.is_ascii_alphanumeric() || *c == '_').collect();
+    Redirect::to(&format!("{HERE}#{id}")).into_response()
+}
+
+/// An answer. Who comes too late, or may not, reads why above the inbox.
+pub async fn answer(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+    let verdict = fields.text("verdict");
+    let reason = Some(fields.text("reason")).filter(|reason| !reason.is_empty());
+    let mut args = json!({ "id": id, "verdict": verdict });
+    if let Some(reason) = reason {
+        args["reason"] = json!(reason);
+    }
+    match visit.done("approval_decide", args).await {
+        Ok(_) => Ok(Redirect::to(HERE).into_response()),
+        Err(refusal) if refusal.code == Code::Conflict => inbox(&visit, Some(refusal)).await,
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+async fn inbox(visit: &Visit, refused: Option<Refusal>) -> Result<Response, Fault> {
+    let listed = visit.done("approval_list", json!({})).await?;
+    let mut waiting = Vec::new();
+    for item in listed["items"].as_array().into_iter().flatten() {
+        waiting.push(read(visit, item).await);
+    }
+    let scope = if visit.is_staff() { Scope::StaffApprove } else { Scope::ApprovalsDecide };
+    let trouble = refused.map(|refusal| visible(&refusal.message));
+    Ok(page(&Approvals { frame: Frame::of("Approvals", HERE, visit).await, may_answer: visit.may(scope), waiting, trouble }))
+}
+
+async fn read(visit: &Visit, item: &Value) -> Waiting {
+    let text = |name: &str| item[name].as_str().map(str::to_owned);
+    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+    let time = |name: &str| item[name].as_str().and_then(Micros::parse).map(|at| When::of(at, now)).unwrap_or_default();
+    let mut agreed = Vec::new();
+    for consent in item["approvals"].as_array().into_iter().flatten() {
+        agreed.push(person(visit, consent["by"].as_str().map(str::to_owned)).await);
+    }
+    let key = text("credential").unwrap_or_default();
+    let label = state.credentials.iter().find(|(id, _)| id.as_str() == key).map(|(_, row)| visible(&row.label));
+    Waiting {
+        id: text("id").unwrap_or_default(),
+        tool: visible(&text("tool").unwrap_or_default()),
+        vm: text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| machine(visit, &id)),
+        account: text("account").filter(|_| visit.is_staff()),
+        by: person(visit, text("user")).await,
+        key: label.unwrap_or(key),
+        why: visible(&text("why").unwrap_or_default()),
+        arguments: shown_json(&item["arguments"]),
+        policy: item["policy"].as_i64().unwrap_or_default(),
+        held: time("held_at"),
+        expires: time("expires_at"),
+        needs_two: item["second_person"].as_bool().unwrap_or_default(),
+        agreed,
+    }
+}
+
+fn machine(visit: &Visit, id: &VmId) -> Option<Machine> {
+    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+    let vm = state.vms.get(id)?;
+    let on_it = |target: &Target| match target {
+        Target::All => true,
+        Target::Account(account) => *account == vm.account,
+        Target::Provider(name) => *name == vm.provider,
+        Target::Vm { vm: named, .. } => named == id,
+        Target::Class(_) | Target::Tool(_) | Target::Credential(_) => false,
+    };
+    let stopped = in_force(&state, now).find(|switch| on_it(&switch.target)).map(|switch| stops(&switch.target, &state));
+    Some(Machine { id: id.to_string(), label: visible(&vm.label), exec: vm.exec_enabled, stopped })
+}

@@ -1,0 +1,94 @@
+//! The inbox of calls that wait for a person.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::House;
+
+const HOLDING: &str = r#"
+@id("own") permit (principal, action, resource) when { principal.side == "customer" && resource in principal.account };
+@id("ask") @hold("it <i>interrupts</i> service") permit (principal, action == Forelog::Action::"vm_power", resource)
+when { resource in principal.account };"#;
+
+const CASES: &str = "[[case]]\nname = \"power\"\nside = \"customer\"\nscopes = [\"vms:power\"]\ntool = \"vm_power\"\n\
+    vm = { owner = \"caller\" }\nexpect = \"hold\"\n";
+
+/// A server whose policies hold every power change, and the directory they are in.
+async fn holding() -> (House, tempfile::TempDir) {
+    let policies = tempfile::tempdir().expect("a directory");
+    std::fs::write(policies.path().join("own.cedar"), HOLDING).expect("policies");
+    std::fs::write(policies.path().join("cases.toml"), CASES).expect("cases");
+    let more = format!("policies_dir = \"{}\"\ninstant_wait_ms = 50", policies.path().display());
+    (House::with(&more).await, policies)
+}
+
+/// Asks for a reboot that is held; answers its call.
+async fn ask(house: &House) -> String {
+    let power = json!({ "vm_id": house.one.vm, "action": "reboot", "confirm": true });
+    let held = house.call(&house.one.key, "vm_power", power).await;
+    assert_eq!(held.code(), "approval_required", "{held:?}");
+    held.json()["error"]["details"]["operation_id"].as_str().expect("an operation").to_owned()
+}
+
+/// How an operation ended, for a caller who asks until it has.
+async fn end(house: &House, call: &str) -> String {
+    let asking = async {
+        loop {
+            let shown = house.call(&house.one.key, "operation_get", json!({ "operation_id": call })).await.json();
+            if shown["ended_at"].is_string() {
+                return shown["status"].as_str().unwrap_or_default().to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), asking).await.expect("an end")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_person_answers_for_a_call_once() {
+    let (house, _policies) = holding().await;
+    let owner = house.signed_in(&house.one.owner).await;
+    assert!(owner.page("/console/approvals").await.contains("No call waits for a person."));
+    let call = ask(&house).await;
+    let page = owner.page("/console/approvals").await;
+    for told in
+        [&*call, "vm_power on one-web-1", "it &#60;i&#62;interrupts", "&#34;action&#34;: &#34;reboot&#34;", "one&#39;s agent"]
+    {
+        assert!(page.contains(told), "{told} is not told: {page}");
+    }
+    let link = owner.get(&format!("/console/approvals/{call}")).await;
+    assert_eq!(link.header("location"), format!("/console/approvals#{call}"));
+
+    let (path, yes) = (format!("/console/approvals/{call}"), [("verdict", "approve"), ("reason", "agreed with Ada")]);
+    assert_eq!(owner.post(&path, &yes).await.status, StatusCode::FORBIDDEN, "a form without its token");
+    assert_eq!(owner.submit(&path, &yes).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(end(&house, &call).await, "succeeded");
+    assert!(owner.page("/console/approvals").await.contains("No call waits for a person."));
+    let late = owner.submit(&path, &[("verdict", "reject")]).await;
+    assert!(late.text.contains("role=\"alert\"") || late.status.is_client_error(), "a second answer is told nothing: {late:?}");
+    assert_eq!(house.events("approval_decided").await.len(), 1);
+
+    let call = ask(&house).await;
+    owner.submit(&format!("/console/approvals/{call}"), &[("verdict", "reject"), ("reason", "not at noon")]).await;
+    assert_eq!(end(&house, &call).await, "refused");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_nobody_else_answers() {
+    let (house, _policies) = holding().await;
+    let call = ask(&house).await;
+    let other = house.signed_in(&house.other.owner).await;
+    let member = house.hire(&house.one.account, "member").await;
+    let member = house.signed_in(&member).await;
+    assert!(!other.page("/console/approvals").await.contains(&call), "another tenant sees it");
+    assert!(!member.page("/console/approvals").await.contains("name=\"verdict\""), "a member is offered it");
+    for browser in [&other, &member] {
+        let tried = browser.submit(&format!("/console/approvals/{call}"), &[("verdict", "approve")]).await;
+        assert!(tried.status.is_client_error(), "{tried:?}");
+    }
+    assert_eq!(house.events("approval_decided").await.len(), 0);
+    let owner = house.signed_in(&house.one.owner).await;
+    assert!(owner.page("/console/approvals").await.contains(&call), "it waits on");
+}
