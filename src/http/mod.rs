@@ -22,6 +22,7 @@ mod door;
 mod forwarded;
 mod gate;
 mod health;
+mod live;
 pub mod mcp;
 mod metrics;
 mod problem;

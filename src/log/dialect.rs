@@ -95,9 +95,11 @@ pub static SQLITE: Dialect = Dialect {
     migrations: |room| match room {
         Room::Log => &[include_str!("../../migrations/sqlite/log-0001.sql")],
         Room::Views => &[include_str!("../../migrations/sqlite/views-0001.sql")],
-        Room::Vault => {
-            &[include_str!("../../migrations/sqlite/vault-0001.sql"), include_str!("../../migrations/sqlite/vault-0002.sql")]
-        }
+        Room::Vault => &[
+            include_str!("../../migrations/sqlite/vault-0001.sql"),
+            include_str!("../../migrations/sqlite/vault-0002.sql"),
+            include_str!("../../migrations/sqlite/vault-0003.sql"),
+        ],
     },
 };
 
@@ -122,9 +124,11 @@ pub static POSTGRES: Dialect = Dialect {
     migrations: |room| match room {
         Room::Log => &[include_str!("../../migrations/postgres/log-0001.sql")],
         Room::Views => &[include_str!("../../migrations/postgres/views-0001.sql")],
-        Room::Vault => {
-            &[include_str!("../../migrations/postgres/vault-0001.sql"), include_str!("../../migrations/postgres/vault-0002.sql")]
-        }
+        Room::Vault => &[
+            include_str!("../../migrations/postgres/vault-0001.sql"),
+            include_str!("../../migrations/postgres/vault-0002.sql"),
+            include_str!("../../migrations/postgres/vault-0003.sql"),
+        ],
     },
 };
 

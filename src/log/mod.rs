@@ -19,6 +19,7 @@ pub mod postgres;
 pub mod reading;
 mod refusals;
 pub mod roles;
+pub mod saved_search;
 pub mod session;
 pub mod signed_in;
 pub mod sql;

@@ -26,7 +26,7 @@ mod vm;
 
 pub use reading::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, AdministrationRecord, Bucket, CallRecord,
-    Histogram,
+    Change, Changes, Histogram,
 };
 pub use register::{catalogue, every_tool};
 

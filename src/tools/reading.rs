@@ -78,6 +78,26 @@ pub struct ActivityPage {
     pub as_of: Position,
 }
 
+/// A call as it stood when it was decided, or when it ended.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Change {
+    /// Where that is written.
+    pub position: Position,
+    /// The call as it stood then.
+    pub call: CallRecord,
+}
+
+/// What has become of calls, oldest first.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Changes {
+    /// The changes.
+    pub items: Vec<Change>,
+    /// Everything up to here has been looked at.
+    pub position: Position,
+    /// There is more to look at already.
+    pub is_behind: bool,
+}
+
 /// Calls over time.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct Histogram {
@@ -161,6 +181,8 @@ pub trait Activity: Send + Sync {
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal>;
     /// How many calls stand how over time, in so many parts of it; `limit` and `cursor` of the query are not used.
     async fn histogram(&self, query: ActivityQuery, buckets: u32) -> Result<Histogram, Refusal>;
+    /// What became of the calls that the query finds, after a position; `limit` and `cursor` of the query are not used.
+    async fn changes(&self, query: ActivityQuery, after: Position) -> Result<Changes, Refusal>;
     /// A page of what happened outside of calls.
     async fn administration(&self, query: AdministrationQuery) -> Result<AdministrationPage, Refusal>;
     /// One call, of `account` only if given.

@@ -15,7 +15,9 @@ use super::{ViewError, Views};
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::refusal::Refusal;
-use crate::tools::{Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, CallRecord, Histogram};
+use crate::tools::{
+    Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, CallRecord, Changes, Histogram,
+};
 
 /// How long a reader waits for the views.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -132,6 +134,10 @@ impl Activity for Calls {
 
     async fn histogram(&self, query: ActivityQuery, buckets: u32) -> Result<Histogram, Refusal> {
         self.count(&query, buckets.clamp(1, LARGEST)).await.map_err(|error| unreadable(&error))
+    }
+
+    async fn changes(&self, query: ActivityQuery, after: Position) -> Result<Changes, Refusal> {
+        self.changed(&query, after).await.map_err(|error| unreadable(&error))
     }
 
     async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal> {

@@ -15,6 +15,7 @@ pub mod call;
 mod filter;
 mod histogram;
 pub mod label;
+mod live;
 pub mod page;
 pub mod rebuild;
 pub mod runner;

@@ -196,6 +196,35 @@ const scenarios = {
     }
   },
 
+  async tail(browser) {
+    for (const colorScheme of ['light', 'dark']) {
+      const page = await open(browser, { colorScheme });
+      await signIn(page, demo.staff);
+      await page.goto(`${base}/console/tail?q=tool:vm_get`);
+      await page.getByLabel('Reason').fill('a drill');
+      await page.getByRole('button', { name: 'Go on' }).click();
+      await page.getByText('Connected', { exact: true }).waitFor();
+      const rows = page.locator('#tail tbody tr');
+      const before = await rows.count();
+      await call('vm_get', { vm_id: demo.vms[0].id });
+      await call('vm_list', {});
+      await rows.nth(before).waitFor();
+      await page.locator('#tail tbody tr').first().getByText('Succeeded').waitFor();
+      await judge(page, `tail, ${colorScheme}`);
+      await measure(page, 'tail');
+      await page.getByRole('button', { name: 'Pause' }).click();
+      await call('vm_get', { vm_id: demo.vms[0].id });
+      await page.getByRole('button', { name: 'Go on (2)' }).waitFor();
+      seen.said.push(String(await rows.count() - before));
+      await page.getByRole('button', { name: 'Go on (2)' }).click();
+      seen.said.push(String(await rows.count() - before));
+      await page.keyboard.press('j');
+      await page.keyboard.press('Enter');
+      await page.waitForURL(/console\/calls/);
+      await page.context().close();
+    }
+  },
+
   async staff_without_a_script(browser) {
     await call('vm_get', { vm_id: demo.vms[0].id });
     const page = await open(browser, { javaScriptEnabled: false });
@@ -211,6 +240,11 @@ const scenarios = {
     seen.said.push(await page.locator('h1').innerText());
     await page.getByRole('link', { name: 'In its account' }).click();
     seen.said.push(String(await page.locator('td.time').count() > 0));
+    await page.goto(`${base}/console/tail`);
+    const before = await page.locator('td.time').count();
+    await call('vm_get', { vm_id: demo.vms[0].id });
+    await page.getByRole('link', { name: 'Look again' }).click();
+    seen.said.push(String(await page.locator('td.time').count() - before));
     await page.context().close();
   },
 

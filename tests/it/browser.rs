@@ -82,5 +82,14 @@ async fn browser_staff_search_open_a_call_and_come_back_by_keyboard() {
 #[tokio::test]
 async fn browser_staff_without_a_script_search_by_fields() {
     let seen = browse("staff_without_a_script").await;
-    assert_eq!(seen.said, ["last:24h tool:vm_get", "vm_get", "true"]);
+    assert_eq!(seen.said, ["last:24h tool:vm_get", "vm_get", "true", "1"]);
+}
+
+#[tokio::test]
+async fn browser_the_tail_shows_calls_by_itself_and_waits_when_told_to() {
+    let seen = browse("tail").await;
+    assert_eq!(seen.said, ["1", "2", "1", "2"]);
+    assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
+    assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
+    assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
 }

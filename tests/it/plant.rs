@@ -508,6 +508,10 @@ impl Activity for FromLog {
         Ok(Position(0))
     }
 
+    async fn changes(&self, _: ActivityQuery, _: Position) -> Result<forelog::tools::Changes, Refusal> {
+        Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views here."))
+    }
+
     async fn administration(
         &self,
         _: forelog::tools::AdministrationQuery,

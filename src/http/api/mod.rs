@@ -17,6 +17,7 @@ mod revoke_key;
 mod rotate_key;
 mod show_call;
 pub(in crate::http) mod sight;
+mod watch_calls;
 
 use std::sync::Arc;
 
@@ -42,6 +43,7 @@ pub fn router() -> Router<Arc<Http>> {
         .route("/tools/{name}", post(call_tool::handle))
         .route("/calls", get(list_calls::handle))
         .route("/calls/histogram", get(count_calls::handle))
+        .route("/calls/live", get(watch_calls::handle))
         .route("/calls/{id}", get(show_call::handle))
         .route("/events", get(list_events::handle))
         .route("/switches", post(engage_switch::handle).get(list_switches::handle))

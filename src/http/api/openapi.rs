@@ -119,6 +119,10 @@ fn fixed() -> Map<String, Value> {
     [
         ("/api/v1/calls", json!({ "get": says("The calls, newest first.", "200", &json!(filters)) })),
         ("/api/v1/calls/histogram", json!({ "get": says("How the calls stand over time.", "200", &json!(filters)) })),
+        (
+            "/api/v1/calls/live",
+            json!({ "get": says("Calls as they are decided and end, as server-sent events.", "200", &json!(filters)) }),
+        ),
         ("/api/v1/events", json!({ "get": says("What happened outside of calls.", "200", &json!(events)) })),
         ("/api/v1/calls/{id}", json!({ "get": says("One call and its events.", "200", &id) })),
         (

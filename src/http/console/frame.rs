@@ -99,9 +99,10 @@ const CUSTOMER: [(&str, &str); 6] = [
     ("/console/keys", "Keys"),
     ("/console/account", "Account"),
 ];
-const STAFF: [(&str, &str); 6] = [
+const STAFF: [(&str, &str); 7] = [
     ("/console/", "Overview"),
     ("/console/search", "Search"),
+    ("/console/tail", "Live"),
     ("/console/approvals", "Approvals"),
     ("/console/switches", "Switches"),
     ("/console/events", "Events"),

@@ -34,6 +34,7 @@ mod shown;
 mod sign_in;
 mod switch;
 mod switches;
+mod tail;
 mod theme;
 mod timeline;
 mod visit;
@@ -67,6 +68,10 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/activity.csv", get(download::csv))
         .route("/activity.jsonl", get(download::jsonl))
         .route("/search", get(search::show))
+        .route("/searches", post(search::saved::keep))
+        .route("/searches/{id}/forget", post(search::saved::forget))
+        .route("/tail", get(tail::show))
+        .route("/tail/stream", get(tail::stream))
         .route("/reason", get(reason::show).post(reason::submit))
         .route("/calls/{id}", get(call::show))
         .route("/vms/{id}", get(vm::show))

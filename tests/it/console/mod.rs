@@ -4,6 +4,7 @@
 
 mod approvals;
 mod incident;
+mod live;
 mod pages;
 mod sign_in;
 mod staff;

@@ -8,6 +8,7 @@ mod found;
 mod histogram;
 mod landing;
 pub mod line;
+pub mod saved;
 
 use askama::Template;
 use axum::extract::Query;
@@ -27,6 +28,7 @@ use facets::Facet;
 use found::{Found, found};
 use histogram::Bars;
 use line::Line;
+use saved::Saved;
 
 /// Bars of the histogram.
 const BARS: u32 = 48;
@@ -66,6 +68,7 @@ struct Page {
     is_later: bool,
     next: Option<String>,
     download: String,
+    saved: Vec<Saved>,
 }
 
 /// A length of time to choose.
@@ -159,6 +162,7 @@ async fn blank(visit: &Visit, line: &Line, trouble: Option<Trouble>, search: &Se
         is_later: false,
         next: None,
         download: encoded(&line.to_string()),
+        saved: saved::all(visit).await,
     }
 }
 

@@ -1,0 +1,41 @@
+//! `GET /api/v1/calls/live`: calls as they are decided and as they end, as server-sent events, with the list's filters.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+use super::sight::Sight;
+use crate::core::search::Field;
+use crate::http::Http;
+use crate::http::asked::Asked;
+use crate::http::body::Filters;
+use crate::http::caller::Caller;
+use crate::http::dated::dated;
+use crate::http::live::{Told, Watch, answer, beginning, event};
+use crate::http::problem::Problem;
+use crate::tools::ActivityQuery;
+
+pub async fn handle(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    headers: HeaderMap,
+    Filters(asked): Filters<Asked>,
+) -> Result<Response, Problem> {
+    let noted = json!(asked);
+    let search = asked.search(http.door.control().ports.clock.now()).map_err(Problem::malformed)?;
+    let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
+    http.door.check_reader(&caller.principal, "calls/live", whose, noted).await?;
+    let Sight { account, credential } = Sight::of(&caller.principal, &http.door.state());
+    let query = ActivityQuery { account, credential, search, limit: 1, cursor: None };
+    let after = beginning(&http, &headers, None).await?;
+    let watch = Watch::new(&http, caller.principal, None, query, after);
+    Ok(answer(watch.stream().map(|told| event(&told, &shown(&told)))))
+}
+
+fn shown(told: &Told) -> Value {
+    if let Told::Call(_, record) = told { dated(json!(record)) } else { Value::Null }
+}

@@ -1,0 +1,85 @@
+//! `/console/tail`: calls as they happen. Without a script it is a page that can be looked at again.
+
+use std::sync::Arc;
+
+use askama::Template;
+use axum::extract::Query;
+use axum::http::HeaderMap;
+use axum::response::Response;
+use futures::StreamExt;
+use serde_json::{Value, json};
+
+use super::activity::{Pairs, Row, query, rows};
+use super::fault::{Fault, encoded};
+use super::frame::{Frame, page};
+use super::search::line::Line;
+use super::visit::Visit;
+use crate::http::asked::Asked;
+use crate::http::live::{Told, Watch, answer, beginning, event};
+
+/// Calls that are there from the beginning.
+const BEFORE: u32 = 20;
+
+#[derive(Template)]
+#[template(path = "tail.html")]
+struct Page {
+    frame: Frame,
+    line: String,
+    again: String,
+    search: String,
+    stream: String,
+    rows: Vec<Row>,
+}
+
+fn asked(pairs: &Pairs) -> Asked {
+    let line = pairs.iter().find(|(name, _)| name == "q").map_or("", |(_, value)| value);
+    Asked { q: Some(Line::of(line).to_string()), limit: Some(BEFORE), ..Asked::default() }
+}
+
+/// The page.
+pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
+    if !visit.is_staff() {
+        return Err(Fault::NotFound);
+    }
+    let asked = asked(&pairs);
+    let query = query(&visit, &asked, "calls").await?;
+    let listed = visit.http.door.control().ports.activity.list(query).await?;
+    let line = asked.q.unwrap_or_default();
+    Ok(page(&Page {
+        frame: Frame::of("Live", "/console/tail", &visit).await,
+        again: format!("/console/tail?q={}", encoded(&line)),
+        search: Line::of(&line).href(),
+        stream: format!("/console/tail/stream?q={}&after={}", encoded(&line), listed.as_of.0),
+        rows: rows(&listed.items, &visit).await,
+        line,
+    }))
+}
+
+/// What goes on from there.
+pub async fn stream(visit: Visit, headers: HeaderMap, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
+    if !visit.is_staff() {
+        return Err(Fault::NotFound);
+    }
+    let query = query(&visit, &asked(&pairs), "calls/live").await?;
+    let after = pairs.iter().find(|(name, _)| name == "after").map(|(_, value)| value.as_str());
+    let after = beginning(&visit.http, &headers, after).await?;
+    let session = Some(visit.visitor.session.hash.clone());
+    let watch = Watch::new(&visit.http, visit.principal.clone(), session, query, after);
+    let visit = Arc::new(visit);
+    let events = watch.stream().then(move |told| {
+        let visit = Arc::clone(&visit);
+        async move { event(&told, &shown(&told, &visit).await) }
+    });
+    Ok(answer(events))
+}
+
+/// A call with the words and signs of the list; its tricks are visible already.
+async fn shown(told: &Told, visit: &Visit) -> Value {
+    let Told::Call(_, record) = told else { return Value::Null };
+    let Some(row) = rows(std::slice::from_ref(&**record), visit).await.pop() else { return Value::Null };
+    json!({
+        "id": row.id, "time": row.at.utc, "iso": row.at.iso, "class": row.chip.class, "sign": row.chip.sign, "word": row.chip.word,
+        "code": row.code, "tool": row.tool, "vm": row.vm.map(|vm| vm.label), "text": row.text, "by": row.by, "via": row.via,
+        "account": row.account.map(|account| account.label),
+    })
+}

@@ -1,0 +1,132 @@
+//! Calls as they happen, as server-sent events. The id of each is a position of the log, by which a client that was cut off
+//! goes on where it was.
+//!
+//! INVARIANT: whoever watches is asked about again each second: a key that is revoked, a session that ended and a server that
+//! stops end the stream (P8).
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::http::HeaderMap;
+use axum::response::sse::{Event, KeepAlive, Sse};
+use axum::response::{IntoResponse, Response};
+use futures::stream::{self, Stream, StreamExt};
+use serde_json::{Value, json};
+
+use super::Http;
+use crate::core::id::Position;
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+use crate::tools::{ActivityQuery, CallRecord, Changes};
+
+/// How often it is looked for more.
+const PACE: Duration = Duration::from_secs(1);
+
+/// Calls that are sent in that time; of more it is said how many there were.
+const MOST: usize = 25;
+
+/// What is told.
+pub enum Told {
+    /// A call was decided or has ended, at this position.
+    Call(Position, Box<CallRecord>),
+    /// So many changes up to this position were too many to send.
+    Skipped(Position, usize),
+    /// Up to this position there is nothing else.
+    Reached(Position),
+}
+
+/// Somebody who watches.
+pub struct Watch {
+    http: Arc<Http>,
+    who: Principal,
+    /// Digest of the session's cookie, if it is a person.
+    session: Option<String>,
+    query: ActivityQuery,
+    after: Position,
+    waiting: VecDeque<Told>,
+    left: usize,
+}
+
+impl Watch {
+    /// Watches what `query` finds from `after` on.
+    pub fn new(http: &Arc<Http>, who: Principal, session: Option<String>, query: ActivityQuery, after: Position) -> Self {
+        Self { http: Arc::clone(http), who, session, query, after, waiting: VecDeque::new(), left: MOST }
+    }
+
+    /// What happens, until it may not be watched any more.
+    pub fn stream(self) -> impl Stream<Item = Told> + Send {
+        stream::unfold(self, |mut watch| async move { watch.next().await.map(|told| (told, watch)) })
+    }
+
+    async fn next(&mut self) -> Option<Told> {
+        loop {
+            if let Some(told) = self.waiting.pop_front() {
+                return Some(told);
+            }
+            if !self.may_go_on().await {
+                return None;
+            }
+            let changes = self.http.door.control().ports.activity.changes(self.query.clone(), self.after).await;
+            // A view that is behind catches up; one that cannot be read ends the stream, and the client comes again.
+            let Ok(changes) = changes else { return None };
+            let is_behind = changes.is_behind;
+            self.take(changes);
+            if !is_behind {
+                tokio::time::sleep(PACE).await;
+                self.left = MOST;
+            }
+        }
+    }
+
+    fn take(&mut self, changes: Changes) {
+        let Changes { items, position, .. } = changes;
+        let skipped = items.len().saturating_sub(self.left);
+        for change in items.into_iter().take(self.left) {
+            self.left -= 1;
+            self.waiting.push_back(Told::Call(change.position, Box::new(change.call)));
+        }
+        if skipped > 0 {
+            self.waiting.push_back(Told::Skipped(position, skipped));
+        } else if position > self.after {
+            self.waiting.push_back(Told::Reached(position));
+        }
+        self.after = position;
+    }
+
+    async fn may_go_on(&self) -> bool {
+        if self.http.is_draining() || self.http.door.check_alive(&self.who).await.is_err() {
+            return false;
+        }
+        let Some(session) = &self.session else { return true };
+        let ports = &self.http.door.control().ports;
+        let found = ports.reader.vault.session(session).await;
+        found.is_ok_and(|found| found.is_some_and(|(session, _)| session.ends > ports.clock.now()))
+    }
+}
+
+/// Where to begin: after the event that the client has last seen, after `asked`, or at the newest one.
+pub async fn beginning(http: &Http, headers: &HeaderMap, asked: Option<&str>) -> Result<Position, Refusal> {
+    let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok());
+    let newest = http.door.control().ports.activity.position().await?;
+    let given = seen.or(asked).and_then(|text| text.parse().ok()).map(Position);
+    Ok(given.filter(|position| (Position(0)..=newest).contains(position)).unwrap_or(newest))
+}
+
+/// `told` as an event; `shown` is the call as this client gets it.
+pub fn event(told: &Told, shown: &Value) -> Event {
+    let (name, position, data) = match told {
+        Told::Call(position, _) => ("call", position, shown.clone()),
+        Told::Skipped(position, skipped) => ("skipped", position, json!({ "skipped": skipped, "position": position })),
+        Told::Reached(position) => ("reached", position, json!({ "position": position })),
+    };
+    Event::default().event(name).id(position.0.to_string()).data(data.to_string())
+}
+
+/// The answer that goes on.
+pub fn answer(events: impl Stream<Item = Event> + Send + 'static) -> Response {
+    let mut response = Sse::new(events.map(Ok::<_, std::convert::Infallible>)).keep_alive(KeepAlive::default()).into_response();
+    // A proxy that gathers what it passes on would hold events back.
+    response.headers_mut().insert("x-accel-buffering", axum::http::HeaderValue::from_static("no"));
+    response
+}

@@ -1,0 +1,61 @@
+//! The vault's rows of searches that the staff keep for each other. They name people and customers, so they are not in the
+//! views, which anybody may delete.
+
+use super::sql::SqlError;
+use super::vault::{Vault, VaultError};
+use crate::core::id::UserId;
+use crate::core::time::Micros;
+
+/// Most of them.
+const MOST: i64 = 200;
+
+/// A line that somebody keeps.
+#[derive(Clone, Debug)]
+pub struct SavedSearch {
+    /// Its id.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// The line.
+    pub line: String,
+    /// Who keeps it.
+    pub owner: UserId,
+    /// Since when.
+    pub made: Micros,
+}
+
+impl Vault {
+    /// Keeps a search; false if there are too many already.
+    pub async fn save_search(&self, search: &SavedSearch) -> Result<bool, VaultError> {
+        let mut transaction = self.database().begin().await?;
+        let sql = "insert into saved_search (id, name, line, owner, made) select $1, $2, $3, $4, $5 \
+                   where (select count(*) from saved_search) < $6";
+        let SavedSearch { id, name, line, owner, made } = search;
+        let texts = [id.as_str().into(), name.as_str().into(), line.as_str().into(), owner.as_str().into()];
+        let args = texts.into_iter().chain([made.0.into(), MOST.into()]).collect();
+        let kept = transaction.execute(sql, args).await? == 1;
+        transaction.commit().await?;
+        Ok(kept)
+    }
+
+    /// All of them, by name.
+    pub async fn saved_searches(&self) -> Result<Vec<SavedSearch>, VaultError> {
+        let sql = "select id, name, line, owner, made from saved_search order by name, id";
+        let rows = self.database().query(sql, Vec::new()).await?;
+        let read = |row: &super::sql::Row| {
+            let text = |column: usize| row.text(column).map(str::to_owned);
+            let owner = row.text(3)?.parse().map_err(|_| SqlError::Column(3))?;
+            Ok(SavedSearch { id: text(0)?, name: text(1)?, line: text(2)?, owner, made: Micros(row.int(4)?) })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Forgets one of a person's.
+    pub async fn forget_search(&self, id: &str, owner: &UserId) -> Result<bool, VaultError> {
+        let mut transaction = self.database().begin().await?;
+        let sql = "delete from saved_search where id = $1 and owner = $2";
+        let gone = transaction.execute(sql, vec![id.into(), owner.as_str().into()]).await? == 1;
+        transaction.commit().await?;
+        Ok(gone)
+    }
+}

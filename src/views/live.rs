@@ -1,0 +1,49 @@
+//! What becomes of calls as it happens: each decision and each end, in the order of the log.
+//!
+//! INVARIANT: a change is shown as the call stood at the change's own position, so that reading on from any position yields
+//! the same changes again: none is missing and none is there twice.
+
+use super::ViewError;
+use super::activity::Calls;
+use super::call::Call;
+use super::filter::select;
+use super::page::Cursor;
+use crate::core::event::Kind;
+use crate::core::id::{CallId, Position};
+use crate::core::search::{Field, Term};
+use crate::tools::{ActivityQuery, Change, Changes};
+
+/// Events that are looked at together.
+const TOGETHER: u32 = 200;
+
+impl Calls {
+    pub(super) async fn changed(&self, query: &ActivityQuery, after: Position) -> Result<Changes, ViewError> {
+        let reached = self.views().reach().await?;
+        let events = self.views().reader.events(after, TOGETHER).await?;
+        let is_behind = events.len() >= usize::try_from(TOGETHER).unwrap_or(usize::MAX);
+        let (mut items, mut position) = (Vec::new(), after);
+        for event in events.iter().take_while(|event| event.position <= reached.position) {
+            position = event.position;
+            if let Some(call) = event.kind.call().filter(|_| tells(&event.kind)) {
+                items.extend(self.at(query, call, position).await?);
+            }
+        }
+        Ok(Changes { items, position, is_behind })
+    }
+
+    /// The call as it stood then, if the search found it then.
+    async fn at(&self, query: &ActivityQuery, call: &CallId, position: Position) -> Result<Option<Change>, ViewError> {
+        let mut query = query.clone();
+        query.search.terms.push(Term { field: Field::Call, values: vec![call.to_string()], without: false });
+        let then = Cursor { as_of: position, before: position.next() };
+        let (sql, args) = select(&query, then, 1, self.views().database.dialect());
+        let rows = self.views().database.query(&sql, args).await?;
+        let Some(row) = rows.first() else { return Ok(None) };
+        Ok(Some(Change { position, call: Call::read(row)?.record(position)? }))
+    }
+}
+
+/// The events that change how a call stands for whoever watches: it is decided, or it ends.
+fn tells(kind: &Kind) -> bool {
+    matches!(kind, Kind::Admitted(_) | Kind::Refused(_) | Kind::Held { .. }) || kind.end().is_some()
+}

@@ -1,0 +1,177 @@
+//! The live tail: nothing missing and nothing twice, also after a break; and searches that the staff keep for each other.
+
+use std::time::Duration;
+
+use reqwest::{Response, StatusCode};
+use serde_json::{Value, json};
+
+use super::{Browser, House, between};
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// One event of a stream.
+#[derive(Clone, Debug, PartialEq)]
+struct Told {
+    name: String,
+    id: i64,
+    data: Value,
+}
+
+/// A stream that is read event by event.
+struct Tail {
+    response: Response,
+    text: String,
+}
+
+impl Tail {
+    async fn open(browser: &Browser, path: &str, last: Option<i64>) -> Self {
+        let mut request = browser.client.get(format!("{}{path}", browser.base));
+        if let Some(last) = last {
+            request = request.header("last-event-id", last.to_string());
+        }
+        let response = request.send().await.expect("an answer");
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Self { response, text: String::new() }
+    }
+
+    /// The next event; none if the stream has ended.
+    async fn next(&mut self) -> Option<Told> {
+        loop {
+            if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let field = |name: &str| {
+                    let prefix = format!("{name}: ");
+                    event.lines().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned)
+                };
+                let told = field("event").map(|name| Told {
+                    name,
+                    id: field("id").expect("an id").parse().expect("a position"),
+                    data: serde_json::from_str(&field("data").expect("data")).expect("JSON"),
+                });
+                self.text = rest.to_owned();
+                match told {
+                    Some(told) => return Some(told),
+                    None => continue,
+                }
+            }
+            let chunk =
+                tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("an event in time").expect("the stream");
+            self.text.push_str(std::str::from_utf8(&chunk?).expect("UTF-8"));
+        }
+    }
+
+    /// The calls until one has this id.
+    async fn until(&mut self, position: i64) -> Vec<Told> {
+        let mut told = Vec::new();
+        loop {
+            let next = self.next().await.expect("the stream goes on");
+            let id = next.id;
+            told.extend(Some(next).filter(|next| next.name == "call"));
+            if id >= position {
+                return told;
+            }
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_the_tail_goes_on_after_a_break_without_a_gap_or_a_double() {
+    let house = House::open().await;
+    let staff = house.investigator().await;
+    let position = async || house.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
+    let begun = position().await;
+    let path = format!("/console/tail/stream?q=tool:vm_get,no_such&after={begun}");
+    let mut tail = Tail::open(&staff, &path, None).await;
+    for customer in [&house.one, &house.other] {
+        house.call(&customer.key, "vm_list", json!({})).await;
+        house.call(&customer.key, "vm_get", json!({ "vm_id": customer.vm })).await;
+        house.call(&customer.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    }
+    let head = position().await;
+    let whole = tail.until(head).await;
+    // Three calls are admitted and succeed; one asks for what is not its own.
+    assert_eq!(whole.len(), 3 * 2 + 1, "{whole:#?}");
+    assert!(whole.is_sorted_by_key(|told| told.id), "{whole:#?}");
+    assert!(whole.iter().all(|told| told.data["tool"] == "vm_get"), "{whole:#?}");
+    let words: Vec<&str> = whole.iter().map(|told| told.data["word"].as_str().expect("a word")).collect();
+    assert_eq!(words.iter().filter(|word| **word == "Succeeded").count(), 3, "{words:?}");
+    assert_eq!(words.iter().filter(|word| **word == "Refused").count(), 1, "{words:?}");
+    drop(tail);
+    // From wherever it broke off, the rest is the same and nothing else.
+    for (at, told) in whole.iter().enumerate() {
+        let mut rest = Tail::open(&staff, &path, Some(told.id)).await;
+        assert_eq!(rest.until(head).await, whole[at + 1..], "after {}", told.id);
+    }
+    let reads = house.events("log_read").await;
+    assert!(reads.len() >= whole.len(), "watching is reading, and is written down");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_the_tail_says_how_much_it_skips_and_ends_with_the_session() {
+    let house = House::open().await;
+    let staff = house.investigator().await;
+    let head = async || house.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
+    let begun = head().await;
+    for _ in 0..30 {
+        house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    }
+    let mut tail = Tail::open(&staff, &format!("/console/tail/stream?q=outcome:succeeded&after={begun}"), None).await;
+    let mut calls = 0;
+    let skipped = loop {
+        let told = tail.next().await.expect("the stream goes on");
+        match told.name.as_str() {
+            "call" => calls += 1,
+            "skipped" => break told.data["skipped"].as_u64().expect("a number"),
+            other => panic!("{other}"),
+        }
+    };
+    assert_eq!((calls, skipped), (25, 5));
+    assert_eq!(staff.submit("/console/sign-out", &[]).await.status, StatusCode::SEE_OTHER);
+    while tail.next().await.is_some() {}
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_customers_key_watches_its_own_calls_and_no_others() {
+    let house = House::open().await;
+    let mut browser = house.browser();
+    let mut headers = reqwest::header::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {}", house.one.key).parse().expect("a header"));
+    browser.client = reqwest::Client::builder().no_proxy().default_headers(headers).build().expect("a client");
+    let mut tail = Tail::open(&browser, "/api/v1/calls/live?q=tool:vm_get", None).await;
+    house.call(&house.other.key, "vm_get", json!({ "vm_id": house.other.vm })).await;
+    house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    let position = house.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
+    let told = tail.until(position).await;
+    assert_eq!(told.len(), 2, "{told:#?}");
+    assert!(told.iter().all(|told| told.data["account"] == house.one.account.as_str()), "{told:#?}");
+    let customer = house.signed_in(&house.one.owner).await;
+    for path in ["/console/tail", "/console/tail/stream"] {
+        assert_eq!(customer.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
+    }
+    let staff = house.signed_in(&house.staff).await;
+    assert_eq!(staff.get("/console/tail/stream").await.status, StatusCode::SEE_OTHER, "watched without a reason");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_staff_keep_searches_for_each_other_and_forget_their_own() {
+    let house = House::open().await;
+    let staff = house.investigator().await;
+    let kept = staff.submit("/console/searches", &[("name", "<b>Refused</b>"), ("line", "outcome:refused  last:1h")]).await;
+    assert_eq!(kept.header("location"), "/console/search?q=outcome%3Arefused%20last%3A1h");
+    let reader = house.hire(&house.staff.account, "reader").await;
+    let reader = house.signed_in(&reader).await;
+    reader.submit("/console/reason", &[("reason", "a drill")]).await;
+    let page = reader.page("/console/search").await;
+    assert!(page.contains("&#60;b&#62;Refused") && page.contains("staff@example.com"), "{page}");
+    assert!(!page.contains("/forget\""), "it is not hers to forget");
+    let own = staff.page("/console/search").await;
+    let forget = format!("/console/searches/{}/forget", between(&own, "action=\"/console/searches/", "/forget"));
+    assert_eq!(reader.submit(&forget, &[]).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(staff.submit(&forget, &[]).await.status, StatusCode::SEE_OTHER);
+    assert!(!staff.page("/console/search").await.contains("Refused</b>"));
+    let unnamed = staff.submit("/console/searches", &[("name", " "), ("line", "x")]).await;
+    assert_eq!(unnamed.status, StatusCode::BAD_REQUEST);
+    let customer = house.signed_in(&house.one.owner).await;
+    let theirs = customer.submit("/console/searches", &[("name", "x"), ("line", "x")]).await;
+    assert_eq!(theirs.status, StatusCode::NOT_FOUND);
+}
