@@ -11,7 +11,7 @@ use serde_json::{Value, json};
 use super::sight::Sight;
 use crate::core::time::Micros;
 use crate::http::Http;
-use crate::http::asked::page_size;
+use crate::http::asked::{PAGE, page_size};
 use crate::http::body::Filters;
 use crate::http::caller::Caller;
 use crate::http::dated::dated;
@@ -61,7 +61,7 @@ impl Http {
             subject: asked.subject,
             reads_until,
             cursor: asked.cursor,
-            ..AdministrationQuery::default()
+            limit: asked.limit.unwrap_or(PAGE),
         }
     }
 }

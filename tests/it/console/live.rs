@@ -39,6 +39,7 @@ impl Tail {
     async fn next(&mut self) -> Option<Told> {
         loop {
             if let Some((event, rest)) = self.text.split_once("\n\n") {
+                let rest = rest.to_owned();
                 let field = |name: &str| {
                     let prefix = format!("{name}: ");
                     event.lines().find_map(|line| line.strip_prefix(&prefix)).map(str::to_owned)
@@ -48,7 +49,7 @@ impl Tail {
                     id: field("id").expect("an id").parse().expect("a position"),
                     data: serde_json::from_str(&field("data").expect("data")).expect("JSON"),
                 });
-                self.text = rest.to_owned();
+                self.text = rest;
                 match told {
                     Some(told) => return Some(told),
                     None => continue,
