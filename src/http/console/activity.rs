@@ -238,7 +238,7 @@ pub async fn rows(items: &[CallRecord], visit: &Visit) -> Vec<Row> {
             at: When::of(record.at, now),
             chip: Chip::of(record.status),
             code: record.code.clone(),
-            tool: visible(&record.tool),
+            tool: tool_name(&record.tool),
             vm,
             text: shortened(record),
             by: people.get(&record.credential).cloned().or(key).unwrap_or_else(|| record.credential.clone()),
@@ -251,6 +251,14 @@ pub async fn rows(items: &[CallRecord], visit: &Visit) -> Vec<Row> {
         }
     };
     items.iter().map(row).collect()
+}
+
+/// The tool; of what is none the log has a digest, whose beginning is enough to tell two apart.
+fn tool_name(tool: &str) -> String {
+    match tool.split_at_checked("sha256:01234567".len()) {
+        Some((start, _)) if start.starts_with("sha256:") => format!("{start}…"),
+        _ => visible(tool),
+    }
 }
 
 /// The public arguments without the VM, which has a place of its own.
