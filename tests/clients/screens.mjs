@@ -57,6 +57,7 @@ const search = await visit(demo.staff, {}, { colorScheme: 'dark' });
 await search.goto(`${base}/console/search`);
 await search.getByLabel('Reason').fill('incident 42');
 await search.keyboard.press('Enter');
-await search.locator('table').first().waitFor();
+await search.waitForURL(/console\/search/);
+await search.locator('table.calls').waitFor();
 await search.screenshot({ path: `${to}/search.png` });
 await browser.close();
