@@ -32,19 +32,20 @@ impl Calls {
         let capped = rows.len() > counted;
         // Of what was not counted nothing is shown, not even as zero.
         let begin = query.search.from.filter(|_| !capped).unwrap_or(oldest);
-        let end = query.search.to.unwrap_or(Micros(newest.0 + 1)).max(Micros(begin.0 + 1));
+        let end = query.search.to.unwrap_or(Micros(newest.0 + 1)).max(Micros(begin.0.saturating_add(1)));
         Ok(Histogram { buckets: spread(&calls, begin, end, buckets), counted: calls.len() as u64, capped, as_of: from.as_of })
     }
 }
 
 /// Counts calls into equal parts of `begin` up to `end`.
 fn spread(calls: &[(Micros, Status)], begin: Micros, end: Micros, buckets: u32) -> Vec<Bucket> {
-    let parts = i64::from(buckets.max(1));
-    let width = ((end.0 - begin.0) / parts).max(1) + i64::from((end.0 - begin.0) % parts != 0);
-    let mut filled: Vec<Bucket> =
-        (0..parts).map(|part| Bucket { at: Micros(begin.0 + part * width), counts: BTreeMap::new() }).collect();
+    // Who asks may name any instant, so the sums saturate.
+    let (parts, whole) = (i64::from(buckets.max(1)), end.0.saturating_sub(begin.0));
+    let width = (whole / parts).max(1).saturating_add(i64::from(whole % parts != 0));
+    let starts = (0..parts).map(|part| Micros(begin.0.saturating_add(part.saturating_mul(width))));
+    let mut filled: Vec<Bucket> = starts.map(|at| Bucket { at, counts: BTreeMap::new() }).collect();
     for (at, status) in calls {
-        let part = usize::try_from((at.0 - begin.0) / width).unwrap_or(0);
+        let part = usize::try_from(at.0.saturating_sub(begin.0) / width).unwrap_or(0);
         if let Some(bucket) = filled.get_mut(part) {
             *bucket.counts.entry(status.as_str()).or_insert(0) += 1;
         }
@@ -64,5 +65,8 @@ mod tests {
         assert_eq!(buckets[0].counts, BTreeMap::from([("failed", 1), ("succeeded", 1)]));
         assert_eq!(buckets[2].counts, BTreeMap::from([("failed", 1)]));
         assert_eq!(spread(&[], Micros(0), Micros(1), 0).len(), 1, "at least one part");
+        for (begin, end) in [(i64::MIN, i64::MAX), (i64::MIN, 110), (100, i64::MAX), (i64::MAX, i64::MAX)] {
+            assert_eq!(spread(&calls, Micros(begin), Micros(end), 60).len(), 60, "{begin} to {end}");
+        }
     }
 }

@@ -2,6 +2,8 @@
 //!
 //! INVARIANT: engaging takes one person, one page and a reason, and no script. What it would reach is shown first.
 
+use std::time::Duration;
+
 use askama::Template;
 use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -15,6 +17,7 @@ use super::reach;
 use super::shown::{When, visible};
 use super::visit::Visit;
 use crate::core::event::Kind;
+use crate::core::id::Position;
 use crate::core::scope::Scope;
 use crate::core::state::ControlState;
 use crate::core::switch::{Switch, Target};
@@ -136,14 +139,15 @@ fn deed(stops: &str) -> String {
 pub async fn engage(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
     let now = visit.http.door.control().ports.clock.now();
     let some = |name: &str| Some(fields.text(name)).filter(|text| !text.is_empty());
-    let minutes: Option<i64> = some("minutes").and_then(|text| text.parse().ok());
+    let minutes = |text: &str| text.parse().map(Duration::from_secs).map(|minutes| minutes.saturating_mul(60));
+    let lasts = some("minutes").map(minutes).transpose().map_err(|_| Fault::Unreadable("The minutes cannot be read."))?;
     let args = json!({
         "target": fields.text("target"),
         "reason": fields.text("reason"),
         "message": some("message"),
         "incident": some("incident"),
         "running": if fields.text("running") == "cancel" { "cancel" } else { "let_finish" },
-        "expires_at": minutes.map(|minutes| Micros(now.0 + minutes * 60_000_000).rfc3339()),
+        "expires_at": lasts.map(|lasts| now.plus(lasts).document()),
     });
     let engaged = visit.done("switch_engage", without_nulls(args)).await?;
     Ok(Redirect::to(&format!("{HERE}/{}", engaged["id"].as_str().unwrap_or_default())).into_response())
@@ -174,8 +178,7 @@ async fn row(visit: &Visit, switch: &Switch, state: &ControlState, now: Micros) 
 }
 
 async fn past(visit: &Visit, record: &AdministrationRecord, state: &ControlState, now: Micros) -> Option<Row> {
-    let event = visit.http.door.control().ports.reader.event(record.position).await.ok()??;
-    let Kind::SwitchEngaged { target, expires_at, .. } = event.kind else { return None };
+    let (target, expires_at) = engagement(visit, record.position).await?;
     Some(Row {
         id: record.subject.clone()?,
         stops: stops(&target, state),
@@ -185,6 +188,13 @@ async fn past(visit: &Visit, record: &AdministrationRecord, state: &ControlState
         since: When::of(record.at, now),
         until: expires_at.map(|end| When::of(end, now)),
     })
+}
+
+/// What was engaged at a position, and until when.
+pub async fn engagement(visit: &Visit, position: Position) -> Option<(Target, Option<Micros>)> {
+    let event = visit.http.door.control().ports.reader.event(position).await.ok()??;
+    let Kind::SwitchEngaged { target, expires_at, .. } = event.kind else { return None };
+    Some((target, expires_at))
 }
 
 /// A person by e-mail address; the id if nobody knows it, and an agent or the command line if there is nobody.

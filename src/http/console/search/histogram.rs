@@ -92,11 +92,12 @@ impl Bars {
 }
 
 fn spans(found: &Histogram, counts: &[[u64; 5]], line: &Line, now: Micros) -> Vec<Span> {
-    let width = found.buckets.get(1).zip(found.buckets.first()).map_or(1, |(second, first)| second.at.0 - first.at.0);
+    let width =
+        found.buckets.get(1).zip(found.buckets.first()).map_or(1, |(second, first)| second.at.0.saturating_sub(first.at.0));
     let filled = found.buckets.iter().zip(counts).rev().filter(|(_, counts)| counts.iter().sum::<u64>() > 0);
     filled
         .map(|(bucket, counts)| {
-            let time = format!("created:{}..{}", bucket.at.rfc3339(), Micros(bucket.at.0 + width).rfc3339());
+            let time = format!("created:{}..{}", bucket.at.rfc3339(), Micros(bucket.at.0.saturating_add(width)).rfc3339());
             Span {
                 from: When::of(bucket.at, now),
                 href: line.over(&time).href(),
