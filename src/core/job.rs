@@ -5,8 +5,10 @@ use serde::{Deserialize, Serialize};
 use super::call::Status;
 use super::code::Code;
 use super::id::{AccountId, CallId, CredentialId, Epoch, NodeId, Position, RunId, VmId};
+use super::state::ControlState;
+use super::switch::Covered;
 use super::time::Micros;
-use super::tool::Class;
+use super::tool::{Class, ToolFacts};
 
 /// A call that has no terminal event yet. Deleted in the transaction that ends the call.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by one check")]
@@ -46,6 +48,15 @@ pub struct Job {
     /// It was held, and goes on only because a person approved it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+}
+
+impl Job {
+    /// What a switch is held against.
+    #[must_use]
+    pub fn covered<'a>(&'a self, tool: &'a ToolFacts, state: &'a ControlState) -> Covered<'a> {
+        let provider = self.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.provider.as_str());
+        Covered { tool, account: &self.account, credential: &self.credential, vm: self.vm.as_ref(), provider }
+    }
 }
 
 /// What became of the first call with an idempotency key.

@@ -5,6 +5,7 @@ use std::time::Duration;
 use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 /// Microseconds since 1970-01-01 UTC. Event times never run backwards along positions (P6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -21,19 +22,31 @@ impl Micros {
     /// Reads RFC 3339, a date, which is its midnight in UTC, or microseconds since 1970 as digits.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
-        if let Ok(micros) = text.parse() {
-            return Some(Self(micros));
-        }
-        let day = || OffsetDateTime::parse(&format!("{text}T00:00:00Z"), &Rfc3339).ok();
-        let instant = OffsetDateTime::parse(text, &Rfc3339).ok().or_else(day)?;
+        let micros = text.parse().ok().map(Self);
+        micros.or_else(|| Self::from_rfc3339(text)).or_else(|| Self::from_rfc3339(&format!("{text}T00:00:00Z")))
+    }
+
+    /// Reads RFC 3339 alone.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?;
         i64::try_from(instant.unix_timestamp_nanos() / 1000).ok().map(Self)
     }
 
     /// In RFC 3339, UTC; the number itself if no calendar has it.
     #[must_use]
     pub fn rfc3339(self) -> String {
-        let instant = OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000).ok();
-        instant.and_then(|instant| instant.format(&Rfc3339).ok()).unwrap_or_else(|| self.0.to_string())
+        self.on_calendar().unwrap_or_else(|| self.0.to_string())
+    }
+
+    /// The same as JSON: a text, or the number.
+    #[must_use]
+    pub fn document(self) -> Value {
+        self.on_calendar().map_or_else(|| self.0.into(), Value::from)
+    }
+
+    fn on_calendar(self) -> Option<String> {
+        OffsetDateTime::from_unix_timestamp_nanos(i128::from(self.0) * 1000).ok()?.format(&Rfc3339).ok()
     }
 
     /// How long after `earlier` this instant is; zero if it is not after.

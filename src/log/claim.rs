@@ -12,7 +12,6 @@ use crate::core::event::{Ended, Kind};
 use crate::core::id::{CallId, EventId, NodeId, SwitchId};
 use crate::core::job::Job;
 use crate::core::state::ControlState;
-use crate::core::switch::Covered;
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 
@@ -97,7 +96,6 @@ impl Draft {
 /// The switch that covers an open call, if one does.
 #[must_use]
 pub fn covering(state: &ControlState, job: &Job, tool: &ToolFacts, now: Micros) -> Option<SwitchId> {
-    let provider = job.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.provider.as_str());
-    let call = Covered { tool, account: &job.account, credential: &job.credential, vm: job.vm.as_ref(), provider };
+    let call = job.covered(tool, state);
     state.switches.values().find(|switch| switch.covers(&call, now)).map(|switch| switch.id.clone())
 }

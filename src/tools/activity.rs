@@ -105,7 +105,7 @@ fn shown(record: &CallRecord) -> Value {
         "via": record.via,
         "status": record.status,
         "code": record.code,
-        "at": instant::render(record.at),
+        "at": record.at.document(),
         "ended_at": instant::render_maybe(record.ended_at),
         "text": record.text,
     })

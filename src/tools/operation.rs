@@ -153,7 +153,7 @@ async fn document(execution: &Execution, record: CallRecord) -> Answer {
         "vm_id": record.vm,
         "status": record.status,
         "code": record.code,
-        "at": instant::render(record.at),
+        "at": record.at.document(),
         "ended_at": instant::render_maybe(record.ended_at),
         "result": if failure.is_some() { Value::Null } else { recorded },
         "failure": failure,

@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 
 use super::fault::Fault;
 use super::form::Posted;
-use super::frame::{Frame, in_force, page, stops};
+use super::frame::{Frame, in_force, names, page, stops};
+use super::overview::{Machine, machine};
 use super::shown::{When, json as shown_json, visible};
 use super::switches::person;
 use super::visit::Visit;
@@ -44,14 +45,6 @@ struct Waiting {
     expires: When,
     needs_two: bool,
     agreed: Vec<String>,
-}
-
-/// The VM as it is now.
-struct Machine {
-    id: String,
-    label: String,
-    exec: bool,
-    stopped: Option<String>,
 }
 
 /// The inbox.
@@ -104,7 +97,7 @@ async fn read(visit: &Visit, item: &Value) -> Waiting {
     Waiting {
         id: text("id").unwrap_or_default(),
         tool: visible(&text("tool").unwrap_or_default()),
-        vm: text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| machine(visit, &id)),
+        vm: text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| as_it_is(visit, &id)),
         account: text("account").filter(|_| visit.is_staff()),
         by: person(visit, text("user")).await,
         key: label.unwrap_or(key),
@@ -118,16 +111,11 @@ async fn read(visit: &Visit, item: &Value) -> Waiting {
     }
 }
 
-fn machine(visit: &Visit, id: &VmId) -> Option<Machine> {
+/// The VM as it is now. What stops everything stops it too.
+fn as_it_is(visit: &Visit, id: &VmId) -> Option<Machine> {
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
     let vm = state.vms.get(id)?;
-    let on_it = |target: &Target| match target {
-        Target::All => true,
-        Target::Account(account) => *account == vm.account,
-        Target::Provider(name) => *name == vm.provider,
-        Target::Vm { vm: named, .. } => named == id,
-        Target::Class(_) | Target::Tool(_) | Target::Credential(_) => false,
-    };
-    let stopped = in_force(&state, now).find(|switch| on_it(&switch.target)).map(|switch| stops(&switch.target, &state));
-    Some(Machine { id: id.to_string(), label: visible(&vm.label), exec: vm.exec_enabled, stopped })
+    let mut stopping = in_force(&state, now).filter(|switch| switch.target == Target::All || names(&switch.target, vm));
+    let stopped = stopping.next().map(|switch| stops(&switch.target, &state));
+    Some(Machine { stopped, ..machine(vm, &state, now) })
 }

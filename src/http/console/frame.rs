@@ -14,7 +14,7 @@ use super::theme::Theme;
 use super::visit::{Stranger, Visit};
 use crate::core::id::{AccountId, Position};
 use crate::core::principal::Side;
-use crate::core::state::ControlState;
+use crate::core::state::{ControlState, Vm};
 use crate::core::switch::{Switch, Target};
 use crate::core::time::Micros;
 
@@ -194,6 +194,16 @@ pub fn touches(switch: &Switch, account: &AccountId, state: &ControlState) -> bo
         Target::Account(id) => id == account,
         Target::Credential(id) => state.credentials.get(id).is_some_and(|row| row.created.account == *account),
         Target::Vm { vm, .. } => state.vms.get(vm).is_some_and(|row| row.account == *account),
+    }
+}
+
+/// Whether a target is this VM, or what it belongs to: its account or its provider.
+pub fn names(target: &Target, vm: &Vm) -> bool {
+    match target {
+        Target::All | Target::Class(_) | Target::Tool(_) | Target::Credential(_) => false,
+        Target::Provider(name) => *name == vm.provider,
+        Target::Account(id) => *id == vm.account,
+        Target::Vm { vm: id, .. } => *id == vm.id,
     }
 }
 

@@ -6,12 +6,11 @@ use serde_json::json;
 
 use super::activity::{Row, rows};
 use super::fault::Fault;
-use super::frame::{Frame, in_force, page, stops};
+use super::frame::{Frame, in_force, names, page, stops};
 use super::limits::{Used, used};
 use super::shown::visible;
 use super::visit::Visit;
 use crate::core::state::{ControlState, Vm};
-use crate::core::switch::Target;
 use crate::core::time::Micros;
 use crate::tools::ActivityQuery;
 
@@ -59,17 +58,11 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
 
 /// A VM as it is listed.
 pub fn machine(vm: &Vm, state: &ControlState, now: Micros) -> Machine {
-    let on_it = |target: &Target| match target {
-        Target::All | Target::Class(_) | Target::Tool(_) | Target::Credential(_) => false,
-        Target::Provider(name) => *name == vm.provider,
-        Target::Account(id) => *id == vm.account,
-        Target::Vm { vm: id, .. } => *id == vm.id,
-    };
     Machine {
         id: vm.id.to_string(),
         label: visible(&vm.label),
         provider: visible(&vm.provider),
         exec: vm.exec_enabled,
-        stopped: in_force(state, now).find(|switch| on_it(&switch.target)).map(|switch| stops(&switch.target, state)),
+        stopped: in_force(state, now).find(|switch| names(&switch.target, vm)).map(|switch| stops(&switch.target, state)),
     }
 }

@@ -1,6 +1,7 @@
 //! What a switch's target reaches: who and what it stops, what of it is under way, and what was let through since.
 
 use super::fault::Fault;
+use super::frame::names;
 use super::visit::Visit;
 use crate::core::call::Status;
 use crate::core::code::Code;
@@ -9,7 +10,7 @@ use crate::core::job::Job;
 use crate::core::refusal::Refusal;
 use crate::core::search::{Field, Search, Term};
 use crate::core::state::ControlState;
-use crate::core::switch::{Covered, Target};
+use crate::core::switch::Target;
 use crate::core::time::Micros;
 use crate::core::tool::{Class, ToolFacts};
 use crate::tools::{ActivityQuery, Histogram};
@@ -32,29 +33,22 @@ pub async fn under_way(visit: &Visit, target: &Target) -> Result<UnderWay, Fault
     let jobs = rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok());
     let covered = |job: &Job| {
         let tool = door.control().catalogue.get(&job.tool);
-        tool.is_some_and(|tool| covers(target, job, tool.facts, &state))
+        tool.is_some_and(|tool| target.covers(&job.covered(tool.facts, &state)))
     };
     let (mut running, waiting): (Vec<Job>, Vec<Job>) = jobs.filter(covered).partition(|job| job.status == Status::Running);
     running.sort_unstable_by_key(|job| job.intent);
     Ok(UnderWay { waiting: waiting.len(), running })
 }
 
-fn covers(target: &Target, job: &Job, tool: &'static ToolFacts, state: &ControlState) -> bool {
-    let provider = job.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.provider.as_str());
-    target.covers(&Covered { tool, account: &job.account, credential: &job.credential, vm: job.vm.as_ref(), provider })
-}
-
 /// Customers and VMs that a target touches.
 pub fn touched(target: &Target, state: &ControlState) -> (usize, usize) {
     let vms = state.vms.values().filter(|vm| match target {
         Target::All | Target::Class(_) | Target::Tool(_) => true,
-        Target::Provider(name) => vm.provider == *name,
-        Target::Account(id) => vm.account == *id,
         Target::Credential(id) => state.credentials.get(id).is_some_and(|key| {
             let listed = key.created.vms.as_ref();
             key.created.account == vm.account && listed.is_none_or(|listed| listed.contains(&vm.id))
         }),
-        Target::Vm { vm: id, .. } => vm.id == *id,
+        Target::Provider(_) | Target::Account(_) | Target::Vm { .. } => names(target, vm),
     });
     let owners: Vec<&AccountId> = vms.map(|vm| &vm.account).collect();
     let distinct: std::collections::BTreeSet<&AccountId> = owners.iter().copied().collect();

@@ -10,10 +10,9 @@ use super::form::Posted;
 use super::frame::{Frame, in_force, page, stops};
 use super::reach;
 use super::shown::{When, rough, visible};
-use super::switches::{may_read, person};
+use super::switches::{engagement, may_read, person};
 use super::visit::Visit;
 use crate::core::code::Code;
-use crate::core::event::Kind;
 use crate::core::id::SwitchId;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
@@ -92,8 +91,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
     let door = &visit.http.door;
     door.check_reader(&visit.principal, &format!("switches/{id}"), None, json!({ "switch": id })).await?;
     let history = history(&visit, &id).await?;
-    let (state, now) = (door.state(), door.control().ports.clock.now());
-    let switch = in_force(&state, now).find(|switch| switch.id == id).cloned();
+    let switch = in_force_now(&visit, id.as_str());
     let target = match &switch {
         Some(switch) => switch.target.clone(),
         None => engaged_target(&visit, &id).await?,
@@ -106,7 +104,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
     Ok(page(&One {
         frame: Frame::of("Switch", HERE, &visit).await,
         id: id.to_string(),
-        stops: stops(&target, &state),
+        stops: stops(&target, &door.state()),
         target: target.to_string(),
         is_global: target.is_global(),
         live,
@@ -122,15 +120,14 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
 /// The part that is asked for every second.
 pub async fn live(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
     may_read(&visit)?;
-    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
-    let switch = in_force(&state, now).find(|switch| switch.id.as_str() == id).cloned().ok_or(Fault::NotFound)?;
+    let switch = in_force_now(&visit, &id).ok_or(Fault::NotFound)?;
     Ok(page(&look(&visit, &switch).await?))
 }
 
 /// Releases it, or asks for the second person; what stops everybody is named by who releases it.
 pub async fn release(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
     may_read(&visit)?;
-    let switch = in_force_now(&visit, &id)?;
+    let switch = in_force_now(&visit, &id).ok_or(Fault::NotFound)?;
     if switch.target.is_global() && fields.text("typed") != switch.target.to_string() {
         return Err(Fault::Unreadable("What was typed is not what the switch stops, so it was not released."));
     }
@@ -145,7 +142,7 @@ pub async fn release(Path(id): Path<String>, Posted { visit, fields }: Posted) -
 /// Cancels what still runs: the same is stopped once more, with what runs.
 pub async fn cancel_running(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
     may_read(&visit)?;
-    let switch = in_force_now(&visit, &id)?;
+    let switch = in_force_now(&visit, &id).ok_or(Fault::NotFound)?;
     let reason = format!("Cancels what ran when {id} was engaged. {}", switch.reason);
     let reason: String = reason.chars().take(500).collect();
     let args = json!({ "target": switch.target, "reason": reason, "running": "cancel" });
@@ -157,9 +154,9 @@ fn back(id: &str) -> Response {
     Redirect::to(&format!("{HERE}/{id}")).into_response()
 }
 
-fn in_force_now(visit: &Visit, id: &str) -> Result<Switch, Fault> {
+fn in_force_now(visit: &Visit, id: &str) -> Option<Switch> {
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
-    in_force(&state, now).find(|switch| switch.id.as_str() == id).cloned().ok_or(Fault::NotFound)
+    in_force(&state, now).find(|switch| switch.id.as_str() == id).cloned()
 }
 
 async fn look(visit: &Visit, switch: &Switch) -> Result<Live, Fault> {
@@ -227,11 +224,7 @@ async fn history(visit: &Visit, id: &SwitchId) -> Result<Vec<Moment>, Fault> {
 async fn engaged_target(visit: &Visit, id: &SwitchId) -> Result<crate::core::switch::Target, Fault> {
     let kind = Some("switch_engaged".to_owned());
     let query = AdministrationQuery { kind, subject: Some(id.to_string()), limit: 1, ..AdministrationQuery::default() };
-    let ports = &visit.http.door.control().ports;
-    let found = ports.activity.administration(query).await?;
+    let found = visit.http.door.control().ports.activity.administration(query).await?;
     let position = found.items.first().ok_or(Fault::NotFound)?.position;
-    match ports.reader.event(position).await.ok().flatten().map(|event| event.kind) {
-        Some(Kind::SwitchEngaged { target, .. }) => Ok(target),
-        _ => Err(Fault::NotFound),
-    }
+    engagement(visit, position).await.map(|(target, _)| target).ok_or(Fault::NotFound)
 }

@@ -10,7 +10,6 @@ use crate::core::job::Job;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::tool::ToolFacts;
 use crate::log::admission::job_row;
-use crate::tools::instant::render;
 use crate::tools::outcome::Answer;
 use crate::tools::record::fresh;
 use crate::tools::register::{Face, handler};
@@ -44,13 +43,13 @@ async fn list(execution: Execution) -> Answer {
 
 fn shown(approval: &Approval, label: Option<&str>, asked: &Value) -> Value {
     let consents: Vec<Value> =
-        approval.consents.iter().map(|Consent { by, at, .. }| json!({ "by": by, "at": render(*at) })).collect();
+        approval.consents.iter().map(|Consent { by, at, .. }| json!({ "by": by, "at": at.document() })).collect();
     json!({
         "id": approval.call, "call_id": approval.call, "account": approval.account, "user": approval.user,
         "credential": approval.credential, "tool": approval.tool, "vm_id": approval.vm, "vm_label": label,
         "arguments": asked["args"], "text": asked["text"], "why": approval.hold.why, "approver": approval.hold.approver,
         "second_person": approval.hold.second_person, "separate": approval.hold.separate, "approvals": consents,
-        "policy": approval.policy, "held_at": render(approval.held_at), "expires_at": render(approval.expires_at),
+        "policy": approval.policy, "held_at": approval.held_at.document(), "expires_at": approval.expires_at.document(),
     })
 }
 

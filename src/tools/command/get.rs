@@ -67,7 +67,7 @@ async fn get(execution: Execution) -> Answer {
         "status": record.status,
         "code": record.code,
         "exit_code": kept["exit_code"],
-        "at": instant::render(record.at),
+        "at": record.at.document(),
         "ended_at": instant::render_maybe(record.ended_at),
         "duration_ms": kept["duration_ms"],
     });

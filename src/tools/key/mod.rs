@@ -7,7 +7,7 @@ mod rotate;
 
 use serde_json::{Value, json};
 
-use super::instant::{render, render_maybe};
+use super::instant::render_maybe;
 use super::shape::{Shape, any, maybe};
 use super::{Execution, Tool};
 use crate::core::code::Code;
@@ -29,7 +29,7 @@ fn shown(row: &Credential) -> Value {
     json!({
         "id": made.credential, "account": made.account, "user": made.user, "prefix": made.prefix, "label": row.label,
         "scopes": made.scopes, "vms": made.vms, "ips": row.ips, "read_only": made.read_only, "limit": made.limit,
-        "created_at": render(row.created_at), "expires_at": render_maybe(made.expires_at), "revoked_at": render_maybe(row.revoked_at),
+        "created_at": row.created_at.document(), "expires_at": render_maybe(made.expires_at), "revoked_at": render_maybe(row.revoked_at),
         "rotates": made.rotates, "role": made.role,
     })
 }

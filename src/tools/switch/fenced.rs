@@ -12,7 +12,7 @@ use crate::core::id::{Epoch, NodeId};
 use crate::core::time::Micros;
 use crate::log::peers::Peer;
 use crate::log::store::StoreError;
-use crate::tools::{Execution, instant};
+use crate::tools::Execution;
 
 /// How long is waited beyond the longest lease, and at most.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -44,7 +44,7 @@ impl Fenced {
     /// As it is shown.
     pub(in crate::tools) fn nodes(&self) -> Value {
         let shown = |(node, standing): &(NodeId, Standing)| match standing {
-            Standing::Confirmed(at) => json!({ "node": node, "state": "confirmed", "confirmed_at": instant::render(*at) }),
+            Standing::Confirmed(at) => json!({ "node": node, "state": "confirmed", "confirmed_at": at.document() }),
             Standing::Expired => json!({ "node": node, "state": "expired", "confirmed_at": null }),
             Standing::Waiting => json!({ "node": node, "state": "waiting", "confirmed_at": null }),
         };

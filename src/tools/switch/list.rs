@@ -36,7 +36,7 @@ fn shown(switch: &Switch) -> Value {
         "by": switch.by,
         "incident": switch.incident,
         "running": switch.running,
-        "engaged_at": instant::render(switch.engaged_at),
+        "engaged_at": switch.engaged_at.document(),
         "expires_at": instant::render_maybe(switch.expires_at),
         "release_requested_by": switch.release_requested_by,
         "needs_second_person": switch.target.is_global(),
