@@ -138,6 +138,7 @@ fn proposal(who: &Principal, vm: &Vm, verdict: Verdict) -> Proposal {
         guard: None,
         enables_exec: false,
         idempotency: None,
+        follows: None,
         verdict,
         approved: None,
     }

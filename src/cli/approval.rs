@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::{Answer, CliError, Context};
 use crate::app::node::Node;
 use crate::auth::AuthError;
-use crate::control::{Reply, Request};
+use crate::control::{OnHold, Reply, Request};
 use crate::core::id::CallId;
 use crate::core::principal::{Principal, Via};
 
@@ -115,7 +115,7 @@ fn request(principal: Principal, tool: &str, args: Value) -> Request {
         wait: PATIENCE,
         cancel: CancellationToken::new(),
         progress: None,
-        asked: None,
+        on_hold: OnHold::Wait,
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 
 use super::finish::Finished;
 use super::intake::Intake;
-use super::{Control, Reply, Request};
+use super::{Control, OnHold, Reply, Request};
 use crate::core::approval::Approval;
 use crate::core::call::Status;
 use crate::core::code::Code;
@@ -22,7 +22,7 @@ use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
 use crate::core::tool::{Class, Timing};
 use crate::log::admission::job_row;
-use crate::log::hold::Waits;
+use crate::log::hold::{Waits, approval_row};
 use crate::log::vault::{PART_MAX, VaultError};
 use crate::tools::{Progress, Tool};
 
@@ -69,7 +69,9 @@ impl Control {
         now: Micros,
     ) -> Result<Waits, VaultError> {
         let mut waits = Waits { sealed: false, lasts: self.ports.approvals.lasts, note: Vec::new() };
-        let Some(tool) = proposal.tool.filter(|_| proposal.invalid.is_none()) else { return Ok(waits) };
+        let Some(tool) = proposal.tool.filter(|_| proposal.invalid.is_none() && proposal.follows.is_none()) else {
+            return Ok(waits);
+        };
         let hold = proposal.verdict.hold.as_ref().filter(|_| !tool.stops && tool.class != Class::Control);
         // Asked last: nearly every call is instant, and has all its arguments compared for nothing.
         let is_cut = || intake.recorded["args"] != request.args || intake.canonical.len() > WHOLE;
@@ -94,8 +96,12 @@ impl Control {
             // Nobody listens any more: the call waits all the same.
             let _ = listener.send(Progress { done: 0.0, total: None, message: asked.message.clone() });
         }
-        if let Some(listener) = request.asked {
-            let _ = listener.send(asked.clone());
+        match request.on_hold {
+            OnHold::Wait => {}
+            OnHold::Tell(listener) => {
+                let _ = listener.send(asked.clone());
+            }
+            OnHold::Leave => return held(call, asked),
         }
         let finished = self.waiting.wait(call);
         let ended = tokio::time::timeout(request.wait, self.end_of_held(call, tool, finished));
@@ -112,7 +118,16 @@ impl Control {
             Some(status @ (Status::Queued | Status::Running)) => {
                 Reply::Running { call: call.clone(), status, command: tool.facts.claims_vm }
             }
-            _ => Reply::Failed { call: Some(call.clone()), refusal: asked, status: Status::Held },
+            _ => held(call, asked),
+        }
+    }
+
+    /// What the caller of `call`, which has joined `first`, is answered as long as that one has not ended.
+    pub(super) async fn still_open(&self, call: &CallId, first: &CallId) -> Reply {
+        let rows = self.ports.reader.store.state_rows(&[approval_row(first)]).await.unwrap_or_default();
+        match rows.first().and_then(|row| serde_json::from_slice::<Approval>(&row.doc).ok()) {
+            Some(approval) => held(call, self.asked(&approval)),
+            None => Reply::Running { call: call.clone(), status: Status::Running, command: false },
         }
     }
 
@@ -153,8 +168,12 @@ impl Control {
     }
 
     /// The row of a call that has not ended; also none if it cannot be read.
-    async fn open_job(&self, call: &CallId) -> Option<Job> {
+    pub(super) async fn open_job(&self, call: &CallId) -> Option<Job> {
         let rows = self.ports.reader.store.state_rows(&[job_row(call)]).await.ok()?;
         serde_json::from_slice(&rows.first()?.doc).ok()
     }
+}
+
+fn held(call: &CallId, asked: Refusal) -> Reply {
+    Reply::Failed { call: Some(call.clone()), refusal: asked, status: Status::Held }
 }

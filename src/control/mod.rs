@@ -9,6 +9,7 @@
 //! ```
 
 mod finish;
+mod follow;
 mod hold;
 mod intake;
 pub mod policies;
@@ -46,8 +47,8 @@ pub struct Request {
     pub session: Option<String>,
     /// MCP protocol version.
     pub protocol: Option<String>,
-    /// The call that this one answers.
-    pub follows: Option<CallId>,
+    /// The call that this one is the next round of; it then ends as that one does and runs nothing itself.
+    pub follows: Option<String>,
     /// What the client says it is; recorded encrypted, never used to decide.
     pub user_agent: Option<String>,
     /// How long the caller waits before it gets a running operation instead of a result.
@@ -56,8 +57,20 @@ pub struct Request {
     pub cancel: CancellationToken,
     /// Where progress goes.
     pub progress: Option<mpsc::UnboundedSender<Progress>>,
-    /// Told as soon as the call waits for a person, with what it will be answered if nobody comes.
-    pub asked: Option<oneshot::Sender<Refusal>>,
+    /// What the caller does if the call has to wait for a person.
+    pub on_hold: OnHold,
+}
+
+/// What a caller does whose call has to wait for a person.
+#[derive(Default)]
+pub enum OnHold {
+    /// Waits with it.
+    #[default]
+    Wait,
+    /// Waits with it, and is told at once what it will be answered if nobody comes.
+    Tell(oneshot::Sender<Refusal>),
+    /// Takes the answer at once, and comes back with a call that follows this one.
+    Leave,
 }
 
 /// What a caller is answered.

@@ -96,6 +96,7 @@ impl Control {
             enables_exec,
             // It is the first call of its key, and must not join itself.
             idempotency: None,
+            follows: None,
             verdict: self.verdict(&principal, Some(tool.facts), vm),
             approved: Some(Bound::from(approval)),
             principal,

@@ -65,10 +65,11 @@ impl Control {
     pub(super) async fn join(self: &Arc<Self>, call: &CallId, first: CallId, tool: &Tool, wait: Duration) -> Reply {
         let (done, finished) = oneshot::channel();
         let (control, joined, name) = (Arc::clone(self), call.clone(), tool.facts.name);
-        tokio::spawn(async move { control.end_joined(&joined, &first, name, Some(done)).await });
+        let followed = first.clone();
+        tokio::spawn(async move { control.end_joined(&joined, &followed, name, Some(done)).await });
         match self.leaving.run_until_cancelled(tokio::time::timeout(wait, finished)).await {
             Some(Ok(Ok(finished))) => finished.reply,
-            _ => Reply::Running { call: call.clone(), status: Status::Running, command: false },
+            _ => self.still_open(call, &first).await,
         }
     }
 

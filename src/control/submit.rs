@@ -148,6 +148,14 @@ impl Control {
         let vault = &self.ports.reader.vault;
         let arguments = vault.digest(&who.account, &intake.canonical).await?;
         let facts = intake.tool.map(|tool| tool.facts);
+        let mut invalid = intake.invalid.clone();
+        let mut follows = None;
+        if let Some(name) = request.follows.as_ref().filter(|_| invalid.is_none()) {
+            match self.followed(name, who, intake, &arguments).await {
+                Ok(first) => follows = Some(first),
+                Err(refusal) => invalid = Some(refusal),
+            }
+        }
         let idempotency = intake.key.as_ref().zip(facts).map(|(key, facts)| {
             let scope = format!("{}|{}|{}|{key}", who.account, who.credential, facts.name);
             (format!("idem:{}", hex::encode(Sha256::digest(scope))), arguments.clone())
@@ -164,7 +172,7 @@ impl Control {
             vm: intake.vm.as_ref().map(|vm| vm.id.clone()),
             session: request.session.as_ref().map(|id| session::digest(id)),
             protocol: request.protocol.clone(),
-            follows: request.follows.clone(),
+            follows: follows.clone(),
             arguments,
             keyed: idempotency.is_some(),
         };
@@ -174,10 +182,11 @@ impl Control {
             tool: facts,
             vm: intake.vm_id.clone(),
             vm_version: intake.vm.as_ref().map_or(Position(0), |vm| vm.version),
-            invalid: intake.invalid.clone(),
+            invalid,
             guard: intake.guard.clone(),
             enables_exec: intake.tool.is_some_and(|tool| (tool.enables_exec)(&request.args)),
             idempotency,
+            follows,
             verdict: self.verdict(who, facts, intake.vm.as_ref()),
             approved: None,
         };

@@ -57,6 +57,8 @@ pub struct Proposal {
     pub enables_exec: bool,
     /// Row key and arguments' HMAC, if an idempotency key was given.
     pub idempotency: Option<(String, String)>,
+    /// The call that it is the next round of: the same key's, with the same tool and arguments.
+    pub follows: Option<CallId>,
     /// What the policies say.
     pub verdict: Verdict,
     /// What was approved, if it was held and is to be released.
@@ -240,6 +242,9 @@ pub fn vm_not_found() -> Refusal {
 }
 
 fn check_idempotency(proposal: &Proposal, facts: &Facts<'_>) -> Checked<()> {
+    if let Some(first) = &proposal.follows {
+        return Err(Box::new(Decision::Join(first.clone())));
+    }
     let (Some((_, arguments)), Some(row)) = (&proposal.idempotency, facts.idempotency) else { return Ok(()) };
     if row.expires_at <= facts.now {
         return Ok(());

@@ -9,12 +9,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::counts::Counts;
-use crate::control::{Control, Reply, Request};
+use crate::control::{Control, OnHold, Reply, Request};
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Decision, Facts, Limits, Proposal, Verdict, decide};
@@ -70,8 +70,10 @@ pub struct Incoming {
     pub cancel: CancellationToken,
     /// Where progress goes.
     pub progress: Option<mpsc::UnboundedSender<Progress>>,
-    /// Told as soon as the call waits for a person.
-    pub asked: Option<oneshot::Sender<Refusal>>,
+    /// The call that this one is the next round of, as the caller names it.
+    pub follows: Option<String>,
+    /// What the caller does if the call has to wait for a person.
+    pub on_hold: OnHold,
 }
 
 /// The way in.
@@ -108,12 +110,11 @@ impl Door {
 
     /// Submits a call. If this future is dropped, the call is asked to stop.
     pub async fn submit(&self, principal: Principal, incoming: Incoming) -> Reply {
-        let Incoming { tool, args, session, protocol, user_agent, cancel, progress, asked } = incoming;
+        let Incoming { tool, args, session, protocol, user_agent, cancel, progress, follows, on_hold } = incoming;
         let known = self.control.catalogue.get(&tool).map(|tool| tool.facts.name);
         let gone = cancel.clone().drop_guard();
         let wait = self.wait;
-        let request =
-            Request { principal, tool, args, session, protocol, follows: None, user_agent, wait, cancel, progress, asked };
+        let request = Request { principal, tool, args, session, protocol, follows, user_agent, wait, cancel, progress, on_hold };
         let control = Arc::clone(&self.control);
         let submitting = async move { control.submit(request).await }.instrument(tracing::Span::current());
         let reply = tokio::spawn(submitting).await.unwrap_or_else(|error| broken(&error));
@@ -189,6 +190,7 @@ fn proposal(who: &Principal, facts: &'static ToolFacts, call: CallId) -> Proposa
         guard: None,
         enables_exec: false,
         idempotency: None,
+        follows: None,
         verdict: Verdict::default(),
         approved: None,
     }

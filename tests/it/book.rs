@@ -291,6 +291,7 @@ fn proposal(id: &CallId, ask: &Ask, vm_version: Position) -> Proposal {
         guard: ask.refused.map(|code| forelog::core::refusal::Refusal::new(code, "Refused.")),
         enables_exec: false,
         idempotency: None,
+        follows: None,
         verdict: Verdict { version: 1, permit: true, policies: vec!["customers".into()], ..Verdict::default() },
         approved: None,
     }

@@ -155,6 +155,7 @@ fn proposal() -> Proposal {
         guard: None,
         enables_exec: false,
         idempotency: Some(("row".into(), "digest".into())),
+        follows: None,
         verdict: Verdict { version: 1, permit: true, policies: vec!["customers".into()], ..Verdict::default() },
         approved: None,
     }

@@ -50,6 +50,7 @@ mod reference;
 mod release;
 mod rest;
 mod rest_admin;
+mod rounds;
 mod sim;
 mod state;
 mod store;

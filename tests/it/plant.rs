@@ -337,7 +337,7 @@ impl Plant {
             wait: Duration::from_secs(20),
             cancel: CancellationToken::new(),
             progress: None,
-            asked: None,
+            on_hold: forelog::control::OnHold::Wait,
         }
     }
 

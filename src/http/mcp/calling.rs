@@ -7,8 +7,8 @@ use std::time::Duration;
 use opentelemetry::propagation::TextMapPropagator;
 use opentelemetry_sdk::propagation::TraceContextPropagator;
 use rmcp::model::{
-    CallToolRequestParams, CallToolResult, ContentBlock, Implementation, MetaObject, ProgressNotificationParam, ProgressToken,
-    ServerRequest,
+    CallToolRequestParams, CallToolResponse, CallToolResult, ClientCapabilities, ContentBlock, Implementation, InputRequests,
+    InputRequiredResult, MetaObject, ProgressNotificationParam, ProgressToken, ServerRequest,
 };
 use rmcp::service::{Peer, RequestContext};
 use rmcp::{ErrorData, RoleServer};
@@ -19,8 +19,10 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::message::MODERN;
 use super::sessions::SESSION_ID;
-use crate::control::Reply;
+use crate::control::{OnHold, Reply};
+use crate::core::call::Status;
 use crate::core::code::Code;
+use crate::core::id::CallId;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::time::Clock;
@@ -39,7 +41,7 @@ pub async fn call(
     who: Principal,
     request: CallToolRequestParams,
     context: Context,
-) -> Result<CallToolResult, ErrorData> {
+) -> Result<CallToolResponse, ErrorData> {
     let parts = context.extensions.get::<http::request::Parts>();
     let header = |name: &str| parts.and_then(|parts| parts.headers.get(name)?.to_str().ok()).map(str::to_owned);
     let mut incoming = Incoming {
@@ -48,6 +50,7 @@ pub async fn call(
         session: header(SESSION_ID.as_str()),
         protocol: context.protocol_version().map(|version| version.to_string()),
         user_agent: parts.and_then(|parts| user_agent(&parts.headers)),
+        follows: request.request_state,
         ..Incoming::default()
     };
     let listener = context.meta.get_progress_token().map(|token| {
@@ -55,13 +58,25 @@ pub async fn call(
         incoming.progress = Some(sender);
         (token, progress)
     });
-    let asked = takes_links(&context).then(|| {
-        let (sender, asked) = oneshot::channel();
-        incoming.asked = Some(sender);
-        asked
-    });
-    let span = span(door, &incoming, callers_trace(&context));
-    answer(&traced(wait(door, who, incoming, &context, listener, asked), span).await)
+    let is_modern = incoming.protocol.as_deref() == Some(MODERN);
+    let shows_links = context.client_capabilities().is_some_and(|can| takes_links(&can));
+    let mut asked = None;
+    if shows_links && is_modern {
+        leave_on_hold(&mut incoming);
+    } else if shows_links {
+        let (sender, receiver) = oneshot::channel();
+        (incoming.on_hold, asked) = (OnHold::Tell(sender), Some(receiver));
+    }
+    let (span, rounds) = (span(door, &incoming, callers_trace(&context)), matches!(incoming.on_hold, OnHold::Leave));
+    answer(&traced(wait(door, who, incoming, &context, listener, asked), span).await, rounds)
+}
+
+/// A client that is to ask its user first: it is answered at once where the user finds a person, and comes back. Once only, so
+/// that nobody is asked in a circle; then it waits for the call.
+pub fn leave_on_hold(incoming: &mut Incoming) {
+    if incoming.follows.is_none() {
+        incoming.on_hold = OnHold::Leave;
+    }
 }
 
 /// Waits for a reply within its span.
@@ -137,14 +152,13 @@ async fn wait(
     }
 }
 
-/// Whether the client shows its user a link that we ask it to. Since 2026-07-28 a server asks nothing while a call runs.
-fn takes_links(context: &Context) -> bool {
-    let is_modern = context.protocol_version().is_some_and(|version| version.as_str() == MODERN);
-    let can = context.client_capabilities().and_then(|can| can.elicitation?.url).is_some();
-    can && !is_modern
+/// Whether the client shows its user a link that we ask it to.
+pub fn takes_links(can: &ClientCapabilities) -> bool {
+    can.elicitation.as_ref().is_some_and(|elicitation| elicitation.url.is_some())
 }
 
-/// Shows the client's user where a person answers, once the call waits for one. What the client says to it decides nothing.
+/// Shows the client's user where a person answers, once the call waits for one; until 2025-11-25, when a server asks while a
+/// call runs. What the client says to it decides nothing.
 async fn elicit(peer: &Peer<RoleServer>, asked: Option<oneshot::Receiver<Refusal>>) {
     let Some(asked) = asked else { return };
     let Ok(Refusal { message, details, .. }) = asked.await else { return };
@@ -185,14 +199,29 @@ impl Teller {
     }
 }
 
-/// What a client is answered. A tool that this caller does not have is a fault of the request.
-pub fn answer(reply: &Reply) -> Result<CallToolResult, ErrorData> {
+/// What a client is answered. A tool that this caller does not have is a fault of the request; a call that waits for a
+/// person is a question, if its caller left it (`rounds`).
+pub fn answer(reply: &Reply, rounds: bool) -> Result<CallToolResponse, ErrorData> {
     match reply {
         Reply::Failed { refusal, .. } if refusal.code == Code::UnknownTool => {
             Err(ErrorData::invalid_params(refusal.message.clone(), Some(reply.document())))
         }
-        _ => Ok(result(reply)),
+        Reply::Failed { call: Some(call), refusal, status: Status::Held } if rounds => {
+            Ok(question(call, refusal).map_or_else(|| result(reply).into(), CallToolResponse::InputRequired))
+        }
+        _ => Ok(result(reply).into()),
     }
+}
+
+/// Since 2026-07-28 a server asks with a result, and the client calls again. None without a configured address: there is no
+/// link then.
+fn question(call: &CallId, refusal: &Refusal) -> Option<InputRequiredResult> {
+    let params = json!({ "mode": "url", "message": refusal.message, "url": refusal.details["url"] });
+    let requests = json!({ "approval": { "method": "elicitation/create", "params": params } });
+    let requests: InputRequests = serde_json::from_value(requests).ok()?;
+    let mut question = InputRequiredResult::new(Some(requests), Some(call.to_string()));
+    question.meta = Some(served_for(Some(call)));
+    Some(question)
 }
 
 /// A reply as a tool result: the document, and the same as text.
@@ -204,11 +233,15 @@ pub fn result(reply: &Reply) -> CallToolResult {
         Reply::Done { .. } | Reply::Running { .. } => CallToolResult::success(text),
     };
     result.structured_content = Some(document);
+    result.with_meta(Some(served_for(reply.call())))
+}
+
+fn served_for(call: Option<&CallId>) -> MetaObject {
     let mut meta = served_by();
-    if let Some(call) = reply.call() {
+    if let Some(call) = call {
         meta.insert("forelog/call_id".into(), json!(call));
     }
-    result.with_meta(Some(meta))
+    meta
 }
 
 /// What this server is, for clients.

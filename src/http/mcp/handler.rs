@@ -85,7 +85,7 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let who = self.caller(&context)?;
-        calling::call(&self.door, who, request, context).await.map(CallToolResponse::Complete)
+        calling::call(&self.door, who, request, context).await
     }
 
     fn get_tool(&self, name: &str) -> Option<rmcp::model::Tool> {

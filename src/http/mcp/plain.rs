@@ -8,7 +8,7 @@
 use axum::Json;
 use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
-use rmcp::model::{CallToolResult, ClientCapabilities, Implementation};
+use rmcp::model::{CallToolResponse, CallToolResult, ClientCapabilities, Implementation, InputRequiredResult};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -26,13 +26,22 @@ pub struct Plain {
     id: Value,
     tool: String,
     args: Map<String, Value>,
+    /// The client shows its user a link.
+    takes_links: bool,
 }
 
 #[derive(Serialize)]
 struct Answer {
     jsonrpc: &'static str,
     id: Value,
-    result: CallToolResult,
+    result: Told,
+}
+
+#[derive(Serialize)]
+#[serde(untagged)]
+enum Told {
+    Complete(CallToolResult),
+    InputRequired(InputRequiredResult),
 }
 
 /// The call, if `message` is a plain one; else the message as it was.
@@ -44,7 +53,9 @@ pub fn plain(door: &Door, headers: &HeaderMap, mut message: Value) -> Result<Pla
     let (tool, args) = (params["name"].take(), params["arguments"].take());
     let tool = if let Value::String(tool) = tool { tool } else { String::new() };
     let args = if let Value::Object(args) = args { args } else { Map::new() };
-    Ok(Plain { id, tool, args })
+    let can = ClientCapabilities::deserialize(&params["_meta"][META_CAPABILITIES]);
+    let takes_links = can.is_ok_and(|can| calling::takes_links(&can));
+    Ok(Plain { id, tool, args, takes_links })
 }
 
 fn is_plain(door: &Door, headers: &HeaderMap, message: &Value) -> bool {
@@ -99,21 +110,27 @@ fn agree(headers: &HeaderMap, name: &str) -> bool {
 impl Plain {
     /// Makes the call and answers it. A caller that goes away drops this, which asks the call to stop.
     pub async fn call(self, door: &Door, who: Principal, headers: &HeaderMap) -> Response {
-        let incoming = Incoming {
+        let mut incoming = Incoming {
             tool: self.tool,
             args: Value::Object(self.args),
             protocol: Some(MODERN.to_owned()),
             user_agent: user_agent(headers),
             ..Incoming::default()
         };
+        if self.takes_links {
+            calling::leave_on_hold(&mut incoming);
+        }
         let span = calling::span(door, &incoming, None);
         let reply = calling::traced(door.submit(who, incoming), span).await;
-        match calling::answer(&reply) {
-            Ok(result) => Json(Answer { jsonrpc: "2.0", id: self.id, result }).into_response(),
+        let result = match calling::answer(&reply, self.takes_links) {
+            Ok(CallToolResponse::Complete(result)) => Told::Complete(result),
+            Ok(CallToolResponse::InputRequired(question)) => Told::InputRequired(question),
+            Ok(_) => Told::Complete(calling::result(&reply)),
             Err(fault) => {
                 let document = super::message::error(&self.id, fault.code.0, &fault.message, fault.data.as_ref());
-                Json(document).into_response()
+                return Json(document).into_response();
             }
-        }
+        };
+        Json(Answer { jsonrpc: "2.0", id: self.id, result }).into_response()
     }
 }

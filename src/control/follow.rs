@@ -1,0 +1,70 @@
+//! The next round of a call that had to wait for a person: its caller was sent to ask one, and comes back.
+//!
+//! INVARIANT: a call follows none but one of the same key, tool and arguments, as the log has it. What the caller brings to
+//! name it is not believed, so it needs no seal.
+
+use std::time::Duration;
+
+use super::Control;
+use super::intake::Intake;
+use crate::core::code::Code;
+use crate::core::event::{IntentRecorded, Kind};
+use crate::core::id::{CallId, Position};
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+
+/// How often, and how many times, a call that has just ended is looked for in the views.
+const LOOK: Duration = Duration::from_millis(250);
+const TIMES: usize = 8;
+
+impl Control {
+    /// The call that is named by `follows`, if a call of `who` with these arguments may follow it.
+    pub(super) async fn followed(
+        &self,
+        follows: &str,
+        who: &Principal,
+        intake: &Intake<'_>,
+        arguments: &str,
+    ) -> Result<CallId, Refusal> {
+        let Ok(call) = follows.parse::<CallId>() else { return Err(no_such_call()) };
+        let found = self.intent_of(&call, who).await?;
+        let same = |intent: &IntentRecorded| {
+            intent.call == call
+                && (&intent.account, &intent.credential) == (&who.account, &who.credential)
+                && intent.tool == intake.name
+                && intent.arguments == arguments
+        };
+        if found.as_ref().is_some_and(same) { Ok(call) } else { Err(no_such_call()) }
+    }
+
+    async fn intent_of(&self, call: &CallId, who: &Principal) -> Result<Option<IntentRecorded>, Refusal> {
+        for _ in 0..TIMES {
+            let Some(position) = self.intent_position(call, who).await? else {
+                // It may have ended, and the views may not know it yet.
+                tokio::time::sleep(LOOK).await;
+                continue;
+            };
+            let event = self.ports.reader.event(position).await.map_err(|error| {
+                tracing::error!(%error, call_id = %call, "a call that is followed cannot be read back");
+                Refusal::new(Code::AuditUnavailable, "The call that this one follows cannot be read back now.")
+            })?;
+            return Ok(event.and_then(|event| if let Kind::IntentRecorded(intent) = event.kind { Some(intent) } else { None }));
+        }
+        Ok(None)
+    }
+
+    async fn intent_position(&self, call: &CallId, who: &Principal) -> Result<Option<Position>, Refusal> {
+        if let Some(job) = self.open_job(call).await {
+            return Ok(Some(job.intent));
+        }
+        Ok(self.ports.activity.call(Some(&who.account), call).await?.map(|record| record.intent))
+    }
+}
+
+fn no_such_call() -> Refusal {
+    Refusal::new(
+        Code::OperationNotFound,
+        "There is no call of this key, with this tool and these arguments, that this one follows.",
+    )
+    .hint("Call again without it.")
+}
