@@ -28,7 +28,8 @@ Examples:
 const RELEASE: &str = "\
 Without --break-glass nothing is released here: sign in and release it there, where a second person confirms.
 Examples:
-  forelog switch release swi_01J… --break-glass --reason 'console is down, agreed with Ada by phone'";
+  forelog switch release swi_01J… --break-glass --reason 'console is down, agreed with Ada by phone'
+  forelog switch release swi_01J… --break-glass --ramp 30 --reason 'over; one agent after the other'";
 
 /// What to do with switches.
 #[derive(Debug, Subcommand)]
@@ -62,6 +63,9 @@ pub enum SwitchCommand {
         /// Pass over the second person. Recorded and alarmed.
         #[arg(long)]
         break_glass: bool,
+        /// Let keys through again one after the other, all of them after so many minutes.
+        #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=120))]
+        ramp: Option<u64>,
         /// Why.
         #[arg(long)]
         reason: String,
@@ -81,7 +85,9 @@ pub async fn run(command: SwitchCommand, context: &Context) -> Result<Answer, Cl
                 "a switch is released by two persons in the console or over REST; --break-glass releases it here, on the record";
             Err(CliError::Usage(text.into()))
         }
-        SwitchCommand::Release { switch, reason, .. } => release(&desk, switch, &reason).await,
+        SwitchCommand::Release { switch, ramp, reason, .. } => {
+            release(&desk, switch, ramp.map(Duration::from_mins), &reason).await
+        }
         SwitchCommand::Engage { target, reason, message, incident, minutes, cancel_running } => {
             let switch = SwitchId::new(desk.clock.now(), &*desk.entropy);
             let expires_at = minutes.map(|minutes| desk.clock.now().plus(Duration::from_mins(u64::from(minutes))));
@@ -134,23 +140,36 @@ async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), 
     Ok((all, nodes))
 }
 
-async fn release(desk: &Desk, switch: SwitchId, reason: &str) -> Result<Answer, CliError> {
-    let who = operator();
+async fn release(desk: &Desk, switch: SwitchId, over: Option<Duration>, reason: &str) -> Result<Answer, CliError> {
+    let (who, state) = (operator(), desk.state().await?);
     let note = json!({ "reason": reason, "operator": who });
-    let kind = Kind::SwitchReleased { switch: switch.clone(), by: None, second: None, break_glass: true };
-    let account = house(&desk.state().await?)?;
-    let wanted = switch.clone();
-    let check = move |state: &ControlState| {
-        (!state.switches.contains_key(&wanted)).then(|| format!("there is no engaged switch {wanted}"))
+    let (by, second, break_glass) = (None, None, true);
+    let row = state.switches.get(&switch);
+    let until = over.zip(row).and_then(|(over, row)| row.ramp_until(desk.clock.now(), over));
+    let kind = match until {
+        Some(until) => Kind::ReleaseRamped { switch: switch.clone(), by, second, until, break_glass },
+        None => Kind::SwitchReleased { switch: switch.clone(), by, second, break_glass },
+    };
+    let (account, wanted) = (house(&state)?, switch.clone());
+    let check = move |state: &ControlState| match state.switches.get(&wanted) {
+        None => Some(format!("there is no engaged switch {wanted}")),
+        Some(row) if until.is_some() && row.ramp.is_some() => Some(format!("{wanted} lets go step by step already")),
+        Some(_) => None,
     };
     desk.record(vec![Record { account, kind, note }], check).await?;
     tracing::warn!(%switch, operator = %who, "BREAK GLASS: a switch was released without a second person");
-    Ok(Answer { document: json!({ "id": switch, "released": true, "break_glass": true }), text: format!("{switch} is released") })
+    let document = json!({ "id": switch, "released": until.is_none(), "until": until.map(shown), "break_glass": true });
+    let text = until
+        .map_or_else(|| format!("{switch} is released"), |until| format!("{switch} lets go step by step until {}", shown(until)));
+    Ok(Answer { document, text })
 }
 
 async fn list(desk: &Desk) -> Result<Answer, CliError> {
     let state = desk.state().await?;
-    let line = |row: &Switch| format!("{}  {}  since {}  {}", row.id, row.target, shown(row.engaged_at), row.reason);
+    let line = |row: &Switch| {
+        let ramp = row.ramp.map_or_else(String::new, |ramp| format!("  lets go until {}", shown(ramp.until)));
+        format!("{}  {}  since {}{ramp}  {}", row.id, row.target, shown(row.engaged_at), row.reason)
+    };
     let text: Vec<String> = state.switches.values().map(line).collect();
     let text = if text.is_empty() { "no switch is engaged".into() } else { text.join("\n") };
     let items: Vec<&Switch> = state.switches.values().collect();

@@ -7,14 +7,14 @@ use serde_json::json;
 
 use super::approval::{Bound, Hold, superseded};
 use super::code::Code;
-use super::id::{CallId, Position, SwitchId, VmId};
+use super::id::{CallId, CredentialId, Position, SwitchId, VmId};
 use super::job::{Claim, Idempotency};
 use super::limit::{Limit, Window};
 use super::principal::{Principal, Side, Via};
 use super::refusal::Refusal;
 use super::scope::Scope;
 use super::state::{ControlState, Credential, Vm};
-use super::switch::Covered;
+use super::switch::{Covered, Switch};
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
 
@@ -265,16 +265,22 @@ fn check_switches(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts:
         provider: vm.map(|vm| vm.provider.as_str()),
     };
     let Some(switch) = facts.state.switches.values().find(|switch| switch.covers(&call, facts.now)) else { return Ok(()) };
-    Err(Box::new(Decision::Refuse { refusal: stopped(switch), switch: Some(switch.id.clone()) }))
+    let refusal = stopped(switch, &who.credential, facts.now);
+    Err(Box::new(Decision::Refuse { refusal, switch: Some(switch.id.clone()) }))
 }
 
-/// What a caller is told whom a switch stopped.
+/// What a caller is told whom a switch stopped, and when it is let through if the switch lets go already.
 #[must_use]
-pub fn stopped(switch: &super::switch::Switch) -> Refusal {
+pub fn stopped(switch: &Switch, credential: &CredentialId, now: Micros) -> Refusal {
     let message = switch.message.clone().unwrap_or_else(|| "The operator has stopped this kind of call.".into());
-    Refusal::new(Code::KillSwitchEngaged, message)
-        .hint("Do not try again until a person says so.")
-        .details(json!({ "switch_id": switch.id, "target": switch.target }))
+    let refusal =
+        Refusal::new(Code::KillSwitchEngaged, message).details(json!({ "switch_id": switch.id, "target": switch.target }));
+    match switch.ramp {
+        None => refusal.hint("Do not try again until a person says so."),
+        Some(ramp) => refusal
+            .hint("Calls are let through again step by step; wait for your turn.")
+            .retry_after(ramp.turn(&switch.id, credential).since(now)),
+    }
 }
 
 fn check_limits(proposal: &Proposal, credential: &Credential, facts: &Facts<'_>) -> Checked<Vec<(String, Limit)>> {

@@ -11,6 +11,7 @@ pub mod id;
 pub mod job;
 pub mod limit;
 pub mod principal;
+pub mod ramp;
 pub mod redact;
 pub mod refusal;
 pub mod role;

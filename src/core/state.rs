@@ -13,6 +13,7 @@ use super::canonical::canonical;
 use super::event::{CredentialCreated, Kind};
 use super::id::{AccountId, CredentialId, Epoch, Position, SwitchId, VmId};
 use super::principal::Side;
+use super::ramp::Ramp;
 use super::switch::Switch;
 use super::time::Micros;
 
@@ -197,12 +198,19 @@ impl ControlState {
                     engaged_at: at,
                     position,
                     release_requested_by: None,
+                    ramp: None,
                 };
                 self.switches.insert(switch.clone(), row);
                 Some(named("switch", switch.as_str()))
             }
             Kind::ReleaseRequested { switch, by } => {
                 self.switches.get_mut(switch)?.release_requested_by = Some(by.clone());
+                Some(named("switch", switch.as_str()))
+            }
+            Kind::ReleaseRamped { switch, until, .. } => {
+                let row = self.switches.get_mut(switch)?;
+                row.ramp = Some(Ramp { since: at, until: *until });
+                row.release_requested_by = None;
                 Some(named("switch", switch.as_str()))
             }
             Kind::SwitchReleased { switch, .. } | Kind::SwitchExpired { switch } => {

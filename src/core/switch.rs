@@ -2,10 +2,12 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
 use super::id::{AccountId, CredentialId, Position, SwitchId, UserId, VmId};
+use super::ramp::Ramp;
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
 
@@ -164,6 +166,9 @@ pub struct Switch {
     pub position: Position,
     /// The person who asked for its release and waits for a second one.
     pub release_requested_by: Option<UserId>,
+    /// It lets go step by step.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ramp: Option<Ramp>,
 }
 
 /// What a switch is held against.
@@ -185,6 +190,27 @@ impl Switch {
     /// Whether this switch stops the call at `now`. Stopping is never switched off.
     #[must_use]
     pub fn covers(&self, call: &Covered<'_>, now: Micros) -> bool {
-        self.expires_at.is_none_or(|end| end > now) && self.target.covers(call)
+        let is_let_through = self.ramp.is_some_and(|ramp| ramp.lets_through(&self.id, call.credential, now));
+        !self.is_over(now) && !is_let_through && self.target.covers(call)
+    }
+
+    /// When a ramp that takes `over` and begins now is at its end: no later than the switch would have ended; none if it
+    /// would be over at once.
+    #[must_use]
+    pub fn ramp_until(&self, now: Micros, over: Duration) -> Option<Micros> {
+        let end = self.ends_at().unwrap_or(Micros(i64::MAX));
+        Some(now.plus(over).min(end)).filter(|until| *until > now)
+    }
+
+    /// When it ends by itself: a ramp ends no later than the switch would have.
+    #[must_use]
+    pub fn ends_at(&self) -> Option<Micros> {
+        self.ramp.map(|ramp| ramp.until).or(self.expires_at)
+    }
+
+    /// Whether it stops nothing any more at `now`.
+    #[must_use]
+    pub fn is_over(&self, now: Micros) -> bool {
+        self.ends_at().is_some_and(|end| end <= now)
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
-use super::fence::Lease;
+use super::fence::{Lease, Leave};
 use super::hold::Waits;
 use super::refusals::Recording;
 use super::store::{StoreError, Want};
@@ -54,16 +54,16 @@ pub struct Submission {
 pub struct Admitted {
     call: CallId,
     epoch: Epoch,
-    lease: Lease,
+    leave: Leave,
     vm: Option<VmId>,
     depends: Vec<String>,
     sealed: bool,
 }
 
 impl Admitted {
-    pub(super) fn proven(job: Job, epoch: Epoch, lease: Lease) -> Self {
+    pub(super) fn proven(job: Job, epoch: Epoch, leave: Leave) -> Self {
         let depends = Closing::depends_on(&job);
-        Self { call: job.call, epoch, lease, vm: job.vm, depends, sealed: job.sealed }
+        Self { call: job.call, epoch, leave, vm: job.vm, depends, sealed: job.sealed }
     }
 
     /// Its arguments are sealed in the vault until it has ended.
@@ -84,10 +84,10 @@ impl Admitted {
         self.epoch
     }
 
-    /// The lease of this node that it was asked for under.
+    /// What the fence holds it against.
     #[must_use]
-    pub fn lease(&self) -> Lease {
-        self.lease
+    pub fn leave(&self) -> Leave {
+        self.leave
     }
 
     /// The rows that the call's end has to free.
@@ -258,7 +258,7 @@ impl Draft {
             return Ok(Submitted::Queued);
         }
         let epoch = self.state().epoch;
-        Ok(Submitted::Admitted(Admitted::proven(job, epoch, lease)))
+        Ok(Submitted::Admitted(Admitted::proven(job, epoch, Leave { lease, at: self.now })))
     }
 
     pub(super) fn take_slots(&mut self, limits: &[(String, Limit)]) {

@@ -3,7 +3,7 @@
 use super::admission::{Admitted, job_row};
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
-use super::fence::Lease;
+use super::fence::{Lease, Leave};
 use super::store::{StoreError, Want};
 use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
@@ -81,7 +81,7 @@ impl Draft {
         job.status = Status::Running;
         job.node = Some(node);
         self.put(&row, &job)?;
-        Ok(Claimed::Admitted(Admitted::proven(job, epoch, lease)))
+        Ok(Claimed::Admitted(Admitted::proven(job, epoch, Leave { lease, at: self.now })))
     }
 
     /// Ends a call because a switch covers it.

@@ -5,8 +5,8 @@
 //! engage committed ──▶ publish(epoch n) ──▶ wait until every section entered before n is dropped ──▶ confirmed n
 //! ```
 //!
-//! INVARIANT: cached state may only refuse early, never admit late: it refuses what a switch it knows covers, and a
-//! node whose lease ran out enters nothing (P3). Leave that was given under one lease is worth nothing under the next:
+//! INVARIANT: cached state may only refuse early, never admit late: it refuses what a switch it knows covers at the time of
+//! the log that the call was decided at, whatever this node's clock says, and a node whose lease ran out enters nothing (P3). Leave that was given under one lease is worth nothing under the next:
 //! in between others may have believed the node dead, and ended or taken over what it had (P4).
 
 use std::collections::BTreeMap;
@@ -56,6 +56,15 @@ impl Inner {
 /// Which unbroken lease of this node something began under.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lease(u64);
+
+/// What leave to start something was given under.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leave {
+    /// The lease of this node that it was asked for under.
+    pub lease: Lease,
+    /// The time of the log that it was decided at.
+    pub at: Micros,
+}
 
 /// A call between its fence check and the moment its request has been sent.
 pub struct Section {
@@ -157,15 +166,15 @@ impl Fence {
     }
 
     /// Enters a section, unless a switch covers the call, or the lease that leave was given under ran out.
-    pub fn enter(self: &Arc<Self>, call: &Covered<'_>, under: Lease) -> Result<Section, Refusal> {
+    pub fn enter(self: &Arc<Self>, call: &Covered<'_>, leave: Leave) -> Result<Section, Refusal> {
         let mut inner = self.lock();
-        if inner.lease != under || self.clock.elapsed() >= inner.lease_until {
+        if inner.lease != leave.lease || self.clock.elapsed() >= inner.lease_until {
             return Err(Refusal::new(Code::AuditUnavailable, "This node has lost its lease and starts nothing."));
         }
         let state = self.state();
-        // This node's clock may be fast: a switch ends here only with the event that says so, never by the clock.
-        if let Some(switch) = state.switches.values().find(|switch| switch.covers(call, Micros(i64::MIN))) {
-            return Err(stopped(switch));
+        // This node's clock may be fast. A switch that was engaged, or began to let go, after the decision covers by its time.
+        if let Some(switch) = state.switches.values().find(|switch| switch.covers(call, leave.at)) {
+            return Err(stopped(switch, call.credential, leave.at));
         }
         *inner.sections.entry(state.epoch).or_insert(0) += 1;
         Ok(Section { fence: Arc::clone(self), epoch: state.epoch })

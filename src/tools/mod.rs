@@ -228,7 +228,7 @@ impl Execution {
             vm: self.admitted.vm(),
             provider: self.vm.as_ref().map(|vm| vm.provider.as_str()),
         };
-        let section = self.ports.fence().enter(&call, self.admitted.lease())?;
+        let section = self.ports.fence().enter(&call, self.admitted.leave())?;
         Ok(Permit::holding(Arc::new(section)))
     }
 

@@ -48,7 +48,9 @@ impl About {
                 about(account, by(who), text(switch), like)
             }
             Kind::ReleaseRequested { switch, by: who } => about(None, text(who), text(switch), text(switch)),
-            Kind::SwitchReleased { switch, by: who, .. } => about(None, by(who), text(switch), text(switch)),
+            Kind::SwitchReleased { switch, by: who, .. } | Kind::ReleaseRamped { switch, by: who, .. } => {
+                about(None, by(who), text(switch), text(switch))
+            }
             Kind::SwitchExpired { switch } => about(None, None, text(switch), text(switch)),
             Kind::AccountCreated { account, .. } | Kind::AccountChanged { account, .. } => {
                 about(text(account), None, text(account), None)
@@ -137,7 +139,8 @@ pub static OWNERS: Insert = Insert {
 };
 
 /// What every account is told of although it is about nobody in particular.
-const FOR_ALL: &str = "account is null and type in ('log_read', 'switch_engaged', 'switch_released', 'switch_expired')";
+const FOR_ALL: &str = "account is null and type in ('log_read', 'switch_engaged', 'release_ramped', 'switch_released', \
+                       'switch_expired')";
 
 impl Calls {
     pub(super) async fn administration(

@@ -127,9 +127,8 @@ pub fn put_stopped(draft: &mut Draft, id: &NodeId) -> Result<(), StoreError> {
 
 fn expire_switches(draft: &mut Draft, ids: &mut dyn FnMut() -> EventId) -> Result<(), StoreError> {
     let now = draft.now;
-    let over = |end: Option<crate::core::time::Micros>| end.is_some_and(|end| end <= now);
     let expired: Vec<_> =
-        draft.state().switches.values().filter(|switch| over(switch.expires_at)).map(|switch| switch.id.clone()).collect();
+        draft.state().switches.values().filter(|switch| switch.is_over(now)).map(|switch| switch.id.clone()).collect();
     for switch in expired {
         draft.append(Position(0), NewEvent::plain(ids(), Kind::SwitchExpired { switch }))?;
     }

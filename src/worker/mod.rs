@@ -211,8 +211,7 @@ impl Worker {
             let state = changes.borrow_and_update().clone();
             let now = self.control.ports.clock.now();
             for running in self.lock().values() {
-                let call = running.subject.covered();
-                if state.switches.values().any(|switch| switch.running == OnRunning::Cancel && switch.covers(&call, now)) {
+                if running.subject.covering(&state, now).any(|switch| switch.running == OnRunning::Cancel) {
                     running.cancel.cancel();
                 }
             }

@@ -11,7 +11,9 @@ use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId, CredentialId, SwitchId, VmId};
 use crate::core::refusal::Refusal;
-use crate::core::switch::Covered;
+use crate::core::state::ControlState;
+use crate::core::switch::{Covered, Switch};
+use crate::core::time::Micros;
 use crate::core::tool::{Class, ToolFacts};
 use crate::tools::{Execution, Tool};
 
@@ -27,6 +29,8 @@ pub(super) struct Subject {
     pub(super) credential: CredentialId,
     pub(super) vm: Option<VmId>,
     pub(super) provider: Option<String>,
+    /// The time of the log that it was let through at.
+    decided_at: Micros,
 }
 
 impl Subject {
@@ -38,15 +42,18 @@ impl Subject {
             credential: execution.principal.credential.clone(),
             vm: execution.admitted.vm().cloned(),
             provider: execution.vm.as_ref().map(|vm| vm.provider.clone()),
+            decided_at: execution.admitted.leave().at,
         }
     }
 }
 
 impl Subject {
-    /// What a switch is held against.
-    pub(super) fn covered(&self) -> Covered<'_> {
+    /// The switches that cover it at `now`. What the log let through is not stopped by a clock that is behind it.
+    pub(super) fn covering<'a>(&'a self, state: &'a ControlState, now: Micros) -> impl Iterator<Item = &'a Switch> {
         let Self { tool, account, credential, vm, provider, .. } = self;
-        Covered { tool, account, credential, vm: vm.as_ref(), provider: provider.as_deref() }
+        let call = Covered { tool, account, credential, vm: vm.as_ref(), provider: provider.as_deref() };
+        let at = now.max(self.decided_at);
+        state.switches.values().filter(move |switch| switch.covers(&call, at))
     }
 }
 
@@ -96,7 +103,5 @@ fn lost(class: Class, why: &str) -> Outcome {
 
 fn covering(control: &Control, subject: &Subject) -> Option<SwitchId> {
     let state = control.ports.fence().state();
-    let call = subject.covered();
-    let now = control.ports.clock.now();
-    state.switches.values().find(|switch| switch.covers(&call, now)).map(|switch| switch.id.clone())
+    subject.covering(&state, control.ports.clock.now()).next().map(|switch| switch.id.clone())
 }

@@ -155,5 +155,6 @@ fn of_the_house() -> Vec<Kind> {
         Kind::SignedOut { user: user(1), session: Some("ab".repeat(16)) },
         Kind::PasswordSet { user: user(1) },
         Kind::ApprovalDecided { call: call(1), by: Some(user(2)), credential: Some(credential(2)), approved: true },
+        Kind::ReleaseRamped { switch: switch(1), by: Some(user(1)), second: Some(user(2)), until: NEW_YEAR, break_glass: false },
     ]
 }

@@ -44,6 +44,7 @@ mod policy;
 mod postgres;
 mod promises;
 mod proxy;
+mod ramp;
 mod redact;
 mod reference;
 #[cfg(not(feature = "conformance"))]

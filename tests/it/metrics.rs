@@ -6,6 +6,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use forelog::core::switch::Covered;
+use forelog::core::time::Clock;
+use forelog::log::fence::Leave;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -169,7 +171,7 @@ async fn metrics_age_the_fence_until_the_last_old_section_is_left() {
     let (fence, key) = (app.plant.control.ports.fence(), app.key(|_| {}).await);
     let tool = app.plant.control.catalogue.get("probe_read").expect("a tool").facts;
     let call = Covered { tool, account: &key.account, credential: &key.id, vm: None, provider: None };
-    let section = fence.enter(&call, fence.lease()).expect("nothing stops it");
+    let section = fence.enter(&call, Leave { lease: fence.lease(), at: app.plant.clock.now() }).expect("nothing stops it");
     app.plant.clock.pass(Duration::from_secs(1));
     assert_eq!(scrape_app(&app).await["forelog_fence_unconfirmed_seconds"], 0.0, "nothing has changed since");
     app.key(|_| {}).await;

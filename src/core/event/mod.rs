@@ -222,6 +222,14 @@ pub enum Kind {
         credential: Option<CredentialId>,
         approved: bool,
     },
+    /// A switch lets go of one key after the other, of all of them at `until`.
+    ReleaseRamped {
+        switch: SwitchId,
+        by: Option<UserId>,
+        second: Option<UserId>,
+        until: Micros,
+        break_glass: bool,
+    },
 }
 
 impl Kind {
@@ -295,6 +303,7 @@ impl Kind {
             Self::SignedOut { .. } => "signed_out",
             Self::PasswordSet { .. } => "password_set",
             Self::ApprovalDecided { .. } => "approval_decided",
+            Self::ReleaseRamped { .. } => "release_ramped",
         }
     }
 }

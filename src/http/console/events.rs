@@ -18,9 +18,10 @@ use crate::http::api::list_events::Asked;
 use crate::http::api::sight::Sight;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
-const KINDS: [&str; 14] = [
+const KINDS: [&str; 15] = [
     "switch_engaged",
     "release_requested",
+    "release_ramped",
     "switch_released",
     "switch_expired",
     "log_read",

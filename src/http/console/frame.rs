@@ -183,7 +183,7 @@ async fn as_of(visit: &Visit, now: Micros) -> Option<AsOf> {
 
 /// The switches that stop something now.
 pub fn in_force(state: &ControlState, now: Micros) -> impl Iterator<Item = &Switch> {
-    state.switches.values().filter(move |switch| switch.expires_at.is_none_or(|end| end > now))
+    state.switches.values().filter(move |switch| !switch.is_over(now))
 }
 
 /// Whether a switch can stop calls of an account.
@@ -216,7 +216,7 @@ pub fn engaged(switch: &Switch, state: &ControlState, for_staff: bool, now: Micr
         target: switch.target.to_string(),
         text: visible(if for_staff { &switch.reason } else { &message }),
         since: When::of(switch.engaged_at, now),
-        until: switch.expires_at.map(|end| When::of(end, now)),
+        until: switch.ends_at().map(|end| When::of(end, now)),
     }
 }
 

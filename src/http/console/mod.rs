@@ -94,6 +94,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/switches/{id}", get(switch::show))
         .route("/switches/{id}/live", get(switch::live))
         .route("/switches/{id}/release", post(switch::release))
+        .route("/switches/{id}/again", post(switch::stop_again))
         .route("/switches/{id}/cancel", post(switch::cancel_running))
         .route("/assets/{name}", get(assets::serve))
         .fallback(fault::no_such_page)

@@ -10,7 +10,7 @@ use crate::core::job::Job;
 use crate::core::refusal::Refusal;
 use crate::core::search::{Field, Search, Term};
 use crate::core::state::ControlState;
-use crate::core::switch::Target;
+use crate::core::switch::{Covered, Target};
 use crate::core::time::Micros;
 use crate::core::tool::{Class, ToolFacts};
 use crate::tools::{ActivityQuery, Histogram};
@@ -26,14 +26,14 @@ pub struct UnderWay {
     pub running: Vec<Job>,
 }
 
-/// The open calls that a target covers.
-pub async fn under_way(visit: &Visit, target: &Target) -> Result<UnderWay, Fault> {
+/// The open calls that something covers.
+pub async fn under_way(visit: &Visit, covers: impl Fn(&Covered<'_>) -> bool) -> Result<UnderWay, Fault> {
     let (door, state) = (&visit.http.door, visit.http.door.state());
     let rows = door.control().ports.reader.store.state(&["job"]).await.map_err(|error| unreadable(&error))?;
     let jobs = rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok());
     let covered = |job: &Job| {
         let tool = door.control().catalogue.get(&job.tool);
-        tool.is_some_and(|tool| target.covers(&job.covered(tool.facts, &state)))
+        tool.is_some_and(|tool| covers(&job.covered(tool.facts, &state)))
     };
     let (mut running, waiting): (Vec<Job>, Vec<Job>) = jobs.filter(covered).partition(|job| job.status == Status::Running);
     running.sort_unstable_by_key(|job| job.intent);
@@ -65,10 +65,10 @@ pub async fn per_minute(visit: &Visit, target: &Target) -> Result<String, Fault>
     Ok(format!("{}{}.{}", if counted.capped { "over " } else { "" }, tenths / 10, tenths % 10))
 }
 
-/// Calls that were let through after `since` although the target covers them; it must stay none.
-pub async fn admitted_since(visit: &Visit, target: &Target, since: Micros) -> Result<u64, Fault> {
+/// Calls that were let through after `since`, and before `until`, although the target covers them; it must stay none.
+pub async fn admitted_since(visit: &Visit, target: &Target, since: Micros, until: Option<Micros>) -> Result<u64, Fault> {
     let mut search = search(visit, target);
-    search.from = Some(Micros(since.0 + 1));
+    (search.from, search.to) = (Some(Micros(since.0 + 1)), until);
     let not = [Status::Refused, Status::Recorded, Status::Held].map(|status| status.as_str().to_owned());
     search.terms.push(Term { field: Field::Outcome, values: not.into(), without: true });
     Ok(count(visit, search).await?.counted)

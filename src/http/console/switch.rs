@@ -32,6 +32,7 @@ struct One {
     is_global: bool,
     live: Option<Live>,
     requested_by: Option<String>,
+    ramp: Option<When>,
     may_release: bool,
     history: Vec<Moment>,
 }
@@ -43,6 +44,7 @@ struct Live {
     id: String,
     admitted: u64,
     since: String,
+    back: Option<u8>,
     waiting: usize,
     running: Vec<Open>,
     lets_finish: bool,
@@ -97,6 +99,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
         None => engaged_target(&visit, &id).await?,
     };
     let requested_by = switch.as_ref().and_then(|switch| switch.release_requested_by.clone());
+    let now = door.control().ports.clock.now();
     let live = match &switch {
         Some(switch) => Some(look(&visit, switch).await?),
         None => None,
@@ -107,6 +110,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
         stops: stops(&target, &door.state()),
         target: target.to_string(),
         is_global: target.is_global(),
+        ramp: switch.as_ref().and_then(|switch| switch.ramp).map(|ramp| When::of(ramp.until, now)),
         live,
         requested_by: match requested_by {
             Some(user) => Some(person(&visit, Some(user.to_string())).await),
@@ -131,12 +135,30 @@ pub async fn release(Path(id): Path<String>, Posted { visit, fields }: Posted) -
     if switch.target.is_global() && fields.text("typed") != switch.target.to_string() {
         return Err(Fault::Unreadable("What was typed is not what the switch stops, so it was not released."));
     }
-    let released = visit.done("switch_release", json!({ "id": id, "reason": fields.text("reason") })).await;
-    match released {
+    let mut args = json!({ "id": id, "reason": fields.text("reason") });
+    if !fields.text("ramp").is_empty() {
+        let minutes: u64 = fields.text("ramp").parse().map_err(|_| Fault::Unreadable("The minutes cannot be read."))?;
+        args["ramp_minutes"] = json!(minutes);
+    }
+    match visit.done("switch_release", args).await {
         // Noted: the page says that a second person has to.
         Ok(_) | Err(Refusal { code: Code::SecondPersonRequired, .. }) => Ok(back(&id)),
         Err(refusal) => Err(refusal.into()),
     }
+}
+
+/// Stops everybody again while the switch lets go: the same is stopped once more.
+pub async fn stop_again(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+    may_read(&visit)?;
+    let switch = in_force_now(&visit, &id).ok_or(Fault::NotFound)?;
+    let mut args = json!({ "target": switch.target, "reason": fields.text("reason"), "running": switch.running });
+    for (name, text) in [("message", switch.message), ("incident", switch.incident)] {
+        if let Some(text) = text {
+            args[name] = json!(text);
+        }
+    }
+    let engaged = visit.done("switch_engage", args).await?;
+    Ok(back(engaged["id"].as_str().unwrap_or(&id)))
 }
 
 /// Cancels what still runs: the same is stopped once more, with what runs.
@@ -160,16 +182,17 @@ fn in_force_now(visit: &Visit, id: &str) -> Option<Switch> {
 }
 
 async fn look(visit: &Visit, switch: &Switch) -> Result<Live, Fault> {
-    let under_way = reach::under_way(visit, &switch.target).await?;
-    let state = visit.http.door.state();
+    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+    let under_way = reach::under_way(visit, |call| switch.covers(call, now)).await?;
     let label = |job: &crate::core::job::Job| job.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| visible(&vm.label));
     let running = under_way.running.iter().map(|job| Open { call: job.call.to_string(), tool: job.tool.clone(), vm: label(job) });
     let iso = When::of(switch.engaged_at, switch.engaged_at).iso;
     let token = visit.may(Scope::StaffSwitch).then(|| visit.visitor.token.form_token());
     Ok(Live {
         id: switch.id.to_string(),
-        admitted: reach::admitted_since(visit, &switch.target, switch.engaged_at).await?,
+        admitted: reach::admitted_since(visit, &switch.target, switch.engaged_at, switch.ramp.map(|ramp| ramp.since)).await?,
         since: iso.get(11..23).unwrap_or(&iso).to_owned(),
+        back: switch.ramp.map(|ramp| ramp.percent(now)),
         waiting: under_way.waiting,
         running: running.collect(),
         lets_finish: switch.running == crate::core::switch::Running::LetFinish,
@@ -209,6 +232,7 @@ async fn history(visit: &Visit, id: &SwitchId) -> Result<Vec<Moment>, Fault> {
         let what = match record.kind.as_str() {
             "switch_engaged" => "Engaged",
             "release_requested" => "Release asked for",
+            "release_ramped" => "Release begun, step by step",
             "switch_released" => "Released",
             "switch_expired" => "Ended by itself",
             _ => continue,

@@ -113,7 +113,7 @@ pub async fn preview(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Respo
     may_read(&visit)?;
     let target = wanted.target()?;
     let state = visit.http.door.state();
-    let under_way = reach::under_way(&visit, &target).await?;
+    let under_way = reach::under_way(&visit, |call| target.covers(call)).await?;
     let (customers, vms) = reach::touched(&target, &state);
     Ok(page(&New {
         frame: Frame::of("Stop", HERE, &visit).await,
@@ -173,7 +173,7 @@ async fn row(visit: &Visit, switch: &Switch, state: &ControlState, now: Micros) 
         reason: visible(&switch.reason),
         by: person(visit, switch.by.as_ref().map(ToString::to_string)).await,
         since: When::of(switch.engaged_at, now),
-        until: switch.expires_at.map(|end| When::of(end, now)),
+        until: switch.ends_at().map(|end| When::of(end, now)),
     }
 }
 

@@ -22,8 +22,7 @@ pub(super) fn tool() -> Tool {
 
 async fn list(execution: Execution) -> Answer {
     let (state, now) = (fresh(&execution).await?, execution.ports.clock.now());
-    let items: Vec<Value> =
-        state.switches.values().filter(|switch| switch.expires_at.is_none_or(|end| end > now)).map(shown).collect();
+    let items: Vec<Value> = state.switches.values().filter(|switch| !switch.is_over(now)).map(shown).collect();
     Ok(json!({ "items": items }))
 }
 
@@ -38,6 +37,7 @@ fn shown(switch: &Switch) -> Value {
         "running": switch.running,
         "engaged_at": switch.engaged_at.document(),
         "expires_at": instant::render_maybe(switch.expires_at),
+        "ramp": switch.ramp.map(|ramp| json!({ "since": ramp.since.document(), "until": ramp.until.document() })),
         "release_requested_by": switch.release_requested_by,
         "needs_second_person": switch.target.is_global(),
     })

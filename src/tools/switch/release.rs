@@ -1,4 +1,6 @@
-//! `switch_release`: ends a switch. Releasing one that stops every customer takes a second person.
+//! `switch_release`: ends a switch, at once or step by step. Releasing one that stops every customer takes a second person.
+
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::json;
@@ -7,31 +9,41 @@ use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::{Position, SwitchId, UserId};
+use crate::core::ramp::Ramp;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::switch::Switch;
+use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 use crate::log::store::Want;
 use crate::tools::outcome::Answer;
 use crate::tools::record::Record;
 use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, id, maybe, text};
-use crate::tools::{Execution, Tool, facts, register};
+use crate::tools::shape::{Shape, any, id, maybe, number, text};
+use crate::tools::{Execution, Tool, facts, instant, register};
+
+/// The longest ramp, in minutes.
+const LONGEST: u64 = Ramp::LONGEST.as_secs() / 60;
 
 static FACTS: ToolFacts = facts::stop(facts::control("switch_release", Some(Scope::StaffSwitch)));
 
 pub(super) fn tool() -> Tool {
-    let input =
-        Shape::new().must("id", Public, id("swi", "The switch.")).may("reason", Content, text("Why, for staff.", 500)).keyed();
+    let ramp = "Let keys through again one after the other, all of them after so many minutes; at once if absent.";
+    let input = Shape::new()
+        .must("id", Public, id("swi", "The switch."))
+        .may("reason", Content, text("Why, for staff.", 500))
+        .may("ramp_minutes", Public, number(ramp, 1, LONGEST))
+        .keyed();
     let output = Shape::new()
         .must("id", Public, any("string", "The switch."))
-        .must("released", Public, any("boolean", "It is released."))
+        .must("released", Public, any("boolean", "It stops nothing any more; false while it lets go step by step."))
+        .must("until", Public, maybe("string", "When it lets everybody through, if it lets go step by step."))
         .must("by", Public, any("string", "The person who released it, or asked for it first."))
         .must("second", Public, maybe("string", "The second person, if it took one to ask and one to agree."));
     let face = Face {
         title: "Release a kill switch",
-        description: "Ends a switch. One that stops every customer is released by another person than the one who engaged it; \
+        description: "Ends a switch, at once or step by step. One that stops every customer is released by another person than the one who engaged it; \
                       if no person engaged it, by two persons.",
     };
     register::tool(&FACTS, face, input, output, handler!(release))
@@ -41,6 +53,7 @@ pub(super) fn tool() -> Tool {
 struct Args {
     id: SwitchId,
     reason: Option<String>,
+    ramp_minutes: Option<u64>,
 }
 
 enum Step {
@@ -66,34 +79,57 @@ fn step(switch: &Switch, who: &UserId) -> Step {
 }
 
 async fn release(execution: Execution) -> Answer {
-    let Args { id, reason } = execution.arguments()?;
+    let Args { id, reason, ramp_minutes } = execution.arguments()?;
     let who = execution.principal.user.clone();
     // Sealed before the transaction, which fills in who it was.
     let kind = Kind::ReleaseRequested { switch: id.clone(), by: who.clone() };
     let account = execution.principal.account.clone();
-    let change = Record::noted(&execution, &account, kind, json!({ "reason": reason })).await?;
-    let switch = id.clone();
+    let note = json!({ "reason": reason, "ramp_minutes": ramp_minutes });
+    let change = Record::noted(&execution, &account, kind, note).await?;
+    let (switch, over) = (id.clone(), ramp_minutes.map(Duration::from_mins));
     let taken = execution
         .ports
         .writer
         .write(Want::default(), move |draft| {
-            let Some(row) = draft.state().switches.get(&switch) else { return Ok(None) };
-            let step = step(row, &who);
+            let Some(row) = draft.state().switches.get(&switch) else { return Ok(Err(not_found())) };
+            if over.is_some() && row.ramp.is_some() {
+                return Ok(Err(lets_go_already()));
+            }
+            let (step, until) = (step(row, &who), over.and_then(|over| row.ramp_until(draft.now, over)));
             let mut event = change.event();
             if let Step::Release(by, second) = &step {
-                event.kind = Kind::SwitchReleased { switch, by: Some(by.clone()), second: second.clone(), break_glass: false };
+                event.kind = released(switch, by.clone(), second.clone(), until);
             }
             if !matches!(step, Step::Wait) {
                 draft.append(Position(0), event)?;
             }
-            Ok(Some(step))
+            Ok(Ok((step, until)))
         })
         .await?;
-    match taken {
-        Some(Step::Release(by, second)) => Ok(json!({ "id": id, "released": true, "by": by, "second": second })),
-        Some(Step::Request | Step::Wait) => Err(Outcome::Failed(second_person())),
-        None => Err(Outcome::Failed(Refusal::new(Code::NotFound, "There is no such switch in force."))),
+    match taken? {
+        (Step::Release(by, second), until) => Ok(json!({
+            "id": id, "released": until.is_none(), "until": instant::render_maybe(until), "by": by, "second": second,
+        })),
+        (Step::Request | Step::Wait, _) => Err(Outcome::Failed(second_person())),
     }
+}
+
+fn released(switch: SwitchId, by: UserId, second: Option<UserId>, until: Option<Micros>) -> Kind {
+    let (by, break_glass) = (Some(by), false);
+    match until {
+        Some(until) => Kind::ReleaseRamped { switch, by, second, until, break_glass },
+        None => Kind::SwitchReleased { switch, by, second, break_glass },
+    }
+}
+
+fn not_found() -> Refusal {
+    Refusal::new(Code::NotFound, "There is no such switch in force.")
+}
+
+/// Beginning anew would stop whom it has let through.
+fn lets_go_already() -> Refusal {
+    Refusal::new(Code::Conflict, "The switch lets go step by step already.")
+        .hint("Release it at once, or engage the same again to stop everybody.")
 }
 
 fn second_person() -> Refusal {

@@ -1,5 +1,7 @@
 //! The incident page: what is stopped, stopping it, watching it stop, and releasing it, each a recorded call.
 
+use std::time::Duration;
+
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -91,4 +93,49 @@ async fn console_switches_are_for_those_who_may() {
     let tried = customer.submit("/console/switches", &[("target", "all"), ("reason", "why not")]).await;
     assert!(tried.status.is_client_error(), "{tried:?}");
     assert_eq!(house.call(&house.other.key, "vm_list", nothing()).await.status, StatusCode::OK);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_switch_lets_go_step_by_step_and_stops_again() {
+    let house = House::open().await;
+    let (staff, second) = (house.signed_in(&house.staff).await, house.hire(&house.staff.account, "responder").await);
+    let other = house.signed_in(&second).await;
+    let path = led_to(&staff.submit("/console/switches", &[("target", "all"), ("reason", "wild"), ("message", "Soon.")]).await);
+    let wish = [("reason", "gently"), ("typed", "all"), ("ramp", "30")];
+    led_to(&staff.submit(&format!("{path}/release"), &wish).await);
+    assert!(house.events("release_ramped").await.is_empty(), "one person is not enough for a ramp either");
+    let odd = other.submit(&format!("{path}/release"), &[("reason", "gently"), ("typed", "all"), ("ramp", "121")]).await;
+    assert!(odd.status.is_client_error(), "{odd:?}");
+    led_to(&other.submit(&format!("{path}/release"), &wish).await);
+    let page = other.page(&path).await;
+    for told in ["In force", "It lets go step by step", "Release begun, step by step", "<dd class=\"count\">0 %</dd>"] {
+        assert!(page.contains(told), "{told} is not told: {page}");
+    }
+    let key = &house.one.key;
+    let refused = house.call(key, "vm_list", nothing()).await;
+    let error = refused.json()["error"].clone();
+    assert_eq!((error["code"].as_str(), error["message"].as_str()), (Some("kill_switch_engaged"), Some("Soon.")), "{error}");
+    let after = error["retry_after_ms"].as_u64().expect("when its turn comes");
+    assert!(after <= 1_800_000, "{error}");
+    let twice = other.submit(&format!("{path}/release"), &wish).await;
+    assert_eq!(twice.status, StatusCode::CONFLICT, "whom it has let through it would stop again");
+
+    house.clock.pass(Duration::from_millis(after));
+    assert_eq!(house.call(key, "vm_list", nothing()).await.status, StatusCode::OK, "its turn has come");
+    let again = led_to(&other.submit(&format!("{path}/again"), &[("reason", "it begins again")]).await);
+    assert_ne!(again, path);
+    assert_eq!(house.call(key, "vm_list", nothing()).await.code(), "kill_switch_engaged");
+    assert!(other.page(&again).await.contains("it begins again"));
+    led_to(&staff.submit(&format!("{again}/release"), &[("reason", "over"), ("typed", "all")]).await);
+
+    house.clock.pass(Duration::from_mins(30));
+    assert_eq!(house.call(key, "vm_list", nothing()).await.status, StatusCode::OK);
+    // The node's next beat announces it.
+    let announced = async {
+        while house.events("switch_expired").await.is_empty() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), announced).await.expect("the end of a ramp is announced as an expiry is");
+    assert!(other.page(&path).await.contains("Ended by itself"));
 }
