@@ -20,6 +20,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::node::{Node, NodeError};
+use crate::auth::oidc::{Issuers, IssuersError};
 use crate::auth::session::SessionError;
 use crate::config::Config;
 use crate::core::time::{Clock, Entropy};
@@ -49,6 +50,9 @@ pub enum AppError {
     /// The node behind it.
     #[error(transparent)]
     Node(#[from] NodeError),
+    /// Whoever is to vouch for people.
+    #[error(transparent)]
+    Issuers(#[from] IssuersError),
     /// Nobody can be invited.
     #[error("inviting the first person")]
     Invitation(#[from] SessionError),
@@ -74,8 +78,9 @@ impl App {
             Some(files) => Some(Tls::open(files.certificate.clone(), files.key.clone()).await?),
             None => None,
         };
+        let issuers = Issuers::open(&config.sign_in.oidc, &base(config, address), &clock)?;
         let node = Node::start(config, clock, entropy).await?;
-        let http = Http::new(Arc::clone(&node.control), node.authenticator.clone(), settings(config, address));
+        let http = Http::new(Arc::clone(&node.control), node.authenticator.clone(), settings(config, address), issuers);
         let stop = CancellationToken::new();
         if let Some(tls) = &tls {
             tokio::spawn(Arc::clone(tls).follow(stop.clone()));
@@ -158,6 +163,12 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         clear_loopback: address.ip().is_loopback() && config.tls.is_none() && !is_https(config.public_url.as_deref()),
         ..Settings::default()
     }
+}
+
+/// Where browsers reach it.
+fn base(config: &Config, address: SocketAddr) -> String {
+    let scheme = if config.tls.is_some() { "https" } else { "http" };
+    config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"))
 }
 
 fn is_https(url: Option<&str>) -> bool {

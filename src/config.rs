@@ -3,6 +3,7 @@
 //! INVARIANT: a key that is unknown, or a value that makes no sense, refuses to start and names the key; a limit that
 //! cannot be read never becomes "no limit" (P5, P12). Nothing else reads the environment.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -12,6 +13,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 
+use crate::auth::oidc::settings as oidc;
 use crate::core::decide::Limits;
 use crate::core::limit::Limit;
 use crate::http::Forwarding;
@@ -21,7 +23,7 @@ use crate::providers::compute::sim::Rehearsed;
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
 
 /// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.
-pub const KEYS: [&str; 23] = [
+pub const KEYS: [&str; 24] = [
     "data_dir",
     "database_url",
     "vault_database_url",
@@ -42,6 +44,7 @@ pub const KEYS: [&str; 23] = [
     "throttle",
     "providers",
     "telemetry",
+    "sign_in",
     "instant_wait_ms",
     "staff_reads_shown_after_ms",
     "approval_ms",
@@ -100,6 +103,16 @@ pub struct Config {
     pub providers: Providers,
     /// Traces and metrics.
     pub telemetry: Telemetry,
+    /// How people sign in besides with a password.
+    pub sign_in: SignIn,
+}
+
+/// How people sign in besides with a password.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct SignIn {
+    /// Who may vouch for them with OpenID Connect, by the name that addresses and events have.
+    pub oidc: BTreeMap<String, oidc::Settings>,
 }
 
 /// A certificate with its key. Both files are read again when they change.
@@ -201,6 +214,7 @@ impl Default for Config {
             throttle: Throttle::default(),
             providers: Providers::default(),
             telemetry: Telemetry::default(),
+            sign_in: SignIn::default(),
         }
     }
 }
@@ -315,6 +329,11 @@ impl Config {
         for (key, url) in [("public_url", &self.public_url), ("telemetry.endpoint", &self.telemetry.endpoint)] {
             let fits = url.as_ref().is_none_or(|url| url.starts_with("http://") || url.starts_with("https://"));
             ensure(fits, key, || "is not an http:// or https:// address".into())?;
+        }
+        for (name, issuer) in &self.sign_in.oidc {
+            issuer.check(name).map_err(|why| ConfigError::Value { key: "sign_in.oidc", why })?;
+            let is_reached = self.public_url.is_some() || !self.listen.ip().is_unspecified();
+            ensure(is_reached, "sign_in.oidc", || "needs public_url, to which people are sent back".into())?;
         }
         Ok(())
     }

@@ -28,15 +28,23 @@ pub struct Guesses {
 impl Guesses {
     /// Counts an attempt, or says how long to wait until there may be one.
     pub fn attempt(&self, address: &str, email: &str, now: Micros) -> Result<(), Duration> {
+        self.take(&[(format!("address {address}"), PER_ADDRESS), (format!("email {email}"), PER_EMAIL)], now)
+    }
+
+    /// The same where nobody says who they are: that is for an issuer to say.
+    pub fn from_address(&self, address: &str, now: Micros) -> Result<(), Duration> {
+        self.take(&[(format!("address {address}"), PER_ADDRESS)], now)
+    }
+
+    fn take(&self, names: &[(String, Limit)], now: Micros) -> Result<(), Duration> {
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         forget(&mut taken, now);
-        let names = [(format!("address {address}"), PER_ADDRESS), (format!("email {email}"), PER_EMAIL)];
         let full = names.iter().filter_map(|(name, limit)| taken.get(name)?.1.full_for(*limit, now)).max();
         if let Some(wait) = full {
             return Err(wait);
         }
         for (name, limit) in names {
-            taken.entry(name).or_insert_with(|| (limit, Window::default())).1.take(limit, now);
+            taken.entry(name.clone()).or_insert_with(|| (*limit, Window::default())).1.take(*limit, now);
         }
         Ok(())
     }

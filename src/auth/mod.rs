@@ -2,6 +2,7 @@
 
 pub mod guesses;
 pub mod key;
+pub mod oidc;
 pub mod password;
 pub mod session;
 pub mod sign_in;

@@ -97,23 +97,45 @@ impl Sessions {
     }
 
     async fn note_refusal(&self, person: Option<&Person>, note: Value) -> Result<(), SessionError> {
+        self.note_refusal_by(person, None, note).await
+    }
+
+    /// Writes down that somebody was not let in, with a password or by an issuer.
+    pub(super) async fn note_refusal_by(
+        &self,
+        person: Option<&Person>,
+        by: Option<&str>,
+        note: Value,
+    ) -> Result<(), SessionError> {
         let id = self.event_id();
         let whose = person.map(|person| person.account.clone()).or_else(|| house(&self.writer.fence().state()));
         let parts = match whose {
             Some(account) => vec![self.seal(&id, &account, &note).await?],
             None => Vec::new(),
         };
-        let kind = Kind::SignInRefused { user: person.map(|person| person.id.clone()) };
+        let kind = Kind::SignInRefused { user: person.map(|person| person.id.clone()), issuer: by.map(str::to_owned) };
         self.record(vec![NewEvent { id, kind, parts, note }]).await
     }
 
-    /// Begins a session: recorded first, in the transaction that finds or makes what it acts with.
+    /// Begins a session after a password.
     pub(super) async fn begin(&self, person: &Person, role: Role, note: Value) -> Result<Token, SessionError> {
+        self.begin_by(person, role, None, note).await
+    }
+
+    /// Begins a session: recorded first, in the transaction that finds or makes what it acts with.
+    pub(super) async fn begin_by(
+        &self,
+        person: &Person,
+        role: Role,
+        by: Option<&str>,
+        note: Value,
+    ) -> Result<Token, SessionError> {
         let token = Token::generate(&*self.entropy);
         let known = acting(&self.writer.fence().state(), person, role);
         let made = self.new_credential(person, role).await?;
         let signed = self.event_id();
-        let kind = Kind::SignedIn { user: person.id.clone(), session: Some(digest(&token.hash())) };
+        let (user, session) = (person.id.clone(), Some(digest(&token.hash())));
+        let kind = Kind::SignedIn { user, session, issuer: by.map(str::to_owned) };
         let parts = vec![self.seal(&signed, &person.account, &note).await?];
         let event = NewEvent { id: signed, kind, parts, note };
         let row = known.map(|credential| format!("use:{credential}"));

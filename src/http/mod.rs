@@ -43,6 +43,7 @@ use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
 use tokio::net::TcpListener;
 
 use crate::auth::Authenticator;
+use crate::auth::oidc::Issuers;
 use crate::auth::session::Sessions;
 use crate::control::Control;
 pub use counts::Counts;
@@ -60,6 +61,8 @@ pub struct Http {
     pub settings: Settings,
     /// Who is signed in to the console.
     pub sessions: Sessions,
+    /// Who may vouch for people.
+    pub issuers: Issuers,
     mcp: mcp::Mcp,
     draining: AtomicBool,
 }
@@ -67,13 +70,13 @@ pub struct Http {
 impl Http {
     /// The HTTP side of `control`.
     #[must_use]
-    pub fn new(control: Arc<Control>, authenticator: Authenticator, settings: Settings) -> Arc<Self> {
+    pub fn new(control: Arc<Control>, authenticator: Authenticator, settings: Settings, issuers: Issuers) -> Arc<Self> {
         let ports = &control.ports;
         let (writer, vault) = (ports.writer.clone(), Arc::clone(&ports.reader.vault));
         let sessions = Sessions::new(writer, vault, Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
         let door = Arc::new(Door::new(control, settings.wait));
         let mcp = mcp::Mcp::new(&door, &settings);
-        Arc::new(Self { door, authenticator, settings, sessions, mcp, draining: AtomicBool::new(false) })
+        Arc::new(Self { door, authenticator, settings, sessions, issuers, mcp, draining: AtomicBool::new(false) })
     }
 
     /// From now on this node is not ready, and each answer ends its connection, so that the next request goes elsewhere.

@@ -99,6 +99,7 @@ pub static SQLITE: Dialect = Dialect {
             include_str!("../../migrations/sqlite/vault-0001.sql"),
             include_str!("../../migrations/sqlite/vault-0002.sql"),
             include_str!("../../migrations/sqlite/vault-0003.sql"),
+            include_str!("../../migrations/sqlite/vault-0004.sql"),
         ],
     },
 };
@@ -128,6 +129,7 @@ pub static POSTGRES: Dialect = Dialect {
             include_str!("../../migrations/postgres/vault-0001.sql"),
             include_str!("../../migrations/postgres/vault-0002.sql"),
             include_str!("../../migrations/postgres/vault-0003.sql"),
+            include_str!("../../migrations/postgres/vault-0004.sql"),
         ],
     },
 };

@@ -14,6 +14,7 @@ pub mod dialect;
 pub mod draft;
 pub mod fence;
 pub mod hold;
+pub mod identity;
 pub mod peers;
 pub mod postgres;
 pub mod reading;

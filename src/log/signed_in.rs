@@ -97,7 +97,7 @@ impl Vault {
         Ok(self.change(sql, vec![hash.into(), now.0.into()]).await? == 1)
     }
 
-    async fn change(&self, sql: &str, args: Vec<super::sql::Value>) -> Result<u64, VaultError> {
+    pub(super) async fn change(&self, sql: &str, args: Vec<super::sql::Value>) -> Result<u64, VaultError> {
         let mut transaction = self.database().begin().await?;
         let touched = transaction.execute(sql, args).await?;
         transaction.commit().await?;

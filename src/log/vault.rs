@@ -50,7 +50,7 @@ pub struct Person {
     pub password: String,
 }
 
-type DataKey = Arc<Zeroizing<[u8; 32]>>;
+pub(super) type DataKey = Arc<Zeroizing<[u8; 32]>>;
 
 /// The vault room.
 pub struct Vault {
@@ -185,7 +185,7 @@ impl Vault {
         self.named_key(&format!("{account}/{}", month(at))).await
     }
 
-    async fn named_key(&self, id: &str) -> Result<(String, DataKey), VaultError> {
+    pub(super) async fn named_key(&self, id: &str) -> Result<(String, DataKey), VaultError> {
         if let Some(key) = self.key(id).await? {
             return Ok((id.to_owned(), key));
         }
@@ -216,7 +216,7 @@ impl Vault {
         self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(id).cloned()
     }
 
-    fn encrypt(&self, key: &[u8; 32], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
+    pub(super) fn encrypt(&self, key: &[u8; 32], aad: &[u8], plaintext: &[u8]) -> Result<Vec<u8>, VaultError> {
         let mut nonce = [0; NONCE];
         self.entropy.fill(&mut nonce);
         let cipher = XChaCha20Poly1305::new(&Key::from(*key));
@@ -279,7 +279,7 @@ fn unwrap_key(wrapping: &[u8; 32], id: &str, wrapped: &[u8]) -> Result<Zeroizing
     <[u8; 32]>::try_from(opened.as_slice()).map(Zeroizing::new).map_err(|_| VaultError::Sealed)
 }
 
-fn decrypt(key: &[u8; 32], aad: &[u8], body: &[u8]) -> Result<Vec<u8>, VaultError> {
+pub(super) fn decrypt(key: &[u8; 32], aad: &[u8], body: &[u8]) -> Result<Vec<u8>, VaultError> {
     let (nonce, sealed) = body.split_first_chunk::<NONCE>().ok_or(VaultError::Sealed)?;
     let cipher = XChaCha20Poly1305::new(&Key::from(*key));
     cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad }).map_err(|_| VaultError::Sealed)

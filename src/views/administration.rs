@@ -66,10 +66,13 @@ impl About {
             Kind::LogRead { user, account, what } => {
                 about(account.as_ref().map(ToString::to_string), by(user), Some(what.clone()), None)
             }
-            Kind::SignedIn { user, .. } | Kind::SignedOut { user, .. } | Kind::PasswordSet { user } => {
-                about(None, text(user), text(user), text(user))
-            }
-            Kind::SignInRefused { user } => about(None, by(user), by(user), by(user)),
+            Kind::SignedIn { user, .. }
+            | Kind::SignedOut { user, .. }
+            | Kind::PasswordSet { user }
+            | Kind::IdentityLinked { user, .. }
+            | Kind::IdentityUnlinked { user, .. } => about(None, text(user), text(user), text(user)),
+            Kind::RoleChanged { user, account, by: who, .. } => about(text(account), by(who), text(user), text(user)),
+            Kind::SignInRefused { user, .. } => about(None, by(user), by(user), by(user)),
             Kind::ClockAccepted { by: who } => about(None, by(who), None, None),
             _ => None,
         }

@@ -270,6 +270,47 @@ const scenarios = {
     await page.context().close();
   },
 
+  // By the button to a real provider and back, with a script and then without one.
+  async issuer(browser) {
+    for (const javaScriptEnabled of [true, false]) {
+      const page = await open(browser, { javaScriptEnabled, colorScheme: javaScriptEnabled ? 'light' : 'dark' });
+      const look = async (name) => javaScriptEnabled && (await judge(page, name), await measure(page, name));
+      // What the provider's own pages load is theirs, and stays on this machine.
+      await page.route((url) => url.hostname !== '127.0.0.1', (route) => route.abort());
+      const aside = async (act) => {
+        const before = [seen.elsewhere.length, seen.errors.length];
+        await act();
+        [seen.elsewhere.length, seen.errors.length] = before;
+      };
+      await page.goto(`${base}/console/keys`);
+      await look('sign-in with an issuer');
+      await aside(async () => {
+        await page.getByRole('link', { name: 'Sign in with Example' }).click();
+        await page.locator('[name=login]').fill('them-1');
+        await page.locator('[name=password]').fill('anything');
+        await page.getByRole('button', { name: 'Sign-in' }).click();
+        await page.waitForURL(`${base}/console/keys`);
+      });
+      await page.goto(`${base}/console/account`);
+      seen.said.push(await page.locator('dd', { hasText: demo.customer.email }).innerText());
+      await look('account that is linked');
+      if (javaScriptEnabled) {
+        await page.getByRole('button', { name: 'Unlink Example' }).click();
+        await page.getByRole('button', { name: 'Link with Example' }).waitFor();
+        await look('account that is not linked');
+        await page.getByLabel('Your password here').fill(demo.customer.password);
+        await page.getByRole('button', { name: 'Link with Example' }).click();
+        await look('before linking');
+        await aside(async () => {
+          await page.getByRole('link', { name: 'Go on to Example' }).click();
+          await page.waitForURL(`${base}/console/account`);
+        });
+        seen.said.push(await page.locator('dd', { hasText: demo.customer.email }).innerText());
+      }
+      await page.context().close();
+    }
+  },
+
   async first_call(browser) {
     const page = await open(browser, {});
     await signIn(page, demo.customer);

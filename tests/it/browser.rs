@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::Deserialize;
+use serde_json::json;
 use tokio::process::Command;
 
+use crate::console::provider::{Provider, client};
 use crate::demo::Demo;
 use crate::tools;
 
@@ -23,7 +25,10 @@ struct Seen {
 }
 
 async fn browse(scenario: &str) -> Seen {
-    let demo = Demo::start().await;
+    browse_at(&Demo::start().await, scenario).await
+}
+
+async fn browse_at(demo: &Demo, scenario: &str) -> Seen {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/console.mjs");
     let mut command = Command::new(tools::find("FORELOG_NODE"));
     command.arg(script).arg(scenario).arg(demo.data().join("demo.json")).arg(chromium()).kill_on_drop(true);
@@ -89,6 +94,31 @@ async fn browser_staff_without_a_script_search_by_fields() {
 async fn browser_the_tail_shows_calls_by_itself_and_waits_when_told_to() {
     let seen = browse("tail").await;
     assert_eq!(seen.said, ["1", "2", "1", "2"]);
+    assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
+    assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
+    assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
+}
+
+#[tokio::test]
+async fn browser_a_person_signs_in_links_and_unlinks_by_a_provider_with_and_without_a_script() {
+    let mut provider = Provider::start().await;
+    let named = |key: &str| format!("FORELOG_SIGN_IN__OIDC__PORTAL__{key}");
+    let url = provider.url.clone();
+    let keys = [
+        ("TITLE", "Example"),
+        ("ISSUER", url.as_str()),
+        ("CLIENT_ID", "portal"),
+        ("CLIENT_SECRET", "a secret of portal"),
+        ("SIDE", "customer"),
+        ("DOMAINS", "[\"example.com\"]"),
+    ];
+    let variables = keys.map(|(key, value)| (named(key), value));
+    let demo = Demo::start_with(&variables.each_ref().map(|(key, value)| (key.as_str(), *value))).await;
+    let email = demo.text("/customer/email");
+    let people = json!({ "them-1": { "email": email, "email_verified": true } });
+    provider.knows(None, &people, &json!([client("portal", demo.text("/base_url"))]), false).await;
+    let seen = browse_at(&demo, "issuer").await;
+    assert_eq!(seen.said, [email; 3]);
     assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
     assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
     assert!(seen.errors.is_empty(), "{:#?}", seen.errors);

@@ -96,7 +96,7 @@ impl TestApp {
         let site = Site::sqlite();
         let plant = Plant::start(&site).await;
         let authenticator = Authenticator::new(plant.writer.clone());
-        let http = Http::new(Arc::clone(&plant.control), authenticator, settings);
+        let http = Http::new(Arc::clone(&plant.control), authenticator, settings, forelog::auth::oidc::Issuers::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();

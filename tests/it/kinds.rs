@@ -5,6 +5,7 @@ use forelog::core::event::{Admitted, CredentialCreated, Ended, IntentRecorded, K
 use forelog::core::id::Epoch;
 use forelog::core::limit::Limit;
 use forelog::core::principal::{Side, Via};
+use forelog::core::role::Role;
 use forelog::core::scope::Scope;
 use forelog::core::switch::{Running, Target};
 
@@ -149,12 +150,15 @@ fn of_the_house() -> Vec<Kind> {
         Kind::NodeStarted { node: node(1), version: "0.1.0".into() },
         Kind::NodeStopped { node: node(1) },
         Kind::LogRead { user: Some(user(1)), account: Some(account(1)), what: "calls".into() },
-        Kind::SignedIn { user: user(1), session: None },
-        Kind::SignInRefused { user: Some(user(1)) },
+        Kind::SignedIn { user: user(1), session: None, issuer: None },
+        Kind::SignInRefused { user: Some(user(1)), issuer: None },
         Kind::ClockAccepted { by: Some(user(1)) },
         Kind::SignedOut { user: user(1), session: Some("ab".repeat(16)) },
         Kind::PasswordSet { user: user(1) },
         Kind::ApprovalDecided { call: call(1), by: Some(user(2)), credential: Some(credential(2)), approved: true },
         Kind::ReleaseRamped { switch: switch(1), by: Some(user(1)), second: Some(user(2)), until: NEW_YEAR, break_glass: false },
+        Kind::RoleChanged { user: user(1), account: account(1), role: Role::Reader, by: Some(user(2)) },
+        Kind::IdentityLinked { user: user(1), issuer: "staff".into() },
+        Kind::IdentityUnlinked { user: user(1), issuer: "staff".into() },
     ]
 }

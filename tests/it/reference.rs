@@ -86,6 +86,22 @@ fn reference_example_shows_every_key_and_works() {
 }
 
 #[test]
+fn reference_names_every_key_of_an_issuer_and_no_other() {
+    let file = syn::parse_file(include_str!("../../src/auth/oidc/settings.rs")).expect("a Rust file");
+    let keys: BTreeSet<String> = struct_fields(&file.items)["Settings"].iter().map(|(field, _)| field.clone()).collect();
+    let page =
+        include_str!("../../docs/configuration.md").split("## Signing in with OpenID Connect").nth(1).expect("the section");
+    let cells =
+        page.lines().take_while(|line| !line.starts_with("## ")).filter_map(|line| line.strip_prefix("| `")?.split('|').next());
+    let named: BTreeSet<String> =
+        cells.flat_map(|cell| cell.split(',')).map(|key| key.trim().trim_matches('`').to_owned()).collect();
+    assert_eq!(named, keys, "docs/configuration.md");
+    let example: toml::Table = uncommented().parse().expect("TOML");
+    let shown: BTreeSet<String> = example["sign_in"]["oidc"]["corp"].as_table().expect("a table").keys().cloned().collect();
+    assert_eq!(keys.difference(&shown).collect::<Vec<_>>(), ["client_secret"], "docs/forelog.toml shows the file instead");
+}
+
+#[test]
 fn reference_states_the_bounds_that_are_enforced() {
     let bounded: Vec<(String, i64, i64)> = rows()
         .into_iter()

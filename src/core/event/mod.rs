@@ -14,6 +14,7 @@ use super::canonical::canonical;
 use super::code::Code;
 use super::id::{AccountId, CallId, CredentialId, Epoch, EventId, NodeId, Position, RunId, SwitchId, UserId, VmId};
 use super::principal::Side;
+use super::role::Role;
 use super::switch::{Running, Target};
 use super::time::Micros;
 
@@ -197,9 +198,15 @@ pub enum Kind {
         /// The session, as a digest; calls made in it carry the same.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session: Option<String>,
+        /// Who vouched for them, by its name in the configuration; none after a password.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issuer: Option<String>,
     },
     SignInRefused {
         user: Option<UserId>,
+        /// Whom they tried to come in by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issuer: Option<String>,
     },
     ClockAccepted {
         by: Option<UserId>,
@@ -229,6 +236,23 @@ pub enum Kind {
         second: Option<UserId>,
         until: Micros,
         break_glass: bool,
+    },
+    /// A person has another role from now on.
+    RoleChanged {
+        user: UserId,
+        account: AccountId,
+        role: Role,
+        by: Option<UserId>,
+    },
+    /// From now on an issuer may vouch for a person.
+    IdentityLinked {
+        user: UserId,
+        issuer: String,
+    },
+    /// It may not any more.
+    IdentityUnlinked {
+        user: UserId,
+        issuer: String,
     },
 }
 
@@ -304,6 +328,9 @@ impl Kind {
             Self::PasswordSet { .. } => "password_set",
             Self::ApprovalDecided { .. } => "approval_decided",
             Self::ReleaseRamped { .. } => "release_ramped",
+            Self::RoleChanged { .. } => "role_changed",
+            Self::IdentityLinked { .. } => "identity_linked",
+            Self::IdentityUnlinked { .. } => "identity_unlinked",
         }
     }
 }

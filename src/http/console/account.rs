@@ -8,11 +8,14 @@ use super::cookie;
 use super::fault::Fault;
 use super::form::Posted;
 use super::frame::{Frame, page};
-use super::shown::When;
+use super::shown::{When, visible};
 use super::visit::Visit;
 use super::welcome::unusable;
+use crate::auth::oidc::issuer::Issuer;
 use crate::auth::password;
+use crate::auth::session::SessionError;
 use crate::auth::sign_in::SignInError;
+use crate::core::time::Micros;
 
 #[derive(Template)]
 #[template(path = "account.html")]
@@ -23,8 +26,16 @@ struct Account {
     acts_with: String,
     user: String,
     shortest: usize,
-    trouble: Option<&'static str>,
+    trouble: Option<String>,
     changed: bool,
+    identities: Vec<Identity>,
+}
+
+/// An issuer, and what it knows the person as, if it does.
+struct Identity {
+    name: String,
+    title: String,
+    linked: Option<(String, When)>,
 }
 
 /// The page.
@@ -32,9 +43,32 @@ pub async fn show(visit: Visit) -> Response {
     account(&visit, None, false).await
 }
 
-async fn account(visit: &Visit, trouble: Option<&'static str>, changed: bool) -> Response {
+/// The page, with what went wrong.
+pub async fn with_trouble(visit: &Visit, text: String) -> Response {
+    account(visit, Some(text), false).await
+}
+
+/// The issuers that a person can sign in with.
+async fn identities(visit: &Visit, now: Micros) -> Result<Vec<Identity>, SessionError> {
+    let linked = visit.http.sessions.identities(&visit.visitor).await?;
+    let known = |issuer: &Issuer| {
+        let identity = linked.iter().find(|identity| identity.issuer == issuer.settings.issuer)?;
+        let called = if identity.email.is_empty() { &identity.subject } else { &identity.email };
+        Some((visible(called), When::of(identity.since, now)))
+    };
+    let of_the_side = visit.http.issuers.all().filter(|issuer| issuer.settings.side == visit.principal.side);
+    let shown =
+        |issuer: &Issuer| Identity { name: issuer.name.clone(), title: issuer.settings.title.clone(), linked: known(issuer) };
+    Ok(of_the_side.map(shown).collect())
+}
+
+async fn account(visit: &Visit, trouble: Option<String>, changed: bool) -> Response {
     let now = visit.http.door.control().ports.clock.now();
     let session = &visit.visitor.session;
+    let identities = match identities(visit, now).await {
+        Ok(identities) => identities,
+        Err(error) => return Fault::from(error).into_response(),
+    };
     page(&Account {
         frame: Frame::of("Account", "/console/account", visit).await,
         since: When::of(session.began, now),
@@ -44,6 +78,7 @@ async fn account(visit: &Visit, trouble: Option<&'static str>, changed: bool) ->
         shortest: password::SHORTEST,
         trouble,
         changed,
+        identities,
     })
 }
 
@@ -77,7 +112,7 @@ pub async fn set_password(Posted { visit, fields }: Posted) -> Result<Response, 
         Err(SignInError::Failed(error)) => return Err(error.into()),
     };
     if let Some((status, text)) = trouble {
-        return Ok((status, account(&visit, Some(text), false).await).into_response());
+        return Ok((status, account(&visit, Some(text.to_owned()), false).await).into_response());
     }
     sessions.change_password(&visit.visitor, chosen).await?;
     Ok(account(&visit, None, true).await)

@@ -1,16 +1,19 @@
-//! The console's cookies: the session, the chosen theme, and why the staff looks.
+//! The console's cookies: the session, an attempt to begin one elsewhere, the chosen theme, and why the staff looks.
 //!
-//! INVARIANT: the session's cookie has the `__Host-` prefix, so that no other host and no clear connection can set it. The
-//! one exception is a server that is only on the loopback address and without TLS, for development: not every browser keeps
-//! a Secure cookie there.
+//! INVARIANT: the cookies of the session and of an attempt have the `__Host-` prefix, so that no other host and no clear
+//! connection can set them. The one exception is a server that is only on the loopback address and without TLS, for
+//! development: not every browser keeps a Secure cookie there.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
+use crate::auth::oidc::attempt::HOLDS;
 use crate::auth::session::{LONGEST, Token};
 use crate::http::Settings;
 
 const SESSION: &str = "__Host-forelog-session";
 const SESSION_ON_LOOPBACK: &str = "forelog-session";
+const ATTEMPT: &str = "__Host-forelog-attempt";
+const ATTEMPT_ON_LOOPBACK: &str = "forelog-attempt";
 const THEME: &str = "forelog-theme";
 const REASON: &str = "forelog-reason";
 
@@ -40,6 +43,25 @@ pub fn set_session(token: &Token, settings: &Settings) -> HeaderValue {
 /// Takes the session away.
 pub fn end_session(settings: &Settings) -> HeaderValue {
     written(&format!("{}=; Path=/; Max-Age=0{}", name(settings), flags(settings)))
+}
+
+fn attempt_name(settings: &Settings) -> &'static str {
+    if settings.clear_loopback { ATTEMPT_ON_LOOPBACK } else { ATTEMPT }
+}
+
+/// The attempt that a browser began, sealed.
+pub fn attempt<'a>(headers: &'a HeaderMap, settings: &Settings) -> Option<&'a str> {
+    value(headers, attempt_name(settings))
+}
+
+/// Keeps an attempt for as long as it works.
+pub fn set_attempt(sealed: &str, settings: &Settings) -> HeaderValue {
+    written(&format!("{}={sealed}; Path=/; Max-Age={}{}", attempt_name(settings), HOLDS.as_secs(), flags(settings)))
+}
+
+/// Takes an attempt away.
+pub fn end_attempt(settings: &Settings) -> HeaderValue {
+    written(&format!("{}=; Path=/; Max-Age=0{}", attempt_name(settings), flags(settings)))
 }
 
 /// The theme that was chosen.

@@ -18,7 +18,7 @@ use crate::http::api::list_events::Asked;
 use crate::http::api::sight::Sight;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
-const KINDS: [&str; 15] = [
+const KINDS: [&str; 18] = [
     "switch_engaged",
     "release_requested",
     "release_ramped",
@@ -29,6 +29,9 @@ const KINDS: [&str; 15] = [
     "sign_in_refused",
     "signed_out",
     "password_set",
+    "identity_linked",
+    "identity_unlinked",
+    "role_changed",
     "credential_created",
     "credential_revoked",
     "vm_imported",

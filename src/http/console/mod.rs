@@ -26,6 +26,7 @@ mod frame;
 mod gate;
 mod keys;
 mod limits;
+mod oidc;
 mod overview;
 mod reach;
 mod reason;
@@ -58,12 +59,16 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
     let pages = Router::new()
         .route("/", get(overview::show))
         .route("/sign-in", get(sign_in::show).post(sign_in::submit))
+        .route("/sign-in/oidc/{name}", get(oidc::leave))
+        .route("/sign-in/oidc/{name}/callback", get(oidc::come_back))
         .route("/sign-out", post(account::sign_out))
         .route("/welcome/{token}", get(welcome::show).post(welcome::submit))
         .route("/theme", post(theme::choose))
         .route("/account", get(account::show))
         .route("/account/password", post(account::set_password))
         .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
+        .route("/account/identities/{name}/link", post(oidc::link))
+        .route("/account/identities/{name}/unlink", post(oidc::unlink))
         .route("/activity", get(activity::show))
         .route("/activity.csv", get(download::csv))
         .route("/activity.jsonl", get(download::jsonl))

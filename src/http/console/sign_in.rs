@@ -8,11 +8,12 @@ use axum::http::{StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 
 use super::cookie;
-use super::fault::Fault;
+use super::fault::{Fault, encoded};
 use super::form::Fields;
 use super::frame::{Frame, page};
 use super::shown::rough;
 use super::visit::Stranger;
+use crate::auth::oidc::issuer::Issuer;
 use crate::auth::sign_in::SignInError;
 use crate::http::Http;
 
@@ -23,18 +24,25 @@ struct SignIn {
     email: String,
     next: String,
     trouble: Option<String>,
+    issuers: Vec<Button>,
+}
+
+/// A way to sign in with an issuer.
+struct Button {
+    to: String,
+    title: String,
 }
 
 /// Where to go on afterwards.
 #[derive(serde::Deserialize)]
 pub struct Asked {
     #[serde(default)]
-    next: String,
+    pub next: String,
 }
 
 /// The form.
-pub async fn show(stranger: Stranger, Query(Asked { next }): Query<Asked>) -> Response {
-    form(&stranger, String::new(), &next, None)
+pub async fn show(State(http): State<Arc<Http>>, stranger: Stranger, Query(Asked { next }): Query<Asked>) -> Response {
+    form(&http, &stranger, String::new(), &next, None)
 }
 
 /// Signs in, into a session that did not exist before.
@@ -48,12 +56,12 @@ pub async fn submit(State(http): State<Arc<Http>>, stranger: Stranger, fields: F
         Err(SignInError::Refused) => {
             http.door.counts().unauthenticated();
             let text = "That e-mail address and password do not belong together.".to_owned();
-            let again = form(&stranger, email.to_owned(), next, Some(text));
+            let again = form(&http, &stranger, email.to_owned(), next, Some(text));
             Ok((StatusCode::UNAUTHORIZED, again).into_response())
         }
         Err(SignInError::TooMany(wait)) => {
             let text = format!("There were too many attempts. Try again in {}.", rough(wait + std::time::Duration::from_secs(1)));
-            let again = form(&stranger, email.to_owned(), next, Some(text));
+            let again = form(&http, &stranger, email.to_owned(), next, Some(text));
             let after = [(header::RETRY_AFTER, wait.as_secs().saturating_add(1).to_string())];
             Ok((StatusCode::TOO_MANY_REQUESTS, after, again).into_response())
         }
@@ -61,9 +69,18 @@ pub async fn submit(State(http): State<Arc<Http>>, stranger: Stranger, fields: F
     }
 }
 
-fn form(stranger: &Stranger, email: String, next: &str, trouble: Option<String>) -> Response {
-    let frame = Frame::of_stranger("Sign in", stranger);
-    page(&SignIn { frame, email, next: local(next).to_owned(), trouble })
+/// The form, with a button for each issuer.
+pub fn form(http: &Http, stranger: &Stranger, email: String, next: &str, trouble: Option<String>) -> Response {
+    let next = local(next).to_owned();
+    // Not where it is now: that may be a callback, with a code in its address.
+    let path = format!("/console/sign-in?next={}", encoded(&next));
+    let frame = Frame { path, ..Frame::of_stranger("Sign in", stranger) };
+    let button = |issuer: &Issuer| Button {
+        to: format!("/console/sign-in/oidc/{}?next={}", issuer.name, encoded(&next)),
+        title: issuer.settings.title.clone(),
+    };
+    let issuers = http.issuers.all().map(button).collect();
+    page(&SignIn { frame, email, next, trouble, issuers })
 }
 
 /// A place in the console, and nowhere else: what comes from outside never leads away.

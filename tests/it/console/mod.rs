@@ -3,9 +3,13 @@
 //! Invariant: a browser here sends what a browser sends, `Origin` with every form included, and runs no script.
 
 mod approvals;
+mod forged;
 mod incident;
+mod issuer;
 mod live;
+mod oidc;
 mod pages;
+pub mod provider;
 mod sign_in;
 mod staff;
 mod stopping;

@@ -33,7 +33,9 @@ async fn console_signing_in_and_out_is_written_down_and_ends_the_session() {
         browser.client.get(format!("{}/console/account", house.base)).header("cookie", format!("forelog-session={token}"));
     assert_eq!(crate::harness::send(replay).await.status, StatusCode::SEE_OTHER, "a cookie outlives its session");
     let (ins, outs) = (house.events("signed_in").await, house.events("signed_out").await);
-    let (Kind::SignedIn { user, session }, Kind::SignedOut { user: left, session: ended }) = (&ins[0].kind, &outs[0].kind) else {
+    let (Kind::SignedIn { user, session, issuer: None }, Kind::SignedOut { user: left, session: ended }) =
+        (&ins[0].kind, &outs[0].kind)
+    else {
         panic!("{ins:?} {outs:?}")
     };
     assert_eq!((user, left, session), (&house.one.owner.user, &house.one.owner.user, ended));
@@ -66,8 +68,8 @@ async fn console_an_unknown_person_and_a_wrong_password_look_the_same() {
     assert_eq!(names(&wrong), names(&unknown));
     let refused: Vec<_> =
         house.events("sign_in_refused").await.into_iter().map(|event| (event.kind, event.parts.len())).collect();
-    let known = Kind::SignInRefused { user: Some(house.one.owner.user.clone()) };
-    assert_eq!(refused, [(known, 1), (Kind::SignInRefused { user: None }, 1)]);
+    let known = Kind::SignInRefused { user: Some(house.one.owner.user.clone()), issuer: None };
+    assert_eq!(refused, [(known, 1), (Kind::SignInRefused { user: None, issuer: None }, 1)]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,0 +1,286 @@
+//! From a browser that an issuer sent back to a session, or to a link between the two.
+//!
+//! INVARIANT: who is let in, who is not, and who is linked is written down first; an attempt is used up before the issuer
+//! is asked anything about it.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use url::Url;
+
+use super::attempt::Attempt;
+use super::issuer::{Claims, Issuer, IssuerError};
+use super::judge::{Verdict, Why, is_of, judge};
+use crate::auth::session::{Origin, SessionError, Sessions, Token, Visitor};
+use crate::core::event::Kind;
+use crate::core::id::{AccountId, UserId};
+use crate::core::principal::Side;
+use crate::core::role::Role;
+use crate::log::draft::NewEvent;
+use crate::log::identity::LinkedIdentity;
+use crate::log::vault::Person;
+
+/// What an issuer gives a browser to bring back.
+#[derive(Debug, Default, serde::Deserialize)]
+pub struct Back {
+    /// The state of the attempt.
+    #[serde(default)]
+    pub state: String,
+    /// What the token is given for.
+    pub code: Option<String>,
+    /// Why there is none.
+    pub error: Option<String>,
+    /// Who sent them back.
+    pub iss: Option<String>,
+}
+
+/// Where somebody came back to.
+#[derive(Debug)]
+pub enum Arrived {
+    /// They are signed in.
+    In {
+        /// Their new session.
+        token: Token,
+        /// Where they wanted to go on.
+        next: String,
+    },
+    /// They were, and the issuer knows them from now on.
+    Linked,
+}
+
+/// Somebody who did not come in.
+#[derive(Debug, thiserror::Error)]
+pub enum EntryError {
+    /// For a reason that is theirs, or their issuer's.
+    #[error("not let in: {}", .0.as_str())]
+    Refused(Why),
+    /// There were too many attempts.
+    #[error("too many attempts; the next one may be made in {0:?}")]
+    TooMany(Duration),
+    /// It could not be done, or not be written down.
+    #[error(transparent)]
+    Failed(#[from] SessionError),
+}
+
+/// What is written down of whoever did not come in.
+struct Refused {
+    why: Why,
+    detail: Option<String>,
+    claims: Option<Claims>,
+    person: Option<Person>,
+}
+
+impl From<Why> for Refused {
+    fn from(why: Why) -> Self {
+        Self { why, detail: None, claims: None, person: None }
+    }
+}
+
+enum Stop {
+    Refused(Box<Refused>),
+    Failed(SessionError),
+}
+
+impl From<Why> for Stop {
+    fn from(why: Why) -> Self {
+        Self::Refused(Box::new(why.into()))
+    }
+}
+
+impl<E: Into<SessionError>> From<E> for Stop {
+    fn from(error: E) -> Self {
+        Self::Failed(error.into())
+    }
+}
+
+impl Sessions {
+    /// Begins an attempt: where to send the browser, and the cookie that it has to come back with. Nothing is stored.
+    pub async fn leave_for(&self, issuer: &Issuer, next: &str, link: Option<UserId>) -> Result<(Url, String), EntryError> {
+        let attempt = Attempt::new(&issuer.name, next, link, self.clock.now(), &*self.entropy);
+        let door = issuer.door(&attempt).await.map_err(|error| EntryError::Refused(why(&error)))?;
+        Ok((door, attempt.seal(&self.vault).await.map_err(SessionError::from)?))
+    }
+
+    /// Ends an attempt. `cookie` is what the browser kept, `visitor` who is signed in in it.
+    pub async fn come_back(
+        &self,
+        issuer: &Issuer,
+        back: &Back,
+        (cookie, visitor): (Option<&str>, Option<&Visitor>),
+        from: &Origin,
+    ) -> Result<Arrived, EntryError> {
+        self.guesses.from_address(&from.address, self.clock.now()).map_err(EntryError::TooMany)?;
+        match self.arrive(issuer, back, (cookie, visitor), from).await {
+            Ok(arrived) => Ok(arrived),
+            Err(Stop::Failed(error)) => Err(EntryError::Failed(error)),
+            Err(Stop::Refused(refused)) => {
+                let note = note(issuer, from, refused.claims.as_ref(), Some((refused.why, refused.detail)));
+                self.note_refusal_by(refused.person.as_ref(), Some(&issuer.name), note).await?;
+                Err(EntryError::Refused(refused.why))
+            }
+        }
+    }
+
+    async fn arrive(
+        &self,
+        issuer: &Issuer,
+        back: &Back,
+        (cookie, visitor): (Option<&str>, Option<&Visitor>),
+        from: &Origin,
+    ) -> Result<Arrived, Stop> {
+        let now = self.clock.now();
+        let attempt = Attempt::open(cookie.unwrap_or_default(), &issuer.name, &self.vault, now).await?;
+        let attempt = attempt.ok_or(Why::NoAttempt)?;
+        if !attempt.is_state(&back.state) {
+            return Err(Why::WrongState.into());
+        }
+        if !attempt.spend(&self.vault, now).await? {
+            return Err(Why::Replayed.into());
+        }
+        let code = back.code.as_deref().filter(|_| back.error.is_none()).ok_or(Why::Denied)?;
+        let redeemed = issuer.redeem(code, back.iss.as_deref(), &attempt, now).await;
+        let claims = redeemed.map_err(|error| refuse(why(&error), Some(error.to_string()), None, None))?;
+        if attempt.link.is_some() {
+            self.link_visitor(issuer, &attempt, claims, visitor, from).await?;
+            return Ok(Arrived::Linked);
+        }
+        let token = self.enter(issuer, &claims, from).await?;
+        Ok(Arrived::In { token, next: attempt.next })
+    }
+
+    async fn enter(&self, issuer: &Issuer, claims: &Claims, from: &Origin) -> Result<Token, Stop> {
+        let refused = |why, person| refuse(why, None, Some(claims.clone()), person);
+        let linked = self.vault.person_of(&issuer.settings.issuer, &claims.subject).await?;
+        let namesake = match &claims.email {
+            Some(email) if linked.is_none() => self.vault.namesake(email).await?,
+            _ => None,
+        };
+        let known = linked.clone().or_else(|| namesake.clone());
+        let (person, role, link) = match judge(&issuer.settings, claims, linked, namesake) {
+            Verdict::Enter { person, role, link } => (person, role, link),
+            Verdict::Create { email, role } => (self.create(&email, role, issuer).await?, Some(role), true),
+            Verdict::Refuse(why) => return Err(refused(why, known)),
+        };
+        if link && !self.link(issuer, &person, claims, from).await? {
+            return Err(refused(Why::LinkedOtherwise, Some(person)));
+        }
+        let person = match role {
+            Some(role) if person.role != role.as_str() => self.give_role(person, role, issuer).await?,
+            _ => person,
+        };
+        let Ok(role) = person.role.parse::<Role>() else { return Err(refused(Why::Unknown, Some(person))) };
+        let note = note(issuer, from, Some(claims), None);
+        Ok(self.begin_by(&person, role, Some(&issuer.name), note).await?)
+    }
+
+    /// Links somebody who is signed in, because they asked for it.
+    async fn link_visitor(
+        &self,
+        issuer: &Issuer,
+        attempt: &Attempt,
+        claims: Claims,
+        visitor: Option<&Visitor>,
+        from: &Origin,
+    ) -> Result<(), Stop> {
+        let person = visitor.map(|visitor| &visitor.person).filter(|person| Some(&person.id) == attempt.link.as_ref());
+        let Some(person) = person else { return Err(refuse(Why::NotSignedIn, None, Some(claims), None)) };
+        if !is_of(person, issuer.settings.side) {
+            return Err(refuse(Why::OtherSide, None, Some(claims), Some(person.clone())));
+        }
+        if self.link(issuer, person, &claims, from).await? {
+            return Ok(());
+        }
+        Err(refuse(Why::LinkedOtherwise, None, Some(claims), Some(person.clone())))
+    }
+
+    /// The vault first: it decides whether both are free.
+    async fn link(&self, issuer: &Issuer, person: &Person, claims: &Claims, from: &Origin) -> Result<bool, SessionError> {
+        let email = claims.email.clone().unwrap_or_default();
+        let (address, subject) = (issuer.settings.issuer.clone(), claims.subject.clone());
+        let identity = LinkedIdentity { issuer: address, subject, email, since: self.clock.now() };
+        if !self.vault.link(&person.id, &identity).await? {
+            return Ok(false);
+        }
+        let kind = Kind::IdentityLinked { user: person.id.clone(), issuer: issuer.name.clone() };
+        let noted = self.record_of(&person.account, kind, note(issuer, from, Some(claims), None)).await;
+        if noted.is_err() {
+            self.vault.unlink(&person.id, &identity.issuer).await?;
+        }
+        noted.map(|()| true)
+    }
+
+    /// Whom issuers know a person as.
+    pub async fn identities(&self, visitor: &Visitor) -> Result<Vec<LinkedIdentity>, SessionError> {
+        Ok(self.vault.identities(&visitor.person.id).await?)
+    }
+
+    /// Parts a person from what an issuer knows them as; nothing, if they were not linked.
+    pub async fn unlink(&self, visitor: &Visitor, issuer: &Issuer, from: &Origin) -> Result<(), SessionError> {
+        let (user, name) = (visitor.person.id.clone(), issuer.name.clone());
+        if self.vault.unlink(&user, &issuer.settings.issuer).await? {
+            let kind = Kind::IdentityUnlinked { user, issuer: name };
+            self.record_of(&visitor.person.account, kind, note(issuer, from, None, None)).await?;
+        }
+        Ok(())
+    }
+
+    /// Makes a person of the staff. They have no password that anybody knows.
+    async fn create(&self, email: &str, role: Role, issuer: &Issuer) -> Result<Person, Stop> {
+        let state = self.writer.fence().state();
+        let house = state.accounts.values().find(|account| account.side == Side::Staff).map(|account| account.id.clone());
+        let account = house.ok_or(Why::Unknown)?;
+        let person = Person {
+            id: UserId::new(self.clock.now(), &*self.entropy),
+            account: account.clone(),
+            side: "staff".into(),
+            role: role.as_str().into(),
+            email: email.to_owned(),
+            password: self.hash(Token::generate(&*self.entropy).reveal()).await?,
+        };
+        // The vault first: an event must not name a person who is not there.
+        self.vault.add_person(&person).await?;
+        let kind = Kind::UserCreated { user: person.id.clone(), account: account.clone(), side: Side::Staff };
+        self.record_of(&account, kind, json!({ "issuer": issuer.settings.issuer })).await?;
+        Ok(person)
+    }
+
+    /// Gives a person the role that their groups have now. Sessions with another one end by that.
+    async fn give_role(&self, person: Person, role: Role, issuer: &Issuer) -> Result<Person, Stop> {
+        let kind = Kind::RoleChanged { user: person.id.clone(), account: person.account.clone(), role, by: None };
+        self.record_of(&person.account, kind, json!({ "issuer": issuer.settings.issuer })).await?;
+        self.vault.set_role(&person.id, role.as_str()).await?;
+        Ok(Person { role: role.as_str().into(), ..person })
+    }
+
+    async fn record_of(&self, account: &AccountId, kind: Kind, note: Value) -> Result<(), SessionError> {
+        let id = self.event_id();
+        let parts = vec![self.seal(&id, account, &note).await?];
+        self.record(vec![NewEvent { id, kind, parts, note }]).await
+    }
+}
+
+fn why(error: &IssuerError) -> Why {
+    match error {
+        IssuerError::Unavailable(_) => Why::Unavailable,
+        IssuerError::NoToken(_) => Why::NoToken,
+        IssuerError::Untrue(_) => Why::Untrue,
+    }
+}
+
+fn refuse(why: Why, detail: Option<String>, claims: Option<Claims>, person: Option<Person>) -> Stop {
+    Stop::Refused(Box::new(Refused { why, detail, claims, person }))
+}
+
+/// What is written down, encrypted: where they came from, and what was said of them.
+fn note(issuer: &Issuer, from: &Origin, claims: Option<&Claims>, refused: Option<(Why, Option<String>)>) -> Value {
+    let (why, detail) = refused.map_or((None, None), |(why, detail)| (Some(why.as_str()), detail));
+    json!({
+        "address": from.address,
+        "user_agent": from.user_agent,
+        "issuer": issuer.settings.issuer,
+        "subject": claims.map(|claims| &claims.subject),
+        "email": claims.and_then(|claims| claims.email.as_ref()),
+        "why": why,
+        "detail": detail,
+    })
+}

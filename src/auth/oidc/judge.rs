@@ -1,0 +1,112 @@
+//! Whether somebody an issuer vouches for comes in, and as whom. Pure.
+//!
+//! INVARIANT: what is looked at first does not depend on who is there, so that whoever can choose an e-mail address at an
+//! issuer learns nothing of ours from how he is refused.
+
+use super::issuer::Claims;
+use super::settings::Settings;
+use crate::core::principal::Side;
+use crate::core::role::Role;
+use crate::log::vault::Person;
+
+/// Why somebody does not come in. The log has it; whoever is refused is told less.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Why {
+    /// The browser has no attempt: not begun here, or too long ago.
+    NoAttempt,
+    /// Not what this browser's attempt has to come back with.
+    WrongState,
+    /// It was used before.
+    Replayed,
+    /// The issuer let nobody in.
+    Denied,
+    /// It did not answer.
+    Unavailable,
+    /// It gave no token.
+    NoToken,
+    /// Its token is not to be believed.
+    Untrue,
+    /// None of the groups has a role.
+    NoRole,
+    /// The e-mail address is not verified, or of a domain for which the issuer is not believed.
+    Unbelieved,
+    /// Nobody here has it.
+    Unknown,
+    /// The person is of the other side.
+    OtherSide,
+    /// The person, or the identity, is linked otherwise.
+    LinkedOtherwise,
+    /// Whoever asked to be linked is not signed in any more.
+    NotSignedIn,
+}
+
+impl Why {
+    /// As the log has it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::NoAttempt => "no_attempt",
+            Self::WrongState => "wrong_state",
+            Self::Replayed => "replayed",
+            Self::Denied => "denied_by_issuer",
+            Self::Unavailable => "issuer_unavailable",
+            Self::NoToken => "no_token",
+            Self::Untrue => "untrue_token",
+            Self::NoRole => "no_role",
+            Self::Unbelieved => "unbelieved_email",
+            Self::Unknown => "unknown_person",
+            Self::OtherSide => "other_side",
+            Self::LinkedOtherwise => "linked_otherwise",
+            Self::NotSignedIn => "not_signed_in",
+        }
+    }
+}
+
+/// What becomes of them.
+#[derive(Debug)]
+pub enum Verdict {
+    /// They come in.
+    Enter {
+        /// As whom.
+        person: Person,
+        /// The role that they have from now on; none: the one they have.
+        role: Option<Role>,
+        /// For the first time with this issuer.
+        link: bool,
+    },
+    /// They come in as somebody who was not here before.
+    Create {
+        /// Their e-mail address.
+        email: String,
+        /// Their role.
+        role: Role,
+    },
+    /// They do not.
+    Refuse(Why),
+}
+
+/// Judges. `linked` is the person whom the issuer knows as this subject, `namesake` the one with this e-mail address.
+#[must_use]
+pub fn judge(settings: &Settings, claims: &Claims, linked: Option<Person>, namesake: Option<Person>) -> Verdict {
+    let Ok(role) = settings.role_of(&claims.groups) else { return Verdict::Refuse(Why::NoRole) };
+    if let Some(person) = linked {
+        return enter(settings, person, role, false);
+    }
+    let email = claims.email.as_ref().filter(|email| claims.is_verified && settings.believes(email));
+    let Some(email) = email else { return Verdict::Refuse(Why::Unbelieved) };
+    match (namesake, role) {
+        (Some(person), role) => enter(settings, person, role, true),
+        (None, Some(role)) if settings.create => Verdict::Create { email: email.clone(), role },
+        (None, _) => Verdict::Refuse(Why::Unknown),
+    }
+}
+
+fn enter(settings: &Settings, person: Person, role: Option<Role>, link: bool) -> Verdict {
+    if is_of(&person, settings.side) { Verdict::Enter { person, role, link } } else { Verdict::Refuse(Why::OtherSide) }
+}
+
+/// Whether a person is of a side.
+#[must_use]
+pub fn is_of(person: &Person, side: Side) -> bool {
+    person.side == if side == Side::Staff { "staff" } else { "customer" }
+}

@@ -1,0 +1,148 @@
+//! `GET /console/sign-in/oidc/{name}` and its callback, and linking at `/console/account`: OpenID Connect, seen from a browser.
+//!
+//! Leaving is a link and no form: browsers hold what follows a form against `form-action` too, and it changes nothing here.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use askama::Template;
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{Path, Query, State};
+use axum::http::{HeaderMap, StatusCode, header};
+use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+
+use super::cookie;
+use super::fault::Fault;
+use super::form::Posted;
+use super::frame::{Frame, page};
+use super::shown::rough;
+use super::sign_in::{Asked, form, local};
+use super::visit::{Stranger, Visit};
+use crate::auth::oidc::entry::{Arrived, Back, EntryError};
+use crate::auth::oidc::issuer::Issuer;
+use crate::auth::oidc::judge::Why;
+use crate::auth::sign_in::SignInError;
+use crate::http::Http;
+
+#[derive(Template)]
+#[template(path = "link_identity.html")]
+struct LinkIdentity {
+    frame: Frame,
+    title: String,
+    to: String,
+}
+
+/// Sends the browser to an issuer.
+pub async fn leave(
+    State(http): State<Arc<Http>>,
+    stranger: Stranger,
+    Path(name): Path<String>,
+    Query(Asked { next }): Query<Asked>,
+) -> Result<Response, Fault> {
+    let issuer = http.issuers.get(&name).ok_or(Fault::NotFound)?;
+    match http.sessions.leave_for(issuer, local(&next), None).await {
+        Ok((door, attempt)) => {
+            let cookie = cookie::set_attempt(&attempt, &http.settings);
+            Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(door.as_str())).into_response())
+        }
+        Err(error) => not_in(&http, &stranger, issuer, &next, error),
+    }
+}
+
+/// Takes the browser back.
+pub async fn come_back(
+    State(http): State<Arc<Http>>,
+    stranger: Stranger,
+    headers: HeaderMap,
+    Path(name): Path<String>,
+    back: Result<Query<Back>, QueryRejection>,
+) -> Result<Response, Fault> {
+    let issuer = http.issuers.get(&name).ok_or(Fault::NotFound)?;
+    let Query(back) = back.map_err(|_| Fault::Unreadable("What the browser brought back cannot be read."))?;
+    let visitor = match cookie::session(&headers, &http.settings) {
+        Some(token) => http.sessions.find(&token).await?,
+        None => None,
+    };
+    let kept = (cookie::attempt(&headers, &http.settings), visitor.as_ref());
+    let used_up = cookie::end_attempt(&http.settings);
+    match http.sessions.come_back(issuer, &back, kept, &stranger.origin()).await {
+        Ok(Arrived::In { token, next }) => {
+            let cookies = [used_up, cookie::set_session(&token, &http.settings)].map(|cookie| (header::SET_COOKIE, cookie));
+            Ok((AppendHeaders(cookies), Redirect::to(local(&next))).into_response())
+        }
+        Ok(Arrived::Linked) => {
+            Ok((AppendHeaders([(header::SET_COOKIE, used_up)]), Redirect::to("/console/account")).into_response())
+        }
+        Err(error) => {
+            http.door.counts().unauthenticated();
+            let told = not_in(&http, &stranger, issuer, "", error)?;
+            Ok((AppendHeaders([(header::SET_COOKIE, used_up)]), told).into_response())
+        }
+    }
+}
+
+/// The sign-in page again, with what went wrong. It does not tell who is known here.
+fn not_in(http: &Http, stranger: &Stranger, issuer: &Issuer, next: &str, error: EntryError) -> Result<Response, Fault> {
+    let title = &issuer.settings.title;
+    let (status, text) = match error {
+        EntryError::Failed(error) => return Err(error.into()),
+        EntryError::TooMany(wait) => {
+            let text = format!("There were too many attempts. Try again in {}.", rough(wait + Duration::from_secs(1)));
+            (StatusCode::TOO_MANY_REQUESTS, text)
+        }
+        EntryError::Refused(Why::NoAttempt | Why::WrongState | Why::Replayed) => {
+            let text = "That sign-in was not begun in this browser, took too long, or was used already. Begin again.";
+            (StatusCode::BAD_REQUEST, text.to_owned())
+        }
+        EntryError::Refused(Why::Unavailable) => {
+            let text = format!("{title} does not answer now. Sign in with your password, or try again later.");
+            (StatusCode::SERVICE_UNAVAILABLE, text)
+        }
+        EntryError::Refused(Why::NoToken | Why::Untrue) => {
+            (StatusCode::BAD_GATEWAY, format!("What {title} answered cannot be believed, so nobody was signed in."))
+        }
+        EntryError::Refused(Why::Denied) => (StatusCode::UNAUTHORIZED, format!("{title} did not sign you in.")),
+        EntryError::Refused(_) => {
+            let text = format!("{title} knows you, but that lets nobody in here. Ask whoever runs this service.");
+            (StatusCode::FORBIDDEN, text)
+        }
+    };
+    Ok((status, form(http, stranger, String::new(), next, Some(text))).into_response())
+}
+
+/// Begins to link whoever is signed in and knows their password. A page with a link, because a form may not lead away.
+pub async fn link(Path(name): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+    let http = Arc::clone(&visit.http);
+    let issuer = http.issuers.get(&name).filter(|issuer| issuer.settings.side == visit.principal.side);
+    let issuer = issuer.ok_or(Fault::NotFound)?;
+    match http.sessions.confirm(&visit.visitor, fields.given("current"), &visit.origin()).await {
+        Ok(()) => {}
+        Err(SignInError::Refused) => return again(&visit, StatusCode::FORBIDDEN, "The current password is not right.").await,
+        Err(SignInError::TooMany(_)) => {
+            return again(&visit, StatusCode::TOO_MANY_REQUESTS, "There were too many attempts. Try again later.").await;
+        }
+        Err(SignInError::Failed(error)) => return Err(error.into()),
+    }
+    let title = issuer.settings.title.clone();
+    match http.sessions.leave_for(issuer, "", Some(visit.visitor.person.id.clone())).await {
+        Ok((door, attempt)) => {
+            let cookie = cookie::set_attempt(&attempt, &http.settings);
+            let frame = Frame::of("Account", "/console/account", &visit).await;
+            let asked = page(&LinkIdentity { frame, title, to: door.to_string() });
+            Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), asked).into_response())
+        }
+        Err(EntryError::Failed(error)) => Err(error.into()),
+        Err(_) => again(&visit, StatusCode::SERVICE_UNAVAILABLE, &format!("{title} does not answer now. Try again later.")).await,
+    }
+}
+
+async fn again(visit: &Visit, status: StatusCode, text: &str) -> Result<Response, Fault> {
+    Ok((status, super::account::with_trouble(visit, text.to_owned()).await).into_response())
+}
+
+/// Parts whoever is signed in from what an issuer knows them as.
+pub async fn unlink(Path(name): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
+    let issuer = visit.http.issuers.get(&name).ok_or(Fault::NotFound)?;
+    visit.http.sessions.unlink(&visit.visitor, issuer, &visit.origin()).await?;
+    Ok(Redirect::to("/console/account").into_response())
+}

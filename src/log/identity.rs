@@ -1,0 +1,100 @@
+//! The vault's rows of whom other issuers know our people as, and of attempts to sign in with one.
+//!
+//! INVARIANT: an identity is one person's, a person has one with each issuer, and an attempt is used once.
+
+use super::vault::{PERSON, Person, Vault, VaultError, decrypt, read_person};
+use crate::core::id::UserId;
+use crate::core::time::Micros;
+
+/// Whom an issuer knows a person as.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedIdentity {
+    /// The issuer's address.
+    pub issuer: String,
+    /// What it calls the person, for ever.
+    pub subject: String,
+    /// The e-mail address that it named when they were linked.
+    pub email: String,
+    /// When that was.
+    pub since: Micros,
+}
+
+/// The key that attempts are sealed with.
+const ATTEMPT: &str = "sign-in/attempt";
+
+impl Vault {
+    /// The person whom an issuer calls `subject`.
+    pub async fn person_of(&self, issuer: &str, subject: &str) -> Result<Option<Person>, VaultError> {
+        let sql =
+            format!("select {PERSON} from identity i join person p on p.id = i.person where i.issuer = $1 and i.subject = $2");
+        let rows = self.database().query(&sql, vec![issuer.into(), subject.into()]).await?;
+        rows.first().map(read_person).transpose()
+    }
+
+    /// The person with this e-mail address in whatever case; none if there are several.
+    pub async fn namesake(&self, email: &str) -> Result<Option<Person>, VaultError> {
+        let sql = format!("select {PERSON} from person p where lower(p.email) = $1");
+        let rows = self.database().query(&sql, vec![email.to_ascii_lowercase().into()]).await?;
+        if rows.len() == 1 { rows.first().map(read_person).transpose() } else { Ok(None) }
+    }
+
+    /// Whom issuers know a person as.
+    pub async fn identities(&self, person: &UserId) -> Result<Vec<LinkedIdentity>, VaultError> {
+        let sql = "select issuer, subject, email, since from identity where person = $1 order by issuer";
+        let rows = self.database().query(sql, vec![person.as_str().into()]).await?;
+        let text = |row: &super::sql::Row, column: usize| row.text(column).map(str::to_owned);
+        let read = |row: &super::sql::Row| {
+            let since = Micros(row.int(3)?);
+            Ok(LinkedIdentity { issuer: text(row, 0)?, subject: text(row, 1)?, email: text(row, 2)?, since })
+        };
+        rows.iter().map(read).collect()
+    }
+
+    /// Links a person with an identity; false if either is linked with another one already.
+    pub async fn link(&self, person: &UserId, identity: &LinkedIdentity) -> Result<bool, VaultError> {
+        let mut transaction = self.database().begin().await?;
+        // Whoever is gone keeps nobody else from being known by that name.
+        transaction.execute("delete from identity where person not in (select id from person)", Vec::new()).await?;
+        let LinkedIdentity { issuer, subject, email, since } = identity;
+        let sql =
+            "insert into identity (issuer, subject, person, email, since) values ($1, $2, $3, $4, $5) on conflict do nothing";
+        let texts = [issuer.as_str().into(), subject.as_str().into(), person.as_str().into(), email.as_str().into()];
+        let linked = transaction.execute(sql, texts.into_iter().chain([since.0.into()]).collect()).await? == 1;
+        transaction.commit().await?;
+        Ok(linked)
+    }
+
+    /// Parts a person from what an issuer knows them as; false if they were not linked.
+    pub async fn unlink(&self, person: &UserId, issuer: &str) -> Result<bool, VaultError> {
+        let sql = "delete from identity where person = $1 and issuer = $2";
+        Ok(self.change(sql, vec![person.as_str().into(), issuer.into()]).await? == 1)
+    }
+
+    /// Gives a person another role.
+    pub async fn set_role(&self, person: &UserId, role: &str) -> Result<(), VaultError> {
+        let sql = "update person set role = $2 where id = $1";
+        self.change(sql, vec![person.as_str().into(), role.into()]).await.map(|_| ())
+    }
+
+    /// Seals an attempt, for a cookie.
+    pub async fn seal_attempt(&self, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let (_, key) = self.named_key(ATTEMPT).await?;
+        self.encrypt(&key, ATTEMPT.as_bytes(), plain)
+    }
+
+    /// What a cookie has; none if it is not of ours.
+    pub async fn open_attempt(&self, sealed: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
+        let (_, key) = self.named_key(ATTEMPT).await?;
+        Ok(decrypt(&key, ATTEMPT.as_bytes(), sealed).ok())
+    }
+
+    /// Uses an attempt up, by a digest of it, and forgets those whose time is over; false if it was used before.
+    pub async fn spend_attempt(&self, digest: &str, ends: Micros, now: Micros) -> Result<bool, VaultError> {
+        let mut transaction = self.database().begin().await?;
+        transaction.execute("delete from spent_attempt where ends <= $1", vec![now.0.into()]).await?;
+        let sql = "insert into spent_attempt (digest, ends) values ($1, $2) on conflict do nothing";
+        let fresh = transaction.execute(sql, vec![digest.into(), ends.0.into()]).await? == 1;
+        transaction.commit().await?;
+        Ok(fresh)
+    }
+}
