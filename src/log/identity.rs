@@ -31,11 +31,10 @@ impl Vault {
         rows.first().map(read_person).transpose()
     }
 
-    /// The person with this e-mail address in whatever case; none if there are several.
-    pub async fn namesake(&self, email: &str) -> Result<Option<Person>, VaultError> {
+    /// Everybody with this e-mail address, in whatever case.
+    pub async fn namesakes(&self, email: &str) -> Result<Vec<Person>, VaultError> {
         let sql = format!("select {PERSON} from person p where lower(p.email) = $1");
-        let rows = self.database().query(&sql, vec![email.to_ascii_lowercase().into()]).await?;
-        if rows.len() == 1 { rows.first().map(read_person).transpose() } else { Ok(None) }
+        self.database().query(&sql, vec![email.to_ascii_lowercase().into()]).await?.iter().map(read_person).collect()
     }
 
     /// Whom issuers know a person as.

@@ -151,12 +151,12 @@ impl Sessions {
     async fn enter(&self, issuer: &Issuer, claims: &Claims, from: &Origin) -> Result<Token, Stop> {
         let refused = |why, person| refuse(why, None, Some(claims.clone()), person);
         let linked = self.vault.person_of(&issuer.settings.issuer, &claims.subject).await?;
-        let namesake = match &claims.email {
-            Some(email) if linked.is_none() => self.vault.namesake(email).await?,
-            _ => None,
+        let namesakes = match &claims.email {
+            Some(email) if linked.is_none() => self.vault.namesakes(email).await?,
+            _ => Vec::new(),
         };
-        let known = linked.clone().or_else(|| namesake.clone());
-        let (person, role, link) = match judge(&issuer.settings, claims, linked, namesake) {
+        let known = linked.clone().or_else(|| namesakes.first().cloned());
+        let (person, role, link) = match judge(&issuer.settings, claims, linked, &namesakes) {
             Verdict::Enter { person, role, link } => (person, role, link),
             Verdict::Create { email, role } => (self.create(&email, role, issuer).await?, Some(role), true),
             Verdict::Refuse(why) => return Err(refused(why, known)),

@@ -85,19 +85,20 @@ pub enum Verdict {
     Refuse(Why),
 }
 
-/// Judges. `linked` is the person whom the issuer knows as this subject, `namesake` the one with this e-mail address.
+/// Judges. `linked` is the person whom the issuer knows as this subject, `namesakes` are those with this e-mail address.
 #[must_use]
-pub fn judge(settings: &Settings, claims: &Claims, linked: Option<Person>, namesake: Option<Person>) -> Verdict {
+pub fn judge(settings: &Settings, claims: &Claims, linked: Option<Person>, namesakes: &[Person]) -> Verdict {
     let Ok(role) = settings.role_of(&claims.groups) else { return Verdict::Refuse(Why::NoRole) };
     if let Some(person) = linked {
         return enter(settings, person, role, false);
     }
     let email = claims.email.as_ref().filter(|email| claims.is_verified && settings.believes(email));
     let Some(email) = email else { return Verdict::Refuse(Why::Unbelieved) };
-    match (namesake, role) {
-        (Some(person), role) => enter(settings, person, role, true),
-        (None, Some(role)) if settings.create => Verdict::Create { email: email.clone(), role },
-        (None, _) => Verdict::Refuse(Why::Unknown),
+    match (namesakes, role) {
+        ([person], role) => enter(settings, person.clone(), role, true),
+        ([], Some(role)) if settings.create => Verdict::Create { email: email.clone(), role },
+        // Of several who differ by capitals alone nobody can say which one is meant.
+        _ => Verdict::Refuse(Why::Unknown),
     }
 }
 

@@ -309,6 +309,13 @@ impl House {
         self.notes("sign_in_refused").await.iter().map(|note| note["why"].as_str().expect("a reason").to_owned()).collect()
     }
 
+    /// Changes the vault behind everybody's back.
+    pub async fn change(&self, sql: &str) {
+        let mut vault = self.app.node().control.ports.reader.vault.database().begin().await.expect("a transaction");
+        vault.execute(sql, Vec::new()).await.expect("an update");
+        vault.commit().await.expect("a commit");
+    }
+
     /// What was said of the events of a kind.
     pub async fn notes(&self, kind: &str) -> Vec<Value> {
         let reader = &self.app.node().control.ports.reader;

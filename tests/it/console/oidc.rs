@@ -10,7 +10,7 @@ use reqwest::StatusCode;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::issuer::Issuer;
+use super::issuer::{Issuer, SECRET};
 use super::{BEGINNING, Browser, House, config};
 
 const DOMAIN: &str = "domains = [\"example.com\"]";
@@ -177,6 +177,46 @@ async fn oidc_staff_have_the_role_of_their_groups_and_another_one_ends_what_was(
     assert_eq!(people.len(), 4, "{people:?}");
     let guess = house.browser().sign_in("ann@example.com", "").await;
     assert_eq!(guess.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oidc_of_two_whose_addresses_differ_by_capitals_neither_is_meant() {
+    let issuer = Issuer::start(BEGINNING).await;
+    let house = House::with(&issuer.configured("corp", "staff", &format!("{GROUPS}\ncreate = true"))).await;
+    for (role, email) in [("reader", "Ann@example.com"), ("admin", "ann@Example.com")] {
+        let person = house.hire(&house.staff.account, role).await;
+        house.change(&format!("update person set email = '{email}' where id = '{}'", person.user)).await;
+    }
+    issuer.vouches_for("ann", "ann@example.com", &json!({ "groups": ["ops"] }));
+    assert_eq!(house.browser().signs_in_by("corp").await.status, StatusCode::FORBIDDEN);
+    assert_eq!(house.refusals().await, ["unknown_person"]);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oidc_nothing_of_an_attempt_nor_the_secret_is_kept() {
+    let issuer = Issuer::start(BEGINNING).await;
+    let house = House::with(&issuer.configured("them", "customer", DOMAIN)).await;
+    issuer.vouches_for("first", "one@example.com", &json!({}));
+    let browser = house.browser();
+    let begun = browser.get("/console/sign-in/oidc/them").await;
+    let sent = super::issuer::Sent { to: begun.header("location").parse().expect("an address") };
+    let twice: Vec<_> = sent.back().into_iter().chain([("state", "again".to_owned())]).collect();
+    let unreadable = browser.returns("them", &twice).await;
+    assert_eq!(unreadable.status, StatusCode::BAD_REQUEST, "what is said twice is not read");
+    let wrong = house.browser().returns("them", &sent.back()).await;
+    let right = browser.returns("them", &sent.back()).await;
+    assert_eq!((wrong.status, right.status), (StatusCode::BAD_REQUEST, StatusCode::SEE_OTHER));
+    let secrets =
+        [SECRET.to_owned(), sent.value("state"), sent.value("nonce"), sent.value("code_challenge"), kept_attempt(&begun)];
+    let files = ["vault.db", "vault.db-wal", "log.db", "log.db-wal", "views.db", "views.db-wal"];
+    for secret in secrets {
+        let holds = |bytes: &[u8]| bytes.windows(secret.len()).any(|window| window == secret.as_bytes());
+        let kept: Vec<_> =
+            files.iter().filter(|name| std::fs::read(house.dir.path().join(name)).is_ok_and(|bytes| holds(&bytes))).collect();
+        assert!(kept.is_empty(), "{secret} is in {kept:?}");
+        let notes = [house.notes("signed_in").await, house.notes("sign_in_refused").await, house.notes("identity_linked").await];
+        assert!(!holds(format!("{notes:?}").as_bytes()) && !holds(wrong.text.as_bytes()), "{secret} is told: {notes:?}");
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
