@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs everything the tests need beside Rust, and writes where it is to an env file whose path is the last line of
-# standard output: PostgreSQL, QEMU and a guest image, Node.js with the MCP clients and the conformance suite, Chromium for
-# the console, and a Python environment with the Python client.
+# standard output: PostgreSQL, QEMU and a guest image, Node.js with the MCP clients, the conformance suite and an OpenID
+# provider, Chromium for the console, and a Python environment with the Python client.
 #
 # Each part is keyed by what pins it (a lock file, a version), so a second run does nothing. Nothing is written inside
 # the repository but the ignored link tests/clients/node_modules, by which the client scripts find their packages.

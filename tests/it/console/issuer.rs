@@ -14,6 +14,7 @@ use axum::{Json, Router};
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use forelog::core::time::Micros;
+use forelog::http::Tls;
 use hmac::{Hmac, KeyInit, Mac};
 use openidconnect::core::{CoreEdDsaPrivateSigningKey, CoreJwsSigningAlgorithm};
 use openidconnect::{JsonWebKeyId, PrivateSigningKey};
@@ -24,6 +25,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::{Browser, House};
 use crate::harness::{Answer, send};
+use crate::tls::Pair;
 
 /// What it knows us by.
 pub const CLIENT: &str = "forelog-console";
@@ -102,7 +104,18 @@ impl Issuer {
 
     /// The same where a listener is.
     pub fn start_at(now: Micros, listener: TcpListener) -> Running {
-        let url = format!("http://{}", listener.local_addr().expect("an address"));
+        Self::serve(now, listener, None)
+    }
+
+    /// One that is reached over TLS.
+    pub async fn start_over_tls(now: Micros, pair: &Pair) -> Running {
+        let tls = Tls::open(pair.chain(), pair.key()).await.expect("a certificate");
+        Self::serve(now, TcpListener::bind("127.0.0.1:0").await.expect("a port"), Some(&tls))
+    }
+
+    fn serve(now: Micros, listener: TcpListener, tls: Option<&Tls>) -> Running {
+        let scheme = if tls.is_some() { "https" } else { "http" };
+        let url = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let (claims, published, user_info) = (json!({}), json!({}), json!({}));
         let (signature, answering) = (Signature::Right, Answering::Well);
         let manner = Manner { claims, signature, answering, key: 1, names_itself: false, published, user_info };
@@ -117,7 +130,7 @@ impl Issuer {
             .with_state(Arc::clone(&issuer));
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(axum::serve(listener, routes).with_graceful_shutdown(stopped).into_future());
+        tokio::spawn(forelog::http::serve(listener, routes, tls.map(Tls::served), stopped));
         Running { issuer, _stop: stop.drop_guard() }
     }
 

@@ -3,15 +3,18 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use forelog::ambient::SystemClock;
 use forelog::app::App;
 use forelog::config::Config;
 use forelog::core::event::Kind;
+use forelog::core::time::Clock;
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::net::TcpListener;
 
-use super::issuer::{Issuer, SECRET};
+use super::issuer::{CLIENT, Issuer, SECRET};
 use super::{BEGINNING, Browser, House, config};
+use crate::demo::Demo;
 
 const DOMAIN: &str = "domains = [\"example.com\"]";
 const GROUPS: &str = "domains = [\"example.com\"]\nroles = { ops = \"admin\", desk = \"reader\", noc = \"responder\" }";
@@ -256,6 +259,39 @@ async fn oidc_passwords_work_while_an_issuer_is_down_and_the_page_says_that_it_i
     drop(issuer);
     let answer = until_down(&browser, &sent).await;
     assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{answer:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oidc_an_issuer_over_tls_is_asked_if_this_machine_trusts_its_certificate() {
+    let pair = crate::tls::Pair::new();
+    let issuer = Issuer::start_over_tls(SystemClock::start().now(), &pair).await;
+    let (chain, file) = (pair.chain(), pair.chain().with_file_name("secret"));
+    std::fs::write(&file, format!("{SECRET}\n")).expect("write the secret");
+    let text = |path: &std::path::Path| path.to_str().expect("a path").to_owned();
+    let keys = [
+        ("TITLE", "Example".to_owned()),
+        ("ISSUER", issuer.url.clone()),
+        ("CLIENT_ID", CLIENT.to_owned()),
+        ("CLIENT_SECRET_FILE", text(&file)),
+        ("SIDE", "customer".to_owned()),
+        ("DOMAINS", "[\"example.com\"]".to_owned()),
+    ];
+    let mut variables: Vec<_> = keys.map(|(key, value)| (format!("FORELOG_SIGN_IN__OIDC__THEM__{key}"), value)).into();
+    for trusted in [false, true] {
+        if trusted {
+            variables.push(("SSL_CERT_FILE".to_owned(), text(&chain)));
+        }
+        let given: Vec<_> = variables.iter().map(|(key, value)| (key.as_str(), value.as_str())).collect();
+        let demo = Demo::start_with(&given).await;
+        issuer.vouches_for("first", demo.text("/customer/email"), &json!({}));
+        let browser = Browser::at(demo.text("/base_url"));
+        let status = if trusted { StatusCode::SEE_OTHER } else { StatusCode::SERVICE_UNAVAILABLE };
+        assert_eq!(browser.get("/console/sign-in/oidc/them").await.status, status);
+        if trusted {
+            assert_eq!(browser.signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+            assert!(browser.is_signed_in().await);
+        }
+    }
 }
 
 /// The listener goes with its task, which ends by itself.
