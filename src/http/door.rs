@@ -68,6 +68,8 @@ pub struct Incoming {
     pub user_agent: Option<String>,
     /// Cancelled by the caller.
     pub cancel: CancellationToken,
+    /// How long the caller waits at least, whatever others are given.
+    pub patience: Duration,
     /// Where progress goes.
     pub progress: Option<mpsc::UnboundedSender<Progress>>,
     /// The call that this one is the next round of, as the caller names it.
@@ -110,10 +112,10 @@ impl Door {
 
     /// Submits a call. If this future is dropped, the call is asked to stop.
     pub async fn submit(&self, principal: Principal, incoming: Incoming) -> Reply {
-        let Incoming { tool, args, session, protocol, user_agent, cancel, progress, follows, on_hold } = incoming;
+        let Incoming { tool, args, session, protocol, user_agent, cancel, patience, progress, follows, on_hold } = incoming;
         let known = self.control.catalogue.get(&tool).map(|tool| tool.facts.name);
         let gone = cancel.clone().drop_guard();
-        let wait = self.wait;
+        let wait = self.wait.max(patience);
         let request = Request { principal, tool, args, session, protocol, follows, user_agent, wait, cancel, progress, on_hold };
         let control = Arc::clone(&self.control);
         let submitting = async move { control.submit(request).await }.instrument(tracing::Span::current());

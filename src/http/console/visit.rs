@@ -2,6 +2,7 @@
 
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Duration;
 
 use axum::extract::FromRequestParts;
 use axum::http::request::Parts;
@@ -22,6 +23,9 @@ use crate::http::caller::user_agent;
 use crate::http::door::Incoming;
 use crate::http::gate::{ClientAddress, host};
 use crate::http::throttle::network;
+
+/// How long a page waits for what its form asked for, so that it can say what came of it, though agents be given less.
+const PATIENCE: Duration = Duration::from_secs(25);
 
 /// Somebody who is signed in, on a page.
 pub struct Visit {
@@ -54,7 +58,7 @@ impl Visit {
     pub async fn call(&self, tool: &str, args: Value) -> Reply {
         let session = Some(self.visitor.session.hash.clone());
         let user_agent = self.user_agent.clone();
-        let incoming = Incoming { tool: tool.to_owned(), args, session, user_agent, ..Incoming::default() };
+        let incoming = Incoming { tool: tool.to_owned(), args, session, user_agent, patience: PATIENCE, ..Incoming::default() };
         self.http.door.submit(self.principal.clone(), incoming).await
     }
 
