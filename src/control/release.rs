@@ -11,6 +11,7 @@ use crate::core::approval::{Approval, Bound, superseded};
 use crate::core::decide::Proposal;
 use crate::core::id::Position;
 use crate::core::job::Job;
+use crate::core::principal::{Principal, Side, Via};
 use crate::core::refusal::Refusal;
 use crate::core::state::Vm;
 use crate::log::hold::{Release, Released};
@@ -68,18 +69,18 @@ impl Control {
     fn again(&self, job: &Job, approval: &Approval, tool: &Tool, recorded: Option<&Recorded>) -> Proposal {
         let state = self.ports.fence().state();
         let vm: Option<&Vm> = job.vm.as_ref().and_then(|id| state.vms.get(id));
-        let mut principal = crate::core::principal::Principal {
-            side: crate::core::principal::Side::Customer,
+        let mut principal = Principal {
+            side: Side::Customer,
             account: job.account.clone(),
             user: approval.user.clone(),
             credential: job.credential.clone(),
-            via: crate::core::principal::Via::Rest,
+            via: Via::Rest,
             ip: None,
             read_only: approval.read_only,
         };
         let (mut invalid, mut guard, mut enables_exec) = (Some(superseded("Its arguments are gone")), None, false);
         if let Some(recorded) = recorded {
-            principal = crate::core::principal::Principal { read_only: approval.read_only, ..recorded.principal.clone() };
+            principal = Principal { read_only: approval.read_only, ..recorded.principal.clone() };
             let same = recorded.intent.arguments == approval.arguments && recorded.intent.tool_version == tool.facts.version;
             let fault = self.catalogue.invalid(tool, &recorded.args);
             invalid = if same { fault } else { Some(superseded("Its arguments mean something else")) };
