@@ -27,6 +27,7 @@ compare *ARGS:
 # Measure a long history: cost of a call, reading, start, sessions, three nodes. The full figures need some 20 GB.
 bench-large EVENTS="10000000":
     cargo bench --bench large -- {{EVENTS}}
+    cargo bench --bench facets -- {{EVENTS}}
 
 # Run the ignored long tests.
 soak *ARGS:

@@ -28,7 +28,7 @@ FORELOG_CONFORMANCE_BIN=$(scripts/conformance-binary.sh)
 export FORELOG_CONFORMANCE_BIN
 
 # Nothing is asserted of the figures: they are there to be looked at.
-step "measure" && cargo test --locked --bench large -- small
+step "measure" && cargo test --locked --bench large -- small && cargo test --locked --bench facets -- 100000
 
 step "test" && cargo test --locked --doc
 exec cargo nextest run --locked "$@"

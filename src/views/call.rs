@@ -140,13 +140,8 @@ impl Call {
         [self.intent, self.decided, self.started, self.ended]
     }
 
-    /// When it was asked for.
-    pub(super) fn at(&self) -> Micros {
-        self.at
-    }
-
     /// How it stood at `as_of`.
-    pub(super) fn status_at(&self, as_of: Position) -> Status {
+    fn status_at(&self, as_of: Position) -> Status {
         let by = |step: Position| step != NEVER && step <= as_of;
         match self.decision {
             _ if by(self.ended) => self.status,

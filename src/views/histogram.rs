@@ -6,11 +6,12 @@ use std::collections::BTreeMap;
 
 use super::ViewError;
 use super::activity::Calls;
-use super::call::Call;
-use super::filter::select;
+use super::call::meaning;
+use super::filter::select_standing;
 use super::page::Cursor;
 use crate::core::call::Status;
 use crate::core::time::Micros;
+use crate::log::sql::Row;
 use crate::tools::{ActivityQuery, Bucket, Histogram};
 
 /// Calls that are counted.
@@ -20,14 +21,10 @@ impl Calls {
     pub(super) async fn count(&self, query: &ActivityQuery, buckets: u32) -> Result<Histogram, ViewError> {
         let reached = self.views().reach().await?;
         let from = Cursor { as_of: reached.position, before: reached.position.next() };
-        let (sql, args) = select(query, from, COUNTED + 1, self.views().database.dialect());
+        let (sql, args) = select_standing(query, from, COUNTED + 1, self.views().database.dialect());
         let rows = self.views().database.query(&sql, args).await?;
         let counted = usize::try_from(COUNTED).unwrap_or(usize::MAX);
-        let calls: Vec<(Micros, Status)> = rows
-            .iter()
-            .take(counted)
-            .map(|row| Call::read(row).map(|call| (call.at(), call.status_at(from.as_of))))
-            .collect::<Result<_, _>>()?;
+        let calls: Vec<(Micros, Status)> = rows.iter().take(counted).map(standing).collect::<Result<_, _>>()?;
         let (newest, oldest) = (calls.first().map_or(Micros(0), |call| call.0), calls.last().map_or(Micros(0), |call| call.0));
         let capped = rows.len() > counted;
         // Of what was not counted nothing is shown, not even as zero.
@@ -35,6 +32,12 @@ impl Calls {
         let end = query.search.to.unwrap_or(Micros(newest.0 + 1)).max(Micros(begin.0.saturating_add(1)));
         Ok(Histogram { buckets: spread(&calls, begin, end, buckets), counted: calls.len() as u64, capped, as_of: from.as_of })
     }
+}
+
+fn standing(row: &Row) -> Result<(Micros, Status), ViewError> {
+    let status = row.text(1)?;
+    let known = meaning(status).ok_or_else(|| ViewError::Unreadable(format!("a call that is {status}")))?;
+    Ok((Micros(row.int(0)?), known))
 }
 
 /// Counts calls into equal parts of `begin` up to `end`.
