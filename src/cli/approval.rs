@@ -3,23 +3,12 @@
 //! INVARIANT: nobody answers as nobody. Who sits before the data is not known, so a key is asked for, and what it may do is
 //! decided as over REST.
 
-use std::sync::Arc;
-use std::time::Duration;
-
 use clap::{Args, Subcommand};
-use secrecy::ExposeSecret;
 use serde_json::{Value, json};
-use tokio_util::sync::CancellationToken;
 
+use super::asking::ask;
 use super::{Answer, CliError, Context};
-use crate::app::node::Node;
-use crate::auth::AuthError;
-use crate::control::{OnHold, Reply, Request};
 use crate::core::id::CallId;
-use crate::core::principal::{Principal, Via};
-
-/// How long an answer is waited for.
-const PATIENCE: Duration = Duration::from_secs(30);
 
 const EXAMPLES: &str = "\
 The key is that of the person who answers; it comes from FORELOG_API_KEY or from api_key in the configuration.
@@ -81,42 +70,6 @@ async fn answer(context: &Context, said: Said, verdict: &str) -> Result<Answer, 
         None => format!("{call}: answered"),
     };
     Ok(Answer { document, text })
-}
-
-/// Calls the tool as the holder of the configured key, on a node of its own: with or without a running server.
-async fn ask(context: &Context, tool: &str, args: Value) -> Result<Value, CliError> {
-    let Some(key) = &context.config.api_key else {
-        return Err(CliError::Usage("there is no key: set FORELOG_API_KEY, or api_key in the configuration".into()));
-    };
-    drop(context.desk().await?.close().await);
-    let node = Node::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
-    let asked = match node.authenticator.authenticate(key.expose_secret(), Via::Cli, None, false).await {
-        Ok(principal) => Ok(node.control.submit(request(principal, tool, args)).await),
-        Err(AuthError::Unauthenticated) => Err(CliError::Usage("the key is unknown or was revoked".into())),
-        Err(error) => Err(CliError::Auth(error)),
-    };
-    node.stop().await;
-    match asked? {
-        Reply::Done { result, .. } => Ok(result),
-        Reply::Failed { refusal, .. } => Err(CliError::Refused(format!("{}: {}", refusal.code, refusal.message))),
-        Reply::Running { call, .. } => Err(CliError::Refused(format!("{call} goes on; look its outcome up in the log"))),
-    }
-}
-
-fn request(principal: Principal, tool: &str, args: Value) -> Request {
-    Request {
-        principal,
-        tool: tool.to_owned(),
-        args,
-        session: None,
-        protocol: None,
-        follows: None,
-        user_agent: None,
-        wait: PATIENCE,
-        cancel: CancellationToken::new(),
-        progress: None,
-        on_hold: OnHold::Wait,
-    }
 }
 
 fn line(item: &Value) -> String {

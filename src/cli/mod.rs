@@ -5,6 +5,7 @@
 
 mod account;
 mod approval;
+mod asking;
 mod demo;
 mod doctor;
 mod error;

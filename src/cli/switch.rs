@@ -8,6 +8,7 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
+use super::asking::ask;
 use super::time::shown;
 use super::{Answer, CliError, Context};
 use crate::app::desk::{Desk, Record, house, operator};
@@ -17,6 +18,7 @@ use crate::core::state::ControlState;
 use crate::core::switch::{Running, Switch, Target};
 use crate::log::peers::Peer;
 use crate::log::reading::ReadError;
+use crate::log::store::Store;
 
 const ENGAGE: &str = "\
 Targets: all · class:exec|write|destroy · tool:NAME · provider:NAME · account:ID · credential:ID · vm:ID · vm:ID/exec
@@ -30,6 +32,12 @@ Without --break-glass nothing is released here: sign in and release it there, wh
 Examples:
   forelog switch release swi_01J… --break-glass --reason 'console is down, agreed with Ada by phone'
   forelog switch release swi_01J… --break-glass --ramp 30 --reason 'over; one agent after the other'";
+
+const DRILL: &str = "\
+A key of the house's own is stopped and released while it calls; no customer is touched. The person whose key is in FORELOG_API_KEY,
+or in api_key in the configuration, drills; running servers on the same data take part.
+Examples:
+  forelog switch drill --json";
 
 /// What to do with switches.
 #[derive(Debug, Subcommand)]
@@ -70,6 +78,9 @@ pub enum SwitchCommand {
         #[arg(long)]
         reason: String,
     },
+    /// Try the switches on a key made for it, and record how long they took.
+    #[command(after_help = DRILL)]
+    Drill,
     /// List the switches in force.
     #[command(after_help = "Examples:\n  forelog switch list --json --data forelog-data")]
     List,
@@ -77,8 +88,12 @@ pub enum SwitchCommand {
 
 /// Does it.
 pub async fn run(command: SwitchCommand, context: &Context) -> Result<Answer, CliError> {
+    if matches!(command, SwitchCommand::Drill) {
+        return drill(context).await;
+    }
     let desk = context.desk().await?;
     match command {
+        SwitchCommand::Drill => drill(context).await,
         SwitchCommand::List => list(&desk).await,
         SwitchCommand::Release { break_glass: false, .. } => {
             let text =
@@ -106,6 +121,22 @@ pub async fn run(command: SwitchCommand, context: &Context) -> Result<Answer, Cl
             fenced(&desk, &switch, &target, context.config.lease()).await
         }
     }
+}
+
+async fn drill(context: &Context) -> Result<Answer, CliError> {
+    let document = ask(context, "switch_drill", json!({})).await?;
+    if let Some(failed) = document["failed"].as_str() {
+        return Err(CliError::Refused(format!("the drill failed: {failed}")));
+    }
+    let ms = |name: &str| document[name].as_u64().map_or_else(|| "?".into(), |us| format!("{}.{}", us / 1000, us / 100 % 10));
+    let text = format!(
+        "passed: first refusal after {} ms, fenced on {} node(s) after {} ms, {} let through",
+        ms("refused_after_us"),
+        document["nodes"],
+        ms("fenced_after_us"),
+        document["admitted_after"]
+    );
+    Ok(Answer { document, text })
 }
 
 /// Waits until every live node has confirmed the switch or its lease ran out.
@@ -145,7 +176,9 @@ async fn release(desk: &Desk, switch: SwitchId, over: Option<Duration>, reason: 
     let note = json!({ "reason": reason, "operator": who });
     let (by, second, break_glass) = (None, None, true);
     let row = state.switches.get(&switch);
-    let until = over.zip(row).and_then(|(over, row)| row.ramp_until(desk.clock.now(), over));
+    // By the time of the log, which the ramp is read by.
+    let now = desk.clock.now().max(desk.rooms.store.head().await.map_err(ReadError::from)?.at);
+    let until = over.zip(row).and_then(|(over, row)| row.ramp_until(now, over));
     let kind = match until {
         Some(until) => Kind::ReleaseRamped { switch: switch.clone(), by, second, until, break_glass },
         None => Kind::SwitchReleased { switch: switch.clone(), by, second, break_glass },

@@ -17,6 +17,7 @@ mod recorded;
 mod release;
 mod repeat;
 mod submit;
+mod within;
 
 pub use finish::{Ending, Endings, Finished, InHand};
 pub use hold::Waiting;

@@ -27,7 +27,7 @@ use crate::core::tool::ToolFacts;
 use crate::log::admission::{Admitted, Submission, Submitted};
 use crate::log::vault::{SealedPart, VaultError};
 use crate::log::writer::WriteError;
-use crate::tools::{Catalogue, Execution, Ports, Progress, Tool};
+use crate::tools::{Calls, Catalogue, Execution, Ports, Progress, Tool};
 
 /// How often a call is evaluated again when policy or VM move under it.
 const TRIES: usize = 3;
@@ -266,7 +266,7 @@ impl Control {
     /// Hands an admitted call to the worker.
     #[expect(clippy::too_many_arguments, reason = "the parts of an execution, each from another place")]
     pub fn assign(
-        &self,
+        self: &Arc<Self>,
         admitted: Admitted,
         tool: &Tool,
         principal: Principal,
@@ -276,8 +276,8 @@ impl Control {
         progress: Option<mpsc::UnboundedSender<Progress>>,
         done: Option<oneshot::Sender<Finished>>,
     ) {
-        let ports = Arc::clone(&self.ports);
-        let execution = Execution { admitted, tool: tool.facts, principal, args, vm, ports, cancel, progress };
+        let (ports, calls) = (Arc::clone(&self.ports), Arc::clone(self) as Arc<dyn Calls>);
+        let execution = Execution { admitted, tool: tool.facts, principal, args, vm, ports, cancel, progress, calls };
         if self.assignments.send(Assignment { execution, done }).is_err() {
             tracing::error!("the worker is gone; admitted calls will be recovered at the next start");
         }

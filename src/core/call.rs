@@ -94,7 +94,8 @@ pub fn next(status: Option<Status>, event: &Kind) -> Result<Status, IllegalTrans
         (Queued | Running, Kind::Cancelled(_)) => Ok(Cancelled),
         (Queued | Running, Kind::TimedOut(_)) => Ok(TimedOut),
         (Queued | Running, Kind::Unknown(_)) | (Unknown, Kind::Reconciled { .. }) => Ok(Unknown),
-        (Succeeded | Failed | Cancelled | TimedOut | Unknown, Kind::LateResult { .. }) => Ok(now),
+        (Queued | Running, Kind::CancelRequested { .. })
+        | (Succeeded | Failed | Cancelled | TimedOut | Unknown, Kind::LateResult { .. }) => Ok(now),
         _ => Err(illegal()),
     }
 }

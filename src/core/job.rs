@@ -48,6 +48,9 @@ pub struct Job {
     /// It was held, and goes on only because a person approved it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// The staff have asked for its end; the node that runs it cancels it.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cancel_asked: bool,
 }
 
 impl Job {

@@ -343,6 +343,7 @@ impl Draft {
             joins,
             sealed: from.waits.sealed && matches!(status, Status::Held | Status::Queued),
             held: status == Status::Held,
+            cancel_asked: false,
         };
         self.put(&job_row(&proposal.call), &job)?;
         Ok(job)

@@ -167,6 +167,13 @@ pub trait PolicyLoader: Send + Sync {
     async fn reload(&self) -> Result<(i64, String), Refusal>;
 }
 
+/// Makes calls, each the whole way from its intent to its end; implemented by `control`.
+#[async_trait]
+pub trait Calls: Send + Sync {
+    /// The result document, or why there is none.
+    async fn call(self: Arc<Self>, principal: Principal, tool: &str, args: Value) -> Result<Value, Refusal>;
+}
+
 /// How far a running call is.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Progress {
@@ -196,6 +203,8 @@ pub struct Execution {
     pub cancel: CancellationToken,
     /// Where progress goes, if anybody listens.
     pub progress: Option<mpsc::UnboundedSender<Progress>>,
+    /// For a call that consists of calls.
+    pub calls: Arc<dyn Calls>,
 }
 
 impl Execution {
@@ -230,6 +239,12 @@ impl Execution {
         };
         let section = self.ports.fence().enter(&call, self.admitted.leave())?;
         Ok(Permit::holding(Arc::new(section)))
+    }
+
+    /// Calls another tool as whoever made this call; none if that did not succeed.
+    pub async fn call_as_caller(&self, tool: &str, args: Value) -> Option<Value> {
+        let called = Arc::clone(&self.calls).call(self.principal.clone(), tool, args).await;
+        called.inspect_err(|refusal| tracing::warn!(tool, code = %refusal.code, "a call within a call did not succeed")).ok()
     }
 
     /// Tells whoever listens how far the call is.

@@ -73,6 +73,7 @@ impl About {
             | Kind::IdentityUnlinked { user, .. } => about(None, text(user), text(user), text(user)),
             Kind::RoleChanged { user, account, by: who, .. } => about(text(account), by(who), text(user), text(user)),
             Kind::SignInRefused { user, .. } => about(None, by(user), by(user), by(user)),
+            Kind::DrillCompleted(drill) => about(None, text(&drill.by), text(&drill.drill), None),
             Kind::ClockAccepted { by: who } => about(None, by(who), None, None),
             _ => None,
         }

@@ -174,11 +174,19 @@ impl Worker {
             match serde_json::from_slice::<Job>(&row.doc) {
                 Ok(job) if job.status == Status::Held => all_taken &= self.release(&job).await,
                 Ok(job) if job.status == Status::Queued => all_taken &= self.take(&job).await,
+                Ok(job) if job.cancel_asked => self.cancel(&job.call),
                 Ok(_) => {}
                 Err(error) => tracing::error!(row = %row.name, %error, "an open call cannot be read; it stays open"),
             }
         }
         all_taken
+    }
+
+    /// Cancels a call that the staff want ended, if it runs here.
+    fn cancel(&self, call: &CallId) {
+        if let Some(running) = self.lock().get(call) {
+            running.cancel.cancel();
+        }
     }
 
     /// Claims a call that no node runs and executes it; answers whether the log could say whose it is.

@@ -184,8 +184,9 @@ impl Worker {
         }
         let cancel = CancellationToken::new();
         let ports = Arc::clone(&self.control.ports);
+        let calls = Arc::clone(&self.control) as Arc<dyn crate::tools::Calls>;
         let execution =
-            crate::tools::Execution { admitted, tool: tool.facts, principal, args, vm, ports, cancel, progress: None };
+            crate::tools::Execution { admitted, tool: tool.facts, principal, args, vm, ports, cancel, progress: None, calls };
         let done = self.control.waiting.take(&job.call);
         self.start(crate::control::Assignment { execution, done });
     }

@@ -107,6 +107,9 @@ const scenarios = {
         await page.context().close();
         continue;
       }
+      const vm = demo.vms[0].id;
+      await call('vm_exec_set', { vm_id: vm, enabled: true, confirmation: `ENABLE MCP EXEC ${vm}` });
+      const { command_id: endless } = await (await call('command_start', { vm_id: vm, command: 'sleep 3600' })).json();
       let calling = true;
       const codes = [];
       const loop = (async () => {
@@ -121,6 +124,10 @@ const scenarios = {
       await press('link', 'Switches');
       await page.waitForURL(`${base}/console/switches`);
       await look('switches');
+      await press('button', 'Drill now');
+      await page.waitForURL(/#drill$/);
+      seen.said.push(await page.locator('.done strong').innerText());
+      await look('switches with a drill');
       await press('link', /Stop all agent calls/);
       await page.waitForURL(/switches\/new/);
       await look('stop');
@@ -137,6 +144,34 @@ const scenarios = {
       calling = false;
       await loop;
       seen.said.push(codes[0], ...new Set(codes.slice(stopped)));
+      // What still runs is ended by its own button, which keeps the focus while the page asks again.
+      await page.getByRole('button', { name: /^Cancel command_start on / }).focus();
+      await page.waitForResponse((response) => response.url().endsWith('/live') && response.ok());
+      seen.said.push(String(await page.evaluate(() => document.activeElement.id.startsWith('cancel-call_'))));
+      await page.keyboard.press('Enter');
+      await page.getByRole('button', { name: /^Cancel command_start on / }).waitFor({ state: 'detached' });
+      await page.getByRole('heading', { name: 'Still running' }).waitFor({ state: 'detached' });
+      const told = await fetch(`${base}/api/v1/calls/${endless}`, { headers: { authorization: `Bearer ${demo.staff.api_key}` } });
+      seen.said.push((await told.json()).status);
+      // Two persons let it go, step by step.
+      const gently = async (page) => {
+        await page.locator('#why').fill('it is over');
+        await page.locator('#typed').fill('all');
+        await page.locator('#ramp').selectOption('30');
+        await page.locator('#typed').focus();
+        await page.keyboard.press('Enter');
+      };
+      const address = page.url();
+      await gently(page);
+      await page.getByText('asks for the release').waitFor();
+      const second = await open(browser, { colorScheme });
+      await signIn(second, demo.staff2);
+      await second.goto(address);
+      await gently(second);
+      await second.getByText('It lets go step by step.').waitFor();
+      await judge(second, `a ramp, ${colorScheme}`);
+      await measure(second, 'a ramp');
+      await second.context().close();
       await page.context().close();
     }
   },

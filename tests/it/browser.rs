@@ -68,7 +68,8 @@ async fn browser_the_first_call_of_a_key_shows_by_itself() {
 #[tokio::test]
 async fn browser_everything_is_stopped_by_keyboard_while_an_agent_calls() {
     let seen = browse("incident").await;
-    assert_eq!(seen.said, ["0", "done", "kill_switch_engaged"]);
+    let told = ["The last drill passed.", "0", "done", "kill_switch_engaged", "true", "cancelled"];
+    assert_eq!(seen.said, told);
     assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
     assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
     assert!(seen.errors.is_empty(), "{:#?}", seen.errors);

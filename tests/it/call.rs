@@ -38,8 +38,15 @@ fn steps(status: Option<Status>) -> &'static [(&'static str, Status)] {
         None => &[("intent_recorded", Recorded)],
         Some(Recorded) => &[("refused", Refused), ("claimed", Running), ("queued", Queued), ("held", Held)],
         Some(Held) => &[("refused", Refused), ("claimed", Running), ("queued", Queued), ("approval_decided", Held)],
-        Some(Queued) => &[("started", Running), ("cancelled", Cancelled), ("timed_out", TimedOut), ("unknown", Unknown)],
+        Some(Queued) => &[
+            ("started", Running),
+            ("cancelled", Cancelled),
+            ("timed_out", TimedOut),
+            ("unknown", Unknown),
+            ("cancel_requested", Queued),
+        ],
         Some(Running) => &[
+            ("cancel_requested", Running),
             ("started", Running),
             ("succeeded", Succeeded),
             ("failed", Failed),
@@ -56,7 +63,7 @@ fn steps(status: Option<Status>) -> &'static [(&'static str, Status)] {
     }
 }
 
-const OF_A_CALL: [&str; 14] = [
+const OF_A_CALL: [&str; 15] = [
     "intent_recorded",
     "refused",
     "claimed",
@@ -71,6 +78,7 @@ const OF_A_CALL: [&str; 14] = [
     "reconciled",
     "late_result",
     "approval_decided",
+    "cancel_requested",
 ];
 
 #[test]

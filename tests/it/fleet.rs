@@ -74,6 +74,14 @@ async fn any_node_answers(cluster: Cluster) {
     assert_eq!(history.effects.len(), 2, "a command and a reset");
 }
 
+/// What a drill calls was sent by nobody, so the history is not held against what was.
+async fn a_drill_asks_every_node(cluster: Cluster) {
+    let drill = cluster.load.call_at(&cluster.address(1), &cluster.load.staff, "switch_drill", json!({})).await;
+    let drill = drill.expect("an answer").document;
+    println!("a drill on three nodes: {drill}");
+    assert_eq!((&drill["passed"], &drill["nodes"], &drill["admitted_after"]), (&json!(true), &json!(3), &json!(0)), "{drill}");
+}
+
 async fn engage_tells_of_each_node(mut cluster: Cluster) {
     let begun = SystemClock::start();
     let engaged = engage(&cluster, 0, "tool:vm_exec").await;
@@ -284,6 +292,11 @@ async fn fleet_engage_says_when_each_node_confirmed_or_that_it_expired() {
     engage_tells_of_each_node(sqlite(3).await).await;
 }
 
+#[tokio::test]
+async fn fleet_a_drill_asks_every_node() {
+    a_drill_asks_every_node(sqlite(3).await).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn fleet_a_rolling_restart_is_not_noticed() {
     a_rolling_restart(sqlite(2).await).await;
@@ -305,6 +318,12 @@ async fn postgres_any_node_answers_for_every_other() {
 async fn postgres_engage_says_when_each_node_confirmed_or_that_it_expired() {
     let (cluster, _server) = on_postgres(3).await;
     engage_tells_of_each_node(cluster).await;
+}
+
+#[tokio::test]
+async fn postgres_a_drill_asks_every_node() {
+    let (cluster, _server) = on_postgres(3).await;
+    a_drill_asks_every_node(cluster).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

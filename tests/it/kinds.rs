@@ -1,7 +1,7 @@
 //! One event of every kind, every optional field of it filled, so that what is frozen is frozen in full.
 
 use forelog::core::code::Code;
-use forelog::core::event::{Admitted, CredentialCreated, Ended, IntentRecorded, Kind, Refused};
+use forelog::core::event::{Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, Kind, Refused};
 use forelog::core::id::Epoch;
 use forelog::core::limit::Limit;
 use forelog::core::principal::{Side, Via};
@@ -160,5 +160,17 @@ fn of_the_house() -> Vec<Kind> {
         Kind::RoleChanged { user: user(1), account: account(1), role: Role::Reader, by: Some(user(2)) },
         Kind::IdentityLinked { user: user(1), issuer: "staff".into() },
         Kind::IdentityUnlinked { user: user(1), issuer: "staff".into() },
+        Kind::CancelRequested { call: call(1), by: user(1), credential: credential(1) },
+        Kind::DrillCompleted(DrillCompleted {
+            drill: call(1),
+            by: user(1),
+            credential: credential(1),
+            switch: Some(switch(1)),
+            nodes: 2,
+            refused_after_us: Some(4000),
+            fenced_after_us: Some(9000),
+            admitted_after: Some(1),
+            failed: Some(DrillFault::AdmittedLate),
+        }),
     ]
 }

@@ -24,6 +24,7 @@ macro_rules! on_both {
 on_both! {
     commands_run_are_read_and_are_cancelled, operate_commands_run_are_read_and_are_cancelled, postgres_operate_commands_run_are_read_and_are_cancelled;
     what_is_not_the_callers_looks_absent, operate_what_is_not_the_callers_looks_absent, postgres_operate_what_is_not_the_callers_looks_absent;
+    a_drill_tries_the_switches_and_touches_nobody, operate_a_drill_tries_the_switches_and_touches_nobody, postgres_operate_a_drill_tries_the_switches_and_touches_nobody;
     stops_reach_as_far_as_they_may_and_no_further, operate_stops_reach_as_far_as_they_may_and_no_further, postgres_operate_stops_reach_as_far_as_they_may_and_no_further;
 }
 
@@ -146,4 +147,55 @@ async fn stops_reach_as_far_as_they_may_and_no_further(demo: Demo) {
     assert_eq!(stopped["switches"][0]["target"], format!("vm:{vm}"), "{stopped}");
     assert_eq!(agent.code("vm_exec", echo).await, "kill_switch_engaged");
     assert_eq!(agent.code("switch_release", json!({ "id": stopped["switches"][0]["id"] })).await, "forbidden_scope");
+}
+
+async fn a_drill_tries_the_switches_and_touches_nobody(demo: Demo) {
+    let (agent, staff, second) = (Agent::of(&demo, "customer"), Agent::of(&demo, "staff"), Agent::of(&demo, "staff2"));
+    assert_eq!(agent.code("switch_drill", json!({})).await, "forbidden_scope");
+    let drill = staff.call("switch_drill", json!({})).await;
+    assert_eq!((&drill["passed"], &drill["failed"]), (&json!(true), &Value::Null), "{drill}");
+    assert_eq!((&drill["admitted_after"], &drill["nodes"]), (&json!(0), &json!(1)), "{drill}");
+    let time = |name: &str| drill[name].as_u64().unwrap_or_else(|| panic!("no {name}: {drill}"));
+    assert!(time("refused_after_us") > 0 && time("fenced_after_us") > 0, "{drill}");
+    println!("first refusal after {} us, fenced after {} us", time("refused_after_us"), time("fenced_after_us"));
+
+    let get = async |who: &Agent<'_>, path: &str| -> Value {
+        let url = format!("{}/api/v1/{path}", demo.text("/base_url"));
+        let sent = reqwest::Client::new().get(url).bearer_auth(&who.key).send().await.expect("an answer");
+        sent.json().await.expect("a document")
+    };
+    let seen = async |who: &Agent<'_>| get(who, "events?limit=200&reason=the+drill").await["items"].clone();
+    let completed = async {
+        loop {
+            let events = seen(&staff).await;
+            let found = events.as_array().into_iter().flatten().find(|event| event["type"] == "drill_completed").cloned();
+            if found.is_some() {
+                return events;
+            }
+            tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+        }
+    };
+    let events = tokio::time::timeout(std::time::Duration::from_secs(20), completed).await.expect("the drill is an event");
+    let key = events.as_array().expect("events").iter().find(|event| event["note"]["label"] == "canary of a drill");
+    let key = key.unwrap_or_else(|| panic!("its key is not called what it is: {events}"))["subject"].clone();
+    let revoked = events.as_array().expect("events").iter();
+    assert!(revoked.into_iter().any(|event| event["type"] == "credential_revoked" && event["subject"] == key), "it lives on");
+    assert_eq!(staff.call("switch_list", json!({})).await["items"], json!([]), "its switch is left");
+    let customers = seen(&agent).await.to_string();
+    assert!(!customers.contains("drill") && !customers.contains(key.as_str().expect("an id")), "a customer sees it: {customers}");
+    let calls = get(&staff, &format!("calls?credential={}&reason=the+drill&limit=200", key.as_str().expect("an id"))).await;
+    let tools: std::collections::BTreeSet<_> =
+        calls["items"].as_array().expect("calls").iter().map(|call| call["tool"].to_string()).collect();
+    assert_eq!(tools.len(), 1, "the key did anything but look: {tools:?}");
+    assert_eq!(agent.call("vm_list", json!({})).await["error"], Value::Null);
+
+    // Where nothing passes a drill proves nothing, and says so.
+    let all = staff.call("switch_engage", json!({ "target": "all", "reason": "an incident" })).await;
+    let failed = second.call("switch_drill", json!({})).await;
+    assert_eq!(failed["error"]["code"], "kill_switch_engaged", "{failed}");
+    second.call("switch_release", json!({ "id": all["id"] })).await;
+    let tool = staff.call("switch_engage", json!({ "target": "tool:vm_list", "reason": "an incident" })).await;
+    let failed = second.call("switch_drill", json!({})).await;
+    assert_eq!((&failed["passed"], &failed["failed"]), (&json!(false), &json!("nothing_passed")), "{failed}");
+    second.call("switch_release", json!({ "id": tool["id"] })).await;
 }

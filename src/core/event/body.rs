@@ -161,3 +161,70 @@ pub struct CredentialCreated {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
 }
+
+/// How a drill of the switches went. Of a drill that failed early not everything is known.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DrillCompleted {
+    /// The call that the drill is.
+    pub drill: CallId,
+    /// Who drilled.
+    pub by: UserId,
+    /// The key that was made for it.
+    pub credential: CredentialId,
+    /// The switch that was engaged on it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub switch: Option<SwitchId>,
+    /// Nodes that were asked to confirm.
+    pub nodes: u64,
+    /// From asking for the switch to the first refusal, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub refused_after_us: Option<u64>,
+    /// From asking for the switch until every node had confirmed it, in microseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub fenced_after_us: Option<u64>,
+    /// Calls that the log let through after the switch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub admitted_after: Option<u64>,
+    /// What did not hold; nothing if the drill passed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failed: Option<DrillFault>,
+}
+
+impl DrillCompleted {
+    /// A drill of which nothing is known yet.
+    #[must_use]
+    pub fn begun(drill: CallId, by: UserId, credential: CredentialId) -> Self {
+        let (switch, refused_after_us, fenced_after_us, admitted_after, failed) = (None, None, None, None, None);
+        Self { drill, by, credential, switch, nodes: 0, refused_after_us, fenced_after_us, admitted_after, failed }
+    }
+}
+
+/// What did not hold in a drill.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum DrillFault {
+    /// The key's calls did not pass before anything was stopped.
+    NothingPassed,
+    /// No switch was engaged, or it refused nothing.
+    NotRefused,
+    /// A call passed under the switch.
+    AdmittedLate,
+    /// A node did not confirm in time.
+    NotFenced,
+    /// The switch was not released, or the key's calls did not pass again.
+    NotReleased,
+}
+
+impl DrillFault {
+    /// As people read it.
+    #[must_use]
+    pub fn text(self) -> &'static str {
+        match self {
+            Self::NothingPassed => "the calls did not pass before anything was stopped",
+            Self::NotRefused => "the switch refused nothing",
+            Self::AdmittedLate => "a call passed under the switch",
+            Self::NotFenced => "a node did not confirm in time",
+            Self::NotReleased => "the calls did not pass after the release",
+        }
+    }
+}

@@ -8,7 +8,7 @@ mod body;
 
 use serde::{Deserialize, Serialize};
 
-pub use body::{Admitted, CredentialCreated, Ended, IntentRecorded, Refused};
+pub use body::{Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, Refused};
 
 use super::canonical::canonical;
 use super::code::Code;
@@ -254,6 +254,14 @@ pub enum Kind {
         user: UserId,
         issuer: String,
     },
+    /// The staff asked for the end of a call; how it ended is an event of its own.
+    CancelRequested {
+        call: CallId,
+        by: UserId,
+        credential: CredentialId,
+    },
+    /// The switches were tried on a key of the house's own.
+    DrillCompleted(DrillCompleted),
 }
 
 impl Kind {
@@ -271,7 +279,8 @@ impl Kind {
             | Self::Started { call, .. }
             | Self::Reconciled { call, .. }
             | Self::LateResult { call }
-            | Self::ApprovalDecided { call, .. } => Some(call),
+            | Self::ApprovalDecided { call, .. }
+            | Self::CancelRequested { call, .. } => Some(call),
             _ => None,
         }
     }
@@ -331,6 +340,8 @@ impl Kind {
             Self::RoleChanged { .. } => "role_changed",
             Self::IdentityLinked { .. } => "identity_linked",
             Self::IdentityUnlinked { .. } => "identity_unlinked",
+            Self::CancelRequested { .. } => "cancel_requested",
+            Self::DrillCompleted(_) => "drill_completed",
         }
     }
 }

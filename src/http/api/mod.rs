@@ -2,9 +2,11 @@
 //! answered is the tool's own result document.
 
 mod call_tool;
+mod cancel_call;
 mod count_calls;
 mod create_key;
 mod decide_approval;
+mod drill_switches;
 mod engage_switch;
 mod list_approvals;
 mod list_calls;
@@ -45,8 +47,10 @@ pub fn router() -> Router<Arc<Http>> {
         .route("/calls/histogram", get(count_calls::handle))
         .route("/calls/live", get(watch_calls::handle))
         .route("/calls/{id}", get(show_call::handle))
+        .route("/calls/{id}/cancel", post(cancel_call::handle))
         .route("/events", get(list_events::handle))
         .route("/switches", post(engage_switch::handle).get(list_switches::handle))
+        .route("/switches/drill", post(drill_switches::handle))
         .route("/switches/{id}/release", post(release_switch::handle))
         .route("/keys", post(create_key::handle).get(list_keys::handle))
         .route("/keys/{id}", delete(revoke_key::handle))

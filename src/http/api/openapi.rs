@@ -125,6 +125,7 @@ fn fixed() -> Map<String, Value> {
         ),
         ("/api/v1/events", json!({ "get": says("What happened outside of calls.", "200", &json!(events)) })),
         ("/api/v1/calls/{id}", json!({ "get": says("One call and its events.", "200", &id) })),
+        ("/api/v1/calls/{id}/cancel", json!({ "post": says("Cancels a call that waits or runs.", "200", &id) })),
         (
             "/api/v1/switches",
             json!({
@@ -132,6 +133,7 @@ fn fixed() -> Map<String, Value> {
                 "post": says("Engages a switch.", "201", &none),
             }),
         ),
+        ("/api/v1/switches/drill", json!({ "post": says("Tries the switches on a key made for it.", "200", &none) })),
         ("/api/v1/switches/{id}/release", json!({ "post": says("Releases a switch.", "200", &id) })),
         ("/api/v1/keys", json!({ "get": says("The keys.", "200", &none), "post": says("Makes a key.", "201", &none) })),
         ("/api/v1/keys/{id}", json!({ "delete": says("Revokes a key.", "200", &id) })),

@@ -18,12 +18,13 @@ use crate::http::api::list_events::Asked;
 use crate::http::api::sight::Sight;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
-const KINDS: [&str; 18] = [
+const KINDS: [&str; 19] = [
     "switch_engaged",
     "release_requested",
     "release_ramped",
     "switch_released",
     "switch_expired",
+    "drill_completed",
     "log_read",
     "signed_in",
     "sign_in_refused",

@@ -9,6 +9,7 @@ use askama::Template;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::notice::{Notice, notices};
 use super::shown::{When, grouped, visible};
 use super::theme::Theme;
 use super::visit::{Stranger, Visit};
@@ -32,6 +33,8 @@ pub struct Frame {
     pub nav: Vec<Link>,
     /// The switches in force that concern whoever looks.
     pub switches: Vec<Engaged>,
+    /// What the staff are told on every page.
+    pub notices: Vec<Notice>,
     /// How new it is.
     pub as_of: Option<AsOf>,
     /// Changes with the assets.
@@ -124,6 +127,7 @@ impl Frame {
             who: None,
             nav: Vec::new(),
             switches: Vec::new(),
+            notices: Vec::new(),
             as_of: None,
             assets: super::assets::version(),
         }
@@ -151,6 +155,7 @@ impl Frame {
             }),
             nav: links.iter().map(|(href, text)| Link { href, text, is_here: *href == here }).collect(),
             switches: in_force(&state, now).filter(concerns).map(|row| engaged(row, &state, visit.is_staff(), now)).collect(),
+            notices: if visit.is_staff() { notices(visit, now).await } else { Vec::new() },
             as_of: as_of(visit, now).await,
             assets: super::assets::version(),
         }

@@ -19,6 +19,8 @@ mod connect;
 mod cookie;
 mod credentials;
 mod download;
+mod drill;
+mod effective;
 mod events;
 mod fault;
 mod form;
@@ -26,8 +28,11 @@ mod frame;
 mod gate;
 mod keys;
 mod limits;
+mod nodes;
+mod notice;
 mod oidc;
 mod overview;
+mod past;
 mod reach;
 mod reason;
 mod search;
@@ -96,11 +101,13 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/approvals/{id}", get(approvals::one).post(approvals::answer))
         .route("/switches", get(switches::show).post(switches::engage))
         .route("/switches/new", get(switches::preview))
+        .route("/switches/drill", post(drill::run))
         .route("/switches/{id}", get(switch::show))
         .route("/switches/{id}/live", get(switch::live))
         .route("/switches/{id}/release", post(switch::release))
         .route("/switches/{id}/again", post(switch::stop_again))
-        .route("/switches/{id}/cancel", post(switch::cancel_running))
+        .route("/switches/{id}/cancel", post(switch::cancel_all))
+        .route("/switches/{id}/cancel/{call}", post(switch::cancel))
         .route("/assets/{name}", get(assets::serve))
         .fallback(fault::no_such_page)
         .method_not_allowed_fallback(fault::no_such_method)

@@ -5,8 +5,9 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::activity::{Row, rows};
+use super::effective::standings;
 use super::fault::Fault;
-use super::frame::{Frame, in_force, names, page, stops};
+use super::frame::{Frame, page};
 use super::limits::{Used, used};
 use super::shown::visible;
 use super::visit::Visit;
@@ -39,6 +40,8 @@ pub struct Machine {
     pub exec: bool,
     /// What stops calls on it, in words.
     pub stopped: Option<String>,
+    /// Some calls are let through all the same.
+    pub is_partly: bool,
 }
 
 /// The page.
@@ -58,11 +61,13 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
 
 /// A VM as it is listed.
 pub fn machine(vm: &Vm, state: &ControlState, now: Micros) -> Machine {
+    let standings = standings(vm, state, false, now);
     Machine {
         id: vm.id.to_string(),
         label: visible(&vm.label),
         provider: visible(&vm.provider),
         exec: vm.exec_enabled,
-        stopped: in_force(state, now).find(|switch| names(&switch.target, vm)).map(|switch| stops(&switch.target, state)),
+        is_partly: standings.iter().any(|standing| standing.by.is_none()),
+        stopped: standings.into_iter().find_map(|standing| standing.by).map(|by| by.stops),
     }
 }

@@ -3,17 +3,20 @@
 use askama::Template;
 use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
+use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use super::fault::Fault;
 use super::form::Posted;
 use super::frame::{Frame, in_force, page, stops};
+use super::nodes::{Nodes, nodes};
 use super::reach;
-use super::shown::{When, rough, visible};
+use super::shown::{When, visible};
 use super::switches::{engagement, may_read, person};
 use super::visit::Visit;
 use crate::core::code::Code;
-use crate::core::id::SwitchId;
+use crate::core::id::{CallId, SwitchId};
+use crate::core::job::Job;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::switch::Switch;
@@ -21,6 +24,9 @@ use crate::tools::AdministrationQuery;
 
 const HERE: &str = "/console/switches";
 const EVENTS: u32 = 50;
+
+/// Calls that are being cancelled at a time.
+const AT_ONCE: usize = 16;
 
 #[derive(Template)]
 #[template(path = "switch.html")]
@@ -47,8 +53,7 @@ struct Live {
     back: Option<u8>,
     waiting: usize,
     running: Vec<Open>,
-    lets_finish: bool,
-    nodes: Vec<Node>,
+    nodes: Nodes,
     form_token: Option<String>,
 }
 
@@ -67,15 +72,7 @@ struct Open {
     call: String,
     tool: String,
     vm: Option<String>,
-}
-
-/// A node, and whether it obeys.
-struct Node {
-    id: String,
-    obeys: bool,
-    is_gone: bool,
-    epoch: i64,
-    seen: String,
+    is_settled: bool,
 }
 
 /// Something that happened to the switch.
@@ -161,15 +158,35 @@ pub async fn stop_again(Path(id): Path<String>, Posted { visit, fields }: Posted
     Ok(back(engaged["id"].as_str().unwrap_or(&id)))
 }
 
-/// Cancels what still runs: the same is stopped once more, with what runs.
-pub async fn cancel_running(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
+/// Cancels one call that still runs, by the tool; one that has ended meanwhile needs no more.
+pub async fn cancel(Path((id, call)): Path<(String, String)>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
+    may_read(&visit)?;
+    end(&visit, &call).await?;
+    Ok(back(&id))
+}
+
+/// Cancels everything that still runs under the switch, each by a call of its own.
+pub async fn cancel_all(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
     may_read(&visit)?;
     let switch = in_force_now(&visit, &id).ok_or(Fault::NotFound)?;
-    let reason = format!("Cancels what ran when {id} was engaged. {}", switch.reason);
-    let reason: String = reason.chars().take(500).collect();
-    let args = json!({ "target": switch.target, "reason": reason, "running": "cancel" });
-    let engaged = visit.done("switch_engage", args).await?;
-    Ok(back(engaged["id"].as_str().unwrap_or(&id)))
+    let now = visit.http.door.control().ports.clock.now();
+    let under_way = reach::under_way(&visit, |call| switch.covers(call, now)).await?;
+    let open: Vec<CallId> = under_way.running.into_iter().filter(|job| !is_settled(job)).map(|job| job.call).collect();
+    let ends = open.into_iter().map(async |call: CallId| end(&visit, call.as_str()).await);
+    futures::stream::iter(ends).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    Ok(back(&id))
+}
+
+async fn end(visit: &Visit, call: &str) -> Result<(), Fault> {
+    match visit.done("call_cancel", json!({ "id": call })).await {
+        Ok(_) | Err(Refusal { code: Code::NotFound, .. }) => Ok(()),
+        Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// Its end was asked for already, or is another call's.
+fn is_settled(job: &Job) -> bool {
+    job.cancel_asked || job.joins.is_some()
 }
 
 fn back(id: &str) -> Response {
@@ -184,8 +201,13 @@ fn in_force_now(visit: &Visit, id: &str) -> Option<Switch> {
 async fn look(visit: &Visit, switch: &Switch) -> Result<Live, Fault> {
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
     let under_way = reach::under_way(visit, |call| switch.covers(call, now)).await?;
-    let label = |job: &crate::core::job::Job| job.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| visible(&vm.label));
-    let running = under_way.running.iter().map(|job| Open { call: job.call.to_string(), tool: job.tool.clone(), vm: label(job) });
+    let label = |job: &Job| job.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| visible(&vm.label));
+    let running = under_way.running.iter().map(|job| Open {
+        call: job.call.to_string(),
+        tool: job.tool.clone(),
+        vm: label(job),
+        is_settled: is_settled(job),
+    });
     let iso = When::of(switch.engaged_at, switch.engaged_at).iso;
     let token = visit.may(Scope::StaffSwitch).then(|| visit.visitor.token.form_token());
     Ok(Live {
@@ -195,32 +217,9 @@ async fn look(visit: &Visit, switch: &Switch) -> Result<Live, Fault> {
         back: switch.ramp.map(|ramp| ramp.percent(now)),
         waiting: under_way.waiting,
         running: running.collect(),
-        lets_finish: switch.running == crate::core::switch::Running::LetFinish,
         nodes: nodes(visit).await?,
         form_token: token,
     })
-}
-
-/// Every node, and the newest epoch whose earlier sections it has left. The switch is in the epoch that this node knows.
-async fn nodes(visit: &Visit) -> Result<Vec<Node>, Fault> {
-    let ports = &visit.http.door.control().ports;
-    let epoch = ports.fence().state().epoch;
-    let peers = ports.fence().peers().look(&*ports.reader.store).await.map_err(|error| {
-        tracing::error!(%error, "the nodes cannot be read");
-        Fault::from(Refusal::new(Code::AuditUnavailable, "The nodes cannot be read now."))
-    })?;
-    let own = |id: &crate::core::id::NodeId| *id == ports.node;
-    let node = |peer: &crate::log::peers::Peer| {
-        let confirmed = if own(&peer.node.id) { ports.fence().confirmed() } else { peer.node.confirmed };
-        Node {
-            id: peer.node.id.to_string(),
-            obeys: confirmed >= epoch,
-            is_gone: peer.dead,
-            epoch: confirmed.0,
-            seen: rough(peer.still),
-        }
-    };
-    Ok(peers.iter().filter(|peer| !peer.node.stopped).map(node).collect())
 }
 
 async fn history(visit: &Visit, id: &SwitchId) -> Result<Vec<Moment>, Fault> {

@@ -10,9 +10,12 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::fault::Fault;
+use super::drill::{self, Drilled};
+use super::fault::{Fault, encoded};
 use super::form::Posted;
 use super::frame::{Frame, in_force, page, stops};
+use super::nodes::{Nodes, nodes};
+use super::past::{self, Past};
 use super::reach;
 use super::shown::{When, visible};
 use super::visit::Visit;
@@ -22,10 +25,8 @@ use crate::core::scope::Scope;
 use crate::core::state::ControlState;
 use crate::core::switch::{Switch, Target};
 use crate::core::time::Micros;
-use crate::tools::{AdministrationQuery, AdministrationRecord};
 
 const HERE: &str = "/console/switches";
-const HISTORY: u32 = 20;
 
 #[derive(Template)]
 #[template(path = "switches.html")]
@@ -33,7 +34,16 @@ struct Switches {
     frame: Frame,
     may_engage: bool,
     in_force: Vec<Row>,
-    history: Vec<Row>,
+    nodes: Nodes,
+    drill: Option<Drilled>,
+    history: Vec<Past>,
+    older: Option<String>,
+}
+
+/// Where the history goes on.
+#[derive(Deserialize)]
+pub struct Older {
+    cursor: Option<String>,
 }
 
 /// A switch in a list.
@@ -86,7 +96,7 @@ impl Wanted {
 }
 
 /// The list.
-pub async fn show(visit: Visit) -> Result<Response, Fault> {
+pub async fn show(visit: Visit, Query(older): Query<Older>) -> Result<Response, Fault> {
     may_read(&visit)?;
     let door = &visit.http.door;
     door.check_reader(&visit.principal, "switches", None, json!({ "page": "switches" })).await?;
@@ -95,17 +105,16 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
     for switch in in_force(&state, now) {
         rows.push(row(&visit, switch, &state, now).await);
     }
-    let kind = Some("switch_engaged".to_owned());
-    let query = AdministrationQuery { kind, limit: HISTORY, ..AdministrationQuery::default() };
-    let mut history = Vec::new();
-    for record in door.control().ports.activity.administration(query).await?.items {
-        let is_over = record.subject.as_ref().is_some_and(|id| !rows.iter().any(|row| row.id == *id));
-        if is_over {
-            history.extend(past(&visit, &record, &state, now).await);
-        }
-    }
-    let frame = Frame::of("Switches", HERE, &visit).await;
-    Ok(page(&Switches { frame, may_engage: visit.may(Scope::StaffSwitch), in_force: rows, history }))
+    let (history, older) = past::page_of(&visit, older.cursor, now).await?;
+    Ok(page(&Switches {
+        frame: Frame::of("Switches", HERE, &visit).await,
+        may_engage: visit.may(Scope::StaffSwitch),
+        in_force: rows,
+        nodes: nodes(&visit).await?,
+        drill: drill::last(&visit, now).await?,
+        history,
+        older: older.map(|cursor| format!("{HERE}?cursor={}#before", encoded(&cursor))),
+    }))
 }
 
 /// The page before the button: what it would stop.
@@ -175,19 +184,6 @@ async fn row(visit: &Visit, switch: &Switch, state: &ControlState, now: Micros) 
         since: When::of(switch.engaged_at, now),
         until: switch.ends_at().map(|end| When::of(end, now)),
     }
-}
-
-async fn past(visit: &Visit, record: &AdministrationRecord, state: &ControlState, now: Micros) -> Option<Row> {
-    let (target, expires_at) = engagement(visit, record.position).await?;
-    Some(Row {
-        id: record.subject.clone()?,
-        stops: stops(&target, state),
-        target: target.to_string(),
-        reason: visible(record.note["reason"].as_str().unwrap_or_default()),
-        by: person(visit, record.user.clone()).await,
-        since: When::of(record.at, now),
-        until: expires_at.map(|end| When::of(end, now)),
-    })
 }
 
 /// What was engaged at a position, and until when.

@@ -88,6 +88,7 @@ fn told(kind: &Kind, state: &ControlState) -> Told {
             };
             (text.into(), noted(), Vec::new())
         }
+        Kind::CancelRequested { by, .. } => ("Staff asked for its end".into(), noted(), vec![("Person", by.to_string())]),
         Kind::LateResult { .. } => ("A result came after the end".into(), noted(), Vec::new()),
         other => (other.name().replace('_', " "), noted(), Vec::new()),
     }

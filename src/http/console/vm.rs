@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::activity::{Row, rows};
 use super::confirm::Confirm;
+use super::effective::{Standing, standings};
 use super::fault::Fault;
 use super::form::Posted;
 use super::frame::{Frame, page};
@@ -27,6 +28,7 @@ struct VmPage {
     vm: Machine,
     machine: String,
     account: Option<String>,
+    standings: Vec<Standing>,
     may_exec: bool,
     may_stop: bool,
     may_stop_commands: bool,
@@ -49,6 +51,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
         frame: Frame::of(shown.label.clone(), "/console/", &visit).await,
         machine: super::shown::visible(&vm.machine),
         account: visit.is_staff().then(|| vm.account.to_string()),
+        standings: standings(&vm, &state, visit.is_staff(), now),
         may_exec: visit.may(Scope::VmsExec) && !visit.is_staff(),
         may_stop: !visit.is_staff(),
         may_stop_commands: visit.may(Scope::StaffSwitch),

@@ -1,6 +1,10 @@
-//! Kill switches: engage, list, release. Engaging is never switched off; no agent releases.
+//! Kill switches: engage, list, release, and cancelling what still runs under one. Stopping is never switched off; no agent
+//! releases.
 
+mod canary;
+mod cancel;
 pub(super) mod drain;
+mod drill;
 mod engage;
 pub(super) mod fenced;
 mod list;
@@ -10,5 +14,5 @@ use super::Tool;
 
 /// The tools of this noun.
 pub(super) fn tools() -> Vec<Tool> {
-    vec![engage::tool(), list::tool(), release::tool()]
+    vec![engage::tool(), list::tool(), release::tool(), cancel::tool(), drill::tool()]
 }

@@ -139,3 +139,143 @@ async fn console_a_switch_lets_go_step_by_step_and_stops_again() {
     tokio::time::timeout(Duration::from_secs(20), announced).await.expect("the end of a ramp is announced as an expiry is");
     assert!(other.page(&path).await.contains("Ended by itself"));
 }
+
+/// Starts a command that never ends by itself, and answers its call.
+async fn endless(house: &House, vm: &forelog::core::id::VmId) -> String {
+    let started = house.call(&house.one.key, "command_start", json!({ "vm_id": vm, "command": "sleep 3600" })).await;
+    started.json()["command_id"].as_str().unwrap_or_else(|| panic!("{started:?}")).to_owned()
+}
+
+async fn ended(house: &House, call: &str) -> String {
+    let ask = json!({ "operation_id": call, "timeout_seconds": 30 });
+    let answer = house.call(&house.one.key, "operation_wait", ask).await.json();
+    answer["status"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_what_still_runs_is_cancelled_one_by_one_and_all_together() {
+    let house = House::open().await;
+    let (staff, owner) = (house.signed_in(&house.staff).await, house.signed_in(&house.one.owner).await);
+    let reader = house.hire(&house.staff.account, "reader").await;
+    let reader = house.signed_in(&reader).await;
+    let vm = house.one.vm.clone();
+    owner.submit(&format!("/console/vms/{vm}/exec"), &[("enabled", "true"), ("agreed", "yes")]).await;
+    let first = endless(&house, &vm).await;
+    let path = led_to(&staff.submit("/console/switches", &[("target", &*format!("vm:{vm}/exec")), ("reason", "slow")]).await);
+    let running = async |browser: &super::Browser| browser.page(&format!("{path}/live")).await;
+    let form = format!("{path}/cancel/{first}");
+    let listed = running(&staff).await;
+    assert!(listed.contains(&form) && listed.contains("Cancel command_start on one-web-1"), "{listed}");
+    assert!(!running(&reader).await.contains("Cancel"), "a reader is offered it");
+    assert_eq!(reader.submit(&form, &[]).await.status, StatusCode::FORBIDDEN);
+    for stranger in [&owner, &house.signed_in(&house.other.owner).await] {
+        assert_eq!(stranger.submit(&form, &[]).await.status, StatusCode::NOT_FOUND, "a customer ends it from here");
+    }
+    assert!(house.events("cancel_requested").await.is_empty());
+
+    led_to(&staff.submit(&form, &[]).await);
+    assert_eq!(ended(&house, &first).await, "cancelled");
+    let asked = house.events("cancel_requested").await;
+    let told = owner.page(&format!("/console/calls/{first}")).await;
+    assert!(asked.len() == 1 && told.contains("Staff asked for its end"), "its customer is not told: {told}");
+    led_to(&staff.submit(&form, &[]).await);
+    led_to(&staff.submit(&format!("{path}/release"), &[("reason", "over")]).await);
+
+    let second = endless(&house, &vm).await;
+    let path = led_to(&staff.submit("/console/switches", &[("target", "class:exec"), ("reason", "slow again")]).await);
+    led_to(&staff.submit(&format!("{path}/cancel"), &[]).await);
+    assert_eq!(ended(&house, &second).await, "cancelled");
+    assert!(!staff.page(&format!("{path}/live")).await.contains("Still running"));
+    assert_eq!(house.events("switch_engaged").await.len(), 2, "no further switch is needed for it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_drill_is_made_shown_and_missed() {
+    let house = House::open().await;
+    let staff = house.signed_in(&house.staff).await;
+    let page = staff.page("/console/switches").await;
+    assert!(page.contains("No drill was ever made") && page.contains("Drill now"), "{page}");
+    assert!(page.contains("Control state is at epoch") && page.contains("confirmed"), "the nodes are not shown: {page}");
+    let reader = house.signed_in(&house.hire(&house.staff.account, "reader").await).await;
+    assert!(!reader.page("/console/switches").await.contains("Drill now"), "a reader is offered it");
+    assert_eq!(reader.submit("/console/switches/drill", &[]).await.status, StatusCode::FORBIDDEN);
+    assert!(led_to(&staff.submit("/console/switches/drill", &[]).await).ends_with("#drill"));
+    assert_eq!(house.events("drill_completed").await.len(), 1);
+    let page = staff.page("/console/switches").await;
+    for told in ["The last drill passed", "until the first refusal", "let through under it</dt><dd class=\"count\">0<"] {
+        assert!(page.contains(told), "{told} is not told: {page}");
+    }
+    assert!(page.contains("canary of a drill is stopped") && page.contains("by staff@example.com"), "no history: {page}");
+    house.clock.pass(Duration::from_hours(31 * 24));
+    let later = house.signed_in(&house.staff).await;
+    assert!(later.page("/console/switches").await.contains("more than 30 days ago"), "an old drill passes for a new one");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_vm_says_what_is_let_through_and_why_not() {
+    let house = House::open().await;
+    let staff = house.signed_in(&house.staff).await;
+    let second = house.signed_in(&house.hire(&house.staff.account, "responder").await).await;
+    let (owner, other) = (house.signed_in(&house.one.owner).await, house.signed_in(&house.other.owner).await);
+    let vm = format!("/console/vms/{}", house.one.vm);
+    assert!(!owner.page(&vm).await.contains("What is let through now"), "nothing is stopped");
+    let targets = [
+        ("all", 4, true),
+        ("class:exec", 1, true),
+        ("provider:sim", 4, true),
+        (&*format!("account:{}", house.one.account), 4, false),
+        (&*format!("vm:{}", house.one.vm), 4, false),
+        (&*format!("vm:{}/exec", house.one.vm), 1, false),
+    ];
+    for (target, classes, others_too) in targets {
+        let fields = [("target", target), ("reason", "ours alone"), ("message", "We look into it.")];
+        let path = led_to(&staff.submit("/console/switches", &fields).await);
+        let (page, overview) = (owner.page(&vm).await, owner.page("/console/").await);
+        let table = between(&page, "What is let through now", "</table>");
+        assert_eq!(table.matches("We look into it.").count(), classes, "{target}: {table}");
+        assert_eq!(table.matches(">let through<").count(), 4 - classes, "{target}: {table}");
+        assert!(overview.contains("We look into it."), "{target} is not told on the overview: {overview}");
+        assert!(
+            overview.contains(if classes == 4 { "</svg>Stopped</span>" } else { "</svg>Partly stopped</span>" }),
+            "{overview}"
+        );
+        assert!(!page.contains("ours alone") && !overview.contains("ours alone"), "a customer reads the staff's reason");
+        assert!(staff.page(&vm).await.contains("ours alone"), "{target}: the reason is not on the staff's page");
+        let theirs = other.page(&format!("/console/vms/{}", house.other.vm)).await;
+        assert_eq!(theirs.contains("We look into it."), others_too, "{target}: {theirs}");
+        for person in [&staff, &second] {
+            person.submit(&format!("{path}/release"), &[("reason", "over"), ("typed", target)]).await;
+        }
+    }
+}
+
+/// Returns once the first page says so: the views follow what another process wrote.
+async fn told(staff: &super::Browser, what: &str) {
+    let telling = async {
+        while !staff.page("/console/").await.contains(what) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), telling).await.unwrap_or_else(|_| panic!("{what}: nobody is told"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_use_of_the_data_itself_is_an_alarm_for_a_day() {
+    let house = House::open().await;
+    let staff = house.signed_in(&house.staff).await;
+    let at = ["--data", crate::cli::shown(house.dir.path())];
+    let tool = "tool:vm_power";
+    let engaged = crate::cli::answer(&[&["switch", "engage", tool, "--reason", "nobody answers"], &at[..]].concat());
+    let id = engaged["id"].as_str().expect("an id");
+    let ramp = ["switch", "release", id, "--break-glass", "--ramp", "5", "--reason", "gently"];
+    assert_eq!(crate::cli::answer(&[&ramp[..], &at[..]].concat())["released"], false);
+    for deed in ["Break glass: a switch was engaged on the data itself by", "Break glass: a switch was made to let go"] {
+        told(&staff, deed).await;
+    }
+    assert!(!house.signed_in(&house.one.owner).await.page("/console/").await.contains("Break glass"), "a customer is told");
+    house.clock.pass(Duration::from_mins(6));
+    told(&staff, "A switch has ended by itself").await;
+    house.clock.pass(Duration::from_hours(24));
+    let later = house.signed_in(&house.staff).await.page("/console/").await;
+    assert!(!later.contains("Break glass") && !later.contains("ended by itself"), "for ever: {later}");
+}

@@ -178,8 +178,11 @@ fn after(stands: &str, event: &Entry) -> Option<&'static str> {
         ("nothing", "intent_recorded") => Some("recorded"),
         ("recorded" | "held", "refused") => Some("refused"),
         ("recorded" | "held", "admitted") if event.leaf["node"].is_null() => Some("queued"),
-        ("recorded" | "held", "admitted") | ("queued" | "running", "started") => Some("running"),
+        ("recorded" | "held", "admitted") | ("queued" | "running", "started") | ("running", "cancel_requested") => {
+            Some("running")
+        }
         ("recorded", "held") | ("held", "approval_decided") => Some("held"),
+        ("queued", "cancel_requested") => Some("queued"),
         ("running", "succeeded" | "failed") | ("queued" | "running", "cancelled" | "timed_out") | ("ended", "late_result") => {
             Some("ended")
         }

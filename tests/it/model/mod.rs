@@ -13,7 +13,8 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 use protocol::{Flaw, Protocol};
 use state::{End, Fenced, Job, State};
 
-const WRITE: Protocol = Protocol { queued: false, idempotent: false, flaw: None };
+const WRITE: Protocol = Protocol { queued: false, idempotent: false, ramped: false, flaw: None };
+const RAMPED: Protocol = Protocol { ramped: true, ..WRITE };
 const QUEUED: Protocol = Protocol { queued: true, ..WRITE };
 const READ: Protocol = Protocol { idempotent: true, ..WRITE };
 
@@ -36,9 +37,10 @@ fn properties() -> Vec<Property<Protocol>> {
         (TAKEN, |call, state| call.idempotent || !state.started_what_was_taken),
     ];
     // A model in which nothing happens would keep every promise.
-    let sometimes: [(_, Holds); 5] = [
+    let sometimes: [(_, Holds); 6] = [
         ("it succeeds", |_, state| state.sent > 0 && state.job == Job::Ended(End::Succeeded)),
         ("a switch stops it", |_, state| matches!(state.job, Job::Ended(End::Refused | End::Cancelled))),
+        ("its turn comes", |call, state| !call.ramped || state.nodes.iter().any(|node| node.let_through && state.sent > 0)),
         ("all confirm", |_, state| state.fenced == Fenced::Reported([true; 2])),
         ("one expires", |_, state| matches!(state.fenced, Fenced::Reported(nodes) if nodes != [true; 2])),
         (
@@ -79,6 +81,11 @@ fn model_a_read_keeps_the_promises() {
 }
 
 #[test]
+fn model_a_release_step_by_step_keeps_the_promises() {
+    RAMPED.checker().threads(2).spawn_bfs().join().assert_properties();
+}
+
+#[test]
 fn model_each_promise_fails_without_its_rule() {
     let broken = [
         (WRITE, Flaw::StartsBeforeCommit, LEAVE),
@@ -90,6 +97,7 @@ fn model_each_promise_fails_without_its_rule() {
         (WRITE, Flaw::LeaseReadFromTheWall, TAKEN),
         (WRITE, Flaw::LeaveOutlivesLease, TAKEN),
         (WRITE, Flaw::RunsAgainWhatItMayNot, ONCE),
+        (RAMPED, Flaw::TurnReadFromTheWall, STARTED),
     ];
     for (call, flaw, promise) in broken {
         let search = Protocol { flaw: Some(flaw), ..call }.checker();

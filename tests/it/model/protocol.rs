@@ -3,7 +3,7 @@
 //! ```text
 //! Ask ─▶ Commit ─▶ Enter ─▶ Send ─▶ Finish      one node and the call (Take ─▶ Commit ─▶ … if it was queued)
 //! Beat ─▶ Beaten · Poll                         lease, confirmation, what is known of the switch
-//! Engage ─▶ Report                              the switch, which covers the call
+//! Engage ─▶ Report ─▶ LetGo ─▶ Turn             the switch, which covers the call until its turn comes
 //! Look ─▶ End | Commit                          what the other node left open when it died
 //! ```
 //!
@@ -14,7 +14,7 @@
 
 use stateright::{Model, Property};
 
-use super::state::{Action, Aim, DEAD, End, Fate, Fenced, Hand, Job, Node, Row, State};
+use super::state::{Action, Aim, DEAD, End, Fate, Fenced, Hand, Job, Node, Ramp, Row, State};
 
 /// How long a lease lasts, in ticks.
 const LEASE: u8 = 2;
@@ -33,6 +33,7 @@ pub enum Flaw {
     LeaseReadFromTheWall,
     LeaveOutlivesLease,
     RunsAgainWhatItMayNot,
+    TurnReadFromTheWall,
 }
 
 /// One call and what is wrong with the nodes that it meets.
@@ -40,6 +41,8 @@ pub enum Flaw {
 pub struct Protocol {
     pub queued: bool,
     pub idempotent: bool,
+    /// The switch may be released step by step.
+    pub ramped: bool,
     pub flaw: Option<Flaw>,
 }
 
@@ -50,7 +53,7 @@ impl Protocol {
 
     /// `log/admission.rs` and `log/claim.rs`: what the transaction makes of the job, and whether it gives leave.
     fn decide(self, state: &State, node: usize, aim: Aim) -> (Job, bool) {
-        let covered = if self.has(Flaw::DecidesFromCache) { state.nodes[node].knows } else { state.engaged };
+        let covered = if self.has(Flaw::DecidesFromCache) { state.nodes[node].knows } else { state.covered() };
         match (aim, state.job) {
             (Aim::Admit, Job::Unasked) if covered => (Job::Ended(End::Refused), false),
             (Aim::Claim, Job::Queued) | (Aim::TakeOver, Job::Running(_)) if covered => (Job::Ended(End::Cancelled), false),
@@ -68,10 +71,11 @@ impl Protocol {
         }
         let (job, leave) = self.decide(state, node, aim);
         state.admitted |= leave;
-        state.admitted_after_engaging |= leave && state.engaged;
+        state.admitted_after_engaging |= leave && state.covered();
         state.become_of(job);
         if leave && fate == Fate::Told {
             state.nodes[node].hand = Hand::Leave(decided_under);
+            state.nodes[node].let_through = state.ramp == Ramp::Reached;
         }
     }
 
@@ -80,13 +84,15 @@ impl Protocol {
         let me = &mut state.nodes[node];
         let leave =
             self.has(Flaw::LeaveOutlivesLease) || me.hand == Hand::Leave(me.lease) || matches!(me.hand, Hand::Writing(..));
-        let stopped = me.knows && !self.has(Flaw::FenceNotAskedAgain);
+        // The clock on the first node's wall is fast.
+        let turn_has_come = me.let_through || (node == 0 && self.has(Flaw::TurnReadFromTheWall));
+        let stopped = me.knows && !(me.knows_ramp && turn_has_come) && !self.has(Flaw::FenceNotAskedAgain);
         if !leave || stopped || state.time >= me.lease_until {
             me.hand = Hand::Stopped;
             return;
         }
         me.hand = Hand::Section;
-        state.started_after_fenced |= matches!(state.fenced, Fenced::Reported(_));
+        state.started_after_fenced |= matches!(state.fenced, Fenced::Reported(_)) && !me.let_through;
         state.started_what_was_taken |= state.admitted && state.job != Job::Running(node);
     }
 
@@ -99,7 +105,8 @@ impl Protocol {
     fn beaten(self, state: &mut State, node: usize) {
         let (time, me) = (state.time, &mut state.nodes[node]);
         let Some((since, saw)) = me.beat.take() else { return };
-        me.knows |= saw;
+        me.knows |= saw[0];
+        me.knows_ramp |= saw[1];
         me.lease += u8::from(time >= me.lease_until);
         me.lease_until = LEASE + if self.has(Flaw::LeaseFromAfterTheWrite) { time } else { since };
     }
@@ -149,8 +156,9 @@ impl Protocol {
             (me.hand == Hand::Section, Action::Send(node)),
             (me.beat_again && (1..=LAST_BEAT).contains(&state.time), Action::Beat(node)),
             (me.beat.is_some(), Action::Beaten(node)),
-            (state.engaged && !me.knows, Action::Poll(node)),
+            (state.engaged && !(me.knows && (me.knows_ramp || state.ramp == Ramp::No)), Action::Poll(node)),
             (!state.engaged, Action::Engage(node)),
+            (self.ramped && state.engaged && state.ramp == Ramp::No, Action::LetGo(node)),
             (self.report(state, node).is_some(), Action::Report(node)),
             (self.look(state, node).is_some(), Action::Look(node)),
             (me.verdict.is_some(), Action::End(node)),
@@ -170,6 +178,7 @@ impl Model for Protocol {
             time: 0,
             asked: self.queued,
             engaged: false,
+            ramp: Ramp::No,
             job: if self.queued { Job::Queued } else { Job::Unasked },
             admitted: self.queued,
             ends: 0,
@@ -189,6 +198,9 @@ impl Model for Protocol {
         }
         if state.time < THE_END {
             actions.push(Action::Tick);
+        }
+        if state.ramp == Ramp::Begun {
+            actions.push(Action::Turn);
         }
         if !state.asked && state.time == 0 {
             actions.push(Action::Ask);
@@ -210,7 +222,8 @@ impl Model for Protocol {
             Action::Send(node) => {
                 state.sent += 1;
                 state.nodes[node].hand = Hand::Sent;
-                state.started_after_fenced |= matches!(state.fenced, Fenced::Reported(confirmed) if confirmed[node]);
+                state.started_after_fenced |=
+                    matches!(state.fenced, Fenced::Reported(confirmed) if confirmed[node]) && !state.nodes[node].let_through;
             }
             Action::Finish(node, fate) => {
                 let end = if state.nodes[node].hand == Hand::Sent { End::Succeeded } else { End::Cancelled };
@@ -223,11 +236,14 @@ impl Model for Protocol {
                 let me = &state.nodes[node];
                 let confirmed = me.knows && self.drained(me);
                 state.rows[node] = Row { confirmed, written: state.time };
-                state.nodes[node].beat = Some((state.time, state.engaged));
+                state.nodes[node].beat = Some((state.time, [state.engaged, state.ramp != Ramp::No]));
                 state.nodes[node].beat_again = false;
             }
             Action::Beaten(node) => self.beaten(&mut state, node),
-            Action::Poll(node) => state.nodes[node].knows = true,
+            Action::Poll(node) => {
+                state.nodes[node].knows = true;
+                state.nodes[node].knows_ramp = state.ramp != Ramp::No;
+            }
             Action::Engage(node) => {
                 state.engaged = true;
                 state.nodes[node].knows = true;
@@ -236,6 +252,11 @@ impl Model for Protocol {
                 }
                 state.fenced = Fenced::Waiting { by: node, other_dead: self.other_is_dead(last, node) };
             }
+            Action::LetGo(node) => {
+                state.ramp = Ramp::Begun;
+                (state.nodes[node].knows, state.nodes[node].knows_ramp) = (true, true);
+            }
+            Action::Turn => state.ramp = Ramp::Reached,
             Action::Report(node) => state.fenced = Fenced::Reported(self.report(last, node)?),
             Action::Look(node) => match self.look(last, node)? {
                 Ok(end) => state.nodes[node].verdict = Some(end),

@@ -38,6 +38,7 @@ pub enum Aim {
 
 /// What dies with a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[expect(clippy::struct_excessive_bools, reason = "what a process knows, each apart")]
 pub struct Node {
     pub up: bool,
     /// Its newest control state has the switch.
@@ -46,16 +47,38 @@ pub struct Node {
     /// Which unbroken lease that is.
     pub lease: u8,
     pub hand: Hand,
-    /// A beat is written and not yet answered: since when it counts, and whether it saw the switch.
-    pub beat: Option<(u8, bool)>,
+    /// Its newest control state has the switch letting go.
+    pub knows_ramp: bool,
+    /// Its leave was decided when the call's turn had come.
+    pub let_through: bool,
+    /// A beat is written and not yet answered: since when it counts, and whether it saw the switch, and that it lets go.
+    pub beat: Option<(u8, [bool; 2])>,
     pub beat_again: bool,
     /// It was found that the call is to end so.
     pub verdict: Option<End>,
 }
 
 /// A node that is no more.
-pub const DEAD: Node =
-    Node { up: false, knows: false, lease_until: 0, lease: 0, hand: Hand::Empty, beat: None, beat_again: false, verdict: None };
+pub const DEAD: Node = Node {
+    up: false,
+    knows: false,
+    lease_until: 0,
+    lease: 0,
+    hand: Hand::Empty,
+    knows_ramp: false,
+    let_through: false,
+    beat: None,
+    beat_again: false,
+    verdict: None,
+};
+
+/// Whether the switch lets go, and whether the call's turn has come by the time of the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Ramp {
+    No,
+    Begun,
+    Reached,
+}
 
 /// A node's row in the log.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -81,6 +104,7 @@ pub struct State {
     pub time: u8,
     pub asked: bool,
     pub engaged: bool,
+    pub ramp: Ramp,
     pub job: Job,
     pub admitted: bool,
     pub ends: u8,
@@ -115,12 +139,19 @@ pub enum Action {
     Poll(usize),
     Engage(usize),
     Report(usize),
+    LetGo(usize),
+    Turn,
     Look(usize),
     End(usize),
     Crash(usize),
 }
 
 impl State {
+    /// `core/switch.rs`, `Switch::covers`, at the time of the log.
+    pub fn covered(&self) -> bool {
+        self.engaged && self.ramp != Ramp::Reached
+    }
+
     /// Nothing can happen to a call any more that has ended, or was never recorded, and is on its way nowhere.
     pub fn is_over(&self) -> bool {
         let open = if self.asked { matches!(self.job, Job::Queued | Job::Running(_)) } else { self.time == 0 };

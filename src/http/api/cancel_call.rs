@@ -1,0 +1,17 @@
+//! `POST /api/v1/calls/{id}/cancel`: the staff end a call that waits or runs.
+
+use std::sync::Arc;
+
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::response::Response;
+use serde_json::json;
+
+use super::named;
+use crate::http::Http;
+use crate::http::body::Segment;
+use crate::http::caller::Caller;
+
+pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Segment(id): Segment) -> Response {
+    http.administer(caller, "call_cancel", named(json!({}), &id), StatusCode::OK).await
+}

@@ -1,0 +1,74 @@
+//! Switches that are over: who engaged and who ended each, why, and how long it stopped.
+
+use super::fault::Fault;
+use super::frame::stops;
+use super::shown::{When, rough, visible};
+use super::switches::{engagement, person};
+use super::visit::Visit;
+use crate::core::state::ControlState;
+use crate::core::time::Micros;
+use crate::tools::{AdministrationQuery, AdministrationRecord};
+
+/// Switches on one page.
+const PAGE: u32 = 20;
+
+/// Events of one switch that its end is looked for among.
+const EVENTS: u32 = 50;
+
+/// A switch that is over.
+pub struct Past {
+    /// Its id.
+    pub id: String,
+    /// What it stopped, in words.
+    pub stops: String,
+    /// The target as it is written.
+    pub target: String,
+    /// Why.
+    pub reason: String,
+    /// Who engaged it.
+    pub by: String,
+    /// When.
+    pub since: When,
+    /// How long it stopped.
+    pub length: String,
+    /// How it ended, and by whom.
+    pub end: String,
+}
+
+/// A page of them, newest first, and where the next one begins.
+pub async fn page_of(visit: &Visit, cursor: Option<String>, now: Micros) -> Result<(Vec<Past>, Option<String>), Fault> {
+    let (activity, state) = (&visit.http.door.control().ports.activity, visit.http.door.state());
+    let kind = Some("switch_engaged".to_owned());
+    let query = AdministrationQuery { kind, limit: PAGE, cursor, ..AdministrationQuery::default() };
+    let found = activity.administration(query).await?;
+    let mut rows = Vec::new();
+    for record in &found.items {
+        rows.extend(past(visit, record, &state, now).await?);
+    }
+    Ok((rows, found.next_cursor))
+}
+
+/// A switch and its end; none while it is in force.
+async fn past(visit: &Visit, record: &AdministrationRecord, state: &ControlState, now: Micros) -> Result<Option<Past>, Fault> {
+    let Some(id) = record.subject.clone() else { return Ok(None) };
+    let query = AdministrationQuery { subject: Some(id.clone()), limit: EVENTS, ..AdministrationQuery::default() };
+    let events = visit.http.door.control().ports.activity.administration(query).await?.items;
+    let Some(end) = events.iter().find(|event| matches!(event.kind.as_str(), "switch_released" | "switch_expired")) else {
+        return Ok(None);
+    };
+    let Some((target, _)) = engagement(visit, record.position).await else { return Ok(None) };
+    let ended = match end.kind.as_str() {
+        "switch_expired" => "by itself".to_owned(),
+        _ => format!("by {}", person(visit, end.user.clone()).await),
+    };
+    Ok(Some(Past {
+        id,
+        stops: stops(&target, state),
+        target: target.to_string(),
+        reason: visible(record.note["reason"].as_str().unwrap_or_default()),
+        by: person(visit, record.user.clone()).await,
+        since: When::of(record.at, now),
+        length: rough(end.at.since(record.at)),
+        end: ended,
+    }))
+}

@@ -1,0 +1,142 @@
+//! `switch_drill`: the switches are tried, the whole way, on a key of the house's own that nobody else can use.
+//!
+//! ```text
+//! canary made ─▶ its call passes ─▶ switch engaged while it calls on ─▶ first refusal ─▶ fenced ─▶ none passes ─▶ released ─▶ its call passes
+//! ```
+//!
+//! INVARIANT: everything a drill does is a call like any other, and its figures are those of this log and these nodes. The
+//! canary's secret is forgotten before its key is in the log; it is revoked at the end, and ends by itself if there is none.
+
+use std::time::Duration;
+
+use serde_json::{Value, json};
+
+use super::canary::Canary;
+use crate::core::code::Code;
+use crate::core::event::{DrillCompleted, DrillFault, Kind};
+use crate::core::id::{Position, SwitchId};
+use crate::core::redact::Sensitivity::Public;
+use crate::core::scope::Scope;
+use crate::core::tool::ToolFacts;
+use crate::tools::outcome::Answer;
+use crate::tools::record::{Record, record};
+use crate::tools::register::{Face, handler};
+use crate::tools::shape::{Shape, any, maybe};
+use crate::tools::{Execution, Tool, facts, register};
+
+static FACTS: ToolFacts = facts::control("switch_drill", Some(Scope::StaffSwitch));
+
+/// How long the canary's first refusal is waited for, from when the switch was asked for.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// Calls that must be refused after the switch is fenced.
+const PROBES: usize = 10;
+
+/// The switch of a drill that never came to its end stops by itself.
+const LASTS: Duration = Duration::from_mins(5);
+
+pub(super) fn tool() -> Tool {
+    let output = Shape::new()
+        .must("passed", Public, any("boolean", "The switch did what it is for."))
+        .must(
+            "failed",
+            Public,
+            maybe("string", "What it did not do: nothing_passed, not_refused, admitted_late, not_fenced or not_released."),
+        )
+        .must("nodes", Public, any("integer", "Nodes that confirmed the switch."))
+        .must("refused_after_us", Public, maybe("integer", "From asking for the switch to the first refusal."))
+        .must("fenced_after_us", Public, maybe("integer", "From asking for the switch until every node had confirmed it."))
+        .must("admitted_after", Public, maybe("integer", "Calls that were let through after the switch; none, if it works."));
+    let face = Face {
+        title: "Drill the kill switches",
+        description: "Engages and releases a switch on a key made for it while that key calls, and records how long it took. No \
+                      customer is touched.",
+    };
+    register::tool(&FACTS, face, Shape::new().keyed(), output, handler!(drill))
+}
+
+async fn drill(execution: Execution) -> Answer {
+    let canary = Canary::make(&execution).await?;
+    let mut told = DrillCompleted::begun(execution.call().clone(), execution.principal.user.clone(), canary.credential.clone());
+    told.failed = run(&execution, &canary, &mut told).await.err();
+    canary.revoke(&execution).await?;
+    let document = json!({
+        "passed": told.failed.is_none(),
+        "failed": told.failed,
+        "nodes": told.nodes,
+        "refused_after_us": told.refused_after_us,
+        "fenced_after_us": told.fenced_after_us,
+        "admitted_after": told.admitted_after,
+    });
+    record(&execution, vec![Record::plain(&execution, Kind::DrillCompleted(told))], |_| None).await?;
+    Ok(document)
+}
+
+/// The drill itself; what it finds goes into `told` as soon as it is found.
+async fn run(execution: &Execution, canary: &Canary, told: &mut DrillCompleted) -> Result<(), DrillFault> {
+    let clock = &execution.ports.clock;
+    let before = head(execution).await.ok_or(DrillFault::NothingPassed)?;
+    if canary.call(execution).await != Ok(()) {
+        return Err(DrillFault::NothingPassed);
+    }
+    let begun = clock.elapsed();
+    let since = || micros(clock.elapsed().saturating_sub(begun));
+    let engaging = async { (engage(execution, canary).await, since()) };
+    let refusing = async { (first_refusal(execution, canary, begun).await, since()) };
+    let ((engaged, answered), (is_refused, refused)) = tokio::join!(engaging, refusing);
+    let engaged = engaged.ok_or(DrillFault::NotRefused)?;
+    let switch: SwitchId = engaged["id"].as_str().and_then(|id| id.parse().ok()).ok_or(DrillFault::NotRefused)?;
+    told.switch = Some(switch.clone());
+    told.nodes = engaged["nodes"].as_array().map_or(0, |nodes| nodes.len() as u64);
+    told.refused_after_us = is_refused.then_some(refused);
+    told.fenced_after_us = (engaged["fenced"] == true).then_some(answered);
+    let mut passed_late = false;
+    for _ in 0..PROBES {
+        passed_late |= canary.call(execution).await != Err(Code::KillSwitchEngaged);
+    }
+    told.admitted_after = canary.admitted_under(execution, &switch, before).await;
+    let released = release(execution, &switch).await && canary.call(execution).await == Ok(());
+    match told {
+        _ if !is_refused => Err(DrillFault::NotRefused),
+        _ if passed_late => Err(DrillFault::AdmittedLate),
+        DrillCompleted { admitted_after: Some(1..) | None, .. } => Err(DrillFault::AdmittedLate),
+        DrillCompleted { fenced_after_us: None, .. } => Err(DrillFault::NotFenced),
+        _ if !released => Err(DrillFault::NotReleased),
+        _ => Ok(()),
+    }
+}
+
+/// Calls until the first refusal by the switch; false if there is none in time.
+async fn first_refusal(execution: &Execution, canary: &Canary, begun: Duration) -> bool {
+    while execution.ports.clock.elapsed().saturating_sub(begun) < PATIENCE {
+        match canary.call(execution).await {
+            Ok(()) => {}
+            Err(code) => return code == Code::KillSwitchEngaged,
+        }
+    }
+    false
+}
+
+async fn engage(execution: &Execution, canary: &Canary) -> Option<Value> {
+    let ends = execution.ports.clock.now().plus(LASTS).document();
+    let args = json!({
+        "target": format!("credential:{}", canary.credential),
+        "reason": format!("Drill {}.", execution.call()),
+        "message": "A drill of the kill switches.",
+        "expires_at": ends,
+    });
+    execution.call_as_caller("switch_engage", args).await
+}
+
+async fn release(execution: &Execution, switch: &SwitchId) -> bool {
+    let args = json!({ "id": switch, "reason": format!("The end of drill {}.", execution.call()) });
+    execution.call_as_caller("switch_release", args).await.is_some()
+}
+
+async fn head(execution: &Execution) -> Option<Position> {
+    execution.ports.reader.store.head().await.ok().map(|head| head.position)
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
+}
