@@ -88,6 +88,7 @@ fn state(who: &Principal, vm: &Vm) -> ControlState {
         limit: None,
         rotates: None,
         role: None,
+        made_by: None,
     };
     let mut state = ControlState::default();
     let account = Account { id: who.account.clone(), side: who.side, agents_may_enable_exec: false };

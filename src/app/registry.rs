@@ -9,6 +9,7 @@ use crate::core::event::{CredentialCreated, Kind};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::limit::Limit;
 use crate::core::principal::Side;
+use crate::core::role::Role;
 use crate::core::scope::{Scope, ScopeSet};
 use crate::core::state::{ControlState, Credential};
 use crate::core::time::Micros;
@@ -102,18 +103,18 @@ impl Desk {
         }
         let user = UserId::new(self.clock.now(), &*self.entropy);
         let password = password::generate(&*self.entropy);
-        let (side_name, role) = if side == Side::Staff { ("staff", "admin") } else { ("customer", "owner") };
+        let (side_name, role) = if side == Side::Staff { ("staff", Role::Admin) } else { ("customer", Role::Owner) };
         let person = Person {
             id: user.clone(),
             account: account.clone(),
             side: side_name.into(),
-            role: role.into(),
+            role: role.as_str().into(),
             email: email.to_owned(),
             password: password::hash(&password, &*self.entropy)?,
         };
         // The vault first: an event must not name a person who is not there.
         self.rooms.vault.add_person(&person).await?;
-        let joined = Kind::UserCreated { user: user.clone(), account: account.clone(), side };
+        let joined = Kind::UserCreated { user: user.clone(), account: account.clone(), side, role: Some(role), invitation: None };
         let note = json!({ "operator": operator() });
         let kinds = before.into_iter().chain([joined]);
         let records = kinds.map(|kind| Record { account: account.clone(), kind, note: note.clone() }).collect();
@@ -136,8 +137,11 @@ impl Desk {
             Some(user) => user,
             None => self.first_person(&spec.account).await?,
         };
-        let most = if side == Side::Staff { Scope::staff() } else { Scope::customer() };
-        let scopes = if spec.scopes.is_empty() { most.clone() } else { spec.scopes };
+        let (usual, most) = match side {
+            Side::Staff => (Scope::staff(), Role::Admin.scopes()),
+            Side::Customer => (Scope::customer(), Role::Owner.scopes()),
+        };
+        let scopes = if spec.scopes.is_empty() { usual } else { spec.scopes };
         if let Some(scope) = scopes.difference(&most).next() {
             return Err(DeskError::Refused(format!("a {side:?} key cannot have the scope {}", scope.as_str())));
         }
@@ -157,6 +161,7 @@ impl Desk {
             limit: spec.limit,
             rotates: None,
             role: None,
+            made_by: None,
         };
         self.add_key(created, &spec.label, spec.ips).await?;
         Ok(NewKey { credential, key, scopes })
@@ -185,8 +190,15 @@ impl Desk {
         let key = ApiKey::generate(&*self.entropy);
         let credential = CredentialId::new(self.clock.now(), &*self.entropy);
         let (hash, prefix) = (key.hash(), key.prefix());
-        let fresh =
-            CredentialCreated { credential: credential.clone(), hash, prefix, rotates: Some(old.clone()), role: None, ..created };
+        let fresh = CredentialCreated {
+            credential: credential.clone(),
+            hash,
+            prefix,
+            rotates: Some(old.clone()),
+            role: None,
+            made_by: None,
+            ..created
+        };
         let scopes = fresh.scopes.clone();
         self.add_key(fresh, &label, ips).await?;
         Ok(NewKey { credential, key, scopes })

@@ -1,6 +1,7 @@
 //! Who is calling. Authentication finds the key; whether it is still alive is decided in the append transaction (P8).
 
 pub mod guesses;
+pub mod invited;
 pub mod key;
 pub mod oidc;
 pub mod password;

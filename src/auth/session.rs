@@ -163,8 +163,8 @@ impl Sessions {
         let Some((session, person)) = self.vault.session(&token.hash()).await? else { return Ok(None) };
         let now = self.clock.now();
         let is_over = session.ends <= now || now.since(session.seen) >= IDLE;
-        let Some(role) = person.role.parse::<Role>().ok().filter(|_| !is_over) else { return Ok(None) };
         let state = self.writer.fence().state();
+        let Some(role) = person.role_in(&state).filter(|_| !is_over) else { return Ok(None) };
         let acts = state.credentials.get(&session.credential).filter(|row| row.revoked_at.is_none());
         if acts.is_none_or(|row| row.created.role != Some(role) || row.created.user != person.id) {
             return Ok(None);
@@ -178,7 +178,7 @@ impl Sessions {
     /// Ends a session, or all of its person's; written down first.
     pub async fn sign_out(&self, visitor: &Visitor, all: bool) -> Result<(), SessionError> {
         let session = (!all).then(|| digest(&visitor.session.hash));
-        self.record(vec![self.plain(Kind::SignedOut { user: visitor.person.id.clone(), session })]).await?;
+        self.record(vec![self.plain(Kind::SignedOut { user: visitor.person.id.clone(), session, by: None })]).await?;
         if all {
             self.vault.end_sessions(&visitor.person.id, "").await?;
         } else {
@@ -215,14 +215,21 @@ impl Sessions {
         Ok(written.await?)
     }
 
-    pub(super) fn session(&self, token: &Token, person: &Person, credential: crate::core::id::CredentialId) -> Session {
-        let now = self.clock.now();
-        let person = person.id.clone();
-        Session { hash: token.hash(), person, credential, began: now, seen: now, ends: now.plus(LONGEST) }
+    pub(super) fn session(
+        &self,
+        token: &Token,
+        person: &Person,
+        credential: crate::core::id::CredentialId,
+        from: &Origin,
+    ) -> Session {
+        let (now, person) = (self.clock.now(), person.id.clone());
+        let (address, user_agent) = (Some(from.address.clone()), from.user_agent.clone());
+        Session { hash: token.hash(), person, credential, began: now, seen: now, ends: now.plus(LONGEST), address, user_agent }
     }
 }
 
 /// A session that was last used then, or before, has ended at `now`.
-pub(super) fn idle_since(now: Micros) -> Micros {
+#[must_use]
+pub fn idle_since(now: Micros) -> Micros {
     Micros(now.0.saturating_sub(i64::try_from(IDLE.as_micros()).unwrap_or(i64::MAX)))
 }

@@ -45,15 +45,25 @@ impl Sessions {
         let person = self.vault.person(email).await.map_err(SessionError::from)?;
         let stored = person.as_ref().map(|person| person.password.clone());
         let right = self.verify(password, stored).await?;
-        let note = json!({ "address": from.address, "user_agent": from.user_agent });
-        let known = person.as_ref().map(|person| (person, person.role.parse::<Role>()));
-        match known {
-            Some((person, Ok(role))) if right => Ok(self.begin(person, role, note).await?),
-            _ => {
-                self.note_refusal(person.as_ref(), note).await?;
-                Err(SignInError::Refused)
-            }
+        let role = match &person {
+            Some(person) if right => self.role_of(person).await?,
+            _ => None,
+        };
+        let begun = match person.as_ref().zip(role) {
+            Some((person, role)) => self.begin(person, role, from).await?,
+            None => None,
+        };
+        if begun.is_none() {
+            let note = json!({ "address": from.address, "user_agent": from.user_agent });
+            self.note_refusal(person.as_ref(), note).await?;
         }
+        begun.ok_or(SignInError::Refused)
+    }
+
+    /// The role that a person has at the head of the log, not as this node last saw it.
+    pub(super) async fn role_of(&self, person: &Person) -> Result<Option<Role>, SessionError> {
+        let person = person.clone();
+        Ok(self.writer.write(Want::default(), move |draft| Ok(person.role_in(draft.state()))).await?)
     }
 
     /// Whether somebody who is signed in knows their password; counted like a sign-in.
@@ -117,19 +127,22 @@ impl Sessions {
         self.record(vec![NewEvent { id, kind, parts, note }]).await
     }
 
-    /// Begins a session after a password.
-    pub(super) async fn begin(&self, person: &Person, role: Role, note: Value) -> Result<Token, SessionError> {
-        self.begin_by(person, role, None, note).await
+    /// Begins a session after a password. None, if the person has another role by then.
+    pub(super) async fn begin(&self, person: &Person, role: Role, from: &Origin) -> Result<Option<Token>, SessionError> {
+        let note = json!({ "address": from.address, "user_agent": from.user_agent });
+        self.begin_by(person, role, None, from, note).await
     }
 
-    /// Begins a session: recorded first, in the transaction that finds or makes what it acts with.
+    /// Begins a session: recorded first, in the transaction that finds or makes what it acts with. None, if the person has
+    /// another role by then.
     pub(super) async fn begin_by(
         &self,
         person: &Person,
         role: Role,
         by: Option<&str>,
+        from: &Origin,
         note: Value,
-    ) -> Result<Token, SessionError> {
+    ) -> Result<Option<Token>, SessionError> {
         let token = Token::generate(&*self.entropy);
         let known = acting(&self.writer.fence().state(), person, role);
         let made = self.new_credential(person, role).await?;
@@ -142,6 +155,9 @@ impl Sessions {
         let want = Want { names: row.iter().cloned().collect(), ..Want::default() };
         let (who, fresh) = (person.clone(), made.0.clone());
         let credential = self.writer.write(want, move |draft| {
+            if who.role_in(draft.state()) != Some(role) {
+                return Ok(None);
+            }
             let usable = acting(draft.state(), &who, role).filter(|known| row.as_deref() == Some(&format!("use:{known}")));
             let credential = match usable {
                 Some(credential) if lives_on(draft, &credential)? => credential,
@@ -151,12 +167,12 @@ impl Sessions {
                 }
             };
             draft.append(Position(0), event)?;
-            Ok(credential)
+            Ok(Some(credential))
         });
-        let credential = credential.await?;
+        let Some(credential) = credential.await? else { return Ok(None) };
         let now = self.clock.now();
-        self.vault.begin_session(&self.session(&token, person, credential), now, idle_since(now)).await?;
-        Ok(token)
+        self.vault.begin_session(&self.session(&token, person, credential, from), now, idle_since(now)).await?;
+        Ok(Some(token))
     }
 
     /// What the console is to act with for a person in a role. Its hash is of nothing, so no bearer token is it.
@@ -176,6 +192,7 @@ impl Sessions {
             limit: None,
             rotates: None,
             role: Some(role),
+            made_by: None,
         };
         let (id, note) = (self.event_id(), json!({ "label": "Console" }));
         let parts = vec![self.seal(&id, &person.account, &note).await?];

@@ -4,8 +4,6 @@
 
 use std::time::Duration;
 
-use serde_json::json;
-
 use super::session::{Origin, SessionError, Sessions, Token};
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, UserId};
@@ -30,11 +28,6 @@ impl Sessions {
     /// Whether a link still works.
     pub async fn is_invited(&self, token: &Token) -> Result<bool, SessionError> {
         Ok(self.vault.invitation(&token.hash(), self.clock.now()).await?.is_some() && !self.has_staff().await?)
-    }
-
-    /// Whether somebody signs in with this e-mail address already.
-    pub async fn is_taken(&self, email: &str) -> Result<bool, SessionError> {
-        Ok(self.vault.person(email).await?.is_some())
     }
 
     async fn has_staff(&self) -> Result<bool, SessionError> {
@@ -65,9 +58,8 @@ impl Sessions {
         // The vault first: an event must not name a person who is not there.
         self.vault.add_person(&person).await?;
         let made = Kind::AccountCreated { account: account.clone(), side: Side::Staff };
-        let joined = Kind::UserCreated { user, account, side: Side::Staff };
+        let joined = Kind::UserCreated { user, account, side: Side::Staff, role: Some(role), invitation: None };
         self.record(vec![self.plain(made), self.plain(joined)]).await?;
-        let note = json!({ "address": from.address, "user_agent": from.user_agent });
-        Ok(Some(self.begin(&person, role, note).await?))
+        self.begin(&person, role, from).await
     }
 }

@@ -3,6 +3,8 @@
 //! INVARIANT: consent is to one call as it was put: its key, its arguments, its VM and what the policies asked for. Whatever
 //! of that moves before the call is released makes the consent void.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::code::Code;
@@ -155,8 +157,8 @@ impl Approval {
             (Approver::Owner, Side::Staff) => return forbidden("The policies ask for a person of the account to approve this."),
             _ => {}
         }
-        if is_same_key(state, &self.credential, &who.credential) {
-            return forbidden("A key does not approve its own calls.");
+        if self.credential == who.credential || is_of_one_line(state, &self.credential, &who.credential) {
+            return forbidden("A key does not approve its own calls, nor those of a key that comes from the same one.");
         }
         if self.hold.separate && self.user == who.user {
             return forbidden("The policies ask for another person than the one whose key made the call.");
@@ -175,16 +177,28 @@ pub fn decided() -> Refusal {
     Refusal::new(Code::Conflict, "It was decided already.")
 }
 
-/// Whether one of two keys is the other, or replaces it: a key that is rotated stays the same agent's.
-fn is_same_key(state: &ControlState, one: &CredentialId, other: &CredentialId) -> bool {
-    descends(state, one, other) || descends(state, other, one)
+/// Whether two keys come from the same one, by being made with it or in its place: whoever has that one has had both. What a
+/// person makes in the console comes from nobody: what the console acts with is not a key, and approves.
+fn is_of_one_line(state: &ControlState, one: &CredentialId, other: &CredentialId) -> bool {
+    !line(state, one).is_disjoint(&line(state, other))
 }
 
-fn descends(state: &ControlState, key: &CredentialId, from: &CredentialId) -> bool {
-    let older = |id: &CredentialId| state.credentials.get(id).and_then(|row| row.created.rotates.clone());
-    // A fold of events cannot hold a circle; a row that somebody changed could.
-    let line = std::iter::successors(Some(key.clone()), older).take(state.credentials.len() + 1);
-    line.into_iter().any(|id| id == *from)
+/// A key, and every key of the same account that it comes from. One that the staff made for a customer is the customer's own.
+fn line(state: &ControlState, key: &CredentialId) -> BTreeSet<CredentialId> {
+    let (mut line, mut left) = (BTreeSet::new(), vec![key.clone()]);
+    while let Some(id) = left.pop() {
+        let Some(row) = state.credentials.get(&id) else { continue };
+        let is_key_of_account = |from: &&CredentialId| {
+            let from = state.credentials.get(*from).map(|row| &row.created);
+            from.is_some_and(|from| from.role.is_none() && from.account == row.created.account)
+        };
+        let from = [row.created.rotates.as_ref(), row.created.made_by.as_ref()].into_iter().flatten().filter(is_key_of_account);
+        // A fold of events cannot hold a circle; a row that somebody changed could.
+        if line.insert(id.clone()) {
+            left.extend(from.cloned());
+        }
+    }
+    line
 }
 
 /// What a call is held to when it is released.

@@ -118,6 +118,8 @@ ids! {
     RunId = "run_";
     /// One process that executes calls.
     NodeId = "node_";
+    /// An invitation to be one of an account's people.
+    InvitationId = "inv_";
 }
 
 impl CallId {

@@ -10,6 +10,7 @@ pub mod event;
 pub mod id;
 pub mod job;
 pub mod limit;
+pub mod member;
 pub mod principal;
 pub mod ramp;
 pub mod redact;

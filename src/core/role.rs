@@ -56,7 +56,7 @@ impl Role {
         }
     }
 
-    /// Whether it makes and ends keys of others.
+    /// Whether it makes and ends keys of others, and says who the people are.
     #[must_use]
     pub fn administers(self) -> bool {
         matches!(self, Self::Owner | Self::Admin)
@@ -66,8 +66,8 @@ impl Role {
     #[must_use]
     pub fn scopes(self) -> ScopeSet {
         match self {
-            Self::Owner => Scope::customer(),
-            Self::Admin => Scope::staff(),
+            Self::Owner => with(Scope::customer(), &[Scope::PeopleRead, Scope::PeopleWrite]),
+            Self::Admin => with(Scope::staff(), &[Scope::StaffPeople]),
             Self::Reader => ScopeSet::from([Scope::StaffAudit]),
             Self::Responder => ScopeSet::from([Scope::StaffAudit, Scope::StaffSwitch, Scope::StaffApprove]),
             Self::Exporter => ScopeSet::from([Scope::StaffAudit, Scope::StaffExport]),
@@ -80,10 +80,16 @@ impl Role {
                     Scope::ApiWrite,
                     Scope::ApprovalsDecide,
                 ];
-                Scope::customer().into_iter().filter(|scope| !beyond.contains(scope)).collect()
+                let usual = Scope::customer().into_iter().filter(|scope| !beyond.contains(scope)).collect();
+                with(usual, &[Scope::PeopleRead])
             }
         }
     }
+}
+
+fn with(mut scopes: ScopeSet, more: &[Scope]) -> ScopeSet {
+    scopes.extend(more);
+    scopes
 }
 
 impl FromStr for Role {

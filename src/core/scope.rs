@@ -67,6 +67,9 @@ scopes! {
     StaffExport = "staff:export";
     StaffPolicy = "staff:policy";
     StaffApprove = "staff:approve";
+    PeopleRead = "people:read";
+    PeopleWrite = "people:write";
+    StaffPeople = "staff:people";
 }
 
 impl Scope {
@@ -76,16 +79,24 @@ impl Scope {
         self.as_str().starts_with("staff:")
     }
 
-    /// All that a customer can be given.
+    /// A right over people: whoever has it could give itself any other by inviting somebody. So no key has it that was not
+    /// given it by name, by a person.
     #[must_use]
-    pub fn customer() -> ScopeSet {
-        Self::ALL.iter().copied().filter(|scope| !scope.is_staff() && *scope != Self::FleetAdmin).collect()
+    pub fn is_over_people(self) -> bool {
+        matches!(self, Self::PeopleRead | Self::PeopleWrite | Self::StaffPeople)
     }
 
-    /// All that staff can be given.
+    /// All that a customer's key has unless somebody chooses.
+    #[must_use]
+    pub fn customer() -> ScopeSet {
+        let usual = |scope: &Self| !scope.is_staff() && !scope.is_over_people() && *scope != Self::FleetAdmin;
+        Self::ALL.iter().copied().filter(usual).collect()
+    }
+
+    /// All that a key of the staff has unless somebody chooses.
     #[must_use]
     pub fn staff() -> ScopeSet {
-        Self::ALL.iter().copied().filter(|scope| scope.is_staff()).collect()
+        Self::ALL.iter().copied().filter(|scope| scope.is_staff() && !scope.is_over_people()).collect()
     }
 }
 

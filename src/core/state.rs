@@ -1,4 +1,4 @@
-//! Control state: accounts, credentials, VMs, switches and the policy version, as the fold of their events.
+//! Control state: accounts, people, credentials, VMs, switches and the policy version, as the fold of their events.
 //!
 //! INVARIANT: [`ControlState::apply`] is the only thing that changes it, for the writer and for `doctor` alike; a stored
 //! row that differs from the fold of the log is a fault, and the decision refuses (P12).
@@ -11,9 +11,11 @@ use serde_json::Value;
 
 use super::canonical::canonical;
 use super::event::{CredentialCreated, Kind};
-use super::id::{AccountId, CredentialId, Epoch, Position, SwitchId, VmId};
+use super::id::{AccountId, CredentialId, Epoch, InvitationId, Position, SwitchId, UserId, VmId};
+use super::member::{Invitation, Member};
 use super::principal::Side;
 use super::ramp::Ramp;
+use super::role::Role;
 use super::switch::Switch;
 use super::time::Micros;
 
@@ -75,7 +77,7 @@ pub struct PolicySet {
 /// One row of control state by name: its kind and its key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowName {
-    /// `account`, `credential`, `vm`, `switch` or `policy`.
+    /// `account`, `person`, `invitation`, `credential`, `vm`, `switch` or `policy`.
     pub kind: &'static str,
     /// The id within the kind.
     pub key: String,
@@ -110,6 +112,10 @@ pub struct ControlState {
     pub switches: BTreeMap<SwitchId, Switch>,
     /// The policy set in force.
     pub policy: Option<PolicySet>,
+    /// People whose role the log has said, removed ones included.
+    pub people: BTreeMap<UserId, Member>,
+    /// Invitations that nobody has taken or revoked yet.
+    pub invitations: BTreeMap<InvitationId, Invitation>,
 }
 
 impl ControlState {
@@ -153,9 +159,44 @@ impl ControlState {
                 named("policy", "set")
             }
             _ => {
-                self.change_vm(position, kind, note).or_else(|| self.change_switch(position, at, kind, note)).unwrap_or_default()
+                let vm = self.change_vm(position, kind, note);
+                let switch = vm.or_else(|| self.change_switch(position, at, kind, note));
+                switch.or_else(|| self.change_people(at, kind)).unwrap_or_default()
             }
         }
+    }
+
+    fn change_people(&mut self, at: Micros, kind: &Kind) -> Option<Vec<RowName>> {
+        match kind {
+            Kind::UserCreated { user, account, role, invitation, .. } => {
+                let taken = invitation.as_ref().filter(|id| self.invitations.remove(id).is_some());
+                let mut touched = taken.map(|id| named("invitation", id.as_str())).unwrap_or_default();
+                // Before roles were events they were in the vault alone.
+                if role.is_some() {
+                    touched.extend(self.set_role(user, account, *role));
+                }
+                Some(touched)
+            }
+            Kind::RoleChanged { user, account, role, .. } => Some(self.set_role(user, account, Some(*role))),
+            Kind::UserRemoved { user, account, .. } => Some(self.set_role(user, account, None)),
+            Kind::PersonInvited { invitation, account, role, by, expires_at } => {
+                let (by, expires_at) = (by.clone(), *expires_at);
+                let row =
+                    Invitation { id: invitation.clone(), account: account.clone(), role: *role, by, made_at: at, expires_at };
+                self.invitations.insert(invitation.clone(), row);
+                Some(named("invitation", invitation.as_str()))
+            }
+            Kind::InvitationRevoked { invitation, .. } => {
+                self.invitations.remove(invitation)?;
+                Some(named("invitation", invitation.as_str()))
+            }
+            _ => None,
+        }
+    }
+
+    fn set_role(&mut self, user: &UserId, account: &AccountId, role: Option<Role>) -> Vec<RowName> {
+        self.people.insert(user.clone(), Member { id: user.clone(), account: account.clone(), role });
+        named("person", user.as_str())
     }
 
     fn change_vm(&mut self, position: Position, kind: &Kind, note: &Value) -> Option<Vec<RowName>> {
@@ -228,6 +269,8 @@ impl ControlState {
             "credential" => bytes(self.credentials.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
             "vm" => bytes(self.vms.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
             "switch" => bytes(self.switches.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
+            "person" => bytes(self.people.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
+            "invitation" => bytes(self.invitations.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
             _ => bytes(self.policy.as_ref()),
         }
     }
@@ -241,6 +284,9 @@ impl ControlState {
         match kind {
             "switch" if doc == GONE => self.switches.retain(|id, _| id.as_str() != key),
             "switch" => insert(&mut self.switches, key, serde_json::from_slice(doc)?, |row: &Switch| row.id.clone())?,
+            "invitation" if doc == GONE => self.invitations.retain(|id, _| id.as_str() != key),
+            "invitation" => insert(&mut self.invitations, key, serde_json::from_slice(doc)?, |row: &Invitation| row.id.clone())?,
+            "person" => insert(&mut self.people, key, serde_json::from_slice(doc)?, |row: &Member| row.id.clone())?,
             "account" => insert(&mut self.accounts, key, serde_json::from_slice(doc)?, |row: &Account| row.id.clone())?,
             "vm" => insert(&mut self.vms, key, serde_json::from_slice(doc)?, |row: &Vm| row.id.clone())?,
             "credential" => {

@@ -116,6 +116,10 @@ impl<'a> Choice<'a> {
             | Kind::AccountChanged { account, .. }
             | Kind::UserCreated { account, .. }
             | Kind::VmImported { account, .. }
+            | Kind::PersonInvited { account, .. }
+            | Kind::InvitationRevoked { account, .. }
+            | Kind::RoleChanged { account, .. }
+            | Kind::UserRemoved { account, .. }
             | Kind::RefusalsCounted { account, .. } => Some(account),
             Kind::CredentialCreated(created) => Some(&created.account),
             Kind::CredentialRevoked { credential, .. } => self.of_credential(credential),

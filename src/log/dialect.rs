@@ -100,6 +100,7 @@ pub static SQLITE: Dialect = Dialect {
             include_str!("../../migrations/sqlite/vault-0002.sql"),
             include_str!("../../migrations/sqlite/vault-0003.sql"),
             include_str!("../../migrations/sqlite/vault-0004.sql"),
+            include_str!("../../migrations/sqlite/vault-0005.sql"),
         ],
     },
 };
@@ -130,6 +131,7 @@ pub static POSTGRES: Dialect = Dialect {
             include_str!("../../migrations/postgres/vault-0002.sql"),
             include_str!("../../migrations/postgres/vault-0003.sql"),
             include_str!("../../migrations/postgres/vault-0004.sql"),
+            include_str!("../../migrations/postgres/vault-0005.sql"),
         ],
     },
 };

@@ -16,6 +16,7 @@ pub mod fence;
 pub mod hold;
 pub mod identity;
 pub mod peers;
+pub mod people;
 pub mod postgres;
 pub mod reading;
 mod refusals;

@@ -22,6 +22,10 @@ pub struct Session {
     pub seen: Micros,
     /// When it ends, however much it is used.
     pub ends: Micros,
+    /// The address or network that it was begun from.
+    pub address: Option<String>,
+    /// What the browser says it is.
+    pub user_agent: Option<String>,
 }
 
 impl Vault {
@@ -30,21 +34,33 @@ impl Vault {
         let mut transaction = self.database().begin().await?;
         let stale = "delete from session where ends <= $1 or seen <= $2";
         transaction.execute(stale, vec![now.0.into(), idle.0.into()]).await?;
-        let sql = "insert into session (hash, person, credential, began, seen, ends) values ($1, $2, $3, $4, $5, $6)";
+        let sql = "insert into session (hash, person, credential, began, seen, ends, address, user_agent) \
+                   values ($1, $2, $3, $4, $5, $6, $7, $8)";
         let who = [session.hash.as_str().into(), session.person.as_str().into(), session.credential.as_str().into()];
         let when = [session.began.0.into(), session.seen.0.into(), session.ends.0.into()];
-        transaction.execute(sql, who.into_iter().chain(when).collect()).await?;
+        let whence = [session.address.clone().into(), session.user_agent.clone().into()];
+        transaction.execute(sql, who.into_iter().chain(when).chain(whence).collect()).await?;
         Ok(transaction.commit().await?)
     }
 
     /// A session and whose it is, by the digest of its cookie.
     pub async fn session(&self, hash: &str) -> Result<Option<(Session, Person)>, VaultError> {
         let sql = format!(
-            "select {PERSON}, s.hash, s.credential, s.began, s.seen, s.ends \
+            "select {PERSON}, {SESSION} \
              from session s join person p on p.id = s.person where s.hash = $1"
         );
         let rows = self.database().query(&sql, vec![hash.into()]).await?;
         rows.first().map(|row| Ok((read_session(row)?, read_person(row)?))).transpose()
+    }
+
+    /// Every session of a person that has not ended, the newest first.
+    pub async fn sessions_of(&self, person: &UserId, now: Micros, idle: Micros) -> Result<Vec<Session>, VaultError> {
+        let sql = format!(
+            "select {PERSON}, {SESSION} from session s join person p on p.id = s.person \
+             where s.person = $1 and s.ends > $2 and s.seen > $3 order by s.began desc, s.hash"
+        );
+        let args = vec![person.as_str().into(), now.0.into(), idle.0.into()];
+        self.database().query(&sql, args).await?.iter().map(read_session).collect()
     }
 
     /// Notes that a session is used.
@@ -105,6 +121,9 @@ impl Vault {
     }
 }
 
+/// The columns of a session, in the order of [`read_session`], after those of its person.
+const SESSION: &str = "s.hash, s.credential, s.began, s.seen, s.ends, s.address, s.user_agent";
+
 fn read_session(row: &Row) -> Result<Session, VaultError> {
     Ok(Session {
         hash: row.text(6)?.to_owned(),
@@ -113,5 +132,7 @@ fn read_session(row: &Row) -> Result<Session, VaultError> {
         began: Micros(row.int(8)?),
         seen: Micros(row.int(9)?),
         ends: Micros(row.int(10)?),
+        address: row.maybe_text(11)?.map(str::to_owned),
+        user_agent: row.maybe_text(12)?.map(str::to_owned),
     })
 }

@@ -1,13 +1,17 @@
 //! Control events that a tool appends: checked against control state at the head, in the same transaction.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::Execution;
 use crate::core::call::Outcome;
+use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
+use crate::core::time::Micros;
 use crate::log::draft::NewEvent;
 use crate::log::store::Want;
 use crate::log::vault::VaultError;
@@ -55,6 +59,29 @@ pub(super) async fn record(
         })
         .await?;
     refused.map_or(Ok(()), |refusal| Err(Outcome::Failed(refusal)))
+}
+
+/// Appends the events that `decide` finds right at the head of the log, or none and answers why not. Nothing is changed by
+/// whom somebody else has just taken the right from.
+pub(super) async fn change(
+    execution: &Execution,
+    decide: impl FnOnce(&ControlState, Micros) -> Result<Vec<Kind>, Refusal> + Send + 'static,
+) -> Result<Vec<Kind>, Outcome> {
+    let (ports, caller) = (Arc::clone(&execution.ports), execution.principal.credential.clone());
+    let changed = execution.ports.writer.write(Want::default(), move |draft| {
+        if draft.state().credentials.get(&caller).is_none_or(|row| row.revoked_at.is_some()) {
+            return Ok(Err(Refusal::new(Code::TokenRevoked, "The key was revoked.")));
+        }
+        let kinds = match decide(draft.state(), draft.now) {
+            Ok(kinds) => kinds,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        for kind in &kinds {
+            draft.append(Position(0), NewEvent::plain(ports.event_id(), kind.clone()))?;
+        }
+        Ok(Ok(kinds))
+    });
+    changed.await?.map_err(Outcome::Failed)
 }
 
 /// Control state at the head of the log, not as this node last saw it.

@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 
 use super::shape::Shape;
 use super::{
-    Catalogue, CatalogueError, Execution, Tool, account, activity, approval, command, exec, guard, key, operation, panic, policy,
-    switch, vm,
+    Catalogue, CatalogueError, Execution, Tool, account, activity, approval, command, exec, guard, key, operation, panic, person,
+    policy, search, switch, vm,
 };
 use crate::core::call::Outcome;
 use crate::core::tool::ToolFacts;
@@ -36,7 +36,9 @@ pub fn every_tool() -> Vec<Tool> {
         switch::tools(),
         approval::tools(),
         key::tools(),
+        person::tools(),
         policy::tools(),
+        search::tools(),
     ];
     nouns.into_iter().flatten().collect()
 }

@@ -79,10 +79,23 @@ const scenarios = {
       await page.locator('td.time a').first().click();
       seen.said.push(await page.locator('h1').innerText());
       await look('call');
-      for (const path of [`vms/${vm}`, 'approvals', 'keys', 'connect', 'account', 'nowhere']) {
+      for (const path of [`vms/${vm}`, 'approvals', 'keys', 'people', 'connect', 'account', 'nowhere']) {
         await page.goto(`${base}/console/${path}`);
         await look(path);
       }
+      await page.goto(`${base}/console/people`);
+      await page.getByLabel('E-mail').fill('new@example.com');
+      await page.getByRole('button', { name: 'Make the link' }).click();
+      await look('invited');
+      const link = await page.getByLabel('Link').inputValue();
+      await page.goto(`${base}/console/people`);
+      await look('people with an invitation');
+      await page.getByRole('link', { name: demo.customer.email }).click();
+      await look('a person');
+      await page.getByRole('link', { name: 'Remove from the account' }).click();
+      await look('before removing');
+      await page.goto(link);
+      await look('welcome');
       seen.errors = seen.errors.filter((text) => !text.includes('404'));
       await page.context().close();
     }

@@ -12,6 +12,7 @@ use forelog::core::event::{CredentialCreated, Kind};
 use forelog::core::id::{AccountId, CallId, CredentialId, UserId};
 use forelog::core::job::Job;
 use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::role::Role;
 use forelog::core::scope::Scope;
 use forelog::log::admission::job_row;
 use forelog::log::hold::{Answer, Released};
@@ -45,6 +46,7 @@ on_both! {
     raced: approvals_of_two_who_answer_one_wins_on_sqlite, approvals_of_two_who_answer_one_wins_on_postgres;
     switched: approvals_a_switch_ends_what_waits_on_sqlite, approvals_a_switch_ends_what_waits_on_postgres;
     persons: approvals_the_right_persons_only_on_sqlite, approvals_the_right_persons_only_on_postgres;
+    offspring: approvals_a_key_cannot_make_its_own_approver_on_sqlite, approvals_a_key_cannot_make_its_own_approver_on_postgres;
     restarted: approvals_survive_a_crash_at_each_step_on_sqlite, approvals_survive_a_crash_at_each_step_on_postgres;
     repeated: approvals_a_repeat_joins_what_waits_on_sqlite, approvals_a_repeat_joins_what_waits_on_postgres;
 }
@@ -75,6 +77,7 @@ async fn person(plant: &Plant, account: &AccountId, side: Side, edit: impl FnOnc
         limit: None,
         rotates: None,
         role: None,
+        made_by: None,
     };
     edit(&mut created);
     let user = created.user.clone();
@@ -398,6 +401,52 @@ async fn persons(site: Site) {
     plant.world.hold(Some(Hold { approver: Approver::Staff, ..Hold::new("ours") }));
     let call = leave(&plant, json!({})).await;
     try_all(&call, &[(&ada, "forbidden_role"), (&operator, "approved")]).await;
+    assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
+    clean(&plant).await;
+}
+
+/// Whoever has a key has what was made with it, so none of those is another person.
+async fn offspring(site: Site) {
+    let plant = holding(&site, Hold::new("it interrupts service")).await;
+    let own = plant.principal();
+    let made = async |by: &Principal| {
+        let by = by.credential.clone();
+        person(&plant, &plant.account, Side::Customer, |key| key.made_by = Some(by)).await
+    };
+    let (child, sibling, boss) = (made(&own).await, made(&own).await, owner(&plant).await);
+    let grandchild = made(&child).await;
+    // It puts another key in the place of an owner's, and so has that.
+    let taken_over = person(&plant, &plant.account, Side::Customer, |key| {
+        (key.rotates, key.made_by) = (Some(boss.credential.clone()), Some(own.credential.clone()));
+    })
+    .await;
+    let console = person(&plant, &plant.account, Side::Customer, |key| key.role = Some(Role::Owner)).await;
+    let (one, other) = (made(&console).await, made(&console).await);
+    let try_all = async |call: &CallId, tries: &[(&Principal, &str)]| {
+        for (who, expected) in tries {
+            assert_eq!(said(&say(&plant, who, call, "approve").await), *expected, "{who:?}");
+        }
+    };
+    let call = leave(&plant, json!({})).await;
+    let no = "forbidden_role";
+    try_all(&call, &[(&child, no), (&grandchild, no), (&taken_over, no), (&boss, "approved")]).await;
+    assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
+
+    let asked = async |who: &Principal| {
+        let request =
+            forelog::control::Request { principal: who.clone(), wait: Duration::ZERO, ..plant.request("probe_write", json!({})) };
+        plant.control.submit(request).await.call().expect("a call").clone()
+    };
+    let call = asked(&child).await;
+    try_all(&call, &[(&own, no), (&sibling, no), (&boss, "approved")]).await;
+    assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
+
+    // A person gives each agent a key of its own in the console; they are no one's offspring, and the person approves.
+    let call = asked(&one).await;
+    try_all(&call, &[(&one, no), (&other, "approved")]).await;
+    assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
+    let call = asked(&other).await;
+    try_all(&call, &[(&console, "approved")]).await;
     assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
     clean(&plant).await;
 }

@@ -269,6 +269,7 @@ fn key(n: i64) -> CredentialCreated {
         limit: None,
         rotates: None,
         role: None,
+        made_by: None,
     }
 }
 

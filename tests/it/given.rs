@@ -42,6 +42,7 @@ macro_rules! nth {
 
 nth! {
     account -> AccountId;
+    invitation -> forelog::core::id::InvitationId;
     call -> CallId;
     credential -> CredentialId;
     event -> forelog::core::id::EventId;
@@ -189,6 +190,7 @@ fn key() -> Credential {
             limit: None,
             rotates: None,
             role: None,
+            made_by: None,
         },
         label: "agent".into(),
         ips: None,

@@ -149,6 +149,7 @@ impl TestApp {
             limit: None,
             rotates: None,
             role: None,
+            made_by: None,
         };
         edit(&mut created);
         self.plant.change(Kind::CredentialCreated(created), json!({ "label": "test", "ips": networks })).await;

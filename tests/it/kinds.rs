@@ -9,10 +9,11 @@ use forelog::core::role::Role;
 use forelog::core::scope::Scope;
 use forelog::core::switch::{Running, Target};
 
-use crate::given::{NEW_YEAR, account, call, credential, node, run, switch, user, vm};
+use crate::given::{NEW_YEAR, account, call, credential, invitation, node, run, switch, user, vm};
 
 /// Scopes that came after the golden leaves were written.
-const LATER: [Scope; 2] = [Scope::ApprovalsDecide, Scope::StaffApprove];
+const LATER: [Scope; 5] =
+    [Scope::ApprovalsDecide, Scope::StaffApprove, Scope::PeopleRead, Scope::PeopleWrite, Scope::StaffPeople];
 
 /// One of each, in the order of the enum.
 pub fn one_of_each() -> Vec<Kind> {
@@ -130,11 +131,12 @@ fn of_accounts() -> Vec<Kind> {
         limit: Some(Limit { admit: 60, window_ms: 60_000 }),
         rotates: Some(credential(2)),
         role: None,
+        made_by: None,
     };
     vec![
         Kind::AccountCreated { account: account(1), side: Side::Customer },
         Kind::AccountChanged { account: account(1), agents_may_enable_exec: true },
-        Kind::UserCreated { user: user(1), account: account(1), side: Side::Customer },
+        Kind::UserCreated { user: user(1), account: account(1), side: Side::Customer, role: None, invitation: None },
         Kind::CredentialCreated(created),
         Kind::CredentialRevoked { credential: credential(1), by: Some(user(1)) },
         Kind::VmImported { vm: vm(1), account: account(1), provider: "sim".into(), machine: "machine-1".into() },
@@ -153,7 +155,7 @@ fn of_the_house() -> Vec<Kind> {
         Kind::SignedIn { user: user(1), session: None, issuer: None },
         Kind::SignInRefused { user: Some(user(1)), issuer: None },
         Kind::ClockAccepted { by: Some(user(1)) },
-        Kind::SignedOut { user: user(1), session: Some("ab".repeat(16)) },
+        Kind::SignedOut { user: user(1), session: Some("ab".repeat(16)), by: None },
         Kind::PasswordSet { user: user(1) },
         Kind::ApprovalDecided { call: call(1), by: Some(user(2)), credential: Some(credential(2)), approved: true },
         Kind::ReleaseRamped { switch: switch(1), by: Some(user(1)), second: Some(user(2)), until: NEW_YEAR, break_glass: false },
@@ -172,5 +174,14 @@ fn of_the_house() -> Vec<Kind> {
             admitted_after: Some(1),
             failed: Some(DrillFault::AdmittedLate),
         }),
+        Kind::PersonInvited {
+            invitation: invitation(1),
+            account: account(1),
+            role: Role::Owner,
+            by: Some(user(1)),
+            expires_at: NEW_YEAR,
+        },
+        Kind::InvitationRevoked { invitation: invitation(1), account: account(1), by: Some(user(1)) },
+        Kind::UserRemoved { user: user(1), account: account(1), by: Some(user(2)) },
     ]
 }

@@ -51,6 +51,8 @@ mod reference;
 mod release;
 mod rest;
 mod rest_admin;
+mod rest_approvals;
+mod rest_table;
 mod rounds;
 mod sim;
 mod state;

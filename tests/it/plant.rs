@@ -409,6 +409,7 @@ async fn owner(writer: &Writer, entropy: &dyn Entropy) -> (AccountId, UserId, Cr
         limit: None,
         rotates: None,
         role: None,
+        made_by: None,
     };
     let kinds = [
         Kind::AccountCreated { account: account.clone(), side: Side::Customer },
@@ -428,7 +429,7 @@ async fn owner(writer: &Writer, entropy: &dyn Entropy) -> (AccountId, UserId, Cr
 
 fn probes(world: &Arc<World>) -> Vec<Tool> {
     let probes = [&WRITE, &READ, &QUEUED].into_iter().map(|facts| probe(facts, world));
-    let people = ["approval_list", "approval_decide", "operation_get", "switch_engage"];
+    let people = ["approval_list", "approval_decide", "operation_get", "switch_engage", "key_create"];
     probes.chain(every_tool().into_iter().filter(|tool| people.contains(&tool.facts.name))).collect()
 }
 

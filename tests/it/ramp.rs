@@ -102,6 +102,7 @@ async fn make_keys(plant: &Plant, count: usize) -> Vec<CredentialId> {
             limit: None,
             rotates: None,
             role: None,
+            made_by: None,
         };
         plant.change(Kind::CredentialCreated(created), Value::Null).await;
         keys.push(id);

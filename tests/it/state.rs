@@ -9,7 +9,7 @@ use forelog::core::switch::{Running, Target};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::given::{NEW_YEAR, account, credential, switch, user, vm};
+use crate::given::{NEW_YEAR, account, credential, invitation, switch, user, vm};
 use crate::kinds;
 
 /// The stored rows, as the writer keeps them: the newest of each name.
@@ -37,8 +37,8 @@ impl Stored {
 
 fn same(one: &ControlState, other: &ControlState) -> bool {
     let rows = |state: &ControlState| {
-        let ControlState { accounts, credentials, by_hash, vms, switches, policy, .. } = state.clone();
-        (accounts, credentials, by_hash, vms, switches, policy)
+        let ControlState { accounts, credentials, by_hash, vms, switches, policy, people, invitations, .. } = state.clone();
+        (accounts, credentials, by_hash, vms, switches, policy, people, invitations)
     };
     rows(one) == rows(other)
 }
@@ -89,7 +89,7 @@ proptest! {
     }
 
     #[test]
-    fn no_bytes_make_reading_panic(kind in "(account|credential|vm|switch|policy|other)", key in ".{0,8}", doc in any::<Vec<u8>>()) {
+    fn no_bytes_make_reading_panic(kind in "(account|person|invitation|credential|vm|switch|policy|other)", key in ".{0,8}", doc in any::<Vec<u8>>()) {
         prop_assert!(ControlState::default().load(&kind, &key, &doc).is_err(), "random bytes are no row");
     }
 }
@@ -99,13 +99,13 @@ fn a_blank_or_broken_row_refuses_and_releases_nothing() {
     let mut state = ControlState::default();
     state.apply(Position(1), NEW_YEAR, &engaged(1), &note());
     let key = switch(1).to_string();
-    for kind in ["account", "credential", "vm", "policy", "switch"] {
+    for kind in ["account", "person", "invitation", "credential", "vm", "policy", "switch"] {
         for doc in [&b""[..], b" ", b"{}", b"[]", b"\xff", b"{\"id\":\"\"}"] {
             assert!(state.load(kind, &key, doc).is_err(), "{kind} from {doc:?}");
         }
     }
-    for kind in ["account", "credential", "vm", "policy"] {
-        assert!(state.load(kind, &key, b"null").is_err(), "only a switch goes away, not the {kind}");
+    for kind in ["account", "person", "credential", "vm", "policy"] {
+        assert!(state.load(kind, &key, b"null").is_err(), "only a switch or an invitation goes away, not the {kind}");
     }
     assert_eq!(state.switches.len(), 1, "a blank row is no release");
     state.load("switch", &key, b"null").expect("a tombstone");
@@ -118,7 +118,8 @@ fn a_row_under_another_key_refuses() {
     for (kind, position) in kinds::one_of_each().into_iter().zip((1..).map(Position)) {
         for name in state.apply(position, NEW_YEAR, &kind, &note()) {
             let doc = state.row(&name).expect("a row");
-            let moved = [account(9).to_string(), credential(9).to_string(), vm(9).to_string(), switch(9).to_string()];
+            let ids = [account(9).to_string(), credential(9).to_string(), vm(9).to_string(), switch(9).to_string()];
+            let moved: Vec<_> = ids.into_iter().chain([user(9).to_string(), invitation(9).to_string()]).collect();
             let wrong = |key: &String| ControlState::default().load(name.kind, key, &doc).is_err();
             assert!(name.kind == "policy" || doc == b"null" || moved.iter().all(wrong), "{name:?}");
         }

@@ -161,16 +161,18 @@ impl Sessions {
             Verdict::Create { email, role } => (self.create(&email, role, issuer).await?, Some(role), true),
             Verdict::Refuse(why) => return Err(refused(why, known)),
         };
+        // Whom somebody has removed, no issuer brings back.
+        let Some(had) = self.role_of(&person).await? else { return Err(refused(Why::Unknown, Some(person))) };
         if link && !self.link(issuer, &person, claims, from).await? {
             return Err(refused(Why::LinkedOtherwise, Some(person)));
         }
-        let person = match role {
-            Some(role) if person.role != role.as_str() => self.give_role(person, role, issuer).await?,
-            _ => person,
-        };
-        let Ok(role) = person.role.parse::<Role>() else { return Err(refused(Why::Unknown, Some(person))) };
+        let role = role.unwrap_or(had);
+        if role != had {
+            self.give_role(&person, role, issuer).await?;
+        }
         let note = note(issuer, from, Some(claims), None);
-        Ok(self.begin_by(&person, role, Some(&issuer.name), note).await?)
+        let begun = self.begin_by(&person, role, Some(&issuer.name), from, note).await?;
+        begun.ok_or_else(|| refused(Why::Unknown, Some(person)))
     }
 
     /// Links somebody who is signed in, because they asked for it.
@@ -239,17 +241,17 @@ impl Sessions {
         };
         // The vault first: an event must not name a person who is not there.
         self.vault.add_person(&person).await?;
-        let kind = Kind::UserCreated { user: person.id.clone(), account: account.clone(), side: Side::Staff };
+        let (user, side) = (person.id.clone(), Side::Staff);
+        let kind = Kind::UserCreated { user, account: account.clone(), side, role: Some(role), invitation: None };
         self.record_of(&account, kind, json!({ "issuer": issuer.settings.issuer })).await?;
         Ok(person)
     }
 
     /// Gives a person the role that their groups have now. Sessions with another one end by that.
-    async fn give_role(&self, person: Person, role: Role, issuer: &Issuer) -> Result<Person, Stop> {
+    async fn give_role(&self, person: &Person, role: Role, issuer: &Issuer) -> Result<(), Stop> {
         let kind = Kind::RoleChanged { user: person.id.clone(), account: person.account.clone(), role, by: None };
         self.record_of(&person.account, kind, json!({ "issuer": issuer.settings.issuer })).await?;
-        self.vault.set_role(&person.id, role.as_str()).await?;
-        Ok(Person { role: role.as_str().into(), ..person })
+        Ok(self.vault.set_role(&person.id, role.as_str()).await?)
     }
 
     async fn record_of(&self, account: &AccountId, kind: Kind, note: Value) -> Result<(), SessionError> {

@@ -10,6 +10,22 @@ use crate::core::role::Role;
 use crate::core::scope::ScopeSet;
 use crate::core::time::Micros;
 
+/// A payload part as the leaf names it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// `arguments`, `result`, `subject`, `note`.
+    pub part: String,
+    /// Size of the plaintext in bytes, before truncation.
+    pub size: u64,
+    /// The stored plaintext is only the head of what there was.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub truncated: bool,
+    /// SHA-256 of the stored ciphertext, hex: anyone can check it without keys.
+    pub sha256: String,
+    /// HMAC-SHA-256 of the plaintext under a random salt that is inside the ciphertext, hex.
+    pub commit: String,
+}
+
 /// What an intent is about.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct IntentRecorded {
@@ -160,6 +176,9 @@ pub struct CredentialCreated {
     /// The holder's role, if this is no key but what the console acts with for them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub role: Option<Role>,
+    /// What it was made with; none if it was made on the data itself, or for a sign-in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub made_by: Option<CredentialId>,
 }
 
 /// How a drill of the switches went. Of a drill that failed early not everything is known.

@@ -8,11 +8,11 @@ mod body;
 
 use serde::{Deserialize, Serialize};
 
-pub use body::{Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, Refused};
+pub use body::{Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, Part, Refused};
 
 use super::canonical::canonical;
 use super::code::Code;
-use super::id::{AccountId, CallId, CredentialId, Epoch, EventId, NodeId, Position, RunId, SwitchId, UserId, VmId};
+use super::id::{AccountId, CallId, CredentialId, Epoch, EventId, InvitationId, NodeId, Position, RunId, SwitchId, UserId, VmId};
 use super::principal::Side;
 use super::role::Role;
 use super::switch::{Running, Target};
@@ -45,22 +45,6 @@ pub struct Event {
     /// Encrypted bodies that belong to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
-}
-
-/// A payload part as the leaf names it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Part {
-    /// `arguments`, `result`, `subject`, `note`.
-    pub part: String,
-    /// Size of the plaintext in bytes, before truncation.
-    pub size: u64,
-    /// The stored plaintext is only the head of what there was.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub truncated: bool,
-    /// SHA-256 of the stored ciphertext, hex: anyone can check it without keys.
-    pub sha256: String,
-    /// HMAC-SHA-256 of the plaintext under a random salt that is inside the ciphertext, hex.
-    pub commit: String,
 }
 
 /// What happened. The names are the `type` of the leaf.
@@ -150,6 +134,11 @@ pub enum Kind {
         user: UserId,
         account: AccountId,
         side: Side,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<Role>,
+        /// The invitation that they took, which is none any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invitation: Option<InvitationId>,
     },
     CredentialCreated(CredentialCreated),
     CredentialRevoked {
@@ -211,11 +200,14 @@ pub enum Kind {
     ClockAccepted {
         by: Option<UserId>,
     },
-    /// A person ended a session of theirs, or all of them.
+    /// A session of a person was ended, or all of them.
     SignedOut {
         user: UserId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         session: Option<String>,
+        /// Who ended it, if that was somebody else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<UserId>,
     },
     /// A person chose a password, by an invitation or in the place of another one.
     PasswordSet {
@@ -262,6 +254,26 @@ pub enum Kind {
     },
     /// The switches were tried on a key of the house's own.
     DrillCompleted(DrillCompleted),
+    /// Somebody may become one of an account's people by a link.
+    PersonInvited {
+        invitation: InvitationId,
+        account: AccountId,
+        role: Role,
+        by: Option<UserId>,
+        expires_at: Micros,
+    },
+    /// An invitation was taken back, or its time was over.
+    InvitationRevoked {
+        invitation: InvitationId,
+        account: AccountId,
+        by: Option<UserId>,
+    },
+    /// A person is none of an account's people any more.
+    UserRemoved {
+        user: UserId,
+        account: AccountId,
+        by: Option<UserId>,
+    },
 }
 
 impl Kind {
@@ -342,6 +354,9 @@ impl Kind {
             Self::IdentityUnlinked { .. } => "identity_unlinked",
             Self::CancelRequested { .. } => "cancel_requested",
             Self::DrillCompleted(_) => "drill_completed",
+            Self::PersonInvited { .. } => "person_invited",
+            Self::InvitationRevoked { .. } => "invitation_revoked",
+            Self::UserRemoved { .. } => "user_removed",
         }
     }
 }

@@ -32,7 +32,7 @@ use crate::log::vault::{Vault, VaultError};
 const STEP: u32 = 500;
 
 /// The kinds of state that are checked against the log.
-const KINDS: [&str; 6] = ["account", "credential", "vm", "switch", "policy", "job"];
+const KINDS: [&str; 8] = ["account", "person", "invitation", "credential", "vm", "switch", "policy", "job"];
 
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

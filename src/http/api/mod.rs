@@ -3,21 +3,33 @@
 
 mod call_tool;
 mod cancel_call;
+mod change_person;
 mod count_calls;
 mod create_key;
 mod decide_approval;
 mod drill_switches;
+mod end_sessions;
 mod engage_switch;
+mod invite_person;
 mod list_approvals;
 mod list_calls;
 pub(in crate::http) mod list_events;
+mod list_invitations;
 mod list_keys;
+mod list_people;
+mod list_sessions;
 mod list_switches;
 mod openapi;
 mod release_switch;
+mod remove_person;
+mod revoke_invitation;
 mod revoke_key;
 mod rotate_key;
+mod searches;
+mod show_account;
 mod show_call;
+mod show_key;
+mod show_reach;
 pub(in crate::http) mod sight;
 mod watch_calls;
 
@@ -25,9 +37,9 @@ use std::sync::Arc;
 
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{delete, get, post};
+use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::Http;
 use super::caller::Caller;
@@ -51,13 +63,43 @@ pub fn router() -> Router<Arc<Http>> {
         .route("/events", get(list_events::handle))
         .route("/switches", post(engage_switch::handle).get(list_switches::handle))
         .route("/switches/drill", post(drill_switches::handle))
+        .route("/switches/reach", get(show_reach::handle))
         .route("/switches/{id}/release", post(release_switch::handle))
         .route("/keys", post(create_key::handle).get(list_keys::handle))
-        .route("/keys/{id}", delete(revoke_key::handle))
+        .route("/keys/{id}", get(show_key::handle).delete(revoke_key::handle))
         .route("/keys/{id}/rotate", post(rotate_key::handle))
         .route("/approvals", get(list_approvals::handle))
         .route("/approvals/{id}", post(decide_approval::handle))
+        .route("/accounts/{id}", get(show_account::handle))
+        .route("/searches", get(searches::list).post(searches::keep))
+        .route("/searches/{id}", delete(searches::forget))
+        .route("/people", get(list_people::handle))
+        .route("/people/{id}", patch(change_person::handle).delete(remove_person::handle))
+        .route("/people/{id}/sessions", get(list_sessions::handle).delete(end_sessions::all))
+        .route("/people/{id}/sessions/{session}", delete(end_sessions::one))
+        .route("/invitations", get(list_invitations::handle).post(invite_person::handle))
+        .route("/invitations/{id}", delete(revoke_invitation::handle))
         .route("/openapi.json", get(openapi::handle))
+}
+
+/// Why the staff asks. Written down with the reading, and of no effect.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Reason {
+    reason: Option<String>,
+}
+
+/// Which account a list is about; the caller's own if absent.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Whose {
+    account: Option<String>,
+}
+
+impl Whose {
+    fn args(self) -> Value {
+        self.account.map_or_else(|| json!({}), |account| json!({ "account": account }))
+    }
 }
 
 impl Http {

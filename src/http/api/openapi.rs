@@ -101,47 +101,81 @@ fn answers_hold(id: &Value) -> Value {
     })
 }
 
-/// The endpoints that are not tools by name.
+/// What an endpoint takes in its query.
+enum Takes {
+    /// The filters of calls.
+    Calls,
+    /// These.
+    Only(&'static [&'static str]),
+}
+
+const NOTHING: Takes = Takes::Only(&[]);
+const ACCOUNT: Takes = Takes::Only(&["account"]);
+const REASON: Takes = Takes::Only(&["reason"]);
+
+/// The endpoints that are not tools by name: where, how, what for, what is answered if all is well, and what they take.
+#[rustfmt::skip]
+const FIXED: &[(&str, &str, &str, &str, Takes)] = &[
+    ("/calls", "get", "The calls, newest first.", "200", Takes::Calls),
+    ("/calls/histogram", "get", "How the calls stand over time.", "200", Takes::Calls),
+    ("/calls/live", "get", "Calls as they are decided and end, as server-sent events.", "200", Takes::Calls),
+    ("/calls/{id}", "get", "One call and its events.", "200", REASON),
+    ("/calls/{id}/cancel", "post", "Cancels a call that waits or runs.", "200", NOTHING),
+    ("/events", "get", "What happened outside of calls.", "200",
+        Takes::Only(&["account", "type", "user", "subject", "reason", "limit", "cursor"])),
+    ("/accounts/{id}", "get", "An account, its VMs, people and switches, for staff.", "200", REASON),
+    ("/searches", "get", "The searches that staff keep for each other.", "200", NOTHING),
+    ("/searches", "post", "Keeps a search.", "201", NOTHING),
+    ("/searches/{id}", "delete", "Forgets a search of one's own.", "200", NOTHING),
+    ("/switches", "get", "The switches in force.", "200", NOTHING),
+    ("/switches", "post", "Engages a switch.", "201", NOTHING),
+    ("/switches/reach", "get", "What a target would stop, for staff.", "200", Takes::Only(&["target", "reason"])),
+    ("/switches/drill", "post", "Tries the switches on a key made for it.", "200", NOTHING),
+    ("/switches/{id}/release", "post", "Releases a switch.", "200", NOTHING),
+    ("/keys", "get", "The keys.", "200", ACCOUNT),
+    ("/keys", "post", "Makes a key.", "201", NOTHING),
+    ("/keys/{id}", "get", "One key, without its secret.", "200", REASON),
+    ("/keys/{id}", "delete", "Revokes a key.", "200", NOTHING),
+    ("/keys/{id}/rotate", "post", "Replaces a key.", "201", NOTHING),
+    ("/people", "get", "The people of an account.", "200", ACCOUNT),
+    ("/people/{id}", "patch", "Gives a person another role; their sessions end.", "200", NOTHING),
+    ("/people/{id}", "delete", "Removes a person; their sessions, keys and invitations end.", "200", NOTHING),
+    ("/people/{id}/sessions", "get", "Where a person is signed in.", "200", NOTHING),
+    ("/people/{id}/sessions", "delete", "Signs a person out everywhere.", "200", NOTHING),
+    ("/people/{id}/sessions/{session}", "delete", "Ends one session of a person.", "200", NOTHING),
+    ("/invitations", "get", "The invitations that nobody has taken yet.", "200", ACCOUNT),
+    ("/invitations", "post", "Invites a person; the link is in this answer alone.", "201", NOTHING),
+    ("/invitations/{id}", "delete", "Revokes an invitation.", "200", NOTHING),
+    ("/approvals", "get", "Calls that wait for a person.", "200", NOTHING),
+];
+
 fn fixed() -> Map<String, Value> {
-    let fields = Field::ALL.iter().map(|field| field.name()).filter(|name| *name != "call");
-    let filters: Vec<Value> = fields
-        .chain(["from", "to", "q", "reason", "limit", "cursor"])
-        .map(|name| json!({ "name": name, "in": "query", "schema": { "type": "string" } }))
-        .collect();
-    let query = |name: &&str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
-    let events: Vec<Value> = ["account", "type", "user", "subject", "reason", "limit", "cursor"].iter().map(query).collect();
-    let id = json!([{ "name": "id", "in": "path", "required": true, "schema": { "type": "string" } }]);
-    let says = |summary: &str, status: &str, parameters: &Value| {
+    let mut paths = Map::new();
+    for (path, method, summary, status, takes) in FIXED {
+        let parameters: Vec<Value> = named_in(path).into_iter().chain(asked(takes)).collect();
         let done = content(summary, &json!({ "type": "object" }));
-        json!({ "summary": summary, "parameters": parameters, "responses": { status: done, "default": failure() } })
-    };
-    let none = json!([]);
-    [
-        ("/api/v1/calls", json!({ "get": says("The calls, newest first.", "200", &json!(filters)) })),
-        ("/api/v1/calls/histogram", json!({ "get": says("How the calls stand over time.", "200", &json!(filters)) })),
-        (
-            "/api/v1/calls/live",
-            json!({ "get": says("Calls as they are decided and end, as server-sent events.", "200", &json!(filters)) }),
-        ),
-        ("/api/v1/events", json!({ "get": says("What happened outside of calls.", "200", &json!(events)) })),
-        ("/api/v1/calls/{id}", json!({ "get": says("One call and its events.", "200", &id) })),
-        ("/api/v1/calls/{id}/cancel", json!({ "post": says("Cancels a call that waits or runs.", "200", &id) })),
-        (
-            "/api/v1/switches",
-            json!({
-                "get": says("The switches in force.", "200", &none),
-                "post": says("Engages a switch.", "201", &none),
-            }),
-        ),
-        ("/api/v1/switches/drill", json!({ "post": says("Tries the switches on a key made for it.", "200", &none) })),
-        ("/api/v1/switches/{id}/release", json!({ "post": says("Releases a switch.", "200", &id) })),
-        ("/api/v1/keys", json!({ "get": says("The keys.", "200", &none), "post": says("Makes a key.", "201", &none) })),
-        ("/api/v1/keys/{id}", json!({ "delete": says("Revokes a key.", "200", &id) })),
-        ("/api/v1/keys/{id}/rotate", json!({ "post": says("Replaces a key.", "201", &id) })),
-        ("/api/v1/approvals", json!({ "get": says("Calls that wait for a person.", "200", &none) })),
-        ("/api/v1/approvals/{id}", json!({ "post": answers_hold(&id) })),
-    ]
-    .into_iter()
-    .map(|(path, item)| (path.to_owned(), item))
-    .collect()
+        let item = paths.entry(format!("/api/v1{path}")).or_insert_with(|| json!({}));
+        item[*method] =
+            json!({ "summary": summary, "parameters": parameters, "responses": { *status: done, "default": failure() } });
+    }
+    let id = json!(named_in("{id}"));
+    paths.insert("/api/v1/approvals/{id}".to_owned(), json!({ "post": answers_hold(&id) }));
+    paths
+}
+
+/// The parameters that are in a path.
+fn named_in(path: &str) -> Vec<Value> {
+    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
+    names.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })).collect()
+}
+
+fn asked(takes: &Takes) -> Vec<Value> {
+    let query = |name: &str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
+    match takes {
+        Takes::Only(names) => names.iter().map(|name| query(name)).collect(),
+        Takes::Calls => {
+            let fields = Field::ALL.iter().map(|field| field.name()).filter(|name| *name != "call");
+            fields.chain(["from", "to", "q", "reason", "limit", "cursor"]).map(query).collect()
+        }
+    }
 }

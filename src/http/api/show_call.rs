@@ -6,18 +6,24 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use super::Reason;
 use super::sight::Sight;
 use crate::core::code::Code;
 use crate::core::id::CallId;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::http::Http;
-use crate::http::body::Segment;
+use crate::http::body::{Filters, Segment};
 use crate::http::caller::Caller;
 use crate::http::dated::dated;
 use crate::http::problem::Problem;
 
-pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Segment(id): Segment) -> Result<Json<Value>, Problem> {
+pub async fn handle(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    Segment(id): Segment,
+    Filters(Reason { reason }): Filters<Reason>,
+) -> Result<Json<Value>, Problem> {
     let who = &caller.principal;
     let id: Option<CallId> = id.parse().ok();
     let what = id.as_ref().map_or_else(|| "calls/unknown".to_owned(), |id| format!("calls/{id}"));
@@ -27,7 +33,7 @@ pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Segment(id): 
         Some(id) if who.side == Side::Staff => activity.call(None, id).await.ok().flatten().map(|record| record.account),
         _ => None,
     };
-    http.door.check_reader(who, &what, whose, json!({ "call_id": id })).await?;
+    http.door.check_reader(who, &what, whose, json!({ "call_id": id, "reason": reason })).await?;
     let id = id.ok_or_else(absent)?;
     let sight = Sight::of(who, &http.door.state());
     let record = activity.call(sight.account.as_ref(), &id).await?.ok_or_else(absent)?;

@@ -8,6 +8,7 @@ use super::cookie;
 use super::fault::Fault;
 use super::form::Posted;
 use super::frame::{Frame, page};
+use super::sessions::{Row, own};
 use super::shown::{When, visible};
 use super::visit::Visit;
 use super::welcome::unusable;
@@ -25,6 +26,8 @@ struct Account {
     ends: When,
     acts_with: String,
     user: String,
+    sessions: Vec<Row>,
+    sessions_end: &'static str,
     shortest: usize,
     trouble: Option<String>,
     changed: bool,
@@ -75,6 +78,8 @@ async fn account(visit: &Visit, trouble: Option<String>, changed: bool) -> Respo
         ends: When::of(session.ends, now),
         acts_with: session.credential.to_string(),
         user: visit.principal.user.to_string(),
+        sessions: own(visit).await,
+        sessions_end: "/console/account/sessions/end",
         shortest: password::SHORTEST,
         trouble,
         changed,

@@ -31,7 +31,7 @@ struct Page {
     is_staffs: bool,
     vms: Vec<Machine>,
     keys: Vec<Key>,
-    people: Vec<(String, String)>,
+    people: Vec<(String, String, String)>,
     switches: Vec<Engaged>,
     limits: Vec<Used>,
     calls: Vec<Row>,
@@ -62,7 +62,12 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
         is_staffs: account.side == crate::core::principal::Side::Staff,
         vms: state.vms.values().filter(|vm| vm.account == id).map(|vm| machine(vm, &state, now)).collect(),
         keys: keys_of(&visit, &id).await?,
-        people: people.map(|person| (visible(&person.email), person.role)).collect(),
+        people: people
+            .filter_map(|person| {
+                let role = person.role_in(&state)?;
+                Some((person.id.to_string(), visible(&person.email), role.as_str().to_owned()))
+            })
+            .collect(),
         switches: concerns.map(|switch| engaged(switch, &state, true, now)).collect(),
         limits: used_by(&visit, &id, &state, now).await?,
         calls: rows(&calls.items, &visit).await,

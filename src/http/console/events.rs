@@ -18,7 +18,7 @@ use crate::http::api::list_events::Asked;
 use crate::http::api::sight::Sight;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
-const KINDS: [&str; 19] = [
+const KINDS: [&str; 23] = [
     "switch_engaged",
     "release_requested",
     "release_ramped",
@@ -33,6 +33,10 @@ const KINDS: [&str; 19] = [
     "identity_linked",
     "identity_unlinked",
     "role_changed",
+    "person_invited",
+    "invitation_revoked",
+    "user_created",
+    "user_removed",
     "credential_created",
     "credential_revoked",
     "vm_imported",

@@ -94,21 +94,23 @@ pub struct AsOf {
 /// The views are pulled from the log several times a second. An event that they do not show after this long is missed.
 const LATE: Duration = Duration::from_secs(2);
 
-const CUSTOMER: [(&str, &str); 6] = [
+const CUSTOMER: [(&str, &str); 7] = [
     ("/console/", "Overview"),
     ("/console/activity", "Activity"),
     ("/console/approvals", "Approvals"),
     ("/console/events", "Events"),
     ("/console/keys", "Keys"),
+    ("/console/people", "People"),
     ("/console/account", "Account"),
 ];
-const STAFF: [(&str, &str); 7] = [
+const STAFF: [(&str, &str); 8] = [
     ("/console/", "Overview"),
     ("/console/search", "Search"),
     ("/console/tail", "Live"),
     ("/console/approvals", "Approvals"),
     ("/console/switches", "Switches"),
     ("/console/events", "Events"),
+    ("/console/people", "People"),
     ("/console/account", "Account"),
 ];
 

@@ -24,7 +24,7 @@ mod effective;
 mod events;
 mod fault;
 mod form;
-mod frame;
+pub(in crate::http) mod frame;
 mod gate;
 mod keys;
 mod limits;
@@ -33,9 +33,11 @@ mod notice;
 mod oidc;
 mod overview;
 mod past;
-mod reach;
+mod people;
+pub(in crate::http) mod reach;
 mod reason;
 mod search;
+mod sessions;
 mod shown;
 mod sign_in;
 mod switch;
@@ -74,6 +76,13 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
         .route("/account/identities/{name}/link", post(oidc::link))
         .route("/account/identities/{name}/unlink", post(oidc::unlink))
+        .route("/account/sessions/end", post(sessions::end_own))
+        .route("/people", get(people::show).post(people::invite))
+        .route("/people/{id}", get(people::one))
+        .route("/people/{id}/role", post(people::set_role))
+        .route("/people/{id}/sessions/end", post(people::end_sessions))
+        .route("/people/{id}/remove", get(people::ask).post(people::remove))
+        .route("/invitations/{id}/revoke", post(people::revoke_invitation))
         .route("/activity", get(activity::show))
         .route("/activity.csv", get(download::csv))
         .route("/activity.jsonl", get(download::jsonl))

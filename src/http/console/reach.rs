@@ -1,8 +1,6 @@
 //! What a switch's target reaches: who and what it stops, what of it is under way, and what was let through since.
 
-use super::fault::Fault;
 use super::frame::names;
-use super::visit::Visit;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
@@ -13,6 +11,7 @@ use crate::core::state::ControlState;
 use crate::core::switch::{Covered, Target};
 use crate::core::time::Micros;
 use crate::core::tool::{Class, ToolFacts};
+use crate::http::Door;
 use crate::tools::{ActivityQuery, Histogram};
 
 /// The time that calls per minute are counted over.
@@ -27,8 +26,8 @@ pub struct UnderWay {
 }
 
 /// The open calls that something covers.
-pub async fn under_way(visit: &Visit, covers: impl Fn(&Covered<'_>) -> bool) -> Result<UnderWay, Fault> {
-    let (door, state) = (&visit.http.door, visit.http.door.state());
+pub async fn under_way(door: &Door, covers: impl Fn(&Covered<'_>) -> bool) -> Result<UnderWay, Refusal> {
+    let state = door.state();
     let rows = door.control().ports.reader.store.state(&["job"]).await.map_err(|error| unreadable(&error))?;
     let jobs = rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok());
     let covered = |job: &Job| {
@@ -56,32 +55,32 @@ pub fn touched(target: &Target, state: &ControlState) -> (usize, usize) {
 }
 
 /// Calls a minute that the target would have stopped lately.
-pub async fn per_minute(visit: &Visit, target: &Target) -> Result<String, Fault> {
-    let now = visit.http.door.control().ports.clock.now();
-    let mut search = search(visit, target);
+pub async fn per_minute(door: &Door, target: &Target) -> Result<String, Refusal> {
+    let now = door.control().ports.clock.now();
+    let mut search = search(door, target);
     search.from = Some(Micros(now.0 - MINUTES * 60 * 1_000_000));
-    let counted = count(visit, search).await?;
+    let counted = count(door, search).await?;
     let tenths = counted.counted * 10 / MINUTES.unsigned_abs();
     Ok(format!("{}{}.{}", if counted.capped { "over " } else { "" }, tenths / 10, tenths % 10))
 }
 
 /// Calls that were let through after `since`, and before `until`, although the target covers them; it must stay none.
-pub async fn admitted_since(visit: &Visit, target: &Target, since: Micros, until: Option<Micros>) -> Result<u64, Fault> {
-    let mut search = search(visit, target);
+pub async fn admitted_since(door: &Door, target: &Target, since: Micros, until: Option<Micros>) -> Result<u64, Refusal> {
+    let mut search = search(door, target);
     (search.from, search.to) = (Some(Micros(since.0 + 1)), until);
     let not = [Status::Refused, Status::Recorded, Status::Held].map(|status| status.as_str().to_owned());
     search.terms.push(Term { field: Field::Outcome, values: not.into(), without: true });
-    Ok(count(visit, search).await?.counted)
+    Ok(count(door, search).await?.counted)
 }
 
-async fn count(visit: &Visit, search: Search) -> Result<Histogram, Fault> {
+async fn count(door: &Door, search: Search) -> Result<Histogram, Refusal> {
     let query = ActivityQuery { search, limit: 1, ..ActivityQuery::default() };
-    Ok(visit.http.door.control().ports.activity.histogram(query, 1).await?)
+    door.control().ports.activity.histogram(query, 1).await
 }
 
 /// The calls that a target covers, as a search.
-fn search(visit: &Visit, target: &Target) -> Search {
-    let (catalogue, state) = (&visit.http.door.control().catalogue, visit.http.door.state());
+fn search(door: &Door, target: &Target) -> Search {
+    let (catalogue, state) = (&door.control().catalogue, door.state());
     let tools = |wanted: &dyn Fn(&ToolFacts) -> bool| -> Vec<String> {
         catalogue.iter().filter(|tool| wanted(tool.facts)).map(|tool| tool.facts.name.to_owned()).collect()
     };
@@ -106,7 +105,7 @@ fn search(visit: &Visit, target: &Target) -> Search {
     Search { terms, ..Search::default() }
 }
 
-fn unreadable(error: &dyn std::error::Error) -> Fault {
+fn unreadable(error: &dyn std::error::Error) -> Refusal {
     tracing::error!(%error, "open calls cannot be read");
-    Refusal::new(Code::AuditUnavailable, "The calls that are under way cannot be read now.").into()
+    Refusal::new(Code::AuditUnavailable, "The calls that are under way cannot be read now.")
 }

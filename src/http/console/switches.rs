@@ -122,12 +122,12 @@ pub async fn preview(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Respo
     may_read(&visit)?;
     let target = wanted.target()?;
     let state = visit.http.door.state();
-    let under_way = reach::under_way(&visit, |call| target.covers(call)).await?;
+    let under_way = reach::under_way(&visit.http.door, |call| target.covers(call)).await?;
     let (customers, vms) = reach::touched(&target, &state);
     Ok(page(&New {
         frame: Frame::of("Stop", HERE, &visit).await,
         deed: deed(&stops(&target, &state)),
-        per_minute: reach::per_minute(&visit, &target).await?,
+        per_minute: reach::per_minute(&visit.http.door, &target).await?,
         customers,
         vms,
         waiting: under_way.waiting,

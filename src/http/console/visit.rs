@@ -46,12 +46,17 @@ pub struct Visit {
 }
 
 impl Visit {
-    /// Where agents connect.
-    pub fn mcp_url(&self) -> String {
+    /// Where this server is reached, without a slash at the end.
+    pub fn base_url(&self) -> String {
         let settings = &self.http.settings;
         let scheme = if settings.tls { "https" } else { "http" };
         let base = settings.public_url.as_deref().map(|url| url.trim_end_matches('/').to_owned());
-        format!("{}/mcp", base.unwrap_or_else(|| format!("{scheme}://{}", self.host)))
+        base.unwrap_or_else(|| format!("{scheme}://{}", self.host))
+    }
+
+    /// Where agents connect.
+    pub fn mcp_url(&self) -> String {
+        format!("{}/mcp", self.base_url())
     }
 
     /// Calls a tool as this person; recorded, decided and limited as any call.

@@ -1,4 +1,4 @@
-//! `GET|POST /console/welcome/{token}`: the first person of the staff chooses a password.
+//! `GET|POST /console/welcome/{token}`: the first person of the staff, or somebody who was invited, chooses a password.
 
 use std::sync::Arc;
 
@@ -11,6 +11,7 @@ use super::cookie;
 use super::fault::Fault;
 use super::form::Fields;
 use super::frame::{Frame, page};
+use super::shown::visible;
 use super::visit::Stranger;
 use crate::auth::password;
 use crate::auth::session::Token;
@@ -21,16 +22,34 @@ use crate::http::Http;
 struct Welcome {
     frame: Frame,
     email: String,
+    invited: Option<Invited>,
     shortest: usize,
     trouble: Option<&'static str>,
 }
 
+/// What somebody is invited to.
+struct Invited {
+    account: String,
+    role: &'static str,
+    email: String,
+}
+
 /// The form, as long as the link works.
 pub async fn show(State(http): State<Arc<Http>>, stranger: Stranger, Path(link): Path<String>) -> Result<Response, Fault> {
-    if !http.sessions.is_invited(&Token::read(&link)).await? {
-        return Err(Fault::NotFound);
+    let link = Token::read(&link);
+    if http.sessions.is_invited(&link).await? {
+        return Ok(form(&stranger, String::new(), None, None));
     }
-    Ok(form(&stranger, String::new(), None))
+    let invited = invited(&http, &link).await?.ok_or(Fault::NotFound)?;
+    Ok(form(&stranger, String::new(), Some(invited), None))
+}
+
+/// Whom a link is for; none if it does not work.
+async fn invited(http: &Http, link: &Token) -> Result<Option<Invited>, Fault> {
+    let Some((invited, role)) = http.sessions.invited(link).await? else { return Ok(None) };
+    let name = http.door.control().ports.reader.vault.account_name(&invited.account).await.ok().flatten();
+    let account = visible(&name.unwrap_or_else(|| invited.account.to_string()));
+    Ok(Some(Invited { account, role: role.as_str(), email: visible(&invited.email) }))
 }
 
 /// Makes the person and signs them in.
@@ -40,16 +59,41 @@ pub async fn submit(
     Path(link): Path<String>,
     fields: Fields,
 ) -> Result<Response, Fault> {
+    let token = Token::read(&link);
+    if let Some(invited) = invited(&http, &token).await? {
+        return join(&http, &stranger, &token, invited, &fields).await;
+    }
+    if !http.sessions.is_invited(&token).await? {
+        return Err(Fault::NotFound);
+    }
     let (email, chosen) = (fields.text("email"), fields.given("password"));
     if let Some(trouble) = trouble(email, chosen, fields.given("again")) {
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(&stranger, email.to_owned(), Some(trouble))).into_response());
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(&stranger, email.to_owned(), None, Some(trouble))).into_response());
     }
-    if http.sessions.is_invited(&Token::read(&link)).await? && http.sessions.is_taken(email).await? {
+    if http.sessions.is_taken(email).await? {
         let trouble = Some("Somebody signs in with that e-mail address already.");
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(&stranger, email.to_owned(), trouble)).into_response());
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(&stranger, email.to_owned(), None, trouble)).into_response());
     }
-    let accepted = http.sessions.accept(&Token::read(&link), email, chosen, &stranger.origin()).await?;
-    let token = accepted.ok_or(Fault::NotFound)?;
+    let accepted = http.sessions.accept(&token, email, chosen, &stranger.origin()).await?;
+    let session = accepted.ok_or(Fault::NotFound)?;
+    let cookie = cookie::set_session(&session, &http.settings);
+    Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/console/")).into_response())
+}
+
+/// Makes a person of whom the link is for, and signs them in.
+async fn join(http: &Http, stranger: &Stranger, link: &Token, invited: Invited, fields: &Fields) -> Result<Response, Fault> {
+    let chosen = fields.given("password");
+    let trouble = unusable(chosen, fields.given("again"));
+    let joined = match trouble {
+        None => http.sessions.join(link, chosen, &stranger.origin()).await?,
+        Some(_) => None,
+    };
+    let Some(token) = joined else {
+        let trouble = trouble.unwrap_or("This invitation cannot be used. Ask whoever sent it for another one.");
+        return Ok(
+            (StatusCode::UNPROCESSABLE_ENTITY, form(stranger, String::new(), Some(invited), Some(trouble))).into_response()
+        );
+    };
     let cookie = cookie::set_session(&token, &http.settings);
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/console/")).into_response())
 }
@@ -69,7 +113,7 @@ pub fn unusable(chosen: &str, again: &str) -> Option<&'static str> {
     (chosen != again).then_some("The two passwords are not the same.")
 }
 
-fn form(stranger: &Stranger, email: String, trouble: Option<&'static str>) -> Response {
+fn form(stranger: &Stranger, email: String, invited: Option<Invited>, trouble: Option<&'static str>) -> Response {
     let frame = Frame::of_stranger("Welcome", stranger);
-    page(&Welcome { frame, email, shortest: password::SHORTEST, trouble })
+    page(&Welcome { frame, email, invited, shortest: password::SHORTEST, trouble })
 }

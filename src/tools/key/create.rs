@@ -92,6 +92,7 @@ async fn create(execution: Execution) -> Answer {
         limit: own_limit.or(args.limit),
         rotates: None,
         role: None,
+        made_by: Some(execution.principal.credential.clone()),
     };
     may_hold(&execution, &state, &created)?;
     let note = json!({ "label": args.label, "ips": args.ips });

@@ -43,7 +43,8 @@ async fn rotate(execution: Execution) -> Answer {
     let key = ApiKey::generate(&*execution.ports.entropy);
     let credential = CredentialId::new(execution.ports.clock.now(), &*execution.ports.entropy);
     let (hash, prefix, rotates) = (key.hash(), key.prefix(), Some(id.clone()));
-    let created = CredentialCreated { credential: credential.clone(), hash, prefix, rotates, ..old.created.clone() };
+    let made_by = Some(execution.principal.credential.clone());
+    let created = CredentialCreated { credential: credential.clone(), hash, prefix, rotates, made_by, ..old.created.clone() };
     may_hold(&execution, &state, &created)?;
     let note = json!({ "label": old.label, "ips": old.ips });
     let made = Record::noted(&execution, &old.created.account, Kind::CredentialCreated(created), note).await?;

@@ -58,6 +58,7 @@ impl Canary {
             limit: Some(AMPLE),
             rotates: None,
             role: None,
+            made_by: Some(execution.principal.credential.clone()),
         };
         let note = json!({ "label": LABEL });
         let made = Record::noted(execution, &who.account, Kind::CredentialCreated(created), note).await?;

@@ -75,9 +75,14 @@ impl Tail {
     }
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn console_the_tail_goes_on_after_a_break_without_a_gap_or_a_double() {
-    let house = House::open().await;
+on_both! {
+    goes_on, console_the_tail_goes_on_after_a_break_without_a_gap_or_a_double, postgres_console_the_tail_goes_on_after_a_break_without_a_gap_or_a_double;
+    skips_and_ends, console_the_tail_says_how_much_it_skips_and_ends_with_the_session, postgres_console_the_tail_says_how_much_it_skips_and_ends_with_the_session;
+    own_calls_only, console_a_customers_key_watches_its_own_calls_and_no_others, postgres_console_a_customers_key_watches_its_own_calls_and_no_others;
+    kept_searches, console_staff_keep_searches_for_each_other_and_forget_their_own, postgres_console_staff_keep_searches_for_each_other_and_forget_their_own;
+}
+
+async fn goes_on(house: House) {
     let staff = house.investigator().await;
     let position = async || house.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
     let begun = position().await;
@@ -107,9 +112,7 @@ async fn console_the_tail_goes_on_after_a_break_without_a_gap_or_a_double() {
     assert!(reads.len() >= whole.len(), "watching is reading, and is written down");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn console_the_tail_says_how_much_it_skips_and_ends_with_the_session() {
-    let house = House::open().await;
+async fn skips_and_ends(house: House) {
     let staff = house.investigator().await;
     let head = async || house.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
     let begun = head().await;
@@ -131,9 +134,7 @@ async fn console_the_tail_says_how_much_it_skips_and_ends_with_the_session() {
     while tail.next().await.is_some() {}
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn console_a_customers_key_watches_its_own_calls_and_no_others() {
-    let house = House::open().await;
+async fn own_calls_only(house: House) {
     let mut browser = house.browser();
     let mut headers = reqwest::header::HeaderMap::new();
     headers.insert("authorization", format!("Bearer {}", house.one.key).parse().expect("a header"));
@@ -153,9 +154,7 @@ async fn console_a_customers_key_watches_its_own_calls_and_no_others() {
     assert_eq!(staff.get("/console/tail/stream").await.status, StatusCode::SEE_OTHER, "watched without a reason");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn console_staff_keep_searches_for_each_other_and_forget_their_own() {
-    let house = House::open().await;
+async fn kept_searches(house: House) {
     let staff = house.investigator().await;
     let kept = staff.submit("/console/searches", &[("name", "<b>Refused</b>"), ("line", "outcome:refused  last:1h")]).await;
     assert_eq!(kept.header("location"), "/console/search?q=outcome%3Arefused%20last%3A1h");

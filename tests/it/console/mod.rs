@@ -2,6 +2,21 @@
 //!
 //! Invariant: a browser here sends what a browser sends, `Origin` with every form included, and runs no script.
 
+/// A case for both databases, whose house is on SQLite first.
+macro_rules! on_both {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $sqlite() {
+            $case(House::open().await).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $postgres() {
+            $case(House::on_postgres().await).await;
+        }
+    )*};
+}
+
 mod approvals;
 mod forged;
 mod incident;
@@ -9,6 +24,7 @@ mod issuer;
 mod live;
 mod oidc;
 mod pages;
+mod people;
 pub mod provider;
 mod sign_in;
 mod staff;
@@ -70,6 +86,11 @@ impl House {
     /// A server on the loopback address.
     pub async fn open() -> Self {
         Self::with("").await
+    }
+
+    /// The same on a fresh PostgreSQL database, which has its vault too.
+    pub async fn on_postgres() -> Self {
+        Self::with(&format!("database_url = \"{}\"", crate::postgres::fresh_database().await)).await
     }
 
     /// The same with more configuration.

@@ -1,0 +1,77 @@
+//! Taking an invitation: from a link that somebody was given to a person with a password, who is signed in.
+//!
+//! INVARIANT: a link works once, until its time is over or it is revoked. Whether it does is decided in the transaction that
+//! makes the person one of the account's people; whom the log does not name as such never signs in.
+
+use super::session::{Origin, SessionError, Sessions, Token};
+use crate::core::event::Kind;
+use crate::core::id::{InvitationId, Position, UserId};
+use crate::core::principal::Side;
+use crate::core::role::Role;
+use crate::core::state::ControlState;
+use crate::core::time::Micros;
+use crate::log::people::{Invited, UNSAID};
+use crate::log::store::Want;
+use crate::log::vault::Person;
+
+impl Sessions {
+    /// Whom a link is for, and the role that they would have, while it works.
+    pub async fn invited(&self, link: &Token) -> Result<Option<(Invited, Role)>, SessionError> {
+        let Some(invited) = self.vault.invited_by_link(&link.hash()).await? else { return Ok(None) };
+        let id = invited.id.clone();
+        let role = self.writer.write(Want::default(), move |draft| Ok(role_of(draft.state(), &id, draft.now))).await?;
+        Ok(role.map(|role| (invited, role)))
+    }
+
+    /// Makes a person of whom the link is for, and signs them in; nothing, if it does not work, or somebody signs in with
+    /// that e-mail address already.
+    pub async fn join(&self, link: &Token, password: &str, from: &Origin) -> Result<Option<Token>, SessionError> {
+        let Some((invited, role)) = self.invited(link).await? else { return Ok(None) };
+        if self.is_taken(&invited.email).await? {
+            return Ok(None);
+        }
+        let person = Person {
+            id: UserId::new(self.clock.now(), &*self.entropy),
+            account: invited.account.clone(),
+            side: if role.side() == Side::Staff { "staff" } else { "customer" }.into(),
+            role: UNSAID.into(),
+            email: invited.email.clone(),
+            password: self.hash(password).await?,
+        };
+        // The vault first: an event must not name a person who is not there.
+        self.vault.add_invited(&person).await?;
+        if !self.record_joined(&person, &invited.id).await? {
+            self.vault.erase_person(&person.id).await?;
+            return Ok(None);
+        }
+        self.vault.set_role(&person.id, role.as_str()).await?;
+        self.vault.forget_invited(&invited.id).await?;
+        self.begin(&person, role, from).await
+    }
+
+    /// Whether the invitation still held when it was taken.
+    async fn record_joined(&self, person: &Person, invitation: &InvitationId) -> Result<bool, SessionError> {
+        let (person, invitation, id) = (person.clone(), invitation.clone(), self.event_id());
+        let joined = self.writer.write(Want::default(), move |draft| {
+            let Some(role) = role_of(draft.state(), &invitation, draft.now) else { return Ok(false) };
+            let (user, account, side) = (person.id, person.account, role.side());
+            let kind = Kind::UserCreated { user, account, side, role: Some(role), invitation: Some(invitation) };
+            draft.append(Position(0), crate::log::draft::NewEvent::plain(id, kind))?;
+            Ok(true)
+        });
+        Ok(joined.await?)
+    }
+
+    /// Whether somebody signs in with this e-mail address already.
+    pub async fn is_taken(&self, email: &str) -> Result<bool, SessionError> {
+        match self.vault.person(email).await? {
+            Some(person) => Ok(self.role_of(&person).await?.is_some()),
+            None => Ok(false),
+        }
+    }
+}
+
+/// The role that an invitation is for, while it holds.
+fn role_of(state: &ControlState, invitation: &InvitationId, now: Micros) -> Option<Role> {
+    state.invitations.get(invitation).filter(|row| row.holds(now)).map(|row| row.role)
+}

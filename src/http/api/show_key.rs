@@ -1,0 +1,43 @@
+//! `GET /api/v1/keys/{id}`: one key, or what a person's sessions act with, without its secret.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde_json::{Value, json};
+
+use super::Reason;
+use crate::core::code::Code;
+use crate::core::id::CredentialId;
+use crate::core::principal::Side;
+use crate::core::refusal::Refusal;
+use crate::http::Http;
+use crate::http::body::{Filters, Segment};
+use crate::http::caller::Caller;
+use crate::http::dated::dated;
+use crate::http::problem::Problem;
+
+pub async fn handle(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    Segment(id): Segment,
+    Filters(Reason { reason }): Filters<Reason>,
+) -> Result<Json<Value>, Problem> {
+    let who = &caller.principal;
+    let absent = || Problem::from(Refusal::new(Code::NotFound, "There is no such key."));
+    let id: CredentialId = id.parse().map_err(|_| absent())?;
+    let whose = http.door.state().credentials.get(&id).map(|row| row.created.account.clone());
+    http.door.check_reader(who, &format!("credentials/{id}"), whose, json!({ "credential": id, "reason": reason })).await?;
+    let state = http.door.state();
+    // What is not the reader's own is not found; a key that is confined to some VMs knows itself alone.
+    let is_whole = state.credentials.get(&who.credential).is_some_and(|own| own.created.vms.is_none());
+    let may = |account: &_| who.side == Side::Staff || (*account == who.account && (is_whole || id == who.credential));
+    let row = state.credentials.get(&id).filter(|row| may(&row.created.account)).ok_or_else(absent)?;
+    let made = &row.created;
+    Ok(Json(dated(json!({
+        "id": made.credential, "account": made.account, "user": made.user, "prefix": made.prefix, "label": row.label,
+        "scopes": made.scopes, "vms": made.vms, "ips": row.ips, "read_only": made.read_only, "limit": made.limit,
+        "created_at": row.created_at, "expires_at": made.expires_at, "revoked_at": row.revoked_at,
+        "rotates": made.rotates, "made_by": made.made_by, "role": made.role,
+    }))))
+}

@@ -1,0 +1,137 @@
+//! `person_invite`: a link by which somebody becomes one of an account's people. No mail is sent: who invites passes it on.
+
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{account_of, may_manage};
+use crate::auth::session::Token;
+use crate::core::call::Outcome;
+use crate::core::code::Code;
+use crate::core::event::Kind;
+use crate::core::id::{AccountId, InvitationId};
+use crate::core::member::Invitation;
+use crate::core::redact::Sensitivity::{Pii, Public, Secret};
+use crate::core::refusal::Refusal;
+use crate::core::role::Role;
+use crate::core::state::ControlState;
+use crate::core::tool::ToolFacts;
+use crate::log::people::Invited;
+use crate::tools::outcome::Answer;
+use crate::tools::record::{change, fresh};
+use crate::tools::register::{Face, handler};
+use crate::tools::shape::{Shape, any, choice, id, text};
+use crate::tools::{Execution, Tool, facts, register};
+
+static FACTS: ToolFacts = facts::control("person_invite", None);
+
+/// How long a link works.
+const HOLDS: Duration = Duration::from_hours(7 * 24);
+
+/// Most invitations of one account that nobody has taken.
+const MOST: usize = 100;
+
+pub(super) fn tool() -> Tool {
+    let roles = Role::ALL.map(Role::as_str);
+    let input = Shape::new()
+        .may("account", Public, id("acc", "To be one of which account's people; the caller's account if absent."))
+        .must("email", Pii, text("The e-mail address that the person signs in with.", 254))
+        .must("role", Public, choice("What the person may do.", &roles))
+        .keyed();
+    let output = Shape::new()
+        .must("id", Public, any("string", "The invitation."))
+        .must("account", Public, any("string", "The account."))
+        .must("email", Pii, any("string", "The e-mail address."))
+        .must("role", Public, any("string", "The role."))
+        .must("expires_at", Public, any("string", "The link works until then."))
+        .must("link", Secret, any("string", "Where the person chooses a password. Shown this once; no mail is sent."));
+    let face = Face {
+        title: "Invite a person",
+        description: "Makes a link by which somebody becomes one of an account's people, once, within seven days. No mail is sent.",
+    };
+    register::tool(&FACTS, face, input, output, handler!(invite))
+}
+
+#[derive(Deserialize)]
+struct Args {
+    account: Option<AccountId>,
+    email: String,
+    role: Role,
+}
+
+async fn invite(execution: Execution) -> Answer {
+    let Args { account, email, role } = execution.arguments()?;
+    let state = fresh(&execution).await?;
+    let account = account_of(&execution, &state, account, may_manage)?;
+    let email = email.trim().to_owned();
+    check(&state, &account, &email, role)?;
+    let ports = &execution.ports;
+    let (vault, token, now) = (&ports.reader.vault, Token::generate(&*ports.entropy), ports.clock.now());
+    let known = vault.person(&email).await?.filter(|person| person.account == account);
+    if known.is_some_and(|person| person.role_in(&state).is_some()) {
+        return Err(Refusal::new(Code::Conflict, "That person is one of the account's people already.").into());
+    }
+    let (id, expires_at) = (InvitationId::new(now, &*ports.entropy), now.plus(HOLDS));
+    let earlier = vault.invited_to(&account).await?;
+    let replaced: Vec<InvitationId> = earlier.into_iter().filter(|row| row.email == email).map(|row| row.id).collect();
+    let invited =
+        Invited { id: id.clone(), hash: token.hash(), account: account.clone(), email: email.clone(), ends: expires_at };
+    // The vault first: an event must not name an invitation that is not there.
+    vault.keep_invited(&invited, now).await?;
+    let made = Kind::PersonInvited {
+        invitation: id.clone(),
+        account: account.clone(),
+        role,
+        by: Some(execution.principal.user.clone()),
+        expires_at,
+    };
+    record(&execution, account.clone(), replaced, made).await?;
+    let base = ports.approvals.url.as_deref().unwrap_or_default().trim_end_matches('/');
+    let link = format!("{base}/console/welcome/{}", token.reveal());
+    Ok(json!({
+        "id": id, "account": account, "email": email, "role": role, "expires_at": expires_at.document(), "link": link,
+    }))
+}
+
+/// An address that somebody can sign in with, and a role of the account's side.
+fn check(state: &ControlState, account: &AccountId, email: &str, role: Role) -> Result<(), Refusal> {
+    let invalid = |path: &str, rule: &str| {
+        let details = json!({ "faults": [{ "path": path, "rule": rule }] });
+        Err(Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken.")).details(details))
+    };
+    let is_address = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
+    if !is_address || email.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return invalid("/email", "an e-mail address");
+    }
+    if state.accounts.get(account).is_none_or(|row| row.side != role.side()) {
+        return invalid("/role", "a role of the account's side");
+    }
+    Ok(())
+}
+
+/// Takes back what is over and what the new invitation replaces, and records it.
+async fn record(execution: &Execution, account: AccountId, replaced: Vec<InvitationId>, made: Kind) -> Result<(), Outcome> {
+    let by = Some(execution.principal.user.clone());
+    let kinds = change(execution, move |state, now| {
+        let of_account = |row: &&Invitation| row.account == account;
+        let (gone, open): (Vec<&Invitation>, Vec<&Invitation>) =
+            state.invitations.values().filter(of_account).partition(|row| !row.holds(now) || replaced.contains(&row.id));
+        if open.len() >= MOST {
+            let text = format!("{MOST} invitations wait already. Revoke some of them.");
+            return Err(Refusal::new(Code::Conflict, text));
+        }
+        let revoked = |row: &Invitation| Kind::InvitationRevoked {
+            invitation: row.id.clone(),
+            account: row.account.clone(),
+            by: by.clone().filter(|_| row.holds(now)),
+        };
+        Ok(gone.into_iter().map(revoked).chain([made]).collect())
+    });
+    for kind in kinds.await? {
+        if let Kind::InvitationRevoked { invitation, .. } = kind {
+            execution.ports.reader.vault.forget_invited(&invitation).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,115 @@
+//! People: invited, listed, given a role, removed, and their sessions ended. Hidden from MCP, and closed to every key that was
+//! not given a right over people by name: whoever may invite somebody could invite itself.
+//!
+//! INVARIANT: an account is never left without somebody who administers it, and nobody changes their own role. What a person
+//! acts with ends in the transaction that takes their right away.
+
+mod invitations;
+mod invite;
+mod list;
+mod remove;
+mod sessions;
+mod set_role;
+
+use super::{Execution, Tool};
+use crate::core::call::Outcome;
+use crate::core::code::Code;
+use crate::core::event::Kind;
+use crate::core::id::{AccountId, UserId};
+use crate::core::principal::Side;
+use crate::core::refusal::Refusal;
+use crate::core::role::Role;
+use crate::core::scope::Scope;
+use crate::core::state::{ControlState, Credential};
+use crate::log::vault::Person;
+
+/// The tools of this noun.
+pub(super) fn tools() -> Vec<Tool> {
+    vec![
+        invite::tool(),
+        list::tool(),
+        set_role::tool(),
+        remove::tool(),
+        invitations::list(),
+        invitations::revoke(),
+        sessions::list(),
+        sessions::end(),
+    ]
+}
+
+/// Whether the caller has one of these scopes for an account: staff for every one, customers for their own. A key that is
+/// confined to some VMs or networks has not.
+fn may(execution: &Execution, state: &ControlState, account: &AccountId, customer: Scope, staff: Scope) -> bool {
+    let who = &execution.principal;
+    let Some(own) = state.credentials.get(&who.credential) else { return false };
+    match who.side {
+        Side::Staff => own.created.scopes.contains(&staff),
+        Side::Customer => {
+            let is_confined = own.created.vms.is_some() || own.ips.is_some();
+            *account == who.account && !is_confined && own.created.scopes.contains(&customer)
+        }
+    }
+}
+
+/// Whether the caller may say who an account's people are.
+fn may_manage(execution: &Execution, state: &ControlState, account: &AccountId) -> bool {
+    may(execution, state, account, Scope::PeopleWrite, Scope::StaffPeople)
+}
+
+/// Whether the caller may know who they are.
+fn may_see(execution: &Execution, state: &ControlState, account: &AccountId) -> bool {
+    may(execution, state, account, Scope::PeopleRead, Scope::StaffAudit) || may_manage(execution, state, account)
+}
+
+/// The account that is named, or the caller's own, if they may. One that they may not, and one that is not there, look the
+/// same (P9).
+fn account_of(
+    execution: &Execution,
+    state: &ControlState,
+    named: Option<AccountId>,
+    may: fn(&Execution, &ControlState, &AccountId) -> bool,
+) -> Result<AccountId, Refusal> {
+    let account = named.unwrap_or_else(|| execution.principal.account.clone());
+    let known = state.accounts.contains_key(&account) && may(execution, state, &account);
+    if known { Ok(account) } else { Err(Refusal::new(Code::NotFound, "There is no such account.")) }
+}
+
+/// A person whom the caller may manage, and everybody of the same account.
+async fn managed(execution: &Execution, state: &ControlState, id: &UserId) -> Result<(Person, Vec<Person>), Outcome> {
+    let people = execution.ports.reader.vault.people().await?;
+    let found = people.iter().find(|person| person.id == *id && may_manage(execution, state, &person.account)).cloned();
+    let person = found.ok_or_else(absent)?;
+    let same = people.into_iter().filter(|other| other.account == person.account).collect();
+    Ok((person, same))
+}
+
+fn absent() -> Refusal {
+    Refusal::new(Code::NotFound, "There is no such person.")
+}
+
+/// Refuses to leave an account without anybody who administers it.
+fn check_someone_is_left(people: &[Person], without: &UserId, state: &ControlState) -> Result<(), Refusal> {
+    let stays = |person: &Person| person.id != *without && person.role_in(state).is_some_and(Role::administers);
+    if people.iter().any(stays) {
+        return Ok(());
+    }
+    let text = "Somebody has to be left who administers the account. Give another person the role first.";
+    Err(Refusal::new(Code::Conflict, text))
+}
+
+/// The end of every live credential of a person that `ends` picks.
+fn revocations(state: &ControlState, user: &UserId, by: &UserId, ends: impl Fn(&Credential) -> bool) -> Vec<Kind> {
+    let live = state.credentials.values().filter(|row| row.created.user == *user && row.revoked_at.is_none() && ends(row));
+    live.map(|row| Kind::CredentialRevoked { credential: row.created.credential.clone(), by: Some(by.clone()) }).collect()
+}
+
+/// The end of every invitation that a person has made.
+fn withdrawals(state: &ControlState, user: &UserId, by: &UserId) -> Vec<Kind> {
+    let made = state.invitations.values().filter(|row| row.by.as_ref() == Some(user));
+    let revoked = |row: &crate::core::member::Invitation| Kind::InvitationRevoked {
+        invitation: row.id.clone(),
+        account: row.account.clone(),
+        by: Some(by.clone()),
+    };
+    made.map(revoked).collect()
+}

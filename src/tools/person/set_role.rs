@@ -1,0 +1,86 @@
+//! `person_role_set`: another role for a person, at once: their sessions end, and their keys that may do more than the role.
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::{absent, check_someone_is_left, managed, revocations, withdrawals};
+use crate::core::code::Code;
+use crate::core::event::Kind;
+use crate::core::id::UserId;
+use crate::core::redact::Sensitivity::Public;
+use crate::core::refusal::Refusal;
+use crate::core::role::Role;
+use crate::core::tool::ToolFacts;
+use crate::tools::outcome::Answer;
+use crate::tools::record::{change, fresh};
+use crate::tools::register::{Face, handler};
+use crate::tools::shape::{Shape, any, choice, id};
+use crate::tools::{Execution, Tool, facts, register};
+
+static FACTS: ToolFacts = facts::control("person_role_set", None);
+
+pub(super) fn tool() -> Tool {
+    let roles = Role::ALL.map(Role::as_str);
+    let input = Shape::new()
+        .must("id", Public, id("usr", "The person."))
+        .must("role", Public, choice("What the person may do from now on.", &roles))
+        .keyed();
+    let output = Shape::new()
+        .must("id", Public, any("string", "The person."))
+        .must("role", Public, any("string", "The role, by this call or an earlier one."))
+        .must("revoked", Public, any("array", "The credentials that ended with the role before."));
+    let face = Face {
+        title: "Change a person's role",
+        description: "Gives a person another role. Their sessions end, and those of their keys that may do more than the role.",
+    };
+    register::tool(&FACTS, face, input, output, handler!(set))
+}
+
+#[derive(Deserialize)]
+struct Args {
+    id: UserId,
+    role: Role,
+}
+
+async fn set(execution: Execution) -> Answer {
+    let Args { id, role } = execution.arguments()?;
+    let state = fresh(&execution).await?;
+    let (person, people) = managed(&execution, &state, &id).await?;
+    let by = execution.principal.user.clone();
+    if id == by {
+        return Err(Refusal::new(Code::ForbiddenRole, "Nobody changes their own role.").into());
+    }
+    let (user, account) = (id.clone(), person.account.clone());
+    let kinds = change(&execution, move |state, _| {
+        let now = person.role_in(state).ok_or_else(absent)?;
+        if state.accounts.get(&account).is_none_or(|row| row.side != role.side()) {
+            return Err(Refusal::new(Code::ForbiddenRole, "Customers and staff have different roles."));
+        }
+        if now == role {
+            return Ok(Vec::new());
+        }
+        if !role.administers() {
+            check_someone_is_left(&people, &user, state)?;
+        }
+        let scopes = role.scopes();
+        let mut kinds = revocations(state, &user, &by, |row| {
+            let exceeds = row.created.account == account && !row.created.scopes.is_subset(&scopes);
+            row.created.role.is_some() || exceeds
+        });
+        if !role.administers() {
+            kinds.extend(withdrawals(state, &user, &by));
+        }
+        kinds.push(Kind::RoleChanged { user, account, role, by: Some(by) });
+        Ok(kinds)
+    })
+    .await?;
+    if !kinds.is_empty() {
+        // The log has said it; this is for those who look into the vault alone.
+        execution.ports.reader.vault.set_role(&id, role.as_str()).await?;
+    }
+    let revoked: Vec<_> = kinds
+        .iter()
+        .filter_map(|kind| if let Kind::CredentialRevoked { credential, .. } = kind { Some(credential) } else { None })
+        .collect();
+    Ok(json!({ "id": id, "role": role, "revoked": revoked }))
+}

@@ -1,0 +1,115 @@
+//! `POST /api/v1/approvals/{id}` over a real socket: who may answer, once, and what the caller of a held call is told.
+
+use std::time::Duration;
+
+use forelog::core::approval::Hold;
+use forelog::core::principal::Side;
+use forelog::core::scope::Scope;
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+use tokio::task::JoinHandle;
+
+use crate::harness::{Answer, Key, TestApp, send};
+
+/// A product whose policies ask for a person.
+async fn holding() -> TestApp {
+    let app = TestApp::start().await;
+    app.plant.world.hold(Some(Hold::new("it interrupts service")));
+    app
+}
+
+/// A call that waits for a person, and its caller, who waits too.
+async fn asked(app: &TestApp, key: &Key) -> (String, JoinHandle<Answer>) {
+    let caller = tokio::spawn(send(app.ask(key, Method::POST, "/api/v1/tools/probe_write").json(&json!({}))));
+    let looking = async {
+        loop {
+            let listed = send(app.ask(key, Method::GET, "/api/v1/approvals")).await.json();
+            if let Some(id) = listed["items"][0]["id"].as_str() {
+                return id.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    let call = tokio::time::timeout(Duration::from_secs(20), looking).await.expect("it should be held");
+    (call, caller)
+}
+
+async fn answer(app: &TestApp, key: &Key, call: &str, body: Value) -> Answer {
+    send(app.ask(key, Method::POST, &format!("/api/v1/approvals/{call}")).json(&body)).await
+}
+
+fn told(answer: &Answer) -> (u16, String) {
+    let json = answer.json();
+    let word = json["status"].as_str().or_else(|| json["error"]["code"].as_str()).unwrap_or_default();
+    (answer.status.as_u16(), word.to_owned())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rest_a_held_call_is_approved_once_and_then_runs() {
+    let app = holding().await;
+    let (agent, boss) = (app.key(|_| {}).await, app.key(|_| {}).await);
+    let (call, caller) = asked(&app, &agent).await;
+    let listed = send(app.ask(&boss, Method::GET, "/api/v1/approvals")).await.json();
+    assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["why"]), (&json!(call), &json!("it interrupts service")));
+    let yes = json!({ "verdict": "approve", "reason": "I looked" });
+    let approved = answer(&app, &boss, &call, yes.clone()).await;
+    assert_eq!(told(&approved), (200, "approved".into()), "{approved:?}");
+    assert_eq!((&approved.json()["id"], &approved.json()["verdict"]), (&json!(call), &json!("approve")));
+    let ran = caller.await.expect("the caller");
+    assert_eq!((ran.status, ran.json()), (StatusCode::OK, json!({ "ran": 1 })), "who waited is answered");
+    for verdict in ["approve", "reject"] {
+        let again = answer(&app, &boss, &call, json!({ "verdict": verdict })).await;
+        assert_eq!(told(&again), (409, "conflict".into()), "{again:?}");
+    }
+    assert_eq!(app.plant.world.executed().len(), 1, "it ran once");
+    assert_eq!(app.events("approval_decided").await.len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rest_a_rejected_call_never_runs_and_its_caller_reads_why() {
+    let app = holding().await;
+    let (agent, boss) = (app.key(|_| {}).await, app.key(|_| {}).await);
+    let (call, caller) = asked(&app, &agent).await;
+    let rejected = answer(&app, &boss, &call, json!({ "verdict": "reject", "reason": "not tonight" })).await;
+    assert_eq!(told(&rejected), (200, "rejected".into()), "{rejected:?}");
+    assert_eq!(told(&answer(&app, &boss, &call, json!({ "verdict": "approve" })).await), (409, "conflict".into()));
+    let refused = caller.await.expect("the caller");
+    assert_eq!(refused.code(), "approval_rejected", "{refused:?}");
+    assert!(refused.text.contains("not tonight"), "{refused:?}");
+    assert!(app.plant.world.executed().is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn rest_who_may_not_answer_reads_that_there_is_nothing_to_answer() {
+    let app = holding().await;
+    let agent = app.key(|_| {}).await;
+    let (call, caller) = asked(&app, &agent).await;
+    let weak = app.key(|key| key.scopes.retain(|scope| *scope != Scope::ApprovalsDecide)).await;
+    let (stranger, operator) = (app.stranger(Side::Customer).await, app.stranger(Side::Staff).await);
+    let yes = json!({ "verdict": "approve" });
+    for key in [&weak, &stranger] {
+        let hidden = answer(&app, key, &call, yes.clone()).await;
+        let absent = answer(&app, key, "call_01ARZ3NDEKTSV4RRFFQ69G5FAV", yes.clone()).await;
+        assert_eq!(told(&hidden), (404, "not_found".into()), "{hidden:?}");
+        assert_eq!(hidden.json()["error"]["message"], absent.json()["error"]["message"]);
+    }
+    assert_eq!(told(&answer(&app, &operator, &call, yes.clone()).await), (403, "forbidden_role".into()), "staff were not asked");
+    assert_eq!(told(&answer(&app, &agent, &call, yes.clone()).await), (403, "forbidden_role".into()), "its own call");
+    // The agent makes itself another key to answer with.
+    let wish = json!({ "label": "another", "scopes": ["approvals:decide"] });
+    let made = send(app.ask(&agent, Method::POST, "/api/v1/keys").json(&wish)).await;
+    assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
+    let text = made.json()["api_key"].as_str().expect("a key").to_owned();
+    let own = Key { text, id: agent.id.clone(), account: agent.account.clone() };
+    assert_eq!(told(&answer(&app, &own, &call, yes.clone()).await), (403, "forbidden_role".into()), "a key of its own making");
+    for body in [json!({}), json!({ "verdict": "maybe" }), json!({ "verdict": "approve", "more": 1 })] {
+        assert_eq!(answer(&app, &agent, &call, body.clone()).await.code(), "validation_failed", "{body}");
+    }
+    assert_eq!(
+        send(app.bare(Method::POST, &format!("/api/v1/approvals/{call}")).json(&yes)).await.status,
+        StatusCode::UNAUTHORIZED
+    );
+    assert!(app.plant.world.executed().is_empty());
+    assert!(app.events("approval_decided").await.is_empty());
+    caller.abort();
+}
