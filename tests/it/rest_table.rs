@@ -58,12 +58,12 @@ fn methods(handlers: &syn::Expr) -> Vec<String> {
 /// The routes below `/console/`: what is around them (`/`, and the nest) is not a page.
 fn routes() -> BTreeSet<String> {
     let file = syn::parse_file(ROUTES).expect("Rust");
-    let router = file.items.iter().find_map(|item| match item {
+    let pages = file.items.iter().find_map(|item| match item {
         syn::Item::Fn(item) if item.sig.ident == "router" => item.block.stmts.first(),
         _ => None,
     });
     let mut routes = Routes::default();
-    routes.visit_stmt(router.expect("the router's pages"));
+    routes.visit_stmt(pages.expect("the router's pages"));
     routes.0
 }
 
