@@ -23,7 +23,7 @@ use crate::providers::compute::sim::Rehearsed;
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
 
 /// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.
-pub const KEYS: [&str; 24] = [
+pub const KEYS: [&str; 25] = [
     "data_dir",
     "database_url",
     "vault_database_url",
@@ -47,6 +47,7 @@ pub const KEYS: [&str; 24] = [
     "sign_in",
     "instant_wait_ms",
     "staff_reads_shown_after_ms",
+    "search_budget_ms",
     "approval_ms",
 ];
 
@@ -91,6 +92,8 @@ pub struct Config {
     pub instant_wait_ms: u64,
     /// When an account is told that staff read its log: an investigation may have to be kept from it for a while.
     pub staff_reads_shown_after_ms: u64,
+    /// How long one look into the record of calls may take.
+    pub search_budget_ms: u64,
     /// How long a held call waits for a person.
     pub approval_ms: u64,
     /// Most MCP sessions at a time.
@@ -208,6 +211,7 @@ impl Default for Config {
             drain_ms: 0,
             instant_wait_ms: 25_000,
             staff_reads_shown_after_ms: 0,
+            search_budget_ms: 5_000,
             approval_ms: 86_400_000,
             mcp_sessions: 1_000,
             limits: LimitsConfig::default(),
@@ -313,6 +317,7 @@ impl Config {
         let in_a_month = (1000..=2_592_000_000).contains(&self.approval_ms);
         ensure(in_a_month, "approval_ms", || "is not within 1000 … 2592000000".into())?;
         ensure(self.instant_wait_ms <= 300_000, "instant_wait_ms", || "is more than 300000".into())?;
+        ensure((10..=120_000).contains(&self.search_budget_ms), "search_budget_ms", || "is not within 10 … 120000".into())?;
         let year = 366 * 86_400_000;
         ensure(self.staff_reads_shown_after_ms <= year, "staff_reads_shown_after_ms", || format!("is more than {year}"))?;
         ensure((1..=100_000).contains(&self.mcp_sessions), "mcp_sessions", || "is not within 1 … 100000".into())?;

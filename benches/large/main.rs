@@ -25,6 +25,7 @@ mod forelog;
 #[path = "../compare/load.rs"]
 mod load;
 mod nodes;
+mod pages;
 #[path = "../compare/postgres.rs"]
 mod postgres;
 #[path = "../compare/process.rs"]
@@ -77,6 +78,7 @@ fn main() {
         let views = server.metric("forelog_views_lag_events").await;
         println!("\nviews behind after the load: {views:.0} events; caught up in {:.1} s", catch_up(&server).await.as_secs_f64());
         reading::measure(&server).await;
+        pages::measure(&server).await;
         reading::sessions(&server).await;
         println!(
             "start with {:.0} events: {:.2} s until ready",

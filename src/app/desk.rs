@@ -13,7 +13,6 @@ use super::rooms::{RoomError, Rooms};
 use crate::config::Config;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, EventId, IdError, Position};
-use crate::core::principal::Side;
 use crate::core::state::ControlState;
 use crate::core::time::{Clock, Entropy};
 use crate::log::draft::NewEvent;
@@ -21,9 +20,6 @@ use crate::log::fence::Fence;
 use crate::log::store::Want;
 use crate::log::vault::VaultError;
 use crate::log::writer::{WriteError, Writer};
-
-/// The account that owns what belongs to no customer, until there is a staff account.
-const HOUSE: &str = "acc_00000000000000000000000000";
 
 /// Something that was not done.
 #[derive(Debug, thiserror::Error)]
@@ -131,8 +127,7 @@ impl Desk {
 
 /// The account that owns what belongs to no customer: the staff's.
 pub fn house(state: &ControlState) -> Result<AccountId, DeskError> {
-    let staff = state.accounts.values().find(|account| account.side == Side::Staff);
-    staff.map_or_else(|| Ok(HOUSE.parse()?), |account| Ok(account.id.clone()))
+    Ok(state.house())
 }
 
 /// Who sits at this machine: the user that owns this process, and the host's name.

@@ -87,10 +87,11 @@ impl Node {
         let fence = Fence::new(Arc::clone(&clock));
         let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
         let views = Views::open(rooms::open_views(config).await?, rooms.reader()).await?;
-        let calls = Arc::new(Calls::new(Arc::clone(&views)));
+        let calls = Arc::new(Calls::within(Arc::clone(&views), Duration::from_millis(config.search_budget_ms)));
         let catalogue = Arc::new(catalogue()?);
         let (dir, ours) = (config.policies_dir.clone(), (Arc::clone(&clock), Arc::clone(&entropy)));
-        let policies = Arc::new(PolicyHolder::new(engine(&catalogue)?, dir, writer.clone(), ours.0, ours.1));
+        let policies =
+            Arc::new(PolicyHolder::new(engine(&catalogue)?, dir, writer.clone(), rooms.reader().vault, ours.0, ours.1));
         policies.start().await.map_err(|refusal| NodeError::Policy(refusal.message))?;
         let node = NodeId::new(clock.now(), &*entropy);
         let ports = Arc::new(Ports {

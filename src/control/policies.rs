@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::submit::Judge;
@@ -21,6 +22,7 @@ use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolFacts;
 use crate::log::draft::NewEvent;
 use crate::log::store::Want;
+use crate::log::vault::{Vault, VaultError};
 use crate::log::writer::{WriteError, Writer};
 use crate::policy::{Loaded, Policies, Query};
 use crate::tools::PolicyLoader;
@@ -31,9 +33,13 @@ pub struct PolicyHolder {
     /// The built-in set if there is none.
     dir: Option<PathBuf>,
     writer: Writer,
+    vault: Arc<Vault>,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
 }
+
+/// The part of the event that holds the policies' text, file by file.
+pub const TEXT: &str = "policies";
 
 impl PolicyHolder {
     /// A holder with nothing in force yet: it permits nothing.
@@ -42,10 +48,11 @@ impl PolicyHolder {
         policies: Policies,
         dir: Option<PathBuf>,
         writer: Writer,
+        vault: Arc<Vault>,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { policies, dir, writer, clock, entropy }
+        Self { policies, dir, writer, vault, clock, entropy }
     }
 
     fn load(&self) -> Result<Loaded, Refusal> {
@@ -91,9 +98,15 @@ impl PolicyHolder {
     async fn put_in_force(&self, loaded: &Loaded) -> Result<(i64, String), Refusal> {
         let (id, sha256) = (self.event_id(), loaded.sha256().to_owned());
         let hash = sha256.clone();
+        let house = self.writer.write(Want::default(), |draft| Ok(draft.state().house())).await.map_err(unrecorded)?;
+        let text = serde_json::json!(loaded.set().files()).to_string();
+        let parts = vec![self.vault.seal(&house, self.clock.now(), &id, TEXT, text.as_bytes()).await.map_err(unsealed)?];
         let version = self.writer.write(Want::default(), move |draft| {
             let version = draft.state().policy.as_ref().map_or(0, |set| set.version) + 1;
-            draft.append(Position(0), NewEvent::plain(id, Kind::PolicyLoaded { version, sha256: hash }))?;
+            draft.append(
+                Position(0),
+                NewEvent { id, kind: Kind::PolicyLoaded { version, sha256: hash }, parts, note: Value::Null },
+            )?;
             Ok(version)
         });
         let version = version.await.map_err(unrecorded)?;
@@ -120,6 +133,12 @@ impl PolicyHolder {
 #[expect(clippy::needless_pass_by_value, reason = "it is the shape that map_err wants")]
 fn unrecorded(error: WriteError) -> Refusal {
     super::intake::unrecorded(&error)
+}
+
+#[expect(clippy::needless_pass_by_value, reason = "it is the shape that map_err wants")]
+fn unsealed(error: VaultError) -> Refusal {
+    tracing::error!(%error, "the text of a policy set could not be encrypted");
+    Refusal::new(Code::AuditUnavailable, "The set could not be recorded, so it was not put in force.")
 }
 
 impl Judge for PolicyHolder {

@@ -118,6 +118,8 @@ codes! {
     GuestAgentUnavailable = "guest_agent_unavailable", 503, true;
     /// It took longer than allowed and was ended.
     Timeout = "timeout", 504, false;
+    /// A search took longer than it may; narrow it.
+    SearchTimedOut = "search_timed_out", 422, false;
     /// It was cancelled.
     Cancelled = "cancelled", 409, false;
     /// It may or may not have happened; it is never retried by itself.

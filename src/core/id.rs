@@ -122,6 +122,15 @@ ids! {
     InvitationId = "inv_";
 }
 
+impl AccountId {
+    /// Nobody's: what is sealed before there is any account is sealed under it.
+    #[must_use]
+    pub fn nobody() -> Self {
+        let mut body = [0; ulid::ULID_LEN];
+        Self(text("acc_", Ulid::nil().array_to_str(&mut body)))
+    }
+}
+
 impl CallId {
     /// When it was made, to the millisecond.
     #[must_use]

@@ -119,6 +119,13 @@ pub struct ControlState {
 }
 
 impl ControlState {
+    /// The account that owns what belongs to no customer: the staff's; nobody's before there is any staff.
+    #[must_use]
+    pub fn house(&self) -> AccountId {
+        let staff = self.accounts.values().find(|account| account.side == Side::Staff);
+        staff.map_or_else(AccountId::nobody, |account| account.id.clone())
+    }
+
     /// Folds one event in and names the rows that it changed. `note` is the event's free text, by field.
     pub fn apply(&mut self, position: Position, at: Micros, kind: &Kind, note: &Value) -> Vec<RowName> {
         self.position = position;

@@ -34,6 +34,7 @@ use crate::tools::Progress;
 /// A key that is alive may do it.
 pub static BE_ALIVE: ToolFacts = reading("be_alive", None);
 static READ_OWN: ToolFacts = reading("read_own_log", Some(Scope::AuditRead));
+static EXPORT_ALL: ToolFacts = reading("export_log", Some(Scope::StaffExport));
 static READ_ALL: ToolFacts = reading("read_log", Some(Scope::StaffAudit));
 
 /// Reading back what happened is no call, so switches and limits do not cover it; key, address and scope are checked all
@@ -143,6 +144,16 @@ impl Door {
         let note = note.map_err(|error| unwritten(&error))?;
         let kind = Kind::LogRead { user: Some(who.user.clone()), account: about, what: what.to_owned() };
         self.check(who, &READ_ALL, Some(NewEvent { id, kind, parts: vec![note], note: Value::Null })).await
+    }
+
+    /// Leave to go on reading what was begun, and written down, a moment ago.
+    pub async fn check_reader_still(&self, who: &Principal) -> Result<(), Refusal> {
+        self.check(who, if who.side == Side::Customer { &READ_OWN } else { &READ_ALL }, None).await
+    }
+
+    /// Leave to take calls away that an export holds.
+    pub async fn check_exporter(&self, who: &Principal) -> Result<(), Refusal> {
+        self.check(who, if who.side == Side::Customer { &READ_OWN } else { &EXPORT_ALL }, None).await
     }
 
     async fn check(&self, who: &Principal, facts: &'static ToolFacts, event: Option<NewEvent>) -> Result<(), Refusal> {

@@ -4,8 +4,8 @@
 //! INVARIANT: whoever watches is asked about again each second: a key that is revoked, a session that ended and a server that
 //! stops end the stream (P8).
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use axum::http::HeaderMap;
@@ -18,6 +18,7 @@ use super::Http;
 use crate::core::id::Position;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
+use crate::core::time::Micros;
 use crate::tools::{ActivityQuery, CallRecord, Changes};
 
 /// How often it is looked for more.
@@ -25,6 +26,33 @@ const PACE: Duration = Duration::from_secs(1);
 
 /// Calls that are sent in that time; of more it is said how many there were.
 const MOST: usize = 25;
+
+/// How long after a connection broke its watcher is still the same watch, whose beginning is written down.
+const BREAK: Duration = Duration::from_mins(1);
+
+/// Who has watched what on this node until when, so that a connection that breaks is not a new reading each time.
+#[derive(Default)]
+pub struct Watches(Mutex<HashMap<Watched, Micros>>);
+
+/// Somebody's session or key, and what they watch.
+pub type Watched = (String, String);
+
+impl Watches {
+    /// Whether it was watched until a moment ago.
+    pub fn goes_on(&self, watched: &Watched, now: Micros) -> bool {
+        self.lock().get(watched).is_some_and(|until| now.since(*until) <= BREAK)
+    }
+
+    fn mark(&self, watched: &Watched, now: Micros) {
+        let mut all = self.lock();
+        all.retain(|_, until| now.since(*until) <= BREAK);
+        all.insert(watched.clone(), now);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Watched, Micros>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What is told.
 pub enum Told {
@@ -42,6 +70,7 @@ pub struct Watch {
     who: Principal,
     /// Digest of the session's cookie, if it is a person.
     session: Option<String>,
+    watched: Watched,
     query: ActivityQuery,
     after: Position,
     waiting: VecDeque<Told>,
@@ -50,8 +79,15 @@ pub struct Watch {
 
 impl Watch {
     /// Watches what `query` finds from `after` on.
-    pub fn new(http: &Arc<Http>, who: Principal, session: Option<String>, query: ActivityQuery, after: Position) -> Self {
-        Self { http: Arc::clone(http), who, session, query, after, waiting: VecDeque::new(), left: MOST }
+    pub fn new(
+        http: &Arc<Http>,
+        who: Principal,
+        session: Option<String>,
+        watched: Watched,
+        query: ActivityQuery,
+        after: Position,
+    ) -> Self {
+        Self { http: Arc::clone(http), who, session, watched, query, after, waiting: VecDeque::new(), left: MOST }
     }
 
     /// What happens, until it may not be watched any more.
@@ -98,8 +134,9 @@ impl Watch {
         if self.http.is_draining() || self.http.door.check_alive(&self.who).await.is_err() {
             return false;
         }
-        let Some(session) = &self.session else { return true };
         let ports = &self.http.door.control().ports;
+        self.http.watches.mark(&self.watched, ports.clock.now());
+        let Some(session) = &self.session else { return true };
         let found = ports.reader.vault.session(session).await;
         found.is_ok_and(|found| found.is_some_and(|(session, _)| session.ends > ports.clock.now()))
     }

@@ -17,8 +17,8 @@ mod caller;
 pub mod conformance;
 mod console;
 mod counts;
-mod dated;
 mod door;
+mod exports;
 mod forwarded;
 mod gate;
 mod health;
@@ -63,6 +63,8 @@ pub struct Http {
     pub sessions: Sessions,
     /// Who may vouch for people.
     pub issuers: Issuers,
+    /// Who has watched what until when.
+    watches: live::Watches,
     mcp: mcp::Mcp,
     draining: AtomicBool,
 }
@@ -76,7 +78,8 @@ impl Http {
         let sessions = Sessions::new(writer, vault, Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
         let door = Arc::new(Door::new(control, settings.wait));
         let mcp = mcp::Mcp::new(&door, &settings);
-        Arc::new(Self { door, authenticator, settings, sessions, issuers, mcp, draining: AtomicBool::new(false) })
+        let (watches, draining) = (live::Watches::default(), AtomicBool::new(false));
+        Arc::new(Self { door, authenticator, settings, sessions, issuers, watches, mcp, draining })
     }
 
     /// From now on this node is not ready, and each answer ends its connection, so that the next request goes elsewhere.

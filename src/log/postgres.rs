@@ -2,6 +2,8 @@
 //!
 //! INVARIANT: rows of one table go in one statement, whatever their number, because each statement is a round trip.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 use deadpool::managed::Object;
 use sqlx::postgres::{PgArguments, PgListener, PgPoolOptions, PgRow};
@@ -83,6 +85,25 @@ impl Database for Postgresql {
                 Err(error) if had_died(&session, &error) => {}
                 Err(error) => return Err(running(error)),
             }
+        }
+    }
+
+    async fn query_within(&self, sql: &str, args: Vec<Value>, budget: Duration) -> Result<Vec<Row>, SqlError> {
+        let begin = format!("begin read only; set local statement_timeout = {}", budget.as_millis().max(1));
+        loop {
+            let mut session = self.read.get().await.map_err(unopened)?;
+            match session.script(AssertSqlSafe(begin.clone())).await {
+                Ok(()) => {}
+                Err(error) if had_died(&session, &error) => continue,
+                Err(error) => return Err(running(error)),
+            }
+            let rows = session.rows(bind(sql, args)).await;
+            // After an error there is a transaction to be rolled back: it ends with its connection.
+            if rows.is_err() || session.say("commit").await.is_err() {
+                drop(Object::take(session));
+            }
+            let rows = rows.map_err(|error| if is_over(&error) { SqlError::TooLong(budget) } else { running(error) })?;
+            return rows.iter().map(decode).collect();
         }
     }
 
@@ -295,6 +316,11 @@ fn columns(into: &Insert, rows: Vec<Vec<Value>>) -> Vec<Values> {
         columns.iter_mut().zip(row).for_each(|(column, value)| column.push(value));
     }
     columns
+}
+
+/// The server ended the statement, because its time was over.
+fn is_over(error: &sqlx::Error) -> bool {
+    error.as_database_error().is_some_and(|error| error.code().as_deref() == Some("57014"))
 }
 
 fn opening(error: sqlx::Error) -> SqlError {

@@ -3,6 +3,8 @@
 //!
 //! INVARIANT: SQL text is written with `$1 … $n` and comes from this crate; values are always bound.
 
+use std::time::Duration;
+
 use async_trait::async_trait;
 
 use super::dialect::{Dialect, Room};
@@ -47,6 +49,9 @@ pub enum SqlError {
     /// A column that is not what the schema says.
     #[error("reading column {0}")]
     Column(usize),
+    /// A read took longer than it may, and was ended.
+    #[error("the read took longer than {} ms", .0.as_millis())]
+    TooLong(Duration),
     /// The schema is newer than this program.
     #[error("the schema {} is at version {found}, this program knows {known}", .room.name())]
     TooNew {
@@ -190,6 +195,8 @@ pub trait Database: Send + Sync {
     fn dialect(&self) -> &'static Dialect;
     /// Reads, outside any write transaction.
     async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError>;
+    /// The same for at most `budget`. After that, or when nobody waits for it any more, the database ends the statement.
+    async fn query_within(&self, sql: &str, args: Vec<Value>, budget: Duration) -> Result<Vec<Row>, SqlError>;
     /// Begins a write transaction.
     async fn begin(&self) -> Result<Box<dyn Transaction>, SqlError>;
     /// Begins one that has locked the log's head, so that what it reads is what is true. SQLite locks everything anyway.

@@ -5,6 +5,7 @@
 //! log's writer, the views' runner), and reads, which may be long, go to the blocking pool.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long between two looks at whether it has.
 const LOOK: Duration = Duration::from_millis(1);
+
+/// Steps of a statement between two looks at whether anybody still waits for it.
+const STEPS: i32 = 10_000;
 
 /// Statements that a connection keeps prepared; all of ours.
 const PREPARED: usize = 128;
@@ -71,6 +75,31 @@ impl Readers {
         let idle = self.idle().pop();
         idle.map_or_else(|| connect_to_read(&self.file), Ok)
     }
+
+    /// Reads on a thread that may wait; ends the statement once `left` is set.
+    async fn read(self: &Arc<Self>, sql: &str, args: Vec<Value>, left: Option<Arc<AtomicBool>>) -> Result<Vec<Row>, SqlError> {
+        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(opening)?;
+        let (readers, sql) = (Arc::clone(self), sql.to_owned());
+        let read = move || {
+            let connection = readers.take().map_err(opening)?;
+            connection.progress_handler(STEPS, left.map(|left| move || left.load(Ordering::Relaxed))).map_err(running)?;
+            let rows = read(&connection, &sql, &args);
+            readers.idle().push(connection);
+            drop(turn);
+            rows
+        };
+        tokio::task::spawn_blocking(read).await.map_err(opening)?
+    }
+}
+
+/// Set as soon as nobody waits for a statement any more, in time or not.
+#[derive(Default)]
+struct Left(Arc<AtomicBool>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
 }
 
 fn connect_to_read(file: &Path) -> rusqlite::Result<Connection> {
@@ -88,16 +117,13 @@ impl Database for Sqlite {
     }
 
     async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        let turn = Arc::clone(&self.readers.turns).acquire_owned().await.map_err(opening)?;
-        let (readers, sql) = (Arc::clone(&self.readers), sql.to_owned());
-        let read = move || {
-            let connection = readers.take().map_err(opening)?;
-            let rows = read(&connection, &sql, &args);
-            readers.idle().push(connection);
-            drop(turn);
-            rows
-        };
-        tokio::task::spawn_blocking(read).await.map_err(opening)?
+        self.readers.read(sql, args, None).await
+    }
+
+    async fn query_within(&self, sql: &str, args: Vec<Value>, budget: Duration) -> Result<Vec<Row>, SqlError> {
+        let left = Left::default();
+        let rows = self.readers.read(sql, args, Some(Arc::clone(&left.0)));
+        tokio::time::timeout(budget, rows).await.unwrap_or(Err(SqlError::TooLong(budget)))
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, SqlError> {

@@ -19,7 +19,7 @@ use self::memo::Memo;
 pub use self::question::Query;
 use self::question::Vocabulary;
 pub use self::schema::schema;
-pub use self::set::Set;
+pub use self::set::{Set, rules};
 use crate::core::decide::Verdict;
 use crate::core::tool::ToolFacts;
 

@@ -24,6 +24,7 @@ pub struct Set {
     holds: BTreeMap<String, Hold>,
     shadows: Vec<Shadow>,
     sha256: String,
+    files: Vec<(String, String)>,
     warnings: Vec<String>,
 }
 
@@ -45,6 +46,7 @@ impl Set {
             holds: BTreeMap::new(),
             shadows: Vec::new(),
             sha256: String::new(),
+            files: files.to_vec(),
             warnings: Vec::new(),
         };
         let mut all = PolicySet::new();
@@ -87,6 +89,12 @@ impl Set {
     #[must_use]
     pub fn sha256(&self) -> &str {
         &self.sha256
+    }
+
+    /// The policies' text, files in order of name.
+    #[must_use]
+    pub fn files(&self) -> &[(String, String)] {
+        &self.files
     }
 
     /// What is odd about these policies without being wrong, such as one that can never apply.
@@ -210,6 +218,13 @@ fn read_file(file: &str, text: &str) -> Result<Vec<Policy>, PolicyError> {
     // Cedar numbers them policy0, policy1, … policy10.
     policies.sort_by_key(|policy| (policy.id().to_string().len(), policy.id().to_string()));
     policies.into_iter().map(|policy| named(file, policy)).collect()
+}
+
+/// The text of each policy of a set that was in force, by its id, in the files' order; none of a file that cannot be read.
+#[must_use]
+pub fn rules(files: &[(String, String)]) -> Vec<(String, String)> {
+    let read = files.iter().flat_map(|(file, text)| read_file(file, text).unwrap_or_default());
+    read.map(|policy| (policy.id().to_string(), policy.to_string())).collect()
 }
 
 fn named(file: &str, policy: &Policy) -> Result<Policy, PolicyError> {

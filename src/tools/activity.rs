@@ -86,7 +86,7 @@ async fn list(execution: Execution) -> Answer {
         }
     }
     (search.from, search.to) = (from.or(search.from), to.or(search.to));
-    let query = ActivityQuery { account, credential, search, limit, cursor };
+    let query = ActivityQuery { account, credential, search, limit, cursor, as_of: None };
     let page = execution.ports.activity.list(query).await?;
     let items: Vec<Value> = page.items.iter().map(shown).collect();
     Ok(json!({ "items": items, "next_cursor": page.next_cursor, "as_of": page.as_of }))

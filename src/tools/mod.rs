@@ -8,6 +8,7 @@ mod activity;
 mod approval;
 mod command;
 mod exec;
+pub mod export;
 mod facts;
 mod guard;
 mod instant;

@@ -65,6 +65,8 @@ pub struct ActivityQuery {
     pub limit: u32,
     /// Where the page before ended.
     pub cursor: Option<String>,
+    /// The position that a first page shows; the newest if absent.
+    pub as_of: Option<Position>,
 }
 
 /// A page of calls, newest first.
@@ -133,6 +135,8 @@ pub struct AdministrationQuery {
     pub user: Option<String>,
     /// Only what is about this switch, key, VM or node.
     pub subject: Option<String>,
+    /// Only what came before this position.
+    pub before: Option<Position>,
     /// Staff's reads of the log are shown up to here only.
     pub reads_until: Option<Micros>,
     /// At most so many, 1 … 200.

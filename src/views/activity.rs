@@ -15,6 +15,7 @@ use super::{ViewError, Views};
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::refusal::Refusal;
+use crate::log::sql::{Row, SqlError, Value};
 use crate::tools::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, CallRecord, Changes, Histogram,
 };
@@ -22,11 +23,21 @@ use crate::tools::{
 /// How long a reader waits for the views.
 const PATIENCE: Duration = Duration::from_secs(2);
 
+/// How to find the same faster.
+const NARROW: &str =
+    "Narrow it: a shorter time such as last:1h, one account, one VM or one tool, whole words instead of beginnings.";
+
 /// Calls on one page, at most.
 const LARGEST: u32 = 200;
 
+/// How long one look into the views may take, if nobody says otherwise.
+pub const BUDGET: Duration = Duration::from_secs(5);
+
 /// The calls, as the views know them.
-pub struct Calls(Arc<Views>);
+pub struct Calls {
+    views: Arc<Views>,
+    budget: Duration,
+}
 
 /// How far the views are, and how far the log was when that was asked for.
 #[derive(Clone, Copy)]
@@ -39,20 +50,34 @@ impl Calls {
     /// Reads from `views`, and brings them up to date first.
     #[must_use]
     pub fn new(views: Arc<Views>) -> Self {
-        Self(views)
+        Self::within(views, BUDGET)
+    }
+
+    /// The same, and no look into them takes longer than `budget`.
+    #[must_use]
+    pub fn within(views: Arc<Views>, budget: Duration) -> Self {
+        Self { views, budget }
+    }
+
+    /// Looks into the views for as long as that may take.
+    pub(super) async fn look(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, ViewError> {
+        Ok(self.views.database.query_within(sql, args, self.budget).await?)
     }
 
     /// The views beneath.
     #[must_use]
     pub fn views(&self) -> &Arc<Views> {
-        &self.0
+        &self.views
     }
 
     /// Where a page begins: at the newest event, or where the page before ended.
-    async fn start(&self, cursor: Option<&String>) -> Result<Result<Cursor, Refusal>, ViewError> {
-        let reached = self.0.reach().await?;
+    async fn start(&self, cursor: Option<&String>, as_of: Option<Position>) -> Result<Result<Cursor, Refusal>, ViewError> {
+        let reached = self.views.reach().await?;
         Ok(match cursor {
-            None => Ok(Cursor { as_of: reached.position, before: reached.position.next() }),
+            None => match as_of.unwrap_or(reached.position) {
+                as_of if as_of > reached.position => Err(behind()),
+                as_of => Ok(Cursor { as_of, before: as_of.next() }),
+            },
             Some(text) => match Cursor::decode(text, reached.head) {
                 None => Err(Refusal::new(Code::ValidationFailed, "The cursor is not one that was given out.")),
                 Some(cursor) if cursor.as_of > reached.position => Err(behind()),
@@ -62,12 +87,12 @@ impl Calls {
     }
 
     async fn page(&self, query: &ActivityQuery) -> Result<Result<ActivityPage, Refusal>, ViewError> {
-        let from = match self.start(query.cursor.as_ref()).await? {
+        let from = match self.start(query.cursor.as_ref(), query.as_of).await? {
             Ok(from) => from,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let (sql, args) = select(query, from, query.limit + 1, self.0.database.dialect());
-        let rows = self.0.database.query(&sql, args).await?;
+        let (sql, args) = select(query, from, query.limit + 1, self.views.database.dialect());
+        let rows = self.look(&sql, args).await?;
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let items: Vec<CallRecord> =
             rows.iter().take(size).map(|row| Call::read(row)?.record(from.as_of)).collect::<Result<_, _>>()?;
@@ -110,6 +135,10 @@ pub(super) fn behind() -> Refusal {
 
 /// Nothing can be said: the views or the log cannot be read.
 pub(super) fn unreadable(error: &ViewError) -> Refusal {
+    if let ViewError::Sql(SqlError::TooLong(budget)) = error {
+        let text = format!("The search took longer than {} ms, so it was ended.", budget.as_millis());
+        return Refusal::new(Code::SearchTimedOut, text).hint(NARROW);
+    }
     let source = std::error::Error::source(error).map(ToString::to_string);
     tracing::error!(%error, source, "activity cannot be read");
     Refusal::new(Code::InternalError, "The record of activity cannot be read now.")
@@ -118,7 +147,7 @@ pub(super) fn unreadable(error: &ViewError) -> Refusal {
 #[async_trait]
 impl Activity for Calls {
     async fn position(&self) -> Result<Position, Refusal> {
-        self.0.position().await.map_err(|error| unreadable(&error))
+        self.views.position().await.map_err(|error| unreadable(&error))
     }
 
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
@@ -128,7 +157,8 @@ impl Activity for Calls {
 
     async fn administration(&self, query: AdministrationQuery) -> Result<AdministrationPage, Refusal> {
         check_limit(query.limit)?;
-        let from = self.start(query.cursor.as_ref()).await.map_err(|error| unreadable(&error))??;
+        let mut from = self.start(query.cursor.as_ref(), None).await.map_err(|error| unreadable(&error))??;
+        from.before = query.before.map_or(from.before, |before| before.min(from.before));
         Self::administration(self, &query, from).await.map_err(|error| unreadable(&error))
     }
 
@@ -141,8 +171,8 @@ impl Activity for Calls {
     }
 
     async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
-        let reached = self.0.reach().await.map_err(|error| unreadable(&error))?;
-        let found = self.0.find(account, call).await.map_err(|error| unreadable(&error))?;
+        let reached = self.views.reach().await.map_err(|error| unreadable(&error))?;
+        let found = self.views.find(account, call).await.map_err(|error| unreadable(&error))?;
         match found {
             Some(call) => call.record(Position(i64::MAX)).map(Some).map_err(|error| unreadable(&error)),
             None if reached.position < reached.head => Err(behind()),

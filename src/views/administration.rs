@@ -157,7 +157,7 @@ impl Calls {
         from: Cursor,
     ) -> Result<AdministrationPage, ViewError> {
         let (sql, args) = select(query, from);
-        let rows = self.views().database().query(&sql, args).await?;
+        let rows = self.look(&sql, args).await?;
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut items = Vec::new();
         for row in rows.iter().take(size) {

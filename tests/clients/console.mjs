@@ -1,4 +1,5 @@
 // The console in a real browser: argv is the scenario, then the demo's demo.json. Prints what was seen as one JSON document.
+import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { chromium } from 'playwright-core';
 import { AxeBuilder } from '@axe-core/playwright';
@@ -226,7 +227,7 @@ const scenarios = {
       seen.said.push(await page.locator('h1').innerText());
       await look('a call for staff');
       const [credential, account] = await Promise.all(['credentials', 'accounts'].map((place) =>
-        page.locator(`a[href^="/console/${place}/"]`).first().getAttribute('href')));
+        page.locator(`dd a[href^="/console/${place}/"]`).first().getAttribute('href')));
       await page.goBack();
       await page.locator('table.found').waitFor();
       seen.said.push(await page.locator('#q').inputValue());
@@ -262,15 +263,82 @@ const scenarios = {
       await measure(page, 'tail');
       await page.getByRole('button', { name: 'Pause' }).click();
       await call('vm_get', { vm_id: demo.vms[0].id });
-      await page.getByRole('button', { name: 'Go on (2)' }).waitFor();
+      await page.getByRole('button', { name: 'Go on (1)' }).waitFor();
       seen.said.push(String(await rows.count() - before));
-      await page.getByRole('button', { name: 'Go on (2)' }).click();
+      await page.getByRole('button', { name: 'Go on (1)' }).click();
       seen.said.push(String(await rows.count() - before));
       await page.keyboard.press('j');
       await page.keyboard.press('Enter');
       await page.waitForURL(/console\/calls/);
       await page.context().close();
     }
+  },
+
+  // Times in the browser's zone, a part of the time drawn over and by keyboard, an export, and a tail that waits for its reader.
+  async reading(browser) {
+    const vm = { vm_id: demo.vms[0].id };
+    for (let n = 0; n < 3; n += 1) await call('vm_get', vm);
+    const page = await open(browser, { timezoneId: 'Asia/Tokyo' });
+    await signIn(page, demo.staff);
+    await page.goto(`${base}/console/search`);
+    await page.getByLabel('Reason').fill('a drill');
+    await page.getByRole('button', { name: 'Go on' }).click();
+    const time = page.locator('td.time time').first();
+    const iso = await time.getAttribute('datetime');
+    const stamp = (hours) => new Date(new Date(iso).getTime() + hours * 3600000).toISOString().slice(0, 19).replace('T', ' ');
+    seen.said.push(String(await time.innerText() === stamp(0)), String((await time.getAttribute('title')).endsWith(`${stamp(9)} GMT+9`)));
+    await page.getByRole('button', { name: 'Asia/Tokyo' }).click();
+    await page.locator('html[data-zone=local]').waitFor();
+    seen.said.push(String(await time.innerText() === stamp(9)), await page.locator('th .zone').last().innerText());
+    seen.said.push(String((await time.getAttribute('title')).startsWith(iso)));
+    await judge(page, 'search in the local zone');
+
+    const drawn = async () => {
+      await page.waitForURL(/created%3A2/);
+      const told = /created:(\S+)\.\.(\S+)/.exec(await page.locator('#q').inputValue());
+      await page.locator('table.found').waitFor();
+      return (new Date(told[2]) - new Date(told[1])) / 3600000;
+    };
+    const box = await page.locator('.bars svg').boundingBox();
+    await page.mouse.move(box.x + box.width * 0.505, box.y + 40);
+    await page.mouse.down();
+    await page.mouse.move(box.x + box.width * 0.7, box.y + 40);
+    await page.mouse.move(box.x + box.width - 2, box.y + 40);
+    await page.mouse.up();
+    seen.said.push(String(Math.round(await drawn())));
+    await page.goto(`${base}/console/search?q=vm_get+last:24h`);
+    await page.locator('.bars a[tabindex="0"]').focus();
+    await page.keyboard.press('ArrowRight');
+    await page.keyboard.press('Enter');
+    seen.said.push(String(Math.round(await drawn() * 10) / 10));
+
+    await page.getByRole('button', { name: 'CSV' }).click();
+    await page.waitForURL(/console\/exports\/call_/);
+    await judge(page, 'an export');
+    await measure(page, 'an export');
+    const [download] = await Promise.all([page.waitForEvent('download'), page.getByRole('link', { name: /^Download/ }).click()]);
+    const sha256 = createHash('sha256').update(readFileSync(await download.path())).digest('hex');
+    seen.said.push(String((await page.locator('pre').innerText()).includes(sha256)));
+    await page.goto(`${base}/console/exports`);
+    await judge(page, 'exports');
+    await measure(page, 'exports');
+
+    await page.goto(`${base}/console/tail?q=tool:vm_get`);
+    await page.getByText('Connected', { exact: true }).waitFor();
+    const rows = page.locator('#tail tbody tr');
+    const before = await rows.count();
+    await rows.first().hover();
+    await page.getByText('Paused while you point at them').waitFor();
+    await call('vm_get', vm);
+    await page.getByRole('button', { name: 'Go on (1)' }).waitFor();
+    seen.said.push(String(await rows.count() - before));
+    await page.locator('h1').hover();
+    await rows.nth(before).waitFor();
+    await page.locator('td.time a').first().focus();
+    await page.getByText('Paused while the focus is in them').waitFor();
+    await page.locator('#q').focus();
+    await page.getByRole('button', { name: 'Pause', exact: true }).waitFor();
+    await page.context().close();
   },
 
   async staff_without_a_script(browser) {

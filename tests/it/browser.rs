@@ -86,6 +86,16 @@ async fn browser_staff_search_open_a_call_and_come_back_by_keyboard() {
 }
 
 #[tokio::test]
+async fn browser_times_are_local_a_part_of_the_time_is_drawn_and_the_tail_waits_for_its_reader() {
+    let seen = browse("reading").await;
+    // UTC, then Tokyo; half of a day and a bar of it, in hours; the file's digest; what the tail shows while it is looked at.
+    assert_eq!(seen.said, ["true", "true", "true", "Asia/Tokyo", "true", "12", "0.5", "true", "0"]);
+    assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
+    assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
+    assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
+}
+
+#[tokio::test]
 async fn browser_staff_without_a_script_search_by_fields() {
     let seen = browse("staff_without_a_script").await;
     assert_eq!(seen.said, ["last:24h tool:vm_get", "vm_get", "true", "1"]);

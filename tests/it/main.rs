@@ -8,6 +8,7 @@ mod backup;
 mod bad_input;
 mod book;
 mod browser;
+mod budget;
 mod call;
 mod canary;
 mod catalogue;

@@ -12,13 +12,14 @@ const TABLE: &str = include_str!("../../docs/rest.md");
 const ROUTES: &str = include_str!("../../src/http/console/mod.rs");
 
 /// What has no operation may only be about a person in front of a browser.
-const OF_A_BROWSER: [&str; 9] = [
+const OF_A_BROWSER: [&str; 10] = [
     "/sign-in",
     "/sign-out",
     "/welcome/",
     "/account/password",
     "/account/identities/",
     "/theme",
+    "/zone",
     "/reason",
     "/connect",
     "/assets/",

@@ -7,12 +7,12 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::sight::Sight;
+use crate::core::dated::dated;
 use crate::core::search::Field;
 use crate::http::Http;
 use crate::http::asked::Asked;
 use crate::http::body::Filters;
 use crate::http::caller::Caller;
-use crate::http::dated::dated;
 use crate::http::problem::Problem;
 use crate::tools::ActivityQuery;
 
@@ -29,7 +29,7 @@ pub async fn handle(
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
     http.door.check_reader(&caller.principal, "calls", whose, noted).await?;
     let Sight { account, credential } = Sight::of(&caller.principal, &http.door.state());
-    let query = ActivityQuery { account, credential, search, limit: 1, cursor: None };
+    let query = ActivityQuery { account, credential, search, limit: 1, ..ActivityQuery::default() };
     let histogram = http.door.control().ports.activity.histogram(query, BUCKETS).await?;
     Ok(Json(dated(json!(histogram))))
 }

@@ -7,12 +7,12 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::sight::Sight;
+use crate::core::dated::dated;
 use crate::core::search::Field;
 use crate::http::Http;
 use crate::http::asked::{Asked, page_size};
 use crate::http::body::Filters;
 use crate::http::caller::Caller;
-use crate::http::dated::dated;
 use crate::http::problem::Problem;
 use crate::tools::{ActivityPage, ActivityQuery};
 
@@ -28,7 +28,7 @@ pub async fn handle(
     http.door.check_reader(&caller.principal, "calls", whose, noted).await?;
     // What is not the reader's own is not found: absent and not one's own look the same.
     let Sight { account, credential } = Sight::of(&caller.principal, &http.door.state());
-    let query = ActivityQuery { account, credential, search, limit, cursor };
+    let query = ActivityQuery { account, credential, search, limit, cursor, as_of: None };
     let page = http.door.control().ports.activity.list(query).await?;
     Ok(Json(render(&page)))
 }

@@ -9,12 +9,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::sight::Sight;
+use crate::core::dated::dated;
 use crate::core::time::Micros;
 use crate::http::Http;
 use crate::http::asked::{PAGE, page_size};
 use crate::http::body::Filters;
 use crate::http::caller::Caller;
-use crate::http::dated::dated;
 use crate::http::problem::Problem;
 use crate::tools::AdministrationQuery;
 
@@ -59,6 +59,7 @@ impl Http {
             kind: asked.r#type,
             user: asked.user,
             subject: asked.subject,
+            before: None,
             reads_until,
             cursor: asked.cursor,
             limit: asked.limit.unwrap_or(PAGE),

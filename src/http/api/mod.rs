@@ -5,8 +5,10 @@ mod call_tool;
 mod cancel_call;
 mod change_person;
 mod count_calls;
+mod create_export;
 mod create_key;
 mod decide_approval;
+mod download_export;
 mod drill_switches;
 mod end_sessions;
 mod engage_switch;
@@ -14,6 +16,7 @@ mod invite_person;
 mod list_approvals;
 mod list_calls;
 pub(in crate::http) mod list_events;
+mod list_exports;
 mod list_invitations;
 mod list_keys;
 mod list_people;
@@ -43,10 +46,10 @@ use serde_json::{Value, json};
 
 use super::Http;
 use super::caller::Caller;
-use super::dated::dated;
 use super::door::Incoming;
 use super::problem::Problem;
 use crate::control::Reply;
+use crate::core::dated::dated;
 
 /// Names the call that an answer is about.
 const CALL_ID: HeaderName = HeaderName::from_static("forelog-call-id");
@@ -61,6 +64,8 @@ pub fn router() -> Router<Arc<Http>> {
         .route("/calls/{id}", get(show_call::handle))
         .route("/calls/{id}/cancel", post(cancel_call::handle))
         .route("/events", get(list_events::handle))
+        .route("/exports", post(create_export::handle).get(list_exports::handle))
+        .route("/exports/{id}/download", get(download_export::handle))
         .route("/switches", post(engage_switch::handle).get(list_switches::handle))
         .route("/switches/drill", post(drill_switches::handle))
         .route("/switches/reach", get(show_reach::handle))

@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 
 use super::Reason;
 use crate::core::code::Code;
+use crate::core::dated::dated;
 use crate::core::id::AccountId;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
@@ -16,7 +17,6 @@ use crate::http::Http;
 use crate::http::body::{Filters, Segment};
 use crate::http::caller::Caller;
 use crate::http::console::frame::{in_force, touches};
-use crate::http::dated::dated;
 use crate::http::problem::Problem;
 
 pub async fn handle(

@@ -8,13 +8,13 @@ use serde_json::{Value, json};
 
 use super::Reason;
 use crate::core::code::Code;
+use crate::core::dated::dated;
 use crate::core::id::CredentialId;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::http::Http;
 use crate::http::body::{Filters, Segment};
 use crate::http::caller::Caller;
-use crate::http::dated::dated;
 use crate::http::problem::Problem;
 
 pub async fn handle(

@@ -9,12 +9,12 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 
 use super::sight::Sight;
+use crate::core::dated::dated;
 use crate::core::search::Field;
 use crate::http::Http;
 use crate::http::asked::Asked;
 use crate::http::body::Filters;
 use crate::http::caller::Caller;
-use crate::http::dated::dated;
 use crate::http::live::{Told, Watch, answer, beginning, event};
 use crate::http::problem::Problem;
 use crate::tools::ActivityQuery;
@@ -28,11 +28,16 @@ pub async fn handle(
     let noted = json!(asked);
     let search = asked.search(http.door.control().ports.clock.now()).map_err(Problem::malformed)?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
-    http.door.check_reader(&caller.principal, "calls/live", whose, noted).await?;
+    let watched = (caller.principal.credential.to_string(), noted.to_string());
+    if headers.contains_key("last-event-id") && http.watches.goes_on(&watched, http.door.control().ports.clock.now()) {
+        http.door.check_reader_still(&caller.principal).await?;
+    } else {
+        http.door.check_reader(&caller.principal, "calls/live", whose, noted).await?;
+    }
     let Sight { account, credential } = Sight::of(&caller.principal, &http.door.state());
-    let query = ActivityQuery { account, credential, search, limit: 1, cursor: None };
+    let query = ActivityQuery { account, credential, search, limit: 1, ..ActivityQuery::default() };
     let after = beginning(&http, &headers, None).await?;
-    let watch = Watch::new(&http, caller.principal, None, query, after);
+    let watch = Watch::new(&http, caller.principal, None, watched, query, after);
     Ok(answer(watch.stream().map(|told| event(&told, &shown(&told)))))
 }
 

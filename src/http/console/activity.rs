@@ -13,8 +13,10 @@ use super::shown::{Chip, When, visible};
 use super::visit::Visit;
 use crate::core::call::Status;
 use crate::core::code::Code;
+use crate::core::id::AccountId;
 use crate::core::refusal::Refusal;
-use crate::core::search::Field;
+use crate::core::scope::Scope;
+use crate::core::search::{Field, Search};
 use crate::core::time::Micros;
 use crate::http::api::sight::Sight;
 use crate::http::asked::{Asked, PAGE};
@@ -67,7 +69,8 @@ struct Activity {
     has_more_filters: bool,
     rows: Vec<Row>,
     trouble: Option<String>,
-    query: String,
+    /// The line to export, for whoever may.
+    export: Option<String>,
     first: Option<String>,
     next: Option<String>,
 }
@@ -84,11 +87,13 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
     let found = find(&visit, &asked).await;
     let (found, trouble) = match found {
         Ok(found) => (Some(found), None),
-        Err(Fault::Refused(refusal)) if refusal.code.status() == 422 => (None, Some(visible(&refusal.message))),
+        Err(Fault::Refused(refusal)) if refusal.code.status() == 422 => (None, Some(told(&refusal))),
         Err(fault) => return Err(fault),
     };
     let filters: Pairs = pairs.into_iter().filter(|(name, value)| !value.is_empty() && name != "cursor").collect();
     let query = written(&filters);
+    let now = visit.http.door.control().ports.clock.now();
+    let export = asked.clone().search(now).ok().map(|search| search.to_string());
     let next = found.as_ref().and_then(|page| page.next_cursor.as_ref());
     let next = next.map(|cursor| format!("/console/activity?{}", joined(&query, &format!("cursor={}", encoded(cursor)))));
     let first = asked.cursor.is_some().then(|| format!("/console/activity?{query}"));
@@ -127,7 +132,7 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
         frame: Frame::of("Activity", "/console/activity", &visit).await,
         asked,
         trouble,
-        query,
+        export: export.filter(|_| visit.may(Scope::AuditRead)),
         first,
         next,
     }))
@@ -156,6 +161,10 @@ pub async fn find(visit: &Visit, asked: &Asked) -> Result<ActivityPage, Fault> {
     Ok(visit.http.door.control().ports.activity.list(query).await?)
 }
 
+fn told(refusal: &Refusal) -> String {
+    visible(&[refusal.message.as_str(), refusal.hint.as_deref().unwrap_or_default()].join(" "))
+}
+
 /// What `asked` means for this person, who may ask it.
 pub async fn query(visit: &Visit, asked: &Asked, what: &str) -> Result<ActivityQuery, Fault> {
     query_at(visit, asked, what, visit.http.door.control().ports.clock.now()).await
@@ -163,17 +172,34 @@ pub async fn query(visit: &Visit, asked: &Asked, what: &str) -> Result<ActivityQ
 
 /// The same, when `now` was the time.
 pub async fn query_at(visit: &Visit, asked: &Asked, what: &str, now: Micros) -> Result<ActivityQuery, Fault> {
-    let door = &visit.http.door;
+    let (search, whose) = sought(visit, asked, now)?;
+    visit.check_reader(what, whose, json!(asked)).await?;
+    Ok(limited(visit, asked, search))
+}
+
+/// The same for somebody who goes on with what was written down when they began.
+pub async fn query_again(visit: &Visit, asked: &Asked) -> Result<ActivityQuery, Fault> {
+    let (search, _) = sought(visit, asked, visit.http.door.control().ports.clock.now())?;
+    visit.http.door.check_reader_still(&visit.principal).await?;
+    Ok(limited(visit, asked, search))
+}
+
+/// What is looked for, and the account that it is about; staff who look at several have said why.
+fn sought(visit: &Visit, asked: &Asked, now: Micros) -> Result<(Search, Option<AccountId>), Fault> {
     let search = asked.clone().search(now);
     let search = search.map_err(|why| Fault::Refused(Refusal::new(Code::ValidationFailed, why)))?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
     if visit.is_staff() && whose.is_none() && visit.reason.is_none() {
         return Err(Fault::NoReason { next: visit.path.clone() });
     }
-    visit.check_reader(what, whose, json!(asked)).await?;
-    // What is not the reader's own is not found: absent and not one's own look the same.
-    let Sight { account, credential } = Sight::of(&visit.principal, &door.state());
-    Ok(ActivityQuery { account, credential, search, limit: asked.limit.unwrap_or(PAGE), cursor: asked.cursor.clone() })
+    Ok((search, whose))
+}
+
+/// What is not the reader's own is not found: absent and not one's own look the same.
+fn limited(visit: &Visit, asked: &Asked, search: Search) -> ActivityQuery {
+    let Sight { account, credential } = Sight::of(&visit.principal, &visit.http.door.state());
+    let (limit, cursor) = (asked.limit.unwrap_or(PAGE), asked.cursor.clone());
+    ActivityQuery { account, credential, search, limit, cursor, as_of: None }
 }
 
 /// The filters of an address; a field that was left empty is none.

@@ -1,23 +1,27 @@
 //! `GET /console/calls/{id}`: one call, from its intent to its end, as it is written down.
 
 use askama::Template;
-use axum::extract::Path;
+use axum::extract::{Path, Query};
 use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json as object};
 
-use super::activity::{Row, rows};
+use super::activity::{Pairs, Row, rows};
 use super::fault::Fault;
 use super::frame::{Frame, page};
+use super::proof::{Proof, check};
+use super::rules::{Decided, decided, said};
 use super::search::line::Line;
-use super::shown::{json, took};
+use super::shown::{json, took, visible};
 use super::timeline::{Step, steps};
 use super::visit::Visit;
+use crate::core::dated::dated;
+use crate::core::event::{Event, Kind};
 use crate::core::id::CallId;
+use crate::core::scope::Scope;
 use crate::core::search::Field;
 use crate::core::time::Micros;
 use crate::http::api::sight::Sight;
-use crate::http::dated::dated;
 use crate::tools::CallRecord;
 
 #[derive(Template)]
@@ -35,6 +39,17 @@ struct Call {
     is_staff: bool,
     durations: Vec<(&'static str, String)>,
     around: Vec<Around>,
+    proof: Proof,
+    raw: String,
+    shows_raw: bool,
+    deeds: Vec<Deed>,
+    marks: Vec<String>,
+}
+
+/// What can be done about a call, each on a page that says what it does.
+struct Deed {
+    text: String,
+    href: String,
 }
 
 /// How far around a call it is looked, in microseconds.
@@ -62,15 +77,24 @@ async fn found(visit: &Visit, id: &str) -> Result<(CallRecord, Value), Fault> {
 }
 
 /// The page.
-pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
+pub async fn show(visit: Visit, Path(id): Path<String>, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
     let (record, timeline) = found(&visit, &id).await?;
     let door = &visit.http.door;
     let row = rows(std::slice::from_ref(&record), &visit).await.pop().ok_or(Fault::NotFound)?;
     let part = |name: &str| timeline.get(name).filter(|value| !value.is_null()).map(json);
     let events: &[Value] = timeline["events"].as_array().map_or(&[], Vec::as_slice);
+    let mut steps = steps(events, &door.state(), door.control().ports.clock.now());
+    for (step, raw) in steps.iter_mut().zip(events) {
+        step.decided = decided_by(&visit, raw).await;
+    }
     Ok(page(&Call {
         frame: Frame::of(format!("{} · call", record.tool), "/console/activity", &visit).await,
-        steps: steps(events, &door.state(), door.control().ports.clock.now()),
+        steps,
+        proof: check(&visit, events).await,
+        raw: json(&dated(timeline.clone())),
+        shows_raw: pairs.iter().any(|(name, value)| name == "as" && value == "json"),
+        deeds: deeds(&visit, &record),
+        marks: marks(&timeline),
         arguments: part("arguments"),
         result: part("result"),
         is_over: record.status.is_terminal(),
@@ -89,6 +113,79 @@ pub async fn raw(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault
     let (_, timeline) = found(&visit, &id).await?;
     let headers = [(CONTENT_TYPE, "application/json; charset=utf-8"), (CACHE_CONTROL, "no-store")];
     Ok((headers, json(&dated(timeline))).into_response())
+}
+
+/// The policies that decided at an event.
+async fn decided_by(visit: &Visit, raw: &Value) -> Option<Decided> {
+    let event: Event = serde_json::from_value(raw["leaf"].clone()).ok()?;
+    let note = match event.kind {
+        Kind::Held { .. } => visit.http.door.control().ports.reader.part(&event, "note").await.ok().flatten(),
+        _ => None,
+    };
+    let (version, ids) = said(&event.kind, note.as_ref())?;
+    Some(decided(visit, version, &ids).await)
+}
+
+/// Revoking the key that called, and stopping its VM, for whoever may.
+fn deeds(visit: &Visit, record: &CallRecord) -> Vec<Deed> {
+    let state = visit.http.door.state();
+    let key = state.credentials.values().find(|row| row.created.credential.as_str() == record.credential);
+    let key = key.filter(|row| row.revoked_at.is_none());
+    let vm = record.vm.as_ref().and_then(|id| state.vms.values().find(|row| row.id.as_str() == id));
+    let (scope, place) = if visit.is_staff() { (Scope::StaffTokens, "credentials") } else { (Scope::AccountRead, "keys") };
+    let may_revoke = visit.may(scope) && (visit.role().administers() || visit.is_staff());
+    let revoke = key.filter(|row| may_revoke && (visit.is_staff() || row.created.role.is_none())).map(|row| Deed {
+        text: format!("Revoke {}", visible(&row.label)),
+        href: format!("/console/{place}/{}/revoke", row.created.credential),
+    });
+    let may_stop = !visit.is_staff() || visit.may(Scope::StaffSwitch);
+    let stop = vm.filter(|_| may_stop).map(|row| Deed {
+        text: format!("Stop all agents on {}", visible(&row.label)),
+        href: if visit.is_staff() {
+            format!("/console/switches/new?target=vm:{}", row.id)
+        } else {
+            format!("/console/vms/{}#stop", row.id)
+        },
+    });
+    revoke.into_iter().chain(stop).collect()
+}
+
+/// What is not there of arguments and result, and by which rule.
+fn marks(timeline: &Value) -> Vec<String> {
+    let mut found = Vec::new();
+    for part in ["arguments", "result"] {
+        mark(&timeline[part], part, &mut found);
+    }
+    found
+}
+
+fn mark(value: &Value, path: &str, found: &mut Vec<String>) {
+    match value {
+        Value::Object(fields) => {
+            if let Some(class) = fields.get("$redacted").and_then(Value::as_str) {
+                found.push(format!(
+                    "{}: class {}, not recorded: the tool lists no field of this name, or lists it as secret",
+                    visible(path),
+                    visible(class)
+                ));
+            }
+            if let Some(size) = fields.get("$size").or_else(|| fields.get("$abridged").and_then(|kept| kept.get("size"))) {
+                found.push(format!("{}: shortened; it had {size} bytes", visible(path)));
+            }
+            fields
+                .iter()
+                .filter(|(name, _)| !name.starts_with('$'))
+                .for_each(|(name, value)| mark(value, &format!("{path}.{name}"), found));
+        }
+        Value::Array(items) => items.iter().enumerate().for_each(|(at, value)| mark(value, &format!("{path}[{at}]"), found)),
+        Value::String(text) if text.contains("[redacted token]") => {
+            found.push(format!("{}: a token in it was replaced, by its known pattern", visible(path)));
+        }
+        Value::String(text) if text.contains(" bytes are not recorded …]") => {
+            found.push(format!("{}: its middle is not recorded; the text says how much", visible(path)));
+        }
+        _ => {}
+    }
 }
 
 fn durations(told: &Value) -> Vec<(&'static str, String)> {

@@ -1,4 +1,4 @@
-//! The console's cookies: the session, an attempt to begin one elsewhere, the chosen theme, and why the staff looks.
+//! The console's cookies: the session, an attempt to begin one elsewhere, how pages are to look, and why the staff looks.
 //!
 //! INVARIANT: the cookies of the session and of an attempt have the `__Host-` prefix, so that no other host and no clear
 //! connection can set them. The one exception is a server that is only on the loopback address and without TLS, for
@@ -15,6 +15,7 @@ const SESSION_ON_LOOPBACK: &str = "forelog-session";
 const ATTEMPT: &str = "__Host-forelog-attempt";
 const ATTEMPT_ON_LOOPBACK: &str = "forelog-attempt";
 const THEME: &str = "forelog-theme";
+const ZONE: &str = "forelog-zone";
 const REASON: &str = "forelog-reason";
 
 fn name(settings: &Settings) -> &'static str {
@@ -71,7 +72,21 @@ pub fn theme(headers: &HeaderMap) -> Option<&str> {
 
 /// Remembers a theme for a year.
 pub fn set_theme(theme: &str, settings: &Settings) -> HeaderValue {
-    written(&format!("{THEME}={theme}; Path=/console; Max-Age=31536000{}", flags(settings)))
+    for_a_year(THEME, theme, settings)
+}
+
+/// The zone that was chosen.
+pub fn zone(headers: &HeaderMap) -> Option<&str> {
+    value(headers, ZONE)
+}
+
+/// Remembers a zone for a year.
+pub fn set_zone(zone: &str, settings: &Settings) -> HeaderValue {
+    for_a_year(ZONE, zone, settings)
+}
+
+fn for_a_year(name: &str, value: &str, settings: &Settings) -> HeaderValue {
+    written(&format!("{name}={value}; Path=/console; Max-Age=31536000{}", flags(settings)))
 }
 
 /// Why the staff looks, as `reason.rs` writes it.

@@ -71,6 +71,19 @@ pub async fn ask(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault
         .await)
 }
 
+/// The same for a key of the visitor's own account.
+pub async fn ask_own(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
+    let state = visit.http.door.state();
+    let own = state.credentials.values().find(|row| row.created.credential.as_str() == id);
+    let own = own.filter(|row| row.created.account == visit.principal.account && row.created.role.is_none());
+    let key = key_of(&visit, own.filter(|_| visit.role().administers()).ok_or(Fault::NotFound)?).await?;
+    let effect = "It fails on its next request, on every node, and cannot be brought back. Calls that already run go on.";
+    Ok(Confirm::new(format!("Revoke {} ({}…)", key.label, key.prefix), effect, "/console/keys")
+        .danger("Revoke it")
+        .page(&visit, &format!("/console/keys/{id}/revoke"))
+        .await)
+}
+
 /// Revokes it, by the tool.
 pub async fn revoke(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
     found(&visit, &id)?;

@@ -9,6 +9,7 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::activity::{Choice, Pairs};
+use super::changes::{Change, change};
 use super::fault::{Fault, encoded};
 use super::frame::{Frame, page};
 use super::shown::{When, rough, visible};
@@ -73,6 +74,8 @@ pub struct Row {
     pub subject: Option<(String, Option<String>)>,
     /// What was said, by name.
     pub said: Vec<(String, String)>,
+    /// What it changed.
+    pub change: Option<Change>,
 }
 
 /// The page.
@@ -131,13 +134,18 @@ pub async fn rows(items: &[AdministrationRecord], visit: &Visit) -> Result<Vec<R
             at: When::of(record.at, now),
             kind: words(&record.kind),
             length: since.map(|since| rough(record.at.since(*since))),
-            account: record.account.clone().filter(|_| visit.is_staff()),
+            account: record.account.clone().filter(|account| visit.is_staff() && record.subject.as_ref() != Some(account)),
             by: record.user.as_ref().map(|user| people.get(user).unwrap_or(user).clone()),
             subject: record.subject.as_ref().map(|subject| (visible(subject), place(subject, visit))),
             said: said(&record.note),
+            change: None,
         }
     };
-    Ok(items.iter().map(row).collect())
+    let mut rows: Vec<Row> = items.iter().map(row).collect();
+    for (row, record) in rows.iter_mut().zip(items) {
+        row.change = change(record, visit).await?;
+    }
+    Ok(rows)
 }
 
 fn is_end(kind: &str) -> bool {
@@ -193,5 +201,10 @@ fn said(note: &Value) -> Vec<(String, String)> {
 }
 
 fn plain(value: &Value) -> String {
-    visible(&value.as_str().map_or_else(|| value.to_string(), str::to_owned))
+    match value {
+        Value::Object(fields) => {
+            fields.iter().map(|(name, value)| format!("{} {}", visible(name), plain(value))).collect::<Vec<_>>().join(", ")
+        }
+        other => visible(&other.as_str().map_or_else(|| other.to_string(), str::to_owned)),
+    }
 }

@@ -7,8 +7,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::frame::{Frame, page};
+use super::look::Look;
 use super::shown::visible;
-use super::theme::Theme;
 use crate::auth::session::SessionError;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
@@ -119,12 +119,12 @@ fn show(status: u16, heading: &str, text: &str, hint: Option<String>, code: &'st
     response
 }
 
-/// Renders what went wrong, in the theme that was chosen.
+/// Renders what went wrong, as pages are to look.
 pub async fn render(request: Request, next: Next) -> Response {
-    let theme = Theme::of(request.headers());
+    let look = Look::of(request.headers());
     let mut response = next.run(request).await;
     let Some(told) = response.extensions_mut().remove::<Told>() else { return response };
-    let frame = Frame { theme, ..Frame::bare(&told.heading) };
+    let frame = Frame { look, ..Frame::bare(&told.heading) };
     let mut shown = page(&FaultPage { frame, told });
     *shown.status_mut() = response.status();
     shown

@@ -9,9 +9,9 @@ use askama::Template;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
+use super::look::Look;
 use super::notice::{Notice, notices};
 use super::shown::{When, grouped, visible};
-use super::theme::Theme;
 use super::visit::{Stranger, Visit};
 use crate::core::id::{AccountId, Position};
 use crate::core::principal::Side;
@@ -24,7 +24,7 @@ pub struct Frame {
     /// The page's name.
     pub title: String,
     /// How it is shown.
-    pub theme: Theme,
+    pub look: Look,
     /// Where it is, so that a form can lead back.
     pub path: String,
     /// Who is signed in.
@@ -117,14 +117,14 @@ const STAFF: [(&str, &str); 8] = [
 impl Frame {
     /// The frame of a page that needs nobody to be signed in.
     pub fn of_stranger(title: &str, stranger: &Stranger) -> Self {
-        Self { theme: stranger.theme, path: stranger.path.clone(), ..Self::bare(title) }
+        Self { look: stranger.look, path: stranger.path.clone(), ..Self::bare(title) }
     }
 
     /// The frame of a page that knows nothing.
     pub fn bare(title: &str) -> Self {
         Self {
             title: title.to_owned(),
-            theme: Theme::Auto,
+            look: Look::default(),
             path: "/console/".to_owned(),
             who: None,
             nav: Vec::new(),
@@ -146,7 +146,7 @@ impl Frame {
         let person = &visit.visitor.person;
         Self {
             title: title.into(),
-            theme: visit.theme,
+            look: visit.look,
             path: visit.path.clone(),
             who: Some(Who {
                 email: visible(&person.email),

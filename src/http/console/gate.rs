@@ -36,10 +36,16 @@ fn is_same_origin(headers: &HeaderMap, host: Option<&str>) -> bool {
     }
 }
 
-/// Sets the headers that are the same for all pages.
+/// Sets the headers that are the same for all pages, and how long the page took here.
 pub async fn harden(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
+    let clock = &http.door.control().ports.clock;
+    let begun = clock.elapsed();
     let mut response = next.run(request).await;
+    let took = clock.elapsed().saturating_sub(begun);
     let headers = response.headers_mut();
+    if let Ok(timing) = HeaderValue::from_str(&format!("page;dur={}.{:03}", took.as_millis(), took.as_micros() % 1000)) {
+        headers.insert("server-timing", timing);
+    }
     if http.settings.is_encrypted() {
         headers.insert(header::STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000"));
     }

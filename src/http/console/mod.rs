@@ -14,28 +14,32 @@ mod activity;
 mod approvals;
 mod assets;
 mod call;
+mod changes;
 mod confirm;
 mod connect;
 mod cookie;
 mod credentials;
-mod download;
 mod drill;
 mod effective;
 mod events;
+mod exports;
 mod fault;
 mod form;
 pub(in crate::http) mod frame;
 mod gate;
 mod keys;
 mod limits;
+mod look;
 mod nodes;
 mod notice;
 mod oidc;
 mod overview;
 mod past;
 mod people;
+mod proof;
 pub(in crate::http) mod reach;
 mod reason;
+mod rules;
 mod search;
 mod sessions;
 mod shown;
@@ -43,7 +47,6 @@ mod sign_in;
 mod switch;
 mod switches;
 mod tail;
-mod theme;
 mod timeline;
 mod visit;
 mod vm;
@@ -70,7 +73,8 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/sign-in/oidc/{name}/callback", get(oidc::come_back))
         .route("/sign-out", post(account::sign_out))
         .route("/welcome/{token}", get(welcome::show).post(welcome::submit))
-        .route("/theme", post(theme::choose))
+        .route("/theme", post(look::choose_theme))
+        .route("/zone", post(look::choose_zone))
         .route("/account", get(account::show))
         .route("/account/password", post(account::set_password))
         .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
@@ -84,8 +88,9 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/people/{id}/remove", get(people::ask).post(people::remove))
         .route("/invitations/{id}/revoke", post(people::revoke_invitation))
         .route("/activity", get(activity::show))
-        .route("/activity.csv", get(download::csv))
-        .route("/activity.jsonl", get(download::jsonl))
+        .route("/exports", get(exports::show).post(exports::create))
+        .route("/exports/{id}", get(exports::one))
+        .route("/exports/{id}/file", get(exports::file))
         .route("/search", get(search::show))
         .route("/searches", post(search::saved::keep))
         .route("/searches/{id}/forget", post(search::saved::forget))
@@ -103,7 +108,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/credentials/{id}/revoke", get(credentials::ask).post(credentials::revoke))
         .route("/events", get(events::show))
         .route("/keys", get(keys::show).post(keys::create))
-        .route("/keys/{id}/revoke", post(keys::revoke))
+        .route("/keys/{id}/revoke", get(credentials::ask_own).post(keys::revoke))
         .route("/keys/{id}/connected", get(connect::connected))
         .route("/connect", get(connect::show))
         .route("/approvals", get(approvals::show))

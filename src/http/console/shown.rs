@@ -2,7 +2,6 @@
 //!
 //! INVARIANT: what came from outside passes [`visible`] on its way into a page; escaping for HTML is the templates' own.
 
-use std::fmt::Write;
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,28 +10,7 @@ use time::macros::format_description;
 
 use crate::core::call::Status;
 use crate::core::time::Micros;
-
-/// `text` with what would not be seen, or would change how the rest is seen, written out: control characters, marks of
-/// direction, and characters without width.
-pub fn visible(text: &str) -> String {
-    let mut shown = String::with_capacity(text.len());
-    for c in text.chars() {
-        if is_hidden(c) {
-            // Writing to a string does not fail.
-            let _ = write!(shown, "\\u{{{:x}}}", u32::from(c));
-        } else {
-            shown.push(c);
-        }
-    }
-    shown
-}
-
-fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
-}
+pub use crate::core::visible::visible;
 
 /// JSON over several lines, its tricks visible.
 pub fn json(value: &Value) -> String {

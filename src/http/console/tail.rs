@@ -9,7 +9,7 @@ use axum::response::Response;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
-use super::activity::{Pairs, Row, query, rows};
+use super::activity::{Pairs, Row, query, query_again, rows};
 use super::fault::{Fault, encoded};
 use super::frame::{Frame, page};
 use super::search::line::Line;
@@ -60,11 +60,18 @@ pub async fn stream(visit: Visit, headers: HeaderMap, Query(pairs): Query<Pairs>
     if !visit.is_staff() {
         return Err(Fault::NotFound);
     }
-    let query = query(&visit, &asked(&pairs), "calls/live").await?;
+    let asked = asked(&pairs);
+    let session = visit.visitor.session.hash.clone();
+    let watched = (session.clone(), json!([asked, visit.reason]).to_string());
+    let goes_on = visit.http.watches.goes_on(&watched, visit.http.door.control().ports.clock.now());
+    let query = if goes_on && headers.contains_key("last-event-id") {
+        query_again(&visit, &asked).await?
+    } else {
+        query(&visit, &asked, "calls/live").await?
+    };
     let after = pairs.iter().find(|(name, _)| name == "after").map(|(_, value)| value.as_str());
     let after = beginning(&visit.http, &headers, after).await?;
-    let session = Some(visit.visitor.session.hash.clone());
-    let watch = Watch::new(&visit.http, visit.principal.clone(), session, query, after);
+    let watch = Watch::new(&visit.http, visit.principal.clone(), Some(session), watched, query, after);
     let visit = Arc::new(visit);
     let events = watch.stream().then(move |told| {
         let visit = Arc::clone(&visit);

@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::frame::stops;
+use super::rules::Decided;
 use super::shown::{Chip, When, sign, took, visible};
 use crate::core::call::Status;
 use crate::core::code::Code;
@@ -30,6 +31,8 @@ pub struct Step {
     pub sha256: String,
     /// What it says besides.
     pub facts: Vec<(&'static str, String)>,
+    /// The policies that decided, if they did.
+    pub decided: Option<Decided>,
 }
 
 /// The steps of a call, in order. An event that cannot be read is shown as its bytes say.
@@ -54,6 +57,7 @@ pub fn steps(events: &[Value], state: &ControlState, now: Micros) -> Vec<Step> {
                 name: visible(raw["type"].as_str().unwrap_or("unreadable")),
                 sha256: raw["sha256"].as_str().unwrap_or_default().to_owned(),
                 facts,
+                decided: None,
             }
         })
         .collect()

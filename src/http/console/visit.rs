@@ -10,7 +10,7 @@ use serde_json::Value;
 
 use super::cookie;
 use super::fault::Fault;
-use super::theme::Theme;
+use super::look::Look;
 use crate::auth::session::{Origin, Visitor};
 use crate::control::Reply;
 use crate::core::id::AccountId;
@@ -36,7 +36,7 @@ pub struct Visit {
     /// What they act as.
     pub principal: Principal,
     /// How they want to see it.
-    pub theme: Theme,
+    pub look: Look,
     /// The page, with its query.
     pub path: String,
     /// Why they look into more than one account, if they have said so in this session.
@@ -133,17 +133,17 @@ impl FromRequestParts<Arc<Http>> for Visit {
             .check_alive(&principal)
             .await
             .map_err(|refusal| if refusal.code.status() == 401 { away() } else { refusal.into() })?;
-        let Stranger { theme, path, user_agent, .. } = stranger;
+        let Stranger { look, path, user_agent, .. } = stranger;
         let host = host(&parts.uri, &parts.headers).unwrap_or_default();
         let reason = cookie::reason(&parts.headers).and_then(|text| super::reason::read(text, &token));
-        Ok(Self { http: Arc::clone(http), visitor, principal, theme, path, reason, user_agent, host })
+        Ok(Self { http: Arc::clone(http), visitor, principal, look, path, reason, user_agent, host })
     }
 }
 
 /// Anybody, on a page that needs nobody to be signed in.
 pub struct Stranger {
     /// How they want to see it.
-    pub theme: Theme,
+    pub look: Look,
     /// The page, with its query.
     pub path: String,
     user_agent: Option<String>,
@@ -165,6 +165,6 @@ impl FromRequestParts<Arc<Http>> for Stranger {
         let original = parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let path = original.path_and_query().map_or("/console/", |path| path.as_str()).to_owned();
         let ip = parts.extensions.get::<ClientAddress>().and_then(|address| address.0);
-        Ok(Self { theme: Theme::of(&parts.headers), path, user_agent: user_agent(&parts.headers), ip })
+        Ok(Self { look: Look::of(&parts.headers), path, user_agent: user_agent(&parts.headers), ip })
     }
 }

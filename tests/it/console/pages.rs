@@ -30,6 +30,7 @@ fn check_headers(path: &str, answer: &Answer) {
     let kept = answer.header("cache-control");
     let is_asset = path.starts_with("/console/assets/") && answer.status == StatusCode::OK;
     assert_eq!(kept == "no-store", !is_asset, "{path}: {kept:?}");
+    assert!(answer.header("server-timing").starts_with("page;dur="), "{path}: how long it took is not said");
 }
 
 /// Every page that a customer has.
@@ -60,8 +61,9 @@ async fn console_every_answer_has_the_headers_that_keep_it_to_itself() {
         "/console/assets/console.css",
         "/console/assets/htmx.js",
         "/console/assets/none.js",
-        "/console/activity.csv",
-        "/console/activity.jsonl",
+        "/console/exports",
+        "/console/exports/nonsense",
+        "/console/exports/nonsense/file",
         "/console/sign-out",
     ];
     for path in others {
@@ -79,12 +81,15 @@ async fn console_a_page_with_everything_it_loads_is_small() {
         house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
     }
     let browser = house.signed_in(&house.one.owner).await;
-    let shared = browser.page("/console/assets/console.css").await.len() + browser.page("/console/assets/htmx.js").await.len();
+    let mut shared = 0;
+    for asset in ["console.css", "console.js", "htmx.js"] {
+        shared += browser.page(&format!("/console/assets/{asset}")).await.len();
+    }
     for path in pages(&house).await {
         let page = browser.page(&path).await;
         assert!(page.len() + shared < BUDGET, "{path}: {} + {shared} bytes", page.len());
         let loads = page.matches(" src=").count() + page.matches("<link ").count();
-        assert_eq!(loads, 3, "{path} loads something else");
+        assert_eq!(loads, 4, "{path} loads something else");
         assert!(!page.contains("http://") || path.contains("/connect") || path.contains("/keys"), "{path} names another place");
     }
 }
@@ -102,7 +107,7 @@ async fn console_every_form_works_without_a_script_and_carries_its_token() {
             let body = rest.split_once("</form>").expect("an end").0;
             assert!(tag.contains("action=\"/console/"), "{path}: {tag}");
             assert!(body.contains("<button"), "{path}: nothing sends {tag}");
-            let needs = tag.contains("method=\"post\"") && !tag.contains("/console/theme");
+            let needs = tag.contains("method=\"post\"") && !tag.contains("/console/theme") && !tag.contains("/console/zone");
             assert_eq!(body.contains(&format!("name=\"form_token\" value=\"{token}\"")), needs, "{path}: {tag}");
             forms += 1;
         }
@@ -115,7 +120,7 @@ async fn console_every_form_works_without_a_script_and_carries_its_token() {
         for inline in [" onclick", " onload", " onerror", " onsubmit", " style=", "<style", "javascript:", "hx-on"] {
             assert!(!quiet.contains(inline), "{path}: {inline}");
         }
-        assert_eq!(quiet.matches("<script").count(), 1, "{path}");
+        assert_eq!(quiet.matches("<script").count(), 2, "{path}");
         assert!(quiet.contains("<html lang=\"en\"") && quiet.contains("<h1>") && quiet.contains("href=\"#main\""), "{path}");
     }
     assert!(forms > 15, "only {forms} forms were found");
@@ -157,7 +162,7 @@ async fn console_what_callers_write_is_shown_and_does_nothing() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn console_a_table_holds_no_formula_and_a_download_holds_all() {
+async fn console_an_export_holds_all_no_formula_and_is_the_same_file_again() {
     let house = House::open().await;
     let (vm, key) = (&house.one.vm, &house.one.key);
     for _ in 0..210 {
@@ -167,17 +172,39 @@ async fn console_a_table_holds_no_formula_and_a_download_holds_all() {
         house.call(key, text, json!({})).await;
     }
     let browser = house.signed_in(&house.one.owner).await;
-    let table = browser.get("/console/activity.csv").await;
+    let made = browser.submit("/console/exports", &[("q", ""), ("form", "csv")]).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{made:?}");
+    let place = made.header("location").to_owned();
+    let page = browser.page(&place).await;
+    let table = browser.get(&format!("{place}/file")).await;
+    let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(table.text.as_bytes()));
+    assert!(page.contains(&sha256) && page.contains("215 calls") && page.contains("sha256sum --check"), "{page}");
     assert!(table.header("content-disposition").starts_with("attachment"), "{:?}", table.headers);
+    assert!(table.header("repr-digest").starts_with("sha-256=:"), "{:?}", table.headers);
     let mut reader = csv::Reader::from_reader(table.text.as_bytes());
     let rows: Vec<csv::StringRecord> = reader.records().map(|row| row.expect("a row")).collect();
     assert_eq!(rows.len(), 215, "two pages are joined");
     let dangerous = |cell: &str| cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
     assert!(rows.iter().all(|row| !row.iter().any(dangerous)), "{}", table.text);
-    let lines = browser.page("/console/activity.jsonl?tool=vm_get").await;
+    // Later calls are not in it, and whoever of the account downloads it gets the same bytes.
+    house.call(key, "vm_get", json!({ "vm_id": vm })).await;
+    assert_eq!(browser.page(&format!("{place}/file")).await, table.text);
+    let narrowed = browser.submit("/console/exports", &[("q", "tool:vm_get"), ("form", "jsonl")]).await;
+    let lines = browser.page(&format!("{}/file", narrowed.header("location"))).await;
     let calls: Vec<serde_json::Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
-    assert_eq!(calls.len(), 210);
+    assert_eq!(calls.len(), 211);
     assert!(calls.iter().all(|call| call["tool"] == "vm_get" && call["at"].as_str().is_some_and(|at| at.ends_with('Z'))));
+    let list = browser.page("/console/exports").await;
+    assert!(list.contains(&place) && list.contains(narrowed.header("location")), "{list}");
+    for (who, status) in [(&house.other.owner, StatusCode::NOT_FOUND), (&house.staff, StatusCode::NOT_FOUND)] {
+        let other = house.signed_in(who).await;
+        assert_eq!(other.get(&place).await.status, status);
+        assert_eq!(other.get(&format!("{place}/file")).await.status, status);
+    }
+    house.clock.pass(std::time::Duration::from_hours(7 * 24 + 1));
+    let later = house.signed_in(&house.one.owner).await;
+    assert!(later.page(&place).await.contains("no longer to be downloaded"));
+    assert_eq!(later.get(&format!("{place}/file")).await.status, StatusCode::NOT_FOUND, "it can be downloaded for ever");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -205,6 +232,31 @@ async fn console_older_pages_do_not_shift_when_something_happens() {
     assert!(wrong.contains("role=\"alert\"") && wrong.contains("from"), "a filter that cannot be read is not said");
     let none = browser.page("/console/activity?tool=vm_nothing").await;
     assert!(none.contains("No call fits these filters"), "an empty page does not say why");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_zone_is_chosen_by_a_form_and_times_say_which_they_are_in() {
+    let house = House::open().await;
+    let browser = house.signed_in(&house.one.owner).await;
+    let paths = pages(&house).await;
+    let before = browser.page("/console/activity").await;
+    assert!(before.contains("data-zone=\"utc\"") && before.contains("Time (<span class=\"zone\">UTC</span>)"), "{before}");
+    let chosen = browser.post("/console/zone", &[("zone", "local"), ("next", "/console/activity")]).await;
+    assert_eq!((chosen.status, chosen.header("location")), (StatusCode::SEE_OTHER, "/console/activity"));
+    for path in paths {
+        let page = browser.page(&path).await;
+        assert!(page.contains("data-zone=\"local\"") && page.contains("action=\"/console/zone\""), "{path}");
+        // The server itself knows UTC alone, and says so. What has no zone stands in a column that has one.
+        for time in page.split("<time datetime=\"").skip(1) {
+            let iso = time.split_once('"').expect("an instant").0;
+            assert!(
+                iso.ends_with('Z') && time.contains(&format!("title=\"{iso}\"")) || time.contains(" UTC\">"),
+                "{path}: {time}"
+            );
+        }
+    }
+    browser.post("/console/zone", &[("zone", "\"><script>")]).await;
+    assert!(browser.page("/console/account").await.contains("data-zone=\"utc\""));
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -41,17 +41,22 @@ fn query_of(line: &str) -> String {
 async fn console_search_across_accounts_needs_a_reason_and_writes_it_down() {
     let house = House::busy().await;
     let browser = house.signed_in(&house.staff).await;
-    for path in ["/console/search", "/console/search?q=tool:vm_get", "/console/activity.csv", "/console/events"] {
+    for path in ["/console/search", "/console/search?q=tool:vm_get", "/console/events"] {
         let reads = house.events("log_read").await.len();
         let answer = browser.get(path).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}: {answer:?}");
         assert!(answer.header("location").starts_with("/console/reason?next=/console/"), "{answer:?}");
         assert_eq!(house.events("log_read").await.len(), reads, "{path} was read without a reason");
     }
+    let reads = house.events("log_read").await.len();
+    let overview = browser.page("/console/").await;
+    assert!(!overview.contains("/console/calls/") && overview.contains("Say why you look"), "{overview}");
+    assert_eq!(house.events("log_read").await.len(), reads, "the overview was read without a reason");
     let own = search(&format!("account:{}", house.one.account));
     assert!(browser.page(&own).await.contains("one-web-1"), "one account needs no reason");
     assert_eq!(browser.submit("/console/reason", &[("reason", "  ")]).await.status, StatusCode::BAD_REQUEST);
     let investigator = house.investigator().await;
+    assert!(investigator.page("/console/").await.contains("/console/calls/"), "the overview lists nothing");
     let page = investigator.page("/console/search").await;
     assert!(page.contains("one-web-1") && page.contains("other-db-1") && page.contains(REASON), "{page}");
     let events = investigator.page("/console/events?type=log_read").await;
@@ -131,6 +136,16 @@ async fn console_search_pages_never_shift_and_say_what_is_new() {
     assert!(first.contains("55 calls over time") && !first.contains("there are more"), "{first}");
     let bars = first.matches("<rect class=\"ok\"").count();
     assert!(bars > 0 && first.contains("As a table"), "{bars} bars");
+    // A bar is a link to its part of the time: together they hold all calls, and each holds those it says.
+    let mut held = 0;
+    for bar in first.split("<svg viewBox=\"0 0 960").nth(1).expect("bars").split("<a href=\"").skip(1).take(bars) {
+        let (href, rest) = bar.split_once('"').expect("an address");
+        let said = between(rest, "succeeded ", "\"").parse::<usize>().expect("a number");
+        let narrowed = staff.page(&href.replace("&#38;", "&")).await;
+        assert!(narrowed.contains(&format!("{said} calls over time")), "{href}: {narrowed}");
+        held += said;
+    }
+    assert_eq!(held, 55);
     let next = between(&first, "<a class=\"button\" href=\"/console/search", "\" rel=\"next\"");
     let next =
         format!("/console/search{}", next.rsplit_once("/console/search").map_or(next, |found| found.1)).replace("&#38;", "&");
@@ -232,4 +247,117 @@ async fn console_staff_revoke_a_key_and_stop_commands_after_a_page_that_says_wha
     assert!(history.contains("a miner runs there") && history.contains("staff@example.com"), "{history}");
     let theirs = house.signed_in(&house.other.owner).await.page("/console/events").await;
     assert!(theirs.contains("Call us.") && !theirs.contains("a miner"), "{theirs}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_staff_export_with_a_reason_and_the_customer_is_told() {
+    let house = House::busy().await;
+    let silent = house.signed_in(&house.staff).await;
+    let refused = silent.submit("/console/exports", &[("q", ""), ("form", "csv")]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "exported without a reason");
+    let one = format!("account:{}", house.one.account);
+    let made = silent.submit("/console/exports", &[("q", &one), ("form", "csv")]).await;
+    assert_eq!(made.status, StatusCode::SEE_OTHER, "{made:?}");
+    let place = made.header("location").to_owned();
+    let file = silent.page(&format!("{place}/file")).await;
+    assert!(file.contains("vm_get") && !file.contains(house.other.account.as_str()), "{file}");
+    let told = |page: String| page.matches("exports/call_").count();
+    let customer = house.signed_in(&house.one.owner).await;
+    assert_eq!(told(customer.page("/console/events?type=log_read").await), 2, "making it and downloading it are told");
+    let staff = house.investigator().await;
+    let all = staff.submit("/console/exports", &[("q", "tool:vm_get"), ("form", "jsonl")]).await;
+    let lines = staff.page(&format!("{}/file", all.header("location"))).await;
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert!(staff.page("/console/events?type=log_read").await.contains(REASON));
+    assert_eq!(told(customer.page("/console/events?type=log_read").await), 4);
+    // A file that would be another one is not sent.
+    let other = house.hire(&house.staff.account, "reader").await;
+    let reader = house.signed_in(&other).await;
+    assert_eq!(reader.submit("/console/exports", &[("q", &one), ("form", "csv")]).await.status, StatusCode::FORBIDDEN);
+    assert_eq!(reader.get(&format!("{place}/file")).await.status, StatusCode::FORBIDDEN);
+    let views = rusqlite::Connection::open(house.dir.path().join("views.db")).expect("the views");
+    views.busy_timeout(Duration::from_secs(10)).expect("patience");
+    views.execute("update call set text = 'vm_id=other' where tool = 'vm_get'", []).expect("a change");
+    let changed = staff.get(&format!("{place}/file")).await;
+    assert_eq!(changed.status, StatusCode::CONFLICT, "{changed:?}");
+}
+
+const OWN: &str = r#"@id("own") permit (principal, action, resource) when { principal.side == "customer" && resource in principal.account };
+@id("no-lists") forbid (principal, action == Forelog::Action::"vm_list", resource);
+@id("ask") @hold("it interrupts") permit (principal, action == Forelog::Action::"vm_power", resource) when { resource in principal.account };
+@id("staff") permit (principal, action, resource) when { principal.side == "staff" };
+"#;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_call_shows_the_text_of_the_policies_that_decided_it_also_when_others_are_in_force() {
+    let policies = tempfile::tempdir().expect("a directory");
+    let write = |text: &str| std::fs::write(policies.path().join("own.cedar"), text).expect("policies");
+    write(OWN);
+    let cases = "[[case]]\nname = \"get\"\nside = \"customer\"\nscopes = [\"vms:read\"]\ntool = \"vm_get\"\n\
+                 vm = { owner = \"caller\" }\nexpect = \"permit\"\n";
+    std::fs::write(policies.path().join("cases.toml"), cases).expect("cases");
+    let house = House::with(&format!("policies_dir = \"{}\"\ninstant_wait_ms = 50", policies.path().display())).await;
+    let browser = house.signed_in(&house.one.owner).await;
+    house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    house.call(&house.one.key, "vm_list", json!({})).await;
+    house.call(&house.one.key, "vm_power", json!({ "vm_id": house.one.vm, "action": "reboot", "confirm": true })).await;
+    let page = async |tool: &str| {
+        let listed = browser.page(&format!("/console/activity?tool={tool}")).await;
+        browser.page(&format!("/console/calls/{}", between(&listed, "/console/calls/", "\""))).await
+    };
+    for (tool, id, text) in [
+        ("vm_get", "own", "resource in principal.account"),
+        ("vm_list", "no-lists", "forbid (principal"),
+        ("vm_power", "ask", "@hold("),
+    ] {
+        let page = page(tool).await;
+        let rule = between(&page, &format!("Policy <code>{id}</code> of version 1"), "</details>");
+        assert!(rule.contains(text), "{tool}: {rule}");
+    }
+    write(&OWN.replace("@id(\"no-lists\") forbid", "@id(\"no-lists\") // Since Monday.\nforbid"));
+    house.app.node().control.ports.policies.reload().await.expect("another version");
+    house.call(&house.one.key, "vm_exec", json!({ "vm_id": house.one.vm, "command": "true" })).await;
+    let old = page("vm_list").await;
+    assert!(old.contains("of version 1") && !old.contains("Since Monday"), "{old}");
+    house.call(&house.one.key, "vm_list", json!({})).await;
+    assert!(page("vm_list").await.contains("of version 2"));
+    let staff = house.investigator().await;
+    let loaded = staff.page("/console/events?type=policy_loaded").await;
+    let change = between(&loaded, "<pre class=\"diff\"", "</pre>");
+    assert!(change.contains("<span class=\"came\">+ @id(&#34;no-lists&#34;) // Since Monday.</span>"), "{change}");
+    assert!(change.contains("class=\"went\""), "{change}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_an_administrative_event_shows_before_and_after() {
+    let house = House::open().await;
+    let browser = house.signed_in(&house.one.owner).await;
+    for enabled in ["true", "false"] {
+        browser.submit(&format!("/console/vms/{}/exec", house.one.vm), &[("enabled", enabled), ("agreed", "yes")]).await;
+    }
+    let page = browser.page("/console/events?type=vm_exec_set").await;
+    let (off, on) = page.split_once("commands by agents: on</span>").expect("two changes");
+    assert!(off.contains("<span class=\"went\">− "), "{page}");
+    assert!(on.contains("<span class=\"came\">+ commands by agents: off</span>"), "{page}");
+    assert!(browser.page("/console/events?type=credential_created").await.contains("+ scope everything of a customer"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_call_is_checked_in_the_page_load_and_says_what_is_not_recorded() {
+    let house = House::busy().await;
+    let browser = house.signed_in(&house.one.owner).await;
+    house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm, "colour": "a secret" })).await;
+    let listed = browser.page("/console/activity?tool=vm_get&outcome=refused").await;
+    let place = format!("/console/calls/{}", between(&listed, "/console/calls/", "\""));
+    let page = browser.page(&place).await;
+    assert!(page.contains("Checked in this page load: 2 leaves and"), "{page}");
+    assert!(page.contains("forelog log verify") && page.contains("Revoke one&#39;s agent") && page.contains("#stop\""), "{page}");
+    browser.submit("/console/keys", &[("label", "laptop"), ("scope", "vms:read")]).await;
+    let listed = browser.page("/console/activity?tool=key_create").await;
+    let place = format!("/console/calls/{}", between(&listed, "/console/calls/", "\""));
+    assert!(browser.page(&place).await.contains("result.api_key: class secret, not recorded"), "a gap is not explained");
+    let raw = browser.page(&format!("{place}?as=json")).await;
+    assert!(raw.contains("&#34;$redacted&#34;") && !raw.contains("id=\"steps\""), "{raw}");
+    let asked = browser.page(between(&page, "<a class=\"button\" href=\"", "\"")).await;
+    assert!(asked.contains("Revoke one&#39;s agent") && asked.contains("fails on its next request"), "{asked}");
 }

@@ -1,11 +1,12 @@
-//! Calls over time as bars, drawn here as SVG: no script, and a table that says the same.
+//! Calls over time as bars, drawn here as SVG: a bar leads to its part of the time, a
+//! script lets several be drawn over, and a table says the same.
 
 use std::collections::BTreeMap;
 
 use super::line::Line;
 use crate::core::time::Micros;
 use crate::http::console::shown::{When, grouped};
-use crate::tools::Histogram;
+use crate::tools::{Bucket, Histogram};
 
 /// Width of the drawing and of one bar's place, in its own units.
 const WIDTH: u64 = 960;
@@ -26,8 +27,20 @@ pub struct Bars {
     pub width: u64,
     /// Height of the drawing.
     pub height: u64,
-    /// The parts of all bars.
-    pub parts: Vec<Part>,
+    /// The bars in which there is a call.
+    pub drawn: Vec<Bar>,
+    /// Width of a bar's place.
+    pub place: u64,
+    /// Its beginning.
+    pub start: When,
+    /// Its end.
+    pub end: When,
+    /// The beginning, in milliseconds.
+    pub from_ms: i64,
+    /// How long one bar's place is, in milliseconds.
+    pub place_ms: f64,
+    /// The search for a part of the time, for a script: `{from}` and `{to}` are to be replaced.
+    pub zoom: String,
     /// What the colours mean, with how many there are.
     pub legend: Vec<(&'static str, &'static str, String)>,
     /// The parts of the time in which there is a call, newest first.
@@ -38,12 +51,22 @@ pub struct Bars {
     pub capped: bool,
 }
 
+/// One bar, which leads to its part of the time.
+pub struct Bar {
+    /// The search for it alone.
+    pub href: String,
+    /// What it says.
+    pub label: String,
+    /// Left edge.
+    pub x: u64,
+    /// What it is made of.
+    pub parts: Vec<Part>,
+}
+
 /// A rectangle.
 pub struct Part {
     /// Class of the style sheet.
     pub class: &'static str,
-    /// Left edge.
-    pub x: u64,
     /// Upper edge.
     pub y: u64,
     /// Width.
@@ -68,43 +91,76 @@ impl Bars {
         let counts: Vec<[u64; 5]> = found.buckets.iter().map(|bucket| counts(&bucket.counts)).collect();
         let highest = counts.iter().map(|part| part.iter().sum::<u64>()).max().unwrap_or(0).max(1);
         let place = WIDTH / (counts.len() as u64).max(1);
-        let mut parts = Vec::new();
-        for (at, bar) in counts.iter().enumerate() {
-            let mut foot = HEIGHT;
-            for (count, (_, class, _)) in bar.iter().zip(PARTS).filter(|(count, _)| **count > 0) {
-                // Whatever is there is seen, if only as a line.
-                let height = (count * (HEIGHT - 10) / highest).max(2);
-                foot = foot.saturating_sub(height);
-                parts.push(Part { class, x: at as u64 * place, y: foot, width: place.saturating_sub(2).max(1), height });
-            }
-        }
+        let start = found.buckets.first().map_or(now, |bucket| bucket.at);
+        let length = length(found);
+        let end = found.buckets.last().map_or(now, |bucket| Micros(bucket.at.0.saturating_add(length)));
+        let mut rows = spans(found, &counts, line, now);
+        let bars = rows.iter().map(|(at, span)| Bar {
+            href: span.href.clone(),
+            label: said(span),
+            x: *at as u64 * place,
+            parts: parts(&counts[*at], highest, place),
+        });
         let sum = |part: usize| counts.iter().map(|bar| bar[part]).sum::<u64>();
         Self {
             width: WIDTH,
             height: HEIGHT,
-            parts,
+            drawn: bars.collect(),
+            place,
+            start: When::of(start, now),
+            end: When::of(end, now),
+            from_ms: start.0 / 1000,
+            place_ms: micros_to_ms(length),
+            zoom: line.over("created:{from}..{to}").href(),
             legend: PARTS.iter().enumerate().map(|(at, (_, class, word))| (*class, *word, number(sum(at)))).collect(),
-            rows: spans(found, &counts, line, now),
+            rows: rows.drain(..).rev().map(|(_, span)| span).collect(),
             counted: number(found.counted),
             capped: found.capped,
         }
     }
 }
 
-fn spans(found: &Histogram, counts: &[[u64; 5]], line: &Line, now: Micros) -> Vec<Span> {
-    let width =
-        found.buckets.get(1).zip(found.buckets.first()).map_or(1, |(second, first)| second.at.0.saturating_sub(first.at.0));
-    let filled = found.buckets.iter().zip(counts).rev().filter(|(_, counts)| counts.iter().sum::<u64>() > 0);
-    filled
-        .map(|(bucket, counts)| {
-            let time = format!("created:{}..{}", bucket.at.rfc3339(), Micros(bucket.at.0.saturating_add(width)).rfc3339());
-            Span {
-                from: When::of(bucket.at, now),
-                href: line.over(&time).href(),
-                counts: counts.iter().map(|count| number(*count)).collect(),
-            }
-        })
-        .collect()
+/// How long a bar's part of the time is.
+fn length(found: &Histogram) -> i64 {
+    let (first, second) = (found.buckets.first(), found.buckets.get(1));
+    second.zip(first).map_or(1, |(second, first)| second.at.0.saturating_sub(first.at.0))
+}
+
+/// The rectangles of a bar, from its foot.
+fn parts(counts: &[u64; 5], highest: u64, place: u64) -> Vec<Part> {
+    let mut foot = HEIGHT;
+    let filled = counts.iter().zip(PARTS).filter(|(count, _)| **count > 0);
+    let part = |(count, (_, class, _)): (&u64, (_, &'static str, _))| {
+        // Whatever is there is seen, if only as a line.
+        let height = (count * (HEIGHT - 10) / highest).max(2);
+        foot = foot.saturating_sub(height);
+        Part { class, y: foot, width: place.saturating_sub(2).max(1), height }
+    };
+    filled.map(part).collect()
+}
+
+/// The parts of the time in which there is a call, with their bar's number.
+fn spans(found: &Histogram, counts: &[[u64; 5]], line: &Line, now: Micros) -> Vec<(usize, Span)> {
+    let length = length(found);
+    let filled = found.buckets.iter().zip(counts).enumerate().filter(|(_, (_, counts))| counts.iter().sum::<u64>() > 0);
+    let span = |(at, (bucket, counts)): (usize, (&Bucket, &[u64; 5]))| {
+        let time = format!("created:{}..{}", bucket.at.rfc3339(), Micros(bucket.at.0.saturating_add(length)).rfc3339());
+        let counts = counts.iter().map(|count| number(*count)).collect();
+        (at, Span { from: When::of(bucket.at, now), href: line.over(&time).href(), counts })
+    };
+    filled.map(span).collect()
+}
+
+/// A bar in words.
+fn said(span: &Span) -> String {
+    let counted = span.counts.iter().zip(PARTS).filter(|(count, _)| *count != "0");
+    let counts: Vec<String> = counted.map(|(count, (_, _, word))| format!("{} {count}", word.to_lowercase())).collect();
+    format!("From {} UTC: {}", span.from.utc, counts.join(", "))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a drawing is not finer than its pixels")]
+fn micros_to_ms(micros: i64) -> f64 {
+    micros as f64 / 1000.0
 }
 
 fn counts(bucket: &BTreeMap<&'static str, u64>) -> [u64; 5] {

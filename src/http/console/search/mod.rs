@@ -19,7 +19,10 @@ use super::fault::{Fault, encoded};
 use super::frame::{Frame, page};
 use super::shown::visible;
 use super::visit::Visit;
+use crate::core::code::Code;
 use crate::core::id::Position;
+use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
 use crate::core::search::{Fault as Unreadable, Field, Search};
 use crate::core::time::Micros;
 use crate::http::asked::Asked;
@@ -60,6 +63,7 @@ struct Page {
     presets: Vec<Preset>,
     facets: Vec<Facet>,
     trouble: Option<Trouble>,
+    slow: Option<Slow>,
     bars: Option<Bars>,
     found: Vec<Found>,
     excludes: Vec<Excludes>,
@@ -67,7 +71,8 @@ struct Page {
     newest: String,
     is_later: bool,
     next: Option<String>,
-    download: String,
+    live: String,
+    may_export: bool,
     saved: Vec<Saved>,
 }
 
@@ -83,6 +88,12 @@ struct Trouble {
     why: String,
     line: String,
     caret: String,
+}
+
+/// What took too long, and how to find the same faster.
+struct Slow {
+    why: String,
+    hint: String,
 }
 
 /// How many calls there would be without one item.
@@ -129,13 +140,21 @@ async fn searched(visit: &Visit, given: Given, search: &Search, now: Micros) -> 
     let is_later = cursor.is_some();
     let asked = Asked { q: Some(line.to_string()), cursor, ..Asked::default() };
     let query = query_at(visit, &asked, "calls", at).await?;
-    let listed = activity.list(query.clone()).await?;
-    let bars = if is_later { None } else { Some(Bars::of(&activity.histogram(query.clone(), BARS).await?, &line, now)) };
+    let shown = blank(visit, &line, None, search).await;
+    let listed = match in_time(activity.list(query.clone()).await)? {
+        Ok(listed) => listed,
+        Err(slow) => return Ok(page(&Page { slow: Some(slow), ..shown })),
+    };
+    let counted = if is_later { None } else { Some(in_time(activity.histogram(query.clone(), BARS).await)?) };
+    let (bars, slow) = match counted.transpose() {
+        Ok(counted) => (counted.map(|counted| Bars::of(&counted, &line, now)), None),
+        Err(slow) => (None, Some(slow)),
+    };
     let excludes = if listed.items.is_empty() && !is_later { excludes(visit, &query, &line, at).await? } else { Vec::new() };
     let fresh = if is_later { fresh(visit, &query, listed.as_of).await? } else { None };
-    let shown = blank(visit, &line, None, search).await;
     Ok(page(&Page {
         bars: bars.filter(|_| !listed.items.is_empty()),
+        slow,
         excludes,
         fresh,
         next: next(&line, &listed, at),
@@ -154,6 +173,7 @@ async fn blank(visit: &Visit, line: &Line, trouble: Option<Trouble>, search: &Se
         presets: PRESETS.map(|(time, text)| Preset { href: line.over(time).href(), text, is_chosen: line.has(time) }).into(),
         facets: facets::of(search),
         trouble,
+        slow: None,
         bars: None,
         found: Vec::new(),
         excludes: Vec::new(),
@@ -161,8 +181,19 @@ async fn blank(visit: &Visit, line: &Line, trouble: Option<Trouble>, search: &Se
         newest: line.href(),
         is_later: false,
         next: None,
-        download: encoded(&line.to_string()),
+        may_export: visit.may(Scope::StaffExport),
+        live: encoded(&line.to_string()),
         saved: saved::all(visit).await,
+    }
+}
+
+/// What took too long is said on the page instead of an error; what else went wrong is one.
+fn in_time<T>(found: Result<T, Refusal>) -> Result<Result<T, Slow>, Fault> {
+    match found {
+        Err(refusal) if refusal.code == Code::SearchTimedOut => {
+            Ok(Err(Slow { why: refusal.message, hint: refusal.hint.unwrap_or_default() }))
+        }
+        other => Ok(Ok(other?)),
     }
 }
 
@@ -191,7 +222,9 @@ async fn excludes(visit: &Visit, query: &ActivityQuery, line: &Line, at: Micros)
             continue;
         }
         let query = ActivityQuery { search, cursor: None, ..query.clone() };
-        let counted = visit.http.door.control().ports.activity.histogram(query, 1).await?;
+        let counted = visit.http.door.control().ports.activity.histogram(query, 1).await;
+        // The others would take as long.
+        let Ok(counted) = in_time(counted)? else { break };
         let rest = if rest.is_timed() { rest } else { rest.over("created:>=1970-01-01") };
         let more = if counted.capped { "+" } else { "" };
         told.push(Excludes { item: visible(item), href: rest.href(), count: format!("{}{more}", counted.counted) });

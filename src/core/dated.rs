@@ -2,9 +2,10 @@
 
 use serde_json::Value;
 
-use crate::core::time::Micros;
+use super::time::Micros;
 
 /// `document` with the microseconds under `at` and `…_at` rendered. A leaf stays as it was hashed.
+#[must_use]
 pub fn dated(document: Value) -> Value {
     match document {
         Value::Object(fields) => fields

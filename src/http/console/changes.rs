@@ -1,0 +1,144 @@
+//! What an administrative event changed: how something was before it and after it, line by line.
+
+use similar::{ChangeTag, TextDiff};
+
+use super::fault::Fault;
+use super::rules::{files, shown};
+use super::shown::visible;
+use super::visit::Visit;
+use crate::core::event::{CredentialCreated, Event, Kind};
+use crate::core::id::{CredentialId, Position};
+use crate::core::scope::Scope;
+use crate::http::api::sight::Sight;
+use crate::tools::{AdministrationQuery, AdministrationRecord};
+
+/// Lines around a change that are shown with it.
+const AROUND: usize = 2;
+
+/// What was changed.
+pub struct Change {
+    /// How many lines came, and how many went.
+    pub summary: String,
+    /// The lines, with what is around them.
+    pub lines: Vec<Line>,
+}
+
+/// A line of it.
+pub struct Line {
+    /// Class of the style sheet.
+    pub class: &'static str,
+    /// What came, what went, or neither.
+    pub sign: char,
+    /// The line.
+    pub text: String,
+}
+
+/// What an event changed, if it is one that changes something and that is known.
+pub async fn change(record: &AdministrationRecord, visit: &Visit) -> Result<Option<Change>, Fault> {
+    let is_one = matches!(record.kind.as_str(), "policy_loaded" | "vm_exec_set" | "account_changed" | "credential_created");
+    if !is_one {
+        return Ok(None);
+    }
+    let Some(event) = event(visit, record.position).await else { return Ok(None) };
+    let before = earlier(record, visit).await?;
+    Ok(match &event.kind {
+        Kind::PolicyLoaded { .. } if visit.is_staff() => policies(visit, before.as_ref(), &event).await,
+        Kind::VmExecSet { enabled, .. } => {
+            let was = before.is_some_and(|event| matches!(event.kind, Kind::VmExecSet { enabled: true, .. }));
+            Some(diff(&toggled("commands by agents", was), &toggled("commands by agents", *enabled)))
+        }
+        Kind::AccountChanged { agents_may_enable_exec: now, .. } => {
+            let was = before.is_some_and(|event| matches!(event.kind, Kind::AccountChanged { agents_may_enable_exec: true, .. }));
+            Some(diff(&toggled("agents may turn commands on", was), &toggled("agents may turn commands on", *now)))
+        }
+        Kind::CredentialCreated(made) => Some(key(visit, made)),
+        _ => None,
+    })
+}
+
+async fn event(visit: &Visit, position: Position) -> Option<Event> {
+    visit.http.door.control().ports.reader.event(position).await.ok().flatten()
+}
+
+/// The event of the same kind, about the same, before this one.
+async fn earlier(record: &AdministrationRecord, visit: &Visit) -> Result<Option<Event>, Fault> {
+    let subject = record.subject.clone().filter(|_| record.kind != "policy_loaded");
+    let account = Sight::of(&visit.principal, &visit.http.door.state()).account;
+    let before = Some(record.position);
+    let query = AdministrationQuery {
+        account,
+        kind: Some(record.kind.clone()),
+        subject,
+        before,
+        limit: 1,
+        ..AdministrationQuery::default()
+    };
+    let found = visit.http.door.control().ports.activity.administration(query).await?;
+    Ok(match found.items.first() {
+        Some(found) => event(visit, found.position).await,
+        None => None,
+    })
+}
+
+/// The texts of two versions; nothing if the newer one is not kept.
+async fn policies(visit: &Visit, before: Option<&Event>, after: &Event) -> Option<Change> {
+    let whole = |files: Vec<(String, String)>| {
+        lines(files.iter().flat_map(|(name, text)| [format!("// {}", visible(name)), shown(text)]))
+    };
+    let after = files(visit, after).await.map(whole)?;
+    let before = match before {
+        Some(before) => files(visit, before).await.map(whole)?,
+        None => String::new(),
+    };
+    Some(diff(&before, &after))
+}
+
+/// What a new key may do, beside the one that it replaces.
+fn key(visit: &Visit, made: &CredentialCreated) -> Change {
+    let state = visit.http.door.state();
+    let told = |id: &CredentialId| state.credentials.get(id).map(|row| rights(&row.created)).unwrap_or_default();
+    diff(&made.rotates.as_ref().map(told).unwrap_or_default(), &rights(made))
+}
+
+fn rights(made: &CredentialCreated) -> String {
+    let scopes = if made.scopes == Scope::customer() {
+        "scope everything of a customer\n".to_owned()
+    } else {
+        lines(made.scopes.iter().map(|scope| format!("scope {}", scope.as_str())))
+    };
+    let vms = made
+        .vms
+        .as_ref()
+        .map_or_else(|| "on every VM of the account\n".to_owned(), |vms| lines(vms.iter().map(|vm| format!("on {vm}"))));
+    let reads = if made.read_only { "reads only\n" } else { "" };
+    let ends = made.expires_at.map_or_else(|| "no end\n".to_owned(), |end| format!("ends {}\n", end.rfc3339()));
+    let limit = made.limit.map_or_else(String::new, |limit| format!("{} calls in {} ms\n", limit.admit, limit.window_ms));
+    format!("{scopes}{vms}{reads}{ends}{limit}")
+}
+
+fn lines(each: impl Iterator<Item = String>) -> String {
+    each.map(|line| line + "\n").collect()
+}
+
+fn toggled(what: &str, on: bool) -> String {
+    format!("{what}: {}\n", if on { "on" } else { "off" })
+}
+
+fn diff(before: &str, after: &str) -> Change {
+    let diff = TextDiff::from_lines(before, after);
+    let (mut lines, mut came, mut went) = (Vec::new(), 0, 0);
+    for group in diff.grouped_ops(AROUND) {
+        for change in group.iter().flat_map(|op| diff.iter_changes(op)) {
+            let (class, sign) = match change.tag() {
+                ChangeTag::Insert => ("came", '+'),
+                ChangeTag::Delete => ("went", '−'),
+                ChangeTag::Equal => ("", ' '),
+            };
+            came += usize::from(sign == '+');
+            went += usize::from(sign == '−');
+            lines.push(Line { class, sign, text: change.value().trim_end_matches('\n').to_owned() });
+        }
+    }
+    let summary = if lines.is_empty() { "nothing changed".to_owned() } else { format!("+{came} −{went}") };
+    Change { summary, lines }
+}

@@ -1,0 +1,70 @@
+//! The text of policies as it was in the version that decided. It lies, encrypted, beside the event that put the version in
+//! force.
+
+use serde_json::Value;
+
+use super::shown::visible;
+use super::visit::Visit;
+use crate::control::policies::TEXT;
+use crate::core::event::{Event, Kind};
+use crate::policy::rules;
+use crate::tools::AdministrationQuery;
+
+/// Versions that are looked through for one, the newest first.
+const MOST: u32 = 200;
+
+/// The policies that decided.
+pub struct Decided {
+    /// Version of the set.
+    pub version: i64,
+    /// Each with its text, if that is kept.
+    pub rules: Vec<(String, Option<String>)>,
+}
+
+/// The policies with these ids, of a version of the set.
+pub async fn decided(visit: &Visit, version: i64, ids: &[String]) -> Decided {
+    let text = text_of(visit, version).await.map(|files| rules(&files)).unwrap_or_default();
+    let rule = |id: &String| {
+        let found = text.iter().find(|(known, _)| known == id);
+        (visible(id), found.map(|(_, text)| shown(text)))
+    };
+    Decided { version, rules: ids.iter().map(rule).collect() }
+}
+
+/// The files of a version, by name; none if they are not kept.
+async fn text_of(visit: &Visit, version: i64) -> Option<Vec<(String, String)>> {
+    let ports = &visit.http.door.control().ports;
+    let query = AdministrationQuery { kind: Some("policy_loaded".into()), limit: MOST, ..AdministrationQuery::default() };
+    for record in ports.activity.administration(query).await.ok()?.items {
+        let event = ports.reader.event(record.position).await.ok()??;
+        if matches!(event.kind, Kind::PolicyLoaded { version: found, .. } if found == version) {
+            return files(visit, &event).await;
+        }
+    }
+    None
+}
+
+/// The files that an event put in force.
+pub async fn files(visit: &Visit, event: &Event) -> Option<Vec<(String, String)>> {
+    let text = visit.http.door.control().ports.reader.part(event, TEXT).await.ok()??;
+    serde_json::from_value::<Vec<(String, String)>>(text).ok()
+}
+
+/// A text over several lines, its tricks visible.
+pub fn shown(text: &str) -> String {
+    text.trim().lines().map(visible).collect::<Vec<_>>().join("\n")
+}
+
+/// What an event of a call says of the policies that decided: the version and the ids.
+pub fn said(kind: &Kind, note: Option<&Value>) -> Option<(i64, Vec<String>)> {
+    match kind {
+        Kind::Admitted(admitted) => Some((admitted.policy, admitted.policies.clone())),
+        Kind::Refused(refused) => Some((refused.policy, refused.policies.clone())),
+        Kind::Held { .. } => {
+            let ids = note?["policies"].as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
+            Some((note?["policy"].as_i64()?, ids))
+        }
+        _ => None,
+    }
+    .filter(|(_, ids)| !ids.is_empty())
+}

@@ -1,0 +1,122 @@
+//! Exports as they are found again, and made again when they are downloaded; for the API and the console.
+//!
+//! INVARIANT: what is sent has the digest that was recorded when the export was made; it is counted out before the first
+//! byte leaves, and nothing is sent if it has become another file.
+
+use std::sync::Arc;
+
+use axum::body::{Body, Bytes};
+use axum::http::HeaderMap;
+use axum::http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, HeaderName, HeaderValue};
+use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use futures::stream::{self, Stream};
+
+use super::Http;
+use super::api::sight::Sight;
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::id::CallId;
+use crate::core::principal::{Principal, Side};
+use crate::core::refusal::Refusal;
+use crate::core::search::{Field, Search};
+use crate::tools::export::sheet::Sheet;
+use crate::tools::export::{CREATE, Export};
+use crate::tools::{ActivityQuery, CallRecord};
+
+/// Exports in a list.
+const LATEST: u32 = 50;
+
+/// The call that made an export, and what it recorded of it if it is done.
+pub struct Made {
+    /// The call.
+    pub record: CallRecord,
+    /// The export.
+    pub export: Option<Export>,
+}
+
+/// The latest exports of whoever asks: of their account, or of the staff.
+pub async fn list(http: &Http, who: &Principal) -> Result<Vec<Made>, Refusal> {
+    let mut search = Search::default();
+    search.only(Field::Tool, CREATE).map_err(|fault| Refusal::new(Code::InternalError, fault.to_string()))?;
+    let account = Some(who.account.clone());
+    let credential = Sight::of(who, &http.door.state()).credential;
+    let query = ActivityQuery { account, credential, search, limit: LATEST, ..ActivityQuery::default() };
+    let mut made = Vec::new();
+    for record in http.door.control().ports.activity.list(query).await?.items {
+        made.push(read(http, record).await?);
+    }
+    Ok(made)
+}
+
+/// One of them. Absent and not one's own look the same.
+pub async fn find(http: &Http, who: &Principal, id: &str) -> Result<Made, Refusal> {
+    let absent = || Refusal::new(Code::NotFound, "There is no such export.");
+    let id: CallId = id.parse().map_err(|_| absent())?;
+    let found = http.door.control().ports.activity.call(Some(&who.account), &id).await?;
+    let record = found.filter(|record| record.tool == CREATE).ok_or_else(absent)?;
+    let only = Sight::of(who, &http.door.state()).credential;
+    if only.is_some_and(|only| only != record.credential) {
+        return Err(absent());
+    }
+    read(http, record).await
+}
+
+async fn read(http: &Http, record: CallRecord) -> Result<Made, Refusal> {
+    if record.status != Status::Succeeded {
+        return Ok(Made { record, export: None });
+    }
+    let told = http.door.control().ports.activity.timeline(Some(&record.account), &record.call_id).await?;
+    let result = told.and_then(|mut told| told.get_mut("result").map(serde_json::Value::take));
+    Ok(Made { record, export: result.and_then(|result| serde_json::from_value(result).ok()) })
+}
+
+/// The file, made again.
+pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&str>) -> Result<Response, Refusal> {
+    let ports = &http.door.control().ports;
+    let gone = || Refusal::new(Code::NotFound, "The export cannot be downloaded any more.");
+    let export = made.export.filter(|export| !export.is_over(ports.clock.now())).ok_or_else(gone)?;
+    if who.side == Side::Staff {
+        let what = format!("exports/{}/file", made.record.call_id);
+        let asked = serde_json::json!({ "q": export.q, "reason": reason });
+        http.door.check_reader(who, &what, export.account.clone(), asked).await?;
+    }
+    let sheet = || -> Result<Sheet, Refusal> {
+        let query = export.query().map_err(|_| changed())?;
+        Ok(Sheet::new(Arc::clone(&ports.activity), export.form, query))
+    };
+    let mut trial = sheet()?;
+    while trial.next().await?.is_some() {}
+    if trial.sha256() != export.sha256 {
+        return Err(changed());
+    }
+    Ok((headers(&export), Body::from_stream(pieces(sheet()?))).into_response())
+}
+
+fn pieces(sheet: Sheet) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+    stream::unfold(Some(sheet), |sheet| async {
+        let mut sheet = sheet?;
+        match sheet.next().await {
+            Ok(piece) => piece.map(|piece| (Ok(piece.into()), Some(sheet))),
+            Err(refusal) => Some((Err(std::io::Error::other(refusal.message)), None)),
+        }
+    })
+}
+
+fn headers(export: &Export) -> HeaderMap {
+    let digest = STANDARD.encode(hex::decode(&export.sha256).unwrap_or_default());
+    let texts = [
+        (CONTENT_TYPE, export.form.media_type().to_owned()),
+        (CONTENT_LENGTH, export.bytes.to_string()),
+        (CONTENT_DISPOSITION, format!("attachment; filename=\"{}\"", export.file())),
+        (CACHE_CONTROL, "no-store".to_owned()),
+        (HeaderName::from_static("repr-digest"), format!("sha-256=:{digest}:")),
+    ];
+    texts.into_iter().filter_map(|(name, text)| Some((name, HeaderValue::from_str(&text).ok()?))).collect()
+}
+
+fn changed() -> Refusal {
+    let text = "The file would not be the one that was exported: something that it held has been erased since.";
+    Refusal::new(Code::Conflict, text).hint("Make a new export.")
+}

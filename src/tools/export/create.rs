@@ -1,0 +1,152 @@
+//! `export_create`: counts and digests the calls of a search at one position, so that the file can be made again and checked.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use super::sheet::{Form, Sheet};
+use super::{CREATE, Export};
+use crate::core::call::Outcome;
+use crate::core::code::Code;
+use crate::core::event::Kind;
+use crate::core::id::{AccountId, Position};
+use crate::core::principal::Side;
+use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
+use crate::core::search::{Field, Search};
+use crate::core::tool::ToolFacts;
+use crate::tools::outcome::Answer;
+use crate::tools::record::{Record, fresh, record};
+use crate::tools::register::{Face, handler};
+use crate::tools::shape::{Shape, any, choice, maybe, text};
+use crate::tools::{ActivityQuery, Execution, Tool, facts, register};
+
+static FACTS: ToolFacts = facts::control(CREATE, None);
+
+/// How long it can be downloaded.
+const LASTS: Duration = Duration::from_hours(7 * 24);
+
+/// Most calls in one file.
+const MOST: u64 = 500_000;
+
+/// How long the making may take.
+const TIME: Duration = Duration::from_mins(10);
+
+pub(super) fn tool() -> Tool {
+    let input = Shape::new()
+        .may("q", Content, text("Which calls, as in a search; all if absent.", 2000))
+        .must("form", Public, choice("What the file is.", &["csv", "jsonl"]))
+        .may("reason", Content, text("Why staff take calls of several accounts away.", 500))
+        .keyed();
+    let output = Shape::new()
+        .must("q", Content, any("string", "The search, its times written out."))
+        .must("form", Public, any("string", "What the file is."))
+        .must("account", Public, maybe("string", "The account whose calls it holds; of several if null."))
+        .must("credential", Public, maybe("string", "The only key whose calls it holds, if it is one."))
+        .must("as_of", Public, any("integer", "Log position that it shows."))
+        .must("count", Public, any("integer", "How many calls it holds."))
+        .must("bytes", Public, any("integer", "Its size."))
+        .must("sha256", Public, any("string", "Its digest."))
+        .must("expires_at", Public, any("string", "Until when it can be downloaded."));
+    let face = Face {
+        title: "Export calls",
+        description: "Makes a file of the calls of a search, as they are now: counted, digested, and to be downloaded for a week.",
+    };
+    Tool { time_limit: TIME, ..register::tool(&FACTS, face, input, output, handler!(create)) }
+}
+
+#[derive(Deserialize)]
+struct Args {
+    q: Option<String>,
+    form: Form,
+    reason: Option<String>,
+}
+
+async fn create(execution: Execution) -> Answer {
+    let Args { q, form, reason } = execution.arguments()?;
+    let now = execution.ports.clock.now();
+    let search = Search::parse(&q.unwrap_or_default(), now)
+        .map_err(|fault| Refusal::new(Code::ValidationFailed, format!("q cannot be read: {fault}.")))?;
+    let Sight { account, credential } = sight(&execution, &search, reason.is_some()).await?;
+    if execution.principal.side == Side::Staff {
+        tell(&execution, account.as_ref(), &search, reason).await?;
+    }
+    let q = search.to_string();
+    // As the log was when this was asked for: the call that makes the export is not in it.
+    let asked = execution.ports.activity.call(Some(&execution.principal.account), execution.call()).await?;
+    let as_of = asked.map(|record| Position(record.intent.0 - 1));
+    let query =
+        ActivityQuery { account: account.clone(), credential: credential.clone(), search, as_of, ..ActivityQuery::default() };
+    let sheet = made(&execution, form, query).await?;
+    Ok(json!(Export {
+        q,
+        form,
+        account,
+        credential,
+        as_of: sheet.as_of(),
+        count: sheet.count(),
+        bytes: sheet.bytes(),
+        sha256: sheet.sha256(),
+        expires_at: now.plus(LASTS).rfc3339(),
+    }))
+}
+
+/// Whose calls it may hold.
+struct Sight {
+    account: Option<AccountId>,
+    credential: Option<String>,
+}
+
+async fn sight(execution: &Execution, search: &Search, has_reason: bool) -> Result<Sight, Outcome> {
+    let (who, state) = (&execution.principal, fresh(execution).await?);
+    let key = state.credentials.get(&who.credential).map(|row| &row.created);
+    let needed = if who.side == Side::Staff { Scope::StaffExport } else { Scope::AuditRead };
+    if !key.is_some_and(|key| key.scopes.contains(&needed)) {
+        let text = format!("Taking calls away needs the scope {}.", needed.as_str());
+        return Err(Refusal::new(Code::ForbiddenScope, text).details(json!({ "scope": needed.as_str() })).into());
+    }
+    if who.side == Side::Customer {
+        let is_whole = key.is_some_and(|key| key.vms.is_none());
+        let credential = (!is_whole).then(|| who.credential.to_string());
+        return Ok(Sight { account: Some(who.account.clone()), credential });
+    }
+    let account = search.value(Field::Account).and_then(|account| account.parse().ok());
+    if account.is_none() && !has_reason {
+        let text = "Staff who take calls of several accounts away say why.";
+        return Err(Refusal::new(Code::ValidationFailed, text).hint("Give a reason, or one account.").into());
+    }
+    Ok(Sight { account, credential: None })
+}
+
+/// Writes down that staff take calls away, so that the account learns of it.
+async fn tell(
+    execution: &Execution,
+    account: Option<&AccountId>,
+    search: &Search,
+    reason: Option<String>,
+) -> Result<(), Outcome> {
+    let who = &execution.principal;
+    let kind =
+        Kind::LogRead { user: Some(who.user.clone()), account: account.cloned(), what: format!("exports/{}", execution.call()) };
+    let note = json!({ "q": search.to_string(), "reason": reason });
+    let noted = Record::noted(execution, &who.account, kind, note).await?;
+    record(execution, vec![noted], |_| None).await
+}
+
+/// Goes through the whole file, and keeps nothing of it but its measures.
+async fn made(execution: &Execution, form: Form, query: ActivityQuery) -> Result<Sheet, Outcome> {
+    let mut sheet = Sheet::new(Arc::clone(&execution.ports.activity), form, query);
+    while sheet.next().await?.is_some() {
+        if execution.cancel.is_cancelled() {
+            return Err(Outcome::Cancelled(Code::Cancelled));
+        }
+        if sheet.count() > MOST {
+            let text = format!("These are more than {MOST} calls.");
+            return Err(Refusal::new(Code::TooLarge, text).hint("Narrow the search, or use `forelog export`.").into());
+        }
+    }
+    Ok(sheet)
+}
