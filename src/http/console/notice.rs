@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::shown::{When, visible};
 use super::visit::Visit;
 use crate::core::time::Micros;
@@ -51,7 +49,8 @@ pub async fn notices(visit: &Visit, now: Micros) -> Vec<Notice> {
 
 fn notice(record: &AdministrationRecord, now: Micros) -> Option<Notice> {
     // Only the command line on the data says who sat before it.
-    let operator = record.note.get("operator").and_then(Value::as_str).map(visible);
+    let who = |field: &str| visible(record.note["operator"][field].as_str().unwrap_or("unknown"));
+    let operator = record.note["operator"].is_object().then(|| format!("{} on {}", who("user"), who("host")));
     let by = |operator: Option<String>, deed: &str| {
         Some(format!("Break glass: a switch was {deed} on the data itself by {}.", operator?))
     };
