@@ -3,6 +3,7 @@
 //! INVARIANT: who is let in, who is not, and who is linked is written down first; an attempt is used up before the issuer
 //! is asked anything about it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -13,11 +14,13 @@ use super::issuer::{Claims, Issuer, IssuerError};
 use super::judge::{Verdict, Why, is_of, judge};
 use crate::auth::session::{Origin, SessionError, Sessions, Token, Visitor};
 use crate::core::event::Kind;
-use crate::core::id::{AccountId, UserId};
+use crate::core::id::{AccountId, EventId, Position, UserId};
+use crate::core::member::role_change;
 use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::log::draft::NewEvent;
 use crate::log::identity::LinkedIdentity;
+use crate::log::store::Want;
 use crate::log::vault::Person;
 
 /// What an issuer gives a browser to bring back.
@@ -247,10 +250,23 @@ impl Sessions {
         Ok(person)
     }
 
-    /// Gives a person the role that their groups have now. Sessions with another one end by that.
+    /// Gives a person the role that their groups have now; sessions and keys end as by a change of role in the console.
     async fn give_role(&self, person: &Person, role: Role, issuer: &Issuer) -> Result<(), Stop> {
-        let kind = Kind::RoleChanged { user: person.id.clone(), account: person.account.clone(), role, by: None };
-        self.record_of(&person.account, kind, json!({ "issuer": issuer.settings.issuer })).await?;
+        let (user, account) = (person.id.clone(), person.account.clone());
+        let note = json!({ "issuer": issuer.settings.issuer });
+        let id = self.event_id();
+        let parts = vec![self.seal(&id, &account, &note).await?];
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let written = self.writer.write(Want::default(), move |draft| {
+            let mut kinds = role_change(draft.state(), &user, &account, role, None);
+            let changed = kinds.pop().map(|kind| NewEvent { id, kind, parts, note });
+            let ended = kinds.into_iter().map(|kind| NewEvent::plain(EventId::new(clock.now(), &*entropy), kind));
+            for event in ended.chain(changed) {
+                draft.append(Position(0), event)?;
+            }
+            Ok(())
+        });
+        written.await.map_err(SessionError::from)?;
         Ok(self.vault.set_role(&person.id, role.as_str()).await?)
     }
 

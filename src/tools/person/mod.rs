@@ -14,13 +14,12 @@ mod set_role;
 use super::{Execution, Tool};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::event::Kind;
 use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::Scope;
-use crate::core::state::{ControlState, Credential};
+use crate::core::state::ControlState;
 use crate::log::vault::Person;
 
 /// The tools of this noun.
@@ -95,21 +94,4 @@ fn check_someone_is_left(people: &[Person], without: &UserId, state: &ControlSta
     }
     let text = "Somebody has to be left who administers the account. Give another person the role first.";
     Err(Refusal::new(Code::Conflict, text))
-}
-
-/// The end of every live credential of a person that `ends` picks.
-fn revocations(state: &ControlState, user: &UserId, by: &UserId, ends: impl Fn(&Credential) -> bool) -> Vec<Kind> {
-    let live = state.credentials.values().filter(|row| row.created.user == *user && row.revoked_at.is_none() && ends(row));
-    live.map(|row| Kind::CredentialRevoked { credential: row.created.credential.clone(), by: Some(by.clone()) }).collect()
-}
-
-/// The end of every invitation that a person has made.
-fn withdrawals(state: &ControlState, user: &UserId, by: &UserId) -> Vec<Kind> {
-    let made = state.invitations.values().filter(|row| row.by.as_ref() == Some(user));
-    let revoked = |row: &crate::core::member::Invitation| Kind::InvitationRevoked {
-        invitation: row.id.clone(),
-        account: row.account.clone(),
-        by: Some(by.clone()),
-    };
-    made.map(revoked).collect()
 }

@@ -4,9 +4,10 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{check_someone_is_left, managed, revocations, withdrawals};
+use super::{check_someone_is_left, managed};
 use crate::core::event::Kind;
 use crate::core::id::UserId;
+use crate::core::member::{revocations, withdrawals};
 use crate::core::redact::Sensitivity::Public;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
@@ -46,8 +47,8 @@ async fn remove(execution: Execution) -> Answer {
             return Ok(Vec::new());
         }
         check_someone_is_left(&people, &user, state)?;
-        let mut kinds = revocations(state, &user, &by, |_| true);
-        kinds.extend(withdrawals(state, &user, &by));
+        let mut kinds = revocations(state, &user, Some(&by), |_| true);
+        kinds.extend(withdrawals(state, &user, Some(&by)));
         kinds.push(Kind::UserRemoved { user, account: person.account, by: Some(by) });
         Ok(kinds)
     })

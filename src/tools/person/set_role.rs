@@ -3,10 +3,11 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{absent, check_someone_is_left, managed, revocations, withdrawals};
+use super::{absent, check_someone_is_left, managed};
 use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::UserId;
+use crate::core::member::role_change;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
@@ -62,16 +63,7 @@ async fn set(execution: Execution) -> Answer {
         if !role.administers() {
             check_someone_is_left(&people, &user, state)?;
         }
-        let scopes = role.scopes();
-        let mut kinds = revocations(state, &user, &by, |row| {
-            let exceeds = row.created.account == account && !row.created.scopes.is_subset(&scopes);
-            row.created.role.is_some() || exceeds
-        });
-        if !role.administers() {
-            kinds.extend(withdrawals(state, &user, &by));
-        }
-        kinds.push(Kind::RoleChanged { user, account, role, by: Some(by) });
-        Ok(kinds)
+        Ok(role_change(state, &user, &account, role, Some(&by)))
     })
     .await?;
     if !kinds.is_empty() {

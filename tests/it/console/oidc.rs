@@ -3,11 +3,17 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use forelog::ambient::OsEntropy;
 use forelog::ambient::SystemClock;
 use forelog::app::App;
 use forelog::config::Config;
-use forelog::core::event::Kind;
+use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::id::{CredentialId, EventId, Position};
+use forelog::core::principal::Side;
+use forelog::core::scope::{Scope, ScopeSet};
 use forelog::core::time::Clock;
+use forelog::log::draft::NewEvent;
+use forelog::log::store::Want;
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -152,6 +158,35 @@ async fn oidc_an_attempt_that_was_used_is_not_used_again_with_its_cookie() {
     );
 }
 
+impl House {
+    /// A key of somebody of the staff.
+    async fn staff_key(&self, email: &str, scopes: ScopeSet) -> CredentialId {
+        let ports = &self.app.node().control.ports;
+        let people = ports.reader.vault.people().await.expect("the people");
+        let person = people.into_iter().find(|person| person.email == email).expect("a person");
+        let (credential, id) = (CredentialId::new(self.clock.now(), &OsEntropy), EventId::new(self.clock.now(), &OsEntropy));
+        let created = CredentialCreated {
+            credential: credential.clone(),
+            account: person.account,
+            user: person.id,
+            side: Side::Staff,
+            hash: credential.to_string(),
+            prefix: "flk_live_staff".into(),
+            scopes,
+            vms: None,
+            read_only: false,
+            expires_at: None,
+            limit: None,
+            rotates: None,
+            role: None,
+            made_by: None,
+        };
+        let event = NewEvent::plain(id, Kind::CredentialCreated(created));
+        ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.expect("a key");
+        credential
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_staff_have_the_role_of_their_groups_and_another_one_ends_what_was() {
     let issuer = Issuer::start(BEGINNING).await;
@@ -166,6 +201,16 @@ async fn oidc_staff_have_the_role_of_their_groups_and_another_one_ends_what_was(
     assert!(again.page("/console/").await.contains("ann@example.com · admin · staff"));
     assert!(!browser.is_signed_in().await, "a session outlives its role");
     assert_eq!(house.events("role_changed").await.len(), 1);
+
+    let keys = [
+        house.staff_key("ann@example.com", Scope::staff()).await,
+        house.staff_key("ann@example.com", [Scope::StaffAudit].into()).await,
+    ];
+    issuer.vouches_for("ann", "ann@example.com", &json!({ "groups": "desk" }));
+    assert_eq!(house.browser().signs_in_by("corp").await.status, StatusCode::SEE_OTHER);
+    let state = house.app.node().control.ports.fence().state();
+    let alive = keys.map(|key| state.credentials[&key].revoked_at.is_none());
+    assert_eq!(alive, [false, true], "a key that may do more than the role outlives the role before");
     for groups in [json!([]), json!(["elsewhere"]), json!(null), json!({ "ops": true }), json!(["OPS"])] {
         issuer.vouches_for("ann", "ann@example.com", &json!({ "groups": groups }));
         assert_eq!(house.browser().signs_in_by("corp").await.status, StatusCode::FORBIDDEN, "{groups}");
