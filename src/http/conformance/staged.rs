@@ -36,9 +36,15 @@ impl<H: ServerHandler> ServerHandler for Staged<H> {
 
     /// A fixture is called like any other tool first, so that the call is on record; only what was admitted is answered.
     async fn call_tool(&self, request: CallToolRequestParams, context: Context) -> Result<CallToolResponse, ErrorData> {
-        let recorded = self.inner.call_tool(request.clone(), context.clone()).await?;
+        let is_fixture = catalogue::tool_named(&request.name).is_some();
+        let mut asked = request.clone();
+        if is_fixture {
+            // Its state is its own, and names no call.
+            asked.request_state = None;
+        }
+        let recorded = self.inner.call_tool(asked, context.clone()).await?;
         let refused = matches!(&recorded, CallToolResponse::Complete(result) if result.is_error == Some(true));
-        if refused || catalogue::tool_named(&request.name).is_none() {
+        if refused || !is_fixture {
             return Ok(recorded);
         }
         self.fixtures.call_tool(request, context).await.unwrap_or(Ok(recorded))
