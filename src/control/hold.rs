@@ -78,6 +78,12 @@ impl Control {
         if hold.is_none() && (tool.timing == Timing::Instant || !is_cut()) {
             return Ok(waits);
         }
+        let state = self.ports.fence().state();
+        let key = state.credentials.get(&proposal.principal.credential);
+        if key.is_none_or(|key| key.revoked_at.is_some()) {
+            // It is refused, and stays dead: nothing is to be written for it, not even for a moment.
+            return Ok(waits);
+        }
         let (vault, account) = (&self.ports.reader.vault, &proposal.principal.account);
         vault.put_seal(account, now, &proposal.call, &intake.canonical).await?;
         waits.sealed = true;

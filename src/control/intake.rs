@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Request;
+use crate::core::abridge::abridged;
 use crate::core::canonical::canonical;
 use crate::core::code::Code;
 use crate::core::decide::vm_not_found;
@@ -14,6 +15,9 @@ use crate::core::redact::{public_text, redact};
 use crate::core::refusal::Refusal;
 use crate::core::state::{ControlState, Vm};
 use crate::tools::{Catalogue, Tool};
+
+/// What is kept of the arguments of a call that is refused, in bytes; an escape may double it.
+pub(super) const BRIEF: usize = 4 * 1024;
 
 /// A request after everything that can be said of it without the log.
 pub(super) struct Intake<'a> {
@@ -65,6 +69,13 @@ fn recorded(args: &Value, tool: &Tool, names_vm: bool) -> Value {
         fields.remove("vm_id");
     }
     json!({ "args": redact(&kept, &tool.arguments), "text": public_text(&kept, &tool.arguments) })
+}
+
+/// What is kept of arguments that are long, if the call is refused: less of what somebody may send as often as he likes.
+pub(super) fn brief(recorded: &Value) -> Value {
+    let text = recorded["text"].as_str().unwrap_or_default();
+    let text = text.get(..text.floor_char_boundary(BRIEF / 2)).unwrap_or_default();
+    json!({ "args": abridged(recorded["args"].clone(), BRIEF / 8, BRIEF / 2), "text": text })
 }
 
 /// The VM of `vm_id`: by id, or by the exact label of one of the caller's own.

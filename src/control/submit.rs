@@ -9,7 +9,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::finish::{Endings, Finished, InHand};
 use super::hold::Waiting;
-use super::intake::{Intake, take_in, unrecorded};
+use super::intake::{BRIEF, Intake, brief as brief_of, take_in, unrecorded};
 use super::{Reply, Request};
 use crate::auth::session;
 use crate::core::abridge::text;
@@ -190,11 +190,11 @@ impl Control {
             verdict: self.verdict(who, facts, intake.vm.as_ref()),
             approved: None,
         };
-        let parts = self.intent_parts(request, intake, &ids[0], now).await?;
+        let (parts, brief) = self.intent_parts(request, intake, &ids[0], now).await?;
         let waits = self.waits(&proposal, intake, request, &ids[1], now).await?;
         let run = RunId::new(now, &*self.ports.entropy);
         let (node, limits) = (self.ports.node.clone(), Arc::clone(&self.ports.limits));
-        Ok(Submission { proposal, intent, events: ids.clone(), run, parts, node, limits, waits })
+        Ok(Submission { proposal, intent, events: ids.clone(), run, parts, brief, node, limits, waits })
     }
 
     /// What the policies say now. Also asked before an orphan is run again.
@@ -205,21 +205,28 @@ impl Control {
         tool.map_or_else(Verdict::default, |tool| self.judge.judge(who, &scopes, tool, vm))
     }
 
+    /// What is kept of the call, and of a long one what is kept if it is refused.
     async fn intent_parts(
         &self,
         request: &Request,
         intake: &Intake<'_>,
         id: &EventId,
         at: Micros,
-    ) -> Result<Vec<SealedPart>, VaultError> {
+    ) -> Result<(Vec<SealedPart>, Option<Vec<SealedPart>>), VaultError> {
         let (vault, account) = (&self.ports.reader.vault, &request.principal.account);
-        let mut parts = vec![vault.seal(account, at, id, "arguments", &text(&intake.recorded)).await?];
+        let whole = text(&intake.recorded);
+        let mut parts = vec![vault.seal(account, at, id, "arguments", &whole).await?];
         if request.principal.ip.is_some() || request.user_agent.is_some() {
             let agent = request.user_agent.as_deref().map(|text| text.chars().take(200).collect::<String>());
             let subject = json!({ "ip": request.principal.ip, "user_agent": agent });
             parts.push(vault.seal(account, at, id, "subject", &text(&subject)).await?);
         }
-        Ok(parts)
+        if whole.len() <= BRIEF {
+            return Ok((parts, None));
+        }
+        let mut brief = parts.clone();
+        brief[0] = vault.seal(account, at, id, "arguments", &text(&brief_of(&intake.recorded))).await?;
+        Ok((parts, Some(brief)))
     }
 
     async fn answer(

@@ -11,15 +11,21 @@ const END: usize = 4 * 1024;
 /// The text of `document`, with long texts in it shortened; of one that is too long all the same, only size and digest.
 #[must_use]
 pub fn abridge(document: Value, most: usize) -> Vec<u8> {
+    text(&abridged(document, END, most))
+}
+
+/// The same as a document, with `end` bytes of either end of a long text.
+#[must_use]
+pub fn abridged(document: Value, end: usize, most: usize) -> Value {
     let whole = text(&document);
     if whole.len() <= most {
-        return whole;
+        return document;
     }
-    let shorter = text(&shorten(document));
-    if shorter.len() <= most {
+    let shorter = shorten(document, end);
+    if text(&shorter).len() <= most {
         return shorter;
     }
-    text(&json!({ "$abridged": { "size": whole.len(), "sha256": hex::encode(Sha256::digest(&whole)) } }))
+    json!({ "$abridged": { "size": whole.len(), "sha256": hex::encode(Sha256::digest(&whole)) } })
 }
 
 /// A document as it is sealed.
@@ -29,17 +35,17 @@ pub fn text(document: &Value) -> Vec<u8> {
     serde_json::to_vec(document).unwrap_or_default()
 }
 
-fn shorten(value: Value) -> Value {
+fn shorten(value: Value, end: usize) -> Value {
     match value {
-        Value::String(text) if text.len() > 2 * END => Value::String(ends(&text)),
-        Value::Array(items) => items.into_iter().map(shorten).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(key, inner)| (key, shorten(inner))).collect(),
+        Value::String(text) if text.len() > 2 * end => Value::String(ends(&text, end)),
+        Value::Array(items) => items.into_iter().map(|item| shorten(item, end)).collect(),
+        Value::Object(fields) => fields.into_iter().map(|(key, inner)| (key, shorten(inner, end))).collect(),
         other => other,
     }
 }
 
-fn ends(text: &str) -> String {
-    let head = text.get(..text.floor_char_boundary(END)).unwrap_or_default();
-    let tail = text.get(text.ceil_char_boundary(text.len() - END)..).unwrap_or_default();
+fn ends(text: &str, end: usize) -> String {
+    let head = text.get(..text.floor_char_boundary(end)).unwrap_or_default();
+    let tail = text.get(text.ceil_char_boundary(text.len() - end)..).unwrap_or_default();
     format!("{head}\n[… {} bytes are not recorded …]\n{tail}", text.len() - head.len() - tail.len())
 }

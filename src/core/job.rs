@@ -86,6 +86,17 @@ pub struct Claim {
     pub unknown: bool,
 }
 
+/// A row of a credential's refusals that are counted: those of one tool and VM by code, or those that have no run of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Runs {
+    /// How many runs the credential has in its other rows.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub kinds: u32,
+    /// The runs of this row.
+    pub runs: Vec<Run>,
+}
+
 /// Identical refusals of one credential within a minute.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
@@ -93,12 +104,16 @@ pub struct Run {
     pub id: RunId,
     /// Whose.
     pub account: AccountId,
-    /// Tool name.
+    /// Tool name; [`Run::UNKNOWN`] for all that are none, [`Run::ANY`] if tools are not told apart.
     pub tool: String,
     /// VM, if one was named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub vm: Option<VmId>,
-    /// Why they were refused.
+    /// Why they were refused; in a mixed run why the first one was.
     pub code: Code,
+    /// It is of every kind that has no run of its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub mixed: bool,
     /// How many were recorded as full calls in this minute.
     pub recorded: u32,
     /// How many were counted instead.
@@ -109,6 +124,19 @@ pub struct Run {
     pub first: Micros,
     /// Last that was counted.
     pub last: Micros,
+}
+
+impl Run {
+    /// Stands for every tool that does not exist.
+    pub const UNKNOWN: &'static str = "unknown";
+
+    /// Stands for any tool.
+    pub const ANY: &'static str = "*";
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_zero(count: &u32) -> bool {
+    *count == 0
 }
 
 /// A process that executes calls.

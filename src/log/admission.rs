@@ -40,6 +40,8 @@ pub struct Submission {
     pub run: RunId,
     /// Encrypted parts of the intent.
     pub parts: Vec<SealedPart>,
+    /// The same with less of long arguments, if they are long: what is kept of a call that is refused.
+    pub brief: Option<Vec<SealedPart>>,
     /// The node that claims it if it is admitted and instant.
     pub node: NodeId,
     /// Default limits.
@@ -145,7 +147,7 @@ impl Writer {
 fn wanted(submission: &Submission) -> Want {
     let proposal = &submission.proposal;
     let mut names = rows_of(proposal);
-    names.push(Recording::row(&proposal.principal.credential));
+    names.extend(Recording::rows(submission));
     names.extend(proposal.idempotency.as_ref().map(|(key, _)| key.clone()));
     let kinds = if proposal.verdict.hold.is_some() { vec!["approval"] } else { Vec::new() };
     Want { names, kinds, ..Want::default() }
@@ -288,7 +290,7 @@ impl Draft {
     ) -> Result<Position, StoreError> {
         let proposal = &from.proposal;
         let instant = joins.is_some() || proposal.tool.is_some_and(|tool| tool.timing == Timing::Instant);
-        let intent = self.record_intent(from)?;
+        let intent = self.record_intent(from, &from.parts)?;
         let admitted = event::Admitted {
             call: proposal.call.clone(),
             epoch: self.state().epoch,
@@ -304,12 +306,12 @@ impl Draft {
         self.append(intent, NewEvent::plain(decision.clone(), Kind::Admitted(admitted)))
     }
 
-    /// Appends the intent, and the key's use.
-    pub(super) fn record_intent(&mut self, from: &Submission) -> Result<Position, StoreError> {
+    /// Appends the intent with these parts, and the key's use.
+    pub(super) fn record_intent(&mut self, from: &Submission, parts: &[SealedPart]) -> Result<Position, StoreError> {
         let [intent, ..] = &from.events;
         let kind = Kind::IntentRecorded(from.intent.clone());
         let position =
-            self.append(Position(0), NewEvent { id: intent.clone(), kind, parts: from.parts.clone(), note: Value::Null })?;
+            self.append(Position(0), NewEvent { id: intent.clone(), kind, parts: parts.to_vec(), note: Value::Null })?;
         let row = use_row(&from.proposal);
         let used = self.get::<Use>(&row)?.unwrap_or_default();
         let now = self.now;

@@ -149,7 +149,7 @@ impl Draft {
             let text = format!("{MOST} calls of this key wait for a person already.");
             return self.refuse_new(submission, None, Refusal::new(Code::RateLimited, text).retry_after(LATER));
         }
-        let intent = self.record_intent(submission)?;
+        let intent = self.record_intent(submission, &submission.parts)?;
         let expires_at = self.now.plus(submission.waits.lasts);
         let [_, id, _] = &submission.events;
         let kind = Kind::Held { call: proposal.call.clone(), expires_at };

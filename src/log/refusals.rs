@@ -1,6 +1,15 @@
 //! Refusals are cheap to make and expensive to store: the first of a kind in a minute are full calls, later ones are
 //! counted in a durable row in the same commit, and one `RefusalsCounted` closes the run.
+//!
+//! ```text
+//! run:KEY            how many kinds have a run · the run of all other kinds · the runs of a dead key
+//! run:KEY/TOOL[/VM]  the runs of that tool and VM, by code
+//! ```
+//!
+//! INVARIANT: whatever a caller sends, a key has at most [`KINDS`] runs and one for all the rest, a refusal writes one or two
+//! rows of a few hundred bytes, and of a dead key nothing is kept but counts (P13).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use super::admission::Submission;
@@ -9,7 +18,7 @@ use super::store::StoreError;
 use crate::core::code::Code;
 use crate::core::event::{Kind, Refused};
 use crate::core::id::{CredentialId, EventId, Position, RunId, SwitchId};
-use crate::core::job::Run;
+use crate::core::job::{Run, Runs};
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
 
@@ -19,8 +28,11 @@ const RECORDED: u32 = 20;
 /// How long a run lasts.
 const MINUTE: Duration = Duration::from_mins(1);
 
-/// Runs that one credential may have open at once; further kinds are recorded in full.
-const KINDS: usize = 256;
+/// Kinds of refusals of one credential that have runs of their own at a time.
+const KINDS: u32 = 16;
+
+/// Of these, those of one tool and VM, which are one row.
+const CODES: usize = 4;
 
 /// A refusal on its way into the log.
 pub(super) struct Recording<'a> {
@@ -29,42 +41,116 @@ pub(super) struct Recording<'a> {
     pub(super) submission: &'a Submission,
 }
 
+/// What is refused because of who asks: nothing else is looked at, and nothing else of it is kept.
+fn is_of_dead_key(code: Code) -> bool {
+    matches!(code, Code::Unauthenticated | Code::TokenRevoked | Code::TokenExpired)
+}
+
+/// The row of what has no row of its own.
+fn row_of(credential: &CredentialId) -> String {
+    format!("run:{credential}")
+}
+
 impl Recording<'_> {
-    /// The row that holds a credential's runs.
-    pub(super) fn row(credential: &CredentialId) -> String {
-        format!("run:{credential}")
+    /// The rows in which a refusal of `submission` would be counted.
+    pub(super) fn rows(submission: &Submission) -> [String; 2] {
+        let intent = &submission.intent;
+        let (head, tool) = (row_of(&intent.credential), tool_of(submission));
+        let own = intent.vm.as_ref().map_or_else(|| format!("{head}/{tool}"), |vm| format!("{head}/{tool}/{vm}"));
+        [head, own]
     }
 
-    fn is_same(&self, run: &Run) -> bool {
-        let (intent, code) = (&self.submission.intent, self.refusal.code);
-        run.tool == intent.tool && run.vm == intent.vm && run.code == code
+    fn begun(&self, now: Micros) -> Run {
+        let intent = &self.submission.intent;
+        Run {
+            id: self.submission.run.clone(),
+            account: intent.account.clone(),
+            tool: tool_of(self.submission).to_owned(),
+            vm: intent.vm.clone(),
+            code: self.refusal.code,
+            mixed: false,
+            recorded: 0,
+            counted: 0,
+            since: now,
+            first: now,
+            last: now,
+        }
     }
+
+    /// A run that does not tell tools apart.
+    fn of_any(&self, mixed: bool, now: Micros) -> Run {
+        Run { tool: Run::ANY.to_owned(), vm: None, mixed, ..self.begun(now) }
+    }
+}
+
+/// Names that are no tool's are one kind: anybody can make up as many as he likes.
+fn tool_of(submission: &Submission) -> &str {
+    submission.proposal.tool.map_or(Run::UNKNOWN, |tool| tool.name)
+}
+
+/// Takes a run out of its row, or begins one.
+fn take(row: &mut Runs, at: Option<usize>, begin: impl FnOnce() -> Run) -> Run {
+    at.map_or_else(begin, |at| row.runs.swap_remove(at))
 }
 
 impl Draft {
     /// Records a refusal, or counts it; answers the run it was counted in.
     pub(super) fn refuse(&mut self, recording: &Recording<'_>) -> Result<Option<RunId>, StoreError> {
-        let row = Recording::row(&recording.submission.proposal.principal.credential);
-        let mut runs: Vec<Run> = self.get(&row)?.unwrap_or_default();
-        let now = self.now;
-        let kinds = runs.len();
-        let open = runs.iter_mut().find(|run| recording.is_same(run) && now.since(run.since) < MINUTE);
-        let counted = match open {
-            Some(run) if run.recorded >= RECORDED => {
-                run.count(now);
-                Some(run.id.clone())
+        let [head, own] = Recording::rows(recording.submission);
+        let mut common: Runs = self.get(&head)?.unwrap_or_default();
+        let code = recording.refusal.code;
+        if is_of_dead_key(code) {
+            let at = common.runs.iter().position(|run| !run.mixed && run.code == code);
+            let run = take(&mut common, at, || recording.of_any(false, self.now));
+            return self.put_counted(&head, &mut common, run, 0, recording);
+        }
+        let mut kind: Runs = self.get(&own)?.unwrap_or_default();
+        let at = kind.runs.iter().position(|run| run.code == code);
+        if at.is_some() || (common.kinds < KINDS && kind.runs.len() < CODES) {
+            if at.is_none() {
+                common.kinds += 1;
+                self.put(&head, &common)?;
             }
-            Some(run) => {
-                run.recorded += 1;
-                None
-            }
-            None if kinds >= KINDS => None,
-            None => {
-                runs.push(first_of(recording, now));
-                None
-            }
-        };
-        self.put(&row, &runs)?;
+            let run = take(&mut kind, at, || recording.begun(self.now));
+            return self.put_counted(&own, &mut kind, run, RECORDED, recording);
+        }
+        let at = common.runs.iter().position(|run| run.mixed);
+        let run = take(&mut common, at, || recording.of_any(true, self.now));
+        self.put_counted(&head, &mut common, run, RECORDED, recording)
+    }
+
+    /// Puts a run back with one more refusal: counted, if `recorded` were recorded in full already.
+    fn put_counted(
+        &mut self,
+        name: &str,
+        row: &mut Runs,
+        mut run: Run,
+        recorded: u32,
+        recording: &Recording<'_>,
+    ) -> Result<Option<RunId>, StoreError> {
+        let (now, submission) = (self.now, recording.submission);
+        if now.since(run.since) >= MINUTE {
+            let begun = Run {
+                id: submission.run.clone(),
+                code: recording.refusal.code,
+                recorded: 0,
+                counted: 0,
+                since: now,
+                ..run.clone()
+            };
+            let over = std::mem::replace(&mut run, begun);
+            // A refusal has no third event.
+            let [_, _, id] = &submission.events;
+            self.close_run(over, &submission.intent.credential, id.clone())?;
+        }
+        let counted = (run.recorded >= recorded).then(|| run.id.clone());
+        if counted.is_some() {
+            run.count(now);
+        } else {
+            run.recorded += 1;
+        }
+        row.runs.push(run);
+        self.put(name, row)?;
         if counted.is_none() {
             self.record_refusal(recording)?;
         }
@@ -73,7 +159,7 @@ impl Draft {
 
     fn record_refusal(&mut self, recording: &Recording<'_>) -> Result<(), StoreError> {
         let submission = recording.submission;
-        let intent = self.record_intent(submission)?;
+        let intent = self.record_intent(submission, submission.brief.as_ref().unwrap_or(&submission.parts))?;
         let verdict = &submission.proposal.verdict;
         let by_policy = matches!(recording.refusal.code, Code::PolicyDenied | Code::ApprovalRequired);
         let refused = Refused {
@@ -91,35 +177,48 @@ impl Draft {
 
     /// Closes the runs whose minute is over, all of them if `all`. `ids` makes an id for each event.
     pub fn close_runs(&mut self, all: bool, ids: &mut dyn FnMut() -> EventId) -> Result<(), StoreError> {
-        for (name, runs) in self.all::<Vec<Run>>("run")? {
-            let (over, open): (Vec<Run>, Vec<Run>) = runs.into_iter().partition(|run| all || self.now.since(run.since) >= MINUTE);
+        let mut closed: BTreeMap<CredentialId, u32> = BTreeMap::new();
+        for (name, mut row) in self.all::<Runs>("run")? {
+            let (key, is_common) = match name.strip_prefix("run:").and_then(|rest| rest.split_once('/')) {
+                Some((key, _)) => (key, false),
+                None => (name.strip_prefix("run:").unwrap_or_default(), true),
+            };
+            let credential: CredentialId = key.parse().map_err(|_| StoreError::Unreadable(name.clone()))?;
+            let (over, open): (Vec<Run>, Vec<Run>) =
+                row.runs.into_iter().partition(|run| all || self.now.since(run.since) >= MINUTE);
             if over.is_empty() {
                 continue;
             }
-            let credential: Option<CredentialId> = name.split_once(':').and_then(|(_, id)| id.parse().ok());
-            let Some(credential) = credential else { return Err(StoreError::Unreadable(name)) };
-            for run in over.into_iter().filter(|run| run.counted > 0) {
-                self.append(Position(0), NewEvent::plain(ids(), run.closed(credential.clone())))?;
+            if !is_common {
+                *closed.entry(credential.clone()).or_default() += u32::try_from(over.len()).unwrap_or(u32::MAX);
             }
-            if open.is_empty() { self.delete(&name) } else { self.put(&name, &open)? }
+            for run in over {
+                self.close_run(run, &credential, ids())?;
+            }
+            row.runs = open;
+            self.put_or_drop(&name, &row)?;
+        }
+        for (credential, closed) in closed {
+            let name = row_of(&credential);
+            let Some(row) = self.get::<Runs>(&name)? else { continue };
+            self.put_or_drop(&name, &Runs { kinds: row.kinds.saturating_sub(closed), ..row })?;
         }
         Ok(())
     }
-}
 
-fn first_of(recording: &Recording<'_>, now: Micros) -> Run {
-    let intent = &recording.submission.intent;
-    Run {
-        id: recording.submission.run.clone(),
-        account: intent.account.clone(),
-        tool: intent.tool.clone(),
-        vm: intent.vm.clone(),
-        code: recording.refusal.code,
-        recorded: 1,
-        counted: 0,
-        since: now,
-        first: now,
-        last: now,
+    fn put_or_drop(&mut self, name: &str, row: &Runs) -> Result<(), StoreError> {
+        if row.kinds == 0 && row.runs.is_empty() {
+            self.delete(name);
+            return Ok(());
+        }
+        self.put(name, row)
+    }
+
+    fn close_run(&mut self, run: Run, credential: &CredentialId, id: EventId) -> Result<(), StoreError> {
+        if run.counted == 0 {
+            return Ok(());
+        }
+        self.append(Position(0), NewEvent::plain(id, run.closed(credential.clone()))).map(drop)
     }
 }
 
@@ -133,7 +232,7 @@ impl Run {
     }
 
     fn closed(self, credential: CredentialId) -> Kind {
-        let Self { id: run, account, tool, vm, code, counted: count, first, last, .. } = self;
-        Kind::RefusalsCounted { run, account, credential, tool, vm, code, count, first, last }
+        let Self { id: run, account, tool, vm, code, mixed, counted: count, first, last, .. } = self;
+        Kind::RefusalsCounted { run, account, credential, tool, vm, code, count, first, last, mixed }
     }
 }

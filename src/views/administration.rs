@@ -79,6 +79,7 @@ impl About {
             Kind::SignInRefused { user, .. } => about(None, by(user), by(user), by(user)),
             Kind::DrillCompleted(drill) => about(None, text(&drill.by), text(&drill.drill), None),
             Kind::ClockAccepted { by: who } => about(None, by(who), None, None),
+            Kind::RefusalsCounted { account, credential, .. } => about(text(account), None, text(credential), None),
             _ => None,
         }
     }
@@ -171,8 +172,16 @@ impl Calls {
     /// A row, with what was said: staff read all of it, an account the message that is meant for it.
     async fn told(&self, row: &Row, account: Option<&AccountId>) -> Result<AdministrationRecord, ViewError> {
         let position = Position(row.int(0)?);
-        let note = self.views().part(position, "note").await?.unwrap_or(Json::Null);
-        let note = if account.is_none() { note } else { note.get("message").cloned().unwrap_or(Json::Null) };
+        let note = match row.text(2)? {
+            "refusals_counted" => self.views().counted(position).await?,
+            _ if account.is_none() => self.views().part(position, "note").await?.unwrap_or(Json::Null),
+            _ => self
+                .views()
+                .part(position, "note")
+                .await?
+                .and_then(|mut note| Some(note.get_mut("message")?.take()))
+                .unwrap_or(Json::Null),
+        };
         let text = |column: usize| row.maybe_text(column).map(|value| value.map(str::to_owned));
         Ok(AdministrationRecord {
             position,

@@ -9,7 +9,7 @@ use sha2::{Digest, Sha256};
 
 use super::activity::{Calls, behind, unreadable};
 use super::{ViewError, Views};
-use crate::core::event::Event;
+use crate::core::event::{Event, Kind};
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
@@ -106,6 +106,17 @@ impl Views {
         let leaf = serde_json::from_slice(&row.leaf).map_err(ReadError::from)?;
         let sha256 = hex::encode(Sha256::digest(&row.leaf));
         Ok(Some(Moment { position, at: row.at, kind: row.kind, leaf, sha256 }))
+    }
+
+    /// What the event at a position says of the refusals that it counts. Nothing of it is for staff alone.
+    pub(super) async fn counted(&self, position: Position) -> Result<Value, ViewError> {
+        let Some(event) = self.reader.event(position).await? else { return Ok(Value::Null) };
+        Ok(match event.kind {
+            Kind::RefusalsCounted { tool, vm, code, count, first, last, mixed, .. } => json!({
+                "count": count, "tool": tool, "vm": vm, "code": code, "mixed": mixed, "first": first.document(), "last": last.document(),
+            }),
+            _ => Value::Null,
+        })
     }
 
     /// A part of an event; of one that was too large, its head as text.

@@ -197,7 +197,7 @@ impl Book {
         let limits = Arc::new(Limits { credential: ample, exec: ample, write: ample });
         let run = RunId::new(self.clock.now(), &*self.entropy);
         let waits = Waits { sealed: false, lasts: Duration::from_hours(1), note: Vec::new() };
-        let submission = Submission { proposal, intent, events, run, parts, node: node(1), limits, waits };
+        let submission = Submission { proposal, intent, events, run, parts, brief: None, node: node(1), limits, waits };
         (id, self.writer.submit(submission).await.expect("a submission"))
     }
 

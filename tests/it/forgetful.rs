@@ -1,24 +1,32 @@
-//! A connection that breaks after the commit and before anybody heard of it.
+//! A connection that breaks after the commit and before anybody heard of it, and a scale for what is written.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use forelog::core::id::{Epoch, Position};
 use forelog::log::sql::SqlError;
-use forelog::log::store::{Decide, EventRow, Head, PayloadRow, SqlStore, StateRow, Store, StoreError, Want};
+use forelog::log::store::{Batch, Decide, EventRow, Head, PayloadRow, SqlStore, StateRow, Store, StoreError, Want};
 
 /// A store whose next commit is reported lost if it is told so.
 pub struct Forgetful {
     store: SqlStore,
     forgets: Arc<AtomicBool>,
+    written: Arc<AtomicU64>,
 }
 
 impl Forgetful {
-    /// Loses the next commit of events, and keeps it, whenever `forgets` is set.
-    pub fn over(store: SqlStore, forgets: &Arc<AtomicBool>) -> Arc<dyn Store> {
-        Arc::new(Self { store, forgets: Arc::clone(forgets) })
+    /// Loses the next commit of events, and keeps it, whenever `forgets` is set; adds to `written` each byte of a batch.
+    pub fn over(store: SqlStore, forgets: &Arc<AtomicBool>, written: &Arc<AtomicU64>) -> Arc<dyn Store> {
+        Arc::new(Self { store, forgets: Arc::clone(forgets), written: Arc::clone(written) })
     }
+}
+
+fn weight(batch: &Batch) -> u64 {
+    let events = batch.events.iter().map(|row| row.leaf.len() + row.kind.len() + row.call.as_ref().map_or(0, String::len));
+    let payloads = batch.payloads.iter().map(|row| row.part.len() + row.key.len() + row.body.len());
+    let puts = batch.puts.iter().map(|row| row.name.len() + row.doc.len());
+    events.chain(payloads).chain(puts).map(|bytes| bytes as u64).sum()
 }
 
 #[async_trait]
@@ -29,7 +37,12 @@ impl Store for Forgetful {
 
     async fn transact(&self, want: &Want, decide: &mut Decide<'_>) -> Result<Head, StoreError> {
         let before = self.store.head().await?;
-        let head = self.store.transact(want, decide).await?;
+        let mut weighed = |head: &Head, found| {
+            let batch = decide(head, found)?;
+            self.written.fetch_add(weight(&batch), Ordering::SeqCst);
+            Ok(batch)
+        };
+        let head = self.store.transact(want, &mut weighed).await?;
         if head.position > before.position && self.forgets.swap(false, Ordering::SeqCst) {
             return Err(StoreError::Sql(SqlError::Commit("the connection broke".into())));
         }

@@ -82,6 +82,7 @@ fn of_a_call() -> Vec<Kind> {
         count: 12,
         first: NEW_YEAR,
         last: NEW_YEAR,
+        mixed: false,
     };
     vec![
         Kind::IntentRecorded(intent()),

@@ -26,6 +26,7 @@ mod fleet;
 mod forgetful;
 mod gates;
 mod given;
+mod growth;
 mod guest;
 mod guest_demo;
 mod harness;

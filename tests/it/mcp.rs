@@ -242,7 +242,7 @@ async fn mcp_refuses_hosts_and_origins_that_are_not_ours() {
 }
 
 #[tokio::test]
-async fn mcp_a_dead_or_foreign_key_is_401_and_its_call_is_recorded() {
+async fn mcp_a_dead_or_foreign_key_is_401_and_its_call_is_counted() {
     let app = TestApp::start().await;
     let (key, staff) = (app.key(|_| {}).await, app.stranger(Side::Staff).await);
     let session = Session::begin(&app, &key, "2025-11-25").await;
@@ -259,7 +259,11 @@ async fn mcp_a_dead_or_foreign_key_is_401_and_its_call_is_recorded() {
         assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
         assert!(!answer.text.contains(&key.text));
     }
-    assert_eq!(app.events("refused").await.len(), 2);
+    assert_eq!(app.events("refused").await.len(), 0);
+    app.plant.clock.pass(Duration::from_secs(61));
+    app.plant.beat().await;
+    let counted = app.events("refusals_counted").await;
+    assert!(matches!(&counted[..], [event] if matches!(event.kind, Kind::RefusalsCounted { count: 2, .. })), "{counted:?}");
     assert!(app.plant.world.executed().is_empty());
     let unknown = Key { text: format!("{}x", key.text), id: key.id.clone(), account: key.account.clone() };
     for token in [&unknown.text, "flk_live_", "", "eyJhbGciOiJub25lIn0.e30."] {

@@ -205,6 +205,8 @@ pub struct Site {
     pub lease: Duration,
     /// The next commit is reported lost, and is kept.
     pub forgets: Arc<AtomicBool>,
+    /// Bytes that were written to the log room.
+    pub written: Arc<AtomicU64>,
     pub vault: tempfile::TempDir,
 }
 
@@ -231,6 +233,7 @@ impl Site {
             seed: 7,
             lease: Duration::from_secs(3),
             forgets: Arc::default(),
+            written: Arc::default(),
             vault: tempfile::tempdir().expect("a directory"),
         }
     }
@@ -258,7 +261,7 @@ fn beginning() -> Micros {
 impl Plant {
     /// A node without a worker, whose account and key are made if the log is empty.
     pub async fn idle(site: &Site) -> (Self, Arc<Worker>, tokio::sync::mpsc::UnboundedReceiver<forelog::control::Assignment>) {
-        let store = Forgetful::over(SqlStore::new(site.room().await), &site.forgets);
+        let store = Forgetful::over(SqlStore::new(site.room().await), &site.forgets, &site.written);
         store.migrate().await.expect("migrate");
         let entropy: Arc<dyn Entropy> = Seeded::new(site.seed + fresh());
         let clock: Arc<dyn Clock> = Arc::clone(&site.clock) as Arc<dyn Clock>;

@@ -99,6 +99,9 @@ pub enum Kind {
         count: u64,
         first: Micros,
         last: Micros,
+        /// Tools, VMs and codes were of many kinds; the code is that of the first.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        mixed: bool,
     },
     SwitchEngaged {
         switch: SwitchId,

@@ -19,7 +19,7 @@ use crate::http::api::list_events::Asked;
 use crate::http::api::sight::Sight;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
-const KINDS: [&str; 23] = [
+const KINDS: [&str; 24] = [
     "switch_engaged",
     "release_requested",
     "release_ramped",
@@ -40,6 +40,7 @@ const KINDS: [&str; 23] = [
     "user_removed",
     "credential_created",
     "credential_revoked",
+    "refusals_counted",
     "vm_imported",
     "vm_exec_set",
     "policy_loaded",

@@ -140,9 +140,9 @@ fn entry(row: &Value) -> Entry {
     Entry { position: int(row, "position"), at: int(row, "at"), kind: text(row, "type").to_owned(), call, leaf }
 }
 
-fn counted(runs: &Value) -> Vec<(String, u64)> {
+fn counted(row: &Value) -> Vec<(String, u64)> {
     let run = |run: &Value| Some((run["id"].as_str()?.to_owned(), run["counted"].as_u64()?));
-    runs.as_array().into_iter().flatten().filter_map(run).collect()
+    row["runs"].as_array().into_iter().flatten().filter_map(run).collect()
 }
 
 /// What the provider began to do, from its own journals. A line that was cut short was never answered.
