@@ -1,9 +1,10 @@
 //! What operators see while it runs: lines on standard error, and traces and metrics over OTLP if an endpoint is set.
 //!
-//! Standard output stays free: `--json` and `forelog stdio` own it. Secrets never get here, because what is logged are
-//! ids and codes (P10). One canonical line per call has the target `forelog::call`; it comes from `control`.
+//! Standard output stays free: `--json` and `forelog stdio` own it. Secrets hardly get here, because what is logged are
+//! ids and codes, and none get out, because lines and spans are scrubbed (P10). One canonical line per call has the target `forelog::call`; it comes from `control`.
 
 mod durations;
+mod scrubbing;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use self::durations::Durations;
+use self::scrubbing::{Lines, Scrubbing};
 use crate::core::time::Clock;
 
 /// What is shown unless `RUST_LOG` says otherwise.
@@ -90,7 +92,7 @@ fn lines(quiet: bool) -> Box<dyn Layer<Registry> + Send + Sync> {
     let shown = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(if quiet { QUIET } else { SHOWN }));
     // A line says all there is to say of its call: writing every span down for it too would cost as much again.
     let shown = shown.and(filter_fn(|metadata| !metadata.is_span()));
-    let layer = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let layer = tracing_subscriber::fmt::layer().with_writer(Lines);
     if std::io::stderr().is_terminal() {
         layer.compact().with_filter(shown).boxed()
     } else if quiet {
@@ -106,7 +108,7 @@ fn export_traces(endpoint: &str, resource: Resource) -> Result<SdkTracerProvider
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
         .build()?;
-    Ok(SdkTracerProvider::builder().with_batch_exporter(exporter).with_resource(resource).build())
+    Ok(SdkTracerProvider::builder().with_batch_exporter(Scrubbing(exporter)).with_resource(resource).build())
 }
 
 fn export_metrics(endpoint: &str, resource: Resource) -> Result<SdkMeterProvider, TelemetryError> {

@@ -8,6 +8,7 @@ use forelog::core::code::Code;
 use forelog::core::event::{Admitted, Ended, IntentRecorded, Kind, Refused};
 use forelog::core::id::{AccountId, CallId, CredentialId, Epoch, EventId, NodeId, Position, SwitchId, UserId, VmId};
 use forelog::core::principal::{Side, Via};
+use forelog::core::scrub::Scrubbed;
 use forelog::core::time::{Clock, Entropy, Micros};
 use forelog::log::draft::NewEvent;
 use forelog::log::reading::Reader;
@@ -225,7 +226,7 @@ impl Past {
         if kind < 60 {
             TOOLS[TOOLS.len() - 1 - usize::try_from(seed.skewed(6)).unwrap_or(0)].clone_into(&mut intent.tool);
         }
-        let recorded = NewEvent { id, kind: Kind::IntentRecorded(intent), parts, note: Value::Null };
+        let recorded = NewEvent { id, kind: Kind::IntentRecorded(intent), parts, note: Scrubbed::default() };
         if kind < 60 {
             return vec![recorded, NewEvent::plain(self.id(), Kind::Refused(refused(seed, call, kind)))];
         }
@@ -277,7 +278,7 @@ impl Past {
     }
 
     async fn seal(&self, account: &AccountId, id: &EventId, part: &str, value: &Value) -> SealedPart {
-        self.reader.vault.seal(account, self.clock.now(), id, part, value.to_string().as_bytes()).await.expect("a sealed part")
+        self.reader.vault.seal(account, self.clock.now(), id, part, &Scrubbed::of(value.clone())).await.expect("a sealed part")
     }
 }
 

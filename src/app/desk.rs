@@ -13,6 +13,7 @@ use super::rooms::{RoomError, Rooms};
 use crate::config::Config;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, EventId, IdError, Position};
+use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::{Clock, Entropy};
 use crate::log::draft::NewEvent;
@@ -119,9 +120,9 @@ impl Desk {
         if record.note.is_null() {
             return Ok(NewEvent::plain(id, record.kind));
         }
-        let text = record.note.to_string();
-        let part = self.rooms.vault.seal(&record.account, now, &id, "note", text.as_bytes()).await?;
-        Ok(NewEvent { id, kind: record.kind, parts: vec![part], note: record.note })
+        let note = Scrubbed::of(record.note);
+        let part = self.rooms.vault.seal(&record.account, now, &id, "note", &note).await?;
+        Ok(NewEvent { id, kind: record.kind, parts: vec![part], note })
     }
 }
 

@@ -11,6 +11,7 @@ use crate::core::limit::Limit;
 use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::core::scope::{Scope, ScopeSet};
+use crate::core::scrub::{ScrubbedText, holds_token};
 use crate::core::state::{ControlState, Credential};
 use crate::core::time::Micros;
 use crate::log::vault::Person;
@@ -83,7 +84,7 @@ impl Desk {
     /// Makes an account and its owner.
     pub async fn create_account(&self, name: &str, email: &str, side: Side) -> Result<NewPerson, DeskError> {
         let account = AccountId::new(self.clock.now(), &*self.entropy);
-        self.rooms.vault.name_account(&account, name).await?;
+        self.rooms.vault.name_account(&account, &ScrubbedText::of(name)).await?;
         let created = Kind::AccountCreated { account: account.clone(), side };
         self.add_person(account, email, side, vec![created]).await
     }
@@ -217,6 +218,9 @@ impl Desk {
 
     /// Gives a provider's machine to an account.
     pub async fn import_vm(&self, account: &AccountId, provider: &str, machine: &str, label: &str) -> Result<VmId, DeskError> {
+        if holds_token(machine) {
+            return Err(DeskError::Refused("the machine's name has an access token in it".to_owned()));
+        }
         let vm = VmId::new(self.clock.now(), &*self.entropy);
         let (provider, machine) = (provider.to_owned(), machine.to_owned());
         let kind =

@@ -23,6 +23,7 @@ use crate::core::event::Kind;
 use crate::core::id::{EventId, Position};
 use crate::core::principal::Side;
 use crate::core::role::Role;
+use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::time::{Clock, Entropy, Micros};
 use crate::log::draft::NewEvent;
 use crate::log::signed_in::Session;
@@ -199,10 +200,9 @@ impl Sessions {
         &self,
         id: &EventId,
         whose: &crate::core::id::AccountId,
-        note: &serde_json::Value,
+        note: &Scrubbed,
     ) -> Result<SealedPart, SessionError> {
-        let text = note.to_string();
-        Ok(self.vault.seal(whose, self.clock.now(), id, "note", text.as_bytes()).await?)
+        Ok(self.vault.seal(whose, self.clock.now(), id, "note", note).await?)
     }
 
     pub(super) async fn record(&self, events: Vec<NewEvent>) -> Result<(), SessionError> {
@@ -223,7 +223,7 @@ impl Sessions {
         from: &Origin,
     ) -> Session {
         let (now, person) = (self.clock.now(), person.id.clone());
-        let (address, user_agent) = (Some(from.address.clone()), from.user_agent.clone());
+        let (address, user_agent) = (Some(from.address.clone()), from.user_agent.as_deref().map(ScrubbedText::of));
         Session { hash: token.hash(), person, credential, began: now, seen: now, ends: now.plus(LONGEST), address, user_agent }
     }
 }

@@ -16,6 +16,7 @@ use crate::core::id::{CredentialId, Position};
 use crate::core::job::Use;
 use crate::core::principal::Side;
 use crate::core::role::Role;
+use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::log::draft::{Draft, NewEvent};
@@ -117,7 +118,7 @@ impl Sessions {
         by: Option<&str>,
         note: Value,
     ) -> Result<(), SessionError> {
-        let id = self.event_id();
+        let (id, note) = (self.event_id(), Scrubbed::of(note));
         let whose = person.map(|person| person.account.clone()).or_else(|| house(&self.writer.fence().state()));
         let parts = match whose {
             Some(account) => vec![self.seal(&id, &account, &note).await?],
@@ -146,7 +147,7 @@ impl Sessions {
         let token = Token::generate(&*self.entropy);
         let known = acting(&self.writer.fence().state(), person, role);
         let made = self.new_credential(person, role).await?;
-        let signed = self.event_id();
+        let (signed, note) = (self.event_id(), Scrubbed::of(note));
         let (user, session) = (person.id.clone(), Some(digest(&token.hash())));
         let kind = Kind::SignedIn { user, session, issuer: by.map(str::to_owned) };
         let parts = vec![self.seal(&signed, &person.account, &note).await?];
@@ -194,7 +195,7 @@ impl Sessions {
             role: Some(role),
             made_by: None,
         };
-        let (id, note) = (self.event_id(), json!({ "label": "Console" }));
+        let (id, note) = (self.event_id(), Scrubbed::of(json!({ "label": "Console" })));
         let parts = vec![self.seal(&id, &person.account, &note).await?];
         Ok((credential, NewEvent { id, kind: Kind::CredentialCreated(created), parts, note }))
     }

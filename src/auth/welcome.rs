@@ -9,6 +9,7 @@ use crate::core::event::Kind;
 use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Side;
 use crate::core::role::Role;
+use crate::core::scrub::ScrubbedText;
 use crate::log::vault::Person;
 
 /// How long a link works.
@@ -54,7 +55,7 @@ impl Sessions {
             email: email.trim().to_owned(),
             password: hash,
         };
-        self.vault.name_account(&account, "Staff").await?;
+        self.vault.name_account(&account, &ScrubbedText::of("Staff")).await?;
         // The vault first: an event must not name a person who is not there.
         self.vault.add_person(&person).await?;
         let made = Kind::AccountCreated { account: account.clone(), side: Side::Staff };

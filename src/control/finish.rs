@@ -6,13 +6,12 @@ use serde_json::{Value, json};
 use tokio::sync::{broadcast, oneshot};
 
 use super::{Control, Reply};
-use crate::core::abridge::abridge;
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::event::Ended;
 use crate::core::id::{AccountId, CallId, SwitchId};
-use crate::core::redact::{redact, scrub_text};
 use crate::core::refusal::Refusal;
+use crate::core::scrub::Scrubbed;
 use crate::log::closing::{Closed, Closing};
 use crate::log::vault::{PART_MAX, SealedPart};
 use crate::tools::Tool;
@@ -116,10 +115,11 @@ pub struct Ending<'a> {
 impl Control {
     /// Writes the terminal event, tells the waiter, and answers what the caller is told.
     pub async fn finish(&self, ending: Ending<'_>, outcome: Outcome, done: Option<oneshot::Sender<Finished>>) -> Reply {
+        let shown = recorded(&outcome, ending.tool);
         let reply = reply_to(ending.call, outcome);
         let status = status_of(&reply);
         let code = code_of(&reply);
-        let result = self.seal_result(&ending, &reply).await;
+        let result = self.seal_result(&ending, record_of(&reply, shown)).await;
         let closed = self.close(&ending, status, code, result).await;
         self.ports.writer.stats().ended.count(status.as_str());
         tracing::info!(
@@ -140,14 +140,10 @@ impl Control {
     }
 
     /// The redacted result, sealed. If that fails the event is written without it: the thing has happened.
-    async fn seal_result(&self, ending: &Ending<'_>, reply: &Reply) -> (crate::core::id::EventId, Vec<SealedPart>) {
+    async fn seal_result(&self, ending: &Ending<'_>, record: Scrubbed) -> (crate::core::id::EventId, Vec<SealedPart>) {
         let id = self.ports.event_id();
-        let document = match reply {
-            Reply::Done { result, .. } => redact(result, &ending.tool.results),
-            other => scrub_error(other.document()),
-        };
-        let (vault, now, text) = (&self.ports.reader.vault, self.ports.clock.now(), abridge(document, PART_MAX));
-        match vault.seal(ending.account, now, &id, "result", &text).await {
+        let (vault, now) = (&self.ports.reader.vault, self.ports.clock.now());
+        match vault.seal(ending.account, now, &id, "result", &record.abridged(PART_MAX)).await {
             Ok(part) => (id, vec![part]),
             Err(error) => {
                 tracing::error!(call_id = %ending.call, %error, "a result is withheld: it could not be encrypted");
@@ -193,12 +189,12 @@ impl Control {
 fn reply_to(call: &CallId, outcome: Outcome) -> Reply {
     let failed = |refusal: Refusal, status: Status| Reply::Failed { call: Some(call.clone()), refusal, status };
     match outcome {
-        Outcome::Succeeded(result) => Reply::Done { call: call.clone(), result },
+        Outcome::Succeeded(result) => Reply::Done { call: call.clone(), result: result.live() },
         Outcome::Failed(refusal) => failed(refusal, Status::Failed),
         Outcome::Cancelled(code) => failed(Refusal::new(code, "The call was cancelled."), Status::Cancelled),
         Outcome::TimedOut(partial) => {
             let refusal = Refusal::new(Code::Timeout, "It took longer than allowed and was ended.");
-            failed(refusal.details(json!({ "result": partial })), Status::TimedOut)
+            failed(refusal.details(json!({ "result": partial.live() })), Status::TimedOut)
         }
         Outcome::Unknown(why) => {
             let refusal = Refusal::new(Code::OutcomeUnknown, format!("It may or may not have happened: {why}"))
@@ -222,12 +218,23 @@ fn code_of(reply: &Reply) -> Option<Code> {
     }
 }
 
-/// Error texts may quote what a provider said: known token patterns never reach the log (P10).
-fn scrub_error(document: Value) -> Value {
-    match document {
-        Value::String(text) => Value::String(scrub_text(&text)),
-        Value::Array(items) => items.into_iter().map(scrub_error).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(key, inner)| (key, scrub_error(inner))).collect(),
-        other => other,
+/// What is recorded of a result, or of what there was of one.
+fn recorded(outcome: &Outcome, tool: &Tool) -> Option<Value> {
+    match outcome {
+        Outcome::Succeeded(shown) | Outcome::TimedOut(shown) => Some(shown.recorded(&tool.results)),
+        Outcome::Failed(_) | Outcome::Cancelled(_) | Outcome::Unknown(_) => None,
     }
+}
+
+/// What is recorded of an end: never the result as it was answered, also where that is inside an error. Error texts may
+/// quote what a provider said (P10).
+fn record_of(reply: &Reply, shown: Option<Value>) -> Scrubbed {
+    if let Reply::Done { .. } = reply {
+        return Scrubbed::of(shown.unwrap_or_default());
+    }
+    let mut document = reply.document();
+    if let (Some(place), Some(shown)) = (document.pointer_mut("/error/details/result"), shown) {
+        *place = shown;
+    }
+    Scrubbed::of(document)
 }

@@ -19,6 +19,7 @@ use crate::core::decide::Proposal;
 use crate::core::id::{CallId, EventId};
 use crate::core::job::Job;
 use crate::core::refusal::Refusal;
+use crate::core::scrub::Scrubbed;
 use crate::core::time::Micros;
 use crate::core::tool::{Class, Timing};
 use crate::log::admission::job_row;
@@ -74,7 +75,7 @@ impl Control {
         };
         let hold = proposal.verdict.hold.as_ref().filter(|_| !tool.stops && tool.class != Class::Control);
         // Asked last: nearly every call is instant, and has all its arguments compared for nothing.
-        let is_cut = || intake.recorded["args"] != request.args || intake.canonical.len() > WHOLE;
+        let is_cut = || intake.recorded.document()["args"] != request.args || intake.canonical.len() > WHOLE;
         if hold.is_none() && (tool.timing == Timing::Instant || !is_cut()) {
             return Ok(waits);
         }
@@ -89,7 +90,7 @@ impl Control {
         waits.sealed = true;
         if let Some(hold) = hold {
             let note = json!({ "hold": hold, "policy": proposal.verdict.version, "policies": proposal.verdict.policies });
-            waits.note.push(vault.seal(account, now, event, "note", note.to_string().as_bytes()).await?);
+            waits.note.push(vault.seal(account, now, event, "note", &Scrubbed::of(note)).await?);
         }
         Ok(waits)
     }

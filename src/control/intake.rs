@@ -13,6 +13,7 @@ use crate::core::decide::vm_not_found;
 use crate::core::id::VmId;
 use crate::core::redact::{public_text, redact};
 use crate::core::refusal::Refusal;
+use crate::core::scrub::Scrubbed;
 use crate::core::state::{ControlState, Vm};
 use crate::tools::{Catalogue, Tool};
 
@@ -34,7 +35,7 @@ pub(super) struct Intake<'a> {
     /// What is missing for the guard.
     pub(super) guard: Option<Refusal>,
     /// What is recorded of the arguments.
-    pub(super) recorded: Value,
+    pub(super) recorded: Scrubbed,
     /// RFC 8785 bytes of the raw arguments, for their HMAC.
     pub(super) canonical: Vec<u8>,
     /// The idempotency key.
@@ -47,13 +48,15 @@ pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &C
     let canonical = canonical(&request.args).unwrap_or_default();
     let Some(known) = tool else {
         let name = format!("sha256:{}", hex::encode(Sha256::digest(request.tool.as_bytes())));
-        let recorded = json!({ "args": { "size": canonical.len() }, "text": "" });
+        let recorded = Scrubbed::of(json!({ "args": { "size": canonical.len() }, "text": "" }));
         return Intake { tool, name, vm: None, vm_id: None, invalid: None, guard: None, recorded, canonical, key: None };
     };
     let schema_fault = catalogue.invalid(known, &request.args);
     let (vm_id, vm, absent) = find_vm(request, state);
     let recorded = match &schema_fault {
-        Some(fault) => json!({ "args": { "size": canonical.len(), "faults": fault.details["faults"] }, "text": "" }),
+        Some(fault) => {
+            Scrubbed::of(json!({ "args": { "size": canonical.len(), "faults": fault.details["faults"] }, "text": "" }))
+        }
         None => recorded(&request.args, known, vm.is_some()),
     };
     let guard = if schema_fault.is_none() { (known.guard)(&request.args, vm.as_ref()) } else { None };
@@ -63,19 +66,20 @@ pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &C
 }
 
 /// What is kept of arguments that fit the schema. A `vm_id` that names none of the caller's VMs could be anything.
-fn recorded(args: &Value, tool: &Tool, names_vm: bool) -> Value {
+fn recorded(args: &Value, tool: &Tool, names_vm: bool) -> Scrubbed {
     let mut kept = args.clone();
     if let Some(fields) = kept.as_object_mut().filter(|_| !names_vm) {
         fields.remove("vm_id");
     }
-    json!({ "args": redact(&kept, &tool.arguments), "text": public_text(&kept, &tool.arguments) })
+    Scrubbed::of(json!({ "args": redact(&kept, &tool.arguments), "text": public_text(&kept, &tool.arguments) }))
 }
 
 /// What is kept of arguments that are long, if the call is refused: less of what somebody may send as often as he likes.
-pub(super) fn brief(recorded: &Value) -> Value {
+pub(super) fn brief(recorded: &Scrubbed) -> Scrubbed {
+    let recorded = recorded.document();
     let text = recorded["text"].as_str().unwrap_or_default();
     let text = text.get(..text.floor_char_boundary(BRIEF / 2)).unwrap_or_default();
-    json!({ "args": abridged(recorded["args"].clone(), BRIEF / 8, BRIEF / 2), "text": text })
+    Scrubbed::of(json!({ "args": abridged(recorded["args"].clone(), BRIEF / 8, BRIEF / 2), "text": text }))
 }
 
 /// The VM of `vm_id`: by id, or by the exact label of one of the caller's own.

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde_json::Value;
 use tokio_util::sync::CancellationToken;
 
 use super::submit::Judge;
@@ -17,6 +16,7 @@ use crate::core::id::{EventId, Position};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::scope::ScopeSet;
+use crate::core::scrub::Scrubbed;
 use crate::core::state::Vm;
 use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolFacts;
@@ -99,13 +99,13 @@ impl PolicyHolder {
         let (id, sha256) = (self.event_id(), loaded.sha256().to_owned());
         let hash = sha256.clone();
         let house = self.writer.write(Want::default(), |draft| Ok(draft.state().house())).await.map_err(unrecorded)?;
-        let text = serde_json::json!(loaded.set().files()).to_string();
-        let parts = vec![self.vault.seal(&house, self.clock.now(), &id, TEXT, text.as_bytes()).await.map_err(unsealed)?];
+        let text = text_of(loaded)?;
+        let parts = vec![self.vault.seal(&house, self.clock.now(), &id, TEXT, &text).await.map_err(unsealed)?];
         let version = self.writer.write(Want::default(), move |draft| {
             let version = draft.state().policy.as_ref().map_or(0, |set| set.version) + 1;
             draft.append(
                 Position(0),
-                NewEvent { id, kind: Kind::PolicyLoaded { version, sha256: hash }, parts, note: Value::Null },
+                NewEvent { id, kind: Kind::PolicyLoaded { version, sha256: hash }, parts, note: Scrubbed::default() },
             )?;
             Ok(version)
         });
@@ -128,6 +128,17 @@ impl PolicyHolder {
     fn event_id(&self) -> EventId {
         EventId::new(self.clock.now(), &*self.entropy)
     }
+}
+
+/// The text of a set as it is recorded, which is the text that its hash is of.
+fn text_of(loaded: &Loaded) -> Result<Scrubbed, Refusal> {
+    let text = serde_json::json!(loaded.set().files());
+    let recorded = Scrubbed::of(text.clone());
+    if *recorded.document() == text {
+        return Ok(recorded);
+    }
+    let refusal = Refusal::new(Code::ValidationFailed, "The policies have a secret in them, which would be recorded.");
+    Err(refusal.hint("The set that was in force stays in force."))
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the shape that map_err wants")]

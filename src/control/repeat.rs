@@ -23,7 +23,7 @@ impl Control {
     pub(super) async fn replay(&self, call: &CallId, first: &CallId, status: Status, end: Position, tool: &Tool) -> Reply {
         let recorded = self.recorded(first, status, end, tool).await;
         match recorded {
-            Outcome::Succeeded(result) => Reply::Done { call: call.clone(), result },
+            Outcome::Succeeded(result) => Reply::Done { call: call.clone(), result: result.live() },
             Outcome::Failed(refusal) => Reply::Failed { call: Some(call.clone()), refusal, status },
             _ => Reply::Failed { call: Some(call.clone()), refusal: repeated(first, status), status },
         }
@@ -48,7 +48,7 @@ impl Control {
             }
         };
         if status == Status::Succeeded {
-            return Outcome::Succeeded(document);
+            return Outcome::Succeeded(document.into());
         }
         Outcome::Failed(Refusal::from_body(&document).unwrap_or_else(|| repeated(first, status)))
     }
@@ -108,7 +108,7 @@ impl Control {
     pub(super) async fn recorded_end(&self, call: &CallId, tool: &Tool) -> Option<Reply> {
         let (_, status, end) = self.ended(call).await?;
         Some(match self.recorded(call, status, end, tool).await {
-            Outcome::Succeeded(result) => Reply::Done { call: call.clone(), result },
+            Outcome::Succeeded(result) => Reply::Done { call: call.clone(), result: result.live() },
             Outcome::Failed(refusal) => Reply::Failed { call: Some(call.clone()), refusal, status },
             _ => Reply::Failed { call: Some(call.clone()), refusal: repeated(call, status), status },
         })

@@ -12,7 +12,6 @@ use super::hold::Waiting;
 use super::intake::{BRIEF, Intake, brief as brief_of, take_in, unrecorded};
 use super::{Reply, Request};
 use crate::auth::session;
-use crate::core::abridge::text;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Proposal, Verdict};
@@ -21,6 +20,7 @@ use crate::core::id::{CallId, EventId, Position, RunId};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::scope::ScopeSet;
+use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::state::Vm;
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
@@ -31,6 +31,9 @@ use crate::tools::{Calls, Catalogue, Execution, Ports, Progress, Tool};
 
 /// How often a call is evaluated again when policy or VM move under it.
 const TRIES: usize = 3;
+
+/// What a client says it is, is recorded so long, in characters.
+const AGENT_MAX: usize = 200;
 
 /// Says what the policies say of a call.
 pub trait Judge: Send + Sync {
@@ -214,18 +217,17 @@ impl Control {
         at: Micros,
     ) -> Result<(Vec<SealedPart>, Option<Vec<SealedPart>>), VaultError> {
         let (vault, account) = (&self.ports.reader.vault, &request.principal.account);
-        let whole = text(&intake.recorded);
-        let mut parts = vec![vault.seal(account, at, id, "arguments", &whole).await?];
+        let mut parts = vec![vault.seal(account, at, id, "arguments", &intake.recorded).await?];
         if request.principal.ip.is_some() || request.user_agent.is_some() {
-            let agent = request.user_agent.as_deref().map(|text| text.chars().take(200).collect::<String>());
-            let subject = json!({ "ip": request.principal.ip, "user_agent": agent });
-            parts.push(vault.seal(account, at, id, "subject", &text(&subject)).await?);
+            let agent = request.user_agent.as_deref().map(|text| String::from(ScrubbedText::of(text).cut(AGENT_MAX)));
+            let subject = Scrubbed::of(json!({ "ip": request.principal.ip, "user_agent": agent }));
+            parts.push(vault.seal(account, at, id, "subject", &subject).await?);
         }
-        if whole.len() <= BRIEF {
+        if intake.recorded.bytes().len() <= BRIEF {
             return Ok((parts, None));
         }
         let mut brief = parts.clone();
-        brief[0] = vault.seal(account, at, id, "arguments", &text(&brief_of(&intake.recorded))).await?;
+        brief[0] = vault.seal(account, at, id, "arguments", &brief_of(&intake.recorded)).await?;
         Ok((parts, Some(brief)))
     }
 

@@ -8,13 +8,13 @@ use sha2::{Digest, Sha256};
 /// How much of either end of a long text is kept.
 const END: usize = 4 * 1024;
 
-/// The text of `document`, with long texts in it shortened; of one that is too long all the same, only size and digest.
+/// `document`, with long texts in it shortened; of one that is too long all the same, only size and digest.
 #[must_use]
-pub fn abridge(document: Value, most: usize) -> Vec<u8> {
-    text(&abridged(document, END, most))
+pub fn abridge(document: Value, most: usize) -> Value {
+    abridged(document, END, most)
 }
 
-/// The same as a document, with `end` bytes of either end of a long text.
+/// The same, with `end` bytes of either end of a long text.
 #[must_use]
 pub fn abridged(document: Value, end: usize, most: usize) -> Value {
     let whole = text(&document);

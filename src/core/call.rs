@@ -104,13 +104,13 @@ pub fn next(status: Option<Status>, event: &Kind) -> Result<Status, IllegalTrans
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It was done, with this result.
-    Succeeded(serde_json::Value),
+    Succeeded(super::shown::Shown),
     /// It was not done, or failed.
     Failed(super::refusal::Refusal),
     /// It was stopped.
     Cancelled(Code),
     /// Its time was over and it was ended; what there was of a result.
-    TimedOut(serde_json::Value),
+    TimedOut(super::shown::Shown),
     /// Nobody can say whether it was done.
     Unknown(String),
 }

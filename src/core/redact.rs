@@ -7,6 +7,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
+use super::scrub::Scrubbed;
+pub use super::scrub::scrub_text;
+
 /// What may be done with the value at a path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -17,6 +20,9 @@ pub enum Sensitivity {
     Pii,
     /// Command text and output: encrypted, for its customer, scrubbed of known token patterns.
     Content,
+    /// A piece of an output: content that was cut, so that what is recorded of it is said by who knows what stood around it.
+    /// Where nobody says, its size is.
+    Excerpt,
     /// Never recorded.
     Secret,
 }
@@ -66,7 +72,8 @@ fn leads_on(classes: &Classes, path: &str) -> bool {
 fn walk(value: &Value, classes: &Classes, path: &str) -> Value {
     match (class_at(classes, path), value) {
         (Some(Sensitivity::Public | Sensitivity::Pii), _) => value.clone(),
-        (Some(Sensitivity::Content), _) => scrub(value),
+        (Some(Sensitivity::Content), _) => Scrubbed::of(value.clone()).document().clone(),
+        (Some(Sensitivity::Excerpt), _) => json!({ "$size": value.as_str().map_or(0, str::len) }),
         (None, Value::Object(fields)) => walk_fields(fields, classes, path),
         (None, Value::Array(items)) => match child_path(classes, path, "*") {
             Some(below) => Value::Array(items.iter().map(|inner| walk(inner, classes, &below)).collect()),
@@ -115,85 +122,4 @@ fn collect_public(value: &Value, classes: &Classes, path: &str, words: &mut Vec<
         }
         _ => {}
     }
-}
-
-fn scrub(value: &Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(scrub_text(text)),
-        Value::Array(items) => Value::Array(items.iter().map(scrub).collect()),
-        Value::Object(fields) => Value::Object(fields.iter().map(|(key, inner)| (scrub_text(key), scrub(inner))).collect()),
-        _ => value.clone(),
-    }
-}
-
-/// Starts of tokens that are known to be secrets, and how many word characters have to follow.
-const TOKENS: &[(&str, usize)] = &[
-    ("flk_live_", 20),
-    ("sk-", 20),
-    ("sk_live_", 16),
-    ("ghp_", 30),
-    ("gho_", 30),
-    ("github_pat_", 30),
-    ("glpat-", 16),
-    ("xoxb-", 16),
-    ("xoxp-", 16),
-    ("AKIA", 16),
-    ("ASIA", 16),
-    ("AIza", 30),
-    ("eyJhbGciOi", 20),
-    ("hvs.", 20),
-    ("dop_v1_", 30),
-];
-
-/// `text` with known token patterns and private key blocks replaced, in one pass: its length is the caller's choice.
-#[must_use]
-pub fn scrub_text(text: &str) -> String {
-    let mut clean = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(start) = rest.bytes().position(|byte| BEGINS[usize::from(byte)]) {
-        // A token begins with ASCII, so this is a boundary of characters.
-        let (plain, suspect) = rest.split_at(start);
-        clean.push_str(plain);
-        let found = key_block(suspect).or_else(|| token(suspect));
-        clean.push_str(if found.is_some() { "[redacted token]" } else { suspect.get(..1).unwrap_or_default() });
-        rest = suspect.get(found.unwrap_or(1)..).unwrap_or_default();
-    }
-    clean.push_str(rest);
-    clean
-}
-
-/// The bytes that a token or a key block can begin with; all others are passed over.
-static BEGINS: [bool; 256] = {
-    let mut begins = [false; 256];
-    let mut index = 0;
-    while index < TOKENS.len() {
-        begins[TOKENS[index].0.as_bytes()[0] as usize] = true;
-        index += 1;
-    }
-    begins[b'-' as usize] = true;
-    begins
-};
-
-/// Length of the token that `text` starts with. It ends where a key block begins, or the block would lose its head.
-fn token(text: &str) -> Option<usize> {
-    TOKENS.iter().find_map(|(start, least)| {
-        let body = text.strip_prefix(start)?;
-        let length = body.find(|c: char| !(c.is_ascii_alphanumeric() || "-_.+/=".contains(c))).unwrap_or(body.len());
-        let body = body.get(..length)?;
-        let length = body.find("-----BEGIN").unwrap_or(length);
-        (length >= *least).then_some(start.len() + length)
-    })
-}
-
-const LONGEST_LABEL: usize = 64;
-
-/// Length of the private key block that `text` starts with: all of it if it has no end.
-fn key_block(text: &str) -> Option<usize> {
-    let label = text.strip_prefix("-----BEGIN ")?;
-    let label = label.get(..label.floor_char_boundary(LONGEST_LABEL))?;
-    if !label.split("-----").next()?.contains("PRIVATE KEY") {
-        return None;
-    }
-    let end = text.find("-----END ").and_then(|end| Some(end + text.get(end..)?.find('\n')?));
-    Some(end.unwrap_or(text.len()))
 }

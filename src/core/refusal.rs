@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::code::Code;
 use super::id::CallId;
+use super::scrub::scrub_text;
 
 /// Why a call was refused or failed, as the caller is told. Holds no secret and no internal detail.
 #[derive(Clone, Debug, PartialEq)]
@@ -23,15 +24,15 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal that only has a code and a message.
+    /// A refusal that only has a code and a message. It may quote a provider or the caller: secrets in it are not repeated.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None, retry_after: None, details: json!({}) }
+        Self { code, message: scrub_text(&message.into()), hint: None, retry_after: None, details: json!({}) }
     }
 
     /// Adds what to do about it.
     #[must_use]
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
-        self.hint = Some(hint.into());
+        self.hint = Some(scrub_text(&hint.into()));
         self
     }
 

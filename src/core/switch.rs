@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{AccountId, CredentialId, Position, SwitchId, UserId, VmId};
 use super::ramp::Ramp;
+use super::scrub::holds_token;
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
 
@@ -75,8 +76,9 @@ impl FromStr for Target {
     }
 }
 
+/// Targets are in leaves, which nothing is ever taken out of: a token is no name.
 fn is_name(text: &str) -> bool {
-    text.len() <= 40 && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    text.len() <= 40 && !holds_token(text) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 impl fmt::Display for Target {

@@ -24,6 +24,7 @@ use crate::core::job::Use;
 use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
+use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::core::tool::{Class, Risk, Timing, ToolFacts};
@@ -140,10 +141,10 @@ impl Door {
         }
         let ports = &self.control.ports;
         let id = ports.event_id();
-        let note = ports.reader.vault.seal(&who.account, ports.clock.now(), &id, "note", asked.to_string().as_bytes()).await;
+        let note = ports.reader.vault.seal(&who.account, ports.clock.now(), &id, "note", &Scrubbed::of(asked)).await;
         let note = note.map_err(|error| unwritten(&error))?;
         let kind = Kind::LogRead { user: Some(who.user.clone()), account: about, what: what.to_owned() };
-        self.check(who, &READ_ALL, Some(NewEvent { id, kind, parts: vec![note], note: Value::Null })).await
+        self.check(who, &READ_ALL, Some(NewEvent { id, kind, parts: vec![note], note: Scrubbed::default() })).await
     }
 
     /// Leave to go on reading what was begun, and written down, a moment ago.

@@ -3,8 +3,6 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::Value;
-
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
 use super::fence::{Lease, Leave};
@@ -22,6 +20,7 @@ use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, SwitchId,
 use crate::core::job::{Claim, Idempotency, Job, Use};
 use crate::core::limit::{Limit, Window};
 use crate::core::refusal::Refusal;
+use crate::core::scrub::Scrubbed;
 use crate::core::time::Micros;
 use crate::core::tool::{Timing, ToolFacts};
 
@@ -310,8 +309,8 @@ impl Draft {
     pub(super) fn record_intent(&mut self, from: &Submission, parts: &[SealedPart]) -> Result<Position, StoreError> {
         let [intent, ..] = &from.events;
         let kind = Kind::IntentRecorded(from.intent.clone());
-        let position =
-            self.append(Position(0), NewEvent { id: intent.clone(), kind, parts: parts.to_vec(), note: Value::Null })?;
+        let (id, parts, note) = (intent.clone(), parts.to_vec(), Scrubbed::default());
+        let position = self.append(Position(0), NewEvent { id, kind, parts, note })?;
         let row = use_row(&from.proposal);
         let used = self.get::<Use>(&row)?.unwrap_or_default();
         let now = self.now;

@@ -1,7 +1,5 @@
 //! Ending a call: exactly one terminal event, and the rows that depended on the call (P2).
 
-use serde_json::Value;
-
 use super::admission::{claim_row, end_of, job_row};
 use super::draft::{Draft, NewEvent};
 use super::store::{StoreError, Want};
@@ -11,6 +9,7 @@ use crate::core::call::Status;
 use crate::core::event::{Ended, Kind};
 use crate::core::id::{CallId, EventId, Position};
 use crate::core::job::{Claim, Idempotency, Job};
+use crate::core::scrub::Scrubbed;
 
 /// The end of a call, as it is handed to the writer.
 pub struct Closing {
@@ -85,7 +84,8 @@ impl Draft {
         };
         let code = closing.ended.code;
         let kind = end_of(closing.status, closing.ended);
-        let position = self.append(job.last, NewEvent { id: closing.id, kind, parts: closing.parts, note: Value::Null })?;
+        let position =
+            self.append(job.last, NewEvent { id: closing.id, kind, parts: closing.parts, note: Scrubbed::default() })?;
         self.delete(&row);
         if closing.status == Status::Unknown && job.vm.is_some() && job.joins.is_none() {
             self.put(&unknown_row(&job.call), &job)?;
@@ -98,7 +98,7 @@ impl Draft {
 
     fn note_late(&mut self, closing: Closing) -> Result<Closed, StoreError> {
         let kind = Kind::LateResult { call: closing.ended.call };
-        self.append(Position(0), NewEvent { id: closing.id, kind, parts: closing.parts, note: Value::Null })?;
+        self.append(Position(0), NewEvent { id: closing.id, kind, parts: closing.parts, note: Scrubbed::default() })?;
         Ok(Closed::Late)
     }
 

@@ -13,6 +13,7 @@ use super::store::{Batch, EventRow, Found, Head, PayloadRow, StateRow, StoreErro
 use super::vault::SealedPart;
 use crate::core::event::{Event, Kind, LEAF_VERSION};
 use crate::core::id::{EventId, Position};
+use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 
@@ -26,14 +27,14 @@ pub struct NewEvent {
     /// Its encrypted parts.
     pub parts: Vec<SealedPart>,
     /// The plaintext of its `note` part, which control state is folded from.
-    pub note: Value,
+    pub note: Scrubbed,
 }
 
 impl NewEvent {
     /// An event that is all in its leaf.
     #[must_use]
     pub fn plain(id: EventId, kind: Kind) -> Self {
-        Self { id, kind, parts: Vec::new(), note: Value::Null }
+        Self { id, kind, parts: Vec::new(), note: Scrubbed::default() }
     }
 }
 
@@ -83,7 +84,7 @@ impl Draft {
         let parts = event.parts.iter().map(|sealed| sealed.part.clone()).collect();
         let leaf = Event { v: LEAF_VERSION, log: 1, position, at: self.now, id: event.id, prev, kind: event.kind, parts };
         let bytes = leaf.encode().map_err(|error| StoreError::Unreadable(error.to_string()))?;
-        self.fold(position, &leaf.kind, &event.note)?;
+        self.fold(position, &leaf.kind, event.note.document())?;
         self.events.push(EventRow {
             position,
             at: self.now,

@@ -12,8 +12,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde_json::Value;
-
 use super::admission::{Submission, Submitted, claim_row, job_row, rows_of};
 use super::claim::covering;
 use super::draft::{Draft, NewEvent};
@@ -30,6 +28,7 @@ use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::limit::Limit;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
+use crate::core::scrub::Scrubbed;
 use crate::core::tool::ToolFacts;
 
 /// Calls of one key that may wait for a person at a time: whoever has to answer them reads them all.
@@ -153,7 +152,7 @@ impl Draft {
         let expires_at = self.now.plus(submission.waits.lasts);
         let [_, id, _] = &submission.events;
         let kind = Kind::Held { call: proposal.call.clone(), expires_at };
-        let event = NewEvent { id: id.clone(), kind, parts: submission.waits.note.clone(), note: Value::Null };
+        let event = NewEvent { id: id.clone(), kind, parts: submission.waits.note.clone(), note: Scrubbed::default() };
         let last = self.append(intent, event)?;
         self.open_job(submission, last, None, tool, Status::Held)?;
         self.remember(proposal, Status::Held)?;
@@ -199,13 +198,13 @@ impl Draft {
         };
         let (by, credential) = by.map(|who| (who.user, who.credential)).unzip();
         let kind = Kind::ApprovalDecided { call: call.clone(), by, credential, approved: approve };
-        job.last = self.append(job.last, NewEvent { id, kind, parts: note, note: Value::Null })?;
+        job.last = self.append(job.last, NewEvent { id, kind, parts: note, note: Scrubbed::default() })?;
         if approve {
             self.put(&job_row(&call), &job)?;
             self.put(&approval_row(&call), &approval)?;
         } else {
             let kind = Kind::Refused(self.refusal_of(&job, Code::ApprovalRejected));
-            self.refuse_held(&job, NewEvent { id: end, kind, parts: result, note: Value::Null })?;
+            self.refuse_held(&job, NewEvent { id: end, kind, parts: result, note: Scrubbed::default() })?;
         }
         Ok(Ok(step))
     }

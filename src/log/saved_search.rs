@@ -4,6 +4,7 @@
 use super::sql::SqlError;
 use super::vault::{Vault, VaultError};
 use crate::core::id::UserId;
+use crate::core::scrub::ScrubbedText;
 use crate::core::time::Micros;
 
 /// Most of them.
@@ -15,9 +16,9 @@ pub struct SavedSearch {
     /// Its id.
     pub id: String,
     /// What it is called.
-    pub name: String,
+    pub name: ScrubbedText,
     /// The line.
-    pub line: String,
+    pub line: ScrubbedText,
     /// Who keeps it.
     pub owner: UserId,
     /// Since when.
@@ -43,9 +44,9 @@ impl Vault {
         let sql = "select id, name, line, owner, made from saved_search order by name, id";
         let rows = self.database().query(sql, Vec::new()).await?;
         let read = |row: &super::sql::Row| {
-            let text = |column: usize| row.text(column).map(str::to_owned);
             let owner = row.text(3)?.parse().map_err(|_| SqlError::Column(3))?;
-            Ok(SavedSearch { id: text(0)?, name: text(1)?, line: text(2)?, owner, made: Micros(row.int(4)?) })
+            let (name, line) = (ScrubbedText::of(row.text(1)?), ScrubbedText::of(row.text(2)?));
+            Ok(SavedSearch { id: row.text(0)?.to_owned(), name, line, owner, made: Micros(row.int(4)?) })
         };
         rows.iter().map(read).collect()
     }

@@ -5,6 +5,7 @@
 use super::sql::{Row, SqlError};
 use super::vault::{PERSON, Person, Vault, VaultError, read_person};
 use crate::core::id::{CredentialId, UserId};
+use crate::core::scrub::ScrubbedText;
 use crate::core::time::Micros;
 
 /// One browser in which a person is signed in.
@@ -25,7 +26,7 @@ pub struct Session {
     /// The address or network that it was begun from.
     pub address: Option<String>,
     /// What the browser says it is.
-    pub user_agent: Option<String>,
+    pub user_agent: Option<ScrubbedText>,
 }
 
 impl Vault {
@@ -38,7 +39,7 @@ impl Vault {
                    values ($1, $2, $3, $4, $5, $6, $7, $8)";
         let who = [session.hash.as_str().into(), session.person.as_str().into(), session.credential.as_str().into()];
         let when = [session.began.0.into(), session.seen.0.into(), session.ends.0.into()];
-        let whence = [session.address.clone().into(), session.user_agent.clone().into()];
+        let whence = [session.address.clone().into(), session.user_agent.as_ref().map(ScrubbedText::as_str).into()];
         transaction.execute(sql, who.into_iter().chain(when).chain(whence).collect()).await?;
         Ok(transaction.commit().await?)
     }
@@ -133,6 +134,6 @@ fn read_session(row: &Row) -> Result<Session, VaultError> {
         seen: Micros(row.int(9)?),
         ends: Micros(row.int(10)?),
         address: row.maybe_text(11)?.map(str::to_owned),
-        user_agent: row.maybe_text(12)?.map(str::to_owned),
+        user_agent: row.maybe_text(12)?.map(ScrubbedText::of),
     })
 }

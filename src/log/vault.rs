@@ -17,6 +17,7 @@ use super::sql::{Database, SqlError};
 use super::store::PayloadRow;
 use crate::core::event::Part;
 use crate::core::id::{AccountId, CallId, EventId, Position, UserId};
+use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::time::{Entropy, Micros};
 
 /// A vault that did not do what it was asked.
@@ -118,10 +119,11 @@ impl Vault {
         at: Micros,
         event: &EventId,
         part: &str,
-        plaintext: &[u8],
+        document: &Scrubbed,
     ) -> Result<SealedPart, VaultError> {
         let (key_id, key) = self.account_key(account, at).await?;
-        let kept = plaintext.get(..PART_MAX).unwrap_or(plaintext);
+        let plaintext = document.bytes();
+        let kept = plaintext.get(..PART_MAX).unwrap_or(&plaintext);
         let mut salt = [0; SALT];
         self.entropy.fill(&mut salt);
         let body = self.encrypt(&key, &aad(event, part), &[&salt[..], kept].concat())?;
@@ -249,11 +251,11 @@ impl Vault {
     }
 
     /// Names an account.
-    pub async fn name_account(&self, account: &AccountId, name: &str) -> Result<(), VaultError> {
+    pub async fn name_account(&self, account: &AccountId, name: &ScrubbedText) -> Result<(), VaultError> {
         let mut transaction = self.database.begin().await?;
         let sql =
             "insert into account_name (account, name) values ($1, $2) on conflict (account) do update set name = excluded.name";
-        transaction.execute(sql, vec![account.as_str().into(), name.into()]).await?;
+        transaction.execute(sql, vec![account.as_str().into(), name.as_str().into()]).await?;
         Ok(transaction.commit().await?)
     }
 

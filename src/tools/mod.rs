@@ -49,6 +49,7 @@ use crate::core::id::{CallId, EventId, NodeId};
 use crate::core::principal::Principal;
 use crate::core::redact::Classes;
 use crate::core::refusal::Refusal;
+use crate::core::scrub::scrub_text;
 use crate::core::state::{ControlState, Vm};
 use crate::core::switch::Covered;
 use crate::core::time::{Clock, Entropy};
@@ -254,7 +255,7 @@ impl Execution {
     pub fn report(&self, done: f64, total: Option<f64>, message: impl Into<String>) {
         if let Some(listener) = &self.progress {
             // Nobody listens any more: the call goes on all the same.
-            let _ = listener.send(Progress { done, total, message: message.into() });
+            let _ = listener.send(Progress { done, total, message: scrub_text(&message.into()) });
         }
     }
 }

@@ -10,6 +10,7 @@ use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::decide::vm_not_found;
 use crate::core::refusal::Refusal;
+use crate::core::shown::Shown;
 use crate::log::reading::ReadError;
 use crate::log::store::StoreError;
 use crate::log::vault::VaultError;
@@ -20,9 +21,12 @@ use crate::providers::compute::{MachineRef, ProviderError};
 /// What a handler answers: the result document, or how else the call ended.
 pub(super) type Answer = Result<Value, Outcome>;
 
+/// What a handler answers whose result has excerpts of an output in it.
+pub(super) type ShownAnswer = Result<Shown, Outcome>;
+
 /// An answer as an outcome.
-pub(super) fn settle(answer: Answer) -> Outcome {
-    answer.map_or_else(|ended| ended, Outcome::Succeeded)
+pub(super) fn settle(answer: Result<impl Into<Shown>, Outcome>) -> Outcome {
+    answer.map_or_else(|ended| ended, |result| Outcome::Succeeded(result.into()))
 }
 
 impl From<Refusal> for Outcome {

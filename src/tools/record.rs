@@ -10,6 +10,7 @@ use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, Position};
 use crate::core::refusal::Refusal;
+use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::log::draft::NewEvent;
@@ -29,7 +30,8 @@ impl Record {
     pub(super) async fn noted(execution: &Execution, about: &AccountId, kind: Kind, note: Value) -> Result<Self, VaultError> {
         let (id, now) = (execution.ports.event_id(), execution.ports.clock.now());
         let vault = &execution.ports.reader.vault;
-        let part = vault.seal(about, now, &id, "note", note.to_string().as_bytes()).await?;
+        let note = Scrubbed::of(note);
+        let part = vault.seal(about, now, &id, "note", &note).await?;
         Ok(Self(NewEvent { id, kind, parts: vec![part], note }))
     }
 

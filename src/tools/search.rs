@@ -13,6 +13,7 @@ use crate::core::id::ulid;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
+use crate::core::scrub::ScrubbedText;
 use crate::core::tool::ToolFacts;
 use crate::log::saved_search::SavedSearch;
 
@@ -52,7 +53,7 @@ async fn listed(execution: Execution) -> Answer {
     let saved = execution.ports.reader.vault.saved_searches().await?;
     let shown = |search: &SavedSearch| {
         json!({
-            "id": search.id, "name": search.name, "line": search.line, "user": search.owner, "made_at": search.made.document(),
+            "id": search.id, "name": search.name.as_str(), "line": search.line.as_str(), "user": search.owner, "made_at": search.made.document(),
             "is_own": search.owner == execution.principal.user,
         })
     };
@@ -71,6 +72,7 @@ async fn keep_line(execution: Execution) -> Answer {
     let ports = &execution.ports;
     let made = ports.clock.now();
     let id = ulid(made, &*ports.entropy).to_string();
+    let (name, line) = (ScrubbedText::of(&name), ScrubbedText::of(&line));
     let search = SavedSearch { id: id.clone(), name, line, owner: execution.principal.user.clone(), made };
     if !ports.reader.vault.save_search(&search).await? {
         let text = "There are 200 saved searches already. Forget some of them first.";

@@ -11,6 +11,7 @@ use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId, CredentialId, SwitchId, VmId};
 use crate::core::refusal::Refusal;
+use crate::core::shown::Shown;
 use crate::core::state::ControlState;
 use crate::core::switch::{Covered, Switch};
 use crate::core::time::Micros;
@@ -86,7 +87,7 @@ async fn execute(tool: &Tool, execution: Execution) -> Outcome {
     };
     cancel.cancel();
     if class == Class::Read {
-        return if over_time { Outcome::TimedOut(serde_json::Value::Null) } else { Outcome::Cancelled(Code::Cancelled) };
+        return if over_time { Outcome::TimedOut(Shown::default()) } else { Outcome::Cancelled(Code::Cancelled) };
     }
     match tokio::time::timeout(GRACE, handler).await {
         Ok(ended) => ended.unwrap_or_else(|_| lost(class, "the handler failed")),

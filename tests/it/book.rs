@@ -16,6 +16,7 @@ use forelog::core::job::Job;
 use forelog::core::limit::Limit;
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::scope::Scope;
+use forelog::core::scrub::Scrubbed;
 use forelog::core::time::{Clock, Entropy, Micros};
 use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
 use forelog::log::admission::{Submission, Submitted, job_row};
@@ -166,13 +167,12 @@ impl Book {
     pub async fn change(&self, owner: i64, kind: Kind, note: Value) -> Position {
         let id = self.event_id();
         let parts = if note.is_null() { Vec::new() } else { vec![self.seal(owner, &id, "note", &note).await] };
-        let event = NewEvent { id, kind, parts, note };
+        let event = NewEvent { id, kind, parts, note: Scrubbed::of(note) };
         self.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.expect("a control event")
     }
 
     async fn seal(&self, owner: i64, id: &EventId, part: &str, value: &Value) -> SealedPart {
-        let text = value.to_string();
-        self.reader.vault.seal(&account(owner), NEW_YEAR, id, part, text.as_bytes()).await.expect("a sealed part")
+        self.reader.vault.seal(&account(owner), NEW_YEAR, id, part, &Scrubbed::of(value.clone())).await.expect("a sealed part")
     }
 
     /// Submits a call; answers its id.

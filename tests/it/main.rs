@@ -56,6 +56,8 @@ mod rest_admin;
 mod rest_approvals;
 mod rest_table;
 mod rounds;
+mod scrub;
+mod secrets;
 mod sim;
 mod state;
 mod store;

@@ -21,6 +21,7 @@ use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::redact::Sensitivity;
 use forelog::core::refusal::Refusal;
 use forelog::core::scope::{Scope, ScopeSet};
+use forelog::core::scrub::Scrubbed;
 use forelog::core::search::Field;
 use forelog::core::state::Vm;
 use forelog::core::time::{Clock, Entropy, Micros};
@@ -346,7 +347,7 @@ impl Plant {
 
     /// Appends control events.
     pub async fn change(&self, kind: Kind, note: Value) {
-        let event = NewEvent { id: self.event_id(), kind, parts: Vec::new(), note };
+        let event = NewEvent { id: self.event_id(), kind, parts: Vec::new(), note: Scrubbed::of(note) };
         self.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.expect("a control event");
     }
 
@@ -478,7 +479,7 @@ async fn run_probe(execution: Execution) -> Outcome {
         _ = gate.wait_for(|shut| !shut) => {}
         () = execution.cancel.cancelled() => return Outcome::Cancelled(forelog::core::code::Code::Cancelled),
     }
-    Outcome::Succeeded(json!({ "ran": world.runs_of(execution.call()) }))
+    Outcome::Succeeded(json!({ "ran": world.runs_of(execution.call()) }).into())
 }
 
 struct PermitAll {

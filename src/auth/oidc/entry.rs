@@ -18,6 +18,7 @@ use crate::core::id::{AccountId, EventId, Position, UserId};
 use crate::core::member::role_change;
 use crate::core::principal::Side;
 use crate::core::role::Role;
+use crate::core::scrub::Scrubbed;
 use crate::log::draft::NewEvent;
 use crate::log::identity::LinkedIdentity;
 use crate::log::store::Want;
@@ -253,7 +254,7 @@ impl Sessions {
     /// Gives a person the role that their groups have now; sessions and keys end as by a change of role in the console.
     async fn give_role(&self, person: &Person, role: Role, issuer: &Issuer) -> Result<(), Stop> {
         let (user, account) = (person.id.clone(), person.account.clone());
-        let note = json!({ "issuer": issuer.settings.issuer });
+        let note = Scrubbed::of(json!({ "issuer": issuer.settings.issuer }));
         let id = self.event_id();
         let parts = vec![self.seal(&id, &account, &note).await?];
         let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
@@ -271,7 +272,7 @@ impl Sessions {
     }
 
     async fn record_of(&self, account: &AccountId, kind: Kind, note: Value) -> Result<(), SessionError> {
-        let id = self.event_id();
+        let (id, note) = (self.event_id(), Scrubbed::of(note));
         let parts = vec![self.seal(&id, account, &note).await?];
         self.record(vec![NewEvent { id, kind, parts, note }]).await
     }

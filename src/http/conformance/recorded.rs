@@ -34,7 +34,7 @@ fn tool(facts: &'static ToolFacts) -> Tool {
         guard: |_, _| None,
         enables_exec: |_| false,
         time_limit: Duration::from_mins(1),
-        run: |_| async { Outcome::Succeeded(json!({})) }.boxed(),
+        run: |_| async { Outcome::Succeeded(json!({}).into()) }.boxed(),
     }
 }
 

@@ -59,7 +59,7 @@ pub async fn own(visit: &Visit) -> Vec<Row> {
         since: When::of(session.began, now),
         used: When::of(session.seen, now),
         address: visible(&session.address.unwrap_or_default()),
-        user_agent: visible(&session.user_agent.unwrap_or_default()),
+        user_agent: visible(session.user_agent.unwrap_or_default().as_str()),
     };
     found.into_iter().map(row).collect()
 }

@@ -11,8 +11,8 @@ use crate::core::id::{AccountId, CallId, EventId};
 use crate::core::job::Job;
 use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Public};
-use crate::core::redact::scrub_text;
 use crate::core::refusal::Refusal;
+use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::tool::ToolFacts;
 use crate::log::admission::job_row;
@@ -69,7 +69,6 @@ async fn decide(execution: Execution) -> Answer {
     let (job, approval) = find(&execution, &call).await?;
     let approve = verdict == Verdict::Approve;
     let events = [execution.ports.event_id(), execution.ports.event_id()];
-    let reason = reason.map(|reason| scrub_text(&reason));
     let note = json!({ "reason": reason });
     let said = reason.map_or_else(|| Code::ApprovalRejected.of_held().into(), |reason| format!("A person rejected it: {reason}"));
     let rejected = Refusal::new(Code::ApprovalRejected, said).body(Some(&call));
@@ -77,8 +76,8 @@ async fn decide(execution: Execution) -> Answer {
         call: call.clone(),
         by: Some(execution.principal.clone()),
         approve,
-        note: seal(&execution, &approval.account, &events[0], "note", &note).await?,
-        result: seal(&execution, &approval.account, &events[1], "result", &rejected).await?,
+        note: seal(&execution, &approval.account, &events[0], "note", note).await?,
+        result: seal(&execution, &approval.account, &events[1], "result", rejected).await?,
         events,
     };
     let step = execution.ports.writer.answer(answer, &job).await??;
@@ -98,10 +97,10 @@ async fn seal(
     account: &AccountId,
     event: &EventId,
     part: &str,
-    body: &Value,
+    body: Value,
 ) -> Result<Vec<SealedPart>, Outcome> {
     let (vault, now) = (&execution.ports.reader.vault, execution.ports.clock.now());
-    Ok(vec![vault.seal(account, now, event, part, body.to_string().as_bytes()).await?])
+    Ok(vec![vault.seal(account, now, event, part, &Scrubbed::of(body)).await?])
 }
 
 /// The call that waits; or that it was decided already, for those who may know.

@@ -5,12 +5,14 @@ use serde_json::{Value, json};
 
 use super::output::Source;
 use super::{run, sight};
-use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::redact::Sensitivity::{Content, Excerpt, Public};
 use crate::core::scope::Scope;
+use crate::core::scrub::ScrubbedText;
+use crate::core::shown::Shown;
 use crate::core::state::Vm;
 use crate::core::tool::ToolFacts;
 use crate::providers::compute::{JobState, MachineRef, ProviderError, Stream};
-use crate::tools::outcome::Answer;
+use crate::tools::outcome::ShownAnswer;
 use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, maybe, number_or, text};
 use crate::tools::{CallRecord, Execution, Tool, facts, instant, register};
@@ -35,8 +37,8 @@ pub(super) fn tool() -> Tool {
         .must("source", Public, any("string", "Where the output is from: guest, log (what was recorded of it) or none."))
         .must("stdout_bytes", Public, maybe("integer", "Size of the standard output so far."))
         .must("stderr_bytes", Public, maybe("integer", "Size of the standard error so far."))
-        .must("stdout_tail", Content, any("string", "The end of the standard output."))
-        .must("stderr_tail", Content, any("string", "The end of the standard error."))
+        .must("stdout_tail", Excerpt, any("string", "The end of the standard output."))
+        .must("stderr_tail", Excerpt, any("string", "The end of the standard error."))
         .must("next_stdout_offset", Public, any("integer", "Where command_logs goes on."))
         .must("next_stderr_offset", Public, any("integer", "Where command_logs goes on."));
     let face =
@@ -57,7 +59,7 @@ fn tail() -> u32 {
     8192
 }
 
-async fn get(execution: Execution) -> Answer {
+async fn get(execution: Execution) -> ShownAnswer {
     let args: Args = execution.arguments()?;
     let (record, vm) = sight::find(&execution, &args.command_id).await?;
     let kept = recorded(&execution, &record).await?;
@@ -71,17 +73,27 @@ async fn get(execution: Execution) -> Answer {
         "ended_at": instant::render_maybe(record.ended_at),
         "duration_ms": kept["duration_ms"],
     });
-    let outputs = match live(&execution, &record, &vm, &args).await {
+    let Outputs { fields, stdout, stderr } = match live(&execution, &record, &vm, &args).await {
         Ok(live) => live,
         Err(error) => {
             tracing::debug!(%error, call_id = %record.call_id, "a guest does not show a command");
             from_log(&kept)
         }
     };
-    if let (Some(shown), Value::Object(outputs)) = (shown.as_object_mut(), outputs) {
-        shown.extend(outputs);
+    if let (Some(shown), Value::Object(fields)) = (shown.as_object_mut(), fields) {
+        shown.extend(fields);
     }
+    let mut shown = Shown::from(shown);
+    shown.record("stdout_tail", stdout);
+    shown.record("stderr_tail", stderr);
     Ok(shown)
+}
+
+/// What there is of the outputs, and what is recorded of their ends.
+struct Outputs {
+    fields: Value,
+    stdout: ScrubbedText,
+    stderr: ScrubbedText,
 }
 
 /// What the log has of the command's end: its result, also where that is inside an error.
@@ -92,7 +104,7 @@ async fn recorded(execution: &Execution, record: &CallRecord) -> Result<Value, c
     Ok(inside.unwrap_or(result))
 }
 
-async fn live(execution: &Execution, record: &CallRecord, vm: &Vm, args: &Args) -> Result<Value, ProviderError> {
+async fn live(execution: &Execution, record: &CallRecord, vm: &Vm, args: &Args) -> Result<Outputs, ProviderError> {
     let compute = execution.ports.compute.get(vm.provider.as_str());
     let guest = compute.and_then(|compute| run::channel(compute).ok());
     let guest = guest.ok_or(ProviderError::Unsupported("run commands in guests"))?;
@@ -113,10 +125,10 @@ async fn live(execution: &Execution, record: &CallRecord, vm: &Vm, args: &Args) 
     if let (JobState::Exited { code }, Some(fields)) = (status.state, shown.as_object_mut()) {
         fields.insert("exit_code".into(), json!(code));
     }
-    Ok(shown)
+    Ok(Outputs { fields: shown, stdout: stdout.record, stderr: stderr.record })
 }
 
-fn from_log(kept: &Value) -> Value {
+fn from_log(kept: &Value) -> Outputs {
     let text = |field: &str| kept[field].as_str().unwrap_or_default();
     // `vm_exec` records its output whole, `command_start` its two ends.
     let tail = |name: &str| match text(&format!("{name}_tail")) {
@@ -124,13 +136,16 @@ fn from_log(kept: &Value) -> Value {
         "" => text(&format!("{name}_head")).to_owned(),
         tail => tail.to_owned(),
     };
-    json!({
+    let (stdout, stderr) = (tail("stdout"), tail("stderr"));
+    let fields = json!({
         "source": if kept["stdout_bytes"].is_u64() { "log" } else { "none" },
         "stdout_bytes": kept["stdout_bytes"],
         "stderr_bytes": kept["stderr_bytes"],
-        "stdout_tail": tail("stdout"),
-        "stderr_tail": tail("stderr"),
+        "stdout_tail": stdout,
+        "stderr_tail": stderr,
         "next_stdout_offset": kept["stdout_bytes"].as_u64().unwrap_or(0),
         "next_stderr_offset": kept["stderr_bytes"].as_u64().unwrap_or(0),
-    })
+    });
+    // It was scrubbed when it was recorded, with what stood around it then.
+    Outputs { fields, stdout: ScrubbedText::of(&stdout), stderr: ScrubbedText::of(&stderr) }
 }

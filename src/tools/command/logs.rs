@@ -7,12 +7,13 @@ use super::output::Source;
 use super::{run, sight};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
-use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::redact::Sensitivity::{Content, Excerpt, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
+use crate::core::shown::Shown;
 use crate::core::tool::ToolFacts;
 use crate::providers::compute::{JobState, JobStatus, MachineRef, ProviderError, Stream};
-use crate::tools::outcome::Answer;
+use crate::tools::outcome::ShownAnswer;
 use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, number_or, text};
 use crate::tools::{CallRecord, Execution, Tool, facts, register};
@@ -32,8 +33,8 @@ pub(super) fn tool() -> Tool {
     let output = Shape::new()
         .must("command_id", Public, any("string", "The command."))
         .must("status", Public, any("string", "How the command stands."))
-        .must("stdout", Content, any("string", "A piece of the standard output; what is not UTF-8 is replaced."))
-        .must("stderr", Content, any("string", "A piece of the standard error; what is not UTF-8 is replaced."))
+        .must("stdout", Excerpt, any("string", "A piece of the standard output; what is not UTF-8 is replaced."))
+        .must("stderr", Excerpt, any("string", "A piece of the standard error; what is not UTF-8 is replaced."))
         .must("stdout_utf8", Public, any("boolean", "Nothing had to be replaced."))
         .must("stderr_utf8", Public, any("boolean", "Nothing had to be replaced."))
         .must("stdout_bytes", Public, any("integer", "Size of the standard output so far."))
@@ -63,7 +64,7 @@ fn piece() -> u32 {
     16_384
 }
 
-async fn read(execution: Execution) -> Answer {
+async fn read(execution: Execution) -> ShownAnswer {
     let args: Args = execution.arguments()?;
     let (record, vm) = sight::find(&execution, &args.command_id).await?;
     let compute = execution.ports.compute.get(vm.provider.as_str());
@@ -81,7 +82,7 @@ async fn read(execution: Execution) -> Answer {
     let stdout = source(Stream::Stdout).piece(args.stdout_offset, most, status.stdout_bytes).await?;
     let stderr = source(Stream::Stderr).piece(args.stderr_offset, most, status.stderr_bytes).await?;
     let at_end = stdout.next >= status.stdout_bytes && stderr.next >= status.stderr_bytes;
-    Ok(json!({
+    let mut shown = Shown::from(json!({
         "command_id": record.call_id,
         "status": record.status,
         "stdout": stdout.text,
@@ -93,7 +94,10 @@ async fn read(execution: Execution) -> Answer {
         "next_stdout_offset": stdout.next,
         "next_stderr_offset": stderr.next,
         "complete": begun && status.state != JobState::Running && at_end,
-    }))
+    }));
+    shown.record("stdout", stdout.record);
+    shown.record("stderr", stderr.record);
+    Ok(shown)
 }
 
 /// A command that waits has written nothing yet; of one that has ended the guest keeps nothing any more.

@@ -1,17 +1,23 @@
 //! What a command wrote: pieces by offset as text, and the record that is kept of all of it.
 //!
-//! INVARIANT: a piece never ends inside a character of UTF-8, so that pieces put together are the whole.
+//! INVARIANT: a piece never ends inside a character of UTF-8, so that pieces put together are the whole. What is recorded of
+//! a piece is scrubbed with what stands before and after it, however it was cut (P10).
 
+use std::ops::Range;
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::core::id::CallId;
+use crate::core::scrub::{AROUND, ScrubbedText, scrub_piece};
 use crate::providers::compute::{GuestJobs, MachineRef, ProviderError, Stream};
 
 /// How much of either end is recorded.
 const END: usize = 4 * 1024;
+
+/// How much is read after a piece, for what is recorded of it.
+const AFTER: u32 = 32 * 1024;
 
 /// Bytes that are asked for at a time.
 const CHUNK: u32 = 64 * 1024;
@@ -34,6 +40,8 @@ pub(in crate::tools) struct Source<'a> {
 pub(in crate::tools) struct Piece {
     /// As text; what is not UTF-8 is replaced.
     pub(in crate::tools) text: String,
+    /// What is recorded of it: secrets are not, nor the part of one that is in it.
+    pub(in crate::tools) record: ScrubbedText,
     /// Nothing had to be replaced.
     pub(in crate::tools) utf8: bool,
     /// Where the next piece begins.
@@ -43,20 +51,32 @@ pub(in crate::tools) struct Piece {
 impl Source<'_> {
     /// At most `most` bytes from `offset`, of an output that has `size` bytes now.
     pub(in crate::tools) async fn piece(&self, offset: u64, most: u32, size: u64) -> Result<Piece, ProviderError> {
-        let bytes = self.read(offset, most).await?;
-        let end = offset.saturating_add(bytes.len() as u64);
-        let kept = if end < size { whole_characters(&bytes) } else { &bytes };
-        let next = offset.saturating_add(kept.len() as u64);
-        Ok(Piece { utf8: std::str::from_utf8(kept).is_ok(), text: String::from_utf8_lossy(kept).into_owned(), next })
+        let window = self.window(offset, most).await?;
+        let end = offset.saturating_add(window.piece().len() as u64);
+        let kept = if end < size { whole_characters(window.piece()).len() } else { window.piece().len() };
+        Ok(window.shown(0..kept, offset.saturating_add(kept as u64)))
     }
 
     /// The last `most` bytes of an output that has `size` bytes now.
     pub(in crate::tools) async fn tail(&self, most: u32, size: u64) -> Result<Piece, ProviderError> {
         let offset = size.saturating_sub(u64::from(most));
-        let bytes = self.read(offset, most).await?;
-        let next = offset.saturating_add(bytes.len() as u64);
-        let kept = if offset > 0 { from_character(&bytes) } else { &bytes };
-        Ok(Piece { utf8: std::str::from_utf8(kept).is_ok(), text: String::from_utf8_lossy(kept).into_owned(), next })
+        let window = self.window(offset, most).await?;
+        let length = window.piece().len();
+        let skipped = if offset > 0 { length - from_character(window.piece()).len() } else { 0 };
+        Ok(window.shown(skipped..length, offset.saturating_add(length as u64)))
+    }
+
+    /// A piece with what stands around it.
+    async fn window(&self, offset: u64, most: u32) -> Result<Window, ProviderError> {
+        if most == 0 {
+            return Ok(Window { bytes: Vec::new(), piece: 0..0, torn: false });
+        }
+        let start = offset.saturating_sub(AROUND as u64);
+        let before = u32::try_from(offset - start).unwrap_or_default();
+        let bytes = self.read(start, before.saturating_add(most).saturating_add(AFTER)).await?;
+        let begin = bytes.len().min(before as usize);
+        let end = bytes.len().min(begin.saturating_add(most as usize));
+        Ok(Window { bytes, piece: begin..end, torn: start > 0 })
     }
 
     /// Providers may answer less than was asked for, and nothing at the end.
@@ -97,27 +117,55 @@ impl Source<'_> {
             }
             size = size.saturating_add(chunk.len() as u64);
             hash.update(&chunk);
-            let into_head = chunk.len().min(END - head.len());
-            let (first, rest) = chunk.split_at(into_head);
-            head.extend_from_slice(first);
-            tail.extend_from_slice(rest);
-            tail.drain(..tail.len().saturating_sub(END));
+            head.extend(chunk.iter().take(END + AROUND - head.len()));
+            tail.extend_from_slice(&chunk);
+            tail.drain(..tail.len().saturating_sub(END + AROUND));
         }
-        let (head, tail) = (String::from_utf8_lossy(&head).into_owned(), String::from_utf8_lossy(&tail).into_owned());
+        // The tail is what the head has not.
+        let (first, torn) = (head.len().min(END), size > tail.len() as u64);
+        let after = usize::try_from(size).unwrap_or(usize::MAX).saturating_sub(first).min(END);
+        let last = tail.len() - after..tail.len();
+        let (head, tail) = (scrub_piece(&head, 0..first, false), scrub_piece(&tail, last, torn));
         Ok(Summary { size, sha256: Some(hex::encode(hash.finalize())), head, tail })
+    }
+}
+
+/// What was read of an output, and the piece in it that was asked for.
+struct Window {
+    bytes: Vec<u8>,
+    piece: Range<usize>,
+    /// The output begins before it.
+    torn: bool,
+}
+
+impl Window {
+    fn piece(&self) -> &[u8] {
+        self.bytes.get(self.piece.clone()).unwrap_or_default()
+    }
+
+    /// As it is shown: `kept` of the piece.
+    fn shown(&self, kept: Range<usize>, next: u64) -> Piece {
+        let bytes = self.piece().get(kept.clone()).unwrap_or_default();
+        let place = self.piece.start + kept.start..self.piece.start + kept.end;
+        Piece {
+            text: String::from_utf8_lossy(bytes).into_owned(),
+            record: scrub_piece(&self.bytes, place, self.torn),
+            utf8: std::str::from_utf8(bytes).is_ok(),
+            next,
+        }
     }
 }
 
 struct Summary {
     size: u64,
     sha256: Option<String>,
-    head: String,
-    tail: String,
+    head: ScrubbedText,
+    tail: ScrubbedText,
 }
 
 impl Summary {
     fn unread(size: u64) -> Self {
-        Self { size, sha256: None, head: String::new(), tail: String::new() }
+        Self { size, sha256: None, head: ScrubbedText::default(), tail: ScrubbedText::default() }
     }
 }
 
@@ -131,8 +179,8 @@ pub(in crate::tools) async fn record(ran: &super::run::Ran, call: &CallId) -> Ma
         fields.insert(format!("{name}_bytes"), json!(summary.size));
         fields.insert(format!("{name}_truncated"), json!(summary.size >= SPOOL));
         fields.insert(format!("{name}_sha256"), json!(summary.sha256));
-        fields.insert(format!("{name}_head"), json!(summary.head));
-        fields.insert(format!("{name}_tail"), json!(summary.tail));
+        fields.insert(format!("{name}_head"), json!(summary.head.as_str()));
+        fields.insert(format!("{name}_tail"), json!(summary.tail.as_str()));
     }
     fields
 }

@@ -9,9 +9,9 @@ use super::{output, run};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::redact::Sensitivity::{Content, Public};
-use crate::core::redact::scrub_text;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
+use crate::core::scrub::holds_token;
 use crate::core::state::Vm;
 use crate::core::tool::{Class, Risk, Timing, ToolFacts};
 use crate::providers::compute::JobSpec;
@@ -72,10 +72,10 @@ fn result() -> Shape {
         .must("stderr_tail", Content, any("string", "Its last 4 KiB, without what the head has."))
 }
 
-/// The worker reads the command from the log, where known tokens are not: it would run another text than was asked for.
+/// The command waits for a worker, and is recorded meanwhile. A secret that is known by its place alone is sealed until then.
 fn guard(args: &Value, _: Option<&Vm>) -> Option<Refusal> {
-    let changed = |field: &str| args[field].as_str().is_some_and(|text| scrub_text(text) != text);
-    if !changed("command") && !changed("working_directory") {
+    let holds = |field: &str| args[field].as_str().is_some_and(holds_token);
+    if !holds("command") && !holds("working_directory") {
         return None;
     }
     let text = "The command has an access token or a private key in it, which would be recorded.";
@@ -104,5 +104,5 @@ async fn start(execution: Execution) -> Answer {
     fields.insert("timed_out".into(), json!(ran.exit_code.is_none()));
     fields.insert("duration_ms".into(), json!(u64::try_from(ran.duration.as_millis()).unwrap_or(u64::MAX)));
     let result = Value::Object(fields);
-    if ran.exit_code.is_some() { Ok(result) } else { Err(Outcome::TimedOut(result)) }
+    if ran.exit_code.is_some() { Ok(result) } else { Err(Outcome::TimedOut(result.into())) }
 }

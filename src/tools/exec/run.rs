@@ -8,13 +8,15 @@ use sha2::{Digest, Sha256};
 
 use crate::core::call::Outcome;
 use crate::core::id::CallId;
-use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::redact::Sensitivity::{Content, Excerpt, Public};
 use crate::core::scope::Scope;
+use crate::core::scrub::ScrubbedText;
+use crate::core::shown::Shown;
 use crate::core::tool::{Class, Risk, ToolFacts};
 use crate::providers::compute::{JobSpec, Stream};
 use crate::tools::command::output::Source;
 use crate::tools::command::run::{self, Ran};
-use crate::tools::outcome::Answer;
+use crate::tools::outcome::ShownAnswer;
 use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, maybe, number_or, text};
 use crate::tools::{Execution, Tool, facts, register};
@@ -49,8 +51,8 @@ fn result() -> Shape {
         .must("exit_code", Public, maybe("integer", "Exit code of the shell; null if it was ended."))
         .must("timed_out", Public, any("boolean", "It was ended because its time was over."))
         .must("duration_ms", Public, any("integer", "How long it took."))
-        .must("stdout", Content, any("string", "Standard output; what is not UTF-8 is replaced."))
-        .must("stderr", Content, any("string", "Standard error; what is not UTF-8 is replaced."))
+        .must("stdout", Excerpt, any("string", "Standard output; what is not UTF-8 is replaced."))
+        .must("stderr", Excerpt, any("string", "Standard error; what is not UTF-8 is replaced."))
         .must("stdout_truncated", Public, any("boolean", "There is more."))
         .must("stderr_truncated", Public, any("boolean", "There is more."))
         .must("stdout_utf8", Public, any("boolean", "Nothing had to be replaced."))
@@ -72,7 +74,7 @@ fn half_a_minute() -> u64 {
     30
 }
 
-async fn exec(execution: Execution) -> Answer {
+async fn exec(execution: Execution) -> ShownAnswer {
     let Args { command, timeout_seconds } = execution.arguments()?;
     let job = JobSpec { command, working_directory: None, time_limit: Duration::from_secs(timeout_seconds) };
     let ran = run::run(&execution, &job).await?;
@@ -81,19 +83,33 @@ async fn exec(execution: Execution) -> Answer {
     fields.insert("exit_code".into(), json!(ran.exit_code));
     fields.insert("timed_out".into(), json!(ran.exit_code.is_none()));
     fields.insert("duration_ms".into(), json!(u64::try_from(ran.duration.as_millis()).unwrap_or(u64::MAX)));
-    add_output(&mut fields, &ran, execution.call(), "stdout", Stream::Stdout, ran.status.stdout_bytes).await;
-    add_output(&mut fields, &ran, execution.call(), "stderr", Stream::Stderr, ran.status.stderr_bytes).await;
-    let result = Value::Object(fields);
+    let call = execution.call();
+    let stdout = add_output(&mut fields, &ran, call, "stdout", Stream::Stdout, ran.status.stdout_bytes).await;
+    let stderr = add_output(&mut fields, &ran, call, "stderr", Stream::Stderr, ran.status.stderr_bytes).await;
+    let mut result = Shown::from(Value::Object(fields));
+    result.record("stdout", stdout);
+    result.record("stderr", stderr);
     if ran.exit_code.is_some() { Ok(result) } else { Err(Outcome::TimedOut(result)) }
 }
 
-/// The command ran, whether its output can be read now or not: what cannot is marked as more to come.
-async fn add_output(fields: &mut Map<String, Value>, ran: &Ran, call: &CallId, name: &str, stream: Stream, size: u64) {
+/// The command ran, whether its output can be read now or not: what cannot is marked as more to come. Gives what is
+/// recorded of it.
+async fn add_output(
+    fields: &mut Map<String, Value>,
+    ran: &Ran,
+    call: &CallId,
+    name: &str,
+    stream: Stream,
+    size: u64,
+) -> ScrubbedText {
     let source = Source { guest: &*ran.guest, machine: &ran.machine, call, stream };
     let piece = source.piece(0, MOST, size).await.inspect_err(|error| {
         tracing::warn!(%error, call_id = %call, "an output cannot be read");
     });
-    let (text, utf8, end) = piece.map_or((String::new(), true, 0), |piece| (piece.text, piece.utf8, piece.next));
+    let (text, record, utf8, end) = piece.map_or_else(
+        |_| (String::new(), ScrubbedText::default(), true, 0),
+        |piece| (piece.text, piece.record, piece.utf8, piece.next),
+    );
     let whole = end >= size;
     let digest = (whole && utf8).then(|| hex::encode(Sha256::digest(&text)));
     fields.insert(format!("{name}_truncated"), json!(!whole));
@@ -101,4 +117,5 @@ async fn add_output(fields: &mut Map<String, Value>, ran: &Ran, call: &CallId, n
     fields.insert(format!("{name}_bytes"), json!(size));
     fields.insert(format!("{name}_sha256"), json!(digest));
     fields.insert(name.to_owned(), json!(text));
+    record
 }

@@ -10,6 +10,7 @@ use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
+use crate::core::scrub::holds_token;
 use crate::core::state::ControlState;
 use crate::core::tool::ToolFacts;
 use crate::providers::compute::MachineRef;
@@ -48,6 +49,10 @@ struct Args {
 
 async fn import(execution: Execution) -> Answer {
     let args: Args = execution.arguments()?;
+    if holds_token(&args.machine) {
+        // The leaf has it, and nothing is ever taken out of a leaf.
+        return Err(Refusal::new(Code::ValidationFailed, "The machine's name has an access token in it.").into());
+    }
     let compute = execution.ports.compute.get(args.provider.as_str());
     let compute = compute.ok_or_else(|| Refusal::new(Code::NotFound, "There is no such provider."))?;
     compute.get(&MachineRef(args.machine.clone())).await?;

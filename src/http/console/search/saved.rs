@@ -33,12 +33,12 @@ pub async fn all(visit: &Visit) -> Vec<Saved> {
     for saved in vault.saved_searches().await.unwrap_or_default() {
         let owner = vault.email(&saved.owner).await.ok().flatten();
         shown.push(Saved {
-            href: Line::of(&saved.line).href(),
+            href: Line::of(saved.line.as_str()).href(),
             owner: owner.map_or_else(|| saved.owner.to_string(), |email| visible(&email)),
             is_own: saved.owner == visit.principal.user,
             id: saved.id,
-            name: visible(&saved.name),
-            line: visible(&saved.line),
+            name: visible(saved.name.as_str()),
+            line: visible(saved.line.as_str()),
         });
     }
     shown

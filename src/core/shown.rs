@@ -1,0 +1,51 @@
+//! A result as it is answered, and what is recorded of the excerpts in it.
+//!
+//! INVARIANT: an excerpt is recorded as whoever cut it says, who knows what stood around it; otherwise only its size is.
+
+use std::collections::BTreeMap;
+
+use serde_json::Value;
+
+use super::redact::{Classes, redact};
+use super::scrub::ScrubbedText;
+
+/// A result.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Shown {
+    live: Value,
+    excerpts: BTreeMap<String, ScrubbedText>,
+}
+
+impl From<Value> for Shown {
+    fn from(live: Value) -> Self {
+        Self { live, excerpts: BTreeMap::new() }
+    }
+}
+
+impl Shown {
+    /// Says what is recorded of the excerpt at `field`.
+    pub fn record(&mut self, field: impl Into<String>, text: ScrubbedText) {
+        self.excerpts.insert(field.into(), text);
+    }
+
+    /// What the caller is answered.
+    #[must_use]
+    pub fn live(self) -> Value {
+        self.live
+    }
+
+    /// What is recorded, by the classes of its fields. Nothing is recorded of nothing.
+    #[must_use]
+    pub fn recorded(&self, classes: &Classes) -> Value {
+        if self.live.is_null() {
+            return Value::Null;
+        }
+        let mut document = redact(&self.live, classes);
+        for (field, text) in &self.excerpts {
+            if let Some(place) = document.get_mut(field) {
+                *place = Value::from(text.as_str());
+            }
+        }
+        document
+    }
+}
