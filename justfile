@@ -16,6 +16,10 @@ lint:
     cargo clippy --all-targets -- -D warnings
     cargo clippy --all-targets --features conformance -- -D warnings
 
+# Licences, sources and advisories of the dependencies; `just test` has brought the tools.
+dependencies:
+    scripts/dependencies.sh
+
 # Measure (criterion); arguments filter the benchmarks.
 bench *ARGS:
     cargo bench {{ARGS}}

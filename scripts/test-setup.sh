@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs everything the tests need beside Rust, and writes where it is to an env file whose path is the last line of
 # standard output: PostgreSQL, QEMU and a guest image, Node.js with the MCP clients, the conformance suite and an OpenID
-# provider, Chromium for the console, and a Python environment with the Python client.
+# provider, Chromium for the console, a Python environment with the Python client, and cargo-deny and cargo-audit.
 #
 # Each part is keyed by what pins it (a lock file, a version), so a second run does nothing. Nothing is written inside
 # the repository but the ignored link tests/clients/node_modules, by which the client scripts find their packages.
@@ -58,6 +58,18 @@ install_node_packages() {
   npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error
 }
 
+# As built by somebody else, by hash, where a build fits this machine; else compiled.
+install_audit() {
+  say "installing cargo-deny and cargo-audit"
+  python3 -m venv "$1"
+  "$1/bin/python" -m pip install -q --disable-pip-version-check --require-hashes --only-binary :all: \
+    -r scripts/audit-requirements.txt && return 0
+  local versions
+  versions=$(sed -n 's/^astral-dev-toolchain-\([a-z-]*\)==\([0-9.]*\).*/\1@\2/p' scripts/audit-requirements.txt)
+  # shellcheck disable=SC2086 # words on purpose
+  cargo install --locked --root "$1" $versions
+}
+
 # Moving a venv breaks its scripts but not `bin/python -m`, which is all that is used.
 install_python() {
   say "installing the Python client"
@@ -95,6 +107,9 @@ fits_clients "$NODE" || die "no Node.js >= 22.19: install one"
 PYTHON_DIR=$TOOLS/python-$(key tests/clients/requirements.txt)
 make_once "$PYTHON_DIR" install_python
 
+AUDIT_DIR=$TOOLS/audit-$(key scripts/audit-requirements.txt)
+make_once "$AUDIT_DIR" install_audit
+
 # Both know themselves whether there is anything to do.
 scripts/install-qemu.sh >&2
 GUEST_IMAGE=$TOOLS/guest
@@ -109,6 +124,7 @@ command -v cargo-nextest >/dev/null || { say "installing cargo-nextest"; cargo i
   printf 'FORELOG_NODE_MODULES=%q\n' "$NPM_DIR/node_modules"
   printf 'FORELOG_CHROMIUM=%q\n' "$CHROMIUM"
   printf 'FORELOG_PYTHON=%q\n' "$PYTHON_DIR/bin/python"
+  printf 'FORELOG_AUDIT_TOOLS=%q\n' "$AUDIT_DIR/bin"
   printf 'FORELOG_GUEST_IMAGE=%q\n' "$GUEST_IMAGE"
 } >"$TOOLS/env.part"
 mv "$TOOLS/env.part" "$TOOLS/env"

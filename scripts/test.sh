@@ -1,6 +1,6 @@
 #!/bin/bash
-# Runs every check that a change must pass, on a clean clone too: formatting, lints, documentation, and all tests against
-# real databases, guests and clients. The test runner's summary is the last thing printed.
+# Runs every check that a change must pass, on a clean clone too: formatting, lints, documentation, dependencies, and all
+# tests against real databases, guests and clients. The test runner's summary is the last thing printed.
 #
 # The library is built twice: as it ships, and with the feature `conformance`, whose binary alone carries the fixture
 # tools of the MCP conformance suite. Dependencies are shared, so the second build is only ours.
@@ -22,6 +22,8 @@ step "format" && cargo fmt --all --check
 step "lint" && cargo clippy --locked --all-targets -- -D warnings
 step "lint with conformance" && cargo clippy --locked --all-targets --features conformance -- -D warnings
 step "document" && RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
+
+step "judge the dependencies" && scripts/dependencies.sh
 
 step "build with conformance"
 FORELOG_CONFORMANCE_BIN=$(scripts/conformance-binary.sh)

@@ -1,4 +1,5 @@
-//! What is shipped around the binary: the service file, what it tells systemd, and the health check of the container.
+//! What is shipped around the binary: the service file, what it tells systemd, the health check of the container, and what is
+//! judged of what is in it.
 
 use std::process::{Command, Output};
 use std::time::Duration;
@@ -6,6 +7,7 @@ use std::time::Duration;
 use tokio::net::UnixDatagram;
 
 use crate::demo::Demo;
+use crate::tools;
 
 const UNIT: &str = include_str!("../../packaging/forelog.service");
 const CONTAINERFILE: &str = include_str!("../../Containerfile");
@@ -100,4 +102,43 @@ fn packaging_the_container_is_not_root_and_checks_itself_with_what_is_in_it() {
     let arguments = check.iter().skip(1).take_while(|word| !word.starts_with("--"));
     assert!(Command::new(BINARY).args(arguments).arg("--help").output().expect("run forelog").status.success());
     assert!(last.contains("ENTRYPOINT [\"/usr/bin/forelog\"]") && last.contains("COPY --from=build /forelog /usr/bin/forelog"));
+}
+
+/// Judges the dependencies with an advisory database of one advisory against `serde`, or without any that can be had.
+fn judge(variables: &[(&str, &str)], advisory: Option<&str>) -> Output {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mut command = Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts/dependencies.sh"));
+    command.env("FORELOG_AUDIT_TOOLS", tools::find("FORELOG_AUDIT_TOOLS")).env("FORELOG_TEST_TOOLS", dir.path());
+    // Nothing is fetched by a test: where the database is, is nowhere.
+    command.env("GIT_CONFIG_COUNT", "1").env("GIT_CONFIG_KEY_0", "url./nowhere/.insteadOf").env("GIT_CONFIG_VALUE_0", "https://");
+    if let Some(patched) = advisory {
+        let of_serde = dir.path().join("database/crates/serde");
+        std::fs::create_dir_all(&of_serde).expect("a directory");
+        let facts = format!(
+            "id = \"RUSTSEC-2026-9999\"\npackage = \"serde\"\ndate = \"2026-01-01\"\n[versions]\npatched = [\"{patched}\"]"
+        );
+        let text = format!("```toml\n[advisory]\n{facts}\n```\n\n# Made up\n\nFor a test.\n");
+        std::fs::write(of_serde.join("RUSTSEC-2026-9999.md"), text).expect("an advisory");
+        command.env("FORELOG_ADVISORY_DB", dir.path().join("database"));
+    }
+    command.envs(variables.iter().copied()).output().expect("run scripts/dependencies.sh")
+}
+
+#[test]
+fn packaging_what_is_known_against_a_dependency_fails_the_check() {
+    let (clean, found) = (judge(&[], Some(">= 1.0.0")), judge(&[], Some(">= 99.0.0")));
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(clean.status.success() && said(&clean).contains("advisories are in order"), "{}", said(&clean));
+    assert!(!found.status.success() && said(&found).contains("RUSTSEC-2026-9999"), "{}", said(&found));
+}
+
+#[test]
+fn packaging_that_advisories_were_not_checked_is_said() {
+    let (missing, required) = (judge(&[], None), judge(&[("FORELOG_ADVISORIES", "required")], None));
+    let said = |output: &Output| String::from_utf8_lossy(&output.stderr).into_owned();
+    assert!(missing.status.success() && said(&missing).contains("ADVISORIES WERE NOT CHECKED"), "{}", said(&missing));
+    assert!(!said(&missing).contains("advisories are in order"), "{}", said(&missing));
+    assert!(!required.status.success() && said(&required).contains("is required"), "{}", said(&required));
+    let nothing = judge(&[("FORELOG_ADVISORY_DB", "/nowhere")], None);
+    assert!(!nothing.status.success() && said(&nothing).contains("no advisory database"), "{}", said(&nothing));
 }
