@@ -4,6 +4,7 @@
 //! nothing and answer what is under way, in the end with the running operation → [`node::Node::stop`].
 
 pub mod desk;
+mod files;
 pub mod fleet;
 pub mod node;
 pub mod policies;
@@ -24,7 +25,7 @@ use crate::auth::oidc::{Issuers, IssuersError};
 use crate::auth::session::SessionError;
 use crate::config::Config;
 use crate::core::time::{Clock, Entropy};
-use crate::http::{self, Http, Rate, SessionCaps, Settings, Tls, TlsError};
+use crate::http::{self, ConnectionCaps, Http, Rate, SessionCaps, Settings, Tls, TlsError};
 
 /// How long answers under way may take when the server stops.
 const GRACE: Duration = Duration::from_secs(3);
@@ -86,8 +87,8 @@ impl App {
             tokio::spawn(Arc::clone(tls).follow(stop.clone()));
         }
         let served = tls.as_ref().map(|tls| tls.served());
-        let serving =
-            tokio::spawn(http::serve(listener, http::router(Arc::clone(&http)), served, stop.clone().cancelled_owned()));
+        let (router, connections) = (http::router(Arc::clone(&http)), Arc::clone(&http.connections));
+        let serving = tokio::spawn(http::serve(listener, router, served, connections, stop.clone().cancelled_owned()));
         Ok(Self { address, node, http, stop, tls, serving })
     }
 
@@ -154,6 +155,8 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         allowed_origins: config.allowed_origins.clone(),
         trusted_proxies: config.trusted_proxies.iter().filter_map(network).collect(),
         forwarding: config.forwarding,
+        body_time: Duration::from_millis(config.connections.body_ms),
+        connections: connections(config),
         rate: Rate { per_second: at_least_one(config.throttle.per_second), burst: at_least_one(config.throttle.burst) },
         wait: Duration::from_millis(config.instant_wait_ms),
         reads_shown_after: Duration::from_millis(config.staff_reads_shown_after_ms),
@@ -162,6 +165,23 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         tls: config.tls.is_some(),
         clear_loopback: address.ip().is_loopback() && config.tls.is_none() && !is_https(config.public_url.as_deref()),
         ..Settings::default()
+    }
+}
+
+/// As configured, within the files that this process may open.
+fn connections(config: &Config) -> ConnectionCaps {
+    let asked = config.connections;
+    let total = files::for_connections(asked.total);
+    if total < asked.total {
+        tracing::warn!(total, asked = asked.total, "the limit of open files allows fewer connections; raise it (LimitNOFILE)");
+    }
+    ConnectionCaps {
+        total,
+        // Whatever is allowed in all, one address does not get all of it.
+        per_address: asked.per_address.min((total / 2).max(1)),
+        head: Duration::from_millis(asked.head_ms),
+        idle: Duration::from_millis(asked.idle_ms),
+        stalled: Duration::from_millis(asked.stalled_ms),
     }
 }
 

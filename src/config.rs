@@ -3,7 +3,8 @@
 //! INVARIANT: a key that is unknown, or a value that makes no sense, refuses to start and names the key; a limit that
 //! cannot be read never becomes "no limit" (P5, P12). Nothing else reads the environment.
 
-use std::collections::BTreeMap;
+mod tables;
+
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -13,17 +14,16 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Deserializer, Serialize};
 
-use crate::auth::oidc::settings as oidc;
 use crate::core::decide::Limits;
 use crate::core::limit::Limit;
 use crate::http::Forwarding;
-use crate::providers::compute::sim::Rehearsed;
+pub use tables::{ConnectionsConfig, LimitsConfig, Providers, QemuConfig, SignIn, SimConfig, Telemetry, Throttle, TlsConfig};
 
 /// The commented example that `docs/configuration.md` speaks of.
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
 
 /// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.
-pub const KEYS: [&str; 25] = [
+pub const KEYS: [&str; 26] = [
     "data_dir",
     "database_url",
     "vault_database_url",
@@ -42,6 +42,7 @@ pub const KEYS: [&str; 25] = [
     "mcp_sessions",
     "limits",
     "throttle",
+    "connections",
     "providers",
     "telemetry",
     "sign_in",
@@ -102,93 +103,14 @@ pub struct Config {
     pub limits: LimitsConfig,
     /// Per address, before authentication.
     pub throttle: Throttle,
+    /// Connections of clients, before and after TLS.
+    pub connections: ConnectionsConfig,
     /// Where VMs are.
     pub providers: Providers,
     /// Traces and metrics.
     pub telemetry: Telemetry,
     /// How people sign in besides with a password.
     pub sign_in: SignIn,
-}
-
-/// How people sign in besides with a password.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct SignIn {
-    /// Who may vouch for them with OpenID Connect, by the name that addresses and events have.
-    pub oidc: BTreeMap<String, oidc::Settings>,
-}
-
-/// A certificate with its key. Both files are read again when they change.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct TlsConfig {
-    /// The chain, the server's own certificate first, as PEM.
-    pub certificate: PathBuf,
-    /// Its private key, as PEM.
-    pub key: PathBuf,
-}
-
-/// Sliding windows; each holds exactly, across nodes and restarts.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimitsConfig {
-    /// All calls of a key.
-    pub credential: Limit,
-    /// Commands on one VM of an account.
-    pub exec: Limit,
-    /// Writes of an account.
-    pub write: Limit,
-}
-
-/// Requests of one address.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Throttle {
-    /// Refilled so many each second.
-    pub per_second: u32,
-    /// So many at once.
-    pub burst: u32,
-}
-
-/// Where VMs are. A provider that is not named is not there.
-#[derive(Clone, Debug, Default, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Providers {
-    /// A simulated fleet.
-    pub sim: Option<SimConfig>,
-    /// QEMU on this host.
-    pub qemu: Option<QemuConfig>,
-}
-
-/// The simulated fleet; it lies in `sim` in the data directory.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct SimConfig {
-    /// Names of its machines.
-    pub machines: Vec<String>,
-    /// How it misbehaves, for a rehearsal.
-    #[serde(default)]
-    pub faults: Vec<Rehearsed>,
-}
-
-/// QEMU on this host.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct QemuConfig {
-    /// Where the machines are; `qemu` in the data directory if absent.
-    pub dir: Option<PathBuf>,
-    /// The image that machines are made from.
-    pub image: PathBuf,
-}
-
-/// Traces and metrics.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Telemetry {
-    /// OTLP over HTTP, such as `http://127.0.0.1:4318`; nothing is sent if absent.
-    pub endpoint: Option<String>,
-    /// `service.name` of what is sent.
-    pub service_name: String,
 }
 
 impl Default for Config {
@@ -216,29 +138,11 @@ impl Default for Config {
             mcp_sessions: 1_000,
             limits: LimitsConfig::default(),
             throttle: Throttle::default(),
+            connections: ConnectionsConfig::default(),
             providers: Providers::default(),
             telemetry: Telemetry::default(),
             sign_in: SignIn::default(),
         }
-    }
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        let per_minute = |admit| Limit { admit, window_ms: 60_000 };
-        Self { credential: per_minute(600), exec: per_minute(60), write: per_minute(120) }
-    }
-}
-
-impl Default for Throttle {
-    fn default() -> Self {
-        Self { per_second: 50, burst: 200 }
-    }
-}
-
-impl Default for Telemetry {
-    fn default() -> Self {
-        Self { endpoint: None, service_name: "forelog".into() }
     }
 }
 
@@ -323,6 +227,11 @@ impl Config {
         ensure((1..=100_000).contains(&self.mcp_sessions), "mcp_sessions", || "is not within 1 … 100000".into())?;
         ensure((1..=100_000).contains(&self.throttle.per_second), "throttle.per_second", || "is not within 1 … 100000".into())?;
         ensure((1..=100_000).contains(&self.throttle.burst), "throttle.burst", || "is not within 1 … 100000".into())?;
+        self.connections.check().map_err(|(key, why)| ConfigError::Value { key, why })?;
+        for origin in &self.allowed_origins {
+            let why = || format!("holds {origin:?}, which is no origin such as https://app.example.com or http://localhost:*");
+            ensure(crate::http::is_origin(origin), "allowed_origins", why)?;
+        }
         for network in &self.trusted_proxies {
             let known = network.parse::<ipnet::IpNet>().is_ok() || network.parse::<std::net::IpAddr>().is_ok();
             ensure(known, "trusted_proxies", || format!("holds {network:?}, which is neither an address nor a network"))?;

@@ -30,6 +30,9 @@ pub(super) async fn metrics(State(http): State<Arc<Http>>) -> impl IntoResponse 
     let mut page = Page(http.door.counts().render());
     page.family("forelog_build_info", "gauge", "The version that runs.", [("version", env!("CARGO_PKG_VERSION"), 1)]);
     counted(&mut page, ports.writer.stats());
+    page.gauge("forelog_connections", "Open connections.", http.connections.open());
+    let help = "Connections closed at once because there were too many.";
+    page.counter("forelog_connections_refused_total", help, http.connections.refused());
     standing(&mut page, ports);
     let room = tokio::time::timeout(PATIENCE, Room::read(ports)).await;
     let room =

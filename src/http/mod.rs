@@ -1,7 +1,7 @@
 //! The HTTP side. It authenticates, hands every call to [`crate::control::Control::submit`], and decides nothing itself.
 //!
 //! ```text
-//! client address ▶ security headers ▶ throttle per address ▶ Host ▶ (Origin) ▶ bearer ▶ endpoint ▶ Door ▶ control
+//! connection ▶ client address ▶ security headers ▶ CORS ▶ throttle per address ▶ Host ▶ (Origin) ▶ bearer ▶ endpoint ▶ Door ▶ control
 //! ```
 //!
 //! The console (`console/`) reads a cookie instead of a bearer token, and answers HTML.
@@ -15,7 +15,9 @@ mod body;
 mod caller;
 #[cfg(feature = "conformance")]
 pub mod conformance;
+mod connections;
 mod console;
+mod cors;
 mod counts;
 mod door;
 mod exports;
@@ -25,6 +27,7 @@ mod health;
 mod live;
 pub mod mcp;
 mod metrics;
+mod origin;
 mod problem;
 mod settings;
 mod throttle;
@@ -33,21 +36,25 @@ mod tls;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use axum::Router;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::routing::get;
 use axum_server::Handle;
-use axum_server::accept::NoDelayAcceptor;
 use axum_server::tls_rustls::{RustlsAcceptor, RustlsConfig};
+use hyper_util::rt::TokioTimer;
 use tokio::net::TcpListener;
 
 use crate::auth::Authenticator;
 use crate::auth::oidc::Issuers;
 use crate::auth::session::Sessions;
 use crate::control::Control;
+use connections::Admission;
+pub use connections::{ConnectionCaps, Connections};
 pub use counts::Counts;
 pub use door::Door;
+pub use origin::is_origin;
 pub use settings::{Forwarding, Rate, SessionCaps, Settings};
 pub use tls::{Tls, TlsError};
 
@@ -63,6 +70,8 @@ pub struct Http {
     pub sessions: Sessions,
     /// Who may vouch for people.
     pub issuers: Issuers,
+    /// Who is connected.
+    pub connections: Arc<Connections>,
     /// Who has watched what until when.
     watches: live::Watches,
     mcp: mcp::Mcp,
@@ -78,8 +87,9 @@ impl Http {
         let sessions = Sessions::new(writer, vault, Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
         let door = Arc::new(Door::new(control, settings.wait));
         let mcp = mcp::Mcp::new(&door, &settings);
+        let connections = Connections::new(&settings);
         let (watches, draining) = (live::Watches::default(), AtomicBool::new(false));
-        Arc::new(Self { door, authenticator, settings, sessions, issuers, watches, mcp, draining })
+        Arc::new(Self { door, authenticator, settings, sessions, issuers, connections, watches, mcp, draining })
     }
 
     /// From now on this node is not ready, and each answer ends its connection, so that the next request goes elsewhere.
@@ -97,35 +107,58 @@ pub fn router(http: Arc<Http>) -> Router {
     let open = Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
     let hosted = Router::new()
         .route("/metrics", get(metrics::metrics))
-        .nest("/api/v1", api::router())
+        .nest("/api/v1", api::router(&http))
         .merge(mcp::router())
         .merge(console::router(&http))
         .layer(from_fn_with_state(Arc::clone(&http), gate::check_host));
     let routes = open.merge(hosted).fallback(problem::no_such_path).method_not_allowed_fallback(problem::no_such_method);
     throttle::guard(routes, http.settings.rate)
+        .layer(from_fn_with_state(Arc::clone(&http), cors::share))
         .layer(from_fn(gate::harden))
         .layer(from_fn_with_state(Arc::clone(&http), gate::part))
         .layer(from_fn_with_state(Arc::clone(&http), gate::locate))
+        .layer(from_fn(connections::keep))
         .with_state(http)
 }
+
+/// Streams of one HTTP/2 connection at a time.
+const STREAMS: u32 = 100;
+
+/// How much of the headers of a request, or of the answers to a connection that takes none, is held in memory.
+const HEADERS: usize = 128 * 1024;
+const UNSENT: usize = 64 * 1024;
+
+/// How often it is asked whether the other end of an HTTP/2 connection is still there.
+const PING: Duration = Duration::from_secs(30);
 
 /// Serves `router`, over TLS if there is a certificate, until `stop` resolves, then lets what runs end.
 pub async fn serve(
     listener: TcpListener,
     router: Router,
     tls: Option<RustlsConfig>,
+    connections: Arc<Connections>,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> std::io::Result<()> {
     let handle = Handle::new();
     let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    // An event stream is many small writes: with the delay each waits for the last one's acknowledgement.
-    let server = axum_server::from_tcp(listener.into_std()?)?.handle(handle.clone()).acceptor(NoDelayAcceptor::new());
+    let handshake = connections.caps().head;
+    let mut server = axum_server::from_tcp(listener.into_std()?)?.handle(handle.clone()).acceptor(Admission(connections));
+    // hyper's own timers stay off: they know nothing of a connection that says nothing, nor of HTTP/2.
+    server.http_builder().http1().header_read_timeout(None).max_buf_size(HEADERS);
+    server
+        .http_builder()
+        .http2()
+        .timer(TokioTimer::new())
+        .keep_alive_interval(PING)
+        .max_concurrent_streams(STREAMS)
+        .max_send_buf_size(UNSENT);
     let stopping = tokio::spawn(async move {
         stop.await;
         handle.graceful_shutdown(None);
     });
+    let over_tls = |config| RustlsAcceptor::new(config).handshake_timeout(handshake);
     let ended = match tls {
-        Some(config) => server.map(|plain| RustlsAcceptor::new(config).acceptor(plain)).serve(service).await,
+        Some(config) => server.map(|plain| over_tls(config).acceptor(plain)).serve(service).await,
         None => server.serve(service).await,
     };
     stopping.abort();

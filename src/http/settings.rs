@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use super::ConnectionCaps;
+
 /// How the HTTP side behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// Hosts that requests may be addressed to, with or without a port; a defence against DNS rebinding.
     pub allowed_hosts: Vec<String>,
-    /// Browser origins that may speak MCP besides the server's own: `https://x:443`, or `http://localhost:*`.
+    /// Browser origins that may use MCP and REST besides the server's own: `https://x:443`, or `http://localhost:*`.
     pub allowed_origins: Vec<String>,
     /// Proxies that are believed when they say whom they speak for.
     pub trusted_proxies: Vec<IpNet>,
@@ -20,6 +22,8 @@ pub struct Settings {
     pub body_limit: usize,
     /// How long a body may take to arrive.
     pub body_time: Duration,
+    /// How many connections there may be, and for how long.
+    pub connections: ConnectionCaps,
     /// Requests that one address may make.
     pub rate: Rate,
     /// How long a caller waits for a result before it gets a running operation.
@@ -101,6 +105,7 @@ impl Default for Settings {
             forwarding: Forwarding::default(),
             body_limit: 1024 * 1024,
             body_time: Duration::from_secs(30),
+            connections: ConnectionCaps::default(),
             rate: Rate::default(),
             wait: Duration::from_secs(25),
             reads_shown_after: Duration::ZERO,

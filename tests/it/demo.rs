@@ -60,6 +60,18 @@ impl Demo {
         demo
     }
 
+    /// The binary as it ships, in a process that may open so many files and no more.
+    pub async fn start_with_few_files(files: u32, variables: &[(&str, &str)]) -> Self {
+        let data = tempfile::Builder::new().prefix("forelog-demo-").tempdir().expect("a data directory");
+        let binary = PathBuf::from(env!("CARGO_BIN_EXE_forelog"));
+        let mut shell = Command::new("sh");
+        shell.arg("-c").arg(format!("ulimit -n {files}; exec \"$0\" demo \"$@\"")).arg(&binary).envs(variables.iter().copied());
+        let process = run(shell, data.path());
+        let mut demo = Self { binary, database: None, process, data, document: Value::Null, has_guests: false };
+        demo.wait_until_described().await;
+        demo
+    }
+
     /// The binary as it ships, with these variables in its environment.
     pub async fn start_with(variables: &[(&str, &str)]) -> Self {
         let data = tempfile::Builder::new().prefix("forelog-demo-").tempdir().expect("a data directory");

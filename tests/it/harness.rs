@@ -13,7 +13,7 @@ use forelog::core::event::{CredentialCreated, Event, Kind};
 use forelog::core::id::{AccountId, CredentialId, UserId};
 use forelog::core::principal::Side;
 use forelog::core::scope::Scope;
-use forelog::http::{Http, Rate, Settings, router, serve};
+use forelog::http::{Connections, Http, Rate, Settings, router, serve};
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
@@ -28,9 +28,10 @@ pub const ACCEPT: &str = "application/json, text/event-stream";
 pub struct TestApp {
     pub plant: Plant,
     pub address: SocketAddr,
+    pub connections: Arc<Connections>,
     client: reqwest::Client,
+    site: Arc<Site>,
     _stop: DropGuard,
-    _site: Site,
 }
 
 /// A key and what it belongs to.
@@ -93,16 +94,25 @@ impl TestApp {
 
     /// A product with these settings.
     pub async fn with(settings: Settings) -> Self {
-        let site = Site::sqlite();
+        Self::at(Arc::new(Site::sqlite()), settings).await
+    }
+
+    /// Another node on the same data.
+    pub async fn beside(&self, settings: Settings) -> Self {
+        Self::at(Arc::clone(&self.site), settings).await
+    }
+
+    async fn at(site: Arc<Site>, settings: Settings) -> Self {
         let plant = Plant::start(&site).await;
         let authenticator = Authenticator::new(plant.writer.clone());
         let http = Http::new(Arc::clone(&plant.control), authenticator, settings, forelog::auth::oidc::Issuers::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
-        tokio::spawn(serve(listener, router(http), None, stop.clone().cancelled_owned()));
+        let connections = Arc::clone(&http.connections);
+        tokio::spawn(serve(listener, router(http), None, Arc::clone(&connections), stop.clone().cancelled_owned()));
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { plant, address, client, _stop: stop.drop_guard(), _site: site }
+        Self { plant, address, connections, client, site, _stop: stop.drop_guard() }
     }
 
     /// A key of the plant's own account that may do everything, after `edit`.

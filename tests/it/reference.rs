@@ -5,10 +5,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use forelog::config::{Config, EXAMPLE, KEYS};
 use syn::{GenericArgument, Item, PathArguments, Type};
 
-/// Every key of `src/config.rs`, down to what is no table of its own there.
+/// Every key of `src/config.rs` and its tables, down to what is no table of its own there.
 fn keys() -> BTreeSet<String> {
-    let file = syn::parse_file(include_str!("../../src/config.rs")).expect("a Rust file");
-    let structs = struct_fields(&file.items);
+    let files = [include_str!("../../src/config.rs"), include_str!("../../src/config/tables.rs")];
+    let items = files.into_iter().flat_map(|text| syn::parse_file(text).expect("a Rust file").items);
+    let structs = struct_fields(&items.collect::<Vec<_>>());
     let mut keys = BTreeSet::new();
     collect(&structs, "Config", "", &mut keys);
     keys

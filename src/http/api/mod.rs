@@ -38,24 +38,44 @@ mod watch_calls;
 
 use std::sync::Arc;
 
+use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
+use tower::ServiceExt;
 
 use super::Http;
 use super::caller::Caller;
 use super::door::Incoming;
-use super::problem::Problem;
+use super::problem::{Problem, no_such_method, no_such_path};
 use crate::control::Reply;
 use crate::core::dated::dated;
 
 /// Names the call that an answer is about.
 const CALL_ID: HeaderName = HeaderName::from_static("forelog-call-id");
 
-/// Everything under `/api/v1`.
-pub fn router() -> Router<Arc<Http>> {
+/// Everything under `/api/v1`, with or without a slash at the end.
+pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
+    let answering = endpoints().fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(Arc::clone(http));
+    endpoints().fallback(move |request| without_slash(answering, request))
+}
+
+/// Asks again without the slash at the end of the path.
+async fn without_slash(answering: Router, mut request: Request) -> Response {
+    let path_and_query = request.uri().path_and_query().map(|given| {
+        let query = given.query().map(|query| format!("?{query}")).unwrap_or_default();
+        given.path().strip_suffix('/').filter(|path| !path.is_empty()).map(|path| format!("{path}{query}"))
+    });
+    let Some(uri) = path_and_query.flatten().and_then(|text| text.parse().ok()) else {
+        return no_such_path().await.into_response();
+    };
+    *request.uri_mut() = uri;
+    answering.oneshot(request).await.unwrap_or_else(|never| match never {})
+}
+
+fn endpoints() -> Router<Arc<Http>> {
     Router::new()
         .route("/tools/{name}", post(call_tool::handle))
         .route("/calls", get(list_calls::handle))

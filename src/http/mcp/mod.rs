@@ -14,7 +14,6 @@ mod gate;
 mod handler;
 mod listing;
 mod message;
-mod origin;
 mod plain;
 mod sessions;
 mod stdio;
@@ -34,7 +33,7 @@ use serde_json::Value;
 
 use super::caller::authenticate;
 use super::problem::Problem;
-use super::{Door, Http, Settings, body};
+use super::{Door, Http, Settings, body, origin};
 use crate::core::code::Code;
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::refusal::Refusal;
@@ -87,9 +86,13 @@ impl Mcp {
     }
 }
 
-/// The two endpoints.
+/// The two endpoints. A slash at the end, which people and configurations add, changes nothing.
 pub fn router() -> Router<Arc<Http>> {
-    Router::new().route("/mcp", any(serve_all)).route("/mcp/readonly", any(serve_reads))
+    Router::new()
+        .route("/mcp", any(serve_all))
+        .route("/mcp/", any(serve_all))
+        .route("/mcp/readonly", any(serve_reads))
+        .route("/mcp/readonly/", any(serve_reads))
 }
 
 async fn serve_all(State(http): State<Arc<Http>>, request: Request) -> Response {
@@ -182,8 +185,6 @@ impl Exchange<'_> {
     async fn forward(&self, mut parts: Parts, body: Bytes) -> Response {
         parts.extensions.insert(self.principal.clone());
         parts.headers.remove(header::CONTENT_LENGTH);
-        // The handler sees these parts; the key has done its work.
-        parts.headers.remove(header::AUTHORIZATION);
         self.http.mcp.service.handle(Request::from_parts(parts, Body::from(body))).await.map(Body::new)
     }
 }

@@ -130,7 +130,7 @@ impl Issuer {
             .with_state(Arc::clone(&issuer));
         let stop = CancellationToken::new();
         let stopped = stop.clone().cancelled_owned();
-        tokio::spawn(forelog::http::serve(listener, routes, tls.map(Tls::served), stopped));
+        tokio::spawn(forelog::http::serve(listener, routes, tls.map(Tls::served), Arc::default(), stopped));
         Running { issuer, _stop: stop.drop_guard() }
     }
 

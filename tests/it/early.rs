@@ -1,0 +1,134 @@
+//! Answers that come before their request was read: the connection either goes on, or the answer says that it ends.
+
+use std::num::NonZeroU32;
+
+use forelog::http::{Rate, Settings};
+
+use crate::harness::{TestApp, generous};
+use crate::wire::{Answered, Wire};
+
+const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
+
+/// How a client brings a body.
+#[derive(Clone, Copy, Debug)]
+enum Manner {
+    /// All of it with the head.
+    AtOnce,
+    /// When the answer has come.
+    After,
+    /// Never: it waits for leave, and the answer is none.
+    Expecting,
+    /// In chunks, the last when the answer has come.
+    Chunked,
+    /// In chunks, all of them with the head.
+    ChunkedAtOnce,
+}
+
+const MANNERS: [Manner; 5] = [Manner::AtOnce, Manner::After, Manner::Expecting, Manner::Chunked, Manner::ChunkedAtOnce];
+
+/// A request of a client that reuses its connection if it may. Answers what it was answered.
+async fn ask(app: &TestApp, head: &str, manner: Manner, size: usize) -> Answered {
+    let body = "x".repeat(size);
+    let mut wire = Wire::to(app.address).await;
+    let (headers, first, rest) = match manner {
+        Manner::AtOnce => (format!("content-length: {size}\r\n"), body, String::new()),
+        Manner::After => (format!("content-length: {size}\r\n"), String::new(), body),
+        Manner::Expecting => (format!("content-length: {size}\r\nexpect: 100-continue\r\n"), String::new(), String::new()),
+        Manner::Chunked => {
+            let chunk = format!("{size:x}\r\n{body}\r\n");
+            ("transfer-encoding: chunked\r\n".to_owned(), chunk, "0\r\n\r\n".to_owned())
+        }
+        Manner::ChunkedAtOnce => {
+            ("transfer-encoding: chunked\r\n".to_owned(), format!("{size:x}\r\n{body}\r\n0\r\n\r\n"), String::new())
+        }
+    };
+    wire.send(&format!("{head}{headers}\r\n{first}")).await;
+    let answer = wire.answer().await.unwrap_or_else(|| panic!("{head} {manner:?}: no answer"));
+    wire.send(&rest).await;
+    if answer.closes() {
+        wire.ends().await;
+    } else {
+        wire.send(HEALTH).await;
+        let next = wire.answer().await.unwrap_or_else(|| panic!("{head} {manner:?}: {answer:?}, and then the end"));
+        assert_eq!(next.status, 200, "{head} {manner:?}: {next:?}");
+    }
+    answer
+}
+
+#[tokio::test]
+async fn early_answers_say_whether_their_connection_goes_on() {
+    let app = TestApp::with(Settings { body_limit: 1000, ..generous() }).await;
+    let key = app.key(|_| {}).await;
+    let bearer = format!("authorization: Bearer {}\r\n", key.text);
+    let json = "content-type: application/json\r\n";
+    let requests = [
+        ("POST /mcp", String::new(), 401),
+        ("POST /mcp", "authorization: Bearer flk_live_nobody\r\n".to_owned(), 401),
+        ("POST /mcp", format!("{bearer}origin: https://evil.example\r\n"), 403),
+        ("PUT /mcp", bearer.clone(), 405),
+        ("POST /api/v1/tools/probe_write", String::new(), 401),
+        ("POST /api/v1/nowhere", bearer.clone(), 404),
+        ("PUT /api/v1/calls", bearer.clone(), 405),
+        ("POST /nowhere", String::new(), 404),
+        ("POST /console/people", String::new(), 403),
+        ("GET /healthz", String::new(), 200),
+        ("GET /api/v1/calls", bearer.clone(), 200),
+    ];
+    for (line, headers, status) in &requests {
+        let head = format!("{line} HTTP/1.1\r\nhost: 127.0.0.1\r\n{json}{headers}");
+        for manner in MANNERS {
+            let answer = ask(&app, &head, manner, 500).await;
+            assert_eq!(answer.status, *status, "{line} {manner:?}: {answer:?}");
+            let whole = matches!(manner, Manner::AtOnce | Manner::ChunkedAtOnce);
+            assert_eq!(answer.closes(), !whole, "what is there is read: {line} {manner:?} {answer:?}");
+        }
+    }
+    let elsewhere = format!("POST /mcp HTTP/1.1\r\nhost: evil.example\r\n{bearer}");
+    for manner in MANNERS {
+        assert_eq!(ask(&app, &elsewhere, manner, 500).await.status, 403);
+    }
+}
+
+#[tokio::test]
+async fn early_answers_to_what_is_too_large_arrive() {
+    let app = TestApp::with(Settings { body_limit: 1000, ..generous() }).await;
+    let key = app.key(|_| {}).await;
+    for path in ["/mcp", "/api/v1/tools/probe_write"] {
+        let head = format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {}\r\n", key.text);
+        for manner in [Manner::AtOnce, Manner::ChunkedAtOnce] {
+            assert_eq!(ask(&app, &head, manner, 5000).await.status, 413, "{path} {manner:?}");
+            // More than is received only to keep the connection: it ends, after the answer.
+            let answer = ask(&app, &head, manner, 700 * 1024).await;
+            assert!(answer.status == 413 && answer.closes(), "{path} {manner:?} {answer:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn early_answers_of_the_throttle_are_no_exception() {
+    let one = NonZeroU32::MIN;
+    let app = TestApp::with(Settings { rate: Rate { per_second: one, burst: one }, ..generous() }).await;
+    let mut first = Wire::to(app.address).await;
+    first.send(HEALTH).await;
+    assert_eq!(first.answer().await.expect("an answer").status, 200);
+    let mut wire = Wire::to(app.address).await;
+    wire.send("POST /mcp HTTP/1.1\r\nhost: 127.0.0.1\r\ncontent-length: 5\r\n\r\n").await;
+    let answer = wire.answer().await.expect("an answer");
+    assert!(answer.status == 429 && answer.closes(), "{answer:?}");
+    wire.ends().await;
+}
+
+#[tokio::test]
+async fn early_answers_are_not_given_to_who_waits_for_leave_and_gets_it() {
+    let app = TestApp::start().await;
+    let key = app.key(|_| {}).await;
+    let mut wire = Wire::to(app.address).await;
+    let head = format!("POST /api/v1/tools/probe_write HTTP/1.1\r\nhost: 127.0.0.1\r\nauthorization: Bearer {}\r\n", key.text);
+    for _ in 0..2 {
+        wire.send(&format!("{head}content-type: application/json\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n")).await;
+        assert_eq!(wire.answer().await.expect("leave").status, 100);
+        wire.send("{}").await;
+        let answer = wire.answer().await.expect("an answer");
+        assert!(answer.status == 200 && !answer.closes(), "{answer:?}");
+    }
+}
