@@ -9,6 +9,7 @@
 //! INVARIANT: only the probes, `/metrics`, `/api/v1/openapi.json` and the console's way in answer a caller that is not
 //! authenticated, and no answer to a program is plain text or tells more than the one error body of DESIGN §7.
 
+mod accept;
 pub mod api;
 mod asked;
 mod body;

@@ -21,6 +21,7 @@ mod console;
 mod cors;
 mod decide;
 mod demo;
+mod doors;
 mod early;
 mod export;
 mod failover;

@@ -38,7 +38,7 @@ impl Exchange<'_> {
 }
 
 /// The JSON-RPC answer to `id` that a response carries, in its body or in its stream.
-async fn answer_in(response: Response, id: &Value) -> Value {
+pub(super) async fn answer_in(response: Response, id: &Value) -> Value {
     let bytes = to_bytes(response.into_body(), ANSWER).await.unwrap_or_default();
     let text = String::from_utf8_lossy(&bytes);
     let whole = serde_json::from_str::<Value>(&text).ok();

@@ -17,6 +17,7 @@ mod message;
 mod plain;
 mod sessions;
 mod stdio;
+mod whole;
 
 use std::sync::Arc;
 
@@ -31,6 +32,7 @@ use rmcp::transport::streamable_http_server::session::local::{LocalSessionManage
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
 
+use super::accept::{Accepted, BOTH};
 use super::caller::authenticate;
 use super::problem::Problem;
 use super::{Door, Http, Settings, body, origin};
@@ -163,7 +165,9 @@ impl Exchange<'_> {
         if let (Some(opening), Some(id)) = (opening, response.headers().get(&SESSION_ID)) {
             opening.keep(id);
         }
-        Ok(message::tidy(response, &message["id"]).await)
+        let response = message::tidy(response, &message["id"]).await;
+        let takes_stream = Accepted::of(&self.parts.headers).stream;
+        Ok(if takes_stream { response } else { whole::whole(response, &message["id"]).await })
     }
 
     /// The stream of a session, or its end.
@@ -185,6 +189,13 @@ impl Exchange<'_> {
     async fn forward(&self, mut parts: Parts, body: Bytes) -> Response {
         parts.extensions.insert(self.principal.clone());
         parts.headers.remove(header::CONTENT_LENGTH);
+        // rmcp answers only clients that name both kinds; a stream can be made a document.
+        let accepted = Accepted::of(&parts.headers);
+        if accepted.is_anything() && (accepted.stream || parts.method == Method::POST) {
+            parts.headers.insert(header::ACCEPT, BOTH);
+        }
+        // The handler sees these parts; the key has done its work.
+        parts.headers.remove(header::AUTHORIZATION);
         self.http.mcp.service.handle(Request::from_parts(parts, Body::from(body))).await.map(Body::new)
     }
 }

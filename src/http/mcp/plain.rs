@@ -6,7 +6,7 @@
 //! not surely plain (progress, a trace, headers that do not agree, fields that we do not know) goes to rmcp.
 
 use axum::Json;
-use axum::http::{HeaderMap, header};
+use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use rmcp::model::{CallToolResponse, CallToolResult, ClientCapabilities, Implementation, InputRequiredResult};
 use serde::{Deserialize, Serialize};
@@ -15,6 +15,7 @@ use serde_json::{Map, Value};
 use super::calling;
 use super::message::{META_VERSION, MODERN, VERSION};
 use crate::core::principal::Principal;
+use crate::http::accept::Accepted;
 use crate::http::caller::user_agent;
 use crate::http::door::{Door, Incoming};
 
@@ -94,16 +95,11 @@ fn agree(headers: &HeaderMap, name: &str) -> bool {
         let mut values = headers.get_all(header).iter();
         values.next().is_some_and(|first| first == value) && values.next().is_none()
     };
-    let accepts = |kind: &str| {
-        let mut values = headers.get_all(header::ACCEPT).iter().filter_map(|value| value.to_str().ok());
-        values.any(|value| value.split(',').any(|one| one.trim() == kind))
-    };
-    let param = |name: &header::HeaderName| name.as_str().starts_with("mcp-param-");
+    let param = |name: &HeaderName| name.as_str().starts_with("mcp-param-");
     only(VERSION, MODERN)
         && only("mcp-method", "tools/call")
         && only("mcp-name", name)
-        && accepts("application/json")
-        && accepts("text/event-stream")
+        && Accepted::of(headers).json
         && !headers.keys().any(param)
 }
 
