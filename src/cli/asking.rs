@@ -49,5 +49,6 @@ fn request(principal: Principal, tool: &str, args: Value) -> Request {
         cancel: CancellationToken::new(),
         progress: None,
         on_hold: OnHold::Wait,
+        made: None,
     }
 }

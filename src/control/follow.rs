@@ -37,7 +37,8 @@ impl Control {
         if found.as_ref().is_some_and(same) { Ok(call) } else { Err(no_such_call()) }
     }
 
-    async fn intent_of(&self, call: &CallId, who: &Principal) -> Result<Option<IntentRecorded>, Refusal> {
+    /// What `who`'s account recorded as the intent of `call`.
+    pub(super) async fn intent_of(&self, call: &CallId, who: &Principal) -> Result<Option<IntentRecorded>, Refusal> {
         for _ in 0..TIMES {
             let Some(position) = self.intent_position(call, who).await? else {
                 // It may have ended, and the views may not know it yet.

@@ -16,18 +16,20 @@ pub mod policies;
 mod recorded;
 mod release;
 mod repeat;
+mod resume;
 mod submit;
 mod within;
 
 pub use finish::{Ending, Endings, Finished, InHand};
 pub use hold::Waiting;
 pub use recorded::Recorded;
+pub use resume::Resumed;
 pub use submit::{Assignment, Control, Judge};
 
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 use crate::core::call::Status;
@@ -60,6 +62,8 @@ pub struct Request {
     pub progress: Option<mpsc::UnboundedSender<Progress>>,
     /// What the caller does if the call has to wait for a person.
     pub on_hold: OnHold,
+    /// Told the call's id once it is recorded and will be done, if its answer can be read back later.
+    pub made: Option<watch::Sender<Option<CallId>>>,
 }
 
 /// What a caller does whose call has to wait for a person.

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::finish::{Endings, Finished, InHand};
 use super::hold::Waiting;
 use super::intake::{BRIEF, Intake, brief as brief_of, take_in, unrecorded};
+use super::resume::can_resume;
 use super::{Reply, Request};
 use crate::auth::session;
 use crate::core::call::Status;
@@ -241,6 +242,11 @@ impl Control {
     ) -> Reply {
         if !matches!(submitted, Submitted::Admitted(_) | Submitted::Joined(_)) {
             self.in_hand.release(call);
+        }
+        if let (false, Some(tool), Some(made)) = (matches!(submitted, Submitted::Refused { .. }), tool, &request.made)
+            && can_resume(tool)
+        {
+            made.send_replace(Some(call.clone()));
         }
         match (submitted, tool) {
             (Submitted::Admitted(admitted), Some(tool)) => self.run(admitted, request, tool, vm).await,

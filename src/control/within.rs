@@ -34,6 +34,7 @@ impl Calls for Control {
             cancel: CancellationToken::new(),
             progress: None,
             on_hold: OnHold::Wait,
+            made: None,
         };
         match self.submit(request).await {
             Reply::Done { result, .. } => Ok(result),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
@@ -78,6 +78,8 @@ pub struct Incoming {
     pub follows: Option<String>,
     /// What the caller does if the call has to wait for a person.
     pub on_hold: OnHold,
+    /// Told the call's id once it is recorded and will be done.
+    pub made: Option<watch::Sender<Option<CallId>>>,
 }
 
 /// The way in.
@@ -114,11 +116,12 @@ impl Door {
 
     /// Submits a call. If this future is dropped, the call is asked to stop.
     pub async fn submit(&self, principal: Principal, incoming: Incoming) -> Reply {
-        let Incoming { tool, args, session, protocol, user_agent, cancel, patience, progress, follows, on_hold } = incoming;
+        let Incoming { tool, args, session, protocol, user_agent, cancel, patience, progress, follows, on_hold, made } = incoming;
         let known = self.control.catalogue.get(&tool).map(|tool| tool.facts.name);
         let gone = cancel.clone().drop_guard();
         let wait = self.wait.max(patience);
-        let request = Request { principal, tool, args, session, protocol, follows, user_agent, wait, cancel, progress, on_hold };
+        let request =
+            Request { principal, tool, args, session, protocol, follows, user_agent, wait, cancel, progress, on_hold, made };
         let control = Arc::clone(&self.control);
         let submitting = async move { control.submit(request).await }.instrument(tracing::Span::current());
         let reply = tokio::spawn(submitting).await.unwrap_or_else(|error| broken(&error));

@@ -59,6 +59,7 @@ mod rest;
 mod rest_admin;
 mod rest_approvals;
 mod rest_table;
+mod resume;
 mod rounds;
 mod scrub;
 mod secrets;

@@ -342,6 +342,7 @@ impl Plant {
             cancel: CancellationToken::new(),
             progress: None,
             on_hold: forelog::control::OnHold::Wait,
+            made: None,
         }
     }
 

@@ -19,6 +19,7 @@ use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::message::MODERN;
 use super::sessions::SESSION_ID;
+use super::streams::Made;
 use crate::control::{OnHold, Reply};
 use crate::core::call::Status;
 use crate::core::code::Code;
@@ -51,6 +52,7 @@ pub async fn call(
         protocol: context.protocol_version().map(|version| version.to_string()),
         user_agent: parts.and_then(|parts| user_agent(&parts.headers)),
         follows: request.request_state,
+        made: parts.and_then(|parts| parts.extensions.get::<Made>()).map(|made| made.0.clone()),
         ..Incoming::default()
     };
     let listener = context.meta.get_progress_token().map(|token| {

@@ -15,8 +15,10 @@ mod handler;
 mod listing;
 mod message;
 mod plain;
+mod resume;
 mod sessions;
 mod stdio;
+mod streams;
 mod whole;
 
 use std::sync::Arc;
@@ -43,6 +45,7 @@ use handler::Handler;
 use message::Incoming;
 use sessions::{SESSION_ID, Sessions};
 pub use stdio::{StdioError, serve_stdio};
+use streams::{Made, Streams};
 
 #[cfg(not(feature = "conformance"))]
 type Served = Handler;
@@ -64,7 +67,7 @@ fn staged(door: &Arc<Door>) -> Served {
 
 /// The MCP side.
 pub struct Mcp {
-    service: StreamableHttpService<Served, LocalSessionManager>,
+    service: StreamableHttpService<Served, Streams>,
     sessions: Sessions,
 }
 
@@ -75,6 +78,7 @@ impl Mcp {
         let mut manager = LocalSessionManager::default();
         manager.session_config = SessionConfig::default();
         manager.session_config.keep_alive = Some(settings.sessions.keep_alive);
+        manager.session_config.sse_retry = None;
         let manager = Arc::new(manager);
         let sessions = Sessions::new(Arc::clone(&manager), Arc::clone(&door.control().ports.clock), settings.sessions);
         let handler = staged(door);
@@ -82,9 +86,11 @@ impl Mcp {
         let config = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
             .disable_allowed_origins()
+            .with_sse_retry(None)
             .with_max_request_body_bytes(settings.body_limit)
             .with_cancellation_token(door.control().leaving.child_token());
-        Self { service: StreamableHttpService::new(move || Ok(handler.clone()), manager, config), sessions }
+        let streams = Arc::new(Streams(manager));
+        Self { service: StreamableHttpService::new(move || Ok(handler.clone()), streams, config), sessions }
     }
 }
 
@@ -172,6 +178,10 @@ impl Exchange<'_> {
 
     /// The stream of a session, or its end.
     async fn stream(self) -> Result<Response, Problem> {
+        if resume::is_asked(&self.parts.method, &self.parts.headers) {
+            let wait = self.http.settings.wait;
+            return resume::resume(&self.http.door, &self.principal, &self.parts.headers, wait).await;
+        }
         self.http.mcp.sessions.check(&self.parts.headers, &self.principal)?;
         self.http.door.check_alive(&self.principal).await?;
         let ends = self.parts.method == Method::DELETE;
@@ -188,6 +198,7 @@ impl Exchange<'_> {
 
     async fn forward(&self, mut parts: Parts, body: Bytes) -> Response {
         parts.extensions.insert(self.principal.clone());
+        parts.extensions.insert(Made::not_yet());
         parts.headers.remove(header::CONTENT_LENGTH);
         // rmcp answers only clients that name both kinds; a stream can be made a document.
         let accepted = Accepted::of(&parts.headers);
