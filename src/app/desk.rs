@@ -95,7 +95,7 @@ impl Desk {
     pub async fn record(
         &self,
         records: Vec<Record>,
-        check: impl FnOnce(&ControlState) -> Option<String> + Send + 'static,
+        check: impl Fn(&ControlState) -> Option<String> + Send + 'static,
     ) -> Result<Position, DeskError> {
         let mut events = Vec::with_capacity(records.len());
         for record in records {
@@ -106,8 +106,8 @@ impl Desk {
                 return Ok(Err(problem));
             }
             let mut last = Position(0);
-            for event in events {
-                last = draft.append(Position(0), event)?;
+            for event in &events {
+                last = draft.append(Position(0), event.clone())?;
             }
             Ok(Ok(last))
         });

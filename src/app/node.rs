@@ -116,7 +116,7 @@ impl Node {
         let (runtime, viewing) = (tokio::runtime::Handle::current(), Arc::clone(&views).run(stop.clone()));
         // A thread of its own, for the same reason as the writer's.
         tasks.spawn_blocking(move || runtime.block_on(viewing));
-        Ok(Self { control, authenticator: Authenticator::new(writer), views, stop, working, tasks, writing })
+        Ok(Self { control, authenticator: Authenticator::new(writer, rooms.store.clone()), views, stop, working, tasks, writing })
     }
 
     /// Stops it, in the order that the head of this file tells.
@@ -139,7 +139,7 @@ impl Node {
 
 async fn record(ports: &Ports, kind: Kind) -> Result<(), WriteError> {
     let event = NewEvent::plain(ports.event_id(), kind);
-    ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.map(|_| ())
+    ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.map(|_| ())
 }
 
 /// With the node's row, so that the others need not wait for its lease to run out.
@@ -148,7 +148,7 @@ async fn record_end(ports: &Ports) -> Result<(), WriteError> {
     let want = Want { names: vec![node_row(&node)], ..Want::default() };
     let written = ports.writer.write(want, move |draft| {
         put_stopped(draft, &node)?;
-        draft.append(Position(0), event)
+        draft.append(Position(0), event.clone())
     });
     written.await.map(|_| ())
 }

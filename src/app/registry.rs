@@ -153,8 +153,8 @@ impl Desk {
             account: spec.account.clone(),
             user,
             side,
-            hash: key.hash(),
-            prefix: key.prefix(),
+            hash: key.hash().into(),
+            prefix: key.prefix().into(),
             scopes: scopes.clone(),
             vms: spec.vms,
             read_only: spec.read_only,
@@ -193,8 +193,8 @@ impl Desk {
         let (hash, prefix) = (key.hash(), key.prefix());
         let fresh = CredentialCreated {
             credential: credential.clone(),
-            hash,
-            prefix,
+            hash: hash.into(),
+            prefix: prefix.into(),
             rotates: Some(old.clone()),
             role: None,
             made_by: None,
@@ -223,8 +223,12 @@ impl Desk {
         }
         let vm = VmId::new(self.clock.now(), &*self.entropy);
         let (provider, machine) = (provider.to_owned(), machine.to_owned());
-        let kind =
-            Kind::VmImported { vm: vm.clone(), account: account.clone(), provider: provider.clone(), machine: machine.clone() };
+        let kind = Kind::VmImported {
+            vm: vm.clone(),
+            account: account.clone(),
+            provider: provider.as_str().into(),
+            machine: machine.as_str().into(),
+        };
         let wanted = account.clone();
         let check = move |state: &ControlState| {
             if !state.accounts.contains_key(&wanted) {

@@ -54,9 +54,9 @@ impl Sessions {
         let (person, invitation, id) = (person.clone(), invitation.clone(), self.event_id());
         let joined = self.writer.write(Want::default(), move |draft| {
             let Some(role) = role_of(draft.state(), &invitation, draft.now) else { return Ok(false) };
-            let (user, account, side) = (person.id, person.account, role.side());
-            let kind = Kind::UserCreated { user, account, side, role: Some(role), invitation: Some(invitation) };
-            draft.append(Position(0), crate::log::draft::NewEvent::plain(id, kind))?;
+            let (user, account, side) = (person.id.clone(), person.account.clone(), role.side());
+            let kind = Kind::UserCreated { user, account, side, role: Some(role), invitation: Some(invitation.clone()) };
+            draft.append(Position(0), crate::log::draft::NewEvent::plain(id.clone(), kind))?;
             Ok(true)
         });
         Ok(joined.await?)

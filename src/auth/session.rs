@@ -179,7 +179,12 @@ impl Sessions {
     /// Ends a session, or all of its person's; written down first.
     pub async fn sign_out(&self, visitor: &Visitor, all: bool) -> Result<(), SessionError> {
         let session = (!all).then(|| digest(&visitor.session.hash));
-        self.record(vec![self.plain(Kind::SignedOut { user: visitor.person.id.clone(), session, by: None })]).await?;
+        self.record(vec![self.plain(Kind::SignedOut {
+            user: visitor.person.id.clone(),
+            session: session.map(Into::into),
+            by: None,
+        })])
+        .await?;
         if all {
             self.vault.end_sessions(&visitor.person.id, "").await?;
         } else {
@@ -207,8 +212,8 @@ impl Sessions {
 
     pub(super) async fn record(&self, events: Vec<NewEvent>) -> Result<(), SessionError> {
         let written = self.writer.write(Want::default(), move |draft| {
-            for event in events {
-                draft.append(Position(0), event)?;
+            for event in &events {
+                draft.append(Position(0), event.clone())?;
             }
             Ok(())
         });

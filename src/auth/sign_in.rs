@@ -124,7 +124,7 @@ impl Sessions {
             Some(account) => vec![self.seal(&id, &account, &note).await?],
             None => Vec::new(),
         };
-        let kind = Kind::SignInRefused { user: person.map(|person| person.id.clone()), issuer: by.map(str::to_owned) };
+        let kind = Kind::SignInRefused { user: person.map(|person| person.id.clone()), issuer: by.map(Into::into) };
         self.record(vec![NewEvent { id, kind, parts, note }]).await
     }
 
@@ -149,7 +149,7 @@ impl Sessions {
         let made = self.new_credential(person, role).await?;
         let (signed, note) = (self.event_id(), Scrubbed::of(note));
         let (user, session) = (person.id.clone(), Some(digest(&token.hash())));
-        let kind = Kind::SignedIn { user, session, issuer: by.map(str::to_owned) };
+        let kind = Kind::SignedIn { user, session: session.map(Into::into), issuer: by.map(Into::into) };
         let parts = vec![self.seal(&signed, &person.account, &note).await?];
         let event = NewEvent { id: signed, kind, parts, note };
         let row = known.map(|credential| format!("use:{credential}"));
@@ -163,11 +163,11 @@ impl Sessions {
             let credential = match usable {
                 Some(credential) if lives_on(draft, &credential)? => credential,
                 _ => {
-                    draft.append(Position(0), made.1)?;
-                    fresh
+                    draft.append(Position(0), made.1.clone())?;
+                    fresh.clone()
                 }
             };
-            draft.append(Position(0), event)?;
+            draft.append(Position(0), event.clone())?;
             Ok(Some(credential))
         });
         let Some(credential) = credential.await? else { return Ok(None) };
@@ -184,7 +184,7 @@ impl Sessions {
             account: person.account.clone(),
             user: person.id.clone(),
             side: role.side(),
-            hash: Token::generate(&*self.entropy).hash(),
+            hash: Token::generate(&*self.entropy).hash().into(),
             prefix: "console".into(),
             scopes: role.scopes(),
             vms: None,

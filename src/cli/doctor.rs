@@ -8,7 +8,7 @@ use serde_json::json;
 use super::migrate::shown;
 use super::progress::Bar;
 use super::{Answer, CliError, Context};
-use crate::app::desk::Desk;
+use crate::app::desk::{Desk, DeskError};
 use crate::app::policies::engine;
 use crate::app::rooms::{RoomError, open_views};
 use crate::core::state::ControlState;
@@ -32,6 +32,7 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
     let report = verify(&*desk.rooms.store, Some(&desk.rooms.vault), Extent::State, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
     let versions = schemas(context, &desk).await?;
+    let state = desk.state().await;
     let checks: Vec<Check> = vec![
         ("the vault opens with the key file", key_file(context)),
         ("the log is in order", told(&report, |finding| !finding.fault.is_about_state())),
@@ -39,7 +40,11 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
         ("the database refuses to change events", powers(&desk).await?),
         ("what is committed is on disk", careless(&desk).await?),
         ("the clock is not behind the log", clock(&desk).await?),
-        ("the policies in force are the configured ones", policies(context, &desk.state().await?)?),
+        ("a node takes control state from the log", state.as_ref().err().map(told_of).into_iter().collect()),
+        (
+            "the policies in force are the configured ones",
+            state.as_ref().map_or(Ok(Vec::new()), |state| policies(context, state))?,
+        ),
     ];
     let faults: Vec<String> = checks.iter().flat_map(|(_, faults)| faults.iter().cloned()).collect();
     if !faults.is_empty() {
@@ -52,6 +57,11 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
         document: json!({ "ok": true, "events": report.events, "checks": names, "schemas": shown(&versions) }),
         text: text.join("\n"),
     })
+}
+
+fn told_of(error: &DeskError) -> String {
+    let sources = std::iter::successors(std::error::Error::source(error), |error| (*error).source());
+    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 fn told(report: &Report, wanted: fn(&Finding) -> bool) -> Vec<String> {

@@ -53,7 +53,7 @@ async fn reload(context: &Context) -> Result<Answer, CliError> {
     let (clock, entropy) = (Arc::clone(&desk.clock), Arc::clone(&desk.entropy));
     let engine = engine(&crate::tools::catalogue()?)?;
     let holder = PolicyHolder::new(engine, dir, desk.writer.clone(), desk.rooms.reader().vault, clock, entropy);
-    let (version, sha256) = holder.reload().await.map_err(|refusal| CliError::Refused(refusal.message))?;
+    let (version, sha256) = holder.reload(None).await.map_err(|refusal| CliError::Refused(refusal.message))?;
     let text = format!("version {version} is in force, sha256 {sha256}");
     Ok(Answer { document: json!({ "version": version, "sha256": sha256 }), text })
 }

@@ -20,8 +20,9 @@ use crate::core::scrub::Scrubbed;
 use crate::core::state::Vm;
 use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolFacts;
-use crate::log::draft::NewEvent;
-use crate::log::store::Want;
+use crate::log::acting::Acting;
+use crate::log::draft::{Draft, NewEvent};
+use crate::log::store::{StoreError, Want};
 use crate::log::vault::{Vault, VaultError};
 use crate::log::writer::{WriteError, Writer};
 use crate::policy::{Loaded, Policies, Query};
@@ -72,7 +73,7 @@ impl PolicyHolder {
                 self.policies.install(set.version, &loaded);
                 Ok((set.version, set.sha256))
             }
-            _ => self.put_in_force(&loaded).await,
+            _ => self.put_in_force(&loaded, None).await,
         }
     }
 
@@ -95,32 +96,46 @@ impl PolicyHolder {
         }
     }
 
-    async fn put_in_force(&self, loaded: &Loaded) -> Result<(i64, String), Refusal> {
+    async fn put_in_force(&self, loaded: &Loaded, acting: Option<Acting>) -> Result<(i64, String), Refusal> {
         let (id, sha256) = (self.event_id(), loaded.sha256().to_owned());
         let hash = sha256.clone();
         let house = self.writer.write(Want::default(), |draft| Ok(draft.state().house())).await.map_err(unrecorded)?;
         let text = text_of(loaded)?;
         let parts = vec![self.vault.seal(&house, self.clock.now(), &id, TEXT, &text).await.map_err(unsealed)?];
-        let version = self.writer.write(Want::default(), move |draft| {
+        let version = self.write(acting, move |draft| {
             let version = draft.state().policy.as_ref().map_or(0, |set| set.version) + 1;
-            draft.append(
-                Position(0),
-                NewEvent { id, kind: Kind::PolicyLoaded { version, sha256: hash }, parts, note: Scrubbed::default() },
-            )?;
+            let kind = Kind::PolicyLoaded { version, sha256: hash.as_str().into() };
+            draft.append(Position(0), NewEvent { id: id.clone(), kind, parts: parts.clone(), note: Scrubbed::default() })?;
             Ok(version)
         });
-        let version = version.await.map_err(unrecorded)?;
+        let version = version.await?;
         self.policies.install(version, loaded);
         tracing::info!(version, sha256, "policies are in force");
         Ok((version, sha256))
     }
 
-    async fn reject(&self, refusal: &Refusal) {
+    async fn write<R: Send + 'static>(
+        &self,
+        acting: Option<Acting>,
+        mut entry: impl FnMut(&mut Draft) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<R, Refusal> {
+        let want = acting.as_ref().map(Acting::want).unwrap_or_default();
+        let written = self.writer.write(want, move |draft| {
+            let allowed = acting.as_ref().map_or(Ok(Ok(())), |acting| acting.check(draft))?;
+            Ok(match allowed {
+                Ok(()) => Ok(entry(draft)?),
+                Err(refusal) => Err(refusal),
+            })
+        });
+        written.await.map_err(unrecorded)?
+    }
+
+    async fn reject(&self, refusal: &Refusal, acting: Option<Acting>) {
         let (id, text) = (self.event_id(), refusal.message.as_bytes());
         let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text));
-        let event = NewEvent::plain(id, Kind::PolicyRejected { sha256 });
-        if let Err(error) = self.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await {
-            tracing::error!(%error, "a rejected policy set could not be recorded");
+        let event = NewEvent::plain(id, Kind::PolicyRejected { sha256: sha256.into() });
+        if let Err(refusal) = self.write(acting, move |draft| draft.append(Position(0), event.clone())).await {
+            tracing::error!(code = %refusal.code, "a rejected policy set could not be recorded");
         }
         tracing::warn!(reason = %refusal.message, "a policy set was rejected");
     }
@@ -160,11 +175,11 @@ impl Judge for PolicyHolder {
 
 #[async_trait]
 impl PolicyLoader for PolicyHolder {
-    async fn reload(&self) -> Result<(i64, String), Refusal> {
+    async fn reload(&self, acting: Option<Acting>) -> Result<(i64, String), Refusal> {
         match self.load() {
-            Ok(loaded) => self.put_in_force(&loaded).await,
+            Ok(loaded) => self.put_in_force(&loaded, acting).await,
             Err(refusal) => {
-                self.reject(&refusal).await;
+                self.reject(&refusal, acting).await;
                 Err(refusal)
             }
         }

@@ -19,6 +19,7 @@ use crate::core::decide::{Proposal, Verdict};
 use crate::core::event::IntentRecorded;
 use crate::core::id::{CallId, EventId, Position, RunId};
 use crate::core::principal::Principal;
+use crate::core::protocol::Protocol;
 use crate::core::refusal::Refusal;
 use crate::core::scope::ScopeSet;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
@@ -171,13 +172,13 @@ impl Control {
             user: who.user.clone(),
             credential: who.credential.clone(),
             via: who.via,
-            tool: intake.name.clone(),
+            tool: intake.name.as_str().into(),
             tool_version: facts.map_or(0, |facts| facts.version),
             vm: intake.vm.as_ref().map(|vm| vm.id.clone()),
-            session: request.session.as_ref().map(|id| session::digest(id)),
-            protocol: request.protocol.clone(),
+            session: request.session.as_ref().map(|id| session::digest(id).into()),
+            protocol: request.protocol.as_deref().map(Protocol::named),
             follows: follows.clone(),
-            arguments,
+            arguments: arguments.into(),
             keyed: idempotency.is_some(),
         };
         let proposal = Proposal {

@@ -2,6 +2,7 @@
 
 pub mod abridge;
 pub mod approval;
+pub mod bounded;
 pub mod call;
 pub mod canonical;
 pub mod code;
@@ -13,10 +14,12 @@ pub mod job;
 pub mod limit;
 pub mod member;
 pub mod principal;
+pub mod protocol;
 pub mod ramp;
 pub mod redact;
 pub mod refusal;
 pub mod role;
+pub mod root;
 pub mod scope;
 pub mod scrub;
 pub mod search;

@@ -1,10 +1,12 @@
 //! Control state: accounts, people, credentials, VMs, switches and the policy version, as the fold of their events.
 //!
 //! INVARIANT: [`ControlState::apply`] is the only thing that changes it, for the writer and for `doctor` alike; a stored
-//! row that differs from the fold of the log is a fault, and the decision refuses (P12).
+//! row that differs from the fold of the log is a fault, and nothing is decided with it (P12): what is loaded has the root
+//! that the newest event says ([`ControlState::follows`]).
 
 use std::collections::BTreeMap;
 use std::fmt::Display;
+use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -16,6 +18,7 @@ use super::member::{Invitation, Member};
 use super::principal::Side;
 use super::ramp::Ramp;
 use super::role::Role;
+use super::root::Root;
 use super::switch::Switch;
 use super::time::Micros;
 
@@ -94,7 +97,7 @@ pub struct UnreadableRow {
 }
 
 /// Everything a decision reads that is not looked up by key.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default)]
 pub struct ControlState {
     /// Moves with every change.
     pub epoch: Epoch,
@@ -116,7 +119,22 @@ pub struct ControlState {
     pub people: BTreeMap<UserId, Member>,
     /// Invitations that nobody has taken or revoked yet.
     pub invitations: BTreeMap<InvitationId, Invitation>,
+    /// Digest of all rows.
+    root: Root,
 }
+
+/// By rows: the root follows from them.
+impl PartialEq for ControlState {
+    fn eq(&self, other: &Self) -> bool {
+        let Self { epoch, position, accounts, credentials, by_hash, vms, switches, policy, people, invitations, root: _ } = self;
+        (*epoch, *position) == (other.epoch, other.position)
+            && (accounts, credentials, by_hash, vms) == (&other.accounts, &other.credentials, &other.by_hash, &other.vms)
+            && (switches, policy) == (&other.switches, &other.policy)
+            && (people, invitations) == (&other.people, &other.invitations)
+    }
+}
+
+impl Eq for ControlState {}
 
 impl ControlState {
     /// The account that owns what belongs to no customer: the staff's; nobody's before there is any staff.
@@ -133,7 +151,36 @@ impl ControlState {
         if !touched.is_empty() {
             self.epoch = Epoch(self.epoch.0 + 1);
         }
+        for row in &touched {
+            // A row that cannot be written has no digest, and so does not follow from the log.
+            let document = self.row(row).ok().filter(|document| document != GONE);
+            let name = format!("{}:{}", row.kind, row.key);
+            self.root.note(&name, document.as_deref());
+            self.root.settle(Some(&name));
+        }
         touched
+    }
+
+    /// Whether an event of this kind may change any row. Of those that come often and change none it is known.
+    #[must_use]
+    pub fn is_concerned(kind: &Kind) -> bool {
+        let quiet = matches!(
+            kind,
+            Kind::LogRead { .. } | Kind::RefusalsCounted { .. } | Kind::SignedIn { .. } | Kind::SignInRefused { .. }
+        );
+        kind.call().is_none() && !quiet
+    }
+
+    /// Digest of all rows, hex: what an event says of the state after it.
+    #[must_use]
+    pub fn root(&self) -> String {
+        self.root.hex()
+    }
+
+    /// Whether the rows are those that the newest event beside the calls speaks of.
+    pub fn follows(&mut self, root: Option<&str>) -> bool {
+        self.root.settle(None);
+        root.map_or(self.root() == Self::default().root(), |root| root == self.root())
     }
 
     fn change(&mut self, position: Position, at: Micros, kind: &Kind, note: &Value) -> Vec<RowName> {
@@ -149,7 +196,7 @@ impl ControlState {
                 named("account", account.as_str())
             }
             Kind::CredentialCreated(created) => {
-                self.by_hash.insert(created.hash.clone(), created.credential.clone());
+                self.by_hash.insert(created.hash.to_string(), created.credential.clone());
                 let ips = note["ips"].as_array().map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect());
                 let row =
                     Credential { created: created.clone(), label: text(note, "label"), ips, created_at: at, revoked_at: None };
@@ -162,7 +209,7 @@ impl ControlState {
                 named("credential", credential.as_str())
             }
             Kind::PolicyLoaded { version, sha256 } => {
-                self.policy = Some(PolicySet { version: *version, sha256: sha256.clone() });
+                self.policy = Some(PolicySet { version: *version, sha256: sha256.to_string() });
                 named("policy", "set")
             }
             _ => {
@@ -212,8 +259,8 @@ impl ControlState {
                 let row = Vm {
                     id: vm.clone(),
                     account: account.clone(),
-                    provider: provider.clone(),
-                    machine: machine.clone(),
+                    provider: provider.to_string(),
+                    machine: machine.to_string(),
                     label: text(note, "label"),
                     exec_enabled: false,
                     version: position,
@@ -272,19 +319,21 @@ impl ControlState {
     /// The bytes to store for a row; [`GONE`] if it is gone, so that a reader of changes sees that too.
     pub fn row(&self, name: &RowName) -> Result<Vec<u8>, serde_json::Error> {
         match name.kind {
-            "account" => bytes(self.accounts.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
-            "credential" => bytes(self.credentials.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
-            "vm" => bytes(self.vms.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
-            "switch" => bytes(self.switches.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
-            "person" => bytes(self.people.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
-            "invitation" => bytes(self.invitations.iter().find(|(id, _)| id.as_str() == name.key).map(|(_, row)| row)),
+            "account" => bytes(by_key(&self.accounts, &name.key)),
+            "credential" => bytes(by_key(&self.credentials, &name.key)),
+            "vm" => bytes(by_key(&self.vms, &name.key)),
+            "switch" => bytes(by_key(&self.switches, &name.key)),
+            "person" => bytes(by_key(&self.people, &name.key)),
+            "invitation" => bytes(by_key(&self.invitations, &name.key)),
             _ => bytes(self.policy.as_ref()),
         }
     }
 
     /// Takes a stored row over. Rows of other kinds are not control state and are refused.
     pub fn load(&mut self, kind: &str, key: &str, doc: &[u8]) -> Result<(), UnreadableRow> {
-        self.absorb(kind, key, doc).map_err(|source| UnreadableRow { kind: kind.to_owned(), key: key.to_owned(), source })
+        self.absorb(kind, key, doc).map_err(|source| UnreadableRow { kind: kind.to_owned(), key: key.to_owned(), source })?;
+        self.root.note(&format!("{kind}:{key}"), Some(doc).filter(|doc| *doc != GONE));
+        Ok(())
     }
 
     fn absorb(&mut self, kind: &str, key: &str, doc: &[u8]) -> Result<(), serde_json::Error> {
@@ -298,9 +347,9 @@ impl ControlState {
             "vm" => insert(&mut self.vms, key, serde_json::from_slice(doc)?, |row: &Vm| row.id.clone())?,
             "credential" => {
                 let row: Credential = serde_json::from_slice(doc)?;
-                let (hash, id) = (row.created.hash.clone(), row.created.credential.clone());
+                let (hash, id) = (row.created.hash.to_string(), row.created.credential.clone());
                 insert(&mut self.credentials, key, row, |row| row.created.credential.clone())?;
-                self.by_hash.insert(hash, id);
+                self.by_hash.insert(hash.into(), id);
             }
             "policy" => self.policy = Some(serde_json::from_slice(doc)?),
             _ => return Err(serde::de::Error::custom("not a kind of control state")),
@@ -320,6 +369,10 @@ fn insert<K: Ord + Display, V>(map: &mut BTreeMap<K, V>, key: &str, row: V, id: 
     }
     map.insert(id, row);
     Ok(())
+}
+
+fn by_key<'a, K: Ord + FromStr, V>(map: &'a BTreeMap<K, V>, key: &str) -> Option<&'a V> {
+    map.get(&key.parse().ok()?)
 }
 
 fn bytes<T: Serialize>(row: Option<&T>) -> Result<Vec<u8>, serde_json::Error> {

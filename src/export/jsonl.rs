@@ -126,7 +126,7 @@ async fn open_parts(reader: &Reader, event: &Event, rows: &[PayloadRow]) -> Resu
                 Err(error) => return Err(error.into()),
             },
         };
-        parts.insert(named.part.clone(), value);
+        parts.insert(named.part.to_string(), value);
     }
     Ok(parts)
 }

@@ -146,7 +146,7 @@ impl Door {
         let id = ports.event_id();
         let note = ports.reader.vault.seal(&who.account, ports.clock.now(), &id, "note", &Scrubbed::of(asked)).await;
         let note = note.map_err(|error| unwritten(&error))?;
-        let kind = Kind::LogRead { user: Some(who.user.clone()), account: about, what: what.to_owned() };
+        let kind = Kind::LogRead { user: Some(who.user.clone()), account: about, what: what.into() };
         self.check(who, &READ_ALL, Some(NewEvent { id, kind, parts: vec![note], note: Scrubbed::default() })).await
     }
 
@@ -168,7 +168,7 @@ impl Door {
         let limits = Arc::clone(&ports.limits);
         let checked = ports.writer.write(want, move |draft| {
             let refusal = refused(&proposal, draft, draft.get::<Use>(&row)?.map(|used| used.last), &limits);
-            append(draft, event.filter(|_| refusal.is_none()))?;
+            append(draft, event.clone().filter(|_| refusal.is_none()))?;
             Ok(refusal)
         });
         checked.await.map_err(|error| unwritten(&error))?.map_or(Ok(()), Err)

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use super::appender::Lane;
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
 use super::fence::{Lease, Leave};
@@ -15,7 +16,7 @@ use crate::core::approval::Approval;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Decision, Facts, Limits, Proposal, decide, limit_keys};
-use crate::core::event::{self, Ended, IntentRecorded, Kind};
+use crate::core::event::{self, Ended, IntentRecorded, Kind, named};
 use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, SwitchId, VmId};
 use crate::core::job::{Claim, Idempotency, Job, Use};
 use crate::core::limit::{Limit, Window};
@@ -139,7 +140,12 @@ impl Writer {
     /// Records an intent and decides it, in one transaction.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, WriteError> {
         let (want, lease) = (wanted(&submission), self.fence().lease());
-        self.write(want, move |draft| draft.submit(submission, lease)).await
+        // What stops something by a key that this node knows waits for nothing that was asked for before.
+        let who = &submission.proposal.principal;
+        let known = || self.fence().state().credentials.get(&who.credential).is_some_and(|row| row.revoked_at.is_none());
+        let stops = submission.proposal.tool.is_some_and(|tool| tool.stops) && known();
+        let lane = if stops { Lane::First } else { Lane::Ordinary };
+        self.enqueue(lane, want, move |draft| draft.submit(&submission, lease)).await
     }
 }
 
@@ -177,17 +183,17 @@ pub fn job_row(call: &CallId) -> String {
 }
 
 impl Draft {
-    fn submit(&mut self, submission: Submission, lease: Lease) -> Result<Submitted, StoreError> {
+    fn submit(&mut self, submission: &Submission, lease: Lease) -> Result<Submitted, StoreError> {
         match self.decide(&submission.proposal, &submission.limits) {
             Decision::Unsettled => Ok(Submitted::Unsettled),
-            Decision::Refuse { refusal, switch } => self.refuse_new(&submission, switch, refusal),
-            Decision::Hold(hold) => self.hold(&submission, hold),
-            Decision::Admit(limits) => self.admit(&submission, &limits, lease),
+            Decision::Refuse { refusal, switch } => self.refuse_new(submission, switch, refusal),
+            Decision::Hold(hold) => self.hold(submission, hold),
+            Decision::Admit(limits) => self.admit(submission, &limits, lease),
             Decision::Replay(row) => self.replay(submission, row),
             Decision::Join(first) => {
-                let last = self.record(&submission, Vec::new(), Some(first.clone()), false)?;
+                let last = self.record(submission, Vec::new(), Some(first.clone()), false)?;
                 if let Some(tool) = submission.proposal.tool {
-                    self.open_job(&submission, last, Some(first.clone()), tool, Status::Running)?;
+                    self.open_job(submission, last, Some(first.clone()), tool, Status::Running)?;
                 }
                 Ok(Submitted::Joined(first))
             }
@@ -294,9 +300,9 @@ impl Draft {
             call: proposal.call.clone(),
             epoch: self.state().epoch,
             policy: proposal.verdict.version,
-            policies: proposal.verdict.policies.clone(),
-            shadows: proposal.verdict.shadows.clone(),
-            limits,
+            policies: named(&proposal.verdict.policies),
+            shadows: named(&proposal.verdict.shadows),
+            limits: limits.into_iter().map(Into::into).collect(),
             node: instant.then(|| from.node.clone()),
             claim,
             joins,
@@ -350,18 +356,18 @@ impl Draft {
         Ok(job)
     }
 
-    fn replay(&mut self, submission: Submission, row: Idempotency) -> Result<Submitted, StoreError> {
+    fn replay(&mut self, submission: &Submission, row: Idempotency) -> Result<Submitted, StoreError> {
         let Some(end) = row.end else { return Err(StoreError::Unreadable("a replay without an end".into())) };
-        let last = self.record(&submission, Vec::new(), Some(row.call.clone()), false)?;
+        let last = self.record(submission, Vec::new(), Some(row.call.clone()), false)?;
         let ended = Ended {
-            call: submission.proposal.call,
+            call: submission.proposal.call.clone(),
             code: None,
             replay_of: Some(row.call.clone()),
             switch: None,
-            node: submission.node,
+            node: submission.node.clone(),
         };
-        let [_, _, id] = submission.events;
-        self.append(last, NewEvent::plain(id, end_of(row.status, ended)))?;
+        let [_, _, id] = &submission.events;
+        self.append(last, NewEvent::plain(id.clone(), end_of(row.status, ended)))?;
         Ok(Submitted::Replayed { first: row.call, status: row.status, end })
     }
 }

@@ -27,6 +27,7 @@ pub enum Claimed {
 }
 
 /// A claim on its way into the log.
+#[derive(Clone)]
 struct Claiming {
     call: CallId,
     tool: &'static ToolFacts,
@@ -59,7 +60,7 @@ impl Writer {
         let mut names = Closing::depends_on(job);
         names.push(job_row(&job.call));
         let claim = Claiming { call: job.call.clone(), tool, node, id, dead, lease: self.fence().lease() };
-        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(claim)).await
+        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(claim.clone())).await
     }
 }
 

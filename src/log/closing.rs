@@ -12,6 +12,7 @@ use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::scrub::Scrubbed;
 
 /// The end of a call, as it is handed to the writer.
+#[derive(Clone)]
 pub struct Closing {
     /// The terminal event's id.
     pub id: EventId,
@@ -60,7 +61,7 @@ impl Writer {
             let open = draft.bytes(&row).is_some();
             if open {
                 draft.delete(&row);
-                draft.append(Position(0), NewEvent::plain(id, Kind::Reconciled { call, happened }))?;
+                draft.append(Position(0), NewEvent::plain(id.clone(), Kind::Reconciled { call: call.clone(), happened }))?;
             }
             Ok(open)
         })
@@ -71,7 +72,7 @@ impl Writer {
     pub async fn close(&self, closing: Closing) -> Result<Closed, WriteError> {
         let mut names = closing.depends.clone();
         names.push(job_row(&closing.ended.call));
-        self.write(Want { names, ..Want::default() }, move |draft| draft.close(closing)).await
+        self.write(Want { names, ..Want::default() }, move |draft| draft.close(closing.clone())).await
     }
 }
 

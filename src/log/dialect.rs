@@ -93,7 +93,9 @@ pub static SQLITE: Dialect = Dialect {
         clear: "insert into call_words (call_words) values ('delete-all')",
     },
     migrations: |room| match room {
-        Room::Log => &[include_str!("../../migrations/sqlite/log-0001.sql")],
+        Room::Log => {
+            &[include_str!("../../migrations/sqlite/log-0001.sql"), include_str!("../../migrations/sqlite/log-0002.sql")]
+        }
         Room::Views => &[include_str!("../../migrations/sqlite/views-0001.sql")],
         Room::Vault => &[
             include_str!("../../migrations/sqlite/vault-0001.sql"),
@@ -124,7 +126,9 @@ pub static POSTGRES: Dialect = Dialect {
         clear: "",
     },
     migrations: |room| match room {
-        Room::Log => &[include_str!("../../migrations/postgres/log-0001.sql")],
+        Room::Log => {
+            &[include_str!("../../migrations/postgres/log-0001.sql"), include_str!("../../migrations/postgres/log-0002.sql")]
+        }
         Room::Views => &[include_str!("../../migrations/postgres/views-0001.sql")],
         Room::Vault => &[
             include_str!("../../migrations/postgres/vault-0001.sql"),

@@ -1,8 +1,10 @@
 //! A batch while it is decided: what the transaction found, and what it will write. Pure; no waiting.
 //!
-//! INVARIANT: an event's time is never before the head's, and later entries of a batch see what earlier ones wrote.
+//! INVARIANT: an event's time is never before the head's, later entries of a batch see what earlier ones wrote, and of an entry
+//! that errs or panics nothing is left ([`Draft::attempt`]).
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -45,31 +47,94 @@ pub struct Draft {
     /// The node's clock cannot be trusted: only stopping goes on.
     pub skewed: bool,
     head: Head,
+    /// Control state before this batch.
+    before: Arc<ControlState>,
     state: Arc<ControlState>,
+    /// What is folded into it, to fold it again without an entry that failed.
+    folded: Vec<Folded>,
+    /// How often folding began; it may have failed halfway.
+    folds: usize,
     rows: BTreeMap<String, Vec<u8>>,
     events: Vec<EventRow>,
     payloads: Vec<PayloadRow>,
     puts: BTreeMap<String, StateRow>,
     deletes: BTreeSet<String>,
+    /// What the present entry has overwritten, oldest first.
+    undo: Vec<Overwritten>,
+}
+
+/// An event of this batch that changed control state.
+struct Folded {
+    position: Position,
+    kind: Kind,
+    note: Scrubbed,
+}
+
+/// What was known of a row before an entry wrote it.
+struct Overwritten {
+    name: String,
+    row: Option<Vec<u8>>,
+    put: Option<StateRow>,
+    deleted: bool,
 }
 
 impl Draft {
-    /// Starts a batch on what the transaction found. Control rows that cannot be read refuse everything (P12).
+    /// Starts a batch on what the transaction found. Control rows that cannot be read, or that are not what the log says,
+    /// refuse everything (P12).
     pub fn new(head: Head, found: Found, known: &Arc<ControlState>, time: Micros, skewed: bool) -> Result<Self, StoreError> {
         let mut state = Arc::clone(known);
         if head.epoch != known.epoch {
-            let fresh = Arc::make_mut(&mut state);
-            for row in &found.changed {
-                let (kind, key) = row.name.split_once(':').unwrap_or((&row.name, ""));
-                fresh.load(kind, key, &row.doc).map_err(|error| StoreError::Unreadable(error.to_string()))?;
-                fresh.position = fresh.position.max(row.position);
-            }
-            fresh.epoch = head.epoch;
+            load(Arc::make_mut(&mut state), &found)?;
+            Arc::make_mut(&mut state).epoch = head.epoch;
         }
         let rows = found.rows.into_iter().map(|row| (row.name, row.doc)).collect();
-        let (puts, deletes) = (BTreeMap::new(), BTreeSet::new());
-        let now = time.max(head.at);
-        Ok(Self { now, skewed, head, state, rows, events: Vec::new(), payloads: Vec::new(), puts, deletes })
+        Ok(Self {
+            now: time.max(head.at),
+            skewed,
+            head,
+            before: Arc::clone(&state),
+            state,
+            folded: Vec::new(),
+            folds: 0,
+            rows,
+            events: Vec::new(),
+            payloads: Vec::new(),
+            puts: BTreeMap::new(),
+            deletes: BTreeSet::new(),
+            undo: Vec::new(),
+        })
+    }
+
+    /// Lets one entry write. If it errs or panics, the batch is as if it had not been in it.
+    pub(super) fn attempt<R>(&mut self, entry: &mut dyn FnMut(&mut Self) -> Result<R, StoreError>) -> Result<R, StoreError> {
+        let (head, folds, folded) = (self.head, self.folds, self.folded.len());
+        let (events, payloads) = (self.events.len(), self.payloads.len());
+        self.undo.clear();
+        let tried = catch_unwind(AssertUnwindSafe(|| entry(self))).unwrap_or(Err(StoreError::Panicked));
+        if tried.is_ok() {
+            return tried;
+        }
+        self.head = head;
+        self.events.truncate(events);
+        self.payloads.truncate(payloads);
+        for Overwritten { name, row, put, deleted } in std::mem::take(&mut self.undo).into_iter().rev() {
+            restore(&mut self.rows, &name, row);
+            restore(&mut self.puts, &name, put);
+            if deleted {
+                self.deletes.insert(name)
+            } else {
+                self.deletes.remove(&name)
+            };
+        }
+        if self.folds > folds {
+            self.folded.truncate(folded);
+            self.state = Arc::clone(&self.before);
+            let state = Arc::make_mut(&mut self.state);
+            for Folded { position, kind, note } in &self.folded {
+                state.apply(*position, self.now, kind, note.document());
+            }
+        }
+        tried
     }
 
     /// Control state as this batch has made it so far.
@@ -81,10 +146,25 @@ impl Draft {
     /// Appends an event and folds it into control state. `prev` is the previous event of the same call.
     pub fn append(&mut self, prev: Position, event: NewEvent) -> Result<Position, StoreError> {
         let position = self.head.position.next();
-        let parts = event.parts.iter().map(|sealed| sealed.part.clone()).collect();
-        let leaf = Event { v: LEAF_VERSION, log: 1, position, at: self.now, id: event.id, prev, kind: event.kind, parts };
+        let NewEvent { id, kind, parts, note } = event;
+        let concerned = ControlState::is_concerned(&kind);
+        if concerned {
+            self.fold(position, &kind, note.document())?;
+        }
+        let control = kind.call().is_none().then(|| self.state.root());
+        let named = parts.iter().map(|sealed| sealed.part.clone()).collect();
+        let leaf = Event {
+            v: LEAF_VERSION,
+            log: 1,
+            position,
+            at: self.now,
+            id,
+            prev,
+            kind,
+            parts: named,
+            control: control.map(Into::into),
+        };
         let bytes = leaf.encode().map_err(|error| StoreError::Unreadable(error.to_string()))?;
-        self.fold(position, &leaf.kind, event.note.document())?;
         self.events.push(EventRow {
             position,
             at: self.now,
@@ -92,22 +172,30 @@ impl Draft {
             call: leaf.kind.call().map(ToString::to_string),
             leaf: bytes,
         });
-        self.payloads.extend(event.parts.into_iter().map(|part| part.row(position)));
+        self.payloads.extend(parts.into_iter().map(|part| part.row(position)));
         self.head.position = position;
+        if concerned {
+            self.folded.push(Folded { position, kind: leaf.kind, note });
+        }
         Ok(position)
     }
 
     fn fold(&mut self, position: Position, kind: &Kind, note: &Value) -> Result<(), StoreError> {
-        if kind.call().is_some() {
-            return Ok(());
-        }
-        let state = Arc::make_mut(&mut self.state);
-        for name in state.apply(position, self.now, kind, note) {
-            let doc = state.row(&name).map_err(|error| StoreError::Unreadable(error.to_string()))?;
-            let name = format!("{}:{}", name.kind, name.key);
-            self.puts.insert(name.clone(), StateRow { name, control: true, position, doc });
+        self.folds += 1;
+        for row in Arc::make_mut(&mut self.state).apply(position, self.now, kind, note) {
+            let doc = self.state.row(&row).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+            let name = format!("{}:{}", row.kind, row.key);
+            let kept = self.rows.get(&name).cloned();
+            self.set(&name, kept, Some(StateRow { name: name.clone(), control: true, position, doc }), false);
         }
         Ok(())
+    }
+
+    /// The one way in which a row of this batch changes.
+    fn set(&mut self, name: &str, row: Option<Vec<u8>>, put: Option<StateRow>, deleted: bool) {
+        let was = if deleted { !self.deletes.insert(name.to_owned()) } else { self.deletes.remove(name) };
+        let (row, put) = (restore(&mut self.rows, name, row), restore(&mut self.puts, name, put));
+        self.undo.push(Overwritten { name: name.to_owned(), row, put, deleted: was });
     }
 
     /// A state row that was asked for, or written earlier in this batch.
@@ -143,17 +231,13 @@ impl Draft {
 
     /// Writes a state row of bytes.
     pub fn put_bytes(&mut self, name: &str, doc: Vec<u8>) {
-        self.rows.insert(name.to_owned(), doc.clone());
-        self.deletes.remove(name);
-        let row = StateRow { name: name.to_owned(), control: false, position: self.head.position, doc };
-        self.puts.insert(name.to_owned(), row);
+        let row = StateRow { name: name.to_owned(), control: false, position: self.head.position, doc: doc.clone() };
+        self.set(name, Some(doc), Some(row), false);
     }
 
     /// Deletes a state row.
     pub fn delete(&mut self, name: &str) {
-        self.rows.remove(name);
-        self.puts.remove(name);
-        self.deletes.insert(name.to_owned());
+        self.set(name, None, None, true);
     }
 
     /// What is to be written, and control state after it.
@@ -167,5 +251,29 @@ impl Draft {
             epoch: self.state.epoch,
         };
         (batch, self.state)
+    }
+}
+
+/// Loads the control rows that changed, and holds them against what the newest event beside the calls says of them.
+fn load(state: &mut ControlState, found: &Found) -> Result<(), StoreError> {
+    for row in &found.changed {
+        let (kind, key) = row.name.split_once(':').unwrap_or((&row.name, ""));
+        state.load(kind, key, &row.doc).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        state.position = state.position.max(row.position);
+    }
+    let witness = found.witness.as_deref().map(Event::decode).transpose();
+    let witness = witness.map_err(|error| StoreError::Unreadable(error.to_string()))?;
+    if state.follows(witness.and_then(|event| event.control).as_deref()) {
+        return Ok(());
+    }
+    let text = "control state is not what the log says it is: `forelog doctor` names the difference";
+    Err(StoreError::Unreadable(text.into()))
+}
+
+/// Puts back what was there under a name, and answers what was there instead.
+fn restore<T>(map: &mut BTreeMap<String, T>, name: &str, was: Option<T>) -> Option<T> {
+    match was {
+        Some(value) => map.insert(name.to_owned(), value),
+        None => map.remove(name),
     }
 }

@@ -12,6 +12,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::acting::Acting;
 use super::admission::{Submission, Submitted, claim_row, job_row, rows_of};
 use super::claim::covering;
 use super::draft::{Draft, NewEvent};
@@ -22,7 +23,7 @@ use crate::core::approval::{Approval, Hold, Step, decided, superseded};
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Decision, Limits, Proposal};
-use crate::core::event::{self, Kind, Refused};
+use crate::core::event::{self, Kind, Refused, named};
 use crate::core::id::{CallId, EventId, SwitchId};
 use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::limit::Limit;
@@ -54,11 +55,14 @@ pub struct Waits {
 }
 
 /// A person's answer to a held call.
+#[derive(Clone)]
 pub struct Answer {
     /// The call.
     pub call: CallId,
     /// Who answers; nobody that we know if it is done on the data itself.
     pub by: Option<Principal>,
+    /// The call by which it is answered; none if it is done on the data itself.
+    pub acting: Option<Acting>,
     /// Yes.
     pub approve: bool,
     /// Ids of the answer and of the end that a no is.
@@ -70,6 +74,7 @@ pub struct Answer {
 }
 
 /// A call that everybody approved, on its way to be decided again.
+#[derive(Clone)]
 pub struct Release {
     /// What is decided.
     pub proposal: Proposal,
@@ -95,14 +100,23 @@ pub enum Released {
 impl Writer {
     /// Writes down a person's answer; a no ends the call. The inner error is what that person is told instead.
     pub async fn answer(&self, answer: Answer, job: &Job) -> Result<Result<Step, Refusal>, WriteError> {
-        self.write(wanted(job), move |draft| draft.answer(answer)).await
+        let mut want = wanted(job);
+        want.names.extend(answer.acting.iter().flat_map(|acting| acting.want().names));
+        self.write(want, move |draft| {
+            let allowed = answer.acting.as_ref().map_or(Ok(Ok(())), |acting| acting.check(draft))?;
+            if let Err(refusal) = allowed {
+                return Ok(Err(refusal));
+            }
+            draft.answer(answer.clone())
+        })
+        .await
     }
 
     /// Decides an approved call again: it is queued, or it ends.
     pub async fn release(&self, release: Release, job: &Job) -> Result<Released, WriteError> {
         let mut want = wanted(job);
         want.names.extend(rows_of(&release.proposal));
-        self.write(want, move |draft| draft.release(release)).await
+        self.write(want, move |draft| draft.release(release.clone())).await
     }
 
     /// Ends a held call that a switch covers, or whose time is over; answers why, if it did.
@@ -111,7 +125,7 @@ impl Writer {
         self.write(wanted(job), move |draft| {
             let Some((job, approval)) = draft.held(&call)? else { return Ok(None) };
             if let Some(switch) = covering(draft.state(), &job, tool, draft.now) {
-                draft.stop_held(&job, switch, id)?;
+                draft.stop_held(&job, switch, id.clone())?;
                 return Ok(Some(Code::KillSwitchEngaged));
             }
             let code = match approval {
@@ -120,7 +134,7 @@ impl Writer {
                 // Nobody could ever answer it (P2, P12).
                 None => Code::ControlStateUnreadable,
             };
-            draft.refuse_held(&job, NewEvent::plain(id, Kind::Refused(draft.refusal_of(&job, code))))?;
+            draft.refuse_held(&job, NewEvent::plain(id.clone(), Kind::Refused(draft.refusal_of(&job, code))))?;
             Ok(Some(code))
         })
         .await
@@ -165,7 +179,7 @@ impl Draft {
             vm: proposal.vm.clone(),
             vm_version: proposal.vm_version,
             read_only: who.read_only,
-            arguments: submission.intent.arguments.clone(),
+            arguments: submission.intent.arguments.to_string(),
             policy: proposal.verdict.version,
             hold,
             held_at: self.now,
@@ -184,7 +198,7 @@ impl Draft {
     }
 
     fn answer(&mut self, answer: Answer) -> Result<Result<Step, Refusal>, StoreError> {
-        let Answer { call, by, approve, events: [id, end], note, result } = answer;
+        let Answer { call, by, acting: _, approve, events: [id, end], note, result } = answer;
         let Some((mut job, approval)) = self.held(&call)? else { return Ok(Err(decided())) };
         let Some(mut approval) = approval else { return Ok(Err(unreadable())) };
         let step = match (&by, approve) {
@@ -225,7 +239,7 @@ impl Draft {
         refused.switch = switch;
         refused.policy = proposal.verdict.version;
         if refusal.code == Code::PolicyDenied {
-            refused.policies = proposal.verdict.policies;
+            refused.policies = named(&proposal.verdict.policies);
         }
         refused.retry_after_ms = refusal.retry_after_ms();
         self.refuse_held(&job, NewEvent::plain(id, Kind::Refused(refused)))?;
@@ -246,9 +260,9 @@ impl Draft {
             call: job.call.clone(),
             epoch: self.state().epoch,
             policy: proposal.verdict.version,
-            policies: proposal.verdict.policies.clone(),
-            shadows: proposal.verdict.shadows.clone(),
-            limits: limits.iter().map(|(key, _)| key.clone()).collect(),
+            policies: named(&proposal.verdict.policies),
+            shadows: named(&proposal.verdict.shadows),
+            limits: limits.iter().map(|(key, _)| key.as_str().into()).collect(),
             node: None,
             claim: claims,
             joins: None,

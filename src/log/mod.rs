@@ -7,7 +7,9 @@
 //!
 //! INVARIANT: nothing but [`store::Store::transact`] writes to the log room, and every append goes through the writer.
 
+pub mod acting;
 pub mod admission;
+mod appender;
 pub mod claim;
 pub mod closing;
 pub mod dialect;

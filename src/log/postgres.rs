@@ -327,6 +327,9 @@ fn opening(error: sqlx::Error) -> SqlError {
     SqlError::Open(error.into())
 }
 
+/// Classes 22 (the value) and 54 (its size) are refused again; everything else may pass.
 fn running(error: sqlx::Error) -> SqlError {
-    SqlError::Statement(error.into())
+    let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
+    let refused = code.is_some_and(|code| code.starts_with("22") || code.starts_with("54"));
+    if refused { SqlError::Refused(error.into()) } else { SqlError::Statement(error.into()) }
 }

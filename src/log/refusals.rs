@@ -16,7 +16,7 @@ use super::admission::Submission;
 use super::draft::{Draft, NewEvent};
 use super::store::StoreError;
 use crate::core::code::Code;
-use crate::core::event::{Kind, Refused};
+use crate::core::event::{Kind, Refused, named};
 use crate::core::id::{CredentialId, EventId, Position, RunId, SwitchId};
 use crate::core::job::{Run, Runs};
 use crate::core::refusal::Refusal;
@@ -166,7 +166,7 @@ impl Draft {
             call: submission.proposal.call.clone(),
             code: recording.refusal.code,
             switch: recording.switch.clone(),
-            policies: if by_policy { verdict.policies.clone() } else { Vec::new() },
+            policies: if by_policy { named(&verdict.policies) } else { Vec::new() },
             policy: verdict.version,
             epoch: self.state().epoch,
             retry_after_ms: recording.refusal.retry_after_ms(),
@@ -233,6 +233,6 @@ impl Run {
 
     fn closed(self, credential: CredentialId) -> Kind {
         let Self { id: run, account, tool, vm, code, mixed, counted: count, first, last, .. } = self;
-        Kind::RefusalsCounted { run, account, credential, tool, vm, code, count, first, last, mixed }
+        Kind::RefusalsCounted { run, account, credential, tool: tool.into(), vm, code, count, first, last, mixed }
     }
 }

@@ -43,6 +43,9 @@ pub enum SqlError {
     /// A statement before the commit: nothing was stored.
     #[error("running a statement")]
     Statement(#[source] DriverError),
+    /// A value that the database does not take, and will not the next time either: nothing was stored.
+    #[error("storing a value")]
+    Refused(#[source] DriverError),
     /// The commit: it may or may not have been stored.
     #[error("committing")]
     Commit(#[source] DriverError),

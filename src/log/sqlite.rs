@@ -266,6 +266,9 @@ fn opening(error: impl Into<super::sql::DriverError>) -> SqlError {
     SqlError::Open(error.into())
 }
 
+/// A value that is too large, or not of its column's type, is refused again; everything else may pass.
 fn running(error: rusqlite::Error) -> SqlError {
-    SqlError::Statement(error.into())
+    let refused = matches!(error.sqlite_error_code(), Some(ErrorCode::TooBig | ErrorCode::TypeMismatch))
+        || error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_DATATYPE);
+    if refused { SqlError::Refused(error.into()) } else { SqlError::Statement(error.into()) }
 }

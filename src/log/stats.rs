@@ -92,6 +92,8 @@ pub struct Stats {
     pub overloaded: AtomicU64,
     /// The clock could not be trusted in the newest batch.
     pub skewed: AtomicBool,
+    /// As much as a call writes was written, and no batch has failed since.
+    pub can_record: AtomicBool,
     /// Calls that ended after they were admitted, by status.
     pub ended: Tally<5>,
     /// Calls that another node or an earlier start left open, by what became of them.
@@ -108,6 +110,7 @@ impl Default for Stats {
             store_errors: AtomicU64::new(0),
             overloaded: AtomicU64::new(0),
             skewed: AtomicBool::new(false),
+            can_record: AtomicBool::new(false),
             ended: Tally::new(["succeeded", "failed", "cancelled", "timed_out", "unknown"]),
             recovered: Tally::new(["taken_over", "joined", "cancelled", "unknown"]),
             reconciled: Tally::new(["happened", "did_not_happen", "cannot_tell"]),

@@ -81,6 +81,8 @@ pub struct Found {
     pub rows: Vec<StateRow>,
     /// Control rows that changed since `known_position`; only if the epoch moved.
     pub changed: Vec<StateRow>,
+    /// Leaf of the newest event that belongs to no call, which says what control state is; only if the epoch moved.
+    pub witness: Option<Vec<u8>>,
 }
 
 /// What a transaction writes. Nothing at all rolls back.
@@ -107,6 +109,9 @@ pub enum StoreError {
     /// There is no head, or the decision found state it cannot read (P12).
     #[error("the log's state cannot be read: {0}")]
     Unreadable(String),
+    /// An entry did not say what it writes, which is a fault of ours.
+    #[error("an entry of the batch panicked")]
+    Panicked,
 }
 
 /// Decides, in the transaction and without waiting, what to write.
@@ -214,6 +219,8 @@ impl Store for SqlStore {
 const BY_KIND: &str = "select name, control, position, doc from state where name >= $1 and name < $2 order by name";
 const CHANGED: &str = "select name, control, position, doc from state where control = 1 and position > $1 order by position";
 
+const WITNESS: &str = "select leaf from event where call is null order by position desc limit 1";
+
 /// `kind:` up to, not including, `kind;` — the next character after the colon.
 fn range_of(kind: &str) -> Vec<Value> {
     vec![format!("{kind}:").into(), format!("{kind};").into()]
@@ -245,6 +252,8 @@ async fn find(transaction: &mut dyn Transaction, dialect: &'static Dialect, want
         for row in transaction.query(CHANGED, vec![want.known_position.0.into()]).await? {
             found.changed.push(state_row(row)?);
         }
+        let newest = transaction.query(WITNESS, Vec::new()).await?.pop();
+        found.witness = newest.map(|mut row| row.take_bytes(0)).transpose()?;
     }
     Ok((head, found))
 }

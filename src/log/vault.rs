@@ -76,7 +76,7 @@ impl SealedPart {
     /// The row to store once the event has its position.
     #[must_use]
     pub fn row(self, position: Position) -> PayloadRow {
-        PayloadRow { position, part: self.part.part, key: self.key, body: self.body }
+        PayloadRow { position, part: self.part.part.into(), key: self.key, body: self.body }
     }
 }
 
@@ -128,11 +128,11 @@ impl Vault {
         self.entropy.fill(&mut salt);
         let body = self.encrypt(&key, &aad(event, part), &[&salt[..], kept].concat())?;
         let named = Part {
-            part: part.to_owned(),
+            part: part.into(),
             size: plaintext.len() as u64,
             truncated: kept.len() < plaintext.len(),
-            sha256: hex::encode(Sha256::digest(&body)),
-            commit: hex::encode(hmac(&salt, kept)),
+            sha256: hex::encode(Sha256::digest(&body)).into(),
+            commit: hex::encode(hmac(&salt, kept)).into(),
         };
         Ok(SealedPart { part: named, key: key_id, body })
     }

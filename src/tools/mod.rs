@@ -54,6 +54,7 @@ use crate::core::state::{ControlState, Vm};
 use crate::core::switch::Covered;
 use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolFacts;
+use crate::log::acting::Acting;
 use crate::log::admission::Admitted;
 use crate::log::fence::Fence;
 use crate::log::reading::Reader;
@@ -167,8 +168,8 @@ impl Ports {
 #[async_trait]
 pub trait PolicyLoader: Send + Sync {
     /// Validates the configured policy directory, runs its cases and puts it in force as an event. Answers version and
-    /// hash, or why the old set stays.
-    async fn reload(&self) -> Result<(i64, String), Refusal>;
+    /// hash, or why the old set stays. Nothing is recorded for a call that may not write any more.
+    async fn reload(&self, acting: Option<Acting>) -> Result<(i64, String), Refusal>;
 }
 
 /// Makes calls, each the whole way from its intent to its end; implemented by `control`.
@@ -243,6 +244,13 @@ impl Execution {
         };
         let section = self.ports.fence().enter(&call, self.admitted.leave())?;
         Ok(Permit::holding(Arc::new(section)))
+    }
+
+    /// The call as it is held against the log in each transaction in which it writes.
+    #[must_use]
+    pub fn acting(&self) -> Acting {
+        let (call, principal) = (self.call().clone(), self.principal.clone());
+        Acting { call, principal, tool: self.tool, node: self.ports.node.clone() }
     }
 
     /// Calls another tool as whoever made this call; none if that did not succeed.

@@ -24,6 +24,6 @@ pub(super) fn tools() -> Vec<Tool> {
 }
 
 async fn reload(execution: Execution) -> Answer {
-    let (version, sha256) = execution.ports.policies.reload().await?;
+    let (version, sha256) = execution.ports.policies.reload(Some(execution.acting())).await?;
     Ok(json!({ "version": version, "sha256": sha256 }))
 }

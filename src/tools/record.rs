@@ -1,4 +1,5 @@
-//! Control events that a tool appends: checked against control state at the head, in the same transaction.
+//! Control events that a tool appends: checked against control state, switches and the caller at the head, in the same
+//! transaction. It is the one way in which a tool changes control state; `tests/it/architecture.rs` holds tools to that.
 
 use std::sync::Arc;
 
@@ -6,15 +7,14 @@ use serde_json::Value;
 
 use super::Execution;
 use crate::core::call::Outcome;
-use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
-use crate::log::draft::NewEvent;
-use crate::log::store::Want;
+use crate::log::draft::{Draft, NewEvent};
+use crate::log::store::{StoreError, Want};
 use crate::log::vault::VaultError;
 
 /// A control event on its way into the log.
@@ -36,8 +36,8 @@ impl Record {
     }
 
     /// The event.
-    pub(super) fn event(self) -> NewEvent {
-        self.0
+    pub(super) fn event(&self) -> NewEvent {
+        self.0.clone()
     }
 }
 
@@ -45,35 +45,45 @@ impl Record {
 pub(super) async fn record(
     execution: &Execution,
     records: Vec<Record>,
-    check: impl FnOnce(&ControlState) -> Option<Refusal> + Send + 'static,
+    check: impl Fn(&ControlState) -> Option<Refusal> + Send + 'static,
 ) -> Result<(), Outcome> {
-    let refused = execution
-        .ports
-        .writer
-        .write(Want::default(), move |draft| {
-            if let Some(refusal) = check(draft.state()) {
-                return Ok(Some(refusal));
-            }
-            for record in records {
-                draft.append(Position(0), record.event())?;
-            }
-            Ok(None)
-        })
-        .await?;
-    refused.map_or(Ok(()), |refusal| Err(Outcome::Failed(refusal)))
+    write(execution, Want::default(), move |draft| {
+        if let Some(refusal) = check(draft.state()) {
+            return Ok(Err(refusal));
+        }
+        for record in &records {
+            draft.append(Position(0), record.event())?;
+        }
+        Ok(Ok(()))
+    })
+    .await
+}
+
+/// Runs `entry` in the transaction of its writing, if the call may still write there: it is open, its key is alive, and no
+/// switch covers it. What stops something goes before whatever waits.
+pub(super) async fn write<R: Send + 'static>(
+    execution: &Execution,
+    mut want: Want,
+    mut entry: impl FnMut(&mut Draft) -> Result<Result<R, Refusal>, StoreError> + Send + 'static,
+) -> Result<R, Outcome> {
+    let (acting, writer) = (execution.acting(), &execution.ports.writer);
+    want.names.extend(acting.want().names);
+    let checked = move |draft: &mut Draft| match acting.check(draft)? {
+        Ok(()) => entry(draft),
+        Err(refusal) => Ok(Err(refusal)),
+    };
+    let written = if execution.tool.stops { writer.write_first(want, checked).await } else { writer.write(want, checked).await };
+    written?.map_err(Outcome::Failed)
 }
 
 /// Appends the events that `decide` finds right at the head of the log, or none and answers why not. Nothing is changed by
 /// whom somebody else has just taken the right from.
 pub(super) async fn change(
     execution: &Execution,
-    decide: impl FnOnce(&ControlState, Micros) -> Result<Vec<Kind>, Refusal> + Send + 'static,
+    decide: impl Fn(&ControlState, Micros) -> Result<Vec<Kind>, Refusal> + Send + 'static,
 ) -> Result<Vec<Kind>, Outcome> {
-    let (ports, caller) = (Arc::clone(&execution.ports), execution.principal.credential.clone());
-    let changed = execution.ports.writer.write(Want::default(), move |draft| {
-        if draft.state().credentials.get(&caller).is_none_or(|row| row.revoked_at.is_some()) {
-            return Ok(Err(Refusal::new(Code::TokenRevoked, "The key was revoked.")));
-        }
+    let ports = Arc::clone(&execution.ports);
+    write(execution, Want::default(), move |draft| {
         let kinds = match decide(draft.state(), draft.now) {
             Ok(kinds) => kinds,
             Err(refusal) => return Ok(Err(refusal)),
@@ -82,11 +92,13 @@ pub(super) async fn change(
             draft.append(Position(0), NewEvent::plain(ports.event_id(), kind.clone()))?;
         }
         Ok(Ok(kinds))
-    });
-    changed.await?.map_err(Outcome::Failed)
+    })
+    .await
 }
 
 /// Control state at the head of the log, not as this node last saw it.
 pub(super) async fn fresh(execution: &Execution) -> Result<ControlState, Outcome> {
-    Ok(execution.ports.writer.write(Want::default(), |draft| Ok(draft.state().clone())).await?)
+    let (writer, read) = (&execution.ports.writer, |draft: &mut Draft| Ok(draft.state().clone()));
+    let stops = execution.tool.stops;
+    Ok(if stops { writer.write_first(Want::default(), read).await? } else { writer.write(Want::default(), read).await? })
 }

@@ -74,6 +74,7 @@ async fn keep_line(execution: Execution) -> Answer {
     let id = ulid(made, &*ports.entropy).to_string();
     let (name, line) = (ScrubbedText::of(&name), ScrubbedText::of(&line));
     let search = SavedSearch { id: id.clone(), name, line, owner: execution.principal.user.clone(), made };
+    let _permit = execution.permit()?;
     if !ports.reader.vault.save_search(&search).await? {
         let text = "There are 200 saved searches already. Forget some of them first.";
         return Err(Refusal::new(Code::Conflict, text).into());
@@ -88,6 +89,7 @@ struct Which {
 
 async fn forget_own(execution: Execution) -> Answer {
     let Which { id } = execution.arguments()?;
+    let _permit = execution.permit()?;
     if !execution.ports.reader.vault.forget_search(&id, &execution.principal.user).await? {
         return Err(Refusal::new(Code::NotFound, "There is no such search of the caller's own.").into());
     }

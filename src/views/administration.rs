@@ -61,10 +61,12 @@ impl About {
             Kind::VmImported { vm, account, .. } => about(text(account), None, text(vm), None),
             Kind::VmExecSet { vm, .. } => about(None, None, text(vm), text(vm)),
             Kind::ClaimCleared { vm, by: who, .. } => about(None, by(who), text(vm), text(vm)),
-            Kind::PolicyLoaded { sha256, .. } | Kind::PolicyRejected { sha256 } => about(None, None, Some(sha256.clone()), None),
+            Kind::PolicyLoaded { sha256, .. } | Kind::PolicyRejected { sha256 } => {
+                about(None, None, Some(sha256.to_string()), None)
+            }
             Kind::NodeStarted { node, .. } | Kind::NodeStopped { node } => about(None, None, text(node), None),
             Kind::LogRead { user, account, what } => {
-                about(account.as_ref().map(ToString::to_string), by(user), Some(what.clone()), None)
+                about(account.as_ref().map(ToString::to_string), by(user), Some(what.to_string()), None)
             }
             Kind::SignedIn { user, .. }
             | Kind::PasswordSet { user }

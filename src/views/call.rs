@@ -66,7 +66,7 @@ impl Call {
     /// A call whose intent was just recorded.
     pub(super) fn recorded(event: &Event, intent: &IntentRecorded, spoken: Spoken) -> Self {
         let vm = intent.vm.as_ref().map(ToString::to_string);
-        let said = [Some(&spoken.text), Some(&intent.tool), vm.as_ref(), spoken.label.as_ref()];
+        let said = [Some(spoken.text.as_str()), Some(&*intent.tool), vm.as_deref(), spoken.label.as_deref()];
         let words: BTreeSet<String> = said.into_iter().flatten().flat_map(|text| search::words(text)).collect();
         Self {
             intent: event.position,
@@ -76,9 +76,9 @@ impl Call {
             person: intent.user.to_string(),
             vm,
             label: spoken.label,
-            tool: intent.tool.clone(),
+            tool: intent.tool.to_string(),
             via: word(&intent.via),
-            session: intent.session.clone(),
+            session: intent.session.as_ref().map(ToString::to_string),
             ip: spoken.ip,
             text: spoken.text,
             words: words.into_iter().collect::<Vec<_>>().join(" "),
@@ -112,7 +112,7 @@ impl Call {
             Kind::Refused(refused) => {
                 (self.decided, self.decision) = (position, Some(after));
                 self.end(event, Some(refused.code.to_string()));
-                self.policy = refused.policies.first().filter(|_| is_policys(refused.code)).cloned();
+                self.policy = refused.policies.first().filter(|_| is_policys(refused.code)).map(ToString::to_string);
                 self.switch = refused.switch.as_ref().map(ToString::to_string);
             }
             Kind::Started { .. } if self.started == NEVER => self.started = position,

@@ -4,6 +4,7 @@
 //! may believe it dead. What a beat confirms was so when its transaction ran.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio_util::sync::CancellationToken;
@@ -18,6 +19,15 @@ use crate::log::fence::Fence;
 use crate::log::peers::{Peer, node_row};
 use crate::log::store::{StoreError, Want};
 use crate::log::writer::WriteError;
+
+/// Row that is written to see whether rows can be written.
+const PROBE: &str = "probe:ready";
+
+/// As much as a call writes, in bytes.
+const PROBED: usize = 32 * 1024;
+
+/// One beat of so many probes although nothing has failed.
+const PROBE_EVERY: u64 = 60;
 
 /// How soon somebody who hears nothing tries again to listen.
 const DEAF: Duration = Duration::from_secs(1);
@@ -86,17 +96,31 @@ impl Worker {
         let want = Want { names: vec![node_row(&node)], kinds: vec!["run"], ..Want::default() };
         ports
             .writer
-            .write(want, move |draft| {
+            .write_first(want, move |draft| {
                 let mut ids = || EventId::new(clock.now(), &*entropy);
-                put_node(draft, node, &fence, lease)?;
+                put_node(draft, node.clone(), &fence, lease)?;
                 draft.close_runs(recovering, &mut ids)?;
                 expire_switches(draft, &mut ids)
             })
             .await?;
         ports.fence().renew(since, self.lease);
+        self.probe().await?;
         if let Err(error) = self.peers().await {
             tracing::error!(%error, "the other nodes cannot be looked at");
         }
+        Ok(())
+    }
+
+    /// Writes as much as a call does, at first, after a failure, and now and then: a full disk shows in nothing less.
+    async fn probe(&self) -> Result<(), WriteError> {
+        let stats = self.control.ports.writer.stats();
+        let beats = self.beats.fetch_add(1, Ordering::Relaxed);
+        if stats.can_record.load(Ordering::Relaxed) && !beats.is_multiple_of(PROBE_EVERY) {
+            return Ok(());
+        }
+        let probe = |draft: &mut Draft| draft.put(PROBE, &"0".repeat(PROBED));
+        self.control.ports.writer.write_first(Want::default(), probe).await?;
+        stats.can_record.store(true, Ordering::Relaxed);
         Ok(())
     }
 

@@ -18,6 +18,7 @@ mod reconcile;
 mod run;
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -45,6 +46,7 @@ pub struct Worker {
     running: Mutex<HashMap<CallId, Running>>,
     tasks: TaskTracker,
     settled: Mutex<Settled>,
+    beats: AtomicU64,
 }
 
 struct Running {
@@ -56,7 +58,14 @@ impl Worker {
     /// A worker whose node lease lasts `lease` from each beat.
     #[must_use]
     pub fn new(control: Arc<Control>, lease: Duration) -> Arc<Self> {
-        Arc::new(Self { control, lease, running: Mutex::default(), tasks: TaskTracker::new(), settled: Mutex::default() })
+        Arc::new(Self {
+            control,
+            lease,
+            running: Mutex::default(),
+            tasks: TaskTracker::new(),
+            settled: Mutex::default(),
+            beats: AtomicU64::new(0),
+        })
     }
 
     /// Takes the lease, then works until `stop`; then lets what runs end for at most `grace`. What is left is recovered

@@ -123,10 +123,10 @@ impl Worker {
         }
         let want = Want { names: rows.iter().map(|(name, _)| name.clone()).collect(), ..Want::default() };
         let written = self.control.ports.writer.write(want, move |draft| {
-            for (name, beat) in rows {
+            for (name, beat) in &rows {
                 // It may have come back meanwhile.
-                if draft.get::<Node>(&name)?.is_some_and(|node| node.beat == beat) {
-                    draft.delete(&name);
+                if draft.get::<Node>(name)?.is_some_and(|node| node.beat == *beat) {
+                    draft.delete(name);
                 }
             }
             Ok(())

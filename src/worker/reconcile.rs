@@ -83,7 +83,10 @@ impl Worker {
         let written = self.control.ports.writer.write(want, move |draft| {
             if draft.get::<Claim>(&row)?.is_some_and(|held| held.unknown && held.call == call) {
                 draft.delete(&row);
-                draft.append(Position(0), NewEvent::plain(id, Kind::ClaimCleared { vm, call, by: None }))?;
+                draft.append(
+                    Position(0),
+                    NewEvent::plain(id.clone(), Kind::ClaimCleared { vm: vm.clone(), call: call.clone(), by: None }),
+                )?;
             }
             Ok(())
         });

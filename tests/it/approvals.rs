@@ -68,7 +68,7 @@ async fn person(plant: &Plant, account: &AccountId, side: Side, edit: impl FnOnc
         account: account.clone(),
         user,
         side,
-        hash: credential.to_string(),
+        hash: credential.to_string().into(),
         prefix: "flk_live_person".into(),
         scopes: if side == Side::Staff { Scope::staff() } else { Scope::customer() },
         vms: None,
@@ -461,7 +461,15 @@ async fn restarted(site: Site) {
         let call = leave(&dying, json!({ "secret": CANARY })).await;
         let held = job(&dying, &call).await.expect("it waits");
         let events = [dying.event_id(), dying.event_id()];
-        let answer = Answer { call: call.clone(), by: Some(boss), approve: true, events, note: Vec::new(), result: Vec::new() };
+        let answer = Answer {
+            call: call.clone(),
+            by: Some(boss),
+            acting: None,
+            approve: true,
+            events,
+            note: Vec::new(),
+            result: Vec::new(),
+        };
         let step = dying.writer.answer(answer, &held).await.expect("written");
         assert_eq!(step, Ok(Step::Granted));
         if released {

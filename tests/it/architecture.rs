@@ -354,3 +354,15 @@ fn pages_change_nothing_by_themselves() {
     }
     assert!(looked_at > 15, "the console was not found");
 }
+
+/// A tool that wrote past `record` would land its change behind a switch that is engaged.
+#[test]
+fn tools_write_only_by_record() {
+    let mut looked_at = 0;
+    for source in sources().into_iter().filter(|source| source.name.starts_with("tools/") && source.name != "tools/record.rs") {
+        looked_at += 1;
+        let code: String = source.text.split_whitespace().collect();
+        assert!(!code.contains("writer.write"), "{} writes past tools/record.rs", source.name);
+    }
+    assert!(looked_at > 40, "the tools were not found");
+}

@@ -154,9 +154,14 @@ impl Book {
             self.change(n, Kind::AccountCreated { account: account(n), side: Side::Customer }, Value::Null).await;
             self.change(n, Kind::CredentialCreated(key(n)), json!({ "label": format!("agent {n}") })).await;
             let (vm, account, provider, machine) = (vm(n), account(n), "sim".into(), format!("machine-{n}"));
-            self.change(n, Kind::VmImported { vm, account, provider, machine }, json!({ "label": format!("Web-{n}") })).await;
+            self.change(
+                n,
+                Kind::VmImported { vm, account, provider, machine: machine.into() },
+                json!({ "label": format!("Web-{n}") }),
+            )
+            .await;
         }
-        self.change(1, Kind::PolicyLoaded { version: 1, sha256: "00".repeat(32) }, Value::Null).await;
+        self.change(1, Kind::PolicyLoaded { version: 1, sha256: "00".repeat(32).into() }, Value::Null).await;
     }
 
     pub fn event_id(&self) -> EventId {
@@ -168,7 +173,7 @@ impl Book {
         let id = self.event_id();
         let parts = if note.is_null() { Vec::new() } else { vec![self.seal(owner, &id, "note", &note).await] };
         let event = NewEvent { id, kind, parts, note: Scrubbed::of(note) };
-        self.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.expect("a control event")
+        self.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.expect("a control event")
     }
 
     async fn seal(&self, owner: i64, id: &EventId, part: &str, value: &Value) -> SealedPart {
@@ -242,7 +247,10 @@ impl Book {
     /// What the provider said later of an unknown call.
     pub async fn reconcile(&self, call: &CallId) {
         let event = NewEvent::plain(self.event_id(), Kind::Reconciled { call: call.clone(), happened: Some(true) });
-        self.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.expect("a reconciliation");
+        self.writer
+            .write(Want::default(), move |draft| draft.append(Position(0), event.clone()))
+            .await
+            .expect("a reconciliation");
     }
 }
 
@@ -260,7 +268,7 @@ fn key(n: i64) -> CredentialCreated {
         account: account(n),
         user: user(n),
         side: Side::Customer,
-        hash: format!("{n:02}").repeat(32),
+        hash: format!("{n:02}").repeat(32).into(),
         prefix: "flk_live_abcd".into(),
         scopes: Scope::customer(),
         vms: None,
@@ -306,13 +314,13 @@ fn intent(proposal: &Proposal, ask: &Ask) -> IntentRecorded {
         user: user(ask.owner),
         credential: credential(ask.owner),
         via: Via::Mcp,
-        tool: ask.tool.name.to_owned(),
+        tool: ask.tool.name.to_owned().into(),
         tool_version: 1,
         vm: ask.vm.map(vm),
-        session: ask.session.map(str::to_owned),
+        session: ask.session.map(Into::into),
         protocol: None,
         follows: None,
-        arguments: "ab".repeat(32),
+        arguments: "ab".repeat(32).into(),
         keyed: false,
     }
 }

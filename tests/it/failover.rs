@@ -20,6 +20,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::cli::{Server, answer, complaint, dir, shown};
+use crate::faults::cluster::until;
 use crate::plant::{Plant, Site};
 use crate::postgres::Cluster;
 use crate::promises::check;
@@ -224,10 +225,10 @@ async fn postgres_readiness_follows_the_database() {
     let ready = || async { reqwest::get(format!("{}/readyz", server.says("/base_url"))).await.expect("an answer").status() };
     assert_eq!(ready().await, 200);
     cluster.stop();
-    assert_eq!(ready().await, 503);
+    until("the node says that it cannot record", async || ready().await == 503).await;
     assert_eq!(reqwest::get(format!("{}/healthz", server.says("/base_url"))).await.expect("an answer").status(), 200);
     cluster.start_again().await;
-    assert_eq!(ready().await, 200, "it goes on by itself");
+    until("it goes on by itself", async || ready().await == 200).await;
     server.stop().await;
     answer(&["log", "verify", "--data", shown(dir.path())]);
 }

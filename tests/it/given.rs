@@ -181,7 +181,7 @@ fn key() -> Credential {
             account: account(1),
             user: user(1),
             side: Side::Customer,
-            hash: "11".repeat(32),
+            hash: "11".repeat(32).into(),
             prefix: "flk_live_abcd".into(),
             scopes: Scope::customer(),
             vms: None,

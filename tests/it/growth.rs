@@ -141,7 +141,7 @@ async fn kinds_beyond_a_few_share_a_run(site: Site) {
         let (account, provider) = (plant.account.clone(), "sim".to_owned());
         plant
             .change(
-                Kind::VmImported { vm: vm.clone(), account, provider, machine: format!("m{n}") },
+                Kind::VmImported { vm: vm.clone(), account, provider: provider.into(), machine: format!("m{n}").into() },
                 json!({ "label": format!("m{n}") }),
             )
             .await;
@@ -182,7 +182,7 @@ async fn of_a_dead_key_only_counts_are_kept(site: Site) {
     let model = plant.writer.fence().state().credentials[&plant.credential].created.clone();
     for (credential, expires_at) in [(&revoked, None), (&expired, Some(now.plus(Duration::from_secs(5))))] {
         let hash = format!("{credential:?}");
-        let created = CredentialCreated { credential: credential.clone(), hash, expires_at, ..model.clone() };
+        let created = CredentialCreated { credential: credential.clone(), hash: hash.into(), expires_at, ..model.clone() };
         plant.change(Kind::CredentialCreated(created), Value::Null).await;
     }
     let as_key = |credential: &CredentialId| Principal { credential: credential.clone(), ..plant.principal() };

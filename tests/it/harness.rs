@@ -104,7 +104,7 @@ impl TestApp {
 
     async fn at(site: Arc<Site>, settings: Settings) -> Self {
         let plant = Plant::start(&site).await;
-        let authenticator = Authenticator::new(plant.writer.clone());
+        let authenticator = Authenticator::new(plant.writer.clone(), Arc::clone(&plant.reader.store));
         let http = Http::new(Arc::clone(&plant.control), authenticator, settings, forelog::auth::oidc::Issuers::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
@@ -150,8 +150,8 @@ impl TestApp {
             account: account.clone(),
             user: user.clone(),
             side,
-            hash: key.hash(),
-            prefix: key.prefix(),
+            hash: key.hash().into(),
+            prefix: key.prefix().into(),
             scopes: if side == Side::Staff { Scope::staff() } else { Scope::customer() },
             vms: None,
             read_only: false,

@@ -20,11 +20,21 @@ fn leaf(n: i64, kind: forelog::core::event::Kind) -> Event {
         part: part.into(),
         size: 4096,
         truncated,
-        sha256: "aa".repeat(32),
-        commit: "bb".repeat(32),
+        sha256: "aa".repeat(32).into(),
+        commit: "bb".repeat(32).into(),
     };
     let parts = vec![part("arguments", false), part("note", true)];
-    Event { v: LEAF_VERSION, log: 1, position: Position(n), at: NEW_YEAR, id: event(n), prev: Position(n - 1), kind, parts }
+    Event {
+        v: LEAF_VERSION,
+        log: 1,
+        position: Position(n),
+        at: NEW_YEAR,
+        id: event(n),
+        prev: Position(n - 1),
+        kind,
+        parts,
+        control: None,
+    }
 }
 
 /// RFC 8785 for what a leaf may hold: integers, plain names, and nothing that the serializer under test decides.

@@ -2,10 +2,12 @@
 //! `.config/nextest.toml` go by the prefix.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod alone;
 mod approvals;
 mod architecture;
 mod backup;
 mod bad_input;
+mod behind;
 mod book;
 mod browser;
 mod budget;
@@ -73,3 +75,4 @@ mod usage;
 mod verify;
 mod views;
 mod wire;
+mod witness;

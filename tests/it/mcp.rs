@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use forelog::core::event::Kind;
 use forelog::core::principal::{Side, Via};
+use forelog::core::protocol::Protocol;
 use forelog::core::scope::Scope;
 use forelog::http::{SessionCaps, Settings};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -104,8 +105,8 @@ async fn mcp_speaks_every_version() {
     let mut versions = Vec::new();
     for event in app.events("intent_recorded").await {
         let Kind::IntentRecorded(intent) = event.kind else { continue };
-        assert_eq!((intent.via, intent.session.is_some()), (Via::Mcp, intent.protocol.as_deref() != Some(MODERN)));
-        versions.extend(intent.protocol);
+        assert_eq!((intent.via, intent.session.is_some()), (Via::Mcp, intent.protocol != Some(Protocol::V2026_07_28)));
+        versions.extend(intent.protocol.map(Protocol::as_str));
     }
     assert_eq!(versions, [&LEGACY[..], &[MODERN]].concat(), "each call is recorded with its version");
 }

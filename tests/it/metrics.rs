@@ -188,9 +188,11 @@ async fn metrics_age_the_fence_until_the_last_old_section_is_left() {
 async fn metrics_tell_of_a_clock_that_cannot_be_trusted() {
     let app = TestApp::start().await;
     app.plant.clock.jump(-3_600_000_000);
+    app.plant.beat().await;
     assert_eq!(send(app.bare(Method::GET, "/readyz")).await.status, 503);
     assert_eq!(scrape_app(&app).await["forelog_clock_skewed"], 1.0);
     app.plant.clock.jump(3_600_000_000);
+    app.plant.beat().await;
     assert_eq!(send(app.bare(Method::GET, "/readyz")).await.status, 200);
     assert_eq!(scrape_app(&app).await["forelog_clock_skewed"], 0.0);
 }

@@ -349,7 +349,7 @@ impl Plant {
     /// Appends control events.
     pub async fn change(&self, kind: Kind, note: Value) {
         let event = NewEvent { id: self.event_id(), kind, parts: Vec::new(), note: Scrubbed::of(note) };
-        self.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.expect("a control event");
+        self.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.expect("a control event");
     }
 
     /// The whole log.
@@ -405,7 +405,7 @@ async fn owner(writer: &Writer, entropy: &dyn Entropy) -> (AccountId, UserId, Cr
         account: account.clone(),
         user: user.clone(),
         side: Side::Customer,
-        hash: "00".repeat(32),
+        hash: "00".repeat(32).into(),
         prefix: "flk_live_000000".into(),
         scopes,
         vms: None,
@@ -419,11 +419,11 @@ async fn owner(writer: &Writer, entropy: &dyn Entropy) -> (AccountId, UserId, Cr
     let kinds = [
         Kind::AccountCreated { account: account.clone(), side: Side::Customer },
         Kind::CredentialCreated(key),
-        Kind::PolicyLoaded { version: 1, sha256: "00".repeat(32) },
+        Kind::PolicyLoaded { version: 1, sha256: "00".repeat(32).into() },
     ];
     let events: Vec<NewEvent> = kinds.into_iter().map(|kind| NewEvent::plain(EventId::new(at, entropy), kind)).collect();
     let written = writer.write(Want::default(), move |draft| {
-        for event in events {
+        for event in events.clone() {
             draft.append(Position(0), event)?;
         }
         Ok(())
@@ -434,7 +434,16 @@ async fn owner(writer: &Writer, entropy: &dyn Entropy) -> (AccountId, UserId, Cr
 
 fn probes(world: &Arc<World>) -> Vec<Tool> {
     let probes = [&WRITE, &READ, &QUEUED].into_iter().map(|facts| probe(facts, world));
-    let people = ["approval_list", "approval_decide", "operation_get", "switch_engage", "key_create"];
+    let people = [
+        "approval_list",
+        "approval_decide",
+        "operation_get",
+        "switch_engage",
+        "key_create",
+        "key_rotate",
+        "account_set",
+        "person_invite",
+    ];
     probes.chain(every_tool().into_iter().filter(|tool| people.contains(&tool.facts.name))).collect()
 }
 
@@ -500,7 +509,7 @@ struct NoPolicies;
 
 #[async_trait]
 impl PolicyLoader for NoPolicies {
-    async fn reload(&self) -> Result<(i64, String), Refusal> {
+    async fn reload(&self, _: Option<forelog::log::acting::Acting>) -> Result<(i64, String), Refusal> {
         Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no policies to load."))
     }
 }
@@ -535,7 +544,7 @@ impl Activity for FromLog {
         for event in log.iter().rev() {
             let Kind::IntentRecorded(intent) = &event.kind else { continue };
             let of_key = query.credential.as_ref().is_none_or(|key| *key == intent.credential.as_str());
-            if of_key && query.search.value(Field::Tool).is_none_or(|tool| *tool == intent.tool) {
+            if of_key && query.search.value(Field::Tool).is_none_or(|tool| *tool == *intent.tool) {
                 items.extend(self.call(query.account.as_ref(), &intent.call).await?);
             }
         }
@@ -557,7 +566,7 @@ impl Activity for FromLog {
                     account: intent.account.clone(),
                     credential: intent.credential.to_string(),
                     vm: None,
-                    tool: intent.tool.clone(),
+                    tool: intent.tool.to_string(),
                     via: String::new(),
                     status: Status::Recorded,
                     code: None,

@@ -93,7 +93,7 @@ async fn make_keys(plant: &Plant, count: usize) -> Vec<CredentialId> {
             account: plant.account.clone(),
             user: plant.user.clone(),
             side: Side::Customer,
-            hash: id.to_string(),
+            hash: id.to_string().into(),
             prefix: "flk_live_ramped".into(),
             scopes: Scope::customer(),
             vms: None,

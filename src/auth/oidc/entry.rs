@@ -207,7 +207,7 @@ impl Sessions {
         if !self.vault.link(&person.id, &identity).await? {
             return Ok(false);
         }
-        let kind = Kind::IdentityLinked { user: person.id.clone(), issuer: issuer.name.clone() };
+        let kind = Kind::IdentityLinked { user: person.id.clone(), issuer: issuer.name.as_str().into() };
         let noted = self.record_of(&person.account, kind, note(issuer, from, Some(claims), None)).await;
         if noted.is_err() {
             self.vault.unlink(&person.id, &identity.issuer).await?;
@@ -224,7 +224,7 @@ impl Sessions {
     pub async fn unlink(&self, visitor: &Visitor, issuer: &Issuer, from: &Origin) -> Result<(), SessionError> {
         let (user, name) = (visitor.person.id.clone(), issuer.name.clone());
         if self.vault.unlink(&user, &issuer.settings.issuer).await? {
-            let kind = Kind::IdentityUnlinked { user, issuer: name };
+            let kind = Kind::IdentityUnlinked { user, issuer: name.into() };
             self.record_of(&visitor.person.account, kind, note(issuer, from, None, None)).await?;
         }
         Ok(())
@@ -260,7 +260,7 @@ impl Sessions {
         let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
         let written = self.writer.write(Want::default(), move |draft| {
             let mut kinds = role_change(draft.state(), &user, &account, role, None);
-            let changed = kinds.pop().map(|kind| NewEvent { id, kind, parts, note });
+            let changed = kinds.pop().map(|kind| NewEvent { id: id.clone(), kind, parts: parts.clone(), note: note.clone() });
             let ended = kinds.into_iter().map(|kind| NewEvent::plain(EventId::new(clock.now(), &*entropy), kind));
             for event in ended.chain(changed) {
                 draft.append(Position(0), event)?;

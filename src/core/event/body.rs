@@ -2,10 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::bounded::{Hex, Name, ToolName};
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId, CredentialId, Epoch, NodeId, SwitchId, UserId, VmId};
 use crate::core::limit::Limit;
 use crate::core::principal::{Side, Via};
+use crate::core::protocol::Protocol;
 use crate::core::role::Role;
 use crate::core::scope::ScopeSet;
 use crate::core::time::Micros;
@@ -14,16 +16,16 @@ use crate::core::time::Micros;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Part {
     /// `arguments`, `result`, `subject`, `note`.
-    pub part: String,
+    pub part: Hex,
     /// Size of the plaintext in bytes, before truncation.
     pub size: u64,
     /// The stored plaintext is only the head of what there was.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub truncated: bool,
     /// SHA-256 of the stored ciphertext, hex: anyone can check it without keys.
-    pub sha256: String,
+    pub sha256: Hex,
     /// HMAC-SHA-256 of the plaintext under a random salt that is inside the ciphertext, hex.
-    pub commit: String,
+    pub commit: Hex,
 }
 
 /// What an intent is about.
@@ -42,7 +44,7 @@ pub struct IntentRecorded {
     /// How it came in.
     pub via: Via,
     /// Tool name; for an unknown tool `sha256:<hex>` of what was asked for.
-    pub tool: String,
+    pub tool: ToolName,
     /// Version of the tool's schema; 0 for an unknown tool.
     pub tool_version: u32,
     /// The VM it names, if it is one of the caller's.
@@ -50,15 +52,15 @@ pub struct IntentRecorded {
     pub vm: Option<VmId>,
     /// MCP session, as a digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<String>,
+    pub session: Option<Hex>,
     /// MCP protocol version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub protocol: Option<String>,
+    pub protocol: Option<Protocol>,
     /// The call that this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<CallId>,
     /// HMAC-SHA-256 of the raw canonical arguments under the account's key, hex.
-    pub arguments: String,
+    pub arguments: Hex,
     /// An idempotency key was given.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub keyed: bool,
@@ -76,7 +78,7 @@ pub struct Refused {
     pub switch: Option<SwitchId>,
     /// The policies that decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<String>,
+    pub policies: Vec<Name>,
     /// Version of the policy set; 0 if it was not asked.
     pub policy: i64,
     /// Epoch the decision was made at.
@@ -97,13 +99,13 @@ pub struct Admitted {
     pub policy: i64,
     /// The policies that decided.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub policies: Vec<String>,
+    pub policies: Vec<Name>,
     /// Policies that would have decided otherwise, were they enforced (`@shadow`).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub shadows: Vec<String>,
+    pub shadows: Vec<Name>,
     /// Keys of the limits of which it took a slot.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub limits: Vec<String>,
+    pub limits: Vec<Name>,
     /// The node that claimed it in the same transaction; none if it was queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeId>,
@@ -153,9 +155,9 @@ pub struct CredentialCreated {
     /// Customer or staff.
     pub side: Side,
     /// SHA-256 of the key, hex; the key itself has 256 random bits.
-    pub hash: String,
+    pub hash: Hex,
     /// The visible start of the key.
-    pub prefix: String,
+    pub prefix: Hex,
     /// What it may do at most.
     pub scopes: ScopeSet,
     /// VMs it may touch; all of the account's if absent.
@@ -246,4 +248,13 @@ impl DrillFault {
             Self::NotReleased => "the calls did not pass after the release",
         }
     }
+}
+
+/// Most policies that a leaf names; a set of which more decide at once names the first ones.
+const NAMED: usize = 32;
+
+/// The policies of a verdict, as a leaf names them.
+#[must_use]
+pub fn named(policies: &[String]) -> Vec<Name> {
+    policies.iter().take(NAMED).map(|id| id.as_str().into()).collect()
 }

@@ -2,50 +2,23 @@
 //!
 //! A leaf holds ids, digests, verdicts and versions only: no free text, names, addresses or argument values. Those
 //! are encrypted payload parts beside it, which the leaf names by digest (`Part`). Every column of an event row is
-//! derived from the leaf's bytes.
+//! derived from the leaf's bytes. Each text in it is of a type that says how long it may be ([`super::bounded`]).
 
 mod body;
+mod leaf;
 
 use serde::{Deserialize, Serialize};
 
-pub use body::{Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, Part, Refused};
+pub use body::{Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, Part, Refused, named};
+pub use leaf::{Event, LEAF_MAX, LEAF_VERSION, LeafError};
 
-use super::canonical::canonical;
+use super::bounded::{Hex, Name, ToolName};
 use super::code::Code;
 use super::id::{AccountId, CallId, CredentialId, Epoch, EventId, InvitationId, NodeId, Position, RunId, SwitchId, UserId, VmId};
 use super::principal::Side;
 use super::role::Role;
 use super::switch::{Running, Target};
 use super::time::Micros;
-
-/// Version of the leaf schema.
-pub const LEAF_VERSION: u8 = 1;
-
-/// Largest leaf that is ever written, in bytes; C2SP entry bundles stop at 65,535.
-pub const LEAF_MAX: usize = 60 * 1024;
-
-/// One event as it is recorded: the leaf.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
-pub struct Event {
-    /// [`LEAF_VERSION`].
-    pub v: u8,
-    /// Which log; there is one, until there are N (DESIGN §4).
-    pub log: u32,
-    /// Place in the log.
-    pub position: Position,
-    /// When: never before an earlier position's time.
-    pub at: Micros,
-    /// Id that the payload parts are bound to.
-    pub id: EventId,
-    /// Position of the previous event of the same call; 0 if none.
-    pub prev: Position,
-    /// What happened.
-    #[serde(flatten)]
-    pub kind: Kind,
-    /// Encrypted bodies that belong to it.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub parts: Vec<Part>,
-}
 
 /// What happened. The names are the `type` of the leaf.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +66,7 @@ pub enum Kind {
         run: RunId,
         account: AccountId,
         credential: CredentialId,
-        tool: String,
+        tool: ToolName,
         vm: Option<VmId>,
         code: Code,
         count: u64,
@@ -151,8 +124,8 @@ pub enum Kind {
     VmImported {
         vm: VmId,
         account: AccountId,
-        provider: String,
-        machine: String,
+        provider: Name,
+        machine: Name,
     },
     VmExecSet {
         vm: VmId,
@@ -166,14 +139,14 @@ pub enum Kind {
     },
     PolicyLoaded {
         version: i64,
-        sha256: String,
+        sha256: Hex,
     },
     PolicyRejected {
-        sha256: String,
+        sha256: Hex,
     },
     NodeStarted {
         node: NodeId,
-        version: String,
+        version: Name,
     },
     NodeStopped {
         node: NodeId,
@@ -183,22 +156,22 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         user: Option<UserId>,
         account: Option<AccountId>,
-        what: String,
+        what: Name,
     },
     SignedIn {
         user: UserId,
         /// The session, as a digest; calls made in it carry the same.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        session: Option<String>,
+        session: Option<Hex>,
         /// Who vouched for them, by its name in the configuration; none after a password.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        issuer: Option<String>,
+        issuer: Option<Name>,
     },
     SignInRefused {
         user: Option<UserId>,
         /// Whom they tried to come in by.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        issuer: Option<String>,
+        issuer: Option<Name>,
     },
     ClockAccepted {
         by: Option<UserId>,
@@ -207,7 +180,7 @@ pub enum Kind {
     SignedOut {
         user: UserId,
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        session: Option<String>,
+        session: Option<Hex>,
         /// Who ended it, if that was somebody else.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         by: Option<UserId>,
@@ -242,12 +215,12 @@ pub enum Kind {
     /// From now on an issuer may vouch for a person.
     IdentityLinked {
         user: UserId,
-        issuer: String,
+        issuer: Name,
     },
     /// It may not any more.
     IdentityUnlinked {
         user: UserId,
-        issuer: String,
+        issuer: Name,
     },
     /// The staff asked for the end of a call; how it ended is an event of its own.
     CancelRequested {
@@ -361,29 +334,5 @@ impl Kind {
             Self::InvitationRevoked { .. } => "invitation_revoked",
             Self::UserRemoved { .. } => "user_removed",
         }
-    }
-}
-
-/// A leaf that cannot be written or read.
-#[derive(Debug, thiserror::Error)]
-pub enum LeafError {
-    /// It is not canonical JSON of this schema.
-    #[error("encoding or decoding a leaf")]
-    Json(#[from] serde_json::Error),
-    /// It is larger than [`LEAF_MAX`].
-    #[error("encoding a leaf: {0} bytes are more than allowed")]
-    TooLarge(usize),
-}
-
-impl Event {
-    /// The leaf's bytes: canonical JSON (RFC 8785), at most [`LEAF_MAX`].
-    pub fn encode(&self) -> Result<Vec<u8>, LeafError> {
-        let bytes = canonical(self)?;
-        if bytes.len() > LEAF_MAX { Err(LeafError::TooLarge(bytes.len())) } else { Ok(bytes) }
-    }
-
-    /// Reads a leaf's bytes.
-    pub fn decode(bytes: &[u8]) -> Result<Self, LeafError> {
-        Ok(serde_json::from_slice(bytes)?)
     }
 }

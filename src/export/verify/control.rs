@@ -29,11 +29,21 @@ pub(super) struct Control {
 
 impl Control {
     /// Folds one event in.
-    pub(super) fn fold(&mut self, event: &Event, note: Option<&Note>) {
+    pub(super) fn fold(&mut self, event: &Event, note: Option<&Note>, findings: &mut Findings) {
         // As the writer does: events of calls change no control state.
         if event.kind.call().is_some() {
             return;
         }
+        if ControlState::is_concerned(&event.kind) {
+            self.change(event, note);
+        }
+        // What was made by a note that is closed cannot be hashed.
+        if self.unknown.is_empty() && event.control.as_deref() != Some(self.state.root().as_str()) {
+            findings.at(event.position, Fault::ControlRoot, "it says of control state what the events before it do not make it");
+        }
+    }
+
+    fn change(&mut self, event: &Event, note: Option<&Note>) {
         let said = match note {
             Some(Note::Said(value)) => value,
             Some(Note::Closed) | None => &Value::Null,

@@ -37,6 +37,8 @@ pub enum Fault {
     SecondEnd,
     /// `prev` is not the previous event of the same call.
     PrevLink,
+    /// What an event says of control state is not what the events make it.
+    ControlRoot,
     /// The head is not at the newest event.
     HeadPosition,
     /// The head's time is not the newest event's.

@@ -110,7 +110,7 @@ pub async fn verify(
         let events: Vec<Event> = rows.iter().filter_map(|row| walk.step(row)).collect();
         let notes = payloads.check(last, &events, &mut walk.findings).await?;
         for event in &events {
-            control.fold(event, notes.get(&event.position));
+            control.fold(event, notes.get(&event.position), &mut walk.findings);
         }
         progress(last, head.position);
     }

@@ -57,7 +57,7 @@ impl<'a> Payloads<'a> {
         self.seen = last;
         for event in events {
             for part in &event.parts {
-                let row = stored.remove(&(event.position, part.part.clone()));
+                let row = stored.remove(&(event.position, part.part.to_string()));
                 if self.extent == Extent::Whole || part.part == "note" {
                     self.check_part(event, part, row.as_ref(), &mut notes, findings).await?;
                 }

@@ -104,7 +104,7 @@ fn key(row: &Credential, uses: &BTreeMap<String, Use>, now: Micros) -> Key {
     Key {
         id: made.credential.to_string(),
         label: visible(&row.label),
-        prefix: made.prefix.clone(),
+        prefix: made.prefix.to_string(),
         scopes,
         vms: made.vms.as_ref().map(Vec::len),
         is_person: made.role.is_some(),

@@ -6,6 +6,7 @@ use serde_json::Value;
 use super::shown::visible;
 use super::visit::Visit;
 use crate::control::policies::TEXT;
+use crate::core::bounded::Name;
 use crate::core::event::{Event, Kind};
 use crate::policy::rules;
 use crate::tools::AdministrationQuery;
@@ -58,8 +59,8 @@ pub fn shown(text: &str) -> String {
 /// What an event of a call says of the policies that decided: the version and the ids.
 pub fn said(kind: &Kind, note: Option<&Value>) -> Option<(i64, Vec<String>)> {
     match kind {
-        Kind::Admitted(admitted) => Some((admitted.policy, admitted.policies.clone())),
-        Kind::Refused(refused) => Some((refused.policy, refused.policies.clone())),
+        Kind::Admitted(admitted) => Some((admitted.policy, owned(&admitted.policies))),
+        Kind::Refused(refused) => Some((refused.policy, owned(&refused.policies))),
         Kind::Held { .. } => {
             let ids = note?["policies"].as_array()?.iter().filter_map(Value::as_str).map(str::to_owned).collect();
             Some((note?["policy"].as_i64()?, ids))
@@ -67,4 +68,8 @@ pub fn said(kind: &Kind, note: Option<&Value>) -> Option<(i64, Vec<String>)> {
         _ => None,
     }
     .filter(|(_, ids)| !ids.is_empty())
+}
+
+fn owned(ids: &[Name]) -> Vec<String> {
+    ids.iter().map(ToString::to_string).collect()
 }

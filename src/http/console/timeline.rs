@@ -5,6 +5,7 @@ use serde_json::Value;
 use super::frame::stops;
 use super::rules::Decided;
 use super::shown::{Chip, When, sign, took, visible};
+use crate::core::bounded::Name;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::event::{Admitted, Ended, Event, IntentRecorded, Kind, Refused};
@@ -103,9 +104,9 @@ fn intent_told(intent: &IntentRecorded) -> Told {
     facts.extend(intent.vm.as_ref().map(|vm| ("VM", vm.to_string())));
     facts.push(("Key", intent.credential.to_string()));
     facts.push(("Person", intent.user.to_string()));
-    facts.extend(intent.protocol.as_ref().map(|protocol| ("Protocol", visible(protocol))));
+    facts.extend(intent.protocol.as_ref().map(|protocol| ("Protocol", protocol.as_str().to_owned())));
     facts.extend(intent.follows.as_ref().map(|call| ("Answers", call.to_string())));
-    facts.push(("Digest of the arguments", intent.arguments.clone()));
+    facts.push(("Digest of the arguments", intent.arguments.to_string()));
     ("Intent written down".into(), noted(), facts)
 }
 
@@ -149,6 +150,7 @@ fn ended_told(title: &str, status: Status, end: &Ended) -> Told {
     (title.to_owned(), Chip::of(status), facts)
 }
 
-fn listed(names: &[String], none: &str) -> String {
+fn listed(names: &[Name], none: &str) -> String {
+    let names: Vec<&str> = names.iter().map(Name::as_str).collect();
     if names.is_empty() { none.to_owned() } else { visible(&names.join(", ")) }
 }

@@ -75,6 +75,7 @@ async fn decide(execution: Execution) -> Answer {
     let answer = hold::Answer {
         call: call.clone(),
         by: Some(execution.principal.clone()),
+        acting: Some(execution.acting()),
         approve,
         note: seal(&execution, &approval.account, &events[0], "note", note).await?,
         result: seal(&execution, &approval.account, &events[1], "result", rejected).await?,

@@ -21,6 +21,7 @@ use crate::log::store::{StoreError, Want};
 use crate::providers::Permit;
 use crate::providers::compute::{GuestJobs, JobState, JobStatus, MachineRef, ProviderError};
 use crate::tools::outcome::Answer;
+use crate::tools::record::write;
 use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, text};
 use crate::tools::{Execution, Tool, facts, register};
@@ -96,14 +97,14 @@ async fn cancel_queued(execution: &Execution, job: &Job) -> Result<bool, Outcome
         depends: Vec::new(),
         notes_late: false,
     };
-    let cancelled = execution.ports.writer.write(Want { names, ..Want::default() }, move |draft| {
+    write(execution, Want { names, ..Want::default() }, move |draft| {
         let waits = draft.get::<Job>(&row)?.is_some_and(|job| job.status == Status::Queued);
         if waits {
-            draft.close(closing)?;
+            draft.close(closing.clone())?;
         }
-        Ok(waits)
-    });
-    Ok(cancelled.await?)
+        Ok(Ok(waits))
+    })
+    .await
 }
 
 /// Ends a command in the guest. One that was just claimed may not have been started there yet; none if it ended before.

@@ -129,8 +129,11 @@ async fn tell(
     reason: Option<String>,
 ) -> Result<(), Outcome> {
     let who = &execution.principal;
-    let kind =
-        Kind::LogRead { user: Some(who.user.clone()), account: account.cloned(), what: format!("exports/{}", execution.call()) };
+    let kind = Kind::LogRead {
+        user: Some(who.user.clone()),
+        account: account.cloned(),
+        what: format!("exports/{}", execution.call()).into(),
+    };
     let note = json!({ "q": search.to_string(), "reason": reason });
     let noted = Record::noted(execution, &who.account, kind, note).await?;
     record(execution, vec![noted], |_| None).await

@@ -44,7 +44,14 @@ async fn rotate(execution: Execution) -> Answer {
     let credential = CredentialId::new(execution.ports.clock.now(), &*execution.ports.entropy);
     let (hash, prefix, rotates) = (key.hash(), key.prefix(), Some(id.clone()));
     let made_by = Some(execution.principal.credential.clone());
-    let created = CredentialCreated { credential: credential.clone(), hash, prefix, rotates, made_by, ..old.created.clone() };
+    let created = CredentialCreated {
+        credential: credential.clone(),
+        hash: hash.into(),
+        prefix: prefix.into(),
+        rotates,
+        made_by,
+        ..old.created.clone()
+    };
     may_hold(&execution, &state, &created)?;
     let note = json!({ "label": old.label, "ips": old.ips });
     let made = Record::noted(&execution, &old.created.account, Kind::CredentialCreated(created), note).await?;

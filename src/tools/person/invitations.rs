@@ -78,7 +78,11 @@ async fn revoked(execution: Execution) -> Answer {
     let (account, by, wanted) = (row.account.clone(), Some(execution.principal.user.clone()), id.clone());
     change(&execution, move |state, _| {
         let open = state.invitations.contains_key(&wanted);
-        if open { Ok(vec![Kind::InvitationRevoked { invitation: wanted, account, by }]) } else { Err(absent()) }
+        if open {
+            Ok(vec![Kind::InvitationRevoked { invitation: wanted.clone(), account: account.clone(), by: by.clone() }])
+        } else {
+            Err(absent())
+        }
     })
     .await?;
     execution.ports.reader.vault.forget_invited(&id).await?;

@@ -126,7 +126,7 @@ async fn record(execution: &Execution, account: AccountId, replaced: Vec<Invitat
             account: row.account.clone(),
             by: by.clone().filter(|_| row.holds(now)),
         };
-        Ok(gone.into_iter().map(revoked).chain([made]).collect())
+        Ok(gone.into_iter().map(revoked).chain([made.clone()]).collect())
     });
     for kind in kinds.await? {
         if let Kind::InvitationRevoked { invitation, .. } = kind {

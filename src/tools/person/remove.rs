@@ -49,7 +49,7 @@ async fn remove(execution: Execution) -> Answer {
         check_someone_is_left(&people, &user, state)?;
         let mut kinds = revocations(state, &user, Some(&by), |_| true);
         kinds.extend(withdrawals(state, &user, Some(&by)));
-        kinds.push(Kind::UserRemoved { user, account: person.account, by: Some(by) });
+        kinds.push(Kind::UserRemoved { user: user.clone(), account: person.account.clone(), by: Some(by.clone()) });
         Ok(kinds)
     })
     .await?;

@@ -79,8 +79,8 @@ async fn ended(execution: Execution) -> Answer {
         }
     }
     let by = Some(execution.principal.user.clone()).filter(|by| *by != user);
-    let kind = Kind::SignedOut { user: user.clone(), session: args.session.clone(), by };
-    change(&execution, move |_, _| Ok(vec![kind])).await?;
+    let kind = Kind::SignedOut { user: user.clone(), session: args.session.clone().map(Into::into), by };
+    change(&execution, move |_, _| Ok(vec![kind.clone()])).await?;
     let vault = &execution.ports.reader.vault;
     match &args.session {
         None => vault.end_sessions(&user, "").await?,

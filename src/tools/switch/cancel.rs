@@ -20,6 +20,7 @@ use crate::log::closing::Closing;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::store::{StoreError, Want};
 use crate::tools::outcome::Answer;
+use crate::tools::record::write;
 use crate::tools::register::{Face, facts_of, handler};
 use crate::tools::shape::{Shape, any, id};
 use crate::tools::{Execution, Tool, facts, register};
@@ -52,8 +53,8 @@ async fn cancel(execution: Execution) -> Answer {
     let known: Option<Job> = rows.first().and_then(|row| serde_json::from_slice(&row.doc).ok());
     let names = known.iter().flat_map(Closing::depends_on).chain([row]).collect();
     let asking = Asking::of(&execution, call.clone());
-    let (status, changed) =
-        execution.ports.writer.write(Want { names, ..Want::default() }, move |draft| asking.write(draft)).await??;
+    let want = Want { names, ..Want::default() };
+    let (status, changed) = write(&execution, want, move |draft| asking.clone().write(draft)).await?;
     if status == Status::Cancelled && known.is_some_and(|job| job.sealed) {
         execution.ports.forget_seal(&call).await;
     }
@@ -61,6 +62,7 @@ async fn cancel(execution: Execution) -> Answer {
 }
 
 /// A wish to end a call, on its way into the log.
+#[derive(Clone)]
 struct Asking {
     call: CallId,
     asked: NewEvent,

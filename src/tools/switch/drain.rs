@@ -19,7 +19,7 @@ use crate::log::admission::claim_row;
 use crate::log::claim::covering;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::store::{StoreError, Want};
-use crate::tools::record::Record;
+use crate::tools::record::{Record, write};
 use crate::tools::{Execution, register};
 
 /// How often stragglers are looked for after the engaging transaction.
@@ -51,7 +51,7 @@ pub(in crate::tools) struct Engaged {
 pub(in crate::tools) async fn engage(
     execution: &Execution,
     engagements: Vec<Engagement>,
-    check: impl FnOnce(&ControlState) -> Option<Refusal> + Send + 'static,
+    check: impl Fn(&ControlState) -> Option<Refusal> + Send + 'static,
 ) -> Result<Engaged, Outcome> {
     let (mut switches, mut events) = (Vec::new(), Vec::new());
     for engagement in engagements {
@@ -60,17 +60,17 @@ pub(in crate::tools) async fn engage(
         switches.push(switch);
     }
     let (want, drain) = prepare(execution).await;
-    let written = execution.ports.writer.write(want, move |draft| {
+    let written = write(execution, want, move |draft| {
         if let Some(refusal) = check(draft.state()) {
             return Ok(Err(refusal));
         }
-        for event in events {
-            draft.append(Position(0), event)?;
+        for event in &events {
+            draft.append(Position(0), event.clone())?;
         }
         let drained = drain.run(draft)?;
         Ok(Ok((draft.state().epoch, drained)))
     });
-    let (epoch, mut drained) = written.await??;
+    let (epoch, mut drained) = written.await?;
     let mut cancelled = drained.cancelled;
     let mut sealed = std::mem::take(&mut drained.sealed);
     for _ in 0..ROUNDS {
@@ -78,7 +78,7 @@ pub(in crate::tools) async fn engage(
             break;
         }
         let (want, drain) = prepare(execution).await;
-        drained = execution.ports.writer.write(want, move |draft| drain.run(draft)).await?;
+        drained = write(execution, want, move |draft| drain.run(draft).map(Ok)).await?;
         cancelled += drained.cancelled;
         sealed.append(&mut drained.sealed);
     }

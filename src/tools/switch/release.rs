@@ -18,7 +18,7 @@ use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 use crate::log::store::Want;
 use crate::tools::outcome::Answer;
-use crate::tools::record::Record;
+use crate::tools::record::{Record, write};
 use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, id, maybe, number, text};
 use crate::tools::{Execution, Tool, facts, instant, register};
@@ -87,26 +87,22 @@ async fn release(execution: Execution) -> Answer {
     let note = json!({ "reason": reason, "ramp_minutes": ramp_minutes });
     let change = Record::noted(&execution, &account, kind, note).await?;
     let (switch, over) = (id.clone(), ramp_minutes.map(Duration::from_mins));
-    let taken = execution
-        .ports
-        .writer
-        .write(Want::default(), move |draft| {
-            let Some(row) = draft.state().switches.get(&switch) else { return Ok(Err(not_found())) };
-            if over.is_some() && row.ramp.is_some() {
-                return Ok(Err(lets_go_already()));
-            }
-            let (step, until) = (step(row, &who), over.and_then(|over| row.ramp_until(draft.now, over)));
-            let mut event = change.event();
-            if let Step::Release(by, second) = &step {
-                event.kind = released(switch, by.clone(), second.clone(), until);
-            }
-            if !matches!(step, Step::Wait) {
-                draft.append(Position(0), event)?;
-            }
-            Ok(Ok((step, until)))
-        })
-        .await?;
-    match taken? {
+    let taken = write(&execution, Want::default(), move |draft| {
+        let Some(row) = draft.state().switches.get(&switch) else { return Ok(Err(not_found())) };
+        if over.is_some() && row.ramp.is_some() {
+            return Ok(Err(lets_go_already()));
+        }
+        let (step, until) = (step(row, &who), over.and_then(|over| row.ramp_until(draft.now, over)));
+        let mut event = change.event();
+        if let Step::Release(by, second) = &step {
+            event.kind = released(switch.clone(), by.clone(), second.clone(), until);
+        }
+        if !matches!(step, Step::Wait) {
+            draft.append(Position(0), event)?;
+        }
+        Ok(Ok((step, until)))
+    });
+    match taken.await? {
         (Step::Release(by, second), until) => Ok(json!({
             "id": id, "released": until.is_none(), "until": instant::render_maybe(until), "by": by, "second": second,
         })),

@@ -16,6 +16,7 @@ use crate::log::admission::claim_row;
 use crate::log::draft::NewEvent;
 use crate::log::store::Want;
 use crate::tools::outcome::Answer;
+use crate::tools::record::write;
 use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, id};
 use crate::tools::{Execution, Tool, facts, register};
@@ -47,20 +48,16 @@ async fn clear(execution: Execution) -> Answer {
     let (row, id, by) = (claim_row(&vm), execution.ports.event_id(), execution.principal.user.clone());
     let want = Want { names: vec![row.clone()], ..Want::default() };
     let held = vm.clone();
-    let cleared = execution
-        .ports
-        .writer
-        .write(want, move |draft| {
-            let Some(claim) = draft.get::<Claim>(&row)? else { return Ok(None) };
-            if claim.unknown {
-                draft.delete(&row);
-                let kind = Kind::ClaimCleared { vm: held, call: claim.call.clone(), by: Some(by) };
-                draft.append(Position(0), NewEvent::plain(id, kind))?;
-            }
-            Ok(Some(claim))
-        })
-        .await?;
-    match cleared {
+    let cleared = write(&execution, want, move |draft| {
+        let Some(claim) = draft.get::<Claim>(&row)? else { return Ok(Ok(None)) };
+        if claim.unknown {
+            draft.delete(&row);
+            let kind = Kind::ClaimCleared { vm: held.clone(), call: claim.call.clone(), by: Some(by.clone()) };
+            draft.append(Position(0), NewEvent::plain(id.clone(), kind))?;
+        }
+        Ok(Ok(Some(claim)))
+    });
+    match cleared.await? {
         Some(claim) if claim.unknown => Ok(json!({ "vm": vm, "command_id": claim.call })),
         Some(_) => Err(Outcome::Failed(Refusal::new(Code::VmCommandInProgress, "The command still runs; cancel it instead."))),
         None => Err(Outcome::Failed(Refusal::new(Code::NotFound, "No command holds the place of such a VM."))),

@@ -58,7 +58,7 @@ async fn import(execution: Execution) -> Answer {
     compute.get(&MachineRef(args.machine.clone())).await?;
     let vm = VmId::new(execution.ports.clock.now(), &*execution.ports.entropy);
     let Args { account, provider, machine, label } = args.clone();
-    let kind = Kind::VmImported { vm: vm.clone(), account: account.clone(), provider, machine };
+    let kind = Kind::VmImported { vm: vm.clone(), account: account.clone(), provider: provider.into(), machine: machine.into() };
     let change = Record::noted(&execution, &account, kind, json!({ "label": label })).await?;
     let wanted = args.clone();
     record(&execution, vec![change], move |state| fault(state, &wanted)).await?;

@@ -170,7 +170,7 @@ impl House {
             account: person.account,
             user: person.id,
             side: Side::Staff,
-            hash: credential.to_string(),
+            hash: credential.to_string().into(),
             prefix: "flk_live_staff".into(),
             scopes,
             vms: None,
@@ -182,7 +182,7 @@ impl House {
             made_by: None,
         };
         let event = NewEvent::plain(id, Kind::CredentialCreated(created));
-        ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.expect("a key");
+        ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.expect("a key");
         credential
     }
 }

@@ -315,7 +315,7 @@ async fn console_a_call_shows_the_text_of_the_policies_that_decided_it_also_when
         assert!(rule.contains(text), "{tool}: {rule}");
     }
     write(&OWN.replace("@id(\"no-lists\") forbid", "@id(\"no-lists\") // Since Monday.\nforbid"));
-    house.app.node().control.ports.policies.reload().await.expect("another version");
+    house.app.node().control.ports.policies.reload(None).await.expect("another version");
     house.call(&house.one.key, "vm_exec", json!({ "vm_id": house.one.vm, "command": "true" })).await;
     let old = page("vm_list").await;
     assert!(old.contains("of version 1") && !old.contains("Since Monday"), "{old}");

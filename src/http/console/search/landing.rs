@@ -11,7 +11,8 @@ const KEY: &str = "flk_live_";
 /// Where a line that is nothing but an id leads. A whole key leads to its page by its beginning: the rest of it is a secret.
 pub fn of(line: &Line, state: &ControlState) -> Option<String> {
     if let Some(text) = line.items().map(|item| item.trim_matches('"')).find(|item| item.starts_with(KEY)) {
-        let own = state.credentials.values().find(|row| row.created.role.is_none() && text.starts_with(&row.created.prefix));
+        let own =
+            state.credentials.values().find(|row| row.created.role.is_none() && text.starts_with(row.created.prefix.as_str()));
         return Some(own.map_or_else(
             || "/console/search/no-such-key".to_owned(),
             |row| format!("/console/credentials/{}", row.created.credential),

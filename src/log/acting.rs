@@ -1,0 +1,56 @@
+//! What a running call writes by itself: looked at by the switches, and by what the caller still is, in the transaction that
+//! writes it.
+//!
+//! INVARIANT: whatever a call changes in the log is changed only while the log has the call as running on this node, its key
+//! alive, and no switch over it. So after `engage` is committed nothing that the switch covers lands any more, fence or not
+//! (P3), and a call that somebody else has ended changes nothing (P4).
+
+use super::admission::job_row;
+use super::draft::Draft;
+use super::store::{StoreError, Want};
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::decide::stopped;
+use crate::core::id::{CallId, NodeId};
+use crate::core::job::Job;
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+use crate::core::tool::ToolFacts;
+
+/// A call that is about to write something.
+#[derive(Clone)]
+pub struct Acting {
+    /// The call.
+    pub call: CallId,
+    /// Who asked for it.
+    pub principal: Principal,
+    /// Its tool.
+    pub tool: &'static ToolFacts,
+    /// The node that runs it.
+    pub node: NodeId,
+}
+
+impl Acting {
+    /// What a transaction reads for [`Acting::check`].
+    #[must_use]
+    pub fn want(&self) -> Want {
+        Want { names: vec![job_row(&self.call)], ..Want::default() }
+    }
+
+    /// Whether the call may write now, right at the head of the log. Ask it first in the entry that writes.
+    pub fn check(&self, draft: &Draft) -> Result<Result<(), Refusal>, StoreError> {
+        let job = draft.get::<Job>(&job_row(&self.call))?;
+        let runs_here = |job: &Job| job.status == Status::Running && job.node.as_ref() == Some(&self.node);
+        let Some(job) = job.filter(runs_here) else {
+            return Ok(Err(Refusal::new(Code::Cancelled, "The call was ended before it changed anything.")));
+        };
+        let (state, now) = (draft.state(), draft.now);
+        let alive = state.credentials.get(&self.principal.credential).is_some_and(|row| row.revoked_at.is_none());
+        if !alive {
+            return Ok(Err(Refusal::new(Code::TokenRevoked, "The key was revoked.")));
+        }
+        let call = job.covered(self.tool, state);
+        let switch = state.switches.values().find(|switch| switch.covers(&call, now));
+        Ok(switch.map_or(Ok(()), |switch| Err(stopped(switch, &self.principal.credential, now))))
+    }
+}

@@ -1,0 +1,186 @@
+//! The writer's thread: takes what waits, lets each entry say what it writes, and commits all of it at once.
+//!
+//! INVARIANT: one entry's failure is nobody else's (P13). One that errs or panics is undone in the draft; one whose rows the
+//! database refuses is found by halving the batch, which the database has undone by then.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::draft::Draft;
+use super::fence::Fence;
+use super::sql::SqlError;
+use super::stats::Stats;
+use super::store::{Found, Head, Store, StoreError, Want};
+use super::writer::WriteError;
+use crate::core::id::Position;
+use crate::core::time::{Clock, Micros};
+
+/// Entries of one batch: what arrives while one is committed waits that long, a switch too.
+const BATCH: usize = 256;
+
+/// How far a node's clock may be from where the log's time should be.
+const SKEW: Duration = Duration::from_secs(5);
+
+/// Which entries of a batch are run first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Lane {
+    /// Leases, and what stops something.
+    First,
+    /// Everything else.
+    Ordinary,
+}
+
+type Entry = Box<dyn FnMut(&mut Draft) -> Result<Answer, StoreError> + Send>;
+type Answer = Box<dyn FnOnce() + Send>;
+type Fail = Box<dyn FnOnce(WriteError) + Send>;
+
+/// An entry that waits.
+pub(super) struct Message {
+    pub(super) lane: Lane,
+    pub(super) want: Want,
+    pub(super) entry: Entry,
+    pub(super) fail: Fail,
+}
+
+/// What is behind the queues.
+pub(super) struct Appender {
+    store: Arc<dyn Store>,
+    fence: Arc<Fence>,
+    time: LogTime,
+    stats: Arc<Stats>,
+    /// The newest position that this node has seen.
+    seen: AtomicI64,
+}
+
+impl Appender {
+    pub(super) fn new(store: Arc<dyn Store>, fence: Arc<Fence>, clock: Arc<dyn Clock>, stats: Arc<Stats>) -> Self {
+        Self { store, fence, time: LogTime::start(clock), stats, seen: AtomicI64::new(0) }
+    }
+
+    /// Writes until nobody can hand it anything any more and nothing waits.
+    pub(super) async fn run(self, mut first: mpsc::Receiver<Message>, mut ordinary: mpsc::Receiver<Message>) {
+        loop {
+            let message = tokio::select! {
+                biased;
+                Some(message) = first.recv() => message,
+                Some(message) = ordinary.recv() => message,
+                else => return,
+            };
+            let mut batch = vec![message];
+            while batch.len() < BATCH {
+                let Ok(next) = first.try_recv().or_else(|_| ordinary.try_recv()) else { break };
+                batch.push(next);
+            }
+            batch.sort_by_key(|message| message.lane);
+            self.commit(batch).await;
+        }
+    }
+
+    /// Commits what does not fail, and answers each.
+    async fn commit(&self, mut batch: Vec<Message>) {
+        let (since, size) = (self.time.clock.elapsed(), batch.len());
+        match self.write(&mut batch).await {
+            Ok(answers) => {
+                self.stats.committed(size, self.time.clock.elapsed().saturating_sub(since));
+                for (message, answer) in batch.into_iter().zip(answers) {
+                    match answer {
+                        Ok(answer) => answer(),
+                        Err(error) => refuse(vec![message.fail], &error),
+                    }
+                }
+            }
+            Err(StoreError::Sql(SqlError::Refused(error))) if size > 1 => {
+                tracing::warn!(%error, entries = size, "the database refused a row of a batch, which is tried in halves");
+                let rest = batch.split_off(size / 2);
+                Box::pin(self.commit(batch)).await;
+                Box::pin(self.commit(rest)).await;
+            }
+            Err(error) => {
+                self.stats.store_errors.fetch_add(1, Ordering::Relaxed);
+                // One entry that the database does not take is that entry's fault.
+                if !matches!(error, StoreError::Sql(SqlError::Refused(_))) {
+                    self.stats.can_record.store(false, Ordering::Relaxed);
+                }
+                refuse(batch.into_iter().map(|message| message.fail).collect(), &error);
+            }
+        }
+    }
+
+    /// One transaction; answers what each entry made of it.
+    async fn write(&self, batch: &mut [Message]) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
+        let known = self.fence.state();
+        let mut want = Want { known_epoch: known.epoch, known_position: known.position, ..Want::default() };
+        for message in batch.iter() {
+            want.names.extend_from_slice(&message.want.names);
+            want.kinds.extend_from_slice(&message.want.kinds);
+        }
+        want.names.sort_unstable();
+        want.names.dedup();
+        want.kinds.sort_unstable();
+        want.kinds.dedup();
+        let mut done = None;
+        let head = self
+            .store
+            .transact(&want, &mut |head: &Head, found: Found| {
+                self.refuse_a_shorter_log(head)?;
+                let (time, skewed) = self.time.read(head.at);
+                self.stats.skewed.store(skewed, Ordering::Relaxed);
+                let mut draft = Draft::new(*head, found, &known, time, skewed)?;
+                let answers: Vec<_> = batch.iter_mut().map(|message| draft.attempt(&mut message.entry)).collect();
+                let (written, state) = draft.finish();
+                done = Some((answers, state));
+                Ok(written)
+            })
+            .await?;
+        let Some((answers, state)) = done else { return Err(StoreError::Unreadable("nothing was decided".into())) };
+        self.seen.store(head.position.0, Ordering::Relaxed);
+        self.fence.publish(&state);
+        Ok(answers)
+    }
+
+    /// A backup was restored, or another server answers: to go on there would be to forget what was recorded.
+    fn refuse_a_shorter_log(&self, head: &Head) -> Result<(), StoreError> {
+        let seen = Position(self.seen.load(Ordering::Relaxed));
+        if head.position >= seen {
+            return Ok(());
+        }
+        Err(StoreError::Unreadable(format!("it ends at {} and this node has seen {}", head.position.0, seen.0)))
+    }
+}
+
+fn refuse(fails: Vec<Fail>, error: &StoreError) {
+    let uncertain = matches!(error, StoreError::Sql(SqlError::Commit(_)));
+    let sources = std::iter::successors(std::error::Error::source(error), |error| (*error).source());
+    let text = sources.fold(error.to_string(), |text, source| format!("{text}: {source}"));
+    let error = WriteError::Store { text, uncertain };
+    tracing::error!(%error, entries = fails.len(), "entries were not written");
+    for fail in fails {
+        fail(error.clone());
+    }
+}
+
+/// The log's time on this node: the wall clock while it agrees with the time that has passed, else the latter.
+struct LogTime {
+    clock: Arc<dyn Clock>,
+    anchor: Micros,
+    since: Duration,
+}
+
+impl LogTime {
+    fn start(clock: Arc<dyn Clock>) -> Self {
+        let (anchor, since) = (clock.now(), clock.elapsed());
+        Self { clock, anchor, since }
+    }
+
+    /// The time for a batch, and whether the clock cannot be trusted.
+    fn read(&self, head: Micros) -> (Micros, bool) {
+        let now = self.clock.now();
+        let expected = self.anchor.plus(self.clock.elapsed().saturating_sub(self.since));
+        let jumped = now.since(expected).max(expected.since(now)) > SKEW;
+        let behind = head.since(now) > SKEW;
+        (if jumped { expected } else { now }, jumped || behind)
+    }
+}

@@ -1,0 +1,110 @@
+//! Nothing lands behind a switch: what a call changes in the log by itself is looked at by the switches in the transaction
+//! that writes it (P3), and by what the caller still is (P14).
+
+use std::time::Duration;
+
+use forelog::control::Reply;
+use forelog::core::code::Code;
+use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::id::{CredentialId, SwitchId};
+use forelog::core::scope::Scope;
+use forelog::core::switch::{Running, Target};
+use serde_json::{Value, json};
+
+use crate::plant::{Plant, Site};
+
+macro_rules! on_both {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $sqlite() {
+            $case(Site::sqlite()).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $postgres() {
+            $case(Site::postgres().await).await;
+        }
+    )*};
+}
+
+on_both! {
+    no_change_lands_behind_a_switch, behind_a_switch_no_change_lands, postgres_behind_a_switch_no_change_lands;
+    no_change_lands_behind_a_revocation, behind_a_revocation_no_change_lands, postgres_behind_a_revocation_no_change_lands;
+}
+
+/// A key that may do everything a customer's key may be given.
+async fn full(plant: &Plant) -> CredentialCreated {
+    let at = plant.clock.after(Duration::ZERO);
+    let credential = CredentialId::new(at, &*plant.control.ports.entropy);
+    let state = plant.writer.fence().state();
+    let own = state.credentials[&plant.credential].created.clone();
+    let scopes = Scope::ALL.iter().copied().filter(|scope| !scope.is_staff()).collect();
+    let made = CredentialCreated { credential, scopes, hash: "11".repeat(32).into(), ..own };
+    plant.change(Kind::CredentialCreated(made.clone()), json!({ "label": "full" })).await;
+    made
+}
+
+/// Admits one call of every tool that only appends control events, does `stop` before any of them runs, and answers what
+/// became of them, and which events beside the calls came after `stop`.
+async fn after(site: &Site, stop: impl AsyncFn(&Plant, &CredentialCreated)) -> (Vec<Reply>, Vec<&'static str>) {
+    let (plant, worker, assigned) = Plant::idle(site).await;
+    worker.beat(true).await.expect("a lease");
+    let plant = std::sync::Arc::new(plant);
+    let key = full(&plant).await;
+    let asks = [
+        ("key_create", json!({ "label": "late", "scopes": ["vms:read"] })),
+        ("key_rotate", json!({ "id": plant.credential })),
+        ("account_set", json!({ "agents_may_enable_exec": true })),
+        ("person_invite", json!({ "email": "late@example.com", "role": "member" })),
+    ];
+    let calls: Vec<_> = asks
+        .into_iter()
+        .map(|(tool, args)| {
+            let plant = std::sync::Arc::clone(&plant);
+            let mut request = plant.request(tool, args);
+            request.principal.credential = key.credential.clone();
+            tokio::spawn(async move { plant.control.submit(request).await })
+        })
+        .collect();
+    let admitted = async {
+        while plant.log().await.iter().filter(|event| matches!(event.kind, Kind::Admitted(_))).count() < calls.len() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), admitted).await.expect("every call is admitted");
+    stop(&plant, &key).await;
+    let stopped = plant.log().await.last().expect("the stop").position;
+    let working = tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), Duration::from_secs(5)));
+    let mut replies = Vec::new();
+    for call in calls {
+        replies.push(call.await.expect("an answer"));
+    }
+    working.abort();
+    let late = plant.log().await.into_iter().filter(|event| event.position > stopped && event.kind.call().is_none());
+    (replies, late.map(|event| event.kind.name()).collect())
+}
+
+fn codes(replies: &[Reply]) -> Vec<Option<Code>> {
+    replies.iter().map(|reply| if let Reply::Failed { refusal, .. } = reply { Some(refusal.code) } else { None }).collect()
+}
+
+async fn no_change_lands_behind_a_switch(site: Site) {
+    let engage = async |plant: &Plant, _: &CredentialCreated| {
+        let switch = SwitchId::new(plant.clock.after(Duration::ZERO), &*plant.control.ports.entropy);
+        let running = Running::LetFinish;
+        let kind = Kind::SwitchEngaged { switch, target: Target::All, by: None, credential: None, running, expires_at: None };
+        plant.change(kind, json!({ "reason": "a test" })).await;
+    };
+    let (replies, late) = after(&site, engage).await;
+    assert_eq!(codes(&replies), [Some(Code::KillSwitchEngaged); 4], "{replies:?}");
+    assert!(late.is_empty(), "landed behind the switch: {late:?}");
+}
+
+async fn no_change_lands_behind_a_revocation(site: Site) {
+    let revoke = async |plant: &Plant, key: &CredentialCreated| {
+        plant.change(Kind::CredentialRevoked { credential: key.credential.clone(), by: None }, Value::Null).await;
+    };
+    let (replies, late) = after(&site, revoke).await;
+    assert_eq!(codes(&replies), [Some(Code::TokenRevoked); 4], "{replies:?}");
+    assert!(late.is_empty(), "landed behind the revocation: {late:?}");
+}
