@@ -5,6 +5,7 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::Parser;
 use forelog::cli::{self, Cli, CliError, Context};
+use forelog::core::scrub::scrub_text;
 use forelog::telemetry::{self, Export};
 
 #[global_allocator]
@@ -14,7 +15,8 @@ fn main() -> ExitCode {
     match work(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            // A journal keeps it, and it may quote the URL of a database.
+            eprintln!("error: {}", scrub_text(&format!("{error:#}")));
             if let Some(hint) = error.downcast_ref::<CliError>().and_then(CliError::hint) {
                 eprintln!("hint: {hint}");
             }

@@ -13,6 +13,7 @@ use crate::core::event::Kind;
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::redact::Sensitivity;
 use crate::core::refusal::Refusal;
+use crate::core::shown::Shown;
 use crate::tools::Tool;
 
 /// How often a joined call looks whether the first one has ended, if nobody tells it.
@@ -48,7 +49,7 @@ impl Control {
             }
         };
         if status == Status::Succeeded {
-            return Outcome::Succeeded(document.into());
+            return Outcome::Succeeded(Shown::repeated(document));
         }
         Outcome::Failed(Refusal::from_body(&document).unwrap_or_else(|| repeated(first, status)))
     }

@@ -154,12 +154,22 @@ async fn no_output_is_recorded_in_halves(demo: Demo, _: Option<String>) {
         late["error"]["code"]
     );
 
+    // A call that joins another one ends with what is recorded of that.
+    let said = format!("sleep 1; echo joined PASSWORD={password}");
+    let repeated = json!({ "vm_id": vm, "command": said, "idempotency_key": "twice" });
+    let (one, other) =
+        tokio::join!(house.call("customer", "vm_exec", repeated.clone()), house.call("customer", "vm_exec", repeated));
+    for answer in [one, other] {
+        assert!(answer["stdout"].as_str().is_some_and(|text| text.starts_with("joined PASSWORD=")), "{answer}");
+    }
     let secrets: Vec<String> = tokens.into_iter().chain([password]).collect();
     let records = house.records().await;
     assert!(records.len() > 20 && records.iter().any(|(_, record)| record.contains("[redacted token]")));
     for (tool, record) in &records {
         assert_eq!(tells(record, &secrets), None, "a record of {tool} tells of a secret: {record}");
     }
+    let joined = records.iter().filter(|(_, record)| record.contains("joined PASSWORD=[redacted token]\\n"));
+    assert_eq!(joined.count(), 2, "both are recorded");
     let pages = records.iter().filter(|(tool, record)| tool == "command_logs" && record.contains("......"));
     assert!(pages.count() > 6, "the rest of a page is recorded");
     let log = demo.log();

@@ -71,6 +71,7 @@ impl Finder<'_> {
             b':' => url::password(self, at).or_else(|| named::value(self, at)),
             b'=' => named::value(self, at),
             b'b' | b'B' => named::bearer(self, at),
+            b'-' => named::option(self, at),
             _ => None,
         })
     }

@@ -151,7 +151,11 @@ fn name_before(finder: &Finder<'_>, at: usize) -> Option<Named> {
     let text = text.get(..text.len() - ends(text, b"\"'\\").min(2))?;
     let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
     let length = text.iter().rev().take_while(is_name).count();
-    let name = text.get(text.len() - length..).filter(|name| !name.is_empty())?;
+    named(text.get(text.len() - length..)?)
+}
+
+/// What is given to a name.
+fn named(name: &[u8]) -> Option<Named> {
     if (8..=10).contains(&name.len()) && name.iter().all(u8::is_ascii_digit) {
         return Some(Named::Bot);
     }
@@ -175,6 +179,45 @@ fn name_before(finder: &Finder<'_>, at: usize) -> Option<Named> {
 /// Whether a name is written as a header is: words joined by dashes, or begun with capitals.
 fn is_header(name: &[u8]) -> bool {
     name.contains(&b'-') && !name.starts_with(b"-")
+}
+
+/// The value of the option of a command at `at`: `--password VALUE`, or what `curl` signs in with.
+pub(super) fn option(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
+    if finder.before(at) == Some(b'-') {
+        return None;
+    }
+    let dashes = finder.run(at, 3, |byte| byte == b'-');
+    let length = finder.run(at + dashes, NAME, |byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let name = finder.text.get(at + dashes..at + dashes + length)?;
+    let kind = named(name).filter(|kind| dashes == 2 && matches!(kind, Named::Password | Named::Key));
+    let signs_in = (dashes == 1 && name == b"u") || (dashes == 2 && name == b"user");
+    let mut start = at + dashes + length;
+    let blank = finder.run(start, 4, |byte| byte == b' ');
+    start += blank;
+    let quote = finder.text.get(start).copied().filter(|byte| b"\"'".contains(byte));
+    start += usize::from(quote.is_some());
+    let is_value = blank > 0 && finder.text.get(start) != Some(&b'-') && !block::begins(finder, start);
+    if !is_value || is_left_open(finder.from(start)) {
+        return None;
+    }
+    match kind {
+        Some(kind) => assigned(finder, kind, start, quote, true),
+        None if signs_in && is_of_curl(finder, at) => {
+            let user = finder.run(start, NAME, |byte| byte.is_ascii_graphic() && !b":\"'".contains(&byte));
+            let start = start + user + 1;
+            let is_given = finder.text.get(start - 1) == Some(&b':') && !is_left_open(finder.from(start));
+            let end = finder.end_of(start, |byte| byte.is_ascii_graphic() && !b"\"'".contains(&byte));
+            (is_given && end > start).then_some(start..end)
+        }
+        None => None,
+    }
+}
+
+/// Whether the command before `at` is `curl`.
+fn is_of_curl(finder: &Finder<'_>, at: usize) -> bool {
+    let before = finder.text.get(at.saturating_sub(128)..at).unwrap_or_default();
+    let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
+    line.windows(5).any(|window| window == b"curl ")
 }
 
 /// The token after the word `bearer` at `at`.
