@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{HeaderMap, Method, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
@@ -53,6 +53,7 @@ impl FromRequest<Arc<Http>> for Arguments {
 
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Problem> {
         let (parts, body) = request.into_parts();
+        refuse_query(&parts)?;
         let bytes = read(body, &http.settings).await?;
         if bytes.is_empty() {
             return Ok(Self(json!({})));
@@ -70,6 +71,17 @@ pub fn not_json(error: &serde_json::Error) -> String {
     format!("The body is not JSON: line {}, column {}.", error.line(), error.column())
 }
 
+/// What changes something takes its arguments in its path and its body.
+fn refuse_query(parts: &Parts) -> Result<(), Problem> {
+    let given = parts.uri.query().is_some_and(|query| !query.is_empty());
+    if given { Err(Problem::malformed("This path takes no query; arguments are in the body.")) } else { Ok(()) }
+}
+
+/// A query of nothing.
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Nothing {}
+
 /// One name in the path.
 pub struct Segment(pub String);
 
@@ -77,6 +89,10 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        // Who reads has filters, which say themselves what they know.
+        if parts.method != Method::GET {
+            refuse_query(parts)?;
+        }
         let Path(name) =
             Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::malformed("The path is not UTF-8."))?;
         Ok(Self(name))

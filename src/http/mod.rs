@@ -25,6 +25,7 @@ mod exports;
 mod forwarded;
 mod gate;
 mod health;
+mod legible;
 mod live;
 pub mod mcp;
 mod metrics;
@@ -108,7 +109,7 @@ pub fn router(http: Arc<Http>) -> Router {
     let open = Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
     let hosted = Router::new()
         .route("/metrics", get(metrics::metrics))
-        .nest("/api/v1", api::router(&http))
+        .nest("/api/v1", api::router(&http).layer(from_fn(legible::check)))
         .merge(mcp::router())
         .merge(console::router(&http))
         .layer(from_fn_with_state(Arc::clone(&http), gate::check_host));

@@ -13,7 +13,7 @@ use tokio::sync::Mutex;
 
 use super::dialect::{CHANNEL, Dialect, POSTGRES, Room};
 use super::session::{CONNECT, Servers, Session, Sessions, had_died, unopened};
-use super::sql::{Change, Database, Holds, Insert, Row, SqlError, Transaction, Value};
+use super::sql::{Change, Database, Holds, Insert, Row, SqlError, Transaction, Value, legible};
 
 /// Locks the head with the first message.
 const BEGIN_APPEND: &str = "begin; select position from log_head where log_id = 1 for update";
@@ -78,6 +78,7 @@ impl Database for Postgresql {
     }
 
     async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError> {
+        legible(&args)?;
         loop {
             let mut session = self.read.get().await.map_err(unopened)?;
             match session.rows(bind(sql, args.clone())).await {
@@ -89,6 +90,7 @@ impl Database for Postgresql {
     }
 
     async fn query_within(&self, sql: &str, args: Vec<Value>, budget: Duration) -> Result<Vec<Row>, SqlError> {
+        legible(&args)?;
         let begin = format!("begin read only; set local statement_timeout = {}", budget.as_millis().max(1));
         loop {
             let mut session = self.read.get().await.map_err(unopened)?;
@@ -193,11 +195,13 @@ impl Drop for Open {
 #[async_trait]
 impl Transaction for Open {
     async fn query(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError> {
+        legible(&args)?;
         let rows = self.session()?.rows(bind(sql, args)).await.map_err(running)?;
         rows.iter().map(decode).collect()
     }
 
     async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, SqlError> {
+        legible(&args)?;
         let done = self.session()?.execute(bind(sql, args)).await.map_err(running)?;
         Ok(done.rows_affected())
     }
@@ -207,6 +211,12 @@ impl Transaction for Open {
     }
 
     async fn change(&mut self, changes: Vec<Change>) -> Result<(), SqlError> {
+        for change in &changes {
+            match change {
+                Change::Insert(_, rows) => legible(rows.iter().flatten())?,
+                Change::Run(_, args) => legible(args)?,
+            }
+        }
         let Some((sql, values)) = one_statement(changes) else { return Ok(()) };
         let query = sqlx::query(AssertSqlSafe(sql));
         let query = values.into_iter().fold(query, |query, values| match values {

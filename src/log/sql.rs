@@ -49,6 +49,9 @@ pub enum SqlError {
     /// The commit: it may or may not have been stored.
     #[error("committing")]
     Commit(#[source] DriverError),
+    /// A text with a NUL, which PostgreSQL cannot hold, so SQLite is not given it either.
+    #[error("a text with a NUL is not stored or looked for")]
+    Nul,
     /// A column that is not what the schema says.
     #[error("reading column {0}")]
     Column(usize),
@@ -120,6 +123,16 @@ impl Row {
     pub fn maybe_text(&self, column: usize) -> Result<Option<&str>, SqlError> {
         if self.0.get(column) == Some(&Value::Null) { Ok(None) } else { self.text(column).map(Some) }
     }
+}
+
+/// That no text among `values` has a NUL. Asked before anything is bound, on both databases.
+pub(super) fn legible<'a>(values: impl IntoIterator<Item = &'a Value>) -> Result<(), SqlError> {
+    let has_nul = |value: &Value| match value {
+        Value::Text(text) => text.contains('\0'),
+        Value::Texts(list) => list.iter().any(|text| text.contains('\0')),
+        Value::Null | Value::Int(_) | Value::Bytes(_) => false,
+    };
+    if values.into_iter().any(has_nul) { Err(SqlError::Nul) } else { Ok(()) }
 }
 
 impl From<i64> for Value {

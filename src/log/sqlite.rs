@@ -15,7 +15,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, ToSql};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use super::dialect::{Dialect, Room, SQLITE};
-use super::sql::{Database, Insert, Row, SqlError, Transaction, Value};
+use super::sql::{Database, Insert, Row, SqlError, Transaction, Value, legible};
 
 /// Connections that read at once.
 const READERS: usize = 4;
@@ -184,7 +184,7 @@ impl Transaction for Open {
 
     async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, SqlError> {
         let mut statement = self.get()?.prepare_cached(&numbered(sql)).map_err(running)?;
-        bind(&mut statement, &args).map_err(running)?;
+        bind(&mut statement, &args)?;
         statement.raw_execute().map(|touched| touched as u64).map_err(running)
     }
 
@@ -194,7 +194,8 @@ impl Transaction for Open {
         }
         let mut statement = self.get()?.prepare_cached(&one_row(into)).map_err(running)?;
         for row in &rows {
-            bind(&mut statement, row).and_then(|()| statement.raw_execute()).map_err(running)?;
+            bind(&mut statement, row)?;
+            statement.raw_execute().map_err(running)?;
         }
         Ok(())
     }
@@ -222,7 +223,7 @@ fn numbered(sql: &str) -> String {
 
 fn read(connection: &Connection, sql: &str, args: &[Value]) -> Result<Vec<Row>, SqlError> {
     let mut statement = connection.prepare_cached(&numbered(sql)).map_err(running)?;
-    bind(&mut statement, args).map_err(running)?;
+    bind(&mut statement, args)?;
     let width = statement.column_count();
     let mut found = statement.raw_query();
     let mut rows = Vec::new();
@@ -243,9 +244,10 @@ fn decode(column: usize, value: ValueRef<'_>) -> Result<Value, SqlError> {
     }
 }
 
-fn bind(statement: &mut Statement<'_>, args: &[Value]) -> rusqlite::Result<()> {
+fn bind(statement: &mut Statement<'_>, args: &[Value]) -> Result<(), SqlError> {
+    legible(args)?;
     for (index, arg) in args.iter().enumerate() {
-        statement.raw_bind_parameter(index + 1, arg)?;
+        statement.raw_bind_parameter(index + 1, arg).map_err(running)?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ mod facts;
 mod guard;
 mod instant;
 mod key;
+mod legible;
 mod operation;
 mod outcome;
 mod panic;
@@ -305,7 +306,8 @@ impl Catalogue {
     /// What is wrong with `args`, as a refusal that names paths and rules but no values.
     #[must_use]
     pub fn invalid(&self, tool: &Tool, args: &Value) -> Option<Refusal> {
-        let mut refusal = schema::invalid(self.validators.get(tool.facts.name)?, args)?;
+        let refusal = schema::invalid(self.validators.get(tool.facts.name)?, args);
+        let mut refusal = refusal.or_else(|| legible::nul_in(args))?;
         let known: Vec<&String> = tool.input["properties"].as_object().map(|fields| fields.keys().collect()).unwrap_or_default();
         if let Some(details) = refusal.details.as_object_mut() {
             details.insert("arguments".to_owned(), serde_json::json!(known));

@@ -40,6 +40,7 @@ mod inject;
 mod kill;
 mod kinds;
 mod leaf;
+mod legible;
 mod limit;
 mod mcp;
 mod metrics;

@@ -8,8 +8,9 @@ use axum::response::Response;
 use serde_json::json;
 
 use crate::http::Http;
+use crate::http::body::{Filters, Nothing};
 use crate::http::caller::Caller;
 
-pub async fn handle(State(http): State<Arc<Http>>, caller: Caller) -> Response {
+pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Filters(Nothing {}): Filters<Nothing>) -> Response {
     http.administer(caller, "approval_list", json!({}), StatusCode::OK).await
 }

@@ -6,14 +6,20 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
+use super::Reason;
 use crate::http::Http;
+use crate::http::body::Filters;
 use crate::http::caller::Caller;
 use crate::http::exports::{Made, list};
 use crate::http::problem::Problem;
 
-pub async fn handle(State(http): State<Arc<Http>>, caller: Caller) -> Result<Json<Value>, Problem> {
+pub async fn handle(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    Filters(Reason { reason }): Filters<Reason>,
+) -> Result<Json<Value>, Problem> {
     let whose = Some(caller.principal.account.clone());
-    http.door.check_reader(&caller.principal, "exports", whose, json!({})).await?;
+    http.door.check_reader(&caller.principal, "exports", whose, json!({ "reason": reason })).await?;
     let made = list(&http, &caller.principal).await?;
     let items: Vec<Value> = made.iter().map(shown).collect();
     Ok(Json(json!({ "items": items, "next_cursor": null })))

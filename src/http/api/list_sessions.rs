@@ -8,9 +8,14 @@ use axum::response::Response;
 use serde_json::json;
 
 use crate::http::Http;
-use crate::http::body::Segment;
+use crate::http::body::{Filters, Nothing, Segment};
 use crate::http::caller::Caller;
 
-pub async fn handle(State(http): State<Arc<Http>>, caller: Caller, Segment(user): Segment) -> Response {
+pub async fn handle(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    Segment(user): Segment,
+    Filters(Nothing {}): Filters<Nothing>,
+) -> Response {
     http.administer(caller, "session_list", json!({ "user": user }), StatusCode::OK).await
 }

@@ -9,10 +9,10 @@ use serde_json::json;
 
 use super::named;
 use crate::http::Http;
-use crate::http::body::{Arguments, Segment};
+use crate::http::body::{Arguments, Filters, Nothing, Segment};
 use crate::http::caller::Caller;
 
-pub async fn list(State(http): State<Arc<Http>>, caller: Caller) -> Response {
+pub async fn list(State(http): State<Arc<Http>>, caller: Caller, Filters(Nothing {}): Filters<Nothing>) -> Response {
     http.administer(caller, "search_list", json!({}), StatusCode::OK).await
 }
 

@@ -10,6 +10,7 @@ use super::fault::Fault;
 use super::visit::Visit;
 use crate::http::Http;
 use crate::http::body::read;
+use crate::http::legible::is_legible;
 
 /// The fields of a form, which may have the same name.
 pub struct Fields(Vec<(String, String)>);
@@ -38,6 +39,9 @@ impl FromRequest<Arc<Http>> for Fields {
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Fault> {
         let (parts, body) = request.into_parts();
         let bytes = read(body, &http.settings).await.map_err(|_| Fault::Unreadable("The form did not arrive."))?;
+        if !is_legible(&bytes) {
+            return Err(Fault::Unreadable("The form holds a NUL, or text that is not UTF-8."));
+        }
         let mut copy = Request::new(Body::from(bytes));
         *copy.method_mut() = parts.method;
         if let Some(kind) = parts.headers.get(CONTENT_TYPE) {

@@ -59,7 +59,9 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
-use super::Http;
+pub use fault::Fault;
+
+use super::{Http, legible};
 
 /// Where the console lives.
 pub const ROOT: &str = "/console";
@@ -126,6 +128,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .fallback(fault::no_such_page)
         .method_not_allowed_fallback(fault::no_such_method)
         .layer(from_fn(gate::same_origin))
+        .layer(from_fn(legible::check_page))
         .layer(from_fn(fault::render))
         .layer(from_fn_with_state(Arc::clone(http), gate::harden));
     // Nested without the slash at the end, so both forms of the address are named.

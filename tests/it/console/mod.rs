@@ -71,11 +71,12 @@ pub struct House {
     pub other: Customer,
     pub staff: NewPerson,
     pub dir: TempDir,
+    more: String,
 }
 
 /// A server's configuration on `dir`, with `more` in it.
 pub fn config(dir: &TempDir, more: &str) -> Config {
-    let machines = "[providers.sim]\nmachines = [\"web-1\", \"db-1\"]\n";
+    let machines = "[providers.sim]\nmachines = [\"web-1\", \"db-1\", \"db-2\"]\n";
     let throttle = "[throttle]\nper_second = 100000\nburst = 100000\n";
     let data = dir.path().display();
     let text = format!("data_dir = \"{data}\"\nlisten = \"127.0.0.1:0\"\n{more}\n{throttle}{machines}");
@@ -105,7 +106,31 @@ impl House {
         desk.close().await;
         let app = App::start(&config, ports().0, ports().1).await.expect("a server");
         let base = format!("http://{}", app.address());
-        Self { app, base, clock, one, other, staff, dir }
+        Self { app, base, clock, one, other, staff, dir, more: more.to_owned() }
+    }
+
+    /// Gives an account another VM, by the command line beside the server.
+    pub async fn import(&self, account: &AccountId, machine: &str, label: &str) -> VmId {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let desk = Desk::open(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
+        let vm = desk.import_vm(account, "sim", machine, label).await.expect("a VM");
+        desk.close().await;
+        vm
+    }
+
+    /// A key of the staff, made by the command line beside the server.
+    pub async fn key_of_staff(&self) -> String {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let desk = Desk::open(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
+        let key = desk.create_key(KeySpec::full(self.staff.account.clone(), "staff")).await.expect("a key");
+        desk.close().await;
+        key.key.reveal().to_owned()
+    }
+
+    /// Reads with a key, as a program does.
+    pub async fn read(&self, key: &str, path: &str) -> Answer {
+        let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+        send(client.get(format!("{}{path}", self.base)).bearer_auth(key)).await
     }
 
     /// A browser in which nobody is signed in.
