@@ -37,10 +37,10 @@ pub struct ExportArgs {
     /// Write the decrypted, redacted payloads too.
     #[arg(long)]
     plaintext: bool,
-    /// Events at or after this time (RFC 3339).
+    /// Events at or after this time (RFC 3339, or a date).
     #[arg(long, value_parser = moment)]
     from: Option<Micros>,
-    /// Events before this time (RFC 3339).
+    /// Events before this time (RFC 3339, or a date).
     #[arg(long, value_parser = moment)]
     to: Option<Micros>,
     /// Events at or after this position.
@@ -70,7 +70,7 @@ enum Format {
 }
 
 fn moment(text: &str) -> Result<Micros, String> {
-    Micros::from_rfc3339(text).ok_or_else(|| "a time looks like 2026-03-01T00:00:00Z".to_owned())
+    Micros::read(text).map_err(|error| error.to_string())
 }
 
 /// Does it. That the log was taken away is an event.

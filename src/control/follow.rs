@@ -12,6 +12,7 @@ use crate::core::event::{IntentRecorded, Kind};
 use crate::core::id::{CallId, Position};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
+use crate::core::sight::Sight;
 
 /// How often, and how many times, a call that has just ended is looked for in the views.
 const LOOK: Duration = Duration::from_millis(250);
@@ -58,7 +59,7 @@ impl Control {
         if let Some(job) = self.open_job(call).await {
             return Ok(Some(job.intent));
         }
-        Ok(self.ports.activity.call(Some(&who.account), call).await?.map(|record| record.intent))
+        Ok(self.ports.activity.call(&Sight::Account(who.account.clone()), call).await?.map(|record| record.intent))
     }
 }
 

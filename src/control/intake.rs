@@ -14,6 +14,7 @@ use crate::core::id::VmId;
 use crate::core::redact::{public_text, redact};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
+use crate::core::sight::Sight;
 use crate::core::state::{ControlState, Vm};
 use crate::tools::{Catalogue, Tool};
 
@@ -82,15 +83,16 @@ pub(super) fn brief(recorded: &Scrubbed) -> Scrubbed {
     Scrubbed::of(json!({ "args": abridged(recorded["args"].clone(), BRIEF / 8, BRIEF / 2), "text": text }))
 }
 
-/// The VM of `vm_id`: by id, or by the exact label of one of the caller's own.
+/// The VM of `vm_id`: by id, or by the exact label, of those that the caller may see. What it may not see is not even found,
+/// so that nothing which is recorded or decided can differ from what is said of a VM that does not exist (P9).
 fn find_vm(request: &Request, state: &ControlState) -> (Option<VmId>, Option<Vm>, Option<Refusal>) {
     let Some(text) = request.args["vm_id"].as_str() else { return (None, None, None) };
-    let account = &request.principal.account;
+    let sight = Sight::own(&request.principal, state);
     if let Ok(id) = text.parse::<VmId>() {
-        let vm = state.vms.get(&id).filter(|vm| vm.account == *account).cloned();
+        let vm = state.vms.get(&id).filter(|vm| sight.vm(vm)).cloned();
         return (Some(id), vm, None);
     }
-    let mut named = state.vms.values().filter(|vm| vm.label == text && vm.account == *account);
+    let mut named = state.vms.values().filter(|vm| vm.label == text && sight.vm(vm));
     match (named.next(), named.next()) {
         (Some(vm), None) => (Some(vm.id.clone()), Some(vm.clone()), None),
         _ => (None, None, Some(vm_not_found())),

@@ -14,6 +14,7 @@ use crate::core::id::{AccountId, CallId, Position};
 use crate::core::redact::Sensitivity;
 use crate::core::refusal::Refusal;
 use crate::core::shown::Shown;
+use crate::core::sight::Sight;
 use crate::tools::Tool;
 
 /// How often a joined call looks whether the first one has ended, if nobody tells it.
@@ -116,7 +117,7 @@ impl Control {
     }
 
     async fn ended(&self, first: &CallId) -> Option<(AccountId, Status, Position)> {
-        let record = self.ports.activity.call(None, first).await.ok()??;
+        let record = self.ports.activity.call(&Sight::Everything, first).await.ok()??;
         record.end.filter(|_| record.status.is_terminal()).map(|end| (record.account, record.status, end))
     }
 }

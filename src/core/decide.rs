@@ -13,6 +13,7 @@ use super::limit::{Limit, Window};
 use super::principal::{Principal, Side, Via};
 use super::refusal::Refusal;
 use super::scope::Scope;
+use super::sight::Sight;
 use super::state::{ControlState, Credential, Vm};
 use super::switch::{Covered, Switch};
 use super::time::Micros;
@@ -368,9 +369,11 @@ fn check_exec(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Fa
         "Another command runs on this VM."
     };
     let hint = if claim.unknown { "Power-cycle the VM, or have a person clear the claim." } else { "Wait for it or cancel it." };
-    refuse(
-        Refusal::new(Code::VmCommandInProgress, text)
-            .hint(hint)
-            .details(json!({ "command_id": claim.call, "unknown": claim.unknown })),
-    )
+    let mut details = json!({ "unknown": claim.unknown });
+    let holder = claim.credential.as_ref().map_or("", CredentialId::as_str);
+    // A call that the caller may not see is not named either (P9).
+    if Sight::own(&proposal.principal, facts.state).call(&proposal.principal.account, holder) {
+        details["command_id"] = json!(claim.call);
+    }
+    refuse(Refusal::new(Code::VmCommandInProgress, text).hint(hint).details(details))
 }

@@ -84,6 +84,17 @@ pub struct Claim {
     pub call: CallId,
     /// That call ended `unknown`: its process may still run.
     pub unknown: bool,
+    /// The key it came with, so that others who may not see it are not told which call it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialId>,
+}
+
+impl Claim {
+    /// A call's.
+    #[must_use]
+    pub fn of(call: &CallId, credential: &CredentialId) -> Self {
+        Self { call: call.clone(), unknown: false, credential: Some(credential.clone()) }
+    }
 }
 
 /// A row of a credential's refusals that are counted: those of one tool and VM by code, or those that have no run of their own.

@@ -19,20 +19,6 @@ impl Micros {
         Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
     }
 
-    /// Reads RFC 3339, a date, which is its midnight in UTC, or microseconds since 1970 as digits.
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let micros = text.parse().ok().map(Self);
-        micros.or_else(|| Self::from_rfc3339(text)).or_else(|| Self::from_rfc3339(&format!("{text}T00:00:00Z")))
-    }
-
-    /// Reads RFC 3339 alone.
-    #[must_use]
-    pub fn from_rfc3339(text: &str) -> Option<Self> {
-        let instant = OffsetDateTime::parse(text, &Rfc3339).ok()?;
-        i64::try_from(instant.unix_timestamp_nanos() / 1000).ok().map(Self)
-    }
-
     /// In RFC 3339, UTC; the number itself if no calendar has it.
     #[must_use]
     pub fn rfc3339(self) -> String {

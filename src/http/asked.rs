@@ -42,6 +42,11 @@ pub fn page_size(asked: Option<u32>) -> Result<u32, String> {
     if (1..=LARGEST).contains(&size) { Ok(size) } else { Err(format!("limit: a page has from 1 to {LARGEST} items.")) }
 }
 
+/// Whether a text can be looked for at all.
+pub fn fits(text: &str) -> bool {
+    (1..=256).contains(&text.len()) && !text.contains('\0')
+}
+
 impl Asked {
     /// The fields and the line together: all of it holds. Else says what cannot be read, and why.
     pub fn search(self, now: Micros) -> Result<Search, String> {
@@ -66,14 +71,10 @@ impl Asked {
                 search.only(field, value).map_err(unreadable)?;
             }
         }
-        let time = |name: &str, text: Option<String>, else_: Option<Micros>| match text {
-            None => Ok(else_),
-            Some(text) => {
-                let unreadable = || format!("{name}: a time is a date or RFC 3339.");
-                Micros::parse(&text).map(Some).ok_or_else(unreadable)
-            }
-        };
-        (search.from, search.to) = (time("from", self.from, search.from)?, time("to", self.to, search.to)?);
+        let time = |name: &str, text: &str| Micros::read(text).map_err(|error| format!("{name}: {error}."));
+        let from = self.from.map(|text| time("from", &text)).transpose()?;
+        let to = self.to.map(|text| time("to", &text)).transpose()?;
+        search.within(from, to).map_err(|why| format!("{why}."))?;
         Ok(search)
     }
 }

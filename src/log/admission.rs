@@ -258,7 +258,7 @@ impl Draft {
         let last = self.record(submission, keys, None, tool.claims_vm)?;
         let job = self.open_job(submission, last, None, tool, if instant { Status::Running } else { Status::Queued })?;
         if let Some(vm) = proposal.vm.as_ref().filter(|_| tool.claims_vm) {
-            self.put(&claim_row(vm), &Claim { call: proposal.call.clone(), unknown: false })?;
+            self.put(&claim_row(vm), &Claim::of(&proposal.call, &proposal.principal.credential))?;
         }
         self.remember(proposal, Status::Running)?;
         if !instant {

@@ -110,7 +110,7 @@ impl Draft {
         match held {
             None => Ok(()),
             // The process may still run: the place stays taken until that is known.
-            Some(_) if status == Status::Unknown => self.put(&row, &Claim { call: job.call.clone(), unknown: true }),
+            Some(claim) if status == Status::Unknown => self.put(&row, &Claim { unknown: true, ..claim }),
             Some(_) => {
                 self.delete(&row);
                 Ok(())

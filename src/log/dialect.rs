@@ -96,7 +96,9 @@ pub static SQLITE: Dialect = Dialect {
         Room::Log => {
             &[include_str!("../../migrations/sqlite/log-0001.sql"), include_str!("../../migrations/sqlite/log-0002.sql")]
         }
-        Room::Views => &[include_str!("../../migrations/sqlite/views-0001.sql")],
+        Room::Views => {
+            &[include_str!("../../migrations/sqlite/views-0001.sql"), include_str!("../../migrations/sqlite/views-0002.sql")]
+        }
         Room::Vault => &[
             include_str!("../../migrations/sqlite/vault-0001.sql"),
             include_str!("../../migrations/sqlite/vault-0002.sql"),
@@ -129,7 +131,9 @@ pub static POSTGRES: Dialect = Dialect {
         Room::Log => {
             &[include_str!("../../migrations/postgres/log-0001.sql"), include_str!("../../migrations/postgres/log-0002.sql")]
         }
-        Room::Views => &[include_str!("../../migrations/postgres/views-0001.sql")],
+        Room::Views => {
+            &[include_str!("../../migrations/postgres/views-0001.sql"), include_str!("../../migrations/postgres/views-0002.sql")]
+        }
         Room::Vault => &[
             include_str!("../../migrations/postgres/vault-0001.sql"),
             include_str!("../../migrations/postgres/vault-0002.sql"),

@@ -271,7 +271,7 @@ impl Draft {
         job.status = Status::Queued;
         job.claim = claims;
         if let Some(vm) = proposal.vm.as_ref().filter(|_| claims) {
-            self.put(&claim_row(vm), &Claim { call: job.call.clone(), unknown: false })?;
+            self.put(&claim_row(vm), &Claim::of(&job.call, &job.credential))?;
         }
         self.put(&job_row(&job.call), &job)?;
         self.delete(&approval_row(&job.call));

@@ -12,6 +12,7 @@ pub mod admission;
 mod appender;
 pub mod claim;
 pub mod closing;
+mod cursor;
 pub mod dialect;
 pub mod draft;
 pub mod fence;

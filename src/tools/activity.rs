@@ -12,7 +12,6 @@ use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Fault, Field, Search};
-use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 
 static FACTS: ToolFacts = facts::read("activity_list", Some(Scope::AuditRead));
@@ -55,10 +54,10 @@ struct Args {
     tool: Option<String>,
     outcome: Option<String>,
     code: Option<String>,
-    #[serde(default, deserialize_with = "instant::read")]
-    from: Option<Micros>,
-    #[serde(default, deserialize_with = "instant::read")]
-    to: Option<Micros>,
+    #[serde(default)]
+    from: instant::Given,
+    #[serde(default)]
+    to: instant::Given,
     q: Option<String>,
     #[serde(default = "page")]
     limit: u32,
@@ -71,11 +70,6 @@ fn page() -> u32 {
 
 async fn list(execution: Execution) -> Answer {
     let Args { vm, tool, outcome, code, from, to, q, limit, cursor } = execution.arguments()?;
-    let (who, state) = (&execution.principal, execution.state());
-    // A key that may not see every VM of the account may not see what others did on them either.
-    let whole = state.credentials.get(&who.credential).is_some_and(|key| key.created.vms.is_none());
-    let credential = (!whole).then(|| who.credential.to_string());
-    let account = Some(who.account.clone());
     let mut search =
         Search::parse(&q.unwrap_or_default(), execution.ports.clock.now()).map_err(|fault| unreadable("q", &fault))?;
     for (name, field, value) in
@@ -85,8 +79,9 @@ async fn list(execution: Execution) -> Answer {
             search.only(field, value).map_err(|fault| unreadable(name, &fault))?;
         }
     }
-    (search.from, search.to) = (from.or(search.from), to.or(search.to));
-    let query = ActivityQuery { account, credential, search, limit, cursor, as_of: None };
+    let (from, to) = (from.read("from")?, to.read("to")?);
+    search.within(from, to).map_err(|why| Refusal::new(Code::ValidationFailed, format!("{why}.")))?;
+    let query = ActivityQuery { sight: execution.sight(), search, limit, cursor, as_of: None };
     let page = execution.ports.activity.list(query).await?;
     let items: Vec<Value> = page.items.iter().map(shown).collect();
     Ok(json!({ "items": items, "next_cursor": page.next_cursor, "as_of": page.as_of }))

@@ -51,6 +51,7 @@ use crate::core::principal::Principal;
 use crate::core::redact::Classes;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::scrub_text;
+use crate::core::sight::Sight;
 use crate::core::state::{ControlState, Vm};
 use crate::core::switch::Covered;
 use crate::core::time::{Clock, Entropy};
@@ -224,6 +225,12 @@ impl Execution {
     #[must_use]
     pub fn state(&self) -> Arc<ControlState> {
         self.ports.fence().state()
+    }
+
+    /// What the caller may see.
+    #[must_use]
+    pub fn sight(&self) -> Sight {
+        Sight::own(&self.principal, &self.state())
     }
 
     /// The provider of the call's VM.

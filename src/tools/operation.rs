@@ -13,10 +13,9 @@ use super::shape::{Shape, any, maybe, number_or, text};
 use super::{CallRecord, Execution, Tool, facts, instant, register};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::id::{CallId, VmId};
+use crate::core::id::CallId;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
-use crate::core::scope::Scope;
 use crate::core::tool::ToolFacts;
 use crate::log::admission::job_row;
 
@@ -39,7 +38,7 @@ fn get_tool() -> Tool {
     let face = Face {
         title: "Get an operation",
         description: "Shows how a call stands and, once it has ended, its recorded result or error. Calls of other keys of the \
-                      account are shown to keys with the scope audit:read.",
+                      account are shown to keys with the scope audit:read that are not limited to some VMs.",
     };
     register::tool(&GET, face, input, shown(), handler!(get))
 }
@@ -122,23 +121,7 @@ fn not_found() -> Outcome {
 
 async fn find(execution: &Execution, id: &str) -> Result<CallRecord, Outcome> {
     let call: CallId = id.parse().map_err(|_| not_found())?;
-    let found = execution.ports.activity.call(Some(&execution.principal.account), &call).await?;
-    found.filter(|record| may_see(execution, record)).ok_or_else(not_found)
-}
-
-/// A key sees its own calls; those of the account's other keys only with `audit:read`, and within its allow-list.
-fn may_see(execution: &Execution, record: &CallRecord) -> bool {
-    let (who, state) = (&execution.principal, execution.state());
-    if record.account != who.account {
-        return false;
-    }
-    if record.credential == who.credential.as_str() {
-        return true;
-    }
-    let Some(key) = state.credentials.get(&who.credential) else { return false };
-    let vm: Option<VmId> = record.vm.as_deref().and_then(|vm| vm.parse().ok());
-    let listed = key.created.vms.as_ref().is_none_or(|vms| vm.is_some_and(|vm| vms.contains(&vm)));
-    listed && key.created.scopes.contains(&Scope::AuditRead)
+    execution.ports.activity.call(&execution.sight(), &call).await?.ok_or_else(not_found)
 }
 
 async fn document(execution: &Execution, record: CallRecord) -> Answer {

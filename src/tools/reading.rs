@@ -9,6 +9,7 @@ use crate::core::call::Status;
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::search::Search;
+use crate::core::sight::Sight;
 use crate::core::time::Micros;
 
 /// A call as the views know it.
@@ -55,10 +56,8 @@ pub struct CallRecord {
 /// What to list.
 #[derive(Clone, Debug, Default)]
 pub struct ActivityQuery {
-    /// Whose calls the reader may see; staff leave it out.
-    pub account: Option<AccountId>,
-    /// The only key whose calls the reader may see.
-    pub credential: Option<String>,
+    /// What the reader may see; nothing, unless it is said.
+    pub sight: Sight,
     /// Which of them are looked for.
     pub search: Search,
     /// At most so many, 1 … 200.
@@ -125,8 +124,10 @@ pub struct Bucket {
 /// Which events outside of calls to list.
 #[derive(Clone, Debug, Default)]
 pub struct AdministrationQuery {
-    /// The account that the reader may see; staff leave it out.
-    pub account: Option<AccountId>,
+    /// What the reader may see; nothing, unless it is said.
+    pub sight: Sight,
+    /// Keys, VMs and providers that the reader may see, by the names that events have for them.
+    pub concerns: Vec<String>,
     /// Only what affects this account.
     pub about: Option<String>,
     /// Only this type, such as `switch_engaged`.
@@ -145,6 +146,43 @@ pub struct AdministrationQuery {
     pub cursor: Option<String>,
 }
 
+impl AdministrationQuery {
+    /// The types of events outside of calls.
+    pub const TYPES: [&str; 31] = [
+        "switch_engaged",
+        "release_requested",
+        "release_ramped",
+        "switch_released",
+        "switch_expired",
+        "drill_completed",
+        "log_read",
+        "signed_in",
+        "sign_in_refused",
+        "signed_out",
+        "password_set",
+        "identity_linked",
+        "identity_unlinked",
+        "role_changed",
+        "person_invited",
+        "invitation_revoked",
+        "user_created",
+        "user_removed",
+        "account_created",
+        "account_changed",
+        "credential_created",
+        "credential_revoked",
+        "vm_imported",
+        "vm_exec_set",
+        "claim_cleared",
+        "policy_loaded",
+        "policy_rejected",
+        "node_started",
+        "node_stopped",
+        "clock_accepted",
+        "refusals_counted",
+    ];
+}
+
 /// One event outside of calls.
 #[derive(Clone, Debug, PartialEq, serde::Serialize)]
 pub struct AdministrationRecord {
@@ -157,7 +195,8 @@ pub struct AdministrationRecord {
     pub kind: String,
     /// The account that it affects.
     pub account: Option<String>,
-    /// Who did it. An account is not told which person of staff read its log.
+    /// Who did it. A customer is told its own people; of the staff only that it was the staff; nobody of
+    /// who read its log.
     pub user: Option<String>,
     /// The switch, key, VM or node it is about; or what was read.
     pub subject: Option<String>,
@@ -189,8 +228,8 @@ pub trait Activity: Send + Sync {
     async fn changes(&self, query: ActivityQuery, after: Position) -> Result<Changes, Refusal>;
     /// A page of what happened outside of calls.
     async fn administration(&self, query: AdministrationQuery) -> Result<AdministrationPage, Refusal>;
-    /// One call, of `account` only if given.
-    async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
-    /// Everything that is known of one call, of `account` only if given: `call`, `arguments`, `result`, `events`.
-    async fn timeline(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<Value>, Refusal>;
+    /// One call, if it may be seen.
+    async fn call(&self, sight: &Sight, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
+    /// Everything that is known of one call, if it may be seen: `call`, `arguments`, `result`, `events`.
+    async fn timeline(&self, sight: &Sight, call: &CallId) -> Result<Option<Value>, Refusal>;
 }

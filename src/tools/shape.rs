@@ -120,7 +120,7 @@ pub(super) fn id(prefix: &str, about: &str) -> Value {
     json!({ "type": "string", "pattern": format!("^{prefix}_[0-9A-HJKMNP-TV-Z]{{26}}$"), "description": about })
 }
 
-/// A moment: RFC 3339, or microseconds since 1970.
+/// A moment: a time as text, or microseconds since 1970.
 pub(super) fn moment(about: &str) -> Value {
-    json!({ "type": ["string", "integer"], "maxLength": 40, "description": format!("{about} RFC 3339, or microseconds since 1970.") })
+    json!({ "type": ["string", "integer"], "maxLength": 40, "description": format!("{about} RFC 3339, a date, or microseconds since 1970.") })
 }

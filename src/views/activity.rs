@@ -13,8 +13,9 @@ use super::filter::select;
 use super::page::Cursor;
 use super::{ViewError, Views};
 use crate::core::code::Code;
-use crate::core::id::{AccountId, CallId, Position};
+use crate::core::id::{CallId, Position};
 use crate::core::refusal::Refusal;
+use crate::core::sight::Sight;
 use crate::log::sql::{Row, SqlError, Value};
 use crate::tools::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, CallRecord, Changes, Histogram,
@@ -78,12 +79,17 @@ impl Calls {
                 as_of if as_of > reached.position => Err(behind()),
                 as_of => Ok(Cursor { as_of, before: as_of.next() }),
             },
-            Some(text) => match Cursor::decode(text, reached.head) {
-                None => Err(Refusal::new(Code::ValidationFailed, "The cursor is not one that was given out.")),
-                Some(cursor) if cursor.as_of > reached.position => Err(behind()),
-                Some(cursor) => Ok(cursor),
+            Some(text) => match Cursor::open(text, reached.head, &self.views.reader.vault).await? {
+                Ok(cursor) if cursor.as_of > reached.position => Err(behind()),
+                read => read,
             },
         })
+    }
+
+    /// Where the page after this one begins, sealed; none if there is none.
+    pub(super) async fn go_on(&self, from: Cursor, before: Option<Position>) -> Result<Option<String>, ViewError> {
+        let Some(before) = before else { return Ok(None) };
+        Ok(Some(Cursor { as_of: from.as_of, before }.seal(&self.views.reader.vault).await?))
     }
 
     async fn page(&self, query: &ActivityQuery) -> Result<Result<ActivityPage, Refusal>, ViewError> {
@@ -97,7 +103,7 @@ impl Calls {
         let items: Vec<CallRecord> =
             rows.iter().take(size).map(|row| Call::read(row)?.record(from.as_of)).collect::<Result<_, _>>()?;
         let before = items.last().filter(|_| rows.len() > size).map(|last| last.intent);
-        let next_cursor = before.map(|before| Cursor { as_of: from.as_of, before }.encode());
+        let next_cursor = self.go_on(from, before).await?;
         Ok(Ok(ActivityPage { items, next_cursor, as_of: from.as_of }))
     }
 }
@@ -113,12 +119,12 @@ impl Views {
         Ok(Reached { head, position })
     }
 
-    /// One call as it is now, of `account` only if given.
-    pub(super) async fn find(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<Call>, ViewError> {
-        let sql = format!("select {COLUMNS} from call where call = $1 and account = coalesce($2, account)");
-        let account = account.map(AccountId::as_str);
-        let rows = self.database.query(&sql, vec![call.as_str().into(), account.into()]).await?;
-        rows.first().map(Call::read).transpose()
+    /// One call as it is now, if it may be seen.
+    pub(super) async fn find(&self, sight: &Sight, call: &CallId) -> Result<Option<Call>, ViewError> {
+        let sql = format!("select {COLUMNS} from call where call = $1");
+        let rows = self.database.query(&sql, vec![call.as_str().into()]).await?;
+        let found = rows.first().map(Call::read).transpose()?;
+        Ok(found.filter(|call| call.is_in(sight)))
     }
 }
 
@@ -170,9 +176,9 @@ impl Activity for Calls {
         self.changed(&query, after).await.map_err(|error| unreadable(&error))
     }
 
-    async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
+    async fn call(&self, sight: &Sight, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
         let reached = self.views.reach().await.map_err(|error| unreadable(&error))?;
-        let found = self.views.find(account, call).await.map_err(|error| unreadable(&error))?;
+        let found = self.views.find(sight, call).await.map_err(|error| unreadable(&error))?;
         match found {
             Some(call) => call.record(Position(i64::MAX)).map(Some).map_err(|error| unreadable(&error)),
             None if reached.position < reached.head => Err(behind()),
@@ -180,7 +186,7 @@ impl Activity for Calls {
         }
     }
 
-    async fn timeline(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<serde_json::Value>, Refusal> {
-        Ok(Self::timeline(self, account, call).await?.map(|timeline| serde_json::json!(timeline)))
+    async fn timeline(&self, sight: &Sight, call: &CallId) -> Result<Option<serde_json::Value>, Refusal> {
+        Ok(Self::timeline(self, sight, call).await?.map(|timeline| serde_json::json!(timeline)))
     }
 }

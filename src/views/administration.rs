@@ -1,7 +1,7 @@
 //! The read model of what happened outside of calls: switches, keys, VMs, policies, nodes, sign-ins, and who read the log.
 //!
 //! INVARIANT: a row names the account that it affects, if that is one; whom a switch, a key, a VM or a person belongs to is
-//! itself folded from events (`owner`).
+//! itself folded from events (`owner`), and so is which of its keys and VMs it concerns.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,15 +11,16 @@ use super::ViewError;
 use super::activity::Calls;
 use super::page::Cursor;
 use crate::core::event::{Event, Kind};
-use crate::core::id::{AccountId, Position};
+use crate::core::id::Position;
+use crate::core::sight::{Sight, concerned};
 use crate::core::switch::Target;
 use crate::core::time::Micros;
 use crate::log::dialect::Dialect;
 use crate::log::sql::{Holds, Insert, Row, Transaction, Value};
 use crate::tools::{AdministrationPage, AdministrationQuery, AdministrationRecord};
 
-/// Whose something is, by its id.
-pub(super) type Owners = BTreeMap<String, String>;
+/// Whose something is, by its id: its account, if it has one, and what it concerns (see [`concerned`]).
+type Owners = BTreeMap<String, (Option<String>, Option<String>)>;
 
 /// What an event is about.
 struct About {
@@ -97,11 +98,11 @@ pub(super) async fn save(transaction: &mut dyn Transaction, dialect: &Dialect, e
     let (mut owners, mut fresh) = (load(transaction, dialect, asked).await?, Owners::new());
     let mut rows = Vec::new();
     for (event, about) in found {
-        let inherited = about.owned_like.and_then(|like| owners.get(&like).cloned());
-        let account = about.account.or(inherited);
-        if let Some((subject, account)) = about.subject.as_ref().zip(account.as_ref()).filter(|_| is_owned(&event.kind)) {
-            owners.insert(subject.clone(), account.clone());
-            fresh.insert(subject.clone(), account.clone());
+        let inherited = about.owned_like.and_then(|like| owners.get(&like).cloned()).unwrap_or_default();
+        let (account, concerns) = (about.account.or(inherited.0), concerned(&event.kind).or(inherited.1));
+        if let Some(subject) = about.subject.as_ref().filter(|_| is_owned(&event.kind)) {
+            owners.insert(subject.clone(), (account.clone(), concerns.clone()));
+            fresh.insert(subject.clone(), (account.clone(), concerns.clone()));
         }
         rows.push(vec![
             event.position.0.into(),
@@ -110,9 +111,11 @@ pub(super) async fn save(transaction: &mut dyn Transaction, dialect: &Dialect, e
             account.into(),
             about.person.into(),
             about.subject.into(),
+            concerns.into(),
         ]);
     }
-    let owned = fresh.into_iter().map(|(subject, account)| vec![subject.into(), account.into()]).collect();
+    let owned = fresh.into_iter().map(|(subject, (account, concerns))| vec![subject.into(), account.into(), concerns.into()]);
+    let owned = owned.collect();
     transaction.insert(&OWNERS, owned).await?;
     Ok(transaction.insert(&ADMINISTRATION, rows).await?)
 }
@@ -123,9 +126,13 @@ fn is_owned(kind: &Kind) -> bool {
 }
 
 async fn load(transaction: &mut dyn Transaction, dialect: &Dialect, subjects: BTreeSet<String>) -> Result<Owners, ViewError> {
-    let sql = format!("select subject, account from owner where subject {}", dialect.among);
+    let sql = format!("select subject, account, concerns from owner where subject {}", dialect.among);
     let rows = transaction.query(&sql, vec![Value::Texts(subjects.into_iter().collect())]).await?;
-    rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect()
+    let read = |row: &Row| {
+        let maybe = |column: usize| row.maybe_text(column).map(|value| value.map(str::to_owned));
+        Ok((row.text(0)?.to_owned(), (maybe(1)?, maybe(2)?)))
+    };
+    rows.iter().map(read).collect()
 }
 
 /// What happened outside of calls.
@@ -138,6 +145,7 @@ pub static ADMINISTRATION: Insert = Insert {
         ("account", Holds::Text),
         ("person", Holds::Text),
         ("subject", Holds::Text),
+        ("concerns", Holds::Text),
     ],
     on_conflict: "",
 };
@@ -145,8 +153,8 @@ pub static ADMINISTRATION: Insert = Insert {
 /// Whose something is.
 pub static OWNERS: Insert = Insert {
     table: "owner",
-    columns: &[("subject", Holds::Text), ("account", Holds::Text)],
-    on_conflict: "on conflict (subject) do update set account = excluded.account",
+    columns: &[("subject", Holds::Text), ("account", Holds::Text), ("concerns", Holds::Text)],
+    on_conflict: "on conflict (subject) do update set account = excluded.account, concerns = excluded.concerns",
 };
 
 /// What every account is told of although it is about nobody in particular.
@@ -164,19 +172,19 @@ impl Calls {
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut items = Vec::new();
         for row in rows.iter().take(size) {
-            items.push(self.told(row, query.account.as_ref()).await?);
+            items.push(self.told(row, &query.sight).await?);
         }
         let before = items.last().filter(|_| rows.len() > size).map(|last| last.position);
-        let next_cursor = before.map(|before| Cursor { as_of: from.as_of, before }.encode());
+        let next_cursor = self.go_on(from, before).await?;
         Ok(AdministrationPage { items, next_cursor, as_of: from.as_of })
     }
 
     /// A row, with what was said: staff read all of it, an account the message that is meant for it.
-    async fn told(&self, row: &Row, account: Option<&AccountId>) -> Result<AdministrationRecord, ViewError> {
+    async fn told(&self, row: &Row, sight: &Sight) -> Result<AdministrationRecord, ViewError> {
         let position = Position(row.int(0)?);
         let note = match row.text(2)? {
             "refusals_counted" => self.views().counted(position).await?,
-            _ if account.is_none() => self.views().part(position, "note").await?.unwrap_or(Json::Null),
+            _ if sight.is_everything() => self.views().part(position, "note").await?.unwrap_or(Json::Null),
             _ => self
                 .views()
                 .part(position, "note")
@@ -190,10 +198,29 @@ impl Calls {
             at: Micros(row.int(1)?),
             kind: row.text(2)?.to_owned(),
             account: text(3)?,
-            user: text(4)?.filter(|_| account.is_none() || row.text(2).is_ok_and(|kind| kind != "log_read")),
+            // That the staff read is all that an account is told of it.
+            user: text(4)?.filter(|_| sight.is_everything() || row.text(2).is_ok_and(|kind| kind != "log_read")),
             subject: text(5)?,
             note,
         })
+    }
+}
+
+/// What may be seen: staff all; an account what affects it; a key that is limited to some VMs itself and these.
+fn see(query: &AdministrationQuery, and: &mut impl FnMut(&str, Vec<Value>)) {
+    let places = if query.concerns.is_empty() { "null".to_owned() } else { vec!["?"; query.concerns.len()].join(", ") };
+    let named = || query.concerns.iter().map(|name| Value::from(name.as_str()));
+    match &query.sight {
+        Sight::Everything => {}
+        Sight::Nothing => and("1 = 0", Vec::new()),
+        Sight::Account(account) => and(
+            &format!("(account = ? or {FOR_ALL} and (concerns is null or concerns in ({places})))"),
+            [account.as_str().into()].into_iter().chain(named()).collect(),
+        ),
+        Sight::Key { .. } => {
+            let for_all = format!("{FOR_ALL} and concerns is null and type != 'log_read'");
+            and(&format!("(concerns in ({places}) or {for_all})"), named().collect());
+        }
     }
 }
 
@@ -201,23 +228,38 @@ fn select(query: &AdministrationQuery, from: Cursor) -> (String, Vec<Value>) {
     let columns = "position, at, type, account, person, subject";
     let mut sql = format!("select {columns} from administration where position <= $1 and position < $2");
     let mut args: Vec<Value> = vec![from.as_of.0.into(), from.before.0.into()];
-    let mut and = |condition: &str, value: Value| {
-        args.push(value);
+    let mut and = |condition: &str, values: Vec<Value>| {
+        let mut condition = condition.to_owned();
+        for value in values {
+            args.push(value);
+            condition = condition.replacen('?', &format!("${}", args.len()), 1);
+        }
         sql.push_str(" and ");
-        sql.push_str(&condition.replace('?', &format!("${}", args.len())));
+        sql.push_str(&condition);
     };
-    if let Some(account) = &query.account {
-        and(&format!("(account = ? or {FOR_ALL})"), account.as_str().into());
-    }
+    see(query, &mut and);
     if let Some(shown_until) = query.reads_until {
-        and("(type != 'log_read' or at <= ?)", shown_until.0.into());
+        and("(type != 'log_read' or at <= ?)", vec![shown_until.0.into()]);
     }
     let fields = [("account", &query.about), ("type", &query.kind), ("person", &query.user), ("subject", &query.subject)];
     for (column, value) in fields {
         if let Some(value) = value {
-            and(&format!("{column} = ?"), value.as_str().into());
+            and(&format!("{column} = ?"), vec![value.as_str().into()]);
         }
     }
     args.push((i64::from(query.limit) + 1).into());
     (format!("{sql} order by position desc limit ${}", args.len()), args)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_type_that_is_listed_can_be_asked_for() {
+        for leaf in include_str!("../../tests/it/golden/leaf-v1.jsonl").lines() {
+            let kind = Event::decode(leaf.as_bytes()).unwrap().kind;
+            assert_eq!(About::of(&kind).is_some(), AdministrationQuery::TYPES.contains(&kind.name()), "{}", kind.name());
+        }
+    }
 }

@@ -12,7 +12,8 @@ use crate::core::call::{Status, next};
 use crate::core::code::Code;
 use crate::core::event::{Event, IntentRecorded, Kind};
 use crate::core::id::Position;
-use crate::core::search;
+use crate::core::search::words::indexed;
+use crate::core::sight::Sight;
 use crate::core::time::Micros;
 use crate::log::dialect::Dialect;
 use crate::log::sql::{Holds, Insert, Row, SqlError, Transaction, Value};
@@ -67,7 +68,7 @@ impl Call {
     pub(super) fn recorded(event: &Event, intent: &IntentRecorded, spoken: Spoken) -> Self {
         let vm = intent.vm.as_ref().map(ToString::to_string);
         let said = [Some(spoken.text.as_str()), Some(&*intent.tool), vm.as_deref(), spoken.label.as_deref()];
-        let words: BTreeSet<String> = said.into_iter().flatten().flat_map(|text| search::words(text)).collect();
+        let words: BTreeSet<String> = said.into_iter().flatten().flat_map(|text| indexed(text)).collect();
         Self {
             intent: event.position,
             id: intent.call.to_string(),
@@ -133,6 +134,11 @@ impl Call {
     /// Its id.
     pub(super) fn id(&self) -> &str {
         &self.id
+    }
+
+    /// Whether it may be seen.
+    pub(super) fn is_in(&self, sight: &Sight) -> bool {
+        self.account.parse().is_ok_and(|account| sight.call(&account, &self.credential))
     }
 
     /// The steps it has taken: intent, decision, start and end.

@@ -3,7 +3,9 @@
 use super::call::{COLUMNS, meaning};
 use super::page::Cursor;
 use crate::core::call::Status;
+use crate::core::search::words::{is_run, looked_for};
 use crate::core::search::{Field, Search, Term, Word};
+use crate::core::sight::Sight;
 use crate::core::time::Micros;
 use crate::log::dialect::{Dialect, FullText};
 use crate::log::sql::Value;
@@ -60,14 +62,12 @@ fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dia
     }
     for word in search.words.iter().filter(|word| word.without) {
         let end = if word.prefix { "" } else { " " };
-        filter.and("' ' || call.words || ' ' not like ?", format!("% {}{end}%", word.text));
+        let parts = looked_for(&word.text).into_iter();
+        let there = parts.map(|part| format!("' ' || call.words || ' ' like {}", filter.bind(format!("% {part}{end}%"))));
+        let there: Vec<String> = there.collect();
+        filter.and_plain(&format!("not ({})", there.join(" and ")));
     }
-    if let Some(account) = &query.account {
-        filter.and("account = ?", account.as_str());
-    }
-    if let Some(credential) = &query.credential {
-        filter.and("credential = ?", credential.as_str());
-    }
+    see(&mut filter, &query.sight);
     for term in &search.terms {
         narrow(&mut filter, term);
     }
@@ -77,11 +77,29 @@ fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dia
     (format!("{} order by {order} desc limit {limit}", filter.sql), filter.args)
 }
 
+/// What may be seen at all.
+fn see(filter: &mut Filter, sight: &Sight) {
+    if *sight == Sight::Nothing {
+        filter.and_plain("1 = 0");
+    }
+    if let Some(account) = sight.account() {
+        filter.and("account = ?", account.as_str());
+    }
+    if let Some(credential) = sight.credential() {
+        filter.and("credential = ?", credential.as_str());
+    }
+}
+
 /// The words as the database reads them. They are letters and digits, so nothing in them is a sign.
 fn expression(words: &[&Word], full_text: &FullText) -> String {
     let FullText { and, prefix, quote, .. } = full_text;
-    let one = |word: &&Word| format!("{quote}{}{quote}{}", word.text, if word.prefix { prefix } else { "" });
-    words.iter().map(one).collect::<Vec<_>>().join(and)
+    let one = |part: String, is_prefix: bool| format!("{quote}{part}{quote}{}", if is_prefix { prefix } else { "" });
+    let all = words.iter().flat_map(|word| {
+        // A part of a run is found wherever it is, so it has no end that could be left open.
+        let is_prefix = word.prefix && !is_run(&word.text);
+        looked_for(&word.text).into_iter().map(move |part| one(part, is_prefix))
+    });
+    all.collect::<Vec<_>>().join(and)
 }
 
 fn narrow(filter: &mut Filter, term: &Term) {

@@ -77,6 +77,12 @@ impl Views {
         Ok(Position(row.int(0)?))
     }
 
+    /// The account that a key, a VM, a switch or a person is of.
+    async fn owner(&self, id: &str) -> Result<Option<String>, ViewError> {
+        let rows = self.database.query("select account from owner where subject = $1", vec![id.into()]).await?;
+        Ok(rows.first().map(|row| row.maybe_text(0)).transpose()?.flatten().map(str::to_owned))
+    }
+
     /// The SQL beneath, for what checks the views from outside.
     #[must_use]
     pub fn database(&self) -> &dyn Database {

@@ -1,14 +1,18 @@
 //! Where a page ended: pins the position that all pages of one reading show, so that later pages never shift.
+//!
+//! INVARIANT: what a client gets of it is sealed. Positions count what every account does, so nobody reads them out of a
+//! cursor, and nobody makes one up.
 
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde::{Deserialize, Serialize};
 
+use crate::core::code::Code;
 use crate::core::id::Position;
+use crate::core::refusal::Refusal;
+use crate::log::vault::{Vault, VaultError};
 
-/// A cursor, opaque to whoever holds it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
+/// A cursor as this program reads it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Cursor {
     /// The position that the pages show.
     pub as_of: Position,
@@ -17,16 +21,30 @@ pub struct Cursor {
 }
 
 impl Cursor {
-    /// The cursor as text.
-    #[must_use]
-    pub fn encode(self) -> String {
-        URL_SAFE_NO_PAD.encode(serde_json::to_vec(&self).unwrap_or_default())
+    /// The cursor as a client gets it.
+    pub async fn seal(self, vault: &Vault) -> Result<String, VaultError> {
+        let plain = [self.as_of.0.to_be_bytes(), self.before.0.to_be_bytes()].concat();
+        Ok(URL_SAFE_NO_PAD.encode(vault.seal_cursor(&plain).await?))
     }
 
-    /// Reads a cursor that was given back; none if it cannot be one of ours on a log that stands at `head`.
-    #[must_use]
-    pub fn decode(text: &str, head: Position) -> Option<Self> {
-        let cursor: Self = serde_json::from_slice(&URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
-        (cursor.before.0 >= 1 && cursor.before <= cursor.as_of && cursor.as_of <= head).then_some(cursor)
+    /// Reads a cursor that was given back; refuses what cannot be one of ours on a log that stands at `head`.
+    pub async fn open(text: &str, head: Position, vault: &Vault) -> Result<Result<Self, Refusal>, VaultError> {
+        let Ok(sealed) = URL_SAFE_NO_PAD.decode(text) else { return Ok(Err(unknown())) };
+        if sealed.starts_with(b"{") {
+            return Ok(Err(refused("The cursor is of an older form.")));
+        }
+        let plain = vault.open_cursor(&sealed).await?;
+        let read = |at: usize| Some(Position(i64::from_be_bytes(plain.as_ref()?.get(at..at + 8)?.try_into().ok()?)));
+        let cursor = read(0).zip(read(8)).map(|(as_of, before)| Self { as_of, before });
+        let fits = |cursor: &Self| cursor.before.0 >= 1 && cursor.before <= cursor.as_of && cursor.as_of <= head;
+        Ok(cursor.filter(fits).ok_or_else(unknown))
     }
+}
+
+fn unknown() -> Refusal {
+    refused("The cursor is not one that was given out.")
+}
+
+fn refused(text: &str) -> Refusal {
+    Refusal::new(Code::ValidationFailed, text).hint("Leave it out to begin at the first page.")
 }

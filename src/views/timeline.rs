@@ -10,8 +10,9 @@ use sha2::{Digest, Sha256};
 use super::activity::{Calls, behind, unreadable};
 use super::{ViewError, Views};
 use crate::core::event::{Event, Kind};
-use crate::core::id::{AccountId, CallId, Position};
+use crate::core::id::{CallId, Position};
 use crate::core::refusal::Refusal;
+use crate::core::sight::Sight;
 use crate::core::time::Micros;
 use crate::log::reading::ReadError;
 use crate::log::sql::{Holds, Insert, Transaction};
@@ -28,7 +29,7 @@ pub struct Moment {
     /// What happened.
     #[serde(rename = "type")]
     pub kind: String,
-    /// The leaf, as JSON.
+    /// The leaf, as JSON; null if it names whom the reader may not know.
     pub leaf: Value,
     /// SHA-256 of the leaf's bytes, hex.
     pub sha256: String,
@@ -63,18 +64,18 @@ pub struct CallTimeline {
 }
 
 impl Calls {
-    /// The timeline of a call, of `account` only if given.
-    pub async fn timeline(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallTimeline>, Refusal> {
+    /// The timeline of a call, if it may be seen.
+    pub async fn timeline(&self, sight: &Sight, call: &CallId) -> Result<Option<CallTimeline>, Refusal> {
         let views = self.views();
         let reached = views.reach().await.map_err(|error| unreadable(&error))?;
-        let found = views.timeline(account, call).await.map_err(|error| unreadable(&error))?;
+        let found = views.timeline(sight, call).await.map_err(|error| unreadable(&error))?;
         if found.is_none() && reached.position < reached.head { Err(behind()) } else { Ok(found) }
     }
 }
 
 impl Views {
-    async fn timeline(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallTimeline>, ViewError> {
-        let Some(row) = self.find(account, call).await? else { return Ok(None) };
+    async fn timeline(&self, sight: &Sight, call: &CallId) -> Result<Option<CallTimeline>, ViewError> {
+        let Some(row) = self.find(sight, call).await? else { return Ok(None) };
         let [intent, decided, started, ended] = row.steps();
         let mut positions = BTreeSet::from(row.steps());
         positions.remove(&Position(0));
@@ -85,6 +86,7 @@ impl Views {
         for position in positions {
             events.extend(self.moment(position).await?);
         }
+        self.withhold(sight, &mut events).await?;
         let arguments =
             self.part(intent, "arguments").await?.map(|mut said| said.get_mut("args").map(Value::take).unwrap_or(said));
         let result = self.part(ended, "result").await?;
@@ -98,6 +100,22 @@ impl Views {
             total: between(intent, ended),
         };
         Ok(Some(CallTimeline { call: row.record(Position(i64::MAX))?, arguments, result, durations, events }))
+    }
+
+    /// Takes away the leaves that name a person whom the reader may not know. Their digests stay.
+    async fn withhold(&self, sight: &Sight, events: &mut [Moment]) -> Result<(), ViewError> {
+        let Some(account) = sight.account() else { return Ok(()) };
+        for moment in events.iter_mut().filter(|moment| matches!(moment.kind.as_str(), "cancel_requested" | "approval_decided")) {
+            // Nobody is named where it was done on the data itself.
+            let is_known = match moment.leaf["credential"].as_str() {
+                Some(key) => self.owner(key).await?.is_some_and(|owner| owner == account.as_str()),
+                None => moment.leaf["by"].is_null(),
+            };
+            if !is_known {
+                moment.leaf = Value::Null;
+            }
+        }
+        Ok(())
     }
 
     async fn moment(&self, position: Position) -> Result<Option<Moment>, ViewError> {

@@ -67,16 +67,98 @@ async fn bad_input_in_a_query_is_refused_by_name() {
         "to=2026-13-01T00:00:00Z",
         "account=acc_1",
         "color=red",
+        "limit=1e9",
+        "limit=",
+        "limit=1&limit=2",
+        "tool=a&tool=b",
+        "vm=",
+        "vm=web-1",
+        "user=me",
+        "credential=x",
+        "switch=x",
+        "via=pigeon",
+        "ip=here",
+        "outcome=fine",
+        "code=fine",
+        "from=1764300000",
+        "from=1764300000000",
+        "to=0",
+        "to=-1",
+        "from=20260131",
+        "from=",
+        "from=2026-02-01&to=2026-01-01",
+        "q=created:%3C1764300000",
+        "q=created:2027..2026",
+        "q=tool:",
+        "tool=%00",
+        "tool=%ff",
     ];
     let staff = app.stranger(Side::Staff).await;
     for query in queries {
         let answer = send(app.ask(&staff, Method::GET, &format!("/api/v1/calls?{query}"))).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "validation_failed"), "{query}: {answer:?}");
     }
-    for query in ["from=2026-01-02T03:04:05Z", "from=1767225600000000", "to=2030-01-02T03:04:05.5%2B02:00", "limit=200"] {
+    for query in [
+        "from=2026-01-02T03:04:05Z",
+        "from=1767225600000000",
+        "to=2030-01-02T03:04:05.5%2B02:00",
+        "limit=200",
+        "from=2026-01-02+03:04:05",
+        "from=2026-01-02%2003:04:05%20UTC",
+        "from=2026-01-02T03:04",
+        "from=2026-01",
+        "q=created:%3C2027",
+        "q=created:%3E%3D%222026-01-02%2003:04:05%22",
+    ] {
         let answer = send(app.ask(&key, Method::GET, &format!("/api/v1/calls?{query}"))).await;
         assert_eq!(answer.status, StatusCode::OK, "{query}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn bad_input_as_a_time_says_what_was_meant() {
+    let app = TestApp::start().await;
+    let key = app.key(|_| {}).await;
+    for query in ["from=1764300000", "q=created:%3C1764300000"] {
+        let answer = send(app.ask(&key, Method::GET, &format!("/api/v1/calls?{query}"))).await;
+        assert!(answer.text.contains("if these are seconds, write 2025-11-28T03:20:00Z"), "{query}: {answer:?}");
+    }
+    let made = app.call(&key, "key_create", json!({ "label": "x", "scopes": ["vms:read"], "expires_at": 1_764_300_000 })).await;
+    assert_eq!(made.code(), "validation_failed", "{made:?}");
+}
+
+#[tokio::test]
+async fn bad_input_that_is_not_known_is_refused_and_not_ignored() {
+    let app = TestApp::start().await;
+    let key = app.key(|_| {}).await;
+    for path in ["approvals", "switches", "exports", "searches", "people/usr_x/sessions", "keys", "events", "calls/histogram"] {
+        let answer = send(app.ask(&key, Method::GET, &format!("/api/v1/{path}?colour=red"))).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "validation_failed"), "{path}: {answer:?}");
+    }
+    for (method, path) in [
+        (Method::POST, "tools/probe_write?dry_run=true"),
+        (Method::POST, "keys?user=x"),
+        (Method::DELETE, "keys/key_x?dry_run=1"),
+        (Method::POST, "switches/swi_x/release?force=1"),
+    ] {
+        let answer = send(app.ask(&key, method, &format!("/api/v1/{path}")).json(&json!({}))).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "validation_failed"), "{path}: {answer:?}");
+    }
+    for query in [
+        "type=nonsense",
+        "type=",
+        "subject=",
+        "subject=%00",
+        "user=me",
+        "account=x",
+        "limit=0",
+        "limit=1000000000",
+        "reason=a&reason=b",
+    ] {
+        let answer = send(app.ask(&key, Method::GET, &format!("/api/v1/events?{query}"))).await;
+        assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "validation_failed"), "{query}: {answer:?}");
+    }
+    assert!(app.plant.world.executed().is_empty());
 }
 
 #[tokio::test]

@@ -85,7 +85,7 @@ fn absent_foreign_and_unlisted_vms_look_the_same() {
     let nothing_listed = |case: &mut Case| case.key().expect("a key").created.vms = Some(Vec::new());
     let noises: [fn(&mut Case); 5] = [
         |_| {},
-        |case| case.claim = Some(Claim { call: call(9), unknown: true }),
+        |case| case.claim = Some(Claim { call: call(9), unknown: true, credential: None }),
         |case| case.engage(Target::All, None),
         |case| case.proposal.vm_version = Position(77),
         |case| {
@@ -299,7 +299,7 @@ fn missing_or_blank_control_state_refuses() {
 #[test]
 fn the_claim_of_an_unknown_command_says_so() {
     let mut case = Case::new();
-    case.claim = Some(Claim { call: call(9), unknown: true });
+    case.claim = Some(Claim { call: call(9), unknown: true, credential: None });
     let refusal = case.refusal();
     assert_eq!(refusal.details, json!({ "command_id": call(9), "unknown": true }));
     assert!(refusal.message.contains("unknown"));

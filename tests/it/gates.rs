@@ -110,7 +110,7 @@ fn gates_of_the_rules() -> Vec<Gate> {
             case.state.vms.values_mut().for_each(|vm| vm.exec_enabled = false);
         }),
         gate("busy VM", Code::VmCommandInProgress, json!({ "command_id": call(9), "unknown": false }), |case| {
-            case.claim = Some(Claim { call: call(9), unknown: false });
+            case.claim = Some(Claim { call: call(9), unknown: false, credential: None });
         }),
     ]
 }

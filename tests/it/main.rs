@@ -66,6 +66,7 @@ mod resume;
 mod rounds;
 mod scrub;
 mod secrets;
+mod sight;
 mod sim;
 mod state;
 mod store;

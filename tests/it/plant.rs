@@ -23,6 +23,7 @@ use forelog::core::refusal::Refusal;
 use forelog::core::scope::{Scope, ScopeSet};
 use forelog::core::scrub::Scrubbed;
 use forelog::core::search::Field;
+use forelog::core::sight::Sight;
 use forelog::core::state::Vm;
 use forelog::core::time::{Clock, Entropy, Micros};
 use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
@@ -538,20 +539,19 @@ impl Activity for FromLog {
         Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views here."))
     }
 
-    /// Filters by account, key and tool only.
+    /// Filters by sight and tool only.
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
         let (mut items, log) = (Vec::new(), whole_log(&self.0).await);
         for event in log.iter().rev() {
             let Kind::IntentRecorded(intent) = &event.kind else { continue };
-            let of_key = query.credential.as_ref().is_none_or(|key| *key == intent.credential.as_str());
-            if of_key && query.search.value(Field::Tool).is_none_or(|tool| *tool == *intent.tool) {
-                items.extend(self.call(query.account.as_ref(), &intent.call).await?);
+            if query.search.value(Field::Tool).is_none_or(|tool| *tool == *intent.tool) {
+                items.extend(self.call(&query.sight, &intent.call).await?);
             }
         }
         Ok(ActivityPage { items, next_cursor: None, as_of: log.last().map_or(Position(0), |event| event.position) })
     }
 
-    async fn call(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
+    async fn call(&self, sight: &Sight, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
         let mut record: Option<CallRecord> = None;
         for event in whole_log(&self.0).await {
             if event.kind.call() != Some(call) {
@@ -587,11 +587,11 @@ impl Activity for FromLog {
                 record.end = Some(event.position);
             }
         }
-        Ok(record.filter(|record| account.is_none_or(|account| *account == record.account)))
+        Ok(record.filter(|record| sight.call(&record.account, &record.credential)))
     }
 
-    async fn timeline(&self, account: Option<&AccountId>, call: &CallId) -> Result<Option<Value>, Refusal> {
-        let Some(record) = self.call(account, call).await? else { return Ok(None) };
+    async fn timeline(&self, sight: &Sight, call: &CallId) -> Result<Option<Value>, Refusal> {
+        let Some(record) = self.call(sight, call).await? else { return Ok(None) };
         let log = whole_log(&self.0).await;
         let events: Vec<Value> = log
             .iter()

@@ -6,12 +6,14 @@ use forelog::core::call::Status;
 use forelog::core::code::Code;
 use forelog::core::id::Position;
 use forelog::core::search::{Field, Search};
+use forelog::core::sight::Sight;
 use forelog::core::time::Micros;
 use forelog::log::dialect::Room;
 use forelog::tools::{Activity, ActivityPage, ActivityQuery, CallRecord};
 use forelog::views::Views;
 use forelog::views::activity::Calls;
 use forelog::views::call::COLUMNS;
+use forelog::views::page::Cursor;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
@@ -23,8 +25,12 @@ async fn open(book: &Book) -> Calls {
     Calls::new(views)
 }
 
+async fn sealed(book: &Book, cursor: Cursor) -> String {
+    cursor.seal(&book.reader.vault).await.expect("a cursor")
+}
+
 fn query() -> ActivityQuery {
-    ActivityQuery { limit: 200, ..ActivityQuery::default() }
+    ActivityQuery { sight: Sight::Everything, limit: 200, ..ActivityQuery::default() }
 }
 
 /// A query for one field's value.
@@ -162,7 +168,7 @@ async fn pages_stay(book: Book) {
     }
     let expected: Vec<String> = (1..=7).rev().map(|n| call(n).to_string()).collect();
     assert_eq!(seen, expected);
-    let now = list(&calls, ActivityQuery { account: Some(account(1)), ..query() }).await;
+    let now = list(&calls, ActivityQuery { sight: Sight::Account(account(1)), ..query() }).await;
     assert_eq!(now.items.iter().filter(|item| item.status == Status::Succeeded).count(), 6);
     let pinned = |outcome: &str| ActivityQuery {
         cursor: first.next_cursor.clone(),
@@ -191,12 +197,12 @@ async fn views_show_a_call_as_it_was_at_each_position() {
     let calls = open(&book).await;
     let before = book.reader.store.head().await.expect("the head").position.0;
     let id = book.finish(Ask { vm: Some(1), ..Ask::by(1, &POWER) }, Status::Failed, Some(Code::UpstreamError)).await;
-    let now = calls.call(None, &id).await.expect("a call").expect("it is there");
+    let now = calls.call(&Sight::Everything, &id).await.expect("a call").expect("it is there");
     assert_eq!((now.status, now.code.as_deref(), now.end), (Status::Failed, Some("upstream_error"), Some(Position(before + 4))));
     let steps = [(1, Status::Recorded), (2, Status::Queued), (3, Status::Running), (4, Status::Failed)];
     for (step, status) in steps {
         let as_of = Position(before + step);
-        let cursor = forelog::views::page::Cursor { as_of, before: as_of }.encode();
+        let cursor = sealed(&book, Cursor { as_of, before: as_of }).await;
         let all = list(&calls, ActivityQuery { cursor: Some(cursor.clone()), ..query() }).await;
         // At its own position the intent is not before it.
         let Some(shown) = all.items.first() else {
@@ -220,10 +226,10 @@ async fn filters_hold(book: Book) {
     let id = book.finish(wanted, Status::Failed, Some(Code::UpstreamError)).await;
     let other = Ask { vm: Some(2), text: "note=5000", ip: Some("192.0.2.8"), session: Some("s2"), ..Ask::by(2, &LIST) };
     book.finish(other, Status::Succeeded, None).await;
-    let at = calls.call(None, &id).await.expect("a call").expect("it is there").at;
+    let at = calls.call(&Sight::Everything, &id).await.expect("a call").expect("it is there").at;
     let found = [
-        ("account", ActivityQuery { account: Some(account(1)), ..query() }),
-        ("key", ActivityQuery { credential: Some(credential(1).to_string()), ..query() }),
+        ("account", ActivityQuery { sight: Sight::Account(account(1)), ..query() }),
+        ("key", ActivityQuery { sight: Sight::bounded(Some(account(1)), Some(credential(1))), ..query() }),
         ("account as a field", only(Field::Account, account(1).to_string())),
         ("credential", only(Field::Credential, credential(1).to_string())),
         ("vm", only(Field::Vm, vm(1).to_string())),
@@ -259,14 +265,14 @@ async fn filters_hold(book: Book) {
         ("to", typed(&format!("created:<{}", at.0))),
         ("all words", typed("note absent")),
         ("a part of a word", typed("oteb ote")),
-        ("both", ActivityQuery { account: Some(account(2)), ..only(Field::Tool, "vm_power") }),
+        ("both", ActivityQuery { sight: Sight::Account(account(2)), ..only(Field::Tool, "vm_power") }),
         (
             "its own field and another's",
-            ActivityQuery { account: Some(account(2)), ..only(Field::Account, account(1).to_string()) },
+            ActivityQuery { sight: Sight::Account(account(2)), ..only(Field::Account, account(1).to_string()) },
         ),
         ("without all", typed("-tool:vm_power,vm_list")),
         ("policy", only(Field::Policy, "none")),
-        ("switch", only(Field::Switch, "none")),
+        ("switch", only(Field::Switch, forelog::core::id::SwitchId::new(Micros(0), &crate::given::Zeros).to_string())),
     ];
     for (name, asked) in missed {
         assert_eq!(ids(&list(&calls, asked).await), [""; 0], "{name}");
@@ -292,12 +298,12 @@ async fn views_refuse_what_they_cannot_answer() {
     let book = Book::sqlite().await;
     let calls = open(&book).await;
     let head = book.reader.store.head().await.expect("the head").position;
-    let ahead = forelog::views::page::Cursor { as_of: head.next(), before: head };
+    let ahead = sealed(&book, Cursor { as_of: head.next(), before: head }).await;
     let asked = [
         ActivityQuery { limit: 0, ..query() },
         ActivityQuery { limit: 201, ..query() },
         ActivityQuery { cursor: Some("nonsense".into()), ..query() },
-        ActivityQuery { cursor: Some(ahead.encode()), ..query() },
+        ActivityQuery { cursor: Some(ahead), ..query() },
     ];
     for query in asked {
         let refusal = calls.list(query.clone()).await.expect_err("a refusal");
@@ -318,7 +324,7 @@ async fn accounts_are_apart(book: Book) {
         .await;
     }
     let staff = list(&calls, ActivityQuery { limit: 1, ..query() }).await;
-    let theirs = ActivityQuery { account: Some(account(2)), ..query() };
+    let theirs = ActivityQuery { sight: Sight::Account(account(2)), ..query() };
     let narrowed: Vec<ActivityQuery> = vec![
         theirs.clone(),
         ActivityQuery { cursor: staff.next_cursor, ..theirs.clone() },
@@ -338,10 +344,10 @@ async fn accounts_are_apart(book: Book) {
     ] {
         assert_eq!(list(&calls, query).await.items, []);
     }
-    assert!(calls.call(Some(&account(1)), &call(1)).await.expect("an answer").is_some());
+    assert!(calls.call(&Sight::Account(account(1)), &call(1)).await.expect("an answer").is_some());
     // Another's call looks like one that is not there.
-    assert_eq!(calls.call(Some(&account(2)), &call(1)).await, calls.call(Some(&account(2)), &call(99)).await);
-    assert_eq!(calls.timeline(Some(&account(2)), &call(1)).await, Ok(None));
+    assert_eq!(calls.call(&Sight::Account(account(2)), &call(1)).await, calls.call(&Sight::Account(account(2)), &call(99)).await);
+    assert_eq!(calls.timeline(&Sight::Account(account(2)), &call(1)).await, Ok(None));
 }
 
 #[tokio::test]
@@ -362,7 +368,7 @@ async fn views_tell_a_calls_whole_story() {
     let id = book.finish(ask, Status::Unknown, Some(Code::OutcomeUnknown)).await;
     book.finish(Ask::by(2, &LIST), Status::Succeeded, None).await;
     book.reconcile(&id).await;
-    let story = calls.timeline(Some(&account(1)), &id).await.expect("an answer").expect("a timeline");
+    let story = calls.timeline(&Sight::Account(account(1)), &id).await.expect("an answer").expect("a timeline");
     let kinds: Vec<&str> = story.events.iter().map(|moment| moment.kind.as_str()).collect();
     assert_eq!(kinds, ["intent_recorded", "admitted", "started", "unknown", "reconciled"]);
     assert_eq!(story.arguments, Some(json!({ "action": "action=reboot" })));
@@ -377,4 +383,83 @@ async fn views_tell_a_calls_whole_story() {
     assert_eq!(story.durations.queued, Some(times[2] - times[1]));
     assert_eq!(story.durations.ran, Some(times[3] - times[2]));
     assert_eq!(story.durations.total, Some(times[3] - times[0]));
+}
+
+/// Text without spaces is found by its parts, and what is only written differently is the same.
+async fn parts_are_found(book: Book) {
+    let calls = open(&book).await;
+    let wanted = Ask {
+        vm: Some(1), text: "name=生产数据库-01 ﾃﾞｰﾀ Straße ฐานข้อมูล 데이터베이스를", ..Ask::by(1, &POWER)
+    };
+    let id = book.finish(wanted, Status::Succeeded, None).await;
+    book.finish(Ask { vm: Some(2), text: "name=测试数据-02 库", ..Ask::by(2, &LIST) }, Status::Succeeded, None).await;
+    for line in [
+        "数据库",
+        "生产数据库",
+        "生产数据库-01",
+        "产数",
+        "产",
+        "生*",
+        "数据库*",
+        "データ",
+        "STRASSE",
+        "ｎａｍｅ 据库",
+        "ข้อมูล",
+        "데이터베이스",
+        "数据 -测试",
+        "数据库 -测试数据",
+        "\"数据库\"",
+    ] {
+        assert_eq!(ids(&list(&calls, typed(line)).await), [id.to_string()], "{line}");
+    }
+    for line in ["数库", "数据库 测试", "-数据", "-数", "测试 -数据", "东"] {
+        assert_eq!(ids(&list(&calls, typed(line)).await), [""; 0], "{line}");
+    }
+    assert_eq!(list(&calls, typed("数据")).await.items.len(), 2);
+    assert_eq!(ids(&list(&calls, typed("数据 -数据库")).await).len(), 1);
+}
+
+#[tokio::test]
+async fn views_find_parts_of_text_without_spaces() {
+    parts_are_found(Book::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_views_find_parts_of_text_without_spaces() {
+    parts_are_found(Book::postgres().await).await;
+}
+
+/// Views of an older form are emptied when they are opened, and pulled again.
+async fn older_views_are_made_again(book: Book) {
+    let old = book.room("views.db", Room::Views).await;
+    let first = match &book.url {
+        None => include_str!("../../migrations/sqlite/views-0001.sql"),
+        Some(_) => include_str!("../../migrations/postgres/views-0001.sql"),
+    };
+    let mut transaction = old.begin().await.expect("a transaction");
+    if book.url.is_some() {
+        transaction.script("create schema if not exists views").await.expect("the schema");
+    }
+    transaction.script("create table schema_version (version bigint not null)").await.expect("versions");
+    transaction.script(first).await.expect("the first form");
+    transaction.execute("insert into schema_version (version) values (1)", Vec::new()).await.expect("version 1");
+    transaction.script("insert into vm (vm, label) values ('stale', 'stale')").await.expect("a row");
+    transaction.script("update cursor set position = 5").await.expect("a position");
+    transaction.commit().await.expect("a commit");
+    old.close().await;
+    let id = book.finish(Ask { vm: Some(1), text: "数据库", ..Ask::by(1, &POWER) }, Status::Succeeded, None).await;
+    let calls = open(&book).await;
+    assert_eq!(ids(&list(&calls, typed("数据")).await), [id.to_string()]);
+    let stale = calls.views().database().query("select vm from vm where vm = 'stale'", Vec::new()).await.expect("the rows");
+    assert!(stale.is_empty());
+}
+
+#[tokio::test]
+async fn views_of_an_older_form_are_made_again() {
+    older_views_are_made_again(Book::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn postgres_views_of_an_older_form_are_made_again() {
+    older_views_are_made_again(Book::postgres().await).await;
 }

@@ -3,16 +3,18 @@
 //! ```text
 //! line = item { space item }                       all of them hold
 //! item = [ "-" ] field ":" value { "," value }     one of the values; with "-" none of them
-//!      | "created:" ( ">=" | "<" ) time            RFC 3339, or a date
+//!      | "created:" ( ">=" | "<" ) time            RFC 3339, a date, or as the console shows it; in quotes if it has spaces
 //!      | "created:" time ".." time                 from the first up to, not including, the second
 //!      | "last:" number ( "m" | "h" | "d" )
-//!      | [ "-" ] word                              a whole word; "web*" is the beginning of one
+//!      | [ "-" ] word                              a whole word; "web*" is the beginning of one; of a script
+//!                                                without spaces any part
 //! ```
 //! What holds spaces or commas is put in double quotes. A bare id of a call is looked for as one.
 
 use std::time::Duration;
 
-use super::{Field, LONGEST, MOST, Search, Term, Word, words};
+use super::words::words;
+use super::{Field, LONGEST, MOST, Search, Term, Word};
 use crate::core::id::CallId;
 use crate::core::time::Micros;
 
@@ -64,7 +66,7 @@ impl Search {
             Some(("created", range)) => self.read_range(item, range),
             Some(("last", span)) => {
                 let back = span_of(span).ok_or_else(|| item.fault("last: takes a number with m, h or d, such as last:15m"))?;
-                self.from = Some(Micros(now.0.saturating_sub(i64::try_from(back.as_micros()).unwrap_or(i64::MAX))));
+                self.since(Micros(now.0.saturating_sub(i64::try_from(back.as_micros()).unwrap_or(i64::MAX)).max(0)));
                 Ok(())
             }
             Some((name, values)) => self.read_term(item, name, values, without),
@@ -88,13 +90,19 @@ impl Search {
     }
 
     fn read_range(&mut self, item: &Item, range: &str) -> Result<(), Fault> {
-        let time = |text: &str| Micros::parse(text).ok_or_else(|| item.fault("a time is a date or RFC 3339"));
+        let time = |text: &str| Micros::read(text).map_err(|error| item.fault(error.to_string()));
+        let range = range.replace('"', "");
         if let Some(from) = range.strip_prefix(">=") {
-            self.from = Some(time(from)?);
+            self.since(time(from)?);
         } else if let Some(to) = range.strip_prefix('<') {
-            self.to = Some(time(to)?);
+            self.until(time(to)?);
         } else if let Some((from, to)) = range.split_once("..") {
-            (self.from, self.to) = (Some(time(from)?), Some(time(to)?));
+            let (from, to) = (time(from)?, time(to)?);
+            if to < from {
+                return Err(item.fault("the second time is before the first"));
+            }
+            self.since(from);
+            self.until(to);
         } else {
             return Err(item.fault("created: takes >=time, <time or time..time"));
         }
@@ -109,7 +117,7 @@ impl Search {
             self.terms.push(Term { field: Field::Call, values: vec![text.to_owned()], without });
             return Ok(());
         }
-        let mut found: Vec<Word> = words(text).map(|text| Word { text, prefix: false, without }).collect();
+        let mut found: Vec<Word> = words(text).into_iter().map(|text| Word { text, prefix: false, without }).collect();
         let Some(last) = found.last_mut() else { return Err(item.fault("there is no letter or digit to look for")) };
         last.prefix = text.ends_with('*');
         if without && found.len() > 1 {
@@ -216,7 +224,7 @@ mod tests {
             "",
             "-tool:vm_power web* -shop",
             r#"policy:"no, thanks",b outcome:failed created:>=2026-01-31T00:00:00Z created:<2026-02-01T12:30:00.25Z"#,
-            "account:acc_01KDVDNA010000000000000000,acc_01KDVDNA020000000000000000 vm:c last:2d ünïcode 42",
+            "account:acc_01KDVDNA010000000000000000,acc_01KDVDNA020000000000000000 vm:vm_01KDVDNA010000000000000000 last:2d ünïcode 42 生产数据库-01 -数据",
         ] {
             let search = read(line);
             assert_eq!(read(&search.to_string()), search, "{line} as {search}");
@@ -237,6 +245,11 @@ mod tests {
             ("last:m", 1, "last:15m"),
             ("created:yesterday", 1, ">=time"),
             ("created:>=soon", 1, "RFC 3339"),
+            ("created:<1764300000", 1, "seconds"),
+            ("created:2027..2026", 1, "before the first"),
+            ("vm:web-1", 1, "its id"),
+            ("ip:here", 1, "address"),
+            ("via:pigeon", 1, "mcp, rest"),
             ("a %%", 3, "no letter"),
             ("a \"b", 3, "never closed"),
             ("-a.b", 1, "one word"),

@@ -5,6 +5,7 @@
 //! and read again is the same search.
 
 mod line;
+pub mod words;
 
 use std::fmt;
 
@@ -12,7 +13,8 @@ pub use line::Fault;
 
 use super::call::Status;
 use super::code::Code;
-use super::id::AccountId;
+use super::id::{AccountId, CallId, CredentialId, SwitchId, UserId, VmId};
+use super::principal::Via;
 use super::time::Micros;
 
 /// Most conditions, values of one condition, and words.
@@ -102,9 +104,16 @@ impl Field {
             _ if value.len() > LONGEST => Some("a value may be at most 256 bytes"),
             _ if value.contains('\0') => Some("a value may hold no NUL"),
             Self::Account => is(value.parse::<AccountId>().is_ok(), "an account is named by its id"),
+            Self::User => is(value.parse::<UserId>().is_ok(), "a person is named by their id"),
+            Self::Credential => is(value.parse::<CredentialId>().is_ok(), "a key is named by its id"),
+            Self::Vm => is(value.parse::<VmId>().is_ok(), "a VM is named by its id; a word finds its label"),
+            Self::Switch => is(value.parse::<SwitchId>().is_ok(), "a switch is named by its id"),
+            Self::Call => is(value.parse::<CallId>().is_ok(), "a call is named by its id"),
+            Self::Ip => is(value.parse::<std::net::IpAddr>().is_ok(), "this is not an address"),
+            Self::Via => is(word::<Via>(value), "a call came in over mcp, rest, console, stdio or cli"),
             Self::Outcome => is(word::<Status>(value), "an outcome is a status, such as succeeded, refused or running"),
             Self::Code => is(word::<Code>(value), "this is not one of the documented codes"),
-            _ => None,
+            Self::Session | Self::Tool | Self::Policy => None,
         }
     }
 }
@@ -124,7 +133,7 @@ pub struct Term {
     pub without: bool,
 }
 
-/// A word of the public arguments, the tool, the VM or its label, in lower case: letters and digits alone.
+/// A word of the public arguments, the tool, the VM or its label, folded (see [`words`]): letters and digits alone.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
     /// The word.
@@ -149,6 +158,30 @@ pub struct Search {
 }
 
 impl Search {
+    /// Adds that a call was asked for at or after `from`. Everything that is given holds, so the latest one counts.
+    pub fn since(&mut self, from: Micros) {
+        self.from = Some(self.from.map_or(from, |own| own.max(from)));
+    }
+
+    /// Adds both, as far as they are given; refuses a range that ends before it begins.
+    pub fn within(&mut self, from: Option<Micros>, to: Option<Micros>) -> Result<(), &'static str> {
+        if from.zip(to).is_some_and(|(from, to)| to < from) {
+            return Err("to: it is before from");
+        }
+        if let Some(from) = from {
+            self.since(from);
+        }
+        if let Some(to) = to {
+            self.until(to);
+        }
+        Ok(())
+    }
+
+    /// Adds that a call was asked for before `to`; the earliest one counts.
+    pub fn until(&mut self, to: Micros) {
+        self.to = Some(self.to.map_or(to, |own| own.min(to)));
+    }
+
     /// Adds that `field` has `value`; refuses a value that no call can have.
     pub fn only(&mut self, field: Field, value: impl Into<String>) -> Result<(), Fault> {
         let value = value.into();
@@ -196,9 +229,4 @@ impl fmt::Display for Search {
 fn quoted(value: &str) -> String {
     let plain = !value.contains(|c: char| c.is_whitespace() || c == ',' || c == '"');
     if plain { value.to_owned() } else { format!("\"{}\"", value.replace('"', "")) }
-}
-
-/// The words of a text, as they are searched for: runs of letters and digits, in lower case.
-pub fn words(text: &str) -> impl Iterator<Item = String> {
-    text.split(|c: char| !c.is_alphanumeric()).filter(|word| !word.is_empty()).map(str::to_lowercase)
 }

@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::sight::Sight;
 use crate::core::dated::dated;
 use crate::core::search::Field;
+use crate::core::sight::Sight;
 use crate::http::Http;
 use crate::http::asked::Asked;
 use crate::http::body::Filters;
@@ -28,8 +28,8 @@ pub async fn handle(
     let search = asked.search(http.door.control().ports.clock.now()).map_err(Problem::malformed)?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
     http.door.check_reader(&caller.principal, "calls", whose, noted).await?;
-    let Sight { account, credential } = Sight::of(&caller.principal, &http.door.state());
-    let query = ActivityQuery { account, credential, search, limit: 1, ..ActivityQuery::default() };
+    let sight = Sight::of(&caller.principal, &http.door.state());
+    let query = ActivityQuery { sight, search, limit: 1, ..ActivityQuery::default() };
     let histogram = http.door.control().ports.activity.histogram(query, BUCKETS).await?;
     Ok(Json(dated(json!(histogram))))
 }

@@ -6,9 +6,9 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Value, json};
 
-use super::sight::Sight;
 use crate::core::dated::dated;
 use crate::core::search::Field;
+use crate::core::sight::Sight;
 use crate::http::Http;
 use crate::http::asked::{Asked, page_size};
 use crate::http::body::Filters;
@@ -27,8 +27,8 @@ pub async fn handle(
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
     http.door.check_reader(&caller.principal, "calls", whose, noted).await?;
     // What is not the reader's own is not found: absent and not one's own look the same.
-    let Sight { account, credential } = Sight::of(&caller.principal, &http.door.state());
-    let query = ActivityQuery { account, credential, search, limit, cursor, as_of: None };
+    let sight = Sight::of(&caller.principal, &http.door.state());
+    let query = ActivityQuery { sight, search, limit, cursor, as_of: None };
     let page = http.door.control().ports.activity.list(query).await?;
     Ok(Json(render(&page)))
 }

@@ -1,5 +1,6 @@
 //! `GET /api/v1/events`: what happened outside of calls, newest first: switches, keys, VMs, policies, nodes, sign-ins, and who
-//! read the log. A customer sees what affects its account, staff's reading included.
+//! read the log. A customer sees what affects its account, staff's reading included; a key that is limited to some VMs sees
+//! what is about itself and these.
 
 use std::sync::Arc;
 
@@ -8,15 +9,18 @@ use axum::extract::State;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
-use super::sight::Sight;
 use crate::core::dated::dated;
+use crate::core::id::{AccountId, UserId};
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+use crate::core::sight::Sight;
 use crate::core::time::Micros;
 use crate::http::Http;
-use crate::http::asked::{PAGE, page_size};
+use crate::http::asked::{PAGE, fits, page_size};
 use crate::http::body::Filters;
 use crate::http::caller::Caller;
 use crate::http::problem::Problem;
-use crate::tools::AdministrationQuery;
+use crate::tools::{AdministrationPage, AdministrationQuery};
 
 /// What may be asked for.
 #[derive(Default, Deserialize, Serialize)]
@@ -32,37 +36,62 @@ pub struct Asked {
     pub cursor: Option<String>,
 }
 
+impl Asked {
+    /// What of it no event can have, or cannot be asked for.
+    pub(in crate::http) fn fault(&self) -> Option<String> {
+        let is = |name: &str, value: &Option<String>, fits: fn(&str) -> bool, what: &str| {
+            value.as_ref().filter(|value| !fits(value)).map(|_| format!("{name}: {what}."))
+        };
+        let unfit = is("account", &self.account, |text| text.parse::<AccountId>().is_ok(), "an account is named by its id")
+            .or_else(|| is("user", &self.user, |text| text.parse::<UserId>().is_ok(), "a person is named by their id"))
+            .or_else(|| {
+                is("type", &self.r#type, |text| AdministrationQuery::TYPES.contains(&text), "this is not a type of event")
+            })
+            .or_else(|| is("subject", &self.subject, fits, "from 1 to 256 bytes, without NUL"));
+        unfit.or_else(|| page_size(self.limit).err())
+    }
+}
+
 pub async fn handle(
     State(http): State<Arc<Http>>,
     caller: Caller,
     Filters(asked): Filters<Asked>,
 ) -> Result<Json<Value>, Problem> {
+    if let Some(fault) = asked.fault() {
+        return Err(Problem::malformed(fault));
+    }
     let whose = asked.account.as_ref().and_then(|account| account.parse().ok());
     http.door.check_reader(&caller.principal, "events", whose, json!(asked)).await?;
-    let account = Sight::of(&caller.principal, &http.door.state()).account;
-    let limit = page_size(asked.limit).map_err(Problem::malformed)?;
-    let query = AdministrationQuery { limit, ..http.administration_query(account, asked) };
-    let page = http.door.control().ports.activity.administration(query).await?;
+    let page = http.events(&caller.principal, asked).await?;
     let items: Vec<Value> = page.items.iter().map(|record| dated(json!(record))).collect();
     Ok(Json(json!({ "items": items, "next_cursor": page.next_cursor, "as_of": page.as_of })))
 }
 
 impl Http {
-    /// An account learns of staff's reading once an investigation need not be kept from it any more.
-    pub fn administration_query(&self, account: Option<crate::core::id::AccountId>, asked: Asked) -> AdministrationQuery {
-        let now = self.door.control().ports.clock.now();
+    /// A page of what happened outside of calls, as `who` may see it. An account learns of staff's reading once an
+    /// investigation need not be kept from it any more, and never which of the staff it was.
+    pub async fn events(&self, who: &Principal, asked: Asked) -> Result<AdministrationPage, Refusal> {
+        let (ports, state) = (&self.door.control().ports, self.door.state());
+        let sight = Sight::of(who, &state);
         let delay = i64::try_from(self.settings.reads_shown_after.as_micros()).unwrap_or(i64::MAX);
-        let reads_until = account.is_some().then(|| Micros(now.0.saturating_sub(delay)));
-        AdministrationQuery {
-            account,
+        let reads_until = (!sight.is_everything()).then(|| Micros(ports.clock.now().0.saturating_sub(delay)));
+        let query = AdministrationQuery {
+            concerns: sight.concerns(&state),
+            sight: sight.clone(),
             about: asked.account,
             kind: asked.r#type,
-            user: asked.user,
+            // A person whom the reader may not know did nothing that it could find.
+            user: asked.user.map(|user| sight.named(user, &state)),
             subject: asked.subject,
             before: None,
             reads_until,
             cursor: asked.cursor,
             limit: asked.limit.unwrap_or(PAGE),
+        };
+        let mut page = ports.activity.administration(query).await?;
+        for record in &mut page.items {
+            record.user = record.user.take().map(|user| sight.named(user, &state));
         }
+        Ok(page)
     }
 }

@@ -33,7 +33,6 @@ mod show_account;
 mod show_call;
 mod show_key;
 mod show_reach;
-pub(in crate::http) mod sight;
 mod watch_calls;
 
 use std::sync::Arc;

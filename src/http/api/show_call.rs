@@ -7,12 +7,12 @@ use axum::extract::State;
 use serde_json::{Value, json};
 
 use super::Reason;
-use super::sight::Sight;
 use crate::core::code::Code;
 use crate::core::dated::dated;
 use crate::core::id::CallId;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
+use crate::core::sight::Sight;
 use crate::http::Http;
 use crate::http::body::{Filters, Segment};
 use crate::http::caller::Caller;
@@ -30,17 +30,15 @@ pub async fn handle(
     let activity = &http.door.control().ports.activity;
     // Whose call it is, so that this account can see who read it.
     let whose = match &id {
-        Some(id) if who.side == Side::Staff => activity.call(None, id).await.ok().flatten().map(|record| record.account),
+        Some(id) if who.side == Side::Staff => {
+            activity.call(&Sight::Everything, id).await.ok().flatten().map(|record| record.account)
+        }
         _ => None,
     };
     http.door.check_reader(who, &what, whose, json!({ "call_id": id, "reason": reason })).await?;
     let id = id.ok_or_else(absent)?;
     let sight = Sight::of(who, &http.door.state());
-    let record = activity.call(sight.account.as_ref(), &id).await?.ok_or_else(absent)?;
-    if sight.credential.is_some_and(|credential| credential != record.credential) {
-        return Err(absent());
-    }
-    let timeline = activity.timeline(sight.account.as_ref(), &id).await?.ok_or_else(absent)?;
+    let timeline = activity.timeline(&sight, &id).await?.ok_or_else(absent)?;
     Ok(Json(dated(flat(timeline))))
 }
 

@@ -10,8 +10,8 @@ use super::Reason;
 use crate::core::code::Code;
 use crate::core::dated::dated;
 use crate::core::id::CredentialId;
-use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
+use crate::core::sight::Sight;
 use crate::http::Http;
 use crate::http::body::{Filters, Segment};
 use crate::http::caller::Caller;
@@ -30,14 +30,15 @@ pub async fn handle(
     http.door.check_reader(who, &format!("credentials/{id}"), whose, json!({ "credential": id, "reason": reason })).await?;
     let state = http.door.state();
     // What is not the reader's own is not found; a key that is confined to some VMs knows itself alone.
-    let is_whole = state.credentials.get(&who.credential).is_some_and(|own| own.created.vms.is_none());
-    let may = |account: &_| who.side == Side::Staff || (*account == who.account && (is_whole || id == who.credential));
-    let row = state.credentials.get(&id).filter(|row| may(&row.created.account)).ok_or_else(absent)?;
+    let sight = Sight::of(who, &state);
+    let row = state.credentials.get(&id).filter(|row| sight.key(row)).ok_or_else(absent)?;
+    let seen =
+        |key: &Option<CredentialId>| key.clone().filter(|key| state.credentials.get(key).is_some_and(|row| sight.key(row)));
     let made = &row.created;
     Ok(Json(dated(json!({
-        "id": made.credential, "account": made.account, "user": made.user, "prefix": made.prefix, "label": row.label,
+        "id": made.credential, "account": made.account, "user": sight.named(made.user.to_string(), &state), "prefix": made.prefix, "label": row.label,
         "scopes": made.scopes, "vms": made.vms, "ips": row.ips, "read_only": made.read_only, "limit": made.limit,
         "created_at": row.created_at, "expires_at": made.expires_at, "revoked_at": row.revoked_at,
-        "rotates": made.rotates, "made_by": made.made_by, "role": made.role,
+        "rotates": seen(&made.rotates), "made_by": seen(&made.made_by), "role": made.role,
     }))))
 }

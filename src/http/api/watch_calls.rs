@@ -8,9 +8,9 @@ use axum::response::Response;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
-use super::sight::Sight;
 use crate::core::dated::dated;
 use crate::core::search::Field;
+use crate::core::sight::Sight;
 use crate::http::Http;
 use crate::http::asked::Asked;
 use crate::http::body::Filters;
@@ -34,8 +34,8 @@ pub async fn handle(
     } else {
         http.door.check_reader(&caller.principal, "calls/live", whose, noted).await?;
     }
-    let Sight { account, credential } = Sight::of(&caller.principal, &http.door.state());
-    let query = ActivityQuery { account, credential, search, limit: 1, ..ActivityQuery::default() };
+    let sight = Sight::of(&caller.principal, &http.door.state());
+    let query = ActivityQuery { sight, search, limit: 1, ..ActivityQuery::default() };
     let after = beginning(&http, &headers, None).await?;
     let watch = Watch::new(&http, caller.principal, None, watched, query, after);
     Ok(answer(watch.stream().map(|told| event(&told, &shown(&told)))))

@@ -52,9 +52,10 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
     let people = people.into_iter().filter(|person| person.account == id);
     let mut search = Search::default();
     search.only(Field::Account, id.to_string()).map_err(|_| Fault::NotFound)?;
-    let calls = ports.activity.list(ActivityQuery { search, limit: LATEST, ..ActivityQuery::default() }).await?;
+    let calls =
+        ports.activity.list(ActivityQuery { sight: visit.sight(), search, limit: LATEST, ..ActivityQuery::default() }).await?;
     let asked = Asked { account: Some(id.to_string()), limit: Some(LATEST), ..Asked::default() };
-    let events = ports.activity.administration(visit.http.administration_query(None, asked)).await?;
+    let events = visit.http.events(&visit.principal, asked).await?;
     let name = name.map_or_else(|| id.to_string(), |name| visible(&name));
     let concerns = in_force(&state, now).filter(|switch| touches(switch, &id, &state));
     Ok(page(&Page {

@@ -18,7 +18,6 @@ use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::time::Micros;
-use crate::http::api::sight::Sight;
 use crate::http::asked::{Asked, PAGE};
 use crate::tools::{ActivityPage, ActivityQuery, CallRecord};
 
@@ -84,7 +83,10 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
         return Ok(Redirect::to(&format!("/console/search?{}", written(&pairs))).into_response());
     }
     let asked = read(&pairs);
-    let found = find(&visit, &asked).await;
+    let found = match unknown(&pairs) {
+        None => find(&visit, &asked).await,
+        Some(why) => Err(Fault::Refused(Refusal::new(Code::ValidationFailed, why))),
+    };
     let (found, trouble) = match found {
         Ok(found) => (Some(found), None),
         Err(Fault::Refused(refusal)) if refusal.code.status() == 422 => (None, Some(told(&refusal))),
@@ -98,9 +100,9 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
     let next = next.map(|cursor| format!("/console/activity?{}", joined(&query, &format!("cursor={}", encoded(cursor)))));
     let first = asked.cursor.is_some().then(|| format!("/console/activity?{query}"));
     let state = visit.http.door.state();
-    let own = &visit.principal.account;
-    let vms = state.vms.values().filter(|vm| vm.account == *own);
-    let keys = state.credentials.values().filter(|row| row.created.account == *own);
+    let sight = visit.sight();
+    let vms = state.vms.values().filter(|vm| sight.vm(vm));
+    let keys = state.credentials.values().filter(|row| sight.key(row));
     let chosen =
         |id: String, label: &str, wanted: Option<&String>| Choice { is_chosen: wanted == Some(&id), label: visible(label), id };
     let rows = match found {
@@ -197,9 +199,35 @@ fn sought(visit: &Visit, asked: &Asked, now: Micros) -> Result<(Search, Option<A
 
 /// What is not the reader's own is not found: absent and not one's own look the same.
 fn limited(visit: &Visit, asked: &Asked, search: Search) -> ActivityQuery {
-    let Sight { account, credential } = Sight::of(&visit.principal, &visit.http.door.state());
     let (limit, cursor) = (asked.limit.unwrap_or(PAGE), asked.cursor.clone());
-    ActivityQuery { account, credential, search, limit, cursor, as_of: None }
+    ActivityQuery { sight: visit.sight(), search, limit, cursor, as_of: None }
+}
+
+/// What of an address is no filter, or is there twice: a list that left it out would pass for what was asked for.
+fn unknown(pairs: &Pairs) -> Option<String> {
+    const KNOWN: [&str; 16] = [
+        "account",
+        "user",
+        "credential",
+        "vm",
+        "session",
+        "tool",
+        "via",
+        "policy",
+        "switch",
+        "outcome",
+        "code",
+        "ip",
+        "from",
+        "to",
+        "q",
+        "cursor",
+    ];
+    let given: Vec<&str> = pairs.iter().filter(|(_, value)| !value.trim().is_empty()).map(|(name, _)| name.as_str()).collect();
+    let strange = given.iter().find(|name| !KNOWN.contains(name));
+    let twice = given.iter().enumerate().find(|(at, name)| given[..*at].contains(name)).map(|(_, name)| name);
+    let strange = strange.map(|name| format!("{name}: there is no filter of this name."));
+    strange.or_else(|| twice.map(|name| format!("{name}: it is given twice.")))
 }
 
 /// The filters of an address; a field that was left empty is none.
@@ -220,23 +248,14 @@ pub fn read(pairs: &Pairs) -> Asked {
             "outcome" => asked.outcome = value,
             "code" => asked.code = value,
             "ip" => asked.ip = value,
-            "from" => asked.from = value.map(zoned),
-            "to" => asked.to = value.map(zoned),
+            "from" => asked.from = value,
+            "to" => asked.to = value,
             "q" => asked.q = value,
             "cursor" => asked.cursor = value,
             _ => {}
         }
     }
     asked
-}
-
-/// Fields of forms have no zone; ours are in UTC.
-fn zoned(text: String) -> String {
-    match text.len() {
-        16 if text.contains('T') => format!("{text}:00Z"),
-        19 if text.contains('T') => format!("{text}Z"),
-        _ => text,
-    }
 }
 
 fn written(pairs: &Pairs) -> String {

@@ -87,7 +87,8 @@ async fn inbox(visit: &Visit, refused: Option<Refusal>) -> Result<Response, Faul
 async fn read(visit: &Visit, item: &Value) -> Waiting {
     let text = |name: &str| item[name].as_str().map(str::to_owned);
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
-    let time = |name: &str| item[name].as_str().and_then(Micros::parse).map(|at| When::of(at, now)).unwrap_or_default();
+    let time =
+        |name: &str| item[name].as_str().and_then(|text| Micros::read(text).ok()).map(|at| When::of(at, now)).unwrap_or_default();
     let mut agreed = Vec::new();
     for consent in item["approvals"].as_array().into_iter().flatten() {
         agreed.push(person(visit, consent["by"].as_str().map(str::to_owned)).await);

@@ -20,8 +20,8 @@ use crate::core::event::{Event, Kind};
 use crate::core::id::CallId;
 use crate::core::scope::Scope;
 use crate::core::search::Field;
+use crate::core::sight::Sight;
 use crate::core::time::Micros;
-use crate::http::api::sight::Sight;
 use crate::tools::CallRecord;
 
 #[derive(Template)]
@@ -65,14 +65,11 @@ struct Around {
 async fn found(visit: &Visit, id: &str) -> Result<(CallRecord, Value), Fault> {
     let id: CallId = id.parse().map_err(|_| Fault::NotFound)?;
     let activity = &visit.http.door.control().ports.activity;
-    let whose = if visit.is_staff() { activity.call(None, &id).await?.map(|record| record.account) } else { None };
+    let whose = if visit.is_staff() { activity.call(&Sight::Everything, &id).await?.map(|record| record.account) } else { None };
     visit.check_reader(&format!("calls/{id}"), whose, object!({ "call_id": id })).await?;
-    let sight = Sight::of(&visit.principal, &visit.http.door.state());
-    let record = activity.call(sight.account.as_ref(), &id).await?.ok_or(Fault::NotFound)?;
-    if sight.credential.is_some_and(|credential| credential != record.credential) {
-        return Err(Fault::NotFound);
-    }
-    let timeline = activity.timeline(sight.account.as_ref(), &id).await?.ok_or(Fault::NotFound)?;
+    let sight = visit.sight();
+    let record = activity.call(&sight, &id).await?.ok_or(Fault::NotFound)?;
+    let timeline = activity.timeline(&sight, &id).await?.ok_or(Fault::NotFound)?;
     Ok((record, timeline))
 }
 

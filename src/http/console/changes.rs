@@ -9,7 +9,6 @@ use super::visit::Visit;
 use crate::core::event::{CredentialCreated, Event, Kind};
 use crate::core::id::{CredentialId, Position};
 use crate::core::scope::Scope;
-use crate::http::api::sight::Sight;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
 /// Lines around a change that are shown with it.
@@ -63,10 +62,12 @@ async fn event(visit: &Visit, position: Position) -> Option<Event> {
 /// The event of the same kind, about the same, before this one.
 async fn earlier(record: &AdministrationRecord, visit: &Visit) -> Result<Option<Event>, Fault> {
     let subject = record.subject.clone().filter(|_| record.kind != "policy_loaded");
-    let account = Sight::of(&visit.principal, &visit.http.door.state()).account;
+    let sight = visit.sight();
+    let concerns = sight.concerns(&visit.http.door.state());
     let before = Some(record.position);
     let query = AdministrationQuery {
-        account,
+        sight,
+        concerns,
         kind: Some(record.kind.clone()),
         subject,
         before,

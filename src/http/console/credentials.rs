@@ -37,7 +37,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
     visit.check_reader(&format!("credentials/{id}"), Some(whose.clone()), json!({ "credential": id })).await?;
     let mut search = Search::default();
     search.only(Field::Credential, id).map_err(|_| Fault::NotFound)?;
-    let query = ActivityQuery { search, limit: LATEST, ..ActivityQuery::default() };
+    let query = ActivityQuery { sight: visit.sight(), search, limit: LATEST, ..ActivityQuery::default() };
     let listed = visit.http.door.control().ports.activity.list(query).await?;
     let key = key_of(&visit, &row).await?;
     Ok(page(&Page {
@@ -75,7 +75,8 @@ pub async fn ask(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault
 pub async fn ask_own(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
     let state = visit.http.door.state();
     let own = state.credentials.values().find(|row| row.created.credential.as_str() == id);
-    let own = own.filter(|row| row.created.account == visit.principal.account && row.created.role.is_none());
+    let own =
+        own.filter(|row| visit.sight().key(row) && row.created.account == visit.principal.account && row.created.role.is_none());
     let key = key_of(&visit, own.filter(|_| visit.role().administers()).ok_or(Fault::NotFound)?).await?;
     let effect = "It fails on its next request, on every node, and cannot be brought back. Calls that already run go on.";
     Ok(Confirm::new(format!("Revoke {} ({}…)", key.label, key.prefix), effect, "/console/keys")

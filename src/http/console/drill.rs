@@ -31,7 +31,12 @@ pub struct Drilled {
 
 /// The newest drill, if there was one.
 pub async fn last(visit: &Visit, now: Micros) -> Result<Option<Drilled>, Fault> {
-    let query = AdministrationQuery { kind: Some("drill_completed".into()), limit: 1, ..AdministrationQuery::default() };
+    let query = AdministrationQuery {
+        sight: visit.sight(),
+        kind: Some("drill_completed".into()),
+        limit: 1,
+        ..AdministrationQuery::default()
+    };
     let ports = &visit.http.door.control().ports;
     let Some(record) = ports.activity.administration(query).await?.items.into_iter().next() else { return Ok(None) };
     let event = ports.reader.event(record.position).await.ok().flatten();

@@ -14,37 +14,11 @@ use super::fault::{Fault, encoded};
 use super::frame::{Frame, page};
 use super::shown::{When, rough, visible};
 use super::visit::Visit;
+use crate::core::code::Code;
+use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
 use crate::http::api::list_events::Asked;
-use crate::http::api::sight::Sight;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
-
-const KINDS: [&str; 24] = [
-    "switch_engaged",
-    "release_requested",
-    "release_ramped",
-    "switch_released",
-    "switch_expired",
-    "drill_completed",
-    "log_read",
-    "signed_in",
-    "sign_in_refused",
-    "signed_out",
-    "password_set",
-    "identity_linked",
-    "identity_unlinked",
-    "role_changed",
-    "person_invited",
-    "invitation_revoked",
-    "user_created",
-    "user_removed",
-    "credential_created",
-    "credential_revoked",
-    "refusals_counted",
-    "vm_imported",
-    "vm_exec_set",
-    "policy_loaded",
-];
 
 #[derive(Template)]
 #[template(path = "events.html")]
@@ -92,22 +66,23 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
         cursor: value("cursor"),
         ..Asked::default()
     };
+    if let Some(why) = asked.fault() {
+        return Err(Refusal::new(Code::ValidationFailed, why).into());
+    }
     let whose = asked.account.as_ref().and_then(|account| account.parse().ok());
     if visit.is_staff() && whose.is_none() && visit.reason.is_none() {
         return Err(Fault::NoReason { next: visit.path.clone() });
     }
     visit.check_reader("events", whose, json!(asked)).await?;
-    let own = Sight::of(&visit.principal, &visit.http.door.state()).account;
     let chosen = |kind: &str| Choice { id: kind.into(), label: words(kind), is_chosen: asked.r#type.as_deref() == Some(kind) };
-    let kinds = KINDS.iter().map(|kind| chosen(kind)).collect();
+    let kinds = AdministrationQuery::TYPES.iter().map(|kind| chosen(kind)).collect();
     let filters: Vec<String> =
         ["type", "account", "subject"].iter().filter_map(|name| Some(format!("{name}={}", encoded(&value(name)?)))).collect();
     let href =
         |more: Option<String>| format!("/console/events?{}", filters.iter().cloned().chain(more).collect::<Vec<_>>().join("&"));
     let first = asked.cursor.is_some().then(|| href(None));
     let (account, subject) = (asked.account.clone().unwrap_or_default(), asked.subject.clone().unwrap_or_default());
-    let query = visit.http.administration_query(own, asked);
-    let listed = visit.http.door.control().ports.activity.administration(query).await?;
+    let listed = visit.http.events(&visit.principal, asked).await?;
     Ok(page(&Page {
         frame: Frame::of("Events", "/console/events", &visit).await,
         is_staff: visit.is_staff(),
@@ -158,10 +133,10 @@ async fn begun(items: &[AdministrationRecord], visit: &Visit) -> Result<BTreeMap
     let activity = &visit.http.door.control().ports.activity;
     let mut begun = BTreeMap::new();
     for switch in items.iter().filter(|record| is_end(&record.kind)).filter_map(|record| record.subject.clone()) {
-        let account = Sight::of(&visit.principal, &visit.http.door.state()).account;
-        let kind = Some("switch_engaged".to_owned());
-        let query =
-            AdministrationQuery { account, kind, subject: Some(switch.clone()), limit: 1, ..AdministrationQuery::default() };
+        let sight = visit.sight();
+        let (kind, concerns) = (Some("switch_engaged".to_owned()), sight.concerns(&visit.http.door.state()));
+        let subject = Some(switch.clone());
+        let query = AdministrationQuery { sight, concerns, kind, subject, limit: 1, ..AdministrationQuery::default() };
         let found = activity.administration(query).await?;
         begun.extend(found.items.first().map(|engaged| (switch, engaged.at)));
     }

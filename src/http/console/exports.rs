@@ -115,7 +115,7 @@ async fn row(made: Made, visit: &Visit) -> Row {
         bytes: grouped(i64::try_from(export.bytes).unwrap_or(i64::MAX)),
         sha256: visible(&export.sha256),
         as_of: grouped(export.as_of.0),
-        until: When::of(Micros::parse(&export.expires_at).unwrap_or_default(), now),
+        until: When::of(Micros::read(&export.expires_at).unwrap_or_default(), now),
         is_over: export.is_over(now),
     });
     Row {

@@ -15,6 +15,7 @@ use super::shown::{When, grouped, visible};
 use super::visit::{Stranger, Visit};
 use crate::core::id::{AccountId, Position};
 use crate::core::principal::Side;
+use crate::core::sight::Sight;
 use crate::core::state::{ControlState, Vm};
 use crate::core::switch::{Switch, Target};
 use crate::core::time::Micros;
@@ -195,13 +196,7 @@ pub fn in_force(state: &ControlState, now: Micros) -> impl Iterator<Item = &Swit
 
 /// Whether a switch can stop calls of an account.
 pub fn touches(switch: &Switch, account: &AccountId, state: &ControlState) -> bool {
-    match &switch.target {
-        Target::All | Target::Class(_) | Target::Tool(_) => true,
-        Target::Provider(name) => state.vms.values().any(|vm| vm.account == *account && vm.provider == *name),
-        Target::Account(id) => id == account,
-        Target::Credential(id) => state.credentials.get(id).is_some_and(|row| row.created.account == *account),
-        Target::Vm { vm, .. } => state.vms.get(vm).is_some_and(|row| row.account == *account),
-    }
+    Sight::Account(account.clone()).switch(switch, state)
 }
 
 /// Whether a target is this VM, or what it belongs to: its account or its provider.

@@ -80,12 +80,13 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
     }
     let (state, now) = (door.state(), door.control().ports.clock.now());
     let account = &visit.principal.account;
-    let own: Vec<&Credential> = state.credentials.values().filter(|row| row.created.account == *account).collect();
+    let own: Vec<&Credential> =
+        state.credentials.values().filter(|row| row.created.account == *account && visit.sight().key(row)).collect();
     let uses = uses(&visit, &own).await?;
     let is_live = |row: &&Credential| row.revoked_at.is_none() && row.created.expires_at.is_none_or(|end| end > now);
     let (live, over): (Vec<_>, Vec<_>) = own.into_iter().rev().partition(is_live);
     let may = visit.role().scopes();
-    let vms = state.vms.values().filter(|vm| vm.account == *account);
+    let vms = state.vms.values().filter(|vm| visit.sight().vm(vm));
     Ok(page(&Keys {
         frame: Frame::of("Keys", "/console/keys", &visit).await,
         live: live.into_iter().map(|row| key(row, &uses, now)).collect(),
@@ -141,7 +142,8 @@ async fn uses(visit: &Visit, keys: &[&Credential]) -> Result<BTreeMap<String, Us
 pub async fn last_use(visit: &Visit, id: &str) -> Result<Option<When>, Fault> {
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
     let own = state.credentials.values().find(|row| row.created.credential.as_str() == id);
-    let own = own.filter(|row| row.created.account == visit.principal.account).ok_or(Fault::NotFound)?;
+    let own =
+        own.filter(|row| visit.sight().key(row) && row.created.account == visit.principal.account).ok_or(Fault::NotFound)?;
     let uses = uses(visit, &[own]).await?;
     Ok(uses.get(id).filter(|used| used.count > 0).map(|used| When::of(used.last, now)))
 }

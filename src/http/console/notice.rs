@@ -37,7 +37,12 @@ pub async fn notices(visit: &Visit, now: Micros) -> Vec<Notice> {
     for (kind, lasts) in
         [("switch_engaged", ALARM), ("switch_released", ALARM), ("release_ramped", ALARM), ("switch_expired", ENDED)]
     {
-        let query = AdministrationQuery { kind: Some(kind.to_owned()), limit: LOOKED_AT, ..AdministrationQuery::default() };
+        let query = AdministrationQuery {
+            sight: visit.sight(),
+            kind: Some(kind.to_owned()),
+            limit: LOOKED_AT,
+            ..AdministrationQuery::default()
+        };
         // A page is shown without them rather than not at all.
         let Ok(found) = visit.http.door.control().ports.activity.administration(query).await else { continue };
         let young = found.items.iter().filter(|record| now.since(record.at) < lasts);

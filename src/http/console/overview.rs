@@ -48,18 +48,17 @@ pub struct Machine {
 /// The page.
 pub async fn show(visit: Visit) -> Result<Response, Fault> {
     let door = &visit.http.door;
-    let account = (!visit.is_staff()).then(|| visit.principal.account.clone());
     // The latest calls of everybody are shown to staff who have said why they look, as in the search.
     let may_look = !visit.is_staff() || visit.reason.is_some();
     let found = if may_look {
         visit.check_reader("calls", None, json!({ "page": "overview" })).await?;
-        let query = ActivityQuery { account, limit: LATEST, ..ActivityQuery::default() };
+        let query = ActivityQuery { sight: visit.sight(), limit: LATEST, ..ActivityQuery::default() };
         door.control().ports.activity.list(query).await?.items
     } else {
         Vec::new()
     };
     let (state, now) = (door.state(), door.control().ports.clock.now());
-    let own = state.vms.values().filter(|vm| vm.account == visit.principal.account);
+    let own = state.vms.values().filter(|vm| vm.account == visit.principal.account && visit.sight().vm(vm));
     let vms = own.map(|vm| machine(vm, &state, now)).collect();
     let limits = if visit.is_staff() { Vec::new() } else { used(&visit, &state, now).await? };
     let frame = Frame::of("Overview", "/console/", &visit).await;

@@ -39,7 +39,7 @@ pub struct Past {
 pub async fn page_of(visit: &Visit, cursor: Option<String>, now: Micros) -> Result<(Vec<Past>, Option<String>), Fault> {
     let (activity, state) = (&visit.http.door.control().ports.activity, visit.http.door.state());
     let kind = Some("switch_engaged".to_owned());
-    let query = AdministrationQuery { kind, limit: PAGE, cursor, ..AdministrationQuery::default() };
+    let query = AdministrationQuery { sight: visit.sight(), kind, limit: PAGE, cursor, ..AdministrationQuery::default() };
     let found = activity.administration(query).await?;
     let mut rows = Vec::new();
     for record in &found.items {
@@ -51,7 +51,8 @@ pub async fn page_of(visit: &Visit, cursor: Option<String>, now: Micros) -> Resu
 /// A switch and its end; none while it is in force.
 async fn past(visit: &Visit, record: &AdministrationRecord, state: &ControlState, now: Micros) -> Result<Option<Past>, Fault> {
     let Some(id) = record.subject.clone() else { return Ok(None) };
-    let query = AdministrationQuery { subject: Some(id.clone()), limit: EVENTS, ..AdministrationQuery::default() };
+    let query =
+        AdministrationQuery { sight: visit.sight(), subject: Some(id.clone()), limit: EVENTS, ..AdministrationQuery::default() };
     let events = visit.http.door.control().ports.activity.administration(query).await?.items;
     let Some(end) = events.iter().find(|event| matches!(event.kind.as_str(), "switch_released" | "switch_expired")) else {
         return Ok(None);

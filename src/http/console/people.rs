@@ -117,7 +117,8 @@ async fn waiting(visit: &Visit, account: &AccountId, people: &[Person]) -> Resul
     let mut waiting = Vec::new();
     for item in listed["items"].as_array().into_iter().flatten() {
         let text = |name: &str| visible(item[name].as_str().unwrap_or_default());
-        let until = item["expires_at"].as_str().and_then(Micros::parse).map(|at| When::of(at, now)).unwrap_or_default();
+        let until =
+            item["expires_at"].as_str().and_then(|text| Micros::read(text).ok()).map(|at| When::of(at, now)).unwrap_or_default();
         // A customer does not learn who of the staff it was.
         let own = people.iter().find(|person| item["by"] == person.id.as_str());
         let by = match own {
@@ -169,7 +170,7 @@ pub async fn invite(Posted { visit, fields }: Posted) -> Result<Response, Fault>
         email: visible(text("email")),
         role: visible(text("role")),
         link,
-        until: Micros::parse(text("expires_at")).map(|at| When::of(at, now)).unwrap_or_default(),
+        until: Micros::read(text("expires_at")).ok().map(|at| When::of(at, now)).unwrap_or_default(),
         back: list_of(&visit, &account),
     }))
 }

@@ -7,6 +7,7 @@ use crate::core::id::AccountId;
 use crate::core::job::Job;
 use crate::core::refusal::Refusal;
 use crate::core::search::{Field, Search, Term};
+use crate::core::sight::Sight;
 use crate::core::state::ControlState;
 use crate::core::switch::{Covered, Target};
 use crate::core::time::Micros;
@@ -74,7 +75,7 @@ pub async fn admitted_since(door: &Door, target: &Target, since: Micros, until: 
 }
 
 async fn count(door: &Door, search: Search) -> Result<Histogram, Refusal> {
-    let query = ActivityQuery { search, limit: 1, ..ActivityQuery::default() };
+    let query = ActivityQuery { sight: Sight::Everything, search, limit: 1, ..ActivityQuery::default() };
     door.control().ports.activity.histogram(query, 1).await
 }
 

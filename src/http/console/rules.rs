@@ -8,6 +8,7 @@ use super::visit::Visit;
 use crate::control::policies::TEXT;
 use crate::core::bounded::Name;
 use crate::core::event::{Event, Kind};
+use crate::core::sight::Sight;
 use crate::policy::rules;
 use crate::tools::AdministrationQuery;
 
@@ -35,7 +36,13 @@ pub async fn decided(visit: &Visit, version: i64, ids: &[String]) -> Decided {
 /// The files of a version, by name; none if they are not kept.
 async fn text_of(visit: &Visit, version: i64) -> Option<Vec<(String, String)>> {
     let ports = &visit.http.door.control().ports;
-    let query = AdministrationQuery { kind: Some("policy_loaded".into()), limit: MOST, ..AdministrationQuery::default() };
+    // Whoever sees a call sees the text that decided it; nothing else of these events is shown.
+    let query = AdministrationQuery {
+        sight: Sight::Everything,
+        kind: Some("policy_loaded".into()),
+        limit: MOST,
+        ..AdministrationQuery::default()
+    };
     for record in ports.activity.administration(query).await.ok()?.items {
         let event = ports.reader.event(record.position).await.ok()??;
         if matches!(event.kind, Kind::PolicyLoaded { version: found, .. } if found == version) {

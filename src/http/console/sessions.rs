@@ -34,7 +34,9 @@ pub fn rows(visit: &Visit, listed: &Value) -> Vec<Row> {
     let own = digest(&visit.visitor.session.hash);
     let row = |item: &Value| {
         let text = |name: &str| visible(item[name].as_str().unwrap_or_default());
-        let time = |name: &str| item[name].as_str().and_then(Micros::parse).map(|at| When::of(at, now)).unwrap_or_default();
+        let time = |name: &str| {
+            item[name].as_str().and_then(|text| Micros::read(text).ok()).map(|at| When::of(at, now)).unwrap_or_default()
+        };
         Row {
             is_this: item["id"] == own.as_str(),
             id: text("id"),

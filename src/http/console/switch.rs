@@ -224,7 +224,12 @@ async fn look(visit: &Visit, switch: &Switch) -> Result<Live, Fault> {
 }
 
 async fn history(visit: &Visit, id: &SwitchId) -> Result<Vec<Moment>, Fault> {
-    let query = AdministrationQuery { subject: Some(id.to_string()), limit: EVENTS, ..AdministrationQuery::default() };
+    let query = AdministrationQuery {
+        sight: visit.sight(),
+        subject: Some(id.to_string()),
+        limit: EVENTS,
+        ..AdministrationQuery::default()
+    };
     let ports = &visit.http.door.control().ports;
     let (found, now) = (ports.activity.administration(query).await?, ports.clock.now());
     let mut moments = Vec::new();
@@ -247,7 +252,13 @@ async fn history(visit: &Visit, id: &SwitchId) -> Result<Vec<Moment>, Fault> {
 /// What a switch that is no longer in force has stopped.
 async fn engaged_target(visit: &Visit, id: &SwitchId) -> Result<crate::core::switch::Target, Fault> {
     let kind = Some("switch_engaged".to_owned());
-    let query = AdministrationQuery { kind, subject: Some(id.to_string()), limit: 1, ..AdministrationQuery::default() };
+    let query = AdministrationQuery {
+        sight: visit.sight(),
+        kind,
+        subject: Some(id.to_string()),
+        limit: 1,
+        ..AdministrationQuery::default()
+    };
     let found = visit.http.door.control().ports.activity.administration(query).await?;
     let position = found.items.first().ok_or(Fault::NotFound)?.position;
     engagement(visit, position).await.map(|(target, _)| target).ok_or(Fault::NotFound)

@@ -46,6 +46,7 @@ pub fn steps(events: &[Value], state: &ControlState, now: Micros) -> Vec<Step> {
             let at = event.as_ref().map_or(Micros(raw["at"].as_i64().unwrap_or(0)), |event| event.at);
             let (title, chip, facts) = match &event {
                 Some(event) => told(&event.kind, state),
+                None if raw["leaf"].is_null() => (by_staff(raw["type"].as_str().unwrap_or_default()), noted(), Vec::new()),
                 None => (visible(raw["type"].as_str().unwrap_or("unreadable")), noted(), Vec::new()),
             };
             Step {
@@ -65,6 +66,15 @@ pub fn steps(events: &[Value], state: &ControlState, now: Micros) -> Vec<Step> {
 }
 
 type Told = (String, Chip, Vec<(&'static str, String)>);
+
+/// What a leaf says that is left out because it names a person of the staff.
+fn by_staff(kind: &str) -> String {
+    match kind {
+        "cancel_requested" => "Staff asked for its end".into(),
+        "approval_decided" => "Staff answered for it".into(),
+        other => visible(&other.replace('_', " ")),
+    }
+}
 
 fn noted() -> Chip {
     Chip { class: "open", sign: sign::DOT, word: "" }

@@ -18,6 +18,7 @@ use crate::core::principal::{Principal, Side, Via};
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::Scope;
+use crate::core::sight::Sight;
 use crate::http::Http;
 use crate::http::caller::user_agent;
 use crate::http::door::Incoming;
@@ -83,6 +84,11 @@ impl Visit {
             asked.insert("reason".to_owned(), reason.as_str().into());
         }
         self.http.door.check_reader(&self.principal, what, about, asked).await
+    }
+
+    /// What they may see.
+    pub fn sight(&self) -> Sight {
+        Sight::of(&self.principal, &self.http.door.state())
     }
 
     /// Whether they are of the staff.

@@ -42,8 +42,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
     visit.check_reader(&format!("vms/{}", vm.id), Some(vm.account.clone()), json!({ "vm": vm.id })).await?;
     let mut search = Search::default();
     search.only(Field::Vm, vm.id.to_string()).map_err(|_| Fault::NotFound)?;
-    let account = (!visit.is_staff()).then(|| visit.principal.account.clone());
-    let query = ActivityQuery { account, search, limit: HISTORY, ..ActivityQuery::default() };
+    let query = ActivityQuery { sight: visit.sight(), search, limit: HISTORY, ..ActivityQuery::default() };
     let found = door.control().ports.activity.list(query).await?;
     let (state, now) = (door.state(), door.control().ports.clock.now());
     let shown = machine(&vm, &state, now);
@@ -64,7 +63,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
 fn seen(visit: &Visit, id: &str) -> Result<Vm, Fault> {
     let id: VmId = id.parse().map_err(|_| Fault::NotFound)?;
     let state = visit.http.door.state();
-    let found = state.vms.get(&id).filter(|vm| visit.is_staff() || vm.account == visit.principal.account);
+    let found = state.vms.get(&id).filter(|vm| visit.sight().vm(vm));
     found.cloned().ok_or(Fault::NotFound)
 }
 

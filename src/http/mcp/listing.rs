@@ -45,7 +45,8 @@ pub fn is_shown(tool: &Tool, who: &Principal, state: &ControlState) -> bool {
     let Some(credential) = state.credentials.get(&who.credential) else { return false };
     let key = &credential.created;
     let scoped = tool.facts.scope.is_none_or(|scope| key.scopes.contains(&scope));
-    let reads = tool.reads() || (!who.read_only && (!key.read_only || tool.facts.stops));
+    // Stopping is never switched off, so it is shown wherever it works.
+    let reads = tool.reads() || tool.facts.stops || !(who.read_only || key.read_only);
     let needs_vm = tool.input["required"].as_array().is_some_and(|names| names.iter().any(|name| name == "vm_id"));
     let has_vm = key.vms.as_ref().is_none_or(|vms| !vms.is_empty());
     who.side == Side::Customer && !tool.is_hidden() && scoped && reads && (has_vm || !needs_vm)

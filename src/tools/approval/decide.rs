@@ -9,10 +9,10 @@ use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId, EventId};
 use crate::core::job::Job;
-use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
+use crate::core::sight::Sight;
 use crate::core::state::ControlState;
 use crate::core::tool::ToolFacts;
 use crate::log::admission::job_row;
@@ -124,8 +124,8 @@ async fn was_held(execution: &Execution, state: &ControlState, call: &CallId) ->
     if !may_answer_any(execution, state) {
         return Ok(false);
     }
-    let account = Some(&execution.principal.account).filter(|_| execution.principal.side == Side::Customer);
-    let Some(timeline) = execution.ports.activity.timeline(account, call).await? else { return Ok(false) };
+    let sight = Sight::to_answer(&execution.principal, state);
+    let Some(timeline) = execution.ports.activity.timeline(&sight, call).await? else { return Ok(false) };
     let is_hold = |event: &Value| event["type"] == "held";
     Ok(timeline["events"].as_array().is_some_and(|events| events.iter().any(is_hold)))
 }

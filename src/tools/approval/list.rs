@@ -8,6 +8,7 @@ use crate::core::call::Outcome;
 use crate::core::id::CallId;
 use crate::core::job::Job;
 use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::sight::Sight;
 use crate::core::tool::ToolFacts;
 use crate::log::admission::job_row;
 use crate::tools::outcome::Answer;
@@ -32,11 +33,18 @@ async fn list(execution: Execution) -> Answer {
     let now = execution.ports.clock.now();
     let waiting = rows.iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
     let waiting = waiting.filter(|row| !row.is_granted() && !row.is_over(now) && may_see(&execution, &state, row));
+    let sight = Sight::to_answer(&execution.principal, &state);
     let mut items = Vec::new();
     for approval in waiting {
         let asked = arguments(&execution, &approval.call).await?;
         let label = approval.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.label.as_str());
-        items.push(shown(&approval, label, &asked));
+        let mut item = shown(&approval, label, &asked);
+        for consent in item["approvals"].as_array_mut().into_iter().flatten() {
+            if let Some(by) = consent["by"].as_str() {
+                consent["by"] = json!(sight.named(by.to_owned(), &state));
+            }
+        }
+        items.push(item);
     }
     Ok(json!({ "items": items }))
 }

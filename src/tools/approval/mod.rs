@@ -9,6 +9,7 @@ use super::{Execution, Tool};
 use crate::core::approval::Approval;
 use crate::core::principal::Side;
 use crate::core::scope::Scope;
+use crate::core::sight::Sight;
 use crate::core::state::ControlState;
 
 /// The tools of this noun.
@@ -16,14 +17,10 @@ pub(super) fn tools() -> Vec<Tool> {
     vec![list::tool(), decide::tool()]
 }
 
-/// Whether the caller may know of a held call: staff who approve, and those of its account who may and whose key is not
-/// confined to other VMs.
+/// Whether the caller may know of a held call and answer it: staff who approve, and those of its account who may and see it.
 fn may_answer(execution: &Execution, state: &ControlState, approval: &Approval) -> bool {
     let who = &execution.principal;
-    let Some(key) = state.credentials.get(&who.credential) else { return false };
-    let listed = key.created.vms.as_ref().is_none_or(|vms| approval.vm.as_ref().is_some_and(|vm| vms.contains(vm)));
-    let own = who.side == Side::Staff || (approval.account == who.account && listed);
-    own && may_answer_any(execution, state)
+    Sight::to_answer(who, state).call(&approval.account, approval.credential.as_str()) && may_answer_any(execution, state)
 }
 
 /// Whether the caller's key may answer at all.

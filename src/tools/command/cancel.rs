@@ -62,7 +62,10 @@ async fn cancel(execution: Execution) -> Answer {
         let (record, _) = sight::find(&execution, &command_id).await?;
         return Ok(answer(&call, record.status, false));
     };
-    let vm = sight::vm_of(&execution, &job.account, &job.tool, job.vm.as_ref())?;
+    if !execution.sight().call(&job.account, job.credential.as_str()) {
+        return Err(sight::not_found());
+    }
+    let vm = sight::vm_of(&execution, &job.tool, job.vm.as_ref())?;
     if job.status == Status::Queued && cancel_queued(&execution, &job).await? {
         return Ok(answer(&call, Status::Cancelled, true));
     }
@@ -141,6 +144,6 @@ async fn await_end(execution: &Execution, call: &CallId) -> Result<Option<Status
         }
         tokio::time::sleep(LOOK).await;
     }
-    let record = execution.ports.activity.call(Some(&execution.principal.account), call).await?;
+    let record = execution.ports.activity.call(&execution.sight(), call).await?;
     Ok(record.map(|record| record.status))
 }

@@ -1,11 +1,10 @@
 //! Which commands a caller may see.
 //!
-//! INVARIANT: a command of another account, or on a VM that the key's allow-list does not hold, looks exactly like one
-//! that does not exist (P9).
+//! INVARIANT: a command that the caller's sight does not reach looks exactly like one that does not exist (P9).
 
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::id::{AccountId, CallId, VmId};
+use crate::core::id::{CallId, VmId};
 use crate::core::refusal::Refusal;
 use crate::core::state::Vm;
 use crate::tools::{CallRecord, Execution};
@@ -19,25 +18,20 @@ pub(super) fn not_found() -> Outcome {
 }
 
 /// The VM of a command, if the caller may see the command.
-pub(super) fn vm_of(execution: &Execution, account: &AccountId, tool: &str, vm: Option<&VmId>) -> Result<Vm, Outcome> {
-    let (who, state) = (&execution.principal, execution.state());
+pub(super) fn vm_of(execution: &Execution, tool: &str, vm: Option<&VmId>) -> Result<Vm, Outcome> {
+    let state = execution.state();
     let id = vm.ok_or_else(not_found)?;
-    let key = state.credentials.get(&who.credential).ok_or_else(not_found)?;
-    let listed = key.created.vms.as_ref().is_none_or(|vms| vms.contains(id));
     let named = execution.admitted.vm().is_none_or(|named| named == id);
-    let known = state.vms.get(id).filter(|vm| vm.account == who.account);
-    match known {
-        Some(vm) if *account == who.account && listed && named && COMMANDS.contains(&tool) => Ok(vm.clone()),
-        _ => Err(not_found()),
-    }
+    let known = state.vms.get(id).filter(|vm| execution.sight().vm(vm) && named && COMMANDS.contains(&tool));
+    known.cloned().ok_or_else(not_found)
 }
 
 /// A command as the views have it, and its VM.
 pub(super) async fn find(execution: &Execution, id: &str) -> Result<(CallRecord, Vm), Outcome> {
     let call: CallId = id.parse().map_err(|_| not_found())?;
-    let found = execution.ports.activity.call(Some(&execution.principal.account), &call).await?;
+    let found = execution.ports.activity.call(&execution.sight(), &call).await?;
     let record = found.ok_or_else(not_found)?;
     let vm_id = record.vm.as_deref().and_then(|vm| vm.parse().ok());
-    let vm = vm_of(execution, &record.account, &record.tool, vm_id.as_ref())?;
+    let vm = vm_of(execution, &record.tool, vm_id.as_ref())?;
     Ok((record, vm))
 }

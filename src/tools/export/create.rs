@@ -17,6 +17,7 @@ use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
+use crate::core::sight::Sight;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
 use crate::tools::record::{Record, fresh, record};
@@ -70,16 +71,16 @@ async fn create(execution: Execution) -> Answer {
     let now = execution.ports.clock.now();
     let search = Search::parse(&q.unwrap_or_default(), now)
         .map_err(|fault| Refusal::new(Code::ValidationFailed, format!("q cannot be read: {fault}.")))?;
-    let Sight { account, credential } = sight(&execution, &search, reason.is_some()).await?;
+    let sight = sight(&execution, &search, reason.is_some()).await?;
+    let (account, credential) = (sight.account().cloned(), sight.credential().cloned());
     if execution.principal.side == Side::Staff {
         tell(&execution, account.as_ref(), &search, reason).await?;
     }
     let q = search.to_string();
     // As the log was when this was asked for: the call that makes the export is not in it.
-    let asked = execution.ports.activity.call(Some(&execution.principal.account), execution.call()).await?;
+    let asked = execution.ports.activity.call(&execution.sight(), execution.call()).await?;
     let as_of = asked.map(|record| Position(record.intent.0 - 1));
-    let query =
-        ActivityQuery { account: account.clone(), credential: credential.clone(), search, as_of, ..ActivityQuery::default() };
+    let query = ActivityQuery { sight, search, as_of, ..ActivityQuery::default() };
     let sheet = made(&execution, form, query).await?;
     Ok(json!(Export {
         q,
@@ -95,11 +96,6 @@ async fn create(execution: Execution) -> Answer {
 }
 
 /// Whose calls it may hold.
-struct Sight {
-    account: Option<AccountId>,
-    credential: Option<String>,
-}
-
 async fn sight(execution: &Execution, search: &Search, has_reason: bool) -> Result<Sight, Outcome> {
     let (who, state) = (&execution.principal, fresh(execution).await?);
     let key = state.credentials.get(&who.credential).map(|row| &row.created);
@@ -109,16 +105,14 @@ async fn sight(execution: &Execution, search: &Search, has_reason: bool) -> Resu
         return Err(Refusal::new(Code::ForbiddenScope, text).details(json!({ "scope": needed.as_str() })).into());
     }
     if who.side == Side::Customer {
-        let is_whole = key.is_some_and(|key| key.vms.is_none());
-        let credential = (!is_whole).then(|| who.credential.to_string());
-        return Ok(Sight { account: Some(who.account.clone()), credential });
+        return Ok(Sight::own(who, &state));
     }
     let account = search.value(Field::Account).and_then(|account| account.parse().ok());
     if account.is_none() && !has_reason {
         let text = "Staff who take calls of several accounts away say why.";
         return Err(Refusal::new(Code::ValidationFailed, text).hint("Give a reason, or one account.").into());
     }
-    Ok(Sight { account, credential: None })
+    Ok(Sight::bounded(account, None))
 }
 
 /// Writes down that staff take calls away, so that the account learns of it.

@@ -9,8 +9,9 @@ pub mod sheet;
 use serde::{Deserialize, Serialize};
 
 use super::{ActivityQuery, Tool};
-use crate::core::id::{AccountId, Position};
+use crate::core::id::{AccountId, CredentialId, Position};
 use crate::core::search::{Fault, Search};
+use crate::core::sight::Sight;
 use crate::core::time::Micros;
 use sheet::Form;
 
@@ -33,7 +34,7 @@ pub struct Export {
     pub account: Option<AccountId>,
     /// The only key whose calls it holds.
     #[serde(default)]
-    pub credential: Option<String>,
+    pub credential: Option<CredentialId>,
     /// The position whose state it shows.
     pub as_of: Position,
     /// How many calls it holds.
@@ -52,8 +53,7 @@ impl Export {
         // The times are written out, so nothing counts from now.
         let search = Search::parse(&self.q, Micros(0))?;
         Ok(ActivityQuery {
-            account: self.account.clone(),
-            credential: self.credential.clone(),
+            sight: Sight::bounded(self.account.clone(), self.credential.clone()),
             search,
             limit: sheet::PAGE,
             cursor: None,
@@ -64,7 +64,7 @@ impl Export {
     /// Whether it can still be downloaded.
     #[must_use]
     pub fn is_over(&self, now: Micros) -> bool {
-        Micros::parse(&self.expires_at).is_none_or(|end| end <= now)
+        Micros::read(&self.expires_at).map_or(true, |end| end <= now)
     }
 
     /// The file's name.

@@ -16,7 +16,6 @@ use crate::core::redact::Sensitivity::{Content, Pii, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::{Scope, ScopeSet};
 use crate::core::state::ControlState;
-use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 use crate::tools::instant;
 use crate::tools::outcome::Answer;
@@ -61,8 +60,8 @@ struct Args {
     ips: Option<Vec<String>>,
     #[serde(default)]
     read_only: bool,
-    #[serde(default, deserialize_with = "instant::read")]
-    expires_at: Option<Micros>,
+    #[serde(default)]
+    expires_at: instant::Given,
     limit: Option<Limit>,
 }
 
@@ -88,7 +87,7 @@ async fn create(execution: Execution) -> Answer {
         scopes,
         vms: args.vms,
         read_only: args.read_only,
-        expires_at: args.expires_at,
+        expires_at: args.expires_at.read("expires_at")?,
         limit: own_limit.or(args.limit),
         rotates: None,
         role: None,
@@ -130,7 +129,7 @@ fn check(execution: &Execution, state: &ControlState, account: &AccountId, args:
         return Err(invalid("/ips", "network"));
     }
     let now = execution.ports.clock.now();
-    if args.expires_at.is_some_and(|end| end <= now || end > now.plus(LONGEST)) {
+    if args.expires_at.read("expires_at")?.is_some_and(|end| end <= now || end > now.plus(LONGEST)) {
         return Err(invalid("/expires_at", "in the future, within ten years"));
     }
     Ok(())

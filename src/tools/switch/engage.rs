@@ -11,7 +11,6 @@ use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::state::ControlState;
 use crate::core::switch::{Running, Target};
-use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
 use crate::tools::register::{self, Face, handler};
@@ -57,8 +56,8 @@ struct Args {
     reason: String,
     message: Option<String>,
     incident: Option<String>,
-    #[serde(default, deserialize_with = "instant::read")]
-    expires_at: Option<Micros>,
+    #[serde(default)]
+    expires_at: instant::Given,
     #[serde(default = "let_finish")]
     running: Running,
 }
@@ -69,6 +68,7 @@ fn let_finish() -> Running {
 
 async fn engage(execution: Execution) -> Answer {
     let Args { target, reason, message, incident, expires_at, running } = execution.arguments()?;
+    let expires_at = expires_at.read("expires_at")?;
     let target: Target = target.parse().map_err(|error| Refusal::new(Code::ValidationFailed, format!("{error}.")))?;
     if expires_at.is_some_and(|end| end <= execution.ports.clock.now()) {
         return Err(Refusal::new(Code::ValidationFailed, "expires_at is over already.").into());

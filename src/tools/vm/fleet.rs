@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::{Value, json};
 
-use crate::core::state::{ControlState, Vm};
+use crate::core::state::Vm;
 use crate::providers::compute::Machine;
 use crate::tools::Execution;
 
@@ -22,14 +22,8 @@ pub(in crate::tools) struct Seen {
 
 /// The VMs that the caller may see, by id.
 pub(in crate::tools) fn visible(execution: &Execution) -> Vec<Vm> {
-    let state = execution.state();
-    state.vms.values().filter(|vm| may_see(execution, &state, vm)).cloned().collect()
-}
-
-fn may_see(execution: &Execution, state: &ControlState, vm: &Vm) -> bool {
-    let who = &execution.principal;
-    let listed = state.credentials.get(&who.credential).map(|key| key.created.vms.as_ref());
-    vm.account == who.account && listed.is_some_and(|vms| vms.is_none_or(|vms| vms.contains(&vm.id)))
+    let (state, sight) = (execution.state(), execution.sight());
+    state.vms.values().filter(|vm| sight.vm(vm)).cloned().collect()
 }
 
 /// Asks each provider once. One that does not answer leaves its machines unseen.

@@ -2,6 +2,7 @@
 
 use super::line::Line;
 use crate::core::search::{Field, Search};
+use crate::core::time::Micros;
 use crate::http::console::activity::Pairs;
 
 /// A field of the form.
@@ -62,7 +63,9 @@ pub fn merged(line: &Line, pairs: &Pairs) -> Option<Line> {
     for (name, sign) in [("from", ">="), ("to", "<")] {
         if let Some((_, at)) = time(name) {
             any = true;
-            let item = format!("created:{sign}{}", at.trim());
+            // As it was typed if it cannot be read, so that the page says why.
+            let at = Micros::read(at).map_or_else(|_| format!("\"{}\"", at.trim().replace('"', "")), Micros::rfc3339);
+            let item = format!("created:{sign}{at}");
             merged = if name == "to" && time("from").is_some() { merged.also(&item) } else { merged.over(&item) };
         }
     }

@@ -1,0 +1,206 @@
+//! What a reader may see. There is one answer, and every reading asks for it: lists, single calls, counts, live streams,
+//! exports, events, keys, VMs and the console's pages.
+//!
+//! INVARIANT: what a [`Sight`] hides is hidden by every door, and looks exactly like what does not exist (P9). A key that is
+//! not known, and a sight that nobody chose, see nothing.
+
+use super::event::Kind;
+use super::id::{AccountId, CredentialId, UserId, VmId};
+use super::principal::{Principal, Side};
+use super::scope::Scope;
+use super::state::{ControlState, Credential, Vm};
+use super::switch::{Switch, Target};
+
+/// What customers are told instead of the id of a person of the staff.
+pub const STAFF: &str = "staff";
+
+/// What somebody may see.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Sight {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Everything of every account: the staff, whose reading is written down first, and Forelog itself.
+    Everything,
+    /// Everything of one account.
+    Account(AccountId),
+    /// What one key did and what it may touch: a key that is limited to some VMs, or may not read the log.
+    Key {
+        /// Its account.
+        account: AccountId,
+        /// The key.
+        credential: CredentialId,
+        /// The only VMs it may touch; all of the account's if absent.
+        vms: Option<Vec<VmId>>,
+    },
+}
+
+impl Sight {
+    /// What `who` may see of the log once that they read it is written down: staff everything.
+    #[must_use]
+    pub fn of(who: &Principal, state: &ControlState) -> Self {
+        if who.side == Side::Staff { Self::Everything } else { Self::own(who, state) }
+    }
+
+    /// What `who` may see without anything being written down: staff no more of the log than their own part of it.
+    #[must_use]
+    pub fn own(who: &Principal, state: &ControlState) -> Self {
+        let Some(key) = state.credentials.get(&who.credential).map(|row| &row.created) else { return Self::Nothing };
+        if key.account != who.account {
+            return Self::Nothing;
+        }
+        if key.vms.is_none() && key.scopes.contains(&Scope::AuditRead) {
+            return Self::Account(who.account.clone());
+        }
+        Self::Key { account: who.account.clone(), credential: who.credential.clone(), vms: key.vms.clone() }
+    }
+
+    /// The held calls that `who` may be asked about. Who answers has to see what for, also without the right to read the log;
+    /// a key that is limited to some VMs sees its own here too.
+    #[must_use]
+    pub fn to_answer(who: &Principal, state: &ControlState) -> Self {
+        if who.side == Side::Staff {
+            return Self::Everything;
+        }
+        match Self::own(who, state) {
+            Self::Key { account, vms: None, .. } => Self::Account(account),
+            own => own,
+        }
+    }
+
+    /// The calls of an account, or of one key of it: what an export was made for. Without an account, everything.
+    #[must_use]
+    pub fn bounded(account: Option<AccountId>, credential: Option<CredentialId>) -> Self {
+        match (account, credential) {
+            (None, None) => Self::Everything,
+            (Some(account), None) => Self::Account(account),
+            (Some(account), Some(credential)) => Self::Key { account, credential, vms: Some(Vec::new()) },
+            (None, Some(_)) => Self::Nothing,
+        }
+    }
+
+    /// The account that it ends at; none if it sees all of them, or nothing.
+    #[must_use]
+    pub fn account(&self) -> Option<&AccountId> {
+        match self {
+            Self::Nothing | Self::Everything => None,
+            Self::Account(account) | Self::Key { account, .. } => Some(account),
+        }
+    }
+
+    /// The only key whose calls it sees.
+    #[must_use]
+    pub fn credential(&self) -> Option<&CredentialId> {
+        if let Self::Key { credential, .. } = self { Some(credential) } else { None }
+    }
+
+    /// Whether it sees everything.
+    #[must_use]
+    pub fn is_everything(&self) -> bool {
+        *self == Self::Everything
+    }
+
+    /// Whether it sees the calls of this key of this account.
+    #[must_use]
+    pub fn call(&self, account: &AccountId, credential: &str) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Account(own) => own == account,
+            Self::Key { account: own, credential: key, .. } => own == account && key.as_str() == credential,
+        }
+    }
+
+    /// Whether it sees this VM.
+    #[must_use]
+    pub fn vm(&self, vm: &Vm) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Account(own) => *own == vm.account,
+            Self::Key { account, vms, .. } => *account == vm.account && vms.as_ref().is_none_or(|vms| vms.contains(&vm.id)),
+        }
+    }
+
+    /// Whether it sees this key.
+    #[must_use]
+    pub fn key(&self, key: &Credential) -> bool {
+        self.call(&key.created.account, key.created.credential.as_str())
+    }
+
+    /// Whether it sees what a switch stops, so that it may know of the switch.
+    #[must_use]
+    pub fn switch(&self, switch: &Switch, state: &ControlState) -> bool {
+        self.target(&switch.target, state)
+    }
+
+    /// Whether it sees any of what a target names.
+    #[must_use]
+    pub fn target(&self, target: &Target, state: &ControlState) -> bool {
+        if matches!(self, Self::Nothing | Self::Everything) {
+            return self.is_everything();
+        }
+        match target {
+            Target::All | Target::Class(_) | Target::Tool(_) => true,
+            Target::Provider(name) => state.vms.values().any(|vm| vm.provider == *name && self.vm(vm)),
+            Target::Account(id) => self.account() == Some(id),
+            Target::Credential(id) => state.credentials.get(id).is_some_and(|row| self.key(row)),
+            Target::Vm { vm, .. } => state.vms.get(vm).is_some_and(|row| self.vm(row)),
+        }
+    }
+
+    /// The names of what it sees one by one, as events say whom they concern (see [`concerned`]).
+    #[must_use]
+    pub fn concerns(&self, state: &ControlState) -> Vec<String> {
+        let Some(account) = self.account() else { return Vec::new() };
+        let vms: Vec<&Vm> = state.vms.values().filter(|vm| self.vm(vm)).collect();
+        let mut names: Vec<String> = vms.iter().map(|vm| provider(&vm.provider)).collect();
+        names.sort_unstable();
+        names.dedup();
+        if let Self::Key { credential, .. } = self {
+            names.extend(vms.iter().map(|vm| vm.id.to_string()));
+            names.extend([account.to_string(), credential.to_string()]);
+        }
+        names
+    }
+
+    /// Whether it may know which person this is: customers know their own people, of the staff only that it was the staff.
+    #[must_use]
+    pub fn person(&self, user: &str, state: &ControlState) -> bool {
+        let Some(account) = self.account() else { return self.is_everything() };
+        let member: Option<UserId> = user.parse().ok();
+        if let Some(member) = member.and_then(|id| state.people.get(&id)) {
+            return member.account == *account;
+        }
+        let mut keys = state.credentials.values().filter(|row| row.created.user.as_str() == user).peekable();
+        keys.peek().is_some() && keys.all(|row| row.created.account == *account)
+    }
+
+    /// A person's id, or that it was the staff.
+    #[must_use]
+    pub fn named(&self, user: String, state: &ControlState) -> String {
+        if self.person(&user, state) { user } else { STAFF.to_owned() }
+    }
+}
+
+/// Whom an event is about, if that is a key, a VM, a provider, or an account of which all is stopped.
+#[must_use]
+pub fn concerned(kind: &Kind) -> Option<String> {
+    match kind {
+        Kind::SwitchEngaged { target, .. } => match target {
+            Target::Account(account) => Some(account.to_string()),
+            Target::Credential(credential) => Some(credential.to_string()),
+            Target::Vm { vm, .. } => Some(vm.to_string()),
+            Target::Provider(name) => Some(provider(name)),
+            Target::All | Target::Class(_) | Target::Tool(_) => None,
+        },
+        Kind::CredentialCreated(made) => Some(made.credential.to_string()),
+        Kind::CredentialRevoked { credential, .. } | Kind::RefusalsCounted { credential, .. } => Some(credential.to_string()),
+        Kind::VmImported { vm, .. } | Kind::VmExecSet { vm, .. } | Kind::ClaimCleared { vm, .. } => Some(vm.to_string()),
+        _ => None,
+    }
+}
+
+fn provider(name: &str) -> String {
+    format!("provider:{name}")
+}
