@@ -9,6 +9,7 @@ use forelog::core::decide::{Decision, Facts, Limits, Proposal, Verdict, decide};
 use forelog::core::event::CredentialCreated;
 use forelog::core::id::{AccountId, CallId, CredentialId, Position, UserId, VmId};
 use forelog::core::limit::Limit;
+use forelog::core::lineage::{Descent, Kin};
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::scope::Scope;
 use forelog::core::state::{Account, ControlState, Credential, PolicySet, Vm};
@@ -93,7 +94,8 @@ fn state(who: &Principal, vm: &Vm) -> ControlState {
     let mut state = ControlState::default();
     let account = Account { id: who.account.clone(), side: who.side, agents_may_enable_exec: false };
     state.accounts.insert(who.account.clone(), account);
-    let row = Credential { created, label: String::new(), ips: None, created_at: NOW, revoked_at: None };
+    let row =
+        Credential { created, label: String::new(), ips: None, created_at: NOW, revoked_at: None, descent: Descent::default() };
     state.credentials.insert(who.credential.clone(), row);
     state.vms.insert(vm.id.clone(), vm.clone());
     state.policy = Some(PolicySet { version: 1, sha256: String::new() });
@@ -113,6 +115,8 @@ fn bench(criterion: &mut Criterion) {
 
     let proposal = proposal(&who, &vm, verdict);
     let (state, windows) = (state(&who, &vm), BTreeMap::new());
+    let uses = BTreeMap::from([(who.credential.clone(), NOW)]);
+    let proposal = Proposal { kin: state.kin(&who.credential), ..proposal };
     let limit = Limit { admit: 1000, window_ms: 60_000 };
     let limits = Limits { credential: limit, exec: limit, write: limit };
     let facts = Facts {
@@ -121,8 +125,9 @@ fn bench(criterion: &mut Criterion) {
         limits: &limits,
         windows: &windows,
         idempotency: None,
+        joined: 0,
         claim: None,
-        last_used: Some(NOW),
+        uses: &uses,
     };
     assert!(matches!(decide(&proposal, &facts), Decision::Admit(_)));
     criterion.bench_function("decide", |bench| bench.iter(|| decide(black_box(&proposal), black_box(&facts))));
@@ -132,6 +137,7 @@ fn proposal(who: &Principal, vm: &Vm, verdict: Verdict) -> Proposal {
     Proposal {
         call: CallId::new(NOW, &Zeros),
         principal: who.clone(),
+        kin: Kin::default(),
         tool: Some(&TOOLS[2]),
         vm: Some(vm.id.clone()),
         vm_version: vm.version,

@@ -205,13 +205,11 @@ impl Desk {
         Ok(NewKey { credential, key, scopes })
     }
 
-    /// Revokes a key; it fails on its next request.
+    /// Revokes a key; it fails on its next request, with what came of it. A key that goes on in another one has to be revoked once
+    /// more for that one to end, too.
     pub async fn revoke_key(&self, credential: &CredentialId) -> Result<(), DeskError> {
         let (account, wanted) = (house(&self.state().await?)?, credential.clone());
-        let check = move |state: &ControlState| {
-            let live = state.credentials.get(&wanted).is_some_and(|row| row.revoked_at.is_none());
-            (!live).then(|| format!("there is no live key {wanted}"))
-        };
+        let check = move |state: &ControlState| state.is_over(&wanted).then(|| format!("there is no live key {wanted}"));
         let kind = Kind::CredentialRevoked { credential: credential.clone(), by: None };
         self.record(vec![self.signed(account, kind)], check).await.map(|_| ())
     }

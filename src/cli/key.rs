@@ -9,6 +9,7 @@ use super::time::shown;
 use super::{Answer, CliError, Context};
 use crate::app::registry::{KeySpec, NewKey};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::lineage::alive;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
 
@@ -37,7 +38,7 @@ pub enum KeyCommand {
         /// Which.
         key: CredentialId,
     },
-    /// Make a key with the rights of another, which goes on until it is revoked.
+    /// Make a key with the rights of another, which goes on until it is revoked. Revoking that one once more ends both.
     #[command(after_help = "Examples:\n  forelog key rotate key_01J… && forelog key revoke key_01J…")]
     Rotate {
         /// Which.
@@ -91,8 +92,9 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
             let state = desk.state().await?;
             let wanted = |row: &&Credential| account.as_ref().is_none_or(|account| row.created.account == *account);
             let keys: Vec<&Credential> = state.credentials.values().filter(wanted).collect();
-            let text: Vec<String> = keys.iter().map(|row| line(row)).collect();
-            let items: Vec<_> = keys.iter().map(|row| document(row)).collect();
+            let is_alive = |row: &Credential| alive(&state, &row.created.credential, context.clock.now()).is_ok();
+            let text: Vec<String> = keys.iter().map(|row| line(row, is_alive(row))).collect();
+            let items: Vec<_> = keys.iter().map(|row| document(row, is_alive(row))).collect();
             Ok(Answer { document: json!({ "items": items }), text: text.join("\n") })
         }
     }
@@ -124,22 +126,23 @@ fn told(new: &NewKey) -> Answer {
     Answer { document, text: format!("key  {id}\n{key}   (shown once)") }
 }
 
-fn line(row: &Credential) -> String {
+fn line(row: &Credential, is_alive: bool) -> String {
     let end = match (row.revoked_at, row.created.expires_at) {
         (Some(at), _) => format!("revoked {}", shown(at)),
-        (None, Some(at)) => format!("until {}", shown(at)),
-        (None, None) => "live".into(),
+        (None, Some(at)) if is_alive => format!("until {}", shown(at)),
+        _ if !is_alive => "ended, or what made it has".into(),
+        (None, _) => "live".into(),
     };
     format!("{}  {}…  {}  {}  {end}", row.created.credential, row.created.prefix, row.created.account, row.label)
 }
 
 /// The key's row without its hash.
-fn document(row: &Credential) -> serde_json::Value {
+fn document(row: &Credential, is_alive: bool) -> serde_json::Value {
     let created = &row.created;
     json!({
         "id": created.credential, "account": created.account, "user": created.user, "side": created.side,
         "prefix": created.prefix, "label": row.label, "scopes": created.scopes, "vms": created.vms, "ips": row.ips,
         "read_only": created.read_only, "created_at": row.created_at, "expires_at": created.expires_at,
-        "revoked_at": row.revoked_at,
+        "revoked_at": row.revoked_at, "rotates": created.rotates, "made_by": created.made_by, "alive": is_alive,
     })
 }

@@ -35,7 +35,11 @@ impl Control {
                 && intent.tool == intake.name
                 && intent.arguments == arguments
         };
-        if found.as_ref().is_some_and(same) { Ok(call) } else { Err(no_such_call()) }
+        if !found.as_ref().is_some_and(same) {
+            return Err(no_such_call());
+        }
+        // One that has joined another is followed to that one, so that all who wait for it are counted there.
+        Ok(self.open_job(&call).await.and_then(|job| job.joins).unwrap_or(call))
     }
 
     /// What `who`'s account recorded as the intent of `call`.

@@ -23,6 +23,7 @@ mod within;
 pub use finish::{Ending, Endings, Finished, InHand};
 pub use hold::Waiting;
 pub use recorded::Recorded;
+pub use repeat::Joins;
 pub use resume::Resumed;
 pub use submit::{Assignment, Control, Judge};
 

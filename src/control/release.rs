@@ -89,6 +89,7 @@ impl Control {
         }
         Proposal {
             call: job.call.clone(),
+            kin: state.kin(&job.credential),
             tool: Some(tool.facts),
             vm: job.vm.clone(),
             vm_version: vm.map_or(Position(0), |vm| vm.version),

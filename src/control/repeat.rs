@@ -1,9 +1,10 @@
 //! Idempotency: a call that repeats an earlier one's recorded outcome, or joins one that still runs.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::oneshot;
+use tokio::sync::{broadcast, oneshot};
 
 use super::finish::{Ending, Finished};
 use super::{Control, Reply};
@@ -17,8 +18,54 @@ use crate::core::shown::Shown;
 use crate::core::sight::Sight;
 use crate::tools::Tool;
 
-/// How often a joined call looks whether the first one has ended, if nobody tells it.
-const LOOK: Duration = Duration::from_millis(250);
+/// How soon it is looked whether a call has ended that others have joined, if nobody tells; then half as often each time.
+const LOOK: Duration = Duration::from_millis(20);
+const SELDOM: Duration = Duration::from_secs(2);
+
+/// A call that ends as another one does.
+struct Joined {
+    call: CallId,
+    tool: String,
+    done: Option<oneshot::Sender<Finished>>,
+}
+
+/// The calls on this node that end as another one does, by that one: a single task waits for each, however many joined it.
+#[derive(Default)]
+pub struct Joins(Mutex<HashMap<CallId, Vec<Joined>>>);
+
+impl Joins {
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Vec<Joined>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a call; answers whether it is the first one, so that somebody has to wait.
+    fn add(&self, first: &CallId, joined: Joined) -> bool {
+        let mut all = self.lock();
+        let waiting = all.entry(first.clone()).or_default();
+        waiting.push(joined);
+        waiting.len() == 1
+    }
+
+    fn take(&self, first: &CallId) -> Vec<Joined> {
+        self.lock().remove(first).unwrap_or_default()
+    }
+
+    /// How many calls are waited for.
+    #[must_use]
+    pub fn waiters(&self) -> usize {
+        self.lock().len()
+    }
+}
+
+/// Returns once it is told that `first` has ended, or that some ends were missed.
+async fn told_of(endings: &mut broadcast::Receiver<CallId>, first: &CallId) {
+    loop {
+        match endings.recv().await {
+            Ok(ended) if ended != *first => {}
+            _ => return,
+        }
+    }
+}
 
 impl Control {
     /// Answers with the recorded outcome of `first`.
@@ -66,35 +113,50 @@ impl Control {
     /// Waits for `first` and ends as it ended; answers running if that takes longer than `wait`.
     pub(super) async fn join(self: &Arc<Self>, call: &CallId, first: CallId, tool: &Tool, wait: Duration) -> Reply {
         let (done, finished) = oneshot::channel();
-        let (control, joined, name) = (Arc::clone(self), call.clone(), tool.facts.name);
-        let followed = first.clone();
-        tokio::spawn(async move { control.end_joined(&joined, &followed, name, Some(done)).await });
+        self.end_joined(call, &first, tool.facts.name, Some(done));
         match self.leaving.run_until_cancelled(tokio::time::timeout(wait, finished)).await {
             Some(Ok(Ok(finished))) => finished.reply,
             _ => self.still_open(call, &first).await,
         }
     }
 
-    /// Ends a call that joined `first` as soon as that one has ended. Also run for what a crash left open.
-    pub async fn end_joined(&self, call: &CallId, first: &CallId, tool: &str, done: Option<oneshot::Sender<Finished>>) {
-        let Some(tool) = self.catalogue.get(tool) else { return };
+    /// Has a call that joined `first` ended as soon as that one has. Also for what a crash left open.
+    pub fn end_joined(self: &Arc<Self>, call: &CallId, first: &CallId, tool: &str, done: Option<oneshot::Sender<Finished>>) {
         self.in_hand.take(call);
+        let joined = Joined { call: call.clone(), tool: tool.to_owned(), done };
+        if self.joins.add(first, joined) {
+            let (control, first) = (Arc::clone(self), first.clone());
+            tokio::spawn(async move { control.end_all_joined(&first).await });
+        }
+    }
+
+    /// Waits for `first`, and ends everything that has joined it by then.
+    async fn end_all_joined(&self, first: &CallId) {
         let mut endings = self.endings.subscribe();
+        let mut pause = LOOK;
         let (account, status, end) = loop {
             if let Some(ended) = self.ended(first).await {
                 break ended;
             }
-            // Whatever woke us, the views are asked again.
-            let _ = tokio::time::timeout(LOOK, endings.recv()).await;
+            // Told of the end, the views may not know it yet: then they are asked again soon.
+            let told = tokio::time::timeout(pause, told_of(&mut endings, first)).await.is_ok();
+            pause = if told { LOOK } else { (pause * 2).min(SELDOM) };
         };
+        let ending = self.joins.take(first).into_iter().map(|joined| self.end_as(joined, first, &account, status, end));
+        futures::future::join_all(ending).await;
+    }
+
+    async fn end_as(&self, joined: Joined, first: &CallId, account: &AccountId, status: Status, end: Position) {
+        let Joined { call, tool, done } = joined;
+        let Some(tool) = self.catalogue.get(&tool) else { return };
         let outcome = match self.recorded(first, status, end, tool).await {
             Outcome::Failed(_) if status == Status::Unknown => Outcome::Unknown("the call that it joined ended unknown".into()),
             Outcome::Failed(refusal) if status == Status::Cancelled => Outcome::Cancelled(refusal.code),
             other => other,
         };
         let ending = Ending {
-            call,
-            account: &account,
+            call: &call,
+            account,
             tool,
             depends: Vec::new(),
             replay_of: Some(first.clone()),
@@ -103,7 +165,7 @@ impl Control {
             recovering: done.is_none(),
         };
         self.finish(ending, outcome, done).await;
-        self.in_hand.release(call);
+        self.in_hand.release(&call);
     }
 
     /// How a call ended, as the log has it; none if it has not, or that cannot be read.

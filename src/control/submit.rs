@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 use super::finish::{Endings, Finished, InHand};
 use super::hold::Waiting;
 use super::intake::{BRIEF, Intake, brief as brief_of, take_in, unrecorded};
+use super::repeat::Joins;
 use super::resume::can_resume;
 use super::{Reply, Request};
 use crate::auth::session;
@@ -63,6 +64,8 @@ pub struct Control {
     pub in_hand: InHand,
     /// Who waits on this node for a held call.
     pub waiting: Waiting,
+    /// What ends as another call does.
+    pub joins: Joins,
     /// Woken when a call was queued.
     pub queued: Notify,
     /// Cancelled when this node is about to end: whoever waits is answered with the running operation.
@@ -87,6 +90,7 @@ impl Control {
             endings: Endings::default(),
             in_hand: InHand::default(),
             waiting: Waiting::default(),
+            joins: Joins::default(),
             queued: Notify::new(),
             leaving: CancellationToken::new(),
             judge,
@@ -184,6 +188,7 @@ impl Control {
         let proposal = Proposal {
             call: call.clone(),
             principal: who.clone(),
+            kin: self.ports.fence().state().kin(&who.credential),
             tool: facts,
             vm: intake.vm_id.clone(),
             vm_version: intake.vm.as_ref().map_or(Position(0), |vm| vm.version),

@@ -10,17 +10,16 @@ use super::code::Code;
 use super::id::{CallId, CredentialId, Position, SwitchId, VmId};
 use super::job::{Claim, Idempotency};
 use super::limit::{Limit, Window};
+pub use super::lineage::INACTIVITY;
+use super::lineage::{Kin, Lineage, alive, limit_key};
 use super::principal::{Principal, Side, Via};
 use super::refusal::Refusal;
 use super::scope::Scope;
 use super::sight::Sight;
-use super::state::{ControlState, Credential, Vm};
+use super::state::{ControlState, Vm};
 use super::switch::{Covered, Switch};
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
-
-/// A key that nobody used for this long is dead.
-pub const INACTIVITY: Duration = Duration::from_hours(90 * 24);
 
 /// What the policy engine said, and of which policy set it said it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -44,6 +43,8 @@ pub struct Proposal {
     pub call: CallId,
     /// Who.
     pub principal: Principal,
+    /// Whose rows were looked up for the credential.
+    pub kin: Kin,
     /// Which tool; none if there is no such tool for this caller.
     pub tool: Option<&'static ToolFacts>,
     /// Which VM, if the arguments name one.
@@ -90,17 +91,28 @@ pub struct Facts<'a> {
     pub windows: &'a BTreeMap<String, Window>,
     /// The idempotency row.
     pub idempotency: Option<&'a Idempotency>,
+    /// How many have joined the call that this one would join.
+    pub joined: u32,
     /// The VM's claim.
     pub claim: Option<&'a Claim>,
-    /// When the key was last used.
-    pub last_used: Option<Micros>,
+    /// When the keys of [`Kin::uses`] were last used.
+    pub uses: &'a BTreeMap<CredentialId, Micros>,
 }
+
+/// The limits that a call takes a slot of, by key. A repeat takes them as well: answering it costs what recording it does.
+pub type Slots = Vec<(String, Limit)>;
+
+/// So many calls may wait for the end of one that still runs.
+pub const JOINED: u32 = 100;
+
+/// When a call may be joined again that too many have joined already.
+const LATER: Duration = Duration::from_mins(1);
 
 /// What is to be done with a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
     /// Run it, and take a slot of these limits.
-    Admit(Vec<(String, Limit)>),
+    Admit(Slots),
     /// Do not.
     Refuse {
         /// Why.
@@ -111,9 +123,9 @@ pub enum Decision {
     /// Ask a person first.
     Hold(Hold),
     /// Repeat the recorded end of this earlier call.
-    Replay(Idempotency),
+    Replay(Idempotency, Slots),
     /// End as this running call ends.
-    Join(CallId),
+    Join(CallId, Slots),
     /// The policy or the VM moved since the verdict: evaluate again.
     Unsettled,
 }
@@ -123,7 +135,7 @@ pub enum Decision {
 pub fn limit_keys(proposal: &Proposal) -> Vec<String> {
     let Some(tool) = proposal.tool.filter(|tool| !tool.stops && tool.class != Class::Control) else { return Vec::new() };
     let account = &proposal.principal.account;
-    let mut keys = vec![format!("credential:{}", proposal.principal.credential)];
+    let mut keys: Vec<String> = proposal.kin.windows.iter().map(limit_key).collect();
     match (tool.class, &proposal.vm) {
         (Class::Exec, Some(vm)) => keys.push(format!("exec:{account}/{vm}")),
         (Class::Write | Class::Destroy, _) => keys.push(format!("write:{account}")),
@@ -143,17 +155,17 @@ pub fn decide(proposal: &Proposal, facts: &Facts<'_>) -> Decision {
 
 type Checked<T> = Result<T, Box<Decision>>;
 
-fn check(proposal: &Proposal, facts: &Facts<'_>) -> Checked<Vec<(String, Limit)>> {
-    let credential = live_credential(&proposal.principal, facts)?;
+fn check(proposal: &Proposal, facts: &Facts<'_>) -> Checked<Slots> {
+    let lineage = live(proposal, facts)?;
     let Some(tool) = proposal.tool else { return unknown_tool() };
-    check_scope(proposal, tool, credential)?;
+    check_scope(proposal, tool, &lineage)?;
     if let Some(invalid) = &proposal.invalid {
         return refuse(invalid.clone());
     }
-    let vm = owned_vm(proposal, credential, facts.state)?;
-    check_idempotency(proposal, facts)?;
+    let vm = owned_vm(proposal, &lineage, facts.state)?;
+    check_repeat(proposal, &lineage, facts)?;
     check_switches(proposal, tool, vm, facts)?;
-    let limits = check_limits(proposal, credential, facts)?;
+    let limits = check_limits(proposal, &lineage, facts)?;
     check_policy(proposal, tool, vm, facts)?;
     if let Some(guard) = &proposal.guard {
         return refuse(guard.clone());
@@ -172,42 +184,29 @@ fn unknown_tool<T>() -> Checked<T> {
     refuse(Refusal::new(Code::UnknownTool, "There is no such tool.").hint("List the tools with tools/list."))
 }
 
-fn live_credential<'a>(who: &Principal, facts: &Facts<'a>) -> Checked<&'a Credential> {
-    let Some(credential) = facts.state.credentials.get(&who.credential) else {
-        return refuse(Refusal::new(Code::Unauthenticated, "The key is not known."));
-    };
-    if credential.revoked_at.is_some() {
-        return refuse(Refusal::new(Code::TokenRevoked, "The key was revoked."));
+/// The key and all that it comes from, if they are alive (P8, P14).
+fn live<'a>(proposal: &Proposal, facts: &Facts<'a>) -> Checked<Lineage<'a>> {
+    let who = &proposal.principal;
+    let lineage = or_refuse(alive(facts.state, &who.credential, facts.now))?;
+    or_refuse(lineage.check_address(who))?;
+    if lineage.kin() != proposal.kin {
+        // What it comes from has changed, and the transaction has not read all that counts.
+        return proposal.invalid.clone().map_or_else(|| Err(Box::new(Decision::Unsettled)), refuse);
     }
-    if credential.created.expires_at.is_some_and(|end| end <= facts.now) {
-        return refuse(Refusal::new(Code::TokenExpired, "The key has expired."));
-    }
-    if !address_allowed(credential, who) {
-        return refuse(Refusal::new(Code::IpNotAllowed, "The key may not be used from this address."));
-    }
-    let seen = facts.last_used.unwrap_or(credential.created_at).max(credential.created_at);
-    if facts.now.since(seen) > INACTIVITY {
-        return refuse(Refusal::new(Code::TokenExpired, "The key was not used for 90 days and has ended."));
-    }
-    if !facts.state.accounts.contains_key(&credential.created.account) || credential.created.account != who.account {
+    or_refuse(lineage.check_used(facts.uses, facts.now))?;
+    let made = &lineage.own().created;
+    if !facts.state.accounts.contains_key(&made.account) || made.account != who.account {
         return refuse(Refusal::new(Code::ControlStateUnreadable, "The key's account cannot be read."));
     }
-    Ok(credential)
+    Ok(lineage)
 }
 
-/// A network that cannot be read allows nothing (P12); a key with networks and a caller without address neither.
-fn address_allowed(credential: &Credential, who: &Principal) -> bool {
-    let Some(networks) = &credential.ips else { return true };
-    // A listener for both families sees IPv4 clients as mapped addresses.
-    let Some(ip) = who.ip.map(|ip| ip.to_canonical()) else { return false };
-    networks.iter().any(|text| {
-        let network = text.parse::<ipnet::IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from));
-        network.is_ok_and(|network| network.contains(&ip))
-    })
+fn or_refuse<T>(checked: Result<T, Refusal>) -> Checked<T> {
+    checked.or_else(refuse)
 }
 
-fn check_scope(proposal: &Proposal, tool: &ToolFacts, credential: &Credential) -> Checked<()> {
-    let who = &proposal.principal;
+fn check_scope(proposal: &Proposal, tool: &ToolFacts, lineage: &Lineage<'_>) -> Checked<()> {
+    let (who, credential) = (&proposal.principal, lineage.own());
     let for_staff = credential.created.side == Side::Staff || who.side == Side::Staff || tool.scope.is_some_and(Scope::is_staff);
     if matches!(who.via, Via::Mcp | Via::Stdio) && (for_staff || tool.class == Class::Control) {
         return unknown_tool();
@@ -219,17 +218,16 @@ fn check_scope(proposal: &Proposal, tool: &ToolFacts, credential: &Credential) -
                 .details(json!({ "scope": scope.as_str() })),
         );
     }
-    if tool.class != Class::Read && !tool.stops && (who.read_only || credential.created.read_only) {
+    if tool.class != Class::Read && !tool.stops && (who.read_only || lineage.is_read_only()) {
         return refuse(Refusal::new(Code::ReadOnlyMode, "This key or endpoint only reads."));
     }
     Ok(())
 }
 
-fn owned_vm<'a>(proposal: &Proposal, credential: &Credential, state: &'a ControlState) -> Checked<Option<&'a Vm>> {
+fn owned_vm<'a>(proposal: &Proposal, lineage: &Lineage<'_>, state: &'a ControlState) -> Checked<Option<&'a Vm>> {
     let Some(id) = &proposal.vm else { return Ok(None) };
     // Absent, not owned and not on the allow-list look the same (P9).
-    let allowed = credential.created.vms.as_ref().is_none_or(|vms| vms.contains(id));
-    let owned = state.vms.get(id).filter(|vm| vm.account == proposal.principal.account && allowed);
+    let owned = state.vms.get(id).filter(|vm| vm.account == proposal.principal.account && lineage.may_touch(id));
     match owned {
         Some(vm) => Ok(Some(vm)),
         None => refuse(vm_not_found()),
@@ -242,18 +240,28 @@ pub fn vm_not_found() -> Refusal {
     Refusal::new(Code::VmNotFound, "There is no such VM.").hint("List the VMs with vm_list.")
 }
 
-fn check_idempotency(proposal: &Proposal, facts: &Facts<'_>) -> Checked<()> {
-    if let Some(first) = &proposal.follows {
-        return Err(Box::new(Decision::Join(first.clone())));
+fn check_repeat(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -> Checked<()> {
+    let (ended, first) = match (&proposal.follows, &proposal.idempotency, facts.idempotency) {
+        (Some(first), _, _) => (None, first),
+        (None, Some((_, arguments)), Some(row)) if row.expires_at > facts.now => {
+            if row.arguments != *arguments {
+                return refuse(Refusal::new(Code::IdempotencyConflict, "This idempotency key was used with other arguments."));
+            }
+            (row.end.is_some().then_some(row), &row.call)
+        }
+        _ => return Ok(()),
+    };
+    let slots = check_limits(proposal, lineage, facts)?;
+    if let Some(row) = ended {
+        return Err(Box::new(Decision::Replay(row.clone(), slots)));
     }
-    let (Some((_, arguments)), Some(row)) = (&proposal.idempotency, facts.idempotency) else { return Ok(()) };
-    if row.expires_at <= facts.now {
-        return Ok(());
+    if facts.joined >= JOINED {
+        let text = format!("{JOINED} calls wait already for the end of the one that this one repeats.");
+        let hint = "operation_wait tells what became of it.";
+        let details = json!({ "operation_id": first });
+        return refuse(Refusal::new(Code::RateLimited, text).hint(hint).details(details).retry_after(LATER));
     }
-    if row.arguments != *arguments {
-        return refuse(Refusal::new(Code::IdempotencyConflict, "This idempotency key was used with other arguments."));
-    }
-    Err(Box::new(if row.end.is_some() { Decision::Replay(row.clone()) } else { Decision::Join(row.call.clone()) }))
+    Err(Box::new(Decision::Join(first.clone(), slots)))
 }
 
 fn check_switches(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Facts<'_>) -> Checked<()> {
@@ -265,12 +273,13 @@ fn check_switches(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts:
         vm: proposal.vm.as_ref(),
         provider: vm.map(|vm| vm.provider.as_str()),
     };
-    let Some(switch) = facts.state.switches.values().find(|switch| switch.covers(&call, facts.now)) else { return Ok(()) };
-    let refusal = stopped(switch, &who.credential, facts.now);
+    let Some(switch) = facts.state.covering(&call, facts.now).next() else { return Ok(()) };
+    let refusal = stopped(switch, facts.state.first_of(&who.credential), facts.now);
     Err(Box::new(Decision::Refuse { refusal, switch: Some(switch.id.clone()) }))
 }
 
-/// What a caller is told whom a switch stopped, and when it is let through if the switch lets go already.
+/// What a caller is told whom a switch stopped, and when it is let through if the switch lets go already. `credential` is the
+/// first of the keys that its own replaces.
 #[must_use]
 pub fn stopped(switch: &Switch, credential: &CredentialId, now: Micros) -> Refusal {
     let message = switch.message.clone().unwrap_or_else(|| "The operator has stopped this kind of call.".into());
@@ -284,14 +293,15 @@ pub fn stopped(switch: &Switch, credential: &CredentialId, now: Micros) -> Refus
     }
 }
 
-fn check_limits(proposal: &Proposal, credential: &Credential, facts: &Facts<'_>) -> Checked<Vec<(String, Limit)>> {
-    let mut limits = Vec::new();
+fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -> Checked<Slots> {
+    let (mut limits, of_keys) = (Vec::new(), lineage.limits(facts.limits.credential));
     for key in limit_keys(proposal) {
         let limit = match key.split(':').next() {
-            Some("credential") => credential.created.limit.unwrap_or(facts.limits.credential),
-            Some("exec") => facts.limits.exec,
-            _ => facts.limits.write,
+            Some("credential") => of_keys.iter().find(|(of, _)| *of == key).map(|(_, limit)| *limit),
+            Some("exec") => Some(facts.limits.exec),
+            _ => Some(facts.limits.write),
         };
+        let Some(limit) = limit else { return refuse(Refusal::new(Code::ControlStateUnreadable, "A limit is missing.")) };
         if !limit.is_valid() {
             return refuse(Refusal::new(Code::ControlStateUnreadable, "A limit of this call cannot be read."));
         }

@@ -42,6 +42,9 @@ pub struct Job {
     pub claim: bool,
     /// The call it joined.
     pub joins: Option<CallId>,
+    /// How many calls without an idempotency key have joined it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub joined: u32,
     /// Its arguments are sealed in the vault, because what is recorded of them is not all of them.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub sealed: bool,
@@ -75,6 +78,9 @@ pub struct Idempotency {
     pub end: Option<Position>,
     /// Its status at that event.
     pub status: Status,
+    /// How many calls have joined it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub joined: u32,
 }
 
 /// The one place for a command on a VM.

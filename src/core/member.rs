@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use super::event::Kind;
 use super::id::{AccountId, InvitationId, UserId};
 use super::role::Role;
-use super::state::{ControlState, Credential};
+use super::state::{ControlState, Credential, RowName, all_named, named};
 use super::time::Micros;
 
 /// A person whose role the log has said.
@@ -75,4 +75,46 @@ pub fn role_change(state: &ControlState, user: &UserId, account: &AccountId, rol
     }
     kinds.push(Kind::RoleChanged { user: user.clone(), account: account.clone(), role, by: by.cloned() });
     kinds
+}
+
+impl ControlState {
+    /// Folds in what an event says of people; none if it says nothing of them.
+    pub(super) fn change_people(&mut self, at: Micros, kind: &Kind) -> Option<Vec<RowName>> {
+        match kind {
+            Kind::UserCreated { user, account, role, invitation, .. } => {
+                let taken = invitation.as_ref().filter(|id| self.invitations.remove(id).is_some());
+                let mut touched = taken.map(|id| named("invitation", id.as_str())).unwrap_or_default();
+                // Before roles were events they were in the vault alone.
+                if role.is_some() {
+                    touched.extend(self.set_role(user, account, *role));
+                }
+                Some(touched)
+            }
+            Kind::RoleChanged { user, account, role, .. } => Some(self.part_with(user, account, Some(*role), at)),
+            Kind::UserRemoved { user, account, .. } => Some(self.part_with(user, account, None, at)),
+            Kind::PersonInvited { invitation, account, role, by, expires_at } => {
+                let (by, expires_at) = (by.clone(), *expires_at);
+                let row =
+                    Invitation { id: invitation.clone(), account: account.clone(), role: *role, by, made_at: at, expires_at };
+                self.invitations.insert(invitation.clone(), row);
+                Some(named("invitation", invitation.as_str()))
+            }
+            Kind::InvitationRevoked { invitation, .. } => {
+                self.invitations.remove(invitation)?;
+                Some(named("invitation", invitation.as_str()))
+            }
+            _ => None,
+        }
+    }
+
+    fn part_with(&mut self, user: &UserId, account: &AccountId, role: Option<Role>, at: Micros) -> Vec<RowName> {
+        let mut touched = self.set_role(user, account, role);
+        touched.extend(all_named("credential", &self.part(user, role, at)));
+        touched
+    }
+
+    fn set_role(&mut self, user: &UserId, account: &AccountId, role: Option<Role>) -> Vec<RowName> {
+        self.people.insert(user.clone(), Member { id: user.clone(), account: account.clone(), role });
+        named("person", user.as_str())
+    }
 }

@@ -1,6 +1,7 @@
 //! The pure heart: what a call is and how it is decided. No I/O, no clock, no randomness; they are arguments.
 
 pub mod abridge;
+pub mod adoption;
 pub mod approval;
 pub mod bounded;
 pub mod call;
@@ -12,6 +13,7 @@ pub mod event;
 pub mod id;
 pub mod job;
 pub mod limit;
+pub mod lineage;
 pub mod member;
 pub mod moment;
 pub mod principal;

@@ -45,14 +45,16 @@ impl Sight {
     /// What `who` may see without anything being written down: staff no more of the log than their own part of it.
     #[must_use]
     pub fn own(who: &Principal, state: &ControlState) -> Self {
-        let Some(key) = state.credentials.get(&who.credential).map(|row| &row.created) else { return Self::Nothing };
+        // Allow-lists of what the key was made with count too (P14).
+        let Ok(lineage) = state.lineage(&who.credential) else { return Self::Nothing };
+        let (key, vms) = (&lineage.own().created, lineage.vms());
         if key.account != who.account {
             return Self::Nothing;
         }
-        if key.vms.is_none() && key.scopes.contains(&Scope::AuditRead) {
+        if vms.is_none() && key.scopes.contains(&Scope::AuditRead) {
             return Self::Account(who.account.clone());
         }
-        Self::Key { account: who.account.clone(), credential: who.credential.clone(), vms: key.vms.clone() }
+        Self::Key { account: who.account.clone(), credential: who.credential.clone(), vms }
     }
 
     /// The held calls that `who` may be asked about. Who answers has to see what for, also without the right to read the log;
@@ -195,7 +197,9 @@ pub fn concerned(kind: &Kind) -> Option<String> {
             Target::All | Target::Class(_) | Target::Tool(_) => None,
         },
         Kind::CredentialCreated(made) => Some(made.credential.to_string()),
-        Kind::CredentialRevoked { credential, .. } | Kind::RefusalsCounted { credential, .. } => Some(credential.to_string()),
+        Kind::CredentialRevoked { credential, .. }
+        | Kind::CredentialAdopted { credential, .. }
+        | Kind::RefusalsCounted { credential, .. } => Some(credential.to_string()),
         Kind::VmImported { vm, .. } | Kind::VmExecSet { vm, .. } | Kind::ClaimCleared { vm, .. } => Some(vm.to_string()),
         _ => None,
     }

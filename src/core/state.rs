@@ -14,10 +14,10 @@ use serde_json::Value;
 use super::canonical::canonical;
 use super::event::{CredentialCreated, Kind};
 use super::id::{AccountId, CredentialId, Epoch, InvitationId, Position, SwitchId, UserId, VmId};
+use super::lineage::Descent;
 use super::member::{Invitation, Member};
 use super::principal::Side;
 use super::ramp::Ramp;
-use super::role::Role;
 use super::root::Root;
 use super::switch::Switch;
 use super::time::Micros;
@@ -47,6 +47,9 @@ pub struct Credential {
     pub created_at: Micros,
     /// When it was revoked.
     pub revoked_at: Option<Micros>,
+    /// What it comes from, and what has come of it.
+    #[serde(default, skip_serializing_if = "Descent::is_plain")]
+    pub descent: Descent,
 }
 
 /// A virtual machine that an account owns.
@@ -198,16 +201,15 @@ impl ControlState {
             Kind::CredentialCreated(created) => {
                 self.by_hash.insert(created.hash.to_string(), created.credential.clone());
                 let ips = note["ips"].as_array().map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect());
-                let row =
-                    Credential { created: created.clone(), label: text(note, "label"), ips, created_at: at, revoked_at: None };
-                self.credentials.insert(created.credential.clone(), row);
-                named("credential", created.credential.as_str())
+                let (label, created) = (text(note, "label"), created.clone());
+                let (descent, mut changed) = self.descend(&created);
+                let row = Credential { created, label, ips, created_at: at, revoked_at: None, descent };
+                changed.insert(0, row.created.credential.clone());
+                self.credentials.insert(row.created.credential.clone(), row);
+                all_named("credential", &changed)
             }
-            Kind::CredentialRevoked { credential, .. } => {
-                let Some(row) = self.credentials.get_mut(credential) else { return Vec::new() };
-                row.revoked_at.get_or_insert(at);
-                named("credential", credential.as_str())
-            }
+            Kind::CredentialAdopted { credential, with, .. } => all_named("credential", &self.adopt(credential, with)),
+            Kind::CredentialRevoked { credential, .. } => all_named("credential", &self.revoke(credential, at)),
             Kind::PolicyLoaded { version, sha256 } => {
                 self.policy = Some(PolicySet { version: *version, sha256: sha256.to_string() });
                 named("policy", "set")
@@ -218,39 +220,6 @@ impl ControlState {
                 switch.or_else(|| self.change_people(at, kind)).unwrap_or_default()
             }
         }
-    }
-
-    fn change_people(&mut self, at: Micros, kind: &Kind) -> Option<Vec<RowName>> {
-        match kind {
-            Kind::UserCreated { user, account, role, invitation, .. } => {
-                let taken = invitation.as_ref().filter(|id| self.invitations.remove(id).is_some());
-                let mut touched = taken.map(|id| named("invitation", id.as_str())).unwrap_or_default();
-                // Before roles were events they were in the vault alone.
-                if role.is_some() {
-                    touched.extend(self.set_role(user, account, *role));
-                }
-                Some(touched)
-            }
-            Kind::RoleChanged { user, account, role, .. } => Some(self.set_role(user, account, Some(*role))),
-            Kind::UserRemoved { user, account, .. } => Some(self.set_role(user, account, None)),
-            Kind::PersonInvited { invitation, account, role, by, expires_at } => {
-                let (by, expires_at) = (by.clone(), *expires_at);
-                let row =
-                    Invitation { id: invitation.clone(), account: account.clone(), role: *role, by, made_at: at, expires_at };
-                self.invitations.insert(invitation.clone(), row);
-                Some(named("invitation", invitation.as_str()))
-            }
-            Kind::InvitationRevoked { invitation, .. } => {
-                self.invitations.remove(invitation)?;
-                Some(named("invitation", invitation.as_str()))
-            }
-            _ => None,
-        }
-    }
-
-    fn set_role(&mut self, user: &UserId, account: &AccountId, role: Option<Role>) -> Vec<RowName> {
-        self.people.insert(user.clone(), Member { id: user.clone(), account: account.clone(), role });
-        named("person", user.as_str())
     }
 
     fn change_vm(&mut self, position: Position, kind: &Kind, note: &Value) -> Option<Vec<RowName>> {
@@ -379,8 +348,12 @@ fn bytes<T: Serialize>(row: Option<&T>) -> Result<Vec<u8>, serde_json::Error> {
     row.map_or(Ok(GONE.to_vec()), canonical)
 }
 
-fn named(kind: &'static str, key: &str) -> Vec<RowName> {
+pub(super) fn named(kind: &'static str, key: &str) -> Vec<RowName> {
     vec![RowName { kind, key: key.to_owned() }]
+}
+
+pub(super) fn all_named(kind: &'static str, keys: &[CredentialId]) -> Vec<RowName> {
+    keys.iter().map(|key| RowName { kind, key: key.to_string() }).collect()
 }
 
 fn text(note: &Value, field: &str) -> String {

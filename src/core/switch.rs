@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use super::id::{AccountId, CredentialId, Position, SwitchId, UserId, VmId};
 use super::ramp::Ramp;
 use super::scrub::holds_token;
+use super::state::ControlState;
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
 
@@ -27,7 +28,7 @@ pub enum Target {
     Provider(String),
     /// Every call of an account, staff's on its VMs not included.
     Account(AccountId),
-    /// Every call of a key.
+    /// Every call of a key, and of what comes from it.
     Credential(CredentialId),
     /// Every call on a VM, or its command execution only.
     Vm {
@@ -111,7 +112,7 @@ impl From<Target> for String {
 impl Target {
     /// Whether a switch with this target stops the call. Stopping is never switched off.
     #[must_use]
-    pub fn covers(&self, call: &Covered<'_>) -> bool {
+    pub fn covers(&self, call: &Covered<'_>, state: &ControlState) -> bool {
         if call.tool.stops {
             return false;
         }
@@ -121,7 +122,7 @@ impl Target {
             Self::Tool(name) => call.tool.name == name,
             Self::Provider(name) => call.provider == Some(name.as_str()),
             Self::Account(id) => call.account == id,
-            Self::Credential(id) => call.credential == id,
+            Self::Credential(id) => state.comes_from(call.credential, id),
             Self::Vm { vm, exec_only } => call.vm == Some(vm) && (!exec_only || call.tool.class == Class::Exec),
         }
     }
@@ -188,12 +189,21 @@ pub struct Covered<'a> {
     pub provider: Option<&'a str>,
 }
 
+impl ControlState {
+    /// The switches that stop the call at `now`.
+    pub fn covering<'a>(&'a self, call: &'a Covered<'_>, now: Micros) -> impl Iterator<Item = &'a Switch> {
+        self.switches.values().filter(move |switch| switch.covers(call, self, now))
+    }
+}
+
 impl Switch {
     /// Whether this switch stops the call at `now`. Stopping is never switched off.
     #[must_use]
-    pub fn covers(&self, call: &Covered<'_>, now: Micros) -> bool {
-        let is_let_through = self.ramp.is_some_and(|ramp| ramp.lets_through(&self.id, call.credential, now));
-        !self.is_over(now) && !is_let_through && self.target.covers(call)
+    pub fn covers(&self, call: &Covered<'_>, state: &ControlState, now: Micros) -> bool {
+        // A key keeps its place in the queue when it is rotated.
+        let key = state.first_of(call.credential);
+        let is_let_through = self.ramp.is_some_and(|ramp| ramp.lets_through(&self.id, key, now));
+        !self.is_over(now) && !is_let_through && self.target.covers(call, state)
     }
 
     /// When a ramp that takes `over` and begins now is at its end: no later than the switch would have ended; none if it

@@ -122,7 +122,9 @@ impl<'a> Choice<'a> {
             | Kind::UserRemoved { account, .. }
             | Kind::RefusalsCounted { account, .. } => Some(account),
             Kind::CredentialCreated(created) => Some(&created.account),
-            Kind::CredentialRevoked { credential, .. } => self.of_credential(credential),
+            Kind::CredentialRevoked { credential, .. } | Kind::CredentialAdopted { credential, .. } => {
+                self.of_credential(credential)
+            }
             Kind::VmExecSet { vm, .. } | Kind::ClaimCleared { vm, .. } => self.of_vm(vm),
             Kind::SwitchEngaged { target, .. } => match target {
                 Target::Account(account) => Some(account),

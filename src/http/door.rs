@@ -20,7 +20,7 @@ use crate::core::code::Code;
 use crate::core::decide::{Decision, Facts, Limits, Proposal, Verdict, decide};
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, CallId, Position};
-use crate::core::job::Use;
+use crate::core::lineage::{Kin, alive};
 use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
@@ -29,8 +29,12 @@ use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::core::tool::{Class, Risk, Timing, ToolFacts};
 use crate::log::draft::{Draft, NewEvent};
+use crate::log::facts::use_rows;
 use crate::log::store::{StoreError, Want};
 use crate::tools::Progress;
+
+/// How often a reading is checked again when what its key comes from changes under it.
+const TRIES: usize = 3;
 
 /// A key that is alive may do it.
 pub static BE_ALIVE: ToolFacts = reading("be_alive", None);
@@ -162,16 +166,23 @@ impl Door {
 
     async fn check(&self, who: &Principal, facts: &'static ToolFacts, event: Option<NewEvent>) -> Result<(), Refusal> {
         let ports = &self.control.ports;
-        let proposal = proposal(who, facts, CallId::new(ports.clock.now(), &*ports.entropy));
-        let row = format!("use:{}", who.credential);
-        let want = Want { names: vec![row.clone()], ..Want::default() };
-        let limits = Arc::clone(&ports.limits);
-        let checked = ports.writer.write(want, move |draft| {
-            let refusal = refused(&proposal, draft, draft.get::<Use>(&row)?.map(|used| used.last), &limits);
-            append(draft, event.clone().filter(|_| refusal.is_none()))?;
-            Ok(refusal)
-        });
-        checked.await.map_err(|error| unwritten(&error))?.map_or(Ok(()), Err)
+        for _ in 0..TRIES {
+            let kin = self.state().kin(&who.credential);
+            let proposal = proposal(who, kin, facts, CallId::new(ports.clock.now(), &*ports.entropy));
+            let want = Want { names: use_rows(&proposal.kin), ..Want::default() };
+            let (limits, event) = (Arc::clone(&ports.limits), event.clone());
+            let checked = ports.writer.write(want, move |draft| {
+                let decision = looked_at(&proposal, draft, &limits)?;
+                append(draft, event.clone().filter(|_| !matches!(decision, Decision::Refuse { .. } | Decision::Unsettled)))?;
+                Ok(decision)
+            });
+            match checked.await.map_err(|error| unwritten(&error))? {
+                Decision::Refuse { refusal, .. } => return Err(refusal),
+                Decision::Unsettled => {}
+                _ => return Ok(()),
+            }
+        }
+        Err(Refusal::new(Code::ControlStateUnreadable, "What the key comes from kept changing."))
     }
 }
 
@@ -179,27 +190,24 @@ fn append(draft: &mut Draft, event: Option<NewEvent>) -> Result<(), StoreError> 
     event.map_or(Ok(()), |event| draft.append(Position(0), event).map(drop))
 }
 
-fn refused(proposal: &Proposal, draft: &Draft, last_used: Option<Micros>, limits: &Limits) -> Option<Refusal> {
-    let (windows, state) = (BTreeMap::new(), draft.state());
-    let facts = Facts { now: draft.now, state, limits, windows: &windows, idempotency: None, claim: None, last_used };
-    match decide(proposal, &facts) {
-        Decision::Refuse { refusal, .. } => Some(refusal),
-        _ => None,
-    }
+fn looked_at(proposal: &Proposal, draft: &Draft, limits: &Limits) -> Result<Decision, StoreError> {
+    let (windows, uses, state) = (BTreeMap::new(), draft.uses(&proposal.kin)?, draft.state());
+    let facts =
+        Facts { now: draft.now, state, limits, windows: &windows, idempotency: None, joined: 0, claim: None, uses: &uses };
+    Ok(decide(proposal, &facts))
 }
 
-/// Whether the key is dead as far as this node knows: then it is.
+/// Whether the key, or what it comes from, is dead as far as this node knows: then it is.
 #[must_use]
 pub fn is_dead(who: &Principal, state: &ControlState, now: Micros) -> bool {
-    let credential = state.credentials.get(&who.credential);
-    credential
-        .is_none_or(|credential| credential.revoked_at.is_some() || credential.created.expires_at.is_some_and(|end| end <= now))
+    alive(state, &who.credential, now).is_err()
 }
 
-fn proposal(who: &Principal, facts: &'static ToolFacts, call: CallId) -> Proposal {
+fn proposal(who: &Principal, kin: Kin, facts: &'static ToolFacts, call: CallId) -> Proposal {
     Proposal {
         call,
         principal: who.clone(),
+        kin,
         tool: Some(facts),
         vm: None,
         vm_version: Position(0),

@@ -13,6 +13,7 @@ use crate::core::code::Code;
 use crate::core::decide::stopped;
 use crate::core::id::{CallId, NodeId};
 use crate::core::job::Job;
+use crate::core::lineage::alive;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::tool::ToolFacts;
@@ -45,12 +46,11 @@ impl Acting {
             return Ok(Err(Refusal::new(Code::Cancelled, "The call was ended before it changed anything.")));
         };
         let (state, now) = (draft.state(), draft.now);
-        let alive = state.credentials.get(&self.principal.credential).is_some_and(|row| row.revoked_at.is_none());
-        if !alive {
-            return Ok(Err(Refusal::new(Code::TokenRevoked, "The key was revoked.")));
+        if let Err(refusal) = alive(state, &self.principal.credential, now) {
+            return Ok(Err(refusal));
         }
         let call = job.covered(self.tool, state);
-        let switch = state.switches.values().find(|switch| switch.covers(&call, now));
-        Ok(switch.map_or(Ok(()), |switch| Err(stopped(switch, &self.principal.credential, now))))
+        let switch = state.covering(&call, now).next();
+        Ok(switch.map_or(Ok(()), |switch| Err(stopped(switch, state.first_of(&self.principal.credential), now))))
     }
 }

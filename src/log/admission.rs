@@ -1,11 +1,11 @@
 //! Writing an intent and its decision in one transaction, and the proof that comes of it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::appender::Lane;
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
+use super::facts::{rows_of, use_row};
 use super::fence::{Lease, Leave};
 use super::hold::Waits;
 use super::refusals::Recording;
@@ -15,14 +15,13 @@ use super::writer::{WriteError, Writer};
 use crate::core::approval::Approval;
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::decide::{Decision, Facts, Limits, Proposal, decide, limit_keys};
+use crate::core::decide::{Decision, Facts, Limits, Proposal, decide};
 use crate::core::event::{self, Ended, IntentRecorded, Kind, named};
 use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, SwitchId, VmId};
 use crate::core::job::{Claim, Idempotency, Job, Use};
 use crate::core::limit::{Limit, Window};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
-use crate::core::time::Micros;
 use crate::core::tool::{Timing, ToolFacts};
 
 /// How long an idempotency key is remembered.
@@ -153,21 +152,11 @@ fn wanted(submission: &Submission) -> Want {
     let proposal = &submission.proposal;
     let mut names = rows_of(proposal);
     names.extend(Recording::rows(submission));
+    names.push(use_row(&proposal.principal.credential));
     names.extend(proposal.idempotency.as_ref().map(|(key, _)| key.clone()));
+    names.extend(proposal.follows.as_ref().map(job_row));
     let kinds = if proposal.verdict.hold.is_some() { vec!["approval"] } else { Vec::new() };
     Want { names, kinds, ..Want::default() }
-}
-
-/// The rows that a decision on `proposal` looks up.
-pub(super) fn rows_of(proposal: &Proposal) -> Vec<String> {
-    let mut names: Vec<String> = limit_keys(proposal).iter().map(|key| format!("limit:{key}")).collect();
-    names.push(use_row(proposal));
-    names.extend(proposal.vm.as_ref().filter(|_| proposal.tool.is_some_and(|tool| tool.claims_vm)).map(claim_row));
-    names
-}
-
-fn use_row(proposal: &Proposal) -> String {
-    format!("use:{}", proposal.principal.credential)
 }
 
 /// Name of the row that says which call has the VM's one place for a command.
@@ -189,9 +178,11 @@ impl Draft {
             Decision::Refuse { refusal, switch } => self.refuse_new(submission, switch, refusal),
             Decision::Hold(hold) => self.hold(submission, hold),
             Decision::Admit(limits) => self.admit(submission, &limits, lease),
-            Decision::Replay(row) => self.replay(submission, row),
-            Decision::Join(first) => {
-                let last = self.record(submission, Vec::new(), Some(first.clone()), false)?;
+            Decision::Replay(row, slots) => self.replay(submission, row, &slots),
+            Decision::Join(first, slots) => {
+                let keys = self.take_slots(&slots);
+                let last = self.record(submission, keys, Some(first.clone()), false)?;
+                self.count_joined(&submission.proposal, &first)?;
                 if let Some(tool) = submission.proposal.tool {
                     self.open_job(submission, last, Some(first.clone()), tool, Status::Running)?;
                 }
@@ -230,30 +221,19 @@ impl Draft {
                     limits,
                     windows: &found.windows,
                     idempotency: found.idempotency.as_ref(),
+                    joined: found.joined,
                     claim: found.claim.as_ref(),
-                    last_used: found.last_used,
+                    uses: &found.uses,
                 };
                 decide(proposal, &facts)
             },
         )
     }
 
-    fn look_up(&self, proposal: &Proposal) -> Result<LookedUp, StoreError> {
-        let mut windows = BTreeMap::new();
-        for key in limit_keys(proposal) {
-            let Some(bytes) = self.bytes(&format!("limit:{key}")) else { continue };
-            windows.insert(key, Window::decode(bytes).map_err(|error| StoreError::Unreadable(error.to_string()))?);
-        }
-        let idempotency = proposal.idempotency.as_ref().map_or(Ok(None), |(key, _)| self.get::<Idempotency>(key))?;
-        let claim = proposal.vm.as_ref().map_or(Ok(None), |vm| self.get::<Claim>(&claim_row(vm)))?;
-        Ok(LookedUp { windows, idempotency, claim, last_used: self.get::<Use>(&use_row(proposal))?.map(|used| used.last) })
-    }
-
     fn admit(&mut self, submission: &Submission, limits: &[(String, Limit)], lease: Lease) -> Result<Submitted, StoreError> {
         let proposal = &submission.proposal;
         let Some(tool) = proposal.tool else { return Err(StoreError::Unreadable("admitted without a tool".into())) };
-        self.take_slots(limits);
-        let keys = limits.iter().map(|(key, _)| key.clone()).collect();
+        let keys = self.take_slots(limits);
         let instant = tool.timing == Timing::Instant;
         let last = self.record(submission, keys, None, tool.claims_vm)?;
         let job = self.open_job(submission, last, None, tool, if instant { Status::Running } else { Status::Queued })?;
@@ -268,13 +248,15 @@ impl Draft {
         Ok(Submitted::Admitted(Admitted::proven(job, epoch, Leave { lease, at: self.now })))
     }
 
-    pub(super) fn take_slots(&mut self, limits: &[(String, Limit)]) {
+    /// Takes a slot of each; answers their keys.
+    pub(super) fn take_slots(&mut self, limits: &[(String, Limit)]) -> Vec<String> {
         for (key, limit) in limits {
             let name = format!("limit:{key}");
             let mut window = self.bytes(&name).map_or(Ok(Window::default()), Window::decode).unwrap_or_default();
             window.take(*limit, self.now);
             self.put_bytes(&name, window.encode());
         }
+        limits.iter().map(|(key, _)| key.clone()).collect()
     }
 
     /// Lets repeats of a call with an idempotency key find it.
@@ -282,7 +264,7 @@ impl Draft {
         let Some((key, arguments)) = &proposal.idempotency else { return Ok(()) };
         let expires_at = self.now.plus(REMEMBERED);
         let (call, arguments) = (proposal.call.clone(), arguments.clone());
-        self.put(key, &Idempotency { call, arguments, expires_at, end: None, status })
+        self.put(key, &Idempotency { call, arguments, expires_at, end: None, status, joined: 0 })
     }
 
     /// Appends the intent and its admission; answers where the admission is.
@@ -317,7 +299,7 @@ impl Draft {
         let kind = Kind::IntentRecorded(from.intent.clone());
         let (id, parts, note) = (intent.clone(), parts.to_vec(), Scrubbed::default());
         let position = self.append(Position(0), NewEvent { id, kind, parts, note })?;
-        let row = use_row(&from.proposal);
+        let row = use_row(&from.proposal.principal.credential);
         let used = self.get::<Use>(&row)?.unwrap_or_default();
         let now = self.now;
         self.put(&row, &Use { last: now, count: used.count + 1 })?;
@@ -348,6 +330,7 @@ impl Draft {
             idempotency: proposal.idempotency.as_ref().filter(|_| joins.is_none()).map(|(key, _)| key.clone()),
             claim: tool.claims_vm && joins.is_none() && status != Status::Held,
             joins,
+            joined: 0,
             sealed: from.waits.sealed && matches!(status, Status::Held | Status::Queued),
             held: status == Status::Held,
             cancel_asked: false,
@@ -356,9 +339,10 @@ impl Draft {
         Ok(job)
     }
 
-    fn replay(&mut self, submission: &Submission, row: Idempotency) -> Result<Submitted, StoreError> {
+    fn replay(&mut self, submission: &Submission, row: Idempotency, slots: &[(String, Limit)]) -> Result<Submitted, StoreError> {
         let Some(end) = row.end else { return Err(StoreError::Unreadable("a replay without an end".into())) };
-        let last = self.record(submission, Vec::new(), Some(row.call.clone()), false)?;
+        let keys = self.take_slots(slots);
+        let last = self.record(submission, keys, Some(row.call.clone()), false)?;
         let ended = Ended {
             call: submission.proposal.call.clone(),
             code: None,
@@ -370,13 +354,6 @@ impl Draft {
         self.append(last, NewEvent::plain(id.clone(), end_of(row.status, ended)))?;
         Ok(Submitted::Replayed { first: row.call, status: row.status, end })
     }
-}
-
-struct LookedUp {
-    windows: BTreeMap<String, Window>,
-    idempotency: Option<Idempotency>,
-    claim: Option<Claim>,
-    last_used: Option<Micros>,
 }
 
 /// The terminal event of a status.

@@ -98,5 +98,5 @@ impl Draft {
 #[must_use]
 pub fn covering(state: &ControlState, job: &Job, tool: &ToolFacts, now: Micros) -> Option<SwitchId> {
     let call = job.covered(tool, state);
-    state.switches.values().find(|switch| switch.covers(&call, now)).map(|switch| switch.id.clone())
+    state.covering(&call, now).next().map(|switch| switch.id.clone())
 }

@@ -13,9 +13,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::acting::Acting;
-use super::admission::{Submission, Submitted, claim_row, job_row, rows_of};
+use super::admission::{Submission, Submitted, claim_row, job_row};
 use super::claim::covering;
 use super::draft::{Draft, NewEvent};
+use super::facts::rows_of;
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
@@ -233,7 +234,7 @@ impl Draft {
             Decision::Admit(limits) => return self.queue(job, &proposal, &limits, id),
             Decision::Unsettled => return Ok(Released::Unsettled),
             Decision::Refuse { refusal, switch } => (refusal, switch),
-            Decision::Hold(_) | Decision::Replay(_) | Decision::Join(_) => (superseded("The call has changed"), None),
+            Decision::Hold(_) | Decision::Replay(..) | Decision::Join(..) => (superseded("The call has changed"), None),
         };
         let mut refused = self.refusal_of(&job, refusal.code);
         refused.switch = switch;
@@ -254,7 +255,7 @@ impl Draft {
         limits: &[(String, Limit)],
         id: EventId,
     ) -> Result<Released, StoreError> {
-        self.take_slots(limits);
+        let keys = self.take_slots(limits);
         let claims = proposal.tool.is_some_and(|tool| tool.claims_vm);
         let admitted = event::Admitted {
             call: job.call.clone(),
@@ -262,7 +263,7 @@ impl Draft {
             policy: proposal.verdict.version,
             policies: named(&proposal.verdict.policies),
             shadows: named(&proposal.verdict.shadows),
-            limits: limits.iter().map(|(key, _)| key.as_str().into()).collect(),
+            limits: keys.into_iter().map(Into::into).collect(),
             node: None,
             claim: claims,
             joins: None,

@@ -15,6 +15,7 @@ pub mod closing;
 mod cursor;
 pub mod dialect;
 pub mod draft;
+pub mod facts;
 pub mod fence;
 pub mod hold;
 pub mod identity;

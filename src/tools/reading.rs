@@ -148,7 +148,7 @@ pub struct AdministrationQuery {
 
 impl AdministrationQuery {
     /// The types of events outside of calls.
-    pub const TYPES: [&str; 31] = [
+    pub const TYPES: [&str; 32] = [
         "switch_engaged",
         "release_requested",
         "release_ramped",
@@ -171,6 +171,7 @@ impl AdministrationQuery {
         "account_changed",
         "credential_created",
         "credential_revoked",
+        "credential_adopted",
         "vm_imported",
         "vm_exec_set",
         "claim_cleared",

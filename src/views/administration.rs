@@ -58,7 +58,9 @@ impl About {
             }
             Kind::UserCreated { user, account, .. } => about(text(account), None, text(user), None),
             Kind::CredentialCreated(made) => about(text(&made.account), text(&made.user), text(&made.credential), None),
-            Kind::CredentialRevoked { credential, by: who } => about(None, by(who), text(credential), text(credential)),
+            Kind::CredentialRevoked { credential, by: who } | Kind::CredentialAdopted { credential, by: who, .. } => {
+                about(None, by(who), text(credential), text(credential))
+            }
             Kind::VmImported { vm, account, .. } => about(text(account), None, text(vm), None),
             Kind::VmExecSet { vm, .. } => about(None, None, text(vm), text(vm)),
             Kind::ClaimCleared { vm, by: who, .. } => about(None, by(who), text(vm), text(vm)),

@@ -19,6 +19,7 @@ use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::id::NodeId;
 use crate::core::job::{Job, Node};
+use crate::core::lineage::alive;
 use crate::log::admission::Admitted;
 use crate::log::claim::Claimed;
 use crate::log::closing::Closing;
@@ -140,9 +141,7 @@ impl Worker {
         let recovered = &self.control.ports.writer.stats().recovered;
         if let Some(first) = job.joins.clone() {
             recovered.count("joined");
-            let (control, call, tool) = (Arc::clone(&self.control), job.call.clone(), job.tool.clone());
-            self.tasks.spawn(async move { control.end_joined(&call, &first, &tool, None).await });
-            return;
+            return self.control.end_joined(&job.call, &first, &job.tool, None);
         }
         if !job.idempotent {
             recovered.count("unknown");
@@ -176,7 +175,7 @@ impl Worker {
         };
         let state = self.control.ports.fence().state();
         let vm = job.vm.as_ref().and_then(|id| state.vms.get(id)).cloned();
-        let live = state.credentials.get(&job.credential).is_some_and(|credential| credential.revoked_at.is_none());
+        let live = alive(&state, &job.credential, self.control.ports.clock.now()).is_ok();
         let verdict = self.control.verdict(&principal, Some(tool.facts), vm.as_ref());
         if !live || !verdict.permit || (verdict.hold.is_some() && !job.held) {
             let code = if live { Code::PolicyDenied } else { Code::TokenRevoked };

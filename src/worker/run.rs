@@ -54,7 +54,7 @@ impl Subject {
         let Self { tool, account, credential, vm, provider, .. } = self;
         let call = Covered { tool, account, credential, vm: vm.as_ref(), provider: provider.as_deref() };
         let at = now.max(self.decided_at);
-        state.switches.values().filter(move |switch| switch.covers(&call, at))
+        state.switches.values().filter(move |switch| switch.covers(&call, state, at))
     }
 }
 

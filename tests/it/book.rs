@@ -14,6 +14,7 @@ use forelog::core::event::{CredentialCreated, Ended, IntentRecorded, Kind};
 use forelog::core::id::{CallId, EventId, Position, RunId};
 use forelog::core::job::Job;
 use forelog::core::limit::Limit;
+use forelog::core::lineage::Kin;
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::scope::Scope;
 use forelog::core::scrub::Scrubbed;
@@ -293,6 +294,7 @@ fn proposal(id: &CallId, ask: &Ask, vm_version: Position) -> Proposal {
             ip: None,
             read_only: false,
         },
+        kin: Kin { uses: vec![credential(ask.owner)], windows: vec![credential(ask.owner)] },
         tool: Some(ask.tool),
         vm: ask.vm.map(vm),
         vm_version,

@@ -193,9 +193,9 @@ fn an_idempotency_key_replays_joins_or_conflicts() {
     let mut case = Case::new();
     let ended = row(case.now, "digest", Some(Position(12)));
     case.idempotency = Some(ended.clone());
-    assert_eq!(case.decide(), Decision::Replay(ended));
+    assert!(matches!(case.decide(), Decision::Replay(row, _) if row == ended));
     case.idempotency = Some(row(case.now, "digest", None));
-    assert_eq!(case.decide(), Decision::Join(call(7)));
+    assert!(matches!(case.decide(), Decision::Join(first, _) if first == call(7)));
     case.idempotency = Some(row(case.now, "other", None));
     assert_eq!(case.refusal().code, Code::IdempotencyConflict);
     case.proposal.idempotency = None;

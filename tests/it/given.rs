@@ -11,6 +11,7 @@ use forelog::core::event::CredentialCreated;
 use forelog::core::id::{AccountId, CallId, CredentialId, Position, SwitchId, UserId, VmId};
 use forelog::core::job::{Claim, Idempotency};
 use forelog::core::limit::{Limit, Window};
+use forelog::core::lineage::{Descent, Kin};
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::refusal::Refusal;
 use forelog::core::scope::Scope;
@@ -80,6 +81,8 @@ pub struct Case {
     pub idempotency: Option<Idempotency>,
     pub claim: Option<Claim>,
     pub last_used: Option<Micros>,
+    /// When other keys were last used.
+    pub uses: BTreeMap<CredentialId, Micros>,
 }
 
 impl Case {
@@ -96,6 +99,7 @@ impl Case {
             idempotency: None,
             claim: None,
             last_used: Some(now),
+            uses: BTreeMap::from([(credential(1), now)]),
         }
     }
 
@@ -116,16 +120,22 @@ impl Case {
     }
 
     pub fn decide(&self) -> Decision {
+        let own = self.proposal.principal.credential.clone();
+        let proposal = Proposal { kin: self.state.kin(&own), ..self.proposal.clone() };
+        let mut uses = self.uses.clone();
+        uses.remove(&own);
+        uses.extend(self.last_used.map(|used| (own, used)));
         let facts = Facts {
             now: self.now,
             state: &self.state,
             limits: &self.limits,
             windows: &self.windows,
             idempotency: self.idempotency.as_ref(),
+            joined: self.idempotency.as_ref().map_or(0, |row| row.joined),
             claim: self.claim.as_ref(),
-            last_used: self.last_used,
+            uses: &uses,
         };
-        decide(&self.proposal, &facts)
+        decide(&proposal, &facts)
     }
 
     /// The refusal that the decision has to be.
@@ -149,6 +159,7 @@ fn proposal() -> Proposal {
             ip: None,
             read_only: false,
         },
+        kin: Kin { uses: vec![credential(1)], windows: vec![credential(1)] },
         tool: Some(Box::leak(Box::new(command()))),
         vm: Some(vm(1)),
         vm_version: Position(3),
@@ -196,6 +207,7 @@ fn key() -> Credential {
         ips: None,
         created_at: NEW_YEAR,
         revoked_at: None,
+        descent: Descent::default(),
     }
 }
 
@@ -232,5 +244,5 @@ fn engaged(target: Target, expires_at: Option<Micros>) -> Switch {
 /// The row of an earlier call with the same idempotency key.
 pub fn row(now: Micros, arguments: &str, end: Option<Position>) -> Idempotency {
     let expires_at = now.plus(Duration::from_secs(1));
-    Idempotency { call: call(7), arguments: arguments.into(), expires_at, end, status: Status::Succeeded }
+    Idempotency { call: call(7), arguments: arguments.into(), expires_at, end, status: Status::Succeeded, joined: 0 }
 }

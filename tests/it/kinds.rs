@@ -184,5 +184,6 @@ fn of_the_house() -> Vec<Kind> {
         },
         Kind::InvitationRevoked { invitation: invitation(1), account: account(1), by: Some(user(1)) },
         Kind::UserRemoved { user: user(1), account: account(1), by: Some(user(2)) },
+        Kind::CredentialAdopted { credential: credential(1), by: Some(user(1)), with: credential(2) },
     ]
 }

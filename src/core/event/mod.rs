@@ -250,6 +250,12 @@ pub enum Kind {
         account: AccountId,
         by: Option<UserId>,
     },
+    /// A person keeps a key that another one made: from now on it comes from what they act with, and from nothing else.
+    CredentialAdopted {
+        credential: CredentialId,
+        by: Option<UserId>,
+        with: CredentialId,
+    },
 }
 
 impl Kind {
@@ -310,6 +316,7 @@ impl Kind {
             Self::UserCreated { .. } => "user_created",
             Self::CredentialCreated(_) => "credential_created",
             Self::CredentialRevoked { .. } => "credential_revoked",
+            Self::CredentialAdopted { .. } => "credential_adopted",
             Self::VmImported { .. } => "vm_imported",
             Self::VmExecSet { .. } => "vm_exec_set",
             Self::ClaimCleared { .. } => "claim_cleared",

@@ -36,7 +36,7 @@ pub async fn handle(
     let target: Target = target.parse().map_err(|_| Problem::malformed("There is no such thing to stop."))?;
     let asked = json!({ "target": target.to_string(), "reason": reason });
     http.door.check_reader(&caller.principal, "switches/reach", None, asked).await?;
-    let under_way = reach::under_way(&http.door, |call| target.covers(call)).await?;
+    let under_way = reach::under_way(&http.door, |call, state| target.covers(call, state)).await?;
     let (customers, vms) = reach::touched(&target, &http.door.state());
     Ok(Json(json!({
         "target": target, "calls_per_minute": reach::per_minute(&http.door, &target).await?, "customers": customers, "vms": vms,

@@ -60,9 +60,11 @@ pub async fn ask(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault
     let row = found(&visit, &id)?;
     let key = key_of(&visit, &row).await?;
     let effect = if key.is_person {
-        "Every session of this person ends with its next request. They can sign in again with their password."
+        "Every session of this person ends with its next request, and so does every key that they made in the console. They can \
+         sign in again with their password."
     } else {
-        "It fails on its next request, on every node, and cannot be brought back. Calls that already run go on."
+        "It fails on its next request, on every node, with every key that it made, and cannot be brought back. Calls that \
+                  already run go on."
     };
     let back = format!("/console/credentials/{id}");
     Ok(Confirm::new(format!("Revoke {} ({}…)", key.label, key.prefix), effect, &back)
@@ -78,7 +80,8 @@ pub async fn ask_own(visit: Visit, Path(id): Path<String>) -> Result<Response, F
     let own =
         own.filter(|row| visit.sight().key(row) && row.created.account == visit.principal.account && row.created.role.is_none());
     let key = key_of(&visit, own.filter(|_| visit.role().administers()).ok_or(Fault::NotFound)?).await?;
-    let effect = "It fails on its next request, on every node, and cannot be brought back. Calls that already run go on.";
+    let effect = "It fails on its next request, on every node, with every key that it made, and cannot be brought back. Calls that \
+                  already run go on.";
     Ok(Confirm::new(format!("Revoke {} ({}…)", key.label, key.prefix), effect, "/console/keys")
         .danger("Revoke it")
         .page(&visit, &format!("/console/keys/{id}/revoke"))

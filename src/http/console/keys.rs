@@ -16,9 +16,10 @@ use super::visit::Visit;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
 use crate::core::job::Use;
+use crate::core::lineage::alive;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::state::Credential;
+use crate::core::state::{ControlState, Credential};
 use crate::core::time::Micros;
 
 /// What an agent is given unless somebody thinks about it: it sees, restarts and runs, and destroys nothing.
@@ -57,6 +58,10 @@ pub struct Key {
     pub ends: Option<When>,
     /// When it was revoked.
     pub revoked: Option<When>,
+    /// The key that it was made with, if a key made it, or what has ended since.
+    pub maker: Option<String>,
+    /// It has not ended itself: a person may keep it without its maker.
+    pub may_keep: bool,
 }
 
 #[derive(Template)]
@@ -83,22 +88,25 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
     let own: Vec<&Credential> =
         state.credentials.values().filter(|row| row.created.account == *account && visit.sight().key(row)).collect();
     let uses = uses(&visit, &own).await?;
-    let is_live = |row: &&Credential| row.revoked_at.is_none() && row.created.expires_at.is_none_or(|end| end > now);
+    let is_live = |row: &&Credential| alive(&state, &row.created.credential, now).is_ok();
     let (live, over): (Vec<_>, Vec<_>) = own.into_iter().rev().partition(is_live);
     let may = visit.role().scopes();
     let vms = state.vms.values().filter(|vm| visit.sight().vm(vm));
     Ok(page(&Keys {
         frame: Frame::of("Keys", "/console/keys", &visit).await,
-        live: live.into_iter().map(|row| key(row, &uses, now)).collect(),
-        ended: over.into_iter().filter(|row| row.created.role.is_none()).map(|row| key(row, &uses, now)).collect(),
+        live: live.into_iter().map(|row| key(row, &state, &uses, now)).collect(),
+        ended: over.into_iter().filter(|row| row.created.role.is_none()).map(|row| key(row, &state, &uses, now)).collect(),
         may_make: visit.role().administers(),
         scopes: may.iter().map(|scope| (scope.as_str(), USUAL.contains(scope))).collect(),
         vms: vms.map(|vm| (vm.id.to_string(), visible(&vm.label))).collect(),
     }))
 }
 
-fn key(row: &Credential, uses: &BTreeMap<String, Use>, now: Micros) -> Key {
+fn key(row: &Credential, state: &ControlState, uses: &BTreeMap<String, Use>, now: Micros) -> Key {
     let made = &row.created;
+    let by_key = |maker: &&Credential| maker.created.role.is_none() || alive(state, &maker.created.credential, now).is_err();
+    let maker = state.makers(&made.credential).into_iter().find(by_key);
+    let has_ended = row.revoked_at.is_some() || made.expires_at.is_some_and(|end| end <= now);
     let last = uses.get(made.credential.as_str()).filter(|used| used.count > 0);
     let scopes: Vec<&str> = made.scopes.iter().map(|scope| scope.as_str()).collect();
     let scopes = if made.scopes == Scope::customer() { "everything".to_owned() } else { scopes.join(" ") };
@@ -113,12 +121,15 @@ fn key(row: &Credential, uses: &BTreeMap<String, Use>, now: Micros) -> Key {
         used: last.map(|used| (grouped(i64::try_from(used.count).unwrap_or(i64::MAX)), When::of(used.last, now))),
         ends: made.expires_at.map(|end| When::of(end, now)),
         revoked: row.revoked_at.map(|at| When::of(at, now)),
+        maker: maker.map(|maker| visible(&maker.label)),
+        may_keep: maker.is_some() && !has_ended,
     }
 }
 
 /// A key as it is listed.
 pub async fn key_of(visit: &Visit, row: &Credential) -> Result<Key, Fault> {
-    Ok(key(row, &uses(visit, &[row]).await?, visit.http.door.control().ports.clock.now()))
+    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+    Ok(key(row, &state, &uses(visit, &[row]).await?, now))
 }
 
 /// The keys of an account, the newest first.
@@ -126,7 +137,7 @@ pub async fn keys_of(visit: &Visit, account: &AccountId) -> Result<Vec<Key>, Fau
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
     let own: Vec<&Credential> = state.credentials.values().rev().filter(|row| row.created.account == *account).collect();
     let uses = uses(visit, &own).await?;
-    Ok(own.into_iter().map(|row| key(row, &uses, now)).collect())
+    Ok(own.into_iter().map(|row| key(row, &state, &uses, now)).collect())
 }
 
 /// How often each key was used, by its id.
@@ -179,6 +190,12 @@ fn asked(fields: &Fields, now: Micros) -> Value {
         args["expires_at"] = json!(When::of(now.plus(std::time::Duration::from_hours(days.min(3650) * 24)), now).iso);
     }
     args
+}
+
+/// Keeps a key that another one made.
+pub async fn adopt(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
+    visit.done("key_adopt", json!({ "id": id })).await?;
+    Ok(Redirect::to("/console/keys").into_response())
 }
 
 /// Ends a key for good.

@@ -6,6 +6,7 @@ use super::visit::Visit;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
 use crate::core::limit::{Limit, Window};
+use crate::core::lineage::limit_key;
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
@@ -38,7 +39,11 @@ pub async fn used_by(visit: &Visit, account: &AccountId, state: &ControlState, n
     let live = state.credentials.values().filter(|row| row.created.account == *account && row.revoked_at.is_none());
     let keys = live.filter(|row| row.created.role.is_none()).map(|row| {
         let limit = row.created.limit.unwrap_or(ports.limits.credential);
-        (format!("limit:credential:{}", row.created.credential), format!("Calls by {}", visible(&row.label)), limit)
+        (
+            format!("limit:{}", limit_key(state.first_of(&row.created.credential))),
+            format!("Calls by {}", visible(&row.label)),
+            limit,
+        )
     });
     let vms = state.vms.values().filter(|vm| vm.account == *account).map(|vm| {
         let name = format!("Commands on {}", visible(&vm.label));

@@ -111,6 +111,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/events", get(events::show))
         .route("/keys", get(keys::show).post(keys::create))
         .route("/keys/{id}/revoke", get(credentials::ask_own).post(keys::revoke))
+        .route("/keys/{id}/adopt", post(keys::adopt))
         .route("/keys/{id}/connected", get(connect::connected))
         .route("/connect", get(connect::show))
         .route("/approvals", get(approvals::show))

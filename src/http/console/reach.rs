@@ -8,7 +8,7 @@ use crate::core::job::Job;
 use crate::core::refusal::Refusal;
 use crate::core::search::{Field, Search, Term};
 use crate::core::sight::Sight;
-use crate::core::state::ControlState;
+use crate::core::state::{ControlState, Credential};
 use crate::core::switch::{Covered, Target};
 use crate::core::time::Micros;
 use crate::core::tool::{Class, ToolFacts};
@@ -27,13 +27,13 @@ pub struct UnderWay {
 }
 
 /// The open calls that something covers.
-pub async fn under_way(door: &Door, covers: impl Fn(&Covered<'_>) -> bool) -> Result<UnderWay, Refusal> {
+pub async fn under_way(door: &Door, covers: impl Fn(&Covered<'_>, &ControlState) -> bool) -> Result<UnderWay, Refusal> {
     let state = door.state();
     let rows = door.control().ports.reader.store.state(&["job"]).await.map_err(|error| unreadable(&error))?;
     let jobs = rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok());
     let covered = |job: &Job| {
         let tool = door.control().catalogue.get(&job.tool);
-        tool.is_some_and(|tool| covers(&job.covered(tool.facts, &state)))
+        tool.is_some_and(|tool| covers(&job.covered(tool.facts, &state), &state))
     };
     let (mut running, waiting): (Vec<Job>, Vec<Job>) = jobs.filter(covered).partition(|job| job.status == Status::Running);
     running.sort_unstable_by_key(|job| job.intent);
@@ -42,9 +42,13 @@ pub async fn under_way(door: &Door, covers: impl Fn(&Covered<'_>) -> bool) -> Re
 
 /// Customers and VMs that a target touches.
 pub fn touched(target: &Target, state: &ControlState) -> (usize, usize) {
+    let keys: Vec<&Credential> = match target {
+        Target::Credential(id) => state.descendants(id).collect(),
+        _ => Vec::new(),
+    };
     let vms = state.vms.values().filter(|vm| match target {
         Target::All | Target::Class(_) | Target::Tool(_) => true,
-        Target::Credential(id) => state.credentials.get(id).is_some_and(|key| {
+        Target::Credential(_) => keys.iter().any(|key| {
             let listed = key.created.vms.as_ref();
             key.created.account == vm.account && listed.is_none_or(|listed| listed.contains(&vm.id))
         }),

@@ -170,7 +170,7 @@ pub async fn cancel_all(Path(id): Path<String>, Posted { visit, .. }: Posted) ->
     may_read(&visit)?;
     let switch = in_force_now(&visit, &id).ok_or(Fault::NotFound)?;
     let now = visit.http.door.control().ports.clock.now();
-    let under_way = reach::under_way(&visit.http.door, |call| switch.covers(call, now)).await?;
+    let under_way = reach::under_way(&visit.http.door, |call, state| switch.covers(call, state, now)).await?;
     let open: Vec<CallId> = under_way.running.into_iter().filter(|job| !is_settled(job)).map(|job| job.call).collect();
     let ends = open.into_iter().map(async |call: CallId| end(&visit, call.as_str()).await);
     futures::stream::iter(ends).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
@@ -200,7 +200,7 @@ fn in_force_now(visit: &Visit, id: &str) -> Option<Switch> {
 
 async fn look(visit: &Visit, switch: &Switch) -> Result<Live, Fault> {
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
-    let under_way = reach::under_way(&visit.http.door, |call| switch.covers(call, now)).await?;
+    let under_way = reach::under_way(&visit.http.door, |call, state| switch.covers(call, state, now)).await?;
     let label = |job: &Job| job.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| visible(&vm.label));
     let running = under_way.running.iter().map(|job| Open {
         call: job.call.to_string(),

@@ -122,7 +122,7 @@ pub async fn preview(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Respo
     may_read(&visit)?;
     let target = wanted.target()?;
     let state = visit.http.door.state();
-    let under_way = reach::under_way(&visit.http.door, |call| target.covers(call)).await?;
+    let under_way = reach::under_way(&visit.http.door, |call, state| target.covers(call, state)).await?;
     let (customers, vms) = reach::touched(&target, &state);
     Ok(page(&New {
         frame: Frame::of("Stop", HERE, &visit).await,

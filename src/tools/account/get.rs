@@ -3,7 +3,9 @@
 use serde_json::{Value, json};
 
 use crate::core::code::Code;
+use crate::core::id::CredentialId;
 use crate::core::limit::{Limit, Window};
+use crate::core::lineage::limit_key;
 use crate::core::redact::Sensitivity::{Content, Pii, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
@@ -46,7 +48,7 @@ async fn get(execution: Execution) -> Answer {
     let account = state.accounts.get(&who.account).ok_or_else(absent)?;
     let key = state.credentials.get(&who.credential).ok_or_else(absent)?;
     let name = execution.ports.reader.vault.account_name(&who.account).await?;
-    let limits = limits(&execution, key.created.limit).await?;
+    let limits = limits(&execution, state.first_of(&who.credential), key.created.limit).await?;
     Ok(json!({
         "account_id": account.id,
         "name": name,
@@ -65,10 +67,10 @@ async fn get(execution: Execution) -> Answer {
     }))
 }
 
-async fn limits(execution: &Execution, own: Option<Limit>) -> Result<Vec<Value>, crate::core::call::Outcome> {
+async fn limits(execution: &Execution, key: &CredentialId, own: Option<Limit>) -> Result<Vec<Value>, crate::core::call::Outcome> {
     let (who, defaults) = (&execution.principal, &execution.ports.limits);
     let counted = [
-        ("calls", format!("limit:credential:{}", who.credential), own.unwrap_or(defaults.credential)),
+        ("calls", format!("limit:{}", limit_key(key)), own.unwrap_or(defaults.credential)),
         ("writes", format!("limit:write:{}", who.account), defaults.write),
     ];
     let names: Vec<String> = counted.iter().map(|(_, name, _)| name.clone()).collect();

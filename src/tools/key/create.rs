@@ -11,6 +11,7 @@ use crate::core::code::Code;
 use crate::core::event::{CredentialCreated, Kind};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::limit::Limit;
+use crate::core::lineage::check_length;
 use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Pii, Public};
 use crate::core::refusal::Refusal;
@@ -96,7 +97,8 @@ async fn create(execution: Execution) -> Answer {
     may_hold(&execution, &state, &created)?;
     let note = json!({ "label": args.label, "ips": args.ips });
     let made = Record::noted(&execution, &account, Kind::CredentialCreated(created), note).await?;
-    record(&execution, vec![made], |_| None).await?;
+    let maker = execution.principal.credential.clone();
+    record(&execution, vec![made], move |state| check_length(state, &maker, None).err()).await?;
     let row = fresh(&execution).await?.credentials.remove(&credential);
     let row = row.ok_or_else(|| Refusal::new(Code::InternalError, "The key was made and cannot be read back."))?;
     Ok(with_key(shown(&row), key.reveal()))

@@ -9,6 +9,7 @@ use super::{may_administer, shown};
 use crate::core::call::Outcome;
 use crate::core::id::AccountId;
 use crate::core::job::Use;
+use crate::core::lineage::alive;
 use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::state::Credential;
@@ -46,6 +47,8 @@ async fn list(execution: Execution) -> Answer {
     let with_use = |row: &Credential| {
         let mut item = shown(row);
         let used = counts.get(&format!("use:{}", row.created.credential)).copied().unwrap_or_default();
+        // Not whether it was used lately: that is said beside it.
+        item["alive"] = json!(alive(&state, &row.created.credential, execution.ports.clock.now()).is_ok());
         item["uses"] = json!(used.count);
         item["last_used_at"] = render_maybe((used.count > 0).then_some(used.last));
         item

@@ -1,5 +1,6 @@
-//! Keys: made, listed, rotated and revoked. A key is shown once, in the answer that makes it; the log has its hash.
+//! Keys: made, listed, rotated, kept and revoked. A key is shown once, in the answer that makes it; the log has its hash.
 
+mod adopt;
 mod create;
 mod list;
 mod revoke;
@@ -20,7 +21,7 @@ use crate::core::scope::Scope;
 use crate::core::state::{ControlState, Credential};
 
 pub(super) fn tools() -> Vec<Tool> {
-    vec![create::tool(), list::tool(), revoke::tool(), rotate::tool()]
+    vec![create::tool(), list::tool(), revoke::tool(), rotate::tool(), adopt::tool()]
 }
 
 /// What is shown of a key, over and over.
@@ -30,7 +31,7 @@ fn shown(row: &Credential) -> Value {
         "id": made.credential, "account": made.account, "user": made.user, "prefix": made.prefix, "label": row.label,
         "scopes": made.scopes, "vms": made.vms, "ips": row.ips, "read_only": made.read_only, "limit": made.limit,
         "created_at": row.created_at.document(), "expires_at": render_maybe(made.expires_at), "revoked_at": render_maybe(row.revoked_at),
-        "rotates": made.rotates, "role": made.role,
+        "rotates": made.rotates, "made_by": made.made_by, "role": made.role,
     })
 }
 
@@ -51,6 +52,7 @@ fn shown_shape() -> Shape {
         .must("expires_at", Public, maybe("string", "When it ends."))
         .must("revoked_at", Public, maybe("string", "When it was revoked."))
         .must("rotates", Public, maybe("string", "The key that it replaces."))
+        .must("made_by", Public, maybe("string", "The credential that it was made with."))
         .must("role", Public, maybe("string", "The role of the person for whom the console acts with it; null for a key."))
 }
 

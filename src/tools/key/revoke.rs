@@ -1,4 +1,4 @@
-//! `key_revoke`: a key fails on its next request (P8).
+//! `key_revoke`: a key, and all that comes from it, fail on their next request (P8, P14).
 
 use serde::Deserialize;
 use serde_json::json;
@@ -23,7 +23,10 @@ pub(super) fn tool() -> Tool {
         Public,
         any("boolean", "It is revoked, by this call or an earlier one."),
     );
-    let face = Face { title: "Revoke a key", description: "Ends a key for good. It fails on its next request." };
+    let face = Face {
+        title: "Revoke a key",
+        description: "Ends a key for good, with every key that it made or rotated. They fail on their next request.",
+    };
     register::tool(&FACTS, face, input, output, handler!(revoke))
 }
 
@@ -35,7 +38,9 @@ struct Args {
 async fn revoke(execution: Execution) -> Answer {
     let Args { id } = execution.arguments()?;
     let state = fresh(&execution).await?;
-    if administered(&execution, &state, &id)?.revoked_at.is_none() {
+    administered(&execution, &state, &id)?;
+    // Of one that was replaced, this ends what replaced it.
+    if !state.is_over(&id) {
         let by = Some(execution.principal.user.clone());
         let revoked = Record::plain(&execution, Kind::CredentialRevoked { credential: id.clone(), by });
         record(&execution, vec![revoked], |_| None).await?;

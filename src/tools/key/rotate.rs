@@ -1,4 +1,5 @@
-//! `key_rotate`: a new key with the old one's rights; the old one ends in the same transaction.
+//! `key_rotate`: a new key with the old one's rights; the old one ends in the same transaction. It is the same key with another
+//! secret: limits, switches, what it comes from and what came of it stay (`core::lineage`).
 
 use serde::Deserialize;
 use serde_json::json;
@@ -8,6 +9,7 @@ use crate::auth::key::ApiKey;
 use crate::core::code::Code;
 use crate::core::event::{CredentialCreated, Kind};
 use crate::core::id::CredentialId;
+use crate::core::lineage::check_length;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
 use crate::core::tool::ToolFacts;
@@ -23,7 +25,7 @@ pub(super) fn tool() -> Tool {
     let input = Shape::new().must("id", Public, id("key", "The key to replace.")).keyed();
     let face = Face {
         title: "Rotate a key",
-        description: "Replaces a key by a new one with the same rights. The old one ends at once.",
+        description: "Replaces a key by a new one with the same rights. The old one ends at once; what it made goes on with the new one.",
     };
     register::tool(&FACTS, face, input, made_shape(), handler!(rotate))
 }
@@ -55,11 +57,14 @@ async fn rotate(execution: Execution) -> Answer {
     may_hold(&execution, &state, &created)?;
     let note = json!({ "label": old.label, "ips": old.ips });
     let made = Record::noted(&execution, &old.created.account, Kind::CredentialCreated(created), note).await?;
-    let by = Some(execution.principal.user.clone());
+    let (by, maker) = (Some(execution.principal.user.clone()), execution.principal.credential.clone());
     let revoked = Record::plain(&execution, Kind::CredentialRevoked { credential: id.clone(), by });
     record(&execution, vec![made, revoked], move |state| {
         let live = state.credentials.get(&id).is_some_and(|row| row.revoked_at.is_none());
-        (!live).then(|| Refusal::new(Code::Conflict, "The key was revoked already."))
+        if !live {
+            return Some(Refusal::new(Code::Conflict, "The key was revoked already."));
+        }
+        check_length(state, &maker, Some(&id)).err()
     })
     .await?;
     let row = fresh(&execution).await?.credentials.remove(&credential);

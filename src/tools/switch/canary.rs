@@ -63,7 +63,8 @@ impl Canary {
         let note = json!({ "label": LABEL });
         let made = Record::noted(execution, &who.account, Kind::CredentialCreated(created), note).await?;
         record(execution, vec![made], |_| None).await?;
-        let principal = Principal { credential: credential.clone(), via: Via::Rest, ip: None, read_only: true, ..who.clone() };
+        // From where its maker calls: it may be used from nowhere else.
+        let principal = Principal { credential: credential.clone(), via: Via::Rest, read_only: true, ..who.clone() };
         Ok(Self { credential, principal })
     }
 

@@ -85,6 +85,29 @@ async fn console_a_key_is_made_shown_once_used_and_revoked() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn console_a_person_keeps_a_key_that_another_one_made() {
+    let house = House::open().await;
+    let browser = house.signed_in(&house.one.owner).await;
+    let made = browser.submit("/console/keys", &[("label", "maker"), ("scope", "vms:read")]).await;
+    let maker = between(&made.text, "class=\"key\" value=\"", "\"").to_owned();
+    let id = between(&made.text, "/console/keys/", "/connected").to_owned();
+    let made = house.call(&maker, "key_create", json!({ "label": "child", "scopes": ["vms:read"] })).await;
+    let (child, child_id) = (made.json()["api_key"].clone(), made.json()["id"].clone());
+    let (child, child_id) = (child.as_str().expect("a key"), child_id.as_str().expect("an id"));
+    assert!(browser.page("/console/keys").await.contains("made by maker"));
+    let adopt = format!("/console/keys/{child_id}/adopt");
+    assert_eq!(house.call(&maker, "key_adopt", json!({ "id": child_id })).await.code(), "forbidden_role");
+    assert_eq!(browser.submit(&format!("/console/keys/{id}/revoke"), &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(house.call(child, "vm_list", nothing()).await.code(), "token_revoked");
+    let listed = browser.page("/console/keys").await;
+    assert!(listed.contains("ended with maker") && listed.contains(&adopt), "{listed}");
+    assert_eq!(browser.submit(&adopt, &[]).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(house.call(child, "vm_list", nothing()).await.status, StatusCode::OK);
+    assert_eq!(house.events("credential_adopted").await.len(), 1);
+    assert!(!browser.page("/console/keys").await.contains(&adopt), "it is the person's now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn console_a_call_is_shown_from_its_intent_to_its_end() {
     let house = House::open().await;
     house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;

@@ -1,0 +1,46 @@
+//! Keeping a key that another one made: who may, and when.
+//!
+//! INVARIANT: only a person, one key at a time; nothing gets out from under a switch, and nothing that has ended itself comes back.
+
+use super::code::Code;
+use super::decide::stopped;
+use super::event::Kind;
+use super::id::CredentialId;
+use super::lineage::{alive, is_expired};
+use super::principal::{Principal, Side};
+use super::refusal::Refusal;
+use super::role::Role;
+use super::state::ControlState;
+use super::switch::{Switch, Target};
+use super::time::Micros;
+
+/// What is recorded when a person keeps a key that another one made; nothing if they keep it already, or why they may not.
+pub fn adoption(state: &ControlState, id: &CredentialId, who: &Principal, now: Micros) -> Result<Option<Kind>, Refusal> {
+    let keeper = alive(state, &who.credential, now)?;
+    if !keeper.own().created.role.is_some_and(Role::administers) {
+        let text = "Only a person who is signed in, and administers keys, keeps what another key made.";
+        return Err(Refusal::new(Code::ForbiddenRole, text));
+    }
+    let absent = || Refusal::new(Code::NotFound, "There is no such key.");
+    let row = state.credentials.get(id).filter(|row| row.created.account == who.account && row.created.role.is_none());
+    let made = &row.ok_or_else(absent)?.created;
+    if made.side == Side::Staff && made.user != who.user {
+        return Err(Refusal::new(Code::ForbiddenRole, "A staff key is kept by the person who holds it."));
+    }
+    if state.credentials.get(id).is_none_or(|row| row.revoked_at.is_some() || is_expired(row, now)) || state.has_ended(id) {
+        return Err(Refusal::new(Code::Conflict, "This key has ended itself, not only what it was made with."));
+    }
+    let of = |switch: &&Switch| {
+        let Target::Credential(target) = &switch.target else { return false };
+        let stays = state.first_of(target) == state.first_of(id) || state.comes_from(&who.credential, target);
+        !switch.is_over(now) && !stays && state.comes_from(id, target)
+    };
+    if let Some(switch) = state.switches.values().find(of) {
+        // Keeping it would let it out from under the switch.
+        return Err(stopped(switch, state.first_of(id), now));
+    }
+    let first = state.credentials.get(state.first_of(id));
+    let is_kept = first.is_some_and(|row| row.descent.makers == [state.first_of(&who.credential).clone()]);
+    let kind = Kind::CredentialAdopted { credential: id.clone(), by: Some(who.user.clone()), with: who.credential.clone() };
+    Ok((!is_kept).then_some(kind))
+}

@@ -1,0 +1,383 @@
+//! Lineage: what a credential comes from. What ends or stops or limits one of them does so for everything that it made or
+//! rotated, and for everything that those made.
+//!
+//! ```text
+//! made      K ──▶ its maker
+//! rotated   N ──▶ is the same key as the first one that it replaces, with another secret; comes from who rotated it, too
+//! adopted   K ──▶ the person who keeps it, and nothing else any more
+//! ```
+//!
+//! INVARIANT: a lineage is total: each key is in it once, whatever circles there are; one with a part that is missing, or too
+//! many of them, cannot be read, and refuses (P12).
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::code::Code;
+use super::event::CredentialCreated;
+use super::id::{CredentialId, UserId, VmId};
+use super::limit::Limit;
+use super::principal::Principal;
+use super::refusal::Refusal;
+use super::role::Role;
+use super::state::{ControlState, Credential};
+use super::time::Micros;
+
+/// A key that nobody used for this long is dead.
+pub const INACTIVITY: Duration = Duration::from_hours(90 * 24);
+
+/// From so many a credential may come when it is made, itself included. Each of them is looked at for each of its calls.
+pub const MOST: usize = 16;
+
+/// So many are looked at: rotating what a key comes from can make its lineage longer than it was.
+const READ: usize = 4 * MOST;
+
+/// Where a credential stands among those that it comes from. A key and all that replace it are one: what is said of them
+/// together stands at the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descent {
+    /// The first of the keys that it replaces, one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<CredentialId>,
+    /// Of a first one: the newest of those that replace it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<CredentialId>,
+    /// Of a first one: what it, and those that replace it, were made with. Each as the first of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub makers: Vec<CredentialId>,
+    /// Of a first one: when it was revoked together with what replaces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Micros>,
+    /// Of what the console acts with: it has ended with its role, and the person is still there, so what they made goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stays: bool,
+}
+
+impl Descent {
+    /// It comes from nobody, and nothing has come of it.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+/// A key with all that replace it.
+#[derive(Clone, Copy, Debug)]
+struct Stem<'a> {
+    first: &'a Credential,
+    newest: &'a Credential,
+}
+
+impl Stem<'_> {
+    fn id(&self) -> &CredentialId {
+        &self.first.created.credential
+    }
+
+    fn is_over(&self) -> bool {
+        self.first.descent.ended_at.is_some() || (self.newest.revoked_at.is_some() && !self.newest.descent.stays)
+    }
+
+    /// What the console acts with is nobody's secret: not using it ends nothing, and people do not share a window.
+    fn is_key(&self) -> bool {
+        self.newest.created.role.is_none()
+    }
+}
+
+/// A credential and everything that it comes from.
+#[derive(Clone, Debug)]
+pub struct Lineage<'a> {
+    own: &'a Credential,
+    /// Its own stem, then those that it comes from.
+    stems: Vec<Stem<'a>>,
+}
+
+/// Whose rows a decision looks up. If the lineage has changed since it was asked what they are, it is asked again.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Kin {
+    /// When these were last used.
+    pub uses: Vec<CredentialId>,
+    /// What these have taken of their limits.
+    pub windows: Vec<CredentialId>,
+}
+
+impl<'a> Lineage<'a> {
+    /// The credential itself.
+    #[must_use]
+    pub fn own(&self) -> &'a Credential {
+        self.own
+    }
+
+    fn ancestors(&self) -> impl Iterator<Item = &Stem<'a>> {
+        self.stems.iter().skip(1)
+    }
+
+    /// The credential's row, and that of everything that it comes from.
+    fn rows(&self) -> impl Iterator<Item = &'a Credential> {
+        std::iter::once(self.own).chain(self.ancestors().map(|stem| stem.newest))
+    }
+
+    fn firsts(&self) -> BTreeSet<&CredentialId> {
+        self.stems.iter().map(|stem| &stem.first.created.credential).collect()
+    }
+
+    /// Refuses what was revoked or has expired, or what comes from such a one.
+    pub fn check_alive(&self, now: Micros) -> Result<(), Refusal> {
+        if self.own.revoked_at.is_some() || self.stems.first().is_none_or(Stem::is_over) {
+            return Err(Refusal::new(Code::TokenRevoked, "The key was revoked."));
+        }
+        if is_expired(self.own, now) {
+            return Err(Refusal::new(Code::TokenExpired, "The key has expired."));
+        }
+        if self.ancestors().any(Stem::is_over) {
+            return Err(kept(Code::TokenRevoked, "What this key was made with was revoked."));
+        }
+        if self.ancestors().any(|stem| is_expired(stem.newest, now)) {
+            return Err(kept(Code::TokenExpired, "What this key was made with has expired."));
+        }
+        Ok(())
+    }
+
+    /// Refuses a key that nobody used for long, or that comes from such a one. That a key is used keeps no other one alive.
+    pub fn check_used(&self, uses: &BTreeMap<CredentialId, Micros>, now: Micros) -> Result<(), Refusal> {
+        let is_forgotten = |row: &Credential| {
+            let used = uses.get(&row.created.credential).copied().unwrap_or(row.created_at);
+            now.since(used.max(row.created_at)) > INACTIVITY
+        };
+        if is_forgotten(self.own) {
+            return Err(Refusal::new(Code::TokenExpired, "The key was not used for 90 days and has ended."));
+        }
+        if self.ancestors().any(|stem| stem.is_key() && is_forgotten(stem.newest)) {
+            return Err(kept(Code::TokenExpired, "What this key was made with was not used for 90 days and has ended."));
+        }
+        Ok(())
+    }
+
+    /// Refuses an address that the key, or one that it comes from, may not be used from.
+    pub fn check_address(&self, who: &Principal) -> Result<(), Refusal> {
+        if self.rows().all(|row| address_allowed(row, who)) {
+            return Ok(());
+        }
+        Err(Refusal::new(Code::IpNotAllowed, "The key may not be used from this address."))
+    }
+
+    /// It only reads, or comes from one that does.
+    #[must_use]
+    pub fn is_read_only(&self) -> bool {
+        self.rows().any(|row| row.created.read_only)
+    }
+
+    /// The only VMs that it may touch: those on its allow-list and on that of each that it comes from.
+    #[must_use]
+    pub fn vms(&self) -> Option<Vec<VmId>> {
+        let listed = self.rows().find_map(|row| row.created.vms.as_ref())?;
+        Some(listed.iter().filter(|vm| self.may_touch(vm)).cloned().collect())
+    }
+
+    /// Whether a VM is on every allow-list.
+    #[must_use]
+    pub fn may_touch(&self, vm: &VmId) -> bool {
+        self.rows().all(|row| row.created.vms.as_ref().is_none_or(|vms| vms.contains(vm)))
+    }
+
+    /// The windows that its calls count in, by the first key of each: its own, and those of the keys that it comes from.
+    fn windows(&self) -> impl Iterator<Item = (&'a CredentialId, Option<Limit>)> {
+        let own = self.stems.first().map(|stem| (&stem.first.created.credential, self.own.created.limit));
+        let others = self.ancestors().filter(|stem| stem.is_key());
+        own.into_iter().chain(others.map(|stem| (&stem.first.created.credential, stem.newest.created.limit)))
+    }
+
+    /// The limits of those windows.
+    #[must_use]
+    pub fn limits(&self, usual: Limit) -> Vec<(String, Limit)> {
+        self.windows().map(|(first, limit)| (limit_key(first), limit.unwrap_or(usual))).collect()
+    }
+
+    /// Whose rows a decision about its calls looks up.
+    #[must_use]
+    pub fn kin(&self) -> Kin {
+        let keys = self.ancestors().filter(|stem| stem.is_key()).map(|stem| stem.newest);
+        let uses = std::iter::once(self.own).chain(keys).map(|row| row.created.credential.clone()).collect();
+        Kin { uses, windows: self.windows().map(|(first, _)| first.clone()).collect() }
+    }
+}
+
+/// Name of the limit of a key, and of all that replace it.
+#[must_use]
+pub fn limit_key(first: &CredentialId) -> String {
+    format!("credential:{first}")
+}
+
+pub(super) fn is_expired(row: &Credential, now: Micros) -> bool {
+    row.created.expires_at.is_some_and(|end| end <= now)
+}
+
+fn kept(code: Code, text: &str) -> Refusal {
+    Refusal::new(code, text).hint("A person who is signed in may keep this key, with key_adopt or in the console.")
+}
+
+fn unreadable() -> Refusal {
+    Refusal::new(Code::ControlStateUnreadable, "What the key comes from cannot be read.")
+}
+
+/// A network that cannot be read allows nothing (P12); a key with networks and a caller without address neither.
+fn address_allowed(row: &Credential, who: &Principal) -> bool {
+    let Some(networks) = &row.ips else { return true };
+    // A listener for both families sees IPv4 clients as mapped addresses.
+    let Some(ip) = who.ip.map(|ip| ip.to_canonical()) else { return false };
+    networks.iter().any(|text| {
+        let network = text.parse::<ipnet::IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(ipnet::IpNet::from));
+        network.is_ok_and(|network| network.contains(&ip))
+    })
+}
+
+/// A credential with everything that it comes from, if all of them are alive as far as control state says; else why not.
+pub fn alive<'a>(state: &'a ControlState, id: &CredentialId, now: Micros) -> Result<Lineage<'a>, Refusal> {
+    let lineage = state.lineage(id)?;
+    lineage.check_alive(now)?;
+    Ok(lineage)
+}
+
+/// Refuses to make a credential that would come from more than [`MOST`]: with `maker`, and in the place of `rotates`.
+pub fn check_length(state: &ControlState, maker: &CredentialId, rotates: Option<&CredentialId>) -> Result<(), Refusal> {
+    let (maker, old) = (state.lineage(maker)?, rotates.map(|old| state.lineage(old)).transpose()?);
+    let mut all = maker.firsts();
+    all.extend(old.iter().flat_map(Lineage::firsts));
+    if all.len() + usize::from(old.is_none()) <= MOST {
+        return Ok(());
+    }
+    let text = format!("The key would come from more than {} others.", MOST - 1);
+    Err(Refusal::new(Code::Conflict, text).hint("Make it with a key that comes from fewer, or have a person adopt one of them."))
+}
+
+impl ControlState {
+    /// The first of the keys that a key replaces, one after the other; the key itself if it replaces none.
+    #[must_use]
+    pub fn first_of<'a>(&'a self, id: &'a CredentialId) -> &'a CredentialId {
+        self.credentials.get(id).and_then(|row| row.descent.first.as_ref()).unwrap_or(id)
+    }
+
+    /// A credential with everything that it comes from.
+    pub fn lineage(&self, id: &CredentialId) -> Result<Lineage<'_>, Refusal> {
+        let unknown = || Refusal::new(Code::Unauthenticated, "The key is not known.");
+        let own = self.credentials.get(id).ok_or_else(unknown)?;
+        let mut stems = vec![self.stem(own.descent.first.as_ref().unwrap_or(&own.created.credential))?];
+        let mut next = 0;
+        while let Some(first) = stems.get(next).map(|stem| stem.first) {
+            next += 1;
+            for maker in &first.descent.makers {
+                if stems.iter().any(|known| known.id() == maker) {
+                    continue;
+                }
+                if stems.len() == READ {
+                    return Err(unreadable());
+                }
+                stems.push(self.stem(maker)?);
+            }
+        }
+        Ok(Lineage { own, stems })
+    }
+
+    /// Whose rows a decision about the credential's calls looks up; nobody's if it is refused anyway.
+    #[must_use]
+    pub fn kin(&self, id: &CredentialId) -> Kin {
+        self.lineage(id).map(|lineage| lineage.kin()).unwrap_or_default()
+    }
+
+    fn stem(&self, id: &CredentialId) -> Result<Stem<'_>, Refusal> {
+        let first = self.credentials.get(id).filter(|row| row.descent.first.is_none()).ok_or_else(unreadable)?;
+        let Some(newest) = &first.descent.newest else { return Ok(Stem { first, newest: first }) };
+        let newest = self.credentials.get(newest).filter(|row| self.first_of(&row.created.credential) == id);
+        Ok(Stem { first, newest: newest.ok_or_else(unreadable)? })
+    }
+
+    /// Whether what is done to `ancestor` reaches `id`. One whose lineage cannot be read is reached by everything.
+    #[must_use]
+    pub fn comes_from(&self, id: &CredentialId, ancestor: &CredentialId) -> bool {
+        id == ancestor || self.lineage(id).map_or(true, |lineage| lineage.firsts().contains(self.first_of(ancestor)))
+    }
+
+    /// A credential, if there is one, and every one that comes from it.
+    pub fn descendants<'a>(&'a self, id: &'a CredentialId) -> impl Iterator<Item = &'a Credential> {
+        self.credentials.iter().filter(|(one, _)| self.comes_from(one, id)).map(|(_, row)| row)
+    }
+
+    /// What it, and those that it replaces, were made with: the newest of each.
+    #[must_use]
+    pub fn makers(&self, id: &CredentialId) -> Vec<&Credential> {
+        let first = self.credentials.get(self.first_of(id));
+        let makers = first.iter().flat_map(|row| &row.descent.makers);
+        makers.filter_map(|maker| self.stem(maker).ok()).map(|stem| stem.newest).collect()
+    }
+
+    /// Whether a key was revoked with all that replace it.
+    pub(super) fn has_ended(&self, id: &CredentialId) -> bool {
+        self.stem(self.first_of(id)).map_or(true, |stem| stem.is_over())
+    }
+
+    /// Whether revoking it, once more if it was replaced, would end nothing.
+    #[must_use]
+    pub fn is_over(&self, id: &CredentialId) -> bool {
+        self.credentials.get(id).is_none_or(|row| row.revoked_at.is_some()) && self.has_ended(id)
+    }
+
+    /// Places a new credential among those that it comes from; answers the others whose rows that changes.
+    pub(super) fn descend(&mut self, made: &CredentialCreated) -> (Descent, Vec<CredentialId>) {
+        let mut descent = Descent { first: made.rotates.as_ref().map(|old| self.first_of(old).clone()), ..Descent::default() };
+        let maker = made.made_by.as_ref().map(|maker| self.first_of(maker).clone());
+        let Some(first) = &descent.first else {
+            descent.makers.extend(maker);
+            return (descent, Vec::new());
+        };
+        let Some(row) = self.credentials.get_mut(first) else { return (descent, Vec::new()) };
+        row.descent.newest = Some(made.credential.clone());
+        if let Some(maker) = maker.filter(|maker| maker != first && !row.descent.makers.contains(maker)) {
+            row.descent.makers.push(maker);
+        }
+        (descent.clone(), descent.first.into_iter().collect())
+    }
+
+    /// A person has another role, or none any more; answers the credentials whose rows that changes. A role that ends is not the
+    /// end of the person: keys that may do more than the new one end by themselves.
+    pub(super) fn part(&mut self, user: &UserId, role: Option<Role>, at: Micros) -> Vec<CredentialId> {
+        let mut changed = Vec::new();
+        for (id, row) in self.credentials.iter_mut().filter(|(_, row)| row.created.user == *user && row.created.role.is_some()) {
+            let stays = role.is_some() && (row.descent.stays || row.revoked_at == Some(at));
+            if row.descent.stays != stays {
+                row.descent.stays = stays;
+                changed.push(id.clone());
+            }
+        }
+        changed
+    }
+
+    /// Has a credential come from `keeper` and from nothing else any more; answers whose row that changes.
+    pub(super) fn adopt(&mut self, id: &CredentialId, keeper: &CredentialId) -> Vec<CredentialId> {
+        let (first, keeper) = (self.first_of(id).clone(), self.first_of(keeper).clone());
+        let Some(row) = self.credentials.get_mut(&first) else { return Vec::new() };
+        row.descent.makers = vec![keeper];
+        vec![first]
+    }
+
+    /// Revokes a credential; answers those whose rows that changes. The first time for a key that was replaced, or that
+    /// replaces a live one, this ends one secret of two. Any other time it ends the key, and with it all that comes from it.
+    pub(super) fn revoke(&mut self, id: &CredentialId, at: Micros) -> Vec<CredentialId> {
+        let first = self.first_of(id).clone();
+        let newest = self.credentials.get(&first).and_then(|row| row.descent.newest.clone());
+        let is_live = |id: &CredentialId| self.credentials.get(id).is_some_and(|row| row.revoked_at.is_none());
+        let was_live = is_live(id);
+        let before = |id: &CredentialId| self.credentials.get(id).and_then(|row| row.created.rotates.clone());
+        let before = std::iter::successors(before(id), before).take(self.credentials.len()).find(is_live);
+        let Some(row) = self.credentials.get_mut(id) else { return Vec::new() };
+        row.revoked_at.get_or_insert(at);
+        let Some(newest) = newest else { return vec![id.clone()] };
+        let Some(row) = self.credentials.get_mut(&first) else { return vec![id.clone()] };
+        if !was_live || newest == *id && before.is_none() {
+            row.descent.ended_at.get_or_insert(at);
+        } else if newest == *id {
+            row.descent.newest = before;
+        }
+        if first == *id { vec![first] } else { vec![id.clone(), first] }
+    }
+}

@@ -1,0 +1,89 @@
+//! What a decision looks up by key, and under which names: windows, uses, a claim, and the call that it may repeat.
+//!
+//! INVARIANT: what is read is what [`rows_of`] asked for. A decision for which that is not all refuses to be made
+//! (`Decision::Unsettled`).
+
+use std::collections::BTreeMap;
+
+use super::admission::{claim_row, job_row};
+use super::draft::Draft;
+use super::store::StoreError;
+use crate::core::decide::{Proposal, limit_keys};
+use crate::core::id::{CallId, CredentialId};
+use crate::core::job::{Claim, Idempotency, Job, Use};
+use crate::core::limit::Window;
+use crate::core::lineage::Kin;
+use crate::core::time::Micros;
+
+/// What a decision looks up by key.
+pub(super) struct LookedUp {
+    pub(super) windows: BTreeMap<String, Window>,
+    pub(super) idempotency: Option<Idempotency>,
+    pub(super) joined: u32,
+    pub(super) claim: Option<Claim>,
+    pub(super) uses: BTreeMap<CredentialId, Micros>,
+}
+
+/// The rows that a decision on `proposal` looks up.
+pub(super) fn rows_of(proposal: &Proposal) -> Vec<String> {
+    let mut names: Vec<String> = limit_keys(proposal).iter().map(|key| format!("limit:{key}")).collect();
+    names.extend(use_rows(&proposal.kin));
+    names.extend(proposal.vm.as_ref().filter(|_| proposal.tool.is_some_and(|tool| tool.claims_vm)).map(claim_row));
+    names
+}
+
+/// The rows that say when the keys were last used that count for a decision.
+#[must_use]
+pub fn use_rows(kin: &Kin) -> Vec<String> {
+    kin.uses.iter().map(use_row).collect()
+}
+
+pub(super) fn use_row(credential: &CredentialId) -> String {
+    format!("use:{credential}")
+}
+
+impl Draft {
+    pub(super) fn look_up(&self, proposal: &Proposal) -> Result<LookedUp, StoreError> {
+        let mut windows = BTreeMap::new();
+        for key in limit_keys(proposal) {
+            let Some(bytes) = self.bytes(&format!("limit:{key}")) else { continue };
+            windows.insert(key, Window::decode(bytes).map_err(|error| StoreError::Unreadable(error.to_string()))?);
+        }
+        let idempotency = proposal.idempotency.as_ref().map_or(Ok(None), |(key, _)| self.get::<Idempotency>(key))?;
+        let claim = proposal.vm.as_ref().map_or(Ok(None), |vm| self.get::<Claim>(&claim_row(vm)))?;
+        let joined = self.joined(proposal, idempotency.as_ref())?;
+        Ok(LookedUp { windows, idempotency, joined, claim, uses: self.uses(&proposal.kin)? })
+    }
+
+    /// How many have joined the call that this one would join: it stands with its idempotency key, else with the call itself.
+    fn joined(&self, proposal: &Proposal, row: Option<&Idempotency>) -> Result<u32, StoreError> {
+        match (&proposal.follows, row) {
+            (Some(first), row) if row.is_none_or(|row| row.call != *first) => {
+                Ok(self.get::<Job>(&job_row(first))?.map_or(0, |job| job.joined))
+            }
+            (_, row) => Ok(row.map_or(0, |row| row.joined)),
+        }
+    }
+
+    pub(super) fn count_joined(&mut self, proposal: &Proposal, first: &CallId) -> Result<(), StoreError> {
+        if let Some((key, _)) = &proposal.idempotency
+            && let Some(row) = self.get::<Idempotency>(key)?.filter(|row| row.call == *first)
+        {
+            return self.put(key, &Idempotency { joined: row.joined + 1, ..row });
+        }
+        let name = job_row(first);
+        match self.get::<Job>(&name)? {
+            Some(job) => self.put(&name, &Job { joined: job.joined + 1, ..job }),
+            None => Ok(()),
+        }
+    }
+
+    /// When the keys were last used that count for a decision.
+    pub fn uses(&self, kin: &Kin) -> Result<BTreeMap<CredentialId, Micros>, StoreError> {
+        let mut uses = BTreeMap::new();
+        for key in &kin.uses {
+            uses.extend(self.get::<Use>(&use_row(key))?.map(|used| (key.clone(), used.last)));
+        }
+        Ok(uses)
+    }
+}

@@ -1,0 +1,238 @@
+//! Families of keys on a log, on both databases and two nodes (P3, P5, P8, P14): what reaches a key reaches what it made,
+//! in the transaction that decides. And repeats: they take slots, and cost one waiter for each call that is repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use forelog::control::Reply;
+use forelog::core::approval::Hold;
+use forelog::core::code::Code;
+use forelog::core::decide::JOINED;
+use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::id::{CredentialId, SwitchId};
+use forelog::core::limit::Limit;
+use forelog::core::switch::{Running, Target};
+use serde_json::{Value, json};
+
+use crate::plant::{Plant, Site};
+use crate::promises::{check, wait_for};
+
+macro_rules! on_both {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $sqlite() {
+            $case(Site::sqlite()).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $postgres() {
+            $case(Site::postgres().await).await;
+        }
+    )*};
+}
+
+on_both! {
+    a_revoked_key_takes_along_what_it_made, family_a_revoked_key_takes_along_what_it_made, postgres_family_a_revoked_key_takes_along_what_it_made;
+    a_switch_on_a_key_stops_what_it_made, family_a_switch_on_a_key_stops_what_it_made, postgres_family_a_switch_on_a_key_stops_what_it_made;
+    a_family_shares_its_limit, family_a_family_shares_its_limit, postgres_family_a_family_shares_its_limit;
+    a_rotation_gives_no_fresh_window, family_a_rotation_gives_no_fresh_window, postgres_family_a_rotation_gives_no_fresh_window;
+    repeats_take_slots, family_repeats_take_slots, postgres_family_repeats_take_slots;
+    joined_calls_have_one_waiter_and_a_bound, family_joined_calls_have_one_waiter_and_a_bound, postgres_family_joined_calls_have_one_waiter_and_a_bound;
+    rounds_of_a_held_call_count_at_the_first_one, family_rounds_of_a_held_call_count_at_the_first_one, postgres_family_rounds_of_a_held_call_count_at_the_first_one;
+}
+
+fn code_of(reply: &Reply) -> Option<Code> {
+    match reply {
+        Reply::Failed { refusal, .. } => Some(refusal.code),
+        _ => None,
+    }
+}
+
+/// A key that `maker` makes, in the place of `rotates`.
+async fn make(plant: &Plant, maker: Option<&CredentialId>, rotates: Option<&CredentialId>) -> CredentialId {
+    let ports = &plant.control.ports;
+    let state = ports.fence().state();
+    let own = state.credentials.get(&plant.credential).expect("the plant's key").created.clone();
+    let credential = CredentialId::new(ports.clock.now(), &*ports.entropy);
+    let created = CredentialCreated {
+        credential: credential.clone(),
+        hash: hex::encode(credential.as_str()).into(),
+        rotates: rotates.cloned(),
+        made_by: maker.cloned(),
+        ..own
+    };
+    plant.change(Kind::CredentialCreated(created), Value::Null).await;
+    if let Some(old) = rotates {
+        revoke(plant, old).await;
+    }
+    credential
+}
+
+async fn revoke(plant: &Plant, key: &CredentialId) {
+    plant.change(Kind::CredentialRevoked { credential: key.clone(), by: None }, Value::Null).await;
+}
+
+async fn call(plant: &Plant, key: &CredentialId, tool: &str, args: Value) -> Reply {
+    let mut request = plant.request(tool, args);
+    request.principal.credential = key.clone();
+    plant.control.submit(request).await
+}
+
+async fn a_revoked_key_takes_along_what_it_made(site: Site) {
+    let plant = Plant::start(&site).await;
+    let child = make(&plant, Some(&plant.credential), None).await;
+    let grandchild = make(&plant, Some(&child), None).await;
+    let rotated = make(&plant, Some(&grandchild), Some(&grandchild)).await;
+    assert!(matches!(call(&plant, &rotated, "probe_write", json!({})).await, Reply::Done { .. }));
+    // Another process revokes it; this node has not heard of that.
+    let (other, ..) = Plant::idle(&site).await;
+    revoke(&other, &plant.credential).await;
+    for key in [&child, &rotated] {
+        assert_eq!(code_of(&call(&plant, key, "probe_write", json!({})).await), Some(Code::TokenRevoked));
+    }
+    assert_eq!(plant.world.executed().len(), 1);
+    check(&plant.log().await, false);
+}
+
+async fn a_switch_on_a_key_stops_what_it_made(site: Site) {
+    let plant = Arc::new(Plant::start(&site).await);
+    let child = make(&plant, Some(&plant.credential), None).await;
+    let rotated = make(&plant, Some(&child), Some(&child)).await;
+    let stranger = make(&plant, None, None).await;
+    plant.world.shut();
+    let runs = {
+        let (plant, key) = (Arc::clone(&plant), rotated.clone());
+        tokio::spawn(async move { call(&plant, &key, "probe_write", json!({})).await })
+    };
+    plant.world.executed_at_least(1).await;
+    let ports = &plant.control.ports;
+    let switch = SwitchId::new(ports.clock.now(), &*ports.entropy);
+    let target = Target::Credential(plant.credential.clone());
+    let kind = Kind::SwitchEngaged { switch, target, by: None, credential: None, running: Running::Cancel, expires_at: None };
+    let (other, ..) = Plant::idle(&site).await;
+    other.change(kind, json!({ "reason": "a family" })).await;
+    assert_eq!(code_of(&runs.await.expect("a caller")), Some(Code::KillSwitchEngaged), "what ran was cancelled");
+    for key in [&plant.credential, &rotated] {
+        assert_eq!(code_of(&call(&plant, key, "probe_write", json!({})).await), Some(Code::KillSwitchEngaged));
+        assert_eq!(code_of(&call(&plant, key, "probe_queued", json!({})).await), Some(Code::KillSwitchEngaged));
+    }
+    plant.world.open();
+    assert!(matches!(call(&plant, &stranger, "probe_write", json!({})).await, Reply::Done { .. }), "nobody else is stopped");
+    check(&plant.log().await, false);
+}
+
+async fn a_family_shares_its_limit(mut site: Site) {
+    site.limits.credential = Limit { admit: 10, window_ms: 60_000 };
+    let (one, two) = (Arc::new(Plant::start(&site).await), Arc::new(Plant::start(&site).await));
+    let mut calls = Vec::new();
+    for turn in 0..10 {
+        let child = make(&one, Some(&one.credential), None).await;
+        let plant = Arc::clone(if turn % 2 == 0 { &one } else { &two });
+        calls.push(tokio::spawn(async move {
+            let mut done = 0;
+            for _ in 0..4 {
+                done += usize::from(matches!(call(&plant, &child, "probe_read", json!({})).await, Reply::Done { .. }));
+            }
+            done
+        }));
+    }
+    let mut done = 0;
+    for calling in calls {
+        done += calling.await.expect("a caller");
+    }
+    assert_eq!(done, 10, "ten in any minute, whoever of the family calls, on whatever node");
+    assert_eq!(code_of(&one.call("probe_read", json!({})).await), Some(Code::RateLimited));
+    check(&one.log().await, false);
+}
+
+async fn a_rotation_gives_no_fresh_window(mut site: Site) {
+    site.limits.credential = Limit { admit: 3, window_ms: 60_000 };
+    let plant = Plant::start(&site).await;
+    let (mut key, mut done) = (plant.credential.clone(), 0);
+    for _ in 0..6 {
+        done += usize::from(matches!(call(&plant, &key, "probe_read", json!({})).await, Reply::Done { .. }));
+        key = make(&plant, Some(&key), Some(&key)).await;
+    }
+    assert_eq!(done, 3, "the same key with another secret");
+}
+
+async fn repeats_take_slots(mut site: Site) {
+    site.limits.credential = Limit { admit: 4, window_ms: 3_600_000 };
+    let plant = Plant::start(&site).await;
+    let args = json!({ "text": "a", "idempotency_key": "k" });
+    let mut codes = Vec::new();
+    for _ in 0..8 {
+        codes.push(code_of(&plant.call("probe_write", args.clone()).await));
+    }
+    let answered = codes.iter().filter(|code| code.is_none()).count();
+    assert_eq!(answered, 4, "one call and three replays: {codes:?}");
+    assert!(codes.iter().skip(4).all(|code| *code == Some(Code::RateLimited)), "{codes:?}");
+    assert_eq!(plant.world.executed().len(), 1);
+    check(&plant.log().await, false);
+}
+
+async fn joined_calls_have_one_waiter_and_a_bound(site: Site) {
+    let plant = Arc::new(Plant::start(&site).await);
+    plant.world.shut();
+    let args = json!({ "text": "a", "idempotency_key": "k" });
+    let most = JOINED as usize;
+    let first = {
+        let (plant, args) = (Arc::clone(&plant), args.clone());
+        tokio::spawn(async move { plant.call("probe_write", args).await })
+    };
+    plant.world.executed_at_least(1).await;
+    let joining: Vec<_> = (0..most + 10)
+        .map(|_| {
+            let mut request = plant.request("probe_write", args.clone());
+            request.wait = Duration::ZERO;
+            let plant = Arc::clone(&plant);
+            tokio::spawn(async move { plant.control.submit(request).await })
+        })
+        .collect();
+    let mut refused = 0;
+    for joined in joining {
+        match joined.await.expect("a caller") {
+            Reply::Running { .. } => {}
+            reply => {
+                assert_eq!(code_of(&reply), Some(Code::RateLimited), "{reply:?}");
+                refused += 1;
+            }
+        }
+    }
+    assert_eq!(refused, 10, "so many may wait for one call, and no more");
+    assert_eq!(plant.control.joins.waiters(), 1, "one task waits for all of them");
+    plant.world.open();
+    assert!(matches!(first.await.expect("a caller"), Reply::Done { .. }));
+    let ends = async {
+        while plant.control.joins.waiters() > 0 || !plant.control.in_hand.all().is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), ends).await.expect("all end with the first one");
+    let log = plant.log().await;
+    check(&log, false);
+    assert_eq!(log.iter().filter_map(|event| event.kind.end()).filter(|end| end.replay_of.is_some()).count(), most);
+}
+
+async fn rounds_of_a_held_call_count_at_the_first_one(site: Site) {
+    let plant = Plant::start(&site).await;
+    plant.world.hold(Some(Hold::new("it interrupts service")));
+    let ask = |follows: Option<String>| {
+        let mut request = plant.request("probe_write", json!({ "text": "a" }));
+        request.follows = follows;
+        request.wait = Duration::ZERO;
+        plant.control.submit(request)
+    };
+    assert_eq!(code_of(&ask(None).await), Some(Code::ApprovalRequired));
+    let log = wait_for(&plant, |kind| matches!(kind, Kind::Held { .. })).await;
+    let first = log.iter().find_map(|event| event.kind.call()).expect("a call").to_string();
+    let mut named = first.clone();
+    for round in 0..JOINED {
+        let reply = ask(Some(named.clone())).await;
+        assert_eq!(code_of(&reply), Some(Code::ApprovalRequired), "round {round}");
+        // Whoever comes back names the call before, or the first one.
+        named = if round % 2 == 0 { reply.call().expect("a call").to_string() } else { first.clone() };
+    }
+    assert_eq!(code_of(&ask(Some(named)).await), Some(Code::RateLimited), "however it is named");
+    assert_eq!(plant.control.joins.waiters(), 1);
+}
