@@ -14,7 +14,7 @@ pub use leaf::{Event, LEAF_MAX, LEAF_VERSION, LeafError};
 
 use super::bounded::{Hex, Name, ToolName};
 use super::code::Code;
-use super::id::{AccountId, CallId, CredentialId, Epoch, EventId, InvitationId, NodeId, Position, RunId, SwitchId, UserId, VmId};
+use super::id::{AccountId, CallId, CredentialId, Epoch, InvitationId, NodeId, RunId, SwitchId, UserId, VmId};
 use super::principal::Side;
 use super::role::Role;
 use super::switch::{Running, Target};

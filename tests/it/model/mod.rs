@@ -13,7 +13,8 @@ use stateright::{Checker, HasDiscoveries, Model, Property};
 use protocol::{Flaw, Protocol};
 use state::{End, Fenced, Job, State};
 
-const WRITE: Protocol = Protocol { queued: false, idempotent: false, ramped: false, flaw: None };
+const WRITE: Protocol = Protocol { queued: false, idempotent: false, ramped: false, records: false, flaw: None };
+const RECORD: Protocol = Protocol { records: true, ..WRITE };
 const RAMPED: Protocol = Protocol { ramped: true, ..WRITE };
 const QUEUED: Protocol = Protocol { queued: true, ..WRITE };
 const READ: Protocol = Protocol { idempotent: true, ..WRITE };
@@ -22,17 +23,19 @@ const LEAVE: &str = "P1: nothing is sent without leave in the log";
 const ENDS: &str = "P2: a call has one end, and none stays open";
 const ADMITTED: &str = "P3: nothing is admitted once the switch is engaged";
 const STARTED: &str = "P3: nothing starts once fenced is reported, and who confirmed sends nothing";
+const LANDED: &str = "P3: nothing lands behind the switch";
 const ONCE: &str = "P4: what may not run twice is sent once";
 const TAKEN: &str = "P4: nobody starts what recovery took from him";
 
 type Holds = fn(&Protocol, &State) -> bool;
 
 fn properties() -> Vec<Property<Protocol>> {
-    let always: [(_, Holds); 6] = [
+    let always: [(_, Holds); 7] = [
         (LEAVE, |_, state| state.sent == 0 || state.admitted),
         (ENDS, one_end),
         (ADMITTED, |_, state| !state.admitted_after_engaging),
         (STARTED, |_, state| !state.started_after_fenced),
+        (LANDED, |_, state| !state.landed_behind_the_switch),
         (ONCE, |call, state| call.idempotent || state.sent <= 1),
         (TAKEN, |call, state| call.idempotent || !state.started_what_was_taken),
     ];
@@ -81,6 +84,11 @@ fn model_a_read_keeps_the_promises() {
 }
 
 #[test]
+fn model_a_change_of_control_state_keeps_the_promises() {
+    RECORD.checker().threads(2).spawn_bfs().join().assert_properties();
+}
+
+#[test]
 fn model_a_release_step_by_step_keeps_the_promises() {
     RAMPED.checker().threads(2).spawn_bfs().join().assert_properties();
 }
@@ -98,6 +106,8 @@ fn model_each_promise_fails_without_its_rule() {
         (WRITE, Flaw::LeaveOutlivesLease, TAKEN),
         (WRITE, Flaw::RunsAgainWhatItMayNot, ONCE),
         (RAMPED, Flaw::TurnReadFromTheWall, STARTED),
+        (RECORD, Flaw::LandsUnasked, LANDED),
+        (RECORD, Flaw::LandsUnasked, TAKEN),
     ];
     for (call, flaw, promise) in broken {
         let search = Protocol { flaw: Some(flaw), ..call }.checker();

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! Ask ─▶ Commit ─▶ Enter ─▶ Send ─▶ Finish      one node and the call (Take ─▶ Commit ─▶ … if it was queued)
+//!               └▶ Land ─────────┘              the same, if what the call does is a change of control state
 //! Beat ─▶ Beaten · Poll                         lease, confirmation, what is known of the switch
 //! Engage ─▶ Report ─▶ LetGo ─▶ Turn             the switch, which covers the call until its turn comes
 //! Look ─▶ End | Commit                          what the other node left open when it died
@@ -34,6 +35,7 @@ pub enum Flaw {
     LeaveOutlivesLease,
     RunsAgainWhatItMayNot,
     TurnReadFromTheWall,
+    LandsUnasked,
 }
 
 /// One call and what is wrong with the nodes that it meets.
@@ -43,6 +45,8 @@ pub struct Protocol {
     pub idempotent: bool,
     /// The switch may be released step by step.
     pub ramped: bool,
+    /// It does nothing but change control state, in a transaction of its own.
+    pub records: bool,
     pub flaw: Option<Flaw>,
 }
 
@@ -94,6 +98,17 @@ impl Protocol {
         me.hand = Hand::Section;
         state.started_after_fenced |= matches!(state.fenced, Fenced::Reported(_)) && !me.let_through;
         state.started_what_was_taken |= state.admitted && state.job != Job::Running(node);
+    }
+
+    /// `log/acting.rs`, `Acting::check`, and the change in the same transaction.
+    fn land(self, state: &mut State, node: usize, fate: Fate) {
+        let is_open = state.job == Job::Running(node);
+        let allowed = (is_open && !state.covered()) || self.has(Flaw::LandsUnasked);
+        let lands = allowed && fate != Fate::Lost;
+        state.nodes[node].hand = if lands { Hand::Sent } else { Hand::Stopped };
+        state.sent += u8::from(lands);
+        state.landed_behind_the_switch |= lands && state.covered();
+        state.started_what_was_taken |= lands && !is_open;
     }
 
     /// `log/fence.rs`, `Fence::confirmed`.
@@ -148,11 +163,12 @@ impl Protocol {
         match me.hand {
             Hand::Writing(..) => actions.extend(fates.map(|fate| Action::Commit(node, fate))),
             Hand::Sent | Hand::Stopped => actions.extend(fates[..2].iter().map(|fate| Action::Finish(node, *fate))),
+            Hand::Leave(_) if self.records => actions.extend(fates.map(|fate| Action::Land(node, fate))),
             _ => {}
         }
         let others = [
             (me.hand == Hand::Empty && state.job == Job::Queued, Action::Take(node)),
-            (early || matches!(me.hand, Hand::Leave(_)), Action::Enter(node)),
+            (early || (!self.records && matches!(me.hand, Hand::Leave(_))), Action::Enter(node)),
             (me.hand == Hand::Section, Action::Send(node)),
             (me.beat_again && (1..=LAST_BEAT).contains(&state.time), Action::Beat(node)),
             (me.beat.is_some(), Action::Beaten(node)),
@@ -189,6 +205,7 @@ impl Model for Protocol {
             admitted_after_engaging: false,
             started_after_fenced: false,
             started_what_was_taken: false,
+            landed_behind_the_switch: false,
         }]
     }
 
@@ -219,6 +236,7 @@ impl Model for Protocol {
             Action::Take(node) => state.nodes[node].hand = Hand::Writing(Aim::Claim, state.nodes[node].lease),
             Action::Commit(node, fate) => self.commit(&mut state, node, fate),
             Action::Enter(node) => self.enter(&mut state, node),
+            Action::Land(node, fate) => self.land(&mut state, node, fate),
             Action::Send(node) => {
                 state.sent += 1;
                 state.nodes[node].hand = Hand::Sent;

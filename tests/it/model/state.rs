@@ -115,6 +115,7 @@ pub struct State {
     pub admitted_after_engaging: bool,
     pub started_after_fenced: bool,
     pub started_what_was_taken: bool,
+    pub landed_behind_the_switch: bool,
 }
 
 /// What becomes of a transaction.
@@ -133,6 +134,7 @@ pub enum Action {
     Commit(usize, Fate),
     Enter(usize),
     Send(usize),
+    Land(usize, Fate),
     Finish(usize, Fate),
     Beat(usize),
     Beaten(usize),
