@@ -260,7 +260,10 @@ async fn guest_keeps_outputs_apart_and_tells_the_exit_code() {
     let call = bench.call();
     let spec = JobSpec { working_directory: Some("/etc".into()), ..job("pwd; echo sad >&2; umask; exit 3", 30) };
     bench.jobs.start(&bench.web1, &call, &spec, Permit::unfenced()).await.unwrap();
-    assert_eq!(bench.wait(&call).await, JobStatus { state: JobState::Exited { code: 3 }, stdout_bytes: 10, stderr_bytes: 4 });
+    assert_eq!(
+        bench.wait(&call).await,
+        JobStatus { state: JobState::Exited { code: 3 }, stdout_bytes: 10, stderr_bytes: 4, left_running: 0 }
+    );
     assert_eq!(bench.read(&call, Stream::Stdout).await, "/etc\n0022\n");
     assert_eq!(bench.read(&call, Stream::Stderr).await, "sad\n");
 
@@ -300,6 +303,72 @@ async fn guest_job_is_tailed_and_cancelled_with_all_its_children() {
     assert!(end.is_empty(), "something was written after the end");
 }
 
+/// Agents start services this way all the time. A shell that has ended is the end, however what it left behind got away.
+#[tokio::test]
+async fn guest_command_ends_with_its_shell_and_what_it_left_behind_runs_on() {
+    let bench = Bench::on().await;
+    let (idle, told) = ("sh -c 'echo $$ >/run/left; exec sleep 300'", "sh -c 'echo $$ >/run/left; while :; do echo again");
+    // What is left behind, and how many processes that is at most.
+    let family = [
+        (format!("({idle} &)"), 1),
+        (format!("{idle} &"), 1),
+        // What `nohup` does, which the small guest has not.
+        (format!("(trap '' HUP; {idle} </dev/null >/dev/null 2>&1) &"), 2),
+        (format!("setsid {idle} &"), 1),
+        (format!("setsid sh -c \"{idle} & sleep 301 & wait\" >/dev/null 2>&1 &").replace("$$", "\\$\\$"), 3),
+        (format!("(setsid sh -c \"({idle} &) &\" &)").replace("$$", "\\$\\$"), 1),
+        (format!("env -i {idle} &"), 1),
+        (format!("{told}; sleep 1; done' &"), 2),
+        (format!("{told}; done' &"), 1),
+    ];
+    for (left, count) in family {
+        let command =
+            format!("rm -f /run/left; echo begun; {left}\nuntil [ -s /run/left ]; do sleep 0.1; done; echo done >&2; exit 7");
+        let call = bench.start(&command, 120).await;
+        let status = bench.wait(&call).await;
+        assert_eq!(status.state, JobState::Exited { code: 7 }, "{left}");
+        assert!((1..=count).contains(&status.left_running), "{left}: {status:?}");
+        assert!(bench.read(&call, Stream::Stdout).await.starts_with("begun\n"), "{left}");
+        assert_eq!(bench.read(&call, Stream::Stderr).await, "done\n", "{left}");
+        // It runs on, an ended command is not ended again, and its output does not grow any more.
+        let ended = bench.jobs.cancel(&bench.web1, &call, Permit::unfenced()).await.unwrap();
+        assert_eq!(ended, status, "{left}");
+        bench.run("kill -0 $(cat /run/left)").await;
+        assert_eq!(bench.jobs.status(&bench.web1, &call).await.unwrap(), status, "{left}: the output grew after the end");
+        bench.run("kill -KILL $(cat /run/left)").await;
+    }
+}
+
+#[tokio::test]
+async fn guest_cancel_and_time_limit_end_what_left_the_group_too() {
+    let bench = Bench::on().await;
+    let away = "setsid sh -c 'trap \"\" TERM; echo $$ >/run/away; while :; do sleep 1; done' >/dev/null 2>&1 &";
+    for limit in [300, 3] {
+        let call = bench.start(&format!("rm -f /run/away; {away} while :; do sleep 1; done"), limit).await;
+        let status = if limit == 300 {
+            let seen = || bench.run("cat /run/away 2>/dev/null || true");
+            eventually(seen, |text| !text.is_empty()).await;
+            bench.jobs.cancel(&bench.web1, &call, Permit::unfenced()).await.unwrap()
+        } else {
+            bench.wait(&call).await
+        };
+        let expected = if limit == 300 { JobState::Cancelled } else { JobState::TimedOut };
+        assert_eq!(status.state, expected);
+        assert_eq!(bench.run("kill -0 $(cat /run/away) 2>/dev/null || echo dead").await, "dead\n");
+    }
+}
+
+#[tokio::test]
+async fn guest_output_of_the_shell_is_whole_however_fast_it_ends() {
+    let bench = Bench::on().await;
+    let call = bench.start("head -c 300000 /dev/zero; (sleep 300 &)", 60).await;
+    let status = bench.wait(&call).await;
+    assert_eq!((status.state, status.stdout_bytes), (JobState::Exited { code: 0 }, 300_000));
+    let killed = bench.start("head -c 100000 /dev/zero; sleep 300 & kill -KILL $$", 60).await;
+    let status = bench.wait(&killed).await;
+    assert_eq!((status.state, status.stdout_bytes, status.left_running), (JobState::Exited { code: 137 }, 100_000, 1));
+}
+
 #[tokio::test]
 async fn guest_ends_a_job_when_its_time_is_over() {
     let bench = Bench::on().await;
@@ -313,7 +382,10 @@ async fn guest_spool_is_capped_and_the_command_runs_on() {
     let bench = Bench::on().await;
     let call = bench.start("head -c 70000000 /dev/zero; echo end >&2", 300).await;
     let status = bench.wait(&call).await;
-    assert_eq!(status, JobStatus { state: JobState::Exited { code: 0 }, stdout_bytes: 64 << 20, stderr_bytes: 4 });
+    assert_eq!(
+        status,
+        JobStatus { state: JobState::Exited { code: 0 }, stdout_bytes: 64 << 20, stderr_bytes: 4, left_running: 0 }
+    );
 }
 
 #[tokio::test]

@@ -130,7 +130,7 @@ async fn sim_reads_output_by_offset_while_the_job_runs_and_after() {
     tokio::time::timeout(PATIENCE, running).await.expect("it wrote");
     assert_eq!(guest.read(&web(), &call(1), Stream::Stdout, 1, 3).await.expect("reading"), b"ell");
     let ended = guest.cancel(&web(), &call(1), Permit::unfenced()).await.expect("cancelling");
-    assert_eq!(ended, JobStatus { state: JobState::Cancelled, stdout_bytes: 6, stderr_bytes: 0 });
+    assert_eq!(ended, JobStatus { state: JobState::Cancelled, stdout_bytes: 6, stderr_bytes: 0, left_running: 0 });
     assert_eq!(guest.cancel(&web(), &call(1), Permit::unfenced()).await.expect("again"), ended);
     assert_eq!(guest.read(&web(), &call(1), Stream::Stdout, 4, 100).await.expect("reading"), b"o\n");
     assert!(guest.read(&web(), &call(1), Stream::Stdout, 6, 100).await.expect("reading").is_empty());
@@ -201,7 +201,7 @@ async fn sim_tells_the_truth_after_its_process_died() {
     let sim = open(dir.path());
     let guest = sim.guest().expect("it has a guest channel");
     let first = guest.status(&web(), &call(1)).await.expect("asking");
-    assert_eq!(first, JobStatus { state: JobState::Exited { code: 3 }, stdout_bytes: 5, stderr_bytes: 0 });
+    assert_eq!(first, JobStatus { state: JobState::Exited { code: 3 }, stdout_bytes: 5, stderr_bytes: 0, left_running: 0 });
     assert_eq!(guest.read(&web(), &call(1), Stream::Stdout, 0, 100).await.expect("reading"), b"kept\n");
     assert_eq!(guest.status(&web(), &call(2)).await.expect("asking").state, JobState::Gone);
     assert_eq!(guest.status(&web(), &call(4)).await.expect("asking").state, JobState::Gone);

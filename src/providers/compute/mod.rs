@@ -175,7 +175,7 @@ pub struct JobSpec {
     pub command: String,
     /// Absolute directory to run it in; the guest's default if absent.
     pub working_directory: Option<String>,
-    /// The guest itself ends the job's process group after this long, even if nobody is left to ask (1 s … 2 h).
+    /// The guest itself ends the job after this long while its shell runs, even if nobody is left to ask (1 s … 2 h).
     pub time_limit: Duration,
 }
 
@@ -183,9 +183,9 @@ pub struct JobSpec {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "state", rename_all = "snake_case")]
 pub enum JobState {
-    /// Its process group is alive.
+    /// Its shell runs.
     Running,
-    /// It ended by itself with this exit code (128 + n for signal n).
+    /// Its shell ended by itself with this exit code (128 + n for signal n).
     Exited {
         /// Exit code.
         code: i32,
@@ -208,6 +208,9 @@ pub struct JobStatus {
     pub stdout_bytes: u64,
     /// Bytes of standard error in the spool (at most 64 MiB).
     pub stderr_bytes: u64,
+    /// Processes that the command had left running when its shell ended. They run on, and what they write is dropped.
+    #[serde(default)]
+    pub left_running: u32,
 }
 
 /// Which of a job's outputs.
@@ -223,7 +226,8 @@ pub enum Stream {
 /// Commands that run in a guest and outlive the connection to it. A job's id is the id of the call that started it.
 #[async_trait]
 pub trait GuestJobs: Send + Sync {
-    /// Starts a job in a process group of its own; returns when it runs. Starting the same `call` twice is [`ProviderError::State`].
+    /// Starts a job in a process group of its own; returns when it runs. The job ends when its shell ends; what that leaves
+    /// behind runs on, and is counted. Starting the same `call` twice is [`ProviderError::State`].
     async fn start(&self, machine: &MachineRef, call: &CallId, job: &JobSpec, permit: Permit) -> Result<(), ProviderError>;
     /// How a job stands; [`ProviderError::NotFound`] if it was never started there.
     async fn status(&self, machine: &MachineRef, call: &CallId) -> Result<JobStatus, ProviderError>;
@@ -236,7 +240,8 @@ pub trait GuestJobs: Send + Sync {
         offset: u64,
         max: u32,
     ) -> Result<Vec<u8>, ProviderError>;
-    /// Ends a job's process group: TERM, two seconds, KILL. Returns when it is gone. Ending an ended job changes nothing.
+    /// Ends a job's processes, also those that left its group: TERM, two seconds, KILL. Returns when they are gone. Ending an
+    /// ended job changes nothing.
     async fn cancel(&self, machine: &MachineRef, call: &CallId, permit: Permit) -> Result<JobStatus, ProviderError>;
     /// Waits until the job has ended or `at_most` has passed, and says how it stands. May poll.
     async fn wait(&self, machine: &MachineRef, call: &CallId, at_most: Duration) -> Result<JobStatus, ProviderError>;

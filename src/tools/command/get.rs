@@ -31,6 +31,7 @@ pub(super) fn tool() -> Tool {
         .must("status", Public, any("string", "queued, running, succeeded, failed, refused, cancelled, timed_out or unknown."))
         .must("code", Public, maybe("string", "Why it did not succeed."))
         .must("exit_code", Public, maybe("integer", "Exit code of the shell, once it has ended by itself."))
+        .must("left_running", Public, maybe("integer", "Processes that it left running, once it has ended by itself."))
         .must("at", Public, any("string", "When it was asked for."))
         .must("ended_at", Public, maybe("string", "When it ended."))
         .must("duration_ms", Public, maybe("integer", "How long it took."))
@@ -69,6 +70,7 @@ async fn get(execution: Execution) -> ShownAnswer {
         "status": record.status,
         "code": record.code,
         "exit_code": kept["exit_code"],
+        "left_running": kept["left_running"],
         "at": record.at.document(),
         "ended_at": instant::render_maybe(record.ended_at),
         "duration_ms": kept["duration_ms"],
@@ -124,6 +126,7 @@ async fn live(execution: &Execution, record: &CallRecord, vm: &Vm, args: &Args) 
     });
     if let (JobState::Exited { code }, Some(fields)) = (status.state, shown.as_object_mut()) {
         fields.insert("exit_code".into(), json!(code));
+        fields.insert("left_running".into(), json!(status.left_running));
     }
     Ok(Outputs { fields: shown, stdout: stdout.record, stderr: stderr.record })
 }

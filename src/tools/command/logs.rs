@@ -103,7 +103,7 @@ async fn read(execution: Execution) -> ShownAnswer {
 /// A command that waits has written nothing yet; of one that has ended the guest keeps nothing any more.
 fn not_there(record: &CallRecord) -> Result<JobStatus, Outcome> {
     if matches!(record.status, Status::Queued | Status::Running | Status::Recorded | Status::Held) {
-        return Ok(JobStatus { state: JobState::Gone, stdout_bytes: 0, stderr_bytes: 0 });
+        return Ok(JobStatus { state: JobState::Gone, stdout_bytes: 0, stderr_bytes: 0, left_running: 0 });
     }
     let refusal = Refusal::new(Code::NotFound, "The guest has no output of this command.");
     Err(refusal.hint("command_get shows what was recorded of it.").into())

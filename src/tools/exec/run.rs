@@ -49,6 +49,11 @@ fn result() -> Shape {
     Shape::new()
         .must("command_id", Public, any("string", "The command, for command_logs."))
         .must("exit_code", Public, maybe("integer", "Exit code of the shell; null if it was ended."))
+        .must(
+            "left_running",
+            Public,
+            any("integer", "Processes that the command left running. They run on; what they write is dropped."),
+        )
         .must("timed_out", Public, any("boolean", "It was ended because its time was over."))
         .must("duration_ms", Public, any("integer", "How long it took."))
         .must("stdout", Excerpt, any("string", "Standard output; what is not UTF-8 is replaced."))
@@ -81,6 +86,7 @@ async fn exec(execution: Execution) -> ShownAnswer {
     let mut fields = Map::new();
     fields.insert("command_id".into(), json!(execution.call()));
     fields.insert("exit_code".into(), json!(ran.exit_code));
+    fields.insert("left_running".into(), json!(ran.status.left_running));
     fields.insert("timed_out".into(), json!(ran.exit_code.is_none()));
     fields.insert("duration_ms".into(), json!(u64::try_from(ran.duration.as_millis()).unwrap_or(u64::MAX)));
     let call = execution.call();

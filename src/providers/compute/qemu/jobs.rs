@@ -132,7 +132,8 @@ fn read_status(text: &str) -> Option<JobStatus> {
         "gone" => JobState::Gone,
         _ => return None,
     };
-    Some(JobStatus { state, stdout_bytes: stdout_bytes.min(SPOOL), stderr_bytes: stderr_bytes.min(SPOOL) })
+    let left_running = words.next().map_or(Some(0), |word| word.parse().ok())?;
+    Some(JobStatus { state, stdout_bytes: stdout_bytes.min(SPOOL), stderr_bytes: stderr_bytes.min(SPOOL), left_running })
 }
 
 #[cfg(test)]
@@ -141,11 +142,12 @@ mod tests {
 
     #[test]
     fn status_is_read_as_it_is_told() {
-        let exited = JobStatus { state: JobState::Exited { code: 3 }, stdout_bytes: 5, stderr_bytes: 0 };
-        assert_eq!(read_status("exited 3 5 0\n"), Some(exited));
-        let boasted = JobStatus { state: JobState::Gone, stdout_bytes: SPOOL, stderr_bytes: 1 };
+        let exited = JobStatus { state: JobState::Exited { code: 3 }, stdout_bytes: 5, stderr_bytes: 0, left_running: 2 };
+        assert_eq!(read_status("exited 3 5 0 2\n"), Some(exited));
+        let boasted = JobStatus { state: JobState::Gone, stdout_bytes: SPOOL, stderr_bytes: 1, left_running: 0 };
         assert_eq!(read_status("gone 0 99999999999 1"), Some(boasted));
         assert_eq!(read_status("exited x 5 0\n"), None);
+        assert_eq!(read_status("exited 3 5 0 many\n"), None);
         assert_eq!(read_status(""), None);
     }
 }

@@ -139,7 +139,7 @@ impl World {
                 }
             }
             Record::JobStarted { call, machine, .. } => {
-                let status = JobStatus { state: JobState::Running, stdout_bytes: 0, stderr_bytes: 0 };
+                let status = JobStatus { state: JobState::Running, stdout_bytes: 0, stderr_bytes: 0, left_running: 0 };
                 self.jobs.insert(call.clone(), Job { machine: machine.clone(), origin, status });
                 *self.executions.entry(call.clone()).or_default() += 1;
             }
@@ -243,7 +243,8 @@ impl World {
     pub fn end_job(&mut self, call: &CallId, state: JobState) -> Result<(), ProviderError> {
         let Some(live) = self.live.remove(call) else { return Ok(()) };
         live.task.abort();
-        let status = JobStatus { state, stdout_bytes: live.stdout.len() as u64, stderr_bytes: live.stderr.len() as u64 };
+        let (stdout_bytes, stderr_bytes) = (live.stdout.len() as u64, live.stderr.len() as u64);
+        let status = JobStatus { state, stdout_bytes, stderr_bytes, left_running: 0 };
         let ended = Record::JobEnded { call: call.clone(), status };
         // It has ended, whether or not that can be kept.
         self.apply(self.journal.own(), &ended);
@@ -275,7 +276,7 @@ impl World {
         let job = self.jobs.get(call).filter(|job| job.machine == *machine).ok_or_else(missing)?;
         if let Some(live) = self.live.get(call) {
             let (stdout_bytes, stderr_bytes) = (live.stdout.len() as u64, live.stderr.len() as u64);
-            return Ok(JobStatus { state: JobState::Running, stdout_bytes, stderr_bytes });
+            return Ok(JobStatus { state: JobState::Running, stdout_bytes, stderr_bytes, left_running: 0 });
         }
         let died = job.status.state == JobState::Running && !self.journal.is_alive(job.origin);
         Ok(if died { JobStatus { state: JobState::Gone, ..job.status.clone() } } else { job.status.clone() })

@@ -1,5 +1,6 @@
 # Ends the job in whose directory this lies: TERM, two seconds, KILL. Runs as: sh DIRECTORY/end timed_out|cancelled.
 cd "${0%/*}" || exit 1
+# What a command left behind that has ended is not ours to end.
 [ ! -e rc ] || exit 0
 # The first reason stays.
 (set -C; echo "$1" >ending) 2>/dev/null
@@ -14,16 +15,15 @@ await() {
     n=$((n + 1))
   done
 }
-gone() { ! kill -0 "-$group" 2>/dev/null; }
+# The mark is on those, too, that left the group.
+marked() { grep -l "FORELOG_COMMAND=${PWD##*/}" /proc/[0-9]*/environ 2>/dev/null | cut -d / -f 3; }
+send() { kill "-$1" "-$group" $(marked) 2>/dev/null; }
+gone() { ! kill -0 "-$group" 2>/dev/null && [ -z "$(marked)" ]; }
 told() { [ -e rc ]; }
 
-kill -TERM "-$group" 2>/dev/null
+send TERM
 await gone
-kill -KILL "-$group" 2>/dev/null
+send KILL
 await gone
-await told
-# One that left the group may still hold an output.
-for spooler in $(cat spoolers); do
-  told || kill -KILL "-$spooler" 2>/dev/null
-done
+: >ended
 await told

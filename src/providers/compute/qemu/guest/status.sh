@@ -1,4 +1,4 @@
-# Says how a job stands: STATE CODE STDOUT_BYTES STDERR_BYTES. Runs as: sh -c THIS status CALL.
+# Says how a job stands: STATE CODE STDOUT_BYTES STDERR_BYTES LEFT_RUNNING. Runs as: sh -c THIS status CALL.
 job=/var/lib/forelog/jobs/$1
 
 # Launcher and supervisor carry the call in their arguments; a pid file could name a stranger.
@@ -8,7 +8,7 @@ grouped() {
     kill -0 "-$(cat "$job/pgid")" 2>/dev/null
 }
 size() { wc -c 2>/dev/null <"$job/$1" || echo 0; }
-tell() { echo "$1" "$2" $(size stdout) $(size stderr); }
+tell() { echo "$1" "$2" $(size stdout) $(size stderr) "$3"; }
 
 state=gone
 if [ ! -e "$job/rc" ]; then
@@ -17,10 +17,10 @@ if [ ! -e "$job/rc" ]; then
   [ $state = running ] || ! grouped || state=running
 fi
 if [ -s "$job/rc" ]; then
-  read -r state code <"$job/rc"
-  tell "$state" "$code"
+  read -r state code left <"$job/rc"
+  tell "$state" "$code" "${left:-0}"
 elif [ -d "$job" ] || [ $state = running ]; then
-  tell $state 0
+  tell $state 0 0
 else
-  echo absent 0 0 0
+  echo absent 0 0 0 0
 fi
