@@ -16,6 +16,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::core::decide::Limits;
 use crate::core::limit::Limit;
+use crate::core::quota::Quotas;
 use crate::http::Forwarding;
 pub use tables::{ConnectionsConfig, LimitsConfig, Providers, QemuConfig, SignIn, SimConfig, Telemetry, Throttle, TlsConfig};
 
@@ -23,7 +24,7 @@ pub use tables::{ConnectionsConfig, LimitsConfig, Providers, QemuConfig, SignIn,
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
 
 /// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.
-pub const KEYS: [&str; 26] = [
+pub const KEYS: [&str; 27] = [
     "data_dir",
     "database_url",
     "vault_database_url",
@@ -41,6 +42,7 @@ pub const KEYS: [&str; 26] = [
     "drain_ms",
     "mcp_sessions",
     "limits",
+    "quotas",
     "throttle",
     "connections",
     "providers",
@@ -101,6 +103,8 @@ pub struct Config {
     pub mcp_sessions: usize,
     /// Sliding windows.
     pub limits: LimitsConfig,
+    /// How much an account and a key may have at a time.
+    pub quotas: Quotas,
     /// Per address, before authentication.
     pub throttle: Throttle,
     /// Connections of clients, before and after TLS.
@@ -137,6 +141,7 @@ impl Default for Config {
             approval_ms: 86_400_000,
             mcp_sessions: 1_000,
             limits: LimitsConfig::default(),
+            quotas: Quotas::default(),
             throttle: Throttle::default(),
             connections: ConnectionsConfig::default(),
             providers: Providers::default(),
@@ -216,6 +221,7 @@ impl Config {
             let most = Limit::MOST;
             ensure(limit.is_valid(), key, || format!("needs admit 1 … {most} and window_ms 1 … 86400000"))?;
         }
+        self.quotas.check().map_err(|(key, why)| ConfigError::Value { key, why: why.to_owned() })?;
         ensure((500..=60_000).contains(&self.lease_ms), "lease_ms", || "is not within 500 … 60000".into())?;
         ensure(self.drain_ms <= 300_000, "drain_ms", || "is more than 300000".into())?;
         let in_a_month = (1000..=2_592_000_000).contains(&self.approval_ms);

@@ -27,7 +27,7 @@ use crate::log::peers::node_row;
 use crate::log::store::Want;
 use crate::log::writer::{WriteError, Writer};
 use crate::providers::compute::ProviderError;
-use crate::tools::{self, Approvals, Catalogue, CatalogueError, Ports};
+use crate::tools::{self, Approvals, Catalogue, CatalogueError, Places, Ports};
 use crate::views::activity::Calls;
 use crate::views::{ViewError, Views};
 use crate::worker::Worker;
@@ -104,6 +104,8 @@ impl Node {
             node: node.clone(),
             policies: policies.clone(),
             limits: Arc::new(config.limits()),
+            quotas: Arc::new(config.quotas),
+            places: Places::default(),
             approvals: Approvals { lasts: config.approval(), url: config.public_url.clone() },
         });
         record(&ports, Kind::NodeStarted { node, version: env!("CARGO_PKG_VERSION").into() }).await?;

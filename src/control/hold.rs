@@ -101,7 +101,7 @@ impl Control {
         let asked = self.asked(approval);
         if let Some(listener) = &request.progress {
             // Nobody listens any more: the call waits all the same.
-            let _ = listener.send(Progress { done: 0.0, total: None, message: asked.message.clone() });
+            let _ = listener.try_send(Progress { done: 0.0, total: None, message: asked.message.clone() });
         }
         match request.on_hold {
             OnHold::Wait => {}

@@ -60,7 +60,7 @@ pub struct Request {
     /// Cancelled when the caller goes away.
     pub cancel: CancellationToken,
     /// Where progress goes.
-    pub progress: Option<mpsc::UnboundedSender<Progress>>,
+    pub progress: Option<mpsc::Sender<Progress>>,
     /// What the caller does if the call has to wait for a person.
     pub on_hold: OnHold,
     /// Told the call's id once it is recorded and will be done, if its answer can be read back later.

@@ -21,6 +21,7 @@ use crate::core::event::IntentRecorded;
 use crate::core::id::{CallId, EventId, Position, RunId};
 use crate::core::principal::Principal;
 use crate::core::protocol::Protocol;
+use crate::core::quota::Counted;
 use crate::core::refusal::Refusal;
 use crate::core::scope::ScopeSet;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
@@ -30,7 +31,7 @@ use crate::core::tool::ToolFacts;
 use crate::log::admission::{Admitted, Submission, Submitted};
 use crate::log::vault::{SealedPart, VaultError};
 use crate::log::writer::WriteError;
-use crate::tools::{Calls, Catalogue, Execution, Ports, Progress, Tool};
+use crate::tools::{Calls, Catalogue, Execution, Place, Ports, Progress, Tool};
 
 /// How often a call is evaluated again when policy or VM move under it.
 const TRIES: usize = 3;
@@ -82,7 +83,10 @@ impl Control {
         ports: Arc<Ports>,
         judge: Arc<dyn Judge>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Assignment>) {
-        // Unbounded, but never long: what is in it was admitted, and the writer's queue is bounded.
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "what is in it was admitted and has to start: the writer's queue, limits and quotas bound it"
+        )]
         let (assignments, assigned) = mpsc::unbounded_channel();
         let control = Self {
             catalogue,
@@ -102,8 +106,11 @@ impl Control {
     /// Takes a call from intent to answer. Every authenticated call is in the log before anything happens (P1, P2).
     pub async fn submit(self: &Arc<Self>, request: Request) -> Reply {
         let call = CallId::new(self.ports.clock.now(), &*self.ports.entropy);
+        // Kept until the caller is answered. Who has none left is refused as any other, on the record.
+        let place = self.place(&request);
+        let crowded = place.as_ref().err().cloned();
         self.in_hand.take(&call);
-        match self.try_submit(&call, request).await {
+        match self.try_submit(&call, request, crowded).await {
             Ok(reply) => reply,
             Err(error) => {
                 self.in_hand.lose(&call);
@@ -113,13 +120,28 @@ impl Control {
         }
     }
 
-    async fn try_submit(self: &Arc<Self>, call: &CallId, request: Request) -> Result<Reply, WriteError> {
+    /// A place among the calls that somebody waits for. Stopping takes none.
+    fn place(&self, request: &Request) -> Result<Option<Place>, Refusal> {
+        let tool = self.catalogue.get(&request.tool);
+        if tool.is_some_and(|tool| tool.facts.stops) {
+            return Ok(None);
+        }
+        self.ports.places.take(Counted::Waits, self.ports.quotas.waits, &request.principal).map(Some)
+    }
+
+    async fn try_submit(
+        self: &Arc<Self>,
+        call: &CallId,
+        request: Request,
+        crowded: Option<Refusal>,
+    ) -> Result<Reply, WriteError> {
         let now = self.ports.clock.now();
         let ids = [self.ports.event_id(), self.ports.event_id(), self.ports.event_id()];
         let mut settled = None;
         for attempt in 1..=TRIES + 1 {
             let state = self.ports.fence().state();
             let mut intake = take_in(&request, &self.catalogue, &state);
+            intake.invalid = crowded.clone().or(intake.invalid);
             if attempt > TRIES {
                 intake.invalid = Some(Refusal::new(Code::PolicyUnsettled, "The policies kept changing; nothing was done."));
             }
@@ -203,8 +225,8 @@ impl Control {
         let (parts, brief) = self.intent_parts(request, intake, &ids[0], now).await?;
         let waits = self.waits(&proposal, intake, request, &ids[1], now).await?;
         let run = RunId::new(now, &*self.ports.entropy);
-        let (node, limits) = (self.ports.node.clone(), Arc::clone(&self.ports.limits));
-        Ok(Submission { proposal, intent, events: ids.clone(), run, parts, brief, node, limits, waits })
+        let (node, limits, quota) = (self.ports.node.clone(), Arc::clone(&self.ports.limits), self.ports.quotas.open_calls);
+        Ok(Submission { proposal, intent, events: ids.clone(), run, parts, brief, node, limits, quota, waits })
     }
 
     /// What the policies say now. Also asked before an orphan is run again.
@@ -294,7 +316,7 @@ impl Control {
         args: Value,
         vm: Option<Vm>,
         cancel: CancellationToken,
-        progress: Option<mpsc::UnboundedSender<Progress>>,
+        progress: Option<mpsc::Sender<Progress>>,
         done: Option<oneshot::Sender<Finished>>,
     ) {
         let (ports, calls) = (Arc::clone(&self.ports), Arc::clone(self) as Arc<dyn Calls>);

@@ -74,6 +74,8 @@ codes! {
     ReadOnlyMode = "read_only_mode", 403, false;
     /// The sliding window is full; `retry_after_ms` says when it is not.
     RateLimited = "rate_limited", 429, true;
+    /// The account or the key has as many as it may; the details say of what.
+    QuotaExceeded = "quota_exceeded", 429, false;
     /// A guard argument is missing; `required` says which.
     ConfirmationRequired = "confirmation_required", 422, false;
     /// The expected label is not the VM's label.

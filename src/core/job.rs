@@ -51,6 +51,9 @@ pub struct Job {
     /// It was held, and goes on only because a person approved it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub held: bool,
+    /// It counts as one of the calls that its account has open, until it ends.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub counts: bool,
     /// The staff have asked for its end; the node that runs it cancels it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cancel_asked: bool,

@@ -18,6 +18,7 @@ pub mod member;
 pub mod moment;
 pub mod principal;
 pub mod protocol;
+pub mod quota;
 pub mod ramp;
 pub mod redact;
 pub mod refusal;

@@ -249,13 +249,14 @@ impl ControlState {
 
     fn change_switch(&mut self, position: Position, at: Micros, kind: &Kind, note: &Value) -> Option<Vec<RowName>> {
         match kind {
-            Kind::SwitchEngaged { switch, target, by, running, expires_at, .. } => {
+            Kind::SwitchEngaged { switch, target, by, credential, running, expires_at } => {
                 let row = Switch {
                     id: switch.clone(),
                     target: target.clone(),
                     reason: text(note, "reason"),
                     message: note["message"].as_str().map(str::to_owned),
                     by: by.clone(),
+                    credential: credential.clone(),
                     incident: note["incident"].as_str().map(str::to_owned),
                     expires_at: *expires_at,
                     running: *running,

@@ -157,6 +157,9 @@ pub struct Switch {
     pub message: Option<String>,
     /// The person who engaged it; none for an agent's own stop or the command line.
     pub by: Option<UserId>,
+    /// The key or console credential that it was engaged with; none for the command line.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialId>,
     /// The incident it belongs to.
     pub incident: Option<String>,
     /// When it stops by itself.

@@ -77,7 +77,7 @@ pub struct Incoming {
     /// How long the caller waits at least, whatever others are given.
     pub patience: Duration,
     /// Where progress goes.
-    pub progress: Option<mpsc::UnboundedSender<Progress>>,
+    pub progress: Option<mpsc::Sender<Progress>>,
     /// The call that this one is the next round of, as the caller names it.
     pub follows: Option<String>,
     /// What the caller does if the call has to wait for a person.

@@ -18,12 +18,13 @@ use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::CallId;
 use crate::core::principal::{Principal, Side};
+use crate::core::quota::Counted;
 use crate::core::refusal::Refusal;
 use crate::core::search::{Field, Search};
 use crate::core::sight::Sight;
 use crate::tools::export::sheet::Sheet;
 use crate::tools::export::{CREATE, Export};
-use crate::tools::{ActivityQuery, CallRecord};
+use crate::tools::{ActivityQuery, CallRecord, Place};
 
 /// Exports in a list.
 const LATEST: u32 = 50;
@@ -76,6 +77,7 @@ pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&
     let ports = &http.door.control().ports;
     let gone = || Refusal::new(Code::NotFound, "The export cannot be downloaded any more.");
     let export = made.export.filter(|export| !export.is_over(ports.clock.now())).ok_or_else(gone)?;
+    let place = ports.places.take(Counted::Exports, ports.quotas.exports, who)?;
     if who.side == Side::Staff {
         let what = format!("exports/{}/file", made.record.call_id);
         let asked = serde_json::json!({ "q": export.q, "reason": reason });
@@ -90,14 +92,15 @@ pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&
     if trial.sha256() != export.sha256 {
         return Err(changed());
     }
-    Ok((headers(&export), Body::from_stream(pieces(sheet()?))).into_response())
+    Ok((headers(&export), Body::from_stream(pieces(sheet()?, place))).into_response())
 }
 
-fn pieces(sheet: Sheet) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-    stream::unfold(Some(sheet), |sheet| async {
-        let mut sheet = sheet?;
+/// The file, for which the place is kept until it is sent.
+fn pieces(sheet: Sheet, place: Place) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+    stream::unfold(Some((sheet, place)), |state| async {
+        let (mut sheet, place) = state?;
         match sheet.next().await {
-            Ok(piece) => piece.map(|piece| (Ok(piece.into()), Some(sheet))),
+            Ok(piece) => piece.map(|piece| (Ok(piece.into()), Some((sheet, place)))),
             Err(refusal) => Some((Err(std::io::Error::other(refusal.message)), None)),
         }
     })

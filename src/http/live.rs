@@ -13,13 +13,15 @@ use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream, StreamExt};
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
 use super::Http;
 use crate::core::id::Position;
 use crate::core::principal::Principal;
+use crate::core::quota::Counted;
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
-use crate::tools::{ActivityQuery, CallRecord, Changes};
+use crate::tools::{ActivityQuery, CallRecord, Changes, Place};
 
 /// How often it is looked for more.
 const PACE: Duration = Duration::from_secs(1);
@@ -34,8 +36,19 @@ const BREAK: Duration = Duration::from_mins(1);
 #[derive(Default)]
 pub struct Watches(Mutex<HashMap<Watched, Micros>>);
 
-/// Somebody's session or key, and what they watch.
+/// Somebody's session or key, and a digest of what they watch.
 pub type Watched = (String, String);
+
+/// Who watches what.
+pub fn watched(by: String, what: &Value) -> Watched {
+    (by, hex::encode(Sha256::digest(what.to_string())))
+}
+
+/// A place among the streams that a caller may have at a time.
+pub fn place(http: &Http, who: &Principal) -> Result<Place, Refusal> {
+    let ports = &http.door.control().ports;
+    ports.places.take(Counted::Streams, ports.quotas.streams, who)
+}
 
 impl Watches {
     /// Whether it was watched until a moment ago.
@@ -75,6 +88,8 @@ pub struct Watch {
     after: Position,
     waiting: VecDeque<Told>,
     left: usize,
+    /// Among the streams that its watcher may have.
+    _place: Place,
 }
 
 impl Watch {
@@ -86,8 +101,10 @@ impl Watch {
         watched: Watched,
         query: ActivityQuery,
         after: Position,
+        place: Place,
     ) -> Self {
-        Self { http: Arc::clone(http), who, session, watched, query, after, waiting: VecDeque::new(), left: MOST }
+        let http = Arc::clone(http);
+        Self { http, who, session, watched, query, after, waiting: VecDeque::new(), left: MOST, _place: place }
     }
 
     /// What happens, until it may not be watched any more.

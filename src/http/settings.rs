@@ -67,8 +67,10 @@ pub struct Rate {
 pub struct SessionCaps {
     /// Of all callers.
     pub total: usize,
+    /// Of one account.
+    pub per_account: u32,
     /// Of one key.
-    pub per_credential: usize,
+    pub per_credential: u32,
     /// A session that was not used for this long gives way when a cap is reached.
     pub idle: Duration,
     /// A session that was not used for this long is ended.
@@ -77,7 +79,13 @@ pub struct SessionCaps {
 
 impl Default for SessionCaps {
     fn default() -> Self {
-        Self { total: 4096, per_credential: 32, idle: Duration::from_mins(1), keep_alive: Duration::from_mins(30) }
+        Self {
+            total: 4096,
+            per_account: 128,
+            per_credential: 32,
+            idle: Duration::from_mins(1),
+            keep_alive: Duration::from_mins(30),
+        }
     }
 }
 

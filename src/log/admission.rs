@@ -8,6 +8,7 @@ use super::draft::{Draft, NewEvent};
 use super::facts::{rows_of, use_row};
 use super::fence::{Lease, Leave};
 use super::hold::Waits;
+use super::open;
 use super::refusals::Recording;
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
@@ -20,6 +21,7 @@ use crate::core::event::{self, Ended, IntentRecorded, Kind, named};
 use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, SwitchId, VmId};
 use crate::core::job::{Claim, Idempotency, Job, Use};
 use crate::core::limit::{Limit, Window};
+use crate::core::quota::Quota;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::tool::{Timing, ToolFacts};
@@ -45,6 +47,8 @@ pub struct Submission {
     pub node: NodeId,
     /// Default limits.
     pub limits: Arc<Limits>,
+    /// How many calls may be open that do not end at once.
+    pub quota: Quota,
     /// What it needs if it is held.
     pub waits: Waits,
 }
@@ -156,7 +160,7 @@ fn wanted(submission: &Submission) -> Want {
     names.extend(proposal.idempotency.as_ref().map(|(key, _)| key.clone()));
     names.extend(proposal.follows.as_ref().map(job_row));
     let kinds = if proposal.verdict.hold.is_some() { vec!["approval"] } else { Vec::new() };
-    Want { names, kinds, ..Want::default() }
+    Want { names, kinds, under: open::wanted(proposal), ..Want::default() }
 }
 
 /// Name of the row that says which call has the VM's one place for a command.
@@ -173,7 +177,11 @@ pub fn job_row(call: &CallId) -> String {
 
 impl Draft {
     fn submit(&mut self, submission: &Submission, lease: Lease) -> Result<Submitted, StoreError> {
-        match self.decide(&submission.proposal, &submission.limits) {
+        let decision = self.decide(&submission.proposal, &submission.limits);
+        if let Some(refusal) = self.too_many_open(submission, &decision)? {
+            return self.refuse_new(submission, None, refusal);
+        }
+        match decision {
             Decision::Unsettled => Ok(Submitted::Unsettled),
             Decision::Refuse { refusal, switch } => self.refuse_new(submission, switch, refusal),
             Decision::Hold(hold) => self.hold(submission, hold),
@@ -333,9 +341,10 @@ impl Draft {
             joined: 0,
             sealed: from.waits.sealed && matches!(status, Status::Held | Status::Queued),
             held: status == Status::Held,
+            counts: matches!(status, Status::Held | Status::Queued),
             cancel_asked: false,
         };
-        self.put(&job_row(&proposal.call), &job)?;
+        self.put_open(&job)?;
         Ok(job)
     }
 

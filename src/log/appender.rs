@@ -116,11 +116,14 @@ impl Appender {
         for message in batch.iter() {
             want.names.extend_from_slice(&message.want.names);
             want.kinds.extend_from_slice(&message.want.kinds);
+            want.under.extend_from_slice(&message.want.under);
         }
         want.names.sort_unstable();
         want.names.dedup();
         want.kinds.sort_unstable();
         want.kinds.dedup();
+        want.under.sort_unstable();
+        want.under.dedup();
         let mut done = None;
         let head = self
             .store

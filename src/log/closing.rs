@@ -2,6 +2,7 @@
 
 use super::admission::{claim_row, end_of, job_row};
 use super::draft::{Draft, NewEvent};
+use super::open::open_row;
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
@@ -88,6 +89,9 @@ impl Draft {
         let position =
             self.append(job.last, NewEvent { id: closing.id, kind, parts: closing.parts, note: Scrubbed::default() })?;
         self.delete(&row);
+        if job.counts {
+            self.delete(&open_row(&job));
+        }
         if closing.status == Status::Unknown && job.vm.is_some() && job.joins.is_none() {
             self.put(&unknown_row(&job.call), &job)?;
         }

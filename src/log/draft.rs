@@ -222,6 +222,15 @@ impl Draft {
             .collect()
     }
 
+    /// Every row whose name begins with a prefix that was asked for.
+    pub fn under<T: DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>, StoreError> {
+        let under = self.rows.range(prefix.to_owned()..).take_while(|(name, _)| name.starts_with(prefix));
+        let read = |(name, doc): (&String, &Vec<u8>)| {
+            serde_json::from_slice(doc).map_err(|error| StoreError::Unreadable(format!("{name}: {error}")))
+        };
+        under.map(read).collect()
+    }
+
     /// Writes a state row.
     pub fn put<T: Serialize>(&mut self, name: &str, row: &T) -> Result<(), StoreError> {
         let doc = serde_json::to_vec(row).map_err(|error| StoreError::Unreadable(format!("{name}: {error}")))?;

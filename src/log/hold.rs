@@ -17,6 +17,7 @@ use super::admission::{Submission, Submitted, claim_row, job_row};
 use super::claim::covering;
 use super::draft::{Draft, NewEvent};
 use super::facts::rows_of;
+use super::open::open_row;
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
@@ -303,6 +304,7 @@ impl Draft {
         self.append(job.last, event)?;
         self.delete(&job_row(&job.call));
         self.delete(&approval_row(&job.call));
+        self.delete(&open_row(job));
         let Some(name) = &job.idempotency else { return Ok(()) };
         if self.get::<Idempotency>(name)?.is_some_and(|row| row.call == job.call) {
             self.delete(name);

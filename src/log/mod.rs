@@ -19,6 +19,7 @@ pub mod facts;
 pub mod fence;
 pub mod hold;
 pub mod identity;
+mod open;
 pub mod peers;
 pub mod people;
 pub mod postgres;

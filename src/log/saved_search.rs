@@ -4,11 +4,10 @@
 use super::sql::SqlError;
 use super::vault::{Vault, VaultError};
 use crate::core::id::UserId;
+use crate::core::quota::{Counted, Quota, Used};
+use crate::core::refusal::Refusal;
 use crate::core::scrub::ScrubbedText;
 use crate::core::time::Micros;
-
-/// Most of them.
-const MOST: i64 = 200;
 
 /// A line that somebody keeps.
 #[derive(Clone, Debug)]
@@ -26,17 +25,20 @@ pub struct SavedSearch {
 }
 
 impl Vault {
-    /// Keeps a search; false if there are too many already.
-    pub async fn save_search(&self, search: &SavedSearch) -> Result<bool, VaultError> {
+    /// Keeps a search, unless there are too many already. Two that are kept at the same moment may both be the last one.
+    pub async fn save_search(&self, search: &SavedSearch, quota: Quota) -> Result<Result<(), Refusal>, VaultError> {
         let mut transaction = self.database().begin().await?;
-        let sql = "insert into saved_search (id, name, line, owner, made) select $1, $2, $3, $4, $5 \
-                   where (select count(*) from saved_search) < $6";
+        let kept = transaction.query("select owner from saved_search", Vec::new()).await?;
+        let used = Used::of(kept.iter().map(|row| row.text(0).is_ok_and(|owner| owner == search.owner.as_str())));
+        if let Err(refusal) = Counted::Searches.check(quota, used) {
+            return Ok(Err(refusal));
+        }
+        let sql = "insert into saved_search (id, name, line, owner, made) values ($1, $2, $3, $4, $5)";
         let SavedSearch { id, name, line, owner, made } = search;
         let texts = [id.as_str().into(), name.as_str().into(), line.as_str().into(), owner.as_str().into()];
-        let args = texts.into_iter().chain([made.0.into(), MOST.into()]).collect();
-        let kept = transaction.execute(sql, args).await? == 1;
+        transaction.execute(sql, texts.into_iter().chain([made.0.into()]).collect()).await?;
         transaction.commit().await?;
-        Ok(kept)
+        Ok(Ok(()))
     }
 
     /// All of them, by name.

@@ -68,6 +68,8 @@ pub struct Want {
     pub names: Vec<String>,
     /// State rows of whole kinds.
     pub kinds: Vec<&'static str>,
+    /// State rows whose names begin with one of these, which end in a slash.
+    pub under: Vec<String>,
     /// Control rows changed after `known_position` are read if the head's epoch is not this one.
     pub known_epoch: Epoch,
     /// See `known_epoch`.
@@ -226,6 +228,11 @@ fn range_of(kind: &str) -> Vec<Value> {
     vec![format!("{kind}:").into(), format!("{kind};").into()]
 }
 
+/// `kind:key/` up to, not including, `kind:key0` — the next character after the slash.
+fn range_under(prefix: &str) -> Vec<Value> {
+    vec![prefix.into(), format!("{}0", prefix.trim_end_matches('/')).into()]
+}
+
 fn by_name(database: &'static Dialect) -> String {
     format!("select name, control, position, doc from state where name {}", database.among)
 }
@@ -245,6 +252,11 @@ async fn find(transaction: &mut dyn Transaction, dialect: &'static Dialect, want
     }
     for kind in &want.kinds {
         for row in transaction.query(BY_KIND, range_of(kind)).await? {
+            found.rows.push(state_row(row)?);
+        }
+    }
+    for prefix in &want.under {
+        for row in transaction.query(BY_KIND, range_under(prefix)).await? {
             found.rows.push(state_row(row)?);
         }
     }

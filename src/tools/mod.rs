@@ -18,6 +18,7 @@ mod operation;
 mod outcome;
 mod panic;
 mod person;
+mod places;
 mod policy;
 mod reading;
 mod record;
@@ -28,6 +29,7 @@ mod shape;
 mod switch;
 mod vm;
 
+pub use places::{Place, Places};
 pub use reading::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, AdministrationRecord, Bucket, CallRecord,
     Change, Changes, Histogram,
@@ -48,6 +50,7 @@ use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::id::{CallId, EventId, NodeId};
 use crate::core::principal::Principal;
+use crate::core::quota::Quotas;
 use crate::core::redact::Classes;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::scrub_text;
@@ -124,6 +127,10 @@ pub struct Ports {
     pub policies: Arc<dyn PolicyLoader>,
     /// Default limits, to show what is left of them.
     pub limits: Arc<crate::core::decide::Limits>,
+    /// How much an account and a key may have at a time.
+    pub quotas: Arc<Quotas>,
+    /// What callers have under way on this node.
+    pub places: Places,
     /// Asking people.
     pub approvals: Approvals,
 }
@@ -209,7 +216,7 @@ pub struct Execution {
     /// Set when the caller, a switch or a shutdown wants it to stop.
     pub cancel: CancellationToken,
     /// Where progress goes, if anybody listens.
-    pub progress: Option<mpsc::UnboundedSender<Progress>>,
+    pub progress: Option<mpsc::Sender<Progress>>,
     /// For a call that consists of calls.
     pub calls: Arc<dyn Calls>,
 }
@@ -270,8 +277,8 @@ impl Execution {
     /// Tells whoever listens how far the call is.
     pub fn report(&self, done: f64, total: Option<f64>, message: impl Into<String>) {
         if let Some(listener) = &self.progress {
-            // Nobody listens any more: the call goes on all the same.
-            let _ = listener.send(Progress { done, total, message: scrub_text(&message.into()) });
+            // Nobody listens any more, or not fast enough: the call goes on all the same.
+            let _ = listener.try_send(Progress { done, total, message: scrub_text(&message.into()) });
         }
     }
 }

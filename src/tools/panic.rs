@@ -1,4 +1,5 @@
-//! `panic_engage`: an agent stops itself, its VMs or its account. It needs no scope, and only a person releases.
+//! `panic_engage`: an agent stops itself, its VMs or its account. It needs no scope, and only a person releases. What is
+//! stopped already is answered with the switch that stops it: a second one would stop nothing.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -76,6 +77,7 @@ async fn engage(execution: Execution) -> Answer {
         expires_at: None,
         running,
         by: None,
+        once: true,
     });
     let engaged = drain::engage(&execution, engagements.collect(), |_| None).await?;
     let fenced = fenced::wait(&execution, engaged.epoch).await;

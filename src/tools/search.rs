@@ -75,10 +75,7 @@ async fn keep_line(execution: Execution) -> Answer {
     let (name, line) = (ScrubbedText::of(&name), ScrubbedText::of(&line));
     let search = SavedSearch { id: id.clone(), name, line, owner: execution.principal.user.clone(), made };
     let _permit = execution.permit()?;
-    if !ports.reader.vault.save_search(&search).await? {
-        let text = "There are 200 saved searches already. Forget some of them first.";
-        return Err(Refusal::new(Code::Conflict, text).into());
-    }
+    ports.reader.vault.save_search(&search, ports.quotas.searches).await??;
     Ok(json!({ "id": id }))
 }
 

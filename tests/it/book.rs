@@ -16,6 +16,7 @@ use forelog::core::job::Job;
 use forelog::core::limit::Limit;
 use forelog::core::lineage::Kin;
 use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::quota::Quotas;
 use forelog::core::scope::Scope;
 use forelog::core::scrub::Scrubbed;
 use forelog::core::time::{Clock, Entropy, Micros};
@@ -203,7 +204,18 @@ impl Book {
         let limits = Arc::new(Limits { credential: ample, exec: ample, write: ample });
         let run = RunId::new(self.clock.now(), &*self.entropy);
         let waits = Waits { sealed: false, lasts: Duration::from_hours(1), note: Vec::new() };
-        let submission = Submission { proposal, intent, events, run, parts, brief: None, node: node(1), limits, waits };
+        let submission = Submission {
+            proposal,
+            intent,
+            events,
+            run,
+            parts,
+            brief: None,
+            node: node(1),
+            limits,
+            quota: Quotas::default().open_calls,
+            waits,
+        };
         (id, self.writer.submit(submission).await.expect("a submission"))
     }
 

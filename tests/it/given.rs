@@ -231,6 +231,7 @@ fn engaged(target: Target, expires_at: Option<Micros>) -> Switch {
         reason: "an incident".into(),
         message: None,
         by: None,
+        credential: None,
         incident: None,
         expires_at,
         running: Running::LetFinish,

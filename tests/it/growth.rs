@@ -192,8 +192,8 @@ async fn of_a_dead_key_only_counts_are_kept(site: Site) {
     plant.change(Kind::CredentialRevoked { credential: revoked.clone(), by: None }, Value::Null).await;
     plant.clock.pass(Duration::from_secs(6));
     plant.beat().await;
-    let uses = |key: &CredentialId| format!("use:{key}");
-    let names = [uses(&revoked), uses(&expired)];
+    let row = |key: &CredentialId| format!("use:{key}");
+    let names = [row(&revoked), row(&expired)];
     let used = plant.reader.store.state_rows(&names).await.expect("the rows");
     let unknown = CredentialId::new(now, &*ports.entropy);
     let (mut answered, before) = (BTreeMap::new(), intents(&plant.log().await));

@@ -55,6 +55,7 @@ mod policy;
 mod postgres;
 mod promises;
 mod proxy;
+mod quota;
 mod ramp;
 mod redact;
 mod reference;

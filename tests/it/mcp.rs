@@ -314,7 +314,9 @@ async fn mcp_sessions_are_capped_and_the_idle_one_gives_way() {
     app.plant.clock.pass(Duration::from_secs(10));
     let second = Session::begin(&app, &alice, "2025-11-25").await;
     let third = send(app.rpc(&alice, &initialize("2025-11-25"))).await;
-    assert_eq!((third.status, third.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "rate_limited"));
+    assert_eq!((third.status, third.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"));
+    let told = &third.json()["error"]["details"];
+    assert_eq!(*told, json!({ "quota": "sessions", "of": "key", "used": 2, "most": 2 }));
     assert!(!third.header("retry-after").is_empty());
     let others = Session::begin(&app, &bob, "2025-11-25").await;
     let full = send(app.rpc(&carol, &initialize("2025-11-25"))).await;

@@ -18,6 +18,7 @@ use forelog::core::event::{CredentialCreated, Event, Kind};
 use forelog::core::id::{AccountId, CallId, CredentialId, EventId, NodeId, Position, UserId};
 use forelog::core::limit::Limit;
 use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::quota::Quotas;
 use forelog::core::redact::Sensitivity;
 use forelog::core::refusal::Refusal;
 use forelog::core::scope::{Scope, ScopeSet};
@@ -36,7 +37,8 @@ use forelog::log::store::{SqlStore, Want};
 use forelog::log::vault::Vault;
 use forelog::log::writer::Writer;
 use forelog::tools::{
-    Activity, ActivityPage, ActivityQuery, Approvals, CallRecord, Catalogue, Execution, PolicyLoader, Ports, Tool, every_tool,
+    Activity, ActivityPage, ActivityQuery, Approvals, CallRecord, Catalogue, Execution, Places, PolicyLoader, Ports, Tool,
+    every_tool,
 };
 use forelog::worker::Worker;
 use serde_json::{Value, json};
@@ -203,6 +205,7 @@ pub struct Site {
     pub clock: Arc<TestClock>,
     pub world: Arc<World>,
     pub limits: Limits,
+    pub quotas: Quotas,
     pub seed: u64,
     pub lease: Duration,
     /// The next commit is reported lost, and is kept.
@@ -232,6 +235,7 @@ impl Site {
             clock: TestClock::at(now),
             world: Arc::default(),
             limits: Limits { credential: ample, exec: ample, write: ample },
+            quotas: Quotas::default(),
             seed: 7,
             lease: Duration::from_secs(3),
             forgets: Arc::default(),
@@ -285,6 +289,8 @@ impl Plant {
             node: node.clone(),
             policies: Arc::new(NoPolicies),
             limits: Arc::new(site.limits),
+            quotas: Arc::new(site.quotas),
+            places: Places::default(),
             approvals: Approvals { lasts: HOLD, url: Some("https://forelog.example/".into()) },
         });
         let judge = PermitAll { writer: writer.clone(), world: Arc::clone(&world) };

@@ -15,7 +15,7 @@ use crate::http::Http;
 use crate::http::asked::Asked;
 use crate::http::body::Filters;
 use crate::http::caller::Caller;
-use crate::http::live::{Told, Watch, answer, beginning, event};
+use crate::http::live::{Told, Watch, answer, beginning, event, place, watched};
 use crate::http::problem::Problem;
 use crate::tools::ActivityQuery;
 
@@ -28,7 +28,8 @@ pub async fn handle(
     let noted = json!(asked);
     let search = asked.search(http.door.control().ports.clock.now()).map_err(Problem::malformed)?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
-    let watched = (caller.principal.credential.to_string(), noted.to_string());
+    let watched = watched(caller.principal.credential.to_string(), &noted);
+    let place = place(&http, &caller.principal)?;
     if headers.contains_key("last-event-id") && http.watches.goes_on(&watched, http.door.control().ports.clock.now()) {
         http.door.check_reader_still(&caller.principal).await?;
     } else {
@@ -37,7 +38,7 @@ pub async fn handle(
     let sight = Sight::of(&caller.principal, &http.door.state());
     let query = ActivityQuery { sight, search, limit: 1, ..ActivityQuery::default() };
     let after = beginning(&http, &headers, None).await?;
-    let watch = Watch::new(&http, caller.principal, None, watched, query, after);
+    let watch = Watch::new(&http, caller.principal, None, watched, query, after, place);
     Ok(answer(watch.stream().map(|told| event(&told, &shown(&told)))))
 }
 

@@ -15,7 +15,7 @@ use super::frame::{Frame, page};
 use super::search::line::Line;
 use super::visit::Visit;
 use crate::http::asked::Asked;
-use crate::http::live::{Told, Watch, answer, beginning, event};
+use crate::http::live::{Told, Watch, answer, beginning, event, place, watched};
 
 /// Calls that are there from the beginning.
 const BEFORE: u32 = 20;
@@ -62,7 +62,8 @@ pub async fn stream(visit: Visit, headers: HeaderMap, Query(pairs): Query<Pairs>
     }
     let asked = asked(&pairs);
     let session = visit.visitor.session.hash.clone();
-    let watched = (session.clone(), json!([asked, visit.reason]).to_string());
+    let watched = watched(session.clone(), &json!([asked, visit.reason]));
+    let place = place(&visit.http, &visit.principal)?;
     let goes_on = visit.http.watches.goes_on(&watched, visit.http.door.control().ports.clock.now());
     let query = if goes_on && headers.contains_key("last-event-id") {
         query_again(&visit, &asked).await?
@@ -71,7 +72,7 @@ pub async fn stream(visit: Visit, headers: HeaderMap, Query(pairs): Query<Pairs>
     };
     let after = pairs.iter().find(|(name, _)| name == "after").map(|(_, value)| value.as_str());
     let after = beginning(&visit.http, &headers, after).await?;
-    let watch = Watch::new(&visit.http, visit.principal.clone(), Some(session), watched, query, after);
+    let watch = Watch::new(&visit.http, visit.principal.clone(), Some(session), watched, query, after, place);
     let visit = Arc::new(visit);
     let events = watch.stream().then(move |told| {
         let visit = Arc::clone(&visit);

@@ -34,6 +34,9 @@ use crate::tools::Progress;
 /// Progress is told at most this often.
 const PROGRESS: Duration = Duration::from_millis(100);
 
+/// Progress that waits to be told; of what comes while a client does not read, only so much.
+const PENDING: usize = 16;
+
 type Context = RequestContext<RoleServer>;
 
 /// Calls a tool for `who`.
@@ -56,7 +59,7 @@ pub async fn call(
         ..Incoming::default()
     };
     let listener = context.meta.get_progress_token().map(|token| {
-        let (sender, progress) = mpsc::unbounded_channel();
+        let (sender, progress) = mpsc::channel(PENDING);
         incoming.progress = Some(sender);
         (token, progress)
     });
@@ -132,7 +135,7 @@ async fn wait(
     who: Principal,
     incoming: Incoming,
     context: &Context,
-    mut listener: Option<(ProgressToken, mpsc::UnboundedReceiver<Progress>)>,
+    mut listener: Option<(ProgressToken, mpsc::Receiver<Progress>)>,
     asked: Option<oneshot::Receiver<Refusal>>,
 ) -> Reply {
     let cancel = incoming.cancel.clone();
@@ -171,7 +174,7 @@ async fn elicit(peer: &Peer<RoleServer>, asked: Option<oneshot::Receiver<Refusal
     let _ = peer.send_request(request).await;
 }
 
-async fn next(listener: &mut Option<(ProgressToken, mpsc::UnboundedReceiver<Progress>)>) -> Option<Progress> {
+async fn next(listener: &mut Option<(ProgressToken, mpsc::Receiver<Progress>)>) -> Option<Progress> {
     match listener {
         Some((_, progress)) => progress.recv().await,
         None => std::future::pending().await,

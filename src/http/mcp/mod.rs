@@ -30,6 +30,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use http_body_util::BodyExt;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
 use serde_json::Value;
@@ -37,10 +38,11 @@ use serde_json::Value;
 use super::accept::{Accepted, BOTH};
 use super::caller::authenticate;
 use super::problem::Problem;
-use super::{Door, Http, Settings, body, origin};
+use super::{Door, Http, Settings, body, live, origin};
 use crate::core::code::Code;
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::refusal::Refusal;
+use crate::tools::Place;
 use handler::Handler;
 use message::Incoming;
 use sessions::{SESSION_ID, Sessions};
@@ -127,6 +129,15 @@ async fn serve(http: &Http, request: Request, read_only: bool) -> Result<Respons
     }
 }
 
+/// A body that keeps a place until it has been sent or given up.
+fn held(body: Body, place: Option<Place>) -> Body {
+    let Some(place) = place else { return body };
+    Body::new(body.map_frame(move |frame| {
+        let _kept = &place;
+        frame
+    }))
+}
+
 /// One authenticated HTTP request.
 struct Exchange<'a> {
     http: &'a Http,
@@ -179,12 +190,14 @@ impl Exchange<'_> {
     /// The stream of a session, or its end.
     async fn stream(self) -> Result<Response, Problem> {
         if resume::is_asked(&self.parts.method, &self.parts.headers) {
-            let wait = self.http.settings.wait;
-            return resume::resume(&self.http.door, &self.principal, &self.parts.headers, wait).await;
+            let (wait, place) = (self.http.settings.wait, live::place(self.http, &self.principal)?);
+            let response = resume::resume(&self.http.door, &self.principal, &self.parts.headers, wait).await?;
+            return Ok(response.map(|body| held(body, Some(place))));
         }
         self.http.mcp.sessions.check(&self.parts.headers, &self.principal)?;
         self.http.door.check_alive(&self.principal).await?;
         let ends = self.parts.method == Method::DELETE;
+        let place = if ends { None } else { Some(live::place(self.http, &self.principal)?) };
         let id = self.parts.headers.get(&SESSION_ID).cloned();
         let response = self.forward(self.parts.clone(), Bytes::new()).await;
         if ends && response.status() == StatusCode::ACCEPTED {
@@ -193,7 +206,8 @@ impl Exchange<'_> {
             }
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
-        Ok(message::tidy(response, &Value::Null).await)
+        let response = message::tidy(response, &Value::Null).await;
+        Ok(response.map(|body| held(body, place)))
     }
 
     async fn forward(&self, mut parts: Parts, body: Bytes) -> Response {

@@ -12,8 +12,9 @@ use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 
 use crate::core::code::Code;
-use crate::core::id::CredentialId;
+use crate::core::id::{AccountId, CredentialId};
 use crate::core::principal::Principal;
+use crate::core::quota::{Counted, Quota, Used};
 use crate::core::refusal::Refusal;
 use crate::core::time::Clock;
 use crate::http::SessionCaps;
@@ -25,21 +26,29 @@ pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
 /// Who began a session, and when it was last used.
 #[derive(Clone)]
 struct Owner {
+    account: AccountId,
     credential: CredentialId,
     read_only: bool,
     seen: Duration,
 }
 
+impl Owner {
+    fn of(who: &Principal, seen: Duration) -> Self {
+        let (account, credential) = (who.account.clone(), who.credential.clone());
+        Self { account, credential, read_only: who.read_only, seen }
+    }
+}
+
 #[derive(Default)]
 struct Known {
     sessions: HashMap<HeaderValue, Owner>,
-    opening: Vec<CredentialId>,
+    opening: Vec<Owner>,
 }
 
 impl Known {
-    fn count_of(&self, credential: &CredentialId) -> usize {
-        let open = self.sessions.values().filter(|owner| owner.credential == *credential).count();
-        open + self.opening.iter().filter(|opening| *opening == credential).count()
+    fn used(&self, by: &Owner) -> Used {
+        let all = self.sessions.values().chain(&self.opening);
+        Used::of(all.filter(|owner| owner.account == by.account).map(|owner| owner.credential == by.credential))
     }
 }
 
@@ -60,7 +69,7 @@ pub struct Opening<'a> {
 impl Drop for Opening<'_> {
     fn drop(&mut self) {
         let mut known = self.sessions.lock();
-        if let Some(at) = known.opening.iter().position(|opening| *opening == self.owner.credential) {
+        if let Some(at) = known.opening.iter().position(|opening| opening.credential == self.owner.credential) {
             known.opening.swap_remove(at);
         }
     }
@@ -102,16 +111,16 @@ impl Sessions {
     /// Makes room for one more session of this key, at the cost of one that is idle.
     pub async fn open(&self, who: &Principal) -> Result<Opening<'_>, Problem> {
         self.forget_ended().await;
+        let owner = Owner::of(who, self.clock.elapsed());
         let giving_way = {
             let mut known = self.lock();
-            let giving_way = self.giving_way(&known, &who.credential)?;
+            let giving_way = self.giving_way(&known, &owner)?;
             if let Some(id) = &giving_way {
                 known.sessions.remove(id);
             }
-            known.opening.push(who.credential.clone());
+            known.opening.push(owner.clone());
             giving_way
         };
-        let owner = Owner { credential: who.credential.clone(), read_only: who.read_only, seen: self.clock.elapsed() };
         let opening = Opening { sessions: self, owner };
         if let Some(id) = giving_way.as_ref().and_then(|id| id.to_str().ok()) {
             // It has ended already, or ends now.
@@ -120,27 +129,29 @@ impl Sessions {
         Ok(opening)
     }
 
-    /// The session that has to end for another one of `credential`, if the caps are reached.
-    fn giving_way(&self, known: &Known, credential: &CredentialId) -> Result<Option<HeaderValue>, Problem> {
-        let of_key = known.count_of(credential) >= self.caps.per_credential;
-        let of_all = known.sessions.len() + known.opening.len() >= self.caps.total;
-        if !of_key && !of_all {
+    /// The session that has to end for another one of `by`, if the caps are reached: one of its own, as long as only its own
+    /// caps are.
+    fn giving_way(&self, known: &Known, by: &Owner) -> Result<Option<HeaderValue>, Problem> {
+        let quota = Quota { account: self.caps.per_account, key: self.caps.per_credential };
+        let (used, now) = (known.used(by), self.clock.elapsed());
+        let full = Counted::Sessions.check(quota, used).err();
+        let (of_key, of_account) = (used.key >= quota.key, used.account >= quota.account);
+        if full.is_none() && known.sessions.len() + known.opening.len() < self.caps.total {
             return Ok(None);
         }
-        let now = self.clock.elapsed();
         let idle = known
             .sessions
             .iter()
-            .filter(|(_, owner)| !of_key || owner.credential == *credential)
+            .filter(|(_, owner)| !of_key || owner.credential == by.credential)
+            .filter(|(_, owner)| !of_account || owner.account == by.account)
             .filter(|(_, owner)| now.saturating_sub(owner.seen) >= self.caps.idle)
             .min_by_key(|(_, owner)| owner.seen);
-        match idle {
-            Some((id, _)) => Ok(Some(id.clone())),
-            None if of_key => Err(Refusal::new(Code::RateLimited, "This key has too many MCP sessions.")
-                .hint("End one with DELETE, or let one idle.")
-                .retry_after(self.caps.idle)
-                .into()),
-            None => Err(Refusal::new(Code::Overloaded, "There are too many MCP sessions.").retry_after(self.caps.idle).into()),
+        match (idle, full) {
+            (Some((id, _)), _) => Ok(Some(id.clone())),
+            (None, Some(full)) => Err(full.retry_after(self.caps.idle).into()),
+            (None, None) => {
+                Err(Refusal::new(Code::Overloaded, "There are too many MCP sessions.").retry_after(self.caps.idle).into())
+            }
         }
     }
 

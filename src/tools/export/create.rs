@@ -13,6 +13,7 @@ use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, Position};
 use crate::core::principal::Side;
+use crate::core::quota::Counted;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
@@ -73,6 +74,8 @@ async fn create(execution: Execution) -> Answer {
         .map_err(|fault| Refusal::new(Code::ValidationFailed, format!("q cannot be read: {fault}.")))?;
     let sight = sight(&execution, &search, reason.is_some()).await?;
     let (account, credential) = (sight.account().cloned(), sight.credential().cloned());
+    let ports = &execution.ports;
+    let _place = ports.places.take(Counted::Exports, ports.quotas.exports, &execution.principal)?;
     if execution.principal.side == Side::Staff {
         tell(&execution, account.as_ref(), &search, reason).await?;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{made_shape, may_administer, may_hold, shown, with_key};
+use super::{made_shape, may_administer, may_hold, quota, shown, with_key};
 use crate::auth::key::ApiKey;
 use crate::core::code::Code;
 use crate::core::event::{CredentialCreated, Kind};
@@ -97,8 +97,8 @@ async fn create(execution: Execution) -> Answer {
     may_hold(&execution, &state, &created)?;
     let note = json!({ "label": args.label, "ips": args.ips });
     let made = Record::noted(&execution, &account, Kind::CredentialCreated(created), note).await?;
-    let maker = execution.principal.credential.clone();
-    record(&execution, vec![made], move |state| check_length(state, &maker, None).err()).await?;
+    let (maker, full) = (execution.principal.credential.clone(), quota(&execution, &account, false));
+    record(&execution, vec![made], move |state| check_length(state, &maker, None).err().or_else(|| full(state))).await?;
     let row = fresh(&execution).await?.credentials.remove(&credential);
     let row = row.ok_or_else(|| Refusal::new(Code::InternalError, "The key was made and cannot be read back."))?;
     Ok(with_key(shown(&row), key.reveal()))

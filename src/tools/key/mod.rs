@@ -6,6 +6,8 @@ mod list;
 mod revoke;
 mod rotate;
 
+use std::sync::Arc;
+
 use serde_json::{Value, json};
 
 use super::instant::render_maybe;
@@ -15,6 +17,7 @@ use crate::core::code::Code;
 use crate::core::event::CredentialCreated;
 use crate::core::id::{AccountId, CredentialId};
 use crate::core::principal::Side;
+use crate::core::quota::{Counted, Quota};
 use crate::core::redact::Sensitivity::{Content, Pii, Public, Secret};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
@@ -99,6 +102,26 @@ fn may_hold(execution: &Execution, state: &ControlState, made: &CredentialCreate
         return Err(Refusal::new(Code::ForbiddenRole, "A key cannot make one that outlives it."));
     }
     Ok(())
+}
+
+/// Whether the caller may add one more key to an account, or put it in the place of another. To be asked in the transaction
+/// that adds it.
+fn quota(
+    execution: &Execution,
+    account: &AccountId,
+    replaces: bool,
+) -> impl Fn(&ControlState) -> Option<Refusal> + Send + 'static {
+    let (quotas, account, maker) = (Arc::clone(&execution.ports.quotas), account.clone(), execution.principal.credential.clone());
+    let now = execution.ports.clock.now();
+    move |state| {
+        // What a person makes in the console is the person's, of whom one is not told from the other by a credential.
+        let by_person = state.credentials.get(&maker).is_some_and(|row| row.created.role.is_some());
+        let of_key = |quota: Quota| Quota { key: if by_person { quota.account } else { quota.key }, ..quota };
+        let made = state.keys_made(&account, &maker, now);
+        let is_full = Counted::KeysADay.check(of_key(quotas.keys_a_day), made);
+        let live = || Counted::Keys.check(of_key(quotas.keys), state.keys_used(&account, &maker, now));
+        is_full.and_then(|()| if replaces { Ok(()) } else { live() }).err()
+    }
 }
 
 /// A key that the caller may administer. One that it may not, and one that is not there, look the same (P9).

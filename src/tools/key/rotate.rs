@@ -4,7 +4,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{administered, made_shape, may_hold, shown, with_key};
+use super::{administered, made_shape, may_hold, quota, shown, with_key};
 use crate::auth::key::ApiKey;
 use crate::core::code::Code;
 use crate::core::event::{CredentialCreated, Kind};
@@ -59,12 +59,13 @@ async fn rotate(execution: Execution) -> Answer {
     let made = Record::noted(&execution, &old.created.account, Kind::CredentialCreated(created), note).await?;
     let (by, maker) = (Some(execution.principal.user.clone()), execution.principal.credential.clone());
     let revoked = Record::plain(&execution, Kind::CredentialRevoked { credential: id.clone(), by });
+    let full = quota(&execution, &old.created.account, true);
     record(&execution, vec![made, revoked], move |state| {
         let live = state.credentials.get(&id).is_some_and(|row| row.revoked_at.is_none());
         if !live {
             return Some(Refusal::new(Code::Conflict, "The key was revoked already."));
         }
-        check_length(state, &maker, Some(&id)).err()
+        check_length(state, &maker, Some(&id)).err().or_else(|| full(state))
     })
     .await?;
     let row = fresh(&execution).await?.credentials.remove(&credential);

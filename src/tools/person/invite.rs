@@ -1,5 +1,6 @@
 //! `person_invite`: a link by which somebody becomes one of an account's people. No mail is sent: who invites passes it on.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -12,6 +13,7 @@ use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, InvitationId};
 use crate::core::member::Invitation;
+use crate::core::quota::{Counted, Quota, Used};
 use crate::core::redact::Sensitivity::{Pii, Public, Secret};
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
@@ -28,9 +30,6 @@ static FACTS: ToolFacts = facts::control("person_invite", None);
 
 /// How long a link works.
 const HOLDS: Duration = Duration::from_hours(7 * 24);
-
-/// Most invitations of one account that nobody has taken.
-const MOST: usize = 100;
 
 pub(super) fn tool() -> Tool {
     let roles = Role::ALL.map(Role::as_str);
@@ -86,7 +85,13 @@ async fn invite(execution: Execution) -> Answer {
         by: Some(execution.principal.user.clone()),
         expires_at,
     };
-    record(&execution, account.clone(), replaced, made).await?;
+    if let Err(outcome) = record(&execution, account.clone(), replaced, made).await {
+        if matches!(&outcome, Outcome::Failed(refusal) if refusal.code == Code::QuotaExceeded) {
+            // Nothing was written that names it.
+            ports.reader.vault.forget_invited(&id).await?;
+        }
+        return Err(outcome);
+    }
     let base = ports.approvals.url.as_deref().unwrap_or_default().trim_end_matches('/');
     let link = format!("{base}/console/welcome/{}", token.reveal());
     Ok(json!({
@@ -112,15 +117,16 @@ fn check(state: &ControlState, account: &AccountId, email: &str, role: Role) -> 
 
 /// Takes back what is over and what the new invitation replaces, and records it.
 async fn record(execution: &Execution, account: AccountId, replaced: Vec<InvitationId>, made: Kind) -> Result<(), Outcome> {
-    let by = Some(execution.principal.user.clone());
+    let (by, quotas) = (Some(execution.principal.user.clone()), Arc::clone(&execution.ports.quotas));
     let kinds = change(execution, move |state, now| {
         let of_account = |row: &&Invitation| row.account == account;
         let (gone, open): (Vec<&Invitation>, Vec<&Invitation>) =
             state.invitations.values().filter(of_account).partition(|row| !row.holds(now) || replaced.contains(&row.id));
-        if open.len() >= MOST {
-            let text = format!("{MOST} invitations wait already. Revoke some of them.");
-            return Err(Refusal::new(Code::Conflict, text));
-        }
+        Counted::Invitations.check(quotas.invitations, Used::of(open.iter().map(|row| row.by == by)))?;
+        let members = state.people.values().filter(|row| row.account == account && row.role.is_some()).count();
+        let people = u32::try_from(members + open.len()).unwrap_or(u32::MAX);
+        let of_account = Quota { account: quotas.people, key: quotas.people };
+        Counted::People.check(of_account, Used { account: people, key: 0 })?;
         let revoked = |row: &Invitation| Kind::InvitationRevoked {
             invitation: row.id.clone(),
             account: row.account.clone(),

@@ -1,14 +1,12 @@
-//! Engaging switches and ending the queued calls they cover, in one transaction.
+//! Engaging switches, as far as they are not there yet, and ending the queued calls they cover, in one transaction.
 //!
 //! INVARIANT: a switch is engaged even if the calls that wait cannot be read; those meet it when they are claimed.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
+use super::asked::{Asked, Quota, standing};
 use crate::core::call::{Outcome, Status};
-use crate::core::event::Kind;
 use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, SwitchId, UserId};
 use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::refusal::Refusal;
@@ -17,9 +15,9 @@ use crate::core::switch::{Running, Target};
 use crate::core::time::{Clock, Entropy, Micros};
 use crate::log::admission::claim_row;
 use crate::log::claim::covering;
-use crate::log::draft::{Draft, NewEvent};
+use crate::log::draft::Draft;
 use crate::log::store::{StoreError, Want};
-use crate::tools::record::{Record, write};
+use crate::tools::record::write;
 use crate::tools::{Execution, register};
 
 /// How often stragglers are looked for after the engaging transaction.
@@ -35,6 +33,8 @@ pub(in crate::tools) struct Engagement {
     pub(in crate::tools) running: Running,
     /// The person; none if an agent stops itself.
     pub(in crate::tools) by: Option<UserId>,
+    /// A switch that is there already and stops as much will do.
+    pub(in crate::tools) once: bool,
 }
 
 /// What came of engaging.
@@ -53,24 +53,31 @@ pub(in crate::tools) async fn engage(
     engagements: Vec<Engagement>,
     check: impl Fn(&ControlState) -> Option<Refusal> + Send + 'static,
 ) -> Result<Engaged, Outcome> {
-    let (mut switches, mut events) = (Vec::new(), Vec::new());
+    let mut asked = Vec::new();
     for engagement in engagements {
-        let switch = SwitchId::new(execution.ports.clock.now(), &*execution.ports.entropy);
-        events.push(event(execution, &switch, engagement).await?);
-        switches.push(switch);
+        asked.push(Asked::of(execution, engagement).await?);
+    }
+    if let Some(standing) = standing(execution, &asked).await? {
+        return Ok(standing);
     }
     let (want, drain) = prepare(execution).await;
+    let quota = Quota::of(execution);
     let written = write(execution, want, move |draft| {
-        if let Some(refusal) = check(draft.state()) {
+        if let Some(refusal) = check(draft.state()).or_else(|| quota.full(draft.state(), &asked)) {
             return Ok(Err(refusal));
         }
-        for event in &events {
-            draft.append(Position(0), event.clone())?;
+        let mut switches = Vec::new();
+        for asked in &asked {
+            let there = asked.standing(draft.state()).filter(|_| asked.once);
+            if there.is_none() {
+                draft.append(Position(0), asked.event.clone())?;
+            }
+            switches.push(there.unwrap_or_else(|| asked.switch.clone()));
         }
         let drained = drain.run(draft)?;
-        Ok(Ok((draft.state().epoch, drained)))
+        Ok(Ok((switches, draft.state().epoch, drained)))
     });
-    let (epoch, mut drained) = written.await?;
+    let (switches, epoch, mut drained) = written.await?;
     let mut cancelled = drained.cancelled;
     let mut sealed = std::mem::take(&mut drained.sealed);
     for _ in 0..ROUNDS {
@@ -86,14 +93,6 @@ pub(in crate::tools) async fn engage(
         execution.ports.forget_seal(&call).await;
     }
     Ok(Engaged { switches, epoch, cancelled })
-}
-
-async fn event(execution: &Execution, switch: &SwitchId, engagement: Engagement) -> Result<NewEvent, Outcome> {
-    let Engagement { target, reason, message, incident, expires_at, running, by } = engagement;
-    let credential = Some(execution.principal.credential.clone());
-    let note: Value = json!({ "reason": reason, "message": message, "incident": incident });
-    let kind = Kind::SwitchEngaged { switch: switch.clone(), target, by, credential, running, expires_at };
-    Ok(Record::noted(execution, &execution.principal.account, kind, note).await?.event())
 }
 
 /// What the transaction has to read to end the calls that wait now.

@@ -75,7 +75,7 @@ async fn engage(execution: Execution) -> Answer {
     }
     let by = Some(execution.principal.user.clone());
     let wanted = target.clone();
-    let engagement = Engagement { target: target.clone(), reason, message, incident, expires_at, running, by };
+    let engagement = Engagement { target: target.clone(), reason, message, incident, expires_at, running, by, once: false };
     let engaged = drain::engage(&execution, vec![engagement], move |state| absent(state, &wanted)).await?;
     let fenced = fenced::wait(&execution, engaged.epoch).await.ok();
     Ok(json!({

@@ -37,12 +37,16 @@ use forelog::ambient::OsEntropy;
 use forelog::app::App;
 use forelog::app::desk::Desk;
 use forelog::app::registry::{KeySpec, NewPerson};
+use forelog::auth::key::ApiKey;
 use forelog::auth::password;
 use forelog::config::Config;
-use forelog::core::event::Event;
-use forelog::core::id::{AccountId, Position, UserId, VmId};
+use forelog::core::event::{CredentialCreated, Event, Kind};
+use forelog::core::id::{AccountId, CredentialId, Position, UserId, VmId};
 use forelog::core::principal::Side;
+use forelog::core::scope::Scope;
 use forelog::core::time::{Clock, Entropy, Micros};
+use forelog::log::draft::NewEvent;
+use forelog::log::store::Want;
 use forelog::log::vault::Person;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -182,6 +186,32 @@ async fn customer(desk: &Desk, name: &str, machine: &str) -> Customer {
     let vm = desk.import_vm(&owner.account, "sim", machine, &format!("{name}-{machine}")).await.expect("a VM");
     let key = desk.create_key(KeySpec::full(owner.account.clone(), &format!("{name}'s agent"))).await.expect("a key");
     Customer { account: owner.account.clone(), owner, vm, key: key.key.reveal().to_owned() }
+}
+
+/// A key of a person of the staff, with all that it can have.
+pub async fn staff_key(house: &House) -> String {
+    let (ports, staff) = (&house.app.node().control.ports, &house.staff);
+    let key = ApiKey::generate(&OsEntropy);
+    let created = CredentialCreated {
+        credential: CredentialId::new(house.clock.now(), &OsEntropy),
+        account: staff.account.clone(),
+        user: staff.user.clone(),
+        side: Side::Staff,
+        hash: key.hash().into(),
+        prefix: key.prefix().into(),
+        scopes: Scope::staff(),
+        vms: None,
+        read_only: false,
+        expires_at: None,
+        limit: None,
+        rotates: None,
+        role: None,
+        made_by: None,
+    };
+    let event = NewEvent::plain(ports.event_id(), Kind::CredentialCreated(created));
+    let written = ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone()));
+    written.await.expect("a key");
+    key.reveal().to_owned()
 }
 
 /// What a person sits in front of.

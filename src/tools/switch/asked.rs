@@ -1,0 +1,109 @@
+//! Switches that are asked for: which of them are there already, and whether there may be more.
+//!
+//! INVARIANT: a key's own stop, an account's and the staff's widest ones are never refused for what else is engaged; each
+//! is there once, so that they have a bound all the same.
+
+use std::sync::Arc;
+
+use serde_json::{Value, json};
+
+use super::drain::{Engaged, Engagement};
+use crate::core::call::Outcome;
+use crate::core::event::Kind;
+use crate::core::id::{AccountId, CredentialId, SwitchId};
+use crate::core::principal::Side;
+use crate::core::quota::{Counted, Quotas};
+use crate::core::refusal::Refusal;
+use crate::core::state::ControlState;
+use crate::core::switch::{Running, Switch, Target};
+use crate::log::draft::NewEvent;
+use crate::log::store::Want;
+use crate::tools::Execution;
+use crate::tools::record::{Record, write};
+
+/// A switch that is asked for, with the event that engages it.
+#[derive(Clone)]
+pub(super) struct Asked {
+    pub(super) switch: SwitchId,
+    pub(super) event: NewEvent,
+    pub(super) once: bool,
+    target: Target,
+    running: Running,
+}
+
+impl Asked {
+    pub(super) async fn of(execution: &Execution, engagement: Engagement) -> Result<Self, Outcome> {
+        let Engagement { target, reason, message, incident, expires_at, running, by, once } = engagement;
+        let switch = SwitchId::new(execution.ports.clock.now(), &*execution.ports.entropy);
+        let credential = Some(execution.principal.credential.clone());
+        let note: Value = json!({ "reason": reason, "message": message, "incident": incident });
+        let (id, stopped) = (switch.clone(), target.clone());
+        let kind = Kind::SwitchEngaged { switch: id, target: stopped, by, credential, running, expires_at };
+        let event = Record::noted(execution, &execution.principal.account, kind, note).await?.event();
+        Ok(Self { switch, event, once, target, running })
+    }
+
+    /// The switch that stops the same already, for ever and without letting anything through.
+    pub(super) fn standing(&self, state: &ControlState) -> Option<SwitchId> {
+        let as_much = |switch: &&Switch| {
+            let cancels = self.running == Running::LetFinish || switch.running == Running::Cancel;
+            switch.target == self.target && switch.ends_at().is_none() && cancels
+        };
+        state.switches.values().find(as_much).map(|switch| switch.id.clone())
+    }
+}
+
+/// What was engaged before, if that is all that is asked for: a look that ends no calls, for there are none to end.
+pub(super) async fn standing(execution: &Execution, asked: &[Asked]) -> Result<Option<Engaged>, Outcome> {
+    if !asked.iter().all(|asked| asked.once) {
+        return Ok(None);
+    }
+    let asked = asked.to_vec();
+    write(execution, Want::default(), move |draft| {
+        let switches: Option<Vec<SwitchId>> = asked.iter().map(|asked| asked.standing(draft.state())).collect();
+        let epoch = draft.state().epoch;
+        Ok(Ok(switches.map(|switches| Engaged { switches, epoch, cancelled: 0 })))
+    })
+    .await
+}
+
+/// How many the caller's side may have.
+pub(super) struct Quota {
+    quotas: Arc<Quotas>,
+    side: Side,
+    account: AccountId,
+    credential: CredentialId,
+}
+
+impl Quota {
+    pub(super) fn of(execution: &Execution) -> Self {
+        let who = &execution.principal;
+        let (account, credential) = (who.account.clone(), who.credential.clone());
+        Self { quotas: Arc::clone(&execution.ports.quotas), side: who.side, account, credential }
+    }
+
+    /// Why these are too many, if they are.
+    pub(super) fn full(&self, state: &ControlState, asked: &[Asked]) -> Option<Refusal> {
+        let (counted, quota) = match self.side {
+            Side::Staff => (Counted::StaffSwitches, self.quotas.staff_switches),
+            Side::Customer => (Counted::Switches, self.quotas.switches),
+        };
+        let adds = |asked: &&Asked| {
+            let standing = asked.standing(state).is_some();
+            if standing { !asked.once } else { !self.always(&asked.target) }
+        };
+        let more = asked.iter().filter(adds).count();
+        let more = u32::try_from(more).unwrap_or(u32::MAX);
+        counted.check_more(quota, state.switches_used(&self.account, &self.credential), more).err()
+    }
+
+    /// What may be stopped however much is stopped already.
+    fn always(&self, target: &Target) -> bool {
+        match target {
+            Target::All | Target::Class(_) => true,
+            Target::Account(account) => self.side == Side::Staff || *account == self.account,
+            Target::Credential(credential) => *credential == self.credential,
+            Target::Tool(_) | Target::Provider(_) | Target::Vm { .. } => false,
+        }
+    }
+}
