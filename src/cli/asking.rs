@@ -41,6 +41,7 @@ fn request(principal: Principal, tool: &str, args: Value) -> Request {
         principal,
         tool: tool.to_owned(),
         args,
+        rejected: None,
         session: None,
         protocol: None,
         follows: None,

@@ -47,8 +47,11 @@ pub(super) struct Intake<'a> {
 pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &ControlState) -> Intake<'a> {
     let tool = catalogue.get(&request.tool);
     let canonical = canonical(&request.args).unwrap_or_default();
+    if let Some(refusal) = &request.rejected {
+        return rejected(request, tool, canonical, refusal);
+    }
     let Some(known) = tool else {
-        let name = format!("sha256:{}", hex::encode(Sha256::digest(request.tool.as_bytes())));
+        let name = unknown(&request.tool);
         let recorded = Scrubbed::of(json!({ "args": { "size": canonical.len() }, "text": "" }));
         return Intake { tool, name, vm: None, vm_id: None, invalid: None, guard: None, recorded, canonical, key: None };
     };
@@ -64,6 +67,22 @@ pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &C
     let key = request.args["idempotency_key"].as_str().map(str::to_owned);
     let (name, invalid) = (known.facts.name.to_owned(), schema_fault.or(absent));
     Intake { tool, name, vm, vm_id, invalid, guard, recorded, canonical, key }
+}
+
+/// A call that its protocol has rejected: whatever it brought, digest, size and fault are kept of it.
+fn rejected<'a>(request: &Request, tool: Option<&'a Tool>, canonical: Vec<u8>, refusal: &Refusal) -> Intake<'a> {
+    let name = tool.map_or_else(|| unknown(&request.tool), |tool| tool.facts.name.to_owned());
+    let faults = refusal.details.get("faults").cloned().unwrap_or_else(|| json!([{ "path": "/", "rule": "request" }]));
+    // Null stands for what never came: it has no size.
+    let args =
+        if request.args.is_null() { json!({ "faults": faults }) } else { json!({ "size": canonical.len(), "faults": faults }) };
+    let (recorded, invalid) = (Scrubbed::of(json!({ "args": args, "text": "" })), Some(refusal.clone()));
+    Intake { tool, name, vm: None, vm_id: None, invalid, guard: None, recorded, canonical, key: None }
+}
+
+/// The name of a tool that there is not.
+fn unknown(name: &str) -> String {
+    format!("sha256:{}", hex::encode(Sha256::digest(name.as_bytes())))
 }
 
 /// What is kept of arguments that fit the schema. A `vm_id` that names none of the caller's VMs could be anything.

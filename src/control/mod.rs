@@ -47,6 +47,8 @@ pub struct Request {
     pub tool: String,
     /// The arguments as they came; anything but an object is invalid.
     pub args: Value,
+    /// Why the protocol rejects the call, if it does: then it is recorded, and refused with this at the latest.
+    pub rejected: Option<Refusal>,
     /// MCP session id, recorded as a digest.
     pub session: Option<String>,
     /// MCP protocol version.

@@ -104,7 +104,8 @@ impl Control {
     }
 
     /// Takes a call from intent to answer. Every authenticated call is in the log before anything happens (P1, P2).
-    pub async fn submit(self: &Arc<Self>, request: Request) -> Reply {
+    pub async fn submit(self: &Arc<Self>, mut request: Request) -> Reply {
+        request.args = self.catalogue.plain(&request.tool, request.args);
         let call = CallId::new(self.ports.clock.now(), &*self.ports.entropy);
         // Kept until the caller is answered. Who has none left is refused as any other, on the record.
         let place = self.place(&request);

@@ -26,6 +26,7 @@ impl Calls for Control {
             principal,
             tool: tool.to_owned(),
             args,
+            rejected: None,
             session: None,
             protocol: None,
             follows: None,

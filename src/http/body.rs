@@ -1,16 +1,17 @@
 //! Reading a request: its body, its query and the names in its path, each within bounds and with our own errors.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
 use axum::body::{Body, Bytes, to_bytes};
-use axum::extract::{FromRequest, FromRequestParts, Path, Query, Request};
+use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
-use axum::http::{HeaderMap, Method, StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::problem::Problem;
-use super::{Http, Settings};
+use super::{Http, Settings, query};
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 
@@ -45,36 +46,55 @@ pub fn is_json(headers: &HeaderMap) -> bool {
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case("application/json"))
 }
 
+/// What a request gives a tool.
+pub struct Given {
+    /// The arguments; of a body that is no JSON, its text.
+    pub args: Value,
+    /// Why they could not be read. The request is a call all the same, and is recorded as one.
+    pub fault: Option<Problem>,
+}
+
+impl From<Value> for Given {
+    fn from(args: Value) -> Self {
+        Self { args, fault: None }
+    }
+}
+
 /// A JSON object as a body; nothing at all is the empty object.
-pub struct Arguments(pub Value);
+pub struct Arguments(pub Given);
 
 impl FromRequest<Arc<Http>> for Arguments {
-    type Rejection = Problem;
+    type Rejection = Infallible;
 
-    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Problem> {
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Infallible> {
         let (parts, body) = request.into_parts();
-        refuse_query(&parts)?;
-        let bytes = read(body, &http.settings).await?;
+        let bytes = match read(body, &http.settings).await {
+            Ok(bytes) => bytes,
+            Err(fault) => return Ok(Self(Given { args: Value::Null, fault: Some(fault) })),
+        };
         if bytes.is_empty() {
-            return Ok(Self(json!({})));
+            return Ok(Self(json!({}).into()));
         }
-        if !is_json(&parts.headers) {
-            return Err(Problem::malformed("The body must be JSON, with the header `Content-Type: application/json`."));
-        }
-        let value = serde_json::from_slice(&bytes).map_err(|error| Problem::malformed(not_json(&error)))?;
-        Ok(Self(value))
+        let fault = if is_json(&parts.headers) {
+            match serde_json::from_slice::<Value>(&bytes) {
+                Ok(args) => return Ok(Self(args.into())),
+                Err(error) => Problem::malformed(not_json(&error)),
+            }
+        } else {
+            Problem::malformed("The body must be JSON, with the header `Content-Type: application/json`.")
+        };
+        Ok(Self(Given { args: text_of(&bytes), fault: Some(fault) }))
     }
+}
+
+/// A body that is no JSON, for its digest alone.
+pub fn text_of(bytes: &[u8]) -> Value {
+    Value::String(String::from_utf8_lossy(bytes).into_owned())
 }
 
 /// Where a text stops being JSON, without quoting it: it may hold a secret.
 pub fn not_json(error: &serde_json::Error) -> String {
     format!("The body is not JSON: line {}, column {}.", error.line(), error.column())
-}
-
-/// What changes something takes its arguments in its path and its body.
-fn refuse_query(parts: &Parts) -> Result<(), Problem> {
-    let given = parts.uri.query().is_some_and(|query| !query.is_empty());
-    if given { Err(Problem::malformed("This path takes no query; arguments are in the body.")) } else { Ok(()) }
 }
 
 /// A query of nothing.
@@ -89,13 +109,22 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        // Who reads has filters, which say themselves what they know.
-        if parts.method != Method::GET {
-            refuse_query(parts)?;
-        }
         let Path(name) =
             Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::malformed("The path is not UTF-8."))?;
         Ok(Self(name))
+    }
+}
+
+/// Two names in the path.
+pub struct Segments(pub String, pub String);
+
+impl<S: Send + Sync> FromRequestParts<S> for Segments {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let read = Path::<(String, String)>::from_request_parts(parts, state).await;
+        let Path((first, second)) = read.map_err(|_| Problem::malformed("The path is not UTF-8."))?;
+        Ok(Self(first, second))
     }
 }
 
@@ -105,10 +134,7 @@ pub struct Filters<T>(pub T);
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Filters<T> {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Query(filters) = Query::<T>::from_request_parts(parts, state)
-            .await
-            .map_err(|error| Problem::malformed(format!("The query cannot be read: {}.", error.body_text())))?;
-        Ok(Self(filters))
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        query::read(parts.uri.query().unwrap_or_default()).map(Self).map_err(|fault| Problem::malformed(fault.to_string()))
     }
 }

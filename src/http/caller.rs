@@ -21,6 +21,32 @@ pub struct Caller {
     pub principal: Principal,
     /// What the client says it is.
     pub user_agent: Option<String>,
+    /// The key by which the request may be repeated.
+    pub key: KeyHeader,
+    /// What is wrong with the request, though it says who calls: it is recorded all the same.
+    pub fault: Option<Problem>,
+}
+
+/// What the `Idempotency-Key` header holds.
+pub enum KeyHeader {
+    /// There is none.
+    Absent,
+    /// One text.
+    Given(String),
+    /// Something else.
+    Unreadable,
+}
+
+impl KeyHeader {
+    /// Reads it.
+    pub fn of(headers: &HeaderMap) -> Self {
+        let mut values = headers.get_all("idempotency-key").iter();
+        match (values.next().map(|value| value.to_str()), values.next()) {
+            (None, _) => Self::Absent,
+            (Some(Ok(text)), None) if !text.is_empty() => Self::Given(text.to_owned()),
+            _ => Self::Unreadable,
+        }
+    }
 }
 
 impl FromRequestParts<Arc<Http>> for Caller {
@@ -28,8 +54,19 @@ impl FromRequestParts<Arc<Http>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Problem> {
         let principal = authenticate(http, parts, Via::Rest, false).await?;
-        Ok(Self { principal, user_agent: user_agent(&parts.headers) })
+        Ok(Self {
+            principal,
+            user_agent: user_agent(&parts.headers),
+            key: KeyHeader::of(&parts.headers),
+            fault: query_fault(parts),
+        })
     }
+}
+
+/// What changes something takes its arguments in its path and its body; who reads has filters, which say themselves what they know.
+fn query_fault(parts: &Parts) -> Option<Problem> {
+    let is_given = !parts.method.is_safe() && parts.uri.query().is_some_and(|query| !query.is_empty());
+    is_given.then(|| Problem::malformed("This path takes no query; arguments are in the body."))
 }
 
 /// The principal behind a request.

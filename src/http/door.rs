@@ -66,6 +66,8 @@ pub struct Incoming {
     pub tool: String,
     /// The arguments as they came.
     pub args: Value,
+    /// Why the protocol rejects the call, if it does. It is recorded all the same.
+    pub rejected: Option<Refusal>,
     /// MCP session id.
     pub session: Option<String>,
     /// MCP protocol version.
@@ -120,12 +122,26 @@ impl Door {
 
     /// Submits a call. If this future is dropped, the call is asked to stop.
     pub async fn submit(&self, principal: Principal, incoming: Incoming) -> Reply {
-        let Incoming { tool, args, session, protocol, user_agent, cancel, patience, progress, follows, on_hold, made } = incoming;
+        let Incoming { tool, args, rejected, session, protocol, user_agent, cancel, patience, progress, follows, on_hold, made } =
+            incoming;
         let known = self.control.catalogue.get(&tool).map(|tool| tool.facts.name);
         let gone = cancel.clone().drop_guard();
         let wait = self.wait.max(patience);
-        let request =
-            Request { principal, tool, args, session, protocol, follows, user_agent, wait, cancel, progress, on_hold, made };
+        let request = Request {
+            principal,
+            tool,
+            args,
+            rejected,
+            session,
+            protocol,
+            follows,
+            user_agent,
+            wait,
+            cancel,
+            progress,
+            on_hold,
+            made,
+        };
         let control = Arc::clone(&self.control);
         let submitting = async move { control.submit(request).await }.instrument(tracing::Span::current());
         let reply = tokio::spawn(submitting).await.unwrap_or_else(|error| broken(&error));

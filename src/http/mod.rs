@@ -31,6 +31,7 @@ pub mod mcp;
 mod metrics;
 mod origin;
 mod problem;
+mod query;
 mod settings;
 mod throttle;
 mod tls;

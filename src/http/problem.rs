@@ -33,6 +33,23 @@ impl Problem {
         Refusal::new(Code::Unauthenticated, message).hint("Send the header `Authorization: Bearer <key>`.").into()
     }
 
+    /// Why.
+    pub fn refusal(&self) -> &Refusal {
+        &self.refusal
+    }
+
+    /// Its body.
+    pub fn body(&self) -> serde_json::Value {
+        self.refusal.body(self.call.as_ref())
+    }
+
+    /// With another refusal, of the same status.
+    #[must_use]
+    pub fn saying(mut self, refusal: Refusal) -> Self {
+        self.refusal = refusal;
+        self
+    }
+
     /// Names the call it is about.
     #[must_use]
     pub fn of_call(mut self, call: Option<CallId>) -> Self {

@@ -12,6 +12,7 @@ use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Fault, Field, Search};
+use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 
 static FACTS: ToolFacts = facts::read("activity_list", Some(Scope::AuditRead));
@@ -45,7 +46,7 @@ pub(super) fn tools() -> Vec<Tool> {
         description: "Lists the calls of the account, refused ones included, newest first. A key that is limited to some VMs sees \
                       its own calls only.",
     };
-    vec![register::tool(&FACTS, face, input, output, handler!(list))]
+    vec![register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(list))]
 }
 
 #[derive(Deserialize)]
@@ -54,10 +55,10 @@ struct Args {
     tool: Option<String>,
     outcome: Option<String>,
     code: Option<String>,
-    #[serde(default)]
-    from: instant::Given,
-    #[serde(default)]
-    to: instant::Given,
+    #[serde(default, deserialize_with = "instant::read")]
+    from: Option<Micros>,
+    #[serde(default, deserialize_with = "instant::read")]
+    to: Option<Micros>,
     q: Option<String>,
     #[serde(default = "page")]
     limit: u32,
@@ -79,7 +80,6 @@ async fn list(execution: Execution) -> Answer {
             search.only(field, value).map_err(|fault| unreadable(name, &fault))?;
         }
     }
-    let (from, to) = (from.read("from")?, to.read("to")?);
     search.within(from, to).map_err(|why| Refusal::new(Code::ValidationFailed, format!("{why}.")))?;
     let query = ActivityQuery { sight: execution.sight(), search, limit, cursor, as_of: None };
     let page = execution.ports.activity.list(query).await?;

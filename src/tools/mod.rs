@@ -19,6 +19,7 @@ mod outcome;
 mod panic;
 mod person;
 mod places;
+mod plain;
 mod policy;
 mod reading;
 mod record;
@@ -27,6 +28,7 @@ pub mod schema;
 mod search;
 mod shape;
 mod switch;
+mod typed;
 mod vm;
 
 pub use places::{Place, Places};
@@ -67,6 +69,9 @@ use crate::log::writer::Writer;
 use crate::providers::Permit;
 use crate::providers::compute::Compute;
 
+/// Tries to read arguments as their handler does, and says which one it cannot take.
+pub type Misfit = fn(&Value) -> Option<String>;
+
 /// One operation.
 pub struct Tool {
     /// What the decision needs to know.
@@ -77,8 +82,12 @@ pub struct Tool {
     pub description: &'static str,
     /// JSON Schema of the arguments, an object that allows nothing else.
     pub input: Value,
-    /// JSON Schema of the result, an object.
+    /// Where arguments are that fit the schema, and that the handler cannot read all the same.
+    pub misfit: Misfit,
+    /// JSON Schema of every document that a call is answered with, an object: the result, the running operation, the error.
     pub output: Value,
+    /// What a result has always, of the fields in `output`.
+    pub answers: Vec<&'static str>,
     /// Classes of the arguments' paths; unlisted paths are secret.
     pub arguments: Classes,
     /// Classes of the result's paths; unlisted paths are secret.
@@ -317,11 +326,22 @@ impl Catalogue {
         self.tools.values()
     }
 
-    /// What is wrong with `args`, as a refusal that names paths and rules but no values.
+    /// `args` in the one form that everything goes by from here on: whole numbers as such, and nothing that is null in place of
+    /// being absent.
+    #[must_use]
+    pub fn plain(&self, tool: &str, mut args: Value) -> Value {
+        if let Some(tool) = self.tools.get(tool) {
+            plain::plain(&tool.input, &mut args);
+        }
+        args
+    }
+
+    /// What is wrong with `args`, as a refusal that names paths and rules but no values. What passes is what the handler reads:
+    /// nothing is found wrong with their form after this.
     #[must_use]
     pub fn invalid(&self, tool: &Tool, args: &Value) -> Option<Refusal> {
-        let refusal = schema::invalid(self.validators.get(tool.facts.name)?, args);
-        let mut refusal = refusal.or_else(|| legible::nul_in(args))?;
+        let faults = schema::invalid(self.validators.get(tool.facts.name)?, args).or_else(|| legible::nul_in(args));
+        let mut refusal = faults.or_else(|| Some(schema::misfit(&tool.input, &(tool.misfit)(args)?)))?;
         let known: Vec<&String> = tool.input["properties"].as_object().map(|fields| fields.keys().collect()).unwrap_or_default();
         if let Some(details) = refusal.details.as_object_mut() {
             details.insert("arguments".to_owned(), serde_json::json!(known));

@@ -40,7 +40,7 @@ fn get_tool() -> Tool {
         description: "Shows how a call stands and, once it has ended, its recorded result or error. Calls of other keys of the \
                       account are shown to keys with the scope audit:read that are not limited to some VMs.",
     };
-    register::tool(&GET, face, input, shown(), handler!(get))
+    register::tool(&GET, face, input.read_as::<Args>(), shown(), handler!(get))
 }
 
 fn wait_tool() -> Tool {
@@ -52,7 +52,7 @@ fn wait_tool() -> Tool {
     );
     let face =
         Face { title: "Wait for an operation", description: "Waits until a call has ended, then shows it like operation_get." };
-    Tool { time_limit: LIMIT, ..register::tool(&WAIT, face, input, shown(), handler!(wait)) }
+    Tool { time_limit: LIMIT, ..register::tool(&WAIT, face, input.read_as::<Args>(), shown(), handler!(wait)) }
 }
 
 fn shown() -> Shape {

@@ -102,8 +102,8 @@ impl Execution {
     /// The arguments in the handler's own type.
     pub(super) fn arguments<T: DeserializeOwned>(&self) -> Result<T, Outcome> {
         serde_json::from_value(self.args.clone()).map_err(|error| {
-            // The schema let it pass, so it is about a format; the error names no value of ours.
-            tracing::debug!(%error, tool = self.tool.name, "arguments that fit the schema cannot be read");
+            // Intake has read them as the same type, so this is an older call, of a version that read them otherwise.
+            tracing::warn!(%error, tool = self.tool.name, "arguments that fit the schema cannot be read");
             let faults = json!({ "faults": [{ "path": "/", "rule": "format" }] });
             Outcome::Failed(Refusal::new(Code::ValidationFailed, "An argument is not in its format.").details(faults))
         })

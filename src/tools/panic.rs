@@ -41,7 +41,7 @@ pub(super) fn tools() -> Vec<Tool> {
         description: "Stops the key in use, its VMs or its account at once, and cancels what runs under them. Only a person can \
                       release the stop.",
     };
-    vec![register::tool(&FACTS, face, input, output, handler!(engage))]
+    vec![register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(engage))]
 }
 
 #[derive(Clone, Copy, Default, Deserialize)]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use futures::future::BoxFuture;
 
-use super::shape::Shape;
+use super::shape::{Input, Output, Shape};
 use super::{
     Catalogue, CatalogueError, Execution, Tool, account, activity, approval, command, exec, export, guard, key, operation, panic,
     person, policy, search, switch, vm,
@@ -66,15 +66,17 @@ pub(super) fn tool(
     output: Shape,
     run: fn(Execution) -> BoxFuture<'static, Outcome>,
 ) -> Tool {
-    let (input, arguments) = input.input();
-    let (output, results) = output.output();
+    let Input { schema: input, classes: arguments, misfit } = input.input();
+    let Output { schema: output, classes: results, answers } = output.output();
     let Face { title, description } = face;
     Tool {
         facts,
         title,
         description,
         input,
+        misfit,
         output,
+        answers,
         arguments,
         results,
         guard: guard::none,

@@ -44,8 +44,20 @@ pub(super) fn tools() -> Vec<Tool> {
             list,
             handler!(listed),
         ),
-        tool(&KEEP, face("Keep a search", "Keeps a line under a name, for all of the staff."), keep, kept, handler!(keep_line)),
-        tool(&FORGET, face("Forget a search", "Forgets a search of the caller's own."), forget, forgotten, handler!(forget_own)),
+        tool(
+            &KEEP,
+            face("Keep a search", "Keeps a line under a name, for all of the staff."),
+            keep.read_as::<Line>(),
+            kept,
+            handler!(keep_line),
+        ),
+        tool(
+            &FORGET,
+            face("Forget a search", "Forgets a search of the caller's own."),
+            forget.read_as::<Which>(),
+            forgotten,
+            handler!(forget_own),
+        ),
     ]
 }
 

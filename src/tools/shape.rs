@@ -2,22 +2,45 @@
 //!
 //! INVARIANT: a field cannot be declared without a class, so that nothing is recorded by oversight (P10).
 
+use serde::de::DeserializeOwned;
 use serde_json::{Map, Value, json};
 
+use super::Misfit;
+use super::typed::misfit;
 use crate::core::redact::{Classes, Sensitivity};
 
 /// The fields of an argument or result object.
-#[derive(Default)]
 pub(super) struct Shape {
     properties: Map<String, Value>,
     required: Vec<&'static str>,
     classes: Classes,
+    misfit: Misfit,
+}
+
+/// Arguments as a tool takes them.
+pub(super) struct Input {
+    pub(super) schema: Value,
+    pub(super) classes: Classes,
+    pub(super) misfit: Misfit,
+}
+
+/// A result as a tool gives it.
+pub(super) struct Output {
+    pub(super) schema: Value,
+    pub(super) classes: Classes,
+    pub(super) answers: Vec<&'static str>,
 }
 
 impl Shape {
     /// An object without fields.
     pub(super) fn new() -> Self {
-        Self::default()
+        Self { properties: Map::new(), required: Vec::new(), classes: Classes::new(), misfit: |_| None }
+    }
+
+    /// The handler reads these arguments as a `T`: what is no `T` is refused with the schema, before anything is decided.
+    pub(super) fn read_as<T: DeserializeOwned>(mut self) -> Self {
+        self.misfit = misfit::<T>;
+        self
     }
 
     /// A field that is always there. The class holds for everything below it.
@@ -45,16 +68,17 @@ impl Shape {
     }
 
     /// As arguments: nothing else is allowed.
-    pub(super) fn input(self) -> (Value, Classes) {
+    pub(super) fn input(self) -> Input {
         let schema = json!({
             "type": "object", "properties": self.properties, "required": self.required, "additionalProperties": false,
         });
-        (schema, self.classes)
+        Input { schema, classes: self.classes, misfit: self.misfit }
     }
 
-    /// As a result. A call that takes longer than its caller waits answers with an operation instead.
-    pub(super) fn output(mut self) -> (Value, Classes) {
-        let required = std::mem::take(&mut self.required);
+    /// As a result. One object with room for each of the three documents that a call may be answered with: the result itself,
+    /// the operation if it takes longer than its caller waits, and the error. Clients check every answer against this, and some
+    /// take no alternatives at the root, so nothing is required here; what a result always has is kept beside it.
+    pub(super) fn output(mut self) -> Output {
         for (name, about) in [
             ("operation_id", "The call, if it goes on; operation_get tells more."),
             ("command_id", "The same id, if it is a command in a guest."),
@@ -64,12 +88,29 @@ impl Shape {
                 self = self.may(name, Sensitivity::Public, json!({ "type": "string", "description": about }));
             }
         }
-        let schema = json!({
-            "type": "object", "properties": self.properties, "additionalProperties": false,
-            "anyOf": [{ "required": required }, { "required": ["operation_id", "status"] }],
-        });
-        (schema, self.classes)
+        self = self.may("error", Sensitivity::Content, error_schema());
+        let schema = json!({ "type": "object", "properties": self.properties, "additionalProperties": false });
+        Output { schema, classes: self.classes, answers: self.required }
     }
+}
+
+/// What stands in a result in place of everything else if the call was refused or failed.
+fn error_schema() -> Value {
+    json!({
+        "type": "object",
+        "description": "Why the call was refused or did not succeed.",
+        "properties": {
+            "code": any("string", "Stable; what to go by."),
+            "message": any("string", "The same for people."),
+            "hint": any("string", "What to do about it."),
+            "retryable": any("boolean", "The same call may succeed later."),
+            "retry_after_ms": any("integer", "When."),
+            "call_id": any("string", "The call, as it is on record."),
+            "details": any("object", "More, by code."),
+        },
+        "required": ["code", "message", "retryable", "details"],
+        "additionalProperties": false,
+    })
 }
 
 /// A text of 1 to `most` characters.
@@ -120,7 +161,7 @@ pub(super) fn id(prefix: &str, about: &str) -> Value {
     json!({ "type": "string", "pattern": format!("^{prefix}_[0-9A-HJKMNP-TV-Z]{{26}}$"), "description": about })
 }
 
-/// A moment: a time as text, or microseconds since 1970.
+/// A moment. One type, for clients that take no choice of types: a text.
 pub(super) fn moment(about: &str) -> Value {
-    json!({ "type": ["string", "integer"], "maxLength": 40, "description": format!("{about} RFC 3339, a date, or microseconds since 1970.") })
+    text(&format!("{about} RFC 3339, such as 2026-07-28T12:00:00Z, or a date."), 40)
 }

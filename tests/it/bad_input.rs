@@ -37,6 +37,7 @@ async fn bad_input_over_rest_is_answered_with_a_code() {
     assert_eq!((unknown.status, unknown.code().as_str()), (StatusCode::NOT_FOUND, "unknown_tool"));
     let odd_name = send(app.ask(&key, Method::POST, "/api/v1/tools/%ff%fe").json(&json!({}))).await;
     assert_eq!((odd_name.status, odd_name.code().as_str()), (StatusCode::BAD_REQUEST, "validation_failed"));
+    assert!(odd_name.json()["error"]["call_id"].is_string(), "it is on record all the same: {odd_name:?}");
     assert!(app.plant.world.executed().is_empty(), "none of it ran");
 }
 

@@ -444,19 +444,30 @@ fn cli_stdio_speaks_mcp_with_the_configured_key() {
     let mut lines = BufReader::new(process.stdout.take().expect("its standard output")).lines();
     let client = json!({ "name": "test", "version": "1" });
     let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": client });
+    let call = json!({ "name": "vm_list", "arguments": { "limit": 10.0, "cursor": null } });
     for message in [
+        json!({ "jsonrpc": "2.0", "id": 0, "method": "tools/call", "params": call }),
         json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello }),
         json!({ "jsonrpc": "2.0", "method": "notifications/initialized" }),
-        json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": { "name": "vm_list", "arguments": {} } }),
+        json!({ "jsonrpc": "2.0", "id": 2, "method": "tools/call", "params": call }),
+        json!({ "jsonrpc": "2.0", "id": 3, "method": "tools/call", "params": { "name": 7 } }),
     ] {
         writeln!(input, "{message}").expect("a message sent");
     }
     let mut next = || -> Value { serde_json::from_str(&lines.next().expect("a line").expect("text")).expect("JSON alone") };
+    assert!(next()["error"]["code"].is_i64(), "nothing is called before the handshake");
     assert_eq!(next()["result"]["protocolVersion"], "2025-06-18");
-    assert_eq!(next()["result"]["structuredContent"]["items"][0]["label"], "web-1");
+    let mut answers = [next(), next()];
+    answers.sort_by_key(|answer| answer["id"].as_i64());
+    assert_eq!(answers[0]["result"]["structuredContent"]["items"][0]["label"], "web-1");
+    assert_eq!(answers[1]["error"]["code"], -32602, "{answers:?}");
     drop(input);
     assert!(process.wait().expect("its end").success());
     assert_eq!(answer(&[&["doctor"], &at[..]].concat())["ok"], true);
+    let out = dir.path().join("bundle");
+    answer(&[&["export", "--out", shown(&out)], &at[..]].concat());
+    let log = std::fs::read_to_string(out.join("events.jsonl")).expect("the lines");
+    assert_eq!(log.matches("intent_recorded").count(), 3, "what is rejected is on record too: {log}");
 }
 
 #[test]

@@ -114,7 +114,7 @@ async fn inspect(demo: &Demo, era: &str, arguments: &[&str]) -> Value {
 }
 
 /// Standard output of a command that succeeds, else what it complained of.
-async fn run(program: PathBuf, arguments: &[&str]) -> Result<String, String> {
+pub async fn run(program: PathBuf, arguments: &[&str]) -> Result<String, String> {
     let home = tempfile::tempdir().expect("a home");
     let command = Command::new(program)
         .args(arguments)
@@ -127,6 +127,7 @@ async fn run(program: PathBuf, arguments: &[&str]) -> Result<String, String> {
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }
 
-fn here(script: &str) -> String {
+/// The path of a script of ours.
+pub fn here(script: &str) -> String {
     format!("{}/tests/clients/{script}", env!("CARGO_MANIFEST_DIR"))
 }

@@ -197,9 +197,14 @@ impl TestApp {
     }
 }
 
-/// Sends a request and reads the answer to its end.
+/// Sends a request and reads the answer to its end. Whatever a tool answers has to be what it declares, in every test.
 pub async fn send(request: RequestBuilder) -> Answer {
-    let response = request.send().await.expect("an answer");
+    let (client, request) = request.build_split();
+    let request = request.expect("a request");
+    let asked = crate::declared::Asked::of(&request);
+    let response = client.execute(request).await.expect("an answer");
     let (status, headers) = (response.status(), response.headers().clone());
-    Answer { status, headers, text: response.text().await.expect("a body") }
+    let answer = Answer { status, headers, text: response.text().await.expect("a body") };
+    asked.check(&answer);
+    answer
 }

@@ -159,16 +159,22 @@ async fn mcp_enforces_on_call_what_it_does_not_list() {
     assert_eq!(read["result"]["isError"], false);
 }
 
+/// A 403 with `insufficient_scope` would send its client to an authorization server, and there is none.
 #[tokio::test]
-async fn mcp_a_missing_scope_is_one_403_that_names_it_in_every_version() {
+async fn mcp_a_missing_scope_is_the_tools_error_in_every_version() {
     let app = TestApp::start().await;
     let poor = app.key(|key| key.scopes.retain(|scope| *scope != Scope::VmsWrite)).await;
     let session = Session::begin(&app, &poor, "2025-11-25").await;
     let old = session.ask(1, "tools/call", json!({ "name": "probe_write", "arguments": {} })).await;
     let new = send(modern(&app, &poor, "/mcp", &call(1, "probe_write", json!({})))).await;
     for answer in [old, new] {
-        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::FORBIDDEN, "forbidden_scope"));
-        assert_eq!(answer.header("www-authenticate"), "Bearer error=\"insufficient_scope\", scope=\"vms:write\"");
+        assert_eq!((answer.status, answer.header("www-authenticate")), (StatusCode::OK, ""), "{answer:?}");
+        let result = &answer.rpc()["result"];
+        assert_eq!(
+            (&result["isError"], &result["structuredContent"]["error"]["code"]),
+            (&json!(true), &json!("forbidden_scope"))
+        );
+        assert_eq!(result["structuredContent"]["error"]["details"]["scope"], "vms:write");
     }
     assert_eq!(app.events("refused").await.len(), 2, "both are in the log");
     assert!(app.plant.world.executed().is_empty());
@@ -181,7 +187,8 @@ async fn mcp_the_gate_reads_the_body_whatever_the_headers_say() {
     let mut disguised = modern(&app, &poor, "/mcp", &call(1, "probe_write", json!({}))).build().expect("a request");
     disguised.headers_mut().insert("mcp-name", "something_else".parse().expect("a header"));
     let answer = reqwest::Client::builder().no_proxy().build().expect("a client").execute(disguised).await.expect("an answer");
-    assert_eq!(answer.status(), StatusCode::FORBIDDEN);
+    assert_eq!(answer.status(), StatusCode::BAD_REQUEST);
+    assert!(answer.headers().contains_key("forelog-call-id"), "and it is on record");
     let key = app.key(|_| {}).await;
     let mut mismatched = modern(&app, &key, "/mcp", &call(1, "probe_write", json!({}))).build().expect("a request");
     mismatched.headers_mut().insert("mcp-name", "probe_read".parse().expect("a header"));
@@ -194,7 +201,8 @@ async fn mcp_the_gate_reads_the_body_whatever_the_headers_say() {
     let request = app.ask(&poor, Method::POST, "/mcp").header("accept", ACCEPT).header("content-type", "application/json");
     let request =
         request.header("mcp-protocol-version", MODERN).header("mcp-method", "tools/call").header("mcp-name", "probe_write");
-    assert_eq!(send(request.body(twice)).await.status, StatusCode::FORBIDDEN);
+    let refused = send(request.body(twice)).await.rpc();
+    assert_eq!(refused["result"]["structuredContent"]["error"]["code"], "forbidden_scope", "{refused}");
     assert!(app.plant.world.executed().is_empty());
 }
 
@@ -257,7 +265,11 @@ async fn mcp_a_dead_or_foreign_key_is_401_and_its_call_is_counted() {
     ];
     for answer in answers {
         assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNAUTHORIZED, "token_revoked"));
-        assert_eq!(answer.header("www-authenticate"), "Bearer error=\"invalid_token\"");
+        assert_eq!(
+            answer.header("www-authenticate"),
+            "Bearer error=\"invalid_token\"",
+            "without resource_metadata: there is none"
+        );
         assert!(!answer.text.contains(&key.text));
     }
     assert_eq!(app.events("refused").await.len(), 0);

@@ -341,6 +341,7 @@ impl Plant {
             principal: self.principal(),
             tool: tool.to_owned(),
             args,
+            rejected: None,
             session: None,
             protocol: None,
             follows: None,
@@ -473,7 +474,9 @@ fn probe(facts: &'static ToolFacts, world: &Arc<World>) -> Tool {
         title: facts.name,
         description: "Counts that it ran.",
         input: schema,
-        output: json!({ "type": "object" }),
+        misfit: |_| None,
+        output: output(),
+        answers: vec!["ran"],
         arguments: listed.into_iter().collect(),
         results: [("ran", Sensitivity::Public)].into_iter().collect(),
         guard: |_, _| None,
@@ -481,6 +484,16 @@ fn probe(facts: &'static ToolFacts, world: &Arc<World>) -> Tool {
         time_limit: Duration::from_secs(30),
         run: |execution| Box::pin(run_probe(execution)),
     }
+}
+
+/// What a probe declares, as tools of the product do.
+fn output() -> Value {
+    let list = every_tool().into_iter().find(|tool| tool.facts.name == "approval_list").expect("a tool");
+    let mut output = list.output;
+    let fields = output["properties"].as_object_mut().expect("properties");
+    fields.remove("items");
+    fields.insert("ran".into(), json!({ "type": "integer", "description": "How often." }));
+    output
 }
 
 async fn run_probe(execution: Execution) -> Outcome {

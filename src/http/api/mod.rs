@@ -13,6 +13,7 @@ mod drill_switches;
 mod end_sessions;
 mod engage_switch;
 mod invite_person;
+pub(in crate::http) mod keyed;
 mod list_approvals;
 mod list_calls;
 pub(in crate::http) mod list_events;
@@ -46,6 +47,7 @@ use serde_json::{Value, json};
 use tower::ServiceExt;
 
 use super::Http;
+use super::body::Given;
 use super::caller::Caller;
 use super::door::Incoming;
 use super::problem::{Problem, no_such_method, no_such_path};
@@ -53,7 +55,7 @@ use crate::control::Reply;
 use crate::core::dated::dated;
 
 /// Names the call that an answer is about.
-const CALL_ID: HeaderName = HeaderName::from_static("forelog-call-id");
+pub const CALL_ID: HeaderName = HeaderName::from_static("forelog-call-id");
 
 /// Everything under `/api/v1`, with or without a slash at the end.
 pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
@@ -127,17 +129,30 @@ impl Whose {
 }
 
 impl Http {
-    async fn call(&self, caller: Caller, tool: &str, args: Value) -> Reply {
-        let Caller { principal, user_agent } = caller;
-        self.door.submit(principal, Incoming { tool: tool.to_owned(), args, user_agent, ..Incoming::default() }).await
+    /// Calls a tool. A body that could not be read, or a key that cannot be taken, is the call's fault: the call is recorded,
+    /// and refused with it.
+    async fn call(&self, caller: Caller, tool: &str, given: Given) -> Result<Reply, Problem> {
+        let Caller { principal, user_agent, key, fault: of_query } = caller;
+        let Given { mut args, fault } = given;
+        let tool_of = self.door.control().catalogue.get(tool);
+        let key_fault = || keyed::take_key(&mut args, key, tool_of).err();
+        let fault = of_query.or(fault).or_else(|| key_fault().map(|refusal| Problem::at(StatusCode::BAD_REQUEST, refusal)));
+        let rejected = fault.as_ref().map(|problem| problem.refusal().clone());
+        let incoming = Incoming { tool: tool.to_owned(), args, rejected, user_agent, ..Incoming::default() };
+        match (self.door.submit(principal, incoming).await, fault) {
+            (Reply::Failed { call, refusal, .. }, Some(fault)) if refusal.code == fault.refusal().code => {
+                Err(fault.saying(refusal).of_call(call))
+            }
+            (reply, _) => Ok(reply),
+        }
     }
 
     /// Calls an administrative tool and answers with its document, times as people write them.
-    async fn administer(&self, caller: Caller, tool: &str, args: Value, success: StatusCode) -> Response {
-        let reply = self.call(caller, tool, args).await;
-        match reply {
-            Reply::Done { call, result } => answer(success, paged(dated(result)), Some(call.as_str())),
-            other => answer_reply(other),
+    async fn administer(&self, caller: Caller, tool: &str, given: impl Into<Given>, success: StatusCode) -> Response {
+        match self.call(caller, tool, given.into()).await {
+            Ok(Reply::Done { call, result }) => answer(success, paged(dated(result)), Some(call.as_str())),
+            Ok(other) => answer_reply(other),
+            Err(problem) => problem.into_response(),
         }
     }
 }
@@ -160,11 +175,12 @@ fn answer(status: StatusCode, document: Value, call: Option<&str>) -> Response {
 }
 
 /// `args` with the id from the path.
-fn named(mut args: Value, id: &str) -> Value {
-    if let Some(fields) = args.as_object_mut() {
+fn named(given: impl Into<Given>, id: &str) -> Given {
+    let mut given = given.into();
+    if let Some(fields) = given.args.as_object_mut() {
         fields.insert("id".to_owned(), id.into());
     }
-    args
+    given
 }
 
 /// A list as every list is answered; these have one page.

@@ -27,15 +27,19 @@ pub async fn handle(State(http): State<Arc<Http>>) -> Json<Value> {
 }
 
 fn operation(tool: &Tool) -> Value {
+    let takes_key = tool.input["properties"].get(super::keyed::ARGUMENT).is_some();
+    let key = json!({ "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "maxLength": 64 } });
+    let mut result = tool.output.clone();
+    result["required"] = json!(tool.answers);
     json!({ "post": {
         "operationId": tool.facts.name,
         "summary": tool.title,
         "description": tool.description,
         "x-scope": tool.facts.scope,
-        "parameters": [{ "name": "Idempotency-Key", "in": "header", "schema": { "type": "string" } }],
+        "parameters": if takes_key { vec![key] } else { Vec::new() },
         "requestBody": { "content": { "application/json": { "schema": tool.input } } },
         "responses": {
-            "200": content("The result.", &tool.output),
+            "200": content("The result.", &result),
             "202": content("It goes on.", &json!({ "$ref": "#/components/schemas/Running" })),
             "default": failure(),
         },

@@ -28,7 +28,9 @@ fn tool(facts: &'static ToolFacts) -> Tool {
         description: "A fixture of the MCP conformance suite",
         // The suite sends what it likes; the fixture that makes the answer looks at it.
         input: json!({"type": "object"}),
+        misfit: |_| None,
         output: json!({"type": "object"}),
+        answers: Vec::new(),
         arguments: Classes::new(),
         results: Classes::new(),
         guard: |_, _| None,

@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::Exchange;
 use super::message::{INTERNAL_ERROR, INVALID_REQUEST, error, fault, id_of};
+use super::rejected;
 use crate::http::problem::Problem;
 
 /// What one answer may come to; results are bounded by their tools.
@@ -26,7 +27,8 @@ impl Exchange<'_> {
     async fn element(&self, message: Value) -> Option<Value> {
         let id = id_of(&message);
         if let Some(text) = fault(&message) {
-            return Some(error(&id, INVALID_REQUEST, text, None));
+            let problem = self.turned_away(&message, rejected::refusal(text).into()).await;
+            return Some(error(&id, INVALID_REQUEST, text, Some(&problem.body())));
         }
         if message["method"] == "initialize" {
             return Some(error(&id, INVALID_REQUEST, "A session is not begun in a batch.", None));

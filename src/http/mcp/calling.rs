@@ -18,6 +18,7 @@ use tracing::Instrument;
 use tracing_opentelemetry::OpenTelemetrySpanExt;
 
 use super::message::MODERN;
+use super::rejected;
 use super::sessions::SESSION_ID;
 use super::streams::Made;
 use crate::control::{OnHold, Reply};
@@ -27,7 +28,8 @@ use crate::core::id::CallId;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::time::Clock;
-use crate::http::caller::user_agent;
+use crate::http::api::keyed::check_key;
+use crate::http::caller::{KeyHeader, user_agent};
 use crate::http::door::{Door, Incoming};
 use crate::tools::Progress;
 
@@ -46,18 +48,11 @@ pub async fn call(
     request: CallToolRequestParams,
     context: Context,
 ) -> Result<CallToolResponse, ErrorData> {
-    let parts = context.extensions.get::<http::request::Parts>();
-    let header = |name: &str| parts.and_then(|parts| parts.headers.get(name)?.to_str().ok()).map(str::to_owned);
-    let mut incoming = Incoming {
-        tool: request.name.to_string(),
-        args: Value::Object(request.arguments.unwrap_or_default()),
-        session: header(SESSION_ID.as_str()),
-        protocol: context.protocol_version().map(|version| version.to_string()),
-        user_agent: parts.and_then(|parts| user_agent(&parts.headers)),
-        follows: request.request_state,
-        made: parts.and_then(|parts| parts.extensions.get::<Made>()).map(|made| made.0.clone()),
-        ..Incoming::default()
-    };
+    let args = Value::Object(request.arguments.unwrap_or_default());
+    let headers = context.extensions.get::<http::request::Parts>().map(|parts| &parts.headers);
+    let rejected = headers.and_then(|headers| check_key(&args, &KeyHeader::of(headers)).err());
+    let mut incoming =
+        Incoming { tool: request.name.to_string(), args, rejected, follows: request.request_state, ..about(&context) };
     let listener = context.meta.get_progress_token().map(|token| {
         let (sender, progress) = mpsc::channel(PENDING);
         incoming.progress = Some(sender);
@@ -74,6 +69,29 @@ pub async fn call(
     }
     let (span, rounds) = (span(door, &incoming, callers_trace(&context)), matches!(incoming.on_hold, OnHold::Leave));
     answer(&traced(wait(door, who, incoming, &context, listener, asked), span).await, rounds)
+}
+
+/// What the connection says of a call.
+fn about(context: &Context) -> Incoming {
+    let parts = context.extensions.get::<http::request::Parts>();
+    let header = |name: &str| parts.and_then(|parts| parts.headers.get(name)?.to_str().ok()).map(str::to_owned);
+    Incoming {
+        session: header(SESSION_ID.as_str()),
+        protocol: context.protocol_version().map(|version| version.to_string()),
+        user_agent: parts.and_then(|parts| user_agent(&parts.headers)),
+        made: parts.and_then(|parts| parts.extensions.get::<Made>()).map(|made| made.0.clone()),
+        ..Incoming::default()
+    }
+}
+
+/// A call with parameters that the protocol does not have: recorded, and a fault of the request.
+pub async fn malformed(door: &Door, who: Principal, mut params: Value, context: &Context) -> ErrorData {
+    let text = "These are no parameters of tools/call.";
+    let tool = params["name"].as_str().unwrap_or_default().to_owned();
+    let args = params.get_mut("arguments").map(Value::take).unwrap_or_default();
+    let rejected = Some(rejected::refusal(text));
+    let reply = door.submit(who, Incoming { tool, args, rejected, ..about(context) }).await;
+    ErrorData::invalid_params(text, Some(reply.document()))
 }
 
 /// A client that is to ask its user first: it is answered at once where the user finds a person, and comes back. Once only, so

@@ -3,14 +3,16 @@
 use std::sync::Arc;
 
 use rmcp::model::{
-    CacheScope, CallToolRequestParams, CallToolResponse, ListToolsResult, PaginatedRequestParams, ServerCapabilities,
-    ServerConfig,
+    CacheScope, CallToolRequestParams, CallToolResponse, CustomRequest, CustomResult, ErrorCode, ListToolsResult,
+    PaginatedRequestParams, ServerCapabilities, ServerConfig,
 };
 use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::calling;
 use super::listing::{Listing, is_shown, listing};
+use super::rejected::Reached;
+use super::watched::Watch;
 use crate::core::principal::Principal;
 use crate::http::Door;
 
@@ -27,18 +29,31 @@ pub struct Handler {
     listing: Arc<Listing>,
     /// Whoever is at the other end of a pipe; over HTTP every request brings its own.
     principal: Option<Principal>,
+    /// Whoever watches that pipe.
+    watch: Option<Arc<Watch>>,
 }
 
 impl Handler {
     /// A handler whose callers are told by each request.
     pub fn new(door: Arc<Door>) -> Self {
         let listing = Arc::new(listing(&door.control().catalogue));
-        Self { door, listing, principal: None }
+        Self { door, listing, principal: None, watch: None }
     }
 
     /// A handler for one caller.
-    pub fn for_caller(door: Arc<Door>, principal: Principal) -> Self {
-        Self { principal: Some(principal), ..Self::new(door) }
+    pub fn for_caller(door: Arc<Door>, principal: Principal, watch: Arc<Watch>) -> Self {
+        Self { principal: Some(principal), watch: Some(watch), ..Self::new(door) }
+    }
+
+    /// The call of this request is ours from here on.
+    fn reached(&self, context: &RequestContext<RoleServer>) {
+        let parts = context.extensions.get::<http::request::Parts>();
+        if let Some(reached) = parts.and_then(|parts| parts.extensions.get::<Reached>()) {
+            reached.mark();
+        }
+        if let Some(watch) = &self.watch {
+            watch.reached(&context.id);
+        }
     }
 
     fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Principal, ErrorData> {
@@ -85,7 +100,26 @@ impl ServerHandler for Handler {
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
         let who = self.caller(&context)?;
+        self.reached(&context);
         calling::call(&self.door, who, request, context).await
+    }
+
+    /// What rmcp cannot read as the method that it names.
+    async fn on_custom_request(
+        &self,
+        request: CustomRequest,
+        context: RequestContext<RoleServer>,
+    ) -> Result<CustomResult, ErrorData> {
+        if request.method != "tools/call" {
+            return Err(ErrorData::new(
+                ErrorCode::METHOD_NOT_FOUND,
+                "There is no such method, or not with these parameters.",
+                None,
+            ));
+        }
+        let who = self.caller(&context)?;
+        self.reached(&context);
+        Err(calling::malformed(&self.door, who, request.params.unwrap_or_default(), &context).await)
     }
 
     fn get_tool(&self, name: &str) -> Option<rmcp::model::Tool> {

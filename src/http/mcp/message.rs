@@ -37,18 +37,34 @@ pub enum Incoming {
     Batch(Vec<Value>),
 }
 
-/// Reads a body, or answers what JSON-RPC says of one that is none.
-pub fn read(bytes: &[u8], headers: &HeaderMap) -> Result<Incoming, Box<Response>> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|fault| Box::new(refuse(&Value::Null, PARSE_ERROR, &not_json(&fault))))?;
-    let invalid = |text: &str| Err(Box::new(refuse(&Value::Null, INVALID_REQUEST, text)));
+/// A body that is refused whole.
+pub struct Unfit {
+    /// What JSON-RPC says of it.
+    pub answer: Response,
+    /// Why.
+    pub why: String,
+    /// What it holds; none if it is no JSON.
+    pub held: Option<Value>,
+}
+
+impl Unfit {
+    fn new(code: i32, why: String, held: Option<Value>) -> Box<Self> {
+        let id = held.as_ref().map(id_of).unwrap_or_default();
+        Box::new(Self { answer: refuse(&id, code, &why), why, held })
+    }
+}
+
+/// Reads a body, or says what is wrong with it.
+pub fn read(bytes: &[u8], headers: &HeaderMap) -> Result<Incoming, Box<Unfit>> {
+    let value: Value = serde_json::from_slice(bytes).map_err(|fault| Unfit::new(PARSE_ERROR, not_json(&fault), None))?;
+    let invalid = |held: Value, text: &str| Err(Unfit::new(INVALID_REQUEST, text.to_owned(), Some(held)));
     match value {
-        Value::Array(_) if !knows_batches(headers) => invalid("Only protocol version 2025-03-26 has batches."),
-        Value::Array(messages) if messages.is_empty() => invalid("A batch holds at least one message."),
-        Value::Array(messages) if messages.len() > BATCH => invalid("A batch holds at most 20 messages."),
+        Value::Array(held) if !knows_batches(headers) => invalid(held.into(), "Only protocol version 2025-03-26 has batches."),
+        Value::Array(held) if held.is_empty() => invalid(held.into(), "A batch holds at least one message."),
+        Value::Array(held) if held.len() > BATCH => invalid(held.into(), "A batch holds at most 20 messages."),
         Value::Array(messages) => Ok(Incoming::Batch(messages)),
         message => match fault(&message) {
-            Some(text) => Err(Box::new(refuse(&id_of(&message), INVALID_REQUEST, text))),
+            Some(text) => invalid(message, text),
             None => Ok(Incoming::One(message)),
         },
     }
@@ -99,7 +115,8 @@ pub fn refuse(id: &Value, code: i32, text: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(error(id, code, text, None))).into_response()
 }
 
-/// Turns an error that rmcp words as plain text into JSON-RPC. What is JSON or a stream passes untouched.
+/// Turns an error that rmcp words as plain text into JSON-RPC, in our words: its own tell of its types. What is JSON or a stream
+/// passes untouched.
 pub async fn tidy(response: Response, id: &Value) -> Response {
     let typed = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_error = response.status().is_client_error() || response.status().is_server_error();
@@ -112,13 +129,22 @@ pub async fn tidy(response: Response, id: &Value) -> Response {
         // The body was JSON; what rmcp means is that it is no message it knows.
         parts.status = StatusCode::BAD_REQUEST;
     }
-    let (code, text) = if parts.status.is_server_error() {
-        (INTERNAL_ERROR, "The request could not be answered.".into())
-    } else {
-        (INVALID_REQUEST, String::from_utf8_lossy(&text))
-    };
-    let document = error(id, code, &text, None).to_string();
+    let code = if parts.status.is_server_error() { INTERNAL_ERROR } else { INVALID_REQUEST };
+    let document = error(id, code, ours(parts.status, &String::from_utf8_lossy(&text)), None).to_string();
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     Response::from_parts(parts, Body::from(document))
+}
+
+/// What rmcp means.
+fn ours(status: StatusCode, text: &str) -> &'static str {
+    match status {
+        status if status.is_server_error() => "The request could not be answered.",
+        StatusCode::NOT_ACCEPTABLE => "The client has to accept application/json and text/event-stream.",
+        StatusCode::NOT_FOUND => "There is no such session.",
+        StatusCode::METHOD_NOT_ALLOWED => "This protocol version has no such method.",
+        _ if text.contains("MCP-Protocol-Version") => "This protocol version is not known here.",
+        _ if text.contains("ession") => "A session is needed: begin with initialize, and send its Mcp-Session-Id.",
+        _ => "This is no message that the protocol has: its id, its method or its parameters are not right.",
+    }
 }

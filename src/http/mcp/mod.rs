@@ -2,7 +2,7 @@
 //! versions, and what it leaves open is closed here.
 //!
 //! ```text
-//! Origin ▶ bearer ▶ not staff ▶ JSON-RPC (or batch) ▶ session of this key? ▶ key alive, scope ▶ rmcp ▶ Handler ▶ Door
+//! Origin ▶ bearer ▶ not staff ▶ JSON-RPC (or batch) ▶ session of this key? ▶ key alive ▶ rmcp ▶ Handler ▶ Door
 //! ```
 //!
 //! INVARIANT: a session id alone opens nothing. Every request is authenticated, and a session answers only to the key
@@ -15,10 +15,12 @@ mod handler;
 mod listing;
 mod message;
 mod plain;
+mod rejected;
 mod resume;
 mod sessions;
 mod stdio;
 mod streams;
+mod watched;
 mod whole;
 
 use std::sync::Arc;
@@ -45,6 +47,7 @@ use crate::core::refusal::Refusal;
 use crate::tools::Place;
 use handler::Handler;
 use message::Incoming;
+use rejected::Reached;
 use sessions::{SESSION_ID, Sessions};
 pub use stdio::{StdioError, serve_stdio};
 use streams::{Made, Streams};
@@ -117,11 +120,10 @@ async fn serve(http: &Http, request: Request, read_only: bool) -> Result<Respons
     let (parts, body) = request.into_parts();
     origin::check(&parts, &http.settings.allowed_origins)?;
     let principal = authenticate(http, &parts, Via::Mcp, read_only).await?;
-    if principal.side == Side::Staff {
-        let refusal = Refusal::new(Code::ForbiddenRole, "Staff keys are not accepted over MCP.").hint("Use the REST API.");
-        return Err(refusal.into());
-    }
     let exchange = Exchange { http, parts, principal };
+    if exchange.principal.side == Side::Staff {
+        return Err(exchange.staff(body).await);
+    }
     match exchange.parts.method {
         Method::POST => exchange.post(body).await,
         Method::GET | Method::DELETE => exchange.stream().await,
@@ -147,15 +149,19 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     async fn post(self, body: Body) -> Result<Response, Problem> {
-        let bytes = body::read(body, &self.http.settings).await?;
+        let bytes = match body::read(body, &self.http.settings).await {
+            Ok(bytes) => bytes,
+            Err(problem) => return Err(self.unread(problem, Value::Null).await),
+        };
         if !body::is_json(&self.parts.headers) {
             let refusal = Refusal::new(Code::ValidationFailed, "The body must be JSON: `Content-Type: application/json`.");
-            return Err(Problem::at(StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal));
+            let problem = Problem::at(StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal);
+            return Err(self.unread(problem, body::text_of(&bytes)).await);
         }
         match message::read(&bytes, &self.parts.headers) {
             Ok(Incoming::One(message)) => self.one(message).await,
             Ok(Incoming::Batch(messages)) => self.batch(messages).await,
-            Err(response) => Ok(*response),
+            Err(unfit) => self.unfit(*unfit, &bytes).await,
         }
     }
 
@@ -167,7 +173,9 @@ impl Exchange<'_> {
             // There are no sessions any more; an id that is sent all the same is ignored.
             parts.headers.remove(&SESSION_ID);
         }
-        self.http.mcp.sessions.check(&parts.headers, &self.principal)?;
+        if let Err(problem) = self.http.mcp.sessions.check(&parts.headers, &self.principal) {
+            return Err(self.turned_away(&message, problem).await);
+        }
         if let Some(response) = gate::stop(&self.http.door, &self.principal, &parts.headers, &message).await? {
             return Ok(response);
         }
@@ -177,12 +185,15 @@ impl Exchange<'_> {
         };
         let begins = message["method"] == "initialize" && !parts.headers.contains_key(&SESSION_ID);
         let opening = if begins { Some(self.http.mcp.sessions.open(&self.principal).await?) } else { None };
+        let reached = Reached::default();
+        parts.extensions.insert(reached.clone());
         // What was looked at is what is passed on, byte for byte: two readers of one text may differ.
         let response = self.forward(parts, Bytes::from(message.to_string())).await;
         if let (Some(opening), Some(id)) = (opening, response.headers().get(&SESSION_ID)) {
             opening.keep(id);
         }
-        let response = message::tidy(response, &message["id"]).await;
+        let answer = message::tidy(response, &message["id"]).await;
+        let response = self.unless_reached(&message, &reached, answer).await?;
         let takes_stream = Accepted::of(&self.parts.headers).stream;
         Ok(if takes_stream { response } else { whole::whole(response, &message["id"]).await })
     }

@@ -100,6 +100,7 @@ fn agree(headers: &HeaderMap, name: &str) -> bool {
         && only("mcp-method", "tools/call")
         && only("mcp-name", name)
         && Accepted::of(headers).json
+        && !headers.contains_key("idempotency-key")
         && !headers.keys().any(param)
 }
 

@@ -4,8 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rmcp::service::serve_server;
+use rmcp::transport::async_rw::AsyncRwTransport;
 
 use super::handler::Handler;
+use super::watched::{Watch, Watched};
 use crate::control::Control;
 use crate::core::principal::{Principal, Side};
 use crate::http::Door;
@@ -30,8 +32,12 @@ pub async fn serve_stdio(control: Arc<Control>, principal: Principal, wait: Dura
     if principal.side == Side::Staff {
         return Err(StdioError::Staff);
     }
-    let handler = Handler::for_caller(Arc::new(Door::new(control, wait)), principal);
-    let serving = Box::pin(serve_server(handler, rmcp::transport::stdio())).await;
+    let door = Arc::new(Door::new(control, wait));
+    let watch = Watch::new(Arc::clone(&door), principal.clone());
+    let handler = Handler::for_caller(door, principal, Arc::clone(&watch));
+    let (input, output) = rmcp::transport::stdio();
+    let transport = Watched { inner: AsyncRwTransport::new_server(input, output), watch };
+    let serving = Box::pin(serve_server(handler, transport)).await;
     let conversation = serving.map_err(|error| StdioError::Begin(error.to_string()))?;
     conversation.waiting().await.map(drop).map_err(|error| StdioError::Broken(error.to_string()))
 }

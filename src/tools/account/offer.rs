@@ -30,7 +30,7 @@ pub(super) fn tool() -> Tool {
         description: "Lists what the providers offer. Regions and operating systems are those of the account's own VMs; plans \
                       and installation images are empty while no configured provider sells any.",
     };
-    register::tool(&FACTS, face, input, output, handler!(list))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(list))
 }
 
 #[derive(Clone, Copy, Deserialize, serde::Serialize)]

@@ -29,7 +29,7 @@ pub(super) fn tool() -> Tool {
         any("boolean", "As it is now."),
     );
     let face = Face { title: "Set up an account", description: "Says whether keys of an account may turn command execution on." };
-    register::tool(&FACTS, face, input, output, handler!(set))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(set))
 }
 
 #[derive(Deserialize)]

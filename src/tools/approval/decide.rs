@@ -47,7 +47,7 @@ pub(super) fn tool() -> Tool {
         title: "Answer for a held call",
         description: "Approves or rejects a call that waits for a person. An approved call is decided again before it runs.",
     };
-    register::tool(&FACTS, face, input, output, handler!(decide))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(decide))
 }
 
 #[derive(Clone, Copy, Deserialize, PartialEq, Eq)]

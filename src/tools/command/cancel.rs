@@ -47,7 +47,7 @@ pub(super) fn tool() -> Tool {
         title: "Cancel a command",
         description: "Ends a command that waits or runs, and all processes that it started. Does nothing if it has ended.",
     };
-    register::tool(&FACTS, face, input, output, handler!(cancel))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(cancel))
 }
 
 #[derive(Deserialize)]

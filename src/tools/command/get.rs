@@ -44,7 +44,7 @@ pub(super) fn tool() -> Tool {
         .must("next_stderr_offset", Public, any("integer", "Where command_logs goes on."));
     let face =
         Face { title: "Get a command", description: "Shows how a command stands, its exit code, and the end of its output." };
-    register::tool(&FACTS, face, input, output, handler!(get))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(get))
 }
 
 #[derive(Deserialize)]

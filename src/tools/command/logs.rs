@@ -46,7 +46,7 @@ pub(super) fn tool() -> Tool {
         title: "Read a command's output",
         description: "Reads a command's output from byte offsets; the next offsets lead through all of it, also while it runs.",
     };
-    register::tool(&FACTS, face, input, output, handler!(read))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(read))
 }
 
 #[derive(Deserialize)]

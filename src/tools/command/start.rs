@@ -51,7 +51,7 @@ pub(super) fn tool() -> Tool {
         description: "Starts a shell command in a VM and answers at once with its command_id. One command runs on a VM at a \
                       time. Shell text with access tokens in it is refused, because it is recorded.",
     };
-    Tool { guard, time_limit: LIMIT, ..register::tool(&FACTS, face, input, result(), handler!(start)) }
+    Tool { guard, time_limit: LIMIT, ..register::tool(&FACTS, face, input.read_as::<Args>(), result(), handler!(start)) }
 }
 
 fn result() -> Shape {

@@ -42,7 +42,7 @@ pub(super) fn tool() -> Tool {
         description: "Runs a shell command in a VM and answers with its exit code and at most 64 KiB of each output; command_logs \
                       reads the rest. One command runs on a VM at a time.",
     };
-    Tool { time_limit: LIMIT, ..register::tool(&FACTS, face, input, result(), handler!(exec)) }
+    Tool { time_limit: LIMIT, ..register::tool(&FACTS, face, input.read_as::<Args>(), result(), handler!(exec)) }
 }
 
 fn result() -> Shape {

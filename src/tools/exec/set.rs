@@ -34,7 +34,7 @@ pub(super) fn tool() -> Tool {
         description: "Turns command execution on a VM on or off, with an exact phrase. It is off on every VM at first; a key can \
                       turn it on only in an account that allows that.",
     };
-    Tool { guard, enables_exec, ..register::tool(&FACTS, face, input, output, handler!(set)) }
+    Tool { guard, enables_exec, ..register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(set)) }
 }
 
 fn enables_exec(args: &Value) -> bool {

@@ -57,7 +57,7 @@ pub(super) fn tool() -> Tool {
         title: "Export calls",
         description: "Makes a file of the calls of a search, as they are now: counted, digested, and to be downloaded for a week.",
     };
-    Tool { time_limit: TIME, ..register::tool(&FACTS, face, input, output, handler!(create)) }
+    Tool { time_limit: TIME, ..register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(create)) }
 }
 
 #[derive(Deserialize)]

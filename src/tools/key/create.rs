@@ -17,6 +17,7 @@ use crate::core::redact::Sensitivity::{Content, Pii, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::{Scope, ScopeSet};
 use crate::core::state::ControlState;
+use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 use crate::tools::instant;
 use crate::tools::outcome::Answer;
@@ -48,7 +49,7 @@ pub(super) fn tool() -> Tool {
         .may("limit", Public, limit)
         .keyed();
     let face = Face { title: "Make a key", description: "Makes an API key. The key itself is in this answer and nowhere else." };
-    register::tool(&FACTS, face, input, made_shape(), handler!(create))
+    register::tool(&FACTS, face, input.read_as::<Args>(), made_shape(), handler!(create))
 }
 
 #[derive(Deserialize)]
@@ -61,8 +62,8 @@ struct Args {
     ips: Option<Vec<String>>,
     #[serde(default)]
     read_only: bool,
-    #[serde(default)]
-    expires_at: instant::Given,
+    #[serde(default, deserialize_with = "instant::read")]
+    expires_at: Option<Micros>,
     limit: Option<Limit>,
 }
 
@@ -88,7 +89,7 @@ async fn create(execution: Execution) -> Answer {
         scopes,
         vms: args.vms,
         read_only: args.read_only,
-        expires_at: args.expires_at.read("expires_at")?,
+        expires_at: args.expires_at,
         limit: own_limit.or(args.limit),
         rotates: None,
         role: None,
@@ -131,7 +132,7 @@ fn check(execution: &Execution, state: &ControlState, account: &AccountId, args:
         return Err(invalid("/ips", "network"));
     }
     let now = execution.ports.clock.now();
-    if args.expires_at.read("expires_at")?.is_some_and(|end| end <= now || end > now.plus(LONGEST)) {
+    if args.expires_at.is_some_and(|end| end <= now || end > now.plus(LONGEST)) {
         return Err(invalid("/expires_at", "in the future, within ten years"));
     }
     Ok(())

@@ -27,7 +27,7 @@ pub(super) fn tool() -> Tool {
     let input = Shape::new().may("account", Public, id("acc", "Only this account's; staff see all if absent."));
     let output = Shape::new().must("items", Content, any("array", "The keys, oldest first."));
     let face = Face { title: "List keys", description: "Lists keys with what they may do. The keys themselves are not kept." };
-    register::tool(&FACTS, face, input, output, handler!(list))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(list))
 }
 
 #[derive(Deserialize)]

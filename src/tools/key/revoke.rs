@@ -27,7 +27,7 @@ pub(super) fn tool() -> Tool {
         title: "Revoke a key",
         description: "Ends a key for good, with every key that it made or rotated. They fail on their next request.",
     };
-    register::tool(&FACTS, face, input, output, handler!(revoke))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(revoke))
 }
 
 #[derive(Deserialize)]

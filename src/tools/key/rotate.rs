@@ -27,7 +27,7 @@ pub(super) fn tool() -> Tool {
         title: "Rotate a key",
         description: "Replaces a key by a new one with the same rights. The old one ends at once; what it made goes on with the new one.",
     };
-    register::tool(&FACTS, face, input, made_shape(), handler!(rotate))
+    register::tool(&FACTS, face, input.read_as::<Args>(), made_shape(), handler!(rotate))
 }
 
 #[derive(Deserialize)]

@@ -27,7 +27,7 @@ pub(super) fn list() -> Tool {
         any("array", "The invitations whose links work, oldest first: for whom, in which role, by whom, until when."),
     );
     let face = Face { title: "List invitations", description: "Lists the invitations that nobody has taken yet." };
-    register::tool(&LIST, face, input, output, handler!(listed))
+    register::tool(&LIST, face, input.read_as::<Args>(), output, handler!(listed))
 }
 
 #[derive(Deserialize)]
@@ -62,7 +62,7 @@ pub(super) fn revoke() -> Tool {
         any("boolean", "Its link does not work any more."),
     );
     let face = Face { title: "Revoke an invitation", description: "Ends an invitation. Its link does not work any more." };
-    register::tool(&REVOKE, face, input, output, handler!(revoked))
+    register::tool(&REVOKE, face, input.read_as::<Which>(), output, handler!(revoked))
 }
 
 #[derive(Deserialize)]

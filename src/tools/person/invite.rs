@@ -49,7 +49,7 @@ pub(super) fn tool() -> Tool {
         title: "Invite a person",
         description: "Makes a link by which somebody becomes one of an account's people, once, within seven days. No mail is sent.",
     };
-    register::tool(&FACTS, face, input, output, handler!(invite))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(invite))
 }
 
 #[derive(Deserialize)]

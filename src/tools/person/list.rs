@@ -27,7 +27,7 @@ pub(super) fn tool() -> Tool {
             any("array", "The people, by e-mail address, with role, and for who may manage them sessions and keys."),
         );
     let face = Face { title: "List people", description: "Lists the people of an account with their roles." };
-    register::tool(&FACTS, face, input, output, handler!(list))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(list))
 }
 
 #[derive(Deserialize)]

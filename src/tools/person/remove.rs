@@ -28,7 +28,7 @@ pub(super) fn tool() -> Tool {
         title: "Remove a person",
         description: "Ends a person's sessions, keys and invitations at once, and erases their e-mail address and password.",
     };
-    register::tool(&FACTS, face, input, output, handler!(remove))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(remove))
 }
 
 #[derive(Deserialize)]

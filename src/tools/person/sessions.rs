@@ -31,7 +31,7 @@ pub(super) fn list() -> Tool {
         any("array", "The sessions, newest first: as the log names them, since when, last used, from where."),
     );
     let face = Face { title: "List sessions", description: "Lists where a person is signed in to the console." };
-    register::tool(&LIST, face, input, output, handler!(listed))
+    register::tool(&LIST, face, input.read_as::<Args>(), output, handler!(listed))
 }
 
 #[derive(Deserialize)]
@@ -66,7 +66,7 @@ pub(super) fn end() -> Tool {
         any("integer", "How many sessions ended."),
     );
     let face = Face { title: "End sessions", description: "Signs a person out of one session, or of all of them." };
-    register::tool(&END, face, input, output, handler!(ended))
+    register::tool(&END, face, input.read_as::<Args>(), output, handler!(ended))
 }
 
 async fn ended(execution: Execution) -> Answer {

@@ -34,7 +34,7 @@ pub(super) fn tool() -> Tool {
         title: "Change a person's role",
         description: "Gives a person another role. Their sessions end, and those of their keys that may do more than the role.",
     };
-    register::tool(&FACTS, face, input, output, handler!(set))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(set))
 }
 
 #[derive(Deserialize)]

@@ -38,7 +38,7 @@ pub(super) fn tool() -> Tool {
         description: "Ends a call that waits for a worker or runs, of any account. The request is an event of the call that its \
                       customer sees.",
     };
-    register::tool(&FACTS, face, input, output, handler!(cancel))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(cancel))
 }
 
 #[derive(Deserialize)]

@@ -11,6 +11,7 @@ use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::state::ControlState;
 use crate::core::switch::{Running, Target};
+use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
 use crate::tools::register::{self, Face, handler};
@@ -47,7 +48,7 @@ pub(super) fn tool() -> Tool {
         description: "Stops what the target covers, on every node, and ends the calls that wait. fenced says that no node starts \
                       any of it any more.",
     };
-    register::tool(&FACTS, face, input, output, handler!(engage))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(engage))
 }
 
 #[derive(Deserialize)]
@@ -56,8 +57,8 @@ struct Args {
     reason: String,
     message: Option<String>,
     incident: Option<String>,
-    #[serde(default)]
-    expires_at: instant::Given,
+    #[serde(default, deserialize_with = "instant::read")]
+    expires_at: Option<Micros>,
     #[serde(default = "let_finish")]
     running: Running,
 }
@@ -68,7 +69,6 @@ fn let_finish() -> Running {
 
 async fn engage(execution: Execution) -> Answer {
     let Args { target, reason, message, incident, expires_at, running } = execution.arguments()?;
-    let expires_at = expires_at.read("expires_at")?;
     let target: Target = target.parse().map_err(|error| Refusal::new(Code::ValidationFailed, format!("{error}.")))?;
     if expires_at.is_some_and(|end| end <= execution.ports.clock.now()) {
         return Err(Refusal::new(Code::ValidationFailed, "expires_at is over already.").into());

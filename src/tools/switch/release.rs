@@ -46,7 +46,7 @@ pub(super) fn tool() -> Tool {
         description: "Ends a switch, at once or step by step. One that stops every customer is released by another person than the one who engaged it; \
                       if no person engaged it, by two persons.",
     };
-    register::tool(&FACTS, face, input, output, handler!(release))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(release))
 }
 
 #[derive(Deserialize)]

@@ -35,7 +35,7 @@ pub(super) fn tool() -> Tool {
         description: "Frees a VM's place for a command after one ended with its outcome unknown. A command that still runs keeps \
                       its place.",
     };
-    register::tool(&FACTS, face, input, output, handler!(clear))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(clear))
 }
 
 #[derive(Deserialize)]

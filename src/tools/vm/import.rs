@@ -36,7 +36,7 @@ pub(super) fn tool() -> Tool {
         .must("machine", Public, any("string", "The provider's name for it."))
         .must("label", Content, any("string", "Its name for people."));
     let face = Face { title: "Import a VM", description: "Gives a machine that a provider has and nobody owns to an account." };
-    register::tool(&FACTS, face, input, output, handler!(import))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(import))
 }
 
 #[derive(Clone, Deserialize)]

@@ -27,7 +27,7 @@ pub(super) fn tool() -> Tool {
         title: "List VMs",
         description: "Lists the VMs that the key may see, with their power state and whether command execution is on.",
     };
-    register::tool(&FACTS, face, input, output, handler!(list))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(list))
 }
 
 #[derive(Deserialize)]

@@ -39,7 +39,7 @@ pub(super) fn tool() -> Tool {
         description: "Starts, shuts down, reboots, stops or resets a VM and answers when that is complete. Everything but start \
                       interrupts service and takes confirm: true; stop and reset may lose unsaved data.",
     };
-    Tool { guard, time_limit: LIMIT, ..register::tool(&FACTS, face, input, output, handler!(change)) }
+    Tool { guard, time_limit: LIMIT, ..register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(change)) }
 }
 
 #[derive(Deserialize)]

@@ -1,0 +1,170 @@
+//! Calls that are rejected before any tool is reached: without a session, with headers that do not fit, with parameters or an
+//! id that are none, in a batch that is refused, in a body that cannot be read.
+//!
+//! INVARIANT: whoever is authenticated and asks for a call is on record before he is answered, whatever else is wrong with the
+//! request (P2). Of what he sent the record has digest, size and fault. A request asks for a call if its body says `tools/call`,
+//! or if it has no body that can be read and its `Mcp-Method` header says so.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use axum::body::Body;
+use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
+use axum::response::Response;
+use serde_json::{Value, json};
+
+use super::Exchange;
+use super::message::{BATCH, Unfit};
+use super::sessions::SESSION_ID;
+use crate::control::Reply;
+use crate::core::code::Code;
+use crate::core::id::CallId;
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+use crate::http::api::CALL_ID;
+use crate::http::body::{self, text_of};
+use crate::http::caller::user_agent;
+use crate::http::door::{Door, Incoming};
+use crate::http::problem::Problem;
+
+const CALL: &str = "tools/call";
+
+/// Whether rmcp has handed a call on; the handler says so.
+#[derive(Clone, Default)]
+pub struct Reached(Arc<AtomicBool>);
+
+impl Reached {
+    /// It has.
+    pub fn mark(&self) {
+        self.0.store(true, Ordering::SeqCst);
+    }
+
+    fn is_marked(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Whether a message asks for a call, in whatever shape.
+pub fn is_call(message: &Value) -> bool {
+    message["method"] == CALL
+}
+
+/// Whether nothing could be recorded.
+pub fn is_unwritten(code: Code) -> bool {
+    matches!(code, Code::AuditUnavailable | Code::Overloaded)
+}
+
+/// Writes a call down that is rejected with `rejection`, and says how it ended: as it was rejected, or because its key is dead,
+/// or because nothing can be written.
+pub async fn note(door: &Door, who: &Principal, headers: &HeaderMap, params: &Value, rejection: Option<Refusal>) -> Reply {
+    let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    let incoming = Incoming {
+        tool: params["name"].as_str().unwrap_or_default().to_owned(),
+        args: if params["arguments"].is_null() && rejection.is_none() { json!({}) } else { params["arguments"].clone() },
+        rejected: rejection,
+        session: text(SESSION_ID.as_str()),
+        protocol: text("mcp-protocol-version"),
+        user_agent: user_agent(headers),
+        ..Incoming::default()
+    };
+    door.submit(who.clone(), incoming).await
+}
+
+/// Why a message is rejected, as a refusal.
+pub fn refusal(text: &str) -> Refusal {
+    Refusal::new(Code::ValidationFailed, text)
+}
+
+impl Exchange<'_> {
+    /// The call that was written down; or the answer in place of all others, if nothing could be, or to a key that is dead.
+    async fn noted(&self, params: &Value, refusal: &Refusal) -> Result<Option<CallId>, Problem> {
+        let reply = note(&self.http.door, &self.principal, &self.parts.headers, params, Some(refusal.clone())).await;
+        let call = reply.call().cloned();
+        match reply {
+            Reply::Failed { refusal, .. } if refusal.code.status() == StatusCode::UNAUTHORIZED.as_u16() => {
+                Err(Problem::from(refusal).of_call(call))
+            }
+            Reply::Failed { refusal, .. } if is_unwritten(refusal.code) => Err(refusal.into()),
+            _ => Ok(call),
+        }
+    }
+
+    /// Notes each call among messages that are refused as one; the last of them.
+    async fn noted_each(&self, messages: &[&Value], refusal: &Refusal) -> Result<Option<CallId>, Problem> {
+        let mut last = None;
+        for message in messages.iter().filter(|message| is_call(message)).take(BATCH) {
+            last = self.noted(&message["params"], refusal).await?.or(last);
+        }
+        Ok(last)
+    }
+
+    /// A message that goes no further.
+    pub(super) async fn turned_away(&self, message: &Value, problem: Problem) -> Problem {
+        let noted = self.noted_each(&[message], problem.refusal()).await;
+        noted.map_or_else(|worse| worse, |call| problem.of_call(call))
+    }
+
+    /// What rmcp has answered, if it has not handed the call on.
+    pub(super) async fn unless_reached(&self, message: &Value, reached: &Reached, answer: Response) -> Result<Response, Problem> {
+        let is_error = answer.status().is_client_error() || answer.status().is_server_error();
+        // A notification is taken, answered by nobody, and does nothing.
+        if !is_call(message) || reached.is_marked() || !is_error {
+            return Ok(answer);
+        }
+        let why = refusal("The protocol does not allow the request: its session, its headers or its parameters are not right.");
+        Ok(about(answer, self.noted(&message["params"], &why).await?.as_ref()))
+    }
+
+    /// A body that cannot be read.
+    pub(super) async fn unread(&self, problem: Problem, body: Value) -> Problem {
+        let noted = self.noted_unread(problem.refusal(), body).await;
+        noted.map_or_else(|worse| worse, |call| problem.of_call(call))
+    }
+
+    async fn noted_unread(&self, refusal: &Refusal, body: Value) -> Result<Option<CallId>, Problem> {
+        let header = |name: &str| self.parts.headers.get(name).and_then(|value| value.to_str().ok());
+        if header("mcp-method") != Some(CALL) {
+            return Ok(None);
+        }
+        let params = json!({ "name": header("mcp-name"), "arguments": body });
+        self.noted(&params, refusal).await
+    }
+
+    /// A body that holds no message, or messages that are refused as one.
+    pub(super) async fn unfit(&self, unfit: Unfit, bytes: &[u8]) -> Result<Response, Problem> {
+        let why = refusal(&unfit.why);
+        let call = match &unfit.held {
+            Some(held) => self.noted_each(&members(held), &why).await?,
+            None => self.noted_unread(&why, text_of(bytes)).await?,
+        };
+        Ok(about(unfit.answer, call.as_ref()))
+    }
+
+    /// The staff, who do not use MCP.
+    pub(super) async fn staff(&self, body: Body) -> Problem {
+        let refusal = Refusal::new(Code::ForbiddenRole, "Staff keys are not accepted over MCP.").hint("Use the REST API.");
+        if self.parts.method != Method::POST {
+            return refusal.into();
+        }
+        let Ok(bytes) = body::read(body, &self.http.settings).await else {
+            return self.unread(refusal.into(), Value::Null).await;
+        };
+        let noted = match serde_json::from_slice::<Value>(&bytes) {
+            Ok(held) => self.noted_each(&members(&held), &refusal).await,
+            Err(_) => self.noted_unread(&refusal, text_of(&bytes)).await,
+        };
+        noted.map_or_else(|worse| worse, |call| Problem::from(refusal).of_call(call))
+    }
+}
+
+fn members(held: &Value) -> Vec<&Value> {
+    held.as_array().map_or_else(|| vec![held], |messages| messages.iter().collect())
+}
+
+/// An answer that names the call it is about, where its body has no room for that.
+pub fn about(mut answer: Response, call: Option<&CallId>) -> Response {
+    if let Some(call) = call.and_then(|call| HeaderValue::from_str(call.as_str()).ok()) {
+        answer.headers_mut().insert(CALL_ID, call);
+    }
+    answer
+}

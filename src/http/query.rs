@@ -1,0 +1,118 @@
+//! A query as a type of ours, and what is wrong with one in words of ours: serde's would name types and quote what was sent.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use serde::de::value::MapDeserializer;
+use serde::de::{DeserializeOwned, Deserializer, Error, IntoDeserializer, Visitor};
+use serde::forward_to_deserialize_any;
+use url::form_urlencoded;
+
+/// Why a query cannot be read. Names no parameter but ours, and no value.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// There is a parameter that is not known here.
+    Unknown(&'static [&'static str]),
+    /// This one is there more than once.
+    Twice(&'static str),
+    /// This one is not there.
+    Missing(&'static str),
+    /// This one is not what it has to be.
+    Unreadable(String),
+    /// Something else.
+    Malformed,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown(known) => {
+                write!(f, "The query has a parameter that is not known here; there are: {}.", known.join(", "))
+            }
+            Self::Twice(name) => write!(f, "The query has {name} more than once."),
+            Self::Missing(name) => write!(f, "The query lacks {name}."),
+            Self::Unreadable(name) => write!(f, "The query's {name} cannot be read."),
+            Self::Malformed => f.write_str("The query cannot be read."),
+        }
+    }
+}
+
+impl std::error::Error for Fault {}
+
+impl Error for Fault {
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self::Malformed
+    }
+
+    fn unknown_field(_: &str, known: &'static [&'static str]) -> Self {
+        Self::Unknown(known)
+    }
+
+    fn missing_field(name: &'static str) -> Self {
+        Self::Missing(name)
+    }
+
+    fn duplicate_field(name: &'static str) -> Self {
+        Self::Twice(name)
+    }
+}
+
+/// Reads the query of an address.
+pub fn read<T: DeserializeOwned>(query: &str) -> Result<T, Fault> {
+    let pairs = form_urlencoded::parse(query.as_bytes());
+    let pairs = pairs.map(|(name, value)| (name.clone(), Parameter { name, value }));
+    T::deserialize(MapDeserializer::new(pairs))
+}
+
+/// The value of a parameter, which says whose it is if it cannot be read.
+struct Parameter<'a> {
+    name: Cow<'a, str>,
+    value: Cow<'a, str>,
+}
+
+impl Parameter<'_> {
+    fn unreadable(name: &str) -> Fault {
+        Fault::Unreadable(name.to_owned())
+    }
+}
+
+impl IntoDeserializer<'_, Fault> for Parameter<'_> {
+    type Deserializer = Self;
+
+    fn into_deserializer(self) -> Self {
+        self
+    }
+}
+
+macro_rules! numbers {
+    ($($method:ident $visit:ident;)*) => {$(
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+            let number = self.value.parse().map_err(|_| Self::unreadable(&self.name))?;
+            visitor.$visit(number).map_err(|_: Fault| Self::unreadable(&self.name))
+        }
+    )*};
+}
+
+impl<'de> Deserializer<'de> for Parameter<'_> {
+    type Error = Fault;
+
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_string(self.value.into_owned()).map_err(|_: Fault| Self::unreadable(&self.name))
+    }
+
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        visitor.visit_some(self)
+    }
+
+    numbers! {
+        deserialize_u32 visit_u32;
+        deserialize_u64 visit_u64;
+        deserialize_i64 visit_i64;
+        deserialize_bool visit_bool;
+    }
+
+    forward_to_deserialize_any! {
+        i8 i16 i32 i128 u8 u16 u128 f32 f64 char str string bytes byte_buf unit unit_struct newtype_struct seq tuple
+        tuple_struct map struct enum identifier ignored_any
+    }
+}
