@@ -5,8 +5,10 @@ use serde_json::{Value, json};
 use super::desk::{Desk, DeskError, Record, house, operator};
 use crate::auth::key::ApiKey;
 use crate::auth::password;
+use crate::core::email::{EmailAddress, NoEmailAddress};
 use crate::core::event::{CredentialCreated, Kind};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::label;
 use crate::core::limit::Limit;
 use crate::core::principal::Side;
 use crate::core::role::Role;
@@ -83,8 +85,8 @@ pub struct NewKey {
 impl Desk {
     /// Makes an account and its owner.
     pub async fn create_account(&self, name: &str, email: &str, side: Side) -> Result<NewPerson, DeskError> {
-        let account = AccountId::new(self.clock.now(), &*self.entropy);
-        self.rooms.vault.name_account(&account, &ScrubbedText::of(name)).await?;
+        let (account, name) = (AccountId::new(self.clock.now(), &*self.entropy), named(name)?);
+        self.rooms.vault.name_account(&account, &ScrubbedText::of(&name)).await?;
         let created = Kind::AccountCreated { account: account.clone(), side };
         self.add_person(account, email, side, vec![created]).await
     }
@@ -96,10 +98,11 @@ impl Desk {
     }
 
     async fn add_person(&self, account: AccountId, email: &str, side: Side, before: Vec<Kind>) -> Result<NewPerson, DeskError> {
-        if !email.contains('@') {
-            return Err(DeskError::Refused(format!("{email:?} is not an e-mail address")));
-        }
-        if self.rooms.vault.person(email).await?.is_some() {
+        let no_address = |error: NoEmailAddress| DeskError::Refused(format!("{email:?} is not an e-mail address: {error}"));
+        let email: EmailAddress = email.parse().map_err(no_address)?;
+        // Whom somebody has invited under that address, in an account of theirs, takes it from nobody.
+        let others = self.rooms.vault.people_with(&email).await?;
+        if others.iter().any(|other| other.proved || other.account == account) {
             return Err(DeskError::Refused(format!("there is a person with the e-mail address {email} already")));
         }
         let user = UserId::new(self.clock.now(), &*self.entropy);
@@ -110,8 +113,9 @@ impl Desk {
             account: account.clone(),
             side: side_name.into(),
             role: role.as_str().into(),
-            email: email.to_owned(),
-            password: password::hash(&password, &*self.entropy)?,
+            email: email.clone(),
+            proved: true,
+            password: password::hash_under(&password, self.rooms.vault.salt(&email).await?)?,
         };
         // The vault first: an event must not name a person who is not there.
         self.rooms.vault.add_person(&person).await?;
@@ -120,7 +124,7 @@ impl Desk {
         let kinds = before.into_iter().chain([joined]);
         let records = kinds.map(|kind| Record { account: account.clone(), kind, note: note.clone() }).collect();
         self.record(records, |_| None).await?;
-        Ok(NewPerson { account, user, email: email.to_owned(), password })
+        Ok(NewPerson { account, user, email: email.to_string(), password })
     }
 
     /// Says whether keys of an account may turn command execution on.
@@ -221,6 +225,7 @@ impl Desk {
         }
         let vm = VmId::new(self.clock.now(), &*self.entropy);
         let (provider, machine) = (provider.to_owned(), machine.to_owned());
+        let label = named(label)?;
         let kind = Kind::VmImported {
             vm: vm.clone(),
             account: account.clone(),
@@ -258,6 +263,10 @@ impl Desk {
 
 fn side_of(state: &ControlState, account: &AccountId) -> Result<Side, DeskError> {
     state.accounts.get(account).map(|row| row.side).ok_or_else(|| DeskError::Refused(no_account(account)))
+}
+
+fn named(text: &str) -> Result<String, DeskError> {
+    label::canonical(text).map_err(|error| DeskError::Refused(format!("{text:?} cannot be taken: {error}")))
 }
 
 fn no_account(account: &AccountId) -> String {

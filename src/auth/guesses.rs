@@ -1,61 +1,154 @@
-//! How often a password may be guessed: per address and per e-mail address, each on its own.
+//! How often a password may be guessed.
 //!
-//! INVARIANT: an attempt is counted before the password is looked at, whether the person exists or not. The counts are this
-//! node's own and in memory: they slow guessing down, and nothing is admitted by them that a password would not admit.
+//! ```text
+//! a browser that signed in before as this person     10, then 1 a minute: nobody else uses that up
+//! any other   from one address, of one person        10, then 1 a minute
+//!             from one address, of anybody           30, then 3 a minute
+//!             from everywhere, of one person        100, then 100 an hour
+//! from one address, sign-ins that succeed too       300, then 30 a minute
+//! ```
+//!
+//! So whoever guesses locks out themselves, and from many addresses only browsers in which that person never signed in.
+//!
+//! INVARIANT: an attempt is counted before the password is looked at, whether the person exists or not, and only one that
+//! succeeds is given back. The counts are this node's own and in memory: they slow guessing down, and nothing is admitted by
+//! them that a password would not admit. At most [`MOST`] are kept; those that count least are forgotten first.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use crate::core::limit::{Limit, Window};
+use sha2::{Digest, Sha256};
+
+use crate::core::email::EmailAddress;
 use crate::core::time::Micros;
 
-/// Attempts of one address.
-const PER_ADDRESS: Limit = Limit { admit: 30, window_ms: 10 * 60 * 1000 };
+/// How often something may be done: so many times at once, then one in each interval (GCRA).
+#[derive(Clone, Copy, Debug)]
+struct Pace {
+    burst: u32,
+    every: Duration,
+}
 
-/// Attempts on one e-mail address, wherever they come from.
-const PER_EMAIL: Limit = Limit { admit: 10, window_ms: 10 * 60 * 1000 };
+const BY_BROWSER: Pace = Pace { burst: 10, every: Duration::from_mins(1) };
+const OF_ONE: Pace = Pace { burst: 10, every: Duration::from_mins(1) };
+const FROM_ADDRESS: Pace = Pace { burst: 30, every: Duration::from_secs(20) };
+const OF_ONE_FROM_EVERYWHERE: Pace = Pace { burst: 100, every: Duration::from_secs(36) };
+const WORK: Pace = Pace { burst: 300, every: Duration::from_secs(2) };
 
-/// More names than this are not kept: those whose window is empty go first, then all.
-const MOST: usize = 20_000;
+/// Most counts that are kept, 24 bytes each.
+pub const MOST: usize = 100_000;
 
-/// The attempts that still count.
+/// What is counted, as a digest: names from outside take no room.
+type Name = [u8; 16];
+
+/// Somebody who tries to sign in.
+#[derive(Clone, Copy, Debug)]
+pub struct Guesser<'a> {
+    /// The address that they come from; a network, for IPv6.
+    pub address: &'a str,
+    /// Whom they want to be; none, if that is no address, or for an issuer to say.
+    pub email: Option<&'a EmailAddress>,
+    /// The browser, if that person signed in with it before, or is signed in.
+    pub browser: Option<&'a str>,
+}
+
+/// An attempt that was counted.
+#[derive(Debug)]
+pub struct Attempt {
+    names: Vec<(Name, Pace)>,
+}
+
+/// The attempts that still count: when each pace is free again.
 #[derive(Debug, Default)]
 pub struct Guesses {
-    taken: Mutex<HashMap<String, (Limit, Window)>>,
+    free_at: Mutex<HashMap<Name, i64>>,
 }
 
 impl Guesses {
     /// Counts an attempt, or says how long to wait until there may be one.
-    pub fn attempt(&self, address: &str, email: &str, now: Micros) -> Result<(), Duration> {
-        self.take(&[(format!("address {address}"), PER_ADDRESS), (format!("email {email}"), PER_EMAIL)], now)
-    }
-
-    /// The same where nobody says who they are: that is for an issuer to say.
-    pub fn from_address(&self, address: &str, now: Micros) -> Result<(), Duration> {
-        self.take(&[(format!("address {address}"), PER_ADDRESS)], now)
-    }
-
-    fn take(&self, names: &[(String, Limit)], now: Micros) -> Result<(), Duration> {
-        let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
-        forget(&mut taken, now);
-        let full = names.iter().filter_map(|(name, limit)| taken.get(name)?.1.full_for(*limit, now)).max();
-        if let Some(wait) = full {
+    pub fn attempt(&self, guesser: Guesser, now: Micros) -> Result<Attempt, Duration> {
+        let Guesser { address, email, browser } = guesser;
+        let mut names = Vec::new();
+        if let Some(browser) = browser {
+            names.push((name(&["browser", browser]), BY_BROWSER));
+        } else {
+            names.push((name(&["address", address]), FROM_ADDRESS));
+            if let Some(email) = email {
+                names.push((name(&["one", address, email.as_str()]), OF_ONE));
+                names.push((name(&["everywhere", email.as_str()]), OF_ONE_FROM_EVERYWHERE));
+            }
+        }
+        let work = (name(&["work", address, browser.unwrap_or_default()]), WORK);
+        let mut free_at = self.lock();
+        let wait = names.iter().chain([&work]).filter_map(|(name, pace)| pace.wait(free_at.get(name).copied(), now)).max();
+        if let Some(wait) = wait {
             return Err(wait);
         }
-        for (name, limit) in names {
-            taken.entry(name.clone()).or_insert_with(|| (*limit, Window::default())).1.take(*limit, now);
+        make_room(&mut free_at, now);
+        for (name, pace) in names.iter().chain([&work]) {
+            let at = free_at.get(name).map_or(now.0, |at| (*at).max(now.0));
+            free_at.insert(*name, at.saturating_add(micros(pace.every)));
         }
-        Ok(())
+        Ok(Attempt { names })
+    }
+
+    /// Gives back an attempt that succeeded, or was not even looked at.
+    pub fn give_back(&self, attempt: Attempt) {
+        let mut free_at = self.lock();
+        for (name, pace) in attempt.names {
+            if let Some(at) = free_at.get_mut(&name) {
+                *at = at.saturating_sub(micros(pace.every));
+            }
+        }
+    }
+
+    /// How many counts are kept.
+    #[must_use]
+    pub fn kept(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Name, i64>> {
+        self.free_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-fn forget(taken: &mut HashMap<String, (Limit, Window)>, now: Micros) {
-    if taken.len() < MOST {
+impl Pace {
+    /// How long until one more fits; none if it does now.
+    fn wait(self, free_at: Option<i64>, now: Micros) -> Option<Duration> {
+        let ahead = micros(self.every).saturating_mul(i64::from(self.burst.saturating_sub(1)));
+        let fits_at = free_at?.saturating_sub(ahead);
+        (fits_at > now.0).then(|| Micros(fits_at).since(now))
+    }
+}
+
+fn micros(duration: Duration) -> i64 {
+    i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
+}
+
+fn name(parts: &[&str]) -> Name {
+    let mut hash = Sha256::new();
+    for part in parts {
+        hash.update((part.len() as u64).to_be_bytes());
+        hash.update(part.as_bytes());
+    }
+    hash.finalize().first_chunk().copied().unwrap_or_default()
+}
+
+/// Forgets what counts no more; if that is not enough, the half that counts least, so that no flood of names makes one
+/// forgotten that is full.
+fn make_room(free_at: &mut HashMap<Name, i64>, now: Micros) {
+    if free_at.len() < MOST {
         return;
     }
-    taken.retain(|_, (limit, window)| window.used(*limit, now) > 0);
-    if taken.len() >= MOST {
-        taken.clear();
+    free_at.retain(|_, at| *at > now.0);
+    if free_at.len() < MOST / 2 {
+        return;
     }
+    let mut times: Vec<i64> = free_at.values().copied().collect();
+    let half = times.len() / 2;
+    let (_, middle, _) = times.select_nth_unstable(half);
+    let middle = *middle;
+    free_at.retain(|_, at| *at > middle);
 }

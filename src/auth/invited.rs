@@ -3,7 +3,8 @@
 //! INVARIANT: a link works once, until its time is over or it is revoked. Whether it does is decided in the transaction that
 //! makes the person one of the account's people; whom the log does not name as such never signs in.
 
-use super::session::{Origin, SessionError, Sessions, Token};
+use super::hashing::Line;
+use super::session::{Browser, Entered, SessionError, Sessions, Token};
 use crate::core::event::Kind;
 use crate::core::id::{InvitationId, Position, UserId};
 use crate::core::principal::Side;
@@ -23,11 +24,11 @@ impl Sessions {
         Ok(role.map(|role| (invited, role)))
     }
 
-    /// Makes a person of whom the link is for, and signs them in; nothing, if it does not work, or somebody signs in with
-    /// that e-mail address already.
-    pub async fn join(&self, link: &Token, password: &str, from: &Origin) -> Result<Option<Token>, SessionError> {
+    /// Makes a person of whom the link is for, and signs them in; nothing, if it does not work, or they are one of the
+    /// account's people already. Whether the address is somebody's in another account makes no difference.
+    pub async fn join(&self, link: &Token, password: &str, from: &Browser) -> Result<Option<Entered>, SessionError> {
         let Some((invited, role)) = self.invited(link).await? else { return Ok(None) };
-        if self.is_taken(&invited.email).await? {
+        if self.is_member(&invited).await? {
             return Ok(None);
         }
         let person = Person {
@@ -36,10 +37,13 @@ impl Sessions {
             side: if role.side() == Side::Staff { "staff" } else { "customer" }.into(),
             role: UNSAID.into(),
             email: invited.email.clone(),
-            password: self.hash(password).await?,
+            // Who invites passes the link on, so that it was used says nothing about whose the address is.
+            proved: false,
+            password: self.hash(password, &invited.email, Line::Stranger(&from.origin.address)).await?,
         };
         // The vault first: an event must not name a person who is not there.
-        self.vault.add_invited(&person).await?;
+        let state = self.writer.fence().state();
+        self.vault.add_invited(&person, |other| state.people.contains_key(other)).await?;
         if !self.record_joined(&person, &invited.id).await? {
             self.vault.erase_person(&person.id).await?;
             return Ok(None);
@@ -62,12 +66,14 @@ impl Sessions {
         Ok(joined.await?)
     }
 
-    /// Whether somebody signs in with this e-mail address already.
-    pub async fn is_taken(&self, email: &str) -> Result<bool, SessionError> {
-        match self.vault.person(email).await? {
-            Some(person) => Ok(self.role_of(&person).await?.is_some()),
-            None => Ok(false),
+    /// Whether somebody of the account has the address already.
+    async fn is_member(&self, invited: &Invited) -> Result<bool, SessionError> {
+        for person in self.vault.people_with(&invited.email).await? {
+            if person.account == invited.account && self.role_of(&person).await?.is_some() {
+                return Ok(true);
+            }
         }
+        Ok(false)
     }
 }
 

@@ -1,8 +1,10 @@
 //! Who is calling. Authentication finds the key; whether it is still alive is decided in the append transaction (P8).
 
 pub mod guesses;
+pub mod hashing;
 pub mod invited;
 pub mod key;
+pub mod known;
 pub mod oidc;
 pub mod password;
 pub mod session;

@@ -15,9 +15,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
-use tokio::sync::Semaphore;
 
 use super::guesses::Guesses;
+use super::hashing::{Busy, Hashing};
 use super::password::HashError;
 use crate::core::event::Kind;
 use crate::core::id::{EventId, Position};
@@ -40,9 +40,6 @@ pub const LONGEST: Duration = Duration::from_hours(12);
 /// How exactly it is noted when a session was last used.
 const NOTED: Duration = Duration::from_mins(1);
 
-/// Passwords that are hashed at the same time: each takes 19 MiB and a core.
-const HASHES: usize = 2;
-
 /// Something about sessions that failed on our side.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
@@ -55,6 +52,15 @@ pub enum SessionError {
     /// A password.
     #[error(transparent)]
     Password(#[from] HashError),
+    /// Too many passwords wait to be hashed; nothing failed, and it may be tried again at once.
+    #[error("too many passwords are being hashed")]
+    Busy,
+}
+
+impl From<Busy> for SessionError {
+    fn from(_: Busy) -> Self {
+        Self::Busy
+    }
 }
 
 /// What a browser keeps, or a link carries. `Debug` hides it.
@@ -140,6 +146,26 @@ pub struct Origin {
     pub user_agent: Option<String>,
 }
 
+/// A browser that somebody signs in with.
+#[derive(Clone, Debug, Default)]
+pub struct Browser {
+    /// Where it is.
+    pub origin: Origin,
+    /// What it keeps of who signed in with it before, as [`super::known`] wrote it.
+    pub known: Option<String>,
+    /// The session that it has, which ends when another one begins.
+    pub session: Option<Token>,
+}
+
+/// What a browser keeps from now on.
+#[derive(Clone, Debug)]
+pub struct Entered {
+    /// Its new session.
+    pub token: Token,
+    /// Who signed in with it.
+    pub known: String,
+}
+
 /// Everybody who is signed in.
 pub struct Sessions {
     pub(super) writer: Writer,
@@ -147,16 +173,14 @@ pub struct Sessions {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
     pub(super) guesses: Guesses,
-    pub(super) hashing: Arc<Semaphore>,
-    pub(super) decoy: std::sync::OnceLock<String>,
+    pub(super) hashing: Hashing,
 }
 
 impl Sessions {
     /// Sessions in `vault`, recorded by `writer`.
     #[must_use]
     pub fn new(writer: Writer, vault: Arc<Vault>, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Self {
-        let hashing = Arc::new(Semaphore::new(HASHES));
-        Self { writer, vault, clock, entropy, guesses: Guesses::default(), hashing, decoy: std::sync::OnceLock::new() }
+        Self { writer, vault, clock, entropy, guesses: Guesses::default(), hashing: Hashing::default() }
     }
 
     /// Who a cookie stands for now; nobody, if its session has ended.

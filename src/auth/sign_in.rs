@@ -1,18 +1,22 @@
-//! Signing in: from an e-mail address and a password to a session.
+//! Signing in: from an e-mail address and a password to a session. Several people may have one address, each in an account of
+//! their own; the password says who of them it is.
 //!
 //! INVARIANT: an unknown e-mail address costs the same work, leaves the same event and gets the same answer as a wrong
 //! password; and there is no session that the log does not know of.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use super::guesses::Guesser;
+use super::hashing::Line;
+use super::known::Known;
 use super::password;
-use super::session::{LONGEST, Origin, SessionError, Sessions, Token, Visitor, digest, idle_since};
+use super::session::{Browser, Entered, LONGEST, Origin, SessionError, Sessions, Token, Visitor, digest, idle_since};
 use crate::core::decide::INACTIVITY;
+use crate::core::email::EmailAddress;
 use crate::core::event::{CredentialCreated, Kind};
-use crate::core::id::{CredentialId, Position};
+use crate::core::id::{AccountId, CredentialId, Position};
 use crate::core::job::Use;
 use crate::core::principal::Side;
 use crate::core::role::Role;
@@ -37,28 +41,71 @@ pub enum SignInError {
     Failed(#[from] SessionError),
 }
 
+/// What somebody types to sign in.
+#[derive(Clone, Copy, Debug)]
+pub struct Typed<'a> {
+    /// E-mail address.
+    pub email: &'a str,
+    /// Password.
+    pub password: &'a str,
+    /// Which account, for who is a person of several under that address.
+    pub account: Option<&'a AccountId>,
+}
+
 impl Sessions {
-    /// Signs a person in. The answer is the cookie of a session that did not exist before.
-    pub async fn sign_in(&self, email: &str, password: &str, from: &Origin) -> Result<Token, SignInError> {
-        let email = email.trim();
-        let guessed = self.guesses.attempt(&from.address, &email.to_lowercase(), self.clock.now());
-        guessed.map_err(SignInError::TooMany)?;
-        let person = self.vault.person(email).await.map_err(SessionError::from)?;
-        let stored = person.as_ref().map(|person| person.password.clone());
-        let right = self.verify(password, stored).await?;
-        let role = match &person {
-            Some(person) if right => self.role_of(person).await?,
-            _ => None,
+    /// Signs a person in, into a session that did not exist before.
+    pub async fn sign_in(&self, typed: Typed<'_>, from: &Browser) -> Result<Entered, SignInError> {
+        let now = self.clock.now();
+        let email: Option<EmailAddress> = typed.email.parse().ok();
+        let known = Known::open(from.known.as_deref(), &self.vault, now).await?;
+        // A stranger's attempt is counted before anything is looked up for it.
+        let early = if known.is_empty() { Vec::new() } else { self.people_of(email.as_ref(), typed.account).await? };
+        let browser = early.iter().find_map(|person| known.browser_of(&person.id));
+        let guesser = Guesser { address: &from.origin.address, email: email.as_ref(), browser };
+        let attempt = self.guesses.attempt(guesser, now).map_err(SignInError::TooMany)?;
+        let line = browser.map_or(Line::Stranger(&from.origin.address), Line::Known);
+        let people = if known.is_empty() { self.people_of(email.as_ref(), typed.account).await? } else { early.clone() };
+        let right = match self.right(typed.password, email.as_ref(), &people, line).await {
+            Err(SessionError::Busy) => {
+                self.guesses.give_back(attempt);
+                return Err(SignInError::Failed(SessionError::Busy));
+            }
+            other => other?,
         };
-        let begun = match person.as_ref().zip(role) {
-            Some((person, role)) => self.begin(person, role, from).await?,
-            None => None,
-        };
-        if begun.is_none() {
-            let note = json!({ "address": from.address, "user_agent": from.user_agent });
-            self.note_refusal(person.as_ref(), note).await?;
+        for person in right {
+            let Some(role) = self.role_of(person).await? else { continue };
+            if let Some(entered) = self.begin(person, role, from).await? {
+                self.guesses.give_back(attempt);
+                return Ok(entered);
+            }
         }
-        begun.ok_or(SignInError::Refused)
+        let note = json!({ "address": from.origin.address, "user_agent": from.origin.user_agent });
+        self.note_refusal(named(&people, &known), note).await?;
+        Err(SignInError::Refused)
+    }
+
+    async fn people_of(&self, email: Option<&EmailAddress>, account: Option<&AccountId>) -> Result<Vec<Person>, SessionError> {
+        let Some(email) = email else { return Ok(Vec::new()) };
+        let mut people = self.vault.people_with(email).await?;
+        people.retain(|person| account.is_none_or(|account| person.account == *account));
+        Ok(people)
+    }
+
+    /// Those whose password it is. It costs one hash, whoever they are.
+    async fn right<'p>(
+        &self,
+        given: &str,
+        email: Option<&EmailAddress>,
+        people: &'p [Person],
+        line: Line<'_>,
+    ) -> Result<impl Iterator<Item = &'p Person> + use<'p>, SessionError> {
+        let salt = match email {
+            Some(email) => self.vault.salt(email).await?,
+            None => [0; 16],
+        };
+        let (given, stored): (_, Vec<String>) = (given.to_owned(), people.iter().map(|person| person.password.clone()).collect());
+        let right = self.hashing.turn(line, move || password::matching(&given, &stored, salt)).await??;
+        Ok(people.iter().zip(right).filter_map(|(person, right)| right.then_some(person)))
     }
 
     /// The role that a person has at the head of the log, not as this node last saw it.
@@ -67,44 +114,34 @@ impl Sessions {
         Ok(self.writer.write(Want::default(), move |draft| Ok(person.role_in(draft.state()))).await?)
     }
 
-    /// Whether somebody who is signed in knows their password; counted like a sign-in.
+    /// Whether somebody who is signed in knows their password; counted by themselves.
     pub async fn confirm(&self, visitor: &Visitor, password: &str, from: &Origin) -> Result<(), SignInError> {
         let person = &visitor.person;
-        let guessed = self.guesses.attempt(&from.address, &person.email.to_lowercase(), self.clock.now());
-        guessed.map_err(SignInError::TooMany)?;
-        let right = self.verify(password, Some(person.password.clone())).await?;
-        if right { Ok(()) } else { Err(SignInError::Refused) }
+        let who = person.id.as_str();
+        let guesser = Guesser { address: &from.address, email: None, browser: Some(who) };
+        let attempt = self.guesses.attempt(guesser, self.clock.now()).map_err(SignInError::TooMany)?;
+        let people = std::slice::from_ref(person);
+        let is_right = self.right(password, Some(&person.email), people, Line::Known(who)).await?.next().is_some();
+        if !is_right {
+            return Err(SignInError::Refused);
+        }
+        self.guesses.give_back(attempt);
+        Ok(())
     }
 
     /// Gives a person another password, and ends their other sessions.
     pub async fn change_password(&self, visitor: &Visitor, fresh: &str) -> Result<(), SessionError> {
-        let hash = self.hash(fresh).await?;
         let user = visitor.person.id.clone();
+        let hash = self.hash(fresh, &visitor.person.email, Line::Known(user.as_str())).await?;
         self.record(vec![self.plain(Kind::PasswordSet { user })]).await?;
         self.vault.set_password(&visitor.person.id, &hash).await?;
         Ok(self.vault.end_sessions(&visitor.person.id, &visitor.session.hash).await?)
     }
 
-    /// Hashing is slow on purpose, so it has threads of its own, and few of them.
-    async fn verify(&self, given: &str, stored: Option<String>) -> Result<bool, SessionError> {
-        let _turn = self.hashing.acquire().await;
-        let (given, exists) = (given.to_owned(), stored.is_some());
-        let against = stored.unwrap_or_else(|| self.decoy().to_owned());
-        let verified =
-            tokio::task::spawn_blocking(move || given.len() <= password::LONGEST && password::verify(&given, &against));
-        Ok(verified.await.unwrap_or(false) && exists)
-    }
-
-    /// A password to hash in the place of the one that a person who does not exist does not have.
-    fn decoy(&self) -> &str {
-        self.decoy.get_or_init(|| password::hash(&password::generate(&*self.entropy), &*self.entropy).unwrap_or_default())
-    }
-
-    pub(super) async fn hash(&self, fresh: &str) -> Result<String, SessionError> {
-        let _turn = self.hashing.acquire().await;
-        let (fresh, entropy) = (fresh.to_owned(), Arc::clone(&self.entropy));
-        let hashed = tokio::task::spawn_blocking(move || password::hash(&fresh, &*entropy));
-        Ok(hashed.await.unwrap_or(Err(password::HashError))?)
+    /// What is stored of a password.
+    pub(super) async fn hash(&self, fresh: &str, email: &EmailAddress, line: Line<'_>) -> Result<String, SessionError> {
+        let (fresh, salt) = (fresh.to_owned(), self.vault.salt(email).await?);
+        Ok(self.hashing.turn(line, move || password::hash_under(&fresh, salt)).await??)
     }
 
     async fn note_refusal(&self, person: Option<&Person>, note: Value) -> Result<(), SessionError> {
@@ -129,29 +166,48 @@ impl Sessions {
     }
 
     /// Begins a session after a password. None, if the person has another role by then.
-    pub(super) async fn begin(&self, person: &Person, role: Role, from: &Origin) -> Result<Option<Token>, SessionError> {
-        let note = json!({ "address": from.address, "user_agent": from.user_agent });
+    pub(super) async fn begin(&self, person: &Person, role: Role, from: &Browser) -> Result<Option<Entered>, SessionError> {
+        let note = json!({ "address": from.origin.address, "user_agent": from.origin.user_agent });
         self.begin_by(person, role, None, from, note).await
     }
 
-    /// Begins a session: recorded first, in the transaction that finds or makes what it acts with. None, if the person has
-    /// another role by then.
+    /// Begins a session: recorded first, in the transaction that finds or makes what it acts with. The session that the
+    /// browser had ends with it. None, if the person has another role by then.
     pub(super) async fn begin_by(
         &self,
         person: &Person,
         role: Role,
         by: Option<&str>,
-        from: &Origin,
+        from: &Browser,
         note: Value,
-    ) -> Result<Option<Token>, SessionError> {
+    ) -> Result<Option<Entered>, SessionError> {
         let token = Token::generate(&*self.entropy);
-        let known = acting(&self.writer.fence().state(), person, role);
-        let made = self.new_credential(person, role).await?;
+        let before = match &from.session {
+            Some(token) => self.vault.session(&token.hash()).await?,
+            None => None,
+        };
+        let left = before.as_ref().map(|(session, person)| {
+            self.plain(Kind::SignedOut { user: person.id.clone(), session: Some(digest(&session.hash).into()), by: None })
+        });
         let (signed, note) = (self.event_id(), Scrubbed::of(note));
         let (user, session) = (person.id.clone(), Some(digest(&token.hash())));
         let kind = Kind::SignedIn { user, session: session.map(Into::into), issuer: by.map(Into::into) };
         let parts = vec![self.seal(&signed, &person.account, &note).await?];
-        let event = NewEvent { id: signed, kind, parts, note };
+        let events = left.into_iter().chain([NewEvent { id: signed, kind, parts, note }]).collect();
+        let Some(credential) = self.acting(person, role, events).await? else { return Ok(None) };
+        let now = self.clock.now();
+        let session = self.session(&token, person, credential, &from.origin);
+        let before = before.as_ref().map(|(session, _)| session.hash.as_str());
+        self.vault.begin_session(&session, before, (now, idle_since(now))).await?;
+        let known = Known::open(from.known.as_deref(), &self.vault, now).await?;
+        let known = known.with(&person.id, &self.vault, now, &*self.entropy).await?;
+        Ok(Some(Entered { token, known }))
+    }
+
+    /// Records `events` with what the console acts with for a person from now on. None, if they have another role by then.
+    async fn acting(&self, person: &Person, role: Role, events: Vec<NewEvent>) -> Result<Option<CredentialId>, SessionError> {
+        let known = acting(&self.writer.fence().state(), person, role);
+        let made = self.new_credential(person, role).await?;
         let row = known.map(|credential| format!("use:{credential}"));
         let want = Want { names: row.iter().cloned().collect(), ..Want::default() };
         let (who, fresh) = (person.clone(), made.0.clone());
@@ -167,13 +223,12 @@ impl Sessions {
                     fresh.clone()
                 }
             };
-            draft.append(Position(0), event.clone())?;
+            for event in &events {
+                draft.append(Position(0), event.clone())?;
+            }
             Ok(Some(credential))
         });
-        let Some(credential) = credential.await? else { return Ok(None) };
-        let now = self.clock.now();
-        self.vault.begin_session(&self.session(&token, person, credential, from), now, idle_since(now)).await?;
-        Ok(Some(token))
+        Ok(credential.await?)
     }
 
     /// What the console is to act with for a person in a role. Its hash is of nothing, so no bearer token is it.
@@ -199,6 +254,13 @@ impl Sessions {
         let parts = vec![self.seal(&id, &person.account, &note).await?];
         Ok((credential, NewEvent { id, kind: Kind::CredentialCreated(created), parts, note }))
     }
+}
+
+/// Whom a refused sign-in is shown with. Somebody whose address nobody proved may not be who has it, and what others do
+/// under it is not for them to see; in a browser in which they signed in before, it is theirs.
+fn named<'p>(people: &'p [Person], known: &Known) -> Option<&'p Person> {
+    let by_browser = people.iter().find(|person| known.browser_of(&person.id).is_some());
+    by_browser.or_else(|| people.iter().find(|person| person.proved))
 }
 
 /// The credential that the console acts with for a person, if there is a live one with just the rights of the role.

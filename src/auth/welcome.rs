@@ -4,7 +4,9 @@
 
 use std::time::Duration;
 
-use super::session::{Origin, SessionError, Sessions, Token};
+use super::hashing::Line;
+use super::session::{Browser, Entered, SessionError, Sessions, Token};
+use crate::core::email::EmailAddress;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Side;
@@ -36,11 +38,16 @@ impl Sessions {
     }
 
     /// Makes the staff's account and its first person, and signs them in; nothing, if the link does not work any more.
-    pub async fn accept(&self, link: &Token, email: &str, password: &str, from: &Origin) -> Result<Option<Token>, SessionError> {
+    pub async fn accept(
+        &self,
+        link: &Token,
+        (email, password): (&EmailAddress, &str),
+        from: &Browser,
+    ) -> Result<Option<Entered>, SessionError> {
         if !self.is_invited(link).await? {
             return Ok(None);
         }
-        let hash = self.hash(password).await?;
+        let hash = self.hash(password, email, Line::Stranger(&from.origin.address)).await?;
         if !self.vault.take_invitation(&link.hash(), self.clock.now()).await? {
             return Ok(None);
         }
@@ -52,7 +59,8 @@ impl Sessions {
             account: account.clone(),
             side: "staff".into(),
             role: role.as_str().into(),
-            email: email.trim().to_owned(),
+            email: email.clone(),
+            proved: true,
             password: hash,
         };
         self.vault.name_account(&account, &ScrubbedText::of("Staff")).await?;

@@ -111,7 +111,9 @@ fn find_vm(request: &Request, state: &ControlState) -> (Option<VmId>, Option<Vm>
         let vm = state.vms.get(&id).filter(|vm| sight.vm(vm)).cloned();
         return (Some(id), vm, None);
     }
-    let mut named = state.vms.values().filter(|vm| vm.label == text && sight.vm(vm));
+    let label = crate::core::label::canonical(text).ok();
+    let is_named = |vm: &&Vm| vm.label == text || Some(&vm.label) == label.as_ref();
+    let mut named = state.vms.values().filter(is_named).filter(|vm| sight.vm(vm));
     match (named.next(), named.next()) {
         (Some(vm), None) => (Some(vm.id.clone()), Some(vm.clone()), None),
         _ => (None, None, Some(vm_not_found())),

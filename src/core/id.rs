@@ -135,8 +135,20 @@ impl CallId {
     /// When it was made, to the millisecond.
     #[must_use]
     pub fn made_at(&self) -> Micros {
-        let body = self.as_str().get("call_".len()..).unwrap_or_default();
-        let millis = Ulid::from_string(body).map_or(0, |ulid| ulid.timestamp_ms());
-        Micros(i64::try_from(millis).unwrap_or(0).saturating_mul(1000))
+        made_at(self.as_str())
     }
+}
+
+impl UserId {
+    /// When it was made, to the millisecond.
+    #[must_use]
+    pub fn made_at(&self) -> Micros {
+        made_at(self.as_str())
+    }
+}
+
+fn made_at(id: &str) -> Micros {
+    let body = id.split_once('_').map_or("", |(_, body)| body);
+    let millis = Ulid::from_string(body).map_or(0, |ulid| ulid.timestamp_ms());
+    Micros(i64::try_from(millis).unwrap_or(0).saturating_mul(1000))
 }

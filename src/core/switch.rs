@@ -14,7 +14,7 @@ use super::time::Micros;
 use super::tool::{Class, ToolFacts};
 
 /// What a switch stops. Written `all`, `class:exec`, `tool:vm_power`, `provider:qemu`, `account:ID`, `credential:ID`,
-/// `vm:ID` or `vm:ID/exec`.
+/// `vm:ID` or `vm:ID/exec`. Capitals and space around it make no difference to a word: whoever types it is in a hurry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Target {
@@ -50,22 +50,25 @@ impl FromStr for Target {
     type Err = UnknownTarget;
     fn from_str(text: &str) -> Result<Self, UnknownTarget> {
         let unknown = || UnknownTarget(text.to_owned());
-        if text == "all" {
+        let text = text.trim();
+        if text.eq_ignore_ascii_case("all") {
             return Ok(Self::All);
         }
         let (kind, value) = text.split_once(':').ok_or_else(unknown)?;
+        let (kind, value) = (kind.trim().to_ascii_lowercase(), value.trim());
         if value.is_empty() {
             return Err(unknown());
         }
-        match kind {
-            "class" => match value {
+        let word = value.to_ascii_lowercase();
+        match kind.as_str() {
+            "class" => match word.as_str() {
                 "exec" => Ok(Self::Class(Class::Exec)),
                 "write" => Ok(Self::Class(Class::Write)),
                 "destroy" => Ok(Self::Class(Class::Destroy)),
                 _ => Err(unknown()),
             },
-            "tool" if is_name(value) => Ok(Self::Tool(value.to_owned())),
-            "provider" if is_name(value) => Ok(Self::Provider(value.to_owned())),
+            "tool" if is_name(&word) => Ok(Self::Tool(word)),
+            "provider" if is_name(&word) => Ok(Self::Provider(word)),
             "account" => value.parse().map(Self::Account).map_err(|_| unknown()),
             "credential" => value.parse().map(Self::Credential).map_err(|_| unknown()),
             "vm" => {

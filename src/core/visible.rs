@@ -18,7 +18,8 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-fn is_hidden(c: char) -> bool {
+/// Whether a character would not be seen, or changes how its neighbours are seen.
+pub(super) fn is_hidden(c: char) -> bool {
     c.is_control()
         || matches!(c,
             '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'

@@ -108,7 +108,11 @@ fn address(parts: &Parts) -> Option<IpAddr> {
     parts.extensions.get::<ClientAddress>().and_then(|address| address.0)
 }
 
-/// What the client says it is; never used to decide.
+/// Longest name of a client that is kept, in characters.
+const LONGEST_NAME: usize = 256;
+
+/// What the client says it is, in whatever encoding; never used to decide.
 pub fn user_agent(headers: &HeaderMap) -> Option<String> {
-    headers.get(header::USER_AGENT).and_then(|value| value.to_str().ok()).map(str::to_owned)
+    let said = headers.get(header::USER_AGENT)?;
+    Some(String::from_utf8_lossy(said.as_bytes()).chars().take(LONGEST_NAME).collect())
 }

@@ -35,12 +35,16 @@ fn hops(headers: &HeaderMap, forwarding: Forwarding) -> Vec<Option<IpAddr>> {
         Forwarding::XForwardedFor => X_FORWARDED_FOR,
         Forwarding::Forwarded => header::FORWARDED,
     };
-    let values = headers.get_all(name).iter().map(|value| value.to_str().unwrap_or_default());
-    let elements = values.flat_map(|value| value.split(','));
-    match forwarding {
-        Forwarding::XForwardedFor => elements.map(address).collect(),
-        Forwarding::Forwarded => elements.map(|element| element.split(';').find_map(for_pair).and_then(address)).collect(),
-    }
+    // Each hop is read by itself: what somebody wrote before a proxy added to it takes nothing away from what that says.
+    let hops = headers.get_all(name).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b','));
+    hops.map(|hop| {
+        let text = String::from_utf8_lossy(hop);
+        match forwarding {
+            Forwarding::XForwardedFor => address(&text),
+            Forwarding::Forwarded => text.split(';').find_map(for_pair).and_then(address),
+        }
+    })
+    .collect()
 }
 
 /// The value of the pair `for=…`, without its quotes.

@@ -105,6 +105,7 @@ pub static SQLITE: Dialect = Dialect {
             include_str!("../../migrations/sqlite/vault-0003.sql"),
             include_str!("../../migrations/sqlite/vault-0004.sql"),
             include_str!("../../migrations/sqlite/vault-0005.sql"),
+            include_str!("../../migrations/sqlite/vault-0006.sql"),
         ],
     },
 };
@@ -140,6 +141,7 @@ pub static POSTGRES: Dialect = Dialect {
             include_str!("../../migrations/postgres/vault-0003.sql"),
             include_str!("../../migrations/postgres/vault-0004.sql"),
             include_str!("../../migrations/postgres/vault-0005.sql"),
+            include_str!("../../migrations/postgres/vault-0006.sql"),
         ],
     },
 };

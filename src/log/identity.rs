@@ -2,7 +2,8 @@
 //!
 //! INVARIANT: an identity is one person's, a person has one with each issuer, and an attempt is used once.
 
-use super::vault::{PERSON, Person, Vault, VaultError, decrypt, read_person};
+use super::people::{PERSON, Person, read_person};
+use super::vault::{Vault, VaultError, decrypt};
 use crate::core::id::UserId;
 use crate::core::time::Micros;
 
@@ -19,9 +20,6 @@ pub struct LinkedIdentity {
     pub since: Micros,
 }
 
-/// The key that attempts are sealed with.
-const ATTEMPT: &str = "sign-in/attempt";
-
 impl Vault {
     /// The person whom an issuer calls `subject`.
     pub async fn person_of(&self, issuer: &str, subject: &str) -> Result<Option<Person>, VaultError> {
@@ -29,12 +27,6 @@ impl Vault {
             format!("select {PERSON} from identity i join person p on p.id = i.person where i.issuer = $1 and i.subject = $2");
         let rows = self.database().query(&sql, vec![issuer.into(), subject.into()]).await?;
         rows.first().map(read_person).transpose()
-    }
-
-    /// Everybody with this e-mail address, in whatever case.
-    pub async fn namesakes(&self, email: &str) -> Result<Vec<Person>, VaultError> {
-        let sql = format!("select {PERSON} from person p where lower(p.email) = $1");
-        self.database().query(&sql, vec![email.to_ascii_lowercase().into()]).await?.iter().map(read_person).collect()
     }
 
     /// Whom issuers know a person as.
@@ -75,16 +67,16 @@ impl Vault {
         self.change(sql, vec![person.as_str().into(), role.into()]).await.map(|_| ())
     }
 
-    /// Seals an attempt, for a cookie.
-    pub async fn seal_attempt(&self, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
-        let (_, key) = self.named_key(ATTEMPT).await?;
-        self.encrypt(&key, ATTEMPT.as_bytes(), plain)
+    /// Seals what a browser is to keep, for one purpose.
+    pub async fn seal_cookie(&self, purpose: &str, plain: &[u8]) -> Result<Vec<u8>, VaultError> {
+        let (_, key) = self.named_key(purpose).await?;
+        self.encrypt(&key, purpose.as_bytes(), plain)
     }
 
-    /// What a cookie has; none if it is not of ours.
-    pub async fn open_attempt(&self, sealed: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
-        let (_, key) = self.named_key(ATTEMPT).await?;
-        Ok(decrypt(&key, ATTEMPT.as_bytes(), sealed).ok())
+    /// What a browser kept; none if it is not of ours, or for something else.
+    pub async fn open_cookie(&self, purpose: &str, sealed: &[u8]) -> Result<Option<Vec<u8>>, VaultError> {
+        let (_, key) = self.named_key(purpose).await?;
+        Ok(decrypt(&key, purpose.as_bytes(), sealed).ok())
     }
 
     /// Uses an attempt up, by a digest of it, and forgets those whose time is over; false if it was used before.

@@ -2,8 +2,9 @@
 //!
 //! INVARIANT: only digests of what a browser or a link holds are stored; whoever reads the vault cannot sign in with it.
 
+use super::people::{PERSON, PERSON_COLUMNS, Person, read_person};
 use super::sql::{Row, SqlError};
-use super::vault::{PERSON, Person, Vault, VaultError, read_person};
+use super::vault::{Vault, VaultError};
 use crate::core::id::{CredentialId, UserId};
 use crate::core::scrub::ScrubbedText;
 use crate::core::time::Micros;
@@ -30,9 +31,18 @@ pub struct Session {
 }
 
 impl Vault {
-    /// Begins a session, and forgets those that ended before `now` or were idle since `idle`.
-    pub async fn begin_session(&self, session: &Session, now: Micros, idle: Micros) -> Result<(), VaultError> {
+    /// Begins a session in the place of the one that the browser had, if it had one, and forgets those that ended before
+    /// `now` or were idle since `idle`.
+    pub async fn begin_session(
+        &self,
+        session: &Session,
+        before: Option<&str>,
+        (now, idle): (Micros, Micros),
+    ) -> Result<(), VaultError> {
         let mut transaction = self.database().begin().await?;
+        if let Some(before) = before {
+            transaction.execute("delete from session where hash = $1", vec![before.into()]).await?;
+        }
         let stale = "delete from session where ends <= $1 or seen <= $2";
         transaction.execute(stale, vec![now.0.into(), idle.0.into()]).await?;
         let sql = "insert into session (hash, person, credential, began, seen, ends, address, user_agent) \
@@ -127,13 +137,13 @@ const SESSION: &str = "s.hash, s.credential, s.began, s.seen, s.ends, s.address,
 
 fn read_session(row: &Row) -> Result<Session, VaultError> {
     Ok(Session {
-        hash: row.text(6)?.to_owned(),
+        hash: row.text(PERSON_COLUMNS)?.to_owned(),
         person: row.text(0)?.parse().map_err(|_| SqlError::Column(0))?,
-        credential: row.text(7)?.parse().map_err(|_| SqlError::Column(7))?,
-        began: Micros(row.int(8)?),
-        seen: Micros(row.int(9)?),
-        ends: Micros(row.int(10)?),
-        address: row.maybe_text(11)?.map(str::to_owned),
-        user_agent: row.maybe_text(12)?.map(ScrubbedText::of),
+        credential: row.text(PERSON_COLUMNS + 1)?.parse().map_err(|_| SqlError::Column(PERSON_COLUMNS + 1))?,
+        began: Micros(row.int(PERSON_COLUMNS + 2)?),
+        seen: Micros(row.int(PERSON_COLUMNS + 3)?),
+        ends: Micros(row.int(PERSON_COLUMNS + 4)?),
+        address: row.maybe_text(PERSON_COLUMNS + 5)?.map(str::to_owned),
+        user_agent: row.maybe_text(PERSON_COLUMNS + 6)?.map(ScrubbedText::of),
     })
 }

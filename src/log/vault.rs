@@ -16,7 +16,7 @@ use super::dialect::{Room, migrate};
 use super::sql::{Database, SqlError};
 use super::store::PayloadRow;
 use crate::core::event::Part;
-use crate::core::id::{AccountId, CallId, EventId, Position, UserId};
+use crate::core::id::{AccountId, CallId, EventId, Position};
 use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::time::{Entropy, Micros};
 
@@ -32,24 +32,17 @@ pub enum VaultError {
     /// The key was erased.
     #[error("the data key {0} was erased")]
     Erased(String),
+    /// A row of an earlier version that cannot be brought into its form now.
+    #[error("the e-mail address of {id} in the vault cannot be kept: {why}")]
+    Address {
+        /// The person or invitation.
+        id: String,
+        /// Why not.
+        why: String,
+    },
 }
 
-/// A person who signs in, or holds keys.
-#[derive(Clone, Debug)]
-pub struct Person {
-    /// Id.
-    pub id: UserId,
-    /// Whose member; staff have an account of their own.
-    pub account: AccountId,
-    /// `customer` or `staff`.
-    pub side: String,
-    /// Role.
-    pub role: String,
-    /// E-mail, unique.
-    pub email: String,
-    /// Argon2id, PHC string.
-    pub password: String,
-}
+pub use super::people::Person;
 
 pub(super) type DataKey = Arc<Zeroizing<[u8; 32]>>;
 
@@ -95,6 +88,7 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         migrate(&*database, Room::Vault).await?;
         let vault = Self { database, wrapping, entropy, keys: Mutex::new(HashMap::new()) };
+        vault.fold_addresses().await?;
         vault.check_wrapping_key().await?;
         Ok(vault)
     }
@@ -183,6 +177,12 @@ impl Vault {
         Ok(hex::encode(hmac(&**key, bytes)))
     }
 
+    /// HMAC-SHA-256 of `bytes` under the key of that name.
+    pub(super) async fn mac(&self, key: &str, bytes: &[u8]) -> Result<[u8; 32], VaultError> {
+        let (_, key) = self.named_key(key).await?;
+        Ok(hmac(&**key, bytes))
+    }
+
     async fn account_key(&self, account: &AccountId, at: Micros) -> Result<(String, DataKey), VaultError> {
         self.named_key(&format!("{account}/{}", month(at))).await
     }
@@ -226,30 +226,6 @@ impl Vault {
         Ok([&nonce[..], &sealed].concat())
     }
 
-    /// Adds a person.
-    pub async fn add_person(&self, person: &Person) -> Result<(), VaultError> {
-        let mut transaction = self.database.begin().await?;
-        let sql = "insert into person (id, account, side, role, email, password) values ($1, $2, $3, $4, $5, $6)";
-        let id = person.id.as_str().into();
-        let args = vec![id, person.account.as_str().into(), person.side.as_str().into(), person.role.as_str().into()];
-        let rest = [person.email.as_str().into(), person.password.as_str().into()];
-        transaction.execute(sql, args.into_iter().chain(rest).collect()).await?;
-        Ok(transaction.commit().await?)
-    }
-
-    /// The person with this e-mail.
-    pub async fn person(&self, email: &str) -> Result<Option<Person>, VaultError> {
-        let sql = format!("select {PERSON} from person p where email = $1");
-        let rows = self.database.query(&sql, vec![email.into()]).await?;
-        rows.first().map(read_person).transpose()
-    }
-
-    /// Everybody, by e-mail.
-    pub async fn people(&self) -> Result<Vec<Person>, VaultError> {
-        let sql = format!("select {PERSON} from person p order by email");
-        self.database.query(&sql, Vec::new()).await?.iter().map(read_person).collect()
-    }
-
     /// Names an account.
     pub async fn name_account(&self, account: &AccountId, name: &ScrubbedText) -> Result<(), VaultError> {
         let mut transaction = self.database.begin().await?;
@@ -264,16 +240,6 @@ impl Vault {
         let rows = self.database.query("select name from account_name where account = $1", vec![account.as_str().into()]).await?;
         Ok(rows.first().map(|row| row.text(0)).transpose()?.map(str::to_owned))
     }
-}
-
-/// The columns of a person, in the order of [`read_person`].
-pub(super) const PERSON: &str = "p.id, p.account, p.side, p.role, p.email, p.password";
-
-pub(super) fn read_person(row: &super::sql::Row) -> Result<Person, VaultError> {
-    let id = row.text(0)?.parse().map_err(|_| SqlError::Column(0))?;
-    let account = row.text(1)?.parse().map_err(|_| SqlError::Column(1))?;
-    let text = |column: usize| row.text(column).map(str::to_owned);
-    Ok(Person { id, account, side: text(2)?, role: text(3)?, email: text(4)?, password: text(5)? })
 }
 
 fn unwrap_key(wrapping: &[u8; 32], id: &str, wrapped: &[u8]) -> Result<Zeroizing<[u8; 32]>, VaultError> {

@@ -1,6 +1,7 @@
 //! One attempt to sign in with an issuer, between leaving for it and coming back.
 //!
-//! It is kept in the browser's cookie, sealed, so that any node can go on with it and who only knocks costs no row.
+//! It is kept in a cookie of the browser, sealed, so that any node can go on with it and who only knocks costs no row. Each
+//! has a cookie of its own, named by a digest of its state, so that tabs do not take each other's away.
 //!
 //! INVARIANT: an attempt is its browser's alone, and works once, for ten minutes, and for one issuer.
 
@@ -11,6 +12,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
+use url::Url;
 
 use crate::auth::session::Token;
 use crate::core::id::UserId;
@@ -22,6 +24,36 @@ pub const HOLDS: Duration = Duration::from_mins(10);
 
 /// Longest address to go on to; a longer one is not remembered.
 const NEXT: usize = 1024;
+
+/// The key that attempts are sealed with.
+const PURPOSE: &str = "sign-in/attempt";
+
+/// A browser that is sent to an issuer.
+#[derive(Clone, Debug)]
+pub struct Left {
+    /// Where to.
+    pub door: Url,
+    /// What its cookie is called by.
+    pub mark: String,
+    /// What it keeps.
+    pub sealed: String,
+}
+
+/// What the cookie of the attempt with a state is called by. It is no secret: the state is in addresses.
+#[must_use]
+pub fn mark(state: &str) -> String {
+    digest(state).chars().take(16).collect()
+}
+
+/// When the attempt in a cookie ends, to tell older ones from newer ones. Nothing is believed for it: what counts is sealed.
+#[must_use]
+pub fn ends(cookie: &str) -> Micros {
+    Micros(cookie.split_once('.').and_then(|(ends, _)| ends.parse().ok()).unwrap_or(0))
+}
+
+fn digest(state: &str) -> String {
+    hex::encode(Sha256::digest(state.as_bytes()))
+}
 
 /// What has to come back, and what it is for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -53,16 +85,17 @@ impl Attempt {
         Self { issuer: issuer.to_owned(), state, nonce, verifier, next, ends: now.plus(HOLDS), link }
     }
 
-    /// The cookie's value.
+    /// The cookie's value, behind the moment at which it ends.
     pub async fn seal(&self, vault: &Vault) -> Result<String, VaultError> {
         let plain = serde_json::to_vec(self).map_err(|_| VaultError::Sealed)?;
-        Ok(URL_SAFE_NO_PAD.encode(vault.seal_attempt(&plain).await?))
+        Ok(format!("{}.{}", self.ends.0, URL_SAFE_NO_PAD.encode(vault.seal_cookie(PURPOSE, &plain).await?)))
     }
 
     /// The attempt in a cookie, if it is one of ours, for this issuer and not over.
     pub async fn open(cookie: &str, issuer: &str, vault: &Vault, now: Micros) -> Result<Option<Self>, VaultError> {
-        let Ok(sealed) = URL_SAFE_NO_PAD.decode(cookie) else { return Ok(None) };
-        let Some(plain) = vault.open_attempt(&sealed).await? else { return Ok(None) };
+        let sealed = cookie.split_once('.').map_or(cookie, |(_, sealed)| sealed);
+        let Ok(sealed) = URL_SAFE_NO_PAD.decode(sealed) else { return Ok(None) };
+        let Some(plain) = vault.open_cookie(PURPOSE, &sealed).await? else { return Ok(None) };
         let attempt = serde_json::from_slice::<Self>(&plain).ok();
         Ok(attempt.filter(|attempt| attempt.issuer == issuer && attempt.ends > now))
     }
@@ -75,6 +108,6 @@ impl Attempt {
 
     /// Uses it up; false if it was before.
     pub async fn spend(&self, vault: &Vault, now: Micros) -> Result<bool, VaultError> {
-        vault.spend_attempt(&hex::encode(Sha256::digest(self.state.as_bytes())), self.ends, now).await
+        vault.spend_attempt(&digest(&self.state), self.ends, now).await
     }
 }

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use url::Url;
 
-use super::attempt::Attempt;
+use super::attempt::{Attempt, Left, mark};
 use super::issuer::{Claims, Issuer, IssuerError};
 use super::judge::{Verdict, Why, is_of, judge};
-use crate::auth::session::{Origin, SessionError, Sessions, Token, Visitor};
+use crate::auth::guesses::Guesser;
+use crate::auth::hashing::Line;
+use crate::auth::session::{Browser, Entered, Origin, SessionError, Sessions, Token, Visitor};
+use crate::core::email::EmailAddress;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, EventId, Position, UserId};
 use crate::core::member::role_change;
@@ -43,13 +45,24 @@ pub struct Back {
 pub enum Arrived {
     /// They are signed in.
     In {
-        /// Their new session.
-        token: Token,
+        /// What the browser keeps.
+        entered: Entered,
         /// Where they wanted to go on.
         next: String,
     },
     /// They were, and the issuer knows them from now on.
     Linked,
+}
+
+/// What a browser that comes back has kept.
+#[derive(Clone, Copy, Default)]
+pub struct Kept<'a> {
+    /// The attempt whose state came back, sealed.
+    pub attempt: Option<&'a str>,
+    /// It keeps attempts, with other states.
+    pub has_others: bool,
+    /// Who is signed in in it.
+    pub visitor: Option<&'a Visitor>,
 }
 
 /// Somebody who did not come in.
@@ -99,42 +112,35 @@ impl<E: Into<SessionError>> From<E> for Stop {
 
 impl Sessions {
     /// Begins an attempt: where to send the browser, and the cookie that it has to come back with. Nothing is stored.
-    pub async fn leave_for(&self, issuer: &Issuer, next: &str, link: Option<UserId>) -> Result<(Url, String), EntryError> {
+    pub async fn leave_for(&self, issuer: &Issuer, next: &str, link: Option<UserId>) -> Result<Left, EntryError> {
         let attempt = Attempt::new(&issuer.name, next, link, self.clock.now(), &*self.entropy);
         let door = issuer.door(&attempt).await.map_err(|error| EntryError::Refused(why(&error)))?;
-        Ok((door, attempt.seal(&self.vault).await.map_err(SessionError::from)?))
+        let sealed = attempt.seal(&self.vault).await.map_err(SessionError::from)?;
+        Ok(Left { door, mark: mark(&attempt.state), sealed })
     }
 
-    /// Ends an attempt. `cookie` is what the browser kept, `visitor` who is signed in in it.
-    pub async fn come_back(
-        &self,
-        issuer: &Issuer,
-        back: &Back,
-        (cookie, visitor): (Option<&str>, Option<&Visitor>),
-        from: &Origin,
-    ) -> Result<Arrived, EntryError> {
-        self.guesses.from_address(&from.address, self.clock.now()).map_err(EntryError::TooMany)?;
-        match self.arrive(issuer, back, (cookie, visitor), from).await {
-            Ok(arrived) => Ok(arrived),
+    /// Ends an attempt, if the browser has kept one with the state that came back; others that it keeps are not touched.
+    pub async fn come_back(&self, issuer: &Issuer, back: &Back, kept: Kept<'_>, from: &Browser) -> Result<Arrived, EntryError> {
+        let guesser = Guesser { address: &from.origin.address, email: None, browser: None };
+        let counted = self.guesses.attempt(guesser, self.clock.now()).map_err(EntryError::TooMany)?;
+        match self.arrive(issuer, back, kept, from).await {
+            Ok(arrived) => {
+                self.guesses.give_back(counted);
+                Ok(arrived)
+            }
             Err(Stop::Failed(error)) => Err(EntryError::Failed(error)),
             Err(Stop::Refused(refused)) => {
-                let note = note(issuer, from, refused.claims.as_ref(), Some((refused.why, refused.detail)));
+                let note = note(issuer, &from.origin, refused.claims.as_ref(), Some((refused.why, refused.detail)));
                 self.note_refusal_by(refused.person.as_ref(), Some(&issuer.name), note).await?;
                 Err(EntryError::Refused(refused.why))
             }
         }
     }
 
-    async fn arrive(
-        &self,
-        issuer: &Issuer,
-        back: &Back,
-        (cookie, visitor): (Option<&str>, Option<&Visitor>),
-        from: &Origin,
-    ) -> Result<Arrived, Stop> {
+    async fn arrive(&self, issuer: &Issuer, back: &Back, kept: Kept<'_>, from: &Browser) -> Result<Arrived, Stop> {
         let now = self.clock.now();
-        let attempt = Attempt::open(cookie.unwrap_or_default(), &issuer.name, &self.vault, now).await?;
-        let attempt = attempt.ok_or(Why::NoAttempt)?;
+        let attempt = Attempt::open(kept.attempt.unwrap_or_default(), &issuer.name, &self.vault, now).await?;
+        let attempt = attempt.ok_or(if kept.has_others { Why::WrongState } else { Why::NoAttempt })?;
         if !attempt.is_state(&back.state) {
             return Err(Why::WrongState.into());
         }
@@ -143,23 +149,26 @@ impl Sessions {
         }
         let code = back.code.as_deref().filter(|_| back.error.is_none()).ok_or(Why::Denied)?;
         let redeemed = issuer.redeem(code, back.iss.as_deref(), &attempt, now).await;
-        let claims = redeemed.map_err(|error| refuse(why(&error), Some(error.to_string()), None, None))?;
+        let claims = redeemed.map_err(|error| {
+            tracing::warn!(issuer = issuer.name, %error, "nobody was signed in, for what an issuer answered");
+            refuse(why(&error), Some(error.to_string()), None, None)
+        })?;
         if attempt.link.is_some() {
-            self.link_visitor(issuer, &attempt, claims, visitor, from).await?;
+            self.link_visitor(issuer, &attempt, claims, kept.visitor, &from.origin).await?;
             return Ok(Arrived::Linked);
         }
-        let token = self.enter(issuer, &claims, from).await?;
-        Ok(Arrived::In { token, next: attempt.next })
+        let entered = self.enter(issuer, &claims, from).await?;
+        Ok(Arrived::In { entered, next: attempt.next })
     }
 
-    async fn enter(&self, issuer: &Issuer, claims: &Claims, from: &Origin) -> Result<Token, Stop> {
+    async fn enter(&self, issuer: &Issuer, claims: &Claims, from: &Browser) -> Result<Entered, Stop> {
         let refused = |why, person| refuse(why, None, Some(claims.clone()), person);
         let linked = self.vault.person_of(&issuer.settings.issuer, &claims.subject).await?;
         let namesakes = match &claims.email {
-            Some(email) if linked.is_none() => self.vault.namesakes(email).await?,
+            Some(email) if linked.is_none() => self.vault.people_with(email).await?,
             _ => Vec::new(),
         };
-        let known = linked.clone().or_else(|| namesakes.first().cloned());
+        let known = linked.clone().or_else(|| namesakes.iter().find(|person| person.proved).cloned());
         let (person, role, link) = match judge(&issuer.settings, claims, linked, &namesakes) {
             Verdict::Enter { person, role, link } => (person, role, link),
             Verdict::Create { email, role } => (self.create(&email, role, issuer).await?, Some(role), true),
@@ -167,14 +176,14 @@ impl Sessions {
         };
         // Whom somebody has removed, no issuer brings back.
         let Some(had) = self.role_of(&person).await? else { return Err(refused(Why::Unknown, Some(person))) };
-        if link && !self.link(issuer, &person, claims, from).await? {
+        if link && !self.link(issuer, &person, claims, &from.origin).await? {
             return Err(refused(Why::LinkedOtherwise, Some(person)));
         }
         let role = role.unwrap_or(had);
         if role != had {
             self.give_role(&person, role, issuer).await?;
         }
-        let note = note(issuer, from, Some(claims), None);
+        let note = note(issuer, &from.origin, Some(claims), None);
         let begun = self.begin_by(&person, role, Some(&issuer.name), from, note).await?;
         begun.ok_or_else(|| refused(Why::Unknown, Some(person)))
     }
@@ -201,7 +210,7 @@ impl Sessions {
 
     /// The vault first: it decides whether both are free.
     async fn link(&self, issuer: &Issuer, person: &Person, claims: &Claims, from: &Origin) -> Result<bool, SessionError> {
-        let email = claims.email.clone().unwrap_or_default();
+        let email = claims.email_as_said.clone().unwrap_or_default();
         let (address, subject) = (issuer.settings.issuer.clone(), claims.subject.clone());
         let identity = LinkedIdentity { issuer: address, subject, email, since: self.clock.now() };
         if !self.vault.link(&person.id, &identity).await? {
@@ -212,7 +221,12 @@ impl Sessions {
         if noted.is_err() {
             self.vault.unlink(&person.id, &identity.issuer).await?;
         }
-        noted.map(|()| true)
+        noted?;
+        let is_theirs = claims.is_verified && claims.email.as_ref() == Some(&person.email);
+        if is_theirs && issuer.settings.believes(&person.email) {
+            self.vault.prove(person).await?;
+        }
+        Ok(true)
     }
 
     /// Whom issuers know a person as.
@@ -231,7 +245,7 @@ impl Sessions {
     }
 
     /// Makes a person of the staff. They have no password that anybody knows.
-    async fn create(&self, email: &str, role: Role, issuer: &Issuer) -> Result<Person, Stop> {
+    async fn create(&self, email: &EmailAddress, role: Role, issuer: &Issuer) -> Result<Person, Stop> {
         let state = self.writer.fence().state();
         let house = state.accounts.values().find(|account| account.side == Side::Staff).map(|account| account.id.clone());
         let account = house.ok_or(Why::Unknown)?;
@@ -240,8 +254,9 @@ impl Sessions {
             account: account.clone(),
             side: "staff".into(),
             role: role.as_str().into(),
-            email: email.to_owned(),
-            password: self.hash(Token::generate(&*self.entropy).reveal()).await?,
+            email: email.clone(),
+            proved: true,
+            password: self.hash(Token::generate(&*self.entropy).reveal(), email, Line::Known(email.as_str())).await?,
         };
         // The vault first: an event must not name a person who is not there.
         self.vault.add_person(&person).await?;
@@ -280,9 +295,10 @@ impl Sessions {
 
 fn why(error: &IssuerError) -> Why {
     match error {
-        IssuerError::Unavailable(_) => Why::Unavailable,
+        IssuerError::Unreached(_) => Why::Unavailable,
+        IssuerError::Misanswered { at, .. } => Why::Misanswered(*at),
         IssuerError::NoToken(_) => Why::NoToken,
-        IssuerError::Untrue(_) => Why::Untrue,
+        IssuerError::Untrue { check, .. } => Why::Untrue(*check),
     }
 }
 
@@ -298,7 +314,7 @@ fn note(issuer: &Issuer, from: &Origin, claims: Option<&Claims>, refused: Option
         "user_agent": from.user_agent,
         "issuer": issuer.settings.issuer,
         "subject": claims.map(|claims| &claims.subject),
-        "email": claims.and_then(|claims| claims.email.as_ref()),
+        "email": claims.and_then(|claims| claims.email_as_said.as_ref()),
         "why": why,
         "detail": detail,
     })

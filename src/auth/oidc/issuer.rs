@@ -7,21 +7,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
-use openidconnect::core::{CoreAuthenticationFlow, CoreClientAuthMethod, CoreGenderClaim};
+use openidconnect::core::{CoreAuthenticationFlow, CoreClientAuthMethod};
 use openidconnect::{
-    AccessToken, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, CsrfToken, IdTokenVerifier,
-    IssuerUrl, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RequestTokenError, Scope,
-    SignatureVerificationError, TokenResponse, UserInfoClaims,
+    AccessToken, AuthType, AuthorizationCode, ClaimsVerificationError, ClientId, ClientSecret, ConfigurationError, CsrfToken,
+    IdTokenVerifier, IssuerUrl, JsonWebKeySet, Nonce, OAuth2TokenResponse, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    Scope, SignatureVerificationError, SubjectIdentifier, UserInfoVerifier,
 };
 use secrecy::{ExposeSecret, SecretString};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use tokio::sync::Mutex;
 use url::Url;
 
 use super::attempt::{Attempt, HOLDS};
-use super::outward::Outward;
+pub use super::fault::IssuerError;
+use super::fault::{Check, NOT_NOW, Place, of_discovery, of_exchange, told};
+use super::outward::{Outward, Reduced};
 use super::settings::Settings;
-use super::shapes::{Client, IdToken, More, Published, SIGNATURES, Verified};
+use super::shapes::{self, Client, IdToken, Published, SIGNATURES, SignedUserInfo, is_true};
+use super::token::{OverWhole, Signed, Unbelieved};
+use crate::core::email::{self, EmailAddress};
 use crate::core::time::{Clock, Micros};
 
 /// How long what it publishes is taken for current.
@@ -33,27 +37,15 @@ const LEFT_ALONE: Duration = Duration::from_secs(5);
 /// How far its clock may be from ours.
 const SKEW: Duration = Duration::from_mins(1);
 
-/// An issuer that is of no use now.
-#[derive(Debug, thiserror::Error)]
-pub enum IssuerError {
-    /// It cannot be asked, or answers what nobody can use.
-    #[error("{0}")]
-    Unavailable(String),
-    /// It did not give a token for the code.
-    #[error("{0}")]
-    NoToken(String),
-    /// What it gave is not to be believed.
-    #[error("{0}")]
-    Untrue(String),
-}
-
 /// What an issuer says of a person, after everything was verified.
 #[derive(Clone, Debug, Default)]
 pub struct Claims {
     /// What it calls them, for ever.
     pub subject: String,
-    /// Their e-mail address.
-    pub email: Option<String>,
+    /// Their e-mail address; none, if what it says is none.
+    pub email: Option<EmailAddress>,
+    /// The same as it says it.
+    pub email_as_said: Option<String>,
     /// Whether it has made sure that it is theirs.
     pub is_verified: bool,
     /// What the claim for roles says.
@@ -77,7 +69,7 @@ pub struct Issuer {
 #[derive(Default)]
 struct Known {
     published: Option<(Duration, Arc<Published>)>,
-    failed: Option<Duration>,
+    failed: Option<(Duration, IssuerError)>,
 }
 
 impl Issuer {
@@ -111,79 +103,121 @@ impl Issuer {
         let published = self.published(false).await?;
         let named = published.additional_metadata().authorization_response_iss_parameter_supported;
         if iss.map_or(named, |iss| iss != published.issuer().as_str()) {
-            return Err(IssuerError::Untrue("somebody else sent the browser back".into()));
+            return Err(Check::Sender.failed("somebody else sent the browser back, or nobody says who did"));
         }
         let client = self.client(&published);
-        let asked = client.exchange_code(AuthorizationCode::new(code.to_owned())).map_err(|error| unavailable(&error))?;
+        let unpublished = |error: ConfigurationError| Place::Metadata.misanswered(told(&error));
+        let asked = client.exchange_code(AuthorizationCode::new(code.to_owned())).map_err(unpublished)?;
         let proof = PkceCodeVerifier::new(attempt.verifier.clone());
-        let answer = asked.set_pkce_verifier(proof).request_async(&self.outward).await.map_err(|error| match error {
-            RequestTokenError::Request(error) => unavailable(&error),
-            other => IssuerError::NoToken(told(&other)),
-        })?;
-        let token = answer.id_token().ok_or_else(|| IssuerError::NoToken("there is no ID token".into()))?;
-        let verified = self.verified(token, &published, attempt, now).await?;
-        if verified.authorized_party().is_some_and(|party| party.as_str() != self.settings.client_id) {
-            return Err(IssuerError::Untrue("the token is for another client".into()));
+        let way = Reduced { outward: &self.outward, to: shapes::given };
+        let answer = asked.set_pkce_verifier(proof).request_async(&way).await.map_err(|error| of_exchange(&error))?;
+        let token = answer.extra_fields().extra_fields().signed.as_deref();
+        let token = token.ok_or_else(|| IssuerError::NoToken("there is no ID token".into()))?;
+        let signed = Signed::read(token).map_err(Unbelieved::from)?;
+        let verified = self.verified(&signed, &published, attempt, now).await?;
+        let party = verified.get("azp").filter(|party| !party.is_null());
+        if party.is_some_and(|party| *party != self.settings.client_id) {
+            return Err(Check::Audience.failed("the token was given to another client (azp)"));
         }
-        self.claims(&client, &verified, answer.access_token()).await
+        self.claims(&published, verified, answer.access_token()).await
     }
 
     /// What is in a token, if it is to be believed. If it was signed with a key that nobody has heard of, the keys are read
     /// again, once.
-    async fn verified(
+    async fn verified<'t>(
         &self,
-        token: &IdToken,
+        signed: &'t Signed,
         published: &Published,
         attempt: &Attempt,
         now: Micros,
-    ) -> Result<Verified, IssuerError> {
-        let nonce = Nonce::new(attempt.nonce.clone());
-        let first = token.claims(&self.verifier(published, now), &nonce).cloned();
+    ) -> Result<&'t Map<String, Value>, IssuerError> {
         let unheard = ClaimsVerificationError::SignatureVerification(SignatureVerificationError::NoMatchingKey);
-        let believed = match first {
-            Err(error) if error == unheard => {
-                let again = self.published(true).await?;
-                token.claims(&self.verifier(&again, now), &nonce).cloned()
-            }
-            other => other,
+        let check = |published: &Published| {
+            let nonce = Nonce::new(attempt.nonce.clone());
+            let (keys, issuer) = (published.jwks(), published.issuer().clone());
+            signed.verify(keys, |token: IdToken, keys| token.claims(&self.verifier(issuer, keys, now), &nonce).map(|_| ()))
         };
-        believed.map_err(|error| IssuerError::Untrue(told(&error)))
+        match check(published) {
+            Err(Unbelieved::Wrong(error)) if error == unheard => Ok(check(&*self.published(true).await?)?),
+            other => Ok(other?),
+        }
     }
 
-    fn verifier(&self, published: &Published, now: Micros) -> IdTokenVerifier<'static, openidconnect::core::CoreJsonWebKey> {
-        let (us, issuer) = (ClientId::new(self.settings.client_id.clone()), published.issuer().clone());
+    fn verifier(&self, issuer: IssuerUrl, keys: JsonWebKeySet<OverWhole>, now: Micros) -> IdTokenVerifier<'static, OverWhole> {
+        let us = ClientId::new(self.settings.client_id.clone());
         let lately = move |at: DateTime<Utc>| {
             let at = Micros(at.timestamp_micros());
             let is_now = at <= now.plus(SKEW) && now <= at.plus(HOLDS).plus(SKEW);
-            if is_now { Ok(()) } else { Err("it was not issued for this attempt".to_owned()) }
+            if is_now { Ok(()) } else { Err(NOT_NOW.to_owned()) }
         };
-        IdTokenVerifier::new_public_client(us, issuer, published.jwks().clone())
+        IdTokenVerifier::new_public_client(us, issuer, keys)
             .set_allowed_algs(SIGNATURES)
             .set_time_fn(move || DateTime::from_timestamp_micros(now.0).unwrap_or(DateTime::<Utc>::MAX_UTC))
             .set_issue_time_verifier_fn(lately)
     }
 
-    /// Some issuers say in the token who it is and all else on being asked.
-    async fn claims(&self, client: &Client, verified: &Verified, access: &AccessToken) -> Result<Claims, IssuerError> {
-        let subject = verified.subject().clone();
-        let named = self.groups(&verified.additional_claims().claims);
-        let email = |email: Option<&openidconnect::EndUserEmail>| email.map(|email| email.as_str().to_owned());
-        let is_enough = verified.email().is_some() && (named.is_some() || self.settings.roles.is_empty());
-        let more: Option<UserInfoClaims<More, CoreGenderClaim>> = match client.user_info(access.clone(), Some(subject.clone())) {
-            Ok(asked) if !is_enough => Some(asked.request_async(&self.outward).await.map_err(|error| unavailable(&error))?),
-            _ => None,
+    /// Some issuers say in the token who it is and all else on being asked. Only what is needed is looked at.
+    async fn claims(
+        &self,
+        published: &Published,
+        verified: &Map<String, Value>,
+        access: &AccessToken,
+    ) -> Result<Claims, IssuerError> {
+        let subject = verified.get("sub").and_then(Value::as_str).unwrap_or_default();
+        let named = self.groups(verified);
+        let is_enough = said(verified).is_some() && (named.is_some() || self.settings.roles.is_empty());
+        let more = match published.userinfo_endpoint() {
+            Some(url) if !is_enough => self.user_info(published, url.url(), access, subject).await?,
+            _ => Map::new(),
         };
-        let told = more.as_ref().and_then(|more| self.groups(&more.additional_claims().claims));
         // Address and proof are of the same document, never one of each.
-        let (email, is_verified) = match (&more, verified.email()) {
-            (Some(more), None) => (email(more.email()), more.email_verified()),
-            (_, own) => (email(own), verified.email_verified()),
-        };
-        let groups = named.or(told).unwrap_or_default();
-        Ok(Claims { subject: subject.to_string(), email, is_verified: is_verified == Some(true), groups })
+        let of = if said(verified).is_some() { verified } else { &more };
+        let email_as_said = said(of).map(|text| text.chars().take(email::LONGEST).collect());
+        let is_verified = of.get("email_verified").is_some_and(is_true);
+        let groups = named.or_else(|| self.groups(&more)).unwrap_or_default();
+        let email = said(of).and_then(|text| text.parse().ok());
+        Ok(Claims { subject: subject.to_owned(), email, email_as_said, is_verified, groups })
     }
 
-    fn groups(&self, claims: &serde_json::Map<String, Value>) -> Option<Vec<String>> {
+    /// What it says of a person on being asked.
+    async fn user_info(
+        &self,
+        published: &Published,
+        url: &Url,
+        access: &AccessToken,
+        subject: &str,
+    ) -> Result<Map<String, Value>, IssuerError> {
+        let place = Place::UserInfo;
+        let asked = http::Request::get(url.as_str())
+            .header(http::header::ACCEPT, "application/json")
+            .header(http::header::AUTHORIZATION, format!("Bearer {}", access.secret()))
+            .body(Vec::new());
+        let asked = asked.map_err(|error| place.misanswered(told(&error)))?;
+        let answer = self.outward.send(asked).await.map_err(|error| place.outward(&error))?;
+        if answer.status() != http::StatusCode::OK {
+            return Err(place.misanswered(format!("HTTP status {}", answer.status())));
+        }
+        let typed = answer.headers().get(http::header::CONTENT_TYPE).map_or(&b""[..], http::HeaderValue::as_bytes);
+        let essence = typed.split(|byte| *byte == b';').next().unwrap_or_default().trim_ascii();
+        if essence.eq_ignore_ascii_case(b"application/jwt") {
+            let text = std::str::from_utf8(answer.body()).map_err(|_| place.misanswered("it is not a token"))?;
+            let signed = Signed::read(text).map_err(Unbelieved::from)?;
+            let (us, issuer) = (ClientId::new(self.settings.client_id.clone()), published.issuer().clone());
+            let whom = Some(SubjectIdentifier::new(subject.to_owned()));
+            let told = signed.verify(published.jwks(), |info: SignedUserInfo, keys| {
+                info.claims(&UserInfoVerifier::new(us, issuer, keys, whom)).map(|_| ())
+            });
+            return Ok(told?.clone());
+        }
+        let told: Map<String, Value> =
+            serde_json::from_slice(answer.body()).map_err(|_| place.misanswered("it is not a JSON object"))?;
+        if told.get("sub").and_then(Value::as_str) == Some(subject) {
+            return Ok(told);
+        }
+        Err(Check::Subject.failed("what it says on being asked is not about the subject of its token"))
+    }
+
+    fn groups(&self, claims: &Map<String, Value>) -> Option<Vec<String>> {
         match claims.get(&self.settings.groups_claim)? {
             Value::String(one) => Some(vec![one.clone()]),
             Value::Array(all) => Some(all.iter().filter_map(|one| one.as_str().map(str::to_owned)).collect()),
@@ -209,8 +243,8 @@ impl Issuer {
             return Ok(Arc::clone(published));
         }
         let old = known.published.as_ref().map(|(_, published)| Arc::clone(published)).filter(|_| !again);
-        if known.failed.is_some_and(|at| lately(at, LEFT_ALONE)) {
-            return old.ok_or_else(|| IssuerError::Unavailable("it did not answer a moment ago".into()));
+        if let Some((_, error)) = known.failed.as_ref().filter(|(at, _)| lately(*at, LEFT_ALONE)) {
+            return old.ok_or_else(|| error.clone());
         }
         match self.discover().await {
             Ok(published) => {
@@ -220,28 +254,25 @@ impl Issuer {
             }
             Err(error) => {
                 tracing::warn!(issuer = self.name, %error, "an issuer cannot be asked");
-                known.failed = Some(now);
+                known.failed = Some((now, error.clone()));
                 old.ok_or(error)
             }
         }
     }
 
     async fn discover(&self) -> Result<Published, IssuerError> {
-        let issuer = IssuerUrl::new(self.settings.issuer.clone()).map_err(|error| unavailable(&error))?;
-        let published = Published::discover_async(issuer, &self.outward).await.map_err(|error| unavailable(&error))?;
+        let place = Place::Metadata;
+        let issuer = IssuerUrl::new(self.settings.issuer.clone()).map_err(|error| place.misanswered(told(&error)))?;
+        let way = Reduced { outward: &self.outward, to: shapes::published };
+        let published = Published::discover_async(issuer, &way).await.map_err(|error| of_discovery(&error))?;
         if !self.outward.leads_to(published.authorization_endpoint().url()) {
-            return Err(IssuerError::Unavailable("it sends people where nobody should go".into()));
+            return Err(place.misanswered("it sends people where nobody should go"));
         }
         Ok(published)
     }
 }
 
-fn unavailable(error: &(dyn std::error::Error + 'static)) -> IssuerError {
-    IssuerError::Unavailable(told(error))
-}
-
-/// An error with what it comes from.
-fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+/// The e-mail address of a person, as it is said.
+fn said(claims: &Map<String, Value>) -> Option<&str> {
+    claims.get("email").and_then(Value::as_str).filter(|text| !text.trim().is_empty())
 }

@@ -3,8 +3,10 @@
 //! INVARIANT: what is looked at first does not depend on who is there, so that whoever can choose an e-mail address at an
 //! issuer learns nothing of ours from how he is refused.
 
+use super::fault::{Check, Place};
 use super::issuer::Claims;
 use super::settings::Settings;
+use crate::core::email::EmailAddress;
 use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::log::vault::Person;
@@ -20,12 +22,14 @@ pub enum Why {
     Replayed,
     /// The issuer let nobody in.
     Denied,
-    /// It did not answer.
+    /// It cannot be reached, or did not answer in time.
     Unavailable,
+    /// It answered what nobody can use.
+    Misanswered(Place),
     /// It gave no token.
     NoToken,
     /// Its token is not to be believed.
-    Untrue,
+    Untrue(Check),
     /// None of the groups has a role.
     NoRole,
     /// The e-mail address is not verified, or of a domain for which the issuer is not believed.
@@ -50,8 +54,9 @@ impl Why {
             Self::Replayed => "replayed",
             Self::Denied => "denied_by_issuer",
             Self::Unavailable => "issuer_unavailable",
+            Self::Misanswered(_) => "issuer_misanswered",
             Self::NoToken => "no_token",
-            Self::Untrue => "untrue_token",
+            Self::Untrue(_) => "untrue_token",
             Self::NoRole => "no_role",
             Self::Unbelieved => "unbelieved_email",
             Self::Unknown => "unknown_person",
@@ -77,7 +82,7 @@ pub enum Verdict {
     /// They come in as somebody who was not here before.
     Create {
         /// Their e-mail address.
-        email: String,
+        email: EmailAddress,
         /// Their role.
         role: Role,
     },
@@ -86,6 +91,9 @@ pub enum Verdict {
 }
 
 /// Judges. `linked` is the person whom the issuer knows as this subject, `namesakes` are those with this e-mail address.
+///
+/// Of customers only somebody counts whose address was proved: whoever invites an address and uses the link themselves would
+/// otherwise get its owner into their account. Of the staff everybody counts, for only staff invite them.
 #[must_use]
 pub fn judge(settings: &Settings, claims: &Claims, linked: Option<Person>, namesakes: &[Person]) -> Verdict {
     let Ok(role) = settings.role_of(&claims.groups) else { return Verdict::Refuse(Why::NoRole) };
@@ -94,10 +102,11 @@ pub fn judge(settings: &Settings, claims: &Claims, linked: Option<Person>, names
     }
     let email = claims.email.as_ref().filter(|email| claims.is_verified && settings.believes(email));
     let Some(email) = email else { return Verdict::Refuse(Why::Unbelieved) };
-    match (namesakes, role) {
-        ([person], role) => enter(settings, person.clone(), role, true),
-        ([], Some(role)) if settings.create => Verdict::Create { email: email.clone(), role },
-        // Of several who differ by capitals alone nobody can say which one is meant.
+    let counts = |person: &&Person| person.proved || is_of(person, Side::Staff);
+    let of_side = namesakes.iter().filter(counts).find(|person| is_of(person, settings.side));
+    match (of_side.or_else(|| namesakes.iter().find(counts)), role) {
+        (Some(person), role) => enter(settings, person.clone(), role, true),
+        (None, Some(role)) if settings.create => Verdict::Create { email: email.clone(), role },
         _ => Verdict::Refuse(Why::Unknown),
     }
 }

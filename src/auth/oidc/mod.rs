@@ -10,11 +10,13 @@
 
 pub mod attempt;
 pub mod entry;
+pub mod fault;
 pub mod issuer;
 pub mod judge;
 pub mod outward;
 pub mod settings;
 mod shapes;
+mod token;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

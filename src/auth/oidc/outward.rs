@@ -15,6 +15,7 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse};
 use rustls::{ClientConfig, RootCertStore};
+use serde_json::{Map, Value};
 use url::Url;
 
 use super::settings::is_loopback;
@@ -82,7 +83,8 @@ impl Outward {
         url.scheme() == "https" || (self.clear && url.scheme() == "http" && is_loopback(url))
     }
 
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OutwardError> {
+    /// Asks.
+    pub async fn send(&self, request: HttpRequest) -> Result<HttpResponse, OutwardError> {
         let to = request.uri().to_string();
         if !Url::parse(&to).is_ok_and(|url| self.leads_to(&url)) {
             return Err(OutwardError::Clear(to));
@@ -98,11 +100,28 @@ impl Outward {
     }
 }
 
-impl<'c> AsyncHttpClient<'c> for Outward {
+/// The way to an issuer for the library, which reads whole documents strictly: it sees of each answer what is needed.
+pub struct Reduced<'o> {
+    /// The way.
+    pub outward: &'o Outward,
+    /// Takes out of a JSON object what nobody reads.
+    pub to: fn(&mut Map<String, Value>),
+}
+
+impl<'c> AsyncHttpClient<'c> for Reduced<'_> {
     type Error = OutwardError;
     type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, OutwardError>> + Send + 'c>>;
 
     fn call(&'c self, request: HttpRequest) -> Self::Future {
-        Box::pin(self.send(request))
+        Box::pin(async move {
+            let mut response = self.outward.send(request).await?;
+            if let Ok(mut document) = serde_json::from_slice::<Map<String, Value>>(response.body()) {
+                (self.to)(&mut document);
+                *response.body_mut() = Value::Object(document).to_string().into_bytes();
+                // It is JSON, whatever it is called.
+                response.headers_mut().remove(http::header::CONTENT_TYPE);
+            }
+            Ok(response)
+        })
     }
 }

@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use serde::{Deserialize, Deserializer};
 use url::{Host, Url};
 
+use crate::core::email::EmailAddress;
 use crate::core::principal::Side;
 use crate::core::role::Role;
 
@@ -83,10 +84,8 @@ impl Settings {
 
     /// Whether a verified e-mail address is believed.
     #[must_use]
-    pub fn believes(&self, email: &str) -> bool {
-        let domain = email.rsplit_once('@').map(|(_, domain)| domain.to_ascii_lowercase());
-        let is_plain = email.bytes().all(|byte| byte.is_ascii_graphic()) && email.matches('@').count() == 1;
-        is_plain && domain.is_some_and(|domain| self.domains.contains(&domain))
+    pub fn believes(&self, email: &EmailAddress) -> bool {
+        self.domains.iter().any(|domain| domain == email.domain())
     }
 
     /// Whether it is on this machine and without TLS.

@@ -66,7 +66,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
         people: people
             .filter_map(|person| {
                 let role = person.role_in(&state)?;
-                Some((person.id.to_string(), visible(&person.email), role.as_str().to_owned()))
+                Some((person.id.to_string(), visible(person.email.as_str()), role.as_str().to_owned()))
             })
             .collect(),
         switches: concerns.map(|switch| engaged(switch, &state, true, now)).collect(),

@@ -1,34 +1,61 @@
-//! The console's cookies: the session, an attempt to begin one elsewhere, how pages are to look, and why the staff looks.
+//! The console's cookies: the session, who signed in before, attempts to begin a session elsewhere, how pages are to look, and
+//! why the staff looks.
 //!
-//! INVARIANT: the cookies of the session and of an attempt have the `__Host-` prefix, so that no other host and no clear
-//! connection can set them. The one exception is a server that is only on the loopback address and without TLS, for
-//! development: not every browser keeps a Secure cookie there.
+//! INVARIANT: the cookies about who somebody is have the `__Host-` prefix, so that no other host and no clear connection can
+//! set them. The one exception is a server that is only on the loopback address and without TLS, for development: not every
+//! browser keeps a Secure cookie there. Each cookie is read by itself: what other cookies hold, in whatever encoding, changes
+//! nothing.
 
 use axum::http::{HeaderMap, HeaderValue, header};
 
-use crate::auth::oidc::attempt::HOLDS;
-use crate::auth::session::{LONGEST, Token};
+use crate::auth::known;
+use crate::auth::oidc::attempt::{HOLDS, Left, ends};
+use crate::auth::session::{Entered, LONGEST, Token};
 use crate::http::Settings;
 
 const SESSION: &str = "__Host-forelog-session";
 const SESSION_ON_LOOPBACK: &str = "forelog-session";
-const ATTEMPT: &str = "__Host-forelog-attempt";
-const ATTEMPT_ON_LOOPBACK: &str = "forelog-attempt";
+const KNOWN: &str = "__Host-forelog-known";
+const KNOWN_ON_LOOPBACK: &str = "forelog-known";
+const ATTEMPT: &str = "__Host-forelog-attempt-";
+const ATTEMPT_ON_LOOPBACK: &str = "forelog-attempt-";
 const THEME: &str = "forelog-theme";
 const ZONE: &str = "forelog-zone";
 const REASON: &str = "forelog-reason";
+
+/// Most attempts that one browser keeps: one for each tab, the oldest go.
+const MOST_ATTEMPTS: usize = 5;
 
 fn name(settings: &Settings) -> &'static str {
     if settings.clear_loopback { SESSION_ON_LOOPBACK } else { SESSION }
 }
 
-/// A cookie's value; none if it is there twice, for then somebody else set one of them.
+/// Every cookie, of every header, whatever is in it.
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = (&[u8], &[u8])> {
+    let pairs = headers.get_all(header::COOKIE).iter().flat_map(|value| value.as_bytes().split(|byte| *byte == b';'));
+    pairs.filter_map(|pair| {
+        let at = pair.iter().position(|byte| *byte == b'=')?;
+        let (name, value) = pair.split_at_checked(at)?;
+        Some((name.trim_ascii(), bare(value.get(1..)?.trim_ascii())))
+    })
+}
+
+/// A value without the quotes that may be around it.
+fn bare(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|rest| rest.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+/// A cookie's value; none if there are two that differ, for then somebody else set one of them.
 fn value<'a>(headers: &'a HeaderMap, wanted: &str) -> Option<&'a str> {
-    let texts = headers.get_all(header::COOKIE).iter().filter_map(|value| value.to_str().ok());
-    let pairs = texts.flat_map(|text| text.split(';')).filter_map(|pair| pair.trim().split_once('='));
-    let mut found = pairs.filter(|(name, _)| *name == wanted).map(|(_, value)| value);
+    let mut found = cookies(headers).filter(|(name, _)| *name == wanted.as_bytes()).map(|(_, value)| value);
     let first = found.next()?;
-    found.next().is_none().then_some(first)
+    found.all(|other| other == first).then_some(first).and_then(|value| std::str::from_utf8(value).ok())
+}
+
+/// Whether a browser sends two sessions, of which neither counts. It has to forget them before anybody can sign in.
+pub fn has_two_sessions(headers: &HeaderMap, settings: &Settings) -> bool {
+    let wanted = name(settings).as_bytes();
+    cookies(headers).any(|(name, _)| name == wanted) && value(headers, name(settings)).is_none()
 }
 
 /// The session that a request names.
@@ -37,8 +64,13 @@ pub fn session(headers: &HeaderMap, settings: &Settings) -> Option<Token> {
 }
 
 /// Sets the session, for as long as the browser is open and the session lasts.
-pub fn set_session(token: &Token, settings: &Settings) -> HeaderValue {
+fn set_session(token: &Token, settings: &Settings) -> HeaderValue {
     written(&format!("{}={}; Path=/; Max-Age={}{}", name(settings), token.reveal(), LONGEST.as_secs(), flags(settings)))
+}
+
+/// What a browser keeps once somebody signed in with it.
+pub fn entered(entered: &Entered, settings: &Settings) -> [(header::HeaderName, HeaderValue); 2] {
+    [set_session(&entered.token, settings), set_known(&entered.known, settings)].map(|cookie| (header::SET_COOKIE, cookie))
 }
 
 /// Takes the session away.
@@ -46,23 +78,53 @@ pub fn end_session(settings: &Settings) -> HeaderValue {
     written(&format!("{}=; Path=/; Max-Age=0{}", name(settings), flags(settings)))
 }
 
-fn attempt_name(settings: &Settings) -> &'static str {
+fn known_name(settings: &Settings) -> &'static str {
+    if settings.clear_loopback { KNOWN_ON_LOOPBACK } else { KNOWN }
+}
+
+/// Who signed in before in a browser, sealed.
+pub fn known<'a>(headers: &'a HeaderMap, settings: &Settings) -> Option<&'a str> {
+    value(headers, known_name(settings))
+}
+
+/// Remembers who signed in, after the session too.
+fn set_known(sealed: &str, settings: &Settings) -> HeaderValue {
+    let (name, lasts) = (known_name(settings), known::HOLDS.as_secs());
+    written(&format!("{name}={sealed}; Path=/; Max-Age={lasts}{}", flags(settings)))
+}
+
+fn attempts_name(settings: &Settings) -> &'static str {
     if settings.clear_loopback { ATTEMPT_ON_LOOPBACK } else { ATTEMPT }
 }
 
-/// The attempt that a browser began, sealed.
-pub fn attempt<'a>(headers: &'a HeaderMap, settings: &Settings) -> Option<&'a str> {
-    value(headers, attempt_name(settings))
+/// The attempt that a browser began under a mark, sealed.
+pub fn attempt<'a>(headers: &'a HeaderMap, mark: &str, settings: &Settings) -> Option<&'a str> {
+    value(headers, &format!("{}{mark}", attempts_name(settings)))
 }
 
-/// Keeps an attempt for as long as it works.
-pub fn set_attempt(sealed: &str, settings: &Settings) -> HeaderValue {
-    written(&format!("{}={sealed}; Path=/; Max-Age={}{}", attempt_name(settings), HOLDS.as_secs(), flags(settings)))
+/// The marks of all attempts of a browser, the oldest first. Browsers need not send them in that order.
+pub fn attempts(headers: &HeaderMap, settings: &Settings) -> Vec<String> {
+    let mark = |name: &[u8]| std::str::from_utf8(name).ok()?.strip_prefix(attempts_name(settings)).map(str::to_owned);
+    let is_mark = |mark: &String| !mark.is_empty() && mark.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let ends = |value: &[u8]| std::str::from_utf8(value).map_or_else(|_| ends(""), ends);
+    let mut kept: Vec<_> = cookies(headers).filter_map(|(name, value)| Some((ends(value), mark(name)?))).collect();
+    kept.sort_by_key(|(ends, _)| *ends);
+    kept.into_iter().map(|(_, mark)| mark).filter(is_mark).collect()
+}
+
+/// Keeps an attempt for as long as it works, beside those of other tabs. The oldest go, if there are too many.
+pub fn set_attempt(left: &Left, headers: &HeaderMap, settings: &Settings) -> Vec<(header::HeaderName, HeaderValue)> {
+    let (name, lasts) = (attempts_name(settings), HOLDS.as_secs());
+    let kept = written(&format!("{name}{}={}; Path=/; Max-Age={lasts}{}", left.mark, left.sealed, flags(settings)));
+    let others = attempts(headers, settings);
+    let too_many = (others.len() + 1).saturating_sub(MOST_ATTEMPTS);
+    let gone = others.iter().take(too_many).map(|mark| end_attempt(mark, settings));
+    gone.chain([kept]).map(|cookie| (header::SET_COOKIE, cookie)).collect()
 }
 
 /// Takes an attempt away.
-pub fn end_attempt(settings: &Settings) -> HeaderValue {
-    written(&format!("{}=; Path=/; Max-Age=0{}", attempt_name(settings), flags(settings)))
+pub fn end_attempt(mark: &str, settings: &Settings) -> HeaderValue {
+    written(&format!("{}{mark}=; Path=/; Max-Age=0{}", attempts_name(settings), flags(settings)))
 }
 
 /// The theme that was chosen.

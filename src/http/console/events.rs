@@ -149,7 +149,7 @@ async fn people(items: &[AdministrationRecord], visit: &Visit) -> BTreeMap<Strin
     let people = visit.http.door.control().ports.reader.vault.people().await.unwrap_or_default();
     let known = people.into_iter().filter(|person| visit.is_staff() || person.account == visit.principal.account);
     let known = known.filter(|person| wanted(person.id.as_str()));
-    known.map(|person| (person.id.to_string(), visible(&person.email))).collect()
+    known.map(|person| (person.id.to_string(), visible(person.email.as_str()))).collect()
 }
 
 /// Where a subject is shown.

@@ -46,6 +46,10 @@ impl From<Refusal> for Fault {
 
 impl From<SessionError> for Fault {
     fn from(error: SessionError) -> Self {
+        if matches!(error, SessionError::Busy) {
+            let text = "Too many passwords are being checked at this moment, so this one was not.";
+            return Self::Refused(Refusal::new(Code::Overloaded, text).hint("Try again in a few seconds."));
+        }
         let source = std::error::Error::source(&error).map(ToString::to_string);
         tracing::error!(%error, source, "a session cannot be used");
         Self::Refused(Refusal::new(Code::AuditUnavailable, "Sessions cannot be read or recorded now, so nothing is shown."))

@@ -150,7 +150,7 @@ impl Frame {
             look: visit.look,
             path: visit.path.clone(),
             who: Some(Who {
-                email: visible(&person.email),
+                email: visible(person.email.as_str()),
                 role: visit.role().as_str(),
                 account: visible(&name.unwrap_or_else(|| visit.principal.account.to_string())),
                 is_staff: visit.principal.side == Side::Staff,

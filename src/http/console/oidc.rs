@@ -18,7 +18,8 @@ use super::frame::{Frame, page};
 use super::shown::rough;
 use super::sign_in::{Asked, form, local};
 use super::visit::{Stranger, Visit};
-use crate::auth::oidc::entry::{Arrived, Back, EntryError};
+use crate::auth::oidc::attempt::mark;
+use crate::auth::oidc::entry::{Arrived, Back, EntryError, Kept};
 use crate::auth::oidc::issuer::Issuer;
 use crate::auth::oidc::judge::Why;
 use crate::auth::sign_in::SignInError;
@@ -36,16 +37,17 @@ struct LinkIdentity {
 pub async fn leave(
     State(http): State<Arc<Http>>,
     stranger: Stranger,
+    headers: HeaderMap,
     Path(name): Path<String>,
-    Query(Asked { next }): Query<Asked>,
+    Query(asked): Query<Asked>,
 ) -> Result<Response, Fault> {
     let issuer = http.issuers.get(&name).ok_or(Fault::NotFound)?;
-    match http.sessions.leave_for(issuer, local(&next), None).await {
-        Ok((door, attempt)) => {
-            let cookie = cookie::set_attempt(&attempt, &http.settings);
-            Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(door.as_str())).into_response())
+    match http.sessions.leave_for(issuer, local(&asked.next), None).await {
+        Ok(left) => {
+            let cookies = cookie::set_attempt(&left, &headers, &http.settings);
+            Ok((AppendHeaders(cookies), Redirect::to(left.door.as_str())).into_response())
         }
-        Err(error) => not_in(&http, &stranger, issuer, &next, error),
+        Err(error) => not_in(&http, &stranger, issuer, &asked, error),
     }
 }
 
@@ -63,26 +65,28 @@ pub async fn come_back(
         Some(token) => http.sessions.find(&token).await?,
         None => None,
     };
-    let kept = (cookie::attempt(&headers, &http.settings), visitor.as_ref());
-    let used_up = cookie::end_attempt(&http.settings);
-    match http.sessions.come_back(issuer, &back, kept, &stranger.origin()).await {
-        Ok(Arrived::In { token, next }) => {
-            let cookies = [used_up, cookie::set_session(&token, &http.settings)].map(|cookie| (header::SET_COOKIE, cookie));
+    let (settings, mark) = (&http.settings, mark(&back.state));
+    let others = cookie::attempts(&headers, settings);
+    let attempt = cookie::attempt(&headers, &mark, settings);
+    let kept = Kept { attempt, has_others: !others.is_empty(), visitor: visitor.as_ref() };
+    // Only the attempt that came back is over, whatever came of it.
+    let used_up = attempt.map(|_| (header::SET_COOKIE, cookie::end_attempt(&mark, settings)));
+    match http.sessions.come_back(issuer, &back, kept, &stranger.browser()).await {
+        Ok(Arrived::In { entered, next }) => {
+            let cookies: Vec<_> = used_up.into_iter().chain(cookie::entered(&entered, settings)).collect();
             Ok((AppendHeaders(cookies), Redirect::to(local(&next))).into_response())
         }
-        Ok(Arrived::Linked) => {
-            Ok((AppendHeaders([(header::SET_COOKIE, used_up)]), Redirect::to("/console/account")).into_response())
-        }
+        Ok(Arrived::Linked) => Ok((AppendHeaders(used_up), Redirect::to("/console/account")).into_response()),
         Err(error) => {
             http.door.counts().unauthenticated();
-            let told = not_in(&http, &stranger, issuer, "", error)?;
-            Ok((AppendHeaders([(header::SET_COOKIE, used_up)]), told).into_response())
+            let told = not_in(&http, &stranger, issuer, &Asked::default(), error)?;
+            Ok((AppendHeaders(used_up), told).into_response())
         }
     }
 }
 
 /// The sign-in page again, with what went wrong. It does not tell who is known here.
-fn not_in(http: &Http, stranger: &Stranger, issuer: &Issuer, next: &str, error: EntryError) -> Result<Response, Fault> {
+fn not_in(http: &Http, stranger: &Stranger, issuer: &Issuer, asked: &Asked, error: EntryError) -> Result<Response, Fault> {
     let title = &issuer.settings.title;
     let (status, text) = match error {
         EntryError::Failed(error) => return Err(error.into()),
@@ -98,8 +102,20 @@ fn not_in(http: &Http, stranger: &Stranger, issuer: &Issuer, next: &str, error: 
             let text = format!("{title} does not answer now. Sign in with your password, or try again later.");
             (StatusCode::SERVICE_UNAVAILABLE, text)
         }
-        EntryError::Refused(Why::NoToken | Why::Untrue) => {
-            (StatusCode::BAD_GATEWAY, format!("What {title} answered cannot be believed, so nobody was signed in."))
+        EntryError::Refused(Why::Misanswered(at)) => {
+            let text = format!(
+                "{title} answers, but what {} says cannot be used. Sign in with your password, or ask whoever runs this service.",
+                at.as_str()
+            );
+            (StatusCode::BAD_GATEWAY, text)
+        }
+        EntryError::Refused(Why::NoToken) => {
+            let text = format!("{title} gave no token for what your browser brought back, so nobody was signed in. Begin again.");
+            (StatusCode::BAD_GATEWAY, text)
+        }
+        EntryError::Refused(Why::Untrue(check)) => {
+            let text = format!("What {title} answered cannot be believed, so nobody was signed in: {}.", check.in_words());
+            (StatusCode::BAD_GATEWAY, text)
         }
         EntryError::Refused(Why::Denied) => (StatusCode::UNAUTHORIZED, format!("{title} did not sign you in.")),
         EntryError::Refused(_) => {
@@ -107,11 +123,11 @@ fn not_in(http: &Http, stranger: &Stranger, issuer: &Issuer, next: &str, error: 
             (StatusCode::FORBIDDEN, text)
         }
     };
-    Ok((status, form(http, stranger, String::new(), next, Some(text))).into_response())
+    Ok((status, form(http, stranger, String::new(), asked, Some(text))).into_response())
 }
 
 /// Begins to link whoever is signed in and knows their password. A page with a link, because a form may not lead away.
-pub async fn link(Path(name): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+pub async fn link(headers: HeaderMap, Path(name): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
     let http = Arc::clone(&visit.http);
     let issuer = http.issuers.get(&name).filter(|issuer| issuer.settings.side == visit.principal.side);
     let issuer = issuer.ok_or(Fault::NotFound)?;
@@ -125,14 +141,20 @@ pub async fn link(Path(name): Path<String>, Posted { visit, fields }: Posted) ->
     }
     let title = issuer.settings.title.clone();
     match http.sessions.leave_for(issuer, "", Some(visit.visitor.person.id.clone())).await {
-        Ok((door, attempt)) => {
-            let cookie = cookie::set_attempt(&attempt, &http.settings);
+        Ok(left) => {
+            let cookies = cookie::set_attempt(&left, &headers, &http.settings);
             let frame = Frame::of("Account", "/console/account", &visit).await;
-            let asked = page(&LinkIdentity { frame, title, to: door.to_string() });
-            Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), asked).into_response())
+            let asked = page(&LinkIdentity { frame, title, to: left.door.to_string() });
+            Ok((AppendHeaders(cookies), asked).into_response())
         }
         Err(EntryError::Failed(error)) => Err(error.into()),
-        Err(_) => again(&visit, StatusCode::SERVICE_UNAVAILABLE, &format!("{title} does not answer now. Try again later.")).await,
+        Err(EntryError::Refused(Why::Unavailable)) => {
+            again(&visit, StatusCode::SERVICE_UNAVAILABLE, &format!("{title} does not answer now. Try again later.")).await
+        }
+        Err(_) => {
+            let text = format!("{title} answers, but not what linking with it needs. Ask whoever runs this service.");
+            again(&visit, StatusCode::BAD_GATEWAY, &text).await
+        }
     }
 }
 

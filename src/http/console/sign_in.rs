@@ -14,7 +14,8 @@ use super::frame::{Frame, page};
 use super::shown::rough;
 use super::visit::Stranger;
 use crate::auth::oidc::issuer::Issuer;
-use crate::auth::sign_in::SignInError;
+use crate::auth::sign_in::{SignInError, Typed};
+use crate::core::id::AccountId;
 use crate::http::Http;
 
 #[derive(Template)]
@@ -23,6 +24,7 @@ struct SignIn {
     frame: Frame,
     email: String,
     next: String,
+    account: String,
     trouble: Option<String>,
     issuers: Vec<Button>,
 }
@@ -33,45 +35,54 @@ struct Button {
     title: String,
 }
 
-/// Where to go on afterwards.
-#[derive(serde::Deserialize)]
+/// What the address of the form says.
+#[derive(Default, serde::Deserialize)]
 pub struct Asked {
+    /// Where to go on afterwards.
     #[serde(default)]
     pub next: String,
+    /// Which account, for who is a person of several under one e-mail address.
+    #[serde(default)]
+    pub account: String,
 }
 
 /// The form.
-pub async fn show(State(http): State<Arc<Http>>, stranger: Stranger, Query(Asked { next }): Query<Asked>) -> Response {
-    form(&http, &stranger, String::new(), &next, None)
+pub async fn show(State(http): State<Arc<Http>>, stranger: Stranger, Query(asked): Query<Asked>) -> Response {
+    let two = "This browser sends two sessions of this console that differ, so neither counts. Delete the cookies of this \
+               address, then sign in.";
+    let trouble = stranger.has_two_sessions.then(|| two.to_owned());
+    form(&http, &stranger, String::new(), &asked, trouble)
 }
 
-/// Signs in, into a session that did not exist before.
+/// Signs in, into a session that did not exist before; the one that the browser had ends.
 pub async fn submit(State(http): State<Arc<Http>>, stranger: Stranger, fields: Fields) -> Result<Response, Fault> {
-    let (email, next) = (fields.text("email"), fields.text("next"));
-    match http.sessions.sign_in(email, fields.given("password"), &stranger.origin()).await {
-        Ok(token) => {
-            let cookie = cookie::set_session(&token, &http.settings);
-            Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(local(next))).into_response())
+    let asked = Asked { next: fields.text("next").to_owned(), account: fields.text("account").to_owned() };
+    let account: Option<AccountId> = asked.account.parse().ok();
+    let email = fields.text("email");
+    let typed = Typed { email, password: fields.given("password"), account: account.as_ref() };
+    let again = |text: String| form(&http, &stranger, email.to_owned(), &asked, Some(text));
+    match http.sessions.sign_in(typed, &stranger.browser()).await {
+        Ok(entered) => {
+            let cookies = AppendHeaders(cookie::entered(&entered, &http.settings));
+            Ok((cookies, Redirect::to(local(&asked.next))).into_response())
         }
         Err(SignInError::Refused) => {
             http.door.counts().unauthenticated();
-            let text = "That e-mail address and password do not belong together.".to_owned();
-            let again = form(&http, &stranger, email.to_owned(), next, Some(text));
+            let again = again("That e-mail address and password do not belong together.".to_owned());
             Ok((StatusCode::UNAUTHORIZED, again).into_response())
         }
         Err(SignInError::TooMany(wait)) => {
             let text = format!("There were too many attempts. Try again in {}.", rough(wait + std::time::Duration::from_secs(1)));
-            let again = form(&http, &stranger, email.to_owned(), next, Some(text));
             let after = [(header::RETRY_AFTER, wait.as_secs().saturating_add(1).to_string())];
-            Ok((StatusCode::TOO_MANY_REQUESTS, after, again).into_response())
+            Ok((StatusCode::TOO_MANY_REQUESTS, after, again(text)).into_response())
         }
         Err(SignInError::Failed(error)) => Err(error.into()),
     }
 }
 
 /// The form, with a button for each issuer.
-pub fn form(http: &Http, stranger: &Stranger, email: String, next: &str, trouble: Option<String>) -> Response {
-    let next = local(next).to_owned();
+pub fn form(http: &Http, stranger: &Stranger, email: String, asked: &Asked, trouble: Option<String>) -> Response {
+    let (next, account) = (local(&asked.next).to_owned(), asked.account.clone());
     // Not where it is now: that may be a callback, with a code in its address.
     let path = format!("/console/sign-in?next={}", encoded(&next));
     let frame = Frame { path, ..Frame::of_stranger("Sign in", stranger) };
@@ -80,7 +91,7 @@ pub fn form(http: &Http, stranger: &Stranger, email: String, next: &str, trouble
         title: issuer.settings.title.clone(),
     };
     let issuers = http.issuers.all().map(button).collect();
-    page(&SignIn { frame, email, next, trouble, issuers })
+    page(&SignIn { frame, email, next, account, trouble, issuers })
 }
 
 /// A place in the console, and nowhere else: what comes from outside never leads away.

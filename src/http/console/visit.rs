@@ -11,7 +11,7 @@ use serde_json::Value;
 use super::cookie;
 use super::fault::Fault;
 use super::look::Look;
-use crate::auth::session::{Origin, Visitor};
+use crate::auth::session::{Browser, Origin, Token, Visitor};
 use crate::control::Reply;
 use crate::core::id::AccountId;
 use crate::core::principal::{Principal, Side, Via};
@@ -152,25 +152,39 @@ pub struct Stranger {
     pub look: Look,
     /// The page, with its query.
     pub path: String,
+    /// The browser sends two sessions that differ.
+    pub has_two_sessions: bool,
     user_agent: Option<String>,
     ip: Option<IpAddr>,
+    known: Option<String>,
+    session: Option<Token>,
 }
 
 impl Stranger {
-    /// Where they come from.
-    pub fn origin(&self) -> Origin {
-        Origin { address: counted(self.ip), user_agent: self.user_agent.clone() }
+    /// What they sign in with.
+    pub fn browser(&self) -> Browser {
+        let origin = Origin { address: counted(self.ip), user_agent: self.user_agent.clone() };
+        Browser { origin, known: self.known.clone(), session: self.session.clone() }
     }
 }
 
 impl FromRequestParts<Arc<Http>> for Stranger {
     type Rejection = Fault;
 
-    async fn from_request_parts(parts: &mut Parts, _: &Arc<Http>) -> Result<Self, Fault> {
+    async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Fault> {
         // Within the nest the prefix is gone from the address.
         let original = parts.extensions.get::<axum::extract::OriginalUri>().map_or(&parts.uri, |original| &original.0);
         let path = original.path_and_query().map_or("/console/", |path| path.as_str()).to_owned();
         let ip = parts.extensions.get::<ClientAddress>().and_then(|address| address.0);
-        Ok(Self { look: Look::of(&parts.headers), path, user_agent: user_agent(&parts.headers), ip })
+        let (headers, settings) = (&parts.headers, &http.settings);
+        Ok(Self {
+            look: Look::of(headers),
+            path,
+            has_two_sessions: cookie::has_two_sessions(headers, settings),
+            user_agent: user_agent(headers),
+            ip,
+            known: cookie::known(headers, settings).map(str::to_owned),
+            session: cookie::session(headers, settings),
+        })
     }
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use askama::Template;
 use axum::extract::{Path, State};
-use axum::http::{StatusCode, header};
+use axum::http::StatusCode;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 
 use super::cookie;
@@ -15,6 +15,7 @@ use super::shown::visible;
 use super::visit::Stranger;
 use crate::auth::password;
 use crate::auth::session::Token;
+use crate::core::email::EmailAddress;
 use crate::http::Http;
 
 #[derive(Template)]
@@ -24,7 +25,7 @@ struct Welcome {
     email: String,
     invited: Option<Invited>,
     shortest: usize,
-    trouble: Option<&'static str>,
+    trouble: Option<String>,
 }
 
 /// What somebody is invited to.
@@ -32,6 +33,8 @@ struct Invited {
     account: String,
     role: &'static str,
     email: String,
+    /// Where to sign in to this account, for who is a person of several.
+    sign_in: String,
 }
 
 /// The form, as long as the link works.
@@ -49,7 +52,8 @@ async fn invited(http: &Http, link: &Token) -> Result<Option<Invited>, Fault> {
     let Some((invited, role)) = http.sessions.invited(link).await? else { return Ok(None) };
     let name = http.door.control().ports.reader.vault.account_name(&invited.account).await.ok().flatten();
     let account = visible(&name.unwrap_or_else(|| invited.account.to_string()));
-    Ok(Some(Invited { account, role: role.as_str(), email: visible(&invited.email) }))
+    let sign_in = format!("/console/sign-in?account={}", invited.account);
+    Ok(Some(Invited { account, role: role.as_str(), email: visible(invited.email.as_str()), sign_in }))
 }
 
 /// Makes the person and signs them in.
@@ -66,18 +70,18 @@ pub async fn submit(
     if !http.sessions.is_invited(&token).await? {
         return Err(Fault::NotFound);
     }
-    let (email, chosen) = (fields.text("email"), fields.given("password"));
-    if let Some(trouble) = trouble(email, chosen, fields.given("again")) {
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(&stranger, email.to_owned(), None, Some(trouble))).into_response());
-    }
-    if http.sessions.is_taken(email).await? {
-        let trouble = Some("Somebody signs in with that e-mail address already.");
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(&stranger, email.to_owned(), None, trouble)).into_response());
-    }
-    let accepted = http.sessions.accept(&token, email, chosen, &stranger.origin()).await?;
-    let session = accepted.ok_or(Fault::NotFound)?;
-    let cookie = cookie::set_session(&session, &http.settings);
-    Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/console/")).into_response())
+    let (typed, chosen) = (fields.text("email"), fields.given("password"));
+    let email = match (typed.parse::<EmailAddress>(), unusable(chosen, fields.given("again"))) {
+        (Ok(email), None) => email,
+        (parsed, trouble) => {
+            let trouble =
+                parsed.err().map(|error| visible(&format!("That cannot be taken: {error}."))).or(trouble.map(str::to_owned));
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(&stranger, typed.to_owned(), None, trouble)).into_response());
+        }
+    };
+    let accepted = http.sessions.accept(&token, (&email, chosen), &stranger.browser()).await?;
+    let entered = accepted.ok_or(Fault::NotFound)?;
+    Ok((AppendHeaders(cookie::entered(&entered, &http.settings)), Redirect::to("/console/")).into_response())
 }
 
 /// Makes a person of whom the link is for, and signs them in.
@@ -85,24 +89,15 @@ async fn join(http: &Http, stranger: &Stranger, link: &Token, invited: Invited, 
     let chosen = fields.given("password");
     let trouble = unusable(chosen, fields.given("again"));
     let joined = match trouble {
-        None => http.sessions.join(link, chosen, &stranger.origin()).await?,
+        None => http.sessions.join(link, chosen, &stranger.browser()).await?,
         Some(_) => None,
     };
-    let Some(token) = joined else {
+    let Some(entered) = joined else {
         let trouble = trouble.unwrap_or("This invitation cannot be used. Ask whoever sent it for another one.");
-        return Ok(
-            (StatusCode::UNPROCESSABLE_ENTITY, form(stranger, String::new(), Some(invited), Some(trouble))).into_response()
-        );
+        return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(stranger, String::new(), Some(invited), Some(trouble.to_owned())))
+            .into_response());
     };
-    let cookie = cookie::set_session(&token, &http.settings);
-    Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/console/")).into_response())
-}
-
-fn trouble(email: &str, chosen: &str, again: &str) -> Option<&'static str> {
-    if !email.contains('@') || email.len() > 254 {
-        return Some("That is not an e-mail address.");
-    }
-    unusable(chosen, again)
+    Ok((AppendHeaders(cookie::entered(&entered, &http.settings)), Redirect::to("/console/")).into_response())
 }
 
 /// Why a chosen password is not taken.
@@ -113,7 +108,7 @@ pub fn unusable(chosen: &str, again: &str) -> Option<&'static str> {
     (chosen != again).then_some("The two passwords are not the same.")
 }
 
-fn form(stranger: &Stranger, email: String, invited: Option<Invited>, trouble: Option<&'static str>) -> Response {
+fn form(stranger: &Stranger, email: String, invited: Option<Invited>, trouble: Option<String>) -> Response {
     let frame = Frame::of_stranger("Welcome", stranger);
     page(&Welcome { frame, email, invited, shortest: password::SHORTEST, trouble })
 }

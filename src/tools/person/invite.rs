@@ -10,6 +10,7 @@ use super::{account_of, may_manage};
 use crate::auth::session::Token;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::email::{EmailAddress, NoEmailAddress};
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, InvitationId};
 use crate::core::member::Invitation;
@@ -17,7 +18,6 @@ use crate::core::quota::{Counted, Quota, Used};
 use crate::core::redact::Sensitivity::{Pii, Public, Secret};
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
-use crate::core::state::ControlState;
 use crate::core::tool::ToolFacts;
 use crate::log::people::Invited;
 use crate::tools::outcome::Answer;
@@ -63,12 +63,15 @@ async fn invite(execution: Execution) -> Answer {
     let Args { account, email, role } = execution.arguments()?;
     let state = fresh(&execution).await?;
     let account = account_of(&execution, &state, account, may_manage)?;
-    let email = email.trim().to_owned();
-    check(&state, &account, &email, role)?;
+    let email: EmailAddress = email.parse().map_err(|error: NoEmailAddress| invalid("/email", &error.to_string()))?;
+    if state.accounts.get(&account).is_none_or(|row| row.side != role.side()) {
+        return Err(invalid("/role", "a role of the account's side").into());
+    }
     let ports = &execution.ports;
     let (vault, token, now) = (&ports.reader.vault, Token::generate(&*ports.entropy), ports.clock.now());
-    let known = vault.person(&email).await?.filter(|person| person.account == account);
-    if known.is_some_and(|person| person.role_in(&state).is_some()) {
+    // Nothing is said of other accounts: the address may be somebody's there.
+    let known = vault.people_with(&email).await?;
+    if known.iter().any(|person| person.account == account && person.role_in(&state).is_some()) {
         return Err(Refusal::new(Code::Conflict, "That person is one of the account's people already.").into());
     }
     let (id, expires_at) = (InvitationId::new(now, &*ports.entropy), now.plus(HOLDS));
@@ -99,20 +102,9 @@ async fn invite(execution: Execution) -> Answer {
     }))
 }
 
-/// An address that somebody can sign in with, and a role of the account's side.
-fn check(state: &ControlState, account: &AccountId, email: &str, role: Role) -> Result<(), Refusal> {
-    let invalid = |path: &str, rule: &str| {
-        let details = json!({ "faults": [{ "path": path, "rule": rule }] });
-        Err(Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken.")).details(details))
-    };
-    let is_address = email.split_once('@').is_some_and(|(name, host)| !name.is_empty() && !host.is_empty());
-    if !is_address || email.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return invalid("/email", "an e-mail address");
-    }
-    if state.accounts.get(account).is_none_or(|row| row.side != role.side()) {
-        return invalid("/role", "a role of the account's side");
-    }
-    Ok(())
+fn invalid(path: &str, rule: &str) -> Refusal {
+    let details = json!({ "faults": [{ "path": path, "rule": rule }] });
+    Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken.")).details(details)
 }
 
 /// Takes back what is over and what the new invitation replaces, and records it.

@@ -6,6 +6,7 @@ use serde_json::json;
 use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, VmId};
+use crate::core::label::canonical;
 use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
@@ -48,11 +49,15 @@ struct Args {
 }
 
 async fn import(execution: Execution) -> Answer {
-    let args: Args = execution.arguments()?;
+    let mut args: Args = execution.arguments()?;
     if holds_token(&args.machine) {
         // The leaf has it, and nothing is ever taken out of a leaf.
         return Err(Refusal::new(Code::ValidationFailed, "The machine's name has an access token in it.").into());
     }
+    args.label = canonical(&args.label).map_err(|error| {
+        let details = json!({ "faults": [{ "path": "/label", "rule": error.to_string() }] });
+        Refusal::new(Code::ValidationFailed, "The argument at /label cannot be taken.").details(details)
+    })?;
     let compute = execution.ports.compute.get(args.provider.as_str());
     let compute = compute.ok_or_else(|| Refusal::new(Code::NotFound, "There is no such provider."))?;
     compute.get(&MachineRef(args.machine.clone())).await?;

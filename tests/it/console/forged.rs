@@ -50,10 +50,7 @@ async fn oidc_a_token_is_believed_only_if_all_of_it_is_right() {
             bent[name] = value.clone();
         }
         issuer.manner().claims = bent;
-        // What is about nobody or has no end is not even a token.
-        let is_token = ["sub", "exp"].iter().all(|name| claims.get(*name) != Some(&Value::Null));
-        let why = if is_token { "untrue_token" } else { "no_token" };
-        refused(&house, why, what).await;
+        refused(&house, "untrue_token", what).await;
     }
     issuer.manner().claims = right;
     assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "the right one");
@@ -85,7 +82,7 @@ async fn oidc_an_issuer_is_not_followed_elsewhere_nor_read_without_end_nor_waite
     let (house, issuer) = believing().await;
     let answers = [
         (Answering::Elsewhere, StatusCode::BAD_GATEWAY),
-        (Answering::Endlessly, StatusCode::SERVICE_UNAVAILABLE),
+        (Answering::Endlessly, StatusCode::BAD_GATEWAY),
         (Answering::Never, StatusCode::SERVICE_UNAVAILABLE),
     ];
     for (answering, status) in answers {
@@ -93,7 +90,7 @@ async fn oidc_an_issuer_is_not_followed_elsewhere_nor_read_without_end_nor_waite
         assert_eq!(house.browser().signs_in_by("them").await.status, status);
     }
     assert_eq!(issuer.trapped.load(Ordering::SeqCst), 0, "it was followed");
-    assert_eq!(house.refusals().await, ["no_token", "issuer_unavailable", "issuer_unavailable"]);
+    assert_eq!(house.refusals().await, ["issuer_misanswered", "issuer_misanswered", "issuer_unavailable"]);
     issuer.manner().answering = Answering::Well;
     assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
 }
@@ -127,6 +124,7 @@ async fn oidc_what_an_issuer_publishes_leads_neither_out_of_tls_nor_to_another_i
         let (house, issuer) = believing().await;
         issuer.manner().published = published.clone();
         let answer = house.browser().get("/console/sign-in/oidc/them").await;
-        assert_eq!(answer.status, StatusCode::SERVICE_UNAVAILABLE, "{published}");
+        assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{published}");
+        assert!(answer.text.contains("what its metadata says cannot be used"), "{published}: {}", answer.text);
     }
 }

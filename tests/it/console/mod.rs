@@ -17,8 +17,11 @@ macro_rules! on_both {
     )*};
 }
 
+mod addresses;
 mod approvals;
+mod claims;
 mod forged;
+mod guessing;
 mod incident;
 mod issuer;
 mod live;
@@ -161,7 +164,8 @@ impl House {
             account: account.clone(),
             side: side.into(),
             role: role.into(),
-            email: email.clone(),
+            email: email.parse().expect("an e-mail address"),
+            proved: true,
             password: hash,
         };
         self.app.node().control.ports.reader.vault.add_person(&person).await.expect("a person");

@@ -106,16 +106,18 @@ async fn oidc_an_attempt_is_its_browsers_alone_and_works_once() {
     let own = yours.leaves("them", "").await;
     assert_eq!(yours.returns("them", &sent.back()).await.status, StatusCode::BAD_REQUEST);
     assert!(!yours.is_signed_in().await);
-    assert_eq!(yours.returns("them", &own.back()).await.status, StatusCode::BAD_REQUEST, "a wrong state ends the attempt");
+    assert_eq!(yours.returns("them", &own.back()).await.status, StatusCode::SEE_OTHER, "a foreign state ends one's own attempt");
+    yours.submit("/console/sign-out", &[]).await;
     let kept = kept_attempt(&mine.get("/console/sign-in/oidc/them").await);
     let sent = mine.leaves("them", "").await;
     assert_eq!(mine.returns("them", &sent.back()).await.status, StatusCode::SEE_OTHER);
     assert_eq!(mine.returns("them", &sent.back()).await.status, StatusCode::BAD_REQUEST, "the cookie is gone");
     // A cookie that was kept and one of another key are worth nothing.
-    for cookie in [kept.as_str(), "forelog-attempt=AAAA", "forelog-attempt="] {
+    let mark = kept_attempt(&mine.get("/console/sign-in/oidc/them").await).split('=').next().expect("a name").to_owned();
+    for cookie in [kept.clone(), format!("{mark}=AAAA"), format!("{mark}=")] {
         let url = format!("{}/console/sign-in/oidc/them/callback?state={}&code=x", house.base, sent.value("state"));
         let plain = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
-        let answer = crate::harness::send(plain.get(url).header("cookie", cookie)).await;
+        let answer = crate::harness::send(plain.get(url).header("cookie", &cookie)).await;
         assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{cookie}");
     }
     let late = house.browser();
@@ -123,7 +125,8 @@ async fn oidc_an_attempt_is_its_browsers_alone_and_works_once() {
     house.clock.pass(Duration::from_mins(10));
     assert_eq!(late.returns("them", &sent.back()).await.status, StatusCode::BAD_REQUEST);
     let why = house.refusals().await;
-    assert_eq!(why[..3], ["no_attempt", "wrong_state", "no_attempt"], "{why:?}");
+    // The browser keeps the attempts of its other tabs.
+    assert_eq!(why[..3], ["no_attempt", "wrong_state", "wrong_state"], "{why:?}");
 }
 
 fn kept_attempt(answer: &crate::harness::Answer) -> String {
@@ -150,7 +153,7 @@ async fn oidc_an_attempt_that_was_used_is_not_used_again_with_its_cookie() {
     let sealed =
         House::with(&format!("public_url = \"https://forelog.example\"\n{}", issuer.configured("them", "customer", ""))).await;
     let begun = sealed.browser().get("/console/sign-in/oidc/them").await;
-    assert!(begun.header("set-cookie").starts_with("__Host-forelog-attempt=") && begun.header("set-cookie").contains("; Secure"));
+    assert!(begun.header("set-cookie").starts_with("__Host-forelog-attempt-") && begun.header("set-cookie").contains("; Secure"));
     assert!(
         begun
             .header("location")
@@ -163,7 +166,7 @@ impl House {
     async fn staff_key(&self, email: &str, scopes: ScopeSet) -> CredentialId {
         let ports = &self.app.node().control.ports;
         let people = ports.reader.vault.people().await.expect("the people");
-        let person = people.into_iter().find(|person| person.email == email).expect("a person");
+        let person = people.into_iter().find(|person| person.email.as_str() == email).expect("a person");
         let (credential, id) = (CredentialId::new(self.clock.now(), &OsEntropy), EventId::new(self.clock.now(), &OsEntropy));
         let created = CredentialCreated {
             credential: credential.clone(),
@@ -225,19 +228,6 @@ async fn oidc_staff_have_the_role_of_their_groups_and_another_one_ends_what_was(
     assert_eq!(people.len(), 4, "{people:?}");
     let guess = house.browser().sign_in("ann@example.com", "").await;
     assert_eq!(guess.status, StatusCode::UNAUTHORIZED);
-}
-
-#[tokio::test(flavor = "multi_thread")]
-async fn oidc_of_two_whose_addresses_differ_by_capitals_neither_is_meant() {
-    let issuer = Issuer::start(BEGINNING).await;
-    let house = House::with(&issuer.configured("corp", "staff", &format!("{GROUPS}\ncreate = true"))).await;
-    for (role, email) in [("reader", "Ann@example.com"), ("admin", "ann@Example.com")] {
-        let person = house.hire(&house.staff.account, role).await;
-        house.change(&format!("update person set email = '{email}' where id = '{}'", person.user)).await;
-    }
-    issuer.vouches_for("ann", "ann@example.com", &json!({ "groups": ["ops"] }));
-    assert_eq!(house.browser().signs_in_by("corp").await.status, StatusCode::FORBIDDEN);
-    assert_eq!(house.refusals().await, ["unknown_person"]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

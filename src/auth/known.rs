@@ -1,0 +1,84 @@
+//! Browsers in which a person signed in before. Guesses of others do not lock them out (a device cookie).
+//!
+//! INVARIANT: such a cookie signs nobody in. It says, sealed, that the password or the issuer of a person was right in this
+//! browser once; it survives the end of the session, names a few people at most, and makes guesses count apart.
+
+use std::time::Duration;
+
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use super::session::SessionError;
+use crate::core::id::UserId;
+use crate::core::time::{Entropy, Micros};
+use crate::log::vault::{Vault, VaultError};
+
+/// How long it is remembered; browsers keep no cookie for longer.
+pub const HOLDS: Duration = Duration::from_hours(400 * 24);
+
+/// Most people of one browser; the one who was there longest ago is forgotten.
+const MOST: usize = 4;
+
+/// Longest cookie that is looked at.
+const LONGEST: usize = 2048;
+
+/// The key that it is sealed with.
+const PURPOSE: &str = "sign-in/known";
+
+/// Who signed in before in one browser, the last one first.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub struct Known(Vec<Acquaintance>);
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct Acquaintance {
+    person: UserId,
+    /// What guesses in this browser are counted by.
+    browser: String,
+    ends: Micros,
+}
+
+impl Known {
+    /// What a cookie says; nobody, if it is not of ours.
+    pub async fn open(cookie: Option<&str>, vault: &Vault, now: Micros) -> Result<Self, SessionError> {
+        let cookie = cookie.filter(|text| !text.is_empty() && text.len() <= LONGEST);
+        let Some(sealed) = cookie.and_then(|text| URL_SAFE_NO_PAD.decode(text).ok()) else { return Ok(Self::default()) };
+        let plain = vault.open_cookie(PURPOSE, &sealed).await?;
+        let read = plain.and_then(|plain| serde_json::from_slice::<Self>(&plain).ok()).unwrap_or_default();
+        Ok(Self(read.0.into_iter().filter(|known| known.ends > now).take(MOST).collect()))
+    }
+
+    /// Whether it names nobody.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// What guesses of a person in this browser are counted by, if they signed in with it.
+    #[must_use]
+    pub fn browser_of(&self, person: &UserId) -> Option<&str> {
+        self.0.iter().find(|known| known.person == *person).map(|known| known.browser.as_str())
+    }
+
+    /// The cookie of a browser in which a person has signed in now.
+    pub async fn with(
+        mut self,
+        person: &UserId,
+        vault: &Vault,
+        now: Micros,
+        entropy: &dyn Entropy,
+    ) -> Result<String, SessionError> {
+        let browser = self.browser_of(person).map_or_else(|| fresh(entropy), str::to_owned);
+        self.0.retain(|known| known.person != *person);
+        self.0.insert(0, Acquaintance { person: person.clone(), browser, ends: now.plus(HOLDS) });
+        self.0.truncate(MOST);
+        let plain = serde_json::to_vec(&self).map_err(|_| VaultError::Sealed)?;
+        Ok(URL_SAFE_NO_PAD.encode(vault.seal_cookie(PURPOSE, &plain).await?))
+    }
+}
+
+fn fresh(entropy: &dyn Entropy) -> String {
+    let mut random = [0; 16];
+    entropy.fill(&mut random);
+    hex::encode(random)
+}

@@ -1,0 +1,104 @@
+//! E-mail addresses in one canonical form, so that one address is one text everywhere.
+//!
+//! The domain is lower case and in ASCII (IDNA, without the final dot). The local part is in NFC and lower case: the standard
+//! lets a server tell `Ann@` from `ann@`, but none hands both out, and two people who differ by capitals alone are an attack
+//! or a slip. A local part in compatibility letters (full width, ligatures) is refused, because it looks like another one.
+//!
+//! INVARIANT: there is no other text for an address: what [`EmailAddress`] holds, it parses to itself.
+
+use std::fmt;
+use std::str::FromStr;
+
+use idna::AsciiDenyList;
+use serde::{Deserialize, Serialize};
+use unicode_normalization::UnicodeNormalization;
+
+use super::visible::is_hidden;
+
+/// Longest address in bytes (RFC 5321: 256 with its angle brackets).
+pub const LONGEST: usize = 254;
+
+/// Longest local part in bytes (RFC 5321).
+const LOCAL: usize = 64;
+
+/// An e-mail address in its canonical form.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct EmailAddress(String);
+
+/// A text that is no e-mail address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NoEmailAddress(&'static str);
+
+impl EmailAddress {
+    /// The address as text.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The domain, lower case and in ASCII.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+}
+
+impl FromStr for EmailAddress {
+    type Err = NoEmailAddress;
+
+    fn from_str(text: &str) -> Result<Self, NoEmailAddress> {
+        let text = text.trim();
+        // Canonical forms differ little in length from what was typed; nothing endless is normalized.
+        if text.len() > LONGEST * 4 {
+            return Err(TOO_LONG);
+        }
+        let (local, domain) =
+            text.rsplit_once('@').ok_or(NoEmailAddress("an e-mail address has one @, as in ann@example.com"))?;
+        let address = format!("{}@{}", canonical_local(local)?, canonical_domain(domain)?);
+        if address.len() > LONGEST { Err(TOO_LONG) } else { Ok(Self(address)) }
+    }
+}
+
+const TOO_LONG: NoEmailAddress = NoEmailAddress("an e-mail address has at most 254 bytes, and 64 of them before the @");
+
+fn canonical_local(text: &str) -> Result<String, NoEmailAddress> {
+    let is_plain =
+        |c: char| !c.is_whitespace() && !is_hidden(c) && !matches!(c, '@' | '"' | '(' | ')' | '<' | '>' | ',' | ';' | ':' | '\\');
+    if text.is_empty() || !text.chars().all(is_plain) {
+        return Err(NoEmailAddress("an e-mail address has letters, digits and signs before the @, unquoted and without spaces"));
+    }
+    let folded: String = text.nfc().collect::<String>().to_lowercase().nfc().collect();
+    if folded.nfkc().ne(folded.chars()) {
+        return Err(NoEmailAddress("the part before the @ has letters that look like others; write it in plain ones"));
+    }
+    if folded.len() > LOCAL { Err(TOO_LONG) } else { Ok(folded) }
+}
+
+fn canonical_domain(text: &str) -> Result<String, NoEmailAddress> {
+    let wrong = NoEmailAddress("an e-mail address has a domain after the @, as in ann@example.com");
+    let ascii = idna::domain_to_ascii_cow(text.as_bytes(), AsciiDenyList::STD3).map_err(|_| wrong)?;
+    let domain = ascii.strip_suffix('.').unwrap_or(&ascii);
+    let is_label = |label: &str| (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
+    if domain.split('.').all(is_label) { Ok(domain.to_owned()) } else { Err(wrong) }
+}
+
+impl TryFrom<String> for EmailAddress {
+    type Error = NoEmailAddress;
+    fn try_from(text: String) -> Result<Self, NoEmailAddress> {
+        text.parse()
+    }
+}
+
+impl From<EmailAddress> for String {
+    fn from(address: EmailAddress) -> Self {
+        address.0
+    }
+}
+
+impl fmt::Display for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

@@ -1,0 +1,28 @@
+//! Names that people give things and type again: labels of VMs, names of accounts.
+//!
+//! INVARIANT: what looks the same is the same text: without space around it, in NFC (a keyboard of macOS writes ü as two
+//! signs, one of Linux as one), each space inside one plain space, and nothing in it that is not seen. Capitals are kept, and
+//! tell two names apart.
+
+use unicode_normalization::UnicodeNormalization;
+
+use super::visible::is_hidden;
+
+/// Longest, in characters.
+pub const LONGEST: usize = 64;
+
+/// A text that is no name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a name has 1 … 64 letters, digits and signs that can be seen")]
+pub struct NoLabel;
+
+/// A name in its one form.
+pub fn canonical(text: &str) -> Result<String, NoLabel> {
+    if text.len() > LONGEST * 16 {
+        return Err(NoLabel);
+    }
+    let words: Vec<&str> = text.split(char::is_whitespace).filter(|word| !word.is_empty()).collect();
+    let name: String = words.join(" ").nfc().collect();
+    let fits = (1..=LONGEST).contains(&name.chars().count()) && !name.chars().any(is_hidden);
+    if fits { Ok(name) } else { Err(NoLabel) }
+}

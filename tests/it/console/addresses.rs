@@ -1,0 +1,290 @@
+//! E-mail addresses: one form at every door, one person in each account, and nobody's elsewhere until they are proved.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use super::issuer::Issuer;
+use super::{BEGINNING, Browser, House, between};
+use crate::harness::Answer;
+
+const THEIRS: &str = "a phrase of the inviter";
+
+on_both! {
+    nothing_is_told, console_an_invitation_tells_nothing_of_other_accounts_and_takes_nothing_from_them, postgres_console_an_invitation_tells_nothing_of_other_accounts_and_takes_nothing_from_them;
+    one_form, console_an_address_is_one_however_it_is_typed, postgres_console_an_address_is_one_however_it_is_typed;
+    at_once, console_a_link_that_is_used_twice_at_once_makes_one_person_who_can_sign_in, postgres_console_a_link_that_is_used_twice_at_once_makes_one_person_who_can_sign_in;
+}
+
+impl House {
+    /// A key of an owner that may manage people.
+    async fn inviter(&self, owner: &forelog::app::registry::NewPerson) -> String {
+        self.key_with(&self.signed_in(owner).await, &["people:write", "people:read"]).await
+    }
+
+    async fn invites(&self, key: &str, email: &str) -> Answer {
+        self.rest(key, Method::POST, "/invitations", Some(json!({ "email": email, "role": "member" }))).await
+    }
+}
+
+/// What somebody who invites can see of it: each answer without what is made anew.
+async fn seen(house: &House, key: &str, email: &str) -> (Vec<String>, Browser) {
+    let invited = house.invites(key, email).await;
+    let link = invited.json()["link"].as_str().expect("a link").to_owned();
+    let shown = house.browser().get(&link).await;
+    let browser = house.browser();
+    let short = browser.post(&link, &[("password", "short"), ("again", "short")]).await;
+    let joined = browser.post(&link, &[("password", THEIRS), ("again", THEIRS)]).await;
+    let people = house.rest(key, Method::GET, "/people", None).await;
+    let listed = people.json()["items"].as_array().expect("people").iter().any(|item| item["email"] == email);
+    let page = browser.page("/console/account").await;
+    let again = house.browser().get(&link).await;
+    let inviting_again = house.invites(key, email).await;
+    let token = link.rsplit('/').next().expect("a token");
+    let plain = |answer: &Answer| format!("{} {}", answer.status, answer.text.replace(email, "them").replace(token, "link"));
+    let told = vec![
+        invited.status.to_string(),
+        plain(&shown),
+        plain(&short),
+        format!("{} {:?}", plain(&joined), joined.headers.get("location")),
+        format!("{listed} {}", page.contains(email)),
+        plain(&again),
+        format!("{} {}", inviting_again.status, inviting_again.json()["error"]["code"]),
+    ];
+    (told, browser)
+}
+
+async fn nothing_is_told(house: House) {
+    let key = house.inviter(&house.one.owner).await;
+    let nobody = seen(&house, &key, "nobody@example.com").await.0;
+    for taken in ["other@example.com", "staff@example.com"] {
+        let (told, browser) = seen(&house, &key, taken).await;
+        assert_eq!(told, nobody, "{taken} is told from nobody");
+        assert!(browser.page("/console/").await.contains("member"), "whoever has the link is one of the inviter's people only");
+    }
+    // Whose the address was signs in as before, into their own account.
+    for (person, vm) in [(&house.other.owner, Some(&house.other.vm)), (&house.staff, None)] {
+        let browser = house.browser();
+        assert_eq!(browser.sign_in(&person.email, &person.password).await.status, StatusCode::SEE_OTHER, "{}", person.email);
+        let Some(vm) = vm else { continue };
+        assert_eq!(browser.get(&format!("/console/vms/{vm}")).await.status, StatusCode::OK);
+        assert_eq!(browser.get(&format!("/console/vms/{}", house.one.vm)).await.status, StatusCode::NOT_FOUND);
+    }
+    // And who has not shown up yet can still be invited by somebody else, and be a person of both.
+    let theirs = house.inviter(&house.other.owner).await;
+    let link = house.invites(&theirs, "nobody@example.com").await.json()["link"].as_str().expect("a link").to_owned();
+    let browser = house.browser();
+    let chosen = [("password", "a phrase of their own"), ("again", "a phrase of their own")];
+    assert_eq!(browser.post(&link, &chosen).await.status, StatusCode::SEE_OTHER, "the address is taken");
+    for (password, account) in [(THEIRS, "one"), ("a phrase of their own", "other")] {
+        let browser = house.browser();
+        assert_eq!(browser.sign_in("nobody@example.com", password).await.status, StatusCode::SEE_OTHER);
+        assert!(browser.page("/console/").await.contains(&format!("{account}</")), "the password says which account: {account}");
+    }
+    // A wrong password is told to neither of two accounts, of which one may be a stranger's.
+    assert_eq!(house.browser().sign_in("nobody@example.com", "wrong").await.status, StatusCode::UNAUTHORIZED);
+    let refused = house.events("sign_in_refused").await;
+    let last = serde_json::to_value(refused.last().expect("an event")).expect("a leaf");
+    assert_eq!(last["user"], Value::Null, "{last}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_with_one_password_for_two_accounts_the_address_of_the_form_says_which() {
+    let house = House::open().await;
+    for owner in [&house.one.owner, &house.other.owner] {
+        let key = house.inviter(owner).await;
+        let link = house.invites(&key, "both@example.com").await.json()["link"].as_str().expect("a link").to_owned();
+        let page = house.browser().page(&link).await;
+        assert!(page.contains(&format!("/console/sign-in?account={}", owner.account)), "{page}");
+        assert_eq!(house.browser().post(&link, &[("password", THEIRS), ("again", THEIRS)]).await.status, StatusCode::SEE_OTHER);
+    }
+    for (customer, foreign) in [(&house.one, &house.other), (&house.other, &house.one)] {
+        let (browser, account) = (house.browser(), customer.account.to_string());
+        let page = browser.page(&format!("/console/sign-in?account={account}")).await;
+        assert_eq!(between(&page, "name=\"account\" value=\"", "\""), account);
+        let fields = [("email", "both@example.com"), ("password", THEIRS), ("account", account.as_str())];
+        assert_eq!(browser.post("/console/sign-in", &fields).await.status, StatusCode::SEE_OTHER);
+        assert_eq!(browser.get(&format!("/console/vms/{}", customer.vm)).await.status, StatusCode::OK);
+        assert_eq!(browser.get(&format!("/console/vms/{}", foreign.vm)).await.status, StatusCode::NOT_FOUND);
+    }
+    let fields = [
+        ("email", "one@example.com"),
+        ("password", house.one.owner.password.as_str()),
+        ("account", house.other.account.as_str()),
+    ];
+    assert_eq!(house.browser().post("/console/sign-in", &fields).await.status, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn oidc_who_used_an_invitation_for_an_address_does_not_get_its_owner_into_their_account() {
+    let issuer = Issuer::start(BEGINNING).await;
+    let more = [
+        issuer.configured("them", "customer", "domains = [\"example.com\"]"),
+        issuer.configured("corp", "staff", "domains = [\"example.com\"]\nroles = { ops = \"reader\" }\ncreate = true"),
+    ];
+    let house = House::with(&more.concat()).await;
+    let key = house.inviter(&house.one.owner).await;
+    for email in ["owner@example.com", "ann@example.com", "other@example.com"] {
+        let link = house.invites(&key, email).await.json()["link"].as_str().expect("a link").to_owned();
+        assert_eq!(house.browser().post(&link, &[("password", THEIRS), ("again", THEIRS)]).await.status, StatusCode::SEE_OTHER);
+    }
+    issuer.vouches_for("owner", "Owner@Example.com", &json!({}));
+    assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::FORBIDDEN, "they are led into a stranger's account");
+    assert_eq!(house.refusals().await, ["unknown_person"]);
+    // Nor does it keep them from what is theirs: staff are made, and the owner of another account comes in there.
+    issuer.vouches_for("ann", "ann@example.com", &json!({ "groups": ["ops"] }));
+    let ann = house.browser();
+    assert_eq!(ann.signs_in_by("corp").await.status, StatusCode::SEE_OTHER);
+    assert!(ann.page("/console/").await.contains("ann@example.com · reader · staff"));
+    issuer.vouches_for("other", "OTHER@example.com", &json!({}));
+    let other = house.browser();
+    assert_eq!(other.signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(other.get(&format!("/console/vms/{}", house.other.vm)).await.status, StatusCode::OK);
+}
+
+async fn one_form(house: House) {
+    let key = house.inviter(&house.one.owner).await;
+    let made = house.invites(&key, " New.Person@EXAMPLE.com ").await;
+    assert_eq!(made.json()["email"], "new.person@example.com", "{made:?}");
+    let replaced = house.invites(&key, "new.person@example.COM.").await;
+    let link = replaced.json()["link"].as_str().expect("a link").to_owned();
+    let first = made.json()["link"].as_str().expect("a link").to_owned();
+    assert_eq!(house.browser().get(&first).await.status, StatusCode::NOT_FOUND, "another spelling is another invitation");
+    assert_eq!(house.browser().post(&link, &[("password", THEIRS), ("again", THEIRS)]).await.status, StatusCode::SEE_OTHER);
+    for typed in ["new.person@example.com", "New.Person@example.com", "NEW.PERSON@EXAMPLE.COM", " new.person@Example.com. "] {
+        assert_eq!(house.browser().sign_in(typed, THEIRS).await.status, StatusCode::SEE_OTHER, "{typed:?}");
+        let again = house.invites(&key, typed).await;
+        assert_eq!((again.status, again.code().as_str()), (StatusCode::CONFLICT, "conflict"), "{typed:?}");
+    }
+    for typed in ["new", "a b@c", "a@b@c", "a\u{200b}@example.com", "a\0@example.com", "\"a\"@example.com"] {
+        let refused = house.invites(&key, typed).await;
+        assert_eq!(
+            (refused.status, refused.code().as_str()),
+            (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"),
+            "{typed:?}"
+        );
+        // A form with a NUL in it is not even read.
+        let status = if typed.contains('\0') { StatusCode::BAD_REQUEST } else { StatusCode::UNAUTHORIZED };
+        assert_eq!(house.browser().sign_in(typed, "wrong").await.status, status, "{typed:?}");
+    }
+    // The database itself keeps two people of one account apart.
+    let user = &house.hire(&house.one.account, "owner").await.user;
+    let vault = house.app.node().control.ports.reader.vault.database();
+    let mut transaction = vault.begin().await.expect("a transaction");
+    let sql = format!("update person set email = 'New.Person@Example.com' where id = '{user}'");
+    assert!(transaction.execute(&sql, Vec::new()).await.is_err(), "one address of two people of an account");
+}
+
+async fn at_once(house: House) {
+    let key = house.inviter(&house.one.owner).await;
+    let link = house.invites(&key, "new@example.com").await.json()["link"].as_str().expect("a link").to_owned();
+    let browsers: Vec<Browser> = (0..4).map(|_| house.browser()).collect();
+    let fields = [("password", THEIRS), ("again", THEIRS)];
+    let answers = futures::future::join_all(browsers.iter().map(|browser| browser.post(&link, &fields))).await;
+    let joined = answers.iter().filter(|answer| answer.status == StatusCode::SEE_OTHER).count();
+    assert_eq!(joined, 1, "{answers:?}");
+    assert_eq!(house.browser().sign_in("new@example.com", THEIRS).await.status, StatusCode::SEE_OTHER, "nobody is there");
+    let people = house.rest(&key, Method::GET, "/people", None).await.json();
+    assert_eq!(people["items"].as_array().map(Vec::len), Some(2), "{people}");
+}
+
+/// Vaults as an earlier version left them: rows with these ids and addresses.
+async fn earlier_vault(people: &[(&str, &str)], postgres: bool) -> (tempfile::TempDir, Box<dyn forelog::log::sql::Database>) {
+    use forelog::log::sql::{open_postgres, open_sqlite};
+    let dir = tempfile::tempdir().expect("a directory");
+    let room = forelog::log::dialect::Room::Vault;
+    let open = async |url: &Option<String>| match url {
+        Some(url) => open_postgres(url, room).await.expect("a database"),
+        None => open_sqlite(&dir.path().join("vault.db"), room).await.expect("a database"),
+    };
+    let url = if postgres { Some(crate::postgres::fresh_database().await) } else { None };
+    let scripts =
+        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(if postgres { "postgres" } else { "sqlite" });
+    let database = open(&url).await;
+    let mut transaction = database.begin().await.expect("a transaction");
+    if postgres {
+        transaction.script("create schema vault").await.expect("a schema");
+    }
+    transaction.script("create table schema_version (version bigint not null)").await.expect("a table");
+    for version in 1..=5 {
+        let script = std::fs::read_to_string(scripts.join(format!("vault-000{version}.sql"))).expect("a migration");
+        transaction.script(&script).await.expect("a schema");
+        transaction.script(&format!("insert into schema_version (version) values ({version})")).await.expect("a version");
+    }
+    for (id, email) in people {
+        let sql = format!(
+            "insert into person (id, account, side, role, email, password) values ('{id}', 'acc_01J0000000000000000000000{}', \
+             'customer', 'owner', '{email}', 'x')",
+            &id[id.len() - 1..]
+        );
+        transaction.script(&sql).await.expect("a person");
+    }
+    transaction.commit().await.expect("a commit");
+    (dir, database)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_email_addresses_of_an_earlier_version_are_folded_or_named() {
+    use forelog::log::vault::Vault;
+    let open = async |people: &[(&str, &str)], postgres: bool| {
+        let (dir, database) = earlier_vault(people, postgres).await;
+        let entropy = std::sync::Arc::new(forelog::ambient::OsEntropy);
+        let opened = Vault::open(database, zeroize::Zeroizing::new([7; 32]), entropy).await;
+        (dir, opened)
+    };
+    let (first, second) = ("usr_01J00000000000000000000001", "usr_01J00000000000000000000002");
+    for postgres in [false, true] {
+        let (_dir, vault) = open(&[(first, "Ann@Example.COM"), (second, "bob@example.com")], postgres).await;
+        let people = vault.expect("a vault").people().await.expect("the people");
+        let emails: Vec<&str> = people.iter().map(|person| person.email.as_str()).collect();
+        assert_eq!(emails, ["ann@example.com", "bob@example.com"]);
+        let (_dir, vault) = open(&[(first, "ann@example.com"), (second, "ANN@example.com")], postgres).await;
+        let error = vault.err().expect("two people are one");
+        let told = std::iter::successors(Some(&error as &dyn std::error::Error), |error| error.source());
+        let told = told.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+        assert!(told.contains("one_person_for_a_proved_email_address"), "{told}");
+        let (_dir, vault) = open(&[(first, "no address")], postgres).await;
+        let error = vault.err().expect("no address");
+        assert!(error.to_string().contains(first) && error.to_string().contains("no address"), "{error}");
+    }
+}
+
+on_both! {
+    labels, console_a_vm_has_one_label_however_it_is_typed, postgres_console_a_vm_has_one_label_however_it_is_typed;
+}
+
+async fn labels(house: House) {
+    // As macOS writes it, and with what slips in when it is pasted.
+    let staff = house.signed_in(&house.staff).await;
+    let desk_label = "Bu\u{308}ro  Web ";
+    let ports = &house.app.node().control.ports;
+    let state = ports.fence().state();
+    assert_eq!(forelog::core::label::canonical(desk_label).as_deref(), Ok("Büro Web"));
+    for wrong in ["", "  ", "a\u{200b}b", "a\0b", &"x".repeat(65)] {
+        assert!(forelog::core::label::canonical(wrong).is_err(), "{wrong:?}");
+    }
+    assert!(staff.is_signed_in().await && state.vms.contains_key(&house.one.vm));
+    for typed in ["one-web-1", " one-web-1 ", "one-web-1\n"] {
+        let answer = house.call(&house.one.key, "vm_get", json!({ "vm_id": typed })).await;
+        assert_eq!(answer.status, StatusCode::OK, "{typed:?}: {answer:?}");
+        assert_eq!(answer.json()["vm_id"], json!(house.one.vm), "{answer:?}");
+    }
+    let other = house.call(&house.other.key, "vm_get", json!({ "vm_id": "one-web-1" })).await;
+    assert_eq!(other.status, StatusCode::NOT_FOUND);
+}
+
+#[test]
+fn switch_targets_are_read_however_they_are_typed() {
+    use forelog::core::switch::Target;
+    for (typed, target) in [
+        (" all\n", "all"),
+        ("ALL", "all"),
+        ("Class:EXEC", "class:exec"),
+        ("tool: VM_Power ", "tool:vm_power"),
+        ("Provider:Sim", "provider:sim"),
+    ] {
+        assert_eq!(typed.parse::<Target>().map(|target| target.to_string()).as_deref(), Ok(target), "{typed:?}");
+    }
+    for typed in ["", "al l", "class:", "tool:a b", "vm:x", "everything:x"] {
+        assert!(typed.parse::<Target>().is_err(), "{typed:?}");
+    }
+}
