@@ -24,7 +24,7 @@ pub use tables::{ConnectionsConfig, LimitsConfig, Providers, QemuConfig, SignIn,
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
 
 /// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.
-pub const KEYS: [&str; 27] = [
+pub const KEYS: [&str; 28] = [
     "data_dir",
     "database_url",
     "vault_database_url",
@@ -52,6 +52,7 @@ pub const KEYS: [&str; 27] = [
     "staff_reads_shown_after_ms",
     "search_budget_ms",
     "approval_ms",
+    "newcomer_ms",
 ];
 
 /// Everything that can be set.
@@ -99,6 +100,8 @@ pub struct Config {
     pub search_budget_ms: u64,
     /// How long a held call waits for a person.
     pub approval_ms: u64,
+    /// Where it takes two people, somebody who was invited counts beside who invited them after this long.
+    pub newcomer_ms: u64,
     /// Most MCP sessions at a time.
     pub mcp_sessions: usize,
     /// Sliding windows.
@@ -139,6 +142,7 @@ impl Default for Config {
             staff_reads_shown_after_ms: 0,
             search_budget_ms: 5_000,
             approval_ms: 86_400_000,
+            newcomer_ms: 7 * 86_400_000,
             mcp_sessions: 1_000,
             limits: LimitsConfig::default(),
             quotas: Quotas::default(),
@@ -229,6 +233,7 @@ impl Config {
         ensure(self.instant_wait_ms <= 300_000, "instant_wait_ms", || "is more than 300000".into())?;
         ensure((10..=120_000).contains(&self.search_budget_ms), "search_budget_ms", || "is not within 10 … 120000".into())?;
         let year = 366 * 86_400_000;
+        ensure(self.newcomer_ms <= year, "newcomer_ms", || format!("is more than {year}"))?;
         ensure(self.staff_reads_shown_after_ms <= year, "staff_reads_shown_after_ms", || format!("is more than {year}"))?;
         ensure((1..=100_000).contains(&self.mcp_sessions), "mcp_sessions", || "is not within 1 … 100000".into())?;
         ensure((1..=100_000).contains(&self.throttle.per_second), "throttle.per_second", || "is not within 1 … 100000".into())?;

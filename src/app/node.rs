@@ -106,7 +106,11 @@ impl Node {
             limits: Arc::new(config.limits()),
             quotas: Arc::new(config.quotas),
             places: Places::default(),
-            approvals: Approvals { lasts: config.approval(), url: config.public_url.clone() },
+            approvals: Approvals {
+                lasts: config.approval(),
+                url: config.public_url.clone(),
+                newcomer: Duration::from_millis(config.newcomer_ms),
+            },
         });
         record(&ports, Kind::NodeStarted { node, version: env!("CARGO_PKG_VERSION").into() }).await?;
         let (control, assigned) = Control::new(catalogue, ports, policies.clone());

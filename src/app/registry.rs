@@ -40,7 +40,7 @@ pub struct KeySpec {
     pub user: Option<UserId>,
     /// A name for people.
     pub label: String,
-    /// Scopes; all that its side can have if empty.
+    /// Scopes; all that its side has unless somebody chooses, if empty.
     pub scopes: ScopeSet,
     /// Only these VMs.
     pub vms: Option<Vec<VmId>>,
@@ -55,7 +55,7 @@ pub struct KeySpec {
 }
 
 impl KeySpec {
-    /// A key with everything that its side can have.
+    /// A key with everything that its side has unless somebody chooses.
     #[must_use]
     pub fn full(account: AccountId, label: &str) -> Self {
         Self {
@@ -119,7 +119,14 @@ impl Desk {
         };
         // The vault first: an event must not name a person who is not there.
         self.rooms.vault.add_person(&person).await?;
-        let joined = Kind::UserCreated { user: user.clone(), account: account.clone(), side, role: Some(role), invitation: None };
+        let joined = Kind::UserCreated {
+            user: user.clone(),
+            account: account.clone(),
+            side,
+            role: Some(role),
+            invitation: None,
+            invited_by: None,
+        };
         let note = json!({ "operator": operator() });
         let kinds = before.into_iter().chain([joined]);
         let records = kinds.map(|kind| Record { account: account.clone(), kind, note: note.clone() }).collect();
@@ -138,10 +145,7 @@ impl Desk {
     /// Makes a key.
     pub async fn create_key(&self, spec: KeySpec) -> Result<NewKey, DeskError> {
         let side = side_of(&self.state().await?, &spec.account)?;
-        let user = match spec.user {
-            Some(user) => user,
-            None => self.first_person(&spec.account).await?,
-        };
+        let user = self.person_of(&spec.account, spec.user).await?;
         let (usual, most) = match side {
             Side::Staff => (Scope::staff(), Role::Admin.scopes()),
             Side::Customer => (Scope::customer(), Role::Owner.scopes()),
@@ -190,8 +194,9 @@ impl Desk {
     pub async fn rotate_key(&self, old: &CredentialId) -> Result<NewKey, DeskError> {
         let state = self.state().await?;
         let row = state.credentials.get(old).filter(|row| row.revoked_at.is_none());
+        let row = row.filter(|row| !row.is_person() && !state.has_left(row)).cloned();
         let Credential { created, label, ips, .. } =
-            row.cloned().ok_or_else(|| DeskError::Refused(format!("there is no live key {old}")))?;
+            row.ok_or_else(|| DeskError::Refused(format!("there is no live key {old}")))?;
         let key = ApiKey::generate(&*self.entropy);
         let credential = CredentialId::new(self.clock.now(), &*self.entropy);
         let (hash, prefix) = (key.hash(), key.prefix());
@@ -245,12 +250,18 @@ impl Desk {
         Ok(vm)
     }
 
-    async fn first_person(&self, account: &AccountId) -> Result<UserId, DeskError> {
-        let people = self.rooms.vault.people().await?;
-        let mut members: Vec<UserId> =
-            people.into_iter().filter(|person| person.account == *account).map(|person| person.id).collect();
+    /// Somebody of the account, or who came first: a key of nobody would answer for whoever is named.
+    async fn person_of(&self, account: &AccountId, named: Option<UserId>) -> Result<UserId, DeskError> {
+        let (people, state) = (self.rooms.vault.people().await?, self.state().await?);
+        let is_here = |person: &Person| person.account == *account && person.role_in(&state).is_some();
+        let mut members: Vec<UserId> = people.into_iter().filter(is_here).map(|person| person.id).collect();
         members.sort();
-        members.into_iter().next().ok_or_else(|| DeskError::Refused(format!("nobody belongs to the account {account}")))
+        let found = match &named {
+            Some(user) => members.into_iter().find(|member| member == user),
+            None => members.into_iter().next(),
+        };
+        let text = named.map_or_else(|| "nobody belongs".to_owned(), |user| format!("{user} does not belong"));
+        found.ok_or_else(|| DeskError::Refused(format!("{text} to the account {account}")))
     }
 
     /// An event with a note of who sat at the machine.

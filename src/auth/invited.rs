@@ -57,9 +57,11 @@ impl Sessions {
     async fn record_joined(&self, person: &Person, invitation: &InvitationId) -> Result<bool, SessionError> {
         let (person, invitation, id) = (person.clone(), invitation.clone(), self.event_id());
         let joined = self.writer.write(Want::default(), move |draft| {
-            let Some(role) = role_of(draft.state(), &invitation, draft.now) else { return Ok(false) };
+            let row = draft.state().invitations.get(&invitation).filter(|row| row.holds(draft.now));
+            let Some((role, invited_by)) = row.map(|row| (row.role, row.by.clone())) else { return Ok(false) };
             let (user, account, side) = (person.id.clone(), person.account.clone(), role.side());
-            let kind = Kind::UserCreated { user, account, side, role: Some(role), invitation: Some(invitation.clone()) };
+            let invitation = Some(invitation.clone());
+            let kind = Kind::UserCreated { user, account, side, role: Some(role), invitation, invited_by };
             draft.append(Position(0), crate::log::draft::NewEvent::plain(id.clone(), kind))?;
             Ok(true)
         });

@@ -67,7 +67,7 @@ impl Sessions {
         // The vault first: an event must not name a person who is not there.
         self.vault.add_person(&person).await?;
         let made = Kind::AccountCreated { account: account.clone(), side: Side::Staff };
-        let joined = Kind::UserCreated { user, account, side: Side::Staff, role: Some(role), invitation: None };
+        let joined = Kind::UserCreated { user, account, side: Side::Staff, role: Some(role), invitation: None, invited_by: None };
         self.record(vec![self.plain(made), self.plain(joined)]).await?;
         self.begin(&person, role, from).await
     }

@@ -58,7 +58,7 @@ pub struct Wanted {
     /// A name for people.
     #[arg(long)]
     label: String,
-    /// A scope; may be repeated. All that the account can have if absent.
+    /// A scope; may be repeated. If absent, all but the rights over keys and people, which are given by name.
     #[arg(long)]
     scope: Vec<Scope>,
     /// A VM it may touch; may be repeated. All of the account's if absent.

@@ -7,6 +7,7 @@ use super::{CliError, Context};
 use crate::app::desk::{Desk, DeskError};
 use crate::app::registry::{KeySpec, NewPerson};
 use crate::core::principal::Side;
+use crate::core::scope::{Scope, ScopeSet};
 
 /// Makes accounts, people, keys and VMs, and gives what `demo.json` says of them.
 pub async fn seed(context: &Context) -> Result<Value, CliError> {
@@ -27,18 +28,23 @@ pub async fn seed(context: &Context) -> Result<Value, CliError> {
         vms.push(json!({ "id": id, "label": machine.label, "provider": provider }));
     }
     let document = json!({
-        "customer": with_key(&desk, customer, "demo").await?,
-        "staff": with_key(&desk, staff, "demo staff").await?,
-        "staff2": with_key(&desk, second, "demo second staff").await?,
+        "customer": with_key(&desk, customer, "demo", customers()).await?,
+        "staff": with_key(&desk, staff, "demo staff", Scope::staff()).await?,
+        "staff2": with_key(&desk, second, "demo second staff", Scope::staff()).await?,
         "vms": vms,
     });
     desk.close().await;
     Ok(document)
 }
 
-async fn with_key(desk: &Desk, person: NewPerson, label: &str) -> Result<Value, DeskError> {
+/// Everything that a key of a customer can do. Saying yes for a person is not among it: such a key is made in the console.
+fn customers() -> ScopeSet {
+    Scope::customer().into_iter().chain([Scope::KeysRead, Scope::KeysWrite]).collect()
+}
+
+async fn with_key(desk: &Desk, person: NewPerson, label: &str, scopes: ScopeSet) -> Result<Value, DeskError> {
     let NewPerson { account, user, email, password } = person;
-    let spec = KeySpec { user: Some(user), ..KeySpec::full(account.clone(), label) };
+    let spec = KeySpec { user: Some(user), scopes, ..KeySpec::full(account.clone(), label) };
     let key = desk.create_key(spec).await?;
     Ok(json!({ "email": email, "password": password, "api_key": key.key.reveal(), "account": account }))
 }

@@ -8,10 +8,13 @@ use std::collections::BTreeSet;
 use serde::{Deserialize, Serialize};
 
 use super::code::Code;
+use super::grant::acting;
 use super::id::{AccountId, CallId, CredentialId, Position, UserId, VmId};
 use super::principal::{Principal, Side};
 use super::refusal::Refusal;
-use super::state::ControlState;
+use super::scope::Scope;
+use super::second_person::Acquaintance;
+use super::state::{ControlState, Credential};
 use super::time::Micros;
 
 /// Who may approve.
@@ -131,11 +134,13 @@ impl Approval {
         self.expires_at <= now
     }
 
-    /// Takes somebody's consent, or says why not.
-    pub fn consent(&mut self, who: &Principal, state: &ControlState, now: Micros) -> Result<Step, Refusal> {
-        self.check_open(now)?;
-        self.check_person(who, state)?;
-        self.consents.push(Consent { by: who.user.clone(), credential: who.credential.clone(), at: now });
+    /// Takes somebody's consent, or says why not. What was said by who has left since counts no more.
+    pub fn consent(&mut self, who: &Principal, known: Acquaintance<'_>) -> Result<Step, Refusal> {
+        self.check_open(known.now)?;
+        let left = |by: &Consent| known.state.credentials.get(&by.credential).is_none_or(|row| known.state.has_left(row));
+        self.consents.retain(|consent| !left(consent));
+        self.check_person(who, known)?;
+        self.consents.push(Consent { by: who.user.clone(), credential: who.credential.clone(), at: known.now });
         Ok(if self.is_granted() { Step::Granted } else { Step::Waits })
     }
 
@@ -150,8 +155,13 @@ impl Approval {
         Ok(())
     }
 
-    fn check_person(&self, who: &Principal, state: &ControlState) -> Result<(), Refusal> {
+    fn check_person(&self, who: &Principal, known: Acquaintance<'_>) -> Result<(), Refusal> {
         let forbidden = |text: &str| Err(Refusal::new(Code::ForbiddenRole, text));
+        let state = known.state;
+        if !is_consent(state, acting(state, who)?) {
+            let text = "A call that waits is approved by a person who is signed in, or by a key that they made in the console for that alone.";
+            return forbidden(text);
+        }
         match (self.hold.approver, who.side) {
             (Approver::Staff, Side::Customer) => return forbidden("The policies ask for staff to approve this."),
             (Approver::Owner, Side::Staff) => return forbidden("The policies ask for a person of the account to approve this."),
@@ -160,15 +170,34 @@ impl Approval {
         if self.credential == who.credential || is_of_one_line(state, &self.credential, &who.credential) {
             return forbidden("A key does not approve its own calls, nor those of a key that comes from the same one.");
         }
-        if self.hold.separate && self.user == who.user {
-            return forbidden("The policies ask for another person than the one whose key made the call.");
+        if self.hold.separate && !known.are_two(&self.user, &who.user) {
+            return forbidden(
+                "The policies ask for another person than the one whose key made the call, and not for a guest of theirs.",
+            );
         }
-        if self.consents.iter().any(|consent| consent.by == who.user) {
+        if self.consents.iter().any(|consent| !known.are_two(&consent.by, &who.user)) {
             let text = "A second person has to approve it; your consent is noted.";
-            return Err(Refusal::new(Code::SecondPersonRequired, text));
+            let guest = "The two do not count as two people yet, because one of them came by the other.";
+            let again = self.consents.iter().any(|consent| consent.by == who.user);
+            return Err(Refusal::new(Code::SecondPersonRequired, if again { text } else { guest }));
         }
         Ok(())
     }
+}
+
+/// Whether what somebody acts with speaks for a person: they are signed in, or made a key in the console that can do nothing
+/// else. Whoever has any other key may be anybody.
+fn is_consent(state: &ControlState, own: &Credential) -> bool {
+    if own.is_person() {
+        return true;
+    }
+    let made = &own.created;
+    let alone =
+        made.scopes.len() == 1 && made.scopes.iter().all(|scope| matches!(scope, Scope::ApprovalsDecide | Scope::StaffApprove));
+    let maker = made.made_by.as_ref().and_then(|id| state.credentials.get(id));
+    let by_hand =
+        maker.is_some_and(|maker| maker.is_person() && maker.created.user == made.user && maker.created.account == made.account);
+    alone && by_hand
 }
 
 /// What somebody is told who comes second.

@@ -211,14 +211,15 @@ fn check_scope(proposal: &Proposal, tool: &ToolFacts, lineage: &Lineage<'_>) -> 
     if matches!(who.via, Via::Mcp | Via::Stdio) && (for_staff || tool.class == Class::Control) {
         return unknown_tool();
     }
-    if let Some(scope) = tool.scope.filter(|scope| !credential.created.scopes.contains(scope)) {
+    if let Some(scope) = tool.lacks(credential.created.side, &credential.created.scopes) {
         return refuse(
             Refusal::new(Code::ForbiddenScope, format!("The key lacks the scope {}.", scope.as_str()))
                 .hint("Use a key that has it.")
                 .details(json!({ "scope": scope.as_str() })),
         );
     }
-    if tool.class != Class::Read && !tool.stops && (who.read_only || lineage.is_read_only()) {
+    let changes = tool.administers || (tool.class != Class::Read && !tool.stops);
+    if changes && (who.read_only || lineage.is_read_only()) {
         return refuse(Refusal::new(Code::ReadOnlyMode, "This key or endpoint only reads."));
     }
     Ok(())

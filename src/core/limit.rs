@@ -28,6 +28,13 @@ impl Limit {
         (1..=Self::MOST).contains(&self.admit) && (1..=86_400_000).contains(&self.window_ms)
     }
 
+    /// Whether nothing that this one lets through is more than `other` lets through in a window of its own.
+    #[must_use]
+    pub fn is_within(self, other: Self) -> bool {
+        let windows = other.window_ms.div_ceil(self.window_ms.max(1));
+        u64::from(self.admit) * u64::from(windows) <= u64::from(other.admit)
+    }
+
     fn window_us(self) -> i64 {
         i64::from(self.window_ms) * 1000
     }

@@ -236,6 +236,12 @@ fn address_allowed(row: &Credential, who: &Principal) -> bool {
 pub fn alive<'a>(state: &'a ControlState, id: &CredentialId, now: Micros) -> Result<Lineage<'a>, Refusal> {
     let lineage = state.lineage(id)?;
     lineage.check_alive(now)?;
+    if state.has_left(lineage.own()) {
+        return Err(Refusal::new(Code::TokenRevoked, "The person whose key it is has left."));
+    }
+    if lineage.rows().any(|row| state.has_left(row)) {
+        return Err(kept(Code::TokenRevoked, "The person whose key this one was made with has left."));
+    }
     Ok(lineage)
 }
 

@@ -18,6 +18,35 @@ pub struct Member {
     pub account: AccountId,
     /// The role that they have now; none if they were removed.
     pub role: Option<Role>,
+    /// Whose invitation they took, and when.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub invited: Option<Invited>,
+}
+
+/// That somebody is here because of somebody else.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Invited {
+    /// Who invited.
+    pub by: UserId,
+    /// Since when the other is here.
+    pub at: Micros,
+}
+
+impl Credential {
+    /// Whether the console acts with it for a person who is signed in. It is no key then: nobody holds a secret of it.
+    #[must_use]
+    pub fn is_person(&self) -> bool {
+        self.created.role.is_some()
+    }
+}
+
+impl ControlState {
+    /// Whether the person is gone whose credential it is: a right ends with whom it was given to.
+    #[must_use]
+    pub fn has_left(&self, row: &Credential) -> bool {
+        let member = self.people.get(&row.created.user);
+        member.is_some_and(|member| member.role.is_none() || member.account != row.created.account)
+    }
 }
 
 /// An invitation that nobody has taken or revoked yet.
@@ -81,12 +110,15 @@ impl ControlState {
     /// Folds in what an event says of people; none if it says nothing of them.
     pub(super) fn change_people(&mut self, at: Micros, kind: &Kind) -> Option<Vec<RowName>> {
         match kind {
-            Kind::UserCreated { user, account, role, invitation, .. } => {
+            Kind::UserCreated { user, account, role, invitation, invited_by, .. } => {
                 let taken = invitation.as_ref().filter(|id| self.invitations.remove(id).is_some());
                 let mut touched = taken.map(|id| named("invitation", id.as_str())).unwrap_or_default();
                 // Before roles were events they were in the vault alone.
                 if role.is_some() {
                     touched.extend(self.set_role(user, account, *role));
+                }
+                if let (Some(by), Some(member)) = (invited_by, self.people.get_mut(user)) {
+                    member.invited = Some(Invited { by: by.clone(), at });
                 }
                 Some(touched)
             }
@@ -114,7 +146,8 @@ impl ControlState {
     }
 
     fn set_role(&mut self, user: &UserId, account: &AccountId, role: Option<Role>) -> Vec<RowName> {
-        self.people.insert(user.clone(), Member { id: user.clone(), account: account.clone(), role });
+        let invited = self.people.remove(user).and_then(|member| member.invited);
+        self.people.insert(user.clone(), Member { id: user.clone(), account: account.clone(), role, invited });
         named("person", user.as_str())
     }
 }

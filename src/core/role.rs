@@ -66,22 +66,18 @@ impl Role {
     #[must_use]
     pub fn scopes(self) -> ScopeSet {
         match self {
-            Self::Owner => with(Scope::customer(), &[Scope::PeopleRead, Scope::PeopleWrite]),
-            Self::Admin => with(Scope::staff(), &[Scope::StaffPeople]),
+            Self::Owner => with(
+                Scope::customer(),
+                &[Scope::KeysRead, Scope::KeysWrite, Scope::PeopleRead, Scope::PeopleWrite, Scope::ApprovalsDecide],
+            ),
+            Self::Admin => with(Scope::staff(), &[Scope::StaffPeople, Scope::StaffApprove]),
             Self::Reader => ScopeSet::from([Scope::StaffAudit]),
             Self::Responder => ScopeSet::from([Scope::StaffAudit, Scope::StaffSwitch, Scope::StaffApprove]),
             Self::Exporter => ScopeSet::from([Scope::StaffAudit, Scope::StaffExport]),
             Self::Member => {
-                let beyond = [
-                    Scope::VmsDestroy,
-                    Scope::VmsSecrets,
-                    Scope::BillingRead,
-                    Scope::DashboardSso,
-                    Scope::ApiWrite,
-                    Scope::ApprovalsDecide,
-                ];
+                let beyond = [Scope::VmsDestroy, Scope::VmsSecrets, Scope::BillingRead, Scope::DashboardSso, Scope::ApiWrite];
                 let usual = Scope::customer().into_iter().filter(|scope| !beyond.contains(scope)).collect();
-                with(usual, &[Scope::PeopleRead])
+                with(usual, &[Scope::KeysRead, Scope::PeopleRead])
             }
         }
     }

@@ -60,6 +60,8 @@ scopes! {
     MessagesRead = "messages:read";
     MessagesWrite = "messages:write";
     AuditRead = "audit:read";
+    KeysRead = "keys:read";
+    KeysWrite = "keys:write";
     ApprovalsDecide = "approvals:decide";
     StaffAudit = "staff:audit";
     StaffSwitch = "staff:switch" | "staff:killswitch";
@@ -79,24 +81,25 @@ impl Scope {
         self.as_str().starts_with("staff:")
     }
 
-    /// A right over people: whoever has it could give itself any other by inviting somebody. So no key has it that was not
-    /// given it by name, by a person.
+    /// A right that is in no default set: over people and over keys, by which one right becomes another, and to say yes for a
+    /// person. Whoever has it was given it by name.
     #[must_use]
-    pub fn is_over_people(self) -> bool {
-        matches!(self, Self::PeopleRead | Self::PeopleWrite | Self::StaffPeople)
+    pub fn is_by_name(self) -> bool {
+        use Scope::{ApprovalsDecide, KeysRead, KeysWrite, PeopleRead, PeopleWrite, StaffApprove, StaffPeople};
+        matches!(self, PeopleRead | PeopleWrite | StaffPeople | KeysRead | KeysWrite | ApprovalsDecide | StaffApprove)
     }
 
     /// All that a customer's key has unless somebody chooses.
     #[must_use]
     pub fn customer() -> ScopeSet {
-        let usual = |scope: &Self| !scope.is_staff() && !scope.is_over_people() && *scope != Self::FleetAdmin;
+        let usual = |scope: &Self| !scope.is_staff() && !scope.is_by_name() && *scope != Self::FleetAdmin;
         Self::ALL.iter().copied().filter(usual).collect()
     }
 
     /// All that a key of the staff has unless somebody chooses.
     #[must_use]
     pub fn staff() -> ScopeSet {
-        Self::ALL.iter().copied().filter(|scope| scope.is_staff() && !scope.is_over_people()).collect()
+        Self::ALL.iter().copied().filter(|scope| scope.is_staff() && !scope.is_by_name()).collect()
     }
 }
 

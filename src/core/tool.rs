@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::scope::Scope;
+use super::principal::Side;
+use super::scope::{Scope, ScopeSet};
 
 /// What a switch can stop as a class, and what a policy can name as a group.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -71,6 +72,10 @@ pub struct ToolFacts {
     pub version: u32,
     /// The scope it needs; none for what every credential may do.
     pub scope: Option<Scope>,
+    /// Scopes that do as well: the staff's for staff, a customer's for a customer.
+    pub or: &'static [Scope],
+    /// Why it needs no scope, if it needs none.
+    pub open: Option<&'static str>,
     /// Its class.
     pub class: Class,
     /// Its risk.
@@ -81,8 +86,25 @@ pub struct ToolFacts {
     pub idempotent: bool,
     /// Stopping is never switched off: it ignores switches and limits (DESIGN §2).
     pub stops: bool,
+    /// It takes from others what is theirs, or gives back what was stopped: nothing for a credential that only reads,
+    /// although it stops.
+    pub administers: bool,
     /// It takes the VM's one place for a command.
     pub claims_vm: bool,
     /// It needs command execution to be on for the VM.
     pub needs_exec: bool,
+}
+
+impl ToolFacts {
+    /// The scope that a credential of this side lacks for it; none if it lacks none.
+    #[must_use]
+    pub fn lacks(&self, side: Side, held: &ScopeSet) -> Option<Scope> {
+        let needed = self.scope.filter(|scope| !held.contains(scope))?;
+        let of_side = |scope: &&Scope| scope.is_staff() == (side == Side::Staff);
+        let mut others = self.or.iter().filter(of_side);
+        if others.clone().any(|scope| held.contains(scope)) {
+            return None;
+        }
+        Some(if side == Side::Staff { others.next().copied().unwrap_or(needed) } else { needed })
+    }
 }

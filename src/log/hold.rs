@@ -32,6 +32,7 @@ use crate::core::limit::Limit;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
+use crate::core::second_person::Acquaintance;
 use crate::core::tool::ToolFacts;
 
 /// Calls of one key that may wait for a person at a time: whoever has to answer them reads them all.
@@ -67,6 +68,8 @@ pub struct Answer {
     pub acting: Option<Acting>,
     /// Yes.
     pub approve: bool,
+    /// Somebody who was invited stands for themselves after this long.
+    pub newcomer: Duration,
     /// Ids of the answer and of the end that a no is.
     pub events: [EventId; 2],
     /// The reason, encrypted for the answer.
@@ -200,11 +203,11 @@ impl Draft {
     }
 
     fn answer(&mut self, answer: Answer) -> Result<Result<Step, Refusal>, StoreError> {
-        let Answer { call, by, acting: _, approve, events: [id, end], note, result } = answer;
+        let Answer { call, by, acting: _, approve, newcomer, events: [id, end], note, result } = answer;
         let Some((mut job, approval)) = self.held(&call)? else { return Ok(Err(decided())) };
         let Some(mut approval) = approval else { return Ok(Err(unreadable())) };
         let step = match (&by, approve) {
-            (Some(who), true) => approval.consent(who, self.state(), self.now),
+            (Some(who), true) => approval.consent(who, Acquaintance { state: self.state(), now: self.now, newcomer }),
             (None, true) => Err(Refusal::new(Code::SecondPersonRequired, "Nobody is known to approve it.")),
             (_, false) => approval.check_open(self.now).map(|()| Step::Waits),
         };

@@ -9,11 +9,14 @@ pub(super) const fn read(name: &'static str, scope: Option<Scope>) -> ToolFacts 
         name,
         version: 1,
         scope,
+        or: &[],
+        open: None,
         class: Class::Read,
         risk: Risk::R0,
         timing: Timing::Instant,
         idempotent: true,
         stops: false,
+        administers: false,
         claims_vm: false,
         needs_exec: false,
     }
@@ -32,4 +35,19 @@ pub(super) const fn control(name: &'static str, scope: Option<Scope>) -> ToolFac
 /// It stops something: switches and limits never apply.
 pub(super) const fn stop(facts: ToolFacts) -> ToolFacts {
     ToolFacts { stops: true, ..facts }
+}
+
+/// Another scope does as well: the staff's for staff, a wider one of a customer's.
+pub(super) const fn or(facts: ToolFacts, or: &'static [Scope]) -> ToolFacts {
+    ToolFacts { or, ..facts }
+}
+
+/// It needs no scope, and this is why.
+pub(super) const fn open(facts: ToolFacts, why: &'static str) -> ToolFacts {
+    ToolFacts { open: Some(why), ..facts }
+}
+
+/// It takes from others what is theirs, or gives back what was stopped.
+pub(super) const fn administer(facts: ToolFacts) -> ToolFacts {
+    ToolFacts { administers: true, ..facts }
 }

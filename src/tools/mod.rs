@@ -151,6 +151,8 @@ pub struct Approvals {
     pub lasts: Duration,
     /// Where people reach this server, if that is known.
     pub url: Option<String>,
+    /// Where it takes two people, somebody who was invited stands for themselves after this long.
+    pub newcomer: Duration,
 }
 
 impl Approvals {

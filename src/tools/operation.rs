@@ -19,8 +19,12 @@ use crate::core::refusal::Refusal;
 use crate::core::tool::ToolFacts;
 use crate::log::admission::job_row;
 
-static GET: ToolFacts = facts::read("operation_get", None);
-static WAIT: ToolFacts = facts::read("operation_wait", None);
+/// Why these need no scope.
+const OWN: &str =
+    "Who makes a call learns what became of it. Calls of others take audit:read, which is looked at with whose they are.";
+
+static GET: ToolFacts = facts::open(facts::read("operation_get", None), OWN);
+static WAIT: ToolFacts = facts::open(facts::read("operation_wait", None), OWN);
 
 /// How often an open call is looked at.
 const LOOK: Duration = Duration::from_millis(200);

@@ -19,7 +19,10 @@ use crate::core::refusal::Refusal;
 use crate::core::switch::{Running, Target};
 use crate::core::tool::{Class, Risk, ToolFacts};
 
-static FACTS: ToolFacts = facts::stop(facts::write("panic_engage", None, Class::Write, Risk::R2));
+/// Why it needs no scope.
+const WHY: &str = "Whoever can call can stop: itself, and what it is for.";
+
+static FACTS: ToolFacts = facts::open(facts::stop(facts::write("panic_engage", None, Class::Write, Risk::R2)), WHY);
 
 /// The tools of this noun.
 pub(super) fn tools() -> Vec<Tool> {

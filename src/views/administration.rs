@@ -56,7 +56,7 @@ impl About {
             Kind::AccountCreated { account, .. } | Kind::AccountChanged { account, .. } => {
                 about(text(account), None, text(account), None)
             }
-            Kind::UserCreated { user, account, .. } => about(text(account), None, text(user), None),
+            Kind::UserCreated { user, account, invited_by, .. } => about(text(account), by(invited_by), text(user), None),
             Kind::CredentialCreated(made) => about(text(&made.account), text(&made.user), text(&made.credential), None),
             Kind::CredentialRevoked { credential, by: who } | Kind::CredentialAdopted { credential, by: who, .. } => {
                 about(None, by(who), text(credential), text(credential))

@@ -13,7 +13,7 @@ use forelog::core::id::{AccountId, CallId, CredentialId, UserId};
 use forelog::core::job::Job;
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::role::Role;
-use forelog::core::scope::Scope;
+use forelog::core::scope::{Scope, ScopeSet};
 use forelog::log::admission::job_row;
 use forelog::log::hold::{Answer, Released};
 use serde_json::{Value, json};
@@ -48,6 +48,8 @@ on_both! {
     persons: approvals_the_right_persons_only_on_sqlite, approvals_the_right_persons_only_on_postgres;
     offspring: approvals_a_key_cannot_make_its_own_approver_on_sqlite, approvals_a_key_cannot_make_its_own_approver_on_postgres;
     restarted: approvals_survive_a_crash_at_each_step_on_sqlite, approvals_survive_a_crash_at_each_step_on_postgres;
+    left: approvals_who_has_left_has_said_nothing_on_sqlite, approvals_who_has_left_has_said_nothing_on_postgres;
+    guests: approvals_a_guest_is_no_second_person_on_sqlite, approvals_a_guest_is_no_second_person_on_postgres;
     repeated: approvals_a_repeat_joins_what_waits_on_sqlite, approvals_a_repeat_joins_what_waits_on_postgres;
 }
 
@@ -85,8 +87,26 @@ async fn person(plant: &Plant, account: &AccountId, side: Side, edit: impl FnOnc
     Principal { side, account: account.clone(), user, credential, via: Via::Rest, ip: None, read_only: false }
 }
 
+/// Somebody who is signed in.
+async fn signed_in(plant: &Plant, account: &AccountId, role: Role, edit: impl FnOnce(&mut CredentialCreated)) -> Principal {
+    let acting = person(plant, account, role.side(), |key| {
+        (key.role, key.scopes) = (Some(role), role.scopes());
+        edit(key);
+    });
+    Principal { via: Via::Console, ..acting.await }
+}
+
 async fn owner(plant: &Plant) -> Principal {
-    person(plant, &plant.account, Side::Customer, |_| {}).await
+    signed_in(plant, &plant.account, Role::Owner, |_| {}).await
+}
+
+/// A key that was given the right to answer by name.
+async fn answering(plant: &Plant, edit: impl FnOnce(&mut CredentialCreated)) -> Principal {
+    person(plant, &plant.account, Side::Customer, |key| {
+        key.scopes.insert(Scope::ApprovalsDecide);
+        edit(key);
+    })
+    .await
 }
 
 async fn account(plant: &Plant, side: Side) -> AccountId {
@@ -98,7 +118,7 @@ async fn account(plant: &Plant, side: Side) -> AccountId {
 
 async fn staff(plant: &Plant) -> Principal {
     let account = account(plant, Side::Staff).await;
-    person(plant, &account, Side::Staff, |_| {}).await
+    signed_in(plant, &account, Role::Admin, |_| {}).await
 }
 
 /// The plant's own key asks, and waits.
@@ -357,14 +377,12 @@ async fn persons(site: Site) {
     let plant = holding(&site, Hold::new("plain")).await;
     let own = plant.principal();
     let (ada, bob, operator) = (owner(&plant).await, owner(&plant).await, staff(&plant).await);
-    let me_again = person(&plant, &plant.account, Side::Customer, |key| key.user = plant.user.clone()).await;
-    let rotated = person(&plant, &plant.account, Side::Customer, |key| key.rotates = Some(own.credential.clone())).await;
-    let agent = person(&plant, &plant.account, Side::Customer, |key| {
-        key.scopes.remove(&Scope::ApprovalsDecide);
-    })
-    .await;
+    let me_again = signed_in(&plant, &plant.account, Role::Owner, |key| key.user = plant.user.clone()).await;
+    let rotated = answering(&plant, |key| key.rotates = Some(own.credential.clone())).await;
+    let mighty = answering(&plant, |_| {}).await;
+    let agent = person(&plant, &plant.account, Side::Customer, |_| {}).await;
     let elsewhere = account(&plant, Side::Customer).await;
-    let stranger = person(&plant, &elsewhere, Side::Customer, |_| {}).await;
+    let stranger = signed_in(&plant, &elsewhere, Role::Owner, |_| {}).await;
     let try_all = async |call: &CallId, tries: &[(&Principal, &str)]| {
         for (who, expected) in tries {
             assert_eq!(said(&say(&plant, who, call, "approve").await), *expected, "{who:?}");
@@ -372,9 +390,9 @@ async fn persons(site: Site) {
     };
 
     let call = leave(&plant, json!({ "secret": CANARY })).await;
-    let refused = [(&own, "forbidden_role"), (&rotated, "forbidden_role"), (&operator, "forbidden_role")];
+    let refused = [(&mighty, "forbidden_role"), (&rotated, "forbidden_role"), (&operator, "forbidden_role")];
     try_all(&call, &refused).await;
-    try_all(&call, &[(&agent, "not_found"), (&stranger, "not_found")]).await;
+    try_all(&call, &[(&own, "forbidden_scope"), (&agent, "forbidden_scope"), (&stranger, "not_found")]).await;
     for (who, seen) in [(&own, 1), (&ada, 1), (&operator, 1), (&agent, 0), (&stranger, 0)] {
         let request = forelog::control::Request { principal: who.clone(), ..plant.request("approval_list", json!({})) };
         let reply = plant.control.submit(request).await;
@@ -384,7 +402,7 @@ async fn persons(site: Site) {
     }
     try_all(&call, &[(&me_again, "approved")]).await;
     assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
-    try_all(&call, &[(&stranger, "not_found"), (&agent, "not_found"), (&ada, "conflict")]).await;
+    try_all(&call, &[(&stranger, "not_found"), (&agent, "forbidden_scope"), (&ada, "conflict")]).await;
 
     plant.world.hold(Some(Hold { separate: true, ..Hold::new("not your own") }));
     let call = leave(&plant, json!({})).await;
@@ -405,23 +423,80 @@ async fn persons(site: Site) {
     clean(&plant).await;
 }
 
+/// Whoever somebody has invited lately is nobody else, nor are two who came by the same person.
+async fn guests(site: Site) {
+    let plant = holding(&site, Hold { second_person: true, ..Hold::new("four eyes") }).await;
+    let guest_of = async |host: &UserId| {
+        let guest = owner(&plant).await;
+        let made = Kind::UserCreated {
+            user: guest.user.clone(),
+            account: plant.account.clone(),
+            side: Side::Customer,
+            role: Some(Role::Owner),
+            invitation: None,
+            invited_by: Some(host.clone()),
+        };
+        plant.change(made, Value::Null).await;
+        guest
+    };
+    let (ada, bob) = (owner(&plant).await, owner(&plant).await);
+    let (one, other) = (guest_of(&ada.user).await, guest_of(&ada.user).await);
+    let (far, own) = (guest_of(&one.user).await, guest_of(&plant.user).await);
+    for pair in [[&ada, &one], [&one, &ada], [&one, &other], [&ada, &far], [&far, &other]] {
+        let call = leave(&plant, json!({})).await;
+        assert_eq!(said(&say(&plant, pair[0], &call, "approve").await), "held");
+        assert_eq!(said(&say(&plant, pair[1], &call, "approve").await), "second_person_required", "{pair:?}");
+        assert_eq!(said(&say(&plant, &bob, &call, "approve").await), "approved");
+    }
+    plant.world.hold(Some(Hold { separate: true, ..Hold::new("not your own") }));
+    let call = leave(&plant, json!({})).await;
+    assert_eq!(said(&say(&plant, &own, &call, "approve").await), "forbidden_role", "their own guest");
+    assert_eq!(said(&say(&plant, &ada, &call, "approve").await), "approved");
+    plant.clock.pass(Duration::from_hours(7 * 24));
+    plant.beat().await;
+    let call = leave(&plant, json!({})).await;
+    assert_eq!(said(&say(&plant, &own, &call, "approve").await), "approved", "a week later they stand for themselves");
+}
+
+/// What a person said who has left since is not half of a yes; nor do they say anything more.
+async fn left(site: Site) {
+    let plant = holding(&site, Hold { second_person: true, ..Hold::new("four eyes") }).await;
+    let (ada, bob, eve) = (owner(&plant).await, owner(&plant).await, owner(&plant).await);
+    let call = leave(&plant, json!({})).await;
+    assert_eq!(said(&say(&plant, &ada, &call, "approve").await), "held");
+    let gone = Kind::UserRemoved { user: ada.user.clone(), account: plant.account.clone(), by: None };
+    plant.change(gone, Value::Null).await;
+    assert_eq!(said(&say(&plant, &ada, &call, "approve").await), "token_revoked");
+    assert_eq!(said(&say(&plant, &bob, &call, "approve").await), "held", "one of the two has left");
+    assert_eq!(said(&say(&plant, &eve, &call, "approve").await), "approved");
+    assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
+    clean(&plant).await;
+}
+
 /// Whoever has a key has what was made with it, so none of those is another person.
 async fn offspring(site: Site) {
     let plant = holding(&site, Hold::new("it interrupts service")).await;
     let own = plant.principal();
     let made = async |by: &Principal| {
         let by = by.credential.clone();
-        person(&plant, &plant.account, Side::Customer, |key| key.made_by = Some(by)).await
+        answering(&plant, |key| key.made_by = Some(by)).await
     };
     let (child, sibling, boss) = (made(&own).await, made(&own).await, owner(&plant).await);
     let grandchild = made(&child).await;
     // It puts another key in the place of an owner's, and so has that.
-    let taken_over = person(&plant, &plant.account, Side::Customer, |key| {
+    let taken_over = answering(&plant, |key| {
         (key.rotates, key.made_by) = (Some(boss.credential.clone()), Some(own.credential.clone()));
     })
     .await;
-    let console = person(&plant, &plant.account, Side::Customer, |key| key.role = Some(Role::Owner)).await;
-    let (one, other) = (made(&console).await, made(&console).await);
+    let console = owner(&plant).await;
+    let by_hand = async |user: &UserId, scopes: ScopeSet| {
+        let (by, user) = (console.credential.clone(), user.clone());
+        answering(&plant, |key| (key.made_by, key.user, key.scopes) = (Some(by), user, scopes)).await
+    };
+    let alone = || ScopeSet::from([Scope::ApprovalsDecide]);
+    let (one, other) = (made(&console).await, by_hand(&console.user, alone()).await);
+    let mixed = by_hand(&console.user, ScopeSet::from([Scope::ApprovalsDecide, Scope::VmsRead])).await;
+    let for_another = by_hand(&boss.user, alone()).await;
     let try_all = async |call: &CallId, tries: &[(&Principal, &str)]| {
         for (who, expected) in tries {
             assert_eq!(said(&say(&plant, who, call, "approve").await), *expected, "{who:?}");
@@ -438,14 +513,15 @@ async fn offspring(site: Site) {
         plant.control.submit(request).await.call().expect("a call").clone()
     };
     let call = asked(&child).await;
-    try_all(&call, &[(&own, no), (&sibling, no), (&boss, "approved")]).await;
+    try_all(&call, &[(&own, "forbidden_scope"), (&sibling, no), (&boss, "approved")]).await;
     assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
 
-    // A person gives each agent a key of its own in the console; they are no one's offspring, and the person approves.
+    // A person gives each agent a key of its own in the console; they are no one's offspring, and the person approves: signed
+    // in, or with a key that they made for that alone.
     let call = asked(&one).await;
-    try_all(&call, &[(&one, no), (&other, "approved")]).await;
+    try_all(&call, &[(&one, no), (&mixed, no), (&for_another, no), (&other, "approved")]).await;
     assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
-    let call = asked(&other).await;
+    let call = asked(&one).await;
     try_all(&call, &[(&console, "approved")]).await;
     assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
     clean(&plant).await;
@@ -466,6 +542,7 @@ async fn restarted(site: Site) {
             by: Some(boss),
             acting: None,
             approve: true,
+            newcomer: Duration::ZERO,
             events,
             note: Vec::new(),
             result: Vec::new(),

@@ -1,6 +1,7 @@
 //! Input that is wrong, over REST and MCP alike: the right code, the right status, never plain text, never a panic.
 
 use forelog::core::principal::Side;
+use forelog::core::scope::Scope;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -119,7 +120,7 @@ async fn bad_input_in_a_query_is_refused_by_name() {
 #[tokio::test]
 async fn bad_input_as_a_time_says_what_was_meant() {
     let app = TestApp::start().await;
-    let key = app.key(|_| {}).await;
+    let key = app.key(|key| key.scopes.extend([Scope::KeysWrite])).await;
     for query in ["from=1764300000", "q=created:%3C1764300000"] {
         let answer = send(app.ask(&key, Method::GET, &format!("/api/v1/calls?{query}"))).await;
         assert!(answer.text.contains("if these are seconds, write 2025-11-28T03:20:00Z"), "{query}: {answer:?}");

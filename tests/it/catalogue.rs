@@ -30,6 +30,7 @@ fn summary(tool: &Tool) -> Value {
         "scope": facts.scope.map(forelog::core::scope::Scope::as_str),
         "class": facts.class.as_str(),
         "risk": format!("{:?}", facts.risk).to_lowercase(),
+        "or": facts.or.iter().map(|scope| scope.as_str()).collect::<Vec<_>>(),
         "stops": facts.stops,
         "hidden": tool.is_hidden(),
         "arguments": names(&tool.input),
@@ -44,6 +45,36 @@ fn catalogue_list_is_the_one_that_is_checked_in() {
     let listed: Vec<Value> = serde_json::from_str(LISTED).expect("a list");
     let text = serde_json::to_string_pretty(&now).expect("text");
     assert_eq!(now, listed, "the contract has changed; if that is meant, tests/it/catalogue.json is to hold:\n{text}");
+}
+
+#[test]
+fn catalogue_every_tool_takes_a_right_or_says_why_it_takes_none() {
+    for tool in known().iter() {
+        let facts = tool.facts;
+        assert_eq!(facts.scope.is_none(), facts.open.is_some(), "{}: a right, or a reason", facts.name);
+        assert!(facts.open.is_none_or(|why| why.ends_with('.') && why.len() > 20), "{}: {:?}", facts.name, facts.open);
+        assert!(facts.scope.is_some() || facts.or.is_empty(), "{}: another right beside none", facts.name);
+    }
+}
+
+/// Who ends something has to find it first, also while everything is stopped.
+#[test]
+fn catalogue_what_can_be_ended_is_listed_while_all_is_stopped() {
+    let catalogue = known();
+    let ends = catalogue.iter().filter(|tool| tool.facts.stops && tool.is_hidden() && !tool.facts.name.ends_with("_list"));
+    let nouns: BTreeSet<&str> = ends.filter_map(|tool| Some(tool.facts.name.rsplit_once('_')?.0)).collect();
+    assert!(nouns.is_superset(&BTreeSet::from(["key", "person", "invitation", "session", "switch"])), "{nouns:?}");
+    for noun in nouns {
+        let Some(list) = catalogue.get(&format!("{noun}_list")) else { continue };
+        assert!(list.facts.stops, "{} is stopped with everything", list.facts.name);
+    }
+}
+
+#[test]
+fn catalogue_who_only_reads_stops_and_administers_nothing() {
+    let catalogue = known();
+    let may_not: Vec<&str> = catalogue.iter().filter(|tool| tool.facts.administers).map(|tool| tool.facts.name).collect();
+    assert_eq!(may_not, ["invitation_revoke", "key_revoke", "person_remove", "session_end", "switch_release"]);
 }
 
 #[test]

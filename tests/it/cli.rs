@@ -383,11 +383,12 @@ async fn cli_a_person_answers_for_a_held_call() {
     let account = answer(&[&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"], &at[..]].concat());
     let id = account["id"].as_str().expect("an account");
     let vm = answer(&[&["vm", "import", "--account", id, "--provider", "sim", "--machine", "web-1"], &at[..]].concat());
-    let key = |label: &str| {
-        let made = answer(&[&["key", "create", "--account", id, "--label", label], &at[..]].concat());
+    let key = |scopes: &[&str]| {
+        let named: Vec<&str> = scopes.iter().flat_map(|scope| ["--scope", *scope]).collect();
+        let made = answer(&[&["key", "create", "--account", id, "--label", "one"], &named[..], &at[..]].concat());
         made["api_key"].as_str().expect("a key").to_owned()
     };
-    let (agent, person) = (key("agent"), key("person"));
+    let (agent, named) = (key(&[]), key(&["approvals:decide"]));
     let say = |key: &str, args: &[&str]| {
         let output = command(&[&["approval"], args, &at[..], &["--json"]].concat()).env("FORELOG_API_KEY", key).output();
         let output = output.expect("it ran");
@@ -396,6 +397,10 @@ async fn cli_a_person_answers_for_a_held_call() {
     let power = json!({ "vm_id": vm["id"], "action": "reboot", "confirm": true });
 
     let server = Server::start(&[&["serve"], &at[..]].concat(), &dir.path().join("serve.log")).await;
+    let browser = crate::console::Browser::at(&server.says("/base_url"));
+    let password = account["password"].as_str().expect("a password");
+    assert!(browser.sign_in("ops@example.com", password).await.status.is_redirection());
+    let person = browser.key_with(&["approvals:decide"]).await;
     let waits = server.call(&agent, "vm_power", power.clone()).await;
     assert_eq!(waits["error"]["code"], "approval_required", "{waits}");
     let call = waits["error"]["details"]["operation_id"].as_str().expect("an operation").to_owned();
@@ -404,7 +409,8 @@ async fn cli_a_person_answers_for_a_held_call() {
     let listed: Value = serde_json::from_str(&listed).expect("a document");
     assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["vm_label"]), (&json!(call), &json!("web-1")), "{listed}");
     assert_eq!(listed["items"][0]["arguments"]["action"], "reboot");
-    assert!(say(&agent, &["approve", &call]).1.contains("does not approve its own calls"));
+    assert!(say(&agent, &["approve", &call]).1.contains("lacks the scope approvals:decide"));
+    assert!(say(&named, &["approve", &call]).1.contains("a person who is signed in"), "whoever is at the data is nobody");
     let (ran, said) = say(&person, &["approve", &call, "--reason", "agreed with Ada"]);
     assert!(ran, "{said}");
     let waited = operation_end(&server, &agent, &call).await;

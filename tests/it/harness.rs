@@ -12,6 +12,7 @@ use forelog::auth::key::ApiKey;
 use forelog::core::event::{CredentialCreated, Event, Kind};
 use forelog::core::id::{AccountId, CredentialId, UserId};
 use forelog::core::principal::Side;
+use forelog::core::role::Role;
 use forelog::core::scope::Scope;
 use forelog::http::{Connections, Http, Rate, Settings, router, serve};
 use reqwest::{Method, RequestBuilder, StatusCode};
@@ -132,6 +133,25 @@ impl TestApp {
         let user = UserId::new(ports.clock.now(), &*ports.entropy);
         self.plant.change(Kind::AccountCreated { account: account.clone(), side }, Value::Null).await;
         self.make_key(&account, &user, side, None, |_| {}).await
+    }
+
+    /// What the console acts with for a person of the plant's account.
+    pub async fn console(&self, user: &UserId, role: Role) -> CredentialId {
+        let acts = |key: &mut CredentialCreated| (key.role, key.scopes) = (Some(role), role.scopes());
+        self.make_key(&self.plant.account, user, role.side(), None, acts).await.id
+    }
+
+    /// A new person's id.
+    pub fn somebody(&self) -> UserId {
+        let ports = &self.plant.control.ports;
+        UserId::new(ports.clock.now(), &*ports.entropy)
+    }
+
+    /// A key that a new person of the plant's account has made in the console to answer with.
+    pub async fn answering(&self) -> Key {
+        let user = self.somebody();
+        let by = self.console(&user, Role::Owner).await;
+        self.key(|key| (key.user, key.made_by, key.scopes) = (user, Some(by), [Scope::ApprovalsDecide].into())).await
     }
 
     async fn make_key(

@@ -1,5 +1,6 @@
 //! The key by which a call may be repeated: as an argument everywhere, as a header over REST too. It is never ignored.
 
+use forelog::core::scope::Scope;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
@@ -49,7 +50,7 @@ async fn idempotency_key_of_the_header_is_the_argument() {
 #[tokio::test]
 async fn idempotency_key_is_honoured_by_every_route_that_is_a_tool() {
     let app = TestApp::start().await;
-    let key = app.key(|_| {}).await;
+    let key = app.key(|key| key.scopes.extend([Scope::KeysWrite])).await;
     let make = |header: &str| {
         let body = json!({ "label": "x", "scopes": ["vms:read"] });
         send(app.ask(&key, Method::POST, "/api/v1/keys").header(HEADER, header).json(&body))

@@ -12,8 +12,15 @@ use forelog::core::switch::{Running, Target};
 use crate::given::{NEW_YEAR, account, call, credential, invitation, node, run, switch, user, vm};
 
 /// Scopes that came after the golden leaves were written.
-const LATER: [Scope; 5] =
-    [Scope::ApprovalsDecide, Scope::StaffApprove, Scope::PeopleRead, Scope::PeopleWrite, Scope::StaffPeople];
+const LATER: [Scope; 7] = [
+    Scope::ApprovalsDecide,
+    Scope::StaffApprove,
+    Scope::PeopleRead,
+    Scope::PeopleWrite,
+    Scope::StaffPeople,
+    Scope::KeysRead,
+    Scope::KeysWrite,
+];
 
 /// One of each, in the order of the enum.
 pub fn one_of_each() -> Vec<Kind> {
@@ -137,7 +144,14 @@ fn of_accounts() -> Vec<Kind> {
     vec![
         Kind::AccountCreated { account: account(1), side: Side::Customer },
         Kind::AccountChanged { account: account(1), agents_may_enable_exec: true },
-        Kind::UserCreated { user: user(1), account: account(1), side: Side::Customer, role: None, invitation: None },
+        Kind::UserCreated {
+            user: user(1),
+            account: account(1),
+            side: Side::Customer,
+            role: None,
+            invitation: None,
+            invited_by: None,
+        },
         Kind::CredentialCreated(created),
         Kind::CredentialRevoked { credential: credential(1), by: Some(user(1)) },
         Kind::VmImported { vm: vm(1), account: account(1), provider: "sim".into(), machine: "machine-1".into() },

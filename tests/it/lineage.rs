@@ -9,7 +9,7 @@ use forelog::core::decide::{Decision, INACTIVITY};
 use forelog::core::event::{CredentialCreated, Kind};
 use forelog::core::limit::{Limit, Window};
 use forelog::core::lineage::{MOST, alive, check_length};
-use forelog::core::member::role_change;
+use forelog::core::member::{Member, role_change};
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::role::Role;
 use forelog::core::scope::Scope;
@@ -87,7 +87,7 @@ fn apply(state: &mut ControlState, kind: Kind) {
 #[test]
 fn what_ends_a_key_ends_what_it_made() {
     type Ends = fn(&mut Case, i64);
-    let ways: [(&str, Code, Ends); 4] = [
+    let ways: [(&str, Code, Ends); 5] = [
         ("revoked", Code::TokenRevoked, Case::revoke),
         ("expired", Code::TokenExpired, |case, n| {
             let now = case.now;
@@ -100,6 +100,10 @@ fn what_ends_a_key_ends_what_it_made() {
             for other in (1..4).filter(|other| *other != n) {
                 case.uses.insert(credential(other), case.now);
             }
+        }),
+        ("of somebody who has left", Code::TokenRevoked, |case, n| {
+            case.state.credentials.get_mut(&credential(n)).expect("a key").created.user = user(9);
+            case.state.people.insert(user(9), Member { id: user(9), account: account(1), role: None, invited: None });
         }),
         ("gone", Code::ControlStateUnreadable, |case, n| drop(case.state.credentials.remove(&credential(n)))),
     ];

@@ -71,6 +71,7 @@ mod rest_admin;
 mod rest_approvals;
 mod rest_table;
 mod resume;
+mod rights;
 mod rounds;
 mod scrub;
 mod secrets;

@@ -64,37 +64,39 @@ async fn race(house: &House, key: &str, count: usize) -> Vec<Answer> {
 }
 
 async fn keys_are_as_many_as_an_account_may_have(house: House) {
-    let mut made = race(&house, &house.one.key, 12).await;
+    let (one, other) = (house.key_over_keys(&house.one.account).await, house.key_over_keys(&house.other.account).await);
+    let mut made = race(&house, &one, 12).await;
     assert_eq!(made.len(), 3, "of a race as many are made as may be");
-    let full = told(&make_key(&house, &house.one.key).await);
+    let full = told(&make_key(&house, &one).await);
     assert_eq!(full, json!({ "quota": "keys", "of": "key", "used": 3, "most": 3 }));
-    assert_eq!(house.call(&house.other.key, "vm_list", json!({})).await.status, StatusCode::OK);
-    assert_eq!(race(&house, &house.other.key, 1).await.len(), 1, "it is not another's");
+    assert_eq!(house.call(&other, "vm_list", json!({})).await.status, StatusCode::OK);
+    assert_eq!(race(&house, &other, 1).await.len(), 1, "it is not another's");
     let id = made.pop().expect("a key").json()["id"].clone();
-    assert!(house.call(&house.one.key, "key_rotate", json!({ "id": id })).await.status.is_success(), "rotating adds none");
-    let list = house.call(&house.one.key, "key_list", json!({})).await.json();
+    assert!(house.call(&one, "key_rotate", json!({ "id": id })).await.status.is_success(), "rotating adds none");
+    let list = house.call(&one, "key_list", json!({})).await.json();
     let live = list["items"].as_array().expect("keys").iter().filter(|key| key["revoked_at"].is_null() && key["role"].is_null());
     let ids: Vec<Value> = live.filter(|key| key["label"] == "another").map(|key| key["id"].clone()).collect();
-    assert!(house.call(&house.one.key, "key_revoke", json!({ "id": ids[0] })).await.status.is_success());
-    assert_eq!(race(&house, &house.one.key, 4).await.len(), 1, "what is revoked makes room");
+    assert!(house.call(&one, "key_revoke", json!({ "id": ids[0] })).await.status.is_success());
+    assert_eq!(race(&house, &one, 4).await.len(), 1, "what is revoked makes room");
 }
 
 async fn keys_made_in_a_day_have_a_bound(house: House) {
+    let key = house.key_over_keys(&house.one.account).await;
     let mut made = 0;
     let full = loop {
-        let answer = make_key(&house, &house.one.key).await;
+        let answer = make_key(&house, &key).await;
         if !answer.status.is_success() {
             break told(&answer);
         }
         made += 1;
         let id = answer.json()["id"].clone();
-        assert!(house.call(&house.one.key, "key_revoke", json!({ "id": id })).await.status.is_success());
+        assert!(house.call(&key, "key_revoke", json!({ "id": id })).await.status.is_success());
     };
     assert_eq!((made, &full["quota"], &full["of"]), (5, &json!("keys_a_day"), &json!("key")), "dead ones count too");
     house.clock.pass(std::time::Duration::from_hours(24));
     // The node has to renew its lease after such a leap.
     let again = async {
-        while !make_key(&house, &house.one.key).await.status.is_success() {
+        while !make_key(&house, &key).await.status.is_success() {
             tokio::task::yield_now().await;
         }
     };

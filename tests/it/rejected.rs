@@ -3,6 +3,7 @@
 
 use forelog::core::event::Event;
 use forelog::core::principal::Side;
+use forelog::core::scope::Scope;
 use forelog::http::Settings;
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
@@ -223,7 +224,7 @@ async fn rejected_calls_over_rest_are_on_record() {
 #[tokio::test]
 async fn rejected_requests_are_told_in_our_own_words() {
     let app = TestApp::start().await;
-    let key = app.key(|_| {}).await;
+    let key = app.key(|key| key.scopes.extend([Scope::KeysRead, Scope::KeysWrite])).await;
     let session = begin(&app, &key, "2025-11-25").await;
     let in_session = [("mcp-session-id", session.as_str()), ("mcp-protocol-version", "2025-11-25")];
     let mut answers: Vec<(String, Answer)> = Vec::new();

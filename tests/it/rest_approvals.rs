@@ -47,7 +47,7 @@ fn told(answer: &Answer) -> (u16, String) {
 #[tokio::test(flavor = "multi_thread")]
 async fn rest_a_held_call_is_approved_once_and_then_runs() {
     let app = holding().await;
-    let (agent, boss) = (app.key(|_| {}).await, app.key(|_| {}).await);
+    let (agent, boss) = (app.key(|_| {}).await, app.answering().await);
     let (call, caller) = asked(&app, &agent).await;
     let listed = send(app.ask(&boss, Method::GET, "/api/v1/approvals")).await.json();
     assert_eq!((&listed["items"][0]["id"], &listed["items"][0]["why"]), (&json!(call), &json!("it interrupts service")));
@@ -68,7 +68,7 @@ async fn rest_a_held_call_is_approved_once_and_then_runs() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rest_a_rejected_call_never_runs_and_its_caller_reads_why() {
     let app = holding().await;
-    let (agent, boss) = (app.key(|_| {}).await, app.key(|_| {}).await);
+    let (agent, boss) = (app.key(|_| {}).await, app.answering().await);
     let (call, caller) = asked(&app, &agent).await;
     let rejected = answer(&app, &boss, &call, json!({ "verdict": "reject", "reason": "not tonight" })).await;
     assert_eq!(told(&rejected), (200, "rejected".into()), "{rejected:?}");
@@ -82,18 +82,25 @@ async fn rest_a_rejected_call_never_runs_and_its_caller_reads_why() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rest_who_may_not_answer_reads_that_there_is_nothing_to_answer() {
     let app = holding().await;
-    let agent = app.key(|_| {}).await;
+    let agent = app.key(|key| key.scopes.extend([Scope::ApprovalsDecide, Scope::KeysWrite])).await;
     let (call, caller) = asked(&app, &agent).await;
-    let weak = app.key(|key| key.scopes.retain(|scope| *scope != Scope::ApprovalsDecide)).await;
-    let (stranger, operator) = (app.stranger(Side::Customer).await, app.stranger(Side::Staff).await);
+    let (weak, operator) = (app.key(|_| {}).await, app.stranger(Side::Staff).await);
+    let elsewhere = app.stranger(Side::Customer).await.account;
+    let stranger = app
+        .key(|key| {
+            (key.account, key.user) = (elsewhere, app.somebody());
+            key.scopes.insert(Scope::ApprovalsDecide);
+        })
+        .await;
     let yes = json!({ "verdict": "approve" });
-    for key in [&weak, &stranger] {
+    for (key, expected) in
+        [(&weak, (403, "forbidden_scope")), (&operator, (403, "forbidden_scope")), (&stranger, (404, "not_found"))]
+    {
         let hidden = answer(&app, key, &call, yes.clone()).await;
         let absent = answer(&app, key, "call_01ARZ3NDEKTSV4RRFFQ69G5FAV", yes.clone()).await;
-        assert_eq!(told(&hidden), (404, "not_found".into()), "{hidden:?}");
+        assert_eq!(told(&hidden), (expected.0, expected.1.into()), "{hidden:?}");
         assert_eq!(hidden.json()["error"]["message"], absent.json()["error"]["message"]);
     }
-    assert_eq!(told(&answer(&app, &operator, &call, yes.clone()).await), (403, "forbidden_role".into()), "staff were not asked");
     assert_eq!(told(&answer(&app, &agent, &call, yes.clone()).await), (403, "forbidden_role".into()), "its own call");
     // The agent makes itself another key to answer with.
     let wish = json!({ "label": "another", "scopes": ["approvals:decide"] });

@@ -261,7 +261,8 @@ impl Sessions {
         // The vault first: an event must not name a person who is not there.
         self.vault.add_person(&person).await?;
         let (user, side) = (person.id.clone(), Side::Staff);
-        let kind = Kind::UserCreated { user, account: account.clone(), side, role: Some(role), invitation: None };
+        let kind =
+            Kind::UserCreated { user, account: account.clone(), side, role: Some(role), invitation: None, invited_by: None };
         self.record_of(&account, kind, json!({ "issuer": issuer.settings.issuer })).await?;
         Ok(person)
     }

@@ -115,6 +115,9 @@ pub enum Kind {
         /// The invitation that they took, which is none any more.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         invitation: Option<InvitationId>,
+        /// Who made that invitation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invited_by: Option<UserId>,
     },
     CredentialCreated(CredentialCreated),
     CredentialRevoked {

@@ -36,6 +36,7 @@ fn operation(tool: &Tool) -> Value {
         "summary": tool.title,
         "description": tool.description,
         "x-scope": tool.facts.scope,
+        "x-or-scopes": tool.facts.or,
         "parameters": if takes_key { vec![key] } else { Vec::new() },
         "requestBody": { "content": { "application/json": { "schema": tool.input } } },
         "responses": {

@@ -10,8 +10,11 @@ use super::Reason;
 use crate::core::code::Code;
 use crate::core::dated::dated;
 use crate::core::id::CredentialId;
+use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
 use crate::core::sight::Sight;
+use crate::core::state::Credential;
 use crate::http::Http;
 use crate::http::body::{Filters, Segment};
 use crate::http::caller::Caller;
@@ -29,11 +32,12 @@ pub async fn handle(
     let whose = http.door.state().credentials.get(&id).map(|row| row.created.account.clone());
     http.door.check_reader(who, &format!("credentials/{id}"), whose, json!({ "credential": id, "reason": reason })).await?;
     let state = http.door.state();
-    // What is not the reader's own is not found; a key that is confined to some VMs knows itself alone.
+    // What is not the reader's own is not found; a key knows itself, and others if it may list them.
     let sight = Sight::of(who, &state);
-    let row = state.credentials.get(&id).filter(|row| sight.key(row)).ok_or_else(absent)?;
-    let seen =
-        |key: &Option<CredentialId>| key.clone().filter(|key| state.credentials.get(key).is_some_and(|row| sight.key(row)));
+    let may_list = who.side == Side::Staff || state.credentials.get(&who.credential).is_some_and(may_list);
+    let is_seen = |row: &Credential| sight.key(row) && (may_list || row.created.credential == who.credential);
+    let row = state.credentials.get(&id).filter(|row| is_seen(row)).ok_or_else(absent)?;
+    let seen = |key: &Option<CredentialId>| key.clone().filter(|key| state.credentials.get(key).is_some_and(is_seen));
     let made = &row.created;
     Ok(Json(dated(json!({
         "id": made.credential, "account": made.account, "user": sight.named(made.user.to_string(), &state), "prefix": made.prefix, "label": row.label,
@@ -41,4 +45,9 @@ pub async fn handle(
         "created_at": row.created_at, "expires_at": made.expires_at, "revoked_at": row.revoked_at,
         "rotates": seen(&made.rotates), "made_by": seen(&made.made_by), "role": made.role,
     }))))
+}
+
+fn may_list(own: &Credential) -> bool {
+    let scopes = &own.created.scopes;
+    own.created.vms.is_none() && own.ips.is_none() && (scopes.contains(&Scope::KeysRead) || scopes.contains(&Scope::KeysWrite))
 }

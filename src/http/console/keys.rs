@@ -33,6 +33,8 @@ struct Keys {
     ended: Vec<Key>,
     may_make: bool,
     scopes: Vec<(&'static str, bool)>,
+    administers: Vec<&'static str>,
+    answers: bool,
     vms: Vec<(String, String)>,
 }
 
@@ -97,9 +99,16 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
         live: live.into_iter().map(|row| key(row, &state, &uses, now)).collect(),
         ended: over.into_iter().filter(|row| row.created.role.is_none()).map(|row| key(row, &state, &uses, now)).collect(),
         may_make: visit.role().administers(),
-        scopes: may.iter().map(|scope| (scope.as_str(), USUAL.contains(scope))).collect(),
+        scopes: may.iter().filter(|scope| !scope.is_by_name()).map(|scope| (scope.as_str(), USUAL.contains(scope))).collect(),
+        administers: may.iter().filter(|scope| over_others(**scope)).map(|scope| scope.as_str()).collect(),
+        answers: may.contains(&Scope::ApprovalsDecide),
         vms: vms.map(|vm| (vm.id.to_string(), visible(&vm.label))).collect(),
     }))
+}
+
+/// A right over people and keys, which no agent needs.
+fn over_others(scope: Scope) -> bool {
+    scope.is_by_name() && scope != Scope::ApprovalsDecide
 }
 
 fn key(row: &Credential, state: &ControlState, uses: &BTreeMap<String, Use>, now: Micros) -> Key {
@@ -109,7 +118,7 @@ fn key(row: &Credential, state: &ControlState, uses: &BTreeMap<String, Use>, now
     let has_ended = row.revoked_at.is_some() || made.expires_at.is_some_and(|end| end <= now);
     let last = uses.get(made.credential.as_str()).filter(|used| used.count > 0);
     let scopes: Vec<&str> = made.scopes.iter().map(|scope| scope.as_str()).collect();
-    let scopes = if made.scopes == Scope::customer() { "everything".to_owned() } else { scopes.join(" ") };
+    let scopes = if made.scopes == Scope::customer() { "all that is usual".to_owned() } else { scopes.join(" ") };
     Key {
         id: made.credential.to_string(),
         label: visible(&row.label),

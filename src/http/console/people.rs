@@ -29,6 +29,7 @@ struct Page {
     account: String,
     name: Option<String>,
     may_manage: bool,
+    may_invite: bool,
     people: Vec<Person>,
     invitations: Vec<Waiting>,
     roles: Vec<Choice>,
@@ -58,6 +59,7 @@ struct Waiting {
 struct One {
     frame: Frame,
     person: Person,
+    may_give_role: bool,
     back: String,
     roles: Vec<Choice>,
     sessions: Vec<Row>,
@@ -90,6 +92,7 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
     Ok(page(&Page {
         frame: Frame::of(name.clone().map_or_else(|| "People".to_owned(), |name| format!("People of {name}")), HERE, &visit)
             .await,
+        may_invite: may_manage && may_let_in(&visit, &account),
         may_manage,
         people,
         invitations,
@@ -138,6 +141,11 @@ async fn name_of(visit: &Visit, account: &AccountId) -> Option<String> {
     }
     let name = visit.http.door.control().ports.reader.vault.account_name(account).await.ok().flatten();
     Some(name.map_or_else(|| account.to_string(), |name| visible(&name)))
+}
+
+/// Staff remove a customer's people, and let nobody in.
+fn may_let_in(visit: &Visit, account: &AccountId) -> bool {
+    !visit.is_staff() || *account == visit.principal.account
 }
 
 /// The roles that an account's people may have.
@@ -198,6 +206,7 @@ pub async fn one(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault
     let listed = visit.done("session_list", json!({ "user": id })).await?;
     Ok(page(&One {
         frame: Frame::of(person.email.clone(), HERE, &visit).await,
+        may_give_role: !person.is_self && may_let_in(&visit, &account),
         roles: roles(&visit, &account, Some(&person.role)),
         back: list_of(&visit, &account),
         sessions: rows(&visit, &listed),

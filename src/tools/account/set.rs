@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::core::code::Code;
 use crate::core::event::Kind;
+use crate::core::grant::not_for_customers;
 use crate::core::id::AccountId;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
@@ -28,7 +29,10 @@ pub(super) fn tool() -> Tool {
         Public,
         any("boolean", "As it is now."),
     );
-    let face = Face { title: "Set up an account", description: "Says whether keys of an account may turn command execution on." };
+    let face = Face {
+        title: "Set up an account",
+        description: "Says that keys of an account may not turn command execution on. That they may is said with `forelog account set`.",
+    };
     register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(set))
 }
 
@@ -40,6 +44,10 @@ struct Args {
 
 async fn set(execution: Execution) -> Answer {
     let Args { account, agents_may_enable_exec } = execution.arguments()?;
+    // It lets a customer's own keys do more, so it is not for the staff to say; that they may not is.
+    if agents_may_enable_exec {
+        return Err(not_for_customers("do not allow a customer's keys what the customer has not allowed them").into());
+    }
     let kind = Kind::AccountChanged { account: account.clone(), agents_may_enable_exec };
     let wanted = account.clone();
     let change = Record::plain(&execution, kind);

@@ -11,6 +11,7 @@ use crate::core::id::{AccountId, CallId, EventId};
 use crate::core::job::Job;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
 use crate::core::scrub::Scrubbed;
 use crate::core::sight::Sight;
 use crate::core::state::ControlState;
@@ -24,7 +25,7 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, choice, id, text};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::control("approval_decide", None);
+static FACTS: ToolFacts = facts::or(facts::control("approval_decide", Some(Scope::ApprovalsDecide)), &[Scope::StaffApprove]);
 
 pub(super) fn tool() -> Tool {
     let input = Shape::new()
@@ -77,6 +78,7 @@ async fn decide(execution: Execution) -> Answer {
         by: Some(execution.principal.clone()),
         acting: Some(execution.acting()),
         approve,
+        newcomer: execution.ports.approvals.newcomer,
         note: seal(&execution, &approval.account, &events[0], "note", note).await?,
         result: seal(&execution, &approval.account, &events[1], "result", rejected).await?,
         events,

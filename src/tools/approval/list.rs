@@ -17,7 +17,10 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::control("approval_list", None);
+/// Why it needs no scope.
+const OWN: &str = "A key sees which of its own calls wait. Those of others are shown to who may answer for them.";
+
+static FACTS: ToolFacts = facts::open(facts::control("approval_list", None), OWN);
 
 pub(super) fn tool() -> Tool {
     let output = Shape::new()

@@ -26,7 +26,7 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, choice, maybe, text};
 use crate::tools::{ActivityQuery, Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::control(CREATE, None);
+static FACTS: ToolFacts = facts::or(facts::control(CREATE, Some(Scope::AuditRead)), &[Scope::StaffExport]);
 
 /// How long it can be downloaded.
 const LASTS: Duration = Duration::from_hours(7 * 24);

@@ -8,6 +8,7 @@ use serde_json::json;
 use crate::core::adoption::adoption;
 use crate::core::id::CredentialId;
 use crate::core::redact::Sensitivity::Public;
+use crate::core::scope::Scope;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
 use crate::tools::record::change;
@@ -15,7 +16,7 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, id};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::control("key_adopt", None);
+static FACTS: ToolFacts = facts::or(facts::control("key_adopt", Some(Scope::KeysWrite)), &[Scope::StaffTokens]);
 
 pub(super) fn tool() -> Tool {
     let input = Shape::new().must("id", Public, id("key", "The key to keep.")).keyed();

@@ -5,13 +5,15 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{made_shape, may_administer, may_hold, quota, shown, with_key};
+use super::{made_shape, quota, shown, with_key};
 use crate::auth::key::ApiKey;
+use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::decide::vm_not_found;
 use crate::core::event::{CredentialCreated, Kind};
+use crate::core::grant;
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::limit::Limit;
-use crate::core::lineage::check_length;
 use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Pii, Public};
 use crate::core::refusal::Refusal;
@@ -19,6 +21,7 @@ use crate::core::scope::{Scope, ScopeSet};
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
+use crate::log::vault::Person;
 use crate::tools::instant;
 use crate::tools::outcome::Answer;
 use crate::tools::record::{Record, fresh, record};
@@ -26,7 +29,7 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, flag, id, moment, number, text, texts};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::control("key_create", None);
+static FACTS: ToolFacts = facts::or(facts::control("key_create", Some(Scope::KeysWrite)), &[Scope::StaffTokens]);
 
 /// A key that is to end later than this has to be made again.
 const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
@@ -38,8 +41,12 @@ pub(super) fn tool() -> Tool {
         "description": "Its own sliding window instead of the configured one.",
     });
     let input = Shape::new()
-        .may("account", Public, id("acc", "Whose key; the caller's account if absent."))
-        .may("user", Public, id("usr", "Who holds it; the caller if absent."))
+        .may("account", Public, id("acc", "Whose key: the caller's account, also if absent."))
+        .may(
+            "user",
+            Public,
+            id("usr", "Who holds it; the caller if absent. Another person of the account is named by one who is signed in."),
+        )
         .must("label", Content, text("A name for people.", 100))
         .must("scopes", Public, texts("What it may do at most. Other systems' names are understood.", 40, 40))
         .may("vms", Public, texts("The VMs it may touch; all of the account's if absent.", 64, 1000))
@@ -69,40 +76,53 @@ struct Args {
 
 async fn create(execution: Execution) -> Answer {
     let args: Args = execution.arguments()?;
-    let state = fresh(&execution).await?;
-    let account = args.account.clone().unwrap_or_else(|| execution.principal.account.clone());
-    let scopes = read_scopes(&args.scopes)?;
-    check(&execution, &state, &account, &args)?;
+    let (state, who) = (fresh(&execution).await?, execution.principal.clone());
+    let account = args.account.clone().unwrap_or_else(|| who.account.clone());
+    let user = args.user.clone().unwrap_or_else(|| who.user.clone());
     let key = ApiKey::generate(&*execution.ports.entropy);
-    let maker = state.credentials.get(&execution.principal.credential);
-    // A confined maker does not get out of its window by making another key.
-    let own_limit = maker.filter(|row| row.created.side == Side::Customer).and_then(|row| row.created.limit);
-    let side = state.accounts.get(&account).map_or(Side::Customer, |row| row.side);
     let credential = CredentialId::new(execution.ports.clock.now(), &*execution.ports.entropy);
     let created = CredentialCreated {
         credential: credential.clone(),
         account: account.clone(),
-        user: args.user.unwrap_or_else(|| execution.principal.user.clone()),
-        side,
+        user,
+        side: state.accounts.get(&account).map_or(Side::Customer, |row| row.side),
         hash: key.hash().into(),
         prefix: key.prefix().into(),
-        scopes,
-        vms: args.vms,
+        scopes: read_scopes(&args.scopes)?,
+        vms: args.vms.clone(),
         read_only: args.read_only,
         expires_at: args.expires_at,
-        limit: own_limit.or(args.limit),
+        // A confined maker does not get out of its window by making another key.
+        limit: args.limit.or_else(|| state.credentials.get(&who.credential).and_then(|own| own.created.limit)),
         rotates: None,
         role: None,
-        made_by: Some(execution.principal.credential.clone()),
+        made_by: Some(who.credential.clone()),
     };
-    may_hold(&execution, &state, &created)?;
+    let usual = execution.ports.limits.credential;
+    grant::check(&state, &who, &created, usual)?;
+    check_person(&execution, &state, &created).await?;
+    check(&execution, &args)?;
     let note = json!({ "label": args.label, "ips": args.ips });
-    let made = Record::noted(&execution, &account, Kind::CredentialCreated(created), note).await?;
-    let (maker, full) = (execution.principal.credential.clone(), quota(&execution, &account, false));
-    record(&execution, vec![made], move |state| check_length(state, &maker, None).err().or_else(|| full(state))).await?;
+    let made = Record::noted(&execution, &account, Kind::CredentialCreated(created.clone()), note).await?;
+    let full = quota(&execution, &account, false);
+    record(&execution, vec![made], move |state| {
+        let checked = grant::check(state, &who, &created, usual).and_then(|()| check_vms(state, &created));
+        checked.err().or_else(|| full(state))
+    })
+    .await?;
     let row = fresh(&execution).await?.credentials.remove(&credential);
     let row = row.ok_or_else(|| Refusal::new(Code::InternalError, "The key was made and cannot be read back."))?;
     Ok(with_key(shown(&row), key.reveal()))
+}
+
+/// Whoever is named has to be one of the account's people, also if the log has not said their role yet.
+async fn check_person(execution: &Execution, state: &ControlState, made: &CredentialCreated) -> Result<(), Outcome> {
+    if made.user == execution.principal.user || state.people.contains_key(&made.user) {
+        return Ok(());
+    }
+    let people = execution.ports.reader.vault.people().await?;
+    let is_here = |person: &Person| person.id == made.user && person.account == made.account && person.role_in(state).is_some();
+    if people.iter().any(is_here) { Ok(()) } else { Err(grant::nobody().into()) }
 }
 
 fn read_scopes(names: &[String]) -> Result<ScopeSet, Refusal> {
@@ -118,15 +138,7 @@ fn invalid(path: &str, rule: &str) -> Refusal {
     Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken.")).details(details)
 }
 
-fn check(execution: &Execution, state: &ControlState, account: &AccountId, args: &Args) -> Result<(), Refusal> {
-    let owner = state.accounts.get(account).filter(|_| may_administer(execution, state, account));
-    if owner.is_none() {
-        return Err(Refusal::new(Code::NotFound, "There is no such account."));
-    }
-    let own = |vm: &VmId| state.vms.get(vm).is_some_and(|row| row.account == *account);
-    if !args.vms.iter().flatten().all(own) {
-        return Err(crate::core::decide::vm_not_found());
-    }
+fn check(execution: &Execution, args: &Args) -> Result<(), Refusal> {
     let is_network = |text: &String| text.parse::<ipnet::IpNet>().is_ok() || text.parse::<std::net::IpAddr>().is_ok();
     if !args.ips.iter().flatten().all(is_network) {
         return Err(invalid("/ips", "network"));
@@ -136,4 +148,9 @@ fn check(execution: &Execution, state: &ControlState, account: &AccountId, args:
         return Err(invalid("/expires_at", "in the future, within ten years"));
     }
     Ok(())
+}
+
+fn check_vms(state: &ControlState, made: &CredentialCreated) -> Result<(), Refusal> {
+    let own = |vm: &VmId| state.vms.get(vm).is_some_and(|row| row.account == made.account);
+    if made.vms.iter().flatten().all(own) { Ok(()) } else { Err(vm_not_found()) }
 }

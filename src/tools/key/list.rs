@@ -5,13 +5,15 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{may_administer, shown};
+use super::shown;
 use crate::core::call::Outcome;
+use crate::core::grant::may_administer;
 use crate::core::id::AccountId;
 use crate::core::job::Use;
 use crate::core::lineage::alive;
 use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::scope::Scope;
 use crate::core::state::Credential;
 use crate::core::tool::ToolFacts;
 use crate::tools::instant::render_maybe;
@@ -21,7 +23,10 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, id};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::control("key_list", None);
+static FACTS: ToolFacts = facts::stop(facts::or(
+    facts::control("key_list", Some(Scope::KeysRead)),
+    &[Scope::KeysWrite, Scope::StaffAudit, Scope::StaffTokens],
+));
 
 pub(super) fn tool() -> Tool {
     let input = Shape::new().may("account", Public, id("acc", "Only this account's; staff see all if absent."));
@@ -42,7 +47,8 @@ async fn list(execution: Execution) -> Answer {
         Side::Staff => account,
         Side::Customer => Some(account.unwrap_or_else(|| execution.principal.account.clone())),
     };
-    let wanted = |owner: &AccountId| only.as_ref().is_none_or(|only| only == owner) && may_administer(&execution, &state, owner);
+    let wanted =
+        |owner: &AccountId| only.as_ref().is_none_or(|only| only == owner) && may_administer(&state, &execution.principal, owner);
     let counts = uses(&execution).await?;
     let with_use = |row: &Credential| {
         let mut item = shown(row);

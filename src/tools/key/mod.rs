@@ -14,13 +14,12 @@ use super::instant::render_maybe;
 use super::shape::{Shape, any, maybe};
 use super::{Execution, Tool};
 use crate::core::code::Code;
-use crate::core::event::CredentialCreated;
+use crate::core::grant::{acting, may_administer};
 use crate::core::id::{AccountId, CredentialId};
-use crate::core::principal::Side;
+use crate::core::principal::Principal;
 use crate::core::quota::{Counted, Quota};
 use crate::core::redact::Sensitivity::{Content, Pii, Public, Secret};
 use crate::core::refusal::Refusal;
-use crate::core::scope::Scope;
 use crate::core::state::{ControlState, Credential};
 
 pub(super) fn tools() -> Vec<Tool> {
@@ -71,37 +70,16 @@ fn with_key(mut shown: Value, key: &str) -> Value {
     shown
 }
 
-/// Whether the caller may administer keys of this account: staff with the right to, customers for their own. A key that
-/// is itself confined to some VMs or networks may not, or it would make itself one that is not.
-fn may_administer(execution: &Execution, state: &ControlState, account: &AccountId) -> bool {
-    let Some(own) = state.credentials.get(&execution.principal.credential) else { return false };
-    if own.created.role.is_some_and(|role| !role.administers()) {
-        return false;
+/// A key that the caller may administer, as control state stands. One that it may not, and one that is not there, look the same
+/// (P9). What the console acts with for a person is no key, and only a person ends it: an agent could keep everybody out.
+fn administered<'a>(state: &'a ControlState, who: &Principal, id: &CredentialId) -> Result<&'a Credential, Refusal> {
+    let own = acting(state, who)?;
+    let found = state.credentials.get(id).filter(|row| may_administer(state, who, &row.created.account));
+    let row = found.ok_or_else(|| Refusal::new(Code::NotFound, "There is no such key."))?;
+    if row.is_person() && !own.is_person() {
+        return Err(no_key());
     }
-    match execution.principal.side {
-        Side::Staff => own.created.scopes.contains(&Scope::StaffTokens),
-        Side::Customer => execution.principal.account == *account && own.created.vms.is_none() && own.ips.is_none(),
-    }
-}
-
-/// Whether the caller may hold a key with these rights for this person. A staff key is made by its holder alone, or one
-/// person could act as the second one (two-person release).
-fn may_hold(execution: &Execution, state: &ControlState, made: &CredentialCreated) -> Result<(), Refusal> {
-    let own = state.credentials.get(&execution.principal.credential).map(|row| row.created.clone());
-    let own = own.ok_or_else(|| Refusal::new(Code::Unauthenticated, "The key is not known."))?;
-    if made.side == Side::Staff && made.user != execution.principal.user {
-        return Err(Refusal::new(Code::ForbiddenRole, "A staff key is made by the person who holds it."));
-    }
-    let allowed = if own.side == Side::Staff && made.side == Side::Customer { Scope::customer() } else { own.scopes };
-    if let Some(beyond) = made.scopes.difference(&allowed).next() {
-        let text = format!("The scope {} is more than the caller may give.", beyond.as_str());
-        return Err(Refusal::new(Code::ForbiddenScope, text).details(json!({ "scope": beyond.as_str() })));
-    }
-    let outlives = own.side == made.side && own.expires_at.is_some_and(|end| made.expires_at.is_none_or(|made| made > end));
-    if outlives {
-        return Err(Refusal::new(Code::ForbiddenRole, "A key cannot make one that outlives it."));
-    }
-    Ok(())
+    Ok(row)
 }
 
 /// Whether the caller may add one more key to an account, or put it in the place of another. To be asked in the transaction
@@ -115,7 +93,7 @@ fn quota(
     let now = execution.ports.clock.now();
     move |state| {
         // What a person makes in the console is the person's, of whom one is not told from the other by a credential.
-        let by_person = state.credentials.get(&maker).is_some_and(|row| row.created.role.is_some());
+        let by_person = state.credentials.get(&maker).is_some_and(Credential::is_person);
         let of_key = |quota: Quota| Quota { key: if by_person { quota.account } else { quota.key }, ..quota };
         let made = state.keys_made(&account, &maker, now);
         let is_full = Counted::KeysADay.check(of_key(quotas.keys_a_day), made);
@@ -124,8 +102,6 @@ fn quota(
     }
 }
 
-/// A key that the caller may administer. One that it may not, and one that is not there, look the same (P9).
-fn administered<'a>(execution: &Execution, state: &'a ControlState, id: &CredentialId) -> Result<&'a Credential, Refusal> {
-    let found = state.credentials.get(id).filter(|row| may_administer(execution, state, &row.created.account));
-    found.ok_or_else(|| Refusal::new(Code::NotFound, "There is no such key."))
+fn no_key() -> Refusal {
+    Refusal::new(Code::NotFound, "What the console acts with is no key.")
 }

@@ -7,14 +7,16 @@ use super::administered;
 use crate::core::event::Kind;
 use crate::core::id::CredentialId;
 use crate::core::redact::Sensitivity::Public;
+use crate::core::scope::Scope;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
-use crate::tools::record::{Record, fresh, record};
+use crate::tools::record::change;
 use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, id};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::stop(facts::control("key_revoke", None));
+static FACTS: ToolFacts =
+    facts::administer(facts::stop(facts::or(facts::control("key_revoke", Some(Scope::KeysWrite)), &[Scope::StaffTokens])));
 
 pub(super) fn tool() -> Tool {
     let input = Shape::new().must("id", Public, id("key", "The key."));
@@ -37,13 +39,15 @@ struct Args {
 
 async fn revoke(execution: Execution) -> Answer {
     let Args { id } = execution.arguments()?;
-    let state = fresh(&execution).await?;
-    administered(&execution, &state, &id)?;
-    // Of one that was replaced, this ends what replaced it.
-    if !state.is_over(&id) {
-        let by = Some(execution.principal.user.clone());
-        let revoked = Record::plain(&execution, Kind::CredentialRevoked { credential: id.clone(), by });
-        record(&execution, vec![revoked], |_| None).await?;
-    }
+    let (who, wanted) = (execution.principal.clone(), id.clone());
+    change(&execution, move |state, _| {
+        administered(state, &who, &wanted)?;
+        // Of one that was replaced, this ends what replaced it.
+        if state.is_over(&wanted) {
+            return Ok(Vec::new());
+        }
+        Ok(vec![Kind::CredentialRevoked { credential: wanted.clone(), by: Some(who.user.clone()) }])
+    })
+    .await?;
     Ok(json!({ "id": id, "revoked": true }))
 }

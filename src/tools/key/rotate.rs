@@ -4,14 +4,17 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{administered, made_shape, may_hold, quota, shown, with_key};
+use super::{administered, made_shape, no_key, quota, shown, with_key};
 use crate::auth::key::ApiKey;
 use crate::core::code::Code;
 use crate::core::event::{CredentialCreated, Kind};
-use crate::core::id::CredentialId;
-use crate::core::lineage::check_length;
+use crate::core::grant;
+use crate::core::id::{CredentialId, UserId};
+use crate::core::principal::{Principal, Side};
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
+use crate::core::state::{ControlState, Credential};
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
 use crate::tools::record::{Record, fresh, record};
@@ -19,7 +22,7 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, id};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::control("key_rotate", None);
+static FACTS: ToolFacts = facts::or(facts::control("key_rotate", Some(Scope::KeysWrite)), &[Scope::StaffTokens]);
 
 pub(super) fn tool() -> Tool {
     let input = Shape::new().must("id", Public, id("key", "The key to replace.")).keyed();
@@ -37,38 +40,48 @@ struct Args {
 
 async fn rotate(execution: Execution) -> Answer {
     let Args { id } = execution.arguments()?;
-    let state = fresh(&execution).await?;
-    let old = administered(&execution, &state, &id)?.clone();
-    if old.created.role.is_some() {
-        return Err(Refusal::new(Code::NotFound, "What the console acts with is no key.").into());
+    let (state, who) = (fresh(&execution).await?, execution.principal.clone());
+    let old = administered(&state, &who, &id)?.clone();
+    if old.is_person() {
+        return Err(no_key().into());
     }
     let key = ApiKey::generate(&*execution.ports.entropy);
     let credential = CredentialId::new(execution.ports.clock.now(), &*execution.ports.entropy);
-    let (hash, prefix, rotates) = (key.hash(), key.prefix(), Some(id.clone()));
-    let made_by = Some(execution.principal.credential.clone());
     let created = CredentialCreated {
         credential: credential.clone(),
-        hash: hash.into(),
-        prefix: prefix.into(),
-        rotates,
-        made_by,
+        user: holder(&state, &who, &old),
+        hash: key.hash().into(),
+        prefix: key.prefix().into(),
+        rotates: Some(id.clone()),
+        made_by: Some(who.credential.clone()),
         ..old.created.clone()
     };
-    may_hold(&execution, &state, &created)?;
+    let usual = execution.ports.limits.credential;
+    grant::check(&state, &who, &created, usual)?;
     let note = json!({ "label": old.label, "ips": old.ips });
-    let made = Record::noted(&execution, &old.created.account, Kind::CredentialCreated(created), note).await?;
-    let (by, maker) = (Some(execution.principal.user.clone()), execution.principal.credential.clone());
+    let made = Record::noted(&execution, &old.created.account, Kind::CredentialCreated(created.clone()), note).await?;
+    let by = Some(who.user.clone());
     let revoked = Record::plain(&execution, Kind::CredentialRevoked { credential: id.clone(), by });
     let full = quota(&execution, &old.created.account, true);
     record(&execution, vec![made, revoked], move |state| {
+        if let Err(refusal) = grant::check(state, &who, &created, usual) {
+            return Some(refusal);
+        }
         let live = state.credentials.get(&id).is_some_and(|row| row.revoked_at.is_none());
         if !live {
             return Some(Refusal::new(Code::Conflict, "The key was revoked already."));
         }
-        check_length(state, &maker, Some(&id)).err().or_else(|| full(state))
+        full(state)
     })
     .await?;
     let row = fresh(&execution).await?.credentials.remove(&credential);
     let row = row.ok_or_else(|| Refusal::new(Code::InternalError, "The key was made and cannot be read back."))?;
     Ok(with_key(shown(&row), key.reveal()))
+}
+
+/// Whose the new key is: whoever has it in their hands, but for a person who changes the key of a colleague.
+fn holder(state: &ControlState, who: &Principal, old: &Credential) -> UserId {
+    let is_person = state.credentials.get(&who.credential).is_some_and(Credential::is_person);
+    let keeps = is_person && who.side == Side::Customer && !state.has_left(old);
+    if keeps { old.created.user.clone() } else { who.user.clone() }
 }

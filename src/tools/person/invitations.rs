@@ -9,6 +9,7 @@ use crate::core::event::Kind;
 use crate::core::id::{AccountId, InvitationId};
 use crate::core::redact::Sensitivity::{Pii, Public};
 use crate::core::refusal::Refusal;
+use crate::core::scope::Scope;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
 use crate::tools::record::{change, fresh};
@@ -16,8 +17,12 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, id};
 use crate::tools::{Execution, Tool, facts, register};
 
-static LIST: ToolFacts = facts::control("invitation_list", None);
-static REVOKE: ToolFacts = facts::stop(facts::control("invitation_revoke", None));
+static LIST: ToolFacts =
+    facts::stop(facts::or(facts::control("invitation_list", Some(Scope::PeopleWrite)), &[Scope::StaffPeople]));
+static REVOKE: ToolFacts = facts::administer(facts::stop(facts::or(
+    facts::control("invitation_revoke", Some(Scope::PeopleWrite)),
+    &[Scope::StaffPeople],
+)));
 
 pub(super) fn list() -> Tool {
     let input = Shape::new().may("account", Public, id("acc", "Of which account; the caller's if absent."));

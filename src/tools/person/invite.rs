@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{account_of, may_manage};
+use super::{account_of, check_not_let_in, may_manage};
 use crate::auth::session::Token;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
@@ -18,6 +18,7 @@ use crate::core::quota::{Counted, Quota, Used};
 use crate::core::redact::Sensitivity::{Pii, Public, Secret};
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
+use crate::core::scope::Scope;
 use crate::core::tool::ToolFacts;
 use crate::log::people::Invited;
 use crate::tools::outcome::Answer;
@@ -26,7 +27,7 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, choice, id, text};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::control("person_invite", None);
+static FACTS: ToolFacts = facts::or(facts::control("person_invite", Some(Scope::PeopleWrite)), &[Scope::StaffPeople]);
 
 /// How long a link works.
 const HOLDS: Duration = Duration::from_hours(7 * 24);
@@ -63,6 +64,7 @@ async fn invite(execution: Execution) -> Answer {
     let Args { account, email, role } = execution.arguments()?;
     let state = fresh(&execution).await?;
     let account = account_of(&execution, &state, account, may_manage)?;
+    check_not_let_in(&execution, &state, &account)?;
     let email: EmailAddress = email.parse().map_err(|error: NoEmailAddress| invalid("/email", &error.to_string()))?;
     if state.accounts.get(&account).is_none_or(|row| row.side != role.side()) {
         return Err(invalid("/role", "a role of the account's side").into());

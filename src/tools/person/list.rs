@@ -7,6 +7,8 @@ use super::{account_of, may_manage, may_see};
 use crate::auth::session::idle_since;
 use crate::core::id::AccountId;
 use crate::core::redact::Sensitivity::{Pii, Public};
+use crate::core::scope::Scope;
+use crate::core::state::Credential;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
 use crate::tools::record::fresh;
@@ -14,7 +16,10 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, id};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::control("person_list", None);
+static FACTS: ToolFacts = facts::stop(facts::or(
+    facts::control("person_list", Some(Scope::PeopleRead)),
+    &[Scope::PeopleWrite, Scope::StaffAudit, Scope::StaffPeople],
+));
 
 pub(super) fn tool() -> Tool {
     let input = Shape::new().may("account", Public, id("acc", "Whose people; the caller's account's if absent."));
@@ -47,7 +52,9 @@ async fn list(execution: Execution) -> Answer {
         let mut item =
             json!({ "id": person.id, "email": person.email, "role": role, "is_self": person.id == execution.principal.user });
         if manages {
-            let held = state.credentials.values().filter(|row| row.created.user == person.id && row.created.role.is_none());
+            let of_person =
+                |row: &&Credential| row.created.user == person.id && row.created.account == account && !row.is_person();
+            let held = state.credentials.values().filter(of_person);
             item["keys"] = json!(held.filter(|row| row.revoked_at.is_none()).count());
             item["sessions"] = json!(vault.sessions_of(&person.id, now, idle_since(now)).await?.len());
         }

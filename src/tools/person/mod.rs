@@ -14,6 +14,7 @@ mod set_role;
 use super::{Execution, Tool};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::grant::not_for_customers;
 use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
@@ -53,6 +54,15 @@ fn may(execution: &Execution, state: &ControlState, account: &AccountId, custome
 /// Whether the caller may say who an account's people are.
 fn may_manage(execution: &Execution, state: &ControlState, account: &AccountId) -> bool {
     may(execution, state, account, Scope::PeopleWrite, Scope::StaffPeople)
+}
+
+/// Refuses staff who would let themselves, or whoever they like, into a customer's account.
+fn check_not_let_in(execution: &Execution, state: &ControlState, account: &AccountId) -> Result<(), Refusal> {
+    let of_customer = state.accounts.get(account).is_none_or(|row| row.side == Side::Customer);
+    if execution.principal.side == Side::Staff && of_customer {
+        return Err(not_for_customers("neither invite anybody into a customer's account nor give roles there"));
+    }
+    Ok(())
 }
 
 /// Whether the caller may know who they are.

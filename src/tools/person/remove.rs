@@ -9,6 +9,7 @@ use crate::core::event::Kind;
 use crate::core::id::UserId;
 use crate::core::member::{revocations, withdrawals};
 use crate::core::redact::Sensitivity::Public;
+use crate::core::scope::Scope;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
 use crate::tools::record::{change, fresh};
@@ -16,7 +17,8 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, id};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::stop(facts::control("person_remove", None));
+static FACTS: ToolFacts =
+    facts::administer(facts::stop(facts::or(facts::control("person_remove", Some(Scope::PeopleWrite)), &[Scope::StaffPeople])));
 
 pub(super) fn tool() -> Tool {
     let input = Shape::new().must("id", Public, id("usr", "The person."));

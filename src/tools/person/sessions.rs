@@ -20,8 +20,12 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, id, text};
 use crate::tools::{Execution, Tool, facts, register};
 
-static LIST: ToolFacts = facts::control("session_list", None);
-static END: ToolFacts = facts::stop(facts::control("session_end", None));
+/// Why these need no scope.
+const OWN: &str = "A person who is signed in sees and ends their own sessions. Those of others take the right over people, which \
+                   is looked at with whose they are.";
+
+static LIST: ToolFacts = facts::stop(facts::open(facts::control("session_list", None), OWN));
+static END: ToolFacts = facts::administer(facts::stop(facts::open(facts::control("session_end", None), OWN)));
 
 pub(super) fn list() -> Tool {
     let input = Shape::new().may("user", Public, id("usr", "Whose sessions; the caller's own if absent."));

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{absent, check_someone_is_left, managed};
+use super::{absent, check_not_let_in, check_someone_is_left, managed};
 use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::UserId;
@@ -11,6 +11,7 @@ use crate::core::member::role_change;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
+use crate::core::scope::Scope;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
 use crate::tools::record::{change, fresh};
@@ -18,7 +19,7 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, choice, id};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::control("person_role_set", None);
+static FACTS: ToolFacts = facts::or(facts::control("person_role_set", Some(Scope::PeopleWrite)), &[Scope::StaffPeople]);
 
 pub(super) fn tool() -> Tool {
     let roles = Role::ALL.map(Role::as_str);
@@ -47,6 +48,7 @@ async fn set(execution: Execution) -> Answer {
     let Args { id, role } = execution.arguments()?;
     let state = fresh(&execution).await?;
     let (person, people) = managed(&execution, &state, &id).await?;
+    check_not_let_in(&execution, &state, &person.account)?;
     let by = execution.principal.user.clone();
     if id == by {
         return Err(Refusal::new(Code::ForbiddenRole, "Nobody changes their own role.").into());

@@ -12,7 +12,7 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any};
 use crate::tools::{Execution, Tool, facts, instant, register};
 
-static FACTS: ToolFacts = facts::control("switch_list", Some(Scope::StaffSwitch));
+static FACTS: ToolFacts = facts::stop(facts::control("switch_list", Some(Scope::StaffSwitch)));
 
 pub(super) fn tool() -> Tool {
     let output = Shape::new().must("items", Content, any("array", "The switches in force, oldest first."));

@@ -13,6 +13,7 @@ use crate::core::ramp::Ramp;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
+use crate::core::second_person::Acquaintance;
 use crate::core::switch::Switch;
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
@@ -26,7 +27,7 @@ use crate::tools::{Execution, Tool, facts, instant, register};
 /// The longest ramp, in minutes.
 const LONGEST: u64 = Ramp::LONGEST.as_secs() / 60;
 
-static FACTS: ToolFacts = facts::stop(facts::control("switch_release", Some(Scope::StaffSwitch)));
+static FACTS: ToolFacts = facts::administer(facts::stop(facts::control("switch_release", Some(Scope::StaffSwitch))));
 
 pub(super) fn tool() -> Tool {
     let ramp = "Let keys through again one after the other, all of them after so many minutes; at once if absent.";
@@ -66,13 +67,13 @@ enum Step {
 }
 
 /// What a person's wish to release means.
-fn step(switch: &Switch, who: &UserId) -> Step {
+fn step(switch: &Switch, who: &UserId, known: Acquaintance<'_>) -> Step {
     if !switch.target.is_global() {
         return Step::Release(who.clone(), None);
     }
     match (&switch.release_requested_by, &switch.by) {
-        (Some(first), _) if first != who => Step::Release(first.clone(), Some(who.clone())),
-        (_, Some(engager)) if engager != who => Step::Release(who.clone(), None),
+        (Some(first), _) if known.are_two(first, who) => Step::Release(first.clone(), Some(who.clone())),
+        (_, Some(engager)) if known.are_two(engager, who) => Step::Release(who.clone(), None),
         (Some(_), _) => Step::Wait,
         (None, _) => Step::Request,
     }
@@ -87,12 +88,14 @@ async fn release(execution: Execution) -> Answer {
     let note = json!({ "reason": reason, "ramp_minutes": ramp_minutes });
     let change = Record::noted(&execution, &account, kind, note).await?;
     let (switch, over) = (id.clone(), ramp_minutes.map(Duration::from_mins));
+    let newcomer = execution.ports.approvals.newcomer;
     let taken = write(&execution, Want::default(), move |draft| {
         let Some(row) = draft.state().switches.get(&switch) else { return Ok(Err(not_found())) };
         if over.is_some() && row.ramp.is_some() {
             return Ok(Err(lets_go_already()));
         }
-        let (step, until) = (step(row, &who), over.and_then(|over| row.ramp_until(draft.now, over)));
+        let known = Acquaintance { state: draft.state(), now: draft.now, newcomer };
+        let (step, until) = (step(row, &who, known), over.and_then(|over| row.ramp_until(draft.now, over)));
         let mut event = change.event();
         if let Step::Release(by, second) = &step {
             event.kind = released(switch.clone(), by.clone(), second.clone(), until);
@@ -130,5 +133,5 @@ fn lets_go_already() -> Refusal {
 
 fn second_person() -> Refusal {
     Refusal::new(Code::SecondPersonRequired, "A second person has to release it; your wish to is noted.")
-        .hint("Another person of the staff releases it with a key of their own.")
+        .hint("Another person of the staff releases it, who did not come by you, nor you by them, lately.")
 }

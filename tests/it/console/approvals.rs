@@ -16,7 +16,7 @@ const CASES: &str = "[[case]]\nname = \"power\"\nside = \"customer\"\nscopes = [
     vm = { owner = \"caller\" }\nexpect = \"hold\"\n";
 
 /// A server whose policies hold every power change, and the directory they are in.
-async fn holding() -> (House, tempfile::TempDir) {
+pub async fn holding() -> (House, tempfile::TempDir) {
     let policies = tempfile::tempdir().expect("a directory");
     std::fs::write(policies.path().join("own.cedar"), HOLDING).expect("policies");
     std::fs::write(policies.path().join("cases.toml"), CASES).expect("cases");
@@ -25,7 +25,7 @@ async fn holding() -> (House, tempfile::TempDir) {
 }
 
 /// Asks for a reboot that is held; answers its call.
-async fn ask(house: &House) -> String {
+pub async fn ask(house: &House) -> String {
     let power = json!({ "vm_id": house.one.vm, "action": "reboot", "confirm": true });
     let held = house.call(&house.one.key, "vm_power", power).await;
     assert_eq!(held.code(), "approval_required", "{held:?}");

@@ -29,6 +29,7 @@ mod oidc;
 mod pages;
 mod people;
 pub mod provider;
+mod second;
 mod sign_in;
 mod staff;
 mod stopping;
@@ -127,9 +128,19 @@ impl House {
 
     /// A key of the staff, made by the command line beside the server.
     pub async fn key_of_staff(&self) -> String {
+        self.key_of(KeySpec::full(self.staff.account.clone(), "staff")).await
+    }
+
+    /// A key of an account that administers its keys too, made in the same way.
+    pub async fn key_over_keys(&self, account: &AccountId) -> String {
+        let scopes = Scope::customer().into_iter().chain([Scope::KeysRead, Scope::KeysWrite]).collect();
+        self.key_of(KeySpec { scopes, ..KeySpec::full(account.clone(), "administers") }).await
+    }
+
+    async fn key_of(&self, spec: KeySpec) -> String {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let desk = Desk::open(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
-        let key = desk.create_key(KeySpec::full(self.staff.account.clone(), "staff")).await.expect("a key");
+        let key = desk.create_key(spec).await.expect("a key");
         desk.close().await;
         key.key.reveal().to_owned()
     }

@@ -232,7 +232,7 @@ async fn console_staff_revoke_a_key_and_stop_commands_after_a_page_that_says_wha
     assert!(asked.contains("other-db-1") && asked.contains("no agent can run a command"), "{asked}");
     let reader = house.hire(&house.staff.account, "reader").await;
     let reader = house.signed_in(&reader).await;
-    assert_eq!(reader.submit(&format!("/console/credentials/{key}/revoke"), &[]).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(reader.submit(&format!("/console/credentials/{key}/revoke"), &[]).await.status, StatusCode::FORBIDDEN);
     assert_eq!(reader.submit(&vm, &[("reason", "x")]).await.status, StatusCode::FORBIDDEN);
     assert_eq!(house.call(&house.one.key, "vm_list", json!({})).await.status, StatusCode::OK);
     let revoked = staff.submit(&format!("/console/credentials/{key}/revoke"), &[]).await;

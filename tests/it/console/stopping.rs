@@ -88,7 +88,7 @@ async fn console_a_key_is_made_shown_once_used_and_revoked() {
 async fn console_a_person_keeps_a_key_that_another_one_made() {
     let house = House::open().await;
     let browser = house.signed_in(&house.one.owner).await;
-    let made = browser.submit("/console/keys", &[("label", "maker"), ("scope", "vms:read")]).await;
+    let made = browser.submit("/console/keys", &[("label", "maker"), ("scope", "vms:read"), ("scope", "keys:write")]).await;
     let maker = between(&made.text, "class=\"key\" value=\"", "\"").to_owned();
     let id = between(&made.text, "/console/keys/", "/connected").to_owned();
     let made = house.call(&maker, "key_create", json!({ "label": "child", "scopes": ["vms:read"] })).await;

@@ -74,10 +74,10 @@ async fn console_a_role_bounds_what_a_person_may_do() {
     let browser = house.signed_in(&member).await;
     assert!(!browser.page("/console/keys").await.contains("Make a key"));
     let made = browser.submit("/console/keys", &[("label", "x"), ("scope", "vms:read")]).await;
-    assert_eq!(made.status, StatusCode::NOT_FOUND, "a member made a key: {made:?}");
+    assert_eq!(made.status, StatusCode::FORBIDDEN, "a member made a key: {made:?}");
     let keys = house.signed_in(&house.one.owner).await.page("/console/keys").await;
     let revoked = browser.submit(&format!("/console/keys/{}/revoke", between(&keys, "/console/keys/", "/revoke")), &[]).await;
-    assert_eq!(revoked.status, StatusCode::NOT_FOUND, "a member revoked a key");
+    assert_eq!(revoked.status, StatusCode::FORBIDDEN, "a member revoked a key");
     let stop = browser.submit(&format!("/console/vms/{}/stop", house.one.vm), &[("reason", "whoever sees it may stop it")]).await;
     assert_eq!(stop.status, StatusCode::SEE_OTHER, "{stop:?}");
     for (role, may_download) in [("reader", false), ("responder", false), ("exporter", true)] {

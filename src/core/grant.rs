@@ -1,0 +1,105 @@
+//! What somebody may give to a key that they make: never more than they have themselves, and never to who is nobody.
+//!
+//! INVARIANT: it is looked at in the transaction that makes the key, so that a right that was taken away a moment ago gives
+//! nothing any more. Pure.
+
+use serde_json::json;
+
+use super::code::Code;
+use super::event::CredentialCreated;
+use super::id::AccountId;
+use super::limit::Limit;
+use super::lineage::check_length;
+use super::principal::{Principal, Side};
+use super::refusal::Refusal;
+use super::state::{ControlState, Credential};
+
+/// What the caller acts with, if it is alive.
+pub fn acting<'a>(state: &'a ControlState, who: &Principal) -> Result<&'a Credential, Refusal> {
+    let own = state.credentials.get(&who.credential).filter(|row| row.revoked_at.is_none());
+    own.filter(|row| !state.has_left(row)).ok_or_else(|| Refusal::new(Code::TokenRevoked, "The key was revoked."))
+}
+
+/// Whether the caller may administer keys of this account: staff of every one, customers of their own. A key that is itself
+/// confined to some VMs or networks may not, or it would make itself one that is not. That it has the right to administer
+/// keys at all was decided before.
+#[must_use]
+pub fn may_administer(state: &ControlState, who: &Principal, account: &AccountId) -> bool {
+    let Ok(own) = acting(state, who) else { return false };
+    let is_confined = own.created.vms.is_some() || own.ips.is_some();
+    who.side == Side::Staff || (who.account == *account && !is_confined)
+}
+
+/// Whether the caller may put this key into the world. `usual` is the limit of a key that has none of its own.
+pub fn check(state: &ControlState, who: &Principal, made: &CredentialCreated, usual: Limit) -> Result<(), Refusal> {
+    let own = acting(state, who)?;
+    if !state.accounts.contains_key(&made.account) || !may_administer(state, who, &made.account) {
+        return Err(Refusal::new(Code::NotFound, "There is no such account."));
+    }
+    if who.account != made.account {
+        return Err(not_for_customers("make no keys for customers"));
+    }
+    check_person(state, own, made)?;
+    check_scopes(own, made)?;
+    check_confines(own, who.read_only, made)?;
+    if own.created.expires_at.is_some_and(|end| made.expires_at.is_none_or(|made| made > end)) {
+        return Err(Refusal::new(Code::ForbiddenRole, "A key cannot make one that outlives it."));
+    }
+    // A person is not held to the window of the console.
+    let (may, gives) = (own.created.limit.unwrap_or(usual), made.limit.unwrap_or(usual));
+    if !own.is_person() && !gives.is_within(may) {
+        return Err(Refusal::new(Code::ForbiddenRole, "A key cannot make one that may be used more often."));
+    }
+    check_length(state, &who.credential, made.rotates.as_ref())
+}
+
+/// What staff are told who would let themselves into a customer's account.
+#[must_use]
+pub fn not_for_customers(what: &str) -> Refusal {
+    Refusal::new(Code::ForbiddenRole, format!("Staff revoke and stop; they {what}."))
+        .hint("The account's own people do that, or the operator on the data itself.")
+}
+
+/// A key is its maker's. Only somebody who is signed in gives one to another person of the account, and of the staff nobody
+/// does: one person could act as the second one.
+fn check_person(state: &ControlState, own: &Credential, made: &CredentialCreated) -> Result<(), Refusal> {
+    if made.user == own.created.user {
+        return Ok(());
+    }
+    if made.side == Side::Staff {
+        return Err(Refusal::new(Code::ForbiddenRole, "A staff key is made by the person who holds it."));
+    }
+    if !own.is_person() {
+        return Err(Refusal::new(Code::ForbiddenRole, "A key makes keys for the person whose it is, and for nobody else."));
+    }
+    match state.people.get(&made.user) {
+        Some(member) if member.account != made.account || member.role.is_none() => Err(nobody()),
+        Some(member) if member.role.is_some_and(|role| !made.scopes.is_subset(&role.scopes())) => {
+            Err(Refusal::new(Code::ForbiddenScope, "The key may do more than the role of the person who is to hold it."))
+        }
+        // Who has no role in the log yet was looked for among the people of the vault.
+        _ => Ok(()),
+    }
+}
+
+/// What is said of somebody who is not one of the account's people.
+#[must_use]
+pub fn nobody() -> Refusal {
+    Refusal::new(Code::NotFound, "There is no such person in the account.")
+}
+
+fn check_scopes(own: &Credential, made: &CredentialCreated) -> Result<(), Refusal> {
+    let Some(beyond) = made.scopes.difference(&own.created.scopes).next() else { return Ok(()) };
+    let text = format!("The scope {} is more than the caller may give.", beyond.as_str());
+    Err(Refusal::new(Code::ForbiddenScope, text).details(json!({ "scope": beyond.as_str() })))
+}
+
+/// Nothing gets out of what its maker is confined to.
+fn check_confines(own: &Credential, is_reading: bool, made: &CredentialCreated) -> Result<(), Refusal> {
+    if (own.created.read_only || is_reading) && !made.read_only {
+        return Err(Refusal::new(Code::ReadOnlyMode, "A key that only reads makes none that does more."));
+    }
+    let within =
+        own.created.vms.as_ref().is_none_or(|may| made.vms.as_ref().is_some_and(|vms| vms.iter().all(|vm| may.contains(vm))));
+    if within { Ok(()) } else { Err(super::decide::vm_not_found()) }
+}

@@ -1,0 +1,54 @@
+//! Whether two people count as two, where it takes two of them. Pure.
+//!
+//! INVARIANT: whoever somebody has invited a short while ago is no other person than they are, nor than anybody else who came
+//! by them: one who may invite could else be two as soon as it takes two.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::id::UserId;
+use super::state::ControlState;
+use super::time::Micros;
+
+/// What is known of how people came here, and since when that is long enough ago.
+#[derive(Clone, Copy, Debug)]
+pub struct Acquaintance<'a> {
+    /// Who is here by whom.
+    pub state: &'a ControlState,
+    /// Time of the log.
+    pub now: Micros,
+    /// Somebody who was invited stands for themselves after this long.
+    pub newcomer: Duration,
+}
+
+impl Acquaintance<'_> {
+    /// Whether they are two.
+    #[must_use]
+    pub fn are_two(&self, one: &UserId, other: &UserId) -> bool {
+        !self.circle(one).contains(other)
+    }
+
+    /// Whether somebody came so short a while ago that they do not stand for themselves yet.
+    #[must_use]
+    pub fn is_new(&self, who: &UserId) -> bool {
+        let invited = self.state.people.get(who).and_then(|member| member.invited.as_ref());
+        invited.is_some_and(|invited| self.now.since(invited.at) < self.newcomer)
+    }
+
+    /// A person, whoever they invited, whoever invited them, and so on.
+    fn circle(&self, one: &UserId) -> BTreeSet<UserId> {
+        let new = self.state.people.values().filter(|member| self.is_new(&member.id));
+        let ties: Vec<(&UserId, &UserId)> =
+            new.filter_map(|member| member.invited.as_ref().map(|invited| (&member.id, &invited.by))).collect();
+        let (mut circle, mut left) = (BTreeSet::from([one.clone()]), vec![one.clone()]);
+        while let Some(who) = left.pop() {
+            for (guest, host) in &ties {
+                let next = if **guest == who { host } else { guest };
+                if (**guest == who || **host == who) && circle.insert((*next).clone()) {
+                    left.push((*next).clone());
+                }
+            }
+        }
+        circle
+    }
+}

@@ -1,0 +1,167 @@
+//! Two persons: whoever somebody has invited a short while ago is not another one, and a key of consent is made by hand.
+
+use std::time::Duration;
+
+use reqwest::{Method, StatusCode};
+use serde_json::json;
+
+use super::{Browser, House, between, nothing};
+
+const PASSWORD: &str = "a long enough phrase";
+
+impl House {
+    /// Somebody whom a person of the staff has invited, signed in.
+    async fn guest_of(&self, host: &Browser, email: &str) -> Browser {
+        let fields = [("account", self.staff.account.as_str()), ("email", email), ("role", "admin")];
+        let made = host.submit("/console/people", &fields).await;
+        assert_eq!(made.status, StatusCode::OK, "{made:?}");
+        let token = between(&made.text, "/console/welcome/", "<").split('"').next().expect("a token").to_owned();
+        let guest = self.browser();
+        let chosen = [("password", PASSWORD), ("again", PASSWORD)];
+        assert_eq!(guest.post(&format!("/console/welcome/{token}"), &chosen).await.status, StatusCode::SEE_OTHER);
+        guest
+    }
+
+    /// Whether this person's wish was enough to release it.
+    async fn is_released_by(&self, browser: &Browser, switch: &str) -> bool {
+        browser.submit(&format!("{switch}/release"), &[("reason", "over"), ("typed", "all")]).await;
+        !self.events("switch_released").await.is_empty()
+    }
+}
+
+on_both! {
+    guests, console_whom_somebody_invited_is_no_second_person_for_a_week, postgres_console_whom_somebody_invited_is_no_second_person_for_a_week;
+}
+
+async fn guests(house: House) {
+    let first = house.signed_in(&house.staff).await;
+    let second = house.guest_of(&first, "second@example.com").await;
+    let third = house.guest_of(&second, "third@example.com").await;
+    let created = house.events("user_created").await;
+    let last = |back: usize| serde_json::to_value(&created[created.len() - back]).expect("a leaf");
+    assert_eq!(last(2)["invited_by"], json!(house.staff.user), "the event does not say who invited");
+    assert_eq!(last(1)["invited_by"], last(2)["user"]);
+
+    let engaged = first.submit("/console/switches", &[("target", "all"), ("reason", "a test")]).await;
+    let switch = engaged.header("location").to_owned();
+    for browser in [&first, &second, &third] {
+        assert!(!house.is_released_by(browser, &switch).await, "one person has released it by a guest");
+    }
+    assert_eq!(house.call(&house.one.key, "vm_list", nothing()).await.code(), "kill_switch_engaged");
+    // Everything that stopping needs is there meanwhile, for staff and for the account.
+    let owner = house.signed_in(&house.one.owner).await;
+    for path in ["/console/switches", &*switch, "/console/switches/new?target=all", "/console/people"] {
+        first.page(path).await;
+    }
+    for path in ["/console/people", "/console/keys", "/console/account"] {
+        owner.page(path).await;
+    }
+    house.clock.pass(Duration::from_hours(7 * 24));
+    let again = house.browser();
+    assert_eq!(again.sign_in("third@example.com", PASSWORD).await.status, StatusCode::SEE_OTHER);
+    assert!(house.is_released_by(&again, &switch).await, "they stand for themselves by now");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_how_long_a_guest_is_no_second_person_is_configured() {
+    let house = House::with("newcomer_ms = 0").await;
+    let first = house.signed_in(&house.staff).await;
+    let second = house.guest_of(&first, "second@example.com").await;
+    let engaged = first.submit("/console/switches", &[("target", "all"), ("reason", "a test")]).await;
+    assert!(house.is_released_by(&second, engaged.header("location")).await);
+}
+
+/// What a page offers staff in a customer's account, and what becomes of it if they do it all the same.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_staff_let_nobody_into_a_customers_account() {
+    let house = House::open().await;
+    let staff = house.signed_in(&house.staff).await;
+    let (people, owner) = (format!("/console/people?account={}", house.one.account), &house.one.owner.user);
+    let page = staff.page(&people).await;
+    assert!(page.contains("one@example.com") && !page.contains("Make the link"), "{page}");
+    let page = staff.page(&format!("/console/people/{owner}")).await;
+    assert!(page.contains("Remove from the account") && !page.contains("Change the role"), "{page}");
+    let fields = [("account", house.one.account.as_str()), ("email", "me@hosting.example"), ("role", "owner")];
+    assert_eq!(staff.submit("/console/people", &fields).await.status, StatusCode::FORBIDDEN);
+    let role = staff.submit(&format!("/console/people/{owner}/role"), &[("role", "member")]).await;
+    assert_eq!(role.status, StatusCode::FORBIDDEN);
+    assert!(house.events("person_invited").await.is_empty() && house.events("role_changed").await.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_key_says_yes_that_was_made_by_hand_for_that_alone() {
+    let (house, _policies) = super::approvals::holding().await;
+    let owner = house.signed_in(&house.one.owner).await;
+    let call = super::approvals::ask(&house).await;
+    let path = format!("/approvals/{call}");
+    let yes = || Some(json!({ "verdict": "approve" }));
+    let page = owner.page("/console/keys").await;
+    for scope in ["keys:write", "people:write", "approvals:decide"] {
+        assert!(page.contains(&format!("value=\"{scope}\">")), "{scope} is ticked already, or not offered: {page}");
+    }
+    let mixed = house.key_with(&owner, &["approvals:decide", "vms:read"]).await;
+    let refused = house.rest(&mixed, Method::POST, &path, yes()).await;
+    assert_eq!((refused.status, refused.code().as_str()), (StatusCode::FORBIDDEN, "forbidden_role"), "{refused:?}");
+    // A key that a key has made is of no person, whatever it is for.
+    let maker = house.key_with(&owner, &["keys:write", "approvals:decide"]).await;
+    let made = house.rest(&maker, Method::POST, "/keys", Some(json!({ "label": "yes", "scopes": ["approvals:decide"] }))).await;
+    let made = made.json()["api_key"].as_str().expect("a key").to_owned();
+    assert_eq!(house.rest(&made, Method::POST, &path, yes()).await.code(), "forbidden_role");
+    let alone = house.key_with(&owner, &["approvals:decide"]).await;
+    let approved = house.rest(&alone, Method::POST, &path, yes()).await;
+    assert_eq!(approved.json()["status"], "approved", "{approved:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_person_names_another_who_is_there() {
+    let house = House::open().await;
+    let owner = house.signed_in(&house.one.owner).await;
+    let member = house.hire(&house.one.account, "member").await;
+    assert_eq!(
+        owner.submit("/console/keys", &[("label", "own"), ("days", ""), ("scope", "vms:read")]).await.status,
+        StatusCode::OK
+    );
+    let created = house.events("credential_created").await;
+    let last = serde_json::to_value(created.last().expect("a key")).expect("a leaf");
+    assert_eq!(last["user"], json!(house.one.owner.user));
+    // The console has no field for it; the tool has, for whoever is signed in.
+    let control = std::sync::Arc::clone(&house.app.node().control);
+    let row = control.ports.fence().state().credentials[&serde_json::from_value(last["made_by"].clone()).expect("an id")].clone();
+    let person = forelog::core::principal::Principal {
+        side: forelog::core::principal::Side::Customer,
+        account: house.one.account.clone(),
+        user: house.one.owner.user.clone(),
+        credential: row.created.credential,
+        via: forelog::core::principal::Via::Console,
+        ip: None,
+        read_only: false,
+    };
+    let key_for = async |user: &forelog::core::id::UserId| {
+        let args = json!({ "label": "theirs", "scopes": ["vms:read"], "user": user });
+        let request = forelog::control::Request {
+            principal: person.clone(),
+            tool: "key_create".into(),
+            args,
+            session: None,
+            protocol: None,
+            follows: None,
+            user_agent: None,
+            wait: Duration::from_secs(20),
+            cancel: tokio_util::sync::CancellationToken::new(),
+            progress: None,
+            on_hold: forelog::control::OnHold::Leave,
+            made: None,
+            rejected: None,
+        };
+        match control.submit(request).await {
+            forelog::control::Reply::Done { result, .. } => result["user"].as_str().expect("a user").to_owned(),
+            forelog::control::Reply::Failed { refusal, .. } => refusal.code.to_string(),
+            forelog::control::Reply::Running { .. } => "running".into(),
+        }
+    };
+    assert_eq!(key_for(&member.user).await, member.user.to_string());
+    let nobody = forelog::core::id::UserId::new(forelog::core::time::Micros(1), &forelog::ambient::OsEntropy);
+    for user in [&house.other.owner.user, &house.staff.user, &nobody] {
+        assert_eq!(key_for(user).await, "not_found", "{user}");
+    }
+}
