@@ -102,28 +102,25 @@ pub fn not_json(error: &serde_json::Error) -> String {
 #[serde(deny_unknown_fields)]
 pub struct Nothing {}
 
-/// One name in the path.
+/// One name in the path; empty if it is not UTF-8, which is the fault of the caller's address (`Caller::fault`).
 pub struct Segment(pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segment {
-    type Rejection = Problem;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let Path(name) =
-            Path::<String>::from_request_parts(parts, state).await.map_err(|_| Problem::malformed("The path is not UTF-8."))?;
-        Ok(Self(name))
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        Ok(Self(Path::from_request_parts(parts, state).await.map(|Path(name)| name).unwrap_or_default()))
     }
 }
 
-/// Two names in the path.
+/// Two names in the path, likewise.
 pub struct Segments(pub String, pub String);
 
 impl<S: Send + Sync> FromRequestParts<S> for Segments {
-    type Rejection = Problem;
+    type Rejection = Infallible;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let read = Path::<(String, String)>::from_request_parts(parts, state).await;
-        let Path((first, second)) = read.map_err(|_| Problem::malformed("The path is not UTF-8."))?;
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
+        let (first, second) = Path::from_request_parts(parts, state).await.map(|Path(names)| names).unwrap_or_default();
         Ok(Self(first, second))
     }
 }

@@ -9,6 +9,7 @@ use axum::http::{HeaderMap, header};
 
 use super::Http;
 use super::gate::ClientAddress;
+use super::legible;
 use super::problem::Problem;
 use crate::auth::AuthError;
 use crate::core::code::Code;
@@ -23,7 +24,7 @@ pub struct Caller {
     pub user_agent: Option<String>,
     /// The key by which the request may be repeated.
     pub key: KeyHeader,
-    /// What is wrong with the request, though it says who calls: it is recorded all the same.
+    /// What is wrong with the address of a call. It is recorded all the same.
     pub fault: Option<Problem>,
 }
 
@@ -58,15 +59,19 @@ impl FromRequestParts<Arc<Http>> for Caller {
             principal,
             user_agent: user_agent(&parts.headers),
             key: KeyHeader::of(&parts.headers),
-            fault: query_fault(parts),
+            fault: address_fault(parts),
         })
     }
 }
 
 /// What changes something takes its arguments in its path and its body; who reads has filters, which say themselves what they know.
-fn query_fault(parts: &Parts) -> Option<Problem> {
-    let is_given = !parts.method.is_safe() && parts.uri.query().is_some_and(|query| !query.is_empty());
-    is_given.then(|| Problem::malformed("This path takes no query; arguments are in the body."))
+fn address_fault(parts: &Parts) -> Option<Problem> {
+    if parts.method.is_safe() {
+        return None;
+    }
+    let has_query = parts.uri.query().is_some_and(|query| !query.is_empty());
+    let not_taken = || Problem::malformed("This path takes no query; arguments are in the body.");
+    legible::fault(&parts.uri).or_else(|| has_query.then(not_taken))
 }
 
 /// The principal behind a request.

@@ -4,6 +4,7 @@
 //! whatever is looked for.
 
 use axum::extract::Request;
+use axum::http::Uri;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
@@ -26,19 +27,27 @@ pub fn is_legible(encoded: &[u8]) -> bool {
     !plain.contains(&0) && std::str::from_utf8(&plain).is_ok()
 }
 
-fn address(request: &Request) -> bool {
-    let uri = request.uri();
+fn address(uri: &Uri) -> bool {
     is_legible(uri.path().as_bytes()) && is_legible(uri.query().unwrap_or_default().as_bytes())
 }
 
-/// Refuses an address of the API that cannot be read.
+/// What is wrong with the address of a call, which is recorded before it is refused.
+pub fn fault(uri: &Uri) -> Option<Problem> {
+    (!address(uri)).then(|| Problem::malformed(WHY))
+}
+
+/// Refuses an address of the API that cannot be read; one of a call is its [`fault`].
 pub async fn check(request: Request, next: Next) -> Response {
-    if address(&request) { next.run(request).await } else { Problem::malformed(WHY).into_response() }
+    if !request.method().is_safe() || address(request.uri()) {
+        next.run(request).await
+    } else {
+        Problem::malformed(WHY).into_response()
+    }
 }
 
 /// The same for a page.
 pub async fn check_page(request: Request, next: Next) -> Response {
-    if address(&request) { next.run(request).await } else { Fault::Unreadable(WHY).into_response() }
+    if address(request.uri()) { next.run(request).await } else { Fault::Unreadable(WHY).into_response() }
 }
 
 #[cfg(test)]

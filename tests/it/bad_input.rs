@@ -143,9 +143,14 @@ async fn bad_input_that_is_not_known_is_refused_and_not_ignored() {
         (&key, Method::POST, "keys?user=x"),
         (&key, Method::DELETE, "keys/key_x?dry_run=1"),
         (&staff, Method::POST, "switches/swi_x/release?force=1"),
+        (&key, Method::DELETE, "keys/%ff"),
+        (&key, Method::DELETE, "keys/a%00b"),
+        (&key, Method::DELETE, "people/%ff/sessions/x"),
+        (&key, Method::POST, "tools/probe_write%00"),
     ] {
         let answer = send(app.ask(key, method, &format!("/api/v1/{path}")).json(&json!({}))).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "validation_failed"), "{path}: {answer:?}");
+        assert!(answer.json()["error"]["call_id"].is_string(), "it is on record all the same: {path}: {answer:?}");
     }
     for query in [
         "type=nonsense",

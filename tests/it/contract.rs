@@ -190,6 +190,16 @@ const RULES: [&str; 14] = [
     "no NUL",
 ];
 
+/// Whether a whole number stands anywhere as a float.
+fn has_whole_float(value: &Value) -> bool {
+    match value {
+        Value::Number(number) => number.is_f64() && number.as_f64().is_some_and(|float| float.fract() == 0.0),
+        Value::Array(items) => items.iter().any(has_whole_float),
+        Value::Object(fields) => fields.values().any(has_whole_float),
+        _ => false,
+    }
+}
+
 fn check_one(catalogue: &Catalogue, tool: &Tool, sent: &Value) {
     let name = tool.facts.name;
     let args = catalogue.plain(name, sent.clone());
@@ -198,7 +208,7 @@ fn check_one(catalogue: &Catalogue, tool: &Tool, sent: &Value) {
         None => {
             assert_eq!((tool.misfit)(&args), None, "{name}: the schema accepts {args}, and the handler cannot read it");
             // What the schema and the handler see are whole numbers, and nothing is null.
-            assert!(!args.to_string().contains(".0") || sent.to_string().contains(".0\""), "{name}: {args}");
+            assert!(!has_whole_float(&args), "{name}: {args}");
             // Neither may a guard fall over what it is given.
             let _ = ((tool.guard)(&args, None), (tool.enables_exec)(&args));
         }

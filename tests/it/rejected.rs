@@ -192,7 +192,7 @@ async fn rejected_calls_of_staff_over_mcp_are_on_record() {
 #[tokio::test]
 async fn rejected_calls_over_rest_are_on_record() {
     let app = TestApp::with(Settings { body_limit: 2000, ..generous() }).await;
-    let key = app.key(|_| {}).await;
+    let key = app.key(|key| key.scopes.extend([Scope::KeysWrite])).await;
     let large = json!({ "text": "x".repeat(3000) }).to_string();
     let cut = format!("{{\"text\": \"{CANARY}");
     let bodies: [(&str, &str, &str, u16); 4] = [

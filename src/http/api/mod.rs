@@ -52,6 +52,7 @@ use super::caller::Caller;
 use super::door::Incoming;
 use super::problem::{Problem, no_such_method, no_such_path};
 use crate::control::Reply;
+use crate::core::code::Code;
 use crate::core::dated::dated;
 
 /// Names the call that an answer is about.
@@ -132,16 +133,21 @@ impl Http {
     /// Calls a tool. A body that could not be read, or a key that cannot be taken, is the call's fault: the call is recorded,
     /// and refused with it.
     async fn call(&self, caller: Caller, tool: &str, given: Given) -> Result<Reply, Problem> {
-        let Caller { principal, user_agent, key, fault: of_query } = caller;
+        let Caller { principal, user_agent, key, fault: of_address } = caller;
         let Given { mut args, fault } = given;
+        let is_misaddressed = of_address.is_some();
         let tool_of = self.door.control().catalogue.get(tool);
         let key_fault = || keyed::take_key(&mut args, key, tool_of).err();
-        let fault = of_query.or(fault).or_else(|| key_fault().map(|refusal| Problem::at(StatusCode::BAD_REQUEST, refusal)));
+        let fault = of_address.or(fault).or_else(|| key_fault().map(|refusal| Problem::at(StatusCode::BAD_REQUEST, refusal)));
         let rejected = fault.as_ref().map(|problem| problem.refusal().clone());
         let incoming = Incoming { tool: tool.to_owned(), args, rejected, user_agent, ..Incoming::default() };
         match (self.door.submit(principal, incoming).await, fault) {
             (Reply::Failed { call, refusal, .. }, Some(fault)) if refusal.code == fault.refusal().code => {
                 Err(fault.saying(refusal).of_call(call))
+            }
+            // That an address cannot be read, or takes no query, tells nobody which tools there are.
+            (Reply::Failed { call, refusal, .. }, Some(fault)) if is_misaddressed && refusal.code == Code::UnknownTool => {
+                Err(fault.of_call(call))
             }
             (reply, _) => Ok(reply),
         }

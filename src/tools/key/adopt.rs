@@ -30,7 +30,7 @@ pub(super) fn tool() -> Tool {
         description: "Keeps a key that another key made: it ends, stops and counts with that one no more. Only a person who is \
                       signed in may, also after that one has ended. What the key itself may do stays as it is.",
     };
-    register::tool(&FACTS, face, input, output, handler!(adopt))
+    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(adopt))
 }
 
 #[derive(Deserialize)]
