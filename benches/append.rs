@@ -46,7 +46,7 @@ async fn append(writer: &Writer, clock: &RealClock) -> Position {
     let (now, entropy) = (clock.now(), RealEntropy);
     let ended = Ended::of(CallId::new(now, &entropy), NodeId::new(now, &entropy), None);
     let event = NewEvent::plain(EventId::new(now, &entropy), Kind::Succeeded(ended));
-    writer.write(Want::default(), move |draft| draft.append(Position(0), event)).await.expect("an append")
+    writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.expect("an append")
 }
 
 fn appends(criterion: &mut Criterion) {

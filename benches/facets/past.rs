@@ -8,6 +8,7 @@ use forelog::core::code::Code;
 use forelog::core::event::{Admitted, Ended, IntentRecorded, Kind, Refused};
 use forelog::core::id::{AccountId, CallId, CredentialId, Epoch, EventId, NodeId, Position, SwitchId, UserId, VmId};
 use forelog::core::principal::{Side, Via};
+use forelog::core::protocol::Protocol;
 use forelog::core::scrub::Scrubbed;
 use forelog::core::time::{Clock, Entropy, Micros};
 use forelog::log::draft::NewEvent;
@@ -199,10 +200,10 @@ impl Past {
             self.clock.0.fetch_add(PACE * i64::try_from(BATCH).unwrap_or(0), Ordering::SeqCst);
             let append = move |draft: &mut forelog::log::draft::Draft| {
                 let mut last = Position(0);
-                for events in batch {
+                for events in &batch {
                     last = Position(0);
                     for event in events {
-                        last = draft.append(last, event)?;
+                        last = draft.append(last, event.clone())?;
                     }
                 }
                 Ok(last)
@@ -224,7 +225,7 @@ impl Past {
         let from = json!({ "ip": address(seed.skewed(ADDRESSES)), "user_agent": "bench" });
         let parts = vec![self.seal(&account, &id, "arguments", &said).await, self.seal(&account, &id, "subject", &from).await];
         if kind < 60 {
-            TOOLS[TOOLS.len() - 1 - usize::try_from(seed.skewed(6)).unwrap_or(0)].clone_into(&mut intent.tool);
+            intent.tool = TOOLS[TOOLS.len() - 1 - usize::try_from(seed.skewed(6)).unwrap_or(0)].into();
         }
         let recorded = NewEvent { id, kind: Kind::IntentRecorded(intent), parts, note: Scrubbed::default() };
         if kind < 60 {
@@ -236,7 +237,7 @@ impl Past {
             policy: 1,
             policies: vec!["customers".into()],
             shadows: Vec::new(),
-            limits: vec![format!("credential:{}", credential(key))],
+            limits: vec![format!("credential:{}", credential(key)).into()],
             node: Some(self.node.clone()),
             claim: false,
             joins: None,
@@ -262,13 +263,13 @@ impl Past {
             user: user(key % (ACCOUNTS * 2)),
             credential: credential(key),
             via: if seed.even(5) == 0 { Via::Rest } else { Via::Mcp },
-            tool: tool.to_owned(),
+            tool: tool.into(),
             tool_version: 1,
             vm: (tool != "vm_list").then(|| vm(seed.skewed(VMS))),
-            session: Some(session(seed.skewed(SESSIONS))),
-            protocol: Some("2025-11-25".into()),
+            session: Some(session(seed.skewed(SESSIONS)).into()),
+            protocol: Some(Protocol::V2025_11_25),
             follows: None,
-            arguments: "00".repeat(32),
+            arguments: "00".repeat(32).into(),
             keyed: false,
         }
     }
@@ -285,7 +286,7 @@ impl Past {
 fn refused(seed: &Seed, call: CallId, kind: u64) -> Refused {
     let (code, switch_id, policies) = match kind {
         0..30 => (Code::RateLimited, None, Vec::new()),
-        30..45 => (Code::PolicyDenied, None, vec![format!("rule-{}", seed.skewed(20))]),
+        30..45 => (Code::PolicyDenied, None, vec![format!("rule-{}", seed.skewed(20)).into()]),
         45..55 => (Code::KillSwitchEngaged, Some(switch(seed.skewed(SWITCHES))), Vec::new()),
         _ => (Code::ConfirmationRequired, None, Vec::new()),
     };

@@ -148,12 +148,16 @@ async fn record(ports: &Ports, kind: Kind) -> Result<(), WriteError> {
     ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.map(|_| ())
 }
 
-/// With the node's row, so that the others need not wait for its lease to run out.
+/// With the node's row, so that the others need not wait for its lease to run out; unless a request is still being sent, which
+/// the process may do to its last moment. Then the row stays, and who asks is told that the node expired, not that it stopped.
 async fn record_end(ports: &Ports) -> Result<(), WriteError> {
     let (node, event) = (ports.node.clone(), NewEvent::plain(ports.event_id(), Kind::NodeStopped { node: ports.node.clone() }));
     let want = Want { names: vec![node_row(&node)], ..Want::default() };
+    let fence = Arc::clone(ports.fence());
     let written = ports.writer.write(want, move |draft| {
-        put_stopped(draft, &node)?;
+        if fence.is_idle() {
+            put_stopped(draft, &node)?;
+        }
         draft.append(Position(0), event.clone())
     });
     written.await.map(|_| ())

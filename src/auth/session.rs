@@ -188,7 +188,12 @@ impl Sessions {
         let Some((session, person)) = self.vault.session(&token.hash()).await? else { return Ok(None) };
         let now = self.clock.now();
         let is_over = session.ends <= now || now.since(session.seen) >= IDLE;
-        let state = self.writer.fence().state();
+        let mut state = self.writer.fence().state();
+        if !state.credentials.contains_key(&session.credential) {
+            // Another node made it a moment ago, and this one has not heard of it yet.
+            self.writer.write(Want::default(), |_| Ok(())).await?;
+            state = self.writer.fence().state();
+        }
         let Some(role) = person.role_in(&state).filter(|_| !is_over) else { return Ok(None) };
         let acts = state.credentials.get(&session.credential).filter(|row| row.revoked_at.is_none());
         if acts.is_none_or(|row| row.created.role != Some(role) || row.created.user != person.id) {

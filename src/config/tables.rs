@@ -138,7 +138,7 @@ impl ConnectionsConfig {
     pub(super) fn check(&self) -> Result<(), (&'static str, String)> {
         let most = 1_000_000;
         let counts = [("connections.total", self.total), ("connections.per_address", self.per_address)];
-        for (key, count) in counts.into_iter().filter(|(_, count)| !(1..=most).contains(count)) {
+        if let Some((key, count)) = counts.into_iter().find(|(_, count)| !(1..=most).contains(count)) {
             return Err((key, format!("is {count}, not within 1 … {most}")));
         }
         let times = [
@@ -147,9 +147,9 @@ impl ConnectionsConfig {
             ("connections.idle_ms", self.idle_ms),
             ("connections.stalled_ms", self.stalled_ms),
         ];
-        for (key, ms) in times.into_iter().filter(|(_, ms)| !(100..=600_000).contains(ms)) {
-            return Err((key, format!("is {ms}, not within 100 … 600000")));
+        match times.into_iter().find(|(_, ms)| !(100..=600_000).contains(ms)) {
+            Some((key, ms)) => Err((key, format!("is {ms}, not within 100 … 600000"))),
+            None => Ok(()),
         }
-        Ok(())
     }
 }

@@ -188,8 +188,10 @@ impl Control {
                 Err(refusal) => invalid = Some(refusal),
             }
         }
+        let known = self.ports.fence().state();
         let idempotency = intake.key.as_ref().zip(facts).map(|(key, facts)| {
-            let scope = format!("{}|{}|{}|{key}", who.account, who.credential, facts.name);
+            // A rotated key is the same key with another secret, also to what it asked for before.
+            let scope = format!("{}|{}|{}|{key}", who.account, known.first_of(&who.credential), facts.name);
             (format!("idem:{}", hex::encode(Sha256::digest(scope))), arguments.clone())
         });
         let intent = IntentRecorded {

@@ -142,8 +142,8 @@ impl<'a> Lineage<'a> {
     /// Refuses a key that nobody used for long, or that comes from such a one. That a key is used keeps no other one alive.
     pub fn check_used(&self, uses: &BTreeMap<CredentialId, Micros>, now: Micros) -> Result<(), Refusal> {
         let is_forgotten = |row: &Credential| {
-            let used = uses.get(&row.created.credential).copied().unwrap_or(row.created_at);
-            now.since(used.max(row.created_at)) > INACTIVITY
+            let last = uses.get(&row.created.credential).copied().unwrap_or(row.created_at);
+            now.since(last.max(row.created_at)) > INACTIVITY
         };
         if is_forgotten(self.own) {
             return Err(Refusal::new(Code::TokenExpired, "The key was not used for 90 days and has ended."));

@@ -65,5 +65,5 @@ impl Root {
 }
 
 fn digest<'a>(hashes: impl Iterator<Item = &'a Hash>) -> Hash {
-    hashes.fold(Sha256::new(), |all, hash| all.chain_update(hash)).finalize().into()
+    hashes.fold(Sha256::new(), Sha256::chain_update).finalize().into()
 }

@@ -36,6 +36,12 @@ impl Shown {
         self.excerpts.insert(field.into(), text);
     }
 
+    /// A text as the caller is answered it.
+    #[must_use]
+    pub fn live_text(&self, field: &str) -> Option<&str> {
+        self.live[field].as_str()
+    }
+
     /// What the caller is answered.
     #[must_use]
     pub fn live(self) -> Value {

@@ -319,7 +319,7 @@ impl ControlState {
                 let row: Credential = serde_json::from_slice(doc)?;
                 let (hash, id) = (row.created.hash.to_string(), row.created.credential.clone());
                 insert(&mut self.credentials, key, row, |row| row.created.credential.clone())?;
-                self.by_hash.insert(hash.into(), id);
+                self.by_hash.insert(hash, id);
             }
             "policy" => self.policy = Some(serde_json::from_slice(doc)?),
             _ => return Err(serde::de::Error::custom("not a kind of control state")),

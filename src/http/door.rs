@@ -216,6 +216,19 @@ fn looked_at(proposal: &Proposal, draft: &Draft, limits: &Limits) -> Result<Deci
     Ok(decide(proposal, &facts))
 }
 
+impl Door {
+    /// Returns once the key is dead as far as this node knows: what it listens to ends with it.
+    pub async fn dies(&self, who: &Principal) {
+        let mut changes = self.control.ports.fence().changes();
+        loop {
+            let is_over = is_dead(who, &changes.borrow_and_update(), self.control.ports.clock.now());
+            if is_over || changes.changed().await.is_err() {
+                return;
+            }
+        }
+    }
+}
+
 /// Whether the key, or what it comes from, is dead as far as this node knows: then it is.
 #[must_use]
 pub fn is_dead(who: &Principal, state: &ControlState, now: Micros) -> bool {

@@ -40,15 +40,20 @@ impl Acting {
 
     /// Whether the call may write now, right at the head of the log. Ask it first in the entry that writes.
     pub fn check(&self, draft: &Draft) -> Result<Result<(), Refusal>, StoreError> {
+        let (state, now) = (draft.state(), draft.now);
+        if let Err(refusal) = alive(state, &self.principal.credential, now) {
+            return Ok(Err(refusal));
+        }
+        // No switch covers a stop; and it lands although others took its node for dead meanwhile, for to stop twice harms
+        // nobody, and to lose a stop does.
+        if self.tool.stops {
+            return Ok(Ok(()));
+        }
         let job = draft.get::<Job>(&job_row(&self.call))?;
         let runs_here = |job: &Job| job.status == Status::Running && job.node.as_ref() == Some(&self.node);
         let Some(job) = job.filter(runs_here) else {
             return Ok(Err(Refusal::new(Code::Cancelled, "The call was ended before it changed anything.")));
         };
-        let (state, now) = (draft.state(), draft.now);
-        if let Err(refusal) = alive(state, &self.principal.credential, now) {
-            return Ok(Err(refusal));
-        }
         let call = job.covered(self.tool, state);
         let switch = state.covering(&call, now).next();
         Ok(switch.map_or(Ok(()), |switch| Err(stopped(switch, state.first_of(&self.principal.credential), now))))

@@ -24,8 +24,8 @@ const BATCH: usize = 256;
 /// How far a node's clock may be from where the log's time should be.
 const SKEW: Duration = Duration::from_secs(5);
 
-/// Which entries of a batch are run first.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+/// Which queue an entry waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
     /// Leases, and what stops something.
     First,
@@ -39,7 +39,6 @@ type Fail = Box<dyn FnOnce(WriteError) + Send>;
 
 /// An entry that waits.
 pub(super) struct Message {
-    pub(super) lane: Lane,
     pub(super) want: Want,
     pub(super) entry: Entry,
     pub(super) fail: Fail,
@@ -63,24 +62,25 @@ impl Appender {
     /// Writes until nobody can hand it anything any more and nothing waits.
     pub(super) async fn run(self, mut first: mpsc::Receiver<Message>, mut ordinary: mpsc::Receiver<Message>) {
         loop {
-            let message = tokio::select! {
+            // One of each in turn: what stops waits for no more than the batch that is being committed, and a flood of it
+            // leaves every other batch to the rest.
+            self.commit(waiting(&mut first, None)).await;
+            self.commit(waiting(&mut ordinary, None)).await;
+            let (queue, message) = tokio::select! {
                 biased;
-                Some(message) = first.recv() => message,
-                Some(message) = ordinary.recv() => message,
+                Some(message) = first.recv() => (&mut first, message),
+                Some(message) = ordinary.recv() => (&mut ordinary, message),
                 else => return,
             };
-            let mut batch = vec![message];
-            while batch.len() < BATCH {
-                let Ok(next) = first.try_recv().or_else(|_| ordinary.try_recv()) else { break };
-                batch.push(next);
-            }
-            batch.sort_by_key(|message| message.lane);
-            self.commit(batch).await;
+            self.commit(waiting(queue, Some(message))).await;
         }
     }
 
     /// Commits what does not fail, and answers each.
     async fn commit(&self, mut batch: Vec<Message>) {
+        if batch.is_empty() {
+            return;
+        }
         let (since, size) = (self.time.clock.elapsed(), batch.len());
         match self.write(&mut batch).await {
             Ok(answers) => {
@@ -92,7 +92,7 @@ impl Appender {
                     }
                 }
             }
-            Err(StoreError::Sql(SqlError::Refused(error))) if size > 1 => {
+            Err(StoreError::Sql(error)) if error.is_about_a_value() && size > 1 => {
                 tracing::warn!(%error, entries = size, "the database refused a row of a batch, which is tried in halves");
                 let rest = batch.split_off(size / 2);
                 Box::pin(self.commit(batch)).await;
@@ -101,7 +101,7 @@ impl Appender {
             Err(error) => {
                 self.stats.store_errors.fetch_add(1, Ordering::Relaxed);
                 // One entry that the database does not take is that entry's fault.
-                if !matches!(error, StoreError::Sql(SqlError::Refused(_))) {
+                if !matches!(&error, StoreError::Sql(error) if error.is_about_a_value()) {
                     self.stats.can_record.store(false, Ordering::Relaxed);
                 }
                 refuse(batch.into_iter().map(|message| message.fail).collect(), &error);
@@ -152,6 +152,16 @@ impl Appender {
         }
         Err(StoreError::Unreadable(format!("it ends at {} and this node has seen {}", head.position.0, seen.0)))
     }
+}
+
+/// What waits in a queue behind `message`, as one batch.
+fn waiting(queue: &mut mpsc::Receiver<Message>, message: Option<Message>) -> Vec<Message> {
+    let mut batch: Vec<Message> = message.into_iter().collect();
+    while batch.len() < BATCH {
+        let Ok(next) = queue.try_recv() else { break };
+        batch.push(next);
+    }
+    batch
 }
 
 fn refuse(fails: Vec<Fail>, error: &StoreError) {

@@ -135,6 +135,12 @@ impl Fence {
         inner.lease_until = Duration::ZERO;
     }
 
+    /// Whether nothing is under way that was let through. After [`Fence::give_up`] nothing will be.
+    #[must_use]
+    pub fn is_idle(&self) -> bool {
+        self.lock().sections.is_empty()
+    }
+
     /// The lease, to be noted before leave is asked for under it.
     #[must_use]
     pub fn lease(&self) -> Lease {

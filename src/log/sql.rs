@@ -70,6 +70,14 @@ pub enum SqlError {
     },
 }
 
+impl SqlError {
+    /// Whether it is a value that was refused, and will be the next time, rather than the database that failed.
+    #[must_use]
+    pub fn is_about_a_value(&self) -> bool {
+        matches!(self, Self::Refused(_) | Self::Nul)
+    }
+}
+
 impl Row {
     /// An integer column.
     pub fn int(&self, column: usize) -> Result<i64, SqlError> {

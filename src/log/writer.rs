@@ -110,7 +110,6 @@ impl Writer {
         let take = |slot: &std::sync::Mutex<Option<_>>| slot.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take();
         let failing = Arc::clone(&slot);
         let message = Message {
-            lane,
             want,
             entry: Box::new(move |draft| {
                 let (result, slot) = (entry(draft)?, Arc::clone(&slot));

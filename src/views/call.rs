@@ -68,7 +68,7 @@ impl Call {
     pub(super) fn recorded(event: &Event, intent: &IntentRecorded, spoken: Spoken) -> Self {
         let vm = intent.vm.as_ref().map(ToString::to_string);
         let said = [Some(spoken.text.as_str()), Some(&*intent.tool), vm.as_deref(), spoken.label.as_deref()];
-        let words: BTreeSet<String> = said.into_iter().flatten().flat_map(|text| indexed(text)).collect();
+        let words: BTreeSet<String> = said.into_iter().flatten().flat_map(indexed).collect();
         Self {
             intent: event.position,
             id: intent.call.to_string(),

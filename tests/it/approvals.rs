@@ -116,7 +116,7 @@ async fn account(plant: &Plant, side: Side) -> AccountId {
     account
 }
 
-async fn staff(plant: &Plant) -> Principal {
+pub async fn staff(plant: &Plant) -> Principal {
     let account = account(plant, Side::Staff).await;
     signed_in(plant, &account, Role::Admin, |_| {}).await
 }

@@ -70,9 +70,8 @@ async fn after(site: &Site, stop: impl AsyncFn(&Plant, &CredentialCreated)) -> (
             tokio::task::yield_now().await;
         }
     };
-    if tokio::time::timeout(Duration::from_secs(20), admitted).await.is_err() {
-        panic!("not every call is admitted: {:#?}", plant.log().await);
-    }
+    let in_time = tokio::time::timeout(Duration::from_secs(20), admitted).await.is_ok();
+    assert!(in_time, "not every call is admitted: {:#?}", plant.log().await);
     stop(&plant, &key).await;
     let stopped = plant.log().await.last().expect("the stop").position;
     let working = tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), Duration::from_secs(5)));
@@ -108,4 +107,41 @@ async fn no_change_lands_behind_a_revocation(site: Site) {
     let (replies, late) = after(&site, revoke).await;
     assert_eq!(codes(&replies), [Some(Code::TokenRevoked); 3], "{replies:?}");
     assert!(late.is_empty(), "landed behind the revocation: {late:?}");
+}
+
+/// Others take the node for dead between the leave to stop and the stop: it is engaged all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn behind_a_lost_lease_a_stop_still_lands() {
+    let site = Site::sqlite();
+    let (plant, worker, assigned) = Plant::idle(&site).await;
+    worker.beat(true).await.expect("a lease");
+    let staff = crate::approvals::staff(&plant).await;
+    let plant = std::sync::Arc::new(plant);
+    let asked = {
+        let plant = std::sync::Arc::clone(&plant);
+        let mut request = plant.request("switch_engage", json!({ "target": "all", "reason": "a test" }));
+        request.principal = staff;
+        tokio::spawn(async move { plant.control.submit(request).await })
+    };
+    let admitted = async {
+        while !plant.log().await.iter().any(|event| matches!(event.kind, Kind::Admitted(_))) {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), admitted).await.expect("it is admitted");
+    // What recovery writes of a call whose node is gone.
+    let call = plant.log().await.into_iter().rev().find_map(|event| event.kind.call().cloned()).expect("the call");
+    let ended = forelog::core::event::Ended::of(call.clone(), plant.control.ports.node.clone(), None);
+    let closing = forelog::log::closing::Closing {
+        id: plant.event_id(),
+        status: forelog::core::call::Status::Unknown,
+        ended,
+        parts: Vec::new(),
+        depends: Vec::new(),
+        notes_late: false,
+    };
+    plant.writer.close(closing).await.expect("an end");
+    tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), Duration::from_secs(5)));
+    asked.await.expect("an answer");
+    assert!(plant.writer.fence().state().switches.values().any(|switch| switch.target == Target::All), "the stop was lost");
 }

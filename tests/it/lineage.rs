@@ -79,6 +79,7 @@ impl Family for Case {
     }
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "the event is made where it is applied")]
 fn apply(state: &mut ControlState, kind: Kind) {
     let position = state.position.next();
     state.apply(position, NEW_YEAR, &kind, &Value::Null);
@@ -121,7 +122,8 @@ fn what_ends_a_key_ends_what_it_made() {
 
 #[test]
 fn what_a_key_may_not_its_descendants_may_not() {
-    let confine: [(&str, Code, fn(&mut Case)); 3] = [
+    type Confinement = (&'static str, Code, fn(&mut Case));
+    let confine: [Confinement; 3] = [
         ("read-only", Code::ReadOnlyMode, |case| case.key().expect("a key").created.read_only = true),
         ("another VM", Code::VmNotFound, |case| case.key().expect("a key").created.vms = Some(vec![vm(2)])),
         ("another network", Code::IpNotAllowed, |case| case.key().expect("a key").ips = Some(vec!["10.0.0.0/8".into()])),
@@ -250,7 +252,9 @@ fn to_be_kept() -> (Case, Principal) {
 fn adopt(case: &mut Case, who: &Principal, n: i64) -> Result<bool, Code> {
     let kind = adoption(&case.state, &credential(n), who, case.now).map_err(|refusal| refusal.code)?;
     let is_new = kind.is_some();
-    kind.into_iter().for_each(|kind| apply(&mut case.state, kind));
+    if let Some(kind) = kind {
+        apply(&mut case.state, kind);
+    }
     Ok(is_new)
 }
 

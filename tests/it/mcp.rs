@@ -482,3 +482,19 @@ async fn mcp_a_held_call_shows_its_user_where_a_person_answers() {
         }
     }
 }
+
+/// What a client says of itself is kept as long as its session, and what it says of a call as long as that: neither is large.
+#[tokio::test]
+async fn mcp_messages_say_little_beside_arguments() {
+    let app = TestApp::start().await;
+    let key = app.key(|_| {}).await;
+    let fat: Vec<u8> = vec![0; 50_000];
+    let mut hello = initialize("2025-11-25");
+    hello["params"]["capabilities"] = json!({ "experimental": { "a": { "b": fat } } });
+    let answer = send(app.rpc(&key, &hello)).await;
+    assert_eq!((answer.status.as_u16(), answer.header("mcp-session-id")), (400, ""), "{answer:?}");
+    let call = json!({ "name": "probe_read", "arguments": {}, "_meta": { "x": fat } });
+    let answer = send(app.rpc(&key, &request(1, "tools/call", call))).await;
+    assert_eq!(answer.status.as_u16(), 400, "{answer:?}");
+    assert!(app.plant.world.executed().is_empty());
+}

@@ -13,6 +13,7 @@ use crate::harness::{ACCEPT, Answer, Key, TestApp, generous, send};
 const MODERN: &str = "2026-07-28";
 const CANARY: &str = "hunter2-correct-horse";
 
+#[expect(clippy::needless_pass_by_value, reason = "values are written in place")]
 fn call(id: Value, args: Value) -> Value {
     json!({ "jsonrpc": "2.0", "id": id, "method": "tools/call", "params": { "name": "probe_write", "arguments": args } })
 }

@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use forelog::core::approval::Hold;
 use forelog::core::event::{Event, Kind};
-use forelog::core::id::UserId;
 use forelog::http::Settings;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -23,9 +22,7 @@ async fn held(wait: Duration) -> (TestApp, Key, Key) {
     let app = TestApp::with(Settings { wait, ..generous() }).await;
     app.plant.world.hold(Some(Hold::new("it interrupts service")));
     let agent = app.key(|_| {}).await;
-    let ports = &app.plant.control.ports;
-    let user = UserId::new(ports.clock.now(), &*ports.entropy);
-    let person = app.key(|created| created.user = user).await;
+    let person = app.answering().await;
     (app, agent, person)
 }
 

@@ -159,8 +159,8 @@ async fn concurrent(backend: Backend) {
 
 async fn locked(backend: Backend) {
     let (one, two) = (backend.store().await, backend.store().await);
-    let (enter, entered) = mpsc::channel();
-    let (intrude, intruded) = mpsc::channel();
+    let (enter, entered) = mpsc::sync_channel(1);
+    let (intrude, intruded) = mpsc::sync_channel(1);
     let first = tokio::spawn(async move {
         let decide = &mut move |head: &Head, _: Found| {
             enter.send(()).expect("the test listens");

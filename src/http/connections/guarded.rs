@@ -31,9 +31,9 @@ pub(in crate::http) struct Guarded {
 }
 
 impl Guarded {
-    pub(super) fn new(stream: TcpStream, place: Place, pace: Arc<Pace>, caps: ConnectionCaps) -> Self {
+    pub(super) fn new(stream: TcpStream, place: Place, progress: Arc<Pace>, caps: ConnectionCaps) -> Self {
         let timer = Box::pin(sleep(caps.head));
-        Self { stream, pace, caps, timer, turn: 0, leftover: None, _place: place }
+        Self { stream, pace: progress, caps, timer, turn: 0, leftover: None, _place: place }
     }
 
     /// Fails once the client has kept us waiting for too long. Also sees to it that we are woken then.

@@ -154,8 +154,8 @@ impl Admission {
         stream.set_nodelay(true)?;
         let place = self.0.take(stream.peer_addr()?.ip().to_canonical());
         let place = place.ok_or_else(|| io::Error::other("too many connections"))?;
-        let pace = Arc::new(Pace::default());
-        Ok((Guarded::new(stream, place, Arc::clone(&pace), self.0.caps), Extension(pace).layer(service)))
+        let progress = Arc::new(Pace::default());
+        Ok((Guarded::new(stream, place, Arc::clone(&progress), self.0.caps), Extension(progress).layer(service)))
     }
 }
 

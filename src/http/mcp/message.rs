@@ -26,6 +26,9 @@ pub const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 /// The first version without sessions.
 pub const MODERN: &str = "2026-07-28";
 
+/// Bytes that a message may say beside the arguments of a call.
+const BESIDE: usize = 64 * 1024;
+
 /// An error text of rmcp is short.
 const TEXT: usize = 4096;
 
@@ -80,6 +83,9 @@ pub fn fault(message: &Value) -> Option<&'static str> {
     if message["jsonrpc"] != "2.0" {
         return Some("A message says `\"jsonrpc\": \"2.0\"`.");
     }
+    if is_fat(message) {
+        return Some("What a message says beside the arguments of a call is at most 64 KiB.");
+    }
     let has_id = matches!(message["id"], Value::String(_) | Value::Number(_));
     if fields.contains_key("id") && !has_id {
         return Some("An id is a string or a number.");
@@ -87,6 +93,23 @@ pub fn fault(message: &Value) -> Option<&'static str> {
     let is_answer = fields.contains_key("result") || fields.contains_key("error");
     let is_message = message["method"].is_string() || (is_answer && has_id);
     (!is_message).then_some("A message has a method, or answers one.")
+}
+
+/// Whether a message says more beside its arguments than any has to: what a client says of itself is kept as long as its
+/// session, and what it says of a call as long as that.
+fn is_fat(message: &Value) -> bool {
+    let size = |value: &Value| value.to_string().len();
+    let is_call = message["method"] == "tools/call";
+    let fields = message.as_object().into_iter().flatten().filter(|(name, _)| *name != "params");
+    let said: usize = fields.map(|(name, value)| name.len() + size(value)).sum();
+    let params = match &message["params"] {
+        Value::Object(params) => {
+            let beside = params.iter().filter(|(name, _)| !(is_call && *name == "arguments"));
+            beside.map(|(name, value)| name.len() + size(value)).sum()
+        }
+        other => size(other),
+    };
+    said + params > BESIDE
 }
 
 /// The id to answer with; null if there is none that can be read.

@@ -32,6 +32,7 @@ use axum::http::request::Parts;
 use axum::http::{Method, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::any;
+use futures::StreamExt;
 use http_body_util::BodyExt;
 use rmcp::transport::streamable_http_server::session::local::{LocalSessionManager, SessionConfig};
 use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, StreamableHttpService};
@@ -218,7 +219,9 @@ impl Exchange<'_> {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         let response = message::tidy(response, &Value::Null).await;
-        Ok(response.map(|body| held(body, place)))
+        let (door, who) = (Arc::clone(&self.http.door), self.principal.clone());
+        let gone = async move { door.dies(&who).await };
+        Ok(response.map(|body| held(Body::from_stream(body.into_data_stream().take_until(Box::pin(gone))), place)))
     }
 
     async fn forward(&self, mut parts: Parts, body: Bytes) -> Response {

@@ -93,8 +93,13 @@ async fn exec(execution: Execution) -> ShownAnswer {
     let stdout = add_output(&mut fields, &ran, call, "stdout", Stream::Stdout, ran.status.stdout_bytes).await;
     let stderr = add_output(&mut fields, &ran, call, "stderr", Stream::Stderr, ran.status.stderr_bytes).await;
     let mut result = Shown::from(Value::Object(fields));
-    result.record("stdout", stdout);
-    result.record("stderr", stderr);
+    for (name, record) in [("stdout", stdout), ("stderr", stderr)] {
+        // Of what was blanked no digest is kept either: whoever has the rest could try what it was.
+        if result.live_text(name) != Some(record.as_str()) {
+            result.record(format!("{name}_sha256"), ScrubbedText::default());
+        }
+        result.record(name, record);
+    }
     if ran.exit_code.is_some() { Ok(result) } else { Err(Outcome::TimedOut(result)) }
 }
 

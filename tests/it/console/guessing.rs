@@ -34,8 +34,8 @@ impl Browser {
 }
 
 fn cookie_of<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
-    let all = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().expect("text"));
-    all.filter_map(|text| text.strip_prefix(name)?.strip_prefix('=')?.split(';').next()).next()
+    let mut all = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().expect("text"));
+    all.find_map(|text| text.strip_prefix(name)?.strip_prefix('=')?.split(';').next())
 }
 
 on_both! {
@@ -74,8 +74,8 @@ async fn console_a_browser_that_signed_in_before_is_bounded_by_itself_and_its_co
     let browser = house.browser();
     let answer = browser.sign_in(email, password).await;
     let known = cookie_of(&answer, "forelog-known").expect("a cookie").to_owned();
-    let flags = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().expect("text"));
-    let flags = flags.filter(|text| text.starts_with("forelog-known=")).next().expect("a cookie").to_owned();
+    let mut set = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().expect("text"));
+    let flags = set.find(|text| text.starts_with("forelog-known=")).expect("a cookie").to_owned();
     assert!(["; Path=/", "; HttpOnly", "; SameSite=Lax", "; Max-Age="].iter().all(|flag| flags.contains(flag)), "{flags}");
     assert!(known.len() < 1024 && !known.contains("usr_") && !flags.contains(house.one.owner.user.as_str()), "{known}");
     let plain = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
@@ -164,7 +164,7 @@ async fn console_one_cookie_is_read_whatever_the_others_hold() {
         send(get).await.status
     };
     let own = format!("forelog-session={token}");
-    let taken: Vec<Vec<Vec<u8>>> = vec![
+    let readable: Vec<Vec<Vec<u8>>> = vec![
         vec![format!("city=Zürich; {own}").into_bytes()],
         vec![format!("{own}; city=Zürich").into_bytes()],
         vec![[b"city=Z\xfcrich; ", own.as_bytes()].concat()],
@@ -176,7 +176,7 @@ async fn console_one_cookie_is_read_whatever_the_others_hold() {
         vec![own.clone().into_bytes(), own.clone().into_bytes()],
         vec![format!("x-{own}y; {own}; forelog-sessions=z; Forelog-Session=z").into_bytes()],
     ];
-    for cookies in taken {
+    for cookies in readable {
         let given: Vec<&[u8]> = cookies.iter().map(Vec::as_slice).collect();
         assert_eq!(
             status(&given).await,
@@ -202,8 +202,8 @@ async fn console_one_cookie_is_read_whatever_the_others_hold() {
 fn guesses_are_counted_in_bounded_memory_and_a_flood_makes_none_forgotten_that_is_full() {
     let (guesses, victim) = (Guesses::default(), "victim@example.com".parse::<EmailAddress>().expect("an address"));
     let attempt = |address: &str, email: &EmailAddress, at: i64| {
-        let guesser = Guesser { address, email: Some(email), browser: None };
-        guesses.attempt(guesser, Micros(BEGINNING.0 + at)).is_ok()
+        let who = Guesser { address, email: Some(email), browser: None };
+        guesses.attempt(who, Micros(BEGINNING.0 + at)).is_ok()
     };
     assert_eq!((0..20).filter(|_| attempt("192.0.2.1", &victim, 0)).count(), 10);
     for n in 0..60_000_i64 {
@@ -217,7 +217,7 @@ fn guesses_are_counted_in_bounded_memory_and_a_flood_makes_none_forgotten_that_i
 #[tokio::test(flavor = "multi_thread")]
 async fn guesses_that_wait_to_be_hashed_are_few_and_keep_nobody_who_is_known() {
     let hashing = std::sync::Arc::new(Hashing::default());
-    let (open, gate) = std::sync::mpsc::channel::<()>();
+    let (open, gate) = std::sync::mpsc::sync_channel::<()>(1024);
     let gate = std::sync::Arc::new(std::sync::Mutex::new(gate));
     let mut waiting = tokio::task::JoinSet::new();
     for n in 0..200 {

@@ -40,6 +40,7 @@ pub enum Flaw {
 
 /// One call and what is wrong with the nodes that it meets.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "what a call is like, each apart")]
 pub struct Protocol {
     pub queued: bool,
     pub idempotent: bool,
