@@ -127,6 +127,11 @@ pub fn command(cluster: Option<&Cluster>) -> Command {
         command.env(format!("FORELOG_LIMITS__{name}__ADMIT"), "10000").env(format!("FORELOG_LIMITS__{name}__WINDOW_MS"), "1");
     }
     command.env("FORELOG_THROTTLE__PER_SECOND", "100000").env("FORELOG_THROTTLE__BURST", "100000");
+    // What is measured is not what one customer may have.
+    for quota in ["SESSIONS", "WAITS", "STREAMS", "OPEN_CALLS"] {
+        command.env(format!("FORELOG_QUOTAS__{quota}__ACCOUNT"), "5000").env(format!("FORELOG_QUOTAS__{quota}__KEY"), "5000");
+    }
+    command.env("FORELOG_CONNECTIONS__PER_ADDRESS", "2000").env("FORELOG_MCP_SESSIONS", "5000");
     if let Some(cluster) = cluster {
         command.env("FORELOG_DATABASE_URL", cluster.url());
     }
