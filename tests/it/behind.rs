@@ -11,21 +11,7 @@ use forelog::core::scope::Scope;
 use forelog::core::switch::{Running, Target};
 use serde_json::{Value, json};
 
-use crate::plant::{Plant, Site};
-
-macro_rules! on_both {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $sqlite() {
-            $case(Site::sqlite()).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $postgres() {
-            $case(Site::postgres().await).await;
-        }
-    )*};
-}
+use crate::plant::{Plant, Site, on_both};
 
 on_both! {
     no_change_lands_behind_a_switch, behind_a_switch_no_change_lands, postgres_behind_a_switch_no_change_lands;

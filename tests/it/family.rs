@@ -14,22 +14,8 @@ use forelog::core::limit::Limit;
 use forelog::core::switch::{Running, Target};
 use serde_json::{Value, json};
 
-use crate::plant::{Plant, Site};
+use crate::plant::{Plant, Site, on_both};
 use crate::promises::{check, wait_for};
-
-macro_rules! on_both {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $sqlite() {
-            $case(Site::sqlite()).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $postgres() {
-            $case(Site::postgres().await).await;
-        }
-    )*};
-}
 
 on_both! {
     a_revoked_key_takes_along_what_it_made, family_a_revoked_key_takes_along_what_it_made, postgres_family_a_revoked_key_takes_along_what_it_made;

@@ -13,22 +13,8 @@ use forelog::core::principal::Principal;
 use forelog::core::switch::{Running, Target};
 use serde_json::{Value, json};
 
-use crate::plant::{Plant, Site};
+use crate::plant::{Plant, Site, on_both};
 use crate::promises::{check, wait_for};
-
-macro_rules! on_both {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $sqlite() {
-            $case(Site::sqlite()).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $postgres() {
-            $case(Site::postgres().await).await;
-        }
-    )*};
-}
 
 on_both! {
     made_up_names_are_one_kind, growth_made_up_names_are_one_kind, postgres_growth_made_up_names_are_one_kind;

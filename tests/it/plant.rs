@@ -616,3 +616,19 @@ impl Activity for FromLog {
         Ok(Some(json!({ "call": record, "events": events })))
     }
 }
+
+/// What holds on a site holds on both databases: `case, name_on_sqlite, name_on_postgres;`.
+macro_rules! on_both {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $sqlite() {
+            $case($crate::plant::Site::sqlite()).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $postgres() {
+            $case($crate::plant::Site::postgres().await).await;
+        }
+    )*};
+}
+pub(crate) use on_both;

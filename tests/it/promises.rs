@@ -23,22 +23,7 @@ use forelog::core::switch::{Running, Target};
 use serde_json::{Value, json};
 
 use crate::given;
-use crate::plant::{Plant, Site};
-
-/// Each promise holds on both databases.
-macro_rules! on_both {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $sqlite() {
-            $case(Site::sqlite()).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $postgres() {
-            $case(Site::postgres().await).await;
-        }
-    )*};
-}
+use crate::plant::{Plant, Site, on_both};
 
 on_both! {
     nothing_runs_when_the_log_cannot_be_written, p01_nothing_runs_when_the_log_cannot_be_written, postgres_p01_nothing_runs_when_the_log_cannot_be_written;

@@ -17,7 +17,7 @@ use proptest::prelude::*;
 use serde_json::{Value, json};
 
 use crate::given::{NEW_YEAR, credential, switch};
-use crate::plant::{Plant, Site};
+use crate::plant::{Plant, Site, on_both};
 use crate::promises::wait_for;
 
 const MINUTE: Duration = Duration::from_mins(1);
@@ -63,20 +63,6 @@ fn a_place_in_the_queue_is_what_it_was_when_the_log_was_written() {
 
 /// SHA-256 of `SWITCH/CREDENTIAL`, its first eight bytes as a share of 2^64, of a million microseconds, and one.
 const PLACES: [i64; 3] = [935_443, 390_628, 8_263];
-
-macro_rules! on_both {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $sqlite() {
-            $case(Site::sqlite()).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $postgres() {
-            $case(Site::postgres().await).await;
-        }
-    )*};
-}
 
 on_both! {
     keys_come_back_one_after_the_other, p03_keys_come_back_one_after_the_other_on_every_node, postgres_p03_keys_come_back_one_after_the_other_on_every_node;

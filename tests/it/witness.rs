@@ -7,21 +7,7 @@ use forelog::core::event::Kind;
 use forelog::log::sql::Value as Bound;
 use serde_json::{Value, json};
 
-use crate::plant::{Plant, Site};
-
-macro_rules! on_both {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $sqlite() {
-            $case(Site::sqlite()).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-        async fn $postgres() {
-            $case(Site::postgres().await).await;
-        }
-    )*};
-}
+use crate::plant::{Plant, Site, on_both};
 
 on_both! {
     an_edited_row_is_not_served_at_start, witness_an_edited_row_is_not_served_at_start, postgres_witness_an_edited_row_is_not_served_at_start;
