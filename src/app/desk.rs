@@ -5,6 +5,7 @@
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
@@ -21,6 +22,9 @@ use crate::log::fence::Fence;
 use crate::log::store::Want;
 use crate::log::vault::VaultError;
 use crate::log::writer::{WriteError, Writer};
+
+/// How often the other nodes are looked at while the time is not clear.
+const LOOK: Duration = Duration::from_millis(50);
 
 /// Something that was not done.
 #[derive(Debug, thiserror::Error)]
@@ -74,7 +78,25 @@ impl Desk {
         let rooms = Rooms::open(config, Arc::clone(&entropy)).await?;
         let fence = Fence::new(Arc::clone(&clock));
         let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
-        Ok(Self { rooms, clock, entropy, writer, writing })
+        let desk = Self { rooms, clock, entropy, writer, writing };
+        desk.settle().await;
+        Ok(desk)
+    }
+
+    /// Waits until this machine's clock is found right, or another node is seen to beat, which tells the time then. What
+    /// cannot be read is said by whatever is done next.
+    async fn settle(&self) {
+        let peers = self.writer.fence().peers();
+        let skewed = || self.writer.write(Want::default(), |draft| Ok(draft.skewed));
+        while let Ok(true) = skewed().await {
+            let Ok(seen) = peers.look(&*self.rooms.store).await else { return };
+            if seen.iter().all(|peer| peer.dead) || seen.iter().any(|peer| peer.moved && !peer.dead) {
+                // What was seen last may be what settles it.
+                let _ = skewed().await;
+                return;
+            }
+            tokio::time::sleep(LOOK).await;
+        }
     }
 
     /// Waits until the writer has ended, and gives the rooms back.

@@ -166,6 +166,9 @@ pub struct Node {
     pub id: NodeId,
     /// Another number with every beat: while it stands still the lease runs out.
     pub beat: i64,
+    /// The log's time at the newest beat.
+    #[serde(default)]
+    pub at: Micros,
     /// How long it may start things after it began to write a beat.
     pub lease_ms: u64,
     /// It has ended in order and starts nothing any more.

@@ -5,7 +5,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -14,15 +13,13 @@ use super::fence::Fence;
 use super::sql::SqlError;
 use super::stats::Stats;
 use super::store::{Found, Head, Store, StoreError, Want};
+use super::time::LogTime;
 use super::writer::WriteError;
 use crate::core::id::Position;
 use crate::core::time::{Clock, Micros};
 
 /// Entries of one batch: what arrives while one is committed waits that long, a switch too.
 const BATCH: usize = 256;
-
-/// How far a node's clock may be from where the log's time should be.
-const SKEW: Duration = Duration::from_secs(5);
 
 /// Which queue an entry waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,10 +78,10 @@ impl Appender {
         if batch.is_empty() {
             return;
         }
-        let (since, size) = (self.time.clock.elapsed(), batch.len());
+        let (since, size) = (self.time.elapsed(), batch.len());
         match self.write(&mut batch).await {
             Ok(answers) => {
-                self.stats.committed(size, self.time.clock.elapsed().saturating_sub(since));
+                self.stats.committed(size, self.time.elapsed().saturating_sub(since));
                 for (message, answer) in batch.into_iter().zip(answers) {
                     match answer {
                         Ok(answer) => answer(),
@@ -118,6 +115,10 @@ impl Appender {
             want.kinds.extend_from_slice(&message.want.kinds);
             want.under.extend_from_slice(&message.want.under);
         }
+        let (settled, asked) = (self.time.is_settled(), self.time.elapsed());
+        if !settled {
+            want.kinds.push("node");
+        }
         want.names.sort_unstable();
         want.names.dedup();
         want.kinds.sort_unstable();
@@ -129,8 +130,9 @@ impl Appender {
             .store
             .transact(&want, &mut |head: &Head, found: Found| {
                 self.refuse_a_shorter_log(head)?;
-                let (time, skewed) = self.time.read(head.at);
-                self.stats.skewed.store(skewed, Ordering::Relaxed);
+                let others = if settled { None } else { self.fence.peers().others(asked, &found.rows).ok() };
+                let (time, skewed) = self.time.read(head.at, others.as_deref());
+                self.tell(skewed, time);
                 let mut draft = Draft::new(*head, found, &known, time, skewed)?;
                 let answers: Vec<_> = batch.iter_mut().map(|message| draft.attempt(&mut message.entry)).collect();
                 let (written, state) = draft.finish();
@@ -142,6 +144,15 @@ impl Appender {
         self.seen.store(head.position.0, Ordering::Relaxed);
         self.fence.publish(&state);
         Ok(answers)
+    }
+
+    fn tell(&self, skewed: bool, time: Micros) {
+        let before = self.stats.skewed.swap(skewed, Ordering::Relaxed);
+        if skewed && !before {
+            tracing::warn!(log = %time.rfc3339(), "this machine's clock does not agree with the log's time: calls are refused");
+        } else if before && !skewed {
+            tracing::info!("this machine's clock agrees with the log's time again");
+        }
     }
 
     /// A backup was restored, or another server answers: to go on there would be to forget what was recorded.
@@ -172,28 +183,5 @@ fn refuse(fails: Vec<Fail>, error: &StoreError) {
     tracing::error!(%error, entries = fails.len(), "entries were not written");
     for fail in fails {
         fail(error.clone());
-    }
-}
-
-/// The log's time on this node: the wall clock while it agrees with the time that has passed, else the latter.
-struct LogTime {
-    clock: Arc<dyn Clock>,
-    anchor: Micros,
-    since: Duration,
-}
-
-impl LogTime {
-    fn start(clock: Arc<dyn Clock>) -> Self {
-        let (anchor, since) = (clock.now(), clock.elapsed());
-        Self { clock, anchor, since }
-    }
-
-    /// The time for a batch, and whether the clock cannot be trusted.
-    fn read(&self, head: Micros) -> (Micros, bool) {
-        let now = self.clock.now();
-        let expected = self.anchor.plus(self.clock.elapsed().saturating_sub(self.since));
-        let jumped = now.since(expected).max(expected.since(now)) > SKEW;
-        let behind = head.since(now) > SKEW;
-        (if jumped { expected } else { now }, jumped || behind)
     }
 }

@@ -33,5 +33,6 @@ pub mod sql;
 pub mod sqlite;
 pub mod stats;
 pub mod store;
+mod time;
 pub mod vault;
 pub mod writer;

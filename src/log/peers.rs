@@ -5,7 +5,7 @@
 //! dead to another while it still starts things (P3, P4).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::store::{StateRow, Store, StoreError};
@@ -16,6 +16,8 @@ use crate::core::time::Clock;
 /// What this node has seen of every node that has a row.
 pub struct Peers {
     clock: Arc<dyn Clock>,
+    /// This node, which is none of the others.
+    own: OnceLock<NodeId>,
     seen: Mutex<BTreeMap<NodeId, Sighting>>,
 }
 
@@ -24,6 +26,7 @@ pub struct Peers {
 struct Sighting {
     beat: i64,
     since: Duration,
+    moved: bool,
 }
 
 /// A node as another one sees it.
@@ -35,17 +38,31 @@ pub struct Peer {
     pub dead: bool,
     /// How long its row has stood still.
     pub still: Duration,
+    /// Its row was seen to move.
+    pub moved: bool,
 }
 
 impl Peers {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Self {
-        Self { clock, seen: Mutex::default() }
+        Self { clock, own: OnceLock::new(), seen: Mutex::default() }
     }
 
     /// Reads the nodes' rows, takes note of them, and says how they stand.
     pub async fn look(&self, store: &dyn Store) -> Result<Vec<Peer>, StoreError> {
         let asked = self.clock.elapsed();
         self.watch(asked, &store.state(&["node"]).await?)
+    }
+
+    /// Says which node this is.
+    pub fn are_beside(&self, own: &NodeId) {
+        let _ = self.own.set(own.clone());
+    }
+
+    /// How all others stand whose rows are among `rows`, which were read after `asked` by [`Clock::elapsed`].
+    pub(super) fn others(&self, asked: Duration, rows: &[StateRow]) -> Result<Vec<Peer>, StoreError> {
+        let rows: Vec<StateRow> = rows.iter().filter(|row| row.name.starts_with(NODE)).cloned().collect();
+        let all = self.watch(asked, &rows)?;
+        Ok(all.into_iter().filter(|peer| Some(&peer.node.id) != self.own.get()).collect())
     }
 
     /// Takes note of rows that were read after `asked` by [`Clock::elapsed`].
@@ -56,13 +73,13 @@ impl Peers {
         let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
         seen.retain(|id, _| nodes.iter().any(|node| node.id == *id));
         let standing = |node: Node| {
-            let sighting = seen.entry(node.id.clone()).or_insert(Sighting { beat: node.beat, since: now });
+            let sighting = seen.entry(node.id.clone()).or_insert(Sighting { beat: node.beat, since: now, moved: false });
             if sighting.beat != node.beat {
-                *sighting = Sighting { beat: node.beat, since: now };
+                *sighting = Sighting { beat: node.beat, since: now, moved: true };
             }
             let still = asked.saturating_sub(sighting.since);
             let dead = node.stopped || still >= Duration::from_millis(node.lease_ms);
-            Peer { node, dead, still }
+            Peer { node, dead, still, moved: sighting.moved }
         };
         Ok(nodes.into_iter().map(standing).collect())
     }
@@ -72,8 +89,11 @@ fn read(row: &StateRow) -> Result<Node, StoreError> {
     serde_json::from_slice(&row.doc).map_err(|error| StoreError::Unreadable(format!("{}: {error}", row.name)))
 }
 
+/// What the names of nodes' rows begin with.
+const NODE: &str = "node:";
+
 /// Name of a node's row.
 #[must_use]
 pub fn node_row(node: &NodeId) -> String {
-    format!("node:{node}")
+    format!("{NODE}{node}")
 }

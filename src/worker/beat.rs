@@ -139,7 +139,7 @@ fn put_node(draft: &mut Draft, id: NodeId, fence: &Fence, lease: Duration) -> Re
     let confirmed = fence.confirmed();
     let confirmed_at = if told == Some(confirmed) { told_at } else { draft.now };
     let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-    draft.put(&name, &Node { id, beat: beat + 1, lease_ms, stopped: false, confirmed, confirmed_at })
+    draft.put(&name, &Node { id, beat: beat + 1, at: draft.now, lease_ms, stopped: false, confirmed, confirmed_at })
 }
 
 /// Says in a node's row that it has ended in order.

@@ -58,6 +58,7 @@ impl Worker {
     /// A worker whose node lease lasts `lease` from each beat.
     #[must_use]
     pub fn new(control: Arc<Control>, lease: Duration) -> Arc<Self> {
+        control.ports.fence().peers().are_beside(&control.ports.node);
         Arc::new(Self {
             control,
             lease,

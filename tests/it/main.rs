@@ -18,6 +18,7 @@ mod cli;
 mod cli_postgres;
 mod client_errors;
 mod clients;
+mod clocks;
 mod conformance;
 mod connections;
 mod console;

@@ -1,0 +1,126 @@
+//! No process's clock decides for the others (P15): the log's time moves by what passes, whatever a process that joins says,
+//! and what stops something is recorded by a process that nobody believes the time.
+
+use std::time::Duration;
+
+use forelog::control::Reply;
+use forelog::core::call::Status;
+use forelog::core::code::Code;
+use forelog::core::event::Kind;
+use forelog::core::id::SwitchId;
+use forelog::core::switch::{Running, Target};
+use forelog::core::time::{Clock, Micros};
+use forelog::log::store::Want;
+use serde_json::{Value, json};
+
+use crate::plant::{Plant, Site, TestClock, on_both};
+use crate::promises::check;
+
+/// More than any switch, limit or invitation here lasts.
+const DAYS: Duration = Duration::from_hours(25);
+
+async fn call(plant: &Plant) -> Result<(), Code> {
+    match plant.call("probe_write", json!({})).await {
+        Reply::Done { .. } => Ok(()),
+        Reply::Failed { refusal, .. } => Err(refusal.code),
+        other => panic!("neither done nor refused: {other:?}"),
+    }
+}
+
+/// Stops one tool until an hour from now.
+async fn stop_for_an_hour(plant: &Plant) {
+    let kind = Kind::SwitchEngaged {
+        switch: SwitchId::new(plant.clock.now(), &*plant.control.ports.entropy),
+        target: Target::Tool("probe_queued".into()),
+        by: None,
+        credential: None,
+        running: Running::LetFinish,
+        expires_at: Some(plant.clock.after(Duration::from_hours(1))),
+    };
+    plant.change(kind, Value::Null).await;
+}
+
+async fn newest(plant: &Plant) -> Micros {
+    plant.reader.store.head().await.expect("the head").at
+}
+
+async fn skewed(plant: &Plant) -> bool {
+    plant.writer.write(Want::default(), |draft| Ok(draft.skewed)).await.expect("a transaction")
+}
+
+/// What the desk writes, too.
+async fn write(plant: &Plant) {
+    let node = plant.control.ports.node.clone();
+    plant.change(Kind::NodeStarted { node, version: "0.0.0".into() }, Value::Null).await;
+}
+
+async fn expired(plant: &Plant) -> usize {
+    plant.log().await.iter().filter(|event| matches!(event.kind, Kind::SwitchExpired { .. })).count()
+}
+
+async fn fast_node_joins(mut site: Site) {
+    let right = Plant::start(&site).await;
+    call(&right).await.expect("alone, and right");
+    stop_for_an_hour(&right).await;
+    let before = newest(&right).await;
+    site.clock = TestClock::at(site.clock.after(DAYS));
+    let fast = Plant::start(&site).await;
+    assert_eq!(call(&fast).await, Err(Code::ClockSkew), "nobody else says that it is tomorrow");
+    fast.beat().await;
+    // It still stops things, at the time of the others.
+    write(&fast).await;
+    assert!(newest(&right).await.since(before) < Duration::from_secs(6), "nobody moved the log's time by a day");
+    call(&right).await.expect("it goes on");
+    assert_eq!(expired(&right).await, 0, "the switch has its hour");
+    assert!(check(&right.log().await, false).values().any(|status| *status == Status::Refused));
+}
+
+async fn clock_steps_while_it_runs(site: Site) {
+    let plant = Plant::start(&site).await;
+    call(&plant).await.expect("as it was");
+    stop_for_an_hour(&plant).await;
+    site.clock.jump(i64::try_from(DAYS.as_micros()).expect("a day"));
+    assert_eq!(call(&plant).await, Err(Code::ClockSkew));
+    plant.beat().await;
+    assert_eq!(expired(&plant).await, 0);
+    site.clock.jump(-i64::try_from(DAYS.as_micros()).expect("a day"));
+    call(&plant).await.expect("it agrees again");
+}
+
+async fn log_that_was_left_alone(mut site: Site) {
+    let first = Plant::start(&site).await;
+    call(&first).await.expect("a call");
+    // Its machine lost power: its row says that it runs.
+    drop(first);
+    site.clock = TestClock::at(site.clock.after(DAYS));
+    let (next, worker, _assigned) = Plant::idle(&site).await;
+    assert!(skewed(&next).await, "the other one may live, and have the right time");
+    for _ in 0..2 {
+        site.clock.pass(Duration::from_secs(2));
+        worker.beat(false).await.expect("a beat");
+    }
+    assert!(!skewed(&next).await, "nobody else lives");
+    let before = newest(&next).await;
+    write(&next).await;
+    assert!(newest(&next).await.since(before) >= DAYS, "it is tomorrow");
+}
+
+async fn slow_node_follows_the_others(mut site: Site) {
+    let right = Plant::start(&site).await;
+    call(&right).await.expect("a call");
+    let now = site.clock.now();
+    site.clock = TestClock::at(Micros(now.0 - 3_600_000_000));
+    let slow = Plant::start(&site).await;
+    assert_eq!(call(&slow).await, Err(Code::ClockSkew));
+    write(&slow).await;
+    assert!(newest(&right).await >= now);
+    slow.clock.jump(3_600_000_000);
+    call(&slow).await.expect("somebody mended it");
+}
+
+on_both! {
+    fast_node_joins, clocks_a_fast_node_moves_nobodys_time, postgres_clocks_a_fast_node_moves_nobodys_time;
+    clock_steps_while_it_runs, clocks_that_step_are_not_followed, postgres_clocks_that_step_are_not_followed;
+    log_that_was_left_alone, clocks_are_believed_where_nobody_else_lives, postgres_clocks_are_believed_where_nobody_else_lives;
+    slow_node_follows_the_others, clocks_that_are_slow_follow_the_others, postgres_clocks_that_are_slow_follow_the_others;
+}
