@@ -12,11 +12,12 @@ use std::time::Duration;
 use figment::Figment;
 use figment::providers::{Env, Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
-use serde::{Deserialize, Deserializer, Serialize};
+use serde::{Deserialize, Serialize};
 
 use crate::core::decide::Limits;
 use crate::core::limit::Limit;
 use crate::core::quota::Quotas;
+use crate::core::secret_text::secret;
 use crate::http::Forwarding;
 pub use tables::{ConnectionsConfig, LimitsConfig, Providers, QemuConfig, SignIn, SimConfig, Telemetry, Throttle, TlsConfig};
 
@@ -166,6 +167,9 @@ pub struct Flags {
     pub listen: Option<SocketAddr>,
 }
 
+/// Lists and tables within a value of the environment.
+const NESTED: usize = 64;
+
 /// A configuration that nothing is started with.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -204,6 +208,13 @@ impl Config {
             let name = key.as_str().to_ascii_lowercase();
             KEYS.contains(&name.split('.').next().unwrap_or_default())
         });
+        // They are parsed as lists and tables, one within the other.
+        for (key, value) in environment.iter() {
+            let name = key.as_str().to_ascii_lowercase();
+            let key = KEYS.iter().find(|known| name.split('.').next() == Some(known)).copied().unwrap_or_default();
+            let opened = value.chars().filter(|sign| matches!(sign, '[' | '{')).count();
+            ensure(opened <= NESTED, key, || format!("has more than {NESTED} lists and tables in the environment"))?;
+        }
         Self::read(&figment.merge(environment).merge(Serialized::defaults(flags)))
     }
 
@@ -301,8 +312,4 @@ fn ensure(holds: bool, key: &'static str, why: impl FnOnce() -> String) -> Resul
 
 fn is_postgres(url: &str) -> bool {
     url.starts_with("postgres://") || url.starts_with("postgresql://")
-}
-
-fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
-    Ok(Option::<String>::deserialize(from)?.map(SecretString::from))
 }

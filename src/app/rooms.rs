@@ -59,6 +59,9 @@ pub enum RoomError {
     /// The vault has keys and the key that opens them is not there.
     #[error("the key-encryption key {} is missing, and the vault holds keys that only it opens; put it back from its copy", .0.display())]
     KeyMissing(PathBuf),
+    /// The key file is there and empty, as a write that was cut leaves it.
+    #[error("the key-encryption key {} is empty; put it back from its copy, or remove the file if no data was ever kept here", .0.display())]
+    KeyEmpty(PathBuf),
     /// The key file holds something else.
     #[error("the key-encryption key {} is not 64 hexadecimal digits", .0.display())]
     KeyUnreadable(PathBuf),
@@ -161,6 +164,9 @@ fn read_key(path: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, RoomError> {
     let mut text = Zeroizing::new(String::new());
     file.read_to_string(&mut text).map_err(failed("reading", path))?;
     let mut key = Zeroizing::new([0; 32]);
+    if text.is_empty() {
+        return Err(RoomError::KeyEmpty(path.to_owned()));
+    }
     hex::decode_to_slice(text.trim(), &mut *key).map_err(|_| RoomError::KeyUnreadable(path.to_owned()))?;
     Ok(Some(key))
 }
@@ -169,8 +175,17 @@ fn make_key(path: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<[u8; 32]>, R
     let mut key = Zeroizing::new([0; 32]);
     entropy.fill(&mut *key);
     let text = Zeroizing::new(hex::encode(*key));
-    let mut file = open_private(path, OpenOptions::new().write(true).create_new(true)).map_err(failed("making", path))?;
+    // Under another name until it is whole and on disk: half a key would be a broken one for ever. Who makes one at the same
+    // time finds the name taken.
+    let draft = path.with_extension(format!("{}.new", std::process::id()));
+    let mut file =
+        open_private(&draft, OpenOptions::new().write(true).create(true).truncate(true)).map_err(failed("making", path))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("writing", path))?;
+    let linked = std::fs::hard_link(&draft, path);
+    std::fs::remove_file(&draft).map_err(failed("making", path))?;
+    linked.map_err(failed("making", path))?;
+    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("writing", path))?;
     Ok(key)
 }
 

@@ -24,6 +24,9 @@ use super::{Answer, CliError, Context};
 /// How long the server may take.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Bytes of an answer that are read: more is not from us.
+const MOST: u64 = 64 * 1024;
+
 const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 /// What `health` takes.
@@ -43,7 +46,7 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
     let failed = |why: String| CliError::Unhealthy { address, why };
     let asked = tokio::time::timeout(PATIENCE, ask(context, address)).await;
     let answer = asked.map_err(|_| failed("it does not answer".into()))?.map_err(|error| failed(error.to_string()))?;
-    let status = answer.split(' ').nth(1).unwrap_or_default();
+    let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split([' ', '\r']).next()).unwrap_or("no HTTP");
     if status != "200" {
         return Err(failed(format!("it answers {status}: {}", answer.lines().last().unwrap_or_default())));
     }
@@ -72,7 +75,7 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::R
     stream.write_all(REQUEST).await?;
     let mut answer = Vec::new();
     // A server that closes without saying so has said what it had to.
-    match stream.read_to_end(&mut answer).await {
+    match (&mut stream).take(MOST).read_to_end(&mut answer).await {
         Err(error) if answer.is_empty() => return Err(error),
         _ => {}
     }

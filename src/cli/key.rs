@@ -70,8 +70,8 @@ pub struct Wanted {
     /// It may only read.
     #[arg(long)]
     read_only: bool,
-    /// It ends after so many days.
-    #[arg(long)]
+    /// It ends after so many days, at most ten years.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
     expires_days: Option<u32>,
 }
 

@@ -30,7 +30,9 @@ use crate::tools::PolicyLoader;
 
 /// The policies of one node, and where they come from.
 pub struct PolicyHolder {
-    policies: Policies,
+    policies: Arc<Policies>,
+    /// Who loads: one at a time, or many who ask for it at once would keep every processor.
+    loading: tokio::sync::Mutex<()>,
     /// The built-in set if there is none.
     dir: Option<PathBuf>,
     writer: Writer,
@@ -53,11 +55,17 @@ impl PolicyHolder {
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
     ) -> Self {
-        Self { policies, dir, writer, vault, clock, entropy }
+        Self { policies: Arc::new(policies), loading: tokio::sync::Mutex::default(), dir, writer, vault, clock, entropy }
     }
 
-    fn load(&self) -> Result<Loaded, Refusal> {
-        let loaded = self.dir.as_ref().map_or_else(|| self.policies.load_default(), |dir| self.policies.load_dir(dir));
+    async fn load(&self) -> Result<Loaded, Refusal> {
+        let _one = self.loading.lock().await;
+        let (policies, dir) = (Arc::clone(&self.policies), self.dir.clone());
+        let load = move || dir.map_or_else(|| policies.load_default(), |dir| policies.load_dir(&dir));
+        // It reads files and may compute for seconds.
+        let Ok(loaded) = tokio::task::spawn_blocking(load).await else {
+            return Err(Refusal::new(Code::InternalError, "The policies were not loaded."));
+        };
         loaded.map_err(|error| {
             Refusal::new(Code::ValidationFailed, error.to_string()).hint("The set that was in force stays in force.")
         })
@@ -67,7 +75,7 @@ impl PolicyHolder {
     /// Run at start.
     pub async fn start(&self) -> Result<(i64, String), Refusal> {
         let recorded = self.writer.write(Want::default(), |draft| Ok(draft.state().policy.clone())).await.map_err(unrecorded)?;
-        let loaded = self.load()?;
+        let loaded = self.load().await?;
         match recorded {
             Some(set) if set.sha256 == loaded.sha256() => {
                 self.policies.install(set.version, &loaded);
@@ -86,7 +94,7 @@ impl PolicyHolder {
             if self.policies.current().is_some_and(|(version, _)| version >= wanted.version) {
                 continue;
             }
-            match self.load() {
+            match self.load().await {
                 Ok(loaded) if loaded.sha256() == wanted.sha256 => self.policies.install(wanted.version, &loaded),
                 Ok(_) => tracing::error!(version = wanted.version, "this node's directory does not hold the policies in force"),
                 Err(refusal) => {
@@ -176,7 +184,7 @@ impl Judge for PolicyHolder {
 #[async_trait]
 impl PolicyLoader for PolicyHolder {
     async fn reload(&self, acting: Option<Acting>) -> Result<(i64, String), Refusal> {
-        match self.load() {
+        match self.load().await {
             Ok(loaded) => self.put_in_force(&loaded, acting).await,
             Err(refusal) => {
                 self.reject(&refusal, acting).await;

@@ -14,6 +14,32 @@ pub fn canonical(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
     Ok(out)
 }
 
+/// The same of a value that is to be read back: an integer that is not written exactly, as it is beyond a double's, would be
+/// another one then, or none at all.
+pub fn canonical_exact(value: &impl Serialize) -> Result<Vec<u8>, serde_json::Error> {
+    let value = serde_json::to_value(value)?;
+    if let Some(number) = inexact(&value) {
+        return Err(serde::ser::Error::custom(format!("{number} cannot be written exactly")));
+    }
+    let mut out = Vec::with_capacity(1024);
+    write(&value, &mut out)?;
+    Ok(out)
+}
+
+/// An integer that no double holds.
+fn inexact(value: &Value) -> Option<&serde_json::Number> {
+    match value {
+        Value::Object(fields) => fields.values().find_map(inexact),
+        Value::Array(items) => items.iter().find_map(inexact),
+        Value::Number(number) if !number.is_f64() && !is_exact(number) => {
+            let text = serde_json_canonicalizer::to_string(number).ok();
+            let same = text.is_some_and(|text| text == number.to_string());
+            (!same).then_some(number)
+        }
+        _ => None,
+    }
+}
+
 fn write(value: &Value, out: &mut Vec<u8>) -> Result<(), serde_json::Error> {
     match value {
         Value::Object(fields) => write_object(fields, out),

@@ -31,6 +31,7 @@ pub mod scope;
 pub mod scrub;
 pub mod search;
 pub mod second_person;
+pub mod secret_text;
 pub mod shown;
 pub mod sight;
 pub mod state;

@@ -11,7 +11,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::canonical::canonical;
+use super::canonical::canonical_exact;
 use super::event::{CredentialCreated, Kind};
 use super::id::{AccountId, CredentialId, Epoch, InvitationId, Position, SwitchId, UserId, VmId};
 use super::lineage::Descent;
@@ -346,7 +346,7 @@ fn by_key<'a, K: Ord + FromStr, V>(map: &'a BTreeMap<K, V>, key: &str) -> Option
 }
 
 fn bytes<T: Serialize>(row: Option<&T>) -> Result<Vec<u8>, serde_json::Error> {
-    row.map_or(Ok(GONE.to_vec()), canonical)
+    row.map_or(Ok(GONE.to_vec()), canonical_exact)
 }
 
 pub(super) fn named(kind: &'static str, key: &str) -> Vec<RowName> {

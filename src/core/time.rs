@@ -13,10 +13,14 @@ use serde_json::Value;
 pub struct Micros(pub i64);
 
 impl Micros {
-    /// This instant moved forward by `by`, saturating at the end of time.
+    /// The last second of the year 9999, after which no calendar of ours has a day. A double holds it exactly, so that it can
+    /// be written down.
+    pub const LAST: Self = Self(253_402_300_799_000_000);
+
+    /// This instant moved forward by `by`, at most to [`Micros::LAST`].
     #[must_use]
     pub fn plus(self, by: Duration) -> Self {
-        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)))
+        Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)).min(Self::LAST.0.max(self.0)))
     }
 
     /// In RFC 3339, UTC; the number itself if no calendar has it.

@@ -4,13 +4,14 @@
 //! goes wrong with a new set, the old one stays, and without any nothing is permitted (P12).
 
 mod cases;
+mod extent;
 mod memo;
 mod question;
 mod schema;
 mod set;
 
 use std::fmt;
-use std::io;
+use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -174,7 +175,20 @@ impl Policies {
         self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
+    /// On a thread of its own, whose stack is large enough for what [`extent::check`] lets through.
     fn check(&self, files: &[(String, String)], cases: &str) -> Result<Loaded, PolicyError> {
+        for (file, text) in files {
+            extent::check(file, text)?;
+        }
+        std::thread::scope(|scope| {
+            let thread = std::thread::Builder::new().name("policies".into()).stack_size(extent::STACK);
+            let tried = thread.spawn_scoped(scope, || self.try_set(files, cases));
+            let tried = tried.map_err(|source| PolicyError::Unreadable { path: "a thread to read on".into(), source })?;
+            tried.join().unwrap_or_else(|_| Err(PolicyError::invalid("the set", "reading it failed".into())))
+        })
+    }
+
+    fn try_set(&self, files: &[(String, String)], cases: &str) -> Result<Loaded, PolicyError> {
         let set = Set::parse(self.words.clone(), files)?;
         let cases = Cases::parse(cases)?;
         let failures = run_cases(&set, &cases);
@@ -192,12 +206,12 @@ impl Policies {
 
 /// The policies of a directory in order of their names, and its cases.
 fn read_dir(dir: &Path) -> Result<(Vec<(String, String)>, String), PolicyError> {
-    let mut files = Vec::new();
+    let (mut files, mut left) = (Vec::new(), extent::BYTES);
     for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
         let path = entry.map_err(unreadable(dir))?.path();
         if path.extension().is_some_and(|extension| extension == "cedar") {
             let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-            files.push((name, std::fs::read_to_string(&path).map_err(unreadable(&path))?));
+            files.push((name, read_file(&path, &mut left)?));
         }
     }
     if files.is_empty() {
@@ -205,7 +219,22 @@ fn read_dir(dir: &Path) -> Result<(Vec<(String, String)>, String), PolicyError> 
     }
     files.sort();
     let cases = dir.join("cases.toml");
-    Ok((files, std::fs::read_to_string(&cases).map_err(unreadable(&cases))?))
+    Ok((files, read_file(&cases, &mut left)?))
+}
+
+/// A file of which no more is read than is `left` of what a set may have. What is no file could keep its reader for ever.
+fn read_file(path: &Path, left: &mut u64) -> Result<String, PolicyError> {
+    let refused = |message: String| PolicyError::Invalid { file: path.display().to_string(), message };
+    if !std::fs::metadata(path).map_err(unreadable(path))?.is_file() {
+        return Err(refused("it is not a file".into()));
+    }
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(unreadable(path))?;
+    let read = file.take(*left + 1).read_to_string(&mut text).map_err(unreadable(path))?;
+    *left = left
+        .checked_sub(u64::try_from(read).unwrap_or(u64::MAX))
+        .ok_or_else(|| refused(format!("with it the set is larger than {} KiB", extent::BYTES / 1024)))?;
+    Ok(text)
 }
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> PolicyError {

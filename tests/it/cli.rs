@@ -213,6 +213,28 @@ fn cli_bad_paths_and_flags_are_explained() {
 }
 
 #[test]
+fn cli_a_secret_of_digits_is_not_shown() {
+    for name in ["FORELOG_API_KEY", "FORELOG_DATABASE_URL", "FORELOG_OIDC__CORP__CLIENT_SECRET"] {
+        let dir = dir();
+        let output = command(&["doctor", "--data", shown(dir.path())]).env(name, "8812345678901").output().expect("running it");
+        assert!(!output.status.success(), "{name}");
+        let said = text(&output.stderr);
+        assert!(!said.contains("88123"), "{said}");
+    }
+    let deep = format!("[{}", "[".repeat(5_000));
+    let output = command(&["doctor"]).env("FORELOG_ALLOWED_HOSTS", deep).output().expect("running it");
+    assert_eq!(output.status.code(), Some(1), "it says so and does not abort: {}", text(&output.stderr));
+}
+
+#[test]
+fn cli_a_key_file_that_was_cut_is_named_for_what_it_is() {
+    let dir = dir();
+    std::fs::write(dir.path().join("kek"), "").expect("an empty key file");
+    let said = complaint(&["account", "create", "--name", "a", "--email", "a@example.com", "--data", shown(dir.path())]);
+    assert!(said.contains("is empty"), "{said}");
+}
+
+#[test]
 fn cli_a_data_directory_that_cannot_be_written_is_explained() {
     // Even root cannot make anything there.
     let said = complaint(&["account", "create", "--name", "a", "--email", "a@b", "--data", "/proc/forelog"]);

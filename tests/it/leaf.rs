@@ -2,8 +2,11 @@
 //!
 //! A golden line that no longer fits is never edited. The schema gets a new version beside it.
 
+use std::time::Duration;
+
 use forelog::core::event::{Event, LEAF_MAX, LEAF_VERSION, LeafError, Part};
 use forelog::core::id::Position;
+use forelog::core::time::Micros;
 use serde_json::Value;
 
 use crate::given::{NEW_YEAR, event};
@@ -164,4 +167,17 @@ fn any_json() -> impl proptest::strategy::Strategy<Value = Value> {
             prop::collection::btree_map(text.clone(), inner, 0..6).prop_map(|map| Value::Object(map.into_iter().collect())),
         ]
     })
+}
+
+/// What would be read back as another number, or as none, is not written: the log would never be readable again.
+#[test]
+fn leaf_with_a_number_that_no_double_holds_is_not_written() {
+    let mut event = leaves().into_iter().next().expect("an event");
+    for (at, holds) in [(Micros::LAST.0, true), (1 << 53, true), ((1 << 53) + 1, false), (i64::MAX, false)] {
+        event.at = Micros(at);
+        let encoded = event.encode();
+        assert_eq!(encoded.is_ok(), holds, "{at}");
+        assert!(encoded.is_err() || Event::decode(&encoded.expect("bytes")).expect("readable").at == event.at);
+    }
+    assert_eq!(Micros(5).plus(Duration::MAX), Micros::LAST, "time ends where it can still be written");
 }

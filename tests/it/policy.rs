@@ -306,3 +306,56 @@ fn policy_hold_is_the_strictest_of_what_is_asked_for() {
     assert_eq!((hold.approver, hold.second_person, hold.separate), (Approver::Staff, true, true));
     assert_eq!(hold.why, "one; two");
 }
+
+/// A condition that is true and nests `n` deep, in each way that there is.
+fn deep(n: usize) -> Vec<(&'static str, String)> {
+    let around = |before: &str, core: &str, after: &str| format!("{}{core}{}", before.repeat(n), after.repeat(n));
+    vec![
+        ("brackets", around("(", "true", ")")),
+        ("not", around("!", "true", "")),
+        ("minus", format!("0 == {}", around("-", "0", ""))),
+        ("not in brackets", around("!(", "true", ")")),
+        ("and", around("true && ", "true", "")),
+        ("and to the right", around("(true && ", "true", ")")),
+        ("sum", format!("0 < {}", around("1 + ", "1", ""))),
+        ("if in a condition", around("if ", "true", " then true else true")),
+        ("if in an else", around("if false then false else ", "true", "")),
+        ("sets", format!("{} != [1]", around("[", "1", "]"))),
+        ("records", format!("{} == true || true", around("{a: ", "1", "}"))),
+        ("calls", around("[true].contains(", "true", ")")),
+        ("a chain of accesses", format!("true || {}", around("", "context", ".a"))),
+        ("comments and texts", format!("\"(((\" != \"[[[\" // (((\n && {}", around("(", "true", ")"))),
+        ("too many closed", around("", "true", ")")),
+    ]
+}
+
+#[test]
+fn policy_that_nests_deep_is_refused_before_the_stack_ends() {
+    for n in [1, 30, 60, 85, 120, 200, 250, 1_000, 20_000] {
+        for (shape, condition) in deep(n) {
+            let text = format!("@id(\"deep\") permit (principal, action, resource) when {{ {condition} }};");
+            let dir = directory(&[("a.cedar", &text), ("cases.toml", ANY_CASE)]);
+            let policies = policies();
+            match policies.load_dir(dir.path()) {
+                // What is taken is also asked, on a stack as the server's threads have.
+                Ok(loaded) => {
+                    assert!(n < 1_000, "{shape} of {n}");
+                    policies.install(1, &loaded);
+                    ask(&policies, &principal(Side::Customer), &LIST, None);
+                }
+                Err(error) => assert!(n > 1 || !error.to_string().contains("deep;"), "{shape} of {n}: {error}"),
+            }
+        }
+    }
+}
+
+#[test]
+fn policy_sets_that_are_no_files_or_too_large_are_refused() {
+    let large = format!("// {}", "x".repeat(2 << 20));
+    let dir = directory(&[("a.cedar", &large), ("cases.toml", ANY_CASE)]);
+    assert!(policies().load_dir(dir.path()).err().expect("refused").to_string().contains("larger than 1024 KiB"));
+    let dir = directory(&[("cases.toml", ANY_CASE)]);
+    let pipe = dir.path().join("a.cedar");
+    assert!(std::process::Command::new("mkfifo").arg(&pipe).status().expect("mkfifo").success());
+    assert!(policies().load_dir(dir.path()).err().expect("refused").to_string().contains("it is not a file"));
+}

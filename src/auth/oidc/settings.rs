@@ -7,12 +7,13 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 
 use secrecy::SecretString;
-use serde::{Deserialize, Deserializer};
+use serde::Deserialize;
 use url::{Host, Url};
 
 use crate::core::email::EmailAddress;
 use crate::core::principal::Side;
 use crate::core::role::Role;
+use crate::core::secret_text::secret;
 
 /// One issuer. Its name, by which addresses and events call it, is the key that it stands under.
 #[derive(Clone, Debug, Deserialize)]
@@ -120,8 +121,4 @@ pub fn is_loopback(url: &Url) -> bool {
 
 fn groups() -> String {
     "groups".into()
-}
-
-fn secret<'de, D: Deserializer<'de>>(from: D) -> Result<Option<SecretString>, D::Error> {
-    Ok(Option::<String>::deserialize(from)?.map(SecretString::from))
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 use super::{Kind, Part};
 use crate::core::bounded::Hex;
-use crate::core::canonical::canonical;
+use crate::core::canonical::canonical_exact;
 use crate::core::id::{EventId, Position};
 use crate::core::time::Micros;
 
@@ -54,7 +54,7 @@ pub enum LeafError {
 impl Event {
     /// The leaf's bytes: canonical JSON (RFC 8785), at most [`LEAF_MAX`].
     pub fn encode(&self) -> Result<Vec<u8>, LeafError> {
-        let bytes = canonical(self)?;
+        let bytes = canonical_exact(self)?;
         if bytes.len() > LEAF_MAX { Err(LeafError::TooLarge(bytes.len())) } else { Ok(bytes) }
     }
 
