@@ -1,5 +1,6 @@
 //! The pure heart: what a call is and how it is decided. No I/O, no clock, no randomness; they are arguments.
 
+pub mod about;
 pub mod abridge;
 pub mod adoption;
 pub mod approval;

@@ -3,14 +3,13 @@
 //! INVARIANT: an event is exported with its call or not at all, so what is taken away of a call is all of it that lies in
 //! the range; an account's export holds no other account's events (P9).
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::core::about::About;
 use crate::core::event::{Event, IntentRecorded, Kind};
 use crate::core::id::{AccountId, CallId, CredentialId, Position, VmId};
-use crate::core::state::ControlState;
-use crate::core::switch::Target;
 use crate::core::time::Micros;
 
 /// A range, and what of it. Everything that is set has to hold.
@@ -79,21 +78,19 @@ impl Filter {
 pub(super) struct Choice<'a> {
     filter: &'a Filter,
     calls: HashSet<CallId>,
-    state: ControlState,
+    /// Whose a key, a VM, a switch or a person is, by id.
+    owners: HashMap<String, String>,
 }
 
 impl<'a> Choice<'a> {
     pub(super) fn new(filter: &'a Filter) -> Self {
-        Self { filter, calls: HashSet::new(), state: ControlState::default() }
+        Self { filter, calls: HashSet::new(), owners: HashMap::new() }
     }
 
     /// Whether the event is wanted. Has to see every event in order.
     pub(super) fn take(&mut self, event: &Event) -> bool {
         if !self.filter.chooses() {
             return self.filter.spans(event);
-        }
-        if event.kind.call().is_none() {
-            self.state.apply(event.position, event.at, &event.kind, &serde_json::Value::Null);
         }
         let wanted = match (&event.kind, event.kind.call()) {
             (Kind::IntentRecorded(intent), _) => {
@@ -104,44 +101,20 @@ impl<'a> Choice<'a> {
                 wanted
             }
             (_, Some(call)) => self.calls.contains(call),
-            (kind, None) => !self.filter.is_of_calls() && self.filter.account.as_ref() == self.owner(kind),
+            (kind, None) => self.is_owned(kind) && !self.filter.is_of_calls(),
         };
         wanted && self.filter.spans(event)
     }
 
-    /// Whose an event is that belongs to no call.
-    fn owner<'k>(&'k self, kind: &'k Kind) -> Option<&'k AccountId> {
-        match kind {
-            Kind::AccountCreated { account, .. }
-            | Kind::AccountChanged { account, .. }
-            | Kind::UserCreated { account, .. }
-            | Kind::VmImported { account, .. }
-            | Kind::PersonInvited { account, .. }
-            | Kind::InvitationRevoked { account, .. }
-            | Kind::RoleChanged { account, .. }
-            | Kind::UserRemoved { account, .. }
-            | Kind::RefusalsCounted { account, .. } => Some(account),
-            Kind::CredentialCreated(created) => Some(&created.account),
-            Kind::CredentialRevoked { credential, .. } | Kind::CredentialAdopted { credential, .. } => {
-                self.of_credential(credential)
-            }
-            Kind::VmExecSet { vm, .. } | Kind::ClaimCleared { vm, .. } => self.of_vm(vm),
-            Kind::SwitchEngaged { target, .. } => match target {
-                Target::Account(account) => Some(account),
-                Target::Credential(credential) => self.of_credential(credential),
-                Target::Vm { vm, .. } => self.of_vm(vm),
-                _ => None,
-            },
-            // Staff's own doings, and what concerns everybody.
-            _ => None,
+    /// Whether an event that belongs to no call is the account's. That the staff read is told later than it happens, and is
+    /// in no export: the same recipe would give another file then.
+    fn is_owned(&mut self, kind: &Kind) -> bool {
+        let Some(about) = About::of(kind) else { return false };
+        let owner = about.account.or_else(|| about.owned_like.and_then(|like| self.owners.get(&like).cloned()));
+        if let (Some(subject), Some(owner), true) = (about.subject, &owner, About::tells_whose(kind)) {
+            self.owners.insert(subject, owner.clone());
         }
-    }
-
-    fn of_credential(&self, credential: &CredentialId) -> Option<&AccountId> {
-        self.state.credentials.get(credential).map(|row| &row.created.account)
-    }
-
-    fn of_vm(&self, vm: &VmId) -> Option<&AccountId> {
-        self.state.vms.get(vm).map(|row| &row.account)
+        let wanted = self.filter.account.as_ref().map(AccountId::as_str);
+        wanted.is_some() && wanted == owner.as_deref() && !matches!(kind, Kind::LogRead { .. })
     }
 }

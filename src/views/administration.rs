@@ -10,10 +10,10 @@ use serde_json::Value as Json;
 use super::ViewError;
 use super::activity::Calls;
 use super::page::Cursor;
-use crate::core::event::{Event, Kind};
+use crate::core::about::About;
+use crate::core::event::Event;
 use crate::core::id::Position;
 use crate::core::sight::{Sight, concerned};
-use crate::core::switch::Target;
 use crate::core::time::Micros;
 use crate::log::dialect::Dialect;
 use crate::log::sql::{Holds, Insert, Row, Transaction, Value};
@@ -21,74 +21,6 @@ use crate::tools::{AdministrationPage, AdministrationQuery, AdministrationRecord
 
 /// Whose something is, by its id: its account, if it has one, and what it concerns (see [`concerned`]).
 type Owners = BTreeMap<String, (Option<String>, Option<String>)>;
-
-/// What an event is about.
-struct About {
-    /// The account, if the event says so itself.
-    account: Option<String>,
-    person: Option<String>,
-    /// Id of the switch, key, VM, node, or what was read.
-    subject: Option<String>,
-    /// Whose account it is, if the event does not say so.
-    owned_like: Option<String>,
-}
-
-impl About {
-    fn of(kind: &Kind) -> Option<Self> {
-        let text = |id: &dyn ToString| Some(id.to_string());
-        let about = |account, person, subject, owned_like| Some(Self { account, person, subject, owned_like });
-        let by = |by: &Option<crate::core::id::UserId>| by.as_ref().map(ToString::to_string);
-        match kind {
-            Kind::SwitchEngaged { switch, target, by: who, .. } => {
-                let (account, like) = match target {
-                    Target::Account(account) => (text(account), None),
-                    Target::Credential(credential) => (None, text(credential)),
-                    Target::Vm { vm, .. } => (None, text(vm)),
-                    Target::All | Target::Class(_) | Target::Tool(_) | Target::Provider(_) => (None, None),
-                };
-                about(account, by(who), text(switch), like)
-            }
-            Kind::ReleaseRequested { switch, by: who } => about(None, text(who), text(switch), text(switch)),
-            Kind::SwitchReleased { switch, by: who, .. } | Kind::ReleaseRamped { switch, by: who, .. } => {
-                about(None, by(who), text(switch), text(switch))
-            }
-            Kind::SwitchExpired { switch } => about(None, None, text(switch), text(switch)),
-            Kind::AccountCreated { account, .. } | Kind::AccountChanged { account, .. } => {
-                about(text(account), None, text(account), None)
-            }
-            Kind::UserCreated { user, account, invited_by, .. } => about(text(account), by(invited_by), text(user), None),
-            Kind::CredentialCreated(made) => about(text(&made.account), text(&made.user), text(&made.credential), None),
-            Kind::CredentialRevoked { credential, by: who } | Kind::CredentialAdopted { credential, by: who, .. } => {
-                about(None, by(who), text(credential), text(credential))
-            }
-            Kind::VmImported { vm, account, .. } => about(text(account), None, text(vm), None),
-            Kind::VmExecSet { vm, .. } => about(None, None, text(vm), text(vm)),
-            Kind::ClaimCleared { vm, by: who, .. } => about(None, by(who), text(vm), text(vm)),
-            Kind::PolicyLoaded { sha256, .. } | Kind::PolicyRejected { sha256 } => {
-                about(None, None, Some(sha256.to_string()), None)
-            }
-            Kind::NodeStarted { node, .. } | Kind::NodeStopped { node } => about(None, None, text(node), None),
-            Kind::LogRead { user, account, what } => {
-                about(account.as_ref().map(ToString::to_string), by(user), Some(what.to_string()), None)
-            }
-            Kind::SignedIn { user, .. }
-            | Kind::PasswordSet { user }
-            | Kind::IdentityLinked { user, .. }
-            | Kind::IdentityUnlinked { user, .. } => about(None, text(user), text(user), text(user)),
-            Kind::SignedOut { user, by: who, .. } => about(None, by(who).or_else(|| text(user)), text(user), text(user)),
-            Kind::PersonInvited { invitation, account, by: who, .. }
-            | Kind::InvitationRevoked { invitation, account, by: who } => about(text(account), by(who), text(invitation), None),
-            Kind::RoleChanged { user, account, by: who, .. } | Kind::UserRemoved { user, account, by: who } => {
-                about(text(account), by(who), text(user), None)
-            }
-            Kind::SignInRefused { user, .. } => about(None, by(user), by(user), by(user)),
-            Kind::DrillCompleted(drill) => about(None, text(&drill.by), text(&drill.drill), None),
-            Kind::ClockAccepted { by: who } => about(None, by(who), None, None),
-            Kind::RefusalsCounted { account, credential, .. } => about(text(account), None, text(credential), None),
-            _ => None,
-        }
-    }
-}
 
 /// Inserts what the events say outside of calls. `about` of an event that belongs to a call is nothing.
 pub(super) async fn save(transaction: &mut dyn Transaction, dialect: &Dialect, events: &[Event]) -> Result<(), ViewError> {
@@ -102,7 +34,7 @@ pub(super) async fn save(transaction: &mut dyn Transaction, dialect: &Dialect, e
     for (event, about) in found {
         let inherited = about.owned_like.and_then(|like| owners.get(&like).cloned()).unwrap_or_default();
         let (account, concerns) = (about.account.or(inherited.0), concerned(&event.kind).or(inherited.1));
-        if let Some(subject) = about.subject.as_ref().filter(|_| is_owned(&event.kind)) {
+        if let Some(subject) = about.subject.as_ref().filter(|_| About::tells_whose(&event.kind)) {
             owners.insert(subject.clone(), (account.clone(), concerns.clone()));
             fresh.insert(subject.clone(), (account.clone(), concerns.clone()));
         }
@@ -120,11 +52,6 @@ pub(super) async fn save(transaction: &mut dyn Transaction, dialect: &Dialect, e
     let owned = owned.collect();
     transaction.insert(&OWNERS, owned).await?;
     Ok(transaction.insert(&ADMINISTRATION, rows).await?)
-}
-
-/// The events that tell whose something is.
-fn is_owned(kind: &Kind) -> bool {
-    matches!(kind, Kind::SwitchEngaged { .. } | Kind::UserCreated { .. } | Kind::CredentialCreated(_) | Kind::VmImported { .. })
 }
 
 async fn load(transaction: &mut dyn Transaction, dialect: &Dialect, subjects: BTreeSet<String>) -> Result<Owners, ViewError> {

@@ -4,15 +4,22 @@ use std::path::Path;
 
 use forelog::core::call::Status;
 use forelog::core::code::Code;
+use forelog::core::event::Event;
 use forelog::core::id::{AccountId, Position};
+use forelog::core::sight::Sight;
 use forelog::export::filter::Filter;
 use forelog::export::jsonl::{ExportError, export};
 use forelog::export::manifest::Manifest;
+use forelog::log::dialect::Room;
 use forelog::log::store::Store;
+use forelog::tools::{Activity, AdministrationQuery};
+use forelog::views::Views;
+use forelog::views::activity::Calls;
 use serde_json::Value;
 
 use crate::book::{Ask, Book, LIST, POWER};
 use crate::given::{account, credential, vm};
+use crate::kinds::one_of_each;
 
 async fn written() -> Book {
     let book = Book::sqlite().await;
@@ -74,6 +81,30 @@ async fn export_of_an_account_holds_no_other() {
     let nobody: AccountId = account(9);
     let (_dir, manifest, _) = bundle(&book, Filter { account: Some(nobody), ..Filter::default() }, false).await;
     assert_eq!((manifest.count, manifest.first, manifest.last), (0, None, None));
+}
+
+/// What customers see of their account beside its calls is in its export, too; only that somebody read it is told later.
+#[tokio::test]
+async fn export_of_an_account_has_what_its_events_show() {
+    let book = written().await;
+    for kind in one_of_each().into_iter().filter(|kind| kind.call().is_none()) {
+        book.change(1, kind, Value::Null).await;
+    }
+    let views = Views::open(book.room("views", Room::Views).await, book.reader.clone()).await.expect("the views");
+    let sight = Sight::Account(account(1));
+    let query = AdministrationQuery { sight, limit: 200, reads_until: None, ..AdministrationQuery::default() };
+    let shown = Activity::administration(&Calls::new(views), query).await.expect("events");
+    let mut seen: Vec<i64> = shown.items.iter().filter(|item| item.kind != "log_read").map(|item| item.position.0).collect();
+    seen.sort_unstable();
+    let (_dir, _, lines) = bundle(&book, Filter { account: Some(account(1)), ..Filter::default() }, false).await;
+    let beside = |line: &&Value| {
+        let event = Event::decode(line["leaf"].as_str().expect("a leaf").as_bytes()).expect("an event");
+        event.kind.call().is_none()
+    };
+    let exported: Vec<i64> = lines.iter().filter(beside).filter_map(|line| line["position"].as_i64()).collect();
+    assert_eq!(exported, seen);
+    let types: Vec<Value> = lines.iter().map(|line| leaf(line)["type"].clone()).collect();
+    assert!(types.contains(&"switch_released".into()) && types.contains(&"signed_in".into()), "{types:?}");
 }
 
 #[tokio::test]
