@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 macro_rules! scopes {
     ($($name:ident = $text:literal $(| $alias:literal)*;)*) => {
-        /// One right, in DESIGN's spelling: lower case, `noun:verb`.
+        /// One right, as it is spelled everywhere: lower case, `noun:verb`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
         #[expect(missing_docs, reason = "each name is its own description")]

@@ -201,7 +201,44 @@ pub fn concerned(kind: &Kind) -> Option<String> {
         | Kind::CredentialAdopted { credential, .. }
         | Kind::RefusalsCounted { credential, .. } => Some(credential.to_string()),
         Kind::VmImported { vm, .. } | Kind::VmExecSet { vm, .. } | Kind::ClaimCleared { vm, .. } => Some(vm.to_string()),
-        _ => None,
+        Kind::IntentRecorded(_)
+        | Kind::Refused(_)
+        | Kind::Admitted(_)
+        | Kind::Held { .. }
+        | Kind::Started { .. }
+        | Kind::Succeeded(_)
+        | Kind::Failed(_)
+        | Kind::Cancelled(_)
+        | Kind::TimedOut(_)
+        | Kind::Unknown(_)
+        | Kind::Reconciled { .. }
+        | Kind::LateResult { .. }
+        | Kind::ReleaseRequested { .. }
+        | Kind::SwitchReleased { .. }
+        | Kind::SwitchExpired { .. }
+        | Kind::AccountCreated { .. }
+        | Kind::AccountChanged { .. }
+        | Kind::UserCreated { .. }
+        | Kind::PolicyLoaded { .. }
+        | Kind::PolicyRejected { .. }
+        | Kind::NodeStarted { .. }
+        | Kind::NodeStopped { .. }
+        | Kind::LogRead { .. }
+        | Kind::SignedIn { .. }
+        | Kind::SignInRefused { .. }
+        | Kind::ClockAccepted { .. }
+        | Kind::SignedOut { .. }
+        | Kind::PasswordSet { .. }
+        | Kind::ApprovalDecided { .. }
+        | Kind::ReleaseRamped { .. }
+        | Kind::RoleChanged { .. }
+        | Kind::IdentityLinked { .. }
+        | Kind::IdentityUnlinked { .. }
+        | Kind::CancelRequested { .. }
+        | Kind::DrillCompleted(_)
+        | Kind::PersonInvited { .. }
+        | Kind::InvitationRevoked { .. }
+        | Kind::UserRemoved { .. } => None,
     }
 }
 

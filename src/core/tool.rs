@@ -35,7 +35,7 @@ impl Class {
     }
 }
 
-/// Risk of a tool (DESIGN §5), which fixes the guard it needs.
+/// Risk of a tool, which fixes the guard it needs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Risk {
@@ -84,7 +84,7 @@ pub struct ToolFacts {
     pub timing: Timing,
     /// Running it twice is the same as running it once: it may be run again after a crash (P4).
     pub idempotent: bool,
-    /// Stopping is never switched off: it ignores switches and limits (DESIGN §2).
+    /// Stopping is never switched off: it ignores switches and limits (ADR 0006).
     pub stops: bool,
     /// It takes from others what is theirs, or gives back what was stopped: nothing for a credential that only reads,
     /// although it stops.

@@ -7,7 +7,7 @@
 //! The console (`console/`) reads a cookie instead of a bearer token, and answers HTML.
 //!
 //! INVARIANT: only the probes, `/metrics`, `/api/v1/openapi.json` and the console's way in answer a caller that is not
-//! authenticated, and no answer to a program is plain text or tells more than the one error body of DESIGN §7.
+//! authenticated, and no answer to a program is plain text or tells more than the one error body ([`crate::core::refusal`]).
 
 mod accept;
 pub mod api;

@@ -2,7 +2,7 @@
 
 use super::sql::{Database, Row, SqlError};
 
-/// One of the three rooms of data (DESIGN §4).
+/// One of the three rooms of data (ARCHITECTURE.md, three rooms).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Room {
     /// Events, payloads, and the state written in the same transaction.

@@ -105,13 +105,11 @@ impl Views {
     /// Takes away the leaves that name a person whom the reader may not know. Their digests stay.
     async fn withhold(&self, sight: &Sight, events: &mut [Moment]) -> Result<(), ViewError> {
         let Some(account) = sight.account() else { return Ok(()) };
-        for moment in events.iter_mut().filter(|moment| matches!(moment.kind.as_str(), "cancel_requested" | "approval_decided")) {
-            // Nobody is named where it was done on the data itself.
-            let is_known = match moment.leaf["credential"].as_str() {
-                Some(key) => self.owner(key).await?.is_some_and(|owner| owner == account.as_str()),
-                None => moment.leaf["by"].is_null(),
-            };
-            if !is_known {
+        for moment in events.iter_mut() {
+            let event: Event = serde_json::from_value(moment.leaf.clone()).map_err(ReadError::from)?;
+            let Some(credential) = event.kind.said_by_a_person() else { continue };
+            let owner = if let Some(key) = credential { self.owner(key.as_str()).await? } else { None };
+            if owner.is_none_or(|owner| owner != account.as_str()) {
                 moment.leaf = Value::Null;
             }
         }

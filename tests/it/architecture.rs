@@ -1,4 +1,4 @@
-//! The house keeps its order (DESIGN §3): who may use whom, how long things are, and what they are called.
+//! The house keeps its order (CONTRIBUTING.md): who may use whom, how long things are, and what they are called.
 //!
 //! Every `crate::`, `super::` and `use` path of the source is read, also inside macros, and each wrong arrow is named.
 

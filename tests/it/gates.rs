@@ -24,7 +24,7 @@ fn gate(name: &'static str, code: Code, details: Value, fail: fn(&mut Case)) -> 
     Gate { name, fail, code: Some(code), details }
 }
 
-/// Every gate, in the order of DESIGN §2.
+/// Every gate, in the order of `core::decide`.
 fn gates() -> Vec<Gate> {
     let mut gates = gates_of_the_caller();
     gates.extend(gates_of_the_call());

@@ -19,7 +19,7 @@ pub const LEAF_MAX: usize = 60 * 1024;
 pub struct Event {
     /// [`LEAF_VERSION`].
     pub v: u8,
-    /// Which log; there is one, until there are N (DESIGN §4).
+    /// Which log; there is one, until there are N (ADR 0001).
     pub log: u32,
     /// Place in the log.
     pub position: Position,

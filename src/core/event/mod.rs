@@ -4,6 +4,7 @@
 //! are encrypted payload parts beside it, which the leaf names by digest (`Part`). Every column of an event row is
 //! derived from the leaf's bytes. Each text in it is of a type that says how long it may be ([`super::bounded`]).
 
+mod about;
 mod body;
 mod leaf;
 
@@ -259,90 +260,4 @@ pub enum Kind {
         by: Option<UserId>,
         with: CredentialId,
     },
-}
-
-impl Kind {
-    /// The call it belongs to.
-    #[must_use]
-    pub fn call(&self) -> Option<&CallId> {
-        match self {
-            Self::IntentRecorded(intent) => Some(&intent.call),
-            Self::Refused(refused) => Some(&refused.call),
-            Self::Admitted(admitted) => Some(&admitted.call),
-            Self::Succeeded(end) | Self::Failed(end) | Self::Cancelled(end) | Self::TimedOut(end) | Self::Unknown(end) => {
-                Some(&end.call)
-            }
-            Self::Held { call, .. }
-            | Self::Started { call, .. }
-            | Self::Reconciled { call, .. }
-            | Self::LateResult { call }
-            | Self::ApprovalDecided { call, .. }
-            | Self::CancelRequested { call, .. } => Some(call),
-            _ => None,
-        }
-    }
-
-    /// The end it records, if it is a terminal event other than a refusal.
-    #[must_use]
-    pub fn end(&self) -> Option<&Ended> {
-        match self {
-            Self::Succeeded(end) | Self::Failed(end) | Self::Cancelled(end) | Self::TimedOut(end) | Self::Unknown(end) => {
-                Some(end)
-            }
-            _ => None,
-        }
-    }
-
-    /// The `type` of the leaf.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::IntentRecorded(_) => "intent_recorded",
-            Self::Refused(_) => "refused",
-            Self::Admitted(_) => "admitted",
-            Self::Held { .. } => "held",
-            Self::Started { .. } => "started",
-            Self::Succeeded(_) => "succeeded",
-            Self::Failed(_) => "failed",
-            Self::Cancelled(_) => "cancelled",
-            Self::TimedOut(_) => "timed_out",
-            Self::Unknown(_) => "unknown",
-            Self::Reconciled { .. } => "reconciled",
-            Self::LateResult { .. } => "late_result",
-            Self::RefusalsCounted { .. } => "refusals_counted",
-            Self::SwitchEngaged { .. } => "switch_engaged",
-            Self::ReleaseRequested { .. } => "release_requested",
-            Self::SwitchReleased { .. } => "switch_released",
-            Self::SwitchExpired { .. } => "switch_expired",
-            Self::AccountCreated { .. } => "account_created",
-            Self::AccountChanged { .. } => "account_changed",
-            Self::UserCreated { .. } => "user_created",
-            Self::CredentialCreated(_) => "credential_created",
-            Self::CredentialRevoked { .. } => "credential_revoked",
-            Self::CredentialAdopted { .. } => "credential_adopted",
-            Self::VmImported { .. } => "vm_imported",
-            Self::VmExecSet { .. } => "vm_exec_set",
-            Self::ClaimCleared { .. } => "claim_cleared",
-            Self::PolicyLoaded { .. } => "policy_loaded",
-            Self::PolicyRejected { .. } => "policy_rejected",
-            Self::NodeStarted { .. } => "node_started",
-            Self::NodeStopped { .. } => "node_stopped",
-            Self::LogRead { .. } => "log_read",
-            Self::SignedIn { .. } => "signed_in",
-            Self::SignInRefused { .. } => "sign_in_refused",
-            Self::ClockAccepted { .. } => "clock_accepted",
-            Self::SignedOut { .. } => "signed_out",
-            Self::PasswordSet { .. } => "password_set",
-            Self::ApprovalDecided { .. } => "approval_decided",
-            Self::ReleaseRamped { .. } => "release_ramped",
-            Self::RoleChanged { .. } => "role_changed",
-            Self::IdentityLinked { .. } => "identity_linked",
-            Self::IdentityUnlinked { .. } => "identity_unlinked",
-            Self::CancelRequested { .. } => "cancel_requested",
-            Self::DrillCompleted(_) => "drill_completed",
-            Self::PersonInvited { .. } => "person_invited",
-            Self::InvitationRevoked { .. } => "invitation_revoked",
-            Self::UserRemoved { .. } => "user_removed",
-        }
-    }
 }
