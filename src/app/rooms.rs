@@ -5,7 +5,6 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -15,6 +14,8 @@ use zeroize::Zeroizing;
 use crate::config::Config;
 use crate::core::time::Entropy;
 use crate::log::dialect::{Room, migrate, version};
+use crate::log::pair::{self, PairError};
+use crate::log::private;
 use crate::log::reading::Reader;
 use crate::log::roles;
 use crate::log::sql::{Database, SqlError, open_postgres, open_sqlite};
@@ -56,6 +57,9 @@ pub enum RoomError {
         #[source]
         source: VaultError,
     },
+    /// Log and vault do not belong together.
+    #[error(transparent)]
+    Pair(#[from] PairError),
     /// The vault has keys and the key that opens them is not there.
     #[error("the key-encryption key {} is missing, and the vault holds keys that only it opens; put it back from its copy", .0.display())]
     KeyMissing(PathBuf),
@@ -82,7 +86,13 @@ impl Rooms {
         make_dir(&config.data_dir)?;
         let store = SqlStore::new(open(config, Room::Log).await?);
         store.migrate().await?;
-        let vault = open_vault(config, entropy).await?;
+        let vault = open_vault(config, entropy, pair::is_new(&store).await?).await?;
+        if let Err(error) = pair::pair(&store, &vault).await {
+            // So that the files can be put back where they belong.
+            store.database().close().await;
+            vault.database().close().await;
+            return Err(error.into());
+        }
         Ok(Self { store: Arc::new(store), vault: Arc::new(vault) })
     }
 
@@ -135,17 +145,21 @@ async fn open(config: &Config, room: Room) -> Result<Box<dyn Database>, RoomErro
     } else {
         let file = config.data_dir.join(format!("{}.db", room.name()));
         // Made here, so that nobody else can read it: SQLite gives its journals the mode of the file they belong to.
-        open_private(&file, OpenOptions::new().write(true).create(true)).map_err(failed("opening", &file))?;
+        private::open(&file, OpenOptions::new().write(true).create(true)).map_err(failed("opening", &file))?;
         open_sqlite(&file, room).await
     };
     opened.map_err(|source| RoomError::Open { room, source })
 }
 
-async fn open_vault(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Vault, RoomError> {
+async fn open_vault(config: &Config, entropy: Arc<dyn Entropy>, log_is_new: bool) -> Result<Vault, RoomError> {
     let failed = |source| RoomError::Open { room: Room::Vault, source };
     let database = open(config, Room::Vault).await?;
     migrate(&*database, Room::Vault).await.map_err(failed)?;
     let keys = database.query("select id from data_key limit 1", Vec::new()).await.map_err(failed)?;
+    if keys.is_empty() && !log_is_new {
+        database.close().await;
+        return Err(PairError::VaultLost.into());
+    }
     let path = config.key_file();
     let key = match read_key(&path)? {
         Some(key) => key,
@@ -178,8 +192,7 @@ fn make_key(path: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<[u8; 32]>, R
     // Under another name until it is whole and on disk: half a key would be a broken one for ever. Who makes one at the same
     // time finds the name taken.
     let draft = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file =
-        open_private(&draft, OpenOptions::new().write(true).create(true).truncate(true)).map_err(failed("making", path))?;
+    let mut file = private::create(&draft).map_err(failed("making", path))?;
     file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("writing", path))?;
     let linked = std::fs::hard_link(&draft, path);
     std::fs::remove_file(&draft).map_err(failed("making", path))?;
@@ -189,12 +202,8 @@ fn make_key(path: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<[u8; 32]>, R
     Ok(key)
 }
 
-fn open_private(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
-    options.mode(0o600).open(path)
-}
-
 fn make_dir(path: &Path) -> Result<(), RoomError> {
-    std::fs::DirBuilder::new().recursive(true).mode(0o700).create(path).map_err(failed("making the data directory", path))
+    private::make_dir(path).map_err(failed("making the data directory", path))
 }
 
 fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RoomError + 'a {

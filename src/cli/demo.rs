@@ -5,7 +5,6 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -17,6 +16,7 @@ use super::serve::{base_url, until_told};
 use super::{Answer, CliError, Context, fleet, print, seed};
 use crate::app::App;
 use crate::config::Config;
+use crate::log::private;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -60,7 +60,7 @@ impl DemoArgs {
     pub fn prepare(&self, data: &Path) -> Result<(), CliError> {
         let failed = |source| CliError::File { what: "preparing", path: data.to_owned(), source };
         let policies = std::path::absolute(data.join("policies")).map_err(failed)?;
-        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&policies).map_err(failed)?;
+        private::make_dir(&policies).map_err(failed)?;
         for (name, text) in POLICIES {
             write_new(&policies.join(name), text)?;
         }
@@ -144,14 +144,13 @@ fn write(path: &Path, document: &Value) -> Result<(), CliError> {
     let failed = |source| CliError::File { what: "writing", path: path.to_owned(), source };
     // Written whole beside it and renamed: a reader sees all of it or nothing.
     let beside = path.with_extension("new");
-    let mut options = std::fs::OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(&beside).map_err(failed)?;
+    let mut file = private::create(&beside).map_err(failed)?;
     writeln!(file, "{document:#}").and_then(|()| file.sync_all()).map_err(failed)?;
     std::fs::rename(&beside, path).map_err(failed)
 }
 
 fn write_new(path: &Path, text: &str) -> Result<(), CliError> {
-    match std::fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(path) {
+    match private::open(path, std::fs::OpenOptions::new().write(true).create_new(true)) {
         Ok(mut file) => file.write_all(text.as_bytes()),
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
         Err(error) => Err(error),

@@ -14,6 +14,7 @@ use crate::app::rooms::{RoomError, open_views};
 use crate::core::state::ControlState;
 use crate::export::verify::{Extent, Finding, Report, verify};
 use crate::log::dialect::{Room, version};
+use crate::log::private;
 use crate::log::roles;
 use crate::log::store::Store;
 
@@ -39,6 +40,7 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
         ("control state follows from the log", told(&report, |finding| finding.fault.is_about_state())),
         ("the database refuses to change events", powers(&desk).await?),
         ("what is committed is on disk", careless(&desk).await?),
+        ("nobody but its owner reads what is kept", exposed(context)?),
         ("the clock is not behind the log", clock(&desk).await?),
         ("a node takes control state from the log", state.as_ref().err().map(told_of).into_iter().collect()),
         (
@@ -77,6 +79,23 @@ fn key_file(context: &Context) -> Vec<String> {
     if others == 0 { Vec::new() } else { vec![fault] }
 }
 
+/// What Forelog has made there; what somebody else has put beside it is his.
+fn exposed(context: &Context) -> Result<Vec<String>, CliError> {
+    let config = &context.config;
+    let rooms = Room::ALL.iter().flat_map(|room| ["", "-wal", "-shm"].map(|end| format!("{}.db{end}", room.name())));
+    let others = ["demo.json", ".demo-keys.json", "sim", "qemu"].map(str::to_owned);
+    let mut places = vec![(config.data_dir.clone(), rooms.chain(others).collect::<Vec<_>>())];
+    let elsewhere = config.providers.qemu.as_ref().and_then(|qemu| qemu.dir.as_ref());
+    places.extend(elsewhere.and_then(|dir| Some((dir.parent()?.to_owned(), vec![dir.file_name()?.to_str()?.to_owned()]))));
+    let mut faults = Vec::new();
+    for (dir, names) in places {
+        let failed = |source| CliError::File { what: "looking through", path: dir.clone(), source };
+        let found = private::exposed(&dir, &names).map_err(failed)?;
+        faults.extend(found.iter().map(|path| format!("others than its owner may read {}: chmod go= it", path.display())));
+    }
+    Ok(faults)
+}
+
 async fn schemas(context: &Context, desk: &Desk) -> Result<Vec<(Room, i64)>, CliError> {
     let views = open_views(&context.config).await?;
     let mut versions = Vec::new();
@@ -93,8 +112,15 @@ async fn schemas(context: &Context, desk: &Desk) -> Result<Vec<(Room, i64)>, Cli
 async fn powers(desk: &Desk) -> Result<Vec<String>, CliError> {
     let powers = roles::powers(desk.rooms.store.database()).await;
     let powers = powers.map_err(|source| RoomError::Open { room: Room::Log, source })?;
-    let hint = "serve as a role that `forelog migrate --grant-to` prepared";
-    Ok(powers.into_iter().map(|power| format!("events could be changed through the database: {power}; {hint}")).collect())
+    let told = |power: String| {
+        let hint = if power.starts_with("the trigger") {
+            "somebody dropped it: treat the log as edited, and compare it with what was exported before"
+        } else {
+            "serve as a role that `forelog migrate --grant-to` prepared"
+        };
+        format!("events could be changed through the database: {power}; {hint}")
+    };
+    Ok(powers.into_iter().map(told).collect())
 }
 
 async fn careless(desk: &Desk) -> Result<Vec<String>, CliError> {

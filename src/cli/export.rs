@@ -11,9 +11,11 @@ use crate::app::desk::{Record, house, operator};
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, CredentialId, Position, VmId};
 use crate::core::time::Micros;
+use crate::core::visible::counted;
 use crate::export::filter::Filter;
 use crate::export::jsonl;
 use crate::export::manifest::Manifest;
+use crate::log::private;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -78,11 +80,12 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
     let Format::Jsonl = args.format;
     if let Some(dir) = &args.check {
         let manifest = Manifest::check(dir)?;
-        return Ok(answer(&manifest, format!("{} events are what the manifest says", manifest.count)));
+        return Ok(answer(&manifest, format!("{}, as the manifest says", counted(manifest.count, "event"))));
     }
     let Some(out) = args.out.clone() else { return Err(CliError::Usage("name a directory with --out".into())) };
-    std::fs::create_dir_all(&out).map_err(|source| CliError::File { what: "making", path: out.clone(), source })?;
+    jsonl::check_free(&out)?;
     let desk = context.desk().await?;
+    private::make_dir(&out).map_err(|source| CliError::File { what: "making", path: out.clone(), source })?;
     let filter = filter(args);
     let account = house(&desk.state().await?)?;
     let kind = Kind::LogRead { user: None, account: filter.filter.account.clone(), what: "export".into() };
@@ -91,7 +94,7 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
     let manifest =
         jsonl::export(&desk.rooms.reader(), filter.filter, filter.plaintext, &out, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
-    let text = format!("{} events in {}", manifest.count, out.display());
+    let text = format!("{} in {}", counted(manifest.count, "event"), out.display());
     Ok(answer(&manifest, text))
 }
 

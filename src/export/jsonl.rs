@@ -10,9 +10,10 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use super::filter::{Choice, Filter};
-use super::manifest::{Manifest, Written};
+use super::manifest::{MANIFEST, Manifest, Written};
 use crate::core::event::{Event, LeafError};
 use crate::core::id::Position;
+use crate::log::private;
 use crate::log::reading::{ReadError, Reader};
 use crate::log::store::{EventRow, PayloadRow};
 use crate::log::vault::VaultError;
@@ -32,6 +33,9 @@ pub enum ExportError {
     /// A file could not be written or read.
     #[error("writing or reading {0}")]
     File(String, #[source] std::io::Error),
+    /// There is a bundle already.
+    #[error("there is {} already, and an export is not written over", .0.display())]
+    Taken(std::path::PathBuf),
     /// A file of a bundle is not what its manifest says.
     #[error("the bundle is not what its manifest says: {0}")]
     Damaged(String),
@@ -47,6 +51,12 @@ struct Line {
     parts: Option<Map<String, Value>>,
 }
 
+/// Refuses a directory that a bundle is in: evidence is not written over.
+pub fn check_free(dir: &Path) -> Result<(), ExportError> {
+    let taken = [LINES, MANIFEST].into_iter().find(|name| dir.join(name).symlink_metadata().is_ok());
+    taken.map_or(Ok(()), |name| Err(ExportError::Taken(dir.join(name))))
+}
+
 /// Writes a bundle into `dir`, which exists: the lines and then their manifest. Plaintexts are written if `with_parts`.
 pub async fn export(
     reader: &Reader,
@@ -55,6 +65,7 @@ pub async fn export(
     dir: &Path,
     mut progress: impl FnMut(Position, Position) + Send,
 ) -> Result<Manifest, ExportError> {
+    check_free(dir)?;
     let head = reader.store.head().await.map_err(ReadError::from)?;
     let last = filter.to_position.map_or(head.position, |to| to.min(head.position));
     let mut choice = Choice::new(&filter);
@@ -142,7 +153,7 @@ pub(super) struct Hashed {
 
 impl Hashed {
     pub(super) fn create(dir: &Path, name: &'static str) -> Result<Self, ExportError> {
-        let file = std::fs::File::create(dir.join(unfinished(name))).map_err(|error| failed(name, error))?;
+        let file = private::create(&dir.join(unfinished(name))).map_err(|error| failed(name, error))?;
         let file = std::io::BufWriter::with_capacity(1 << 18, file);
         Ok(Self { dir: dir.to_owned(), name, file, digest: Sha256::new(), bytes: 0 })
     }

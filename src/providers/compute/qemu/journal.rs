@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::id::CallId;
 use crate::core::time::Micros;
+use crate::log::private;
 use crate::providers::compute::PowerAction;
 
 /// How many calls are remembered.
@@ -68,7 +69,7 @@ impl Journal {
 
     /// Writes an entry, durably, in place of what was there for its call.
     pub(super) fn write(&self, entry: &Entry) -> io::Result<()> {
-        fs::create_dir_all(&self.dir)?;
+        private::make_dir(&self.dir)?;
         self.replace(entry.call.as_str(), &serde_json::to_vec_pretty(entry)?)?;
         self.prune()
     }
@@ -99,7 +100,7 @@ impl Journal {
 
     fn replace(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let draft = self.dir.join(format!(".{name}"));
-        let mut file = File::create(&draft)?;
+        let mut file = private::create(&draft)?;
         file.write_all(bytes)?;
         file.sync_all()?;
         fs::rename(&draft, self.dir.join(name))?;

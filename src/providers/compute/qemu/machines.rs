@@ -11,6 +11,7 @@ use tokio::sync::OnceCell;
 use super::accelerator::{self, Accelerator};
 use super::agent::Agent;
 use crate::core::time::Clock;
+use crate::log::private;
 use crate::providers::compute::{MachineRef, ProviderError};
 
 /// What a machine is made of.
@@ -82,7 +83,7 @@ pub(super) struct Machines {
 
 impl Machines {
     pub(super) fn open(dir: PathBuf, image: ImageDir, clock: Arc<dyn Clock>) -> Result<Self, ProviderError> {
-        std::fs::create_dir_all(&dir).map_err(unreadable)?;
+        private::make_dir(&dir).map_err(unreadable)?;
         let dir = std::path::absolute(dir).map_err(unreadable)?;
         Ok(Self { dir, image, clock, agents: Mutex::default(), accelerator: OnceCell::new() })
     }
@@ -137,11 +138,11 @@ impl Machines {
         }
         let draft = self.dir.join(format!(".{}.new", machine.0));
         drop(std::fs::remove_dir_all(&draft));
-        std::fs::create_dir(&draft).map_err(unreadable)?;
+        private::make_dir(&draft).map_err(unreadable)?;
         self.lay_disk(&draft, spec.disk_gib).await?;
         let record = Record { spec, network: self.free_network()? };
         let text = serde_json::to_vec_pretty(&record).map_err(|e| ProviderError::Refused(e.to_string()))?;
-        std::fs::write(draft.join("machine.json"), text).map_err(unreadable)?;
+        private::write(&draft.join("machine.json"), &text).map_err(unreadable)?;
         std::fs::rename(&draft, self.dir.join(&machine.0)).map_err(unreadable)
     }
 

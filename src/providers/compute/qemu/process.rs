@@ -3,7 +3,6 @@
 //! The process is in a session of its own and outlives ours; it is found again through its sockets. A process is killed
 //! only if the kernel says that it is a QEMU with this machine's arguments in this machine's directory.
 
-use std::fs::File;
 use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
@@ -16,6 +15,7 @@ use super::machines::{Machines, Record, unreadable};
 use super::qmp;
 use super::wire::Fault;
 use crate::core::id::CallId;
+use crate::log::private;
 use crate::providers::Permit;
 use crate::providers::compute::{MachineRef, ProviderError};
 
@@ -45,7 +45,7 @@ pub(super) async fn start(machines: &Machines, machine: &MachineRef, call: &Call
         machines.accelerator().await?.arguments().iter().map(ToString::to_string).collect(),
         describe(machines, machine, &home, &machines.read(machine)?, &name)?,
     ];
-    let log = File::create(home.join("qemu.log")).map_err(unreadable)?;
+    let log = private::create(&home.join("qemu.log")).map_err(unreadable)?;
     let spawned = Command::new("setsid")
         .arg("qemu-system-x86_64")
         .args(arguments.concat())

@@ -12,6 +12,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::id::CallId;
 use crate::core::time::Micros;
+use crate::log::private;
 use crate::providers::compute::{JobStatus, MachineRef, PowerAction, PowerState, ProviderError};
 
 /// One line.
@@ -68,7 +69,7 @@ pub(super) struct Journal {
 impl Journal {
     /// Takes the first file that no living process has, and reads what is in all of them.
     pub fn open(dir: &Path) -> Result<(Self, Vec<(Origin, Record)>), ProviderError> {
-        std::fs::create_dir_all(dir).map_err(|error| opening(&error))?;
+        private::make_dir(dir).map_err(|error| opening(&error))?;
         let (own, mut file) = (0..MOST)
             .find_map(|origin| take(&path_of(dir, origin)).transpose().map(|taken| taken.map(|file| (origin, file))))
             .ok_or_else(|| ProviderError::Unreachable("too many processes have the simulation open".into()))?
@@ -152,7 +153,7 @@ fn path_of(dir: &Path, origin: Origin) -> PathBuf {
 
 /// The file, if nobody else has it.
 fn take(path: &Path) -> io::Result<Option<File>> {
-    let file = OpenOptions::new().read(true).append(true).create(true).open(path)?;
+    let file = private::open(path, OpenOptions::new().read(true).append(true).create(true))?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(TryLockError::WouldBlock) => Ok(None),

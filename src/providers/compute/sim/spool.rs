@@ -6,6 +6,7 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use crate::core::id::CallId;
+use crate::log::private;
 use crate::providers::compute::{ProviderError, Stream};
 
 /// Keeps a job's output; a job that wrote nothing has no file.
@@ -13,7 +14,7 @@ pub(super) fn keep(dir: &Path, call: &CallId, stream: Stream, bytes: &[u8]) -> R
     if bytes.is_empty() {
         return Ok(());
     }
-    std::fs::write(path_of(dir, call, stream), bytes).map_err(|error| failed(&error))
+    private::write(&path_of(dir, call, stream), bytes).map_err(|error| failed(&error))
 }
 
 /// A part of a job's output.
