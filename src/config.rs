@@ -3,6 +3,7 @@
 //! INVARIANT: a key that is unknown, or a value that makes no sense, refuses to start and names the key; a limit that
 //! cannot be read never becomes "no limit" (P5, P12). Nothing else reads the environment.
 
+mod misread;
 mod tables;
 
 use std::net::SocketAddr;
@@ -14,6 +15,7 @@ use figment::providers::{Env, Format, Serialized, Toml};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
+use self::misread::misread;
 use crate::core::decide::Limits;
 use crate::core::limit::Limit;
 use crate::core::quota::Quotas;
@@ -184,7 +186,7 @@ pub enum ConfigError {
     },
     /// A key is unknown or of the wrong type.
     #[error("reading the configuration: {0}")]
-    Shape(#[source] Box<figment::Error>),
+    Shape(String),
     /// A value makes no sense.
     #[error("the configuration key `{key}` {why}")]
     Value {
@@ -224,7 +226,7 @@ impl Config {
     }
 
     fn read(figment: &Figment) -> Result<Self, ConfigError> {
-        let config: Self = figment.extract().map_err(|error| ConfigError::Shape(Box::new(error)))?;
+        let config: Self = figment.extract().map_err(|error| ConfigError::Shape(misread(error)))?;
         config.check()?;
         Ok(config)
     }

@@ -137,6 +137,20 @@ codes! {
 }
 
 impl Code {
+    /// What a caller can do who is told no more than this code, where there is one thing to do.
+    #[must_use]
+    pub fn next_step(self) -> Option<&'static str> {
+        match self {
+            Self::TokenExpired | Self::TokenRevoked => {
+                Some("It will not work again: ask whoever administers keys for another one.")
+            }
+            Self::ForbiddenScope => Some("Use a key that has this right, or ask whoever administers keys for one."),
+            Self::ReadOnlyMode => Some("Use a key, and an endpoint, that may also write."),
+            Self::UnknownTool => Some("tools/list over MCP, and /api/v1/openapi.json over REST, name the tools."),
+            _ => None,
+        }
+    }
+
     /// What is said of a held call that ended with this code, if nothing more is known.
     #[must_use]
     pub fn of_held(self) -> &'static str {

@@ -1,4 +1,4 @@
-//! The decision, as one pure function. Order as in DESIGN §2; the first check that stops a call decides.
+//! The decision, as one pure function. The order is that of the checks below; the first check that stops a call decides.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,6 +20,7 @@ use super::state::{ControlState, Vm};
 use super::switch::{Covered, Switch};
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
+use super::visible::counted;
 
 /// What the policy engine said, and of which policy set it said it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -181,7 +182,10 @@ fn refuse<T>(refusal: Refusal) -> Checked<T> {
 
 /// A tool that is hidden from this caller looks like one that does not exist.
 fn unknown_tool<T>() -> Checked<T> {
-    refuse(Refusal::new(Code::UnknownTool, "There is no such tool.").hint("List the tools with tools/list."))
+    refuse(
+        Refusal::new(Code::UnknownTool, "There is no such tool.")
+            .hint("tools/list over MCP, and /api/v1/openapi.json over REST, name the tools."),
+    )
 }
 
 /// The key and all that it comes from, if they are alive (P8, P14).
@@ -308,7 +312,7 @@ fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -
         }
         let full = facts.windows.get(&key).and_then(|window| window.full_for(limit, facts.now));
         if let Some(after) = full {
-            let text = format!("At most {} calls in {} seconds.", limit.admit, f64::from(limit.window_ms) / 1000.0);
+            let text = format!("At most {} in {} seconds.", counted(limit.admit, "call"), f64::from(limit.window_ms) / 1000.0);
             let details = json!({ "limit": key, "admit": limit.admit, "window_ms": limit.window_ms });
             return refuse(Refusal::new(Code::RateLimited, text).retry_after(after).details(details));
         }

@@ -24,9 +24,10 @@ pub struct Refusal {
 }
 
 impl Refusal {
-    /// A refusal that only has a code and a message. It may quote a provider or the caller: secrets in it are not repeated.
+    /// A refusal that has a code, a message, and the hint that goes with the code. It may quote a provider or the caller: secrets in it are not repeated.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        Self { code, message: scrub_text(&message.into()), hint: None, retry_after: None, details: json!({}) }
+        let hint = code.next_step().map(str::to_owned);
+        Self { code, message: scrub_text(&message.into()), hint, retry_after: None, details: json!({}) }
     }
 
     /// Adds what to do about it.
@@ -57,7 +58,7 @@ impl Refusal {
         Some(u64::try_from(after).unwrap_or(u64::MAX))
     }
 
-    /// The error body of DESIGN §7, the same over MCP and REST.
+    /// The one error body, the same over MCP and REST.
     #[must_use]
     pub fn body(&self, call: Option<&CallId>) -> Value {
         let mut error = json!({

@@ -1,4 +1,4 @@
-//! Answers that are errors: always the one body of DESIGN §7, with the status that fits.
+//! Answers that are errors: always the one body of `core::refusal`, with the status that fits.
 
 use axum::Json;
 use axum::http::{HeaderValue, StatusCode, header};
@@ -100,5 +100,6 @@ pub async fn no_such_path() -> Problem {
 
 /// Answers a method that a path does not have.
 pub async fn no_such_method() -> Problem {
-    Problem::at(StatusCode::METHOD_NOT_ALLOWED, Refusal::new(Code::ValidationFailed, "This path does not have that method."))
+    let refusal = Refusal::new(Code::ValidationFailed, "This path does not have that method.");
+    Problem::at(StatusCode::METHOD_NOT_ALLOWED, refusal.hint("The header `Allow` names those that it has."))
 }

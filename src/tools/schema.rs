@@ -24,7 +24,12 @@ pub fn invalid(validator: &jsonschema::Validator, args: &Value) -> Option<Refusa
 fn refusal(faults: &[Value]) -> Refusal {
     let first = faults.first().unwrap_or(&Value::Null);
     let (rule, path) = (first["rule"].as_str().unwrap_or_default(), first["path"].as_str().unwrap_or_default());
-    let text = format!("The arguments do not fit the schema: {rule} at {path}.");
+    let text = match first["missing"].as_str() {
+        // A name of ours: the schema requires no other.
+        Some(name) if path == "/" => format!("The arguments do not fit the schema: {name} is missing."),
+        Some(name) => format!("The arguments do not fit the schema: {name} is missing at {path}."),
+        None => format!("The arguments do not fit the schema: {rule} at {path}."),
+    };
     Refusal::new(Code::ValidationFailed, text).details(json!({ "faults": faults }))
 }
 

@@ -249,7 +249,7 @@ fn a_key_s_own_limit_wins_over_the_configured_one() {
     window.take(own, Micros(case.now.0 - 499_500));
     case.windows.insert(format!("credential:{}", credential(1)), window);
     let refusal = case.refusal();
-    assert_eq!(refusal.message, "At most 1 calls in 1.5 seconds.");
+    assert_eq!(refusal.message, "At most 1 call in 1.5 seconds.");
     assert_eq!(refusal.retry_after, Some(Duration::from_micros(1_000_500)));
     assert_eq!(refusal.body(None)["error"]["retry_after_ms"], 1001, "rounded up, or the caller is too early");
 }

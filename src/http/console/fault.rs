@@ -25,6 +25,8 @@ pub enum Fault {
     },
     /// There is no such page, or not for this person (P9).
     NotFound,
+    /// A link that lets nobody in.
+    Link,
     /// The staff has not said why it looks into more than one account.
     NoReason {
         /// Where to go on afterwards.
@@ -78,6 +80,11 @@ impl IntoResponse for Fault {
             Self::SignIn { next, fragment } => to_sign_in(&next, fragment),
             Self::NoReason { next } => Redirect::to(&format!("/console/reason?next={}", encoded(&next))).into_response(),
             Self::NotFound => show(404, "Nothing here", "There is no such page, or it is not yours to see.", None, "not_found"),
+            Self::Link => {
+                let text = "A link to come in works once, and for a while. This one was used, has ended, or was never given out.";
+                let hint = "If you came in with it, sign in; if not, ask whoever sent it for another one.";
+                show(404, "This link does not work", text, Some(hint.to_owned()), "not_found")
+            }
             Self::OtherOrigin => {
                 let text = "The form was not sent by a page of your session. It may have been open for too long.";
                 let hint = Some("Go back, reload the page and send it again.".to_owned());

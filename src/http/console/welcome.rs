@@ -43,7 +43,7 @@ pub async fn show(State(http): State<Arc<Http>>, stranger: Stranger, Path(link):
     if http.sessions.is_invited(&link).await? {
         return Ok(form(&stranger, String::new(), None, None));
     }
-    let invited = invited(&http, &link).await?.ok_or(Fault::NotFound)?;
+    let invited = invited(&http, &link).await?.ok_or(Fault::Link)?;
     Ok(form(&stranger, String::new(), Some(invited), None))
 }
 
@@ -68,7 +68,7 @@ pub async fn submit(
         return join(&http, &stranger, &token, invited, &fields).await;
     }
     if !http.sessions.is_invited(&token).await? {
-        return Err(Fault::NotFound);
+        return Err(Fault::Link);
     }
     let (typed, chosen) = (fields.text("email"), fields.given("password"));
     let email = match (typed.parse::<EmailAddress>(), unusable(chosen, fields.given("again"))) {
@@ -80,7 +80,7 @@ pub async fn submit(
         }
     };
     let accepted = http.sessions.accept(&token, (&email, chosen), &stranger.browser()).await?;
-    let entered = accepted.ok_or(Fault::NotFound)?;
+    let entered = accepted.ok_or(Fault::Link)?;
     Ok((AppendHeaders(cookie::entered(&entered, &http.settings)), Redirect::to("/console/")).into_response())
 }
 

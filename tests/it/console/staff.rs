@@ -142,7 +142,8 @@ async fn console_search_pages_never_shift_and_say_what_is_new() {
         let (href, rest) = bar.split_once('"').expect("an address");
         let said = between(rest, "succeeded ", "\"").parse::<usize>().expect("a number");
         let narrowed = staff.page(&href.replace("&#38;", "&")).await;
-        assert!(narrowed.contains(&format!("{said} calls over time")), "{href}: {narrowed}");
+        let calls = if said == 1 { "call" } else { "calls" };
+        assert!(narrowed.contains(&format!("{said} {calls} over time")), "{href}: {narrowed}");
         held += said;
     }
     assert_eq!(held, 55);
