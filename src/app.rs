@@ -10,6 +10,7 @@ pub mod node;
 pub mod policies;
 pub mod registry;
 pub mod rooms;
+pub mod stops;
 
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;

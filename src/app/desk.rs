@@ -14,9 +14,10 @@ use super::rooms::{RoomError, Rooms};
 use crate::config::Config;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, EventId, IdError, Position};
+use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
-use crate::core::time::{Clock, Entropy};
+use crate::core::time::{Clock, Entropy, Micros};
 use crate::log::draft::NewEvent;
 use crate::log::fence::Fence;
 use crate::log::store::Want;
@@ -47,6 +48,15 @@ pub enum DeskError {
     /// What was asked for does not fit what is there.
     #[error("{0}")]
     Refused(String),
+    /// The rules of the core refuse it, and say what to do.
+    #[error("{}", .0.message)]
+    Against(Box<Refusal>),
+}
+
+impl From<Refusal> for DeskError {
+    fn from(refusal: Refusal) -> Self {
+        Self::Against(Box::new(refusal))
+    }
 }
 
 /// An event that is to be recorded.
@@ -119,12 +129,21 @@ impl Desk {
         records: Vec<Record>,
         check: impl Fn(&ControlState) -> Option<String> + Send + 'static,
     ) -> Result<Position, DeskError> {
+        self.record_if(records, move |state, _| check(state).map_or(Ok(()), |problem| Err(DeskError::Refused(problem)))).await
+    }
+
+    /// The same, with a check that also needs the time of the log, and may answer with a refusal.
+    pub async fn record_if(
+        &self,
+        records: Vec<Record>,
+        check: impl Fn(&ControlState, Micros) -> Result<(), DeskError> + Send + 'static,
+    ) -> Result<Position, DeskError> {
         let mut events = Vec::with_capacity(records.len());
         for record in records {
             events.push(self.seal(record).await?);
         }
         let written = self.writer.write(Want::default(), move |draft| {
-            if let Some(problem) = check(draft.state()) {
+            if let Err(problem) = check(draft.state(), draft.now) {
                 return Ok(Err(problem));
             }
             let mut last = Position(0);
@@ -133,7 +152,7 @@ impl Desk {
             }
             Ok(Ok(last))
         });
-        written.await?.map_err(DeskError::Refused)
+        written.await?
     }
 
     async fn seal(&self, record: Record) -> Result<NewEvent, DeskError> {

@@ -26,6 +26,12 @@ pub fn open(config: &Config, clock: &Arc<dyn Clock>) -> Result<Fleet, ProviderEr
     Ok(fleet)
 }
 
+/// The names of the providers that `config` names.
+pub fn names(config: &Config) -> impl Iterator<Item = &'static str> {
+    let named = [("sim", config.providers.sim.is_some()), ("qemu", config.providers.qemu.is_some())];
+    named.into_iter().filter(|(_, there)| *there).map(|(name, _)| name)
+}
+
 /// Opens the real machines of this host.
 pub fn open_qemu(config: &Config, qemu: &QemuConfig, clock: &Arc<dyn Clock>) -> Result<Arc<Qemu>, ProviderError> {
     Qemu::open(qemu_dir(config, qemu), ImageDir::open(&qemu.image)?, Arc::clone(clock))

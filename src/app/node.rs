@@ -20,6 +20,7 @@ use crate::control::Control;
 use crate::control::policies::PolicyHolder;
 use crate::core::event::Kind;
 use crate::core::id::{NodeId, Position};
+use crate::core::refusal::Refusal;
 use crate::core::time::{Clock, Entropy};
 use crate::log::draft::NewEvent;
 use crate::log::fence::Fence;
@@ -58,8 +59,8 @@ pub enum NodeError {
     #[error("opening the views")]
     Views(#[from] ViewError),
     /// The policies.
-    #[error("putting the policies in force: {0}")]
-    Policy(String),
+    #[error("putting the policies in force: {}", .0.message)]
+    Policy(Box<Refusal>),
     /// The log cannot be written.
     #[error("writing to the log")]
     Write(#[from] WriteError),
@@ -92,7 +93,7 @@ impl Node {
         let (dir, ours) = (config.policies_dir.clone(), (Arc::clone(&clock), Arc::clone(&entropy)));
         let policies =
             Arc::new(PolicyHolder::new(engine(&catalogue)?, dir, writer.clone(), rooms.reader().vault, ours.0, ours.1));
-        policies.start().await.map_err(|refusal| NodeError::Policy(refusal.message))?;
+        policies.start().await.map_err(|refusal| NodeError::Policy(Box::new(refusal)))?;
         let node = NodeId::new(clock.now(), &*entropy);
         let ports = Arc::new(Ports {
             compute,

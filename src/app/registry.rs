@@ -12,6 +12,7 @@ use crate::core::label;
 use crate::core::limit::Limit;
 use crate::core::principal::Side;
 use crate::core::role::Role;
+use crate::core::rotation::check_rotation;
 use crate::core::scope::{Scope, ScopeSet};
 use crate::core::scrub::{ScrubbedText, holds_token};
 use crate::core::state::{ControlState, Credential};
@@ -189,21 +190,23 @@ impl Desk {
             fields.insert("ips".into(), json!(ips));
         }
         let (account, vms) = (created.account.clone(), created.vms.clone().unwrap_or_default());
-        let check = move |state: &ControlState| {
+        let rotates = created.rotates.clone();
+        let check = move |state: &ControlState, now: Micros| {
+            if let Some(old) = &rotates {
+                check_rotation(state, old, false, now)?;
+            }
             let stranger = vms.iter().find(|vm| state.vms.get(*vm).is_none_or(|row| row.account != account));
-            stranger.map(|vm| format!("the account has no VM {vm}"))
+            stranger.map_or(Ok(()), |vm| Err(DeskError::Refused(format!("the account has no VM {vm}"))))
         };
         let record = Record { account: created.account.clone(), kind: Kind::CredentialCreated(created), note };
-        self.record(vec![record], check).await.map(|_| ())
+        self.record_if(vec![record], check).await.map(|_| ())
     }
 
     /// Makes a key with the same rights as another one, which goes on until it is revoked.
     pub async fn rotate_key(&self, old: &CredentialId) -> Result<NewKey, DeskError> {
         let state = self.state().await?;
-        let row = state.credentials.get(old).filter(|row| row.revoked_at.is_none());
-        let row = row.filter(|row| !row.is_person() && !state.has_left(row)).cloned();
-        let Credential { created, label, ips, .. } =
-            row.ok_or_else(|| DeskError::Refused(format!("there is no live key {old}")))?;
+        let row = state.credentials.get(old).filter(|row| !row.is_person()).cloned();
+        let Credential { created, label, ips, .. } = row.ok_or_else(|| no_key(old))?;
         let key = ApiKey::generate(&*self.entropy);
         let credential = CredentialId::new(self.clock.now(), &*self.entropy);
         let (hash, prefix) = (key.hash(), key.prefix());
@@ -222,12 +225,13 @@ impl Desk {
     }
 
     /// Revokes a key; it fails on its next request, with what came of it. A key that goes on in another one has to be revoked once
-    /// more for that one to end, too.
-    pub async fn revoke_key(&self, credential: &CredentialId) -> Result<(), DeskError> {
+    /// more for that one to end, too: it is answered.
+    pub async fn revoke_key(&self, credential: &CredentialId) -> Result<Option<CredentialId>, DeskError> {
         let (account, wanted) = (house(&self.state().await?)?, credential.clone());
         let check = move |state: &ControlState| state.is_over(&wanted).then(|| format!("there is no live key {wanted}"));
         let kind = Kind::CredentialRevoked { credential: credential.clone(), by: None };
-        self.record(vec![self.signed(account, kind)], check).await.map(|_| ())
+        self.record(vec![self.signed(account, kind)], check).await?;
+        Ok(self.state().await?.goes_on_in(credential).cloned())
     }
 
     /// Gives a provider's machine to an account.
@@ -285,6 +289,10 @@ fn side_of(state: &ControlState, account: &AccountId) -> Result<Side, DeskError>
 
 fn named(text: &str) -> Result<String, DeskError> {
     label::canonical(text).map_err(|error| DeskError::Refused(format!("{text:?} cannot be taken: {error}")))
+}
+
+fn no_key(key: &CredentialId) -> DeskError {
+    DeskError::Refused(format!("there is no key {key}"))
 }
 
 fn no_account(account: &AccountId) -> String {

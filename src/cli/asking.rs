@@ -25,14 +25,14 @@ pub(super) async fn ask(context: &Context, tool: &str, args: Value) -> Result<Va
     let node = Node::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
     let asked = match node.authenticator.authenticate(key.expose_secret(), Via::Cli, None, false).await {
         Ok(principal) => Ok(node.control.submit(request(principal, tool, args)).await),
-        Err(AuthError::Unauthenticated) => Err(CliError::Usage("the key is unknown or was revoked".into())),
+        Err(AuthError::Unauthenticated) => Err(CliError::Usage("the key is not known here".into())),
         Err(error) => Err(CliError::Auth(error)),
     };
     node.stop().await;
     match asked? {
         Reply::Done { result, .. } => Ok(result),
-        Reply::Failed { refusal, .. } => Err(CliError::Refused(format!("{}: {}", refusal.code, refusal.message))),
-        Reply::Running { call, .. } => Err(CliError::Refused(format!("{call} goes on; look its outcome up in the log"))),
+        Reply::Failed { refusal, .. } => Err(CliError::Refused(Box::new(refusal))),
+        Reply::Running { call, .. } => Err(CliError::GoesOn(call)),
     }
 }
 

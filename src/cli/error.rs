@@ -10,9 +10,15 @@ use crate::app::policies::EngineError;
 use crate::app::rooms::RoomError;
 use crate::auth::AuthError;
 use crate::config::ConfigError;
+use crate::core::id::CallId;
+use crate::core::refusal::Refusal;
+use crate::export::jsonl::ExportError;
 use crate::http::mcp::StdioError;
+use crate::log::pair::PairError;
 use crate::log::reading::ReadError;
+use crate::log::session::is_no_server;
 use crate::log::sql::SqlError;
+use crate::log::writer::WriteError;
 use crate::policy::PolicyError;
 use crate::providers::compute::ProviderError;
 use crate::views::ViewError;
@@ -31,6 +37,9 @@ pub enum CliError {
         /// What it did.
         why: String,
     },
+    /// Nothing listens there.
+    #[error("no server listens at {0}")]
+    Silent(std::net::SocketAddr),
     /// There is no data where it is looked for.
     #[error("there is no Forelog data in {}", .0.display())]
     NoData(PathBuf),
@@ -50,8 +59,17 @@ pub enum CliError {
     #[error(transparent)]
     Policy(#[from] PolicyError),
     /// A set of policies was not put in force.
-    #[error("{0}")]
-    Refused(String),
+    #[error("{}", .0.message)]
+    NotLoaded(Box<Refusal>),
+    /// A tool refused, or failed.
+    #[error("{}: {}", .0.code, .0.message)]
+    Refused(Box<Refusal>),
+    /// A tool had not ended when this command did.
+    #[error("{0} goes on; look its outcome up in the log")]
+    GoesOn(CallId),
+    /// The switches did not do what they are for.
+    #[error("the drill failed: {0}")]
+    Drill(String),
     /// The catalogue.
     #[error(transparent)]
     Catalogue(#[from] crate::tools::CatalogueError),
@@ -66,7 +84,7 @@ pub enum CliError {
     Read(#[from] ReadError),
     /// Taking the log away.
     #[error(transparent)]
-    Export(#[from] crate::export::jsonl::ExportError),
+    Export(#[from] ExportError),
     /// Walking the log.
     #[error(transparent)]
     Verify(#[from] crate::export::verify::VerifyError),
@@ -116,11 +134,26 @@ impl CliError {
 
     /// What to do about it, where that is known.
     #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
+    pub fn hint(&self) -> Option<String> {
+        self.refusal().map_or_else(|| self.advice().map(str::to_owned), |refusal| refusal.hint.clone())
+    }
+
+    /// The refusal behind it, which says itself what to do.
+    fn refusal(&self) -> Option<&Refusal> {
+        match self {
+            Self::NotLoaded(refusal) | Self::Refused(refusal) | Self::Desk(DeskError::Against(refusal)) => Some(refusal),
+            Self::Node(NodeError::Policy(refusal)) | Self::App(AppError::Node(NodeError::Policy(refusal))) => Some(refusal),
+            _ => None,
+        }
+    }
+
+    fn advice(&self) -> Option<&'static str> {
         match self {
             _ if is_too_new(self) => Some("a newer forelog has been here: use that one, schemas do not go back"),
+            _ if differs(self) => Some("nothing is decided until it follows again; `forelog doctor` names what differs"),
             Self::Config(ConfigError::File { .. }) => Some("check the path given with --config"),
             Self::Config(_) => Some("docs/forelog.toml shows every key with its default"),
+            Self::Silent(_) => Some("start it with `forelog serve`, or name where it listens with --listen or --config"),
             Self::NoData(_) => {
                 Some("name the directory with --data DIR, or make one with `forelog demo` or `forelog account create`")
             }
@@ -131,18 +164,41 @@ impl CliError {
             Self::Desk(DeskError::Room(RoomError::Log(_))) | Self::App(AppError::Node(NodeError::Room(RoomError::Log(_)))) => {
                 Some("a role that may not change the schema needs `forelog migrate` to be run first, as the role that owns it")
             }
+            _ if is_unreachable(self) => Some("check that the database runs, and database_url: host, port, name and password"),
             Self::Desk(DeskError::Room(RoomError::File { .. } | RoomError::Open { .. }))
             | Self::App(AppError::Node(NodeError::Room(RoomError::File { .. } | RoomError::Open { .. })))
             | Self::File { .. } => Some("check that the path is right and that this user may read and write it"),
-            Self::Policy(_) | Self::Refused(_) | Self::App(AppError::Node(NodeError::Policy(_))) => {
-                Some("`forelog policy check` says what is wrong with the set")
-            }
+            Self::Desk(DeskError::Room(RoomError::Pair(PairError::LogLost)))
+            | Self::App(AppError::Node(NodeError::Room(RoomError::Pair(PairError::LogLost))))
+            | Self::Node(NodeError::Room(RoomError::Pair(PairError::LogLost))) => Some(
+                "put the log back from its copy (docs/operations.md); to begin anew, move the vault and its key file away first",
+            ),
+            Self::Desk(DeskError::Room(RoomError::Pair(PairError::VaultLost)))
+            | Self::App(AppError::Node(NodeError::Room(RoomError::Pair(PairError::VaultLost))))
+            | Self::Node(NodeError::Room(RoomError::Pair(PairError::VaultLost))) => Some(
+                "put the vault and its key file back from their copy (docs/operations.md): without them nothing in the log can be opened",
+            ),
+            Self::Export(ExportError::Taken(_)) => Some("name another directory with --out, or move that one away"),
             Self::Provider(_) | Self::App(AppError::Node(NodeError::Provider(_))) => {
-                Some("check [providers] in the configuration; a simulation belongs to one process at a time")
+                Some("check [providers] in the configuration")
             }
             _ => None,
         }
     }
+}
+
+/// Control state is not what the log says, whoever found it.
+fn differs(error: &CliError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source())
+        .any(|error| matches!(error.downcast_ref(), Some(WriteError::Differs(_))))
+}
+
+/// A database server does not answer, or lets nobody in by that name.
+fn is_unreachable(error: &CliError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source())
+        .any(|error| error.downcast_ref::<SqlError>().is_some_and(is_no_server))
 }
 
 /// The schema is newer than this program, whoever found it.

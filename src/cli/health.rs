@@ -45,7 +45,11 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
     let address = reachable(context.config.listen);
     let failed = |why: String| CliError::Unhealthy { address, why };
     let asked = tokio::time::timeout(PATIENCE, ask(context, address)).await;
-    let answer = asked.map_err(|_| failed("it does not answer".into()))?.map_err(|error| failed(error.to_string()))?;
+    let silent = |source: std::io::Error| match source.kind() {
+        std::io::ErrorKind::ConnectionRefused => CliError::Silent(address),
+        _ => failed(source.to_string()),
+    };
+    let answer = asked.map_err(|_| failed("it does not answer".into()))?.map_err(silent)?;
     let status = answer.strip_prefix("HTTP/1.1 ").and_then(|rest| rest.split([' ', '\r']).next()).unwrap_or("no HTTP");
     if status != "200" {
         return Err(failed(format!("it answers {status}: {}", answer.lines().last().unwrap_or_default())));

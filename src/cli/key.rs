@@ -10,6 +10,7 @@ use super::{Answer, CliError, Context};
 use crate::app::registry::{KeySpec, NewKey};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::lineage::alive;
+use crate::core::rotation::said_of;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
 
@@ -18,6 +19,17 @@ Examples:
   forelog key create --account acc_01J… --label laptop
   forelog key create --account acc_01J… --label ci --scope vms:read --scope vms:power --vm vm_01J… --expires-days 30
   forelog key create --account acc_01J… --label auditor --read-only --ip 203.0.113.0/24";
+
+const REVOKE: &str = "\
+A key and those that replace it are one key with several secrets. While another secret goes on, the first revocation ends only
+the one that is named, and the answer names the other; revoking the same one once more ends the key with all its secrets.
+Examples:
+  forelog key revoke key_01J…";
+
+const ROTATE: &str = "\
+Both secrets work until the old one is revoked; revoking it once more ends both.
+Examples:
+  forelog key rotate key_01J… && forelog key revoke key_01J…";
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
@@ -32,14 +44,14 @@ pub enum KeyCommand {
         #[arg(long)]
         account: Option<AccountId>,
     },
-    /// Revoke a key; it fails on its next request.
-    #[command(after_help = "Examples:\n  forelog key revoke key_01J…")]
+    /// Revoke a key; it fails on its next request. Of a key that was rotated here, the first time ends one secret of two.
+    #[command(after_help = REVOKE)]
     Revoke {
         /// Which.
         key: CredentialId,
     },
-    /// Make a key with the rights of another, which goes on until it is revoked. Revoking that one once more ends both.
-    #[command(after_help = "Examples:\n  forelog key rotate key_01J… && forelog key revoke key_01J…")]
+    /// Make a key with the rights of another, which goes on until it is revoked.
+    #[command(after_help = ROTATE)]
     Rotate {
         /// Which.
         key: CredentialId,
@@ -58,7 +70,8 @@ pub struct Wanted {
     /// A name for people.
     #[arg(long)]
     label: String,
-    /// A scope; may be repeated. If absent, all but the rights over keys and people, which are given by name.
+    /// A scope; may be repeated. If absent, the usual ones of its side: a customer's key gets all but those over keys and
+    /// people, to approve, and fleet:admin; a staff key gets all of the staff's but those over people and to approve.
     #[arg(long)]
     scope: Vec<Scope>,
     /// A VM it may touch; may be repeated. All of the account's if absent.
@@ -85,8 +98,9 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
         }
         KeyCommand::Rotate { key } => Ok(told(&desk.rotate_key(&key).await?)),
         KeyCommand::Revoke { key } => {
-            desk.revoke_key(&key).await?;
-            Ok(Answer { document: json!({ "id": key, "revoked": true }), text: format!("{key} is revoked") })
+            let goes_on = desk.revoke_key(&key).await?;
+            let document = json!({ "id": key, "revoked": true, "goes_on": goes_on });
+            Ok(Answer { document, text: said_of(&key, goes_on.as_ref()) })
         }
         KeyCommand::List { account } => {
             let state = desk.state().await?;

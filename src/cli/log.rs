@@ -5,6 +5,7 @@ use serde_json::json;
 
 use super::progress::Bar;
 use super::{Answer, CliError, Context};
+use crate::core::visible::counted;
 use crate::export::verify::{Extent, verify};
 
 const VERIFY: &str = "\
@@ -30,6 +31,7 @@ pub async fn run(command: LogCommand, context: &Context) -> Result<Answer, CliEr
     if !report.is_clean() {
         return Err(CliError::found(&report));
     }
-    let text = format!("{} events of {} calls are in order, {} payloads with them", report.events, report.calls, report.payloads);
+    let (events, calls) = (counted(report.events, "event"), counted(report.calls, "call"));
+    let text = format!("{events} of {calls} in order, {} with them", counted(report.payloads, "payload"));
     Ok(Answer { document: json!(report), text })
 }

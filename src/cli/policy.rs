@@ -9,6 +9,7 @@ use serde_json::json;
 use super::{Answer, CliError, Context};
 use crate::app::policies::engine;
 use crate::control::policies::PolicyHolder;
+use crate::core::visible::counted;
 use crate::tools::PolicyLoader;
 
 /// What to do with policies.
@@ -44,7 +45,10 @@ fn check(dir: Option<&Path>) -> Result<Answer, CliError> {
     // What stays in force is not this command's business: it has no log.
     let loaded = loaded.map_err(|refused| CliError::Policy(refused.error))?;
     let document = json!({ "set": shown, "sha256": loaded.sha256(), "cases": loaded.cases });
-    Ok(Answer { document, text: format!("{shown} is in order: {} cases hold, sha256 {}", loaded.cases, loaded.sha256()) })
+    Ok(Answer {
+        document,
+        text: format!("{shown} is in order: {} passed, sha256 {}", counted(loaded.cases, "case"), loaded.sha256()),
+    })
 }
 
 async fn reload(context: &Context) -> Result<Answer, CliError> {
@@ -53,7 +57,7 @@ async fn reload(context: &Context) -> Result<Answer, CliError> {
     let (clock, entropy) = (Arc::clone(&desk.clock), Arc::clone(&desk.entropy));
     let engine = engine(&crate::tools::catalogue()?)?;
     let holder = PolicyHolder::new(engine, dir, desk.writer.clone(), desk.rooms.reader().vault, clock, entropy);
-    let (version, sha256) = holder.reload(None).await.map_err(|refusal| CliError::Refused(refusal.message))?;
+    let (version, sha256) = holder.reload(None).await.map_err(|refusal| CliError::NotLoaded(Box::new(refusal)))?;
     let text = format!("version {version} is in force, sha256 {sha256}");
     Ok(Answer { document: json!({ "version": version, "sha256": sha256 }), text })
 }

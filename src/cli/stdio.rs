@@ -9,6 +9,7 @@ use secrecy::ExposeSecret;
 use super::{CliError, Context};
 use crate::app::node::Node;
 use crate::auth::AuthError;
+use crate::core::lineage::alive;
 use crate::core::principal::Via;
 use crate::http::mcp::serve_stdio;
 
@@ -22,7 +23,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct StdioArgs {
-    /// Offer tools that only read.
+    /// Offer only tools that read, and those that stop: an emergency stop is never taken away.
     #[arg(long)]
     pub read_only: bool,
 }
@@ -35,10 +36,16 @@ pub async fn run(args: &StdioArgs, context: &Context) -> Result<(), CliError> {
     let node = Node::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
     let served = match node.authenticator.authenticate(key.expose_secret(), Via::Stdio, None, args.read_only).await {
         Ok(principal) => {
+            // Whoever starts it reads this; a client shows what its calls are refused with, at best.
+            let state = node.control.ports.writer.fence().state();
+            if let Err(refusal) = alive(&state, &principal.credential, context.clock.now()) {
+                node.stop().await;
+                return Err(CliError::Refused(Box::new(refusal)));
+            }
             let wait = Duration::from_millis(context.config.instant_wait_ms);
             serve_stdio(Arc::clone(&node.control), principal, wait).await.map_err(CliError::from)
         }
-        Err(AuthError::Unauthenticated) => Err(CliError::Usage("the key is unknown or was revoked".into())),
+        Err(AuthError::Unauthenticated) => Err(CliError::Usage("the key is not known here".into())),
         Err(error) => Err(CliError::Auth(error)),
     };
     node.stop().await;

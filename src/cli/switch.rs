@@ -12,10 +12,13 @@ use super::asking::ask;
 use super::time::shown;
 use super::{Answer, CliError, Context};
 use crate::app::desk::{Desk, Record, house, operator};
+use crate::app::stops::names;
+use crate::core::engagement::Proposed;
 use crate::core::event::Kind;
 use crate::core::id::{Epoch, SwitchId};
 use crate::core::state::ControlState;
 use crate::core::switch::{Running, Switch, Target};
+use crate::core::visible::counted;
 use crate::log::peers::Peer;
 use crate::log::reading::ReadError;
 use crate::log::store::Store;
@@ -104,20 +107,10 @@ pub async fn run(command: SwitchCommand, context: &Context) -> Result<Answer, Cl
             release(&desk, switch, ramp.map(Duration::from_mins), &reason).await
         }
         SwitchCommand::Engage { target, reason, message, incident, minutes, cancel_running } => {
-            let switch = SwitchId::new(desk.clock.now(), &*desk.entropy);
-            let expires_at = minutes.map(|minutes| desk.clock.now().plus(Duration::from_mins(u64::from(minutes))));
+            let lasts = minutes.map(|minutes| Duration::from_mins(u64::from(minutes)));
             let running = if cancel_running { Running::Cancel } else { Running::LetFinish };
-            let note = json!({ "reason": reason, "message": message, "incident": incident, "operator": operator() });
-            let kind = Kind::SwitchEngaged {
-                switch: switch.clone(),
-                target: target.clone(),
-                by: None,
-                credential: None,
-                running,
-                expires_at,
-            };
-            let account = house(&desk.state().await?)?;
-            desk.record(vec![Record { account, kind, note }], |_| None).await?;
+            let proposed = Proposed { target: target.clone(), reason, message, incident, expires_at: None };
+            let switch = desk.engage(proposed, lasts, running, names(&context.config)).await?;
             fenced(&desk, &switch, &target, context.config.lease()).await
         }
     }
@@ -126,13 +119,13 @@ pub async fn run(command: SwitchCommand, context: &Context) -> Result<Answer, Cl
 async fn drill(context: &Context) -> Result<Answer, CliError> {
     let document = ask(context, "switch_drill", json!({})).await?;
     if let Some(failed) = document["failed"].as_str() {
-        return Err(CliError::Refused(format!("the drill failed: {failed}")));
+        return Err(CliError::Drill(failed.to_owned()));
     }
     let ms = |name: &str| document[name].as_u64().map_or_else(|| "?".into(), |us| format!("{}.{}", us / 1000, us / 100 % 10));
     let text = format!(
-        "passed: first refusal after {} ms, fenced on {} node(s) after {} ms, {} let through",
+        "passed: first refusal after {} ms, fenced on {} after {} ms, {} let through",
         ms("refused_after_us"),
-        document["nodes"],
+        counted(document["nodes"].as_u64().unwrap_or_default(), "node"),
         ms("fenced_after_us"),
         document["admitted_after"]
     );
@@ -172,8 +165,7 @@ async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), 
 }
 
 async fn release(desk: &Desk, switch: SwitchId, over: Option<Duration>, reason: &str) -> Result<Answer, CliError> {
-    let (who, state) = (operator(), desk.state().await?);
-    let note = json!({ "reason": reason, "operator": who });
+    let (note, who, state) = (desk.released_for(reason)?, operator(), desk.state().await?);
     let (by, second, break_glass) = (None, None, true);
     let row = state.switches.get(&switch);
     // By the time of the log, which the ramp is read by.

@@ -126,7 +126,7 @@ pub(super) fn unrecorded(error: &crate::log::writer::WriteError) -> Refusal {
     match error {
         WriteError::Overloaded => Refusal::new(Code::Overloaded, "Too many calls wait to be recorded; nothing was done.")
             .retry_after(std::time::Duration::from_millis(200)),
-        WriteError::Store { .. } | WriteError::Stopped => {
+        WriteError::Store { .. } | WriteError::Differs(_) | WriteError::Stopped => {
             Refusal::new(Code::AuditUnavailable, "The call could not be recorded, so it was not made.")
         }
     }

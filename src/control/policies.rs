@@ -17,7 +17,7 @@ use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::scope::ScopeSet;
 use crate::core::scrub::Scrubbed;
-use crate::core::state::Vm;
+use crate::core::state::{PolicySet, Vm};
 use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolFacts;
 use crate::log::acting::Acting;
@@ -25,7 +25,7 @@ use crate::log::draft::{Draft, NewEvent};
 use crate::log::store::{StoreError, Want};
 use crate::log::vault::{Vault, VaultError};
 use crate::log::writer::{WriteError, Writer};
-use crate::policy::{Loaded, Policies, Query};
+use crate::policy::{Kept, LoadError, Loaded, Policies, Query};
 use crate::tools::PolicyLoader;
 
 /// The policies of one node, and where they come from.
@@ -58,7 +58,8 @@ impl PolicyHolder {
         Self { policies: Arc::new(policies), loading: tokio::sync::Mutex::default(), dir, writer, vault, clock, entropy }
     }
 
-    async fn load(&self) -> Result<Loaded, Refusal> {
+    /// Reads the set; `recorded` is the version that the log says is in force, which may be other nodes' alone.
+    async fn load(&self, recorded: Option<i64>) -> Result<Loaded, Refusal> {
         let _one = self.loading.lock().await;
         let (policies, dir) = (Arc::clone(&self.policies), self.dir.clone());
         let load = move || dir.map_or_else(|| policies.load_default(), |dir| policies.load_dir(&dir));
@@ -66,16 +67,23 @@ impl PolicyHolder {
         let Ok(loaded) = tokio::task::spawn_blocking(load).await else {
             return Err(Refusal::new(Code::InternalError, "The policies were not loaded."));
         };
-        loaded.map_err(|error| {
-            Refusal::new(Code::ValidationFailed, error.to_string()).hint("The set that was in force stays in force.")
+        loaded.map_err(|refused| {
+            let kept = recorded.map_or(refused.kept, Kept::Version);
+            let refusal = Refusal::new(Code::ValidationFailed, LoadError { kept, ..refused }.to_string());
+            refusal.hint("Mend what it names and load it again; `forelog policy check` tries a set without loading it.")
         })
+    }
+
+    /// The set that the log says is in force.
+    async fn recorded(&self) -> Result<Option<PolicySet>, Refusal> {
+        self.writer.write(Want::default(), |draft| Ok(draft.state().policy.clone())).await.map_err(unrecorded)
     }
 
     /// Puts what the directory holds in force if it is what the log says is in force; else loads it as a new version.
     /// Run at start.
     pub async fn start(&self) -> Result<(i64, String), Refusal> {
-        let recorded = self.writer.write(Want::default(), |draft| Ok(draft.state().policy.clone())).await.map_err(unrecorded)?;
-        let loaded = self.load().await?;
+        let recorded = self.recorded().await?;
+        let loaded = self.load(recorded.as_ref().map(|set| set.version)).await?;
         match recorded {
             Some(set) if set.sha256 == loaded.sha256() => {
                 self.policies.install(set.version, &loaded);
@@ -94,7 +102,7 @@ impl PolicyHolder {
             if self.policies.current().is_some_and(|(version, _)| version >= wanted.version) {
                 continue;
             }
-            match self.load().await {
+            match self.load(None).await {
                 Ok(loaded) if loaded.sha256() == wanted.sha256 => self.policies.install(wanted.version, &loaded),
                 Ok(_) => tracing::error!(version = wanted.version, "this node's directory does not hold the policies in force"),
                 Err(refusal) => {
@@ -166,6 +174,10 @@ fn text_of(loaded: &Loaded) -> Result<Scrubbed, Refusal> {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the shape that map_err wants")]
 fn unrecorded(error: WriteError) -> Refusal {
+    if matches!(error, WriteError::Differs(_)) {
+        let refusal = Refusal::new(Code::ControlStateUnreadable, "Control state is not what the log says of it.");
+        return refusal.hint("`forelog doctor` names what differs.");
+    }
     super::intake::unrecorded(&error)
 }
 
@@ -184,7 +196,8 @@ impl Judge for PolicyHolder {
 #[async_trait]
 impl PolicyLoader for PolicyHolder {
     async fn reload(&self, acting: Option<Acting>) -> Result<(i64, String), Refusal> {
-        match self.load().await {
+        let recorded = self.recorded().await?.map(|set| set.version);
+        match self.load(recorded).await {
             Ok(loaded) => self.put_in_force(&loaded, acting).await,
             Err(refusal) => {
                 self.reject(&refusal, acting).await;

@@ -10,6 +10,7 @@ use serde_json::json;
 
 use super::code::Code;
 use super::id::{AccountId, CredentialId};
+use super::lineage::alive;
 use super::refusal::Refusal;
 use super::state::{ControlState, Credential};
 use super::switch::Target;
@@ -193,7 +194,7 @@ impl Counted {
             (Self::Searches | Self::Invitations, "key") => "person",
             _ => of,
         };
-        Refusal::new(Code::QuotaExceeded, format!("The {of} has {used} {what} of at most {most}."))
+        Refusal::new(Code::QuotaExceeded, format!("The {of} has {used} {what}, and may have at most {most}."))
             .hint(hint)
             .details(json!({ "quota": self.as_str(), "of": of, "used": used, "most": most }))
     }
@@ -216,7 +217,7 @@ impl Used {
 }
 
 impl ControlState {
-    /// Keys of an account that live at `now`, and dead ones that a switch still stops; the key's are those that it made.
+    /// Keys of an account that live at `now`, as everything that they come from does, and dead ones that a switch still stops; the key's are those that it made.
     #[must_use]
     pub fn keys_used(&self, account: &AccountId, maker: &CredentialId, now: Micros) -> Used {
         let is_stopped = |id: &CredentialId| {
@@ -225,7 +226,7 @@ impl ControlState {
         let is_there = |row: &&Credential| {
             row.created.account == *account
                 && row.created.role.is_none()
-                && (row.lives(now) || is_stopped(&row.created.credential))
+                && (alive(self, &row.created.credential, now).is_ok() || is_stopped(&row.created.credential))
         };
         Used::of(self.credentials.values().filter(is_there).map(|row| row.created.made_by.as_ref() == Some(maker)))
     }
@@ -244,13 +245,5 @@ impl ControlState {
         let by = self.switches.values().filter_map(|switch| switch.credential.as_ref());
         let own = by.filter(|by| self.credentials.get(by).is_some_and(|row| row.created.account == *account));
         Used::of(own.map(|by| by == credential))
-    }
-}
-
-impl Credential {
-    /// It is neither revoked nor over.
-    #[must_use]
-    pub fn lives(&self, now: Micros) -> bool {
-        self.revoked_at.is_none() && self.created.expires_at.is_none_or(|end| end > now)
     }
 }

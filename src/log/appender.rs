@@ -179,7 +179,8 @@ fn refuse(fails: Vec<Fail>, error: &StoreError) {
     let uncertain = matches!(error, StoreError::Sql(SqlError::Commit(_)));
     let sources = std::iter::successors(std::error::Error::source(error), |error| (*error).source());
     let text = sources.fold(error.to_string(), |text, source| format!("{text}: {source}"));
-    let error = WriteError::Store { text, uncertain };
+    let differs = matches!(error, StoreError::Differs(_));
+    let error = if differs { WriteError::Differs(text) } else { WriteError::Store { text, uncertain } };
     tracing::error!(%error, entries = fails.len(), "entries were not written");
     for fail in fails {
         fail(error.clone());

@@ -267,7 +267,7 @@ impl Draft {
 fn load(state: &mut ControlState, found: &Found) -> Result<(), StoreError> {
     for row in &found.changed {
         let (kind, key) = row.name.split_once(':').unwrap_or((&row.name, ""));
-        state.load(kind, key, &row.doc).map_err(|error| StoreError::Unreadable(error.to_string()))?;
+        state.load(kind, key, &row.doc).map_err(|error| StoreError::Differs(error.to_string()))?;
         state.position = state.position.max(row.position);
     }
     let witness = found.witness.as_deref().map(Event::decode).transpose();
@@ -276,7 +276,7 @@ fn load(state: &mut ControlState, found: &Found) -> Result<(), StoreError> {
         return Ok(());
     }
     let text = "control state is not what the log says it is: `forelog doctor` names the difference";
-    Err(StoreError::Unreadable(text.into()))
+    Err(StoreError::Differs(text.into()))
 }
 
 /// Puts back what was there under a name, and answers what was there instead.

@@ -204,3 +204,10 @@ pub fn each_host(url: &str) -> Vec<String> {
     let with = |host: &str| tails.iter().map(|tail| format!("{scheme}://{user}{host}{tail}")).collect::<Vec<_>>();
     hosts.split(',').flat_map(with).collect()
 }
+
+/// Whether a database server was not there, or let nobody in; files have no server.
+#[must_use]
+pub fn is_no_server(error: &SqlError) -> bool {
+    let SqlError::Open(driver) = error else { return false };
+    driver.is::<sqlx::Error>() || driver.is::<PoolError<sqlx::Error>>()
+}

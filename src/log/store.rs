@@ -108,6 +108,9 @@ pub enum StoreError {
     /// The database failed. After [`SqlError::Commit`] nobody knows whether the batch is stored.
     #[error("the log's database failed")]
     Sql(#[from] SqlError),
+    /// Control state is not what the newest event says of it (P12).
+    #[error("the log's state cannot be read: {0}")]
+    Differs(String),
     /// There is no head, or the decision found state it cannot read (P12).
     #[error("the log's state cannot be read: {0}")]
     Unreadable(String),

@@ -32,6 +32,9 @@ pub enum WriteError {
         /// It may have been written all the same.
         uncertain: bool,
     },
+    /// Control state is not what the log says of it, so nothing is decided; nothing was written.
+    #[error("the log cannot be written: {0}")]
+    Differs(String),
     /// The writer has stopped.
     #[error("the writer has stopped")]
     Stopped,

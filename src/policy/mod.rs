@@ -71,7 +71,7 @@ fn list(failures: &[CaseFailure]) -> String {
 
 /// A set that was not taken, and what stays in force instead.
 #[derive(Debug, thiserror::Error)]
-#[error("loading policies: {error}; {kept}")]
+#[error("the set is not taken: {error}; {kept}")]
 pub struct LoadError {
     /// What is wrong with the new set.
     #[source]

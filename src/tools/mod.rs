@@ -36,7 +36,7 @@ pub use reading::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, AdministrationRecord, Bucket, CallRecord,
     Change, Changes, Histogram,
 };
-pub use register::{catalogue, every_tool};
+pub use register::{catalogue, every_tool, names};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -50,6 +50,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::engagement::Names;
 use crate::core::id::{CallId, EventId, NodeId};
 use crate::core::principal::Principal;
 use crate::core::quota::Quotas;
@@ -168,6 +169,12 @@ impl Ports {
     #[must_use]
     pub fn fence(&self) -> &Arc<Fence> {
         self.writer.fence()
+    }
+
+    /// What may be stopped by name.
+    #[must_use]
+    pub fn names(&self) -> Names {
+        Names { tools: register::names(), providers: self.compute.keys().map(ToString::to_string).collect() }
     }
 
     /// A new event id.

@@ -13,6 +13,7 @@ use super::{Execution, Tool, facts, register};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::decide::vm_not_found;
+use crate::core::engagement::{Proposed, REASON};
 use crate::core::id::VmId;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
@@ -30,7 +31,7 @@ pub(super) fn tools() -> Vec<Tool> {
                   (for a key without an allow-list).";
     let running = "What becomes of calls that run: cancel ends them.";
     let input = Shape::new()
-        .must("reason", Content, text("Why; staff and the account's people read it.", 500))
+        .must("reason", Content, text("Why; staff and the account's people read it.", REASON))
         .may("target", Public, choice(target, &["credential", "vms", "account"]))
         .may("vm_id", Content, text("The only VM to stop, for the target vms.", 64))
         .may("running", Public, choice(running, &["let_finish", "cancel"]));
@@ -73,16 +74,18 @@ async fn engage(execution: Execution) -> Answer {
     let Args { reason, target, running } = execution.arguments()?;
     let targets = targets(&execution, target)?;
     let engagements = targets.iter().map(|target| Engagement {
-        target: target.clone(),
-        reason: reason.clone(),
-        message: Some("The account's own emergency stop covers this call.".into()),
-        incident: None,
-        expires_at: None,
+        proposed: Proposed {
+            target: target.clone(),
+            reason: reason.clone(),
+            message: Some("The account's own emergency stop covers this call.".into()),
+            incident: None,
+            expires_at: None,
+        },
         running,
         by: None,
         once: true,
     });
-    let engaged = drain::engage(&execution, engagements.collect(), |_| None).await?;
+    let engaged = drain::engage(&execution, engagements.collect()).await?;
     let fenced = fenced::wait(&execution, engaged.epoch).await;
     let switches: Vec<Value> =
         engaged.switches.iter().zip(&targets).map(|(id, target)| json!({ "id": id, "target": target })).collect();
@@ -94,7 +97,7 @@ async fn engage(execution: Execution) -> Answer {
     }))
 }
 
-/// Never more than the caller's own key, the VMs on its allow-list, or its account if it has none (DESIGN §5).
+/// Never more than the caller's own key, the VMs on its allow-list, or its account if it has none (ADR 0006).
 fn targets(execution: &Execution, reach: Reach) -> Result<Vec<Target>, Outcome> {
     let (who, state) = (&execution.principal, execution.state());
     let key = state.credentials.get(&who.credential);

@@ -1,6 +1,6 @@
 //! The list of every tool, and how one is put together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 use std::time::Duration;
 
@@ -49,6 +49,12 @@ pub(super) fn facts_of(name: &str) -> Option<&'static ToolFacts> {
     static KNOWN: LazyLock<BTreeMap<&'static str, &'static ToolFacts>> =
         LazyLock::new(|| every_tool().iter().map(|tool| (tool.facts.name, tool.facts)).collect());
     KNOWN.get(name).copied()
+}
+
+/// The name of every tool.
+#[must_use]
+pub fn names() -> BTreeSet<String> {
+    every_tool().iter().map(|tool| tool.facts.name.to_owned()).collect()
 }
 
 /// What a tool is called and says of itself.

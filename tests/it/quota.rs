@@ -167,13 +167,13 @@ async fn invite_three(house: &House) -> String {
 
 async fn invitations_have_a_bound(house: House) {
     let text = invite_three(&house).await;
-    assert!(text.contains("2 invitations that wait of at most 2"), "{text}");
+    assert!(text.contains("2 invitations that wait, and may have at most 2"), "{text}");
     assert_eq!(house.events("person_invited").await.len(), 2);
 }
 
 async fn people_have_a_bound(house: House) {
     let text = invite_three(&house).await;
-    assert!(text.contains("2 people of at most 2"), "{text}");
+    assert!(text.contains("2 people, and may have at most 2"), "{text}");
     assert_eq!(house.events("person_invited").await.len(), 1, "the owner is one of them");
 }
 

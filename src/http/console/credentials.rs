@@ -42,7 +42,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
     let key = key_of(&visit, &row).await?;
     Ok(page(&Page {
         frame: Frame::of(key.label.clone(), "/console/search", &visit).await,
-        may_revoke: visit.role().administers() && row.revoked_at.is_none(),
+        may_revoke: visit.role().administers() && !visit.http.door.state().is_over(&row.created.credential),
         account: whose.to_string(),
         user: row.created.user.to_string(),
         rows: rows(&listed.items, &visit).await,

@@ -60,6 +60,8 @@ pub struct Key {
     pub ends: Option<When>,
     /// When it was revoked.
     pub revoked: Option<When>,
+    /// Although it was revoked, another secret of it goes on, which begins like this.
+    pub goes_on: Option<String>,
     /// The key that it was made with, if a key made it, or what has ended since.
     pub maker: Option<String>,
     /// It has not ended itself: a person may keep it without its maker.
@@ -130,6 +132,10 @@ fn key(row: &Credential, state: &ControlState, uses: &BTreeMap<String, Use>, now
         used: last.map(|used| (grouped(i64::try_from(used.count).unwrap_or(i64::MAX)), When::of(used.last, now))),
         ends: made.expires_at.map(|end| When::of(end, now)),
         revoked: row.revoked_at.map(|at| When::of(at, now)),
+        goes_on: row.revoked_at.and(state.goes_on_in(&made.credential)).and_then(|other| {
+            let other = state.credentials.get(other)?;
+            Some(other.created.prefix.to_string())
+        }),
         maker: maker.map(|maker| visible(&maker.label)),
         may_keep: maker.is_some() && !has_ended,
     }

@@ -19,6 +19,7 @@ use super::past::{self, Past};
 use super::reach;
 use super::shown::{When, visible};
 use super::visit::Visit;
+use crate::core::engagement::check_target;
 use crate::core::event::Kind;
 use crate::core::id::Position;
 use crate::core::scope::Scope;
@@ -122,6 +123,7 @@ pub async fn preview(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Respo
     may_read(&visit)?;
     let target = wanted.target()?;
     let state = visit.http.door.state();
+    check_target(&target, &state, &visit.http.door.control().ports.names()).map_err(Fault::Refused)?;
     let under_way = reach::under_way(&visit.http.door, |call, state| target.covers(call, state)).await?;
     let (customers, vms) = reach::touched(&target, &state);
     Ok(page(&New {
@@ -158,7 +160,8 @@ pub async fn engage(Posted { visit, fields }: Posted) -> Result<Response, Fault>
         "running": if fields.text("running") == "cancel" { "cancel" } else { "let_finish" },
         "expires_at": lasts.map(|lasts| now.plus(lasts).document()),
     });
-    let engaged = visit.done("switch_engage", without_nulls(args)).await?;
+    // What is not there is said, with what is near: whoever engages may know all of it.
+    let engaged = visit.done("switch_engage", without_nulls(args)).await.map_err(Fault::Refused)?;
     Ok(Redirect::to(&format!("{HERE}/{}", engaged["id"].as_str().unwrap_or_default())).into_response())
 }
 

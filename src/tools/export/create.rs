@@ -44,6 +44,7 @@ pub(super) fn tool() -> Tool {
         .may("reason", Content, text("Why staff take calls of several accounts away.", 500))
         .keyed();
     let output = Shape::new()
+        .must("id", Public, any("string", "The export, by which it is downloaded: the id of this call."))
         .must("q", Content, any("string", "The search, its times written out."))
         .must("form", Public, any("string", "What the file is."))
         .must("account", Public, maybe("string", "The account whose calls it holds; of several if null."))
@@ -85,7 +86,7 @@ async fn create(execution: Execution) -> Answer {
     let as_of = asked.map(|record| Position(record.intent.0 - 1));
     let query = ActivityQuery { sight, search, as_of, ..ActivityQuery::default() };
     let sheet = made(&execution, form, query).await?;
-    Ok(json!(Export {
+    let mut document = json!(Export {
         q,
         form,
         account,
@@ -95,7 +96,9 @@ async fn create(execution: Execution) -> Answer {
         bytes: sheet.bytes(),
         sha256: sheet.sha256(),
         expires_at: now.plus(LASTS).rfc3339(),
-    }))
+    });
+    document["id"] = json!(execution.call());
+    Ok(document)
 }
 
 /// Whose calls it may hold.

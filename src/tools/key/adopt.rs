@@ -5,8 +5,11 @@
 use serde::Deserialize;
 use serde_json::json;
 
+use super::of_key;
 use crate::core::adoption::adoption;
 use crate::core::id::CredentialId;
+use crate::core::lineage::alive;
+use crate::core::quota::Counted;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
 use crate::core::tool::ToolFacts;
@@ -40,7 +43,16 @@ struct Args {
 
 async fn adopt(execution: Execution) -> Answer {
     let Args { id } = execution.arguments()?;
-    let (who, key) = (execution.principal.clone(), id.clone());
-    change(&execution, move |state, now| Ok(adoption(state, &key, &who, now)?.into_iter().collect())).await?;
+    let (who, key, quota) = (execution.principal.clone(), id.clone(), execution.ports.quotas.keys);
+    change(&execution, move |state, now| {
+        let kept = adoption(state, &key, &who, now)?;
+        // One that had ended with what made it was not counted any more.
+        if kept.is_some() && alive(state, &key, now).is_err() {
+            let (quota, used) = (of_key(state, &who.credential, quota), state.keys_used(&who.account, &who.credential, now));
+            Counted::Keys.check(quota, used)?;
+        }
+        Ok(kept.into_iter().collect())
+    })
+    .await?;
     Ok(json!({ "id": id, "adopted": true }))
 }

@@ -92,14 +92,17 @@ fn quota(
     let (quotas, account, maker) = (Arc::clone(&execution.ports.quotas), account.clone(), execution.principal.credential.clone());
     let now = execution.ports.clock.now();
     move |state| {
-        // What a person makes in the console is the person's, of whom one is not told from the other by a credential.
-        let by_person = state.credentials.get(&maker).is_some_and(Credential::is_person);
-        let of_key = |quota: Quota| Quota { key: if by_person { quota.account } else { quota.key }, ..quota };
         let made = state.keys_made(&account, &maker, now);
-        let is_full = Counted::KeysADay.check(of_key(quotas.keys_a_day), made);
-        let live = || Counted::Keys.check(of_key(quotas.keys), state.keys_used(&account, &maker, now));
+        let is_full = Counted::KeysADay.check(of_key(state, &maker, quotas.keys_a_day), made);
+        let live = || Counted::Keys.check(of_key(state, &maker, quotas.keys), state.keys_used(&account, &maker, now));
         is_full.and_then(|()| if replaces { Ok(()) } else { live() }).err()
     }
+}
+
+/// What a person makes in the console is the person's, of whom one is not told from the other by a credential.
+fn of_key(state: &ControlState, maker: &CredentialId, quota: Quota) -> Quota {
+    let by_person = state.credentials.get(maker).is_some_and(Credential::is_person);
+    Quota { key: if by_person { quota.account } else { quota.key }, ..quota }
 }
 
 fn no_key() -> Refusal {

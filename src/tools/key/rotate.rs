@@ -10,9 +10,11 @@ use crate::core::code::Code;
 use crate::core::event::{CredentialCreated, Kind};
 use crate::core::grant;
 use crate::core::id::{CredentialId, UserId};
+use crate::core::lineage::alive;
 use crate::core::principal::{Principal, Side};
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
+use crate::core::rotation::check_rotation;
 use crate::core::scope::Scope;
 use crate::core::state::{ControlState, Credential};
 use crate::core::tool::ToolFacts;
@@ -62,16 +64,13 @@ async fn rotate(execution: Execution) -> Answer {
     let made = Record::noted(&execution, &old.created.account, Kind::CredentialCreated(created.clone()), note).await?;
     let by = Some(who.user.clone());
     let revoked = Record::plain(&execution, Kind::CredentialRevoked { credential: id.clone(), by });
-    let full = quota(&execution, &old.created.account, true);
+    let (now, taken_over) = (execution.ports.clock.now(), created.user != old.created.user);
+    let full = quota(&execution, &old.created.account, alive(&state, &id, now).is_ok());
     record(&execution, vec![made, revoked], move |state| {
         if let Err(refusal) = grant::check(state, &who, &created, usual) {
             return Some(refusal);
         }
-        let live = state.credentials.get(&id).is_some_and(|row| row.revoked_at.is_none());
-        if !live {
-            return Some(Refusal::new(Code::Conflict, "The key was revoked already."));
-        }
-        full(state)
+        check_rotation(state, &id, taken_over, now).err().or_else(|| full(state))
     })
     .await?;
     let row = fresh(&execution).await?.credentials.remove(&credential);

@@ -5,10 +5,9 @@
 
 use std::sync::Arc;
 
-use serde_json::{Value, json};
-
 use super::drain::{Engaged, Engagement};
 use crate::core::call::Outcome;
+use crate::core::engagement::Proposed;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, CredentialId, SwitchId};
 use crate::core::principal::Side;
@@ -27,27 +26,26 @@ pub(super) struct Asked {
     pub(super) switch: SwitchId,
     pub(super) event: NewEvent,
     pub(super) once: bool,
-    target: Target,
+    pub(super) proposed: Proposed,
     running: Running,
 }
 
 impl Asked {
     pub(super) async fn of(execution: &Execution, engagement: Engagement) -> Result<Self, Outcome> {
-        let Engagement { target, reason, message, incident, expires_at, running, by, once } = engagement;
+        let Engagement { proposed, running, by, once } = engagement;
         let switch = SwitchId::new(execution.ports.clock.now(), &*execution.ports.entropy);
         let credential = Some(execution.principal.credential.clone());
-        let note: Value = json!({ "reason": reason, "message": message, "incident": incident });
-        let (id, stopped) = (switch.clone(), target.clone());
-        let kind = Kind::SwitchEngaged { switch: id, target: stopped, by, credential, running, expires_at };
-        let event = Record::noted(execution, &execution.principal.account, kind, note).await?.event();
-        Ok(Self { switch, event, once, target, running })
+        let (id, target, expires_at) = (switch.clone(), proposed.target.clone(), proposed.expires_at);
+        let kind = Kind::SwitchEngaged { switch: id, target, by, credential, running, expires_at };
+        let event = Record::noted(execution, &execution.principal.account, kind, proposed.note()).await?.event();
+        Ok(Self { switch, event, once, proposed, running })
     }
 
     /// The switch that stops the same already, for ever and without letting anything through.
     pub(super) fn standing(&self, state: &ControlState) -> Option<SwitchId> {
         let as_much = |switch: &&Switch| {
             let cancels = self.running == Running::LetFinish || switch.running == Running::Cancel;
-            switch.target == self.target && switch.ends_at().is_none() && cancels
+            switch.target == self.proposed.target && switch.ends_at().is_none() && cancels
         };
         state.switches.values().find(as_much).map(|switch| switch.id.clone())
     }
@@ -82,19 +80,19 @@ impl Quota {
         Self { quotas: Arc::clone(&execution.ports.quotas), side: who.side, account, credential }
     }
 
-    /// Why these are too many, if they are.
-    pub(super) fn full(&self, state: &ControlState, asked: &[Asked]) -> Option<Refusal> {
+    /// Refuses these if they are too many.
+    pub(super) fn check(&self, state: &ControlState, asked: &[Asked]) -> Result<(), Refusal> {
         let (counted, quota) = match self.side {
             Side::Staff => (Counted::StaffSwitches, self.quotas.staff_switches),
             Side::Customer => (Counted::Switches, self.quotas.switches),
         };
         let adds = |asked: &&Asked| {
             let standing = asked.standing(state).is_some();
-            if standing { !asked.once } else { !self.always(&asked.target) }
+            if standing { !asked.once } else { !self.always(&asked.proposed.target) }
         };
         let more = asked.iter().filter(adds).count();
         let more = u32::try_from(more).unwrap_or(u32::MAX);
-        counted.check_more(quota, state.switches_used(&self.account, &self.credential), more).err()
+        counted.check_more(quota, state.switches_used(&self.account, &self.credential), more)
     }
 
     /// What may be stopped however much is stopped already.

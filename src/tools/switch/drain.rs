@@ -7,12 +7,11 @@ use std::sync::Arc;
 
 use super::asked::{Asked, Quota, standing};
 use crate::core::call::{Outcome, Status};
+use crate::core::engagement::Proposed;
 use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, SwitchId, UserId};
 use crate::core::job::{Claim, Idempotency, Job};
-use crate::core::refusal::Refusal;
-use crate::core::state::ControlState;
-use crate::core::switch::{Running, Target};
-use crate::core::time::{Clock, Entropy, Micros};
+use crate::core::switch::Running;
+use crate::core::time::{Clock, Entropy};
 use crate::log::admission::claim_row;
 use crate::log::claim::covering;
 use crate::log::draft::Draft;
@@ -25,11 +24,7 @@ const ROUNDS: usize = 3;
 
 /// A switch that is to be engaged.
 pub(in crate::tools) struct Engagement {
-    pub(in crate::tools) target: Target,
-    pub(in crate::tools) reason: String,
-    pub(in crate::tools) message: Option<String>,
-    pub(in crate::tools) incident: Option<String>,
-    pub(in crate::tools) expires_at: Option<Micros>,
+    pub(in crate::tools) proposed: Proposed,
     pub(in crate::tools) running: Running,
     /// The person; none if an agent stops itself.
     pub(in crate::tools) by: Option<UserId>,
@@ -48,11 +43,7 @@ pub(in crate::tools) struct Engaged {
 }
 
 /// Engages all of `engagements`, or none and answers why not.
-pub(in crate::tools) async fn engage(
-    execution: &Execution,
-    engagements: Vec<Engagement>,
-    check: impl Fn(&ControlState) -> Option<Refusal> + Send + 'static,
-) -> Result<Engaged, Outcome> {
+pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Engagement>) -> Result<Engaged, Outcome> {
     let mut asked = Vec::new();
     for engagement in engagements {
         asked.push(Asked::of(execution, engagement).await?);
@@ -61,9 +52,10 @@ pub(in crate::tools) async fn engage(
         return Ok(standing);
     }
     let (want, drain) = prepare(execution).await;
-    let quota = Quota::of(execution);
+    let (quota, names) = (Quota::of(execution), execution.ports.names());
     let written = write(execution, want, move |draft| {
-        if let Some(refusal) = check(draft.state()).or_else(|| quota.full(draft.state(), &asked)) {
+        let fits = asked.iter().try_for_each(|asked| asked.proposed.check(draft.state(), &names, draft.now));
+        if let Err(refusal) = fits.and_then(|()| quota.check(draft.state(), &asked)) {
             return Ok(Err(refusal));
         }
         let mut switches = Vec::new();

@@ -6,10 +6,10 @@ use serde_json::json;
 use super::drain::{self, Engagement};
 use super::fenced;
 use crate::core::code::Code;
+use crate::core::engagement::{INCIDENT, MESSAGE, Proposed, REASON};
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::state::ControlState;
 use crate::core::switch::{Running, Target};
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
@@ -26,9 +26,9 @@ pub(super) fn tool() -> Tool {
     let running = "What becomes of calls that run: let_finish or cancel.";
     let input = Shape::new()
         .must("target", Public, text(target, 120))
-        .must("reason", Content, text("Why, for staff.", 500))
-        .may("message", Content, text("What a refused caller is told.", 500))
-        .may("incident", Content, text("Reference of the incident.", 100))
+        .must("reason", Content, text("Why, for staff.", REASON))
+        .may("message", Content, text("What a refused caller is told.", MESSAGE))
+        .may("incident", Content, text("Reference of the incident.", INCIDENT))
         .may("expires_at", Public, moment("When it ends by itself."))
         .may("running", Public, choice(running, &["let_finish", "cancel"]))
         .keyed();
@@ -70,13 +70,9 @@ fn let_finish() -> Running {
 async fn engage(execution: Execution) -> Answer {
     let Args { target, reason, message, incident, expires_at, running } = execution.arguments()?;
     let target: Target = target.parse().map_err(|error| Refusal::new(Code::ValidationFailed, format!("{error}.")))?;
-    if expires_at.is_some_and(|end| end <= execution.ports.clock.now()) {
-        return Err(Refusal::new(Code::ValidationFailed, "expires_at is over already.").into());
-    }
     let by = Some(execution.principal.user.clone());
-    let wanted = target.clone();
-    let engagement = Engagement { target: target.clone(), reason, message, incident, expires_at, running, by, once: false };
-    let engaged = drain::engage(&execution, vec![engagement], move |state| absent(state, &wanted)).await?;
+    let proposed = Proposed { target: target.clone(), reason, message, incident, expires_at };
+    let engaged = drain::engage(&execution, vec![Engagement { proposed, running, by, once: false }]).await?;
     let fenced = fenced::wait(&execution, engaged.epoch).await.ok();
     Ok(json!({
         "id": engaged.switches.first(),
@@ -86,16 +82,4 @@ async fn engage(execution: Execution) -> Answer {
         "nodes": fenced.map_or_else(|| json!([]), |fenced| fenced.nodes()),
         "cancelled": engaged.cancelled,
     }))
-}
-
-/// A slip of the keyboard must not pass for a stop that stops nothing.
-fn absent(state: &ControlState, target: &Target) -> Option<Refusal> {
-    let there = match target {
-        Target::All | Target::Class(_) | Target::Provider(_) => true,
-        Target::Tool(name) => register::facts_of(name).is_some(),
-        Target::Account(id) => state.accounts.contains_key(id),
-        Target::Credential(id) => state.credentials.contains_key(id),
-        Target::Vm { vm, .. } => state.vms.contains_key(vm),
-    };
-    (!there).then(|| Refusal::new(Code::NotFound, format!("There is nothing that {target} would stop.")))
 }

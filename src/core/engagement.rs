@@ -1,0 +1,140 @@
+//! Whether a switch may be engaged as it is asked for: that it would stop something, for some time, and for a reason.
+//!
+//! INVARIANT: every way to engage one asks here, in the transaction that would write it. A slip of the keyboard must not pass
+//! for a stop that stops nothing; what is there can always be stopped.
+
+use std::collections::BTreeSet;
+
+use serde_json::{Value, json};
+
+use super::code::Code;
+use super::refusal::Refusal;
+use super::state::ControlState;
+use super::switch::Target;
+use super::time::Micros;
+
+/// Most characters of a reason.
+pub const REASON: usize = 500;
+
+/// Most characters of what a refused caller is told.
+pub const MESSAGE: usize = 500;
+
+/// Most characters of the reference of an incident.
+pub const INCIDENT: usize = 100;
+
+/// So many letters may be wrong in a name or id that is taken for a slip of the keyboard.
+const SLIPS: usize = 2;
+
+/// How many names are offered in the place of one that is not there.
+const OFFERED: usize = 3;
+
+/// A switch as it is asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proposed {
+    /// What it is to stop.
+    pub target: Target,
+    /// Why, for staff.
+    pub reason: String,
+    /// What a refused caller is told.
+    pub message: Option<String>,
+    /// The incident it belongs to.
+    pub incident: Option<String>,
+    /// When it ends by itself.
+    pub expires_at: Option<Micros>,
+}
+
+/// The names that control state does not hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    /// Every tool.
+    pub tools: BTreeSet<String>,
+    /// The providers that are configured here. Those that VMs are with are known besides.
+    pub providers: BTreeSet<String>,
+}
+
+impl Proposed {
+    /// Its free text, as it is recorded.
+    #[must_use]
+    pub fn note(&self) -> Value {
+        json!({ "reason": self.reason, "message": self.message, "incident": self.incident })
+    }
+
+    /// Refuses what would stop nothing, or ends before it begins, or does not say why.
+    pub fn check(&self, state: &ControlState, names: &Names, now: Micros) -> Result<(), Refusal> {
+        check_target(&self.target, state, names)?;
+        check_reason(&self.reason)?;
+        let texts = [("message", self.message.as_ref(), MESSAGE), ("incident", self.incident.as_ref(), INCIDENT)];
+        for (name, text, most) in texts {
+            text.map_or(Ok(()), |text| check_text(name, text, most))?;
+        }
+        if self.expires_at.is_some_and(|end| end <= now) {
+            let refusal = Refusal::new(Code::ValidationFailed, "The switch would be over as soon as it is engaged.");
+            return Err(refusal.hint("Give a time that is yet to come, or none: then it stops until it is released."));
+        }
+        Ok(())
+    }
+}
+
+/// Refuses a reason that says nothing, or too much.
+pub fn check_reason(reason: &str) -> Result<(), Refusal> {
+    check_text("reason", reason, REASON)
+}
+
+fn check_text(name: &str, text: &str, most: usize) -> Result<(), Refusal> {
+    if text.trim().is_empty() {
+        return Err(Refusal::new(Code::ValidationFailed, format!("The {name} is empty.")));
+    }
+    let length = text.chars().count();
+    if length > most {
+        let text = format!("The {name} has {length} characters; it may have at most {most}.");
+        return Err(Refusal::new(Code::ValidationFailed, text));
+    }
+    Ok(())
+}
+
+/// Refuses a target that nothing is there of, and says what was probably meant.
+pub fn check_target(target: &Target, state: &ControlState, names: &Names) -> Result<(), Refusal> {
+    let (wanted, known) = match target {
+        Target::All | Target::Class(_) => return Ok(()),
+        Target::Tool(name) => (name.as_str(), names.tools.clone()),
+        Target::Provider(name) => (name.as_str(), providers(state, names)),
+        Target::Account(id) => (id.as_str(), texts(state.accounts.keys())),
+        Target::Credential(id) => (id.as_str(), texts(state.credentials.keys())),
+        Target::Vm { vm, .. } => (vm.as_str(), texts(state.vms.keys())),
+    };
+    if known.contains(wanted) {
+        return Ok(());
+    }
+    let refusal = Refusal::new(Code::NotFound, format!("There is nothing that {target} would stop."));
+    let meant = near(wanted, &known);
+    let text = target.to_string();
+    let offered = |name: &&str| text.replacen(wanted, name, 1);
+    Err(match (meant.is_empty(), target) {
+        (false, _) => refusal.hint(format!("Did you mean {}?", meant.iter().map(offered).collect::<Vec<_>>().join(" or "))),
+        (true, Target::Provider(_)) if known.is_empty() => refusal.hint("There are no providers here."),
+        (true, Target::Provider(_)) => refusal.hint(format!("There is {}.", listed("provider", &known))),
+        (true, Target::Tool(_)) => refusal.hint("Give the name of a tool, such as vm_power, or stop a class of them."),
+        (true, _) => refusal.hint("Give the id as the lists show it, or stop all."),
+    })
+}
+
+/// A provider whose VMs are in control state is there, whatever this machine's configuration says.
+fn providers(state: &ControlState, names: &Names) -> BTreeSet<String> {
+    names.providers.iter().cloned().chain(state.vms.values().map(|vm| vm.provider.clone())).collect()
+}
+
+fn texts<'a, Id: ToString + 'a>(ids: impl Iterator<Item = &'a Id>) -> BTreeSet<String> {
+    ids.map(ToString::to_string).collect()
+}
+
+/// Names that differ by a slip of the keyboard, the nearest ones first.
+fn near<'a>(wanted: &str, known: &'a BTreeSet<String>) -> Vec<&'a str> {
+    let distance = |name: &'a String| (strsim::osa_distance(wanted, name), name.as_str());
+    let mut near: Vec<(usize, &str)> = known.iter().map(distance).filter(|(distance, _)| *distance <= SLIPS).collect();
+    near.sort_unstable();
+    near.into_iter().take(OFFERED).map(|(_, name)| name).collect()
+}
+
+fn listed(kind: &str, known: &BTreeSet<String>) -> String {
+    known.iter().map(|name| format!("{kind}:{name}")).collect::<Vec<_>>().join(" and ")
+}
