@@ -54,7 +54,8 @@ impl Control {
                 tracing::error!(%error, call_id = %call, "a call that is followed cannot be read back");
                 Refusal::new(Code::AuditUnavailable, "The call that this one follows cannot be read back now.")
             })?;
-            return Ok(event.and_then(|event| if let Kind::IntentRecorded(intent) = event.kind { Some(intent) } else { None }));
+            let intent = event.and_then(|event| if let Kind::IntentRecorded(intent) = event.kind { Some(intent) } else { None });
+            return Ok(intent.filter(|intent| intent.call == *call && intent.account == who.account));
         }
         Ok(None)
     }

@@ -1,14 +1,17 @@
 //! A call as the log has it: who asked, and with which arguments, for whoever runs it later.
 //!
-//! INVARIANT: arguments are what the intent's HMAC says, or there are none. What was redacted or cut is never run.
+//! INVARIANT: arguments are what the HMAC in the call's own intent says, or there are none. What was redacted or cut is never
+//! run.
 
 use serde_json::Value;
 
 use super::Control;
 use crate::core::canonical::canonical;
 use crate::core::event::{Event, IntentRecorded, Kind};
+use crate::core::id::AccountId;
 use crate::core::job::Job;
 use crate::core::principal::Principal;
+use crate::core::sight::Sight;
 use crate::log::reading::ReadError;
 
 /// What an intent asked for.
@@ -26,13 +29,17 @@ impl Control {
     pub async fn recorded_request(&self, job: &Job) -> Result<Option<Recorded>, ReadError> {
         let Some(event) = self.ports.reader.event(job.intent).await? else { return Ok(None) };
         let Kind::IntentRecorded(intent) = &event.kind else { return Ok(None) };
-        let args = if job.sealed { self.sealed_arguments(job).await? } else { self.kept_arguments(&event).await? };
+        if (&intent.call, &intent.account) != (&job.call, &job.account) {
+            return Ok(None);
+        }
+        let args = if job.sealed { self.sealed_arguments(job).await? } else { self.kept_arguments(&event, &job.account).await? };
         let Some(args) = args else { return Ok(None) };
         let digest = self.ports.reader.vault.digest(&job.account, &canonical(&args)?).await?;
         if digest != intent.arguments {
             return Ok(None);
         }
-        let ip = self.ports.reader.part(&event, "subject").await?.and_then(|said| said["ip"].as_str()?.parse().ok());
+        let sight = Sight::Account(job.account.clone());
+        let ip = self.ports.reader.part(&event, "subject", &sight).await?.and_then(|said| said["ip"].as_str()?.parse().ok());
         let principal = Principal { ip, ..principal_of(intent) };
         Ok(Some(Recorded { intent: intent.clone(), principal, args }))
     }
@@ -42,8 +49,8 @@ impl Control {
         Ok(seal.map(|plaintext| serde_json::from_slice(&plaintext)).transpose()?)
     }
 
-    async fn kept_arguments(&self, event: &Event) -> Result<Option<Value>, ReadError> {
-        let recorded = self.ports.reader.part(event, "arguments").await?;
+    async fn kept_arguments(&self, event: &Event, account: &AccountId) -> Result<Option<Value>, ReadError> {
+        let recorded = self.ports.reader.part(event, "arguments", &Sight::Account(account.clone())).await?;
         Ok(recorded.map(|mut recorded| recorded["args"].take()))
     }
 }

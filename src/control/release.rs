@@ -50,7 +50,7 @@ impl Control {
         match &released {
             Released::Queued => self.queued.notify_one(),
             Released::Refused(refusal) => self.end_held(job, refusal).await,
-            Released::Unsettled | Released::Gone => {}
+            Released::Unsettled | Released::Gone | Released::Unfit => {}
         }
         Ok(released)
     }

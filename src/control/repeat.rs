@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use serde_json::Value;
 use tokio::sync::{broadcast, oneshot};
 
 use super::finish::{Ending, Finished};
@@ -16,6 +17,7 @@ use crate::core::redact::Sensitivity;
 use crate::core::refusal::Refusal;
 use crate::core::shown::Shown;
 use crate::core::sight::Sight;
+use crate::log::reading::ReadError;
 use crate::tools::Tool;
 
 /// How soon it is looked whether a call has ended that others have joined, if nobody tells; then half as often each time.
@@ -78,7 +80,8 @@ impl Control {
         }
     }
 
-    /// The outcome that is written at `end`, as far as it may be shown again.
+    /// The outcome that is written at `end`, as far as it may be shown again. That `first` is a call which may be repeated here
+    /// was seen when the repeat was decided; that `end` is its end is seen here.
     async fn recorded(&self, first: &CallId, status: Status, end: Position, tool: &Tool) -> Outcome {
         let held_secret = tool.results.values().any(|class| *class == Sensitivity::Secret);
         if status == Status::Succeeded && held_secret {
@@ -87,7 +90,7 @@ impl Control {
                 "The first call delivered a secret, which is shown once.",
             ));
         }
-        let document = match self.ports.reader.result_at(end).await {
+        let document = match self.result_of(first, end).await {
             Ok(Some(document)) => document,
             Ok(None) if status == Status::Refused => return Outcome::Failed(self.refused_at(first, end).await),
             Ok(None) => return Outcome::Failed(repeated(first, status)),
@@ -100,6 +103,15 @@ impl Control {
             return Outcome::Succeeded(Shown::repeated(document));
         }
         Outcome::Failed(Refusal::from_body(&document).unwrap_or_else(|| repeated(first, status)))
+    }
+
+    /// The result that `first` ended with at `end`.
+    async fn result_of(&self, first: &CallId, end: Position) -> Result<Option<Value>, ReadError> {
+        let reader = &self.ports.reader;
+        match reader.chain(first).await? {
+            Some(chain) if chain.end == Some(end) => reader.result_of(first, &Sight::Account(chain.asked.account)).await,
+            _ => Ok(None),
+        }
     }
 
     /// Why a held call was refused.
@@ -138,7 +150,6 @@ impl Control {
             if let Some(ended) = self.ended(first).await {
                 break ended;
             }
-            // Told of the end, the views may not know it yet: then they are asked again soon.
             let told = tokio::time::timeout(pause, told_of(&mut endings, first)).await.is_ok();
             pause = if told { LOOK } else { (pause * 2).min(SELDOM) };
         };
@@ -179,8 +190,8 @@ impl Control {
     }
 
     async fn ended(&self, first: &CallId) -> Option<(AccountId, Status, Position)> {
-        let record = self.ports.activity.call(&Sight::Everything, first).await.ok()??;
-        record.end.filter(|_| record.status.is_terminal()).map(|end| (record.account, record.status, end))
+        let chain = self.ports.reader.chain(first).await.ok()??;
+        Some((chain.asked.account, chain.status, chain.end?))
     }
 }
 

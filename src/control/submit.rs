@@ -138,7 +138,7 @@ impl Control {
     ) -> Result<Reply, WriteError> {
         let now = self.ports.clock.now();
         let ids = [self.ports.event_id(), self.ports.event_id(), self.ports.event_id()];
-        let mut settled = None;
+        let (mut settled, mut repeats) = (None, None);
         for attempt in 1..=TRIES + 1 {
             let state = self.ports.fence().state();
             let mut intake = take_in(&request, &self.catalogue, &state);
@@ -146,13 +146,16 @@ impl Control {
             if attempt > TRIES {
                 intake.invalid = Some(Refusal::new(Code::PolicyUnsettled, "The policies kept changing; nothing was done."));
             }
-            let submission = self.submission(call, &request, &intake, &ids, now).await.map_err(|error| sealed(&error))?;
+            let mut submission = self.submission(call, &request, &intake, &ids, now).await.map_err(|error| sealed(&error))?;
+            submission.repeats.clone_from(&repeats);
             let is_sealed = submission.waits.sealed;
             let submitted = self.ports.writer.submit(submission).await?;
             if is_sealed && !matches!(submitted, Submitted::Held(_) | Submitted::Queued) {
                 self.ports.forget_seal(call).await;
             }
-            if !matches!(submitted, Submitted::Unsettled) {
+            if let Submitted::Repeats(first) = submitted {
+                repeats = Some(first);
+            } else if !matches!(submitted, Submitted::Unsettled) {
                 settled = Some((submitted, intake.tool, intake.vm));
                 break;
             }
@@ -229,7 +232,7 @@ impl Control {
         let waits = self.waits(&proposal, intake, request, &ids[1], now).await?;
         let run = RunId::new(now, &*self.ports.entropy);
         let (node, limits, quota) = (self.ports.node.clone(), Arc::clone(&self.ports.limits), self.ports.quotas.open_calls);
-        Ok(Submission { proposal, intent, events: ids.clone(), run, parts, brief, node, limits, quota, waits })
+        Ok(Submission { proposal, intent, events: ids.clone(), run, parts, brief, node, limits, quota, repeats: None, waits })
     }
 
     /// What the policies say now. Also asked before an orphan is run again.

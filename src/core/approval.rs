@@ -136,12 +136,17 @@ impl Approval {
 
     /// Takes somebody's consent, or says why not. What was said by who has left since counts no more.
     pub fn consent(&mut self, who: &Principal, known: Acquaintance<'_>) -> Result<Step, Refusal> {
+        self.forget_who_left(known.state);
         self.check_open(known.now)?;
-        let left = |by: &Consent| known.state.credentials.get(&by.credential).is_none_or(|row| known.state.has_left(row));
-        self.consents.retain(|consent| !left(consent));
         self.check_person(who, known)?;
         self.consents.push(Consent { by: who.user.clone(), credential: who.credential.clone(), at: known.now });
         Ok(if self.is_granted() { Step::Granted } else { Step::Waits })
+    }
+
+    /// Drops the consent of people who have left.
+    pub fn forget_who_left(&mut self, state: &ControlState) {
+        let left = |by: &Consent| state.credentials.get(&by.credential).is_none_or(|row| state.has_left(row));
+        self.consents.retain(|consent| !left(consent));
     }
 
     /// Whether an answer still counts.

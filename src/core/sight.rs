@@ -151,6 +151,26 @@ impl Sight {
         }
     }
 
+    /// Whether it sees what an event outside of calls is about, as control state says whose that is. Of what is nobody's in
+    /// particular only who sees everything does.
+    #[must_use]
+    pub fn event(&self, kind: &Kind, state: &ControlState) -> bool {
+        let key = |id: &CredentialId| state.credentials.get(id).is_some_and(|row| self.key(row));
+        self.is_everything()
+            || match kind {
+                Kind::SwitchEngaged { target, .. } => self.target(target, state),
+                Kind::CredentialCreated(made) => key(&made.credential),
+                Kind::CredentialRevoked { credential, .. }
+                | Kind::CredentialAdopted { credential, .. }
+                | Kind::RefusalsCounted { credential, .. } => key(credential),
+                Kind::VmImported { vm, .. } | Kind::VmExecSet { vm, .. } | Kind::ClaimCleared { vm, .. } => {
+                    state.vms.get(vm).is_some_and(|row| self.vm(row))
+                }
+                Kind::AccountCreated { account, .. } | Kind::AccountChanged { account, .. } => self.account() == Some(account),
+                _ => false,
+            }
+    }
+
     /// The names of what it sees one by one, as events say whom they concern (see [`concerned`]).
     #[must_use]
     pub fn concerns(&self, state: &ControlState) -> Vec<String> {

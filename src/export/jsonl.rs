@@ -12,7 +12,7 @@ use sha2::{Digest, Sha256};
 use super::filter::{Choice, Filter};
 use super::manifest::{MANIFEST, Manifest, Written};
 use crate::core::event::{Event, LeafError};
-use crate::core::id::Position;
+use crate::core::id::{AccountId, Position};
 use crate::log::private;
 use crate::log::reading::{ReadError, Reader};
 use crate::log::store::{EventRow, PayloadRow};
@@ -85,7 +85,7 @@ pub async fn export(
                 taken.push((row, event));
             }
         }
-        write_lines(reader, &taken, with_parts, &mut file, &mut written).await?;
+        write_lines(reader, &taken, with_parts, filter.account.as_ref(), &mut file, &mut written).await?;
         after = newest;
         progress(after.min(last), last);
         if over {
@@ -102,6 +102,7 @@ async fn write_lines(
     reader: &Reader,
     taken: &[(EventRow, Event)],
     with_parts: bool,
+    whose: Option<&AccountId>,
     file: &mut Hashed,
     written: &mut Written,
 ) -> Result<(), ExportError> {
@@ -114,7 +115,11 @@ async fn write_lines(
     for (row, event) in taken {
         let leaf = String::from_utf8(row.leaf.clone())
             .map_err(|error| ReadError::Leaf(LeafError::Json(serde::de::Error::custom(error))))?;
-        let parts = if with_parts { Some(open_parts(reader, event, &rows).await?) } else { None };
+        let parts = if with_parts {
+            Some(open_parts(reader, event, &rows, whose.filter(|_| event.kind.call().is_some())).await?)
+        } else {
+            None
+        };
         let line = Line { position: row.position, sha256: hex::encode(Sha256::digest(&row.leaf)), leaf, parts };
         let mut bytes = serde_json::to_vec(&line).map_err(ReadError::from)?;
         bytes.push(b'\n');
@@ -124,13 +129,19 @@ async fn write_lines(
     Ok(())
 }
 
-async fn open_parts(reader: &Reader, event: &Event, rows: &[PayloadRow]) -> Result<Map<String, Value>, ReadError> {
+/// The parts of an event; those of a call are opened for the account that is asked for, if one is.
+async fn open_parts(
+    reader: &Reader,
+    event: &Event,
+    rows: &[PayloadRow],
+    whose: Option<&AccountId>,
+) -> Result<Map<String, Value>, ReadError> {
     let mut parts = Map::new();
     for named in &event.parts {
         let row = rows.iter().find(|row| row.position == event.position && row.part == named.part);
         let value = match row {
             None => json!({ "$missing": true }),
-            Some(row) => match reader.vault.open_part(&event.id, named, row).await {
+            Some(row) => match reader.vault.open_part(&event.id, named, row, whose).await {
                 Ok(text) if named.truncated => json!({ "$size": named.size, "$head": String::from_utf8_lossy(&text) }),
                 Ok(text) => serde_json::from_slice(&text)?,
                 Err(VaultError::Erased(_)) => json!({ "$erased": true }),

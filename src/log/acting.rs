@@ -5,14 +5,13 @@
 //! alive, and no switch over it. So after `engage` is committed nothing that the switch covers lands any more, fence or not
 //! (P3), and a call that somebody else has ended changes nothing (P4).
 
-use super::admission::job_row;
 use super::draft::Draft;
 use super::store::{StoreError, Want};
 use crate::core::call::Status;
+use crate::core::chain::Chain;
 use crate::core::code::Code;
 use crate::core::decide::stopped;
 use crate::core::id::{CallId, NodeId};
-use crate::core::job::Job;
 use crate::core::lineage::alive;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
@@ -35,7 +34,7 @@ impl Acting {
     /// What a transaction reads for [`Acting::check`].
     #[must_use]
     pub fn want(&self) -> Want {
-        Want { names: vec![job_row(&self.call)], ..Want::default() }
+        Want { calls: vec![self.call.clone()], ..Want::default() }
     }
 
     /// Whether the call may write now, right at the head of the log. Ask it first in the entry that writes.
@@ -49,12 +48,11 @@ impl Acting {
         if self.tool.stops {
             return Ok(Ok(()));
         }
-        let job = draft.get::<Job>(&job_row(&self.call))?;
-        let runs_here = |job: &Job| job.status == Status::Running && job.node.as_ref() == Some(&self.node);
-        let Some(job) = job.filter(runs_here) else {
+        let runs_here = |chain: &Chain| chain.status == Status::Running && chain.node.as_ref() == Some(&self.node);
+        let Some(chain) = draft.chain(&self.call)?.filter(runs_here) else {
             return Ok(Err(Refusal::new(Code::Cancelled, "The call was ended before it changed anything.")));
         };
-        let call = job.covered(self.tool, state);
+        let call = chain.covered(self.tool, state);
         let switch = state.covering(&call, now).next();
         Ok(switch.map_or(Ok(()), |switch| Err(stopped(switch, state.first_of(&self.principal.credential), now))))
     }

@@ -49,6 +49,8 @@ pub struct Submission {
     pub limits: Arc<Limits>,
     /// How many calls may be open that do not end at once.
     pub quota: Quota,
+    /// The call that it was found to repeat.
+    pub repeats: Option<CallId>,
     /// What it needs if it is held.
     pub waits: Waits,
 }
@@ -66,9 +68,9 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    pub(super) fn proven(job: Job, epoch: Epoch, leave: Leave) -> Self {
-        let depends = Closing::depends_on(&job);
-        Self { call: job.call, epoch, leave, vm: job.vm, depends, sealed: job.sealed }
+    pub(super) fn proven(job: &Job, epoch: Epoch, leave: Leave) -> Self {
+        let depends = Closing::depends_on(job);
+        Self { call: job.call.clone(), epoch, leave, vm: job.vm.clone(), depends, sealed: job.sealed }
     }
 
     /// Its arguments are sealed in the vault until it has ended.
@@ -137,6 +139,8 @@ pub enum Submitted {
     Joined(CallId),
     /// Policy or VM moved: evaluate and submit again. Nothing was written.
     Unsettled,
+    /// It repeats this call, whose events the transaction has not read: submit again and name it. Nothing was written.
+    Repeats(CallId),
 }
 
 impl Writer {
@@ -160,7 +164,8 @@ fn wanted(submission: &Submission) -> Want {
     names.extend(proposal.idempotency.as_ref().map(|(key, _)| key.clone()));
     names.extend(proposal.follows.as_ref().map(job_row));
     let kinds = if proposal.verdict.hold.is_some() { vec!["approval"] } else { Vec::new() };
-    Want { names, kinds, under: open::wanted(proposal), ..Want::default() }
+    let calls = submission.repeats.iter().cloned().collect();
+    Want { names, kinds, under: open::wanted(proposal), calls, ..Want::default() }
 }
 
 /// Name of the row that says which call has the VM's one place for a command.
@@ -178,6 +183,10 @@ pub fn job_row(call: &CallId) -> String {
 impl Draft {
     fn submit(&mut self, submission: &Submission, lease: Lease) -> Result<Submitted, StoreError> {
         let decision = self.decide(&submission.proposal, &submission.limits);
+        self.act(submission, decision, lease)
+    }
+
+    pub(super) fn act(&mut self, submission: &Submission, decision: Decision, lease: Lease) -> Result<Submitted, StoreError> {
         if let Some(refusal) = self.too_many_open(submission, &decision)? {
             return self.refuse_new(submission, None, refusal);
         }
@@ -186,8 +195,19 @@ impl Draft {
             Decision::Refuse { refusal, switch } => self.refuse_new(submission, switch, refusal),
             Decision::Hold(hold) => self.hold(submission, hold),
             Decision::Admit(limits) => self.admit(submission, &limits, lease),
-            Decision::Replay(row, slots) => self.replay(submission, row, &slots),
+            Decision::Replay(Idempotency { call: first, .. }, _) | Decision::Join(first, _)
+                if submission.repeats.as_ref() != Some(&first) =>
+            {
+                Ok(Submitted::Repeats(first))
+            }
+            Decision::Replay(row, slots) => match self.check_repeat(submission, &row.call) {
+                Ok(()) => self.replay(submission, row, &slots),
+                Err(refusal) => self.not_repeated(submission, refusal, lease),
+            },
             Decision::Join(first, slots) => {
+                if let Err(refusal) = self.check_repeat(submission, &first) {
+                    return self.not_repeated(submission, refusal, lease);
+                }
                 let keys = self.take_slots(&slots);
                 let last = self.record(submission, keys, Some(first.clone()), false)?;
                 self.count_joined(&submission.proposal, &first)?;
@@ -253,7 +273,7 @@ impl Draft {
             return Ok(Submitted::Queued);
         }
         let epoch = self.state().epoch;
-        Ok(Submitted::Admitted(Admitted::proven(job, epoch, Leave { lease, at: self.now })))
+        Ok(Submitted::Admitted(Admitted::proven(&job, epoch, Leave { lease, at: self.now })))
     }
 
     /// Takes a slot of each; answers their keys.
@@ -276,7 +296,7 @@ impl Draft {
     }
 
     /// Appends the intent and its admission; answers where the admission is.
-    fn record(
+    pub(super) fn record(
         &mut self,
         from: &Submission,
         limits: Vec<String>,
@@ -308,9 +328,11 @@ impl Draft {
         let (id, parts, note) = (intent.clone(), parts.to_vec(), Scrubbed::default());
         let position = self.append(Position(0), NewEvent { id, kind, parts, note })?;
         let row = use_row(&from.proposal.principal.credential);
-        let used = self.get::<Use>(&row)?.unwrap_or_default();
-        let now = self.now;
-        self.put(&row, &Use { last: now, count: used.count + 1 })?;
+        // One that cannot be read stays as it is: it refuses what does not stop, and that is recorded all the same.
+        match self.get::<Use>(&row) {
+            Ok(used) => self.put(&row, &Use { last: self.now, count: used.unwrap_or_default().count + 1 })?,
+            Err(error) => tracing::error!(%error, "the use of a key cannot be counted"),
+        }
         Ok(position)
     }
 
@@ -346,22 +368,6 @@ impl Draft {
         };
         self.put_open(&job)?;
         Ok(job)
-    }
-
-    fn replay(&mut self, submission: &Submission, row: Idempotency, slots: &[(String, Limit)]) -> Result<Submitted, StoreError> {
-        let Some(end) = row.end else { return Err(StoreError::Unreadable("a replay without an end".into())) };
-        let keys = self.take_slots(slots);
-        let last = self.record(submission, keys, Some(row.call.clone()), false)?;
-        let ended = Ended {
-            call: submission.proposal.call.clone(),
-            code: None,
-            replay_of: Some(row.call.clone()),
-            switch: None,
-            node: submission.node.clone(),
-        };
-        let [_, _, id] = &submission.events;
-        self.append(last, NewEvent::plain(id.clone(), end_of(row.status, ended)))?;
-        Ok(Submitted::Replayed { first: row.call, status: row.status, end })
     }
 }
 

@@ -114,6 +114,7 @@ impl Appender {
             want.names.extend_from_slice(&message.want.names);
             want.kinds.extend_from_slice(&message.want.kinds);
             want.under.extend_from_slice(&message.want.under);
+            want.calls.extend_from_slice(&message.want.calls);
         }
         let (settled, asked) = (self.time.is_settled(), self.time.elapsed());
         if !settled {
@@ -125,6 +126,8 @@ impl Appender {
         want.kinds.dedup();
         want.under.sort_unstable();
         want.under.dedup();
+        want.calls.sort_unstable();
+        want.calls.dedup();
         let mut done = None;
         let head = self
             .store

@@ -1,6 +1,9 @@
 //! Taking a queued call: the second fence. What a switch covers ends `cancelled` instead of starting.
+//!
+//! INVARIANT: what is taken is what was admitted: its row is held against the call's own events first ([`super::chained`]).
 
 use super::admission::{Admitted, job_row};
+use super::chained::Open;
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
 use super::fence::{Lease, Leave};
@@ -18,12 +21,14 @@ use crate::core::tool::ToolFacts;
 /// What became of a claim.
 #[derive(Debug)]
 pub enum Claimed {
-    /// This node runs it now.
-    Admitted(Admitted),
+    /// This node runs it now, as its row says, which is what the log says.
+    Admitted(Admitted, Box<Job>),
     /// A switch covered it; it has ended.
     Cancelled(SwitchId),
     /// Somebody else has it, or it has ended.
     Gone,
+    /// Its row is not what the log says.
+    Unfit,
 }
 
 /// A claim on its way into the log.
@@ -60,7 +65,8 @@ impl Writer {
         let mut names = Closing::depends_on(job);
         names.push(job_row(&job.call));
         let claim = Claiming { call: job.call.clone(), tool, node, id, dead, lease: self.fence().lease() };
-        self.write(Want { names, ..Want::default() }, move |draft| draft.claim(claim.clone())).await
+        self.write(Want { names, calls: vec![job.call.clone()], ..Want::default() }, move |draft| draft.claim(claim.clone()))
+            .await
     }
 }
 
@@ -72,7 +78,11 @@ impl Draft {
             None => job.status == Status::Queued,
             Some(_) => job.status == Status::Running && job.node == dead && job.idempotent,
         };
-        let Some(mut job) = self.get::<Job>(&row)?.filter(free) else { return Ok(Claimed::Gone) };
+        let mut job = match self.open(&call, Some(tool))? {
+            Open::Fits(job, _) if free(&job) => job,
+            Open::Fits(..) | Open::Gone => return Ok(Claimed::Gone),
+            Open::Unfit => return Ok(Claimed::Unfit),
+        };
         if let Some(switch) = covering(self.state(), &job, tool, self.now) {
             self.cancel_for(&job, switch.clone(), node, id)?;
             return Ok(Claimed::Cancelled(switch));
@@ -82,7 +92,7 @@ impl Draft {
         job.status = Status::Running;
         job.node = Some(node);
         self.put(&row, &job)?;
-        Ok(Claimed::Admitted(Admitted::proven(job, epoch, Leave { lease, at: self.now })))
+        Ok(Claimed::Admitted(Admitted::proven(&job, epoch, Leave { lease, at: self.now }), job))
     }
 
     /// Ends a call because a switch covers it.

@@ -1,7 +1,12 @@
 //! Ending a call: exactly one terminal event, and the rows that depended on the call (P2).
+//!
+//! INVARIANT: who did not run a call knows of it by its row alone, and ends it only if that row is what the call's own events
+//! say ([`super::chained`]).
 
 use super::admission::{claim_row, end_of, job_row};
+use super::chained::Open;
 use super::draft::{Draft, NewEvent};
+use super::facts::readable;
 use super::open::open_row;
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
@@ -25,7 +30,8 @@ pub struct Closing {
     pub parts: Vec<SealedPart>,
     /// The VM's claim row and the idempotency row, if the call has them.
     pub depends: Vec<String>,
-    /// If the call has ended already: note this as a late result. Recovery has no result to note.
+    /// It is closed by whoever ran it: if it has ended already, this is noted as a late result. Anybody else has no result to
+    /// note, and has to have read the call's events.
     pub notes_late: bool,
 }
 
@@ -36,6 +42,8 @@ pub enum Closed {
     Now(Position),
     /// The call had ended already.
     Late,
+    /// Its row is not what the log says; nothing was written.
+    Unfit,
 }
 
 /// Name of the row of a call that ended `unknown` and that its provider was not yet asked about.
@@ -57,14 +65,17 @@ impl Writer {
     /// Appends what the provider said of a call that ended `unknown`; false if that was noted before.
     pub async fn reconcile(&self, call: CallId, happened: Option<bool>, id: EventId) -> Result<bool, WriteError> {
         let row = unknown_row(&call);
-        let want = Want { names: vec![row.clone()], ..Want::default() };
+        let want = Want { names: vec![row.clone()], calls: vec![call.clone()], ..Want::default() };
         self.write(want, move |draft| {
             let open = draft.bytes(&row).is_some();
             if open {
                 draft.delete(&row);
+            }
+            let in_doubt = open && draft.chain(&call)?.is_some_and(|chain| chain.is_in_doubt());
+            if in_doubt {
                 draft.append(Position(0), NewEvent::plain(id.clone(), Kind::Reconciled { call: call.clone(), happened }))?;
             }
-            Ok(open)
+            Ok(in_doubt)
         })
         .await
     }
@@ -73,16 +84,25 @@ impl Writer {
     pub async fn close(&self, closing: Closing) -> Result<Closed, WriteError> {
         let mut names = closing.depends.clone();
         names.push(job_row(&closing.ended.call));
-        self.write(Want { names, ..Want::default() }, move |draft| draft.close(closing.clone())).await
+        let calls = if closing.notes_late { Vec::new() } else { vec![closing.ended.call.clone()] };
+        self.write(Want { names, calls, ..Want::default() }, move |draft| draft.close(closing.clone())).await
     }
 }
 
 impl Draft {
-    /// Ends a call in this batch. Its job row and what that depends on must have been read.
+    /// Ends a call in this batch. Its job row and what that depends on must have been read, and if it is not closed by whoever
+    /// ran it, its events.
     pub fn close(&mut self, closing: Closing) -> Result<Closed, StoreError> {
         let row = job_row(&closing.ended.call);
-        let Some(job) = self.get::<Job>(&row)? else {
-            return if closing.notes_late { self.note_late(closing) } else { Ok(Closed::Late) };
+        let job = if closing.notes_late {
+            let Some(job) = self.get::<Job>(&row)? else { return self.note_late(closing) };
+            job
+        } else {
+            match self.open(&closing.ended.call, None)? {
+                Open::Fits(job, _) => *job,
+                Open::Gone => return Ok(Closed::Late),
+                Open::Unfit => return Ok(Closed::Unfit),
+            }
         };
         let code = closing.ended.code;
         let kind = end_of(closing.status, closing.ended);
@@ -110,7 +130,8 @@ impl Draft {
     fn free_claim(&mut self, job: &Job, status: Status) -> Result<(), StoreError> {
         let Some(vm) = job.vm.as_ref().filter(|_| job.claim) else { return Ok(()) };
         let row = claim_row(vm);
-        let held = self.get::<Claim>(&row)?.filter(|claim| claim.call == job.call);
+        // What cannot be read stays taken, and keeps no call from ending.
+        let held = readable(self.get::<Claim>(&row)).filter(|claim| claim.call == job.call);
         match held {
             None => Ok(()),
             // The process may still run: the place stays taken until that is known.
@@ -124,7 +145,8 @@ impl Draft {
 
     fn settle_idempotency(&mut self, job: &Job, status: Status, end: Position, retryable: bool) -> Result<(), StoreError> {
         let Some(name) = &job.idempotency else { return Ok(()) };
-        let Some(row) = self.get::<Idempotency>(name)?.filter(|row| row.call == job.call) else { return Ok(()) };
+        let row = readable(self.get::<Idempotency>(name)).filter(|row| row.call == job.call);
+        let Some(row) = row else { return Ok(()) };
         if status == Status::Failed && retryable {
             self.delete(name);
             return Ok(());

@@ -93,9 +93,11 @@ pub static SQLITE: Dialect = Dialect {
         clear: "insert into call_words (call_words) values ('delete-all')",
     },
     migrations: |room| match room {
-        Room::Log => {
-            &[include_str!("../../migrations/sqlite/log-0001.sql"), include_str!("../../migrations/sqlite/log-0002.sql")]
-        }
+        Room::Log => &[
+            include_str!("../../migrations/sqlite/log-0001.sql"),
+            include_str!("../../migrations/sqlite/log-0002.sql"),
+            include_str!("../../migrations/sqlite/log-0003.sql"),
+        ],
         Room::Views => {
             &[include_str!("../../migrations/sqlite/views-0001.sql"), include_str!("../../migrations/sqlite/views-0002.sql")]
         }
@@ -129,9 +131,11 @@ pub static POSTGRES: Dialect = Dialect {
         clear: "",
     },
     migrations: |room| match room {
-        Room::Log => {
-            &[include_str!("../../migrations/postgres/log-0001.sql"), include_str!("../../migrations/postgres/log-0002.sql")]
-        }
+        Room::Log => &[
+            include_str!("../../migrations/postgres/log-0001.sql"),
+            include_str!("../../migrations/postgres/log-0002.sql"),
+            include_str!("../../migrations/postgres/log-0003.sql"),
+        ],
         Room::Views => {
             &[include_str!("../../migrations/postgres/views-0001.sql"), include_str!("../../migrations/postgres/views-0002.sql")]
         }

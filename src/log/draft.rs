@@ -14,7 +14,7 @@ use serde_json::Value;
 use super::store::{Batch, EventRow, Found, Head, PayloadRow, StateRow, StoreError};
 use super::vault::SealedPart;
 use crate::core::event::{Event, Kind, LEAF_VERSION};
-use crate::core::id::{EventId, Position};
+use crate::core::id::{CallId, EventId, Position};
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
@@ -55,6 +55,8 @@ pub struct Draft {
     /// How often folding began; it may have failed halfway.
     folds: usize,
     rows: BTreeMap<String, Vec<u8>>,
+    /// What the transaction has read of calls' events.
+    calls: BTreeMap<CallId, Vec<EventRow>>,
     events: Vec<EventRow>,
     payloads: Vec<PayloadRow>,
     puts: BTreeMap<String, StateRow>,
@@ -97,6 +99,7 @@ impl Draft {
             folded: Vec::new(),
             folds: 0,
             rows,
+            calls: found.calls,
             events: Vec::new(),
             payloads: Vec::new(),
             puts: BTreeMap::new(),
@@ -141,6 +144,12 @@ impl Draft {
     #[must_use]
     pub fn state(&self) -> &ControlState {
         &self.state
+    }
+
+    /// The events of a call that was asked for, with those of this batch; none if it was not asked for.
+    pub(super) fn events_of(&self, call: &CallId) -> Option<impl Iterator<Item = &EventRow>> {
+        let fresh = self.events.iter().filter(|row| row.call.as_deref() == Some(call.as_str()));
+        Some(self.calls.get(call)?.iter().chain(fresh))
     }
 
     /// Appends an event and folds it into control state. `prev` is the previous event of the same call.
@@ -220,6 +229,20 @@ impl Draft {
                 Ok((name.clone(), row))
             })
             .collect()
+    }
+
+    /// Those of a kind that was asked for whole that can be read; the others are named.
+    pub fn all_readable<T: DeserializeOwned>(&self, kind: &str) -> Vec<(String, T)> {
+        let start = format!("{kind}:");
+        let of_kind = self.rows.range(start.clone()..).take_while(|(name, _)| name.starts_with(&start));
+        let read = |(name, doc): (&String, &Vec<u8>)| match serde_json::from_slice(doc) {
+            Ok(row) => Some((name.clone(), row)),
+            Err(error) => {
+                tracing::error!(row = name, %error, "a row cannot be read, and the others go on without it");
+                None
+            }
+        };
+        of_kind.filter_map(read).collect()
     }
 
     /// Every row whose name begins with a prefix that was asked for.

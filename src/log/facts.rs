@@ -1,7 +1,7 @@
 //! What a decision looks up by key, and under which names: windows, uses, a claim, and the call that it may repeat.
 //!
 //! INVARIANT: what is read is what [`rows_of`] asked for. A decision for which that is not all refuses to be made
-//! (`Decision::Unsettled`).
+//! (`Decision::Unsettled`). A row that cannot be read refuses whatever depends on it (P12), but nobody who stops something.
 
 use std::collections::BTreeMap;
 
@@ -42,17 +42,44 @@ pub(super) fn use_row(credential: &CredentialId) -> String {
     format!("use:{credential}")
 }
 
+/// What was read; a row that cannot be read is named, and left as it is.
+pub(super) fn readable<T>(read: Result<Option<T>, StoreError>) -> Option<T> {
+    read.unwrap_or_else(|error| {
+        tracing::error!(%error, "a row cannot be read, and something goes on without it");
+        None
+    })
+}
+
 impl Draft {
     pub(super) fn look_up(&self, proposal: &Proposal) -> Result<LookedUp, StoreError> {
+        if proposal.tool.is_some_and(|tool| tool.stops) {
+            return Ok(self.look_up_to_stop(proposal));
+        }
         let mut windows = BTreeMap::new();
         for key in limit_keys(proposal) {
             let Some(bytes) = self.bytes(&format!("limit:{key}")) else { continue };
             windows.insert(key, Window::decode(bytes).map_err(|error| StoreError::Unreadable(error.to_string()))?);
         }
         let idempotency = proposal.idempotency.as_ref().map_or(Ok(None), |(key, _)| self.get::<Idempotency>(key))?;
-        let claim = proposal.vm.as_ref().map_or(Ok(None), |vm| self.get::<Claim>(&claim_row(vm)))?;
+        let claims = proposal.tool.is_some_and(|tool| tool.claims_vm);
+        let vm = proposal.vm.as_ref().filter(|_| claims);
+        let claim = vm.map_or(Ok(None), |vm| self.get::<Claim>(&claim_row(vm)))?;
         let joined = self.joined(proposal, idempotency.as_ref())?;
         Ok(LookedUp { windows, idempotency, joined, claim, uses: self.uses(&proposal.kin)? })
+    }
+
+    /// What stopping looks up. It counts against no limit and holds no place; a row that cannot be read is as good as not
+    /// there, and a key that cannot be said to have been forgotten was not.
+    fn look_up_to_stop(&self, proposal: &Proposal) -> LookedUp {
+        let row = proposal.idempotency.as_ref().map(|(key, _)| self.get::<Idempotency>(key));
+        let idempotency = readable(row.unwrap_or(Ok(None)));
+        let joined = idempotency.as_ref().map_or(0, |row| row.joined);
+        let last = |key: &CredentialId| match self.get::<Use>(&use_row(key)) {
+            Ok(used) => used.map(|used| used.last),
+            broken => readable(broken).map_or(Some(self.now), |used| Some(used.last)),
+        };
+        let uses = proposal.kin.uses.iter().filter_map(|key| Some((key.clone(), last(key)?))).collect();
+        LookedUp { windows: BTreeMap::new(), idempotency, joined, claim: None, uses }
     }
 
     /// How many have joined the call that this one would join: it stands with its idempotency key, else with the call itself.

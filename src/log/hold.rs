@@ -14,14 +14,15 @@ use std::time::Duration;
 
 use super::acting::Acting;
 use super::admission::{Submission, Submitted, claim_row, job_row};
+use super::chained::Open;
 use super::claim::covering;
 use super::draft::{Draft, NewEvent};
-use super::facts::rows_of;
+use super::facts::{readable, rows_of};
 use super::open::open_row;
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
-use crate::core::approval::{Approval, Hold, Step, decided, superseded};
+use crate::core::approval::{Approval, Bound, Hold, Step, decided, superseded};
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Decision, Limits, Proposal};
@@ -98,15 +99,28 @@ pub enum Released {
     Refused(Refusal),
     /// Policy or VM moved: evaluate and try again.
     Unsettled,
-    /// It does not wait any more.
+    /// It does not wait any more, or nobody has approved it.
     Gone,
+    /// Its row is not what the log says.
+    Unfit,
+}
+
+/// What became of a held call whose time may be over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Due {
+    /// It has ended.
+    Ended(Code),
+    /// It goes on waiting, or does not wait any more.
+    Not,
+    /// Its row is not what the log says.
+    Unfit,
 }
 
 impl Writer {
     /// Writes down a person's answer; a no ends the call. The inner error is what that person is told instead.
     pub async fn answer(&self, answer: Answer, job: &Job) -> Result<Result<Step, Refusal>, WriteError> {
         let mut want = wanted(job);
-        want.names.extend(answer.acting.iter().flat_map(|acting| acting.want().names));
+        want.calls.extend(answer.acting.iter().flat_map(|acting| acting.want().calls));
         self.write(want, move |draft| {
             let allowed = answer.acting.as_ref().map_or(Ok(Ok(())), |acting| acting.check(draft))?;
             if let Err(refusal) = allowed {
@@ -124,23 +138,27 @@ impl Writer {
         self.write(want, move |draft| draft.release(release.clone())).await
     }
 
-    /// Ends a held call that a switch covers, or whose time is over; answers why, if it did.
-    pub async fn end_due(&self, job: &Job, tool: &'static ToolFacts, id: EventId) -> Result<Option<Code>, WriteError> {
+    /// Ends a held call that a switch covers, or whose time is over.
+    pub async fn end_due(&self, job: &Job, tool: &'static ToolFacts, id: EventId) -> Result<Due, WriteError> {
         let call = job.call.clone();
         self.write(wanted(job), move |draft| {
-            let Some((job, approval)) = draft.held(&call)? else { return Ok(None) };
+            let (job, approval) = match draft.held(&call)? {
+                Held::Waits(job, approval) => (job, approval),
+                Held::Not => return Ok(Due::Not),
+                Held::Unfit => return Ok(Due::Unfit),
+            };
             if let Some(switch) = covering(draft.state(), &job, tool, draft.now) {
                 draft.stop_held(&job, switch, id.clone())?;
-                return Ok(Some(Code::KillSwitchEngaged));
+                return Ok(Due::Ended(Code::KillSwitchEngaged));
             }
             let code = match approval {
                 Some(approval) if approval.is_over(draft.now) => Code::ApprovalExpired,
-                Some(_) => return Ok(None),
+                Some(_) => return Ok(Due::Not),
                 // Nobody could ever answer it (P2, P12).
                 None => Code::ControlStateUnreadable,
             };
             draft.refuse_held(&job, NewEvent::plain(id.clone(), Kind::Refused(draft.refusal_of(&job, code))))?;
-            Ok(Some(code))
+            Ok(Due::Ended(code))
         })
         .await
     }
@@ -148,7 +166,25 @@ impl Writer {
 
 fn wanted(job: &Job) -> Want {
     let names = [Some(job_row(&job.call)), Some(approval_row(&job.call)), job.idempotency.clone()];
-    Want { names: names.into_iter().flatten().collect(), ..Want::default() }
+    Want { names: names.into_iter().flatten().collect(), calls: vec![job.call.clone()], ..Want::default() }
+}
+
+/// A held call's rows, held against the log.
+enum Held {
+    /// It waits; an approval that is gone, cannot be read or is of another call is none (P12).
+    Waits(Box<Job>, Option<Box<Approval>>),
+    /// It does not wait.
+    Not,
+    /// Its row is not what the log says.
+    Unfit,
+}
+
+/// Whether a proposal is of this held call.
+fn is_of(proposal: &Proposal, job: &Job, approval: &Approval) -> bool {
+    let who = &proposal.principal;
+    (&who.account, &who.user, &who.credential) == (&job.account, &approval.user, &job.credential)
+        && proposal.tool.is_some_and(|tool| tool.name == job.tool)
+        && proposal.vm == job.vm
 }
 
 fn unreadable() -> Refusal {
@@ -195,16 +231,22 @@ impl Draft {
         Ok(Submitted::Held(Box::new(approval)))
     }
 
-    /// A held call's rows; none if it does not wait. An approval that is gone or cannot be read is no approval (P12).
-    fn held(&self, call: &CallId) -> Result<Option<(Job, Option<Approval>)>, StoreError> {
-        let Some(job) = self.get::<Job>(&job_row(call))?.filter(|job| job.status == Status::Held) else { return Ok(None) };
-        let approval = self.get::<Approval>(&approval_row(call)).ok().flatten().filter(|row| row.call == *call);
-        Ok(Some((job, approval)))
+    /// A held call's rows, as far as they are what the log says.
+    fn held(&self, call: &CallId) -> Result<Held, StoreError> {
+        Ok(match self.open(call, None)? {
+            Open::Fits(job, chain) if job.status == Status::Held => Held::Waits(job, self.approval_of(&chain).map(Box::new)),
+            Open::Fits(..) | Open::Gone => Held::Not,
+            Open::Unfit => Held::Unfit,
+        })
     }
 
     fn answer(&mut self, answer: Answer) -> Result<Result<Step, Refusal>, StoreError> {
         let Answer { call, by, acting: _, approve, newcomer, events: [id, end], note, result } = answer;
-        let Some((mut job, approval)) = self.held(&call)? else { return Ok(Err(decided())) };
+        let (mut job, approval) = match self.held(&call)? {
+            Held::Waits(job, approval) => (job, approval),
+            Held::Not => return Ok(Err(decided())),
+            Held::Unfit => return Ok(Err(unreadable())),
+        };
         let Some(mut approval) = approval else { return Ok(Err(unreadable())) };
         let step = match (&by, approve) {
             (Some(who), true) => approval.consent(who, Acquaintance { state: self.state(), now: self.now, newcomer }),
@@ -220,7 +262,7 @@ impl Draft {
         job.last = self.append(job.last, NewEvent { id, kind, parts: note, note: Scrubbed::default() })?;
         if approve {
             self.put(&job_row(&call), &job)?;
-            self.put(&approval_row(&call), &approval)?;
+            self.put(&approval_row(&call), &*approval)?;
         } else {
             let kind = Kind::Refused(self.refusal_of(&job, Code::ApprovalRejected));
             self.refuse_held(&job, NewEvent { id: end, kind, parts: result, note: Scrubbed::default() })?;
@@ -229,13 +271,28 @@ impl Draft {
     }
 
     fn release(&mut self, release: Release) -> Result<Released, StoreError> {
-        let Release { proposal, id, limits } = release;
-        let granted = |approval: &Option<Approval>| approval.as_ref().is_some_and(Approval::is_granted);
-        let Some((job, _)) = self.held(&proposal.call)?.filter(|(_, approval)| granted(approval)) else {
-            return Ok(Released::Gone);
+        let Release { mut proposal, id, limits } = release;
+        let (job, approval) = match self.held(&proposal.call)? {
+            Held::Waits(job, approval) => (job, approval),
+            Held::Not => return Ok(Released::Gone),
+            Held::Unfit => return Ok(Released::Unfit),
         };
+        let Some(approval) = approval else {
+            // Nobody could ever answer it (P2, P12).
+            let refused = self.refusal_of(&job, Code::ControlStateUnreadable);
+            self.refuse_held(&job, NewEvent::plain(id, Kind::Refused(refused)))?;
+            return Ok(Released::Refused(unreadable()));
+        };
+        if !approval.is_granted() {
+            return Ok(Released::Gone);
+        }
+        // What was proposed was made of rows that were read before.
+        if !is_of(&proposal, &job, &approval) {
+            return Ok(Released::Unsettled);
+        }
+        proposal.approved = Some(Bound::from(&*approval));
         let (refusal, switch) = match self.decide(&proposal, &limits) {
-            Decision::Admit(limits) => return self.queue(job, &proposal, &limits, id),
+            Decision::Admit(limits) => return self.queue(*job, &proposal, &limits, id),
             Decision::Unsettled => return Ok(Released::Unsettled),
             Decision::Refuse { refusal, switch } => (refusal, switch),
             Decision::Hold(_) | Decision::Replay(..) | Decision::Join(..) => (superseded("The call has changed"), None),
@@ -309,7 +366,7 @@ impl Draft {
         self.delete(&approval_row(&job.call));
         self.delete(&open_row(job));
         let Some(name) = &job.idempotency else { return Ok(()) };
-        if self.get::<Idempotency>(name)?.is_some_and(|row| row.call == job.call) {
+        if readable(self.get::<Idempotency>(name)).is_some_and(|row| row.call == job.call) {
             self.delete(name);
         }
         Ok(())

@@ -10,6 +10,7 @@
 pub mod acting;
 pub mod admission;
 mod appender;
+pub mod chained;
 pub mod claim;
 pub mod closing;
 mod cursor;
@@ -27,6 +28,7 @@ pub mod postgres;
 pub mod private;
 pub mod reading;
 mod refusals;
+mod repeat;
 pub mod roles;
 pub mod saved_search;
 pub mod session;

@@ -1,13 +1,21 @@
-//! Reading back: events by position, and their parts in plaintext for whoever may see them.
+//! Reading back: events by position, calls by their events, and parts in plaintext for whoever may see them.
+//!
+//! INVARIANT: what is opened for a reader is of a call that his sight reaches as the leaves say whose it is, and lies under a
+//! key of that account. What a row beside the log says of it opens nothing (P9).
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
+use super::chained::fold;
 use super::store::{Store, StoreError};
 use super::vault::{Vault, VaultError};
-use crate::core::event::{Event, LeafError};
-use crate::core::id::Position;
+use crate::core::chain::Chain;
+use crate::core::event::{Event, IntentRecorded, Kind, LeafError};
+use crate::core::id::{AccountId, CallId, Position};
+use crate::core::sight::Sight;
+use crate::core::state::ControlState;
 
 /// An event or a part that could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -48,21 +56,70 @@ impl Reader {
         Ok(found.into_iter().find(|event| event.position == position))
     }
 
-    /// A part of an event as JSON; none if the event has no such part or its key was erased.
-    pub async fn part(&self, event: &Event, name: &str) -> Result<Option<Value>, ReadError> {
+    /// A call as its events make it.
+    pub async fn chain(&self, call: &CallId) -> Result<Option<Chain>, ReadError> {
+        Ok(fold(call, self.store.of_calls(std::slice::from_ref(call), false).await?.iter())?)
+    }
+
+    /// The intents of these calls, as their leaves say.
+    pub async fn intents(&self, calls: &[CallId]) -> Result<HashMap<CallId, (Position, IntentRecorded)>, ReadError> {
+        let mut intents = HashMap::new();
+        for row in self.store.of_calls(calls, true).await? {
+            if let Kind::IntentRecorded(intent) = Event::decode(&row.leaf)?.kind {
+                intents.insert(intent.call.clone(), (row.position, intent));
+            }
+        }
+        Ok(intents)
+    }
+
+    /// Whose call an event is of; none unless `sight` sees that call.
+    async fn seen(&self, event: &Event, sight: &Sight) -> Result<Option<AccountId>, ReadError> {
+        let Some(call) = event.kind.call() else { return Ok(None) };
+        let asked = self.chain(call).await?.map(|chain| chain.asked);
+        let seen = asked.filter(|asked| sight.call(&asked.account, asked.credential.as_str()));
+        if seen.is_none() {
+            tracing::error!(call_id = %call, position = event.position.0, "a row led a reader to a call of others; nothing is shown");
+        }
+        Ok(seen.map(|asked| asked.account))
+    }
+
+    /// A part of an event, for a reader; of one that was too large, its head as text. None if the event has no such part, its
+    /// key was erased, or the reader may not see it: only who sees everything sees what belongs to no call.
+    pub async fn part(&self, event: &Event, name: &str, sight: &Sight) -> Result<Option<Value>, ReadError> {
+        if !event.parts.iter().any(|part| part.part == name) {
+            return Ok(None);
+        }
+        if sight.is_everything() {
+            return self.open(event, name, None).await;
+        }
+        let Some(account) = self.seen(event, sight).await? else { return Ok(None) };
+        self.open(event, name, Some(&account)).await
+    }
+
+    /// What an event outside of calls tells whoever sees what it is about.
+    pub async fn message(&self, event: &Event, sight: &Sight, state: &ControlState) -> Result<Option<Value>, ReadError> {
+        let tells = matches!(event.kind, Kind::SwitchEngaged { .. }) && sight.event(&event.kind, state);
+        let note = if tells { self.open(event, "note", None).await? } else { None };
+        Ok(note.and_then(|mut note| Some(note.get_mut("message")?.take())))
+    }
+
+    /// Opens a part, which lies under a key of `account` if one is named.
+    async fn open(&self, event: &Event, name: &str, account: Option<&AccountId>) -> Result<Option<Value>, ReadError> {
         let Some(named) = event.parts.iter().find(|part| part.part == name) else { return Ok(None) };
         let rows = self.store.payloads(event.position, event.position).await?;
         let Some(row) = rows.iter().find(|row| row.part == name) else { return Ok(None) };
-        match self.vault.open_part(&event.id, named, row).await {
+        match self.vault.open_part(&event.id, named, row, account).await {
+            Ok(text) if named.truncated => Ok(Some(json!({ "$size": named.size, "$head": String::from_utf8_lossy(&text) }))),
             Ok(plaintext) => Ok(Some(serde_json::from_slice(&plaintext)?)),
             Err(VaultError::Erased(_)) => Ok(None),
             Err(error) => Err(error.into()),
         }
     }
 
-    /// The result that a terminal event carries.
-    pub async fn result_at(&self, position: Position) -> Result<Option<Value>, ReadError> {
-        let Some(event) = self.event(position).await? else { return Ok(None) };
-        self.part(&event, "result").await
+    /// The result that a call ended with, for a reader.
+    pub async fn result_of(&self, call: &CallId, sight: &Sight) -> Result<Option<Value>, ReadError> {
+        let Some(end) = self.chain(call).await?.and_then(|chain| chain.end) else { return Ok(None) };
+        let Some(event) = self.event(end).await? else { return Ok(None) };
+        self.part(&event, "result", sight).await
     }
 }

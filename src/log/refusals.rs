@@ -14,6 +14,7 @@ use std::time::Duration;
 
 use super::admission::Submission;
 use super::draft::{Draft, NewEvent};
+use super::facts::readable;
 use super::store::StoreError;
 use crate::core::code::Code;
 use crate::core::event::{Kind, Refused, named};
@@ -97,14 +98,15 @@ impl Draft {
     /// Records a refusal, or counts it; answers the run it was counted in.
     pub(super) fn refuse(&mut self, recording: &Recording<'_>) -> Result<Option<RunId>, StoreError> {
         let [head, own] = Recording::rows(recording.submission);
-        let mut common: Runs = self.get(&head)?.unwrap_or_default();
+        // Counts that cannot be read begin anew: that a call was refused is written down whatever became of them.
+        let mut common = readable(self.get::<Runs>(&head)).unwrap_or_default();
         let code = recording.refusal.code;
         if is_of_dead_key(code) {
             let at = common.runs.iter().position(|run| !run.mixed && run.code == code);
             let run = take(&mut common, at, || recording.of_any(false, self.now));
             return self.put_counted(&head, &mut common, run, 0, recording);
         }
-        let mut kind: Runs = self.get(&own)?.unwrap_or_default();
+        let mut kind = readable(self.get::<Runs>(&own)).unwrap_or_default();
         let at = kind.runs.iter().position(|run| run.code == code);
         if at.is_some() || (common.kinds < KINDS && kind.runs.len() < CODES) {
             if at.is_none() {
@@ -178,12 +180,15 @@ impl Draft {
     /// Closes the runs whose minute is over, all of them if `all`. `ids` makes an id for each event.
     pub fn close_runs(&mut self, all: bool, ids: &mut dyn FnMut() -> EventId) -> Result<(), StoreError> {
         let mut closed: BTreeMap<CredentialId, u32> = BTreeMap::new();
-        for (name, mut row) in self.all::<Runs>("run")? {
+        for (name, mut row) in self.all_readable::<Runs>("run") {
             let (key, is_common) = match name.strip_prefix("run:").and_then(|rest| rest.split_once('/')) {
                 Some((key, _)) => (key, false),
                 None => (name.strip_prefix("run:").unwrap_or_default(), true),
             };
-            let credential: CredentialId = key.parse().map_err(|_| StoreError::Unreadable(name.clone()))?;
+            let Ok(credential) = key.parse::<CredentialId>() else {
+                tracing::error!(row = name, "a run of refusals is nobody's");
+                continue;
+            };
             let (over, open): (Vec<Run>, Vec<Run>) =
                 row.runs.into_iter().partition(|run| all || self.now.since(run.since) >= MINUTE);
             if over.is_empty() {
@@ -200,7 +205,7 @@ impl Draft {
         }
         for (credential, closed) in closed {
             let name = row_of(&credential);
-            let Some(row) = self.get::<Runs>(&name)? else { continue };
+            let Some(row) = readable(self.get::<Runs>(&name)) else { continue };
             self.put_or_drop(&name, &Runs { kinds: row.kinds.saturating_sub(closed), ..row })?;
         }
         Ok(())

@@ -2,11 +2,13 @@
 //!
 //! INVARIANT: [`Store::transact`] locks the head first, so every append sees every earlier one, from whatever process.
 
+use std::collections::BTreeMap;
+
 use async_trait::async_trait;
 
 use super::dialect::{Dialect, Room, migrate};
 use super::sql::{Change, Database, Holds, Insert, Row, SqlError, Transaction, Value};
-use crate::core::id::{Epoch, Position};
+use crate::core::id::{CallId, Epoch, Position};
 use crate::core::time::Micros;
 
 /// Where the log stands.
@@ -70,6 +72,8 @@ pub struct Want {
     pub kinds: Vec<&'static str>,
     /// State rows whose names begin with one of these, which end in a slash.
     pub under: Vec<String>,
+    /// Calls whose events are read.
+    pub calls: Vec<CallId>,
     /// Control rows changed after `known_position` are read if the head's epoch is not this one.
     pub known_epoch: Epoch,
     /// See `known_epoch`.
@@ -81,6 +85,8 @@ pub struct Want {
 pub struct Found {
     /// The rows asked for that exist.
     pub rows: Vec<StateRow>,
+    /// The events of the calls asked for, in order.
+    pub calls: BTreeMap<CallId, Vec<EventRow>>,
     /// Control rows that changed since `known_position`; only if the epoch moved.
     pub changed: Vec<StateRow>,
     /// Leaf of the newest event that belongs to no call, which says what control state is; only if the epoch moved.
@@ -134,6 +140,8 @@ pub trait Store: Send + Sync {
     async fn head(&self) -> Result<Head, StoreError>;
     /// At most `limit` events after `after`, in order.
     async fn events(&self, after: Position, limit: u32) -> Result<Vec<EventRow>, StoreError>;
+    /// The events of these calls, in order; of each only the intent if `intents`.
+    async fn of_calls(&self, calls: &[CallId], intents: bool) -> Result<Vec<EventRow>, StoreError>;
     /// The payload parts of the events from `first` to `last`.
     async fn payloads(&self, first: Position, last: Position) -> Result<Vec<PayloadRow>, StoreError>;
     /// Every state row of these kinds, by name.
@@ -194,6 +202,11 @@ impl Store for SqlStore {
         rows.into_iter().map(event_row).collect()
     }
 
+    async fn of_calls(&self, calls: &[CallId], intents: bool) -> Result<Vec<EventRow>, StoreError> {
+        let sql = of_calls(self.database.dialect(), intents);
+        self.database.query(&sql, vec![names(calls)]).await?.into_iter().map(event_row).collect()
+    }
+
     async fn payloads(&self, first: Position, last: Position) -> Result<Vec<PayloadRow>, StoreError> {
         let sql = "select position, part, key, body from payload where position between $1 and $2 order by position, part";
         let rows = self.database.query(sql, vec![first.0.into(), last.0.into()]).await?;
@@ -240,6 +253,15 @@ fn by_name(database: &'static Dialect) -> String {
     format!("select name, control, position, doc from state where name {}", database.among)
 }
 
+fn of_calls(database: &'static Dialect, intents: bool) -> String {
+    let only = if intents { " and type = 'intent_recorded'" } else { "" };
+    format!("select position, at, type, call, leaf from event where call {}{only} order by position", database.among)
+}
+
+fn names(calls: &[CallId]) -> Value {
+    Value::Texts(calls.iter().map(ToString::to_string).collect())
+}
+
 /// The head, and the rows of a list of names, in one question.
 fn head_and_rows(dialect: &Dialect) -> String {
     let columns = "h.position, h.at, h.epoch, s.name, s.control, s.position, s.doc";
@@ -261,6 +283,16 @@ async fn find(transaction: &mut dyn Transaction, dialect: &'static Dialect, want
     for prefix in &want.under {
         for row in transaction.query(BY_KIND, range_under(prefix)).await? {
             found.rows.push(state_row(row)?);
+        }
+    }
+    if !want.calls.is_empty() {
+        found.calls = want.calls.iter().map(|call| (call.clone(), Vec::new())).collect();
+        for row in transaction.query(&of_calls(dialect, false), vec![names(&want.calls)]).await? {
+            let row = event_row(row)?;
+            let call = row.call.as_deref().and_then(|call| call.parse().ok());
+            if let Some(events) = call.and_then(|call: CallId| found.calls.get_mut(&call)) {
+                events.push(row);
+            }
         }
     }
     if head.epoch != want.known_epoch {

@@ -131,8 +131,18 @@ impl Vault {
         Ok(SealedPart { part: named, key: key_id, body })
     }
 
-    /// Decrypts a stored part and checks it against what the leaf says.
-    pub async fn open_part(&self, event: &EventId, named: &Part, row: &PayloadRow) -> Result<Vec<u8>, VaultError> {
+    /// Decrypts a stored part and checks it against what the leaf says. If it is opened for an account it lies under a key of
+    /// that account, whose name no row can forge: it is sealed with the key.
+    pub async fn open_part(
+        &self,
+        event: &EventId,
+        named: &Part,
+        row: &PayloadRow,
+        account: Option<&AccountId>,
+    ) -> Result<Vec<u8>, VaultError> {
+        if account.is_some_and(|account| row.key.split_once('/').is_none_or(|(owner, _)| owner != account.as_str())) {
+            return Err(VaultError::Sealed);
+        }
         let key = self.key(&row.key).await?.ok_or_else(|| VaultError::Erased(row.key.clone()))?;
         let opened = decrypt(&key, &aad(event, &row.part), &row.body)?;
         let (salt, plaintext) = opened.split_at_checked(SALT).ok_or(VaultError::Sealed)?;

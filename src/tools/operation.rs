@@ -130,7 +130,7 @@ async fn find(execution: &Execution, id: &str) -> Result<CallRecord, Outcome> {
 
 async fn document(execution: &Execution, record: CallRecord) -> Answer {
     let recorded = match record.end {
-        Some(end) => execution.ports.reader.result_at(end).await?.unwrap_or_default(),
+        Some(_) => execution.ports.reader.result_of(&record.call_id, &execution.sight()).await?.unwrap_or_default(),
         None => Value::Null,
     };
     let failure = recorded.get("error").cloned();

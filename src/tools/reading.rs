@@ -1,6 +1,7 @@
 //! The port to the views: reading back what happened. Implemented by `views`, used by tools and protocols.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde_json::Value;
@@ -10,6 +11,7 @@ use crate::core::id::{AccountId, CallId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::search::Search;
 use crate::core::sight::Sight;
+use crate::core::state::ControlState;
 use crate::core::time::Micros;
 
 /// A call as the views know it.
@@ -128,6 +130,8 @@ pub struct AdministrationQuery {
     pub sight: Sight,
     /// Keys, VMs and providers that the reader may see, by the names that events have for them.
     pub concerns: Vec<String>,
+    /// Control state, which says whose something is; without it only the staff are told what was said of it.
+    pub state: Arc<ControlState>,
     /// Only what affects this account.
     pub about: Option<String>,
     /// Only this type, such as `switch_engaged`.

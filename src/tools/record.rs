@@ -67,7 +67,7 @@ pub(super) async fn write<R: Send + 'static>(
     mut entry: impl FnMut(&mut Draft) -> Result<Result<R, Refusal>, StoreError> + Send + 'static,
 ) -> Result<R, Outcome> {
     let (acting, writer) = (execution.acting(), &execution.ports.writer);
-    want.names.extend(acting.want().names);
+    want.calls.extend(acting.want().calls);
     let checked = move |draft: &mut Draft| match acting.check(draft)? {
         Ok(()) => entry(draft),
         Err(refusal) => Ok(Err(refusal)),

@@ -100,9 +100,10 @@ impl Calls {
         let (sql, args) = select(query, from, query.limit + 1, self.views.database.dialect());
         let rows = self.look(&sql, args).await?;
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
-        let items: Vec<CallRecord> =
-            rows.iter().take(size).map(|row| Call::read(row)?.record(from.as_of)).collect::<Result<_, _>>()?;
-        let before = items.last().filter(|_| rows.len() > size).map(|last| last.intent);
+        let calls: Vec<Call> = rows.iter().take(size).map(Call::read).collect::<Result<_, _>>()?;
+        let before = calls.last().filter(|_| rows.len() > size).map(Call::intent);
+        let calls = self.views.held(calls).await?.into_iter();
+        let items = calls.map(|call| call.record(from.as_of)).collect::<Result<_, _>>()?;
         let next_cursor = self.go_on(from, before).await?;
         Ok(Ok(ActivityPage { items, next_cursor, as_of: from.as_of }))
     }
@@ -119,12 +120,23 @@ impl Views {
         Ok(Reached { head, position })
     }
 
+    /// Those of these calls whose rows say what their intents do. Whoever can write the views' database could name another
+    /// account in a row, and show it to that one (P9).
+    pub(super) async fn held(&self, calls: Vec<Call>) -> Result<Vec<Call>, ViewError> {
+        if calls.is_empty() {
+            return Ok(calls);
+        }
+        let ids: Vec<CallId> = calls.iter().filter_map(|call| call.id().parse().ok()).collect();
+        let intents = self.reader.intents(&ids).await?;
+        Ok(calls.into_iter().filter(|call| call.fits(&intents)).collect())
+    }
+
     /// One call as it is now, if it may be seen.
     pub(super) async fn find(&self, sight: &Sight, call: &CallId) -> Result<Option<Call>, ViewError> {
         let sql = format!("select {COLUMNS} from call where call = $1");
         let rows = self.database.query(&sql, vec![call.as_str().into()]).await?;
-        let found = rows.first().map(Call::read).transpose()?;
-        Ok(found.filter(|call| call.is_in(sight)))
+        let found = rows.first().map(Call::read).transpose()?.filter(|call| call.is_in(sight));
+        Ok(self.held(found.into_iter().collect()).await?.pop())
     }
 }
 

@@ -5,13 +5,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::Value as Json;
+use serde_json::{Value as Json, json};
 
 use super::ViewError;
 use super::activity::Calls;
 use super::page::Cursor;
 use crate::core::about::About;
-use crate::core::event::Event;
+use crate::core::event::{Event, Kind};
 use crate::core::id::Position;
 use crate::core::sight::{Sight, concerned};
 use crate::core::time::Micros;
@@ -101,26 +101,33 @@ impl Calls {
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut items = Vec::new();
         for row in rows.iter().take(size) {
-            items.push(self.told(row, &query.sight).await?);
+            items.push(self.told(row, query).await?);
         }
         let before = items.last().filter(|_| rows.len() > size).map(|last| last.position);
         let next_cursor = self.go_on(from, before).await?;
         Ok(AdministrationPage { items, next_cursor, as_of: from.as_of })
     }
 
-    /// A row, with what was said: staff read all of it, an account the message that is meant for it.
-    async fn told(&self, row: &Row, sight: &Sight) -> Result<AdministrationRecord, ViewError> {
+    /// What an event says: staff read all of it, an account the message that is meant for it, whatever row it was found by.
+    async fn said(&self, event: &Event, query: &AdministrationQuery) -> Result<Option<Json>, ViewError> {
+        let reader = &self.views().reader;
+        Ok(match &event.kind {
+            kind @ Kind::RefusalsCounted { .. } => query.sight.event(kind, &query.state).then(|| counted(kind)),
+            _ if query.sight.is_everything() => reader.part(event, "note", &query.sight).await?,
+            _ => reader.message(event, &query.sight, &query.state).await?,
+        })
+    }
+
+    /// A row, with what its event says.
+    async fn told(&self, row: &Row, query: &AdministrationQuery) -> Result<AdministrationRecord, ViewError> {
         let position = Position(row.int(0)?);
-        let note = match row.text(2)? {
-            "refusals_counted" => self.views().counted(position).await?,
-            _ if sight.is_everything() => self.views().part(position, "note").await?.unwrap_or(Json::Null),
-            _ => self
-                .views()
-                .part(position, "note")
-                .await?
-                .and_then(|mut note| Some(note.get_mut("message")?.take()))
-                .unwrap_or(Json::Null),
+        let event =
+            self.views().reader.event(position).await?.filter(|event| row.text(2).is_ok_and(|kind| kind == event.kind.name()));
+        let note = match &event {
+            Some(event) => self.said(event, query).await?.unwrap_or(Json::Null),
+            None => Json::Null,
         };
+        let sight = &query.sight;
         let text = |column: usize| row.maybe_text(column).map(|value| value.map(str::to_owned));
         Ok(AdministrationRecord {
             position,
@@ -132,6 +139,16 @@ impl Calls {
             subject: text(5)?,
             note,
         })
+    }
+}
+
+/// What an event says of the refusals that it counts. Nothing of it is for staff alone.
+fn counted(kind: &Kind) -> Json {
+    match kind {
+        Kind::RefusalsCounted { tool, vm, code, count, first, last, mixed, .. } => json!({
+            "count": count, "tool": tool, "vm": vm, "code": code, "mixed": mixed, "first": first.document(), "last": last.document(),
+        }),
+        _ => Json::Null,
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: [`next`] alone says how a call stands; an event that cannot follow changes nothing here.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use super::ViewError;
 use crate::core::call::{Status, next};
 use crate::core::code::Code;
 use crate::core::event::{Event, IntentRecorded, Kind};
-use crate::core::id::Position;
+use crate::core::id::{CallId, Position, VmId};
 use crate::core::search::words::indexed;
 use crate::core::sight::Sight;
 use crate::core::time::Micros;
@@ -136,9 +136,29 @@ impl Call {
         &self.id
     }
 
+    /// Whether the row says of the call what its intent does: who asked for what.
+    pub(super) fn fits(&self, intents: &HashMap<CallId, (Position, IntentRecorded)>) -> bool {
+        let found = self.id.parse::<CallId>().ok().and_then(|id| intents.get(&id));
+        let fits = found.is_some_and(|(position, asked)| {
+            *position == self.intent
+                && (asked.account.as_str(), asked.credential.as_str()) == (&*self.account, &*self.credential)
+                && (asked.user.as_str(), asked.tool.as_str()) == (&*self.person, &*self.tool)
+                && asked.vm.as_ref().map(VmId::as_str) == self.vm.as_deref()
+        });
+        if !fits {
+            tracing::error!(call_id = %self.id, "a row of the views is not what the log says, and is not shown: rebuild them");
+        }
+        fits
+    }
+
     /// Whether it may be seen.
     pub(super) fn is_in(&self, sight: &Sight) -> bool {
         self.account.parse().is_ok_and(|account| sight.call(&account, &self.credential))
+    }
+
+    /// Where its intent is.
+    pub(super) fn intent(&self) -> Position {
+        self.intent
     }
 
     /// The steps it has taken: intent, decision, start and end.

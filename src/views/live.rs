@@ -38,8 +38,9 @@ impl Calls {
         let then = Cursor { as_of: position, before: position.next() };
         let (sql, args) = select(&query, then, 1, self.views().database.dialect());
         let rows = self.look(&sql, args).await?;
-        let Some(row) = rows.first() else { return Ok(None) };
-        Ok(Some(Change { position, call: Call::read(row)?.record(position)? }))
+        let found = rows.first().map(Call::read).transpose()?.into_iter().collect();
+        let Some(call) = self.views().held(found).await?.pop() else { return Ok(None) };
+        Ok(Some(Change { position, call: call.record(position)? }))
     }
 }
 

@@ -4,19 +4,19 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
-use serde_json::{Value, json};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::activity::{Calls, behind, unreadable};
 use super::{ViewError, Views};
-use crate::core::event::{Event, Kind};
+use crate::core::event::Event;
 use crate::core::id::{CallId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::sight::Sight;
 use crate::core::time::Micros;
 use crate::log::reading::ReadError;
 use crate::log::sql::{Holds, Insert, Transaction};
-use crate::log::vault::VaultError;
+use crate::log::store::EventRow;
 use crate::tools::CallRecord;
 
 /// One event of a call.
@@ -82,14 +82,19 @@ impl Views {
         for row in self.database.query("select position from timeline where call = $1", vec![call.as_str().into()]).await? {
             positions.insert(Position(row.int(0)?));
         }
-        let mut events = Vec::new();
-        for position in positions {
-            events.extend(self.moment(position).await?);
+        let (mut events, mut steps) = (Vec::new(), [None, None]);
+        let log = self.reader.store.of_calls(std::slice::from_ref(call), false).await.map_err(ReadError::from)?;
+        for row in log.into_iter().filter(|row| positions.contains(&row.position)) {
+            for (step, _) in steps.iter_mut().zip([intent, ended]).filter(|(_, at)| *at == row.position) {
+                *step = Some(Event::decode(&row.leaf).map_err(ReadError::from)?);
+            }
+            events.push(moment(row)?);
         }
         self.withhold(sight, &mut events).await?;
-        let arguments =
-            self.part(intent, "arguments").await?.map(|mut said| said.get_mut("args").map(Value::take).unwrap_or(said));
-        let result = self.part(ended, "result").await?;
+        let [asked, ended_by] = steps;
+        let arguments = self.part(asked.as_ref(), "arguments", sight).await?;
+        let arguments = arguments.map(|mut said| said.get_mut("args").map(Value::take).unwrap_or(said));
+        let result = self.part(ended_by.as_ref(), "result", sight).await?;
         let at = |position: Position| events.iter().find(|moment| moment.position == position).map(|moment| moment.at.0);
         let between = |from: Position, to: Position| at(to).zip(at(from)).map(|(to, from)| to - from);
         let began = if started > Position(0) { started } else { decided };
@@ -116,41 +121,15 @@ impl Views {
         Ok(())
     }
 
-    async fn moment(&self, position: Position) -> Result<Option<Moment>, ViewError> {
-        let rows = self.reader.store.events(Position(position.0 - 1), 1).await?;
-        let Some(row) = rows.into_iter().find(|row| row.position == position) else { return Ok(None) };
-        let leaf = serde_json::from_slice(&row.leaf).map_err(ReadError::from)?;
-        let sha256 = hex::encode(Sha256::digest(&row.leaf));
-        Ok(Some(Moment { position, at: row.at, kind: row.kind, leaf, sha256 }))
+    async fn part(&self, event: Option<&Event>, name: &str, sight: &Sight) -> Result<Option<Value>, ViewError> {
+        let Some(event) = event else { return Ok(None) };
+        Ok(self.reader.part(event, name, sight).await?)
     }
+}
 
-    /// What the event at a position says of the refusals that it counts. Nothing of it is for staff alone.
-    pub(super) async fn counted(&self, position: Position) -> Result<Value, ViewError> {
-        let Some(event) = self.reader.event(position).await? else { return Ok(Value::Null) };
-        Ok(match event.kind {
-            Kind::RefusalsCounted { tool, vm, code, count, first, last, mixed, .. } => json!({
-                "count": count, "tool": tool, "vm": vm, "code": code, "mixed": mixed, "first": first.document(), "last": last.document(),
-            }),
-            _ => Value::Null,
-        })
-    }
-
-    /// A part of an event; of one that was too large, its head as text.
-    pub(super) async fn part(&self, position: Position, name: &str) -> Result<Option<Value>, ViewError> {
-        if position == Position(0) {
-            return Ok(None);
-        }
-        let Some(event) = self.reader.event(position).await? else { return Ok(None) };
-        let rows = self.reader.store.payloads(position, position).await?;
-        let named = event.parts.iter().find(|part| part.part == name);
-        let Some((named, row)) = named.zip(rows.iter().find(|row| row.part == name)) else { return Ok(None) };
-        match self.reader.vault.open_part(&event.id, named, row).await {
-            Ok(text) if named.truncated => Ok(Some(json!({ "$size": named.size, "$head": String::from_utf8_lossy(&text) }))),
-            Ok(text) => Ok(Some(serde_json::from_slice(&text).map_err(ReadError::from)?)),
-            Err(VaultError::Erased(_)) => Ok(None),
-            Err(error) => Err(error.into()),
-        }
-    }
+fn moment(row: EventRow) -> Result<Moment, ViewError> {
+    let leaf = serde_json::from_slice(&row.leaf).map_err(ReadError::from)?;
+    Ok(Moment { position: row.position, at: row.at, kind: row.kind, leaf, sha256: hex::encode(Sha256::digest(&row.leaf)) })
 }
 
 /// Notes further events of calls.

@@ -14,7 +14,7 @@ use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
 use crate::log::admission::job_row;
 use crate::log::claim::covering;
-use crate::log::hold::{Released, approval_row};
+use crate::log::hold::{Due, Released, approval_row};
 use crate::log::store::StoreError;
 
 /// A seal is written before its intent; one that is older than this and has no open call has none any more.
@@ -40,6 +40,10 @@ impl Worker {
         };
         match self.control.release(job, &approval).await {
             // Queued is to be claimed.
+            Ok(Released::Unfit) => {
+                self.misfits.note(job);
+                true
+            }
             Ok(released) => matches!(released, Released::Refused(_) | Released::Gone),
             Err(error) => {
                 tracing::warn!(call_id = %job.call, %error, "an approved call could not be decided again yet");
@@ -64,7 +68,8 @@ impl Worker {
         let approvals = rows.iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
         for approval in approvals.filter(|approval| approval.is_over(now)) {
             let job = store.state_rows(&[job_row(&approval.call)]).await.unwrap_or_default();
-            if let Some(job) = job.first().and_then(|row| serde_json::from_slice::<Job>(&row.doc).ok()) {
+            let job = job.first().and_then(|row| serde_json::from_slice::<Job>(&row.doc).ok());
+            if let Some(job) = job.filter(|job| !self.misfits.holds(job)) {
                 self.end_due(&job).await;
             }
         }
@@ -75,11 +80,15 @@ impl Worker {
         let ports = &self.control.ports;
         let Some(tool) = self.control.catalogue.get(&job.tool) else { return true };
         match ports.writer.end_due(job, tool.facts, ports.event_id()).await {
-            Ok(Some(code)) => {
+            Ok(Due::Ended(code)) => {
                 self.control.end_held(job, &Refusal::new(code, code.of_held())).await;
                 true
             }
-            Ok(None) => true,
+            Ok(Due::Not) => true,
+            Ok(Due::Unfit) => {
+                self.misfits.note(job);
+                true
+            }
             Err(error) => {
                 tracing::error!(call_id = %job.call, %error, "a held call could not be ended yet");
                 false

@@ -13,6 +13,7 @@
 
 pub mod beat;
 mod holds;
+mod misfits;
 mod orphans;
 mod reconcile;
 mod run;
@@ -33,6 +34,7 @@ use crate::core::job::Job;
 use crate::core::switch::Running as OnRunning;
 use crate::log::claim::Claimed;
 use crate::log::store::Want;
+use misfits::Misfits;
 use orphans::Settled;
 use run::Subject;
 
@@ -46,6 +48,7 @@ pub struct Worker {
     running: Mutex<HashMap<CallId, Running>>,
     tasks: TaskTracker,
     settled: Mutex<Settled>,
+    misfits: Misfits,
     beats: AtomicU64,
 }
 
@@ -65,6 +68,7 @@ impl Worker {
             running: Mutex::default(),
             tasks: TaskTracker::new(),
             settled: Mutex::default(),
+            misfits: Misfits::default(),
             beats: AtomicU64::new(0),
         })
     }
@@ -180,13 +184,12 @@ impl Worker {
             }
         };
         let mut all_taken = true;
-        for row in rows {
-            match serde_json::from_slice::<Job>(&row.doc) {
-                Ok(job) if job.status == Status::Held => all_taken &= self.release(&job).await,
-                Ok(job) if job.status == Status::Queued => all_taken &= self.take(&job).await,
-                Ok(job) if job.cancel_asked => self.cancel(&job.call),
-                Ok(_) => {}
-                Err(error) => tracing::error!(row = %row.name, %error, "an open call cannot be read; it stays open"),
+        for job in self.misfits.read(&rows) {
+            match job.status {
+                Status::Held => all_taken &= self.release(&job).await,
+                Status::Queued => all_taken &= self.take(&job).await,
+                _ if job.cancel_asked => self.cancel(&job.call),
+                _ => {}
             }
         }
         all_taken
@@ -205,7 +208,7 @@ impl Worker {
         let (node, id) = (self.control.ports.node.clone(), self.control.ports.event_id());
         self.control.in_hand.take(&job.call);
         match self.control.ports.writer.claim(job, tool.facts, node, id).await {
-            Ok(Claimed::Admitted(admitted)) => self.resume(job, tool, admitted).await,
+            Ok(Claimed::Admitted(admitted, job)) => self.resume(&job, tool, admitted).await,
             Ok(Claimed::Cancelled(_)) => {
                 self.control.in_hand.release(&job.call);
                 if job.sealed {
@@ -213,6 +216,10 @@ impl Worker {
                 }
             }
             Ok(Claimed::Gone) => self.control.in_hand.release(&job.call),
+            Ok(Claimed::Unfit) => {
+                self.control.in_hand.release(&job.call);
+                self.misfits.note(job);
+            }
             Err(error) => {
                 self.control.in_hand.lose(&job.call);
                 tracing::warn!(call_id = %job.call, %error, "a queued call could not be claimed");

@@ -20,7 +20,7 @@ use crate::core::code::Code;
 use crate::core::id::NodeId;
 use crate::core::job::{Job, Node};
 use crate::core::lineage::alive;
-use crate::log::admission::Admitted;
+use crate::log::admission::{Admitted, job_row};
 use crate::log::claim::Claimed;
 use crate::log::closing::Closing;
 use crate::log::peers::{Peer, node_row};
@@ -77,19 +77,20 @@ impl Worker {
         let peers = self.peers().await?;
         let alive: BTreeSet<&NodeId> = peers.iter().filter(|peer| !peer.dead).map(|peer| &peer.node.id).collect();
         let mut owners = BTreeSet::new();
-        for job in rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()) {
+        for job in self.misfits.read(&rows) {
             if job.status != Status::Running {
                 continue;
             }
             owners.extend(job.node.clone());
             match &job.node {
                 _ if before.contains(&job.call) || self.control.in_hand.holds(&job.call) => {}
+                Some(owner) if owner != node && alive.contains(owner) => {}
+                _ if !self.fits(&job).await => {}
                 // Its commit was reported lost and was not: nobody was ever given leave to start it.
                 Some(owner) if owner == node => {
                     self.control.ports.writer.stats().recovered.count("cancelled");
                     self.end(&job, Outcome::Cancelled(Code::AuditUnavailable)).await;
                 }
-                Some(owner) if alive.contains(owner) => {}
                 _ => self.adopt(&job).await,
             }
         }
@@ -137,6 +138,25 @@ impl Worker {
         }
     }
 
+    /// Whether an open call's row is what the log says. The transaction that follows from it looks again.
+    async fn fits(&self, job: &Job) -> bool {
+        let why = match self.control.ports.reader.chain(&job.call).await {
+            Ok(Some(chain)) => match chain.fits(job, None) {
+                Ok(()) => return true,
+                Err(why) => why.to_string(),
+            },
+            Ok(None) => "there is no such call".to_owned(),
+            Err(error) => error.to_string(),
+        };
+        tracing::error!(
+            row = job_row(&job.call),
+            why,
+            "the row of an open call is not what the log says, and nothing follows from it"
+        );
+        self.misfits.note(job);
+        false
+    }
+
     async fn adopt(self: &Arc<Self>, job: &Job) {
         let recovered = &self.control.ports.writer.stats().recovered;
         if let Some(first) = job.joins.clone() {
@@ -151,9 +171,13 @@ impl Worker {
         let (node, id) = (self.control.ports.node.clone(), self.control.ports.event_id());
         self.control.in_hand.take(&job.call);
         match self.control.ports.writer.take_over(job, tool.facts, node, id).await {
-            Ok(Claimed::Admitted(admitted)) => {
+            Ok(Claimed::Admitted(admitted, job)) => {
                 recovered.count("taken_over");
-                self.resume(job, tool, admitted).await;
+                self.resume(&job, tool, admitted).await;
+            }
+            Ok(Claimed::Unfit) => {
+                self.control.in_hand.release(&job.call);
+                self.misfits.note(job);
             }
             Ok(Claimed::Cancelled(_) | Claimed::Gone) => self.control.in_hand.release(&job.call),
             Err(error) => {

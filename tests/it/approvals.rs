@@ -235,7 +235,8 @@ async fn approved(site: Site) {
     let answer = log.iter().find(|event| matches!(event.kind, Kind::ApprovalDecided { .. })).expect("the answer");
     let Kind::ApprovalDecided { by, credential, approved, .. } = &answer.kind else { panic!("{answer:?}") };
     assert_eq!((by, credential, *approved), (&Some(boss.user), &Some(boss.credential), true));
-    let note = plant.reader.part(answer, "note").await.expect("the note").expect("a note");
+    let note =
+        plant.reader.part(answer, "note", &forelog::core::sight::Sight::Everything).await.expect("the note").expect("a note");
     assert_eq!(note["reason"], "because I looked");
     assert!(
         matches!(&log.iter().find(|event| matches!(&event.kind, Kind::Admitted(admitted) if admitted.call == call)).expect("its admission").kind, Kind::Admitted(admitted) if !admitted.limits.is_empty()),

@@ -217,6 +217,7 @@ impl Book {
             node: node(1),
             limits,
             quota: Quotas::default().open_calls,
+            repeats: None,
             waits,
         };
         (id, self.writer.submit(submission).await.expect("a submission"))
@@ -237,7 +238,7 @@ impl Book {
     pub async fn start(&self, call: &CallId) {
         let job = self.job(call).await;
         let claimed = self.writer.claim(&job, &POWER, node(2), self.event_id()).await.expect("a claim");
-        assert!(matches!(claimed, Claimed::Admitted(_)), "{claimed:?}");
+        assert!(matches!(claimed, Claimed::Admitted(..)), "{claimed:?}");
     }
 
     /// Ends a call, with a result.

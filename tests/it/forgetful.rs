@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
-use forelog::core::id::{Epoch, Position};
+use forelog::core::id::{CallId, Epoch, Position};
 use forelog::log::sql::SqlError;
 use forelog::log::store::{Batch, Decide, EventRow, Head, PayloadRow, SqlStore, StateRow, Store, StoreError, Want};
 
@@ -55,6 +55,10 @@ impl Store for Forgetful {
 
     async fn events(&self, after: Position, limit: u32) -> Result<Vec<EventRow>, StoreError> {
         self.store.events(after, limit).await
+    }
+
+    async fn of_calls(&self, calls: &[CallId], intents: bool) -> Result<Vec<EventRow>, StoreError> {
+        self.store.of_calls(calls, intents).await
     }
 
     async fn payloads(&self, first: Position, last: Position) -> Result<Vec<PayloadRow>, StoreError> {

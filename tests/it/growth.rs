@@ -230,7 +230,12 @@ async fn little_is_kept_of_refused_arguments(site: Site) {
     let call = plant.log().await.iter().rev().find_map(|event| event.kind.call().cloned()).expect("a call");
     let first = plant.log().await.into_iter().find(|event| matches!(event.kind, Kind::IntentRecorded(_))).expect("an intent");
     assert_ne!(first.kind.call(), Some(&call));
-    let kept = plant.reader.part(&first, "arguments").await.expect("it can be read").expect("it is there");
+    let kept = plant
+        .reader
+        .part(&first, "arguments", &forelog::core::sight::Sight::Everything)
+        .await
+        .expect("it can be read")
+        .expect("it is there");
     assert!(kept.to_string().contains("word word"), "both ends of what was sent can be read: {kept}");
 }
 

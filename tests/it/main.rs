@@ -8,6 +8,7 @@ mod architecture;
 mod backup;
 mod bad_input;
 mod behind;
+mod beside;
 mod book;
 mod browser;
 mod budget;

@@ -123,7 +123,13 @@ async fn rejected_calls_over_mcp_are_on_record() {
     assert!(silent.is_empty(), "nothing is on record of:\n{}", silent.join("\n"));
     assert!(app.plant.world.executed().is_empty(), "none of it ran");
     for event in app.events("intent_recorded").await {
-        let kept = app.plant.reader.part(&event, "arguments").await.expect("a part").unwrap_or_default();
+        let kept = app
+            .plant
+            .reader
+            .part(&event, "arguments", &forelog::core::sight::Sight::Everything)
+            .await
+            .expect("a part")
+            .unwrap_or_default();
         assert!(!kept.to_string().contains(CANARY), "{kept}");
         assert!(kept["args"]["faults"].is_array(), "{kept}");
     }
@@ -216,7 +222,13 @@ async fn rejected_calls_over_rest_are_on_record() {
         }
     }
     for event in app.events("intent_recorded").await {
-        let kept = app.plant.reader.part(&event, "arguments").await.expect("a part").unwrap_or_default();
+        let kept = app
+            .plant
+            .reader
+            .part(&event, "arguments", &forelog::core::sight::Sight::Everything)
+            .await
+            .expect("a part")
+            .unwrap_or_default();
         assert!(!kept.to_string().contains(CANARY) && kept.to_string().len() < 300, "{kept}");
     }
 }

@@ -198,7 +198,13 @@ async fn rest_a_read_of_the_log_by_staff_is_an_event() {
         })
         .collect();
     assert_eq!(what, ["calls".to_owned(), format!("calls/{call}")]);
-    let asked = app.plant.reader.part(&reads[0], "note").await.expect("the note").expect("a note");
+    let asked = app
+        .plant
+        .reader
+        .part(&reads[0], "note", &forelog::core::sight::Sight::Everything)
+        .await
+        .expect("the note")
+        .expect("a note");
     assert_eq!(asked["tool"], "probe_write", "what they asked for is in it");
     send(app.ask(&key, Method::GET, "/api/v1/calls")).await;
     assert_eq!(app.events("log_read").await.len(), 2, "a customer's own read is none");

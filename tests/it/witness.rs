@@ -18,19 +18,19 @@ on_both! {
 }
 
 /// Changes the state table as somebody with the database's password would.
-async fn edit(site: &Site, sql: &str, args: Vec<Bound>) {
+pub async fn edit(site: &Site, sql: &str, args: Vec<Bound>) {
     let room = site.room().await;
     let mut transaction = room.begin().await.expect("a transaction");
     assert!(transaction.execute(sql, args).await.expect(sql) > 0, "{sql} changed nothing");
     transaction.commit().await.expect("a commit");
 }
 
-async fn document(site: &Site, name: &str) -> Value {
+pub async fn document(site: &Site, name: &str) -> Value {
     let rows = site.room().await.query("select doc from state where name = $1", vec![name.into()]).await.expect("a row");
     serde_json::from_slice(rows.first().expect("the row").bytes(0).expect("bytes")).expect("a document")
 }
 
-async fn put(site: &Site, name: &str, document: &Value) {
+pub async fn put(site: &Site, name: &str, document: &Value) {
     let bytes = serde_json::to_vec(document).expect("bytes");
     edit(site, "update state set doc = $1 where name = $2", vec![bytes.into(), name.into()]).await;
 }
@@ -41,7 +41,7 @@ async fn revoke(plant: &Plant) -> String {
 }
 
 /// Opens the log as a new process does, and reads its control state.
-async fn opens(site: &Site) -> Result<(), String> {
+pub async fn opens(site: &Site) -> Result<(), String> {
     let store = std::sync::Arc::new(forelog::log::store::SqlStore::new(site.room().await));
     let clock = std::sync::Arc::clone(&site.clock) as std::sync::Arc<dyn forelog::core::time::Clock>;
     let fence = forelog::log::fence::Fence::new(std::sync::Arc::clone(&clock));

@@ -100,7 +100,7 @@ impl<'a> Payloads<'a> {
             findings.at(event.position, Fault::PayloadDigest, format!("the part {:?}", part.part));
         }
         let Some(vault) = self.vault else { return Ok(()) };
-        match vault.open_part(&event.id, part, row).await {
+        match vault.open_part(&event.id, part, row, None).await {
             Ok(plaintext) => {
                 self.opened += 1;
                 if let Some(said) = serde_json::from_slice::<Value>(&plaintext).ok().filter(|_| is_note) {

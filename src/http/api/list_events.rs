@@ -77,6 +77,7 @@ impl Http {
         let reads_until = (!sight.is_everything()).then(|| Micros(ports.clock.now().0.saturating_sub(delay)));
         let query = AdministrationQuery {
             concerns: sight.concerns(&state),
+            state: Arc::clone(&state),
             sight: sight.clone(),
             about: asked.account,
             kind: asked.r#type,

@@ -116,7 +116,7 @@ pub async fn raw(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault
 async fn decided_by(visit: &Visit, raw: &Value) -> Option<Decided> {
     let event: Event = serde_json::from_value(raw["leaf"].clone()).ok()?;
     let note = match event.kind {
-        Kind::Held { .. } => visit.http.door.control().ports.reader.part(&event, "note").await.ok().flatten(),
+        Kind::Held { .. } => visit.http.door.control().ports.reader.part(&event, "note", &visit.sight()).await.ok().flatten(),
         _ => None,
     };
     let (version, ids) = said(&event.kind, note.as_ref())?;

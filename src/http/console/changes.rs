@@ -7,7 +7,7 @@ use super::rules::{files, shown};
 use super::shown::visible;
 use super::visit::Visit;
 use crate::core::event::{CredentialCreated, Event, Kind};
-use crate::core::id::{CredentialId, Position};
+use crate::core::id::CredentialId;
 use crate::core::scope::Scope;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
@@ -38,7 +38,7 @@ pub async fn change(record: &AdministrationRecord, visit: &Visit) -> Result<Opti
     if !is_one {
         return Ok(None);
     }
-    let Some(event) = event(visit, record.position).await else { return Ok(None) };
+    let Some(event) = event(visit, record).await else { return Ok(None) };
     let before = earlier(record, visit).await?;
     Ok(match &event.kind {
         Kind::PolicyLoaded { .. } if visit.is_staff() => policies(visit, before.as_ref(), &event).await,
@@ -55,8 +55,10 @@ pub async fn change(record: &AdministrationRecord, visit: &Visit) -> Result<Opti
     })
 }
 
-async fn event(visit: &Visit, position: Position) -> Option<Event> {
-    visit.http.door.control().ports.reader.event(position).await.ok().flatten()
+/// The event that a row speaks of, if it is one that may be seen.
+async fn event(visit: &Visit, record: &AdministrationRecord) -> Option<Event> {
+    let event = visit.http.door.control().ports.reader.event(record.position).await.ok().flatten();
+    event.filter(|event| event.kind.name() == record.kind && visit.sight().event(&event.kind, &visit.http.door.state()))
 }
 
 /// The event of the same kind, about the same, before this one.
@@ -76,7 +78,7 @@ async fn earlier(record: &AdministrationRecord, visit: &Visit) -> Result<Option<
     };
     let found = visit.http.door.control().ports.activity.administration(query).await?;
     Ok(match found.items.first() {
-        Some(found) => event(visit, found.position).await,
+        Some(found) => event(visit, found).await,
         None => None,
     })
 }

@@ -54,7 +54,7 @@ async fn text_of(visit: &Visit, version: i64) -> Option<Vec<(String, String)>> {
 
 /// The files that an event put in force.
 pub async fn files(visit: &Visit, event: &Event) -> Option<Vec<(String, String)>> {
-    let text = visit.http.door.control().ports.reader.part(event, TEXT).await.ok()??;
+    let text = visit.http.door.control().ports.reader.part(event, TEXT, &Sight::Everything).await.ok()??;
     serde_json::from_value::<Vec<(String, String)>>(text).ok()
 }
 

@@ -5,12 +5,9 @@ use serde_json::{Value, json};
 use super::may_see;
 use crate::core::approval::{Approval, Consent};
 use crate::core::call::Outcome;
-use crate::core::id::CallId;
-use crate::core::job::Job;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::sight::Sight;
 use crate::core::tool::ToolFacts;
-use crate::log::admission::job_row;
 use crate::tools::outcome::Answer;
 use crate::tools::record::fresh;
 use crate::tools::register::{Face, handler};
@@ -39,7 +36,7 @@ async fn list(execution: Execution) -> Answer {
     let sight = Sight::to_answer(&execution.principal, &state);
     let mut items = Vec::new();
     for approval in waiting {
-        let asked = arguments(&execution, &approval.call).await?;
+        let Some(asked) = arguments(&execution, &approval, &sight).await? else { continue };
         let label = approval.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.label.as_str());
         let mut item = shown(&approval, label, &asked);
         for consent in item["approvals"].as_array_mut().into_iter().flatten() {
@@ -64,11 +61,14 @@ fn shown(approval: &Approval, label: Option<&str>, asked: &Value) -> Value {
     })
 }
 
-/// What the call would do, as it is recorded: without secrets.
-async fn arguments(execution: &Execution, call: &CallId) -> Result<Value, Outcome> {
+/// What the call would do, as it is recorded: without secrets. None if the approval is not what the log says of the call.
+async fn arguments(execution: &Execution, approval: &Approval, sight: &Sight) -> Result<Option<Value>, Outcome> {
     let reader = &execution.ports.reader;
-    let rows = reader.store.state_rows(&[job_row(call)]).await?;
-    let Some(job) = rows.first().and_then(|row| serde_json::from_slice::<Job>(&row.doc).ok()) else { return Ok(Value::Null) };
-    let Some(event) = reader.event(job.intent).await? else { return Ok(Value::Null) };
-    Ok(reader.part(&event, "arguments").await?.unwrap_or_default())
+    let Some(chain) = reader.chain(&approval.call).await? else { return Ok(None) };
+    if let Err(why) = chain.approves(approval) {
+        tracing::error!(call_id = %approval.call, %why, "an approval is not what the log says of its call, and nobody is asked");
+        return Ok(None);
+    }
+    let Some(event) = reader.event(chain.intent).await? else { return Ok(None) };
+    Ok(Some(reader.part(&event, "arguments", sight).await?.unwrap_or_default()))
 }

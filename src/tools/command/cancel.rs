@@ -17,12 +17,13 @@ use crate::core::scope::Scope;
 use crate::core::tool::{Class, Risk, ToolFacts};
 use crate::log::admission::job_row;
 use crate::log::closing::Closing;
-use crate::log::store::{StoreError, Want};
+use crate::log::reading::ReadError;
+use crate::log::store::Want;
 use crate::providers::Permit;
 use crate::providers::compute::{GuestJobs, JobState, JobStatus, MachineRef, ProviderError};
 use crate::tools::outcome::Answer;
 use crate::tools::record::write;
-use crate::tools::register::{Face, handler};
+use crate::tools::register::{Face, facts_of, handler};
 use crate::tools::shape::{Shape, any, text};
 use crate::tools::{Execution, Tool, facts, register};
 
@@ -58,15 +59,17 @@ struct Args {
 async fn cancel(execution: Execution) -> Answer {
     let Args { command_id } = execution.arguments()?;
     let call: CallId = command_id.parse().map_err(|_| sight::not_found())?;
-    let Some(job) = open_job(&execution, &call).await? else {
-        let (record, _) = sight::find(&execution, &command_id).await?;
-        return Ok(answer(&call, record.status, false));
-    };
-    if !execution.sight().call(&job.account, job.credential.as_str()) {
+    // What is stopped is what the log has: a row that somebody broke is in nobody's way.
+    let Some(chain) = execution.ports.reader.chain(&call).await? else { return Err(sight::not_found()) };
+    let asked = &chain.asked;
+    if !execution.sight().call(&asked.account, asked.credential.as_str()) {
         return Err(sight::not_found());
     }
-    let vm = sight::vm_of(&execution, &job.tool, job.vm.as_ref())?;
-    if job.status == Status::Queued && cancel_queued(&execution, &job).await? {
+    let vm = sight::vm_of(&execution, &asked.tool, asked.vm.as_ref())?;
+    if chain.status.is_terminal() {
+        return Ok(answer(&call, chain.status, false));
+    }
+    if chain.status == Status::Queued && cancel_queued(&execution, &call).await? {
         return Ok(answer(&call, Status::Cancelled, true));
     }
     let absent = || Refusal::new(Code::UpstreamUnreachable, "The VM's provider is not configured on this node.");
@@ -82,30 +85,32 @@ fn answer(call: &CallId, status: Status, changed: bool) -> Value {
     json!({ "command_id": call, "status": status, "changed": changed })
 }
 
-async fn open_job(execution: &Execution, call: &CallId) -> Result<Option<Job>, StoreError> {
-    let rows = execution.ports.reader.store.state_rows(&[job_row(call)]).await?;
-    let Some(row) = rows.first() else { return Ok(None) };
-    serde_json::from_slice(&row.doc).map(Some).map_err(|error| StoreError::Unreadable(format!("{}: {error}", row.name)))
+async fn is_open(execution: &Execution, call: &CallId) -> Result<bool, ReadError> {
+    Ok(execution.ports.reader.chain(call).await?.is_some_and(|chain| !chain.status.is_terminal()))
 }
 
 /// Ends a command that no worker has taken; false if one has, or it has ended.
-async fn cancel_queued(execution: &Execution, job: &Job) -> Result<bool, Outcome> {
-    let row = job_row(&job.call);
-    let names = Closing::depends_on(job).into_iter().chain([row.clone()]).collect();
+async fn cancel_queued(execution: &Execution, call: &CallId) -> Result<bool, Outcome> {
+    let row = job_row(call);
+    let rows = execution.ports.reader.store.state_rows(std::slice::from_ref(&row)).await?;
+    let known: Option<Job> = rows.first().and_then(|row| serde_json::from_slice(&row.doc).ok());
+    let names = known.iter().flat_map(Closing::depends_on).chain([row.clone()]).collect();
+    let call = call.clone();
     let closing = Closing {
         id: execution.ports.event_id(),
         status: Status::Cancelled,
-        ended: Ended::of(job.call.clone(), execution.ports.node.clone(), Some(Code::Cancelled)),
+        ended: Ended::of(call.clone(), execution.ports.node.clone(), Some(Code::Cancelled)),
         parts: Vec::new(),
         depends: Vec::new(),
         notes_late: false,
     };
-    write(execution, Want { names, ..Want::default() }, move |draft| {
-        let waits = draft.get::<Job>(&row)?.is_some_and(|job| job.status == Status::Queued);
-        if waits {
+    write(execution, Want { names, calls: vec![call.clone()], ..Want::default() }, move |draft| {
+        let waiting = draft.stoppable(&call, facts_of)?.filter(|job| job.status == Status::Queued);
+        if let Some(job) = &waiting {
+            draft.put(&row, job)?;
             draft.close(closing.clone())?;
         }
-        Ok(Ok(waits))
+        Ok(Ok(waiting.is_some()))
     })
     .await
 }
@@ -122,7 +127,7 @@ async fn cancel_running(
         match guest.cancel(machine, call, Permit::unfenced()).await {
             Ok(status) => return Ok(Some(status)),
             Err(ProviderError::NotFound(what)) => {
-                if open_job(execution, call).await?.is_none() {
+                if !is_open(execution, call).await? {
                     return Ok(None);
                 }
                 if execution.ports.clock.elapsed() >= until {
@@ -138,12 +143,11 @@ async fn cancel_running(
 /// The command's recorded end; none if its worker has not written it in time.
 async fn await_end(execution: &Execution, call: &CallId) -> Result<Option<Status>, Outcome> {
     let until = execution.ports.clock.elapsed() + PATIENCE;
-    while open_job(execution, call).await?.is_some() {
+    while is_open(execution, call).await? {
         if execution.ports.clock.elapsed() >= until {
             return Ok(None);
         }
         tokio::time::sleep(LOOK).await;
     }
-    let record = execution.ports.activity.call(&execution.sight(), call).await?;
-    Ok(record.map(|record| record.status))
+    Ok(execution.ports.reader.chain(call).await?.map(|chain| chain.status))
 }

@@ -100,8 +100,10 @@ struct Outputs {
 
 /// What the log has of the command's end: its result, also where that is inside an error.
 async fn recorded(execution: &Execution, record: &CallRecord) -> Result<Value, crate::core::call::Outcome> {
-    let Some(end) = record.end else { return Ok(Value::Null) };
-    let result = execution.ports.reader.result_at(end).await?.unwrap_or_default();
+    if record.end.is_none() {
+        return Ok(Value::Null);
+    }
+    let result = execution.ports.reader.result_of(&record.call_id, &execution.sight()).await?.unwrap_or_default();
     let inside = result.pointer("/error/details/result").cloned();
     Ok(inside.unwrap_or(result))
 }

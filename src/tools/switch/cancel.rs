@@ -53,7 +53,7 @@ async fn cancel(execution: Execution) -> Answer {
     let known: Option<Job> = rows.first().and_then(|row| serde_json::from_slice(&row.doc).ok());
     let names = known.iter().flat_map(Closing::depends_on).chain([row]).collect();
     let asking = Asking::of(&execution, call.clone());
-    let want = Want { names, ..Want::default() };
+    let want = Want { names, calls: vec![call.clone()], ..Want::default() };
     let (status, changed) = write(&execution, want, move |draft| asking.clone().write(draft)).await?;
     if status == Status::Cancelled && known.is_some_and(|job| job.sealed) {
         execution.ports.forget_seal(&call).await;
@@ -86,7 +86,7 @@ impl Asking {
 
     fn write(self, draft: &mut Draft) -> Result<Result<(Status, bool), Refusal>, StoreError> {
         let row = job_row(&self.call);
-        let Some(mut job) = draft.get::<Job>(&row)? else { return Ok(Err(not_open())) };
+        let Some(mut job) = draft.stoppable(&self.call, facts_of)? else { return Ok(Err(not_open())) };
         if let Some(refusal) = refusal(&job) {
             return Ok(Err(refusal));
         }

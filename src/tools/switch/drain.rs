@@ -9,10 +9,10 @@ use super::asked::{Asked, Quota, standing};
 use crate::core::call::{Outcome, Status};
 use crate::core::engagement::Proposed;
 use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, SwitchId, UserId};
-use crate::core::job::{Claim, Idempotency, Job};
+use crate::core::job::Job;
 use crate::core::switch::Running;
 use crate::core::time::{Clock, Entropy};
-use crate::log::admission::claim_row;
+use crate::log::chained::Open;
 use crate::log::claim::covering;
 use crate::log::draft::Draft;
 use crate::log::store::{StoreError, Want};
@@ -93,16 +93,21 @@ async fn prepare(execution: &Execution) -> (Want, Drain) {
         tracing::error!(%error, "the calls that wait cannot be read; a switch is engaged without ending them");
         Vec::new()
     });
-    let jobs = rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok());
-    let keys: BTreeSet<String> = jobs.filter_map(|job| job.idempotency).collect();
-    let want = Want { names: keys.iter().cloned().collect(), kinds: vec!["job", "claim"], ..Want::default() };
+    let waiting = rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()).filter(waits);
+    let (calls, keys): (Vec<CallId>, Vec<Option<String>>) = waiting.map(|job| (job.call, job.idempotency)).unzip();
+    let keys: BTreeSet<String> = keys.into_iter().flatten().collect();
+    let want =
+        Want { names: keys.iter().cloned().collect(), kinds: vec!["job", "claim"], calls: calls.clone(), ..Want::default() };
+    let calls = calls.into_iter().collect();
     let (clock, entropy) = (Arc::clone(&execution.ports.clock), Arc::clone(&execution.ports.entropy));
-    (want, Drain { keys, node: execution.ports.node.clone(), clock, entropy })
+    (want, Drain { keys, calls, node: execution.ports.node.clone(), clock, entropy })
 }
 
 struct Drain {
     /// Idempotency rows that the transaction reads.
     keys: BTreeSet<String>,
+    /// Calls whose events it reads.
+    calls: BTreeSet<CallId>,
     node: NodeId,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -119,21 +124,18 @@ struct Drained {
 impl Drain {
     fn run(&self, draft: &mut Draft) -> Result<Drained, StoreError> {
         let mut drained = Drained { cancelled: 0, sealed: Vec::new(), stragglers: false };
-        let jobs = draft.all::<Job>("job").unwrap_or_else(|error| {
-            tracing::error!(%error, "a call that waits cannot be read; what waits meets the switch when it is claimed");
-            Vec::new()
-        });
-        for (_, job) in jobs.into_iter().filter(|(_, job)| matches!(job.status, Status::Queued | Status::Held)) {
+        // One that cannot be read meets the switch when it is claimed, and is not claimed.
+        let jobs = draft.all_readable::<Job>("job");
+        for (_, job) in jobs.into_iter().filter(|(_, job)| waits(job)) {
             let Some(tool) = register::facts_of(&job.tool) else { continue };
             let Some(switch) = covering(draft.state(), &job, tool, draft.now) else { continue };
-            if job.idempotency.as_ref().is_some_and(|key| !self.keys.contains(key)) {
+            let is_read = |key: &String| self.keys.contains(key);
+            if !self.calls.contains(&job.call) || !job.idempotency.as_ref().is_none_or(is_read) {
                 drained.stragglers = true;
                 continue;
             }
-            if let Err(error) = readable(draft, &job) {
-                tracing::error!(%error, call_id = %job.call, "a call that waits cannot be ended; it meets the switch when it is claimed");
-                continue;
-            }
+            // What is not what the log says meets the switch when it is claimed, and is not claimed.
+            let Ok(Open::Fits(job, _)) = draft.open(&job.call, Some(tool)) else { continue };
             let id = EventId::new(self.clock.now(), &*self.entropy);
             if job.status == Status::Held {
                 draft.stop_held(&job, switch, id)?;
@@ -147,13 +149,7 @@ impl Drain {
     }
 }
 
-/// A row that cannot be read must not keep the switch from being engaged.
-fn readable(draft: &Draft, job: &Job) -> Result<(), StoreError> {
-    if let Some(vm) = &job.vm {
-        draft.get::<Claim>(&claim_row(vm))?;
-    }
-    if let Some(key) = &job.idempotency {
-        draft.get::<Idempotency>(key)?;
-    }
-    Ok(())
+/// What no worker has taken yet.
+fn waits(job: &Job) -> bool {
+    matches!(job.status, Status::Queued | Status::Held)
 }

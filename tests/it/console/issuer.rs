@@ -334,7 +334,9 @@ impl House {
         let reader = &self.app.node().control.ports.reader;
         let mut notes = Vec::new();
         for event in self.events(kind).await {
-            notes.push(reader.part(&event, "note").await.expect("the log").expect("a note"));
+            notes.push(
+                reader.part(&event, "note", &forelog::core::sight::Sight::Everything).await.expect("the log").expect("a note"),
+            );
         }
         notes
     }

@@ -117,6 +117,11 @@ impl House {
         Self { app, base, clock, one, other, staff, dir, more: more.to_owned() }
     }
 
+    /// The PostgreSQL database, if it is on one.
+    pub fn database(&self) -> Option<&str> {
+        self.more.split('"').nth(1).filter(|text| text.starts_with("postgres"))
+    }
+
     /// Gives an account another VM, by the command line beside the server.
     pub async fn import(&self, account: &AccountId, machine: &str, label: &str) -> VmId {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;

@@ -139,7 +139,13 @@ async fn links_end(house: House) {
         let leaf = String::from_utf8(event.encode().expect("a leaf")).expect("JSON");
         assert!(!leaf.contains("@example.com") && !leaf.contains(token), "{leaf}");
         for part in ["arguments", "result", "note"] {
-            let said = ports.reader.part(&event, part).await.expect("a part").unwrap_or_default().to_string();
+            let said = ports
+                .reader
+                .part(&event, part, &forelog::core::sight::Sight::Everything)
+                .await
+                .expect("a part")
+                .unwrap_or_default()
+                .to_string();
             assert!(!links.iter().any(|link| said.contains(link.rsplit('/').next().expect("a token"))), "{said}");
         }
     }
