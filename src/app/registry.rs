@@ -12,12 +12,14 @@ use crate::core::label;
 use crate::core::limit::Limit;
 use crate::core::principal::Side;
 use crate::core::role::Role;
-use crate::core::rotation::check_rotation;
+use crate::core::succession::check_rotation;
 use crate::core::scope::{Scope, ScopeSet};
 use crate::core::scrub::{ScrubbedText, holds_token};
 use crate::core::state::{ControlState, Credential};
 use crate::core::time::Micros;
+use crate::log::people::AWAITED;
 use crate::log::vault::Person;
+use crate::log::writer::WriteError;
 
 /// A person who was added, with the password that is shown once.
 #[derive(Clone, Debug)]
@@ -125,8 +127,8 @@ impl Desk {
             proved: true,
             password: password::hash_under(&password, self.rooms.vault.salt(&email).await?)?,
         };
-        // The vault first: an event must not name a person who is not there.
-        self.rooms.vault.add_person(&person).await?;
+        // The vault first: an event must not name a person who is not there. Nor are they somebody before that.
+        self.rooms.vault.add_as(AWAITED, &person, |other| state.people.contains_key(other)).await?;
         let joined = Kind::UserCreated {
             user: user.clone(),
             account: account.clone(),
@@ -138,7 +140,13 @@ impl Desk {
         let note = json!({ "operator": operator() });
         let kinds = before.into_iter().chain([joined]);
         let records = kinds.map(|kind| Record { account: account.clone(), kind, note: note.clone() }).collect();
-        self.record(records, |_| None).await?;
+        if let Err(error) = self.record(records, |_| None).await {
+            if !matches!(error, DeskError::Write(WriteError::Store { uncertain: true, .. })) {
+                self.rooms.vault.erase_person(&person.id).await?;
+            }
+            return Err(error);
+        }
+        self.rooms.vault.say(&person).await?;
         Ok(NewPerson { account, user, email: email.to_string(), password })
     }
 

@@ -10,7 +10,7 @@ use super::{Answer, CliError, Context};
 use crate::app::registry::{KeySpec, NewKey};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::lineage::alive;
-use crate::core::rotation::said_of;
+use crate::core::succession::said_of;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
 

@@ -30,16 +30,18 @@ impl Control {
         let Ok(call) = follows.parse::<CallId>() else { return Err(no_such_call()) };
         let found = self.intent_of(&call, who).await?;
         let same = |intent: &IntentRecorded| {
-            intent.call == call
-                && (&intent.account, &intent.credential) == (&who.account, &who.credential)
-                && intent.tool == intake.name
-                && intent.arguments == arguments
+            intent.call == call && self.is_own(intent, who) && intent.tool == intake.name && intent.arguments == arguments
         };
         if !found.as_ref().is_some_and(same) {
             return Err(no_such_call());
         }
         // One that has joined another is followed to that one, so that all who wait for it are counted there.
         Ok(self.open_job(&call).await.and_then(|job| job.joins).unwrap_or(call))
+    }
+
+    /// Whether a call is one of this key, also by a secret that it had before.
+    pub(super) fn is_own(&self, intent: &IntentRecorded, who: &Principal) -> bool {
+        intent.account == who.account && self.ports.fence().state().is_same_key(&intent.credential, &who.credential)
     }
 
     /// What `who`'s account recorded as the intent of `call`.

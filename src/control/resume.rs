@@ -36,7 +36,7 @@ impl Control {
         let Some(intent) = self.intent_of(call, who).await? else { return Ok(None) };
         let is_theirs = intent.call == *call
             && intent.via == Via::Mcp
-            && (&intent.account, &intent.credential) == (&who.account, &who.credential)
+            && self.is_own(&intent, who)
             && intent.session.as_deref() == Some(session::digest(session).as_str());
         Ok(is_theirs.then(|| Resumed { call: call.clone(), intent }))
     }

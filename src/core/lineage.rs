@@ -258,12 +258,6 @@ pub fn check_length(state: &ControlState, maker: &CredentialId, rotates: Option<
 }
 
 impl ControlState {
-    /// The first of the keys that a key replaces, one after the other; the key itself if it replaces none.
-    #[must_use]
-    pub fn first_of<'a>(&'a self, id: &'a CredentialId) -> &'a CredentialId {
-        self.credentials.get(id).and_then(|row| row.descent.first.as_ref()).unwrap_or(id)
-    }
-
     /// A credential with everything that it comes from.
     pub fn lineage(&self, id: &CredentialId) -> Result<Lineage<'_>, Refusal> {
         let unknown = || Refusal::new(Code::Unauthenticated, "The key is not known.");

@@ -228,7 +228,7 @@ impl ControlState {
                 && row.created.role.is_none()
                 && (alive(self, &row.created.credential, now).is_ok() || is_stopped(&row.created.credential))
         };
-        Used::of(self.credentials.values().filter(is_there).map(|row| row.created.made_by.as_ref() == Some(maker)))
+        Used::of(self.credentials.values().filter(is_there).map(|row| self.is_of(row, maker)))
     }
 
     /// Keys of an account that were made in the last 24 hours; the key's are those that it made.
@@ -236,7 +236,12 @@ impl ControlState {
     pub fn keys_made(&self, account: &AccountId, maker: &CredentialId, now: Micros) -> Used {
         let is_there =
             |row: &&Credential| row.created.account == *account && row.created.role.is_none() && now.since(row.created_at) < DAY;
-        Used::of(self.credentials.values().filter(is_there).map(|row| row.created.made_by.as_ref() == Some(maker)))
+        Used::of(self.credentials.values().filter(is_there).map(|row| self.is_of(row, maker)))
+    }
+
+    /// Whether a key was made with `maker`, or with what that one replaces.
+    fn is_of(&self, row: &Credential, maker: &CredentialId) -> bool {
+        row.created.made_by.as_ref().is_some_and(|made_by| self.is_same_key(made_by, maker))
     }
 
     /// Switches that keys of an account, or persons with them, have engaged; the key's are those of this one.
@@ -244,6 +249,6 @@ impl ControlState {
     pub fn switches_used(&self, account: &AccountId, credential: &CredentialId) -> Used {
         let by = self.switches.values().filter_map(|switch| switch.credential.as_ref());
         let own = by.filter(|by| self.credentials.get(by).is_some_and(|row| row.created.account == *account));
-        Used::of(own.map(|by| by == credential))
+        Used::of(own.map(|by| self.is_same_key(by, credential)))
     }
 }

@@ -4,6 +4,9 @@
 //! INVARIANT: what a [`Sight`] hides is hidden by every door, and looks exactly like what does not exist (P9). A key that is
 //! not known, and a sight that nobody chose, see nothing.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
 use super::event::Kind;
 use super::id::{AccountId, CredentialId, UserId, VmId};
 use super::principal::{Principal, Side};
@@ -24,12 +27,13 @@ pub enum Sight {
     Everything,
     /// Everything of one account.
     Account(AccountId),
-    /// What one key did and what it may touch: a key that is limited to some VMs, or may not read the log.
+    /// What one key did and what it may touch: a key that is limited to some VMs, or may not read the log. A rotated key is
+    /// the same key, also to what it did before.
     Key {
         /// Its account.
         account: AccountId,
-        /// The key.
-        credential: CredentialId,
+        /// The key, by each of its credentials.
+        key: Arc<BTreeSet<CredentialId>>,
         /// The only VMs it may touch; all of the account's if absent.
         vms: Option<Vec<VmId>>,
     },
@@ -54,7 +58,7 @@ impl Sight {
         if vms.is_none() && key.scopes.contains(&Scope::AuditRead) {
             return Self::Account(who.account.clone());
         }
-        Self::Key { account: who.account.clone(), credential: who.credential.clone(), vms }
+        Self::Key { account: who.account.clone(), key: state.same_key(&who.credential), vms }
     }
 
     /// The held calls that `who` may be asked about. Who answers has to see what for, also without the right to read the log;
@@ -70,14 +74,28 @@ impl Sight {
         }
     }
 
-    /// The calls of an account, or of one key of it: what an export was made for. Without an account, everything.
+    /// The calls of an account, or of one credential of it. Without an account, everything.
     #[must_use]
     pub fn bounded(account: Option<AccountId>, credential: Option<CredentialId>) -> Self {
         match (account, credential) {
             (None, None) => Self::Everything,
             (Some(account), None) => Self::Account(account),
-            (Some(account), Some(credential)) => Self::Key { account, credential, vms: Some(Vec::new()) },
+            (Some(account), Some(credential)) => {
+                Self::Key { account, key: Arc::new(BTreeSet::from([credential])), vms: Some(Vec::new()) }
+            }
             (None, Some(_)) => Self::Nothing,
+        }
+    }
+
+    /// The same, with all the credentials that are the one key by now.
+    #[must_use]
+    pub fn of_today(self, state: &ControlState) -> Self {
+        match self {
+            Self::Key { account, key, vms } => {
+                let key = key.first().map_or_else(Arc::default, |one| state.same_key(one));
+                Self::Key { account, key, vms }
+            }
+            wider => wider,
         }
     }
 
@@ -90,10 +108,10 @@ impl Sight {
         }
     }
 
-    /// The only key whose calls it sees.
+    /// The only credentials whose calls it sees: those of one key, the oldest first.
     #[must_use]
-    pub fn credential(&self) -> Option<&CredentialId> {
-        if let Self::Key { credential, .. } = self { Some(credential) } else { None }
+    pub fn credentials(&self) -> Option<&BTreeSet<CredentialId>> {
+        if let Self::Key { key, .. } = self { Some(key) } else { None }
     }
 
     /// Whether it sees everything.
@@ -109,7 +127,7 @@ impl Sight {
             Self::Nothing => false,
             Self::Everything => true,
             Self::Account(own) => own == account,
-            Self::Key { account: own, credential: key, .. } => own == account && key.as_str() == credential,
+            Self::Key { account: own, key, .. } => own == account && credential.parse().is_ok_and(|id| key.contains(&id)),
         }
     }
 
@@ -179,9 +197,10 @@ impl Sight {
         let mut names: Vec<String> = vms.iter().map(|vm| provider(&vm.provider)).collect();
         names.sort_unstable();
         names.dedup();
-        if let Self::Key { credential, .. } = self {
+        if let Self::Key { key, .. } = self {
             names.extend(vms.iter().map(|vm| vm.id.to_string()));
-            names.extend([account.to_string(), credential.to_string()]);
+            names.push(account.to_string());
+            names.extend(key.iter().map(ToString::to_string));
         }
         names
     }

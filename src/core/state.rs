@@ -4,9 +4,10 @@
 //! row that differs from the fold of the log is a fault, and nothing is decided with it (P12): what is loaded has the root
 //! that the newest event says ([`ControlState::follows`]).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -112,6 +113,8 @@ pub struct ControlState {
     pub credentials: BTreeMap<CredentialId, Credential>,
     /// Key ids by the hash of the key.
     pub by_hash: BTreeMap<String, CredentialId>,
+    /// The credentials that are one key, by the first of them; of keys that were never replaced, nothing.
+    pub(super) rotations: BTreeMap<CredentialId, Arc<BTreeSet<CredentialId>>>,
     /// VMs by id.
     pub vms: BTreeMap<VmId, Vm>,
     /// Switches in force.
@@ -126,10 +129,10 @@ pub struct ControlState {
     root: Root,
 }
 
-/// By rows: the root follows from them.
+/// By rows: the root and the rotations follow from them.
 impl PartialEq for ControlState {
     fn eq(&self, other: &Self) -> bool {
-        let Self { epoch, position, accounts, credentials, by_hash, vms, switches, policy, people, invitations, root: _ } = self;
+        let Self { epoch, position, accounts, credentials, by_hash, vms, switches, policy, people, invitations, .. } = self;
         (*epoch, *position) == (other.epoch, other.position)
             && (accounts, credentials, by_hash, vms) == (&other.accounts, &other.credentials, &other.by_hash, &other.vms)
             && (switches, policy) == (&other.switches, &other.policy)
@@ -203,9 +206,10 @@ impl ControlState {
                 let ips = note["ips"].as_array().map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect());
                 let (label, created) = (text(note, "label"), created.clone());
                 let (descent, mut changed) = self.descend(&created);
-                let row = Credential { created, label, ips, created_at: at, revoked_at: None, descent };
+                let row = Credential { created: created.clone(), label, ips, created_at: at, revoked_at: None, descent };
                 changed.insert(0, row.created.credential.clone());
                 self.credentials.insert(row.created.credential.clone(), row);
+                self.note_rotation(&created.credential);
                 all_named("credential", &changed)
             }
             Kind::CredentialAdopted { credential, with, .. } => all_named("credential", &self.adopt(credential, with)),
@@ -319,6 +323,7 @@ impl ControlState {
                 let row: Credential = serde_json::from_slice(doc)?;
                 let (hash, id) = (row.created.hash.to_string(), row.created.credential.clone());
                 insert(&mut self.credentials, key, row, |row| row.created.credential.clone())?;
+                self.note_rotation(&id);
                 self.by_hash.insert(hash, id);
             }
             "policy" => self.policy = Some(serde_json::from_slice(doc)?),

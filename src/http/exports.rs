@@ -84,7 +84,7 @@ pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&
         http.door.check_reader(who, &what, export.account.clone(), asked).await?;
     }
     let sheet = || -> Result<Sheet, Refusal> {
-        let query = export.query().map_err(|_| changed())?;
+        let query = export.query(&http.door.state()).map_err(|_| changed())?;
         Ok(Sheet::new(Arc::clone(&ports.activity), export.form, query))
     };
     let mut trial = sheet()?;

@@ -199,7 +199,7 @@ impl Draft {
         let Ok(waiting) = self.all::<Approval>("approval") else {
             return self.refuse_new(submission, None, unreadable());
         };
-        if waiting.iter().filter(|(_, row)| row.credential == who.credential).count() >= MOST {
+        if waiting.iter().filter(|(_, row)| self.state().is_same_key(&row.credential, &who.credential)).count() >= MOST {
             let text = format!("{MOST} calls of this key wait for a person already.");
             return self.refuse_new(submission, None, Refusal::new(Code::RateLimited, text).retry_after(LATER));
         }

@@ -42,7 +42,7 @@ impl Draft {
             return Ok(None);
         }
         let open: Vec<CredentialId> = self.under(&rows(&who.account))?;
-        let used = Used::of(open.iter().map(|credential| *credential == who.credential));
+        let used = Used::of(open.iter().map(|credential| self.state().is_same_key(credential, &who.credential)));
         Ok(Counted::OpenCalls.check(submission.quota, used).err())
     }
 

@@ -39,7 +39,14 @@ pub(super) fn tools() -> Vec<Tool> {
         .must("switches", Public, any("array", "The switches that are engaged now: id and target."))
         .must("epoch", Public, any("integer", "Every admission at or after this epoch knows them."))
         .must("fenced", Public, any("boolean", "No node starts what they cover any more."))
-        .must("cancelled", Public, any("integer", "How many queued calls they ended."));
+        .must(
+            "cancelled",
+            Public,
+            any(
+                "integer",
+                "How many calls they ended: those that waited, and with running=cancel those that ran, which were told to end.",
+            ),
+        );
     let face = Face {
         title: "Emergency stop",
         description: "Stops the key in use, its VMs or its account at once, and cancels what runs under them. Only a person can \

@@ -67,7 +67,7 @@ fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dia
         let there: Vec<String> = there.collect();
         filter.and_plain(&format!("not ({})", there.join(" and ")));
     }
-    see(&mut filter, &query.sight);
+    see(&mut filter, &query.sight, dialect);
     for term in &search.terms {
         narrow(&mut filter, term);
     }
@@ -78,16 +78,20 @@ fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dia
 }
 
 /// What may be seen at all.
-fn see(filter: &mut Filter, sight: &Sight) {
+fn see(filter: &mut Filter, sight: &Sight, dialect: &Dialect) {
     if *sight == Sight::Nothing {
         filter.and_plain("1 = 0");
     }
     if let Some(account) = sight.account() {
         filter.and("account = ?", account.as_str());
     }
-    if let Some(credential) = sight.credential() {
-        filter.and("credential = ?", credential.as_str());
+    let Some(key) = sight.credentials() else { return };
+    if let (Some(only), 1) = (key.first(), key.len()) {
+        // The usual case, which both databases plan best.
+        return filter.and("credential = ?", only.as_str());
     }
+    let list = Value::Texts(key.iter().map(ToString::to_string).collect());
+    filter.and(&format!("credential {}", dialect.among.replace("$1", "?")), list);
 }
 
 /// The words as the database reads them. They are letters and digits, so nothing in them is a sign.

@@ -31,6 +31,7 @@ use crate::control::{Assignment, Control};
 use crate::core::call::Status;
 use crate::core::id::{CallId, Position};
 use crate::core::job::Job;
+use crate::core::state::ControlState;
 use crate::core::switch::Running as OnRunning;
 use crate::log::claim::Claimed;
 use crate::log::store::Want;
@@ -131,6 +132,7 @@ impl Worker {
         let subject = Subject::of(&execution);
         let running = Running { subject: subject.clone(), cancel: execution.cancel.clone() };
         self.lock().insert(execution.call().clone(), running);
+        self.obey_what_stands(execution.call());
         let (worker, is_sealed) = (Arc::clone(self), execution.admitted.is_sealed());
         self.tasks.spawn(async move {
             let call = subject.call.clone();
@@ -234,12 +236,24 @@ impl Worker {
         let mut changes = self.control.ports.fence().changes();
         while let Some(Ok(())) = over.run_until_cancelled(changes.changed()).await {
             let state = changes.borrow_and_update().clone();
-            let now = self.control.ports.clock.now();
             for running in self.lock().values() {
-                if running.subject.covering(&state, now).any(|switch| switch.running == OnRunning::Cancel) {
-                    running.cancel.cancel();
-                }
+                self.obey(running, &state);
             }
+        }
+    }
+
+    /// The same for a call that was not among those that run when the switch became known.
+    fn obey_what_stands(&self, call: &CallId) {
+        let state = self.control.ports.fence().state();
+        if let Some(running) = self.lock().get(call) {
+            self.obey(running, &state);
+        }
+    }
+
+    fn obey(&self, running: &Running, state: &ControlState) {
+        let now = self.control.ports.clock.now();
+        if running.subject.covering(state, now).any(|switch| switch.running == OnRunning::Cancel) {
+            running.cancel.cancel();
         }
     }
 }

@@ -35,7 +35,7 @@ pub async fn handle(
     // What is not the reader's own is not found; a key knows itself, and others if it may list them.
     let sight = Sight::of(who, &state);
     let may_list = who.side == Side::Staff || state.credentials.get(&who.credential).is_some_and(may_list);
-    let is_seen = |row: &Credential| sight.key(row) && (may_list || row.created.credential == who.credential);
+    let is_seen = |row: &Credential| sight.key(row) && (may_list || state.is_same_key(&row.created.credential, &who.credential));
     let row = state.credentials.get(&id).filter(|row| is_seen(row)).ok_or_else(absent)?;
     let seen = |key: &Option<CredentialId>| key.clone().filter(|key| state.credentials.get(key).is_some_and(is_seen));
     let made = &row.created;

@@ -32,5 +32,5 @@ fn may_answer_any(execution: &Execution, state: &ControlState) -> bool {
 
 /// A key also knows of its own calls.
 fn may_see(execution: &Execution, state: &ControlState, approval: &Approval) -> bool {
-    approval.credential == execution.principal.credential || may_answer(execution, state, approval)
+    state.is_same_key(&approval.credential, &execution.principal.credential) || may_answer(execution, state, approval)
 }

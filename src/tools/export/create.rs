@@ -74,7 +74,7 @@ async fn create(execution: Execution) -> Answer {
     let search = Search::parse(&q.unwrap_or_default(), now)
         .map_err(|fault| Refusal::new(Code::ValidationFailed, format!("q cannot be read: {fault}.")))?;
     let sight = sight(&execution, &search, reason.is_some()).await?;
-    let (account, credential) = (sight.account().cloned(), sight.credential().cloned());
+    let (account, credential) = (sight.account().cloned(), sight.credentials().and_then(|key| key.first().cloned()));
     let ports = &execution.ports;
     let _place = ports.places.take(Counted::Exports, ports.quotas.exports, &execution.principal)?;
     if execution.principal.side == Side::Staff {

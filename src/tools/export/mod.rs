@@ -12,6 +12,7 @@ use super::{ActivityQuery, Tool};
 use crate::core::id::{AccountId, CredentialId, Position};
 use crate::core::search::{Fault, Search};
 use crate::core::sight::Sight;
+use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use sheet::Form;
 
@@ -32,7 +33,7 @@ pub struct Export {
     /// The account whose calls it holds; of several if absent.
     #[serde(default)]
     pub account: Option<AccountId>,
-    /// The only key whose calls it holds.
+    /// The only key whose calls it holds, by the first of its credentials.
     #[serde(default)]
     pub credential: Option<CredentialId>,
     /// The position whose state it shows.
@@ -48,12 +49,12 @@ pub struct Export {
 }
 
 impl Export {
-    /// What finds its calls again.
-    pub fn query(&self) -> Result<ActivityQuery, Fault> {
+    /// What finds its calls again. A key that was rotated since has made no call in it by its newer credentials.
+    pub fn query(&self, state: &ControlState) -> Result<ActivityQuery, Fault> {
         // The times are written out, so nothing counts from now.
         let search = Search::parse(&self.q, Micros(0))?;
         Ok(ActivityQuery {
-            sight: Sight::bounded(self.account.clone(), self.credential.clone()),
+            sight: Sight::bounded(self.account.clone(), self.credential.clone()).of_today(state),
             search,
             limit: sheet::PAGE,
             cursor: None,

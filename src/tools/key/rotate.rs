@@ -14,7 +14,7 @@ use crate::core::lineage::alive;
 use crate::core::principal::{Principal, Side};
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
-use crate::core::rotation::check_rotation;
+use crate::core::succession::check_rotation;
 use crate::core::scope::Scope;
 use crate::core::state::{ControlState, Credential};
 use crate::core::tool::ToolFacts;

@@ -45,9 +45,17 @@ impl Asked {
     pub(super) fn standing(&self, state: &ControlState) -> Option<SwitchId> {
         let as_much = |switch: &&Switch| {
             let cancels = self.running == Running::LetFinish || switch.running == Running::Cancel;
-            switch.target == self.proposed.target && switch.ends_at().is_none() && cancels
+            is_same(state, &switch.target, &self.proposed.target) && switch.ends_at().is_none() && cancels
         };
         state.switches.values().find(as_much).map(|switch| switch.id.clone())
+    }
+}
+
+/// Whether two targets are the same to stop. A key is stopped with all that replace it.
+fn is_same(state: &ControlState, one: &Target, other: &Target) -> bool {
+    match (one, other) {
+        (Target::Credential(one), Target::Credential(other)) => state.is_same_key(one, other),
+        _ => one == other,
     }
 }
 
@@ -88,7 +96,7 @@ impl Quota {
         };
         let adds = |asked: &&Asked| {
             let standing = asked.standing(state).is_some();
-            if standing { !asked.once } else { !self.always(&asked.proposed.target) }
+            if standing { !asked.once } else { !self.always(state, &asked.proposed.target) }
         };
         let more = asked.iter().filter(adds).count();
         let more = u32::try_from(more).unwrap_or(u32::MAX);
@@ -96,11 +104,11 @@ impl Quota {
     }
 
     /// What may be stopped however much is stopped already.
-    fn always(&self, target: &Target) -> bool {
+    fn always(&self, state: &ControlState, target: &Target) -> bool {
         match target {
             Target::All | Target::Class(_) => true,
             Target::Account(account) => self.side == Side::Staff || *account == self.account,
-            Target::Credential(credential) => *credential == self.credential,
+            Target::Credential(credential) => state.is_same_key(credential, &self.credential),
             Target::Tool(_) | Target::Provider(_) | Target::Vm { .. } => false,
         }
     }

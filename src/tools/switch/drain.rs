@@ -1,6 +1,7 @@
 //! Engaging switches, as far as they are not there yet, and ending the queued calls they cover, in one transaction.
 //!
-//! INVARIANT: a switch is engaged even if the calls that wait cannot be read; those meet it when they are claimed.
+//! INVARIANT: a switch is engaged even if the calls that wait cannot be read; those meet it when they are claimed. What is
+//! counted is what the transaction that engages has found under the switches, and nothing else.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ pub(in crate::tools) struct Engaged {
     pub(in crate::tools) switches: Vec<SwitchId>,
     /// Control state's epoch with them.
     pub(in crate::tools) epoch: Epoch,
-    /// How many queued calls ended.
+    /// How many calls that waited ended, and how many that ran were told to.
     pub(in crate::tools) cancelled: usize,
 }
 
@@ -67,10 +68,11 @@ pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Eng
             switches.push(there.unwrap_or_else(|| asked.switch.clone()));
         }
         let drained = drain.run(draft)?;
-        Ok(Ok((switches, draft.state().epoch, drained)))
+        let told = told(draft, &switches);
+        Ok(Ok((switches, draft.state().epoch, drained, told)))
     });
-    let (switches, epoch, mut drained) = written.await?;
-    let mut cancelled = drained.cancelled;
+    let (switches, epoch, mut drained, told) = written.await?;
+    let mut cancelled = drained.cancelled + told;
     let mut sealed = std::mem::take(&mut drained.sealed);
     for _ in 0..ROUNDS {
         if !drained.stragglers {
@@ -152,4 +154,19 @@ impl Drain {
 /// What no worker has taken yet.
 fn waits(job: &Job) -> bool {
     matches!(job.status, Status::Queued | Status::Held)
+}
+
+/// How many calls run under these switches that end what runs: each node cancels its own as soon as it knows of them.
+fn told(draft: &Draft, switches: &[SwitchId]) -> usize {
+    // Of rows that cannot be read it was said in the log why nothing is counted.
+    let jobs = draft.all_readable::<Job>("job");
+    let (state, now) = (draft.state(), draft.now);
+    let is_told = |job: &Job| {
+        register::facts_of(&job.tool).is_some_and(|tool| {
+            let call = job.covered(tool, state);
+            let mut over = state.covering(&call, now).filter(|switch| switch.running == Running::Cancel);
+            over.any(|switch| switches.contains(&switch.id))
+        })
+    };
+    jobs.iter().filter(|(_, job)| job.status == Status::Running && is_told(job)).count()
 }

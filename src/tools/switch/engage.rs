@@ -42,7 +42,14 @@ pub(super) fn tool() -> Tool {
             Public,
             any("array", "Each node: confirmed, and when; or expired, because its lease ran out; or still waited for."),
         )
-        .must("cancelled", Public, any("integer", "How many queued calls it ended."));
+        .must(
+            "cancelled",
+            Public,
+            any(
+                "integer",
+                "How many calls it ended: those that waited, and with running=cancel those that ran, which were told to end.",
+            ),
+        );
     let face = Face {
         title: "Engage a kill switch",
         description: "Stops what the target covers, on every node, and ends the calls that wait. fenced says that no node starts \
