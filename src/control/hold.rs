@@ -53,8 +53,24 @@ impl Waiting {
         self.lock().remove(call)
     }
 
+    /// Stops waiting when it is dropped, also with its caller.
+    fn leave(&self, call: &CallId) -> impl Drop {
+        Leave { waiting: self, call: call.clone() }
+    }
+
     fn has(&self, call: &CallId) -> bool {
         self.lock().contains_key(call)
+    }
+}
+
+struct Leave<'a> {
+    waiting: &'a Waiting,
+    call: CallId,
+}
+
+impl Drop for Leave<'_> {
+    fn drop(&mut self) {
+        self.waiting.take(&self.call);
     }
 }
 
@@ -111,13 +127,14 @@ impl Control {
             OnHold::Leave => return held(call, asked),
         }
         let finished = self.waiting.wait(call);
+        let leaving = self.waiting.leave(call);
         let ended = tokio::time::timeout(request.wait, self.end_of_held(call, tool, finished));
         let ended = tokio::select! {
             ended = ended => ended.ok().flatten(),
             () = self.leaving.cancelled() => None,
             () = request.cancel.cancelled() => None,
         };
-        self.waiting.take(call);
+        drop(leaving);
         if let Some(reply) = ended {
             return reply;
         }

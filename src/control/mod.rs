@@ -8,6 +8,7 @@
 //!           └─ admitted: handed to the worker as an Assignment; answered when it is closed, or running after `wait`
 //! ```
 
+mod answer;
 mod finish;
 mod follow;
 mod hold;
@@ -17,6 +18,7 @@ mod recorded;
 mod release;
 mod repeat;
 mod resume;
+mod still;
 mod submit;
 mod within;
 
@@ -25,6 +27,7 @@ pub use hold::Waiting;
 pub use recorded::Recorded;
 pub use repeat::Joins;
 pub use resume::Resumed;
+pub use still::Asking;
 pub use submit::{Assignment, Control, Judge};
 
 use std::time::Duration;

@@ -3,9 +3,9 @@
 //! INVARIANT: only the key that made a call, in the session in which it made it, is answered, whichever node it asks. What a tool
 //! shows once (a new key) is not answered again.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use super::still::{Asking, Look};
 use super::{Control, Reply};
 use crate::auth::session;
 use crate::core::call::Status;
@@ -41,10 +41,17 @@ impl Control {
         Ok(is_theirs.then(|| Resumed { call: call.clone(), intent }))
     }
 
-    /// What the call came to; the running operation if it takes longer than `wait`.
-    pub async fn answer_again(self: &Arc<Self>, resumed: &Resumed, wait: Duration) -> Reply {
+    /// What the call came to, if `who` may still be told; the running operation if it takes longer than `wait`.
+    pub async fn answer_again(&self, resumed: &Resumed, who: &Principal, wait: Duration) -> Reply {
         let Resumed { call, intent } = resumed;
         let Some(tool) = self.catalogue.get(&intent.tool) else { return self.still_open(call, call).await };
+        let vm = intent.vm.as_ref().and_then(|vm| self.ports.fence().state().vms.get(vm).cloned());
+        let asking = Asking { who, call: Some((tool.facts, vm.as_ref())) };
+        let waiting = self.end_of(call, tool, wait);
+        self.unless_told_enough(call, asking, Look::ByLog, waiting).await.unwrap_or_else(|over| over)
+    }
+
+    async fn end_of(&self, call: &CallId, tool: &Tool, wait: Duration) -> Reply {
         let ending = async {
             let mut endings = self.endings.subscribe();
             loop {

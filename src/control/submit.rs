@@ -11,7 +11,6 @@ use super::finish::{Endings, Finished, InHand};
 use super::hold::Waiting;
 use super::intake::{BRIEF, Intake, brief as brief_of, take_in, unrecorded};
 use super::repeat::Joins;
-use super::resume::can_resume;
 use super::{Reply, Request};
 use crate::auth::session;
 use crate::core::call::Status;
@@ -266,52 +265,6 @@ impl Control {
         Ok((parts, Some(brief)))
     }
 
-    async fn answer(
-        self: &Arc<Self>,
-        call: &CallId,
-        request: Request,
-        submitted: Submitted,
-        tool: Option<&Tool>,
-        vm: Option<Vm>,
-    ) -> Reply {
-        if !matches!(submitted, Submitted::Admitted(_) | Submitted::Joined(_)) {
-            self.in_hand.release(call);
-        }
-        if let (false, Some(tool), Some(made)) = (matches!(submitted, Submitted::Refused { .. }), tool, &request.made)
-            && can_resume(tool)
-        {
-            made.send_replace(Some(call.clone()));
-        }
-        match (submitted, tool) {
-            (Submitted::Admitted(admitted), Some(tool)) => self.run(admitted, request, tool, vm).await,
-            (Submitted::Queued, Some(tool)) => {
-                self.queued.notify_one();
-                Reply::Running { call: call.clone(), status: Status::Queued, command: tool.facts.claims_vm }
-            }
-            (Submitted::Held(approval), Some(tool)) => self.await_approval(&approval, request, tool).await,
-            (Submitted::Replayed { first, status, end }, Some(tool)) => self.replay(call, &first, status, end, tool).await,
-            (Submitted::Joined(first), Some(tool)) => self.join(call, first, tool, request.wait).await,
-            (Submitted::Refused { refusal, run }, _) => refused(call, &request, refusal, run),
-            _ => Reply::Failed {
-                call: Some(call.clone()),
-                refusal: Refusal::new(Code::InternalError, "The call could not be decided."),
-                status: Status::Refused,
-            },
-        }
-    }
-
-    async fn run(self: &Arc<Self>, admitted: Admitted, request: Request, tool: &Tool, vm: Option<Vm>) -> Reply {
-        let call = admitted.call().clone();
-        let Request { principal, args, wait, cancel, progress, .. } = request;
-        let (done, finished) = oneshot::channel();
-        self.assign(admitted, tool, principal, args, vm, cancel, progress, Some(done));
-        match self.leaving.run_until_cancelled(tokio::time::timeout(wait, finished)).await {
-            Some(Ok(Ok(finished))) => finished.reply,
-            // The worker is gone or slow; the call is open and ends without us.
-            _ => Reply::Running { call, status: Status::Running, command: tool.facts.claims_vm },
-        }
-    }
-
     /// Hands an admitted call to the worker.
     #[expect(clippy::too_many_arguments, reason = "the parts of an execution, each from another place")]
     pub fn assign(
@@ -329,28 +282,6 @@ impl Control {
         let execution = Execution { admitted, tool: tool.facts, principal, args, vm, ports, cancel, progress, calls };
         if self.assignments.send(Assignment { execution, done }).is_err() {
             tracing::error!("the worker is gone; admitted calls will be recovered at the next start");
-        }
-    }
-}
-
-fn refused(call: &CallId, request: &Request, refusal: Refusal, run: Option<RunId>) -> Reply {
-    tracing::info!(
-        target: "forelog::call",
-        call_id = %call,
-        account = %request.principal.account,
-        credential = %request.principal.credential,
-        status = "refused",
-        code = %refusal.code,
-        counted = run.is_some(),
-    );
-    match run {
-        None => Reply::Failed { call: Some(call.clone()), refusal, status: Status::Refused },
-        Some(run) => {
-            let mut refusal = refusal;
-            if let Some(details) = refusal.details.as_object_mut() {
-                details.insert("run_id".into(), json!(run));
-            }
-            Reply::Failed { call: None, refusal, status: Status::Refused }
         }
     }
 }

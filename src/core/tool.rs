@@ -96,6 +96,12 @@ pub struct ToolFacts {
 }
 
 impl ToolFacts {
+    /// Whether it only reads control state: it administers, and its name says that it lists.
+    #[must_use]
+    pub fn lists(&self) -> bool {
+        self.class == Class::Control && self.name.ends_with("_list")
+    }
+
     /// The scope that a credential of this side lacks for it; none if it lacks none.
     #[must_use]
     pub fn lacks(&self, side: Side, held: &ScopeSet) -> Option<Scope> {

@@ -11,6 +11,7 @@ use super::Http;
 use super::gate::ClientAddress;
 use super::legible;
 use super::problem::Problem;
+use super::still::Reader;
 use crate::auth::AuthError;
 use crate::core::code::Code;
 use crate::core::principal::{Principal, Via};
@@ -55,6 +56,7 @@ impl FromRequestParts<Arc<Http>> for Caller {
 
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Problem> {
         let principal = authenticate(http, parts, Via::Rest, false).await?;
+        Reader::note(parts, &principal);
         Ok(Self {
             principal,
             user_agent: user_agent(&parts.headers),

@@ -14,7 +14,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::counts::Counts;
-use crate::control::{Control, OnHold, Reply, Request};
+use crate::control::{Asking, Control, OnHold, Reply, Request};
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Decision, Facts, Limits, Proposal, Verdict, decide};
@@ -219,13 +219,7 @@ fn looked_at(proposal: &Proposal, draft: &Draft, limits: &Limits) -> Result<Deci
 impl Door {
     /// Returns once the key is dead as far as this node knows: what it listens to ends with it.
     pub async fn dies(&self, who: &Principal) {
-        let mut changes = self.control.ports.fence().changes();
-        loop {
-            let is_over = is_dead(who, &changes.borrow_and_update(), self.control.ports.clock.now());
-            if is_over || changes.changed().await.is_err() {
-                return;
-            }
-        }
+        self.control.told_enough(Asking::listening(who)).await;
     }
 }
 

@@ -13,7 +13,8 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream::{self, Stream};
 
-use super::Http;
+use super::{Door, Http};
+use crate::control::Asking;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::CallId;
@@ -92,16 +93,21 @@ pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&
     if trial.sha256() != export.sha256 {
         return Err(changed());
     }
-    Ok((headers(&export), Body::from_stream(pieces(sheet()?, place))).into_response())
+    Ok((headers(&export), Body::from_stream(pieces(sheet()?, place, Arc::clone(&http.door), who.clone()))).into_response())
 }
 
-/// The file, for which the place is kept until it is sent.
-fn pieces(sheet: Sheet, place: Place) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
-    stream::unfold(Some((sheet, place)), |state| async {
-        let (mut sheet, place) = state?;
-        match sheet.next().await {
-            Ok(piece) => piece.map(|piece| (Ok(piece.into()), Some((sheet, place)))),
-            Err(refusal) => Some((Err(std::io::Error::other(refusal.message)), None)),
+/// The file, for which the place is kept until it is sent. It breaks off with the key that it is sent to.
+fn pieces(sheet: Sheet, place: Place, door: Arc<Door>, who: Principal) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+    stream::unfold(Some((sheet, place)), move |state| {
+        let (door, who) = (Arc::clone(&door), who.clone());
+        async move {
+            let (mut sheet, place) = state?;
+            let piece = sheet.next().await;
+            let alive = door.control().may_still_by_log(Asking::listening(&who)).await;
+            match alive.and(piece) {
+                Ok(piece) => piece.map(|piece| (Ok(piece.into()), Some((sheet, place)))),
+                Err(refusal) => Some((Err(std::io::Error::other(refusal.message)), None)),
+            }
         }
     })
 }

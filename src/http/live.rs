@@ -20,6 +20,7 @@ use crate::core::id::Position;
 use crate::core::principal::Principal;
 use crate::core::quota::Counted;
 use crate::core::refusal::Refusal;
+use crate::core::sight::Sight;
 use crate::core::time::Micros;
 use crate::tools::{ActivityQuery, CallRecord, Changes, Place};
 
@@ -120,10 +121,17 @@ impl Watch {
             if !self.may_go_on().await {
                 return None;
             }
-            let changes = self.http.door.control().ports.activity.changes(self.query.clone(), self.after).await;
+            let door = &self.http.door;
+            // A key that is rotated meanwhile sees what it does by its next secret, too.
+            self.query.sight = Sight::of(&self.who, &door.state());
+            let changes = door.control().ports.activity.changes(self.query.clone(), self.after).await;
             // A view that is behind catches up; one that cannot be read ends the stream, and the client comes again.
             let Ok(changes) = changes else { return None };
             let is_behind = changes.is_behind;
+            // Asked about again after the reading: what was recorded after a key ended is not told to it.
+            if !changes.items.is_empty() && !self.may_go_on().await {
+                return None;
+            }
             self.take(changes);
             if !is_behind {
                 tokio::time::sleep(PACE).await;

@@ -33,6 +33,7 @@ mod origin;
 mod problem;
 mod query;
 mod settings;
+mod still;
 mod throttle;
 mod tls;
 

@@ -96,7 +96,7 @@ async fn signed_in(plant: &Plant, account: &AccountId, role: Role, edit: impl Fn
     Principal { via: Via::Console, ..acting.await }
 }
 
-async fn owner(plant: &Plant) -> Principal {
+pub async fn owner(plant: &Plant) -> Principal {
     signed_in(plant, &plant.account, Role::Owner, |_| {}).await
 }
 
@@ -165,7 +165,7 @@ async fn job(plant: &Plant, call: &CallId) -> Option<Job> {
     rows.first().map(|row| serde_json::from_slice(&row.doc).expect("a job"))
 }
 
-async fn say(plant: &Plant, who: &Principal, call: &CallId, verdict: &str) -> Reply {
+pub async fn say(plant: &Plant, who: &Principal, call: &CallId, verdict: &str) -> Reply {
     let args = json!({ "id": call, "verdict": verdict, "reason": "because I looked" });
     let request = forelog::control::Request { principal: who.clone(), ..plant.request("approval_decide", args) };
     plant.control.submit(request).await

@@ -35,23 +35,24 @@ on_both! {
 
 /// A key, and its id.
 #[derive(Clone)]
-struct Made {
-    text: String,
-    id: String,
+pub struct Made {
+    pub text: String,
+    pub id: String,
 }
 
 /// Whoever administers the account's keys, a house whose VM takes commands, and what keys are confined to.
-struct Account {
-    house: House,
-    admin: String,
-    vm: VmId,
+pub struct Account {
+    pub house: House,
+    pub admin: String,
+    pub vm: VmId,
 }
 
 /// What keys of these tests may do; to read the log they need one more.
 const SCOPES: [&str; 4] = ["account:read", "vms:read", "vms:exec", "vms:write"];
 
 impl Account {
-    async fn of(house: House) -> Self {
+    /// Makes an account ready.
+    pub async fn of(house: House) -> Self {
         let vm = house.one.vm.clone();
         let owner = house.signed_in(&house.one.owner).await;
         let on = owner.submit(&format!("/console/vms/{vm}/exec"), &[("enabled", "true"), ("agreed", "yes")]).await;
@@ -60,11 +61,13 @@ impl Account {
         Self { house, admin, vm }
     }
 
-    async fn call(&self, key: &Made, tool: &str, args: Value) -> Answer {
+    /// Calls a tool.
+    pub async fn call(&self, key: &Made, tool: &str, args: Value) -> Answer {
         self.house.call(&key.text, tool, args).await
     }
 
-    async fn by_admin(&self, tool: &str, args: Value) -> Made {
+    /// What makes a key.
+    pub async fn by_admin(&self, tool: &str, args: Value) -> Made {
         let answer = self.house.call(&self.admin, tool, args).await;
         assert!(answer.status.is_success(), "{answer:?}");
         let text = |field: &str| answer.json()[field].as_str().expect("a text").to_owned();
@@ -72,7 +75,7 @@ impl Account {
     }
 
     /// A key that sees no more than its own: confined to the VM, or without the right to read the log.
-    async fn make(&self, confined: bool) -> Made {
+    pub async fn make(&self, confined: bool) -> Made {
         let mut args = json!({ "label": "own", "scopes": SCOPES });
         if confined {
             args["scopes"].as_array_mut().expect("scopes").push(json!("audit:read"));
@@ -81,7 +84,8 @@ impl Account {
         self.by_admin("key_create", args).await
     }
 
-    async fn rotate(&self, key: &Made) -> Made {
+    /// Its next secret.
+    pub async fn rotate(&self, key: &Made) -> Made {
         self.by_admin("key_rotate", json!({ "id": key.id })).await
     }
 
@@ -93,7 +97,7 @@ impl Account {
     }
 
     /// A command that runs until it is cancelled.
-    async fn begin(&self, key: &Made) -> String {
+    pub async fn begin(&self, key: &Made) -> String {
         let started = self.call(key, "command_start", json!({ "vm_id": self.vm, "command": "sleep 3600" })).await;
         assert!(started.status.is_success(), "{started:?}");
         let id = started.json()["command_id"].as_str().expect("a command").to_owned();

@@ -40,17 +40,18 @@ use std::sync::Arc;
 
 use axum::extract::Request;
 use axum::http::{HeaderName, HeaderValue, StatusCode};
+use axum::middleware::from_fn_with_state;
 use axum::response::{IntoResponse, Response};
 use axum::routing::{delete, get, patch, post};
 use axum::{Json, Router};
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::Http;
 use super::body::Given;
 use super::caller::Caller;
 use super::door::Incoming;
 use super::problem::{Problem, no_such_method, no_such_path};
+use super::{Http, still};
 use crate::control::Reply;
 use crate::core::code::Code;
 use crate::core::dated::dated;
@@ -61,7 +62,8 @@ pub const CALL_ID: HeaderName = HeaderName::from_static("forelog-call-id");
 /// Everything under `/api/v1`, with or without a slash at the end.
 pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
     let answering = endpoints().fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(Arc::clone(http));
-    endpoints().fallback(move |request| without_slash(answering, request))
+    let all = endpoints().fallback(move |request| without_slash(answering, request));
+    all.layer(from_fn_with_state(Arc::clone(http), still::program))
 }
 
 /// Asks again without the slash at the end of the path.

@@ -1,7 +1,9 @@
 //! Pages that are not what was asked for. What they say is the same error the API would give, in words.
 
+use std::sync::Arc;
+
 use askama::Template;
-use axum::extract::Request;
+use axum::extract::{OriginalUri, Request, State};
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -12,6 +14,7 @@ use super::shown::visible;
 use crate::auth::session::SessionError;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
+use crate::http::{Http, still};
 
 /// Why there is no page.
 #[derive(Debug)]
@@ -128,6 +131,16 @@ fn show(status: u16, heading: &str, text: &str, hint: Option<String>, code: &'st
     let mut response = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR).into_response();
     response.extensions_mut().insert(Told { heading: heading.to_owned(), text: text.to_owned(), hint, code });
     response
+}
+
+/// Shows a page, if whoever asked for it is still who they were: else they sign in again.
+pub async fn still(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
+    let path = request.extensions().get::<OriginalUri>().map_or(request.uri(), |original| &original.0).path_and_query();
+    let (path, fragment) = (path.map(ToString::to_string), request.headers().contains_key("hx-request"));
+    still::answered(&http, request, next).await.unwrap_or_else(|refusal| {
+        let away = Fault::SignIn { next: path.unwrap_or_default(), fragment };
+        if refusal.code.status() == 401 { away } else { refusal.into() }.into_response()
+    })
 }
 
 /// Renders what went wrong, as pages are to look.

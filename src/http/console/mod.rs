@@ -130,6 +130,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .method_not_allowed_fallback(fault::no_such_method)
         .layer(from_fn(gate::same_origin))
         .layer(from_fn(legible::check_page))
+        .layer(from_fn_with_state(Arc::clone(http), fault::still))
         .layer(from_fn(fault::render))
         .layer(from_fn_with_state(Arc::clone(http), gate::harden));
     // Nested without the slash at the end, so both forms of the address are named.

@@ -23,6 +23,7 @@ use crate::http::Http;
 use crate::http::caller::user_agent;
 use crate::http::door::Incoming;
 use crate::http::gate::{ClientAddress, host};
+use crate::http::still::Reader;
 use crate::http::throttle::network;
 
 /// How long a page waits for what its form asked for, so that it can say what came of it, though agents be given less.
@@ -139,6 +140,7 @@ impl FromRequestParts<Arc<Http>> for Visit {
             .check_alive(&principal)
             .await
             .map_err(|refusal| if refusal.code.status() == 401 { away() } else { refusal.into() })?;
+        Reader::note(parts, &principal);
         let Stranger { look, path, user_agent, .. } = stranger;
         let host = host(&parts.uri, &parts.headers).unwrap_or_default();
         let reason = cookie::reason(&parts.headers).and_then(|text| super::reason::read(text, &token));

@@ -45,9 +45,9 @@ pub async fn resume(door: &Door, who: &Principal, headers: &HeaderMap, wait: Dur
     let Resumption { call, request } = resumption;
     let control = std::sync::Arc::clone(door.control());
     let resumed = control.resume(&call, who, session).await?.ok_or_else(no_such_event)?;
-    let event_id = event_id.unwrap_or_default().to_owned();
+    let (event_id, who) = (event_id.unwrap_or_default().to_owned(), who.clone());
     let answering = async move {
-        let reply = control.answer_again(&resumed, wait).await;
+        let reply = control.answer_again(&resumed, &who, wait).await;
         let document = match calling::answer(&reply, false) {
             Ok(CallToolResponse::Complete(result)) => result_of(&request, &json!(result)),
             Ok(_) => result_of(&request, &json!(calling::result(&reply))),

@@ -1,0 +1,123 @@
+//! What the caller of a decided call is answered, and how long that may take.
+//!
+//! INVARIANT: an admitted call is handed to the worker whatever becomes of its caller; who has to wait for an answer is asked
+//! about again before it is given (`still.rs`).
+
+use std::sync::Arc;
+
+use serde_json::json;
+use tokio::sync::oneshot;
+
+use super::resume::can_resume;
+use super::still::{Asking, Look};
+use super::{Control, Reply, Request};
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::id::{CallId, RunId};
+use crate::core::refusal::Refusal;
+use crate::core::state::Vm;
+use crate::log::admission::{Admitted, Submitted};
+use crate::tools::Tool;
+
+impl Control {
+    /// What the caller is answered, once it is decided.
+    pub(super) async fn answer(
+        self: &Arc<Self>,
+        call: &CallId,
+        request: Request,
+        submitted: Submitted,
+        tool: Option<&Tool>,
+        vm: Option<Vm>,
+    ) -> Reply {
+        if !matches!(submitted, Submitted::Admitted(_) | Submitted::Joined(_)) {
+            self.in_hand.release(call);
+        }
+        if let (false, Some(tool), Some(made)) = (matches!(submitted, Submitted::Refused { .. }), tool, &request.made)
+            && can_resume(tool)
+        {
+            made.send_replace(Some(call.clone()));
+        }
+        let (Some(tool), false) = (tool, matches!(submitted, Submitted::Refused { .. } | Submitted::Unsettled)) else {
+            return undone(call, &request, submitted);
+        };
+        let (who, cancel, of) = (request.principal.clone(), request.cancel.clone(), vm.clone());
+        let asking = Asking { who: &who, call: Some((tool.facts, of.as_ref())) };
+        let look = if matches!(submitted, Submitted::Admitted(_)) { Look::ByItsEnd } else { Look::ByLog };
+        let waiting = self.wait_for(call, request, submitted, tool, vm);
+        self.unless_told_enough(call, asking, look, waiting).await.unwrap_or_else(|over| {
+            if asking.reads() {
+                // It had no purpose but its answer.
+                cancel.cancel();
+            }
+            over
+        })
+    }
+
+    /// Waits for what is under way, as long as the caller does.
+    async fn wait_for(
+        self: &Arc<Self>,
+        call: &CallId,
+        request: Request,
+        submitted: Submitted,
+        tool: &Tool,
+        vm: Option<Vm>,
+    ) -> Reply {
+        match submitted {
+            Submitted::Admitted(admitted) => self.run(admitted, request, tool, vm).await,
+            Submitted::Queued => {
+                self.queued.notify_one();
+                Reply::Running { call: call.clone(), status: Status::Queued, command: tool.facts.claims_vm }
+            }
+            Submitted::Held(approval) => self.await_approval(&approval, request, tool).await,
+            Submitted::Replayed { first, status, end } => self.replay(call, &first, status, end, tool).await,
+            Submitted::Joined(first) => self.join(call, first, tool, request.wait).await,
+            submitted @ (Submitted::Refused { .. } | Submitted::Unsettled) => undone(call, &request, submitted),
+        }
+    }
+
+    async fn run(self: &Arc<Self>, admitted: Admitted, request: Request, tool: &Tool, vm: Option<Vm>) -> Reply {
+        let call = admitted.call().clone();
+        let Request { principal, args, wait, cancel, progress, .. } = request;
+        let (done, finished) = oneshot::channel();
+        self.assign(admitted, tool, principal, args, vm, cancel, progress, Some(done));
+        match self.leaving.run_until_cancelled(tokio::time::timeout(wait, finished)).await {
+            Some(Ok(Ok(finished))) => finished.reply,
+            // The worker is gone or slow; the call is open and ends without us.
+            _ => Reply::Running { call, status: Status::Running, command: tool.facts.claims_vm },
+        }
+    }
+}
+
+/// What is said of a call that was not made.
+fn undone(call: &CallId, request: &Request, submitted: Submitted) -> Reply {
+    match submitted {
+        Submitted::Refused { refusal, run } => refused(call, request, refusal, run),
+        _ => Reply::Failed {
+            call: Some(call.clone()),
+            refusal: Refusal::new(Code::InternalError, "The call could not be decided."),
+            status: Status::Refused,
+        },
+    }
+}
+
+fn refused(call: &CallId, request: &Request, refusal: Refusal, run: Option<RunId>) -> Reply {
+    tracing::info!(
+        target: "forelog::call",
+        call_id = %call,
+        account = %request.principal.account,
+        credential = %request.principal.credential,
+        status = "refused",
+        code = %refusal.code,
+        counted = run.is_some(),
+    );
+    match run {
+        None => Reply::Failed { call: Some(call.clone()), refusal, status: Status::Refused },
+        Some(run) => {
+            let mut refusal = refusal;
+            if let Some(details) = refusal.details.as_object_mut() {
+                details.insert("run_id".into(), json!(run));
+            }
+            Reply::Failed { call: None, refusal, status: Status::Refused }
+        }
+    }
+}

@@ -1,0 +1,131 @@
+//! Who waits for an answer is asked about once more before it is given.
+//!
+//! INVARIANT: nothing that was recorded after a key ended, or after what it reads was stopped, is answered to it: a wait ends
+//! as soon as this node knows, and what a wait has brought is held against the log before it leaves (P8, P14). What a call does
+//! goes on; only its answer stays here.
+
+use std::time::Duration;
+
+use super::{Control, Reply};
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::decide::stopped;
+use crate::core::id::CallId;
+use crate::core::lineage::alive;
+use crate::core::principal::Principal;
+use crate::core::refusal::Refusal;
+use crate::core::state::Vm;
+use crate::core::switch::Covered;
+use crate::core::tool::{Class, ToolFacts};
+use crate::log::store::Want;
+
+/// How often it is looked whether the time of a key is over, which no change of control state tells.
+const PACE: Duration = Duration::from_millis(500);
+
+/// How an answer is held against control state before it leaves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Its call's end was written by this node after all of it was read: since then it knows what the log knew.
+    ByItsEnd,
+    /// The log is asked.
+    ByLog,
+}
+
+/// Whose answer is waited for, and to what.
+#[derive(Clone, Copy)]
+pub struct Asking<'a> {
+    /// Who waits.
+    pub who: &'a Principal,
+    /// What was asked for; nothing, where it is no call.
+    pub call: Option<(&'static ToolFacts, Option<&'a Vm>)>,
+}
+
+impl<'a> Asking<'a> {
+    /// Somebody who listens, without a call.
+    #[must_use]
+    pub fn listening(who: &'a Principal) -> Self {
+        Self { who, call: None }
+    }
+
+    /// What only reads has no purpose but its answer.
+    pub(super) fn reads(&self) -> bool {
+        self.call.is_some_and(|(tool, _)| tool.class == Class::Read && !tool.stops)
+    }
+
+    /// What administers or stops answers with what it did itself, while its key was alive: it may have ended that key.
+    fn answers_for_itself(&self) -> bool {
+        self.call.is_some_and(|(tool, _)| (tool.stops || tool.class == Class::Control) && !tool.lists())
+    }
+}
+
+impl Control {
+    /// Why nothing more is to be told, as this node knows it: the key is over, or what it reads was stopped.
+    pub fn may_still(&self, asking: Asking<'_>) -> Result<(), Refusal> {
+        let (state, now, who) = (self.ports.fence().state(), self.ports.clock.now(), asking.who);
+        alive(&state, &who.credential, now)?;
+        let Some((tool, vm)) = asking.call.filter(|_| asking.reads()) else { return Ok(()) };
+        let call = Covered {
+            tool,
+            account: &who.account,
+            credential: &who.credential,
+            vm: vm.map(|vm| &vm.id),
+            provider: vm.map(|vm| vm.provider.as_str()),
+        };
+        let switch = state.covering(&call, now).next();
+        switch.map_or(Ok(()), |switch| Err(stopped(switch, state.first_of(&who.credential), now)))
+    }
+
+    /// The same as the log has it: whatever was read before this is asked was recorded before what this finds.
+    pub async fn may_still_by_log(&self, asking: Asking<'_>) -> Result<(), Refusal> {
+        let head = self.ports.reader.store.head().await.map_err(|error| unread(&error))?;
+        if head.epoch > self.ports.fence().state().epoch {
+            // Reads what moved, publishes it and writes nothing.
+            self.ports.writer.write(Want::default(), |_| Ok(())).await.map_err(|error| unread(&error))?;
+        }
+        self.may_still(asking)
+    }
+
+    /// Returns once nothing more may be told, as far as this node knows: then it may not.
+    pub async fn told_enough(&self, asking: Asking<'_>) -> Refusal {
+        let mut changes = self.ports.fence().changes();
+        loop {
+            changes.mark_unchanged();
+            if let Err(refusal) = self.may_still(asking) {
+                return refusal;
+            }
+            // The end of a key's time changes nothing that somebody could be told of.
+            if let Ok(Err(_)) = tokio::time::timeout(PACE, changes.changed()).await {
+                tokio::time::sleep(PACE).await;
+            }
+        }
+    }
+
+    /// What `waiting` comes to, if it may still be told; else that it may not.
+    pub(super) async fn unless_told_enough(
+        &self,
+        call: &CallId,
+        asking: Asking<'_>,
+        look: Look,
+        waiting: impl Future<Output = Reply>,
+    ) -> Result<Reply, Reply> {
+        if asking.answers_for_itself() {
+            return Ok(waiting.await);
+        }
+        let told = tokio::select! {
+            // In this order: what was admitted is handed on whatever becomes of its caller.
+            biased;
+            reply = waiting => match look {
+                Look::ByItsEnd => self.may_still(asking).map(|()| reply),
+                Look::ByLog => self.may_still_by_log(asking).await.map(|()| reply),
+            },
+            refusal = self.told_enough(asking) => Err(refusal),
+        };
+        let status = if asking.reads() { Status::Cancelled } else { Status::Running };
+        told.map_err(|refusal| Reply::Failed { call: Some(call.clone()), refusal, status })
+    }
+}
+
+fn unread(error: &(dyn std::error::Error + 'static)) -> Refusal {
+    tracing::error!(error, "whether an answer may be given cannot be read");
+    Refusal::new(Code::AuditUnavailable, "Whether this may still be answered cannot be read, so it is not.")
+}
