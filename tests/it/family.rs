@@ -22,6 +22,7 @@ on_both! {
     a_switch_on_a_key_stops_what_it_made, family_a_switch_on_a_key_stops_what_it_made, postgres_family_a_switch_on_a_key_stops_what_it_made;
     a_family_shares_its_limit, family_a_family_shares_its_limit, postgres_family_a_family_shares_its_limit;
     a_rotation_gives_no_fresh_window, family_a_rotation_gives_no_fresh_window, postgres_family_a_rotation_gives_no_fresh_window;
+    a_rotated_key_repeats_what_it_asked_for, family_a_rotated_key_repeats_what_it_asked_for, postgres_family_a_rotated_key_repeats_what_it_asked_for;
     repeats_take_slots, family_repeats_take_slots, postgres_family_repeats_take_slots;
     joined_calls_have_one_waiter_and_a_bound, family_joined_calls_have_one_waiter_and_a_bound, postgres_family_joined_calls_have_one_waiter_and_a_bound;
     rounds_of_a_held_call_count_at_the_first_one, family_rounds_of_a_held_call_count_at_the_first_one, postgres_family_rounds_of_a_held_call_count_at_the_first_one;
@@ -140,6 +141,24 @@ async fn a_rotation_gives_no_fresh_window(mut site: Site) {
         key = make(&plant, Some(&key), Some(&key)).await;
     }
     assert_eq!(done, 3, "the same key with another secret");
+}
+
+async fn a_rotated_key_repeats_what_it_asked_for(site: Site) {
+    let plant = Plant::start(&site).await;
+    let key = make(&plant, None, None).await;
+    let asked = json!({ "text": "once", "idempotency_key": "once" });
+    let Reply::Done { result: first, .. } = call(&plant, &key, "probe_write", asked.clone()).await else { panic!("it is done") };
+    let mut newest = key;
+    for _ in 0..2 {
+        newest = make(&plant, Some(&plant.credential), Some(&newest)).await;
+        let Reply::Done { result, .. } = call(&plant, &newest, "probe_write", asked.clone()).await else { panic!("it is repeated") };
+        assert_eq!(result, first);
+    }
+    assert_eq!(plant.world.executed().len(), 1, "it ran once");
+    let child = make(&plant, Some(&newest), None).await;
+    assert!(matches!(call(&plant, &child, "probe_write", asked).await, Reply::Done { .. }));
+    assert_eq!(plant.world.executed().len(), 2, "what a key has made is another one, with repeats of its own");
+    check(&plant.log().await, false);
 }
 
 async fn repeats_take_slots(mut site: Site) {

@@ -1,257 +1,171 @@
-//! What a data directory keeps: a log and the vault that it was sealed with, and nothing that others can read.
+//! What is written down at an end: of a node that stops, and of an output that had a secret in it.
 //!
-//! Invariant: what a command refuses here it leaves as it was, so that what was lost can be put back.
+//! Invariant: what is looked at is what the log and its rows hold, not what was answered.
 
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::sync::Arc;
 
-use serde_json::json;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
+use forelog::app::App;
+use forelog::core::id::NodeId;
+use forelog::core::job::Node;
+use forelog::core::limit::{Limit, Window};
+use forelog::core::switch::Covered;
+use forelog::core::time::Clock;
+use forelog::log::fence::{Leave, Section};
+use forelog::log::store::Want;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 
-use crate::cli::{Server, answer, command, complaint, dir, shown, text};
-use crate::desk::{Data, id};
+use crate::console::House;
+use crate::rotated::Account;
+use crate::scrub::random;
 
-const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
-
-/// Moves the files of a room aside, or back.
-fn shift(data: &Path, room: &str, from: &str, to: &str) {
-    for end in [".db", ".db-wal", ".db-shm"] {
-        let (from, to) = (data.join(format!("{room}{end}{from}")), data.join(format!("{room}{end}{to}")));
-        if from.exists() {
-            std::fs::rename(from, to).expect("moved");
-        } else if to.exists() {
-            std::fs::remove_file(to).expect("removed");
+macro_rules! on_both {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $sqlite() {
+            $case(House::open().await).await;
         }
-    }
-}
 
-#[test]
-fn kept_a_lost_log_is_not_begun_anew() {
-    let data = Data::new(None);
-    let account = data.answer(&["account", "list"]);
-    shift(data.path(), "log", "", ".aside");
-    for args in [&SERVE[..], &["doctor"], &["account", "create", "--name", "b", "--email", "b@example.com"]] {
-        // What looks for data before it opens any says that there is none; a second time there is an empty log.
-        let said = data.complaint(args);
-        assert!(said.contains("log was lost") || said.contains("no Forelog data"), "{args:?}: {said}");
-    }
-    let said = data.complaint(&SERVE);
-    assert!(said.contains("log was lost") && said.contains("hint: put the log back"), "{said}");
-    shift(data.path(), "log", ".aside", "");
-    assert_eq!(data.answer(&["account", "list"]), account);
-    assert_eq!(data.answer(&["doctor"])["ok"], true);
-}
-
-#[test]
-fn kept_a_lost_vault_is_not_begun_anew() {
-    let data = Data::new(None);
-    shift(data.path(), "vault", "", ".aside");
-    let kek = std::fs::read(data.path().join("kek")).expect("the key file");
-    std::fs::remove_file(data.path().join("kek")).expect("removed");
-    for args in [&SERVE[..], &["account", "list"]] {
-        let said = data.complaint(args);
-        assert!(said.contains("vault") && said.contains("hint: put the vault"), "{args:?}: {said}");
-    }
-    assert!(!data.path().join("kek").exists(), "no key is made for a vault that was lost");
-    let other = Data::new(None);
-    for file in ["vault.db", "vault.db-wal", "vault.db-shm", "kek"] {
-        let (from, to) = (other.path().join(file), data.path().join(file));
-        if from.exists() {
-            std::fs::copy(from, to).expect("copied");
-        } else if to.exists() {
-            std::fs::remove_file(to).expect("removed");
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $postgres() {
+            $case(House::on_postgres().await).await;
         }
-    }
-    let said = data.complaint(&SERVE);
-    assert!(said.contains("another one's") && said.contains("hint: put the vault"), "{said}");
-    shift(data.path(), "vault", ".aside", "");
-    std::fs::write(data.path().join("kek"), kek).expect("written");
-    assert_eq!(data.answer(&["doctor"])["ok"], true);
+    )*};
 }
 
-async fn run_in(url: &str, script: &str) {
-    let mut connection = PgConnection::connect(url).await.expect("connect to the cluster");
-    connection.execute(sqlx::raw_sql(AssertSqlSafe(script.to_owned()))).await.expect(script);
+on_both! {
+    a_node_stops, kept_a_node_that_stops_while_it_sends_is_not_counted_as_fenced, postgres_kept_a_node_that_stops_while_it_sends_is_not_counted_as_fenced;
+    lists, kept_of_a_list_of_control_state_are_its_length_and_ids, postgres_kept_of_a_list_of_control_state_are_its_length_and_ids;
+    lists_have_a_window, kept_lists_of_control_state_have_a_window_and_stopping_has_none, postgres_kept_lists_of_control_state_have_a_window_and_stopping_has_none;
+    digests, kept_no_digest_of_an_output_with_a_secret_is, postgres_kept_no_digest_of_an_output_with_a_secret_is;
 }
 
-#[tokio::test]
-async fn postgres_kept_a_lost_log_or_vault_is_not_begun_anew() {
-    let url = crate::postgres::fresh_database().await;
-    let data = Data::new(Some(&url));
-    run_in(&url, "alter schema log rename to aside").await;
-    assert!(data.complaint(&SERVE).contains("log was lost"));
-    assert!(data.complaint(&["account", "create", "--name", "b", "--email", "b@example.com"]).contains("log was lost"));
-    run_in(&url, "drop schema log cascade; alter schema aside rename to log; alter schema vault rename to aside").await;
-    let said = data.complaint(&SERVE);
-    assert!(said.contains("hint: put the vault"), "{said}");
-    run_in(&url, "drop schema vault cascade; alter schema aside rename to vault").await;
-    assert_eq!(data.answer(&["account", "list"])["items"].as_array().map(Vec::len), Some(1));
-    let other = crate::postgres::fresh_database().await;
-    let config = format!("database_url = \"{url}\"\nvault_database_url = \"{other}\"\nkey_file = \"other-kek\"\n");
-    let there = dir();
-    std::fs::write(there.path().join("forelog.toml"), config.replace("other-kek", shown(&there.path().join("kek"))))
-        .expect("a file");
-    let at = ["--data", shown(there.path())];
-    assert!(complaint(&[&["account", "list"], &at[..]].concat()).contains("hint: put the vault"));
-}
-
-/// Two nodes that start at once on nothing are one pair.
-#[tokio::test]
-async fn postgres_kept_first_starts_at_once_agree() {
-    let url = crate::postgres::fresh_database().await;
-    let data = dir();
-    std::fs::write(data.path().join("forelog.toml"), format!("database_url = \"{url}\"\n")).expect("a file");
-    // As on nodes that share one, which is made beforehand.
-    std::fs::write(data.path().join("kek"), "5".repeat(64)).expect("a key");
-    let started: Vec<_> = (0..4)
-        .map(|n| {
-            let email = format!("p{n}@example.com");
-            command(&["account", "create", "--name", "x", "--email", &email, "--data", shown(data.path())])
-                .stderr(std::process::Stdio::piped())
-                .spawn()
-                .expect("starting forelog")
-        })
-        .collect();
-    for process in started {
-        let output = process.wait_with_output().expect("its end");
-        assert!(output.status.success(), "{}", text(&output.stderr));
-    }
-    let listed = answer(&["account", "list", "--data", shown(data.path())]);
-    assert_eq!(listed["items"].as_array().map(Vec::len), Some(4));
-}
-
-/// Everything below a directory that others may read or enter.
-fn open_to_others(dir: &Path) -> Vec<PathBuf> {
-    let mut found = Vec::new();
-    for entry in std::fs::read_dir(dir).expect("a directory") {
-        let path = entry.expect("an entry").path();
-        let about = std::fs::symlink_metadata(&path).expect("its mode");
-        if about.permissions().mode() & 0o077 != 0 {
-            found.push(path.clone());
-        }
-        if about.is_dir() {
-            found.extend(open_to_others(&path));
-        }
-    }
-    found
-}
-
-/// The program under a mask that takes nothing away.
-fn careless(args: &[&str]) -> Command {
-    let mut command = Command::new("sh");
-    command.args(["-c", "umask 0; exec \"$@\"", "sh", env!("CARGO_BIN_EXE_forelog")]).args(args);
-    command
-}
-
-#[tokio::test]
-async fn kept_nothing_in_a_data_directory_is_for_others() {
-    let above = dir();
-    let data = above.path().join("data");
-    let made = careless(&["demo", "--data", shown(&data), "--listen", "127.0.0.1:0", "--json"])
-        .stdout(std::process::Stdio::piped())
-        .spawn();
-    let mut made = made.expect("starting forelog");
-    let mut out = std::io::BufReader::new(made.stdout.take().expect("its standard output"));
-    let mut line = String::new();
-    while !line.contains("mcp_url") {
-        line.clear();
-        assert!(std::io::BufRead::read_line(&mut out, &mut line).expect("a line") > 0, "it ended");
-    }
-    let found = open_to_others(&data);
-    made.kill().expect("stopped");
-    made.wait().expect("its end");
-    assert_eq!(found, Vec::<PathBuf>::new(), "while it serves");
-    assert_eq!(std::fs::metadata(&data).expect("the directory").permissions().mode() & 0o777, 0o700);
-
-    let out = above.path().join("bundle");
-    let exported = careless(&["export", "--out", shown(&out), "--plaintext", "--data", shown(&data)]).output().expect("it ran");
-    assert!(exported.status.success(), "{}", text(&exported.stderr));
-    assert_eq!(open_to_others(&out), Vec::<PathBuf>::new());
-    assert_eq!(std::fs::metadata(&out).expect("the bundle").permissions().mode() & 0o777, 0o700);
-}
-
-#[test]
-fn kept_a_bundle_is_not_written_over() {
-    let data = Data::new(None);
-    let out = data.path().join("bundle");
-    data.answer(&["export", "--out", shown(&out)]);
-    let lines = std::fs::read(out.join("events.jsonl")).expect("the lines");
-    let events = data.answer(&["log", "verify"])["events"].clone();
-    for missing in [None, Some("manifest.json"), Some("events.jsonl")] {
-        let kept = missing.map(|name| std::fs::read(out.join(name)).expect("a file"));
-        if let Some(name) = missing {
-            std::fs::remove_file(out.join(name)).expect("removed");
-        }
-        let said = data.complaint(&["export", "--out", shown(&out)]);
-        assert!(said.contains("already") && said.contains("hint:"), "{said}");
-        if let (Some(name), Some(bytes)) = (missing, kept) {
-            std::fs::write(out.join(name), bytes).expect("put back");
-        }
-    }
-    assert_eq!(std::fs::read(out.join("events.jsonl")).expect("the lines"), lines);
-    assert_eq!(data.answer(&["log", "verify"])["events"], events, "what is refused is no event");
-    let empty = data.path().join("empty");
-    std::fs::create_dir(&empty).expect("a directory");
-    data.answer(&["export", "--out", shown(&empty)]);
-}
-
-#[test]
-fn kept_doctor_names_what_others_can_read() {
-    let data = Data::new(None);
-    let machines = data.path().join("sim");
-    std::fs::create_dir(&machines).expect("a directory");
-    std::fs::set_permissions(data.path(), std::fs::Permissions::from_mode(0o700)).expect("its mode");
-    std::fs::write(machines.join("console.log"), "x").expect("a file");
-    let open = |path: &Path, mode| std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).expect("its mode");
-    open(&machines.join("console.log"), 0o644);
-    open(&machines, 0o755);
-    assert_eq!(data.answer(&["doctor"])["ok"], true, "the directory above is closed");
-    open(data.path(), 0o755);
-    open(&data.path().join("vault.db"), 0o640);
-    let said = data.complaint(&["doctor"]);
-    assert!(["/sim:", "console.log", "vault.db"].iter().all(|name| said.contains(name)), "{said}");
-    assert!(!said.contains("forelog.toml"), "it is the operator's: {said}");
-    open(&data.path().join("vault.db"), 0o600);
-    open(&machines, 0o700);
-    let said = answer(&["doctor", "--data", shown(data.path())]);
-    assert_eq!(said["ok"], true);
-}
-
-/// A key that ended with what made it is no live key.
-#[tokio::test]
-async fn kept_keys_that_ended_with_their_maker_make_room() {
-    let data = Data::new(None);
-    let config = data.path().join("forelog.toml");
-    let text = std::fs::read_to_string(&config).expect("the configuration");
-    std::fs::write(&config, format!("{text}[quotas]\nkeys = {{ account = 4, key = 4 }}\n")).expect("a configuration");
-    let maker = |label: &str| {
-        data.answer(&[
-            "key",
-            "create",
-            "--account",
-            &data.account,
-            "--label",
-            label,
-            "--scope",
-            "keys:write",
-            "--scope",
-            "vms:read",
-        ])
+/// A request that is being sent.
+fn sending(app: &App, house: &House) -> Section {
+    let control = &app.node().control;
+    let (fence, one) = (control.ports.fence(), &house.one);
+    let state = fence.state();
+    let key = state.credentials.values().find(|row| row.created.account == one.account).expect("a key");
+    let call = Covered {
+        tool: control.catalogue.get("vm_power").expect("a tool").facts,
+        account: &one.account,
+        credential: &key.created.credential,
+        vm: Some(&one.vm),
+        provider: Some("sim"),
     };
-    let (one, two) = (maker("one"), maker("two"));
-    let server = Server::start(&data.at(&["serve"]), &data.path().join("serve.log")).await;
-    let secret = |key: &serde_json::Value| key["api_key"].as_str().expect("a key").to_owned();
-    let make = json!({ "label": "child", "scopes": ["vms:read"] });
-    for _ in 0..2 {
-        assert!(server.call(&secret(&one), "key_create", make.clone()).await["id"].is_string());
+    fence.enter(&call, Leave { lease: fence.lease(), at: house.clock.now() }).expect("leave to send")
+}
+
+/// What the others are told of a node.
+async fn row(house: &House, node: &NodeId) -> Node {
+    let rows = house.app.node().control.ports.reader.store.state(&["node"]).await.expect("the nodes");
+    let mut nodes = rows.iter().map(|row| serde_json::from_slice::<Node>(&row.doc).expect("a node"));
+    nodes.find(|row| row.id == *node).expect("its row")
+}
+
+async fn a_node_stops(house: House) {
+    for sends in [true, false] {
+        let other = house.beside().await;
+        let node = other.node().control.ports.node.clone();
+        let section = sends.then(|| sending(&other, &house));
+        other.shutdown().await;
+        let ended = house.events("node_stopped").await;
+        assert!(ended.iter().any(|event| json!(event.kind)["node"] == json!(node)), "its end is on record");
+        assert_eq!(row(&house, &node).await.stopped, !sends, "only what sends nothing any more is counted as stopped");
+        let store = Arc::clone(&house.app.node().control.ports.reader.store);
+        let peers = house.app.node().control.ports.fence().peers().look(&*store).await.expect("the nodes");
+        let seen = peers.iter().find(|peer| peer.node.id == node).expect("it is seen");
+        assert_eq!(seen.dead, !sends, "the others wait for its lease as long as it may send");
+        drop(section);
     }
-    assert_eq!(server.call(&secret(&two), "key_create", make.clone()).await["error"]["code"], "quota_exceeded");
-    data.answer(&["key", "revoke", &id(&one)]);
-    for _ in 0..3 {
-        let made = server.call(&secret(&two), "key_create", make.clone()).await;
-        assert!(made["id"].is_string(), "{made}");
+}
+
+/// What is recorded of a call's result, also inside an error.
+async fn recorded(account: &Account, call: &str) -> Value {
+    let shown = account.house.read(&account.admin, &format!("/api/v1/calls/{call}")).await;
+    assert_eq!(shown.status, StatusCode::OK, "{shown:?}");
+    shown.json()
+}
+
+async fn digests(house: House) {
+    let account = Account::of(house).await;
+    let key = account.make(false).await;
+    let secret = random("token ghp_", 36, 7);
+    for (text, is_secret) in [("nothing to hide", false), (secret.as_str(), true)] {
+        let digest = hex::encode(Sha256::digest(format!("{text}\n")));
+        let args = json!({ "vm_id": account.vm, "command": format!("echo {text}") });
+        let started = account.call(&key, "command_start", args.clone()).await;
+        assert!(started.status.is_success(), "{started:?}");
+        let operation = started.json()["operation_id"].clone();
+        let ended = account.call(&key, "operation_wait", json!({ "operation_id": operation })).await;
+        assert_eq!(ended.json()["status"], "succeeded", "{ended:?}");
+        let kept = recorded(&account, operation.as_str().expect("a call")).await.to_string();
+        assert_eq!(kept.contains(&digest), !is_secret, "command_start: {kept}");
+        let answer = account.call(&key, "vm_exec", args).await;
+        assert!(answer.text.contains(&digest), "its caller is told: {answer:?}");
+        let kept = recorded(&account, answer.header("forelog-call-id")).await.to_string();
+        assert_eq!(kept.contains(&digest), !is_secret, "vm_exec: {kept}");
     }
-    assert_eq!(server.call(&secret(&two), "key_create", make).await["error"]["code"], "quota_exceeded");
-    server.stop().await;
+    // Inside an error, too.
+    let args = json!({ "vm_id": account.vm, "command": format!("echo {secret}; sleep 60"), "timeout_seconds": 1 });
+    let answer = account.call(&key, "vm_exec", args).await;
+    let digest = hex::encode(Sha256::digest(format!("{secret}\n")));
+    assert!(answer.text.contains(&digest), "its caller is told: {answer:?}");
+    let call = answer.json()["error"]["call_id"].as_str().expect("a call").to_owned();
+    assert!(!recorded(&account, &call).await.to_string().contains(&digest), "of what was blanked no digest is kept");
+}
+
+async fn lists(house: House) {
+    let account = Account::of(house).await;
+    let mut ids = Vec::new();
+    for _ in 0..30 {
+        ids.push(account.make(true).await.id);
+    }
+    let listed = account.house.call(&account.admin, "key_list", json!({})).await;
+    let shown = listed.json()["items"].as_array().expect("keys").clone();
+    assert!(ids.iter().all(|id| shown.iter().any(|key| key["id"] == *id)), "the caller is answered all of it");
+    let call = listed.header("forelog-call-id").to_owned();
+    let kept = recorded(&account, &call).await;
+    assert_eq!(kept["result"]["items"]["$count"], json!(shown.len()), "{kept}");
+    assert!(kept["result"]["items"]["$ids"].as_array().is_some_and(|kept| kept.contains(&shown[0]["id"])), "{kept}");
+    let ends = account.house.events("succeeded").await;
+    let end = ends.iter().find(|event| event.kind.call().is_some_and(|id| id.as_str() == call)).expect("its end");
+    let size: u64 = end.parts.iter().map(|part| part.size).sum();
+    assert!(
+        size < 4096 && u64::try_from(listed.text.len()).is_ok_and(|whole| whole > 2 * size),
+        "{size} of {}",
+        listed.text.len()
+    );
+}
+
+async fn lists_have_a_window(house: House) {
+    let account = Account::of(house).await;
+    let (house, ports) = (&account.house, &account.house.app.node().control.ports);
+    let own = house.call(&account.admin, "account_get", json!({})).await.json();
+    let row = format!("limit:list:{}", own["credential"]["id"].as_str().expect("its id"));
+    let mut window = Window::default();
+    for _ in 0..Limit::LISTS.admit {
+        window.take(Limit::LISTS, house.clock.now());
+    }
+    let want = Want { names: vec![row.clone()], ..Want::default() };
+    let full = window.encode();
+    let written = ports.writer.write(want, move |draft| {
+        draft.put_bytes(&row, full.clone());
+        Ok(())
+    });
+    written.await.expect("a full window");
+    for tool in ["key_list", "approval_list"] {
+        let refused = house.call(&account.admin, tool, json!({})).await;
+        assert_eq!((refused.status.as_u16(), refused.code().as_str()), (429, "rate_limited"), "{tool}: {refused:?}");
+    }
+    let beside = house.key_over_keys(&house.one.account).await;
+    assert_eq!(house.call(&beside, "key_list", json!({})).await.status, StatusCode::OK, "each key has its own");
+    let owner = house.signed_in(&house.one.owner).await;
+    owner.page("/console/keys").await;
+    let made = account.make(true).await;
+    let stopped = house.call(&account.admin, "key_revoke", json!({ "id": made.id })).await;
+    assert_eq!(stopped.status, StatusCode::OK, "what stops has no window: {stopped:?}");
+    let stopped = house.call(&account.admin, "panic_engage", json!({ "reason": "stop" })).await;
+    assert_eq!(stopped.status, StatusCode::OK, "{stopped:?}");
 }

@@ -122,6 +122,12 @@ impl House {
         self.more.split('"').nth(1).filter(|text| text.starts_with("postgres"))
     }
 
+    /// Another node on the same data.
+    pub async fn beside(&self) -> App {
+        let (clock, entropy) = (Arc::clone(&self.clock) as Arc<dyn Clock>, Arc::new(OsEntropy) as Arc<dyn Entropy>);
+        App::start(&config(&self.dir, &self.more), clock, entropy).await.expect("another node")
+    }
+
     /// Gives an account another VM, by the command line beside the server.
     pub async fn import(&self, account: &AccountId, machine: &str, label: &str) -> VmId {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
