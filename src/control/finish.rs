@@ -10,6 +10,7 @@ use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::event::Ended;
 use crate::core::id::{AccountId, CallId, SwitchId};
+use crate::core::listed::listed;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::log::closing::{Closed, Closing};
@@ -221,6 +222,7 @@ fn code_of(reply: &Reply) -> Option<Code> {
 /// What is recorded of a result, or of what there was of one.
 fn recorded(outcome: &Outcome, tool: &Tool) -> Option<Value> {
     match outcome {
+        Outcome::Succeeded(shown) if tool.facts.lists() => Some(listed(shown.recorded(&tool.results))),
         Outcome::Succeeded(shown) | Outcome::TimedOut(shown) => Some(shown.recorded(&tool.results)),
         Outcome::Failed(_) | Outcome::Cancelled(_) | Outcome::Unknown(_) => None,
     }

@@ -134,6 +134,11 @@ pub enum Decision {
 /// The keys of the limits that a call counts against. Stopping counts against none.
 #[must_use]
 pub fn limit_keys(proposal: &Proposal) -> Vec<String> {
+    if proposal.tool.is_some_and(ToolFacts::lists) {
+        // A window of its own, of its own key: what others do with keys that it made keeps nobody from seeing what to stop.
+        let own = proposal.kin.windows.first().filter(|_| proposal.principal.via != Via::Console);
+        return own.map(|first| format!("list:{first}")).into_iter().collect();
+    }
     let Some(tool) = proposal.tool.filter(|tool| !tool.stops && tool.class != Class::Control) else { return Vec::new() };
     let account = &proposal.principal.account;
     let mut keys: Vec<String> = proposal.kin.windows.iter().map(limit_key).collect();
@@ -304,6 +309,7 @@ fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -
         let limit = match key.split(':').next() {
             Some("credential") => of_keys.iter().find(|(of, _)| *of == key).map(|(_, limit)| *limit),
             Some("exec") => Some(facts.limits.exec),
+            Some("list") => Some(Limit::LISTS),
             _ => Some(facts.limits.write),
         };
         let Some(limit) = limit else { return refuse(Refusal::new(Code::ControlStateUnreadable, "A limit is missing.")) };

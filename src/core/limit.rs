@@ -19,6 +19,9 @@ pub struct Limit {
 }
 
 impl Limit {
+    /// Of lists of control state by one key: far beyond what anybody needs to see what to stop.
+    pub const LISTS: Self = Self { admit: 600, window_ms: 60_000 };
+
     /// Largest N; the window's row holds 8 bytes for each.
     pub const MOST: u32 = 10_000;
 
