@@ -207,6 +207,37 @@ async fn quota_sessions_of_one_account_are_not_all_sessions() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn quota_sessions_end_with_their_key_and_make_room() {
+    let house = House::with("[quotas]\nsessions = { account = 4, key = 4 }").await;
+    let admin = house.key_over_keys(&house.one.account).await;
+    let make = async |args: Value| house.call(&admin, "key_create", args).await.json();
+    let end = forelog::core::time::Micros(house.clock.after(std::time::Duration::from_hours(1)).0).rfc3339();
+    let revoked = make(json!({ "label": "revoked", "scopes": ["vms:read"] })).await;
+    let expired = make(json!({ "label": "expired", "scopes": ["vms:read"], "expires_at": end })).await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let begin = async |key: &str| {
+        let request = client.post(format!("{}/mcp", house.base)).bearer_auth(key).header("accept", ACCEPT);
+        send(request.json(&initialize())).await.status
+    };
+    for key in [&revoked, &revoked, &expired, &expired] {
+        assert_eq!(begin(key["api_key"].as_str().expect("a key")).await, StatusCode::OK);
+    }
+    assert_eq!(begin(&house.one.key).await, StatusCode::TOO_MANY_REQUESTS, "the account is full");
+    assert!(house.call(&admin, "key_revoke", json!({ "id": revoked["id"] })).await.status.is_success());
+    for room in [StatusCode::OK, StatusCode::OK, StatusCode::TOO_MANY_REQUESTS] {
+        assert_eq!(begin(&house.one.key).await, room, "those of the revoked key have ended");
+    }
+    house.clock.pass(std::time::Duration::from_hours(1));
+    let again = async {
+        // The node has to renew its lease after such a leap.
+        while begin(&house.one.key).await != StatusCode::OK {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), again).await.expect("those of the expired key have ended");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn quota_streams_are_as_many_as_a_key_may_have_and_an_end_makes_room() {
     let house = House::with("[quotas]\nstreams = { account = 5, key = 3 }").await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");

@@ -74,7 +74,7 @@ fn staged(door: &Arc<Door>) -> Served {
 /// The MCP side.
 pub struct Mcp {
     service: StreamableHttpService<Served, Streams>,
-    sessions: Sessions,
+    sessions: Arc<Sessions>,
 }
 
 impl Mcp {
@@ -86,7 +86,10 @@ impl Mcp {
         manager.session_config.keep_alive = Some(settings.sessions.keep_alive);
         manager.session_config.sse_retry = None;
         let manager = Arc::new(manager);
-        let sessions = Sessions::new(Arc::clone(&manager), Arc::clone(&door.control().ports.clock), settings.sessions);
+        let sessions = {
+            let ports = &door.control().ports;
+            Sessions::new(Arc::clone(&manager), Arc::clone(&ports.clock), Arc::clone(ports.fence()), settings.sessions)
+        };
         let handler = staged(door);
         // Host and Origin were checked before, with our own errors.
         let config = StreamableHttpServerConfig::default()

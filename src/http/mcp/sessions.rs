@@ -1,10 +1,11 @@
-//! Sessions of the versions before 2026-07-28: whose each is, how many there may be, and which gives way.
+//! Sessions of the versions before 2026-07-28: whose each is, how many there may be, which gives way, and when they end.
 //!
 //! INVARIANT: a session id is told to nobody before its owner is on record, so there is no moment at which another key
-//! could use it.
+//! could use it. A session ends with its key, by which it was begun: then it takes no place any more, and nothing is kept of it.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use axum::http::{HeaderMap, HeaderName, HeaderValue};
@@ -13,12 +14,17 @@ use rmcp::transport::streamable_http_server::session::local::LocalSessionManager
 
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CredentialId};
+use crate::core::lineage::alive;
 use crate::core::principal::Principal;
 use crate::core::quota::{Counted, Quota, Used};
 use crate::core::refusal::Refusal;
 use crate::core::time::Clock;
 use crate::http::SessionCaps;
 use crate::http::problem::Problem;
+use crate::log::fence::Fence;
+
+/// How often it is looked whether keys have ended, and so how long who waits has to take the answer that says so.
+const PACE: Duration = Duration::from_secs(1);
 
 /// The header that carries a session's id.
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -43,6 +49,8 @@ impl Owner {
 struct Known {
     sessions: HashMap<HeaderValue, Owner>,
     opening: Vec<Owner>,
+    /// Struck off because their keys have ended; they are closed a moment later.
+    over: Vec<HeaderValue>,
 }
 
 impl Known {
@@ -56,8 +64,10 @@ impl Known {
 pub struct Sessions {
     manager: Arc<LocalSessionManager>,
     clock: Arc<dyn Clock>,
+    fence: Arc<Fence>,
     caps: SessionCaps,
     known: Mutex<Known>,
+    followed: AtomicBool,
 }
 
 /// Room for one session that is being begun.
@@ -84,8 +94,39 @@ impl Opening<'_> {
 
 impl Sessions {
     /// Keeps the books of `manager`.
-    pub fn new(manager: Arc<LocalSessionManager>, clock: Arc<dyn Clock>, caps: SessionCaps) -> Self {
-        Self { manager, clock, caps, known: Mutex::default() }
+    pub fn new(manager: Arc<LocalSessionManager>, clock: Arc<dyn Clock>, fence: Arc<Fence>, caps: SessionCaps) -> Arc<Self> {
+        Arc::new(Self { manager, clock, fence, caps, known: Mutex::default(), followed: AtomicBool::new(false) })
+    }
+
+    /// Ends the sessions of keys that have ended, from the first session on and as long as somebody else has the books.
+    fn follow(self: &Arc<Self>) {
+        if self.followed.swap(true, Ordering::SeqCst) {
+            return;
+        }
+        let sessions = Arc::downgrade(self);
+        tokio::spawn(async move {
+            // Whoever still waits in one is told why, before it is closed.
+            let mut told: Vec<HeaderValue> = Vec::new();
+            loop {
+                tokio::time::sleep(PACE).await;
+                let Some(sessions) = Weak::upgrade(&sessions) else { return };
+                for id in told.iter().filter_map(|id| id.to_str().ok()) {
+                    // It has ended already, or ends now.
+                    let _ = sessions.manager.close_session(&id.into()).await;
+                }
+                sessions.strike_dead();
+                told = std::mem::take(&mut sessions.lock().over);
+            }
+        });
+    }
+
+    /// Strikes the sessions of keys that have ended off the books.
+    fn strike_dead(&self) {
+        let (state, now) = (self.fence.state(), self.clock.now());
+        let mut known = self.lock();
+        let dead = known.sessions.extract_if(|_, owner| alive(&state, &owner.credential, now).is_err());
+        let dead: Vec<HeaderValue> = dead.map(|(id, _)| id).collect();
+        known.over.extend(dead);
     }
 
     fn lock(&self) -> MutexGuard<'_, Known> {
@@ -109,7 +150,9 @@ impl Sessions {
     }
 
     /// Makes room for one more session of this key, at the cost of one that is idle.
-    pub async fn open(&self, who: &Principal) -> Result<Opening<'_>, Problem> {
+    pub async fn open(self: &Arc<Self>, who: &Principal) -> Result<Opening<'_>, Problem> {
+        self.follow();
+        self.strike_dead();
         self.forget_ended().await;
         let owner = Owner::of(who, self.clock.elapsed());
         let giving_way = {
