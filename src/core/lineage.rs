@@ -245,6 +245,13 @@ pub fn alive<'a>(state: &'a ControlState, id: &CredentialId, now: Micros) -> Res
     Ok(lineage)
 }
 
+/// Whether a key was revoked itself, alone or with all that replace it: of all ends the one that nothing brings back, so that
+/// a copy of control state which is behind cannot be wrong about it.
+#[must_use]
+pub fn is_revoked(state: &ControlState, id: &CredentialId) -> bool {
+    state.credentials.get(id).is_some_and(|row| row.revoked_at.is_some())
+}
+
 /// Refuses to make a credential that would come from more than [`MOST`]: with `maker`, and in the place of `rotates`.
 pub fn check_length(state: &ControlState, maker: &CredentialId, rotates: Option<&CredentialId>) -> Result<(), Refusal> {
     let (maker, old) = (state.lineage(maker)?, rotates.map(|old| state.lineage(old)).transpose()?);

@@ -2,14 +2,16 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
-use axum::body::{Body, Bytes, to_bytes};
+use axum::body::{Body, Bytes, HttpBody, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Path, Request};
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::caller::Revoked;
 use super::problem::Problem;
 use super::{Http, Settings, query};
 use crate::core::code::Code;
@@ -23,6 +25,18 @@ pub async fn read(body: Body, settings: &Settings) -> Result<Bytes, Problem> {
         Problem::at(StatusCode::REQUEST_TIMEOUT, Refusal::new(Code::Timeout, "The request's body did not arrive in time."))
     })?;
     read.map_err(|error| if is_too_large(&error) { too_large(limit) } else { Problem::malformed("The body broke off.") })
+}
+
+/// The longest body that is looked at although its request is refused whatever it holds, and how long for.
+const GLIMPSE: usize = 16 * 1024;
+const MOMENT: Duration = Duration::from_millis(250);
+
+/// A short body that comes with its request; nothing of one that is longer, late, or that its client waits for leave to send.
+pub async fn glimpse(body: Body, headers: &HeaderMap) -> Option<Bytes> {
+    if headers.contains_key(header::EXPECT) || body.size_hint().lower() > GLIMPSE as u64 {
+        return None;
+    }
+    tokio::time::timeout(MOMENT, to_bytes(body, GLIMPSE)).await.ok()?.ok()
 }
 
 fn is_too_large(error: &axum::Error) -> bool {
@@ -68,6 +82,9 @@ impl FromRequest<Arc<Http>> for Arguments {
 
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Infallible> {
         let (parts, body) = request.into_parts();
+        if parts.extensions.get::<Revoked>().is_some() {
+            return Ok(Self(Value::Null.into()));
+        }
         let bytes = match read(body, &http.settings).await {
             Ok(bytes) => bytes,
             Err(fault) => return Ok(Self(Given { args: Value::Null, fault: Some(fault) })),

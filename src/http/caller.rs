@@ -14,6 +14,7 @@ use super::problem::Problem;
 use super::still::Reader;
 use crate::auth::AuthError;
 use crate::core::code::Code;
+use crate::core::lineage::is_revoked;
 use crate::core::principal::{Principal, Via};
 use crate::core::refusal::Refusal;
 
@@ -28,6 +29,10 @@ pub struct Caller {
     /// What is wrong with the address of a call. It is recorded all the same.
     pub fault: Option<Problem>,
 }
+
+/// Marks a request whose key is revoked: nobody reads its body, and what was asked for is counted all the same.
+#[derive(Clone, Copy)]
+pub struct Revoked;
 
 /// What the `Idempotency-Key` header holds.
 pub enum KeyHeader {
@@ -57,6 +62,9 @@ impl FromRequestParts<Arc<Http>> for Caller {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Problem> {
         let principal = authenticate(http, parts, Via::Rest, false).await?;
         Reader::note(parts, &principal);
+        if is_revoked(&http.door.state(), &principal.credential) {
+            parts.extensions.insert(Revoked);
+        }
         Ok(Self {
             principal,
             user_agent: user_agent(&parts.headers),

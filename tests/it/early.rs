@@ -58,12 +58,18 @@ async fn ask(app: &TestApp, head: &str, manner: Manner, size: usize) -> Answered
 #[tokio::test]
 async fn early_answers_say_whether_their_connection_goes_on() {
     let app = TestApp::with(Settings { body_limit: 1000, ..generous() }).await;
-    let key = app.key(|_| {}).await;
+    let (key, revoked) = (app.key(|_| {}).await, app.key(|_| {}).await);
+    app.revoke(&revoked).await;
     let bearer = format!("authorization: Bearer {}\r\n", key.text);
+    let over = format!("authorization: Bearer {}\r\n", revoked.text);
     let json = "content-type: application/json\r\n";
     let requests = [
         ("POST /mcp", String::new(), 401),
         ("POST /mcp", "authorization: Bearer flk_live_nobody\r\n".to_owned(), 401),
+        ("POST /mcp", over.clone(), 401),
+        ("POST /mcp/readonly", over.clone(), 401),
+        ("POST /api/v1/tools/probe_write", over.clone(), 401),
+        ("POST /api/v1/keys", over, 401),
         ("POST /mcp", format!("{bearer}origin: https://evil.example\r\n"), 403),
         ("PUT /mcp", bearer.clone(), 405),
         ("POST /api/v1/tools/probe_write", String::new(), 401),
@@ -102,6 +108,32 @@ async fn early_answers_to_what_is_too_large_arrive() {
             assert!(answer.status == 413 && answer.closes(), "{path} {manner:?} {answer:?}");
         }
     }
+}
+
+#[tokio::test]
+async fn early_answers_to_a_revoked_key_wait_for_no_body() {
+    let app = TestApp::start().await;
+    let key = app.key(|_| {}).await;
+    app.revoke(&key).await;
+    for (path, more) in
+        [("/mcp", ""), ("/mcp", "mcp-method: tools/call\r\nmcp-name: probe_write\r\n"), ("/api/v1/tools/probe_write", "")]
+    {
+        let bearer = format!("authorization: Bearer {}\r\ncontent-type: application/json\r\n{more}", key.text);
+        let head = format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1\r\n{bearer}");
+        for manner in [Manner::After, Manner::Expecting, Manner::Chunked] {
+            let answer = ask(&app, &head, manner, 900_000).await;
+            assert!(answer.status == 401 && answer.closes(), "{path} {manner:?} {answer:?}");
+        }
+    }
+    // What says that it is a call is counted, and nothing else is kept.
+    app.plant.clock.pass(std::time::Duration::from_secs(61));
+    app.plant.beat().await;
+    let counted: u64 = app.events("refusals_counted").await.iter().map(count).sum();
+    assert_eq!((counted, app.events("refused").await.len()), (6, 0));
+}
+
+fn count(event: &forelog::core::event::Event) -> u64 {
+    serde_json::to_value(&event.kind).expect("an event")["count"].as_u64().expect("a count")
 }
 
 #[tokio::test]

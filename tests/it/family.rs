@@ -151,7 +151,9 @@ async fn a_rotated_key_repeats_what_it_asked_for(site: Site) {
     let mut newest = key;
     for _ in 0..2 {
         newest = make(&plant, Some(&plant.credential), Some(&newest)).await;
-        let Reply::Done { result, .. } = call(&plant, &newest, "probe_write", asked.clone()).await else { panic!("it is repeated") };
+        let Reply::Done { result, .. } = call(&plant, &newest, "probe_write", asked.clone()).await else {
+            panic!("it is repeated")
+        };
         assert_eq!(result, first);
     }
     assert_eq!(plant.world.executed().len(), 1, "it ran once");

@@ -2,7 +2,7 @@
 //! versions, and what it leaves open is closed here.
 //!
 //! ```text
-//! Origin ▶ bearer ▶ not staff ▶ JSON-RPC (or batch) ▶ session of this key? ▶ key alive ▶ rmcp ▶ Handler ▶ Door
+//! Origin ▶ bearer ▶ not revoked ▶ not staff ▶ JSON-RPC (or batch) ▶ session of this key? ▶ key alive ▶ rmcp ▶ Handler ▶ Door
 //! ```
 //!
 //! INVARIANT: a session id alone opens nothing. Every request is authenticated, and a session answers only to the key
@@ -125,6 +125,9 @@ async fn serve(http: &Http, request: Request, read_only: bool) -> Result<Respons
     origin::check(&parts, &http.settings.allowed_origins)?;
     let principal = authenticate(http, &parts, Via::Mcp, read_only).await?;
     let exchange = Exchange { http, parts, principal };
+    if let Err(refusal) = exchange.check_revoked() {
+        return Err(exchange.revoked(refusal, body).await);
+    }
     if exchange.principal.side == Side::Staff {
         return Err(exchange.staff(body).await);
     }

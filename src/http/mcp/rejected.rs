@@ -19,6 +19,7 @@ use super::sessions::SESSION_ID;
 use crate::control::Reply;
 use crate::core::code::Code;
 use crate::core::id::CallId;
+use crate::core::lineage::{alive, is_revoked};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::http::api::CALL_ID;
@@ -138,6 +139,31 @@ impl Exchange<'_> {
             None => self.noted_unread(&why, text_of(bytes)).await?,
         };
         Ok(about(unfit.answer, call.as_ref()))
+    }
+
+    /// Why the key is refused before its body is read, if it is known to be revoked. Any other end is for the log to say.
+    pub(super) fn check_revoked(&self) -> Result<(), Refusal> {
+        let (state, key) = (self.http.door.state(), &self.principal.credential);
+        if is_revoked(&state, key) { alive(&state, key, self.http.door.control().ports.clock.now()).map(drop) } else { Ok(()) }
+    }
+
+    /// A request of a key that is revoked: of what it holds so much is looked at as tells whether it asks for a call, if that came
+    /// with it; else its headers say.
+    pub(super) async fn revoked(&self, refusal: Refusal, body: Body) -> Problem {
+        if self.parts.method != Method::POST {
+            return refusal.into();
+        }
+        let seen = body::glimpse(body, &self.parts.headers).await;
+        let mut answer = Problem::from(refusal.clone());
+        match seen.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) {
+            Some(held) => {
+                for call in members(&held).into_iter().filter(|message| is_call(message)).take(BATCH) {
+                    answer = self.noted(&call["params"], &refusal).await.err().unwrap_or(answer);
+                }
+            }
+            None => answer = self.noted_unread(&refusal, Value::Null).await.err().unwrap_or(answer),
+        }
+        answer
     }
 
     /// The staff, who do not use MCP.
