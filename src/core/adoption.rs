@@ -37,7 +37,7 @@ pub fn adoption(state: &ControlState, id: &CredentialId, who: &Principal, now: M
     };
     if let Some(switch) = state.switches.values().find(of) {
         // Keeping it would let it out from under the switch.
-        return Err(stopped(switch, state.first_of(id), now));
+        return Err(stopped(switch, state.counted_as(id), now));
     }
     let first = state.credentials.get(state.first_of(id));
     let is_kept = first.is_some_and(|row| row.descent.makers == [state.first_of(&who.credential).clone()]);

@@ -284,7 +284,7 @@ fn check_switches(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts:
         provider: vm.map(|vm| vm.provider.as_str()),
     };
     let Some(switch) = facts.state.covering(&call, facts.now).next() else { return Ok(()) };
-    let refusal = stopped(switch, facts.state.first_of(&who.credential), facts.now);
+    let refusal = stopped(switch, facts.state.counted_as(&who.credential), facts.now);
     Err(Box::new(Decision::Refuse { refusal, switch: Some(switch.id.clone()) }))
 }
 

@@ -70,8 +70,8 @@ struct Stem<'a> {
     newest: &'a Credential,
 }
 
-impl Stem<'_> {
-    fn id(&self) -> &CredentialId {
+impl<'a> Stem<'a> {
+    fn id(&self) -> &'a CredentialId {
         &self.first.created.credential
     }
 
@@ -88,6 +88,7 @@ impl Stem<'_> {
 /// A credential and everything that it comes from.
 #[derive(Clone, Debug)]
 pub struct Lineage<'a> {
+    state: &'a ControlState,
     own: &'a Credential,
     /// Its own stem, then those that it comes from.
     stems: Vec<Stem<'a>>,
@@ -116,6 +117,11 @@ impl<'a> Lineage<'a> {
     /// The credential's row, and that of everything that it comes from.
     fn rows(&self) -> impl Iterator<Item = &'a Credential> {
         std::iter::once(self.own).chain(self.ancestors().map(|stem| stem.newest))
+    }
+
+    /// Whether it is so of the first of any key in it.
+    pub(super) fn any(&self, is: impl Fn(&Credential) -> bool) -> bool {
+        self.stems.iter().any(|stem| is(stem.first))
     }
 
     fn firsts(&self) -> BTreeSet<&CredentialId> {
@@ -183,7 +189,7 @@ impl<'a> Lineage<'a> {
 
     /// The windows that its calls count in, by the first key of each: its own, and those of the keys that it comes from.
     fn windows(&self) -> impl Iterator<Item = (&'a CredentialId, Option<Limit>)> {
-        let own = self.stems.first().map(|stem| (&stem.first.created.credential, self.own.created.limit));
+        let own = self.stems.first().map(|stem| (self.state.counted_as(stem.id()), self.own.created.limit));
         let others = self.ancestors().filter(|stem| stem.is_key());
         own.into_iter().chain(others.map(|stem| (&stem.first.created.credential, stem.newest.created.limit)))
     }
@@ -283,7 +289,7 @@ impl ControlState {
                 stems.push(self.stem(maker)?);
             }
         }
-        Ok(Lineage { own, stems })
+        Ok(Lineage { state: self, own, stems })
     }
 
     /// Whose rows a decision about the credential's calls looks up; nobody's if it is refused anyway.
@@ -297,17 +303,6 @@ impl ControlState {
         let Some(newest) = &first.descent.newest else { return Ok(Stem { first, newest: first }) };
         let newest = self.credentials.get(newest).filter(|row| self.first_of(&row.created.credential) == id);
         Ok(Stem { first, newest: newest.ok_or_else(unreadable)? })
-    }
-
-    /// Whether what is done to `ancestor` reaches `id`. One whose lineage cannot be read is reached by everything.
-    #[must_use]
-    pub fn comes_from(&self, id: &CredentialId, ancestor: &CredentialId) -> bool {
-        id == ancestor || self.lineage(id).map_or(true, |lineage| lineage.firsts().contains(self.first_of(ancestor)))
-    }
-
-    /// A credential, if there is one, and every one that comes from it.
-    pub fn descendants<'a>(&'a self, id: &'a CredentialId) -> impl Iterator<Item = &'a Credential> {
-        self.credentials.iter().filter(|(one, _)| self.comes_from(one, id)).map(|(_, row)| row)
     }
 
     /// What it, and those that it replaces, were made with: the newest of each.

@@ -206,9 +206,9 @@ impl Switch {
     /// Whether this switch stops the call at `now`. Stopping is never switched off.
     #[must_use]
     pub fn covers(&self, call: &Covered<'_>, state: &ControlState, now: Micros) -> bool {
-        // A key keeps its place in the queue when it is rotated.
-        let key = state.first_of(call.credential);
-        let is_let_through = self.ramp.is_some_and(|ramp| ramp.lets_through(&self.id, key, now));
+        // A key keeps its place in the queue when it is rotated, and a person when they sign in again.
+        let lets_through = |ramp: Ramp| ramp.lets_through(&self.id, state.counted_as(call.credential), now);
+        let is_let_through = self.ramp.is_some_and(lets_through);
         !self.is_over(now) && !is_let_through && self.target.covers(call, state)
     }
 

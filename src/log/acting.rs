@@ -54,6 +54,6 @@ impl Acting {
         };
         let call = chain.covered(self.tool, state);
         let switch = state.covering(&call, now).next();
-        Ok(switch.map_or(Ok(()), |switch| Err(stopped(switch, state.first_of(&self.principal.credential), now))))
+        Ok(switch.map_or(Ok(()), |switch| Err(stopped(switch, state.counted_as(&self.principal.credential), now))))
     }
 }

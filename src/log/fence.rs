@@ -180,7 +180,7 @@ impl Fence {
         let state = self.state();
         // This node's clock may be fast. A switch that was engaged, or began to let go, after the decision covers by its time.
         if let Some(switch) = state.covering(call, leave.at).next() {
-            return Err(stopped(switch, state.first_of(call.credential), leave.at));
+            return Err(stopped(switch, state.counted_as(call.credential), leave.at));
         }
         *inner.sections.entry(state.epoch).or_insert(0) += 1;
         Ok(Section { fence: Arc::clone(self), epoch: state.epoch })

@@ -239,6 +239,44 @@ fn a_person_shares_no_window_and_need_not_sign_in_but_ends_what_they_made() {
     assert_eq!(case.refusal().code, Code::TokenRevoked, "the person was removed, or has the role no more");
 }
 
+#[test]
+fn what_the_console_acts_with_next_is_under_the_same_switches_and_limits() {
+    let person = |n, role| CredentialCreated { role: Some(role), ..made(n, None, None) };
+    let mut case = Case::new();
+    case.make(person(2, Role::Owner));
+    case.make(made(3, Some(2), None));
+    case.revoke(2);
+    case.make(person(4, Role::Member));
+    case.make(person(5, Role::Owner));
+    case.make(made(6, Some(5), None));
+    case.make(CredentialCreated { user: user(2), ..person(7, Role::Owner) });
+    case.make(CredentialCreated { account: account(2), ..person(8, Role::Owner) });
+    for (target, n, covered) in [
+        (2, 4, true),
+        (2, 5, true),
+        (2, 6, true),
+        (4, 5, true),
+        (5, 4, true),
+        (2, 7, false),
+        (2, 1, false),
+        (6, 5, false),
+        (2, 8, false),
+    ] {
+        assert_eq!(case.state.comes_from(&credential(n), &credential(target)), covered, "a switch on {target}, and {n}");
+    }
+    for n in [4, 5] {
+        case.by(n);
+        let Decision::Admit(limits) = case.decide() else { panic!("{:?}", case.decide()) };
+        let windows: Vec<_> = limits.into_iter().map(|(key, _)| key).filter(|key| key.starts_with("credential:")).collect();
+        assert_eq!(windows, [format!("credential:{}", credential(2))], "they take a fresh window");
+    }
+    case.by(3);
+    assert_eq!(case.refusal().code, Code::TokenRevoked, "what an ended one made comes back with the next one");
+    case.by(6);
+    case.engage(Target::Credential(credential(2)), None);
+    assert_eq!(case.refusal().code, Code::KillSwitchEngaged);
+}
+
 /// Key 2, that key 1 made, and a person, who is 3.
 fn to_be_kept() -> (Case, Principal) {
     let mut case = Case::new();

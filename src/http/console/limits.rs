@@ -40,7 +40,7 @@ pub async fn used_by(visit: &Visit, account: &AccountId, state: &ControlState, n
     let keys = live.filter(|row| row.created.role.is_none()).map(|row| {
         let limit = row.created.limit.unwrap_or(ports.limits.credential);
         (
-            format!("limit:{}", limit_key(state.first_of(&row.created.credential))),
+            format!("limit:{}", limit_key(state.counted_as(&row.created.credential))),
             format!("Calls by {}", visible(&row.label)),
             limit,
         )

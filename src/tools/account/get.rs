@@ -48,7 +48,7 @@ async fn get(execution: Execution) -> Answer {
     let account = state.accounts.get(&who.account).ok_or_else(absent)?;
     let key = state.credentials.get(&who.credential).ok_or_else(absent)?;
     let name = execution.ports.reader.vault.account_name(&who.account).await?;
-    let limits = limits(&execution, state.first_of(&who.credential), key.created.limit).await?;
+    let limits = limits(&execution, state.counted_as(&who.credential), key.created.limit).await?;
     Ok(json!({
         "account_id": account.id,
         "name": name,

@@ -1,0 +1,49 @@
+//! What a switch on a credential reaches, and whose limits it counts in.
+//!
+//! What the console acts with for a person is another credential after a revocation, with another role or after long disuse.
+//!
+//! INVARIANT: to switches and limits all of those are one, so that nobody gets out from under these by signing in again. What
+//! has ended stays ended: that one of them is alive revives nothing that another one made. Pure.
+
+use super::id::CredentialId;
+use super::state::{ControlState, Credential};
+use super::switch::{Switch, Target};
+use super::time::Micros;
+
+impl ControlState {
+    /// Whether what is done to `ancestor` reaches `id`. One whose lineage cannot be read is reached by everything.
+    #[must_use]
+    pub fn comes_from(&self, id: &CredentialId, ancestor: &CredentialId) -> bool {
+        let (first, row) = (self.first_of(ancestor), self.credentials.get(ancestor));
+        let is_it = |stem: &Credential| stem.created.credential == *first || row.is_some_and(|row| is_one_person(row, stem));
+        id == ancestor || self.lineage(id).map_or(true, |lineage| lineage.any(is_it))
+    }
+
+    /// A credential, if there is one, and every one that comes from it.
+    pub fn descendants<'a>(&'a self, id: &'a CredentialId) -> impl Iterator<Item = &'a Credential> {
+        self.credentials.iter().filter(|(one, _)| self.comes_from(one, id)).map(|(_, row)| row)
+    }
+
+    /// What switches and limits take a credential for: the first of the keys that it replaces; of what the console acts with,
+    /// the first that it acted with for the same person.
+    #[must_use]
+    pub fn counted_as<'a>(&'a self, id: &'a CredentialId) -> &'a CredentialId {
+        let Some(own) = self.credentials.get(id).filter(|row| row.is_person()) else { return self.first_of(id) };
+        let same = self.credentials.values().filter(|row| is_one_person(row, own));
+        let first = same.min_by_key(|row| (row.created_at, &row.created.credential));
+        first.map_or(id, |row| &row.created.credential)
+    }
+
+    /// Whether a switch on a credential, or on one that it comes from, is engaged, however far it lets go already.
+    #[must_use]
+    pub fn is_stopped(&self, credential: &CredentialId, now: Micros) -> bool {
+        let stops = |switch: &Switch| matches!(&switch.target, Target::Credential(id) if self.comes_from(credential, id));
+        self.switches.values().any(|switch| !switch.is_over(now) && stops(switch))
+    }
+}
+
+/// Whether the console acts, or acted, with both for the same person.
+fn is_one_person(one: &Credential, other: &Credential) -> bool {
+    let (a, b) = (&one.created, &other.created);
+    one.is_person() && other.is_person() && (&a.user, &a.account) == (&b.user, &b.account)
+}
