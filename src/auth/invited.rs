@@ -57,7 +57,7 @@ impl Sessions {
     async fn record_joined(&self, person: &Person, invitation: &InvitationId) -> Result<bool, SessionError> {
         let (person, invitation, id) = (person.clone(), invitation.clone(), self.event_id());
         let joined = self.writer.write(Want::default(), move |draft| {
-            let row = draft.state().invitations.get(&invitation).filter(|row| row.holds(draft.now));
+            let row = draft.state().invitations.get(&invitation).filter(|row| row.holds(draft.state(), draft.now));
             let Some((role, invited_by)) = row.map(|row| (row.role, row.by.clone())) else { return Ok(false) };
             let (user, account, side) = (person.id.clone(), person.account.clone(), role.side());
             let invitation = Some(invitation.clone());
@@ -81,5 +81,5 @@ impl Sessions {
 
 /// The role that an invitation is for, while it holds.
 fn role_of(state: &ControlState, invitation: &InvitationId, now: Micros) -> Option<Role> {
-    state.invitations.get(invitation).filter(|row| row.holds(now)).map(|row| row.role)
+    state.invitations.get(invitation).filter(|row| row.holds(state, now)).map(|row| row.role)
 }

@@ -4,7 +4,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::event::Kind;
-use super::id::{AccountId, InvitationId, UserId};
+use super::id::{AccountId, CredentialId, InvitationId, UserId};
+use super::lineage::alive;
 use super::role::Role;
 use super::state::{ControlState, Credential, RowName, all_named, named};
 use super::time::Micros;
@@ -60,6 +61,9 @@ pub struct Invitation {
     pub role: Role,
     /// Who invites.
     pub by: Option<UserId>,
+    /// What they invited with.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub credential: Option<CredentialId>,
     /// Since when.
     pub made_at: Micros,
     /// The link works until then.
@@ -67,10 +71,14 @@ pub struct Invitation {
 }
 
 impl Invitation {
-    /// Whether its link still works.
+    /// Whether its link still works: not longer than the right of whoever made it. They still say who the account's people are,
+    /// what they invited with is alive with all that it comes from, and no switch on it stops that.
     #[must_use]
-    pub fn holds(&self, now: Micros) -> bool {
-        self.expires_at > now
+    pub fn holds(&self, state: &ControlState, now: Micros) -> bool {
+        let inviter = self.by.as_ref().and_then(|by| state.people.get(by));
+        let may = inviter.is_none_or(|row| row.account == self.account && row.role.is_some_and(Role::administers));
+        let lives = |with: &CredentialId| alive(state, with, now).is_ok() && !state.is_stopped(with, now);
+        self.expires_at > now && may && self.credential.as_ref().is_none_or(lives)
     }
 }
 
@@ -124,10 +132,16 @@ impl ControlState {
             }
             Kind::RoleChanged { user, account, role, .. } => Some(self.part_with(user, account, Some(*role), at)),
             Kind::UserRemoved { user, account, .. } => Some(self.part_with(user, account, None, at)),
-            Kind::PersonInvited { invitation, account, role, by, expires_at } => {
-                let (by, expires_at) = (by.clone(), *expires_at);
-                let row =
-                    Invitation { id: invitation.clone(), account: account.clone(), role: *role, by, made_at: at, expires_at };
+            Kind::PersonInvited { invitation, account, role, by, credential, expires_at } => {
+                let row = Invitation {
+                    id: invitation.clone(),
+                    account: account.clone(),
+                    role: *role,
+                    by: by.clone(),
+                    credential: credential.clone(),
+                    made_at: at,
+                    expires_at: *expires_at,
+                };
                 self.invitations.insert(invitation.clone(), row);
                 Some(named("invitation", invitation.as_str()))
             }

@@ -194,6 +194,7 @@ fn of_the_house() -> Vec<Kind> {
             account: account(1),
             role: Role::Owner,
             by: Some(user(1)),
+            credential: None,
             expires_at: NEW_YEAR,
         },
         Kind::InvitationRevoked { invitation: invitation(1), account: account(1), by: Some(user(1)) },

@@ -240,6 +240,9 @@ pub enum Kind {
         account: AccountId,
         role: Role,
         by: Option<UserId>,
+        /// What they invited with. The link works no longer than that lives.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<CredentialId>,
         expires_at: Micros,
     },
     /// An invitation was taken back, or its time was over.

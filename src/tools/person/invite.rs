@@ -88,6 +88,7 @@ async fn invite(execution: Execution) -> Answer {
         account: account.clone(),
         role,
         by: Some(execution.principal.user.clone()),
+        credential: Some(execution.principal.credential.clone()),
         expires_at,
     };
     if let Err(outcome) = record(&execution, account.clone(), replaced, made).await {
@@ -115,7 +116,7 @@ async fn record(execution: &Execution, account: AccountId, replaced: Vec<Invitat
     let kinds = change(execution, move |state, now| {
         let of_account = |row: &&Invitation| row.account == account;
         let (gone, open): (Vec<&Invitation>, Vec<&Invitation>) =
-            state.invitations.values().filter(of_account).partition(|row| !row.holds(now) || replaced.contains(&row.id));
+            state.invitations.values().filter(of_account).partition(|row| !row.holds(state, now) || replaced.contains(&row.id));
         Counted::Invitations.check(quotas.invitations, Used::of(open.iter().map(|row| row.by == by)))?;
         let members = state.people.values().filter(|row| row.account == account && row.role.is_some()).count();
         let people = u32::try_from(members + open.len()).unwrap_or(u32::MAX);
@@ -124,7 +125,7 @@ async fn record(execution: &Execution, account: AccountId, replaced: Vec<Invitat
         let revoked = |row: &Invitation| Kind::InvitationRevoked {
             invitation: row.id.clone(),
             account: row.account.clone(),
-            by: by.clone().filter(|_| row.holds(now)),
+            by: by.clone().filter(|_| row.holds(state, now)),
         };
         Ok(gone.into_iter().map(revoked).chain([made.clone()]).collect())
     });
