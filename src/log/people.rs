@@ -172,11 +172,12 @@ impl Vault {
         Ok(())
     }
 
-    /// Erases a person: their e-mail address, their password, whom issuers know them as, and their sessions.
+    /// Erases a person: their e-mail address, their password, whom issuers know them as, their sessions and their searches.
     pub async fn erase_person(&self, person: &UserId) -> Result<(), VaultError> {
         let mut transaction = self.database().begin().await?;
         transaction.execute("delete from session where person = $1", vec![person.as_str().into()]).await?;
         transaction.execute("delete from identity where person = $1", vec![person.as_str().into()]).await?;
+        transaction.execute("delete from saved_search where owner = $1", vec![person.as_str().into()]).await?;
         transaction.execute("delete from person where id = $1", vec![person.as_str().into()]).await?;
         Ok(transaction.commit().await?)
     }

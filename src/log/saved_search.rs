@@ -53,12 +53,15 @@ impl Vault {
         rows.iter().map(read).collect()
     }
 
-    /// Forgets one of a person's.
-    pub async fn forget_search(&self, id: &str, owner: &UserId) -> Result<bool, VaultError> {
-        let mut transaction = self.database().begin().await?;
-        let sql = "delete from saved_search where id = $1 and owner = $2";
-        let gone = transaction.execute(sql, vec![id.into(), owner.as_str().into()]).await? == 1;
-        transaction.commit().await?;
-        Ok(gone)
+    /// Forgets one of a person's; of anybody's, if `owner` is none.
+    pub async fn forget_search(&self, id: &str, owner: Option<&UserId>) -> Result<bool, VaultError> {
+        let gone = match owner {
+            Some(owner) => {
+                let sql = "delete from saved_search where id = $1 and owner = $2";
+                self.change(sql, vec![id.into(), owner.as_str().into()]).await?
+            }
+            None => self.change("delete from saved_search where id = $1", vec![id.into()]).await?,
+        };
+        Ok(gone == 1)
     }
 }

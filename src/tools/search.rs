@@ -33,7 +33,9 @@ pub(super) fn tools() -> Vec<Tool> {
         .must("line", Content, text("The line.", LONGEST.1))
         .keyed();
     let kept = Shape::new().must("id", Public, id());
-    let forget = Shape::new().must("id", Public, text("One of the caller's own.", 40)).keyed();
+    let forget = Shape::new()
+        .must("id", Public, text("One of the caller's own; of anybody's, for whoever manages the staff's people.", 40))
+        .keyed();
     let forgotten = Shape::new().must("id", Public, id()).must("forgotten", Public, any("boolean", "It is gone."));
     let face = |title, description| Face { title, description };
     vec![
@@ -53,10 +55,13 @@ pub(super) fn tools() -> Vec<Tool> {
         ),
         tool(
             &FORGET,
-            face("Forget a search", "Forgets a search of the caller's own."),
+            face(
+                "Forget a search",
+                "Forgets a search of the caller's own; of anybody's, for whoever manages the staff's people.",
+            ),
             forget.read_as::<Which>(),
             forgotten,
-            handler!(forget_own),
+            handler!(forget_line),
         ),
     ]
 }
@@ -96,11 +101,14 @@ struct Which {
     id: String,
 }
 
-async fn forget_own(execution: Execution) -> Answer {
+async fn forget_line(execution: Execution) -> Answer {
     let Which { id } = execution.arguments()?;
+    let (who, state) = (&execution.principal, execution.ports.fence().state());
+    // Who says who the staff's people are clears up after them, too.
+    let may_any = state.credentials.get(&who.credential).is_some_and(|row| row.created.scopes.contains(&Scope::StaffPeople));
     let _permit = execution.permit()?;
-    if !execution.ports.reader.vault.forget_search(&id, &execution.principal.user).await? {
-        return Err(Refusal::new(Code::NotFound, "There is no such search of the caller's own.").into());
+    if !execution.ports.reader.vault.forget_search(&id, Some(&who.user).filter(|_| !may_any)).await? {
+        return Err(Refusal::new(Code::NotFound, "There is no such search that the caller may forget.").into());
     }
     Ok(json!({ "id": id, "forgotten": true }))
 }

@@ -22,8 +22,8 @@ pub struct Saved {
     pub href: String,
     /// Who keeps it.
     pub owner: String,
-    /// It is the visitor's own.
-    pub is_own: bool,
+    /// The visitor may forget it: it is their own, or they manage the staff's people.
+    pub may_forget: bool,
 }
 
 /// All of them. If the vault cannot be read the page goes without.
@@ -35,7 +35,7 @@ pub async fn all(visit: &Visit) -> Vec<Saved> {
         shown.push(Saved {
             href: Line::of(saved.line.as_str()).href(),
             owner: owner.map_or_else(|| saved.owner.to_string(), |email| visible(&email)),
-            is_own: saved.owner == visit.principal.user,
+            may_forget: visit.visitor.role.administers() || saved.owner == visit.principal.user,
             id: saved.id,
             name: visible(saved.name.as_str()),
             line: visible(saved.line.as_str()),
@@ -57,7 +57,7 @@ pub async fn keep(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
     Ok(Redirect::to(&line.href()).into_response())
 }
 
-/// Forgets one's own.
+/// Forgets one's own, or anybody's, for an admin.
 pub async fn forget(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
     if !visit.is_staff() {
         return Err(Fault::NotFound);
