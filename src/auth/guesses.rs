@@ -2,16 +2,16 @@
 //!
 //! ```text
 //! a browser that signed in before as this person     10, then 1 a minute: nobody else uses that up
-//! any other   from one address, of one person        10, then 1 a minute
-//!             from one address, of anybody           30, then 3 a minute
-//!             from everywhere, of one person        100, then 100 an hour
-//! from one address, sign-ins that succeed too       300, then 30 a minute
+//! any other   from one address, of one e-mail address  10, then 1 a minute
+//!             from one address, of anybody             30, then 3 a minute
+//!             from everywhere, of one e-mail address  100, then 100 an hour
+//! from one address, sign-ins that succeed too       300, then 30 a minute; of somebody who is known, apart
 //! ```
 //!
 //! So whoever guesses locks out themselves, and from many addresses only browsers in which that person never signed in.
 //!
 //! INVARIANT: an attempt is counted before the password is looked at, whether the person exists or not, and only one that
-//! succeeds is given back. The counts are this node's own and in memory: they slow guessing down, and nothing is admitted by
+//! succeeds, and was a guess at nobody else's password, is given back. The counts are this node's own and in memory: they slow guessing down, and nothing is admitted by
 //! them that a password would not admit. At most [`MOST`] are kept; those that count least are forgotten first.
 
 use std::collections::HashMap;
@@ -21,6 +21,7 @@ use std::time::Duration;
 use sha2::{Digest, Sha256};
 
 use crate::core::email::EmailAddress;
+use crate::core::id::UserId;
 use crate::core::time::Micros;
 
 /// How often something may be done: so many times at once, then one in each interval (GCRA).
@@ -49,8 +50,18 @@ pub struct Guesser<'a> {
     pub address: &'a str,
     /// Whom they want to be; none, if that is no address, or for an issuer to say.
     pub email: Option<&'a EmailAddress>,
-    /// The browser, if that person signed in with it before, or is signed in.
-    pub browser: Option<&'a str>,
+    /// Who is known here, if somebody is: they signed in in this browser before, or are signed in. The guess is at their
+    /// passwords and at nobody else's.
+    pub known: &'a [Acquainted<'a>],
+}
+
+/// Somebody who is known in a browser.
+#[derive(Clone, Copy, Debug)]
+pub struct Acquainted<'a> {
+    /// Who.
+    pub person: &'a UserId,
+    /// What guesses at their password in this browser are counted by.
+    pub browser: &'a str,
 }
 
 /// An attempt that was counted.
@@ -68,18 +79,18 @@ pub struct Guesses {
 impl Guesses {
     /// Counts an attempt, or says how long to wait until there may be one.
     pub fn attempt(&self, guesser: Guesser, now: Micros) -> Result<Attempt, Duration> {
-        let Guesser { address, email, browser } = guesser;
-        let mut names = Vec::new();
-        if let Some(browser) = browser {
-            names.push((name(&["browser", browser]), BY_BROWSER));
-        } else {
+        let Guesser { address, email, known } = guesser;
+        let mut names: Vec<_> = known.iter().map(|known| (name(&["browser", known.browser]), BY_BROWSER)).collect();
+        if known.is_empty() {
             names.push((name(&["address", address]), FROM_ADDRESS));
             if let Some(email) = email {
                 names.push((name(&["one", address, email.as_str()]), OF_ONE));
                 names.push((name(&["everywhere", email.as_str()]), OF_ONE_FROM_EVERYWHERE));
             }
         }
-        let work = (name(&["work", address, browser.unwrap_or_default()]), WORK);
+        // By person and not by browser, of which anybody has as many as they like.
+        let who = known.first().map_or("", |known| known.person.as_str());
+        let work = (name(&["work", address, who]), WORK);
         let mut free_at = self.lock();
         let wait = names.iter().chain([&work]).filter_map(|(name, pace)| pace.wait(free_at.get(name).copied(), now)).max();
         if let Some(wait) = wait {

@@ -1,8 +1,9 @@
 //! Where passwords are hashed: off the threads that serve requests, a few at a time.
 //!
 //! INVARIANT: a hash takes 19 MiB and a core, so at most three are made at a time, and in each line at most [`WAITING`] wait,
-//! [`FROM_ONE`] of one address or person. Browsers in which the person signed in before, and whoever is signed in, have a line
-//! of their own, which a flood of strangers does not reach.
+//! [`FROM_ONE`] from one address, and of one person, and [`OF_ACCOUNT`] of one account's people. Browsers in which the person
+//! signed in before, and whoever is signed in, have a line of their own, which a flood of strangers does not reach, and which
+//! nobody fills alone: browsers are as many as somebody likes, people and addresses are not.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,6 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::password::HashError;
+use crate::log::vault::Person;
 
 /// Strangers' passwords that are hashed at the same time; one more place is for those who are known.
 const AT_ONCE: usize = 2;
@@ -17,16 +19,46 @@ const AT_ONCE: usize = 2;
 /// Most who wait or are served in one line.
 const WAITING: usize = 64;
 
-/// The same of one address, or one who is known.
+/// The same from one address, and of one person who is known.
 const FROM_ONE: usize = 8;
+
+/// The same of the people of one account.
+const OF_ACCOUNT: usize = 16;
 
 /// Who wants a password to be hashed.
 #[derive(Clone, Copy, Debug)]
 pub enum Line<'a> {
     /// Somebody from this address of whom nothing is known.
     Stranger(&'a str),
-    /// Somebody who signed in in this browser before, or is signed in; the text tells them apart.
-    Known(&'a str),
+    /// Somebody who signed in in this browser before, or is signed in.
+    Known {
+        /// Who.
+        person: &'a str,
+        /// Whose people they are one of.
+        account: &'a str,
+        /// Where they come from.
+        address: &'a str,
+    },
+}
+
+impl<'a> Line<'a> {
+    /// The line of somebody who is known.
+    #[must_use]
+    pub fn of(person: &'a Person, address: &'a str) -> Self {
+        Self::Known { person: person.id.as_str(), account: person.account.as_str(), address }
+    }
+
+    /// What those who wait are counted by, and how many of each there may be.
+    fn counted(self) -> Vec<(String, usize)> {
+        match self {
+            Self::Stranger(address) => vec![(address.to_owned(), FROM_ONE)],
+            Self::Known { person, account, address } => vec![
+                (format!("person {person}"), FROM_ONE),
+                (format!("address {address}"), FROM_ONE),
+                (format!("account {account}"), OF_ACCOUNT),
+            ],
+        }
+    }
 }
 
 /// The places.
@@ -40,8 +72,8 @@ struct Lane {
     waiting: Waiting,
 }
 
-/// How many wait or are served, by where they come from.
-type Waiting = Arc<Mutex<HashMap<String, usize>>>;
+/// How many wait or are served: all of them, and by what they are counted by.
+type Waiting = Arc<Mutex<(usize, HashMap<String, usize>)>>;
 
 /// Too many wait already.
 #[derive(Debug)]
@@ -50,16 +82,19 @@ pub struct Busy;
 /// A place in a line until it is dropped.
 struct Place {
     waiting: Waiting,
-    of: String,
+    of: Vec<String>,
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = waiting.get_mut(&self.of) {
-            *count -= 1;
-            if *count == 0 {
-                waiting.remove(&self.of);
+        waiting.0 -= 1;
+        for of in &self.of {
+            if let Some(count) = waiting.1.get_mut(of) {
+                *count -= 1;
+                if *count == 0 {
+                    waiting.1.remove(of);
+                }
             }
         }
     }
@@ -78,11 +113,8 @@ impl Hashing {
         whose: Line<'_>,
         work: impl FnOnce() -> Result<T, HashError> + Send + 'static,
     ) -> Result<Result<T, HashError>, Busy> {
-        let (lane, of) = match whose {
-            Line::Stranger(address) => (&self.strangers, address),
-            Line::Known(who) => (&self.known, who),
-        };
-        let place = lane.queue(of)?;
+        let lane = if matches!(whose, Line::Stranger(_)) { &self.strangers } else { &self.known };
+        let place = lane.queue(whose.counted())?;
         let turn = Arc::clone(&lane.places).acquire_owned().await.ok();
         // Both are kept until the work is done, though nobody waits for it any more.
         let done = tokio::task::spawn_blocking(move || held(work, (place, turn)));
@@ -95,14 +127,18 @@ impl Lane {
         Self { places: Arc::new(Semaphore::new(places)), waiting: Arc::default() }
     }
 
-    fn queue(&self, of: &str) -> Result<Place, Busy> {
+    fn queue(&self, of: Vec<(String, usize)>) -> Result<Place, Busy> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let (all, own) = (waiting.values().sum::<usize>(), waiting.get(of).copied().unwrap_or_default());
-        if all >= WAITING || own >= FROM_ONE {
+        let is_full = |(name, most): &(String, usize)| waiting.1.get(name).is_some_and(|own| own >= most);
+        if waiting.0 >= WAITING || of.iter().any(is_full) {
             return Err(Busy);
         }
-        waiting.insert(of.to_owned(), own + 1);
-        Ok(Place { waiting: Arc::clone(&self.waiting), of: of.to_owned() })
+        waiting.0 += 1;
+        let of: Vec<String> = of.into_iter().map(|(name, _)| name).collect();
+        for name in &of {
+            *waiting.1.entry(name.clone()).or_default() += 1;
+        }
+        Ok(Place { waiting: Arc::clone(&self.waiting), of })
     }
 }
 

@@ -1,7 +1,8 @@
 //! Taking an invitation: from a link that somebody was given to a person with a password, who is signed in.
 //!
-//! INVARIANT: a link works once, until its time is over or it is revoked. Whether it does is decided in the transaction that
-//! makes the person one of the account's people; whom the log does not name as such never signs in.
+//! INVARIANT: a link works once, until its time is over, it is revoked, or whoever made it may not invite any more. Whether it
+//! does is decided in the transaction that makes the person one of the account's people; whom the log does not name as such
+//! never signs in.
 
 use super::hashing::Line;
 use super::session::{Browser, Entered, SessionError, Sessions, Token};
@@ -43,10 +44,17 @@ impl Sessions {
         };
         // The vault first: an event must not name a person who is not there.
         let state = self.writer.fence().state();
-        self.vault.add_invited(&person, |other| state.people.contains_key(other)).await?;
-        if !self.record_joined(&person, &invited.id).await? {
-            self.vault.erase_person(&person.id).await?;
-            return Ok(None);
+        self.vault.add_as(UNSAID, &person, |other| state.people.contains_key(other)).await?;
+        match self.record_joined(&person, &invited.id).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.vault.erase_person(&person.id).await?;
+                return Ok(None);
+            }
+            Err(error) => {
+                self.erase_unmade(&person, &error).await;
+                return Err(error);
+            }
         }
         self.vault.set_role(&person.id, role.as_str()).await?;
         self.vault.forget_invited(&invited.id).await?;

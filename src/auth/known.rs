@@ -9,10 +9,11 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
+use super::guesses::Acquainted;
 use super::session::SessionError;
 use crate::core::id::UserId;
 use crate::core::time::{Entropy, Micros};
-use crate::log::vault::{Vault, VaultError};
+use crate::log::vault::{Person, Vault, VaultError};
 
 /// How long it is remembered; browsers keep no cookie for longer.
 pub const HOLDS: Duration = Duration::from_hours(400 * 24);
@@ -58,6 +59,13 @@ impl Known {
     #[must_use]
     pub fn browser_of(&self, person: &UserId) -> Option<&str> {
         self.0.iter().find(|known| known.person == *person).map(|known| known.browser.as_str())
+    }
+
+    /// Those of some people who signed in with it.
+    #[must_use]
+    pub fn among<'a>(&'a self, people: &'a [Person]) -> Vec<Acquainted<'a>> {
+        let acquainted = |person: &'a Person| Some(Acquainted { person: &person.id, browser: self.browser_of(&person.id)? });
+        people.iter().filter_map(acquainted).collect()
     }
 
     /// The cookie of a browser in which a person has signed in now.

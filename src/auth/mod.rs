@@ -1,5 +1,6 @@
 //! Who is calling. Authentication finds the key; whether it is still alive is decided in the append transaction (P8).
 
+mod begun;
 pub mod guesses;
 pub mod hashing;
 pub mod invited;

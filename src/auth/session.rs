@@ -24,6 +24,7 @@ use crate::core::id::{EventId, Position};
 use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
+use crate::core::state::ControlState;
 use crate::core::time::{Clock, Entropy, Micros};
 use crate::log::draft::NewEvent;
 use crate::log::signed_in::Session;
@@ -36,6 +37,9 @@ pub const IDLE: Duration = Duration::from_hours(1);
 
 /// A session ends after this long, however much it is used.
 pub const LONGEST: Duration = Duration::from_hours(12);
+
+/// Most sessions of one person; the oldest ends when there is another.
+pub const MOST: usize = 20;
 
 /// How exactly it is noted when a session was last used.
 const NOTED: Duration = Duration::from_mins(1);
@@ -191,8 +195,7 @@ impl Sessions {
         let mut state = self.writer.fence().state();
         if !state.credentials.contains_key(&session.credential) {
             // Another node made it a moment ago, and this one has not heard of it yet.
-            self.writer.write(Want::default(), |_| Ok(())).await?;
-            state = self.writer.fence().state();
+            state = self.head().await?;
         }
         let Some(role) = person.role_in(&state).filter(|_| !is_over) else { return Ok(None) };
         let acts = state.credentials.get(&session.credential).filter(|row| row.revoked_at.is_none());
@@ -237,6 +240,22 @@ impl Sessions {
         note: &Scrubbed,
     ) -> Result<SealedPart, SessionError> {
         Ok(self.vault.seal(whose, self.clock.now(), id, "note", note).await?)
+    }
+
+    /// Control state at the head of the log, not as this node last saw it.
+    pub(super) async fn head(&self) -> Result<Arc<ControlState>, SessionError> {
+        self.writer.write(Want::default(), |_| Ok(())).await?;
+        Ok(self.writer.fence().state())
+    }
+
+    /// Whoever has no event is no person: erases somebody whom the log did not make one, unless it may have.
+    pub(super) async fn erase_unmade(&self, person: &Person, error: &SessionError) {
+        if matches!(error, SessionError::Write(WriteError::Store { uncertain: true, .. })) {
+            return;
+        }
+        if let Err(error) = self.vault.erase_person(&person.id).await {
+            tracing::warn!(user = %person.id, %error, "somebody who did not become a person is not erased yet");
+        }
     }
 
     pub(super) async fn record(&self, events: Vec<NewEvent>) -> Result<(), SessionError> {

@@ -1,6 +1,7 @@
 //! The first person of the staff: a server without staff prints a link once, and whoever opens it chooses a password.
 //!
-//! INVARIANT: a link works once, for a day, and only while the staff is nobody; a new one ends the one before.
+//! INVARIANT: a link works once, for a day, and only while the staff is nobody; a new one ends the one before. Whether somebody
+//! is of the staff is decided in the transaction that makes the first one: a link is not used up by what is not written down.
 
 use std::time::Duration;
 
@@ -8,10 +9,13 @@ use super::hashing::Line;
 use super::session::{Browser, Entered, SessionError, Sessions, Token};
 use crate::core::email::EmailAddress;
 use crate::core::event::Kind;
-use crate::core::id::{AccountId, UserId};
+use crate::core::id::{AccountId, Position, UserId};
 use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::core::scrub::ScrubbedText;
+use crate::core::state::ControlState;
+use crate::log::people::UNSAID;
+use crate::log::store::Want;
 use crate::log::vault::Person;
 
 /// How long a link works.
@@ -34,7 +38,8 @@ impl Sessions {
     }
 
     async fn has_staff(&self) -> Result<bool, SessionError> {
-        Ok(self.vault.people().await?.iter().any(|person| person.side == "staff"))
+        let (state, people) = (self.head().await?, self.vault.people().await?);
+        Ok(has_staff(&state) || people.iter().any(|person| person.side == "staff" && person.role_in(&state).is_some()))
     }
 
     /// Makes the staff's account and its first person, and signs them in; nothing, if the link does not work any more.
@@ -48,27 +53,54 @@ impl Sessions {
             return Ok(None);
         }
         let hash = self.hash(password, email, Line::Stranger(&from.origin.address)).await?;
-        if !self.vault.take_invitation(&link.hash(), self.clock.now()).await? {
-            return Ok(None);
-        }
-        let now = self.clock.now();
-        let (account, user) = (AccountId::new(now, &*self.entropy), UserId::new(now, &*self.entropy));
-        let role = Role::Admin;
+        let (now, role) = (self.clock.now(), Role::Admin);
         let person = Person {
-            id: user.clone(),
-            account: account.clone(),
+            id: UserId::new(now, &*self.entropy),
+            account: AccountId::new(now, &*self.entropy),
             side: "staff".into(),
             role: role.as_str().into(),
             email: email.clone(),
             proved: true,
             password: hash,
         };
-        self.vault.name_account(&account, &ScrubbedText::of("Staff")).await?;
-        // The vault first: an event must not name a person who is not there.
-        self.vault.add_person(&person).await?;
-        let made = Kind::AccountCreated { account: account.clone(), side: Side::Staff };
-        let joined = Kind::UserCreated { user, account, side: Side::Staff, role: Some(role), invitation: None, invited_by: None };
-        self.record(vec![self.plain(made), self.plain(joined)]).await?;
+        self.vault.name_account(&person.account, &ScrubbedText::of("Staff")).await?;
+        // The vault first: an event must not name a person who is not there. Nor are they somebody before that.
+        self.vault.add_as(UNSAID, &person, |_| false).await?;
+        match self.record_first(&person, role).await {
+            Ok(true) => {}
+            Ok(false) => {
+                self.vault.erase_person(&person.id).await?;
+                return Ok(None);
+            }
+            Err(error) => {
+                self.erase_unmade(&person, &error).await;
+                return Err(error);
+            }
+        }
+        self.vault.say(&person).await?;
+        self.vault.take_invitation(&link.hash(), self.clock.now()).await?;
         self.begin(&person, role, from).await
     }
+
+    /// Whether the staff was still nobody.
+    async fn record_first(&self, person: &Person, role: Role) -> Result<bool, SessionError> {
+        let (user, account) = (person.id.clone(), person.account.clone());
+        let made = self.plain(Kind::AccountCreated { account: account.clone(), side: Side::Staff });
+        let joined = Kind::UserCreated { user, account, side: Side::Staff, role: Some(role), invitation: None, invited_by: None };
+        let joined = self.plain(joined);
+        let written = self.writer.write(Want::default(), move |draft| {
+            if has_staff(draft.state()) {
+                return Ok(false);
+            }
+            draft.append(Position(0), made.clone())?;
+            draft.append(Position(0), joined.clone())?;
+            Ok(true)
+        });
+        Ok(written.await?)
+    }
+}
+
+/// Whether the log knows somebody of the staff.
+fn has_staff(state: &ControlState) -> bool {
+    state.people.values().any(|member| member.role.is_some_and(|role| role.side() == Side::Staff))
 }

@@ -21,6 +21,9 @@ use crate::core::time::Micros;
 /// Stands for the role of a person whom the log has to make one of an account's people first.
 pub const UNSAID: &str = "unsaid";
 
+/// The same of a person whom nobody invited. Nobody else of the account is made under their address meanwhile.
+pub const AWAITED: &str = "awaited";
+
 /// The key that the salts of passwords are made with.
 const SALT: &str = "sign-in/salt";
 
@@ -59,6 +62,13 @@ pub struct Invited {
 }
 
 impl Person {
+    /// Whether the vault has somebody of them who counts as far as it knows: else the log has to have made them one of an
+    /// account's people, or they are nobody.
+    #[must_use]
+    pub fn is_said(&self) -> bool {
+        self.role != UNSAID && self.role != AWAITED
+    }
+
     /// The role that they have, as the log says; none if they were removed, or never became one of an account's people.
     #[must_use]
     pub fn role_in(&self, state: &ControlState) -> Option<Role> {
@@ -109,20 +119,32 @@ impl Vault {
         Ok(transaction.commit().await?)
     }
 
-    /// Adds somebody who takes an invitation, and erases those who once began to in that account and never got through.
-    /// `is_member` says whom the log knows.
-    pub async fn add_invited(&self, person: &Person, is_member: impl Fn(&UserId) -> bool) -> Result<(), VaultError> {
-        let sql = format!("select {PERSON} from person p where p.account = $1 and p.email = $2 and p.role = $3");
-        let args = vec![person.account.as_str().into(), person.email.as_str().into(), UNSAID.into()];
+    /// Adds somebody whom the log has to make one of an account's people, as [`UNSAID`] or [`AWAITED`], and erases those who
+    /// once were to be that in the account and never got through. `is_member` says whom the log knows.
+    pub async fn add_as(
+        &self,
+        unsaid: &'static str,
+        person: &Person,
+        is_member: impl Fn(&UserId) -> bool,
+    ) -> Result<(), VaultError> {
+        let sql = format!("select {PERSON} from person p where p.account = $1 and p.email = $2 and p.role in ($3, $4)");
+        let args = vec![person.account.as_str().into(), person.email.as_str().into(), UNSAID.into(), AWAITED.into()];
         for row in self.database().query(&sql, args).await? {
             let other = read_person(&row)?;
-            // Somebody may be taking the same link at this moment; the log decides which of them gets through.
-            let is_old = person.id.made_at().since(other.id.made_at()) > ABANDONED;
+            // Somebody may be at the same thing at this moment; the log, or the vault, decides which of them gets through.
+            let is_old = person.id.made_at().since(other.id.made_at()) > if other.role == UNSAID { ABANDONED } else { AT_IT };
             if is_old && !is_member(&other.id) {
                 self.erase_person(&other.id).await?;
             }
         }
-        self.add_person(&Person { role: UNSAID.into(), ..person.clone() }).await
+        self.add_person(&Person { role: unsaid.into(), proved: false, ..person.clone() }).await
+    }
+
+    /// The log has made somebody one of an account's people: the vault has their role, too, and whether their address is
+    /// proved.
+    pub async fn say(&self, person: &Person) -> Result<(), VaultError> {
+        self.set_role(&person.id, &person.role).await?;
+        if person.proved { self.prove(person).await } else { Ok(()) }
     }
 
     /// Everybody with this e-mail address: whose address was proved first, then by age.
@@ -175,10 +197,11 @@ impl Vault {
     /// Erases a person: their e-mail address, their password, whom issuers know them as, their sessions and their searches.
     pub async fn erase_person(&self, person: &UserId) -> Result<(), VaultError> {
         let mut transaction = self.database().begin().await?;
+        // In the order in which a session begins.
+        transaction.execute("delete from person where id = $1", vec![person.as_str().into()]).await?;
         transaction.execute("delete from session where person = $1", vec![person.as_str().into()]).await?;
         transaction.execute("delete from identity where person = $1", vec![person.as_str().into()]).await?;
         transaction.execute("delete from saved_search where owner = $1", vec![person.as_str().into()]).await?;
-        transaction.execute("delete from person where id = $1", vec![person.as_str().into()]).await?;
         Ok(transaction.commit().await?)
     }
 }
@@ -188,6 +211,9 @@ const PROVED: &str = "select id from person where email = $1 and proved = 1";
 
 /// Whoever began to take an invitation that long ago will not get through any more.
 const ABANDONED: Duration = Duration::from_hours(24);
+
+/// The same of somebody whom nobody invited: the log takes seconds at most.
+const AT_IT: Duration = Duration::from_mins(1);
 
 /// The columns of a person, in the order of [`read_person`].
 pub(super) const PERSON: &str = "p.id, p.account, p.side, p.role, p.email, p.proved, p.password";

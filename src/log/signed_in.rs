@@ -3,7 +3,7 @@
 //! INVARIANT: only digests of what a browser or a link holds are stored; whoever reads the vault cannot sign in with it.
 
 use super::people::{PERSON, PERSON_COLUMNS, Person, read_person};
-use super::sql::{Row, SqlError};
+use super::sql::{Row, SqlError, Value};
 use super::vault::{Vault, VaultError};
 use crate::core::id::{CredentialId, UserId};
 use crate::core::scrub::ScrubbedText;
@@ -30,18 +30,49 @@ pub struct Session {
     pub user_agent: Option<ScrubbedText>,
 }
 
+/// What somebody came in by.
+#[derive(Clone, Copy, Debug)]
+pub enum Proof<'a> {
+    /// Their password, as it was stored when it was looked at.
+    Password(&'a str),
+    /// What an issuer knows them as.
+    Identity {
+        /// Its address.
+        issuer: &'a str,
+        /// What it calls the person.
+        subject: &'a str,
+    },
+}
+
 impl Vault {
-    /// Begins a session in the place of the one that the browser had, if it had one, and forgets those that ended before
-    /// `now` or were idle since `idle`.
+    /// Begins a session in the place of others, and forgets those that ended before `now` or were idle since `idle`. False,
+    /// and nothing is done, if what the person came in by is not theirs any more: whoever takes it away afterwards finds the
+    /// session, and ends it.
     pub async fn begin_session(
         &self,
         session: &Session,
-        before: Option<&str>,
+        proof: Proof<'_>,
+        before: &[&str],
         (now, idle): (Micros, Micros),
-    ) -> Result<(), VaultError> {
+    ) -> Result<bool, VaultError> {
         let mut transaction = self.database().begin().await?;
-        if let Some(before) = before {
-            transaction.execute("delete from session where hash = $1", vec![before.into()]).await?;
+        let who = Value::from(session.person.as_str());
+        // Changes nothing, and holds the row until the end of the transaction.
+        let held = match proof {
+            Proof::Password(password) => {
+                let sql = "update person set password = password where id = $1 and password = $2";
+                transaction.execute(sql, vec![who, password.into()]).await?
+            }
+            Proof::Identity { issuer, subject } => {
+                let sql = "update identity set email = email where person = $1 and issuer = $2 and subject = $3";
+                transaction.execute(sql, vec![who, issuer.into(), subject.into()]).await?
+            }
+        };
+        if held != 1 {
+            return Ok(false);
+        }
+        for before in before {
+            transaction.execute("delete from session where hash = $1", vec![(*before).into()]).await?;
         }
         let stale = "delete from session where ends <= $1 or seen <= $2";
         transaction.execute(stale, vec![now.0.into(), idle.0.into()]).await?;
@@ -51,7 +82,8 @@ impl Vault {
         let when = [session.began.0.into(), session.seen.0.into(), session.ends.0.into()];
         let whence = [session.address.clone().into(), session.user_agent.as_ref().map(ScrubbedText::as_str).into()];
         transaction.execute(sql, who.into_iter().chain(when).chain(whence).collect()).await?;
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// A session and whose it is, by the digest of its cookie.
@@ -96,10 +128,19 @@ impl Vault {
         Ok(rows.first().map(|row| row.text(0)).transpose()?.map(str::to_owned))
     }
 
-    /// Gives a person another password.
-    pub async fn set_password(&self, person: &UserId, password: &str) -> Result<(), VaultError> {
-        let sql = "update person set password = $2 where id = $1";
-        self.change(sql, vec![person.as_str().into(), password.into()]).await.map(|_| ())
+    /// Gives a person another password in the place of the one that they had, and ends their sessions, but the one whose cookie
+    /// has the digest `but`. False, and nothing is done, if they have another one by now.
+    pub async fn change_password(&self, person: &Person, password: &str, but: &str) -> Result<bool, VaultError> {
+        let mut transaction = self.database().begin().await?;
+        let sql = "update person set password = $2 where id = $1 and password = $3";
+        let args = vec![person.id.as_str().into(), password.into(), person.password.as_str().into()];
+        if transaction.execute(sql, args).await? != 1 {
+            return Ok(false);
+        }
+        let sql = "delete from session where person = $1 and hash <> $2";
+        transaction.execute(sql, vec![person.id.as_str().into(), but.into()]).await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Keeps an invitation in the place of any other.

@@ -11,6 +11,7 @@ use serde_json::{Value, json};
 use super::attempt::{Attempt, Left, mark};
 use super::issuer::{Claims, Issuer, IssuerError};
 use super::judge::{Verdict, Why, is_of, judge};
+use crate::auth::begun::Voucher;
 use crate::auth::guesses::Guesser;
 use crate::auth::hashing::Line;
 use crate::auth::session::{Browser, Entered, Origin, SessionError, Sessions, Token, Visitor};
@@ -23,6 +24,7 @@ use crate::core::role::Role;
 use crate::core::scrub::Scrubbed;
 use crate::log::draft::NewEvent;
 use crate::log::identity::LinkedIdentity;
+use crate::log::people::AWAITED;
 use crate::log::store::Want;
 use crate::log::vault::Person;
 
@@ -121,7 +123,7 @@ impl Sessions {
 
     /// Ends an attempt, if the browser has kept one with the state that came back; others that it keeps are not touched.
     pub async fn come_back(&self, issuer: &Issuer, back: &Back, kept: Kept<'_>, from: &Browser) -> Result<Arrived, EntryError> {
-        let guesser = Guesser { address: &from.origin.address, email: None, browser: None };
+        let guesser = Guesser { address: &from.origin.address, email: None, known: &[] };
         let counted = self.guesses.attempt(guesser, self.clock.now()).map_err(EntryError::TooMany)?;
         match self.arrive(issuer, back, kept, from).await {
             Ok(arrived) => {
@@ -165,13 +167,13 @@ impl Sessions {
         let refused = |why, person| refuse(why, None, Some(claims.clone()), person);
         let linked = self.vault.person_of(&issuer.settings.issuer, &claims.subject).await?;
         let namesakes = match &claims.email {
-            Some(email) if linked.is_none() => self.vault.people_with(email).await?,
+            Some(email) if linked.is_none() => self.people_of(Some(email), None).await?,
             _ => Vec::new(),
         };
         let known = linked.clone().or_else(|| namesakes.iter().find(|person| person.proved).cloned());
         let (person, role, link) = match judge(&issuer.settings, claims, linked, &namesakes) {
             Verdict::Enter { person, role, link } => (person, role, link),
-            Verdict::Create { email, role } => (self.create(&email, role, issuer).await?, Some(role), true),
+            Verdict::Create { email, role } => (self.create(&email, role, issuer, &from.origin).await?, Some(role), true),
             Verdict::Refuse(why) => return Err(refused(why, known)),
         };
         // Whom somebody has removed, no issuer brings back.
@@ -184,7 +186,8 @@ impl Sessions {
             self.give_role(&person, role, issuer).await?;
         }
         let note = note(issuer, &from.origin, Some(claims), None);
-        let begun = self.begin_by(&person, role, Some(&issuer.name), from, note).await?;
+        let by = Voucher { name: &issuer.name, issuer: &issuer.settings.issuer, subject: &claims.subject };
+        let begun = self.begin_by(&person, role, Some(by), from, note).await?;
         begun.ok_or_else(|| refused(Why::Unknown, Some(person)))
     }
 
@@ -245,8 +248,8 @@ impl Sessions {
     }
 
     /// Makes a person of the staff. They have no password that anybody knows.
-    async fn create(&self, email: &EmailAddress, role: Role, issuer: &Issuer) -> Result<Person, Stop> {
-        let state = self.writer.fence().state();
+    async fn create(&self, email: &EmailAddress, role: Role, issuer: &Issuer, from: &Origin) -> Result<Person, Stop> {
+        let state = self.head().await?;
         let house = state.accounts.values().find(|account| account.side == Side::Staff).map(|account| account.id.clone());
         let account = house.ok_or(Why::Unknown)?;
         let person = Person {
@@ -256,14 +259,18 @@ impl Sessions {
             role: role.as_str().into(),
             email: email.clone(),
             proved: true,
-            password: self.hash(Token::generate(&*self.entropy).reveal(), email, Line::Known(email.as_str())).await?,
+            password: self.hash(Token::generate(&*self.entropy).reveal(), email, Line::Stranger(&from.address)).await?,
         };
-        // The vault first: an event must not name a person who is not there.
-        self.vault.add_person(&person).await?;
+        // The vault first: an event must not name a person who is not there. Nor are they somebody before that.
+        self.vault.add_as(AWAITED, &person, |other| state.people.contains_key(other)).await?;
         let (user, side) = (person.id.clone(), Side::Staff);
         let kind =
             Kind::UserCreated { user, account: account.clone(), side, role: Some(role), invitation: None, invited_by: None };
-        self.record_of(&account, kind, json!({ "issuer": issuer.settings.issuer })).await?;
+        if let Err(error) = self.record_of(&account, kind, json!({ "issuer": issuer.settings.issuer })).await {
+            self.erase_unmade(&person, &error).await;
+            return Err(error.into());
+        }
+        self.vault.say(&person).await?;
         Ok(person)
     }
 

@@ -119,6 +119,9 @@ pub async fn set_password(Posted { visit, fields }: Posted) -> Result<Response, 
     if let Some((status, text)) = trouble {
         return Ok((status, account(&visit, Some(text.to_owned()), false).await).into_response());
     }
-    sessions.change_password(&visit.visitor, chosen).await?;
+    if !sessions.change_password(&visit.visitor, chosen, &visit.origin()).await? {
+        let text = "The current password is not right.".to_owned();
+        return Ok((StatusCode::FORBIDDEN, account(&visit, Some(text), false).await).into_response());
+    }
     Ok(account(&visit, None, true).await)
 }

@@ -202,7 +202,7 @@ async fn console_one_cookie_is_read_whatever_the_others_hold() {
 fn guesses_are_counted_in_bounded_memory_and_a_flood_makes_none_forgotten_that_is_full() {
     let (guesses, victim) = (Guesses::default(), "victim@example.com".parse::<EmailAddress>().expect("an address"));
     let attempt = |address: &str, email: &EmailAddress, at: i64| {
-        let who = Guesser { address, email: Some(email), browser: None };
+        let who = Guesser { address, email: Some(email), known: &[] };
         guesses.attempt(who, Micros(BEGINNING.0 + at)).is_ok()
     };
     assert_eq!((0..20).filter(|_| attempt("192.0.2.1", &victim, 0)).count(), 10);
@@ -234,7 +234,11 @@ async fn guesses_that_wait_to_be_hashed_are_few_and_keep_nobody_who_is_known() {
     for _ in 0..200 - 64 {
         assert!(!waiting.join_next().await.expect("one more").expect("a task"), "somebody has a turn before the gate is open");
     }
-    let known = hashing.turn(Line::Known("somebody"), || password::hash_under("x", [0; 16])).await;
+    let known = hashing
+        .turn(Line::Known { person: "somebody", account: "somewhere", address: "192.0.2.1" }, || {
+            password::hash_under("x", [0; 16])
+        })
+        .await;
     assert!(known.is_ok_and(|hash| hash.is_ok()), "whoever is known waits for strangers");
     drop(open);
     while let Some(served) = waiting.join_next().await {
