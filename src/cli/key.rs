@@ -10,9 +10,9 @@ use super::{Answer, CliError, Context};
 use crate::app::registry::{KeySpec, NewKey};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::lineage::alive;
-use crate::core::succession::said_of;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
+use crate::core::succession::said_of;
 
 const CREATE: &str = "\
 Examples:

@@ -71,7 +71,9 @@ impl Control {
             Submitted::Held(approval) => self.await_approval(&approval, request, tool).await,
             Submitted::Replayed { first, status, end } => self.replay(call, &first, status, end, tool).await,
             Submitted::Joined(first) => self.join(call, first, tool, request.wait).await,
-            submitted @ (Submitted::Refused { .. } | Submitted::Unsettled | Submitted::Repeats(_)) => undone(call, &request, submitted),
+            submitted @ (Submitted::Refused { .. } | Submitted::Unsettled | Submitted::Repeats(_)) => {
+                undone(call, &request, submitted)
+            }
         }
     }
 

@@ -18,6 +18,7 @@ use crate::core::code::Code;
 use crate::core::decide::Proposal;
 use crate::core::id::{CallId, EventId};
 use crate::core::job::Job;
+use crate::core::redact::shows_whole;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::time::Micros;
@@ -85,7 +86,7 @@ impl Control {
         event: &EventId,
         now: Micros,
     ) -> Result<Waits, VaultError> {
-        let mut waits = Waits { sealed: false, lasts: self.ports.approvals.lasts, note: Vec::new() };
+        let mut waits = Waits { sealed: false, hidden: false, lasts: self.ports.approvals.lasts, note: Vec::new() };
         let Some(tool) = proposal.tool.filter(|_| proposal.invalid.is_none() && proposal.follows.is_none()) else {
             return Ok(waits);
         };
@@ -99,6 +100,10 @@ impl Control {
         let key = state.credentials.get(&proposal.principal.credential);
         if key.is_none_or(|key| key.revoked_at.is_some()) {
             // It is refused, and stays dead: nothing is to be written for it, not even for a moment.
+            return Ok(waits);
+        }
+        if hold.is_some() && !is_shown(intake, request) {
+            waits.hidden = true;
             return Ok(waits);
         }
         let (vault, account) = (&self.ports.reader.vault, &proposal.principal.account);
@@ -196,6 +201,13 @@ impl Control {
         let rows = self.ports.reader.store.state_rows(&[job_row(call)]).await.ok()?;
         serde_json::from_slice(&rows.first()?.doc).ok()
     }
+}
+
+/// Whether a person is shown all that would be run, but what the tool has declared to be secret: as it is recorded.
+fn is_shown(intake: &Intake<'_>, request: &Request) -> bool {
+    let recorded = &intake.recorded;
+    let is_whole = |tool: &Tool| shows_whole(&request.args, &recorded.document()["args"], &tool.arguments);
+    intake.tool.is_some_and(is_whole) && recorded.bytes().len() <= PART_MAX
 }
 
 fn held(call: &CallId, asked: Refusal) -> Reply {

@@ -37,7 +37,7 @@ impl About {
                 };
                 about(account, by(who), text(switch), like)
             }
-            Kind::ReleaseRequested { switch, by: who } => about(None, text(who), text(switch), text(switch)),
+            Kind::ReleaseRequested { switch, by: who, .. } => about(None, text(who), text(switch), text(switch)),
             Kind::SwitchReleased { switch, by: who, .. } | Kind::ReleaseRamped { switch, by: who, .. } => {
                 about(None, by(who), text(switch), text(switch))
             }

@@ -134,19 +134,21 @@ impl Approval {
         self.expires_at <= now
     }
 
-    /// Takes somebody's consent, or says why not. What was said by who has left since counts no more.
+    /// The same with those consents that still count: of who may still give one, with what is still alive. Everything that is
+    /// done with a held call, and shown of it, is asked of this.
+    #[must_use]
+    pub fn standing(mut self, state: &ControlState, now: Micros) -> Self {
+        let rights = [Scope::ApprovalsDecide, Scope::StaffApprove];
+        self.consents.retain(|consent| state.still_says(&consent.credential, &rights, now));
+        self
+    }
+
+    /// Takes somebody's consent, or says why not.
     pub fn consent(&mut self, who: &Principal, known: Acquaintance<'_>) -> Result<Step, Refusal> {
-        self.forget_who_left(known.state);
         self.check_open(known.now)?;
         self.check_person(who, known)?;
         self.consents.push(Consent { by: who.user.clone(), credential: who.credential.clone(), at: known.now });
         Ok(if self.is_granted() { Step::Granted } else { Step::Waits })
-    }
-
-    /// Drops the consent of people who have left.
-    pub fn forget_who_left(&mut self, state: &ControlState) {
-        let left = |by: &Consent| state.credentials.get(&by.credential).is_none_or(|row| state.has_left(row));
-        self.consents.retain(|consent| !left(consent));
     }
 
     /// Whether an answer still counts.

@@ -36,6 +36,31 @@ pub fn redact(value: &Value, classes: &Classes) -> Value {
     walk(value, classes, "")
 }
 
+/// Whether `shown`, which is recorded of `value`, is all of it but what is secret by its class: nothing in it was scrubbed,
+/// and nothing left out because nobody listed it.
+#[must_use]
+pub fn shows_whole(value: &Value, shown: &Value, classes: &Classes) -> bool {
+    is_whole(value, shown, classes, "")
+}
+
+fn is_whole(value: &Value, shown: &Value, classes: &Classes, path: &str) -> bool {
+    let same = |key: &str, inner: &Value, shown: Option<&Value>| {
+        let (below, shown) = (child_path(classes, path, key), shown.unwrap_or(&Value::Null));
+        below.is_some_and(|below| is_whole(inner, shown, classes, &below))
+    };
+    match (class_at(classes, path), value, shown) {
+        (Some(Sensitivity::Secret), ..) => true,
+        (Some(_), ..) => value == shown,
+        (None, Value::Object(fields), Value::Object(kept)) => {
+            fields.len() == kept.len() && fields.iter().all(|(key, inner)| same(key, inner, kept.get(key)))
+        }
+        (None, Value::Array(items), Value::Array(kept)) => {
+            items.len() == kept.len() && items.iter().zip(kept).all(|(inner, shown)| same("*", inner, Some(shown)))
+        }
+        (None, ..) => false,
+    }
+}
+
 /// Only the public leaves of `value`, as `path=value` words, for search.
 #[must_use]
 pub fn public_text(value: &Value, classes: &Classes) -> String {

@@ -1,13 +1,17 @@
 //! Whether two people count as two, where it takes two of them. Pure.
 //!
 //! INVARIANT: whoever somebody has invited a short while ago is no other person than they are, nor than anybody else who came
-//! by them: one who may invite could else be two as soon as it takes two.
+//! by them: one who may invite could else be two as soon as it takes two. What the first of two has said counts when the
+//! second one comes only if the first may still say it then.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::id::UserId;
+use super::id::{CredentialId, UserId};
+use super::lineage::alive;
+use super::scope::Scope;
 use super::state::ControlState;
+use super::switch::Switch;
 use super::time::Micros;
 
 /// What is known of how people came here, and since when that is long enough ago.
@@ -50,5 +54,25 @@ impl Acquaintance<'_> {
             }
         }
         circle
+    }
+}
+
+impl ControlState {
+    /// Whether what somebody has said with a credential still counts: it and all that it comes from are alive, and neither it
+    /// nor its person has lost the right. Whoever has lost it since has said nothing.
+    #[must_use]
+    pub fn still_says(&self, with: &CredentialId, rights: &[Scope], now: Micros) -> bool {
+        let Ok(lineage) = alive(self, with, now) else { return false };
+        let key = &lineage.own().created;
+        let role = self.people.get(&key.user).map(|member| member.role);
+        let may = |right: &Scope| role.is_none_or(|role| role.is_some_and(|role| role.scopes().contains(right)));
+        rights.iter().any(|right| key.scopes.contains(right) && may(right))
+    }
+
+    /// Who has asked for the release of a switch, and still may.
+    #[must_use]
+    pub fn wish_to_release<'a>(&self, switch: &'a Switch, now: Micros) -> Option<&'a UserId> {
+        let with = switch.release_requested_with.as_ref()?;
+        switch.release_requested_by.as_ref().filter(|_| self.still_says(with, &[Scope::StaffSwitch], now))
     }
 }

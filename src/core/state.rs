@@ -267,19 +267,23 @@ impl ControlState {
                     engaged_at: at,
                     position,
                     release_requested_by: None,
+                    release_requested_with: None,
                     ramp: None,
                 };
                 self.switches.insert(switch.clone(), row);
                 Some(named("switch", switch.as_str()))
             }
-            Kind::ReleaseRequested { switch, by } => {
-                self.switches.get_mut(switch)?.release_requested_by = Some(by.clone());
+            Kind::ReleaseRequested { switch, by, credential } => {
+                let row = self.switches.get_mut(switch)?;
+                row.release_requested_by = Some(by.clone());
+                row.release_requested_with.clone_from(credential);
                 Some(named("switch", switch.as_str()))
             }
             Kind::ReleaseRamped { switch, until, .. } => {
                 let row = self.switches.get_mut(switch)?;
                 row.ramp = Some(Ramp { since: at, until: *until });
                 row.release_requested_by = None;
+                row.release_requested_with = None;
                 Some(named("switch", switch.as_str()))
             }
             Kind::SwitchReleased { switch, .. } | Kind::SwitchExpired { switch } => {

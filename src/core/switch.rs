@@ -175,6 +175,9 @@ pub struct Switch {
     pub position: Position,
     /// The person who asked for its release and waits for a second one.
     pub release_requested_by: Option<UserId>,
+    /// What they asked with: the wish ends with their right to it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub release_requested_with: Option<CredentialId>,
     /// It lets go step by step.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ramp: Option<Ramp>,

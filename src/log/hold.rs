@@ -52,6 +52,8 @@ pub fn approval_row(call: &CallId) -> String {
 pub struct Waits {
     /// Its arguments are sealed in the vault.
     pub sealed: bool,
+    /// What would be run is not what a person would be shown: nobody can say yes to it.
+    pub hidden: bool,
     /// How long it waits for a person.
     pub lasts: Duration,
     /// What is asked for, encrypted for the event.
@@ -191,11 +193,21 @@ fn unreadable() -> Refusal {
     Refusal::new(Code::ControlStateUnreadable, "What waits for a person cannot be read.")
 }
 
+/// What the caller is told of a call that a person would have to say yes to without having seen it.
+fn hidden(hold: &Hold) -> Refusal {
+    let text = "A person has to approve this first, and cannot: part of its arguments looks like a secret or is too long, and is not shown.";
+    Refusal::new(Code::ApprovalRequired, format!("{text} The policies say: {}", hold.why))
+        .hint("A person cannot approve what cannot be shown: pass the secret another way, and the rest in a shorter call.")
+}
+
 impl Draft {
     pub(super) fn hold(&mut self, submission: &Submission, hold: Hold) -> Result<Submitted, StoreError> {
         let proposal = &submission.proposal;
         let who = &proposal.principal;
         let Some(tool) = proposal.tool else { return Err(StoreError::Unreadable("held without a tool".into())) };
+        if submission.waits.hidden {
+            return self.refuse_new(submission, None, hidden(&hold));
+        }
         let Ok(waiting) = self.all::<Approval>("approval") else {
             return self.refuse_new(submission, None, unreadable());
         };
@@ -231,7 +243,7 @@ impl Draft {
         Ok(Submitted::Held(Box::new(approval)))
     }
 
-    /// A held call's rows, as far as they are what the log says.
+    /// A held call's rows, as far as they are what the log says, and with the consents that count now.
     fn held(&self, call: &CallId) -> Result<Held, StoreError> {
         Ok(match self.open(call, None)? {
             Open::Fits(job, chain) if job.status == Status::Held => Held::Waits(job, self.approval_of(&chain).map(Box::new)),

@@ -12,6 +12,7 @@ use forelog::core::event::{CredentialCreated, Kind};
 use forelog::core::id::{AccountId, CallId, CredentialId, UserId};
 use forelog::core::job::Job;
 use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::refusal::Refusal;
 use forelog::core::role::Role;
 use forelog::core::scope::{Scope, ScopeSet};
 use forelog::log::admission::job_row;
@@ -49,6 +50,8 @@ on_both! {
     offspring: approvals_a_key_cannot_make_its_own_approver_on_sqlite, approvals_a_key_cannot_make_its_own_approver_on_postgres;
     restarted: approvals_survive_a_crash_at_each_step_on_sqlite, approvals_survive_a_crash_at_each_step_on_postgres;
     left: approvals_who_has_left_has_said_nothing_on_sqlite, approvals_who_has_left_has_said_nothing_on_postgres;
+    lost: approvals_who_has_lost_the_right_has_said_nothing_on_sqlite, approvals_who_has_lost_the_right_has_said_nothing_on_postgres;
+    unshown: approvals_nobody_approves_what_is_not_shown_on_sqlite, approvals_nobody_approves_what_is_not_shown_on_postgres;
     guests: approvals_a_guest_is_no_second_person_on_sqlite, approvals_a_guest_is_no_second_person_on_postgres;
     repeated: approvals_a_repeat_joins_what_waits_on_sqlite, approvals_a_repeat_joins_what_waits_on_postgres;
 }
@@ -171,6 +174,22 @@ pub async fn say(plant: &Plant, who: &Principal, call: &CallId, verdict: &str) -
     plant.control.submit(request).await
 }
 
+/// Says yes on a node that runs nothing.
+async fn agree(plant: &Plant, who: &Principal, call: &CallId) -> Result<Step, Refusal> {
+    let held = job(plant, call).await.expect("it waits");
+    let answer = Answer {
+        call: call.clone(),
+        by: Some(who.clone()),
+        acting: None,
+        approve: true,
+        newcomer: Duration::ZERO,
+        events: [plant.event_id(), plant.event_id()],
+        note: Vec::new(),
+        result: Vec::new(),
+    };
+    plant.writer.answer(answer, &held).await.expect("written")
+}
+
 fn said(reply: &Reply) -> String {
     match reply {
         Reply::Done { result, .. } => result["status"].as_str().unwrap_or_default().to_owned(),
@@ -220,7 +239,7 @@ async fn keeps_secrets(site: &Site) {
 async fn approved(site: Site) {
     let plant = holding(&site, Hold::new("it interrupts service")).await;
     let boss = owner(&plant).await;
-    let asking = ask(&plant, json!({ "secret": CANARY, "text": "ghp_0123456789012345678901234567890123456789" }));
+    let asking = ask(&plant, json!({ "secret": CANARY, "text": "printf 'all of it'" }));
     let call = held(&plant).await;
     assert_eq!(plant.world.runs_of(&call), 0, "nothing runs before a person said yes");
     assert_eq!(plant.reader.vault.sealed_calls().await.expect("the vault"), std::slice::from_ref(&call));
@@ -474,6 +493,88 @@ async fn left(site: Site) {
     clean(&plant).await;
 }
 
+/// A right that ended before the call went on: what was said with it does not let it go on.
+async fn lost(site: Site) {
+    let (plant, worker, assigned) = Plant::idle(&site).await;
+    plant.world.hold(Some(Hold { second_person: true, ..Hold::new("four eyes") }));
+    let console = owner(&plant).await;
+    let key_of = async |lasts: Option<Duration>| {
+        let (by, user) = (console.credential.clone(), console.user.clone());
+        let expires_at = lasts.map(|lasts| plant.control.ports.clock.now().plus(lasts));
+        answering(&plant, |key| {
+            (key.made_by, key.user, key.expires_at) = (Some(by), user, expires_at);
+            key.scopes = ScopeSet::from([Scope::ApprovalsDecide]);
+        })
+        .await
+    };
+    let (ada, short, revoked) = (owner(&plant).await, key_of(Some(Duration::from_mins(5))).await, key_of(None).await);
+    let (bob, eve) = (owner(&plant).await, owner(&plant).await);
+    let mut waiting = Vec::new();
+    for first in [&ada, &short, &revoked] {
+        let call = leave(&plant, json!({})).await;
+        assert_eq!(agree(&plant, first, &call).await, Ok(Step::Waits));
+        waiting.push(call);
+    }
+    // Two have said it, and it is not released yet.
+    let granted = leave(&plant, json!({})).await;
+    assert_eq!(agree(&plant, &ada, &granted).await, Ok(Step::Waits));
+    assert_eq!(agree(&plant, &bob, &granted).await, Ok(Step::Granted));
+    let approval = approvals(&plant).await.into_iter().find(|row| row.call == granted).expect("its row");
+    let member = Kind::RoleChanged { user: ada.user.clone(), account: plant.account.clone(), role: Role::Member, by: None };
+    plant.change(member, Value::Null).await;
+    plant.change(Kind::CredentialRevoked { credential: revoked.credential.clone(), by: None }, Value::Null).await;
+    plant.clock.pass(Duration::from_mins(6));
+    let held = job(&plant, &granted).await.expect("it waits");
+    assert_eq!(plant.control.release(&held, &approval).await.expect("decided"), Released::Gone, "one of the two counts no more");
+
+    worker.beat(true).await.expect("a beat");
+    tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), Duration::from_secs(5)));
+    let request = forelog::control::Request { principal: eve.clone(), ..plant.request("approval_list", json!({})) };
+    let Reply::Done { result, .. } = plant.control.submit(request).await else { panic!("no list") };
+    let agreed = |call: &CallId| {
+        let item = result["items"].as_array().expect("a list").iter().find(|item| item["id"] == json!(call)).expect("it waits");
+        item["approvals"].as_array().expect("a list").len()
+    };
+    assert_eq!((agreed(&granted), agreed(&waiting[0])), (1, 0), "a person reads whose consent counts: {result}");
+    assert_eq!(said(&say(&plant, &bob, &granted, "approve").await), "second_person_required", "they have said it");
+    for call in &waiting {
+        assert_eq!(said(&say(&plant, &bob, call, "approve").await), "held", "the first one has lost the right");
+    }
+    assert!(plant.world.executed().is_empty());
+    waiting.push(granted);
+    for call in &waiting {
+        assert_eq!(said(&say(&plant, &eve, call, "approve").await), "approved");
+        assert_eq!(ended(&plant, call).await.0, Status::Succeeded);
+    }
+    clean(&plant).await;
+}
+
+/// What a person cannot be shown is refused at once, whatever hides it; what a tool declares secret is seen to be hidden.
+async fn unshown(site: Site) {
+    let plant = holding(&site, Hold::new("it interrupts service")).await;
+    let boss = owner(&plant).await;
+    let pem = "echo -----BEGIN RSA PRIVATE KEY-----; uname -a; echo -----END RSA PRIVATE KEY-----; echo hello";
+    let long = "a".repeat(forelog::log::vault::PART_MAX);
+    let (token, word) =
+        ("echo ghp_0123456789012345678901234567890123456789", "mysql --password=hunter2hunter2 -e 'drop table a'");
+    for text in [pem, "echo -----BEGIN RSA PRIVATE KEY-----; uname -a", token, word, &long] {
+        let mut request = plant.request("probe_write", json!({ "text": text }));
+        request.wait = Duration::ZERO;
+        let reply = plant.control.submit(request).await;
+        let Reply::Failed { refusal, status, .. } = &reply else { panic!("{reply:?}") };
+        assert_eq!((refusal.code, *status), (Code::ApprovalRequired, Status::Refused), "{text:.60}: {refusal:?}");
+        assert!(refusal.hint.as_deref().is_some_and(|hint| hint.contains("cannot be shown")), "{refusal:?}");
+        assert!(refusal.details.get("operation_id").is_none(), "nothing waits: {refusal:?}");
+    }
+    clean(&plant).await;
+    let call = leave(&plant, json!({ "text": "uname -a", "secret": CANARY })).await;
+    assert_eq!(said(&say(&plant, &boss, &call, "approve").await), "approved");
+    assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
+    plant.world.hold(None);
+    assert!(matches!(plant.call("probe_write", json!({ "text": pem })).await, Reply::Done { .. }), "nobody has to be shown it");
+    keeps_secrets(&site).await;
+}
+
 /// Whoever has a key has what was made with it, so none of those is another person.
 async fn offspring(site: Site) {
     let plant = holding(&site, Hold::new("it interrupts service")).await;
@@ -536,20 +637,7 @@ async fn restarted(site: Site) {
         dying.world.hold(Some(Hold::new("it interrupts service")));
         let boss = owner(&dying).await;
         let call = leave(&dying, json!({ "secret": CANARY })).await;
-        let held = job(&dying, &call).await.expect("it waits");
-        let events = [dying.event_id(), dying.event_id()];
-        let answer = Answer {
-            call: call.clone(),
-            by: Some(boss),
-            acting: None,
-            approve: true,
-            newcomer: Duration::ZERO,
-            events,
-            note: Vec::new(),
-            result: Vec::new(),
-        };
-        let step = dying.writer.answer(answer, &held).await.expect("written");
-        assert_eq!(step, Ok(Step::Granted));
+        assert_eq!(agree(&dying, &boss, &call).await, Ok(Step::Granted));
         if released {
             let held = job(&dying, &call).await.expect("it waits");
             let approval = approvals(&dying).await.into_iter().find(|row| row.call == call).expect("its row");

@@ -206,7 +206,7 @@ impl Book {
         let ample = Limit { admit: 10_000, window_ms: 60_000 };
         let limits = Arc::new(Limits { credential: ample, exec: ample, write: ample });
         let run = RunId::new(self.clock.now(), &*self.entropy);
-        let waits = Waits { sealed: false, lasts: Duration::from_hours(1), note: Vec::new() };
+        let waits = Waits { sealed: false, hidden: false, lasts: Duration::from_hours(1), note: Vec::new() };
         let submission = Submission {
             proposal,
             intent,

@@ -241,6 +241,7 @@ fn engaged(target: Target, expires_at: Option<Micros>) -> Switch {
         engaged_at: NEW_YEAR,
         position: Position(4),
         release_requested_by: None,
+        release_requested_with: None,
         ramp: None,
     }
 }

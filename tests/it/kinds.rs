@@ -118,7 +118,7 @@ fn of_switches() -> Vec<Kind> {
             running: Running::Cancel,
             expires_at: Some(NEW_YEAR),
         },
-        Kind::ReleaseRequested { switch: switch(1), by: user(1) },
+        Kind::ReleaseRequested { switch: switch(1), by: user(1), credential: None },
         Kind::SwitchReleased { switch: switch(1), by: Some(user(1)), second: Some(user(2)), break_glass: false },
         Kind::SwitchExpired { switch: switch(1) },
     ]

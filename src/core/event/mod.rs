@@ -89,6 +89,9 @@ pub enum Kind {
     ReleaseRequested {
         switch: SwitchId,
         by: UserId,
+        /// What they asked with; without it the wish counts no more when the second one comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<CredentialId>,
     },
     SwitchReleased {
         switch: SwitchId,

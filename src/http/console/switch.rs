@@ -95,8 +95,8 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
         Some(switch) => switch.target.clone(),
         None => engaged_target(&visit, &id).await?,
     };
-    let requested_by = switch.as_ref().and_then(|switch| switch.release_requested_by.clone());
-    let now = door.control().ports.clock.now();
+    let (state, now) = (door.state(), door.control().ports.clock.now());
+    let requested_by = switch.as_ref().and_then(|switch| state.wish_to_release(switch, now).cloned());
     let live = match &switch {
         Some(switch) => Some(look(&visit, switch).await?),
         None => None,
@@ -104,7 +104,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
     Ok(page(&One {
         frame: Frame::of("Switch", HERE, &visit).await,
         id: id.to_string(),
-        stops: stops(&target, &door.state()),
+        stops: stops(&target, &state),
         target: target.to_string(),
         is_global: target.is_global(),
         ramp: switch.as_ref().and_then(|switch| switch.ramp).map(|ramp| When::of(ramp.until, now)),

@@ -32,6 +32,7 @@ async fn list(execution: Execution) -> Answer {
     let rows = execution.ports.reader.store.state(&["approval"]).await?;
     let now = execution.ports.clock.now();
     let waiting = rows.iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
+    let waiting = waiting.map(|row| row.standing(&state, now));
     let waiting = waiting.filter(|row| !row.is_granted() && !row.is_over(now) && may_see(&execution, &state, row));
     let sight = Sight::to_answer(&execution.principal, &state);
     let mut items = Vec::new();

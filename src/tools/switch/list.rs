@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use crate::core::id::UserId;
 use crate::core::redact::Sensitivity::Content;
 use crate::core::scope::Scope;
 use crate::core::switch::Switch;
@@ -22,11 +23,16 @@ pub(super) fn tool() -> Tool {
 
 async fn list(execution: Execution) -> Answer {
     let (state, now) = (fresh(&execution).await?, execution.ports.clock.now());
-    let items: Vec<Value> = state.switches.values().filter(|switch| !switch.is_over(now)).map(shown).collect();
+    let items: Vec<Value> = state
+        .switches
+        .values()
+        .filter(|switch| !switch.is_over(now))
+        .map(|switch| shown(switch, state.wish_to_release(switch, now)))
+        .collect();
     Ok(json!({ "items": items }))
 }
 
-fn shown(switch: &Switch) -> Value {
+fn shown(switch: &Switch, wish: Option<&UserId>) -> Value {
     json!({
         "id": switch.id,
         "target": switch.target,
@@ -38,7 +44,7 @@ fn shown(switch: &Switch) -> Value {
         "engaged_at": switch.engaged_at.document(),
         "expires_at": instant::render_maybe(switch.expires_at),
         "ramp": switch.ramp.map(|ramp| json!({ "since": ramp.since.document(), "until": ramp.until.document() })),
-        "release_requested_by": switch.release_requested_by,
+        "release_requested_by": wish,
         "needs_second_person": switch.target.is_global(),
     })
 }

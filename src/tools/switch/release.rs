@@ -66,12 +66,12 @@ enum Step {
     Wait,
 }
 
-/// What a person's wish to release means.
+/// What a person's wish to release means. The wish of who may not release any more is none.
 fn step(switch: &Switch, who: &UserId, known: Acquaintance<'_>) -> Step {
     if !switch.target.is_global() {
         return Step::Release(who.clone(), None);
     }
-    match (&switch.release_requested_by, &switch.by) {
+    match (known.state.wish_to_release(switch, known.now), &switch.by) {
         (Some(first), _) if known.are_two(first, who) => Step::Release(first.clone(), Some(who.clone())),
         (_, Some(engager)) if known.are_two(engager, who) => Step::Release(who.clone(), None),
         (Some(_), _) => Step::Wait,
@@ -83,7 +83,8 @@ async fn release(execution: Execution) -> Answer {
     let Args { id, reason, ramp_minutes } = execution.arguments()?;
     let who = execution.principal.user.clone();
     // Sealed before the transaction, which fills in who it was.
-    let kind = Kind::ReleaseRequested { switch: id.clone(), by: who.clone() };
+    let credential = Some(execution.principal.credential.clone());
+    let kind = Kind::ReleaseRequested { switch: id.clone(), by: who.clone(), credential };
     let account = execution.principal.account.clone();
     let note = json!({ "reason": reason, "ramp_minutes": ramp_minutes });
     let change = Record::noted(&execution, &account, kind, note).await?;

@@ -2,6 +2,13 @@
 
 use std::time::Duration;
 
+use forelog::ambient::OsEntropy;
+use forelog::core::event::Kind;
+use forelog::core::id::{Position, SwitchId};
+use forelog::core::switch::Running;
+use forelog::core::time::Clock;
+use forelog::log::draft::NewEvent;
+use forelog::log::store::Want;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
@@ -22,6 +29,24 @@ impl House {
         guest
     }
 
+    /// A switch that no person engaged; answers its page.
+    async fn engaged_by_nobody(&self, target: &str) -> String {
+        let ports = &self.app.node().control.ports;
+        let switch = SwitchId::new(self.clock.now(), &OsEntropy);
+        let kind = Kind::SwitchEngaged {
+            switch: switch.clone(),
+            target: target.parse().expect("a target"),
+            by: None,
+            credential: None,
+            running: Running::LetFinish,
+            expires_at: None,
+        };
+        let event = NewEvent::plain(ports.event_id(), kind);
+        let written = ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone()));
+        written.await.expect("a switch");
+        format!("/console/switches/{switch}")
+    }
+
     /// Whether this person's wish was enough to release it.
     async fn is_released_by(&self, browser: &Browser, switch: &str) -> bool {
         browser.submit(&format!("{switch}/release"), &[("reason", "over"), ("typed", "all")]).await;
@@ -30,6 +55,7 @@ impl House {
 }
 
 on_both! {
+    wishes, console_a_wish_to_release_ends_with_the_right_to_it, postgres_console_a_wish_to_release_ends_with_the_right_to_it;
     guests, console_whom_somebody_invited_is_no_second_person_for_a_week, postgres_console_whom_somebody_invited_is_no_second_person_for_a_week;
 }
 
@@ -60,6 +86,37 @@ async fn guests(house: House) {
     let again = house.browser();
     assert_eq!(again.sign_in("third@example.com", PASSWORD).await.status, StatusCode::SEE_OTHER);
     assert!(house.is_released_by(&again, &switch).await, "they stand for themselves by now");
+}
+
+/// Whoever asked and then lost the right has asked for nothing: who comes next is the first of two.
+async fn wishes(house: House) {
+    let boss = house.signed_in(&house.staff).await;
+    let (admin, responder) =
+        (house.hire(&house.staff.account, "admin").await, house.hire(&house.staff.account, "responder").await);
+    let ends = [("class:exec", &responder, "role"), ("all", &responder, "remove"), ("all", &admin, "remove")];
+    for (target, person, end) in ends {
+        let switch = house.engaged_by_nobody(target).await;
+        let wish = [("reason", "over"), ("typed", target)];
+        let asker = house.signed_in(person).await;
+        asker.submit(&format!("{switch}/release"), &wish).await;
+        assert!(boss.page(&switch).await.contains(&person.email), "the first wish is shown");
+        let ended = boss.submit(&format!("/console/people/{}/{end}", person.user), &[("role", "reader")]).await;
+        assert_eq!(ended.status, StatusCode::SEE_OTHER, "{ended:?}");
+        boss.submit(&format!("{switch}/release"), &wish).await;
+        assert!(house.events("switch_released").await.is_empty(), "{target}: one person has released it: {end}");
+        if person.user == responder.user && end == "role" {
+            let back = boss.submit(&format!("/console/people/{}/role", person.user), &[("role", "responder")]).await;
+            assert_eq!(back.status, StatusCode::SEE_OTHER, "{back:?}");
+        }
+    }
+    let second = house.hire(&house.staff.account, "admin").await;
+    let switches = house.app.node().control.ports.fence().state().switches.clone();
+    let second = house.signed_in(&second).await;
+    for switch in switches.values() {
+        let wish = [("reason", "over"), ("typed", &*switch.target.to_string())];
+        second.submit(&format!("/console/switches/{}/release", switch.id), &wish).await;
+    }
+    assert_eq!(house.events("switch_released").await.len(), ends.len(), "two who may have asked");
 }
 
 #[tokio::test(flavor = "multi_thread")]
