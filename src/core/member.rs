@@ -1,6 +1,8 @@
 //! People and invitations as the log has them: an id, whose, and which role; and what ends with a role. Who they are is in
 //! the vault.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use super::event::Kind;
@@ -22,6 +24,9 @@ pub struct Member {
     /// Whose invitation they took, and when.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub invited: Option<Invited>,
+    /// Whom issuers have known them as, for good: keyed digests, also of what they are not linked with any more.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub known_as: BTreeSet<String>,
 }
 
 /// That somebody is here because of somebody else.
@@ -42,6 +47,11 @@ impl Credential {
 }
 
 impl ControlState {
+    /// Everybody whom an issuer has ever known as this, removed ones included.
+    pub fn known_as<'a>(&'a self, digest: &'a str) -> impl Iterator<Item = &'a Member> {
+        self.people.values().filter(move |member| member.known_as.contains(digest))
+    }
+
     /// Whether the person is gone whose credential it is: a right ends with whom it was given to.
     #[must_use]
     pub fn has_left(&self, row: &Credential) -> bool {
@@ -130,6 +140,10 @@ impl ControlState {
                 }
                 Some(touched)
             }
+            Kind::IdentityLinked { user, known_as: Some(digest), .. } => {
+                self.people.get_mut(user)?.known_as.insert(digest.to_string());
+                Some(named("person", user.as_str()))
+            }
             Kind::RoleChanged { user, account, role, .. } => Some(self.part_with(user, account, Some(*role), at)),
             Kind::UserRemoved { user, account, .. } => Some(self.part_with(user, account, None, at)),
             Kind::PersonInvited { invitation, account, role, by, credential, expires_at } => {
@@ -160,8 +174,8 @@ impl ControlState {
     }
 
     fn set_role(&mut self, user: &UserId, account: &AccountId, role: Option<Role>) -> Vec<RowName> {
-        let invited = self.people.remove(user).and_then(|member| member.invited);
-        self.people.insert(user.clone(), Member { id: user.clone(), account: account.clone(), role, invited });
+        let (invited, known_as) = self.people.remove(user).map(|member| (member.invited, member.known_as)).unwrap_or_default();
+        self.people.insert(user.clone(), Member { id: user.clone(), account: account.clone(), role, invited, known_as });
         named("person", user.as_str())
     }
 }

@@ -1,10 +1,11 @@
 //! Whether two people count as two, where it takes two of them. Pure.
 //!
 //! INVARIANT: whoever somebody has invited a short while ago is no other person than they are, nor than anybody else who came
-//! by them: one who may invite could else be two as soon as it takes two. What the first of two has said counts when the
+//! by them: one who may invite could else be two as soon as it takes two. Nor are two whom an issuer has ever known as one,
+//! however often they have come and gone. What the first of two has said counts when the
 //! second one comes only if the first may still say it then.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::id::{CredentialId, UserId};
@@ -39,11 +40,17 @@ impl Acquaintance<'_> {
         invited.is_some_and(|invited| self.now.since(invited.at) < self.newcomer)
     }
 
-    /// A person, whoever they invited, whoever invited them, and so on.
+    /// A person, whoever they invited, whoever invited them, who is the same human to an issuer, and so on.
     fn circle(&self, one: &UserId) -> BTreeSet<UserId> {
         let new = self.state.people.values().filter(|member| self.is_new(&member.id));
-        let ties: Vec<(&UserId, &UserId)> =
+        let mut ties: Vec<(&UserId, &UserId)> =
             new.filter_map(|member| member.invited.as_ref().map(|invited| (&member.id, &invited.by))).collect();
+        let mut subjects = BTreeMap::new();
+        for (digest, id) in
+            self.state.people.values().flat_map(|member| member.known_as.iter().map(|digest| (digest, &member.id)))
+        {
+            ties.push((id, *subjects.entry(digest).or_insert(id)));
+        }
         let (mut circle, mut left) = (BTreeSet::from([one.clone()]), vec![one.clone()]);
         while let Some(who) = left.pop() {
             for (guest, host) in &ties {

@@ -20,7 +20,16 @@ pub struct LinkedIdentity {
     pub since: Micros,
 }
 
+/// The key that digests of what issuers call people are made with.
+const SUBJECT: &str = "sign-in/subject";
+
 impl Vault {
+    /// What the log knows an issuer's subject by: a keyed digest, hex.
+    pub async fn known_as(&self, issuer: &str, subject: &str) -> Result<String, VaultError> {
+        let text = serde_json::json!([issuer, subject]).to_string();
+        Ok(hex::encode(self.mac(SUBJECT, text.as_bytes()).await?))
+    }
+
     /// The person whom an issuer calls `subject`.
     pub async fn person_of(&self, issuer: &str, subject: &str) -> Result<Option<Person>, VaultError> {
         let sql =

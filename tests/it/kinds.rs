@@ -175,7 +175,7 @@ fn of_the_house() -> Vec<Kind> {
         Kind::ApprovalDecided { call: call(1), by: Some(user(2)), credential: Some(credential(2)), approved: true },
         Kind::ReleaseRamped { switch: switch(1), by: Some(user(1)), second: Some(user(2)), until: NEW_YEAR, break_glass: false },
         Kind::RoleChanged { user: user(1), account: account(1), role: Role::Reader, by: Some(user(2)) },
-        Kind::IdentityLinked { user: user(1), issuer: "staff".into() },
+        Kind::IdentityLinked { user: user(1), issuer: "staff".into(), known_as: None },
         Kind::IdentityUnlinked { user: user(1), issuer: "staff".into() },
         Kind::CancelRequested { call: call(1), by: user(1), credential: credential(1) },
         Kind::DrillCompleted(DrillCompleted {

@@ -104,7 +104,16 @@ fn what_ends_a_key_ends_what_it_made() {
         }),
         ("of somebody who has left", Code::TokenRevoked, |case, n| {
             case.state.credentials.get_mut(&credential(n)).expect("a key").created.user = user(9);
-            case.state.people.insert(user(9), Member { id: user(9), account: account(1), role: None, invited: None });
+            case.state.people.insert(
+                user(9),
+                Member {
+                    id: user(9),
+                    account: account(1),
+                    role: None,
+                    invited: None,
+                    known_as: std::collections::BTreeSet::new(),
+                },
+            );
         }),
         ("gone", Code::ControlStateUnreadable, |case, n| drop(case.state.credentials.remove(&credential(n)))),
     ];

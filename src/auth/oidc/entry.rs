@@ -82,7 +82,7 @@ pub enum EntryError {
 }
 
 /// What is written down of whoever did not come in.
-struct Refused {
+pub(super) struct Refused {
     why: Why,
     detail: Option<String>,
     claims: Option<Claims>,
@@ -95,7 +95,7 @@ impl From<Why> for Refused {
     }
 }
 
-enum Stop {
+pub(super) enum Stop {
     Refused(Box<Refused>),
     Failed(SessionError),
 }
@@ -170,11 +170,20 @@ impl Sessions {
             Some(email) if linked.is_none() => self.people_of(Some(email), None).await?,
             _ => Vec::new(),
         };
+        let had = linked.clone();
         let known = linked.clone().or_else(|| namesakes.iter().find(|person| person.proved).cloned());
         let (person, role, link) = match judge(&issuer.settings, claims, linked, &namesakes) {
             Verdict::Enter { person, role, link } => (person, role, link),
-            Verdict::Create { email, role } => (self.create(&email, role, issuer, &from.origin).await?, Some(role), true),
-            Verdict::Refuse(why) => return Err(refused(why, known)),
+            Verdict::Create { email, role } => {
+                self.check_unknown_before(&issuer.settings.issuer, claims).await?;
+                (self.create(&email, role, issuer, &from.origin).await?, Some(role), true)
+            }
+            Verdict::Refuse(why) => {
+                if let Some(person) = had.filter(|_| why == Why::NoRole) {
+                    self.end_what_they_act_with(&person).await?;
+                }
+                return Err(refused(why, known));
+            }
         };
         // Whom somebody has removed, no issuer brings back.
         let Some(had) = self.role_of(&person).await? else { return Err(refused(Why::Unknown, Some(person))) };
@@ -219,7 +228,8 @@ impl Sessions {
         if !self.vault.link(&person.id, &identity).await? {
             return Ok(false);
         }
-        let kind = Kind::IdentityLinked { user: person.id.clone(), issuer: issuer.name.as_str().into() };
+        let known_as = Some(self.vault.known_as(&identity.issuer, &identity.subject).await?.into());
+        let kind = Kind::IdentityLinked { user: person.id.clone(), issuer: issuer.name.as_str().into(), known_as };
         let noted = self.record_of(&person.account, kind, note(issuer, from, Some(claims), None)).await;
         if noted.is_err() {
             self.vault.unlink(&person.id, &identity.issuer).await?;
@@ -310,7 +320,7 @@ fn why(error: &IssuerError) -> Why {
     }
 }
 
-fn refuse(why: Why, detail: Option<String>, claims: Option<Claims>, person: Option<Person>) -> Stop {
+pub(super) fn refuse(why: Why, detail: Option<String>, claims: Option<Claims>, person: Option<Person>) -> Stop {
     Stop::Refused(Box::new(Refused { why, detail, claims, person }))
 }
 

@@ -171,8 +171,12 @@ pub(super) fn of_exchange(error: &RequestTokenError<OutwardError, StandardErrorR
     }
 }
 
+/// Longest text of what is wrong, in characters: an issuer puts into it what it likes.
+const DETAIL: usize = 300;
+
 /// An error with what it comes from.
 pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
-    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    let text = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
+    text.chars().take(DETAIL).collect()
 }

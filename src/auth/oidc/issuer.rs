@@ -3,7 +3,7 @@
 //! INVARIANT: what it says is believed only in a token that it signed for us, now, and for this attempt; and that it does not
 //! answer keeps nobody from anything but signing in with it.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use chrono::{DateTime, Utc};
@@ -15,7 +15,6 @@ use openidconnect::{
 };
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
-use tokio::sync::Mutex;
 use url::Url;
 
 use super::attempt::{Attempt, HOLDS};
@@ -33,6 +32,12 @@ const CURRENT: Duration = Duration::from_hours(1);
 
 /// How long it is left alone after it did not answer.
 const LEFT_ALONE: Duration = Duration::from_secs(5);
+
+/// Most keys of one issuer: each is tried with a token that names none.
+const KEYS: usize = 64;
+
+/// Longest name of a subject, in bytes (OpenID Connect Core, 2).
+const SUBJECT: usize = 255;
 
 /// How far its clock may be from ours.
 const SKEW: Duration = Duration::from_mins(1);
@@ -63,6 +68,8 @@ pub struct Issuer {
     outward: Outward,
     clock: Arc<dyn Clock>,
     known: Mutex<Known>,
+    /// Held by who asks it: one at a time.
+    asking: tokio::sync::Mutex<()>,
 }
 
 /// What it published when it was last asked.
@@ -83,7 +90,16 @@ impl Issuer {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let outward = outward.clear(settings.is_clear());
-        Self { name: name.to_owned(), settings, secret, redirect, outward, clock, known: Mutex::default() }
+        Self {
+            name: name.to_owned(),
+            settings,
+            secret,
+            redirect,
+            outward,
+            clock,
+            known: Mutex::default(),
+            asking: tokio::sync::Mutex::default(),
+        }
     }
 
     /// Where to send a browser for this attempt.
@@ -164,6 +180,9 @@ impl Issuer {
         access: &AccessToken,
     ) -> Result<Claims, IssuerError> {
         let subject = verified.get("sub").and_then(Value::as_str).unwrap_or_default();
+        if !(1..=SUBJECT).contains(&subject.len()) || subject.chars().any(char::is_control) {
+            return Err(Check::Subject.failed(format!("a subject has 1 … {SUBJECT} bytes and no control characters")));
+        }
         let named = self.groups(verified);
         let is_enough = said(verified).is_some() && (named.is_some() || self.settings.roles.is_empty());
         let more = match published.userinfo_endpoint() {
@@ -234,30 +253,60 @@ impl Issuer {
         client.set_redirect_uri(self.redirect.clone()).set_auth_type(way)
     }
 
-    /// What it publishes, asked at first use and then now and again. Whoever asks meanwhile waits for the same answer.
+    /// What it publishes, asked at first use and then now and again, by one at a time. Whoever comes meanwhile is served with
+    /// what it published before, and else waits for the same answer, also for the same fault.
     async fn published(&self, again: bool) -> Result<Arc<Published>, IssuerError> {
-        let mut known = self.known.lock().await;
-        let now = self.clock.elapsed();
-        let lately = |at: Duration, lasts: Duration| now.saturating_sub(at) < lasts;
-        if let Some((_, published)) = known.published.as_ref().filter(|(at, _)| !again && lately(*at, CURRENT)) {
-            return Ok(Arc::clone(published));
+        let came = self.clock.elapsed();
+        if let Some(answer) = self.kept(again, came) {
+            return answer;
         }
-        let old = known.published.as_ref().map(|(_, published)| Arc::clone(published)).filter(|_| !again);
-        if let Some((_, error)) = known.failed.as_ref().filter(|(at, _)| lately(*at, LEFT_ALONE)) {
-            return old.ok_or_else(|| error.clone());
+        let _turn = match self.asking.try_lock() {
+            Ok(turn) => turn,
+            Err(_) => match self.old(again) {
+                Some(old) => return Ok(old),
+                None => self.asking.lock().await,
+            },
+        };
+        if let Some(answer) = self.kept(again, came) {
+            return answer;
         }
-        match self.discover().await {
+        let discovered = self.discover().await;
+        // The time that it took is not time in which it was left alone.
+        let at = self.clock.elapsed();
+        match discovered {
             Ok(published) => {
                 let published = Arc::new(published);
-                *known = Known { published: Some((now, Arc::clone(&published))), failed: None };
+                *self.known() = Known { published: Some((at, Arc::clone(&published))), failed: None };
                 Ok(published)
             }
             Err(error) => {
                 tracing::warn!(issuer = self.name, %error, "an issuer cannot be asked");
-                known.failed = Some((now, error.clone()));
-                old.ok_or(error)
+                self.known().failed = Some((at, error.clone()));
+                self.old(again).ok_or(error)
             }
         }
+    }
+
+    /// What it said lately; for who needs it `again`, what it said since they came.
+    fn kept(&self, again: bool, came: Duration) -> Option<Result<Arc<Published>, IssuerError>> {
+        let (known, now) = (self.known(), self.clock.elapsed());
+        let lately = |at: Duration, lasts: Duration| now.saturating_sub(at) < lasts;
+        let current = known.published.as_ref().filter(|(at, _)| if again { *at > came } else { lately(*at, CURRENT) });
+        if let Some((_, published)) = current {
+            return Some(Ok(Arc::clone(published)));
+        }
+        let (_, error) = known.failed.as_ref().filter(|(at, _)| lately(*at, LEFT_ALONE))?;
+        let old = known.published.as_ref().filter(|_| !again).map(|(_, published)| Arc::clone(published));
+        Some(old.ok_or_else(|| error.clone()))
+    }
+
+    /// What it published when it could be asked last, unless that is not enough.
+    fn old(&self, again: bool) -> Option<Arc<Published>> {
+        self.known().published.as_ref().filter(|_| !again).map(|(_, published)| Arc::clone(published))
+    }
+
+    fn known(&self) -> MutexGuard<'_, Known> {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     async fn discover(&self) -> Result<Published, IssuerError> {
@@ -265,6 +314,9 @@ impl Issuer {
         let issuer = IssuerUrl::new(self.settings.issuer.clone()).map_err(|error| place.misanswered(told(&error)))?;
         let way = Reduced { outward: &self.outward, to: shapes::published };
         let published = Published::discover_async(issuer, &way).await.map_err(|error| of_discovery(&error))?;
+        if published.jwks().keys().len() > KEYS {
+            return Err(place.misanswered(format!("it publishes more than {KEYS} keys")));
+        }
         if !self.outward.leads_to(published.authorization_endpoint().url()) {
             return Err(place.misanswered("it sends people where nobody should go"));
         }

@@ -36,6 +36,8 @@ pub enum Why {
     Unbelieved,
     /// Nobody here has it.
     Unknown,
+    /// They were removed: who would be made again by an issuer is invited by name, or not at all.
+    Removed,
     /// The person is of the other side.
     OtherSide,
     /// The person, or the identity, is linked otherwise.
@@ -60,6 +62,7 @@ impl Why {
             Self::NoRole => "no_role",
             Self::Unbelieved => "unbelieved_email",
             Self::Unknown => "unknown_person",
+            Self::Removed => "removed_person",
             Self::OtherSide => "other_side",
             Self::LinkedOtherwise => "linked_otherwise",
             Self::NotSignedIn => "not_signed_in",

@@ -9,6 +9,7 @@
 //! for its domain and the issuer has verified it; and nobody of one side ever becomes one of the other.
 
 pub mod attempt;
+mod before;
 pub mod entry;
 pub mod fault;
 pub mod issuer;

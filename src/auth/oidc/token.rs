@@ -6,6 +6,8 @@
 //!
 //! INVARIANT: [`Signed::claims`] are of the very bytes that were signed, and are read only after [`Signed::verify`].
 
+use std::sync::Arc;
+
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openidconnect::core::{CoreJsonWebKey, CoreJwsSigningAlgorithm};
@@ -18,6 +20,9 @@ use serde_json::{Map, Value};
 /// The claims that are judged; every other one is read, if at all, once these are found right.
 const JUDGED: [&str; 6] = ["iss", "sub", "aud", "exp", "iat", "nonce"];
 
+/// Longest token, in bytes: one with hundreds of groups is shorter.
+const LONGEST: usize = 64 * 1024;
+
 /// A token that is not written as tokens are.
 #[derive(Debug, thiserror::Error)]
 #[error("{0}")]
@@ -25,7 +30,8 @@ pub struct Malformed(String);
 
 /// A token before it is believed.
 pub struct Signed {
-    whole: String,
+    /// Shared by all the keys that may check it: an issuer has as many as it likes.
+    whole: Arc<str>,
     reduced: String,
     claims: Map<String, Value>,
 }
@@ -34,6 +40,9 @@ impl Signed {
     /// Reads a token.
     pub fn read(token: &str) -> Result<Self, Malformed> {
         let malformed = |text: &str| Malformed(text.to_owned());
+        if token.len() > LONGEST {
+            return Err(Malformed(format!("it is longer than {LONGEST} bytes")));
+        }
         let mut parts = token.trim().split('.');
         let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())
         else {
@@ -45,7 +54,7 @@ impl Signed {
         let mut judged = claims.clone();
         judged.retain(|name, value| JUDGED.contains(&name.as_str()) && !value.is_null());
         let judged = URL_SAFE_NO_PAD.encode(Value::Object(judged).to_string());
-        Ok(Self { whole: format!("{header}.{payload}"), reduced: format!("{header}.{judged}.{signature}"), claims })
+        Ok(Self { whole: format!("{header}.{payload}").into(), reduced: format!("{header}.{judged}.{signature}"), claims })
     }
 
     /// The claims, if `check` finds the token right. It is given the token with the claims that are judged, as the library
@@ -55,7 +64,7 @@ impl Signed {
         keys: &JsonWebKeySet<CoreJsonWebKey>,
         check: impl FnOnce(T, JsonWebKeySet<OverWhole>) -> Result<V, ClaimsVerificationError>,
     ) -> Result<&Map<String, Value>, Unbelieved> {
-        let over = |key: &CoreJsonWebKey| OverWhole { key: key.clone(), whole: self.whole.clone() };
+        let over = |key: &CoreJsonWebKey| OverWhole { key: key.clone(), whole: Arc::clone(&self.whole) };
         let keys = JsonWebKeySet::new(keys.keys().iter().map(over).collect());
         let token = serde_json::from_value(Value::String(self.reduced.clone()));
         let token = token.map_err(|error| Unbelieved::Malformed(Malformed(error.to_string())))?;
@@ -79,7 +88,8 @@ pub enum Unbelieved {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct OverWhole {
     key: CoreJsonWebKey,
-    whole: String,
+    #[serde(skip)]
+    whole: Arc<str>,
 }
 
 impl JsonWebKey for OverWhole {
@@ -104,7 +114,7 @@ impl JsonWebKey for OverWhole {
 
     fn new_symmetric(key: Vec<u8>) -> Self {
         // Never asked for: a token that is signed with a shared secret is not believed.
-        Self { key: CoreJsonWebKey::new_symmetric(key), whole: String::new() }
+        Self { key: CoreJsonWebKey::new_symmetric(key), whole: Arc::default() }
     }
 
     fn verify_signature(

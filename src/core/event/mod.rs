@@ -223,6 +223,9 @@ pub enum Kind {
     IdentityLinked {
         user: UserId,
         issuer: Name,
+        /// Keyed digest of what the issuer calls them: whoever else it calls so is the same human.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        known_as: Option<Hex>,
     },
     /// It may not any more.
     IdentityUnlinked {

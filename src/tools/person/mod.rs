@@ -1,7 +1,7 @@
 //! People: invited, listed, given a role, removed, and their sessions ended. Hidden from MCP, and closed to every key that was
 //! not given a right over people by name: whoever may invite somebody could invite itself.
 //!
-//! INVARIANT: an account is never left without somebody who administers it, and nobody changes their own role. What a person
+//! INVARIANT: an account is never left without somebody who administers it, and nobody changes their own role or removes themselves. What a person
 //! acts with ends in the transaction that takes their right away.
 
 mod invitations;

@@ -5,10 +5,12 @@ use serde::Deserialize;
 use serde_json::json;
 
 use super::{check_someone_is_left, managed};
+use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::UserId;
 use crate::core::member::{revocations, withdrawals};
 use crate::core::redact::Sensitivity::Public;
+use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
@@ -49,6 +51,10 @@ async fn remove(execution: Execution) -> Answer {
             return Ok(Vec::new());
         }
         check_someone_is_left(&people, &user, state)?;
+        if user == by {
+            let refusal = Refusal::new(Code::ForbiddenRole, "Nobody removes themselves.");
+            return Err(refusal.hint("Another person who administers the account does."));
+        }
         let mut kinds = revocations(state, &user, Some(&by), |_| true);
         kinds.extend(withdrawals(state, &user, Some(&by)));
         kinds.push(Kind::UserRemoved { user: user.clone(), account: person.account.clone(), by: Some(by.clone()) });

@@ -65,6 +65,8 @@ pub struct Manner {
     pub signature: Signature,
     pub answering: Answering,
     pub key: u8,
+    /// How many it publishes: that and the next ones.
+    pub keys: u8,
     /// It publishes that it names itself (RFC 9207).
     pub names_itself: bool,
     /// Published besides, or instead.
@@ -118,7 +120,7 @@ impl Issuer {
         let url = format!("{scheme}://{}", listener.local_addr().expect("an address"));
         let (claims, published, user_info) = (json!({}), json!({}), json!({}));
         let (signature, answering) = (Signature::Right, Answering::Well);
-        let manner = Manner { claims, signature, answering, key: 1, names_itself: false, published, user_info };
+        let manner = Manner { claims, signature, answering, key: 1, keys: 1, names_itself: false, published, user_info };
         let (trapped, asked) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let issuer = Arc::new(Self { url, now, manner: Mutex::new(manner), trapped, asked });
         let routes = Router::new()
@@ -236,8 +238,9 @@ async fn publish(State(issuer): State<Arc<Issuer>>) -> Json<Value> {
 }
 
 async fn keys(State(issuer): State<Arc<Issuer>>) -> Json<Value> {
-    let key = key(issuer.manner().key).as_verification_key();
-    Json(json!({ "keys": [serde_json::to_value(key).expect("a key")] }))
+    let manner = issuer.manner();
+    let all = (0..manner.keys).map(|n| key(manner.key.wrapping_add(n)).as_verification_key());
+    Json(json!({ "keys": all.map(|key| serde_json::to_value(key).expect("a key")).collect::<Vec<_>>() }))
 }
 
 /// The code is the nonce and the challenge, which the browser was sent with.

@@ -18,6 +18,7 @@ macro_rules! on_both {
 }
 
 mod addresses;
+mod again;
 mod approvals;
 mod claims;
 mod forged;

@@ -41,7 +41,7 @@ async fn oidc_a_customer_comes_in_is_linked_once_and_known_by_the_subject_afterw
     assert!(browser.page("/console/account").await.contains("One@Example.com"));
     let user = house.one.owner.user.clone();
     assert!(
-        matches!(&house.events("identity_linked").await[0].kind, Kind::IdentityLinked { user: who, issuer } if *who == user && issuer == "them")
+        matches!(&house.events("identity_linked").await[0].kind, Kind::IdentityLinked { user: who, issuer, .. } if *who == user && issuer == "them")
     );
     // The address is somebody else's by now; the subject is not.
     issuer.vouches_for("first", "other@example.com", &json!({}));
@@ -163,7 +163,7 @@ async fn oidc_an_attempt_that_was_used_is_not_used_again_with_its_cookie() {
 
 impl House {
     /// A key of somebody of the staff.
-    async fn staff_key(&self, email: &str, scopes: ScopeSet) -> CredentialId {
+    pub async fn staff_key(&self, email: &str, scopes: ScopeSet) -> CredentialId {
         let ports = &self.app.node().control.ports;
         let people = ports.reader.vault.people().await.expect("the people");
         let person = people.into_iter().find(|person| person.email.as_str() == email).expect("a person");

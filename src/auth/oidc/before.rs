@@ -1,0 +1,47 @@
+//! Whom an issuer has vouched for before, and for whom it vouches no more.
+//!
+//! INVARIANT: nobody is made a person by an issuer who was one by it already: whoever was removed comes back when somebody of
+//! the staff invites them by name, and by no other door.
+
+use std::sync::Arc;
+
+use super::entry::{Stop, refuse};
+use super::issuer::Claims;
+use super::judge::Why;
+use crate::auth::session::{SessionError, Sessions};
+use crate::core::id::{EventId, Position};
+use crate::core::member::{revocations, withdrawals};
+use crate::log::draft::NewEvent;
+use crate::log::store::Want;
+use crate::log::vault::Person;
+
+impl Sessions {
+    /// Refuses to make a person of somebody whom the issuer has known as one. Asked after it was found linked with nobody: who
+    /// is erased by then was removed in the log before.
+    pub(super) async fn check_unknown_before(&self, issuer: &str, claims: &Claims) -> Result<(), Stop> {
+        let digest = self.vault.known_as(issuer, &claims.subject).await?;
+        let before = self.writer.write(Want::default(), move |draft| {
+            let mut known: Vec<_> = draft.state().known_as(&digest).map(|row| (row.role.is_some(), row.id.clone())).collect();
+            known.sort();
+            Ok(known.pop())
+        });
+        let Some((is_here, user)) = before.await? else { return Ok(()) };
+        let why = if is_here { Why::LinkedOtherwise } else { Why::Removed };
+        Err(refuse(why, Some(user.to_string()), Some(claims.clone()), None))
+    }
+
+    /// No group gives a person a role any more: what they act with ends, their keys, and the invitations that they made. Their
+    /// role is what they come back to with a group that gives one.
+    pub(super) async fn end_what_they_act_with(&self, person: &Person) -> Result<(), SessionError> {
+        let (user, clock, entropy) = (person.id.clone(), Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let written = self.writer.write(Want::default(), move |draft| {
+            let mut kinds = revocations(draft.state(), &user, None, |_| true);
+            kinds.extend(withdrawals(draft.state(), &user, None));
+            for kind in kinds {
+                draft.append(Position(0), NewEvent::plain(EventId::new(clock.now(), &*entropy), kind))?;
+            }
+            Ok(())
+        });
+        Ok(written.await?)
+    }
+}
