@@ -189,7 +189,21 @@ impl Sessions {
 
     /// Who a cookie stands for now; nobody, if its session has ended.
     pub async fn find(&self, token: &Token) -> Result<Option<Visitor>, SessionError> {
-        let Some((session, person)) = self.vault.session(&token.hash()).await? else { return Ok(None) };
+        let Some((person, role, session)) = self.standing(&token.hash()).await? else { return Ok(None) };
+        let now = self.clock.now();
+        if now.since(session.seen) >= NOTED {
+            self.vault.touch_session(&session.hash, now).await?;
+        }
+        Ok(Some(Visitor { person, role, session, token: token.clone() }))
+    }
+
+    /// Whether somebody is still signed in by a session, as pages ask; it is not used by that.
+    pub async fn stands(&self, hash: &str) -> Result<bool, SessionError> {
+        Ok(self.standing(hash).await?.is_some())
+    }
+
+    async fn standing(&self, hash: &str) -> Result<Option<(Person, Role, Session)>, SessionError> {
+        let Some((session, person)) = self.vault.session(hash).await? else { return Ok(None) };
         let now = self.clock.now();
         let is_over = session.ends <= now || now.since(session.seen) >= IDLE;
         let mut state = self.writer.fence().state();
@@ -202,10 +216,7 @@ impl Sessions {
         if acts.is_none_or(|row| row.created.role != Some(role) || row.created.user != person.id) {
             return Ok(None);
         }
-        if now.since(session.seen) >= NOTED {
-            self.vault.touch_session(&session.hash, now).await?;
-        }
-        Ok(Some(Visitor { person, role, session, token: token.clone() }))
+        Ok(Some((person, role, session)))
     }
 
     /// Ends a session, or all of its person's; written down first.

@@ -2,7 +2,8 @@
 //! goes on where it was.
 //!
 //! INVARIANT: whoever watches is asked about again each second: a key that is revoked, a session that ended and a server that
-//! stops end the stream (P8).
+//! stops end the stream (P8). Nobody watches what was before: a watch goes on from where it is, or from where it began, and no
+//! further back, whatever its client says that it has seen. That it began is written down.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -35,7 +36,18 @@ const BREAK: Duration = Duration::from_mins(1);
 
 /// Who has watched what on this node until when, so that a connection that breaks is not a new reading each time.
 #[derive(Default)]
-pub struct Watches(Mutex<HashMap<Watched, Micros>>);
+pub struct Watches(Mutex<HashMap<Watched, Begun>>);
+
+/// A watch that may go on.
+#[derive(Clone, Copy)]
+struct Begun {
+    /// From where.
+    since: Position,
+    /// When it was there last.
+    until: Micros,
+    /// That it began is written down; else only the page before it is.
+    is_noted: bool,
+}
 
 /// Somebody's session or key, and a digest of what they watch.
 pub type Watched = (String, String);
@@ -54,16 +66,37 @@ pub fn place(http: &Http, who: &Principal) -> Result<Place, Refusal> {
 impl Watches {
     /// Whether it was watched until a moment ago.
     pub fn goes_on(&self, watched: &Watched, now: Micros) -> bool {
-        self.lock().get(watched).is_some_and(|until| now.since(*until) <= BREAK)
+        self.lock().get(watched).is_some_and(|begun| begun.is_noted && now.since(begun.until) <= BREAK)
+    }
+
+    /// Somebody has seen how things stood at a position, and may watch from there on.
+    pub fn prepare(&self, watched: &Watched, since: Position, now: Micros) {
+        self.enter(watched, now, Begun { since, until: now, is_noted: false });
+    }
+
+    /// Where a watch goes on: where its client asks for, if that is not before it began, else at the newest position.
+    fn begin(&self, watched: &Watched, asked: Option<Position>, newest: Position, now: Micros) -> Position {
+        let since = self.enter(watched, now, Begun { since: newest, until: now, is_noted: true });
+        asked.filter(|asked| (since..=newest).contains(asked)).unwrap_or(newest)
+    }
+
+    /// Goes on with one that is there, or makes one; answers since when.
+    fn enter(&self, watched: &Watched, now: Micros, fresh: Begun) -> Position {
+        let mut all = self.lock();
+        all.retain(|_, begun| now.since(begun.until) <= BREAK);
+        let begun = all.entry(watched.clone()).or_insert(fresh);
+        begun.until = now;
+        begun.is_noted |= fresh.is_noted;
+        begun.since
     }
 
     fn mark(&self, watched: &Watched, now: Micros) {
-        let mut all = self.lock();
-        all.retain(|_, until| now.since(*until) <= BREAK);
-        all.insert(watched.clone(), now);
+        if let Some(begun) = self.lock().get_mut(watched) {
+            begun.until = now;
+        }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<Watched, Micros>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<Watched, Begun>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -159,20 +192,20 @@ impl Watch {
         if self.http.is_draining() || self.http.door.check_alive(&self.who).await.is_err() {
             return false;
         }
-        let ports = &self.http.door.control().ports;
-        self.http.watches.mark(&self.watched, ports.clock.now());
+        self.http.watches.mark(&self.watched, self.http.door.control().ports.clock.now());
         let Some(session) = &self.session else { return true };
-        let found = ports.reader.vault.session(session).await;
-        found.is_ok_and(|found| found.is_some_and(|(session, _)| session.ends > ports.clock.now()))
+        // As for every page; and watching is no use of the session, which would never end by itself.
+        self.http.sessions.stands(session).await.unwrap_or(false)
     }
 }
 
-/// Where to begin: after the event that the client has last seen, after `asked`, or at the newest one.
-pub async fn beginning(http: &Http, headers: &HeaderMap, asked: Option<&str>) -> Result<Position, Refusal> {
+/// Where to begin: after the event that the client has last seen, or after `asked`, if it watched then; else at the newest one.
+pub async fn beginning(http: &Http, headers: &HeaderMap, asked: Option<&str>, watched: &Watched) -> Result<Position, Refusal> {
     let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok());
-    let newest = http.door.control().ports.activity.position().await?;
+    let ports = &http.door.control().ports;
+    let newest = ports.activity.position().await?;
     let given = seen.or(asked).and_then(|text| text.parse().ok()).map(Position);
-    Ok(given.filter(|position| (Position(0)..=newest).contains(position)).unwrap_or(newest))
+    Ok(http.watches.begin(watched, given, newest, ports.clock.now()))
 }
 
 /// `told` as an event; `shown` is the call as this client gets it.

@@ -37,7 +37,7 @@ pub async fn handle(
     }
     let sight = Sight::of(&caller.principal, &http.door.state());
     let query = ActivityQuery { sight, search, limit: 1, ..ActivityQuery::default() };
-    let after = beginning(&http, &headers, None).await?;
+    let after = beginning(&http, &headers, None, &watched).await?;
     let watch = Watch::new(&http, caller.principal, None, watched, query, after, place);
     Ok(answer(watch.stream().map(|told| event(&told, &shown(&told)))))
 }

@@ -15,7 +15,7 @@ use super::frame::{Frame, page};
 use super::search::line::Line;
 use super::visit::Visit;
 use crate::http::asked::Asked;
-use crate::http::live::{Told, Watch, answer, beginning, event, place, watched};
+use crate::http::live::{Told, Watch, Watched, answer, beginning, event, place, watched};
 
 /// Calls that are there from the beginning.
 const BEFORE: u32 = 20;
@@ -36,6 +36,11 @@ fn asked(pairs: &Pairs) -> Asked {
     Asked { q: Some(Line::of(line).to_string()), limit: Some(BEFORE), ..Asked::default() }
 }
 
+/// What this session looks at, for the reason that it gave.
+fn seen(visit: &Visit, asked: &Asked) -> Watched {
+    watched(visit.visitor.session.hash.clone(), &json!([asked, visit.reason]))
+}
+
 /// The page.
 pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
     if !visit.is_staff() {
@@ -44,6 +49,8 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
     let asked = asked(&pairs);
     let query = query(&visit, &asked, "calls").await?;
     let listed = visit.http.door.control().ports.activity.list(query).await?;
+    let (seen, now) = (seen(&visit, &asked), visit.http.door.control().ports.clock.now());
+    visit.http.watches.prepare(&seen, listed.as_of, now);
     let line = asked.q.unwrap_or_default();
     Ok(page(&Page {
         frame: Frame::of("Live", "/console/tail", &visit).await,
@@ -62,7 +69,7 @@ pub async fn stream(visit: Visit, headers: HeaderMap, Query(pairs): Query<Pairs>
     }
     let asked = asked(&pairs);
     let session = visit.visitor.session.hash.clone();
-    let watched = watched(session.clone(), &json!([asked, visit.reason]));
+    let watched = seen(&visit, &asked);
     let place = place(&visit.http, &visit.principal)?;
     let goes_on = visit.http.watches.goes_on(&watched, visit.http.door.control().ports.clock.now());
     let query = if goes_on && headers.contains_key("last-event-id") {
@@ -71,7 +78,7 @@ pub async fn stream(visit: Visit, headers: HeaderMap, Query(pairs): Query<Pairs>
         query(&visit, &asked, "calls/live").await?
     };
     let after = pairs.iter().find(|(name, _)| name == "after").map(|(_, value)| value.as_str());
-    let after = beginning(&visit.http, &headers, after).await?;
+    let after = beginning(&visit.http, &headers, after, &watched).await?;
     let watch = Watch::new(&visit.http, visit.principal.clone(), Some(session), watched, query, after, place);
     let visit = Arc::new(visit);
     let events = watch.stream().then(move |told| {

@@ -77,6 +77,8 @@ impl Tail {
 
 on_both! {
     goes_on, console_the_tail_goes_on_after_a_break_without_a_gap_or_a_double, postgres_console_the_tail_goes_on_after_a_break_without_a_gap_or_a_double;
+    no_history, console_a_watch_shows_nothing_from_before_it_began, postgres_console_a_watch_shows_nothing_from_before_it_began;
+    idle_ends, console_a_watch_ends_when_its_session_is_idle, postgres_console_a_watch_ends_when_its_session_is_idle;
     skips_and_ends, console_the_tail_says_how_much_it_skips_and_ends_with_the_session, postgres_console_the_tail_says_how_much_it_skips_and_ends_with_the_session;
     own_calls_only, console_a_customers_key_watches_its_own_calls_and_no_others, postgres_console_a_customers_key_watches_its_own_calls_and_no_others;
     kept_searches, console_staff_keep_searches_for_each_other_and_forget_their_own, postgres_console_staff_keep_searches_for_each_other_and_forget_their_own;
@@ -122,10 +124,61 @@ async fn goes_on(house: House) {
     assert_eq!(reads().await, once + 3, "a minute later it is another reading");
 }
 
+/// Whatever a client says that it has seen last: who reads what was before lists it, on the record.
+async fn no_history(house: House) {
+    let staff = house.investigator().await;
+    let position = async || house.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
+    let mut program = house.browser();
+    let mut headers = reqwest::header::HeaderMap::new();
+    headers.insert("authorization", format!("Bearer {}", house.one.key).parse().expect("a header"));
+    program.client = reqwest::Client::builder().no_proxy().default_headers(headers).build().expect("a client");
+    let ask = async || house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    ask().await;
+    let old = position().await;
+    // The view has it, so that no stream begins before it.
+    let activity = &house.app.node().control.ports.activity;
+    let caught_up = async {
+        while activity.position().await.expect("the view").0 < old {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, caught_up).await.expect("the view in time");
+    let stream = "/console/tail/stream?q=tool:vm_get";
+    let tries = [
+        (&staff, format!("{stream}&after=0"), None),
+        (&staff, format!("{stream}&after=1"), None),
+        (&staff, stream.to_owned(), Some(0)),
+        (&staff, stream.to_owned(), Some(1)),
+        (&staff, format!("{stream}&after={}", old - 1), Some(old - 1)),
+        (&program, "/api/v1/calls/live?q=tool:vm_get".to_owned(), Some(0)),
+        (&program, "/api/v1/calls/live?q=tool:vm_get".to_owned(), Some(old - 1)),
+    ];
+    for (browser, path, last) in tries {
+        let begun = position().await;
+        let mut tail = Tail::open(browser, &path, last).await;
+        ask().await;
+        let told = tail.until(position().await).await;
+        assert!(!told.is_empty() && told.iter().all(|told| told.id > begun), "{path} {last:?}: {told:#?}");
+        drop(tail);
+        // The next one begins anew.
+        house.clock.pass(Duration::from_secs(61));
+    }
+}
+
+/// Watching is no use of a session: it ends with it, as every page does.
+async fn idle_ends(house: House) {
+    let staff = house.investigator().await;
+    let mut tail = Tail::open(&staff, "/console/tail/stream?q=tool:vm_get", None).await;
+    house.clock.pass(Duration::from_mins(61));
+    while tail.next().await.is_some() {}
+    assert!(!staff.is_signed_in().await);
+}
+
 async fn skips_and_ends(house: House) {
     let staff = house.investigator().await;
-    let head = async || house.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
-    let begun = head().await;
+    // What the page lists is where the stream of that page goes on.
+    let page = staff.page("/console/tail?q=outcome:succeeded").await;
+    let begun = between(&page, "&#38;after=", "\"").to_owned();
     for _ in 0..30 {
         house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
     }
