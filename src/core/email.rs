@@ -2,7 +2,9 @@
 //!
 //! The domain is lower case and in ASCII (IDNA, without the final dot). The local part is in NFC and lower case: the standard
 //! lets a server tell `Ann@` from `ann@`, but none hands both out, and two people who differ by capitals alone are an attack
-//! or a slip. A local part in compatibility letters (full width, ligatures) is refused, because it looks like another one.
+//! or a slip. A local part that looks like another one is refused: in compatibility letters (full width, ligatures), with
+//! characters that are not seen, with letters that Unicode does not recommend for names, of two scripts at once, or of another
+//! script than Latin with nothing in it that Latin has not (UTS 39).
 //!
 //! INVARIANT: there is no other text for an address: what [`EmailAddress`] holds, it parses to itself.
 
@@ -12,6 +14,8 @@ use std::str::FromStr;
 use idna::AsciiDenyList;
 use serde::{Deserialize, Serialize};
 use unicode_normalization::UnicodeNormalization;
+use unicode_script::{Script, UnicodeScript};
+use unicode_security::{GeneralSecurityProfile, MixedScript, skeleton};
 
 use super::visible::is_hidden;
 
@@ -54,6 +58,10 @@ impl FromStr for EmailAddress {
         if text.len() > LONGEST * 4 {
             return Err(TOO_LONG);
         }
+        // In a domain such a character is nothing, by IDNA: two texts would be one address.
+        if text.chars().any(is_hidden) {
+            return Err(NoEmailAddress("an e-mail address has no characters that are not seen"));
+        }
         let (local, domain) =
             text.rsplit_once('@').ok_or(NoEmailAddress("an e-mail address has one @, as in ann@example.com"))?;
         let address = format!("{}@{}", canonical_local(local)?, canonical_domain(domain)?);
@@ -64,8 +72,7 @@ impl FromStr for EmailAddress {
 const TOO_LONG: NoEmailAddress = NoEmailAddress("an e-mail address has at most 254 bytes, and 64 of them before the @");
 
 fn canonical_local(text: &str) -> Result<String, NoEmailAddress> {
-    let is_plain =
-        |c: char| !c.is_whitespace() && !is_hidden(c) && !matches!(c, '@' | '"' | '(' | ')' | '<' | '>' | ',' | ';' | ':' | '\\');
+    let is_plain = |c: char| !c.is_whitespace() && !matches!(c, '@' | '"' | '(' | ')' | '<' | '>' | ',' | ';' | ':' | '\\');
     if text.is_empty() || !text.chars().all(is_plain) {
         return Err(NoEmailAddress("an e-mail address has letters, digits and signs before the @, unquoted and without spaces"));
     }
@@ -73,7 +80,20 @@ fn canonical_local(text: &str) -> Result<String, NoEmailAddress> {
     if folded.nfkc().ne(folded.chars()) {
         return Err(NoEmailAddress("the part before the @ has letters that look like others; write it in plain ones"));
     }
+    if looks_like_another(&folded) {
+        return Err(NoEmailAddress("the part before the @ has letters of two scripts, or such as look like those of another"));
+    }
     if folded.len() > LOCAL { Err(TOO_LONG) } else { Ok(folded) }
+}
+
+/// Whether a reader would take it for another one.
+fn looks_like_another(text: &str) -> bool {
+    if text.is_ascii() {
+        return false;
+    }
+    let is_odd = |c: char| !c.is_ascii() && !c.identifier_allowed();
+    let is_latin = text.chars().any(|c| c.script() == Script::Latin);
+    text.chars().any(is_odd) || !text.is_single_script() || (!is_latin && skeleton(text).all(|c| c.is_ascii()))
 }
 
 fn canonical_domain(text: &str) -> Result<String, NoEmailAddress> {

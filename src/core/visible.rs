@@ -2,6 +2,9 @@
 
 use std::fmt::Write;
 
+use icu_properties::props::DefaultIgnorableCodePoint;
+use icu_properties::{CodePointSetData, CodePointSetDataBorrowed};
+
 /// `text` with what would not be seen, or would change how the rest is seen, written out: control characters, marks of
 /// direction, and characters without width.
 #[must_use]
@@ -18,12 +21,15 @@ pub fn visible(text: &str) -> String {
     shown
 }
 
-/// Whether a character would not be seen, or changes how its neighbours are seen.
+/// Whether a character would not be seen, or changes how its neighbours are seen: what Unicode says may be ignored in display
+/// (`Default_Ignorable_Code_Point`: without width, fillers, variation selectors), controls, marks of line and direction,
+/// interlinear notes, and two that have width and no ink.
 pub(super) fn is_hidden(c: char) -> bool {
-    c.is_control()
-        || matches!(c,
-            '\u{ad}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}'
-            | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e007f}')
+    const IGNORABLE: CodePointSetDataBorrowed<'static> = CodePointSetData::new::<DefaultIgnorableCodePoint>();
+    !c.is_ascii_graphic()
+        && (c.is_control()
+            || matches!(c, '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{2800}' | '\u{fff9}'..='\u{fffb}' | '\u{1d159}')
+            || IGNORABLE.contains(c))
 }
 
 /// So many of something, as people say it.

@@ -288,3 +288,30 @@ fn switch_targets_are_read_however_they_are_typed() {
         assert!(typed.parse::<Target>().is_err(), "{typed:?}");
     }
 }
+
+/// What looks like another address is none, at each door; what is not seen is written out, and in no name.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_an_address_has_nothing_in_it_that_is_not_seen_or_looks_like_another() {
+    let house = House::open().await;
+    let owner = house.signed_in(&house.one.owner).await;
+    let key = house.key_with(&owner, &["people:write", "people:read"]).await;
+    let unseen = ['\u{fe0f}', '\u{34f}', '\u{17b4}', '\u{2800}', '\u{200b}', '\u{3164}', '\u{e0101}', '\u{180e}', '\u{1d173}'];
+    for c in unseen {
+        for email in [format!("cus{c}tomer@example.com"), format!("customer{c}@example.com"), format!("customer@exa{c}mple.com")]
+        {
+            assert!(!house.invites(&key, &email).await.status.is_success(), "{email:?}");
+        }
+        let escaped = format!("a\\u{{{:x}}}b", u32::from(c));
+        assert_eq!(forelog::core::visible::visible(&format!("a{c}b")), escaped);
+        let named = owner.submit("/console/keys", &[("label", &*format!("lap{c}top")), ("scope", "vms:read")]).await;
+        assert!(!named.text.contains(c) && !owner.page("/console/keys").await.contains(c), "{c:?} is on the page as it is");
+    }
+    // Cyrillic a in a Latin word, a word of Cyrillic letters that Latin has too, Greek omicron, Latin alpha, Cherokee.
+    for email in ["\u{430}nn", "\u{430}\u{440}\u{435}", "b\u{3bf}b", "\u{251}nn", "\u{13aa}\u{13ab}"] {
+        assert!(!house.invites(&key, &format!("{email}@example.com")).await.status.is_success(), "{email}");
+    }
+    for email in ["jörg", "анна", "søren", "太郎", "o'neil+x", "müller-lüdenscheidt"] {
+        let invited = house.invites(&key, &format!("{email}@example.com")).await;
+        assert_eq!(invited.status, StatusCode::CREATED, "{email}: {invited:?}");
+    }
+}
