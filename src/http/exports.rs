@@ -79,6 +79,7 @@ pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&
     let gone = || Refusal::new(Code::NotFound, "The export cannot be downloaded any more.");
     let export = made.export.filter(|export| !export.is_over(ports.clock.now())).ok_or_else(gone)?;
     let place = ports.places.take(Counted::Exports, ports.quotas.exports, who)?;
+    check_reason(who, &made.record, &export, reason)?;
     if who.side == Side::Staff {
         let what = format!("exports/{}/file", made.record.call_id);
         let asked = serde_json::json!({ "q": export.q, "reason": reason });
@@ -88,12 +89,24 @@ pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&
         let query = export.query(&http.door.state()).map_err(|_| changed())?;
         Ok(Sheet::new(Arc::clone(&ports.activity), export.form, query))
     };
+    let counting = http.recounts.begin(&who.account, ports.clock.now())?;
     let mut trial = sheet()?;
     while trial.next().await?.is_some() {}
+    drop(counting);
     if trial.sha256() != export.sha256 {
         return Err(changed());
     }
     Ok((headers(&export), Body::from_stream(pieces(sheet()?, place, Arc::clone(&http.door), who.clone()))).into_response())
+}
+
+/// Whether staff who take calls of several accounts away have said why: whoever made the export has, when they made it.
+pub fn check_reason(who: &Principal, record: &CallRecord, export: &Export, reason: Option<&str>) -> Result<(), Refusal> {
+    let has_said = record.user == who.user.as_str() || reason.is_some_and(|reason| !reason.trim().is_empty());
+    if who.side == Side::Customer || export.account.is_some() || has_said {
+        return Ok(());
+    }
+    let text = "The export has calls of more than one account; whoever takes them away says why.";
+    Err(Refusal::new(Code::ValidationFailed, text).hint("Give a reason."))
 }
 
 /// The file, for which the place is kept until it is sent. It breaks off with the key that it is sent to.

@@ -32,6 +32,7 @@ mod metrics;
 mod origin;
 mod problem;
 mod query;
+mod recounts;
 mod settings;
 mod still;
 mod throttle;
@@ -78,6 +79,8 @@ pub struct Http {
     pub connections: Arc<Connections>,
     /// Who has watched what until when.
     watches: live::Watches,
+    /// What is counted out for downloads.
+    recounts: recounts::Recounts,
     mcp: mcp::Mcp,
     draining: AtomicBool,
 }
@@ -92,8 +95,8 @@ impl Http {
         let door = Arc::new(Door::new(control, settings.wait));
         let mcp = mcp::Mcp::new(&door, &settings);
         let connections = Connections::new(&settings);
-        let (watches, draining) = (live::Watches::default(), AtomicBool::new(false));
-        Arc::new(Self { door, authenticator, settings, sessions, issuers, connections, watches, mcp, draining })
+        let (watches, recounts, draining) = (live::Watches::default(), recounts::Recounts::default(), AtomicBool::new(false));
+        Arc::new(Self { door, authenticator, settings, sessions, issuers, connections, watches, recounts, mcp, draining })
     }
 
     /// From now on this node is not ready, and each answer ends its connection, so that the next request goes elsewhere.

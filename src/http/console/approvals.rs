@@ -74,6 +74,13 @@ pub async fn answer(Path(id): Path<String>, Posted { visit, fields }: Posted) ->
 }
 
 async fn inbox(visit: &Visit, refused: Option<Refusal>) -> Result<Response, Fault> {
+    if visit.is_staff() {
+        // What every customer's agents are about to do: as for every list of more than one account.
+        if visit.reason.is_none() {
+            return Err(Fault::NoReason { next: HERE.to_owned() });
+        }
+        visit.check_reader("approvals", None, json!({})).await?;
+    }
     let listed = visit.done("approval_list", json!({})).await?;
     let mut waiting = Vec::new();
     for item in listed["items"].as_array().into_iter().flatten() {

@@ -5,7 +5,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use super::fault::Fault;
+use super::fault::{Fault, encoded};
 use super::form::Posted;
 use super::frame::{Frame, page};
 use super::shown::{Chip, When, grouped, visible};
@@ -13,7 +13,7 @@ use super::visit::Visit;
 use crate::control::Reply;
 use crate::core::call::Status;
 use crate::core::time::Micros;
-use crate::http::exports::{Made, download, find, list};
+use crate::http::exports::{Made, check_reason, download, find, list};
 use crate::tools::export::CREATE;
 
 #[derive(Template)]
@@ -93,6 +93,10 @@ pub async fn create(Posted { visit, fields }: Posted) -> Result<Response, Fault>
 pub async fn file(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
     visit.http.door.check_exporter(&visit.principal).await?;
     let made = find(&visit.http, &visit.principal, &id).await?;
+    let may = |export| check_reason(&visit.principal, &made.record, export, visit.reason.as_deref()).is_ok();
+    if !made.export.as_ref().is_none_or(may) {
+        return Err(Fault::NoReason { next: format!("/console/exports/{}", encoded(&id)) });
+    }
     Ok(download(&visit.http, &visit.principal, made, visit.reason.as_deref()).await?)
 }
 

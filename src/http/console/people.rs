@@ -190,10 +190,13 @@ pub async fn revoke_invitation(Path(id): Path<String>, Posted { visit, fields }:
     Ok(Redirect::to(&list_of(&visit, &account)).into_response())
 }
 
-/// A person whom the visitor manages, and whose they are.
+/// A person whom the visitor manages, and whose they are. Before that nothing is asked, for it would be recorded of whom (P9).
 async fn found(visit: &Visit, id: &str) -> Result<(Person, AccountId), Fault> {
     let people = visit.http.door.control().ports.reader.vault.people().await.unwrap_or_default();
     let account = people.into_iter().find(|person| person.id.as_str() == id).ok_or(Fault::NotFound)?.account;
+    if !visit.is_staff() && account != visit.principal.account {
+        return Err(Fault::NotFound);
+    }
     let listed = visit.done("person_list", json!({ "account": account })).await?;
     let managed = listed["items"].as_array().filter(|_| listed["may_manage"] == true);
     let item = managed.into_iter().flatten().find(|item| item["id"] == id).ok_or(Fault::NotFound)?;

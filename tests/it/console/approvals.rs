@@ -92,3 +92,28 @@ async fn console_nobody_else_answers() {
     let owner = house.signed_in(&house.one.owner).await;
     assert!(owner.page("/console/approvals").await.contains(&call), "it waits on");
 }
+
+/// What every customer's agents are about to do is read for a reason, and on the record.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_staff_say_why_they_look_at_what_waits() {
+    let house = House::open().await;
+    let staff = house.signed_in(&house.staff).await;
+    let asked = staff.get("/console/approvals").await;
+    assert_eq!(asked.status, StatusCode::SEE_OTHER, "{asked:?}");
+    assert!(asked.header("location").starts_with("/console/reason?next="), "{asked:?}");
+    let staff = house.investigator().await;
+    assert!(staff.page("/console/approvals").await.contains("No call waits for a person."));
+    let reads = house.events("log_read").await;
+    let last = serde_json::to_value(reads.last().expect("a reading")).expect("a leaf");
+    assert_eq!((&last["what"], &last["user"]), (&json!("approvals"), &json!(house.staff.user)));
+    let exporter = house.hire(&house.staff.account, "exporter").await;
+    let exporter = house.signed_in(&exporter).await;
+    let made = staff.submit("/console/exports", &[("form", "csv")]).await;
+    let file = format!("{}/file", made.header("location"));
+    let asked = exporter.get(&file).await;
+    assert!(asked.header("location").starts_with("/console/reason?next="), "taken away without a reason: {asked:?}");
+    exporter.submit("/console/reason", &[("reason", "a drill")]).await;
+    for browser in [&staff, &exporter] {
+        assert_eq!(browser.get(&file).await.status, StatusCode::OK);
+    }
+}

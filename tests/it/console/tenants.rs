@@ -1,5 +1,6 @@
 //! Who sees what: two customers and the staff on one server (P9).
 
+use forelog::core::event::Kind;
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -48,6 +49,29 @@ async fn console_one_tenant_sees_nothing_of_another() {
     assert_eq!(house.call(&house.one.key, "vm_get", json!({ "vm_id": vm })).await.status, StatusCode::OK);
 }
 
+on_both! {
+    foreign_person, console_a_foreign_person_is_not_even_asked_about, postgres_console_a_foreign_person_is_not_even_asked_about;
+}
+
+/// What somebody asks for is recorded as theirs, so nothing of another account's may be in it (P9).
+async fn foreign_person(house: House) {
+    let other = house.signed_in(&house.other.owner).await;
+    let asks = |kind: &Kind| matches!(kind, Kind::IntentRecorded(intent) if intent.tool.as_str() == "person_list");
+    let intents = async || house.events("intent_recorded").await.iter().filter(|event| asks(&event.kind)).count();
+    let before = intents().await;
+    let mut told = Vec::new();
+    for user in [house.one.owner.user.as_str(), house.staff.user.as_str(), "usr_00000000000000000000000000"] {
+        for path in [format!("/console/people/{user}"), format!("/console/people/{user}/remove")] {
+            let answer = other.get(&path).await;
+            assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}");
+            told.push(answer.text.replace(user, "them"));
+        }
+        assert_eq!(other.submit(&format!("/console/people/{user}/remove"), &[]).await.status, StatusCode::NOT_FOUND);
+    }
+    assert!(told.windows(2).all(|two| two[0] == two[1]), "absent and not one's own look different");
+    assert_eq!(intents().await, before, "something was asked about somebody of another account");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn console_staff_see_every_tenant_and_it_is_written_down() {
     let house = House::open().await;
@@ -89,4 +113,23 @@ async fn console_a_role_bounds_what_a_person_may_do() {
         let expected = if may_download { StatusCode::SEE_OTHER } else { StatusCode::FORBIDDEN };
         assert_eq!(browser.submit("/console/exports", &[("form", "csv")]).await.status, expected, "{role}");
     }
+}
+
+/// A download counts its export out again, which its account does so often in a while and no oftener.
+#[tokio::test(flavor = "multi_thread")]
+async fn console_downloads_of_one_account_have_a_limit_over_time() {
+    let house = House::open().await;
+    let (own, other) = (house.signed_in(&house.one.owner).await, house.signed_in(&house.other.owner).await);
+    let mut files = Vec::new();
+    for browser in [&own, &other] {
+        let made = browser.submit("/console/exports", &[("form", "csv")]).await;
+        files.push(format!("{}/file", made.header("location")));
+    }
+    for _ in 0..60 {
+        assert_eq!(own.get(&files[0]).await.status, StatusCode::OK);
+    }
+    assert_eq!(own.get(&files[0]).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(other.get(&files[1]).await.status, StatusCode::OK, "it is not the other account's limit");
+    house.clock.pass(std::time::Duration::from_mins(10));
+    assert_eq!(own.get(&files[0]).await.status, StatusCode::OK);
 }

@@ -1,0 +1,67 @@
+//! Exports are counted out again before they are sent, which costs what making them does: so many at a time, and so many in a
+//! while, of one account on this node.
+//!
+//! INVARIANT: what one account's people download is bounded whatever they break off, and takes nothing from another account.
+
+use std::collections::BTreeMap;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::core::code::Code;
+use crate::core::id::AccountId;
+use crate::core::limit::{Limit, Window};
+use crate::core::refusal::Refusal;
+use crate::core::time::Micros;
+
+/// Counted out at the same time.
+const AT_ONCE: usize = 2;
+
+/// Counted out at most in any while, those that were broken off too.
+const PACE: Limit = Limit { admit: 60, window_ms: 600_000 };
+
+/// When to come again while others are counted out.
+const LATER: Duration = Duration::from_secs(1);
+
+/// What is counted out on this node, by account.
+#[derive(Default)]
+pub struct Recounts(Mutex<BTreeMap<AccountId, Account>>);
+
+#[derive(Default)]
+struct Account {
+    running: usize,
+    begun: Window,
+}
+
+/// One that runs, until it is dropped.
+pub struct Recount<'a> {
+    all: &'a Recounts,
+    account: AccountId,
+}
+
+impl Recounts {
+    /// Begins to count one out, or says when there may be another.
+    pub fn begin(&self, account: &AccountId, now: Micros) -> Result<Recount<'_>, Refusal> {
+        let mut all = self.lock();
+        all.retain(|_, of| of.running > 0 || of.begun.used(PACE, now) > 0);
+        let of = all.entry(account.clone()).or_default();
+        let wait = if of.running >= AT_ONCE { Some(LATER) } else { of.begun.full_for(PACE, now) };
+        if let Some(wait) = wait {
+            return Err(Refusal::new(Code::RateLimited, "The account downloads too much at a time.").retry_after(wait));
+        }
+        of.begun.take(PACE, now);
+        of.running += 1;
+        Ok(Recount { all: self, account: account.clone() })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<AccountId, Account>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Recount<'_> {
+    fn drop(&mut self) {
+        if let Some(of) = self.all.lock().get_mut(&self.account) {
+            of.running = of.running.saturating_sub(1);
+        }
+    }
+}
