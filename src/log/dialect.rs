@@ -26,6 +26,13 @@ impl Room {
             Self::Vault => "vault",
         }
     }
+
+    /// Connections that read at once. Of the views more, since what is asked of them may take long: all looks that may be
+    /// under way (`views::turns`) leave one free.
+    #[must_use]
+    pub fn readers(self) -> usize {
+        if self == Self::Views { 8 } else { 4 }
+    }
 }
 
 /// What differs between the two databases.
@@ -98,9 +105,11 @@ pub static SQLITE: Dialect = Dialect {
             include_str!("../../migrations/sqlite/log-0002.sql"),
             include_str!("../../migrations/sqlite/log-0003.sql"),
         ],
-        Room::Views => {
-            &[include_str!("../../migrations/sqlite/views-0001.sql"), include_str!("../../migrations/sqlite/views-0002.sql")]
-        }
+        Room::Views => &[
+            include_str!("../../migrations/sqlite/views-0001.sql"),
+            include_str!("../../migrations/sqlite/views-0002.sql"),
+            include_str!("../../migrations/sqlite/views-0003.sql"),
+        ],
         Room::Vault => &[
             include_str!("../../migrations/sqlite/vault-0001.sql"),
             include_str!("../../migrations/sqlite/vault-0002.sql"),
@@ -136,9 +145,11 @@ pub static POSTGRES: Dialect = Dialect {
             include_str!("../../migrations/postgres/log-0002.sql"),
             include_str!("../../migrations/postgres/log-0003.sql"),
         ],
-        Room::Views => {
-            &[include_str!("../../migrations/postgres/views-0001.sql"), include_str!("../../migrations/postgres/views-0002.sql")]
-        }
+        Room::Views => &[
+            include_str!("../../migrations/postgres/views-0001.sql"),
+            include_str!("../../migrations/postgres/views-0002.sql"),
+            include_str!("../../migrations/postgres/views-0003.sql"),
+        ],
         Room::Vault => &[
             include_str!("../../migrations/postgres/vault-0001.sql"),
             include_str!("../../migrations/postgres/vault-0002.sql"),

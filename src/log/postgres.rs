@@ -32,7 +32,7 @@ struct Open {
 /// Opens one room of a PostgreSQL database: one schema of the same name.
 pub async fn open_postgres(url: &str, room: Room) -> Result<Box<dyn Database>, SqlError> {
     let pool = |size: usize| Servers::read(url, room).map_err(opening)?.pool(size);
-    let (write, read) = (pool(2)?, pool(4)?);
+    let (write, read) = (pool(2)?, pool(room.readers())?);
     // So that a wrong URL is found now.
     drop(read.get().await.map_err(unopened)?);
     Ok(Box::new(Postgresql { write, read, listener: Mutex::default() }))

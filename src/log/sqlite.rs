@@ -12,13 +12,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, ToSql};
-use tokio::sync::{OwnedMutexGuard, Semaphore};
+use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::dialect::{Dialect, Room, SQLITE};
 use super::sql::{Database, Insert, Row, SqlError, Transaction, Value, legible};
-
-/// Connections that read at once.
-const READERS: usize = 4;
 
 /// How long a transaction waits for another process to end its own.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -62,7 +59,7 @@ pub async fn open_sqlite(file: &Path, room: Room) -> Result<Box<dyn Database>, S
         Ok(connection)
     };
     let writer = tokio::task::spawn_blocking(connect).await.map_err(opening)?.map_err(opening)?;
-    let readers = Readers { file: file.to_owned(), idle: Mutex::default(), turns: Arc::new(Semaphore::new(READERS)) };
+    let readers = Readers { file: file.to_owned(), idle: Mutex::default(), turns: Arc::new(Semaphore::new(room.readers())) };
     Ok(Box::new(Sqlite { writer: Arc::new(tokio::sync::Mutex::new(Some(writer))), readers: Arc::new(readers) }))
 }
 
@@ -76,9 +73,19 @@ impl Readers {
         idle.map_or_else(|| connect_to_read(&self.file), Ok)
     }
 
+    /// Waits for a connection.
+    async fn turn(&self) -> Result<OwnedSemaphorePermit, SqlError> {
+        Arc::clone(&self.turns).acquire_owned().await.map_err(opening)
+    }
+
     /// Reads on a thread that may wait; ends the statement once `left` is set.
-    async fn read(self: &Arc<Self>, sql: &str, args: Vec<Value>, left: Option<Arc<AtomicBool>>) -> Result<Vec<Row>, SqlError> {
-        let turn = Arc::clone(&self.turns).acquire_owned().await.map_err(opening)?;
+    async fn read(
+        self: &Arc<Self>,
+        turn: OwnedSemaphorePermit,
+        sql: &str,
+        args: Vec<Value>,
+        left: Option<Arc<AtomicBool>>,
+    ) -> Result<Vec<Row>, SqlError> {
         let (readers, sql) = (Arc::clone(self), sql.to_owned());
         let read = move || {
             let connection = readers.take().map_err(opening)?;
@@ -117,12 +124,14 @@ impl Database for Sqlite {
     }
 
     async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError> {
-        self.readers.read(sql, args, None).await
+        self.readers.read(self.readers.turn().await?, sql, args, None).await
     }
 
     async fn query_within(&self, sql: &str, args: Vec<Value>, budget: Duration) -> Result<Vec<Row>, SqlError> {
+        // The budget is the statement's: who waits for others has used none of it.
+        let turn = self.readers.turn().await?;
         let left = Left::default();
-        let rows = self.readers.read(sql, args, Some(Arc::clone(&left.0)));
+        let rows = self.readers.read(turn, sql, args, Some(Arc::clone(&left.0)));
         tokio::time::timeout(budget, rows).await.unwrap_or(Err(SqlError::TooLong(budget)))
     }
 

@@ -11,6 +11,7 @@ use async_trait::async_trait;
 use super::call::{COLUMNS, Call};
 use super::filter::select;
 use super::page::Cursor;
+use super::turns::Turns;
 use super::{ViewError, Views};
 use crate::core::code::Code;
 use crate::core::id::{CallId, Position};
@@ -28,6 +29,9 @@ const PATIENCE: Duration = Duration::from_secs(2);
 const NARROW: &str =
     "Narrow it: a shorter time such as last:1h, one account, one VM or one tool, whole words instead of beginnings.";
 
+/// How to be answered sooner.
+const FEWER: &str = "Ask for one page after the other: an account has a few at a time, the others wait.";
+
 /// Calls on one page, at most.
 const LARGEST: u32 = 200;
 
@@ -38,6 +42,7 @@ pub const BUDGET: Duration = Duration::from_secs(5);
 pub struct Calls {
     views: Arc<Views>,
     budget: Duration,
+    turns: Turns,
 }
 
 /// How far the views are, and how far the log was when that was asked for.
@@ -57,11 +62,12 @@ impl Calls {
     /// The same, and no look into them takes longer than `budget`.
     #[must_use]
     pub fn within(views: Arc<Views>, budget: Duration) -> Self {
-        Self { views, budget }
+        Self { views, budget, turns: Turns::default() }
     }
 
-    /// Looks into the views for as long as that may take.
-    pub(super) async fn look(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, ViewError> {
+    /// Looks into the views for as long as that may take, when it is the turn of who may see that.
+    pub(super) async fn look(&self, sight: &Sight, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, ViewError> {
+        let _turn = self.turns.take(sight).await?;
         Ok(self.views.database.query_within(sql, args, self.budget).await?)
     }
 
@@ -98,7 +104,7 @@ impl Calls {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let (sql, args) = select(query, from, query.limit + 1, self.views.database.dialect());
-        let rows = self.look(&sql, args).await?;
+        let rows = self.look(&query.sight, &sql, args).await?;
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let calls: Vec<Call> = rows.iter().take(size).map(Call::read).collect::<Result<_, _>>()?;
         let before = calls.last().filter(|_| rows.len() > size).map(Call::intent);
@@ -156,6 +162,10 @@ pub(super) fn unreadable(error: &ViewError) -> Refusal {
     if let ViewError::Sql(SqlError::TooLong(budget)) = error {
         let text = format!("The search took longer than {} ms, so it was ended.", budget.as_millis());
         return Refusal::new(Code::SearchTimedOut, text).hint(NARROW);
+    }
+    if matches!(error, ViewError::Busy) {
+        let text = "Too much is asked of the record of activity at once.";
+        return Refusal::new(Code::Overloaded, text).retry_after(Duration::from_secs(1)).hint(FEWER);
     }
     let source = std::error::Error::source(error).map(ToString::to_string);
     tracing::error!(%error, source, "activity cannot be read");

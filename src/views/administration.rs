@@ -97,7 +97,7 @@ impl Calls {
         from: Cursor,
     ) -> Result<AdministrationPage, ViewError> {
         let (sql, args) = select(query, from);
-        let rows = self.look(&sql, args).await?;
+        let rows = self.look(&query.sight, &sql, args).await?;
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut items = Vec::new();
         for row in rows.iter().take(size) {
@@ -152,49 +152,62 @@ fn counted(kind: &Kind) -> Json {
     }
 }
 
-/// What may be seen: staff all; an account what affects it; a key that is limited to some VMs itself and these.
-fn see(query: &AdministrationQuery, and: &mut impl FnMut(&str, Vec<Value>)) {
+const ROW: &str = "position, at, type, account, person, subject";
+
+/// Where the rows of one reader are: what is its own, and what everybody is told. Each part has an index of its own, in an order
+/// that no other has, so what others do is not read for it, nor does it take time.
+fn parts(query: &AdministrationQuery) -> Vec<(String, Vec<Value>)> {
     let places = if query.concerns.is_empty() { "null".to_owned() } else { vec!["?"; query.concerns.len()].join(", ") };
-    let named = || query.concerns.iter().map(|name| Value::from(name.as_str()));
+    let named = || query.concerns.iter().map(|name| Value::from(name.as_str())).collect::<Vec<_>>();
     match &query.sight {
-        Sight::Everything => {}
-        Sight::Nothing => and("1 = 0", Vec::new()),
-        Sight::Account(account) => and(
-            &format!("(account = ? or {FOR_ALL} and (concerns is null or concerns in ({places})))"),
-            [account.as_str().into()].into_iter().chain(named()).collect(),
-        ),
-        Sight::Key { .. } => {
-            let for_all = format!("{FOR_ALL} and concerns is null and type != 'log_read'");
-            and(&format!("(concerns in ({places}) or {for_all})"), named().collect());
-        }
+        Sight::Everything => match &query.about {
+            None => vec![("1 = 1".to_owned(), Vec::new())],
+            Some(account) => vec![("account = ?".to_owned(), vec![account.as_str().into()])],
+        },
+        Sight::Nothing => vec![("1 = 0".to_owned(), Vec::new())],
+        Sight::Account(account) => vec![
+            ("account = ?".to_owned(), vec![account.as_str().into()]),
+            (format!("{FOR_ALL} and (concerns is null or concerns in ({places})) is true"), named()),
+        ],
+        Sight::Key { .. } => vec![
+            (format!("concerns in ({places})"), named()),
+            (format!("{FOR_ALL} and (concerns is null and type != 'log_read') is true"), Vec::new()),
+        ],
     }
 }
 
 fn select(query: &AdministrationQuery, from: Cursor) -> (String, Vec<Value>) {
-    let columns = "position, at, type, account, person, subject";
-    let mut sql = format!("select {columns} from administration where position <= $1 and position < $2");
-    let mut args: Vec<Value> = vec![from.as_of.0.into(), from.before.0.into()];
-    let mut and = |condition: &str, values: Vec<Value>| {
-        let mut condition = condition.to_owned();
-        for value in values {
+    // In the order of positions for whoever sees all of them: see `migrations/*/views-0003.sql`.
+    let is_whole = query.sight.is_everything() && query.about.is_none();
+    let (before, order) = if is_whole { ("position < ?", "position desc") } else { ("-position > ?", "-position") };
+    let before_position = from.before.0.min(from.as_of.0.saturating_add(1));
+    let mut args: Vec<Value> = Vec::new();
+    let mut limited = Vec::new();
+    for (seen, values) in parts(query) {
+        let mut conditions = vec![(seen, values)];
+        let bound = if is_whole { before_position } else { before_position.saturating_neg() };
+        conditions.push((before.to_owned(), vec![bound.into()]));
+        if let Some(shown_until) = query.reads_until {
+            conditions.push(("(type != 'log_read' or at <= ?)".to_owned(), vec![shown_until.0.into()]));
+        }
+        let fields = [("account", &query.about), ("type", &query.kind), ("person", &query.user), ("subject", &query.subject)];
+        for (column, value) in fields {
+            if let Some(value) = value {
+                let holds = if is_whole { format!("{column} = ?") } else { format!("({column} = ?) is true") };
+                conditions.push((holds, vec![value.as_str().into()]));
+            }
+        }
+        let text: Vec<String> = conditions.iter().map(|(text, _)| text.clone()).collect();
+        let mut sql = format!("select {ROW} from administration where {}", text.join(" and "));
+        for value in conditions.into_iter().flat_map(|(_, values)| values) {
             args.push(value);
-            condition = condition.replacen('?', &format!("${}", args.len()), 1);
+            sql = sql.replacen('?', &format!("${}", args.len()), 1);
         }
-        sql.push_str(" and ");
-        sql.push_str(&condition);
-    };
-    see(query, &mut and);
-    if let Some(shown_until) = query.reads_until {
-        and("(type != 'log_read' or at <= ?)", vec![shown_until.0.into()]);
-    }
-    let fields = [("account", &query.about), ("type", &query.kind), ("person", &query.user), ("subject", &query.subject)];
-    for (column, value) in fields {
-        if let Some(value) = value {
-            and(&format!("{column} = ?"), vec![value.as_str().into()]);
-        }
+        args.push((i64::from(query.limit) + 1).into());
+        limited.push(format!("select {ROW} from ({sql} order by {order} limit ${}) as part{}", args.len(), limited.len()));
     }
     args.push((i64::from(query.limit) + 1).into());
-    (format!("{sql} order by position desc limit ${}", args.len()), args)
+    (format!("{} order by position desc limit ${}", limited.join(" union all "), args.len()), args)
 }
 
 #[cfg(test)]

@@ -1,8 +1,13 @@
 //! From what is searched for to SQL. Every condition holds for a call as it was at `as_of`.
+//!
+//! INVARIANT: a question that ends at one account is answered out of that account's rows alone, so its time says nothing of what
+//! others have (P9). Its order (`-intent`), its fields and its words are in indexes that the account leads, and in no other; what
+//! has no such index is `is true`, which none can be used for. What holds without an account is for whoever sees everything.
 
 use super::call::{COLUMNS, meaning};
 use super::page::Cursor;
 use crate::core::call::Status;
+use crate::core::id::AccountId;
 use crate::core::search::words::{is_run, looked_for};
 use crate::core::search::{Field, Search, Term, Word};
 use crate::core::sight::Sight;
@@ -15,7 +20,10 @@ use crate::tools::ActivityQuery;
 const STATUS: &str = "case when ended between 1 and $1 then status when started between 1 and $1 then 'running' \
                       when decided between 1 and $1 then decision when held between 1 and $1 then 'held' else 'recorded' end";
 
-/// Conditions with their values; `$1` is `as_of`, `$2` the position that the page is before.
+/// Between an account and its word in the full text (`migrations/*/views-0003.sql`). No word of a text has it.
+const OF: char = '·';
+
+/// Conditions with their values; `$1` is `as_of`.
 struct Filter {
     sql: String,
     args: Vec<Value>,
@@ -52,13 +60,16 @@ pub(super) fn select_standing(query: &ActivityQuery, from: Cursor, limit: u32, d
 
 fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dialect: &Dialect) -> (String, Vec<Value>) {
     let (search, full_text) = (&query.search, &dialect.full_text);
+    let owner = query.sight.account().map(AccountId::as_str).or_else(|| search.value(Field::Account));
     let wanted: Vec<&Word> = search.words.iter().filter(|word| !word.without).collect();
     let source = if wanted.is_empty() { "call" } else { full_text.from };
-    let sql = format!("select {columns} from {source} where intent <= $1 and intent < $2");
-    let mut filter = Filter { sql, args: vec![from.as_of.0.into(), from.before.0.into()] };
+    let place = Place::of(if wanted.is_empty() { "intent" } else { full_text.intent }, owner);
+    let sql = format!("select {columns} from {source} where 1 = 1");
+    let mut filter = Filter { sql, args: vec![from.as_of.0.into()] };
+    let before = from.before.0.min(from.as_of.0.saturating_add(1));
+    filter.and(&place.is_before("?"), place.bound(before));
     if !wanted.is_empty() {
-        filter.and(full_text.matches, expression(&wanted, full_text));
-        filter.and_plain(&format!("{} < $2", full_text.intent));
+        filter.and(full_text.matches, expression(&wanted, owner, full_text));
     }
     for word in search.words.iter().filter(|word| word.without) {
         let end = if word.prefix { "" } else { " " };
@@ -67,37 +78,74 @@ fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dia
         let there: Vec<String> = there.collect();
         filter.and_plain(&format!("not ({})", there.join(" and ")));
     }
-    see(&mut filter, &query.sight, dialect);
+    see(&mut filter, &query.sight, owner, dialect);
     for term in &search.terms {
-        narrow(&mut filter, term);
+        narrow(&mut filter, term, owner);
     }
-    range(&mut filter, search);
-    let order = if wanted.is_empty() { "intent" } else { full_text.intent };
+    range(&mut filter, search, place);
     let limit = filter.bind(i64::from(limit));
-    (format!("{} order by {order} desc limit {limit}", filter.sql), filter.args)
+    (format!("{} order by {} limit {limit}", filter.sql, place.newest_first()), filter.args)
 }
 
-/// What may be seen at all.
-fn see(filter: &mut Filter, sight: &Sight, dialect: &Dialect) {
+/// What tells the newest call from the next one, and how it is ordered.
+#[derive(Clone, Copy)]
+struct Place {
+    column: &'static str,
+    /// By the order of an account's indexes, which counts backwards.
+    backwards: bool,
+}
+
+impl Place {
+    fn of(column: &'static str, owner: Option<&str>) -> Self {
+        Self { column, backwards: owner.is_some() && column == "intent" }
+    }
+
+    /// A position as it is bound.
+    fn bound(self, position: i64) -> i64 {
+        if self.backwards { position.saturating_neg() } else { position }
+    }
+
+    /// That a call is before a bound one.
+    fn is_before(self, bound: &str) -> String {
+        if self.backwards { format!("-intent > {bound}") } else { format!("{} < {bound}", self.column) }
+    }
+
+    /// That it is before the one that SQL finds.
+    fn is_before_found(self, found: &str) -> String {
+        if self.backwards { format!("-intent > -({found})") } else { format!("{} < {found}", self.column) }
+    }
+
+    /// That it is this one that SQL finds, or after it.
+    fn is_from_found(self, found: &str) -> String {
+        if self.backwards { format!("-intent <= -({found})") } else { format!("{} >= {found}", self.column) }
+    }
+
+    fn newest_first(self) -> String {
+        if self.backwards { "-intent".to_owned() } else { format!("{} desc", self.column) }
+    }
+}
+
+/// What may be seen at all, and whose it is.
+fn see(filter: &mut Filter, sight: &Sight, owner: Option<&str>, dialect: &Dialect) {
     if *sight == Sight::Nothing {
         filter.and_plain("1 = 0");
     }
-    if let Some(account) = sight.account() {
-        filter.and("account = ?", account.as_str());
-    }
-    let Some(key) = sight.credentials() else { return };
-    if let (Some(only), 1) = (key.first(), key.len()) {
+    let Some(owner) = owner else { return };
+    filter.and("account = ?", owner);
+    let Some(keys) = sight.credentials() else { return };
+    let led: Vec<String> = keys.iter().map(|key| format!("{owner}{key}")).collect();
+    if let [only] = led.as_slice() {
         // The usual case, which both databases plan best.
-        return filter.and("credential = ?", only.as_str());
+        return filter.and("account || credential = ?", only.as_str());
     }
-    let list = Value::Texts(key.iter().map(ToString::to_string).collect());
-    filter.and(&format!("credential {}", dialect.among.replace("$1", "?")), list);
+    filter.and(&format!("account || credential {}", dialect.among.replace("$1", "?")), Value::Texts(led));
 }
 
 /// The words as the database reads them. They are letters and digits, so nothing in them is a sign.
-fn expression(words: &[&Word], full_text: &FullText) -> String {
+fn expression(words: &[&Word], owner: Option<&str>, full_text: &FullText) -> String {
     let FullText { and, prefix, quote, .. } = full_text;
-    let one = |part: String, is_prefix: bool| format!("{quote}{part}{quote}{}", if is_prefix { prefix } else { "" });
+    let whose = owner.map_or_else(String::new, |owner| format!("{owner}{OF}"));
+    let one = |part: String, is_prefix: bool| format!("{quote}{whose}{part}{quote}{}", if is_prefix { prefix } else { "" });
     let all = words.iter().flat_map(|word| {
         // A part of a run is found wherever it is, so it has no end that could be left open.
         let is_prefix = word.prefix && !is_run(&word.text);
@@ -106,33 +154,76 @@ fn expression(words: &[&Word], full_text: &FullText) -> String {
     all.collect::<Vec<_>>().join(and)
 }
 
-fn narrow(filter: &mut Filter, term: &Term) {
-    let places: Vec<String> = term.values.iter().map(|value| filter.bind(value.as_str())).collect();
-    let is_one = |column: &str| format!("{column} in ({})", places.join(", "));
+fn narrow(filter: &mut Filter, term: &Term, owner: Option<&str>) {
+    if let Some(owner) = owner.filter(|_| term.field == Field::Account) {
+        // Whose they are is said already; another account's index is not even looked into.
+        if term.values.iter().any(|value| value == owner) == term.without {
+            filter.and_plain("1 = 0");
+        }
+        return;
+    }
+    let column = column(term.field);
+    let (key, values): (String, Vec<String>) = match owner {
+        Some(owner) if is_led_by_account(term.field) => {
+            (led(term.field), term.values.iter().map(|value| format!("{owner}{value}")).collect())
+        }
+        _ => (column.to_owned(), term.values.clone()),
+    };
+    let places: Vec<String> = values.into_iter().map(|value| filter.bind(value)).collect();
+    let has = |key: &str| format!("{key} in ({})", places.join(", "));
     let holds = match term.field {
-        Field::Account => is_one("account"),
-        Field::User => is_one("person"),
-        Field::Credential => is_one("credential"),
-        Field::Vm => is_one("vm"),
-        Field::Session => is_one("session"),
-        Field::Tool => is_one("tool"),
-        Field::Via => is_one("via"),
-        Field::Ip => is_one("ip"),
-        Field::Call => is_one("call"),
-        Field::Outcome => is_one(STATUS),
         // Said by the end alone.
-        Field::Code => format!("{} and ended between 1 and $1", is_one("code")),
-        Field::Policy => format!("{} and ended between 1 and $1", is_one("policy")),
-        Field::Switch => format!("{} and ended between 1 and $1", is_one("switch")),
+        Field::Code | Field::Policy | Field::Switch => format!("{} and (ended between 1 and $1) is true", has(&key)),
+        _ => has(&key),
     };
     if term.without {
         // What has no value has not this one either.
         return filter.and_plain(&format!("({holds}) is not true"));
     }
-    filter.and_plain(&format!("({holds})"));
-    if term.field == Field::Outcome {
-        narrow_by_index(filter, term, &is_one("status"));
+    match owner {
+        None => filter.and_plain(&format!("({holds})")),
+        // At most one row, whose account is looked at before anything is said of it.
+        Some(_) if term.field == Field::Call => filter.and_plain(&holds),
+        Some(_) if term.field == Field::Credential => filter.and_plain(&holds),
+        // What the index is limited to, said as the index says it.
+        Some(_) if is_led_by_account(term.field) => filter.and_plain(&format!("{key} <> '' and {holds}")),
+        Some(_) => filter.and_plain(&format!("({holds}) is true")),
     }
+    if term.field == Field::Outcome && owner.is_none() {
+        narrow_by_index(filter, term, &has("status"));
+    }
+}
+
+/// How an account's index has a field. A field that may be absent is not to be seen through what is made of it: an index of what
+/// everybody has, of which only rows with a value are in it, would be found to fit.
+fn led(field: Field) -> String {
+    let whole = format!("account || {}", column(field));
+    if field == Field::Credential { whole } else { format!("coalesce({whole}, '')") }
+}
+
+/// Where a field is, or how it follows from what is there.
+fn column(field: Field) -> &'static str {
+    match field {
+        Field::Account => "account",
+        Field::User => "person",
+        Field::Credential => "credential",
+        Field::Vm => "vm",
+        Field::Session => "session",
+        Field::Tool => "tool",
+        Field::Via => "via",
+        Field::Ip => "ip",
+        Field::Call => "call",
+        Field::Outcome => STATUS,
+        Field::Code => "code",
+        Field::Policy => "policy",
+        Field::Switch => "switch",
+    }
+}
+
+/// Fields with an index for each account. The others are looked for among all of its calls, newest first, because each index
+/// costs as much with every call as it saves with some searches.
+fn is_led_by_account(field: Field) -> bool {
+    matches!(field, Field::Credential | Field::Vm | Field::Code | Field::Policy | Field::Switch)
 }
 
 /// Implied by how calls stood at `$1`, and what the indexes know.
@@ -146,13 +237,13 @@ fn narrow_by_index(filter: &mut Filter, term: &Term, has_status: &str) {
 }
 
 /// Time never runs backwards along positions, so a range of time is a range of intents.
-fn range(filter: &mut Filter, search: &Search) {
+fn range(filter: &mut Filter, search: &Search, place: Place) {
     let first = "(select intent from call where at >= ? order by at, intent limit 1)";
     let mut bound = |condition: String, at: Option<Micros>| {
         if let Some(at) = at {
             filter.and(&condition, at.0);
         }
     };
-    bound(format!("intent >= {first}"), search.from);
-    bound(format!("intent < coalesce({first}, {})", i64::MAX), search.to);
+    bound(place.is_from_found(first), search.from);
+    bound(place.is_before_found(&format!("coalesce({first}, {})", i64::MAX)), search.to);
 }

@@ -37,7 +37,7 @@ impl Calls {
         query.search.terms.push(Term { field: Field::Call, values: vec![call.to_string()], without: false });
         let then = Cursor { as_of: position, before: position.next() };
         let (sql, args) = select(&query, then, 1, self.views().database.dialect());
-        let rows = self.look(&sql, args).await?;
+        let rows = self.look(&query.sight, &sql, args).await?;
         let found = rows.first().map(Call::read).transpose()?.into_iter().collect();
         let Some(call) = self.views().held(found).await?.pop() else { return Ok(None) };
         Ok(Some(Change { position, call: call.record(position)? }))

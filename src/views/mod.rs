@@ -20,6 +20,7 @@ pub mod page;
 pub mod rebuild;
 pub mod runner;
 pub mod timeline;
+mod turns;
 
 use std::sync::Arc;
 
@@ -47,6 +48,9 @@ pub enum ViewError {
     /// The vault failed.
     #[error("opening a payload for the views")]
     Vault(#[from] VaultError),
+    /// Too many looks were asked for at once.
+    #[error("too many looks into the views at once")]
+    Busy,
     /// A stored row is not what this program writes.
     #[error("a row of the views cannot be read: {0}")]
     Unreadable(String),

@@ -90,6 +90,8 @@ mod store;
 mod tls;
 mod tools;
 mod traces;
+mod turns;
+mod unseen;
 mod usage;
 mod verify;
 mod views;
