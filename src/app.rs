@@ -15,6 +15,7 @@ pub mod stops;
 use std::net::{IpAddr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use tokio::net::TcpListener;
@@ -97,6 +98,12 @@ impl App {
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Shows among the metrics how many lines of the log nobody read.
+    pub fn show_lost_lines(&self, lost: Arc<AtomicU64>) {
+        // Said once, by whoever started it.
+        let _ = self.http.lost_lines.set(lost);
     }
 
     /// The node behind it.

@@ -1,6 +1,8 @@
 //! Parse, start telemetry, hand over.
 
 use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser;
@@ -11,6 +13,9 @@ use forelog::telemetry::{self, Export};
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// How long what reads and writes beside the work may take to end.
+const LAST: Duration = Duration::from_secs(1);
+
 fn main() -> ExitCode {
     // What this process and those it starts make is its owner's alone: databases make journals, and QEMU makes sockets.
     rustix::process::umask(rustix::fs::Mode::RWXG | rustix::fs::Mode::RWXO);
@@ -18,10 +23,9 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             // A journal keeps it, and it may quote the URL of a database.
-            eprintln!("error: {}", scrub_text(&format!("{error:#}")));
-            if let Some(hint) = error.downcast_ref::<CliError>().and_then(CliError::hint) {
-                eprintln!("hint: {hint}");
-            }
+            let hint = error.downcast_ref::<CliError>().and_then(CliError::hint);
+            let hint = hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+            telemetry::last_word(format!("error: {}{hint}", scrub_text(&format!("{error:#}"))));
             ExitCode::FAILURE
         }
     }
@@ -32,10 +36,12 @@ fn work(cli: Cli) -> anyhow::Result<()> {
     let telemetry = &context.config.telemetry;
     let export = telemetry.endpoint.as_deref().map(|endpoint| Export { endpoint, service: &telemetry.service_name });
     // The exporters have threads of their own and block: they begin before the runtime and end after it.
-    let guard = telemetry::start(export, !cli.command.serves(), &context.clock)?;
+    let guard = telemetry::start(export, !cli.command.serves(), &context.clock, Arc::clone(&context.lost_lines))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
     let answered = runtime.block_on(cli::run(cli.command, &context));
     guard.flush();
+    // Somebody who does not read what we write must not keep us: all that counts is stopped and durable by now.
+    runtime.shutdown_timeout(LAST);
     if let Some(answer) = answered? {
         cli::print(&answer, cli.common.json);
     }

@@ -4,10 +4,12 @@
 //! ids and codes, and none get out, because lines and spans are scrubbed (P10). One canonical line per call has the target `forelog::call`; it comes from `control`.
 
 mod durations;
+mod lines;
 mod scrubbing;
 
 use std::io::IsTerminal;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::TracerProvider;
@@ -21,7 +23,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
 use self::durations::Durations;
-use self::scrubbing::{Lines, Scrubbing};
+use self::lines::Lines;
+pub use self::lines::last_word;
+use self::scrubbing::Scrubbing;
 use crate::core::time::Clock;
 
 /// What is shown unless `RUST_LOG` says otherwise.
@@ -48,6 +52,9 @@ pub enum TelemetryError {
     /// The OTLP exporter cannot be built.
     #[error("starting the export of traces and metrics")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// Lines cannot be written.
+    #[error("opening standard error for the log")]
+    Lines(#[source] std::io::Error),
     /// Somebody has installed a subscriber already.
     #[error("starting the log")]
     Subscriber(#[from] tracing_subscriber::util::TryInitError),
@@ -56,24 +63,36 @@ pub enum TelemetryError {
 /// Keeps the exporters; what is still in them is sent by [`Guard::flush`].
 #[derive(Default)]
 pub struct Guard {
+    lines: Option<Lines>,
     traces: Option<SdkTracerProvider>,
     metrics: Option<SdkMeterProvider>,
 }
 
 impl Guard {
-    /// Sends what has not been sent. A collector that does not answer costs a warning, nothing else.
+    /// Sends what has not been sent, and writes what has not been written. A collector that does not answer costs a warning, a
+    /// reader of the log that stands still a second, nothing else.
     pub fn flush(self) {
         let traces = self.traces.map_or(Ok(()), |provider| provider.shutdown());
         let metrics = self.metrics.map_or(Ok(()), |provider| provider.shutdown());
         for error in [traces.err(), metrics.err()].into_iter().flatten() {
             tracing::warn!(%error, "traces or metrics were not sent");
         }
+        if let Some(lines) = self.lines {
+            lines.end();
+        }
     }
 }
 
-/// Starts the log, and the export if there is somewhere to send it. `quiet` is for commands that answer and end.
-pub fn start(export: Option<Export<'_>>, quiet: bool, clock: &Arc<dyn Clock>) -> Result<Guard, TelemetryError> {
-    let (mut guard, mut layers) = (Guard::default(), vec![lines(quiet)]);
+/// Starts the log, and the export if there is somewhere to send it. `quiet` is for commands that answer and end. Lines that
+/// nobody reads are counted in `lost`.
+pub fn start(
+    export: Option<Export<'_>>,
+    quiet: bool,
+    clock: &Arc<dyn Clock>,
+    lost: Arc<AtomicU64>,
+) -> Result<Guard, TelemetryError> {
+    let written = Lines::start(lost).map_err(TelemetryError::Lines)?;
+    let (mut guard, mut layers) = (Guard::default(), vec![lines(quiet, written.clone())]);
     if let Some(Export { endpoint, service }) = export.filter(|_| !quiet) {
         let resource = Resource::builder().with_service_name(service.to_owned()).build();
         let traces = export_traces(endpoint, resource.clone())?;
@@ -82,17 +101,18 @@ pub fn start(export: Option<Export<'_>>, quiet: bool, clock: &Arc<dyn Clock>) ->
         let histogram = metrics.meter("forelog").f64_histogram(durations::NAME).with_unit("s").build();
         layers.push(Durations { histogram, clock: Arc::clone(clock) }.boxed());
         opentelemetry::global::set_text_map_propagator(opentelemetry_sdk::propagation::TraceContextPropagator::new());
-        guard = Guard { traces: Some(traces), metrics: Some(metrics) };
+        guard = Guard { traces: Some(traces), metrics: Some(metrics), ..guard };
     }
+    guard.lines = Some(written);
     tracing_subscriber::registry().with(layers).try_init()?;
     Ok(guard)
 }
 
-fn lines(quiet: bool) -> Box<dyn Layer<Registry> + Send + Sync> {
+fn lines(quiet: bool, written: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
     let shown = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(if quiet { QUIET } else { SHOWN }));
     // A line says all there is to say of its call: writing every span down for it too would cost as much again.
     let shown = shown.and(filter_fn(|metadata| !metadata.is_span()));
-    let layer = tracing_subscriber::fmt::layer().with_writer(Lines);
+    let layer = tracing_subscriber::fmt::layer().with_writer(written);
     if std::io::stderr().is_terminal() {
         layer.compact().with_filter(shown).boxed()
     } else if quiet {

@@ -106,6 +106,7 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
         fleet::start_guests(context).await?;
     }
     let app = App::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
+    app.show_lost_lines(Arc::clone(&context.lost_lines));
     let url = base_url(context, app.address());
     if let Some(fields) = document.as_object_mut() {
         fields.insert("base_url".into(), json!(url));

@@ -29,6 +29,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
@@ -155,6 +156,8 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Randomness.
     pub entropy: Arc<dyn Entropy>,
+    /// Lines of the log that nobody read.
+    pub lost_lines: Arc<AtomicU64>,
 }
 
 impl Context {
@@ -171,7 +174,8 @@ impl Context {
         if let Command::Demo(demo) = &cli.command {
             demo.check(&config)?;
         }
-        Ok(Self { common, config, clock: Arc::new(SystemClock::start()), entropy: Arc::new(OsEntropy) })
+        let (clock, lost_lines) = (Arc::new(SystemClock::start()), Arc::default());
+        Ok(Self { common, config, clock, entropy: Arc::new(OsEntropy), lost_lines })
     }
 
     /// The rooms, for a command that works on the data itself. They must be there already: a slip of the keyboard must not

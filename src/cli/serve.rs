@@ -26,6 +26,7 @@ pub struct ServeArgs {
 /// Serves until it is told to stop.
 pub async fn run(context: &Context) -> Result<(), CliError> {
     let app = App::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
+    app.show_lost_lines(Arc::clone(&context.lost_lines));
     let url = base_url(context, app.address());
     let invitation = app.invitation().await?.map(|path| format!("{url}{path}"));
     let mut document = json!({ "base_url": url, "mcp_url": format!("{url}/mcp"), "console_url": format!("{url}/console/") });

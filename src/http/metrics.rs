@@ -33,6 +33,8 @@ pub(super) async fn metrics(State(http): State<Arc<Http>>) -> impl IntoResponse 
     page.gauge("forelog_connections", "Open connections.", http.connections.open());
     let help = "Connections closed at once because there were too many.";
     page.counter("forelog_connections_refused_total", help, http.connections.refused());
+    let help = "Lines of the log that were lost, because nobody read them.";
+    page.counter("forelog_log_lines_lost_total", help, http.lost_lines.get().map_or(0, |lost| lost.load(Ordering::Relaxed)));
     standing(&mut page, ports);
     let room = tokio::time::timeout(PATIENCE, Room::read(ports)).await;
     let room =

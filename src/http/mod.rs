@@ -39,8 +39,8 @@ mod throttle;
 mod tls;
 
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use axum::Router;
@@ -77,6 +77,8 @@ pub struct Http {
     pub issuers: Issuers,
     /// Who is connected.
     pub connections: Arc<Connections>,
+    /// Lines of the log that nobody read, if somebody counts them.
+    pub lost_lines: OnceLock<Arc<AtomicU64>>,
     /// Who has watched what until when.
     watches: live::Watches,
     /// What is counted out for downloads.
@@ -96,7 +98,8 @@ impl Http {
         let mcp = mcp::Mcp::new(&door, &settings);
         let connections = Connections::new(&settings);
         let (watches, recounts, draining) = (live::Watches::default(), recounts::Recounts::default(), AtomicBool::new(false));
-        Arc::new(Self { door, authenticator, settings, sessions, issuers, connections, watches, recounts, mcp, draining })
+        let lost_lines = OnceLock::new();
+        Arc::new(Self { door, authenticator, settings, sessions, issuers, connections, lost_lines, watches, recounts, mcp, draining })
     }
 
     /// From now on this node is not ready, and each answer ends its connection, so that the next request goes elsewhere.

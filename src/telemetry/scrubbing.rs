@@ -1,8 +1,8 @@
-//! What leaves as a line or a trace is scrubbed on its way out: an error text may quote a provider, a URL or a caller (P10).
+//! What leaves as a trace is scrubbed on its way out, as lines are (`lines.rs`): an error text may quote a provider, a URL or a
+//! caller (P10).
 //!
-//! INVARIANT: nothing is written or sent that did not pass here.
+//! INVARIANT: nothing is sent that did not pass here.
 
-use std::io::{self, Write};
 use std::time::Duration;
 
 use opentelemetry::trace::Status;
@@ -10,33 +10,8 @@ use opentelemetry::{Array, KeyValue, StringValue, Value};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{SpanData, SpanExporter};
-use tracing_subscriber::fmt::MakeWriter;
 
 use crate::core::scrub::scrub_text;
-
-/// Standard error for log lines. One line comes in one piece.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Lines;
-
-impl<'a> MakeWriter<'a> for Lines {
-    type Writer = Self;
-    fn make_writer(&'a self) -> Self {
-        *self
-    }
-}
-
-impl Write for Lines {
-    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        let text = String::from_utf8_lossy(line);
-        let (said, end) = text.strip_suffix('\n').map_or((&*text, ""), |said| (said, "\n"));
-        io::stderr().lock().write_all(format!("{}{end}", scrub_text(said)).as_bytes())?;
-        Ok(line.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        io::stderr().lock().flush()
-    }
-}
 
 /// An exporter of spans that sends them scrubbed.
 #[derive(Debug)]

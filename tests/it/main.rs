@@ -91,6 +91,7 @@ mod tls;
 mod tools;
 mod traces;
 mod turns;
+mod unread;
 mod unseen;
 mod usage;
 mod verify;
