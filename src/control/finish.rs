@@ -13,6 +13,7 @@ use crate::core::id::{AccountId, CallId, SwitchId};
 use crate::core::listed::listed;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
+use crate::log::binding::Binding;
 use crate::log::closing::{Closed, Closing};
 use crate::log::vault::{PART_MAX, SealedPart};
 use crate::tools::Tool;
@@ -120,7 +121,7 @@ impl Control {
         let reply = reply_to(ending.call, outcome);
         let status = status_of(&reply);
         let code = code_of(&reply);
-        let result = self.seal_result(&ending, record_of(&reply, shown)).await;
+        let result = self.seal_result(&ending, status, record_of(&reply, shown)).await;
         let closed = self.close(&ending, status, code, result).await;
         self.ports.writer.stats().ended.count(status.as_str());
         tracing::info!(
@@ -141,10 +142,16 @@ impl Control {
     }
 
     /// The redacted result, sealed. If that fails the event is written without it: the thing has happened.
-    async fn seal_result(&self, ending: &Ending<'_>, record: Scrubbed) -> (crate::core::id::EventId, Vec<SealedPart>) {
+    async fn seal_result(
+        &self,
+        ending: &Ending<'_>,
+        status: Status,
+        record: Scrubbed,
+    ) -> (crate::core::id::EventId, Vec<SealedPart>) {
         let id = self.ports.event_id();
+        let of = Binding::step(&id, ending.call, status.as_str());
         let (vault, now) = (&self.ports.reader.vault, self.ports.clock.now());
-        match vault.seal(ending.account, now, &id, "result", &record.abridged(PART_MAX)).await {
+        match vault.seal(ending.account, now, of, "result", &record.abridged(PART_MAX)).await {
             Ok(part) => (id, vec![part]),
             Err(error) => {
                 tracing::error!(call_id = %ending.call, %error, "a result is withheld: it could not be encrypted");

@@ -24,6 +24,7 @@ use crate::core::scrub::Scrubbed;
 use crate::core::time::Micros;
 use crate::core::tool::{Class, Timing};
 use crate::log::admission::job_row;
+use crate::log::binding::Binding;
 use crate::log::hold::{Waits, approval_row};
 use crate::log::vault::{PART_MAX, VaultError};
 use crate::tools::{Progress, Tool};
@@ -110,8 +111,9 @@ impl Control {
         vault.put_seal(account, now, &proposal.call, &intake.canonical).await?;
         waits.sealed = true;
         if let Some(hold) = hold {
+            let of = Binding::step(event, &proposal.call, "held");
             let note = json!({ "hold": hold, "policy": proposal.verdict.version, "policies": proposal.verdict.policies });
-            waits.note.push(vault.seal(account, now, event, "note", &Scrubbed::of(note)).await?);
+            waits.note.push(vault.seal(account, now, of, "note", &Scrubbed::of(note)).await?);
         }
         Ok(waits)
     }

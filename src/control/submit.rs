@@ -28,6 +28,7 @@ use crate::core::state::Vm;
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 use crate::log::admission::{Admitted, Submission, Submitted};
+use crate::log::binding::Binding;
 use crate::log::vault::{SealedPart, VaultError};
 use crate::log::writer::WriteError;
 use crate::tools::{Calls, Catalogue, Execution, Place, Ports, Progress, Tool};
@@ -227,7 +228,7 @@ impl Control {
             verdict: self.verdict(who, facts, intake.vm.as_ref()),
             approved: None,
         };
-        let (parts, brief) = self.intent_parts(request, intake, &ids[0], now).await?;
+        let (parts, brief) = self.intent_parts(request, intake, &Binding::intent(&ids[0], &intent), now).await?;
         let waits = self.waits(&proposal, intake, request, &ids[1], now).await?;
         let run = RunId::new(now, &*self.ports.entropy);
         let (node, limits, quota) = (self.ports.node.clone(), Arc::clone(&self.ports.limits), self.ports.quotas.open_calls);
@@ -247,21 +248,21 @@ impl Control {
         &self,
         request: &Request,
         intake: &Intake<'_>,
-        id: &EventId,
+        of: &Binding,
         at: Micros,
     ) -> Result<(Vec<SealedPart>, Option<Vec<SealedPart>>), VaultError> {
         let (vault, account) = (&self.ports.reader.vault, &request.principal.account);
-        let mut parts = vec![vault.seal(account, at, id, "arguments", &intake.recorded).await?];
+        let mut parts = vec![vault.seal(account, at, of.clone(), "arguments", &intake.recorded).await?];
         if request.principal.ip.is_some() || request.user_agent.is_some() {
             let agent = request.user_agent.as_deref().map(|text| String::from(ScrubbedText::of(text).cut(AGENT_MAX)));
             let subject = Scrubbed::of(json!({ "ip": request.principal.ip, "user_agent": agent }));
-            parts.push(vault.seal(account, at, id, "subject", &subject).await?);
+            parts.push(vault.seal(account, at, of.clone(), "subject", &subject).await?);
         }
         if intake.recorded.bytes().len() <= BRIEF {
             return Ok((parts, None));
         }
         let mut brief = parts.clone();
-        brief[0] = vault.seal(account, at, id, "arguments", &brief_of(&intake.recorded)).await?;
+        brief[0] = vault.seal(account, at, of.clone(), "arguments", &brief_of(&intake.recorded)).await?;
         Ok((parts, Some(brief)))
     }
 

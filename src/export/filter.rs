@@ -61,6 +61,19 @@ impl Filter {
         self.account.is_some() || self.is_of_calls()
     }
 
+    /// Whether what was before the range is not there, so that an event may be of a call that began before it.
+    pub(super) fn begins(&self) -> bool {
+        self.from.is_some() || self.from_position.is_some()
+    }
+
+    /// Whether an event can be in it at all, whatever was before.
+    pub(super) fn may_hold(&self, event: &Event) -> bool {
+        match &event.kind {
+            Kind::IntentRecorded(intent) => self.wants(intent),
+            kind => kind.call().is_some() || !self.is_of_calls(),
+        }
+    }
+
     /// Only calls can have what is asked for.
     fn is_of_calls(&self) -> bool {
         self.credential.is_some() || self.vm.is_some() || self.tool.is_some()

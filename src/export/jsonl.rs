@@ -47,8 +47,15 @@ struct Line {
     position: Position,
     sha256: String,
     leaf: String,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    parts: Option<Map<String, Value>>,
+    #[serde(flatten)]
+    opened: Option<Opened>,
+}
+
+/// Plaintexts of an event, and by which salts its leaf commits to them.
+#[derive(Serialize)]
+struct Opened {
+    parts: Map<String, Value>,
+    salts: Map<String, Value>,
 }
 
 /// Refuses a directory that a bundle is in: evidence is not written over.
@@ -115,12 +122,12 @@ async fn write_lines(
     for (row, event) in taken {
         let leaf = String::from_utf8(row.leaf.clone())
             .map_err(|error| ReadError::Leaf(LeafError::Json(serde::de::Error::custom(error))))?;
-        let parts = if with_parts {
+        let opened = if with_parts {
             Some(open_parts(reader, event, &rows, whose.filter(|_| event.kind.call().is_some())).await?)
         } else {
             None
         };
-        let line = Line { position: row.position, sha256: hex::encode(Sha256::digest(&row.leaf)), leaf, parts };
+        let line = Line { position: row.position, sha256: hex::encode(Sha256::digest(&row.leaf)), leaf, opened };
         let mut bytes = serde_json::to_vec(&line).map_err(ReadError::from)?;
         bytes.push(b'\n');
         file.write(&bytes)?;
@@ -135,22 +142,45 @@ async fn open_parts(
     event: &Event,
     rows: &[PayloadRow],
     whose: Option<&AccountId>,
-) -> Result<Map<String, Value>, ReadError> {
-    let mut parts = Map::new();
+) -> Result<Opened, ReadError> {
+    let mut opened = Opened { parts: Map::new(), salts: Map::new() };
     for named in &event.parts {
         let row = rows.iter().find(|row| row.position == event.position && row.part == named.part);
         let value = match row {
             None => json!({ "$missing": true }),
-            Some(row) => match reader.vault.open_part(&event.id, named, row, whose).await {
-                Ok(text) if named.truncated => json!({ "$size": named.size, "$head": String::from_utf8_lossy(&text) }),
-                Ok(text) => serde_json::from_slice(&text)?,
+            Some(row) => match reader.vault.open_salted(event, named, row, whose).await {
+                Ok((salt, text)) => {
+                    opened.salts.insert(named.part.to_string(), hex::encode(salt).into());
+                    if named.truncated { head(named.size, &text) } else { serde_json::from_slice(&text)? }
+                }
                 Err(VaultError::Erased(_)) => json!({ "$erased": true }),
                 Err(error) => return Err(error.into()),
             },
         };
-        parts.insert(named.part.to_string(), value);
+        opened.parts.insert(named.part.to_string(), value);
     }
-    Ok(parts)
+    Ok(opened)
+}
+
+/// Of a part that was too large what was kept: a text, and the bytes at its end that are none, in hex.
+fn head(size: u64, kept: &[u8]) -> Value {
+    let whole = std::str::from_utf8(kept).map_or_else(|fault| fault.valid_up_to(), str::len);
+    let (text, rest) = kept.split_at(whole);
+    let text = String::from_utf8_lossy(text);
+    if rest.is_empty() {
+        json!({ "$size": size, "$head": text })
+    } else {
+        json!({ "$size": size, "$head": text, "$rest": hex::encode(rest) })
+    }
+}
+
+/// The plaintext that a value of a bundle stands for; none if it stands for none.
+pub(super) fn plaintext(value: &Value, truncated: bool) -> Option<Vec<u8>> {
+    if !truncated {
+        return serde_json::to_vec(value).ok();
+    }
+    let rest = value.get("$rest").map_or(Some(Vec::new()), |rest| hex::decode(rest.as_str()?).ok())?;
+    Some([value.get("$head")?.as_str()?.as_bytes(), &rest].concat())
 }
 
 /// A file in the making that is hashed as it is written.

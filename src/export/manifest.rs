@@ -8,6 +8,7 @@ use sha2::{Digest, Sha256};
 
 use super::filter::Filter;
 use super::jsonl::{ExportError, Hashed, LINES, failed};
+use super::lines::Lines;
 use crate::core::id::Position;
 use crate::log::store::Head;
 
@@ -76,14 +77,6 @@ impl Written {
     }
 }
 
-/// What of a line can be checked without the log.
-#[derive(Deserialize)]
-struct Line {
-    position: Position,
-    sha256: String,
-    leaf: String,
-}
-
 impl Manifest {
     pub(super) fn of(filter: Filter, parts: bool, head: Head, written: &Written, bytes: u64, sha256: String) -> Self {
         let Written { count, first, last } = *written;
@@ -111,45 +104,31 @@ impl Manifest {
     pub fn check(dir: &Path) -> Result<Self, ExportError> {
         let text = std::fs::read(dir.join(MANIFEST)).map_err(|error| failed(MANIFEST, error))?;
         let manifest: Self = serde_json::from_slice(&text).map_err(|error| ExportError::Damaged(error.to_string()))?;
-        for entry in &manifest.files {
-            manifest.check_file(dir, entry)?;
+        if manifest.format != FORMAT {
+            return Err(ExportError::Damaged(format!("its format {:?} is not {FORMAT:?}", manifest.format)));
+        }
+        match manifest.files.as_slice() {
+            [entry] if entry.name == LINES => manifest.check_file(dir, entry)?,
+            _ => return Err(ExportError::Damaged(format!("it names other files than {LINES}, once"))),
         }
         Ok(manifest)
     }
 
     fn check_file(&self, dir: &Path, entry: &FileEntry) -> Result<(), ExportError> {
-        if entry.name != LINES {
-            return Err(ExportError::Damaged(format!("it names the file {:?}", entry.name)));
-        }
         let file = std::fs::File::open(dir.join(LINES)).map_err(|error| failed(LINES, error))?;
         let mut reader = BufReader::with_capacity(1 << 18, file);
-        let (mut digest, mut bytes, mut count, mut last) = (Sha256::new(), 0, 0, Position(0));
+        let (mut digest, mut bytes, mut lines) = (Sha256::new(), 0, Lines::new(self));
         let mut line = Vec::new();
         while reader.read_until(b'\n', &mut line).map_err(|error| failed(LINES, error))? > 0 {
             digest.update(&line);
             bytes += line.len() as u64;
-            count += 1;
-            last = check_line(&line, last)?;
+            lines.check(&line)?;
             line.clear();
         }
         let sha256 = hex::encode(digest.finalize());
-        if (bytes, count, &sha256) == (entry.bytes, self.count, &entry.sha256) {
-            return Ok(());
+        if (bytes, &sha256) != (entry.bytes, &entry.sha256) {
+            return Err(ExportError::Damaged(format!("{LINES} has {bytes} bytes and SHA-256 {sha256}")));
         }
-        Err(ExportError::Damaged(format!("{LINES} has {count} lines, {bytes} bytes and SHA-256 {sha256}")))
+        lines.end()
     }
-}
-
-/// Checks one line; answers its position.
-fn check_line(line: &[u8], before: Position) -> Result<Position, ExportError> {
-    let damaged = |what: String| ExportError::Damaged(what);
-    let line: Line = serde_json::from_slice(line).map_err(|error| damaged(error.to_string()))?;
-    if line.position <= before {
-        return Err(damaged(format!("{} comes after {}", line.position.0, before.0)));
-    }
-    let digest = hex::encode(Sha256::digest(line.leaf.as_bytes()));
-    if digest != line.sha256 {
-        return Err(damaged(format!("the leaf at {} is not the one that was hashed", line.position.0)));
-    }
-    Ok(line.position)
 }

@@ -8,5 +8,6 @@
 
 pub mod filter;
 pub mod jsonl;
+mod lines;
 pub mod manifest;
 pub mod verify;

@@ -104,6 +104,7 @@ pub static SQLITE: Dialect = Dialect {
             include_str!("../../migrations/sqlite/log-0001.sql"),
             include_str!("../../migrations/sqlite/log-0002.sql"),
             include_str!("../../migrations/sqlite/log-0003.sql"),
+            include_str!("../../migrations/sqlite/log-0004.sql"),
         ],
         Room::Views => &[
             include_str!("../../migrations/sqlite/views-0001.sql"),
@@ -144,6 +145,7 @@ pub static POSTGRES: Dialect = Dialect {
             include_str!("../../migrations/postgres/log-0001.sql"),
             include_str!("../../migrations/postgres/log-0002.sql"),
             include_str!("../../migrations/postgres/log-0003.sql"),
+            include_str!("../../migrations/postgres/log-0004.sql"),
         ],
         Room::Views => &[
             include_str!("../../migrations/postgres/views-0001.sql"),

@@ -10,6 +10,7 @@
 pub mod acting;
 pub mod admission;
 mod appender;
+pub mod binding;
 pub mod chained;
 pub mod claim;
 pub mod closing;

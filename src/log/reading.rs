@@ -108,7 +108,7 @@ impl Reader {
         let Some(named) = event.parts.iter().find(|part| part.part == name) else { return Ok(None) };
         let rows = self.store.payloads(event.position, event.position).await?;
         let Some(row) = rows.iter().find(|row| row.part == name) else { return Ok(None) };
-        match self.vault.open_part(&event.id, named, row, account).await {
+        match self.vault.open_part(event, named, row, account).await {
             Ok(text) if named.truncated => Ok(Some(json!({ "$size": named.size, "$head": String::from_utf8_lossy(&text) }))),
             Ok(plaintext) => Ok(Some(serde_json::from_slice(&plaintext)?)),
             Err(VaultError::Erased(_)) => Ok(None),

@@ -12,11 +12,12 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::binding::Binding;
 use super::dialect::{Room, migrate};
 use super::sql::{Database, SqlError};
 use super::store::PayloadRow;
-use crate::core::event::Part;
-use crate::core::id::{AccountId, CallId, EventId, Position};
+use crate::core::event::{Event, Part};
+use crate::core::id::{AccountId, CallId, Position};
 use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::time::{Entropy, Micros};
 
@@ -106,21 +107,22 @@ impl Vault {
         unwrap_key(&self.wrapping, row.text(0)?, row.bytes(1)?).map(|_| ())
     }
 
-    /// Encrypts one part of an event under the account's key of that month.
+    /// Encrypts one part of an event under the account's key of that month, bound to what it belongs to.
     pub async fn seal(
         &self,
         account: &AccountId,
         at: Micros,
-        event: &EventId,
+        of: impl Into<Binding>,
         part: &str,
         document: &Scrubbed,
     ) -> Result<SealedPart, VaultError> {
+        let of = of.into();
         let (key_id, key) = self.account_key(account, at).await?;
         let plaintext = document.bytes();
         let kept = plaintext.get(..PART_MAX).unwrap_or(&plaintext);
         let mut salt = [0; SALT];
         self.entropy.fill(&mut salt);
-        let body = self.encrypt(&key, &aad(event, part), &[&salt[..], kept].concat())?;
+        let body = self.encrypt(&key, &of.with(part), &[&salt[..], kept].concat())?;
         let named = Part {
             part: part.into(),
             size: plaintext.len() as u64,
@@ -135,18 +137,30 @@ impl Vault {
     /// that account, whose name no row can forge: it is sealed with the key.
     pub async fn open_part(
         &self,
-        event: &EventId,
+        event: &Event,
         named: &Part,
         row: &PayloadRow,
         account: Option<&AccountId>,
     ) -> Result<Vec<u8>, VaultError> {
+        self.open_salted(event, named, row, account).await.map(|(_, plaintext)| plaintext)
+    }
+
+    /// The same, with the salt by which anybody can hold the plaintext against the leaf ([`commits`]).
+    pub async fn open_salted(
+        &self,
+        event: &Event,
+        named: &Part,
+        row: &PayloadRow,
+        account: Option<&AccountId>,
+    ) -> Result<(Vec<u8>, Vec<u8>), VaultError> {
         if account.is_some_and(|account| row.key.split_once('/').is_none_or(|(owner, _)| owner != account.as_str())) {
             return Err(VaultError::Sealed);
         }
         let key = self.key(&row.key).await?.ok_or_else(|| VaultError::Erased(row.key.clone()))?;
-        let opened = decrypt(&key, &aad(event, &row.part), &row.body)?;
+        let opened = Binding::of(event).iter().find_map(|of| decrypt(&key, &of.with(&row.part), &row.body).ok());
+        let opened = opened.ok_or(VaultError::Sealed)?;
         let (salt, plaintext) = opened.split_at_checked(SALT).ok_or(VaultError::Sealed)?;
-        if hex::encode(hmac(salt, plaintext)) == named.commit { Ok(plaintext.to_vec()) } else { Err(VaultError::Sealed) }
+        if commits(named, salt, plaintext) { Ok((salt.to_vec(), plaintext.to_vec())) } else { Err(VaultError::Sealed) }
     }
 
     /// Seals what a call needs to run and the log must not have, until [`Vault::drop_seal`].
@@ -263,8 +277,10 @@ pub(super) fn decrypt(key: &[u8; 32], aad: &[u8], body: &[u8]) -> Result<Vec<u8>
     cipher.decrypt(&XNonce::from(*nonce), Payload { msg: sealed, aad }).map_err(|_| VaultError::Sealed)
 }
 
-fn aad(event: &EventId, part: &str) -> Vec<u8> {
-    format!("{event}|{part}|1").into_bytes()
+/// Whether a leaf commits to this plaintext of a part with this salt.
+#[must_use]
+pub fn commits(named: &Part, salt: &[u8], plaintext: &[u8]) -> bool {
+    hex::encode(hmac(salt, plaintext)) == named.commit
 }
 
 fn seal_aad(call: &CallId) -> Vec<u8> {

@@ -150,7 +150,7 @@ async fn open(
 ) -> Result<Option<Value>, ViewError> {
     let Some(named) = event.parts.iter().find(|part| part.part == name) else { return Ok(None) };
     let Some(row) = rows.get(&(event.position, name.to_owned())) else { return Ok(None) };
-    match reader.vault.open_part(&event.id, named, row, None).await {
+    match reader.vault.open_part(event, named, row, None).await {
         // Of a part that was too large only the head was kept, which is not JSON any more.
         Ok(plaintext) => Ok(serde_json::from_slice(&plaintext).ok()),
         Err(error @ (VaultError::Sql(_) | VaultError::Address { .. })) => Err(error.into()),

@@ -22,6 +22,7 @@ use forelog::core::scrub::Scrubbed;
 use forelog::core::time::{Clock, Entropy, Micros};
 use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
 use forelog::log::admission::{Submission, Submitted, job_row};
+use forelog::log::binding::Binding;
 use forelog::log::claim::Claimed;
 use forelog::log::closing::{Closed, Closing};
 use forelog::log::dialect::Room;
@@ -181,8 +182,8 @@ impl Book {
         self.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.expect("a control event")
     }
 
-    async fn seal(&self, owner: i64, id: &EventId, part: &str, value: &Value) -> SealedPart {
-        self.reader.vault.seal(&account(owner), NEW_YEAR, id, part, &Scrubbed::of(value.clone())).await.expect("a sealed part")
+    async fn seal(&self, owner: i64, of: impl Into<Binding>, part: &str, value: &Value) -> SealedPart {
+        self.reader.vault.seal(&account(owner), NEW_YEAR, of, part, &Scrubbed::of(value.clone())).await.expect("a sealed part")
     }
 
     /// Submits a call; answers its id.
@@ -197,12 +198,13 @@ impl Book {
         let id = call(self.calls.fetch_add(1, Ordering::SeqCst));
         let events = [self.event_id(), self.event_id(), self.event_id()];
         let said = json!({ "args": { "action": ask.text }, "text": ask.text });
-        let mut parts = vec![self.seal(ask.owner, &events[0], "arguments", &said).await];
-        if let Some(ip) = ask.ip {
-            parts.push(self.seal(ask.owner, &events[0], "subject", &json!({ "ip": ip, "user_agent": "test" })).await);
-        }
         let proposal = proposal(&id, &ask, self.version_of(ask.vm));
         let intent = intent(&proposal, &ask);
+        let of = Binding::intent(&events[0], &intent);
+        let mut parts = vec![self.seal(ask.owner, of.clone(), "arguments", &said).await];
+        if let Some(ip) = ask.ip {
+            parts.push(self.seal(ask.owner, of, "subject", &json!({ "ip": ip, "user_agent": "test" })).await);
+        }
         let ample = Limit { admit: 10_000, window_ms: 60_000 };
         let limits = Arc::new(Limits { credential: ample, exec: ample, write: ample });
         let run = RunId::new(self.clock.now(), &*self.entropy);
@@ -244,11 +246,22 @@ impl Book {
     /// Ends a call, with a result.
     pub async fn end(&self, owner: i64, call: &CallId, status: Status, code: Option<Code>) {
         let id = self.event_id();
-        let parts = vec![self.seal(owner, &id, "result", &json!({ "done": status.as_str() })).await];
+        let of = Binding::step(&id, call, status.as_str());
+        let parts = vec![self.seal(owner, of, "result", &json!({ "done": status.as_str() })).await];
         let ended = Ended::of(call.clone(), node(2), code);
         let closing = Closing { id, status, ended, parts, depends: Vec::new(), notes_late: true };
         let closed = self.writer.close(closing).await.expect("an end");
         assert!(matches!(closed, Closed::Now(_)), "{closed:?}");
+    }
+
+    /// Ends a call again, which is noted as a late result.
+    pub async fn end_late(&self, owner: i64, call: &CallId, status: Status) {
+        let id = self.event_id();
+        let of = Binding::step(&id, call, status.as_str());
+        let parts = vec![self.seal(owner, of, "result", &json!({ "done": status.as_str() })).await];
+        let ended = Ended::of(call.clone(), node(2), None);
+        let closing = Closing { id, status, ended, parts, depends: Vec::new(), notes_late: true };
+        assert_eq!(self.writer.close(closing).await.expect("a late end"), Closed::Late);
     }
 
     /// A call from intent to end.

@@ -16,6 +16,7 @@ use forelog::tools::{Activity, AdministrationQuery};
 use forelog::views::Views;
 use forelog::views::activity::Calls;
 use serde_json::Value;
+use sha2::Digest;
 
 use crate::book::{Ask, Book, LIST, POWER};
 use crate::given::{account, credential, vm};
@@ -149,6 +150,133 @@ async fn export_that_was_changed_is_found_out() {
     for edit in edits {
         let checked = change(edit).await;
         assert!(matches!(checked, Err(ExportError::Damaged(_))), "{checked:?}");
+    }
+}
+
+/// Edits the lines and makes the manifest's digests, counts and bounds fit them.
+fn forge(dir: &Path, edit: impl FnOnce(&mut Vec<Value>, &mut Value)) -> Result<Manifest, ExportError> {
+    let (lines, manifest) = (dir.join("events.jsonl"), dir.join("manifest.json"));
+    let text = std::fs::read_to_string(&lines).expect("the lines");
+    let mut items: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect();
+    let mut says: Value = serde_json::from_slice(&std::fs::read(&manifest).expect("a manifest")).expect("JSON");
+    edit(&mut items, &mut says);
+    let text = items.iter().fold(String::new(), |text, line| text + &line.to_string() + "\n");
+    if let Some(file) = says["files"].get_mut(0) {
+        file["bytes"] = text.len().into();
+        file["sha256"] = hex::encode(sha2::Sha256::digest(&text)).into();
+    }
+    std::fs::write(&lines, text).expect("lines");
+    std::fs::write(&manifest, says.to_string()).expect("a manifest");
+    Manifest::check(dir)
+}
+
+/// Writes a leaf anew, with its digest.
+fn rewrite(line: &mut Value, edit: impl FnOnce(&mut Event)) {
+    let mut event = Event::decode(line["leaf"].as_str().expect("a leaf").as_bytes()).expect("an event");
+    edit(&mut event);
+    let leaf = String::from_utf8(event.encode().expect("a leaf")).expect("text");
+    line["sha256"] = hex::encode(sha2::Sha256::digest(&leaf)).into();
+    line["leaf"] = leaf.into();
+}
+
+type Forgery = fn(&mut Vec<Value>, &mut Value);
+
+#[tokio::test]
+async fn export_that_is_none_is_found_out_however_its_digests_fit() {
+    let book = written().await;
+    let recount = |lines: &[Value], says: &mut Value| {
+        says["count"] = lines.len().into();
+        says["first"] = lines.first().map_or(Value::Null, |line| line["position"].clone());
+        says["last"] = lines.last().map_or(Value::Null, |line| line["position"].clone());
+    };
+    let forgeries: [(&str, Forgery); 14] = [
+        ("a foreign form", |_, says| says["format"] = "somebody-elses/1".into()),
+        ("no files", |_, says| says["files"] = Value::Array(Vec::new())),
+        ("a file twice", |_, says| says["files"] = [says["files"][0].clone(), says["files"][0].clone()].into()),
+        ("another count", |_, says| says["count"] = 3.into()),
+        ("another first", |_, says| says["first"] = 2.into()),
+        ("another last", |_, says| says["last"] = 999.into()),
+        ("a head before the end", |_, says| says["head"]["position"] = 3.into()),
+        ("a head after the end", |_, says| says["head"]["position"] = 999.into()),
+        ("a filter that they do not fit", |_, says| says["filter"] = serde_json::json!({ "account": account(1) })),
+        ("a line twice", |lines, _| lines.insert(4, lines[3].clone())),
+        ("the end is missing", |lines, _| drop(lines.pop())),
+        ("a hole", |lines, _| drop(lines.remove(7))),
+        ("renumbered", |lines, _| {
+            lines.remove(7);
+            for (line, n) in lines.iter_mut().zip(1..) {
+                line["position"] = n.into();
+            }
+        }),
+        ("renumbered with their leaves", |lines, _| {
+            lines.remove(12);
+            for (line, n) in lines.iter_mut().zip(1..) {
+                line["position"] = n.into();
+                rewrite(line, |event| event.position = Position(n));
+            }
+        }),
+    ];
+    for (what, forgery) in forgeries {
+        let (dir, _, _) = bundle(&book, Filter::default(), false).await;
+        let counts = !matches!(what, "another count" | "another first" | "another last");
+        let checked = forge(dir.path(), |lines, says| {
+            forgery(lines, says);
+            if counts {
+                recount(lines, says);
+            }
+        });
+        assert!(matches!(checked, Err(ExportError::Damaged(_))), "{what}: {checked:?}");
+    }
+}
+
+#[tokio::test]
+async fn export_of_some_calls_holds_them_whole() {
+    let book = written().await;
+    let filter = Filter { account: Some(account(1)), ..Filter::default() };
+    for dropped in [3, 4, 5] {
+        let (dir, _, _) = bundle(&book, filter.clone(), false).await;
+        let checked = forge(dir.path(), |lines, says| {
+            lines.remove(dropped);
+            says["count"] = lines.len().into();
+        });
+        assert!(matches!(checked, Err(ExportError::Damaged(_))), "{dropped}: {checked:?}");
+    }
+    let (dir, _, _) = bundle(&book, filter, false).await;
+    let checked = forge(dir.path(), |_, says| says["filter"]["account"] = account(2).to_string().into());
+    assert!(matches!(checked, Err(ExportError::Damaged(_))), "{checked:?}");
+}
+
+#[tokio::test]
+async fn export_with_plaintexts_holds_those_that_the_leaves_commit_to() {
+    let book = written().await;
+    let forgeries: [(&str, Forgery); 5] = [
+        ("swapped", |lines, _| {
+            let at: Vec<usize> = (0..lines.len()).filter(|n| leaf(&lines[*n])["type"] == "intent_recorded").take(2).collect();
+            for field in ["parts", "salts"] {
+                let one = lines[at[0]][field].take();
+                let two = std::mem::replace(&mut lines[at[1]][field], one);
+                lines[at[0]][field] = two;
+            }
+        }),
+        ("edited", |lines, _| {
+            let line = lines.iter_mut().find(|line| leaf(line)["type"] == "intent_recorded").expect("an intent");
+            line["parts"]["arguments"]["text"] = "action=none".into();
+        }),
+        ("left out", |lines, _| {
+            let line = lines.iter_mut().find(|line| leaf(line)["type"] == "intent_recorded").expect("an intent");
+            line["parts"] = serde_json::json!({});
+            line["salts"] = serde_json::json!({});
+        }),
+        ("without salts", |lines, _| {
+            let line = lines.iter_mut().find(|line| leaf(line)["type"] == "intent_recorded").expect("an intent");
+            line["salts"] = serde_json::json!({});
+        }),
+        ("said to have none", |_, says| says["parts"] = false.into()),
+    ];
+    for (what, forgery) in forgeries {
+        let (dir, _, _) = bundle(&book, Filter::default(), true).await;
+        let checked = forge(dir.path(), forgery);
+        assert!(matches!(checked, Err(ExportError::Damaged(_))), "{what}: {checked:?}");
     }
 }
 

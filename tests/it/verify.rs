@@ -10,14 +10,14 @@ use forelog::core::time::Micros;
 use forelog::export::verify::Fault::{
     ColumnMismatch, ControlDiffers, ControlExtra, ControlMissing, Gap, HeadEpoch, HeadPosition, HeadTime, IllegalTransition,
     JobDiffers, JobMissing, JobStale, LeafForeign, LeafNotCanonical, LeafUnreadable, PastHead, PayloadCommitment, PayloadDigest,
-    PayloadMissing, PayloadOrphan, PrevLink, SecondEnd, TimeBackwards,
+    PayloadForeign, PayloadLacking, PayloadMissing, PayloadOrphan, PrevLink, SecondEnd, TimeBackwards,
 };
 use forelog::export::verify::{Extent, Fault, Report, verify};
 use forelog::log::sql::Value;
 use forelog::log::store::Store;
 
 use crate::book::{Ask, Book, LIST, POWER};
-use crate::given::{call, node, vm};
+use crate::given::{account, call, credential, node, user, vm};
 
 const TRIGGERS: &str = "
     drop trigger event_is_never_updated; drop trigger event_is_never_deleted; drop trigger event_has_no_gap;
@@ -244,7 +244,7 @@ async fn verify_names_calls_that_cannot_be() {
     let log = Tampered::new().await;
     let end = log.first("succeeded").await;
     log.add(end.kind, end.position).await;
-    log.found(&[SecondEnd]).await;
+    log.found(&[SecondEnd, PayloadLacking]).await;
 
     let log = Tampered::new().await;
     let start = log.first("started").await;
@@ -336,4 +336,132 @@ async fn verify_reports_as_json_with_names() {
     let document = serde_json::to_value(&report).expect("a document");
     assert_eq!(document["findings"][0]["fault"], "gap");
     assert!(report.findings[0].to_string().starts_with("gap at "), "{}", report.findings[0]);
+}
+
+/// Swaps two events' ids, parts and payloads: each leaf then names the ciphertexts that lie beside it.
+async fn swap(log: &Tampered, mut one: Event, mut two: Event) {
+    std::mem::swap(&mut one.id, &mut two.id);
+    std::mem::swap(&mut one.parts, &mut two.parts);
+    log.rewrite(one.position, &one).await;
+    log.rewrite(two.position, &two).await;
+    for (from, to) in [(one.position.0, -1), (two.position.0, one.position.0), (-1, two.position.0)] {
+        log.run("update payload set position = $1 where position = $2", vec![to.into(), from.into()]).await;
+    }
+}
+
+#[tokio::test]
+async fn verify_names_what_was_taken_out_of_leaf_and_rows_together() {
+    for (kind, part) in [("intent_recorded", "arguments"), ("succeeded", "result")] {
+        let log = Tampered::new().await;
+        let mut event = log.first(kind).await;
+        event.parts.retain(|named| named.part != part);
+        log.rewrite(event.position, &event).await;
+        log.run("delete from payload where position = $1 and part = $2", vec![event.position.0.into(), part.into()]).await;
+        log.found(&[PayloadLacking]).await;
+        assert_eq!(faults(&look(&log.0, Extent::State).await), BTreeSet::from([PayloadLacking]));
+    }
+}
+
+#[tokio::test]
+async fn verify_names_parts_of_one_call_that_lie_at_another() {
+    // The results of two calls of one account; the arguments of two calls of it; those of two accounts.
+    let log = Tampered::new().await;
+    let intents: Vec<Event> = log.events().await.into_iter().filter(|event| event.kind.name() == "intent_recorded").collect();
+    let of = |n: i64| {
+        let is_of = move |event: &&Event| matches!(&event.kind, Kind::IntentRecorded(intent) if intent.account == account(n));
+        intents.iter().filter(is_of).cloned().collect::<Vec<Event>>()
+    };
+    let (ours, theirs) = (of(1), of(2));
+    swap(&log, ours[0].clone(), ours[1].clone()).await;
+    log.found(&[PayloadCommitment]).await;
+    let log = Tampered::new().await;
+    swap(&log, ours[0].clone(), theirs[0].clone()).await;
+    log.found(&[PayloadCommitment, PayloadForeign]).await;
+    // What is not the reader's is not shown to him either.
+    for intent in [&ours[0], &theirs[0]] {
+        let now = log.0.reader.event(intent.position).await.expect("the log").expect("an event");
+        assert!(log.0.reader.part(&now, "arguments", &forelog::core::sight::Sight::Everything).await.is_err(), "another call's arguments were opened");
+    }
+    let log = Tampered::new().await;
+    let ends = [log.first("succeeded").await, log.first("unknown").await];
+    let [one, two] = ends;
+    swap(&log, one, two).await;
+    log.found(&[PayloadCommitment]).await;
+}
+
+#[tokio::test]
+async fn verify_names_an_intent_or_an_end_that_says_something_else() {
+    let edits: [fn(&mut forelog::core::event::IntentRecorded); 7] = [
+        |intent| intent.account = account(2),
+        |intent| intent.credential = credential(2),
+        |intent| intent.user = user(2),
+        |intent| intent.tool = "vm_list".to_owned().into(),
+        |intent| intent.vm = Some(vm(2)),
+        |intent| intent.arguments = "cd".repeat(32).into(),
+        |intent| intent.via = forelog::core::principal::Via::Rest,
+    ];
+    for edit in edits {
+        let log = Tampered::new().await;
+        let mut event = log.first("intent_recorded").await;
+        let Kind::IntentRecorded(intent) = &mut event.kind else { panic!("an intent") };
+        edit(intent);
+        log.rewrite(event.position, &event).await;
+        let report = look(&log.0, Extent::Whole).await;
+        assert!(faults(&report).contains(&PayloadCommitment), "{:#?}", report.findings);
+    }
+    let log = Tampered::new().await;
+    let mut event = log.first("succeeded").await;
+    let Kind::Succeeded(ended) = event.kind.clone() else { panic!("an end") };
+    event.kind = Kind::Failed(ended);
+    log.rewrite(event.position, &event).await;
+    log.found(&[PayloadCommitment]).await;
+}
+
+#[tokio::test]
+async fn verify_without_keys_knows_whose_key_sealed_an_intent() {
+    let log = Tampered::new().await;
+    let mut event = log.first("intent_recorded").await;
+    let Kind::IntentRecorded(intent) = &mut event.kind else { panic!("an intent") };
+    intent.account = account(2);
+    log.rewrite(event.position, &event).await;
+    let blind = verify(&*log.0.store, None, Extent::Whole, |_, _| ()).await.expect("a walk");
+    assert_eq!(faults(&blind), BTreeSet::from([PayloadForeign]));
+}
+
+#[tokio::test]
+async fn verify_opens_a_result_that_came_too_late() {
+    let book = Book::sqlite().await;
+    let call = book.finish(Ask::by(1, &LIST), Status::Succeeded, None).await;
+    book.end_late(1, &call, Status::Failed).await;
+    let report = look(&book, Extent::Whole).await;
+    assert!(report.is_clean() && report.opened == report.payloads, "{:#?}", report.findings);
+}
+
+async fn nothing_is_replaced(book: Book) {
+    write(&book).await;
+    let payload = "insert or replace into payload (position, part, key, body) select position, part, 'k', key_of.body \
+                   from payload join (select x'7a7a' as body) as key_of limit 1";
+    let head = "insert or replace into log_head (log_id, position, at, epoch) values (1, 3, 1, 1)";
+    let event = "insert or replace into event (position, at, type, call, leaf) select position, at, type, call, x'7b7d' from event \
+                 where position = 3";
+    let second = "insert into log_head (log_id, position, at, epoch) values (2, 0, 0, 0)";
+    let moved = "insert into log_head (log_id, position, at, epoch) values (1, 0, 0, 0) \
+                 on conflict (log_id) do update set position = 0";
+    let all = if book.url.is_some() { vec![second, moved] } else { vec![payload, head, event, second, moved] };
+    for sql in all {
+        let mut transaction = book.store.database().begin().await.expect("a transaction");
+        let done = transaction.execute(sql, vec![]).await;
+        assert!(done.is_err(), "{sql}");
+    }
+    assert!(look(&book, Extent::Whole).await.is_clean());
+}
+
+#[tokio::test]
+async fn verify_sqlite_lets_nothing_be_replaced() {
+    nothing_is_replaced(Book::sqlite().await).await;
+}
+
+#[tokio::test]
+async fn verify_postgres_lets_nothing_be_replaced() {
+    nothing_is_replaced(Book::postgres().await).await;
 }

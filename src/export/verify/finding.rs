@@ -31,6 +31,10 @@ pub enum Fault {
     PayloadDigest,
     /// A plaintext is not the one that the leaf commits to, or cannot be opened with its key.
     PayloadCommitment,
+    /// A payload part that every event of this type has, and this one has not.
+    PayloadLacking,
+    /// A payload part that is sealed with the key of another account than the call's.
+    PayloadForeign,
     /// An event that cannot follow in its call.
     IllegalTransition,
     /// A call that ends twice.

@@ -8,7 +8,7 @@ use sha2::{Digest, Sha256};
 use super::control::Note;
 use super::finding::{Fault, Findings};
 use super::{Extent, VerifyError};
-use crate::core::event::{Event, Part};
+use crate::core::event::{Event, Kind, Part};
 use crate::core::id::Position;
 use crate::log::store::{PayloadRow, Store};
 use crate::log::vault::{Vault, VaultError};
@@ -26,6 +26,23 @@ pub(super) struct Payloads<'a> {
     hashed: u64,
     opened: u64,
     erased: u64,
+}
+
+/// The parts that an event of this type has whatever happened. Of a call that succeeded that is its result: one that could not be
+/// encrypted when the call ended is missing evidence, too.
+fn always(kind: &Kind) -> &'static [&'static str] {
+    match kind {
+        Kind::IntentRecorded(_) => &["arguments"],
+        Kind::Succeeded(_) => &["result"],
+        _ => &[],
+    }
+}
+
+/// What is left out of a leaf together with its row leaves no other trace.
+fn check_whole(event: &Event, findings: &mut Findings) {
+    for name in always(&event.kind).iter().filter(|name| event.parts.iter().all(|part| part.part != **name)) {
+        findings.at(event.position, Fault::PayloadLacking, format!("the part {name:?}"));
+    }
 }
 
 type Stored = BTreeMap<(Position, String), PayloadRow>;
@@ -47,6 +64,9 @@ impl<'a> Payloads<'a> {
         events: &[Event],
         findings: &mut Findings,
     ) -> Result<Notes, VerifyError> {
+        for event in events {
+            check_whole(event, findings);
+        }
         let wanted = |part: &Part| self.extent == Extent::Whole || part.part == "note";
         let mut notes = Notes::new();
         if self.extent == Extent::State && !events.iter().any(|event| event.parts.iter().any(wanted)) {
@@ -95,12 +115,17 @@ impl<'a> Payloads<'a> {
             findings.at(event.position, Fault::PayloadMissing, format!("the part {:?}", part.part));
             return Ok(());
         };
+        if let Kind::IntentRecorded(intent) = &event.kind
+            && row.key.split_once('/').is_none_or(|(account, _)| account != intent.account.as_str())
+        {
+            findings.at(event.position, Fault::PayloadForeign, format!("the part {:?} is sealed for {}", part.part, row.key));
+        }
         self.hashed += 1;
         if hex::encode(Sha256::digest(&row.body)) != part.sha256 {
             findings.at(event.position, Fault::PayloadDigest, format!("the part {:?}", part.part));
         }
         let Some(vault) = self.vault else { return Ok(()) };
-        match vault.open_part(&event.id, part, row, None).await {
+        match vault.open_part(event, part, row, None).await {
             Ok(plaintext) => {
                 self.opened += 1;
                 if let Some(said) = serde_json::from_slice::<Value>(&plaintext).ok().filter(|_| is_note) {

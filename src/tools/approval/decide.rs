@@ -7,7 +7,7 @@ use super::{may_answer, may_answer_any};
 use crate::core::approval::{Approval, Step, decided};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::id::{AccountId, CallId, EventId};
+use crate::core::id::{AccountId, CallId};
 use crate::core::job::Job;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
@@ -17,6 +17,7 @@ use crate::core::sight::Sight;
 use crate::core::state::ControlState;
 use crate::core::tool::ToolFacts;
 use crate::log::admission::job_row;
+use crate::log::binding::Binding;
 use crate::log::hold::{self, approval_row};
 use crate::log::vault::SealedPart;
 use crate::tools::outcome::Answer;
@@ -79,8 +80,8 @@ async fn decide(execution: Execution) -> Answer {
         acting: Some(execution.acting()),
         approve,
         newcomer: execution.ports.approvals.newcomer,
-        note: seal(&execution, &approval.account, &events[0], "note", note).await?,
-        result: seal(&execution, &approval.account, &events[1], "result", rejected).await?,
+        note: seal(&execution, &approval.account, Binding::step(&events[0], &call, "approval_decided"), "note", note).await?,
+        result: seal(&execution, &approval.account, Binding::step(&events[1], &call, "refused"), "result", rejected).await?,
         events,
     };
     let step = execution.ports.writer.answer(answer, &job).await??;
@@ -98,12 +99,12 @@ async fn decide(execution: Execution) -> Answer {
 async fn seal(
     execution: &Execution,
     account: &AccountId,
-    event: &EventId,
+    of: Binding,
     part: &str,
     body: Value,
 ) -> Result<Vec<SealedPart>, Outcome> {
     let (vault, now) = (&execution.ports.reader.vault, execution.ports.clock.now());
-    Ok(vec![vault.seal(account, now, event, part, &Scrubbed::of(body)).await?])
+    Ok(vec![vault.seal(account, now, of, part, &Scrubbed::of(body)).await?])
 }
 
 /// The call that waits; or that it was decided already, for those who may know.
