@@ -147,6 +147,7 @@ fn proposal(who: &Principal, vm: &Vm, verdict: Verdict) -> Proposal {
         invalid: None,
         guard: None,
         enables_exec: false,
+        stop: None,
         idempotency: None,
         follows: None,
         verdict,

@@ -141,8 +141,11 @@ impl CliError {
     /// The refusal behind it, which says itself what to do.
     fn refusal(&self) -> Option<&Refusal> {
         match self {
-            Self::NotLoaded(refusal) | Self::Refused(refusal) | Self::Desk(DeskError::Against(refusal)) => Some(refusal),
-            Self::Node(NodeError::Policy(refusal)) | Self::App(AppError::Node(NodeError::Policy(refusal))) => Some(refusal),
+            Self::NotLoaded(refusal)
+            | Self::Refused(refusal)
+            | Self::Desk(DeskError::Against(refusal))
+            | Self::Node(NodeError::Policy(refusal))
+            | Self::App(AppError::Node(NodeError::Policy(refusal))) => Some(refusal),
             _ => None,
         }
     }

@@ -10,6 +10,7 @@ use super::{Answer, CliError, Context};
 use crate::app::desk::{Record, house, operator};
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, CredentialId, Position, VmId};
+use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::core::visible::counted;
 use crate::export::filter::Filter;
@@ -87,15 +88,37 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
     let desk = context.desk().await?;
     private::make_dir(&out).map_err(|source| CliError::File { what: "making", path: out.clone(), source })?;
     let filter = filter(args);
-    let account = house(&desk.state().await?)?;
-    let kind = Kind::LogRead { user: None, account: filter.filter.account.clone(), what: "export".into() };
-    desk.record(vec![Record { account, kind, note: operator() }], |_| None).await?;
+    let state = desk.state().await?;
+    let read = whose(&filter.filter, &state)?;
+    let note = json!({ "operator": operator(), "asked": filter.filter, "plaintext": filter.plaintext });
+    let kind = Kind::LogRead { user: None, account: read, what: "export".into() };
+    desk.record(vec![Record { account: house(&state)?, kind, note }], |_| None).await?;
     let bar = Bar::new("events");
     let manifest =
         jsonl::export(&desk.rooms.reader(), filter.filter, filter.plaintext, &out, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
     let text = format!("{} in {}", counted(manifest.count, "event"), out.display());
     Ok(answer(&manifest, text))
+}
+
+/// The account that is read, if it is one: what is read of a key or a VM is read of its account, and of no other.
+fn whose(filter: &Filter, state: &ControlState) -> Result<Option<AccountId>, CliError> {
+    let absent = |what: &str| CliError::Usage(format!("there is no {what}"));
+    let of_key = match &filter.credential {
+        Some(key) => Some(state.credentials.get(key).map(|row| &row.created.account).ok_or_else(|| absent(key.as_str()))?),
+        None => None,
+    };
+    let of_vm = match &filter.vm {
+        Some(vm) => Some(state.vms.get(vm).map(|row| &row.account).ok_or_else(|| absent(vm.as_str()))?),
+        None => None,
+    };
+    let named: Vec<&AccountId> = [filter.account.as_ref(), of_key, of_vm].into_iter().flatten().collect();
+    match named.split_first() {
+        Some((first, rest)) if rest.iter().any(|other| other != first) => {
+            Err(CliError::Usage("the account, the key and the VM are not of one account".into()))
+        }
+        first => Ok(first.map(|(account, _)| (*account).clone())),
+    }
 }
 
 struct Wanted {

@@ -7,10 +7,11 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::{Answer, CliError, Context};
+use crate::app::desk::operator;
 use crate::app::policies::engine;
 use crate::control::policies::PolicyHolder;
+use crate::core::scrub::Scrubbed;
 use crate::core::visible::counted;
-use crate::tools::PolicyLoader;
 
 /// What to do with policies.
 #[derive(Debug, Subcommand)]
@@ -57,7 +58,8 @@ async fn reload(context: &Context) -> Result<Answer, CliError> {
     let (clock, entropy) = (Arc::clone(&desk.clock), Arc::clone(&desk.entropy));
     let engine = engine(&crate::tools::catalogue()?)?;
     let holder = PolicyHolder::new(engine, dir, desk.writer.clone(), desk.rooms.reader().vault, clock, entropy);
-    let (version, sha256) = holder.reload(None).await.map_err(|refusal| CliError::NotLoaded(Box::new(refusal)))?;
+    let by = Scrubbed::of(json!({ "operator": operator() }));
+    let (version, sha256) = holder.reload_by(&by).await.map_err(|refusal| CliError::NotLoaded(Box::new(refusal)))?;
     let text = format!("version {version} is in force, sha256 {sha256}");
     Ok(Answer { document: json!({ "version": version, "sha256": sha256 }), text })
 }

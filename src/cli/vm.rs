@@ -51,6 +51,8 @@ pub async fn run(command: VmCommand, context: &Context) -> Result<Answer, CliErr
     match command {
         VmCommand::Import { account, provider, machine, label, create } => {
             if create {
+                // Before a machine is made that nobody has, and that no event tells of.
+                check(context, &account, &provider, &machine).await?;
                 make(context, &provider, &machine).await?;
             }
             import(context, &account, &provider, &machine, label).await
@@ -80,6 +82,19 @@ async fn import(
     let vm = context.desk().await?.import_vm(account, provider, machine, &label).await?;
     let document = json!({ "id": vm, "account": account, "provider": provider, "machine": machine, "label": label });
     Ok(Answer { document, text: format!("{vm}  {label}") })
+}
+
+async fn check(context: &Context, account: &AccountId, provider: &str, machine: &str) -> Result<(), CliError> {
+    let state = context.desk().await?.state().await?;
+    if !state.accounts.contains_key(account) {
+        return Err(CliError::Usage(format!("there is no account {account}")));
+    }
+    match state.vms.values().find(|row| row.provider == provider && row.machine == machine) {
+        Some(row) => {
+            Err(CliError::Usage(format!("the machine {machine} is the VM {} of account {} already", row.id, row.account)))
+        }
+        None => Ok(()),
+    }
 }
 
 async fn list(context: &Context) -> Result<Answer, CliError> {

@@ -12,7 +12,7 @@ use super::submit::Judge;
 use crate::core::code::Code;
 use crate::core::decide::Verdict;
 use crate::core::event::Kind;
-use crate::core::id::{EventId, Position};
+use crate::core::id::{AccountId, EventId, Position};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::scope::ScopeSet;
@@ -23,7 +23,7 @@ use crate::core::tool::ToolFacts;
 use crate::log::acting::Acting;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::store::{StoreError, Want};
-use crate::log::vault::{Vault, VaultError};
+use crate::log::vault::{SealedPart, Vault, VaultError};
 use crate::log::writer::{WriteError, Writer};
 use crate::policy::{Kept, LoadError, Loaded, Policies, Query};
 use crate::tools::PolicyLoader;
@@ -89,7 +89,7 @@ impl PolicyHolder {
                 self.policies.install(set.version, &loaded);
                 Ok((set.version, set.sha256))
             }
-            _ => self.put_in_force(&loaded, None).await,
+            _ => self.put_in_force(&loaded, None, None).await,
         }
     }
 
@@ -112,16 +112,23 @@ impl PolicyHolder {
         }
     }
 
-    async fn put_in_force(&self, loaded: &Loaded, acting: Option<Acting>) -> Result<(i64, String), Refusal> {
+    async fn put_in_force(
+        &self,
+        loaded: &Loaded,
+        acting: Option<Acting>,
+        by: Option<&Scrubbed>,
+    ) -> Result<(i64, String), Refusal> {
         let (id, sha256) = (self.event_id(), loaded.sha256().to_owned());
         let hash = sha256.clone();
         let house = self.writer.write(Want::default(), |draft| Ok(draft.state().house())).await.map_err(unrecorded)?;
         let text = text_of(loaded)?;
-        let parts = vec![self.vault.seal(&house, self.clock.now(), &id, TEXT, &text).await.map_err(unsealed)?];
+        let mut parts = vec![self.vault.seal(&house, self.clock.now(), &id, TEXT, &text).await.map_err(unsealed)?];
+        parts.extend(self.note(&house, &id, by).await?);
+        let note = by.cloned().unwrap_or_default();
         let version = self.write(acting, move |draft| {
             let version = draft.state().policy.as_ref().map_or(0, |set| set.version) + 1;
             let kind = Kind::PolicyLoaded { version, sha256: hash.as_str().into() };
-            draft.append(Position(0), NewEvent { id: id.clone(), kind, parts: parts.clone(), note: Scrubbed::default() })?;
+            draft.append(Position(0), NewEvent { id: id.clone(), kind, parts: parts.clone(), note: note.clone() })?;
             Ok(version)
         });
         let version = version.await?;
@@ -146,10 +153,35 @@ impl PolicyHolder {
         written.await.map_err(unrecorded)?
     }
 
-    async fn reject(&self, refusal: &Refusal, acting: Option<Acting>) {
+    /// Who did it, if he has no key that says so.
+    async fn note(&self, house: &AccountId, id: &EventId, by: Option<&Scrubbed>) -> Result<Option<SealedPart>, Refusal> {
+        let Some(by) = by else { return Ok(None) };
+        self.vault.seal(house, self.clock.now(), id, "note", by).await.map(Some).map_err(unsealed)
+    }
+
+    /// Puts what the directory holds in force for somebody who sits at the machine, and says who.
+    pub async fn reload_by(&self, by: &Scrubbed) -> Result<(i64, String), Refusal> {
+        let recorded = self.recorded().await?.map(|set| set.version);
+        match self.load(recorded).await {
+            Ok(loaded) => self.put_in_force(&loaded, None, Some(by)).await,
+            Err(refusal) => {
+                self.reject(&refusal, None, Some(by)).await;
+                Err(refusal)
+            }
+        }
+    }
+
+    async fn reject(&self, refusal: &Refusal, acting: Option<Acting>, by: Option<&Scrubbed>) {
         let (id, text) = (self.event_id(), refusal.message.as_bytes());
         let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text));
-        let event = NewEvent::plain(id, Kind::PolicyRejected { sha256: sha256.into() });
+        let mut event = NewEvent::plain(id, Kind::PolicyRejected { sha256: sha256.into() });
+        if let Some(by) = by {
+            let house = self.writer.fence().state().house();
+            match self.note(&house, &event.id, Some(by)).await {
+                Ok(part) => event = NewEvent { parts: part.into_iter().collect(), note: by.clone(), ..event },
+                Err(refusal) => tracing::error!(code = %refusal.code, "who brought a rejected policy set could not be recorded"),
+            }
+        }
         if let Err(refusal) = self.write(acting, move |draft| draft.append(Position(0), event.clone())).await {
             tracing::error!(code = %refusal.code, "a rejected policy set could not be recorded");
         }
@@ -198,9 +230,9 @@ impl PolicyLoader for PolicyHolder {
     async fn reload(&self, acting: Option<Acting>) -> Result<(i64, String), Refusal> {
         let recorded = self.recorded().await?.map(|set| set.version);
         match self.load(recorded).await {
-            Ok(loaded) => self.put_in_force(&loaded, acting).await,
+            Ok(loaded) => self.put_in_force(&loaded, acting, None).await,
             Err(refusal) => {
-                self.reject(&refusal, acting).await;
+                self.reject(&refusal, acting, None).await;
                 Err(refusal)
             }
         }

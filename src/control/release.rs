@@ -96,6 +96,7 @@ impl Control {
             invalid,
             guard,
             enables_exec,
+            stop: None,
             // It is the first call of its key, and must not join itself.
             idempotency: None,
             follows: None,

@@ -111,7 +111,8 @@ impl Control {
         let place = self.place(&request);
         let crowded = place.as_ref().err().cloned();
         self.in_hand.take(&call);
-        match self.try_submit(&call, request, crowded).await {
+        // What a submission is made of is large, and every caller's own future would hold it.
+        match Box::pin(self.try_submit(&call, request, crowded)).await {
             Ok(reply) => reply,
             Err(error) => {
                 self.in_hand.lose(&call);
@@ -220,9 +221,10 @@ impl Control {
             tool: facts,
             vm: intake.vm_id.clone(),
             vm_version: intake.vm.as_ref().map_or(Position(0), |vm| vm.version),
-            invalid,
             guard: intake.guard.clone(),
             enables_exec: intake.tool.is_some_and(|tool| (tool.enables_exec)(&request.args)),
+            stop: intake.tool.filter(|_| invalid.is_none()).and_then(|tool| (tool.asks_to_stop)(&request.args, who, &known)),
+            invalid,
             idempotency,
             follows,
             verdict: self.verdict(who, facts, intake.vm.as_ref()),

@@ -7,17 +7,18 @@ use serde_json::json;
 
 use super::approval::{Bound, Hold, superseded};
 use super::code::Code;
+pub use super::counting::limit_keys;
 use super::id::{CallId, CredentialId, Position, SwitchId, VmId};
 use super::job::{Claim, Idempotency};
 use super::limit::{Limit, Window};
 pub use super::lineage::INACTIVITY;
-use super::lineage::{Kin, Lineage, alive, limit_key};
+use super::lineage::{Kin, Lineage, alive};
 use super::principal::{Principal, Side, Via};
 use super::refusal::Refusal;
 use super::scope::Scope;
 use super::sight::Sight;
 use super::state::{ControlState, Vm};
-use super::switch::{Covered, Switch};
+use super::switch::{Covered, Stop, Switch};
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
 use super::visible::counted;
@@ -60,6 +61,8 @@ pub struct Proposal {
     pub enables_exec: bool,
     /// Row key and arguments' HMAC, if an idempotency key was given.
     pub idempotency: Option<(String, String)>,
+    /// What it asks to be stopped, if the tool does nothing else.
+    pub stop: Option<Stop>,
     /// The call that it is the next round of: the same key's, with the same tool and arguments.
     pub follows: Option<CallId>,
     /// What the policies say.
@@ -129,25 +132,6 @@ pub enum Decision {
     Join(CallId, Slots),
     /// The policy or the VM moved since the verdict: evaluate again.
     Unsettled,
-}
-
-/// The keys of the limits that a call counts against. Stopping counts against none.
-#[must_use]
-pub fn limit_keys(proposal: &Proposal) -> Vec<String> {
-    if proposal.tool.is_some_and(ToolFacts::lists) {
-        // A window of its own, of its own key: what others do with keys that it made keeps nobody from seeing what to stop.
-        let own = proposal.kin.windows.first().filter(|_| proposal.principal.via != Via::Console);
-        return own.map(|first| format!("list:{first}")).into_iter().collect();
-    }
-    let Some(tool) = proposal.tool.filter(|tool| !tool.stops && tool.class != Class::Control) else { return Vec::new() };
-    let account = &proposal.principal.account;
-    let mut keys: Vec<String> = proposal.kin.windows.iter().map(limit_key).collect();
-    match (tool.class, &proposal.vm) {
-        (Class::Exec, Some(vm)) => keys.push(format!("exec:{account}/{vm}")),
-        (Class::Write | Class::Destroy, _) => keys.push(format!("write:{account}")),
-        _ => {}
-    }
-    keys
 }
 
 /// Decides one call.
@@ -305,6 +289,10 @@ pub fn stopped(switch: &Switch, credential: &CredentialId, now: Micros) -> Refus
 
 fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -> Checked<Slots> {
     let (mut limits, of_keys) = (Vec::new(), lineage.limits(facts.limits.credential));
+    // A stop that would change something passes, however many came before.
+    if proposal.stop.as_ref().is_some_and(|stop| !stop.stands(facts.state)) {
+        return Ok(limits);
+    }
     for key in limit_keys(proposal) {
         let limit = match key.split(':').next() {
             Some("credential") => of_keys.iter().find(|(of, _)| *of == key).map(|(_, limit)| *limit),

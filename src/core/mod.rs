@@ -9,6 +9,7 @@ pub mod call;
 pub mod canonical;
 pub mod chain;
 pub mod code;
+pub mod counting;
 pub mod dated;
 pub mod decide;
 pub mod email;

@@ -183,6 +183,41 @@ pub struct Switch {
     pub ramp: Option<Ramp>,
 }
 
+/// What a call asks to be stopped, if it asks for nothing else.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stop {
+    /// What.
+    pub targets: Vec<Target>,
+    /// What becomes of calls that run.
+    pub running: Running,
+}
+
+impl Stop {
+    /// Whether all of it is stopped already, so that the call would change nothing.
+    #[must_use]
+    pub fn stands(&self, state: &ControlState) -> bool {
+        self.targets.iter().all(|target| standing(state, target, self.running).is_some())
+    }
+}
+
+/// The switch that stops as much already, for ever and without letting anything through.
+#[must_use]
+pub fn standing<'a>(state: &'a ControlState, target: &Target, running: Running) -> Option<&'a Switch> {
+    let as_much = |switch: &&Switch| {
+        let cancels = running == Running::LetFinish || switch.running == Running::Cancel;
+        is_same(state, &switch.target, target) && switch.ends_at().is_none() && cancels
+    };
+    state.switches.values().find(as_much)
+}
+
+/// Whether two targets are the same to stop. A key is stopped with all that replace it.
+fn is_same(state: &ControlState, one: &Target, other: &Target) -> bool {
+    match (one, other) {
+        (Target::Credential(one), Target::Credential(other)) => state.is_same_key(one, other),
+        _ => one == other,
+    }
+}
+
 /// What a switch is held against.
 #[derive(Clone, Debug)]
 pub struct Covered<'a> {

@@ -137,12 +137,7 @@ async fn write_lines(
 }
 
 /// The parts of an event; those of a call are opened for the account that is asked for, if one is.
-async fn open_parts(
-    reader: &Reader,
-    event: &Event,
-    rows: &[PayloadRow],
-    whose: Option<&AccountId>,
-) -> Result<Opened, ReadError> {
+async fn open_parts(reader: &Reader, event: &Event, rows: &[PayloadRow], whose: Option<&AccountId>) -> Result<Opened, ReadError> {
     let mut opened = Opened { parts: Map::new(), salts: Map::new() };
     for named in &event.parts {
         let row = rows.iter().find(|row| row.position == event.position && row.part == named.part);

@@ -240,6 +240,7 @@ fn proposal(who: &Principal, kin: Kin, facts: &'static ToolFacts, call: CallId) 
         invalid: None,
         guard: None,
         enables_exec: false,
+        stop: None,
         idempotency: None,
         follows: None,
         verdict: Verdict::default(),

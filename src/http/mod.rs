@@ -99,7 +99,19 @@ impl Http {
         let connections = Connections::new(&settings);
         let (watches, recounts, draining) = (live::Watches::default(), recounts::Recounts::default(), AtomicBool::new(false));
         let lost_lines = OnceLock::new();
-        Arc::new(Self { door, authenticator, settings, sessions, issuers, connections, lost_lines, watches, recounts, mcp, draining })
+        Arc::new(Self {
+            door,
+            authenticator,
+            settings,
+            sessions,
+            issuers,
+            connections,
+            lost_lines,
+            watches,
+            recounts,
+            mcp,
+            draining,
+        })
     }
 
     /// From now on this node is not ready, and each answer ends its connection, so that the next request goes elsewhere.

@@ -68,7 +68,7 @@ impl Draft {
         Ok(LookedUp { windows, idempotency, joined, claim, uses: self.uses(&proposal.kin)? })
     }
 
-    /// What stopping looks up. It counts against no limit and holds no place; a row that cannot be read is as good as not
+    /// What stopping looks up. It counts against no limit unless it stands, and holds no place; a row that cannot be read is as good as not
     /// there, and a key that cannot be said to have been forgotten was not.
     fn look_up_to_stop(&self, proposal: &Proposal) -> LookedUp {
         let row = proposal.idempotency.as_ref().map(|(key, _)| self.get::<Idempotency>(key));
@@ -79,7 +79,10 @@ impl Draft {
             broken => readable(broken).map_or(Some(self.now), |used| Some(used.last)),
         };
         let uses = proposal.kin.uses.iter().filter_map(|key| Some((key.clone(), last(key)?))).collect();
-        LookedUp { windows: BTreeMap::new(), idempotency, joined, claim: None, uses }
+        // Of what would change nothing if it came now. An unreadable one holds up nobody.
+        let window = |key: &String| Window::decode(self.bytes(&format!("limit:{key}"))?).ok();
+        let windows = limit_keys(proposal).into_iter().filter_map(|key| Some((key.clone(), window(&key)?))).collect();
+        LookedUp { windows, idempotency, joined, claim: None, uses }
     }
 
     /// How many have joined the call that this one would join: it stands with its idempotency key, else with the call itself.

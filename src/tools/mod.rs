@@ -59,7 +59,7 @@ use crate::core::refusal::Refusal;
 use crate::core::scrub::scrub_text;
 use crate::core::sight::Sight;
 use crate::core::state::{ControlState, Vm};
-use crate::core::switch::Covered;
+use crate::core::switch::{Covered, Stop};
 use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolFacts;
 use crate::log::acting::Acting;
@@ -97,6 +97,8 @@ pub struct Tool {
     pub guard: fn(&Value, Option<&Vm>) -> Option<Refusal>,
     /// Turns command execution on with these arguments.
     pub enables_exec: fn(&Value) -> bool,
+    /// What it stops with these arguments, of a tool that does nothing else.
+    pub asks_to_stop: fn(&Value, &Principal, &ControlState) -> Option<Stop>,
     /// After this long the worker stops waiting for it.
     pub time_limit: Duration,
     /// Does it.

@@ -87,6 +87,7 @@ pub(super) fn tool(
         results,
         guard: guard::none,
         enables_exec: |_| false,
+        asks_to_stop: |_, _, _| None,
         time_limit: ORDINARY,
         run,
     }

@@ -330,6 +330,7 @@ fn proposal(id: &CallId, ask: &Ask, vm_version: Position) -> Proposal {
         invalid: None,
         guard: ask.refused.map(|code| forelog::core::refusal::Refusal::new(code, "Refused.")),
         enables_exec: false,
+        stop: None,
         idempotency: None,
         follows: None,
         verdict: Verdict { version: 1, permit: true, policies: vec!["customers".into()], ..Verdict::default() },

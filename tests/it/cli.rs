@@ -512,3 +512,58 @@ fn cli_an_export_is_checked_offline_and_is_an_event() {
     std::fs::write(&lines, text.replacen("account_created", "account_changed", 1)).expect("a forgery");
     assert!(complaint(&["export", "--check", shown(&out)]).contains("not what its manifest says"));
 }
+
+#[test]
+fn cli_what_is_done_at_the_machine_says_by_whom_and_what() {
+    let dir = dir();
+    let at = ["--data", shown(dir.path())];
+    let run = |args: &[&str]| answer(&[args, &at[..]].concat());
+    let text = |document: &Value, field: &str| document[field].as_str().expect("a text").to_owned();
+    std::fs::write(dir.path().join("forelog.toml"), "[providers.sim]\nmachines = [\"web-1\"]\n").expect("a configuration");
+    let account = text(&run(&["account", "create", "--name", "Example", "--email", "a@example.com"]), "id");
+    let other = text(&run(&["account", "create", "--name", "Other", "--email", "b@example.com"]), "id");
+    let vm = text(&run(&["vm", "import", "--account", &account, "--provider", "sim", "--machine", "web-1"]), "id");
+    let key = text(&run(&["key", "create", "--account", &account, "--label", "laptop"]), "id");
+    run(&["policy", "reload"]);
+    let out = |name: &str| dir.path().join(name);
+    run(&["export", "--out", shown(&out("key")), "--credential", &key]);
+    run(&["export", "--out", shown(&out("vm")), "--vm", &vm, "--plaintext"]);
+    // Of nobody, and of two at once, nothing is read.
+    for args in [["--account", &other, "--vm", &vm].as_slice(), &["--credential", "cred_00000000000000000000000000"]] {
+        let none = out("none");
+        let asked = [&["export", "--out", shown(&none)], args, &at[..]].concat();
+        assert!(!complaint(&asked).is_empty());
+    }
+    run(&["export", "--out", shown(&out("all")), "--plaintext"]);
+    let lines = std::fs::read_to_string(out("all").join("events.jsonl")).expect("the lines");
+    let events: Vec<(Value, Value)> = lines
+        .lines()
+        .map(|line| {
+            let line: Value = serde_json::from_str(line).expect("a line");
+            (serde_json::from_str(line["leaf"].as_str().expect("a leaf")).expect("a leaf"), line["parts"]["note"].clone())
+        })
+        .collect();
+    let of = |kind: &str| events.iter().filter(|(leaf, _)| leaf["type"] == kind).collect::<Vec<_>>();
+    let loaded = of("policy_loaded");
+    assert!(loaded.last().expect("a set").1["operator"]["user"].is_string(), "{loaded:?}");
+    let reads = of("log_read");
+    assert_eq!(reads.len(), 3, "{reads:?}");
+    for ((leaf, note), (field, id, plaintext)) in reads.iter().zip([("credential", &key, false), ("vm", &vm, true)]) {
+        assert_eq!(leaf["account"], account.as_str(), "whose it is: {leaf}");
+        assert_eq!((&note["asked"][field], &note["plaintext"]), (&json!(id), &json!(plaintext)), "{note}");
+        assert!(note["operator"]["user"].is_string(), "{note}");
+    }
+    assert!(reads[2].0["account"].is_null() && reads[2].1["plaintext"] == true, "{reads:?}");
+    assert_eq!(run(&["doctor"])["ok"], true);
+}
+
+#[test]
+fn cli_no_machine_is_made_for_nobody() {
+    let dir = dir();
+    let at = ["--data", shown(dir.path())];
+    answer(&[&["account", "create", "--name", "Example", "--email", "a@example.com"], &at[..]].concat());
+    let nobody = "acc_00000000000000000000000001";
+    let import = ["vm", "import", "--account", nobody, "--provider", "qemu", "--machine", "db-1", "--create"];
+    let said = complaint(&[&import[..], &at[..]].concat());
+    assert!(said.contains(&format!("there is no account {nobody}")), "{said}");
+}

@@ -169,6 +169,7 @@ fn proposal() -> Proposal {
         invalid: None,
         guard: None,
         enables_exec: false,
+        stop: None,
         idempotency: Some(("row".into(), "digest".into())),
         follows: None,
         verdict: Verdict { version: 1, permit: true, policies: vec!["customers".into()], ..Verdict::default() },

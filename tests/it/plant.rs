@@ -477,6 +477,7 @@ fn probe(facts: &'static ToolFacts, world: &Arc<World>) -> Tool {
         results: [("ran", Sensitivity::Public)].into_iter().collect(),
         guard: |_, _| None,
         enables_exec: |_| false,
+        asks_to_stop: |_, _, _| None,
         time_limit: Duration::from_secs(30),
         run: |execution| Box::pin(run_probe(execution)),
     }

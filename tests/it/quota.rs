@@ -35,6 +35,9 @@ on_both! {
         quota_keys_made_in_a_day_have_a_bound, postgres_quota_keys_made_in_a_day_have_a_bound;
     a_stop_is_engaged_once, "switches = { account = 3, key = 3 }",
         quota_a_stop_is_engaged_once, postgres_quota_a_stop_is_engaged_once;
+    a_stop_that_stands_is_a_call_like_others, "[limits]\ncredential = { admit = 5, window_ms = 3600000 }",
+        quota_a_stop_that_stands_is_a_call_like_others, postgres_quota_a_stop_that_stands_is_a_call_like_others;
+    a_stop_of_a_vm_is_of_that_vm, "", quota_a_stop_of_a_vm_is_of_that_vm, postgres_quota_a_stop_of_a_vm_is_of_that_vm;
     staff_stop_whatever_customers_have_stopped, "switches = { account = 1, key = 1 }\nstaff_switches = { account = 2, key = 2 }",
         quota_staff_stop_whatever_customers_have_stopped, postgres_quota_staff_stop_whatever_customers_have_stopped;
     invitations_have_a_bound, "invitations = { account = 3, key = 2 }",
@@ -127,6 +130,57 @@ async fn a_stop_is_engaged_once(house: House) {
     assert_eq!(stop(weaker).await.status, StatusCode::OK);
     assert_eq!(house.events("switch_engaged").await.len(), 3, "what is stopped harder is stopped");
     assert_eq!(house.call(&house.other.key, "vm_list", json!({})).await.status, StatusCode::OK);
+}
+
+/// Who stops again and again what is stopped is limited, and his record has a bound; who stops more is not.
+async fn a_stop_that_stands_is_a_call_like_others(house: House) {
+    let stop = |args: Value| house.call(&house.one.key, "panic_engage", args);
+    let again = || stop(json!({ "reason": "again" }));
+    assert_eq!(again().await.status, StatusCode::OK);
+    let mut limited = 0;
+    for _ in 0..60 {
+        let answer = again().await;
+        match answer.status {
+            StatusCode::OK => {}
+            StatusCode::TOO_MANY_REQUESTS => {
+                assert_eq!(answer.code(), "rate_limited", "{answer:?}");
+                limited += 1;
+            }
+            other => panic!("{other}: {answer:?}"),
+        }
+    }
+    assert_eq!(limited, 55, "five stand within the window");
+    assert_eq!(house.events("refused").await.len(), 20, "what only repeats is counted");
+    assert_eq!(house.events("switch_engaged").await.len(), 1);
+    // What would change something passes: a VM, harder, the account.
+    let vm = json!({ "reason": "it too", "target": "vms", "vm_id": house.one.vm, "running": "let_finish" });
+    let harder = json!({ "reason": "at once", "target": "vms", "vm_id": house.one.vm });
+    let account = json!({ "reason": "all of it", "target": "account" });
+    for (count, args) in [vm, harder, account].into_iter().enumerate() {
+        let answer = stop(args).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        assert_eq!(house.events("switch_engaged").await.len(), count + 2);
+    }
+    // And again once a person has let go.
+    let staff = staff_key(&house).await;
+    let engaged = house.events("switch_engaged").await;
+    let forelog::core::event::Kind::SwitchEngaged { switch, .. } = &engaged[0].kind else { panic!("a switch") };
+    let released = house.call(&staff, "switch_release", json!({ "id": switch, "reason": "done" })).await;
+    assert_eq!(released.status, StatusCode::OK, "{released:?}");
+    assert_eq!(again().await.status, StatusCode::OK, "it would change something");
+}
+
+/// Whoever names a VM means it.
+async fn a_stop_of_a_vm_is_of_that_vm(house: House) {
+    let answer = house.call(&house.one.key, "panic_engage", json!({ "reason": "this one", "vm_id": house.one.vm })).await;
+    assert_eq!(answer.json()["switches"][0]["target"], format!("vm:{}", house.one.vm), "{answer:?}");
+    assert_eq!(answer.json()["switches"].as_array().map(Vec::len), Some(1));
+    for target in ["credential", "account"] {
+        let args = json!({ "reason": "which?", "target": target, "vm_id": house.one.vm });
+        assert_eq!(house.call(&house.one.key, "panic_engage", args).await.code(), "validation_failed", "{target}");
+    }
+    assert_eq!(house.events("switch_engaged").await.len(), 1);
+    assert_eq!(house.call(&house.one.key, "vm_list", json!({})).await.status, StatusCode::OK, "the key goes on");
 }
 
 async fn staff_stop_whatever_customers_have_stopped(house: House) {

@@ -161,6 +161,41 @@ async fn rejected_bodies_are_calls_if_the_request_says_so() {
 }
 
 #[tokio::test]
+async fn rejected_for_what_it_is_said_to_be_is_a_call_all_the_same() {
+    let app = TestApp::start().await;
+    let plain = call(json!(1), json!({ "text": CANARY })).to_string();
+    let deep = format!("{}{}", "[".repeat(3000), "]".repeat(3000));
+    let deep = plain.replace(&format!("\"{CANARY}\""), &deep);
+    assert!(serde_json::from_str::<Value>(&deep).is_err());
+    let batch = format!("[{plain},{plain}]");
+    let mut count = 0;
+    for (body, kind, status, calls) in [
+        (&plain, Some("text/plain"), 415, 1),
+        (&plain, Some("application/x-www-form-urlencoded"), 415, 1),
+        (&plain, None, 415, 1),
+        (&batch, Some("text/plain"), 415, 2),
+        (&deep, Some("text/plain"), 415, 1),
+        (&deep, Some("application/json"), 400, 1),
+        (&format!("[{deep}]"), Some("application/json"), 400, 1),
+    ] {
+        let key = app.key(|_| {}).await;
+        let request = app.ask(&key, Method::POST, "/mcp").header("accept", ACCEPT);
+        let request = kind.map_or_else(|| app.ask(&key, Method::POST, "/mcp"), |kind| request.header("content-type", kind));
+        let answer = send(request.body(body.clone())).await;
+        assert_eq!(answer.status.as_u16(), status, "{kind:?}: {answer:?}");
+        assert!(!answer.text.contains(CANARY), "{answer:?}");
+        count += calls;
+        let (intents, refused) = recorded(&app).await;
+        assert_eq!((intents.len(), refused), (count, count), "{kind:?}: {answer:?}");
+        let forelog::core::event::Kind::IntentRecorded(intent) = &intents[count - 1].kind else { panic!("an intent") };
+        // Of a batch that is nested too deep only the methods are known.
+        let is_named = !body.starts_with('[') || *body == batch;
+        assert_eq!(&*intent.tool == "probe_write", is_named, "{kind:?}: {}", &*intent.tool);
+    }
+    assert!(app.plant.world.executed().is_empty());
+}
+
+#[tokio::test]
 async fn rejected_batches_are_a_call_for_each_call_that_they_hold() {
     let app = TestApp::start().await;
     let key = app.key(|_| {}).await;

@@ -122,3 +122,51 @@ async fn unread_lines_keep_no_stdio_from_ending_with_its_input() {
     process.0.stderr.take().expect("its standard error").read_to_string(&mut said).expect("text");
     assert!(said.len() > 40_000, "the pipe was not full: {}", said.len());
 }
+
+/// A line that is nested deeper than anybody reads is answered and on record, as over HTTP.
+#[tokio::test(flavor = "multi_thread")]
+async fn unread_depths_are_answered_and_on_record_over_stdio() {
+    let dir = dir();
+    let data = dir.path().join("data");
+    let mut first = Command::new(env!("CARGO_BIN_EXE_forelog"));
+    first.args(["demo", "--data", shown(&data), "--listen", "127.0.0.1:0"]);
+    let mut demo = Running(first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starting forelog"));
+    let described = until("a description", || {
+        let text = std::fs::read(data.join("demo.json")).ok()?;
+        serde_json::from_slice::<Value>(&text).ok()
+    })
+    .await;
+    assert!(Command::new("kill").arg("-TERM").arg(demo.0.id().to_string()).status().expect("kill").success());
+    ended(&mut demo.0).await;
+    let mut stdio = Command::new(env!("CARGO_BIN_EXE_forelog"));
+    stdio.args(["stdio", "--data", shown(&data)]);
+    stdio.env("FORELOG_API_KEY", described["customer"]["api_key"].as_str().expect("a key"));
+    let process = stdio.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starting forelog");
+    let mut process = Running(process);
+    let mut input = process.0.stdin.take().expect("its standard input");
+    let mut lines = BufReader::new(process.0.stdout.take().expect("its standard output")).lines();
+    let mut next = || -> Value { serde_json::from_str(&lines.next().expect("a line").expect("text")).expect("JSON") };
+    let hello = json!({ "protocolVersion": "2025-06-18", "capabilities": {}, "clientInfo": { "name": "t", "version": "1" } });
+    writeln!(input, "{}", json!({ "jsonrpc": "2.0", "id": 1, "method": "initialize", "params": hello })).expect("sent");
+    next();
+    writeln!(input, "{}", json!({ "jsonrpc": "2.0", "method": "notifications/initialized" })).expect("sent");
+    let before = demo_intents(&data);
+    for (id, depth) in [(2, 3000), (3, 100_000), (4, 101)] {
+        let deep = format!("{}{}", "[".repeat(depth), "]".repeat(depth));
+        let call = format!(
+            r#"{{"jsonrpc":"2.0","id":{id},"method":"tools/call","params":{{"name":"vm_list","arguments":{{"x":{deep}}}}}}}"#
+        );
+        writeln!(input, "{call}").expect("sent");
+        let answer = next();
+        assert_eq!(answer["id"], id, "{answer}");
+        assert!(answer["error"].is_object() || answer["result"]["isError"] == true, "{answer}");
+    }
+    assert_eq!(demo_intents(&data), before + 3);
+    drop(input);
+    assert!(ended(&mut process.0).await.success());
+}
+
+fn demo_intents(data: &std::path::Path) -> i64 {
+    let log = rusqlite::Connection::open(data.join("log.db")).expect("the log");
+    log.query_row("select count(*) from event where type = 'intent_recorded'", [], |row| row.get(0)).expect("a count")
+}

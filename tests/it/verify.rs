@@ -380,7 +380,10 @@ async fn verify_names_parts_of_one_call_that_lie_at_another() {
     // What is not the reader's is not shown to him either.
     for intent in [&ours[0], &theirs[0]] {
         let now = log.0.reader.event(intent.position).await.expect("the log").expect("an event");
-        assert!(log.0.reader.part(&now, "arguments", &forelog::core::sight::Sight::Everything).await.is_err(), "another call's arguments were opened");
+        assert!(
+            log.0.reader.part(&now, "arguments", &forelog::core::sight::Sight::Everything).await.is_err(),
+            "another call's arguments were opened"
+        );
     }
     let log = Tampered::new().await;
     let ends = [log.first("succeeded").await, log.first("unknown").await];

@@ -35,6 +35,7 @@ fn tool(facts: &'static ToolFacts) -> Tool {
         results: Classes::new(),
         guard: |_, _| None,
         enables_exec: |_| false,
+        asks_to_stop: |_, _, _| None,
         time_limit: Duration::from_mins(1),
         run: |_| async { Outcome::Succeeded(json!({}).into()) }.boxed(),
     }

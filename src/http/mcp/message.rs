@@ -7,6 +7,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::super::body::not_json;
+use super::shallow;
 
 /// Messages of one batch.
 pub const BATCH: usize = 20;
@@ -59,7 +60,8 @@ impl Unfit {
 
 /// Reads a body, or says what is wrong with it.
 pub fn read(bytes: &[u8], headers: &HeaderMap) -> Result<Incoming, Box<Unfit>> {
-    let value: Value = serde_json::from_slice(bytes).map_err(|fault| Unfit::new(PARSE_ERROR, not_json(&fault), None))?;
+    let value: Value =
+        serde_json::from_slice(bytes).map_err(|fault| Unfit::new(PARSE_ERROR, not_json(&fault), shallow::call_in(bytes)))?;
     let invalid = |held: Value, text: &str| Err(Unfit::new(INVALID_REQUEST, text.to_owned(), Some(held)));
     match value {
         Value::Array(held) if !knows_batches(headers) => invalid(held.into(), "Only protocol version 2025-03-26 has batches."),

@@ -12,12 +12,14 @@ mod batch;
 mod calling;
 mod gate;
 mod handler;
+mod input;
 mod listing;
 mod message;
 mod plain;
 mod rejected;
 mod resume;
 mod sessions;
+mod shallow;
 mod stdio;
 mod streams;
 mod watched;
@@ -163,7 +165,7 @@ impl Exchange<'_> {
         if !body::is_json(&self.parts.headers) {
             let refusal = Refusal::new(Code::ValidationFailed, "The body must be JSON: `Content-Type: application/json`.");
             let problem = Problem::at(StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal);
-            return Err(self.unread(problem, body::text_of(&bytes)).await);
+            return Err(self.untyped(problem, &bytes).await);
         }
         match message::read(&bytes, &self.parts.headers) {
             Ok(Incoming::One(message)) => self.one(message).await,

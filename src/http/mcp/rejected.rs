@@ -16,6 +16,7 @@ use serde_json::{Value, json};
 use super::Exchange;
 use super::message::{BATCH, Unfit};
 use super::sessions::SESSION_ID;
+use super::shallow;
 use crate::control::Reply;
 use crate::core::code::Code;
 use crate::core::id::CallId;
@@ -131,6 +132,20 @@ impl Exchange<'_> {
         self.noted(&params, refusal).await
     }
 
+    /// A body that does not say what it is: a call in it is one all the same.
+    pub(super) async fn untyped(&self, problem: Problem, bytes: &[u8]) -> Problem {
+        let noted = self.noted_in(problem.refusal(), bytes).await;
+        noted.map_or_else(|worse| worse, |call| problem.of_call(call))
+    }
+
+    /// Notes what a body holds that is refused whole; if there is no call in it, it is one if the header says so.
+    async fn noted_in(&self, refusal: &Refusal, bytes: &[u8]) -> Result<Option<CallId>, Problem> {
+        match serde_json::from_slice::<Value>(bytes).ok().or_else(|| shallow::call_in(bytes)) {
+            Some(held) if members(&held).into_iter().any(is_call) => self.noted_each(&members(&held), refusal).await,
+            _ => self.noted_unread(refusal, text_of(bytes)).await,
+        }
+    }
+
     /// A body that holds no message, or messages that are refused as one.
     pub(super) async fn unfit(&self, unfit: Unfit, bytes: &[u8]) -> Result<Response, Problem> {
         let why = refusal(&unfit.why);
@@ -175,10 +190,7 @@ impl Exchange<'_> {
         let Ok(bytes) = body::read(body, &self.http.settings).await else {
             return self.unread(refusal.into(), Value::Null).await;
         };
-        let noted = match serde_json::from_slice::<Value>(&bytes) {
-            Ok(held) => self.noted_each(&members(&held), &refusal).await,
-            Err(_) => self.noted_unread(&refusal, text_of(&bytes)).await,
-        };
+        let noted = self.noted_in(&refusal, &bytes).await;
         noted.map_or_else(|worse| worse, |call| Problem::from(refusal).of_call(call))
     }
 }

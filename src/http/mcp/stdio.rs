@@ -7,6 +7,7 @@ use rmcp::service::serve_server;
 use rmcp::transport::async_rw::AsyncRwTransport;
 
 use super::handler::Handler;
+use super::input;
 use super::watched::{Watch, Watched};
 use crate::control::Control;
 use crate::core::principal::{Principal, Side};
@@ -35,8 +36,8 @@ pub async fn serve_stdio(control: Arc<Control>, principal: Principal, wait: Dura
     let door = Arc::new(Door::new(control, wait));
     let watch = Watch::new(Arc::clone(&door), principal.clone());
     let handler = Handler::for_caller(door, principal, Arc::clone(&watch));
-    let (input, output) = rmcp::transport::stdio();
-    let transport = Watched { inner: AsyncRwTransport::new_server(input, output), watch };
+    let (read, output) = rmcp::transport::stdio();
+    let transport = Watched { inner: AsyncRwTransport::new_server(input::legible(read), output), watch };
     let serving = Box::pin(serve_server(handler, transport)).await;
     let conversation = serving.map_err(|error| StdioError::Begin(error.to_string()))?;
     conversation.waiting().await.map(drop).map_err(|error| StdioError::Broken(error.to_string()))

@@ -14,7 +14,7 @@ use crate::core::principal::Side;
 use crate::core::quota::{Counted, Quotas};
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
-use crate::core::switch::{Running, Switch, Target};
+use crate::core::switch::{self, Running, Target};
 use crate::log::draft::NewEvent;
 use crate::log::store::Want;
 use crate::tools::Execution;
@@ -43,19 +43,7 @@ impl Asked {
 
     /// The switch that stops the same already, for ever and without letting anything through.
     pub(super) fn standing(&self, state: &ControlState) -> Option<SwitchId> {
-        let as_much = |switch: &&Switch| {
-            let cancels = self.running == Running::LetFinish || switch.running == Running::Cancel;
-            is_same(state, &switch.target, &self.proposed.target) && switch.ends_at().is_none() && cancels
-        };
-        state.switches.values().find(as_much).map(|switch| switch.id.clone())
-    }
-}
-
-/// Whether two targets are the same to stop. A key is stopped with all that replace it.
-fn is_same(state: &ControlState, one: &Target, other: &Target) -> bool {
-    match (one, other) {
-        (Target::Credential(one), Target::Credential(other)) => state.is_same_key(one, other),
-        _ => one == other,
+        switch::standing(state, &self.proposed.target, self.running).map(|switch| switch.id.clone())
     }
 }
 

@@ -1,0 +1,30 @@
+//! Which limits a call counts against.
+//!
+//! INVARIANT: nothing that would stop something counts against any, so no limit is in the way of a stop.
+
+use super::decide::Proposal;
+use super::lineage::limit_key;
+use super::principal::Via;
+use super::tool::{Class, ToolFacts};
+
+/// The keys of the limits that a call counts against. Stopping counts against none; a stop that may stand already, against those of
+/// its key if it does.
+#[must_use]
+pub fn limit_keys(proposal: &Proposal) -> Vec<String> {
+    if proposal.tool.is_some_and(ToolFacts::lists) {
+        // A window of its own, of its own key: what others do with keys that it made keeps nobody from seeing what to stop.
+        let own = proposal.kin.windows.first().filter(|_| proposal.principal.via != Via::Console);
+        return own.map(|first| format!("list:{first}")).into_iter().collect();
+    }
+    let is_limited = |tool: &&ToolFacts| tool.class != Class::Control && (!tool.stops || proposal.stop.is_some());
+    let Some(tool) = proposal.tool.filter(is_limited) else { return Vec::new() };
+    let account = &proposal.principal.account;
+    let mut keys: Vec<String> = proposal.kin.windows.iter().map(limit_key).collect();
+    match (tool.class, &proposal.vm) {
+        _ if tool.stops => {}
+        (Class::Exec, Some(vm)) => keys.push(format!("exec:{account}/{vm}")),
+        (Class::Write | Class::Destroy, _) => keys.push(format!("write:{account}")),
+        _ => {}
+    }
+    keys
+}
