@@ -1,6 +1,9 @@
 //! Scrubbing (P10): a secret that is planted in an output survives in no record of it, however the output is cut; scrubbing
 //! twice is scrubbing once; and the work grows with the text.
 
+mod forms;
+mod ordinary;
+
 use std::ops::Range;
 
 use forelog::core::scrub::find::{Edges, secrets};
@@ -16,6 +19,7 @@ const TELLING: usize = 5;
 fn planted() -> impl Strategy<Value = (String, String, String)> {
     let bare = |pattern: &'static str| secret("", pattern, "");
     prop_oneof![
+        6 => forms::planted(),
         4 => prop_oneof![
             bare("flk_live_[A-Za-z0-9]{49}"), bare("gh[pousr]_[A-Za-z0-9]{36}"), bare("github_pat_[A-Za-z0-9_]{82}"),
             bare("glpat-[A-Za-z0-9_]{20}"), bare("npm_[A-Za-z0-9]{36}"), bare("pypi-AgEIcHlwaS5vcmc[A-Za-z0-9_-]{60}"),
@@ -99,7 +103,7 @@ fn assert_hidden(output: &str, cuts: impl Iterator<Item = Range<usize>>, secret:
 proptest! {
     #[test]
     fn redact_no_page_of_any_size_tells_a_secret(
-        before in prose(6), (start, secret, end) in planted(), after in prose(6), page in 1..400_usize,
+        before in prose(6), (start, secret, end) in prop_oneof![9 => planted(), 1 => forms::told_later()], after in prose(6), page in 1..400_usize,
     ) {
         let output = format!("{before}{start}{secret}{end}\n{after}");
         let pages = (0..output.len()).step_by(page).map(|at| at..output.len().min(at + page));
@@ -108,7 +112,7 @@ proptest! {
 
     #[test]
     fn redact_no_head_or_tail_tells_a_secret(
-        before in prose(6), (start, secret, end) in planted(), after in prose(6), cut in any::<prop::sample::Index>(),
+        before in prose(6), (start, secret, end) in prop_oneof![9 => planted(), 1 => forms::told_later()], after in prose(6), cut in any::<prop::sample::Index>(),
     ) {
         let output = format!("{before}{start}{secret}{end}\n{after}");
         let at = cut.index(output.len() + 1);
@@ -219,6 +223,33 @@ const TRIGGERS: &[&str] = &[
     "sk-",
     "xoxb-",
     "[redacted token]",
+    "[redacted",
+    "password: |\n ",
+    "password:\n  ",
+    "<password>",
+    "</",
+    "<name>password</name>",
+    "name=password value",
+    "machine a ",
+    "password ",
+    "a:5432:b:c:",
+    "$6$",
+    "{SSHA}",
+    "${A_PASSWORD:-",
+    "identified by ",
+    "set password =",
+    "echo ",
+    "mysql -p",
+    "curl -su",
+    "%3D",
+    "password(\"",
+    "PASSWORD=",
+    "basic ",
+    "`",
+    "|",
+    ">",
+    "{",
+    "}",
     "\n",
     " ",
     "a",

@@ -1,10 +1,12 @@
 //! Where the secrets in a text are, in one pass. Work is counted, so that a test can see that it grows with the text alone.
 //!
-//! INVARIANT: what is looked at and is no secret is looked at a bounded number of times; what is one is passed over whole.
+//! INVARIANT: what is looked at and is no secret is looked at a bounded number of times; what is one is passed over whole, and
+//! nothing before its end is looked at again, nor before the end of a mark: so a text and the same text scrubbed are read alike.
 
 use std::ops::Range;
 
-use super::{block, form, named, url};
+use super::command::{self, Command};
+use super::{MARK, block, files, form, hash, markup, named, said, sql, url};
 
 /// What is known of the two ends of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,29 +34,59 @@ pub struct Found {
 /// The secrets in `text`.
 #[must_use]
 pub fn secrets(text: &[u8], edges: Edges) -> Found {
-    let mut finder = Finder { text, open_end: edges.open_end, examined: 0 };
+    let mut finder = Finder::of(text, edges.open_end);
     let mut spans = Vec::new();
     let mut at = if edges.torn_start { block::torn(&mut finder) } else { 0 };
     if at > 0 {
         spans.push(0..at);
+        finder.floor = at;
     }
+    // Secrets that were announced; what stands before them is searched all the same.
+    let mut announced: Vec<Range<usize>> = Vec::new();
     while at < text.len() {
         finder.examined += 1;
-        match finder.secret_at(at) {
-            Some(span) => {
-                at = span.end.max(at + 1);
-                spans.push(span);
+        let here = match announced.first() {
+            Some(next) if next.start <= at => Some(announced.remove(0)),
+            _ if finder.is_marked(at) => {
+                at += MARK.len();
+                finder.floor = at;
+                continue;
             }
-            None => at += 1,
+            _ => finder.secret_at(at),
+        };
+        let Some(span) = here.map(|span| joined(&mut announced, span)) else {
+            at += 1;
+            continue;
+        };
+        if span.start > at {
+            announced.push(span);
+            announced.sort_unstable_by_key(|span| span.start);
+            at += 1;
+        } else {
+            at = span.end.max(at + 1);
+            finder.floor = at;
+            spans.push(span);
         }
     }
     Found { spans, examined: finder.examined }
 }
 
+/// `span` with those that overlap it, which are among the others no more.
+fn joined(others: &mut Vec<Range<usize>>, mut span: Range<usize>) -> Range<usize> {
+    others.retain(|other| {
+        let overlaps = other.start < span.end && span.start < other.end;
+        if overlaps {
+            span = span.start.min(other.start)..span.end.max(other.end);
+        }
+        !overlaps
+    });
+    span
+}
+
 /// Whether there is a token or a private key in `text`, by its own form.
 #[must_use]
 pub fn tokens(text: &[u8]) -> bool {
-    let mut finder = Finder { text, open_end: false, examined: 0 };
+    let mut finder = Finder::of(text, false);
     (0..text.len()).any(|at| finder.token_at(at).is_some())
 }
 
@@ -62,29 +94,74 @@ pub fn tokens(text: &[u8]) -> bool {
 pub(super) struct Finder<'a> {
     pub(super) text: &'a [u8],
     pub(super) open_end: bool,
+    /// The command whose arguments are being read.
+    pub(super) command: Option<&'static Command>,
+    /// The last secret or mark ends here.
+    floor: usize,
     examined: u64,
 }
 
-impl Finder<'_> {
+impl<'a> Finder<'a> {
+    fn of(text: &'a [u8], open_end: bool) -> Self {
+        Self { text, open_end, command: None, floor: 0, examined: 0 }
+    }
+
     fn secret_at(&mut self, at: usize) -> Option<Range<usize>> {
-        self.token_at(at).or_else(|| match self.text.get(at)? {
-            b':' => url::password(self, at).or_else(|| named::value(self, at)),
-            b'=' => named::value(self, at),
-            b'b' | b'B' => named::bearer(self, at),
-            b'-' => named::option(self, at),
+        let first = *self.text.get(at)?;
+        if first == b'\n' && self.before(at) != Some(b'\\') {
+            self.command = None;
+        }
+        self.token_at(at).or_else(|| match first {
+            b':' => url::password(self, at).or_else(|| files::pgpass(self, at)).or_else(|| named::value(self, at, 1)),
+            b'=' => named::value(self, at, 1),
+            b'%' => named::encoded(self, at),
+            b'(' | b',' => named::argument(self, at),
+            b'"' | b'\'' => said::quoted(self, at),
+            b'$' => hash::hash(self, at).or_else(|| named::default(self, at)),
+            b'{' | b'*' => hash::hash(self, at),
+            b'<' => markup::element(self, at),
+            b'-' => command::option(self, at),
+            _ if first.is_ascii_alphanumeric() => self.word_at(at),
             _ => None,
         })
     }
 
-    fn token_at(&mut self, at: usize) -> Option<Range<usize>> {
-        match self.text.get(at)? {
-            b'-' | b'P' => block::key(self, at).or_else(|| form::token(self, at)),
-            _ => form::token(self, at),
+    /// The secret that the word at `at` announces.
+    fn word_at(&mut self, at: usize) -> Option<Range<usize>> {
+        let first = self.text.get(at)?.to_ascii_lowercase();
+        if first == b'b'
+            && let Some(span) = said::scheme(self, at)
+        {
+            return Some(span);
+        }
+        if self.before(at).is_some_and(is_word) {
+            return None;
+        }
+        command::begin(self, at);
+        match first {
+            b'i' | b's' => sql::secret(self, at),
+            b'm' | b'l' | b'd' => files::netrc(self, at),
+            b'e' | b'p' => said::piped(self, at).or_else(|| hash::hash(self, at)),
+            _ => None,
         }
     }
 
+    fn token_at(&mut self, at: usize) -> Option<Range<usize>> {
+        self.key_at(at).or_else(|| form::token(self, at))
+    }
+
+    /// The private key whose armour begins at `at`.
+    pub(super) fn key_at(&mut self, at: usize) -> Option<Range<usize>> {
+        matches!(self.text.get(at), Some(b'-' | b'P')).then(|| block::key(self, at)).flatten()
+    }
+
+    /// Whether what was at `at` is blanked already.
+    pub(super) fn is_marked(&mut self, at: usize) -> bool {
+        self.text.get(at) == Some(&b'[') && self.is_at(at, MARK.as_bytes())
+    }
+
     /// What follows `at`.
-    pub(super) fn from(&self, at: usize) -> &[u8] {
+    pub(super) fn from(&self, at: usize) -> &'a [u8] {
         self.text.get(at..).unwrap_or_default()
     }
 
@@ -114,9 +191,52 @@ impl Finder<'_> {
         self.open_end && at >= self.text.len()
     }
 
-    /// The byte before `at`.
+    /// The byte before `at`, unless a secret or its mark ends there.
     pub(super) fn before(&self, at: usize) -> Option<u8> {
-        self.text.get(at.checked_sub(1)?).copied()
+        self.back(at, 1).first().copied()
+    }
+
+    /// At most `most` bytes before `at`, of what may be looked at again.
+    pub(super) fn back(&self, at: usize, most: usize) -> &'a [u8] {
+        self.text.get(at.saturating_sub(most).max(self.floor)..at).unwrap_or_default()
+    }
+
+    /// The same, counted.
+    pub(super) fn look_back(&mut self, at: usize, most: usize) -> &'a [u8] {
+        let before = self.back(at, most);
+        self.examined += before.len() as u64;
+        before
+    }
+
+    /// Whether `at` is the beginning of the text.
+    pub(super) fn is_start(&self, at: usize) -> bool {
+        at == 0 && self.floor == 0
+    }
+
+    /// Whether `word`, in small letters, stands at `at`, however it is written.
+    pub(super) fn says(&mut self, at: usize, word: &[u8]) -> bool {
+        self.examined += 1;
+        self.text.get(at..at + word.len()).is_some_and(|there| there.eq_ignore_ascii_case(word))
+    }
+
+    /// How many of at most `most` bytes from `at` are blank: ends of lines too, and those that are written as an escape.
+    pub(super) fn gap(&mut self, at: usize, most: usize) -> usize {
+        let mut end = at;
+        while end - at < most {
+            let length = match self.from(end) {
+                [b' ' | b'\t' | b'\r' | b'\n', ..] => 1,
+                [b'\\', b'n' | b't' | b'r' | b'\n', ..] => 2,
+                _ => break,
+            };
+            end += length;
+        }
+        self.examined += (end - at) as u64 + 1;
+        end - at
+    }
+
+    /// How many of at most `most` bytes from `at` are blanks in a line.
+    pub(super) fn blanks(&mut self, at: usize, most: usize) -> usize {
+        self.run(at, most, |byte| byte == b' ' || byte == b'\t')
     }
 
     /// Where a run of `of` from `at` ends: at an escape of a quoted text, too, for that is not in the secret, and where the
@@ -137,4 +257,9 @@ impl Finder<'_> {
     pub(super) fn is_escape(&self, at: usize) -> bool {
         self.text.get(at) == Some(&b'\\') && self.text.get(at + 1).is_some_and(|byte| b"\"'nrtu\\".contains(byte))
     }
+}
+
+/// Whether a word is written with it.
+pub(super) fn is_word(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }

@@ -213,6 +213,8 @@ const FORMS: &[Form] = &[
     Form("sm_pat_", Alnum, 16, ANYWHERE),
     Form("sm_aat_", Alnum, 16, ANYWHERE),
     Form("sm_sat_", Alnum, 16, ANYWHERE),
+    // What a database keeps of a password.
+    Form("md5", Hex, 32, ALONE),
 ];
 
 /// The forms by their first byte.
@@ -255,6 +257,6 @@ pub(super) fn token(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> 
 
 /// Whether no word goes on at `at`; an escape is no word.
 fn stands_alone(finder: &Finder<'_>, at: usize) -> bool {
-    let escaped = at.checked_sub(2).and_then(|before| finder.text.get(before)) == Some(&b'\\');
+    let escaped = matches!(finder.back(at, 2), [b'\\', _]);
     escaped || finder.before(at).is_none_or(|byte| !byte.is_ascii_alphanumeric() && byte != b'_')
 }

@@ -5,10 +5,21 @@
 //! Scrubbing twice is scrubbing once, and its work grows with the text and no faster.
 
 mod block;
+mod command;
+mod document;
+mod files;
 pub mod find;
 mod form;
+mod hash;
+mod markup;
 mod named;
+mod names;
+mod said;
+mod sql;
 mod url;
+mod value;
+mod weigh;
+mod yaml;
 
 use std::ops::Range;
 
@@ -32,7 +43,7 @@ impl Scrubbed {
     /// `document` with every text in it scrubbed, names of fields too.
     #[must_use]
     pub fn of(document: Value) -> Self {
-        Self(scrub(document))
+        Self(document::scrub(document))
     }
 
     /// The same, no longer than `most` bytes as it is stored: long texts by their ends.
@@ -128,13 +139,4 @@ fn replaced(text: &[u8], piece: Range<usize>, spans: &[Range<usize>]) -> String 
     }
     copy(at..piece.end, &mut clean);
     clean
-}
-
-fn scrub(value: Value) -> Value {
-    match value {
-        Value::String(text) => Value::String(scrub_text(&text)),
-        Value::Array(items) => items.into_iter().map(scrub).collect(),
-        Value::Object(fields) => fields.into_iter().map(|(key, inner)| (scrub_text(&key), scrub(inner))).collect(),
-        other => other,
-    }
 }

@@ -1,262 +1,207 @@
 //! Secrets that are known by what they are called: headers, passwords and keys that are given to a name.
 //!
 //! INVARIANT: a name that a program puts a value in the place of (`$TOKEN`, `{{ token }}`) is no secret, nor is what was
-//! replaced already.
+//! replaced already; what stands beside a mark is.
 
 use std::ops::Range;
 
-use super::MARK;
-use super::block;
+use super::command;
 use super::find::Finder;
 use super::form::is_token;
+use super::names::{self, NAME, Name, Named, named};
+use super::value::{self, BARE, LINE, RAW, Style, Value, WEIGHED, Weight};
+use super::yaml;
 
-/// How far before `:` or `=` a name may begin.
-const NAME: usize = 48;
+/// What calls a name, where the name and its value are two fields beside each other.
+const CALLED: &[&[u8]] =
+    &[b"name", b"key", b"id", b"field", b"variable", b"parameterkey", b"parametername", b"type", b"property"];
 
-/// Beyond this length nothing is weighed: it is a secret.
-const WEIGHED: usize = 256;
+/// How far apart the two may be.
+const PAIRED: usize = 128;
 
-/// How a mark begins: what has one in it was judged before.
-const REPLACED: &[u8] = b"[redacted";
+/// How deep a default may stand in a default.
+const NESTED: usize = 4;
 
-/// Headers whose whole line is a secret, without marks between the words.
-const HEADERS: &[&str] = &[
-    "authorization",
-    "apikey",
-    "authtoken",
-    "accesstoken",
-    "privatetoken",
-    "jobtoken",
-    "vaulttoken",
-    "securitytoken",
-    "gitlabtoken",
-    "circletoken",
-    "cookie",
-];
-
-/// Endings of names whose value people choose.
-const PASSWORDS: &[&str] = &["password", "passwd", "passphrase", "mysqlpwd", "sshpass"];
-
-/// Endings of names whose value a machine makes.
-const KEYS: &[&str] = &[
-    "secret",
-    "secretkey",
-    "secretaccesskey",
-    "accesskey",
-    "apikey",
-    "authkey",
-    "token",
-    "clientsecret",
-    "privatekey",
-    "signingkey",
-    "encryptionkey",
-    "accountkey",
-    "presharedkey",
-    "masterkey",
-    "servicekey",
-    "subscriptionkey",
-    "sessionkey",
-    "amzsignature",
-    "forelogsession",
-    "mcpsessionid",
-    "jsessionid",
-    "phpsessid",
-    "sharedaccesssignature",
-    "credentials",
-];
-
-/// What is written for a password that is none.
-const NO_PASSWORD: &[&[u8]] = &[b"true", b"false", b"null", b"none", b"required", b"prompt", b"stdin", b"undefined"];
-
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Named {
-    Header,
-    Password,
-    Key,
-    /// Digits before a colon: who a bot is.
-    Bot,
-}
-
-/// The value that the name before the `:` or `=` at `at` is given.
-pub(super) fn value(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
-    let named = name_before(finder, at)?;
+/// The value that the name before the sign at `at`, which is `sign` bytes long, is given.
+pub(super) fn value(finder: &mut Finder<'_>, at: usize, sign: usize) -> Option<Range<usize>> {
+    let name = names::before(finder, at)?;
     let is_colon = finder.text.get(at) == Some(&b':');
-    let mut start = at + 1;
+    if let Some(span) = command::given(finder, &name, at + 1) {
+        return Some(span);
+    }
+    let Some(kind) = name.is() else { return pair(finder, &name, at + sign) };
+    let mut start = at + sign;
     start += finder.run(start, 1, |byte| byte == b'=' || (byte == b'>' && !is_colon));
-    start += finder.run(start, 8, |byte| byte == b' ' || byte == b'\t');
-    start += finder.run(start, 1, |byte| byte == b'\\');
-    let quote = finder.text.get(start).copied().filter(|byte| b"\"'".contains(byte));
-    start += usize::from(quote.is_some());
-    if is_left_open(finder.from(start)) || block::begins(finder, start) {
-        return None;
+    start += finder.blanks(start, NAME);
+    if kind == Named::Bot {
+        let end = start + finder.run(start, WEIGHED, is_token);
+        let is_secret = is_colon && start == at + 1 && (end - start >= 35 || finder.goes_on(end));
+        return is_secret.then(|| start..finder.end_of(start, is_token));
     }
-    match named {
-        Named::Header => header(finder, start, quote, is_colon),
-        Named::Bot => {
-            let end = start + finder.run(start, WEIGHED, is_token);
-            let is_secret = is_colon && start == at + 1 && (end - start >= 35 || finder.goes_on(end));
-            is_secret.then(|| start..finder.end_of(start, is_token))
+    if kind == Named::Header {
+        return header(finder, &name, start, is_colon);
+    }
+    if is_colon {
+        start = yaml::described(finder, start);
+        if let Some(span) = yaml::below(finder, &name, kind, start) {
+            return Some(span);
         }
-        Named::Password | Named::Key => assigned(finder, named, start, quote, !is_colon),
     }
+    assigned(finder, kind, &name, start, is_colon)
 }
 
 /// A header's value, to the end of its line; the word that says of which kind it is stays.
-fn header(finder: &mut Finder<'_>, start: usize, quote: Option<u8>, is_colon: bool) -> Option<Range<usize>> {
-    let mut start = start;
+fn header(finder: &mut Finder<'_>, name: &Name<'_>, start: usize, is_colon: bool) -> Option<Range<usize>> {
+    let bare = match finder.before(name.start) {
+        _ if !is_colon => Style::Bare(b"\"'`&,;"),
+        Some(b'"') => LINE,
+        Some(b'\'') => Style::Until(b"\n\r'"),
+        _ if yaml::is_bare(finder, name.start) => Style::Until(RAW),
+        _ => Style::Until(b"\n\r\"'`"),
+    };
+    let (mut start, style) = value::style(finder, start, bare)?;
     let scheme = finder.run(start, 32, |byte| byte.is_ascii_alphabetic());
     let blank = finder.run(start + scheme, 8, |byte| byte == b' ');
     if scheme > 0 && blank > 0 {
         start += scheme + blank;
-    }
-    if is_left_open(finder.from(start)) || block::begins(finder, start) {
-        return None;
-    }
-    let end = finder.end_of(start, |byte| match quote {
-        Some(quote) => byte != quote && byte != b'\n',
-        None => !b"\n\r\"'`".contains(&byte) && (is_colon || !b" \t&,;".contains(&byte)),
-    });
-    (end > start).then_some(start..end)
-}
-
-fn assigned(finder: &mut Finder<'_>, named: Named, start: usize, quote: Option<u8>, is_equal: bool) -> Option<Range<usize>> {
-    let within = |byte: u8| match quote {
-        Some(quote) => byte != quote && byte != b'\n' && byte != b'\r',
-        None => !byte.is_ascii_whitespace() && !b"\"'`,;&<>|(){}".contains(&byte),
-    };
-    let weighed = finder.run(start, WEIGHED, |byte| byte != b'\\' && within(byte));
-    let value = finder.text.get(start..start + weighed)?;
-    if value.windows(REPLACED.len()).any(|part| part == REPLACED) {
-        return None;
-    }
-    let is_secret = match named {
-        _ if weighed >= WEIGHED => true,
-        _ if finder.goes_on(start + weighed) && weighed > 0 => true,
-        Named::Password if is_equal || quote.is_some() => value.len() >= 4 && !NO_PASSWORD.contains(&value),
-        Named::Password => value.len() >= 6 && !value.iter().all(u8::is_ascii_alphabetic),
-        _ => value.len() >= 8 && is_mixed(value),
-    };
-    if !is_secret {
-        return None;
-    }
-    let end = finder.end_of(start, within);
-    Some(start..end)
-}
-
-/// What the name is of that ends before `at`.
-fn name_before(finder: &Finder<'_>, at: usize) -> Option<Named> {
-    let text = finder.text.get(at.saturating_sub(NAME)..at)?;
-    let ends = |text: &[u8], of: &[u8]| text.iter().rev().take_while(|byte| of.contains(byte)).count();
-    let text = text.get(..text.len() - ends(text, b" \t").min(2))?;
-    let text = text.get(..text.len() - ends(text, b"\"'\\").min(2))?;
-    let is_name = |byte: &&u8| byte.is_ascii_alphanumeric() || b"_-.".contains(byte);
-    let length = text.iter().rev().take_while(is_name).count();
-    named(text.get(text.len() - length..)?)
-}
-
-/// What is given to a name.
-fn named(name: &[u8]) -> Option<Named> {
-    if (8..=10).contains(&name.len()) && name.iter().all(u8::is_ascii_digit) {
-        return Some(Named::Bot);
-    }
-    let plain: String =
-        name.iter().filter(|byte| byte.is_ascii_alphanumeric()).map(|byte| char::from(byte.to_ascii_lowercase())).collect();
-    let of = |endings: &[&str]| endings.iter().any(|ending| plain.ends_with(ending));
-    let is_pass =
-        plain == "pass" || name.to_ascii_lowercase().ends_with(b"_pass") || name.to_ascii_lowercase().ends_with(b"-pass");
-    if of(HEADERS) && (plain.starts_with('x') || plain.ends_with("authorization") || plain.ends_with("cookie") || is_header(name))
-    {
-        Some(Named::Header)
-    } else if of(PASSWORDS) || is_pass {
-        Some(Named::Password)
-    } else if of(KEYS) || plain == "sig" {
-        Some(Named::Key)
-    } else {
-        None
-    }
-}
-
-/// Whether a name is written as a header is: words joined by dashes, or begun with capitals.
-fn is_header(name: &[u8]) -> bool {
-    name.contains(&b'-') && !name.starts_with(b"-")
-}
-
-/// The value of the option of a command at `at`: `--password VALUE`, or what `curl` signs in with.
-pub(super) fn option(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
-    if finder.before(at) == Some(b'-') {
-        return None;
-    }
-    let dashes = finder.run(at, 3, |byte| byte == b'-');
-    let length = finder.run(at + dashes, NAME, |byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
-    let name = finder.text.get(at + dashes..at + dashes + length)?;
-    let kind = named(name).filter(|kind| dashes == 2 && matches!(kind, Named::Password | Named::Key));
-    let signs_in = (dashes == 1 && name == b"u") || (dashes == 2 && name == b"user");
-    let mut start = at + dashes + length;
-    let blank = finder.run(start, 4, |byte| byte == b' ');
-    start += blank;
-    let quote = finder.text.get(start).copied().filter(|byte| b"\"'".contains(byte));
-    start += usize::from(quote.is_some());
-    let is_value = blank > 0 && finder.text.get(start) != Some(&b'-') && !block::begins(finder, start);
-    if !is_value || is_left_open(finder.from(start)) {
-        return None;
-    }
-    match kind {
-        Some(kind) => assigned(finder, kind, start, quote, true),
-        None if signs_in && is_of_curl(finder, at) => {
-            let user = finder.run(start, NAME, |byte| byte.is_ascii_graphic() && !b":\"'".contains(&byte));
-            let start = start + user + 1;
-            let is_given = finder.text.get(start - 1) == Some(&b':') && !is_left_open(finder.from(start));
-            let end = finder.end_of(start, |byte| byte.is_ascii_graphic() && !b"\"'".contains(&byte));
-            (is_given && end > start).then_some(start..end)
+        if value::is_open(finder, start) {
+            return None;
         }
-        None => None,
     }
+    secret(finder, Named::Header, Weight::Any, start, style)
 }
 
-/// Whether the command before `at` is `curl`.
-fn is_of_curl(finder: &Finder<'_>, at: usize) -> bool {
-    let before = finder.text.get(at.saturating_sub(128)..at).unwrap_or_default();
-    let line = before.rsplit(|byte| *byte == b'\n').next().unwrap_or_default();
-    line.windows(5).any(|window| window == b"curl ")
-}
-
-/// The token after the word `bearer` at `at`.
-pub(super) fn bearer(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
-    let word = finder.text.get(at..at + 6)?;
-    if !word.eq_ignore_ascii_case(b"bearer") {
+fn assigned(finder: &mut Finder<'_>, kind: Named, name: &Name<'_>, start: usize, is_colon: bool) -> Option<Range<usize>> {
+    let is_line = yaml::begins_line(finder, name.start);
+    let left = finder.before(name.start);
+    let is_query = left.is_some_and(|byte| b"?&".contains(&byte));
+    let is_shell = name.is_variable() && !is_colon && start == name.start + name.text.len() + 1;
+    let bare = if is_shell && left.is_none_or(|byte| byte.is_ascii_whitespace() || b"\"'".contains(&byte)) {
+        Style::Shell
+    } else if is_line && kind == Named::Password && (name.apart > 0 || is_colon) {
+        LINE
+    } else {
+        Style::Bare(BARE)
+    };
+    let (begin, style) = value::style(finder, start, bare)?;
+    let given = style != bare || name.quoted || is_query || is_shell;
+    let weight = match kind {
+        Named::Password if given || !is_colon => Weight::Given,
+        Named::Key if is_query || is_shell => Weight::Given,
+        _ => Weight::Said,
+    };
+    // Where the shell keeps the directory that it is in.
+    if finder.text.get(begin) == Some(&b'/') && name.text.to_ascii_lowercase().ends_with(b"pwd") {
         return None;
     }
-    let blank = finder.run(at + 6, 4, |byte| byte == b' ' || byte == b'\t');
-    let start = at + 6 + blank;
-    let length = finder.run(start, WEIGHED, is_token);
-    let value = finder.text.get(start..start + length)?;
-    let is_secret = (length >= 16 && value.iter().any(u8::is_ascii_digit)) || length >= 32 || finder.goes_on(start + length);
-    (blank > 0 && length > 0 && is_secret).then(|| start..finder.end_of(start, is_token))
-}
-
-/// Whether `value` names what is to be put there, or was replaced already.
-pub(super) fn is_left_open(value: &[u8]) -> bool {
-    let second = value.get(1).copied().unwrap_or_default();
-    match value.first() {
-        None | Some(b'{' | b'<' | b'`') => true,
-        Some(b'*') => is_masked(value),
-        Some(b'$') => second.is_ascii_alphabetic() || b"_({".contains(&second) || value.get(1..).is_some_and(is_marked),
-        Some(b'%') => !second.is_ascii_hexdigit(),
-        _ => is_marked(value),
+    if bare == LINE && style == bare && is_colon {
+        // A sentence is weighed by its first word.
+        let first = value::read(finder, begin, Style::Bare(BARE));
+        return first.is_secret(kind, weight).then(|| value::read(finder, begin, LINE).span);
     }
+    let value = value::read(finder, begin, style);
+    if !is_colon && let Some(span) = joined(finder, start, &value) {
+        // What is left is no quoted text any more, so it goes as far as one without quotes.
+        return Some(start..value::read(finder, span.end, bare).span.end.max(span.end));
+    }
+    value.is_secret(kind, weight).then_some(value.span)
 }
 
-fn is_marked(value: &[u8]) -> bool {
-    value.starts_with(MARK.as_bytes())
+/// The value at `start`, if it is a secret.
+pub(super) fn secret(finder: &mut Finder<'_>, kind: Named, weight: Weight, start: usize, style: Style) -> Option<Range<usize>> {
+    let value = value::read(finder, start, style);
+    value.is_secret(kind, weight).then_some(value.span)
 }
 
-/// Whether there is nothing but stars.
-fn is_masked(value: &[u8]) -> bool {
-    let after = value.iter().find(|byte| **byte != b'*');
-    value.starts_with(b"***") && after.is_none_or(|byte| !byte.is_ascii_graphic() || b"\"'@,;&)}".contains(byte))
+/// What the shell joins to a value in quotes is of it: `'it'"'"'s'`.
+fn joined(finder: &mut Finder<'_>, start: usize, first: &Value) -> Option<Range<usize>> {
+    let Style::Quoted(_, 0) = first.style else { return None };
+    let goes_on = |byte: &u8| byte.is_ascii_alphanumeric() || b"\"'$".contains(byte);
+    let (mut end, mut plain) = (first.span.end + 1, first.plain.len());
+    while first.closed && finder.text.get(end).is_some_and(goes_on) {
+        let value = match finder.text.get(end).copied() {
+            Some(quote @ (b'"' | b'\'')) => value::read(finder, end + 1, Style::Quoted(quote, 0)),
+            _ => value::read(finder, end, Style::Bare(BARE)),
+        };
+        let quoted = usize::from(matches!(value.style, Style::Quoted(..)));
+        if quoted == 1 && !value.closed && !value.goes_on {
+            break;
+        }
+        plain += value.plain.len();
+        end = value.span.end + quoted;
+    }
+    (end > first.span.end + 1 && plain >= 4).then_some(start..end.min(finder.text.len()))
 }
 
-/// Whether there are letters and digits.
-pub(super) fn is_mixed(value: &[u8]) -> bool {
-    value.iter().any(u8::is_ascii_digit) && value.iter().any(u8::is_ascii_alphabetic)
+/// What is given to a name that is a value itself: `name: DB_PASSWORD`, and then `value: …`.
+fn pair(finder: &mut Finder<'_>, name: &Name<'_>, after: usize) -> Option<Range<usize>> {
+    if !CALLED.iter().any(|called| name.text.eq_ignore_ascii_case(called)) {
+        return None;
+    }
+    let mut at = after + finder.blanks(after, 8);
+    at += finder.run(at, 4, |byte| b"\"'\\".contains(&byte));
+    let length = finder.run(at, NAME, |byte| byte.is_ascii_alphanumeric() || b"_-.".contains(&byte));
+    let kind = named(finder.text.get(at..at + length)?).filter(|kind| *kind != Named::Bot)?;
+    let from = at + length;
+    let near = finder.run(from, PAIRED, |byte| !b"<>{}".contains(&byte));
+    let found = finder.text.get(from..from + near)?.windows(5).position(|word| word.eq_ignore_ascii_case(b"value"))?;
+    at = from + found + 5;
+    at += finder.run(at, 4, |byte| b"\"'\\".contains(&byte));
+    at += finder.blanks(at, 4);
+    if !matches!(finder.text.get(at), Some(b':' | b'=')) {
+        return None;
+    }
+    let start = at + 1 + finder.blanks(at + 1, 8);
+    let (start, style) = value::style(finder, start, Style::Bare(BARE))?;
+    let kind = if kind == Named::Header { Named::Password } else { kind };
+    secret(finder, kind, Weight::Given, start, style)
+}
+
+/// A value after a sign that is written for an address: `password%3D…`.
+pub(super) fn encoded(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
+    if !finder.says(at, b"%3d") && !finder.says(at, b"%3a") {
+        return None;
+    }
+    let kind = names::before(finder, at)?.is().filter(|kind| *kind != Named::Bot)?;
+    secret(finder, kind, Weight::Given, at + 3, Style::Bare(BARE))
+}
+
+/// What a function of this name is called with, or what follows a name in a list: `password("…")`, `"password", "…"`.
+pub(super) fn argument(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
+    const ASKS: &[&str] = &["get", "read", "ask", "prompt", "env", "find", "fetch", "load", "is", "has", "check", "input"];
+    let name = names::before(finder, at)?;
+    let kind = name.is().filter(|kind| matches!(kind, Named::Password | Named::Key))?;
+    let is_list = finder.text.get(at) == Some(&b',');
+    let start = at + 1 + finder.gap(at + 1, 16);
+    let (start, style) = value::style(finder, start, Style::Bare(b""))?;
+    let called = String::from_utf8_lossy(name.text).to_ascii_lowercase();
+    let is_asked = !is_list && ASKS.iter().any(|asks| called.starts_with(asks));
+    let Style::Quoted(..) = style else { return None };
+    if is_asked || name.quoted != is_list || (!is_list && name.apart > 0) {
+        return None;
+    }
+    let is_option = name.text.starts_with(b"--");
+    secret(finder, kind, if is_list && !is_option { Weight::Said } else { Weight::Given }, start, style)
+}
+
+/// What the shell puts in the place of a variable that is not set: `${DB_PASSWORD:-…}`.
+pub(super) fn default(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
+    let mut at = at;
+    let mut is_called = false;
+    for _ in 0..NESTED {
+        if !finder.is_at(at, b"${") {
+            break;
+        }
+        let length = finder.run(at + 2, NAME, is_of_name);
+        is_called |= named(finder.text.get(at + 2..at + 2 + length)?).is_some();
+        at += 2 + length;
+        at += finder.run(at, 1, |byte| byte == b':');
+        at += matches!(finder.text.get(at), Some(b'-' | b'=' | b'+')).then_some(1)?;
+    }
+    let (start, style) = value::style(finder, at, Style::Bare(b"}\"`"))?;
+    is_called.then(|| secret(finder, Named::Password, Weight::Given, start, style)).flatten()
+}
+
+fn is_of_name(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }

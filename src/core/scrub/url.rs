@@ -2,9 +2,9 @@
 
 use std::ops::Range;
 
-use super::block;
 use super::find::Finder;
-use super::named::{is_left_open, is_mixed};
+use super::value::{is_mixed, is_open};
+use super::{MARK, block};
 
 /// A user of this length that has letters and digits is a token.
 const LONG: usize = 20;
@@ -17,8 +17,15 @@ pub(super) fn password(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize
     let start = at + 3;
     // Another address ends this one, so that no byte is read for two of them.
     let mut end = start;
-    while finder.text.get(end).is_some_and(|byte| is_in_address(*byte)) && !ends(finder, end) {
-        end += 1;
+    let mut is_marked = false;
+    loop {
+        if finder.is_marked(end) {
+            (end, is_marked) = (end + MARK.len(), true);
+        } else if finder.text.get(end).is_some_and(|byte| is_in_address(*byte)) && !ends(finder, end) {
+            end += 1;
+        } else {
+            break;
+        }
     }
     let whole = finder.text.get(start..end)?;
     let may_be_cut = finder.goes_on(end) && !is_host(whole);
@@ -27,10 +34,10 @@ pub(super) fn password(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize
     let colon = info.iter().position(|byte| *byte == b':').unwrap_or(length);
     let (user, given) = (info.get(..colon)?, info.get(colon + 1..).unwrap_or_default());
     let may_grow = may_be_cut && colon == length && !user.contains(&b'.');
-    if (user.len() >= LONG || may_grow) && is_mixed(user) || given == b"x-oauth-basic" {
+    if (user.len() >= LONG || may_grow) && is_mixed(user) && !is_marked || given == b"x-oauth-basic" {
         return Some(start..start + length);
     }
-    let is_given = !given.is_empty() && !is_left_open(given);
+    let is_given = !given.is_empty() && given != MARK.as_bytes() && !is_open(finder, start + colon + 1);
     is_given.then(|| start + colon + 1..start + length)
 }
 
