@@ -21,7 +21,7 @@ pub enum Sensitivity {
     /// Command text and output: encrypted, for its customer, scrubbed of known token patterns.
     Content,
     /// A piece of an output: content that was cut, so that what is recorded of it is said by who knows what stood around it.
-    /// Where nobody says, its size is.
+    /// Where nobody says, nothing of it is, not even its size.
     Excerpt,
     /// Never recorded.
     Secret,
@@ -98,7 +98,7 @@ fn walk(value: &Value, classes: &Classes, path: &str) -> Value {
     match (class_at(classes, path), value) {
         (Some(Sensitivity::Public | Sensitivity::Pii), _) => value.clone(),
         (Some(Sensitivity::Content), _) => Scrubbed::of(value.clone()).document().clone(),
-        (Some(Sensitivity::Excerpt), _) => json!({ "$size": value.as_str().map_or(0, str::len) }),
+        (Some(Sensitivity::Excerpt), _) => json!({ MARK: "excerpt" }),
         (None, Value::Object(fields)) => walk_fields(fields, classes, path),
         (None, Value::Array(items)) => match child_path(classes, path, "*") {
             Some(below) => Value::Array(items.iter().map(|inner| walk(inner, classes, &below)).collect()),

@@ -1,8 +1,9 @@
 //! A result as it is answered, and what is recorded of the excerpts in it.
 //!
-//! INVARIANT: an excerpt is recorded as whoever cut it says, who knows what stood around it; otherwise only its size is.
+//! INVARIANT: an excerpt is recorded as whoever cut it says, who knows what stood around it; otherwise nothing of it is. What
+//! says how long it was is not recorded where something in it was blanked: that would say how long the secret is.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -14,6 +15,7 @@ use super::scrub::ScrubbedText;
 pub struct Shown {
     live: Value,
     excerpts: BTreeMap<String, ScrubbedText>,
+    left_out: BTreeSet<String>,
     /// It was read back from the log: what is recorded of it is what was.
     is_recorded: bool,
 }
@@ -36,10 +38,27 @@ impl Shown {
         self.excerpts.insert(field.into(), text);
     }
 
+    /// Says that nothing is recorded of `field`.
+    pub fn leave_out(&mut self, field: impl Into<String>) {
+        self.left_out.insert(field.into());
+    }
+
     /// A text as the caller is answered it.
     #[must_use]
     pub fn live_text(&self, field: &str) -> Option<&str> {
         self.live[field].as_str()
+    }
+
+    /// A number as the caller is answered it.
+    #[must_use]
+    pub fn live_size(&self, field: &str) -> Option<usize> {
+        self.live[field].as_u64().and_then(|size| usize::try_from(size).ok())
+    }
+
+    /// Whether a field says yes to the caller.
+    #[must_use]
+    pub fn is_live(&self, field: &str) -> bool {
+        self.live[field] == true
     }
 
     /// What the caller is answered.
@@ -58,6 +77,11 @@ impl Shown {
         for (field, text) in &self.excerpts {
             if let Some(place) = document.get_mut(field) {
                 *place = Value::from(text.as_str());
+            }
+        }
+        for field in &self.left_out {
+            if let Some(place) = document.get_mut(field) {
+                *place = Value::Null;
             }
         }
         document

@@ -32,6 +32,7 @@ macro_rules! on_both {
 
 on_both! {
     no_output_is_recorded_in_halves, operate_no_output_is_recorded_in_halves, postgres_operate_no_output_is_recorded_in_halves;
+    no_size_tells_how_long_a_secret_is, operate_no_size_tells_how_long_a_secret_is, postgres_operate_no_size_tells_how_long_a_secret_is;
     nothing_that_people_type_is_kept, operate_nothing_secret_that_people_type_is_kept, postgres_operate_nothing_secret_that_people_type_is_kept;
 }
 
@@ -140,11 +141,10 @@ async fn no_output_is_recorded_in_halves(demo: Demo, _: Option<String>) {
     let started = house.call("customer", "command_start", json!({ "vm_id": vm, "command": queued })).await;
     let ended = house.call("customer", "operation_wait", json!({ "operation_id": started["operation_id"] })).await;
     assert_eq!(ended["status"], "succeeded", "{ended}");
-    assert_eq!(
-        ended["result"]["stdout_bytes"],
-        json!(4071 + 15 + 36 + 7 + 1 + 4032),
-        "the command ran as it was written: {ended}"
-    );
+    assert_eq!(ended["result"]["stdout_bytes"], Value::Null, "the size would tell how long the password is: {ended}");
+    let shown = house.call("customer", "command_get", json!({ "command_id": started["operation_id"] })).await;
+    let size = json!(4071 + 15 + 36 + 7 + 1 + 4032);
+    assert_eq!(shown["stdout_bytes"], size, "the command ran as it was written: {shown}");
     let late =
         json!({ "vm_id": vm, "command": format!("{}; sleep 60", command(64 * 1024 - 12, &tokens[3], 64)), "timeout_seconds": 1 });
     let late = house.call("customer", "vm_exec", late).await;
@@ -174,6 +174,43 @@ async fn no_output_is_recorded_in_halves(demo: Demo, _: Option<String>) {
     assert!(pages.count() > 6, "the rest of a page is recorded");
     let log = demo.log();
     assert_eq!(log.lines().filter(|line| line.starts_with('{')).find_map(|line| tells(line, &secrets)), None);
+}
+
+/// What stands around a secret is recorded, so how long all of it is would say how long the secret is.
+async fn no_size_tells_how_long_a_secret_is(demo: Demo, _: Option<String>) {
+    let house = House { demo: &demo, client: reqwest::Client::new() };
+    let vm = demo.text("/vms/0/id").to_owned();
+    let phrase = format!("ENABLE MCP EXEC {vm}");
+    house.call("customer", "vm_exec_set", json!({ "vm_id": vm, "enabled": true, "confirmation": phrase })).await;
+    let said = |length: usize| format!("echo PASSWORD={}; echo so", random("", length, 7));
+    // `PASSWORD=`, the secret, and what else is written; the size that all of it has, and the length of the secret.
+    let length = 12_345 - 13;
+    let ran = house.call("customer", "vm_exec", json!({ "vm_id": vm, "command": said(length) })).await;
+    assert_eq!(ran["stdout_bytes"], 12_345, "{ran}");
+    let id = ran["command_id"].clone();
+    let logs = house.call("customer", "command_logs", json!({ "command_id": id })).await;
+    assert_eq!((&logs["stdout_bytes"], &logs["next_stdout_offset"]), (&json!(12_345), &json!(12_345)), "{logs}");
+    let shown = house.call("customer", "command_get", json!({ "command_id": id, "stdout_tail_bytes": 20_000 })).await;
+    assert_eq!((&shown["stdout_bytes"], &shown["next_stdout_offset"]), (&json!(12_345), &json!(12_345)), "{shown}");
+    // Between the two ends that are recorded of it.
+    let far = format!("{}; {}; {}", command(8192, "", 0), said(length), command(8192, "", 0));
+    for command in [said(length), far] {
+        let started = house.call("customer", "command_start", json!({ "vm_id": vm, "command": command })).await;
+        let ended = house.call("customer", "operation_wait", json!({ "operation_id": started["operation_id"] })).await;
+        assert_eq!((&ended["status"], &ended["result"]["stdout_bytes"]), (&json!("succeeded"), &Value::Null), "{ended}");
+        assert_eq!(ended["result"]["stdout_sha256"], Value::Null, "{ended}");
+    }
+    // Where there is nothing to hide, the size is there.
+    let plain = house.call("customer", "vm_exec", json!({ "vm_id": vm, "command": command(65 * 64, "so", 64) })).await;
+    let size = plain["stdout_bytes"].as_u64().expect("a size");
+    let records = house.records().await;
+    for (tool, record) in &records {
+        for told in [12_345, length, 12_345 + 2 * 8193] {
+            assert!(!record.contains(&format!(":{told}")), "a record of {tool} says {told}: {record}");
+        }
+    }
+    let sized = records.iter().filter(|(tool, record)| tool == "vm_exec" && record.contains(&format!("\"stdout_bytes\":{size}")));
+    assert_eq!(sized.count(), 1, "the size of an output without a secret is recorded");
 }
 
 async fn nothing_that_people_type_is_kept(demo: Demo, database: Option<String>) {

@@ -40,8 +40,8 @@ pub(super) fn tool() -> Tool {
         .must("stderr_bytes", Public, maybe("integer", "Size of the standard error so far."))
         .must("stdout_tail", Excerpt, any("string", "The end of the standard output."))
         .must("stderr_tail", Excerpt, any("string", "The end of the standard error."))
-        .must("next_stdout_offset", Public, any("integer", "Where command_logs goes on."))
-        .must("next_stderr_offset", Public, any("integer", "Where command_logs goes on."));
+        .must("next_stdout_offset", Public, maybe("integer", "Where command_logs goes on."))
+        .must("next_stderr_offset", Public, maybe("integer", "Where command_logs goes on."));
     let face =
         Face { title: "Get a command", description: "Shows how a command stands, its exit code, and the end of its output." };
     register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(get))
@@ -86,6 +86,14 @@ async fn get(execution: Execution) -> ShownAnswer {
         shown.extend(fields);
     }
     let mut shown = Shown::from(shown);
+    for (name, end) in [("stdout", &stdout), ("stderr", &stderr)] {
+        // All of it has to be there, as it is, for its size to be recorded.
+        let is_whole = shown.live_size(&format!("{name}_bytes")) == Some(end.as_str().len());
+        if !is_whole || shown.live_text(&format!("{name}_tail")) != Some(end.as_str()) {
+            shown.leave_out(format!("{name}_bytes"));
+            shown.leave_out(format!("next_{name}_offset"));
+        }
+    }
     shown.record("stdout_tail", stdout);
     shown.record("stderr_tail", stderr);
     Ok(shown)
@@ -142,14 +150,16 @@ fn from_log(kept: &Value) -> Outputs {
         tail => tail.to_owned(),
     };
     let (stdout, stderr) = (tail("stdout"), tail("stderr"));
+    // What has not ended has written nothing that is recorded.
+    let next = |name: &str| if kept.is_null() { json!(0) } else { kept[format!("{name}_bytes")].clone() };
     let fields = json!({
-        "source": if kept["stdout_bytes"].is_u64() { "log" } else { "none" },
+        "source": if kept["stdout_head"].is_string() || kept["stdout"].is_string() { "log" } else { "none" },
         "stdout_bytes": kept["stdout_bytes"],
         "stderr_bytes": kept["stderr_bytes"],
         "stdout_tail": stdout,
         "stderr_tail": stderr,
-        "next_stdout_offset": kept["stdout_bytes"].as_u64().unwrap_or(0),
-        "next_stderr_offset": kept["stderr_bytes"].as_u64().unwrap_or(0),
+        "next_stdout_offset": next("stdout"),
+        "next_stderr_offset": next("stderr"),
     });
     // It was scrubbed when it was recorded, with what stood around it then.
     Outputs { fields, stdout: ScrubbedText::of(&stdout), stderr: ScrubbedText::of(&stderr) }

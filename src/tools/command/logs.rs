@@ -15,7 +15,7 @@ use crate::core::tool::ToolFacts;
 use crate::providers::compute::{JobState, JobStatus, MachineRef, ProviderError, Stream};
 use crate::tools::outcome::ShownAnswer;
 use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, number_or, text};
+use crate::tools::shape::{Shape, any, maybe, number_or, text};
 use crate::tools::{CallRecord, Execution, Tool, facts, register};
 
 static FACTS: ToolFacts = facts::read("command_logs", Some(Scope::VmsExec));
@@ -37,10 +37,10 @@ pub(super) fn tool() -> Tool {
         .must("stderr", Excerpt, any("string", "A piece of the standard error; what is not UTF-8 is replaced."))
         .must("stdout_utf8", Public, any("boolean", "Nothing had to be replaced."))
         .must("stderr_utf8", Public, any("boolean", "Nothing had to be replaced."))
-        .must("stdout_bytes", Public, any("integer", "Size of the standard output so far."))
-        .must("stderr_bytes", Public, any("integer", "Size of the standard error so far."))
-        .must("next_stdout_offset", Public, any("integer", "stdout_offset of the next piece."))
-        .must("next_stderr_offset", Public, any("integer", "stderr_offset of the next piece."))
+        .must("stdout_bytes", Public, maybe("integer", "Size of the standard output so far."))
+        .must("stderr_bytes", Public, maybe("integer", "Size of the standard error so far."))
+        .must("next_stdout_offset", Public, maybe("integer", "stdout_offset of the next piece."))
+        .must("next_stderr_offset", Public, maybe("integer", "stderr_offset of the next piece."))
         .must("complete", Public, any("boolean", "The command has ended and there is nothing after this."));
     let face = Face {
         title: "Read a command's output",
@@ -95,8 +95,20 @@ async fn read(execution: Execution) -> ShownAnswer {
         "next_stderr_offset": stderr.next,
         "complete": begun && status.state != JobState::Running && at_end,
     }));
-    shown.record("stdout", stdout.record);
-    shown.record("stderr", stderr.record);
+    let pieces = [
+        ("stdout", stdout, args.stdout_offset, status.stdout_bytes),
+        ("stderr", stderr, args.stderr_offset, status.stderr_bytes),
+    ];
+    for (name, piece, offset, size) in pieces {
+        // Where the next piece begins says how long this one is.
+        if !piece.is_plain() {
+            shown.leave_out(format!("next_{name}_offset"));
+        }
+        if !piece.is_plain() || offset > 0 || piece.next < size {
+            shown.leave_out(format!("{name}_bytes"));
+        }
+        shown.record(name, piece.record);
+    }
     Ok(shown)
 }
 

@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::core::id::CallId;
+use crate::core::scrub::find::{Edges, secrets};
 use crate::core::scrub::{AROUND, ScrubbedText, scrub_piece};
 use crate::providers::compute::{GuestJobs, MachineRef, ProviderError, Stream};
 
@@ -27,6 +28,13 @@ const SPOOL: u64 = 64 * 1024 * 1024;
 
 /// How long reading one output whole may take before its digest is given up.
 const PATIENCE: Duration = Duration::from_mins(1);
+
+impl Piece {
+    /// Whether all of it is recorded as it is.
+    pub(in crate::tools) fn is_plain(&self) -> bool {
+        self.text == self.record.as_str()
+    }
+}
 
 /// One output of one command.
 pub(in crate::tools) struct Source<'a> {
@@ -96,20 +104,21 @@ impl Source<'_> {
     }
 
     /// The record of the whole output. An output that cannot be read whole has no digest; the command ran all the same.
-    async fn summary(&self, size: u64) -> Summary {
+    async fn summary(&self) -> Summary {
         match tokio::time::timeout(PATIENCE, self.digest()).await {
             Ok(Ok(summary)) => summary,
             Ok(Err(error)) => {
                 tracing::warn!(%error, call_id = %self.call, "an output cannot be read whole");
-                Summary::unread(size)
+                Summary::default()
             }
-            Err(_) => Summary::unread(size),
+            Err(_) => Summary::default(),
         }
     }
 
     async fn digest(&self) -> Result<Summary, ProviderError> {
         let (mut hash, mut size) = (Sha256::new(), 0u64);
         let (mut head, mut tail) = (Vec::new(), Vec::new());
+        let mut is_plain = true;
         loop {
             let chunk = self.guest.read(self.machine, self.call, self.stream, size, CHUNK).await?;
             if chunk.is_empty() {
@@ -119,6 +128,7 @@ impl Source<'_> {
             hash.update(&chunk);
             head.extend(chunk.iter().take(END + AROUND - head.len()));
             tail.extend_from_slice(&chunk);
+            is_plain = is_plain && !is_blanked_within(&tail);
             tail.drain(..tail.len().saturating_sub(END + AROUND));
         }
         // The tail is what the head has not.
@@ -128,9 +138,10 @@ impl Source<'_> {
         let plain = [head.get(..first), tail.get(last.clone())]
             .map(|bytes| String::from_utf8_lossy(bytes.unwrap_or_default()).into_owned());
         let (head, tail) = (scrub_piece(&head, 0..first, false), scrub_piece(&tail, last, torn));
-        // Of what was blanked no digest is kept either: whoever has the rest could try what it was.
-        let is_plain = plain == [head.as_str(), tail.as_str()];
-        Ok(Summary { size, sha256: is_plain.then(|| hex::encode(hash.finalize())), head, tail })
+        // Of what was blanked no digest is kept either: whoever has the rest could try what it was. Nor is its size, which
+        // says how long that is.
+        let is_plain = is_plain && plain == [head.as_str(), tail.as_str()];
+        Ok(Summary { size: is_plain.then_some(size), sha256: is_plain.then(|| hex::encode(hash.finalize())), head, tail })
     }
 }
 
@@ -160,17 +171,13 @@ impl Window {
     }
 }
 
+/// Size and digest are those of an output without a secret that could be read whole.
+#[derive(Default)]
 struct Summary {
-    size: u64,
+    size: Option<u64>,
     sha256: Option<String>,
     head: ScrubbedText,
     tail: ScrubbedText,
-}
-
-impl Summary {
-    fn unread(size: u64) -> Self {
-        Self { size, sha256: None, head: ScrubbedText::default(), tail: ScrubbedText::default() }
-    }
 }
 
 /// Size, digest, head and tail of both outputs, as fields `stdout_bytes` and so on.
@@ -179,14 +186,20 @@ pub(in crate::tools) async fn record(ran: &super::run::Ran, call: &CallId) -> Ma
     let outputs = [("stdout", Stream::Stdout, ran.status.stdout_bytes), ("stderr", Stream::Stderr, ran.status.stderr_bytes)];
     for (name, stream, size) in outputs {
         let source = Source { guest: &*ran.guest, machine: &ran.machine, call, stream };
-        let summary = source.summary(size).await;
+        let summary = source.summary().await;
         fields.insert(format!("{name}_bytes"), json!(summary.size));
-        fields.insert(format!("{name}_truncated"), json!(summary.size >= SPOOL));
+        fields.insert(format!("{name}_truncated"), json!(size >= SPOOL));
         fields.insert(format!("{name}_sha256"), json!(summary.sha256));
         fields.insert(format!("{name}_head"), json!(summary.head.as_str()));
         fields.insert(format!("{name}_tail"), json!(summary.tail.as_str()));
     }
     fields
+}
+
+/// Whether there is a secret in `window` that its ends have not made one.
+fn is_blanked_within(window: &[u8]) -> bool {
+    let found = secrets(window, Edges { torn_start: true, open_end: true });
+    found.spans.iter().any(|span| (span.start > 0 && span.end < window.len()) || span.len() > AROUND)
 }
 
 /// `bytes` without a character that has only begun at their end. Never nothing.

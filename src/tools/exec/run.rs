@@ -62,8 +62,16 @@ fn result() -> Shape {
         .must("stderr_truncated", Public, any("boolean", "There is more."))
         .must("stdout_utf8", Public, any("boolean", "Nothing had to be replaced."))
         .must("stderr_utf8", Public, any("boolean", "Nothing had to be replaced."))
-        .must("stdout_bytes", Public, any("integer", "Size of the standard output."))
-        .must("stderr_bytes", Public, any("integer", "Size of the standard error."))
+        .must(
+            "stdout_bytes",
+            Public,
+            maybe("integer", "Size of the standard output; null if this was read from the log, which has it of no secret."),
+        )
+        .must(
+            "stderr_bytes",
+            Public,
+            maybe("integer", "Size of the standard error; null if this was read from the log, which has it of no secret."),
+        )
         .must("stdout_sha256", Public, maybe("string", "SHA-256, if all of it is in the answer and UTF-8."))
         .must("stderr_sha256", Public, maybe("string", "SHA-256, if all of it is in the answer and UTF-8."))
 }
@@ -94,9 +102,11 @@ async fn exec(execution: Execution) -> ShownAnswer {
     let stderr = add_output(&mut fields, &ran, call, "stderr", Stream::Stderr, ran.status.stderr_bytes).await;
     let mut result = Shown::from(Value::Object(fields));
     for (name, record) in [("stdout", stdout), ("stderr", stderr)] {
-        // Of what was blanked no digest is kept either: whoever has the rest could try what it was.
-        if result.live_text(name) != Some(record.as_str()) {
-            result.record(format!("{name}_sha256"), ScrubbedText::default());
+        // Of what was blanked no digest is kept either: whoever has the rest could try what it was. Nor is its size, which
+        // says how long that is; of what is not in the answer nobody has looked.
+        if result.live_text(name) != Some(record.as_str()) || result.is_live(&format!("{name}_truncated")) {
+            result.leave_out(format!("{name}_sha256"));
+            result.leave_out(format!("{name}_bytes"));
         }
         result.record(name, record);
     }
