@@ -42,6 +42,7 @@ fn request(principal: Principal, tool: &str, args: Value) -> Request {
         tool: tool.to_owned(),
         args,
         rejected: None,
+        others: 0,
         session: None,
         protocol: None,
         follows: None,

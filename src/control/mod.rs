@@ -52,6 +52,8 @@ pub struct Request {
     pub args: Value,
     /// Why the protocol rejects the call, if it does: then it is recorded, and refused with this at the latest.
     pub rejected: Option<Refusal>,
+    /// How many more calls are rejected with it that are only counted.
+    pub others: u32,
     /// MCP session id, recorded as a digest.
     pub session: Option<String>,
     /// MCP protocol version.

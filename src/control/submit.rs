@@ -234,7 +234,8 @@ impl Control {
         let waits = self.waits(&proposal, intake, request, &ids[1], now).await?;
         let run = RunId::new(now, &*self.ports.entropy);
         let (node, limits, quota) = (self.ports.node.clone(), Arc::clone(&self.ports.limits), self.ports.quotas.open_calls);
-        Ok(Submission { proposal, intent, events: ids.clone(), run, parts, brief, node, limits, quota, repeats: None, waits })
+        let (events, others) = (ids.clone(), request.others);
+        Ok(Submission { proposal, intent, events, run, others, parts, brief, node, limits, quota, repeats: None, waits })
     }
 
     /// What the policies say now. Also asked before an orphan is run again.

@@ -27,6 +27,7 @@ impl Calls for Control {
             tool: tool.to_owned(),
             args,
             rejected: None,
+            others: 0,
             session: None,
             protocol: None,
             follows: None,

@@ -71,6 +71,8 @@ pub struct Incoming {
     pub args: Value,
     /// Why the protocol rejects the call, if it does. It is recorded all the same.
     pub rejected: Option<Refusal>,
+    /// How many more calls are rejected with it that are only counted.
+    pub others: u32,
     /// MCP session id.
     pub session: Option<String>,
     /// MCP protocol version.
@@ -125,8 +127,21 @@ impl Door {
 
     /// Submits a call. If this future is dropped, the call is asked to stop.
     pub async fn submit(&self, principal: Principal, incoming: Incoming) -> Reply {
-        let Incoming { tool, args, rejected, session, protocol, user_agent, cancel, patience, progress, follows, on_hold, made } =
-            incoming;
+        let Incoming {
+            tool,
+            args,
+            rejected,
+            others,
+            session,
+            protocol,
+            user_agent,
+            cancel,
+            patience,
+            progress,
+            follows,
+            on_hold,
+            made,
+        } = incoming;
         let known = self.control.catalogue.get(&tool).map(|tool| tool.facts.name);
         let gone = cancel.clone().drop_guard();
         let wait = self.wait.max(patience);
@@ -135,6 +150,7 @@ impl Door {
             tool,
             args,
             rejected,
+            others,
             session,
             protocol,
             follows,

@@ -39,6 +39,8 @@ pub struct Submission {
     pub events: [EventId; 3],
     /// Id for a run of refusals that may begin here.
     pub run: RunId,
+    /// How many more calls are refused with it that are only counted.
+    pub others: u32,
     /// Encrypted parts of the intent.
     pub parts: Vec<SealedPart>,
     /// The same with less of long arguments, if they are long: what is kept of a call that is refused.

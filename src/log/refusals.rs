@@ -146,10 +146,12 @@ impl Draft {
             self.close_run(over, &submission.intent.credential, id.clone())?;
         }
         let counted = (run.recorded >= recorded).then(|| run.id.clone());
+        let others = submission.others;
         if counted.is_some() {
-            run.count(now);
+            run.count(now, others.saturating_add(1));
         } else {
             run.recorded += 1;
+            run.count(now, others);
         }
         row.runs.push(run);
         self.put(name, row)?;
@@ -228,11 +230,14 @@ impl Draft {
 }
 
 impl Run {
-    fn count(&mut self, now: Micros) {
+    fn count(&mut self, now: Micros, more: u32) {
+        if more == 0 {
+            return;
+        }
         if self.counted == 0 {
             self.first = now;
         }
-        self.counted += 1;
+        self.counted = self.counted.saturating_add(more.into());
         self.last = now;
     }
 

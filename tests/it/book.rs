@@ -214,6 +214,7 @@ impl Book {
             intent,
             events,
             run,
+            others: 0,
             parts,
             brief: None,
             node: node(1),

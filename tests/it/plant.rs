@@ -346,6 +346,7 @@ impl Plant {
             tool: tool.to_owned(),
             args,
             rejected: None,
+            others: 0,
             session: None,
             protocol: None,
             follows: None,

@@ -1,7 +1,9 @@
 //! Calls that a protocol rejects before any tool is reached. Whoever is authenticated and asks for a call is on record,
 //! whatever else is wrong with the request (P2); of what was asked only digest, size and fault are kept.
 
-use forelog::core::event::Event;
+use std::time::Duration;
+
+use forelog::core::event::{Event, Kind};
 use forelog::core::principal::Side;
 use forelog::core::scope::Scope;
 use forelog::http::Settings;
@@ -217,6 +219,37 @@ async fn rejected_batches_are_a_call_for_each_call_that_they_hold() {
     send(app.rpc(&key, &mixed)).await;
     assert_eq!(recorded(&app).await.0.len(), 25);
     assert!(app.plant.world.executed().is_empty());
+}
+
+/// Of more than a batch may hold nothing is passed over: what is not recorded in full is counted.
+#[tokio::test]
+async fn rejected_batches_beyond_their_size_count_what_they_do_not_record() {
+    let names: [fn(usize) -> String; 3] = [
+        |_| "probe_write".to_owned(),
+        |id| ["probe_write", "probe_read", "none"][id % 3].to_owned(),
+        |id| format!("made_up_{id}"),
+    ];
+    for name in names {
+        let app = TestApp::start().await;
+        let key = app.key(|_| {}).await;
+        let named = |id: usize| {
+            let mut message = call(id.into(), json!({}));
+            message["params"]["name"] = json!(name(id));
+            message
+        };
+        let many: Vec<Value> = (0..300).map(named).collect();
+        assert_eq!(send(app.rpc(&key, &json!(many))).await.status, StatusCode::BAD_REQUEST);
+        let (intents, full) = recorded(&app).await;
+        assert!(intents.len() == full && (20..=40).contains(&full), "{full} are recorded in full");
+        app.plant.clock.pass(Duration::from_secs(61));
+        app.plant.beat().await;
+        let counted = app.events("refusals_counted").await;
+        let counts = counted.iter().map(|event| match &event.kind {
+            Kind::RefusalsCounted { count, .. } => *count,
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(full as u64 + counts.sum::<u64>(), 300, "{}: {counted:?}", name(0));
+    }
 }
 
 #[tokio::test]

@@ -59,11 +59,23 @@ pub fn is_unwritten(code: Code) -> bool {
 /// Writes a call down that is rejected with `rejection`, and says how it ended: as it was rejected, or because its key is dead,
 /// or because nothing can be written.
 pub async fn note(door: &Door, who: &Principal, headers: &HeaderMap, params: &Value, rejection: Option<Refusal>) -> Reply {
+    note_with(door, who, headers, (params, 0), rejection).await
+}
+
+/// The same of one call, with which so many others are rejected that are only counted.
+async fn note_with(
+    door: &Door,
+    who: &Principal,
+    headers: &HeaderMap,
+    (params, others): (&Value, u32),
+    rejection: Option<Refusal>,
+) -> Reply {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let incoming = Incoming {
         tool: params["name"].as_str().unwrap_or_default().to_owned(),
         args: if params["arguments"].is_null() && rejection.is_none() { json!({}) } else { params["arguments"].clone() },
         rejected: rejection,
+        others,
         session: text(SESSION_ID.as_str()),
         protocol: text("mcp-protocol-version"),
         user_agent: user_agent(headers),
@@ -80,7 +92,12 @@ pub fn refusal(text: &str) -> Refusal {
 impl Exchange<'_> {
     /// The call that was written down; or the answer in place of all others, if nothing could be, or to a key that is dead.
     async fn noted(&self, params: &Value, refusal: &Refusal) -> Result<Option<CallId>, Problem> {
-        let reply = note(&self.http.door, &self.principal, &self.parts.headers, params, Some(refusal.clone())).await;
+        self.noted_with(params, 0, refusal).await
+    }
+
+    async fn noted_with(&self, params: &Value, others: u32, refusal: &Refusal) -> Result<Option<CallId>, Problem> {
+        let why = Some(refusal.clone());
+        let reply = note_with(&self.http.door, &self.principal, &self.parts.headers, (params, others), why).await;
         let call = reply.call().cloned();
         match reply {
             Reply::Failed { refusal, .. } if refusal.code.status() == StatusCode::UNAUTHORIZED.as_u16() => {
@@ -91,11 +108,16 @@ impl Exchange<'_> {
         }
     }
 
-    /// Notes each call among messages that are refused as one; the last of them.
+    /// Notes each call among messages that are refused as one; the last of them. As many as a batch may hold are noted one by
+    /// one; of the rest one of each tool is, with how many others there were of it, and what is left is counted with the last.
     async fn noted_each(&self, messages: &[&Value], refusal: &Refusal) -> Result<Option<CallId>, Problem> {
+        let mut calls = messages.iter().filter(|message| is_call(message)).map(|message| &message["params"]);
         let mut last = None;
-        for message in messages.iter().filter(|message| is_call(message)).take(BATCH) {
-            last = self.noted(&message["params"], refusal).await?.or(last);
+        for params in calls.by_ref().take(BATCH) {
+            last = self.noted(params, refusal).await?.or(last);
+        }
+        for (params, others) in by_tool(calls) {
+            last = self.noted_with(params, others, refusal).await?.or(last);
         }
         Ok(last)
     }
@@ -193,6 +215,20 @@ impl Exchange<'_> {
         let noted = self.noted_in(&refusal, &bytes).await;
         noted.map_or_else(|worse| worse, |call| Problem::from(refusal).of_call(call))
     }
+}
+
+/// One call of each tool, at most as many as a batch may hold, and how many others each of them stands for.
+fn by_tool<'a>(calls: impl Iterator<Item = &'a Value>) -> Vec<(&'a Value, u32)> {
+    let mut kinds: Vec<(&Value, u32)> = Vec::new();
+    for params in calls {
+        let full = kinds.len() == BATCH;
+        let known = kinds.iter().position(|(kind, _)| kind["name"] == params["name"]);
+        match known.or(full.then(|| kinds.len() - 1)).and_then(|at| kinds.get_mut(at)) {
+            Some((_, others)) => *others = others.saturating_add(1),
+            None => kinds.push((params, 0)),
+        }
+    }
+    kinds
 }
 
 fn members(held: &Value) -> Vec<&Value> {

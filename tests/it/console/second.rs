@@ -209,6 +209,7 @@ async fn console_a_person_names_another_who_is_there() {
             on_hold: forelog::control::OnHold::Leave,
             made: None,
             rejected: None,
+            others: 0,
         };
         match control.submit(request).await {
             forelog::control::Reply::Done { result, .. } => result["user"].as_str().expect("a user").to_owned(),
