@@ -1,9 +1,10 @@
-//! Calls as they happen, as server-sent events. The id of each is a position of the log, by which a client that was cut off
-//! goes on where it was.
+//! Calls as they happen, as server-sent events, each with an id by which a client that was cut off goes on where it was.
 //!
-//! INVARIANT: whoever watches is asked about again each second: a key that is revoked, a session that ended and a server that
-//! stops end the stream (P8). Nobody watches what was before: a watch goes on from where it is, or from where it began, and no
-//! further back, whatever its client says that it has seen. That it began is written down.
+//! INVARIANT: an id is a position of the log, sealed for whoever was given it: nobody reads out of it how much all others do
+//! (P9), and what is not one of a reader's own ids is refused. Whoever watches is asked about again each second: a key that is
+//! revoked, a session that ended and a server that stops end the stream (P8). Nobody watches what was before: a watch goes on
+//! from where it is, or from where it began, and no further back, whatever its client says that it has seen. That it began is
+//! written down.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -12,17 +13,21 @@ use std::time::Duration;
 use axum::http::HeaderMap;
 use axum::response::sse::{Event, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use futures::stream::{self, Stream, StreamExt};
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Http;
+use crate::core::code::Code;
 use crate::core::id::Position;
-use crate::core::principal::Principal;
+use crate::core::principal::{Principal, Side};
 use crate::core::quota::Counted;
 use crate::core::refusal::Refusal;
 use crate::core::sight::Sight;
 use crate::core::time::Micros;
+use crate::log::vault::VaultError;
 use crate::tools::{ActivityQuery, CallRecord, Changes, Place};
 
 /// How often it is looked for more.
@@ -33,6 +38,12 @@ const MOST: usize = 25;
 
 /// How long after a connection broke its watcher is still the same watch, whose beginning is written down.
 const BREAK: Duration = Duration::from_mins(1);
+
+/// What ids of events are sealed for.
+const PURPOSE: &str = "live/event";
+
+/// Longest id that is looked at.
+const LONGEST: usize = 512;
 
 /// Who has watched what on this node until when, so that a connection that breaks is not a new reading each time.
 #[derive(Default)]
@@ -141,9 +152,14 @@ impl Watch {
         Self { http, who, session, watched, query, after, waiting: VecDeque::new(), left: MOST, _place: place }
     }
 
-    /// What happens, until it may not be watched any more.
-    pub fn stream(self) -> impl Stream<Item = Told> + Send {
-        stream::unfold(self, |mut watch| async move { watch.next().await.map(|told| (told, watch)) })
+    /// What happens, each with its id, until it may not be watched any more.
+    pub fn stream(self) -> impl Stream<Item = (Told, String)> + Send {
+        stream::unfold(self, |mut watch| async move {
+            let told = watch.next().await?;
+            // Without an id it could not be gone on from here: the stream ends, and the client comes again.
+            let id = sealed(&watch.http, &watch.watched.0, told.position()).await.ok()?;
+            Some(((told, id), watch))
+        })
     }
 
     async fn next(&mut self) -> Option<Told> {
@@ -199,23 +215,66 @@ impl Watch {
     }
 }
 
+impl Told {
+    fn position(&self) -> Position {
+        let (Self::Call(position, _) | Self::Skipped(position, _) | Self::Reached(position)) = self;
+        *position
+    }
+}
+
 /// Where to begin: after the event that the client has last seen, or after `asked`, if it watched then; else at the newest one.
+/// What is no id of theirs is refused: to begin anywhere else would be a gap that nobody sees.
 pub async fn beginning(http: &Http, headers: &HeaderMap, asked: Option<&str>, watched: &Watched) -> Result<Position, Refusal> {
-    let seen = headers.get("last-event-id").and_then(|value| value.to_str().ok());
     let ports = &http.door.control().ports;
     let newest = ports.activity.position().await?;
-    let given = seen.or(asked).and_then(|text| text.parse().ok()).map(Position);
+    let mut seen = headers.get_all("last-event-id").iter();
+    let given = match (seen.next(), seen.next()) {
+        (None, _) => asked.and_then(|text| text.parse().ok()).map(Position),
+        (Some(id), None) => {
+            let position = opened(http, &watched.0, id.as_bytes()).await.map_err(|error| unreadable(&error))?;
+            Some(position.ok_or_else(foreign)?)
+        }
+        (Some(_), Some(_)) => return Err(foreign()),
+    };
     Ok(http.watches.begin(watched, given, newest, ports.clock.now()))
 }
 
-/// `told` as an event; `shown` is the call as this client gets it.
-pub fn event(told: &Told, shown: &Value) -> Event {
-    let (name, position, data) = match told {
-        Told::Call(position, _) => ("call", position, shown.clone()),
-        Told::Skipped(position, skipped) => ("skipped", position, json!({ "skipped": skipped, "position": position })),
-        Told::Reached(position) => ("reached", position, json!({ "position": position })),
+fn foreign() -> Refusal {
+    let text = "The Last-Event-ID is none that this stream has given you.";
+    Refusal::new(Code::ValidationFailed, text).hint("Leave it out to begin with what happens now.")
+}
+
+fn unreadable(error: &VaultError) -> Refusal {
+    tracing::error!(%error, "an id of a stream cannot be opened");
+    Refusal::new(Code::AuditUnavailable, "The vault cannot be read.")
+}
+
+/// The id of what is at `position`, for `reader` alone.
+async fn sealed(http: &Http, reader: &str, position: Position) -> Result<String, VaultError> {
+    let plain = [position.0.to_be_bytes().as_slice(), reader.as_bytes()].concat();
+    Ok(URL_SAFE_NO_PAD.encode(http.door.control().ports.reader.vault.seal_cookie(PURPOSE, &plain).await?))
+}
+
+async fn opened(http: &Http, reader: &str, id: &[u8]) -> Result<Option<Position>, VaultError> {
+    let Some(sealed) = Some(id).filter(|id| id.len() <= LONGEST).and_then(|id| URL_SAFE_NO_PAD.decode(id).ok()) else {
+        return Ok(None);
     };
-    Event::default().event(name).id(position.0.to_string()).data(data.to_string())
+    let plain = http.door.control().ports.reader.vault.open_cookie(PURPOSE, &sealed).await?.unwrap_or_default();
+    let Some((position, of)) = plain.split_first_chunk() else { return Ok(None) };
+    Ok((of == reader.as_bytes()).then(|| Position(i64::from_be_bytes(*position))))
+}
+
+/// `told` as an event; `shown` is the call as this client gets it. Positions are for the staff, who see the whole log.
+pub fn event(told: &Told, id: String, shown: &Value, side: Side) -> Event {
+    let (name, mut data) = match told {
+        Told::Call(..) => ("call", shown.clone()),
+        Told::Skipped(_, skipped) => ("skipped", json!({ "skipped": skipped })),
+        Told::Reached(_) => ("reached", json!({})),
+    };
+    if let (Side::Staff, Told::Skipped(..) | Told::Reached(_), Some(fields)) = (side, told, data.as_object_mut()) {
+        fields.insert("position".into(), json!(told.position()));
+    }
+    Event::default().event(name).id(id).data(data.to_string())
 }
 
 /// The answer that goes on.

@@ -38,8 +38,9 @@ pub async fn handle(
     let sight = Sight::of(&caller.principal, &http.door.state());
     let query = ActivityQuery { sight, search, limit: 1, ..ActivityQuery::default() };
     let after = beginning(&http, &headers, None, &watched).await?;
+    let side = caller.principal.side;
     let watch = Watch::new(&http, caller.principal, None, watched, query, after, place);
-    Ok(answer(watch.stream().map(|told| event(&told, &shown(&told)))))
+    Ok(answer(watch.stream().map(move |(told, id)| event(&told, id, &shown(&told), side))))
 }
 
 fn shown(told: &Told) -> Value {

@@ -14,6 +14,7 @@ use super::fault::{Fault, encoded};
 use super::frame::{Frame, page};
 use super::search::line::Line;
 use super::visit::Visit;
+use crate::core::principal::Side;
 use crate::http::asked::Asked;
 use crate::http::live::{Told, Watch, Watched, answer, beginning, event, place, watched};
 
@@ -81,9 +82,9 @@ pub async fn stream(visit: Visit, headers: HeaderMap, Query(pairs): Query<Pairs>
     let after = beginning(&visit.http, &headers, after, &watched).await?;
     let watch = Watch::new(&visit.http, visit.principal.clone(), Some(session), watched, query, after, place);
     let visit = Arc::new(visit);
-    let events = watch.stream().then(move |told| {
+    let events = watch.stream().then(move |(told, id)| {
         let visit = Arc::clone(&visit);
-        async move { event(&told, &shown(&told, &visit).await) }
+        async move { event(&told, id, &shown(&told, &visit).await, Side::Staff) }
     });
     Ok(answer(events))
 }

@@ -13,8 +13,15 @@ const PATIENCE: Duration = Duration::from_secs(20);
 #[derive(Clone, Debug, PartialEq)]
 struct Told {
     name: String,
-    id: i64,
+    id: String,
     data: Value,
+}
+
+impl Told {
+    /// Ids are sealed anew each time.
+    fn said(&self) -> (&str, &Value) {
+        (&self.name, &self.data)
+    }
 }
 
 /// A stream that is read event by event.
@@ -24,10 +31,10 @@ struct Tail {
 }
 
 impl Tail {
-    async fn open(browser: &Browser, path: &str, last: Option<i64>) -> Self {
+    async fn open(browser: &Browser, path: &str, last: Option<&str>) -> Self {
         let mut request = browser.client.get(format!("{}{path}", browser.base));
         if let Some(last) = last {
-            request = request.header("last-event-id", last.to_string());
+            request = request.header("last-event-id", last);
         }
         let response = request.send().await.expect("an answer");
         assert_eq!(response.status(), StatusCode::OK);
@@ -46,7 +53,7 @@ impl Tail {
                 };
                 let told = field("event").map(|name| Told {
                     name,
-                    id: field("id").expect("an id").parse().expect("a position"),
+                    id: field("id").expect("an id"),
                     data: serde_json::from_str(&field("data").expect("data")).expect("JSON"),
                 });
                 self.text = rest;
@@ -61,16 +68,15 @@ impl Tail {
         }
     }
 
-    /// The calls until one has this id.
-    async fn until(&mut self, position: i64) -> Vec<Told> {
+    /// The calls until the staff are told that this position is reached, and the id of that.
+    async fn until(&mut self, position: i64) -> (Vec<Told>, String) {
         let mut told = Vec::new();
         loop {
             let next = self.next().await.expect("the stream goes on");
-            let id = next.id;
-            told.extend(Some(next).filter(|next| next.name == "call"));
-            if id >= position {
-                return told;
+            if next.data["position"].as_i64().is_some_and(|reached| reached >= position) {
+                return (told, next.id);
             }
+            told.extend(Some(next).filter(|next| next.name == "call"));
         }
     }
 }
@@ -96,19 +102,20 @@ async fn goes_on(house: House) {
         house.call(&customer.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
     }
     let head = position().await;
-    let whole = tail.until(head).await;
+    let (whole, last) = tail.until(head).await;
     // Three calls are admitted and succeed; one asks for what is not its own.
     assert_eq!(whole.len(), 3 * 2 + 1, "{whole:#?}");
-    assert!(whole.is_sorted_by_key(|told| told.id), "{whole:#?}");
     assert!(whole.iter().all(|told| told.data["tool"] == "vm_get"), "{whole:#?}");
     let words: Vec<&str> = whole.iter().map(|told| told.data["word"].as_str().expect("a word")).collect();
     assert_eq!(words.iter().filter(|word| **word == "Succeeded").count(), 3, "{words:?}");
     assert_eq!(words.iter().filter(|word| **word == "Refused").count(), 1, "{words:?}");
     drop(tail);
     // From wherever it broke off, the rest is the same and nothing else.
-    for (at, told) in whole.iter().enumerate().filter(|(_, told)| told.id < head) {
-        let mut rest = Tail::open(&staff, &path, Some(told.id)).await;
-        assert_eq!(rest.until(head).await, whole[at + 1..], "after {}", told.id);
+    for (at, told) in whole.iter().enumerate().take(whole.len() - 1) {
+        let mut rest = Tail::open(&staff, &path, Some(&told.id)).await;
+        let (rest, _) = rest.until(head).await;
+        let said = |all: &[Told]| all.iter().map(|told| format!("{:?}", told.said())).collect::<Vec<_>>();
+        assert_eq!(said(&rest), said(&whole[at + 1..]), "after {told:?}");
     }
     // Watching is reading and is written down, once for a watch that goes on after a break.
     let reads = async || house.events("log_read").await.len();
@@ -116,11 +123,11 @@ async fn goes_on(house: House) {
     assert_eq!(once, 1, "one watch");
     drop(Tail::open(&staff, &path, None).await);
     assert_eq!(reads().await, once + 1, "who does not say where it broke off begins anew");
-    drop(Tail::open(&staff, &format!("{path}&q="), Some(head)).await);
-    drop(Tail::open(&staff, "/console/tail/stream?q=tool:vm_list", Some(head)).await);
+    drop(Tail::open(&staff, &format!("{path}&q="), Some(&last)).await);
+    drop(Tail::open(&staff, "/console/tail/stream?q=tool:vm_list", Some(&last)).await);
     assert_eq!(reads().await, once + 2, "another line is another reading");
     house.clock.pass(Duration::from_secs(61));
-    drop(Tail::open(&staff, &path, Some(head)).await);
+    drop(Tail::open(&staff, &path, Some(&last)).await);
     assert_eq!(reads().await, once + 3, "a minute later it is another reading");
 }
 
@@ -205,10 +212,40 @@ async fn own_calls_only(house: House) {
     let mut tail = Tail::open(&browser, "/api/v1/calls/live?q=tool:vm_get", None).await;
     house.call(&house.other.key, "vm_get", json!({ "vm_id": house.other.vm })).await;
     house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
-    let position = house.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
-    let told = tail.until(position).await;
-    assert_eq!(told.len(), 2, "{told:#?}");
+    let mut told = Vec::new();
+    while told.len() < 2 {
+        let next = tail.next().await.expect("the stream goes on");
+        assert_eq!(next.id.parse::<i64>().ok(), None, "the id tells how busy the log is: {next:?}");
+        assert_eq!(next.data["position"], Value::Null, "{next:?}");
+        told.extend(Some(next).filter(|next| next.name == "call"));
+    }
     assert!(told.iter().all(|told| told.data["account"] == house.one.account.as_str()), "{told:#?}");
+    // From an id of one's own it goes on; any other is refused, whoever made it up.
+    let mut rest = Tail::open(&browser, "/api/v1/calls/live?q=tool:vm_get", Some(&told[0].id)).await;
+    let next = loop {
+        let next = rest.next().await.expect("the stream goes on");
+        if next.name == "call" {
+            break next;
+        }
+    };
+    assert_eq!(next.said(), told[1].said());
+    let own = told[0].id.as_str();
+    let changed = format!("{}{}", if own.starts_with('A') { 'B' } else { 'A' }, &own[1..]);
+    for (key, id) in [
+        (&house.other.key, own),
+        (&house.one.key, changed.as_str()),
+        (&house.one.key, "1"),
+        (&house.one.key, "0"),
+        (&house.one.key, "-1"),
+        (&house.one.key, ""),
+        (&house.one.key, "rubbish"),
+        (&house.one.key, "9223372036854775808"),
+    ] {
+        let request = reqwest::Client::builder().no_proxy().build().expect("a client");
+        let request = request.get(format!("{}/api/v1/calls/live", house.base)).bearer_auth(key).header("last-event-id", id);
+        let answer = crate::harness::send(request).await;
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::BAD_REQUEST, "validation_failed"), "{id:?}");
+    }
     let customer = house.signed_in(&house.one.owner).await;
     for path in ["/console/tail", "/console/tail/stream"] {
         assert_eq!(customer.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
