@@ -8,12 +8,13 @@ use forelog::ambient::SystemClock;
 use forelog::app::App;
 use forelog::config::Config;
 use forelog::core::event::{CredentialCreated, Kind};
-use forelog::core::id::{CredentialId, EventId, Position};
+use forelog::core::id::{CredentialId, EventId, Position, UserId};
 use forelog::core::principal::Side;
 use forelog::core::scope::{Scope, ScopeSet};
 use forelog::core::time::Clock;
 use forelog::log::draft::NewEvent;
 use forelog::log::store::Want;
+use forelog::log::vault::Person;
 use reqwest::StatusCode;
 use serde_json::json;
 use tokio::net::TcpListener;
@@ -228,6 +229,24 @@ async fn oidc_staff_have_the_role_of_their_groups_and_another_one_ends_what_was(
     assert_eq!(people.len(), 4, "{people:?}");
     let guess = house.browser().sign_in("ann@example.com", "").await;
     assert_eq!(guess.status, StatusCode::UNAUTHORIZED);
+}
+
+/// What is left of an invitation that nobody got through with lets nobody in, and is in nobody's way.
+#[tokio::test(flavor = "multi_thread")]
+async fn oidc_a_broken_invitation_to_the_staff_is_nobody_and_in_nobodys_way() {
+    let issuer = Issuer::start(BEGINNING).await;
+    let house = House::with(&issuer.configured("corp", "staff", &format!("{GROUPS}\ncreate = true"))).await;
+    let vault = &house.app.node().control.ports.reader.vault;
+    let people = vault.people().await.expect("the people");
+    let boss = people.into_iter().find(|person| person.side == "staff").expect("somebody of the staff");
+    let email = "ann@example.com".parse().expect("an e-mail address");
+    let begun = Person { id: UserId::new(house.clock.now(), &OsEntropy), email, proved: false, ..boss };
+    vault.add_invited(&begun, |_| false).await.expect("what is left of an invitation");
+    issuer.vouches_for("ann", "ann@example.com", &json!({ "groups": ["desk"] }));
+    let browser = house.browser();
+    let answer = browser.signs_in_by("corp").await;
+    assert_eq!(answer.status, StatusCode::SEE_OTHER, "{:?}", house.refusals().await);
+    assert!(browser.page("/console/").await.contains("ann@example.com · reader · staff"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
