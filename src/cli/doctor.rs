@@ -8,9 +8,10 @@ use serde_json::json;
 use super::migrate::shown;
 use super::progress::Bar;
 use super::{Answer, CliError, Context};
-use crate::app::desk::{Desk, DeskError};
+use crate::app::desk::Desk;
 use crate::app::policies::engine;
 use crate::app::rooms::{RoomError, open_views};
+use crate::core::caused::with_sources;
 use crate::core::state::ControlState;
 use crate::export::verify::{Extent, Finding, Report, verify};
 use crate::log::dialect::{Room, version};
@@ -42,7 +43,7 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
         ("what is committed is on disk", careless(&desk).await?),
         ("nobody but its owner reads what is kept", exposed(context)?),
         ("the clock is not behind the log", clock(&desk).await?),
-        ("a node takes control state from the log", state.as_ref().err().map(told_of).into_iter().collect()),
+        ("a node takes control state from the log", state.as_ref().err().map(|error| with_sources(error)).into_iter().collect()),
         (
             "the policies in force are the configured ones",
             state.as_ref().map_or(Ok(Vec::new()), |state| policies(context, state))?,
@@ -59,11 +60,6 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
         document: json!({ "ok": true, "events": report.events, "checks": names, "schemas": shown(&versions) }),
         text: text.join("\n"),
     })
-}
-
-fn told_of(error: &DeskError) -> String {
-    let sources = std::iter::successors(std::error::Error::source(error), |error| (*error).source());
-    sources.fold(error.to_string(), |text, source| format!("{text}: {source}"))
 }
 
 fn told(report: &Report, wanted: fn(&Finding) -> bool) -> Vec<String> {

@@ -7,6 +7,7 @@ pub mod approval;
 pub mod bounded;
 pub mod call;
 pub mod canonical;
+pub mod caused;
 pub mod chain;
 pub mod code;
 pub mod counting;

@@ -15,6 +15,7 @@ use super::stats::Stats;
 use super::store::{Found, Head, Store, StoreError, Want};
 use super::time::LogTime;
 use super::writer::WriteError;
+use crate::core::caused::with_sources;
 use crate::core::id::Position;
 use crate::core::time::{Clock, Micros};
 
@@ -180,8 +181,7 @@ fn waiting(queue: &mut mpsc::Receiver<Message>, message: Option<Message>) -> Vec
 
 fn refuse(fails: Vec<Fail>, error: &StoreError) {
     let uncertain = matches!(error, StoreError::Sql(SqlError::Commit(_)));
-    let sources = std::iter::successors(std::error::Error::source(error), |error| (*error).source());
-    let text = sources.fold(error.to_string(), |text, source| format!("{text}: {source}"));
+    let text = with_sources(error);
     let differs = matches!(error, StoreError::Differs(_));
     let error = if differs { WriteError::Differs(text) } else { WriteError::Store { text, uncertain } };
     tracing::error!(%error, entries = fails.len(), "entries were not written");

@@ -1,5 +1,7 @@
 //! JSON-RPC at the border: what a body holds, and errors as JSON-RPC says them where rmcp answers plain text.
 
+use std::io;
+
 use axum::Json;
 use axum::body::{Body, to_bytes};
 use axum::http::{HeaderMap, StatusCode, header};
@@ -100,18 +102,40 @@ pub fn fault(message: &Value) -> Option<&'static str> {
 /// Whether a message says more beside its arguments than any has to: what a client says of itself is kept as long as its
 /// session, and what it says of a call as long as that.
 fn is_fat(message: &Value) -> bool {
-    let size = |value: &Value| value.to_string().len();
     let is_call = message["method"] == "tools/call";
+    let mut room = Room(BESIDE);
     let fields = message.as_object().into_iter().flatten().filter(|(name, _)| *name != "params");
-    let said: usize = fields.map(|(name, value)| name.len() + size(value)).sum();
-    let params = match &message["params"] {
-        Value::Object(params) => {
-            let beside = params.iter().filter(|(name, _)| !(is_call && *name == "arguments"));
-            beside.map(|(name, value)| name.len() + size(value)).sum()
-        }
-        other => size(other),
-    };
-    said + params > BESIDE
+    let fits = |room: &mut Room, name: &str, value: &Value| room.take(name.len()) && serde_json::to_writer(room, value).is_ok();
+    let all_fit = fields.into_iter().all(|(name, value)| fits(&mut room, name, value))
+        && match &message["params"] {
+            Value::Object(params) => {
+                let mut beside = params.iter().filter(|(name, _)| !(is_call && *name == "arguments"));
+                beside.all(|(name, value)| fits(&mut room, name, value))
+            }
+            other => fits(&mut room, "", other),
+        };
+    !all_fit
+}
+
+/// So many bytes may still be written. They are counted and not kept, and nothing is written once there is no room.
+struct Room(usize);
+
+impl Room {
+    fn take(&mut self, length: usize) -> bool {
+        let left = self.0.checked_sub(length);
+        self.0 = left.unwrap_or_default();
+        left.is_some()
+    }
+}
+
+impl io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        if self.take(bytes.len()) { Ok(bytes.len()) } else { Err(io::ErrorKind::StorageFull.into()) }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 /// The id to answer with; null if there is none that can be read.
