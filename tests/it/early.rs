@@ -164,3 +164,34 @@ async fn early_answers_are_not_given_to_who_waits_for_leave_and_gets_it() {
         assert!(answer.status == 200 && !answer.closes(), "{answer:?}");
     }
 }
+
+/// What hyper answers by itself is empty and ends the connection, and none of it is taken for a request: docs/rest.md says so,
+/// and if it ever has a body of its own, this is to be looked at again.
+#[tokio::test]
+async fn early_what_is_no_request_is_answered_empty_and_ends_the_connection() {
+    let app = TestApp::start().await;
+    let large = format!("GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\nx-large: {}\r\n\r\n", "x".repeat(1 << 20));
+    let many = format!("GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n{}\r\n", "x-many: 1\r\n".repeat(500));
+    let long = format!("GET /{} HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n", "x".repeat(70_000));
+    let cases = [
+        ("a head that is too large", large.as_str(), 431),
+        ("too many headers", &many, 431),
+        ("a path that is too long", &long, 414),
+        ("a request line that is none", "\u{1}\u{2} nothing\r\n\r\n", 400),
+        ("a header that is none", "GET /healthz HTTP/1.1\r\nno header\r\n\r\n", 400),
+        ("another HTTP", "GET /healthz HTTP/9.9\r\n\r\n", 400),
+        ("two lengths", "POST /mcp HTTP/1.1\r\nhost: h\r\ncontent-length: 1\r\ncontent-length: 2\r\n\r\n", 400),
+    ];
+    for (what, sent, status) in cases {
+        let mut wire = Wire::to(app.address).await;
+        wire.send(sent).await;
+        let answered = wire.answer().await.unwrap_or_else(|| panic!("{what} has no answer"));
+        assert_eq!((answered.status, answered.body.as_str()), (status, ""), "{what}: {answered:?}");
+        wire.ends().await;
+    }
+    // A preface of HTTP/2, and then no frame.
+    let mut wire = Wire::to(app.address).await;
+    wire.send(&format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{}", "x".repeat(64))).await;
+    wire.ends().await;
+    assert!(app.plant.log().await.iter().all(|event| event.kind.name() != "intent_recorded"));
+}
