@@ -6,6 +6,7 @@
 pub mod desk;
 mod files;
 pub mod fleet;
+pub mod mend;
 pub mod node;
 pub mod policies;
 pub mod registry;

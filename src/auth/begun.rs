@@ -107,7 +107,8 @@ impl Sessions {
             }
             let usable = acting(draft.state(), &who, role).filter(|known| row.as_deref() == Some(&format!("use:{known}")));
             let credential = match usable {
-                Some(credential) if lives_on(draft, &credential)? => credential,
+                // With one whose use cannot be read nobody could look at anything, nor stop it: they get another.
+                Some(credential) if lives_on(draft, &credential).unwrap_or(false) => credential,
                 _ => {
                     draft.append(Position(0), made.1.clone())?;
                     fresh.clone()

@@ -3,17 +3,19 @@
 use std::os::unix::fs::PermissionsExt;
 
 use clap::Args;
+use secrecy::SecretString;
 use serde_json::json;
 
 use super::migrate::shown;
 use super::progress::Bar;
 use super::{Answer, CliError, Context};
 use crate::app::desk::Desk;
+use crate::app::mend::mend;
 use crate::app::policies::engine;
 use crate::app::rooms::{RoomError, open_views};
 use crate::core::caused::with_sources;
 use crate::core::state::ControlState;
-use crate::export::verify::{Extent, Finding, Report, verify};
+use crate::export::verify::{Extent, Finding, Report, fold, verify};
 use crate::log::dialect::{Room, version};
 use crate::log::private;
 use crate::log::roles;
@@ -21,14 +23,44 @@ use crate::log::store::Store;
 
 /// What `doctor` takes.
 #[derive(Debug, Args)]
-#[command(after_help = "Examples:\n  forelog doctor --data forelog-data\n  forelog doctor --config forelog.toml --json")]
-pub struct DoctorArgs {}
+#[command(after_help = "Examples:\n  forelog doctor --data forelog-data\n  forelog doctor --config forelog.toml --json
+  FORELOG_DATABASE_URL=postgres://forelog_owner:…@db.internal/forelog forelog doctor --mend")]
+pub struct DoctorArgs {
+    /// Write the rows beside the log that are not what it says anew, and record that. Refused if the log itself is not in order;
+    /// on PostgreSQL it takes the role that owns the schema.
+    #[arg(long)]
+    pub mend: bool,
+    /// The database, as the role that owns it; the configured one if absent.
+    #[arg(long, value_name = "URL", requires = "mend")]
+    pub database_url: Option<SecretString>,
+}
 
 /// One thing that was looked at: its name, and what is wrong with it.
 type Check = (&'static str, Vec<String>);
 
-/// Looks at everything.
-pub async fn run(context: &Context) -> Result<Answer, CliError> {
+/// Looks at everything, or mends what can be mended.
+pub async fn run(args: DoctorArgs, context: &Context) -> Result<Answer, CliError> {
+    if !args.mend {
+        return look(context).await;
+    }
+    let mut config = context.config.clone();
+    config.database_url = args.database_url.or(config.database_url);
+    let desk = context.with(config).desk().await?;
+    let bar = Bar::new("events");
+    let folded = fold(&*desk.rooms.store, Some(&desk.rooms.vault), Extent::State, |at, of| bar.reach(at.0, of.0)).await?;
+    bar.clear();
+    let catalogue = crate::tools::catalogue()?;
+    let mended = mend(&desk, move |name| catalogue.get(name).map(|tool| tool.facts), &folded).await?;
+    let Some((position, rows)) = mended else {
+        return Ok(Answer { document: json!({ "mended": [], "position": null }), text: "nothing differs from the log".into() });
+    };
+    let mut text: Vec<String> =
+        rows.iter().map(|row| format!("{}: {} written anew, {} removed", row.kind.as_str(), row.written, row.removed)).collect();
+    text.push(format!("recorded at {}", position.0));
+    Ok(Answer { document: json!({ "mended": rows, "position": position }), text: text.join("\n") })
+}
+
+async fn look(context: &Context) -> Result<Answer, CliError> {
     let desk = context.desk().await?;
     let bar = Bar::new("events");
     let report = verify(&*desk.rooms.store, Some(&desk.rooms.vault), Extent::State, |at, of| bar.reach(at.0, of.0)).await?;

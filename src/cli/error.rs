@@ -105,6 +105,9 @@ pub enum CliError {
         /// How much more is wrong.
         more: usize,
     },
+    /// Mending the state beside the log.
+    #[error(transparent)]
+    Mend(#[from] crate::app::mend::MendError),
     /// The system does not tell when to stop.
     #[error("waiting for the signal to stop")]
     Signal(#[source] std::io::Error),

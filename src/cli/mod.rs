@@ -178,6 +178,12 @@ impl Context {
         Ok(Self { common, config, clock, entropy: Arc::new(OsEntropy), lost_lines })
     }
 
+    /// The same with another configuration.
+    #[must_use]
+    pub fn with(&self, config: Config) -> Self {
+        Self { common: self.common.clone(), config, clock: Arc::clone(&self.clock), entropy: Arc::clone(&self.entropy) }
+    }
+
     /// The rooms, for a command that works on the data itself. They must be there already: a slip of the keyboard must not
     /// make an empty log and then find it in order.
     pub async fn desk(&self) -> Result<Desk, CliError> {
@@ -210,7 +216,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, 
         Command::Log(command) => log::run(command, context).await.map(Some),
         Command::Export(args) => export::run(args, context).await.map(Some),
         Command::Migrate(args) => migrate::run(args, context).await.map(Some),
-        Command::Doctor(_) => doctor::run(context).await.map(Some),
+        Command::Doctor(args) => doctor::run(args, context).await.map(Some),
         Command::Health(_) => health::run(context).await.map(Some),
     }
 }

@@ -73,6 +73,7 @@ impl About {
             Kind::SignInRefused { user, .. } => about(None, by(user), by(user), by(user)),
             Kind::DrillCompleted(drill) => about(None, text(&drill.by), text(&drill.drill), None),
             Kind::ClockAccepted { by: who } => about(None, by(who), None, None),
+            Kind::StateMended { .. } => about(None, None, None, None),
             Kind::RefusalsCounted { account, credential, .. } => about(text(account), None, text(credential), None),
             Kind::IntentRecorded(_)
             | Kind::Refused(_)

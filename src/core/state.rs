@@ -212,6 +212,10 @@ impl ControlState {
                 self.note_rotation(&created.credential);
                 all_named("credential", &changed)
             }
+            Kind::StateMended { epoch, .. } => {
+                self.epoch = self.epoch.max(*epoch);
+                Vec::new()
+            }
             Kind::CredentialAdopted { credential, with, .. } => all_named("credential", &self.adopt(credential, with)),
             Kind::CredentialRevoked { credential, .. } => all_named("credential", &self.revoke(credential, at)),
             Kind::PolicyLoaded { version, sha256 } => {

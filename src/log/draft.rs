@@ -267,6 +267,12 @@ impl Draft {
         self.set(name, Some(doc), Some(row), false);
     }
 
+    /// Writes a row of control state as the log makes it, without an event that changes it: for mending alone.
+    pub fn mend(&mut self, row: StateRow) {
+        let (name, doc) = (row.name.clone(), row.doc.clone());
+        self.set(&name, Some(doc), Some(row), false);
+    }
+
     /// Deletes a state row.
     pub fn delete(&mut self, name: &str) {
         self.set(name, None, None, true);

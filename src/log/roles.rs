@@ -63,6 +63,15 @@ pub async fn powers(database: &dyn Database) -> Result<Vec<String>, SqlError> {
     Ok(powers)
 }
 
+/// Whether this session's role owns the log's schema, or may act as who does. A file is its user's.
+pub async fn owns(database: &dyn Database) -> Result<bool, SqlError> {
+    if database.dialect().name != POSTGRES.name {
+        return Ok(true);
+    }
+    let sql = "select nspname from pg_namespace where nspname = 'log' and pg_has_role(session_user, nspowner, 'MEMBER')";
+    Ok(!texts(database, sql).await?.is_empty())
+}
+
 /// Settings of the server by which what is committed may not survive a loss of power.
 pub async fn careless(database: &dyn Database) -> Result<Vec<String>, SqlError> {
     texts(database, database.dialect().careless).await

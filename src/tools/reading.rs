@@ -152,7 +152,7 @@ pub struct AdministrationQuery {
 
 impl AdministrationQuery {
     /// The types of events outside of calls.
-    pub const TYPES: [&str; 32] = [
+    pub const TYPES: [&str; 33] = [
         "switch_engaged",
         "release_requested",
         "release_ramped",
@@ -184,6 +184,7 @@ impl AdministrationQuery {
         "node_started",
         "node_stopped",
         "clock_accepted",
+        "state_mended",
         "refusals_counted",
     ];
 }

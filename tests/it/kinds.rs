@@ -1,7 +1,9 @@
 //! One event of every kind, every optional field of it filled, so that what is frozen is frozen in full.
 
 use forelog::core::code::Code;
-use forelog::core::event::{Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, Kind, Refused};
+use forelog::core::event::{
+    Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, Kind, MendedRows, Refused,
+};
 use forelog::core::id::Epoch;
 use forelog::core::limit::Limit;
 use forelog::core::principal::{Side, Via};
@@ -200,5 +202,6 @@ fn of_the_house() -> Vec<Kind> {
         Kind::InvitationRevoked { invitation: invitation(1), account: account(1), by: Some(user(1)) },
         Kind::UserRemoved { user: user(1), account: account(1), by: Some(user(2)) },
         Kind::CredentialAdopted { credential: credential(1), by: Some(user(1)), with: credential(2) },
+        Kind::StateMended { rows: vec![MendedRows { kind: "credential".into(), written: 2, removed: 1 }], epoch: Epoch(9) },
     ]
 }

@@ -55,6 +55,7 @@ mod limit;
 mod lineage;
 mod lost;
 mod mcp;
+mod mend;
 mod metrics;
 mod model;
 mod nodes;

@@ -76,7 +76,10 @@ proptest! {
         for (index, (kind, position)) in kinds.iter().zip((1..).map(Position)).enumerate() {
             let epoch = folded.epoch;
             let names = folded.apply(position, NEW_YEAR, kind, &note());
-            prop_assert_eq!(folded.epoch > epoch, !names.is_empty(), "the epoch moves with every change, and only then");
+            // Mending changes no row, and may move the epoch to what a forged head says.
+            if !matches!(kind, Kind::StateMended { .. }) {
+                prop_assert_eq!(folded.epoch > epoch, !names.is_empty(), "the epoch moves with every change, and only then");
+            }
             stored.put(&folded, position, names);
             if index == at {
                 stored.reload(&mut node);

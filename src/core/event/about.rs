@@ -147,6 +147,7 @@ impl Kind {
             Self::CredentialCreated(_) => "credential_created",
             Self::CredentialRevoked { .. } => "credential_revoked",
             Self::CredentialAdopted { .. } => "credential_adopted",
+            Self::StateMended { .. } => "state_mended",
             Self::VmImported { .. } => "vm_imported",
             Self::VmExecSet { .. } => "vm_exec_set",
             Self::ClaimCleared { .. } => "claim_cleared",

@@ -66,6 +66,17 @@ pub struct IntentRecorded {
     pub keyed: bool,
 }
 
+/// How many rows of a kind were mended.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MendedRows {
+    /// What they are rows of: `credential`, `switch`, `job` and so on.
+    pub kind: Name,
+    /// Written anew.
+    pub written: u64,
+    /// Removed.
+    pub removed: u64,
+}
+
 /// What stopped a call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Refused {

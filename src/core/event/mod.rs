@@ -10,7 +10,9 @@ mod leaf;
 
 use serde::{Deserialize, Serialize};
 
-pub use body::{Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, Part, Refused, named};
+pub use body::{
+    Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, MendedRows, Part, Refused, named,
+};
 pub use leaf::{Event, LEAF_MAX, LEAF_VERSION, LeafError};
 
 use super::bounded::{Hex, Name, ToolName};
@@ -268,5 +270,11 @@ pub enum Kind {
         credential: CredentialId,
         by: Option<UserId>,
         with: CredentialId,
+    },
+    /// Rows beside the log that were not what it says were written anew as it says, or removed. From here on control state has
+    /// at least this epoch.
+    StateMended {
+        rows: Vec<MendedRows>,
+        epoch: Epoch,
     },
 }

@@ -1,10 +1,11 @@
 //! Every call against the state machine: legal transitions, one end, links, and a job row while it is open (P2).
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 
 use super::Rows;
 use super::finding::{Fault, Findings};
 use crate::core::call::{Status, next};
+use crate::core::chain::Chain;
 use crate::core::event::{Event, Kind};
 use crate::core::id::{CallId, Position};
 use crate::core::job::Job;
@@ -52,8 +53,14 @@ impl Calls {
         self.0.len() as u64
     }
 
+    /// The calls that have no end.
+    pub(super) fn open(&self) -> Vec<CallId> {
+        let open = self.0.iter().filter(|(_, standing)| !standing.status.is_terminal());
+        open.filter_map(|(call, _)| format!("call_{}", ulid::Ulid(*call)).parse().ok()).collect()
+    }
+
     /// Open calls against job rows.
-    pub(super) fn compare(&self, rows: &Rows, findings: &mut Findings) {
+    pub(super) fn compare(&self, rows: &Rows, chains: &BTreeMap<CallId, Chain>, findings: &mut Findings) {
         let mut open: HashMap<u128, Standing> =
             self.0.iter().filter(|(_, standing)| !standing.status.is_terminal()).map(|(call, at)| (*call, *at)).collect();
         for (name, row) in rows.iter().filter(|(name, _)| name.starts_with("job:")) {
@@ -71,7 +78,14 @@ impl Calls {
                     let detail = format!("it says {:?} at {}, the log {:?} at {}", job.status, job.last.0, at.status, at.last.0);
                     findings.about(name, Fault::JobDiffers, detail);
                 }
-                Some(_) => {}
+                Some(_) => {
+                    let unfit = chains.get(&job.call).and_then(|chain| chain.fits(&job, None).err());
+                    if let Some(why) =
+                        unfit.map(|why| why.to_string()).or_else(|| row.control.then(|| "it is none of control state".into()))
+                    {
+                        findings.about(name, Fault::JobDiffers, why);
+                    }
+                }
             }
         }
         for standing in open.into_values() {

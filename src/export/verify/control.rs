@@ -56,6 +56,30 @@ impl Control {
         }
     }
 
+    /// Control state as the events make it.
+    pub(super) fn state(&self) -> &ControlState {
+        &self.state
+    }
+
+    /// The rows that have to be written, and the names of those that no event made.
+    pub(super) fn differing(&self, rows: &Rows) -> Result<(Vec<StateRow>, Vec<String>), String> {
+        if let Some(name) = self.unknown.first() {
+            return Err(format!("what made {}:{} cannot be opened, so it cannot be made again", name.kind, name.key));
+        }
+        let (mut written, mut made) = (Vec::new(), BTreeSet::new());
+        for (row, position) in &self.touched {
+            let name = format!("{}:{}", row.kind, row.key);
+            let doc = self.state.row(row).map_err(|error| format!("{name}: {error}"))?;
+            let row = StateRow { name: name.clone(), control: true, position: *position, doc };
+            if rows.get(&name) != Some(&row) {
+                written.push(row);
+            }
+            made.insert(name);
+        }
+        let extra = rows.keys().filter(|name| !name.starts_with("job:") && !made.contains(*name));
+        Ok((written, extra.cloned().collect()))
+    }
+
     /// Compares it with what is stored.
     pub(super) fn compare(&self, head: &Head, rows: &Rows, findings: &mut Findings) {
         if head.epoch != self.state.epoch {

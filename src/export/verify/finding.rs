@@ -71,6 +71,12 @@ impl Fault {
     pub fn is_about_state(self) -> bool {
         self >= Self::HeadPosition
     }
+
+    /// Whether `forelog doctor --mend` can put it right.
+    #[must_use]
+    pub fn is_mendable(self) -> bool {
+        self >= Self::ControlMissing || self == Self::HeadEpoch
+    }
 }
 
 /// One thing that is wrong.
@@ -110,6 +116,11 @@ pub(super) struct Findings {
 }
 
 impl Findings {
+    /// Nothing was found so far.
+    pub(super) fn is_empty(&self) -> bool {
+        self.kept.is_empty()
+    }
+
     pub(super) fn at(&mut self, position: Position, fault: Fault, detail: impl Into<String>) {
         self.push(Finding { fault, position: Some(position), subject: None, detail: detail.into() });
     }

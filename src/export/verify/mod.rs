@@ -12,7 +12,7 @@ mod finding;
 mod leaf;
 mod payload;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
@@ -22,10 +22,13 @@ use self::calls::Calls;
 use self::control::Control;
 use self::finding::Findings;
 use self::payload::Payloads;
+use crate::core::chain::Chain;
 use crate::core::event::Event;
-use crate::core::id::{Epoch, Position};
+use crate::core::id::{CallId, Epoch, Position};
+use crate::core::state::ControlState;
 use crate::core::time::Micros;
-use crate::log::store::{Batch, EventRow, Head, Store, StoreError, Want};
+use crate::log::chained;
+use crate::log::store::{Batch, EventRow, Head, StateRow, Store, StoreError, Want};
 use crate::log::vault::{Vault, VaultError};
 
 /// Events that are read at once.
@@ -92,13 +95,77 @@ impl Report {
     }
 }
 
+/// A log that was walked, with what its events make of the state beside it.
+pub struct Folded {
+    /// What was found.
+    pub report: Report,
+    control: Control,
+    rows: Rows,
+    head: Head,
+    open: Vec<CallId>,
+}
+
+/// What of the state beside the log is not what the log says.
+#[derive(Debug, Default)]
+pub struct Differences {
+    /// Control rows as they have to be.
+    pub control: Vec<StateRow>,
+    /// Rows that no event made.
+    pub extra: Vec<String>,
+    /// Calls that are open, or of which there is a row that says so.
+    pub calls: Vec<CallId>,
+    /// The head says another epoch than the events.
+    pub epoch: bool,
+}
+
+impl Folded {
+    /// Control state as the events make it.
+    #[must_use]
+    pub fn state(&self) -> ControlState {
+        self.control.state().clone()
+    }
+
+    /// Epoch of the head when the walk began.
+    #[must_use]
+    pub fn head_epoch(&self) -> Epoch {
+        self.head.epoch
+    }
+
+    /// What can be mended; or why nothing can.
+    pub fn differences(&self) -> Result<Differences, String> {
+        if let Some(finding) = self.report.findings.iter().find(|finding| !finding.fault.is_mendable()) {
+            return Err(format!("the log itself is not in order, which takes a backup: {finding}"));
+        }
+        let (control, mut extra) = self.control.differing(&self.rows)?;
+        let mut calls: BTreeSet<CallId> = self.open.iter().cloned().collect();
+        for name in self.rows.keys().filter(|name| name.starts_with("job:")) {
+            match name.trim_start_matches("job:").parse() {
+                Ok(call) => drop(calls.insert(call)),
+                Err(_) => extra.push(name.clone()),
+            }
+        }
+        let epoch = self.head.epoch != self.control.state().epoch;
+        Ok(Differences { control, extra, calls: calls.into_iter().collect(), epoch })
+    }
+}
+
 /// Walks the log. Without a `vault`, plaintexts and what is folded from them are not checked.
 pub async fn verify(
     store: &dyn Store,
     vault: Option<&Vault>,
     extent: Extent,
-    mut progress: impl FnMut(Position, Position) + Send,
+    progress: impl FnMut(Position, Position) + Send,
 ) -> Result<Report, VerifyError> {
+    Ok(fold(store, vault, extent, progress).await?.report)
+}
+
+/// The same, and keeps what the events make of the state beside the log.
+pub async fn fold(
+    store: &dyn Store,
+    vault: Option<&Vault>,
+    extent: Extent,
+    mut progress: impl FnMut(Position, Position) + Send,
+) -> Result<Folded, VerifyError> {
     let (head, rows) = snapshot(store).await?;
     let mut walk = Walk { last: Position(0), at: Micros(0), events: 0, calls: Calls::default(), findings: Findings::default() };
     let mut payloads = Payloads::new(store, vault, extent);
@@ -116,26 +183,47 @@ pub async fn verify(
     }
     payloads.check_tail(head.position, &mut walk.findings).await?;
     walk.end(&head);
+    let is_whole = walk.findings.is_empty();
     check_beyond(store, &head, &mut walk.findings).await?;
     control.compare(&head, &rows, &mut walk.findings);
-    walk.calls.compare(&rows, &mut walk.findings);
+    let open = walk.calls.open();
+    // Of a log that is not in order enough was said already.
+    let chains = if is_whole { chains(store, &head, &open).await? } else { BTreeMap::new() };
+    walk.calls.compare(&rows, &chains, &mut walk.findings);
     let calls = walk.calls.count();
     let (findings, more) = walk.findings.finish();
     let Head { position, at, epoch } = head;
     let (hashed, opened, erased) = payloads.counts();
-    Ok(Report { position, at, epoch, events: walk.events, calls, payloads: hashed, opened, erased, findings, more })
+    let report = Report { position, at, epoch, events: walk.events, calls, payloads: hashed, opened, erased, findings, more };
+    Ok(Folded { report, control, rows, head, open })
+}
+
+/// Open calls as their own events make them, as far as those can be folded. The walk has named what cannot.
+async fn chains(store: &dyn Store, head: &Head, open: &[CallId]) -> Result<BTreeMap<CallId, Chain>, StoreError> {
+    let mut rows: BTreeMap<CallId, Vec<EventRow>> = BTreeMap::new();
+    for row in store.of_calls(open, false).await?.into_iter().filter(|row| row.position <= head.position) {
+        if let Some(call) = row.call.as_deref().and_then(|call| call.parse().ok()) {
+            rows.entry(call).or_default().push(row);
+        }
+    }
+    let fold = |(call, rows): (CallId, Vec<EventRow>)| {
+        let chain = chained::fold(&call, rows.iter()).ok()??;
+        Some((call, chain))
+    };
+    Ok(rows.into_iter().filter_map(fold).collect())
 }
 
 /// State rows by name.
-type Rows = BTreeMap<String, crate::log::store::StateRow>;
+type Rows = BTreeMap<String, StateRow>;
 
-/// Head and state at one moment. The transaction writes nothing.
+/// Head and state at one moment: the kinds that are checked, and whatever a node would load. The transaction writes nothing.
 async fn snapshot(store: &dyn Store) -> Result<(Head, Rows), StoreError> {
-    let want = Want { kinds: KINDS.to_vec(), known_position: Position(i64::MAX), ..Want::default() };
+    let (known_epoch, known_position) = (Epoch(i64::MIN), Position(i64::MIN));
+    let want = Want { kinds: KINDS.to_vec(), known_epoch, known_position, ..Want::default() };
     let mut rows = Rows::new();
     let head = store
         .transact(&want, &mut |head, found| {
-            rows = found.rows.into_iter().map(|row| (row.name.clone(), row)).collect();
+            rows = found.rows.into_iter().chain(found.changed).map(|row| (row.name.clone(), row)).collect();
             Ok(Batch { epoch: head.epoch, ..Batch::default() })
         })
         .await?;

@@ -14,6 +14,7 @@ use forelog::core::scope::{Scope, ScopeSet};
 use forelog::core::time::Clock;
 use forelog::log::draft::NewEvent;
 use forelog::log::store::Want;
+use forelog::log::people::UNSAID;
 use forelog::log::vault::Person;
 use reqwest::StatusCode;
 use serde_json::json;
@@ -241,7 +242,7 @@ async fn oidc_a_broken_invitation_to_the_staff_is_nobody_and_in_nobodys_way() {
     let boss = people.into_iter().find(|person| person.side == "staff").expect("somebody of the staff");
     let email = "ann@example.com".parse().expect("an e-mail address");
     let begun = Person { id: UserId::new(house.clock.now(), &OsEntropy), email, proved: false, ..boss };
-    vault.add_invited(&begun, |_| false).await.expect("what is left of an invitation");
+    vault.add_as(UNSAID, &begun, |_| false).await.expect("what is left of an invitation");
     issuer.vouches_for("ann", "ann@example.com", &json!({ "groups": ["desk"] }));
     let browser = house.browser();
     let answer = browser.signs_in_by("corp").await;

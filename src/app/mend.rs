@@ -1,0 +1,134 @@
+//! Mending the state beside the log: rows that are not what the log says are written anew as it says, and what no event made is
+//! removed. For the owner, on the data itself.
+//!
+//! INVARIANT: nothing is mended unless the log itself is whole, nothing but what the events make is written, and that it was
+//! done is an event that says how many rows of which kinds it was.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde_json::json;
+
+use super::desk::{Desk, DeskError, operator};
+use crate::core::chain::Chain;
+use crate::core::event::{Kind, MendedRows};
+use crate::core::id::{CallId, EventId, Position};
+use crate::core::job::Job;
+use crate::core::scrub::Scrubbed;
+use crate::core::tool::ToolFacts;
+use crate::export::verify::{Differences, Folded};
+use crate::log::admission::job_row;
+use crate::log::draft::{Draft, NewEvent};
+use crate::log::roles;
+use crate::log::store::{StateRow, StoreError, Want};
+
+/// Mending that was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum MendError {
+    /// The log cannot be written.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
+    /// The database cannot say who asks.
+    #[error("looking for the owner of the schema")]
+    Owner(#[source] crate::log::sql::SqlError),
+    /// It must not be done.
+    #[error("nothing was mended: {0}")]
+    Refused(String),
+}
+
+/// What is to be written.
+struct Plan {
+    written: Vec<StateRow>,
+    removed: Vec<String>,
+    calls: Vec<CallId>,
+}
+
+/// Mends what differs, by the tools that calls name; answers how many rows of which kinds that were, and where it is written.
+/// Nothing is written if nothing differs.
+pub async fn mend(
+    desk: &Desk,
+    tools: impl Fn(&str) -> Option<&'static ToolFacts> + Send + 'static,
+    folded: &Folded,
+) -> Result<Option<(Position, Vec<MendedRows>)>, MendError> {
+    if !roles::owns(desk.rooms.store.database()).await.map_err(MendError::Owner)? {
+        let text = "that takes the role that owns the schema, as `forelog migrate` does: name it with --database-url";
+        return Err(MendError::Refused(text.into()));
+    }
+    let Differences { control: written, extra: removed, calls, epoch: moves } =
+        folded.differences().map_err(MendError::Refused)?;
+    let plan = Plan { written, removed, calls };
+    let sealed = desk.rooms.vault.sealed_calls().await.map_err(DeskError::from)?;
+    let (id, now) = (EventId::new(desk.clock.now(), &*desk.entropy), desk.clock.now());
+    let note = Scrubbed::of(json!({ "operator": operator() }));
+    let mut state = folded.state();
+    let part = desk.rooms.vault.seal(&state.house(), now, &id, "note", &note).await.map_err(DeskError::from)?;
+    // The rows are not believed: what the writer goes by is what was folded, under the epoch that the head says.
+    let (epoch, head) = (state.epoch.max(folded.head_epoch()), folded.head_epoch());
+    state.epoch = head;
+    desk.writer.fence().publish(&Arc::new(state));
+    let names = plan.calls.iter().map(job_row).chain(plan.removed.iter().cloned()).collect();
+    let want = Want { names, calls: plan.calls.clone(), ..Want::default() };
+    let written = desk.writer.write(want, move |draft| {
+        if draft.state().epoch != head {
+            return Ok(Err("control state was changed meanwhile; run it again"));
+        }
+        let rows = plan.write(draft, &tools, &sealed)?;
+        if rows.is_empty() && !moves {
+            return Ok(Ok(None));
+        }
+        let kind = Kind::StateMended { rows: rows.clone(), epoch };
+        let event = NewEvent { id: id.clone(), kind, parts: vec![part.clone()], note: note.clone() };
+        Ok(Ok(Some((draft.append(Position(0), event)?, rows))))
+    });
+    written.await.map_err(DeskError::from)?.map_err(|why| MendError::Refused(why.into()))
+}
+
+impl Plan {
+    fn write(
+        &self,
+        draft: &mut Draft,
+        tools: &impl Fn(&str) -> Option<&'static ToolFacts>,
+        sealed: &[CallId],
+    ) -> Result<Vec<MendedRows>, StoreError> {
+        let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
+        let mut count = |name: &str, removed: bool| {
+            let counted = counts.entry(name.split(':').next().unwrap_or_default().to_owned()).or_default();
+            *(if removed { &mut counted.1 } else { &mut counted.0 }) += 1;
+        };
+        for row in &self.written {
+            count(&row.name, false);
+            draft.mend(row.clone());
+        }
+        for name in &self.removed {
+            count(name, true);
+            draft.delete(name);
+        }
+        // Calls go on meanwhile: each is looked at as it stands now.
+        for call in &self.calls {
+            let name = job_row(call);
+            let row = draft.get::<Job>(&name).ok().flatten();
+            match draft.chain(call)?.filter(|chain| !chain.status.is_terminal()) {
+                Some(chain) => {
+                    let job = whole(&chain, tools, row.as_ref(), sealed);
+                    if row.as_ref() != Some(&job) {
+                        count(&name, false);
+                        draft.put(&name, &job)?;
+                    }
+                }
+                None if draft.bytes(&name).is_some() => {
+                    count(&name, true);
+                    draft.delete(&name);
+                }
+                None => {}
+            }
+        }
+        let rows = counts.into_iter().map(|(kind, (written, removed))| MendedRows { kind: kind.into(), written, removed });
+        Ok(rows.collect())
+    }
+}
+
+/// The row of an open call as it has to be.
+fn whole(chain: &Chain, tools: &impl Fn(&str) -> Option<&'static ToolFacts>, row: Option<&Job>, sealed: &[CallId]) -> Job {
+    let job = chain.job(tools(&chain.asked.tool), row.filter(|row| row.call == chain.asked.call));
+    Job { sealed: sealed.contains(&job.call), ..job }
+}

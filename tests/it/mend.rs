@@ -1,0 +1,181 @@
+//! `forelog doctor --mend`: the state beside the log is made again as the log says, by its owner, and that is an event.
+
+use forelog::log::dialect::Room;
+use forelog::log::sql::{Database, Value as Bound, open_postgres, open_sqlite};
+use serde_json::{Value, json};
+use tempfile::TempDir;
+
+use crate::cli::{Server, answer, complaint, dir, shown};
+use crate::postgres::{Roles, fresh_roles};
+
+/// A data directory, and on PostgreSQL the roles of its database.
+struct Place {
+    dir: TempDir,
+    roles: Option<Roles>,
+}
+
+impl Place {
+    fn sqlite() -> Self {
+        Self { dir: dir(), roles: None }.configured()
+    }
+
+    async fn postgres() -> Self {
+        let roles = fresh_roles().await;
+        answer(&["migrate", "--database-url", &roles.owner, "--grant-to", &roles.name]);
+        Self { dir: dir(), roles: Some(roles) }.configured()
+    }
+
+    fn configured(self) -> Self {
+        let database = self.roles.as_ref().map_or_else(String::new, |roles| format!("database_url = \"{}\"\n", roles.app));
+        let text = format!("listen = \"127.0.0.1:0\"\n{database}[providers.sim]\nmachines = [\"web-1\", \"db-1\"]\n");
+        std::fs::write(self.dir.path().join("forelog.toml"), text).expect("a configuration");
+        self
+    }
+
+    fn at<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+        [args, &["--data", shown(self.dir.path())]].concat()
+    }
+
+    fn answer(&self, args: &[&str]) -> Value {
+        answer(&self.at(args))
+    }
+
+    fn complaint(&self, args: &[&str]) -> String {
+        complaint(&self.at(args))
+    }
+
+    /// The command, as who owns the data.
+    fn mending(&self) -> Vec<&str> {
+        let owner = self.roles.iter().flat_map(|roles| ["--database-url", roles.owner.as_str()]);
+        ["doctor", "--mend"].into_iter().chain(owner).collect()
+    }
+
+    /// The log room, as somebody has it who has the password of the role that serves; or as the server's superuser.
+    async fn room(&self, above: bool) -> Box<dyn Database> {
+        let opened = match &self.roles {
+            Some(roles) => open_postgres(if above { &roles.superuser } else { &roles.app }, Room::Log).await,
+            None => open_sqlite(&self.dir.path().join("log.db"), Room::Log).await,
+        };
+        opened.expect("the log room")
+    }
+
+    async fn edit(&self, sql: &str, args: Vec<Bound>) {
+        let room = self.room(false).await;
+        let mut transaction = room.begin().await.expect("a transaction");
+        assert_eq!(transaction.execute(sql, args).await.expect(sql), 1, "{sql}");
+        transaction.commit().await.expect("a commit");
+    }
+
+    async fn document(&self, name: &str) -> Value {
+        let rows = self.room(false).await.query("select doc from state where name = $1", vec![name.into()]).await.expect("a row");
+        serde_json::from_slice(rows.first().expect("the row").bytes(0).expect("bytes")).expect("a document")
+    }
+}
+
+fn id(document: &Value) -> String {
+    document["id"].as_str().unwrap_or_else(|| panic!("no id: {document}")).to_owned()
+}
+
+async fn rows_are_made_again(place: Place) {
+    let account = id(&place.answer(&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"]));
+    let vms = ["web-1", "db-1"]
+        .map(|machine| id(&place.answer(&["vm", "import", "--account", &account, "--provider", "sim", "--machine", machine])));
+    let [dead, alive] = ["dead", "alive"].map(|label| place.answer(&["key", "create", "--account", &account, "--label", label]));
+    place.answer(&["key", "revoke", &id(&dead)]);
+    let switch = id(&place.answer(&["switch", "engage", &format!("vm:{}", vms[0]), "--reason", "a test"]));
+    assert_eq!(place.answer(&["doctor"])["ok"], json!(true));
+    assert_eq!(place.answer(&place.mending())["mended"], json!([]), "there is nothing to mend, and nothing is written");
+
+    // A key lives again, a switch was let go of, a VM is gone; and rows that no event made.
+    let key_row = format!("credential:{}", id(&dead));
+    let mut row = place.document(&key_row).await;
+    row["revoked_at"] = Value::Null;
+    let update = "update state set doc = $1 where name = $2";
+    place.edit(update, vec![row.to_string().into_bytes().into(), key_row.as_str().into()]).await;
+    place.edit(update, vec![b"null".to_vec().into(), format!("switch:{switch}").into()]).await;
+    place.edit("delete from state where name = $1", vec![format!("vm:{}", vms[1]).into()]).await;
+    let insert = "insert into state (name, control, position, doc) select $1, control, position, doc from state where name = $2";
+    place.edit(insert, vec!["nonsense:1".into(), key_row.as_str().into()]).await;
+    place.edit(insert, vec!["credential:key_01KDVDNA010000000000000000".into(), key_row.as_str().into()]).await;
+    let job = "insert into state (name, control, position, doc) values ('job:call_01KDVDNA010000000000000000', 0, 1, $1)";
+    place.edit(job, vec![b"{}".to_vec().into()]).await;
+    place.complaint(&["serve"]);
+    let named = place.complaint(&["doctor"]);
+    for subject in [key_row.as_str(), &switch, &vms[1], "nonsense:1", "key_01KDVDNA01", "job:call_01KDVDNA01"] {
+        assert!(named.contains(subject), "{subject} is not named: {named}");
+    }
+    if place.roles.is_some() {
+        let refused = place.complaint(&["doctor", "--mend"]);
+        assert!(refused.contains("owns the schema"), "the role that serves does not mend: {refused}");
+        place.complaint(&["doctor"]);
+    }
+
+    let mended = place.answer(&place.mending());
+    let rows = json!([
+        { "kind": "credential", "written": 1, "removed": 1 },
+        { "kind": "job", "written": 0, "removed": 1 },
+        { "kind": "nonsense", "written": 0, "removed": 1 },
+        { "kind": "switch", "written": 1, "removed": 0 },
+        { "kind": "vm", "written": 1, "removed": 0 },
+    ]);
+    assert_eq!(mended["mended"], rows, "{mended}");
+    assert_eq!(place.answer(&["doctor"])["ok"], json!(true));
+    assert_eq!(place.answer(&place.mending())["mended"], json!([]), "once");
+    let bundle = place.dir.path().join("bundle");
+    place.answer(&["export", "--out", shown(&bundle), "--plaintext"]);
+    let lines = std::fs::read_to_string(bundle.join("events.jsonl")).expect("the lines");
+    let event = lines.lines().find(|line| line.contains("state_mended")).expect("the event");
+    assert!(event.contains("operator"), "it says who did it: {event}");
+
+    let server = Server::start(&place.at(&["serve"]), &place.dir.path().join("serve.log")).await;
+    let call = async |made: &Value, vm: &str| {
+        let key = made["api_key"].as_str().expect("a key").to_owned();
+        server.call(&key, "vm_get", json!({ "vm_id": vm })).await
+    };
+    assert_eq!(call(&dead, &vms[1]).await["error"]["code"], "token_revoked");
+    assert_eq!(call(&alive, &vms[0]).await["error"]["code"], "kill_switch_engaged");
+    assert_eq!(call(&alive, &vms[1]).await["vm_id"], json!(vms[1]));
+    server.stop().await;
+}
+
+async fn a_broken_log_is_not_mended(place: Place) {
+    let account = id(&place.answer(&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"]));
+    let key = id(&place.answer(&["key", "create", "--account", &account, "--label", "laptop"]));
+    place.answer(&["key", "revoke", &key]);
+    let name = format!("credential:{key}");
+    place.edit("delete from state where name = $1", vec![name.as_str().into()]).await;
+    let room = place.room(true).await;
+    let mut transaction = room.begin().await.expect("a transaction");
+    let unlock = if place.roles.is_some() {
+        "alter table log.event disable trigger event_is_never_updated"
+    } else {
+        "drop trigger event_is_never_updated"
+    };
+    transaction.script(unlock).await.expect(unlock);
+    transaction.execute("update event set at = at + 1 where position = 2", Vec::new()).await.expect("an edited event");
+    transaction.commit().await.expect("a commit");
+    let refused = place.complaint(&place.mending());
+    assert!(refused.contains("takes a backup"), "{refused}");
+    let rows = room.query("select name from state where name = $1", vec![name.as_str().into()]).await.expect("rows");
+    assert!(rows.is_empty(), "nothing was written");
+}
+
+#[tokio::test]
+async fn mend_rows_are_made_again_as_the_log_says() {
+    rows_are_made_again(Place::sqlite()).await;
+}
+
+#[tokio::test]
+async fn postgres_mend_rows_are_made_again_as_the_log_says() {
+    rows_are_made_again(Place::postgres().await).await;
+}
+
+#[tokio::test]
+async fn mend_refuses_where_the_log_itself_is_broken() {
+    a_broken_log_is_not_mended(Place::sqlite()).await;
+}
+
+#[tokio::test]
+async fn postgres_mend_refuses_where_the_log_itself_is_broken() {
+    a_broken_log_is_not_mended(Place::postgres().await).await;
+}
