@@ -17,7 +17,7 @@ fn said(error: &figment::Error) -> String {
     match &error.kind {
         Kind::UnknownField(name, known) => {
             let above = error.path.split_last().filter(|(last, _)| *last == name).map_or(&error.path[..], |(_, above)| above);
-            let within = above.iter().fold(String::new(), |within, part| within + part + ".");
+            let within = above.iter().flat_map(|part| [part.as_str(), "."]).collect::<String>();
             let meant = nearest(name, known).map_or_else(String::new, |meant| format!(": did you mean `{within}{meant}`?"));
             format!("there is no key `{within}{name}`{from}{meant}")
         }
