@@ -179,7 +179,7 @@ impl Sessions {
     /// Writes down that a password was wrong, for each of those at whose it was a guess; for nobody in particular, if none of
     /// them is to be told.
     async fn note_refusals(&self, of: &[&Person], from: &Origin) -> Result<(), SessionError> {
-        let note = json!({ "address": from.address, "user_agent": from.user_agent });
+        let note = json!({ "address": from.address, "user_agent": from.user_agent, "why": "wrong_password" });
         let whom = of.iter().copied().map(Some).chain(of.is_empty().then_some(None));
         for person in whom {
             self.note_refusal_by(person, None, note.clone()).await?;
