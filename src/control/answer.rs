@@ -68,9 +68,10 @@ impl Control {
                 self.queued.notify_one();
                 Reply::Running { call: call.clone(), status: Status::Queued, command: tool.facts.claims_vm }
             }
-            Submitted::Held(approval) => self.await_approval(&approval, request, tool).await,
-            Submitted::Replayed { first, status, end } => self.replay(call, &first, status, end, tool).await,
-            Submitted::Joined(first) => self.join(call, first, tool, request.wait).await,
+            // On the heap: each is rare, and would make the future of every call that large.
+            Submitted::Held(approval) => Box::pin(self.await_approval(&approval, request, tool)).await,
+            Submitted::Replayed { first, status, end } => Box::pin(self.replay(call, &first, status, end, tool)).await,
+            Submitted::Joined(first) => Box::pin(self.join(call, first, tool, request.wait)).await,
             submitted @ (Submitted::Refused { .. } | Submitted::Unsettled | Submitted::Repeats(_)) => {
                 undone(call, &request, submitted)
             }

@@ -277,7 +277,8 @@ pub fn concerned(kind: &Kind) -> Option<String> {
         | Kind::DrillCompleted(_)
         | Kind::PersonInvited { .. }
         | Kind::InvitationRevoked { .. }
-        | Kind::UserRemoved { .. } => None,
+        | Kind::UserRemoved { .. }
+        | Kind::StateMended { .. } => None,
     }
 }
 

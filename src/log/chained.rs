@@ -82,8 +82,8 @@ impl Draft {
         Ok(Some(chain.job(facts(&chain.asked.tool), row.as_ref())))
     }
 
-    /// A held call's approval. One that is gone, cannot be read or is of another call is none (P12); of what was
-    /// said that counts which still may be.
+    /// A held call's approval. One that is gone, cannot be read or is of another call is none (P12); what was said by who has
+    /// left since counts no more.
     pub(super) fn approval_of(&self, chain: &Chain) -> Option<Approval> {
         let name = approval_row(&chain.asked.call);
         let approval = self.get::<Approval>(&name).ok().flatten()?;

@@ -243,7 +243,7 @@ impl Draft {
         Ok(Submitted::Held(Box::new(approval)))
     }
 
-    /// A held call's rows, as far as they are what the log says, and with the consents that count now.
+    /// A held call's rows, as far as they are what the log says, with the consents that count now.
     fn held(&self, call: &CallId) -> Result<Held, StoreError> {
         Ok(match self.open(call, None)? {
             Open::Fits(job, chain) if job.status == Status::Held => Held::Waits(job, self.approval_of(&chain).map(Box::new)),

@@ -93,6 +93,7 @@ fn unknown(kind: &str) -> String {
     format!("{kind}_01J00000000000000000000000")
 }
 
+#[expect(clippy::unused_async, reason = "every case is awaited")]
 async fn what_would_stop_nothing_is_refused(data: Data) {
     let vm = id(&data.answer(&["vm", "import", "--account", &data.account, "--provider", "sim", "--machine", "web-1"]));
     let key = id(&data.key());
@@ -230,6 +231,7 @@ async fn the_secret_that_goes_on_is_named(data: Data) {
     server.stop().await;
 }
 
+#[expect(clippy::unused_async, reason = "every case is awaited")]
 async fn a_broken_set_keeps_the_version_in_force(data: Data) {
     let policies = data.path().join("policies");
     std::fs::create_dir(&policies).expect("a directory");
@@ -251,6 +253,7 @@ async fn a_broken_set_keeps_the_version_in_force(data: Data) {
     assert!(said.contains("version 1 stays in force") && said.contains("policy check"), "{said}");
 }
 
+#[expect(clippy::unused_async, reason = "every case is awaited")]
 async fn hints_are_those_of_the_refusal(data: Data) {
     let made = data.key();
     let with_key = |args: &[&str]| {

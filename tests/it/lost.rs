@@ -242,16 +242,16 @@ async fn lost_keys_that_ended_with_their_maker_make_room() {
     let (one, two) = (maker("one"), maker("two"));
     let server = Server::start(&data.at(&["serve"]), &data.path().join("serve.log")).await;
     let secret = |key: &serde_json::Value| key["api_key"].as_str().expect("a key").to_owned();
-    let make = json!({ "label": "child", "scopes": ["vms:read"] });
+    let wanted = json!({ "label": "child", "scopes": ["vms:read"] });
     for _ in 0..2 {
-        assert!(server.call(&secret(&one), "key_create", make.clone()).await["id"].is_string());
+        assert!(server.call(&secret(&one), "key_create", wanted.clone()).await["id"].is_string());
     }
-    assert_eq!(server.call(&secret(&two), "key_create", make.clone()).await["error"]["code"], "quota_exceeded");
+    assert_eq!(server.call(&secret(&two), "key_create", wanted.clone()).await["error"]["code"], "quota_exceeded");
     data.answer(&["key", "revoke", &id(&one)]);
     for _ in 0..3 {
-        let made = server.call(&secret(&two), "key_create", make.clone()).await;
+        let made = server.call(&secret(&two), "key_create", wanted.clone()).await;
         assert!(made["id"].is_string(), "{made}");
     }
-    assert_eq!(server.call(&secret(&two), "key_create", make).await["error"]["code"], "quota_exceeded");
+    assert_eq!(server.call(&secret(&two), "key_create", wanted).await["error"]["code"], "quota_exceeded");
     server.stop().await;
 }

@@ -224,20 +224,20 @@ async fn rejected_batches_are_a_call_for_each_call_that_they_hold() {
 /// Of more than a batch may hold nothing is passed over: what is not recorded in full is counted.
 #[tokio::test]
 async fn rejected_batches_beyond_their_size_count_what_they_do_not_record() {
-    let names: [fn(usize) -> String; 3] = [
+    let forms: [fn(usize) -> String; 3] = [
         |_| "probe_write".to_owned(),
         |id| ["probe_write", "probe_read", "none"][id % 3].to_owned(),
         |id| format!("made_up_{id}"),
     ];
-    for name in names {
+    for form in forms {
         let app = TestApp::start().await;
         let key = app.key(|_| {}).await;
-        let named = |id: usize| {
+        let of = |id: usize| {
             let mut message = call(id.into(), json!({}));
-            message["params"]["name"] = json!(name(id));
+            message["params"]["name"] = json!(form(id));
             message
         };
-        let many: Vec<Value> = (0..300).map(named).collect();
+        let many: Vec<Value> = (0..300).map(of).collect();
         assert_eq!(send(app.rpc(&key, &json!(many))).await.status, StatusCode::BAD_REQUEST);
         let (intents, full) = recorded(&app).await;
         assert!(intents.len() == full && (20..=40).contains(&full), "{full} are recorded in full");
@@ -248,7 +248,7 @@ async fn rejected_batches_beyond_their_size_count_what_they_do_not_record() {
             Kind::RefusalsCounted { count, .. } => *count,
             other => panic!("{other:?}"),
         });
-        assert_eq!(full as u64 + counts.sum::<u64>(), 300, "{}: {counted:?}", name(0));
+        assert_eq!(full as u64 + counts.sum::<u64>(), 300, "{}: {counted:?}", form(0));
     }
 }
 

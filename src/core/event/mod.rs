@@ -4,8 +4,8 @@
 //! are encrypted payload parts beside it, which the leaf names by digest (`Part`). Every column of an event row is
 //! derived from the leaf's bytes. Each text in it is of a type that says how long it may be ([`super::bounded`]).
 
-mod about;
 mod body;
+mod kind;
 mod leaf;
 
 use serde::{Deserialize, Serialize};

@@ -247,14 +247,13 @@ fn pair(finder: &mut Finder<'_>, name: &[u8], start: usize) -> Option<Range<usiz
 
 /// What follows the first of `marks` in the word at `start`.
 fn second(finder: &mut Finder<'_>, start: usize, marks: &[u8]) -> Option<Range<usize>> {
-    let (begin, style) = match value::style(finder, start, Style::Bare(b"\"'`|<>")) {
-        Some(found) => found,
+    let (begin, style) = if let Some(found) = value::style(finder, start, Style::Bare(b"\"'`|<>")) {
+        found
+    } else {
         // `$USER:…`: who is left open, the secret may be given all the same.
-        None => {
-            let quote = finder.text.get(start).copied().filter(|byte| b"\"'".contains(byte));
-            let style = quote.map_or(Style::Bare(b"\"'`|<>"), |quote| Style::Quoted(quote, 0));
-            (start + usize::from(quote.is_some()), style)
-        }
+        let quote = finder.text.get(start).copied().filter(|byte| b"\"'".contains(byte));
+        let style = quote.map_or(Style::Bare(b"\"'`|<>"), |quote| Style::Quoted(quote, 0));
+        (start + usize::from(quote.is_some()), style)
     };
     let who = finder.run(begin, NAME * 2, |byte| byte.is_ascii_graphic() && !marks.contains(&byte) && !b"\"'`".contains(&byte));
     let at = begin + who + 1;

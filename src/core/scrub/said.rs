@@ -42,7 +42,7 @@ pub(super) fn scheme(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>>
 
 /// What stands in quotes after a word for a password: `PASSWORD '…'`.
 pub(super) fn quoted(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
-    finder.before(at).filter(|byte| byte.is_ascii_whitespace())?;
+    finder.before(at).filter(u8::is_ascii_whitespace)?;
     let name = names::before(finder, at)?;
     if name.is() != Some(Named::Password) || name.quoted || name.apart == 0 {
         return None;

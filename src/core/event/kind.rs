@@ -51,7 +51,8 @@ impl Kind {
             | Self::DrillCompleted(_)
             | Self::PersonInvited { .. }
             | Self::InvitationRevoked { .. }
-            | Self::UserRemoved { .. } => None,
+            | Self::UserRemoved { .. }
+            | Self::StateMended { .. } => None,
         }
     }
 
@@ -105,7 +106,8 @@ impl Kind {
             | Self::DrillCompleted(_)
             | Self::PersonInvited { .. }
             | Self::InvitationRevoked { .. }
-            | Self::UserRemoved { .. } => None,
+            | Self::UserRemoved { .. }
+            | Self::StateMended { .. } => None,
         }
     }
 
