@@ -181,7 +181,13 @@ impl Context {
     /// The same with another configuration.
     #[must_use]
     pub fn with(&self, config: Config) -> Self {
-        Self { common: self.common.clone(), config, clock: Arc::clone(&self.clock), entropy: Arc::clone(&self.entropy) }
+        Self {
+            common: self.common.clone(),
+            config,
+            clock: Arc::clone(&self.clock),
+            entropy: Arc::clone(&self.entropy),
+            lost_lines: self.lost_lines.clone(),
+        }
     }
 
     /// The rooms, for a command that works on the data itself. They must be there already: a slip of the keyboard must not

@@ -160,7 +160,7 @@ fn forge(dir: &Path, edit: impl FnOnce(&mut Vec<Value>, &mut Value)) -> Result<M
     let mut items: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect();
     let mut says: Value = serde_json::from_slice(&std::fs::read(&manifest).expect("a manifest")).expect("JSON");
     edit(&mut items, &mut says);
-    let text = items.iter().fold(String::new(), |text, line| text + &line.to_string() + "\n");
+    let text: String = items.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
     if let Some(file) = says["files"].get_mut(0) {
         file["bytes"] = text.len().into();
         file["sha256"] = hex::encode(sha2::Sha256::digest(&text)).into();
