@@ -29,11 +29,11 @@ pub(super) struct Payloads<'a> {
 }
 
 /// The parts that an event of this type has whatever happened. Of a call that succeeded that is its result: one that could not be
-/// encrypted when the call ended is missing evidence, too.
+/// encrypted when the call ended is missing evidence, too. What repeats another call's outcome names that one instead.
 fn always(kind: &Kind) -> &'static [&'static str] {
     match kind {
         Kind::IntentRecorded(_) => &["arguments"],
-        Kind::Succeeded(_) => &["result"],
+        Kind::Succeeded(end) if end.replay_of.is_none() => &["result"],
         _ => &[],
     }
 }
