@@ -196,6 +196,7 @@ async fn no_size_tells_how_long_a_secret_is(demo: Demo, _: Option<String>) {
     let far = format!("{}; {}; {}", command(8192, "", 0), said(length), command(8192, "", 0));
     for command in [said(length), far] {
         let started = house.call("customer", "command_start", json!({ "vm_id": vm, "command": command })).await;
+        assert!(started["operation_id"].is_string(), "{started}");
         let ended = house.call("customer", "operation_wait", json!({ "operation_id": started["operation_id"] })).await;
         assert_eq!((&ended["status"], &ended["result"]["stdout_bytes"]), (&json!("succeeded"), &Value::Null), "{ended}");
         assert_eq!(ended["result"]["stdout_sha256"], Value::Null, "{ended}");
