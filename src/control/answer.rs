@@ -40,8 +40,8 @@ impl Control {
         let (Some(tool), false) = (tool, matches!(submitted, Submitted::Refused { .. } | Submitted::Unsettled)) else {
             return undone(call, &request, submitted);
         };
-        let (who, cancel, of) = (request.principal.clone(), request.cancel.clone(), vm.clone());
-        let asking = Asking { who: &who, call: Some((tool.facts, of.as_ref())) };
+        let (who, cancel) = (request.principal.clone(), request.cancel.clone());
+        let asking = Asking { who: &who, call: Some(tool.facts) };
         let look = if matches!(submitted, Submitted::Admitted(_)) { Look::ByItsEnd } else { Look::ByLog };
         let waiting = self.wait_for(call, request, submitted, tool, vm);
         self.unless_told_enough(call, asking, look, waiting).await.unwrap_or_else(|over| {

@@ -45,8 +45,7 @@ impl Control {
     pub async fn answer_again(&self, resumed: &Resumed, who: &Principal, wait: Duration) -> Reply {
         let Resumed { call, intent } = resumed;
         let Some(tool) = self.catalogue.get(&intent.tool) else { return self.still_open(call, call).await };
-        let vm = intent.vm.as_ref().and_then(|vm| self.ports.fence().state().vms.get(vm).cloned());
-        let asking = Asking { who, call: Some((tool.facts, vm.as_ref())) };
+        let asking = Asking { who, call: Some(tool.facts) };
         let waiting = self.end_of(call, tool, wait);
         self.unless_told_enough(call, asking, Look::ByLog, waiting).await.unwrap_or_else(|over| over)
     }

@@ -1,21 +1,18 @@
 //! Who waits for an answer is asked about once more before it is given.
 //!
-//! INVARIANT: nothing that was recorded after a key ended, or after what it reads was stopped, is answered to it: a wait ends
-//! as soon as this node knows, and what a wait has brought is held against the log before it leaves (P8, P14). What a call does
-//! goes on; only its answer stays here.
+//! INVARIANT: nothing that was recorded after a key ended is answered to it: a wait ends as soon as this node knows, and what a
+//! wait has brought is held against the log before it leaves (P8, P14). What a call does goes on; only its answer stays here. A
+//! switch is no end of a key: what it lets finish is answered as it ended, and what it cancels ends so in the log.
 
 use std::time::Duration;
 
 use super::{Control, Reply};
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::decide::stopped;
 use crate::core::id::CallId;
 use crate::core::lineage::alive;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
-use crate::core::state::Vm;
-use crate::core::switch::Covered;
 use crate::core::tool::{Class, ToolFacts};
 use crate::log::store::Want;
 
@@ -37,7 +34,7 @@ pub struct Asking<'a> {
     /// Who waits.
     pub who: &'a Principal,
     /// What was asked for; nothing, where it is no call.
-    pub call: Option<(&'static ToolFacts, Option<&'a Vm>)>,
+    pub call: Option<&'static ToolFacts>,
 }
 
 impl<'a> Asking<'a> {
@@ -49,30 +46,19 @@ impl<'a> Asking<'a> {
 
     /// What only reads has no purpose but its answer.
     pub(super) fn reads(&self) -> bool {
-        self.call.is_some_and(|(tool, _)| tool.class == Class::Read && !tool.stops)
+        self.call.is_some_and(|tool| tool.class == Class::Read && !tool.stops)
     }
 
     /// What administers or stops answers with what it did itself, while its key was alive: it may have ended that key.
     fn answers_for_itself(&self) -> bool {
-        self.call.is_some_and(|(tool, _)| (tool.stops || tool.class == Class::Control) && !tool.lists())
+        self.call.is_some_and(|tool| (tool.stops || tool.class == Class::Control) && !tool.lists())
     }
 }
 
 impl Control {
-    /// Why nothing more is to be told, as this node knows it: the key is over, or what it reads was stopped.
+    /// Why nothing more is to be told, as this node knows it: the key is over.
     pub fn may_still(&self, asking: Asking<'_>) -> Result<(), Refusal> {
-        let (state, now, who) = (self.ports.fence().state(), self.ports.clock.now(), asking.who);
-        alive(&state, &who.credential, now)?;
-        let Some((tool, vm)) = asking.call.filter(|_| asking.reads()) else { return Ok(()) };
-        let call = Covered {
-            tool,
-            account: &who.account,
-            credential: &who.credential,
-            vm: vm.map(|vm| &vm.id),
-            provider: vm.map(|vm| vm.provider.as_str()),
-        };
-        let switch = state.covering(&call, now).next();
-        switch.map_or(Ok(()), |switch| Err(stopped(switch, state.first_of(&who.credential), now)))
+        alive(&self.ports.fence().state(), &asking.who.credential, self.ports.clock.now()).map(drop)
     }
 
     /// The same as the log has it: whatever was read before this is asked was recorded before what this finds.

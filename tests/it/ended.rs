@@ -1,5 +1,5 @@
 //! A key that ends while it waits is answered so, soon, by every door, and is told nothing that was recorded afterwards (P8,
-//! P14); nor is a reading that is stopped.
+//! P14). A switch that lets what runs finish ends no wait.
 //!
 //! Invariant: what is waited for here does not end by itself; so an answer that comes, comes from the end of the key.
 
@@ -113,7 +113,6 @@ async fn a_reading_ends_with_its_key(site: Site) {
         (End::Revoked, Code::TokenRevoked),
         (End::MakerRevoked, Code::TokenRevoked),
         (End::Removed, Code::TokenRevoked),
-        (End::Stopped, Code::KillSwitchEngaged),
         // Last: time goes by, and with it the lease.
         (End::Expired, Code::TokenExpired),
     ];
