@@ -93,8 +93,8 @@ const scenarios = {
       await look('people with an invitation');
       await page.getByRole('link', { name: demo.customer.email }).click();
       await look('a person');
-      await page.getByRole('link', { name: 'Remove from the account' }).click();
-      await look('before removing');
+      // Nobody removes themselves, and there is nobody else here yet.
+      seen.said.push(String(await page.getByRole('link', { name: 'Remove from the account' }).count()));
       await page.goto(link);
       await look('welcome');
       seen.errors = seen.errors.filter((text) => !text.includes('404'));

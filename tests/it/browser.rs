@@ -46,7 +46,7 @@ fn chromium() -> PathBuf {
 #[tokio::test]
 async fn browser_pages_are_accessible_fit_and_are_quiet_in_both_themes() {
     let seen = browse("pages").await;
-    assert_eq!(seen.said, ["refused", "vm_exec", "refused", "vm_exec"]);
+    assert_eq!(seen.said, ["refused", "vm_exec", "0", "refused", "vm_exec", "0"]);
     assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
     assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
     assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
