@@ -160,11 +160,11 @@ mod tests {
         let lost = Arc::new(AtomicU64::new(0));
         let mut lines = Lines::onto(Still(still, into), Arc::clone(&lost)).unwrap();
         for n in 0..3 * LINES {
-            writeln!(lines, "line {n}").unwrap();
+            lines.write_all(format!("line {n}\n").as_bytes()).unwrap();
         }
         let gone = lost.load(Ordering::Relaxed);
         assert!(gone >= u64::try_from(2 * LINES).unwrap() - 1, "{gone} lost");
-        writeln!(lines, "{}", "x".repeat(BYTES)).unwrap();
+        lines.write_all("x".repeat(BYTES + 1).as_bytes()).unwrap();
         assert_eq!(lost.load(Ordering::Relaxed), gone + 1, "one that is longer than all of them may be");
         drop(go);
         drop(lines);

@@ -2,8 +2,11 @@
 //!
 //! INVARIANT: nothing here goes down with the nesting: what is below the fields of a message is passed over, not read.
 
+use std::fmt;
+
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::{Value, json};
 
 use super::super::body::text_of;
@@ -18,6 +21,29 @@ struct Head {
     method: Option<String>,
     #[serde(default, rename = "params")]
     _params: IgnoredAny,
+}
+
+/// A head of an object: a list would be taken for its fields in their order.
+struct Object(Head);
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_map(Fields).map(Self)
+    }
+}
+
+struct Fields;
+
+impl<'de> Visitor<'de> for Fields {
+    type Value = Head;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a message")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, fields: A) -> Result<Head, A::Error> {
+        Head::deserialize(MapAccessDeserializer::new(fields))
+    }
 }
 
 #[derive(Deserialize)]
@@ -43,10 +69,10 @@ struct Params {
 /// The message, or the messages, that JSON holds which cannot be read whole: for arguments its whole text, of which the record has
 /// digest and size. None if it is no JSON, or holds no message.
 pub fn of(bytes: &[u8]) -> Option<Value> {
-    if let Ok(heads) = serde_json::from_slice::<Vec<Head>>(bytes) {
-        return Some(heads.into_iter().map(|head| message(head, None, bytes)).collect());
+    if let Ok(heads) = serde_json::from_slice::<Vec<Object>>(bytes) {
+        return Some(heads.into_iter().map(|Object(head)| message(head, None, bytes)).collect());
     }
-    let head = serde_json::from_slice::<Head>(bytes).ok()?;
+    let Object(head) = serde_json::from_slice(bytes).ok()?;
     let named = serde_json::from_slice::<Named>(bytes).ok();
     Some(message(head, named, bytes))
 }
@@ -92,7 +118,7 @@ mod tests {
         let found = of(format!("[{text},{text}]").as_bytes()).unwrap();
         assert_eq!(found.as_array().map(Vec::len), Some(2));
         assert_eq!(of(format!(r#"{{"id":"a","params":{deep}}}"#).as_bytes()).unwrap()["id"], "a");
-        for none in ["{", "7", "{\"id\":[", "[1]", &deep[..100]] {
+        for none in ["{", "7", "{\"id\":[", "[1]", "[[1]]", &deep[..100]] {
             assert!(of(none.as_bytes()).is_none(), "{none}");
         }
     }
