@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::approvals::{owner, say};
-use crate::console::House;
+use crate::console::{House, on_both as in_both_houses};
 use crate::harness::{ACCEPT, send};
 use crate::plant::{Plant, Site, on_both};
 use crate::promises::{check, wait_for};
@@ -168,20 +168,6 @@ async fn a_held_call_is_not_released(site: Site) {
     let refused = |kind: &Kind| matches!(kind, Kind::Refused(refused) if refused.code == Code::TokenRevoked);
     check(&wait_for(&plant, refused).await, true);
     assert!(plant.world.executed().is_empty(), "what a person said yes to is not done for a key that is over");
-}
-
-macro_rules! in_both_houses {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $sqlite() {
-            $case(House::open().await).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $postgres() {
-            $case(House::on_postgres().await).await;
-        }
-    )*};
 }
 
 in_both_houses! {

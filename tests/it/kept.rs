@@ -16,23 +16,9 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::console::House;
+use crate::console::{House, on_both};
 use crate::rotated::Account;
 use crate::scrub::random;
-
-macro_rules! on_both {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $sqlite() {
-            $case(House::open().await).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $postgres() {
-            $case(House::on_postgres().await).await;
-        }
-    )*};
-}
 
 on_both! {
     a_node_stops, kept_a_node_that_stops_while_it_sends_is_not_counted_as_fenced, postgres_kept_a_node_that_stops_while_it_sends_is_not_counted_as_fenced;

@@ -10,22 +10,8 @@ use forelog::core::id::{CredentialId, VmId};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::console::House;
+use crate::console::{House, on_both};
 use crate::harness::Answer;
-
-macro_rules! on_both {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $sqlite() {
-            $case(House::open().await).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $postgres() {
-            $case(House::on_postgres().await).await;
-        }
-    )*};
-}
 
 on_both! {
     sees_and_cancels, rotated_a_key_sees_and_cancels_what_it_began, postgres_rotated_a_key_sees_and_cancels_what_it_began;

@@ -1,6 +1,7 @@
 //! Whoever reads the lines of the log may stand still: the node goes on, says how many lines were lost, and ends when told.
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::path::Path;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -39,6 +40,26 @@ impl Drop for Running {
     }
 }
 
+/// What a demonstration says of itself, once it does.
+async fn described_at(data: &Path) -> Value {
+    until("a description", || {
+        let text = std::fs::read(data.join("demo.json")).ok()?;
+        serde_json::from_slice::<Value>(&text).ok()
+    })
+    .await
+}
+
+/// The data that a demonstration leaves behind, as it has described it.
+async fn stopped_demo(data: &Path) -> Value {
+    let mut first = Command::new(env!("CARGO_BIN_EXE_forelog"));
+    first.args(["demo", "--data", shown(data), "--listen", "127.0.0.1:0"]);
+    let mut demo = Running(first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starting forelog"));
+    let described = described_at(data).await;
+    assert!(Command::new("kill").arg("-TERM").arg(demo.0.id().to_string()).status().expect("kill").success());
+    ended(&mut demo.0).await;
+    described
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn unread_lines_are_lost_and_counted_and_hold_up_nobody() {
     let dir = dir();
@@ -49,11 +70,7 @@ async fn unread_lines_are_lost_and_counted_and_hold_up_nobody() {
     let node = node.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("starting forelog");
     let mut node = Running(node);
     let unread = node.0.stderr.take().expect("its standard error");
-    let described = until("a description", || {
-        let text = std::fs::read(data.join("demo.json")).ok()?;
-        serde_json::from_slice::<Value>(&text).ok()
-    })
-    .await;
+    let described = described_at(&data).await;
     let (base, key) = (described["base_url"].as_str().expect("a URL"), described["customer"]["api_key"].as_str().expect("a key"));
     let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
     let mut lost = 0_u64;
@@ -89,16 +106,7 @@ async fn unread_lines_are_lost_and_counted_and_hold_up_nobody() {
 async fn unread_lines_keep_no_stdio_from_ending_with_its_input() {
     let dir = dir();
     let data = dir.path().join("data");
-    let mut first = Command::new(env!("CARGO_BIN_EXE_forelog"));
-    first.args(["demo", "--data", shown(&data), "--listen", "127.0.0.1:0"]);
-    let mut demo = Running(first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starting forelog"));
-    let described = until("a description", || {
-        let text = std::fs::read(data.join("demo.json")).ok()?;
-        serde_json::from_slice::<Value>(&text).ok()
-    })
-    .await;
-    assert!(Command::new("kill").arg("-TERM").arg(demo.0.id().to_string()).status().expect("kill").success());
-    ended(&mut demo.0).await;
+    let described = stopped_demo(&data).await;
     let mut stdio = Command::new(env!("CARGO_BIN_EXE_forelog"));
     stdio.args(["stdio", "--data", shown(&data)]).env("RUST_LOG", LOUD);
     stdio.env("FORELOG_API_KEY", described["customer"]["api_key"].as_str().expect("a key"));
@@ -131,16 +139,7 @@ async fn unread_lines_keep_no_stdio_from_ending_with_its_input() {
 async fn unread_depths_are_answered_and_on_record_over_stdio() {
     let dir = dir();
     let data = dir.path().join("data");
-    let mut first = Command::new(env!("CARGO_BIN_EXE_forelog"));
-    first.args(["demo", "--data", shown(&data), "--listen", "127.0.0.1:0"]);
-    let mut demo = Running(first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starting forelog"));
-    let described = until("a description", || {
-        let text = std::fs::read(data.join("demo.json")).ok()?;
-        serde_json::from_slice::<Value>(&text).ok()
-    })
-    .await;
-    assert!(Command::new("kill").arg("-TERM").arg(demo.0.id().to_string()).status().expect("kill").success());
-    ended(&mut demo.0).await;
+    let described = stopped_demo(&data).await;
     let mut stdio = Command::new(env!("CARGO_BIN_EXE_forelog"));
     stdio.args(["stdio", "--data", shown(&data)]);
     stdio.env("FORELOG_API_KEY", described["customer"]["api_key"].as_str().expect("a key"));

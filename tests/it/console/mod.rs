@@ -17,6 +17,8 @@ macro_rules! on_both {
     )*};
 }
 
+pub(crate) use on_both;
+
 mod addresses;
 mod again;
 mod approvals;
