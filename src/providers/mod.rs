@@ -3,7 +3,9 @@
 //! INVARIANT: a mutating method takes a [`Permit`] and drops it only once the request has left this process. A
 //! switch reports `fenced` when every permit that was given out before it has been dropped (P3).
 
+mod child;
 pub mod compute;
+pub mod said;
 
 use std::sync::Arc;
 

@@ -44,6 +44,7 @@ mod growth;
 mod guest;
 mod guest_demo;
 mod harness;
+mod hostile;
 mod idempotency;
 mod inject;
 mod kept;

@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::id::CallId;
 use crate::providers::Permit;
+use crate::providers::said::Said;
 
 /// What the provider calls one of its machines: a directory name for `qemu`, a number for others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -107,30 +108,30 @@ pub struct Capabilities {
     pub simulation: bool,
 }
 
-/// Why a provider did not do what it was asked.
+/// Why a provider did not do what it was asked. What it says itself is bounded and scrubbed by its type.
 #[derive(Debug, thiserror::Error)]
 pub enum ProviderError {
     /// No such machine or job.
     #[error("the provider has no {0}")]
-    NotFound(String),
+    NotFound(Said),
     /// The machine's state does not allow it.
     #[error("the machine's state does not allow it: {0}")]
-    State(String),
+    State(Said),
     /// The provider cannot do this at all.
     #[error("the provider cannot {0}")]
     Unsupported(&'static str),
     /// The guest does not answer; nothing was started.
     #[error("the guest does not answer: {0}")]
-    GuestUnavailable(String),
+    GuestUnavailable(Said),
     /// It refused or failed, and nothing was changed.
     #[error("the provider refused: {0}")]
-    Refused(String),
+    Refused(Said),
     /// It could not be reached; nothing was sent.
     #[error("reaching the provider: {0}")]
-    Unreachable(String),
+    Unreachable(Said),
     /// The request was sent and the answer was lost: it may or may not have happened. Never retried.
     #[error("the provider's answer was lost: {0}")]
-    AnswerLost(String),
+    AnswerLost(Said),
 }
 
 /// What became of a power change, as the provider's journal tells.

@@ -4,12 +4,12 @@
 //! thousand times slower than without it. A boot sector that counts to twenty million tells the truth in a second.
 
 use std::path::Path;
-use std::process::Stdio;
 use std::time::Duration;
 
-use tokio::process::Command;
 use tokio::time::timeout;
 
+use crate::log::private;
+use crate::providers::child::{self, Bounds};
 use crate::providers::compute::ProviderError;
 
 /// How a guest's instructions are run.
@@ -59,22 +59,20 @@ fn boot_sector() -> Vec<u8> {
 /// KVM if a guest under it counts in time, else TCG. Leaves nothing in `dir`.
 pub(super) async fn choose(dir: &Path) -> Result<Accelerator, ProviderError> {
     let image = dir.join(format!(".probe-{}.img", std::process::id()));
-    let failed = |e: std::io::Error| ProviderError::Unreachable(format!("probing the accelerator: {e}"));
-    tokio::fs::write(&image, boot_sector()).await.map_err(failed)?;
-    let counted = counts(&image, Accelerator::Kvm).await;
+    let failed = |e: std::io::Error| ProviderError::Unreachable(format!("probing the accelerator: {e}").into());
+    private::write(&image, &boot_sector()).map_err(failed)?;
+    let counted = counts(dir, &image, Accelerator::Kvm).await;
     tokio::fs::remove_file(&image).await.map_err(failed)?;
     Ok(if counted { Accelerator::Kvm } else { Accelerator::Tcg })
 }
 
-async fn counts(image: &Path, accelerator: Accelerator) -> bool {
+async fn counts(dir: &Path, image: &Path, accelerator: Accelerator) -> bool {
     let drive = format!("file={},format=raw,if=floppy,readonly=on", image.display());
-    let child = Command::new("qemu-system-x86_64")
+    let bounds = Bounds { processor_seconds: Some(2 * PATIENCE.as_secs()), file_bytes: None };
+    let child = child::command("qemu-system-x86_64", dir, bounds)
         .args(accelerator.arguments())
         .args(["-M", "pc", "-m", "16", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-boot", "a"])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-drive", &drive])
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
         .kill_on_drop(true)
         .status();
     matches!(timeout(PATIENCE, child).await, Ok(Ok(status)) if status.code() == Some(COUNTED))

@@ -2,10 +2,11 @@
 //!
 //! INVARIANT: a connection is kept only after a complete answer; any doubt drops it. A request that a paused or booting
 //! guest answers late can then never be taken for the answer to another, because each new connection begins with
-//! `guest-sync-delimited`.
+//! `guest-sync-delimited`. A guest that talks rubbish is left alone for a while: it costs a bounded read now and then.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use base64::Engine;
@@ -14,7 +15,8 @@ use serde_json::{Value, json};
 use tokio::sync::Mutex;
 use tokio::time::{sleep, timeout};
 
-use super::wire::{Fault, Line, read_answer};
+use super::wire::{Allowance, Fault, Line, read_answer, read_document};
+use crate::core::time::Clock;
 use crate::providers::Permit;
 
 /// How long the guest may take to say that it listens.
@@ -23,6 +25,14 @@ const LISTEN: Duration = Duration::from_secs(3);
 const ANSWER: Duration = Duration::from_secs(20);
 /// The agent does one thing at a time; larger reads would make all others wait.
 pub(super) const CHUNK: u32 = 1 << 20;
+/// What may lie on a line before the mark: an answer that nobody waited for any more.
+const STALE: Allowance = Allowance { bytes: LARGE.bytes, lines: 64 };
+/// An answer: a read of [`CHUNK`] bytes in base 64 and to spare, or anything else.
+const LARGE: Allowance = Allowance { bytes: 2 << 20, lines: 1 };
+const SMALL: Allowance = Allowance { bytes: 256 << 10, lines: 1 };
+/// How long a guest is left alone that has talked rubbish: at first, and at last if it goes on.
+const PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// How a program in the guest ended.
 #[derive(Debug)]
@@ -37,17 +47,56 @@ pub(super) struct Agent {
     dir: PathBuf,
     line: Mutex<Option<Line>>,
     marks: AtomicI64,
+    clock: Arc<dyn Clock>,
+    shunned: std::sync::Mutex<Shunned>,
+}
+
+/// Until when, by `Clock::elapsed`, a guest is left alone, and for how long that was decided.
+#[derive(Default)]
+struct Shunned {
+    until: Duration,
+    pause: Duration,
 }
 
 impl Agent {
-    pub(super) fn new(dir: PathBuf, first_mark: i64) -> Self {
-        Self { dir, line: Mutex::new(None), marks: AtomicI64::new(first_mark) }
+    pub(super) fn new(dir: PathBuf, clock: Arc<dyn Clock>) -> Self {
+        let marks = AtomicI64::new(clock.now().0);
+        Self { dir, line: Mutex::new(None), marks, clock, shunned: std::sync::Mutex::default() }
+    }
+
+    fn shunned(&self) -> std::sync::MutexGuard<'_, Shunned> {
+        self.shunned.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Nothing is read from a guest that is being left alone.
+    fn is_heard(&self) -> Result<(), Fault> {
+        if self.clock.elapsed() < self.shunned().until {
+            return Err(Fault::Unsent("the guest agent talks rubbish and is left alone for a while".into()));
+        }
+        Ok(())
+    }
+
+    /// Leaves the guest alone, each time for twice as long.
+    fn shun(&self) {
+        let mut shunned = self.shunned();
+        shunned.pause = (shunned.pause * 2).clamp(PAUSE, LONGEST_PAUSE);
+        shunned.until = self.clock.elapsed() + shunned.pause;
+        tracing::warn!(machine = %self.dir.display(), for_seconds = shunned.pause.as_secs(), "a guest agent talks rubbish");
+    }
+
+    /// What reading failed with; saying too much is rubbish.
+    fn failed(&self, error: &std::io::Error) -> String {
+        if error.kind() == std::io::ErrorKind::InvalidData {
+            self.shun();
+        }
+        format!("talking to the guest agent: {error}")
     }
 
     /// Whether the guest listens, asked on the wire, waiting at most `at_most`.
     pub(super) async fn listens(&self, at_most: Duration) -> Result<(), Fault> {
         timeout(at_most, async {
             let mut held = self.line.lock().await;
+            self.is_heard()?;
             let line = self.sync(held.take()).await?;
             *held = Some(line);
             Ok(())
@@ -71,18 +120,25 @@ impl Agent {
         let work = async {
             let mut held =
                 timeout(ANSWER, self.line.lock()).await.map_err(|_| Fault::Unsent("the guest agent is busy".into()))?;
+            self.is_heard()?;
             let synced = timeout(LISTEN, self.sync(held.take())).await;
             let mut line = synced.map_err(|_| Fault::Unsent("no answer from the guest agent".into()))??;
             let request = json!({"execute": command, "arguments": arguments});
             sent.store(true, Ordering::Relaxed);
-            line.send(&[], &request, permit).await.map_err(lost)?;
+            line.allow(if command == "guest-file-read" { LARGE } else { SMALL });
+            line.send(&[], &request, permit).await.map_err(|e| Fault::Lost(self.failed(&e)))?;
             if !answered {
                 return refusal_within(&mut line, Duration::from_millis(300)).await;
             }
             let bytes = timeout(ANSWER, line.receive()).await.map_err(|_| Fault::Lost(format!("{command} was not answered")))?;
-            let document: Value = serde_json::from_slice(&bytes.map_err(lost)?).map_err(|e| Fault::Lost(e.to_string()))?;
-            let answer = read_answer(&document).unwrap_or_else(|| Err(Fault::Lost("not an answer".into())));
-            *held = Some(line);
+            let bytes = bytes.map_err(|e| Fault::Lost(self.failed(&e)))?;
+            let Some(answer) = read_document(&bytes).as_ref().and_then(read_answer) else {
+                self.shun();
+                return Err(Fault::Lost("not an answer".into()));
+            };
+            *self.shunned() = Shunned::default();
+            // What it says unasked belongs to nothing: it goes with the connection.
+            *held = Some(line).filter(|line| !line.has_more());
             answer
         };
         let Ok(result) = timeout(ANSWER + ANSWER, work).await else {
@@ -105,7 +161,8 @@ impl Agent {
 
     async fn mark(&self, mut line: Line) -> Result<Line, Fault> {
         let mark = self.marks.fetch_add(1, Ordering::Relaxed);
-        let unsent = |e: std::io::Error| Fault::Unsent(format!("asking the guest agent: {e}"));
+        let unsent = |e: std::io::Error| Fault::Unsent(self.failed(&e));
+        line.allow(STALE);
         // 0xFF ends whatever half a request its parser holds; the answer begins with it too.
         line.send(&[0xff], &json!({"execute": "guest-sync-delimited", "arguments": {"id": mark}}), None).await.map_err(unsent)?;
         loop {
@@ -113,7 +170,7 @@ impl Agent {
             let Some(document) = bytes.rsplit(|byte| *byte == 0xff).next().filter(|rest| rest.len() < bytes.len()) else {
                 continue;
             };
-            if serde_json::from_slice::<Value>(document).is_ok_and(|answer| answer.get("return") == Some(&json!(mark))) {
+            if read_document(document).is_some_and(|answer| answer.get("return") == Some(&json!(mark))) {
                 return Ok(line);
             }
         }
@@ -169,13 +226,8 @@ async fn refusal_within(line: &mut Line, at_most: Duration) -> Result<Value, Fau
     let Ok(Ok(bytes)) = timeout(at_most, line.receive()).await else {
         return Ok(Value::Null);
     };
-    let document: Value = serde_json::from_slice(&bytes).unwrap_or(Value::Null);
+    let document = read_document(&bytes).unwrap_or(Value::Null);
     read_answer(&document).unwrap_or(Ok(Value::Null))
-}
-
-#[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
-fn lost(e: std::io::Error) -> Fault {
-    Fault::Lost(format!("talking to the guest agent: {e}"))
 }
 
 fn after_sending(fault: Fault) -> Fault {
@@ -197,12 +249,23 @@ fn read_end(status: &Value) -> Ended {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
-
     use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
     use tokio::net::UnixListener;
 
     use super::*;
+
+    /// Stands still.
+    struct Still;
+
+    impl Clock for Still {
+        fn now(&self) -> crate::core::time::Micros {
+            crate::core::time::Micros(100)
+        }
+
+        fn elapsed(&self) -> Duration {
+            Duration::ZERO
+        }
+    }
 
     /// An agent that answers each line by what `answer` makes of its number and its document, and hangs up on `None`.
     fn serve(answer: impl Fn(usize, &Value) -> Option<Vec<u8>> + Send + 'static) -> (tempfile::TempDir, Agent) {
@@ -222,7 +285,7 @@ mod tests {
                 }
             }
         });
-        let agent = Agent::new(dir.path().to_owned(), 100);
+        let agent = Agent::new(dir.path().to_owned(), Arc::new(Still));
         (dir, agent)
     }
 
@@ -248,7 +311,7 @@ mod tests {
         assert!(matches!(agent.call("guest-exec", json!({}), None).await, Err(Fault::Lost(_))));
         let (_dir, agent) = serve(|_, _| None);
         assert!(matches!(agent.call("guest-exec", json!({}), None).await, Err(Fault::Unsent(_))));
-        let agent = Agent::new("/nowhere".into(), 1);
+        let agent = Agent::new("/nowhere".into(), Arc::new(Still));
         assert!(matches!(agent.call("guest-exec", json!({}), None).await, Err(Fault::Absent)));
     }
 

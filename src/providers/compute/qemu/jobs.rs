@@ -47,9 +47,9 @@ impl GuestJobs for Jobs {
         let launched = agent.run(&arguments, job.command.as_bytes(), Some(permit)).await.map_err(Fault::of_guest)?;
         match launched.code {
             0 => Ok(()),
-            KNOWN => Err(ProviderError::State(format!("{call} was started before"))),
+            KNOWN => Err(ProviderError::State(format!("{call} was started before").into())),
             // It may have come as far as starting: only its status can tell.
-            code => Err(ProviderError::AnswerLost(format!("the launcher ended with {code}: {}", launched.stderr.trim()))),
+            code => Err(ProviderError::AnswerLost(format!("the launcher ended with {code}: {}", launched.stderr.trim()).into())),
         }
     }
 
@@ -58,9 +58,9 @@ impl GuestJobs for Jobs {
         let asked = agent.run(&["-c", STATUS, "status", call.as_str()], &[], None).await;
         let told = asked.map_err(|fault| fault.of_question().of_guest())?;
         if told.stdout.starts_with("absent") {
-            return Err(ProviderError::NotFound(format!("job {call}")));
+            return Err(ProviderError::NotFound(format!("job {call}").into()));
         }
-        let strange = || ProviderError::GuestUnavailable(format!("a strange status: {:?} {:?}", told.stdout, told.stderr));
+        let strange = || ProviderError::GuestUnavailable(format!("a strange status: {:?} {:?}", told.stdout, told.stderr).into());
         read_status(&told.stdout).ok_or_else(strange)
     }
 
@@ -78,7 +78,7 @@ impl GuestJobs for Jobs {
         };
         let agent = self.machines.agent(machine)?;
         agent.read_file(&format!("{JOBS}/{call}/{name}"), offset, max).await.map_err(|fault| match fault.of_question() {
-            Fault::Refused(_) => ProviderError::NotFound(format!("{name} of job {call}")),
+            Fault::Refused(_) => ProviderError::NotFound(format!("{name} of job {call}").into()),
             other => other.of_guest(),
         })
     }
@@ -93,7 +93,7 @@ impl GuestJobs for Jobs {
         let status = self.status(machine, call).await?;
         if status.state == JobState::Running {
             let why = format!("the job is still there (the guest said {}: {})", ended.code, ended.stderr.trim());
-            return Err(ProviderError::AnswerLost(why));
+            return Err(ProviderError::AnswerLost(why.into()));
         }
         Ok(status)
     }

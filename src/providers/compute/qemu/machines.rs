@@ -5,13 +5,13 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use serde::{Deserialize, Serialize};
-use tokio::process::Command;
 use tokio::sync::OnceCell;
 
 use super::accelerator::{self, Accelerator};
 use super::agent::Agent;
 use crate::core::time::Clock;
 use crate::log::private;
+use crate::providers::child;
 use crate::providers::compute::{MachineRef, ProviderError};
 
 /// What a machine is made of.
@@ -61,7 +61,7 @@ impl ImageDir {
         for name in ["vmlinuz", "initrd.img", "base.qcow2"] {
             if !dir.join(name).exists() {
                 let why = format!("{} has no {name}; scripts/guest-image.sh builds it", dir.display());
-                return Err(ProviderError::Unreachable(why));
+                return Err(ProviderError::Unreachable(why.into()));
             }
         }
         Ok(Self(dir))
@@ -69,7 +69,7 @@ impl ImageDir {
 
     /// The file behind a link: an overlay must name the very image it stands on, which is never written again.
     pub(super) fn resolve(&self, name: &str) -> Result<PathBuf, ProviderError> {
-        self.0.join(name).canonicalize().map_err(|e| ProviderError::Unreachable(format!("finding {name}: {e}")))
+        self.0.join(name).canonicalize().map_err(|e| ProviderError::Unreachable(format!("finding {name}: {e}").into()))
     }
 }
 
@@ -94,12 +94,12 @@ impl Machines {
         if is_name(&machine.0) && home.join("machine.json").exists() {
             return Ok(home);
         }
-        Err(ProviderError::NotFound(format!("machine {}", machine.0)))
+        Err(ProviderError::NotFound(format!("machine {}", machine.0).into()))
     }
 
     pub(super) fn read(&self, machine: &MachineRef) -> Result<Record, ProviderError> {
         let bytes = std::fs::read(self.find(machine)?.join("machine.json")).map_err(unreadable)?;
-        let broken = |e| ProviderError::Unreachable(format!("reading machine.json of {}: {e}", machine.0));
+        let broken = |e| ProviderError::Unreachable(format!("reading machine.json of {}: {e}", machine.0).into());
         serde_json::from_slice(&bytes).map_err(broken)
     }
 
@@ -120,7 +120,7 @@ impl Machines {
     pub(super) fn agent(&self, machine: &MachineRef) -> Result<Arc<Agent>, ProviderError> {
         let home = self.find(machine)?;
         let mut agents = self.agents.lock().unwrap_or_else(PoisonError::into_inner);
-        let made = || Arc::new(Agent::new(home, self.clock.now().0));
+        let made = || Arc::new(Agent::new(home, Arc::clone(&self.clock)));
         Ok(Arc::clone(agents.entry(machine.0.clone()).or_insert_with(made)))
     }
 
@@ -131,34 +131,30 @@ impl Machines {
     /// Makes a machine, off. It appears whole or not at all.
     pub(super) async fn create(&self, machine: &MachineRef, spec: MachineSpec) -> Result<(), ProviderError> {
         if !is_name(&machine.0) {
-            return Err(ProviderError::Refused(format!("{:?} is not a name: a-z, 0-9 and -, at most 63", machine.0)));
+            return Err(ProviderError::Refused(format!("{:?} is not a name: a-z, 0-9 and -, at most 63", machine.0).into()));
         }
         if self.find(machine).is_ok() {
-            return Err(ProviderError::State(format!("machine {} exists", machine.0)));
+            return Err(ProviderError::State(format!("machine {} exists", machine.0).into()));
         }
         let draft = self.dir.join(format!(".{}.new", machine.0));
         drop(std::fs::remove_dir_all(&draft));
         private::make_dir(&draft).map_err(unreadable)?;
         self.lay_disk(&draft, spec.disk_gib).await?;
         let record = Record { spec, network: self.free_network()? };
-        let text = serde_json::to_vec_pretty(&record).map_err(|e| ProviderError::Refused(e.to_string()))?;
+        let text = serde_json::to_vec_pretty(&record).map_err(|e| ProviderError::Refused(e.to_string().into()))?;
         private::write(&draft.join("machine.json"), &text).map_err(unreadable)?;
         std::fs::rename(&draft, self.dir.join(&machine.0)).map_err(unreadable)
     }
 
     async fn lay_disk(&self, home: &Path, gib: u32) -> Result<(), ProviderError> {
-        let made = Command::new("qemu-img")
-            .args(["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b"])
-            .arg(self.image.resolve("base.qcow2")?)
-            .arg(home.join("disk.qcow2"))
-            .arg(format!("{gib}G"))
-            .output()
-            .await
-            .map_err(|e| ProviderError::Unreachable(format!("running qemu-img: {e}")))?;
-        if made.status.success() {
-            return Ok(());
+        let (base, size) = (self.image.resolve("base.qcow2")?, format!("{gib}G"));
+        let base = base.to_str().ok_or_else(|| ProviderError::Refused("the image's path is no text".into()))?;
+        let arguments = ["create", "-q", "-f", "qcow2", "-F", "qcow2", "-b", base, "disk.qcow2", &size];
+        match child::run("qemu-img", home, &arguments).await {
+            Ok((ended, _)) if ended.success() => Ok(()),
+            Ok((_, said)) => Err(ProviderError::Refused(said.into())),
+            Err(e) => Err(ProviderError::Unreachable(format!("running qemu-img: {e}").into())),
         }
-        Err(ProviderError::Refused(String::from_utf8_lossy(&made.stderr).trim().to_owned()))
     }
 
     fn free_network(&self) -> Result<u8, ProviderError> {
@@ -176,5 +172,5 @@ fn is_name(text: &str) -> bool {
 
 #[expect(clippy::needless_pass_by_value, reason = "it is passed to map_err")]
 pub(super) fn unreadable(e: std::io::Error) -> ProviderError {
-    ProviderError::Unreachable(format!("the machines' directory: {e}"))
+    ProviderError::Unreachable(format!("the machines' directory: {e}").into())
 }

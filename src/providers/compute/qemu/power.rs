@@ -19,6 +19,7 @@ use super::process;
 use super::qmp::{self, Process};
 use super::wire::Fault;
 use crate::core::id::CallId;
+use crate::log::private;
 use crate::providers::Permit;
 use crate::providers::compute::{Effect, MachineRef, PowerAction, PowerState, ProviderError};
 
@@ -54,7 +55,7 @@ pub(super) async fn change(
     };
     let journal = Journal::of(&home);
     if !matches!(journal.find(call).map_err(unreadable)?, Known::Nothing) {
-        return Err(ProviderError::State(format!("{call} was already asked for")));
+        return Err(ProviderError::State(format!("{call} was already asked for").into()));
     }
     let change = Change { machines, machine, agent: machines.agent(machine)?, running: look(&home).await?, home };
     change.check(action)?;
@@ -70,7 +71,7 @@ pub(super) async fn change(
         Err(_) => Some(Ending::DidNotHappen),
     };
     // If this fails the change has been made all the same; the journal then says less than it could, never a lie.
-    let written = write(&journal, &entry).await.map_err(|e| ProviderError::AnswerLost(e.to_string()));
+    let written = write(&journal, &entry).await.map_err(|e| ProviderError::AnswerLost(e.to_string().into()));
     done.and(written)?;
     if matches!(action, PowerAction::Start | PowerAction::Reset) {
         await_boot(&change.agent, None, BOOT).await;
@@ -265,7 +266,7 @@ async fn await_lock(home: &Path) -> Result<Option<File>, ProviderError> {
 
 /// The right to change a machine's power; none if somebody has it.
 fn lock(home: &Path) -> Result<Option<File>, ProviderError> {
-    let file = File::options().create(true).append(true).open(home.join("lock")).map_err(unreadable)?;
+    let file = private::open(&home.join("lock"), File::options().create(true).append(true)).map_err(unreadable)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),
         Err(std::fs::TryLockError::WouldBlock) => Ok(None),
@@ -276,5 +277,5 @@ fn lock(home: &Path) -> Result<Option<File>, ProviderError> {
 async fn write(journal: &Journal, entry: &Entry) -> Result<(), ProviderError> {
     let (journal, entry) = (journal.clone(), entry.clone());
     let written = spawn_blocking(move || journal.write(&entry)).await;
-    written.map_err(|e| ProviderError::Unreachable(format!("writing the journal: {e}")))?.map_err(unreadable)
+    written.map_err(|e| ProviderError::Unreachable(format!("writing the journal: {e}").into()))?.map_err(unreadable)
 }

@@ -7,8 +7,10 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use tokio::process::{Child, Command};
+use tokio::process::Child;
+use tokio::task::JoinHandle;
 use tokio::time::{sleep, timeout};
 
 use super::machines::{Machines, Record, unreadable};
@@ -17,18 +19,22 @@ use super::wire::Fault;
 use crate::core::id::CallId;
 use crate::log::private;
 use crate::providers::Permit;
+use crate::providers::child::{self, Bounds};
 use crate::providers::compute::{MachineRef, ProviderError};
 
 pub(super) const QMP_SOCKET: &str = "qmp.sock";
 pub(super) const AGENT_SOCKET: &str = "agent.sock";
 /// QEMU creates it when it comes up, and writes nothing to it: its absence proves that it did not come up.
 pub(super) const STARTED: &str = "started";
+/// The beginning of what QEMU says to its error output.
+const LOG: &str = "qemu.log";
 /// The guest's console, as QEMU calls it.
 pub(super) const CONSOLE: &str = "console";
 
 pub(super) const CONSOLE_SIZE: u32 = 64 * 1024;
 
 const POLL: Duration = Duration::from_millis(20);
+const LONGEST_POLL: Duration = Duration::from_millis(200);
 const COME_UP: Duration = Duration::from_secs(30);
 const GO_AWAY: Duration = Duration::from_secs(10);
 
@@ -41,36 +47,45 @@ pub(super) fn name_process(machine: &MachineRef, call: &CallId) -> String {
 pub(super) async fn start(machines: &Machines, machine: &MachineRef, call: &CallId, permit: Permit) -> Result<(), ProviderError> {
     let home = machines.find(machine)?;
     let name = name_process(machine, call);
+    let record = machines.read(machine)?;
     let arguments = [
         machines.accelerator().await?.arguments().iter().map(ToString::to_string).collect(),
-        describe(machines, machine, &home, &machines.read(machine)?, &name)?,
+        describe(machines, machine, &home, &record, &name)?,
     ];
-    let log = private::create(&home.join("qemu.log")).map_err(unreadable)?;
-    let spawned = Command::new("setsid")
-        .arg("qemu-system-x86_64")
-        .args(arguments.concat())
-        .current_dir(&home)
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(log)
-        .spawn();
+    let log = private::create(&home.join(LOG)).map_err(unreadable)?;
+    let bounds = Bounds { processor_seconds: None, file_bytes: Some(largest_file(record.spec.disk_gib)) };
+    let mut command = child::command("setsid", &home, bounds);
+    let spawned = command.arg("qemu-system-x86_64").args(arguments.concat()).stderr(Stdio::piped()).spawn();
     drop(permit);
-    let child = spawned.map_err(|e| ProviderError::Refused(format!("starting QEMU: {e}")))?;
-    timeout(COME_UP, await_answer(child, &home, &name))
+    let mut child = spawned.map_err(|e| ProviderError::Refused(format!("starting QEMU: {e}").into()))?;
+    let kept = child.stderr.take().map(|said| child::keep(said, log));
+    timeout(COME_UP, await_answer(child, kept, &home, &name))
         .await
         .unwrap_or_else(|_| Err(ProviderError::AnswerLost("QEMU was started and does not answer".into())))
 }
 
-async fn await_answer(mut child: Child, home: &Path, name: &str) -> Result<(), ProviderError> {
+/// A disk that is full, with what its format adds.
+fn largest_file(disk_gib: u32) -> u64 {
+    let disk = u64::from(disk_gib) << 30;
+    disk + disk / 8 + (1 << 30)
+}
+
+async fn await_answer(mut child: Child, kept: Option<JoinHandle<()>>, home: &Path, name: &str) -> Result<(), ProviderError> {
+    let mut pause = POLL;
     loop {
         if let Ok(Some(_)) = child.try_wait() {
-            let log = std::fs::read_to_string(home.join("qemu.log")).unwrap_or_default();
-            return Err(ProviderError::Refused(format!("QEMU ended: {}", log.trim())));
+            // Its last words are there once the pipe has ended.
+            if let Some(kept) = kept {
+                let _ = kept.await;
+            }
+            let log = std::fs::read(home.join(LOG)).unwrap_or_default();
+            return Err(ProviderError::Refused(format!("QEMU ended: {}", String::from_utf8_lossy(&log)).into()));
         }
         if qmp::inspect(home).await.is_ok_and(|process| process.name.as_deref() == Some(name)) {
             return Ok(());
         }
-        sleep(POLL).await;
+        sleep(pause).await;
+        pause = (pause * 2).min(LONGEST_POLL);
     }
 }
 
@@ -135,7 +150,7 @@ pub(super) async fn end(home: &Path, permit: Permit) -> Result<(), ProviderError
     if matches!(asked, Ok(_) | Err(Fault::Absent)) && await_end(pid, GO_AWAY).await {
         return Ok(());
     }
-    kill(home, pid).await?;
+    kill(home, pid)?;
     drop(permit);
     if await_end(pid, GO_AWAY).await { Ok(()) } else { Err(ProviderError::AnswerLost("QEMU does not end".into())) }
 }
@@ -182,13 +197,13 @@ fn has_threads(stat: &str) -> bool {
     }
 }
 
-async fn kill(home: &Path, pid: i32) -> Result<(), ProviderError> {
+fn kill(home: &Path, pid: i32) -> Result<(), ProviderError> {
     // A pid alone may by now be a stranger's.
     if find(home) != Some(pid) {
         return Ok(());
     }
-    let killed = Command::new("kill").args(["-KILL", &pid.to_string()]).status().await;
-    killed.map(|_| ()).map_err(|e| ProviderError::AnswerLost(format!("killing QEMU: {e}")))
+    let killed = Pid::from_raw(pid).map_or(Ok(()), |pid| kill_process(pid, Signal::KILL));
+    killed.map_err(|e| ProviderError::AnswerLost(format!("killing QEMU: {e}").into()))
 }
 
 #[cfg(test)]

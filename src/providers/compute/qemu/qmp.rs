@@ -8,11 +8,13 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tokio::time::timeout;
 
-use super::wire::{Fault, Line, read_answer};
+use super::wire::{Allowance, Fault, Line, read_answer, read_document};
 use crate::providers::Permit;
 use crate::providers::compute::PowerState;
 
 const ANSWER: Duration = Duration::from_secs(5);
+/// For one connection: more than the console's text with each letter written out, and some events in between.
+const ALLOWANCE: Allowance = Allowance { bytes: 1 << 20, lines: 256 };
 
 /// A QEMU process as it says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,6 +57,7 @@ pub(super) async fn inspect(dir: &Path) -> Result<Process, Fault> {
 
 async fn greet(dir: &Path) -> Result<Line, Fault> {
     let mut line = Line::connect(dir, super::process::QMP_SOCKET).await?;
+    line.allow(ALLOWANCE);
     line.receive().await.map_err(|e| Fault::Unsent(format!("greeting QEMU: {e}")))?;
     ask(&mut line, "qmp_capabilities", json!({}), None).await.map_err(Fault::of_question)?;
     Ok(line)
@@ -62,11 +65,13 @@ async fn greet(dir: &Path) -> Result<Line, Fault> {
 
 async fn ask(line: &mut Line, command: &str, arguments: Value, permit: Option<Permit>) -> Result<Value, Fault> {
     let lost = |e: std::io::Error| Fault::Lost(format!("talking to QEMU: {e}"));
-    line.send(&[], &json!({"execute": command, "arguments": arguments}), permit).await.map_err(lost)?;
+    // An answer carries what it is the answer to; each command is sent once on a connection.
+    line.send(&[], &json!({"execute": command, "arguments": arguments, "id": command}), permit).await.map_err(lost)?;
     loop {
-        let document: Value = serde_json::from_slice(&line.receive().await.map_err(lost)?).unwrap_or(Value::Null);
+        let document = read_document(&line.receive().await.map_err(lost)?).unwrap_or(Value::Null);
         // Events come in between and are nobody's answer.
-        if let Some(answer) = read_answer(&document) {
+        let answers = document.get("id").and_then(Value::as_str) == Some(command);
+        if let Some(answer) = read_answer(&document).filter(|_| answers) {
             return answer;
         }
     }

@@ -1,8 +1,8 @@
 //! What QMP and the guest agent share: JSON lines over a Unix socket, and the point where a request counts as sent.
 //!
 //! INVARIANT: [`Fault::Lost`] is only said after the first byte of a request went out, every other fault only before or
-//! after a complete answer. Nothing the other end sends can make us hold more than [`LONGEST_LINE`]: a guest's root
-//! speaks for its agent.
+//! after a complete answer. What the other end sends costs no more than an [`Allowance`] of bytes and lines and
+//! [`MOST_PARTS`] values of a document, then the connection is closed: a guest's root speaks for its agent.
 
 use std::fs::File;
 use std::io;
@@ -17,8 +17,15 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use crate::providers::Permit;
 use crate::providers::compute::ProviderError;
 
-/// Twice what the largest read makes in base 64, and to spare.
-const LONGEST_LINE: u64 = 4 << 20;
+/// How much the other end may say before it has said what it was asked.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Allowance {
+    pub(super) bytes: u64,
+    pub(super) lines: u32,
+}
+
+/// Lists, objects and their members in an answer. A value takes a hundred times the room of its text.
+const MOST_PARTS: usize = 1024;
 
 /// Why a request has no answer.
 #[derive(Debug)]
@@ -46,9 +53,9 @@ impl Fault {
     pub(super) fn of_guest(self) -> ProviderError {
         match self {
             Self::Absent => ProviderError::GuestUnavailable("the machine is off".into()),
-            Self::Unsent(why) => ProviderError::GuestUnavailable(why),
-            Self::Refused(why) => ProviderError::Refused(why),
-            Self::Lost(why) => ProviderError::AnswerLost(why),
+            Self::Unsent(why) => ProviderError::GuestUnavailable(why.into()),
+            Self::Refused(why) => ProviderError::Refused(why.into()),
+            Self::Lost(why) => ProviderError::AnswerLost(why.into()),
         }
     }
 
@@ -56,9 +63,9 @@ impl Fault {
     pub(super) fn of_machine(self) -> ProviderError {
         match self {
             Self::Absent => ProviderError::State("it is off".into()),
-            Self::Unsent(why) => ProviderError::Unreachable(why),
-            Self::Refused(why) => ProviderError::Refused(why),
-            Self::Lost(why) => ProviderError::AnswerLost(why),
+            Self::Unsent(why) => ProviderError::Unreachable(why.into()),
+            Self::Refused(why) => ProviderError::Refused(why.into()),
+            Self::Lost(why) => ProviderError::AnswerLost(why.into()),
         }
     }
 }
@@ -67,6 +74,7 @@ impl Fault {
 pub(super) struct Line {
     reader: BufReader<OwnedReadHalf>,
     writer: OwnedWriteHalf,
+    left: Allowance,
     /// The process at the other end.
     pub(super) peer: Option<i32>,
 }
@@ -85,17 +93,31 @@ impl Line {
         };
         let peer = stream.peer_cred().ok().and_then(|credentials| credentials.pid());
         let (reader, writer) = stream.into_split();
-        Ok(Self { reader: BufReader::new(reader), writer, peer })
+        Ok(Self { reader: BufReader::new(reader), writer, left: Allowance { bytes: 0, lines: 0 }, peer })
     }
 
-    /// The next line, as it came.
+    /// What the other end may say from now on.
+    pub(super) fn allow(&mut self, allowance: Allowance) {
+        self.left = allowance;
+    }
+
+    /// Whether it has said more than was taken from it.
+    pub(super) fn has_more(&self) -> bool {
+        !self.reader.buffer().is_empty()
+    }
+
+    /// The next line, as it came. `InvalidData` if there is more than it was allowed.
     pub(super) async fn receive(&mut self) -> io::Result<Vec<u8>> {
+        let too_much = || io::Error::new(io::ErrorKind::InvalidData, "it says too much");
+        self.left.lines = self.left.lines.checked_sub(1).ok_or_else(too_much)?;
         let mut line = Vec::new();
-        (&mut self.reader).take(LONGEST_LINE).read_until(b'\n', &mut line).await?;
-        if line.last() == Some(&b'\n') {
-            return Ok(line);
+        (&mut self.reader).take(self.left.bytes).read_until(b'\n', &mut line).await?;
+        self.left.bytes -= line.len() as u64;
+        match line.last() {
+            Some(b'\n') => Ok(line),
+            _ if self.left.bytes == 0 => Err(too_much()),
+            _ => Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed")),
         }
-        Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the connection was closed, or a line does not end"))
     }
 
     /// Sends `prefix` and one document, then lets the permit go: the request is out.
@@ -109,6 +131,21 @@ impl Line {
     }
 }
 
+/// A line as a document; nothing if it is none, or of more parts than an answer has.
+pub(super) fn read_document(line: &[u8]) -> Option<Value> {
+    let (mut parts, mut text, mut escaped) = (0, false, false);
+    for byte in line {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if text => escaped = true,
+            b'"' => text = !text,
+            b'[' | b'{' | b',' if !text => parts += 1,
+            _ => {}
+        }
+    }
+    if parts > MOST_PARTS { None } else { serde_json::from_slice(line).ok() }
+}
+
 /// What an answer says: its `return`, or the text of its `error`. Absent if it is neither (an event, a greeting).
 pub(super) fn read_answer(document: &Value) -> Option<Result<Value, Fault>> {
     if let Some(error) = document.get("error") {
@@ -116,4 +153,19 @@ pub(super) fn read_answer(document: &Value) -> Option<Result<Value, Fault>> {
         return Some(Err(Fault::Refused(text.to_owned())));
     }
     document.get("return").cloned().map(Ok)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn document_of_too_many_parts_is_none() {
+        let list = |count: usize| format!("{{\"return\":[{}1]}}\n", "0,".repeat(count));
+        assert!(read_document(list(1000).as_bytes()).is_some());
+        assert!(read_document(list(1_000_000).as_bytes()).is_none());
+        let text = serde_json::json!({"return": "\\\"[,".repeat(5000)}).to_string();
+        assert!(read_document(text.as_bytes()).is_some(), "what is in a text is no part");
+        assert!(read_document("[".repeat(1000).as_bytes()).is_none());
+    }
 }

@@ -216,7 +216,7 @@ impl Befallen {
         wait_all(&self.before).await;
         match &self.refusal {
             None => Ok(()),
-            Some(Kind::Fail(text)) => Err(ProviderError::Refused(text.clone())),
+            Some(Kind::Fail(text)) => Err(ProviderError::Refused(text.as_str().into())),
             Some(Kind::Unreachable) => Err(ProviderError::Unreachable("an injected fault of the simulation".into())),
             Some(Kind::GuestSilent) => Err(ProviderError::GuestUnavailable("an injected fault of the simulation".into())),
             Some(_) => Err(lost()),

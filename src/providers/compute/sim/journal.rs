@@ -92,7 +92,7 @@ impl Journal {
 
     /// What the others have written since the last look.
     pub fn news(&mut self) -> Result<Vec<(Origin, Record)>, ProviderError> {
-        let reading = |error: &io::Error| ProviderError::Unreachable(format!("reading another's journal: {error}"));
+        let reading = |error: &io::Error| ProviderError::Unreachable(format!("reading another's journal: {error}").into());
         let mut news = Vec::new();
         for origin in 0..MOST {
             let seen = self.read.get(origin).copied().unwrap_or(0);
@@ -128,7 +128,7 @@ impl Journal {
 
     /// Writes one line.
     pub fn append(&mut self, record: &Record) -> Result<(), ProviderError> {
-        let writing = |error: io::Error| ProviderError::Unreachable(format!("writing the simulation's journal: {error}"));
+        let writing = |error: io::Error| ProviderError::Unreachable(format!("writing the simulation's journal: {error}").into());
         let Some(file) = &mut self.file else {
             return Err(ProviderError::Unreachable("the simulation is closed".into()));
         };
@@ -144,7 +144,7 @@ impl Journal {
 }
 
 fn opening(error: &io::Error) -> ProviderError {
-    ProviderError::Unreachable(format!("opening the simulation's journal: {error}"))
+    ProviderError::Unreachable(format!("opening the simulation's journal: {error}").into())
 }
 
 fn path_of(dir: &Path, origin: Origin) -> PathBuf {
@@ -170,7 +170,7 @@ fn parse(origin: Origin, text: &str) -> Result<Vec<(Origin, Record)>, ProviderEr
     let read = |line: &str| {
         let record = serde_json::from_str(line);
         record.map(|record| (origin, record)).map_err(|error| {
-            ProviderError::Refused(format!("a line of the simulation's journal {origin} cannot be read: {error}: {line}"))
+            ProviderError::Refused(format!("a line of the simulation's journal {origin} cannot be read: {error}: {line}").into())
         })
     };
     text.lines().map(read).collect()

@@ -133,7 +133,7 @@ impl Compute for Sim {
                     tokio::time::sleep(slow).await;
                     shared.world().finish_power(&machine, action, &call)
                 });
-                change.await.unwrap_or_else(|error| Err(ProviderError::AnswerLost(error.to_string())))
+                change.await.unwrap_or_else(|error| Err(ProviderError::AnswerLost(error.to_string().into())))
             }
             refused => refused,
         };

@@ -35,5 +35,5 @@ fn path_of(dir: &Path, call: &CallId, stream: Stream) -> PathBuf {
 }
 
 fn failed(error: &io::Error) -> ProviderError {
-    ProviderError::Unreachable(format!("the output of a simulated job: {error}"))
+    ProviderError::Unreachable(format!("the output of a simulated job: {error}").into())
 }

@@ -162,7 +162,7 @@ impl World {
     }
 
     pub fn machine(&self, machine: &MachineRef) -> Result<&Simulated, ProviderError> {
-        self.machines.get(machine).ok_or_else(|| ProviderError::NotFound(format!("machine {}", machine.0)))
+        self.machines.get(machine).ok_or_else(|| ProviderError::NotFound(format!("machine {}", machine.0).into()))
     }
 
     pub fn uptime_seconds(&self, row: &Simulated) -> u64 {
@@ -183,7 +183,7 @@ impl World {
             return Err(ProviderError::State("another power change is under way".into()));
         }
         if running == (action == PowerAction::Start) {
-            return Err(ProviderError::State(format!("it is {}", if running { "running" } else { "stopped" })));
+            return Err(ProviderError::State(format!("it is {}", if running { "running" } else { "stopped" }).into()));
         }
         let at = self.clock.now();
         self.write(&Record::PowerBegun { call: call.clone(), machine: machine.clone(), action, at })?;
@@ -272,7 +272,7 @@ impl World {
     }
 
     pub fn job(&self, machine: &MachineRef, call: &CallId) -> Result<JobStatus, ProviderError> {
-        let missing = || ProviderError::NotFound(format!("job {call} on machine {}", machine.0));
+        let missing = || ProviderError::NotFound(format!("job {call} on machine {}", machine.0).into());
         let job = self.jobs.get(call).filter(|job| job.machine == *machine).ok_or_else(missing)?;
         if let Some(live) = self.live.get(call) {
             let (stdout_bytes, stderr_bytes) = (live.stdout.len() as u64, live.stderr.len() as u64);
