@@ -18,6 +18,7 @@ use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::{Clock, Entropy, Micros};
+use crate::log::at_hand::Need;
 use crate::log::draft::NewEvent;
 use crate::log::fence::Fence;
 use crate::log::store::Want;
@@ -79,6 +80,9 @@ pub struct Desk {
     pub entropy: Arc<dyn Entropy>,
     /// The writer.
     pub writer: Writer,
+    /// Why there is no vault, for a desk that stops without one.
+    pub without_vault: Option<String>,
+    need: Need,
     writing: JoinHandle<()>,
 }
 
@@ -86,11 +90,30 @@ impl Desk {
     /// Opens the rooms that `config` names.
     pub async fn open(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, DeskError> {
         let rooms = Rooms::open(config, Arc::clone(&entropy)).await?;
+        Ok(Self::on(rooms, clock, entropy, None, Need::Always).await)
+    }
+
+    /// Opens what it takes to stop something: the log, and the vault if that answers soon (P15).
+    pub async fn open_to_stop(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, DeskError> {
+        let (rooms, without_vault) = Rooms::open_to_stop(config, Arc::clone(&entropy)).await?;
+        if let Some(why) = &without_vault {
+            tracing::warn!(why, "the vault is not used: free text of what is recorded now is left out");
+        }
+        Ok(Self::on(rooms, clock, entropy, without_vault, Need::IfAtHand).await)
+    }
+
+    async fn on(
+        rooms: Rooms,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+        without_vault: Option<String>,
+        need: Need,
+    ) -> Self {
         let fence = Fence::new(Arc::clone(&clock));
         let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
-        let desk = Self { rooms, clock, entropy, writer, writing };
+        let desk = Self { rooms, clock, entropy, writer, without_vault, need, writing };
         desk.settle().await;
-        Ok(desk)
+        desk
     }
 
     /// Waits until this machine's clock is found right, or another node is seen to beat, which tells the time then. What
@@ -162,8 +185,8 @@ impl Desk {
             return Ok(NewEvent::plain(id, record.kind));
         }
         let note = Scrubbed::of(record.note);
-        let part = self.rooms.vault.seal(&record.account, now, &id, "note", &note).await?;
-        Ok(NewEvent { id, kind: record.kind, parts: vec![part], note })
+        let part = self.rooms.vault.seal_as(self.need, &record.account, now, &id, "note", &note).await?;
+        Ok(NewEvent::noted(id, record.kind, part, note))
     }
 }
 

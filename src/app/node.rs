@@ -26,6 +26,7 @@ use crate::log::draft::NewEvent;
 use crate::log::fence::Fence;
 use crate::log::peers::node_row;
 use crate::log::store::Want;
+use crate::log::vault::VaultError;
 use crate::log::writer::{WriteError, Writer};
 use crate::providers::compute::ProviderError;
 use crate::tools::{self, Approvals, Catalogue, CatalogueError, Places, Ports};
@@ -64,6 +65,9 @@ pub enum NodeError {
     /// The log cannot be written.
     #[error("writing to the log")]
     Write(#[from] WriteError),
+    /// Keys cannot be had.
+    #[error("bringing the keys that stopping takes into memory")]
+    Keys(#[from] VaultError),
 }
 
 /// A node that works.
@@ -117,6 +121,8 @@ impl Node {
         let (control, assigned) = Control::new(catalogue, ports, policies.clone());
         let worker = Worker::new(Arc::clone(&control), config.lease());
         worker.beat(true).await?;
+        // What stopping takes of the vault is in memory before anybody is served.
+        worker.look().await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let working = tokio::spawn(worker.work(assigned, stop.clone(), GRACE));
         tasks.spawn(policies.follow(stop.clone()));

@@ -7,11 +7,13 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 use zeroize::Zeroizing;
 
 use crate::config::Config;
+use crate::core::caused::with_sources;
 use crate::core::time::Entropy;
 use crate::log::dialect::{Room, migrate, version};
 use crate::log::pair::{self, PairError};
@@ -21,6 +23,9 @@ use crate::log::roles;
 use crate::log::sql::{Database, SqlError, open_postgres, open_sqlite};
 use crate::log::store::{SqlStore, Store, StoreError};
 use crate::log::vault::{Vault, VaultError};
+
+/// How long whoever stops something waits for the vault.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// A data directory or database that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -96,11 +101,48 @@ impl Rooms {
         Ok(Self { store: Arc::new(store), vault: Arc::new(vault) })
     }
 
+    /// Opens the log of `config`, and its vault if that answers soon: for whoever stops something, which takes no more. Why the
+    /// vault is not there, if it is not, is in the answer. Nothing is made that is not there.
+    pub async fn open_to_stop(config: &Config, entropy: Arc<dyn Entropy>) -> Result<(Self, Option<String>), RoomError> {
+        let store = SqlStore::new(open(config, Room::Log).await?);
+        store.migrate().await?;
+        let opened = tokio::time::timeout(PATIENCE, vault_of(config, Arc::clone(&entropy), &store)).await;
+        let (vault, why) = match opened {
+            Ok(Ok(vault)) => (vault, None),
+            // What would be stopped is not in this log.
+            Ok(Err(error @ RoomError::Pair(PairError::LogLost))) => return Err(error),
+            Ok(Err(error)) => without_vault(&with_sources(&error), entropy),
+            Err(_) => without_vault(&format!("the vault did not answer within {} s", PATIENCE.as_secs()), entropy),
+        };
+        Ok((Self { store: Arc::new(store), vault: Arc::new(vault) }, why))
+    }
+
     /// Reads the log back.
     #[must_use]
     pub fn reader(&self) -> Reader {
         Reader { store: self.store.clone(), vault: Arc::clone(&self.vault) }
     }
+}
+
+/// The vault that a log was written with.
+async fn vault_of(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlStore) -> Result<Vault, RoomError> {
+    let file = config.data_dir.join("vault.db");
+    if config.database_url.is_none() && config.vault_database_url.is_none() && !file.exists() {
+        return Err(PairError::VaultLost.into());
+    }
+    let database = open(config, Room::Vault).await?;
+    let there = version(&*database, Room::Vault).await.map_err(|source| RoomError::Open { room: Room::Vault, source })?;
+    database.close().await;
+    if there == 0 {
+        return Err(PairError::VaultLost.into());
+    }
+    let vault = open_vault(config, entropy, pair::is_new(store).await?).await?;
+    pair::pair(store, &vault).await?;
+    Ok(vault)
+}
+
+fn without_vault(why: &str, entropy: Arc<dyn Entropy>) -> (Vault, Option<String>) {
+    (Vault::away(why, entropy), Some(why.to_owned()))
 }
 
 /// Opens the read models' room; its schema is theirs.

@@ -18,6 +18,7 @@ use crate::core::state::ControlState;
 use crate::export::verify::{Extent, Finding, Report, fold, verify};
 use crate::log::dialect::{Room, version};
 use crate::log::private;
+use crate::log::rehearsal::{Rehearsed, rehearse};
 use crate::log::roles;
 use crate::log::store::Store;
 
@@ -61,14 +62,17 @@ pub async fn run(args: DoctorArgs, context: &Context) -> Result<Answer, CliError
 }
 
 async fn look(context: &Context) -> Result<Answer, CliError> {
-    let desk = context.desk().await?;
+    let desk = context.desk_to_stop().await?;
     let bar = Bar::new("events");
-    let report = verify(&*desk.rooms.store, Some(&desk.rooms.vault), Extent::State, |at, of| bar.reach(at.0, of.0)).await?;
+    let vault = desk.without_vault.is_none().then(|| &*desk.rooms.vault);
+    let report = verify(&*desk.rooms.store, vault, Extent::State, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
-    let versions = schemas(context, &desk).await?;
+    let (versions, closed) = schemas(context, &desk).await?;
     let state = desk.state().await;
     let checks: Vec<Check> = vec![
-        ("the vault opens with the key file", key_file(context)),
+        ("a switch could be engaged now", unstoppable(&desk).await),
+        ("the vault opens with the key file", key_file(context, &desk)),
+        ("the views can be opened", closed),
         ("the log is in order", told(&report, |finding| !finding.fault.is_about_state())),
         ("control state follows from the log", told(&report, |finding| finding.fault.is_about_state())),
         ("the database refuses to change events", powers(&desk).await?),
@@ -98,9 +102,23 @@ fn told(report: &Report, wanted: fn(&Finding) -> bool) -> Vec<String> {
     report.findings.iter().filter(|finding| wanted(finding)).map(ToString::to_string).collect()
 }
 
+/// Rehearsed, and rolled back. A log that cannot be written at all is named by whatever else is looked at.
+async fn unstoppable(desk: &Desk) -> Vec<String> {
+    let known = desk.writer.fence().state();
+    match rehearse(&*desk.rooms.store, &known, desk.clock.now(), &*desk.entropy).await {
+        Rehearsed::CanStop => Vec::new(),
+        Rehearsed::CannotStop(error) | Rehearsed::Unwritable(error) => {
+            vec![format!("nothing can be stopped: {}", with_sources(&error))]
+        }
+    }
+}
+
 /// That it opens the vault was seen when the rooms were opened; what is left is who else can read it.
-fn key_file(context: &Context) -> Vec<String> {
+fn key_file(context: &Context, desk: &Desk) -> Vec<String> {
     let path = context.config.key_file();
+    if let Some(why) = &desk.without_vault {
+        return vec![format!("the vault cannot be used: {why}; stopping goes on without it (docs/operations.md)")];
+    }
     let Ok(about) = std::fs::metadata(&path) else { return vec![format!("the key file {} cannot be looked at", path.display())] };
     let others = about.permissions().mode() & 0o077;
     let fault = format!("others than its owner may read the key file {}: chmod 600 it", path.display());
@@ -124,16 +142,25 @@ fn exposed(context: &Context) -> Result<Vec<String>, CliError> {
     Ok(faults)
 }
 
-async fn schemas(context: &Context, desk: &Desk) -> Result<Vec<(Room, i64)>, CliError> {
-    let views = open_views(&context.config).await?;
-    let mut versions = Vec::new();
-    for (room, database) in
-        [(Room::Log, desk.rooms.store.database()), (Room::Views, &*views), (Room::Vault, desk.rooms.vault.database())]
-    {
-        let version = version(database, room).await.map_err(|source| RoomError::Open { room, source })?;
-        versions.push((room, version));
+/// The versions of the rooms that are there, and what is wrong with the views, which may be made again.
+async fn schemas(context: &Context, desk: &Desk) -> Result<(Vec<(Room, i64)>, Vec<String>), CliError> {
+    let (mut versions, mut closed) = (Vec::new(), Vec::new());
+    let failed = |room| move |source| RoomError::Open { room, source };
+    let log = version(desk.rooms.store.database(), Room::Log).await.map_err(failed(Room::Log))?;
+    versions.push((Room::Log, log));
+    let views = match open_views(&context.config).await {
+        Ok(views) => version(&*views, Room::Views).await.map_err(failed(Room::Views)),
+        Err(error) => Err(error),
+    };
+    match views {
+        Ok(version) => versions.push((Room::Views, version)),
+        Err(error) => closed.push(format!("{}; `forelog view rebuild` makes them again", with_sources(&error))),
     }
-    Ok(versions)
+    if desk.without_vault.is_none() {
+        let vault = version(desk.rooms.vault.database(), Room::Vault).await.map_err(failed(Room::Vault))?;
+        versions.push((Room::Vault, vault));
+    }
+    Ok((versions, closed))
 }
 
 /// A person with the file or the database's owner can always change it; a node must not be able to.

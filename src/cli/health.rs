@@ -1,4 +1,4 @@
-//! `forelog health`: can the server of this configuration record calls? For a container or a supervisor that has no other
+//! `forelog health`: can the server of this configuration record calls, and stop them? For a container or a supervisor that has no other
 //! client at hand.
 //!
 //! INVARIANT: over TLS it believes nobody but the holder of the certificate that the configuration names.
@@ -14,7 +14,7 @@ use rustls::crypto::{CryptoProvider, verify_tls12_signature, verify_tls13_signat
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, SignatureScheme};
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
@@ -54,7 +54,13 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
     if status != "200" {
         return Err(failed(format!("it answers {status}: {}", answer.lines().last().unwrap_or_default())));
     }
-    Ok(Answer { document: json!({ "ready": true, "address": address }), text: format!("{address} can record calls") })
+    let said: Value = answer.lines().last().and_then(|body| serde_json::from_str(body).ok()).unwrap_or_default();
+    let mut text = format!("{address} can record calls and stop them");
+    if said["vault"] == "away" {
+        text.push_str("; its vault is away, so only calls whose keys are in memory are made");
+    }
+    let document = json!({ "ready": true, "address": address, "can_stop": said["can_stop"], "vault": said["vault"] });
+    Ok(Answer { document, text })
 }
 
 /// Where a server that listens everywhere is found from here.

@@ -90,6 +90,9 @@ pub struct Wanted {
 
 /// Does it.
 pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliError> {
+    if let KeyCommand::Revoke { key } = command {
+        return revoke(&key, context).await;
+    }
     let desk = context.desk().await?;
     match command {
         KeyCommand::Create(wanted) => {
@@ -97,11 +100,7 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
             Ok(told(&desk.create_key(spec).await?))
         }
         KeyCommand::Rotate { key } => Ok(told(&desk.rotate_key(&key).await?)),
-        KeyCommand::Revoke { key } => {
-            let goes_on = desk.revoke_key(&key).await?;
-            let document = json!({ "id": key, "revoked": true, "goes_on": goes_on });
-            Ok(Answer { document, text: said_of(&key, goes_on.as_ref()) })
-        }
+        KeyCommand::Revoke { key } => revoke(&key, context).await,
         KeyCommand::List { account } => {
             let state = desk.state().await?;
             let wanted = |row: &&Credential| account.as_ref().is_none_or(|account| row.created.account == *account);
@@ -112,6 +111,15 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
             Ok(Answer { document: json!({ "items": items }), text: text.join("\n") })
         }
     }
+}
+
+/// It stops something, so it asks for nothing but the log.
+async fn revoke(key: &CredentialId, context: &Context) -> Result<Answer, CliError> {
+    let desk = context.desk_to_stop().await?;
+    let goes_on = desk.revoke_key(key).await?;
+    let document = json!({ "id": key, "revoked": true, "goes_on": goes_on });
+    let answer = Answer { document, text: said_of(key, goes_on.as_ref()) };
+    Ok(answer.without_vault(desk.without_vault.as_deref()))
 }
 
 fn spec(wanted: Wanted, context: &Context) -> Result<KeySpec, CliError> {

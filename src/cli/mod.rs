@@ -146,6 +146,19 @@ pub struct Answer {
     pub text: String,
 }
 
+impl Answer {
+    /// Says that what was recorded has no free text, if there was no vault to seal it with.
+    #[must_use]
+    pub fn without_vault(mut self, why: Option<&str>) -> Self {
+        if let (Some(why), Some(fields)) = (why, self.document.as_object_mut()) {
+            fields.insert("without_vault".into(), why.into());
+            let said = format!("\nthe vault was not used ({why}): reasons and messages are not recorded, the event says so");
+            self.text.push_str(&said);
+        }
+        self
+    }
+}
+
 /// What a command works with.
 pub struct Context {
     /// What every command takes.
@@ -193,11 +206,22 @@ impl Context {
     /// The rooms, for a command that works on the data itself. They must be there already: a slip of the keyboard must not
     /// make an empty log and then find it in order.
     pub async fn desk(&self) -> Result<Desk, CliError> {
+        self.check_found().await?;
+        self.new_desk().await
+    }
+
+    async fn check_found(&self) -> Result<(), CliError> {
         match rooms::found(&self.config).await? {
-            true => self.new_desk().await,
+            true => Ok(()),
             false if self.config.database_url.is_some() => Err(CliError::EmptyDatabase),
             false => Err(CliError::NoData(self.config.data_dir.clone())),
         }
+    }
+
+    /// What it takes to stop something: the log alone, if the vault does not answer (P15).
+    pub async fn desk_to_stop(&self) -> Result<Desk, CliError> {
+        self.check_found().await?;
+        Ok(Desk::open_to_stop(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 
     /// The rooms, made if they are not there.

@@ -94,24 +94,29 @@ pub async fn run(command: SwitchCommand, context: &Context) -> Result<Answer, Cl
     if matches!(command, SwitchCommand::Drill) {
         return drill(context).await;
     }
-    let desk = context.desk().await?;
+    let desk = context.desk_to_stop().await?;
+    let answer = act(command, context, &desk).await?;
+    Ok(answer.without_vault(desk.without_vault.as_deref()))
+}
+
+async fn act(command: SwitchCommand, context: &Context, desk: &Desk) -> Result<Answer, CliError> {
     match command {
         SwitchCommand::Drill => drill(context).await,
-        SwitchCommand::List => list(&desk).await,
+        SwitchCommand::List => list(desk).await,
         SwitchCommand::Release { break_glass: false, .. } => {
             let text =
                 "a switch is released by two persons in the console or over REST; --break-glass releases it here, on the record";
             Err(CliError::Usage(text.into()))
         }
         SwitchCommand::Release { switch, ramp, reason, .. } => {
-            release(&desk, switch, ramp.map(Duration::from_mins), &reason).await
+            release(desk, switch, ramp.map(Duration::from_mins), &reason).await
         }
         SwitchCommand::Engage { target, reason, message, incident, minutes, cancel_running } => {
             let lasts = minutes.map(|minutes| Duration::from_mins(u64::from(minutes)));
             let running = if cancel_running { Running::Cancel } else { Running::LetFinish };
             let proposed = Proposed { target: target.clone(), reason, message, incident, expires_at: None };
             let switch = desk.engage(proposed, lasts, running, names(&context.config)).await?;
-            fenced(&desk, &switch, &target, context.config.lease()).await
+            fenced(desk, &switch, &target, context.config.lease()).await
         }
     }
 }

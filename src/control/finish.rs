@@ -13,6 +13,7 @@ use crate::core::id::{AccountId, CallId, SwitchId};
 use crate::core::listed::listed;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
+use crate::log::at_hand::Need;
 use crate::log::binding::Binding;
 use crate::log::closing::{Closed, Closing};
 use crate::log::vault::{PART_MAX, SealedPart};
@@ -151,7 +152,8 @@ impl Control {
         let id = self.ports.event_id();
         let of = Binding::step(&id, ending.call, status.as_str());
         let (vault, now) = (&self.ports.reader.vault, self.ports.clock.now());
-        match vault.seal(ending.account, now, of, "result", &record.abridged(PART_MAX)).await {
+        let (need, record) = (Need::of(Some(ending.tool.facts)), record.abridged(PART_MAX));
+        match vault.seal_as(need, ending.account, now, of, "result", &record).await {
             Ok(part) => (id, vec![part]),
             Err(error) => {
                 tracing::error!(call_id = %ending.call, %error, "a result is withheld: it could not be encrypted");

@@ -1,6 +1,8 @@
 //! `submit`: the only way in.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
@@ -28,6 +30,7 @@ use crate::core::state::Vm;
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 use crate::log::admission::{Admitted, Submission, Submitted};
+use crate::log::at_hand::Need;
 use crate::log::binding::Binding;
 use crate::log::vault::{SealedPart, VaultError};
 use crate::log::writer::WriteError;
@@ -35,6 +38,9 @@ use crate::tools::{Calls, Catalogue, Execution, Place, Ports, Progress, Tool};
 
 /// How often a call is evaluated again when policy or VM move under it.
 const TRIES: usize = 3;
+
+/// When a call may be tried again of a node that cannot stop.
+const STOPPABLE_AGAIN: Duration = Duration::from_secs(1);
 
 /// What a client says it is, is recorded so long, in characters.
 const AGENT_MAX: usize = 200;
@@ -122,6 +128,14 @@ impl Control {
         }
     }
 
+    /// Why this node starts nothing, if it has found that it could not stop it (P15).
+    #[must_use]
+    pub fn cannot_stop(&self) -> Option<Refusal> {
+        let cannot = self.ports.writer.stats().cannot_stop.load(Ordering::Relaxed);
+        let text = "This node could not stop calls now, so it makes none.";
+        cannot.then(|| Refusal::new(Code::AuditUnavailable, text).retry_after(STOPPABLE_AGAIN))
+    }
+
     /// A place among the calls that somebody waits for. Stopping takes none.
     fn place(&self, request: &Request) -> Result<Option<Place>, Refusal> {
         let tool = self.catalogue.get(&request.tool);
@@ -143,7 +157,8 @@ impl Control {
         for attempt in 1..=TRIES + 1 {
             let state = self.ports.fence().state();
             let mut intake = take_in(&request, &self.catalogue, &state);
-            intake.invalid = crowded.clone().or(intake.invalid);
+            let unstoppable = self.cannot_stop().filter(|_| !intake.tool.is_some_and(|tool| tool.facts.stops));
+            intake.invalid = crowded.clone().or(unstoppable).or(intake.invalid);
             if attempt > TRIES {
                 intake.invalid = Some(Refusal::new(Code::PolicyUnsettled, "The policies kept changing; nothing was done."));
             }
@@ -182,8 +197,9 @@ impl Control {
     ) -> Result<Submission, VaultError> {
         let who = &request.principal;
         let vault = &self.ports.reader.vault;
-        let arguments = vault.digest(&who.account, &intake.canonical).await?;
         let facts = intake.tool.map(|tool| tool.facts);
+        let need = Need::of(facts);
+        let arguments = vault.digest_as(need, &who.account, &intake.canonical).await?;
         let mut invalid = intake.invalid.clone();
         let mut follows = None;
         if let Some(name) = request.follows.as_ref().filter(|_| invalid.is_none()) {
@@ -193,7 +209,9 @@ impl Control {
             }
         }
         let known = self.ports.fence().state();
-        let idempotency = intake.key.as_ref().zip(facts).map(|(key, facts)| {
+        // To stop twice harms nobody: without a digest nothing is remembered of the key.
+        let key = intake.key.as_ref().filter(|_| !arguments.is_empty());
+        let idempotency = key.zip(facts).map(|(key, facts)| {
             // A rotated key is the same key with another secret, also to what it asked for before.
             let scope = format!("{}|{}|{}|{key}", who.account, known.first_of(&who.credential), facts.name);
             (format!("idem:{}", hex::encode(Sha256::digest(scope))), arguments.clone())
@@ -254,18 +272,21 @@ impl Control {
         of: &Binding,
         at: Micros,
     ) -> Result<(Vec<SealedPart>, Option<Vec<SealedPart>>), VaultError> {
-        let (vault, account) = (&self.ports.reader.vault, &request.principal.account);
-        let mut parts = vec![vault.seal(account, at, of.clone(), "arguments", &intake.recorded).await?];
+        let account = &request.principal.account;
+        let need = Need::of(intake.tool.map(|tool| tool.facts));
+        let vault = &self.ports.reader.vault;
+        let seal = async |part, document: &Scrubbed| vault.seal_as(need, account, at, of.clone(), part, document).await;
+        let mut parts = vec![seal("arguments", &intake.recorded).await?];
         if request.principal.ip.is_some() || request.user_agent.is_some() {
             let agent = request.user_agent.as_deref().map(|text| String::from(ScrubbedText::of(text).cut(AGENT_MAX)));
             let subject = Scrubbed::of(json!({ "ip": request.principal.ip, "user_agent": agent }));
-            parts.push(vault.seal(account, at, of.clone(), "subject", &subject).await?);
+            parts.push(seal("subject", &subject).await?);
         }
         if intake.recorded.bytes().len() <= BRIEF {
             return Ok((parts, None));
         }
         let mut brief = parts.clone();
-        brief[0] = vault.seal(account, at, of.clone(), "arguments", &brief_of(&intake.recorded)).await?;
+        brief[0] = seal("arguments", &brief_of(&intake.recorded)).await?;
         Ok((parts, Some(brief)))
     }
 

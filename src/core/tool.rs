@@ -102,6 +102,12 @@ impl ToolFacts {
         self.class == Class::Control && self.name.ends_with("_list")
     }
 
+    /// Whether it stops something, or lets go, and so is written even if its text cannot be sealed (P15). A list is not.
+    #[must_use]
+    pub fn halts(&self) -> bool {
+        self.stops && !self.lists()
+    }
+
     /// The scope that a credential of this side lacks for it; none if it lacks none.
     #[must_use]
     pub fn lacks(&self, side: Side, held: &ScopeSet) -> Option<Scope> {

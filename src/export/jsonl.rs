@@ -142,6 +142,7 @@ async fn open_parts(reader: &Reader, event: &Event, rows: &[PayloadRow], whose: 
     for named in &event.parts {
         let row = rows.iter().find(|row| row.position == event.position && row.part == named.part);
         let value = match row {
+            None if named.left_out.is_some() => json!({ "$left_out": named.left_out }),
             None => json!({ "$missing": true }),
             Some(row) => match reader.vault.open_salted(event, named, row, whose).await {
                 Ok((salt, text)) => {

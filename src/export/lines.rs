@@ -136,7 +136,10 @@ impl<'a> Lines<'a> {
             let Some(value) = parts.get(&*named.part) else {
                 return damaged(format!("the part {:?} at {at} is not there", named.part));
             };
-            let is_gone = *value == serde_json::json!({ "$erased": true }) || *value == serde_json::json!({ "$missing": true });
+            let is_gone = match named.left_out {
+                Some(why) => *value == serde_json::json!({ "$left_out": why }),
+                None => [serde_json::json!({ "$erased": true }), serde_json::json!({ "$missing": true })].contains(value),
+            };
             let salt = salts.get(&*named.part).map(|salt| salt.as_str().and_then(|salt| hex::decode(salt).ok()));
             let holds = match salt {
                 None => is_gone,

@@ -1,4 +1,4 @@
-//! What a load balancer or a supervisor asks: is it alive, can it record.
+//! What a load balancer or a supervisor asks: is it alive, can it record, can it stop.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,7 +18,8 @@ pub async fn alive() -> Json<Value> {
 }
 
 /// `GET /readyz`: this node has its lease, so calls can start; it has written as much as a call writes and nothing has failed
-/// since, so they can be recorded; and it is not about to end. It is what the node's beat has found, so whoever asks, and
+/// since, so they can be recorded; a stop was rehearsed, so they can be stopped; and it is not about to end. A vault that is
+/// away is named: calls whose keys are in memory go on, and so does stopping. It is what the node's beat has found, so whoever asks, and
 /// however often, costs the log nothing.
 pub async fn ready(State(http): State<Arc<Http>>) -> Result<Json<Value>, Problem> {
     let control = http.door.control();
@@ -31,8 +32,11 @@ pub async fn ready(State(http): State<Arc<Http>>) -> Result<Json<Value>, Problem
         Refusal::new(Code::AuditUnavailable, "This node has lost its lease and starts nothing.")
     } else if stats.skewed.load(Ordering::Relaxed) {
         Refusal::new(Code::ClockSkew, "This node's clock cannot be trusted.")
+    } else if let Some(refusal) = control.cannot_stop() {
+        refusal
     } else {
-        return Ok(Json(json!({ "status": "ready" })));
+        let vault = if control.ports.reader.vault.is_away() { "away" } else { "there" };
+        return Ok(Json(json!({ "status": "ready", "can_stop": true, "vault": vault })));
     };
     Err(refused.into())
 }

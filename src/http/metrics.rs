@@ -72,6 +72,10 @@ fn standing(page: &mut Page, ports: &Ports) {
     page.gauge("forelog_writer_fill", "How full the writer's queue is, 0 to 1.", ports.writer.fill());
     page.gauge("forelog_control_epoch", "Epoch of control state on this node.", state.epoch.0);
     page.gauge("forelog_switches_engaged", "Kill switches in force.", state.switches.len());
+    let cannot_stop = ports.writer.stats().cannot_stop.load(Ordering::Relaxed);
+    page.gauge("forelog_can_stop", "Whether a stop could be written when that was last rehearsed.", u8::from(!cannot_stop));
+    let help = "Whether the vault did not answer when it was last asked.";
+    page.gauge("forelog_vault_away", help, u8::from(ports.reader.vault.is_away()));
     let help = "How long this node has not confirmed its newest epoch.";
     page.gauge("forelog_fence_unconfirmed_seconds", help, fence.unconfirmed_for().as_secs_f64());
     let help = "How long this node may still start calls.";

@@ -38,6 +38,13 @@ impl NewEvent {
     pub fn plain(id: EventId, kind: Kind) -> Self {
         Self { id, kind, parts: Vec::new(), note: Scrubbed::default() }
     }
+
+    /// An event with free text. Where that was left out control state does not hold it either: it follows from what is kept.
+    #[must_use]
+    pub fn noted(id: EventId, kind: Kind, part: SealedPart, note: Scrubbed) -> Self {
+        let note = if part.is_left_out() { Scrubbed::default() } else { note };
+        Self { id, kind, parts: vec![part], note }
+    }
 }
 
 /// A batch in the making.
@@ -181,7 +188,8 @@ impl Draft {
             call: leaf.kind.call().map(ToString::to_string),
             leaf: bytes,
         });
-        self.payloads.extend(parts.into_iter().map(|part| part.row(position)));
+        let stored = parts.into_iter().filter(|part| !part.is_left_out());
+        self.payloads.extend(stored.map(|part| part.row(position)));
         self.head.position = position;
         if concerned {
             self.folded.push(Folded { position, kind: leaf.kind, note });

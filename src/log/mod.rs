@@ -10,6 +10,7 @@
 pub mod acting;
 pub mod admission;
 mod appender;
+pub mod at_hand;
 pub mod binding;
 pub mod chained;
 pub mod claim;
@@ -29,6 +30,7 @@ pub mod postgres;
 pub mod private;
 pub mod reading;
 mod refusals;
+pub mod rehearsal;
 mod repeat;
 pub mod roles;
 pub mod saved_search;

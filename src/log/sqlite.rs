@@ -1,9 +1,12 @@
 //! SQLite behind the door: one connection that writes, a few that read, through `rusqlite`.
 //!
+//! A file that was moved away or replaced under us is not used any more: what was written to it nobody else would see.
+//!
 //! INVARIANT: nothing of a write transaction waits but its beginning. Statements run on the thread that asks, because
 //! handing each to another thread costs more than the statement; so whoever writes much has a thread of his own (the
 //! log's writer, the views' runner), and reads, which may be long, go to the blocking pool.
 
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -38,6 +41,8 @@ struct Sqlite {
 /// Connections for reading, made when they are first needed.
 struct Readers {
     file: PathBuf,
+    /// Which file it was when it was opened.
+    identity: (u64, u64),
     idle: Mutex<Vec<Connection>>,
     turns: Arc<Semaphore>,
 }
@@ -59,7 +64,9 @@ pub async fn open_sqlite(file: &Path, room: Room) -> Result<Box<dyn Database>, S
         Ok(connection)
     };
     let writer = tokio::task::spawn_blocking(connect).await.map_err(opening)?.map_err(opening)?;
-    let readers = Readers { file: file.to_owned(), idle: Mutex::default(), turns: Arc::new(Semaphore::new(room.readers())) };
+    let identity = identity_of(file).map_err(opening)?;
+    let readers =
+        Readers { file: file.to_owned(), identity, idle: Mutex::default(), turns: Arc::new(Semaphore::new(room.readers())) };
     Ok(Box::new(Sqlite { writer: Arc::new(tokio::sync::Mutex::new(Some(writer))), readers: Arc::new(readers) }))
 }
 
@@ -68,9 +75,19 @@ impl Readers {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn take(&self) -> rusqlite::Result<Connection> {
+    fn take(&self) -> Result<Connection, SqlError> {
+        self.check()?;
         let idle = self.idle().pop();
-        idle.map_or_else(|| connect_to_read(&self.file), Ok)
+        idle.map_or_else(|| connect_to_read(&self.file).map_err(opening), Ok)
+    }
+
+    /// That the file of this name is still the one that was opened.
+    fn check(&self) -> Result<(), SqlError> {
+        match identity_of(&self.file) {
+            Ok(identity) if identity == self.identity => Ok(()),
+            Ok(_) => Err(opening(format!("{} is another file than the one that was opened", self.file.display()))),
+            Err(error) => Err(opening(format!("{}: {error}", self.file.display()))),
+        }
     }
 
     /// Waits for a connection.
@@ -88,7 +105,7 @@ impl Readers {
     ) -> Result<Vec<Row>, SqlError> {
         let (readers, sql) = (Arc::clone(self), sql.to_owned());
         let read = move || {
-            let connection = readers.take().map_err(opening)?;
+            let connection = readers.take()?;
             connection.progress_handler(STEPS, left.map(|left| move || left.load(Ordering::Relaxed))).map_err(running)?;
             let rows = read(&connection, &sql, &args);
             readers.idle().push(connection);
@@ -107,6 +124,12 @@ impl Drop for Left {
     fn drop(&mut self) {
         self.0.store(true, Ordering::Relaxed);
     }
+}
+
+/// What tells a file from every other one on this machine.
+fn identity_of(file: &Path) -> std::io::Result<(u64, u64)> {
+    let about = std::fs::metadata(file)?;
+    Ok((about.dev(), about.ino()))
 }
 
 fn connect_to_read(file: &Path) -> rusqlite::Result<Connection> {
@@ -136,6 +159,7 @@ impl Database for Sqlite {
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, SqlError> {
+        self.readers.check()?;
         let connection = Arc::clone(&self.writer).lock_owned().await;
         let open = Open { connection };
         let begin = async move {

@@ -94,6 +94,8 @@ pub struct Stats {
     pub skewed: AtomicBool,
     /// As much as a call writes was written, and no batch has failed since.
     pub can_record: AtomicBool,
+    /// What stops calls could not be written when that was last tried, though a call could.
+    pub cannot_stop: AtomicBool,
     /// Calls that ended after they were admitted, by status.
     pub ended: Tally<5>,
     /// Calls that another node or an earlier start left open, by what became of them.
@@ -111,6 +113,7 @@ impl Default for Stats {
             overloaded: AtomicU64::new(0),
             skewed: AtomicBool::new(false),
             can_record: AtomicBool::new(false),
+            cannot_stop: AtomicBool::new(false),
             ended: Tally::new(["succeeded", "failed", "cancelled", "timed_out", "unknown"]),
             recovered: Tally::new(["taken_over", "joined", "cancelled", "unknown"]),
             reconciled: Tally::new(["happened", "did_not_happen", "cannot_tell"]),

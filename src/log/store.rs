@@ -136,6 +136,8 @@ pub trait Store: Send + Sync {
     /// Locks the head, reads what is wanted, lets `decide` say what to write, writes it and commits.
     /// Answers the new head. An error before the commit stored nothing.
     async fn transact(&self, want: &Want, decide: &mut Decide<'_>) -> Result<Head, StoreError>;
+    /// Does what [`Store::transact`] does, and rolls it back: whether it could be written now.
+    async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError>;
     /// Where the log stands.
     async fn head(&self) -> Result<Head, StoreError>;
     /// At most `limit` events after `after`, in order.
@@ -190,6 +192,14 @@ impl Store for SqlStore {
         let moved = write(&mut *transaction, self.database.dialect(), &head, batch).await?;
         transaction.commit().await?;
         Ok(moved)
+    }
+
+    async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError> {
+        let mut transaction = self.database.begin_append().await?;
+        let (head, found) = find(&mut *transaction, self.database.dialect(), want).await?;
+        let batch = decide(&head, found)?;
+        // Dropped with everything that it has written.
+        write(&mut *transaction, self.database.dialect(), &head, batch).await.map(|_| ())
     }
 
     async fn head(&self) -> Result<Head, StoreError> {

@@ -5,6 +5,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::atomic::AtomicBool;
 
 use chacha20poly1305::aead::{Aead, KeyInit, Payload};
 use chacha20poly1305::{Key, XChaCha20Poly1305, XNonce};
@@ -12,6 +13,7 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use super::at_hand::{digest_key, month_key};
 use super::binding::Binding;
 use super::dialect::{Room, migrate};
 use super::sql::{Database, SqlError};
@@ -52,7 +54,9 @@ pub struct Vault {
     database: Box<dyn Database>,
     wrapping: Zeroizing<[u8; 32]>,
     entropy: Arc<dyn Entropy>,
-    keys: Mutex<HashMap<String, DataKey>>,
+    pub(super) keys: Mutex<HashMap<String, DataKey>>,
+    /// It did not answer when it was asked last.
+    pub(super) away: AtomicBool,
 }
 
 /// A payload part before its event has a position.
@@ -88,10 +92,15 @@ impl Vault {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, VaultError> {
         migrate(&*database, Room::Vault).await?;
-        let vault = Self { database, wrapping, entropy, keys: Mutex::new(HashMap::new()) };
+        let vault = Self { wrapping, ..Self::over(database, entropy) };
         vault.fold_addresses().await?;
         vault.check_wrapping_key().await?;
         Ok(vault)
+    }
+
+    /// A vault that nothing was asked of yet, without the key that its keys are wrapped under.
+    pub(super) fn over(database: Box<dyn Database>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { database, wrapping: Zeroizing::new([0; 32]), entropy, keys: Mutex::default(), away: AtomicBool::new(false) }
     }
 
     /// The SQL beneath, for what checks the vault from outside.
@@ -116,21 +125,32 @@ impl Vault {
         part: &str,
         document: &Scrubbed,
     ) -> Result<SealedPart, VaultError> {
-        let of = of.into();
-        let (key_id, key) = self.account_key(account, at).await?;
+        let (key_id, key) = self.named_key(&month_key(account, at)).await?;
+        self.seal_under(&key_id, &key, &of.into(), part, document)
+    }
+
+    pub(super) fn seal_under(
+        &self,
+        key_id: &str,
+        key: &[u8; 32],
+        of: &Binding,
+        part: &str,
+        document: &Scrubbed,
+    ) -> Result<SealedPart, VaultError> {
         let plaintext = document.bytes();
         let kept = plaintext.get(..PART_MAX).unwrap_or(&plaintext);
         let mut salt = [0; SALT];
         self.entropy.fill(&mut salt);
-        let body = self.encrypt(&key, &of.with(part), &[&salt[..], kept].concat())?;
+        let body = self.encrypt(key, &of.with(part), &[&salt[..], kept].concat())?;
         let named = Part {
             part: part.into(),
             size: plaintext.len() as u64,
             truncated: kept.len() < plaintext.len(),
             sha256: hex::encode(Sha256::digest(&body)).into(),
             commit: hex::encode(hmac(&salt, kept)).into(),
+            left_out: None,
         };
-        Ok(SealedPart { part: named, key: key_id, body })
+        Ok(SealedPart { part: named, key: key_id.to_owned(), body })
     }
 
     /// Decrypts a stored part and checks it against what the leaf says. If it is opened for an account it lies under a key of
@@ -165,7 +185,7 @@ impl Vault {
 
     /// Seals what a call needs to run and the log must not have, until [`Vault::drop_seal`].
     pub async fn put_seal(&self, account: &AccountId, at: Micros, call: &CallId, plaintext: &[u8]) -> Result<(), VaultError> {
-        let (key_id, key) = self.account_key(account, at).await?;
+        let (key_id, key) = self.named_key(&month_key(account, at)).await?;
         let body = self.encrypt(&key, &seal_aad(call), plaintext)?;
         let sql = "insert into sealed (call, key, body) values ($1, $2, $3) \
                    on conflict (call) do update set key = excluded.key, body = excluded.body";
@@ -197,7 +217,7 @@ impl Vault {
 
     /// HMAC-SHA-256 of `bytes` under a key that only this account's data has, for equality without content.
     pub async fn digest(&self, account: &AccountId, bytes: &[u8]) -> Result<String, VaultError> {
-        let (_, key) = self.named_key(&format!("{account}/digest")).await?;
+        let (_, key) = self.named_key(&digest_key(account)).await?;
         Ok(hex::encode(hmac(&**key, bytes)))
     }
 
@@ -205,10 +225,6 @@ impl Vault {
     pub(super) async fn mac(&self, key: &str, bytes: &[u8]) -> Result<[u8; 32], VaultError> {
         let (_, key) = self.named_key(key).await?;
         Ok(hmac(&**key, bytes))
-    }
-
-    async fn account_key(&self, account: &AccountId, at: Micros) -> Result<(String, DataKey), VaultError> {
-        self.named_key(&format!("{account}/{}", month(at))).await
     }
 
     pub(super) async fn named_key(&self, id: &str) -> Result<(String, DataKey), VaultError> {
@@ -238,7 +254,7 @@ impl Vault {
         Ok(Some(key))
     }
 
-    fn cached(&self, id: &str) -> Option<DataKey> {
+    pub(super) fn cached(&self, id: &str) -> Option<DataKey> {
         self.keys.lock().unwrap_or_else(std::sync::PoisonError::into_inner).get(id).cloned()
     }
 
@@ -294,7 +310,7 @@ fn hmac(key: &[u8], bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Months since 1970 in the proleptic Gregorian calendar, as `yyyy-mm`.
-fn month(at: Micros) -> String {
+pub(super) fn month(at: Micros) -> String {
     let days = at.0.div_euclid(86_400_000_000);
     let date = time::Date::from_julian_day(i32::try_from(days.saturating_add(2_440_588)).unwrap_or(0)).unwrap_or(time::Date::MIN);
     format!("{:04}-{:02}", date.year(), u8::from(date.month()))

@@ -36,7 +36,7 @@ pub use reading::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, AdministrationRecord, Bucket, CallRecord,
     Change, Changes, Histogram,
 };
-pub use register::{catalogue, every_tool, names};
+pub use register::{catalogue, every_tool, halts, names};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -69,6 +69,9 @@ use crate::log::reading::Reader;
 use crate::log::writer::Writer;
 use crate::providers::Permit;
 use crate::providers::compute::Compute;
+
+/// How long a stop may take to forget the sealed arguments of what it has ended.
+const FORGETTING: Duration = Duration::from_millis(500);
 
 /// Tries to read arguments as their handler does, and says which one it cannot take.
 pub type Misfit = fn(&Value) -> Option<String>;
@@ -189,6 +192,18 @@ impl Ports {
     pub async fn forget_seal(&self, call: &CallId) {
         if let Err(error) = self.reader.vault.drop_seal(call).await {
             tracing::error!(call_id = %call, %error, "sealed arguments could not be deleted yet");
+        }
+    }
+
+    /// The same of calls that a stop has ended, which does not wait for the vault.
+    pub async fn forget_seals(&self, calls: &[CallId]) {
+        let forgetting = async {
+            for call in calls {
+                self.forget_seal(call).await;
+            }
+        };
+        if !self.reader.vault.is_away() && tokio::time::timeout(FORGETTING, forgetting).await.is_err() {
+            tracing::error!("sealed arguments of calls that were stopped could not be deleted yet");
         }
     }
 }

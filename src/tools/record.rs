@@ -13,6 +13,7 @@ use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
+use crate::log::at_hand::Need;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::store::{StoreError, Want};
 use crate::log::vault::VaultError;
@@ -26,13 +27,15 @@ impl Record {
         Self(NewEvent::plain(execution.ports.event_id(), kind))
     }
 
-    /// An event with free text, which is sealed under the account it is about before anything is written.
+    /// An event with free text, which is sealed under the account it is about before anything is written. What stops something is
+    /// written without it if the vault is away.
     pub(super) async fn noted(execution: &Execution, about: &AccountId, kind: Kind, note: Value) -> Result<Self, VaultError> {
         let (id, now) = (execution.ports.event_id(), execution.ports.clock.now());
         let vault = &execution.ports.reader.vault;
         let note = Scrubbed::of(note);
-        let part = vault.seal(about, now, &id, "note", &note).await?;
-        Ok(Self(NewEvent { id, kind, parts: vec![part], note }))
+        let need = Need::of(Some(execution.tool));
+        let part = vault.seal_as(need, about, now, &id, "note", &note).await?;
+        Ok(Self(NewEvent::noted(id, kind, part, note)))
     }
 
     /// The event.

@@ -51,6 +51,12 @@ pub(super) fn facts_of(name: &str) -> Option<&'static ToolFacts> {
     KNOWN.get(name).copied()
 }
 
+/// Whether the tool of that name stops something ([`ToolFacts::halts`]).
+#[must_use]
+pub fn halts(name: &str) -> bool {
+    facts_of(name).is_some_and(ToolFacts::halts)
+}
+
 /// The name of every tool.
 #[must_use]
 pub fn names() -> BTreeSet<String> {

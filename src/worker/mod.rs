@@ -5,6 +5,7 @@
 //! queued jobs ─┼─▶ run (handler under a time limit) ─▶ control.finish (terminal event, retried until durable)
 //! orphans ─────┘
 //! held calls ──▶ decided again once approved, ended when their time is over
+//! look: whether a stop could be written, and the vault answers
 //! beat: lease, fence confirmation, refusal runs, expired switches, orphans, unknown claims
 //! ```
 //!
@@ -15,6 +16,7 @@ pub mod beat;
 mod holds;
 mod misfits;
 mod orphans;
+mod ready;
 mod reconcile;
 mod run;
 
@@ -86,6 +88,7 @@ impl Worker {
         let over = CancellationToken::new();
         let beating = tokio::spawn(Arc::clone(&self).beat_until(over.clone()));
         let obeying = tokio::spawn(Arc::clone(&self).obey_switches(over.clone()));
+        let looking = tokio::spawn(Arc::clone(&self).look_until(over.clone()));
         let confirming = tokio::spawn(Arc::clone(&self).confirm_until(over.clone()));
         let hearing = tokio::spawn(Arc::clone(&self).hear_until(over.clone()));
         let recovering = tokio::spawn(Arc::clone(&self).recover_until(stop.clone()));
@@ -112,7 +115,7 @@ impl Worker {
         // What still runs sends nothing any more, and others may end it.
         self.control.ports.fence().give_up();
         over.cancel();
-        for task in [beating, obeying, confirming, hearing, recovering] {
+        for task in [beating, obeying, looking, confirming, hearing, recovering] {
             task.abort();
         }
     }
@@ -185,12 +188,19 @@ impl Worker {
                 return false;
             }
         };
+        let jobs = self.misfits.read(&rows);
+        // First of all: what waits may need the vault, and that may hang.
+        for job in jobs.iter().filter(|job| job.status == Status::Running && job.cancel_asked) {
+            self.cancel(&job.call);
+        }
+        if self.control.cannot_stop().is_some() {
+            return false;
+        }
         let mut all_taken = true;
-        for job in self.misfits.read(&rows) {
+        for job in jobs {
             match job.status {
                 Status::Held => all_taken &= self.release(&job).await,
                 Status::Queued => all_taken &= self.take(&job).await,
-                _ if job.cancel_asked => self.cancel(&job.call),
                 _ => {}
             }
         }

@@ -74,6 +74,11 @@ impl Server {
         Self::start(&["demo", "--data", shown(data)], &data.with_extension("log")).await
     }
 
+    /// Its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     pub fn says(&self, pointer: &str) -> String {
         self.document.pointer(pointer).and_then(Value::as_str).unwrap_or_else(|| panic!("no {pointer}")).to_owned()
     }

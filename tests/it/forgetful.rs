@@ -49,6 +49,10 @@ impl Store for Forgetful {
         Ok(head)
     }
 
+    async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError> {
+        self.store.rehearse(want, decide).await
+    }
+
     async fn head(&self) -> Result<Head, StoreError> {
         self.store.head().await
     }

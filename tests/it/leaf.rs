@@ -25,6 +25,7 @@ fn leaf(n: i64, kind: forelog::core::event::Kind) -> Event {
         truncated,
         sha256: "aa".repeat(32).into(),
         commit: "bb".repeat(32).into(),
+        left_out: None,
     };
     let parts = vec![part("arguments", false), part("note", true)];
     Event {

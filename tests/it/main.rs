@@ -88,6 +88,7 @@ mod secrets;
 mod sight;
 mod sim;
 mod state;
+mod stopping;
 mod store;
 mod tls;
 mod tools;

@@ -8,6 +8,7 @@
 //! P9              gates.rs, mcp.rs, operate.rs: absent and not owned are the same bytes
 //! P10             canary.rs, redact.rs
 //! P11             views.rs: rebuilt views equal the live ones
+//! P15             stopping/: each part broken in turn beneath the real binary, and stopped at every door
 //! ```
 
 use std::collections::BTreeMap;

@@ -26,6 +26,17 @@ pub struct Part {
     pub sha256: Hex,
     /// HMAC-SHA-256 of the plaintext under a random salt that is inside the ciphertext, hex.
     pub commit: Hex,
+    /// Why nothing was stored, where a stop was written all the same: both digests are empty then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub left_out: Option<LeftOut>,
+}
+
+/// Why a part of what stops something was not stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LeftOut {
+    /// The vault did not answer, and no key to seal it with was at hand.
+    VaultAway,
 }
 
 /// What an intent is about.
@@ -59,7 +70,7 @@ pub struct IntentRecorded {
     /// The call that this one answers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub follows: Option<CallId>,
-    /// HMAC-SHA-256 of the raw canonical arguments under the account's key, hex.
+    /// HMAC-SHA-256 of the raw canonical arguments under the account's key, hex; empty of a stop for which the vault had no key.
     pub arguments: Hex,
     /// An idempotency key was given.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]

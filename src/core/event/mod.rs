@@ -11,7 +11,7 @@ mod leaf;
 use serde::{Deserialize, Serialize};
 
 pub use body::{
-    Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, MendedRows, Part, Refused, named,
+    Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, LeftOut, MendedRows, Part, Refused, named,
 };
 pub use leaf::{Event, LEAF_MAX, LEAF_VERSION, LeafError};
 

@@ -21,7 +21,7 @@ pub use finding::{Fault, Finding};
 use self::calls::Calls;
 use self::control::Control;
 use self::finding::Findings;
-use self::payload::Payloads;
+use self::payload::{Counts, Payloads};
 use crate::core::chain::Chain;
 use crate::core::event::Event;
 use crate::core::id::{CallId, Epoch, Position};
@@ -76,6 +76,8 @@ pub struct Report {
     pub opened: u64,
     /// Parts whose key was erased: their plaintext is gone, their ciphertext is still what was recorded.
     pub erased: u64,
+    /// Parts that were never stored, because the vault was away when something was stopped. The event says so.
+    pub left_out: u64,
     /// What is wrong, in the order of the log; at most a thousand.
     pub findings: Vec<Finding>,
     /// How many more there are.
@@ -193,8 +195,9 @@ pub async fn fold(
     let calls = walk.calls.count();
     let (findings, more) = walk.findings.finish();
     let Head { position, at, epoch } = head;
-    let (hashed, opened, erased) = payloads.counts();
-    let report = Report { position, at, epoch, events: walk.events, calls, payloads: hashed, opened, erased, findings, more };
+    let Counts { hashed, opened, erased, left_out } = payloads.counts();
+    let (events, payloads) = (walk.events, hashed);
+    let report = Report { position, at, epoch, events, calls, payloads, opened, erased, left_out, findings, more };
     Ok(Folded { report, control, rows, head, open })
 }
 

@@ -1,6 +1,6 @@
 //! Payloads against the leaves that name them: the ciphertext by its digest, and with keys the plaintext by its commitment.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, HashSet};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -9,9 +9,10 @@ use super::control::Note;
 use super::finding::{Fault, Findings};
 use super::{Extent, VerifyError};
 use crate::core::event::{Event, Kind, Part};
-use crate::core::id::Position;
+use crate::core::id::{CallId, Position};
 use crate::log::store::{PayloadRow, Store};
 use crate::log::vault::{Vault, VaultError};
+use crate::tools;
 
 /// Notes by position; only of events that have one.
 pub(super) type Notes = HashMap<Position, Note>;
@@ -23,9 +24,34 @@ pub(super) struct Payloads<'a> {
     extent: Extent,
     /// Payloads up to here were looked at.
     seen: Position,
+    /// Calls that stop something.
+    stops: HashSet<CallId>,
     hashed: u64,
     opened: u64,
     erased: u64,
+    left_out: u64,
+}
+
+/// How many parts there were.
+pub(super) struct Counts {
+    pub(super) hashed: u64,
+    pub(super) opened: u64,
+    /// Without a key.
+    pub(super) erased: u64,
+    /// Of what stopped something while the vault was away.
+    pub(super) left_out: u64,
+}
+
+/// Events beside the calls that are written without their note if the vault is away: those that stop something, or let go.
+fn is_stop(kind: &Kind) -> bool {
+    matches!(
+        kind,
+        Kind::SwitchEngaged { .. }
+            | Kind::ReleaseRequested { .. }
+            | Kind::ReleaseRamped { .. }
+            | Kind::SwitchReleased { .. }
+            | Kind::CredentialRevoked { .. }
+    )
 }
 
 /// The parts that an event of this type has whatever happened. Of a call that succeeded that is its result: one that could not be
@@ -49,12 +75,32 @@ type Stored = BTreeMap<(Position, String), PayloadRow>;
 
 impl<'a> Payloads<'a> {
     pub(super) fn new(store: &'a dyn Store, vault: Option<&'a Vault>, extent: Extent) -> Self {
-        Self { store, vault, extent, seen: Position(i64::MIN), hashed: 0, opened: 0, erased: 0 }
+        Self {
+            store,
+            vault,
+            extent,
+            seen: Position(i64::MIN),
+            stops: HashSet::new(),
+            hashed: 0,
+            opened: 0,
+            erased: 0,
+            left_out: 0,
+        }
     }
 
-    /// Parts hashed, opened, and without a key.
-    pub(super) fn counts(&self) -> (u64, u64, u64) {
-        (self.hashed, self.opened, self.erased)
+    pub(super) fn counts(&self) -> Counts {
+        let Self { hashed, opened, erased, left_out, .. } = *self;
+        Counts { hashed, opened, erased, left_out }
+    }
+
+    /// Counts a part that was left out of what stopped something. Everything else is recorded whole, or not at all.
+    fn note_left_out(&mut self, event: &Event, part: &Part, findings: &mut Findings) {
+        if event.kind.call().map_or_else(|| is_stop(&event.kind), |call| self.stops.contains(call)) {
+            self.left_out += 1;
+        } else {
+            let detail = format!("the part {:?} is said to be left out, of what stops nothing", part.part);
+            findings.at(event.position, Fault::PayloadLacking, detail);
+        }
     }
 
     /// Checks the payloads of `events`, which are all up to `last`; answers their notes.
@@ -66,8 +112,13 @@ impl<'a> Payloads<'a> {
     ) -> Result<Notes, VerifyError> {
         for event in events {
             check_whole(event, findings);
+            if let Kind::IntentRecorded(intent) = &event.kind
+                && tools::halts(&intent.tool)
+            {
+                self.stops.insert(intent.call.clone());
+            }
         }
-        let wanted = |part: &Part| self.extent == Extent::Whole || part.part == "note";
+        let wanted = |part: &Part| self.extent == Extent::Whole || part.part == "note" || part.left_out.is_some();
         let mut notes = Notes::new();
         if self.extent == Extent::State && !events.iter().any(|event| event.parts.iter().any(wanted)) {
             return Ok(notes);
@@ -78,7 +129,9 @@ impl<'a> Payloads<'a> {
         for event in events {
             for part in &event.parts {
                 let row = stored.remove(&(event.position, part.part.to_string()));
-                if self.extent == Extent::Whole || part.part == "note" {
+                if part.left_out.is_some() && row.is_none() {
+                    self.note_left_out(event, part, findings);
+                } else if self.extent == Extent::Whole || part.part == "note" {
                     self.check_part(event, part, row.as_ref(), &mut notes, findings).await?;
                 }
             }

@@ -56,7 +56,7 @@ async fn cancel(execution: Execution) -> Answer {
     let want = Want { names, calls: vec![call.clone()], ..Want::default() };
     let (status, changed) = write(&execution, want, move |draft| asking.clone().write(draft)).await?;
     if status == Status::Cancelled && known.is_some_and(|job| job.sealed) {
-        execution.ports.forget_seal(&call).await;
+        execution.ports.forget_seals(std::slice::from_ref(&call)).await;
     }
     Ok(json!({ "id": call, "status": status, "changed": changed }))
 }

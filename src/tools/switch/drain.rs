@@ -5,6 +5,7 @@
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::asked::{Asked, Quota, standing};
 use crate::core::call::{Outcome, Status};
@@ -16,12 +17,16 @@ use crate::core::time::{Clock, Entropy};
 use crate::log::chained::Open;
 use crate::log::claim::covering;
 use crate::log::draft::Draft;
+use crate::log::sql::SqlError;
 use crate::log::store::{StoreError, Want};
 use crate::tools::record::write;
 use crate::tools::{Execution, register};
 
 /// How often stragglers are looked for after the engaging transaction.
 const ROUNDS: usize = 3;
+
+/// How long a stop waits for the list of calls that wait.
+const READING: Duration = Duration::from_secs(1);
 
 /// A switch that is to be engaged.
 pub(in crate::tools) struct Engagement {
@@ -83,15 +88,14 @@ pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Eng
         cancelled += drained.cancelled;
         sealed.append(&mut drained.sealed);
     }
-    for call in sealed {
-        execution.ports.forget_seal(&call).await;
-    }
+    execution.ports.forget_seals(&sealed).await;
     Ok(Engaged { switches, epoch, cancelled })
 }
 
 /// What the transaction has to read to end the calls that wait now.
 async fn prepare(execution: &Execution) -> (Want, Drain) {
-    let rows = execution.ports.reader.store.state(&["job"]).await.unwrap_or_else(|error| {
+    let asked = tokio::time::timeout(READING, execution.ports.reader.store.state(&["job"])).await;
+    let rows = asked.unwrap_or_else(|_| Err(SqlError::TooLong(READING).into())).unwrap_or_else(|error| {
         tracing::error!(%error, "the calls that wait cannot be read; a switch is engaged without ending them");
         Vec::new()
     });

@@ -1,0 +1,71 @@
+//! Whether what stops calls could be written now: everything that engaging and releasing a switch takes is done in a
+//! transaction that is rolled back (P15).
+//!
+//! INVARIANT: a rehearsal leaves nothing behind, and says that nothing can be stopped only if an ordinary event could be
+//! written at the same time. A log that takes neither admits nothing by itself.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::draft::{Draft, NewEvent};
+use super::sql::SqlError;
+use super::store::{Found, Head, Store, StoreError, Want};
+use crate::core::event::Kind;
+use crate::core::id::{EventId, NodeId, Position, SwitchId};
+use crate::core::state::ControlState;
+use crate::core::switch::{Running, Target};
+use crate::core::time::{Entropy, Micros};
+
+/// How long a rehearsal may take: others write the log meanwhile, and stop.
+const PATIENCE: Duration = Duration::from_secs(1);
+
+/// What a rehearsal found.
+#[derive(Debug)]
+pub enum Rehearsed {
+    /// A switch could be engaged and released.
+    CanStop,
+    /// It could not, and a call could be recorded: this is why.
+    CannotStop(StoreError),
+    /// The log cannot be written at all, or not soon: nothing is made, and nothing has to be stopped.
+    Unwritable(StoreError),
+}
+
+/// Rehearses a stop on the log as it stands.
+pub async fn rehearse(store: &dyn Store, known: &Arc<ControlState>, now: Micros, entropy: &dyn Entropy) -> Rehearsed {
+    let event = |kind| NewEvent::plain(EventId::new(now, entropy), kind);
+    let switch = SwitchId::new(now, entropy);
+    let engaged = Kind::SwitchEngaged {
+        switch: switch.clone(),
+        target: Target::All,
+        by: None,
+        credential: None,
+        running: Running::LetFinish,
+        expires_at: None,
+    };
+    let released = Kind::SwitchReleased { switch, by: None, second: None, break_glass: false };
+    let stop = [event(engaged), event(released)];
+    let Err(first) = attempt(store, known, &stop).await else { return Rehearsed::CanStop };
+    let plain = [event(Kind::NodeStopped { node: NodeId::new(now, entropy) })];
+    if attempt(store, known, &plain).await.is_err() {
+        return Rehearsed::Unwritable(first);
+    }
+    // It may be the log's state that has changed in between.
+    match attempt(store, known, &stop).await {
+        Ok(()) => Rehearsed::CanStop,
+        Err(error) => Rehearsed::CannotStop(error),
+    }
+}
+
+async fn attempt(store: &dyn Store, known: &Arc<ControlState>, events: &[NewEvent]) -> Result<(), StoreError> {
+    let want = Want { known_epoch: known.epoch, known_position: known.position, ..Want::default() };
+    let mut write = |head: &Head, found: Found| {
+        let mut draft = Draft::new(*head, found, known, head.at, false)?;
+        // What would panic would fail the stop as well.
+        draft.attempt(&mut |draft: &mut Draft| {
+            events.iter().try_for_each(|event| draft.append(Position(0), event.clone()).map(|_| ()))
+        })?;
+        Ok(draft.finish().0)
+    };
+    let rehearsed = tokio::time::timeout(PATIENCE, store.rehearse(&want, &mut write)).await;
+    rehearsed.unwrap_or(Err(StoreError::Sql(SqlError::TooLong(PATIENCE))))
+}

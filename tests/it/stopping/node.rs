@@ -1,0 +1,118 @@
+//! What a node does by itself: it rehearses its stops, admits nothing that it could not stop, and writes to no log that others
+//! do not see.
+
+use std::sync::Arc;
+
+use forelog::control::Reply;
+use forelog::core::code::Code;
+use forelog::core::event::Kind;
+use forelog::core::id::{AccountId, Position, SwitchId};
+use forelog::core::principal::Side;
+use forelog::core::scrub::Scrubbed;
+use forelog::core::switch::{Running, Target};
+use forelog::export::verify::{Extent, verify};
+use forelog::log::at_hand::Need;
+use forelog::log::draft::NewEvent;
+use forelog::log::store::Want;
+use forelog::log::vault::Vault;
+use serde_json::json;
+
+use super::{House, On, until};
+use crate::plant::{Plant, Site, on_both};
+use crate::promises::check;
+
+on_both! {
+    what_cannot_be_stopped_is_not_admitted, p15_a_node_that_cannot_stop_admits_nothing, postgres_p15_a_node_that_cannot_stop_admits_nothing;
+    only_stops_leave_out, p15_only_what_stops_is_written_without_its_text, postgres_p15_only_what_stops_is_written_without_its_text;
+}
+
+/// The database takes every row but those of switches.
+async fn refuse_switches(site: &Site, refuse: bool) {
+    let script = match (site.log.is_empty(), refuse) {
+        (true, true) => {
+            "create trigger no_stop before insert on state when new.name like 'switch:%' begin select raise(abort, 'no'); end"
+        }
+        (true, false) => "drop trigger no_stop",
+        (false, true) => {
+            "create function no_stop() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
+             create trigger no_stop before insert on state for each row when (new.name like 'switch:%') execute function no_stop()"
+        }
+        (false, false) => "drop trigger no_stop on state",
+    };
+    let room = site.room().await;
+    let mut transaction = room.begin().await.expect("a transaction");
+    transaction.script(script).await.expect(script);
+    transaction.commit().await.expect("a commit");
+}
+
+async fn what_cannot_be_stopped_is_not_admitted(site: Site) {
+    let plant = Plant::start(&site).await;
+    assert!(matches!(plant.call("probe_write", json!({})).await, Reply::Done { .. }));
+    refuse_switches(&site, true).await;
+    let refused = || async {
+        match plant.call("probe_read", json!({})).await {
+            Reply::Failed { refusal, call, .. } => {
+                assert_eq!(refusal.code, Code::AuditUnavailable, "{refusal:?}");
+                assert!(call.is_some() || refusal.details["run_id"].is_string(), "it is recorded: {refusal:?}");
+                true
+            }
+            _ => false,
+        }
+    };
+    until("a call that could not be stopped is refused", refused).await;
+    let made = plant.world.executed().len();
+    assert!(refused().await);
+    assert_eq!(plant.world.executed().len(), made, "nothing runs");
+    refuse_switches(&site, false).await;
+    until("it can be stopped again, and is made", async || {
+        matches!(plant.call("probe_write", json!({})).await, Reply::Done { .. })
+    })
+    .await;
+    check(&plant.log().await, false);
+}
+
+/// Whoever edits the log cannot take the text from something else by saying so.
+async fn only_stops_leave_out(site: Site) {
+    let plant = Plant::start(&site).await;
+    let ports = &plant.control.ports;
+    let away = Vault::away("it is away", Arc::clone(&ports.entropy));
+    let account = AccountId::new(ports.clock.now(), &*ports.entropy);
+    let switch = SwitchId::new(ports.clock.now(), &*ports.entropy);
+    let engaged = Kind::SwitchEngaged {
+        switch: switch.clone(),
+        target: Target::All,
+        by: None,
+        credential: None,
+        running: Running::LetFinish,
+        expires_at: None,
+    };
+    let kinds = [engaged, Kind::AccountCreated { account, side: Side::Customer }];
+    for (kind, findings) in kinds.into_iter().zip([0, 1]) {
+        let (id, note) = (plant.event_id(), Scrubbed::of(json!({ "reason": "an incident" })));
+        assert!(
+            away.seal(&plant.account, ports.clock.now(), &id, "note", &note).await.is_err(),
+            "what has to be recorded is not"
+        );
+        let part = away.seal_as(Need::IfAtHand, &plant.account, ports.clock.now(), &id, "note", &note).await.expect("a part");
+        let event = NewEvent::noted(id, kind, part, note);
+        plant.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.expect("an event");
+        let report = verify(&*plant.reader.store, Some(&plant.reader.vault), Extent::Whole, |_, _| {}).await.expect("a walk");
+        assert_eq!((report.left_out, report.findings.len()), (1, findings), "{report:?}");
+    }
+    let state = plant.writer.fence().state();
+    assert_eq!(state.switches[&switch].reason, "", "control state follows from what is kept");
+}
+
+/// Where others do not see what is written, nothing is.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn p15_a_log_that_was_moved_away_takes_no_call() {
+    let house = House::open(On::Sqlite, "[providers.sim]\nmachines = [\"web-1\"]\n").await;
+    assert_eq!(house.refused(&house.agent, "vm_list").await, "");
+    let moved = super::parts::Part::Moved("log").break_in(&house).await;
+    let (status, said) = house.call(&house.agent, "vm_list").await;
+    assert_eq!((status, &said["error"]["code"]), (503, &json!("audit_unavailable")), "{said}");
+    moved.mend(&house).await;
+    house.run(&["switch", "engage", "all", "--reason", "an incident"]);
+    assert_eq!(house.refused(&house.agent, "vm_list").await, "kill_switch_engaged");
+    assert_eq!(house.run(&["log", "verify"])["findings"], json!([]));
+}
