@@ -10,19 +10,27 @@
 //!
 //! So whoever guesses locks out themselves, and from many addresses only browsers in which that person never signed in.
 //!
+//! The counts that hold are in the vault, for all nodes. What this node has counted itself is in memory, too, and may only
+//! refuse early: a flood from one address costs the database nothing.
+//!
 //! INVARIANT: an attempt is counted before the password is looked at, whether the person exists or not, and only one that
-//! succeeds, and was a guess at nobody else's password, is given back. The counts are this node's own and in memory: they slow guessing down, and nothing is admitted by
-//! them that a password would not admit. At most [`MOST`] are kept; those that count least are forgotten first.
+//! succeeds, and was a guess at nobody else's password, is given back. One that cannot be counted is none. The counts slow
+//! guessing down, and nothing is admitted by them that a password would not admit. About [`MOST`] are kept in either place; those that
+//! count least are forgotten first.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
+use super::session::{SessionError, Sessions};
 use crate::core::email::EmailAddress;
 use crate::core::id::UserId;
 use crate::core::time::Micros;
+use crate::log::guess::Counted;
+use crate::log::store::Want;
 
 /// How often something may be done: so many times at once, then one in each interval (GCRA).
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +47,9 @@ const WORK: Pace = Pace { burst: 300, every: Duration::from_secs(2) };
 
 /// Most counts that are kept, 24 bytes each.
 pub const MOST: usize = 100_000;
+
+/// The vault's rows are tidied by one attempt of so many.
+const TIDY: u64 = 64;
 
 /// What is counted, as a digest: names from outside take no room.
 type Name = [u8; 16];
@@ -68,12 +79,15 @@ pub struct Acquainted<'a> {
 #[derive(Debug)]
 pub struct Attempt {
     names: Vec<(Name, Pace)>,
+    /// What it costs, which is not given back.
+    work: (Name, Pace),
 }
 
 /// The attempts that still count: when each pace is free again.
 #[derive(Debug, Default)]
 pub struct Guesses {
     free_at: Mutex<HashMap<Name, i64>>,
+    counted: AtomicU64,
 }
 
 impl Guesses {
@@ -101,7 +115,7 @@ impl Guesses {
             let at = free_at.get(name).map_or(now.0, |at| (*at).max(now.0));
             free_at.insert(*name, at.saturating_add(micros(pace.every)));
         }
-        Ok(Attempt { names })
+        Ok(Attempt { names, work })
     }
 
     /// Gives back an attempt that succeeded, or was not even looked at.
@@ -112,6 +126,11 @@ impl Guesses {
                 *at = at.saturating_sub(micros(pace.every));
             }
         }
+    }
+
+    /// How many rows the vault may keep, if it is time to look.
+    fn tidy(&self) -> Option<usize> {
+        self.counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY).then_some(MOST)
     }
 
     /// How many counts are kept.
@@ -125,11 +144,53 @@ impl Guesses {
     }
 }
 
+impl Sessions {
+    /// Counts an attempt on all nodes, or says how long to wait until there may be one.
+    pub(super) async fn count(&self, guesser: Guesser<'_>) -> Result<Result<Attempt, Duration>, SessionError> {
+        let attempt = match self.guesses.attempt(guesser, self.clock.now()) {
+            Ok(attempt) => attempt,
+            Err(wait) => return Ok(Err(wait)),
+        };
+        let wait = match self.count_in_vault(&attempt).await {
+            Ok(Ok(())) => return Ok(Ok(attempt)),
+            Ok(Err(wait)) => Ok(Err(wait)),
+            Err(error) => Err(error),
+        };
+        self.guesses.give_back(attempt);
+        wait
+    }
+
+    /// Whether it fits, by the time of the log: no node's clock gives anybody more guesses.
+    async fn count_in_vault(&self, attempt: &Attempt) -> Result<Result<(), Duration>, SessionError> {
+        let now = self.writer.write(Want::default(), |draft| Ok(draft.now)).await?;
+        let by: Vec<Counted<'_>> = attempt.names.iter().chain([&attempt.work]).map(counted).collect();
+        let counted = self.vault.count_guess(&by, now, self.guesses.tidy()).await?;
+        Ok(counted.map_err(|fits_at| fits_at.since(now)))
+    }
+
+    /// Gives back an attempt that succeeded, or was not even looked at.
+    pub(super) async fn uncount(&self, attempt: Attempt) {
+        let by: Vec<Counted<'_>> = attempt.names.iter().map(counted).collect();
+        if let Err(error) = self.vault.give_guess_back(&by).await {
+            tracing::warn!(%error, "an attempt to sign in that succeeded counts for a while, because it cannot be given back");
+        }
+        self.guesses.give_back(attempt);
+    }
+}
+
+fn counted((name, pace): &(Name, Pace)) -> Counted<'_> {
+    Counted { name, every: micros(pace.every), ahead: pace.ahead() }
+}
+
 impl Pace {
+    /// What may be taken ahead of time, in microseconds.
+    fn ahead(self) -> i64 {
+        micros(self.every).saturating_mul(i64::from(self.burst.saturating_sub(1)))
+    }
+
     /// How long until one more fits; none if it does now.
     fn wait(self, free_at: Option<i64>, now: Micros) -> Option<Duration> {
-        let ahead = micros(self.every).saturating_mul(i64::from(self.burst.saturating_sub(1)));
-        let fits_at = free_at?.saturating_sub(ahead);
+        let fits_at = free_at?.saturating_sub(self.ahead());
         (fits_at > now.0).then(|| Micros(fits_at).since(now))
     }
 }

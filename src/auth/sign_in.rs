@@ -61,7 +61,7 @@ impl Sessions {
         let early = if known.is_empty() { Vec::new() } else { self.people_of(email.as_ref(), typed.account).await? };
         let acquainted = known.among(&early);
         let guesser = Guesser { address: &from.origin.address, email: email.as_ref(), known: &acquainted };
-        let attempt = self.guesses.attempt(guesser, now).map_err(SignInError::TooMany)?;
+        let attempt = self.count(guesser).await?.map_err(SignInError::TooMany)?;
         let tried = if acquainted.is_empty() {
             self.people_of(email.as_ref(), typed.account).await?
         } else {
@@ -71,7 +71,7 @@ impl Sessions {
         let line = familiar.map_or(Line::Stranger(&from.origin.address), |person| Line::of(person, &from.origin.address));
         let right = match self.right(typed.password, email.as_ref(), &tried, line).await {
             Err(SessionError::Busy) => {
-                self.guesses.give_back(attempt);
+                self.uncount(attempt).await;
                 return Err(SignInError::Failed(SessionError::Busy));
             }
             other => other?,
@@ -89,7 +89,7 @@ impl Sessions {
                 // It is not given back if it was a guess at somebody else's password, too; nor to whom anybody may have
                 // invited, so that this does not tell whether there is somebody else.
                 if tried.len() == 1 && is_theirs(person) {
-                    self.guesses.give_back(attempt);
+                    self.uncount(attempt).await;
                 }
                 return Ok(entered);
             }
@@ -144,11 +144,11 @@ impl Sessions {
         let person = &visitor.person;
         let known = [Acquainted { person: &person.id, browser: person.id.as_str() }];
         let guesser = Guesser { address: &from.address, email: None, known: &known };
-        let attempt = self.guesses.attempt(guesser, self.clock.now()).map_err(SignInError::TooMany)?;
+        let attempt = self.count(guesser).await?.map_err(SignInError::TooMany)?;
         let people = std::slice::from_ref(person);
         let right = match self.right(password, Some(&person.email), people, Line::of(person, &from.address)).await {
             Err(SessionError::Busy) => {
-                self.guesses.give_back(attempt);
+                self.uncount(attempt).await;
                 return Err(SignInError::Failed(SessionError::Busy));
             }
             other => other?,
@@ -157,7 +157,7 @@ impl Sessions {
             self.note_refusals(&[person], from).await?;
             return Err(SignInError::Refused);
         }
-        self.guesses.give_back(attempt);
+        self.uncount(attempt).await;
         Ok(())
     }
 

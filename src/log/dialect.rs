@@ -118,6 +118,7 @@ pub static SQLITE: Dialect = Dialect {
             include_str!("../../migrations/sqlite/vault-0004.sql"),
             include_str!("../../migrations/sqlite/vault-0005.sql"),
             include_str!("../../migrations/sqlite/vault-0006.sql"),
+            include_str!("../../migrations/sqlite/vault-0007.sql"),
         ],
     },
 };
@@ -159,6 +160,7 @@ pub static POSTGRES: Dialect = Dialect {
             include_str!("../../migrations/postgres/vault-0004.sql"),
             include_str!("../../migrations/postgres/vault-0005.sql"),
             include_str!("../../migrations/postgres/vault-0006.sql"),
+            include_str!("../../migrations/postgres/vault-0007.sql"),
         ],
     },
 };

@@ -20,6 +20,7 @@ pub mod dialect;
 pub mod draft;
 pub mod facts;
 pub mod fence;
+pub mod guess;
 pub mod hold;
 pub mod identity;
 mod open;

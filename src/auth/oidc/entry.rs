@@ -124,10 +124,10 @@ impl Sessions {
     /// Ends an attempt, if the browser has kept one with the state that came back; others that it keeps are not touched.
     pub async fn come_back(&self, issuer: &Issuer, back: &Back, kept: Kept<'_>, from: &Browser) -> Result<Arrived, EntryError> {
         let guesser = Guesser { address: &from.origin.address, email: None, known: &[] };
-        let counted = self.guesses.attempt(guesser, self.clock.now()).map_err(EntryError::TooMany)?;
+        let counted = self.count(guesser).await?.map_err(EntryError::TooMany)?;
         match self.arrive(issuer, back, kept, from).await {
             Ok(arrived) => {
-                self.guesses.give_back(counted);
+                self.uncount(counted).await;
                 Ok(arrived)
             }
             Err(Stop::Failed(error)) => Err(EntryError::Failed(error)),

@@ -9,6 +9,7 @@ use forelog::auth::password;
 use forelog::core::email::EmailAddress;
 use forelog::core::event::Kind;
 use forelog::core::time::Micros;
+use forelog::log::guess::Counted;
 use proptest::prelude::*;
 use reqwest::StatusCode;
 
@@ -39,8 +40,85 @@ fn cookie_of<'a>(answer: &'a Answer, name: &str) -> Option<&'a str> {
 }
 
 on_both! {
+    other_nodes, console_guesses_count_on_every_node_and_after_a_restart, postgres_console_guesses_count_on_every_node_and_after_a_restart;
+    rows_are_few, guesses_of_strangers_keep_few_rows_and_push_out_none_that_is_full, postgres_guesses_of_strangers_keep_few_rows_and_push_out_none_that_is_full;
+    uncounted, console_a_guess_that_cannot_be_counted_is_none, postgres_console_a_guess_that_cannot_be_counted_is_none;
     others_guess, console_guesses_from_elsewhere_lock_out_nobody, postgres_console_guesses_from_elsewhere_lock_out_nobody;
     rotates, console_a_new_sign_in_ends_the_session_that_the_browser_had, postgres_console_a_new_sign_in_ends_the_session_that_the_browser_had;
+}
+
+/// Whoever guesses goes from node to node, and waits for a restart.
+async fn other_nodes(house: House) {
+    let (email, password) = ("one@example.com", house.one.owner.password.as_str());
+    let second = house.beside().await;
+    let bases = [house.base.clone(), format!("http://{}", second.address())];
+    for n in 0..10 {
+        let answer = Browser::at(&bases[n % 2]).sign_in(email, "wrong").await;
+        assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{n}");
+    }
+    for base in &bases {
+        assert_eq!(Browser::at(base).sign_in(email, password).await.status, StatusCode::TOO_MANY_REQUESTS, "{base}");
+    }
+    second.shutdown().await;
+    let third = house.beside().await;
+    let fresh = Browser::at(&format!("http://{}", third.address()));
+    assert_eq!(fresh.sign_in(email, password).await.status, StatusCode::TOO_MANY_REQUESTS, "a restart forgets nothing");
+    house.clock.pass(Duration::from_mins(1));
+    assert_eq!(fresh.sign_in(email, password).await.status, StatusCode::SEE_OTHER, "one a minute");
+    // That one was right, and was given back where it was counted.
+    let again = house.browser().sign_in(email, password).await;
+    assert_eq!(again.status, StatusCode::SEE_OTHER);
+    third.shutdown().await;
+}
+
+async fn rows_are_few(house: House) {
+    let vault = &house.app.node().control.ports.reader.vault;
+    let minute = 60_000_000;
+    let one = |name: &'static [u8]| [Counted { name, every: minute, ahead: 9 * minute }];
+    let now = |n: i64| Micros(BEGINNING.0 + n);
+    for n in 0..20 {
+        let counted = vault.count_guess(&one(b"victim"), now(0), None).await.expect("the vault");
+        assert_eq!(counted.is_ok(), n < 10, "{n}");
+    }
+    for n in 0..400_i64 {
+        let name = n.to_be_bytes();
+        let by = [Counted { name: &name, every: minute, ahead: 9 * minute }];
+        assert!(vault.count_guess(&by, now(n), Some(100)).await.expect("the vault").is_ok());
+        let kept =
+            vault.database().query("select count(*) from guess", Vec::new()).await.expect("rows")[0].int(0).expect("a number");
+        assert!(kept <= 101, "{kept}");
+    }
+    let held_up = vault.count_guess(&one(b"victim"), now(400), Some(100)).await.expect("the vault");
+    assert_eq!(held_up, Err(now(minute)), "a flood of names makes room for more guesses");
+    // A name that is full counts nothing under the others of the same attempt.
+    let both = [Counted { name: b"bystander", every: minute, ahead: 0 }, one(b"victim")[0]];
+    assert!(vault.count_guess(&both, now(400), None).await.expect("the vault").is_err());
+    assert!(vault.count_guess(&both[..1], now(400), None).await.expect("the vault").is_ok());
+    vault.give_guess_back(&both[..1]).await.expect("the vault");
+    assert!(vault.count_guess(&both[..1], now(400), None).await.expect("the vault").is_ok());
+    let gone = now(20 * minute);
+    assert!(vault.count_guess(&one(b"victim"), gone, Some(100)).await.expect("the vault").is_ok());
+    let left = vault.database().query("select name from guess", Vec::new()).await.expect("rows");
+    assert!(
+        left.len() == 1 && left[0].bytes(0).expect("a name") != b"victim",
+        "what counts no more is forgotten: {}",
+        left.len()
+    );
+}
+
+/// It costs that sign-in alone: who is signed in goes on.
+async fn uncounted(house: House) {
+    let browser = house.signed_in(&house.staff).await;
+    let vault = &house.app.node().control.ports.reader.vault;
+    let mut transaction = vault.database().begin().await.expect("a transaction");
+    transaction.script("alter table guess rename to guess_aside").await.expect("another name");
+    transaction.commit().await.expect("a commit");
+    let stranger = house.browser().sign_in("one@example.com", &house.one.owner.password).await;
+    assert_eq!(stranger.status, StatusCode::SERVICE_UNAVAILABLE, "{stranger:?}");
+    let fields = [("target", "all"), ("reason", "an incident"), ("minutes", "")];
+    let stopped = browser.submit("/console/switches", &fields).await;
+    assert!(stopped.status.is_redirection() || stopped.status.is_success(), "{stopped:?}");
+    assert_eq!(house.events("switch_engaged").await.len(), 1);
 }
 
 async fn others_guess(house: House) {
