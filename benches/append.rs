@@ -10,6 +10,7 @@ use std::time::{Duration, Instant, SystemTime};
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use forelog::core::event::{Ended, Kind};
 use forelog::core::id::{CallId, EventId, NodeId, Position};
+use forelog::core::root::RootKey;
 use forelog::core::time::{Clock, Entropy, Micros};
 use forelog::log::dialect::Room;
 use forelog::log::draft::NewEvent;
@@ -57,7 +58,7 @@ fn appends(criterion: &mut Criterion) {
         let store = Arc::new(SqlStore::new(database));
         store.migrate().await.expect("a schema");
         let clock: Arc<dyn Clock> = Arc::new(RealClock(Instant::now()));
-        Writer::start(store, Fence::new(Arc::clone(&clock)), clock).0
+        Writer::start(store, Fence::new(Arc::clone(&clock), RootKey::default()), clock).0
     });
     let clock = RealClock(Instant::now());
     let mut group = criterion.benchmark_group("append");

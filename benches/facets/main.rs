@@ -71,7 +71,8 @@ async fn measure(name: &str, url: Option<&str>, events: i64) {
     let (clock, entropy) = (Arc::new(Sped::default()), Arc::new(Seed::default()));
     let vault = Vault::open(room(Room::Vault).await, Zeroizing::new([7; 32]), Arc::clone(&entropy) as _).await.expect("a vault");
     let reader = Reader { store: Arc::clone(&store) as _, vault: Arc::new(vault) };
-    let (writer, _) = Writer::start(Arc::clone(&store) as _, Fence::new(Arc::clone(&clock) as _), Arc::clone(&clock) as _);
+    let fence = Fence::new(Arc::clone(&clock) as _, reader.vault.root_key());
+    let (writer, _) = Writer::start(Arc::clone(&store) as _, fence, Arc::clone(&clock) as _);
     let views = Views::open(room(Room::Views).await, reader.clone()).await.expect("views");
     let stop = CancellationToken::new();
     let projecting = tokio::spawn(Arc::clone(&views).run(stop.clone()));

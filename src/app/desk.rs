@@ -109,7 +109,7 @@ impl Desk {
         without_vault: Option<String>,
         need: Need,
     ) -> Self {
-        let fence = Fence::new(Arc::clone(&clock));
+        let fence = Fence::new(Arc::clone(&clock), rooms.vault.root_key());
         let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
         let desk = Self { rooms, clock, entropy, writer, without_vault, need, writing };
         desk.settle().await;

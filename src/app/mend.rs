@@ -16,7 +16,7 @@ use crate::core::id::{CallId, EventId, Position};
 use crate::core::job::Job;
 use crate::core::scrub::Scrubbed;
 use crate::core::tool::ToolFacts;
-use crate::export::verify::{Differences, Folded};
+use crate::export::verify::{Differences, Folded, KINDS};
 use crate::log::admission::job_row;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::roles;
@@ -60,7 +60,7 @@ pub async fn mend(
     let sealed = desk.rooms.vault.sealed_calls().await.map_err(DeskError::from)?;
     let (id, now) = (EventId::new(desk.clock.now(), &*desk.entropy), desk.clock.now());
     let note = Scrubbed::of(json!({ "operator": operator() }));
-    let mut state = folded.state();
+    let mut state = folded.state().map_err(MendError::Refused)?;
     let part = desk.rooms.vault.seal(&state.house(), now, &id, "note", &note).await.map_err(DeskError::from)?;
     // The rows are not believed: what the writer goes by is what was folded, under the epoch that the head says.
     let (epoch, head) = (state.epoch.max(folded.head_epoch()), folded.head_epoch());
@@ -92,7 +92,7 @@ impl Plan {
     ) -> Result<Vec<MendedRows>, StoreError> {
         let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
         let mut count = |name: &str, removed: bool| {
-            let counted = counts.entry(name.split(':').next().unwrap_or_default().to_owned()).or_default();
+            let counted = counts.entry(kind_of(name).to_owned()).or_default();
             *(if removed { &mut counted.1 } else { &mut counted.0 }) += 1;
         };
         for row in &self.written {
@@ -125,6 +125,12 @@ impl Plan {
         let rows = counts.into_iter().map(|(kind, (written, removed))| MendedRows { kind: kind.into(), written, removed });
         Ok(rows.collect())
     }
+}
+
+/// What the event says of a row: its kind if that is one of ours, for a name may be anybody's text, and of any length.
+fn kind_of(name: &str) -> &str {
+    let kind = name.split(':').next().unwrap_or_default();
+    if KINDS.contains(&kind) { kind } else { "other" }
 }
 
 /// The row of an open call as it has to be.

@@ -89,7 +89,7 @@ impl Node {
     pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, NodeError> {
         let rooms = Rooms::open(config, Arc::clone(&entropy)).await?;
         let compute = fleet::open(config, &clock)?;
-        let fence = Fence::new(Arc::clone(&clock));
+        let fence = Fence::new(Arc::clone(&clock), rooms.vault.root_key());
         let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
         let views = Views::open(rooms::open_views(config).await?, rooms.reader()).await?;
         let calls = Arc::new(Calls::within(Arc::clone(&views), Duration::from_millis(config.search_budget_ms)));

@@ -111,8 +111,8 @@ impl Rooms {
             Ok(Ok(vault)) => (vault, None),
             // What would be stopped is not in this log.
             Ok(Err(error @ RoomError::Pair(PairError::LogLost))) => return Err(error),
-            Ok(Err(error)) => without_vault(&with_sources(&error), entropy),
-            Err(_) => without_vault(&format!("the vault did not answer within {} s", PATIENCE.as_secs()), entropy),
+            Ok(Err(error)) => without_vault(config, with_sources(&error), entropy)?,
+            Err(_) => without_vault(config, format!("the vault did not answer within {} s", PATIENCE.as_secs()), entropy)?,
         };
         Ok((Self { store: Arc::new(store), vault: Arc::new(vault) }, why))
     }
@@ -141,8 +141,11 @@ async fn vault_of(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlStore) 
     Ok(vault)
 }
 
-fn without_vault(why: &str, entropy: Arc<dyn Entropy>) -> (Vault, Option<String>) {
-    (Vault::away(why, entropy), Some(why.to_owned()))
+/// What stands for the vault; the key file there has to be, for control state is held against the log with it.
+fn without_vault(config: &Config, why: String, entropy: Arc<dyn Entropy>) -> Result<(Vault, Option<String>), RoomError> {
+    let path = config.key_file();
+    let key = read_key(&path)?.ok_or(RoomError::KeyMissing(path))?;
+    Ok((Vault::away(&why, key, entropy), Some(why)))
 }
 
 /// Opens the read models' room; its schema is theirs.

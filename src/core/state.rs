@@ -19,7 +19,7 @@ use super::lineage::Descent;
 use super::member::{Invitation, Member};
 use super::principal::Side;
 use super::ramp::Ramp;
-use super::root::Root;
+use super::root::{Root, RootKey};
 use super::switch::Switch;
 use super::time::Micros;
 
@@ -143,6 +143,12 @@ impl PartialEq for ControlState {
 impl Eq for ControlState {}
 
 impl ControlState {
+    /// Nothing yet, whose root is made with `key`.
+    #[must_use]
+    pub fn under(key: RootKey) -> Self {
+        Self { root: Root::under(key), ..Self::default() }
+    }
+
     /// The account that owns what belongs to no customer: the staff's; nobody's before there is any staff.
     #[must_use]
     pub fn house(&self) -> AccountId {
@@ -177,16 +183,19 @@ impl ControlState {
         kind.call().is_none() && !quiet
     }
 
-    /// Digest of all rows, hex: what an event says of the state after it.
+    /// Digest of all rows, hex: what the event at a position says of the state after it.
     #[must_use]
-    pub fn root(&self) -> String {
-        self.root.hex()
+    pub fn root(&self, at: Position) -> String {
+        self.root.hex(at)
     }
 
-    /// Whether the rows are those that the newest event beside the calls speaks of.
-    pub fn follows(&mut self, root: Option<&str>) -> bool {
+    /// Whether the rows are those that the newest event beside the calls speaks of, which is at that position.
+    pub fn follows(&mut self, newest: Option<(Position, &str)>) -> bool {
         self.root.settle(None);
-        root.map_or(self.root() == Self::default().root(), |root| root == self.root())
+        match newest {
+            Some((at, root)) => self.root(at) == root,
+            None => self.root(Position(0)) == self.root.empty().hex(Position(0)),
+        }
     }
 
     fn change(&mut self, position: Position, at: Micros, kind: &Kind, note: &Value) -> Vec<RowName> {

@@ -8,6 +8,7 @@ use std::sync::{Arc, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use zeroize::Zeroizing;
 
 use super::binding::Binding;
 use super::dialect::{Dialect, SQLITE};
@@ -69,10 +70,10 @@ impl SealedPart {
 }
 
 impl Vault {
-    /// What stands for a vault that cannot be used: it knows no key, and says why to whoever needs one.
+    /// What stands for a vault that cannot be used: it knows no data key, and says why to whoever needs one.
     #[must_use]
-    pub fn away(why: &str, entropy: Arc<dyn Entropy>) -> Self {
-        let vault = Self::over(Box::new(Absent { why: why.to_owned() }), entropy);
+    pub fn away(why: &str, wrapping: Zeroizing<[u8; 32]>, entropy: Arc<dyn Entropy>) -> Self {
+        let vault = Self::over(Box::new(Absent { why: why.to_owned() }), wrapping, entropy);
         vault.note_away(true);
         vault
     }

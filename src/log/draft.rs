@@ -167,7 +167,7 @@ impl Draft {
         if concerned {
             self.fold(position, &kind, note.document())?;
         }
-        let control = kind.call().is_none().then(|| self.state.root());
+        let control = kind.call().is_none().then(|| self.state.root(position));
         let named = parts.iter().map(|sealed| sealed.part.clone()).collect();
         let leaf = Event {
             v: LEAF_VERSION,
@@ -309,7 +309,8 @@ fn load(state: &mut ControlState, found: &Found) -> Result<(), StoreError> {
     }
     let witness = found.witness.as_deref().map(Event::decode).transpose();
     let witness = witness.map_err(|error| StoreError::Unreadable(error.to_string()))?;
-    if state.follows(witness.and_then(|event| event.control).as_deref()) {
+    let newest = witness.as_ref().map(|event| (event.position, event.control.as_deref().unwrap_or_default()));
+    if state.follows(newest) {
         return Ok(());
     }
     let text = "control state is not what the log says it is: `forelog doctor` names the difference";

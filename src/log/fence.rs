@@ -21,6 +21,7 @@ use crate::core::code::Code;
 use crate::core::decide::stopped;
 use crate::core::id::Epoch;
 use crate::core::refusal::Refusal;
+use crate::core::root::RootKey;
 use crate::core::state::ControlState;
 use crate::core::switch::Covered;
 use crate::core::time::{Clock, Micros};
@@ -87,10 +88,10 @@ impl Drop for Section {
 }
 
 impl Fence {
-    /// A fence that knows nothing yet and lets nothing pass.
+    /// A fence that knows nothing yet and lets nothing pass; `key` is what control state is held against the log with.
     #[must_use]
-    pub fn new(clock: Arc<dyn Clock>) -> Arc<Self> {
-        let state = watch::Sender::new(Arc::new(ControlState::default()));
+    pub fn new(clock: Arc<dyn Clock>, key: RootKey) -> Arc<Self> {
+        let state = watch::Sender::new(Arc::new(ControlState::under(key)));
         let peers = Peers::new(Arc::clone(&clock));
         Arc::new(Self { clock, inner: Mutex::default(), peers, left: Notify::new(), state })
     }

@@ -20,6 +20,7 @@ use super::sql::{Database, SqlError};
 use super::store::PayloadRow;
 use crate::core::event::{Event, Part};
 use crate::core::id::{AccountId, CallId, Position};
+use crate::core::root::RootKey;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::time::{Entropy, Micros};
 
@@ -92,15 +93,21 @@ impl Vault {
         entropy: Arc<dyn Entropy>,
     ) -> Result<Self, VaultError> {
         migrate(&*database, Room::Vault).await?;
-        let vault = Self { wrapping, ..Self::over(database, entropy) };
+        let vault = Self::over(database, wrapping, entropy);
         vault.fold_addresses().await?;
         vault.check_wrapping_key().await?;
         Ok(vault)
     }
 
-    /// A vault that nothing was asked of yet, without the key that its keys are wrapped under.
-    pub(super) fn over(database: Box<dyn Database>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { database, wrapping: Zeroizing::new([0; 32]), entropy, keys: Mutex::default(), away: AtomicBool::new(false) }
+    /// A vault that nothing was asked of yet.
+    pub(super) fn over(database: Box<dyn Database>, wrapping: Zeroizing<[u8; 32]>, entropy: Arc<dyn Entropy>) -> Self {
+        Self { database, wrapping, entropy, keys: Mutex::default(), away: AtomicBool::new(false) }
+    }
+
+    /// What roots of control state are made with.
+    #[must_use]
+    pub fn root_key(&self) -> RootKey {
+        RootKey::of(&self.wrapping)
     }
 
     /// The SQL beneath, for what checks the vault from outside.

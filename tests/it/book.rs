@@ -142,7 +142,7 @@ impl Book {
         let database = room(url.as_deref(), dir.path().join("vault.db"), Room::Vault).await;
         let vault = Vault::open(database, Zeroizing::new([7; 32]), Arc::clone(&entropy) as _).await.expect("a vault");
         let reader = Reader { store: Arc::clone(&store) as _, vault: Arc::new(vault) };
-        let fence = Fence::new(Arc::clone(&clock) as _);
+        let fence = Fence::new(Arc::clone(&clock) as _, reader.vault.root_key());
         let (writer, _task) = Writer::start(Arc::clone(&store) as _, fence, Arc::clone(&clock) as _);
         let book = Self { store, reader, writer, dir, url, clock, entropy, calls: AtomicI64::new(1) };
         book.found().await;

@@ -271,10 +271,10 @@ impl Plant {
         store.migrate().await.expect("migrate");
         let entropy: Arc<dyn Entropy> = Seeded::new(site.seed + fresh());
         let clock: Arc<dyn Clock> = Arc::clone(&site.clock) as Arc<dyn Clock>;
-        let fence = Fence::new(Arc::clone(&clock));
-        let (writer, _task) = Writer::start(Arc::clone(&store), fence, Arc::clone(&clock));
         let room = open_sqlite(&site.dir().join("vault.db"), Room::Vault).await.expect("the vault room");
         let vault = Arc::new(Vault::open(room, Zeroizing::new([7; 32]), Arc::clone(&entropy)).await.expect("the vault"));
+        let fence = Fence::new(Arc::clone(&clock), vault.root_key());
+        let (writer, _task) = Writer::start(Arc::clone(&store), fence, Arc::clone(&clock));
         let reader = Reader { store: Arc::clone(&store), vault };
         let node = NodeId::new(clock.now(), &*entropy);
         let world = Arc::clone(&site.world);

@@ -8,13 +8,16 @@ use forelog::core::event::{Event, Kind};
 use forelog::core::id::Position;
 use forelog::core::time::Micros;
 use forelog::export::verify::Fault::{
-    ColumnMismatch, ControlDiffers, ControlExtra, ControlMissing, Gap, HeadEpoch, HeadPosition, HeadTime, IllegalTransition,
-    JobDiffers, JobMissing, JobStale, LeafForeign, LeafNotCanonical, LeafUnreadable, PastHead, PayloadCommitment, PayloadDigest,
-    PayloadForeign, PayloadLacking, PayloadMissing, PayloadOrphan, PrevLink, SecondEnd, TimeBackwards,
+    ColumnMismatch, ControlClosed, ControlDiffers, ControlExtra, ControlMissing, Gap, HeadEpoch, HeadPosition, HeadTime,
+    IllegalTransition, JobDiffers, JobMissing, JobStale, LeafForeign, LeafNotCanonical, LeafUnreadable, PastHead,
+    PayloadCommitment, PayloadDigest, PayloadForeign, PayloadLacking, PayloadMissing, PayloadOrphan, PrevLink, SecondEnd,
+    TimeBackwards,
 };
 use forelog::export::verify::{Extent, Fault, Report, verify};
-use forelog::log::sql::Value;
+use forelog::log::dialect::Room;
+use forelog::log::sql::{Value, open_sqlite};
 use forelog::log::store::Store;
+use forelog::log::vault::Vault;
 
 use crate::book::{Ask, Book, LIST, POWER};
 use crate::given::{account, call, credential, node, user, vm};
@@ -467,4 +470,29 @@ async fn verify_sqlite_lets_nothing_be_replaced() {
 #[tokio::test]
 async fn verify_postgres_lets_nothing_be_replaced() {
     nothing_is_replaced(Book::postgres().await).await;
+}
+
+/// The vault as a new process opens it.
+async fn reopened(book: &Book) -> Vault {
+    let database = open_sqlite(&book.dir.path().join("vault.db"), Room::Vault).await.expect("the vault room");
+    Vault::open(database, zeroize::Zeroizing::new([7; 32]), crate::plant::Seeded::new(1)).await.expect("the vault")
+}
+
+#[tokio::test]
+async fn verify_holds_rows_whose_notes_were_erased_against_the_newest_event() {
+    let log = Tampered::new().await;
+    let erase = "delete from data_key where id like $1";
+    let mut transaction = log.0.reader.vault.database().begin().await.expect("a transaction");
+    assert!(transaction.execute(erase, vec![format!("{}/2%", account(1)).into()]).await.expect(erase) > 0);
+    transaction.commit().await.expect("a commit");
+    let vault = reopened(&log.0).await;
+    let look = async || verify(&*log.0.store, Some(&vault), Extent::Whole, |_, _| ()).await.expect("a walk");
+    let report = look().await;
+    assert!(report.is_clean() && report.erased > 0, "{:#?}", report.findings);
+    // A key whose note is closed, brought back to life or made up; a row beside it, whose note never was.
+    let name = format!("vm:{}", vm(1));
+    let closed = "update state set doc = cast(replace(cast(doc as text), 'sim', 'sem') as blob) where name = $1";
+    log.run(closed, vec![name.into()]).await;
+    let report = look().await;
+    assert_eq!(faults(&report), BTreeSet::from([ControlClosed]), "{:#?}", report.findings);
 }

@@ -2,11 +2,17 @@
 //! (P12).
 
 use forelog::control::Reply;
+use forelog::core::bounded::Hex;
 use forelog::core::code::Code;
-use forelog::core::event::Kind;
+use forelog::core::event::{Event, Kind};
+use forelog::core::id::Position;
+use forelog::core::root::RootKey;
+use forelog::core::state::ControlState;
 use forelog::log::sql::Value as Bound;
+use forelog::log::store::{SqlStore, Store};
 use serde_json::{Value, json};
 
+use crate::given::node;
 use crate::plant::{Plant, Site, on_both};
 
 on_both! {
@@ -15,6 +21,10 @@ on_both! {
         postgres_witness_an_edited_row_is_not_taken_over_while_running;
     a_row_that_is_gone_or_new_or_old_is_found, witness_a_row_that_is_gone_or_new_or_old_is_found,
         postgres_witness_a_row_that_is_gone_or_new_or_old_is_found;
+    an_event_that_was_made_without_the_key_is_not_believed, witness_an_event_that_was_made_without_the_key_is_not_believed,
+        postgres_witness_an_event_that_was_made_without_the_key_is_not_believed;
+    a_state_of_before_is_not_put_back_with_its_root, witness_a_state_of_before_is_not_put_back_with_its_root,
+        postgres_witness_a_state_of_before_is_not_put_back_with_its_root;
 }
 
 /// Changes the state table as somebody with the database's password would.
@@ -42,9 +52,9 @@ async fn revoke(plant: &Plant) -> String {
 
 /// Opens the log as a new process does, and reads its control state.
 pub async fn opens(site: &Site) -> Result<(), String> {
-    let store = std::sync::Arc::new(forelog::log::store::SqlStore::new(site.room().await));
+    let store = std::sync::Arc::new(SqlStore::new(site.room().await));
     let clock = std::sync::Arc::clone(&site.clock) as std::sync::Arc<dyn forelog::core::time::Clock>;
-    let fence = forelog::log::fence::Fence::new(std::sync::Arc::clone(&clock));
+    let fence = forelog::log::fence::Fence::new(std::sync::Arc::clone(&clock), RootKey::of(&[7; 32]));
     let (writer, _task) = forelog::log::writer::Writer::start(store, fence, clock);
     writer.write(forelog::log::store::Want::default(), |_| Ok(())).await.map_err(|error| error.to_string())
 }
@@ -98,4 +108,51 @@ async fn a_row_that_is_gone_or_new_or_old_is_found(site: Site) {
     // A row that is not there any more.
     edit(&site, "delete from state where name = $1", vec![name.as_str().into()]).await;
     opens(&site).await.expect_err("a row that was taken out");
+}
+
+/// Appends an event after the newest that says of control state what its rows are now, as far as somebody can who has the
+/// database and not the key-encryption key.
+async fn append_unkeyed(site: &Site, kind: Kind, root: Option<Hex>) {
+    let store = SqlStore::new(site.room().await);
+    let head = store.head().await.expect("a head");
+    let newest = store.events(Position(head.position.0 - 1), 1).await.expect("events").pop().expect("the newest");
+    let newest = Event::decode(&newest.leaf).expect("a leaf");
+    let mut state = ControlState::default();
+    for row in store.state(&["account", "credential", "person", "invitation", "vm", "switch", "policy"]).await.expect("rows") {
+        let (kind, key) = row.name.split_once(':').expect("a name");
+        state.load(kind, key, &row.doc).expect("a row");
+    }
+    state.follows(None);
+    let control = root.or_else(|| Some(state.root(head.position.next()).into()));
+    let event = Event { position: head.position.next(), prev: Position(0), kind, parts: Vec::new(), control, ..newest };
+    let sql = "insert into event (position, at, type, call, leaf) values ($1, $2, $3, null, $4)";
+    let leaf = event.encode().expect("a leaf");
+    edit(site, sql, vec![event.position.0.into(), event.at.0.into(), event.kind.name().into(), leaf.into()]).await;
+    edit(site, "update log_head set position = $1, epoch = epoch + 1", vec![event.position.0.into()]).await;
+}
+
+async fn an_event_that_was_made_without_the_key_is_not_believed(site: Site) {
+    let (other, _worker, _assigned) = Plant::idle(&site).await;
+    let plant = Plant::start(&site).await;
+    let before = document(&site, &format!("credential:{}", plant.credential)).await;
+    let name = revoke(&plant).await;
+    put(&site, &name, &before).await;
+    append_unkeyed(&site, Kind::NodeStopped { node: node(7) }, None).await;
+    let refused = opens(&site).await.expect_err("a key that an event of somebody's own brought back to life");
+    assert!(refused.contains("forelog doctor"), "{refused}");
+    let reply = other.call("probe_read", json!({})).await;
+    assert!(matches!(&reply, Reply::Failed { refusal, .. } if refusal.code == Code::AuditUnavailable), "{reply:?}");
+}
+
+/// All rows as they were, and an event with the root that was true then.
+async fn a_state_of_before_is_not_put_back_with_its_root(site: Site) {
+    let plant = Plant::start(&site).await;
+    let before = document(&site, &format!("credential:{}", plant.credential)).await;
+    let store = SqlStore::new(site.room().await);
+    let events = store.events(Position(0), 1000).await.expect("events");
+    let root = events.iter().rev().find_map(|row| Event::decode(&row.leaf).expect("a leaf").control);
+    let name = revoke(&plant).await;
+    put(&site, &name, &before).await;
+    append_unkeyed(&site, Kind::NodeStopped { node: node(7) }, root).await;
+    opens(&site).await.expect_err("a state that the log was in before");
 }

@@ -6,10 +6,19 @@ use serde_json::Value;
 
 use super::Rows;
 use super::finding::{Fault, Findings};
+use crate::core::bounded::Hex;
 use crate::core::event::Event;
-use crate::core::id::Position;
+use crate::core::id::{Epoch, Position};
+use crate::core::root::RootKey;
 use crate::core::state::{ControlState, RowName};
 use crate::log::store::{Head, StateRow};
+
+/// Rows of these kinds are no fold of events. One that says that it is control state is told the truth, and stays.
+const BESIDE: [&str; 11] = ["approval", "claim", "idem", "limit", "node", "open", "pair", "probe", "run", "unknown", "use"];
+
+fn is_beside(name: &str) -> bool {
+    name.split_once(':').is_some_and(|(kind, _)| BESIDE.contains(&kind))
+}
 
 /// A note as it was opened.
 pub(super) enum Note {
@@ -20,14 +29,23 @@ pub(super) enum Note {
 }
 
 /// Control state folded again.
-#[derive(Default)]
 pub(super) struct Control {
     state: ControlState,
+    /// Roots can be made, so those of the events are looked at.
+    is_keyed: bool,
+    /// What the newest event beside the calls says of the state after it.
+    newest: Option<(Position, Hex)>,
     touched: BTreeMap<RowName, Position>,
     unknown: BTreeSet<RowName>,
 }
 
 impl Control {
+    /// Nothing yet. Without the key roots cannot be told from forged ones.
+    pub(super) fn under(key: Option<RootKey>) -> Self {
+        let (is_keyed, state) = (key.is_some(), ControlState::under(key.unwrap_or_default()));
+        Self { state, is_keyed, newest: None, touched: BTreeMap::new(), unknown: BTreeSet::new() }
+    }
+
     /// Folds one event in.
     pub(super) fn fold(&mut self, event: &Event, note: Option<&Note>, findings: &mut Findings) {
         // As the writer does: events of calls change no control state.
@@ -37,8 +55,10 @@ impl Control {
         if ControlState::is_concerned(&event.kind) {
             self.change(event, note);
         }
+        self.newest = event.control.clone().map(|root| (event.position, root));
         // What was made by a note that is closed cannot be hashed.
-        if self.unknown.is_empty() && event.control.as_deref() != Some(self.state.root().as_str()) {
+        if self.is_keyed && self.unknown.is_empty() && event.control.as_deref() != Some(self.state.root(event.position).as_str())
+        {
             findings.at(event.position, Fault::ControlRoot, "it says of control state what the events before it do not make it");
         }
     }
@@ -56,28 +76,52 @@ impl Control {
         }
     }
 
-    /// Control state as the events make it.
-    pub(super) fn state(&self) -> &ControlState {
-        &self.state
+    /// Epoch as the events make it.
+    pub(super) fn epoch(&self) -> Epoch {
+        self.state.epoch
+    }
+
+    /// Control state as the events make it. Rows whose notes are closed are taken from what is stored, if all of it together
+    /// has the root that the newest event says.
+    pub(super) fn state(&self, rows: &Rows) -> Result<ControlState, String> {
+        let mut state = self.state.clone();
+        let Some(first) = self.unknown.first() else { return Ok(state) };
+        for name in &self.unknown {
+            let doc = rows.get(&format!("{}:{}", name.kind, name.key)).map_or(b"null".as_slice(), |row| &row.doc);
+            state.load(name.kind, &name.key, doc).map_err(|error| error.to_string())?;
+        }
+        if self.is_keyed && state.follows(self.newest.as_ref().map(|(at, root)| (*at, &**root))) {
+            return Ok(state);
+        }
+        let count = self.unknown.len();
+        Err(format!(
+            "of {count} rows, {}:{} among them, what made them cannot be opened, and one is not as it was",
+            first.kind, first.key
+        ))
     }
 
     /// The rows that have to be written, and the names of those that no event made.
     pub(super) fn differing(&self, rows: &Rows) -> Result<(Vec<StateRow>, Vec<String>), String> {
-        if let Some(name) = self.unknown.first() {
-            return Err(format!("what made {}:{} cannot be opened, so it cannot be made again", name.kind, name.key));
-        }
+        let state = self.state(rows)?;
         let (mut written, mut made) = (Vec::new(), BTreeSet::new());
         for (row, position) in &self.touched {
             let name = format!("{}:{}", row.kind, row.key);
-            let doc = self.state.row(row).map_err(|error| format!("{name}: {error}"))?;
+            let doc = state.row(row).map_err(|error| format!("{name}: {error}"))?;
             let row = StateRow { name: name.clone(), control: true, position: *position, doc };
             if rows.get(&name) != Some(&row) {
                 written.push(row);
             }
             made.insert(name);
         }
-        let extra = rows.keys().filter(|name| !name.starts_with("job:") && !made.contains(*name));
-        Ok((written, extra.cloned().collect()))
+        let mut extra = Vec::new();
+        for (name, row) in rows.iter().filter(|(name, _)| !name.starts_with("job:") && !made.contains(*name)) {
+            if is_beside(name) {
+                written.push(StateRow { control: false, ..row.clone() });
+            } else {
+                extra.push(name.clone());
+            }
+        }
+        Ok((written, extra))
     }
 
     /// Compares it with what is stored.
@@ -98,6 +142,11 @@ impl Control {
         }
         for name in stored.into_keys() {
             findings.about(name, Fault::ControlExtra, "no event made it");
+        }
+        if self.is_keyed
+            && let Err(why) = self.state(rows)
+        {
+            findings.about("state", Fault::ControlClosed, why);
         }
     }
 

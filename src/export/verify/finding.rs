@@ -51,6 +51,8 @@ pub enum Fault {
     HeadEpoch,
     /// An event past the head.
     PastHead,
+    /// Control rows whose notes are closed are, together with the others, not what the newest event says of them.
+    ControlClosed,
     /// A control row that the events make is not there.
     ControlMissing,
     /// A control row that no event makes.

@@ -35,7 +35,7 @@ use crate::log::vault::{Vault, VaultError};
 const STEP: u32 = 500;
 
 /// The kinds of state that are checked against the log.
-const KINDS: [&str; 8] = ["account", "person", "invitation", "credential", "vm", "switch", "policy", "job"];
+pub const KINDS: [&str; 8] = ["account", "person", "invitation", "credential", "vm", "switch", "policy", "job"];
 
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,10 +121,9 @@ pub struct Differences {
 }
 
 impl Folded {
-    /// Control state as the events make it.
-    #[must_use]
-    pub fn state(&self) -> ControlState {
-        self.control.state().clone()
+    /// Control state as the events make it; or why nobody can tell.
+    pub fn state(&self) -> Result<ControlState, String> {
+        self.control.state(&self.rows)
     }
 
     /// Epoch of the head when the walk began.
@@ -146,7 +145,7 @@ impl Folded {
                 Err(_) => extra.push(name.clone()),
             }
         }
-        let epoch = self.head.epoch != self.control.state().epoch;
+        let epoch = self.head.epoch != self.control.epoch();
         Ok(Differences { control, extra, calls: calls.into_iter().collect(), epoch })
     }
 }
@@ -171,7 +170,7 @@ pub async fn fold(
     let (head, rows) = snapshot(store).await?;
     let mut walk = Walk { last: Position(0), at: Micros(0), events: 0, calls: Calls::default(), findings: Findings::default() };
     let mut payloads = Payloads::new(store, vault, extent);
-    let mut control = Control::default();
+    let mut control = Control::under(vault.map(Vault::root_key));
     loop {
         let read = store.events(walk.cursor(), STEP).await?;
         let rows: Vec<EventRow> = read.into_iter().filter(|row| row.position <= head.position).collect();

@@ -75,7 +75,7 @@ async fn what_cannot_be_stopped_is_not_admitted(site: Site) {
 async fn only_stops_leave_out(site: Site) {
     let plant = Plant::start(&site).await;
     let ports = &plant.control.ports;
-    let away = Vault::away("it is away", Arc::clone(&ports.entropy));
+    let away = Vault::away("it is away", zeroize::Zeroizing::new([7; 32]), Arc::clone(&ports.entropy));
     let account = AccountId::new(ports.clock.now(), &*ports.entropy);
     let switch = SwitchId::new(ports.clock.now(), &*ports.entropy);
     let engaged = Kind::SwitchEngaged {
