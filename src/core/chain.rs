@@ -4,6 +4,8 @@
 //!
 //! INVARIANT: a chain follows from leaves alone: each event names the one before it (`prev`) and may follow it ([`next`]).
 
+use std::collections::BTreeSet;
+
 use super::approval::{Approval, Consent};
 use super::call::{Status, next};
 use super::event::{Admitted, Event, IntentRecorded, Kind};
@@ -43,6 +45,8 @@ pub struct Chain {
     pub end: Option<Position>,
     /// The node that started it last.
     pub node: Option<NodeId>,
+    /// All nodes that started it.
+    pub ran_on: BTreeSet<NodeId>,
     /// The call that it joined, or whose end it repeats.
     pub joins: Option<CallId>,
     /// Who said yes, in this order.
@@ -70,6 +74,7 @@ impl Chain {
             last: first.position,
             end: None,
             node: None,
+            ran_on: BTreeSet::new(),
             joins: None,
             consents: Vec::new(),
             claim: false,
@@ -98,7 +103,10 @@ impl Chain {
             Kind::Held { expires_at, .. } => {
                 self.held = Some(Held { position: event.position, at: event.at, expires_at: *expires_at });
             }
-            Kind::Started { node, .. } => self.node = Some(node.clone()),
+            Kind::Started { node, .. } => {
+                self.node = Some(node.clone());
+                self.ran_on.insert(node.clone());
+            }
             Kind::ApprovalDecided { by: Some(by), credential: Some(credential), approved: true, .. } => {
                 self.consents.push(Consent { by: by.clone(), credential: credential.clone(), at: event.at });
             }
@@ -116,6 +124,7 @@ impl Chain {
         self.claim = admitted.claim;
         self.waits = admitted.node.is_none();
         self.node.clone_from(&admitted.node);
+        self.ran_on.extend(admitted.node.clone());
         self.joins.clone_from(&admitted.joins);
     }
 

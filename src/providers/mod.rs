@@ -5,6 +5,7 @@
 
 mod child;
 pub mod compute;
+mod roll;
 pub mod said;
 
 use std::sync::Arc;

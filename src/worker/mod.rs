@@ -6,7 +6,8 @@
 //! orphans ─────┘
 //! held calls ──▶ decided again once approved, ended when their time is over
 //! look: whether a stop could be written, and the vault answers
-//! beat: lease, fence confirmation, refusal runs, expired switches, orphans, unknown claims
+//! beat: lease, fence confirmation, refusal runs, expired switches
+//! beside it, each by itself: orphans ─ held calls whose time is over ─ seals ─ what ended unknown, by VM
 //! ```
 //!
 //! INVARIANT: nothing runs without an `Admitted`; what this node runs is in hand (`control::InHand`) from before its intent
@@ -19,6 +20,7 @@ mod orphans;
 mod ready;
 mod reconcile;
 mod run;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -40,6 +42,7 @@ use crate::log::store::Want;
 use misfits::Misfits;
 use orphans::Settled;
 use run::Subject;
+use turns::Turns;
 
 /// How often queued jobs are looked for, if nobody says that there are some.
 const LOOK: Duration = Duration::from_millis(250);
@@ -52,6 +55,7 @@ pub struct Worker {
     tasks: TaskTracker,
     settled: Mutex<Settled>,
     misfits: Misfits,
+    turns: Arc<Turns>,
     beats: AtomicU64,
 }
 
@@ -65,6 +69,12 @@ impl Worker {
     #[must_use]
     pub fn new(control: Arc<Control>, lease: Duration) -> Arc<Self> {
         control.ports.fence().peers().are_beside(&control.ports.node);
+        for (name, compute) in &control.ports.compute {
+            if let Err(error) = compute.enter(&control.ports.node) {
+                // Nobody will be able to tell what became of what this node does there, and nobody will say that he is.
+                tracing::error!(provider = name, %error, "this node cannot be noted beside the provider's journal");
+            }
+        }
         Arc::new(Self {
             control,
             lease,
@@ -72,6 +82,7 @@ impl Worker {
             tasks: TaskTracker::new(),
             settled: Mutex::default(),
             misfits: Misfits::default(),
+            turns: Arc::default(),
             beats: AtomicU64::new(0),
         })
     }
@@ -91,7 +102,13 @@ impl Worker {
         let looking = tokio::spawn(Arc::clone(&self).look_until(over.clone()));
         let confirming = tokio::spawn(Arc::clone(&self).confirm_until(over.clone()));
         let hearing = tokio::spawn(Arc::clone(&self).hear_until(over.clone()));
-        let recovering = tokio::spawn(Arc::clone(&self).recover_until(stop.clone()));
+        // Each by itself: what one waits for must not keep the others.
+        let recovering = [
+            tokio::spawn(Arc::clone(&self).repeat_until(stop.clone(), |worker| async move { worker.recover_all().await })),
+            tokio::spawn(Arc::clone(&self).repeat_until(stop.clone(), |worker| async move { worker.end_holds().await })),
+            tokio::spawn(Arc::clone(&self).repeat_until(stop.clone(), |worker| async move { worker.sweep_seals().await })),
+            tokio::spawn(Arc::clone(&self).reconcile_until(stop.clone())),
+        ];
         let taking = tokio::spawn(Arc::clone(&self).take_until(stop.clone()));
         loop {
             tokio::select! {
@@ -115,7 +132,7 @@ impl Worker {
         // What still runs sends nothing any more, and others may end it.
         self.control.ports.fence().give_up();
         over.cancel();
-        for task in [beating, obeying, looking, confirming, hearing, recovering] {
+        for task in [beating, obeying, looking, confirming, hearing].into_iter().chain(recovering) {
             task.abort();
         }
     }

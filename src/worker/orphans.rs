@@ -8,9 +8,11 @@
 //! ```
 
 use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
@@ -30,6 +32,10 @@ use crate::tools::Tool;
 /// All open calls are looked at at least this often, whether there is a reason or not.
 const LOOK: Duration = Duration::from_mins(1);
 
+/// How many are settled at once, and how long one may take: what is written of one waits for nothing that another one waits for.
+const AT_ONCE: usize = 16;
+const PATIENCE: Duration = Duration::from_secs(20);
+
 /// The row of a node that did not end in order is kept for so long, for whoever engages a switch to see.
 const REMEMBERED: Duration = Duration::from_hours(1);
 
@@ -43,24 +49,28 @@ pub(super) struct Settled {
 }
 
 impl Worker {
-    /// Ends or takes over what dead nodes left open, and what this node has on record without running it. Apart from
-    /// the beat, because a provider that is asked may take its time.
-    pub(super) async fn recover_until(self: Arc<Self>, stop: CancellationToken) {
+    /// Does `work` with each beat. Apart from the beat, because it may take its time.
+    pub(super) async fn repeat_until<F: Future<Output = ()>>(
+        self: Arc<Self>,
+        stop: CancellationToken,
+        work: impl Fn(Arc<Self>) -> F,
+    ) {
         loop {
-            // Without a lease this node may be the one that is dead to the others.
-            if self.control.ports.fence().holds_lease()
-                && let Err(error) = self.recover().await
-            {
-                tracing::error!(%error, "orphans cannot be looked up");
-                self.settled().looked = None;
-            }
-            self.end_holds().await;
-            self.sweep_seals().await;
-            self.reconcile_unknown().await;
-            self.reconcile_claims().await;
+            work(Arc::clone(&self)).await;
             if stop.run_until_cancelled(tokio::time::sleep(self.lease / 3)).await.is_none() {
                 return;
             }
+        }
+    }
+
+    /// Ends or takes over what dead nodes left open, and what this node has on record without running it.
+    pub(super) async fn recover_all(self: &Arc<Self>) {
+        // Without a lease this node may be the one that is dead to the others.
+        if self.control.ports.fence().holds_lease()
+            && let Err(error) = self.recover().await
+        {
+            tracing::error!(%error, "orphans cannot be looked up");
+            self.settled().looked = None;
         }
     }
 
@@ -76,29 +86,42 @@ impl Worker {
         // After the calls: a node that has begun since then has none of them.
         let peers = self.peers().await?;
         let alive: BTreeSet<&NodeId> = peers.iter().filter(|peer| !peer.dead).map(|peer| &peer.node.id).collect();
-        let mut owners = BTreeSet::new();
-        for job in self.misfits.read(&rows) {
-            if job.status != Status::Running {
-                continue;
-            }
-            owners.extend(job.node.clone());
-            match &job.node {
-                _ if before.contains(&job.call) || self.control.in_hand.holds(&job.call) => {}
-                Some(owner) if owner != node && alive.contains(owner) => {}
-                _ if !self.fits(&job).await => {}
-                // Its commit was reported lost and was not: nobody was ever given leave to start it.
-                Some(owner) if owner == node => {
-                    self.control.ports.writer.stats().recovered.count("cancelled");
-                    self.end(&job, Outcome::Cancelled(Code::AuditUnavailable)).await;
+        let running: Vec<Job> = self.misfits.read(&rows).into_iter().filter(|job| job.status == Status::Running).collect();
+        let owners: BTreeSet<NodeId> = running.iter().filter_map(|job| job.node.clone()).collect();
+        let orphans = running.into_iter().filter(|job| {
+            let owned = job.node.as_ref().is_some_and(|owner| owner != node && alive.contains(owner));
+            !owned && !before.contains(&job.call) && !self.control.in_hand.holds(&job.call)
+        });
+        let all_settled = AtomicBool::new(true);
+        let settle = |job: Job| {
+            let all_settled = &all_settled;
+            async move {
+                if tokio::time::timeout(PATIENCE, self.settle_orphan(&job)).await.is_err() {
+                    // Whatever of it was written is looked at again.
+                    self.control.in_hand.lose(&job.call);
+                    all_settled.store(false, Ordering::Relaxed);
+                    tracing::warn!(call_id = %job.call, "an orphan takes too long; the others go on");
                 }
-                _ => self.adopt(&job).await,
             }
-        }
+        };
+        futures::stream::iter(orphans).for_each_concurrent(AT_ONCE, settle).await;
         let without = peers.iter().filter(|peer| peer.dead && !owners.contains(&peer.node.id));
         let mut settled = self.settled();
-        settled.looked = Some(self.control.ports.clock.elapsed());
+        settled.looked = all_settled.into_inner().then(|| self.control.ports.clock.elapsed());
         settled.nodes = without.map(|peer| peer.node.id.clone()).collect();
         Ok(())
+    }
+
+    async fn settle_orphan(self: &Arc<Self>, job: &Job) {
+        match &job.node {
+            _ if !self.fits(job).await => {}
+            // Its commit was reported lost and was not: nobody was ever given leave to start it.
+            Some(owner) if *owner == self.control.ports.node => {
+                self.control.ports.writer.stats().recovered.count("cancelled");
+                self.end(job, Outcome::Cancelled(Code::AuditUnavailable)).await;
+            }
+            _ => self.adopt(job).await,
+        }
     }
 
     fn settled(&self) -> MutexGuard<'_, Settled> {

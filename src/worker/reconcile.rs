@@ -1,83 +1,232 @@
 //! Reconciling: asking the provider what became of a call that ended `unknown`, and freeing the VM's place once its
 //! process is known to be gone (P4).
+//!
+//! INVARIANT: what a provider says of a call counts only where the journal of every node that ran the call is read: there is
+//! nothing of a stranger's call in a journal, and nothing follows from that. Each VM is asked about by itself ([`super::turns`]).
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
 
 use super::Worker;
+use super::turns::{Answered, Turn};
 use crate::core::event::Kind;
-use crate::core::id::{CallId, Position, VmId};
+use crate::core::id::{CallId, NodeId, Position, VmId};
 use crate::core::job::{Claim, Job};
+use crate::core::state::Vm;
 use crate::log::admission::claim_row;
 use crate::log::draft::NewEvent;
-use crate::log::store::Want;
-use crate::providers::compute::{Compute, Effect, JobState, MachineRef, ProviderError};
+use crate::log::store::{StoreError, Want};
+use crate::providers::compute::{Compute, Effect, JobState, MachineRef, PowerState, ProviderError};
+
+/// How long one question may take; a guest that answers each time in the last moment is still heard.
+const PATIENCE: Duration = Duration::from_mins(1);
+
+/// What takes longer is late.
+const PROMPT: Duration = Duration::from_secs(2);
+
+/// What there is to ask about one VM.
+#[derive(Default)]
+struct Due {
+    jobs: Vec<Job>,
+    claim: Option<CallId>,
+}
+
+/// What a question came to.
+enum Word {
+    /// This.
+    Effect(Effect),
+    /// Nothing yet: the provider is not done with it.
+    Later,
+    /// Nothing: nobody answered.
+    Silence,
+    /// Another node has the journal.
+    Elsewhere,
+}
 
 impl Worker {
-    /// Notes what providers say of calls that ended `unknown`, on whatever node; what one cannot be asked now, later.
-    pub(super) async fn reconcile_unknown(&self) {
-        let rows = match self.control.ports.reader.store.state(&["unknown"]).await {
-            Ok(rows) => rows,
-            Err(error) => return tracing::error!(%error, "calls to reconcile cannot be looked up"),
-        };
-        for job in rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()) {
-            let Some(happened) = self.ask(&job).await else { continue };
-            let (writer, id) = (&self.control.ports.writer, self.control.ports.event_id());
-            match writer.reconcile(job.call.clone(), happened, id).await {
-                Ok(true) => writer.stats().reconciled.count(match happened {
-                    Some(true) => "happened",
-                    Some(false) => "did_not_happen",
-                    None => "cannot_tell",
-                }),
-                Ok(false) => {}
-                Err(error) => tracing::error!(call_id = %job.call, %error, "what the provider said could not be written"),
+    /// Asks about what ended `unknown`, on whatever node, and about places whose command did.
+    pub(super) async fn reconcile_until(self: Arc<Self>, stop: CancellationToken) {
+        // What is asked ends with this.
+        let mut asking = JoinSet::new();
+        loop {
+            let all_asked = match self.due().await {
+                Ok(due) => self.ask_about(due, &mut asking),
+                Err(error) => {
+                    tracing::error!(%error, "calls to reconcile cannot be looked up");
+                    true
+                }
+            };
+            while asking.try_join_next().is_some() {}
+            let pause = async {
+                tokio::select! {
+                    () = tokio::time::sleep(self.lease / 3) => {}
+                    () = self.turns.freed(), if !all_asked => {}
+                }
+            };
+            if stop.run_until_cancelled(pause).await.is_none() {
+                return;
             }
         }
     }
 
-    /// Whether it happened, if anybody can tell; nothing while the provider cannot be asked or is not done with it.
-    async fn ask(&self, job: &Job) -> Option<Option<bool>> {
-        let Some((compute, machine)) = job.vm.as_ref().and_then(|vm| self.machine(vm)) else { return Some(None) };
-        let effect = match job.tool.as_str() {
-            "vm_power" => match compute.find_power(&machine, &job.call).await {
-                Ok(Effect::Running) => return None,
-                Err(ProviderError::NotFound(_)) => Effect::CannotTell,
-                found => found.ok()?,
-            },
-            _ if job.claim => command_effect(&*compute, &machine, &job.call).await,
-            // It is about a VM and does nothing at its provider, who would wrongly say that it did not happen.
-            _ => Effect::CannotTell,
-        };
-        match effect {
-            Effect::Happened | Effect::Running => Some(Some(true)),
-            Effect::DidNotHappen => Some(Some(false)),
-            Effect::CannotTell => Some(None),
-        }
-    }
-
-    fn machine(&self, vm: &VmId) -> Option<(Arc<dyn Compute>, MachineRef)> {
+    /// What there is to ask, by VM. What is about no VM that there is cannot be asked, which is noted at once.
+    async fn due(&self) -> Result<BTreeMap<VmId, Due>, StoreError> {
+        let rows = self.control.ports.reader.store.state(&["unknown", "claim"]).await?;
         let state = self.control.ports.fence().state();
-        let vm = state.vms.get(vm)?;
-        let compute = self.control.ports.compute.get(vm.provider.as_str())?;
-        Some((Arc::clone(compute), MachineRef(vm.machine.clone())))
-    }
-
-    /// Frees places whose command ended `unknown` and is now known to be gone.
-    pub(super) async fn reconcile_claims(&self) {
-        let Ok(rows) = self.control.ports.reader.store.state(&["claim"]).await else { return };
-        for row in rows {
-            let Ok(claim) = serde_json::from_slice::<Claim>(&row.doc) else { continue };
-            let vm = row.name.split_once(':').and_then(|(_, id)| id.parse::<VmId>().ok());
-            if let Some(vm) = vm.filter(|_| claim.unknown) {
-                self.reconcile_claim(&vm, claim.call).await;
+        let mut due: BTreeMap<VmId, Due> = BTreeMap::new();
+        for row in &rows {
+            let of = row.name.split_once(':').map(|(kind, of)| (kind, of.to_owned()));
+            match of {
+                Some(("unknown", _)) => {
+                    let Ok(job) = serde_json::from_slice::<Job>(&row.doc) else { continue };
+                    match job.vm.clone().filter(|vm| state.vms.contains_key(vm)) {
+                        Some(vm) => due.entry(vm).or_default().jobs.push(job),
+                        None => self.note(&job.call, Effect::CannotTell).await,
+                    }
+                }
+                Some((_, vm)) => {
+                    let (Ok(claim), Ok(vm)) = (serde_json::from_slice::<Claim>(&row.doc), vm.parse::<VmId>()) else { continue };
+                    if claim.unknown {
+                        due.entry(vm).or_default().claim = Some(claim.call);
+                    }
+                }
+                None => {}
             }
         }
+        Ok(due)
     }
 
-    async fn reconcile_claim(&self, vm: &VmId, call: CallId) {
-        let Some((compute, machine)) = self.machine(vm) else { return };
-        if !is_gone(&*compute, &machine, &call).await {
-            return;
+    /// Begins to ask about each VM that there is a place for; answers whether that was all of them.
+    fn ask_about(self: &Arc<Self>, mut due: BTreeMap<VmId, Due>, asking: &mut JoinSet<()>) -> bool {
+        let state = self.control.ports.fence().state();
+        let mut order: Vec<VmId> = due.keys().cloned().collect();
+        self.turns.order(&mut order);
+        let mut all_asked = true;
+        for id in order {
+            let (Some(vm), Some(due)) = (state.vms.get(&id), due.remove(&id)) else { continue };
+            match self.turns.take(&id, &vm.account, &vm.provider) {
+                Ok(Some(turn)) => {
+                    asking.spawn(Arc::clone(self).settle_vm(vm.clone(), due, turn));
+                }
+                Ok(None) => {}
+                Err(()) => all_asked = false,
+            }
         }
+        all_asked
+    }
+
+    async fn settle_vm(self: Arc<Self>, vm: Vm, due: Due, turn: Turn) {
+        let clock = &self.control.ports.clock;
+        let begun = clock.elapsed();
+        let answered = match self.ask_all(&vm, due).await {
+            Answered::Yes => match clock.elapsed().saturating_sub(begun) {
+                took if took > PROMPT => Answered::Late(took),
+                _ => Answered::Yes,
+            },
+            other => other,
+        };
+        turn.end(answered).await;
+    }
+
+    /// Asks one question after the other. A guest that did not answer one is asked no other; its machine's power is no matter of
+    /// the guest's.
+    async fn ask_all(&self, vm: &Vm, due: Due) -> Answered {
+        let Some(compute) = self.control.ports.compute.get(vm.provider.as_str()) else { return Answered::Elsewhere };
+        let (machine, mut elsewhere, mut silent) = (MachineRef(vm.machine.clone()), false, false);
+        let commands_last = |job: &Job| job.claim;
+        let mut jobs = due.jobs;
+        jobs.sort_by_key(commands_last);
+        if let Some(call) = due.claim {
+            if self.can_tell(&**compute, &call).await {
+                match within(is_gone(&**compute, &machine, &call)).await {
+                    Ok(true) => self.clear(&vm.id, call).await,
+                    Ok(false) => {}
+                    Err(_) => silent = true,
+                }
+            } else {
+                elsewhere = true;
+            }
+        }
+        for job in jobs.iter().filter(|job| !job.claim || !silent) {
+            match self.ask(&**compute, &machine, job).await {
+                Word::Effect(effect) => self.note(&job.call, effect).await,
+                Word::Later => {}
+                Word::Silence => return Answered::No,
+                Word::Elsewhere => elsewhere = true,
+            }
+        }
+        match (silent, elsewhere) {
+            (true, _) => Answered::No,
+            (false, true) => Answered::Elsewhere,
+            (false, false) => Answered::Yes,
+        }
+    }
+
+    /// Whether it happened, if anybody can tell.
+    async fn ask(&self, compute: &dyn Compute, machine: &MachineRef, job: &Job) -> Word {
+        let acts = job.tool == "vm_power" || job.claim;
+        // It is about a VM and does nothing at its provider, who would wrongly say that it did not happen.
+        if !acts {
+            return Word::Effect(Effect::CannotTell);
+        }
+        if !self.can_tell(compute, &job.call).await {
+            return Word::Elsewhere;
+        }
+        let told = within(async {
+            if job.claim {
+                return command_effect(compute, machine, &job.call).await;
+            }
+            match compute.find_power(machine, &job.call).await {
+                Err(ProviderError::NotFound(_)) => Ok(Effect::CannotTell),
+                found => found,
+            }
+        });
+        match told.await {
+            Ok(Effect::Running) if !job.claim => Word::Later,
+            Ok(effect) => Word::Effect(effect),
+            Err(_) => Word::Silence,
+        }
+    }
+
+    /// Whether the journal that is read here has what became of a call, wherever it ran. What cannot be seen is no.
+    async fn can_tell(&self, compute: &dyn Compute, call: &CallId) -> bool {
+        let nodes: BTreeSet<NodeId> = match self.control.ports.reader.chain(call).await {
+            Ok(Some(chain)) => chain.ran_on,
+            Ok(None) => return false,
+            Err(error) => {
+                tracing::error!(call_id = %call, %error, "who ran a call cannot be read");
+                return false;
+            }
+        };
+        // One that nobody ever ran is in no journal.
+        nodes.iter().all(|node| compute.can_tell_of(node).unwrap_or(false))
+    }
+
+    /// Writes down what became of a call.
+    async fn note(&self, call: &CallId, effect: Effect) {
+        let (writer, id) = (&self.control.ports.writer, self.control.ports.event_id());
+        let happened = match effect {
+            Effect::Happened | Effect::Running => Some(true),
+            Effect::DidNotHappen => Some(false),
+            Effect::CannotTell => None,
+        };
+        match writer.reconcile(call.clone(), happened, id).await {
+            Ok(true) => writer.stats().reconciled.count(match happened {
+                Some(true) => "happened",
+                Some(false) => "did_not_happen",
+                None => "cannot_tell",
+            }),
+            Ok(false) => {}
+            Err(error) => tracing::error!(call_id = %call, %error, "what the provider said could not be written"),
+        }
+    }
+
+    /// Frees the place of a command that is gone.
+    async fn clear(&self, vm: &VmId, call: CallId) {
         let (row, vm, id) = (claim_row(vm), vm.clone(), self.control.ports.event_id());
         let want = Want { names: vec![row.clone()], ..Want::default() };
         let written = self.control.ports.writer.write(want, move |draft| {
@@ -96,18 +245,36 @@ impl Worker {
     }
 }
 
-async fn command_effect(compute: &dyn Compute, machine: &MachineRef, call: &CallId) -> Effect {
-    let Some(guest) = compute.guest() else { return Effect::CannotTell };
-    match guest.status(machine, call).await {
-        Ok(status) if status.state == JobState::Running => Effect::Running,
-        Ok(_) => Effect::Happened,
-        Err(ProviderError::NotFound(_)) => Effect::DidNotHappen,
-        Err(_) => Effect::CannotTell,
-    }
+/// An answer that takes too long is none.
+async fn within<T>(asked: impl Future<Output = Result<T, ProviderError>>) -> Result<T, ProviderError> {
+    let silent = |_| Err(ProviderError::Unreachable("no answer in time".into()));
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(silent)
 }
 
 /// Whether the command's process is known not to run: it ended, it never began, or its machine is off.
-async fn is_gone(compute: &dyn Compute, machine: &MachineRef, call: &CallId) -> bool {
-    let off = compute.get(machine).await.is_ok_and(|machine| machine.power == crate::providers::compute::PowerState::Stopped);
-    off || matches!(command_effect(compute, machine, call).await, Effect::Happened | Effect::DidNotHappen)
+async fn is_gone(compute: &dyn Compute, machine: &MachineRef, call: &CallId) -> Result<bool, ProviderError> {
+    if compute.get(machine).await.is_ok_and(|machine| machine.power == PowerState::Stopped) {
+        return Ok(true);
+    }
+    let effect = command_effect(compute, machine, call).await?;
+    Ok(matches!(effect, Effect::Happened | Effect::DidNotHappen))
+}
+
+/// What became of a command. Nobody who answers is an `Err`: that is asked again.
+async fn command_effect(compute: &dyn Compute, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
+    let Some(guest) = compute.guest() else { return Ok(Effect::CannotTell) };
+    match guest.status(machine, call).await {
+        Ok(status) if status.state == JobState::Running => Ok(Effect::Running),
+        Ok(_) => Ok(Effect::Happened),
+        // A machine that is gone has taken what it knew along.
+        Err(ProviderError::NotFound(_)) => match compute.get(machine).await {
+            Ok(_) => Ok(Effect::DidNotHappen),
+            Err(ProviderError::NotFound(_)) => Ok(Effect::CannotTell),
+            Err(error) => Err(error),
+        },
+        Err(error @ (ProviderError::GuestUnavailable(_) | ProviderError::Unreachable(_) | ProviderError::AnswerLost(_))) => {
+            Err(error)
+        }
+        Err(_) => Ok(Effect::CannotTell),
+    }
 }

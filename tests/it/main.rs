@@ -69,6 +69,7 @@ mod promises;
 mod proxy;
 mod quota;
 mod ramp;
+mod recovery;
 mod redact;
 mod reference;
 mod rejected;

@@ -36,6 +36,8 @@ use forelog::log::sql::{Database, open_postgres, open_sqlite};
 use forelog::log::store::{SqlStore, Want};
 use forelog::log::vault::Vault;
 use forelog::log::writer::Writer;
+use forelog::providers::compute::Compute;
+use forelog::providers::compute::sim::{Faults, Sim};
 use forelog::tools::{
     Activity, ActivityPage, ActivityQuery, Approvals, CallRecord, Catalogue, Execution, Places, PolicyLoader, Ports, Tool,
     every_tool,
@@ -213,6 +215,24 @@ pub struct Site {
     /// Bytes that were written to the log room.
     pub written: Arc<AtomicU64>,
     pub vault: tempfile::TempDir,
+    /// Nodes that start from now on have a simulated fleet, and the tools that act on it.
+    pub fleet: Option<SimFleet>,
+}
+
+/// A simulated fleet: where its journal is, and what goes wrong.
+#[derive(Clone)]
+pub struct SimFleet {
+    pub dir: std::path::PathBuf,
+    pub machines: Vec<String>,
+    pub faults: Faults,
+}
+
+impl SimFleet {
+    fn open(&self, clock: Arc<dyn Clock>) -> Arc<dyn Compute> {
+        let machines =
+            forelog::app::fleet::simulated(&forelog::config::SimConfig { machines: self.machines.clone(), faults: Vec::new() });
+        Sim::open(self.dir.clone(), machines, self.faults.clone(), clock).expect("the simulation")
+    }
 }
 
 impl Site {
@@ -241,6 +261,7 @@ impl Site {
             forgets: Arc::default(),
             written: Arc::default(),
             vault: tempfile::tempdir().expect("a directory"),
+            fleet: None,
         }
     }
 
@@ -278,9 +299,9 @@ impl Plant {
         let reader = Reader { store: Arc::clone(&store), vault };
         let node = NodeId::new(clock.now(), &*entropy);
         let world = Arc::clone(&site.world);
-        let catalogue = Arc::new(Catalogue::new(probes(&world)).expect("the probes"));
+        let catalogue = Arc::new(Catalogue::new(probes(&world, site.fleet.is_some())).expect("the probes"));
         let ports = Arc::new(Ports {
-            compute: BTreeMap::new(),
+            compute: site.fleet.iter().map(|fleet| ("sim", fleet.open(Arc::clone(&clock)))).collect(),
             activity: Arc::new(FromLog(reader.clone())),
             writer: writer.clone(),
             reader: reader.clone(),
@@ -445,10 +466,13 @@ async fn owner(writer: &Writer, entropy: &dyn Entropy) -> (AccountId, UserId, Cr
     (account, user, credential)
 }
 
-fn probes(world: &Arc<World>) -> Vec<Tool> {
+fn probes(world: &Arc<World>, acts: bool) -> Vec<Tool> {
     let probes = [&WRITE, &READ, &QUEUED].into_iter().map(|facts| probe(facts, world));
-    // Whatever administers, and stops; the VMs of a plant are probes.
-    let people = |tool: &Tool| tool.is_hidden() || tool.facts.name == "operation_get";
+    // Whatever administers, and stops; the VMs of a plant are probes, unless it has a fleet.
+    let people = |tool: &Tool| {
+        let name = tool.facts.name;
+        tool.is_hidden() || name == "operation_get" || (acts && ["command_start", "vm_power"].contains(&name))
+    };
     probes.chain(every_tool().into_iter().filter(people)).collect()
 }
 

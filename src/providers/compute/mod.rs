@@ -13,7 +13,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::core::id::CallId;
+use crate::core::id::{CallId, NodeId};
 use crate::providers::Permit;
 use crate::providers::said::Said;
 
@@ -165,6 +165,15 @@ pub trait Compute: Send + Sync {
     async fn power(&self, machine: &MachineRef, action: PowerAction, call: &CallId, permit: Permit) -> Result<(), ProviderError>;
     /// What became of the power change that `call` asked for.
     async fn find_power(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError>;
+    /// Says that `node` works with this adapter from now on: what it does is in the journal that the adapter keeps. Said before
+    /// anything is done. An adapter whose journal is the provider's own, the same for everybody, has nothing to do.
+    fn enter(&self, _node: &NodeId) -> Result<(), ProviderError> {
+        Ok(())
+    }
+    /// Whether the journal that this adapter reads has what `node` did: that nothing is there of it otherwise means nothing.
+    fn can_tell_of(&self, _node: &NodeId) -> Result<bool, ProviderError> {
+        Ok(true)
+    }
     /// The commands in its guests, if it has a guest channel.
     fn guest(&self) -> Option<Arc<dyn GuestJobs>>;
 }

@@ -30,9 +30,10 @@ use self::wire::Fault;
 use super::{
     Capabilities, Compute, Effect, GuestJobs, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stats,
 };
-use crate::core::id::CallId;
+use crate::core::id::{CallId, NodeId};
 use crate::core::time::Clock;
 use crate::providers::Permit;
+use crate::providers::roll::Roll;
 
 /// The provider of real virtual machines on this host.
 pub struct Qemu {
@@ -137,6 +138,14 @@ impl Compute for Qemu {
 
     async fn find_power(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
         power::find(&self.machines, machine, call).await
+    }
+
+    fn enter(&self, node: &NodeId) -> Result<(), ProviderError> {
+        Roll::of(&self.machines.dir).enter(node).map_err(machines::unreadable)
+    }
+
+    fn can_tell_of(&self, node: &NodeId) -> Result<bool, ProviderError> {
+        Roll::of(&self.machines.dir).has(node).map_err(machines::unreadable)
     }
 
     fn guest(&self) -> Option<Arc<dyn GuestJobs>> {

@@ -25,9 +25,10 @@ use self::world::{Simulated, World};
 use super::{
     Capabilities, Compute, Effect, GuestJobs, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stats,
 };
-use crate::core::id::CallId;
+use crate::core::id::{CallId, NodeId};
 use crate::core::time::Clock;
 use crate::providers::Permit;
+use crate::providers::roll::Roll;
 
 /// The simulated fleet.
 pub struct Sim {
@@ -38,6 +39,7 @@ pub struct Sim {
 struct Shared {
     world: Mutex<World>,
     faults: Faults,
+    roll: Roll,
 }
 
 impl Shared {
@@ -51,8 +53,9 @@ impl Shared {
 impl Sim {
     /// Opens the simulation that is kept in `dir`, with these machines. Other processes may have it open too.
     pub fn open(dir: PathBuf, machines: Vec<Machine>, faults: Faults, clock: Arc<dyn Clock>) -> Result<Arc<Self>, ProviderError> {
+        let roll = Roll::of(&dir);
         let world = Mutex::new(World::open(dir, machines, clock)?);
-        let shared = Arc::new(Shared { world, faults });
+        let shared = Arc::new(Shared { world, faults, roll });
         Ok(Arc::new(Self { guests: Arc::new(Guests(shared.clone())), shared }))
     }
 
@@ -150,9 +153,21 @@ impl Compute for Sim {
         fate.after(found).await
     }
 
+    fn enter(&self, node: &NodeId) -> Result<(), ProviderError> {
+        self.shared.roll.enter(node).map_err(|error| unread(&error))
+    }
+
+    fn can_tell_of(&self, node: &NodeId) -> Result<bool, ProviderError> {
+        self.shared.roll.has(node).map_err(|error| unread(&error))
+    }
+
     fn guest(&self) -> Option<Arc<dyn GuestJobs>> {
         Some(self.guests.clone())
     }
+}
+
+fn unread(error: &std::io::Error) -> ProviderError {
+    ProviderError::Unreachable(format!("the nodes of the simulation: {error}").into())
 }
 
 fn live_stats(world: &World, row: &Simulated) -> LiveStats {
