@@ -21,6 +21,7 @@ use crate::log::private;
 use crate::log::rehearsal::{Rehearsed, rehearse};
 use crate::log::roles;
 use crate::log::store::Store;
+use crate::views::fit::misfit_of;
 
 /// What `doctor` takes.
 #[derive(Debug, Args)]
@@ -76,6 +77,7 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
         ("the log is in order", told(&report, |finding| !finding.fault.is_about_state())),
         ("control state follows from the log", told(&report, |finding| finding.fault.is_about_state())),
         ("the database refuses to change events", powers(&desk).await?),
+        ("the views are of this log", views(context, &desk).await?),
         ("what is committed is on disk", careless(&desk).await?),
         ("nobody but its owner reads what is kept", exposed(context)?),
         ("the clock is not behind the log", clock(&desk).await?),
@@ -161,6 +163,12 @@ async fn schemas(context: &Context, desk: &Desk) -> Result<(Vec<(Room, i64)>, Ve
         versions.push((Room::Vault, vault));
     }
     Ok((versions, closed))
+}
+
+async fn views(context: &Context, desk: &Desk) -> Result<Vec<String>, CliError> {
+    let told = misfit_of(&*open_views(&context.config).await?, &*desk.rooms.store).await?;
+    let hint = "a node that starts makes them again by itself, as `forelog view rebuild` does now";
+    Ok(told.into_iter().map(|why| format!("{why}: {hint}")).collect())
 }
 
 /// A person with the file or the database's owner can always change it; a node must not be able to.

@@ -110,6 +110,7 @@ pub static SQLITE: Dialect = Dialect {
             include_str!("../../migrations/sqlite/views-0001.sql"),
             include_str!("../../migrations/sqlite/views-0002.sql"),
             include_str!("../../migrations/sqlite/views-0003.sql"),
+            include_str!("../../migrations/sqlite/views-0004.sql"),
         ],
         Room::Vault => &[
             include_str!("../../migrations/sqlite/vault-0001.sql"),
@@ -152,6 +153,7 @@ pub static POSTGRES: Dialect = Dialect {
             include_str!("../../migrations/postgres/views-0001.sql"),
             include_str!("../../migrations/postgres/views-0002.sql"),
             include_str!("../../migrations/postgres/views-0003.sql"),
+            include_str!("../../migrations/postgres/views-0004.sql"),
         ],
         Room::Vault => &[
             include_str!("../../migrations/postgres/vault-0001.sql"),

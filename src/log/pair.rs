@@ -69,8 +69,13 @@ pub async fn is_new(store: &SqlStore) -> Result<bool, PairError> {
 }
 
 async fn mark_of(store: &SqlStore) -> Result<Option<String>, PairError> {
+    Ok(Some(log_mark(store).await?).filter(|mark| !mark.is_empty()))
+}
+
+/// The mark that a log carries; empty if it has none.
+pub async fn log_mark(store: &dyn Store) -> Result<String, StoreError> {
     let row = store.state_rows(&[ROW.to_owned()]).await?.pop();
-    Ok(row.map(|row| String::from_utf8_lossy(&row.doc).into_owned()))
+    Ok(row.map(|row| String::from_utf8_lossy(&row.doc).into_owned()).unwrap_or_default())
 }
 
 /// Whether the vault has the key of the newest payload: what stands for a mark in data that was made without one.

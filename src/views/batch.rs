@@ -8,12 +8,13 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::call::{Call, Spoken};
+use super::fit::hash;
 use super::label::Labels;
 use super::{ViewError, administration, call, label, timeline};
 use crate::core::event::{Event, IntentRecorded, Kind};
 use crate::core::id::Position;
 use crate::log::dialect::Dialect;
-use crate::log::reading::Reader;
+use crate::log::reading::{ReadError, Reader};
 use crate::log::sql::Transaction;
 use crate::log::store::PayloadRow;
 use crate::log::vault::VaultError;
@@ -22,13 +23,17 @@ use crate::log::vault::VaultError;
 pub(super) struct Batch {
     events: Vec<Event>,
     parts: HashMap<(Position, &'static str), Value>,
+    /// The hash of the last one's leaf.
+    leaf: String,
 }
 
 impl Batch {
     /// Reads at most `limit` events after `after`, and opens what the views show of them. None if there are no more.
     pub(super) async fn read(reader: &Reader, after: Position, limit: u32) -> Result<Option<Self>, ViewError> {
-        let events = reader.events(after, limit).await?;
+        let leaves = reader.store.events(after, limit).await?;
+        let events = leaves.iter().map(|row| Event::decode(&row.leaf)).collect::<Result<Vec<_>, _>>().map_err(ReadError::from)?;
         let (Some(first), Some(last)) = (events.first(), events.last()) else { return Ok(None) };
+        let leaf = leaves.last().map(|row| hash(&row.leaf)).unwrap_or_default();
         let rows = reader.store.payloads(first.position, last.position).await?;
         let rows: HashMap<(Position, String), PayloadRow> =
             rows.into_iter().map(|row| ((row.position, row.part.clone()), row)).collect();
@@ -40,12 +45,17 @@ impl Batch {
                 }
             }
         }
-        Ok(Some(Self { events, parts }))
+        Ok(Some(Self { events, parts, leaf }))
     }
 
     /// Where the views stand after it.
     pub(super) fn last(&self) -> Position {
         self.events.last().map_or(Position(0), |event| event.position)
+    }
+
+    /// The hash of the leaf there.
+    pub(super) fn leaf(&self) -> &str {
+        &self.leaf
     }
 
     /// How many events it has.

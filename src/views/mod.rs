@@ -6,13 +6,14 @@
 //! ```
 //!
 //! INVARIANT: rows depend on the log alone and are written together with the cursor, so that views can be deleted,
-//! rebuilt, and come out the same (P11).
+//! rebuilt, and come out the same (P11). Those of another log, or of what a log has lost, are never shown ([`fit`]).
 
 pub mod activity;
 pub mod administration;
 mod batch;
 pub mod call;
 mod filter;
+pub mod fit;
 mod histogram;
 pub mod label;
 mod live;
@@ -65,20 +66,18 @@ pub struct Views {
     wake: Notify,
 }
 
-const CURSOR: &str = "select position from cursor where view = 'calls'";
-
 impl Views {
-    /// The views room, its schema up to date.
+    /// The views room, its schema up to date, with nothing in it that this log does not have.
     pub async fn open(database: Box<dyn Database>, reader: Reader) -> Result<Arc<Self>, ViewError> {
         migrate(&*database, Room::Views).await?;
-        Ok(Arc::new(Self { database, reader, turn: Mutex::new(()), wake: Notify::new() }))
+        let views = Arc::new(Self { database, reader, turn: Mutex::new(()), wake: Notify::new() });
+        views.settled().await?;
+        Ok(views)
     }
 
     /// The newest event that the views show.
     pub async fn position(&self) -> Result<Position, ViewError> {
-        let rows = self.database.query(CURSOR, Vec::new()).await?;
-        let row = rows.first().ok_or_else(|| ViewError::Unreadable("there is no cursor".into()))?;
-        Ok(Position(row.int(0)?))
+        Ok(self.stand().await?.position)
     }
 
     /// The account that a key, a VM, a switch or a person is of.

@@ -9,8 +9,10 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::Batch;
-use super::{CURSOR, ViewError, Views};
+use super::fit::{CURSOR, Stand};
+use super::{ViewError, Views};
 use crate::core::id::Position;
+use crate::log::pair::log_mark;
 use crate::log::sql::Transaction;
 
 /// Events of one transaction.
@@ -65,13 +67,14 @@ impl Views {
     /// Takes over one batch; answers how many events there were.
     async fn pull(&self) -> Result<usize, ViewError> {
         let _turn = self.turn.lock().await;
-        let after = self.position().await?;
-        let Some(batch) = Batch::read(&self.reader, after, BATCH).await? else { return Ok(0) };
+        let stand = self.settled().await?;
+        let Some(batch) = Batch::read(&self.reader, stand.position, BATCH).await? else { return Ok(0) };
+        let log = log_mark(&*self.reader.store).await?;
         let mut transaction = self.database.begin().await?;
-        if self.lock_cursor(&mut *transaction).await? == after {
+        if self.lock_cursor(&mut *transaction).await? == stand {
             batch.write(&mut *transaction, self.database.dialect()).await?;
-            let sql = "update cursor set position = $1 where view = 'calls'";
-            transaction.execute(sql, vec![batch.last().0.into()]).await?;
+            let sql = "update cursor set position = $1, leaf = $2, log = $3 where view = 'calls'";
+            transaction.execute(sql, vec![batch.last().0.into(), batch.leaf().into(), log.into()]).await?;
             transaction.commit().await?;
         }
         // Somebody else was faster: there is still something to look at.
@@ -79,10 +82,8 @@ impl Views {
     }
 
     /// Locks the cursor against other processes and reads it.
-    pub(super) async fn lock_cursor(&self, transaction: &mut dyn Transaction) -> Result<Position, ViewError> {
+    pub(super) async fn lock_cursor(&self, transaction: &mut dyn Transaction) -> Result<Stand, ViewError> {
         let lock = format!("{CURSOR}{}", self.database.dialect().for_update);
-        let rows = transaction.query(&lock, Vec::new()).await?;
-        let row = rows.first().ok_or_else(|| ViewError::Unreadable("there is no cursor".into()))?;
-        Ok(Position(row.int(0)?))
+        Stand::read(&transaction.query(&lock, Vec::new()).await?)
     }
 }
