@@ -76,6 +76,10 @@ fn canonical_local(text: &str) -> Result<String, NoEmailAddress> {
     if text.is_empty() || !text.chars().all(is_plain) {
         return Err(NoEmailAddress("an e-mail address has letters, digits and signs before the @, unquoted and without spaces"));
     }
+    // Such as the sign of Kelvin, which NFC takes for a K: its owner would be another one.
+    if text.chars().any(|c| std::iter::once(c).nfc().ne(std::iter::once(c))) {
+        return Err(NoEmailAddress("the part before the @ has letters that look like others; write it in plain ones"));
+    }
     let folded: String = text.nfc().collect::<String>().to_lowercase().nfc().collect();
     if folded.nfkc().ne(folded.chars()) {
         return Err(NoEmailAddress("the part before the @ has letters that look like others; write it in plain ones"));
@@ -102,6 +106,12 @@ fn canonical_domain(text: &str) -> Result<String, NoEmailAddress> {
     let domain = ascii.strip_suffix('.').unwrap_or(&ascii);
     let is_label = |label: &str| (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
     if domain.split('.').all(is_label) { Ok(domain.to_owned()) } else { Err(wrong) }
+}
+
+/// Whether a text is a domain as [`EmailAddress::domain`] has it; what is written otherwise would never be found equal.
+#[must_use]
+pub fn is_domain(text: &str) -> bool {
+    !text.is_empty() && text.len() <= LONGEST && canonical_domain(text).is_ok_and(|domain| domain == text)
 }
 
 impl TryFrom<String> for EmailAddress {

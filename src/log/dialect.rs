@@ -120,6 +120,7 @@ pub static SQLITE: Dialect = Dialect {
             include_str!("../../migrations/sqlite/vault-0005.sql"),
             include_str!("../../migrations/sqlite/vault-0006.sql"),
             include_str!("../../migrations/sqlite/vault-0007.sql"),
+            include_str!("../../migrations/sqlite/vault-0008.sql"),
         ],
     },
 };
@@ -163,6 +164,7 @@ pub static POSTGRES: Dialect = Dialect {
             include_str!("../../migrations/postgres/vault-0005.sql"),
             include_str!("../../migrations/postgres/vault-0006.sql"),
             include_str!("../../migrations/postgres/vault-0007.sql"),
+            include_str!("../../migrations/postgres/vault-0008.sql"),
         ],
     },
 };

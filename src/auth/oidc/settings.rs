@@ -10,7 +10,7 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use url::{Host, Url};
 
-use crate::core::email::EmailAddress;
+use crate::core::email::{EmailAddress, is_domain};
 use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::core::secret_text::secret;
@@ -65,8 +65,8 @@ impl Settings {
         ensure(!both, "which has both client_secret and client_secret_file")?;
         let word = |text: &String| !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_graphic());
         ensure(self.scopes.iter().all(word), "with a scope that is no word")?;
-        let domain = |text: &String| word(text) && !text.contains('@') && *text == text.to_ascii_lowercase();
-        ensure(self.domains.iter().all(domain), "with a domain that is not written like example.com")?;
+        let are_domains = self.domains.iter().all(|text| is_domain(text));
+        ensure(are_domains, "with a domain that is not written like example.com, in lower case and in ASCII")?;
         ensure(!self.groups_claim.is_empty(), "whose groups_claim is empty")?;
         let of_the_side = self.roles.values().all(|role| role.side() == Side::Staff && self.side == Side::Staff);
         ensure(of_the_side, "whose roles are not roles of the staff, for side = \"staff\"")?;

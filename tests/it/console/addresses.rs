@@ -170,8 +170,39 @@ async fn one_form(house: House) {
     let user = &house.hire(&house.one.account, "owner").await.user;
     let vault = house.app.node().control.ports.reader.vault.database();
     let mut transaction = vault.begin().await.expect("a transaction");
-    let sql = format!("update person set email = 'New.Person@Example.com' where id = '{user}'");
-    assert!(transaction.execute(&sql, Vec::new()).await.is_err(), "one address of two people of an account");
+    let sql = format!("update person set email = 'new.person@example.com' where id = '{user}'");
+    let two = transaction.execute(&sql, Vec::new()).await.expect_err("one address of two people of an account");
+    assert!(format!("{two:?}").to_lowercase().contains("unique"), "{two:?}");
+    drop(transaction);
+    // And takes nothing that is in no canonical form, or has nobody before the @.
+    for (number, email) in
+        ["Third@example.com", "@example.com", "third", "a@b@c", "a b@c", "third@Example.com"].iter().enumerate()
+    {
+        for table in ["person", "invited"] {
+            let mut transaction = vault.begin().await.expect("a transaction");
+            let person = "'usr_x', 'acc_x', 'customer', 'owner', 0, 'x', ";
+            let invited = "'inv_x', 'hash', 'acc_x', 1, ";
+            let sql = if table == "person" {
+                format!("insert into person (id, account, side, role, proved, password, email) values ({person}'{email}')")
+            } else {
+                format!("insert into invited (id, hash, account, ends, email) values ({invited}'{email}')")
+            };
+            assert!(transaction.execute(&sql, Vec::new()).await.is_err(), "number {number} of {table}: {email}");
+        }
+    }
+    // The locale of a database does not say who is who: these two differ by a byte, and neither is the other.
+    let kelvin = "\u{212a}ay@example.com";
+    let mut transaction = vault.begin().await.expect("a transaction");
+    for (id, email) in [("usr_k", "kay@example.com"), ("usr_l", kelvin)] {
+        let sql = format!(
+            "insert into person (id, account, side, role, proved, password, email) \
+             values ('{id}', 'acc_x', 'customer', 'owner', 1, 'x', '{email}')"
+        );
+        transaction.execute(&sql, Vec::new()).await.expect("another address");
+    }
+    drop(transaction);
+    assert!(kelvin.parse::<forelog::core::email::EmailAddress>().is_err(), "and nobody writes it");
+    assert_eq!(house.invites(&key, kelvin).await.status, StatusCode::UNPROCESSABLE_ENTITY);
 }
 
 async fn at_once(house: House) {
