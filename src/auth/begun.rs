@@ -3,13 +3,15 @@
 //! INVARIANT: there is no session that the log does not know of; and none begins by a password or an issuer that is not the
 //! person's any more when its row is written, however long it took to look at it.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
 
 use super::known::Known;
 use super::session::{Browser, Entered, LONGEST, MOST, SessionError, Sessions, Token, digest, idle_since};
 use crate::core::decide::INACTIVITY;
 use crate::core::event::{CredentialCreated, Kind};
-use crate::core::id::{CredentialId, Position};
+use crate::core::id::{CredentialId, Position, UserId};
 use crate::core::job::Use;
 use crate::core::role::Role;
 use crate::core::scrub::Scrubbed;
@@ -29,6 +31,39 @@ pub(super) struct Voucher<'a> {
     pub issuer: &'a str,
     /// What it calls the person.
     pub subject: &'a str,
+    /// How long its word holds for their keys.
+    pub holds: Duration,
+}
+
+/// How much of the time that an issuer's word holds may be over before it is written down again.
+const RENEWED: u32 = 30;
+
+/// What somebody's coming in says of who vouches for them.
+#[derive(Clone, Debug)]
+pub(super) enum Word {
+    /// Nothing: they are linked with an issuer, and came in without it.
+    Unsaid,
+    /// An issuer does, and its word holds so long for their keys.
+    Issuer(String, Duration),
+    /// Nobody has to: no issuer knows them, or none any more.
+    Nobody,
+}
+
+impl Word {
+    /// What is written down of it at `now`; nothing, if the log says about the same.
+    pub(super) fn event(&self, state: &ControlState, user: &UserId, now: Micros) -> Option<Kind> {
+        let said = state.people.get(user)?.vouched_until;
+        match self {
+            Self::Unsaid => None,
+            Self::Nobody => said.map(|_| Kind::VouchedFor { user: user.clone(), issuer: None, until: None }),
+            Self::Issuer(name, holds) => {
+                let until = now.plus(*holds);
+                let is_said = said.is_some_and(|said| said <= until && until.since(said) < *holds / RENEWED);
+                let issuer = Some(name.as_str().into());
+                (!is_said).then(|| Kind::VouchedFor { user: user.clone(), issuer, until: Some(until) })
+            }
+        }
+    }
 }
 
 impl Sessions {
@@ -58,7 +93,13 @@ impl Sessions {
         let kind = Kind::SignedIn { user, session: session.map(Into::into), issuer };
         let parts = vec![self.seal(&signed, &person.account, &note).await?];
         let events = ended.chain([NewEvent { id: signed, kind, parts, note }]).collect();
-        let Some(credential) = self.acting(person, role, events).await? else { return Ok(None) };
+        // Who has a password of their own, and whom no issuer knows any more, is one of the people here.
+        let word = match by {
+            Some(by) => Word::Issuer(by.name.to_owned(), by.holds),
+            None if self.vault.identities(&person.id).await?.is_empty() => Word::Nobody,
+            None => Word::Unsaid,
+        };
+        let Some(credential) = self.acting(person, role, events, word).await? else { return Ok(None) };
         let now = self.clock.now();
         let session = self.session(&token, person, credential, &from.origin);
         let left: Vec<&str> = left.iter().map(|session| session.hash.as_str()).collect();
@@ -95,14 +136,22 @@ impl Sessions {
     }
 
     /// Records `events` with what the console acts with for a person from now on. None, if they have another role by then.
-    async fn acting(&self, person: &Person, role: Role, events: Vec<NewEvent>) -> Result<Option<CredentialId>, SessionError> {
+    /// `word` is who vouches for them.
+    async fn acting(
+        &self,
+        person: &Person,
+        role: Role,
+        events: Vec<NewEvent>,
+        word: Word,
+    ) -> Result<Option<CredentialId>, SessionError> {
+        let said = self.event_id();
         let known = acting(&self.writer.fence().state(), person, role);
         let made = self.new_credential(person, role).await?;
         let row = known.map(|credential| format!("use:{credential}"));
         let want = Want { names: row.iter().cloned().collect(), ..Want::default() };
         let (who, fresh) = (person.clone(), made.0.clone());
         let credential = self.writer.write(want, move |draft| {
-            if who.role_in(draft.state()) != Some(role) {
+            if who.acting_role_in(draft.state()) != Some(role) {
                 return Ok(None);
             }
             let usable = acting(draft.state(), &who, role).filter(|known| row.as_deref() == Some(&format!("use:{known}")));
@@ -116,6 +165,9 @@ impl Sessions {
             };
             for event in &events {
                 draft.append(Position(0), event.clone())?;
+            }
+            if let Some(kind) = word.event(draft.state(), &who.id, draft.now) {
+                draft.append(Position(0), NewEvent::plain(said.clone(), kind))?;
             }
             Ok(Some(credential))
         });

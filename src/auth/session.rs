@@ -211,7 +211,7 @@ impl Sessions {
             // Another node made it a moment ago, and this one has not heard of it yet.
             state = self.head().await?;
         }
-        let Some(role) = person.role_in(&state).filter(|_| !is_over) else { return Ok(None) };
+        let Some(role) = person.acting_role_in(&state).filter(|_| !is_over) else { return Ok(None) };
         let acts = state.credentials.get(&session.credential).filter(|row| row.revoked_at.is_none());
         if acts.is_none_or(|row| row.created.role != Some(role) || row.created.user != person.id) {
             return Ok(None);

@@ -81,7 +81,7 @@ impl Sessions {
         // Each is told of what was no password of theirs, though it was somebody else's.
         let mut told: Vec<&Person> = wrong.into_iter().map(|(person, _)| person).filter(|person| is_theirs(person)).collect();
         for (person, _) in right {
-            let Some(role) = self.role_of(person).await? else { continue };
+            let Some(role) = self.acting_role_of(person).await? else { continue };
             if let Some(entered) = self.begin(person, role, from).await? {
                 if !told.is_empty() {
                     self.note_refusals(&told, &from.origin).await?;
@@ -137,6 +137,12 @@ impl Sessions {
     pub(super) async fn role_of(&self, person: &Person) -> Result<Option<Role>, SessionError> {
         let person = person.clone();
         Ok(self.writer.write(Want::default(), move |draft| Ok(person.role_in(draft.state()))).await?)
+    }
+
+    /// The same, if they come in with it: a password does not bring back what an issuer has taken.
+    pub(super) async fn acting_role_of(&self, person: &Person) -> Result<Option<Role>, SessionError> {
+        let person = person.clone();
+        Ok(self.writer.write(Want::default(), move |draft| Ok(person.acting_role_in(draft.state()))).await?)
     }
 
     /// Whether somebody who is signed in knows their password; counted by themselves, and written down if they do not.

@@ -63,13 +63,15 @@ impl About {
             Kind::SignedIn { user, .. }
             | Kind::PasswordSet { user }
             | Kind::IdentityLinked { user, .. }
-            | Kind::IdentityUnlinked { user, .. } => about(None, text(user), text(user), text(user)),
+            | Kind::IdentityUnlinked { user, .. }
+            | Kind::VouchedFor { user, .. } => about(None, text(user), text(user), text(user)),
             Kind::SignedOut { user, by: who, .. } => about(None, by(who).or_else(|| text(user)), text(user), text(user)),
             Kind::PersonInvited { invitation, account, by: who, .. }
             | Kind::InvitationRevoked { invitation, account, by: who } => about(text(account), by(who), text(invitation), None),
             Kind::RoleChanged { user, account, by: who, .. } | Kind::UserRemoved { user, account, by: who } => {
                 about(text(account), by(who), text(user), None)
             }
+            Kind::RoleWithdrawn { user, account, .. } => about(text(account), None, text(user), None),
             Kind::SignInRefused { user, .. } => about(None, by(user), by(user), by(user)),
             Kind::DrillCompleted(drill) => about(None, text(&drill.by), text(&drill.drill), None),
             Kind::ClockAccepted { by: who } => about(None, by(who), None, None),

@@ -248,6 +248,11 @@ pub fn alive<'a>(state: &'a ControlState, id: &CredentialId, now: Micros) -> Res
     if lineage.rows().any(|row| state.has_left(row)) {
         return Err(kept(Code::TokenRevoked, "The person whose key this one was made with has left."));
     }
+    if lineage.rows().any(|row| state.is_unvouched(row, now)) {
+        let text = "The issuer of the person whose key it is has not vouched for them for too long.";
+        let hint = "It works again when that person has signed in to the console with their issuer.";
+        return Err(Refusal::new(Code::TokenExpired, text).hint(hint));
+    }
     Ok(lineage)
 }
 

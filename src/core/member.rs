@@ -27,6 +27,20 @@ pub struct Member {
     /// Whom issuers have known them as, for good: keyed digests, also of what they are not linked with any more.
     #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
     pub known_as: BTreeSet<String>,
+    /// An issuer vouches for them, and their keys live until then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub vouched_until: Option<Micros>,
+    /// The issuer that gave them their role gives them none any more. The role is what they come back to.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub withdrawn_by: Option<String>,
+}
+
+impl Member {
+    /// The role that they come in with; none if they are removed, or their issuer gives them none any more.
+    #[must_use]
+    pub fn acting_role(&self) -> Option<Role> {
+        self.role.filter(|_| self.withdrawn_by.is_none())
+    }
 }
 
 /// That somebody is here because of somebody else.
@@ -56,7 +70,14 @@ impl ControlState {
     #[must_use]
     pub fn has_left(&self, row: &Credential) -> bool {
         let member = self.people.get(&row.created.user);
-        member.is_some_and(|member| member.role.is_none() || member.account != row.created.account)
+        member.is_some_and(|member| member.acting_role().is_none() || member.account != row.created.account)
+    }
+
+    /// Whether it is a key of somebody for whom an issuer has not vouched for too long.
+    #[must_use]
+    pub fn is_unvouched(&self, row: &Credential, now: Micros) -> bool {
+        let member = self.people.get(&row.created.user);
+        !row.is_person() && member.and_then(|member| member.vouched_until).is_some_and(|until| until <= now)
     }
 }
 
@@ -86,7 +107,7 @@ impl Invitation {
     #[must_use]
     pub fn holds(&self, state: &ControlState, now: Micros) -> bool {
         let inviter = self.by.as_ref().and_then(|by| state.people.get(by));
-        let may = inviter.is_none_or(|row| row.account == self.account && row.role.is_some_and(Role::administers));
+        let may = inviter.is_none_or(|row| row.account == self.account && row.acting_role().is_some_and(Role::administers));
         let lives = |with: &CredentialId| alive(state, with, now).is_ok() && !state.is_stopped(with, now);
         self.expires_at > now && may && self.credential.as_ref().is_none_or(lives)
     }
@@ -144,6 +165,15 @@ impl ControlState {
                 self.people.get_mut(user)?.known_as.insert(digest.to_string());
                 Some(named("person", user.as_str()))
             }
+            Kind::VouchedFor { user, until, .. } => {
+                self.people.get_mut(user)?.vouched_until = *until;
+                Some(named("person", user.as_str()))
+            }
+            Kind::RoleWithdrawn { user, account, issuer, role } => {
+                let touched = self.set_role(user, account, Some(*role));
+                self.people.get_mut(user)?.withdrawn_by = Some(issuer.to_string());
+                Some(touched)
+            }
             Kind::RoleChanged { user, account, role, .. } => Some(self.part_with(user, account, Some(*role), at)),
             Kind::UserRemoved { user, account, .. } => Some(self.part_with(user, account, None, at)),
             Kind::PersonInvited { invitation, account, role, by, credential, expires_at } => {
@@ -174,8 +204,11 @@ impl ControlState {
     }
 
     fn set_role(&mut self, user: &UserId, account: &AccountId, role: Option<Role>) -> Vec<RowName> {
-        let (invited, known_as) = self.people.remove(user).map(|member| (member.invited, member.known_as)).unwrap_or_default();
-        self.people.insert(user.clone(), Member { id: user.clone(), account: account.clone(), role, invited, known_as });
+        let before = self.people.remove(user);
+        let (invited, known_as, vouched_until) =
+            before.map(|member| (member.invited, member.known_as, member.vouched_until)).unwrap_or_default();
+        let (id, account, withdrawn_by) = (user.clone(), account.clone(), None);
+        self.people.insert(user.clone(), Member { id, account, role, invited, known_as, vouched_until, withdrawn_by });
         named("person", user.as_str())
     }
 }

@@ -273,6 +273,8 @@ pub fn concerned(kind: &Kind) -> Option<String> {
         | Kind::RoleChanged { .. }
         | Kind::IdentityLinked { .. }
         | Kind::IdentityUnlinked { .. }
+        | Kind::VouchedFor { .. }
+        | Kind::RoleWithdrawn { .. }
         | Kind::CancelRequested { .. }
         | Kind::DrillCompleted(_)
         | Kind::PersonInvited { .. }

@@ -14,6 +14,7 @@ use super::sql::{Row, SqlError, Value};
 use super::vault::{Vault, VaultError};
 use crate::core::email::{EmailAddress, NoEmailAddress};
 use crate::core::id::{AccountId, InvitationId, UserId};
+use crate::core::member::Member;
 use crate::core::role::Role;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
@@ -73,6 +74,14 @@ impl Person {
     #[must_use]
     pub fn role_in(&self, state: &ControlState) -> Option<Role> {
         state.people.get(&self.id).map_or_else(|| self.role.parse().ok(), |member| member.role)
+    }
+}
+
+impl Person {
+    /// The role that they come in with: not one that their issuer has taken back.
+    #[must_use]
+    pub fn acting_role_in(&self, state: &ControlState) -> Option<Role> {
+        state.people.get(&self.id).map_or_else(|| self.role.parse().ok(), Member::acting_role)
     }
 }
 

@@ -9,6 +9,7 @@ use super::entry::{Stop, refuse};
 use super::issuer::Claims;
 use super::judge::Why;
 use crate::auth::session::{SessionError, Sessions};
+use crate::core::event::Kind;
 use crate::core::id::{EventId, Position};
 use crate::core::member::{revocations, withdrawals};
 use crate::log::draft::NewEvent;
@@ -30,13 +31,18 @@ impl Sessions {
         Err(refuse(why, Some(user.to_string()), Some(claims.clone()), None))
     }
 
-    /// No group gives a person a role any more: what they act with ends, their keys, and the invitations that they made. Their
-    /// role is what they come back to with a group that gives one.
-    pub(super) async fn end_what_they_act_with(&self, person: &Person) -> Result<(), SessionError> {
-        let (user, clock, entropy) = (person.id.clone(), Arc::clone(&self.clock), Arc::clone(&self.entropy));
+    /// No group gives a person a role any more: what they act with ends, their keys, and the invitations that they made, and no
+    /// password lets them in. Their role is what they come back to with a group that gives one.
+    pub(super) async fn end_what_they_act_with(&self, person: &Person, issuer: &str) -> Result<(), SessionError> {
+        let (who, clock, entropy) = (person.clone(), Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let issuer = issuer.to_owned();
         let written = self.writer.write(Want::default(), move |draft| {
+            let (user, account) = (who.id.clone(), who.account.clone());
             let mut kinds = revocations(draft.state(), &user, None, |_| true);
             kinds.extend(withdrawals(draft.state(), &user, None));
+            if let Some(role) = who.acting_role_in(draft.state()) {
+                kinds.push(Kind::RoleWithdrawn { user, account, issuer: issuer.as_str().into(), role });
+            }
             for kind in kinds {
                 draft.append(Position(0), NewEvent::plain(EventId::new(clock.now(), &*entropy), kind))?;
             }

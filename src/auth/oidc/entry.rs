@@ -180,7 +180,7 @@ impl Sessions {
             }
             Verdict::Refuse(why) => {
                 if let Some(person) = had.filter(|_| why == Why::NoRole) {
-                    self.end_what_they_act_with(&person).await?;
+                    self.end_what_they_act_with(&person, &issuer.name).await?;
                 }
                 return Err(refused(why, known));
             }
@@ -190,71 +190,21 @@ impl Sessions {
         if link && !self.link(issuer, &person, claims, &from.origin).await? {
             return Err(refused(Why::LinkedOtherwise, Some(person)));
         }
-        let role = role.unwrap_or(had);
-        if role != had {
+        let acts = self.acting_role_of(&person).await?;
+        // What one issuer has taken, another one does not give back by knowing nothing of roles.
+        let Some(role) = role.or(acts) else { return Err(refused(Why::NoRole, Some(person))) };
+        if role != had || acts.is_none() {
             self.give_role(&person, role, issuer).await?;
         }
         let note = note(issuer, &from.origin, Some(claims), None);
-        let by = Voucher { name: &issuer.name, issuer: &issuer.settings.issuer, subject: &claims.subject };
+        let by = Voucher {
+            name: &issuer.name,
+            issuer: &issuer.settings.issuer,
+            subject: &claims.subject,
+            holds: issuer.settings.holds(),
+        };
         let begun = self.begin_by(&person, role, Some(by), from, note).await?;
         begun.ok_or_else(|| refused(Why::Unknown, Some(person)))
-    }
-
-    /// Links somebody who is signed in, because they asked for it.
-    async fn link_visitor(
-        &self,
-        issuer: &Issuer,
-        attempt: &Attempt,
-        claims: Claims,
-        visitor: Option<&Visitor>,
-        from: &Origin,
-    ) -> Result<(), Stop> {
-        let person = visitor.map(|visitor| &visitor.person).filter(|person| Some(&person.id) == attempt.link.as_ref());
-        let Some(person) = person else { return Err(refuse(Why::NotSignedIn, None, Some(claims), None)) };
-        if !is_of(person, issuer.settings.side) {
-            return Err(refuse(Why::OtherSide, None, Some(claims), Some(person.clone())));
-        }
-        if self.link(issuer, person, &claims, from).await? {
-            return Ok(());
-        }
-        Err(refuse(Why::LinkedOtherwise, None, Some(claims), Some(person.clone())))
-    }
-
-    /// The vault first: it decides whether both are free.
-    async fn link(&self, issuer: &Issuer, person: &Person, claims: &Claims, from: &Origin) -> Result<bool, SessionError> {
-        let email = claims.email_as_said.clone().unwrap_or_default();
-        let (address, subject) = (issuer.settings.issuer.clone(), claims.subject.clone());
-        let identity = LinkedIdentity { issuer: address, subject, email, since: self.clock.now() };
-        if !self.vault.link(&person.id, &identity).await? {
-            return Ok(false);
-        }
-        let known_as = Some(self.vault.known_as(&identity.issuer, &identity.subject).await?.into());
-        let kind = Kind::IdentityLinked { user: person.id.clone(), issuer: issuer.name.as_str().into(), known_as };
-        let noted = self.record_of(&person.account, kind, note(issuer, from, Some(claims), None)).await;
-        if noted.is_err() {
-            self.vault.unlink(&person.id, &identity.issuer).await?;
-        }
-        noted?;
-        let is_theirs = claims.is_verified && claims.email.as_ref() == Some(&person.email);
-        if is_theirs && issuer.settings.believes(&person.email) {
-            self.vault.prove(person).await?;
-        }
-        Ok(true)
-    }
-
-    /// Whom issuers know a person as.
-    pub async fn identities(&self, visitor: &Visitor) -> Result<Vec<LinkedIdentity>, SessionError> {
-        Ok(self.vault.identities(&visitor.person.id).await?)
-    }
-
-    /// Parts a person from what an issuer knows them as; nothing, if they were not linked.
-    pub async fn unlink(&self, visitor: &Visitor, issuer: &Issuer, from: &Origin) -> Result<(), SessionError> {
-        let (user, name) = (visitor.person.id.clone(), issuer.name.clone());
-        if self.vault.unlink(&user, &issuer.settings.issuer).await? {
-            let kind = Kind::IdentityUnlinked { user, issuer: name.into() };
-            self.record_of(&visitor.person.account, kind, note(issuer, from, None, None)).await?;
-        }
-        Ok(())
     }
 
     /// Makes a person of the staff. They have no password that anybody knows.
@@ -304,7 +254,7 @@ impl Sessions {
         Ok(self.vault.set_role(&person.id, role.as_str()).await?)
     }
 
-    async fn record_of(&self, account: &AccountId, kind: Kind, note: Value) -> Result<(), SessionError> {
+    pub(super) async fn record_of(&self, account: &AccountId, kind: Kind, note: Value) -> Result<(), SessionError> {
         let (id, note) = (self.event_id(), Scrubbed::of(note));
         let parts = vec![self.seal(&id, account, &note).await?];
         self.record(vec![NewEvent { id, kind, parts, note }]).await
@@ -325,7 +275,7 @@ pub(super) fn refuse(why: Why, detail: Option<String>, claims: Option<Claims>, p
 }
 
 /// What is written down, encrypted: where they came from, and what was said of them.
-fn note(issuer: &Issuer, from: &Origin, claims: Option<&Claims>, refused: Option<(Why, Option<String>)>) -> Value {
+pub(super) fn note(issuer: &Issuer, from: &Origin, claims: Option<&Claims>, refused: Option<(Why, Option<String>)>) -> Value {
     let (why, detail) = refused.map_or((None, None), |(why, detail)| (Some(why.as_str()), detail));
     json!({
         "address": from.address,

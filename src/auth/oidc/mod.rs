@@ -14,6 +14,7 @@ pub mod entry;
 pub mod fault;
 pub mod issuer;
 pub mod judge;
+mod linking;
 pub mod outward;
 pub mod settings;
 mod shapes;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
@@ -48,7 +49,13 @@ pub struct Settings {
     /// Makes people of the staff who are not there yet.
     #[serde(default)]
     pub create: bool,
+    /// How long the keys of people it vouches for live after it last did, in milliseconds.
+    #[serde(default = "a_month")]
+    pub keys_live_ms: u64,
 }
+
+/// The longest that an issuer's word may hold: a year and some days.
+const LONGEST_WORD: Duration = Duration::from_hours(400 * 24);
 
 impl Settings {
     /// What makes no sense, said of the issuer called `name`.
@@ -67,6 +74,8 @@ impl Settings {
         ensure(self.scopes.iter().all(word), "with a scope that is no word")?;
         let are_domains = self.domains.iter().all(|text| is_domain(text));
         ensure(are_domains, "with a domain that is not written like example.com, in lower case and in ASCII")?;
+        let holds = (Duration::from_mins(1)..=LONGEST_WORD).contains(&self.holds());
+        ensure(holds, "whose keys_live_ms is not a minute to 400 days")?;
         ensure(!self.groups_claim.is_empty(), "whose groups_claim is empty")?;
         let of_the_side = self.roles.values().all(|role| role.side() == Side::Staff && self.side == Side::Staff);
         ensure(of_the_side, "whose roles are not roles of the staff, for side = \"staff\"")?;
@@ -81,6 +90,12 @@ impl Settings {
             return Ok(None);
         }
         groups.iter().filter_map(|group| self.roles.get(group)).max().copied().map(Some).ok_or(NoRole)
+    }
+
+    /// How long its word holds for keys.
+    #[must_use]
+    pub fn holds(&self) -> Duration {
+        Duration::from_millis(self.keys_live_ms)
     }
 
     /// Whether a verified e-mail address is believed.
@@ -117,6 +132,10 @@ pub fn is_loopback(url: &Url) -> bool {
         Some(Host::Domain(name)) => name == "localhost",
         None => false,
     }
+}
+
+fn a_month() -> u64 {
+    30 * 24 * 60 * 60 * 1000
 }
 
 fn groups() -> String {

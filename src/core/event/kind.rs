@@ -48,6 +48,8 @@ impl Kind {
             | Self::RoleChanged { .. }
             | Self::IdentityLinked { .. }
             | Self::IdentityUnlinked { .. }
+            | Self::VouchedFor { .. }
+            | Self::RoleWithdrawn { .. }
             | Self::DrillCompleted(_)
             | Self::PersonInvited { .. }
             | Self::InvitationRevoked { .. }
@@ -103,6 +105,8 @@ impl Kind {
             | Self::RoleChanged { .. }
             | Self::IdentityLinked { .. }
             | Self::IdentityUnlinked { .. }
+            | Self::VouchedFor { .. }
+            | Self::RoleWithdrawn { .. }
             | Self::DrillCompleted(_)
             | Self::PersonInvited { .. }
             | Self::InvitationRevoked { .. }
@@ -168,6 +172,8 @@ impl Kind {
             Self::RoleChanged { .. } => "role_changed",
             Self::IdentityLinked { .. } => "identity_linked",
             Self::IdentityUnlinked { .. } => "identity_unlinked",
+            Self::VouchedFor { .. } => "vouched_for",
+            Self::RoleWithdrawn { .. } => "role_withdrawn",
             Self::CancelRequested { .. } => "cancel_requested",
             Self::DrillCompleted(_) => "drill_completed",
             Self::PersonInvited { .. } => "person_invited",

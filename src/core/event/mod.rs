@@ -277,4 +277,21 @@ pub enum Kind {
         rows: Vec<MendedRows>,
         epoch: Epoch,
     },
+    /// An issuer vouched for a person: their keys live until then, unless it does so again. Without an issuer: they came in with a
+    /// password, no issuer knows them any more, and their keys live as those of people here do.
+    VouchedFor {
+        user: UserId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issuer: Option<Name>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Micros>,
+    },
+    /// The issuer that gives a person their role gives them none any more: nobody lets them in, until it gives them one again or
+    /// the staff do. `role` is the one that they had.
+    RoleWithdrawn {
+        user: UserId,
+        account: AccountId,
+        issuer: Name,
+        role: Role,
+    },
 }

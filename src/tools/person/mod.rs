@@ -98,7 +98,7 @@ fn absent() -> Refusal {
 
 /// Refuses to leave an account without anybody who administers it.
 fn check_someone_is_left(people: &[Person], without: &UserId, state: &ControlState) -> Result<(), Refusal> {
-    let stays = |person: &Person| person.id != *without && person.role_in(state).is_some_and(Role::administers);
+    let stays = |person: &Person| person.id != *without && person.acting_role_in(state).is_some_and(Role::administers);
     if people.iter().any(stays) {
         return Ok(());
     }

@@ -38,6 +38,7 @@ mod second;
 mod sign_in;
 mod staff;
 mod stopping;
+mod taken;
 mod tenants;
 
 use std::sync::Arc;

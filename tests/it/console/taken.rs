@@ -1,0 +1,170 @@
+//! What an issuer takes away ends, at every door: a role with no group, also beside a password, and keys of people for whom it
+//! has not vouched for too long.
+
+use std::time::Duration;
+
+use forelog::app::App;
+use reqwest::StatusCode;
+use serde_json::{Value, json};
+
+use super::issuer::{Issuer, Running};
+use super::{BEGINNING, Browser, House};
+
+const STAFF: &str = "domains = [\"example.com\"]\nroles = { ops = \"admin\", noc = \"responder\" }\ncreate = true";
+const DOMAIN: &str = "domains = [\"example.com\"]";
+const DAY: Duration = Duration::from_hours(24);
+
+macro_rules! on_both {
+    ($($case:ident, $name:literal, $side:literal, $more:expr, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $sqlite() {
+            let issuer = Issuer::start(BEGINNING).await;
+            $case(House::with(&issuer.configured($name, $side, $more)).await, issuer).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $postgres() {
+            let issuer = Issuer::start(BEGINNING).await;
+            let database = format!("database_url = \"{}\"", crate::postgres::fresh_database().await);
+            $case(House::with(&format!("{database}\n{}", issuer.configured($name, $side, $more))).await, issuer).await;
+        }
+    )*};
+}
+
+on_both! {
+    password_beside, "corp", "staff", STAFF, oidc_who_has_no_group_any_more_does_not_come_in_with_a_password, postgres_oidc_who_has_no_group_any_more_does_not_come_in_with_a_password;
+    lifted, "corp", "staff", STAFF, oidc_the_staff_let_in_whom_the_issuer_gives_no_role, postgres_oidc_the_staff_let_in_whom_the_issuer_gives_no_role;
+    unconfirmed, "them", "customer", DOMAIN, oidc_keys_end_with_the_issuers_last_word_and_live_again_with_the_next, postgres_oidc_keys_end_with_the_issuers_last_word_and_live_again_with_the_next;
+    parted, "them", "customer", DOMAIN, oidc_parting_from_an_issuer_does_not_make_its_last_word_hold_for_ever, postgres_oidc_parting_from_an_issuer_does_not_make_its_last_word_hold_for_ever;
+}
+
+impl House {
+    async fn with_password(&self) -> StatusCode {
+        self.browser().sign_in(&self.staff.email, &self.staff.password).await.status
+    }
+
+    async fn by(&self, issuer: &Running, groups: Value) -> (Browser, StatusCode) {
+        issuer.vouches_for("boss", "staff@example.com", &json!({ "groups": groups }));
+        let browser = self.browser();
+        let status = browser.signs_in_by("corp").await.status;
+        (browser, status)
+    }
+
+    /// What a key is answered, and with which code.
+    async fn asked(&self, key: &str) -> (u16, String) {
+        let answer = self.read(key, "/api/v1/vms").await;
+        (answer.status.as_u16(), if answer.status.is_success() { String::new() } else { answer.code() })
+    }
+}
+
+async fn at(app: &App, key: &str) -> u16 {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let answer = client.get(format!("http://{}/api/v1/vms", app.address())).bearer_auth(key).send().await;
+    answer.expect("an answer").status().as_u16()
+}
+
+async fn password_beside(house: House, issuer: Running) {
+    let key = super::staff_key(&house).await;
+    assert_eq!(house.with_password().await, StatusCode::SEE_OTHER);
+    for nothing in [json!([]), json!(["elsewhere"]), Value::Null, json!({ "ops": true }), json!([""])] {
+        let (_, status) = house.by(&issuer, json!(["ops"])).await;
+        assert_eq!(status, StatusCode::SEE_OTHER, "a group gives it back");
+        let beside = house.signed_in(&house.staff).await;
+        assert!(beside.is_signed_in().await, "with a password, too");
+        let (_, status) = house.by(&issuer, nothing.clone()).await;
+        assert_eq!(status, StatusCode::FORBIDDEN, "{nothing}");
+        assert!(!beside.is_signed_in().await, "{nothing}: a session lives");
+        assert_eq!(house.with_password().await, StatusCode::UNAUTHORIZED, "{nothing}: the old role comes in with a password");
+        let state = house.app.node().control.ports.fence().state();
+        assert!(state.credentials.values().all(|row| row.created.user != house.staff.user || row.revoked_at.is_some()));
+    }
+    assert!(house.read(&key, "/api/v1/activity").await.status.is_client_error());
+    let withdrawn = house.events("role_withdrawn").await;
+    assert_eq!(withdrawn.len(), 5, "{withdrawn:?}");
+    // Said once; a second refusal changes nothing.
+    house.by(&issuer, json!([])).await;
+    assert_eq!(house.events("role_withdrawn").await.len(), 5);
+    let beside = house.beside().await;
+    let elsewhere = Browser::at(&format!("http://{}", beside.address()));
+    assert_eq!(elsewhere.sign_in(&house.staff.email, &house.staff.password).await.status, StatusCode::UNAUTHORIZED);
+    beside.shutdown().await;
+}
+
+async fn lifted(house: House, issuer: Running) {
+    issuer.vouches_for("second", "second@example.com", &json!({ "groups": ["ops"] }));
+    let second = house.browser();
+    assert_eq!(second.signs_in_by("corp").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(house.by(&issuer, json!(["ops"])).await.1, StatusCode::SEE_OTHER);
+    assert_eq!(house.by(&issuer, json!([])).await.1, StatusCode::FORBIDDEN);
+    let page = format!("/console/people/{}", house.staff.user);
+    let given = second.submit(&format!("{page}/role"), &[("role", "admin")]).await;
+    assert_eq!(given.status, StatusCode::SEE_OTHER, "{given:?}");
+    assert_eq!(house.with_password().await, StatusCode::SEE_OTHER, "somebody of the staff has given it back");
+    assert_eq!(house.by(&issuer, json!([])).await.1, StatusCode::FORBIDDEN);
+    assert_eq!(house.with_password().await, StatusCode::UNAUTHORIZED, "and the issuer takes it again");
+}
+
+async fn unconfirmed(house: House, issuer: Running) {
+    let local = house.other.key.clone();
+    let before = house.one.key.clone();
+    issuer.vouches_for("first", "one@example.com", &json!({}));
+    let browser = house.browser();
+    assert_eq!(browser.signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+    let key = house.key_with(&browser, &["vms:read"]).await;
+    house.clock.pass(29 * DAY);
+    for key in [&key, &before, &local] {
+        assert_eq!(house.asked(key).await.0, 200, "the issuer has vouched for a month");
+    }
+    house.clock.pass(2 * DAY);
+    for key in [&key, &before] {
+        let answer = house.read(key, "/api/v1/vms").await;
+        assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNAUTHORIZED, "token_expired"), "{answer:?}");
+        assert!(answer.json()["error"]["hint"].as_str().is_some_and(|hint| hint.contains("issuer")), "{answer:?}");
+        assert_eq!(house.call(key, "vm_list", json!({})).await.status, StatusCode::UNAUTHORIZED);
+    }
+    assert_eq!(house.asked(&local).await.0, 200, "nobody of elsewhere vouches for them");
+    let beside = house.beside().await;
+    assert_eq!((at(&beside, &key).await, at(&beside, &local).await), (401, 200), "another node says the same");
+    beside.shutdown().await;
+    // A password is not the issuer's word.
+    assert_eq!(house.browser().sign_in("one@example.com", &house.one.owner.password).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(house.asked(&key).await.0, 401);
+    assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(house.asked(&key).await.0, 200, "it has vouched again");
+    // What is written of that does not grow with each sign-in.
+    let said = house.events("vouched_for").await.len();
+    for _ in 0..3 {
+        assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+    }
+    assert_eq!(house.events("vouched_for").await.len(), said);
+}
+
+async fn parted(house: House, issuer: Running) {
+    issuer.vouches_for("first", "one@example.com", &json!({}));
+    let browser = house.browser();
+    assert_eq!(browser.signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+    let key = house.key_with(&browser, &["vms:read"]).await;
+    let unlinked = browser.submit("/console/account/identities/them/unlink", &[]).await;
+    assert_eq!(unlinked.status, StatusCode::SEE_OTHER);
+    house.clock.pass(31 * DAY);
+    assert_eq!(house.asked(&key).await.0, 401, "whoever lets an issuer go keeps no key by that");
+    // With a password of their own they are one of the people here.
+    assert_eq!(house.browser().sign_in("one@example.com", &house.one.owner.password).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(house.asked(&key).await.0, 200);
+    house.clock.pass(31 * DAY);
+    assert_eq!(house.asked(&key).await.0, 200);
+}
+
+#[test]
+fn oidc_how_long_keys_live_is_a_sensible_time() {
+    let with = |line: &str| {
+        let text = "title = \"Example\"\nissuer = \"https://login.example.com\"\nclient_id = \"forelog\"\nside = \"staff\"\n";
+        forelog::config::Config::parse(&format!("[sign_in.oidc.corp]\n{text}{line}\n"))
+            .map(|_| ())
+            .map_err(|error| error.to_string())
+    };
+    with("keys_live_ms = 86400000").expect("a day");
+    for line in ["keys_live_ms = 0", "keys_live_ms = 59999", "keys_live_ms = 34560000001", "keys_live_ms = -1"] {
+        with(line).expect_err(line);
+    }
+}
