@@ -1,8 +1,9 @@
 //! The composition root: the only place that sees everything.
 //!
-//! Start: bind → [`node::Node::start`] → serve. Stop: not ready any more, and go on serving while load balancers notice → accept
+//! Start: bind → seat → [`node::Node::start`] → socket → serve. Stop: not ready any more, and go on serving while load balancers notice → accept
 //! nothing and answer what is under way, in the end with the running operation → [`node::Node::stop`].
 
+pub mod alone;
 pub mod desk;
 mod files;
 pub mod fleet;
@@ -11,9 +12,11 @@ pub mod node;
 pub mod policies;
 pub mod registry;
 pub mod rooms;
+pub mod seat;
+pub mod socket;
 pub mod stops;
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -24,9 +27,12 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
 use self::node::{Node, NodeError};
+use self::seat::{Seat, SeatError};
+use self::socket::{Socket, SocketError};
 use crate::auth::oidc::{Issuers, IssuersError};
 use crate::auth::session::SessionError;
 use crate::config::Config;
+use crate::core::caused::with_sources;
 use crate::core::time::{Clock, Entropy};
 use crate::http::{self, ConnectionCaps, Http, Rate, SessionCaps, Settings, Tls, TlsError};
 
@@ -51,6 +57,12 @@ pub enum AppError {
     /// The certificate cannot be served.
     #[error("serving over TLS")]
     Tls(#[from] TlsError),
+    /// Somebody else has the data.
+    #[error(transparent)]
+    Seat(#[from] SeatError),
+    /// The socket, of whoever has nothing else.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
     /// The node behind it.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -70,6 +82,8 @@ pub struct App {
     stop: CancellationToken,
     tls: Option<Arc<Tls>>,
     serving: JoinHandle<std::io::Result<()>>,
+    socket: Option<Socket>,
+    seat: Seat,
 }
 
 impl App {
@@ -82,20 +96,50 @@ impl App {
             Some(files) => Some(Tls::open(files.certificate.clone(), files.key.clone()).await?),
             None => None,
         };
-        let issuers = Issuers::open(&config.sign_in.oidc, &base(config, address), &clock)?;
-        let node = Node::start(config, clock, entropy).await?;
-        let http = Http::new(Arc::clone(&node.control), node.authenticator.clone(), settings(config, address), issuers);
+        let seat = Seat::among_servers(&config.data_dir)?;
+        let (node, http) = open(config, address, clock, entropy).await?;
         let stop = CancellationToken::new();
         if let Some(tls) = &tls {
             tokio::spawn(Arc::clone(tls).follow(stop.clone()));
         }
         let served = tls.as_ref().map(|tls| tls.served());
         let (router, connections) = (http::router(Arc::clone(&http)), Arc::clone(&http.connections));
-        let serving = tokio::spawn(http::serve(listener, router, served, connections, stop.clone().cancelled_owned()));
-        Ok(Self { address, node, http, stop, tls, serving })
+        let public = http::serve(listener, router, served, connections, stop.clone().cancelled_owned());
+        let (socket, local) = match listen_locally(config, &http, &stop) {
+            Ok((socket, local)) => (Some(socket), Some(local)),
+            Err(error) => {
+                tracing::warn!(error = with_sources(&error), "`forelog stdio` reaches this server only with --url");
+                (None, None)
+            }
+        };
+        let serving = tokio::spawn(async move {
+            let local = async move { if let Some(local) = local { local.await } else { Ok(()) } };
+            let (public, local) = tokio::join!(public, local);
+            public.and(local)
+        });
+        Ok(Self { address, node, http, stop, tls, serving, socket, seat })
     }
 
-    /// Where it listens, with the port that it got.
+    /// Starts a node that is reached by its socket only, and has the data to itself.
+    pub async fn start_alone(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, AppError> {
+        let seat = Seat::alone(&config.data_dir)?;
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
+        let (node, http) = open(config, address, clock, entropy).await?;
+        let stop = CancellationToken::new();
+        match listen_locally(config, &http, &stop) {
+            Ok((socket, local)) => {
+                let serving = tokio::spawn(local);
+                Ok(Self { address, node, http, stop, tls: None, serving, socket: Some(socket), seat })
+            }
+            Err(error) => {
+                drop(http);
+                node.stop().await;
+                Err(error.into())
+            }
+        }
+    }
+
+    /// Where it listens, with the port that it got; port 0 if it is reached by its socket only.
     #[must_use]
     pub fn address(&self) -> SocketAddr {
         self.address
@@ -133,9 +177,10 @@ impl App {
 
     /// Stops it, in the order that the head of this file tells.
     pub async fn shutdown(self) {
-        let Self { node, http, stop, mut serving, .. } = self;
+        let Self { node, http, stop, mut serving, socket, seat, .. } = self;
         http.drain();
         stop.cancel();
+        drop(socket);
         let mut ended = tokio::time::timeout(GRACE, &mut serving).await;
         if ended.is_err() {
             node.control.leaving.cancel();
@@ -148,7 +193,31 @@ impl App {
         }
         drop(http);
         node.stop().await;
+        drop(seat);
     }
+}
+
+/// The node, and HTTP before it.
+async fn open(
+    config: &Config,
+    address: SocketAddr,
+    clock: Arc<dyn Clock>,
+    entropy: Arc<dyn Entropy>,
+) -> Result<(Node, Arc<Http>), AppError> {
+    let issuers = Issuers::open(&config.sign_in.oidc, &base(config, address), &clock)?;
+    let node = Node::start(config, clock, entropy).await?;
+    let http = Http::new(Arc::clone(&node.control), node.authenticator.clone(), settings(config, address), issuers);
+    Ok((node, http))
+}
+
+/// The way in from this machine, and what serves it.
+fn listen_locally(
+    config: &Config,
+    http: &Arc<Http>,
+    stop: &CancellationToken,
+) -> Result<(Socket, impl Future<Output = std::io::Result<()>> + use<>), SocketError> {
+    let (socket, listener) = Socket::listen(&config.data_dir)?;
+    Ok((socket, http::local::serve(listener, http::local::router(Arc::clone(http)), stop.clone().cancelled_owned())))
 }
 
 fn settings(config: &Config, address: SocketAddr) -> Settings {

@@ -14,7 +14,8 @@ use serde_json::{Value, json};
 
 use super::serve::{base_url, until_told};
 use super::{Answer, CliError, Context, fleet, print, seed};
-use crate::app::App;
+use crate::app::seat::Seat;
+use crate::app::{App, AppError};
 use crate::config::Config;
 use crate::log::private;
 
@@ -94,6 +95,8 @@ impl DemoArgs {
 
 /// Serves the demonstration until it is told to stop.
 pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
+    // Somebody who has the data to himself is named before anything is put aside.
+    drop(Seat::among_servers(&context.config.data_dir).map_err(AppError::from)?);
     let (shown, aside) = (context.config.data_dir.join("demo.json"), context.config.data_dir.join(".demo-keys.json"));
     let mut document = if let Some(document) = set_aside(&shown, &aside)? {
         document

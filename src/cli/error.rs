@@ -3,17 +3,18 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use super::stdio::PipeError;
 use crate::app::AppError;
 use crate::app::desk::DeskError;
 use crate::app::node::NodeError;
 use crate::app::policies::EngineError;
 use crate::app::rooms::RoomError;
+use crate::app::seat::SeatError;
 use crate::auth::AuthError;
 use crate::config::ConfigError;
 use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
 use crate::export::jsonl::ExportError;
-use crate::http::mcp::StdioError;
 use crate::log::pair::PairError;
 use crate::log::reading::ReadError;
 use crate::log::session::is_no_server;
@@ -93,7 +94,7 @@ pub enum CliError {
     View(#[from] ViewError),
     /// MCP over a pipe.
     #[error(transparent)]
-    Stdio(#[from] StdioError),
+    Pipe(#[from] PipeError),
     /// The key cannot be looked up.
     #[error(transparent)]
     Auth(#[from] AuthError),
@@ -146,6 +147,7 @@ impl CliError {
         match self {
             Self::NotLoaded(refusal)
             | Self::Refused(refusal)
+            | Self::Pipe(PipeError::Refused(refusal))
             | Self::Desk(DeskError::Against(refusal))
             | Self::Node(NodeError::Policy(refusal))
             | Self::App(AppError::Node(NodeError::Policy(refusal))) => Some(refusal),
@@ -164,6 +166,16 @@ impl CliError {
                 Some("name the directory with --data DIR, or make one with `forelog demo` or `forelog account create`")
             }
             Self::EmptyDatabase => Some("check database_url; `forelog migrate` or `forelog account create` make what it needs"),
+            Self::App(AppError::Seat(SeatError::Taken { .. })) => Some(
+                "one that is stopped goes on with `kill -CONT PID`, or ends with `kill -9 PID`; a `forelog stdio` without --url and \
+                 without a server has the data to itself until its client ends: start `forelog serve` first, or give it --url",
+            ),
+            Self::Pipe(PipeError::ServedElsewhere(_)) => Some("give the address of a server with --url"),
+            Self::Pipe(PipeError::NotOurs(_)) => {
+                Some("run it as the user that the server runs as, or give the server's address with --url")
+            }
+            Self::Pipe(PipeError::Unreached { .. }) => Some("check the address, and that the server runs there"),
+            Self::Pipe(PipeError::Url { .. }) => Some("as in --url https://forelog.example"),
             Self::App(AppError::Listen { .. }) => {
                 Some("another program may listen there: choose another address with --listen, or port 0")
             }

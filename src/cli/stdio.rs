@@ -1,23 +1,34 @@
-//! `forelog stdio`: MCP over standard input and output, as a node of its own on the same data.
+//! `forelog stdio`: MCP over standard input and output, for a client that starts its servers itself.
+//!
+//! INVARIANT: it is a pipe to a server, wherever there can be one: that of a URL, or the one that serves the same data on this
+//! machine. Then nothing of it decides anything: not its environment, its configuration, its clock, nor whether it runs at all.
+//! Only where nobody serves the data it serves it itself, alone.
 
-use std::sync::Arc;
-use std::time::Duration;
+mod answer;
+mod asked;
+mod begin;
+mod lines;
+mod pipe;
+mod place;
+mod session;
+mod wire;
 
 use clap::Args;
-use secrecy::ExposeSecret;
+use tokio::signal::unix::{SignalKind, signal};
 
+use self::pipe::Pipe;
+use self::wire::Wire;
 use super::{CliError, Context};
-use crate::app::node::Node;
-use crate::auth::AuthError;
-use crate::core::lineage::alive;
-use crate::core::principal::Via;
-use crate::http::mcp::serve_stdio;
+use crate::core::refusal::Refusal;
 
 const EXAMPLES: &str = "\
 The key comes from the configuration (api_key) or the environment; it is never an argument, which others could see.
+With --url it forwards to that server. Else it forwards to the server that serves the same data directory on this machine, by
+its socket there; and if nobody serves that, it does so itself, as the only one.
 Examples:
+  FORELOG_API_KEY=flk_live_… forelog stdio --url https://forelog.example
   FORELOG_API_KEY=flk_live_… forelog stdio --config forelog.toml
-  claude mcp add forelog --env FORELOG_API_KEY=flk_live_… -- forelog stdio --config /etc/forelog.toml";
+  claude mcp add forelog --env FORELOG_API_KEY=flk_live_… -- forelog stdio --url https://forelog.example";
 
 /// What `stdio` takes.
 #[derive(Debug, Args)]
@@ -26,28 +37,78 @@ pub struct StdioArgs {
     /// Offer only tools that read, and those that stop: an emergency stop is never taken away.
     #[arg(long)]
     pub read_only: bool,
+    /// The server to forward to: https, or in the clear on this machine.
+    #[arg(long, value_name = "URL")]
+    pub url: Option<String>,
 }
 
-/// Serves until standard input ends.
+/// A pipe that leads nowhere.
+#[derive(Debug, thiserror::Error)]
+pub enum PipeError {
+    /// Not an address of a server.
+    #[error("--url {url}: {why}")]
+    Url {
+        /// The address, as it may be shown.
+        url: String,
+        /// What is wrong with it.
+        why: &'static str,
+    },
+    /// No key of ours looks like that.
+    #[error("the key holds characters that no key has")]
+    Key,
+    /// No TLS can be spoken here.
+    #[error("TLS cannot be set up")]
+    Tls(#[source] rustls::Error),
+    /// Nobody answers.
+    #[error("nobody answers at {by}: {why}")]
+    Unreached {
+        /// Where.
+        by: String,
+        /// Why not.
+        why: String,
+    },
+    /// The server's socket is another user's.
+    #[error("the server's socket {} belongs to another user", .0.display())]
+    NotOurs(std::path::PathBuf),
+    /// The server answers, and does not let the key in.
+    #[error("the server refuses: {}: {}", .0.code, .0.message)]
+    Refused(Box<Refusal>),
+    /// A node lives in the log, elsewhere.
+    #[error("the database is served by {0}, not from this data directory")]
+    ServedElsewhere(String),
+}
+
+/// Passes messages on until standard input ends.
 pub async fn run(args: &StdioArgs, context: &Context) -> Result<(), CliError> {
     let Some(key) = &context.config.api_key else {
         return Err(CliError::Usage("there is no key: set FORELOG_API_KEY, or api_key in the configuration".into()));
     };
-    let node = Node::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
-    let served = match node.authenticator.authenticate(key.expose_secret(), Via::Stdio, None, args.read_only).await {
-        Ok(principal) => {
-            // Whoever starts it reads this; a client shows what its calls are refused with, at best.
-            let state = node.control.ports.writer.fence().state();
-            if let Err(refusal) = alive(&state, &principal.credential, context.clock.now()) {
-                node.stop().await;
-                return Err(CliError::Refused(Box::new(refusal)));
-            }
-            let wait = Duration::from_millis(context.config.instant_wait_ms);
-            serve_stdio(Arc::clone(&node.control), principal, wait).await.map_err(CliError::from)
-        }
-        Err(AuthError::Unauthenticated) => Err(CliError::Usage("the key is not known here".into())),
-        Err(error) => Err(CliError::Auth(error)),
+    if let Some(url) = &args.url {
+        return hold(Wire::to_url(url, args.read_only, key)?).await;
+    }
+    let own = place::find(context).await?;
+    let held = match Wire::to_socket(&context.config.data_dir, args.read_only, key) {
+        Ok(wire) => hold(wire).await,
+        Err(error) => Err(error.into()),
     };
-    node.stop().await;
-    served
+    if let Some(own) = own {
+        own.shutdown().await;
+    }
+    held
+}
+
+/// Holds the conversation.
+async fn hold(wire: Wire) -> Result<(), CliError> {
+    let listen = |kind| signal(kind).map_err(CliError::Signal);
+    let (mut term, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
+    let stop = async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    let pipe = Pipe::new(wire);
+    pipe.knock().await?;
+    pipe.run(tokio::io::stdin(), stop).await;
+    Ok(())
 }

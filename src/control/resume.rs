@@ -35,7 +35,7 @@ impl Control {
     pub async fn resume(&self, call: &CallId, who: &Principal, session: &str) -> Result<Option<Resumed>, Refusal> {
         let Some(intent) = self.intent_of(call, who).await? else { return Ok(None) };
         let is_theirs = intent.call == *call
-            && intent.via == Via::Mcp
+            && matches!(intent.via, Via::Mcp | Via::Stdio)
             && self.is_own(&intent, who)
             && intent.session.as_deref() == Some(session::digest(session).as_str());
         Ok(is_theirs.then(|| Resumed { call: call.clone(), intent }))

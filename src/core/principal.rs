@@ -22,7 +22,7 @@ pub enum Side {
 pub enum Via {
     /// MCP over HTTP.
     Mcp,
-    /// MCP over standard input and output.
+    /// MCP over standard input and output, by way of the server's own socket.
     Stdio,
     /// The REST API.
     Rest,

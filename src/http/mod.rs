@@ -4,6 +4,8 @@
 //! connection ▶ client address ▶ security headers ▶ CORS ▶ throttle per address ▶ Host ▶ (Origin) ▶ bearer ▶ endpoint ▶ Door ▶ control
 //! ```
 //!
+//! The server's own socket (`local.rs`) begins at the endpoint of MCP.
+//!
 //! The console (`console/`) reads a cookie instead of a bearer token, and answers HTML.
 //!
 //! INVARIANT: only the probes, `/metrics`, `/api/v1/openapi.json` and the console's way in answer a caller that is not
@@ -27,6 +29,7 @@ mod gate;
 mod health;
 mod legible;
 mod live;
+pub mod local;
 pub mod mcp;
 mod metrics;
 mod origin;

@@ -22,6 +22,7 @@ pub mod facts;
 pub mod fence;
 pub mod guess;
 pub mod hold;
+pub mod holders;
 pub mod identity;
 mod open;
 pub mod pair;

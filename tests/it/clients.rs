@@ -44,9 +44,25 @@ async fn client_python_speaks_2026_07_28() {
 #[tokio::test]
 async fn client_inspector_serves_both_eras() {
     let demo = Demo::start().await;
+    let key = format!("Authorization: Bearer {}", demo.customer_key());
+    assert_inspected(&demo, &[demo.mcp_url(), "--transport", "http", "--header", &key]).await;
+}
+
+/// The same client starts a pipe: to the URL, and to the server of the data directory.
+#[tokio::test]
+async fn client_inspector_serves_both_eras_by_a_pipe() {
+    let demo = Demo::start().await;
+    let (key, data) = (format!("FORELOG_API_KEY={}", demo.customer_key()), demo.data().to_str().expect("a path"));
+    for to in [["--url", demo.mcp_url()], ["--data", data]] {
+        assert_inspected(&demo, &[env!("CARGO_BIN_EXE_forelog"), "stdio", to[0], to[1], "-e", &key]).await;
+    }
+}
+
+async fn assert_inspected(demo: &Demo, connect: &[&str]) {
     for era in ["legacy", "modern"] {
-        let listed = inspect(&demo, era, &["--method", "tools/list"]).await;
-        let called = inspect(&demo, era, &["--method", "tools/call", "--tool-name", TOOL]).await;
+        let connect = [connect, &["--protocol-era", era]].concat();
+        let listed = inspect(demo, &connect, &["--method", "tools/list"]).await;
+        let called = inspect(demo, &connect, &["--method", "tools/call", "--tool-name", TOOL]).await;
         let tools = listed.pointer("/result/tools").and_then(Value::as_array).expect("tools");
         let result = called.get("result").expect("a result");
         let seen = Seen {
@@ -55,14 +71,16 @@ async fn client_inspector_serves_both_eras() {
             structured_content: result.get("structuredContent").cloned().unwrap_or_default(),
             is_error: result.get("isError") == Some(&Value::Bool(true)),
         };
-        assert_saw_the_fleet(&demo, &seen, era);
+        assert_saw_the_fleet(demo, &seen, era);
     }
 }
 
 #[tokio::test]
 async fn client_inspector_finds_no_fault_in_the_schemas() {
     let demo = Demo::start().await;
-    inspect(&demo, "modern", &["--method", "tools/list", "--strict"]).await;
+    let key = format!("Authorization: Bearer {}", demo.customer_key());
+    let connect = [demo.mcp_url(), "--transport", "http", "--header", &key, "--protocol-era", "modern"];
+    inspect(&demo, &connect, &["--method", "tools/list", "--strict"]).await;
 }
 
 #[tokio::test]
@@ -103,13 +121,12 @@ fn ids(vms: &Value) -> Vec<String> {
     vms.as_array().into_iter().flatten().filter_map(id).collect()
 }
 
-async fn inspect(demo: &Demo, era: &str, arguments: &[&str]) -> Value {
+async fn inspect(demo: &Demo, connect: &[&str], arguments: &[&str]) -> Value {
     let inspector = tools::find("FORELOG_NODE_MODULES").join(".bin/mcp-inspector");
     let inspector = inspector.to_str().expect("a readable path");
-    let key = format!("Authorization: Bearer {}", demo.customer_key());
-    let connect = [inspector, "--cli", demo.mcp_url(), "--transport", "http", "--protocol-era", era, "--header", &key];
-    let output = run(tools::find("FORELOG_NODE"), &[&connect, arguments, &["--format", "json"]].concat()).await;
-    let output = output.unwrap_or_else(|error| panic!("{era}: {error}\n{}", demo.log()));
+    let words = [&[inspector, "--cli"], connect, arguments, &["--format", "json"]].concat();
+    let output = run(tools::find("FORELOG_NODE"), &words).await;
+    let output = output.unwrap_or_else(|error| panic!("{connect:?}: {error}\n{}", demo.log()));
     serde_json::from_str(&output).expect("one JSON document")
 }
 

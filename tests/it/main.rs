@@ -62,6 +62,8 @@ mod model;
 mod nodes;
 mod operate;
 mod packaging;
+mod pipe;
+mod pipe_wire;
 mod plant;
 mod policy;
 mod postgres;

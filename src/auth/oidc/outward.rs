@@ -24,6 +24,9 @@ use super::settings::is_loopback;
 const CONNECT: Duration = Duration::from_secs(3);
 const ANSWER: Duration = Duration::from_secs(5);
 
+/// How often it is asked whether the other end of a silent connection is still there.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
 /// Largest answer: keys and claims are small.
 const LARGEST: usize = 256 * 1024;
 
@@ -47,6 +50,22 @@ pub enum OutwardError {
     Tls(#[from] rustls::Error),
 }
 
+/// Connects over TLS to whoever has a certificate that this machine trusts, or in the clear: which of them is for its user
+/// to say.
+pub fn connector(patience: Duration) -> Result<HttpsConnector<HttpConnector>, rustls::Error> {
+    let mut roots = RootCertStore::empty();
+    let (added, refused) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    tracing::debug!(added, refused, "certificates of this machine");
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    let tls = versions.with_root_certificates(roots).with_no_client_auth();
+    let mut connector = HttpConnector::new();
+    connector.set_connect_timeout(Some(patience));
+    connector.set_keepalive(Some(KEEPALIVE));
+    connector.enforce_http(false);
+    Ok(HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector))
+}
+
 /// The way to one issuer.
 #[derive(Clone, Debug)]
 pub struct Outward {
@@ -57,18 +76,7 @@ pub struct Outward {
 impl Outward {
     /// A way out that trusts the certificates which this machine trusts.
     pub fn new() -> Result<Self, OutwardError> {
-        let mut roots = RootCertStore::empty();
-        let (added, refused) = roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
-        tracing::debug!(added, refused, "certificates of this machine");
-        let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let versions = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
-        let tls = versions.with_root_certificates(roots).with_no_client_auth();
-        let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(CONNECT));
-        connector.enforce_http(false);
-        let connector =
-            HttpsConnectorBuilder::new().with_tls_config(tls).https_or_http().enable_http1().wrap_connector(connector);
-        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector), clear: false })
+        Ok(Self { client: Client::builder(TokioExecutor::new()).build(connector(CONNECT)?), clear: false })
     }
 
     /// The same for an issuer that is on this machine and in the clear.

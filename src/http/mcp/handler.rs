@@ -12,7 +12,6 @@ use rmcp::{ErrorData, RoleServer, ServerHandler};
 use super::calling;
 use super::listing::{Listing, is_shown, listing};
 use super::rejected::Reached;
-use super::watched::Watch;
 use crate::core::principal::Principal;
 use crate::http::Door;
 
@@ -22,44 +21,31 @@ const FRESH_MS: u64 = 60_000;
 const INSTRUCTIONS: &str = "Operates virtual machines. Every call is recorded before it is made, and may be refused; \
     an error says why, and whether trying again can help. Long work answers an operation_id.";
 
-/// Serves one connection or request; a cheap clone.
+/// Serves one request; a cheap clone.
 #[derive(Clone)]
 pub struct Handler {
     door: Arc<Door>,
     listing: Arc<Listing>,
-    /// Whoever is at the other end of a pipe; over HTTP every request brings its own.
-    principal: Option<Principal>,
-    /// Whoever watches that pipe.
-    watch: Option<Arc<Watch>>,
 }
 
 impl Handler {
     /// A handler whose callers are told by each request.
     pub fn new(door: Arc<Door>) -> Self {
         let listing = Arc::new(listing(&door.control().catalogue));
-        Self { door, listing, principal: None, watch: None }
-    }
-
-    /// A handler for one caller.
-    pub fn for_caller(door: Arc<Door>, principal: Principal, watch: Arc<Watch>) -> Self {
-        Self { principal: Some(principal), watch: Some(watch), ..Self::new(door) }
+        Self { door, listing }
     }
 
     /// The call of this request is ours from here on.
-    fn reached(&self, context: &RequestContext<RoleServer>) {
+    fn reached(context: &RequestContext<RoleServer>) {
         let parts = context.extensions.get::<http::request::Parts>();
         if let Some(reached) = parts.and_then(|parts| parts.extensions.get::<Reached>()) {
             reached.mark();
         }
-        if let Some(watch) = &self.watch {
-            watch.reached(&context.id);
-        }
     }
 
-    fn caller(&self, context: &RequestContext<RoleServer>) -> Result<Principal, ErrorData> {
+    fn caller(context: &RequestContext<RoleServer>) -> Result<Principal, ErrorData> {
         let parts = context.extensions.get::<http::request::Parts>();
-        let of_request = parts.and_then(|parts| parts.extensions.get::<Principal>());
-        let caller = of_request.or(self.principal.as_ref()).cloned();
+        let caller = parts.and_then(|parts| parts.extensions.get::<Principal>()).cloned();
         caller.ok_or_else(|| ErrorData::internal_error("The request has no caller.", None))
     }
 }
@@ -79,12 +65,7 @@ impl ServerHandler for Handler {
         if request.is_some_and(|request| request.cursor.is_some()) {
             return Err(ErrorData::invalid_params("There is one page of tools, and no cursor.", None));
         }
-        let who = self.caller(&context)?;
-        if self.principal.is_some() {
-            // Over HTTP that has been checked with the request.
-            let alive = self.door.check_alive(&who).await;
-            alive.map_err(|refusal| ErrorData::invalid_request(refusal.message.clone(), Some(refusal.body(None))))?;
-        }
+        let who = Self::caller(&context)?;
         let state = self.door.state();
         let catalogue = &self.door.control().catalogue;
         let shown = |name: &str| catalogue.get(name).is_some_and(|tool| is_shown(tool, &who, &state));
@@ -99,8 +80,8 @@ impl ServerHandler for Handler {
         request: CallToolRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<CallToolResponse, ErrorData> {
-        let who = self.caller(&context)?;
-        self.reached(&context);
+        let who = Self::caller(&context)?;
+        Self::reached(&context);
         calling::call(&self.door, who, request, context).await
     }
 
@@ -117,8 +98,8 @@ impl ServerHandler for Handler {
                 None,
             ));
         }
-        let who = self.caller(&context)?;
-        self.reached(&context);
+        let who = Self::caller(&context)?;
+        Self::reached(&context);
         Err(calling::malformed(&self.door, who, request.params.unwrap_or_default(), &context).await)
     }
 

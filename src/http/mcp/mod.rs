@@ -12,7 +12,6 @@ mod batch;
 mod calling;
 mod gate;
 mod handler;
-mod input;
 mod listing;
 mod message;
 mod plain;
@@ -20,9 +19,7 @@ mod rejected;
 mod resume;
 mod sessions;
 mod shallow;
-mod stdio;
 mod streams;
-mod watched;
 mod whole;
 
 use std::sync::Arc;
@@ -42,6 +39,7 @@ use serde_json::Value;
 
 use super::accept::{Accepted, BOTH};
 use super::caller::authenticate;
+use super::local::Local;
 use super::problem::Problem;
 use super::{Door, Http, Settings, body, live, origin};
 use crate::core::code::Code;
@@ -52,7 +50,6 @@ use handler::Handler;
 use message::Incoming;
 use rejected::Reached;
 use sessions::{SESSION_ID, Sessions};
-pub use stdio::{StdioError, serve_stdio};
 use streams::{Made, Streams};
 
 #[cfg(not(feature = "conformance"))]
@@ -125,7 +122,8 @@ async fn serve_reads(State(http): State<Arc<Http>>, request: Request) -> Respons
 async fn serve(http: &Http, request: Request, read_only: bool) -> Result<Response, Problem> {
     let (parts, body) = request.into_parts();
     origin::check(&parts, &http.settings.allowed_origins)?;
-    let principal = authenticate(http, &parts, Via::Mcp, read_only).await?;
+    let via = if parts.extensions.get::<Local>().is_some() { Via::Stdio } else { Via::Mcp };
+    let principal = authenticate(http, &parts, via, read_only).await?;
     let exchange = Exchange { http, parts, principal };
     if let Err(refusal) = exchange.check_revoked() {
         return Err(exchange.revoked(refusal, body).await);

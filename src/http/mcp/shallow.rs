@@ -68,7 +68,7 @@ struct Params {
 
 /// The message, or the messages, that JSON holds which cannot be read whole: for arguments its whole text, of which the record has
 /// digest and size. None if it is no JSON, or holds no message.
-pub fn of(bytes: &[u8]) -> Option<Value> {
+fn of(bytes: &[u8]) -> Option<Value> {
     if let Ok(heads) = serde_json::from_slice::<Vec<Object>>(bytes) {
         return Some(heads.into_iter().map(|Object(head)| message(head, None, bytes)).collect());
     }

@@ -1,0 +1,36 @@
+//! Whether anybody works on the data, by what is seen in the log.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::desk::DeskError;
+use super::rooms::{RoomError, Rooms};
+use crate::config::Config;
+use crate::core::id::NodeId;
+use crate::core::time::{Clock, Entropy};
+use crate::log::fence::Fence;
+
+/// How often the nodes are looked at.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// A node that is seen to beat; none once all have stood still for their leases, by this machine's measure of time.
+pub async fn living(config: &Config, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Option<NodeId>, DeskError> {
+    let rooms = Rooms::open(config, Arc::clone(entropy)).await?;
+    let fence = Fence::new(Arc::clone(clock));
+    let found = loop {
+        let seen = match fence.peers().look(&*rooms.store).await {
+            Ok(seen) => seen,
+            Err(error) => break Err(RoomError::Log(error).into()),
+        };
+        if let Some(peer) = seen.iter().find(|peer| peer.moved && !peer.dead) {
+            break Ok(Some(peer.node.id.clone()));
+        }
+        if seen.iter().all(|peer| peer.dead) {
+            break Ok(None);
+        }
+        tokio::time::sleep(LOOK).await;
+    };
+    rooms.store.database().close().await;
+    rooms.vault.database().close().await;
+    found
+}

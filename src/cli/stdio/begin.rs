@@ -1,0 +1,91 @@
+//! How a conversation begins, and begins again.
+
+use axum::http::StatusCode;
+use bytes::Bytes;
+use serde_json::json;
+
+use super::PipeError;
+use super::answer::{self, Answer, Held};
+use super::asked::Asked;
+use super::pipe::{Pipe, TELLING};
+use super::session::{Session, Welcome};
+use super::wire::Unanswered;
+use crate::core::code::Code;
+use crate::core::refusal::Refusal;
+
+const READY: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+
+impl Pipe {
+    /// Asks the server who it is, so that whoever starts the pipe reads at once what is wrong with it. No call is made.
+    pub async fn knock(&self) -> Result<(), PipeError> {
+        let meta = json!({
+            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            "io.modelcontextprotocol/clientCapabilities": {},
+        });
+        let line = json!({ "jsonrpc": "2.0", "id": "forelog-stdio", "method": "server/discover", "params": { "_meta": meta } });
+        let line = Bytes::from(line.to_string());
+        let answer = match self.greet(&line).await {
+            Ok(answer) => answer,
+            Err(why) => return Err(PipeError::Unreached { by: self.wire.shown(), why: why.text() }),
+        };
+        let is_served = matches!(answer.held, Held::Message(_) | Held::Stream(_)) && answer.status.is_success();
+        let may_pass = answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS;
+        if is_served {
+            return Ok(());
+        }
+        if may_pass {
+            // It is said again with each request, as long as it is so.
+            tracing::warn!(status = answer.status.as_u16(), why = answer.refusal().message, "the server answers nobody now");
+            return Ok(());
+        }
+        Err(PipeError::Refused(Box::new(answer.refusal())))
+    }
+
+    /// A client introduces itself.
+    pub(super) async fn begin(&self, line: Bytes, asked: &Asked) {
+        let _turn = self.beginning.lock().await;
+        let said = match self.greet(&line).await {
+            Ok(answer) => match Welcome::read(answer).await {
+                Ok(welcome) => {
+                    let before = self.session.begin(line, &welcome);
+                    self.leave(before).await;
+                    welcome.message
+                }
+                Err(Answer { held: Held::Message(message), .. }) => message,
+                Err(answer) => answer::error(asked.id(), &answer.refusal()),
+            },
+            Err(why) => answer::error(asked.id(), &answer::unanswered(&why, &self.wire.shown())),
+        };
+        self.out.say(&said).await;
+    }
+
+    /// Begins the conversation again that a server has forgotten, unless somebody has done so since `turn`.
+    pub(super) async fn begin_again(&self, turn: u64) -> Result<(), Refusal> {
+        let _turn = self.beginning.lock().await;
+        let session = self.session.get();
+        let Session { hello: Some(hello), version: Some(version), .. } = session else { return Ok(()) };
+        if session.turn != turn {
+            return Ok(());
+        }
+        let answer = self.greet(&hello).await.map_err(|why| answer::unanswered(&why, &self.wire.shown()))?;
+        let welcome = Welcome::read(answer).await.map_err(|answer| answer.refusal())?;
+        if welcome.version != version {
+            let text = "The server was replaced by one that speaks another version of the protocol.";
+            return Err(
+                Refusal::new(Code::Conflict, text).hint("Start the client again, so that it introduces itself to this one.")
+            );
+        }
+        tracing::info!("the server had forgotten the conversation; it was begun again");
+        self.session.begin(hello, &welcome);
+        self.tell(&Bytes::from_static(READY), &Asked::of(READY)).await;
+        self.ready.send_modify(|turn| *turn += 1);
+        Ok(())
+    }
+
+    async fn greet(&self, line: &Bytes) -> Result<Answer, Unanswered> {
+        let (asked, none) = (Asked::of(line), Session::default());
+        let greeted = self.post(line, &asked, &none);
+        let late = || Err(Unanswered::Broken("it did not answer in time".into()));
+        tokio::time::timeout(TELLING, greeted).await.unwrap_or_else(|_| late())
+    }
+}
