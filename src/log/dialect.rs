@@ -44,8 +44,6 @@ pub struct Dialect {
     pub for_update: &'static str,
     /// Completes `where column …` to "is one of the list that is bound as `$1`".
     pub among: &'static str,
-    /// Tells the other nodes that control state has the epoch `$1`, once the transaction commits. Empty: there are none.
-    pub wake: &'static str,
     /// How many tables `schema_version` a room's place (`$1`) has: a role that may not look into it sees it too.
     pub is_there: &'static str,
     /// Settings by which what is committed may not be on disk.
@@ -77,15 +75,11 @@ pub struct FullText {
     pub clear: &'static str,
 }
 
-/// Where PostgreSQL tells nodes of a new epoch.
-pub const CHANNEL: &str = "forelog";
-
 /// Embedded default.
 pub static SQLITE: Dialect = Dialect {
     name: "sqlite",
     for_update: "",
     among: "in (select value from json_each($1))",
-    wake: "",
     is_there: "select count(*) from sqlite_schema where name = 'schema_version' and $1 = $1",
     careless: "select name from sqlite_schema where 0 = 1",
     triggers: "select name from sqlite_schema where type = 'trigger'",
@@ -130,7 +124,6 @@ pub static POSTGRES: Dialect = Dialect {
     name: "postgres",
     for_update: " for update",
     among: "= any($1)",
-    wake: "select pg_notify('forelog', $1)",
     is_there: "select count(*) from pg_tables where schemaname = $1 and tablename = 'schema_version'",
     careless: "select name from pg_settings where name in ('fsync', 'full_page_writes') and setting = 'off'",
     triggers: "select tgname from pg_trigger where tgenabled = 'A' and not tgisinternal",

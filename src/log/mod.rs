@@ -24,6 +24,7 @@ pub mod guess;
 pub mod hold;
 pub mod holders;
 pub mod identity;
+mod notices;
 mod open;
 pub mod pair;
 pub mod peers;

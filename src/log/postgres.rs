@@ -2,17 +2,18 @@
 //!
 //! INVARIANT: rows of one table go in one statement, whatever their number, because each statement is a round trip.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
 use deadpool::managed::Object;
-use sqlx::postgres::{PgArguments, PgListener, PgPoolOptions, PgRow};
+use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, TypeInfo, ValueRef};
-use tokio::sync::Mutex;
 
-use super::dialect::{CHANNEL, Dialect, POSTGRES, Room};
-use super::session::{CONNECT, Servers, Session, Sessions, had_died, unopened};
+use super::dialect::{Dialect, POSTGRES, Room};
+use super::notices::Notices;
+use super::session::{Servers, Session, Sessions, had_died, refuses_commit, unopened};
 use super::sql::{Change, Database, Holds, Insert, Row, SqlError, Transaction, Value, legible};
 
 /// Locks the head with the first message.
@@ -21,7 +22,7 @@ const BEGIN_APPEND: &str = "begin; select position from log_head where log_id = 
 struct Postgresql {
     write: Sessions,
     read: Sessions,
-    listener: Mutex<Option<PgListener>>,
+    notices: Arc<Notices>,
 }
 
 struct Open {
@@ -31,11 +32,11 @@ struct Open {
 
 /// Opens one room of a PostgreSQL database: one schema of the same name.
 pub async fn open_postgres(url: &str, room: Room) -> Result<Box<dyn Database>, SqlError> {
-    let pool = |size: usize| Servers::read(url, room).map_err(opening)?.pool(size);
-    let (write, read) = (pool(2)?, pool(room.readers())?);
+    let servers = || Servers::read(url, room).map_err(opening);
+    let (write, read, notices) = (servers()?.pool(2)?, servers()?.pool(room.readers())?, Notices::new(servers()?)?);
     // So that a wrong URL is found now.
     drop(read.get().await.map_err(unopened)?);
-    Ok(Box::new(Postgresql { write, read, listener: Mutex::default() }))
+    Ok(Box::new(Postgresql { write, read, notices }))
 }
 
 type Question = Query<'static, Postgres, PgArguments>;
@@ -117,25 +118,16 @@ impl Database for Postgresql {
         self.begin_with(BEGIN_APPEND).await
     }
 
+    fn tell(&self, epoch: i64) {
+        self.notices.send(epoch);
+    }
+
     async fn told(&self) -> Result<Option<i64>, SqlError> {
-        let mut place = self.listener.lock().await;
-        let Some(listener) = place.as_mut() else {
-            *place = Some(self.listen().await.map_err(opening)?);
-            return Ok(None);
-        };
-        let told = listener.try_recv().await;
-        let Ok(Some(notification)) = told else {
-            *place = None;
-            return Ok(None);
-        };
-        Ok(notification.payload().parse().ok())
+        self.notices.receive().await
     }
 
     async fn close(&self) {
-        // Somebody who listens just now gives it up himself.
-        if let Ok(mut listener) = self.listener.try_lock() {
-            *listener = None;
-        }
+        self.notices.close().await;
         for pool in [&self.write, &self.read] {
             for session in pool.retain(|_, _| false).removed {
                 session.close().await;
@@ -159,17 +151,6 @@ impl Postgresql {
                 }
             }
         }
-    }
-
-    async fn listen(&self) -> Result<PgListener, sqlx::Error> {
-        // Whoever asks for a connection finds the server that takes writes.
-        drop(self.read.get().await.map_err(|error| sqlx::Error::Io(std::io::Error::other(error.to_string())))?);
-        let options = self.read.manager().good().cloned().unwrap_or_default();
-        let one = PgPoolOptions::new().max_connections(1).acquire_timeout(CONNECT).connect_lazy_with(options);
-        let mut listener = PgListener::connect_with(&one).await?;
-        listener.eager_reconnect(false);
-        listener.listen(CHANNEL).await?;
-        Ok(listener)
     }
 }
 
@@ -233,7 +214,9 @@ impl Transaction for Open {
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), SqlError> {
-        let done = self.session()?.say("commit").await.map_err(|error| SqlError::Commit(error.into()));
+        let failed =
+            |error| if refuses_commit(&error) { SqlError::Statement(error.into()) } else { SqlError::Commit(error.into()) };
+        let done = self.session()?.say("commit").await.map_err(failed);
         // After an error there is still something to be rolled back, or to be closed.
         if done.is_ok() {
             self.session = None;

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
-use sqlx::postgres::{PgArguments, PgConnectOptions, PgQueryResult, PgRow};
+use sqlx::postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgQueryResult, PgRow, PgSeverity};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Postgres, SqlSafeStr};
 
@@ -173,6 +173,19 @@ fn too_late() -> sqlx::Error {
 fn is_about_the_statement(error: &sqlx::Error) -> bool {
     let sqlx::Error::Database(error) = error else { return matches!(error, sqlx::Error::RowNotFound) };
     error.code().is_some_and(|code| !code.starts_with("57P") && !code.starts_with("08") && code != "25006")
+}
+
+/// Whether the server said of a commit that it did not take place. An error that ends the session may follow a commit that did,
+/// unless its reason is that the transaction was idle for too long (25P03): then the server had not begun to commit.
+pub(super) fn refuses_commit(error: &sqlx::Error) -> bool {
+    let sqlx::Error::Database(error) = error else { return false };
+    let Some(error) = error.try_downcast_ref::<PgDatabaseError>() else { return false };
+    let is_unknown = error.code().starts_with("08") || error.code().starts_with("57P") || error.code() == "40003";
+    match error.severity() {
+        PgSeverity::Error => !is_unknown,
+        PgSeverity::Fatal => error.code() == "25P03",
+        _ => false,
+    }
 }
 
 /// The idle connection that was lent had died meanwhile, and nothing was asked of it: another one may be tried.

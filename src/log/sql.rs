@@ -46,7 +46,7 @@ pub enum SqlError {
     /// A value that the database does not take, and will not the next time either: nothing was stored.
     #[error("storing a value")]
     Refused(#[source] DriverError),
-    /// The commit: it may or may not have been stored.
+    /// The commit, whose answer is lost: it may or may not have been stored.
     #[error("committing")]
     Commit(#[source] DriverError),
     /// A text with a NUL, which PostgreSQL cannot hold, so SQLite is not given it either.
@@ -227,6 +227,8 @@ pub trait Database: Send + Sync {
     async fn begin_append(&self) -> Result<Box<dyn Transaction>, SqlError> {
         self.begin().await
     }
+    /// Tells other processes of a new epoch, if it can. Returns at once; nobody learns whether they were told.
+    fn tell(&self, _epoch: i64) {}
     /// Returns when another process may have changed control state, with its epoch if that is known. Hearing nothing means
     /// nothing: whoever waits looks by himself as well. A database of one machine tells nobody.
     async fn told(&self) -> Result<Option<i64>, SqlError> {

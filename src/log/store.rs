@@ -190,7 +190,11 @@ impl Store for SqlStore {
             return Ok(head);
         }
         let moved = write(&mut *transaction, self.database.dialect(), &head, batch).await?;
-        transaction.commit().await?;
+        let done = transaction.commit().await;
+        if moved.epoch != head.epoch && matches!(done, Ok(()) | Err(SqlError::Commit(_))) {
+            self.database.tell(moved.epoch.0);
+        }
+        done?;
         Ok(moved)
     }
 
@@ -371,9 +375,6 @@ async fn write(
     let sql = "update log_head set position = $1, at = $2, epoch = $3 where log_id = 1";
     changes.push(Change::Run(sql.into(), vec![moved.position.0.into(), moved.at.0.into(), moved.epoch.0.into()]));
     transaction.change(changes).await?;
-    if moved.epoch != head.epoch && !dialect.wake.is_empty() {
-        transaction.execute(dialect.wake, vec![moved.epoch.0.to_string().into()]).await?;
-    }
     Ok(moved)
 }
 

@@ -50,13 +50,13 @@ impl Worker {
         let (ports, mut deaf) = (&self.control.ports, false);
         while let Some(told) = stop.run_until_cancelled(ports.reader.store.told()).await {
             match told {
-                Ok(epoch) if epoch.is_none_or(|epoch| epoch > ports.fence().state().epoch) => {
+                Ok(epoch) => {
                     deaf = false;
-                    if let Err(error) = ports.writer.write(Want::default(), |_| Ok(())).await {
-                        tracing::warn!(%error, "what another node changed cannot be read yet");
+                    // Anybody can say so: what is true is in the head, which is read without its lock.
+                    if epoch.is_none_or(|epoch| epoch > ports.fence().state().epoch) {
+                        self.catch_up().await;
                     }
                 }
-                Ok(_) => {}
                 Err(error) => {
                     if !std::mem::replace(&mut deaf, true) {
                         tracing::warn!(%error, "other nodes are not heard; each beat looks instead");

@@ -176,12 +176,15 @@ impl Worker {
         }
     }
 
-    /// Takes over control state that another node has moved, and what was queued since the log was at `looked`.
-    async fn look_at_log(self: &Arc<Self>, looked: &mut Option<Position>) {
+    /// Takes over control state that another node has moved; answers where the log was.
+    async fn catch_up(&self) -> Option<Position> {
         let ports = &self.control.ports;
         let head = match ports.reader.store.head().await {
             Ok(head) => head,
-            Err(error) => return tracing::error!(%error, "the log's head cannot be read"),
+            Err(error) => {
+                tracing::error!(%error, "the log's head cannot be read");
+                return None;
+            }
         };
         if head.epoch > ports.fence().state().epoch {
             // Reads what moved, publishes it and writes nothing.
@@ -189,11 +192,17 @@ impl Worker {
                 tracing::error!(%error, "control state cannot be read");
             }
         }
+        Some(head.position)
+    }
+
+    /// Takes over what was queued since the log was at `looked`.
+    async fn look_at_log(self: &Arc<Self>, looked: &mut Option<Position>) {
+        let Some(position) = self.catch_up().await else { return };
         // What it claimed without a lease it could only cancel.
-        if *looked == Some(head.position) || !ports.fence().holds_lease() {
+        if *looked == Some(position) || !self.control.ports.fence().holds_lease() {
             return;
         }
-        *looked = self.take_queued().await.then_some(head.position);
+        *looked = self.take_queued().await.then_some(position);
     }
 
     /// Claims what waits; answers whether nothing of it has to be looked at again.

@@ -60,6 +60,7 @@ mod mend;
 mod metrics;
 mod model;
 mod nodes;
+mod notices;
 mod operate;
 mod packaging;
 mod pipe;
