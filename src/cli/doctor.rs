@@ -17,7 +17,9 @@ use crate::core::caused::with_sources;
 use crate::core::state::ControlState;
 use crate::export::verify::{Extent, Finding, Report, fold, verify};
 use crate::log::dialect::{Room, version};
+use crate::log::powers::powers;
 use crate::log::private;
+use crate::log::refusing::{altered, tried};
 use crate::log::rehearsal::{Rehearsed, rehearse};
 use crate::log::roles;
 use crate::log::store::Store;
@@ -76,7 +78,7 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
         ("the views can be opened", closed),
         ("the log is in order", told(&report, |finding| !finding.fault.is_about_state())),
         ("control state follows from the log", told(&report, |finding| finding.fault.is_about_state())),
-        ("the database refuses to change events", powers(&desk).await?),
+        ("the database refuses to change events", unguarded(&desk).await?),
         ("the views are of this log", views(context, &desk).await?),
         ("what is committed is on disk", careless(&desk).await?),
         ("nobody but its owner reads what is kept", exposed(context)?),
@@ -172,18 +174,18 @@ async fn views(context: &Context, desk: &Desk) -> Result<Vec<String>, CliError> 
 }
 
 /// A person with the file or the database's owner can always change it; a node must not be able to.
-async fn powers(desk: &Desk) -> Result<Vec<String>, CliError> {
-    let powers = roles::powers(desk.rooms.store.database()).await;
-    let powers = powers.map_err(|source| RoomError::Open { room: Room::Log, source })?;
-    let told = |power: String| {
-        let hint = if power.starts_with("the trigger") {
-            "somebody dropped it: treat the log as edited, and compare it with what was exported before"
-        } else {
-            "serve as a role that `forelog migrate --grant-to` prepared"
-        };
-        format!("events could be changed through the database: {power}; {hint}")
-    };
-    Ok(powers.into_iter().map(told).collect())
+async fn unguarded(desk: &Desk) -> Result<Vec<String>, CliError> {
+    let (database, failed) = (desk.rooms.store.database(), |source| RoomError::Open { room: Room::Log, source });
+    let edited = "somebody changed the schema: treat the log as edited, and compare it with what was exported before";
+    let powers = powers(database).await.map_err(failed)?.into_iter().map(|power| {
+        let hint = "serve as a role that `forelog migrate --grant-to` prepared";
+        format!("events could be changed through the database: the database role {power}; {hint}")
+    });
+    let altered = altered(database).await.map_err(failed)?.into_iter();
+    let altered = altered.map(|fault| format!("events could be changed through the database: {fault}; {edited}"));
+    let tried = tried(database).await.map_err(failed)?.into_iter();
+    let tried = tried.map(|fault| format!("the database was asked for what it has to refuse: {fault}; {edited}"));
+    Ok(powers.chain(altered).chain(tried).collect())
 }
 
 async fn careless(desk: &Desk) -> Result<Vec<String>, CliError> {

@@ -48,8 +48,6 @@ pub struct Dialect {
     pub is_there: &'static str,
     /// Settings by which what is committed may not be on disk.
     pub careless: &'static str,
-    /// Names of the triggers that are in force whatever the session says.
-    pub triggers: &'static str,
     /// Full text of the views.
     pub full_text: FullText,
     /// Schema scripts of a room, oldest first.
@@ -82,7 +80,6 @@ pub static SQLITE: Dialect = Dialect {
     among: "in (select value from json_each($1))",
     is_there: "select count(*) from sqlite_schema where name = 'schema_version' and $1 = $1",
     careless: "select name from sqlite_schema where 0 = 1",
-    triggers: "select name from sqlite_schema where type = 'trigger'",
     full_text: FullText {
         // The index decides the order, or a common word would be collected whole first.
         from: "call_words cross join call on call.intent = call_words.rowid",
@@ -99,6 +96,7 @@ pub static SQLITE: Dialect = Dialect {
             include_str!("../../migrations/sqlite/log-0002.sql"),
             include_str!("../../migrations/sqlite/log-0003.sql"),
             include_str!("../../migrations/sqlite/log-0004.sql"),
+            include_str!("../../migrations/sqlite/log-0005.sql"),
         ],
         Room::Views => &[
             include_str!("../../migrations/sqlite/views-0001.sql"),
@@ -126,7 +124,6 @@ pub static POSTGRES: Dialect = Dialect {
     among: "= any($1)",
     is_there: "select count(*) from pg_tables where schemaname = $1 and tablename = 'schema_version'",
     careless: "select name from pg_settings where name in ('fsync', 'full_page_writes') and setting = 'off'",
-    triggers: "select tgname from pg_trigger where tgenabled = 'A' and not tgisinternal",
     full_text: FullText {
         from: "call",
         matches: "found_by @@ (?)::text::tsquery",
@@ -142,6 +139,7 @@ pub static POSTGRES: Dialect = Dialect {
             include_str!("../../migrations/postgres/log-0002.sql"),
             include_str!("../../migrations/postgres/log-0003.sql"),
             include_str!("../../migrations/postgres/log-0004.sql"),
+            include_str!("../../migrations/postgres/log-0005.sql"),
         ],
         Room::Views => &[
             include_str!("../../migrations/postgres/views-0001.sql"),

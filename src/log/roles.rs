@@ -7,7 +7,9 @@ use super::sql::{Database, SqlError, Value};
 
 /// Gives `role` what serving needs in a room, and nothing else there. Needs the schema's owner.
 pub async fn grant(database: &dyn Database, room: Room, role: &str) -> Result<(), SqlError> {
+    let bare = role.replace('\'', "''");
     let role = format!("\"{}\"", role.replace('"', "\"\""));
+    let named = role.replace('\'', "''");
     let schema = room.name();
     let rights = match room {
         Room::Log => format!(
@@ -23,44 +25,17 @@ pub async fn grant(database: &dyn Database, room: Room, role: &str) -> Result<()
     let mut transaction = database.begin().await?;
     let script = format!(
         "revoke all on schema {schema} from {role}; revoke all on all tables in schema {schema} from {role};
-         grant usage on schema {schema} to {role}; grant select on all tables in schema {schema} to {role}; {rights}"
+         grant usage on schema {schema} to {role}; grant select on all tables in schema {schema} to {role}; {rights};
+         do $forelog$ begin
+             if pg_catalog.has_database_privilege('{bare}', current_database(), 'TEMP, CREATE') then
+                 execute pg_catalog.format('revoke create, temporary on database %I from public, %s', current_database(), '{named}');
+             end if;
+         exception when insufficient_privilege then
+             raise warning 'only the owner of the database can take away temporary tables';
+         end $forelog$"
     );
     transaction.script(&script).await?;
     transaction.commit().await
-}
-
-/// One row for each thing by which this session's role could get round the triggers.
-const POWERS: &str = "\
-with me as (select oid, rolname, rolsuper, rolcreaterole from pg_roles where rolname = session_user),
-     kept as (select oid, relname, relowner from pg_class where relnamespace = 'log'::regnamespace
-              and relname in ('event', 'payload', 'log_head'))
-select 'is a superuser' from me where rolsuper
-union all select 'may give itself any role' from me where rolcreaterole and not rolsuper
-union all select 'owns the database' from me, pg_database
-    where datname = current_database() and pg_has_role(me.oid, datdba, 'MEMBER') and not rolsuper
-union all select 'owns the schema log' from me, pg_namespace
-    where nspname = 'log' and pg_has_role(me.oid, nspowner, 'MEMBER') and not rolsuper
-union all select 'owns log.' || relname from me, kept where pg_has_role(me.oid, relowner, 'MEMBER') and not rolsuper
-union all select 'may ' || lower(verb) || ' log.' || relname from me, kept, unnest(array['DELETE', 'TRUNCATE', 'TRIGGER']) as verb
-    where has_table_privilege(me.oid, kept.oid, verb) and not rolsuper
-union all select 'may update log.' || relname from me, kept
-    where relname <> 'log_head' and has_any_column_privilege(me.oid, kept.oid, 'UPDATE') and not rolsuper";
-
-/// By what events could be changed through the database as this session finds it; nothing, if all is well.
-pub async fn powers(database: &dyn Database) -> Result<Vec<String>, SqlError> {
-    let dialect = database.dialect();
-    let in_force = texts(database, dialect.triggers).await?;
-    let scripts = (dialect.migrations)(Room::Log).iter();
-    let names = scripts.flat_map(|script| script.lines()).filter_map(|line| line.strip_prefix("create trigger "));
-    let mut powers: Vec<String> = names
-        .filter_map(|rest| rest.split(' ').next())
-        .filter(|name| !in_force.iter().any(|there| there == name))
-        .map(|name| format!("the trigger {name} is not in force"))
-        .collect();
-    if dialect.name == POSTGRES.name {
-        powers.extend(texts(database, POWERS).await?.into_iter().map(|power| format!("the database role {power}")));
-    }
-    Ok(powers)
 }
 
 /// Whether this session's role owns the log's schema, or may act as who does. A file is its user's.

@@ -3,6 +3,7 @@
 //! INVARIANT: a connection that is waiting for an answer, that broke, or whose server only reads goes to nobody else; so
 //! what is asked next is never answered by what was asked before.
 
+use std::borrow::Cow;
 use std::io;
 use std::str::FromStr;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -28,6 +29,8 @@ pub(super) type Sessions = Pool<Servers>;
 /// The servers that may have the database, of which one takes writes.
 pub(super) struct Servers {
     options: Vec<PgConnectOptions>,
+    /// What is asked first on each connection: it also puts our settings in force.
+    greeting: String,
     /// Where the last connection was made.
     good: AtomicUsize,
     patience: Duration,
@@ -50,9 +53,9 @@ impl Servers {
     /// Reads a URL, which may list several hosts as libpq does.
     pub fn read(url: &str, room: Room) -> Result<Self, sqlx::Error> {
         let limit = statement_timeout(room);
-        let settings = [
-            ("search_path", room.name().to_owned()),
-            ("application_name", "forelog".to_owned()),
+        let settings: [(&str, String); 5] = [
+            // A temporary table stands in front of ours unless it is named last.
+            ("search_path", format!("{},pg_temp", room.name())),
             ("statement_timeout", limit.as_millis().to_string()),
             ("lock_timeout", "3000".to_owned()),
             // A node that is halted inside a transaction must not hold the log's head against all others.
@@ -60,9 +63,15 @@ impl Servers {
             // Nor one that died while its statement waits or runs.
             ("client_connection_check_interval", "1000".to_owned()),
         ];
-        let read = |url: String| PgConnectOptions::from_str(&url).map(|options| options.options(settings.clone()));
-        let options = each_host(url).into_iter().map(read).collect::<Result<_, _>>()?;
-        Ok(Self { options, good: AtomicUsize::new(0), patience: limit + MARGIN })
+        // In SQL, since a pooler need not hand on what a connection is opened with.
+        let set = settings.map(|(name, value)| format!("set_config('{name}', '{value}', false)")).join(", ");
+        let name = format!("forelog {}", room.name());
+        let read = |url: String| {
+            let options = PgConnectOptions::from_str(&url)?;
+            Ok(options.application_name(&name).extra_float_digits(None))
+        };
+        let options = each_host(url)?.into_iter().map(read).collect::<Result<_, sqlx::Error>>()?;
+        Ok(Self { options, greeting: format!("{GREETING}, {set}"), good: AtomicUsize::new(0), patience: limit + MARGIN })
     }
 
     /// A pool of at most `size` connections.
@@ -86,7 +95,7 @@ impl Manager for Servers {
         let mut failed = sqlx::Error::Configuration("no host is named".into());
         for place in (first..first + count).map(|turn| turn % count) {
             let Some(options) = self.options.get(place) else { continue };
-            match tokio::time::timeout(CONNECT, connect(options)).await.unwrap_or_else(|_| Err(too_late())) {
+            match tokio::time::timeout(CONNECT, connect(options, &self.greeting)).await.unwrap_or_else(|_| Err(too_late())) {
                 Ok(connection) => {
                     self.good.store(place, Ordering::Relaxed);
                     return Ok(Session { connection, in_step: true, patience: self.patience });
@@ -102,13 +111,14 @@ impl Manager for Servers {
     }
 }
 
-async fn connect(options: &PgConnectOptions) -> Result<PgConnection, sqlx::Error> {
+/// Whether the server takes writes. Each commit is on disk before anything is started because of it (P1), whatever the server
+/// is told later; what is stricter stays as it is.
+const GREETING: &str = "select current_setting('transaction_read_only'), \
+    set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)";
+
+async fn connect(options: &PgConnectOptions, greeting: &str) -> Result<PgConnection, sqlx::Error> {
     let mut connection = PgConnection::connect_with(options).await?;
-    // Each commit is on disk before anything is started because of it (P1), whatever the server is told later. What is
-    // stricter stays as it is.
-    let flush = "set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)";
-    let asked = format!("select current_setting('transaction_read_only'), {flush}");
-    let (reads_only, _): (String, String) = sqlx::query_as(AssertSqlSafe(asked)).fetch_one(&mut connection).await?;
+    let (reads_only,): (String,) = sqlx::query_as(AssertSqlSafe(greeting.to_owned())).fetch_one(&mut connection).await?;
     if reads_only == "on" {
         return Err(sqlx::Error::Configuration(
             "the server only reads: a standby, or default_transaction_read_only is on".into(),
@@ -202,20 +212,63 @@ pub(super) fn unopened(error: PoolError<sqlx::Error>) -> SqlError {
     }
 }
 
-/// One URL for each host that is listed, as libpq lists them: `postgres://h1:5432,h2/db`, or `?host=/run/a,/run/b`.
-#[must_use]
-pub fn each_host(url: &str) -> Vec<String> {
-    let Some((scheme, rest)) = url.split_once("://") else { return vec![url.to_owned()] };
+/// One URL for each host that is listed, as libpq lists them: `postgres://h1:5432,h2/db`, or `?host=/run/a,/run/b&port=5432,5433`.
+/// Of them the one that takes writes is used, so `target_session_attrs` may say that, and nothing else.
+pub fn each_host(url: &str) -> Result<Vec<String>, sqlx::Error> {
+    let Some((scheme, rest)) = url.split_once("://") else { return Ok(vec![url.to_owned()]) };
     let (authority, tail) = rest.split_at(rest.find(['/', '?']).unwrap_or(rest.len()));
     let (user, hosts) =
         authority.rsplit_once('@').map_or((String::new(), authority), |(user, hosts)| (format!("{user}@"), hosts));
-    let sockets = tail.split(['?', '&']).find_map(|part| part.strip_prefix("host="));
-    let tails: Vec<String> = match sockets {
-        Some(list) => list.split(',').map(|one| tail.replacen(list, one, 1)).collect(),
-        None => vec![tail.to_owned()],
+    let (path, query) = tail.split_once('?').unwrap_or((tail, ""));
+    let (mut kept, mut sockets, mut ports) = (Vec::new(), vec![None], Vec::new());
+    for part in query.split('&').filter(|part| !part.is_empty()) {
+        match part.split_once('=') {
+            Some(("target_session_attrs", "any" | "read-write" | "primary" | "prefer-standby")) => {}
+            Some(("target_session_attrs", other)) => {
+                let text = format!(
+                    "target_session_attrs={other}: Forelog uses the server that takes writes, so it has to be read-write"
+                );
+                return Err(sqlx::Error::Configuration(text.into()));
+            }
+            Some(("host", list)) => sockets = list.split(',').map(Some).collect(),
+            Some(("port", list)) => ports = list.split(',').collect(),
+            _ => kept.push(part.to_owned()),
+        }
+    }
+    let mut urls = Vec::new();
+    for (place, (host, socket)) in hosts.split(',').flat_map(|host| sockets.iter().map(move |socket| (host, socket))).enumerate()
+    {
+        let mut parts = Vec::new();
+        parts.extend(socket.map(|socket| format!("host={socket}")));
+        // One port is that of all of them.
+        parts.extend(ports.get(place).or(ports.first().filter(|_| ports.len() == 1)).map(|port| format!("port={port}")));
+        parts.extend(kept.iter().cloned());
+        let query = if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) };
+        urls.push(format!("{scheme}://{user}{host}{path}{query}"));
+    }
+    Ok(urls)
+}
+
+/// Whether statements of one session were answered in different ones, as by a pooler that lends a server for each transaction: a
+/// statement that was prepared is not there (26000), or is there already (42P05).
+#[must_use]
+pub fn is_shared(error: &SqlError) -> bool {
+    state_of(error).is_some_and(|code| code == "26000" || code == "42P05")
+}
+
+/// The code of what the server answered.
+fn state_of(error: &SqlError) -> Option<String> {
+    let (SqlError::Open(driver) | SqlError::Statement(driver) | SqlError::Refused(driver) | SqlError::Commit(driver)) = error
+    else {
+        return None;
     };
-    let with = |host: &str| tails.iter().map(|tail| format!("{scheme}://{user}{host}{tail}")).collect::<Vec<_>>();
-    hosts.split(',').flat_map(with).collect()
+    let error = driver.downcast_ref::<sqlx::Error>()?.as_database_error()?;
+    error.code().map(Cow::into_owned)
+}
+
+/// Whether a change was refused by a right that is lacking (42501) or by a trigger (P0001).
+pub(super) fn is_forbidden(error: &SqlError) -> bool {
+    state_of(error).is_some_and(|code| code == "42501" || code == "P0001")
 }
 
 /// Whether a database server was not there, or let nobody in; files have no server.

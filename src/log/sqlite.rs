@@ -6,6 +6,7 @@
 //! handing each to another thread costs more than the statement; so whoever writes much has a thread of his own (the
 //! log's writer, the views' runner), and reads, which may be long, go to the blocking pool.
 
+use std::collections::BTreeMap;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -295,6 +296,27 @@ impl ToSql for Value {
             Self::Texts(list) => ToSqlOutput::Owned(serde_json::json!(list).to_string().into()),
         })
     }
+}
+
+/// The tables and triggers that scripts make, by kind and name, with their definitions.
+pub(super) fn made_by(scripts: &[&str]) -> Result<BTreeMap<(String, String), String>, SqlError> {
+    let connection = Connection::open_in_memory().map_err(opening)?;
+    for script in scripts {
+        connection.execute_batch(script).map_err(running)?;
+    }
+    let sql = "select type, name, sql from sqlite_schema where type in ('table', 'trigger')";
+    let mut made = BTreeMap::new();
+    for mut row in read(&connection, sql, &[])? {
+        made.insert((row.take_text(0)?, row.take_text(1)?), row.take_text(2)?);
+    }
+    Ok(made)
+}
+
+/// Whether a change was refused by a trigger.
+pub(super) fn is_forbidden(error: &SqlError) -> bool {
+    let (SqlError::Statement(driver) | SqlError::Refused(driver)) = error else { return false };
+    let error = driver.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error);
+    error.is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER)
 }
 
 fn opening(error: impl Into<super::sql::DriverError>) -> SqlError {

@@ -7,9 +7,12 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::dialect::{Dialect, Room, migrate};
-use super::sql::{Change, Database, Holds, Insert, Row, SqlError, Transaction, Value};
+use super::parts;
+use super::sql::{Change, Database, Row, SqlError, Transaction, Value};
 use crate::core::id::{CallId, Epoch, Position};
 use crate::core::time::Micros;
+
+pub use super::tables::{EVENTS, PAYLOADS, STATE};
 
 /// Where the log stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -146,6 +149,10 @@ pub trait Store: Send + Sync {
     async fn of_calls(&self, calls: &[CallId], intents: bool) -> Result<Vec<EventRow>, StoreError>;
     /// The payload parts of the events from `first` to `last`.
     async fn payloads(&self, first: Position, last: Position) -> Result<Vec<PayloadRow>, StoreError>;
+    /// Which parts there are of the events from `first` to `last`, without their content.
+    async fn parts(&self, first: Position, last: Position) -> Result<Vec<(Position, String)>, StoreError>;
+    /// The first parts after `after` that belong to no event.
+    async fn strays(&self, after: Position) -> Result<Vec<(Position, String)>, StoreError>;
     /// Every state row of these kinds, by name.
     async fn state(&self, kinds: &[&'static str]) -> Result<Vec<StateRow>, StoreError>;
     /// Returns when another process may have changed control state, with its epoch if that is known. A courtesy: the head
@@ -194,8 +201,7 @@ impl Store for SqlStore {
         if moved.epoch != head.epoch && matches!(done, Ok(()) | Err(SqlError::Commit(_))) {
             self.database.tell(moved.epoch.0);
         }
-        done?;
-        Ok(moved)
+        Ok(done.map(|()| moved)?)
     }
 
     async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError> {
@@ -212,8 +218,7 @@ impl Store for SqlStore {
 
     async fn events(&self, after: Position, limit: u32) -> Result<Vec<EventRow>, StoreError> {
         let sql = "select position, at, type, call, leaf from event where position > $1 order by position limit $2";
-        let rows = self.database.query(sql, vec![after.0.into(), i64::from(limit).into()]).await?;
-        rows.into_iter().map(event_row).collect()
+        self.database.query(sql, vec![after.0.into(), i64::from(limit).into()]).await?.into_iter().map(event_row).collect()
     }
 
     async fn of_calls(&self, calls: &[CallId], intents: bool) -> Result<Vec<EventRow>, StoreError> {
@@ -223,15 +228,21 @@ impl Store for SqlStore {
 
     async fn payloads(&self, first: Position, last: Position) -> Result<Vec<PayloadRow>, StoreError> {
         let sql = "select position, part, key, body from payload where position between $1 and $2 order by position, part";
-        let rows = self.database.query(sql, vec![first.0.into(), last.0.into()]).await?;
-        rows.into_iter().map(payload_row).collect()
+        self.database.query(sql, vec![first.0.into(), last.0.into()]).await?.into_iter().map(payload_row).collect()
+    }
+
+    async fn parts(&self, first: Position, last: Position) -> Result<Vec<(Position, String)>, StoreError> {
+        parts::between(&*self.database, first, last).await
+    }
+
+    async fn strays(&self, after: Position) -> Result<Vec<(Position, String)>, StoreError> {
+        parts::strays(&*self.database, after).await
     }
 
     async fn state(&self, kinds: &[&'static str]) -> Result<Vec<StateRow>, StoreError> {
         let mut all = Vec::new();
         for kind in kinds {
-            let rows = self.database.query(BY_KIND, range_of(kind)).await?;
-            for row in rows {
+            for row in self.database.query(BY_KIND, range_of(kind)).await? {
                 all.push(state_row(row)?);
             }
         }
@@ -318,33 +329,6 @@ async fn find(transaction: &mut dyn Transaction, dialect: &'static Dialect, want
     }
     Ok((head, found))
 }
-
-/// Events.
-pub static EVENTS: Insert = Insert {
-    table: "event",
-    columns: &[
-        ("position", Holds::Int),
-        ("at", Holds::Int),
-        ("type", Holds::Text),
-        ("call", Holds::Text),
-        ("leaf", Holds::Bytes),
-    ],
-    on_conflict: "",
-};
-
-/// Their payloads.
-pub static PAYLOADS: Insert = Insert {
-    table: "payload",
-    columns: &[("position", Holds::Int), ("part", Holds::Text), ("key", Holds::Text), ("body", Holds::Bytes)],
-    on_conflict: "",
-};
-
-/// State rows, new or changed.
-pub static STATE: Insert = Insert {
-    table: "state",
-    columns: &[("name", Holds::Text), ("control", Holds::Int), ("position", Holds::Int), ("doc", Holds::Bytes)],
-    on_conflict: "on conflict (name) do update set control = excluded.control, position = excluded.position, doc = excluded.doc",
-};
 
 async fn write(
     transaction: &mut dyn Transaction,

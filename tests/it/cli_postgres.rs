@@ -23,7 +23,7 @@ impl Site {
     async fn new() -> Self {
         let (dir, roles) = (dir(), fresh_roles().await);
         let migrated = answer(&["migrate", "--database-url", &roles.owner, "--grant-to", &roles.name]);
-        assert_eq!(migrated["schemas"], json!({ "log": 4, "views": 4, "vault": 8 }));
+        assert_eq!(migrated["schemas"], json!({ "log": 5, "views": 4, "vault": 8 }));
         let site = Self { dir, roles };
         site.configure(&site.roles.app);
         site
@@ -98,7 +98,7 @@ async fn postgres_every_command_works_as_the_role_that_serves() {
 
     assert!(site.answer(&["log", "verify"])["events"].as_i64() > Some(10));
     let doctor = site.answer(&["doctor"]);
-    assert_eq!((&doctor["ok"], &doctor["schemas"]["log"]), (&json!(true), &json!(4)), "{doctor}");
+    assert_eq!((&doctor["ok"], &doctor["schemas"]["log"]), (&json!(true), &json!(5)), "{doctor}");
 }
 
 #[tokio::test]
@@ -248,5 +248,5 @@ async fn postgres_an_older_program_refuses_a_newer_schema() {
         let older = format!("delete from {room}.schema_version where version = 99");
         owner.execute(AssertSqlSafe(older)).await.expect("as before");
     }
-    assert!(text(&command(&site.at(&["doctor"])).output().expect("doctor").stdout).contains("schema log is at version 4"));
+    assert!(text(&command(&site.at(&["doctor"])).output().expect("doctor").stdout).contains("schema log is at version 5"));
 }

@@ -275,11 +275,64 @@ async fn postgres_a_switch_reaches_the_fence_of_every_node_at_once() {
 
 #[test]
 fn postgres_urls_list_hosts_as_libpq_does() {
-    let both = |list: &str| each_host(list);
+    let both = |list: &str| each_host(list).expect("hosts");
     assert_eq!(both("postgres://u:p@a:1,b/db?x=1"), ["postgres://u:p@a:1/db?x=1", "postgres://u:p@b/db?x=1"]);
     assert_eq!(
         both("postgres:///db?host=/run/a,/run/b&user=u"),
         ["postgres:///db?host=/run/a&user=u", "postgres:///db?host=/run/b&user=u"]
     );
     assert_eq!(both("postgres://u@h/db"), ["postgres://u@h/db"]);
+    // Ports go with the hosts of their places, and one is that of all.
+    assert_eq!(
+        both("postgres://u@/db?host=a,b&port=1,2&sslmode=require"),
+        ["postgres://u@/db?host=a&port=1&sslmode=require", "postgres://u@/db?host=b&port=2&sslmode=require"]
+    );
+    assert_eq!(both("postgres://u@/db?port=7&host=a,b"), ["postgres://u@/db?host=a&port=7", "postgres://u@/db?host=b&port=7"]);
+    for all in ["any", "read-write", "primary", "prefer-standby"] {
+        assert_eq!(both(&format!("postgres://u@a,b/db?target_session_attrs={all}")), ["postgres://u@a/db", "postgres://u@b/db"]);
+    }
+    for wrong in ["standby", "read-only", ""] {
+        let refused = each_host(&format!("postgres://u@a,b/db?target_session_attrs={wrong}")).expect_err(wrong).to_string();
+        assert!(refused.contains("read-write"), "{refused}");
+    }
+}
+
+/// Settings that a server or a role has for everybody are changed while calls are made: some are refused, none is lost.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_a_server_that_is_made_read_only_under_load_loses_nothing() {
+    let cluster = Cluster::start().await;
+    let url = cluster.fresh_database().await;
+    let plant = Arc::new(Plant::start(&Site::on(url)).await);
+    let server = cluster.url("postgres");
+    let flips = async {
+        for _ in 0..5 {
+            for to in ["on", "off"] {
+                run(&server, &format!("alter system set default_transaction_read_only = {to}")).await;
+                run(&server, "select pg_reload_conf()").await;
+                let before = plant.world.executed().len();
+                let seen = async {
+                    match to {
+                        "on" => until("a call is refused", async || write(&plant).await == Some(Code::AuditUnavailable)).await,
+                        _ => until("a call is done", async || write(&plant).await.is_none()).await,
+                    }
+                };
+                seen.await;
+                assert!(plant.world.executed().len() >= before);
+            }
+        }
+    };
+    let calls = async {
+        let mut done = 0;
+        for _ in 0..200 {
+            match write(&plant).await {
+                None => done += 1,
+                refused => assert_eq!(refused, Some(Code::AuditUnavailable)),
+            }
+        }
+        done
+    };
+    let ((), done) = tokio::time::timeout(PATIENCE * 2, async { tokio::join!(flips, calls) }).await.expect("in time");
+    assert!(done > 0);
+    until_it_goes_on(&plant).await;
+    check(&plant.log().await, false);
 }

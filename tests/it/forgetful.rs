@@ -69,6 +69,14 @@ impl Store for Forgetful {
         self.store.payloads(first, last).await
     }
 
+    async fn parts(&self, first: Position, last: Position) -> Result<Vec<(Position, String)>, StoreError> {
+        self.store.parts(first, last).await
+    }
+
+    async fn strays(&self, after: Position) -> Result<Vec<(Position, String)>, StoreError> {
+        self.store.strays(after).await
+    }
+
     async fn state(&self, kinds: &[&'static str]) -> Result<Vec<StateRow>, StoreError> {
         self.store.state(kinds).await
     }

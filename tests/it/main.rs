@@ -41,6 +41,7 @@ mod forgetful;
 mod gates;
 mod given;
 mod growth;
+mod guarded;
 mod guest;
 mod guest_demo;
 mod harness;

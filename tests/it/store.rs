@@ -356,8 +356,13 @@ async fn telling(backend: Backend) {
         other.transact(&Want::default(), decide).await.expect("a change");
     }
     append(&other, 1).await;
-    assert_eq!(store.told().await.expect("it is told"), Some(Epoch(1)));
-    assert_eq!(store.told().await.expect("it is told"), Some(Epoch(2)));
+    // Two that come one after the other may be told as one; the newest is.
+    let mut told = Vec::new();
+    while told.last() != Some(&Epoch(2)) {
+        let next = tokio::time::timeout(Duration::from_secs(20), store.told()).await.expect("in time");
+        told.extend(next.expect("it is told"));
+    }
+    assert!(told.is_sorted() && told.len() <= 2, "{told:?}");
     assert!(tokio::time::timeout(Duration::from_millis(100), store.told()).await.is_err(), "nothing else is told");
 }
 
@@ -400,7 +405,10 @@ fn statements() -> BTreeSet<String> {
         for entry in std::fs::read_dir(dir).expect("the source") {
             let path = entry.expect("an entry").path();
             // What each database has for itself is prepared on that one.
-            if path.ends_with("dialect.rs") || path.ends_with("roles.rs") {
+            if ["dialect.rs", "roles.rs", "powers.rs", "refusing.rs", "session.rs", "sqlite.rs"]
+                .iter()
+                .any(|own| path.ends_with(own))
+            {
                 continue;
             }
             let text = std::fs::read_to_string(path).expect("a text");
@@ -418,7 +426,7 @@ async fn prepared(backend: Backend) {
     let inserts: [&Insert; 6] = [&EVENTS, &PAYLOADS, &STATE, &CALLS, &TIMELINE, &LABELS];
     let insert = if matches!(backend, Backend::Sqlite(_)) { one_row } else { many_rows };
     let own = if matches!(backend, Backend::Sqlite(_)) { &SQLITE } else { &POSTGRES };
-    let own = [own.is_there, own.careless, own.triggers].map(str::to_owned);
+    let own = [own.is_there, own.careless].map(str::to_owned);
     let statements: BTreeSet<String> = statements().into_iter().chain(inserts.map(insert)).chain(own).collect();
     assert!(statements.len() >= 15, "{statements:#?}");
     for sql in statements {

@@ -74,6 +74,13 @@ impl Fault {
         self >= Self::HeadPosition
     }
 
+    /// Whether it says of a payload only that it is there, or is not. The state beside the log is made without it; a fold
+    /// that lacks a note says so itself.
+    #[must_use]
+    pub fn is_about_presence(self) -> bool {
+        matches!(self, Self::PayloadMissing | Self::PayloadOrphan)
+    }
+
     /// Whether `forelog doctor --mend` can put it right.
     #[must_use]
     pub fn is_mendable(self) -> bool {

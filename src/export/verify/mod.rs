@@ -40,9 +40,9 @@ pub const KINDS: [&str; 8] = ["account", "person", "invitation", "credential", "
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// Order, leaves, calls and the state beside the log.
+    /// Order, leaves, calls, the state beside the log, and that each payload has its event and each event its payloads.
     State,
-    /// Payloads too: every ciphertext is hashed, and with keys every plaintext.
+    /// The payloads' content too: every ciphertext is hashed, and with keys every plaintext.
     Whole,
 }
 
@@ -134,7 +134,9 @@ impl Folded {
 
     /// What can be mended; or why nothing can.
     pub fn differences(&self) -> Result<Differences, String> {
-        if let Some(finding) = self.report.findings.iter().find(|finding| !finding.fault.is_mendable()) {
+        if let Some(finding) =
+            self.report.findings.iter().find(|finding| !finding.fault.is_mendable() && !finding.fault.is_about_presence())
+        {
             return Err(format!("the log itself is not in order, which takes a backup: {finding}"));
         }
         let (control, mut extra) = self.control.differing(&self.rows)?;
@@ -182,7 +184,7 @@ pub async fn fold(
         }
         progress(last, head.position);
     }
-    payloads.check_tail(head.position, &mut walk.findings).await?;
+    payloads.check_tail(&mut walk.findings).await?;
     walk.end(&head);
     let is_whole = walk.findings.is_empty();
     check_beyond(store, &head, &mut walk.findings).await?;

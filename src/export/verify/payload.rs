@@ -1,6 +1,6 @@
 //! Payloads against the leaves that name them: the ciphertext by its digest, and with keys the plaintext by its commitment.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use serde_json::Value;
 use sha2::{Digest, Sha256};
@@ -118,36 +118,49 @@ impl<'a> Payloads<'a> {
                 self.stops.insert(intent.call.clone());
             }
         }
-        let wanted = |part: &Part| self.extent == Extent::Whole || part.part == "note" || part.left_out.is_some();
+        let extent = self.extent;
+        let wanted = |part: &Part| extent == Extent::Whole || part.part == "note" || part.left_out.is_some();
         let mut notes = Notes::new();
-        if self.extent == Extent::State && !events.iter().any(|event| event.parts.iter().any(wanted)) {
-            return Ok(notes);
-        }
-        let rows = self.store.payloads(self.seen.next(), last).await?;
-        let mut stored: Stored = rows.into_iter().map(|row| ((row.position, row.part.clone()), row)).collect();
+        let (first, opens) = (self.seen.next(), events.iter().any(|event| event.parts.iter().any(wanted)));
         self.seen = last;
+        let mut stored = Stored::new();
+        let mut there: BTreeSet<(Position, String)> = if opens || self.extent == Extent::Whole {
+            let rows = self.store.payloads(first, last).await?;
+            stored.extend(rows.into_iter().map(|row| ((row.position, row.part.clone()), row)));
+            stored.keys().cloned().collect()
+        } else {
+            self.store.parts(first, last).await?.into_iter().collect()
+        };
         for event in events {
             for part in &event.parts {
-                let row = stored.remove(&(event.position, part.part.to_string()));
-                if part.left_out.is_some() && row.is_none() {
+                let name = (event.position, part.part.to_string());
+                let is_there = there.remove(&name);
+                if part.left_out.is_some() && !is_there {
                     self.note_left_out(event, part, findings);
-                } else if self.extent == Extent::Whole || part.part == "note" {
-                    self.check_part(event, part, row.as_ref(), &mut notes, findings).await?;
+                    continue;
+                }
+                if part.part == "note" {
+                    notes.insert(event.position, Note::Closed);
+                }
+                if !is_there {
+                    findings.at(event.position, Fault::PayloadMissing, format!("the part {:?}", part.part));
+                } else if let Some(row) = stored.get(&name).filter(|_| extent == Extent::Whole || part.part == "note") {
+                    self.check_part(event, part, row, &mut notes, findings).await?;
                 }
             }
         }
-        if self.extent == Extent::Whole {
-            for (position, part) in stored.into_keys() {
-                findings.at(position, Fault::PayloadOrphan, format!("the part {part:?}"));
-            }
+        for (position, part) in there {
+            let is_read = events.iter().any(|event| event.position == position);
+            let why = if is_read { "its event does not name it" } else { "there is no event that can be read" };
+            findings.at(position, Fault::PayloadOrphan, format!("the part {part:?}: {why}"));
         }
         Ok(notes)
     }
 
-    /// Payloads past the last event, up to the head.
-    pub(super) async fn check_tail(&mut self, head: Position, findings: &mut Findings) -> Result<(), VerifyError> {
-        if self.extent == Extent::Whole && self.seen < head {
-            self.check(head, &[], findings).await?;
+    /// Payloads past the last event that was walked, which belong to none. Those of events that were added meanwhile do.
+    pub(super) async fn check_tail(&self, findings: &mut Findings) -> Result<(), VerifyError> {
+        for (position, part) in self.store.strays(self.seen).await? {
+            findings.at(position, Fault::PayloadOrphan, format!("the part {part:?}: there is no event"));
         }
         Ok(())
     }
@@ -156,18 +169,11 @@ impl<'a> Payloads<'a> {
         &mut self,
         event: &Event,
         part: &Part,
-        row: Option<&PayloadRow>,
+        row: &PayloadRow,
         notes: &mut Notes,
         findings: &mut Findings,
     ) -> Result<(), VerifyError> {
         let is_note = part.part == "note";
-        if is_note {
-            notes.insert(event.position, Note::Closed);
-        }
-        let Some(row) = row else {
-            findings.at(event.position, Fault::PayloadMissing, format!("the part {:?}", part.part));
-            return Ok(());
-        };
         if let Kind::IntentRecorded(intent) = &event.kind
             && row.key.split_once('/').is_none_or(|(account, _)| account != intent.account.as_str())
         {

@@ -151,7 +151,7 @@ async fn read_body(from: &mut tcp::OwnedReadHalf, mut message: Vec<u8>) -> io::R
 
 fn room_of(startup: &[u8]) -> &'static str {
     let text = String::from_utf8_lossy(startup);
-    ["log", "views", "vault"].into_iter().find(|room| text.contains(&format!("search_path={room}"))).unwrap_or("")
+    ["log", "views", "vault"].into_iter().find(|room| text.contains(&format!("forelog {room}"))).unwrap_or("")
 }
 
 /// A simple query, or a prepared statement, that commits.
