@@ -17,7 +17,7 @@ use crate::core::refusal::Refusal;
 use crate::export::jsonl::ExportError;
 use crate::log::pair::PairError;
 use crate::log::reading::ReadError;
-use crate::log::session::is_no_server;
+use crate::log::session::{is_no_server, is_shared};
 use crate::log::sql::SqlError;
 use crate::log::writer::WriteError;
 use crate::policy::PolicyError;
@@ -158,6 +158,10 @@ impl CliError {
     fn advice(&self) -> Option<&'static str> {
         match self {
             _ if is_too_new(self) => Some("a newer forelog has been here: use that one, schemas do not go back"),
+            _ if is_shared_session(self) => Some(
+                "a pooler between Forelog and PostgreSQL has to give each connection a session of its own: pool_mode = session",
+            ),
+            _ if is_held(self) => Some("wait for it to end, or end it as the superuser: select pg_terminate_backend(<its pid>)"),
             _ if differs(self) => Some("nothing is decided until it follows again; `forelog doctor` names what differs"),
             Self::Config(ConfigError::File { .. }) => Some("check the path given with --config"),
             Self::Config(_) => Some("docs/forelog.toml shows every key with its default"),
@@ -217,6 +221,20 @@ fn is_unreachable(error: &CliError) -> bool {
     let first: &(dyn Error + 'static) = error;
     std::iter::successors(Some(first), |error| (*error).source())
         .any(|error| error.downcast_ref::<SqlError>().is_some_and(is_no_server))
+}
+
+/// A pooler answers one session's statements in another one.
+fn is_shared_session(error: &CliError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source())
+        .any(|error| error.downcast_ref::<SqlError>().is_some_and(is_shared))
+}
+
+/// Another session keeps the schema from being changed.
+fn is_held(error: &CliError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source())
+        .any(|error| matches!(error.downcast_ref(), Some(SqlError::Held { .. })))
 }
 
 /// The schema is newer than this program, whoever found it.

@@ -271,6 +271,16 @@ pub(super) fn is_forbidden(error: &SqlError) -> bool {
     state_of(error).is_some_and(|code| code == "42501" || code == "P0001")
 }
 
+/// Whether it waited for a lock for as long as it may.
+pub(super) fn waited_in_vain(error: &SqlError) -> bool {
+    state_of(error).is_some_and(|code| code == "55P03")
+}
+
+/// Whether somebody else has made the same schema or table meanwhile.
+pub(super) fn was_made_meanwhile(error: &SqlError) -> bool {
+    state_of(error).is_some_and(|code| ["23505", "42P06", "42P07"].contains(&code.as_str()))
+}
+
 /// Whether a database server was not there, or let nobody in; files have no server.
 #[must_use]
 pub fn is_no_server(error: &SqlError) -> bool {

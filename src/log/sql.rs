@@ -58,6 +58,14 @@ pub enum SqlError {
     /// A read took longer than it may, and was ended.
     #[error("the read took longer than {} ms", .0.as_millis())]
     TooLong(Duration),
+    /// A schema cannot be changed, because other sessions hold what it takes.
+    #[error("changing the schema {} waits for a lock that another session holds: {by}", .room.name())]
+    Held {
+        /// Which room.
+        room: Room,
+        /// Who they are, as far as the server says.
+        by: String,
+    },
     /// The schema is newer than this program.
     #[error("the schema {} is at version {found}, this program knows {known}", .room.name())]
     TooNew {

@@ -7,10 +7,12 @@ use forelog::core::call::Status;
 use forelog::core::id::Position;
 use forelog::export::verify::Fault::{Gap, PayloadMissing, PayloadOrphan};
 use forelog::export::verify::{Extent, Fault, verify};
+use forelog::log::dialect::{Room, migrate};
+use forelog::log::sql::open_postgres;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::book::{Ask, Book, LIST};
-use crate::cli::{answer, command, text};
+use crate::cli::{answer, command, complaint, dir, shown, text};
 use crate::desk::Data;
 use crate::postgres::{Roles, fresh_roles};
 
@@ -328,6 +330,46 @@ async fn guarded_doctor_names_a_trigger_that_was_changed() {
     edit("drop trigger guest");
     assert_eq!(data.answer(&["doctor"])["ok"], true);
     assert!(data.answer(&["log", "verify"])["events"].as_i64() > Some(0));
+}
+
+#[tokio::test]
+async fn postgres_guarded_a_strangers_lock_keeps_nobody_from_starting() {
+    let roles = fresh_roles().await;
+    run(&roles.superuser, "create role stranger login").await;
+    let mut stranger = connect(&roles.superuser.replacen("//postgres@", "//stranger@", 1)).await;
+    // Whatever number a program might lock.
+    stranger.execute("select pg_advisory_lock(4602678819172646912)").await.expect("a lock that everybody may have");
+    let migrated = answer(&["migrate", "--database-url", &roles.owner, "--grant-to", &roles.name]);
+    assert!(migrated["schemas"]["log"].as_i64() > Some(4));
+    let server = Data::new(Some(&roles.app));
+    assert_eq!(server.answer(&["doctor"])["ok"], true);
+    drop(stranger);
+}
+
+/// Who holds what a change of the schema needs is named, once it has waited for as long as it does.
+#[tokio::test]
+async fn postgres_guarded_a_migration_says_for_whom_it_waits() {
+    let roles = fresh_roles().await;
+    let at = dir();
+    let mut owner = connect(&roles.owner).await;
+    owner.execute("set application_name = 'an open console'; begin; create schema log").await.expect("half a schema");
+    let pid: i32 = sqlx::query_scalar("select pg_backend_pid()").fetch_one(&mut owner).await.expect("its pid");
+    let said = complaint(&["migrate", "--database-url", &roles.owner]);
+    let who = format!("pid {pid}, application an open console, role owner_of_{}", database(&roles));
+    assert!(said.contains(&who) && said.contains("hint:"), "{said}");
+    owner.execute("rollback").await.expect("it ends");
+    answer(&["migrate", "--database-url", &roles.owner, "--grant-to", &roles.name]);
+    // The role that serves can only read that table, which holds up nobody.
+    let mut app = connect(&roles.app).await;
+    app.execute("begin; select * from log.schema_version").await.expect("a read");
+    refused(&mut app, "lock table log.schema_version in exclusive mode", "permission denied").await;
+    app.execute("rollback; begin; select * from log.schema_version").await.expect("a read");
+    run(&roles.owner, "delete from log.schema_version where version = (select max(version) from log.schema_version)").await;
+    let room = open_postgres(&roles.owner, Room::Log).await.expect("a room");
+    let again = migrate(&*room, Room::Log).await.expect_err("that version is there");
+    assert!(!format!("{again:?}").contains("Held"), "{again:?}");
+    std::fs::write(at.path().join("forelog.toml"), format!("database_url = \"{}\"\n", roles.app)).expect("a configuration");
+    assert!(complaint(&["doctor", "--data", shown(at.path())]).contains("forelog migrate"));
 }
 
 #[test]
