@@ -146,6 +146,11 @@ impl Desk {
         Ok(self.writer.write(Want::default(), |draft| Ok(draft.state().clone())).await?)
     }
 
+    /// The time of the log, which ends are counted from: this machine's clock may be wrong.
+    pub async fn now(&self) -> Result<Micros, DeskError> {
+        Ok(self.writer.write(Want::default(), |draft| Ok(draft.now)).await?)
+    }
+
     /// Records events in one transaction, unless `check` finds in the state of that transaction why not.
     pub async fn record(
         &self,

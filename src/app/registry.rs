@@ -16,7 +16,7 @@ use crate::core::scope::{Scope, ScopeSet};
 use crate::core::scrub::{ScrubbedText, holds_token};
 use crate::core::state::{ControlState, Credential};
 use crate::core::succession::check_rotation;
-use crate::core::time::Micros;
+use crate::core::time::{LONGEST, Micros};
 use crate::log::people::AWAITED;
 use crate::log::vault::Person;
 use crate::log::writer::WriteError;
@@ -198,8 +198,12 @@ impl Desk {
             fields.insert("ips".into(), json!(ips));
         }
         let (account, vms) = (created.account.clone(), created.vms.clone().unwrap_or_default());
-        let rotates = created.rotates.clone();
+        let (rotates, ends) = (created.rotates.clone(), created.expires_at);
         let check = move |state: &ControlState, now: Micros| {
+            // One that is rotated has been within that already.
+            if rotates.is_none() && ends.is_some_and(|end| end <= now || end > now.plus(LONGEST)) {
+                return Err(DeskError::Refused("a key ends in the future, within ten years, or not at all".into()));
+            }
             if let Some(old) = &rotates {
                 check_rotation(state, old, false, now)?;
             }

@@ -29,9 +29,10 @@ impl Desk {
         running: Running,
         names: Names,
     ) -> Result<SwitchId, DeskError> {
-        let now = self.clock.now();
-        let switch = SwitchId::new(now, &*self.entropy);
-        proposed.expires_at = lasts.map(|lasts| now.plus(lasts));
+        let switch = SwitchId::new(self.clock.now(), &*self.entropy);
+        if let Some(lasts) = lasts {
+            proposed.expires_at = Some(self.now().await?.plus(lasts));
+        }
         let kind = Kind::SwitchEngaged {
             switch: switch.clone(),
             target: proposed.target.clone(),

@@ -13,6 +13,7 @@ use crate::core::lineage::alive;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
 use crate::core::succession::said_of;
+use crate::core::time::Micros;
 
 const CREATE: &str = "\
 Examples:
@@ -96,16 +97,16 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
     let desk = context.desk().await?;
     match command {
         KeyCommand::Create(wanted) => {
-            let spec = spec(wanted, context)?;
+            let spec = spec(wanted, desk.now().await?)?;
             Ok(told(&desk.create_key(spec).await?))
         }
         KeyCommand::Rotate { key } => Ok(told(&desk.rotate_key(&key).await?)),
         KeyCommand::Revoke { key } => revoke(&key, context).await,
         KeyCommand::List { account } => {
-            let state = desk.state().await?;
+            let (state, now) = (desk.state().await?, desk.now().await?);
             let wanted = |row: &&Credential| account.as_ref().is_none_or(|account| row.created.account == *account);
             let keys: Vec<&Credential> = state.credentials.values().filter(wanted).collect();
-            let is_alive = |row: &Credential| alive(&state, &row.created.credential, context.clock.now()).is_ok();
+            let is_alive = |row: &Credential| alive(&state, &row.created.credential, now).is_ok();
             let text: Vec<String> = keys.iter().map(|row| line(row, is_alive(row))).collect();
             let items: Vec<_> = keys.iter().map(|row| document(row, is_alive(row))).collect();
             Ok(Answer { document: json!({ "items": items }), text: text.join("\n") })
@@ -122,13 +123,13 @@ async fn revoke(key: &CredentialId, context: &Context) -> Result<Answer, CliErro
     Ok(answer.without_vault(desk.without_vault.as_deref()))
 }
 
-fn spec(wanted: Wanted, context: &Context) -> Result<KeySpec, CliError> {
+fn spec(wanted: Wanted, now: Micros) -> Result<KeySpec, CliError> {
     for ip in &wanted.ip {
         if ip.parse::<ipnet::IpNet>().is_err() && ip.parse::<std::net::IpAddr>().is_err() {
             return Err(CliError::Usage(format!("{ip:?} is neither an address nor a network")));
         }
     }
-    let days = |days: u32| context.clock.now().plus(Duration::from_hours(24 * u64::from(days)));
+    let days = |days: u32| now.plus(Duration::from_hours(24 * u64::from(days)));
     Ok(KeySpec {
         account: wanted.account,
         user: wanted.user,

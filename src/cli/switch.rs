@@ -21,7 +21,6 @@ use crate::core::switch::{Running, Switch, Target};
 use crate::core::visible::counted;
 use crate::log::peers::Peer;
 use crate::log::reading::ReadError;
-use crate::log::store::Store;
 
 const ENGAGE: &str = "\
 Targets: all · class:exec|write|destroy · tool:NAME · provider:NAME · account:ID · credential:ID · vm:ID · vm:ID/exec
@@ -174,7 +173,7 @@ async fn release(desk: &Desk, switch: SwitchId, over: Option<Duration>, reason: 
     let (by, second, break_glass) = (None, None, true);
     let row = state.switches.get(&switch);
     // By the time of the log, which the ramp is read by.
-    let now = desk.clock.now().max(desk.rooms.store.head().await.map_err(ReadError::from)?.at);
+    let now = desk.now().await?;
     let until = over.zip(row).and_then(|(over, row)| row.ramp_until(now, over));
     let kind = match until {
         Some(until) => Kind::ReleaseRamped { switch: switch.clone(), by, second, until, break_glass },

@@ -7,6 +7,9 @@ use ::time::format_description::well_known::Rfc3339;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+/// So far ahead anything may be given an end. What lasts longer has none.
+pub const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
+
 /// Microseconds since 1970-01-01 UTC. Event times never run backwards along positions (P6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]

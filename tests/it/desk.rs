@@ -123,6 +123,9 @@ async fn what_would_stop_nothing_is_refused(data: Data) {
     assert!(engage(&format!("credential:{slip}"), &[]).contains(&format!("credential:{key}")), "one letter is wrong");
     let long = "x".repeat(501);
     assert!(engage("all", &["--minutes", "0"]).contains("as soon as it is engaged"));
+    for minutes in ["5256001", "4294967295"] {
+        assert!(engage("all", &["--minutes", minutes]).contains("more than ten years"), "{minutes}");
+    }
     assert!(engage("class:write", &["--message", &long]).contains("501 characters"));
     assert!(engage("class:write", &["--incident", &long]).contains("501 characters"));
     for reason in ["", "  ", &long] {

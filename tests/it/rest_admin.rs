@@ -38,7 +38,7 @@ async fn rest_admin_a_switch_stops_is_listed_and_is_released() {
     let list = || client.post(customer, "/api/v1/tools/vm_list", json!({}));
     assert_eq!(list().await.status, StatusCode::OK);
     let wish =
-        json!({ "target": "tool:vm_list", "reason": "a test", "message": "Not today.", "expires_at": "2999-01-01T00:00:00Z" });
+        json!({ "target": "tool:vm_list", "reason": "a test", "message": "Not today.", "expires_at": "2035-01-01T00:00:00Z" });
     let denied = client.post(customer, "/api/v1/switches", wish.clone()).await;
     assert_eq!((denied.status, denied.code().as_str()), (StatusCode::FORBIDDEN, "forbidden_scope"));
     let engaged = client.post(staff, "/api/v1/switches", wish).await;
@@ -50,7 +50,7 @@ async fn rest_admin_a_switch_stops_is_listed_and_is_released() {
     assert_eq!(stopped.json()["error"]["message"], "Not today.");
     let switches = client.get(staff, "/api/v1/switches").await.json();
     assert_eq!((&switches["items"][0]["id"], &switches["next_cursor"]), (&json!(id), &Value::Null), "{switches}");
-    assert_eq!(switches["items"][0]["expires_at"], "2999-01-01T00:00:00Z");
+    assert_eq!(switches["items"][0]["expires_at"], "2035-01-01T00:00:00Z");
     let released = client.post(staff, &format!("/api/v1/switches/{id}/release"), json!({})).await;
     assert_eq!(released.status, StatusCode::OK, "{released:?}");
     assert_eq!(list().await.status, StatusCode::OK);
@@ -78,6 +78,23 @@ async fn rest_admin_a_key_is_made_rotated_and_revoked() {
     let path = format!("/api/v1/keys/{}", id.as_str().expect("an id"));
     assert_eq!(send(client.ask(customer, Method::DELETE, &path)).await.status, StatusCode::OK);
     assert_eq!(client_list(&key).await, StatusCode::UNAUTHORIZED);
+}
+
+#[tokio::test]
+async fn rest_admin_nothing_ends_later_than_in_ten_years() {
+    let demo = Demo::start().await;
+    let (client, customer, staff) = (Client::of(&demo), demo.customer_key(), demo.text("/staff/api_key"));
+    for end in ["9999-12-31T23:59:59.999999Z", "9999-12-31T23:59:59Z", "2999-01-01T00:00:00Z", "253402300799999999"] {
+        let wish = json!({ "target": "tool:vm_list", "reason": "a test", "expires_at": end });
+        let engaged = client.post(staff, "/api/v1/switches", wish).await;
+        assert_eq!((engaged.status.as_u16(), engaged.code().as_str()), (422, "validation_failed"), "{end}: {engaged:?}");
+        assert!(engaged.json()["error"]["message"].as_str().is_some_and(|said| said.contains("ten years")), "{engaged:?}");
+        let wish = json!({ "label": "ci", "scopes": ["vms:read"], "expires_at": end });
+        let made = client.post(customer, "/api/v1/keys", wish).await;
+        assert_eq!((made.status.as_u16(), made.code().as_str()), (422, "validation_failed"), "{end}: {made:?}");
+    }
+    let listed = client.post(customer, "/api/v1/tools/vm_list", json!({})).await;
+    assert_eq!(listed.status, StatusCode::OK, "nothing was engaged: {listed:?}");
 }
 
 #[tokio::test]

@@ -1,7 +1,5 @@
 //! `key_create`: a new key, never with more rights than its maker may give.
 
-use std::time::Duration;
-
 use serde::Deserialize;
 use serde_json::json;
 
@@ -19,7 +17,7 @@ use crate::core::redact::Sensitivity::{Content, Pii, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::{Scope, ScopeSet};
 use crate::core::state::ControlState;
-use crate::core::time::Micros;
+use crate::core::time::{LONGEST, Micros};
 use crate::core::tool::ToolFacts;
 use crate::log::vault::Person;
 use crate::tools::instant;
@@ -30,9 +28,6 @@ use crate::tools::shape::{Shape, flag, id, moment, number, text, texts};
 use crate::tools::{Execution, Tool, facts, register};
 
 static FACTS: ToolFacts = facts::or(facts::control("key_create", Some(Scope::KeysWrite)), &[Scope::StaffTokens]);
-
-/// A key that is to end later than this has to be made again.
-const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
 
 pub(super) fn tool() -> Tool {
     let limit = json!({
