@@ -1,15 +1,20 @@
 //! The machine's own clock and randomness: the one place that touches them. Everything else is handed the ports.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use rand::Rng;
 
-use crate::core::time::{Clock, Entropy, Micros};
+use crate::core::time::{Boot, Clock, Entropy, Micros};
+
+/// Where the kernel says which start of the machine this is.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
 /// The clock of this machine.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct SystemClock {
     started: Instant,
+    boot: Option<Arc<str>>,
 }
 
 impl SystemClock {
@@ -17,7 +22,8 @@ impl SystemClock {
     #[must_use]
     #[expect(clippy::disallowed_methods, reason = "this is the clock that everybody else is handed")]
     pub fn start() -> Self {
-        Self { started: Instant::now() }
+        let boot = std::fs::read_to_string(BOOT_ID).ok().map(|id| Arc::from(id.trim()));
+        Self { started: Instant::now(), boot }
     }
 }
 
@@ -30,6 +36,16 @@ impl Clock for SystemClock {
 
     fn elapsed(&self) -> Duration {
         self.started.elapsed()
+    }
+
+    fn is_real(&self) -> bool {
+        true
+    }
+
+    fn boot(&self) -> Option<Boot> {
+        let up = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
+        let up = Duration::new(u64::try_from(up.tv_sec).ok()?, u32::try_from(up.tv_nsec).ok()?);
+        Some(Boot { id: Arc::clone(self.boot.as_ref()?), up })
     }
 }
 

@@ -4,6 +4,7 @@
 //! nothing and answer what is under way, in the end with the running operation → [`node::Node::stop`].
 
 pub mod alone;
+mod clock;
 pub mod desk;
 mod files;
 pub mod fleet;

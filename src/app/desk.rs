@@ -17,9 +17,9 @@ use crate::core::id::{AccountId, EventId, IdError, Position};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
-use crate::core::time::{Clock, Entropy, Micros};
+use crate::core::time::{Clock, Entropy, LONGEST, Micros};
 use crate::log::at_hand::Need;
-use crate::log::draft::NewEvent;
+use crate::log::draft::{Draft, NewEvent};
 use crate::log::fence::Fence;
 use crate::log::store::Want;
 use crate::log::vault::VaultError;
@@ -151,6 +151,15 @@ impl Desk {
         Ok(self.writer.write(Want::default(), |draft| Ok(draft.now)).await?)
     }
 
+    /// When something ends that is to last for so long: not before that, however late it is.
+    pub async fn end_after(&self, lasts: Duration) -> Result<Micros, DeskError> {
+        let end = move |draft: &mut Draft| {
+            let most = if lasts > LONGEST { Micros::LAST } else { draft.now.plus(LONGEST) };
+            Ok(draft.latest.plus(lasts).min(most))
+        };
+        Ok(self.writer.write(Want::default(), end).await?)
+    }
+
     /// Records events in one transaction, unless `check` finds in the state of that transaction why not.
     pub async fn record(
         &self,
@@ -183,7 +192,7 @@ impl Desk {
         written.await?
     }
 
-    async fn seal(&self, record: Record) -> Result<NewEvent, DeskError> {
+    pub(super) async fn seal(&self, record: Record) -> Result<NewEvent, DeskError> {
         let now = self.clock.now();
         let id = EventId::new(now, &*self.entropy);
         if record.note.is_null() {

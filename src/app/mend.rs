@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::desk::{Desk, DeskError, operator};
+use super::rooms::RoomError;
 use crate::core::chain::Chain;
 use crate::core::event::{Kind, MendedRows};
 use crate::core::id::{CallId, EventId, Position};
@@ -18,8 +19,10 @@ use crate::core::scrub::Scrubbed;
 use crate::core::tool::ToolFacts;
 use crate::export::verify::{Differences, Folded, KINDS};
 use crate::log::admission::job_row;
+use crate::log::dialect::Room;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::roles;
+use crate::log::sql::SqlError;
 use crate::log::store::{StateRow, StoreError, Want};
 
 /// Mending that was not done.
@@ -54,8 +57,11 @@ pub async fn mend(
         let text = "that takes the role that owns the schema, as `forelog migrate` does: name it with --database-url";
         return Err(MendError::Refused(text.into()));
     }
-    let Differences { control: written, extra: removed, calls, epoch: moves } =
+    let Differences { control: written, extra: removed, calls, epoch: moves, head: pushed } =
         folded.differences().map_err(MendError::Refused)?;
+    if pushed {
+        refuse_a_cut_log(desk).await?;
+    }
     let plan = Plan { written, removed, calls };
     let sealed = desk.rooms.vault.sealed_calls().await.map_err(DeskError::from)?;
     let (id, now) = (EventId::new(desk.clock.now(), &*desk.entropy), desk.clock.now());
@@ -63,18 +69,26 @@ pub async fn mend(
     let mut state = folded.state().map_err(MendError::Refused)?;
     let part = desk.rooms.vault.seal(&state.house(), now, &id, "note", &note).await.map_err(DeskError::from)?;
     // The rows are not believed: what the writer goes by is what was folded, under the epoch that the head says.
-    let (epoch, head) = (state.epoch.max(folded.head_epoch()), folded.head_epoch());
+    let (made, head) = (state.epoch, folded.head_epoch());
+    let epoch = if head.is_spent() { made } else { made.max(head) };
     state.epoch = head;
+    let known = state.position;
     desk.writer.fence().publish(&Arc::new(state));
     let names = plan.calls.iter().map(job_row).chain(plan.removed.iter().cloned()).collect();
     let want = Want { names, calls: plan.calls.clone(), ..Want::default() };
     let written = desk.writer.write(want, move |draft| {
-        if draft.state().epoch != head {
+        // An epoch that is out of reach does not tell.
+        if draft.state().epoch != head || (head.is_spent() && draft.state().position != known) {
             return Ok(Err("control state was changed meanwhile; run it again"));
         }
-        let rows = plan.write(draft, &tools, &sealed)?;
-        if rows.is_empty() && !moves {
+        let mut rows = plan.write(draft, &tools, &sealed)?;
+        if rows.is_empty() && !moves && !pushed {
             return Ok(Ok(None));
+        }
+        let epoch = if head.is_spent() { epoch } else { draft.state().epoch.max(epoch) };
+        if pushed {
+            rows.push(MendedRows { kind: "head".into(), written: 1, removed: 0 });
+            draft.repair(epoch);
         }
         let kind = Kind::StateMended { rows: rows.clone(), epoch };
         let event = NewEvent { id: id.clone(), kind, parts: vec![part.clone()], note: note.clone() };
@@ -82,6 +96,24 @@ pub async fn mend(
     });
     written.await.map_err(DeskError::from)?.map_err(|why| MendError::Refused(why.into()))
 }
+
+/// A head ahead of the events may be all that is left of some that were taken away: then nothing is put right over that.
+async fn refuse_a_cut_log(desk: &Desk) -> Result<(), MendError> {
+    let failed = |error: SqlError| MendError::Desk(RoomError::Open { room: Room::Log, source: error }.into());
+    let database = desk.rooms.store.database();
+    let rows = database.query(BEYOND, Vec::new()).await.map_err(failed)?;
+    let Some(row) = rows.first() else { return Ok(()) };
+    let text = format!(
+        "{} is of an event that is not there: the end of the log is missing, which takes a backup",
+        row.text(0).map_err(failed)?
+    );
+    Err(MendError::Refused(text))
+}
+
+/// Rows that only an event after the newest one can have written.
+const BEYOND: &str = "\
+select part from payload where position > (select coalesce(max(position), 0) from event)
+union all select name from state where control = 0 and position > (select coalesce(max(position), 0) from event) limit 1";
 
 impl Plan {
     fn write(

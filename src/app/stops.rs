@@ -31,7 +31,7 @@ impl Desk {
     ) -> Result<SwitchId, DeskError> {
         let switch = SwitchId::new(self.clock.now(), &*self.entropy);
         if let Some(lasts) = lasts {
-            proposed.expires_at = Some(self.now().await?.plus(lasts));
+            proposed.expires_at = Some(self.end_after(lasts).await?);
         }
         let kind = Kind::SwitchEngaged {
             switch: switch.clone(),

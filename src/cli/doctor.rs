@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::migrate::shown;
 use super::progress::Bar;
+use super::time::shown as at;
 use super::{Answer, CliError, Context};
 use crate::app::desk::Desk;
 use crate::app::mend::mend;
@@ -82,7 +83,7 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
         ("the views are of this log", views(context, &desk).await?),
         ("what is committed is on disk", careless(&desk).await?),
         ("nobody but its owner reads what is kept", exposed(context)?),
-        ("the clock is not behind the log", clock(&desk).await?),
+        ("the clock agrees with the log", clock(&desk).await?),
         ("a node takes control state from the log", state.as_ref().err().map(|error| with_sources(error)).into_iter().collect()),
         (
             "the policies in force are the configured ones",
@@ -195,10 +196,13 @@ async fn careless(desk: &Desk) -> Result<Vec<String>, CliError> {
 }
 
 async fn clock(desk: &Desk) -> Result<Vec<String>, CliError> {
-    let head = desk.rooms.store.head().await.map_err(crate::log::reading::ReadError::from)?;
-    let behind = head.at.since(desk.clock.now());
-    let fault = format!("this machine's clock is {} s behind the newest event", behind.as_secs());
-    Ok(if behind.as_secs() > 5 { vec![fault] } else { Vec::new() })
+    let clocks = desk.clocks().await?;
+    let fault = format!(
+        "this machine's clock says {} and the log is at {}: calls are refused with clock_skew, see `forelog clock show`",
+        at(clocks.machine),
+        at(clocks.log)
+    );
+    Ok(if clocks.skewed { vec![fault] } else { Vec::new() })
 }
 
 fn policies(context: &Context, state: &ControlState) -> Result<Vec<String>, CliError> {

@@ -6,6 +6,7 @@
 mod account;
 mod approval;
 mod asking;
+mod clock;
 mod demo;
 mod doctor;
 mod error;
@@ -98,6 +99,9 @@ pub enum Command {
     /// Kill switches, straight on the data: with or without a running server.
     #[command(subcommand)]
     Switch(switch::SwitchCommand),
+    /// What time the log has, and which clock is right.
+    #[command(subcommand)]
+    Clock(clock::ClockCommand),
     /// Calls that wait for a person.
     #[command(subcommand)]
     Approval(approval::ApprovalCommand),
@@ -240,6 +244,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, 
         Command::Vm(command) => vm::run(command, context).await.map(Some),
         Command::Key(command) => key::run(command, context).await.map(Some),
         Command::Switch(command) => switch::run(command, context).await.map(Some),
+        Command::Clock(command) => clock::run(command, context).await.map(Some),
         Command::Approval(command) => approval::run(command, context).await.map(Some),
         Command::Policy(command) => policy::run(command, context).await.map(Some),
         Command::View(command) => view::run(command, context).await.map(Some),

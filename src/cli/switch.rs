@@ -21,6 +21,7 @@ use crate::core::switch::{Running, Switch, Target};
 use crate::core::visible::counted;
 use crate::log::peers::Peer;
 use crate::log::reading::ReadError;
+use crate::log::store::Store;
 
 const ENGAGE: &str = "\
 Targets: all · class:exec|write|destroy · tool:NAME · provider:NAME · account:ID · credential:ID · vm:ID · vm:ID/exec
@@ -154,9 +155,10 @@ async fn fenced(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration
 
 async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), CliError> {
     let peers = desk.writer.fence().peers().look(&*desk.rooms.store).await.map_err(ReadError::from)?;
+    let head = desk.rooms.store.head().await.map_err(ReadError::from)?.epoch;
     let (mut all, mut nodes) = (true, Vec::new());
     for Peer { node, dead, .. } in peers.into_iter().filter(|peer| !peer.node.stopped) {
-        let state = match (node.confirmed >= epoch, dead) {
+        let state = match ((epoch..=head).contains(&node.confirmed), dead) {
             (true, _) => "confirmed",
             (false, true) => "expired",
             (false, false) => "waiting",

@@ -74,7 +74,7 @@ impl About {
             Kind::RoleWithdrawn { user, account, .. } => about(text(account), None, text(user), None),
             Kind::SignInRefused { user, .. } => about(None, by(user), by(user), by(user)),
             Kind::DrillCompleted(drill) => about(None, text(&drill.by), text(&drill.drill), None),
-            Kind::ClockAccepted { by: who } => about(None, by(who), None, None),
+            Kind::ClockAccepted { by: who, .. } => about(None, by(who), None, None),
             Kind::StateMended { .. } => about(None, None, None, None),
             Kind::RefusalsCounted { account, credential, .. } => about(text(account), None, text(credential), None),
             Kind::IntentRecorded(_)

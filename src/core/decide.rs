@@ -304,7 +304,7 @@ fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -
         if !limit.is_valid() {
             return refuse(Refusal::new(Code::ControlStateUnreadable, "A limit of this call cannot be read."));
         }
-        let full = facts.windows.get(&key).and_then(|window| window.full_for(limit, facts.now));
+        let full = facts.windows.get(&key).and_then(|window| window.full_for(limit, facts.state.in_log(facts.now)));
         if let Some(after) = full {
             let text = format!("At most {} in {} seconds.", counted(limit.admit, "call"), f64::from(limit.window_ms) / 1000.0);
             let details = json!({ "limit": key, "admit": limit.admit, "window_ms": limit.window_ms });

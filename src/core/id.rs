@@ -17,7 +17,7 @@ impl Position {
     /// The position after this one.
     #[must_use]
     pub fn next(self) -> Self {
-        Self(self.0 + 1)
+        Self(self.0.saturating_add(1))
     }
 }
 
@@ -25,6 +25,23 @@ impl Position {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Epoch(pub i64);
+
+impl Epoch {
+    /// More changes than this nobody makes; no leaf holds a greater number exactly.
+    pub const MOST: Self = Self((1 << 53) - 1);
+
+    /// The epoch after this one. The last one stays.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self(self.0.saturating_add(1))
+    }
+
+    /// No change has made it so great: it was pushed there, and does not tell of changes any more.
+    #[must_use]
+    pub fn is_spent(self) -> bool {
+        self > Self::MOST
+    }
+}
 
 /// A text that is not an identifier of the expected kind.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]

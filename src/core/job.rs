@@ -155,6 +155,11 @@ impl Run {
 }
 
 #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_no_time(micros: &u64) -> bool {
+    *micros == 0
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
 fn is_zero(count: &u32) -> bool {
     *count == 0
 }
@@ -169,6 +174,18 @@ pub struct Node {
     /// The log's time at the newest beat.
     #[serde(default)]
     pub at: Micros,
+    /// It does not know what time it is, and follows the log's.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub unsure: bool,
+    /// What its own clock said then.
+    #[serde(default)]
+    pub clock: Micros,
+    /// Which start of its machine it runs on, and for how long that had run by then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub boot: Option<String>,
+    /// See `boot`.
+    #[serde(default, skip_serializing_if = "is_no_time")]
+    pub up_us: u64,
     /// How long it may start things after it began to write a beat.
     pub lease_ms: u64,
     /// It has ended in order and starts nothing any more.

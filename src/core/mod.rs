@@ -9,6 +9,7 @@ pub mod call;
 pub mod canonical;
 pub mod caused;
 pub mod chain;
+pub mod clock;
 pub mod code;
 pub mod counting;
 pub mod dated;

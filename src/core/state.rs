@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::canonical::canonical_exact;
+use super::clock::Accepted;
 use super::event::{CredentialCreated, Kind};
 use super::id::{AccountId, CredentialId, Epoch, InvitationId, Position, SwitchId, UserId, VmId};
 use super::lineage::Descent;
@@ -84,7 +85,7 @@ pub struct PolicySet {
 /// One row of control state by name: its kind and its key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowName {
-    /// `account`, `person`, `invitation`, `credential`, `vm`, `switch` or `policy`.
+    /// `account`, `person`, `invitation`, `credential`, `vm`, `switch`, `clock` or `policy`.
     pub kind: &'static str,
     /// The id within the kind.
     pub key: String,
@@ -125,6 +126,8 @@ pub struct ControlState {
     pub people: BTreeMap<UserId, Member>,
     /// Invitations that nobody has taken or revoked yet.
     pub invitations: BTreeMap<InvitationId, Invitation>,
+    /// The clock as it was last accepted; none if it never had to be.
+    pub clock: Option<Accepted>,
     /// Digest of all rows.
     root: Root,
 }
@@ -132,11 +135,12 @@ pub struct ControlState {
 /// By rows: the root and the rotations follow from them.
 impl PartialEq for ControlState {
     fn eq(&self, other: &Self) -> bool {
-        let Self { epoch, position, accounts, credentials, by_hash, vms, switches, policy, people, invitations, .. } = self;
+        let Self { epoch, position, accounts, credentials, by_hash, vms, switches, policy, people, invitations, clock, .. } =
+            self;
         (*epoch, *position) == (other.epoch, other.position)
             && (accounts, credentials, by_hash, vms) == (&other.accounts, &other.credentials, &other.by_hash, &other.vms)
             && (switches, policy) == (&other.switches, &other.policy)
-            && (people, invitations) == (&other.people, &other.invitations)
+            && (people, invitations, clock) == (&other.people, &other.invitations, &other.clock)
     }
 }
 
@@ -159,9 +163,16 @@ impl ControlState {
     /// Folds one event in and names the rows that it changed. `note` is the event's free text, by field.
     pub fn apply(&mut self, position: Position, at: Micros, kind: &Kind, note: &Value) -> Vec<RowName> {
         self.position = position;
-        let touched = self.change(position, at, kind, note);
+        let touched = match kind {
+            Kind::ClockAccepted { ahead, .. } => {
+                self.clock = Some(Accepted { at, ahead: *ahead });
+                named("clock", "accepted")
+            }
+            // What ends by itself is judged by what clocks say, and so is when it began.
+            _ => self.change(position, self.on_clocks(at), kind, note),
+        };
         if !touched.is_empty() {
-            self.epoch = Epoch(self.epoch.0 + 1);
+            self.epoch = self.epoch.next();
         }
         for row in &touched {
             // A row that cannot be written has no digest, and so does not follow from the log.
@@ -316,6 +327,7 @@ impl ControlState {
             "switch" => bytes(by_key(&self.switches, &name.key)),
             "person" => bytes(by_key(&self.people, &name.key)),
             "invitation" => bytes(by_key(&self.invitations, &name.key)),
+            "clock" => bytes(self.clock.as_ref()),
             _ => bytes(self.policy.as_ref()),
         }
     }
@@ -344,6 +356,7 @@ impl ControlState {
                 self.by_hash.insert(hash, id);
             }
             "policy" => self.policy = Some(serde_json::from_slice(doc)?),
+            "clock" => self.clock = Some(serde_json::from_slice(doc)?),
             _ => return Err(serde::de::Error::custom("not a kind of control state")),
         }
         Ok(())

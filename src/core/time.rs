@@ -1,5 +1,6 @@
 //! Time as a number and a port. Nothing below `app` reads the machine's clock.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use ::time::OffsetDateTime;
@@ -26,6 +27,12 @@ impl Micros {
         Self(self.0.saturating_add(i64::try_from(by.as_micros()).unwrap_or(i64::MAX)).min(Self::LAST.0.max(self.0)))
     }
 
+    /// This instant so many microseconds later, or earlier.
+    #[must_use]
+    pub fn shifted(self, by: i64) -> Self {
+        Self(self.0.saturating_add(by))
+    }
+
     /// In RFC 3339, UTC; the number itself if no calendar has it.
     #[must_use]
     pub fn rfc3339(self) -> String {
@@ -49,12 +56,29 @@ impl Micros {
     }
 }
 
+/// A machine since it was started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Boot {
+    /// Another one with every start.
+    pub id: Arc<str>,
+    /// Time since then, which nobody sets.
+    pub up: Duration,
+}
+
 /// The machine's clock, injected so that tests can freeze it and turn it back.
 pub trait Clock: Send + Sync {
     /// Wall-clock time. May jump; the log does not let it run backwards.
     fn now(&self) -> Micros;
     /// Time since an arbitrary start that never jumps.
     fn elapsed(&self) -> Duration;
+    /// Whether it tells the time that a database's clock tells, too. One that a test turns does not.
+    fn is_real(&self) -> bool {
+        false
+    }
+    /// How long this machine runs, sleep included; none if it does not say.
+    fn boot(&self) -> Option<Boot> {
+        None
+    }
 }
 
 /// The machine's randomness, injected so that tests can repeat a run.

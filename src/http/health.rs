@@ -30,6 +30,8 @@ pub async fn ready(State(http): State<Arc<Http>>) -> Result<Json<Value>, Problem
         Refusal::new(Code::AuditUnavailable, "This node cannot record calls.")
     } else if !fence.holds_lease() {
         Refusal::new(Code::AuditUnavailable, "This node has lost its lease and starts nothing.")
+    } else if stats.pushed.load(Ordering::Relaxed) {
+        Refusal::new(Code::ControlStateUnreadable, "The log's head is not what its events make it.")
     } else if stats.skewed.load(Ordering::Relaxed) {
         Refusal::new(Code::ClockSkew, "This node's clock cannot be trusted.")
     } else if let Some(refusal) = control.cannot_stop() {

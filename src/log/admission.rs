@@ -235,8 +235,14 @@ impl Draft {
     pub(super) fn decide(&self, proposal: &Proposal, limits: &Limits) -> Decision {
         let stops = proposal.tool.is_some_and(|tool| tool.stops);
         if self.skewed && !stops {
-            let refusal = Refusal::new(Code::ClockSkew, "This node's clock is too far from the log's time.");
+            let refusal = Refusal::new(Code::ClockSkew, "This node's clock is too far from the log's time.")
+                .hint("Set the clock right. If it is, and nothing else says so, staff accept it: `forelog clock accept`.");
             return Decision::Refuse { refusal, switch: None };
+        }
+        if self.pushed && !stops {
+            let text = "The log's head is not what its events make it, so nothing is decided by it.";
+            let hint = "`forelog doctor` says what differs, and whoever owns the data puts it right with `doctor --mend`.";
+            return Decision::Refuse { refusal: Refusal::new(Code::ControlStateUnreadable, text).hint(hint), switch: None };
         }
         self.look_up(proposal).map_or_else(
             |error| {
@@ -283,7 +289,7 @@ impl Draft {
         for (key, limit) in limits {
             let name = format!("limit:{key}");
             let mut window = self.bytes(&name).map_or(Ok(Window::default()), Window::decode).unwrap_or_default();
-            window.take(*limit, self.now);
+            window.take(*limit, self.at);
             self.put_bytes(&name, window.encode());
         }
         limits.iter().map(|(key, _)| key.clone()).collect()

@@ -13,10 +13,12 @@ use super::fence::Fence;
 use super::sql::SqlError;
 use super::stats::Stats;
 use super::store::{Found, Head, Store, StoreError, Want};
-use super::time::LogTime;
+use super::time::{LogTime, Reading, Voices};
 use super::writer::WriteError;
 use crate::core::caused::with_sources;
+use crate::core::clock::Accepted;
 use crate::core::id::Position;
+use crate::core::state::ControlState;
 use crate::core::time::{Clock, Micros};
 
 /// Entries of one batch: what arrives while one is committed waits that long, a switch too.
@@ -109,16 +111,29 @@ impl Appender {
 
     /// One transaction; answers what each entry made of it.
     async fn write(&self, batch: &mut [Message]) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
-        let known = self.fence.state();
-        let mut want = Want { known_epoch: known.epoch, known_position: known.position, ..Want::default() };
+        match self.write_knowing(batch, &self.fence.state()).await {
+            // Rows may say that they changed at another time than they did: all of them are read before that is a fault.
+            Err(StoreError::Differs(_)) => self.write_knowing(batch, &Arc::default()).await,
+            done => done,
+        }
+    }
+
+    async fn write_knowing(
+        &self,
+        batch: &mut [Message],
+        known: &Arc<ControlState>,
+    ) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
+        // Who knows nothing yet reads whatever rows there are.
+        let known_position = if known.position == Position(0) { Position(i64::MIN) } else { known.position };
+        let mut want = Want { known_epoch: known.epoch, known_position, ..Want::default() };
         for message in batch.iter() {
             want.names.extend_from_slice(&message.want.names);
             want.kinds.extend_from_slice(&message.want.kinds);
             want.under.extend_from_slice(&message.want.under);
             want.calls.extend_from_slice(&message.want.calls);
         }
-        let (settled, asked) = (self.time.is_settled(), self.time.elapsed());
-        if !settled {
+        let (asks, asked) = (self.time.asks_others(), self.time.elapsed());
+        if asks {
             want.kinds.push("node");
         }
         want.names.sort_unstable();
@@ -134,10 +149,15 @@ impl Appender {
             .store
             .transact(&want, &mut |head: &Head, found: Found| {
                 self.refuse_a_shorter_log(head)?;
-                let others = if settled { None } else { self.fence.peers().others(asked, &found.rows).ok() };
-                let (time, skewed) = self.time.read(head.at, others.as_deref());
-                self.tell(skewed, time);
-                let mut draft = Draft::new(*head, found, &known, time, skewed)?;
+                self.stats.pushed.store(found.stored != (head.position, head.at) || head.epoch.is_spent(), Ordering::Relaxed);
+                let read = |found: &Found, accepted: Option<Accepted>| {
+                    let others = if asks { self.fence.peers().others(asked, &found.rows).ok() } else { None };
+                    let database = self.time.beside(found.clock);
+                    let time = self.time.read(&Voices { head: head.at, database, others: others.as_deref(), accepted });
+                    self.tell(&time, database);
+                    time
+                };
+                let mut draft = Draft::new(*head, found, known, read)?;
                 let answers: Vec<_> = batch.iter_mut().map(|message| draft.attempt(&mut message.entry)).collect();
                 let (written, state) = draft.finish();
                 done = Some((answers, state));
@@ -150,10 +170,11 @@ impl Appender {
         Ok(answers)
     }
 
-    fn tell(&self, skewed: bool, time: Micros) {
+    fn tell(&self, &Reading { at, skewed, .. }: &Reading, database: Option<Micros>) {
         let before = self.stats.skewed.swap(skewed, Ordering::Relaxed);
         if skewed && !before {
-            tracing::warn!(log = %time.rfc3339(), "this machine's clock does not agree with the log's time: calls are refused");
+            let database = database.map(Micros::rfc3339);
+            tracing::warn!(log = %at.rfc3339(), database, "this machine's clock does not agree with the log's time and the others: calls are refused");
         } else if before && !skewed {
             tracing::info!("this machine's clock agrees with the log's time again");
         }

@@ -46,6 +46,8 @@ pub struct Dialect {
     pub name: &'static str,
     /// Appended to the read of a row that is to be locked: SQLite has locked the whole file already.
     pub for_update: &'static str,
+    /// The database's own clock in microseconds; null if it has none.
+    pub clock: &'static str,
     /// Completes `where column …` to "is one of the list that is bound as `$1`".
     pub among: &'static str,
     /// How many tables `schema_version` a room's place (`$1`) has: a role that may not look into it sees it too.
@@ -81,6 +83,7 @@ pub struct FullText {
 pub static SQLITE: Dialect = Dialect {
     name: "sqlite",
     for_update: "",
+    clock: "null",
     among: "in (select value from json_each($1))",
     is_there: "select count(*) from sqlite_schema where name = 'schema_version' and $1 = $1",
     careless: "select name from sqlite_schema where 0 = 1",
@@ -101,6 +104,7 @@ pub static SQLITE: Dialect = Dialect {
             include_str!("../../migrations/sqlite/log-0003.sql"),
             include_str!("../../migrations/sqlite/log-0004.sql"),
             include_str!("../../migrations/sqlite/log-0005.sql"),
+            include_str!("../../migrations/sqlite/log-0006.sql"),
         ],
         Room::Views => &[
             include_str!("../../migrations/sqlite/views-0001.sql"),
@@ -125,6 +129,7 @@ pub static SQLITE: Dialect = Dialect {
 pub static POSTGRES: Dialect = Dialect {
     name: "postgres",
     for_update: " for update",
+    clock: "log.wall_clock()",
     among: "= any($1)",
     is_there: "select count(*) from pg_tables where schemaname = $1 and tablename = 'schema_version'",
     careless: "select name from pg_settings where name in ('fsync', 'full_page_writes') and setting = 'off'",
@@ -144,6 +149,7 @@ pub static POSTGRES: Dialect = Dialect {
             include_str!("../../migrations/postgres/log-0003.sql"),
             include_str!("../../migrations/postgres/log-0004.sql"),
             include_str!("../../migrations/postgres/log-0005.sql"),
+            include_str!("../../migrations/postgres/log-0006.sql"),
         ],
         Room::Views => &[
             include_str!("../../migrations/postgres/views-0001.sql"),

@@ -12,9 +12,13 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use super::store::{Batch, EventRow, Found, Head, PayloadRow, StateRow, StoreError};
+use super::time::Reading;
 use super::vault::SealedPart;
+use crate::core::clock::{Accepted, Proposed};
+use crate::core::code::Code;
 use crate::core::event::{Event, Kind, LEAF_VERSION};
-use crate::core::id::{CallId, EventId, Position};
+use crate::core::id::{CallId, Epoch, EventId, Position};
+use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
@@ -49,10 +53,19 @@ impl NewEvent {
 
 /// A batch in the making.
 pub struct Draft {
-    /// Time that every event of this batch gets.
+    /// What clocks say: what ends by itself is judged by it.
     pub now: Micros,
+    /// The time that the next event gets, which never runs back; limits count by it.
+    pub at: Micros,
     /// The node's clock cannot be trusted: only stopping goes on.
     pub skewed: bool,
+    /// The head is not what the events make it: only stopping goes on.
+    pub pushed: bool,
+    repairs: bool,
+    /// The latest time that the database takes.
+    most: Micros,
+    /// The latest that it may be now: what is to hold for some time holds from then.
+    pub latest: Micros,
     head: Head,
     /// Control state before this batch.
     before: Arc<ControlState>,
@@ -75,6 +88,7 @@ pub struct Draft {
 /// An event of this batch that changed control state.
 struct Folded {
     position: Position,
+    at: Micros,
     kind: Kind,
     note: Scrubbed,
 }
@@ -90,16 +104,29 @@ struct Overwritten {
 impl Draft {
     /// Starts a batch on what the transaction found. Control rows that cannot be read, or that are not what the log says,
     /// refuse everything (P12).
-    pub fn new(head: Head, found: Found, known: &Arc<ControlState>, time: Micros, skewed: bool) -> Result<Self, StoreError> {
+    pub(super) fn new(
+        head: Head,
+        found: Found,
+        known: &Arc<ControlState>,
+        read: impl FnOnce(&Found, Option<Accepted>) -> Reading,
+    ) -> Result<Self, StoreError> {
         let mut state = Arc::clone(known);
-        if head.epoch != known.epoch {
-            load(Arc::make_mut(&mut state), &found)?;
+        if head.epoch != known.epoch || head.epoch.is_spent() {
+            load(Arc::make_mut(&mut state), &found, head.position)?;
             Arc::make_mut(&mut state).epoch = head.epoch;
         }
+        let time = read(&found, state.clock);
+        let at = time.at.max(head.at);
+        let pushed = found.stored != (head.position, head.at) || head.epoch.is_spent();
         let rows = found.rows.into_iter().map(|row| (row.name, row.doc)).collect();
         Ok(Self {
-            now: time.max(head.at),
-            skewed,
+            now: state.on_clocks(at),
+            at,
+            skewed: time.skewed,
+            pushed,
+            repairs: false,
+            most: time.most,
+            latest: state.on_clocks(time.latest.max(head.at)),
             head,
             before: Arc::clone(&state),
             state,
@@ -117,14 +144,14 @@ impl Draft {
 
     /// Lets one entry write. If it errs or panics, the batch is as if it had not been in it.
     pub(super) fn attempt<R>(&mut self, entry: &mut dyn FnMut(&mut Self) -> Result<R, StoreError>) -> Result<R, StoreError> {
-        let (head, folds, folded) = (self.head, self.folds, self.folded.len());
+        let (head, at, folds, folded) = (self.head, self.at, self.folds, self.folded.len());
         let (events, payloads) = (self.events.len(), self.payloads.len());
         self.undo.clear();
         let tried = catch_unwind(AssertUnwindSafe(|| entry(self))).unwrap_or(Err(StoreError::Panicked));
         if tried.is_ok() {
             return tried;
         }
-        self.head = head;
+        (self.head, self.at) = (head, at);
         self.events.truncate(events);
         self.payloads.truncate(payloads);
         for Overwritten { name, row, put, deleted } in std::mem::take(&mut self.undo).into_iter().rev() {
@@ -140,10 +167,11 @@ impl Draft {
             self.folded.truncate(folded);
             self.state = Arc::clone(&self.before);
             let state = Arc::make_mut(&mut self.state);
-            for Folded { position, kind, note } in &self.folded {
-                state.apply(*position, self.now, kind, note.document());
+            for Folded { position, at, kind, note } in &self.folded {
+                state.apply(*position, *at, kind, note.document());
             }
         }
+        self.now = self.state.on_clocks(self.at);
         tried
     }
 
@@ -173,7 +201,7 @@ impl Draft {
             v: LEAF_VERSION,
             log: 1,
             position,
-            at: self.now,
+            at: self.at,
             id,
             prev,
             kind,
@@ -183,7 +211,7 @@ impl Draft {
         let bytes = leaf.encode().map_err(|error| StoreError::Unreadable(error.to_string()))?;
         self.events.push(EventRow {
             position,
-            at: self.now,
+            at: self.at,
             kind: leaf.kind.name().to_owned(),
             call: leaf.kind.call().map(ToString::to_string),
             leaf: bytes,
@@ -192,14 +220,16 @@ impl Draft {
         self.payloads.extend(stored.map(|part| part.row(position)));
         self.head.position = position;
         if concerned {
-            self.folded.push(Folded { position, kind: leaf.kind, note });
+            self.folded.push(Folded { position, at: self.at, kind: leaf.kind, note });
         }
         Ok(position)
     }
 
     fn fold(&mut self, position: Position, kind: &Kind, note: &Value) -> Result<(), StoreError> {
         self.folds += 1;
-        for row in Arc::make_mut(&mut self.state).apply(position, self.now, kind, note) {
+        let changed = Arc::make_mut(&mut self.state).apply(position, self.at, kind, note);
+        self.now = self.state.on_clocks(self.at);
+        for row in changed {
             let doc = self.state.row(&row).map_err(|error| StoreError::Unreadable(error.to_string()))?;
             let name = format!("{}:{}", row.kind, row.key);
             let kept = self.rows.get(&name).cloned();
@@ -213,6 +243,20 @@ impl Draft {
         let was = if deleted { !self.deletes.insert(name.to_owned()) } else { self.deletes.remove(name) };
         let (row, put) = (restore(&mut self.rows, name, row), restore(&mut self.puts, name, put));
         self.undo.push(Overwritten { name: name.to_owned(), row, put, deleted: was });
+    }
+
+    /// Goes on at what a clock says that is to be accepted, which the next event says; answers how far the log's time is ahead of
+    /// it, or why it is not accepted.
+    pub fn follow_clock(&mut self, proposed: &Proposed) -> Result<i64, Refusal> {
+        let newest = self.events.last().map_or(self.head.at, |event| event.at);
+        let ahead = proposed.check(&self.state, newest)?;
+        let at = proposed.clock.shifted(ahead).max(newest);
+        if at > self.most.max(newest) {
+            let refusal = Refusal::new(Code::Conflict, "The database's clock says another time, and takes no event of this one.");
+            return Err(refusal.hint("Set the clock of the database's server right: nothing has to be accepted then."));
+        }
+        self.at = at;
+        Ok(ahead)
     }
 
     /// A state row that was asked for, or written earlier in this batch.
@@ -281,6 +325,12 @@ impl Draft {
         self.set(&name, Some(doc), Some(row), false);
     }
 
+    /// Puts the head where the events are, with this epoch: for mending alone.
+    pub fn repair(&mut self, epoch: Epoch) {
+        Arc::make_mut(&mut self.state).epoch = epoch;
+        self.repairs = true;
+    }
+
     /// Deletes a state row.
     pub fn delete(&mut self, name: &str) {
         self.set(name, None, None, true);
@@ -295,17 +345,20 @@ impl Draft {
             puts: self.puts.into_values().collect(),
             deletes: self.deletes.into_iter().collect(),
             epoch: self.state.epoch,
+            ahead: (self.state.ahead() != self.before.ahead()).then(|| self.state.ahead()),
+            repairs: self.repairs,
         };
         (batch, self.state)
     }
 }
 
 /// Loads the control rows that changed, and holds them against what the newest event beside the calls says of them.
-fn load(state: &mut ControlState, found: &Found) -> Result<(), StoreError> {
+fn load(state: &mut ControlState, found: &Found, newest: Position) -> Result<(), StoreError> {
     for row in &found.changed {
         let (kind, key) = row.name.split_once(':').unwrap_or((&row.name, ""));
         state.load(kind, key, &row.doc).map_err(|error| StoreError::Differs(error.to_string()))?;
-        state.position = state.position.max(row.position);
+        // One that says it is of later than the newest event must not hide what changes next.
+        state.position = state.position.max(row.position.min(newest));
     }
     let witness = found.witness.as_deref().map(Event::decode).transpose();
     let witness = witness.map_err(|error| StoreError::Unreadable(error.to_string()))?;

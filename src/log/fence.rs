@@ -105,7 +105,9 @@ impl Fence {
         // Under the lock, so that no section can be counted under an epoch that is older than what it was checked against.
         let mut inner = self.lock();
         self.state.send_if_modified(|known| {
-            let newer = state.epoch > known.epoch;
+            // One that was pushed out of reach does not move with changes, and comes back when it is repaired.
+            let after = known.epoch.is_spent() && (state.epoch < known.epoch || state.position > known.position);
+            let newer = state.epoch > known.epoch || after;
             if newer {
                 inner.note(state.epoch, self.clock.elapsed());
                 known.clone_from(state);
@@ -197,7 +199,7 @@ impl Fence {
             let left = self.left.notified();
             tokio::pin!(left);
             left.as_mut().enable();
-            if self.lock().sections.range(..epoch).next().is_none() {
+            if !self.lock().sections.keys().any(|entered| *entered < epoch || entered.is_spent()) {
                 return;
             }
             left.await;
@@ -229,6 +231,10 @@ impl Fence {
     #[must_use]
     pub fn confirmed(&self) -> Epoch {
         let inner = self.lock();
+        // Under an epoch out of reach nothing tells what was entered before a change.
+        if self.state.borrow().epoch.is_spent() || inner.sections.keys().any(|entered| entered.is_spent()) {
+            return Epoch(0);
+        }
         inner.sections.keys().next().copied().unwrap_or_else(|| self.state.borrow().epoch)
     }
 }

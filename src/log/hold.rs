@@ -235,7 +235,7 @@ impl Draft {
             arguments: submission.intent.arguments.to_string(),
             policy: proposal.verdict.version,
             hold,
-            held_at: self.now,
+            held_at: self.at,
             expires_at,
             consents: Vec::new(),
         };

@@ -20,6 +20,7 @@ pub mod dialect;
 pub mod draft;
 pub mod facts;
 pub mod fence;
+mod find;
 pub mod guess;
 pub mod hold;
 pub mod holders;

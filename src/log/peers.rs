@@ -86,8 +86,13 @@ impl Peers {
 }
 
 fn read(row: &StateRow) -> Result<Node, StoreError> {
-    serde_json::from_slice(&row.doc).map_err(|error| StoreError::Unreadable(format!("{}: {error}", row.name)))
+    let read = serde_json::from_slice(&row.doc).map_err(|error| StoreError::Unreadable(format!("{}: {error}", row.name)));
+    // Nobody waits for longer than a node can have been given.
+    read.map(|node: Node| Node { lease_ms: node.lease_ms.min(LONGEST_MS), ..node })
 }
+
+/// The longest lease that a configuration takes.
+const LONGEST_MS: u64 = 60_000;
 
 /// What the names of nodes' rows begin with.
 const NODE: &str = "node:";

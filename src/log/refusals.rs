@@ -103,7 +103,7 @@ impl Draft {
         let code = recording.refusal.code;
         if is_of_dead_key(code) {
             let at = common.runs.iter().position(|run| !run.mixed && run.code == code);
-            let run = take(&mut common, at, || recording.of_any(false, self.now));
+            let run = take(&mut common, at, || recording.of_any(false, self.at));
             return self.put_counted(&head, &mut common, run, 0, recording);
         }
         let mut kind = readable(self.get::<Runs>(&own)).unwrap_or_default();
@@ -113,11 +113,11 @@ impl Draft {
                 common.kinds += 1;
                 self.put(&head, &common)?;
             }
-            let run = take(&mut kind, at, || recording.begun(self.now));
+            let run = take(&mut kind, at, || recording.begun(self.at));
             return self.put_counted(&own, &mut kind, run, RECORDED, recording);
         }
         let at = common.runs.iter().position(|run| run.mixed);
-        let run = take(&mut common, at, || recording.of_any(true, self.now));
+        let run = take(&mut common, at, || recording.of_any(true, self.at));
         self.put_counted(&head, &mut common, run, RECORDED, recording)
     }
 
@@ -130,7 +130,7 @@ impl Draft {
         recorded: u32,
         recording: &Recording<'_>,
     ) -> Result<Option<RunId>, StoreError> {
-        let (now, submission) = (self.now, recording.submission);
+        let (now, submission) = (self.at, recording.submission);
         if now.since(run.since) >= MINUTE {
             let begun = Run {
                 id: submission.run.clone(),
@@ -192,7 +192,7 @@ impl Draft {
                 continue;
             };
             let (over, open): (Vec<Run>, Vec<Run>) =
-                row.runs.into_iter().partition(|run| all || self.now.since(run.since) >= MINUTE);
+                row.runs.into_iter().partition(|run| all || self.at.since(run.since) >= MINUTE);
             if over.is_empty() {
                 continue;
             }

@@ -63,9 +63,9 @@ impl Made {
             let settings = settings.trim().replacen(" = ", "=", 1);
             let function = Function { language: language.to_owned(), body: body.to_owned(), settings };
             self.functions.insert(name.to_owned(), function);
-        } else if let Some(rest) = text.strip_prefix("trigger ") {
-            let (definition, name) = (rest.split(';').next().unwrap_or(rest), rest.split(' ').next().unwrap_or(rest));
-            self.triggers.insert(name.to_owned(), plain(&format!("create trigger {definition}")));
+        } else if let Some(rest) = text.strip_prefix("constraint trigger ").or_else(|| text.strip_prefix("trigger ")) {
+            let (definition, name) = (text.split(';').next().unwrap_or(text), rest.split(' ').next().unwrap_or(rest));
+            self.triggers.insert(name.to_owned(), plain(&format!("create {definition}")));
         }
     }
 }

@@ -95,6 +95,11 @@ impl Row {
         }
     }
 
+    /// An integer column that may be null.
+    pub fn maybe_int(&self, column: usize) -> Result<Option<i64>, SqlError> {
+        if self.0.get(column) == Some(&Value::Null) { Ok(None) } else { self.int(column).map(Some) }
+    }
+
     /// A text column.
     pub fn text(&self, column: usize) -> Result<&str, SqlError> {
         match self.0.get(column) {

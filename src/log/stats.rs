@@ -92,6 +92,8 @@ pub struct Stats {
     pub overloaded: AtomicU64,
     /// The clock could not be trusted in the newest batch.
     pub skewed: AtomicBool,
+    /// The log's head is not what its events make it.
+    pub pushed: AtomicBool,
     /// As much as a call writes was written, and no batch has failed since.
     pub can_record: AtomicBool,
     /// What stops calls could not be written when that was last tried, though a call could.
@@ -112,6 +114,7 @@ impl Default for Stats {
             store_errors: AtomicU64::new(0),
             overloaded: AtomicU64::new(0),
             skewed: AtomicBool::new(false),
+            pushed: AtomicBool::new(false),
             can_record: AtomicBool::new(false),
             cannot_stop: AtomicBool::new(false),
             ended: Tally::new(["succeeded", "failed", "cancelled", "timed_out", "unknown"]),

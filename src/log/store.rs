@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 
 use super::dialect::{Dialect, Room, migrate};
+use super::find;
 use super::parts;
 use super::sql::{Change, Database, Row, SqlError, Transaction, Value};
 use crate::core::id::{CallId, Epoch, Position};
@@ -94,6 +95,10 @@ pub struct Found {
     pub changed: Vec<StateRow>,
     /// Leaf of the newest event that belongs to no call, which says what control state is; only if the epoch moved.
     pub witness: Option<Vec<u8>>,
+    /// What the database's own clock says; a file has none.
+    pub clock: Option<Micros>,
+    /// Position and time as they are stored in the head. The newest event's, or somebody has changed one of them.
+    pub stored: (Position, Micros),
 }
 
 /// What a transaction writes. Nothing at all rolls back.
@@ -109,6 +114,10 @@ pub struct Batch {
     pub deletes: Vec<String>,
     /// Epoch after it.
     pub epoch: Epoch,
+    /// How far the log's time is ahead of the clocks from now on, if that changes. On PostgreSQL only the owner may say so.
+    pub ahead: Option<i64>,
+    /// Puts the head where the events are, and its epoch where they make it, whatever it says. Only the owner may.
+    pub repairs: bool,
 }
 
 /// A log room that did not do what it was asked.
@@ -174,6 +183,12 @@ impl SqlStore {
         Self { database }
     }
 
+    /// What the database's own clock says, if it has one.
+    pub async fn clock(&self) -> Result<Option<Micros>, SqlError> {
+        let rows = self.database.query(&format!("select {}", self.database.dialect().clock), Vec::new()).await?;
+        Ok(rows.first().map_or(Ok(None), |row| row.maybe_int(0))?.map(Micros))
+    }
+
     /// The SQL beneath, for what checks the store from outside.
     #[must_use]
     pub fn database(&self) -> &dyn Database {
@@ -181,7 +196,10 @@ impl SqlStore {
     }
 }
 
-const HEAD: &str = "select position, at, epoch from log_head where log_id = 1";
+/// The head with the newest event, which says where the log stands: what is stored in the head is held against it.
+pub(super) const HEAD_AND_NEWEST: &str =
+    "log_head h left join (select position, at from event order by position desc limit 1) e on 1 = 1";
+pub(super) const NEWEST: &str = "coalesce(e.position, 0), coalesce(e.at, 0)";
 
 #[async_trait]
 impl Store for SqlStore {
@@ -191,12 +209,13 @@ impl Store for SqlStore {
 
     async fn transact(&self, want: &Want, decide: &mut Decide<'_>) -> Result<Head, StoreError> {
         let mut transaction = self.database.begin_append().await?;
-        let (head, found) = find(&mut *transaction, self.database.dialect(), want).await?;
+        let (head, found) = find::find(&mut *transaction, self.database.dialect(), want).await?;
+        let stored = found.stored;
         let batch = decide(&head, found)?;
-        if batch.events.is_empty() && batch.puts.is_empty() && batch.deletes.is_empty() {
+        if batch.events.is_empty() && batch.puts.is_empty() && batch.deletes.is_empty() && !batch.repairs {
             return Ok(head);
         }
-        let moved = write(&mut *transaction, self.database.dialect(), &head, batch).await?;
+        let moved = write(&mut *transaction, self.database.dialect(), (&head, stored), batch).await?;
         let done = transaction.commit().await;
         if moved.epoch != head.epoch && matches!(done, Ok(()) | Err(SqlError::Commit(_))) {
             self.database.tell(moved.epoch.0);
@@ -206,14 +225,16 @@ impl Store for SqlStore {
 
     async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError> {
         let mut transaction = self.database.begin_append().await?;
-        let (head, found) = find(&mut *transaction, self.database.dialect(), want).await?;
+        let (head, found) = find::find(&mut *transaction, self.database.dialect(), want).await?;
+        let stored = found.stored;
         let batch = decide(&head, found)?;
         // Dropped with everything that it has written.
-        write(&mut *transaction, self.database.dialect(), &head, batch).await.map(|_| ())
+        write(&mut *transaction, self.database.dialect(), (&head, stored), batch).await.map(|_| ())
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
-        head_of(self.database.query(HEAD, Vec::new()).await?.first())
+        let sql = format!("select h.epoch, {NEWEST} from {HEAD_AND_NEWEST} where h.log_id = 1");
+        head_of(self.database.query(&sql, Vec::new()).await?.first())
     }
 
     async fn events(&self, after: Position, limit: u32) -> Result<Vec<EventRow>, StoreError> {
@@ -259,81 +280,31 @@ impl Store for SqlStore {
     }
 }
 
-const BY_KIND: &str = "select name, control, position, doc from state where name >= $1 and name < $2 order by name";
-const CHANGED: &str = "select name, control, position, doc from state where control = 1 and position > $1 order by position";
-
-const WITNESS: &str = "select leaf from event where call is null order by position desc limit 1";
+pub(super) const BY_KIND: &str = "select name, control, position, doc from state where name >= $1 and name < $2 order by name";
 
 /// `kind:` up to, not including, `kind;` — the next character after the colon.
-fn range_of(kind: &str) -> Vec<Value> {
+pub(super) fn range_of(kind: &str) -> Vec<Value> {
     vec![format!("{kind}:").into(), format!("{kind};").into()]
-}
-
-/// `kind:key/` up to, not including, `kind:key0` — the next character after the slash.
-fn range_under(prefix: &str) -> Vec<Value> {
-    vec![prefix.into(), format!("{}0", prefix.trim_end_matches('/')).into()]
 }
 
 fn by_name(database: &'static Dialect) -> String {
     format!("select name, control, position, doc from state where name {}", database.among)
 }
 
-fn of_calls(database: &'static Dialect, intents: bool) -> String {
+pub(super) fn of_calls(database: &'static Dialect, intents: bool) -> String {
     let only = if intents { " and type = 'intent_recorded'" } else { "" };
     format!("select position, at, type, call, leaf from event where call {}{only} order by position", database.among)
 }
 
-fn names(calls: &[CallId]) -> Value {
+pub(super) fn names(calls: &[CallId]) -> Value {
     Value::Texts(calls.iter().map(ToString::to_string).collect())
 }
 
-/// The head, and the rows of a list of names, in one question.
-fn head_and_rows(dialect: &Dialect) -> String {
-    let columns = "h.position, h.at, h.epoch, s.name, s.control, s.position, s.doc";
-    format!("select {columns} from log_head h left join state s on s.name {} where h.log_id = 1", dialect.among)
-}
-
-async fn find(transaction: &mut dyn Transaction, dialect: &'static Dialect, want: &Want) -> Result<(Head, Found), StoreError> {
-    let rows = transaction.query(&head_and_rows(dialect), vec![Value::Texts(want.names.clone())]).await?;
-    let head = head_of(rows.first())?;
-    let mut found = Found::default();
-    for row in rows.into_iter().filter_map(|row| row.after(3)) {
-        found.rows.push(state_row(row)?);
-    }
-    for kind in &want.kinds {
-        for row in transaction.query(BY_KIND, range_of(kind)).await? {
-            found.rows.push(state_row(row)?);
-        }
-    }
-    for prefix in &want.under {
-        for row in transaction.query(BY_KIND, range_under(prefix)).await? {
-            found.rows.push(state_row(row)?);
-        }
-    }
-    if !want.calls.is_empty() {
-        found.calls = want.calls.iter().map(|call| (call.clone(), Vec::new())).collect();
-        for row in transaction.query(&of_calls(dialect, false), vec![names(&want.calls)]).await? {
-            let row = event_row(row)?;
-            let call = row.call.as_deref().and_then(|call| call.parse().ok());
-            if let Some(events) = call.and_then(|call: CallId| found.calls.get_mut(&call)) {
-                events.push(row);
-            }
-        }
-    }
-    if head.epoch != want.known_epoch {
-        for row in transaction.query(CHANGED, vec![want.known_position.0.into()]).await? {
-            found.changed.push(state_row(row)?);
-        }
-        let newest = transaction.query(WITNESS, Vec::new()).await?.pop();
-        found.witness = newest.map(|mut row| row.take_bytes(0)).transpose()?;
-    }
-    Ok((head, found))
-}
 
 async fn write(
     transaction: &mut dyn Transaction,
     dialect: &'static Dialect,
-    head: &Head,
+    (head, stored): (&Head, (Position, Micros)),
     batch: Batch,
 ) -> Result<Head, StoreError> {
     let last = batch.events.last().map_or((head.position, head.at), |event| (event.position, event.at));
@@ -356,18 +327,24 @@ async fn write(
     if !batch.deletes.is_empty() {
         changes.push(Change::Run(format!("delete from state where name {}", dialect.among), vec![Value::Texts(batch.deletes)]));
     }
-    let sql = "update log_head set position = $1, at = $2, epoch = $3 where log_id = 1";
-    changes.push(Change::Run(sql.into(), vec![moved.position.0.into(), moved.at.0.into(), moved.epoch.0.into()]));
+    // A head that was pushed is left for the repair to be found: it never goes back by itself.
+    let (position, at) = if batch.repairs { last } else { (last.0.max(stored.0), last.1.max(stored.1)) };
+    let mut values: Vec<Value> = vec![position.0.into(), at.0.into(), moved.epoch.0.into()];
+    let ahead = if batch.ahead.is_some() { ", ahead = $4" } else { "" };
+    values.extend(batch.ahead.map(Value::from));
+    let repaired = if batch.repairs { ", mended = mended + 1" } else { "" };
+    let sql = format!("update log_head set position = $1, at = $2, epoch = $3{ahead}{repaired} where log_id = 1");
+    changes.push(Change::Run(sql, values));
     transaction.change(changes).await?;
     Ok(moved)
 }
 
-fn head_of(row: Option<&Row>) -> Result<Head, StoreError> {
+pub(super) fn head_of(row: Option<&Row>) -> Result<Head, StoreError> {
     let row = row.ok_or_else(|| StoreError::Unreadable("the log has no head".into()))?;
-    Ok(Head { position: Position(row.int(0)?), at: Micros(row.int(1)?), epoch: Epoch(row.int(2)?) })
+    Ok(Head { epoch: Epoch(row.int(0)?), position: Position(row.int(1)?), at: Micros(row.int(2)?) })
 }
 
-fn event_row(mut row: Row) -> Result<EventRow, StoreError> {
+pub(super) fn event_row(mut row: Row) -> Result<EventRow, StoreError> {
     let (position, at) = (Position(row.int(0)?), Micros(row.int(1)?));
     let call = row.maybe_text(3)?.map(str::to_owned);
     Ok(EventRow { position, at, kind: row.take_text(2)?, call, leaf: row.take_bytes(4)? })
@@ -378,7 +355,7 @@ fn payload_row(mut row: Row) -> Result<PayloadRow, StoreError> {
     Ok(PayloadRow { position, part: row.take_text(1)?, key: row.take_text(2)?, body: row.take_bytes(3)? })
 }
 
-fn state_row(mut row: Row) -> Result<StateRow, StoreError> {
+pub(super) fn state_row(mut row: Row) -> Result<StateRow, StoreError> {
     let (control, position) = (row.int(1)? == 1, Position(row.int(2)?));
     Ok(StateRow { name: row.take_text(0)?, control, position, doc: row.take_bytes(3)? })
 }

@@ -6,6 +6,7 @@
 mod account;
 mod activity;
 mod approval;
+mod clock;
 mod command;
 mod exec;
 pub mod export;

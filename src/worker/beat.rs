@@ -13,7 +13,7 @@ use super::Worker;
 use crate::core::event::Kind;
 use crate::core::id::{EventId, NodeId, Position};
 use crate::core::job::Node;
-use crate::core::time::Micros;
+use crate::core::time::{Clock, Micros};
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::fence::Fence;
 use crate::log::peers::{Peer, node_row};
@@ -98,7 +98,7 @@ impl Worker {
             .writer
             .write_first(want, move |draft| {
                 let mut ids = || EventId::new(clock.now(), &*entropy);
-                put_node(draft, node.clone(), &fence, lease)?;
+                put_node(draft, node.clone(), &fence, (lease, &*clock))?;
                 draft.close_runs(recovering, &mut ids)?;
                 expire_switches(draft, &mut ids)
             })
@@ -131,15 +131,32 @@ impl Worker {
     }
 }
 
-fn put_node(draft: &mut Draft, id: NodeId, fence: &Fence, lease: Duration) -> Result<(), StoreError> {
+fn put_node(draft: &mut Draft, id: NodeId, fence: &Fence, (lease, clock): (Duration, &dyn Clock)) -> Result<(), StoreError> {
     let name = node_row(&id);
     // A row that cannot be read is written anew.
     let last = draft.get::<Node>(&name).ok().flatten();
     let (beat, told, told_at) = last.map_or((0, None, Micros(0)), |row| (row.beat, Some(row.confirmed), row.confirmed_at));
     let confirmed = fence.confirmed();
     let confirmed_at = if told == Some(confirmed) { told_at } else { draft.now };
-    let lease_ms = u64::try_from(lease.as_millis()).unwrap_or(u64::MAX);
-    draft.put(&name, &Node { id, beat: beat + 1, at: draft.now, lease_ms, stopped: false, confirmed, confirmed_at })
+    let (boot, up_us) = clock.boot().map_or((None, 0), |boot| (Some(boot.id.to_string()), whole(boot.up.as_micros())));
+    let row = Node {
+        id,
+        beat: beat.wrapping_add(1),
+        at: draft.at,
+        unsure: draft.skewed,
+        clock: clock.now(),
+        boot,
+        up_us,
+        lease_ms: whole(lease.as_millis()),
+        stopped: false,
+        confirmed,
+        confirmed_at,
+    };
+    draft.put(&name, &row)
+}
+
+fn whole(number: u128) -> u64 {
+    u64::try_from(number).unwrap_or(u64::MAX)
 }
 
 /// Says in a node's row that it has ended in order.

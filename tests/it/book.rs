@@ -138,6 +138,9 @@ impl Book {
         let dir = tempfile::tempdir().expect("a directory");
         let store = Arc::new(SqlStore::new(room(url.as_deref(), dir.path().join("log.db"), Room::Log).await));
         store.migrate().await.expect("migrate");
+        if let Some(url) = &url {
+            crate::postgres::simulate(url).await;
+        }
         let (clock, entropy) = (Arc::new(Ticking::default()), Arc::new(Counting::default()));
         let database = room(url.as_deref(), dir.path().join("vault.db"), Room::Vault).await;
         let vault = Vault::open(database, Zeroizing::new([7; 32]), Arc::clone(&entropy) as _).await.expect("a vault");

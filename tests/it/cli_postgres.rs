@@ -23,7 +23,7 @@ impl Site {
     async fn new() -> Self {
         let (dir, roles) = (dir(), fresh_roles().await);
         let migrated = answer(&["migrate", "--database-url", &roles.owner, "--grant-to", &roles.name]);
-        assert_eq!(migrated["schemas"], json!({ "log": 5, "views": 4, "vault": 8 }));
+        assert_eq!(migrated["schemas"], json!({ "log": 6, "views": 4, "vault": 8 }));
         let site = Self { dir, roles };
         site.configure(&site.roles.app);
         site
@@ -248,5 +248,5 @@ async fn postgres_an_older_program_refuses_a_newer_schema() {
         let older = format!("delete from {room}.schema_version where version = 99");
         owner.execute(AssertSqlSafe(older)).await.expect("as before");
     }
-    assert!(text(&command(&site.at(&["doctor"])).output().expect("doctor").stdout).contains("schema log is at version 5"));
+    assert!(text(&command(&site.at(&["doctor"])).output().expect("doctor").stdout).contains("schema log is at version 6"));
 }

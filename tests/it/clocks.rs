@@ -1,6 +1,7 @@
 //! No process's clock decides for the others (P15): the log's time moves by what passes, whatever a process that joins says,
 //! and what stops something is recorded by a process that nobody believes the time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use forelog::control::Reply;
@@ -18,6 +19,9 @@ use crate::promises::check;
 
 /// More than any switch, limit or invitation here lasts.
 const DAYS: Duration = Duration::from_hours(25);
+
+/// How long a log may be left alone without a sign.
+const NIGHT: Duration = Duration::from_hours(20);
 
 async fn call(plant: &Plant) -> Result<(), Code> {
     match plant.call("probe_write", json!({})).await {
@@ -87,22 +91,74 @@ async fn clock_steps_while_it_runs(site: Site) {
     call(&plant).await.expect("it agrees again");
 }
 
-async fn log_that_was_left_alone(mut site: Site) {
-    let first = Plant::start(&site).await;
-    call(&first).await.expect("a call");
+/// Another process begins after a crash of `first`: whether its clock is followed once the other one is known to be dead.
+async fn is_followed(site: &mut Site, first: Plant, clock: Arc<TestClock>) -> bool {
     // Its machine lost power: its row says that it runs.
     drop(first);
-    site.clock = TestClock::at(site.clock.after(DAYS));
-    let (next, worker, _assigned) = Plant::idle(&site).await;
+    site.clock = clock;
+    let (next, worker, _assigned) = Plant::idle(site).await;
     assert!(skewed(&next).await, "the other one may live, and have the right time");
     for _ in 0..2 {
         site.clock.pass(Duration::from_secs(2));
         worker.beat(false).await.expect("a beat");
     }
-    assert!(!skewed(&next).await, "nobody else lives");
-    let before = newest(&next).await;
+    let (before, skewed) = (newest(&next).await, skewed(&next).await);
     write(&next).await;
-    assert!(newest(&next).await.since(before) >= DAYS, "it is tomorrow");
+    let moved = newest(&next).await.since(before);
+    assert_eq!(moved > Duration::from_mins(1), !skewed, "the log's time moves with a clock that is followed: {moved:?}");
+    !skewed
+}
+
+async fn log_that_was_left_alone(mut site: Site) {
+    let first = Plant::start(&site).await;
+    call(&first).await.expect("a call");
+    let later = TestClock::at(site.clock.after(NIGHT));
+    assert!(is_followed(&mut site, first, later).await, "nobody else lives");
+}
+
+async fn clock_that_nothing_vouches_for(mut site: Site) {
+    let first = Plant::start(&site).await;
+    call(&first).await.expect("a call");
+    stop_for_an_hour(&first).await;
+    let fast = TestClock::at(site.clock.after(DAYS));
+    let right = TestClock::at(site.clock.after(Duration::from_mins(2)));
+    assert!(!is_followed(&mut site, first, fast).await, "it is alone, and nothing says that it is tomorrow");
+    site.clock = right;
+    let next = Plant::start(&site).await;
+    next.outlast_the_others().await;
+    call(&next).await.expect("the time was not moved");
+    assert_eq!(expired(&next).await, 0, "the switch has its hour");
+}
+
+/// A machine says how long it runs: what it has slept counts, and whether it was off is known.
+async fn machine_that_says_how_long_it_runs(open: impl AsyncFn() -> Site) {
+    let (moment, days) = (Duration::from_secs(10), |days: u64| Duration::from_hours(24 * days));
+    for (boot, ran, said, followed) in [
+        ("one", moment, DAYS, false),
+        ("one", moment, NIGHT, false),
+        ("one", DAYS, DAYS, true),
+        ("one", days(40), days(40), true),
+        ("two", moment, Duration::from_hours(60), true),
+        ("two", moment, days(8), false),
+    ] {
+        let (mut site, up) = (open().await, Duration::from_secs(100));
+        site.clock = TestClock::on("one", up, site.clock.now());
+        let first = Plant::start(&site).await;
+        call(&first).await.expect("a call");
+        let up = if boot == "one" { up + ran } else { ran };
+        let clock = TestClock::on(boot, up, site.clock.after(said));
+        assert_eq!(is_followed(&mut site, first, clock).await, followed, "{boot}, up for {ran:?}, and {said:?} later");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn clocks_are_held_against_how_long_the_machine_runs() {
+    machine_that_says_how_long_it_runs(async || Site::sqlite()).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_clocks_are_held_against_how_long_the_machine_runs() {
+    machine_that_says_how_long_it_runs(Site::postgres).await;
 }
 
 async fn slow_node_follows_the_others(mut site: Site) {
@@ -121,6 +177,7 @@ async fn slow_node_follows_the_others(mut site: Site) {
 on_both! {
     fast_node_joins, clocks_a_fast_node_moves_nobodys_time, postgres_clocks_a_fast_node_moves_nobodys_time;
     clock_steps_while_it_runs, clocks_that_step_are_not_followed, postgres_clocks_that_step_are_not_followed;
+    clock_that_nothing_vouches_for, clocks_that_nothing_vouches_for_are_not_followed, postgres_clocks_that_nothing_vouches_for_are_not_followed;
     log_that_was_left_alone, clocks_are_believed_where_nobody_else_lives, postgres_clocks_are_believed_where_nobody_else_lives;
     slow_node_follows_the_others, clocks_that_are_slow_follow_the_others, postgres_clocks_that_are_slow_follow_the_others;
 }

@@ -171,7 +171,7 @@ fn of_the_house() -> Vec<Kind> {
         Kind::LogRead { user: Some(user(1)), account: Some(account(1)), what: "calls".into() },
         Kind::SignedIn { user: user(1), session: None, issuer: None },
         Kind::SignInRefused { user: Some(user(1)), issuer: None },
-        Kind::ClockAccepted { by: Some(user(1)) },
+        Kind::ClockAccepted { by: Some(user(1)), credential: None, ahead: 0 },
         Kind::SignedOut { user: user(1), session: Some("ab".repeat(16).into()), by: None },
         Kind::PasswordSet { user: user(1) },
         Kind::ApprovalDecided { call: call(1), by: Some(user(2)), credential: Some(credential(2)), approved: true },

@@ -2,6 +2,7 @@
 //! `.config/nextest.toml` go by the prefix.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test fails by panicking")]
 
+mod accepted;
 mod alone;
 mod approvals;
 mod architecture;
@@ -71,6 +72,7 @@ mod policy;
 mod postgres;
 mod promises;
 mod proxy;
+mod pushed;
 mod quota;
 mod ramp;
 mod recovery;
@@ -104,5 +106,6 @@ mod unseen;
 mod usage;
 mod verify;
 mod views;
+mod voices;
 mod wire;
 mod witness;

@@ -9,17 +9,17 @@ use crate::cli::{Server, answer, complaint, dir, shown};
 use crate::postgres::{Roles, fresh_roles};
 
 /// A data directory, and on PostgreSQL the roles of its database.
-struct Place {
-    dir: TempDir,
-    roles: Option<Roles>,
+pub struct Place {
+    pub dir: TempDir,
+    pub roles: Option<Roles>,
 }
 
 impl Place {
-    fn sqlite() -> Self {
+    pub fn sqlite() -> Self {
         Self { dir: dir(), roles: None }.configured()
     }
 
-    async fn postgres() -> Self {
+    pub async fn postgres() -> Self {
         let roles = fresh_roles().await;
         answer(&["migrate", "--database-url", &roles.owner, "--grant-to", &roles.name]);
         Self { dir: dir(), roles: Some(roles) }.configured()
@@ -32,26 +32,26 @@ impl Place {
         self
     }
 
-    fn at<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
+    pub fn at<'a>(&'a self, args: &[&'a str]) -> Vec<&'a str> {
         [args, &["--data", shown(self.dir.path())]].concat()
     }
 
-    fn answer(&self, args: &[&str]) -> Value {
+    pub fn answer(&self, args: &[&str]) -> Value {
         answer(&self.at(args))
     }
 
-    fn complaint(&self, args: &[&str]) -> String {
+    pub fn complaint(&self, args: &[&str]) -> String {
         complaint(&self.at(args))
     }
 
     /// The command, as who owns the data.
-    fn mending(&self) -> Vec<&str> {
+    pub fn mending(&self) -> Vec<&str> {
         let owner = self.roles.iter().flat_map(|roles| ["--database-url", roles.owner.as_str()]);
         ["doctor", "--mend"].into_iter().chain(owner).collect()
     }
 
     /// The log room, as somebody has it who has the password of the role that serves; or as the server's superuser.
-    async fn room(&self, above: bool) -> Box<dyn Database> {
+    pub async fn room(&self, above: bool) -> Box<dyn Database> {
         let opened = match &self.roles {
             Some(roles) => open_postgres(if above { &roles.superuser } else { &roles.app }, Room::Log).await,
             None => open_sqlite(&self.dir.path().join("log.db"), Room::Log).await,
@@ -59,7 +59,7 @@ impl Place {
         opened.expect("the log room")
     }
 
-    async fn edit(&self, sql: &str, args: Vec<Bound>) {
+    pub async fn edit(&self, sql: &str, args: Vec<Bound>) {
         let room = self.room(false).await;
         let mut transaction = room.begin().await.expect("a transaction");
         assert_eq!(transaction.execute(sql, args).await.expect(sql), 1, "{sql}");
@@ -72,7 +72,7 @@ impl Place {
     }
 }
 
-fn id(document: &Value) -> String {
+pub fn id(document: &Value) -> String {
     document["id"].as_str().unwrap_or_else(|| panic!("no id: {document}")).to_owned()
 }
 

@@ -26,7 +26,7 @@ use forelog::core::scrub::Scrubbed;
 use forelog::core::search::Field;
 use forelog::core::sight::Sight;
 use forelog::core::state::Vm;
-use forelog::core::time::{Clock, Entropy, Micros};
+use forelog::core::time::{Boot, Clock, Entropy, Micros};
 use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
 use forelog::log::dialect::Room;
 use forelog::log::draft::NewEvent;
@@ -55,12 +55,23 @@ use crate::forgetful::Forgetful;
 pub struct TestClock {
     now: AtomicU64,
     elapsed: AtomicU64,
+    /// Which start of its machine it is on, if it says that, and how long that had run when this clock began.
+    boot: Option<(&'static str, Duration)>,
 }
 
 impl TestClock {
     /// A clock that stands at `now`.
     pub fn at(now: Micros) -> Arc<Self> {
-        Arc::new(Self { now: AtomicU64::new(u64::try_from(now.0).expect("a time after 1970")), elapsed: AtomicU64::new(1) })
+        Arc::new(Self::new(now, None))
+    }
+
+    /// The same on a machine that says for how long it runs since which start.
+    pub fn on(boot: &'static str, up: Duration, now: Micros) -> Arc<Self> {
+        Arc::new(Self::new(now, Some((boot, up))))
+    }
+
+    fn new(now: Micros, boot: Option<(&'static str, Duration)>) -> Self {
+        Self { now: AtomicU64::new(u64::try_from(now.0).expect("a time after 1970")), elapsed: AtomicU64::new(1), boot }
     }
 
     /// Time goes by.
@@ -89,6 +100,10 @@ impl Clock for TestClock {
 
     fn elapsed(&self) -> Duration {
         Duration::from_micros(self.elapsed.load(Ordering::SeqCst))
+    }
+
+    fn boot(&self) -> Option<Boot> {
+        self.boot.map(|(id, up)| Boot { id: id.into(), up: up + self.elapsed() })
     }
 }
 
@@ -290,6 +305,9 @@ impl Plant {
     pub async fn idle(site: &Site) -> (Self, Arc<Worker>, tokio::sync::mpsc::UnboundedReceiver<forelog::control::Assignment>) {
         let store = Forgetful::over(SqlStore::new(site.room().await), &site.forgets, &site.written);
         store.migrate().await.expect("migrate");
+        if !site.log.is_empty() {
+            crate::postgres::simulate(&site.log).await;
+        }
         let entropy: Arc<dyn Entropy> = Seeded::new(site.seed + fresh());
         let clock: Arc<dyn Clock> = Arc::clone(&site.clock) as Arc<dyn Clock>;
         let room = open_sqlite(&site.dir().join("vault.db"), Room::Vault).await.expect("the vault room");

@@ -64,6 +64,17 @@ pub async fn fresh_database() -> String {
     CLUSTER.get_or_init(Cluster::start).await.fresh_database().await
 }
 
+/// Lets a log be at whatever time a test's clock says: the server's own clock does not know of that.
+pub async fn simulate(url: &str) {
+    let room = forelog::log::sql::open_postgres(url, forelog::log::dialect::Room::Log).await.expect("the log room");
+    let store = forelog::log::store::SqlStore::new(room);
+    forelog::log::store::Store::migrate(&store).await.expect("a schema");
+    let mut transaction = store.database().begin().await.expect("a transaction");
+    transaction.execute("update log_head set ahead = $1", vec![(1_i64 << 60).into()]).await.expect("the head");
+    transaction.commit().await.expect("a commit");
+    store.database().close().await;
+}
+
 /// A database as an operator sets one up: its owner migrates, another role serves. Nothing is in it yet.
 pub struct Roles {
     /// The URL of the role that owns the database.

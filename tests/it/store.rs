@@ -191,7 +191,7 @@ async fn rolled_back(backend: Backend) {
         .transact(&Want::default(), &mut |head, _| {
             let events = vec![event(head.position.0 + 1), event(head.position.0 + 3)];
             let payloads = vec![payload(head.position.0 + 1, "note")];
-            Ok(Batch { events, payloads, puts: vec![row("vm:a", true, 4, "1")], deletes: Vec::new(), epoch: Epoch(1) })
+            Ok(Batch { events, payloads, puts: vec![row("vm:a", true, 4, "1")], epoch: Epoch(1), ..Batch::default() })
         })
         .await;
     assert!(matches!(gap, Err(StoreError::Sql(SqlError::Statement(_)))), "{gap:?}");

@@ -182,8 +182,14 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         issuer: Option<Name>,
     },
+    /// A clock is right, which nothing else said. From then on the log's time is so far ahead of the clocks.
     ClockAccepted {
         by: Option<UserId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<CredentialId>,
+        /// In microseconds.
+        #[serde(default, skip_serializing_if = "is_nothing")]
+        ahead: i64,
     },
     /// A session of a person was ended, or all of them.
     SignedOut {
@@ -294,4 +300,9 @@ pub enum Kind {
         issuer: Name,
         role: Role,
     },
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_nothing(number: &i64) -> bool {
+    *number == 0
 }

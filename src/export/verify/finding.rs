@@ -84,7 +84,7 @@ impl Fault {
     /// Whether `forelog doctor --mend` can put it right.
     #[must_use]
     pub fn is_mendable(self) -> bool {
-        self >= Self::ControlMissing || self == Self::HeadEpoch
+        self >= Self::ControlMissing || matches!(self, Self::HeadPosition | Self::HeadTime | Self::HeadEpoch)
     }
 }
 

@@ -35,7 +35,7 @@ use crate::log::vault::{Vault, VaultError};
 const STEP: u32 = 500;
 
 /// The kinds of state that are checked against the log.
-pub const KINDS: [&str; 8] = ["account", "person", "invitation", "credential", "vm", "switch", "policy", "job"];
+pub const KINDS: [&str; 9] = ["clock", "account", "person", "invitation", "credential", "vm", "switch", "policy", "job"];
 
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,6 +118,8 @@ pub struct Differences {
     pub calls: Vec<CallId>,
     /// The head says another epoch than the events.
     pub epoch: bool,
+    /// It says another position or time than the newest event, or an epoch that is out of reach.
+    pub head: bool,
 }
 
 impl Folded {
@@ -148,7 +150,9 @@ impl Folded {
             }
         }
         let epoch = self.head.epoch != self.control.epoch();
-        Ok(Differences { control, extra, calls: calls.into_iter().collect(), epoch })
+        let is_off = |finding: &Finding| matches!(finding.fault, Fault::HeadPosition | Fault::HeadTime);
+        let head = self.report.findings.iter().any(is_off) || self.head.epoch.is_spent();
+        Ok(Differences { control, extra, calls: calls.into_iter().collect(), epoch, head })
     }
 }
 
@@ -224,14 +228,16 @@ type Rows = BTreeMap<String, StateRow>;
 async fn snapshot(store: &dyn Store) -> Result<(Head, Rows), StoreError> {
     let (known_epoch, known_position) = (Epoch(i64::MIN), Position(i64::MIN));
     let want = Want { kinds: KINDS.to_vec(), known_epoch, known_position, ..Want::default() };
-    let mut rows = Rows::new();
-    let head = store
+    let (mut rows, mut stored) = (Rows::new(), (Position(0), Micros(0)));
+    let newest = store
         .transact(&want, &mut |head, found| {
+            stored = found.stored;
             rows = found.rows.into_iter().chain(found.changed).map(|row| (row.name.clone(), row)).collect();
             Ok(Batch { epoch: head.epoch, ..Batch::default() })
         })
         .await?;
-    Ok((head, rows))
+    // What is stored in the head is held against the events.
+    Ok((Head { position: stored.0, at: stored.1, epoch: newest.epoch }, rows))
 }
 
 /// An event past the head is one that no transaction of ours wrote, unless the head has moved meanwhile.

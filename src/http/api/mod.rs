@@ -1,6 +1,7 @@
 //! The REST API: one endpoint, one file. Whatever changes something is a call of a tool of the catalogue; what is
 //! answered is the tool's own result document.
 
+mod accept_clock;
 mod call_tool;
 mod cancel_call;
 mod change_person;
@@ -91,6 +92,7 @@ fn endpoints() -> Router<Arc<Http>> {
         .route("/exports", post(create_export::handle).get(list_exports::handle))
         .route("/exports/{id}/download", get(download_export::handle))
         .route("/switches", post(engage_switch::handle).get(list_switches::handle))
+        .route("/clock", post(accept_clock::handle))
         .route("/switches/drill", post(drill_switches::handle))
         .route("/switches/reach", get(show_reach::handle))
         .route("/switches/{id}/release", post(release_switch::handle))

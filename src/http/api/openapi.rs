@@ -138,6 +138,7 @@ const FIXED: &[(&str, &str, &str, &str, Takes)] = &[
     ("/switches", "get", "The switches in force.", "200", NOTHING),
     ("/switches", "post", "Engages a switch.", "201", NOTHING),
     ("/switches/reach", "get", "What a target would stop, for staff.", "200", Takes::Only(&["target", "reason"])),
+    ("/clock", "post", "Accepts this server's clock, for staff.", "200", NOTHING),
     ("/switches/drill", "post", "Tries the switches on a key made for it.", "200", NOTHING),
     ("/switches/{id}/release", "post", "Releases a switch.", "200", NOTHING),
     ("/keys", "get", "The keys.", "200", ACCOUNT),

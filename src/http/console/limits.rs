@@ -57,9 +57,9 @@ pub async fn used_by(visit: &Visit, account: &AccountId, state: &ControlState, n
     for (row, name, limit) in all {
         let found = rows.iter().find(|found| found.name == row);
         let window = found.map_or(Ok(Window::default()), |found| Window::decode(&found.doc)).map_err(|_| unreadable())?;
-        let next = window.full_for(limit, now).map(rough);
+        let next = window.full_for(limit, state.in_log(now)).map(rough);
         let length = std::time::Duration::from_millis(limit.window_ms.into());
-        shown.push(Used { name, taken: window.used(limit, now), admit: limit.admit, window: rough(length), next });
+        shown.push(Used { name, taken: window.used(limit, state.in_log(now)), admit: limit.admit, window: rough(length), next });
     }
     // Stable, so the account's own comes first among equals.
     shown.sort_by_key(|used| std::cmp::Reverse(used.taken * 1000 / (used.admit.max(1) as usize)));

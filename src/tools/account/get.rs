@@ -75,7 +75,7 @@ async fn limits(execution: &Execution, key: &CredentialId, own: Option<Limit>) -
     ];
     let names: Vec<String> = counted.iter().map(|(_, name, _)| name.clone()).collect();
     let rows = execution.ports.reader.store.state_rows(&names).await?;
-    let now = execution.ports.clock.now();
+    let now = execution.ports.fence().state().in_log(execution.ports.clock.now());
     let mut shown = Vec::new();
     for (what, name, limit) in counted {
         let row = rows.iter().find(|row| row.name == name);

@@ -64,12 +64,13 @@ pub(in crate::tools) async fn wait(execution: &Execution, epoch: Epoch) -> Resul
             confirmed = Some(ports.clock.now());
         }
         let peers = ports.fence().peers().look(&*ports.reader.store).await?;
+        let head = ports.reader.store.head().await?.epoch;
         // Who comes back after it had expired knows the switch before it may start anything.
         expired.extend(peers.iter().filter(|peer| peer.dead).map(|peer| peer.node.id.clone()));
         let mut fenced = Fenced(vec![(own.clone(), confirmed.map_or(Standing::Waiting, Standing::Confirmed))]);
         // Who has ended in order cannot start anything, and is not worth telling.
         let others = peers.iter().filter(|peer| peer.node.id != *own && !peer.node.stopped);
-        fenced.0.extend(others.map(|peer| (peer.node.id.clone(), standing(peer, epoch, &expired))));
+        fenced.0.extend(others.map(|peer| (peer.node.id.clone(), standing(peer, (epoch, head), &expired))));
         let lease = peers.iter().map(|peer| peer.node.lease_ms).max().map_or(Duration::ZERO, Duration::from_millis);
         let waited = ports.clock.elapsed().saturating_sub(begun);
         if fenced.is_complete() || waited >= (lease + PATIENCE).min(MOST) {
@@ -80,8 +81,9 @@ pub(in crate::tools) async fn wait(execution: &Execution, epoch: Epoch) -> Resul
     }
 }
 
-fn standing(peer: &Peer, epoch: Epoch, expired: &BTreeSet<NodeId>) -> Standing {
-    if peer.node.confirmed >= epoch {
+fn standing(peer: &Peer, (epoch, head): (Epoch, Epoch), expired: &BTreeSet<NodeId>) -> Standing {
+    // What no change has made yet nobody can have confirmed.
+    if (epoch..=head).contains(&peer.node.confirmed) {
         return Standing::Confirmed(peer.node.confirmed_at);
     }
     if expired.contains(&peer.node.id) { Standing::Expired } else { Standing::Waiting }

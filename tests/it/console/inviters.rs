@@ -299,6 +299,9 @@ async fn console_a_link_for_the_first_person_is_not_used_up_by_what_is_not_writt
         let more = url.as_ref().map(|url| format!("database_url = \"{url}\"")).unwrap_or_default();
         let entropy = std::sync::Arc::new(forelog::ambient::OsEntropy);
         let clock = TestClock::at(BEGINNING);
+        if let Some(url) = &url {
+            crate::postgres::simulate(url).await;
+        }
         let app = forelog::app::App::start(&config(&dir, &more), clock as _, entropy).await.expect("a server");
         let link = app.invitation().await.expect("a link").expect("nobody is there");
         let base = format!("http://{}", app.address());

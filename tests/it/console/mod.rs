@@ -112,6 +112,9 @@ impl House {
     pub async fn with(more: &str) -> Self {
         let dir = tempfile::tempdir().expect("a directory");
         let (config, clock) = (config(&dir, more), TestClock::at(BEGINNING));
+        if let Some(url) = more.split('"').nth(1).filter(|text| text.starts_with("postgres")) {
+            crate::postgres::simulate(url).await;
+        }
         let ports = || (Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(OsEntropy) as Arc<dyn Entropy>);
         let desk = Desk::open(&config, ports().0, ports().1).await.expect("a desk");
         let staff = desk.create_account("Hosting", "staff@example.com", Side::Staff).await.expect("the staff");

@@ -1,0 +1,71 @@
+//! Accepting this machine's clock on the data: where nobody else can say what time it is, or the log itself is ahead.
+//!
+//! INVARIANT: it is an event, with who sat at the machine and why. That the log is ahead is said by its owner alone.
+
+use serde_json::json;
+
+use super::desk::{Desk, DeskError, Record, house, operator};
+use super::rooms::RoomError;
+use crate::core::clock::Proposed;
+use crate::core::engagement::check_reason;
+use crate::core::event::Kind;
+use crate::core::id::Position;
+use crate::core::time::Micros;
+use crate::log::dialect::Room;
+use crate::log::draft::Draft;
+use crate::log::roles;
+use crate::log::sql::SqlError;
+use crate::log::store::Want;
+
+/// How the clocks stand.
+#[derive(Clone, Copy, Debug)]
+pub struct Clocks {
+    /// This machine's.
+    pub machine: Micros,
+    /// The database's, if it has one of its own.
+    pub database: Option<Micros>,
+    /// The log's time.
+    pub log: Micros,
+    /// How many microseconds the log's time is ahead of the clocks, as it was accepted.
+    pub ahead: i64,
+    /// Calls are refused for it here.
+    pub skewed: bool,
+}
+
+impl Desk {
+    /// How the clocks stand.
+    pub async fn clocks(&self) -> Result<Clocks, DeskError> {
+        let database = self.rooms.store.clock().await.map_err(unread)?;
+        let read = |draft: &mut Draft| Ok((draft.at, draft.state().ahead(), draft.skewed));
+        let (log, ahead, skewed) = self.writer.write(Want::default(), read).await?;
+        Ok(Clocks { machine: self.clock.now(), database, log, ahead, skewed })
+    }
+
+    /// Accepts this machine's clock, which has to say what is `named`; answers the log's time from then on.
+    pub async fn accept_clock(&self, named: Micros, reason: &str) -> Result<Micros, DeskError> {
+        check_reason(reason)?;
+        let owner = roles::owns(self.rooms.store.database()).await.map_err(unread)?;
+        let proposed = Proposed { clock: self.clock.now(), named, owner };
+        let kind = Kind::ClockAccepted { by: None, credential: None, ahead: 0 };
+        let note = json!({ "reason": reason, "operator": operator() });
+        let record = Record { account: house(&self.state().await?)?, kind, note };
+        let event = self.seal(record).await?;
+        let written = self.writer.write_first(Want::default(), move |draft| {
+            let ahead = match draft.follow_clock(&proposed) {
+                Ok(ahead) => ahead,
+                Err(refusal) => return Ok(Err(DeskError::from(refusal))),
+            };
+            let mut event = event.clone();
+            if let Kind::ClockAccepted { ahead: said, .. } = &mut event.kind {
+                *said = ahead;
+            }
+            draft.append(Position(0), event)?;
+            Ok(Ok(draft.at))
+        });
+        written.await?
+    }
+}
+
+fn unread(source: SqlError) -> DeskError {
+    RoomError::Open { room: Room::Log, source }.into()
+}

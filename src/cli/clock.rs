@@ -1,0 +1,82 @@
+//! `forelog clock`: what time the log has, and accepting this machine's clock where nothing else says that it is right.
+//!
+//! INVARIANT: whoever accepts it names the time, from another clock than the one that is accepted.
+
+use std::time::Duration;
+
+use clap::Subcommand;
+use secrecy::SecretString;
+use serde_json::json;
+
+use super::time::shown;
+use super::{Answer, CliError, Context};
+use crate::core::time::Micros;
+
+const ACCEPT: &str = "\
+Calls are refused with clock_skew while nothing says the same as this machine's clock. Set the clock right first: that is enough where
+a database or a running node says the same. Where nothing can, as on a machine of its own after a long time, name the time here.
+If the log is ahead, because a wrong clock was followed, its events keep their times and go on from there; keys and switches end
+by the clock that was accepted. On PostgreSQL that takes the role that owns the schema.
+Examples:
+  forelog clock accept --time 2026-12-01T09:00:00Z --reason 'the machine was in store for a month'
+  forelog clock accept --time 2026-12-01T09:00:00Z --reason 'its clock was a day ahead' --database-url postgres://forelog_owner:…@db.internal/forelog";
+
+/// What to do with the clock.
+#[derive(Debug, Subcommand)]
+pub enum ClockCommand {
+    /// Show what this machine's clock says, the database's, and the log.
+    #[command(after_help = "Examples:\n  forelog clock show --data forelog-data")]
+    Show,
+    /// Say that this machine's clock is right. Recorded.
+    #[command(after_help = ACCEPT)]
+    Accept {
+        /// What time it is, from another clock; the two may be two minutes apart.
+        #[arg(long, value_name = "TIME", value_parser = read)]
+        time: Micros,
+        /// Why, for staff.
+        #[arg(long)]
+        reason: String,
+        /// The database, as the role that owns it; the configured one if absent.
+        #[arg(long, value_name = "URL")]
+        database_url: Option<SecretString>,
+    },
+}
+
+fn read(text: &str) -> Result<Micros, String> {
+    Micros::read(text).map_err(|error| error.to_string())
+}
+
+/// Does it.
+pub async fn run(command: ClockCommand, context: &Context) -> Result<Answer, CliError> {
+    match command {
+        ClockCommand::Show => show(context).await,
+        ClockCommand::Accept { time, reason, database_url } => {
+            let mut config = context.config.clone();
+            config.database_url = database_url.or(config.database_url);
+            let desk = context.with(config).desk().await?;
+            let log = desk.accept_clock(time, &reason).await?;
+            let text = format!("the clock of this machine is accepted; the log goes on at {}", shown(log));
+            Ok(Answer { document: json!({ "accepted": true, "log_time": shown(log) }), text })
+        }
+    }
+}
+
+async fn show(context: &Context) -> Result<Answer, CliError> {
+    let clocks = context.desk().await?.clocks().await?;
+    let ahead = Duration::from_micros(clocks.ahead.unsigned_abs());
+    let document = json!({
+        "machine": shown(clocks.machine), "database": clocks.database.map(shown), "log": shown(clocks.log),
+        "ahead_s": ahead.as_secs(), "trusted": !clocks.skewed,
+    });
+    let database = clocks.database.map_or_else(|| "none of its own".to_owned(), shown);
+    let state = if clocks.skewed { "NOT trusted: calls are refused with clock_skew" } else { "trusted" };
+    let mut text = format!(
+        "this machine   {}  ({state})\nthe database   {database}\nthe log        {}",
+        shown(clocks.machine),
+        shown(clocks.log)
+    );
+    if !ahead.is_zero() {
+        text.push_str(&format!("\nthe log's time is {} s ahead of the clocks, as was accepted", ahead.as_secs()));
+    }
+    Ok(Answer { document, text })
+}

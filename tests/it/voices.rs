@@ -1,0 +1,239 @@
+//! Processes with a wrong clock, over the real rooms: they do not move the log's time, alone or beside others, whatever they
+//! write; what they stop is stopped for as long as was asked; and a log is gone on with where another clock says the same (P15).
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use forelog::ambient::{OsEntropy, SystemClock};
+use forelog::app::App;
+use forelog::app::desk::Desk;
+use forelog::config::Config;
+use forelog::core::engagement::{Names, Proposed};
+use forelog::core::switch::{Running, Target};
+use forelog::core::time::{Boot, Clock, Micros};
+use forelog::core::tool::Class;
+use forelog::log::dialect::Room;
+use forelog::log::fence::Fence;
+use forelog::log::sql::{open_postgres, open_sqlite};
+use forelog::log::store::{SqlStore, Store, Want};
+use forelog::log::writer::Writer;
+use tempfile::TempDir;
+
+use crate::plant::{Plant, Site, TestClock, on_both};
+use crate::postgres::fresh_database;
+
+const HOUR: i64 = 3_600_000_000;
+const SWITCH: Duration = Duration::from_hours(1);
+
+/// This machine's clock, if it was set wrong, or if it runs too fast.
+pub struct Wrong {
+    real: SystemClock,
+    set: i64,
+    drifted: AtomicI64,
+}
+
+impl Wrong {
+    /// Set to so many microseconds from now.
+    pub fn by(set: i64) -> Arc<Self> {
+        Arc::new(Self { real: SystemClock::start(), set, drifted: AtomicI64::new(0) })
+    }
+
+    fn drifted(&self) -> Duration {
+        Duration::from_micros(u64::try_from(self.drifted.load(Ordering::SeqCst)).expect("it runs too fast"))
+    }
+}
+
+impl Clock for Wrong {
+    fn now(&self) -> Micros {
+        Micros(self.real.now().0 + self.set).plus(self.drifted())
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.real.elapsed() + self.drifted()
+    }
+
+    fn is_real(&self) -> bool {
+        true
+    }
+
+    fn boot(&self) -> Option<Boot> {
+        self.real.boot().map(|boot| Boot { up: boot.up + self.drifted(), ..boot })
+    }
+}
+
+/// A data directory, whose rooms are files or a database.
+pub struct Place {
+    _dir: TempDir,
+    pub config: Config,
+    url: Option<String>,
+    file: std::path::PathBuf,
+}
+
+impl Place {
+    async fn on(url: String) -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let url = Some(url).filter(|url| !url.is_empty());
+        let database = url.as_ref().map(|url| format!("database_url = \"{url}\"\n")).unwrap_or_default();
+        let data = dir.path().display();
+        let text =
+            format!("data_dir = \"{data}\"\nlisten = \"127.0.0.1:0\"\n{database}[providers.sim]\nmachines = [\"web-1\"]\n");
+        let file = dir.path().join("log.db");
+        let place = Self { _dir: dir, config: Config::parse(&text).expect("a configuration"), url, file };
+        // The first node of it had the right time.
+        place.serve(0).await.shutdown().await;
+        place
+    }
+
+    /// A server whose clock is so many hours off.
+    pub async fn serve(&self, hours: i64) -> App {
+        App::start(&self.config, Wrong::by(hours * HOUR), Arc::new(OsEntropy)).await.expect("a server")
+    }
+
+    /// The command line with such a clock.
+    pub async fn desk(&self, hours: i64) -> Desk {
+        Desk::open(&self.config, Wrong::by(hours * HOUR), Arc::new(OsEntropy)).await.expect("a desk")
+    }
+
+    async fn store(&self) -> SqlStore {
+        let opened = match &self.url {
+            Some(url) => open_postgres(url, Room::Log).await,
+            None => open_sqlite(&self.file, Room::Log).await,
+        };
+        SqlStore::new(opened.expect("the log room"))
+    }
+
+    pub async fn newest(&self) -> Micros {
+        self.store().await.head().await.expect("the head").at
+    }
+}
+
+macro_rules! on_each {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $sqlite() {
+            $case(Place::on(String::new()).await).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $postgres() {
+            $case(Place::on(fresh_database().await).await).await;
+        }
+    )*};
+}
+
+pub async fn skewed(app: &App) -> bool {
+    app.node().control.ports.writer.write(Want::default(), |draft| Ok(draft.skewed)).await.expect("a transaction")
+}
+
+/// Stops commands for an hour.
+async fn stop(desk: &Desk) {
+    let proposed =
+        Proposed { target: Target::Class(Class::Exec), reason: "a test".into(), message: None, incident: None, expires_at: None };
+    desk.engage(proposed, Some(SWITCH), Running::LetFinish, Names::default()).await.expect("engaged");
+}
+
+/// The time has not been moved, and what was engaged holds for its hour.
+async fn is_right(place: &Place, begun: Micros, switches: usize) {
+    let now = SystemClock::start().now();
+    let newest = place.newest().await;
+    assert!(newest >= begun && newest <= now.plus(Duration::from_secs(5)), "{begun:?} {newest:?} {now:?}");
+    let desk = place.desk(0).await;
+    let state = desk.state().await.expect("control state");
+    assert_eq!(state.switches.len(), switches, "they hold");
+    for switch in state.switches.values() {
+        let end = switch.expires_at.expect("it ends");
+        let (first, last) = (begun.plus(SWITCH), now.plus(SWITCH + Duration::from_secs(5)));
+        assert!(end >= first && end <= last, "{first:?} {end:?} {last:?}");
+    }
+    desk.close().await;
+}
+
+async fn command_lines_alone(place: Place) {
+    let begun = place.newest().await;
+    for (count, hours) in [(1, 25), (2, -25), (3, 24 * 100)] {
+        let desk = place.desk(hours).await;
+        stop(&desk).await;
+        desk.close().await;
+        is_right(&place, begun, count).await;
+    }
+    let server = place.serve(0).await;
+    assert!(!skewed(&server).await, "it goes on");
+    server.shutdown().await;
+    is_right(&place, begun, 3).await;
+}
+
+async fn command_lines_beside_a_node(place: Place) {
+    let (begun, server) = (place.newest().await, place.serve(0).await);
+    for (count, hours) in [(1, 25), (2, -25)] {
+        let desk = place.desk(hours).await;
+        stop(&desk).await;
+        desk.close().await;
+        is_right(&place, begun, count).await;
+        assert!(!skewed(&server).await, "it goes on");
+    }
+    server.shutdown().await;
+}
+
+async fn nodes_alone(place: Place) {
+    let begun = place.newest().await;
+    for hours in [25, -25] {
+        let wrong = place.serve(hours).await;
+        assert!(skewed(&wrong).await, "nothing says what its clock says");
+        wrong.shutdown().await;
+    }
+    let server = place.serve(0).await;
+    assert!(!skewed(&server).await, "it is not behind");
+    // Nor is one that joins believed, nor does it trouble the others.
+    let wrong = place.serve(25).await;
+    assert!(skewed(&wrong).await && !skewed(&server).await);
+    wrong.shutdown().await;
+    server.shutdown().await;
+    is_right(&place, begun, 0).await;
+}
+
+on_each! {
+    command_lines_alone, voices_a_command_line_with_a_wrong_clock_moves_nothing,
+        postgres_voices_a_command_line_with_a_wrong_clock_moves_nothing;
+    command_lines_beside_a_node, voices_a_command_line_beside_a_node_moves_nothing,
+        postgres_voices_a_command_line_beside_a_node_moves_nothing;
+    nodes_alone, voices_a_node_with_a_wrong_clock_moves_nothing, postgres_voices_a_node_with_a_wrong_clock_moves_nothing;
+}
+
+/// Whether a process with this clock follows it, on a log that was left alone for a month.
+async fn goes_on(site: &Site, clock: Arc<Wrong>) -> bool {
+    let store: Arc<dyn Store> = Arc::new(SqlStore::new(site.room().await));
+    let (writer, _task) = Writer::start(store, Fence::new(clock.clone()), clock);
+    !writer.write(Want::default(), |draft| Ok(draft.skewed)).await.expect("a transaction")
+}
+
+async fn month_old(mut site: Site) {
+    let now = SystemClock::start().now().0;
+    site.clock = TestClock::at(Micros(now - 30 * 24 * HOUR));
+    let (old, _, _) = Plant::idle(&site).await;
+    drop(old);
+    assert_eq!(
+        goes_on(&site, Wrong::by(0)).await,
+        !site.log.is_empty(),
+        "a database says that it is a month later; a file does not"
+    );
+    assert!(!goes_on(&site, Wrong::by(25 * HOUR)).await);
+    assert!(!goes_on(&site, Wrong::by(-25 * HOUR)).await);
+}
+
+on_both! {
+    month_old, voices_of_a_month_old_log, postgres_voices_of_a_month_old_log;
+}
+
+/// Alone with the database, a clock that runs too fast is not followed either.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_voices_a_clock_that_drifts_from_the_databases_is_not_followed() {
+    let store: Arc<dyn Store> = Arc::new(SqlStore::new(open_postgres(&fresh_database().await, Room::Log).await.expect("a room")));
+    store.migrate().await.expect("a schema");
+    let clock = Wrong::by(0);
+    let (writer, _task) = Writer::start(store, Fence::new(clock.clone()), clock.clone());
+    let skewed = async || writer.write(Want::default(), |draft| Ok(draft.skewed)).await.expect("a transaction");
+    assert!(!skewed().await);
+    clock.drifted.store(60_000_000, Ordering::SeqCst);
+    assert!(skewed().await, "it is a minute ahead of the database");
+}
