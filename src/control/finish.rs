@@ -153,7 +153,13 @@ impl Control {
         let of = Binding::step(&id, ending.call, status.as_str());
         let (vault, now) = (&self.ports.reader.vault, self.ports.clock.now());
         let (need, record) = (Need::of(Some(ending.tool.facts)), record.abridged(PART_MAX));
-        match vault.seal_as(need, ending.account, now, of, "result", &record).await {
+        let seal = async |need| vault.seal_as(need, ending.account, now, of.clone(), "result", &record).await;
+        let sealed = match seal(need).await {
+            // It has happened: where the key of a new month cannot be had, the one that its arguments lie under does.
+            Err(error) if need == Need::Always => seal(Need::IfAtHand).await.ok().filter(|part| !part.is_left_out()).ok_or(error),
+            sealed => sealed,
+        };
+        match sealed {
             Ok(part) => (id, vec![part]),
             Err(error) => {
                 tracing::error!(call_id = %ending.call, %error, "a result is withheld: it could not be encrypted");

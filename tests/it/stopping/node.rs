@@ -2,6 +2,7 @@
 //! do not see.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use forelog::control::Reply;
 use forelog::core::code::Code;
@@ -24,6 +25,8 @@ use crate::promises::check;
 on_both! {
     what_cannot_be_stopped_is_not_admitted, p15_a_node_that_cannot_stop_admits_nothing, postgres_p15_a_node_that_cannot_stop_admits_nothing;
     only_stops_leave_out, p15_only_what_stops_is_written_without_its_text, postgres_p15_only_what_stops_is_written_without_its_text;
+    a_month_turns, p15_a_result_is_recorded_whole_though_the_month_turns_without_the_vault,
+        postgres_p15_a_result_is_recorded_whole_though_the_month_turns_without_the_vault;
 }
 
 /// The database takes every row but those of switches.
@@ -101,6 +104,25 @@ async fn only_stops_leave_out(site: Site) {
     }
     let state = plant.writer.fence().state();
     assert_eq!(state.switches[&switch].reason, "", "control state follows from what is kept");
+}
+
+/// A call that began while its vault was there ends in a month whose key nobody has.
+async fn a_month_turns(site: Site) {
+    let plant = Arc::new(Plant::start(&site).await);
+    plant.world.shut();
+    let caller = tokio::spawn({
+        let plant = Arc::clone(&plant);
+        async move { plant.call("probe_write", json!({})).await }
+    });
+    plant.world.executed_at_least(1).await;
+    let (vault, aside) = (site.dir().join("vault.db"), site.dir().join("vault.db.aside"));
+    std::fs::rename(&vault, &aside).expect("moved away");
+    plant.clock.pass(Duration::from_hours(24 * 20));
+    plant.world.open();
+    assert!(matches!(caller.await.expect("the caller"), Reply::Done { .. }));
+    std::fs::rename(&aside, &vault).expect("moved back");
+    let report = verify(&*plant.reader.store, Some(&plant.reader.vault), Extent::Whole, |_, _| {}).await.expect("a walk");
+    assert!(report.is_clean() && report.opened == report.payloads && report.left_out == 0, "{report:?}");
 }
 
 /// Where others do not see what is written, nothing is.
