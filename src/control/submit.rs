@@ -157,7 +157,7 @@ impl Control {
         for attempt in 1..=TRIES + 1 {
             let state = self.ports.fence().state();
             let mut intake = take_in(&request, &self.catalogue, &state);
-            let unstoppable = self.cannot_stop().filter(|_| !intake.tool.is_some_and(|tool| tool.facts.stops));
+            let unstoppable = self.cannot_stop().filter(|_| intake.tool.is_none_or(|tool| !tool.facts.stops));
             intake.invalid = crowded.clone().or(unstoppable).or(intake.invalid);
             if attempt > TRIES {
                 intake.invalid = Some(Refusal::new(Code::PolicyUnsettled, "The policies kept changing; nothing was done."));

@@ -58,6 +58,7 @@ rows! {
     postgres_p15_views_locked = Postgres, Part::ViewsLocked;
     postgres_p15_provider_hangs = Postgres, Part::ProviderHangs;
     postgres_p15_issuer_hangs = Postgres, Part::IssuerHangs;
+    postgres_p15_policies_differ = Postgres, Part::PoliciesDiffer;
     postgres_p15_telemetry_hangs = Postgres, Part::TelemetryHangs;
 }
 
@@ -179,7 +180,8 @@ async fn stops_whatever_breaks(on: On, part: Part) {
         .await;
     }
     // A call can be made: its keys are in memory.
-    assert_eq!(house.refused(&house.agent, "vm_list").await, "", "{}", house.said());
+    let refused = house.refused(&house.agent, "vm_list").await;
+    assert!(part.lets_through(&refused), "{refused}: {}", house.said());
 
     by_rest(&house).await;
     by_command(&house, &part).await;
@@ -210,7 +212,8 @@ async fn by_command(house: &House, part: &Part) {
     assert_eq!(house.refused(&house.agent, "vm_get").await, "kill_switch_engaged");
     let released = house.run(&["switch", "release", &id(&engaged), "--break-glass", "--reason", "it was not needed"]);
     assert_eq!(released["released"], true, "{released}");
-    assert_eq!(house.refused(&house.agent, "vm_get").await, "", "{}", house.said());
+    let refused = house.refused(&house.agent, "vm_get").await;
+    assert!(part.lets_through(&refused), "{refused}: {}", house.said());
     let revoked = house.run(&["key", "revoke", &id(&house.second)]);
     assert_eq!(revoked["revoked"], true, "{revoked}");
     let second = house.second["api_key"].as_str().expect("a key");

@@ -6,7 +6,7 @@
 use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::os::unix::fs::FileExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use reqwest::Method;
@@ -14,6 +14,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::{House, until};
+use crate::cli::{Server, shown};
 use crate::tools;
 
 /// What is broken.
@@ -40,6 +41,8 @@ pub enum Part {
     ProviderHangs,
     /// Somebody signs in by an issuer that never answers.
     IssuerHangs,
+    /// Another node has put other policies in force than those that this one has.
+    PoliciesDiffer,
     /// Nobody takes what is observed.
     TelemetryHangs,
 }
@@ -55,6 +58,7 @@ pub enum Broken {
     Halted,
     Renamed(&'static str),
     Locked(Box<PgConnection>),
+    Beside(Box<Server>),
     Silent(Vec<TcpListener>, Vec<tokio::task::JoinHandle<()>>),
 }
 
@@ -112,6 +116,7 @@ impl Part {
                 "{sim}[sign_in.oidc.corp]\ntitle = \"Example Corp\"\nissuer = \"{address}\"\nclient_id = \"forelog\"\nside = \"staff\"\n\
                  domains = [\"example.com\"]\nroles = {{ \"admins\" = \"admin\" }}\ngroups_claim = \"groups\"\n"
             ),
+            Self::PoliciesDiffer => differ(house).await,
             Self::TelemetryHangs => format!("{sim}[telemetry]\nendpoint = \"{address}\"\n"),
             _ => sim,
         }
@@ -141,6 +146,11 @@ impl Part {
     /// The command line has no key, and so records no text.
     pub fn leaves_out(self) -> bool {
         self.is_of_vault() && !matches!(self, Self::WriteLocked(_) | Self::Full(_))
+    }
+
+    /// Whether what no switch covers is answered so.
+    pub fn lets_through(self, code: &str) -> bool {
+        code.is_empty() || (self == Self::PoliciesDiffer && code == "policy_unsettled")
     }
 
     pub async fn break_in(self, house: &House) -> Broken {
@@ -275,6 +285,20 @@ async fn hang_at_issuer(house: &House) -> Broken {
     Broken::Silent(vec![listener], on_their_way.collect())
 }
 
+/// A second node, whose policies say the same in other words.
+async fn differ(house: &House) -> Broken {
+    let (dir, ours) = (house.path().join("policies"), Path::new(env!("CARGO_MANIFEST_DIR")).join("policies"));
+    std::fs::create_dir(&dir).expect("a directory");
+    std::fs::copy(ours.join("cases.toml"), dir.join("cases.toml")).expect("the cases");
+    let text = std::fs::read_to_string(ours.join("default.cedar")).expect("the policies");
+    std::fs::write(dir.join("default.cedar"), format!("// Those of another node.\n{text}")).expect("other policies");
+    let config = std::fs::read_to_string(house.path().join("forelog.toml")).expect("the configuration");
+    let other = house.path().join("other.toml");
+    std::fs::write(&other, format!("policies_dir = {:?}\n{config}", shown(&dir))).expect("another configuration");
+    let args = ["serve", "--config", shown(&other), "--data", shown(house.path())];
+    Broken::Beside(Box::new(Server::start(&args, &house.path().join("other.log")).await))
+}
+
 impl Broken {
     pub async fn mend(self, house: &House) {
         match self {
@@ -297,6 +321,7 @@ impl Broken {
             Self::Halted => house.vault.as_ref().expect("a server").thaw(),
             Self::Renamed(schema) => rename(house, schema, "aside", schema).await,
             Self::Locked(session) => session.close().await.expect("its end"),
+            Self::Beside(other) => other.stop().await,
             Self::Silent(listeners, on_their_way) => {
                 drop(listeners);
                 for one in on_their_way {
