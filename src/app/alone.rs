@@ -16,7 +16,7 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A node that is seen to beat; none once all have stood still for their leases, by this machine's measure of time.
 pub async fn living(config: &Config, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Option<NodeId>, DeskError> {
     let rooms = Rooms::open(config, Arc::clone(entropy)).await?;
-    let fence = Fence::new(Arc::clone(clock));
+    let fence = Fence::new(Arc::clone(clock), rooms.vault.root_key());
     let found = loop {
         let seen = match fence.peers().look(&*rooms.store).await {
             Ok(seen) => seen,

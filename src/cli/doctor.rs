@@ -23,7 +23,6 @@ use crate::log::private;
 use crate::log::refusing::{altered, tried};
 use crate::log::rehearsal::{Rehearsed, rehearse};
 use crate::log::roles;
-use crate::log::store::Store;
 use crate::views::fit::misfit_of;
 
 /// What `doctor` takes.

@@ -9,6 +9,7 @@ use std::time::Duration;
 
 use super::draft::{Draft, NewEvent};
 use super::sql::SqlError;
+use super::time::Reading;
 use super::store::{Found, Head, Store, StoreError, Want};
 use crate::core::event::Kind;
 use crate::core::id::{EventId, NodeId, Position, SwitchId};
@@ -59,7 +60,8 @@ pub async fn rehearse(store: &dyn Store, known: &Arc<ControlState>, now: Micros,
 async fn attempt(store: &dyn Store, known: &Arc<ControlState>, events: &[NewEvent]) -> Result<(), StoreError> {
     let want = Want { known_epoch: known.epoch, known_position: known.position, ..Want::default() };
     let mut write = |head: &Head, found: Found| {
-        let mut draft = Draft::new(*head, found, known, head.at, false)?;
+        let read = |_: &Found, _| Reading { at: head.at, skewed: false, latest: head.at, most: Micros::LAST };
+        let mut draft = Draft::new(*head, found, known, read)?;
         // What would panic would fail the stop as well.
         draft.attempt(&mut |draft: &mut Draft| {
             events.iter().try_for_each(|event| draft.append(Position(0), event.clone()).map(|_| ()))

@@ -39,8 +39,8 @@ impl Worker {
         let ports = &self.control.ports;
         let (state, now) = (ports.fence().state(), ports.clock.now());
         match rehearse(&*ports.reader.store, &state, now, &*ports.entropy).await {
-            Rehearsed::CanStop => self.note(true, None),
-            Rehearsed::CannotStop(error) => self.note(false, Some(&with_sources(&error))),
+            Rehearsed::CanStop => self.note_ready(true, None),
+            Rehearsed::CannotStop(error) => self.note_ready(false, Some(&with_sources(&error))),
             // The writer says so, and admits nothing.
             Rehearsed::Unwritable(_) => {}
         }
@@ -58,7 +58,7 @@ impl Worker {
         looked
     }
 
-    fn note(&self, can_stop: bool, error: Option<&str>) {
+    fn note_ready(&self, can_stop: bool, error: Option<&str>) {
         let could_not = self.control.ports.writer.stats().cannot_stop.swap(!can_stop, Ordering::Relaxed);
         if !can_stop && !could_not {
             tracing::error!(error, "this node cannot write a stop, so it admits nothing");

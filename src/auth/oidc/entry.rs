@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::attempt::{Attempt, Left, mark};
 use super::issuer::{Claims, Issuer, IssuerError};
-use super::judge::{Verdict, Why, is_of, judge};
+use super::judge::{Verdict, Why, judge};
 use crate::auth::begun::Voucher;
 use crate::auth::guesses::Guesser;
 use crate::auth::hashing::Line;
@@ -23,7 +23,6 @@ use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::core::scrub::Scrubbed;
 use crate::log::draft::NewEvent;
-use crate::log::identity::LinkedIdentity;
 use crate::log::people::AWAITED;
 use crate::log::store::Want;
 use crate::log::vault::Person;
