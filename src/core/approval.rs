@@ -1,9 +1,11 @@
 //! A call that waits for a person: what the policies ask for, and who may answer it.
 //!
 //! INVARIANT: consent is to one call as it was put: its key, its arguments, its VM and what the policies asked for. Whatever
-//! of that moves before the call is released makes the consent void.
+//! of that moves before the call is released makes the consent void. Who has said yes is counted out of the call's events, each
+//! person once, and by what the log says was asked for.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -63,9 +65,28 @@ impl Hold {
         }
     }
 
+    /// What the log says of it.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        Terms { approver: self.approver, second_person: self.second_person, separate: self.separate }
+    }
+
     fn persons(&self) -> usize {
         if self.second_person { 2 } else { 1 }
     }
+}
+
+/// What the policies ask for, without their text: so it is recorded, and no row can ask for less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Terms {
+    /// Who may approve.
+    pub approver: Approver,
+    /// Two different persons have to.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub second_person: bool,
+    /// Nobody approves a call of a key of his own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub separate: bool,
 }
 
 /// A person who said yes.
@@ -134,12 +155,24 @@ impl Approval {
         self.expires_at <= now
     }
 
-    /// The same with those consents that still count: of who may still give one, with what is still alive. Everything that is
-    /// done with a held call, and shown of it, is asked of this.
+    /// The same with those consents that still count: of who may still give one, with what is still alive, each person once.
+    /// Everything that is done with a held call, and shown of it, is asked of this.
     #[must_use]
     pub fn standing(mut self, state: &ControlState, now: Micros) -> Self {
         let rights = [Scope::ApprovalsDecide, Scope::StaffApprove];
-        self.consents.retain(|consent| state.still_says(&consent.credential, &rights, now));
+        // Who was a guest when they said it was told so then.
+        let known = Acquaintance { state, now, newcomer: Duration::ZERO };
+        let mut counted: Vec<Consent> = Vec::new();
+        for consent in std::mem::take(&mut self.consents) {
+            let own = state.credentials.get(&consent.credential).filter(|own| own.created.user == consent.by);
+            let may = own.is_some_and(|own| self.check_own(own, known).is_ok())
+                && state.still_says(&consent.credential, &rights, now)
+                && counted.iter().all(|other| known.are_two(&other.by, &consent.by));
+            if may {
+                counted.push(consent);
+            }
+        }
+        self.consents = counted;
         self
     }
 
@@ -163,30 +196,36 @@ impl Approval {
     }
 
     fn check_person(&self, who: &Principal, known: Acquaintance<'_>) -> Result<(), Refusal> {
-        let forbidden = |text: &str| Err(Refusal::new(Code::ForbiddenRole, text));
-        let state = known.state;
-        if !is_consent(state, acting(state, who)?) {
-            let text = "A call that waits is approved by a person who is signed in, or by a key that they made in the console for that alone.";
-            return forbidden(text);
-        }
-        match (self.hold.approver, who.side) {
-            (Approver::Staff, Side::Customer) => return forbidden("The policies ask for staff to approve this."),
-            (Approver::Owner, Side::Staff) => return forbidden("The policies ask for a person of the account to approve this."),
-            _ => {}
-        }
-        if self.credential == who.credential || is_of_one_line(state, &self.credential, &who.credential) {
-            return forbidden("A key does not approve its own calls, nor those of a key that comes from the same one.");
-        }
-        if self.hold.separate && !known.are_two(&self.user, &who.user) {
-            return forbidden(
-                "The policies ask for another person than the one whose key made the call, and not for a guest of theirs.",
-            );
-        }
+        self.check_own(acting(known.state, who)?, known)?;
         if self.consents.iter().any(|consent| !known.are_two(&consent.by, &who.user)) {
             let text = "A second person has to approve it; your consent is noted.";
             let guest = "The two do not count as two people yet, because one of them came by the other.";
             let again = self.consents.iter().any(|consent| consent.by == who.user);
             return Err(Refusal::new(Code::SecondPersonRequired, if again { text } else { guest }));
+        }
+        Ok(())
+    }
+
+    /// Whether what somebody acts with may say yes to this call at all.
+    fn check_own(&self, own: &Credential, known: Acquaintance<'_>) -> Result<(), Refusal> {
+        let forbidden = |text: &str| Err(Refusal::new(Code::ForbiddenRole, text));
+        let (state, made) = (known.state, &own.created);
+        if !is_consent(state, own) {
+            let text = "A call that waits is approved by a person who is signed in, or by a key that they made in the console for that alone.";
+            return forbidden(text);
+        }
+        match (self.hold.approver, made.side) {
+            (Approver::Staff, Side::Customer) => return forbidden("The policies ask for staff to approve this."),
+            (Approver::Owner, Side::Staff) => return forbidden("The policies ask for a person of the account to approve this."),
+            _ => {}
+        }
+        if self.credential == made.credential || is_of_one_line(state, &self.credential, &made.credential) {
+            return forbidden("A key does not approve its own calls, nor those of a key that comes from the same one.");
+        }
+        if self.hold.separate && !known.are_two(&self.user, &made.user) {
+            return forbidden(
+                "The policies ask for another person than the one whose key made the call, and not for a guest of theirs.",
+            );
         }
         Ok(())
     }

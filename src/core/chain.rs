@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::approval::{Approval, Consent};
+use super::approval::{Approval, Consent, Terms};
 use super::call::{Status, next};
 use super::event::{Admitted, Event, IntentRecorded, Kind};
 use super::id::{CallId, NodeId, Position};
@@ -27,6 +27,7 @@ struct Held {
     position: Position,
     at: Micros,
     expires_at: Micros,
+    terms: Option<Terms>,
 }
 
 /// A call as its events make it.
@@ -100,8 +101,9 @@ impl Chain {
         self.last = event.position;
         match &event.kind {
             Kind::Admitted(admitted) => self.admit(admitted),
-            Kind::Held { expires_at, .. } => {
-                self.held = Some(Held { position: event.position, at: event.at, expires_at: *expires_at });
+            Kind::Held { expires_at, terms, .. } => {
+                let (position, at) = (event.position, event.at);
+                self.held = Some(Held { position, at, expires_at: *expires_at, terms: *terms });
             }
             Kind::Started { node, .. } => {
                 self.node = Some(node.clone());
@@ -205,8 +207,14 @@ impl Chain {
         }
     }
 
-    /// Whether an approval is of this call as it was held, and says of nobody that they said yes who did not.
-    pub fn approves(&self, approval: &Approval) -> Result<(), Unfit> {
+    /// The approval of this call as it was held, with who said yes as the events say; not one that asks for something else, or
+    /// says of somebody that they said yes who did not.
+    pub fn approval(&self, row: Approval) -> Result<Approval, Unfit> {
+        self.approves(&row)?;
+        Ok(Approval { consents: self.consents.clone(), ..row })
+    }
+
+    fn approves(&self, approval: &Approval) -> Result<(), Unfit> {
         let Some(held) = self.held.filter(|_| self.status == Status::Held) else { return Err(Unfit("being held")) };
         let asked = &self.asked;
         all(&[
@@ -219,6 +227,7 @@ impl Chain {
             ("arguments", approval.arguments == *asked.arguments),
             ("time", (approval.held_at, approval.expires_at) == (held.at, held.expires_at)),
             ("state of the VM", approval.vm_version < held.position),
+            ("what is asked for", held.terms == Some(approval.hold.terms())),
             ("consent", approval.consents.iter().all(|consent| self.consents.contains(consent))),
         ])
     }

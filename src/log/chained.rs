@@ -86,11 +86,8 @@ impl Draft {
     /// left since counts no more.
     pub(super) fn approval_of(&self, chain: &Chain) -> Option<Approval> {
         let name = approval_row(&chain.asked.call);
-        let approval = self.get::<Approval>(&name).ok().flatten()?;
-        if let Err(why) = chain.approves(&approval) {
-            unfit(&name, why);
-            return None;
-        }
+        let row = self.get::<Approval>(&name).ok().flatten()?;
+        let approval = chain.approval(row).inspect_err(|why| unfit(&name, *why)).ok()?;
         Some(approval.standing(self.state(), self.now))
     }
 }

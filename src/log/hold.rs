@@ -218,7 +218,7 @@ impl Draft {
         let intent = self.record_intent(submission, &submission.parts)?;
         let expires_at = self.now.plus(submission.waits.lasts);
         let [_, id, _] = &submission.events;
-        let kind = Kind::Held { call: proposal.call.clone(), expires_at };
+        let kind = Kind::Held { call: proposal.call.clone(), expires_at, terms: Some(hold.terms()) };
         let event = NewEvent { id: id.clone(), kind, parts: submission.waits.note.clone(), note: Scrubbed::default() };
         let last = self.append(intent, event)?;
         self.open_job(submission, last, None, tool, Status::Held)?;

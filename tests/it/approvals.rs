@@ -53,6 +53,8 @@ on_both! {
     lost: approvals_who_has_lost_the_right_has_said_nothing_on_sqlite, approvals_who_has_lost_the_right_has_said_nothing_on_postgres;
     unshown: approvals_nobody_approves_what_is_not_shown_on_sqlite, approvals_nobody_approves_what_is_not_shown_on_postgres;
     guests: approvals_a_guest_is_no_second_person_on_sqlite, approvals_a_guest_is_no_second_person_on_postgres;
+    eased: approvals_no_row_asks_for_less_on_sqlite, approvals_no_row_asks_for_less_on_postgres;
+    doubled: approvals_nobody_says_yes_twice_on_sqlite, approvals_nobody_says_yes_twice_on_postgres;
     repeated: approvals_a_repeat_joins_what_waits_on_sqlite, approvals_a_repeat_joins_what_waits_on_postgres;
 }
 
@@ -476,6 +478,80 @@ async fn guests(site: Site) {
     plant.beat().await;
     let call = leave(&plant, json!({})).await;
     assert_eq!(said(&say(&plant, &own, &call, "approve").await), "approved", "a week later they stand for themselves");
+}
+
+/// Changes the row of what waits, as whoever can write to the database does.
+async fn edit(plant: &Plant, call: &CallId, change: impl Fn(&mut Approval) + Send + 'static) {
+    let row = forelog::log::hold::approval_row(call);
+    let want = forelog::log::store::Want { names: vec![row.clone()], ..Default::default() };
+    let written = plant.writer.write(want, move |draft| {
+        let mut approval: Approval = draft.get(&row)?.expect("it waits");
+        change(&mut approval);
+        draft.put(&row, &approval)
+    });
+    written.await.expect("an edit");
+}
+
+/// What is asked for is said by the log: a row that asks for less asks for nothing.
+async fn eased(site: Site) {
+    let plant = holding(&site, Hold { second_person: true, separate: true, ..Hold::new("four eyes, not your own") }).await;
+    let own = signed_in(&plant, &plant.account, Role::Owner, |key| key.user = plant.user.clone()).await;
+    let staff = staff(&plant).await;
+    let changes: [fn(&mut Approval); 3] =
+        [|row| row.hold.separate = false, |row| row.hold.second_person = false, |row| row.hold.approver = Approver::Any];
+    for change in changes {
+        let call = leave(&plant, json!({})).await;
+        edit(&plant, &call, change).await;
+        for who in [&own, &staff] {
+            let answer = said(&say(&plant, who, &call, "approve").await);
+            assert!(!["held", "approved"].contains(&answer.as_str()), "{answer}");
+        }
+    }
+    // Each of the two is somebody else, and the row as it was.
+    let call = leave(&plant, json!({})).await;
+    let (ada, bob) = (owner(&plant).await, owner(&plant).await);
+    assert_eq!(said(&say(&plant, &own, &call, "approve").await), "forbidden_role");
+    edit(&plant, &call, |row| row.hold.separate = false).await;
+    let answer = said(&say(&plant, &own, &call, "approve").await);
+    assert!(!["held", "approved"].contains(&answer.as_str()), "{answer}");
+    assert!(plant.world.executed().is_empty());
+    let call = leave(&plant, json!({})).await;
+    assert_eq!(said(&say(&plant, &ada, &call, "approve").await), "held");
+    assert_eq!(said(&say(&plant, &bob, &call, "approve").await), "approved");
+    assert_eq!(ended(&plant, &call).await.0, Status::Succeeded);
+}
+
+/// Two yeses of one person are one, however often they are written down; nor is one that was never allowed any.
+async fn doubled(site: Site) {
+    let (plant, _worker, _assigned) = Plant::idle(&site).await;
+    plant.world.hold(Some(Hold { second_person: true, separate: true, ..Hold::new("four eyes, not your own") }));
+    let own = signed_in(&plant, &plant.account, Role::Owner, |key| key.user = plant.user.clone()).await;
+    let (ada, bob) = (owner(&plant).await, owner(&plant).await);
+    let call = leave(&plant, json!({})).await;
+    assert_eq!(agree(&plant, &ada, &call).await, Ok(Step::Waits));
+    edit(&plant, &call, |row| row.consents = vec![row.consents[0].clone(), row.consents[0].clone()]).await;
+    let released = async || {
+        let approval = approvals(&plant).await.into_iter().find(|row| row.call == call).expect("its row");
+        plant.control.release(&job(&plant, &call).await.expect("it waits"), &approval).await.expect("decided")
+    };
+    assert_eq!(released().await, Released::Gone, "one person twice");
+    // Events of who may not say it, put in at the end of the log.
+    let (name, said, id) = (job_row(&call), (own.user.clone(), own.credential.clone()), call.clone());
+    let events = [plant.event_id(), plant.event_id()];
+    let want = forelog::log::store::Want { names: vec![name.clone()], ..Default::default() };
+    let forged = plant.writer.write(want, move |draft| {
+        let mut job: Job = draft.get(&name)?.expect("it waits");
+        for event in events.clone() {
+            let (by, credential) = (Some(said.0.clone()), Some(said.1.clone()));
+            let kind = Kind::ApprovalDecided { call: id.clone(), by, credential, approved: true };
+            job.last = draft.append(job.last, forelog::log::draft::NewEvent::plain(event, kind))?;
+        }
+        draft.put(&name, &job)
+    });
+    forged.await.expect("two events");
+    assert_eq!(released().await, Released::Gone, "two yeses of who made the call");
+    assert_eq!(agree(&plant, &bob, &call).await, Ok(Step::Granted));
+    assert_eq!(released().await, Released::Queued);
 }
 
 /// What a person said who has left since is not half of a yes; nor do they say anything more.

@@ -97,7 +97,7 @@ fn of_a_call() -> Vec<Kind> {
         Kind::IntentRecorded(intent()),
         Kind::Refused(refused),
         admitted(true),
-        Kind::Held { call: call(1), expires_at: NEW_YEAR },
+        Kind::Held { call: call(1), expires_at: NEW_YEAR, terms: None },
         Kind::Started { call: call(1), node: node(1), epoch: Epoch(4) },
         Kind::Succeeded(ended(None)),
         Kind::Failed(ended(Some(Code::UpstreamError))),

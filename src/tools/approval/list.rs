@@ -32,12 +32,15 @@ async fn list(execution: Execution) -> Answer {
     let rows = execution.ports.reader.store.state(&["approval"]).await?;
     let now = execution.ports.clock.now();
     let waiting = rows.iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
-    let waiting = waiting.map(|row| row.standing(&state, now));
-    let waiting = waiting.filter(|row| !row.is_granted() && !row.is_over(now) && may_see(&execution, &state, row));
+    let waiting = waiting.filter(|row| !row.is_over(now) && may_see(&execution, &state, row));
     let sight = Sight::to_answer(&execution.principal, &state);
     let mut items = Vec::new();
-    for approval in waiting {
-        let Some(asked) = arguments(&execution, &approval, &sight).await? else { continue };
+    for row in waiting {
+        let Some((approval, asked)) = asked(&execution, row, &sight).await? else { continue };
+        let approval = approval.standing(&state, now);
+        if approval.is_granted() {
+            continue;
+        }
         let label = approval.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.label.as_str());
         let mut item = shown(&approval, label, &asked);
         for consent in item["approvals"].as_array_mut().into_iter().flatten() {
@@ -62,14 +65,18 @@ fn shown(approval: &Approval, label: Option<&str>, asked: &Value) -> Value {
     })
 }
 
-/// What the call would do, as it is recorded: without secrets. None if the approval is not what the log says of the call.
-async fn arguments(execution: &Execution, approval: &Approval, sight: &Sight) -> Result<Option<Value>, Outcome> {
-    let reader = &execution.ports.reader;
-    let Some(chain) = reader.chain(&approval.call).await? else { return Ok(None) };
-    if let Err(why) = chain.approves(approval) {
-        tracing::error!(call_id = %approval.call, %why, "an approval is not what the log says of its call, and nobody is asked");
-        return Ok(None);
-    }
+/// An approval as the log has it, and what the call would do, as it is recorded: without secrets. None if the row is not what the
+/// log says of the call.
+async fn asked(execution: &Execution, row: Approval, sight: &Sight) -> Result<Option<(Approval, Value)>, Outcome> {
+    let (reader, call) = (&execution.ports.reader, row.call.clone());
+    let Some(chain) = reader.chain(&call).await? else { return Ok(None) };
+    let approval = match chain.approval(row) {
+        Ok(approval) => approval,
+        Err(why) => {
+            tracing::error!(call_id = %call, %why, "an approval is not what the log says of its call, and nobody is asked");
+            return Ok(None);
+        }
+    };
     let Some(event) = reader.event(chain.intent).await? else { return Ok(None) };
-    Ok(Some(reader.part(&event, "arguments", sight).await?.unwrap_or_default()))
+    Ok(Some((approval, reader.part(&event, "arguments", sight).await?.unwrap_or_default())))
 }
