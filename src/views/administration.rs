@@ -1,7 +1,8 @@
 //! The read model of what happened outside of calls: switches, keys, VMs, policies, nodes, sign-ins, and who read the log.
 //!
 //! INVARIANT: a row names the account that it affects, if that is one; whom a switch, a key, a VM or a person belongs to is
-//! itself folded from events (`owner`), and so is which of its keys and VMs it concerns.
+//! itself folded from events (`owner`), and so is which of its keys and VMs it concerns. A row leads to an event, and what is shown
+//! is what the event says: a row that says something else is left out, and an error names it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -14,7 +15,6 @@ use crate::core::about::About;
 use crate::core::event::{Event, Kind};
 use crate::core::id::Position;
 use crate::core::sight::{Sight, concerned};
-use crate::core::time::Micros;
 use crate::log::dialect::Dialect;
 use crate::log::sql::{Holds, Insert, Row, Transaction, Value};
 use crate::tools::{AdministrationPage, AdministrationQuery, AdministrationRecord};
@@ -101,9 +101,10 @@ impl Calls {
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut items = Vec::new();
         for row in rows.iter().take(size) {
-            items.push(self.told(row, query).await?);
+            items.extend(self.told(row, query).await?);
         }
-        let before = items.last().filter(|_| rows.len() > size).map(|last| last.position);
+        let last = rows.iter().take(size).next_back().map(|row| row.int(0)).transpose()?;
+        let before = last.filter(|_| rows.len() > size).map(Position);
         let next_cursor = self.go_on(from, before).await?;
         Ok(AdministrationPage { items, next_cursor, as_of: from.as_of })
     }
@@ -118,28 +119,32 @@ impl Calls {
         })
     }
 
-    /// A row, with what its event says.
-    async fn told(&self, row: &Row, query: &AdministrationQuery) -> Result<AdministrationRecord, ViewError> {
+    /// The event that a row leads to, as it says itself; none if the row says something else.
+    async fn told(&self, row: &Row, query: &AdministrationQuery) -> Result<Option<AdministrationRecord>, ViewError> {
         let position = Position(row.int(0)?);
-        let event =
-            self.views().reader.event(position).await?.filter(|event| row.text(2).is_ok_and(|kind| kind == event.kind.name()));
-        let note = match &event {
-            Some(event) => self.said(event, query).await?.unwrap_or(Json::Null),
-            None => Json::Null,
-        };
-        let sight = &query.sight;
-        let text = |column: usize| row.maybe_text(column).map(|value| value.map(str::to_owned));
-        Ok(AdministrationRecord {
-            position,
-            at: Micros(row.int(1)?),
-            kind: row.text(2)?.to_owned(),
-            account: text(3)?,
-            // That the staff read is all that an account is told of it.
-            user: text(4)?.filter(|_| sight.is_everything() || row.text(2).is_ok_and(|kind| kind != "log_read")),
-            subject: text(5)?,
-            note,
-        })
+        let Some(event) = self.views().reader.event(position).await? else { return Ok(strange(position)) };
+        let Some(about) = About::of(&event.kind) else { return Ok(strange(position)) };
+        let (whose, sight) = (self.views().whose(&event.kind).await?, &query.sight);
+        let is = |column: usize, said: &Option<String>| row.maybe_text(column).is_ok_and(|text| text == said.as_deref());
+        // Whose it is may be past telling: who sees everything sees it all the same.
+        let is_theirs = whose.as_ref().map_or(sight.is_everything(), |whose| is(3, &whose.account) && is(6, &whose.concerns));
+        let is_said =
+            row.int(1)? == event.at.0 && row.text(2)? == event.kind.name() && is(4, &about.person) && is(5, &about.subject);
+        if !is_said || !is_theirs {
+            return Ok(strange(position));
+        }
+        let note = self.said(&event, query).await?.unwrap_or(Json::Null);
+        // That the staff read is all that an account is told of it.
+        let user = about.person.filter(|_| sight.is_everything() || !matches!(event.kind, Kind::LogRead { .. }));
+        let (account, kind) = (whose.and_then(|whose| whose.account), event.kind.name().to_owned());
+        Ok(Some(AdministrationRecord { position, at: event.at, kind, account, user, subject: about.subject, note }))
     }
+}
+
+/// What is left out, and said so.
+fn strange(position: Position) -> Option<AdministrationRecord> {
+    tracing::error!(position = position.0, "a row of the views does not say what its event says, and is not shown: rebuild them");
+    None
 }
 
 /// What an event says of the refusals that it counts. Nothing of it is for staff alone.
@@ -152,7 +157,7 @@ fn counted(kind: &Kind) -> Json {
     }
 }
 
-const ROW: &str = "position, at, type, account, person, subject";
+const ROW: &str = "position, at, type, account, person, subject, concerns";
 
 /// Where the rows of one reader are: what is its own, and what everybody is told. Each part has an index of its own, in an order
 /// that no other has, so what others do is not read for it, nor does it take time.

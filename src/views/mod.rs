@@ -22,6 +22,7 @@ pub mod rebuild;
 pub mod runner;
 pub mod timeline;
 mod turns;
+mod whose;
 
 use std::sync::Arc;
 
@@ -78,12 +79,6 @@ impl Views {
     /// The newest event that the views show.
     pub async fn position(&self) -> Result<Position, ViewError> {
         Ok(self.stand().await?.position)
-    }
-
-    /// The account that a key, a VM, a switch or a person is of.
-    async fn owner(&self, id: &str) -> Result<Option<String>, ViewError> {
-        let rows = self.database.query("select account from owner where subject = $1", vec![id.into()]).await?;
-        Ok(rows.first().map(|row| row.maybe_text(0)).transpose()?.flatten().map(str::to_owned))
     }
 
     /// The SQL beneath, for what checks the views from outside.

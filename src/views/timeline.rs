@@ -113,8 +113,8 @@ impl Views {
         for moment in events.iter_mut() {
             let event: Event = serde_json::from_value(moment.leaf.clone()).map_err(ReadError::from)?;
             let Some(credential) = event.kind.said_by_a_person() else { continue };
-            let owner = if let Some(key) = credential { self.owner(key.as_str()).await? } else { None };
-            if owner.is_none_or(|owner| owner != account.as_str()) {
+            let of = if let Some(key) = credential { self.owner(key.as_str()).await? } else { None };
+            if of.and_then(|of| of.account).is_none_or(|owner| owner != account.as_str()) {
                 moment.leaf = Value::Null;
             }
         }
