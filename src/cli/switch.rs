@@ -13,6 +13,7 @@ use super::time::shown;
 use super::{Answer, CliError, Context};
 use crate::app::desk::{Desk, Record, house, operator};
 use crate::app::stops::names;
+use crate::core::caused::with_sources;
 use crate::core::engagement::Proposed;
 use crate::core::event::Kind;
 use crate::core::id::{Epoch, SwitchId};
@@ -28,7 +29,9 @@ Targets: all · class:exec|write|destroy · tool:NAME · provider:NAME · accoun
 Examples:
   forelog switch engage all --reason 'incident 42' --data forelog-data
   forelog switch engage class:exec --reason 'suspicious commands' --cancel-running
-  forelog switch engage credential:key_01J… --reason 'leaked' --message 'Ask your provider for a new key.'";
+  forelog switch engage credential:key_01J… --reason 'leaked' --message 'Ask your provider for a new key.'
+Success means that it is engaged. `fenced` says whether every node has confirmed it; if that cannot be told, `untold` says why.
+The same command again is the same switch.";
 
 const RELEASE: &str = "\
 Without --break-glass nothing is released here: sign in and release it there, where a second person confirms.
@@ -137,8 +140,20 @@ async fn drill(context: &Context) -> Result<Answer, CliError> {
     Ok(Answer { document, text })
 }
 
-/// Waits until every live node has confirmed the switch or its lease ran out.
+/// What is engaged is engaged, whatever can be told of it.
 async fn fenced(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration) -> Result<Answer, CliError> {
+    Ok(told(desk, switch, target, lease).await.unwrap_or_else(|error| {
+        let untold = with_sources(&error);
+        let text = format!("{switch}  {target} is engaged, but who has confirmed it cannot be told: {untold}");
+        let document = json!({
+            "id": switch, "target": target, "epoch": null, "fenced": false, "nodes": [], "untold": untold,
+        });
+        Answer { document, text }
+    }))
+}
+
+/// Waits until every live node has confirmed the switch or its lease ran out.
+async fn told(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration) -> Result<Answer, CliError> {
     let epoch = desk.state().await?.epoch;
     let deadline = desk.clock.elapsed() + lease * 2;
     let (fenced, nodes) = loop {
