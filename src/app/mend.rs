@@ -2,7 +2,7 @@
 //! removed. For the owner, on the data itself.
 //!
 //! INVARIANT: nothing is mended unless the log itself is whole, nothing but what the events make is written, and that it was
-//! done is an event that says how many rows of which kinds it was.
+//! done is an event that says how many rows of which kinds it was. Of the vault nothing is written: rows that are not ours go.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -22,6 +22,7 @@ use crate::log::admission::job_row;
 use crate::log::dialect::Room;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::roles;
+use crate::log::signet::StrangeRow;
 use crate::log::sql::SqlError;
 use crate::log::store::{StateRow, StoreError, Want};
 
@@ -64,6 +65,8 @@ pub async fn mend(
     }
     let plan = Plan { written, removed, calls };
     let sealed = desk.rooms.vault.sealed_calls().await.map_err(DeskError::from)?;
+    let strangers = desk.rooms.vault.strangers().await.map_err(DeskError::from)?;
+    let strange = counted(&strangers);
     let (id, now) = (EventId::new(desk.clock.now(), &*desk.entropy), desk.clock.now());
     let note = Scrubbed::of(json!({ "operator": operator() }));
     let mut state = folded.state().map_err(MendError::Refused)?;
@@ -81,7 +84,7 @@ pub async fn mend(
         if draft.state().epoch != head || (head.is_spent() && draft.state().position != known) {
             return Ok(Err("control state was changed meanwhile; run it again"));
         }
-        let mut rows = plan.write(draft, &tools, &sealed)?;
+        let mut rows: Vec<MendedRows> = plan.write(draft, &tools, &sealed)?.into_iter().chain(strange.clone()).collect();
         if rows.is_empty() && !moves && !pushed {
             return Ok(Ok(None));
         }
@@ -94,7 +97,19 @@ pub async fn mend(
         let event = NewEvent { id: id.clone(), kind, parts: vec![part.clone()], note: note.clone() };
         Ok(Ok(Some((draft.append(Position(0), event)?, rows))))
     });
-    written.await.map_err(DeskError::from)?.map_err(|why| MendError::Refused(why.into()))
+    let mended = written.await.map_err(DeskError::from)?.map_err(|why| MendError::Refused(why.into()))?;
+    // They have counted as not there all the time.
+    desk.rooms.vault.remove(&strangers).await.map_err(DeskError::from)?;
+    Ok(mended)
+}
+
+/// How many rows of which tables of the vault are removed.
+fn counted(strangers: &[StrangeRow]) -> Vec<MendedRows> {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for row in strangers {
+        *counts.entry(row.table()).or_default() += 1;
+    }
+    counts.into_iter().map(|(table, removed)| MendedRows { kind: format!("vault.{table}").into(), written: 0, removed }).collect()
 }
 
 /// A head ahead of the events may be all that is left of some that were taken away: then nothing is put right over that.

@@ -66,6 +66,7 @@ impl Sessions {
         let (person, invitation, id) = (person.clone(), invitation.clone(), self.event_id());
         let joined = self.writer.write(Want::default(), move |draft| {
             let row = draft.state().invitations.get(&invitation).filter(|row| row.holds(draft.state(), draft.now));
+            let row = row.filter(|row| row.account == person.account);
             let Some((role, invited_by)) = row.map(|row| (row.role, row.by.clone())) else { return Ok(false) };
             let (user, account, side) = (person.id.clone(), person.account.clone(), role.side());
             let invitation = Some(invitation.clone());

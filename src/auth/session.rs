@@ -3,8 +3,8 @@
 //! A session acts with one credential per person and role, which the log names like any key; switches, limits, policies and
 //! revocation are the same as for keys. The cookie's value is 256 random bits, of which only a digest is stored.
 //!
-//! INVARIANT: a session is read from the vault for each request, with its person: one that was ended, or whose person is
-//! gone or has another role, is none.
+//! INVARIANT: a session is read from the vault for each request, with its person, and is one only if the log says that it began
+//! and has not ended: a row without its event, or from before its end, is none, nor one whose person is gone or has another role.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -21,6 +21,7 @@ use super::hashing::{Busy, Hashing};
 use super::password::HashError;
 use crate::core::event::Kind;
 use crate::core::id::{EventId, Position};
+pub use crate::core::member::LONGEST;
 use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
@@ -34,9 +35,6 @@ use crate::log::writer::{WriteError, Writer};
 
 /// A session that was not used for this long has ended.
 pub const IDLE: Duration = Duration::from_hours(1);
-
-/// A session ends after this long, however much it is used.
-pub const LONGEST: Duration = Duration::from_hours(12);
 
 /// Most sessions of one person; the oldest ends when there is another.
 pub const MOST: usize = 20;
@@ -205,13 +203,17 @@ impl Sessions {
     async fn standing(&self, hash: &str) -> Result<Option<(Person, Role, Session)>, SessionError> {
         let Some((session, person)) = self.vault.session(hash).await? else { return Ok(None) };
         let now = self.clock.now();
-        let is_over = session.ends <= now || now.since(session.seen) >= IDLE;
+        if session.ends <= now || now.since(session.seen) >= IDLE {
+            return Ok(None);
+        }
+        let own = digest(&session.hash);
+        let began = |state: &ControlState| state.people.get(&person.id).is_some_and(|member| member.is_in(&own, now));
         let mut state = self.writer.fence().state();
-        if !state.credentials.contains_key(&session.credential) {
-            // Another node made it a moment ago, and this one has not heard of it yet.
+        if !began(&state) {
+            // It may have begun on another node a moment ago, and this one has not heard of it yet.
             state = self.head().await?;
         }
-        let Some(role) = person.acting_role_in(&state).filter(|_| !is_over) else { return Ok(None) };
+        let Some(role) = person.acting_role_in(&state).filter(|_| began(&state)) else { return Ok(None) };
         let acts = state.credentials.get(&session.credential).filter(|row| row.revoked_at.is_none());
         if acts.is_none_or(|row| row.created.role != Some(role) || row.created.user != person.id) {
             return Ok(None);

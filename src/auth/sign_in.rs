@@ -14,7 +14,7 @@ use super::hashing::Line;
 use super::known::Known;
 use super::oidc::judge::is_of;
 use super::password;
-use super::session::{Browser, Entered, Origin, SessionError, Sessions, Visitor};
+use super::session::{Browser, Entered, Origin, SessionError, Sessions, Visitor, digest};
 use crate::core::email::EmailAddress;
 use crate::core::event::Kind;
 use crate::core::id::AccountId;
@@ -106,14 +106,15 @@ impl Sessions {
         account: Option<&AccountId>,
     ) -> Result<Vec<Person>, SessionError> {
         let Some(email) = email else { return Ok(Vec::new()) };
-        let mut people = Vec::new();
-        for person in self.vault.people_with(email).await? {
-            let is_asked = account.is_none_or(|account| person.account == *account);
-            // Who never got through to be somebody has no password.
-            if is_asked && (person.is_said() || self.role_of(&person).await?.is_some()) {
-                people.push(person);
-            }
+        let mut people = self.vault.people_with(email).await?;
+        people.retain(|person| account.is_none_or(|account| person.account == *account));
+        let mut state = self.writer.fence().state();
+        if people.iter().any(|person| !state.people.contains_key(&person.id)) {
+            // Another node may have made them a moment ago.
+            state = self.head().await?;
         }
+        // Of whom the log says nothing is nobody, and has no password.
+        people.retain(|person| person.role_in(&state).is_some());
         Ok(people)
     }
 
@@ -172,7 +173,8 @@ impl Sessions {
     pub async fn change_password(&self, visitor: &Visitor, fresh: &str, from: &Origin) -> Result<bool, SessionError> {
         let person = &visitor.person;
         let hash = self.hash(fresh, &person.email, Line::of(person, &from.address)).await?;
-        self.record(vec![self.plain(Kind::PasswordSet { user: person.id.clone() })]).await?;
+        let (user, session) = (person.id.clone(), Some(digest(&visitor.session.hash).into()));
+        self.record(vec![self.plain(Kind::PasswordSet { user, session })]).await?;
         Ok(self.vault.change_password(person, &hash, &visitor.session.hash).await?)
     }
 

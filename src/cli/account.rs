@@ -88,10 +88,11 @@ fn told(person: &NewPerson) -> Answer {
 async fn list(desk: &Desk) -> Result<Answer, CliError> {
     let (mut items, mut lines) = (Vec::new(), Vec::new());
     let people = desk.rooms.vault.people().await.map_err(crate::app::desk::DeskError::from)?;
-    for account in desk.state().await?.accounts.values() {
+    let state = desk.state().await?;
+    for account in state.accounts.values() {
         let name = desk.rooms.vault.account_name(&account.id).await.map_err(crate::app::desk::DeskError::from)?;
-        let emails: Vec<&str> =
-            people.iter().filter(|person| person.account == account.id).map(|person| person.email.as_str()).collect();
+        let own = people.iter().filter(|person| person.account == account.id && person.role_in(&state).is_some());
+        let emails: Vec<&str> = own.map(|person| person.email.as_str()).collect();
         lines.push(format!(
             "{}  {:<8}  {}  {}",
             account.id,

@@ -9,6 +9,7 @@ use serde_json::json;
 use super::migrate::shown;
 use super::progress::Bar;
 use super::time::shown as at;
+use super::vaulted;
 use super::{Answer, CliError, Context};
 use crate::app::desk::Desk;
 use crate::app::mend::mend;
@@ -75,6 +76,8 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
     let checks: Vec<Check> = vec![
         ("a switch could be engaged now", unstoppable(&desk).await),
         ("the vault opens with the key file", key_file(context, &desk)),
+        ("each data key opens", vaulted::keys(&desk).await?),
+        ("everybody in the vault is somebody in the log", vaulted::people(&desk, state.as_ref().ok()).await?),
         ("the views can be opened", closed),
         ("the log is in order", told(&report, |finding| !finding.fault.is_about_state())),
         ("control state follows from the log", told(&report, |finding| finding.fault.is_about_state())),

@@ -23,6 +23,7 @@ mod serve;
 mod stdio;
 mod switch;
 mod time;
+mod vaulted;
 mod view;
 mod vm;
 

@@ -61,7 +61,7 @@ impl About {
                 about(account.as_ref().map(ToString::to_string), by(user), Some(what.to_string()), None)
             }
             Kind::SignedIn { user, .. }
-            | Kind::PasswordSet { user }
+            | Kind::PasswordSet { user, .. }
             | Kind::IdentityLinked { user, .. }
             | Kind::IdentityUnlinked { user, .. }
             | Kind::VouchedFor { user, .. } => about(None, text(user), text(user), text(user)),

@@ -73,18 +73,18 @@ fn check_person(state: &ControlState, own: &Credential, made: &CredentialCreated
         return Err(Refusal::new(Code::ForbiddenRole, "A key makes keys for the person whose it is, and for nobody else."));
     }
     match state.people.get(&made.user) {
-        Some(member) if member.account != made.account || member.role.is_none() => Err(nobody()),
-        Some(member) if member.role.is_some_and(|role| !made.scopes.is_subset(&role.scopes())) => {
-            Err(Refusal::new(Code::ForbiddenScope, "The key may do more than the role of the person who is to hold it."))
+        Some(member) if member.account == made.account && member.role.is_some() => {
+            let within = member.role.is_some_and(|role| made.scopes.is_subset(&role.scopes()));
+            let text = "The key may do more than the role of the person who is to hold it.";
+            if within { Ok(()) } else { Err(Refusal::new(Code::ForbiddenScope, text)) }
         }
-        // Who has no role in the log yet was looked for among the people of the vault.
-        _ => Ok(()),
+        // Of whom the log says nothing is nobody.
+        _ => Err(nobody()),
     }
 }
 
 /// What is said of somebody who is not one of the account's people.
-#[must_use]
-pub fn nobody() -> Refusal {
+fn nobody() -> Refusal {
     Refusal::new(Code::NotFound, "There is no such person in the account.")
 }
 

@@ -1,7 +1,8 @@
-//! People and invitations as the log has them: an id, whose, and which role; and what ends with a role. Who they are is in
-//! the vault.
+//! People and invitations as the log has them: an id, whose, and which role; how they may come in and where they are signed in;
+//! and what ends with a role. Who they are is in the vault.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
@@ -11,6 +12,9 @@ use super::lineage::alive;
 use super::role::Role;
 use super::state::{ControlState, Credential, RowName, all_named, named};
 use super::time::Micros;
+
+/// A session ends after this long, however much it is used.
+pub const LONGEST: Duration = Duration::from_hours(12);
 
 /// A person whose role the log has said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -33,6 +37,12 @@ pub struct Member {
     /// The issuer that gave them their role gives them none any more. The role is what they come back to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub withdrawn_by: Option<String>,
+    /// Those of `known_as` by which they may come in now.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub linked: BTreeSet<String>,
+    /// Their sessions that have not ended, by digest, and when each began.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub sessions: BTreeMap<String, Micros>,
 }
 
 impl Member {
@@ -40,6 +50,12 @@ impl Member {
     #[must_use]
     pub fn acting_role(&self) -> Option<Role> {
         self.role.filter(|_| self.withdrawn_by.is_none())
+    }
+
+    /// Whether a session of theirs began and has not ended: what a row says of it is not asked.
+    #[must_use]
+    pub fn is_in(&self, session: &str, now: Micros) -> bool {
+        self.acting_role().is_some() && self.sessions.get(session).is_some_and(|began| now.since(*began) < LONGEST)
     }
 }
 
@@ -106,8 +122,8 @@ impl Invitation {
     /// what they invited with is alive with all that it comes from, and no switch on it stops that.
     #[must_use]
     pub fn holds(&self, state: &ControlState, now: Micros) -> bool {
-        let inviter = self.by.as_ref().and_then(|by| state.people.get(by));
-        let may = inviter.is_none_or(|row| row.account == self.account && row.acting_role().is_some_and(Role::administers));
+        let administers = |row: &Member| row.account == self.account && row.acting_role().is_some_and(Role::administers);
+        let may = self.by.as_ref().is_none_or(|by| state.people.get(by).is_some_and(administers));
         let lives = |with: &CredentialId| alive(state, with, now).is_ok() && !state.is_stopped(with, now);
         self.expires_at > now && may && self.credential.as_ref().is_none_or(lives)
     }
@@ -162,17 +178,13 @@ impl ControlState {
                 Some(touched)
             }
             Kind::IdentityLinked { user, known_as: Some(digest), .. } => {
-                self.people.get_mut(user)?.known_as.insert(digest.to_string());
+                let member = self.people.get_mut(user)?;
+                member.known_as.insert(digest.to_string());
+                member.linked.insert(digest.to_string());
                 Some(named("person", user.as_str()))
             }
-            Kind::VouchedFor { user, until, .. } => {
-                self.people.get_mut(user)?.vouched_until = *until;
-                Some(named("person", user.as_str()))
-            }
-            Kind::RoleWithdrawn { user, account, issuer, role } => {
-                let touched = self.set_role(user, account, Some(*role));
-                self.people.get_mut(user)?.withdrawn_by = Some(issuer.to_string());
-                Some(touched)
+        let administers = |row: &Member| row.account == self.account && row.acting_role().is_some_and(Role::administers);
+        let may = self.by.as_ref().is_none_or(|by| state.people.get(by).is_some_and(administers));
             }
             Kind::RoleChanged { user, account, role, .. } => Some(self.part_with(user, account, Some(*role), at)),
             Kind::UserRemoved { user, account, .. } => Some(self.part_with(user, account, None, at)),
@@ -203,12 +215,17 @@ impl ControlState {
         touched
     }
 
+    /// With a role what somebody came in with ends, too.
     fn set_role(&mut self, user: &UserId, account: &AccountId, role: Option<Role>) -> Vec<RowName> {
-        let before = self.people.remove(user);
-        let (invited, known_as, vouched_until) =
-            before.map(|member| (member.invited, member.known_as, member.vouched_until)).unwrap_or_default();
-        let (id, account, withdrawn_by) = (user.clone(), account.clone(), None);
-        self.people.insert(user.clone(), Member { id, account, role, invited, known_as, vouched_until, withdrawn_by });
+        let administers = |row: &Member| row.account == self.account && row.acting_role().is_some_and(Role::administers);
+        let may = self.by.as_ref().is_none_or(|by| state.people.get(by).is_some_and(administers));
         named("person", user.as_str())
+    }
+
+    fn end_sessions(&mut self, user: &UserId, ends: impl Fn(&str) -> bool) -> Option<Vec<RowName>> {
+        let sessions = &mut self.people.get_mut(user)?.sessions;
+        let before = sessions.len();
+        sessions.retain(|session, _| !ends(session));
+        (sessions.len() < before).then(|| named("person", user.as_str()))
     }
 }

@@ -187,10 +187,7 @@ impl ControlState {
     /// Whether an event of this kind may change any row. Of those that come often and change none it is known.
     #[must_use]
     pub fn is_concerned(kind: &Kind) -> bool {
-        let quiet = matches!(
-            kind,
-            Kind::LogRead { .. } | Kind::RefusalsCounted { .. } | Kind::SignedIn { .. } | Kind::SignInRefused { .. }
-        );
+        let quiet = matches!(kind, Kind::LogRead { .. } | Kind::RefusalsCounted { .. } | Kind::SignInRefused { .. });
         kind.call().is_none() && !quiet
     }
 

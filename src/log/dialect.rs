@@ -121,6 +121,7 @@ pub static SQLITE: Dialect = Dialect {
             include_str!("../../migrations/sqlite/vault-0006.sql"),
             include_str!("../../migrations/sqlite/vault-0007.sql"),
             include_str!("../../migrations/sqlite/vault-0008.sql"),
+            include_str!("../../migrations/sqlite/vault-0009.sql"),
         ],
     },
 };
@@ -166,6 +167,7 @@ pub static POSTGRES: Dialect = Dialect {
             include_str!("../../migrations/postgres/vault-0006.sql"),
             include_str!("../../migrations/postgres/vault-0007.sql"),
             include_str!("../../migrations/postgres/vault-0008.sql"),
+            include_str!("../../migrations/postgres/vault-0009.sql"),
         ],
     },
 };

@@ -1,8 +1,11 @@
 //! The vault's rows of whom other issuers know our people as, and of attempts to sign in with one.
 //!
-//! INVARIANT: an identity is one person's, a person has one with each issuer, and an attempt is used once.
+//! INVARIANT: an identity is one person's, a person has one with each issuer, and an attempt is used once. Each identity has its
+//! signet ([`super::signet`]); whether it still counts is said by the log.
 
-use super::people::{PERSON, Person, read_person};
+use super::people::Person;
+use super::signet::{IDENTITY, PERSON, Stranger};
+use super::sql::Row;
 use super::vault::{Vault, VaultError, decrypt};
 use crate::core::id::UserId;
 use crate::core::time::Micros;
@@ -32,22 +35,29 @@ impl Vault {
 
     /// The person whom an issuer calls `subject`.
     pub async fn person_of(&self, issuer: &str, subject: &str) -> Result<Option<Person>, VaultError> {
-        let sql =
-            format!("select {PERSON} from identity i join person p on p.id = i.person where i.issuer = $1 and i.subject = $2");
+        let (identity, person) = (IDENTITY.of("i"), PERSON.of("p"));
+        let sql = format!(
+            "select {identity}, {person} from identity i join person p on p.id = i.person where i.issuer = $1 and i.subject = $2"
+        );
         let rows = self.database().query(&sql, vec![issuer.into(), subject.into()]).await?;
-        rows.first().map(read_person).transpose()
+        let read = |row: &Row| {
+            self.check(&IDENTITY, row, 0)?;
+            self.read_person(row, IDENTITY.width())
+        };
+        Ok(self.ours(&IDENTITY, &rows, read).pop())
     }
 
     /// Whom issuers know a person as.
     pub async fn identities(&self, person: &UserId) -> Result<Vec<LinkedIdentity>, VaultError> {
-        let sql = "select issuer, subject, email, since from identity where person = $1 order by issuer";
-        let rows = self.database().query(sql, vec![person.as_str().into()]).await?;
-        let text = |row: &super::sql::Row, column: usize| row.text(column).map(str::to_owned);
-        let read = |row: &super::sql::Row| {
-            let since = Micros(row.int(3)?);
-            Ok(LinkedIdentity { issuer: text(row, 0)?, subject: text(row, 1)?, email: text(row, 2)?, since })
-        };
-        rows.iter().map(read).collect()
+        let sql = format!("select {} from identity i where i.person = $1 order by i.issuer", IDENTITY.of("i"));
+        let rows = self.database().query(&sql, vec![person.as_str().into()]).await?;
+        Ok(self.ours(&IDENTITY, &rows, |row| self.read_identity(row)))
+    }
+
+    fn read_identity(&self, row: &Row) -> Result<LinkedIdentity, Stranger> {
+        self.check(&IDENTITY, row, 0)?;
+        let text = |column: usize| row.text(column).map(str::to_owned);
+        Ok(LinkedIdentity { issuer: text(0)?, subject: text(1)?, email: text(3)?, since: Micros(row.int(4)?) })
     }
 
     /// Links a person with an identity; false if either is linked with another one already.
@@ -56,10 +66,9 @@ impl Vault {
         // Whoever is gone keeps nobody else from being known by that name.
         transaction.execute("delete from identity where person not in (select id from person)", Vec::new()).await?;
         let LinkedIdentity { issuer, subject, email, since } = identity;
-        let sql =
-            "insert into identity (issuer, subject, person, email, since) values ($1, $2, $3, $4, $5) on conflict do nothing";
         let texts = [issuer.as_str().into(), subject.as_str().into(), person.as_str().into(), email.as_str().into()];
-        let linked = transaction.execute(sql, texts.into_iter().chain([since.0.into()]).collect()).await? == 1;
+        let columns = self.signed(&IDENTITY, texts.into_iter().chain([since.0.into()]).collect());
+        let linked = transaction.execute(&format!("{} on conflict do nothing", IDENTITY.insert()), columns).await? == 1;
         transaction.commit().await?;
         Ok(linked)
     }
@@ -68,12 +77,6 @@ impl Vault {
     pub async fn unlink(&self, person: &UserId, issuer: &str) -> Result<bool, VaultError> {
         let sql = "delete from identity where person = $1 and issuer = $2";
         Ok(self.change(sql, vec![person.as_str().into(), issuer.into()]).await? == 1)
-    }
-
-    /// Gives a person another role.
-    pub async fn set_role(&self, person: &UserId, role: &str) -> Result<(), VaultError> {
-        let sql = "update person set role = $2 where id = $1";
-        self.change(sql, vec![person.as_str().into(), role.into()]).await.map(|_| ())
     }
 
     /// Seals what a browser is to keep, for one purpose.

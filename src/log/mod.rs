@@ -43,6 +43,7 @@ pub mod roles;
 pub mod saved_search;
 pub mod session;
 pub mod signed_in;
+pub mod signet;
 pub mod sql;
 pub mod sqlite;
 pub mod stats;

@@ -5,14 +5,17 @@
 //! nothing from anybody. It is one person's everywhere only once it was proved: by an operator at the command line, or by an
 //! issuer that is believed for it.
 //!
-//! INVARIANT: which role a person has is said by the log. What the vault has of it counts only for people of whom the log
-//! says nothing yet. Addresses are stored in their canonical form.
+//! INVARIANT: who is one of an account's people, and in which role, is said by the log alone: somebody of whom it says nothing is
+//! nobody. Who they are is said by a row with its signet ([`super::signet`]). Addresses are stored in their canonical form.
 
+use std::str::FromStr;
 use std::time::Duration;
 
-use super::sql::{Row, SqlError, Value};
+use super::signet::{INVITED, PERSON, Signed, Stranger};
+use super::sql::{Row, SqlError, Transaction, Value};
 use super::vault::{Vault, VaultError};
-use crate::core::email::{EmailAddress, NoEmailAddress};
+use crate::core::caused::with_sources;
+use crate::core::email::EmailAddress;
 use crate::core::id::{AccountId, InvitationId, UserId};
 use crate::core::member::Member;
 use crate::core::role::Role;
@@ -63,18 +66,24 @@ pub struct Invited {
 }
 
 impl Person {
-    /// Whether the vault has somebody of them who counts as far as it knows: else the log has to have made them one of an
-    /// account's people, or they are nobody.
-    #[must_use]
-    pub fn is_said(&self) -> bool {
-        self.role != UNSAID && self.role != AWAITED
-    }
-
     /// The role that they have, as the log says; none if they were removed, or never became one of an account's people.
     #[must_use]
     pub fn role_in(&self, state: &ControlState) -> Option<Role> {
-        state.people.get(&self.id).map_or_else(|| self.role.parse().ok(), |member| member.role)
+        state.people.get(&self.id).filter(|member| member.account == self.account)?.role
     }
+
+    /// As it is stored.
+    fn columns(&self) -> Vec<Value> {
+        let Self { id, account, side, role, email, proved, password } = self;
+        let texts = [id.as_str(), account.as_str(), side, role, email.as_str()].map(Value::from);
+        texts.into_iter().chain([i64::from(*proved).into(), password.as_str().into()]).collect()
+    }
+}
+
+/// Whether somebody began to become one of an account's people, and got no further as far as the vault knows.
+#[must_use]
+pub fn is_begun(person: &Person) -> bool {
+    person.role == UNSAID || person.role == AWAITED
 }
 
 impl Person {
@@ -90,23 +99,24 @@ impl Vault {
     pub async fn keep_invited(&self, invited: &Invited, now: Micros) -> Result<(), VaultError> {
         let mut transaction = self.database().begin().await?;
         transaction.execute("delete from invited where ends <= $1", vec![now.0.into()]).await?;
-        let Invited { id, hash, account, email, ends } = invited;
-        let texts: [Value; 4] = [id.as_str().into(), hash.as_str().into(), account.as_str().into(), email.as_str().into()];
-        let sql = "insert into invited (id, hash, account, email, ends) values ($1, $2, $3, $4, $5)";
-        transaction.execute(sql, texts.into_iter().chain([ends.0.into()]).collect()).await?;
+        transaction.execute(&INVITED.insert(), self.signed(&INVITED, invited.columns())).await?;
         Ok(transaction.commit().await?)
     }
 
     /// Whom a link is for.
     pub async fn invited_by_link(&self, hash: &str) -> Result<Option<Invited>, VaultError> {
-        let sql = "select id, hash, account, email, ends from invited where hash = $1";
-        self.database().query(sql, vec![hash.into()]).await?.first().map(read_invited).transpose()
+        Ok(self.invited_where("i.hash = $1", hash).await?.pop())
     }
 
     /// Everybody who is invited to be one of an account's people.
     pub async fn invited_to(&self, account: &AccountId) -> Result<Vec<Invited>, VaultError> {
-        let sql = "select id, hash, account, email, ends from invited where account = $1 order by id";
-        self.database().query(sql, vec![account.as_str().into()]).await?.iter().map(read_invited).collect()
+        self.invited_where("i.account = $1 order by i.id", account.as_str()).await
+    }
+
+    async fn invited_where(&self, condition: &str, value: &str) -> Result<Vec<Invited>, VaultError> {
+        let sql = format!("select {} from invited i where {condition}", INVITED.of("i"));
+        let rows = self.database().query(&sql, vec![value.into()]).await?;
+        Ok(self.ours(&INVITED, &rows, |row| self.read_invited(row)))
     }
 
     /// Forgets whom an invitation was for.
@@ -119,12 +129,9 @@ impl Vault {
     /// Adds a person. Their address is stored as proved if they say so and it is nobody's else by that.
     pub async fn add_person(&self, person: &Person) -> Result<(), VaultError> {
         let mut transaction = self.database().begin().await?;
-        let sql = "insert into person (id, account, side, role, email, proved, password) values ($1, $2, $3, $4, $5, $6, $7)";
         let proved = person.proved && transaction.query(PROVED, vec![person.email.as_str().into()]).await?.is_empty();
-        let Person { id, account, side, role, email, password, .. } = person;
-        let texts = [id.as_str(), account.as_str(), side, role, email.as_str()].map(Value::from);
-        let rest = [i64::from(proved).into(), password.as_str().into()];
-        transaction.execute(sql, texts.into_iter().chain(rest).collect()).await?;
+        let columns = Person { proved, ..person.clone() }.columns();
+        transaction.execute(&PERSON.insert(), self.signed(&PERSON, columns)).await?;
         Ok(transaction.commit().await?)
     }
 
@@ -136,10 +143,8 @@ impl Vault {
         person: &Person,
         is_member: impl Fn(&UserId) -> bool,
     ) -> Result<(), VaultError> {
-        let sql = format!("select {PERSON} from person p where p.account = $1 and p.email = $2 and p.role in ($3, $4)");
         let args = vec![person.account.as_str().into(), person.email.as_str().into(), UNSAID.into(), AWAITED.into()];
-        for row in self.database().query(&sql, args).await? {
-            let other = read_person(&row)?;
+        for other in self.people_where("p.account = $1 and p.email = $2 and p.role in ($3, $4)", args).await? {
             // Somebody may be at the same thing at this moment; the log, or the vault, decides which of them gets through.
             let is_old = person.id.made_at().since(other.id.made_at()) > if other.role == UNSAID { ABANDONED } else { AT_IT };
             if is_old && !is_member(&other.id) {
@@ -158,23 +163,51 @@ impl Vault {
 
     /// Everybody with this e-mail address: whose address was proved first, then by age.
     pub async fn people_with(&self, email: &EmailAddress) -> Result<Vec<Person>, VaultError> {
-        let sql = format!("select {PERSON} from person p where p.email = $1 order by p.proved desc, p.id");
-        self.database().query(&sql, vec![email.as_str().into()]).await?.iter().map(read_person).collect()
+        self.people_where("p.email = $1 order by p.proved desc, p.id", vec![email.as_str().into()]).await
     }
 
     /// Notes that a person's address was proved; nothing, if it is somebody else's by that.
     pub async fn prove(&self, person: &Person) -> Result<(), VaultError> {
         let mut transaction = self.database().begin().await?;
-        if transaction.query(PROVED, vec![person.email.as_str().into()]).await?.is_empty() {
-            transaction.execute("update person set proved = 1 where id = $1", vec![person.id.as_str().into()]).await?;
+        if transaction.query(PROVED, vec![person.email.as_str().into()]).await?.is_empty()
+            && let Some(own) = self.held(&mut *transaction, &person.id).await?
+        {
+            self.rewrite(&mut *transaction, &Person { proved: true, ..own }).await?;
         }
         Ok(transaction.commit().await?)
     }
 
     /// Everybody, by e-mail address.
     pub async fn people(&self) -> Result<Vec<Person>, VaultError> {
-        let sql = format!("select {PERSON} from person p order by p.email, p.id");
-        self.database().query(&sql, Vec::new()).await?.iter().map(read_person).collect()
+        self.people_where("1 = 1 order by p.email, p.id", Vec::new()).await
+    }
+
+    async fn people_where(&self, condition: &str, args: Vec<Value>) -> Result<Vec<Person>, VaultError> {
+        let sql = format!("select {} from person p where {condition}", PERSON.of("p"));
+        let rows = self.database().query(&sql, args).await?;
+        Ok(self.ours(&PERSON, &rows, |row| self.read_person(row, 0)))
+    }
+
+    /// A person's row, which nobody else changes until the end of the transaction.
+    pub(super) async fn held(&self, transaction: &mut dyn Transaction, id: &UserId) -> Result<Option<Person>, VaultError> {
+        let sql = format!("select {} from person p where p.id = $1{}", PERSON.of("p"), self.database().dialect().for_update);
+        let rows = transaction.query(&sql, vec![id.as_str().into()]).await?;
+        Ok(self.ours(&PERSON, &rows, |row| self.read_person(row, 0)).pop())
+    }
+
+    /// Writes a row that is held.
+    pub(super) async fn rewrite(&self, transaction: &mut dyn Transaction, person: &Person) -> Result<(), VaultError> {
+        transaction.execute(&PERSON.update(), self.signed(&PERSON, person.columns())).await?;
+        Ok(())
+    }
+
+    /// Gives a person another role, as the log has said; for those who look into the vault alone.
+    pub async fn set_role(&self, person: &UserId, role: &str) -> Result<(), VaultError> {
+        let mut transaction = self.database().begin().await?;
+        if let Some(own) = self.held(&mut *transaction, person).await? {
+            self.rewrite(&mut *transaction, &Person { role: role.to_owned(), ..own }).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// The salt of every password under an address. It is the same for all of them, so that a guess is hashed once, however
@@ -184,23 +217,29 @@ impl Vault {
         Ok(mac.first_chunk().copied().unwrap_or_default())
     }
 
-    /// Brings addresses that an earlier version kept into their canonical form. One that is none, or becomes somebody else's,
-    /// is an error that names whose it is.
+    /// Brings addresses that an earlier version kept into their canonical form. One that is somebody else's then stays as it is,
+    /// and is named.
     pub(super) async fn fold_addresses(&self) -> Result<(), VaultError> {
-        for table in ["person", "invited"] {
-            for row in self.database().query(&format!("select id, email from {table}"), Vec::new()).await? {
-                let (id, text) = (row.text(0)?.to_owned(), row.text(1)?);
-                let refused = |why: String| VaultError::Address { id: id.clone(), why };
-                let parsed = text.parse().map_err(|error: NoEmailAddress| refused(format!("{text:?}: {error}")));
-                let email: EmailAddress = parsed?;
-                if email.as_str() != text {
-                    let args = vec![email.as_str().into(), id.as_str().into()];
-                    let folded = self.change(&format!("update {table} set email = $1 where id = $2"), args).await;
-                    folded.map_err(|_| refused(format!("{text:?} is {email}, which is somebody else's already")))?;
+        let fold = async |table: &Signed, email: usize| {
+            let sql = format!("select {} from {} t", table.of("t"), table.name());
+            for row in self.database().query(&sql, Vec::new()).await? {
+                let Some(columns) = self.check(table, &row, 0).ok().and_then(|()| row.0.get(..table.width() - 1)) else {
+                    continue;
+                };
+                let (text, mut columns) = (row.text(email)?, columns.to_vec());
+                let Ok(folded) = text.parse::<EmailAddress>() else { continue };
+                if let Some(column) = columns.get_mut(email).filter(|_| folded.as_str() != text) {
+                    *column = folded.as_str().into();
+                    if let Err(error) = self.change(&table.update(), self.signed(table, columns)).await {
+                        let (id, error) = (row.text(0)?, with_sources(&error));
+                        tracing::error!(id, error, "an e-mail address of an earlier version cannot be brought into its form");
+                    }
                 }
             }
-        }
-        Ok(())
+            Ok(())
+        };
+        fold(&PERSON, 4).await?;
+        fold(&INVITED, 3).await
     }
 
     /// Erases a person: their e-mail address, their password, whom issuers know them as, their sessions and their searches.
@@ -224,32 +263,32 @@ const ABANDONED: Duration = Duration::from_hours(24);
 /// The same of somebody whom nobody invited: the log takes seconds at most.
 const AT_IT: Duration = Duration::from_mins(1);
 
-/// The columns of a person, in the order of [`read_person`].
-pub(super) const PERSON: &str = "p.id, p.account, p.side, p.role, p.email, p.proved, p.password";
-
-/// How many they are.
-pub(super) const PERSON_COLUMNS: usize = 7;
-
-pub(super) fn read_person(row: &Row) -> Result<Person, VaultError> {
-    let id = row.text(0)?.parse().map_err(|_| SqlError::Column(0))?;
-    let account = row.text(1)?.parse().map_err(|_| SqlError::Column(1))?;
-    let text = |column: usize| row.text(column).map(str::to_owned);
-    let (email, proved) = (address(row, 4)?, row.int(5)? == 1);
-    Ok(Person { id, account, side: text(2)?, role: text(3)?, email, proved, password: text(6)? })
+impl Invited {
+    fn columns(&self) -> Vec<Value> {
+        let Self { id, hash, account, email, ends } = self;
+        let texts = [id.as_str(), hash, account.as_str(), email.as_str()].map(Value::from);
+        texts.into_iter().chain([ends.0.into()]).collect()
+    }
 }
 
-fn address(row: &Row, column: usize) -> Result<EmailAddress, VaultError> {
-    let refused = |why: String| VaultError::Address { id: row.text(0).unwrap_or_default().to_owned(), why };
-    row.text(column)?.parse().map_err(|error: NoEmailAddress| refused(error.to_string()))
+impl Vault {
+    /// A person, of the columns from `from` on.
+    pub(super) fn read_person(&self, row: &Row, from: usize) -> Result<Person, Stranger> {
+        self.check(&PERSON, row, from)?;
+        let text = |column: usize| row.text(from + column).map(str::to_owned);
+        let (proved, password) = (row.int(from + 5)? == 1, text(6)?);
+        let (id, account, email) = (parsed(row, from)?, parsed(row, from + 1)?, parsed(row, from + 4)?);
+        Ok(Person { id, account, side: text(2)?, role: text(3)?, email, proved, password })
+    }
+
+    fn read_invited(&self, row: &Row) -> Result<Invited, Stranger> {
+        self.check(&INVITED, row, 0)?;
+        let (hash, ends) = (row.text(1)?.to_owned(), Micros(row.int(4)?));
+        Ok(Invited { id: parsed(row, 0)?, hash, account: parsed(row, 2)?, email: parsed(row, 3)?, ends })
+    }
 }
 
-fn read_invited(row: &Row) -> Result<Invited, VaultError> {
-    let text = |column: usize| row.text(column).map(str::to_owned);
-    Ok(Invited {
-        id: row.text(0)?.parse().map_err(|_| SqlError::Column(0))?,
-        hash: text(1)?,
-        account: row.text(2)?.parse().map_err(|_| SqlError::Column(2))?,
-        email: address(row, 3)?,
-        ends: Micros(row.int(4)?),
-    })
+/// A text of a kind of its own.
+pub(super) fn parsed<T: FromStr>(row: &Row, column: usize) -> Result<T, SqlError> {
+    row.text(column)?.parse().map_err(|_| SqlError::Column(column))
 }

@@ -50,7 +50,8 @@ impl Vault {
             let (name, line) = (ScrubbedText::of(row.text(1)?), ScrubbedText::of(row.text(2)?));
             Ok(SavedSearch { id: row.text(0)?.to_owned(), name, line, owner, made: Micros(row.int(4)?) })
         };
-        rows.iter().map(read).collect()
+        let kept = rows.iter().map(|row| read(row).inspect_err(|error: &VaultError| unread(row, error)));
+        Ok(kept.filter_map(Result::ok).collect())
     }
 
     /// Forgets one of a person's; of anybody's, if `owner` is none.
@@ -64,4 +65,9 @@ impl Vault {
         };
         Ok(gone == 1)
     }
+}
+
+/// The others are read all the same.
+fn unread(row: &super::sql::Row, error: &VaultError) {
+    tracing::error!(id = row.text(0).unwrap_or_default(), %error, "a saved search cannot be read");
 }

@@ -1,9 +1,11 @@
 //! The vault's rows of people who are signed in, and of the invitation to the first of them.
 //!
-//! INVARIANT: only digests of what a browser or a link holds are stored; whoever reads the vault cannot sign in with it.
+//! INVARIANT: only digests of what a browser or a link holds are stored; whoever reads the vault cannot sign in with it. Each row
+//! has its signet ([`super::signet`]); whoever writes to the vault without its key signs nobody in.
 
-use super::people::{PERSON, PERSON_COLUMNS, Person, read_person};
-use super::sql::{Row, SqlError, Value};
+use super::people::{Person, parsed};
+use super::signet::{INVITATION, PERSON, SESSION, Stranger};
+use super::sql::{Row, Value};
 use super::vault::{Vault, VaultError};
 use crate::core::id::{CredentialId, UserId};
 use crate::core::scrub::ScrubbedText;
@@ -76,39 +78,44 @@ impl Vault {
         }
         let stale = "delete from session where ends <= $1 or seen <= $2";
         transaction.execute(stale, vec![now.0.into(), idle.0.into()]).await?;
-        let sql = "insert into session (hash, person, credential, began, seen, ends, address, user_agent) \
-                   values ($1, $2, $3, $4, $5, $6, $7, $8)";
-        let who = [session.hash.as_str().into(), session.person.as_str().into(), session.credential.as_str().into()];
-        let when = [session.began.0.into(), session.seen.0.into(), session.ends.0.into()];
-        let whence = [session.address.clone().into(), session.user_agent.as_ref().map(ScrubbedText::as_str).into()];
-        transaction.execute(sql, who.into_iter().chain(when).chain(whence).collect()).await?;
+        transaction.execute(&SESSION.insert(), self.signed(&SESSION, session.columns())).await?;
         transaction.commit().await?;
         Ok(true)
     }
 
     /// A session and whose it is, by the digest of its cookie.
     pub async fn session(&self, hash: &str) -> Result<Option<(Session, Person)>, VaultError> {
-        let sql = format!(
-            "select {PERSON}, {SESSION} \
-             from session s join person p on p.id = s.person where s.hash = $1"
-        );
+        let (session, person) = (SESSION.of("s"), PERSON.of("p"));
+        let sql = format!("select {session}, {person} from session s join person p on p.id = s.person where s.hash = $1");
         let rows = self.database().query(&sql, vec![hash.into()]).await?;
-        rows.first().map(|row| Ok((read_session(row)?, read_person(row)?))).transpose()
+        let read = |row: &Row| Ok((self.read_session(row)?, self.read_person(row, SESSION.width())?));
+        Ok(self.ours(&SESSION, &rows, read).pop())
     }
 
     /// Every session of a person that has not ended, the newest first.
     pub async fn sessions_of(&self, person: &UserId, now: Micros, idle: Micros) -> Result<Vec<Session>, VaultError> {
+        let session = SESSION.of("s");
         let sql = format!(
-            "select {PERSON}, {SESSION} from session s join person p on p.id = s.person \
-             where s.person = $1 and s.ends > $2 and s.seen > $3 order by s.began desc, s.hash"
+            "select {session} from session s where s.person = $1 and s.ends > $2 and s.seen > $3 order by s.began desc, s.hash"
         );
         let args = vec![person.as_str().into(), now.0.into(), idle.0.into()];
-        self.database().query(&sql, args).await?.iter().map(read_session).collect()
+        let rows = self.database().query(&sql, args).await?;
+        Ok(self.ours(&SESSION, &rows, |row| self.read_session(row)))
     }
 
     /// Notes that a session is used.
     pub async fn touch_session(&self, hash: &str, now: Micros) -> Result<(), VaultError> {
-        self.change("update session set seen = $2 where hash = $1", vec![hash.into(), now.0.into()]).await.map(|_| ())
+        let mut transaction = self.database().begin().await?;
+        let sql = format!("select {} from session s where s.hash = $1{}", SESSION.of("s"), self.database().dialect().for_update);
+        let rows = transaction.query(&sql, vec![hash.into()]).await?;
+        // As it is stored: reading it for people blanks what must not be shown.
+        let stored = |row: &Row| Ok((self.read_session(row)?, row.0.get(..SESSION.width() - 1).unwrap_or_default().to_vec()));
+        let Some((session, mut columns)) = self.ours(&SESSION, &rows, stored).pop() else { return Ok(()) };
+        if let Some(seen) = columns.get_mut(SEEN).filter(|_| session.seen < now) {
+            *seen = now.0.into();
+            transaction.execute(&SESSION.update(), self.signed(&SESSION, columns)).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// Ends one session.
@@ -124,19 +131,18 @@ impl Vault {
 
     /// The e-mail address of a person; none if they are gone.
     pub async fn email(&self, person: &UserId) -> Result<Option<String>, VaultError> {
-        let rows = self.database().query("select email from person where id = $1", vec![person.as_str().into()]).await?;
-        Ok(rows.first().map(|row| row.text(0)).transpose()?.map(str::to_owned))
+        let sql = format!("select {} from person p where p.id = $1", PERSON.of("p"));
+        let rows = self.database().query(&sql, vec![person.as_str().into()]).await?;
+        Ok(self.ours(&PERSON, &rows, |row| self.read_person(row, 0)).pop().map(|person| person.email.to_string()))
     }
 
     /// Gives a person another password in the place of the one that they had, and ends their sessions, but the one whose cookie
     /// has the digest `but`. False, and nothing is done, if they have another one by now.
     pub async fn change_password(&self, person: &Person, password: &str, but: &str) -> Result<bool, VaultError> {
         let mut transaction = self.database().begin().await?;
-        let sql = "update person set password = $2 where id = $1 and password = $3";
-        let args = vec![person.id.as_str().into(), password.into(), person.password.as_str().into()];
-        if transaction.execute(sql, args).await? != 1 {
-            return Ok(false);
-        }
+        let own = self.held(&mut *transaction, &person.id).await?.filter(|own| own.password == person.password);
+        let Some(own) = own else { return Ok(false) };
+        self.rewrite(&mut *transaction, &Person { password: password.to_owned(), ..own }).await?;
         let sql = "delete from session where person = $1 and hash <> $2";
         transaction.execute(sql, vec![person.id.as_str().into(), but.into()]).await?;
         transaction.commit().await?;
@@ -147,16 +153,20 @@ impl Vault {
     pub async fn invite(&self, hash: &str, role: &str, ends: Micros) -> Result<(), VaultError> {
         let mut transaction = self.database().begin().await?;
         transaction.execute("delete from invitation", Vec::new()).await?;
-        let sql = "insert into invitation (hash, role, ends) values ($1, $2, $3)";
-        transaction.execute(sql, vec![hash.into(), role.into(), ends.0.into()]).await?;
+        let columns = vec![hash.into(), role.into(), ends.0.into()];
+        transaction.execute(&INVITATION.insert(), self.signed(&INVITATION, columns)).await?;
         Ok(transaction.commit().await?)
     }
 
     /// The role that an invitation is for, while it holds.
     pub async fn invitation(&self, hash: &str, now: Micros) -> Result<Option<String>, VaultError> {
-        let sql = "select role from invitation where hash = $1 and ends > $2";
-        let rows = self.database().query(sql, vec![hash.into(), now.0.into()]).await?;
-        Ok(rows.first().map(|row| row.text(0)).transpose()?.map(str::to_owned))
+        let sql = format!("select {} from invitation i where i.hash = $1 and i.ends > $2", INVITATION.of("i"));
+        let rows = self.database().query(&sql, vec![hash.into(), now.0.into()]).await?;
+        let read = |row: &Row| {
+            self.check(&INVITATION, row, 0)?;
+            Ok(row.text(1)?.to_owned())
+        };
+        Ok(self.ours(&INVITATION, &rows, read).pop())
     }
 
     /// Uses an invitation up; false if somebody else did, or its time is over.
@@ -173,18 +183,31 @@ impl Vault {
     }
 }
 
-/// The columns of a session, in the order of [`read_session`], after those of its person.
-const SESSION: &str = "s.hash, s.credential, s.began, s.seen, s.ends, s.address, s.user_agent";
+/// The column of [`Session::seen`].
+const SEEN: usize = 4;
 
-fn read_session(row: &Row) -> Result<Session, VaultError> {
-    Ok(Session {
-        hash: row.text(PERSON_COLUMNS)?.to_owned(),
-        person: row.text(0)?.parse().map_err(|_| SqlError::Column(0))?,
-        credential: row.text(PERSON_COLUMNS + 1)?.parse().map_err(|_| SqlError::Column(PERSON_COLUMNS + 1))?,
-        began: Micros(row.int(PERSON_COLUMNS + 2)?),
-        seen: Micros(row.int(PERSON_COLUMNS + 3)?),
-        ends: Micros(row.int(PERSON_COLUMNS + 4)?),
-        address: row.maybe_text(PERSON_COLUMNS + 5)?.map(str::to_owned),
-        user_agent: row.maybe_text(PERSON_COLUMNS + 6)?.map(ScrubbedText::of),
-    })
+impl Session {
+    fn columns(&self) -> Vec<Value> {
+        let Self { hash, person, credential, began, seen, ends, address, user_agent } = self;
+        let who = [hash.as_str().into(), person.as_str().into(), credential.as_str().into()];
+        let when = [began.0.into(), seen.0.into(), ends.0.into()];
+        let whence = [address.clone().into(), user_agent.as_ref().map(ScrubbedText::as_str).into()];
+        who.into_iter().chain(when).chain(whence).collect()
+    }
+}
+
+impl Vault {
+    fn read_session(&self, row: &Row) -> Result<Session, Stranger> {
+        self.check(&SESSION, row, 0)?;
+        Ok(Session {
+            hash: row.text(0)?.to_owned(),
+            person: parsed(row, 1)?,
+            credential: parsed(row, 2)?,
+            began: Micros(row.int(3)?),
+            seen: Micros(row.int(SEEN)?),
+            ends: Micros(row.int(5)?),
+            address: row.maybe_text(6)?.map(str::to_owned),
+            user_agent: row.maybe_text(7)?.map(ScrubbedText::of),
+        })
+    }
 }

@@ -16,7 +16,7 @@ use zeroize::Zeroizing;
 use super::at_hand::{digest_key, month_key};
 use super::binding::Binding;
 use super::dialect::{Room, migrate};
-use super::sql::{Database, SqlError};
+use super::sql::{Database, Row, SqlError};
 use super::store::PayloadRow;
 use crate::core::event::{Event, Part};
 use crate::core::id::{AccountId, CallId, Position};
@@ -36,14 +36,6 @@ pub enum VaultError {
     /// The key was erased.
     #[error("the data key {0} was erased")]
     Erased(String),
-    /// A row of an earlier version that cannot be brought into its form now.
-    #[error("the e-mail address of {id} in the vault cannot be kept: {why}")]
-    Address {
-        /// The person or invitation.
-        id: String,
-        /// Why not.
-        why: String,
-    },
 }
 
 pub use super::people::Person;
@@ -82,6 +74,9 @@ impl SealedPart {
 /// Largest plaintext of one part that is kept; of more, only the head.
 pub const PART_MAX: usize = 64 * 1024;
 
+/// Data keys that are read at a time where all of them are looked at.
+const KEYS_READ: i64 = 500;
+
 const NONCE: usize = 24;
 const SALT: usize = 32;
 
@@ -116,11 +111,47 @@ impl Vault {
         &*self.database
     }
 
-    /// Opens one stored key, so that a wrong key-encryption key is found at start and not at the first export.
+    /// Opens a stored key, so that a wrong key-encryption key is found at start and not at the first export. It is the wrong one
+    /// if it opens none: one that does not open is for `forelog doctor` to name.
     async fn check_wrapping_key(&self) -> Result<(), VaultError> {
-        let rows = self.database.query("select id, wrapped from data_key limit 1", Vec::new()).await?;
-        let Some(row) = rows.first() else { return Ok(()) };
-        unwrap_key(&self.wrapping, row.text(0)?, row.bytes(1)?).map(|_| ())
+        let sql = "select id, wrapped from data_key order by id limit $1 offset $2";
+        for page in 0.. {
+            let rows = self.database.query(sql, vec![KEYS_READ.into(), (KEYS_READ * page).into()]).await?;
+            if rows.iter().any(|row| self.opens(row)) || (page == 0 && rows.is_empty()) {
+                return Ok(());
+            }
+            if rows.is_empty() {
+                return Err(VaultError::Sealed);
+            }
+        }
+        Ok(())
+    }
+
+    /// The names of at most so many data keys that do not open, how many they are, and how many there are.
+    pub async fn closed_keys(&self, most: usize) -> Result<(Vec<String>, usize, usize), VaultError> {
+        let (mut closed, mut shut, mut all) = (Vec::new(), 0, 0);
+        let (mut after, sql) = (String::new(), "select id, wrapped from data_key where id > $1 order by id limit $2");
+        loop {
+            let rows = self.database.query(sql, vec![after.as_str().into(), KEYS_READ.into()]).await?;
+            let Some(last) = rows.last() else { return Ok((closed, shut, all)) };
+            after = last.text(0)?.to_owned();
+            all += rows.len();
+            for row in rows.iter().filter(|row| !self.opens(row)) {
+                shut += 1;
+                if closed.len() < most {
+                    closed.push(row.text(0)?.to_owned());
+                }
+            }
+        }
+    }
+
+    fn opens(&self, row: &Row) -> bool {
+        row.text(0).is_ok_and(|id| row.bytes(1).is_ok_and(|wrapped| unwrap_key(&self.wrapping, id, wrapped).is_ok()))
+    }
+
+    /// What data keys are wrapped under.
+    pub(super) fn wrapping(&self) -> &[u8; 32] {
+        &self.wrapping
     }
 
     /// Encrypts one part of an event under the account's key of that month, bound to what it belongs to.
@@ -219,7 +250,8 @@ impl Vault {
     /// The calls that something is sealed for.
     pub async fn sealed_calls(&self) -> Result<Vec<CallId>, VaultError> {
         let rows = self.database.query("select call from sealed", Vec::new()).await?;
-        rows.iter().map(|row| Ok(row.text(0)?.parse().map_err(|_| SqlError::Column(0))?)).collect()
+        // One that is sealed for no call is nobody's, and no call is kept from its own.
+        Ok(rows.iter().filter_map(|row| row.text(0).ok()?.parse().ok()).collect())
     }
 
     /// HMAC-SHA-256 of `bytes` under a key that only this account's data has, for equality without content.
@@ -250,7 +282,7 @@ impl Vault {
         Ok((id.to_owned(), key))
     }
 
-    async fn key(&self, id: &str) -> Result<Option<DataKey>, VaultError> {
+    pub(super) async fn key(&self, id: &str) -> Result<Option<DataKey>, VaultError> {
         if let Some(key) = self.cached(id) {
             return Ok(Some(key));
         }

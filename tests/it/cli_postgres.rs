@@ -23,7 +23,7 @@ impl Site {
     async fn new() -> Self {
         let (dir, roles) = (dir(), fresh_roles().await);
         let migrated = answer(&["migrate", "--database-url", &roles.owner, "--grant-to", &roles.name]);
-        assert_eq!(migrated["schemas"], json!({ "log": 6, "views": 4, "vault": 8 }));
+        assert_eq!(migrated["schemas"], json!({ "log": 6, "views": 4, "vault": 9 }));
         let site = Self { dir, roles };
         site.configure(&site.roles.app);
         site

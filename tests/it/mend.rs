@@ -76,6 +76,131 @@ pub fn id(document: &Value) -> String {
     document["id"].as_str().unwrap_or_else(|| panic!("no id: {document}")).to_owned()
 }
 
+impl Place {
+    /// The vault, as somebody has it who has the password of the role that serves.
+    async fn change_vault(&self, sql: &str, args: Vec<Bound>) -> u64 {
+        let room = match &self.roles {
+            Some(roles) => open_postgres(&roles.app, Room::Vault).await,
+            None => open_sqlite(&self.dir.path().join("vault.db"), Room::Vault).await,
+        };
+        let room = room.expect("the vault");
+        let mut transaction = room.begin().await.expect("a transaction");
+        let changed = transaction.execute(sql, args).await.expect(sql);
+        transaction.commit().await.expect("a commit");
+        changed
+    }
+}
+
+/// A row of the vault that cannot be read, or that somebody without the key has written, refuses itself and nothing else.
+async fn strangers_stop_nothing(place: Place) {
+    let account = id(&place.answer(&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"]));
+    place.answer(&["key", "create", "--account", &account, "--label", "agent"]);
+    let columns = "id, account, side, role, email, proved, password";
+    place
+        .change_vault(
+            &format!("insert into person ({columns}) values ('x', 'y', 'staff', 'admin', 'not an address', 0, 'z')"),
+            vec![],
+        )
+        .await;
+    let made = format!(
+        "insert into person ({columns}) select 'usr_01J00000000000000000000000', account, side, role, 'evil@example.com', proved, password from person where side = 'customer'"
+    );
+    place.change_vault(&made, vec![]).await;
+    place
+        .change_vault(
+            "insert into invited (id, hash, account, email, ends) values ('x', 'y', 'z', 'no address', 9000000000000000)",
+            vec![],
+        )
+        .await;
+    place
+        .change_vault("insert into identity (issuer, subject, person, email, since) values ('a', 'b', 'x', 'c', 1)", vec![])
+        .await;
+    place
+        .change_vault("insert into saved_search (id, name, line, owner, made) values ('x', 'y', 'z', 'nobody', 1)", vec![])
+        .await;
+    place.change_vault("insert into sealed (call, key, body) values ('x', 'y', $1)", vec![Bound::Bytes(vec![0])]).await;
+    let switch = id(&place.answer(&["switch", "engage", "all", "--reason", "a test"]));
+    assert_eq!(id(&place.answer(&["switch", "list"])["items"][0]), switch);
+    let listed = place.answer(&["account", "list"]);
+    assert_eq!(listed["items"][0]["people"], json!(["ops@example.com"]), "{listed}");
+    place.answer(&["log", "verify"]);
+    let serving = Server::start(&place.at(&["serve"]), &place.dir.path().join("serve.log")).await;
+    drop(serving);
+    let named = place.complaint(&["doctor"]);
+    for row in ["person x", "person usr_01J00000000000000000000000", "invited x", "identity x"] {
+        assert!(named.contains(row) && named.contains("doctor --mend"), "{row}: {named}");
+    }
+    let mended = place.answer(&place.mending());
+    let expected = json!([
+        { "kind": "vault.identity", "removed": 1, "written": 0 },
+        { "kind": "vault.invited", "removed": 1, "written": 0 },
+        { "kind": "vault.person", "removed": 2, "written": 0 },
+    ]);
+    assert_eq!(mended["mended"], expected);
+    assert_eq!(place.answer(&["doctor"])["ok"], json!(true));
+    assert_eq!(place.answer(&place.mending())["mended"], json!([]));
+}
+
+/// A data key that does not open is named, whichever it is, and nothing else is kept from working by it.
+async fn closed_keys_are_named(place: Place) {
+    let account = id(&place.answer(&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"]));
+    place.answer(&["key", "create", "--account", &account, "--label", "agent"]);
+    assert_eq!(place.answer(&["doctor"])["ok"], json!(true));
+    let closed =
+        place.change_vault("update data_key set wrapped = $1 where id like 'sign-in/%'", vec![Bound::Bytes(vec![0])]).await;
+    assert_eq!(closed, 1, "the key of the salts");
+    let named = place.complaint(&["doctor"]);
+    assert!(named.contains("the data key sign-in/salt does not open"), "{named}");
+    // The first of all, which is looked at when the vault is opened.
+    let sql = "update data_key set wrapped = $1 where id = (select min(id) from data_key)";
+    place.change_vault(sql, vec![Bound::Bytes(vec![0])]).await;
+    let named = place.complaint(&["doctor"]);
+    assert!(named.contains(&format!("the data key {account}/")) && named.contains("sign-in/salt"), "{named}");
+    place.answer(&["switch", "engage", &format!("account:{account}"), "--reason", "a test"]);
+    // The mark by which log and vault know each other.
+    assert_eq!(place.change_vault("update data_key set wrapped = $1 where id = 'pair'", vec![Bound::Bytes(vec![0])]).await, 1);
+    place.answer(&["switch", "engage", "all", "--reason", "a test"]);
+    assert!(place.complaint(&["doctor"]).contains("the data key pair does not open"));
+}
+
+/// What is engaged is said to be engaged, also if nobody can tell who has confirmed it; and it is one switch, however often.
+async fn engaged_whatever_can_be_told(place: Place) {
+    place.answer(&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"]);
+    place.edit("insert into state (name, control, position, doc) values ('node:x', 0, 0, $1)", vec![Bound::Bytes(vec![0])]).await;
+    let engage = ["switch", "engage", "all", "--reason", "incident 42"];
+    let engaged = place.answer(&engage);
+    assert_eq!(engaged["fenced"], json!(false));
+    assert!(engaged["untold"].as_str().is_some_and(|why| why.contains("node:x")), "{engaged}");
+    let again = place.answer(&engage);
+    assert_eq!(id(&again), id(&engaged), "the same command again is the same switch");
+    assert_eq!(place.answer(&["switch", "list"])["items"].as_array().map(Vec::len), Some(1));
+    let other = place.answer(&["switch", "engage", "all", "--reason", "incident 43"]);
+    assert_ne!(id(&other), id(&engaged), "what is asked for in other words is another one");
+    place.edit("delete from state where name = 'node:x'", vec![]).await;
+    let told = place.answer(&engage);
+    assert_eq!((id(&told), &told["fenced"]), (id(&engaged), &json!(true)));
+}
+
+macro_rules! places {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $sqlite() {
+            $case(Place::sqlite()).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $postgres() {
+            $case(Place::postgres().await).await;
+        }
+    )*};
+}
+
+places! {
+    strangers_stop_nothing, mend_rows_of_the_vault_that_are_not_ours_stop_nothing, postgres_mend_rows_of_the_vault_that_are_not_ours_stop_nothing;
+    closed_keys_are_named, mend_each_data_key_that_does_not_open_is_named, postgres_mend_each_data_key_that_does_not_open_is_named;
+    engaged_whatever_can_be_told, mend_a_switch_is_engaged_whatever_can_be_told_of_it, postgres_mend_a_switch_is_engaged_whatever_can_be_told_of_it;
+}
+
 async fn rows_are_made_again(place: Place) {
     let account = id(&place.answer(&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"]));
     let vms = ["web-1", "db-1"]

@@ -164,7 +164,7 @@ impl Sessions {
 
     async fn enter(&self, issuer: &Issuer, claims: &Claims, from: &Browser) -> Result<Entered, Stop> {
         let refused = |why, person| refuse(why, None, Some(claims.clone()), person);
-        let linked = self.vault.person_of(&issuer.settings.issuer, &claims.subject).await?;
+        let linked = self.linked(&issuer.settings.issuer, &claims.subject).await?;
         let namesakes = match &claims.email {
             Some(email) if linked.is_none() => self.people_of(Some(email), None).await?,
             _ => Vec::new(),

@@ -33,7 +33,7 @@ impl Sessions {
         let Some(person) = person else { return Err(refuse(Why::NotSignedIn, None, Some(claims), None)) };
         if issuer.settings.role_of(&claims.groups).is_err() {
             // It says so of whom it knows already, too.
-            if let Some(known) = self.vault.person_of(&issuer.settings.issuer, &claims.subject).await? {
+            if let Some(known) = self.linked(&issuer.settings.issuer, &claims.subject).await? {
                 self.end_what_they_act_with(&known, &issuer.name).await?;
             }
             return Err(refuse(Why::NoRole, None, Some(claims), Some(person.clone())));
@@ -58,11 +58,12 @@ impl Sessions {
         let email = claims.email_as_said.clone().unwrap_or_default();
         let (address, subject) = (issuer.settings.issuer.clone(), claims.subject.clone());
         let identity = LinkedIdentity { issuer: address, subject, email, since: self.clock.now() };
-        if !self.vault.link(&person.id, &identity).await? {
+        let known_as = self.vault.known_as(&identity.issuer, &identity.subject).await?;
+        if !self.vault.link(&person.id, &identity).await? && !self.is_unwritten(&identity, &known_as, person).await? {
             return Ok(false);
         }
-        let known_as = Some(self.vault.known_as(&identity.issuer, &identity.subject).await?.into());
-        let kind = Kind::IdentityLinked { user: person.id.clone(), issuer: issuer.name.as_str().into(), known_as };
+        let (user, known_as) = (person.id.clone(), Some(known_as.into()));
+        let kind = Kind::IdentityLinked { user, issuer: issuer.name.as_str().into(), known_as };
         let noted = self.record_link(person, issuer, kind, note(issuer, from, Some(claims), None)).await;
         if noted.is_err() {
             self.vault.unlink(&person.id, &identity.issuer).await?;
@@ -91,6 +92,21 @@ impl Sessions {
         Ok(written.await?)
     }
 
+    /// The person whom an issuer calls so, while the log says that it may vouch for them.
+    pub(super) async fn linked(&self, issuer: &str, subject: &str) -> Result<Option<Person>, SessionError> {
+        let Some(person) = self.vault.person_of(issuer, subject).await? else { return Ok(None) };
+        let (known_as, state) = (self.vault.known_as(issuer, subject).await?, self.head().await?);
+        let counts = state.people.get(&person.id).is_some_and(|member| member.linked.contains(&known_as));
+        Ok(Some(person).filter(|_| counts))
+    }
+
+    /// Whether the vault has just this link, and its event was never written.
+    async fn is_unwritten(&self, of: &LinkedIdentity, known_as: &str, person: &Person) -> Result<bool, SessionError> {
+        let there = self.vault.person_of(&of.issuer, &of.subject).await?.is_some_and(|there| there.id == person.id);
+        let is_said = self.head().await?.people.get(&person.id).is_some_and(|member| member.linked.contains(known_as));
+        Ok(there && !is_said)
+    }
+
     /// Whom issuers know a person as.
     pub async fn identities(&self, visitor: &Visitor) -> Result<Vec<LinkedIdentity>, SessionError> {
         Ok(self.vault.identities(&visitor.person.id).await?)
@@ -99,8 +115,13 @@ impl Sessions {
     /// Parts a person from what an issuer knows them as; nothing, if they were not linked.
     pub async fn unlink(&self, visitor: &Visitor, issuer: &Issuer, from: &Origin) -> Result<(), SessionError> {
         let (user, name) = (visitor.person.id.clone(), issuer.name.clone());
+        let linked = self.vault.identities(&user).await?.into_iter().find(|own| own.issuer == issuer.settings.issuer);
+        let known_as = match linked {
+            Some(own) => Some(self.vault.known_as(&own.issuer, &own.subject).await?.into()),
+            None => None,
+        };
         if self.vault.unlink(&user, &issuer.settings.issuer).await? {
-            let kind = Kind::IdentityUnlinked { user, issuer: name.into() };
+            let kind = Kind::IdentityUnlinked { user, issuer: name.into(), known_as };
             self.record_of(&visitor.person.account, kind, note(issuer, from, None, None)).await?;
         }
         Ok(())

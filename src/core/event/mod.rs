@@ -207,6 +207,9 @@ pub enum Kind {
     /// A person chose a password, by an invitation or in the place of another one.
     PasswordSet {
         user: UserId,
+        /// The session in which they did, as a digest: it goes on, and every other one of theirs has ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<Hex>,
     },
     /// A person answered a held call; what becomes of it is an event of its own. No person is named if it was done on the
     /// data itself.
@@ -243,6 +246,9 @@ pub enum Kind {
     IdentityUnlinked {
         user: UserId,
         issuer: Name,
+        /// As [`Kind::IdentityLinked`] said; if it is not said, they are linked with nobody any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        known_as: Option<Hex>,
     },
     /// The staff asked for the end of a call; how it ended is an event of its own.
     CancelRequested {

@@ -34,6 +34,7 @@ mod oidc;
 mod pages;
 mod people;
 pub mod provider;
+mod rows;
 mod second;
 mod sign_in;
 mod staff;
@@ -199,7 +200,14 @@ impl House {
             proved: true,
             password: hash,
         };
-        self.app.node().control.ports.reader.vault.add_person(&person).await.expect("a person");
+        let ports = &self.app.node().control.ports;
+        ports.reader.vault.add_person(&person).await.expect("a person");
+        let (side, role) = (if side == "staff" { Side::Staff } else { Side::Customer }, role.parse().ok());
+        let (invitation, invited_by) = (None, None);
+        let made = Kind::UserCreated { user: user.clone(), account: account.clone(), side, role, invitation, invited_by };
+        let event = NewEvent::plain(ports.event_id(), made);
+        let written = ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone()));
+        written.await.expect("a person of the log");
         NewPerson { account: account.clone(), user, email, password }
     }
 
