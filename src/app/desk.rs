@@ -143,7 +143,7 @@ impl Desk {
 
     /// Control state as it is now.
     pub async fn state(&self) -> Result<ControlState, DeskError> {
-        Ok(self.writer.write(Want::default(), |draft| Ok(draft.state().clone())).await?)
+        Ok(self.writer.write_stop(Want::default(), |draft| Ok(draft.state().clone())).await?)
     }
 
     /// The time of the log, which ends are counted from: this machine's clock may be wrong.
@@ -179,7 +179,7 @@ impl Desk {
         for record in records {
             events.push(self.seal(record).await?);
         }
-        let written = self.writer.write(Want::default(), move |draft| {
+        let written = self.writer.write_stop(Want::default(), move |draft| {
             if let Err(problem) = check(draft.state(), draft.now) {
                 return Ok(Err(problem));
             }

@@ -40,6 +40,10 @@ pub struct DoctorArgs {
     pub database_url: Option<SecretString>,
 }
 
+/// How often it is looked whether somebody still holds the log, and how long in between.
+const LOOKS: usize = 20;
+const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
+
 /// One thing that was looked at: its name, and what is wrong with it.
 type Check = (&'static str, Vec<String>);
 
@@ -71,6 +75,7 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
     let vault = desk.without_vault.is_none().then(|| &*desk.rooms.vault);
     let report = verify(&*desk.rooms.store, vault, Extent::State, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
+    let blockers = blockers(&desk).await?;
     let (versions, closed) = schemas(context, &desk).await?;
     let state = desk.state().await;
     let checks: Vec<Check> = vec![
@@ -85,6 +90,7 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
         ("the views are of this log", views(context, &desk).await?),
         ("what is committed is on disk", careless(&desk).await?),
         ("nobody but its owner reads what is kept", exposed(context)?),
+        ("nobody holds the log", blockers),
         ("the clock agrees with the log", clock(&desk).await?),
         ("a node takes control state from the log", state.as_ref().err().map(|error| with_sources(error)).into_iter().collect()),
         (
@@ -136,7 +142,7 @@ fn key_file(context: &Context, desk: &Desk) -> Vec<String> {
 fn exposed(context: &Context) -> Result<Vec<String>, CliError> {
     let config = &context.config;
     let rooms = Room::ALL.iter().flat_map(|room| ["", "-wal", "-shm"].map(|end| format!("{}.db{end}", room.name())));
-    let others = ["demo.json", ".demo-keys.json", "sim", "qemu"].map(str::to_owned);
+    let others = ["demo.json", ".demo-keys.json", "run", "sim", "qemu"].map(str::to_owned);
     let mut places = vec![(config.data_dir.clone(), rooms.chain(others).collect::<Vec<_>>())];
     let elsewhere = config.providers.qemu.as_ref().and_then(|qemu| qemu.dir.as_ref());
     places.extend(elsewhere.and_then(|dir| Some((dir.parent()?.to_owned(), vec![dir.file_name()?.to_str()?.to_owned()]))));
@@ -195,6 +201,26 @@ async fn careless(desk: &Desk) -> Result<Vec<String>, CliError> {
     let settings = roles::careless(desk.rooms.store.database()).await;
     let settings = settings.map_err(|source| RoomError::Open { room: Room::Log, source })?;
     Ok(settings.into_iter().map(|name| format!("the database server may lose what it has committed: {name} is off")).collect())
+}
+
+/// Whoever still holds it after a while in which nothing of ours holds it: an append takes milliseconds.
+async fn blockers(desk: &Desk) -> Result<Vec<String>, CliError> {
+    let look = || async {
+        let found = desk.rooms.store.database().blockers().await;
+        found.map_err(|source| CliError::from(RoomError::Open { room: Room::Log, source }))
+    };
+    let mut still = look().await?;
+    for _ in 0..LOOKS {
+        if still.is_empty() {
+            break;
+        }
+        tokio::time::sleep(LOOK).await;
+        let now = look().await?;
+        still.retain(|one| now.contains(one));
+    }
+    let hint =
+        "a stopped process goes on with `kill -CONT PID`, a session of PostgreSQL ends with `select pg_terminate_backend(PID)`";
+    Ok(still.into_iter().map(|one| format!("nothing can be recorded or stopped: the log is held by {one}; {hint}")).collect())
 }
 
 async fn clock(desk: &Desk) -> Result<Vec<String>, CliError> {

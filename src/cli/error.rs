@@ -162,6 +162,10 @@ impl CliError {
                 "a pooler between Forelog and PostgreSQL has to give each connection a session of its own: pool_mode = session",
             ),
             _ if is_held(self) => Some("wait for it to end, or end it as the superuser: select pg_terminate_backend(<its pid>)"),
+            _ if is_blocked(self) => Some(
+                "nothing was written. Of a process: `kill -CONT PID` lets a stopped one go on, `kill -9 PID` ends it. Of a session of \
+                 PostgreSQL: `select pg_terminate_backend(PID)`. Then say it again",
+            ),
             _ if differs(self) => Some("nothing is decided until it follows again; `forelog doctor` names what differs"),
             Self::Config(ConfigError::File { .. }) => Some("check the path given with --config"),
             Self::Config(_) => Some("docs/forelog.toml shows every key with its default"),
@@ -214,6 +218,15 @@ fn differs(error: &CliError) -> bool {
     let first: &(dyn Error + 'static) = error;
     std::iter::successors(Some(first), |error| (*error).source())
         .any(|error| matches!(error.downcast_ref(), Some(WriteError::Differs(_))))
+}
+
+/// Somebody else holds the log, whoever found it.
+fn is_blocked(error: &CliError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+        matches!(error.downcast_ref(), Some(WriteError::Blocked(_)))
+            || matches!(error.downcast_ref(), Some(SqlError::Blocked { .. }))
+    })
 }
 
 /// A database server does not answer, or lets nobody in by that name.

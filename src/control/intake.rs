@@ -126,6 +126,8 @@ pub(super) fn unrecorded(error: &crate::log::writer::WriteError) -> Refusal {
     match error {
         WriteError::Overloaded => Refusal::new(Code::Overloaded, "Too many calls wait to be recorded; nothing was done.")
             .retry_after(std::time::Duration::from_millis(200)),
+        WriteError::Blocked(_) => Refusal::new(Code::AuditUnavailable, "Somebody holds the log, so the call was not made.")
+            .hint("`forelog doctor` on the data names who holds it."),
         WriteError::Store { .. } | WriteError::Differs(_) | WriteError::Stopped => {
             Refusal::new(Code::AuditUnavailable, "The call could not be recorded, so it was not made.")
         }

@@ -153,7 +153,7 @@ impl Writer {
         let who = &submission.proposal.principal;
         let known = || self.fence().state().credentials.get(&who.credential).is_some_and(|row| row.revoked_at.is_none());
         let stops = submission.proposal.tool.is_some_and(|tool| tool.stops) && known();
-        let lane = if stops { Lane::First } else { Lane::Ordinary };
+        let lane = if stops { Lane::Stopping } else { Lane::Ordinary };
         self.enqueue(lane, want, move |draft| draft.submit(&submission, lease)).await
     }
 }

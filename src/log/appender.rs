@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
 
 use tokio::sync::mpsc;
 
@@ -14,7 +15,7 @@ use super::sql::SqlError;
 use super::stats::Stats;
 use super::store::{Found, Head, Store, StoreError, Want};
 use super::time::{LogTime, Reading, Voices};
-use super::writer::WriteError;
+use super::writer::{STOPPING, WriteError};
 use crate::core::caused::with_sources;
 use crate::core::clock::Accepted;
 use crate::core::id::Position;
@@ -27,7 +28,9 @@ const BATCH: usize = 256;
 /// Which queue an entry waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// Leases, and what stops something.
+    /// What stops something: the first of all, and again as long as somebody holds the log.
+    Stopping,
+    /// Leases, and what else goes before everything that waits.
     First,
     /// Everything else.
     Ordinary,
@@ -40,6 +43,9 @@ type Fail = Box<dyn FnOnce(WriteError) + Send>;
 /// An entry that waits.
 pub(super) struct Message {
     pub(super) want: Want,
+    /// It is tried again while somebody holds the log, until then, by this node's measure of time.
+    pub(super) tries_on: bool,
+    pub(super) until: Option<Duration>,
     pub(super) entry: Entry,
     pub(super) fail: Fail,
 }
@@ -61,25 +67,33 @@ impl Appender {
 
     /// Writes until nobody can hand it anything any more and nothing waits.
     pub(super) async fn run(self, mut first: mpsc::Receiver<Message>, mut ordinary: mpsc::Receiver<Message>) {
+        let mut again = Vec::new();
         loop {
             // One of each in turn: what stops waits for no more than the batch that is being committed, and a flood of it
             // leaves every other batch to the rest.
-            self.commit(waiting(&mut first, None)).await;
-            self.commit(waiting(&mut ordinary, None)).await;
+            again = self.commit(waiting(&mut first, again)).await;
+            // Of these nothing is tried again.
+            self.commit(waiting(&mut ordinary, Vec::new())).await;
+            if !again.is_empty() {
+                continue;
+            }
             let (queue, message) = tokio::select! {
                 biased;
                 Some(message) = first.recv() => (&mut first, message),
                 Some(message) = ordinary.recv() => (&mut ordinary, message),
                 else => return,
             };
-            self.commit(waiting(queue, Some(message))).await;
+            again = self.commit(waiting(queue, vec![message])).await;
         }
     }
 
-    /// Commits what does not fail, and answers each.
-    async fn commit(&self, mut batch: Vec<Message>) {
+    /// Commits what does not fail, and answers each. Gives back what is to be tried again, because somebody holds the log.
+    async fn commit(&self, mut batch: Vec<Message>) -> Vec<Message> {
         if batch.is_empty() {
-            return;
+            return batch;
+        }
+        for message in batch.iter_mut().filter(|message| message.tries_on) {
+            message.until.get_or_insert(self.time.elapsed() + STOPPING);
         }
         let (since, size) = (self.time.elapsed(), batch.len());
         match self.write(&mut batch).await {
@@ -91,12 +105,14 @@ impl Appender {
                         Err(error) => refuse(vec![message.fail], &error),
                     }
                 }
+                Vec::new()
             }
             Err(StoreError::Sql(error)) if error.is_about_a_value() && size > 1 => {
                 tracing::warn!(%error, entries = size, "the database refused a row of a batch, which is tried in halves");
                 let rest = batch.split_off(size / 2);
-                Box::pin(self.commit(batch)).await;
-                Box::pin(self.commit(rest)).await;
+                let mut again = Box::pin(self.commit(batch)).await;
+                again.extend(Box::pin(self.commit(rest)).await);
+                again
             }
             Err(error) => {
                 self.stats.store_errors.fetch_add(1, Ordering::Relaxed);
@@ -104,7 +120,14 @@ impl Appender {
                 if !matches!(&error, StoreError::Sql(error) if error.is_about_a_value()) {
                     self.stats.can_record.store(false, Ordering::Relaxed);
                 }
-                refuse(batch.into_iter().map(|message| message.fail).collect(), &error);
+                let (is_blocked, now) = (matches!(error, StoreError::Sql(SqlError::Blocked { .. })), self.time.elapsed());
+                let tries_on = |message: &Message| is_blocked && message.until.is_some_and(|until| now < until);
+                let (again, over): (Vec<Message>, Vec<Message>) = batch.into_iter().partition(tries_on);
+                if !again.is_empty() {
+                    tracing::warn!(error = with_sources(&error), entries = again.len(), "what stops something is tried again");
+                }
+                refuse(over.into_iter().map(|message| message.fail).collect(), &error);
+                again
             }
         }
     }
@@ -190,9 +213,8 @@ impl Appender {
     }
 }
 
-/// What waits in a queue behind `message`, as one batch.
-fn waiting(queue: &mut mpsc::Receiver<Message>, message: Option<Message>) -> Vec<Message> {
-    let mut batch: Vec<Message> = message.into_iter().collect();
+/// What waits in a queue behind these, as one batch.
+fn waiting(queue: &mut mpsc::Receiver<Message>, mut batch: Vec<Message>) -> Vec<Message> {
     while batch.len() < BATCH {
         let Ok(next) = queue.try_recv() else { break };
         batch.push(next);
@@ -203,8 +225,14 @@ fn waiting(queue: &mut mpsc::Receiver<Message>, message: Option<Message>) -> Vec
 fn refuse(fails: Vec<Fail>, error: &StoreError) {
     let uncertain = matches!(error, StoreError::Sql(SqlError::Commit(_)));
     let text = with_sources(error);
-    let differs = matches!(error, StoreError::Differs(_));
-    let error = if differs { WriteError::Differs(text) } else { WriteError::Store { text, uncertain } };
+    let error = match error {
+        StoreError::Differs(_) => WriteError::Differs(text),
+        StoreError::Sql(SqlError::Blocked { .. }) => WriteError::Blocked(text),
+        _ => WriteError::Store { text, uncertain },
+    };
+    if fails.is_empty() {
+        return;
+    }
     tracing::error!(%error, entries = fails.len(), "entries were not written");
     for fail in fails {
         fail(error.clone());

@@ -181,6 +181,10 @@ pub async fn version(database: &dyn Database, room: Room) -> Result<i64, SqlErro
     database.dialect().read_version(room, &database.query(VERSION, Vec::new()).await?)
 }
 
+/// Takes the limit of a whole transaction away, on servers that have one.
+const NO_LIMIT: &str =
+    "select set_config('transaction_timeout', '0', true) where current_setting('transaction_timeout', true) is not null";
+
 const VERSION: &str = "select coalesce(max(version), 0) from schema_version";
 
 impl Dialect {
@@ -247,6 +251,7 @@ async fn advance_in_turn(database: &dyn Database, transaction: &mut dyn Transact
     );
     let mut work = pin!(async {
         transaction.script(&turn).await?;
+        transaction.script(NO_LIMIT).await?;
         advance(transaction, database.dialect(), room).await
     });
     let mut by = String::from("the server does not say which");

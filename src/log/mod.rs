@@ -12,6 +12,7 @@ pub mod admission;
 mod appender;
 pub mod at_hand;
 pub mod binding;
+pub mod blockers;
 pub mod chained;
 pub mod claim;
 pub mod closing;

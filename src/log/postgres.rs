@@ -11,6 +11,7 @@ use sqlx::postgres::{PgArguments, PgRow};
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Column, Postgres, Row as _, TypeInfo, ValueRef};
 
+use super::blockers;
 use super::dialect::{Dialect, POSTGRES, Room};
 use super::notices::Notices;
 use super::session::{Servers, Session, Sessions, had_died, refuses_commit, unopened};
@@ -115,7 +116,14 @@ impl Database for Postgresql {
     }
 
     async fn begin_append(&self) -> Result<Box<dyn Transaction>, SqlError> {
-        self.begin_with(BEGIN_APPEND).await
+        match self.begin_with(BEGIN_APPEND).await {
+            Err(SqlError::Open(source)) if blockers::are_there(&source) => Err(blockers::passed(self, source).await),
+            begun => begun,
+        }
+    }
+
+    async fn blockers(&self) -> Result<Vec<String>, SqlError> {
+        Ok(blockers::held(self).await?.iter().map(ToString::to_string).collect())
     }
 
     fn tell(&self, epoch: i64) {

@@ -2,14 +2,19 @@
 //!
 //! INVARIANT: the role that serves is never given more than a node needs; what it was given before is taken away first.
 
+use super::blockers::IDLE;
 use super::dialect::{POSTGRES, Room};
 use super::sql::{Database, SqlError, Value};
 
-/// Gives `role` what serving needs in a room, and nothing else there. Needs the schema's owner.
+/// Gives `role` what serving needs in a room, and nothing else there. Needs the schema's owner. Whoever comes in by that role
+/// by other means than a node does holds the log's head no longer than a node may, unless it says otherwise itself; to set that
+/// takes somebody who may alter the role, and is left out for others.
 pub async fn grant(database: &dyn Database, room: Room, role: &str) -> Result<(), SqlError> {
     let bare = role.replace('\'', "''");
     let role = format!("\"{}\"", role.replace('"', "\"\""));
     let named = role.replace('\'', "''");
+    // Within a text that is a format.
+    let quoted = named.replace('%', "%%");
     let schema = room.name();
     let rights = match room {
         Room::Log => format!(
@@ -22,7 +27,18 @@ pub async fn grant(database: &dyn Database, room: Room, role: &str) -> Result<()
              revoke insert, update, delete on {schema}.schema_version from {role}"
         ),
     };
+    let limits = format!(
+        "do $limits$ begin
+           execute format('alter role {quoted} in database %I set idle_in_transaction_session_timeout = {}', current_database());
+         exception when insufficient_privilege then
+           raise notice 'the role''s own limits were not set';
+         end $limits$",
+        IDLE.as_millis()
+    );
     let mut transaction = database.begin().await?;
+    if room == Room::Log {
+        transaction.script(&limits).await?;
+    }
     let script = format!(
         "revoke all on schema {schema} from {role}; revoke all on all tables in schema {schema} from {role};
          grant usage on schema {schema} to {role}; grant select on all tables in schema {schema} to {role}; {rights};

@@ -14,6 +14,7 @@ use sqlx::postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgQueryResu
 use sqlx::query::Query;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Postgres, SqlSafeStr};
 
+use super::blockers::{IDLE, TRANSACTION};
 use super::dialect::Room;
 use super::sql::SqlError;
 
@@ -59,13 +60,19 @@ impl Servers {
             ("statement_timeout", limit.as_millis().to_string()),
             ("lock_timeout", "3000".to_owned()),
             // A node that is halted inside a transaction must not hold the log's head against all others.
-            ("idle_in_transaction_session_timeout", "5000".to_owned()),
+            ("idle_in_transaction_session_timeout", IDLE.as_millis().to_string()),
             // Nor one that died while its statement waits or runs.
             ("client_connection_check_interval", "1000".to_owned()),
         ];
         // In SQL, since a pooler need not hand on what a connection is opened with.
-        let set = settings.map(|(name, value)| format!("set_config('{name}', '{value}', false)")).join(", ");
-        let name = format!("forelog {}", room.name());
+        let mut set = settings.map(|(name, value)| format!("set_config('{name}', '{value}', false)")).join(", ");
+        if room == Room::Log {
+            // Servers before 17 have no such limit, and take no such setting.
+            let whole = format!("set_config('transaction_timeout', '{}', false)", TRANSACTION.as_millis());
+            set.push_str(&format!(", case when current_setting('transaction_timeout', true) is null then '' else {whole} end"));
+        }
+        // Whoever finds a session in the way learns whose it is.
+        let name = format!("forelog {} {}", room.name(), std::process::id());
         let read = |url: String| {
             let options = PgConnectOptions::from_str(&url)?;
             Ok(options.application_name(&name).extra_float_digits(None))

@@ -40,6 +40,15 @@ pub enum SqlError {
     /// Opening or reaching it.
     #[error("opening the database")]
     Open(#[source] DriverError),
+    /// Somebody else holds what every append has to lock, and kept us waiting for too long: nothing was stored.
+    #[error("the log's lock is held by {by}")]
+    Blocked {
+        /// By whom, as far as that can be told.
+        by: String,
+        /// What the driver says.
+        #[source]
+        source: DriverError,
+    },
     /// A statement before the commit: nothing was stored.
     #[error("running a statement")]
     Statement(#[source] DriverError),
@@ -242,6 +251,10 @@ pub trait Database: Send + Sync {
     }
     /// Tells other processes of a new epoch, if it can. Returns at once; nobody learns whether they were told.
     fn tell(&self, _epoch: i64) {}
+    /// Who holds what every append has to lock, just now.
+    async fn blockers(&self) -> Result<Vec<String>, SqlError> {
+        Ok(Vec::new())
+    }
     /// Returns when another process may have changed control state, with its epoch if that is known. Hearing nothing means
     /// nothing: whoever waits looks by himself as well. A database of one machine tells nobody.
     async fn told(&self) -> Result<Option<i64>, SqlError> {

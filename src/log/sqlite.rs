@@ -19,6 +19,7 @@ use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, ToSql};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 
 use super::dialect::{Dialect, Room, SQLITE};
+use super::holders::{self, Holder};
 use super::sql::{Database, Insert, Row, SqlError, Transaction, Value, legible};
 
 /// How long a transaction waits for another process to end its own.
@@ -69,6 +70,14 @@ pub async fn open_sqlite(file: &Path, room: Room) -> Result<Box<dyn Database>, S
     let readers =
         Readers { file: file.to_owned(), identity, idle: Mutex::default(), turns: Arc::new(Semaphore::new(room.readers())) };
     Ok(Box::new(Sqlite { writer: Arc::new(tokio::sync::Mutex::new(Some(writer))), readers: Arc::new(readers) }))
+}
+
+impl Sqlite {
+    /// Who has the write lock, by what the kernel says.
+    async fn held(&self) -> Result<Vec<Holder>, SqlError> {
+        let file = self.readers.file.clone();
+        tokio::task::spawn_blocking(move || holders::of_sqlite(&file)).await.map_err(opening)
+    }
 }
 
 impl Readers {
@@ -169,8 +178,14 @@ impl Database for Sqlite {
             }
             Ok::<_, SqlError>(open)
         };
-        let locked = tokio::time::timeout(PATIENCE, begin).await.map_err(|_| opening("another process holds the write lock"))?;
-        Ok(Box::new(locked?))
+        match tokio::time::timeout(PATIENCE, begin).await {
+            Ok(locked) => Ok(Box::new(locked?)),
+            Err(late) => Err(SqlError::Blocked { by: holders::named(&self.held().await?), source: late.into() }),
+        }
+    }
+
+    async fn blockers(&self) -> Result<Vec<String>, SqlError> {
+        Ok(self.held().await?.iter().map(ToString::to_string).collect())
     }
 
     async fn close(&self) {

@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
@@ -17,6 +18,10 @@ use crate::core::time::Clock;
 
 /// Entries that may wait for a batch in each lane; of more, the caller is told to come back.
 const QUEUE: usize = 4096;
+
+/// How long what stops something tries to get past whoever holds the log's head: longer than that may last on a server that
+/// ends it (`blockers.rs`).
+pub(super) const STOPPING: Duration = Duration::from_secs(20);
 
 /// An entry that was not written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -32,6 +37,9 @@ pub enum WriteError {
         /// It may have been written all the same.
         uncertain: bool,
     },
+    /// Somebody else holds the log; nothing was written.
+    #[error("the log cannot be written: {0}")]
+    Blocked(String),
     /// Control state is not what the log says of it, so nothing is decided; nothing was written.
     #[error("the log cannot be written: {0}")]
     Differs(String),
@@ -102,6 +110,15 @@ impl Writer {
         self.enqueue(Lane::First, want, entry).await
     }
 
+    /// The same for what stops something: it tries again as long as somebody holds the log, to its own deadline.
+    pub async fn write_stop<R: Send + 'static>(
+        &self,
+        want: Want,
+        entry: impl FnMut(&mut Draft) -> Result<R, StoreError> + Send + 'static,
+    ) -> Result<R, WriteError> {
+        self.enqueue(Lane::Stopping, want, entry).await
+    }
+
     pub(super) async fn enqueue<R: Send + 'static>(
         &self,
         lane: Lane,
@@ -114,13 +131,15 @@ impl Writer {
         let failing = Arc::clone(&slot);
         let message = Message {
             want,
+            tries_on: lane == Lane::Stopping,
+            until: None,
             entry: Box::new(move |draft| {
                 let (result, slot) = (entry(draft)?, Arc::clone(&slot));
                 Ok(Box::new(move || drop(take(&slot).map(|answer: oneshot::Sender<_>| answer.send(Ok(result))))))
             }),
             fail: Box::new(move |error| drop(take(&failing).map(|answer| answer.send(Err(error))))),
         };
-        let queue = if lane == Lane::First { &self.first } else { &self.ordinary };
+        let queue = if lane == Lane::Ordinary { &self.ordinary } else { &self.first };
         queue.try_send(message).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 self.stats.overloaded.fetch_add(1, Ordering::Relaxed);

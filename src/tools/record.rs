@@ -75,7 +75,7 @@ pub(super) async fn write<R: Send + 'static>(
         Ok(()) => entry(draft),
         Err(refusal) => Ok(Err(refusal)),
     };
-    let written = if execution.tool.stops { writer.write_first(want, checked).await } else { writer.write(want, checked).await };
+    let written = if execution.tool.stops { writer.write_stop(want, checked).await } else { writer.write(want, checked).await };
     written?.map_err(Outcome::Failed)
 }
 
@@ -103,5 +103,5 @@ pub(super) async fn change(
 pub(super) async fn fresh(execution: &Execution) -> Result<ControlState, Outcome> {
     let (writer, read) = (&execution.ports.writer, |draft: &mut Draft| Ok(draft.state().clone()));
     let stops = execution.tool.stops;
-    Ok(if stops { writer.write_first(Want::default(), read).await? } else { writer.write(Want::default(), read).await? })
+    Ok(if stops { writer.write_stop(Want::default(), read).await? } else { writer.write(Want::default(), read).await? })
 }

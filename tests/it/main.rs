@@ -39,6 +39,7 @@ mod family;
 mod faults;
 mod fleet;
 mod forgetful;
+mod frozen;
 mod gates;
 mod given;
 mod growth;
