@@ -183,8 +183,31 @@ impl ControlState {
                 member.linked.insert(digest.to_string());
                 Some(named("person", user.as_str()))
             }
-        let administers = |row: &Member| row.account == self.account && row.acting_role().is_some_and(Role::administers);
-        let may = self.by.as_ref().is_none_or(|by| state.people.get(by).is_some_and(administers));
+            Kind::IdentityUnlinked { user, known_as, .. } => {
+                let linked = &mut self.people.get_mut(user)?.linked;
+                linked.retain(|other| known_as.as_ref().is_some_and(|digest| *digest != **other));
+                Some(named("person", user.as_str()))
+            }
+            Kind::SignedIn { user, session: Some(session), .. } => {
+                let sessions = &mut self.people.get_mut(user)?.sessions;
+                sessions.retain(|_, began| at.since(*began) < LONGEST);
+                sessions.insert(session.to_string(), at);
+                Some(named("person", user.as_str()))
+            }
+            Kind::SignedOut { user, session, .. } => {
+                self.end_sessions(user, |one| session.as_ref().is_none_or(|out| *out == *one))
+            }
+            Kind::PasswordSet { user, session } => {
+                self.end_sessions(user, |one| session.as_ref().is_none_or(|here| *here != *one))
+            }
+            Kind::VouchedFor { user, until, .. } => {
+                self.people.get_mut(user)?.vouched_until = *until;
+                Some(named("person", user.as_str()))
+            }
+            Kind::RoleWithdrawn { user, account, issuer, role } => {
+                let touched = self.set_role(user, account, Some(*role));
+                self.people.get_mut(user)?.withdrawn_by = Some(issuer.to_string());
+                Some(touched)
             }
             Kind::RoleChanged { user, account, role, .. } => Some(self.part_with(user, account, Some(*role), at)),
             Kind::UserRemoved { user, account, .. } => Some(self.part_with(user, account, None, at)),
@@ -217,8 +240,13 @@ impl ControlState {
 
     /// With a role what somebody came in with ends, too.
     fn set_role(&mut self, user: &UserId, account: &AccountId, role: Option<Role>) -> Vec<RowName> {
-        let administers = |row: &Member| row.account == self.account && row.acting_role().is_some_and(Role::administers);
-        let may = self.by.as_ref().is_none_or(|by| state.people.get(by).is_some_and(administers));
+        let was = self.people.remove(user);
+        let (invited, known_as, vouched_until, linked) =
+            was.map(|was| (was.invited, was.known_as, was.vouched_until, was.linked)).unwrap_or_default();
+        let linked = if role.is_some() { linked } else { BTreeSet::new() };
+        let (id, account, withdrawn_by, sessions) = (user.clone(), account.clone(), None, BTreeMap::new());
+        let member = Member { id, account, role, invited, known_as, vouched_until, withdrawn_by, linked, sessions };
+        self.people.insert(user.clone(), member);
         named("person", user.as_str())
     }
 

@@ -112,6 +112,8 @@ fn what_ends_a_key_ends_what_it_made() {
                     role: None,
                     invited: None,
                     known_as: std::collections::BTreeSet::new(),
+                    vouched_until: None,
+                    withdrawn_by: None,
                     linked: std::collections::BTreeSet::new(),
                     sessions: std::collections::BTreeMap::new(),
                 },

@@ -3,7 +3,7 @@
 //!
 //! Invariant: two plants on one directory are two nodes on one log; dropping one without `stop` is a crash of its node.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};

@@ -10,6 +10,7 @@ use forelog::app::App;
 use forelog::app::desk::Desk;
 use forelog::config::Config;
 use forelog::core::engagement::{Names, Proposed};
+use forelog::core::root::RootKey;
 use forelog::core::switch::{Running, Target};
 use forelog::core::time::{Boot, Clock, Micros};
 use forelog::core::tool::Class;
@@ -203,7 +204,7 @@ on_each! {
 /// Whether a process with this clock follows it, on a log that was left alone for a month.
 async fn goes_on(site: &Site, clock: Arc<Wrong>) -> bool {
     let store: Arc<dyn Store> = Arc::new(SqlStore::new(site.room().await));
-    let (writer, _task) = Writer::start(store, Fence::new(clock.clone()), clock);
+    let (writer, _task) = Writer::start(store, Fence::new(clock.clone(), RootKey::of(&[7; 32])), clock);
     !writer.write(Want::default(), |draft| Ok(draft.skewed)).await.expect("a transaction")
 }
 
@@ -231,7 +232,7 @@ async fn postgres_voices_a_clock_that_drifts_from_the_databases_is_not_followed(
     let store: Arc<dyn Store> = Arc::new(SqlStore::new(open_postgres(&fresh_database().await, Room::Log).await.expect("a room")));
     store.migrate().await.expect("a schema");
     let clock = Wrong::by(0);
-    let (writer, _task) = Writer::start(store, Fence::new(clock.clone()), clock.clone());
+    let (writer, _task) = Writer::start(store, Fence::new(clock.clone(), RootKey::of(&[7; 32])), clock.clone());
     let skewed = async || writer.write(Want::default(), |draft| Ok(draft.skewed)).await.expect("a transaction");
     assert!(!skewed().await);
     clock.drifted.store(60_000_000, Ordering::SeqCst);

@@ -116,7 +116,6 @@ impl Part {
                 "{sim}[sign_in.oidc.corp]\ntitle = \"Example Corp\"\nissuer = \"{address}\"\nclient_id = \"forelog\"\nside = \"staff\"\n\
                  domains = [\"example.com\"]\nroles = {{ \"admins\" = \"admin\" }}\ngroups_claim = \"groups\"\n"
             ),
-            Self::PoliciesDiffer => differ(house).await,
             Self::TelemetryHangs => format!("{sim}[telemetry]\nendpoint = \"{address}\"\n"),
             _ => sim,
         }
@@ -184,6 +183,7 @@ impl Part {
             }
             Self::ProviderHangs => hang_in_provider(house).await,
             Self::IssuerHangs => hang_at_issuer(house).await,
+            Self::PoliciesDiffer => differ(house).await,
             Self::TelemetryHangs => Broken::Silent(vec![listen()], Vec::new()),
         }
     }
