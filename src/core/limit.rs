@@ -8,6 +8,10 @@ use serde::{Deserialize, Serialize};
 
 use super::time::Micros;
 
+/// So many of the newest admissions are kept however old they are, so that a limit of at most so many holds exactly also
+/// when its window becomes longer.
+const KEPT: usize = 32;
+
 /// At most `admit` calls in any window of `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -43,7 +47,7 @@ impl Limit {
     }
 }
 
-/// The admissions of one limit key that are still young enough to count.
+/// The admissions of one limit key that are still young enough to count, and the newest of those that are not.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Window {
     taken: Vec<i64>,
@@ -83,11 +87,12 @@ impl Window {
         (free_at > now.0).then(|| Micros(free_at).since(now))
     }
 
-    /// Takes a slot and forgets what no longer counts.
+    /// Takes a slot and forgets what no longer counts, but for the newest ones: they count if the window becomes longer.
     pub fn take(&mut self, limit: Limit, now: Micros) {
         let horizon = now.0.saturating_sub(limit.window_us());
-        self.taken.retain(|time| *time > horizon);
         self.taken.push(now.0);
+        let young = self.taken.partition_point(|time| *time <= horizon);
+        self.taken.drain(..young.min(self.taken.len().saturating_sub(KEPT)));
     }
 
     /// How many slots are in use at `now`.

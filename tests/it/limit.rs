@@ -42,7 +42,7 @@ proptest! {
                 admitted.push(now);
             }
             prop_assert_eq!(&Window::decode(&window.encode()), &Ok(window.clone()));
-            prop_assert!(window.encode().len() <= 8 * limit.admit as usize, "the row stays small");
+            prop_assert!(window.encode().len() <= 8 * (limit.admit as usize).max(32), "the row stays small");
         }
         for start in &admitted {
             let end = start + i64::from(limit.window_ms) * 1000;
@@ -72,6 +72,20 @@ proptest! {
         let mut admitted = Vec::new();
         for (count, now) in times.into_iter().enumerate() {
             let limit = if count < at { wide } else { narrow };
+            let fits = younger(&admitted, limit, now) < limit.admit as usize;
+            prop_assert_eq!(window.full_for(limit, Micros(now)).is_none(), fits);
+            if fits {
+                window.take(limit, Micros(now));
+                admitted.push(now);
+            }
+        }
+    }
+
+    #[test]
+    fn a_limit_that_becomes_another_counts_what_came_before(one in limits(), other in limits(), times in times(), at in 0..200_usize) {
+        let (mut window, mut admitted) = (Window::default(), Vec::new());
+        for (place, now) in times.into_iter().enumerate() {
+            let limit = if place < at { one } else { other };
             let fits = younger(&admitted, limit, now) < limit.admit as usize;
             prop_assert_eq!(window.full_for(limit, Micros(now)).is_none(), fits);
             if fits {
