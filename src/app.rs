@@ -8,6 +8,7 @@ mod clock;
 pub mod desk;
 mod files;
 pub mod fleet;
+pub mod limits;
 pub mod mend;
 pub mod node;
 pub mod policies;
@@ -238,13 +239,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         connections: connections(config),
         rate: Rate { per_second: at_least_one(config.throttle.per_second), burst: at_least_one(config.throttle.burst) },
         wait: Duration::from_millis(config.instant_wait_ms),
-        reads_shown_after: Duration::from_millis(config.staff_reads_shown_after_ms),
-        sessions: SessionCaps {
-            total: config.mcp_sessions,
-            per_account: config.quotas.sessions.account,
-            per_credential: config.quotas.sessions.key,
-            ..SessionCaps::default()
-        },
+        sessions: SessionCaps { total: config.mcp_sessions, ..SessionCaps::default() },
         public_url: config.public_url.clone(),
         tls: config.tls.is_some(),
         clear_loopback: address.ip().is_loopback() && config.tls.is_none() && !is_https(config.public_url.as_deref()),

@@ -16,12 +16,11 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use self::misread::misread;
-use crate::core::decide::Limits;
-use crate::core::limit::Limit;
 use crate::core::quota::Quotas;
 use crate::core::secret_text::secret;
+use crate::core::terms::{Limits, Terms};
 use crate::http::Forwarding;
-pub use tables::{ConnectionsConfig, LimitsConfig, Providers, QemuConfig, SignIn, SimConfig, Telemetry, Throttle, TlsConfig};
+pub use tables::{ConnectionsConfig, Providers, QemuConfig, SignIn, SimConfig, Telemetry, Throttle, TlsConfig};
 
 /// The commented example that `docs/configuration.md` speaks of.
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
@@ -108,7 +107,7 @@ pub struct Config {
     /// Most MCP sessions at a time.
     pub mcp_sessions: usize,
     /// Sliding windows.
-    pub limits: LimitsConfig,
+    pub limits: Limits,
     /// How much an account and a key may have at a time.
     pub quotas: Quotas,
     /// Per address, before authentication.
@@ -147,7 +146,7 @@ impl Default for Config {
             approval_ms: 86_400_000,
             newcomer_ms: 7 * 86_400_000,
             mcp_sessions: 1_000,
-            limits: LimitsConfig::default(),
+            limits: Limits::default(),
             quotas: Quotas::default(),
             throttle: Throttle::default(),
             connections: ConnectionsConfig::default(),
@@ -233,21 +232,11 @@ impl Config {
 
     /// Refuses values that make no sense.
     pub fn check(&self) -> Result<(), ConfigError> {
-        let Limits { credential, exec, write } = self.limits();
-        for (key, limit) in [("limits.credential", credential), ("limits.exec", exec), ("limits.write", write)] {
-            let most = Limit::MOST;
-            ensure(limit.is_valid(), key, || format!("needs admit 1 … {most} and window_ms 1 … 86400000"))?;
-        }
-        self.quotas.check().map_err(|(key, why)| ConfigError::Value { key, why: why.to_owned() })?;
+        self.terms().check().map_err(|(key, why)| ConfigError::Value { key, why })?;
         ensure((500..=60_000).contains(&self.lease_ms), "lease_ms", || "is not within 500 … 60000".into())?;
         ensure(self.drain_ms <= 300_000, "drain_ms", || "is more than 300000".into())?;
-        let in_a_month = (1000..=2_592_000_000).contains(&self.approval_ms);
-        ensure(in_a_month, "approval_ms", || "is not within 1000 … 2592000000".into())?;
         ensure(self.instant_wait_ms <= 300_000, "instant_wait_ms", || "is more than 300000".into())?;
         ensure((10..=120_000).contains(&self.search_budget_ms), "search_budget_ms", || "is not within 10 … 120000".into())?;
-        let year = 366 * 86_400_000;
-        ensure(self.newcomer_ms <= year, "newcomer_ms", || format!("is more than {year}"))?;
-        ensure(self.staff_reads_shown_after_ms <= year, "staff_reads_shown_after_ms", || format!("is more than {year}"))?;
         ensure((1..=100_000).contains(&self.mcp_sessions), "mcp_sessions", || "is not within 1 … 100000".into())?;
         ensure((1..=100_000).contains(&self.throttle.per_second), "throttle.per_second", || "is not within 1 … 100000".into())?;
         ensure((1..=100_000).contains(&self.throttle.burst), "throttle.burst", || "is not within 1 … 100000".into())?;
@@ -276,23 +265,22 @@ impl Config {
         Ok(())
     }
 
-    /// The sliding windows.
+    /// What the first start of a log records, and what binds is compared with.
     #[must_use]
-    pub fn limits(&self) -> Limits {
-        let LimitsConfig { credential, exec, write } = self.limits;
-        Limits { credential, exec, write }
+    pub fn terms(&self) -> Terms {
+        Terms {
+            limits: self.limits,
+            quotas: self.quotas,
+            approval_ms: self.approval_ms,
+            newcomer_ms: self.newcomer_ms,
+            staff_reads_shown_after_ms: self.staff_reads_shown_after_ms,
+        }
     }
 
     /// How long a lease lasts.
     #[must_use]
     pub fn lease(&self) -> Duration {
         Duration::from_millis(self.lease_ms)
-    }
-
-    /// How long a held call waits for a person.
-    #[must_use]
-    pub fn approval(&self) -> Duration {
-        Duration::from_millis(self.approval_ms)
     }
 
     /// How long it drains.

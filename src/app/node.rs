@@ -1,7 +1,7 @@
 //! One node: rooms, writer, policies, views and worker put together, without a way in. `serve` puts HTTP before it,
 //! `stdio` a pipe.
 //!
-//! Start: rooms → writer → policies (an event if they changed) → `node_started` → lease and recovery → worker, views.
+//! Start: rooms → writer → policies and limits (an event if none are in force) → `node_started` → lease and recovery → worker, views.
 //! Stop: worker (what runs may end) → views and policies → `node_stopped` → writer, after its last commit.
 
 use std::sync::Arc;
@@ -16,10 +16,10 @@ use super::policies::{EngineError, engine};
 use super::rooms::{self, RoomError, Rooms};
 use crate::auth::Authenticator;
 use crate::config::Config;
-use crate::control::Control;
 use crate::control::policies::PolicyHolder;
+use crate::control::{self, Control};
 use crate::core::event::Kind;
-use crate::core::id::{NodeId, Position};
+use crate::core::id::{EventId, NodeId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::time::{Clock, Entropy};
 use crate::log::draft::NewEvent;
@@ -95,9 +95,9 @@ impl Node {
         let calls = Arc::new(Calls::within(Arc::clone(&views), Duration::from_millis(config.search_budget_ms)));
         let catalogue = Arc::new(catalogue()?);
         let (dir, ours) = (config.policies_dir.clone(), (Arc::clone(&clock), Arc::clone(&entropy)));
-        let policies =
-            Arc::new(PolicyHolder::new(engine(&catalogue)?, dir, writer.clone(), rooms.reader().vault, ours.0, ours.1));
+        let policies = Arc::new(PolicyHolder::new(engine(&catalogue)?, dir, writer.clone(), rooms.reader(), ours.0, ours.1));
         policies.start().await.map_err(|refusal| NodeError::Policy(Box::new(refusal)))?;
+        control::limits::start(&writer, EventId::new(clock.now(), &*entropy), config.terms()).await?;
         let node = NodeId::new(clock.now(), &*entropy);
         let ports = Arc::new(Ports {
             compute,
@@ -108,14 +108,9 @@ impl Node {
             entropy,
             node: node.clone(),
             policies: policies.clone(),
-            limits: Arc::new(config.limits()),
-            quotas: Arc::new(config.quotas),
+            configured: config.terms(),
             places: Places::default(),
-            approvals: Approvals {
-                lasts: config.approval(),
-                url: config.public_url.clone(),
-                newcomer: Duration::from_millis(config.newcomer_ms),
-            },
+            approvals: Approvals { url: config.public_url.clone() },
         });
         record(&ports, Kind::NodeStarted { node, version: env!("CARGO_PKG_VERSION").into() }).await?;
         let (control, assigned) = Control::new(catalogue, ports, policies.clone());

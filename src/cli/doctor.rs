@@ -4,9 +4,11 @@ use std::os::unix::fs::PermissionsExt;
 
 use clap::Args;
 use secrecy::SecretString;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::limits::{differs, in_force as in_force_since, put, since};
 use super::migrate::shown;
+use super::policy::holder;
 use super::progress::Bar;
 use super::time::shown as at;
 use super::vaulted;
@@ -15,6 +17,7 @@ use crate::app::desk::Desk;
 use crate::app::mend::mend;
 use crate::app::policies::engine;
 use crate::app::rooms::{RoomError, open_views};
+use crate::control::in_force::{LIMITS, POLICIES, origin};
 use crate::core::caused::with_sources;
 use crate::core::state::ControlState;
 use crate::export::verify::{Extent, Finding, Report, fold, verify};
@@ -93,9 +96,14 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
         ("nobody holds the log", blockers),
         ("the clock agrees with the log", clock(&desk).await?),
         ("a node takes control state from the log", state.as_ref().err().map(|error| with_sources(error)).into_iter().collect()),
+        ("the policies in force can be served", served(context, &desk, state.as_ref().ok()).await?),
         (
             "the policies in force are the configured ones",
             state.as_ref().map_or(Ok(Vec::new()), |state| policies(context, state))?,
+        ),
+        (
+            "the limits in force are the configured ones",
+            state.as_ref().map_or_else(|_| Vec::new(), |state| limits(context, state)),
         ),
     ];
     let faults: Vec<String> = checks.iter().flat_map(|(_, faults)| faults.iter().cloned()).collect();
@@ -103,10 +111,12 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
         return Err(CliError::Faults { faults, more: usize::try_from(report.more).unwrap_or(usize::MAX) });
     }
     let mut text: Vec<String> = checks.iter().map(|(name, _)| format!("ok  {name}")).collect();
+    let (rules, document_of_rules) = in_force(&desk, state.as_ref().ok()).await?;
+    text.extend(rules.into_iter().map(|line| format!("    {line}")));
     text.extend(versions.iter().map(|(room, version)| format!("    schema {} is at version {version}", room.name())));
     let names: Vec<_> = checks.iter().map(|(name, _)| json!({ "check": name, "ok": true })).collect();
     Ok(Answer {
-        document: json!({ "ok": true, "events": report.events, "checks": names, "schemas": shown(&versions) }),
+        document: json!({ "ok": true, "events": report.events, "checks": names, "in_force": document_of_rules, "schemas": shown(&versions) }),
         text: text.join("\n"),
     })
 }
@@ -231,6 +241,36 @@ async fn clock(desk: &Desk) -> Result<Vec<String>, CliError> {
         at(clocks.log)
     );
     Ok(if clocks.skewed { vec![fault] } else { Vec::new() })
+}
+
+/// What is in force, and how it came there.
+async fn in_force(desk: &Desk, state: Option<&ControlState>) -> Result<(Vec<String>, Value), CliError> {
+    let (reader, mut lines, mut document) = (desk.rooms.reader(), Vec::new(), json!({}));
+    if let Some(set) = state.and_then(|state| state.policy.as_ref()) {
+        let origin = origin(&reader, POLICIES).await?;
+        lines.push(format!("policies version {}, sha256 {}{}", set.version, set.sha256, since(origin.as_ref())));
+        document["policies"] = json!({ "version": set.version, "sha256": set.sha256 });
+        put(&mut document["policies"], origin.as_ref());
+    }
+    if let Some(now) = state.and_then(|state| state.terms) {
+        let origin = origin(&reader, LIMITS).await?;
+        lines.push(in_force_since(&now, origin.as_ref()));
+        document["limits"] = json!({ "version": now.version, "numbers": now.terms });
+        put(&mut document["limits"], origin.as_ref());
+    }
+    Ok((lines, document))
+}
+
+/// A node takes the set in force from the log: its text has to be there, and to be read by this version.
+async fn served(context: &Context, desk: &Desk, state: Option<&ControlState>) -> Result<Vec<String>, CliError> {
+    let Some(set) = state.and_then(|state| state.policy.as_ref()) else { return Ok(Vec::new()) };
+    let taken = holder(context, desk)?.take_over(set).await;
+    let fault = |why| format!("version {} of the policies is in force and cannot be served: {why}", set.version);
+    Ok(taken.err().map(fault).into_iter().collect())
+}
+
+fn limits(context: &Context, state: &ControlState) -> Vec<String> {
+    state.terms.map(|now| now.terms.differences(&context.config.terms())).unwrap_or_default().iter().map(differs).collect()
 }
 
 fn policies(context: &Context, state: &ControlState) -> Result<Vec<String>, CliError> {

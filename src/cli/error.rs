@@ -62,6 +62,9 @@ pub enum CliError {
     /// A set of policies was not put in force.
     #[error("{}", .0.message)]
     NotLoaded(Box<Refusal>),
+    /// What is to be set cannot be read.
+    #[error("{0:?} is not KEY=NUMBER, such as limits.exec.admit=30")]
+    Limit(String),
     /// A tool refused, or failed.
     #[error("{}: {}", .0.code, .0.message)]
     Refused(Box<Refusal>),

@@ -14,6 +14,7 @@ mod export;
 mod fleet;
 mod health;
 mod key;
+mod limits;
 mod log;
 mod migrate;
 mod policy;
@@ -109,6 +110,9 @@ pub enum Command {
     /// Policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
+    /// The limits, and the other numbers that decide for callers.
+    #[command(subcommand)]
+    Limits(limits::LimitsCommand),
     /// The read models.
     #[command(subcommand)]
     View(view::ViewCommand),
@@ -248,6 +252,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, 
         Command::Clock(command) => clock::run(command, context).await.map(Some),
         Command::Approval(command) => approval::run(command, context).await.map(Some),
         Command::Policy(command) => policy::run(command, context).await.map(Some),
+        Command::Limits(command) => limits::run(command, context).await.map(Some),
         Command::View(command) => view::run(command, context).await.map(Some),
         Command::Log(command) => log::run(command, context).await.map(Some),
         Command::Export(args) => export::run(args, context).await.map(Some),

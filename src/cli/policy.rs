@@ -1,17 +1,21 @@
-//! `forelog policy`: trying a set of policies, and putting it in force.
+//! `forelog policy`: trying a set of policies, looking at the one in force, and putting another one in force.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use clap::Subcommand;
-use serde_json::json;
+use serde_json::{Value, json};
 
+use super::limits::{put, since};
 use super::{Answer, CliError, Context};
-use crate::app::desk::operator;
+use crate::app::desk::{Desk, operator};
 use crate::app::policies::engine;
+use crate::control::in_force::{POLICIES, origin};
 use crate::control::policies::PolicyHolder;
 use crate::core::scrub::Scrubbed;
+use crate::core::state::PolicySet;
 use crate::core::visible::counted;
+use crate::tools::{PolicyLoader, Reloaded};
 
 /// What to do with policies.
 #[derive(Debug, Subcommand)]
@@ -23,8 +27,11 @@ pub enum PolicyCommand {
         #[arg(long)]
         dir: Option<PathBuf>,
     },
-    /// Put the configured set in force; running servers with the same files follow.
-    #[command(after_help = "Examples:\n  forelog policy reload --config forelog.toml")]
+    /// Show the set in force on every node, who put it there, and whether the configured one is it.
+    #[command(after_help = "Examples:\n  forelog policy show --config forelog.toml")]
+    Show,
+    /// Put the configured set in force on every node, whatever files they have.
+    #[command(visible_alias = "load", after_help = "Examples:\n  forelog policy reload --config forelog.toml")]
     Reload,
 }
 
@@ -32,6 +39,7 @@ pub enum PolicyCommand {
 pub async fn run(command: PolicyCommand, context: &Context) -> Result<Answer, CliError> {
     match command {
         PolicyCommand::Check { dir } => check(dir.as_deref().or(context.config.policies_dir.as_deref())),
+        PolicyCommand::Show => show(context).await,
         PolicyCommand::Reload => reload(context).await,
     }
 }
@@ -52,14 +60,47 @@ fn check(dir: Option<&Path>) -> Result<Answer, CliError> {
     })
 }
 
-async fn reload(context: &Context) -> Result<Answer, CliError> {
-    let desk = context.desk().await?;
+/// The policies of this configuration beside those in force.
+pub(super) fn holder(context: &Context, desk: &Desk) -> Result<PolicyHolder, CliError> {
     let dir = context.config.policies_dir.clone();
     let (clock, entropy) = (Arc::clone(&desk.clock), Arc::clone(&desk.entropy));
     let engine = engine(&crate::tools::catalogue()?)?;
-    let holder = PolicyHolder::new(engine, dir, desk.writer.clone(), desk.rooms.reader().vault, clock, entropy);
+    Ok(PolicyHolder::new(engine, dir, desk.writer.clone(), desk.rooms.reader(), clock, entropy))
+}
+
+async fn show(context: &Context) -> Result<Answer, CliError> {
+    let desk = context.desk().await?;
+    let Some(set) = desk.state().await?.policy else {
+        let text = "no policies are in force yet; the first start of a node puts its own in force";
+        return Ok(Answer { document: json!({ "version": null }), text: text.into() });
+    };
+    let origin = origin(&desk.rooms.reader(), POLICIES).await?;
+    let own = holder(context, &desk)?.node().await.own;
+    let mut lines = vec![format!("policies version {}, sha256 {}{}", set.version, set.sha256, since(origin.as_ref()))];
+    match &own {
+        Ok(sha256) if *sha256 == set.sha256 => {}
+        Ok(sha256) => {
+            lines.push(format!("the configured set is another one, sha256 {sha256}: `forelog policy reload` puts it in force"));
+        }
+        Err(why) => lines.push(format!("the configured set cannot be read: {why}")),
+    }
+    let mut document = shown(&set);
+    put(&mut document, origin.as_ref());
+    document["configured"] = json!({ "sha256": own.as_ref().ok(), "trouble": own.as_ref().err() });
+    Ok(Answer { document, text: lines.join("\n") })
+}
+
+fn shown(set: &PolicySet) -> Value {
+    json!({ "version": set.version, "sha256": set.sha256 })
+}
+
+async fn reload(context: &Context) -> Result<Answer, CliError> {
+    let desk = context.desk().await?;
     let by = Scrubbed::of(json!({ "operator": operator() }));
-    let (version, sha256) = holder.reload_by(&by).await.map_err(|refusal| CliError::NotLoaded(Box::new(refusal)))?;
-    let text = format!("version {version} is in force, sha256 {sha256}");
-    Ok(Answer { document: json!({ "version": version, "sha256": sha256 }), text })
+    let reloaded = holder(context, &desk)?.reload_by(&by).await;
+    let Reloaded { set, before } = reloaded.map_err(|refusal| CliError::NotLoaded(Box::new(refusal)))?;
+    let was = before.as_ref().map_or_else(String::new, |set| format!("; before: version {}, sha256 {}", set.version, set.sha256));
+    let mut document = shown(&set);
+    document["before"] = json!(before.as_ref().map(shown));
+    Ok(Answer { document, text: format!("version {} is in force, sha256 {}{was}", set.version, set.sha256) })
 }

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 use serde::Deserialize;
 
 use crate::auth::oidc::settings as oidc;
-use crate::core::limit::Limit;
 use crate::providers::compute::sim::Rehearsed;
 
 /// How people sign in besides with a password.
@@ -25,18 +24,6 @@ pub struct TlsConfig {
     pub certificate: PathBuf,
     /// Its private key, as PEM.
     pub key: PathBuf,
-}
-
-/// Sliding windows; each holds exactly, across nodes and restarts.
-#[derive(Clone, Copy, Debug, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct LimitsConfig {
-    /// All calls of a key.
-    pub credential: Limit,
-    /// Commands on one VM of an account.
-    pub exec: Limit,
-    /// Writes of an account.
-    pub write: Limit,
 }
 
 /// Requests of one address.
@@ -106,13 +93,6 @@ pub struct ConnectionsConfig {
     pub idle_ms: u64,
     /// How long a client may take none of its answer.
     pub stalled_ms: u64,
-}
-
-impl Default for LimitsConfig {
-    fn default() -> Self {
-        let per_minute = |admit| Limit { admit, window_ms: 60_000 };
-        Self { credential: per_minute(600), exec: per_minute(60), write: per_minute(120) }
-    }
 }
 
 impl Default for Throttle {

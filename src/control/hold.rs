@@ -87,7 +87,7 @@ impl Control {
         event: &EventId,
         now: Micros,
     ) -> Result<Waits, VaultError> {
-        let mut waits = Waits { sealed: false, hidden: false, lasts: self.ports.approvals.lasts, note: Vec::new() };
+        let mut waits = Waits { sealed: false, hidden: false, note: Vec::new() };
         let Some(tool) = proposal.tool.filter(|_| proposal.invalid.is_none() && proposal.follows.is_none()) else {
             return Ok(waits);
         };

@@ -3,8 +3,6 @@
 //! INVARIANT: nothing that was found when the call was held counts any more. What a person said yes to is what runs, or
 //! nothing does.
 
-use std::sync::Arc;
-
 use super::Control;
 use super::recorded::Recorded;
 use crate::core::approval::{Approval, Bound, superseded};
@@ -41,8 +39,8 @@ impl Control {
         let mut released = Released::Unsettled;
         for _ in 0..TRIES {
             let proposal = self.again(job, approval, tool, recorded.as_ref());
-            let (id, limits) = (self.ports.event_id(), Arc::clone(&self.ports.limits));
-            released = self.ports.writer.release(Release { proposal, id, limits }, job).await?;
+            let id = self.ports.event_id();
+            released = self.ports.writer.release(Release { proposal, id }, job).await?;
             if released != Released::Unsettled {
                 break;
             }

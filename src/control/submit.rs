@@ -49,6 +49,9 @@ const AGENT_MAX: usize = 200;
 pub trait Judge: Send + Sync {
     /// The verdict, with the version of the set that gave it. Never fails: what cannot be evaluated is not permitted.
     fn judge(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolFacts, vm: Option<&Vm>) -> Verdict;
+
+    /// The version of the set that is asked here; none if there is none.
+    fn version(&self) -> Option<i64>;
 }
 
 /// An admitted call on its way to the worker.
@@ -142,7 +145,7 @@ impl Control {
         if tool.is_some_and(|tool| tool.facts.stops) {
             return Ok(None);
         }
-        self.ports.places.take(Counted::Waits, self.ports.quotas.waits, &request.principal).map(Some)
+        self.ports.places.take(Counted::Waits, self.ports.terms().quotas.waits, &request.principal).map(Some)
     }
 
     async fn try_submit(
@@ -159,11 +162,16 @@ impl Control {
             let mut intake = take_in(&request, &self.catalogue, &state);
             let unstoppable = self.cannot_stop().filter(|_| intake.tool.is_none_or(|tool| !tool.facts.stops));
             intake.invalid = crowded.clone().or(unstoppable).or(intake.invalid);
-            if attempt > TRIES {
-                intake.invalid = Some(Refusal::new(Code::PolicyUnsettled, "The policies kept changing; nothing was done."));
+            let puts_policies = intake.tool.is_some_and(|tool| tool.facts.puts_policies);
+            let unasked = attempt > TRIES && puts_policies && !self.is_settled();
+            if attempt > TRIES && !unasked {
+                intake.invalid = Some(unsettled());
             }
             let mut submission = self.submission(call, &request, &intake, &ids, now).await.map_err(|error| sealed(&error))?;
             submission.repeats.clone_from(&repeats);
+            if unasked {
+                submission.proposal.verdict = Verdict { missing: true, ..Verdict::default() };
+            }
             let is_sealed = submission.waits.sealed;
             let submitted = self.ports.writer.submit(submission).await?;
             if is_sealed && !matches!(submitted, Submitted::Held(_) | Submitted::Queued) {
@@ -251,9 +259,15 @@ impl Control {
         let (parts, brief) = self.intent_parts(request, intake, &Binding::intent(&ids[0], &intent), now).await?;
         let waits = self.waits(&proposal, intake, request, &ids[1], now).await?;
         let run = RunId::new(now, &*self.ports.entropy);
-        let (node, limits, quota) = (self.ports.node.clone(), Arc::clone(&self.ports.limits), self.ports.quotas.open_calls);
-        let (events, others) = (ids.clone(), request.others);
-        Ok(Submission { proposal, intent, events, run, others, parts, brief, node, limits, quota, repeats: None, waits })
+        let (node, events, others) = (self.ports.node.clone(), ids.clone(), request.others);
+        Ok(Submission { proposal, intent, events, run, others, parts, brief, node, repeats: None, waits })
+    }
+
+    /// Whether the policies that are asked here are those in force. While they are not, whatever would need them is refused.
+    #[must_use]
+    pub fn is_settled(&self) -> bool {
+        let state = self.ports.fence().state();
+        state.policy.as_ref().is_none_or(|set| self.judge.version() == Some(set.version))
     }
 
     /// What the policies say now. Also asked before an orphan is run again.
@@ -309,6 +323,12 @@ impl Control {
             tracing::error!("the worker is gone; admitted calls will be recovered at the next start");
         }
     }
+}
+
+fn unsettled() -> Refusal {
+    let text = "The policies in force are not settled on this node; nothing was done.";
+    Refusal::new(Code::PolicyUnsettled, text)
+        .hint("Try again. If it stays so, /readyz of the node says so, and policy_reload mends it.")
 }
 
 fn sealed(error: &VaultError) -> WriteError {

@@ -53,9 +53,8 @@ impl About {
             Kind::VmImported { vm, account, .. } => about(text(account), None, text(vm), None),
             Kind::VmExecSet { vm, .. } => about(None, None, text(vm), text(vm)),
             Kind::ClaimCleared { vm, by: who, .. } => about(None, by(who), text(vm), text(vm)),
-            Kind::PolicyLoaded { sha256, .. } | Kind::PolicyRejected { sha256 } => {
-                about(None, None, Some(sha256.to_string()), None)
-            }
+            Kind::PolicyLoaded { sha256, by: who, .. } => about(None, by(who), Some(sha256.to_string()), None),
+            Kind::PolicyRejected { sha256 } => about(None, None, Some(sha256.to_string()), None),
             Kind::NodeStarted { node, .. } | Kind::NodeStopped { node } => about(None, None, text(node), None),
             Kind::LogRead { user, account, what } => {
                 about(account.as_ref().map(ToString::to_string), by(user), Some(what.to_string()), None)
@@ -74,7 +73,7 @@ impl About {
             Kind::RoleWithdrawn { user, account, .. } => about(text(account), None, text(user), None),
             Kind::SignInRefused { user, .. } => about(None, by(user), by(user), by(user)),
             Kind::DrillCompleted(drill) => about(None, text(&drill.by), text(&drill.drill), None),
-            Kind::ClockAccepted { by: who, .. } => about(None, by(who), None, None),
+            Kind::ClockAccepted { by: who, .. } | Kind::LimitsSet { by: who, .. } => about(None, by(who), None, None),
             Kind::StateMended { .. } => about(None, None, None, None),
             Kind::RefusalsCounted { account, credential, .. } => about(text(account), None, text(credential), None),
             Kind::IntentRecorded(_)

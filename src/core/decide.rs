@@ -19,6 +19,8 @@ use super::scope::Scope;
 use super::sight::Sight;
 use super::state::{ControlState, Vm};
 use super::switch::{Covered, Stop, Switch};
+pub use super::terms::Limits;
+use super::terms::{Terms, TermsInForce};
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
 use super::visible::counted;
@@ -36,6 +38,8 @@ pub struct Verdict {
     pub policies: Vec<String>,
     /// Ids of shadow policies that would have decided otherwise.
     pub shadows: Vec<String>,
+    /// There is none to be had on this node: what it serves is not the set in force, and does not become it.
+    pub missing: bool,
 }
 
 /// A call as it is put to the decision.
@@ -71,17 +75,6 @@ pub struct Proposal {
     pub approved: Option<Bound>,
 }
 
-/// Limits that apply where a credential has none of its own.
-#[derive(Clone, Copy, Debug)]
-pub struct Limits {
-    /// All calls of a credential.
-    pub credential: Limit,
-    /// Commands on one VM of an account.
-    pub exec: Limit,
-    /// Writes of an account.
-    pub write: Limit,
-}
-
 /// What the transaction found.
 #[derive(Debug)]
 pub struct Facts<'a> {
@@ -89,8 +82,6 @@ pub struct Facts<'a> {
     pub now: Micros,
     /// Control state at the head.
     pub state: &'a ControlState,
-    /// Default limits.
-    pub limits: &'a Limits,
     /// Windows by key.
     pub windows: &'a BTreeMap<String, Window>,
     /// The idempotency row.
@@ -288,17 +279,24 @@ pub fn stopped(switch: &Switch, credential: &CredentialId, now: Micros) -> Refus
 }
 
 fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -> Checked<Slots> {
-    let (mut limits, of_keys) = (Vec::new(), lineage.limits(facts.limits.credential));
     // A stop that would change something passes, however many came before.
     if proposal.stop.as_ref().is_some_and(|stop| !stop.stands(facts.state)) {
-        return Ok(limits);
+        return Ok(Vec::new());
     }
-    for key in limit_keys(proposal) {
+    let keys = limit_keys(proposal);
+    // What stops, and what stands already, passes although nobody knows how often it may.
+    let Some(TermsInForce { terms: Terms { limits: usual, .. }, .. }) = facts.state.terms else {
+        let free = keys.is_empty() || proposal.tool.is_some_and(|tool| tool.stops);
+        let text = "There are no limits, so nothing is let through.";
+        return if free { Ok(Vec::new()) } else { refuse(Refusal::new(Code::ControlStateUnreadable, text)) };
+    };
+    let (mut limits, of_keys) = (Vec::new(), lineage.limits(usual.credential));
+    for key in keys {
         let limit = match key.split(':').next() {
             Some("credential") => of_keys.iter().find(|(of, _)| *of == key).map(|(_, limit)| *limit),
-            Some("exec") => Some(facts.limits.exec),
+            Some("exec") => Some(usual.exec),
             Some("list") => Some(Limit::LISTS),
-            _ => Some(facts.limits.write),
+            _ => Some(usual.write),
         };
         let Some(limit) = limit else { return refuse(Refusal::new(Code::ControlStateUnreadable, "A limit is missing.")) };
         if !limit.is_valid() {
@@ -316,7 +314,8 @@ fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -
 }
 
 fn check_policy(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Facts<'_>) -> Checked<()> {
-    if tool.stops {
+    // What puts policies in force cannot wait for policies that nobody can ask.
+    if tool.stops || (tool.puts_policies && (proposal.verdict.missing || facts.state.policy.is_none())) {
         return Ok(());
     }
     let Some(set) = &facts.state.policy else {

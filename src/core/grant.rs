@@ -8,7 +8,6 @@ use serde_json::json;
 use super::code::Code;
 use super::event::CredentialCreated;
 use super::id::AccountId;
-use super::limit::Limit;
 use super::lineage::check_length;
 use super::principal::{Principal, Side};
 use super::refusal::Refusal;
@@ -30,8 +29,8 @@ pub fn may_administer(state: &ControlState, who: &Principal, account: &AccountId
     who.side == Side::Staff || (who.account == *account && !is_confined)
 }
 
-/// Whether the caller may put this key into the world. `usual` is the limit of a key that has none of its own.
-pub fn check(state: &ControlState, who: &Principal, made: &CredentialCreated, usual: Limit) -> Result<(), Refusal> {
+/// Whether the caller may put this key into the world. A key that has no limit of its own has the usual one.
+pub fn check(state: &ControlState, who: &Principal, made: &CredentialCreated) -> Result<(), Refusal> {
     let own = acting(state, who)?;
     if !state.accounts.contains_key(&made.account) || !may_administer(state, who, &made.account) {
         return Err(Refusal::new(Code::NotFound, "There is no such account."));
@@ -46,6 +45,7 @@ pub fn check(state: &ControlState, who: &Principal, made: &CredentialCreated, us
         return Err(Refusal::new(Code::ForbiddenRole, "A key cannot make one that outlives it."));
     }
     // A person is not held to the window of the console.
+    let usual = state.known_terms().limits.credential;
     let (may, gives) = (own.created.limit.unwrap_or(usual), made.limit.unwrap_or(usual));
     if !own.is_person() && !gives.is_within(may) {
         return Err(Refusal::new(Code::ForbiddenRole, "A key cannot make one that may be used more often."));
@@ -73,8 +73,8 @@ fn check_person(state: &ControlState, own: &Credential, made: &CredentialCreated
         return Err(Refusal::new(Code::ForbiddenRole, "A key makes keys for the person whose it is, and for nobody else."));
     }
     match state.people.get(&made.user) {
-        Some(member) if member.account == made.account && member.role.is_some() => {
-            let within = member.role.is_some_and(|role| made.scopes.is_subset(&role.scopes()));
+        Some(member) if member.account == made.account && member.acting_role().is_some() => {
+            let within = member.acting_role().is_some_and(|role| made.scopes.is_subset(&role.scopes()));
             let text = "The key may do more than the role of the person who is to hold it.";
             if within { Ok(()) } else { Err(Refusal::new(Code::ForbiddenScope, text)) }
         }

@@ -46,6 +46,7 @@ pub mod sight;
 pub mod state;
 pub mod succession;
 pub mod switch;
+pub mod terms;
 pub mod time;
 pub mod tool;
 pub mod visible;

@@ -260,6 +260,7 @@ pub fn concerned(kind: &Kind) -> Option<String> {
         | Kind::UserCreated { .. }
         | Kind::PolicyLoaded { .. }
         | Kind::PolicyRejected { .. }
+        | Kind::LimitsSet { .. }
         | Kind::NodeStarted { .. }
         | Kind::NodeStopped { .. }
         | Kind::LogRead { .. }

@@ -1,4 +1,4 @@
-//! Control state: accounts, people, credentials, VMs, switches and the policy version, as the fold of their events.
+//! Control state: accounts, people, credentials, VMs, switches, the policy set and the limits in force, as the fold of their events.
 //!
 //! INVARIANT: [`ControlState::apply`] is the only thing that changes it, for the writer and for `doctor` alike; a stored
 //! row that differs from the fold of the log is a fault, and nothing is decided with it (P12): what is loaded has the root
@@ -22,6 +22,7 @@ use super::principal::Side;
 use super::ramp::Ramp;
 use super::root::{Root, RootKey};
 use super::switch::Switch;
+use super::terms::TermsInForce;
 use super::time::Micros;
 
 /// A customer, or the provider's own staff.
@@ -85,7 +86,7 @@ pub struct PolicySet {
 /// One row of control state by name: its kind and its key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct RowName {
-    /// `account`, `person`, `invitation`, `credential`, `vm`, `switch`, `clock` or `policy`.
+    /// `account`, `person`, `invitation`, `credential`, `vm`, `switch`, `clock`, `policy` or `limits`.
     pub kind: &'static str,
     /// The id within the kind.
     pub key: String,
@@ -122,6 +123,8 @@ pub struct ControlState {
     pub switches: BTreeMap<SwitchId, Switch>,
     /// The policy set in force.
     pub policy: Option<PolicySet>,
+    /// The limits in force, and the other numbers that decide for callers.
+    pub terms: Option<TermsInForce>,
     /// People whose role the log has said, removed ones included.
     pub people: BTreeMap<UserId, Member>,
     /// Invitations that nobody has taken or revoked yet.
@@ -135,11 +138,11 @@ pub struct ControlState {
 /// By rows: the root and the rotations follow from them.
 impl PartialEq for ControlState {
     fn eq(&self, other: &Self) -> bool {
-        let Self { epoch, position, accounts, credentials, by_hash, vms, switches, policy, people, invitations, clock, .. } =
-            self;
+        let Self { epoch, position, accounts, credentials, by_hash, vms, switches, .. } = self;
+        let Self { policy, terms, people, invitations, clock, .. } = self;
         (*epoch, *position) == (other.epoch, other.position)
             && (accounts, credentials, by_hash, vms) == (&other.accounts, &other.credentials, &other.by_hash, &other.vms)
-            && (switches, policy) == (&other.switches, &other.policy)
+            && (switches, policy, terms) == (&other.switches, &other.policy, &other.terms)
             && (people, invitations, clock) == (&other.people, &other.invitations, &other.clock)
     }
 }
@@ -235,9 +238,13 @@ impl ControlState {
             }
             Kind::CredentialAdopted { credential, with, .. } => all_named("credential", &self.adopt(credential, with)),
             Kind::CredentialRevoked { credential, .. } => all_named("credential", &self.revoke(credential, at)),
-            Kind::PolicyLoaded { version, sha256 } => {
+            Kind::PolicyLoaded { version, sha256, .. } => {
                 self.policy = Some(PolicySet { version: *version, sha256: sha256.to_string() });
                 named("policy", "set")
+            }
+            Kind::LimitsSet { version, terms, .. } => {
+                self.terms = Some(TermsInForce { version: *version, terms: **terms });
+                named("limits", "set")
             }
             _ => {
                 let vm = self.change_vm(position, kind, note);
@@ -325,6 +332,7 @@ impl ControlState {
             "person" => bytes(by_key(&self.people, &name.key)),
             "invitation" => bytes(by_key(&self.invitations, &name.key)),
             "clock" => bytes(self.clock.as_ref()),
+            "limits" => bytes(self.terms.as_ref()),
             _ => bytes(self.policy.as_ref()),
         }
     }
@@ -354,6 +362,7 @@ impl ControlState {
             }
             "policy" => self.policy = Some(serde_json::from_slice(doc)?),
             "clock" => self.clock = Some(serde_json::from_slice(doc)?),
+            "limits" => self.terms = Some(serde_json::from_slice(doc)?),
             _ => return Err(serde::de::Error::custom("not a kind of control state")),
         }
         Ok(())

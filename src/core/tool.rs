@@ -89,6 +89,8 @@ pub struct ToolFacts {
     /// It takes from others what is theirs, or gives back what was stopped: nothing for a credential that only reads,
     /// although it stops.
     pub administers: bool,
+    /// It puts policies in force: where no verdict can be had, its scope alone lets it through.
+    pub puts_policies: bool,
     /// It takes the VM's one place for a command.
     pub claims_vm: bool,
     /// It needs command execution to be on for the VM.

@@ -17,7 +17,7 @@ use super::counts::Counts;
 use crate::control::{Asking, Control, OnHold, Reply, Request};
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::decide::{Decision, Facts, Limits, Proposal, Verdict, decide};
+use crate::core::decide::{Decision, Facts, Proposal, Verdict, decide};
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::lineage::{Kin, alive};
@@ -57,6 +57,7 @@ const fn reading(name: &'static str, scope: Option<Scope>) -> ToolFacts {
         idempotent: true,
         stops: true,
         administers: false,
+        puts_policies: false,
         claims_vm: false,
         needs_exec: false,
     }
@@ -205,9 +206,9 @@ impl Door {
             let kin = self.state().kin(&who.credential);
             let proposal = proposal(who, kin, facts, CallId::new(ports.clock.now(), &*ports.entropy));
             let want = Want { names: use_rows(&proposal.kin), ..Want::default() };
-            let (limits, event) = (Arc::clone(&ports.limits), event.clone());
+            let event = event.clone();
             let checked = ports.writer.write(want, move |draft| {
-                let decision = looked_at(&proposal, draft, &limits)?;
+                let decision = looked_at(&proposal, draft)?;
                 append(draft, event.clone().filter(|_| !matches!(decision, Decision::Refuse { .. } | Decision::Unsettled)))?;
                 Ok(decision)
             });
@@ -225,10 +226,9 @@ fn append(draft: &mut Draft, event: Option<NewEvent>) -> Result<(), StoreError> 
     event.map_or(Ok(()), |event| draft.append(Position(0), event).map(drop))
 }
 
-fn looked_at(proposal: &Proposal, draft: &Draft, limits: &Limits) -> Result<Decision, StoreError> {
+fn looked_at(proposal: &Proposal, draft: &Draft) -> Result<Decision, StoreError> {
     let (windows, uses, state) = (BTreeMap::new(), draft.uses(&proposal.kin)?, draft.state());
-    let facts =
-        Facts { now: draft.now, state, limits, windows: &windows, idempotency: None, joined: 0, claim: None, uses: &uses };
+    let facts = Facts { now: draft.now, state, windows: &windows, idempotency: None, joined: 0, claim: None, uses: &uses };
     Ok(decide(proposal, &facts))
 }
 

@@ -78,7 +78,7 @@ pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&
     let ports = &http.door.control().ports;
     let gone = || Refusal::new(Code::NotFound, "The export cannot be downloaded any more.");
     let export = made.export.filter(|export| !export.is_over(ports.clock.now())).ok_or_else(gone)?;
-    let place = ports.places.take(Counted::Exports, ports.quotas.exports, who)?;
+    let place = ports.places.take(Counted::Exports, ports.terms().quotas.exports, who)?;
     check_reason(who, &made.record, &export, reason)?;
     if who.side == Side::Staff {
         let what = format!("exports/{}/file", made.record.call_id);

@@ -36,6 +36,8 @@ pub async fn ready(State(http): State<Arc<Http>>) -> Result<Json<Value>, Problem
         Refusal::new(Code::ClockSkew, "This node's clock cannot be trusted.")
     } else if let Some(refusal) = control.cannot_stop() {
         refusal
+    } else if !control.is_settled() {
+        Refusal::new(Code::PolicyUnsettled, "This node does not serve the policies in force, and refuses calls.")
     } else {
         let vault = if control.ports.reader.vault.is_away() { "away" } else { "there" };
         return Ok(Json(json!({ "status": "ready", "can_stop": true, "vault": vault })));

@@ -71,7 +71,7 @@ pub fn watched(by: String, what: &Value) -> Watched {
 /// A place among the streams that a caller may have at a time.
 pub fn place(http: &Http, who: &Principal) -> Result<Place, Refusal> {
     let ports = &http.door.control().ports;
-    ports.places.take(Counted::Streams, ports.quotas.streams, who)
+    ports.places.take(Counted::Streams, ports.terms().quotas.streams, who)
 }
 
 impl Watches {

@@ -27,6 +27,7 @@ mod exports;
 mod forwarded;
 mod gate;
 mod health;
+mod in_force;
 mod legible;
 mod live;
 pub mod local;

@@ -28,8 +28,6 @@ pub struct Settings {
     pub rate: Rate,
     /// How long a caller waits for a result before it gets a running operation.
     pub wait: Duration,
-    /// When an account is told that staff read its log.
-    pub reads_shown_after: Duration,
     /// MCP sessions of clients older than 2026-07-28.
     pub sessions: SessionCaps,
     /// How clients reach it, if not at the host that they name.
@@ -62,15 +60,11 @@ pub struct Rate {
     pub burst: NonZeroU32,
 }
 
-/// How many MCP sessions there may be.
+/// How many MCP sessions there may be; of one account and one key, the quotas say.
 #[derive(Clone, Copy, Debug)]
 pub struct SessionCaps {
     /// Of all callers.
     pub total: usize,
-    /// Of one account.
-    pub per_account: u32,
-    /// Of one key.
-    pub per_credential: u32,
     /// A session that was not used for this long gives way when a cap is reached.
     pub idle: Duration,
     /// A session that was not used for this long is ended.
@@ -79,13 +73,7 @@ pub struct SessionCaps {
 
 impl Default for SessionCaps {
     fn default() -> Self {
-        Self {
-            total: 4096,
-            per_account: 128,
-            per_credential: 32,
-            idle: Duration::from_mins(1),
-            keep_alive: Duration::from_mins(30),
-        }
+        Self { total: 4096, idle: Duration::from_mins(1), keep_alive: Duration::from_mins(30) }
     }
 }
 
@@ -116,7 +104,6 @@ impl Default for Settings {
             connections: ConnectionCaps::default(),
             rate: Rate::default(),
             wait: Duration::from_secs(25),
-            reads_shown_after: Duration::ZERO,
             sessions: SessionCaps::default(),
             public_url: None,
             tls: false,

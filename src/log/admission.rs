@@ -1,7 +1,5 @@
 //! Writing an intent and its decision in one transaction, and the proof that comes of it.
 
-use std::sync::Arc;
-
 use super::appender::Lane;
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
@@ -16,12 +14,11 @@ use super::writer::{WriteError, Writer};
 use crate::core::approval::Approval;
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::decide::{Decision, Facts, Limits, Proposal, decide};
+use crate::core::decide::{Decision, Facts, Proposal, decide};
 use crate::core::event::{self, Ended, IntentRecorded, Kind, named};
 use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, SwitchId, VmId};
 use crate::core::job::{Claim, Idempotency, Job, Use};
 use crate::core::limit::{Limit, Window};
-use crate::core::quota::Quota;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::tool::{Timing, ToolFacts};
@@ -47,10 +44,6 @@ pub struct Submission {
     pub brief: Option<Vec<SealedPart>>,
     /// The node that claims it if it is admitted and instant.
     pub node: NodeId,
-    /// Default limits.
-    pub limits: Arc<Limits>,
-    /// How many calls may be open that do not end at once.
-    pub quota: Quota,
     /// The call that it was found to repeat.
     pub repeats: Option<CallId>,
     /// What it needs if it is held.
@@ -184,7 +177,7 @@ pub fn job_row(call: &CallId) -> String {
 
 impl Draft {
     fn submit(&mut self, submission: &Submission, lease: Lease) -> Result<Submitted, StoreError> {
-        let decision = self.decide(&submission.proposal, &submission.limits);
+        let decision = self.decide(&submission.proposal);
         self.act(submission, decision, lease)
     }
 
@@ -232,7 +225,7 @@ impl Draft {
     }
 
     /// The decision; state that cannot be read refuses (P12).
-    pub(super) fn decide(&self, proposal: &Proposal, limits: &Limits) -> Decision {
+    pub(super) fn decide(&self, proposal: &Proposal) -> Decision {
         let stops = proposal.tool.is_some_and(|tool| tool.stops);
         if self.skewed && !stops {
             let refusal = Refusal::new(Code::ClockSkew, "This node's clock is too far from the log's time.")
@@ -254,7 +247,6 @@ impl Draft {
                 let facts = Facts {
                     now: self.now,
                     state: self.state(),
-                    limits,
                     windows: &found.windows,
                     idempotency: found.idempotency.as_ref(),
                     joined: found.joined,

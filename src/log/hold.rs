@@ -9,7 +9,6 @@
 //! INVARIANT: the approval's row and the job's row change together with the call's event, so of two who answer at once one
 //! finds it answered, and what was released once is not held any more (P2, P4).
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use super::acting::Acting;
@@ -25,7 +24,7 @@ use super::writer::{WriteError, Writer};
 use crate::core::approval::{Approval, Bound, Hold, Step, decided, superseded};
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::decide::{Decision, Limits, Proposal};
+use crate::core::decide::{Decision, Proposal};
 use crate::core::event::{self, Kind, Refused, named};
 use crate::core::id::{CallId, EventId, SwitchId};
 use crate::core::job::{Claim, Idempotency, Job};
@@ -54,8 +53,6 @@ pub struct Waits {
     pub sealed: bool,
     /// What would be run is not what a person would be shown: nobody can say yes to it.
     pub hidden: bool,
-    /// How long it waits for a person.
-    pub lasts: Duration,
     /// What is asked for, encrypted for the event.
     pub note: Vec<SealedPart>,
 }
@@ -71,8 +68,6 @@ pub struct Answer {
     pub acting: Option<Acting>,
     /// Yes.
     pub approve: bool,
-    /// Somebody who was invited stands for themselves after this long.
-    pub newcomer: Duration,
     /// Ids of the answer and of the end that a no is.
     pub events: [EventId; 2],
     /// The reason, encrypted for the answer.
@@ -88,8 +83,6 @@ pub struct Release {
     pub proposal: Proposal,
     /// The event's id.
     pub id: EventId,
-    /// Default limits.
-    pub limits: Arc<Limits>,
 }
 
 /// What became of a release.
@@ -216,7 +209,7 @@ impl Draft {
             return self.refuse_new(submission, None, Refusal::new(Code::RateLimited, text).retry_after(LATER));
         }
         let intent = self.record_intent(submission, &submission.parts)?;
-        let expires_at = self.now.plus(submission.waits.lasts);
+        let expires_at = self.now.plus(self.state().known_terms().approval());
         let [_, id, _] = &submission.events;
         let kind = Kind::Held { call: proposal.call.clone(), expires_at, terms: Some(hold.terms()) };
         let event = NewEvent { id: id.clone(), kind, parts: submission.waits.note.clone(), note: Scrubbed::default() };
@@ -253,7 +246,8 @@ impl Draft {
     }
 
     fn answer(&mut self, answer: Answer) -> Result<Result<Step, Refusal>, StoreError> {
-        let Answer { call, by, acting: _, approve, newcomer, events: [id, end], note, result } = answer;
+        let Answer { call, by, acting: _, approve, events: [id, end], note, result } = answer;
+        let newcomer = self.state().known_terms().newcomer();
         let (mut job, approval) = match self.held(&call)? {
             Held::Waits(job, approval) => (job, approval),
             Held::Not => return Ok(Err(decided())),
@@ -283,7 +277,7 @@ impl Draft {
     }
 
     fn release(&mut self, release: Release) -> Result<Released, StoreError> {
-        let Release { mut proposal, id, limits } = release;
+        let Release { mut proposal, id } = release;
         let (job, approval) = match self.held(&proposal.call)? {
             Held::Waits(job, approval) => (job, approval),
             Held::Not => return Ok(Released::Gone),
@@ -303,7 +297,7 @@ impl Draft {
             return Ok(Released::Unsettled);
         }
         proposal.approved = Some(Bound::from(&*approval));
-        let (refusal, switch) = match self.decide(&proposal, &limits) {
+        let (refusal, switch) = match self.decide(&proposal) {
             Decision::Admit(limits) => return self.queue(*job, &proposal, &limits, id),
             Decision::Unsettled => return Ok(Released::Unsettled),
             Decision::Refuse { refusal, switch } => (refusal, switch),

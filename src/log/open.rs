@@ -43,7 +43,7 @@ impl Draft {
         }
         let open: Vec<CredentialId> = self.under(&rows(&who.account))?;
         let used = Used::of(open.iter().map(|credential| self.state().is_same_key(credential, &who.credential)));
-        Ok(Counted::OpenCalls.check(submission.quota, used).err())
+        Ok(Counted::OpenCalls.check(self.state().quotas().open_calls, used).err())
     }
 
     /// Writes the rows of a call that has begun.

@@ -59,7 +59,7 @@ impl Draft {
             return self.refuse_new(from, None, refusal);
         }
         let anew = Proposal { idempotency: None, follows: None, ..from.proposal.clone() };
-        let decision = self.decide(&anew, &from.limits);
+        let decision = self.decide(&anew);
         self.act(from, decision, lease)
     }
 }

@@ -36,6 +36,12 @@ struct Shadow {
     alone: PolicySet,
 }
 
+/// SHA-256 of the policies' text, files in order of name, hex.
+pub(super) fn digest(files: &[(String, String)]) -> String {
+    let hashed = files.iter().fold(Sha256::new(), |hash, (_, text)| hash.chain_update(text.as_bytes()));
+    hex::encode(hashed.finalize())
+}
+
 impl Set {
     /// Reads policies from named texts and validates them against the catalogue.
     pub(super) fn parse(words: Arc<Vocabulary>, files: &[(String, String)]) -> Result<Self, PolicyError> {
@@ -51,9 +57,7 @@ impl Set {
         };
         let mut all = PolicySet::new();
         let mut file_of = BTreeMap::new();
-        let mut hash = Sha256::new();
         for (file, text) in files {
-            hash.update(text.as_bytes());
             for policy in read_file(file, text)? {
                 let id = policy.id().to_string();
                 if let Some(other) = file_of.insert(id.clone(), file.clone()) {
@@ -66,7 +70,7 @@ impl Set {
         if set.enforced.is_empty() {
             return Err(PolicyError::Empty("this directory".into()));
         }
-        set.sha256 = hex::encode(hash.finalize());
+        set.sha256 = digest(files);
         set.warnings = validate(&set.words, &all, &file_of)?;
         Ok(set)
     }

@@ -17,6 +17,7 @@ pub(super) const fn read(name: &'static str, scope: Option<Scope>) -> ToolFacts 
         idempotent: true,
         stops: false,
         administers: false,
+        puts_policies: false,
         claims_vm: false,
         needs_exec: false,
     }
@@ -50,4 +51,9 @@ pub(super) const fn open(facts: ToolFacts, why: &'static str) -> ToolFacts {
 /// It takes from others what is theirs, or gives back what was stopped.
 pub(super) const fn administer(facts: ToolFacts) -> ToolFacts {
     ToolFacts { administers: true, ..facts }
+}
+
+/// It puts policies in force, and so does not wait for those that nobody can ask.
+pub(super) const fn puts_policies(facts: ToolFacts) -> ToolFacts {
+    ToolFacts { puts_policies: true, ..facts }
 }

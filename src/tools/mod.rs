@@ -15,6 +15,7 @@ mod guard;
 mod instant;
 mod key;
 mod legible;
+mod limits;
 mod operation;
 mod outcome;
 mod panic;
@@ -33,6 +34,7 @@ mod typed;
 mod vm;
 
 pub use places::{Place, Places};
+pub use policy::{NodePolicies, PolicyLoader, Reloaded};
 pub use reading::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, AdministrationRecord, Bucket, CallRecord,
     Change, Changes, Histogram,
@@ -54,13 +56,13 @@ use crate::core::code::Code;
 use crate::core::engagement::Names;
 use crate::core::id::{CallId, EventId, NodeId};
 use crate::core::principal::Principal;
-use crate::core::quota::Quotas;
 use crate::core::redact::Classes;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::scrub_text;
 use crate::core::sight::Sight;
 use crate::core::state::{ControlState, Vm};
 use crate::core::switch::{Covered, Stop};
+use crate::core::terms::Terms;
 use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolFacts;
 use crate::log::acting::Acting;
@@ -141,10 +143,8 @@ pub struct Ports {
     pub node: NodeId,
     /// Policies, for the tool that loads them.
     pub policies: Arc<dyn PolicyLoader>,
-    /// Default limits, to show what is left of them.
-    pub limits: Arc<crate::core::decide::Limits>,
-    /// How much an account and a key may have at a time.
-    pub quotas: Arc<Quotas>,
+    /// What this node was started with, to be held beside what is in force. Nothing is decided by it.
+    pub configured: Terms,
     /// What callers have under way on this node.
     pub places: Places,
     /// Asking people.
@@ -154,12 +154,8 @@ pub struct Ports {
 /// How people are asked.
 #[derive(Clone, Debug)]
 pub struct Approvals {
-    /// A call waits so long for a person.
-    pub lasts: Duration,
     /// Where people reach this server, if that is known.
     pub url: Option<String>,
-    /// Where it takes two people, somebody who was invited stands for themselves after this long.
-    pub newcomer: Duration,
 }
 
 impl Approvals {
@@ -175,6 +171,12 @@ impl Ports {
     #[must_use]
     pub fn fence(&self) -> &Arc<Fence> {
         self.writer.fence()
+    }
+
+    /// The limits in force, as this node knows them now: to show, and for what is counted on the node itself.
+    #[must_use]
+    pub fn terms(&self) -> Terms {
+        self.fence().state().known_terms()
     }
 
     /// What may be stopped by name.
@@ -207,14 +209,6 @@ impl Ports {
             tracing::error!("sealed arguments of calls that were stopped could not be deleted yet");
         }
     }
-}
-
-/// Loads policies; implemented by `control`, which owns the engine.
-#[async_trait]
-pub trait PolicyLoader: Send + Sync {
-    /// Validates the configured policy directory, runs its cases and puts it in force as an event. Answers version and
-    /// hash, or why the old set stays. Nothing is recorded for a call that may not write any more.
-    async fn reload(&self, acting: Option<Acting>) -> Result<(i64, String), Refusal>;
 }
 
 /// Makes calls, each the whole way from its intent to its end; implemented by `control`.

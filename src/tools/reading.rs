@@ -152,7 +152,7 @@ pub struct AdministrationQuery {
 
 impl AdministrationQuery {
     /// The types of events outside of calls.
-    pub const TYPES: [&str; 33] = [
+    pub const TYPES: [&str; 34] = [
         "switch_engaged",
         "release_requested",
         "release_ramped",
@@ -181,6 +181,7 @@ impl AdministrationQuery {
         "claim_cleared",
         "policy_loaded",
         "policy_rejected",
+        "limits_set",
         "node_started",
         "node_stopped",
         "clock_accepted",

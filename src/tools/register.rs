@@ -8,8 +8,8 @@ use futures::future::BoxFuture;
 
 use super::shape::{Input, Output, Shape};
 use super::{
-    Catalogue, CatalogueError, Execution, Tool, account, activity, approval, clock, command, exec, export, guard, key, operation,
-    panic, person, policy, search, switch, vm,
+    Catalogue, CatalogueError, Execution, Tool, account, activity, approval, clock, command, exec, export, guard, key, limits,
+    operation, panic, person, policy, search, switch, vm,
 };
 use crate::core::call::Outcome;
 use crate::core::tool::ToolFacts;
@@ -39,6 +39,7 @@ pub fn every_tool() -> Vec<Tool> {
         key::tools(),
         person::tools(),
         policy::tools(),
+        limits::tools(),
         search::tools(),
         export::tools(),
     ];

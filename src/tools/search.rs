@@ -92,7 +92,7 @@ async fn keep_line(execution: Execution) -> Answer {
     let (name, line) = (ScrubbedText::of(&name), ScrubbedText::of(&line));
     let search = SavedSearch { id: id.clone(), name, line, owner: execution.principal.user.clone(), made };
     let _permit = execution.permit()?;
-    ports.reader.vault.save_search(&search, ports.quotas.searches).await??;
+    ports.reader.vault.save_search(&search, ports.terms().quotas.searches).await??;
     Ok(json!({ "id": id }))
 }
 

@@ -184,7 +184,6 @@ async fn agree(plant: &Plant, who: &Principal, call: &CallId) -> Result<Step, Re
         by: Some(who.clone()),
         acting: None,
         approve: true,
-        newcomer: Duration::ZERO,
         events: [plant.event_id(), plant.event_id()],
         note: Vec::new(),
         result: Vec::new(),

@@ -117,7 +117,9 @@ async fn backup_online_of_sqlite_can_be_restored_and_served() {
 
     bring_back(&demo.data().join("kek"), &copy);
     let policies = std::fs::read_to_string(demo.data().join("forelog.toml")).expect("the configuration");
-    std::fs::write(copy.join("forelog.toml"), policies).expect("write the configuration");
+    // What the demonstration was started with is what was recorded, and so it is said here too.
+    let limits = "[limits]\ncredential = { admit = 10000, window_ms = 1000 }\n";
+    std::fs::write(copy.join("forelog.toml"), format!("{policies}\n{limits}")).expect("write the configuration");
     let events = sound(&copy, None);
     assert!(events > 40, "{events}");
     succeeded(&forelog(&["view", "rebuild"], &copy, None));

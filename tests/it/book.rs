@@ -16,9 +16,9 @@ use forelog::core::job::Job;
 use forelog::core::limit::Limit;
 use forelog::core::lineage::Kin;
 use forelog::core::principal::{Principal, Side, Via};
-use forelog::core::quota::Quotas;
 use forelog::core::scope::Scope;
 use forelog::core::scrub::Scrubbed;
+use forelog::core::terms::Terms;
 use forelog::core::time::{Clock, Entropy, Micros};
 use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
 use forelog::log::admission::{Submission, Submitted, job_row};
@@ -80,6 +80,7 @@ const fn facts(name: &'static str, class: Class, timing: Timing) -> ToolFacts {
         idempotent: true,
         stops: false,
         administers: false,
+        puts_policies: false,
         claims_vm: false,
         needs_exec: false,
     }
@@ -170,7 +171,12 @@ impl Book {
             )
             .await;
         }
-        self.change(1, Kind::PolicyLoaded { version: 1, sha256: "00".repeat(32).into() }, Value::Null).await;
+        let sha256 = "00".repeat(32).into();
+        self.change(1, Kind::PolicyLoaded { version: 1, sha256, by: None, credential: None }, Value::Null).await;
+        let ample = Limit { admit: 10_000, window_ms: 60_000 };
+        let limits = Limits { credential: ample, exec: ample, write: ample };
+        let terms = Box::new(Terms { limits, approval_ms: 3_600_000, ..Terms::default() });
+        self.change(1, Kind::LimitsSet { version: 1, terms, by: None, credential: None }, Value::Null).await;
     }
 
     pub fn event_id(&self) -> EventId {
@@ -208,24 +214,10 @@ impl Book {
         if let Some(ip) = ask.ip {
             parts.push(self.seal(ask.owner, of, "subject", &json!({ "ip": ip, "user_agent": "test" })).await);
         }
-        let ample = Limit { admit: 10_000, window_ms: 60_000 };
-        let limits = Arc::new(Limits { credential: ample, exec: ample, write: ample });
         let run = RunId::new(self.clock.now(), &*self.entropy);
-        let waits = Waits { sealed: false, hidden: false, lasts: Duration::from_hours(1), note: Vec::new() };
-        let submission = Submission {
-            proposal,
-            intent,
-            events,
-            run,
-            others: 0,
-            parts,
-            brief: None,
-            node: node(1),
-            limits,
-            quota: Quotas::default().open_calls,
-            repeats: None,
-            waits,
-        };
+        let waits = Waits { sealed: false, hidden: false, note: Vec::new() };
+        let submission =
+            Submission { proposal, intent, events, run, others: 0, parts, brief: None, node: node(1), repeats: None, waits };
         (id, self.writer.submit(submission).await.expect("a submission"))
     }
 

@@ -227,7 +227,7 @@ fn a_verdict_on_another_policy_or_vm_version_settles_nothing() {
 fn stopping_asks_neither_limits_nor_policy() {
     let mut case = Case::new().with_tool(ToolFacts { stops: true, claims_vm: false, ..command() });
     let limit = Limit { admit: 1, window_ms: 60_000 };
-    case.limits = forelog::core::decide::Limits { credential: limit, exec: limit, write: limit };
+    *case.limits() = forelog::core::decide::Limits { credential: limit, exec: limit, write: limit };
     for key in limit_keys(&Case::new().proposal) {
         let mut window = Window::default();
         window.take(limit, case.now);
@@ -273,7 +273,7 @@ fn a_limit_that_makes_no_sense_refuses() {
         [Limit { admit: 0, window_ms: 60_000 }, Limit { admit: 5, window_ms: 0 }, Limit { admit: u32::MAX, window_ms: 1 }]
     {
         let mut case = Case::new();
-        case.limits.exec = limit;
+        case.limits().exec = limit;
         assert_eq!(case.refusal().code, Code::ControlStateUnreadable, "{limit:?}");
         let mut case = Case::new();
         case.key().expect("a key").created.limit = Some(limit);

@@ -17,6 +17,7 @@ use forelog::core::refusal::Refusal;
 use forelog::core::scope::Scope;
 use forelog::core::state::{Account, ControlState, Credential, PolicySet, Vm};
 use forelog::core::switch::{Running, Switch, Target};
+use forelog::core::terms::{Terms, TermsInForce};
 use forelog::core::time::{Entropy, Micros};
 use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
 
@@ -67,6 +68,7 @@ pub fn command() -> ToolFacts {
         timing: Timing::Queued,
         idempotent: false,
         stops: false,
+        puts_policies: false,
         administers: false,
         claims_vm: true,
         needs_exec: true,
@@ -79,7 +81,6 @@ pub struct Case {
     pub proposal: Proposal,
     pub now: Micros,
     pub state: ControlState,
-    pub limits: Limits,
     pub windows: BTreeMap<String, Window>,
     pub idempotency: Option<Idempotency>,
     pub claim: Option<Claim>,
@@ -92,18 +93,21 @@ impl Case {
     /// A command on the caller's own VM, by a key that is 100 days old and was used today.
     pub fn new() -> Self {
         let now = NEW_YEAR.plus(Duration::from_hours(100 * 24));
-        let ample = Limit { admit: 10, window_ms: 60_000 };
         Self {
             proposal: proposal(),
             now,
             state: state(),
-            limits: Limits { credential: ample, exec: ample, write: ample },
             windows: BTreeMap::new(),
             idempotency: None,
             claim: None,
             last_used: Some(now),
             uses: BTreeMap::from([(credential(1), now)]),
         }
+    }
+
+    /// The limits in force.
+    pub fn limits(&mut self) -> &mut Limits {
+        &mut self.state.terms.as_mut().expect("limits").terms.limits
     }
 
     /// The same with another tool.
@@ -131,7 +135,6 @@ impl Case {
         let facts = Facts {
             now: self.now,
             state: &self.state,
-            limits: &self.limits,
             windows: &self.windows,
             idempotency: self.idempotency.as_ref(),
             joined: self.idempotency.as_ref().map_or(0, |row| row.joined),
@@ -185,6 +188,9 @@ fn state() -> ControlState {
     state.credentials.insert(credential(1), key());
     state.vms.insert(vm(1), machine(1, 1));
     state.vms.insert(vm(2), machine(2, 2));
+    let ample = Limit { admit: 10, window_ms: 60_000 };
+    let limits = Limits { credential: ample, exec: ample, write: ample };
+    state.terms = Some(TermsInForce { version: 1, terms: Terms { limits, ..Terms::default() } });
     state.policy = Some(PolicySet { version: 1, sha256: "00".repeat(32) });
     state
 }

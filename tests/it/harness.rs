@@ -103,7 +103,8 @@ impl TestApp {
         Self::at(Arc::clone(&self.site), settings).await
     }
 
-    async fn at(site: Arc<Site>, settings: Settings) -> Self {
+    /// A product on this site.
+    pub async fn at(site: Arc<Site>, settings: Settings) -> Self {
         let plant = Plant::start(&site).await;
         let authenticator = Authenticator::new(plant.writer.clone(), Arc::clone(&plant.reader.store));
         let http = Http::new(Arc::clone(&plant.control), authenticator, settings, forelog::auth::oidc::Issuers::default());

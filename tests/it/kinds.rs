@@ -164,7 +164,7 @@ fn of_accounts() -> Vec<Kind> {
 
 fn of_the_house() -> Vec<Kind> {
     vec![
-        Kind::PolicyLoaded { version: 1, sha256: "01".repeat(32).into() },
+        Kind::PolicyLoaded { version: 1, sha256: "01".repeat(32).into(), by: None, credential: None },
         Kind::PolicyRejected { sha256: "02".repeat(32).into() },
         Kind::NodeStarted { node: node(1), version: "0.1.0".into() },
         Kind::NodeStopped { node: node(1) },
@@ -205,5 +205,6 @@ fn of_the_house() -> Vec<Kind> {
         Kind::StateMended { rows: vec![MendedRows { kind: "credential".into(), written: 2, removed: 1 }], epoch: Epoch(9) },
         Kind::VouchedFor { user: user(1), issuer: Some("staff".into()), until: Some(NEW_YEAR) },
         Kind::RoleWithdrawn { user: user(1), account: account(1), issuer: "staff".into(), role: Role::Reader },
+        Kind::LimitsSet { version: 2, terms: Box::default(), by: Some(user(1)), credential: Some(credential(1)) },
     ]
 }

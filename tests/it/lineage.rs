@@ -547,7 +547,7 @@ proptest! {
     fn a_family_takes_no_more_than_each_of_its_limits(steps in steps(), calls in proptest::collection::vec((0..1000_i64, 0..40_u64), 1..60), admit in 1..5_u32) {
         let (mut case, drawn, n) = grow(&steps);
         let limit = Limit { admit, window_ms: 60_000 };
-        case.limits.credential = limit;
+        case.limits().credential = limit;
         let mut case = case.with_tool(ToolFacts { class: Class::Read, claims_vm: false, needs_exec: false, ..command() });
         case.proposal.principal.via = Via::Rest;
         // By key, when its family was let through.

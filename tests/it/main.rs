@@ -49,6 +49,7 @@ mod guest_demo;
 mod harness;
 mod hostile;
 mod idempotency;
+mod in_force;
 mod inject;
 mod kept;
 mod kill;

@@ -319,8 +319,10 @@ async fn mcp_a_session_answers_only_to_the_key_and_endpoint_that_began_it() {
 
 #[tokio::test]
 async fn mcp_sessions_are_capped_and_the_idle_one_gives_way() {
-    let caps = SessionCaps { total: 3, per_credential: 2, ..SessionCaps::default() };
-    let app = TestApp::with(Settings { sessions: caps, ..generous() }).await;
+    let caps = SessionCaps { total: 3, ..SessionCaps::default() };
+    let mut site = crate::plant::Site::sqlite();
+    site.quotas.sessions.key = 2;
+    let app = TestApp::at(std::sync::Arc::new(site), Settings { sessions: caps, ..generous() }).await;
     let (alice, bob, carol) = (app.key(|_| {}).await, app.key(|_| {}).await, app.key(|_| {}).await);
     let first = Session::begin(&app, &alice, "2025-11-25").await;
     app.plant.clock.pass(Duration::from_secs(10));

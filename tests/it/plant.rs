@@ -26,6 +26,7 @@ use forelog::core::scrub::Scrubbed;
 use forelog::core::search::Field;
 use forelog::core::sight::Sight;
 use forelog::core::state::Vm;
+use forelog::core::terms::Terms;
 use forelog::core::time::{Boot, Clock, Entropy, Micros};
 use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
 use forelog::log::dialect::Room;
@@ -39,8 +40,8 @@ use forelog::log::writer::Writer;
 use forelog::providers::compute::Compute;
 use forelog::providers::compute::sim::{Faults, Sim};
 use forelog::tools::{
-    Activity, ActivityPage, ActivityQuery, Approvals, CallRecord, Catalogue, Execution, Places, PolicyLoader, Ports, Tool,
-    every_tool,
+    Activity, ActivityPage, ActivityQuery, Approvals, CallRecord, Catalogue, Execution, NodePolicies, Places, PolicyLoader,
+    Ports, Reloaded, Tool, every_tool,
 };
 use forelog::worker::Worker;
 use serde_json::{Value, json};
@@ -187,7 +188,8 @@ macro_rules! facts {
     ($($name:ident = $text:literal, $class:ident, $timing:ident, $idempotent:literal;)*) => {$(
         static $name: ToolFacts = ToolFacts {
             name: $text, version: 1, scope: Some(Scope::VmsWrite), or: &[], open: None, class: Class::$class, risk: Risk::R2,
-            timing: Timing::$timing, idempotent: $idempotent, stops: false, administers: false, claims_vm: false, needs_exec: false,
+            timing: Timing::$timing, idempotent: $idempotent, stops: false, administers: false, puts_policies: false,
+            claims_vm: false, needs_exec: false,
         };
     )*};
 }
@@ -223,6 +225,8 @@ pub struct Site {
     pub world: Arc<World>,
     pub limits: Limits,
     pub quotas: Quotas,
+    /// Who was invited counts for themselves after this long.
+    pub newcomer_ms: u64,
     pub seed: u64,
     pub lease: Duration,
     /// The next commit is reported lost, and is kept.
@@ -271,6 +275,7 @@ impl Site {
             world: Arc::default(),
             limits: Limits { credential: ample, exec: ample, write: ample },
             quotas: Quotas::default(),
+            newcomer_ms: 168 * 3_600_000,
             seed: 7,
             lease: Duration::from_secs(3),
             forgets: Arc::default(),
@@ -278,6 +283,12 @@ impl Site {
             vault: tempfile::tempdir().expect("a directory"),
             fleet: None,
         }
+    }
+
+    /// What the log's first node records.
+    pub fn terms(&self) -> Terms {
+        let approval_ms = u64::try_from(HOLD.as_millis()).expect("a while");
+        Terms { limits: self.limits, quotas: self.quotas, approval_ms, newcomer_ms: self.newcomer_ms, ..Terms::default() }
     }
 
     /// Where the files are.
@@ -327,19 +338,14 @@ impl Plant {
             entropy: Arc::clone(&entropy),
             node: node.clone(),
             policies: Arc::new(NoPolicies),
-            limits: Arc::new(site.limits),
-            quotas: Arc::new(site.quotas),
+            configured: site.terms(),
             places: Places::default(),
-            approvals: Approvals {
-                lasts: HOLD,
-                url: Some("https://forelog.example/".into()),
-                newcomer: Duration::from_hours(168),
-            },
+            approvals: Approvals { url: Some("https://forelog.example/".into()) },
         });
         let judge = PermitAll { writer: writer.clone(), world: Arc::clone(&world) };
         let (control, assigned) = Control::new(catalogue, ports, Arc::new(judge));
         let worker = Worker::new(Arc::clone(&control), site.lease);
-        let (account, user, credential) = owner(&writer, &*entropy).await;
+        let (account, user, credential) = owner(&writer, &*entropy, site.terms()).await;
         let clock = Arc::clone(&site.clock);
         let stop = CancellationToken::new();
         let plant =
@@ -442,7 +448,7 @@ fn fresh() -> u64 {
     NEXT.fetch_add(1, Ordering::SeqCst)
 }
 
-async fn owner(writer: &Writer, entropy: &dyn Entropy) -> (AccountId, UserId, CredentialId) {
+async fn owner(writer: &Writer, entropy: &dyn Entropy, terms: Terms) -> (AccountId, UserId, CredentialId) {
     let known =
         writer.write(Want::default(), |draft| Ok(draft.state().credentials.values().next().cloned())).await.expect("the head");
     if let Some(row) = known {
@@ -471,7 +477,8 @@ async fn owner(writer: &Writer, entropy: &dyn Entropy) -> (AccountId, UserId, Cr
     let kinds = [
         Kind::AccountCreated { account: account.clone(), side: Side::Customer },
         Kind::CredentialCreated(key),
-        Kind::PolicyLoaded { version: 1, sha256: "00".repeat(32).into() },
+        Kind::PolicyLoaded { version: 1, sha256: "00".repeat(32).into(), by: None, credential: None },
+        Kind::LimitsSet { version: 1, terms: Box::new(terms), by: None, credential: None },
     ];
     let events: Vec<NewEvent> = kinds.into_iter().map(|kind| NewEvent::plain(EventId::new(at, entropy), kind)).collect();
     let written = writer.write(Want::default(), move |draft| {
@@ -563,14 +570,22 @@ impl Judge for PermitAll {
         let hold = self.world.hold.lock().expect("the world").clone().filter(|_| tool.class != Class::Control);
         Verdict { version, permit: true, hold, ..Verdict::default() }
     }
+
+    fn version(&self) -> Option<i64> {
+        self.writer.fence().state().policy.as_ref().map(|set| set.version)
+    }
 }
 
 struct NoPolicies;
 
 #[async_trait]
 impl PolicyLoader for NoPolicies {
-    async fn reload(&self, _: Option<forelog::log::acting::Acting>) -> Result<(i64, String), Refusal> {
+    async fn reload(&self, _: Option<forelog::log::acting::Acting>) -> Result<Reloaded, Refusal> {
         Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no policies to load."))
+    }
+
+    async fn node(&self) -> NodePolicies {
+        NodePolicies { version: Some(1), trouble: None, own: Err("there are no files".into()) }
     }
 }
 

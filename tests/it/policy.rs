@@ -25,6 +25,7 @@ const fn tool(name: &'static str, class: Class, risk: Risk, scope: Scope) -> Too
         idempotent: false,
         stops: false,
         administers: false,
+        puts_policies: false,
         claims_vm: false,
         needs_exec: false,
     }

@@ -7,7 +7,11 @@ use syn::{GenericArgument, Item, PathArguments, Type};
 
 /// Every key of `src/config.rs` and its tables, down to what is no table of its own there.
 fn keys() -> BTreeSet<String> {
-    let files = [include_str!("../../src/config.rs"), include_str!("../../src/config/tables.rs")];
+    let files = [
+        include_str!("../../src/config.rs"),
+        include_str!("../../src/config/tables.rs"),
+        include_str!("../../src/core/terms.rs"),
+    ];
     let items = files.into_iter().flat_map(|text| syn::parse_file(text).expect("a Rust file").items);
     let structs = struct_fields(&items.collect::<Vec<_>>());
     let mut keys = BTreeSet::new();

@@ -124,7 +124,7 @@ fn a_row_under_another_key_refuses() {
             let ids = [account(9).to_string(), credential(9).to_string(), vm(9).to_string(), switch(9).to_string()];
             let moved: Vec<_> = ids.into_iter().chain([user(9).to_string(), invitation(9).to_string()]).collect();
             let wrong = |key: &String| ControlState::default().load(name.kind, key, &doc).is_err();
-            assert!(name.kind == "policy" || doc == b"null" || moved.iter().all(wrong), "{name:?}");
+            assert!(matches!(name.kind, "policy" | "limits") || doc == b"null" || moved.iter().all(wrong), "{name:?}");
         }
     }
 }

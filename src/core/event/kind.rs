@@ -36,6 +36,7 @@ impl Kind {
             | Self::ClaimCleared { .. }
             | Self::PolicyLoaded { .. }
             | Self::PolicyRejected { .. }
+            | Self::LimitsSet { .. }
             | Self::NodeStarted { .. }
             | Self::NodeStopped { .. }
             | Self::LogRead { .. }
@@ -93,6 +94,7 @@ impl Kind {
             | Self::ClaimCleared { .. }
             | Self::PolicyLoaded { .. }
             | Self::PolicyRejected { .. }
+            | Self::LimitsSet { .. }
             | Self::NodeStarted { .. }
             | Self::NodeStopped { .. }
             | Self::LogRead { .. }
@@ -158,6 +160,7 @@ impl Kind {
             Self::VmExecSet { .. } => "vm_exec_set",
             Self::ClaimCleared { .. } => "claim_cleared",
             Self::PolicyLoaded { .. } => "policy_loaded",
+            Self::LimitsSet { .. } => "limits_set",
             Self::PolicyRejected { .. } => "policy_rejected",
             Self::NodeStarted { .. } => "node_started",
             Self::NodeStopped { .. } => "node_stopped",

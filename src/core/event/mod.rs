@@ -22,6 +22,7 @@ use super::id::{AccountId, CallId, CredentialId, Epoch, InvitationId, NodeId, Ru
 use super::principal::Side;
 use super::role::Role;
 use super::switch::{Running, Target};
+use super::terms::Terms;
 use super::time::Micros;
 
 /// What happened. The names are the `type` of the leaf.
@@ -153,6 +154,11 @@ pub enum Kind {
     PolicyLoaded {
         version: i64,
         sha256: Hex,
+        /// Who put it in force; nobody at the first start of a log, and on the data itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<UserId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<CredentialId>,
     },
     PolicyRejected {
         sha256: Hex,
@@ -309,6 +315,16 @@ pub enum Kind {
         account: AccountId,
         issuer: Name,
         role: Role,
+    },
+    /// These are the limits from now on, and the other numbers that decide for callers.
+    LimitsSet {
+        version: i64,
+        terms: Box<Terms>,
+        /// Who set them; nobody at the first start of a log, and on the data itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<UserId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<CredentialId>,
     },
 }
 

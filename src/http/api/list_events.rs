@@ -73,7 +73,7 @@ impl Http {
     pub async fn events(&self, who: &Principal, asked: Asked) -> Result<AdministrationPage, Refusal> {
         let (ports, state) = (&self.door.control().ports, self.door.state());
         let sight = Sight::of(who, &state);
-        let delay = i64::try_from(self.settings.reads_shown_after.as_micros()).unwrap_or(i64::MAX);
+        let delay = i64::try_from(state.known_terms().reads_shown_after().as_micros()).unwrap_or(i64::MAX);
         let reads_until = (!sight.is_everything()).then(|| Micros(ports.clock.now().0.saturating_sub(delay)));
         let query = AdministrationQuery {
             concerns: sight.concerns(&state),

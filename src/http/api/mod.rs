@@ -26,14 +26,18 @@ mod list_sessions;
 mod list_switches;
 mod openapi;
 mod release_switch;
+mod reload_policies;
 mod remove_person;
 mod revoke_invitation;
 mod revoke_key;
 mod rotate_key;
 mod searches;
+mod set_limits;
 mod show_account;
 mod show_call;
 mod show_key;
+mod show_limits;
+mod show_policies;
 mod show_reach;
 mod watch_calls;
 
@@ -110,6 +114,9 @@ fn endpoints() -> Router<Arc<Http>> {
         .route("/people/{id}/sessions/{session}", delete(end_sessions::one))
         .route("/invitations", get(list_invitations::handle).post(invite_person::handle))
         .route("/invitations/{id}", delete(revoke_invitation::handle))
+        .route("/policies", get(show_policies::handle))
+        .route("/policies/reload", post(reload_policies::handle))
+        .route("/limits", get(show_limits::handle).patch(set_limits::handle))
         .route("/openapi.json", get(openapi::handle))
 }
 

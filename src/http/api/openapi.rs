@@ -155,6 +155,10 @@ const FIXED: &[(&str, &str, &str, &str, Takes)] = &[
     ("/invitations", "get", "The invitations that nobody has taken yet.", "200", ACCOUNT),
     ("/invitations", "post", "Invites a person; the link is in this answer alone.", "201", NOTHING),
     ("/invitations/{id}", "delete", "Revokes an invitation.", "200", NOTHING),
+    ("/policies", "get", "The policies in force, and whether this node's files are they, for staff.", "200", NOTHING),
+    ("/policies/reload", "post", "Puts this node's policy files in force.", "200", NOTHING),
+    ("/limits", "get", "The limits in force, and where this node was started with others, for staff.", "200", NOTHING),
+    ("/limits", "patch", "Puts other limits in force; what is not named stays.", "200", NOTHING),
     ("/approvals", "get", "Calls that wait for a person.", "200", NOTHING),
 ];
 

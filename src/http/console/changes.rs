@@ -9,6 +9,7 @@ use super::visit::Visit;
 use crate::core::event::{CredentialCreated, Event, Kind};
 use crate::core::id::CredentialId;
 use crate::core::scope::Scope;
+use crate::core::terms::Terms;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
 /// Lines around a change that are shown with it.
@@ -34,7 +35,8 @@ pub struct Line {
 
 /// What an event changed, if it is one that changes something and that is known.
 pub async fn change(record: &AdministrationRecord, visit: &Visit) -> Result<Option<Change>, Fault> {
-    let is_one = matches!(record.kind.as_str(), "policy_loaded" | "vm_exec_set" | "account_changed" | "credential_created");
+    let is_one =
+        matches!(record.kind.as_str(), "policy_loaded" | "limits_set" | "vm_exec_set" | "account_changed" | "credential_created");
     if !is_one {
         return Ok(None);
     }
@@ -42,6 +44,11 @@ pub async fn change(record: &AdministrationRecord, visit: &Visit) -> Result<Opti
     let before = earlier(record, visit).await?;
     Ok(match &event.kind {
         Kind::PolicyLoaded { .. } if visit.is_staff() => policies(visit, before.as_ref(), &event).await,
+        Kind::LimitsSet { terms, .. } if visit.is_staff() => {
+            let was =
+                before.map(|event| if let Kind::LimitsSet { terms, .. } = event.kind { numbers(&terms) } else { String::new() });
+            Some(diff(&was.unwrap_or_default(), &numbers(terms)))
+        }
         Kind::VmExecSet { enabled, .. } => {
             let was = before.is_some_and(|event| matches!(event.kind, Kind::VmExecSet { enabled: true, .. }));
             Some(diff(&toggled("commands by agents", was), &toggled("commands by agents", *enabled)))
@@ -94,6 +101,10 @@ async fn policies(visit: &Visit, before: Option<&Event>, after: &Event) -> Optio
         None => String::new(),
     };
     Some(diff(&before, &after))
+}
+
+fn numbers(terms: &Terms) -> String {
+    lines(terms.numbers().into_iter().map(|(key, number)| format!("{key} = {number}")))
 }
 
 /// What a new key may do, beside the one that it replaces.

@@ -104,13 +104,14 @@ const CUSTOMER: [(&str, &str); 7] = [
     ("/console/people", "People"),
     ("/console/account", "Account"),
 ];
-const STAFF: [(&str, &str); 8] = [
+const STAFF: [(&str, &str); 9] = [
     ("/console/", "Overview"),
     ("/console/search", "Search"),
     ("/console/tail", "Live"),
     ("/console/approvals", "Approvals"),
     ("/console/switches", "Switches"),
     ("/console/events", "Events"),
+    ("/console/rules", "Rules"),
     ("/console/people", "People"),
     ("/console/account", "Account"),
 ];

@@ -36,9 +36,10 @@ pub async fn used(visit: &Visit, state: &ControlState, now: Micros) -> Result<Ve
 /// The same of any account.
 pub async fn used_by(visit: &Visit, account: &AccountId, state: &ControlState, now: Micros) -> Result<Vec<Used>, Fault> {
     let ports = &visit.http.door.control().ports;
+    let usual = state.known_terms().limits;
     let live = state.credentials.values().filter(|row| row.created.account == *account && row.revoked_at.is_none());
     let keys = live.filter(|row| row.created.role.is_none()).map(|row| {
-        let limit = row.created.limit.unwrap_or(ports.limits.credential);
+        let limit = row.created.limit.unwrap_or(usual.credential);
         (
             format!("limit:{}", limit_key(state.counted_as(&row.created.credential))),
             format!("Calls by {}", visible(&row.label)),
@@ -47,9 +48,9 @@ pub async fn used_by(visit: &Visit, account: &AccountId, state: &ControlState, n
     });
     let vms = state.vms.values().filter(|vm| vm.account == *account).map(|vm| {
         let name = format!("Commands on {}", visible(&vm.label));
-        (format!("limit:exec:{account}/{}", vm.id), name, ports.limits.exec)
+        (format!("limit:exec:{account}/{}", vm.id), name, usual.exec)
     });
-    let writes = [(format!("limit:write:{account}"), "Changes by the account".to_owned(), ports.limits.write)];
+    let writes = [(format!("limit:write:{account}"), "Changes by the account".to_owned(), usual.write)];
     let all: Vec<(String, String, Limit)> = writes.into_iter().chain(keys).chain(vms).collect();
     let names: Vec<String> = all.iter().map(|(row, _, _)| row.clone()).collect();
     let rows = ports.reader.store.state_rows(&names).await.map_err(|_| unreadable())?;

@@ -27,6 +27,7 @@ mod fault;
 mod form;
 pub(in crate::http) mod frame;
 mod gate;
+mod in_force;
 mod keys;
 mod limits;
 mod look;
@@ -109,6 +110,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/credentials/{id}", get(credentials::show))
         .route("/credentials/{id}/revoke", get(credentials::ask).post(credentials::revoke))
         .route("/events", get(events::show))
+        .route("/rules", get(in_force::show))
         .route("/keys", get(keys::show).post(keys::create))
         .route("/keys/{id}/revoke", get(credentials::ask_own).post(keys::revoke))
         .route("/keys/{id}/adopt", post(keys::adopt))

@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::shown::visible;
 use super::visit::Visit;
-use crate::control::policies::TEXT;
+use crate::control::policies;
 use crate::core::bounded::Name;
 use crate::core::event::{Event, Kind};
 use crate::core::sight::Sight;
@@ -54,8 +54,7 @@ async fn text_of(visit: &Visit, version: i64) -> Option<Vec<(String, String)>> {
 
 /// The files that an event put in force.
 pub async fn files(visit: &Visit, event: &Event) -> Option<Vec<(String, String)>> {
-    let text = visit.http.door.control().ports.reader.part(event, TEXT, &Sight::Everything).await.ok()??;
-    serde_json::from_value::<Vec<(String, String)>>(text).ok()
+    policies::files(&visit.http.door.control().ports.reader, event).await.ok()?
 }
 
 /// A text over several lines, its tricks visible.

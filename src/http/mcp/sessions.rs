@@ -16,7 +16,7 @@ use crate::core::code::Code;
 use crate::core::id::{AccountId, CredentialId};
 use crate::core::lineage::alive;
 use crate::core::principal::Principal;
-use crate::core::quota::{Counted, Quota, Used};
+use crate::core::quota::{Counted, Used};
 use crate::core::refusal::Refusal;
 use crate::core::time::Clock;
 use crate::http::SessionCaps;
@@ -175,7 +175,7 @@ impl Sessions {
     /// The session that has to end for another one of `by`, if the caps are reached: one of its own, as long as only its own
     /// caps are.
     fn giving_way(&self, known: &Known, by: &Owner) -> Result<Option<HeaderValue>, Problem> {
-        let quota = Quota { account: self.caps.per_account, key: self.caps.per_credential };
+        let quota = self.fence.state().quotas().sessions;
         let (used, now) = (known.used(by), self.clock.elapsed());
         let full = Counted::Sessions.check(quota, used).err();
         let (of_key, of_account) = (used.key >= quota.key, used.account >= quota.account);

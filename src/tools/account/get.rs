@@ -68,7 +68,7 @@ async fn get(execution: Execution) -> Answer {
 }
 
 async fn limits(execution: &Execution, key: &CredentialId, own: Option<Limit>) -> Result<Vec<Value>, crate::core::call::Outcome> {
-    let (who, defaults) = (&execution.principal, &execution.ports.limits);
+    let (who, defaults) = (&execution.principal, execution.ports.terms().limits);
     let counted = [
         ("calls", format!("limit:{}", limit_key(key)), own.unwrap_or(defaults.credential)),
         ("writes", format!("limit:write:{}", who.account), defaults.write),

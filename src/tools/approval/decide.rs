@@ -79,7 +79,6 @@ async fn decide(execution: Execution) -> Answer {
         by: Some(execution.principal.clone()),
         acting: Some(execution.acting()),
         approve,
-        newcomer: execution.ports.approvals.newcomer,
         note: seal(&execution, &approval.account, Binding::step(&events[0], &call, "approval_decided"), "note", note).await?,
         result: seal(&execution, &approval.account, Binding::step(&events[1], &call, "refused"), "result", rejected).await?,
         events,

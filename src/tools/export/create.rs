@@ -76,7 +76,7 @@ async fn create(execution: Execution) -> Answer {
     let sight = sight(&execution, &search, reason.is_some()).await?;
     let (account, credential) = (sight.account().cloned(), sight.credentials().and_then(|key| key.first().cloned()));
     let ports = &execution.ports;
-    let _place = ports.places.take(Counted::Exports, ports.quotas.exports, &execution.principal)?;
+    let _place = ports.places.take(Counted::Exports, ports.terms().quotas.exports, &execution.principal)?;
     if execution.principal.side == Side::Staff {
         tell(&execution, account.as_ref(), &search, reason).await?;
     }

@@ -43,12 +43,13 @@ struct Args {
 
 async fn adopt(execution: Execution) -> Answer {
     let Args { id } = execution.arguments()?;
-    let (who, key, quota) = (execution.principal.clone(), id.clone(), execution.ports.quotas.keys);
+    let (who, key) = (execution.principal.clone(), id.clone());
     change(&execution, move |state, now| {
         let kept = adoption(state, &key, &who, now)?;
         // One that had ended with what made it was not counted any more.
         if kept.is_some() && alive(state, &key, now).is_err() {
-            let (quota, used) = (of_key(state, &who.credential, quota), state.keys_used(&who.account, &who.credential, now));
+            let quota = of_key(state, &who.credential, state.quotas().keys);
+            let used = state.keys_used(&who.account, &who.credential, now);
             Counted::Keys.check(quota, used)?;
         }
         Ok(kept.into_iter().collect())

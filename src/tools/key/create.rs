@@ -91,14 +91,13 @@ async fn create(execution: Execution) -> Answer {
         role: None,
         made_by: Some(who.credential.clone()),
     };
-    let usual = execution.ports.limits.credential;
-    grant::check(&state, &who, &created, usual)?;
+    grant::check(&state, &who, &created)?;
     check(&execution, &args)?;
     let note = json!({ "label": args.label, "ips": args.ips });
     let made = Record::noted(&execution, &account, Kind::CredentialCreated(created.clone()), note).await?;
     let full = quota(&execution, &account, false);
     record(&execution, vec![made], move |state| {
-        let checked = grant::check(state, &who, &created, usual).and_then(|()| check_vms(state, &created));
+        let checked = grant::check(state, &who, &created).and_then(|()| check_vms(state, &created));
         checked.err().or_else(|| full(state))
     })
     .await?;

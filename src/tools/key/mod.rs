@@ -6,8 +6,6 @@ mod list;
 mod revoke;
 mod rotate;
 
-use std::sync::Arc;
-
 use serde_json::{Value, json};
 
 use super::instant::render_maybe;
@@ -89,9 +87,10 @@ fn quota(
     account: &AccountId,
     replaces: bool,
 ) -> impl Fn(&ControlState) -> Option<Refusal> + Send + 'static {
-    let (quotas, account, maker) = (Arc::clone(&execution.ports.quotas), account.clone(), execution.principal.credential.clone());
+    let (account, maker) = (account.clone(), execution.principal.credential.clone());
     let now = execution.ports.clock.now();
     move |state| {
+        let quotas = state.quotas();
         let made = state.keys_made(&account, &maker, now);
         let is_full = Counted::KeysADay.check(of_key(state, &maker, quotas.keys_a_day), made);
         let live = || Counted::Keys.check(of_key(state, &maker, quotas.keys), state.keys_used(&account, &maker, now));

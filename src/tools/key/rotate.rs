@@ -58,8 +58,7 @@ async fn rotate(execution: Execution) -> Answer {
         made_by: Some(who.credential.clone()),
         ..old.created.clone()
     };
-    let usual = execution.ports.limits.credential;
-    grant::check(&state, &who, &created, usual)?;
+    grant::check(&state, &who, &created)?;
     let note = json!({ "label": old.label, "ips": old.ips });
     let made = Record::noted(&execution, &old.created.account, Kind::CredentialCreated(created.clone()), note).await?;
     let by = Some(who.user.clone());
@@ -67,7 +66,7 @@ async fn rotate(execution: Execution) -> Answer {
     let (now, taken_over) = (execution.ports.clock.now(), created.user != old.created.user);
     let full = quota(&execution, &old.created.account, alive(&state, &id, now).is_ok());
     record(&execution, vec![made, revoked], move |state| {
-        if let Err(refusal) = grant::check(state, &who, &created, usual) {
+        if let Err(refusal) = grant::check(state, &who, &created) {
             return Some(refusal);
         }
         check_rotation(state, &id, taken_over, now).err().or_else(|| full(state))

@@ -1,6 +1,5 @@
 //! `person_invite`: a link by which somebody becomes one of an account's people. No mail is sent: who invites passes it on.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -112,8 +111,9 @@ fn invalid(path: &str, rule: &str) -> Refusal {
 
 /// Takes back what is over and what the new invitation replaces, and records it.
 async fn record(execution: &Execution, account: AccountId, replaced: Vec<InvitationId>, made: Kind) -> Result<(), Outcome> {
-    let (by, quotas) = (Some(execution.principal.user.clone()), Arc::clone(&execution.ports.quotas));
+    let by = Some(execution.principal.user.clone());
     let kinds = change(execution, move |state, now| {
+        let quotas = state.quotas();
         let of_account = |row: &&Invitation| row.account == account;
         let (gone, open): (Vec<&Invitation>, Vec<&Invitation>) =
             state.invitations.values().filter(of_account).partition(|row| !row.holds(state, now) || replaced.contains(&row.id));

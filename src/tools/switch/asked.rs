@@ -3,15 +3,13 @@
 //! INVARIANT: a key's own stop, an account's and the staff's widest ones are never refused for what else is engaged; each
 //! is there once, so that they have a bound all the same.
 
-use std::sync::Arc;
-
 use super::drain::{Engaged, Engagement};
 use crate::core::call::Outcome;
 use crate::core::engagement::Proposed;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, CredentialId, SwitchId};
 use crate::core::principal::Side;
-use crate::core::quota::{Counted, Quotas};
+use crate::core::quota::Counted;
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
 use crate::core::switch::{self, Running, Target};
@@ -63,7 +61,6 @@ pub(super) async fn standing(execution: &Execution, asked: &[Asked]) -> Result<O
 
 /// How many the caller's side may have.
 pub(super) struct Quota {
-    quotas: Arc<Quotas>,
     side: Side,
     account: AccountId,
     credential: CredentialId,
@@ -73,14 +70,15 @@ impl Quota {
     pub(super) fn of(execution: &Execution) -> Self {
         let who = &execution.principal;
         let (account, credential) = (who.account.clone(), who.credential.clone());
-        Self { quotas: Arc::clone(&execution.ports.quotas), side: who.side, account, credential }
+        Self { side: who.side, account, credential }
     }
 
     /// Refuses these if they are too many.
     pub(super) fn check(&self, state: &ControlState, asked: &[Asked]) -> Result<(), Refusal> {
+        let quotas = state.quotas();
         let (counted, quota) = match self.side {
-            Side::Staff => (Counted::StaffSwitches, self.quotas.staff_switches),
-            Side::Customer => (Counted::Switches, self.quotas.switches),
+            Side::Staff => (Counted::StaffSwitches, quotas.staff_switches),
+            Side::Customer => (Counted::Switches, quotas.switches),
         };
         let adds = |asked: &&Asked| {
             let standing = asked.standing(state).is_some();

@@ -89,12 +89,12 @@ async fn release(execution: Execution) -> Answer {
     let note = json!({ "reason": reason, "ramp_minutes": ramp_minutes });
     let change = Record::noted(&execution, &account, kind, note).await?;
     let (switch, over) = (id.clone(), ramp_minutes.map(Duration::from_mins));
-    let newcomer = execution.ports.approvals.newcomer;
     let taken = write(&execution, Want::default(), move |draft| {
         let Some(row) = draft.state().switches.get(&switch) else { return Ok(Err(not_found())) };
         if over.is_some() && row.ramp.is_some() {
             return Ok(Err(lets_go_already()));
         }
+        let newcomer = draft.state().known_terms().newcomer();
         let known = Acquaintance { state: draft.state(), now: draft.now, newcomer };
         let (step, until) = (step(row, &who, known), over.and_then(|over| row.ramp_until(draft.now, over)));
         let mut event = change.event();

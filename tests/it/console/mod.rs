@@ -134,8 +134,13 @@ impl House {
 
     /// Another node on the same data.
     pub async fn beside(&self) -> App {
+        self.beside_with(&self.more).await
+    }
+
+    /// Another node on the same data, with a configuration of its own.
+    pub async fn beside_with(&self, more: &str) -> App {
         let (clock, entropy) = (Arc::clone(&self.clock) as Arc<dyn Clock>, Arc::new(OsEntropy) as Arc<dyn Entropy>);
-        App::start(&config(&self.dir, &self.more), clock, entropy).await.expect("another node")
+        App::start(&config(&self.dir, more), clock, entropy).await.expect("another node")
     }
 
     /// Gives an account another VM, by the command line beside the server.
@@ -158,7 +163,8 @@ impl House {
         self.key_of(KeySpec { scopes, ..KeySpec::full(account.clone(), "administers") }).await
     }
 
-    async fn key_of(&self, spec: KeySpec) -> String {
+    /// A key, made in the same way.
+    pub async fn key_of(&self, spec: KeySpec) -> String {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
         let desk = Desk::open(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
         let key = desk.create_key(spec).await.expect("a key");

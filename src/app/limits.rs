@@ -1,0 +1,47 @@
+//! The limits of a log, set by somebody who sits at the machine, and recorded with who that was.
+
+use serde_json::json;
+
+use super::desk::{Desk, DeskError, operator};
+use crate::core::event::Kind;
+use crate::core::id::{EventId, Position};
+use crate::core::refusal::Refusal;
+use crate::core::scrub::Scrubbed;
+use crate::core::terms::{Terms, TermsInForce};
+use crate::log::draft::NewEvent;
+use crate::log::store::Want;
+
+/// Limits that were put in force.
+pub struct Set {
+    /// What is in force now.
+    pub now: TermsInForce,
+    /// What was before; none if nothing was recorded yet.
+    pub before: Option<TermsInForce>,
+}
+
+impl Desk {
+    /// Puts limits in force that `change` makes of those in force; of `configured`, if none are recorded yet.
+    pub async fn set_limits(
+        &self,
+        configured: Terms,
+        change: impl Fn(Terms) -> Result<Terms, Refusal> + Send + 'static,
+    ) -> Result<Set, DeskError> {
+        let (id, now) = (EventId::new(self.clock.now(), &*self.entropy), self.clock.now());
+        let note = Scrubbed::of(json!({ "operator": operator() }));
+        let house = self.state().await?.house();
+        let part = self.rooms.vault.seal(&house, now, &id, "note", &note).await?;
+        let written = self.writer.write(Want::default(), move |draft| {
+            let before = draft.state().terms;
+            let terms = match change(before.map_or(configured, |before| before.terms)) {
+                Ok(terms) => terms,
+                Err(refusal) => return Ok(Err(refusal)),
+            };
+            let kind = draft.state().setting(terms, None, None);
+            let version = if let Kind::LimitsSet { version, .. } = &kind { *version } else { 1 };
+            let event = NewEvent { id: id.clone(), kind, parts: vec![part.clone()], note: note.clone() };
+            draft.append(Position(0), event)?;
+            Ok(Ok(Set { now: TermsInForce { version, terms }, before }))
+        });
+        Ok(written.await??)
+    }
+}

@@ -1,0 +1,114 @@
+//! `forelog limits`: what is in force, and putting something else in force, straight on the data.
+
+use clap::Subcommand;
+use serde_json::{Map, Value, json};
+
+use super::{Answer, CliError, Context};
+use crate::app::limits::Set;
+use crate::control::in_force::{LIMITS, Origin, origin};
+use crate::core::terms::{Difference, Terms, TermsInForce};
+
+/// What to do with the limits.
+#[derive(Debug, Subcommand)]
+pub enum LimitsCommand {
+    /// Show the limits in force on every node, who set them, and where this configuration differs.
+    #[command(after_help = "Examples:\n  forelog limits show --config forelog.toml")]
+    Show,
+    /// Put other numbers in force; what is not named stays. Running servers go by them from their next decision on.
+    #[command(
+        after_help = "Examples:\n  forelog limits set limits.exec.admit=30\n  forelog limits set quotas.keys.account=50 approval_ms=3600000"
+    )]
+    Set {
+        /// What is to be which number, by the keys of the configuration.
+        #[arg(required = true, value_name = "KEY=NUMBER")]
+        numbers: Vec<String>,
+    },
+    /// Put what the configuration and the environment of this command say in force.
+    #[command(after_help = "Examples:\n  forelog limits load --config forelog.toml")]
+    Load,
+}
+
+/// Does it.
+pub async fn run(command: LimitsCommand, context: &Context) -> Result<Answer, CliError> {
+    let configured = context.config.terms();
+    let change: Box<dyn Fn(Terms) -> Result<Terms, crate::core::refusal::Refusal> + Send> = match command {
+        LimitsCommand::Show => return show(context).await,
+        LimitsCommand::Set { numbers } => {
+            let wanted = wanted(&numbers)?;
+            Box::new(move |terms| terms.with(&wanted))
+        }
+        LimitsCommand::Load => Box::new(move |_| Ok(configured)),
+    };
+    let desk = context.desk().await?;
+    let Set { now, before } = desk.set_limits(configured, change).await?;
+    let was = before.map_or_else(|| Terms::default().differences(&now.terms), |before| before.terms.differences(&now.terms));
+    let mut lines = vec![format!("version {} is in force", now.version)];
+    lines.extend(was.iter().map(|row| format!("  {}: {} (was {})", row.key, row.configured, row.in_force)));
+    let changed: Vec<Value> =
+        was.iter().map(|row| json!({ "key": row.key, "before": row.in_force, "now": row.configured })).collect();
+    let document = json!({
+        "version": now.version, "before": before.map(|before| before.version), "changed": changed, "limits": now.terms,
+    });
+    Ok(Answer { document, text: lines.join("\n") })
+}
+
+/// `a.b=1` and the like as the configuration has them.
+fn wanted(numbers: &[String]) -> Result<Value, CliError> {
+    let mut wanted = Value::Object(Map::new());
+    for text in numbers {
+        let (key, number) = text.split_once('=').ok_or_else(|| CliError::Limit(text.clone()))?;
+        let number: i128 = number.trim().parse().map_err(|_| CliError::Limit(text.clone()))?;
+        // What no limit can be is told by its key.
+        let number = match u64::try_from(number) {
+            Ok(number) => json!(number),
+            Err(_) if number < 0 => json!(i64::try_from(number).unwrap_or(i64::MIN)),
+            Err(_) => json!(u64::MAX),
+        };
+        let mut place = &mut wanted;
+        for name in key.trim().split('.') {
+            let Some(fields) = place.as_object_mut() else { return Err(CliError::Limit(text.clone())) };
+            place = fields.entry(name).or_insert_with(|| json!({}));
+        }
+        *place = number;
+    }
+    Ok(wanted)
+}
+
+async fn show(context: &Context) -> Result<Answer, CliError> {
+    let desk = context.desk().await?;
+    let Some(now) = desk.state().await?.terms else {
+        let text = "no limits are recorded yet; the first start of a node records its configuration's";
+        return Ok(Answer { document: json!({ "version": null }), text: text.into() });
+    };
+    let origin = origin(&desk.rooms.reader(), LIMITS).await?;
+    let differences = now.terms.differences(&context.config.terms());
+    let mut lines = vec![in_force(&now, origin.as_ref())];
+    lines.extend(now.terms.numbers().iter().map(|(key, number)| format!("  {key} = {number}")));
+    lines.extend(differences.iter().map(differs));
+    let mut document = json!({ "version": now.version, "limits": now.terms, "differences": differences });
+    put(&mut document, origin.as_ref());
+    Ok(Answer { document, text: lines.join("\n") })
+}
+
+/// The version in force, and how it came there.
+pub(super) fn in_force(now: &TermsInForce, origin: Option<&Origin>) -> String {
+    format!("limits version {}{}", now.version, since(origin))
+}
+
+/// How something came into force, behind what it is.
+pub(super) fn since(origin: Option<&Origin>) -> String {
+    origin.map_or_else(String::new, |origin| format!(", put in force by {} at {}", origin.author.text(), origin.at.rfc3339()))
+}
+
+/// The same for programs.
+pub(super) fn put(document: &mut Value, origin: Option<&Origin>) {
+    document["by"] = json!(origin.map(|origin| origin.author.text()));
+    document["since"] = json!(origin.map(|origin| origin.at.rfc3339()));
+    document["position"] = json!(origin.map(|origin| origin.position));
+}
+
+/// Where a configuration differs, in words.
+pub(super) fn differs(row: &Difference) -> String {
+    let Difference { key, in_force, configured } = row;
+    format!("{key} is {in_force} in force and {configured} in this configuration: `forelog limits load` puts that in force")
+}

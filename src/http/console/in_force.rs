@@ -1,0 +1,71 @@
+//! `/console/rules`: the policies and the limits in force, who put them there, and whether this node was started with others.
+
+use askama::Template;
+use axum::response::Response;
+
+use super::fault::Fault;
+use super::frame::{Frame, page};
+use super::rules::{files, shown};
+use super::shown::{When, grouped, visible};
+use super::visit::Visit;
+use crate::control::in_force::{Origin, POLICIES, event};
+use crate::core::terms::Difference;
+use crate::core::time::Micros;
+
+#[derive(Template)]
+#[template(path = "rules.html")]
+struct Rules {
+    frame: Frame,
+    policies: Option<Put>,
+    sha256: String,
+    is_served: bool,
+    trouble: Option<String>,
+    is_own: bool,
+    own_trouble: Option<String>,
+    texts: Vec<(String, String)>,
+    limits: Option<Put>,
+    numbers: Vec<(String, String)>,
+    differences: Vec<Difference>,
+}
+
+/// A version, and how it came into force.
+struct Put {
+    version: String,
+    origin: Option<(When, String)>,
+}
+
+impl Put {
+    fn of(version: i64, origin: Option<Origin>, now: Micros) -> Self {
+        let origin = origin.map(|origin| (When::of(origin.at, now), visible(&origin.author.text())));
+        Self { version: grouped(version), origin }
+    }
+}
+
+/// The page.
+pub async fn show(visit: Visit) -> Result<Response, Fault> {
+    if !visit.is_staff() {
+        return Err(Fault::NotFound);
+    }
+    let http = &visit.http;
+    http.check_rules(&visit.principal).await?;
+    let ports = &http.door.control().ports;
+    let (policies, limits, now) = (http.policies_in_force().await?, http.limits_in_force().await?, ports.clock.now());
+    let text = match event(&ports.reader, POLICIES).await {
+        Ok(Some(event)) => files(&visit, &event).await.unwrap_or_default(),
+        _ => Vec::new(),
+    };
+    let numbers = limits.now.map(|now| now.terms.numbers()).unwrap_or_default();
+    Ok(page(&Rules {
+        frame: Frame::of("Rules", "/console/rules", &visit).await,
+        sha256: policies.set.as_ref().map(|set| visible(&set.sha256)).unwrap_or_default(),
+        is_served: policies.is_served(),
+        is_own: policies.is_own(),
+        trouble: policies.node.trouble.as_deref().map(visible),
+        own_trouble: policies.node.own.as_ref().err().map(|why| visible(why)),
+        policies: policies.set.as_ref().map(|set| Put::of(set.version, policies.origin.clone(), now)),
+        texts: text.iter().map(|(name, text)| (visible(name), shown(text))).collect(),
+        limits: limits.now.map(|set| Put::of(set.version, limits.origin.clone(), now)),
+        numbers: numbers.into_iter().map(|(key, number)| (key, number.to_string())).collect(),
+        differences: limits.differences,
+    }))
+}
