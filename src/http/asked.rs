@@ -48,6 +48,15 @@ pub fn fits(text: &str) -> bool {
 }
 
 impl Asked {
+    /// The same as one line: what was typed as it was, its times written out, and the fields.
+    pub fn line(&self, now: Micros) -> Result<String, String> {
+        let typed = self.q.as_deref().unwrap_or_default();
+        let typed = Search::written_out(typed, now).map_err(|fault| format!("q: {fault}."))?;
+        self.clone().search(now)?;
+        let fields = Self { q: None, ..self.clone() }.search(now)?.to_string();
+        Ok([typed, fields].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
+    }
+
     /// The fields and the line together: all of it holds. Else says what cannot be read, and why.
     pub fn search(self, now: Micros) -> Result<Search, String> {
         let mut search = Search::parse(&self.q.unwrap_or_default(), now).map_err(|fault| format!("q: {fault}."))?;

@@ -32,11 +32,17 @@ pub struct Fault {
 struct Item {
     column: usize,
     text: String,
+    /// As it was typed.
+    typed: String,
     /// It begins with a quote, so nothing in it is a sign or a field.
     quoted: bool,
 }
 
 impl Item {
+    fn at(column: usize, quoted: bool) -> Self {
+        Self { column, text: String::new(), typed: String::new(), quoted }
+    }
+
     fn fault(&self, why: impl Into<String>) -> Fault {
         Fault { column: self.column, why: why.into() }
     }
@@ -53,6 +59,20 @@ impl Search {
             }
         }
         Ok(search)
+    }
+
+    /// A line that can be read, item by item as it was typed, but with the time that `last:` means. Words are not folded: a
+    /// text that nobody may keep is known by its form, and folded it has none.
+    pub fn written_out(line: &str, now: Micros) -> Result<String, Fault> {
+        let written = |item: Item| -> Result<String, Fault> {
+            if item.quoted || !item.text.starts_with("last:") {
+                return Ok(item.typed);
+            }
+            let mut time = Self::default();
+            time.read(&item, now)?;
+            Ok(time.to_string())
+        };
+        Ok(items(line)?.into_iter().map(written).collect::<Result<Vec<_>, _>>()?.join(" "))
     }
 
     fn read(&mut self, item: &Item, now: Micros) -> Result<(), Fault> {
@@ -136,14 +156,19 @@ fn items(line: &str) -> Result<Vec<Item>, Fault> {
         match c {
             '"' => {
                 quote = if quote.is_some() { None } else { Some(column) };
-                let item = open.get_or_insert_with(|| Item { column, text: String::new(), quoted: true });
+                let item = open.get_or_insert_with(|| Item::at(column, true));
+                item.typed.push(c);
                 // Kept inside a value, where it keeps commas together.
                 if !item.quoted {
                     item.text.push(c);
                 }
             }
             c if c.is_whitespace() && quote.is_none() => found.extend(open.take()),
-            c => open.get_or_insert_with(|| Item { column, text: String::new(), quoted: false }).text.push(c),
+            c => {
+                let item = open.get_or_insert_with(|| Item::at(column, false));
+                item.text.push(c);
+                item.typed.push(c);
+            }
         }
     }
     if let Some(column) = quote {
@@ -229,6 +254,19 @@ mod tests {
             let search = read(line);
             assert_eq!(read(&search.to_string()), search, "{line} as {search}");
         }
+    }
+
+    #[test]
+    fn line_written_out_means_the_same_at_any_time_and_keeps_its_words() {
+        let line = "last:2d  \"Web-1, and more\" dop_v1_abc -tool:\"a b\",c policy:x \"last:2d\" created:2026-01-31..2026-02-01 生产-01*";
+        let written = Search::written_out(line, NOW).unwrap();
+        for kept in
+            ["\"Web-1, and more\"", "dop_v1_abc", "-tool:\"a b\",c", "\"last:2d\"", "created:2026-01-31..2026-02-01", "生产-01*"]
+        {
+            assert!(written.contains(kept), "{written}");
+        }
+        assert_eq!(Search::parse(&written, Micros(0)).unwrap(), read(line), "{written}");
+        assert!(Search::written_out("last:never", NOW).is_err());
     }
 
     #[test]

@@ -95,7 +95,7 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
     let filters: Pairs = pairs.into_iter().filter(|(name, value)| !value.is_empty() && name != "cursor").collect();
     let query = written(&filters);
     let now = visit.http.door.control().ports.clock.now();
-    let export = asked.clone().search(now).ok().map(|search| search.to_string());
+    let export = asked.line(now).ok();
     let next = found.as_ref().and_then(|page| page.next_cursor.as_ref());
     let next = next.map(|cursor| format!("/console/activity?{}", joined(&query, &format!("cursor={}", encoded(cursor)))));
     let first = asked.cursor.is_some().then(|| format!("/console/activity?{query}"));

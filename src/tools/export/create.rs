@@ -17,6 +17,7 @@ use crate::core::quota::Counted;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
+use crate::core::scrub::ScrubbedText;
 use crate::core::search::{Field, Search};
 use crate::core::sight::Sight;
 use crate::core::tool::ToolFacts;
@@ -45,7 +46,7 @@ pub(super) fn tool() -> Tool {
         .keyed();
     let output = Shape::new()
         .must("id", Public, any("string", "The export, by which it is downloaded: the id of this call."))
-        .must("q", Content, any("string", "The search, its times written out."))
+        .must("q", Content, any("string", "The search as it was typed, its times written out."))
         .must("form", Public, any("string", "What the file is."))
         .must("account", Public, maybe("string", "The account whose calls it holds; of several if null."))
         .must("credential", Public, maybe("string", "The only key whose calls it holds, if it is one."))
@@ -71,16 +72,17 @@ struct Args {
 async fn create(execution: Execution) -> Answer {
     let Args { q, form, reason } = execution.arguments()?;
     let now = execution.ports.clock.now();
-    let search = Search::parse(&q.unwrap_or_default(), now)
-        .map_err(|fault| Refusal::new(Code::ValidationFailed, format!("q cannot be read: {fault}.")))?;
+    // Scrubbed as it was typed, which is what is looked for and kept: words that are folded have lost what a secret is known by.
+    let typed = ScrubbedText::of(&q.unwrap_or_default());
+    let read = Search::parse(typed.as_str(), now).and_then(|search| Ok((search, Search::written_out(typed.as_str(), now)?)));
+    let (search, q) = read.map_err(|fault| Refusal::new(Code::ValidationFailed, format!("q cannot be read: {fault}.")))?;
     let sight = sight(&execution, &search, reason.is_some()).await?;
     let (account, credential) = (sight.account().cloned(), sight.credentials().and_then(|key| key.first().cloned()));
     let ports = &execution.ports;
     let _place = ports.places.take(Counted::Exports, ports.terms().quotas.exports, &execution.principal)?;
     if execution.principal.side == Side::Staff {
-        tell(&execution, account.as_ref(), &search, reason).await?;
+        tell(&execution, account.as_ref(), &q, reason).await?;
     }
-    let q = search.to_string();
     // As the log was when this was asked for: the call that makes the export is not in it.
     let asked = execution.ports.activity.call(&execution.sight(), execution.call()).await?;
     let as_of = asked.map(|record| Position(record.intent.0 - 1));
@@ -122,19 +124,14 @@ async fn sight(execution: &Execution, search: &Search, has_reason: bool) -> Resu
 }
 
 /// Writes down that staff take calls away, so that the account learns of it.
-async fn tell(
-    execution: &Execution,
-    account: Option<&AccountId>,
-    search: &Search,
-    reason: Option<String>,
-) -> Result<(), Outcome> {
+async fn tell(execution: &Execution, account: Option<&AccountId>, q: &str, reason: Option<String>) -> Result<(), Outcome> {
     let who = &execution.principal;
     let kind = Kind::LogRead {
         user: Some(who.user.clone()),
         account: account.cloned(),
         what: format!("exports/{}", execution.call()).into(),
     };
-    let note = json!({ "q": search.to_string(), "reason": reason });
+    let note = json!({ "q": q, "reason": reason });
     let noted = Record::noted(execution, &who.account, kind, note).await?;
     record(execution, vec![noted], |_| None).await
 }

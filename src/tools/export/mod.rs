@@ -26,7 +26,7 @@ pub const CREATE: &str = "export_create";
 /// What was recorded of an export: its recipe, and what has to come out.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Export {
-    /// The search, its times written out.
+    /// The search as it was typed, scrubbed, its times written out.
     pub q: String,
     /// The form of the file.
     pub form: Form,
