@@ -110,7 +110,7 @@ impl Desk {
                 continue;
             }
             if state.people.contains_key(&other.id) {
-                return Err(DeskError::Refused(format!("there is a person with the e-mail address {email} already")));
+                return Err(DeskError::Refused(already(&email)));
             }
             // No event names this one: making it was cut between vault and log.
             self.rooms.vault.erase_person(&other.id).await?;
@@ -129,6 +129,7 @@ impl Desk {
         };
         // The vault first: an event must not name a person who is not there. Nor are they somebody before that.
         self.rooms.vault.add_as(AWAITED, &person, |other| state.people.contains_key(other)).await?;
+        let address = self.rooms.vault.address_in(&account, &email).await?;
         let joined = Kind::UserCreated {
             user: user.clone(),
             account: account.clone(),
@@ -136,11 +137,15 @@ impl Desk {
             role: Some(role),
             invitation: None,
             invited_by: None,
+            address: Some(address.as_str().into()),
         };
         let note = json!({ "operator": operator() });
         let kinds = before.into_iter().chain([joined]);
         let records = kinds.map(|kind| Record { account: account.clone(), kind, note: note.clone() }).collect();
-        if let Err(error) = self.record(records, |_| None).await {
+        let taken = already(&email);
+        let of_account = account.clone();
+        let check = move |state: &ControlState| state.has_address(&of_account, &address).then(|| taken.clone());
+        if let Err(error) = self.record(records, check).await {
             if !matches!(error, DeskError::Write(WriteError::Store { uncertain: true, .. })) {
                 self.rooms.vault.erase_person(&person.id).await?;
             }
@@ -275,8 +280,8 @@ impl Desk {
 
     /// Somebody of the account, or who came first: a key of nobody would answer for whoever is named.
     async fn person_of(&self, account: &AccountId, named: Option<UserId>) -> Result<UserId, DeskError> {
-        let (people, state) = (self.rooms.vault.people().await?, self.state().await?);
-        let is_here = |person: &Person| person.account == *account && person.role_in(&state).is_some();
+        let (people, state) = (self.rooms.vault.people_of(account).await?, self.state().await?);
+        let is_here = |person: &Person| person.role_in(&state).is_some();
         let mut members: Vec<UserId> = people.into_iter().filter(is_here).map(|person| person.id).collect();
         members.sort();
         let found = match &named {
@@ -301,6 +306,10 @@ fn side_of(state: &ControlState, account: &AccountId) -> Result<Side, DeskError>
 
 fn named(text: &str) -> Result<String, DeskError> {
     label::canonical(text).map_err(|error| DeskError::Refused(format!("{text:?} cannot be taken: {error}")))
+}
+
+fn already(email: &EmailAddress) -> String {
+    format!("there is a person with the e-mail address {email} already")
 }
 
 fn no_key(key: &CredentialId) -> DeskError {

@@ -1,36 +1,76 @@
 //! Taking an invitation: from a link that somebody was given to a person with a password, who is signed in.
 //!
-//! INVARIANT: a link works once, until its time is over, it is revoked, or whoever made it may not invite any more. Whether it
-//! does is decided in the transaction that makes the person one of the account's people; whom the log does not name as such
-//! never signs in.
+//! INVARIANT: a link works once, until its time is over, it is revoked, or whoever made it may not invite any more; while that
+//! is stopped it waits. Whether it works, and whether the account has somebody under that address already, is decided in the
+//! transaction that makes the person one of the account's people; whom the log does not name as such never signs in.
 
 use super::hashing::Line;
 use super::session::{Browser, Entered, SessionError, Sessions, Token};
+use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::{InvitationId, Position, UserId};
+use crate::core::member::Invitation;
 use crate::core::principal::Side;
+use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::state::ControlState;
+use crate::core::switch::Switch;
 use crate::core::time::Micros;
 use crate::log::people::{Invited, UNSAID};
 use crate::log::store::Want;
 use crate::log::vault::Person;
 
+/// What a link is good for.
+pub enum Link {
+    /// Nothing: it has ended, was used, or never was one.
+    Ended,
+    /// It waits until what it was made by is stopped no more.
+    Stopped(Refusal),
+    /// Making whom it is for a person with this role.
+    Works(Box<Invited>, Role),
+}
+
+/// What came of taking an invitation.
+pub enum Joined {
+    /// They are signed in.
+    In(Entered),
+    /// It does not work any more, or they are one of the account's people already.
+    Not,
+    /// It waits.
+    Stopped(Refusal),
+}
+
+/// What the deciding transaction found.
+enum Found {
+    Made,
+    Not,
+    Stopped(Refusal),
+}
+
 impl Sessions {
     /// Whom a link is for, and the role that they would have, while it works.
-    pub async fn invited(&self, link: &Token) -> Result<Option<(Invited, Role)>, SessionError> {
-        let Some(invited) = self.vault.invited_by_link(&link.hash()).await? else { return Ok(None) };
+    pub async fn invited(&self, link: &Token) -> Result<Link, SessionError> {
+        let Some(invited) = self.vault.invited_by_link(&link.hash()).await? else { return Ok(Link::Ended) };
         let id = invited.id.clone();
-        let role = self.writer.write(Want::default(), move |draft| Ok(role_of(draft.state(), &id, draft.now))).await?;
-        Ok(role.map(|role| (invited, role)))
+        let read = self.writer.write(Want::default(), move |draft| Ok(open(draft.state(), &id, draft.now))).await?;
+        Ok(match read {
+            None => Link::Ended,
+            Some(Err(refusal)) => Link::Stopped(refusal),
+            Some(Ok(row)) => Link::Works(Box::new(invited), row.role),
+        })
     }
 
     /// Makes a person of whom the link is for, and signs them in; nothing, if it does not work, or they are one of the
     /// account's people already. Whether the address is somebody's in another account makes no difference.
-    pub async fn join(&self, link: &Token, password: &str, from: &Browser) -> Result<Option<Entered>, SessionError> {
-        let Some((invited, role)) = self.invited(link).await? else { return Ok(None) };
+    pub async fn join(&self, link: &Token, password: &str, from: &Browser) -> Result<Joined, SessionError> {
+        let (invited, role) = match self.invited(link).await? {
+            Link::Works(invited, role) => (invited, role),
+            Link::Stopped(refusal) => return Ok(Joined::Stopped(refusal)),
+            Link::Ended => return Ok(Joined::Not),
+        };
+        // Of those of whom the log has no digest; the others are looked at where it is decided.
         if self.is_member(&invited).await? {
-            return Ok(None);
+            return Ok(Joined::Not);
         }
         let person = Person {
             id: UserId::new(self.clock.now(), &*self.entropy),
@@ -46,33 +86,42 @@ impl Sessions {
         let state = self.writer.fence().state();
         self.vault.add_as(UNSAID, &person, |other| state.people.contains_key(other)).await?;
         match self.record_joined(&person, &invited.id).await {
-            Ok(true) => {}
-            Ok(false) => {
+            Ok(Found::Made) => {}
+            Ok(found) => {
                 self.vault.erase_person(&person.id).await?;
-                return Ok(None);
+                return Ok(if let Found::Stopped(refusal) = found { Joined::Stopped(refusal) } else { Joined::Not });
             }
             Err(error) => {
                 self.erase_unmade(&person, &error).await;
                 return Err(error);
             }
         }
-        self.vault.set_role(&person.id, role.as_str()).await?;
+        // The log has made them one of the account's people: what the vault keeps beside that is for who looks there alone.
+        if let Err(error) = self.vault.set_role(&person.id, role.as_str()).await {
+            tracing::warn!(user = %person.id, %error, "the vault has no role yet of somebody who was made a person");
+        }
         self.vault.forget_invited(&invited.id).await?;
-        self.begin(&person, role, from).await
+        Ok(self.begin(&person, role, from).await?.map_or(Joined::Not, Joined::In))
     }
 
-    /// Whether the invitation still held when it was taken.
-    async fn record_joined(&self, person: &Person, invitation: &InvitationId) -> Result<bool, SessionError> {
+    /// Whether the invitation still worked when it was taken, and the account had nobody under that address.
+    async fn record_joined(&self, person: &Person, invitation: &InvitationId) -> Result<Found, SessionError> {
+        let address = self.vault.address_in(&person.account, &person.email).await?;
         let (person, invitation, id) = (person.clone(), invitation.clone(), self.event_id());
         let joined = self.writer.write(Want::default(), move |draft| {
-            let row = draft.state().invitations.get(&invitation).filter(|row| row.holds(draft.state(), draft.now));
-            let row = row.filter(|row| row.account == person.account);
-            let Some((role, invited_by)) = row.map(|row| (row.role, row.by.clone())) else { return Ok(false) };
+            let (role, invited_by) = match open(draft.state(), &invitation, draft.now) {
+                Some(Ok(row)) if row.account == person.account => (row.role, row.by),
+                Some(Err(refusal)) => return Ok(Found::Stopped(refusal)),
+                Some(Ok(_)) | None => return Ok(Found::Not),
+            };
+            if draft.state().has_address(&person.account, &address) {
+                return Ok(Found::Not);
+            }
             let (user, account, side) = (person.id.clone(), person.account.clone(), role.side());
-            let invitation = Some(invitation.clone());
-            let kind = Kind::UserCreated { user, account, side, role: Some(role), invitation, invited_by };
+            let (invitation, address) = (Some(invitation.clone()), Some(address.as_str().into()));
+            let kind = Kind::UserCreated { user, account, side, role: Some(role), invitation, invited_by, address };
             draft.append(Position(0), crate::log::draft::NewEvent::plain(id.clone(), kind))?;
-            Ok(true)
+            Ok(Found::Made)
         });
         Ok(joined.await?)
     }
@@ -88,7 +137,14 @@ impl Sessions {
     }
 }
 
-/// The role that an invitation is for, while it holds.
-fn role_of(state: &ControlState, invitation: &InvitationId, now: Micros) -> Option<Role> {
-    state.invitations.get(invitation).filter(|row| row.holds(state, now)).map(|row| row.role)
+/// An invitation while it has not ended, or why it waits.
+fn open(state: &ControlState, invitation: &InvitationId, now: Micros) -> Option<Result<Invitation, Refusal>> {
+    let row = state.invitations.get(invitation).filter(|row| row.holds(state, now))?;
+    Some(row.stopped(state, now).map_or_else(|| Ok(row.clone()), |switch| Err(halted(switch))))
+}
+
+/// What somebody is told who would come in by a right that is stopped.
+fn halted(switch: &Switch) -> Refusal {
+    let message = switch.message.clone().unwrap_or_else(|| "The operator has stopped what this invitation was made with.".into());
+    Refusal::new(Code::KillSwitchEngaged, message).hint("The link is kept: open it again when that is over.")
 }

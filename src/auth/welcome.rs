@@ -85,7 +85,15 @@ impl Sessions {
     async fn record_first(&self, person: &Person, role: Role) -> Result<bool, SessionError> {
         let (user, account) = (person.id.clone(), person.account.clone());
         let made = self.plain(Kind::AccountCreated { account: account.clone(), side: Side::Staff });
-        let joined = Kind::UserCreated { user, account, side: Side::Staff, role: Some(role), invitation: None, invited_by: None };
+        let joined = Kind::UserCreated {
+            address: Some(self.vault.address_in(&account, &person.email).await?.into()),
+            user,
+            account,
+            side: Side::Staff,
+            role: Some(role),
+            invitation: None,
+            invited_by: None,
+        };
         let joined = self.plain(joined);
         let written = self.writer.write(Want::default(), move |draft| {
             if has_staff(draft.state()) {

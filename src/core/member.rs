@@ -11,6 +11,7 @@ use super::id::{AccountId, CredentialId, InvitationId, UserId};
 use super::lineage::alive;
 use super::role::Role;
 use super::state::{ControlState, Credential, RowName, all_named, named};
+use super::switch::{Switch, Target};
 use super::time::Micros;
 
 /// A session ends after this long, however much it is used.
@@ -43,9 +44,27 @@ pub struct Member {
     /// Their sessions that have not ended, by digest, and when each began.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub sessions: BTreeMap<String, Micros>,
+    /// Keyed digest of their e-mail address in that account, while they have a role.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 impl Member {
+    fn new(user: &UserId, account: &AccountId) -> Self {
+        Self {
+            id: user.clone(),
+            account: account.clone(),
+            role: None,
+            invited: None,
+            known_as: BTreeSet::new(),
+            vouched_until: None,
+            withdrawn_by: None,
+            linked: BTreeSet::new(),
+            sessions: BTreeMap::new(),
+            address: None,
+        }
+    }
+
     /// The role that they come in with; none if they are removed, or their issuer gives them none any more.
     #[must_use]
     pub fn acting_role(&self) -> Option<Role> {
@@ -82,6 +101,13 @@ impl ControlState {
         self.people.values().filter(move |member| member.known_as.contains(digest))
     }
 
+    /// Whether somebody of an account has this address, of which `address` is the digest there.
+    #[must_use]
+    pub fn has_address(&self, account: &AccountId, address: &str) -> bool {
+        let has = |row: &Member| row.account == *account && row.role.is_some() && row.address.as_deref() == Some(address);
+        self.people.values().any(has)
+    }
+
     /// Whether the person is gone whose credential it is: a right ends with whom it was given to.
     #[must_use]
     pub fn has_left(&self, row: &Credential) -> bool {
@@ -96,6 +122,9 @@ impl ControlState {
         !row.is_person() && member.and_then(|member| member.vouched_until).is_some_and(|until| until <= now)
     }
 }
+
+/// The tool that invites.
+pub const INVITE: &str = "person_invite";
 
 /// An invitation that nobody has taken or revoked yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -115,17 +144,34 @@ pub struct Invitation {
     pub made_at: Micros,
     /// The link works until then.
     pub expires_at: Micros,
+    /// Keyed digest of the e-mail address that it is for, in that account.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub address: Option<String>,
 }
 
 impl Invitation {
-    /// Whether its link still works: not longer than the right of whoever made it. They still say who the account's people are,
-    /// what they invited with is alive with all that it comes from, and no switch on it stops that.
+    /// Whether it has not ended: not later than the right of whoever made it. They still say who the account's people are, and
+    /// what they invited with is alive with all that it comes from. While a switch stops that ([`Self::stopped`]) it waits.
     #[must_use]
     pub fn holds(&self, state: &ControlState, now: Micros) -> bool {
         let administers = |row: &Member| row.account == self.account && row.acting_role().is_some_and(Role::administers);
         let may = self.by.as_ref().is_none_or(|by| state.people.get(by).is_some_and(administers));
-        let lives = |with: &CredentialId| alive(state, with, now).is_ok() && !state.is_stopped(with, now);
+        let lives = |with: &CredentialId| alive(state, with, now).is_ok();
         self.expires_at > now && may && self.credential.as_ref().is_none_or(lives)
+    }
+
+    /// The switch that stops what it was made by: everything, the account, what they invited with, or inviting itself. What is
+    /// let through again step by step counts as stopped until it is over.
+    #[must_use]
+    pub fn stopped<'a>(&self, state: &'a ControlState, now: Micros) -> Option<&'a Switch> {
+        let stops = |target: &Target| match target {
+            Target::All => true,
+            Target::Account(account) => *account == self.account,
+            Target::Credential(id) => self.credential.as_ref().is_some_and(|with| state.comes_from(with, id)),
+            Target::Tool(tool) => tool == INVITE,
+            Target::Class(_) | Target::Provider(_) | Target::Vm { .. } => false,
+        };
+        state.switches.values().find(|switch| !switch.is_over(now) && stops(&switch.target))
     }
 }
 
@@ -165,15 +211,16 @@ impl ControlState {
     /// Folds in what an event says of people; none if it says nothing of them.
     pub(super) fn change_people(&mut self, at: Micros, kind: &Kind) -> Option<Vec<RowName>> {
         match kind {
-            Kind::UserCreated { user, account, role, invitation, invited_by, .. } => {
+            Kind::UserCreated { user, account, role, invitation, invited_by, address, .. } => {
                 let taken = invitation.as_ref().filter(|id| self.invitations.remove(id).is_some());
                 let mut touched = taken.map(|id| named("invitation", id.as_str())).unwrap_or_default();
                 // Before roles were events they were in the vault alone.
                 if role.is_some() {
                     touched.extend(self.set_role(user, account, *role));
                 }
-                if let (Some(by), Some(member)) = (invited_by, self.people.get_mut(user)) {
-                    member.invited = Some(Invited { by: by.clone(), at });
+                if let Some(member) = self.people.get_mut(user) {
+                    member.invited = invited_by.clone().map(|by| Invited { by, at });
+                    member.address = address.as_ref().map(ToString::to_string);
                 }
                 Some(touched)
             }
@@ -211,7 +258,7 @@ impl ControlState {
             }
             Kind::RoleChanged { user, account, role, .. } => Some(self.part_with(user, account, Some(*role), at)),
             Kind::UserRemoved { user, account, .. } => Some(self.part_with(user, account, None, at)),
-            Kind::PersonInvited { invitation, account, role, by, credential, expires_at } => {
+            Kind::PersonInvited { invitation, account, role, by, credential, expires_at, address } => {
                 let row = Invitation {
                     id: invitation.clone(),
                     account: account.clone(),
@@ -220,6 +267,7 @@ impl ControlState {
                     credential: credential.clone(),
                     made_at: at,
                     expires_at: *expires_at,
+                    address: address.as_ref().map(ToString::to_string),
                 };
                 self.invitations.insert(invitation.clone(), row);
                 Some(named("invitation", invitation.as_str()))
@@ -241,11 +289,13 @@ impl ControlState {
     /// With a role what somebody came in with ends, too.
     fn set_role(&mut self, user: &UserId, account: &AccountId, role: Option<Role>) -> Vec<RowName> {
         let was = self.people.remove(user);
-        let (invited, known_as, vouched_until, linked) =
-            was.map(|was| (was.invited, was.known_as, was.vouched_until, was.linked)).unwrap_or_default();
-        let linked = if role.is_some() { linked } else { BTreeSet::new() };
-        let (id, account, withdrawn_by, sessions) = (user.clone(), account.clone(), None, BTreeMap::new());
-        let member = Member { id, account, role, invited, known_as, vouched_until, withdrawn_by, linked, sessions };
+        let mut member = was.unwrap_or_else(|| Member::new(user, account));
+        (member.account, member.role, member.withdrawn_by) = (account.clone(), role, None);
+        member.sessions.clear();
+        if role.is_none() {
+            member.linked.clear();
+            member.address = None;
+        }
         self.people.insert(user.clone(), member);
         named("person", user.as_str())
     }

@@ -7,8 +7,6 @@
 
 use super::id::CredentialId;
 use super::state::{ControlState, Credential};
-use super::switch::{Switch, Target};
-use super::time::Micros;
 
 impl ControlState {
     /// Whether what is done to `ancestor` reaches `id`. One whose lineage cannot be read is reached by everything.
@@ -32,13 +30,6 @@ impl ControlState {
         let same = self.credentials.values().filter(|row| is_one_person(row, own));
         let first = same.min_by_key(|row| (row.created_at, &row.created.credential));
         first.map_or(id, |row| &row.created.credential)
-    }
-
-    /// Whether a switch on a credential, or on one that it comes from, is engaged, however far it lets go already.
-    #[must_use]
-    pub fn is_stopped(&self, credential: &CredentialId, now: Micros) -> bool {
-        let stops = |switch: &Switch| matches!(&switch.target, Target::Credential(id) if self.comes_from(credential, id));
-        self.switches.values().any(|switch| !switch.is_over(now) && stops(switch))
     }
 }
 

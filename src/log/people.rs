@@ -31,6 +31,9 @@ pub const AWAITED: &str = "awaited";
 /// The key that the salts of passwords are made with.
 const SALT: &str = "sign-in/salt";
 
+/// The key that digests of addresses are made with.
+const ADDRESS: &str = "sign-in/address";
+
 /// A person who signs in, or holds keys.
 #[derive(Clone, Debug)]
 pub struct Person {
@@ -210,11 +213,28 @@ impl Vault {
         Ok(transaction.commit().await?)
     }
 
+    /// Everybody of one account, by e-mail address.
+    pub async fn people_of(&self, account: &AccountId) -> Result<Vec<Person>, VaultError> {
+        self.people_where("p.account = $1 order by p.email, p.id", vec![account.as_str().into()]).await
+    }
+
+    /// A person.
+    pub async fn person(&self, id: &UserId) -> Result<Option<Person>, VaultError> {
+        Ok(self.people_where("p.id = $1", vec![id.as_str().into()]).await?.pop())
+    }
+
     /// The salt of every password under an address. It is the same for all of them, so that a guess is hashed once, however
     /// many people have the address, and whether anybody has it.
     pub async fn salt(&self, email: &EmailAddress) -> Result<[u8; 16], VaultError> {
         let mac = self.mac(SALT, email.as_str().as_bytes()).await?;
         Ok(mac.first_chunk().copied().unwrap_or_default())
+    }
+
+    /// What the log knows an address of an account by: a keyed digest, hex. The same address has another one in each account,
+    /// so that nobody who reads the log sees that two accounts have one person.
+    pub async fn address_in(&self, account: &AccountId, email: &EmailAddress) -> Result<String, VaultError> {
+        let text = serde_json::json!([account, email]).to_string();
+        Ok(hex::encode(self.mac(ADDRESS, text.as_bytes()).await?))
     }
 
     /// Brings addresses that an earlier version kept into their canonical form. One that is somebody else's then stays as it is,

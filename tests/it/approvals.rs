@@ -456,6 +456,7 @@ async fn guests(site: Site) {
             role: Some(Role::Owner),
             invitation: None,
             invited_by: Some(host.clone()),
+            address: None,
         };
         plant.change(made, Value::Null).await;
         guest

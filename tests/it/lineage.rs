@@ -116,6 +116,7 @@ fn what_ends_a_key_ends_what_it_made() {
                     withdrawn_by: None,
                     linked: std::collections::BTreeSet::new(),
                     sessions: std::collections::BTreeMap::new(),
+                    address: None,
                 },
             );
         }),

@@ -38,7 +38,15 @@ impl TestApp {
     /// Somebody of the plant's account, as the log has them.
     async fn hired(&self, role: Role) -> forelog::core::id::UserId {
         let (user, account, side) = (self.somebody(), self.plant.account.clone(), role.side());
-        let made = Kind::UserCreated { user: user.clone(), account, side, role: Some(role), invitation: None, invited_by: None };
+        let made = Kind::UserCreated {
+            user: user.clone(),
+            account,
+            side,
+            role: Some(role),
+            invitation: None,
+            invited_by: None,
+            address: None,
+        };
         self.plant.change(made, Value::Null).await;
         user
     }

@@ -222,15 +222,45 @@ impl Sessions {
         };
         // The vault first: an event must not name a person who is not there. Nor are they somebody before that.
         self.vault.add_as(AWAITED, &person, |other| state.people.contains_key(other)).await?;
-        let (user, side) = (person.id.clone(), Side::Staff);
-        let kind =
-            Kind::UserCreated { user, account: account.clone(), side, role: Some(role), invitation: None, invited_by: None };
-        if let Err(error) = self.record_of(&account, kind, json!({ "issuer": issuer.settings.issuer })).await {
-            self.erase_unmade(&person, &error).await;
-            return Err(error.into());
+        match self.record_created(&person, role, issuer).await {
+            Ok(true) => {}
+            // Somebody took an invitation for it a moment ago.
+            Ok(false) => {
+                self.vault.erase_person(&person.id).await?;
+                return Err(Why::LinkedOtherwise.into());
+            }
+            Err(error) => {
+                self.erase_unmade(&person, &error).await;
+                return Err(error.into());
+            }
         }
         self.vault.say(&person).await?;
         Ok(person)
+    }
+
+    /// Whether the staff still had nobody under that address.
+    async fn record_created(&self, person: &Person, role: Role, issuer: &Issuer) -> Result<bool, SessionError> {
+        let (id, note) = (self.event_id(), Scrubbed::of(json!({ "issuer": issuer.settings.issuer })));
+        let parts = vec![self.seal(&id, &person.account, &note).await?];
+        let address = self.vault.address_in(&person.account, &person.email).await?;
+        let (user, account) = (person.id.clone(), person.account.clone());
+        let written = self.writer.write(Want::default(), move |draft| {
+            if draft.state().has_address(&account, &address) {
+                return Ok(false);
+            }
+            let kind = Kind::UserCreated {
+                user: user.clone(),
+                account: account.clone(),
+                side: Side::Staff,
+                role: Some(role),
+                invitation: None,
+                invited_by: None,
+                address: Some(address.as_str().into()),
+            };
+            draft.append(Position(0), NewEvent { id: id.clone(), kind, parts: parts.clone(), note: note.clone() })?;
+            Ok(true)
+        });
+        Ok(written.await?)
     }
 
     /// Gives a person the role that their groups have now; sessions and keys end as by a change of role in the console.

@@ -129,6 +129,9 @@ pub enum Kind {
         /// Who made that invitation.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         invited_by: Option<UserId>,
+        /// Keyed digest of their e-mail address in that account: nobody else is made under it there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Hex>,
     },
     CredentialCreated(CredentialCreated),
     CredentialRevoked {
@@ -274,6 +277,9 @@ pub enum Kind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credential: Option<CredentialId>,
         expires_at: Micros,
+        /// Keyed digest of the e-mail address in that account: another invitation for it takes this one's place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Hex>,
     },
     /// An invitation was taken back, or its time was over.
     InvitationRevoked {

@@ -13,9 +13,11 @@ use super::form::Fields;
 use super::frame::{Frame, page};
 use super::shown::visible;
 use super::visit::Stranger;
+use crate::auth::invited::{Joined, Link};
 use crate::auth::password;
 use crate::auth::session::Token;
 use crate::core::email::EmailAddress;
+use crate::core::refusal::Refusal;
 use crate::http::Http;
 
 #[derive(Template)]
@@ -43,17 +45,32 @@ pub async fn show(State(http): State<Arc<Http>>, stranger: Stranger, Path(link):
     if http.sessions.is_invited(&link).await? {
         return Ok(form(&stranger, String::new(), None, None));
     }
-    let invited = invited(&http, &link).await?.ok_or(Fault::Link)?;
+    let invited = match invited(&http, &link).await? {
+        Guest::Invited(invited) => invited,
+        Guest::Stopped(refusal) => return Err(Fault::Refused(refusal)),
+        Guest::Nobody => return Err(Fault::Link),
+    };
     Ok(form(&stranger, String::new(), Some(invited), None))
 }
 
-/// Whom a link is for; none if it does not work.
-async fn invited(http: &Http, link: &Token) -> Result<Option<Invited>, Fault> {
-    let Some((invited, role)) = http.sessions.invited(link).await? else { return Ok(None) };
+/// Who comes with a link.
+enum Guest {
+    Nobody,
+    Stopped(Refusal),
+    Invited(Invited),
+}
+
+/// Whom a link is for.
+async fn invited(http: &Http, link: &Token) -> Result<Guest, Fault> {
+    let (invited, role) = match http.sessions.invited(link).await? {
+        Link::Works(invited, role) => (invited, role),
+        Link::Stopped(refusal) => return Ok(Guest::Stopped(refusal)),
+        Link::Ended => return Ok(Guest::Nobody),
+    };
     let name = http.door.control().ports.reader.vault.account_name(&invited.account).await.ok().flatten();
     let account = visible(&name.unwrap_or_else(|| invited.account.to_string()));
     let sign_in = format!("/console/sign-in?account={}", invited.account);
-    Ok(Some(Invited { account, role: role.as_str(), email: visible(invited.email.as_str()), sign_in }))
+    Ok(Guest::Invited(Invited { account, role: role.as_str(), email: visible(invited.email.as_str()), sign_in }))
 }
 
 /// Makes the person and signs them in.
@@ -64,8 +81,10 @@ pub async fn submit(
     fields: Fields,
 ) -> Result<Response, Fault> {
     let token = Token::read(&link);
-    if let Some(invited) = invited(&http, &token).await? {
-        return join(&http, &stranger, &token, invited, &fields).await;
+    match invited(&http, &token).await? {
+        Guest::Invited(invited) => return join(&http, &stranger, &token, invited, &fields).await,
+        Guest::Stopped(refusal) => return Err(Fault::Refused(refusal)),
+        Guest::Nobody => {}
     }
     if !http.sessions.is_invited(&token).await? {
         return Err(Fault::Link);
@@ -90,12 +109,16 @@ async fn join(http: &Http, stranger: &Stranger, link: &Token, invited: Invited, 
     let trouble = unusable(chosen, fields.given("again"));
     let joined = match trouble {
         None => http.sessions.join(link, chosen, &stranger.browser()).await?,
-        Some(_) => None,
+        Some(_) => Joined::Not,
     };
-    let Some(entered) = joined else {
-        let trouble = trouble.unwrap_or("This invitation cannot be used. Ask whoever sent it for another one.");
-        return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(stranger, String::new(), Some(invited), Some(trouble.to_owned())))
-            .into_response());
+    let entered = match joined {
+        Joined::In(entered) => entered,
+        Joined::Stopped(refusal) => return Err(Fault::Refused(refusal)),
+        Joined::Not => {
+            let trouble = trouble.unwrap_or("This invitation cannot be used. Ask whoever sent it for another one.");
+            let form = form(stranger, String::new(), Some(invited), Some(trouble.to_owned()));
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, form).into_response());
+        }
     };
     Ok((AppendHeaders(cookie::entered(&entered, &http.settings)), Redirect::to("/console/")).into_response())
 }

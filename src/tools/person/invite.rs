@@ -12,7 +12,7 @@ use crate::core::code::Code;
 use crate::core::email::{EmailAddress, NoEmailAddress};
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, InvitationId};
-use crate::core::member::Invitation;
+use crate::core::member::{INVITE, Invitation};
 use crate::core::quota::{Counted, Quota, Used};
 use crate::core::redact::Sensitivity::{Pii, Public, Secret};
 use crate::core::refusal::Refusal;
@@ -26,7 +26,7 @@ use crate::tools::register::{Face, handler};
 use crate::tools::shape::{Shape, any, choice, id, text};
 use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::or(facts::control("person_invite", Some(Scope::PeopleWrite)), &[Scope::StaffPeople]);
+static FACTS: ToolFacts = facts::or(facts::control(INVITE, Some(Scope::PeopleWrite)), &[Scope::StaffPeople]);
 
 /// How long a link works.
 const HOLDS: Duration = Duration::from_hours(7 * 24);
@@ -73,8 +73,9 @@ async fn invite(execution: Execution) -> Answer {
     // Nothing is said of other accounts: the address may be somebody's there.
     let known = vault.people_with(&email).await?;
     if known.iter().any(|person| person.account == account && person.role_in(&state).is_some()) {
-        return Err(Refusal::new(Code::Conflict, "That person is one of the account's people already.").into());
+        return Err(already().into());
     }
+    let address = vault.address_in(&account, &email).await?;
     let (id, expires_at) = (InvitationId::new(now, &*ports.entropy), now.plus(HOLDS));
     let earlier = vault.invited_to(&account).await?;
     let replaced: Vec<InvitationId> = earlier.into_iter().filter(|row| row.email == email).map(|row| row.id).collect();
@@ -89,9 +90,10 @@ async fn invite(execution: Execution) -> Answer {
         by: Some(execution.principal.user.clone()),
         credential: Some(execution.principal.credential.clone()),
         expires_at,
+        address: Some(address.as_str().into()),
     };
-    if let Err(outcome) = record(&execution, account.clone(), replaced, made).await {
-        if matches!(&outcome, Outcome::Failed(refusal) if refusal.code == Code::QuotaExceeded) {
+    if let Err(outcome) = record(&execution, account.clone(), (replaced, address), made).await {
+        if matches!(&outcome, Outcome::Failed(refusal) if matches!(refusal.code, Code::QuotaExceeded | Code::Conflict)) {
             // Nothing was written that names it.
             ports.reader.vault.forget_invited(&id).await?;
         }
@@ -109,14 +111,29 @@ fn invalid(path: &str, rule: &str) -> Refusal {
     Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken.")).details(details)
 }
 
-/// Takes back what is over and what the new invitation replaces, and records it.
-async fn record(execution: &Execution, account: AccountId, replaced: Vec<InvitationId>, made: Kind) -> Result<(), Outcome> {
+fn already() -> Refusal {
+    Refusal::new(Code::Conflict, "That person is one of the account's people already.")
+}
+
+/// Takes back what is over and what the new invitation replaces, and records it: an address has one link that works, and none
+/// once it is somebody's of the account. Which those are is known by the digest of the address, in the transaction; of
+/// invitations that have none, by what the vault said before.
+async fn record(
+    execution: &Execution,
+    account: AccountId,
+    (replaced, address): (Vec<InvitationId>, String),
+    made: Kind,
+) -> Result<(), Outcome> {
     let by = Some(execution.principal.user.clone());
     let kinds = change(execution, move |state, now| {
         let quotas = state.quotas();
+        if state.has_address(&account, &address) {
+            return Err(already());
+        }
         let of_account = |row: &&Invitation| row.account == account;
+        let is_replaced = |row: &Invitation| row.address.as_ref() == Some(&address) || replaced.contains(&row.id);
         let (gone, open): (Vec<&Invitation>, Vec<&Invitation>) =
-            state.invitations.values().filter(of_account).partition(|row| !row.holds(state, now) || replaced.contains(&row.id));
+            state.invitations.values().filter(of_account).partition(|row| !row.holds(state, now) || is_replaced(row));
         Counted::Invitations.check(quotas.invitations, Used::of(open.iter().map(|row| row.by == by)))?;
         let members = state.people.values().filter(|row| row.account == account && row.role.is_some()).count();
         let people = u32::try_from(members + open.len()).unwrap_or(u32::MAX);

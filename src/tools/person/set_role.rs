@@ -70,8 +70,10 @@ async fn set(execution: Execution) -> Answer {
     })
     .await?;
     if !kinds.is_empty() {
-        // The log has said it; this is for those who look into the vault alone.
-        execution.ports.reader.vault.set_role(&id, role.as_str()).await?;
+        // The log has said it, so it is so; this is for those who look into the vault alone.
+        if let Err(error) = execution.ports.reader.vault.set_role(&id, role.as_str()).await {
+            tracing::error!(user = %id, %error, "the vault does not have a person's new role yet");
+        }
     }
     let revoked: Vec<_> = kinds
         .iter()

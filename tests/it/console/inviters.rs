@@ -143,10 +143,21 @@ async fn inviting_stops(house: House) {
         let engaged = staff.submit("/console/switches", &fields).await;
         assert_eq!(engaged.status, StatusCode::SEE_OTHER, "{engaged:?}");
     };
+    let waits = async |link: &str| {
+        let answers = [house.browser().get(link).await.status, house.browser().post(link, &CHOSEN).await.status];
+        answers == [StatusCode::FORBIDDEN, StatusCode::FORBIDDEN]
+    };
     engage(&id).await;
-    assert!(!house.works(&by_key).await && house.works(&own).await, "a switch on the key stops what it has begun");
+    assert!(waits(&by_key).await && house.works(&own).await, "a switch on the key stops what it has begun");
     engage(&owner.acts_with().await).await;
-    assert!(!house.works(&own).await);
+    assert!(waits(&own).await);
+    assert!(
+        house
+            .events("user_created")
+            .await
+            .iter()
+            .all(|event| !matches!(&event.kind, Kind::UserCreated { invitation: Some(_), .. }))
+    );
 }
 
 async fn signing_in_again(house: House) {

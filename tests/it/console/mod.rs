@@ -41,6 +41,7 @@ mod staff;
 mod stopping;
 mod taken;
 mod tenants;
+mod twins;
 
 use std::sync::Arc;
 
