@@ -17,6 +17,7 @@ use crate::core::code::Code;
 use crate::core::lineage::is_revoked;
 use crate::core::principal::{Principal, Via};
 use crate::core::refusal::Refusal;
+use crate::core::scrub::ScrubbedText;
 
 /// An authenticated caller of the REST API.
 pub struct Caller {
@@ -126,8 +127,8 @@ fn address(parts: &Parts) -> Option<IpAddr> {
 /// Longest name of a client that is kept, in characters.
 const LONGEST_NAME: usize = 256;
 
-/// What the client says it is, in whatever encoding; never used to decide.
+/// What the client says it is, in whatever encoding, scrubbed before it is cut; never used to decide.
 pub fn user_agent(headers: &HeaderMap) -> Option<String> {
     let said = headers.get(header::USER_AGENT)?;
-    Some(String::from_utf8_lossy(said.as_bytes()).chars().take(LONGEST_NAME).collect())
+    Some(ScrubbedText::of(&String::from_utf8_lossy(said.as_bytes())).cut(LONGEST_NAME).into())
 }

@@ -6,6 +6,7 @@ use openidconnect::{ClaimsVerificationError, DiscoveryError, RequestTokenError, 
 
 use super::outward::OutwardError;
 use super::token::Unbelieved;
+use crate::core::scrub::ScrubbedText;
 
 /// An issuer that is of no use now.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -178,5 +179,21 @@ const DETAIL: usize = 300;
 pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     let text = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
-    text.chars().take(DETAIL).collect()
+    // Scrubbed before it is cut: of a secret that is cut in two nobody knows the head for one.
+    ScrubbedText::of(&text).cut(DETAIL).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_an_issuer_says_is_scrubbed_before_it_is_cut() {
+        let token = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
+        for before in [DETAIL - 30, DETAIL - 12, DETAIL - 8] {
+            let error = std::io::Error::other(format!("{} {token}", "x".repeat(before)));
+            let said = told(&error);
+            assert!(said.chars().count() <= DETAIL && !said.contains("ghp_a"), "{said}");
+        }
+    }
 }

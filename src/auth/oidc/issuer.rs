@@ -25,6 +25,7 @@ use super::settings::Settings;
 use super::shapes::{self, Client, IdToken, Published, SIGNATURES, SignedUserInfo, is_true};
 use super::token::{OverWhole, Signed, Unbelieved};
 use crate::core::email::{self, EmailAddress};
+use crate::core::scrub::ScrubbedText;
 use crate::core::time::{Clock, Micros};
 
 /// How long what it publishes is taken for current.
@@ -191,7 +192,7 @@ impl Issuer {
         };
         // Address and proof are of the same document, never one of each.
         let of = if said(verified).is_some() { verified } else { &more };
-        let email_as_said = said(of).map(|text| text.chars().take(email::LONGEST).collect());
+        let email_as_said = said(of).map(|text| ScrubbedText::of(&text).cut(email::LONGEST).into());
         let is_verified = of.get("email_verified").is_some_and(is_true);
         let groups = named.or_else(|| self.groups(&more)).unwrap_or_default();
         let email = said(of).and_then(|text| text.parse().ok());

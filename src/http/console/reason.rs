@@ -16,6 +16,7 @@ use super::frame::{Frame, page};
 use super::sign_in::local;
 use super::visit::Visit;
 use crate::auth::session::Token;
+use crate::core::scrub::ScrubbedText;
 
 /// Longest reason, in characters.
 const LONGEST: usize = 200;
@@ -45,7 +46,7 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
 
 /// Keeps the reason for the session.
 pub async fn submit(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
-    let reason: String = fields.text("reason").chars().take(LONGEST).collect();
+    let reason = String::from(ScrubbedText::of(fields.text("reason")).cut(LONGEST));
     if reason.is_empty() {
         return Err(Fault::Unreadable("A reason is needed, such as the number of a ticket."));
     }
