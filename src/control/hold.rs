@@ -155,7 +155,10 @@ impl Control {
 
     /// What the caller of `call`, which has joined `first`, is answered as long as that one has not ended.
     pub(super) async fn still_open(&self, call: &CallId, first: &CallId) -> Reply {
-        let rows = self.ports.reader.store.state_rows(&[approval_row(first)]).await.unwrap_or_default();
+        let rows = match self.open_job(first).await {
+            Some(job) => self.ports.reader.store.state_rows(&[approval_row(&job.account, first)]).await.unwrap_or_default(),
+            None => Vec::new(),
+        };
         match rows.first().and_then(|row| serde_json::from_slice::<Approval>(&row.doc).ok()) {
             Some(approval) => held(call, self.asked(&approval)),
             None => Reply::Running { call: call.clone(), status: Status::Running, command: false },

@@ -5,7 +5,7 @@ use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
 use super::facts::{rows_of, use_row};
 use super::fence::{Lease, Leave};
-use super::hold::Waits;
+use super::hold::{Waits, approvals_of};
 use super::open;
 use super::refusals::Recording;
 use super::store::{StoreError, Want};
@@ -158,9 +158,10 @@ fn wanted(submission: &Submission) -> Want {
     names.push(use_row(&proposal.principal.credential));
     names.extend(proposal.idempotency.as_ref().map(|(key, _)| key.clone()));
     names.extend(proposal.follows.as_ref().map(job_row));
-    let kinds = if proposal.verdict.hold.is_some() { vec!["approval"] } else { Vec::new() };
+    let mut under = open::wanted(proposal);
+    under.extend(proposal.verdict.hold.is_some().then(|| approvals_of(&proposal.principal.account)));
     let calls = submission.repeats.iter().cloned().collect();
-    Want { names, kinds, under: open::wanted(proposal), calls, ..Want::default() }
+    Want { names, under, calls, ..Want::default() }
 }
 
 /// Name of the row that says which call has the VM's one place for a command.

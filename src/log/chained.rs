@@ -85,7 +85,7 @@ impl Draft {
     /// A held call's approval. One that is gone, cannot be read or is of another call is none (P12); what was said by who has
     /// left since counts no more.
     pub(super) fn approval_of(&self, chain: &Chain) -> Option<Approval> {
-        let name = approval_row(&chain.asked.call);
+        let name = approval_row(&chain.asked.account, &chain.asked.call);
         let row = self.get::<Approval>(&name).ok().flatten()?;
         let approval = chain.approval(row).inspect_err(|why| unfit(&name, *why)).ok()?;
         Some(approval.standing(self.state(), self.now))

@@ -38,7 +38,9 @@ pub fn use_rows(kin: &Kin) -> Vec<String> {
     kin.uses.iter().map(use_row).collect()
 }
 
-pub(super) fn use_row(credential: &CredentialId) -> String {
+/// Name of the row that says how often a key was used, and when last.
+#[must_use]
+pub fn use_row(credential: &CredentialId) -> String {
     format!("use:{credential}")
 }
 

@@ -26,7 +26,7 @@ use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Decision, Proposal};
 use crate::core::event::{self, Kind, Refused, named};
-use crate::core::id::{CallId, EventId, SwitchId};
+use crate::core::id::{AccountId, CallId, EventId, SwitchId};
 use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::limit::Limit;
 use crate::core::principal::Principal;
@@ -41,10 +41,16 @@ const MOST: usize = 50;
 /// When a key that has too many calls waiting may ask again.
 const LATER: Duration = Duration::from_mins(1);
 
+/// What the names of the rows of an account's held calls begin with: whoever asks about one account reads no other's.
+#[must_use]
+pub fn approvals_of(account: &AccountId) -> String {
+    format!("approval:{account}/")
+}
+
 /// Name of a held call's approval row.
 #[must_use]
-pub fn approval_row(call: &CallId) -> String {
-    format!("approval:{call}")
+pub fn approval_row(account: &AccountId, call: &CallId) -> String {
+    format!("{}{call}", approvals_of(account))
 }
 
 /// What a submission brings in case it is not run at once.
@@ -160,7 +166,7 @@ impl Writer {
 }
 
 fn wanted(job: &Job) -> Want {
-    let names = [Some(job_row(&job.call)), Some(approval_row(&job.call)), job.idempotency.clone()];
+    let names = [Some(job_row(&job.call)), Some(approval_row(&job.account, &job.call)), job.idempotency.clone()];
     Want { names: names.into_iter().flatten().collect(), calls: vec![job.call.clone()], ..Want::default() }
 }
 
@@ -201,10 +207,10 @@ impl Draft {
         if submission.waits.hidden {
             return self.refuse_new(submission, None, hidden(&hold));
         }
-        let Ok(waiting) = self.all::<Approval>("approval") else {
+        let Ok(waiting) = self.under::<Approval>(&approvals_of(&who.account)) else {
             return self.refuse_new(submission, None, unreadable());
         };
-        if waiting.iter().filter(|(_, row)| self.state().is_same_key(&row.credential, &who.credential)).count() >= MOST {
+        if waiting.iter().filter(|row| self.state().is_same_key(&row.credential, &who.credential)).count() >= MOST {
             let text = format!("{MOST} calls of this key wait for a person already.");
             return self.refuse_new(submission, None, Refusal::new(Code::RateLimited, text).retry_after(LATER));
         }
@@ -232,7 +238,7 @@ impl Draft {
             expires_at,
             consents: Vec::new(),
         };
-        self.put(&approval_row(&proposal.call), &approval)?;
+        self.put(&approval_row(&who.account, &proposal.call), &approval)?;
         Ok(Submitted::Held(Box::new(approval)))
     }
 
@@ -268,7 +274,7 @@ impl Draft {
         job.last = self.append(job.last, NewEvent { id, kind, parts: note, note: Scrubbed::default() })?;
         if approve {
             self.put(&job_row(&call), &job)?;
-            self.put(&approval_row(&call), &*approval)?;
+            self.put(&approval_row(&job.account, &call), &*approval)?;
         } else {
             let kind = Kind::Refused(self.refusal_of(&job, Code::ApprovalRejected));
             self.refuse_held(&job, NewEvent { id: end, kind, parts: result, note: Scrubbed::default() })?;
@@ -342,7 +348,7 @@ impl Draft {
             self.put(&claim_row(vm), &Claim::of(&job.call, &job.credential))?;
         }
         self.put(&job_row(&job.call), &job)?;
-        self.delete(&approval_row(&job.call));
+        self.delete(&approval_row(&job.account, &job.call));
         Ok(Released::Queued)
     }
 
@@ -369,7 +375,7 @@ impl Draft {
     fn refuse_held(&mut self, job: &Job, event: NewEvent) -> Result<(), StoreError> {
         self.append(job.last, event)?;
         self.delete(&job_row(&job.call));
-        self.delete(&approval_row(&job.call));
+        self.delete(&approval_row(&job.account, &job.call));
         self.delete(&open_row(job));
         let Some(name) = &job.idempotency else { return Ok(()) };
         if readable(self.get::<Idempotency>(name)).is_some_and(|row| row.call == job.call) {

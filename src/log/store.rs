@@ -164,6 +164,8 @@ pub trait Store: Send + Sync {
     async fn strays(&self, after: Position) -> Result<Vec<(Position, String)>, StoreError>;
     /// Every state row of these kinds, by name.
     async fn state(&self, kinds: &[&'static str]) -> Result<Vec<StateRow>, StoreError>;
+    /// Every state row whose name begins with `prefix`, which ends in a slash.
+    async fn state_under(&self, prefix: &str) -> Result<Vec<StateRow>, StoreError>;
     /// Returns when another process may have changed control state, with its epoch if that is known. A courtesy: the head
     /// is what holds.
     async fn told(&self) -> Result<Option<Epoch>, StoreError>;
@@ -268,6 +270,10 @@ impl Store for SqlStore {
             }
         }
         Ok(all)
+    }
+
+    async fn state_under(&self, prefix: &str) -> Result<Vec<StateRow>, StoreError> {
+        self.database.query(BY_KIND, range_under(prefix)).await?.into_iter().map(state_row).collect()
     }
 
     async fn told(&self) -> Result<Option<Epoch>, StoreError> {

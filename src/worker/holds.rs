@@ -8,7 +8,6 @@ use std::time::Duration;
 
 use super::Worker;
 use crate::core::approval::Approval;
-use crate::core::id::CallId;
 use crate::core::job::Job;
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
@@ -28,7 +27,7 @@ impl Worker {
         if tool.is_some_and(|tool| covering(&state, job, tool.facts, now).is_some()) {
             return self.end_due(job).await;
         }
-        let approval = match self.approval(&job.call).await {
+        let approval = match self.approval(job).await {
             Ok(Some(approval)) if !approval.is_granted() => return true,
             Ok(Some(approval)) => approval,
             // Nobody could ever answer it.
@@ -53,8 +52,8 @@ impl Worker {
     }
 
     /// A row that is gone or is no approval is none.
-    async fn approval(&self, call: &CallId) -> Result<Option<Approval>, StoreError> {
-        let rows = self.control.ports.reader.store.state_rows(&[approval_row(call)]).await?;
+    async fn approval(&self, job: &Job) -> Result<Option<Approval>, StoreError> {
+        let rows = self.control.ports.reader.store.state_rows(&[approval_row(&job.account, &job.call)]).await?;
         Ok(rows.first().and_then(|row| serde_json::from_slice(&row.doc).ok()))
     }
 

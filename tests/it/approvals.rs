@@ -55,6 +55,7 @@ on_both! {
     guests: approvals_a_guest_is_no_second_person_on_sqlite, approvals_a_guest_is_no_second_person_on_postgres;
     eased: approvals_no_row_asks_for_less_on_sqlite, approvals_no_row_asks_for_less_on_postgres;
     doubled: approvals_nobody_says_yes_twice_on_sqlite, approvals_nobody_says_yes_twice_on_postgres;
+    others_waiting: approvals_what_waits_for_others_is_not_read_on_sqlite, approvals_what_waits_for_others_is_not_read_on_postgres;
     repeated: approvals_a_repeat_joins_what_waits_on_sqlite, approvals_a_repeat_joins_what_waits_on_postgres;
 }
 
@@ -63,6 +64,29 @@ async fn holding(site: &Site, hold: Hold) -> Arc<Plant> {
     let plant = Plant::start(site).await;
     plant.world.hold(Some(hold));
     Arc::new(plant)
+}
+
+/// A call that is held reads what waits of its own account, and of no other: a row of another's that cannot be read is as good
+/// as a thousand that can.
+async fn others_waiting(site: Site) {
+    let plant = holding(&site, Hold::new("it interrupts service")).await;
+    let spoil = async |account: &AccountId| {
+        let name = format!("{}call_none", forelog::log::hold::approvals_of(account));
+        let written = plant.writer.write(forelog::log::store::Want::default(), move |draft| draft.put(&name, &json!("none")));
+        written.await.expect("a row");
+    };
+    spoil(&account(&plant, Side::Customer).await).await;
+    let call = leave(&plant, json!({})).await;
+    let boss = owner(&plant).await;
+    let request = forelog::control::Request { principal: boss, ..plant.request("approval_list", json!({})) };
+    let Reply::Done { result, .. } = plant.control.submit(request).await else { panic!("no list") };
+    assert_eq!(result["items"][0]["id"], json!(call));
+    spoil(&plant.account).await;
+    let mut request = plant.request("probe_write", json!({}));
+    request.wait = Duration::ZERO;
+    let reply = plant.control.submit(request).await;
+    let Reply::Failed { refusal, .. } = reply else { panic!("{reply:?}") };
+    assert_eq!(refusal.code, Code::ControlStateUnreadable);
 }
 
 /// A key of a person.

@@ -85,6 +85,10 @@ impl Store for Forgetful {
         self.store.told().await
     }
 
+    async fn state_under(&self, prefix: &str) -> Result<Vec<StateRow>, StoreError> {
+        self.store.state_under(prefix).await
+    }
+
     async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError> {
         self.store.state_rows(names).await
     }

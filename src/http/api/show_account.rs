@@ -35,9 +35,9 @@ pub async fn handle(
     let (state, ports) = (http.door.state(), &http.door.control().ports);
     let account = state.accounts.get(&id).ok_or_else(absent)?;
     let vault = &ports.reader.vault;
-    let people = vault.people().await.map_err(|error| unreadable(&error))?;
-    let people = people.iter().filter(|person| person.account == id);
+    let people = vault.people_of(&id).await.map_err(|error| unreadable(&error))?;
     let people: Vec<Value> = people
+        .iter()
         .filter_map(|person| Some(json!({ "id": person.id, "email": person.email, "role": person.role_in(&state)? })))
         .collect();
     let vms = state.vms.values().filter(|vm| vm.account == id);

@@ -48,8 +48,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
     visit.check_reader(&format!("accounts/{id}"), Some(id.clone()), json!({ "account": id })).await?;
     let (ports, now) = (&door.control().ports, door.control().ports.clock.now());
     let name = ports.reader.vault.account_name(&id).await.ok().flatten();
-    let people = ports.reader.vault.people().await.unwrap_or_default();
-    let people = people.into_iter().filter(|person| person.account == id);
+    let people = ports.reader.vault.people_of(&id).await.unwrap_or_default().into_iter();
     let mut search = Search::default();
     search.only(Field::Account, id.to_string()).map_err(|_| Fault::NotFound)?;
     let calls =

@@ -192,8 +192,9 @@ pub async fn revoke_invitation(Path(id): Path<String>, Posted { visit, fields }:
 
 /// A person whom the visitor manages, and whose they are. Before that nothing is asked, for it would be recorded of whom (P9).
 async fn found(visit: &Visit, id: &str) -> Result<(Person, AccountId), Fault> {
-    let people = visit.http.door.control().ports.reader.vault.people().await.unwrap_or_default();
-    let account = people.into_iter().find(|person| person.id.as_str() == id).ok_or(Fault::NotFound)?.account;
+    let user = id.parse().map_err(|_| Fault::NotFound)?;
+    let found = visit.http.door.control().ports.reader.vault.person(&user).await.unwrap_or_default();
+    let account = found.ok_or(Fault::NotFound)?.account;
     if !visit.is_staff() && account != visit.principal.account {
         return Err(Fault::NotFound);
     }

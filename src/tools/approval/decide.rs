@@ -19,6 +19,7 @@ use crate::core::tool::ToolFacts;
 use crate::log::admission::job_row;
 use crate::log::binding::Binding;
 use crate::log::hold::{self, approval_row};
+use crate::log::store::StateRow;
 use crate::log::vault::SealedPart;
 use crate::tools::outcome::Answer;
 use crate::tools::record::fresh;
@@ -106,12 +107,18 @@ async fn seal(
     Ok(vec![vault.seal(account, now, of, part, &Scrubbed::of(body)).await?])
 }
 
+fn read<T: serde::de::DeserializeOwned>(rows: Vec<StateRow>) -> Option<T> {
+    rows.first().and_then(|row| serde_json::from_slice(&row.doc).ok())
+}
+
 /// The call that waits; or that it was decided already, for those who may know.
 async fn find(execution: &Execution, call: &CallId) -> Result<(Job, Approval), Outcome> {
-    let rows = execution.ports.reader.store.state_rows(&[job_row(call), approval_row(call)]).await?;
-    let row = |name: String| rows.iter().find(|row| row.name == name).map(|row| row.doc.as_slice());
-    let job: Option<Job> = row(job_row(call)).and_then(|doc| serde_json::from_slice(doc).ok());
-    let approval: Option<Approval> = row(approval_row(call)).and_then(|doc| serde_json::from_slice(doc).ok());
+    let store = &execution.ports.reader.store;
+    let job: Option<Job> = read(store.state_rows(&[job_row(call)]).await?);
+    let approval: Option<Approval> = match &job {
+        Some(job) => read(store.state_rows(&[approval_row(&job.account, call)]).await?),
+        None => None,
+    };
     let state = fresh(execution).await?;
     match (job, approval) {
         (Some(job), Some(approval)) if may_answer(execution, &state, &approval) => Ok((job, approval)),

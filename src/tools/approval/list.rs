@@ -5,9 +5,11 @@ use serde_json::{Value, json};
 use super::may_see;
 use crate::core::approval::{Approval, Consent};
 use crate::core::call::Outcome;
+use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::sight::Sight;
 use crate::core::tool::ToolFacts;
+use crate::log::hold::approvals_of;
 use crate::tools::outcome::Answer;
 use crate::tools::record::fresh;
 use crate::tools::register::{Face, handler};
@@ -29,7 +31,11 @@ pub(super) fn tool() -> Tool {
 
 async fn list(execution: Execution) -> Answer {
     let state = fresh(&execution).await?;
-    let rows = execution.ports.reader.store.state(&["approval"]).await?;
+    let (store, who) = (&execution.ports.reader.store, &execution.principal);
+    let rows = match who.side {
+        Side::Staff => store.state(&["approval"]).await?,
+        Side::Customer => store.state_under(&approvals_of(&who.account)).await?,
+    };
     let now = execution.ports.clock.now();
     let waiting = rows.iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
     let waiting = waiting.filter(|row| !row.is_over(now) && may_see(&execution, &state, row));

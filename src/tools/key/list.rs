@@ -16,6 +16,7 @@ use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
 use crate::core::tool::ToolFacts;
+use crate::log::facts::use_row;
 use crate::tools::instant::render_maybe;
 use crate::tools::outcome::Answer;
 use crate::tools::record::fresh;
@@ -49,22 +50,24 @@ async fn list(execution: Execution) -> Answer {
     };
     let wanted =
         |owner: &AccountId| only.as_ref().is_none_or(|only| only == owner) && may_administer(&state, &execution.principal, owner);
-    let counts = uses(&execution).await?;
+    let listed: Vec<&Credential> = state.credentials.values().filter(|row| wanted(&row.created.account)).collect();
+    let counts = uses(&execution, &listed).await?;
     let with_use = |row: &Credential| {
         let mut item = shown(row);
-        let used = counts.get(&format!("use:{}", row.created.credential)).copied().unwrap_or_default();
+        let used = counts.get(&use_row(&row.created.credential)).copied().unwrap_or_default();
         // Not whether it was used lately: that is said beside it.
         item["alive"] = json!(alive(&state, &row.created.credential, execution.ports.clock.now()).is_ok());
         item["uses"] = json!(used.count);
         item["last_used_at"] = render_maybe((used.count > 0).then_some(used.last));
         item
     };
-    let items: Vec<Value> = state.credentials.values().filter(|row| wanted(&row.created.account)).map(with_use).collect();
+    let items: Vec<Value> = listed.into_iter().map(with_use).collect();
     Ok(json!({ "items": items }))
 }
 
-/// How often each key was used, by row name.
-async fn uses(execution: &Execution) -> Result<BTreeMap<String, Use>, Outcome> {
-    let rows = execution.ports.reader.store.state(&["use"]).await?;
+/// How often each of these keys was used, by row name.
+async fn uses(execution: &Execution, keys: &[&Credential]) -> Result<BTreeMap<String, Use>, Outcome> {
+    let names: Vec<String> = keys.iter().map(|row| use_row(&row.created.credential)).collect();
+    let rows = execution.ports.reader.store.state_rows(&names).await?;
     Ok(rows.into_iter().filter_map(|row| Some((row.name, serde_json::from_slice(&row.doc).ok()?))).collect())
 }

@@ -47,7 +47,7 @@ async fn list(execution: Execution) -> Answer {
     let manages = may_manage(&execution, &state, &account);
     let (vault, now) = (&execution.ports.reader.vault, execution.ports.clock.now());
     let mut items: Vec<Value> = Vec::new();
-    for person in vault.people().await?.into_iter().filter(|person| person.account == account) {
+    for person in vault.people_of(&account).await? {
         let Some(role) = person.role_in(&state) else { continue };
         let mut item =
             json!({ "id": person.id, "email": person.email, "role": role, "is_self": person.id == execution.principal.user });

@@ -85,10 +85,10 @@ fn account_of(
 
 /// A person whom the caller may manage, and everybody of the same account.
 async fn managed(execution: &Execution, state: &ControlState, id: &UserId) -> Result<(Person, Vec<Person>), Outcome> {
-    let people = execution.ports.reader.vault.people().await?;
-    let found = people.iter().find(|person| person.id == *id && may_manage(execution, state, &person.account)).cloned();
+    let vault = &execution.ports.reader.vault;
+    let found = vault.person(id).await?.filter(|person| may_manage(execution, state, &person.account));
     let person = found.ok_or_else(absent)?;
-    let same = people.into_iter().filter(|other| other.account == person.account).collect();
+    let same = vault.people_of(&person.account).await?;
     Ok((person, same))
 }
 

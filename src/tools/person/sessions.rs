@@ -104,9 +104,8 @@ async fn found(execution: &Execution, user: Option<UserId>) -> Result<(UserId, V
     let user = user.unwrap_or_else(|| who.user.clone());
     let is_person = state.credentials.get(&who.credential).is_some_and(|row| row.created.role.is_some());
     let own = is_person && user == who.user;
-    let people = vault.people().await?;
-    let known = people.iter().any(|person| person.id == user && (own || may_manage(execution, &state, &person.account)));
-    if !known {
+    let person = vault.person(&user).await?;
+    if !person.is_some_and(|person| own || may_manage(execution, &state, &person.account)) {
         return Err(absent().into());
     }
     let now = execution.ports.clock.now();
