@@ -5,7 +5,7 @@
 use std::io::Write;
 use std::path::Path;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
@@ -13,6 +13,7 @@ use super::filter::{Choice, Filter};
 use super::manifest::{MANIFEST, Manifest, Written};
 use crate::core::event::{Event, LeafError};
 use crate::core::id::{AccountId, Position};
+use crate::core::visible::visible;
 use crate::log::private;
 use crate::log::reading::{ReadError, Reader};
 use crate::log::store::{EventRow, PayloadRow};
@@ -37,31 +38,58 @@ pub enum ExportError {
     #[error("there is {} already, and an export is not written over", .0.display())]
     Taken(std::path::PathBuf),
     /// A file of a bundle is not what its manifest says.
-    #[error("the bundle is not what its manifest says: {0}")]
+    #[error("the bundle is not what its manifest says: {}", visible(.0))]
     Damaged(String),
 }
 
-/// One line.
-#[derive(Serialize)]
-struct Line {
-    position: Position,
-    sha256: String,
-    leaf: String,
-    #[serde(flatten)]
-    opened: Option<Opened>,
+/// One line. A line has one form, and what is checked is held against it: there is nothing in a line that is not looked at.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Line {
+    pub(super) position: Position,
+    pub(super) sha256: String,
+    pub(super) leaf: String,
+    /// Plaintexts of the event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) parts: Option<Map<String, Value>>,
+    /// By which salts the leaf commits to them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) salts: Option<Map<String, Value>>,
+}
+
+impl Line {
+    /// The line as it is written, with its end.
+    pub(super) fn bytes(&self) -> Result<Vec<u8>, serde_json::Error> {
+        let mut bytes = serde_json::to_vec(self)?;
+        bytes.push(b'\n');
+        Ok(bytes)
+    }
 }
 
 /// Plaintexts of an event, and by which salts its leaf commits to them.
-#[derive(Serialize)]
 struct Opened {
     parts: Map<String, Value>,
     salts: Map<String, Value>,
 }
 
-/// Refuses a directory that a bundle is in: evidence is not written over.
+/// Refuses a directory that a bundle is in, for evidence is not written over, or anything else: whoever looks into a bundle has
+/// to be able to take all that is there for it.
 pub fn check_free(dir: &Path) -> Result<(), ExportError> {
-    let taken = [LINES, MANIFEST].into_iter().find(|name| dir.join(name).symlink_metadata().is_ok());
+    let taken = others(dir, &[&unfinished(LINES), &unfinished(MANIFEST)])?;
     taken.map_or(Ok(()), |name| Err(ExportError::Taken(dir.join(name))))
+}
+
+/// The first of what is in a directory beside `known`; nothing, if there is no directory.
+pub(super) fn others(dir: &Path, known: &[&str]) -> Result<Option<std::ffi::OsString>, ExportError> {
+    let failed = |error| ExportError::File(dir.display().to_string(), error);
+    let entries = match std::fs::read_dir(dir) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        entries => entries.map_err(failed)?,
+    };
+    let mut names = entries.map(|entry| entry.map(|entry| entry.file_name())).collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    names.retain(|name| !known.iter().any(|known| name == *known));
+    names.sort();
+    Ok(names.into_iter().next())
 }
 
 /// Writes a bundle into `dir`, which exists: the lines and then their manifest. Plaintexts are written if `with_parts`.
@@ -127,10 +155,9 @@ async fn write_lines(
         } else {
             None
         };
-        let line = Line { position: row.position, sha256: hex::encode(Sha256::digest(&row.leaf)), leaf, opened };
-        let mut bytes = serde_json::to_vec(&line).map_err(ReadError::from)?;
-        bytes.push(b'\n');
-        file.write(&bytes)?;
+        let (parts, salts) = opened.map(|opened| (opened.parts, opened.salts)).unzip();
+        let line = Line { position: row.position, sha256: hex::encode(Sha256::digest(&row.leaf)), leaf, parts, salts };
+        file.write(&line.bytes().map_err(ReadError::from)?)?;
         written.add(row.position);
     }
     Ok(())

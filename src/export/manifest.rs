@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::filter::Filter;
-use super::jsonl::{ExportError, Hashed, LINES, failed};
+use super::jsonl::{ExportError, Hashed, LINES, failed, others};
 use super::lines::Lines;
 use crate::core::id::Position;
 use crate::log::store::Head;
@@ -20,6 +20,7 @@ const FORMAT: &str = "forelog-events-jsonl/1";
 
 /// Where the log stood.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct HeadAt {
     /// Position of the newest event.
     pub position: i64,
@@ -29,6 +30,7 @@ pub struct HeadAt {
 
 /// A file of the bundle.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct FileEntry {
     /// Its name.
     pub name: String,
@@ -40,6 +42,7 @@ pub struct FileEntry {
 
 /// The manifest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Manifest {
     /// What the lines are.
     pub format: String,
@@ -100,12 +103,20 @@ impl Manifest {
         file.finish().map(|_| ())
     }
 
-    /// Reads a bundle's manifest and checks every file and line against it, without the log.
+    /// Reads a bundle's manifest and checks every file and line against it, without the log. The manifest and each line have to
+    /// be written just as an export writes them, and nothing else may lie beside them: what nobody looks at could show another
+    /// text than what was checked.
     pub fn check(dir: &Path) -> Result<Self, ExportError> {
         let text = std::fs::read(dir.join(MANIFEST)).map_err(|error| failed(MANIFEST, error))?;
         let manifest: Self = serde_json::from_slice(&text).map_err(|error| ExportError::Damaged(error.to_string()))?;
         if manifest.format != FORMAT {
             return Err(ExportError::Damaged(format!("its format {:?} is not {FORMAT:?}", manifest.format)));
+        }
+        if serde_json::to_vec_pretty(&manifest).ok().as_deref() != Some(&text) {
+            return Err(ExportError::Damaged(format!("{MANIFEST} is not written as an export writes it")));
+        }
+        if let Some(name) = others(dir, &[LINES, MANIFEST])? {
+            return Err(ExportError::Damaged(format!("{} lies beside it, and is no part of it", name.display())));
         }
         match manifest.files.as_slice() {
             [entry] if entry.name == LINES => manifest.check_file(dir, entry)?,

@@ -160,14 +160,22 @@ fn forge(dir: &Path, edit: impl FnOnce(&mut Vec<Value>, &mut Value)) -> Result<M
     let mut items: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect();
     let mut says: Value = serde_json::from_slice(&std::fs::read(&manifest).expect("a manifest")).expect("JSON");
     edit(&mut items, &mut says);
-    let text: String = items.iter().flat_map(|line| [line.to_string(), "\n".to_owned()]).collect();
+    let text: String = items.iter().map(written_as_exported).collect();
     if let Some(file) = says["files"].get_mut(0) {
         file["bytes"] = text.len().into();
         file["sha256"] = hex::encode(sha2::Sha256::digest(&text)).into();
     }
     std::fs::write(&lines, text).expect("lines");
-    std::fs::write(&manifest, says.to_string()).expect("a manifest");
+    let says: Manifest = serde_json::from_value(says).expect("a manifest");
+    std::fs::write(&manifest, serde_json::to_vec_pretty(&says).expect("JSON")).expect("a manifest");
     Manifest::check(dir)
+}
+
+/// A line with its fields in their order.
+fn written_as_exported(line: &Value) -> String {
+    let fields = ["position", "sha256", "leaf", "parts", "salts"].into_iter().filter(|field| !line[*field].is_null());
+    let fields: Vec<String> = fields.map(|field| format!("\"{field}\":{}", line[field])).collect();
+    format!("{{{}}}\n", fields.join(","))
 }
 
 /// Writes a leaf anew, with its digest.
@@ -227,6 +235,85 @@ async fn export_that_is_none_is_found_out_however_its_digests_fit() {
         });
         assert!(matches!(checked, Err(ExportError::Damaged(_))), "{what}: {checked:?}");
     }
+}
+
+/// Edits the text of a bundle's files, and makes the manifest fit the lines.
+fn reword(
+    dir: &Path,
+    edit: impl FnOnce(String) -> String,
+    dress: impl FnOnce(String) -> String,
+) -> Result<Manifest, ExportError> {
+    let (lines, manifest) = (dir.join("events.jsonl"), dir.join("manifest.json"));
+    let honest = std::fs::read_to_string(&lines).expect("the lines");
+    let text = edit(honest.clone());
+    let says = std::fs::read_to_string(&manifest).expect("a manifest");
+    let digest = |text: &str| hex::encode(sha2::Sha256::digest(text));
+    let says = says.replace(&digest(&honest), &digest(&text));
+    let says = says.replace(&format!("\"bytes\": {}", honest.len()), &format!("\"bytes\": {}", text.len()));
+    std::fs::write(&lines, text).expect("lines");
+    std::fs::write(&manifest, dress(says)).expect("a manifest");
+    Manifest::check(dir)
+}
+
+#[tokio::test]
+async fn export_whose_lines_could_be_read_in_two_ways_is_none() {
+    let book = written().await;
+    let same = |says: String| says;
+    let first = |text: &str, from: &str, to: &str| {
+        assert!(text.contains(from), "no {from}");
+        text.replacen(from, to, 1)
+    };
+    type Reword = Box<dyn Fn(String) -> String>;
+    let edits: Vec<(&str, Reword)> = vec![
+        (
+            "a part twice",
+            Box::new(move |text| {
+                first(&text, "\"parts\":{\"arguments\":", "\"parts\":{\"arguments\":{\"FORGED\":1},\"arguments\":")
+            }),
+        ),
+        ("parts twice", Box::new(move |text| first(&text, "\"parts\":{\"arg", "\"parts\":{},\"parts\":{\"arg"))),
+        (
+            "a field in a part twice",
+            Box::new(move |text| first(&text, "\"text\":\"action=reboot\"", "\"text\":\"forged\",\"text\":\"action=reboot\"")),
+        ),
+        ("a position twice", Box::new(move |text| first(&text, "{\"position\":1,", "{\"position\":9,\"position\":1,"))),
+        ("a blank", Box::new(move |text| first(&text, "{\"position\":1,", "{\"position\": 1,"))),
+        ("other fields first", Box::new(move |text| first(&text, "{\"position\":1,", "{\"salts\":{},\"position\":1,"))),
+        ("an escape that nobody needs", Box::new(move |text| first(&text, "\"text\":\"action", "\"text\":\"\\u0061ction"))),
+        ("no end of the last line", Box::new(|text| text.trim_end().to_owned())),
+        ("an empty line", Box::new(|text| text + "\n")),
+        ("an end as others write it", Box::new(|text| text.replace('\n', "\r\n"))),
+        ("a line that is cut", Box::new(|text| text[..text.len() - 20].to_owned())),
+    ];
+    for (what, edit) in edits {
+        let (dir, _, _) = bundle(&book, Filter::default(), true).await;
+        let checked = reword(dir.path(), edit, same);
+        assert!(matches!(checked, Err(ExportError::Damaged(_))), "{what}: {checked:?}");
+    }
+    let dresses: [(&str, fn(String) -> String); 3] = [
+        ("a count twice", |says| says.replacen("\"count\":", "\"count\": 7,\n  \"count\":", 1)),
+        ("a field that is none", |says| says.replacen('{', "{\n  \"note\": \"all is well\",", 1)),
+        ("another form", |says| says.replace('\n', "")),
+    ];
+    for (what, dress) in dresses {
+        let (dir, _, _) = bundle(&book, Filter::default(), true).await;
+        let checked = reword(dir.path(), same, dress);
+        assert!(matches!(checked, Err(ExportError::Damaged(_))), "{what}: {checked:?}");
+    }
+}
+
+#[tokio::test]
+async fn export_beside_which_something_lies_is_told_by_its_name() {
+    let book = written().await;
+    let (dir, _, _) = bundle(&book, Filter::default(), true).await;
+    std::fs::write(dir.path().join("calls.csv"), "forged").expect("a file");
+    let checked = Manifest::check(dir.path());
+    let Err(ExportError::Damaged(why)) = &checked else { panic!("{checked:?}") };
+    assert!(why.contains("calls.csv"), "{why}");
+    std::fs::remove_file(dir.path().join("events.jsonl")).expect("removed");
+    std::fs::remove_file(dir.path().join("manifest.json")).expect("removed");
+    let again = export(&book.reader, Filter::default(), false, dir.path(), |_, _| ()).await;
+    assert!(matches!(again, Err(ExportError::Taken(_))), "a bundle was put beside something else: {again:?}");
 }
 
 #[tokio::test]
