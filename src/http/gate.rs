@@ -46,7 +46,8 @@ pub async fn check_host(State(http): State<Arc<Http>>, request: Request, next: N
     Problem::at(StatusCode::FORBIDDEN, refusal).into_response()
 }
 
-/// The authority that a request is addressed to, in lower case; none if there is none, or more than one.
+/// The authority that a request is addressed to, in lower case; none if there is none, or more than one, or if the header and
+/// the request's own address (`:authority`, or the absolute form) name two.
 pub fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
     let mut hosts = headers.get_all(header::HOST).iter();
     let named = hosts.next().map(|value| value.to_str().unwrap_or_default());
@@ -54,6 +55,9 @@ pub fn host(uri: &Uri, headers: &HeaderMap) -> Option<String> {
         return None;
     }
     let authority = uri.authority().map(axum::http::uri::Authority::as_str);
+    if named.zip(authority).is_some_and(|(named, authority)| !named.eq_ignore_ascii_case(authority)) {
+        return None;
+    }
     named.or(authority).map(str::to_ascii_lowercase)
 }
 

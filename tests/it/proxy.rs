@@ -105,3 +105,61 @@ async fn proxy_a_subscriber_of_ipv6_is_one_client_with_its_whole_network() {
     assert_eq!(from("198.51.100.1:80").await.status, StatusCode::UNAUTHORIZED);
     assert_eq!(from("198.51.100.1").await.status, StatusCode::TOO_MANY_REQUESTS, "IPv4, however it is written");
 }
+
+#[tokio::test]
+async fn proxy_the_forwarded_header_is_read_as_it_is_written() {
+    let app = TestApp::with(behind(Forwarding::Forwarded)).await;
+    let key = app.key_from(&["203.0.113.7/32", "2001:db8::/32"]).await;
+    let url = format!("http://{}/api/v1/tools/probe_read", app.address);
+    let from = |value: &str| {
+        let request = client("127.0.0.1").post(&url).bearer_auth(&key.text).header("forwarded", value);
+        send(request.json(&json!({})))
+    };
+    for honest in [
+        "for=203.0.113.7",
+        "For=\"203.0.113.7:4711\"; proto=https ;by=127.0.0.1",
+        "for=\"[2001:db8::1]:80\"",
+        "for=198.51.100.9, for=203.0.113.7;host=\"a,for=10.0.0.1\"",
+        "for=203.0.113.7;host=\"a\\\";for=10.0.0.1\"",
+        "host=\"a,for=10.0.0.1;x\";for=203.0.113.7,",
+    ] {
+        let answer = from(honest).await;
+        assert_eq!(answer.status, StatusCode::OK, "{honest}: {answer:?}");
+    }
+    for other in [
+        // What a client has put into the name of a host is no hop.
+        "for=198.51.100.9;host=\"a,for=203.0.113.7\"",
+        "for=198.51.100.9;host=\"a;for=203.0.113.7\"",
+        "for=198.51.100.9;host=\"a\\\",for=203.0.113.7\"",
+        // What is not well written names nobody.
+        "for=203.0.113.7;host=\"a",
+        "for=203.0.113.7;for=203.0.113.7",
+        "for=203.0.113.7 for=203.0.113.7",
+        "for =203.0.113.7",
+        "for=203.0.113.7;host=a b",
+        "for=\"203.0.113.7\"x",
+        "for",
+        "for=unknown",
+        "for=_hidden",
+    ] {
+        assert_eq!(from(other).await.code(), "ip_not_allowed", "{other}");
+    }
+}
+
+#[tokio::test]
+async fn proxy_two_names_of_a_host_have_to_agree() {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    let app = TestApp::start().await;
+    let status = async |target: &str, host: &str| {
+        let mut stream = tokio::net::TcpStream::connect(app.address).await.expect("a connection");
+        let request = format!("GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.expect("sent");
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).await.expect("an answer");
+        answer.split(' ').nth(1).expect("a status").to_owned()
+    };
+    assert_eq!(status("/api/v1/calls", "localhost").await, "401");
+    assert_eq!(status("http://localhost/api/v1/calls", "LOCALHOST").await, "401");
+    assert_eq!(status("http://evil.example/api/v1/calls", "localhost").await, "403");
+    assert_eq!(status("http://localhost/api/v1/calls", "evil.example").await, "403");
+}

@@ -143,6 +143,24 @@ async fn tls_serves_both_versions_and_records_who_holds_the_connection() {
 }
 
 /// How many calls the customer made from `ip`, once there are `expected`.
+#[tokio::test]
+async fn tls_two_names_of_a_host_have_to_agree_over_http2() {
+    let pair = Pair::new();
+    let demo = pair.demo().await;
+    let client = pair.client(&TLS13, "h2");
+    let asks = async |host: Option<&str>| {
+        let request = http::Request::get(format!("{}/api/v1/calls", demo.text("/base_url")));
+        let request = request.header("authorization", format!("Bearer {}", demo.customer_key()));
+        let request = host.into_iter().fold(request, |request, host| request.header("host", host));
+        client.send(request, "").await.expect("an answer").0
+    };
+    let own = demo.text("/base_url").trim_start_matches("https://").to_owned();
+    assert_eq!(asks(None).await, 200);
+    assert_eq!(asks(Some(&own)).await, 200);
+    // Each is a name of this server; which of them was meant cannot be told.
+    assert_eq!(asks(Some("localhost")).await, 403);
+}
+
 async fn calls_from(client: &Client, demo: &Demo, ip: &str, expected: usize) -> usize {
     let url = format!("{}/api/v1/calls?tool=vm_list&ip={ip}", demo.text("/base_url"));
     let counted = tokio::time::timeout(PATIENCE, async {
