@@ -218,6 +218,11 @@ impl Vault {
         self.people_where("p.account = $1 order by p.email, p.id", vec![account.as_str().into()]).await
     }
 
+    /// A person.
+    pub async fn person(&self, id: &UserId) -> Result<Option<Person>, VaultError> {
+        Ok(self.people_where("p.id = $1", vec![id.as_str().into()]).await?.pop())
+    }
+
     /// The salt of every password under an address. It is the same for all of them, so that a guess is hashed once, however
     /// many people have the address, and whether anybody has it.
     pub async fn salt(&self, email: &EmailAddress) -> Result<[u8; 16], VaultError> {

@@ -4,12 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use forelog::config::Config;
+use forelog::core::principal::Side;
+use forelog::http::{SessionCaps, Settings};
 use futures::StreamExt;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
 use crate::console::{House, staff_key};
-use crate::harness::{ACCEPT, Answer, TestApp, generous, send};
+use crate::harness::{ACCEPT, Answer, Key, TestApp, generous, send};
 use crate::plant::{Plant, Site};
 
 /// A case for both databases, whose house has these quotas.
@@ -258,6 +260,58 @@ async fn quota_sessions_of_one_account_are_not_all_sessions() {
     assert_eq!((begun, full.len()), (128, 2), "32 of a key and 128 of an account: {full:?}");
     let stranger = app.stranger(forelog::core::principal::Side::Customer).await;
     assert_eq!(send(app.rpc(&stranger, &initialize())).await.status, StatusCode::OK, "others begin theirs");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn quota_no_account_takes_every_session_of_a_small_house() {
+    let house = House::with("mcp_sessions = 8").await;
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let begin = async |key: &str| {
+        let request = client.post(format!("{}/mcp", house.base)).bearer_auth(key).header("accept", ACCEPT);
+        send(request.json(&initialize())).await
+    };
+    for _ in 0..2 {
+        assert_eq!(begin(&house.one.key).await.status, StatusCode::OK);
+    }
+    assert_eq!(told(&begin(&house.one.key).await), json!({ "quota": "sessions", "of": "account", "used": 2, "most": 2 }));
+    let theirs = [begin(&house.other.key).await, begin(&house.other.key).await];
+    assert!(theirs.iter().all(|answer| answer.status == StatusCode::OK), "{theirs:?}");
+    // When the first customer's are idle, they give way to each other and to nobody else; the other's, idle as long, stay.
+    for _ in 0..4 {
+        house.clock.pass(std::time::Duration::from_secs(61));
+        let again = async {
+            // The node has to renew its lease after such a leap.
+            while begin(&house.one.key).await.status != StatusCode::OK {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_secs(20), again).await.expect("an idle one gives way");
+    }
+    for begun in &theirs {
+        let ping = json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" });
+        let request = client.post(format!("{}/mcp", house.base)).bearer_auth(&house.other.key).header("accept", ACCEPT);
+        let request = request.header("mcp-session-id", begun.header("mcp-session-id"));
+        assert_eq!(send(request.json(&ping)).await.status, StatusCode::OK, "a session gave way to another account");
+    }
+}
+
+#[tokio::test]
+async fn quota_when_every_session_is_taken_only_ones_own_gives_way() {
+    let caps = SessionCaps { total: 2, ..SessionCaps::default() };
+    let app = TestApp::with(Settings { sessions: caps, ..generous() }).await;
+    let own = app.key(|_| {}).await;
+    let (other, third) = (app.stranger(Side::Customer).await, app.stranger(Side::Customer).await);
+    let begin = async |key: &Key| send(app.rpc(key, &initialize())).await;
+    assert_eq!(begin(&own).await.status, StatusCode::OK);
+    let theirs = begin(&other).await;
+    assert_eq!(theirs.status, StatusCode::OK);
+    app.plant.clock.pass(std::time::Duration::from_secs(61));
+    app.plant.beat().await;
+    assert_eq!(begin(&third).await.code(), "overloaded", "an idle session of another account gave way");
+    assert_eq!(begin(&own).await.status, StatusCode::OK);
+    let ping = app.rpc(&other, &json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }));
+    let ping = ping.header("mcp-session-id", theirs.header("mcp-session-id"));
+    assert_eq!(send(ping).await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -16,7 +16,7 @@ use crate::core::code::Code;
 use crate::core::id::{AccountId, CredentialId};
 use crate::core::lineage::alive;
 use crate::core::principal::Principal;
-use crate::core::quota::{Counted, Used};
+use crate::core::quota::{Counted, Quota, Used};
 use crate::core::refusal::Refusal;
 use crate::core::time::Clock;
 use crate::http::SessionCaps;
@@ -172,13 +172,21 @@ impl Sessions {
         Ok(opening)
     }
 
-    /// The session that has to end for another one of `by`, if the caps are reached: one of its own, as long as only its own
-    /// caps are.
-    fn giving_way(&self, known: &Known, by: &Owner) -> Result<Option<HeaderValue>, Problem> {
+    /// How many an account may have: what its quota says, and never more than a quarter of all that there may be, so that no
+    /// account takes every place.
+    fn quota(&self) -> Quota {
         let quota = self.fence.state().quotas().sessions;
+        let share = u32::try_from(self.caps.total / 4).unwrap_or(u32::MAX).max(1);
+        Quota { account: quota.account.min(share), key: quota.key }
+    }
+
+    /// The session that has to end for another one of `by`, if the caps are reached: one of its own account, whichever cap it
+    /// is. That there is no place left is nobody else's loss.
+    fn giving_way(&self, known: &Known, by: &Owner) -> Result<Option<HeaderValue>, Problem> {
+        let quota = self.quota();
         let (used, now) = (known.used(by), self.clock.elapsed());
         let full = Counted::Sessions.check(quota, used).err();
-        let (of_key, of_account) = (used.key >= quota.key, used.account >= quota.account);
+        let of_key = used.key >= quota.key;
         if full.is_none() && known.sessions.len() + known.opening.len() < self.caps.total {
             return Ok(None);
         }
@@ -186,7 +194,7 @@ impl Sessions {
             .sessions
             .iter()
             .filter(|(_, owner)| !of_key || owner.credential == by.credential)
-            .filter(|(_, owner)| !of_account || owner.account == by.account)
+            .filter(|(_, owner)| owner.account == by.account)
             .filter(|(_, owner)| now.saturating_sub(owner.seen) >= self.caps.idle)
             .min_by_key(|(_, owner)| owner.seen);
         match (idle, full) {
