@@ -103,6 +103,7 @@ mod tls;
 mod tools;
 mod traces;
 mod turns;
+mod typed;
 mod unread;
 mod unseen;
 mod usage;

@@ -1,5 +1,6 @@
 //! Forms. INVARIANT: nobody reads a field of a form before its token was found to be of the session that sent it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use axum::body::Body;
@@ -24,6 +25,23 @@ impl Fields {
     /// A field as it was given, as a password has to be.
     pub fn given(&self, name: &str) -> &str {
         self.0.iter().find(|(field, _)| field == name).map(|(_, value)| value.as_str()).unwrap_or_default()
+    }
+
+    /// A whole number that somebody typed; none if nothing was typed. What cannot be read as one is said, never left out.
+    pub fn number(&self, name: &str, within: RangeInclusive<u64>, fault: &'static str) -> Result<Option<u64>, Fault> {
+        let typed = self.text(name);
+        if typed.is_empty() {
+            return Ok(None);
+        }
+        let number = typed.bytes().all(|byte| byte.is_ascii_digit()).then(|| typed.parse().ok()).flatten();
+        number.filter(|number| within.contains(number)).map(Some).ok_or(Fault::Unreadable(fault))
+    }
+
+    /// What was chosen of a field; the first of `known` if nothing was.
+    pub fn choice(&self, name: &str, known: &[&'static str]) -> Result<&'static str, Fault> {
+        let chosen = self.text(name);
+        let found = if chosen.is_empty() { known.first() } else { known.iter().find(|known| **known == chosen) };
+        found.copied().ok_or(Fault::Unreadable("A choice of the form is none of those that it offers."))
     }
 
     /// Every value of a field that may be chosen several times.

@@ -176,7 +176,8 @@ pub async fn last_use(visit: &Visit, id: &str) -> Result<Option<When>, Fault> {
 
 /// Makes a key and shows it.
 pub async fn create(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
-    let result = visit.done("key_create", asked(&fields, visit.http.door.control().ports.clock.now())).await?;
+    let asked = asked(&fields, visit.http.door.control().ports.clock.now())?;
+    let result = visit.done("key_create", asked).await?;
     let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
     let (key, mcp_url) = (text("api_key"), visit.mcp_url());
     Ok(page(&Made {
@@ -190,9 +191,12 @@ pub async fn create(Posted { visit, fields }: Posted) -> Result<Response, Fault>
     }))
 }
 
-fn asked(fields: &Fields, now: Micros) -> Value {
-    let mut args =
-        json!({ "label": fields.text("label"), "scopes": fields.all("scope"), "read_only": fields.text("read_only") == "yes" });
+/// The longest that a key may be made for, in days.
+const LONGEST: u64 = 3650;
+
+fn asked(fields: &Fields, now: Micros) -> Result<Value, Fault> {
+    let read_only = fields.choice("read_only", &["no", "yes"])? == "yes";
+    let mut args = json!({ "label": fields.text("label"), "scopes": fields.all("scope"), "read_only": read_only });
     let vms = fields.all("vm");
     if !vms.is_empty() {
         args["vms"] = json!(vms);
@@ -201,10 +205,11 @@ fn asked(fields: &Fields, now: Micros) -> Value {
     if !ips.is_empty() {
         args["ips"] = json!(ips);
     }
-    if let Ok(days) = fields.text("days").parse::<u64>() {
-        args["expires_at"] = json!(When::of(now.plus(std::time::Duration::from_hours(days.min(3650) * 24)), now).iso);
+    let unreadable = "The days until the key ends are a whole number from 1 to 3650, or nothing for a key without an end.";
+    if let Some(days) = fields.number("days", 1..=LONGEST, unreadable)? {
+        args["expires_at"] = json!(When::of(now.plus(std::time::Duration::from_hours(days * 24)), now).iso);
     }
-    args
+    Ok(args)
 }
 
 /// Keeps a key that another one made.

@@ -57,7 +57,9 @@ pub async fn show(State(http): State<Arc<Http>>, stranger: Stranger, Query(asked
 /// Signs in, into a session that did not exist before; the one that the browser had ends.
 pub async fn submit(State(http): State<Arc<Http>>, stranger: Stranger, fields: Fields) -> Result<Response, Fault> {
     let asked = Asked { next: fields.text("next").to_owned(), account: fields.text("account").to_owned() };
-    let account: Option<AccountId> = asked.account.parse().ok();
+    let unreadable = |_| Fault::Unreadable("The account that the address names is none. Sign in without it.");
+    let account: Option<AccountId> =
+        Some(asked.account.as_str()).filter(|text| !text.is_empty()).map(str::parse).transpose().map_err(unreadable)?;
     let email = fields.text("email");
     let typed = Typed { email, password: fields.given("password"), account: account.as_ref() };
     let again = |text: String| form(&http, &stranger, email.to_owned(), &asked, Some(text));

@@ -133,8 +133,7 @@ pub async fn release(Path(id): Path<String>, Posted { visit, fields }: Posted) -
         return Err(Fault::Unreadable("What was typed is not what the switch stops, so it was not released."));
     }
     let mut args = json!({ "id": id, "reason": fields.text("reason") });
-    if !fields.text("ramp").is_empty() {
-        let minutes: u64 = fields.text("ramp").parse().map_err(|_| Fault::Unreadable("The minutes cannot be read."))?;
+    if let Some(minutes) = fields.number("ramp", 0..=u64::MAX, "The minutes cannot be read.")? {
         args["ramp_minutes"] = json!(minutes);
     }
     match visit.done("switch_release", args).await {

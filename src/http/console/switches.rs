@@ -150,14 +150,15 @@ fn deed(stops: &str) -> String {
 pub async fn engage(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
     let now = visit.http.door.control().ports.clock.now();
     let some = |name: &str| Some(fields.text(name)).filter(|text| !text.is_empty());
-    let minutes = |text: &str| text.parse().map(Duration::from_secs).map(|minutes| minutes.saturating_mul(60));
-    let lasts = some("minutes").map(minutes).transpose().map_err(|_| Fault::Unreadable("The minutes cannot be read."))?;
+    let minutes = fields.number("minutes", 0..=u64::MAX, "The minutes cannot be read.")?;
+    let lasts = minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
+    let running = fields.choice("running", &["let_finish", "cancel"])?;
     let args = json!({
         "target": fields.text("target"),
         "reason": fields.text("reason"),
         "message": some("message"),
         "incident": some("incident"),
-        "running": if fields.text("running") == "cancel" { "cancel" } else { "let_finish" },
+        "running": running,
         "expires_at": lasts.map(|lasts| now.plus(lasts).document()),
     });
     // What is not there is said, with what is near: whoever engages may know all of it.

@@ -69,7 +69,7 @@ fn seen(visit: &Visit, id: &str) -> Result<Vm, Fault> {
 
 /// Turns commands on or off, by the tool; the form has said what that means.
 pub async fn set_exec(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
-    let enabled = fields.text("enabled") == "true";
+    let enabled = fields.choice("enabled", &["false", "true"])? == "true";
     if fields.text("agreed") != "yes" {
         return Err(Fault::Unreadable("The box that says that you agree was not ticked."));
     }
@@ -81,7 +81,7 @@ pub async fn set_exec(Path(id): Path<String>, Posted { visit, fields }: Posted) 
 
 /// Stops every agent on the VM, and what runs.
 pub async fn stop(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
-    let running = if fields.text("running") == "let_finish" { "let_finish" } else { "cancel" };
+    let running = fields.choice("running", &["cancel", "let_finish"])?;
     let args = json!({ "reason": fields.text("reason"), "target": "vms", "vm_id": id, "running": running });
     visit.done("panic_engage", args).await?;
     Ok(back(&id))
