@@ -44,6 +44,13 @@ const fn of(names: &'static [&'static str], plain: &'static [u8], options: &'sta
     Command { names, plain, options }
 }
 
+impl Command {
+    /// Whether it is the one of this name.
+    pub(super) fn is(&self, name: &str) -> bool {
+        self.names.contains(&name)
+    }
+}
+
 static COMMANDS: &[Command] = &[
     of(
         &["curl"],
@@ -102,6 +109,8 @@ static COMMANDS: &[Command] = &[
     of(&["ab", "wrk", "hey"], b"kqdv", &[(b'A', After(b":")), (b'P', After(b":")), (b'a', After(b":"))]),
     of(&["lftp", "ncftp"], b"", &[(b'u', After(b",")), (b'p', Secret)]),
     of(&["openssl", "keytool", "jarsigner"], b"", &[(b'k', Secret)]),
+    // Its properties are words (`words.rs`).
+    of(&["nmcli"], b"", &[]),
     // These have other uses for the same letters.
     of(
         &[

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::command::{self, Command};
-use super::{MARK, block, files, form, hash, markup, named, said, sql, url};
+use super::{MARK, block, files, form, hash, markup, named, said, sql, url, words};
 
 /// What is known of the two ends of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,7 +119,7 @@ impl<'a> Finder<'a> {
             b'"' | b'\'' => said::quoted(self, at),
             b'$' => hash::hash(self, at).or_else(|| named::default(self, at)),
             b'{' | b'*' => hash::hash(self, at),
-            b'<' => markup::element(self, at),
+            b'<' => said::handed(self, at).or_else(|| markup::element(self, at)),
             b'-' => command::option(self, at),
             _ if first.is_ascii_alphanumeric() => self.word_at(at),
             _ => None,
@@ -138,12 +138,13 @@ impl<'a> Finder<'a> {
             return None;
         }
         command::begin(self, at);
-        match first {
+        let found = match first {
             b'i' | b's' => sql::secret(self, at),
             b'm' | b'l' | b'd' => files::netrc(self, at),
             b'e' | b'p' => said::piped(self, at).or_else(|| hash::hash(self, at)),
             _ => None,
-        }
+        };
+        found.or_else(|| words::secret(self, at))
     }
 
     fn token_at(&mut self, at: usize) -> Option<Range<usize>> {

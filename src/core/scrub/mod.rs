@@ -19,6 +19,7 @@ mod sql;
 mod url;
 mod value;
 mod weigh;
+mod words;
 mod yaml;
 
 use std::ops::Range;

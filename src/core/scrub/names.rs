@@ -92,12 +92,14 @@ const WHOSE: &[&str] = &[
     "old",
     "new",
     "tlsproxy",
+    "require",
 ];
 
 /// Endings of names whose value a machine makes.
 const KEYS: &[&str] = &[
     "secret",
     "secretkey",
+    "secretkeybase",
     "secretaccesskey",
     "accesskey",
     "apikey",

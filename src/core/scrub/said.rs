@@ -1,5 +1,5 @@
 //! Secrets that a sentence or a command says: after `Bearer` and `Basic`, in quotes after the word for it, and what is piped
-//! into a command that takes a password.
+//! or handed into a command that takes a password.
 
 use std::ops::Range;
 
@@ -13,8 +13,24 @@ use super::value::{self, Style, WEIGHED, Weight};
 const PIPED: usize = 256;
 
 /// What takes a password, or users with theirs, from what is piped into it.
-const TAKES: &[&[u8]] =
-    &[b"chpasswd", b"--stdin", b"password-stdin", b"sudo -s", b"passwd", b"cryptsetup", b"kinit", b"--with-token", b"faillock"];
+const TAKES: &[&[u8]] = &[
+    b"chpasswd",
+    b"--stdin",
+    b"password-stdin",
+    b"sudo -s",
+    b"sudo -ks",
+    b"sudo --stdin",
+    b"passwd",
+    b"cryptsetup",
+    b"kinit",
+    b"--with-token",
+    b"faillock",
+];
+
+/// Whether a command that takes one is in `line`, which is in small letters.
+fn takes(line: &[u8]) -> bool {
+    TAKES.iter().any(|takes| line.windows(takes.len()).any(|part| part == *takes))
+}
 
 /// The token after the word for a scheme (`bearer`, `basic`) at `at`.
 pub(super) fn scheme(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
@@ -67,7 +83,7 @@ pub(super) fn piped(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> 
     }
     let line = finder.run(rest, PIPED, |byte| byte != b'\n');
     let after = finder.text.get(rest..rest + line)?.to_ascii_lowercase();
-    let takes = TAKES.iter().any(|takes| after.windows(takes.len()).any(|part| part == *takes));
+    let takes = takes(&after);
     let end = rest - finder.text.get(start..rest)?.iter().rev().take_while(|byte| byte.is_ascii_whitespace()).count();
     let bare = finder.text.get(start..end)?.strip_prefix(b"\"").and_then(|said| said.strip_suffix(b"\""));
     let (start, end) = if bare.is_some() { (start + 1, end - 1) } else { (start, end) };
@@ -76,4 +92,34 @@ pub(super) fn piped(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> 
     }
     let plain = value::read(finder, start, Style::Until(b"\n\r|")).plain;
     (end > start && plain.iter().any(u8::is_ascii_alphanumeric)).then_some(start..end)
+}
+
+/// What such a command is handed in its line or in the lines below: `sudo -S <<< '…'`, `sudo -S <<END`. Of the lines below only
+/// the first one is looked at: a password is one line.
+pub(super) fn handed(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
+    if !finder.is_at(at, b"<<") || finder.before(at) == Some(b'<') {
+        return None;
+    }
+    let before = finder.look_back(at, PIPED);
+    let before = before.iter().rposition(|byte| *byte == b'\n').map_or(before, |end| before.get(end..).unwrap_or_default());
+    // A line that hands something over already is read once.
+    if before.windows(2).any(|part| part == b"<<") {
+        return None;
+    }
+    let after = finder.run(at, PIPED, |byte| byte != b'\n');
+    let after_end = at + after;
+    let line = [before, finder.text.get(at..after_end)?].concat().to_ascii_lowercase();
+    if !takes(&line) {
+        return None;
+    }
+    let (start, style) = if finder.is_at(at, b"<<<") {
+        let start = at + 3 + finder.blanks(at + 3, 8);
+        value::style(finder, start, Style::Bare(b"\"'`|<>;&"))?
+    } else if finder.text.get(after_end) == Some(&b'\n') {
+        (after_end + 1, Style::Until(b"\n\r"))
+    } else {
+        return None;
+    };
+    let value = value::read(finder, start, style);
+    value.is_secret(Named::Password, Weight::Any).then_some(value.span)
 }

@@ -37,6 +37,8 @@ const OUTPUTS: &[&str] = &[
     "awk '{print $1$2, $6}' a; echo $5$HOME; price is $6 or $1, at most; for i in ${LIST[@]}; do echo ${i%-*} ${A:-b}; done\n",
     "The machine default login shell is bash. Login user password reset needs staff. I set password policy = strict.\n",
     "echo done | tee -a log\necho hello | grep l\n",
+    "aws configure set region eu-west-1; git config set user.name ada; nmcli dev wifi connect home; nmcli -t -f name,device con show\n",
+    "vault login -method=oidc; the vault login page asks for it; config set: token bucket\ncat <<END\nhello there\nEND\nsudo tee /etc/x <<< 'a line'\n",
 ];
 
 #[test]
