@@ -1,17 +1,40 @@
 #!/bin/bash
 # Copies Forelog's rooms out of PostgreSQL while they are in use:
 #
+#   FORELOG_DATABASE_URL=… [FORELOG_VAULT_DATABASE_URL=…] packaging/backup/postgres.sh BACKUP_DIR
 #   packaging/backup/postgres.sh BACKUP_DIR DATABASE_URL [VAULT_DATABASE_URL]
+#
+# Everybody on the machine can read the arguments of a program: a URL that has a password in it belongs into the environment, or
+# the password into PGPASSFILE or a service file. This gives pg_dump none in its arguments.
 #
 # In one database both schemas come from one snapshot. With a vault elsewhere the log is copied first: a data key is in the vault
 # before the log names it. The views are made again from the log, and the key file is kept elsewhere.
 set -euo pipefail
 umask 077
 
-backup=${1:?a directory for the copy, which must not be there yet} database=${2:?the database\'s URL} vault=${3:-}
-mkdir "$backup"
+backup=${1:?a directory for the copy, which must not be there yet}
+database=${2:-${FORELOG_DATABASE_URL:?the database, as FORELOG_DATABASE_URL or as the second argument}}
+if [ $# -ge 2 ]; then vault=${3:-}; else vault=${FORELOG_VAULT_DATABASE_URL:-}; fi
+unset FORELOG_DATABASE_URL FORELOG_VAULT_DATABASE_URL
+mkdir -- "$backup"
 
-dump() { pg_dump --format=custom --no-owner --no-acl --file="$backup/$1" "${@:3}" "$2"; }
+# Parts a URL from the password in it.
+part() {
+  url=$1 password=
+  if [[ $url =~ ^([a-z]+://[^/?@:]*):([^/?@]*)@(.*)$ ]]; then
+    url="${BASH_REMATCH[1]}@${BASH_REMATCH[3]}" password=${BASH_REMATCH[2]}
+  fi
+  if [[ $url =~ ^([^?]*[?]|[^?]*[?].*&)password=([^&]*)(.*)$ ]]; then
+    url="${BASH_REMATCH[1]}${BASH_REMATCH[3]#&}" password=${BASH_REMATCH[2]}
+  fi
+  password=${password//\\/\\\\}
+  printf -v password '%b' "${password//%/\\x}"
+}
+dump() (
+  part "$2"
+  if [ -n "$password" ]; then export PGPASSWORD=$password; fi
+  pg_dump --format=custom --no-owner --no-acl --file="$backup/$1" "${@:3}" "$url"
+)
 if [ -z "$vault" ]; then
   dump rooms.dump "$database" --schema=log --schema=vault
 else

@@ -11,11 +11,18 @@ set -euo pipefail
 umask 077
 
 data=${1:?the data directory} backup=${2:?a directory for the copy, which must not be there yet}
-mkdir "$backup"
+# Whole paths: sqlite3 takes what begins with a dash for an option, and with "file:" for an address.
+data=$(realpath -e -- "$data")
+mkdir -- "$backup"
+backup=$(realpath -e -- "$backup")
 
 for room in log vault; do
+  # sqlite3 would make what is not there, and copy that.
+  [ -s "$data/$room.db" ] || { echo "there is no $data/$room.db" >&2; exit 1; }
   # One read transaction: what is written meanwhile is not in the copy, and nobody waits.
-  sqlite3 -bail "file:$data/$room.db?mode=rw" "vacuum into '$backup/$room.db'"
+  sqlite3 -bail "$data/$room.db" "vacuum into '${backup//\'/\'\'}/$room.db'"
+  [ "$(sqlite3 -bail "$backup/$room.db" 'select count(*) > 0 from sqlite_schema')" = 1 ] ||
+    { echo "the copy of $room.db is empty" >&2; exit 1; }
   sync "$backup/$room.db"
 done
 sync "$backup"

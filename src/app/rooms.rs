@@ -62,6 +62,9 @@ pub enum RoomError {
         #[source]
         source: VaultError,
     },
+    /// A copy lies beside what another file of that name has left.
+    #[error("{} is a copy that was put beside {}-wal, which an earlier file of that name has left and which would be read into it", .0.display(), .0.display())]
+    Leftover(PathBuf),
     /// Log and vault do not belong together.
     #[error(transparent)]
     Pair(#[from] PairError),
@@ -189,11 +192,27 @@ async fn open(config: &Config, room: Room) -> Result<Box<dyn Database>, RoomErro
         open_postgres(SecretString::expose_secret(url), room).await
     } else {
         let file = config.data_dir.join(format!("{}.db", room.name()));
+        check_alone(&file)?;
         // Made here, so that nobody else can read it: SQLite gives its journals the mode of the file they belong to.
         private::open(&file, OpenOptions::new().write(true).create(true)).map_err(failed("opening", &file))?;
         open_sqlite(&file, room).await
     };
     opened.map_err(|source| RoomError::Open { room, source })
+}
+
+/// Refuses a file that was never opened by us beside a log of writes that another one has left: SQLite would read those into
+/// it. Ours are in the mode that makes such a log from the first opening on, and a copy that was made by `vacuum into` is not.
+fn check_alone(file: &Path) -> Result<(), RoomError> {
+    let mut wal = file.as_os_str().to_owned();
+    wal.push("-wal");
+    if !std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > 0) {
+        return Ok(());
+    }
+    let Ok(mut opened) = File::open(file) else { return Ok(()) };
+    let mut head = [0; 20];
+    let is_whole = opened.read_exact(&mut head).is_ok();
+    // The versions of the format that it is written and read by: 1 for a journal that is rolled back, 2 for a log of writes.
+    if is_whole && head.ends_with(&[1, 1]) { Err(RoomError::Leftover(file.to_owned())) } else { Ok(()) }
 }
 
 async fn open_vault(config: &Config, entropy: Arc<dyn Entropy>, log_is_new: bool) -> Result<Vault, RoomError> {

@@ -193,6 +193,11 @@ impl CliError {
             Self::Desk(DeskError::Room(RoomError::Log(_))) | Self::App(AppError::Node(NodeError::Room(RoomError::Log(_)))) => {
                 Some("a role that may not change the schema needs `forelog migrate` to be run first, as the role that owns it")
             }
+            Self::Desk(DeskError::Room(RoomError::Leftover(_)))
+            | Self::App(AppError::Node(NodeError::Room(RoomError::Leftover(_))))
+            | Self::Node(NodeError::Room(RoomError::Leftover(_))) => Some(
+                "remove the files that end in .db-wal and .db-shm, which are of the data before (docs/operations.md, Restoring)",
+            ),
             _ if is_unreachable(self) => Some("check that the database runs, and database_url: host, port, name and password"),
             Self::Desk(DeskError::Room(RoomError::File { .. } | RoomError::Open { .. }))
             | Self::App(AppError::Node(NodeError::Room(RoomError::File { .. } | RoomError::Open { .. })))

@@ -144,6 +144,101 @@ async fn backup_cold_of_sqlite_is_the_directory() {
 }
 
 #[tokio::test]
+async fn backup_that_is_put_beside_what_a_crash_has_left_is_refused_until_that_is_removed() {
+    let mut demo = Demo::start().await;
+    let elsewhere = tempfile::tempdir().expect("a directory");
+    let copy = elsewhere.path().join("copy");
+    succeeded(&script("sqlite.sh").arg(demo.data()).arg(&copy).output().expect("run it"));
+    let traffic = Traffic::start(&demo);
+    traffic.until(10).await;
+    demo.kill();
+    drop(traffic);
+    let left: Vec<PathBuf> =
+        ["log.db-wal", "log.db-shm", "vault.db-wal", "vault.db-shm"].map(|name| demo.data().join(name)).into();
+    assert!(std::fs::metadata(&left[0]).expect("what a crash leaves").len() > 0);
+    for room in ["log.db", "vault.db"] {
+        std::fs::copy(copy.join(room), demo.data().join(room)).expect("put back");
+    }
+    for command in [&["log", "verify"][..], &["doctor"], &["switch", "engage", "all", "--reason", "restored"]] {
+        let refused = forelog(command, demo.data(), None);
+        let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+        assert!(!refused.status.success() && said.contains("log.db-wal") && said.contains("remove"), "{command:?}: {refused:?}");
+    }
+    // As the manual says.
+    for file in left.iter().filter(|file| file.exists()) {
+        std::fs::remove_file(file).expect("removed");
+    }
+    for name in ["views.db", "views.db-wal", "views.db-shm"] {
+        let _ = std::fs::remove_file(demo.data().join(name));
+    }
+    let restored = sound(demo.data(), None);
+    std::fs::copy(demo.data().join("kek"), copy.join("kek")).expect("the key file");
+    std::fs::copy(demo.data().join("forelog.toml"), copy.join("forelog.toml")).expect("the configuration");
+    assert_eq!(restored, sound(&copy, None), "what came after the copy came back");
+}
+
+#[test]
+fn backup_of_sqlite_takes_any_path_and_says_what_is_not_there() {
+    let above = tempfile::tempdir().expect("a directory");
+    let data = above.path().join("da#ta?mode=memory%41 'it'");
+    let data_of = |args: &[&str]| succeeded(&forelog(args, &data, None));
+    data_of(&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"]);
+    let copy = above.path().join("co#py?'x'%20");
+    succeeded(&script("sqlite.sh").arg(&data).arg(&copy).output().expect("run it"));
+    bring_back(&data.join("kek"), &copy);
+    let events = |of: &Path| -> Value {
+        serde_json::from_str(&succeeded(&forelog(&["log", "verify", "--json"], of, None))).expect("a document")
+    };
+    assert_eq!(events(&copy)["events"], events(&data)["events"]);
+    let nothing = above.path().join("nothing");
+    std::fs::create_dir(&nothing).expect("a directory");
+    for from in [&nothing, &above.path().join("nowhere")] {
+        let refused = script("sqlite.sh").arg(from).arg(above.path().join("none")).output().expect("run it");
+        assert!(!refused.status.success(), "{refused:?}");
+        assert_eq!(std::fs::read_dir(&nothing).expect("a directory").count(), 0, "it made what it was to copy");
+        let _ = std::fs::remove_dir_all(above.path().join("none"));
+    }
+}
+
+#[test]
+fn backup_of_postgres_gives_nobody_the_password() {
+    use std::os::unix::fs::PermissionsExt;
+    let above = tempfile::tempdir().expect("a directory");
+    let dump = above.path().join("pg_dump");
+    let seen = above.path().join("seen");
+    let spy = "#!/bin/bash\nprintf '%s\\n' \"$*\" \"password is $PGPASSWORD\" \"$(env | grep -c DATABASE_URL)\" >> \"$SEEN\"\n\
+               for arg; do case $arg in --file=*) : > \"${arg#--file=}\";; esac; done\n";
+    std::fs::write(&dump, spy).expect("a program");
+    std::fs::set_permissions(&dump, std::fs::Permissions::from_mode(0o755)).expect("it can be run");
+    let path = format!("{}:{}", above.path().display(), std::env::var("PATH").expect("a path"));
+    for (n, (url, password)) in [
+        ("postgres://ada:hun%2Fter2@h:5432/db?sslmode=require", "hun/ter2"),
+        ("postgresql://ada@h/db?password=hun%5Cter2&connect_timeout=3", "hun\\ter2"),
+        ("postgres://ada@h/db?sslmode=require&password=hunter2", "hunter2"),
+        ("postgres://ada@/db?host=/run/postgresql", ""),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for given in [true, false] {
+            let mut copy = script("postgres.sh");
+            copy.env("PATH", &path).env("SEEN", &seen).arg(above.path().join(format!("copy-{n}-{given}")));
+            if given {
+                copy.arg(url);
+            } else {
+                copy.env("FORELOG_DATABASE_URL", url);
+            }
+            succeeded(&copy.output().expect("run it"));
+            let said = std::fs::read_to_string(&seen).expect("what it was given");
+            let lines: Vec<&str> = said.lines().collect();
+            assert!(!lines[0].contains("hun") && lines[0].contains("ada@") && lines[0].contains("db"), "{said}");
+            assert_eq!((lines[1], lines[2]), (format!("password is {password}").as_str(), "0"), "{url}");
+            std::fs::remove_file(&seen).expect("removed");
+        }
+    }
+}
+
+#[tokio::test]
 async fn backup_with_the_vault_before_the_log_would_show() {
     let demo = Demo::start().await;
     let elsewhere = tempfile::tempdir().expect("a directory");
