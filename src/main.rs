@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             // A journal keeps it, and it may quote the URL of a database.
             let hint = error.downcast_ref::<CliError>().and_then(CliError::hint);
             let hint = hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
-            telemetry::last_word(format!("error: {}{hint}", scrub_text(&format!("{error:#}"))));
+            telemetry::last_word(cli::said(&format!("error: {}{hint}", scrub_text(&format!("{error:#}")))));
             ExitCode::FAILURE
         }
     }

@@ -72,7 +72,7 @@ pub async fn run(command: AccountCommand, context: &Context) -> Result<Answer, C
         AccountCommand::Set { account, agents_may_enable_exec } => {
             context.desk().await?.set_account(&account, agents_may_enable_exec).await?;
             let text = format!("agents_may_enable_exec is {agents_may_enable_exec} for {account}");
-            Ok(Answer { document: json!({ "id": account, "agents_may_enable_exec": agents_may_enable_exec }), text })
+            Ok(Answer { document: json!({ "id": account, "agents_may_enable_exec": agents_may_enable_exec }), text: text.into() })
         }
         AccountCommand::List => list(&context.desk().await?).await,
     }
@@ -81,8 +81,13 @@ pub async fn run(command: AccountCommand, context: &Context) -> Result<Answer, C
 fn told(person: &NewPerson) -> Answer {
     let NewPerson { account, user, email, password } = person;
     let document = json!({ "id": account, "user": user, "email": email, "password": password });
-    let text = format!("account   {account}\nuser      {user}\ne-mail    {email}\npassword  {password}   (shown once)");
-    Answer { document, text }
+    let text = vec![
+        format!("account   {account}"),
+        format!("user      {user}"),
+        format!("e-mail    {email}"),
+        format!("password  {password}   (shown once)"),
+    ];
+    Answer { document, text: text.into() }
 }
 
 async fn list(desk: &Desk) -> Result<Answer, CliError> {
@@ -105,7 +110,7 @@ async fn list(desk: &Desk) -> Result<Answer, CliError> {
             "agents_may_enable_exec": account.agents_may_enable_exec,
         }));
     }
-    Ok(Answer { document: json!({ "items": items }), text: lines.join("\n") })
+    Ok(Answer { document: json!({ "items": items }), text: lines.into() })
 }
 
 fn side(side: Side) -> &'static str {

@@ -7,13 +7,14 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::asking::ask;
-use super::{Answer, CliError, Context};
+use super::{Answer, CliError, Context, Text};
 use crate::core::id::CallId;
 
 const EXAMPLES: &str = "\
 The key is that of the person who answers; it comes from FORELOG_API_KEY or from api_key in the configuration.
 Examples:
   forelog approval list
+  forelog approval show call_01J…
   forelog approval approve call_01J… --reason 'agreed with Ada'
   forelog approval reject call_01J… --reason 'not in business hours'";
 
@@ -24,6 +25,12 @@ pub enum ApprovalCommand {
     /// List the calls that wait.
     #[command(after_help = EXAMPLES)]
     List,
+    /// Show one: what it would do with which arguments, and who asked for it.
+    #[command(after_help = EXAMPLES)]
+    Show {
+        /// The call.
+        call: CallId,
+    },
     /// Let a call go on; it is decided again before it runs.
     #[command(after_help = EXAMPLES)]
     Approve(Said),
@@ -47,41 +54,75 @@ pub async fn run(command: ApprovalCommand, context: &Context) -> Result<Answer, 
     match command {
         ApprovalCommand::List => {
             let document = ask(context, "approval_list", json!({})).await?;
-            let items = document["items"].as_array().map(Vec::as_slice).unwrap_or_default();
-            let lines: Vec<String> = items.iter().map(line).collect();
-            let text = if lines.is_empty() { "nothing waits for a person".into() } else { lines.join("\n") };
+            let lines: Vec<String> = items(&document).iter().flat_map(lines).collect();
+            let text: Text = if lines.is_empty() { "nothing waits for a person".into() } else { lines.into() };
             Ok(Answer { document, text })
+        }
+        ApprovalCommand::Show { call } => {
+            let item = waiting(context, &call).await?;
+            let item = item.ok_or_else(|| CliError::Usage(format!("there is no call {call} that waits for a person")))?;
+            let text = lines(&item).into();
+            Ok(Answer { document: item, text })
         }
         ApprovalCommand::Approve(said) => answer(context, said, "approve").await,
         ApprovalCommand::Reject(said) => answer(context, said, "reject").await,
     }
 }
 
+/// Answers for a call, and says what that was: what a call would do does not change while it waits.
 async fn answer(context: &Context, said: Said, verdict: &str) -> Result<Answer, CliError> {
     let Said { call, reason } = said;
+    let asked = waiting(context, &call).await?;
     let mut body = json!({ "id": call, "verdict": verdict });
     if let Some(reason) = reason {
         body["reason"] = reason.into();
     }
-    let document = ask(context, "approval_decide", body).await?;
-    let text = match document["status"].as_str() {
+    let mut document = ask(context, "approval_decide", body).await?;
+    let mut text = asked.as_ref().map(lines).unwrap_or_default();
+    text.push(match document["status"].as_str() {
         Some("held") => format!("{call}: noted; a second person has to agree"),
         Some(status) => format!("{call} is {status}"),
         None => format!("{call}: answered"),
-    };
-    Ok(Answer { document, text })
+    });
+    document["call"] = asked.unwrap_or_default();
+    Ok(Answer { document, text: text.into() })
 }
 
-fn line(item: &Value) -> String {
+/// A call that waits, as the holder of the key may see it.
+async fn waiting(context: &Context, call: &CallId) -> Result<Option<Value>, CliError> {
+    let listed = ask(context, "approval_list", json!({})).await?;
+    Ok(items(&listed).iter().find(|item| item["id"] == call.as_str()).cloned())
+}
+
+fn items(document: &Value) -> &[Value] {
+    document["items"].as_array().map(Vec::as_slice).unwrap_or_default()
+}
+
+/// A call as whoever answers has to see it: what it would do with all of its arguments, where, and who asked.
+fn lines(item: &Value) -> Vec<String> {
     let field = |name: &str| item[name].as_str().unwrap_or("-");
     let persons = if item["second_person"] == true { "  (two persons)" } else { "" };
-    format!(
-        "{}  {}  {}  until {}  {}{persons}\n    {}",
-        field("id"),
-        field("tool"),
-        field("vm_label"),
-        field("expires_at"),
-        field("why"),
-        field("text"),
-    )
+    let vm = item["vm_id"].as_str().map_or_else(String::new, |id| format!("  {} ({id})", field("vm_label")));
+    let mut lines = vec![
+        format!("{}  {}{vm}  until {}  {}{persons}", field("id"), field("tool"), field("expires_at"), field("why")),
+        format!(
+            "    asked for by {} with {} of {} at {}",
+            field("user"),
+            field("credential"),
+            field("account"),
+            field("held_at")
+        ),
+    ];
+    let arguments = item["arguments"].as_object().into_iter().flatten();
+    lines.extend(arguments.map(|(name, value)| format!("    {name}: {}", shown(value))));
+    let consents = item["approvals"].as_array().into_iter().flatten();
+    lines.extend(consents.map(|consent| {
+        format!("    approved by {} at {}", consent["by"].as_str().unwrap_or("-"), consent["at"].as_str().unwrap_or("-"))
+    }));
+    lines
+}
+
+/// A text as it is, and anything else as JSON.
+fn shown(value: &Value) -> String {
+    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -13,7 +13,7 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
 use super::serve::{base_url, until_told};
-use super::{Answer, CliError, Context, fleet, print, seed};
+use super::{Answer, CliError, Context, Text, fleet, print, seed};
 use crate::app::seat::Seat;
 use crate::app::{App, AppError};
 use crate::config::Config;
@@ -117,7 +117,7 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     }
     write(&aside, &document)?;
     std::fs::rename(&aside, &shown).map_err(|source| CliError::File { what: "writing", path: shown.clone(), source })?;
-    let text = greeting(&document, &shown);
+    let text = Text::of_lines(&greeting(&document, &shown));
     let drain = context.config.drain();
     let ended = until_told(app, drain, || print(&Answer { document, text }, context.common.json)).await;
     if args.provider == Provider::Qemu {

@@ -69,7 +69,7 @@ pub async fn run(args: DoctorArgs, context: &Context) -> Result<Answer, CliError
     let mut text: Vec<String> =
         rows.iter().map(|row| format!("{}: {} written anew, {} removed", row.kind.as_str(), row.written, row.removed)).collect();
     text.push(format!("recorded at {}", position.0));
-    Ok(Answer { document: json!({ "mended": rows, "position": position }), text: text.join("\n") })
+    Ok(Answer { document: json!({ "mended": rows, "position": position }), text: text.into() })
 }
 
 async fn look(context: &Context) -> Result<Answer, CliError> {
@@ -117,7 +117,7 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
     let names: Vec<_> = checks.iter().map(|(name, _)| json!({ "check": name, "ok": true })).collect();
     Ok(Answer {
         document: json!({ "ok": true, "events": report.events, "checks": names, "in_force": document_of_rules, "schemas": shown(&versions) }),
-        text: text.join("\n"),
+        text: text.into(),
     })
 }
 

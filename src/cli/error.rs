@@ -14,6 +14,7 @@ use crate::auth::AuthError;
 use crate::config::ConfigError;
 use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
+use crate::core::visible::visible;
 use crate::export::jsonl::ExportError;
 use crate::log::pair::PairError;
 use crate::log::reading::ReadError;
@@ -102,7 +103,7 @@ pub enum CliError {
     #[error(transparent)]
     Auth(#[from] AuthError),
     /// What was looked at is not as it should be.
-    #[error("{}{}", .faults.join("\n       "), more_of(*.more))]
+    #[error("{}{}", listed(.faults), more_of(*.more))]
     Faults {
         /// What is wrong.
         faults: Vec<String>,
@@ -269,6 +270,17 @@ impl From<RoomError> for CliError {
     fn from(error: RoomError) -> Self {
         Self::Desk(error.into())
     }
+}
+
+/// An error as a person reads it: line by line, with nothing in it that a terminal would obey.
+#[must_use]
+pub fn said(error: &str) -> String {
+    error.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+}
+
+/// Faults one below the other. Names of rows are in them, which may be anything.
+fn listed(faults: &[String]) -> String {
+    faults.iter().map(|fault| visible(fault)).collect::<Vec<_>>().join("\n       ")
 }
 
 fn more_of(more: usize) -> String {

@@ -135,6 +135,6 @@ fn filter(args: ExportArgs) -> Wanted {
 fn answer(manifest: &Manifest, text: String) -> Answer {
     Answer {
         document: json!({ "count": manifest.count, "first": manifest.first, "last": manifest.last, "files": manifest.files }),
-        text,
+        text: text.into(),
     }
 }

@@ -60,7 +60,7 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
         text.push_str("; its vault is away, so only calls whose keys are in memory are made");
     }
     let document = json!({ "ready": true, "address": address, "can_stop": said["can_stop"], "vault": said["vault"] });
-    Ok(Answer { document, text })
+    Ok(Answer { document, text: text.into() })
 }
 
 /// Where a server that listens everywhere is found from here.

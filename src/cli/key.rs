@@ -109,7 +109,7 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
             let is_alive = |row: &Credential| alive(&state, &row.created.credential, now).is_ok();
             let text: Vec<String> = keys.iter().map(|row| line(row, is_alive(row))).collect();
             let items: Vec<_> = keys.iter().map(|row| document(row, is_alive(row))).collect();
-            Ok(Answer { document: json!({ "items": items }), text: text.join("\n") })
+            Ok(Answer { document: json!({ "items": items }), text: text.into() })
         }
     }
 }
@@ -119,7 +119,7 @@ async fn revoke(key: &CredentialId, context: &Context) -> Result<Answer, CliErro
     let desk = context.desk_to_stop().await?;
     let goes_on = desk.revoke_key(key).await?;
     let document = json!({ "id": key, "revoked": true, "goes_on": goes_on });
-    let answer = Answer { document, text: said_of(key, goes_on.as_ref()) };
+    let answer = Answer { document, text: said_of(key, goes_on.as_ref()).into() };
     Ok(answer.without_vault(desk.without_vault.as_deref()))
 }
 
@@ -146,7 +146,7 @@ fn spec(wanted: Wanted, now: Micros) -> Result<KeySpec, CliError> {
 fn told(new: &NewKey) -> Answer {
     let (id, key, scopes) = (&new.credential, new.key.reveal(), &new.scopes);
     let document = json!({ "id": id, "api_key": key, "prefix": new.key.prefix(), "scopes": scopes });
-    Answer { document, text: format!("key  {id}\n{key}   (shown once)") }
+    Answer { document, text: vec![format!("key  {id}"), format!("{key}   (shown once)")].into() }
 }
 
 fn line(row: &Credential, is_alive: bool) -> String {

@@ -49,7 +49,7 @@ pub async fn run(command: LimitsCommand, context: &Context) -> Result<Answer, Cl
     let document = json!({
         "version": now.version, "before": before.map(|before| before.version), "changed": changed, "limits": now.terms,
     });
-    Ok(Answer { document, text: lines.join("\n") })
+    Ok(Answer { document, text: lines.into() })
 }
 
 /// `a.b=1` and the like as the configuration has them.
@@ -87,7 +87,7 @@ async fn show(context: &Context) -> Result<Answer, CliError> {
     lines.extend(differences.iter().map(differs));
     let mut document = json!({ "version": now.version, "limits": now.terms, "differences": differences });
     put(&mut document, origin.as_ref());
-    Ok(Answer { document, text: lines.join("\n") })
+    Ok(Answer { document, text: lines.into() })
 }
 
 /// The version in force, and how it came there.

@@ -37,5 +37,5 @@ pub async fn run(command: LogCommand, context: &Context) -> Result<Answer, CliEr
         let parts = counted(report.left_out, "part");
         text.push_str(&format!("; {parts} of stops left out, because the vault was away when they were written"));
     }
-    Ok(Answer { document: json!(report), text })
+    Ok(Answer { document: json!(report), text: text.into() })
 }

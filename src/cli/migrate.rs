@@ -40,10 +40,10 @@ pub async fn run(args: MigrateArgs, context: &Context) -> Result<Answer, CliErro
     }
     config.check()?;
     let versions = rooms::prepare(&config, args.grant_to.as_deref()).await?;
-    let text: Vec<String> = versions.iter().map(|(room, version)| format!("{:<6} version {version}", room.name())).collect();
-    let granted = args.grant_to.as_ref().map(|role| format!("\n{role} may serve, and may not change what was recorded"));
+    let mut text: Vec<String> = versions.iter().map(|(room, version)| format!("{:<6} version {version}", room.name())).collect();
+    text.extend(args.grant_to.as_ref().map(|role| format!("{role} may serve, and may not change what was recorded")));
     let document = json!({ "schemas": shown(&versions), "granted_to": args.grant_to });
-    Ok(Answer { document, text: text.join("\n") + &granted.unwrap_or_default() })
+    Ok(Answer { document, text: text.into() })
 }
 
 /// Versions by room.

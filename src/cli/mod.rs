@@ -1,7 +1,8 @@
 //! The command line: one file per command, one answer per command.
 //!
 //! INVARIANT: standard output holds the answer and nothing else (with `--json`, one document); what went wrong and how far
-//! something is go to standard error.
+//! something is go to standard error. What people read passes [`Text`], and errors [`said`]: nothing in it is taken for
+//! something else than text.
 
 mod account;
 mod approval;
@@ -28,6 +29,7 @@ mod vaulted;
 mod view;
 mod vm;
 
+use std::fmt;
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -37,12 +39,13 @@ use std::sync::atomic::AtomicU64;
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
-pub use self::error::CliError;
+pub use self::error::{CliError, said};
 use crate::ambient::{OsEntropy, SystemClock};
 use crate::app::desk::Desk;
 use crate::app::rooms;
 use crate::config::{Config, Flags};
 use crate::core::time::{Clock, Entropy};
+use crate::core::visible::visible;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -152,7 +155,44 @@ pub struct Answer {
     /// For programs.
     pub document: Value,
     /// For people.
-    pub text: String,
+    pub text: Text,
+}
+
+/// What a command says to people, line by line. A text that is put into it is one line, whatever is in it: customers choose
+/// labels and reasons, and nothing that they choose moves the cursor of a terminal or makes up a line of ours.
+#[derive(Debug)]
+pub struct Text(Vec<String>);
+
+impl Text {
+    /// A text of our own that has several lines.
+    fn of_lines(text: &str) -> Self {
+        Self(text.split('\n').map(str::to_owned).collect())
+    }
+}
+
+impl From<String> for Text {
+    fn from(line: String) -> Self {
+        Self(vec![line])
+    }
+}
+
+impl From<&str> for Text {
+    fn from(line: &str) -> Self {
+        line.to_owned().into()
+    }
+}
+
+impl From<Vec<String>> for Text {
+    fn from(lines: Vec<String>) -> Self {
+        Self(lines)
+    }
+}
+
+impl fmt::Display for Text {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let lines: Vec<String> = self.0.iter().map(|line| visible(line)).collect();
+        f.write_str(&lines.join("\n"))
+    }
 }
 
 impl Answer {
@@ -161,8 +201,7 @@ impl Answer {
     pub fn without_vault(mut self, why: Option<&str>) -> Self {
         if let (Some(why), Some(fields)) = (why, self.document.as_object_mut()) {
             fields.insert("without_vault".into(), why.into());
-            let said = format!("\nthe vault was not used ({why}): reasons and messages are not recorded, the event says so");
-            self.text.push_str(&said);
+            self.text.0.push(format!("the vault was not used ({why}): reasons and messages are not recorded, the event says so"));
         }
         self
     }

@@ -56,7 +56,7 @@ fn check(dir: Option<&Path>) -> Result<Answer, CliError> {
     let document = json!({ "set": shown, "sha256": loaded.sha256(), "cases": loaded.cases });
     Ok(Answer {
         document,
-        text: format!("{shown} is in order: {} passed, sha256 {}", counted(loaded.cases, "case"), loaded.sha256()),
+        text: format!("{shown} is in order: {} passed, sha256 {}", counted(loaded.cases, "case"), loaded.sha256()).into(),
     })
 }
 
@@ -87,7 +87,7 @@ async fn show(context: &Context) -> Result<Answer, CliError> {
     let mut document = shown(&set);
     put(&mut document, origin.as_ref());
     document["configured"] = json!({ "sha256": own.as_ref().ok(), "trouble": own.as_ref().err() });
-    Ok(Answer { document, text: lines.join("\n") })
+    Ok(Answer { document, text: lines.into() })
 }
 
 fn shown(set: &PolicySet) -> Value {
@@ -102,5 +102,5 @@ async fn reload(context: &Context) -> Result<Answer, CliError> {
     let was = before.as_ref().map_or_else(String::new, |set| format!("; before: version {}, sha256 {}", set.version, set.sha256));
     let mut document = shown(&set);
     document["before"] = json!(before.as_ref().map(shown));
-    Ok(Answer { document, text: format!("version {} is in force, sha256 {}{was}", set.version, set.sha256) })
+    Ok(Answer { document, text: format!("version {} is in force, sha256 {}{was}", set.version, set.sha256).into() })
 }

@@ -9,7 +9,7 @@ use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::{Answer, CliError, Context, print};
+use super::{Answer, CliError, Context, Text, print};
 use crate::app::App;
 
 /// What `serve` takes.
@@ -36,7 +36,7 @@ pub async fn run(context: &Context) -> Result<(), CliError> {
         text.push_str(&link);
         document["invitation_url"] = json!(link);
     }
-    let answer = Answer { document, text };
+    let answer = Answer { document, text: Text::of_lines(&text) };
     let ready = || {
         print(&answer, context.common.json);
         tell(&[NotifyState::Ready]);

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::asking::ask;
 use super::time::shown;
-use super::{Answer, CliError, Context};
+use super::{Answer, CliError, Context, Text};
 use crate::app::desk::{Desk, Record, house, operator};
 use crate::app::stops::names;
 use crate::core::caused::with_sources;
@@ -137,7 +137,7 @@ async fn drill(context: &Context) -> Result<Answer, CliError> {
         ms("fenced_after_us"),
         document["admitted_after"]
     );
-    Ok(Answer { document, text })
+    Ok(Answer { document, text: text.into() })
 }
 
 /// What is engaged is engaged, whatever can be told of it.
@@ -165,7 +165,10 @@ async fn told(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration) 
     };
     let state = if fenced { "no covered call starts any more" } else { "NOT every node has confirmed yet" };
     let text = format!("{switch}  {target} is engaged: {state}");
-    Ok(Answer { document: json!({ "id": switch, "target": target, "epoch": epoch, "fenced": fenced, "nodes": nodes }), text })
+    Ok(Answer {
+        document: json!({ "id": switch, "target": target, "epoch": epoch, "fenced": fenced, "nodes": nodes }),
+        text: text.into(),
+    })
 }
 
 async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), CliError> {
@@ -207,7 +210,7 @@ async fn release(desk: &Desk, switch: SwitchId, over: Option<Duration>, reason: 
     let document = json!({ "id": switch, "released": until.is_none(), "until": until.map(shown), "break_glass": true });
     let text = until
         .map_or_else(|| format!("{switch} is released"), |until| format!("{switch} lets go step by step until {}", shown(until)));
-    Ok(Answer { document, text })
+    Ok(Answer { document, text: text.into() })
 }
 
 async fn list(desk: &Desk) -> Result<Answer, CliError> {
@@ -217,7 +220,7 @@ async fn list(desk: &Desk) -> Result<Answer, CliError> {
         format!("{}  {}  since {}{ramp}  {}", row.id, row.target, shown(row.engaged_at), row.reason)
     };
     let text: Vec<String> = state.switches.values().map(line).collect();
-    let text = if text.is_empty() { "no switch is engaged".into() } else { text.join("\n") };
+    let text: Text = if text.is_empty() { "no switch is engaged".into() } else { text.into() };
     let items: Vec<&Switch> = state.switches.values().collect();
     Ok(Answer { document: json!({ "items": items }), text })
 }

@@ -24,5 +24,5 @@ pub async fn run(command: ViewCommand, context: &Context) -> Result<Answer, CliE
     let bar = Bar::new("events");
     let reached = views.rebuild(|at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
-    Ok(Answer { document: json!({ "position": reached }), text: format!("the views stand at position {}", reached.0) })
+    Ok(Answer { document: json!({ "position": reached }), text: format!("the views stand at position {}", reached.0).into() })
 }

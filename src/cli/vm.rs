@@ -61,7 +61,7 @@ pub async fn run(command: VmCommand, context: &Context) -> Result<Answer, CliErr
         VmCommand::Machines { provider } => {
             let machines = machines(context, &provider).await?;
             let text = machines.iter().map(|row| format!("{}  {}  {}", row.machine.0, row.label, row.os)).collect::<Vec<_>>();
-            Ok(Answer { document: json!({ "items": machines }), text: text.join("\n") })
+            Ok(Answer { document: json!({ "items": machines }), text: text.into() })
         }
     }
 }
@@ -81,7 +81,7 @@ async fn import(
     let label = label.unwrap_or_else(|| found.label.clone());
     let vm = context.desk().await?.import_vm(account, provider, machine, &label).await?;
     let document = json!({ "id": vm, "account": account, "provider": provider, "machine": machine, "label": label });
-    Ok(Answer { document, text: format!("{vm}  {label}") })
+    Ok(Answer { document, text: format!("{vm}  {label}").into() })
 }
 
 async fn check(context: &Context, account: &AccountId, provider: &str, machine: &str) -> Result<(), CliError> {
@@ -105,7 +105,7 @@ async fn list(context: &Context) -> Result<Answer, CliError> {
     };
     let text: Vec<String> = state.vms.values().map(line).collect();
     let items: Vec<_> = state.vms.values().collect();
-    Ok(Answer { document: json!({ "items": items }), text: text.join("\n") })
+    Ok(Answer { document: json!({ "items": items }), text: text.into() })
 }
 
 async fn machines(context: &Context, provider: &str) -> Result<Vec<Machine>, CliError> {

@@ -99,6 +99,7 @@ mod sim;
 mod state;
 mod stopping;
 mod store;
+mod terminal;
 mod tls;
 mod tools;
 mod traces;
