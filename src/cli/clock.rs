@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::time::shown;
-use super::{Answer, CliError, Context};
+use super::{Answer, CliError, Context, Text};
 use crate::core::time::Micros;
 
 const ACCEPT: &str = "\
@@ -56,7 +56,7 @@ pub async fn run(command: ClockCommand, context: &Context) -> Result<Answer, Cli
             let desk = context.with(config).desk().await?;
             let log = desk.accept_clock(time, &reason).await?;
             let text = format!("the clock of this machine is accepted; the log goes on at {}", shown(log));
-            Ok(Answer { document: json!({ "accepted": true, "log_time": shown(log) }), text })
+            Ok(Answer { document: json!({ "accepted": true, "log_time": shown(log) }), text: text.into() })
         }
     }
 }
@@ -78,5 +78,5 @@ async fn show(context: &Context) -> Result<Answer, CliError> {
     if !ahead.is_zero() {
         text.push_str(&format!("\nthe log's time is {} s ahead of the clocks, as was accepted", ahead.as_secs()));
     }
-    Ok(Answer { document, text })
+    Ok(Answer { document, text: Text::of_lines(&text) })
 }

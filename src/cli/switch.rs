@@ -148,7 +148,7 @@ async fn fenced(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration
         let document = json!({
             "id": switch, "target": target, "epoch": null, "fenced": false, "nodes": [], "untold": untold,
         });
-        Answer { document, text }
+        Answer { document, text: text.into() }
     }))
 }
 

@@ -67,8 +67,8 @@ impl Hold {
 
     /// What the log says of it.
     #[must_use]
-    pub fn terms(&self) -> Terms {
-        Terms { approver: self.approver, second_person: self.second_person, separate: self.separate }
+    pub fn terms(&self) -> HoldTerms {
+        HoldTerms { approver: self.approver, second_person: self.second_person, separate: self.separate }
     }
 
     fn persons(&self) -> usize {
@@ -78,7 +78,7 @@ impl Hold {
 
 /// What the policies ask for, without their text: so it is recorded, and no row can ask for less.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Terms {
+pub struct HoldTerms {
     /// Who may approve.
     pub approver: Approver,
     /// Two different persons have to.

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeSet;
 
-use super::approval::{Approval, Consent, Terms};
+use super::approval::{Approval, Consent, HoldTerms};
 use super::call::{Status, next};
 use super::event::{Admitted, Event, IntentRecorded, Kind};
 use super::id::{CallId, NodeId, Position};
@@ -27,7 +27,7 @@ struct Held {
     position: Position,
     at: Micros,
     expires_at: Micros,
-    terms: Option<Terms>,
+    terms: Option<HoldTerms>,
 }
 
 /// A call as its events make it.

@@ -6,18 +6,14 @@
 use super::dialect::Dialect;
 use super::sql::{Transaction, Value};
 use super::store::{
-    BY_KIND, Found, HEAD_AND_NEWEST, Head, NEWEST, StoreError, Want, event_row, head_of, names, of_calls, range_of, state_row,
+    BY_KIND, Found, HEAD_AND_NEWEST, Head, NEWEST, StoreError, Want, event_row, head_of, names, of_calls, range_of, range_under,
+    state_row,
 };
 use crate::core::id::{CallId, Position};
 use crate::core::time::Micros;
 
 const CHANGED: &str = "select name, control, position, doc from state where control = 1 and position > $1 order by position";
 const WITNESS: &str = "select leaf from event where call is null order by position desc limit 1";
-
-/// `kind:key/` up to, not including, `kind:key0` — the next character after the slash.
-fn range_under(prefix: &str) -> Vec<Value> {
-    vec![prefix.into(), format!("{}0", prefix.trim_end_matches('/')).into()]
-}
 
 /// The head, and the rows of a list of names, in one question.
 fn head_and_rows(dialect: &Dialect) -> String {

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use super::draft::{Draft, NewEvent};
 use super::sql::SqlError;
-use super::time::Reading;
 use super::store::{Found, Head, Store, StoreError, Want};
+use super::time::Reading;
 use crate::core::event::Kind;
 use crate::core::id::{EventId, NodeId, Position, SwitchId};
 use crate::core::state::ControlState;

@@ -293,6 +293,11 @@ pub(super) fn range_of(kind: &str) -> Vec<Value> {
     vec![format!("{kind}:").into(), format!("{kind};").into()]
 }
 
+/// `kind:key/` up to, not including, `kind:key0` — the next character after the slash.
+pub(super) fn range_under(prefix: &str) -> Vec<Value> {
+    vec![prefix.into(), format!("{}0", prefix.trim_end_matches('/')).into()]
+}
+
 fn by_name(database: &'static Dialect) -> String {
     format!("select name, control, position, doc from state where name {}", database.among)
 }
@@ -305,7 +310,6 @@ pub(super) fn of_calls(database: &'static Dialect, intents: bool) -> String {
 pub(super) fn names(calls: &[CallId]) -> Value {
     Value::Texts(calls.iter().map(ToString::to_string).collect())
 }
-
 
 async fn write(
     transaction: &mut dyn Transaction,

@@ -15,7 +15,7 @@ pub use body::{
 };
 pub use leaf::{Event, LEAF_MAX, LEAF_VERSION, LeafError};
 
-use super::approval::Terms;
+use super::approval::HoldTerms;
 use super::bounded::{Hex, Name, ToolName};
 use super::code::Code;
 use super::id::{AccountId, CallId, CredentialId, Epoch, InvitationId, NodeId, RunId, SwitchId, UserId, VmId};
@@ -42,7 +42,7 @@ pub enum Kind {
         expires_at: Micros,
         /// What is asked for. Where it is not said nobody can say yes.
         #[serde(default, skip_serializing_if = "Option::is_none")]
-        terms: Option<Terms>,
+        terms: Option<HoldTerms>,
     },
     /// A worker took a queued call.
     Started {
