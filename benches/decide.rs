@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use forelog::core::decide::{Decision, Facts, Limits, Proposal, Verdict, decide};
+use forelog::core::decide::{Decision, Facts, Proposal, Verdict, decide};
 use forelog::core::event::CredentialCreated;
 use forelog::core::id::{AccountId, CallId, CredentialId, Position, UserId, VmId};
 use forelog::core::limit::Limit;
@@ -13,6 +13,7 @@ use forelog::core::lineage::{Descent, Kin};
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::scope::Scope;
 use forelog::core::state::{Account, ControlState, Credential, PolicySet, Vm};
+use forelog::core::terms::{Limits, Terms, TermsInForce};
 use forelog::core::time::{Entropy, Micros};
 use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
 use forelog::policy::{Policies, Query};
@@ -40,6 +41,7 @@ const fn tool(name: &'static str, class: Class, scope: Scope) -> ToolFacts {
         idempotent: false,
         stops: false,
         administers: false,
+        puts_policies: false,
         claims_vm: false,
         needs_exec: false,
     }
@@ -117,21 +119,13 @@ fn bench(criterion: &mut Criterion) {
     criterion.bench_function("policy verdict", |bench| bench.iter(|| policies.evaluate(black_box(&query))));
 
     let proposal = proposal(&who, &vm, verdict);
-    let (state, windows) = (state(&who, &vm), BTreeMap::new());
-    let uses = BTreeMap::from([(who.credential.clone(), NOW)]);
-    let proposal = Proposal { kin: state.kin(&who.credential), ..proposal };
     let limit = Limit { admit: 1000, window_ms: 60_000 };
     let limits = Limits { credential: limit, exec: limit, write: limit };
-    let facts = Facts {
-        now: NOW,
-        state: &state,
-        limits: &limits,
-        windows: &windows,
-        idempotency: None,
-        joined: 0,
-        claim: None,
-        uses: &uses,
-    };
+    let (mut state, windows) = (state(&who, &vm), BTreeMap::new());
+    state.terms = Some(TermsInForce { version: 1, terms: Terms { limits, ..Terms::default() } });
+    let uses = BTreeMap::from([(who.credential.clone(), NOW)]);
+    let proposal = Proposal { kin: state.kin(&who.credential), ..proposal };
+    let facts = Facts { now: NOW, state: &state, windows: &windows, idempotency: None, joined: 0, claim: None, uses: &uses };
     assert!(matches!(decide(&proposal, &facts), Decision::Admit(_)));
     criterion.bench_function("decide", |bench| bench.iter(|| decide(black_box(&proposal), black_box(&facts))));
 }

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::time::shown;
-use super::{Answer, CliError, Context, Text};
+use super::{Answer, CliError, Context};
 use crate::core::time::Micros;
 
 const ACCEPT: &str = "\
@@ -70,13 +70,13 @@ async fn show(context: &Context) -> Result<Answer, CliError> {
     });
     let database = clocks.database.map_or_else(|| "none of its own".to_owned(), shown);
     let state = if clocks.skewed { "NOT trusted: calls are refused with clock_skew" } else { "trusted" };
-    let mut text = format!(
-        "this machine   {}  ({state})\nthe database   {database}\nthe log        {}",
-        shown(clocks.machine),
-        shown(clocks.log)
-    );
+    let mut lines = vec![
+        format!("this machine   {}  ({state})", shown(clocks.machine)),
+        format!("the database   {database}"),
+        format!("the log        {}", shown(clocks.log)),
+    ];
     if !ahead.is_zero() {
-        text.push_str(&format!("\nthe log's time is {} s ahead of the clocks, as was accepted", ahead.as_secs()));
+        lines.push(format!("the log's time is {} s ahead of the clocks, as was accepted", ahead.as_secs()));
     }
-    Ok(Answer { document, text: Text::of_lines(&text) })
+    Ok(Answer { document, text: lines.into() })
 }

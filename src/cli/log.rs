@@ -32,10 +32,12 @@ pub async fn run(command: LogCommand, context: &Context) -> Result<Answer, CliEr
         return Err(CliError::found(&report));
     }
     let (events, calls) = (counted(report.events, "event"), counted(report.calls, "call"));
-    let mut text = format!("{events} of {calls} in order, {} with them", counted(report.payloads, "payload"));
-    if report.left_out > 0 {
-        let parts = counted(report.left_out, "part");
-        text.push_str(&format!("; {parts} of stops left out, because the vault was away when they were written"));
-    }
+    let whole = format!("{events} of {calls} in order, {} with them", counted(report.payloads, "payload"));
+    let text = match report.left_out {
+        0 => whole,
+        parts => {
+            format!("{whole}; {} of stops left out, because the vault was away when they were written", counted(parts, "part"))
+        }
+    };
     Ok(Answer { document: json!(report), text: text.into() })
 }

@@ -4,7 +4,7 @@
 //! signet ([`super::signet`]); whether it still counts is said by the log.
 
 use super::people::Person;
-use super::signet::{IDENTITY, PERSON, Stranger};
+use super::signet::{IDENTITY, PERSON, Stranger, ours};
 use super::sql::Row;
 use super::vault::{Vault, VaultError, decrypt};
 use crate::core::id::UserId;
@@ -44,14 +44,14 @@ impl Vault {
             self.check(&IDENTITY, row, 0)?;
             self.read_person(row, IDENTITY.width())
         };
-        Ok(self.ours(&IDENTITY, &rows, read).pop())
+        Ok(ours(&IDENTITY, &rows, read).pop())
     }
 
     /// Whom issuers know a person as.
     pub async fn identities(&self, person: &UserId) -> Result<Vec<LinkedIdentity>, VaultError> {
         let sql = format!("select {} from identity i where i.person = $1 order by i.issuer", IDENTITY.of("i"));
         let rows = self.database().query(&sql, vec![person.as_str().into()]).await?;
-        Ok(self.ours(&IDENTITY, &rows, |row| self.read_identity(row)))
+        Ok(ours(&IDENTITY, &rows, |row| self.read_identity(row)))
     }
 
     fn read_identity(&self, row: &Row) -> Result<LinkedIdentity, Stranger> {

@@ -11,7 +11,7 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::signet::{INVITED, PERSON, Signed, Stranger};
+use super::signet::{INVITED, PERSON, Signed, Stranger, ours};
 use super::sql::{Row, SqlError, Transaction, Value};
 use super::vault::{Vault, VaultError};
 use crate::core::caused::with_sources;
@@ -119,7 +119,7 @@ impl Vault {
     async fn invited_where(&self, condition: &str, value: &str) -> Result<Vec<Invited>, VaultError> {
         let sql = format!("select {} from invited i where {condition}", INVITED.of("i"));
         let rows = self.database().query(&sql, vec![value.into()]).await?;
-        Ok(self.ours(&INVITED, &rows, |row| self.read_invited(row)))
+        Ok(ours(&INVITED, &rows, |row| self.read_invited(row)))
     }
 
     /// Forgets whom an invitation was for.
@@ -188,14 +188,14 @@ impl Vault {
     async fn people_where(&self, condition: &str, args: Vec<Value>) -> Result<Vec<Person>, VaultError> {
         let sql = format!("select {} from person p where {condition}", PERSON.of("p"));
         let rows = self.database().query(&sql, args).await?;
-        Ok(self.ours(&PERSON, &rows, |row| self.read_person(row, 0)))
+        Ok(ours(&PERSON, &rows, |row| self.read_person(row, 0)))
     }
 
     /// A person's row, which nobody else changes until the end of the transaction.
     pub(super) async fn held(&self, transaction: &mut dyn Transaction, id: &UserId) -> Result<Option<Person>, VaultError> {
         let sql = format!("select {} from person p where p.id = $1{}", PERSON.of("p"), self.database().dialect().for_update);
         let rows = transaction.query(&sql, vec![id.as_str().into()]).await?;
-        Ok(self.ours(&PERSON, &rows, |row| self.read_person(row, 0)).pop())
+        Ok(ours(&PERSON, &rows, |row| self.read_person(row, 0)).pop())
     }
 
     /// Writes a row that is held.

@@ -69,7 +69,7 @@ impl Servers {
         if room == Room::Log {
             // Servers before 17 have no such limit, and take no such setting.
             let whole = format!("set_config('transaction_timeout', '{}', false)", TRANSACTION.as_millis());
-            set.push_str(&format!(", case when current_setting('transaction_timeout', true) is null then '' else {whole} end"));
+            set += &[", case when current_setting('transaction_timeout', true) is null then '' else ", &whole, " end"].concat();
         }
         // Whoever finds a session in the way learns whose it is.
         let name = format!("forelog {} {}", room.name(), std::process::id());
@@ -245,12 +245,12 @@ pub fn each_host(url: &str) -> Result<Vec<String>, sqlx::Error> {
     let mut urls = Vec::new();
     for (place, (host, socket)) in hosts.split(',').flat_map(|host| sockets.iter().map(move |socket| (host, socket))).enumerate()
     {
-        let mut parts = Vec::new();
-        parts.extend(socket.map(|socket| format!("host={socket}")));
+        let mut asked = Vec::new();
+        asked.extend(socket.map(|socket| format!("host={socket}")));
         // One port is that of all of them.
-        parts.extend(ports.get(place).or(ports.first().filter(|_| ports.len() == 1)).map(|port| format!("port={port}")));
-        parts.extend(kept.iter().cloned());
-        let query = if parts.is_empty() { String::new() } else { format!("?{}", parts.join("&")) };
+        asked.extend(ports.get(place).or(ports.first().filter(|_| ports.len() == 1)).map(|port| format!("port={port}")));
+        asked.extend(kept.iter().cloned());
+        let query = if asked.is_empty() { String::new() } else { format!("?{}", asked.join("&")) };
         urls.push(format!("{scheme}://{user}{host}{path}{query}"));
     }
     Ok(urls)

@@ -4,7 +4,7 @@
 //! has its signet ([`super::signet`]); whoever writes to the vault without its key signs nobody in.
 
 use super::people::{Person, parsed};
-use super::signet::{INVITATION, PERSON, SESSION, Stranger};
+use super::signet::{INVITATION, PERSON, SESSION, Stranger, ours};
 use super::sql::{Row, Value};
 use super::vault::{Vault, VaultError};
 use crate::core::id::{CredentialId, UserId};
@@ -89,7 +89,7 @@ impl Vault {
         let sql = format!("select {session}, {person} from session s join person p on p.id = s.person where s.hash = $1");
         let rows = self.database().query(&sql, vec![hash.into()]).await?;
         let read = |row: &Row| Ok((self.read_session(row)?, self.read_person(row, SESSION.width())?));
-        Ok(self.ours(&SESSION, &rows, read).pop())
+        Ok(ours(&SESSION, &rows, read).pop())
     }
 
     /// Every session of a person that has not ended, the newest first.
@@ -100,7 +100,7 @@ impl Vault {
         );
         let args = vec![person.as_str().into(), now.0.into(), idle.0.into()];
         let rows = self.database().query(&sql, args).await?;
-        Ok(self.ours(&SESSION, &rows, |row| self.read_session(row)))
+        Ok(ours(&SESSION, &rows, |row| self.read_session(row)))
     }
 
     /// Notes that a session is used.
@@ -110,7 +110,7 @@ impl Vault {
         let rows = transaction.query(&sql, vec![hash.into()]).await?;
         // As it is stored: reading it for people blanks what must not be shown.
         let stored = |row: &Row| Ok((self.read_session(row)?, row.0.get(..SESSION.width() - 1).unwrap_or_default().to_vec()));
-        let Some((session, mut columns)) = self.ours(&SESSION, &rows, stored).pop() else { return Ok(()) };
+        let Some((session, mut columns)) = ours(&SESSION, &rows, stored).pop() else { return Ok(()) };
         if let Some(seen) = columns.get_mut(SEEN).filter(|_| session.seen < now) {
             *seen = now.0.into();
             transaction.execute(&SESSION.update(), self.signed(&SESSION, columns)).await?;
@@ -133,7 +133,7 @@ impl Vault {
     pub async fn email(&self, person: &UserId) -> Result<Option<String>, VaultError> {
         let sql = format!("select {} from person p where p.id = $1", PERSON.of("p"));
         let rows = self.database().query(&sql, vec![person.as_str().into()]).await?;
-        Ok(self.ours(&PERSON, &rows, |row| self.read_person(row, 0)).pop().map(|person| person.email.to_string()))
+        Ok(ours(&PERSON, &rows, |row| self.read_person(row, 0)).pop().map(|person| person.email.to_string()))
     }
 
     /// Gives a person another password in the place of the one that they had, and ends their sessions, but the one whose cookie
@@ -166,7 +166,7 @@ impl Vault {
             self.check(&INVITATION, row, 0)?;
             Ok(row.text(1)?.to_owned())
         };
-        Ok(self.ours(&INVITATION, &rows, read).pop())
+        Ok(ours(&INVITATION, &rows, read).pop())
     }
 
     /// Uses an invitation up; false if somebody else did, or its time is over.

@@ -148,22 +148,6 @@ impl Vault {
         if is_ours { Ok(()) } else { Err(Stranger::Unsigned) }
     }
 
-    /// Those rows that are ours; of the others one is named.
-    pub(super) fn ours<T>(&self, table: &Signed, rows: &[Row], read: impl Fn(&Row) -> Result<T, Stranger>) -> Vec<T> {
-        let (mut ours, mut strange) = (Vec::with_capacity(rows.len()), Vec::new());
-        for row in rows {
-            match read(row) {
-                Ok(read) => ours.push(read),
-                Err(why) => strange.push((table.name_of(row), why)),
-            }
-        }
-        if let Some((row, why)) = strange.first() {
-            let others = strange.len() - 1;
-            tracing::error!(row, %why, others, "a row of the vault is not ours and counts as not there: see `forelog doctor`");
-        }
-        ours
-    }
-
     /// The rows that are not ours, of very many not all.
     pub async fn strangers(&self) -> Result<Vec<StrangeRow>, VaultError> {
         let mut strange = Vec::new();
@@ -214,4 +198,20 @@ fn keyed(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
     // A key of any length is one.
     let Ok(mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.chain_update(bytes).finalize().into_bytes().into()
+}
+
+/// Those rows that are ours; of the others one is named.
+pub(super) fn ours<T>(table: &Signed, rows: &[Row], read: impl Fn(&Row) -> Result<T, Stranger>) -> Vec<T> {
+    let (mut ours, mut strange) = (Vec::with_capacity(rows.len()), Vec::new());
+    for row in rows {
+        match read(row) {
+            Ok(read) => ours.push(read),
+            Err(why) => strange.push((table.name_of(row), why)),
+        }
+    }
+    if let Some((row, why)) = strange.first() {
+        let others = strange.len() - 1;
+        tracing::error!(row, %why, others, "a row of the vault is not ours and counts as not there: see `forelog doctor`");
+    }
+    ours
 }

@@ -134,7 +134,7 @@ impl Vault {
         loop {
             let rows = self.database.query(sql, vec![after.as_str().into(), KEYS_READ.into()]).await?;
             let Some(last) = rows.last() else { return Ok((closed, shut, all)) };
-            after = last.text(0)?.to_owned();
+            last.text(0)?.clone_into(&mut after);
             all += rows.len();
             for row in rows.iter().filter(|row| !self.opens(row)) {
                 shut += 1;

@@ -192,7 +192,7 @@ impl Issuer {
         };
         // Address and proof are of the same document, never one of each.
         let of = if said(verified).is_some() { verified } else { &more };
-        let email_as_said = said(of).map(|text| ScrubbedText::of(&text).cut(email::LONGEST).into());
+        let email_as_said = said(of).map(|text| ScrubbedText::of(text).cut(email::LONGEST).into());
         let is_verified = of.get("email_verified").is_some_and(is_true);
         let groups = named.or_else(|| self.groups(&more)).unwrap_or_default();
         let email = said(of).and_then(|text| text.parse().ok());

@@ -43,8 +43,8 @@ pub(super) fn secret(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>>
         return property(finder, at);
     }
     let first = finder.text.get(at)?.to_ascii_lowercase();
-    let known = GIVEN.iter().filter(|(command, ..)| command.first() == Some(&first));
-    let (command, words, weight) = known.filter(|(command, ..)| finder.says(at, command)).next_back()?;
+    let mut known = GIVEN.iter().filter(|(command, ..)| command.first() == Some(&first));
+    let (command, words, weight) = known.rfind(|(command, ..)| finder.says(at, command))?;
     given(finder, at + command.len(), *words, *weight)
 }
 

@@ -107,16 +107,16 @@ async fn seal(
     Ok(vec![vault.seal(account, now, of, part, &Scrubbed::of(body)).await?])
 }
 
-fn read<T: serde::de::DeserializeOwned>(rows: Vec<StateRow>) -> Option<T> {
+fn read<T: serde::de::DeserializeOwned>(rows: &[StateRow]) -> Option<T> {
     rows.first().and_then(|row| serde_json::from_slice(&row.doc).ok())
 }
 
 /// The call that waits; or that it was decided already, for those who may know.
 async fn find(execution: &Execution, call: &CallId) -> Result<(Job, Approval), Outcome> {
     let store = &execution.ports.reader.store;
-    let job: Option<Job> = read(store.state_rows(&[job_row(call)]).await?);
+    let job: Option<Job> = read(&store.state_rows(&[job_row(call)]).await?);
     let approval: Option<Approval> = match &job {
-        Some(job) => read(store.state_rows(&[approval_row(&job.account, call)]).await?),
+        Some(job) => read(&store.state_rows(&[approval_row(&job.account, call)]).await?),
         None => None,
     };
     let state = fresh(execution).await?;
