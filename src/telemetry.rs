@@ -113,9 +113,8 @@ fn lines(quiet: bool, written: Lines) -> Box<dyn Layer<Registry> + Send + Sync> 
     // A line says all there is to say of its call: writing every span down for it too would cost as much again.
     let shown = shown.and(filter_fn(|metadata| !metadata.is_span()));
     let layer = tracing_subscriber::fmt::layer().with_writer(written);
-    if std::io::stderr().is_terminal() {
-        layer.compact().with_filter(shown).boxed()
-    } else if quiet {
+    // Without colours on a terminal too: nothing that it would obey passes `lines.rs`.
+    if quiet || std::io::stderr().is_terminal() {
         layer.compact().with_ansi(false).with_filter(shown).boxed()
     } else {
         layer.json().flatten_event(true).with_filter(shown).boxed()

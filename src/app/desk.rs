@@ -18,6 +18,7 @@ use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::{Clock, Entropy, LONGEST, Micros};
+use crate::core::visible::visible;
 use crate::log::at_hand::Need;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::fence::Fence;
@@ -47,10 +48,10 @@ pub enum DeskError {
     #[error(transparent)]
     Password(#[from] crate::auth::password::HashError),
     /// What was asked for does not fit what is there.
-    #[error("{0}")]
+    #[error("{}", visible(.0))]
     Refused(String),
     /// The rules of the core refuse it, and say what to do.
-    #[error("{}", .0.message)]
+    #[error("{}", visible(.0.message.as_str()))]
     Against(Box<Refusal>),
 }
 

@@ -67,13 +67,13 @@ pub enum CliError {
     #[error("{0:?} is not KEY=NUMBER, such as limits.exec.admit=30")]
     Limit(String),
     /// A tool refused, or failed.
-    #[error("{}: {}", .0.code, .0.message)]
+    #[error("{}: {}", .0.code, visible(.0.message.as_str()))]
     Refused(Box<Refusal>),
     /// A tool had not ended when this command did.
     #[error("{0} goes on; look its outcome up in the log")]
     GoesOn(CallId),
     /// The switches did not do what they are for.
-    #[error("the drill failed: {0}")]
+    #[error("the drill failed: {}", visible(.0))]
     Drill(String),
     /// The catalogue.
     #[error(transparent)]
@@ -128,7 +128,7 @@ pub enum CliError {
         source: std::io::Error,
     },
     /// What was asked for does not make sense.
-    #[error("{0}")]
+    #[error("{}", visible(.0))]
     Usage(String),
 }
 

@@ -17,6 +17,7 @@ use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::core::scrub::scrub_text;
+use crate::core::visible::visible;
 
 /// Lines that wait to be written.
 const LINES: usize = 1024;
@@ -114,7 +115,10 @@ impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
         let text = String::from_utf8_lossy(line);
         let (said, end) = text.strip_suffix('\n').map_or((&*text, ""), |said| (said, "\n"));
-        self.give(format!("{}{end}", scrub_text(said)).into_bytes());
+        let clean = scrub_text(said);
+        // A document escapes what it holds; in a line for people it is written out.
+        let shown = if clean.starts_with('{') { clean } else { visible(&clean) };
+        self.give(format!("{shown}{end}").into_bytes());
         Ok(line.len())
     }
 

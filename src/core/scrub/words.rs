@@ -5,7 +5,6 @@
 
 use std::ops::Range;
 
-use super::MARK;
 use super::find::Finder;
 use super::names::{NAME, Named, named};
 use super::value::{self, Style, Weight};
@@ -96,19 +95,9 @@ fn next(finder: &mut Finder<'_>, at: usize) -> Option<usize> {
     (blank > 0 && finder.text.get(at + blank).is_some()).then_some(at + blank)
 }
 
-/// Where the word after the one at `at` begins. What was blanked is of the word that it stands in.
+/// Where the word after the one at `at` begins. Only a plain word is passed over: one with a mark in it, or in quotes, may have
+/// been more than a word before it was scrubbed.
 fn over(finder: &mut Finder<'_>, at: usize) -> Option<usize> {
-    let mut end = at;
-    while end - at < PASSED {
-        if finder.is_marked(end) {
-            end += MARK.len();
-            continue;
-        }
-        let length = finder.run(end, PASSED, |byte| byte.is_ascii_graphic() && byte != b'[');
-        end += length + usize::from(length == 0 && finder.text.get(end) == Some(&b'['));
-        if !matches!(finder.text.get(end), Some(b'[')) {
-            break;
-        }
-    }
-    next(finder, end)
+    let length = finder.run(at, PASSED, |byte| byte.is_ascii_alphanumeric() || b"_-./:=@%+".contains(&byte));
+    (length > 0).then(|| next(finder, at + length)).flatten()
 }

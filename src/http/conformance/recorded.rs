@@ -54,6 +54,7 @@ fn facts(name: &'static str) -> ToolFacts {
         idempotent: true,
         stops: false,
         administers: false,
+        puts_policies: false,
         claims_vm: false,
         needs_exec: false,
     }
