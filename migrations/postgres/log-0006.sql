@@ -18,13 +18,17 @@ begin
     if new.position < old.position or new.at < old.at or new.epoch < old.epoch then
         raise exception 'the head never goes back';
     end if;
+    -- No batch is so long.
+    if new.position - old.position > 1000000 then
+        raise exception 'the head is where its events are';
+    end if;
     if new.at > old.at and new.at > log.wall_clock() + 60000000 + new.ahead then
         raise exception 'the head is ahead of the server''s clock';
     end if;
     if new.epoch > old.epoch then
         select coalesce(max(position), 0) into newest from log.event;
         -- The events of this very statement may be there already, or not yet. A head that was pushed tells nothing.
-        if new.epoch - old.epoch > case when old.position <= newest then new.position - old.position else 1000 end then
+        if new.epoch - old.epoch > (case when old.position <= newest then new.position - old.position else 1000 end) then
             raise exception 'the epoch moves with events alone';
         end if;
     end if;

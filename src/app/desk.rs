@@ -29,6 +29,9 @@ use crate::log::writer::{WriteError, Writer};
 /// How often the other nodes are looked at while the time is not clear.
 const LOOK: Duration = Duration::from_millis(50);
 
+/// How long it may stay unclear before something is recorded.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// Something that was not done.
 #[derive(Debug, thiserror::Error)]
 pub enum DeskError {
@@ -122,7 +125,12 @@ impl Desk {
     async fn settle(&self) {
         let peers = self.writer.fence().peers();
         let skewed = || self.writer.write(Want::default(), |draft| Ok(draft.skewed));
+        let begun = self.clock.elapsed();
         while let Ok(true) = skewed().await {
+            // Whoever stops something does not wait for a node that never beats: it is recorded all the same.
+            if self.clock.elapsed().saturating_sub(begun) >= PATIENCE {
+                return;
+            }
             let Ok(seen) = peers.look(&*self.rooms.store).await else { return };
             if seen.iter().all(|peer| peer.dead) || seen.iter().any(|peer| peer.moved && !peer.dead) {
                 // What was seen last may be what settles it.

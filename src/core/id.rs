@@ -36,6 +36,12 @@ impl Epoch {
         Self(self.0.saturating_add(1))
     }
 
+    /// As an event tells it, whose leaf holds no greater number.
+    #[must_use]
+    pub fn told(self) -> Self {
+        self.min(Self::MOST)
+    }
+
     /// No change has made it so great: it was pushed there, and does not tell of changes any more.
     #[must_use]
     pub fn is_spent(self) -> bool {

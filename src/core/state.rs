@@ -361,7 +361,7 @@ impl ControlState {
                 self.by_hash.insert(hash, id);
             }
             "policy" => self.policy = Some(serde_json::from_slice(doc)?),
-            "clock" => self.clock = Some(serde_json::from_slice(doc)?),
+            "clock" if key == "accepted" => self.clock = Some(serde_json::from_slice(doc)?),
             "limits" => self.terms = Some(serde_json::from_slice(doc)?),
             _ => return Err(serde::de::Error::custom("not a kind of control state")),
         }

@@ -309,7 +309,7 @@ impl Draft {
         let intent = self.record_intent(from, &from.parts)?;
         let admitted = event::Admitted {
             call: proposal.call.clone(),
-            epoch: self.state().epoch,
+            epoch: self.state().epoch.told(),
             policy: proposal.verdict.version,
             policies: named(&proposal.verdict.policies),
             shadows: named(&proposal.verdict.shadows),

@@ -87,7 +87,7 @@ impl Draft {
             self.cancel_for(&job, switch.clone(), node, id)?;
             return Ok(Claimed::Cancelled(switch));
         }
-        let epoch = self.state().epoch;
+        let epoch = self.state().epoch.told();
         job.last = self.append(job.last, NewEvent::plain(id, Kind::Started { call, node: node.clone(), epoch }))?;
         job.status = Status::Running;
         job.node = Some(node);

@@ -332,7 +332,7 @@ impl Draft {
         let claims = proposal.tool.is_some_and(|tool| tool.claims_vm);
         let admitted = event::Admitted {
             call: job.call.clone(),
-            epoch: self.state().epoch,
+            epoch: self.state().epoch.told(),
             policy: proposal.verdict.version,
             policies: named(&proposal.verdict.policies),
             shadows: named(&proposal.verdict.shadows),
@@ -359,7 +359,7 @@ impl Draft {
             switch: None,
             policies: Vec::new(),
             policy: 0,
-            epoch: self.state().epoch,
+            epoch: self.state().epoch.told(),
             retry_after_ms: None,
         }
     }

@@ -172,7 +172,7 @@ impl Draft {
             switch: recording.switch.clone(),
             policies: if by_policy { named(&verdict.policies) } else { Vec::new() },
             policy: verdict.version,
-            epoch: self.state().epoch,
+            epoch: self.state().epoch.told(),
             retry_after_ms: recording.refusal.retry_after_ms(),
         };
         let [_, decision, _] = &submission.events;

@@ -60,8 +60,7 @@ pub async fn rehearse(store: &dyn Store, known: &Arc<ControlState>, now: Micros,
 async fn attempt(store: &dyn Store, known: &Arc<ControlState>, events: &[NewEvent]) -> Result<(), StoreError> {
     let want = Want { known_epoch: known.epoch, known_position: known.position, ..Want::default() };
     let mut write = |head: &Head, found: Found| {
-        let read = |_: &Found, _| Reading { at: head.at, skewed: false, latest: head.at, most: Micros::LAST };
-        let mut draft = Draft::new(*head, found, known, read)?;
+        let mut draft = Draft::new(*head, found, known, |_, _| Reading::of(head.at))?;
         // What would panic would fail the stop as well.
         draft.attempt(&mut |draft: &mut Draft| {
             events.iter().try_for_each(|event| draft.append(Position(0), event.clone()).map(|_| ()))

@@ -76,6 +76,13 @@ pub(super) struct Reading {
     pub(super) most: Micros,
 }
 
+impl Reading {
+    /// A time that nobody asked a clock for.
+    pub(super) fn of(at: Micros) -> Self {
+        Self { at, skewed: false, latest: at, most: Micros::LAST }
+    }
+}
+
 /// This machine's clock.
 struct Own {
     now: Micros,
@@ -127,7 +134,7 @@ impl LogTime {
         let database = voices.database();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let passed = known.at.plus(own.up.saturating_sub(known.since));
-        let (newest, witness) = (voices.newest(), voices.since_a_beat(&own));
+        let (newest, witness) = (voices.newest(own.now), voices.since_a_beat(&own));
         let newest = newest.max(witness.unwrap_or_default());
         if newest > passed {
             (known.at, known.since) = (newest, own.up);
@@ -190,8 +197,8 @@ impl Voices<'_> {
     }
 
     /// The newest time that the log has, of events and of beats. No beat is of a time that is yet to come.
-    fn newest(&self) -> Micros {
-        let most = self.database().map_or(Micros::LAST, |said| said.plus(BEYOND));
+    fn newest(&self, now: Micros) -> Micros {
+        let most = self.database().map_or_else(|| self.head.max(now).plus(RESTARTED), |said| said.plus(BEYOND));
         self.rows().map(|peer| peer.node.at).filter(|at| *at <= most).fold(self.head, Micros::max)
     }
 

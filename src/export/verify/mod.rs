@@ -28,7 +28,7 @@ use crate::core::id::{CallId, Epoch, Position};
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::log::chained;
-use crate::log::store::{Batch, EventRow, Head, StateRow, Store, StoreError, Want};
+use crate::log::store::{Batch, EventRow, Found, Head, StateRow, Store, StoreError, Want};
 use crate::log::vault::{Vault, VaultError};
 
 /// Events that are read at once.
@@ -243,9 +243,14 @@ async fn snapshot(store: &dyn Store) -> Result<(Head, Rows), StoreError> {
 /// An event past the head is one that no transaction of ours wrote, unless the head has moved meanwhile.
 async fn check_beyond(store: &dyn Store, head: &Head, findings: &mut Findings) -> Result<(), StoreError> {
     let beyond = store.events(head.position, 1).await?;
-    let now = store.head().await?;
-    if let Some(row) = beyond.first().filter(|row| row.position > now.position) {
-        findings.at(row.position, Fault::PastHead, format!("the head is at {}", now.position.0));
+    let (mut now, want) = (Position(0), Want { known_epoch: head.epoch, ..Want::default() });
+    let look = &mut |newest: &Head, found: Found| {
+        now = found.stored.0;
+        Ok(Batch { epoch: newest.epoch, ..Batch::default() })
+    };
+    store.transact(&want, look).await?;
+    if let Some(row) = beyond.first().filter(|row| row.position > now) {
+        findings.at(row.position, Fault::PastHead, format!("the head is at {}", now.0));
     }
     Ok(())
 }
