@@ -360,9 +360,9 @@ impl ControlState {
                 self.note_rotation(&id);
                 self.by_hash.insert(hash, id);
             }
-            "policy" => self.policy = Some(serde_json::from_slice(doc)?),
+            "policy" if key == "set" => self.policy = Some(serde_json::from_slice(doc)?),
             "clock" if key == "accepted" => self.clock = Some(serde_json::from_slice(doc)?),
-            "limits" => self.terms = Some(serde_json::from_slice(doc)?),
+            "limits" if key == "set" => self.terms = Some(serde_json::from_slice(doc)?),
             _ => return Err(serde::de::Error::custom("not a kind of control state")),
         }
         Ok(())

@@ -72,7 +72,10 @@ impl Views {
     pub async fn open(database: Box<dyn Database>, reader: Reader) -> Result<Arc<Self>, ViewError> {
         migrate(&*database, Room::Views).await?;
         let views = Arc::new(Self { database, reader, turn: Mutex::new(()), wake: Notify::new() });
-        views.settled().await?;
+        if let Err(error) = views.settled().await {
+            // Each pull looks again; a node without views records, decides and stops all the same.
+            tracing::error!(%error, "the views cannot be held against the log yet");
+        }
         Ok(views)
     }
 

@@ -506,7 +506,7 @@ async fn guests(site: Site) {
 
 /// Changes the row of what waits, as whoever can write to the database does.
 async fn edit(plant: &Plant, call: &CallId, change: impl Fn(&mut Approval) + Send + 'static) {
-    let row = forelog::log::hold::approval_row(call);
+    let row = forelog::log::hold::approval_row(&plant.account, call);
     let want = forelog::log::store::Want { names: vec![row.clone()], ..Default::default() };
     let written = plant.writer.write(want, move |draft| {
         let mut approval: Approval = draft.get(&row)?.expect("it waits");

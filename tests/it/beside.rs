@@ -231,7 +231,7 @@ async fn a_forged_consent_releases_nothing(site: Site) {
     let plant = Plant::start(&site).await;
     plant.world.hold(Some(Hold::new("it is asked for")));
     let call = held(&plant).await;
-    let name = format!("approval:{call}");
+    let name = format!("approval:{}/{call}", plant.account);
     let mut row = document(&site, &name).await;
     let consent = Consent { by: plant.user.clone(), credential: plant.credential.clone(), at: site.clock.after(Duration::ZERO) };
     row["consents"] = json!([consent]);
@@ -352,7 +352,7 @@ async fn a_forged_approval_shows_nothing_of_others(site: Site) {
     let other = stranger(&plant).await;
     plant.world.hold(Some(Hold::new("it is asked for")));
     let call = held(&plant).await;
-    let name = format!("approval:{call}");
+    let name = format!("approval:{}/{call}", plant.account);
     let mut row = document(&site, &name).await;
     (row["account"], row["credential"]) = (json!(other.account), json!(other.credential));
     put(&site, &name, &row).await;

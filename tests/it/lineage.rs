@@ -88,7 +88,7 @@ fn apply(state: &mut ControlState, kind: Kind) {
 #[test]
 fn what_ends_a_key_ends_what_it_made() {
     type Ends = fn(&mut Case, i64);
-    let ways: [(&str, Code, Ends); 5] = [
+    let ways: [(&str, Code, Ends); 6] = [
         ("revoked", Code::TokenRevoked, Case::revoke),
         ("expired", Code::TokenExpired, |case, n| {
             let now = case.now;
@@ -113,6 +113,24 @@ fn what_ends_a_key_ends_what_it_made() {
                     invited: None,
                     known_as: std::collections::BTreeSet::new(),
                     vouched_until: None,
+                    withdrawn_by: None,
+                    linked: std::collections::BTreeSet::new(),
+                    sessions: std::collections::BTreeMap::new(),
+                    address: None,
+                },
+            );
+        }),
+        ("of somebody whom no issuer vouches for any more", Code::TokenExpired, |case, n| {
+            case.state.credentials.get_mut(&credential(n)).expect("a key").created.user = user(9);
+            case.state.people.insert(
+                user(9),
+                Member {
+                    id: user(9),
+                    account: account(1),
+                    role: Some(forelog::core::role::Role::Owner),
+                    invited: None,
+                    known_as: std::collections::BTreeSet::new(),
+                    vouched_until: Some(case.now),
                     withdrawn_by: None,
                     linked: std::collections::BTreeSet::new(),
                     sessions: std::collections::BTreeMap::new(),

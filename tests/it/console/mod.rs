@@ -210,8 +210,9 @@ impl House {
         let ports = &self.app.node().control.ports;
         ports.reader.vault.add_person(&person).await.expect("a person");
         let (side, role) = (if side == "staff" { Side::Staff } else { Side::Customer }, role.parse().ok());
-        let (invitation, invited_by) = (None, None);
-        let made = Kind::UserCreated { user: user.clone(), account: account.clone(), side, role, invitation, invited_by };
+        let (invitation, invited_by, address) = (None, None, None);
+        let made =
+            Kind::UserCreated { user: user.clone(), account: account.clone(), side, role, invitation, invited_by, address };
         let event = NewEvent::plain(ports.event_id(), made);
         let written = ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone()));
         written.await.expect("a person of the log");
