@@ -38,7 +38,8 @@ impl Sessions {
     }
 
     async fn has_staff(&self) -> Result<bool, SessionError> {
-        Ok(has_staff(&self.head().await?))
+        let state = self.head().await?;
+        Ok(has_staff(&state))
     }
 
     /// Makes the staff's account and its first person, and signs them in; nothing, if the link does not work any more.
