@@ -222,6 +222,12 @@ fn listen_locally(
     Ok((socket, http::local::serve(listener, http::local::router(Arc::clone(http)), stop.clone().cancelled_owned())))
 }
 
+/// An account has a quarter of all MCP sessions at most, so that no one takes every place.
+fn session_caps(config: &Config) -> SessionCaps {
+    let share = u32::try_from(config.mcp_sessions / 4).unwrap_or(u32::MAX).max(1);
+    SessionCaps { total: config.mcp_sessions, per_account: share, ..SessionCaps::default() }
+}
+
 fn settings(config: &Config, address: SocketAddr) -> Settings {
     let at_least_one = |number| NonZeroU32::new(number).unwrap_or(NonZeroU32::MIN);
     let standard = Settings::default();
@@ -239,7 +245,7 @@ fn settings(config: &Config, address: SocketAddr) -> Settings {
         connections: connections(config),
         rate: Rate { per_second: at_least_one(config.throttle.per_second), burst: at_least_one(config.throttle.burst) },
         wait: Duration::from_millis(config.instant_wait_ms),
-        sessions: SessionCaps { total: config.mcp_sessions, ..SessionCaps::default() },
+        sessions: session_caps(config),
         public_url: config.public_url.clone(),
         tls: config.tls.is_some(),
         clear_loopback: address.ip().is_loopback() && config.tls.is_none() && !is_https(config.public_url.as_deref()),

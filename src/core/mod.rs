@@ -36,6 +36,7 @@ pub mod refusal;
 pub mod role;
 pub mod root;
 pub mod rotation;
+pub mod row;
 pub mod scope;
 pub mod scrub;
 pub mod search;

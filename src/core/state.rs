@@ -21,6 +21,8 @@ use super::member::{Invitation, Member};
 use super::principal::Side;
 use super::ramp::Ramp;
 use super::root::{Root, RootKey};
+pub use super::row::{RowName, UnreadableRow};
+pub(super) use super::row::{all_named, named};
 use super::switch::Switch;
 use super::terms::TermsInForce;
 use super::time::Micros;
@@ -83,25 +85,6 @@ pub struct PolicySet {
     pub sha256: String,
 }
 
-/// One row of control state by name: its kind and its key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct RowName {
-    /// `account`, `person`, `invitation`, `credential`, `vm`, `switch`, `clock`, `policy` or `limits`.
-    pub kind: &'static str,
-    /// The id within the kind.
-    pub key: String,
-}
-
-/// A control row that is not what its kind should be.
-#[derive(Debug, thiserror::Error)]
-#[error("reading control row {kind}:{key}")]
-pub struct UnreadableRow {
-    kind: String,
-    key: String,
-    #[source]
-    source: serde_json::Error,
-}
-
 /// Everything a decision reads that is not looked up by key.
 #[derive(Clone, Debug, Default)]
 pub struct ControlState {
@@ -154,6 +137,12 @@ impl ControlState {
     #[must_use]
     pub fn under(key: RootKey) -> Self {
         Self { root: Root::under(key), ..Self::default() }
+    }
+
+    /// Nothing yet, of the same log.
+    #[must_use]
+    pub fn anew(&self) -> Self {
+        Self { root: self.root.empty(), ..Self::default() }
     }
 
     /// The account that owns what belongs to no customer: the staff's; nobody's before there is any staff.
@@ -388,14 +377,6 @@ fn by_key<'a, K: Ord + FromStr, V>(map: &'a BTreeMap<K, V>, key: &str) -> Option
 
 fn bytes<T: Serialize>(row: Option<&T>) -> Result<Vec<u8>, serde_json::Error> {
     row.map_or(Ok(GONE.to_vec()), canonical_exact)
-}
-
-pub(super) fn named(kind: &'static str, key: &str) -> Vec<RowName> {
-    vec![RowName { kind, key: key.to_owned() }]
-}
-
-pub(super) fn all_named(kind: &'static str, keys: &[CredentialId]) -> Vec<RowName> {
-    keys.iter().map(|key| RowName { kind, key: key.to_string() }).collect()
 }
 
 fn text(note: &Value, field: &str) -> String {

@@ -65,6 +65,8 @@ pub struct Rate {
 pub struct SessionCaps {
     /// Of all callers.
     pub total: usize,
+    /// Of one account, whatever its quota says.
+    pub per_account: u32,
     /// A session that was not used for this long gives way when a cap is reached.
     pub idle: Duration,
     /// A session that was not used for this long is ended.
@@ -73,7 +75,7 @@ pub struct SessionCaps {
 
 impl Default for SessionCaps {
     fn default() -> Self {
-        Self { total: 4096, idle: Duration::from_mins(1), keep_alive: Duration::from_mins(30) }
+        Self { total: 4096, per_account: 1024, idle: Duration::from_mins(1), keep_alive: Duration::from_mins(30) }
     }
 }
 

@@ -134,9 +134,10 @@ impl Appender {
 
     /// One transaction; answers what each entry made of it.
     async fn write(&self, batch: &mut [Message]) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
-        match self.write_knowing(batch, &self.fence.state()).await {
+        let known = self.fence.state();
+        match self.write_knowing(batch, &known).await {
             // Rows may say that they changed at another time than they did: all of them are read before that is a fault.
-            Err(StoreError::Differs(_)) => self.write_knowing(batch, &Arc::default()).await,
+            Err(StoreError::Differs(_)) => self.write_knowing(batch, &Arc::new(known.anew())).await,
             done => done,
         }
     }

@@ -76,7 +76,7 @@ pub enum SqlError {
         by: String,
     },
     /// The schema is newer than this program.
-    #[error("the schema {} is at version {found}, this program knows {known}", .room.name())]
+    #[error("the schema {} is at version {found}, of a newer forelog; this program knows {known}", .room.name())]
     TooNew {
         /// Which room.
         room: Room,

@@ -41,7 +41,7 @@ fn files(dir: &Path, found: &mut Vec<PathBuf>) {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             files(&path, found);
-        } else if !path.ends_with("demo.json") {
+        } else if path.is_file() && !path.ends_with("demo.json") {
             found.push(path);
         }
     }

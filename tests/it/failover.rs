@@ -57,7 +57,9 @@ async fn run(url: &str, sql: &str) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_a_node_goes_on_after_its_database_was_away() {
     let cluster = Cluster::start().await;
-    let plant = Plant::start(&Site::on(cluster.fresh_database().await)).await;
+    // Its vault's file is gone with it.
+    let site = Site::on(cluster.fresh_database().await);
+    let plant = Plant::start(&site).await;
     assert_eq!(write(&plant).await, None);
     cluster.stop();
     assert_eq!(write(&plant).await, Some(Code::AuditUnavailable));
@@ -74,7 +76,9 @@ async fn postgres_a_node_goes_on_after_its_database_was_away() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_a_database_that_hangs_is_given_up_and_taken_again() {
     let cluster = Cluster::start().await;
-    let plant = Plant::start(&Site::on(cluster.fresh_database().await)).await;
+    // Its vault's file is gone with it.
+    let site = Site::on(cluster.fresh_database().await);
+    let plant = Plant::start(&site).await;
     assert_eq!(write(&plant).await, None);
     cluster.freeze();
     assert_eq!(write(&plant).await, Some(Code::AuditUnavailable));
@@ -119,7 +123,9 @@ async fn postgres_a_statement_that_nobody_waits_for_any_more_holds_nothing() {
 async fn postgres_a_server_that_only_reads_records_nothing() {
     let cluster = Cluster::start().await;
     let url = cluster.fresh_database().await;
-    let plant = Plant::start(&Site::on(url.clone())).await;
+    // Its vault's file is gone with it.
+    let site = Site::on(url.clone());
+    let plant = Plant::start(&site).await;
     assert_eq!(write(&plant).await, None);
     let database = url.split(['/', '?']).nth(3).expect("its name");
     let server = cluster.url("postgres");
@@ -141,7 +147,9 @@ async fn postgres_a_node_follows_its_database_to_the_standby_that_took_over() {
     let database = url.split(['/', '?']).nth(3).expect("its name").to_owned();
     let standby = primary.standby().await;
     // The standby is named first and only reads: that it answers is not enough.
-    let plant = Plant::start(&Site::on(standby.url_with(&primary, &database))).await;
+    // Its vault's file is gone with it.
+    let site = Site::on(standby.url_with(&primary, &database));
+    let plant = Plant::start(&site).await;
     assert_eq!(write(&plant).await, None);
     // In order, so that the standby has everything.
     primary.stop();
@@ -302,7 +310,9 @@ fn postgres_urls_list_hosts_as_libpq_does() {
 async fn postgres_a_server_that_is_made_read_only_under_load_loses_nothing() {
     let cluster = Cluster::start().await;
     let url = cluster.fresh_database().await;
-    let plant = Arc::new(Plant::start(&Site::on(url)).await);
+    // Its vault's file is gone with it.
+    let site = Site::on(url);
+    let plant = Arc::new(Plant::start(&site).await);
     let server = cluster.url("postgres");
     let flips = async {
         for _ in 0..5 {

@@ -120,6 +120,8 @@ async fn postgres_notices_that_are_forbidden_keep_nobody_from_stopping() {
     store.migrate().await.expect("migrate");
     forelog::log::roles::grant(store.database(), Room::Log, &roles.name).await.expect("the rights");
     run(&roles.superuser, "revoke execute on function pg_catalog.pg_notify(text, text) from public").await;
+    // The role that serves may not.
+    crate::postgres::simulate(&roles.owner).await;
     let site = Site::on(roles.app.clone());
     let nodes = [Plant::start(&site).await, Plant::start(&site).await];
     stops_and_goes_on(&nodes).await;
@@ -164,7 +166,9 @@ async fn postgres_notices_from_strangers_cost_few_looks() {
 async fn postgres_a_commit_that_is_refused_wrote_nothing() {
     let cluster = Cluster::start().await;
     let url = cluster.fresh_database().await;
-    let plant = Plant::start(&Site::on(url.clone())).await;
+    // Its vault's file is gone with it.
+    let site = Site::on(url.clone());
+    let plant = Plant::start(&site).await;
     assert_eq!(code(&plant).await, None);
     let refusing = "create function log.say_no() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
         create constraint trigger late after insert on log.event deferrable initially deferred

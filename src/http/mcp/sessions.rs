@@ -172,12 +172,10 @@ impl Sessions {
         Ok(opening)
     }
 
-    /// How many an account may have: what its quota says, and never more than a quarter of all that there may be, so that no
-    /// account takes every place.
+    /// How many an account may have: what its quota says, and never so many that it takes every place.
     fn quota(&self) -> Quota {
         let quota = self.fence.state().quotas().sessions;
-        let share = u32::try_from(self.caps.total / 4).unwrap_or(u32::MAX).max(1);
-        Quota { account: quota.account.min(share), key: quota.key }
+        Quota { account: quota.account.min(self.caps.per_account), key: quota.key }
     }
 
     /// The session that has to end for another one of `by`, if the caps are reached: one of its own account, whichever cap it

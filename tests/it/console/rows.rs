@@ -167,7 +167,6 @@ async fn edited_people(house: House) {
         ),
         format!("update person set email = 'someone@example.com' where id = '{}'", one.user),
         format!("update person set proved = 0 where id = '{}'", one.user),
-        format!("update person set email = 'no address' where id = '{}'", one.user),
     ] {
         house.change("drop table if exists kept").await;
         house.change("create table kept as select * from person").await;
@@ -222,7 +221,9 @@ impl House {
     async fn listed(&self, key: &str, filter: &str) -> Vec<serde_json::Value> {
         let read = self.read(key, &format!("/api/v1/events?limit=200&reason=looking{filter}")).await;
         assert_eq!(read.status, StatusCode::OK, "{read:?}");
-        read.json()["items"].as_array().expect("a list").clone()
+        // That staff looked is told, too, and is as it was.
+        let items = read.json()["items"].as_array().expect("a list").clone();
+        items.into_iter().filter(|item| item["type"] != "log_read").collect()
     }
 }
 
