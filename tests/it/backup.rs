@@ -210,7 +210,7 @@ fn backup_of_postgres_gives_nobody_the_password() {
                for arg; do case $arg in --file=*) : > \"${arg#--file=}\";; esac; done\n";
     std::fs::write(&dump, spy).expect("a program");
     std::fs::set_permissions(&dump, std::fs::Permissions::from_mode(0o755)).expect("it can be run");
-    let path = format!("{}:{}", above.path().display(), std::env::var("PATH").expect("a path"));
+    let path = format!("{}:{}", above.path().display(), crate::tools::in_environment("PATH").expect("a path"));
     for (n, (url, password)) in [
         ("postgres://ada:hun%2Fter2@h:5432/db?sslmode=require", "hun/ter2"),
         ("postgresql://ada@h/db?password=hun%5Cter2&connect_timeout=3", "hun\\ter2"),

@@ -126,7 +126,7 @@ async fn append_unkeyed(site: &Site, kind: Kind, root: Option<Hex>) {
     let control = root.or_else(|| Some(state.root(head.position.next()).into()));
     let event = Event { position: head.position.next(), prev: Position(0), kind, parts: Vec::new(), control, ..newest };
     let leaf = event.encode().expect("a leaf");
-    let row = vec![event.position.0.into(), event.at.0.into(), event.kind.name().into(), leaf.into()];
+    let columns = vec![event.position.0.into(), event.at.0.into(), event.kind.name().into(), leaf.into()];
     // The database wants an event and the head in one transaction, as whoever forges them finds out.
     let room = site.room().await;
     let mut transaction = room.begin_append().await.expect("a transaction");
@@ -134,11 +134,11 @@ async fn append_unkeyed(site: &Site, kind: Kind, root: Option<Hex>) {
     let head = "update log_head set position = $1, at = $2, epoch = epoch + 1";
     let moved = vec![event.position.0.into(), event.at.0.into()];
     if site.log.is_empty() {
-        transaction.execute(sql, row).await.expect(sql);
+        transaction.execute(sql, columns).await.expect(sql);
         transaction.execute(head, moved).await.expect(head);
     } else {
         let both = format!("with forged as ({sql}) {head}");
-        transaction.execute(&both, row).await.expect(&both);
+        transaction.execute(&both, columns).await.expect(&both);
     }
     transaction.commit().await.expect("a commit");
 }
