@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use super::Worker;
 use crate::control::{Ending, Recorded};
 use crate::core::call::{Outcome, Status};
+use crate::core::chain::Chain;
 use crate::core::code::Code;
 use crate::core::id::NodeId;
 use crate::core::job::{Job, Node};
@@ -113,15 +114,14 @@ impl Worker {
     }
 
     async fn settle_orphan(self: &Arc<Self>, job: &Job) {
-        match &job.node {
-            _ if !self.fits(job).await => {}
-            // Its commit was reported lost and was not: nobody was ever given leave to start it.
-            Some(owner) if *owner == self.control.ports.node => {
-                self.control.ports.writer.stats().recovered.count("cancelled");
-                self.end(job, Outcome::Cancelled(Code::AuditUnavailable)).await;
-            }
-            _ => self.adopt(job).await,
+        let (Some(chain), node) = (self.chain_of(job).await, &self.control.ports.node) else { return };
+        // Its commit was reported lost and was not: nobody was ever given leave to start it. Of one that was taken over somebody
+        // else was.
+        if job.node.as_ref() == Some(node) && chain.ran_on.iter().all(|ran| ran == node) {
+            self.control.ports.writer.stats().recovered.count("cancelled");
+            return self.end(job, Outcome::Cancelled(Code::AuditUnavailable)).await;
         }
+        self.adopt(job).await;
     }
 
     fn settled(&self) -> MutexGuard<'_, Settled> {
@@ -161,11 +161,11 @@ impl Worker {
         }
     }
 
-    /// Whether an open call's row is what the log says. The transaction that follows from it looks again.
-    async fn fits(&self, job: &Job) -> bool {
+    /// An open call as its events make it, if its row says the same. The transaction that follows from it looks again.
+    async fn chain_of(&self, job: &Job) -> Option<Chain> {
         let why = match self.control.ports.reader.chain(&job.call).await {
             Ok(Some(chain)) => match chain.fits(job, None) {
-                Ok(()) => return true,
+                Ok(()) => return Some(chain),
                 Err(why) => why.to_string(),
             },
             Ok(None) => "there is no such call".to_owned(),
@@ -177,7 +177,7 @@ impl Worker {
             "the row of an open call is not what the log says, and nothing follows from it"
         );
         self.misfits.note(job);
-        false
+        None
     }
 
     async fn adopt(self: &Arc<Self>, job: &Job) {
