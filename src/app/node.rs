@@ -25,6 +25,7 @@ use crate::core::time::{Clock, Entropy};
 use crate::log::draft::NewEvent;
 use crate::log::fence::Fence;
 use crate::log::peers::node_row;
+use crate::log::sql::SqlError;
 use crate::log::store::Want;
 use crate::log::vault::VaultError;
 use crate::log::writer::{WriteError, Writer};
@@ -37,6 +38,9 @@ use crate::worker::beat::put_stopped;
 
 /// How long calls that run may take to end when the node stops.
 const GRACE: Duration = Duration::from_secs(10);
+
+/// How often a vault that is slow is looked at before a start is given up.
+const WARMINGS: u32 = 10;
 
 /// How long the writer may take to end once nobody should use it any more.
 const LAST_WORDS: Duration = Duration::from_secs(2);
@@ -117,7 +121,7 @@ impl Node {
         let worker = Worker::new(Arc::clone(&control), config.lease());
         worker.beat(true).await?;
         // What stopping takes of the vault is in memory before anybody is served.
-        worker.look().await?;
+        warm(&worker).await?;
         let (stop, tasks) = (CancellationToken::new(), TaskTracker::new());
         let working = tokio::spawn(worker.work(assigned, stop.clone(), GRACE));
         tasks.spawn(policies.follow(stop.clone()));
@@ -174,4 +178,15 @@ fn catalogue() -> Result<Catalogue, CatalogueError> {
 #[cfg(feature = "conformance")]
 fn catalogue() -> Result<Catalogue, CatalogueError> {
     Catalogue::new(tools::every_tool().into_iter().chain(crate::http::conformance::recorded::tools()).collect())
+}
+
+/// A vault that is slow just now is waited for; one that does not answer at all is no start.
+async fn warm(worker: &Arc<Worker>) -> Result<(), VaultError> {
+    for _ in 1..WARMINGS {
+        match worker.look().await {
+            Err(VaultError::Sql(SqlError::TooLong(_))) => {}
+            done => return done,
+        }
+    }
+    worker.look().await
 }

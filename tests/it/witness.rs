@@ -128,8 +128,8 @@ async fn append_unkeyed(site: &Site, kind: Kind, root: Option<Hex>) {
     let leaf = event.encode().expect("a leaf");
     let columns = vec![event.position.0.into(), event.at.0.into(), event.kind.name().into(), leaf.into()];
     // The database wants an event and the head in one transaction, as whoever forges them finds out.
-    let room = site.room().await;
-    let mut transaction = room.begin_append().await.expect("a transaction");
+    let opened = site.room().await;
+    let mut transaction = opened.begin_append().await.expect("a transaction");
     let sql = "insert into event (position, at, type, call, leaf) values ($1, $2, $3, null, $4)";
     let head = "update log_head set position = $1, at = $2, epoch = epoch + 1";
     let moved = vec![event.position.0.into(), event.at.0.into()];
