@@ -9,7 +9,7 @@ use super::{Control, Reply};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::event::Ended;
-use crate::core::id::{AccountId, CallId, SwitchId};
+use crate::core::id::{AccountId, CallId, NodeId, SwitchId};
 use crate::core::listed::listed;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
@@ -113,6 +113,8 @@ pub struct Ending<'a> {
     pub switch: Option<SwitchId>,
     /// It is recovery that ends it: it has no result of its own.
     pub recovering: bool,
+    /// The node that has it, if it is ended only while that one does.
+    pub run_by: Option<NodeId>,
 }
 
 impl Control {
@@ -191,6 +193,7 @@ impl Control {
                 parts: parts.clone(),
                 depends: ending.depends.clone(),
                 notes_late: !ending.recovering,
+                run_by: ending.run_by.clone(),
             };
             match self.ports.writer.close(closing).await {
                 Ok(closed) => return closed,

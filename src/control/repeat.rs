@@ -174,6 +174,7 @@ impl Control {
             switch: None,
             // Taken over by every node that finds it: only the first one's end counts.
             recovering: done.is_none(),
+            run_by: None,
         };
         self.finish(ending, outcome, done).await;
         self.in_hand.release(&call);

@@ -99,7 +99,15 @@ impl Draft {
     pub fn cancel_for(&mut self, job: &Job, switch: SwitchId, node: NodeId, id: EventId) -> Result<(), StoreError> {
         let mut ended = Ended::of(job.call.clone(), node, Some(Code::KillSwitchEngaged));
         ended.switch = Some(switch);
-        let closing = Closing { id, status: Status::Cancelled, ended, parts: Vec::new(), depends: Vec::new(), notes_late: false };
+        let closing = Closing {
+            id,
+            status: Status::Cancelled,
+            ended,
+            parts: Vec::new(),
+            depends: Vec::new(),
+            notes_late: false,
+            run_by: None,
+        };
         self.close(closing).map(|_| ())
     }
 }

@@ -13,7 +13,7 @@ use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
 use crate::core::event::{Ended, Kind};
-use crate::core::id::{CallId, EventId, Position};
+use crate::core::id::{CallId, EventId, NodeId, Position};
 use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::scrub::Scrubbed;
 
@@ -33,6 +33,8 @@ pub struct Closing {
     /// It is closed by whoever ran it: if it has ended already, this is noted as a late result. Anybody else has no result to
     /// note, and has to have read the call's events.
     pub notes_late: bool,
+    /// It is closed only while this node has it: who looked before may be late, and another one may have taken it over.
+    pub run_by: Option<NodeId>,
 }
 
 /// What became of a closing.
@@ -104,6 +106,9 @@ impl Draft {
                 Open::Unfit => return Ok(Closed::Unfit),
             }
         };
+        if closing.run_by.is_some() && job.node != closing.run_by {
+            return Ok(Closed::Late);
+        }
         let code = closing.ended.code;
         let kind = end_of(closing.status, closing.ended);
         let position =

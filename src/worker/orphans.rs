@@ -240,8 +240,16 @@ impl Worker {
     pub(super) async fn end(&self, job: &Job, outcome: Outcome) {
         let Some(tool) = self.control.catalogue.get(&job.tool) else { return };
         let depends = Closing::depends_on(job);
-        let ending =
-            Ending { call: &job.call, account: &job.account, tool, depends, replay_of: None, switch: None, recovering: true };
+        let ending = Ending {
+            call: &job.call,
+            account: &job.account,
+            tool,
+            depends,
+            replay_of: None,
+            switch: None,
+            recovering: true,
+            run_by: job.node.clone(),
+        };
         self.control.finish(ending, outcome, self.control.waiting.take(&job.call)).await;
         if job.sealed {
             self.control.ports.forget_seal(&job.call).await;

@@ -68,8 +68,16 @@ pub(super) async fn run(control: &Arc<Control>, execution: Execution, subject: S
         Outcome::Cancelled(Code::Cancelled) if switch.is_some() => Outcome::Cancelled(Code::KillSwitchEngaged),
         other => other,
     };
-    let ending =
-        Ending { call: &subject.call, account: &subject.account, tool, depends, replay_of: None, switch, recovering: false };
+    let ending = Ending {
+        call: &subject.call,
+        account: &subject.account,
+        tool,
+        depends,
+        replay_of: None,
+        switch,
+        recovering: false,
+        run_by: None,
+    };
     control.finish(ending, outcome, done).await;
 }
 

@@ -125,6 +125,7 @@ async fn behind_a_lost_lease_a_stop_still_lands() {
         parts: Vec::new(),
         depends: Vec::new(),
         notes_late: false,
+        run_by: None,
     };
     plant.writer.close(closing).await.expect("an end");
     tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), Duration::from_secs(5)));

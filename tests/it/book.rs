@@ -245,7 +245,7 @@ impl Book {
         let of = Binding::step(&id, call, status.as_str());
         let parts = vec![self.seal(owner, of, "result", &json!({ "done": status.as_str() })).await];
         let ended = Ended::of(call.clone(), node(2), code);
-        let closing = Closing { id, status, ended, parts, depends: Vec::new(), notes_late: true };
+        let closing = Closing { id, status, ended, parts, depends: Vec::new(), notes_late: true, run_by: None };
         let closed = self.writer.close(closing).await.expect("an end");
         assert!(matches!(closed, Closed::Now(_)), "{closed:?}");
     }
@@ -256,7 +256,7 @@ impl Book {
         let of = Binding::step(&id, call, status.as_str());
         let parts = vec![self.seal(owner, of, "result", &json!({ "done": status.as_str() })).await];
         let ended = Ended::of(call.clone(), node(2), None);
-        let closing = Closing { id, status, ended, parts, depends: Vec::new(), notes_late: true };
+        let closing = Closing { id, status, ended, parts, depends: Vec::new(), notes_late: true, run_by: None };
         assert_eq!(self.writer.close(closing).await.expect("a late end"), Closed::Late);
     }
 

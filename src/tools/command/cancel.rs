@@ -103,6 +103,7 @@ async fn cancel_queued(execution: &Execution, call: &CallId) -> Result<bool, Out
         parts: Vec::new(),
         depends: Vec::new(),
         notes_late: false,
+        run_by: None,
     };
     write(execution, Want { names, calls: vec![call.clone()], ..Want::default() }, move |draft| {
         let waiting = draft.stoppable(&call, facts_of)?.filter(|job| job.status == Status::Queued);

@@ -80,6 +80,7 @@ impl Asking {
             parts: Vec::new(),
             depends: Vec::new(),
             notes_late: false,
+            run_by: None,
         };
         Self { asked: NewEvent::plain(ports.event_id(), kind), call, end }
     }
