@@ -152,7 +152,7 @@ pub struct AdministrationQuery {
 
 impl AdministrationQuery {
     /// The types of events outside of calls.
-    pub const TYPES: [&str; 34] = [
+    pub const TYPES: [&str; 36] = [
         "switch_engaged",
         "release_requested",
         "release_ramped",
@@ -167,6 +167,8 @@ impl AdministrationQuery {
         "identity_linked",
         "identity_unlinked",
         "role_changed",
+        "role_withdrawn",
+        "vouched_for",
         "person_invited",
         "invitation_revoked",
         "user_created",

@@ -22,6 +22,12 @@ use crate::book::{Ask, Book, LIST, POWER};
 use crate::given::{account, credential, vm};
 use crate::kinds::one_of_each;
 
+/// Writes a line in another way.
+type Reword = Box<dyn Fn(String) -> String>;
+
+/// A name, and another way to write a line.
+type Dress = (&'static str, fn(String) -> String);
+
 async fn written() -> Book {
     let book = Book::sqlite().await;
     for n in [1, 2, 1] {
@@ -263,7 +269,6 @@ async fn export_whose_lines_could_be_read_in_two_ways_is_none() {
         assert!(text.contains(from), "no {from}");
         text.replacen(from, to, 1)
     };
-    type Reword = Box<dyn Fn(String) -> String>;
     let edits: Vec<(&str, Reword)> = vec![
         (
             "a part twice",
@@ -290,7 +295,7 @@ async fn export_whose_lines_could_be_read_in_two_ways_is_none() {
         let checked = reword(dir.path(), edit, same);
         assert!(matches!(checked, Err(ExportError::Damaged(_))), "{what}: {checked:?}");
     }
-    let dresses: [(&str, fn(String) -> String); 3] = [
+    let dresses: [Dress; 3] = [
         ("a count twice", |says| says.replacen("\"count\":", "\"count\": 7,\n  \"count\":", 1)),
         ("a field that is none", |says| says.replacen('{', "{\n  \"note\": \"all is well\",", 1)),
         ("another form", |says| says.replace('\n', "")),

@@ -306,7 +306,7 @@ async fn what_cannot_be_served_is_not_ready(database: String) {
 async fn a_large_set_is_served_from_the_log(database: String) {
     let (large, all) = (tempfile::tempdir().expect("a directory"), set(ALL));
     // More than a part of an event holds, in lines and in one line, with signs that JSON writes longer.
-    let lines: String = (0..4000).map(|n| format!("// {n}: \"nothing\" \\ to see\n")).collect();
+    let lines = (0..4000).map(|n| format!("// {n}: \"nothing\" \\ to see\n")).collect::<Vec<_>>().concat();
     write(large.path(), &format!("{lines}{ONE}"));
     std::fs::write(
         large.path().join("second.cedar"),

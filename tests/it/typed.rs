@@ -20,7 +20,7 @@ async fn recorded(house: &House) -> String {
 
 /// Letters and digits alone, small: however a text was folded, this is left of it.
 fn folded(text: &str) -> String {
-    text.chars().filter(|c| c.is_ascii_alphanumeric()).map(|c| c.to_ascii_lowercase()).collect()
+    text.chars().filter(char::is_ascii_alphanumeric).map(|c| c.to_ascii_lowercase()).collect()
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -182,7 +182,7 @@ impl Part {
                 Broken::Locked(Box::new(session))
             }
             Self::ProviderHangs => hang_in_provider(house).await,
-            Self::IssuerHangs => hang_at_issuer(house).await,
+            Self::IssuerHangs => hang_at_issuer(house),
             Self::PoliciesDiffer => differ(house).await,
             Self::TelemetryHangs => Broken::Silent(vec![listen()], Vec::new()),
         }
@@ -275,7 +275,7 @@ async fn hang_in_provider(house: &House) -> Broken {
 }
 
 /// Several people are on their way to the issuer, and none gets there.
-async fn hang_at_issuer(house: &House) -> Broken {
+fn hang_at_issuer(house: &House) -> Broken {
     let listener = listen();
     let url = format!("{}/console/sign-in/oidc/corp", house.server().says("/base_url"));
     let on_their_way = (0..4).map(|_| {
