@@ -11,10 +11,8 @@ use crate::core::engagement::check_reason;
 use crate::core::event::Kind;
 use crate::core::id::Position;
 use crate::core::time::Micros;
-use crate::log::dialect::Room;
 use crate::log::draft::Draft;
 use crate::log::roles;
-use crate::log::sql::SqlError;
 use crate::log::store::Want;
 
 /// How the clocks stand.
@@ -35,7 +33,7 @@ pub struct Clocks {
 impl Desk {
     /// How the clocks stand.
     pub async fn clocks(&self) -> Result<Clocks, DeskError> {
-        let database = self.rooms.store.clock().await.map_err(unread)?;
+        let database = self.rooms.store.clock().await.map_err(RoomError::of_log)?;
         let read = |draft: &mut Draft| Ok((draft.at, draft.state().ahead(), draft.skewed));
         let (log, ahead, skewed) = self.writer.write(Want::default(), read).await?;
         Ok(Clocks { machine: self.clock.now(), database, log, ahead, skewed })
@@ -44,7 +42,7 @@ impl Desk {
     /// Accepts this machine's clock, which has to say what is `named`; answers the log's time from then on.
     pub async fn accept_clock(&self, named: Micros, reason: &str) -> Result<Micros, DeskError> {
         check_reason(reason)?;
-        let owner = roles::owns(self.rooms.store.database()).await.map_err(unread)?;
+        let owner = roles::owns(self.rooms.store.database()).await.map_err(RoomError::of_log)?;
         let proposed = Proposed { clock: self.clock.now(), named, owner };
         let kind = Kind::ClockAccepted { by: None, credential: None, ahead: 0 };
         let note = json!({ "reason": reason, "operator": operator() });
@@ -64,8 +62,4 @@ impl Desk {
         });
         written.await?
     }
-}
-
-fn unread(source: SqlError) -> DeskError {
-    RoomError::Open { room: Room::Log, source }.into()
 }

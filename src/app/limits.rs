@@ -2,11 +2,10 @@
 
 use serde_json::json;
 
-use super::desk::{Desk, DeskError, operator};
+use super::desk::{Desk, DeskError, Record, operator};
 use crate::core::event::Kind;
-use crate::core::id::{EventId, Position};
+use crate::core::id::Position;
 use crate::core::refusal::Refusal;
-use crate::core::scrub::Scrubbed;
 use crate::core::terms::{Terms, TermsInForce};
 use crate::log::draft::NewEvent;
 use crate::log::store::Want;
@@ -26,10 +25,10 @@ impl Desk {
         configured: Terms,
         change: impl Fn(Terms) -> Result<Terms, Refusal> + Send + 'static,
     ) -> Result<Set, DeskError> {
-        let (id, now) = (EventId::new(self.clock.now(), &*self.entropy), self.clock.now());
-        let note = Scrubbed::of(json!({ "operator": operator() }));
-        let house = self.state().await?.house();
-        let part = self.rooms.vault.seal(&house, now, &id, "note", &note).await?;
+        let state = self.state().await?;
+        // What it says is decided in the transaction.
+        let (kind, note) = (state.setting(configured, None, None), json!({ "operator": operator() }));
+        let sealed = self.seal(Record { account: state.house(), kind, note }).await?;
         let written = self.writer.write(Want::default(), move |draft| {
             let before = draft.state().terms;
             let terms = match change(before.map_or(configured, |before| before.terms)) {
@@ -38,8 +37,7 @@ impl Desk {
             };
             let kind = draft.state().setting(terms, None, None);
             let version = if let Kind::LimitsSet { version, .. } = &kind { *version } else { 1 };
-            let event = NewEvent { id: id.clone(), kind, parts: vec![part.clone()], note: note.clone() };
-            draft.append(Position(0), event)?;
+            draft.append(Position(0), NewEvent { kind, ..sealed.clone() })?;
             Ok(Ok(Set { now: TermsInForce { version, terms }, before }))
         });
         Ok(written.await??)

@@ -9,17 +9,15 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::desk::{Desk, DeskError, operator};
+use super::desk::{Desk, DeskError, Record, operator};
 use super::rooms::RoomError;
 use crate::core::chain::Chain;
 use crate::core::event::{Kind, MendedRows};
-use crate::core::id::{CallId, EventId, Position};
+use crate::core::id::{CallId, Position};
 use crate::core::job::Job;
-use crate::core::scrub::Scrubbed;
 use crate::core::tool::ToolFacts;
 use crate::export::verify::{Differences, Folded, KINDS};
 use crate::log::admission::job_row;
-use crate::log::dialect::Room;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::roles;
 use crate::log::signet::StrangeRow;
@@ -67,10 +65,10 @@ pub async fn mend(
     let sealed = desk.rooms.vault.sealed_calls().await.map_err(DeskError::from)?;
     let strangers = desk.rooms.vault.strangers().await.map_err(DeskError::from)?;
     let strange = counted(&strangers);
-    let (id, now) = (EventId::new(desk.clock.now(), &*desk.entropy), desk.clock.now());
-    let note = Scrubbed::of(json!({ "operator": operator() }));
     let mut state = folded.state().map_err(MendError::Refused)?;
-    let part = desk.rooms.vault.seal(&state.house(), now, &id, "note", &note).await.map_err(DeskError::from)?;
+    // How many rows it is, is found in the transaction.
+    let (kind, note) = (Kind::StateMended { rows: Vec::new(), epoch: state.epoch }, json!({ "operator": operator() }));
+    let mended = desk.seal(Record { account: state.house(), kind, note }).await?;
     // The rows are not believed: what the writer goes by is what was folded, under the epoch that the head says.
     let (made, head) = (state.epoch, folded.head_epoch());
     let epoch = if head.is_spent() { made } else { made.max(head) };
@@ -94,8 +92,7 @@ pub async fn mend(
             draft.repair(epoch);
         }
         let kind = Kind::StateMended { rows: rows.clone(), epoch };
-        let event = NewEvent { id: id.clone(), kind, parts: vec![part.clone()], note: note.clone() };
-        Ok(Ok(Some((draft.append(Position(0), event)?, rows))))
+        Ok(Ok(Some((draft.append(Position(0), NewEvent { kind, ..mended.clone() })?, rows))))
     });
     let mended = written.await.map_err(DeskError::from)?.map_err(|why| MendError::Refused(why.into()))?;
     // They have counted as not there all the time.
@@ -114,7 +111,7 @@ fn counted(strangers: &[StrangeRow]) -> Vec<MendedRows> {
 
 /// A head ahead of the events may be all that is left of some that were taken away: then nothing is put right over that.
 async fn refuse_a_cut_log(desk: &Desk) -> Result<(), MendError> {
-    let failed = |error: SqlError| MendError::Desk(RoomError::Open { room: Room::Log, source: error }.into());
+    let failed = |error: SqlError| MendError::Desk(RoomError::of_log(error).into());
     let database = desk.rooms.store.database();
     let rows = database.query(BEYOND, Vec::new()).await.map_err(failed)?;
     let Some(row) = rows.first() else { return Ok(()) };

@@ -79,6 +79,14 @@ pub enum RoomError {
     KeyUnreadable(PathBuf),
 }
 
+impl RoomError {
+    /// The log's database failed.
+    #[must_use]
+    pub fn of_log(source: SqlError) -> Self {
+        Self::Open { room: Room::Log, source }
+    }
+}
+
 /// The two rooms that may not be lost, open and up to date. The views are opened by whoever reads them: [`open_views`].
 #[derive(Clone)]
 pub struct Rooms {
@@ -162,7 +170,7 @@ pub async fn found(config: &Config) -> Result<bool, RoomError> {
         return Ok(config.data_dir.join("log.db").exists());
     }
     let database = open(config, Room::Log).await?;
-    let version = version(&*database, Room::Log).await.map_err(|source| RoomError::Open { room: Room::Log, source })?;
+    let version = version(&*database, Room::Log).await.map_err(RoomError::of_log)?;
     database.close().await;
     Ok(version > 0)
 }

@@ -194,7 +194,7 @@ async fn views(context: &Context, desk: &Desk) -> Result<Vec<String>, CliError> 
 
 /// A person with the file or the database's owner can always change it; a node must not be able to.
 async fn unguarded(desk: &Desk) -> Result<Vec<String>, CliError> {
-    let (database, failed) = (desk.rooms.store.database(), |source| RoomError::Open { room: Room::Log, source });
+    let (database, failed) = (desk.rooms.store.database(), RoomError::of_log);
     let edited = "somebody changed the schema: treat the log as edited, and compare it with what was exported before";
     let powers = powers(database).await.map_err(failed)?.into_iter().map(|power| {
         let hint = "serve as a role that `forelog migrate --grant-to` prepared";
@@ -209,7 +209,7 @@ async fn unguarded(desk: &Desk) -> Result<Vec<String>, CliError> {
 
 async fn careless(desk: &Desk) -> Result<Vec<String>, CliError> {
     let settings = roles::careless(desk.rooms.store.database()).await;
-    let settings = settings.map_err(|source| RoomError::Open { room: Room::Log, source })?;
+    let settings = settings.map_err(RoomError::of_log)?;
     Ok(settings.into_iter().map(|name| format!("the database server may lose what it has committed: {name} is off")).collect())
 }
 
@@ -217,7 +217,7 @@ async fn careless(desk: &Desk) -> Result<Vec<String>, CliError> {
 async fn blockers(desk: &Desk) -> Result<Vec<String>, CliError> {
     let look = || async {
         let found = desk.rooms.store.database().blockers().await;
-        found.map_err(|source| CliError::from(RoomError::Open { room: Room::Log, source }))
+        found.map_err(|source| CliError::from(RoomError::of_log(source)))
     };
     let mut still = look().await?;
     for _ in 0..LOOKS {

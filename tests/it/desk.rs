@@ -78,6 +78,7 @@ macro_rules! on_both {
         }
     )*};
 }
+pub(crate) use on_both;
 
 on_both! {
     what_would_stop_nothing_is_refused, desk_what_would_stop_nothing_is_refused, postgres_desk_what_would_stop_nothing_is_refused;

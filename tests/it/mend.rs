@@ -8,6 +8,22 @@ use tempfile::TempDir;
 use crate::cli::{Server, answer, complaint, dir, shown};
 use crate::postgres::{Roles, fresh_roles};
 
+/// A case in a data directory, and in a database of which it knows the roles.
+macro_rules! places {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $sqlite() {
+            $case(Place::sqlite()).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread")]
+        async fn $postgres() {
+            $case(Place::postgres().await).await;
+        }
+    )*};
+}
+pub(crate) use places;
+
 /// A data directory, and on PostgreSQL the roles of its database.
 pub struct Place {
     pub dir: TempDir,
@@ -181,21 +197,9 @@ async fn engaged_whatever_can_be_told(place: Place) {
     assert_eq!((id(&told), &told["fenced"]), (id(&engaged), &json!(true)));
 }
 
-macro_rules! places {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $sqlite() {
-            $case(Place::sqlite()).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $postgres() {
-            $case(Place::postgres().await).await;
-        }
-    )*};
-}
-
 places! {
+    rows_are_made_again, mend_rows_are_made_again_as_the_log_says, postgres_mend_rows_are_made_again_as_the_log_says;
+    a_broken_log_is_not_mended, mend_refuses_where_the_log_itself_is_broken, postgres_mend_refuses_where_the_log_itself_is_broken;
     strangers_stop_nothing, mend_rows_of_the_vault_that_are_not_ours_stop_nothing, postgres_mend_rows_of_the_vault_that_are_not_ours_stop_nothing;
     closed_keys_are_named, mend_each_data_key_that_does_not_open_is_named, postgres_mend_each_data_key_that_does_not_open_is_named;
     engaged_whatever_can_be_told, mend_a_switch_is_engaged_whatever_can_be_told_of_it, postgres_mend_a_switch_is_engaged_whatever_can_be_told_of_it;
@@ -290,24 +294,4 @@ async fn a_broken_log_is_not_mended(place: Place) {
     assert!(refused.contains("takes a backup"), "{refused}");
     let rows = room.query("select name from state where name = $1", vec![name.as_str().into()]).await.expect("rows");
     assert!(rows.is_empty(), "nothing was written");
-}
-
-#[tokio::test]
-async fn mend_rows_are_made_again_as_the_log_says() {
-    rows_are_made_again(Place::sqlite()).await;
-}
-
-#[tokio::test]
-async fn postgres_mend_rows_are_made_again_as_the_log_says() {
-    rows_are_made_again(Place::postgres().await).await;
-}
-
-#[tokio::test]
-async fn mend_refuses_where_the_log_itself_is_broken() {
-    a_broken_log_is_not_mended(Place::sqlite()).await;
-}
-
-#[tokio::test]
-async fn postgres_mend_refuses_where_the_log_itself_is_broken() {
-    a_broken_log_is_not_mended(Place::postgres().await).await;
 }

@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::cli::{Server, answer, command, complaint, shown, text};
-use crate::desk::Data;
+use crate::desk::{Data, on_both};
 use crate::tls::Pair;
 
 /// A `forelog stdio`, as whoever starts it has it.
@@ -121,21 +121,6 @@ pub fn leaves(data: &Data) -> Vec<Value> {
 
 fn of_type<'l>(leaves: &'l [Value], kind: &str) -> Vec<&'l Value> {
     leaves.iter().filter(|leaf| leaf["type"] == kind).collect()
-}
-
-macro_rules! on_both {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $sqlite() {
-            $case(Data::new(None)).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $postgres() {
-            let url = crate::postgres::fresh_database().await;
-            $case(Data::new(Some(&url))).await;
-        }
-    )*};
 }
 
 on_both! {

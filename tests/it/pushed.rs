@@ -15,7 +15,7 @@ use forelog::log::sql::{Database, Value as Bound};
 use forelog::log::store::Want;
 use serde_json::{Value, json};
 
-use crate::mend::{Place, id};
+use crate::mend::{Place, id, places};
 use crate::plant::{Plant, Site, on_both};
 
 /// Ten years in microseconds.
@@ -166,21 +166,7 @@ async fn rows_that_lie_stop_no_stop(place: Place) {
     assert_eq!(told["state"], "waiting", "nobody confirms what has not been engaged: {engaged}");
 }
 
-macro_rules! on_each {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $sqlite() {
-            $case(Place::sqlite()).await;
-        }
-
-        #[tokio::test(flavor = "multi_thread")]
-        async fn $postgres() {
-            $case(Place::postgres().await).await;
-        }
-    )*};
-}
-
-on_each! {
+places! {
     nobody_who_serves_pushes_it, pushed_a_head_moves_with_its_events_alone, postgres_pushed_a_head_moves_with_its_events_alone;
     a_cut_log_is_not_mended, pushed_a_cut_log_is_not_mended, postgres_pushed_a_cut_log_is_not_mended;
     rows_that_lie_stop_no_stop, pushed_rows_that_lie_stop_no_stop, postgres_pushed_rows_that_lie_stop_no_stop;
