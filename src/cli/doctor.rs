@@ -6,7 +6,7 @@ use clap::Args;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::limits::{differs, in_force as in_force_since, put, since};
+use super::limits::{differs, in_force as in_force_since, since};
 use super::migrate::shown;
 use super::policy::holder;
 use super::progress::Bar;
@@ -17,7 +17,7 @@ use crate::app::desk::Desk;
 use crate::app::mend::mend;
 use crate::app::policies::engine;
 use crate::app::rooms::{RoomError, open_views};
-use crate::control::in_force::{LIMITS, POLICIES, origin};
+use crate::control::in_force::{LIMITS, POLICIES, origin, tell};
 use crate::core::caused::with_sources;
 use crate::core::state::ControlState;
 use crate::export::verify::{Extent, Finding, Report, fold, verify};
@@ -251,13 +251,13 @@ async fn in_force(desk: &Desk, state: Option<&ControlState>) -> Result<(Vec<Stri
         let origin = origin(&reader, POLICIES).await?;
         lines.push(format!("policies version {}, sha256 {}{}", set.version, set.sha256, since(origin.as_ref())));
         document["policies"] = json!({ "version": set.version, "sha256": set.sha256 });
-        put(&mut document["policies"], origin.as_ref());
+        tell(&mut document["policies"], origin.as_ref());
     }
     if let Some(now) = state.and_then(|state| state.terms) {
         let origin = origin(&reader, LIMITS).await?;
         lines.push(in_force_since(&now, origin.as_ref()));
         document["limits"] = json!({ "version": now.version, "numbers": now.terms });
-        put(&mut document["limits"], origin.as_ref());
+        tell(&mut document["limits"], origin.as_ref());
     }
     Ok((lines, document))
 }

@@ -5,7 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, CliError, Context};
 use crate::app::limits::Set;
-use crate::control::in_force::{LIMITS, Origin, origin};
+use crate::control::in_force::{LIMITS, Origin, origin, tell};
 use crate::core::terms::{Difference, Terms, TermsInForce};
 
 /// What to do with the limits.
@@ -86,7 +86,7 @@ async fn show(context: &Context) -> Result<Answer, CliError> {
     lines.extend(now.terms.numbers().iter().map(|(key, number)| format!("  {key} = {number}")));
     lines.extend(differences.iter().map(differs));
     let mut document = json!({ "version": now.version, "limits": now.terms, "differences": differences });
-    put(&mut document, origin.as_ref());
+    tell(&mut document, origin.as_ref());
     Ok(Answer { document, text: lines.into() })
 }
 
@@ -98,13 +98,6 @@ pub(super) fn in_force(now: &TermsInForce, origin: Option<&Origin>) -> String {
 /// How something came into force, behind what it is.
 pub(super) fn since(origin: Option<&Origin>) -> String {
     origin.map_or_else(String::new, |origin| format!(", put in force by {} at {}", origin.author.text(), origin.at.rfc3339()))
-}
-
-/// The same for programs.
-pub(super) fn put(document: &mut Value, origin: Option<&Origin>) {
-    document["by"] = json!(origin.map(|origin| origin.author.text()));
-    document["since"] = json!(origin.map(|origin| origin.at.rfc3339()));
-    document["position"] = json!(origin.map(|origin| origin.position));
 }
 
 /// Where a configuration differs, in words.

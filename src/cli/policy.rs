@@ -6,11 +6,11 @@ use std::sync::Arc;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::limits::{put, since};
+use super::limits::since;
 use super::{Answer, CliError, Context};
 use crate::app::desk::{Desk, operator};
 use crate::app::policies::engine;
-use crate::control::in_force::{POLICIES, origin};
+use crate::control::in_force::{POLICIES, origin, tell};
 use crate::control::policies::PolicyHolder;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::PolicySet;
@@ -85,7 +85,7 @@ async fn show(context: &Context) -> Result<Answer, CliError> {
         Err(why) => lines.push(format!("the configured set cannot be read: {why}")),
     }
     let mut document = shown(&set);
-    put(&mut document, origin.as_ref());
+    tell(&mut document, origin.as_ref());
     document["configured"] = json!({ "sha256": own.as_ref().ok(), "trouble": own.as_ref().err() });
     Ok(Answer { document, text: lines.into() })
 }

@@ -1,6 +1,8 @@
 //! Who put something in force that is recorded as a whole, the policies or the limits, and when: as the event says by which it
 //! came about.
 
+use serde_json::{Value, json};
+
 use crate::core::event::{Event, Kind};
 use crate::core::id::{CredentialId, Position, UserId};
 use crate::core::sight::Sight;
@@ -50,6 +52,13 @@ impl Author {
             Self::Start => "the first start of a node".into(),
         }
     }
+}
+
+/// Puts into a document how what it shows came into force; nulls if nobody knows.
+pub fn tell(document: &mut Value, origin: Option<&Origin>) {
+    document["by"] = json!(origin.map(|origin| origin.author.text()));
+    document["since"] = json!(origin.map(|origin| origin.at.document()));
+    document["position"] = json!(origin.map(|origin| origin.position));
 }
 
 /// The event that a row of control state follows from; none if there is no such row.

@@ -4,6 +4,7 @@
 //! was started with is what the first start of a log records, and else only what may be compared with it.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -17,8 +18,11 @@ use super::quota::Quotas;
 use super::refusal::Refusal;
 use super::state::ControlState;
 
-/// A year in milliseconds, a leap day included.
-const YEAR: u64 = 366 * 86_400_000;
+/// A year in milliseconds, a leap day included: the longest of the waits.
+pub const YEAR: u64 = 366 * 86_400_000;
+
+/// How long a held call may wait for a person, in milliseconds.
+pub const APPROVAL_MS: RangeInclusive<u64> = 1000..=2_592_000_000;
 
 /// Sliding windows that apply where a credential has none of its own; each holds exactly, across nodes and restarts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -96,7 +100,7 @@ impl Terms {
             return Err((key, format!("needs admit 1 … {} and window_ms 1 … 86400000", Limit::MOST)));
         }
         self.quotas.check().map_err(|(key, why)| (key, why.to_owned()))?;
-        if !(1000..=2_592_000_000).contains(&self.approval_ms) {
+        if !APPROVAL_MS.contains(&self.approval_ms) {
             return Err(("approval_ms", "is not within 1000 … 2592000000".into()));
         }
         let waits = [("newcomer_ms", self.newcomer_ms), ("staff_reads_shown_after_ms", self.staff_reads_shown_after_ms)];

@@ -4,7 +4,7 @@
 use serde_json::{Value, json};
 
 use super::Http;
-use crate::control::in_force::{Author, LIMITS, Origin, POLICIES, origin};
+use crate::control::in_force::{Author, LIMITS, Origin, POLICIES, origin, tell};
 use crate::core::code::Code;
 use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
@@ -79,9 +79,7 @@ fn put(document: &mut Value, origin: Option<&Origin>) {
         Author::Person { user, credential } => Some((user, credential)),
         Author::Operator(_) | Author::Start => None,
     });
-    document["since"] = json!(origin.map(|origin| origin.at.document()));
-    document["position"] = json!(origin.map(|origin| origin.position));
-    document["by"] = json!(origin.map(|origin| origin.author.text()));
+    tell(document, origin);
     document["user"] = json!(person.map(|(user, _)| user));
     document["credential"] = json!(person.and_then(|(_, credential)| credential.as_ref()));
 }

@@ -15,12 +15,10 @@ use crate::core::limit::Limit;
 use crate::core::quota::Quota;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
+use crate::core::terms::{APPROVAL_MS, YEAR};
 use crate::core::tool::ToolFacts;
 
 static FACTS: ToolFacts = facts::control("limits_set", Some(Scope::StaffPolicy));
-
-/// Milliseconds of a year with a leap day.
-const YEAR: u64 = 366 * 86_400_000;
 
 pub(super) fn tools() -> Vec<Tool> {
     let window = object(
@@ -38,7 +36,7 @@ pub(super) fn tools() -> Vec<Tool> {
     let input = Shape::new()
         .may("limits", Public, object("Sliding windows; one that is not named stays.", &[], windows))
         .may("quotas", Public, object("How much there may be; what is not named stays.", &[], quotas))
-        .may("approval_ms", Public, number("How long a held call waits for a person.", 1000, 2_592_000_000))
+        .may("approval_ms", Public, number("How long a held call waits for a person.", *APPROVAL_MS.start(), *APPROVAL_MS.end()))
         .may("newcomer_ms", Public, number("How long who was invited does not count beside who invited them.", 0, YEAR))
         .may("staff_reads_shown_after_ms", Public, number("When an account is told that staff read its log.", 0, YEAR))
         .keyed();
