@@ -17,12 +17,10 @@ use sse_stream::{Sse, SseStream};
 use super::wire::{Raw, Unanswered};
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
+use crate::http::mcp::{INTERNAL_ERROR, INVALID_REQUEST};
 
 /// Largest document, and largest event of a stream.
 const LARGEST: usize = 16 * 1024 * 1024;
-
-const INVALID_REQUEST: i32 = -32600;
-const INTERNAL_ERROR: i32 = -32603;
 
 /// An event, or why there are no more.
 type Event = Result<Sse, String>;

@@ -8,14 +8,10 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
-/// The first protocol version without sessions.
-const MODERN: &str = "2026-07-28";
-
-/// Where a message of such a version says which it is.
-const META_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+use crate::http::mcp::{self, META_VERSION, MODERN};
 
 /// The header that names the version.
-pub const VERSION: HeaderName = HeaderName::from_static("mcp-protocol-version");
+pub const VERSION: HeaderName = HeaderName::from_static(mcp::VERSION);
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
 

@@ -12,6 +12,7 @@ use super::session::{Session, Welcome};
 use super::wire::Unanswered;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
+use crate::http::mcp::{META_VERSION, MODERN};
 
 const READY: &[u8] = br#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
 
@@ -19,7 +20,7 @@ impl Pipe {
     /// Asks the server who it is, so that whoever starts the pipe reads at once what is wrong with it. No call is made.
     pub async fn knock(&self) -> Result<(), PipeError> {
         let meta = json!({
-            "io.modelcontextprotocol/protocolVersion": "2026-07-28",
+            META_VERSION: MODERN,
             "io.modelcontextprotocol/clientCapabilities": {},
         });
         let line = json!({ "jsonrpc": "2.0", "id": "forelog-stdio", "method": "server/discover", "params": { "_meta": meta } });

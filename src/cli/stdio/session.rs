@@ -6,16 +6,14 @@
 
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use axum::http::{HeaderMap, HeaderName, HeaderValue};
+use axum::http::{HeaderMap, HeaderValue};
 use bytes::Bytes;
+use futures::StreamExt;
 use serde_json::Value;
 
 use super::answer::{Answer, Held, message_in};
 use super::asked::VERSION;
-use futures::StreamExt;
-
-/// The header that names a session.
-pub const SESSION: HeaderName = HeaderName::from_static("mcp-session-id");
+use crate::http::mcp::SESSION_ID;
 
 /// What is known of the conversation.
 #[derive(Clone, Default)]
@@ -33,7 +31,7 @@ pub struct Session {
 impl Session {
     /// Names it in a request.
     pub fn say_in(&self, headers: &mut HeaderMap) {
-        for (name, value) in [(SESSION, &self.id), (VERSION, &self.version)] {
+        for (name, value) in [(SESSION_ID, &self.id), (VERSION, &self.version)] {
             if let Some(value) = value {
                 headers.insert(name, value.clone());
             }
@@ -89,7 +87,7 @@ impl Welcome {
         let Some((message, document)) = found else { return Err(answer) };
         let version = document["result"]["protocolVersion"].as_str().and_then(|text| HeaderValue::from_str(text).ok());
         match version {
-            Some(version) => Ok(Self { message, session: answer.headers.get(&SESSION).cloned(), version }),
+            Some(version) => Ok(Self { message, session: answer.headers.get(&SESSION_ID).cloned(), version }),
             // Refused, in the words of the protocol.
             None => Err(Answer { held: Held::Message(message), ..answer }),
         }

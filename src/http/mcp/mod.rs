@@ -22,6 +22,9 @@ mod shallow;
 mod streams;
 mod whole;
 
+pub use message::{INTERNAL_ERROR, INVALID_REQUEST, META_VERSION, MODERN, VERSION};
+pub use sessions::SESSION_ID;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -49,7 +52,7 @@ use crate::tools::Place;
 use handler::Handler;
 use message::Incoming;
 use rejected::Reached;
-use sessions::{SESSION_ID, Sessions};
+use sessions::Sessions;
 use streams::{Made, Streams};
 
 #[cfg(not(feature = "conformance"))]
