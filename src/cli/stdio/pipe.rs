@@ -202,7 +202,7 @@ impl Pipe {
                 None
             }
             Held::Stream(events) => self.relay(events, asked, open).await,
-            Held::Nothing if answer.status == StatusCode::ACCEPTED => None,
+            Held::Nothing if answer.status == StatusCode::ACCEPTED && asked.id().is_null() => None,
             _ => Some(answer.refusal()),
         }
     }
