@@ -174,9 +174,18 @@ impl World {
 
     /// Returns once `count` calls were executed.
     pub async fn executed_at_least(&self, count: usize) {
+        self.until(|| self.executed().len() >= count).await;
+    }
+
+    /// Returns once this call was executed `times`.
+    pub async fn ran(&self, call: &CallId, times: u64) {
+        self.until(|| self.runs_of(call) >= times).await;
+    }
+
+    async fn until(&self, holds: impl Fn() -> bool) {
         loop {
             let ran = self.ran.notified();
-            if self.executed().len() >= count {
+            if holds() {
                 return;
             }
             tokio::time::timeout(Duration::from_secs(20), ran).await.expect("a probe should have run");

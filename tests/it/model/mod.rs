@@ -21,6 +21,7 @@ const READ: Protocol = Protocol { idempotent: true, ..WRITE };
 
 const LEAVE: &str = "P1: nothing is sent without leave in the log";
 const ENDS: &str = "P2: a call has one end, and none stays open";
+const BEGUN: &str = "P2: what is said never to have begun was not sent";
 const ADMITTED: &str = "P3: nothing is admitted once the switch is engaged";
 const STARTED: &str = "P3: nothing starts once fenced is reported, and who confirmed sends nothing";
 const LANDED: &str = "P3: nothing lands behind the switch";
@@ -30,9 +31,10 @@ const TAKEN: &str = "P4: nobody starts what recovery took from him";
 type Holds = fn(&Protocol, &State) -> bool;
 
 fn properties() -> Vec<Property<Protocol>> {
-    let always: [(_, Holds); 7] = [
+    let always: [(_, Holds); 8] = [
         (LEAVE, |_, state| state.sent == 0 || state.admitted),
         (ENDS, one_end),
+        (BEGUN, |_, state| state.sent == 0 || state.job != Job::Ended(End::NeverBegun)),
         (ADMITTED, |_, state| !state.admitted_after_engaging),
         (STARTED, |_, state| !state.started_after_fenced),
         (LANDED, |_, state| !state.landed_behind_the_switch),
@@ -40,9 +42,10 @@ fn properties() -> Vec<Property<Protocol>> {
         (TAKEN, |call, state| call.idempotent || !state.started_what_was_taken),
     ];
     // A model in which nothing happens would keep every promise.
-    let sometimes: [(_, Holds); 6] = [
+    let sometimes: [(_, Holds); 7] = [
         ("it succeeds", |_, state| state.sent > 0 && state.job == Job::Ended(End::Succeeded)),
         ("a switch stops it", |_, state| matches!(state.job, Job::Ended(End::Refused | End::Cancelled))),
+        ("a lost commit is found", |_, state| state.job == Job::Ended(End::NeverBegun)),
         ("its turn comes", |call, state| !call.ramped || state.nodes.iter().any(|node| node.let_through && state.sent > 0)),
         ("all confirm", |_, state| state.fenced == Fenced::Reported([true; 2])),
         ("one expires", |_, state| matches!(state.fenced, Fenced::Reported(nodes) if nodes != [true; 2])),
@@ -105,6 +108,8 @@ fn model_each_promise_fails_without_its_rule() {
         (WRITE, Flaw::LeaseReadFromTheWall, TAKEN),
         (WRITE, Flaw::LeaveOutlivesLease, TAKEN),
         (WRITE, Flaw::RunsAgainWhatItMayNot, ONCE),
+        (READ, Flaw::NeverBegunByItsRow, BEGUN),
+        (READ, Flaw::EndsWhatOthersHave, BEGUN),
         (RAMPED, Flaw::TurnReadFromTheWall, STARTED),
         (RECORD, Flaw::LandsUnasked, LANDED),
         (RECORD, Flaw::LandsUnasked, TAKEN),

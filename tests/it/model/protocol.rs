@@ -36,6 +36,8 @@ pub enum Flaw {
     RunsAgainWhatItMayNot,
     TurnReadFromTheWall,
     LandsUnasked,
+    NeverBegunByItsRow,
+    EndsWhatOthersHave,
 }
 
 /// One call and what is wrong with the nodes that it meets.
@@ -61,9 +63,10 @@ impl Protocol {
         let covered = if self.has(Flaw::DecidesFromCache) { state.nodes[node].knows } else { state.covered() };
         match (aim, state.job) {
             (Aim::Admit, Job::Unasked) if covered => (Job::Ended(End::Refused), false),
-            (Aim::Claim, Job::Queued) | (Aim::TakeOver, Job::Running(_)) if covered => (Job::Ended(End::Cancelled), false),
+            (Aim::Claim, Job::Queued) if covered => (Job::Ended(End::Cancelled), false),
+            (Aim::TakeOver(from), Job::Running(owner)) if owner == from && covered => (Job::Ended(End::Cancelled), false),
             (Aim::Admit, Job::Unasked) | (Aim::Claim, Job::Queued) => (Job::Running(node), true),
-            (Aim::TakeOver, Job::Running(owner)) if owner != node => (Job::Running(node), true),
+            (Aim::TakeOver(from), Job::Running(owner)) if owner == from => (Job::Running(node), true),
             (_, job) => (job, false),
         }
     }
@@ -76,6 +79,7 @@ impl Protocol {
         }
         let (job, leave) = self.decide(state, node, aim);
         state.admitted |= leave;
+        state.ran_on[node] |= leave;
         state.admitted_after_engaging |= leave && state.covered();
         state.become_of(job);
         if leave && fate == Fate::Told {
@@ -148,11 +152,12 @@ impl Protocol {
     /// `worker/orphans.rs`: what this node would do with an open call that it has not in hand.
     fn look(self, state: &State, node: usize) -> Option<Result<End, Aim>> {
         let (Job::Running(owner), me) = (state.job, &state.nodes[node]) else { return None };
+        let nobody_else_ran_it = !state.ran_on[1 - node] || self.has(Flaw::NeverBegunByItsRow);
         match () {
             () if me.hand != Hand::Empty || me.verdict.is_some() => None,
-            () if owner == node => Some(Ok(End::Cancelled)),
-            () if !self.other_is_dead(state, node) => None,
-            () if self.idempotent || self.has(Flaw::RunsAgainWhatItMayNot) => Some(Err(Aim::TakeOver)),
+            () if owner == node && nobody_else_ran_it => Some(Ok(End::NeverBegun)),
+            () if owner != node && !self.other_is_dead(state, node) => None,
+            () if self.idempotent || self.has(Flaw::RunsAgainWhatItMayNot) => Some(Err(Aim::TakeOver(owner))),
             () => Some(Ok(End::Unknown)),
         }
     }
@@ -197,6 +202,7 @@ impl Model for Protocol {
             engaged: false,
             ramp: Ramp::No,
             job: if self.queued { Job::Queued } else { Job::Unasked },
+            ran_on: [false; 2],
             admitted: self.queued,
             ends: 0,
             rows: [Row::default(); 2],
@@ -278,12 +284,15 @@ impl Model for Protocol {
             Action::Turn => state.ramp = Ramp::Reached,
             Action::Report(node) => state.fenced = Fenced::Reported(self.report(last, node)?),
             Action::Look(node) => match self.look(last, node)? {
-                Ok(end) => state.nodes[node].verdict = Some(end),
+                Ok(end) => state.nodes[node].verdict = state.owner().map(|owner| (end, owner)),
                 Err(aim) => state.nodes[node].hand = Hand::Writing(aim, state.nodes[node].lease),
             },
             Action::End(node) => {
-                let end = state.nodes[node].verdict.take()?;
-                state.become_of(Job::Ended(end));
+                let (end, owner) = state.nodes[node].verdict.take()?;
+                // `log/closing.rs`, `run_by`.
+                if state.owner() == Some(owner) || self.has(Flaw::EndsWhatOthersHave) {
+                    state.become_of(Job::Ended(end));
+                }
             }
             Action::Crash(node) => state.nodes[node] = DEAD,
         }

@@ -14,6 +14,8 @@ pub enum End {
     Refused,
     Succeeded,
     Cancelled,
+    /// Cancelled, because nobody was ever given leave to start it.
+    NeverBegun,
     Unknown,
 }
 
@@ -33,7 +35,8 @@ pub enum Hand {
 pub enum Aim {
     Admit,
     Claim,
-    TakeOver,
+    /// From the node that had it.
+    TakeOver(usize),
 }
 
 /// What dies with a process.
@@ -54,8 +57,8 @@ pub struct Node {
     /// A beat is written and not yet answered: since when it counts, and whether it saw the switch, and that it lets go.
     pub beat: Option<(u8, [bool; 2])>,
     pub beat_again: bool,
-    /// It was found that the call is to end so.
-    pub verdict: Option<End>,
+    /// It was found that the call is to end so, while this node had it.
+    pub verdict: Option<(End, usize)>,
 }
 
 /// A node that is no more.
@@ -106,6 +109,8 @@ pub struct State {
     pub engaged: bool,
     pub ramp: Ramp,
     pub job: Job,
+    /// Which nodes were given leave, by the events of the call.
+    pub ran_on: [bool; 2],
     pub admitted: bool,
     pub ends: u8,
     pub rows: [Row; 2],
@@ -152,6 +157,11 @@ impl State {
     /// `core/switch.rs`, `Switch::covers`, at the time of the log.
     pub fn covered(&self) -> bool {
         self.engaged && self.ramp != Ramp::Reached
+    }
+
+    /// The node that has it.
+    pub fn owner(&self) -> Option<usize> {
+        if let Job::Running(owner) = self.job { Some(owner) } else { None }
     }
 
     /// Nothing can happen to a call any more that has ended, or was never recorded, and is on its way nowhere.
