@@ -88,6 +88,15 @@ install_strace() {
 }
 command -v strace >/dev/null || install_strace
 
+# Gives a process a clock that is set wrong.
+faketime_library() { dpkg -L libfaketime 2>/dev/null | grep -m 1 '/libfaketime\.so'; }
+install_faketime() {
+  [ "$(id -u)" = 0 ] || die "libfaketime is missing: install Debian's package libfaketime, or run this as root"
+  say "installing libfaketime"
+  apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends libfaketime >&2
+}
+FAKETIME=$(faketime_library) || { install_faketime; FAKETIME=$(faketime_library) || die "libfaketime did not install"; }
+
 # The console's browser. The distribution's own, so that its security updates come with the machine's.
 install_chromium() {
   [ "$(id -u)" = 0 ] || die "chromium is missing: install it, or run this as root"
@@ -124,6 +133,7 @@ command -v cargo-nextest >/dev/null || { say "installing cargo-nextest"; cargo i
   printf 'FORELOG_NODE_MODULES=%q\n' "$NPM_DIR/node_modules"
   printf 'FORELOG_CHROMIUM=%q\n' "$CHROMIUM"
   printf 'FORELOG_PYTHON=%q\n' "$PYTHON_DIR/bin/python"
+  printf 'FORELOG_FAKETIME=%q\n' "$FAKETIME"
   printf 'FORELOG_AUDIT_TOOLS=%q\n' "$AUDIT_DIR/bin"
   printf 'FORELOG_GUEST_IMAGE=%q\n' "$GUEST_IMAGE"
 } >"$TOOLS/env.part"

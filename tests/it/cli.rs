@@ -27,7 +27,13 @@ fn forelog(args: &[&str]) -> Output {
 
 /// What a command answers that has to succeed.
 pub fn answer(args: &[&str]) -> Value {
-    let output = forelog(&[args, &["--json"]].concat());
+    answer_in(&[], args)
+}
+
+/// The same in an environment.
+pub fn answer_in(env: &[(&str, String)], args: &[&str]) -> Value {
+    let asked = [args, &["--json"]].concat();
+    let output = command(&asked).envs(env.iter().map(|(name, value)| (name, value))).output().expect("running forelog");
     assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
     serde_json::from_slice(&output.stdout).expect("one JSON document")
 }
@@ -60,9 +66,16 @@ pub struct Server {
 
 impl Server {
     pub async fn start(args: &[&str], errors: &Path) -> Self {
+        Self::start_in(&[], args, errors).await
+    }
+
+    /// The same in an environment.
+    pub async fn start_in(env: &[(&str, String)], args: &[&str], errors: &Path) -> Self {
         let log = std::fs::File::create(errors).expect("a file for what it logs");
         let args = [args, &["--listen", "127.0.0.1:0", "--json"]].concat();
-        let mut process = command(&args).stdout(Stdio::piped()).stderr(log).spawn().expect("starting forelog");
+        let mut started = command(&args);
+        started.envs(env.iter().map(|(name, value)| (name, value))).stdout(Stdio::piped()).stderr(log);
+        let mut process = started.spawn().expect("starting forelog");
         let out = process.stdout.take().expect("its standard output");
         let reading = tokio::task::spawn_blocking(move || first_document(out));
         let document = tokio::time::timeout(PATIENCE, reading).await.expect("an answer in time").expect("a reader");

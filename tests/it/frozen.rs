@@ -37,10 +37,10 @@ async fn serve(data: &Data) -> Server {
 }
 
 /// Calls a server without end, so that it writes as often as it can.
-struct Calling(Arc<AtomicBool>);
+pub struct Calling(Arc<AtomicBool>);
 
 impl Calling {
-    fn begin(server: &Server, key: &str) -> Self {
+    pub fn begin(server: &Server, key: &str) -> Self {
         let stop = Arc::new(AtomicBool::new(false));
         for _ in 0..4 {
             let (url, key, stop) =
@@ -84,6 +84,27 @@ async fn catch(pid: u32, holds: impl AsyncFn() -> bool) {
 async fn caught_in_file(data: &Data, pid: u32) {
     let log = data.path().join("log.db");
     catch(pid, async || holders::of_sqlite(&log).iter().any(|holder| holder.pid == pid && holder.is_stopped)).await;
+}
+
+/// The same on PostgreSQL, where it holds the head.
+pub async fn caught_in_database(url: &str, pid: u32) {
+    let idle = format!(
+        "select count(*) from pg_stat_activity a join pg_locks l on l.pid = a.pid and l.relation = 'log.log_head'::regclass
+         where a.application_name = 'forelog log {pid}' and a.state = 'idle in transaction' and l.granted and l.mode <> 'AccessShareLock'"
+    );
+    catch(pid, async || {
+        let mut connection = PgConnection::connect(url).await.expect("the database");
+        // What it had sent before it was halted may still be on its way.
+        for _ in 0..3 {
+            let count: i64 = sqlx::query_scalar(AssertSqlSafe(idle.clone())).fetch_one(&mut connection).await.expect("a count");
+            if count == 0 {
+                return false;
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        true
+    })
+    .await;
 }
 
 fn refused(output: &std::process::Output) -> String {
@@ -147,24 +168,7 @@ async fn postgres_frozen_server_is_got_past_by_what_stops() {
     let (key, server, other) = (key_of(&data), serve(&data).await, elsewhere(&data));
     let second = Server::start(&["serve", "--data", shown(other.path())], &other.path().join("serve.log")).await;
     let calling = Calling::begin(&server, &key);
-    let idle = format!(
-        "select count(*) from pg_stat_activity a join pg_locks l on l.pid = a.pid and l.relation = 'log.log_head'::regclass
-         where a.application_name = 'forelog log {}' and a.state = 'idle in transaction' and l.granted and l.mode <> 'AccessShareLock'",
-        server.id()
-    );
-    catch(server.id(), async || {
-        let mut connection = PgConnection::connect(&url).await.expect("the database");
-        // What it had sent before it was halted may still be on its way.
-        for _ in 0..3 {
-            let count: i64 = sqlx::query_scalar(AssertSqlSafe(idle.clone())).fetch_one(&mut connection).await.expect("a count");
-            if count == 0 {
-                return false;
-            }
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-        true
-    })
-    .await;
+    caught_in_database(&url, server.id()).await;
     drop(calling);
     let panic = tokio::time::timeout(BOUND, second.call(&key, "panic_engage", json!({ "reason": "a node is halted" }))).await;
     let panic = panic.expect("within the bound");

@@ -32,20 +32,20 @@ async fn run(url: &str, sql: &str) {
 }
 
 /// The URL of the same database as a role that has no right there.
-async fn stranger(cluster: &Cluster, url: &str) -> String {
+pub async fn stranger(cluster: &Cluster, url: &str) -> String {
     run(&cluster.url("postgres"), "create role stranger login").await;
     url.replacen("//postgres@", "//stranger@", 1)
 }
 
 /// The queue of notifications, which a stranger has filled: its tail is held by somebody who listens and does not read, and it
 /// cannot grow, as if its 8 GB were used.
-struct Full {
+pub struct Full {
     directory: std::path::PathBuf,
     _listens: PgConnection,
 }
 
 impl Full {
-    async fn make(cluster: &Cluster, url: &str) -> Self {
+    pub async fn make(cluster: &Cluster, url: &str) -> Self {
         let mut listens = connect(url).await;
         listens.execute("listen elsewhere").await.expect("it listens");
         listens.execute("begin; select 1").await.expect("a transaction that stays open");
@@ -63,7 +63,7 @@ impl Full {
         Self { directory, _listens: listens }
     }
 
-    fn mend(self) {
+    pub fn mend(self) {
         std::fs::set_permissions(&self.directory, std::fs::Permissions::from_mode(0o700)).expect("its mode");
     }
 }

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! part (a row) ── broken while the server serves ──▶ REST engages · the command line engages, releases, revokes ·
-//!                 an agent stops itself ──▶ each next call is refused ──▶ mended: the log is in order, and says what was left out
+//!                 an agent stops itself over MCP ──▶ each next call is refused ──▶ mended: the log is in order, and says what was left out
 //! ```
 //!
 //! Invariant: a new part is one row here and one arm in `parts.rs`; what stops is asked for from outside, as people do.
@@ -18,8 +18,9 @@ use reqwest::{Client, Method};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-use crate::cli::{Server, answer, command, complaint, dir, shown, text};
+use crate::cli::{Server, answer, answer_in, command, complaint, dir, shown, text};
 use crate::desk::id;
+use crate::pipe::modern;
 use crate::postgres;
 use parts::Part;
 
@@ -49,6 +50,7 @@ rows! {
     p15_sqlite_views_disk_full = Sqlite, Part::Full("views");
     p15_sqlite_provider_hangs = Sqlite, Part::ProviderHangs;
     p15_sqlite_issuer_hangs = Sqlite, Part::IssuerHangs;
+    p15_sqlite_clock_of_commands_wrong = Sqlite, Part::ClocksWrong;
     p15_sqlite_telemetry_hangs = Sqlite, Part::TelemetryHangs;
     postgres_p15_nothing_broken = Postgres, Part::Nothing;
     postgres_p15_vault_server_down = Postgres, Part::VaultDown;
@@ -59,6 +61,9 @@ rows! {
     postgres_p15_provider_hangs = Postgres, Part::ProviderHangs;
     postgres_p15_issuer_hangs = Postgres, Part::IssuerHangs;
     postgres_p15_policies_differ = Postgres, Part::PoliciesDiffer;
+    postgres_p15_clocks_of_others_wrong = Postgres, Part::ClocksWrong;
+    postgres_p15_notices_cannot_be_sent = Alone, Part::NoticesFull;
+    postgres_p15_node_frozen_in_its_append = Postgres, Part::NodeFrozen;
     postgres_p15_telemetry_hangs = Postgres, Part::TelemetryHangs;
 }
 
@@ -67,6 +72,8 @@ rows! {
 pub enum On {
     Sqlite,
     Postgres,
+    /// All of them on a server that this house alone has.
+    Alone,
 }
 
 /// A served house: an agent with two keys, and a person of the staff with one.
@@ -82,15 +89,18 @@ pub struct House {
     second: Value,
     vm: String,
     http: Client,
+    /// In which commands are run.
+    env: Vec<(&'static str, String)>,
 }
 
 impl House {
     async fn open(on: On, extra: &str) -> Self {
         let dir = dir();
         let (mut vault, mut url, mut vault_url) = (None, None, None);
-        if on == On::Postgres {
+        if on != On::Sqlite {
             let cluster = postgres::Cluster::start().await;
-            (url, vault_url) = (Some(postgres::fresh_database().await), Some(cluster.fresh_database().await));
+            let log = if on == On::Alone { cluster.fresh_database().await } else { postgres::fresh_database().await };
+            (url, vault_url) = (Some(log), Some(cluster.fresh_database().await));
             vault = Some(cluster);
         }
         let line = |name: &str, url: &Option<String>| url.as_ref().map(|url| format!("{name} = \"{url}\"\n")).unwrap_or_default();
@@ -105,7 +115,7 @@ impl House {
         let (staff, agent, second) = (secret(&key(&staff)), secret(&key(&account)), key(&account));
         let vm = id(&at(&["vm", "import", "--account", &account, "--provider", "sim", "--machine", "web-1"]));
         let http = Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
-        let mut house = Self { dir, server: None, vault, url, vault_url, staff, agent, second, vm, http };
+        let mut house = Self { dir, server: None, vault, url, vault_url, staff, agent, second, vm, http, env: Vec::new() };
         let errors = house.path().join("serve.log");
         house.server = Some(Server::start(&["serve", "--data", shown(house.path())], &errors).await);
         house
@@ -125,7 +135,7 @@ impl House {
 
     /// What the command line answers, which has to succeed.
     fn run(&self, args: &[&str]) -> Value {
-        answer(&[args, &["--data", shown(self.path())]].concat())
+        answer_in(&self.env, &[args, &["--data", shown(self.path())]].concat())
     }
 
     async fn ask(&self, key: &str, method: Method, path: &str, body: Value) -> (u16, Value) {
@@ -147,6 +157,18 @@ impl House {
         self.call(key, tool).await.1["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
+    /// Calls a tool as an agent's client does.
+    async fn call_over_mcp(&self, key: &str, tool: &str, args: &Value) -> Value {
+        let url = format!("{}/mcp", self.server().says("/base_url"));
+        let asked = self.http.post(url).bearer_auth(key).header("accept", "application/json, text/event-stream");
+        let asked =
+            asked.header("mcp-protocol-version", "2026-07-28").header("mcp-method", "tools/call").header("mcp-name", tool);
+        let answered = asked.json(&modern(1, tool, args)).send().await.expect("an answer").text().await.expect("a text");
+        // A document, or a stream that ends with it.
+        let last = answered.lines().rfind(|line| !line.trim().is_empty()).unwrap_or_default();
+        serde_json::from_str(last.trim_start_matches("data: ")).unwrap_or_else(|_| panic!("{answered}: {}", self.said()))
+    }
+
     /// What the server has logged.
     fn said(&self) -> String {
         std::fs::read_to_string(self.path().join("serve.log")).unwrap_or_default()
@@ -164,7 +186,8 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
 }
 
 async fn stops_whatever_breaks(on: On, part: Part) {
-    let house = House::open(on, &part.configuration()).await;
+    let mut house = House::open(on, &part.configuration()).await;
+    house.env = part.environment();
     let second = house.second["api_key"].as_str().expect("a key").to_owned();
     for (key, tool) in [(&house.agent, "vm_list"), (&house.agent, "vm_get"), (&second, "vm_list")] {
         let (status, said) = house.call(key, tool).await;
@@ -228,8 +251,7 @@ async fn by_command(house: &House, part: &Part) {
 
 /// An agent stops itself.
 async fn by_the_agent(house: &House) {
-    let wanted = json!({ "reason": "I do not know what I do" });
-    let (status, said) = house.ask(&house.agent, Method::POST, "/api/v1/tools/panic_engage", wanted).await;
-    assert_eq!(status, 200, "{said}: {}", house.said());
+    let said = house.call_over_mcp(&house.agent, "panic_engage", &json!({ "reason": "I do not know what I do" })).await;
+    assert!(said["result"]["structuredContent"]["switches"][0]["id"].is_string(), "{said}: {}", house.said());
     assert_eq!(house.refused(&house.agent, "vm_get").await, "kill_switch_engaged");
 }

@@ -15,6 +15,10 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::{House, until};
 use crate::cli::{Server, shown};
+use crate::desk::id;
+use crate::frozen::{Calling, caught_in_database};
+use crate::notices::{Full, stranger};
+use crate::pipe::signal;
 use crate::tools;
 
 /// What is broken.
@@ -45,6 +49,12 @@ pub enum Part {
     PoliciesDiffer,
     /// Nobody takes what is observed.
     TelemetryHangs,
+    /// The clock of commands is a day ahead, and that of another node, where there can be one.
+    ClocksWrong,
+    /// The database server takes no notification.
+    NoticesFull,
+    /// Another node is halted while it holds the log's head.
+    NodeFrozen,
 }
 
 /// Something broken, and what it takes to mend it.
@@ -59,6 +69,8 @@ pub enum Broken {
     Renamed(&'static str),
     Locked(Box<PgConnection>),
     Beside(Box<Server>),
+    Frozen(Box<Server>),
+    Unheard(Box<Full>),
     Silent(Vec<TcpListener>, Vec<tokio::task::JoinHandle<()>>),
 }
 
@@ -147,9 +159,23 @@ impl Part {
         self.is_of_vault() && !matches!(self, Self::WriteLocked(_) | Self::Full(_))
     }
 
-    /// Whether what no switch covers is answered so.
+    /// Whether what no switch covers is answered so. Whoever holds the head keeps an ordinary call waiting for too long.
     pub fn lets_through(self, code: &str) -> bool {
-        code.is_empty() || (self == Self::PoliciesDiffer && code == "policy_unsettled")
+        match self {
+            Self::PoliciesDiffer => matches!(code, "" | "policy_unsettled"),
+            Self::NodeFrozen => matches!(code, "" | "audit_unavailable"),
+            _ => code.is_empty(),
+        }
+    }
+
+    /// In which commands are run.
+    pub fn environment(self) -> Vec<(&'static str, String)> {
+        if self != Self::ClocksWrong {
+            return Vec::new();
+        }
+        let library = tools::find("FORELOG_FAKETIME").display().to_string();
+        let told = [("LD_PRELOAD", library.as_str()), ("FAKETIME", "+25h"), ("FAKETIME_DONT_FAKE_MONOTONIC", "1")];
+        told.map(|(name, value)| (name, value.to_owned())).into()
     }
 
     pub async fn break_in(self, house: &House) -> Broken {
@@ -185,6 +211,13 @@ impl Part {
             Self::IssuerHangs => hang_at_issuer(house),
             Self::PoliciesDiffer => differ(house).await,
             Self::TelemetryHangs => Broken::Silent(vec![listen()], Vec::new()),
+            Self::ClocksWrong if house.url.is_none() => Broken::Nothing,
+            Self::ClocksWrong => Broken::Beside(Box::new(beside(house, "forelog.toml").await)),
+            Self::NoticesFull => {
+                let (cluster, url) = (house.vault.as_ref().expect("a server"), url_of(house, "log"));
+                Broken::Unheard(Box::new(Full::make(cluster, &stranger(cluster, url).await).await))
+            }
+            Self::NodeFrozen => freeze(house).await,
         }
     }
 }
@@ -295,8 +328,25 @@ async fn differ(house: &House) -> Broken {
     let config = std::fs::read_to_string(house.path().join("forelog.toml")).expect("the configuration");
     let other = house.path().join("other.toml");
     std::fs::write(&other, format!("policies_dir = {:?}\n{config}", shown(&dir))).expect("another configuration");
-    let args = ["serve", "--config", shown(&other), "--data", shown(house.path())];
-    Broken::Beside(Box::new(Server::start(&args, &house.path().join("other.log")).await))
+    Broken::Beside(Box::new(beside(house, "other.toml").await))
+}
+
+/// Another node on the same database.
+async fn beside(house: &House, config: &str) -> Server {
+    let config = house.path().join(config);
+    let args = ["serve", "--config", shown(&config), "--data", shown(house.path())];
+    Server::start_in(&house.env, &args, &house.path().join("beside.log")).await
+}
+
+/// A second node, which is called without end, by a customer of its own, until it is caught.
+async fn freeze(house: &House) -> Broken {
+    let other = beside(house, "forelog.toml").await;
+    let account = id(&house.run(&["account", "create", "--name", "Busy Ltd", "--email", "busy@example.com"]));
+    let key = house.run(&["key", "create", "--account", &account, "--label", "busy"]);
+    let calling = Calling::begin(&other, key["api_key"].as_str().expect("a key"));
+    caught_in_database(url_of(house, "log"), other.id()).await;
+    drop(calling);
+    Broken::Frozen(Box::new(other))
 }
 
 impl Broken {
@@ -322,6 +372,11 @@ impl Broken {
             Self::Renamed(schema) => rename(house, schema, "aside", schema).await,
             Self::Locked(session) => session.close().await.expect("its end"),
             Self::Beside(other) => other.stop().await,
+            Self::Frozen(other) => {
+                signal(other.id(), "CONT");
+                other.stop().await;
+            }
+            Self::Unheard(full) => full.mend(),
             Self::Silent(listeners, on_their_way) => {
                 drop(listeners);
                 for one in on_their_way {
