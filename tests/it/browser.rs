@@ -14,7 +14,7 @@ use crate::tools;
 
 const PATIENCE: Duration = Duration::from_mins(2);
 
-/// What a scenario of `tests/clients/console.mjs` saw.
+/// What a scenario of `admin-ui/e2e/console.mjs` saw.
 #[derive(Debug, Deserialize)]
 struct Seen {
     violations: Vec<String>,
@@ -29,7 +29,7 @@ async fn browse(scenario: &str) -> Seen {
 }
 
 async fn browse_at(demo: &Demo, scenario: &str) -> Seen {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients/console.mjs");
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("admin-ui/e2e/console.mjs");
     let mut command = Command::new(tools::find("FORELOG_NODE"));
     command.arg(script).arg(scenario).arg(demo.data().join("demo.json")).arg(chromium()).kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the browser in time").expect("run the browser");

@@ -10,7 +10,7 @@ use crate::demo::Demo;
 use crate::tools;
 
 const UNIT: &str = include_str!("../../packaging/forelog.service");
-const CONTAINERFILE: &str = include_str!("../../Containerfile");
+const CONTAINERFILE: &str = include_str!("../../packaging/Containerfile");
 const BINARY: &str = env!("CARGO_BIN_EXE_forelog");
 const PATIENCE: Duration = Duration::from_secs(30);
 

@@ -18,19 +18,23 @@ struct Asset {
 }
 
 static ASSETS: [Asset; 5] = [
-    Asset { name: "console.css", kind: "text/css; charset=utf-8", bytes: include_bytes!("../../../assets/console.css") },
+    Asset { name: "console.css", kind: "text/css; charset=utf-8", bytes: include_bytes!("../../../admin-ui/assets/console.css") },
     Asset {
         name: "htmx.js",
         kind: "text/javascript; charset=utf-8",
-        bytes: include_bytes!("../../../assets/vendor/htmx-4.0.1.min.js"),
+        bytes: include_bytes!("../../../admin-ui/assets/vendor/htmx-4.0.1.min.js"),
     },
     Asset {
         name: "htmx-license.txt",
         kind: "text/plain; charset=utf-8",
-        bytes: include_bytes!("../../../assets/vendor/htmx-LICENSE.txt"),
+        bytes: include_bytes!("../../../admin-ui/assets/vendor/htmx-LICENSE.txt"),
     },
-    Asset { name: "console.js", kind: "text/javascript; charset=utf-8", bytes: include_bytes!("../../../assets/console.js") },
-    Asset { name: "icon.svg", kind: "image/svg+xml", bytes: include_bytes!("../../../assets/icon.svg") },
+    Asset {
+        name: "console.js",
+        kind: "text/javascript; charset=utf-8",
+        bytes: include_bytes!("../../../admin-ui/assets/console.js"),
+    },
+    Asset { name: "icon.svg", kind: "image/svg+xml", bytes: include_bytes!("../../../admin-ui/assets/icon.svg") },
 ];
 
 /// Changes whenever one of them does.
