@@ -1,7 +1,7 @@
 //! What operators see while it runs: lines on standard error, and traces and metrics over OTLP if an endpoint is set.
 //!
 //! Standard output stays free: `--json` and `forelog stdio` own it. Secrets hardly get here, because what is logged are
-//! ids and codes, and none get out, because lines and spans are scrubbed (P10). One canonical line per call has the target `forelog::call`; it comes from `control`.
+//! ids and codes, and what leaves is said by Forelog and not by libraries; none get out, because lines and spans are scrubbed (P10). One canonical line per call has the target `forelog::call`; it comes from `control`.
 
 mod durations;
 mod lines;
@@ -17,7 +17,8 @@ use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfi
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
-use tracing_subscriber::filter::{FilterExt, filter_fn};
+use tracing::{Level, Metadata};
+use tracing_subscriber::filter::{FilterExt, dynamic_filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
@@ -97,7 +98,12 @@ pub fn start(
         let resource = Resource::builder().with_service_name(service.to_owned()).build();
         let traces = export_traces(endpoint, resource.clone())?;
         let metrics = export_metrics(endpoint, resource)?;
-        layers.push(tracing_opentelemetry::layer().with_tracer(traces.tracer("forelog")).boxed());
+        layers.push(
+            tracing_opentelemetry::layer()
+                .with_tracer(traces.tracer("forelog"))
+                .with_filter(dynamic_filter_fn(|metadata, _| is_ours(metadata)))
+                .boxed(),
+        );
         let histogram = metrics.meter("forelog").f64_histogram(durations::NAME).with_unit("s").build();
         layers.push(Durations { histogram, clock: Arc::clone(clock) }.boxed());
         opentelemetry::global::set_text_map_propagator(opentelemetry_sdk::propagation::TraceContextPropagator::new());
@@ -111,7 +117,9 @@ pub fn start(
 fn lines(quiet: bool, written: Lines) -> Box<dyn Layer<Registry> + Send + Sync> {
     let shown = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(if quiet { QUIET } else { SHOWN }));
     // A line says all there is to say of its call: writing every span down for it too would cost as much again.
-    let shown = shown.and(filter_fn(|metadata| !metadata.is_span()));
+    // Asked of each event, not once of each place: what a library asks about without saying anything (sqlx, of slow statements) would
+    // else be taken for the answer to the next event, which would be lost (tokio-rs/tracing#2448).
+    let shown = shown.and(dynamic_filter_fn(|metadata, _| !metadata.is_span() && !holds_bodies(metadata)));
     let layer = tracing_subscriber::fmt::layer().with_writer(written);
     // Without colours on a terminal too: nothing that it would obey passes `lines.rs`.
     if quiet || std::io::stderr().is_terminal() {
@@ -119,6 +127,19 @@ fn lines(quiet: bool, written: Lines) -> Box<dyn Layer<Registry> + Send + Sync> 
     } else {
         layer.json().flatten_event(true).with_filter(shown).boxed()
     }
+}
+
+/// Whether Forelog itself says it. Only that leaves as a trace: libraries say at their finest levels what went over the wire.
+fn is_ours(metadata: &Metadata<'_>) -> bool {
+    (metadata.target() == "forelog" || metadata.target().starts_with("forelog::")) && *metadata.level() <= Level::INFO
+}
+
+/// Whether arguments and results may be in it, which no line has, whatever `RUST_LOG` asks for (P10).
+fn holds_bodies(metadata: &Metadata<'_>) -> bool {
+    let carries = ["rmcp", "hyper", "h2", "reqwest", "openidconnect"];
+    let of =
+        |name: &&str| metadata.target().strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', ':']));
+    carries.iter().any(|name| of(&name)) && *metadata.level() > Level::INFO
 }
 
 fn export_traces(endpoint: &str, resource: Resource) -> Result<SdkTracerProvider, TelemetryError> {

@@ -122,6 +122,18 @@ impl Demo {
         assert!(sent.success(), "{name} was not delivered");
     }
 
+    /// Asks it to stop, and returns what it has logged once it has.
+    pub async fn stop(mut self) -> String {
+        self.signal("TERM");
+        let ended = async {
+            while self.process.try_wait().expect("its status").is_none() {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, ended).await.expect("it ends");
+        self.log()
+    }
+
     /// Its data directory.
     pub fn data(&self) -> &Path {
         self.data.path()
