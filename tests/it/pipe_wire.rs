@@ -308,3 +308,96 @@ async fn pipe_says_at_once_when_nobody_lets_it_in() {
         assert!(!output.status.success() && text(&output.stderr).contains(expected), "{}", text(&output.stderr));
     }
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipe_answers_once_however_an_id_is_written() {
+    let (fake, url, mut seen) = Fake::start().await;
+    fake.welcome("one");
+    let mut pipe = Pipe::start(&["--url", &url], KEY);
+    pipe.begin();
+    for (written, read) in [("7.0", 7_i64), ("1e0", 1), ("-0", 0), ("4294967296.0", 4_294_967_296)] {
+        let stream = fake.stream();
+        pipe.send_text(&called(0, "vm_list", &json!({})).to_string().replace("\"id\":0", &format!("\"id\":{written}")));
+        let answer = json!({ "jsonrpc": "2.0", "id": read, "result": {} });
+        stream.send(answer.clone()).await.expect("sent");
+        assert_eq!(pipe.next(), answer);
+        // The next line is the answer to the next request, and nothing in between.
+        let following = json!({ "jsonrpc": "2.0", "id": 99, "result": {} });
+        drop(stream);
+        fake.json(200, &following);
+        assert_eq!(pipe.ask(&called(99, "vm_list", &json!({}))), following, "{written}");
+        // And it is taken back by whichever form.
+        let stream = fake.stream();
+        pipe.send_text(&modern(0, "vm_list", &json!({})).to_string().replace("\"id\":0", &format!("\"id\":{written}")));
+        let is_it = |one: &Seen| one.body["method"] == "tools/call" && one.body["params"]["_meta"].is_object();
+        while !is_it(&next(&mut seen).await) {}
+        let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": read } });
+        pipe.send(&cancel);
+        tokio::time::timeout(PATIENCE, stream.closed()).await.unwrap_or_else(|_| panic!("{written} is not taken back"));
+    }
+    pipe.end();
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipe_lets_a_stop_past_whatever_waits() {
+    for tool in ["panic_engage", "command_cancel"] {
+        let (fake, url, mut seen) = Fake::start().await;
+        fake.welcome("one");
+        let mut pipe = Pipe::start(&["--url", &url], KEY);
+        pipe.begin();
+        let _waiting: Vec<_> = (0..64).map(|_| fake.stream()).collect();
+        for number in 0..80 {
+            pipe.send(&called(number, "operation_wait", &json!({})));
+        }
+        // The knock, the introduction and what follows it, and all that may be under way at once.
+        for _ in 0..3 + 64 {
+            next(&mut seen).await;
+        }
+        let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 70 } });
+        pipe.send(&cancel);
+        let answer = json!({ "jsonrpc": "2.0", "id": 100, "result": {} });
+        fake.json(200, &answer);
+        assert_eq!(pipe.ask(&called(100, tool, &json!({}))), answer);
+        assert_eq!(next(&mut seen).await.body["id"], 100, "{tool} waits for nothing, not even for what was taken back before it");
+    }
+}
+
+/// Listens where a server would, says who it is, and writes down what it is sent.
+const SQUAT: &str = "
+import os, socket, sys
+os.makedirs(os.path.dirname(sys.argv[1]), exist_ok=True)
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+os.chmod(sys.argv[1], 0o777)
+listener.listen()
+print(os.getuid(), flush=True)
+listener.settimeout(20)
+try:
+    sent = listener.accept()[0].recv(65536)
+except TimeoutError:
+    sent = b''
+print(len(sent), flush=True)
+";
+
+/// In a directory that others may write, somebody else listens at the socket.
+#[test]
+fn pipe_gives_its_key_to_no_other_user() {
+    let data = crate::cli::dir();
+    std::fs::set_permissions(data.path(), std::os::unix::fs::PermissionsExt::from_mode(0o777)).expect("its mode");
+    let python = crate::tools::find("FORELOG_PYTHON").display().to_string();
+    let socket = data.path().join("run/mcp.sock").display().to_string();
+    let command_line = [crate::postgres::unprivileged(), vec![python, "-c".into(), SQUAT.into(), socket]].concat();
+    let mut squatting = std::process::Command::new(&command_line[0]);
+    squatting.args(&command_line[1..]).stdout(std::process::Stdio::piped());
+    let mut squatter = squatting.spawn().expect("run Python");
+    let mut lines = std::io::BufRead::lines(std::io::BufReader::new(squatter.stdout.take().expect("a pipe")));
+    let mut line = || lines.next().expect("a line").expect("text");
+    let theirs = line()
+        != std::fs::metadata(data.path()).map(|about| std::os::unix::fs::MetadataExt::uid(&about)).expect("it").to_string();
+    let mut started = command(&["stdio", "--data", crate::cli::shown(data.path())]);
+    let output = started.env("FORELOG_API_KEY", KEY).output().expect("it ran");
+    assert!(!output.status.success());
+    assert_eq!(text(&output.stderr).contains("belongs to another user"), theirs, "{}", text(&output.stderr));
+    assert_eq!(line() == "0", theirs, "what it was sent");
+    squatter.wait().expect("it ends");
+}

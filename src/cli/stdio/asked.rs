@@ -9,11 +9,15 @@ use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 
 use crate::http::mcp::{self, META_VERSION, MODERN};
+use crate::tools;
 
 /// The header that names the version.
 pub const VERSION: HeaderName = HeaderName::from_static(mcp::VERSION);
 const METHOD: HeaderName = HeaderName::from_static("mcp-method");
 const NAME: HeaderName = HeaderName::from_static("mcp-name");
+
+/// Whole numbers below this are written in one way.
+const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// How a text is written that no header can hold.
 const ENCODED: (&str, &str) = ("=?base64?", "?=");
@@ -72,6 +76,16 @@ impl Asked {
         &self.message["params"]["requestId"]
     }
 
+    /// Whether it stops something, for which nothing else is waited.
+    pub fn stops(&self) -> bool {
+        self.message["method"] == "tools/call" && self.message["params"]["name"].as_str().is_some_and(tools::halts)
+    }
+
+    /// Whether it is several messages, which are answered each.
+    pub fn is_batch(&self) -> bool {
+        self.message.is_array()
+    }
+
     /// Whether it belongs to a version without sessions.
     pub fn is_modern(&self) -> bool {
         self.version().is_some_and(|version| version >= MODERN) && self.kind() != Kind::Hello
@@ -97,6 +111,12 @@ impl Asked {
             }
         }
     }
+}
+
+/// An id as requests are kept by: a number is the same however it is written.
+pub fn key_of(id: &Value) -> String {
+    let whole = id.as_f64().filter(|number| number.fract() == 0.0 && number.abs() < EXACT);
+    whole.map_or_else(|| id.to_string(), |number| format!("{number:.0}").replace("-0", "0"))
 }
 
 /// A text as a header holds it.

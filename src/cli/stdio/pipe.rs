@@ -21,7 +21,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer, Held, message_in};
-use super::asked::{Asked, Kind};
+use super::asked::{Asked, Kind, key_of};
 use super::lines::{Line, Lines, Out};
 use super::session::{Session, Shared};
 use super::wire::{Unanswered, Wire};
@@ -130,19 +130,20 @@ impl Pipe {
         let asked = Asked::of(&line);
         match asked.kind() {
             Kind::Hello => self.begin(line, &asked).await,
-            Kind::Cancel => self.take_back(&line, &asked).await,
-            Kind::Told => {
+            Kind::Told if asked.is_ready() => {
                 self.tell(&line, &asked).await;
-                if asked.is_ready() {
-                    self.ready.send_modify(|turn| *turn += 1);
-                }
+                self.ready.send_modify(|turn| *turn += 1);
             }
+            // Nobody waits for what is only told, least of all a stop that comes after it.
+            Kind::Cancel | Kind::Told if tasks.len() >= OPEN => tracing::warn!("the server is not told: too much is under way"),
+            Kind::Cancel => drop(tasks.spawn(Arc::clone(self).take_back(line, asked))),
+            Kind::Told => drop(tasks.spawn(Arc::clone(self).pass(line, asked))),
             // In order, as long as there is no conversation that orders them.
             Kind::Request if !asked.is_modern() && !self.session.get().is_begun() => {
                 let open = self.opened(&asked);
                 Arc::clone(self).ask(line, asked, open).await;
             }
-            Kind::Request if tasks.len() >= OPEN => {
+            Kind::Request if tasks.len() >= OPEN && !asked.stops() => {
                 let refusal = Refusal::new(Code::Overloaded, "Too many requests wait for their answers.").retry_after(PAUSE);
                 self.out.say(&answer::error(asked.id(), &refusal)).await;
             }
@@ -156,15 +157,15 @@ impl Pipe {
     /// A request that may be taken back from here on.
     fn opened(&self, asked: &Asked) -> Open {
         let open = Open::new(asked);
-        self.open().insert(asked.id().to_string(), open.clone());
+        self.open().insert(key_of(asked.id()), open.clone());
         open
     }
 
     /// A request, until it is answered or taken back.
     async fn ask(self: Arc<Self>, line: Bytes, asked: Asked, open: Open) {
         let answered = async {
-            // It is never closed.
-            let _turn = self.turns.acquire().await;
+            // It is never closed. What stops something takes no turn: those that wait may be what it is to stop.
+            let _turn = if asked.stops() { None } else { self.turns.acquire().await.ok() };
             if open.taken_back.is_cancelled() { None } else { self.answered(&line, &asked, &open).await }
         };
         let refusal = tokio::select! {
@@ -173,7 +174,7 @@ impl Pipe {
             () = open.taken_back.cancelled(), if open.is_modern => None,
         };
         open.arrived.cancel();
-        self.open().remove(&asked.id().to_string());
+        self.open().remove(&key_of(asked.id()));
         if let Some(refusal) = refusal.filter(|_| !open.taken_back.is_cancelled()) {
             self.out.say(&answer::error(asked.id(), &refusal)).await;
         }
@@ -215,7 +216,7 @@ impl Pipe {
         open: &Open,
     ) -> Option<Refusal> {
         let mut last = None;
-        let mut why = match self.pass_on(events, asked.id(), &mut last).await {
+        let mut why = match self.pass_on(events, Some(asked), &mut last).await {
             Ok(()) => return None,
             Err(why) => why,
         };
@@ -228,7 +229,7 @@ impl Pipe {
             let Ok(Answer { held: Held::Stream(events), .. }) = self.send(Method::GET, headers, Bytes::new()).await else {
                 continue;
             };
-            why = match self.pass_on(events, asked.id(), &mut last).await {
+            why = match self.pass_on(events, Some(asked), &mut last).await {
                 Ok(()) => return None,
                 Err(why) => why,
             };
@@ -236,13 +237,15 @@ impl Pipe {
         Some(answer::unanswered(&Unanswered::Broken(why), &self.wire.shown()))
     }
 
-    /// Passes messages on until the answer to `id` is among them.
+    /// Passes messages on until one of them is the answer, if there is to be one: on a stream that answers one request, that is
+    /// what is no request itself, however the server writes the id. The answers to several end with their stream.
     async fn pass_on(
         &self,
         mut events: impl StreamExt<Item = Result<sse_stream::Sse, String>> + Unpin,
-        id: &Value,
+        asked: Option<&Asked>,
         last: &mut Option<HeaderValue>,
     ) -> Result<(), String> {
+        let mut is_answered = false;
         while let Some(event) = events.next().await {
             let event = event?;
             if let Some(id) = event.id.as_deref().and_then(|id| HeaderValue::from_str(id).ok()) {
@@ -250,11 +253,12 @@ impl Pipe {
             }
             let Some((message, document)) = message_in(&event) else { continue };
             self.out.say(&message).await;
-            if document["method"].is_null() && document["id"] == *id {
+            is_answered |= document["method"].is_null();
+            if is_answered && asked.is_some_and(|asked| !asked.is_batch()) {
                 return Ok(());
             }
         }
-        Err("the server ended it".to_owned())
+        if is_answered && asked.is_some() { Ok(()) } else { Err("the server ended it".to_owned()) }
     }
 
     /// Something that nobody answers.
@@ -270,8 +274,8 @@ impl Pipe {
     }
 
     /// A request that is taken back. Without sessions to end its answer is enough, and nobody has to be told.
-    async fn take_back(&self, line: &Bytes, asked: &Asked) {
-        let open = self.open().get(&asked.takes_back().to_string()).cloned();
+    async fn take_back(self: Arc<Self>, line: Bytes, asked: Asked) {
+        let open = self.open().get(&key_of(asked.takes_back())).cloned();
         if let Some(open) = open {
             open.taken_back.cancel();
             if open.is_modern {
@@ -280,7 +284,12 @@ impl Pipe {
             // Late or not, it is told.
             let _ = tokio::time::timeout(ARRIVAL, open.arrived.cancelled()).await;
         }
-        self.tell(line, asked).await;
+        self.tell(&line, &asked).await;
+    }
+
+    /// The same of what takes nothing back.
+    async fn pass(self: Arc<Self>, line: Bytes, asked: Asked) {
+        self.tell(&line, &asked).await;
     }
 
     /// What the server has to say beside its answers.
@@ -294,7 +303,7 @@ impl Pipe {
             let pause = match self.send(Method::GET, headers, Bytes::new()).await {
                 Ok(Answer { held: Held::Stream(events), .. }) => {
                     // There is no answer to be found in it.
-                    let ended = self.pass_on(events, &Value::Null, &mut None).await;
+                    let ended = self.pass_on(events, None, &mut None).await;
                     tracing::debug!(?ended, "what the server says by itself has ended");
                     PAUSE
                 }

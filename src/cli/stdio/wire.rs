@@ -4,6 +4,7 @@
 //! is sent in the clear but to this machine itself.
 
 use std::io;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::Arc;
@@ -175,10 +176,17 @@ impl Service<Uri> for Dial {
     }
 }
 
-/// Connects to the socket of whoever serves a data directory.
+/// Connects to the socket of whoever serves a data directory: the user who owns it, or this one, or root. Anybody else who
+/// listens there has put the socket there to be given keys.
 pub async fn dial(data: &Path) -> io::Result<UnixStream> {
     let way = Reachable::new(data)?;
-    UnixStream::connect(way.as_path()).await
+    let stream = UnixStream::connect(way.as_path()).await?;
+    let served_by = stream.peer_cred()?.uid();
+    let trusted = [std::fs::metadata(data)?.uid(), rustix::process::geteuid().as_raw(), 0];
+    if !trusted.contains(&served_by) {
+        return Err(io::Error::new(io::ErrorKind::PermissionDenied, format!("user {served_by} listens there")));
+    }
+    Ok(stream)
 }
 
 #[cfg(test)]
