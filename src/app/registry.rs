@@ -270,7 +270,7 @@ impl Desk {
             if !state.accounts.contains_key(&wanted) {
                 return Some(no_account(&wanted));
             }
-            let taken = state.vms.values().find(|row| row.provider == provider && row.machine == machine);
+            let taken = state.vm_on(&provider, &machine);
             taken.map(|row| format!("the machine {machine} is the VM {} of account {} already", row.id, row.account))
         };
         let note = json!({ "label": label, "operator": operator() });

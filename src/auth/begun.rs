@@ -201,10 +201,9 @@ impl Sessions {
 
 /// The credential that the console acts with for a person, if there is a live one with just the rights of the role.
 fn acting(state: &ControlState, person: &Person, role: Role) -> Option<CredentialId> {
-    let fits = |made: &CredentialCreated| {
-        made.user == person.id && made.account == person.account && made.role == Some(role) && made.scopes == role.scopes()
-    };
-    let live = state.credentials.values().filter(|row| row.revoked_at.is_none() && fits(&row.created));
+    let fits =
+        |made: &CredentialCreated| made.account == person.account && made.role == Some(role) && made.scopes == role.scopes();
+    let live = state.keys_of_user(&person.id).filter(|row| row.revoked_at.is_none() && fits(&row.created));
     live.map(|row| row.created.credential.clone()).next_back()
 }
 

@@ -86,7 +86,7 @@ impl Authenticator {
 }
 
 fn find(state: &ControlState, key: &ApiKey, via: Via, ip: Option<IpAddr>, read_only: bool) -> Option<Principal> {
-    let credential = state.credentials.get(state.by_hash.get(&key.hash())?)?;
+    let credential = state.key_hashed(&key.hash())?;
     let created = &credential.created;
     Some(Principal {
         side: created.side,

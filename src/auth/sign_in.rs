@@ -222,5 +222,5 @@ fn is_vouched_for(person: &Person) -> bool {
 
 /// The staff's account, which owns what belongs to no customer.
 fn house(state: &ControlState) -> Option<crate::core::id::AccountId> {
-    state.accounts.values().find(|account| account.side == Side::Staff).map(|account| account.id.clone())
+    state.staff().cloned()
 }

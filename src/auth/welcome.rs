@@ -110,5 +110,7 @@ impl Sessions {
 
 /// Whether the log knows somebody of the staff.
 fn has_staff(state: &ControlState) -> bool {
-    state.people.values().any(|member| member.role.is_some_and(|role| role.side() == Side::Staff))
+    state
+        .staff()
+        .is_some_and(|house| state.people_of(house).any(|member| member.role.is_some_and(|role| role.side() == Side::Staff)))
 }

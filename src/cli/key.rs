@@ -104,8 +104,10 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
         KeyCommand::Revoke { key } => revoke(&key, context).await,
         KeyCommand::List { account } => {
             let (state, now) = (desk.state().await?, desk.now().await?);
-            let wanted = |row: &&Credential| account.as_ref().is_none_or(|account| row.created.account == *account);
-            let keys: Vec<&Credential> = state.credentials.values().filter(wanted).collect();
+            let keys: Vec<&Credential> = match &account {
+                Some(account) => state.keys_of(account).collect(),
+                None => state.credentials.values().collect(),
+            };
             let is_alive = |row: &Credential| alive(&state, &row.created.credential, now).is_ok();
             let text: Vec<String> = keys.iter().map(|row| line(row, is_alive(row))).collect();
             let items: Vec<_> = keys.iter().map(|row| document(row, is_alive(row))).collect();

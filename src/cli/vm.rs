@@ -89,7 +89,7 @@ async fn check(context: &Context, account: &AccountId, provider: &str, machine: 
     if !state.accounts.contains_key(account) {
         return Err(CliError::Usage(format!("there is no account {account}")));
     }
-    match state.vms.values().find(|row| row.provider == provider && row.machine == machine) {
+    match state.vm_on(provider, machine) {
         Some(row) => {
             Err(CliError::Usage(format!("the machine {machine} is the VM {} of account {} already", row.id, row.account)))
         }

@@ -111,9 +111,11 @@ fn find_vm(request: &Request, state: &ControlState) -> (Option<VmId>, Option<Vm>
         let vm = state.vms.get(&id).filter(|vm| sight.vm(vm)).cloned();
         return (Some(id), vm, None);
     }
-    let label = crate::core::label::canonical(text).ok();
-    let is_named = |vm: &&Vm| vm.label == text || Some(&vm.label) == label.as_ref();
-    let mut named = state.vms.values().filter(is_named).filter(|vm| sight.vm(vm));
+    let label = crate::core::label::canonical(text).ok().filter(|label| label != text);
+    // What it sees ends at its account.
+    let labelled = |label: &str| sight.account().map(|account| state.vms_labelled(account, label));
+    let found = [labelled(text), label.as_deref().and_then(labelled)].into_iter().flatten().flatten();
+    let mut named = found.filter(|vm| sight.vm(vm));
     match (named.next(), named.next()) {
         (Some(vm), None) => (Some(vm.id.clone()), Some(vm.clone()), None),
         _ => (None, None, Some(vm_not_found())),

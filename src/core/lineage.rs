@@ -337,7 +337,7 @@ impl ControlState {
             descent.makers.extend(maker);
             return (descent, Vec::new());
         };
-        let Some(row) = self.credentials.get_mut(first) else { return (descent, Vec::new()) };
+        let Some(mut row) = self.credentials.get_mut(first) else { return (descent, Vec::new()) };
         row.descent.newest = Some(made.credential.clone());
         if let Some(maker) = maker.filter(|maker| maker != first && !row.descent.makers.contains(maker)) {
             row.descent.makers.push(maker);
@@ -349,20 +349,24 @@ impl ControlState {
     /// end of the person: keys that may do more than the new one end by themselves.
     pub(super) fn part(&mut self, user: &UserId, role: Option<Role>, at: Micros) -> Vec<CredentialId> {
         let mut changed = Vec::new();
-        for (id, row) in self.credentials.iter_mut().filter(|(_, row)| row.created.user == *user && row.created.role.is_some()) {
+        for row in self.keys_of_user(user).filter(|row| row.created.role.is_some()) {
             let stays = role.is_some() && (row.descent.stays || row.revoked_at == Some(at));
             if row.descent.stays != stays {
-                row.descent.stays = stays;
-                changed.push(id.clone());
+                changed.push((row.created.credential.clone(), stays));
             }
         }
-        changed
+        for (id, stays) in &changed {
+            if let Some(mut row) = self.credentials.get_mut(id) {
+                row.descent.stays = *stays;
+            }
+        }
+        changed.into_iter().map(|(id, _)| id).collect()
     }
 
     /// Has a credential come from `keeper` and from nothing else any more; answers whose row that changes.
     pub(super) fn adopt(&mut self, id: &CredentialId, keeper: &CredentialId) -> Vec<CredentialId> {
         let (first, keeper) = (self.first_of(id).clone(), self.first_of(keeper).clone());
-        let Some(row) = self.credentials.get_mut(&first) else { return Vec::new() };
+        let Some(mut row) = self.credentials.get_mut(&first) else { return Vec::new() };
         row.descent.makers = vec![keeper];
         vec![first]
     }
@@ -376,10 +380,11 @@ impl ControlState {
         let was_live = is_live(id);
         let before = |id: &CredentialId| self.credentials.get(id).and_then(|row| row.created.rotates.clone());
         let before = std::iter::successors(before(id), before).take(self.credentials.len()).find(is_live);
-        let Some(row) = self.credentials.get_mut(id) else { return Vec::new() };
+        let Some(mut row) = self.credentials.get_mut(id) else { return Vec::new() };
         row.revoked_at.get_or_insert(at);
+        drop(row);
         let Some(newest) = newest else { return vec![id.clone()] };
-        let Some(row) = self.credentials.get_mut(&first) else { return vec![id.clone()] };
+        let Some(mut row) = self.credentials.get_mut(&first) else { return vec![id.clone()] };
         if !was_live || newest == *id && before.is_none() {
             row.descent.ended_at.get_or_insert(at);
         } else if newest == *id {

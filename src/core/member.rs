@@ -96,16 +96,10 @@ impl Credential {
 }
 
 impl ControlState {
-    /// Everybody whom an issuer has ever known as this, removed ones included.
-    pub fn known_as<'a>(&'a self, digest: &'a str) -> impl Iterator<Item = &'a Member> {
-        self.people.values().filter(move |member| member.known_as.contains(digest))
-    }
-
     /// Whether somebody of an account has this address, of which `address` is the digest there.
     #[must_use]
     pub fn has_address(&self, account: &AccountId, address: &str) -> bool {
-        let has = |row: &Member| row.account == *account && row.role.is_some() && row.address.as_deref() == Some(address);
-        self.people.values().any(has)
+        self.people_of(account).any(|row| row.role.is_some() && row.address.as_deref() == Some(address))
     }
 
     /// Whether the person is gone whose credential it is: a right ends with whom it was given to.
@@ -178,14 +172,14 @@ impl Invitation {
 /// The end of those credentials of a person that are alive and that `ends` names.
 #[must_use]
 pub fn revocations(state: &ControlState, user: &UserId, by: Option<&UserId>, ends: impl Fn(&Credential) -> bool) -> Vec<Kind> {
-    let live = state.credentials.values().filter(|row| row.created.user == *user && row.revoked_at.is_none() && ends(row));
+    let live = state.keys_of_user(user).filter(|row| row.revoked_at.is_none() && ends(row));
     live.map(|row| Kind::CredentialRevoked { credential: row.created.credential.clone(), by: by.cloned() }).collect()
 }
 
 /// The end of every invitation that a person has made.
 #[must_use]
 pub fn withdrawals(state: &ControlState, user: &UserId, by: Option<&UserId>) -> Vec<Kind> {
-    let made = state.invitations.values().filter(|row| row.by.as_ref() == Some(user));
+    let made = state.invitations_by(user);
     let revoked =
         |row: &Invitation| Kind::InvitationRevoked { invitation: row.id.clone(), account: row.account.clone(), by: by.cloned() };
     made.map(revoked).collect()
@@ -217,28 +211,28 @@ impl ControlState {
                 // Before roles were events they were in the vault alone.
                 if role.is_some() {
                     touched.extend(self.set_role(user, account, *role));
-                }
-                if let Some(member) = self.people.get_mut(user) {
-                    member.invited = invited_by.clone().map(|by| Invited { by, at });
-                    member.address = address.as_ref().map(ToString::to_string);
+                    if let Some(mut member) = self.people.get_mut(user) {
+                        member.invited = invited_by.clone().map(|by| Invited { by, at });
+                        member.address = address.as_ref().map(ToString::to_string);
+                    }
                 }
                 Some(touched)
             }
             Kind::IdentityLinked { user, known_as: Some(digest), .. } => {
-                let member = self.people.get_mut(user)?;
+                let mut member = self.people.get_mut(user)?;
                 member.known_as.insert(digest.to_string());
                 member.linked.insert(digest.to_string());
                 Some(named("person", user.as_str()))
             }
             Kind::IdentityUnlinked { user, known_as, .. } => {
-                let linked = &mut self.people.get_mut(user)?.linked;
-                linked.retain(|other| known_as.as_ref().is_some_and(|digest| *digest != **other));
+                let mut member = self.people.get_mut(user)?;
+                member.linked.retain(|other| known_as.as_ref().is_some_and(|digest| *digest != **other));
                 Some(named("person", user.as_str()))
             }
             Kind::SignedIn { user, session: Some(session), .. } => {
-                let sessions = &mut self.people.get_mut(user)?.sessions;
-                sessions.retain(|_, began| at.since(*began) < LONGEST);
-                sessions.insert(session.to_string(), at);
+                let mut member = self.people.get_mut(user)?;
+                member.sessions.retain(|_, began| at.since(*began) < LONGEST);
+                member.sessions.insert(session.to_string(), at);
                 Some(named("person", user.as_str()))
             }
             Kind::SignedOut { user, session, .. } => {
@@ -301,9 +295,9 @@ impl ControlState {
     }
 
     fn end_sessions(&mut self, user: &UserId, ends: impl Fn(&str) -> bool) -> Option<Vec<RowName>> {
-        let sessions = &mut self.people.get_mut(user)?.sessions;
-        let before = sessions.len();
-        sessions.retain(|session, _| !ends(session));
-        (sessions.len() < before).then(|| named("person", user.as_str()))
+        let mut member = self.people.get_mut(user)?;
+        let before = member.sessions.len();
+        member.sessions.retain(|session, _| !ends(session));
+        (member.sessions.len() < before).then(|| named("person", user.as_str()))
     }
 }

@@ -3,6 +3,7 @@
 //! INVARIANT: a quota is an account's own: nobody is told "full" because of what another account has. What is control state
 //! is counted in the transaction that adds to it, so that no race gets beyond it.
 
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -220,23 +221,28 @@ impl ControlState {
     /// Keys of an account that live at `now`, as everything that they come from does, and dead ones that a switch still stops; the key's are those that it made.
     #[must_use]
     pub fn keys_used(&self, account: &AccountId, maker: &CredentialId, now: Micros) -> Used {
-        let is_stopped = |id: &CredentialId| {
-            self.switches.values().any(|switch| matches!(&switch.target, Target::Credential(stopped) if stopped == id))
-        };
+        let targets = self.switches.values().map(|switch| &switch.target);
+        let stopped: BTreeSet<&CredentialId> =
+            targets.filter_map(|target| if let Target::Credential(id) = target { Some(id) } else { None }).collect();
         let is_there = |row: &&Credential| {
-            row.created.account == *account
-                && row.created.role.is_none()
-                && (alive(self, &row.created.credential, now).is_ok() || is_stopped(&row.created.credential))
+            let is_alive = || row.revoked_at.is_none() && alive(self, &row.created.credential, now).is_ok();
+            row.created.role.is_none() && (stopped.contains(&row.created.credential) || is_alive())
         };
-        Used::of(self.credentials.values().filter(is_there).map(|row| self.is_of(row, maker)))
+        Used::of(self.keys_of(account).filter(is_there).map(|row| self.is_of(row, maker)))
     }
 
     /// Keys of an account that were made in the last 24 hours; the key's are those that it made.
     #[must_use]
     pub fn keys_made(&self, account: &AccountId, maker: &CredentialId, now: Micros) -> Used {
-        let is_there =
-            |row: &&Credential| row.created.account == *account && row.created.role.is_none() && now.since(row.created_at) < DAY;
-        Used::of(self.credentials.values().filter(is_there).map(|row| self.is_of(row, maker)))
+        let lately = self.keys_of(account).rev().take_while(|row| now.since(row.created_at) < DAY);
+        Used::of(lately.filter(|row| row.created.role.is_none()).map(|row| self.is_of(row, maker)))
+    }
+
+    /// No more than these keys can there be, of any time: whoever has room for them has it without counting.
+    #[must_use]
+    pub fn keys_at_most(&self, account: &AccountId) -> Used {
+        let all = u32::try_from(self.count_keys_of(account)).unwrap_or(u32::MAX);
+        Used { account: all, key: all }
     }
 
     /// Whether a key was made with `maker`, or with what that one replaces.

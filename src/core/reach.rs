@@ -5,6 +5,8 @@
 //! INVARIANT: to switches and limits all of those are one, so that nobody gets out from under these by signing in again. What
 //! has ended stays ended: that one of them is alive revives nothing that another one made. Pure.
 
+use std::collections::BTreeSet;
+
 use super::id::CredentialId;
 use super::state::{ControlState, Credential};
 
@@ -17,9 +19,23 @@ impl ControlState {
         id == ancestor || self.lineage(id).map_or(true, |lineage| lineage.any(is_it))
     }
 
-    /// A credential, if there is one, and every one that comes from it.
-    pub fn descendants<'a>(&'a self, id: &'a CredentialId) -> impl Iterator<Item = &'a Credential> {
-        self.credentials.iter().filter(|(one, _)| self.comes_from(one, id)).map(|(_, row)| row)
+    /// A credential, if there is one, and every one that comes from it. One whose lineage is too long to be read may be missing:
+    /// it is refused whatever is stopped.
+    #[must_use]
+    pub fn descendants(&self, id: &CredentialId) -> Vec<&Credential> {
+        let finder = self.credentials.finder();
+        let mut firsts = BTreeSet::from([self.first_of(id)]);
+        if let Some(own) = self.credentials.get(id) {
+            let same = self.keys_of_user(&own.created.user).filter(|row| is_one_person(row, own));
+            firsts.extend(same.map(|row| &row.created.credential));
+        }
+        let mut left: Vec<&CredentialId> = firsts.iter().copied().collect();
+        while let Some(first) = left.pop() {
+            left.extend(finder.made_with.of(first).filter(|child| firsts.insert(child)));
+        }
+        let replaced = firsts.iter().filter_map(|first| finder.rotations.get(*first)).flat_map(|same| same.iter());
+        let all: BTreeSet<&CredentialId> = replaced.chain(firsts.iter().copied()).chain([id]).collect();
+        all.into_iter().filter_map(|id| self.credentials.get(id)).collect()
     }
 
     /// What switches and limits take a credential for: the first of the keys that it replaces; of what the console acts with,
@@ -27,7 +43,7 @@ impl ControlState {
     #[must_use]
     pub fn counted_as<'a>(&'a self, id: &'a CredentialId) -> &'a CredentialId {
         let Some(own) = self.credentials.get(id).filter(|row| row.is_person()) else { return self.first_of(id) };
-        let same = self.credentials.values().filter(|row| is_one_person(row, own));
+        let same = self.keys_of_user(&own.created.user).filter(|row| is_one_person(row, own));
         let first = same.min_by_key(|row| (row.created_at, &row.created.credential));
         first.map_or(id, |row| &row.created.credential)
     }

@@ -2,19 +2,16 @@
 //! edited, removed or put back in the state table is found when it is loaded, without folding the log (P12).
 //!
 //! ```text
-//! root = HMAC-SHA-256(key, position ‖ bucket 0 ‖ … ‖ bucket 255)
-//! bucket = SHA-256(row ‖ row ‖ …), rows by name   row = SHA-256(name ‖ 0 ‖ document), in the bucket of the first byte of SHA-256(name)
+//! root = "02" ‖ HMAC-SHA-256(key, "root" ‖ position ‖ sum)
+//! sum = mark + mark + … modulo 2^256, over all rows   mark = HMAC-SHA-256(key, "row" ‖ name ‖ 0 ‖ document)
 //! ```
 //!
-//! INVARIANT: equal rows have equal roots at one position, in whatever order they came. A change hashes one bucket, not all rows.
-//! Whoever writes to the database without the key-encryption key makes no root, and one that was made stands for no other
-//! position, so no event of theirs changes what a node goes by.
-
-use std::collections::BTreeMap;
-use std::sync::Arc;
+//! INVARIANT: equal rows have equal roots at one position, in whatever order they came. A change takes the old row's mark away
+//! and adds the new one's, however many rows there are. Whoever writes to the database without the key-encryption key makes no
+//! root and knows no mark, so no rows of theirs have the sum of others, and a root that was made stands for no other position.
 
 use hmac::{Hmac, KeyInit, Mac};
-use sha2::{Digest, Sha256};
+use sha2::Sha256;
 use zeroize::Zeroizing;
 
 use super::id::Position;
@@ -27,7 +24,7 @@ impl RootKey {
     /// The one that belongs to a key-encryption key, and tells nothing of it.
     #[must_use]
     pub fn of(wrapping: &[u8; 32]) -> Self {
-        Self(Zeroizing::new(keyed(wrapping, [b"forelog control root v1".as_slice()])))
+        Self(Zeroizing::new(keyed(wrapping, [b"forelog control root v2"])))
     }
 }
 
@@ -38,30 +35,50 @@ impl std::fmt::Debug for RootKey {
     }
 }
 
-type Hash = [u8; 32];
+/// How a root begins: what it is made of.
+const FORM: &str = "02";
 
-/// Rows of one bucket: the digest of each, by name.
-type Bucket = BTreeMap<String, Hash>;
+/// What one row adds to the sum: a number below 2^256, its lowest digits first. Of a row that is not there, zero.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark([u64; 4]);
 
-/// The digests that a root is made of.
-#[derive(Clone, Debug)]
-pub struct Root {
-    key: RootKey,
-    /// Shared until one is changed: control state is copied for each batch that changes it.
-    buckets: Vec<(Arc<Bucket>, Hash)>,
+impl Mark {
+    fn of(hash: [u8; 32]) -> Self {
+        let mut digits = [0; 4];
+        for (digit, bytes) in digits.iter_mut().zip(hash.as_chunks().0) {
+            *digit = u64::from_le_bytes(*bytes);
+        }
+        Self(digits)
+    }
+
+    fn plus(self, other: Self) -> Self {
+        let mut carry = false;
+        let mut digits = [0; 4];
+        for ((digit, one), other) in digits.iter_mut().zip(self.0).zip(other.0) {
+            let (sum, first) = one.overflowing_add(other);
+            let (sum, second) = sum.overflowing_add(u64::from(carry));
+            (*digit, carry) = (sum, first || second);
+        }
+        Self(digits)
+    }
+
+    /// What adds up to zero with it.
+    fn negative(self) -> Self {
+        Self(self.0.map(|digit| !digit)).plus(Self([1, 0, 0, 0]))
+    }
 }
 
-impl Default for Root {
-    fn default() -> Self {
-        Self::under(RootKey::default())
-    }
+/// The sum that a root is made of.
+#[derive(Clone, Debug, Default)]
+pub struct Root {
+    key: RootKey,
+    sum: Mark,
 }
 
 impl Root {
     /// Of no rows.
     pub(super) fn under(key: RootKey) -> Self {
-        let empty = (Arc::new(Bucket::new()), digest([].iter()));
-        Self { key, buckets: vec![empty; 256] }
+        Self { key, sum: Mark::default() }
     }
 
     /// Of no rows, under the same key.
@@ -69,45 +86,33 @@ impl Root {
         Self::under(self.key.clone())
     }
 
-    /// Notes what a row holds now; nothing if it is gone. Call [`Root::settle`] after the last of several.
-    pub(super) fn note(&mut self, name: &str, document: Option<&[u8]>) {
-        let place = usize::from(Sha256::digest(name)[0]);
-        let Some((bucket, _)) = self.buckets.get_mut(place) else { return };
-        let bucket = Arc::make_mut(bucket);
-        match document {
-            None => bucket.remove(name),
-            Some(document) => {
-                let row = Sha256::new().chain_update(name).chain_update([0]).chain_update(document);
-                bucket.insert(name.to_owned(), row.finalize().into())
-            }
-        };
+    /// What a row counts as.
+    pub(super) fn mark(&self, name: [&str; 2], document: &[u8]) -> Mark {
+        let [kind, key] = name.map(str::as_bytes);
+        Mark::of(keyed(&self.key.0, [b"row", kind, b":", key, &[0], document]))
     }
 
-    /// Hashes one bucket again, or all of them.
-    pub(super) fn settle(&mut self, name: Option<&str>) {
-        let only = name.map(|name| usize::from(Sha256::digest(name)[0]));
-        for (place, (bucket, hash)) in self.buckets.iter_mut().enumerate() {
-            if only.is_none_or(|only| only == place) {
-                *hash = digest(bucket.values());
-            }
-        }
+    /// A row that counted as one mark counts as another.
+    pub(super) fn replace(&mut self, was: Mark, is: Mark) {
+        self.sum = self.sum.plus(was.negative()).plus(is);
     }
 
     /// The root as the event at a position says it, hex.
     #[must_use]
     pub fn hex(&self, at: Position) -> String {
-        let place = at.0.to_be_bytes();
-        let buckets = self.buckets.iter().map(|(_, hash)| hash.as_slice());
-        hex::encode(keyed(&self.key.0, [place.as_slice()].into_iter().chain(buckets)))
+        let sum = self.sum.0.map(u64::to_le_bytes);
+        format!("{FORM}{}", hex::encode(keyed(&self.key.0, [b"root", &at.0.to_be_bytes(), sum.as_flattened()])))
+    }
+
+    /// Whether a root was made by an earlier version, with which none of this one's agrees.
+    #[must_use]
+    pub fn is_earlier(root: &str) -> bool {
+        root.len() == 64
     }
 }
 
-fn keyed<'a>(key: &[u8; 32], pieces: impl IntoIterator<Item = &'a [u8]>) -> Hash {
+fn keyed<const N: usize>(key: &[u8; 32], pieces: [&[u8]; N]) -> [u8; 32] {
     // A key of any length is one.
     let Ok(mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     pieces.into_iter().fold(mac, Mac::chain_update).finalize().into_bytes().into()
-}
-
-fn digest<'a>(hashes: impl Iterator<Item = &'a Hash>) -> Hash {
-    hashes.fold(Sha256::new(), Sha256::chain_update).finalize().into()
 }

@@ -25,13 +25,10 @@ impl ControlState {
     /// The credentials that are the same key: itself, those that it replaces, and those that replace it.
     #[must_use]
     pub fn same_key(&self, id: &CredentialId) -> Arc<BTreeSet<CredentialId>> {
-        self.rotations.get(self.first_of(id)).map_or_else(|| Arc::new(BTreeSet::from([id.clone()])), Arc::clone)
-    }
-
-    /// Keeps a credential with those that it replaces.
-    pub(super) fn note_rotation(&mut self, id: &CredentialId) {
-        let Some(first) = self.credentials.get(id).and_then(|row| row.descent.first.clone()) else { return };
-        let all = self.rotations.entry(first.clone()).or_default();
-        Arc::make_mut(all).extend([first, id.clone()]);
+        self.credentials
+            .finder()
+            .rotations
+            .get(self.first_of(id))
+            .map_or_else(|| Arc::new(BTreeSet::from([id.clone()])), Arc::clone)
     }
 }

@@ -1,8 +1,72 @@
-//! Names of the rows that control state is stored in.
+//! Rows of control state that have no file of their own, and the names that all of them are stored under.
 //!
 //! INVARIANT: a row is of the kind and the key that its name says, or it is not read.
 
-use super::id::CredentialId;
+use serde::{Deserialize, Serialize};
+
+use super::event::CredentialCreated;
+use super::id::{AccountId, CredentialId, Position, VmId};
+use super::lineage::Descent;
+use super::principal::Side;
+use super::time::Micros;
+
+/// A customer, or the provider's own staff.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub id: AccountId,
+    /// Customer or staff.
+    pub side: Side,
+    /// A key of the account may turn command execution on for a VM.
+    pub agents_may_enable_exec: bool,
+}
+
+/// A key, without its secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Credential {
+    /// What was recorded when it was made.
+    #[serde(flatten)]
+    pub created: CredentialCreated,
+    /// A name that people gave it.
+    pub label: String,
+    /// Addresses it may be used from, as networks; any if absent.
+    pub ips: Option<Vec<String>>,
+    /// When it was made.
+    pub created_at: Micros,
+    /// When it was revoked.
+    pub revoked_at: Option<Micros>,
+    /// What it comes from, and what has come of it.
+    #[serde(default, skip_serializing_if = "Descent::is_plain")]
+    pub descent: Descent,
+}
+
+/// A virtual machine that an account owns.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Vm {
+    /// Its id.
+    pub id: VmId,
+    /// Whose it is.
+    pub account: AccountId,
+    /// Which provider has it.
+    pub provider: String,
+    /// The provider's name for it.
+    pub machine: String,
+    /// Name shown to people, and typed to confirm destruction.
+    pub label: String,
+    /// Command execution is on.
+    pub exec_enabled: bool,
+    /// Position of the event that last changed this row.
+    pub version: Position,
+}
+
+/// The policy set in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PolicySet {
+    /// Counts loads, from 1.
+    pub version: i64,
+    /// SHA-256 of its text, hex.
+    pub sha256: String,
+}
 
 /// One row of control state by name: its kind and its key.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,7 +5,7 @@
 //! however often they have come and gone. What the first of two has said counts when the
 //! second one comes only if the first may still say it then.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 use super::id::{CredentialId, UserId};
@@ -42,23 +42,14 @@ impl Acquaintance<'_> {
 
     /// A person, whoever they invited, whoever invited them, who is the same human to an issuer, and so on.
     fn circle(&self, one: &UserId) -> BTreeSet<UserId> {
-        let new = self.state.people.values().filter(|member| self.is_new(&member.id));
-        let mut ties: Vec<(&UserId, &UserId)> =
-            new.filter_map(|member| member.invited.as_ref().map(|invited| (&member.id, &invited.by))).collect();
-        let mut subjects = BTreeMap::new();
-        for (digest, id) in
-            self.state.people.values().flat_map(|member| member.known_as.iter().map(|digest| (digest, &member.id)))
-        {
-            ties.push((id, *subjects.entry(digest).or_insert(id)));
-        }
-        let (mut circle, mut left) = (BTreeSet::from([one.clone()]), vec![one.clone()]);
+        let (mut circle, mut left) = (BTreeSet::from([one.clone()]), vec![one]);
         while let Some(who) = left.pop() {
-            for (guest, host) in &ties {
-                let next = if **guest == who { host } else { guest };
-                if (**guest == who || **host == who) && circle.insert((*next).clone()) {
-                    left.push((*next).clone());
-                }
-            }
+            let own = self.state.people.get(who);
+            let host = own.and_then(|member| member.invited.as_ref()).map(|invited| &invited.by).filter(|_| self.is_new(who));
+            let guests = self.state.guests_of(who).map(|guest| &guest.id).filter(|guest| self.is_new(guest));
+            let digests = own.into_iter().flat_map(|member| &member.known_as);
+            let same = digests.flat_map(|digest| self.state.known_as(digest)).map(|member| &member.id);
+            left.extend(host.into_iter().chain(guests).chain(same).filter(|next| circle.insert((*next).clone())));
         }
         circle
     }

@@ -142,6 +142,25 @@ impl Sight {
         }
     }
 
+    /// The VMs that it sees, by id.
+    pub fn vms<'a>(&'a self, state: &'a ControlState) -> Box<dyn Iterator<Item = &'a Vm> + Send + 'a> {
+        match self {
+            Self::Nothing => Box::new(std::iter::empty()),
+            Self::Everything => Box::new(state.vms.values()),
+            Self::Account(account) | Self::Key { account, .. } => Box::new(state.vms_of(account).filter(|vm| self.vm(vm))),
+        }
+    }
+
+    /// The keys that it sees.
+    pub fn keys<'a>(&'a self, state: &'a ControlState) -> Box<dyn DoubleEndedIterator<Item = &'a Credential> + Send + 'a> {
+        match self {
+            Self::Nothing => Box::new(std::iter::empty()),
+            Self::Everything => Box::new(state.credentials.values()),
+            Self::Account(account) => Box::new(state.keys_of(account)),
+            Self::Key { key, .. } => Box::new(key.iter().filter_map(|id| state.credentials.get(id)).filter(|row| self.key(row))),
+        }
+    }
+
     /// Whether it sees this key.
     #[must_use]
     pub fn key(&self, key: &Credential) -> bool {
@@ -162,7 +181,7 @@ impl Sight {
         }
         match target {
             Target::All | Target::Class(_) | Target::Tool(_) => true,
-            Target::Provider(name) => state.vms.values().any(|vm| vm.provider == *name && self.vm(vm)),
+            Target::Provider(name) => self.vms(state).any(|vm| vm.provider == *name),
             Target::Account(id) => self.account() == Some(id),
             Target::Credential(id) => state.credentials.get(id).is_some_and(|row| self.key(row)),
             Target::Vm { vm, .. } => state.vms.get(vm).is_some_and(|row| self.vm(row)),
@@ -193,7 +212,7 @@ impl Sight {
     #[must_use]
     pub fn concerns(&self, state: &ControlState) -> Vec<String> {
         let Some(account) = self.account() else { return Vec::new() };
-        let vms: Vec<&Vm> = state.vms.values().filter(|vm| self.vm(vm)).collect();
+        let vms: Vec<&Vm> = self.vms(state).collect();
         let mut names: Vec<String> = vms.iter().map(|vm| provider(&vm.provider)).collect();
         names.sort_unstable();
         names.dedup();
@@ -213,7 +232,8 @@ impl Sight {
         if let Some(member) = member.and_then(|id| state.people.get(&id)) {
             return member.account == *account;
         }
-        let mut keys = state.credentials.values().filter(|row| row.created.user.as_str() == user).peekable();
+        let Ok(user) = user.parse() else { return false };
+        let mut keys = state.keys_of_user(&user).peekable();
         keys.peek().is_some() && keys.all(|row| row.created.account == *account)
     }
 

@@ -19,6 +19,7 @@ use crate::core::code::Code;
 use crate::core::event::{Event, Kind, LEAF_VERSION};
 use crate::core::id::{CallId, Epoch, EventId, Position};
 use crate::core::refusal::Refusal;
+use crate::core::root::Root;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
@@ -70,10 +71,6 @@ pub struct Draft {
     /// Control state before this batch.
     before: Arc<ControlState>,
     state: Arc<ControlState>,
-    /// What is folded into it, to fold it again without an entry that failed.
-    folded: Vec<Folded>,
-    /// How often folding began; it may have failed halfway.
-    folds: usize,
     rows: BTreeMap<String, Vec<u8>>,
     /// What the transaction has read of calls' events.
     calls: BTreeMap<CallId, Vec<EventRow>>,
@@ -83,14 +80,6 @@ pub struct Draft {
     deletes: BTreeSet<String>,
     /// What the present entry has overwritten, oldest first.
     undo: Vec<Overwritten>,
-}
-
-/// An event of this batch that changed control state.
-struct Folded {
-    position: Position,
-    at: Micros,
-    kind: Kind,
-    note: Scrubbed,
 }
 
 /// What was known of a row before an entry wrote it.
@@ -130,8 +119,6 @@ impl Draft {
             head,
             before: Arc::clone(&state),
             state,
-            folded: Vec::new(),
-            folds: 0,
             rows,
             calls: found.calls,
             events: Vec::new(),
@@ -144,14 +131,14 @@ impl Draft {
 
     /// Lets one entry write. If it errs or panics, the batch is as if it had not been in it.
     pub(super) fn attempt<R>(&mut self, entry: &mut dyn FnMut(&mut Self) -> Result<R, StoreError>) -> Result<R, StoreError> {
-        let (head, at, folds, folded) = (self.head, self.at, self.folds, self.folded.len());
+        let (head, at, state) = (self.head, self.at, Arc::clone(&self.state));
         let (events, payloads) = (self.events.len(), self.payloads.len());
         self.undo.clear();
         let tried = catch_unwind(AssertUnwindSafe(|| entry(self))).unwrap_or(Err(StoreError::Panicked));
         if tried.is_ok() {
             return tried;
         }
-        (self.head, self.at) = (head, at);
+        (self.head, self.at, self.state) = (head, at, state);
         self.events.truncate(events);
         self.payloads.truncate(payloads);
         for Overwritten { name, row, put, deleted } in std::mem::take(&mut self.undo).into_iter().rev() {
@@ -162,14 +149,6 @@ impl Draft {
             } else {
                 self.deletes.remove(&name)
             };
-        }
-        if self.folds > folds {
-            self.folded.truncate(folded);
-            self.state = Arc::clone(&self.before);
-            let state = Arc::make_mut(&mut self.state);
-            for Folded { position, at, kind, note } in &self.folded {
-                state.apply(*position, *at, kind, note.document());
-            }
         }
         self.now = self.state.on_clocks(self.at);
         tried
@@ -191,8 +170,7 @@ impl Draft {
     pub fn append(&mut self, prev: Position, event: NewEvent) -> Result<Position, StoreError> {
         let position = self.head.position.next();
         let NewEvent { id, kind, parts, note } = event;
-        let concerned = ControlState::is_concerned(&kind);
-        if concerned {
+        if ControlState::is_concerned(&kind) {
             self.fold(position, &kind, note.document())?;
         }
         let control = kind.call().is_none().then(|| self.state.root(position));
@@ -219,14 +197,10 @@ impl Draft {
         let stored = parts.into_iter().filter(|part| !part.is_left_out());
         self.payloads.extend(stored.map(|part| part.row(position)));
         self.head.position = position;
-        if concerned {
-            self.folded.push(Folded { position, at: self.at, kind: leaf.kind, note });
-        }
         Ok(position)
     }
 
     fn fold(&mut self, position: Position, kind: &Kind, note: &Value) -> Result<(), StoreError> {
-        self.folds += 1;
         let changed = Arc::make_mut(&mut self.state).apply(position, self.at, kind, note);
         self.now = self.state.on_clocks(self.at);
         for row in changed {
@@ -365,6 +339,10 @@ fn load(state: &mut ControlState, found: &Found, newest: Position) -> Result<(),
     let newest = witness.as_ref().map(|event| (event.position, event.control.as_deref().unwrap_or_default()));
     if state.follows(newest) {
         return Ok(());
+    }
+    if newest.is_some_and(|(_, root)| Root::is_earlier(root)) {
+        let text = "the log is of an earlier version, whose control state this one cannot hold against it: begin a new one";
+        return Err(StoreError::Differs(text.into()));
     }
     let text = "control state is not what the log says it is: `forelog doctor` names the difference";
     Err(StoreError::Differs(text.into()))

@@ -12,7 +12,6 @@ use tokio_util::sync::CancellationToken;
 
 use super::Worker;
 use crate::core::caused::with_sources;
-use crate::core::principal::Side;
 use crate::log::rehearsal::{Rehearsed, rehearse};
 use crate::log::vault::VaultError;
 
@@ -45,8 +44,7 @@ impl Worker {
             Rehearsed::Unwritable(_) => {}
         }
         let (vault, was_away) = (&ports.reader.vault, ports.reader.vault.is_away());
-        let house = state.accounts.values().find(|account| account.side == Side::Staff).map(|account| &account.id);
-        let looked = vault.warm(house, now).await;
+        let looked = vault.warm(state.staff(), now).await;
         match &looked {
             Err(error) if !was_away => {
                 let error = with_sources(error);

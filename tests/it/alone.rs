@@ -101,7 +101,7 @@ async fn others_are_written(book: &Book, deeds: &[Deed]) {
         }
     }
     let state = book.writer.write(Want::default(), |draft| Ok(draft.state().clone())).await.expect("the state");
-    let made: BTreeSet<_> = state.accounts.into_keys().filter(|id| *id >= account(1000)).collect();
+    let made: BTreeSet<_> = state.accounts.keys().filter(|id| **id >= account(1000)).cloned().collect();
     assert_eq!(made, expected, "{deeds:?}");
     let rows = book.reader.store.state_rows(&["alone:all".to_owned()]).await.expect("the row");
     let all: Vec<i64> = rows.first().map(|row| serde_json::from_slice(&row.doc).expect("numbers")).unwrap_or_default();

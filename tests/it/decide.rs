@@ -89,7 +89,7 @@ fn absent_foreign_and_unlisted_vms_look_the_same() {
         |case| case.engage(Target::All, None),
         |case| case.proposal.vm_version = Position(77),
         |case| {
-            case.state.vms.values_mut().for_each(|vm| vm.exec_enabled = false);
+            case.state.vms.get_mut(&vm(1)).expect("a VM").exec_enabled = false;
             case.proposal.verdict.permit = false;
         },
     ];

@@ -8,6 +8,7 @@ use forelog::core::limit::Limit;
 use forelog::core::principal::Side;
 use forelog::core::refusal::Refusal;
 use forelog::core::switch::Target;
+use forelog::core::table::Table;
 use serde_json::{Value, json};
 
 use crate::given::{Case, account, call, credential, row, switch, vm};
@@ -34,26 +35,26 @@ fn gates() -> Vec<Gate> {
 
 fn gates_of_the_caller() -> Vec<Gate> {
     vec![
-        gate("unknown key", Code::Unauthenticated, json!({}), |case| case.state.credentials.clear()),
+        gate("unknown key", Code::Unauthenticated, json!({}), |case| case.state.credentials = Table::default()),
         gate("revoked key", Code::TokenRevoked, json!({}), |case| {
             let now = case.now;
-            if let Some(key) = case.key() {
+            if let Some(mut key) = case.key() {
                 key.revoked_at = Some(now);
             }
         }),
         gate("expired key", Code::TokenExpired, json!({}), |case| {
             let now = case.now;
-            if let Some(key) = case.key() {
+            if let Some(mut key) = case.key() {
                 key.created.expires_at = Some(now);
             }
         }),
         gate("other address", Code::IpNotAllowed, json!({}), |case| {
-            if let Some(key) = case.key() {
+            if let Some(mut key) = case.key() {
                 key.ips = Some(vec!["10.0.0.0/8".into()]);
             }
         }),
         gate("forgotten key", Code::TokenExpired, json!({}), |case| case.last_used = None),
-        gate("unreadable account", Code::ControlStateUnreadable, json!({}), |case| case.state.accounts.clear()),
+        gate("unreadable account", Code::ControlStateUnreadable, json!({}), |case| case.state.accounts = Table::default()),
     ]
 }
 
@@ -62,7 +63,7 @@ fn gates_of_the_call() -> Vec<Gate> {
         gate("no such tool", Code::UnknownTool, json!({}), |case| case.proposal.tool = None),
         gate("hidden tool", Code::UnknownTool, json!({}), |case| case.proposal.principal.side = Side::Staff),
         gate("no scope", Code::ForbiddenScope, json!({ "scope": "vms:exec" }), |case| {
-            if let Some(key) = case.key() {
+            if let Some(mut key) = case.key() {
                 key.created.scopes.clear();
             }
         }),
@@ -71,7 +72,7 @@ fn gates_of_the_call() -> Vec<Gate> {
             let refusal = Refusal::new(Code::ValidationFailed, "It does not fit.");
             case.proposal.invalid = Some(refusal.details(json!({ "path": "/command" })));
         }),
-        gate("not the caller's VM", Code::VmNotFound, json!({}), |case| case.state.vms.clear()),
+        gate("not the caller's VM", Code::VmNotFound, json!({}), |case| case.state.vms = Table::default()),
         gate("other arguments", Code::IdempotencyConflict, json!({}), |case| {
             case.idempotency = Some(row(case.now, "other", None));
         }),
@@ -104,10 +105,14 @@ fn gates_of_the_rules() -> Vec<Gate> {
         }),
         gate("may not enable exec", Code::ForbiddenRole, json!({}), |case| {
             case.proposal.enables_exec = true;
-            case.state.accounts.values_mut().for_each(|account| account.agents_may_enable_exec = false);
+            if let Some(mut account) = case.state.accounts.get_mut(&account(1)) {
+                account.agents_may_enable_exec = false;
+            }
         }),
         gate("exec is off", Code::McpExecDisabled, json!({}), |case| {
-            case.state.vms.values_mut().for_each(|vm| vm.exec_enabled = false);
+            if let Some(mut vm) = case.state.vms.get_mut(&vm(1)) {
+                vm.exec_enabled = false;
+            }
         }),
         gate("busy VM", Code::VmCommandInProgress, json!({ "command_id": call(9), "unknown": false }), |case| {
             case.claim = Some(Claim { call: call(9), unknown: false, credential: None });

@@ -17,6 +17,7 @@ use forelog::core::refusal::Refusal;
 use forelog::core::scope::Scope;
 use forelog::core::state::{Account, ControlState, Credential, PolicySet, Vm};
 use forelog::core::switch::{Running, Switch, Target};
+use forelog::core::table::Changing;
 use forelog::core::terms::{Terms, TermsInForce};
 use forelog::core::time::{Entropy, Micros};
 use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
@@ -117,7 +118,7 @@ impl Case {
     }
 
     /// The key's row, if there is one.
-    pub fn key(&mut self) -> Option<&mut Credential> {
+    pub fn key(&mut self) -> Option<Changing<'_, Credential>> {
         self.state.credentials.get_mut(&credential(1))
     }
 
@@ -197,27 +198,32 @@ fn state() -> ControlState {
 
 fn key() -> Credential {
     Credential {
-        created: CredentialCreated {
-            credential: credential(1),
-            account: account(1),
-            user: user(1),
-            side: Side::Customer,
-            hash: "11".repeat(32).into(),
-            prefix: "flk_live_abcd".into(),
-            scopes: Scope::customer(),
-            vms: None,
-            read_only: false,
-            expires_at: None,
-            limit: None,
-            rotates: None,
-            role: None,
-            made_by: None,
-        },
+        created: key_made(1),
         label: "agent".into(),
         ips: None,
         created_at: NEW_YEAR,
         revoked_at: None,
         descent: Descent::default(),
+    }
+}
+
+/// What is recorded of the `n`th key, of the first account.
+pub fn key_made(n: i64) -> CredentialCreated {
+    CredentialCreated {
+        credential: credential(n),
+        account: account(1),
+        user: user(1),
+        side: Side::Customer,
+        hash: "11".repeat(32).into(),
+        prefix: "flk_live_abcd".into(),
+        scopes: Scope::customer(),
+        vms: None,
+        read_only: false,
+        expires_at: None,
+        limit: None,
+        rotates: None,
+        role: None,
+        made_by: None,
     }
 }
 

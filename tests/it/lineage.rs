@@ -15,6 +15,7 @@ use forelog::core::role::Role;
 use forelog::core::scope::Scope;
 use forelog::core::state::ControlState;
 use forelog::core::switch::Target;
+use forelog::core::table::Table;
 use forelog::core::tool::{Class, ToolFacts};
 use proptest::prelude::*;
 use serde_json::Value;
@@ -191,7 +192,7 @@ fn a_rotated_key_is_the_same_key_with_another_secret() {
     for target in [1, 2, 3, 4] {
         case.engage(Target::Credential(credential(target)), None);
         assert_eq!(case.refusal().code, Code::KillSwitchEngaged, "a switch on {target}");
-        case.state.switches.clear();
+        case.state.switches = Table::default();
     }
     let windows = |case: &Case| match case.decide() {
         Decision::Admit(limits) => limits.into_iter().map(|(key, _)| key).collect::<BTreeSet<_>>(),

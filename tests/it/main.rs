@@ -99,6 +99,7 @@ mod sim;
 mod state;
 mod stopping;
 mod store;
+mod tables;
 mod taken_over;
 mod terminal;
 mod tls;

@@ -37,8 +37,8 @@ impl Stored {
 
 fn same(one: &ControlState, other: &ControlState) -> bool {
     let rows = |state: &ControlState| {
-        let ControlState { accounts, credentials, by_hash, vms, switches, policy, people, invitations, .. } = state.clone();
-        (accounts, credentials, by_hash, vms, switches, policy, people, invitations)
+        let ControlState { accounts, credentials, vms, switches, policy, people, invitations, .. } = state.clone();
+        (accounts, credentials, vms, switches, policy, people, invitations)
     };
     rows(one) == rows(other)
 }

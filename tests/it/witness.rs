@@ -25,6 +25,8 @@ on_both! {
         postgres_witness_an_event_that_was_made_without_the_key_is_not_believed;
     a_state_of_before_is_not_put_back_with_its_root, witness_a_state_of_before_is_not_put_back_with_its_root,
         postgres_witness_a_state_of_before_is_not_put_back_with_its_root;
+    a_log_of_an_earlier_version_is_refused_by_name, witness_a_log_of_an_earlier_version_is_refused_by_name,
+        postgres_witness_a_log_of_an_earlier_version_is_refused_by_name;
 }
 
 /// Changes the state table as somebody with the database's password would.
@@ -122,7 +124,6 @@ async fn append_unkeyed(site: &Site, kind: Kind, root: Option<Hex>) {
         let (kind, key) = row.name.split_once(':').expect("a name");
         state.load(kind, key, &row.doc).expect("a row");
     }
-    state.follows(None);
     let control = root.or_else(|| Some(state.root(head.position.next()).into()));
     let event = Event { position: head.position.next(), prev: Position(0), kind, parts: Vec::new(), control, ..newest };
     let leaf = event.encode().expect("a leaf");
@@ -167,4 +168,12 @@ async fn a_state_of_before_is_not_put_back_with_its_root(site: Site) {
     put(&site, &name, &before).await;
     append_unkeyed(&site, Kind::NodeStopped { node: node(7) }, root).await;
     opens(&site).await.expect_err("a state that the log was in before");
+}
+
+/// Roots were made in another way before: what does not agree with one of those is no forgery.
+async fn a_log_of_an_earlier_version_is_refused_by_name(site: Site) {
+    drop(Plant::start(&site).await);
+    append_unkeyed(&site, Kind::NodeStopped { node: node(7) }, Some("5e".repeat(32).into())).await;
+    let refused = opens(&site).await.expect_err("a log of an earlier version");
+    assert!(refused.contains("earlier version"), "{refused}");
 }

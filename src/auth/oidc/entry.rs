@@ -209,8 +209,7 @@ impl Sessions {
     /// Makes a person of the staff. They have no password that anybody knows.
     async fn create(&self, email: &EmailAddress, role: Role, issuer: &Issuer, from: &Origin) -> Result<Person, Stop> {
         let state = self.head().await?;
-        let house = state.accounts.values().find(|account| account.side == Side::Staff).map(|account| account.id.clone());
-        let account = house.ok_or(Why::Unknown)?;
+        let account = state.staff().cloned().ok_or(Why::Unknown)?;
         let person = Person {
             id: UserId::new(self.clock.now(), &*self.entropy),
             account: account.clone(),

@@ -40,8 +40,8 @@ pub async fn handle(
         .iter()
         .filter_map(|person| Some(json!({ "id": person.id, "email": person.email, "role": person.role_in(&state)? })))
         .collect();
-    let vms = state.vms.values().filter(|vm| vm.account == id);
-    let vms: Vec<Value> = vms
+    let vms: Vec<Value> = state
+        .vms_of(&id)
         .map(|vm| json!({ "id": vm.id, "label": vm.label, "provider": vm.provider, "exec_enabled": vm.exec_enabled }))
         .collect();
     let switches = in_force(&state, ports.clock.now()).filter(|switch| touches(switch, &id, &state));

@@ -60,7 +60,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
     Ok(page(&Page {
         frame: Frame::of(name.clone(), "/console/search", &visit).await,
         is_staffs: account.side == crate::core::principal::Side::Staff,
-        vms: state.vms.values().filter(|vm| vm.account == id).map(|vm| machine(vm, &state, now)).collect(),
+        vms: state.vms_of(&id).map(|vm| machine(vm, &state, now)).collect(),
         keys: keys_of(&visit, &id).await?,
         people: people
             .filter_map(|person| {

@@ -1,6 +1,6 @@
 //! `GET /console/activity`: what happened, newest first. The address is the whole state; a page never shifts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use askama::Template;
 use axum::extract::Query;
@@ -101,8 +101,7 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
     let first = asked.cursor.is_some().then(|| format!("/console/activity?{query}"));
     let state = visit.http.door.state();
     let sight = visit.sight();
-    let vms = state.vms.values().filter(|vm| sight.vm(vm));
-    let keys = state.credentials.values().filter(|row| sight.key(row));
+    let (vms, keys) = (sight.vms(&state), sight.keys(&state));
     let chosen =
         |id: String, label: &str, wanted: Option<&String>| Choice { is_chosen: wanted == Some(&id), label: visible(label), id };
     let rows = match found {
@@ -274,10 +273,10 @@ pub async fn rows(items: &[CallRecord], visit: &Visit) -> Vec<Row> {
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
     let row = |record: &CallRecord| {
         let vm = record.vm.as_ref().map(|id| {
-            let row = state.vms.iter().find(|(known, _)| known.as_str() == id).map(|(_, row)| visible(&row.label));
+            let row = id.parse().ok().and_then(|id| state.vms.get(&id)).map(|row| visible(&row.label));
             Choice { id: id.clone(), label: row.unwrap_or_else(|| id.clone()), is_chosen: false }
         });
-        let key = state.credentials.iter().find(|(id, _)| id.as_str() == record.credential).map(|(_, row)| visible(&row.label));
+        let key = record.credential.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| visible(&row.label));
         Row {
             id: record.call_id.to_string(),
             at: When::of(record.at, now),
@@ -317,12 +316,12 @@ fn shortened(record: &CallRecord) -> String {
 async fn people(items: &[CallRecord], visit: &Visit) -> BTreeMap<String, String> {
     let (state, vault) = (visit.http.door.state(), &visit.http.door.control().ports.reader.vault);
     let mut people = BTreeMap::new();
-    for row in state.credentials.values().filter(|row| row.created.role.is_some()) {
-        let id = row.created.credential.as_str();
-        if items.iter().any(|record| record.credential == id) {
-            let email = vault.email(&row.created.user).await.ok().flatten();
-            people.extend(email.map(|email| (id.to_owned(), visible(&email))));
-        }
+    let called: BTreeSet<&str> = items.iter().map(|record| record.credential.as_str()).collect();
+    for id in called {
+        let row = id.parse().ok().and_then(|id| state.credentials.get(&id)).filter(|row| row.created.role.is_some());
+        let Some(row) = row else { continue };
+        let email = vault.email(&row.created.user).await.ok().flatten();
+        people.extend(email.map(|email| (id.to_owned(), visible(&email))));
     }
     people
 }

@@ -101,7 +101,7 @@ async fn read(visit: &Visit, item: &Value) -> Waiting {
         agreed.push(person(visit, consent["by"].as_str().map(str::to_owned)).await);
     }
     let key = text("credential").unwrap_or_default();
-    let label = state.credentials.iter().find(|(id, _)| id.as_str() == key).map(|(_, row)| visible(&row.label));
+    let label = key.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| visible(&row.label));
     Waiting {
         id: text("id").unwrap_or_default(),
         tool: visible(&text("tool").unwrap_or_default()),

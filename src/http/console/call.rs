@@ -126,9 +126,9 @@ async fn decided_by(visit: &Visit, raw: &Value) -> Option<Decided> {
 /// Revoking the key that called, and stopping its VM, for whoever may.
 fn deeds(visit: &Visit, record: &CallRecord) -> Vec<Deed> {
     let state = visit.http.door.state();
-    let key = state.credentials.values().find(|row| row.created.credential.as_str() == record.credential);
+    let key = record.credential.parse().ok().and_then(|id| state.credentials.get(&id));
     let key = key.filter(|row| row.revoked_at.is_none());
-    let vm = record.vm.as_ref().and_then(|id| state.vms.values().find(|row| row.id.as_str() == id));
+    let vm = record.vm.as_ref().and_then(|id| state.vms.get(&id.parse().ok()?));
     let (scope, place) = if visit.is_staff() { (Scope::StaffTokens, "credentials") } else { (Scope::AccountRead, "keys") };
     let may_revoke = visit.may(scope) && (visit.role().administers() || visit.is_staff());
     let revoke = key.filter(|row| may_revoke && (visit.is_staff() || row.created.role.is_none())).map(|row| Deed {

@@ -76,7 +76,7 @@ pub async fn ask(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault
 /// The same for a key of the visitor's own account.
 pub async fn ask_own(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
     let state = visit.http.door.state();
-    let own = state.credentials.values().find(|row| row.created.credential.as_str() == id);
+    let own = id.parse().ok().and_then(|id| state.credentials.get(&id));
     let own =
         own.filter(|row| visit.sight().key(row) && row.created.account == visit.principal.account && row.created.role.is_none());
     let key = key_of(&visit, own.filter(|_| visit.role().administers()).ok_or(Fault::NotFound)?).await?;

@@ -89,13 +89,13 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
     }
     let (state, now) = (door.state(), door.control().ports.clock.now());
     let account = &visit.principal.account;
-    let own: Vec<&Credential> =
-        state.credentials.values().filter(|row| row.created.account == *account && visit.sight().key(row)).collect();
+    let sight = visit.sight();
+    let own: Vec<&Credential> = state.keys_of(account).filter(|row| sight.key(row)).collect();
     let uses = uses(&visit, &own).await?;
     let is_live = |row: &&Credential| alive(&state, &row.created.credential, now).is_ok();
     let (live, over): (Vec<_>, Vec<_>) = own.into_iter().rev().partition(is_live);
     let may = visit.role().scopes();
-    let vms = state.vms.values().filter(|vm| visit.sight().vm(vm));
+    let vms = sight.vms(&state);
     Ok(page(&Keys {
         frame: Frame::of("Keys", "/console/keys", &visit).await,
         live: live.into_iter().map(|row| key(row, &state, &uses, now)).collect(),
@@ -150,7 +150,7 @@ pub async fn key_of(visit: &Visit, row: &Credential) -> Result<Key, Fault> {
 /// The keys of an account, the newest first.
 pub async fn keys_of(visit: &Visit, account: &AccountId) -> Result<Vec<Key>, Fault> {
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
-    let own: Vec<&Credential> = state.credentials.values().rev().filter(|row| row.created.account == *account).collect();
+    let own: Vec<&Credential> = state.keys_of(account).rev().collect();
     let uses = uses(visit, &own).await?;
     Ok(own.into_iter().map(|row| key(row, &state, &uses, now)).collect())
 }
@@ -167,7 +167,7 @@ async fn uses(visit: &Visit, keys: &[&Credential]) -> Result<BTreeMap<String, Us
 /// When a key was last used, if it is one of the visitor's account.
 pub async fn last_use(visit: &Visit, id: &str) -> Result<Option<When>, Fault> {
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
-    let own = state.credentials.values().find(|row| row.created.credential.as_str() == id);
+    let own = id.parse().ok().and_then(|id| state.credentials.get(&id));
     let own =
         own.filter(|row| visit.sight().key(row) && row.created.account == visit.principal.account).ok_or(Fault::NotFound)?;
     let uses = uses(visit, &[own]).await?;

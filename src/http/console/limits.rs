@@ -37,7 +37,7 @@ pub async fn used(visit: &Visit, state: &ControlState, now: Micros) -> Result<Ve
 pub async fn used_by(visit: &Visit, account: &AccountId, state: &ControlState, now: Micros) -> Result<Vec<Used>, Fault> {
     let ports = &visit.http.door.control().ports;
     let usual = state.known_terms().limits;
-    let live = state.credentials.values().filter(|row| row.created.account == *account && row.revoked_at.is_none());
+    let live = state.keys_of(account).filter(|row| row.revoked_at.is_none());
     let keys = live.filter(|row| row.created.role.is_none()).map(|row| {
         let limit = row.created.limit.unwrap_or(usual.credential);
         (
@@ -46,7 +46,7 @@ pub async fn used_by(visit: &Visit, account: &AccountId, state: &ControlState, n
             limit,
         )
     });
-    let vms = state.vms.values().filter(|vm| vm.account == *account).map(|vm| {
+    let vms = state.vms_of(account).map(|vm| {
         let name = format!("Commands on {}", visible(&vm.label));
         (format!("limit:exec:{account}/{}", vm.id), name, usual.exec)
     });

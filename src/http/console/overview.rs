@@ -58,7 +58,7 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
         Vec::new()
     };
     let (state, now) = (door.state(), door.control().ports.clock.now());
-    let own = state.vms.values().filter(|vm| vm.account == visit.principal.account && visit.sight().vm(vm));
+    let own = state.vms_of(&visit.principal.account).filter(|vm| visit.sight().vm(vm));
     let vms = own.map(|vm| machine(vm, &state, now)).collect();
     let limits = if visit.is_staff() { Vec::new() } else { used(&visit, &state, now).await? };
     let frame = Frame::of("Overview", "/console/", &visit).await;

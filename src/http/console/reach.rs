@@ -1,14 +1,15 @@
 //! What a switch's target reaches: who and what it stops, what of it is under way, and what was let through since.
 
-use super::frame::names;
+use std::collections::{BTreeMap, BTreeSet};
+
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::id::AccountId;
+use crate::core::id::{AccountId, VmId};
 use crate::core::job::Job;
 use crate::core::refusal::Refusal;
 use crate::core::search::{Field, Search, Term};
 use crate::core::sight::Sight;
-use crate::core::state::{ControlState, Credential};
+use crate::core::state::{ControlState, Credential, Vm};
 use crate::core::switch::{Covered, Target};
 use crate::core::time::Micros;
 use crate::core::tool::{Class, ToolFacts};
@@ -42,21 +43,25 @@ pub async fn under_way(door: &Door, covers: impl Fn(&Covered<'_>, &ControlState)
 
 /// Customers and VMs that a target touches.
 pub fn touched(target: &Target, state: &ControlState) -> (usize, usize) {
-    let keys: Vec<&Credential> = match target {
-        Target::Credential(id) => state.descendants(id).collect(),
-        _ => Vec::new(),
+    let vms: BTreeMap<&VmId, &AccountId> = match target {
+        Target::All | Target::Class(_) | Target::Tool(_) => return (state.owners().len(), state.vms.len()),
+        Target::Account(id) => state.vms_of(id).map(|vm| (&vm.id, &vm.account)).collect(),
+        Target::Provider(name) => state.vms_at(name).map(|vm| (&vm.id, &vm.account)).collect(),
+        Target::Vm { vm, .. } => state.vms.get(vm).map(|vm| (&vm.id, &vm.account)).into_iter().collect(),
+        Target::Credential(id) => reached(&state.descendants(id), state),
     };
-    let vms = state.vms.values().filter(|vm| match target {
-        Target::All | Target::Class(_) | Target::Tool(_) => true,
-        Target::Credential(_) => keys.iter().any(|key| {
-            let listed = key.created.vms.as_ref();
-            key.created.account == vm.account && listed.is_none_or(|listed| listed.contains(&vm.id))
-        }),
-        Target::Provider(_) | Target::Account(_) | Target::Vm { .. } => names(target, vm),
-    });
-    let owners: Vec<&AccountId> = vms.map(|vm| &vm.account).collect();
-    let distinct: std::collections::BTreeSet<&AccountId> = owners.iter().copied().collect();
-    (distinct.len(), owners.len())
+    let owners: BTreeSet<&AccountId> = vms.values().copied().collect();
+    (owners.len(), vms.len())
+}
+
+/// The VMs that any of some keys may touch, and whose they are.
+fn reached<'a>(keys: &[&'a Credential], state: &'a ControlState) -> BTreeMap<&'a VmId, &'a AccountId> {
+    let mut vms = BTreeMap::new();
+    for key in keys.iter().map(|key| &key.created) {
+        let may = |vm: &&Vm| key.vms.as_ref().is_none_or(|listed| listed.contains(&vm.id));
+        vms.extend(state.vms_of(&key.account).filter(may).map(|vm| (&vm.id, &vm.account)));
+    }
+    vms
 }
 
 /// Calls a minute that the target would have stopped lately.
@@ -95,7 +100,7 @@ fn search(door: &Door, target: &Target) -> Search {
         Target::Class(class) => vec![term(Field::Tool, tools(&|tool| tool.class == *class))],
         Target::Tool(name) => vec![term(Field::Tool, vec![name.clone()])],
         Target::Provider(name) => {
-            let vms = state.vms.values().filter(|vm| vm.provider == *name).map(|vm| vm.id.to_string());
+            let vms = state.vms_at(name).map(|vm| vm.id.to_string());
             vec![term(Field::Vm, vms.collect())]
         }
         Target::Account(id) => vec![term(Field::Account, vec![id.to_string()])],

@@ -101,7 +101,7 @@ async fn create(execution: Execution) -> Answer {
         checked.err().or_else(|| full(state))
     })
     .await?;
-    let row = fresh(&execution).await?.credentials.remove(&credential);
+    let row = fresh(&execution).await?.credentials.get(&credential).cloned();
     let row = row.ok_or_else(|| Refusal::new(Code::InternalError, "The key was made and cannot be read back."))?;
     Ok(with_key(shown(&row), key.reveal()))
 }

@@ -48,9 +48,12 @@ async fn list(execution: Execution) -> Answer {
         Side::Staff => account,
         Side::Customer => Some(account.unwrap_or_else(|| execution.principal.account.clone())),
     };
-    let wanted =
-        |owner: &AccountId| only.as_ref().is_none_or(|only| only == owner) && may_administer(&state, &execution.principal, owner);
-    let listed: Vec<&Credential> = state.credentials.values().filter(|row| wanted(&row.created.account)).collect();
+    let administers = |owner: &AccountId| may_administer(&state, &execution.principal, owner);
+    let listed: Vec<&Credential> = match &only {
+        Some(only) if administers(only) => state.keys_of(only).collect(),
+        Some(_) => Vec::new(),
+        None => state.credentials.values().filter(|row| administers(&row.created.account)).collect(),
+    };
     let counts = uses(&execution, &listed).await?;
     let with_use = |row: &Credential| {
         let mut item = shown(row);

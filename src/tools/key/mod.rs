@@ -91,9 +91,12 @@ fn quota(
     let now = execution.ports.clock.now();
     move |state| {
         let quotas = state.quotas();
-        let made = state.keys_made(&account, &maker, now);
-        let is_full = Counted::KeysADay.check(of_key(state, &maker, quotas.keys_a_day), made);
-        let live = || Counted::Keys.check(of_key(state, &maker, quotas.keys), state.keys_used(&account, &maker, now));
+        let (most, a_day, keys) =
+            (state.keys_at_most(&account), of_key(state, &maker, quotas.keys_a_day), of_key(state, &maker, quotas.keys));
+        let made = || Counted::KeysADay.check(a_day, state.keys_made(&account, &maker, now));
+        let is_full = Counted::KeysADay.check(a_day, most).or_else(|_| made());
+        let used = || Counted::Keys.check(keys, state.keys_used(&account, &maker, now));
+        let live = || Counted::Keys.check(keys, most).or_else(|_| used());
         is_full.and_then(|()| if replaces { Ok(()) } else { live() }).err()
     }
 }

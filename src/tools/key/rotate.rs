@@ -72,7 +72,7 @@ async fn rotate(execution: Execution) -> Answer {
         check_rotation(state, &id, taken_over, now).err().or_else(|| full(state))
     })
     .await?;
-    let row = fresh(&execution).await?.credentials.remove(&credential);
+    let row = fresh(&execution).await?.credentials.get(&credential).cloned();
     let row = row.ok_or_else(|| Refusal::new(Code::InternalError, "The key was made and cannot be read back."))?;
     Ok(with_key(shown(&row), key.reveal()))
 }

@@ -46,7 +46,7 @@ async fn listed(execution: Execution) -> Answer {
     let account = account_of(&execution, &state, account, may_manage)?;
     let now = execution.ports.clock.now();
     let invited = execution.ports.reader.vault.invited_to(&account).await?;
-    let open = state.invitations.values().filter(|row| row.account == account && row.holds(&state, now));
+    let open = state.invitations_of(&account).filter(|row| row.holds(&state, now));
     let items: Vec<Value> = open
         .map(|row| {
             let email = invited.iter().find(|invited| invited.id == row.id).map(|invited| &invited.email);

@@ -130,12 +130,11 @@ async fn record(
         if state.has_address(&account, &address) {
             return Err(already());
         }
-        let of_account = |row: &&Invitation| row.account == account;
         let is_replaced = |row: &Invitation| row.address.as_ref() == Some(&address) || replaced.contains(&row.id);
         let (gone, open): (Vec<&Invitation>, Vec<&Invitation>) =
-            state.invitations.values().filter(of_account).partition(|row| !row.holds(state, now) || is_replaced(row));
+            state.invitations_of(&account).partition(|row| !row.holds(state, now) || is_replaced(row));
         Counted::Invitations.check(quotas.invitations, Used::of(open.iter().map(|row| row.by == by)))?;
-        let members = state.people.values().filter(|row| row.account == account && row.role.is_some()).count();
+        let members = state.people_of(&account).filter(|row| row.role.is_some()).count();
         let people = u32::try_from(members + open.len()).unwrap_or(u32::MAX);
         let of_account = Quota { account: quotas.people, key: quotas.people };
         Counted::People.check(of_account, Used { account: people, key: 0 })?;

@@ -8,7 +8,6 @@ use crate::auth::session::idle_since;
 use crate::core::id::AccountId;
 use crate::core::redact::Sensitivity::{Pii, Public};
 use crate::core::scope::Scope;
-use crate::core::state::Credential;
 use crate::core::tool::ToolFacts;
 use crate::tools::outcome::Answer;
 use crate::tools::record::fresh;
@@ -52,9 +51,7 @@ async fn list(execution: Execution) -> Answer {
         let mut item =
             json!({ "id": person.id, "email": person.email, "role": role, "is_self": person.id == execution.principal.user });
         if manages {
-            let of_person =
-                |row: &&Credential| row.created.user == person.id && row.created.account == account && !row.is_person();
-            let held = state.credentials.values().filter(of_person);
+            let held = state.keys_of_user(&person.id).filter(|row| row.created.account == account && !row.is_person());
             item["keys"] = json!(held.filter(|row| row.revoked_at.is_none()).count());
             item["sessions"] = json!(vault.sessions_of(&person.id, now, idle_since(now)).await?.len());
         }

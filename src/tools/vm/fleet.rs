@@ -23,7 +23,7 @@ pub(in crate::tools) struct Seen {
 /// The VMs that the caller may see, by id.
 pub(in crate::tools) fn visible(execution: &Execution) -> Vec<Vm> {
     let (state, sight) = (execution.state(), execution.sight());
-    state.vms.values().filter(|vm| sight.vm(vm)).cloned().collect()
+    sight.vms(&state).cloned().collect()
 }
 
 /// Asks each provider once. One that does not answer leaves its machines unseen.

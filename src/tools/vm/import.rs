@@ -76,9 +76,9 @@ fn fault(state: &ControlState, wanted: &Args) -> Option<Refusal> {
     if state.accounts.get(&wanted.account).is_none_or(|account| account.side != Side::Customer) {
         return Some(Refusal::new(Code::NotFound, "There is no such account of a customer."));
     }
-    if state.vms.values().any(|vm| vm.provider == wanted.provider && vm.machine == wanted.machine) {
+    if state.vm_on(&wanted.provider, &wanted.machine).is_some() {
         return Some(Refusal::new(Code::Conflict, "The machine is a VM of an account already."));
     }
-    let taken = state.vms.values().any(|vm| vm.account == wanted.account && vm.label == wanted.label);
+    let taken = state.vms_labelled(&wanted.account, &wanted.label).next().is_some();
     taken.then(|| Refusal::new(Code::Conflict, "The account has a VM of that label already."))
 }

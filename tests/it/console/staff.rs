@@ -168,7 +168,7 @@ async fn console_an_id_that_is_pasted_leads_to_what_it_names() {
     let listed = staff.page("/console/search").await;
     let call = between(&listed, "/console/calls/", "\"").to_owned();
     let key = between(&listed, "/console/credentials/", "\"").to_owned();
-    let owned = house.app.node().control.ports.fence().state().by_hash.len();
+    let owned = house.app.node().control.ports.fence().state().credentials.len();
     assert!(owned >= 2);
     for (page, id) in
         [("calls", call), ("vms", house.one.vm.to_string()), ("accounts", house.one.account.to_string()), ("credentials", key)]

@@ -1,0 +1,328 @@
+//! What finds rows of control state by something else than their ids: whose they are, what they are called, what came of them.
+//!
+//! INVARIANT: a finder holds ids and follows from the rows alone ([`super::table`]). Whatever is asked about one customer, one
+//! person, one key or one machine is asked here, and looks at what is theirs: the rows of all others cost it nothing.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::id::{AccountId, CredentialId, InvitationId, UserId, VmId};
+use super::member::{Invitation, Member};
+use super::principal::Side;
+use super::row::{Account, Credential, Vm};
+use super::state::ControlState;
+use super::switch::Switch;
+use super::table::{Many, Row, Tree};
+use super::time::Micros;
+
+/// A name, and what has it; nothing before all that have it.
+type Called<Id> = (Box<str>, Option<Id>);
+
+/// Accounts of the staff.
+#[derive(Clone, Debug, Default)]
+pub struct AccountFinder {
+    staff: Tree<AccountId, ()>,
+}
+
+/// Keys by what they are, whose, and what they come from.
+#[derive(Clone, Debug, Default)]
+pub struct KeyFinder {
+    hashes: Tree<Box<str>, CredentialId>,
+    /// In the order in which they were made.
+    accounts: Many<AccountId, (Micros, CredentialId)>,
+    users: Many<UserId, CredentialId>,
+    /// The credentials that are one key, by the first of them; of keys that were never replaced, nothing.
+    pub(super) rotations: Tree<CredentialId, Arc<BTreeSet<CredentialId>>>,
+    /// The first of each key by the first of each that it comes from.
+    pub(super) made_with: Many<CredentialId, CredentialId>,
+}
+
+/// VMs by whose they are, what they are called, and where they are.
+#[derive(Clone, Debug, Default)]
+pub struct VmFinder {
+    accounts: Many<AccountId, VmId>,
+    labels: Many<AccountId, Called<VmId>>,
+    machines: Many<Box<str>, Called<VmId>>,
+}
+
+/// People by account, by whom issuers know them as, and by who invited them.
+#[derive(Clone, Debug, Default)]
+pub struct PersonFinder {
+    accounts: Many<AccountId, UserId>,
+    digests: Many<Box<str>, UserId>,
+    hosts: Many<UserId, UserId>,
+}
+
+/// Invitations by account and by who made them.
+#[derive(Clone, Debug, Default)]
+pub struct InvitationFinder {
+    accounts: Many<AccountId, InvitationId>,
+    makers: Many<UserId, InvitationId>,
+}
+
+impl Row for Account {
+    type Id = AccountId;
+    type Finder = AccountFinder;
+
+    fn id(&self) -> &AccountId {
+        &self.id
+    }
+
+    fn enter(&self, finder: &mut AccountFinder) {
+        if self.side == Side::Staff {
+            finder.staff.insert_mut(self.id.clone(), ());
+        }
+    }
+
+    fn leave(&self, finder: &mut AccountFinder) {
+        finder.staff.remove_mut(&self.id);
+    }
+
+    fn is_found_as(&self, was: &Self) -> bool {
+        self.side == was.side
+    }
+}
+
+impl Row for Credential {
+    type Id = CredentialId;
+    type Finder = KeyFinder;
+
+    fn id(&self) -> &CredentialId {
+        &self.created.credential
+    }
+
+    fn enter(&self, finder: &mut KeyFinder) {
+        let (id, made) = (self.id(), &self.created);
+        finder.hashes.insert_mut(made.hash.as_str().into(), id.clone());
+        finder.accounts.add(made.account.clone(), (self.created_at, id.clone()));
+        finder.users.add(made.user.clone(), id.clone());
+        let Some(first) = &self.descent.first else {
+            self.descent.makers.iter().for_each(|maker| finder.made_with.add(maker.clone(), id.clone()));
+            return;
+        };
+        let mut same = finder.rotations.get(first).map(Arc::clone).unwrap_or_default();
+        Arc::make_mut(&mut same).extend([first.clone(), id.clone()]);
+        finder.rotations.insert_mut(first.clone(), same);
+    }
+
+    fn leave(&self, finder: &mut KeyFinder) {
+        let (id, made) = (self.id(), &self.created);
+        if finder.hashes.get(made.hash.as_str()) == Some(id) {
+            finder.hashes.remove_mut(made.hash.as_str());
+        }
+        finder.accounts.drop(&made.account, &(self.created_at, id.clone()));
+        finder.users.drop(&made.user, id);
+        self.descent.makers.iter().for_each(|maker| finder.made_with.drop(maker, id));
+        let Some((first, mut same)) =
+            self.descent.first.as_ref().and_then(|first| finder.rotations.get(first).map(|same| (first, Arc::clone(same))))
+        else {
+            return;
+        };
+        Arc::make_mut(&mut same).remove(id);
+        if same.iter().all(|other| other == first) {
+            finder.rotations.remove_mut(first);
+        } else {
+            finder.rotations.insert_mut(first.clone(), same);
+        }
+    }
+
+    fn is_found_as(&self, was: &Self) -> bool {
+        let (made, before) = (&self.created, &was.created);
+        (&made.hash, &made.account, &made.user, self.created_at) == (&before.hash, &before.account, &before.user, was.created_at)
+            && (&self.descent.first, &self.descent.makers) == (&was.descent.first, &was.descent.makers)
+    }
+}
+
+impl Row for Vm {
+    type Id = VmId;
+    type Finder = VmFinder;
+
+    fn id(&self) -> &VmId {
+        &self.id
+    }
+
+    fn enter(&self, finder: &mut VmFinder) {
+        finder.accounts.add(self.account.clone(), self.id.clone());
+        finder.labels.add(self.account.clone(), called(&self.label, &self.id));
+        finder.machines.add(self.provider.as_str().into(), called(&self.machine, &self.id));
+    }
+
+    fn leave(&self, finder: &mut VmFinder) {
+        finder.accounts.drop(&self.account, &self.id);
+        finder.labels.drop(&self.account, &called(&self.label, &self.id));
+        finder.machines.drop(&self.provider.as_str().into(), &called(&self.machine, &self.id));
+    }
+
+    fn is_found_as(&self, was: &Self) -> bool {
+        (&self.account, &self.label) == (&was.account, &was.label)
+            && (&self.provider, &self.machine) == (&was.provider, &was.machine)
+    }
+}
+
+impl Row for Member {
+    type Id = UserId;
+    type Finder = PersonFinder;
+
+    fn id(&self) -> &UserId {
+        &self.id
+    }
+
+    fn enter(&self, finder: &mut PersonFinder) {
+        finder.accounts.add(self.account.clone(), self.id.clone());
+        self.known_as.iter().for_each(|digest| finder.digests.add(digest.as_str().into(), self.id.clone()));
+        self.invited.iter().for_each(|invited| finder.hosts.add(invited.by.clone(), self.id.clone()));
+    }
+
+    fn leave(&self, finder: &mut PersonFinder) {
+        finder.accounts.drop(&self.account, &self.id);
+        self.known_as.iter().for_each(|digest| finder.digests.drop(&digest.as_str().into(), &self.id));
+        self.invited.iter().for_each(|invited| finder.hosts.drop(&invited.by, &self.id));
+    }
+
+    fn is_found_as(&self, was: &Self) -> bool {
+        (&self.account, &self.known_as, &self.invited) == (&was.account, &was.known_as, &was.invited)
+    }
+}
+
+impl Row for Invitation {
+    type Id = InvitationId;
+    type Finder = InvitationFinder;
+
+    fn id(&self) -> &InvitationId {
+        &self.id
+    }
+
+    fn enter(&self, finder: &mut InvitationFinder) {
+        finder.accounts.add(self.account.clone(), self.id.clone());
+        self.by.iter().for_each(|by| finder.makers.add(by.clone(), self.id.clone()));
+    }
+
+    fn leave(&self, finder: &mut InvitationFinder) {
+        finder.accounts.drop(&self.account, &self.id);
+        self.by.iter().for_each(|by| finder.makers.drop(by, &self.id));
+    }
+
+    fn is_found_as(&self, was: &Self) -> bool {
+        (&self.account, &self.by) == (&was.account, &was.by)
+    }
+}
+
+/// There are few, and a call is held against all of them.
+impl Row for Switch {
+    type Id = super::id::SwitchId;
+    type Finder = ();
+
+    fn id(&self) -> &super::id::SwitchId {
+        &self.id
+    }
+
+    fn enter(&self, (): &mut ()) {}
+
+    fn leave(&self, (): &mut ()) {}
+
+    fn is_found_as(&self, _: &Self) -> bool {
+        true
+    }
+}
+
+fn called<Id: Clone>(name: &str, id: &Id) -> Called<Id> {
+    (name.into(), Some(id.clone()))
+}
+
+/// Those under one that have this name.
+fn with_name<'a, A: Clone + Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized, Id: Clone + Ord>(
+    names: &'a Many<A, Called<Id>>,
+    under: &Q,
+    name: &str,
+) -> Vec<&'a Id> {
+    let first = (Box::from(name), None);
+    names.from(under, &first).take_while(|(other, _)| **other == *name).filter_map(|(_, id)| id.as_ref()).collect()
+}
+
+impl ControlState {
+    /// The staff's account; none before there is any staff.
+    #[must_use]
+    pub fn staff(&self) -> Option<&AccountId> {
+        self.accounts.finder().staff.first().map(|(id, ())| id)
+    }
+
+    /// The key with this hash.
+    #[must_use]
+    pub fn key_hashed(&self, hash: &str) -> Option<&Credential> {
+        self.credentials.get(self.credentials.finder().hashes.get(hash)?)
+    }
+
+    /// The keys of an account, revoked ones and what people act with included, in the order in which they were made.
+    pub fn keys_of(&self, account: &AccountId) -> impl DoubleEndedIterator<Item = &Credential> + use<'_> {
+        self.credentials.finder().accounts.of(account).filter_map(|(_, id)| self.credentials.get(id))
+    }
+
+    /// How many keys there ever were of an account.
+    #[must_use]
+    pub fn count_keys_of(&self, account: &AccountId) -> usize {
+        self.credentials.finder().accounts.count(account)
+    }
+
+    /// The keys of a person, revoked ones and what they act with included.
+    pub fn keys_of_user(&self, user: &UserId) -> impl DoubleEndedIterator<Item = &Credential> + use<'_> {
+        self.credentials.finder().users.of(user).filter_map(|id| self.credentials.get(id))
+    }
+
+    /// The VMs of an account.
+    pub fn vms_of(&self, account: &AccountId) -> impl DoubleEndedIterator<Item = &Vm> + use<'_> {
+        self.vms.finder().accounts.of(account).filter_map(|id| self.vms.get(id))
+    }
+
+    /// The VMs of an account that have this label: one, unless they were imported on the data itself.
+    pub fn vms_labelled(&self, account: &AccountId, label: &str) -> impl Iterator<Item = &Vm> + use<'_> {
+        with_name(&self.vms.finder().labels, account, label).into_iter().filter_map(|id| self.vms.get(id))
+    }
+
+    /// The VM that is this machine of a provider.
+    #[must_use]
+    pub fn vm_on(&self, provider: &str, machine: &str) -> Option<&Vm> {
+        let found = with_name(&self.vms.finder().machines, provider, machine);
+        found.into_iter().find_map(|id| self.vms.get(id))
+    }
+
+    /// The VMs at a provider.
+    pub fn vms_at(&self, provider: &str) -> impl Iterator<Item = &Vm> + use<'_> {
+        let at = self.vms.finder().machines.of(provider);
+        at.filter_map(|(_, id)| self.vms.get(id.as_ref()?))
+    }
+
+    /// The providers that VMs are at.
+    pub fn providers(&self) -> impl Iterator<Item = &str> {
+        self.vms.finder().machines.ones().map(AsRef::as_ref)
+    }
+
+    /// The accounts that have VMs.
+    pub fn owners(&self) -> impl ExactSizeIterator<Item = &AccountId> {
+        self.vms.finder().accounts.ones()
+    }
+
+    /// The people of an account, removed ones included.
+    pub fn people_of(&self, account: &AccountId) -> impl DoubleEndedIterator<Item = &Member> + use<'_> {
+        self.people.finder().accounts.of(account).filter_map(|id| self.people.get(id))
+    }
+
+    /// Everybody whom an issuer has ever known as this, removed ones included.
+    pub fn known_as(&self, digest: &str) -> impl Iterator<Item = &Member> + use<'_> {
+        self.people.finder().digests.of(digest).filter_map(|id| self.people.get(id))
+    }
+
+    /// The people who took an invitation of somebody.
+    pub fn guests_of(&self, host: &UserId) -> impl Iterator<Item = &Member> + use<'_> {
+        self.people.finder().hosts.of(host).filter_map(|id| self.people.get(id))
+    }
+
+    /// The invitations to an account that nobody has taken or revoked yet.
+    pub fn invitations_of(&self, account: &AccountId) -> impl DoubleEndedIterator<Item = &Invitation> + use<'_> {
+        self.invitations.finder().accounts.of(account).filter_map(|id| self.invitations.get(id))
+    }
+
+    /// The same by who made them.
+    pub fn invitations_by(&self, maker: &UserId) -> impl Iterator<Item = &Invitation> + use<'_> {
+        self.invitations.finder().makers.of(maker).filter_map(|id| self.invitations.get(id))
+    }
+}
