@@ -139,7 +139,7 @@ fn holds_bodies(metadata: &Metadata<'_>) -> bool {
     let carries = ["rmcp", "hyper", "h2", "reqwest", "openidconnect"];
     let of =
         |name: &&str| metadata.target().strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', ':']));
-    carries.iter().any(|name| of(&name)) && *metadata.level() > Level::INFO
+    carries.iter().any(of) && *metadata.level() > Level::INFO
 }
 
 fn export_traces(endpoint: &str, resource: Resource) -> Result<SdkTracerProvider, TelemetryError> {
