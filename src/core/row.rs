@@ -4,10 +4,14 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bounded::Hex;
 use super::event::CredentialCreated;
-use super::id::{AccountId, CredentialId, Position, VmId};
+use super::id::{AccountId, CredentialId, Position, UserId, VmId};
+use super::limit::Limit;
 use super::lineage::Descent;
 use super::principal::Side;
+use super::role::Role;
+use super::scope::ScopeSet;
 use super::time::Micros;
 
 /// A customer, or the provider's own staff.
@@ -23,6 +27,7 @@ pub struct Account {
 
 /// A key, without its secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "StoredCredential")]
 pub struct Credential {
     /// What was recorded when it was made.
     #[serde(flatten)]
@@ -38,6 +43,61 @@ pub struct Credential {
     /// What it comes from, and what has come of it.
     #[serde(default, skip_serializing_if = "Descent::is_plain")]
     pub descent: Descent,
+}
+
+/// The same as it is read. Of all rows there are most of these, and a start reads all of them: what is flattened is read twice.
+#[derive(Deserialize)]
+struct StoredCredential {
+    credential: CredentialId,
+    account: AccountId,
+    user: UserId,
+    side: Side,
+    hash: Hex,
+    prefix: Hex,
+    scopes: ScopeSet,
+    vms: Option<Vec<VmId>>,
+    #[serde(default)]
+    read_only: bool,
+    expires_at: Option<Micros>,
+    limit: Option<Limit>,
+    rotates: Option<CredentialId>,
+    role: Option<Role>,
+    made_by: Option<CredentialId>,
+    label: String,
+    ips: Option<Vec<String>>,
+    created_at: Micros,
+    revoked_at: Option<Micros>,
+    #[serde(default)]
+    descent: Descent,
+}
+
+impl From<StoredCredential> for Credential {
+    fn from(row: StoredCredential) -> Self {
+        let created = CredentialCreated {
+            credential: row.credential,
+            account: row.account,
+            user: row.user,
+            side: row.side,
+            hash: row.hash,
+            prefix: row.prefix,
+            scopes: row.scopes,
+            vms: row.vms,
+            read_only: row.read_only,
+            expires_at: row.expires_at,
+            limit: row.limit,
+            rotates: row.rotates,
+            role: row.role,
+            made_by: row.made_by,
+        };
+        Self {
+            created,
+            label: row.label,
+            ips: row.ips,
+            created_at: row.created_at,
+            revoked_at: row.revoked_at,
+            descent: row.descent,
+        }
+    }
 }
 
 /// A virtual machine that an account owns.

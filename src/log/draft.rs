@@ -11,6 +11,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+use super::loading::load;
 use super::store::{Batch, EventRow, Found, Head, PayloadRow, StateRow, StoreError};
 use super::time::Reading;
 use super::vault::SealedPart;
@@ -19,7 +20,6 @@ use crate::core::code::Code;
 use crate::core::event::{Event, Kind, LEAF_VERSION};
 use crate::core::id::{CallId, Epoch, EventId, Position};
 use crate::core::refusal::Refusal;
-use crate::core::root::Root;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
@@ -324,28 +324,6 @@ impl Draft {
         };
         (batch, self.state)
     }
-}
-
-/// Loads the control rows that changed, and holds them against what the newest event beside the calls says of them.
-fn load(state: &mut ControlState, found: &Found, newest: Position) -> Result<(), StoreError> {
-    for row in &found.changed {
-        let (kind, key) = row.name.split_once(':').unwrap_or((&row.name, ""));
-        state.load(kind, key, &row.doc).map_err(|error| StoreError::Differs(error.to_string()))?;
-        // One that says it is of later than the newest event must not hide what changes next.
-        state.position = state.position.max(row.position.min(newest));
-    }
-    let witness = found.witness.as_deref().map(Event::decode).transpose();
-    let witness = witness.map_err(|error| StoreError::Unreadable(error.to_string()))?;
-    let newest = witness.as_ref().map(|event| (event.position, event.control.as_deref().unwrap_or_default()));
-    if state.follows(newest) {
-        return Ok(());
-    }
-    if newest.is_some_and(|(_, root)| Root::is_earlier(root)) {
-        let text = "the log is of an earlier version, whose control state this one cannot hold against it: begin a new one";
-        return Err(StoreError::Differs(text.into()));
-    }
-    let text = "control state is not what the log says it is: `forelog doctor` names the difference";
-    Err(StoreError::Differs(text.into()))
 }
 
 /// Puts back what was there under a name, and answers what was there instead.

@@ -26,6 +26,7 @@ pub mod guess;
 pub mod hold;
 pub mod holders;
 pub mod identity;
+mod loading;
 mod notices;
 mod open;
 pub mod pair;

@@ -5,11 +5,13 @@ use forelog::control::Reply;
 use forelog::core::bounded::Hex;
 use forelog::core::code::Code;
 use forelog::core::event::{Event, Kind};
-use forelog::core::id::Position;
+use forelog::core::id::{AccountId, EventId, Position};
+use forelog::core::principal::Side;
 use forelog::core::root::RootKey;
 use forelog::core::state::ControlState;
+use forelog::log::draft::{Draft, NewEvent};
 use forelog::log::sql::Value as Bound;
-use forelog::log::store::{SqlStore, Store};
+use forelog::log::store::{SqlStore, Store, Want};
 use serde_json::{Value, json};
 
 use crate::given::node;
@@ -27,6 +29,8 @@ on_both! {
         postgres_witness_a_state_of_before_is_not_put_back_with_its_root;
     a_log_of_an_earlier_version_is_refused_by_name, witness_a_log_of_an_earlier_version_is_refused_by_name,
         postgres_witness_a_log_of_an_earlier_version_is_refused_by_name;
+    many_rows_are_held_against_the_log_as_few_are, witness_many_rows_are_held_against_the_log_as_few_are,
+        postgres_witness_many_rows_are_held_against_the_log_as_few_are;
 }
 
 /// Changes the state table as somebody with the database's password would.
@@ -176,4 +180,33 @@ async fn a_log_of_an_earlier_version_is_refused_by_name(site: Site) {
     append_unkeyed(&site, Kind::NodeStopped { node: node(7) }, Some("5e".repeat(32).into())).await;
     let refused = opens(&site).await.expect_err("a log of an earlier version");
     assert!(refused.contains("earlier version"), "{refused}");
+}
+
+/// More rows than one thread reads.
+async fn many_rows_are_held_against_the_log_as_few_are(site: Site) {
+    let plant = Plant::start(&site).await;
+    let (ports, now) = (&plant.control.ports, plant.control.ports.clock.now());
+    let entropy = std::sync::Arc::clone(&ports.entropy);
+    let accounts = move |draft: &mut Draft| {
+        for _ in 0..5000 {
+            let kind = Kind::AccountCreated { account: AccountId::new(now, &*entropy), side: Side::Customer };
+            draft.append(Position(0), NewEvent::plain(EventId::new(now, &*entropy), kind))?;
+        }
+        Ok(())
+    };
+    ports.writer.write(Want::default(), accounts).await.expect("accounts");
+    opens(&site).await.expect("an honest log");
+    let state = ports.writer.fence().state();
+    let name = format!("account:{}", state.accounts.keys().nth(4500).expect("an account"));
+    let row = document(&site, &name).await;
+    let mut edited = row.clone();
+    edited["agents_may_enable_exec"] = json!(true);
+    put(&site, &name, &edited).await;
+    let refused = opens(&site).await.expect_err("a right that no event gave");
+    assert!(refused.contains("forelog doctor"), "{refused}");
+    put(&site, &name, &json!({ "id": "acc_" })).await;
+    let refused = opens(&site).await.expect_err("a row that cannot be read");
+    assert!(refused.contains(&name), "{refused}");
+    put(&site, &name, &row).await;
+    opens(&site).await.expect("as it was");
 }
