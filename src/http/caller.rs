@@ -106,7 +106,7 @@ pub async fn authenticate(http: &Http, parts: &Parts, via: Via, read_only: bool)
     })
 }
 
-fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
+pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
     let mut values = headers.get_all(header::AUTHORIZATION).iter();
     let value = values.next().ok_or_else(|| Problem::unauthenticated("No key was given."))?;
     if values.next().is_some() {

@@ -1,29 +1,38 @@
 //! The throttle per client address, before anything is authenticated. It guards the look-up of keys, not the limits of
 //! an account: those are exact and live in the log (P5).
+//!
+//! INVARIANT: who comes with a live key shares a bucket with nobody, behind whatever address, and what stops something shares
+//! none with what else the key asks for: nobody's calls use up another's stop (P15). What is no live key here has its address's.
 
+use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Request, StatusCode};
+use axum::http::{Method, Request, StatusCode};
 use axum::response::IntoResponse;
 use tower_governor::governor::GovernorConfigBuilder;
 use tower_governor::key_extractor::KeyExtractor;
 use tower_governor::{GovernorError, GovernorLayer};
 
+use super::caller::bearer;
 use super::gate::ClientAddress;
 use super::problem::Problem;
 use super::{Http, Rate};
+use crate::auth::key::ApiKey;
 use crate::core::code::Code;
+use crate::core::id::CredentialId;
 use crate::core::refusal::Refusal;
+use crate::log::fence::Fence;
+use crate::tools;
 
 /// How often addresses that have been quiet are forgotten.
 const SWEEP: Duration = Duration::from_mins(1);
 
 /// Puts the throttle before `routes`.
-pub fn guard(routes: Router<Arc<Http>>, rate: Rate) -> Router<Arc<Http>> {
-    let mut builder = GovernorConfigBuilder::default().key_extractor(ByAddress);
+pub fn guard(routes: Router<Arc<Http>>, rate: Rate, fence: Arc<Fence>) -> Router<Arc<Http>> {
+    let mut builder = GovernorConfigBuilder::default().key_extractor(ByCaller(fence));
     builder.period(Duration::from_secs(1) / rate.per_second.get()).burst_size(rate.burst.get());
     // Neither number can be zero, which is the only way for there to be no configuration.
     let Some(config) = builder.finish() else { return routes };
@@ -38,16 +47,54 @@ pub fn guard(routes: Router<Arc<Http>>, rate: Rate) -> Router<Arc<Http>> {
     routes.layer(GovernorLayer::new(config).error_handler(|error| slow_down(&error).into_response()))
 }
 
-#[derive(Clone, Copy)]
-struct ByAddress;
+/// Whose requests are counted together.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Bucket {
+    network: IpAddr,
+    /// The live key that it came with.
+    key: Option<CredentialId>,
+    /// It stops something.
+    stops: bool,
+}
 
-impl KeyExtractor for ByAddress {
-    type Key = IpAddr;
+#[derive(Clone)]
+struct ByCaller(Arc<Fence>);
 
-    fn extract<T>(&self, request: &Request<T>) -> Result<IpAddr, GovernorError> {
-        let address = request.extensions().get::<ClientAddress>().and_then(|address| address.0);
-        Ok(address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), network))
+/// Hides the fence.
+impl fmt::Debug for ByCaller {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ByCaller")
     }
+}
+
+impl KeyExtractor for ByCaller {
+    type Key = Bucket;
+
+    fn extract<T>(&self, request: &Request<T>) -> Result<Bucket, GovernorError> {
+        let address = request.extensions().get::<ClientAddress>().and_then(|address| address.0);
+        let network = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), network);
+        let key = self.live_key(request);
+        let stops = key.is_some() && stops(request);
+        Ok(Bucket { network, key, stops })
+    }
+}
+
+impl ByCaller {
+    fn live_key<T>(&self, request: &Request<T>) -> Option<CredentialId> {
+        let key = ApiKey::parse(bearer(request.headers()).ok()?)?;
+        let state = self.0.state();
+        let row = state.key_hashed(&key.hash())?;
+        row.revoked_at.is_none().then(|| row.created.credential.clone())
+    }
+}
+
+/// Whether a request says in its head that it stops something. A client of MCP that says the tool in the body alone does not.
+fn stops<T>(request: &Request<T>) -> bool {
+    let path = request.uri().path();
+    let named = path.strip_prefix("/api/v1/tools/").or_else(|| request.headers().get("mcp-name")?.to_str().ok());
+    let engages = path == "/api/v1/switches" && request.method() == Method::POST;
+    let revokes = path.starts_with("/api/v1/keys/") && request.method() == Method::DELETE;
+    engages || revokes || named.is_some_and(tools::halts)
 }
 
 /// One subscriber has a whole /64 of IPv6.
@@ -61,7 +108,7 @@ pub fn network(address: IpAddr) -> IpAddr {
 fn slow_down(error: &GovernorError) -> Problem {
     match error {
         GovernorError::TooManyRequests { wait_time, .. } => {
-            let refusal = Refusal::new(Code::RateLimited, "Too many requests from this address.");
+            let refusal = Refusal::new(Code::RateLimited, "Too many requests from this address, or with this key.");
             refusal.retry_after(Duration::from_secs((*wait_time).max(1))).into()
         }
         _ => Problem::at(StatusCode::INTERNAL_SERVER_ERROR, Refusal::new(Code::InternalError, "The request cannot be taken.")),

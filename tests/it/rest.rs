@@ -10,7 +10,7 @@ use forelog::http::{Rate, Settings};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::harness::{TestApp, generous, send};
+use crate::harness::{Key, TestApp, generous, send};
 
 #[tokio::test]
 async fn rest_calls_a_tool_and_names_the_call() {
@@ -226,6 +226,24 @@ async fn rest_throttles_each_address_before_it_authenticates() {
     assert_eq!(from("203.0.113.10").await.status, StatusCode::UNAUTHORIZED, "another address is another matter");
     let sent_by_client = from("203.0.113.11, 203.0.113.9").await;
     assert_eq!(sent_by_client.status, StatusCode::TOO_MANY_REQUESTS, "what the client wrote before the proxy is not believed");
+}
+
+/// Many behind one address: what one of them asks for, or anybody without a key, uses up nobody else's stop, nor their own.
+#[tokio::test]
+async fn rest_throttles_nobody_for_whoever_shares_their_address() {
+    let one = |n| NonZeroU32::new(n).expect("not zero");
+    let app = TestApp::with(Settings { rate: Rate { per_second: one(1), burst: one(2) }, ..generous() }).await;
+    let (flooding, other, revoked) = (app.key(|_| {}).await, app.key(|_| {}).await, app.key(|_| {}).await);
+    let call = |key: &Key, tool: &str| {
+        send(app.ask(key, Method::POST, &format!("/api/v1/tools/{tool}")).json(&json!({ "reason": "x" })))
+    };
+    while call(&flooding, "probe_read").await.status != StatusCode::TOO_MANY_REQUESTS {}
+    while send(app.bare(Method::POST, "/mcp")).await.status != StatusCode::TOO_MANY_REQUESTS {}
+    assert_ne!(call(&other, "panic_engage").await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_ne!(call(&flooding, "panic_engage").await.status, StatusCode::TOO_MANY_REQUESTS, "its own stop");
+    // A key that is dead has what its address has.
+    app.revoke(&revoked).await;
+    assert_eq!(call(&revoked, "panic_engage").await.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
 #[tokio::test]

@@ -44,5 +44,5 @@ pub async fn nodes(visit: &Visit) -> Result<Nodes, Fault> {
         let (obeys, is_gone) = (confirmed >= epoch, peer.dead);
         Node { id: peer.node.id.to_string(), obeys, is_gone, epoch: confirmed.0, seen: rough(peer.still) }
     };
-    Ok(Nodes { epoch: epoch.0, rows: peers.iter().filter(|peer| !peer.node.stopped).map(node).collect() })
+    Ok(Nodes { epoch: epoch.0, rows: peers.iter().filter(|peer| !peer.ended).map(node).collect() })
 }
