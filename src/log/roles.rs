@@ -22,10 +22,18 @@ pub async fn grant(database: &dyn Database, room: Room, role: &str) -> Result<()
              grant insert, update, delete on log.state to {role};
              grant update (position, at, epoch) on log.log_head to {role}"
         ),
-        Room::Views | Room::Vault => format!(
-            "grant insert, update, delete on all tables in schema {schema} to {role};
-             revoke insert, update, delete on {schema}.schema_version from {role}"
-        ),
+        Room::Views | Room::Vault => {
+            // What was sealed under a data key is lost with it: it is made once, and neither changed nor removed by who serves.
+            let kept = if room == Room::Vault {
+                format!("; revoke update, delete on {schema}.data_key from {role}")
+            } else {
+                String::new()
+            };
+            format!(
+                "grant insert, update, delete on all tables in schema {schema} to {role};
+                 revoke insert, update, delete on {schema}.schema_version from {role}{kept}"
+            )
+        }
     };
     let limits = format!(
         "do $limits$ begin

@@ -185,6 +185,9 @@ async fn postgres_the_role_that_serves_cannot_change_what_was_recorded() {
         "truncate log.state",
         "set session_replication_role = replica",
         "create table log.mine (n bigint)",
+        "delete from vault.data_key",
+        "update vault.data_key set wrapped = wrapped",
+        "truncate vault.data_key",
     ] {
         let refused = connection.execute(AssertSqlSafe(sql)).await.expect_err(sql).to_string();
         assert!(refused.contains("permission denied") || refused.contains("must be owner"), "{sql}: {refused}");

@@ -35,6 +35,8 @@ pub enum Fault {
     PayloadLacking,
     /// A payload part that is sealed with the key of another account than the call's.
     PayloadForeign,
+    /// The key that payloads are sealed under is not in the vault: what they said is lost. Nothing erases one.
+    KeyMissing,
     /// An event that cannot follow in its call.
     IllegalTransition,
     /// A call that ends twice.
@@ -78,7 +80,7 @@ impl Fault {
     /// that lacks a note says so itself.
     #[must_use]
     pub fn is_about_presence(self) -> bool {
-        matches!(self, Self::PayloadMissing | Self::PayloadOrphan)
+        matches!(self, Self::PayloadMissing | Self::PayloadOrphan | Self::KeyMissing)
     }
 
     /// Whether `forelog doctor --mend` can put it right.

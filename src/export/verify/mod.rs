@@ -74,7 +74,7 @@ pub struct Report {
     pub payloads: u64,
     /// Parts whose plaintext was opened and checked too.
     pub opened: u64,
-    /// Parts whose key was erased: their plaintext is gone, their ciphertext is still what was recorded.
+    /// Parts whose key is missing: their plaintext is gone, their ciphertext is still what was recorded.
     pub erased: u64,
     /// Parts that were never stored, because the vault was away when something was stopped. The event says so.
     pub left_out: u64,

@@ -29,6 +29,8 @@ pub(super) struct Payloads<'a> {
     hashed: u64,
     opened: u64,
     erased: u64,
+    /// Keys of which it was said that they are missing.
+    keys_missing: BTreeSet<String>,
     left_out: u64,
 }
 
@@ -84,6 +86,7 @@ impl<'a> Payloads<'a> {
             hashed: 0,
             opened: 0,
             erased: 0,
+            keys_missing: BTreeSet::new(),
             left_out: 0,
         }
     }
@@ -191,7 +194,13 @@ impl<'a> Payloads<'a> {
                     notes.insert(event.position, Note::Said(said));
                 }
             }
-            Err(VaultError::Erased(_)) => self.erased += 1,
+            Err(VaultError::Erased(key)) => {
+                self.erased += 1;
+                if self.keys_missing.insert(key) {
+                    let detail = format!("{} is not in the vault, and what was sealed under it is lost, here and later", row.key);
+                    findings.at(event.position, Fault::KeyMissing, detail);
+                }
+            }
             Err(VaultError::Sealed) => {
                 findings.at(event.position, Fault::PayloadCommitment, format!("the part {:?}", part.part));
             }
