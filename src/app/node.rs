@@ -34,7 +34,7 @@ use crate::tools::{self, Approvals, Catalogue, CatalogueError, Places, Ports};
 use crate::views::activity::Calls;
 use crate::views::{ViewError, Views};
 use crate::worker::Worker;
-use crate::worker::beat::put_stopped;
+use crate::worker::beat::put_ended;
 
 /// How long calls that run may take to end when the node stops.
 const GRACE: Duration = Duration::from_secs(10);
@@ -161,10 +161,11 @@ async fn record_end(ports: &Ports) -> Result<(), WriteError> {
     let want = Want { names: vec![node_row(&node)], ..Want::default() };
     let fence = Arc::clone(ports.fence());
     let written = ports.writer.write(want, move |draft| {
+        let at = draft.append(Position(0), event.clone())?;
         if fence.is_idle() {
-            put_stopped(draft, &node)?;
+            put_ended(draft, &node, at)?;
         }
-        draft.append(Position(0), event.clone())
+        Ok(at)
     });
     written.await.map(|_| ())
 }

@@ -175,7 +175,7 @@ async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), 
     let peers = desk.writer.fence().peers().look(&*desk.rooms.store).await.map_err(ReadError::from)?;
     let head = desk.rooms.store.head().await.map_err(ReadError::from)?.epoch;
     let (mut all, mut nodes) = (true, Vec::new());
-    for Peer { node, dead, .. } in peers.into_iter().filter(|peer| !peer.node.stopped) {
+    for Peer { node, dead, .. } in peers.into_iter().filter(|peer| !peer.ended) {
         let state = match ((epoch..=head).contains(&node.confirmed), dead) {
             (true, _) => "confirmed",
             (false, true) => "expired",

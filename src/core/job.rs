@@ -188,8 +188,9 @@ pub struct Node {
     pub up_us: u64,
     /// How long it may start things after it began to write a beat.
     pub lease_ms: u64,
-    /// It has ended in order and starts nothing any more.
-    pub stopped: bool,
+    /// Where it is recorded that it has ended in order, and starts nothing any more. Believed only with that event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended: Option<Position>,
     /// Every section that was entered before this epoch has drained.
     pub confirmed: Epoch,
     /// When that was written.

@@ -1,15 +1,16 @@
 //! What this node has seen of the others, by its own measure of time.
 //!
-//! INVARIANT: a node is believed dead only after its row has stood still for its whole lease while this node watched, or if
-//! the row says that it stopped. Nobody's wall clock is asked: two that differ by less than is tolerated would make a node
+//! INVARIANT: a node is believed dead only after its row has stood still, or was not there, for its whole lease while this node
+//! watched, or if it is recorded that it ended: whoever edits or removes rows makes no node dead. Nobody's wall clock is asked: two that differ by less than is tolerated would make a node
 //! dead to another while it still starts things (P3, P4).
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::store::{StateRow, Store, StoreError};
-use crate::core::id::NodeId;
+use crate::core::event::{Event, Kind};
+use crate::core::id::{NodeId, Position};
 use crate::core::job::Node;
 use crate::core::time::Clock;
 
@@ -22,11 +23,21 @@ pub struct Peers {
 }
 
 /// A beat, and when it was first seen.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 struct Sighting {
-    beat: i64,
+    node: Node,
     since: Duration,
     moved: bool,
+    /// It is recorded that it ended.
+    ended: bool,
+}
+
+impl Sighting {
+    fn peer(&self, asked: Duration) -> Peer {
+        let still = asked.saturating_sub(self.since);
+        let dead = self.ended || still >= Duration::from_millis(self.node.lease_ms);
+        Peer { node: self.node.clone(), dead, ended: self.ended, still, moved: self.moved }
+    }
 }
 
 /// A node as another one sees it.
@@ -36,6 +47,8 @@ pub struct Peer {
     pub node: Node,
     /// It starts nothing any more that it was given leave for until now.
     pub dead: bool,
+    /// It has ended in order.
+    pub ended: bool,
     /// How long its row has stood still.
     pub still: Duration,
     /// Its row was seen to move.
@@ -47,10 +60,27 @@ impl Peers {
         Self { clock, own: OnceLock::new(), seen: Mutex::default() }
     }
 
-    /// Reads the nodes' rows, takes note of them, and says how they stand.
+    /// Reads the nodes' rows, takes note of them, and says how they stand: also those whose rows are gone, until their leases are.
     pub async fn look(&self, store: &dyn Store) -> Result<Vec<Peer>, StoreError> {
         let asked = self.clock.elapsed();
-        self.watch(asked, &store.state(&["node"]).await?)
+        self.watch(&store.state(&["node"]).await?)?;
+        for (node, at) in self.claimed() {
+            if is_recorded(store, &node, at).await? {
+                self.seen().entry(node).and_modify(|sighting| sighting.ended = true);
+            }
+        }
+        Ok(self.seen().values().map(|sighting| sighting.peer(asked)).collect())
+    }
+
+    /// The nodes whose rows say that they ended, of which that is not known yet.
+    fn claimed(&self) -> Vec<(NodeId, Position)> {
+        let seen = self.seen();
+        let claimed = seen.values().filter(|sighting| !sighting.ended);
+        claimed.filter_map(|sighting| Some((sighting.node.id.clone(), sighting.node.ended?))).collect()
+    }
+
+    fn seen(&self) -> MutexGuard<'_, BTreeMap<NodeId, Sighting>> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Says which node this is.
@@ -61,28 +91,38 @@ impl Peers {
     /// How all others stand whose rows are among `rows`, which were read after `asked` by [`Clock::elapsed`].
     pub(super) fn others(&self, asked: Duration, rows: &[StateRow]) -> Result<Vec<Peer>, StoreError> {
         let rows: Vec<StateRow> = rows.iter().filter(|row| row.name.starts_with(NODE)).cloned().collect();
-        let all = self.watch(asked, &rows)?;
-        Ok(all.into_iter().filter(|peer| Some(&peer.node.id) != self.own.get()).collect())
+        let there = self.watch(&rows)?;
+        let seen = self.seen();
+        let others = there.iter().filter(|id| Some(*id) != self.own.get());
+        Ok(others.filter_map(|id| seen.get(id)).map(|sighting| sighting.peer(asked)).collect())
     }
 
-    /// Takes note of rows that were read after `asked` by [`Clock::elapsed`].
-    fn watch(&self, asked: Duration, rows: &[StateRow]) -> Result<Vec<Peer>, StoreError> {
+    /// Takes note of rows that were read, and says of which nodes they are.
+    fn watch(&self, rows: &[StateRow]) -> Result<Vec<NodeId>, StoreError> {
         let nodes: Vec<Node> = rows.iter().map(read).collect::<Result<_, _>>()?;
         // A row may have been written at any time until now, and says nothing of later than when it was asked for.
         let now = self.clock.elapsed();
-        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
-        seen.retain(|id, _| nodes.iter().any(|node| node.id == *id));
-        let standing = |node: Node| {
-            let sighting = seen.entry(node.id.clone()).or_insert(Sighting { beat: node.beat, since: now, moved: false });
-            if sighting.beat != node.beat {
-                *sighting = Sighting { beat: node.beat, since: now, moved: true };
+        let mut seen = self.seen();
+        // One whose row was taken away may live.
+        seen.retain(|id, sighting| nodes.iter().any(|node| node.id == *id) || !sighting.peer(now).dead);
+        let there = nodes.iter().map(|node| node.id.clone()).collect();
+        for node in nodes {
+            let fresh = Sighting { node: node.clone(), since: now, moved: false, ended: false };
+            let sighting = seen.entry(node.id.clone()).or_insert(fresh);
+            if sighting.node.beat != node.beat {
+                (sighting.since, sighting.moved) = (now, true);
             }
-            let still = asked.saturating_sub(sighting.since);
-            let dead = node.stopped || still >= Duration::from_millis(node.lease_ms);
-            Peer { node, dead, still, moved: sighting.moved }
-        };
-        Ok(nodes.into_iter().map(standing).collect())
+            sighting.node = node;
+        }
+        Ok(there)
     }
+}
+
+/// Whether the event at that position says that the node ended. Whoever writes rows makes no such event: it would carry a root.
+async fn is_recorded(store: &dyn Store, node: &NodeId, at: Position) -> Result<bool, StoreError> {
+    let rows = store.events(Position(at.0.saturating_sub(1)), 1).await?;
+    let event = rows.first().filter(|row| row.position == at).and_then(|row| Event::decode(&row.leaf).ok());
+    Ok(event.is_some_and(|event| matches!(event.kind, Kind::NodeStopped { node: ended } if ended == *node)))
 }
 
 fn read(row: &StateRow) -> Result<Node, StoreError> {

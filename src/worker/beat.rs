@@ -148,7 +148,7 @@ fn put_node(draft: &mut Draft, id: NodeId, fence: &Fence, (lease, clock): (Durat
         boot,
         up_us,
         lease_ms: whole(lease.as_millis()),
-        stopped: false,
+        ended: None,
         confirmed,
         confirmed_at,
     };
@@ -159,11 +159,11 @@ fn whole(number: u128) -> u64 {
     u64::try_from(number).unwrap_or(u64::MAX)
 }
 
-/// Says in a node's row that it has ended in order.
-pub fn put_stopped(draft: &mut Draft, id: &NodeId) -> Result<(), StoreError> {
+/// Says in a node's row that it has ended in order, and where that is recorded.
+pub fn put_ended(draft: &mut Draft, id: &NodeId, at: Position) -> Result<(), StoreError> {
     let name = node_row(id);
     let Some(row) = draft.get::<Node>(&name).ok().flatten() else { return Ok(()) };
-    draft.put(&name, &Node { stopped: true, ..row })
+    draft.put(&name, &Node { ended: Some(at), ..row })
 }
 
 fn expire_switches(draft: &mut Draft, ids: &mut dyn FnMut() -> EventId) -> Result<(), StoreError> {

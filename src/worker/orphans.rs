@@ -139,9 +139,8 @@ impl Worker {
 
     /// Removes the rows of nodes that have ended and left nothing open.
     async fn sweep(&self, peers: &[Peer]) {
-        let over = |peer: &&Peer| {
-            peer.dead && (peer.node.stopped || peer.still > REMEMBERED) && self.settled().nodes.contains(&peer.node.id)
-        };
+        let over =
+            |peer: &&Peer| peer.dead && (peer.ended || peer.still > REMEMBERED) && self.settled().nodes.contains(&peer.node.id);
         let rows: Vec<(String, i64)> = peers.iter().filter(over).map(|peer| (node_row(&peer.node.id), peer.node.beat)).collect();
         if rows.is_empty() {
             return;

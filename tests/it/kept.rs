@@ -58,7 +58,7 @@ async fn a_node_stops(house: House) {
         other.shutdown().await;
         let ended = house.events("node_stopped").await;
         assert!(ended.iter().any(|event| json!(event.kind)["node"] == json!(node)), "its end is on record");
-        assert_eq!(row(&house, &node).await.stopped, !sends, "only what sends nothing any more is counted as stopped");
+        assert_eq!(row(&house, &node).await.ended.is_some(), !sends, "only what sends nothing any more is counted as stopped");
         let store = Arc::clone(&house.app.node().control.ports.reader.store);
         let peers = house.app.node().control.ports.fence().peers().look(&*store).await.expect("the nodes");
         let seen = peers.iter().find(|peer| peer.node.id == node).expect("it is seen");

@@ -15,7 +15,7 @@ use forelog::core::job::Node;
 use forelog::core::limit::Limit;
 use serde_json::{Value, json};
 
-use crate::plant::{Plant, Site, TestClock};
+use crate::plant::{Plant, Site, TestClock, on_both};
 use crate::postgres;
 use crate::promises::{check, wait_for};
 
@@ -224,4 +224,33 @@ async fn nodes_a_commit_that_was_reported_lost_is_ended_by_its_own_node() {
     let log = wait_for(&plant, |kind| matches!(kind, Kind::Cancelled(_))).await;
     assert_eq!(check(&log, false).into_values().collect::<Vec<_>>(), [Status::Cancelled]);
     assert!(plant.world.executed().is_empty());
+}
+
+on_both! {
+    rows_make_no_node_dead, nodes_are_not_dead_because_their_rows_were_taken_away, postgres_nodes_are_not_dead_because_their_rows_were_taken_away;
+}
+
+/// Whoever writes beside the log removes a node's row, or says in it that the node has ended. It is fenced when its lease is over.
+async fn rows_make_no_node_dead(site: Site) {
+    let (working, watching) = (Plant::start(&site).await, Plant::idle(&site).await.0);
+    let of_working = async || {
+        let peers = watching.writer.fence().peers().look(&*watching.reader.store).await.expect("the nodes");
+        let found = peers.into_iter().find(|peer| peer.node.id == working.control.ports.node);
+        found.map(|peer| (peer.dead, peer.ended))
+    };
+    assert_eq!(of_working().await, Some((false, false)));
+    let run = async |sql: &'static str, doc: Option<Vec<u8>>| {
+        let mut transaction = site.room().await.begin().await.expect("a transaction");
+        let bound = doc.map(forelog::log::sql::Value::Bytes).into_iter().collect();
+        assert_eq!(transaction.execute(sql, bound).await.expect(sql), 1);
+        transaction.commit().await.expect("a commit");
+    };
+    // The newest event of the log is none that says so.
+    let at = watching.log().await.last().expect("an event").position;
+    let row = rows(&watching).await.into_iter().find(|row| row.id == working.control.ports.node).expect("its row");
+    let forged = serde_json::to_vec(&Node { ended: Some(at), ..row }).expect("JSON");
+    run("update state set doc = $1 where name like 'node:%'", Some(forged)).await;
+    assert_eq!(of_working().await, Some((false, false)), "nothing is recorded of its end");
+    run("delete from state where name like 'node:%'", None).await;
+    assert_eq!(of_working().await, Some((false, false)), "its row is gone, and it may live");
 }

@@ -69,7 +69,7 @@ pub(in crate::tools) async fn wait(execution: &Execution, epoch: Epoch) -> Resul
         expired.extend(peers.iter().filter(|peer| peer.dead).map(|peer| peer.node.id.clone()));
         let mut fenced = Fenced(vec![(own.clone(), confirmed.map_or(Standing::Waiting, Standing::Confirmed))]);
         // Who has ended in order cannot start anything, and is not worth telling.
-        let others = peers.iter().filter(|peer| peer.node.id != *own && !peer.node.stopped);
+        let others = peers.iter().filter(|peer| peer.node.id != *own && !peer.ended);
         fenced.0.extend(others.map(|peer| (peer.node.id.clone(), standing(peer, (epoch, head), &expired))));
         let lease = peers.iter().map(|peer| peer.node.lease_ms).max().map_or(Duration::ZERO, Duration::from_millis);
         let waited = ports.clock.elapsed().saturating_sub(begun);
