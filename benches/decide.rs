@@ -122,7 +122,7 @@ fn bench(criterion: &mut Criterion) {
     let limit = Limit { admit: 1000, window_ms: 60_000 };
     let limits = Limits { credential: limit, exec: limit, write: limit };
     let (mut state, windows) = (state(&who, &vm), BTreeMap::new());
-    state.terms = Some(TermsInForce { version: 1, terms: Terms { limits, ..Terms::default() } });
+    state.terms = Some(TermsInForce::first(1, Terms { limits, ..Terms::default() }));
     let uses = BTreeMap::from([(who.credential.clone(), NOW)]);
     let proposal = Proposal { kin: state.kin(&who.credential), ..proposal };
     let facts = Facts { now: NOW, state: &state, windows: &windows, idempotency: None, joined: 0, claim: None, uses: &uses };

@@ -28,6 +28,7 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use self::desk::DeskError;
 use self::node::{Node, NodeError};
 use self::seat::{Seat, SeatError};
 use self::socket::{Socket, SocketError};
@@ -65,6 +66,12 @@ pub enum AppError {
     /// The socket, of whoever has nothing else.
     #[error(transparent)]
     Socket(#[from] SocketError),
+    /// Nobody has said yet what is in force on the data.
+    #[error("nobody has served this data yet, so no limits and no policies are in force")]
+    NothingInForce,
+    /// What is in force cannot be read.
+    #[error(transparent)]
+    Desk(#[from] DeskError),
     /// The node behind it.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -122,9 +129,13 @@ impl App {
         Ok(Self { address, node, http, stop, tls, serving, socket, seat })
     }
 
-    /// Starts a node that is reached by its socket only, and has the data to itself.
+    /// Starts a node that is reached by its socket only, and has the data to itself. It is an agent's client that starts it, so
+    /// it puts nothing in force: not what its environment says, nor anything else in the place of what a server is told (P15).
     pub async fn start_alone(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, AppError> {
         let seat = Seat::alone(&config.data_dir)?;
+        if !alone::is_in_force(config, Arc::clone(&clock), Arc::clone(&entropy)).await? {
+            return Err(AppError::NothingInForce);
+        }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
         let (node, http) = open(config, address, clock, entropy).await?;
         let stop = CancellationToken::new();

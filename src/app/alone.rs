@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::desk::DeskError;
+use super::desk::{Desk, DeskError};
 use super::rooms::{RoomError, Rooms};
 use crate::config::Config;
 use crate::core::id::NodeId;
@@ -12,6 +12,15 @@ use crate::log::fence::Fence;
 
 /// How often the nodes are looked at.
 const LOOK: Duration = Duration::from_millis(50);
+
+/// Whether limits and policies are in force on the data: those that a server recorded at its first start, or somebody who sits
+/// before the data.
+pub async fn is_in_force(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<bool, DeskError> {
+    let desk = Desk::open(config, clock, entropy).await?;
+    let state = desk.state().await;
+    desk.close().await;
+    state.map(|state| state.terms.is_some() && state.policy.is_some())
+}
 
 /// A node that is seen to beat; none once all have stood still for their leases, by this machine's measure of time.
 pub async fn living(config: &Config, clock: &Arc<dyn Clock>, entropy: &Arc<dyn Entropy>) -> Result<Option<NodeId>, DeskError> {

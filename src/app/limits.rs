@@ -3,7 +3,6 @@
 use serde_json::json;
 
 use super::desk::{Desk, DeskError, Record, operator};
-use crate::core::event::Kind;
 use crate::core::id::Position;
 use crate::core::refusal::Refusal;
 use crate::core::terms::{Terms, TermsInForce};
@@ -19,7 +18,8 @@ pub struct Set {
 }
 
 impl Desk {
-    /// Puts limits in force that `change` makes of those in force; of `configured`, if none are recorded yet.
+    /// Puts limits in force that `change` makes of those in force; of `configured`, if none are recorded yet. What holds already
+    /// is no other version.
     pub async fn set_limits(
         &self,
         configured: Terms,
@@ -30,15 +30,18 @@ impl Desk {
         let (kind, note) = (state.setting(configured, None, None), json!({ "operator": operator() }));
         let sealed = self.seal(Record { account: state.house(), kind, note }).await?;
         let written = self.writer.write(Want::default(), move |draft| {
-            let before = draft.state().terms;
-            let terms = match change(before.map_or(configured, |before| before.terms)) {
+            let before = draft.state().terms.clone();
+            let terms = match change(before.as_ref().map_or(configured, |before| before.terms)) {
                 Ok(terms) => terms,
                 Err(refusal) => return Ok(Err(refusal)),
             };
+            if let Some(now) = before.clone().filter(|before| before.terms == terms) {
+                return Ok(Ok(Set { now, before }));
+            }
             let kind = draft.state().setting(terms, None, None);
-            let version = if let Kind::LimitsSet { version, .. } = &kind { *version } else { 1 };
             draft.append(Position(0), NewEvent { kind, ..sealed.clone() })?;
-            Ok(Ok(Set { now: TermsInForce { version, terms }, before }))
+            let now = draft.state().terms.clone().unwrap_or_else(|| TermsInForce::first(1, terms));
+            Ok(Ok(Set { now, before }))
         });
         Ok(written.await??)
     }

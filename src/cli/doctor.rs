@@ -253,9 +253,9 @@ async fn in_force(desk: &Desk, state: Option<&ControlState>) -> Result<(Vec<Stri
         document["policies"] = json!({ "version": set.version, "sha256": set.sha256 });
         tell(&mut document["policies"], origin.as_ref());
     }
-    if let Some(now) = state.and_then(|state| state.terms) {
+    if let Some(now) = state.and_then(|state| state.terms.as_ref()) {
         let origin = origin(&reader, LIMITS).await?;
-        lines.push(in_force_since(&now, origin.as_ref()));
+        lines.push(in_force_since(now, origin.as_ref()));
         document["limits"] = json!({ "version": now.version, "numbers": now.terms });
         tell(&mut document["limits"], origin.as_ref());
     }
@@ -271,7 +271,14 @@ async fn served(context: &Context, desk: &Desk, state: Option<&ControlState>) ->
 }
 
 fn limits(context: &Context, state: &ControlState) -> Vec<String> {
-    state.terms.map(|now| now.terms.differences(&context.config.terms())).unwrap_or_default().iter().map(differs).collect()
+    state
+        .terms
+        .as_ref()
+        .map(|now| now.terms.differences(&context.config.terms()))
+        .unwrap_or_default()
+        .iter()
+        .map(differs)
+        .collect()
 }
 
 fn policies(context: &Context, state: &ControlState) -> Result<Vec<String>, CliError> {

@@ -182,6 +182,9 @@ impl CliError {
                 "one that is stopped goes on with `kill -CONT PID`, or ends with `kill -9 PID`; a `forelog stdio` without --url and \
                  without a server has the data to itself until its client ends: start `forelog serve` first, or give it --url",
             ),
+            Self::App(AppError::NothingInForce) => Some(
+                "run `forelog serve` once, or put the configuration's in force with `forelog limits load` and `forelog policy load`",
+            ),
             Self::Pipe(PipeError::ServedElsewhere(_)) => Some("give the address of a server with --url"),
             Self::Pipe(PipeError::NotOurs(_)) => {
                 Some("run it as the user that the server runs as, or give the server's address with --url")

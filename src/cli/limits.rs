@@ -1,5 +1,7 @@
 //! `forelog limits`: what is in force, and putting something else in force, straight on the data.
 
+use std::collections::BTreeSet;
+
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
@@ -7,6 +9,7 @@ use super::{Answer, CliError, Context};
 use crate::app::limits::Set;
 use crate::control::in_force::{LIMITS, Origin, origin, tell};
 use crate::core::terms::{Difference, Terms, TermsInForce};
+use crate::core::time::Micros;
 
 /// What to do with the limits.
 #[derive(Debug, Subcommand)]
@@ -41,35 +44,42 @@ pub async fn run(command: LimitsCommand, context: &Context) -> Result<Answer, Cl
     };
     let desk = context.desk().await?;
     let Set { now, before } = desk.set_limits(configured, change).await?;
-    let was = before.map_or_else(|| Terms::default().differences(&now.terms), |before| before.terms.differences(&now.terms));
-    let mut lines = vec![format!("version {} is in force", now.version)];
+    let differ = |before: &TermsInForce| before.terms.differences(&now.terms);
+    let was = before.as_ref().map_or_else(|| Terms::default().differences(&now.terms), differ);
+    let is_new = before.as_ref().is_none_or(|before| before.version < now.version);
+    let mut lines = vec![format!("version {} is in force{}", now.version, if is_new { "" } else { " already" })];
     lines.extend(was.iter().map(|row| format!("  {}: {} (was {})", row.key, row.configured, row.in_force)));
     let changed: Vec<Value> =
         was.iter().map(|row| json!({ "key": row.key, "before": row.in_force, "now": row.configured })).collect();
     let document = json!({
         "version": now.version, "before": before.map(|before| before.version), "changed": changed, "limits": now.terms,
+        "newcomer_counts_from": counts_from(&now, desk.clock.now()).inspect(|from| lines.push(longer(from))),
     });
     Ok(Answer { document, text: lines.into() })
 }
 
 /// `a.b=1` and the like as the configuration has them.
 fn wanted(numbers: &[String]) -> Result<Value, CliError> {
-    let mut wanted = Value::Object(Map::new());
+    let (mut wanted, mut named) = (Value::Object(Map::new()), BTreeSet::new());
     for text in numbers {
         let (key, number) = text.split_once('=').ok_or_else(|| CliError::Limit(text.clone()))?;
-        let number: i128 = number.trim().parse().map_err(|_| CliError::Limit(text.clone()))?;
-        // What no limit can be is told by its key.
-        let number = match u64::try_from(number) {
-            Ok(number) => json!(number),
-            Err(_) if number < 0 => json!(i64::try_from(number).unwrap_or(i64::MIN)),
-            Err(_) => json!(u64::MAX),
+        let (key, number) = (key.trim(), number.trim());
+        if !named.insert(key) {
+            return Err(CliError::Usage(format!("{key} is named twice; say once which number it is to be")));
+        }
+        // What is a number, and none that anything can be, is told by its key.
+        let is_number = !number.is_empty() && number.trim_start_matches('-').bytes().all(|byte| byte.is_ascii_digit());
+        let number: u64 = match number.parse() {
+            Ok(number) => number,
+            Err(_) if is_number => return Err(CliError::Usage(format!("{key} cannot be {number}"))),
+            Err(_) => return Err(CliError::Limit(text.clone())),
         };
         let mut place = &mut wanted;
-        for name in key.trim().split('.') {
+        for name in key.split('.') {
             let Some(fields) = place.as_object_mut() else { return Err(CliError::Limit(text.clone())) };
             place = fields.entry(name).or_insert_with(|| json!({}));
         }
-        *place = number;
+        *place = json!(number);
     }
     Ok(wanted)
 }
@@ -85,9 +95,21 @@ async fn show(context: &Context) -> Result<Answer, CliError> {
     let mut lines = vec![in_force(&now, origin.as_ref())];
     lines.extend(now.terms.numbers().iter().map(|(key, number)| format!("  {key} = {number}")));
     lines.extend(differences.iter().map(differs));
-    let mut document = json!({ "version": now.version, "limits": now.terms, "differences": differences });
+    let from = counts_from(&now, desk.clock.now()).inspect(|from| lines.push(longer(from)));
+    let mut document = json!({
+        "version": now.version, "limits": now.terms, "newcomer_counts_from": from, "differences": differences,
+    });
     tell(&mut document, origin.as_ref());
     Ok(Answer { document, text: lines.into() })
+}
+
+/// From when the `newcomer_ms` in force counts, if a longer one still does.
+fn counts_from(now: &TermsInForce, at: Micros) -> Option<String> {
+    now.newcomer_counts_from(at).map(Micros::rfc3339)
+}
+
+fn longer(from: &String) -> String {
+    format!("  newcomer_ms counts from {from} on; until then the longer one that was in force before does")
 }
 
 /// The version in force, and how it came there.

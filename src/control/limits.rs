@@ -12,15 +12,15 @@ use crate::log::writer::{WriteError, Writer};
 /// Records what a node was started with if nothing is recorded, and says where it differs from what is. Run at start.
 pub async fn start(writer: &Writer, id: EventId, configured: Terms) -> Result<(), WriteError> {
     let written = writer.write(Want::default(), move |draft| {
-        if let Some(now) = draft.state().terms {
+        if let Some(now) = draft.state().terms.clone() {
             return Ok(now);
         }
         let kind = draft.state().setting(configured, None, None);
         let version = if let Kind::LimitsSet { version, .. } = &kind { *version } else { 1 };
         draft.append(Position(0), NewEvent::plain(id.clone(), kind))?;
-        Ok(TermsInForce { version, terms: configured })
+        Ok(TermsInForce::first(version, configured))
     });
-    let TermsInForce { version, terms } = written.await?;
+    let TermsInForce { version, terms, .. } = written.await?;
     for difference in terms.differences(&configured) {
         let (key, in_force, configured) = (difference.key, difference.in_force, difference.configured);
         tracing::warn!(

@@ -285,7 +285,7 @@ fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -
     }
     let keys = limit_keys(proposal);
     // What stops, and what stands already, passes although nobody knows how often it may.
-    let Some(TermsInForce { terms: Terms { limits: usual, .. }, .. }) = facts.state.terms else {
+    let Some(TermsInForce { terms: Terms { limits: usual, .. }, .. }) = &facts.state.terms else {
         let free = keys.is_empty() || proposal.tool.is_some_and(|tool| tool.stops);
         let text = "There are no limits, so nothing is let through.";
         return if free { Ok(Vec::new()) } else { refuse(Refusal::new(Code::ControlStateUnreadable, text)) };

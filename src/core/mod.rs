@@ -47,6 +47,7 @@ pub mod shown;
 pub mod sight;
 pub mod state;
 pub mod stored;
+pub mod stood;
 pub mod succession;
 pub mod switch;
 pub mod table;

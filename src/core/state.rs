@@ -142,7 +142,9 @@ impl ControlState {
                 named("policy", "set")
             }
             Kind::LimitsSet { version, terms, .. } => {
-                self.terms = Some(TermsInForce { version: *version, terms: **terms });
+                let first = || TermsInForce::first(*version, **terms);
+                let after = |was: &TermsInForce| was.followed_by(*version, **terms, at, self.in_log(at));
+                self.terms = Some(self.terms.as_ref().map_or_else(first, after));
                 named("limits", "set")
             }
             _ => {

@@ -17,6 +17,8 @@ use super::limit::Limit;
 use super::quota::Quotas;
 use super::refusal::Refusal;
 use super::state::ControlState;
+use super::stood::Earlier;
+use super::time::Micros;
 
 /// A year in milliseconds, a leap day included: the longest of the waits.
 pub const YEAR: u64 = 366 * 86_400_000;
@@ -72,12 +74,15 @@ impl Default for Terms {
 }
 
 /// The terms in force.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TermsInForce {
     /// Counts how often they were set, from 1.
     pub version: i64,
     /// What they are.
     pub terms: Terms,
+    /// What stood before and still counts.
+    #[serde(default, skip_serializing_if = "Earlier::is_none")]
+    pub earlier: Earlier,
 }
 
 /// A number that is not the one in force.
@@ -116,7 +121,7 @@ impl Terms {
         Duration::from_millis(self.approval_ms)
     }
 
-    /// How long who was invited does not count beside who invited them.
+    /// How long who was invited does not count beside who invited them, by these alone.
     #[must_use]
     pub fn newcomer(&self) -> Duration {
         Duration::from_millis(self.newcomer_ms)
@@ -164,7 +169,7 @@ impl ControlState {
     /// The event by which somebody puts terms in force.
     #[must_use]
     pub fn setting(&self, terms: Terms, by: Option<UserId>, credential: Option<CredentialId>) -> Kind {
-        let version = self.terms.map_or(0, |now| now.version) + 1;
+        let version = self.terms.as_ref().map_or(0, |now| now.version) + 1;
         Kind::LimitsSet { version, terms: Box::new(terms), by, credential }
     }
 
@@ -172,7 +177,20 @@ impl ControlState {
     /// nothing through by these: that takes [`ControlState::terms`].
     #[must_use]
     pub fn known_terms(&self) -> Terms {
-        self.terms.map(|now| now.terms).unwrap_or_default()
+        self.terms.as_ref().map(|now| now.terms).unwrap_or_default()
+    }
+
+    /// How long who was invited does not count beside who invited them, when clocks say `now`.
+    #[must_use]
+    pub fn newcomer(&self, now: Micros) -> Duration {
+        self.terms.as_ref().map_or_else(|| Terms::default().newcomer(), |terms| terms.newcomer(now))
+    }
+
+    /// Until when accounts are told of what staff read, when the log is at `at`; none if they are told of everything.
+    #[must_use]
+    pub fn reads_shown_until(&self, at: Micros) -> Option<Micros> {
+        let terms = self.terms.as_ref().filter(|now| now.terms.staff_reads_shown_after_ms > 0)?;
+        Some(terms.reads_shown_until(at))
     }
 
     /// The quotas of these.

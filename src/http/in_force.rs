@@ -10,6 +10,7 @@ use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
 use crate::core::state::PolicySet;
 use crate::core::terms::{Difference, TermsInForce};
+use crate::core::time::Micros;
 use crate::tools::NodePolicies;
 
 /// The policies in force, and this node's.
@@ -26,6 +27,8 @@ pub struct PoliciesInForce {
 pub struct LimitsInForce {
     /// They; none if there are none.
     pub now: Option<TermsInForce>,
+    /// From when `newcomer_ms` counts, if a longer one still does.
+    pub newcomer_counts_from: Option<Micros>,
     /// How they came into force.
     pub origin: Option<Origin>,
     /// Where this node was started with something else.
@@ -66,8 +69,9 @@ impl LimitsInForce {
     /// As REST answers it.
     #[must_use]
     pub fn document(&self) -> Value {
-        let mut document = self.now.map_or_else(|| json!({}), |now| json!(now.terms));
-        document["version"] = json!(self.now.map(|now| now.version));
+        let mut document = self.now.as_ref().map_or_else(|| json!({}), |now| json!(now.terms));
+        document["version"] = json!(self.now.as_ref().map(|now| now.version));
+        document["newcomer_counts_from"] = json!(self.newcomer_counts_from.map(Micros::rfc3339));
         document["node"] = json!({ "differs": !self.differences.is_empty(), "differences": self.differences });
         put(&mut document, self.origin.as_ref());
         document
@@ -106,9 +110,12 @@ impl Http {
     /// The limits.
     pub async fn limits_in_force(&self) -> Result<LimitsInForce, Refusal> {
         let ports = &self.door.control().ports;
-        let now = self.door.state().terms;
-        let differences = now.map(|now| now.terms.differences(&ports.configured)).unwrap_or_default();
-        Ok(LimitsInForce { now, origin: origin(&ports.reader, LIMITS).await.map_err(|error| unread(&error))?, differences })
+        let state = self.door.state();
+        let now = state.terms.clone();
+        let differences = now.as_ref().map(|now| now.terms.differences(&ports.configured)).unwrap_or_default();
+        let newcomer_counts_from = now.as_ref().and_then(|now| now.newcomer_counts_from(ports.clock.now()));
+        let origin = origin(&ports.reader, LIMITS).await.map_err(|error| unread(&error))?;
+        Ok(LimitsInForce { now, newcomer_counts_from, origin, differences })
     }
 }
 

@@ -253,7 +253,7 @@ impl Draft {
 
     fn answer(&mut self, answer: Answer) -> Result<Result<Step, Refusal>, StoreError> {
         let Answer { call, by, acting: _, approve, events: [id, end], note, result } = answer;
-        let newcomer = self.state().known_terms().newcomer();
+        let newcomer = self.state().newcomer(self.now);
         let (mut job, approval) = match self.held(&call)? {
             Held::Waits(job, approval) => (job, approval),
             Held::Not => return Ok(Err(decided())),

@@ -1,22 +1,25 @@
 //! `limits_set`: puts other limits in force, on every node from the next decision on.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::outcome::Answer;
-use super::record::change;
+use super::record::write;
 use super::register::{Face, handler};
 use super::shape::{Shape, any, maybe, number};
-use super::{Execution, Tool, facts, register};
-use crate::core::event::Kind;
+use super::{Execution, Tool, facts, instant, register};
+use crate::core::id::Position;
 use crate::core::limit::Limit;
 use crate::core::quota::Quota;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
-use crate::core::terms::{APPROVAL_MS, YEAR};
+use crate::core::terms::{APPROVAL_MS, TermsInForce, YEAR};
 use crate::core::tool::ToolFacts;
+use crate::log::draft::NewEvent;
+use crate::log::store::Want;
 
 static FACTS: ToolFacts = facts::control("limits_set", Some(Scope::StaffPolicy));
 
@@ -47,6 +50,7 @@ pub(super) fn tools() -> Vec<Tool> {
         .must("quotas", Public, any("object", "The quotas in force."))
         .must("approval_ms", Public, any("integer", "How long a held call waits for a person."))
         .must("newcomer_ms", Public, any("integer", "How long who was invited does not count beside who invited them."))
+        .must("newcomer_counts_from", Public, maybe("string", "From when newcomer_ms counts, while a longer one still does."))
         .must("staff_reads_shown_after_ms", Public, any("integer", "When an account is told that staff read its log."));
     let face = Face {
         title: "Set limits",
@@ -111,19 +115,26 @@ struct Counts {
 
 async fn set(execution: Execution) -> Answer {
     let args: Args = execution.arguments()?;
-    let (wanted, who) = (json!(args), execution.principal.clone());
-    let kinds = change(&execution, move |state, _| {
-        let terms = state.known_terms().with(&wanted)?;
-        Ok(vec![state.setting(terms, Some(who.user.clone()), Some(who.credential.clone()))])
+    let (wanted, who, ports) = (json!(args), execution.principal.clone(), Arc::clone(&execution.ports));
+    let (now, before, from) = write(&execution, Want::default(), move |draft| {
+        let before = draft.state().terms.clone();
+        let terms = match draft.state().known_terms().with(&wanted) {
+            Ok(terms) => terms,
+            Err(refusal) => return Ok(Err(refusal)),
+        };
+        // What holds already is no other version.
+        if before.as_ref().is_none_or(|before| before.terms != terms) {
+            let kind = draft.state().setting(terms, Some(who.user.clone()), Some(who.credential.clone()));
+            draft.append(Position(0), NewEvent::plain(ports.event_id(), kind))?;
+        }
+        let now = draft.state().terms.clone().unwrap_or_else(|| TermsInForce::first(1, terms));
+        let from = now.newcomer_counts_from(draft.now);
+        Ok(Ok((now, before, from)))
     })
     .await?;
-    let mut answer = json!({});
-    for kind in kinds {
-        if let Kind::LimitsSet { version, terms, .. } = kind {
-            answer = json!(terms);
-            answer["version"] = json!(version);
-            answer["before"] = json!((version > 1).then_some(version - 1));
-        }
-    }
+    let mut answer = json!(now.terms);
+    answer["version"] = json!(now.version);
+    answer["before"] = json!(before.map(|before| before.version));
+    answer["newcomer_counts_from"] = json!(instant::render_maybe(from));
     Ok(answer)
 }

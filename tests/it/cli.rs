@@ -479,6 +479,9 @@ fn cli_stdio_speaks_mcp_with_the_configured_key() {
     let made = answer(&[&["key", "create", "--account", id, "--label", "laptop"], &at[..]].concat());
     let stdio = [&["stdio"], &at[..]].concat();
     assert!(complaint(&stdio).contains("FORELOG_API_KEY"), "it started without a key");
+    for put in [["limits", "load"], ["policy", "load"]] {
+        answer(&[&put[..], &at[..]].concat());
+    }
     let mut process = command(&stdio)
         .env("FORELOG_API_KEY", made["api_key"].as_str().expect("a key"))
         .stdin(Stdio::piped())

@@ -107,6 +107,8 @@ async fn postgres_stdio_is_a_node_of_its_own() {
     let account = id(&site.answer(&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"]));
     site.answer(&["vm", "import", "--account", &account, "--provider", "sim", "--machine", "web-1"]);
     let made = site.answer(&["key", "create", "--account", &account, "--label", "laptop"]);
+    site.answer(&["limits", "load"]);
+    site.answer(&["policy", "load"]);
     let mut process = command(&site.at(&["stdio"]))
         .env("FORELOG_API_KEY", made["api_key"].as_str().expect("a key"))
         .stdin(Stdio::piped())

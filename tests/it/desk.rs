@@ -40,6 +40,12 @@ impl Data {
         answer(&self.at(args))
     }
 
+    /// Puts limits and policies in force without a server.
+    pub fn in_force(&self) {
+        self.answer(&["limits", "load"]);
+        self.answer(&["policy", "load"]);
+    }
+
     pub fn complaint(&self, args: &[&str]) -> String {
         complaint(&self.at(args))
     }

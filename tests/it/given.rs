@@ -191,7 +191,7 @@ fn state() -> ControlState {
     state.vms.insert(vm(2), machine(2, 2));
     let ample = Limit { admit: 10, window_ms: 60_000 };
     let limits = Limits { credential: ample, exec: ample, write: ample };
-    state.terms = Some(TermsInForce { version: 1, terms: Terms { limits, ..Terms::default() } });
+    state.terms = Some(TermsInForce::first(1, Terms { limits, ..Terms::default() }));
     state.policy = Some(PolicySet { version: 1, sha256: "00".repeat(32) });
     state
 }

@@ -222,6 +222,8 @@ async fn a_right_changes_both(database: String) {
         ["done", "done", "rate_limited"],
         "exact across the change"
     );
+    let same = ask(&there, &staff, Method::PATCH, "/api/v1/limits", Some(wanted(4))).await.json();
+    assert_eq!((&same["version"], &same["before"]), (&json!(2), &json!(2)), "what holds already is no other version: {same}");
     ask(&here, &staff, Method::PATCH, "/api/v1/limits", Some(wanted(3))).await;
     assert_eq!(get(&there).await, "rate_limited", "what was taken before counts");
     ask(&here, &staff, Method::PATCH, "/api/v1/limits", Some(wanted(100))).await;
@@ -394,6 +396,14 @@ async fn the_command_line_says_and_sets(database: String) {
         let complaint = data.complaint(&["limits", "set", wrong]);
         assert!(complaint.contains(near), "{wrong}: {complaint}");
     }
+    let huge = data.complaint(&["limits", "set", "limits.exec.admit=99999999999999999999"]);
+    assert!(huge.contains("limits.exec.admit cannot be 99999999999999999999") && !huge.contains("1844"), "{huge}");
+    for twice in [["limits.exec.admit=30", "limits.exec.admit=31"], ["approval_ms=5000", " approval_ms = 5000"]] {
+        let complaint = data.complaint(&["limits", "set", twice[0], twice[1]]);
+        assert!(complaint.contains("named twice"), "{complaint}");
+    }
+    let same = data.answer(&["limits", "set", "limits.exec.admit=60"]);
+    assert_eq!((&same["version"], &same["before"], &same["changed"]), (&json!(1), &json!(1), &json!([])), "{same}");
     let set = data.answer(&["limits", "set", "limits.exec.admit=30", "quotas.keys.account=50"]);
     assert_eq!((&set["version"], &set["before"]), (&json!(2), &json!(1)), "{set}");
     assert_eq!(set["changed"][0], json!({ "key": "limits.exec.admit", "before": 60, "now": 30 }), "{set}");

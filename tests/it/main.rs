@@ -97,6 +97,7 @@ mod secrets;
 mod sight;
 mod sim;
 mod state;
+mod stood;
 mod stopping;
 mod store;
 mod tables;

@@ -181,6 +181,7 @@ async fn outlives_its_server(data: Data) {
 #[tokio::test(flavor = "multi_thread")]
 async fn pipe_alone_has_the_data_to_itself() {
     let data = Data::new(None);
+    data.in_force();
     let (key, at) = (key_of(&data), data.at(&[]));
     let mut first = Pipe::start(&at, &key);
     first.begin();
@@ -228,6 +229,42 @@ async fn postgres_pipe_is_no_node_where_another_lives() {
     pipe.end();
     server.stop().await;
     assert_eq!(of_type(&leaves(&data), "node_started").len(), 1);
+}
+
+/// What an agent's client is started with is not what a log begins with, whatever it says and however loose that is.
+async fn first_start_is_nobodys(data: Data) {
+    let key = key_of(&data);
+    let loose = [
+        ("FORELOG_NEWCOMER_MS", "0"),
+        ("FORELOG_LIMITS__EXEC__ADMIT", "10000"),
+        ("FORELOG_LIMITS__EXEC__WINDOW_MS", "1"),
+        ("FORELOG_API_KEY", key.as_str()),
+    ];
+    let count = |kind: &str| of_type(&leaves(&data), kind).len();
+    let output = command(&data.at(&["stdio"])).envs(loose).output().expect("it ran");
+    let said = text(&output.stderr);
+    assert!(!output.status.success() && said.contains("forelog serve") && said.contains("limits load"), "{said}");
+    assert_eq!((count("limits_set"), count("policy_loaded"), count("node_started")), (0, 0, 0));
+    data.answer(&["limits", "load"]);
+    let output = command(&data.at(&["stdio"])).envs(loose).output().expect("it ran");
+    assert!(!output.status.success(), "the policies are nobody's either");
+    data.answer(&["policy", "load"]);
+    let mut pipe = Pipe::start_with(&data.at(&[]), &loose);
+    pipe.begin();
+    assert!(pipe.call(1, "vm_list", &json!({}))["result"]["structuredContent"]["items"].is_array());
+    pipe.end();
+    assert_eq!((count("limits_set"), count("policy_loaded"), count("node_started")), (1, 1, 1));
+    assert_eq!(data.answer(&["limits", "show"])["limits"]["limits"]["exec"]["admit"], 60);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pipe_puts_nothing_in_force() {
+    first_start_is_nobodys(Data::new(None)).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_pipe_puts_nothing_in_force() {
+    first_start_is_nobodys(Data::new(Some(&crate::postgres::fresh_database().await))).await;
 }
 
 #[test]

@@ -62,6 +62,7 @@ async fn said_a_trigger_that_is_gone_is_no_matter_of_roles() {
 #[test]
 fn said_a_pipe_with_a_dead_key_does_not_start() {
     let data = Data::new(None);
+    data.in_force();
     let made = data.answer(&["key", "create", "--account", &data.account, "--label", "agent"]);
     data.answer(&["key", "revoke", &id(&made)]);
     let output = command(&data.at(&["stdio"])).env("FORELOG_API_KEY", made["api_key"].as_str().expect("a key")).output();

@@ -14,7 +14,6 @@ use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::sight::Sight;
-use crate::core::time::Micros;
 use crate::http::Http;
 use crate::http::asked::{PAGE, fits, page_size};
 use crate::http::body::Filters;
@@ -73,8 +72,8 @@ impl Http {
     pub async fn events(&self, who: &Principal, asked: Asked) -> Result<AdministrationPage, Refusal> {
         let (ports, state) = (&self.door.control().ports, self.door.state());
         let sight = Sight::of(who, &state);
-        let delay = i64::try_from(state.known_terms().reads_shown_after().as_micros()).unwrap_or(i64::MAX);
-        let reads_until = (!sight.is_everything()).then(|| Micros(ports.clock.now().0.saturating_sub(delay)));
+        let now = state.in_log(ports.clock.now());
+        let reads_until = state.reads_shown_until(now).filter(|_| !sight.is_everything());
         let query = AdministrationQuery {
             concerns: sight.concerns(&state),
             state: Arc::clone(&state),

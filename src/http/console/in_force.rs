@@ -24,6 +24,7 @@ struct Rules {
     own_trouble: Option<String>,
     texts: Vec<(String, String)>,
     limits: Option<Put>,
+    newcomer_counts_from: Option<String>,
     numbers: Vec<(String, String)>,
     differences: Vec<Difference>,
 }
@@ -54,7 +55,7 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
         Ok(Some(event)) => files(&visit, &event).await.unwrap_or_default(),
         _ => Vec::new(),
     };
-    let numbers = limits.now.map(|now| now.terms.numbers()).unwrap_or_default();
+    let numbers = limits.now.as_ref().map(|now| now.terms.numbers()).unwrap_or_default();
     Ok(page(&Rules {
         frame: Frame::of("Rules", "/console/rules", &visit).await,
         sha256: policies.set.as_ref().map(|set| visible(&set.sha256)).unwrap_or_default(),
@@ -65,6 +66,7 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
         policies: policies.set.as_ref().map(|set| Put::of(set.version, policies.origin.clone(), now)),
         texts: text.iter().map(|(name, text)| (visible(name), shown(text))).collect(),
         limits: limits.now.map(|set| Put::of(set.version, limits.origin.clone(), now)),
+        newcomer_counts_from: limits.newcomer_counts_from.map(Micros::rfc3339),
         numbers: numbers.into_iter().map(|(key, number)| (key, number.to_string())).collect(),
         differences: limits.differences,
     }))

@@ -94,7 +94,7 @@ async fn release(execution: Execution) -> Answer {
         if over.is_some() && row.ramp.is_some() {
             return Ok(Err(lets_go_already()));
         }
-        let newcomer = draft.state().known_terms().newcomer();
+        let newcomer = draft.state().newcomer(draft.now);
         let known = Acquaintance { state: draft.state(), now: draft.now, newcomer };
         let (step, until) = (step(row, &who, known), over.and_then(|over| row.ramp_until(draft.now, over)));
         let mut event = change.event();

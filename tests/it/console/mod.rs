@@ -29,6 +29,7 @@ mod incident;
 mod inviters;
 mod issuer;
 mod live;
+mod loosened;
 mod namesakes;
 mod oidc;
 mod pages;

@@ -14,11 +14,11 @@ use serde_json::json;
 
 use super::{Browser, House, between, nothing};
 
-const PASSWORD: &str = "a long enough phrase";
+pub const PASSWORD: &str = "a long enough phrase";
 
 impl House {
     /// Somebody whom a person of the staff has invited, signed in.
-    async fn guest_of(&self, host: &Browser, email: &str) -> Browser {
+    pub async fn guest_of(&self, host: &Browser, email: &str) -> Browser {
         let fields = [("account", self.staff.account.as_str()), ("email", email), ("role", "admin")];
         let made = host.submit("/console/people", &fields).await;
         assert_eq!(made.status, StatusCode::OK, "{made:?}");
