@@ -4,7 +4,7 @@ default:
 
 # Start Forelog with an example account, keys and simulated VMs.
 demo *ARGS:
-    cargo run --release -- demo {{ARGS}}
+    cargo run -- demo {{ARGS}}
 
 # Every check, as the build server runs it; arguments go to nextest.
 test *ARGS:
