@@ -5,21 +5,26 @@ use serde_json::{Value, json};
 use super::desk::{Desk, DeskError, Record, house, operator};
 use crate::auth::key::ApiKey;
 use crate::auth::password;
+use crate::core::code::Code;
 use crate::core::email::{EmailAddress, NoEmailAddress};
 use crate::core::event::{CredentialCreated, Kind};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::label;
 use crate::core::limit::Limit;
 use crate::core::principal::Side;
+use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::{Scope, ScopeSet};
 use crate::core::scrub::{ScrubbedText, holds_token};
 use crate::core::state::{ControlState, Credential};
 use crate::core::succession::check_rotation;
 use crate::core::time::{LONGEST, Micros};
-use crate::log::people::AWAITED;
-use crate::log::vault::Person;
+use crate::log::people::{AWAITED, is_begun};
+use crate::log::vault::{Person, VaultError};
 use crate::log::writer::WriteError;
+
+/// How often an address is tried that somebody else is adding at the same moment.
+const TRIES: u32 = 8;
 
 /// A person who was added, with the password that is shown once.
 #[derive(Clone, Debug)]
@@ -101,20 +106,7 @@ impl Desk {
     }
 
     async fn add_person(&self, account: AccountId, email: &str, side: Side, before: Vec<Kind>) -> Result<NewPerson, DeskError> {
-        let no_address = |error: NoEmailAddress| DeskError::Refused(format!("{email:?} is not an e-mail address: {error}"));
-        let email: EmailAddress = email.parse().map_err(no_address)?;
-        // Whom somebody has invited under that address, in an account of theirs, takes it from nobody.
-        let state = self.state().await?;
-        for other in self.rooms.vault.people_with(&email).await? {
-            if !other.proved && other.account != account {
-                continue;
-            }
-            if state.people.contains_key(&other.id) {
-                return Err(DeskError::Refused(already(&email)));
-            }
-            // No event names this one: making it was cut between vault and log.
-            self.rooms.vault.erase_person(&other.id).await?;
-        }
+        let email = address(email)?;
         let user = UserId::new(self.clock.now(), &*self.entropy);
         let password = password::generate(&*self.entropy);
         let (side_name, role) = if side == Side::Staff { ("staff", Role::Admin) } else { ("customer", Role::Owner) };
@@ -127,8 +119,7 @@ impl Desk {
             proved: true,
             password: password::hash_under(&password, self.rooms.vault.salt(&email).await?)?,
         };
-        // The vault first: an event must not name a person who is not there. Nor are they somebody before that.
-        self.rooms.vault.add_as(AWAITED, &person, |other| state.people.contains_key(other)).await?;
+        self.await_log(&person).await?;
         let address = self.rooms.vault.address_in(&account, &email).await?;
         let joined = Kind::UserCreated {
             user: user.clone(),
@@ -153,6 +144,56 @@ impl Desk {
         }
         self.rooms.vault.say(&person).await?;
         Ok(NewPerson { account, user, email: email.to_string(), password })
+    }
+
+    /// Puts somebody into the vault who is nobody before the log says so; an event must not name a person who is not there. Whom no
+    /// event names under that address was cut between vault and log, or is at the same thing at this moment: then the log decides
+    /// who of them it is, and [`Vault::say`](crate::log::vault::Vault::say) whose the row is.
+    async fn await_log(&self, person: &Person) -> Result<(), DeskError> {
+        for _ in 0..TRIES {
+            let others = self.rooms.vault.people_with(&person.email).await?;
+            let state = self.state().await?;
+            // Whom somebody has invited under that address, in an account of theirs, takes it from nobody.
+            for other in others.into_iter().filter(|other| other.proved || other.account == person.account) {
+                if state.people.contains_key(&other.id) {
+                    return Err(DeskError::Refused(already(&person.email)));
+                }
+                if is_begun(&other) {
+                    self.rooms.vault.forget_begun(&other.id).await?;
+                } else {
+                    self.rooms.vault.erase_person(&other.id).await?;
+                }
+            }
+            match self.rooms.vault.add_as(AWAITED, person, |other| state.people.contains_key(other)).await {
+                Err(VaultError::Taken) => {}
+                added => return Ok(added?),
+            }
+        }
+        let text = format!("Somebody is adding a person with the e-mail address {} at this moment.", person.email);
+        Err(Refusal::new(Code::Conflict, text).hint("Nothing was done. Look at the account's people, and say it again.").into())
+    }
+
+    /// Gives a person another password, and ends their sessions: whoever sits before the data lets in again who has none.
+    pub async fn reset_password(&self, account: &AccountId, email: &str) -> Result<NewPerson, DeskError> {
+        let email = address(email)?;
+        let state = self.state().await?;
+        side_of(&state, account)?;
+        let found = self.rooms.vault.people_of(account).await?;
+        let found = found.into_iter().find(|person| person.email == email && person.role_in(&state).is_some());
+        let no_one = || DeskError::Refused(format!("nobody of the account {account} has the e-mail address {email}"));
+        let person = found.ok_or_else(no_one)?;
+        let password = password::generate(&*self.entropy);
+        let hash = password::hash_under(&password, self.rooms.vault.salt(&email).await?)?;
+        let (user, kind) = (person.id.clone(), Kind::PasswordSet { user: person.id.clone(), session: None });
+        let check = move |state: &ControlState| {
+            let is_here = state.people.get(&user).is_some_and(|member| member.role.is_some());
+            (!is_here).then(|| format!("{user} was removed"))
+        };
+        self.record(vec![self.signed(account.clone(), kind)], check).await?;
+        if !self.rooms.vault.change_password(&person, &hash, "").await? {
+            return Err(DeskError::Refused(format!("{email} has chosen another password at this moment")));
+        }
+        Ok(NewPerson { account: account.clone(), user: person.id, email: email.to_string(), password })
     }
 
     /// Says whether keys of an account may turn command execution on.
@@ -308,8 +349,12 @@ fn named(text: &str) -> Result<String, DeskError> {
     label::canonical(text).map_err(|error| DeskError::Refused(format!("{text:?} cannot be taken: {error}")))
 }
 
+fn address(text: &str) -> Result<EmailAddress, DeskError> {
+    text.parse().map_err(|error: NoEmailAddress| DeskError::Refused(format!("{text:?} is not an e-mail address: {error}")))
+}
+
 fn already(email: &EmailAddress) -> String {
-    format!("there is a person with the e-mail address {email} already")
+    format!("there is a person with the e-mail address {email} already; `forelog account reset` gives them another password")
 }
 
 fn no_key(key: &CredentialId) -> DeskError {

@@ -18,7 +18,7 @@ use crate::core::switch::Switch;
 use crate::core::time::Micros;
 use crate::log::people::{Invited, UNSAID};
 use crate::log::store::Want;
-use crate::log::vault::Person;
+use crate::log::vault::{Person, VaultError};
 
 /// What a link is good for.
 pub enum Link {
@@ -84,7 +84,11 @@ impl Sessions {
         };
         // The vault first: an event must not name a person who is not there.
         let state = self.writer.fence().state();
-        self.vault.add_as(UNSAID, &person, |other| state.people.contains_key(other)).await?;
+        match self.vault.add_as(UNSAID, &person, |other| state.people.contains_key(other)).await {
+            // Whoever was first is at it, or through.
+            Err(VaultError::Taken) => return Ok(Joined::Not),
+            added => added?,
+        }
         match self.record_joined(&person, &invited.id).await {
             Ok(Found::Made) => {}
             Ok(found) => {
@@ -97,7 +101,7 @@ impl Sessions {
             }
         }
         // The log has made them one of the account's people: what the vault keeps beside that is for who looks there alone.
-        if let Err(error) = self.vault.set_role(&person.id, role.as_str()).await {
+        if let Err(error) = self.vault.say(&Person { role: role.as_str().into(), ..person.clone() }).await {
             tracing::warn!(user = %person.id, %error, "the vault has no role yet of somebody who was made a person");
         }
         self.vault.forget_invited(&invited.id).await?;

@@ -16,7 +16,7 @@ use crate::core::scrub::ScrubbedText;
 use crate::core::state::ControlState;
 use crate::log::people::UNSAID;
 use crate::log::store::Want;
-use crate::log::vault::Person;
+use crate::log::vault::{Person, VaultError};
 
 /// How long a link works.
 const HOLDS: Duration = Duration::from_hours(24);
@@ -65,7 +65,10 @@ impl Sessions {
         };
         self.vault.name_account(&person.account, &ScrubbedText::of("Staff")).await?;
         // The vault first: an event must not name a person who is not there. Nor are they somebody before that.
-        self.vault.add_as(UNSAID, &person, |_| false).await?;
+        match self.vault.add_as(UNSAID, &person, |_| false).await {
+            Err(VaultError::Taken) => return Ok(None),
+            added => added?,
+        }
         match self.record_first(&person, role).await {
             Ok(true) => {}
             Ok(false) => {

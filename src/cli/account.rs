@@ -42,6 +42,15 @@ pub enum AccountCommand {
         #[arg(long)]
         email: String,
     },
+    /// Give a person another password, which is printed once, and end their sessions.
+    #[command(after_help = "Examples:\n  forelog account reset acc_01J… --email second@provider.example")]
+    Reset {
+        /// Which account.
+        account: AccountId,
+        /// The person's e-mail address.
+        #[arg(long)]
+        email: String,
+    },
     /// Change an account.
     #[command(after_help = "Examples:\n  forelog account set acc_01J… --agents-may-enable-exec true")]
     Set {
@@ -69,6 +78,7 @@ pub async fn run(command: AccountCommand, context: &Context) -> Result<Answer, C
             Ok(told(&person))
         }
         AccountCommand::Join { account, email } => Ok(told(&context.desk().await?.join_account(&account, &email).await?)),
+        AccountCommand::Reset { account, email } => Ok(told(&context.desk().await?.reset_password(&account, &email).await?)),
         AccountCommand::Set { account, agents_may_enable_exec } => {
             context.desk().await?.set_account(&account, agents_may_enable_exec).await?;
             let text = format!("agents_may_enable_exec is {agents_may_enable_exec} for {account}");

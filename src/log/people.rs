@@ -129,12 +129,16 @@ impl Vault {
         Ok(transaction.commit().await?)
     }
 
-    /// Adds a person. Their address is stored as proved if they say so and it is nobody's else by that.
+    /// Adds a person. Their address is stored as proved if they say so and it is nobody's else by that. An address that somebody of
+    /// the account has is [`VaultError::Taken`].
     pub async fn add_person(&self, person: &Person) -> Result<(), VaultError> {
         let mut transaction = self.database().begin().await?;
         let proved = person.proved && transaction.query(PROVED, vec![person.email.as_str().into()]).await?.is_empty();
         let columns = Person { proved, ..person.clone() }.columns();
-        transaction.execute(&PERSON.insert(), self.signed(&PERSON, columns)).await?;
+        let sql = format!("{} on conflict do nothing", PERSON.insert());
+        if transaction.execute(&sql, self.signed(&PERSON, columns)).await? == 0 {
+            return Err(VaultError::Taken);
+        }
         Ok(transaction.commit().await?)
     }
 
@@ -151,17 +155,33 @@ impl Vault {
             // Somebody may be at the same thing at this moment; the log, or the vault, decides which of them gets through.
             let is_old = person.id.made_at().since(other.id.made_at()) > if other.role == UNSAID { ABANDONED } else { AT_IT };
             if is_old && !is_member(&other.id) {
-                self.erase_person(&other.id).await?;
+                self.forget_begun(&other.id).await?;
             }
         }
         self.add_person(&Person { role: unsaid.into(), proved: false, ..person.clone() }).await
     }
 
+    /// Forgets somebody who began to become one of an account's people, if they got no further: whom [`Vault::say`] has said stays.
+    pub async fn forget_begun(&self, person: &UserId) -> Result<(), VaultError> {
+        let begun = vec![person.as_str().into(), UNSAID.into(), AWAITED.into()];
+        self.change("delete from person where id = $1 and role in ($2, $3)", begun).await?;
+        Ok(())
+    }
+
     /// The log has made somebody one of an account's people: the vault has their role, too, and whether their address is
-    /// proved.
+    /// proved. Somebody else who was at the same thing may have taken their row for one that was left behind; it is theirs.
     pub async fn say(&self, person: &Person) -> Result<(), VaultError> {
-        self.set_role(&person.id, &person.role).await?;
-        if person.proved { self.prove(person).await } else { Ok(()) }
+        let mut transaction = self.database().begin().await?;
+        let proved = person.proved && transaction.query(PROVED, vec![person.email.as_str().into()]).await?.is_empty();
+        let said = Person { proved, ..person.clone() };
+        if self.held(&mut *transaction, &person.id).await?.is_some() {
+            self.rewrite(&mut *transaction, &said).await?;
+        } else {
+            let whose = vec![person.account.as_str().into(), person.email.as_str().into()];
+            transaction.execute("delete from person where account = $1 and email = $2", whose).await?;
+            transaction.execute(&PERSON.insert(), self.signed(&PERSON, said.columns())).await?;
+        }
+        Ok(transaction.commit().await?)
     }
 
     /// Everybody with this e-mail address: whose address was proved first, then by age.

@@ -33,6 +33,9 @@ pub enum VaultError {
     /// The key-encryption key does not open what is stored, or ciphertext was changed.
     #[error("a key or payload cannot be opened")]
     Sealed,
+    /// There is somebody with that e-mail address in the account already.
+    #[error("somebody of the account has that e-mail address already")]
+    Taken,
     /// The key was erased.
     #[error("the data key {0} was erased")]
     Erased(String),

@@ -163,7 +163,7 @@ async fn open(
     match reader.vault.open_part(event, named, row, None).await {
         // Of a part that was too large only the head was kept, which is not JSON any more.
         Ok(plaintext) => Ok(serde_json::from_slice(&plaintext).ok()),
-        Err(error @ VaultError::Sql(_)) => Err(error.into()),
+        Err(error @ (VaultError::Sql(_) | VaultError::Taken)) => Err(error.into()),
         Err(VaultError::Sealed | VaultError::Erased(_)) => Ok(None),
     }
 }

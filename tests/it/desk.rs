@@ -305,3 +305,54 @@ async fn desk_control_state_that_differs_is_named_as_that() {
         assert!(said.contains("forelog doctor") && !said.contains("policy check"), "{args:?}: {said}");
     }
 }
+
+/// Two who add one person at once: one of them does, and the others are told so.
+fn join_at_once(data: &Data) {
+    let join = data.at(&["account", "join", &data.account, "--email", "second@example.com"]);
+    let running: Vec<_> = (0..6)
+        .map(|_| {
+            let mut join = command(&[&join[..], &["--json"]].concat());
+            join.stdout(std::process::Stdio::piped()).stderr(std::process::Stdio::piped()).spawn().expect("it starts")
+        })
+        .collect();
+    let ended: Vec<_> = running.into_iter().map(|process| process.wait_with_output().expect("it ends")).collect();
+    let (made, told): (Vec<_>, Vec<_>) = ended.iter().partition(|output| output.status.success());
+    assert_eq!(made.len(), 1, "{told:?}");
+    for output in told {
+        let said = text(&output.stderr);
+        assert!(said.contains("second@example.com") && !said.contains("UNIQUE") && !said.contains("constraint"), "{said}");
+    }
+    let people = |list: &Value| list["items"][0]["people"].as_array().expect("people").len();
+    assert_eq!(people(&data.answer(&["account", "list"])), 2);
+    assert!(data.answer(&["log", "verify"])["events"].as_i64() > Some(0));
+    let again = data.complaint(&["account", "join", &data.account, "--email", "second@example.com"]);
+    assert!(again.contains("already") && again.contains("forelog account reset"), "{again}");
+}
+
+#[test]
+fn desk_who_joins_at_once_is_one_person() {
+    join_at_once(&Data::new(None));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_desk_who_joins_at_once_is_one_person() {
+    join_at_once(&Data::new(Some(&crate::postgres::fresh_database().await)));
+}
+
+/// Whose password nobody knows, because the printing was cut, is let in again.
+#[tokio::test(flavor = "multi_thread")]
+async fn desk_a_password_that_nobody_saw_is_given_anew() {
+    let data = Data::new(None);
+    let lost = data.answer(&["account", "join", &data.account, "--email", "second@example.com"]);
+    let found = data.answer(&["account", "reset", &data.account, "--email", "second@example.com"]);
+    assert_eq!((&lost["user"], &lost["account"]), (&found["user"], &found["account"]));
+    assert_ne!(lost["password"], found["password"]);
+    let server = data.serve().await;
+    let browser = crate::console::Browser::at(&server.says("/base_url"));
+    let sign_in = async |of: &Value| browser.sign_in("second@example.com", of["password"].as_str().expect("one")).await.status;
+    assert_eq!(sign_in(&lost).await.as_u16(), 401);
+    assert!(sign_in(&found).await.is_redirection());
+    server.stop().await;
+    let nobody = data.complaint(&["account", "reset", &data.account, "--email", "nobody@example.com"]);
+    assert!(nobody.contains("nobody of the account"), "{nobody}");
+}

@@ -204,7 +204,7 @@ impl<'a> Payloads<'a> {
             Err(VaultError::Sealed) => {
                 findings.at(event.position, Fault::PayloadCommitment, format!("the part {:?}", part.part));
             }
-            Err(error @ VaultError::Sql(_)) => return Err(error.into()),
+            Err(error @ (VaultError::Sql(_) | VaultError::Taken)) => return Err(error.into()),
         }
         Ok(())
     }
