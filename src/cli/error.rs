@@ -237,7 +237,7 @@ fn is_blocked(error: &CliError) -> bool {
     let first: &(dyn Error + 'static) = error;
     std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
         matches!(error.downcast_ref(), Some(WriteError::Blocked(_)))
-            || matches!(error.downcast_ref(), Some(SqlError::Blocked { .. }))
+            || error.downcast_ref::<SqlError>().is_some_and(SqlError::is_held)
     })
 }
 

@@ -17,7 +17,7 @@ use crate::core::code::Code;
 use crate::core::decide::{Decision, Facts, Proposal, decide};
 use crate::core::event::{self, Ended, IntentRecorded, Kind, named};
 use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, SwitchId, VmId};
-use crate::core::job::{Claim, Idempotency, Job, Use};
+use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::limit::{Limit, Window};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
@@ -138,6 +138,13 @@ pub enum Submitted {
     Repeats(CallId),
 }
 
+impl Submitted {
+    /// Whether an intent of its own was recorded.
+    fn is_recorded(&self) -> bool {
+        !matches!(self, Self::Unsettled | Self::Repeats(_) | Self::Refused { run: Some(_), .. })
+    }
+}
+
 impl Writer {
     /// Records an intent and decides it, in one transaction.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, WriteError> {
@@ -147,7 +154,12 @@ impl Writer {
         let known = || self.fence().state().credentials.get(&who.credential).is_some_and(|row| row.revoked_at.is_none());
         let stops = submission.proposal.tool.is_some_and(|tool| tool.stops) && known();
         let lane = if stops { Lane::Stopping } else { Lane::Ordinary };
-        self.enqueue(lane, want, move |draft| draft.submit(&submission, lease)).await
+        let later = submission.proposal.tool.is_some_and(|tool| tool.stops).then(|| who.credential.clone());
+        let submitted = self.enqueue(lane, want, move |draft| draft.submit(&submission, lease)).await?;
+        if let Some(credential) = later.filter(|_| submitted.is_recorded()) {
+            self.count_use_later(&credential);
+        }
+        Ok(submitted)
     }
 }
 
@@ -328,11 +340,9 @@ impl Draft {
         let kind = Kind::IntentRecorded(from.intent.clone());
         let (id, parts, note) = (intent.clone(), parts.to_vec(), Scrubbed::default());
         let position = self.append(Position(0), NewEvent { id, kind, parts, note })?;
-        let row = use_row(&from.proposal.principal.credential);
-        // One that cannot be read stays as it is: it refuses what does not stop, and that is recorded all the same.
-        match self.get::<Use>(&row) {
-            Ok(used) => self.put(&row, &Use { last: self.now, count: used.unwrap_or_default().count + 1 })?,
-            Err(error) => tracing::error!(%error, "the use of a key cannot be counted"),
+        // What stops something does not wait for a row that only counts.
+        if !from.proposal.tool.is_some_and(|tool| tool.stops) {
+            self.count_use(&from.proposal.principal.credential)?;
         }
         Ok(position)
     }

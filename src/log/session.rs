@@ -278,6 +278,22 @@ pub(super) fn is_forbidden(error: &SqlError) -> bool {
     state_of(error).is_some_and(|code| code == "42501" || code == "P0001")
 }
 
+/// What the server answers that it need not answer a moment later: it ends, begins or is full (53, 57, 08, 58), somebody else is
+/// in the way (55, 40), or the transaction is not what it was (25).
+const PASSING: [&str; 7] = ["08", "25", "40", "53", "55", "57", "58"];
+
+/// Whether a server that did not do it, and did not say that it never will, may do it a moment later.
+pub(super) fn may_pass(error: &SqlError) -> bool {
+    if let Some(code) = state_of(error) {
+        return !matches!(error, SqlError::Commit(_)) && PASSING.iter().any(|class| code.starts_with(class));
+    }
+    let (SqlError::Open(driver) | SqlError::Statement(driver)) = error else { return matches!(error, SqlError::TooLong(_)) };
+    // A server that only reads may be one that has just been replaced.
+    let of_session =
+        |error: &sqlx::Error| matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Configuration(_));
+    driver.downcast_ref().is_some_and(of_session)
+}
+
 /// Whether it waited for a lock for as long as it may.
 pub(super) fn waited_in_vain(error: &SqlError) -> bool {
     state_of(error).is_some_and(|code| code == "55P03")

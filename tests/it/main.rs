@@ -47,6 +47,7 @@ mod guarded;
 mod guest;
 mod guest_demo;
 mod harness;
+mod held;
 mod hostile;
 mod idempotency;
 mod in_force;
