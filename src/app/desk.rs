@@ -99,7 +99,7 @@ impl Desk {
 
     /// Opens what it takes to stop something: the log, and the vault if that answers soon (P15).
     pub async fn open_to_stop(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, DeskError> {
-        let (rooms, without_vault) = Rooms::open_to_stop(config, Arc::clone(&entropy)).await?;
+        let (rooms, without_vault) = Rooms::open_to_stop(config, &*clock, Arc::clone(&entropy)).await?;
         if let Some(why) = &without_vault {
             tracing::warn!(why, "the vault is not used: free text of what is recorded now is left out");
         }

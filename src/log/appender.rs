@@ -234,6 +234,7 @@ fn refuse(fails: Vec<Fail>, error: &StoreError) {
     let text = with_sources(error);
     let error = match error {
         StoreError::Differs(_) => WriteError::Differs(text),
+        StoreError::Sql(SqlError::Unconfirmed { .. }) => WriteError::Unconfirmed(text),
         StoreError::Sql(error) if error.is_held() => WriteError::Blocked(text),
         _ => WriteError::Store { text, uncertain },
     };

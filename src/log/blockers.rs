@@ -144,7 +144,11 @@ fn code_of(error: &DriverError) -> Option<String> {
 /// What whoever waited for the head in vain is told; whoever is overdue is ended by then, if this role may.
 pub(super) async fn passed(database: &dyn Database, source: DriverError) -> SqlError {
     let found = past(database, HEAD).await;
-    SqlError::Blocked { by: named(&found), source }
+    let by = named(&found);
+    if found.iter().any(|blocker| blocker.awaits_standby) {
+        return SqlError::Unconfirmed { by, source };
+    }
+    SqlError::Blocked { by, source }
 }
 
 /// The same of whoever had the head, and waited for something else. A statement that was merely too long waited for nobody.

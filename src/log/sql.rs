@@ -50,6 +50,15 @@ pub enum SqlError {
         #[source]
         source: DriverError,
     },
+    /// What every append has to lock is held by a commit that a synchronous standby has not confirmed: nothing was stored.
+    #[error("the database waits for a synchronous standby, which does not answer: the log's lock is held by {by}")]
+    Unconfirmed {
+        /// By whom, as far as that can be told.
+        by: String,
+        /// What the driver says.
+        #[source]
+        source: DriverError,
+    },
     /// Somebody else holds a row or a table that this append writes; another one may be written. Nothing was stored.
     #[error("what this writes in the log is held by {by}")]
     RowHeld {
@@ -113,7 +122,7 @@ impl SqlError {
     /// Whether it is somebody else's lock.
     #[must_use]
     pub fn is_held(&self) -> bool {
-        matches!(self, Self::Blocked { .. } | Self::RowHeld { .. })
+        matches!(self, Self::Blocked { .. } | Self::Unconfirmed { .. } | Self::RowHeld { .. })
     }
 
     /// Whether the same may be stored a moment later, and nothing was now: what stops something is tried again.

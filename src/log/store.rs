@@ -150,7 +150,8 @@ pub trait Store: Send + Sync {
     /// Locks the head, reads what is wanted, lets `decide` say what to write, writes it and commits.
     /// Answers the new head. An error before the commit stored nothing.
     async fn transact(&self, want: &Want, decide: &mut Decide<'_>) -> Result<Head, StoreError>;
-    /// Does what [`Store::transact`] does, and rolls it back: whether it could be written now.
+    /// Does what [`Store::transact`] does, and rolls it back: whether it could be written now. Of what changes control state, whether
+    /// any of its rows could be.
     async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError>;
     /// Where the log stands.
     async fn head(&self) -> Result<Head, StoreError>;
@@ -254,13 +255,14 @@ impl Store for SqlStore {
 
     async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError> {
         let mut transaction = self.database.begin_append().await?;
-        let mut rehearsed = self.decided(&mut *transaction, want, decide).await.map(|_| ());
-        if rehearsed.is_ok() && self.database.dialect().name == POSTGRES.name {
-            rehearsed = blockers::check_control_rows(&mut *transaction).await.map_err(StoreError::from);
+        let mut rehearsed = self.decided(&mut *transaction, want, decide).await;
+        let changes = |(head, moved): &(Head, Option<Head>)| moved.is_some_and(|moved| moved.epoch != head.epoch);
+        if self.database.dialect().name == POSTGRES.name && rehearsed.as_ref().is_ok_and(changes) {
+            rehearsed = blockers::check_control_rows(&mut *transaction).await.map_err(StoreError::from).and(rehearsed);
         }
         match rehearsed {
             // Rolled back with everything that it has written.
-            Ok(()) => {
+            Ok(_) => {
                 transaction.rollback().await;
                 Ok(())
             }

@@ -42,6 +42,7 @@ mod forgetful;
 mod frozen;
 mod gates;
 mod given;
+mod greeted;
 mod growth;
 mod guarded;
 mod guest;
