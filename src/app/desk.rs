@@ -99,7 +99,7 @@ impl Desk {
 
     /// Opens what it takes to stop something: the log, and the vault if that answers soon (P15).
     pub async fn open_to_stop(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, DeskError> {
-        let (rooms, without_vault) = Rooms::open_to_stop(config, Arc::clone(&entropy)).await?;
+        let (rooms, without_vault) = Rooms::open_to_stop(config, &*clock, Arc::clone(&entropy)).await?;
         if let Some(why) = &without_vault {
             tracing::warn!(why, "the vault is not used: free text of what is recorded now is left out");
         }
@@ -157,7 +157,7 @@ impl Desk {
 
     /// The time of the log, which ends are counted from: this machine's clock may be wrong.
     pub async fn now(&self) -> Result<Micros, DeskError> {
-        Ok(self.writer.write(Want::default(), |draft| Ok(draft.now)).await?)
+        Ok(self.writer.write_stop(Want::default(), |draft| Ok(draft.now)).await?)
     }
 
     /// When something ends that is to last for so long: not before that, however late it is.
@@ -166,7 +166,7 @@ impl Desk {
             let most = if lasts > LONGEST { Micros::LAST } else { draft.now.plus(LONGEST) };
             Ok(draft.latest.plus(lasts).min(most))
         };
-        Ok(self.writer.write(Want::default(), end).await?)
+        Ok(self.writer.write_stop(Want::default(), end).await?)
     }
 
     /// Records events in one transaction, unless `check` finds in the state of that transaction why not.

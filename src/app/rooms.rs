@@ -14,18 +14,23 @@ use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::core::caused::with_sources;
-use crate::core::time::Entropy;
+use crate::core::time::{Clock, Entropy};
 use crate::log::dialect::{Room, migrate, version};
 use crate::log::pair::{self, PairError};
 use crate::log::private;
 use crate::log::reading::Reader;
 use crate::log::roles;
+use crate::log::session::is_not_there;
 use crate::log::sql::{Database, SqlError, open_postgres, open_sqlite};
 use crate::log::store::{SqlStore, Store, StoreError};
 use crate::log::vault::{Vault, VaultError};
+use crate::log::writer::STOPPING;
 
 /// How long whoever stops something waits for the vault.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Before whoever stops something asks for the log again.
+const AGAIN: Duration = Duration::from_millis(100);
 
 /// A data directory or database that cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -80,6 +85,14 @@ pub enum RoomError {
 }
 
 impl RoomError {
+    /// Whether the log's database may let us in a moment later: it is full, begins, or ends what is asked of it.
+    fn may_pass(&self) -> bool {
+        match self {
+            Self::Open { source, .. } | Self::Log(StoreError::Sql(source)) => source.may_pass() && !is_not_there(source),
+            _ => false,
+        }
+    }
+
     /// The log's database failed.
     #[must_use]
     pub fn of_log(source: SqlError) -> Self {
@@ -114,9 +127,17 @@ impl Rooms {
 
     /// Opens the log of `config`, and its vault if that answers soon: for whoever stops something, which takes no more. Why the
     /// vault is not there, if it is not, is in the answer. Nothing is made that is not there.
-    pub async fn open_to_stop(config: &Config, entropy: Arc<dyn Entropy>) -> Result<(Self, Option<String>), RoomError> {
-        let store = SqlStore::new(open(config, Room::Log).await?);
-        store.migrate().await?;
+    pub async fn open_to_stop(
+        config: &Config,
+        clock: &dyn Clock,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<(Self, Option<String>), RoomError> {
+        let store = persistently(clock, async || {
+            let store = SqlStore::new(open(config, Room::Log).await?);
+            store.migrate().await?;
+            Ok(store)
+        })
+        .await?;
         let opened = tokio::time::timeout(PATIENCE, vault_of(config, Arc::clone(&entropy), &store)).await;
         let (vault, why) = match opened {
             Ok(Ok(vault)) => (vault, None),
@@ -162,6 +183,25 @@ fn without_vault(config: &Config, why: String, entropy: Arc<dyn Entropy>) -> Res
 /// Opens the read models' room; its schema is theirs.
 pub async fn open_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
     open(config, Room::Views).await
+}
+
+/// Tries again for as long as a stop is tried, while the log's database lets nobody in who comes late.
+async fn persistently<T>(clock: &dyn Clock, attempt: impl AsyncFn() -> Result<T, RoomError>) -> Result<T, RoomError> {
+    let begun = clock.elapsed();
+    loop {
+        match attempt().await {
+            Err(error) if error.may_pass() && clock.elapsed().saturating_sub(begun) < STOPPING => {
+                tracing::debug!(error = with_sources(&error), "the log is opened again");
+                tokio::time::sleep(AGAIN).await;
+            }
+            done => return done,
+        }
+    }
+}
+
+/// The same, for whoever stops something.
+pub async fn found_to_stop(config: &Config, clock: &dyn Clock) -> Result<bool, RoomError> {
+    persistently(clock, async || found(config).await).await
 }
 
 /// Whether the place that `config` names holds a log. Looking makes nothing.

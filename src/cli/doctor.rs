@@ -204,7 +204,16 @@ async fn unguarded(desk: &Desk) -> Result<Vec<String>, CliError> {
     let altered = altered.map(|fault| format!("events could be changed through the database: {fault}; {edited}"));
     let tried = tried(database).await.map_err(failed)?.into_iter();
     let tried = tried.map(|fault| format!("the database was asked for what it has to refuse: {fault}; {edited}"));
-    Ok(powers.chain(altered).chain(tried).collect())
+    let settings = roles::settings(database).await.map_err(failed)?.into_iter().map(|setting| {
+        let hint = "Forelog's sessions do not follow it, and nothing else needs it: `alter role … reset all`, and ask who set it";
+        format!("the database role was given a setting of its own, {setting}: {hint}")
+    });
+    if roles::is_open_to_all(database).await.map_err(failed)? {
+        tracing::warn!(
+            "every role of the database server may take its sessions from Forelog: `revoke connect on database … from public` (docs/postgresql.md)"
+        );
+    }
+    Ok(powers.chain(settings).chain(altered).chain(tried).collect())
 }
 
 async fn careless(desk: &Desk) -> Result<Vec<String>, CliError> {

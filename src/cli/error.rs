@@ -18,7 +18,7 @@ use crate::core::visible::visible;
 use crate::export::jsonl::ExportError;
 use crate::log::pair::PairError;
 use crate::log::reading::ReadError;
-use crate::log::session::{is_no_server, is_shared};
+use crate::log::session::{is_no_server, is_shared, is_shut_out};
 use crate::log::sql::SqlError;
 use crate::log::writer::WriteError;
 use crate::policy::PolicyError;
@@ -166,6 +166,13 @@ impl CliError {
                 "a pooler between Forelog and PostgreSQL has to give each connection a session of its own: pool_mode = session",
             ),
             _ if is_held(self) => Some("wait for it to end, or end it as the superuser: select pg_terminate_backend(<its pid>)"),
+            _ if is_shut_out_of(self) => Some(
+                "a server that runs has sessions of its own, and stops: engage in its console or over REST (POST /api/v1/switches), \
+                 at its `listen`. Then make room: `alter role … connection limit` for who takes the sessions (docs/postgresql.md)",
+            ),
+            _ if is_unconfirmed(self) => Some(
+                "bring the standby back, or take it out of synchronous_standby_names on the server and reload that; then say it again",
+            ),
             _ if is_blocked(self) => Some(
                 "nothing was written. Of a process: `kill -CONT PID` lets a stopped one go on, `kill -9 PID` ends it. Of a session of \
                  PostgreSQL: `select pg_terminate_backend(PID)`. Then say it again",
@@ -237,8 +244,24 @@ fn is_blocked(error: &CliError) -> bool {
     let first: &(dyn Error + 'static) = error;
     std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
         matches!(error.downcast_ref(), Some(WriteError::Blocked(_)))
-            || matches!(error.downcast_ref(), Some(SqlError::Blocked { .. }))
+            || error.downcast_ref::<SqlError>().is_some_and(SqlError::is_held)
     })
+}
+
+/// A standby keeps every commit waiting, whoever found it.
+fn is_unconfirmed(error: &CliError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+        matches!(error.downcast_ref(), Some(WriteError::Unconfirmed(_)))
+            || matches!(error.downcast_ref(), Some(SqlError::Unconfirmed { .. }))
+    })
+}
+
+/// The database server is full, or ends the sessions that are opened.
+fn is_shut_out_of(error: &CliError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source())
+        .any(|error| error.downcast_ref::<SqlError>().is_some_and(is_shut_out))
 }
 
 /// A database server does not answer, or lets nobody in by that name.

@@ -259,7 +259,11 @@ impl Context {
     }
 
     async fn check_found(&self) -> Result<(), CliError> {
-        match rooms::found(&self.config).await? {
+        self.check(rooms::found(&self.config).await?)
+    }
+
+    fn check(&self, is_found: bool) -> Result<(), CliError> {
+        match is_found {
             true => Ok(()),
             false if self.config.database_url.is_some() => Err(CliError::EmptyDatabase),
             false => Err(CliError::NoData(self.config.data_dir.clone())),
@@ -268,7 +272,7 @@ impl Context {
 
     /// What it takes to stop something: the log alone, if the vault does not answer (P15).
     pub async fn desk_to_stop(&self) -> Result<Desk, CliError> {
-        self.check_found().await?;
+        self.check(rooms::found_to_stop(&self.config, &*self.clock).await?)?;
         Ok(Desk::open_to_stop(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 

@@ -130,6 +130,11 @@ pub(super) fn unrecorded(error: &crate::log::writer::WriteError) -> Refusal {
             .retry_after(std::time::Duration::from_millis(200)),
         WriteError::Blocked(_) => Refusal::new(Code::AuditUnavailable, "Somebody holds the log, so the call was not made.")
             .hint("`forelog doctor` on the data names who holds it."),
+        WriteError::Unconfirmed(_) => {
+            let text = "A standby that the database waits for does not answer, so the call was not made.";
+            Refusal::new(Code::AuditUnavailable, text)
+                .hint("Bring the standby back, or take it out of synchronous_standby_names; `forelog doctor` names the commit that waits.")
+        }
         WriteError::Store { .. } | WriteError::Differs(_) | WriteError::Stopped => {
             Refusal::new(Code::AuditUnavailable, "The call could not be recorded, so it was not made.")
         }

@@ -2,7 +2,7 @@
 
 use super::appender::Lane;
 use super::closing::Closing;
-use super::draft::{Draft, NewEvent};
+use super::draft::{Counts, Draft, NewEvent};
 use super::facts::{rows_of, use_row};
 use super::fence::{Lease, Leave};
 use super::hold::{Waits, approvals_of};
@@ -15,9 +15,9 @@ use crate::core::approval::Approval;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Decision, Facts, Proposal, decide};
-use crate::core::event::{self, Ended, IntentRecorded, Kind, named};
+use crate::core::event::{self, IntentRecorded, Kind, named};
 use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, SwitchId, VmId};
-use crate::core::job::{Claim, Idempotency, Job, Use};
+use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::limit::{Limit, Window};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
@@ -138,6 +138,13 @@ pub enum Submitted {
     Repeats(CallId),
 }
 
+impl Submitted {
+    /// Whether an intent of its own was recorded.
+    fn is_recorded(&self) -> bool {
+        !matches!(self, Self::Unsettled | Self::Repeats(_) | Self::Refused { run: Some(_), .. })
+    }
+}
+
 impl Writer {
     /// Records an intent and decides it, in one transaction.
     pub async fn submit(&self, submission: Submission) -> Result<Submitted, WriteError> {
@@ -147,7 +154,23 @@ impl Writer {
         let known = || self.fence().state().credentials.get(&who.credential).is_some_and(|row| row.revoked_at.is_none());
         let stops = submission.proposal.tool.is_some_and(|tool| tool.stops) && known();
         let lane = if stops { Lane::Stopping } else { Lane::Ordinary };
-        self.enqueue(lane, want, move |draft| draft.submit(&submission, lease)).await
+        let (credential, stopping) = (who.credential.clone(), submission.proposal.tool.is_some_and(|tool| tool.stops));
+        // What stops something waits no longer for a row that only counts than the first try takes.
+        let mut counts = if stopping && !stops { Counts::Later } else { Counts::Now };
+        let (submitted, counted) = self
+            .enqueue(lane, want, move |draft| {
+                let counted = counts;
+                if stopping {
+                    counts = Counts::Later;
+                }
+                draft.counts = counted;
+                draft.submit(&submission, lease).map(|submitted| (submitted, counted))
+            })
+            .await?;
+        if counted == Counts::Later && submitted.is_recorded() {
+            self.count_use_later(&credential);
+        }
+        Ok(submitted)
     }
 }
 
@@ -328,11 +351,8 @@ impl Draft {
         let kind = Kind::IntentRecorded(from.intent.clone());
         let (id, parts, note) = (intent.clone(), parts.to_vec(), Scrubbed::default());
         let position = self.append(Position(0), NewEvent { id, kind, parts, note })?;
-        let row = use_row(&from.proposal.principal.credential);
-        // One that cannot be read stays as it is: it refuses what does not stop, and that is recorded all the same.
-        match self.get::<Use>(&row) {
-            Ok(used) => self.put(&row, &Use { last: self.now, count: used.unwrap_or_default().count + 1 })?,
-            Err(error) => tracing::error!(%error, "the use of a key cannot be counted"),
+        if self.counts == Counts::Now {
+            self.count_use(&from.proposal.principal.credential)?;
         }
         Ok(position)
     }
@@ -369,16 +389,5 @@ impl Draft {
         };
         self.put_open(&job)?;
         Ok(job)
-    }
-}
-
-/// The terminal event of a status.
-pub(super) fn end_of(status: Status, ended: Ended) -> Kind {
-    match status {
-        Status::Succeeded => Kind::Succeeded(ended),
-        Status::Failed => Kind::Failed(ended),
-        Status::Cancelled => Kind::Cancelled(ended),
-        Status::TimedOut => Kind::TimedOut(ended),
-        _ => Kind::Unknown(ended),
     }
 }

@@ -1,7 +1,7 @@
 //! The writer's thread: takes what waits, lets each entry say what it writes, and commits all of it at once.
 //!
 //! INVARIANT: one entry's failure is nobody else's (P13). One that errs or panics is undone in the draft; one whose rows the
-//! database refuses is found by halving the batch, which the database has undone by then.
+//! database refuses, or that somebody holds, is found by halving the batch, which the database has undone by then.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -25,10 +25,13 @@ use crate::core::time::{Clock, Micros};
 /// Entries of one batch: what arrives while one is committed waits that long, a switch too.
 const BATCH: usize = 256;
 
+/// Before what stops something is tried again.
+const PAUSE: Duration = Duration::from_millis(50);
+
 /// Which queue an entry waits in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Lane {
-    /// What stops something: the first of all, and again as long as somebody holds the log.
+    /// What stops something: the first of all, and again as long as that may help.
     Stopping,
     /// Leases, and what else goes before everything that waits.
     First,
@@ -43,7 +46,7 @@ type Fail = Box<dyn FnOnce(WriteError) + Send>;
 /// An entry that waits.
 pub(super) struct Message {
     pub(super) want: Want,
-    /// It is tried again while somebody holds the log, until then, by this node's measure of time.
+    /// It is tried again while what keeps it from being written may pass, until then, by this node's measure of time.
     pub(super) tries_on: bool,
     pub(super) until: Option<Duration>,
     pub(super) entry: Entry,
@@ -75,6 +78,8 @@ impl Appender {
             // Of these nothing is tried again.
             self.commit(waiting(&mut ordinary, Vec::new())).await;
             if !again.is_empty() {
+                // Not all of it waits: one that is refused at once would be asked for without end.
+                tokio::time::sleep(PAUSE).await;
                 continue;
             }
             let (queue, message) = tokio::select! {
@@ -87,7 +92,8 @@ impl Appender {
         }
     }
 
-    /// Commits what does not fail, and answers each. Gives back what is to be tried again, because somebody holds the log.
+    /// Commits what does not fail, and answers each. Gives back what is to be tried again, because somebody is in its way or the
+    /// database is not there just now.
     async fn commit(&self, mut batch: Vec<Message>) -> Vec<Message> {
         if batch.is_empty() {
             return batch;
@@ -107,8 +113,8 @@ impl Appender {
                 }
                 Vec::new()
             }
-            Err(StoreError::Sql(error)) if error.is_about_a_value() && size > 1 => {
-                tracing::warn!(%error, entries = size, "the database refused a row of a batch, which is tried in halves");
+            Err(StoreError::Sql(error)) if error.is_about_an_entry() && size > 1 => {
+                tracing::warn!(%error, entries = size, "a row of a batch was not written, which is tried in halves");
                 let rest = batch.split_off(size / 2);
                 let mut again = Box::pin(self.commit(batch)).await;
                 again.extend(Box::pin(self.commit(rest)).await);
@@ -117,11 +123,11 @@ impl Appender {
             Err(error) => {
                 self.stats.store_errors.fetch_add(1, Ordering::Relaxed);
                 // One entry that the database does not take is that entry's fault.
-                if !matches!(&error, StoreError::Sql(error) if error.is_about_a_value()) {
+                if !matches!(&error, StoreError::Sql(error) if error.is_about_an_entry()) {
                     self.stats.can_record.store(false, Ordering::Relaxed);
                 }
-                let (is_blocked, now) = (matches!(error, StoreError::Sql(SqlError::Blocked { .. })), self.time.elapsed());
-                let tries_on = |message: &Message| is_blocked && message.until.is_some_and(|until| now < until);
+                let (passes, now) = (matches!(&error, StoreError::Sql(error) if error.may_pass()), self.time.elapsed());
+                let tries_on = |message: &Message| passes && message.until.is_some_and(|until| now < until);
                 let (again, over): (Vec<Message>, Vec<Message>) = batch.into_iter().partition(tries_on);
                 if !again.is_empty() {
                     tracing::warn!(error = with_sources(&error), entries = again.len(), "what stops something is tried again");
@@ -228,7 +234,8 @@ fn refuse(fails: Vec<Fail>, error: &StoreError) {
     let text = with_sources(error);
     let error = match error {
         StoreError::Differs(_) => WriteError::Differs(text),
-        StoreError::Sql(SqlError::Blocked { .. }) => WriteError::Blocked(text),
+        StoreError::Sql(SqlError::Unconfirmed { .. }) => WriteError::Unconfirmed(text),
+        StoreError::Sql(error) if error.is_held() => WriteError::Blocked(text),
         _ => WriteError::Store { text, uncertain },
     };
     if fails.is_empty() {

@@ -1,40 +1,75 @@
-//! Who holds the log's head on PostgreSQL, so that whoever waits for it says for whom, and how one is ended that does nothing.
+//! Who holds on PostgreSQL what an append takes, so that whoever waits for it says for whom, and how one is ended that is overdue.
 //!
-//! INVARIANT: only a session that is idle within its transaction for longer than any of ours may be is ended, and only one that
-//! this role may end: a statement that runs is let run to its own limit. What is found decides nothing.
+//! INVARIANT: only a session that is overdue is ended, and only one that this role may end: one that is idle within its
+//! transaction for longer than any of ours may be, or one of this very role whose transaction lasts for longer than any of
+//! ours does. A schema that is being changed is let be. What is found decides nothing.
 
 use std::fmt;
 use std::time::Duration;
 
-use super::sql::{Database, DriverError, Row, SqlError};
+use super::sql::{Database, DriverError, Row, SqlError, Transaction};
 
 /// How long a session of ours may do nothing within a transaction before the server ends it. Our own transactions never wait
 /// for anything but the database, so one that does is halted.
 pub const IDLE: Duration = Duration::from_secs(5);
 
-/// How long one may take at all, where the server knows such a limit (from PostgreSQL 17 on).
+/// How long one may take at all; the server sees to it where it knows such a limit (from PostgreSQL 17 on), and who waits in vain
+/// where it does not.
 pub const TRANSACTION: Duration = Duration::from_secs(12);
 
 /// How long an idle one of somebody else may hold the head: longer than the server lets ours.
 const OTHERS: Duration = Duration::from_secs(8);
 
-/// Open transactions with a lock on the head that keeps others from it, the oldest first, and whether they do nothing. The lock
-/// of a row is in no list; whoever has it has one of these on its table, and waits for none.
-const HOLDERS: &str = "\
+/// Between two looks at who holds something: an append that is just being made is over by the second.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// The head, for which everybody waits first.
+const HEAD: &str = "array['log.log_head'::pg_catalog.regclass::oid]";
+
+/// Everything that an append writes.
+const WHOLE: &str = "array['log.log_head'::pg_catalog.regclass::oid, 'log.event'::pg_catalog.regclass::oid,
+    'log.payload'::pg_catalog.regclass::oid, 'log.state'::pg_catalog.regclass::oid]";
+
+/// Open transactions with a lock on one of these tables that can keep others from a row, the oldest first. The lock of a row is in
+/// no list; whoever has it has one of these on its table, and waits for none. Of another role's session the server may not say
+/// since when, nor what it does.
+fn holders(of: &str) -> String {
+    format!(
+        "\
 select distinct s.pid::bigint, coalesce(s.usename::text, 'a role'), coalesce(s.application_name, ''),
        coalesce(to_char(s.xact_start at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'), ''),
        coalesce(extract(epoch from clock_timestamp() - s.state_change)::bigint, 0),
-       coalesce((s.state like 'idle in transaction%')::int, 0)::bigint
+       coalesce((s.state like 'idle in transaction%')::int, 0)::bigint,
+       coalesce((s.wait_event = 'SyncRep')::int, 0)::bigint,
+       coalesce((s.usename = session_user and s.xact_start < clock_timestamp() - interval '{} s' and not exists (
+           select 1 from pg_catalog.pg_locks t where t.pid = s.pid and t.granted and t.mode like '%ExclusiveLock'
+           and t.mode <> 'RowExclusiveLock' and t.relation = 'log.schema_version'::pg_catalog.regclass))::int, 0)::bigint
   from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity s on s.pid = l.pid
- where l.relation = 'log.log_head'::pg_catalog.regclass and l.granted and l.mode <> 'AccessShareLock'
+ where l.relation = any({of}) and l.granted and l.mode not in ('AccessShareLock', 'ShareUpdateExclusiveLock')
    and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
    and s.wait_event_type is distinct from 'Lock' and s.pid <> pg_backend_pid()
- order by 4";
+   and not exists (select 1 from pg_catalog.pg_locks w where w.pid = l.pid and not w.granted)
+ order by 4",
+        TRANSACTION.as_secs()
+    )
+}
+
+/// Whether anybody but this transaction, which has the head, has a lock by which it may have one on a row of the state.
+const SUSPECTS: &str = "\
+select distinct pid::bigint from pg_catalog.pg_locks
+ where relation = 'log.state'::pg_catalog.regclass and granted and pid <> pg_backend_pid()
+   and mode not in ('AccessShareLock', 'ShareUpdateExclusiveLock')
+   and database = (select oid from pg_catalog.pg_database where datname = current_database())";
+
+/// A row of control state that somebody else has a lock on.
+const HELD: &str = "\
+with free as (select name from log.state where control = 1 for update skip locked)
+select name::text from log.state where control = 1 except select name::text from free limit 1";
 
 /// Ends the session `$1`, if this role may.
 const END: &str = "select pg_terminate_backend($1::int)::int::bigint";
 
-/// A session that holds the head.
+/// A session that holds what an append takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocker {
     /// The process of the database server that serves it.
@@ -43,6 +78,10 @@ pub struct Blocker {
     application: String,
     since: String,
     idle: Option<Duration>,
+    /// It commits, and a standby has not yet confirmed that.
+    awaits_standby: bool,
+    /// It is of this role and lasts for longer than any of ours does.
+    outlasts: bool,
 }
 
 impl Blocker {
@@ -54,12 +93,14 @@ impl Blocker {
             application: row.text(2)?.to_owned(),
             since: row.text(3)?.to_owned(),
             idle: (row.int(5)? == 1).then_some(seconds),
+            awaits_standby: row.int(6)? == 1,
+            outlasts: row.int(7)? == 1,
         })
     }
 
-    /// Whether nobody needs to wait for it any more.
+    /// Whether nobody needs to wait for it any more. To end a commit that a standby keeps waiting would gain nothing.
     fn is_overdue(&self) -> bool {
-        self.idle.is_some_and(|idle| idle >= OTHERS)
+        !self.awaits_standby && (self.outlasts || self.idle.is_some_and(|idle| idle >= OTHERS))
     }
 }
 
@@ -73,31 +114,91 @@ impl fmt::Display for Blocker {
         if !self.since.is_empty() {
             write!(f, " since {}", self.since)?;
         }
+        if self.awaits_standby {
+            write!(f, ", whose commit waits for a synchronous standby (synchronous_standby_names) that does not answer")?;
+        }
         if self.idle.is_some() { write!(f, ", which does nothing") } else { Ok(()) }
     }
 }
 
-/// Who holds the head just now.
+/// Who holds anything just now that an append takes.
 pub(super) async fn held(database: &dyn Database) -> Result<Vec<Blocker>, SqlError> {
-    database.query(HOLDERS, Vec::new()).await?.iter().map(Blocker::read).collect()
+    look(database, WHOLE).await
 }
 
-/// Whether the head was not to be had in time.
+async fn look(database: &dyn Database, of: &str) -> Result<Vec<Blocker>, SqlError> {
+    database.query(&holders(of), Vec::new()).await?.iter().map(Blocker::read).collect()
+}
+
+/// Whether something was not to be had in time. The limit of a lock counts anew for each that is waited for, so that of the
+/// statement may come first; whoever waits for whom may be told by the server as well.
 pub(super) fn are_there(error: &DriverError) -> bool {
-    let error = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error);
-    error.is_some_and(|error| error.code().as_deref() == Some("55P03"))
+    code_of(error).is_some_and(|code| ["55P03", "57014", "40P01"].contains(&code.as_str()))
 }
 
-/// What whoever waited in vain is told; whoever holds the head and does nothing is ended by then, if this role may.
+fn code_of(error: &DriverError) -> Option<String> {
+    let error = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error)?;
+    error.code().map(std::borrow::Cow::into_owned)
+}
+
+/// What whoever waited for the head in vain is told; whoever is overdue is ended by then, if this role may.
 pub(super) async fn passed(database: &dyn Database, source: DriverError) -> SqlError {
-    let found = held(database).await.unwrap_or_default();
-    for blocker in found.iter().filter(|blocker| blocker.is_overdue()) {
-        match database.query(END, vec![blocker.pid.into()]).await {
-            Ok(_) => tracing::warn!(%blocker, "a session that held the log's head and did nothing was ended"),
-            Err(error) => tracing::warn!(%blocker, %error, "a session holds the log's head, and this role may not end it"),
+    let found = past(database, HEAD).await;
+    let by = named(&found);
+    if found.iter().any(|blocker| blocker.awaits_standby) {
+        return SqlError::Unconfirmed { by, source };
+    }
+    SqlError::Blocked { by, source }
+}
+
+/// The same of whoever had the head, and waited for something else. A statement that was merely too long waited for nobody.
+pub(super) async fn row_held(database: &dyn Database, source: DriverError) -> SqlError {
+    let found = past(database, WHOLE).await;
+    if found.is_empty() && code_of(&source).is_some_and(|code| code == "57014") {
+        return SqlError::Statement(source);
+    }
+    SqlError::RowHeld { by: named(&found), source }
+}
+
+/// Whoever is in the way, after the overdue were ended.
+async fn past(database: &dyn Database, of: &str) -> Vec<Blocker> {
+    let mut found = look(database, of).await.unwrap_or_default();
+    if found.len() > 1 {
+        // An append that is just being made is none of them.
+        tokio::time::sleep(LOOK).await;
+        let still = look(database, of).await.unwrap_or_default();
+        let stays = |blocker: &Blocker| still.iter().any(|one| (one.pid, &one.since) == (blocker.pid, &blocker.since));
+        if found.iter().any(stays) {
+            found.retain(stays);
         }
     }
+    for blocker in found.iter().filter(|blocker| blocker.is_overdue()) {
+        match database.query(END, vec![blocker.pid.into()]).await {
+            Ok(_) => tracing::warn!(%blocker, "a session that held the log for too long was ended"),
+            Err(error) => tracing::warn!(%blocker, %error, "a session holds the log, and this role may not end it"),
+        }
+    }
+    found
+}
+
+fn named(found: &[Blocker]) -> String {
     let names: Vec<String> = found.iter().map(ToString::to_string).collect();
-    let by = if names.is_empty() { "another session".to_owned() } else { names.join(" and ") };
-    SqlError::Blocked { by, source }
+    if names.is_empty() { "another session".to_owned() } else { names.join(" and ") }
+}
+
+/// That nobody holds a row of control state, in a transaction that has the head: any of them may have to change to stop
+/// something. The rows themselves are asked for only if there is somebody who may hold one.
+pub(super) async fn check_control_rows(transaction: &mut dyn Transaction) -> Result<(), SqlError> {
+    if transaction.query(SUSPECTS, Vec::new()).await?.is_empty() {
+        return Ok(());
+    }
+    let held = transaction.query(HELD, Vec::new()).await?;
+    let Some(row) = held.first() else { return Ok(()) };
+    let source = format!("the row {} could not be changed", row.text(0)?).into();
+    Err(SqlError::RowHeld { by: String::new(), source })
+}
+
+/// Who holds such a row, after the overdue were ended.
+pub(super) async fn row_held_by(database: &dyn Database) -> String {
+    named(&past(database, WHOLE).await)
 }

@@ -3,7 +3,7 @@
 //! INVARIANT: who did not run a call knows of it by its row alone, and ends it only if that row is what the call's own events
 //! say ([`super::chained`]).
 
-use super::admission::{claim_row, end_of, job_row};
+use super::admission::{claim_row, job_row};
 use super::chained::Open;
 use super::draft::{Draft, NewEvent};
 use super::facts::readable;
@@ -157,5 +157,16 @@ impl Draft {
             return Ok(());
         }
         self.put(name, &Idempotency { end: Some(end), status, ..row })
+    }
+}
+
+/// The terminal event of a status.
+pub(super) fn end_of(status: Status, ended: Ended) -> Kind {
+    match status {
+        Status::Succeeded => Kind::Succeeded(ended),
+        Status::Failed => Kind::Failed(ended),
+        Status::Cancelled => Kind::Cancelled(ended),
+        Status::TimedOut => Kind::TimedOut(ended),
+        _ => Kind::Unknown(ended),
     }
 }

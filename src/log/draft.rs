@@ -52,6 +52,15 @@ impl NewEvent {
     }
 }
 
+/// When the use of a key is counted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Counts {
+    /// With the call.
+    Now,
+    /// By an entry of its own: nobody waits for that row.
+    Later,
+}
+
 /// A batch in the making.
 pub struct Draft {
     /// What clocks say: what ends by itself is judged by it.
@@ -63,6 +72,8 @@ pub struct Draft {
     /// The head is not what the events make it: only stopping goes on.
     pub pushed: bool,
     repairs: bool,
+    /// When the use of a key is counted that the present entry records.
+    pub(super) counts: Counts,
     /// The latest time that the database takes.
     most: Micros,
     /// The latest that it may be now: what is to hold for some time holds from then.
@@ -114,6 +125,7 @@ impl Draft {
             skewed: time.skewed,
             pushed,
             repairs: false,
+            counts: Counts::Now,
             most: time.most,
             latest: state.on_clocks(time.latest.max(head.at)),
             head,
@@ -134,6 +146,7 @@ impl Draft {
         let (head, at, state) = (self.head, self.at, Arc::clone(&self.state));
         let (events, payloads) = (self.events.len(), self.payloads.len());
         self.undo.clear();
+        self.counts = Counts::Now;
         let tried = catch_unwind(AssertUnwindSafe(|| entry(self))).unwrap_or(Err(StoreError::Panicked));
         if tried.is_ok() {
             return tried;

@@ -7,7 +7,8 @@ use std::collections::BTreeMap;
 
 use super::admission::{claim_row, job_row};
 use super::draft::Draft;
-use super::store::StoreError;
+use super::store::{StoreError, Want};
+use super::writer::Writer;
 use crate::core::decide::{Proposal, limit_keys};
 use crate::core::id::{CallId, CredentialId};
 use crate::core::job::{Claim, Idempotency, Job, Use};
@@ -110,6 +111,19 @@ impl Draft {
         }
     }
 
+    /// Counts the use of a key. A row that cannot be read stays as it is: it refuses what does not stop, and that is recorded all
+    /// the same.
+    pub(super) fn count_use(&mut self, credential: &CredentialId) -> Result<(), StoreError> {
+        let row = use_row(credential);
+        match self.get::<Use>(&row) {
+            Ok(used) => self.put(&row, &Use { last: self.now, count: used.unwrap_or_default().count + 1 }),
+            Err(error) => {
+                tracing::error!(%error, "the use of a key cannot be counted");
+                Ok(())
+            }
+        }
+    }
+
     /// When the keys were last used that count for a decision.
     pub fn uses(&self, kin: &Kin) -> Result<BTreeMap<CredentialId, Micros>, StoreError> {
         let mut uses = BTreeMap::new();
@@ -117,5 +131,18 @@ impl Draft {
             uses.extend(self.get::<Use>(&use_row(key))?.map(|used| (key.clone(), used.last)));
         }
         Ok(uses)
+    }
+}
+
+impl Writer {
+    /// Counts the use of a key in a transaction to come: nobody who stops something waits for that.
+    pub(super) fn count_use_later(&self, credential: &CredentialId) {
+        let (writer, credential) = (self.clone(), credential.clone());
+        let want = Want { names: vec![use_row(&credential)], ..Want::default() };
+        tokio::spawn(async move {
+            if let Err(error) = writer.write(want, move |draft| draft.count_use(&credential)).await {
+                tracing::error!(%error, "the use of a key that stopped something was not counted");
+            }
+        });
     }
 }

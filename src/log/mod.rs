@@ -22,6 +22,7 @@ pub mod draft;
 pub mod facts;
 pub mod fence;
 mod find;
+mod greeting;
 pub mod guess;
 pub mod hold;
 pub mod holders;

@@ -17,8 +17,9 @@ use super::notices::Notices;
 use super::session::{Servers, Session, Sessions, had_died, refuses_commit, unopened};
 use super::sql::{Change, Database, Holds, Insert, Row, SqlError, Transaction, Value, legible};
 
-/// Locks the head with the first message.
-const BEGIN_APPEND: &str = "begin; select position from log_head where log_id = 1 for update";
+/// Locks the head with the first message. Whatever else is waited for after that keeps everybody else waiting who needs the
+/// head, so it is not waited for as long: no other append can have it.
+const BEGIN_APPEND: &str = "begin; select position from log_head where log_id = 1 for update; set local lock_timeout = 200";
 
 struct Postgresql {
     write: Sessions,
@@ -122,6 +123,16 @@ impl Database for Postgresql {
         }
     }
 
+    async fn explained(&self, error: SqlError) -> SqlError {
+        match error {
+            SqlError::Statement(source) if blockers::are_there(&source) => blockers::row_held(self, source).await,
+            SqlError::RowHeld { by, source } if by.is_empty() => {
+                SqlError::RowHeld { by: blockers::row_held_by(self).await, source }
+            }
+            other => other,
+        }
+    }
+
     async fn blockers(&self) -> Result<Vec<String>, SqlError> {
         Ok(blockers::held(self).await?.iter().map(ToString::to_string).collect())
     }
@@ -153,12 +164,19 @@ impl Postgresql {
                 Ok(()) => return Ok(Box::new(Open { session: Some(session) })),
                 Err(error) if had_died(&session, &error) => {}
                 Err(error) => {
-                    // It may have begun and then not got the lock: what it holds ends with its connection.
-                    drop(Object::take(session));
+                    // It may have begun and then not got the lock: what it holds is gone before anybody looks for who holds it.
+                    undo(session).await;
                     return Err(opening(error));
                 }
             }
         }
+    }
+}
+
+/// Rolls back. Where that cannot be asked for, what is held ends with the connection.
+async fn undo(mut session: Object<Servers>) {
+    if !session.in_step() || session.say("rollback").await.is_err() {
+        drop(Object::take(session));
     }
 }
 
@@ -171,10 +189,10 @@ impl Open {
 /// Rolls back at once: it may hold the log's head. Where that cannot be asked for, the connection is closed.
 impl Drop for Open {
     fn drop(&mut self) {
-        let Some(mut session) = self.session.take() else { return };
+        let Some(session) = self.session.take() else { return };
         match tokio::runtime::Handle::try_current() {
             Ok(runtime) if session.in_step() => {
-                runtime.spawn(async move { session.say("rollback").await });
+                runtime.spawn(undo(session));
             }
             _ => drop(Object::take(session)),
         }
@@ -219,6 +237,12 @@ impl Transaction for Open {
 
     async fn script(&mut self, sql: &str) -> Result<(), SqlError> {
         self.session()?.script(AssertSqlSafe(sql.to_owned())).await.map_err(running)
+    }
+
+    async fn rollback(mut self: Box<Self>) {
+        if let Some(session) = self.session.take() {
+            undo(session).await;
+        }
     }
 
     async fn commit(mut self: Box<Self>) -> Result<(), SqlError> {

@@ -30,8 +30,8 @@ union all select how || 'owns the schema log' from low join pg_catalog.pg_namesp
 union all select how || 'owns log.' || relname from low join kept on kept.relowner = low.oid
 union all select how || 'owns the function log.' || proname from low join pg_catalog.pg_proc p on p.proowner = low.oid
     where p.pronamespace = 'log'::regnamespace
-union all select how || 'may make things in the schema log' from low
-    where pg_catalog.has_schema_privilege(oid, 'log', 'CREATE')
+union all select how || 'may make things in the schema ' || n.nspname from low, pg_catalog.pg_namespace n
+    where n.nspname not like 'pg\\_%' and pg_catalog.has_schema_privilege(low.oid, n.oid, 'CREATE')
 union all select how || 'may make temporary tables' from low
     where pg_catalog.has_database_privilege(oid, current_database(), 'TEMP')
 union all select how || 'may ' || pg_catalog.lower(verb) || ' log.' || relname

@@ -1,5 +1,6 @@
-//! Whether what stops calls could be written now: everything that engaging and releasing a switch takes is done in a
-//! transaction that is rolled back (P15).
+//! Whether what stops calls could be written now: everything that engaging and releasing a switch and revoking a key takes is
+//! done in a transaction that is rolled back (P15). On PostgreSQL nobody may hold a row of control state then, for any of them
+//! is what the next stop may have to change.
 //!
 //! INVARIANT: a rehearsal leaves nothing behind, and says that nothing can be stopped only if an ordinary event could be
 //! written at the same time. A log that takes neither admits nothing by itself.
@@ -44,7 +45,10 @@ pub async fn rehearse(store: &dyn Store, known: &Arc<ControlState>, now: Micros,
         expires_at: None,
     };
     let released = Kind::SwitchReleased { switch, by: None, second: None, break_glass: false };
-    let stop = [event(engaged), event(released)];
+    // Of the keys one stands for all.
+    let alive = known.credentials.values().find(|key| key.revoked_at.is_none());
+    let revoked = alive.map(|key| Kind::CredentialRevoked { credential: key.created.credential.clone(), by: None });
+    let stop: Vec<NewEvent> = [engaged, released].into_iter().chain(revoked).map(event).collect();
     let Err(first) = attempt(store, known, &stop).await else { return Rehearsed::CanStop };
     let plain = [event(Kind::NodeStopped { node: NodeId::new(now, entropy) })];
     if attempt(store, known, &plain).await.is_err() {

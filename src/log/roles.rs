@@ -50,6 +50,24 @@ pub async fn grant(database: &dyn Database, room: Room, role: &str) -> Result<()
     let script = format!(
         "revoke all on schema {schema} from {role}; revoke all on all tables in schema {schema} from {role};
          grant usage on schema {schema} to {role}; grant select on all tables in schema {schema} to {role}; {rights};
+         do $forelog$ declare room record; begin
+             for room in select nspname, nspowner::pg_catalog.regrole::text as owner from pg_catalog.pg_namespace where nspname = '{schema}' loop
+                 execute pg_catalog.format('grant connect on database %I to %s, %s', current_database(), '{named}', room.owner);
+                 execute pg_catalog.format('revoke connect on database %I from public', current_database());
+             end loop;
+         exception when insufficient_privilege then
+             raise warning 'only the owner of the database can keep other roles from it';
+         end $forelog$;
+         do $forelog$ declare other record; begin
+             for other in select nspname from pg_catalog.pg_namespace where nspname not like 'pg\\_%' and nspname <> 'information_schema'
+                 and pg_catalog.has_schema_privilege('{bare}', oid, 'CREATE') loop
+                 begin
+                     execute pg_catalog.format('revoke create on schema %I from public, %s', other.nspname, '{named}');
+                 exception when insufficient_privilege then
+                     raise warning 'only its owner can keep other roles from making things in the schema %', other.nspname;
+                 end;
+             end loop;
+         end $forelog$;
          do $forelog$ begin
              if pg_catalog.has_database_privilege('{bare}', current_database(), 'TEMP, CREATE') then
                  execute pg_catalog.format('revoke create, temporary on database %I from public, %s', current_database(), '{named}');
@@ -68,6 +86,29 @@ pub async fn owns(database: &dyn Database) -> Result<bool, SqlError> {
         return Ok(true);
     }
     let sql = "select nspname from pg_namespace where nspname = 'log' and pg_has_role(session_user, nspowner, 'MEMBER')";
+    Ok(!texts(database, sql).await?.is_empty())
+}
+
+/// What this session's role was set to, by itself or by others, beyond the limit that [`grant`] sets. Our sessions follow none of
+/// it; whoever set it may have wanted to lead them elsewhere, or to keep them out.
+pub async fn settings(database: &dyn Database) -> Result<Vec<String>, SqlError> {
+    if database.dialect().name != POSTGRES.name {
+        return Ok(Vec::new());
+    }
+    texts(database, SETTINGS).await
+}
+
+const SETTINGS: &str = "\
+select setting from pg_catalog.pg_db_role_setting s join pg_catalog.pg_roles r on r.oid = s.setrole, unnest(s.setconfig) as setting
+where r.rolname = session_user and not r.rolsuper and setting not in ('idle_in_transaction_session_timeout=5000', 'idle_in_transaction_session_timeout=5s')
+and s.setdatabase in (0, (select oid from pg_catalog.pg_database where datname = current_database())) order by 1";
+
+/// Whether every role of the server may open sessions on this database, and so take those that stopping something needs.
+pub async fn is_open_to_all(database: &dyn Database) -> Result<bool, SqlError> {
+    if database.dialect().name != POSTGRES.name {
+        return Ok(false);
+    }
+    let sql = "select 'open' where pg_catalog.has_database_privilege('public', current_database(), 'CONNECT')";
     Ok(!texts(database, sql).await?.is_empty())
 }
 

@@ -12,10 +12,10 @@ use std::time::Duration;
 use deadpool::managed::{Manager, Metrics, Object, Pool, PoolError, RecycleError, RecycleResult};
 use sqlx::postgres::{PgArguments, PgConnectOptions, PgDatabaseError, PgQueryResult, PgRow, PgSeverity};
 use sqlx::query::Query;
-use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection, Postgres, SqlSafeStr};
+use sqlx::{Connection, Executor, PgConnection, Postgres, SqlSafeStr};
 
-use super::blockers::{IDLE, TRANSACTION};
 use super::dialect::Room;
+use super::greeting::Greeting;
 use super::sql::SqlError;
 
 /// How long one server may take to let us in.
@@ -31,7 +31,7 @@ pub(super) type Sessions = Pool<Servers>;
 pub(super) struct Servers {
     options: Vec<PgConnectOptions>,
     /// What is asked first on each connection: it also puts our settings in force.
-    greeting: String,
+    greeting: Greeting,
     /// Where the last connection was made.
     good: AtomicUsize,
     patience: Duration,
@@ -54,23 +54,6 @@ impl Servers {
     /// Reads a URL, which may list several hosts as libpq does.
     pub fn read(url: &str, room: Room) -> Result<Self, sqlx::Error> {
         let limit = statement_timeout(room);
-        let settings: [(&str, String); 5] = [
-            // A temporary table stands in front of ours unless it is named last.
-            ("search_path", format!("{},pg_temp", room.name())),
-            ("statement_timeout", limit.as_millis().to_string()),
-            ("lock_timeout", "3000".to_owned()),
-            // A node that is halted inside a transaction must not hold the log's head against all others.
-            ("idle_in_transaction_session_timeout", IDLE.as_millis().to_string()),
-            // Nor one that died while its statement waits or runs.
-            ("client_connection_check_interval", "1000".to_owned()),
-        ];
-        // In SQL, since a pooler need not hand on what a connection is opened with.
-        let mut set = settings.map(|(name, value)| format!("set_config('{name}', '{value}', false)")).join(", ");
-        if room == Room::Log {
-            // Servers before 17 have no such limit, and take no such setting.
-            let whole = format!("set_config('transaction_timeout', '{}', false)", TRANSACTION.as_millis());
-            set += &[", case when current_setting('transaction_timeout', true) is null then '' else ", &whole, " end"].concat();
-        }
         // Whoever finds a session in the way learns whose it is.
         let name = format!("forelog {} {}", room.name(), std::process::id());
         let read = |url: String| {
@@ -78,7 +61,7 @@ impl Servers {
             Ok(options.application_name(&name).extra_float_digits(None))
         };
         let options = each_host(url)?.into_iter().map(read).collect::<Result<_, sqlx::Error>>()?;
-        Ok(Self { options, greeting: format!("{GREETING}, {set}"), good: AtomicUsize::new(0), patience: limit + MARGIN })
+        Ok(Self { options, greeting: Greeting::of(room, limit), good: AtomicUsize::new(0), patience: limit + MARGIN })
     }
 
     /// A pool of at most `size` connections.
@@ -102,7 +85,7 @@ impl Manager for Servers {
         let mut failed = sqlx::Error::Configuration("no host is named".into());
         for place in (first..first + count).map(|turn| turn % count) {
             let Some(options) = self.options.get(place) else { continue };
-            match tokio::time::timeout(CONNECT, connect(options, &self.greeting)).await.unwrap_or_else(|_| Err(too_late())) {
+            match tokio::time::timeout(CONNECT, self.greeting.connect(options)).await.unwrap_or_else(|_| Err(too_late())) {
                 Ok(connection) => {
                     self.good.store(place, Ordering::Relaxed);
                     return Ok(Session { connection, in_step: true, patience: self.patience });
@@ -116,22 +99,6 @@ impl Manager for Servers {
     async fn recycle(&self, session: &mut Session, _: &Metrics) -> RecycleResult<sqlx::Error> {
         if session.in_step { Ok(()) } else { Err(RecycleError::message("it broke")) }
     }
-}
-
-/// Whether the server takes writes. Each commit is on disk before anything is started because of it (P1), whatever the server
-/// is told later; what is stricter stays as it is.
-const GREETING: &str = "select current_setting('transaction_read_only'), \
-    set_config('synchronous_commit', coalesce(nullif(current_setting('synchronous_commit'), 'off'), 'on'), false)";
-
-async fn connect(options: &PgConnectOptions, greeting: &str) -> Result<PgConnection, sqlx::Error> {
-    let mut connection = PgConnection::connect_with(options).await?;
-    let (reads_only,): (String,) = sqlx::query_as(AssertSqlSafe(greeting.to_owned())).fetch_one(&mut connection).await?;
-    if reads_only == "on" {
-        return Err(sqlx::Error::Configuration(
-            "the server only reads: a standby, or default_transaction_read_only is on".into(),
-        ));
-    }
-    Ok(connection)
 }
 
 impl Session {
@@ -278,9 +245,39 @@ pub(super) fn is_forbidden(error: &SqlError) -> bool {
     state_of(error).is_some_and(|code| code == "42501" || code == "P0001")
 }
 
+/// What the server answers that it need not answer a moment later: it ends, begins or is full (53, 57, 08, 58), somebody else is
+/// in the way (55, 40), or the transaction is not what it was (25).
+const PASSING: [&str; 7] = ["08", "25", "40", "53", "55", "57", "58"];
+
+/// Whether a server that did not do it, and did not say that it never will, may do it a moment later.
+pub(super) fn may_pass(error: &SqlError) -> bool {
+    if let Some(code) = state_of(error) {
+        return !matches!(error, SqlError::Commit(_)) && PASSING.iter().any(|class| code.starts_with(class));
+    }
+    let (SqlError::Open(driver) | SqlError::Statement(driver)) = error else { return matches!(error, SqlError::TooLong(_)) };
+    // A server that only reads may be one that has just been replaced.
+    let of_session =
+        |error: &sqlx::Error| matches!(error, sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Configuration(_));
+    driver.downcast_ref().is_some_and(of_session)
+}
+
 /// Whether it waited for a lock for as long as it may.
 pub(super) fn waited_in_vain(error: &SqlError) -> bool {
     state_of(error).is_some_and(|code| code == "55P03")
+}
+
+/// Whether nothing answers where the server is said to be.
+#[must_use]
+pub fn is_not_there(error: &SqlError) -> bool {
+    let (SqlError::Open(driver) | SqlError::Statement(driver)) = error else { return false };
+    let Some(sqlx::Error::Io(error)) = driver.downcast_ref() else { return false };
+    matches!(error.kind(), io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound)
+}
+
+/// Whether the server lets nobody in who comes now: all of its sessions are taken, or ours are ended.
+#[must_use]
+pub fn is_shut_out(error: &SqlError) -> bool {
+    state_of(error).is_some_and(|code| code == "53300" || code.starts_with("57P"))
 }
 
 /// Whether somebody else has made the same schema or table meanwhile.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::dialect::{Dialect, Room};
+use super::session::may_pass;
 
 pub use super::postgres::open_postgres;
 pub use super::sqlite::open_sqlite;
@@ -43,6 +44,24 @@ pub enum SqlError {
     /// Somebody else holds what every append has to lock, and kept us waiting for too long: nothing was stored.
     #[error("the log's lock is held by {by}")]
     Blocked {
+        /// By whom, as far as that can be told.
+        by: String,
+        /// What the driver says.
+        #[source]
+        source: DriverError,
+    },
+    /// What every append has to lock is held by a commit that a synchronous standby has not confirmed: nothing was stored.
+    #[error("the database waits for a synchronous standby, which does not answer: the log's lock is held by {by}")]
+    Unconfirmed {
+        /// By whom, as far as that can be told.
+        by: String,
+        /// What the driver says.
+        #[source]
+        source: DriverError,
+    },
+    /// Somebody else holds a row or a table that this append writes; another one may be written. Nothing was stored.
+    #[error("what this writes in the log is held by {by}")]
+    RowHeld {
         /// By whom, as far as that can be told.
         by: String,
         /// What the driver says.
@@ -92,6 +111,24 @@ impl SqlError {
     #[must_use]
     pub fn is_about_a_value(&self) -> bool {
         matches!(self, Self::Refused(_) | Self::Nul)
+    }
+
+    /// Whether one entry of a batch may be to blame, and the others can be written without it.
+    #[must_use]
+    pub fn is_about_an_entry(&self) -> bool {
+        self.is_about_a_value() || matches!(self, Self::RowHeld { .. })
+    }
+
+    /// Whether it is somebody else's lock.
+    #[must_use]
+    pub fn is_held(&self) -> bool {
+        matches!(self, Self::Blocked { .. } | Self::Unconfirmed { .. } | Self::RowHeld { .. })
+    }
+
+    /// Whether the same may be stored a moment later, and nothing was now: what stops something is tried again.
+    #[must_use]
+    pub fn may_pass(&self) -> bool {
+        self.is_held() || may_pass(self)
     }
 }
 
@@ -249,6 +286,10 @@ pub trait Database: Send + Sync {
     async fn begin_append(&self) -> Result<Box<dyn Transaction>, SqlError> {
         self.begin().await
     }
+    /// Says of an append that failed, and was rolled back, who was in its way.
+    async fn explained(&self, error: SqlError) -> SqlError {
+        error
+    }
     /// Tells other processes of a new epoch, if it can. Returns at once; nobody learns whether they were told.
     fn tell(&self, _epoch: i64) {}
     /// Who holds what every append has to lock, just now.
@@ -285,6 +326,8 @@ pub trait Transaction: Send {
     }
     /// Runs several statements without values (migrations).
     async fn script(&mut self, sql: &str) -> Result<(), SqlError>;
+    /// Ends it with nothing written, before anything else is asked.
+    async fn rollback(self: Box<Self>);
     /// Makes it durable. [`SqlError::Commit`] means that nobody knows whether it is.
     async fn commit(self: Box<Self>) -> Result<(), SqlError>;
 }

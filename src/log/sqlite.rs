@@ -253,6 +253,10 @@ impl Transaction for Open {
         self.get()?.execute_batch(sql).map_err(running)
     }
 
+    async fn rollback(self: Box<Self>) {
+        drop(self);
+    }
+
     async fn commit(self: Box<Self>) -> Result<(), SqlError> {
         self.get()?.execute_batch("commit").map_err(|error| SqlError::Commit(error.into()))
     }

@@ -6,13 +6,15 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use super::dialect::{Dialect, Room, migrate};
+use super::blockers;
+use super::dialect::{Dialect, POSTGRES, Room, migrate};
 use super::find;
 use super::parts;
-use super::sql::{Change, Database, Row, SqlError, Transaction, Value};
+use super::sql::{Database, Row, SqlError, Transaction, Value};
 use crate::core::id::{CallId, Epoch, Position};
 use crate::core::time::Micros;
 
+use super::tables::write;
 pub use super::tables::{EVENTS, PAYLOADS, STATE};
 
 /// Where the log stands.
@@ -148,7 +150,8 @@ pub trait Store: Send + Sync {
     /// Locks the head, reads what is wanted, lets `decide` say what to write, writes it and commits.
     /// Answers the new head. An error before the commit stored nothing.
     async fn transact(&self, want: &Want, decide: &mut Decide<'_>) -> Result<Head, StoreError>;
-    /// Does what [`Store::transact`] does, and rolls it back: whether it could be written now.
+    /// Does what [`Store::transact`] does, and rolls it back: whether it could be written now. Of what changes control state, whether
+    /// any of its rows could be.
     async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError>;
     /// Where the log stands.
     async fn head(&self) -> Result<Head, StoreError>;
@@ -185,6 +188,33 @@ impl SqlStore {
         Self { database }
     }
 
+    /// Reads, decides and writes; none is written if nothing changes.
+    async fn decided(
+        &self,
+        transaction: &mut dyn Transaction,
+        want: &Want,
+        decide: &mut Decide<'_>,
+    ) -> Result<(Head, Option<Head>), StoreError> {
+        let dialect = self.database.dialect();
+        let (head, found) = find::find(transaction, dialect, want).await?;
+        let stored = found.stored;
+        let batch = decide(&head, found)?;
+        if batch.events.is_empty() && batch.puts.is_empty() && batch.deletes.is_empty() && !batch.repairs {
+            return Ok((head, None));
+        }
+        let moved = write(transaction, dialect, (&head, stored), batch).await?;
+        Ok((head, Some(moved)))
+    }
+
+    /// Lets go of the head, and only then looks at who was in the way.
+    async fn undone(&self, transaction: Box<dyn Transaction>, error: StoreError) -> StoreError {
+        transaction.rollback().await;
+        match error {
+            StoreError::Sql(error) => StoreError::Sql(self.database.explained(error).await),
+            other => other,
+        }
+    }
+
     /// What the database's own clock says, if it has one.
     pub async fn clock(&self) -> Result<Option<Micros>, SqlError> {
         let rows = self.database.query(&format!("select {}", self.database.dialect().clock), Vec::new()).await?;
@@ -211,13 +241,11 @@ impl Store for SqlStore {
 
     async fn transact(&self, want: &Want, decide: &mut Decide<'_>) -> Result<Head, StoreError> {
         let mut transaction = self.database.begin_append().await?;
-        let (head, found) = find::find(&mut *transaction, self.database.dialect(), want).await?;
-        let stored = found.stored;
-        let batch = decide(&head, found)?;
-        if batch.events.is_empty() && batch.puts.is_empty() && batch.deletes.is_empty() && !batch.repairs {
-            return Ok(head);
-        }
-        let moved = write(&mut *transaction, self.database.dialect(), (&head, stored), batch).await?;
+        let (head, moved) = match self.decided(&mut *transaction, want, decide).await {
+            Ok(decided) => decided,
+            Err(error) => return Err(self.undone(transaction, error).await),
+        };
+        let Some(moved) = moved else { return Ok(head) };
         let done = transaction.commit().await;
         if moved.epoch != head.epoch && matches!(done, Ok(()) | Err(SqlError::Commit(_))) {
             self.database.tell(moved.epoch.0);
@@ -227,11 +255,19 @@ impl Store for SqlStore {
 
     async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError> {
         let mut transaction = self.database.begin_append().await?;
-        let (head, found) = find::find(&mut *transaction, self.database.dialect(), want).await?;
-        let stored = found.stored;
-        let batch = decide(&head, found)?;
-        // Dropped with everything that it has written.
-        write(&mut *transaction, self.database.dialect(), (&head, stored), batch).await.map(|_| ())
+        let mut rehearsed = self.decided(&mut *transaction, want, decide).await;
+        let changes = |(head, moved): &(Head, Option<Head>)| moved.is_some_and(|moved| moved.epoch != head.epoch);
+        if self.database.dialect().name == POSTGRES.name && rehearsed.as_ref().is_ok_and(changes) {
+            rehearsed = blockers::check_control_rows(&mut *transaction).await.map_err(StoreError::from).and(rehearsed);
+        }
+        match rehearsed {
+            // Rolled back with everything that it has written.
+            Ok(_) => {
+                transaction.rollback().await;
+                Ok(())
+            }
+            Err(error) => Err(self.undone(transaction, error).await),
+        }
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
@@ -309,44 +345,6 @@ pub(super) fn of_calls(database: &'static Dialect, intents: bool) -> String {
 
 pub(super) fn names(calls: &[CallId]) -> Value {
     Value::Texts(calls.iter().map(ToString::to_string).collect())
-}
-
-async fn write(
-    transaction: &mut dyn Transaction,
-    dialect: &'static Dialect,
-    (head, stored): (&Head, (Position, Micros)),
-    batch: Batch,
-) -> Result<Head, StoreError> {
-    let last = batch.events.last().map_or((head.position, head.at), |event| (event.position, event.at));
-    let moved = Head { position: last.0, at: last.1, epoch: batch.epoch };
-    let events = batch
-        .events
-        .into_iter()
-        .map(|event| vec![event.position.0.into(), event.at.0.into(), event.kind.into(), event.call.into(), event.leaf.into()]);
-    let payloads =
-        batch.payloads.into_iter().map(|row| vec![row.position.0.into(), row.part.into(), row.key.into(), row.body.into()]);
-    let puts = batch
-        .puts
-        .into_iter()
-        .map(|row| vec![row.name.into(), i64::from(row.control).into(), row.position.0.into(), row.doc.into()]);
-    let mut changes = vec![
-        Change::Insert(&EVENTS, events.collect()),
-        Change::Insert(&PAYLOADS, payloads.collect()),
-        Change::Insert(&STATE, puts.collect()),
-    ];
-    if !batch.deletes.is_empty() {
-        changes.push(Change::Run(format!("delete from state where name {}", dialect.among), vec![Value::Texts(batch.deletes)]));
-    }
-    // A head that was pushed is left for the repair to be found: it never goes back by itself.
-    let (position, at) = if batch.repairs { last } else { (last.0.max(stored.0), last.1.max(stored.1)) };
-    let mut values: Vec<Value> = vec![position.0.into(), at.0.into(), moved.epoch.0.into()];
-    let ahead = if batch.ahead.is_some() { ", ahead = $4" } else { "" };
-    values.extend(batch.ahead.map(Value::from));
-    let repaired = if batch.repairs { ", mended = mended + 1" } else { "" };
-    let sql = format!("update log_head set position = $1, at = $2, epoch = $3{ahead}{repaired} where log_id = 1");
-    changes.push(Change::Run(sql, values));
-    transaction.change(changes).await?;
-    Ok(moved)
 }
 
 pub(super) fn head_of(row: Option<&Row>) -> Result<Head, StoreError> {

@@ -21,7 +21,7 @@ const QUEUE: usize = 4096;
 
 /// How long what stops something tries to get past whoever holds the log's head: longer than that may last on a server that
 /// ends it (`blockers.rs`).
-pub(super) const STOPPING: Duration = Duration::from_secs(20);
+pub const STOPPING: Duration = Duration::from_secs(20);
 
 /// An entry that was not written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -40,6 +40,9 @@ pub enum WriteError {
     /// Somebody else holds the log; nothing was written.
     #[error("the log cannot be written: {0}")]
     Blocked(String),
+    /// A synchronous standby of the database does not answer; nothing was written.
+    #[error("the log cannot be written: {0}")]
+    Unconfirmed(String),
     /// Control state is not what the log says of it, so nothing is decided; nothing was written.
     #[error("the log cannot be written: {0}")]
     Differs(String),

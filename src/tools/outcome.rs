@@ -59,9 +59,11 @@ impl From<WriteError> for Outcome {
                 Self::Failed(Refusal::new(Code::Overloaded, "Too many events wait to be recorded; nothing was changed."))
             }
             WriteError::Store { uncertain: true, .. } => Self::Unknown("the log's answer to the commit was lost".into()),
-            WriteError::Store { .. } | WriteError::Blocked(_) | WriteError::Differs(_) | WriteError::Stopped => {
-                Self::Failed(unrecorded())
-            }
+            WriteError::Store { .. }
+            | WriteError::Blocked(_)
+            | WriteError::Unconfirmed(_)
+            | WriteError::Differs(_)
+            | WriteError::Stopped => Self::Failed(unrecorded()),
         }
     }
 }

@@ -66,6 +66,24 @@ pub(super) async fn record(
 /// switch covers it. What stops something goes before whatever waits.
 pub(super) async fn write<R: Send + 'static>(
     execution: &Execution,
+    want: Want,
+    entry: impl FnMut(&mut Draft) -> Result<Result<R, Refusal>, StoreError> + Send + 'static,
+) -> Result<R, Outcome> {
+    write_as(execution, execution.tool.stops, want, entry).await
+}
+
+/// The same of what follows a stop and is not one: it is tried once, in its turn.
+pub(super) async fn write_after<R: Send + 'static>(
+    execution: &Execution,
+    want: Want,
+    entry: impl FnMut(&mut Draft) -> Result<Result<R, Refusal>, StoreError> + Send + 'static,
+) -> Result<R, Outcome> {
+    write_as(execution, false, want, entry).await
+}
+
+async fn write_as<R: Send + 'static>(
+    execution: &Execution,
+    stops: bool,
     mut want: Want,
     mut entry: impl FnMut(&mut Draft) -> Result<Result<R, Refusal>, StoreError> + Send + 'static,
 ) -> Result<R, Outcome> {
@@ -75,7 +93,7 @@ pub(super) async fn write<R: Send + 'static>(
         Ok(()) => entry(draft),
         Err(refusal) => Ok(Err(refusal)),
     };
-    let written = if execution.tool.stops { writer.write_stop(want, checked).await } else { writer.write(want, checked).await };
+    let written = if stops { writer.write_stop(want, checked).await } else { writer.write(want, checked).await };
     written?.map_err(Outcome::Failed)
 }
 

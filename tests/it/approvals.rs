@@ -820,3 +820,23 @@ async fn approvals_a_key_cannot_bury_people_in_requests() {
     })
     .await;
 }
+
+/// A switch is engaged although somebody holds the rows of a call that waits; that call ends once they can be had.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_held_rows_of_what_waits_keep_nobody_from_engaging() {
+    let site = Site::postgres().await;
+    let plant = holding(&site, Hold::new("it interrupts service")).await;
+    let operator = staff(&plant).await;
+    let (held, free) = (leave(&plant, json!({})).await, leave(&plant, json!({})).await);
+    let rows = format!("select name from log.state where name like '%{held}%' for update");
+    let (mut holder, _) = crate::held::hold(&site.log, &rows).await;
+    let args = json!({ "target": "class:write", "reason": "an incident" });
+    let engage = forelog::control::Request { principal: operator, ..plant.request("switch_engage", args) };
+    let engaged = plant.control.submit(engage).await;
+    assert!(matches!(engaged, Reply::Done { .. }), "{engaged:?}");
+    assert_eq!(code(&plant.call("probe_write", json!({})).await), Some(Code::KillSwitchEngaged));
+    assert_eq!(ended(&plant, &free).await, (Status::Refused, Some(Code::KillSwitchEngaged)));
+    sqlx::Executor::execute(&mut holder, "rollback").await.expect("it ends");
+    assert_eq!(ended(&plant, &held).await, (Status::Refused, Some(Code::KillSwitchEngaged)));
+    clean(&plant).await;
+}

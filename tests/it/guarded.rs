@@ -155,7 +155,7 @@ async fn postgres_guarded_gaps_and_payloads_without_events_are_named() {
 }
 
 /// What makes `doctor` fail, what it says then, and what undoes it. APP, OWNER and DATABASE are the names of this database's.
-const HARMS: [(&str, &str, &str); 27] = [
+const HARMS: [(&str, &str, &str); 29] = [
     ("grant pg_execute_server_program to APP", "may run programs", "revoke pg_execute_server_program from APP"),
     ("grant pg_write_server_files to APP", "which may run programs, or write and read files", "revoke pg_write_server_files from APP"),
     ("grant pg_read_server_files to APP", "may become pg_read_server_files", "revoke pg_read_server_files from APP"),
@@ -181,6 +181,8 @@ const HARMS: [(&str, &str, &str); 27] = [
         "revoke set on parameter session_replication_role from APP",
     ),
     ("grant temporary on database DATABASE to public", "may make temporary tables", "revoke temporary on database DATABASE from public"),
+    ("create schema elsewhere; grant create on schema elsewhere to public", "may make things in the schema elsewhere", "drop schema elsewhere"),
+    ("alter role APP set enable_seqscan = off", "a setting of its own, enable_seqscan=off", "alter role APP reset enable_seqscan"),
     ("grant create on schema log to APP", "may make things in the schema log", "revoke create on schema log from APP"),
     ("grant update (leaf) on log.event to public", "may update log.event", "revoke update (leaf) on log.event from public"),
     (

@@ -1,7 +1,7 @@
 //! Engaging switches, as far as they are not there yet, and ending the queued calls they cover, in one transaction.
 //!
-//! INVARIANT: a switch is engaged even if the calls that wait cannot be read; those meet it when they are claimed. What is
-//! counted is what the transaction that engages has found under the switches, and nothing else.
+//! INVARIANT: a switch is engaged even if the calls that wait cannot be read, or somebody holds their rows; those end in a later
+//! transaction, or meet the switch when they are claimed. What is counted is what was found under the switches, and ended.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -14,12 +14,14 @@ use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, SwitchId, UserId
 use crate::core::job::Job;
 use crate::core::switch::Running;
 use crate::core::time::{Clock, Entropy};
+use crate::log::admission::job_row;
 use crate::log::chained::Open;
 use crate::log::claim::covering;
+use crate::log::closing::Closing;
 use crate::log::draft::Draft;
 use crate::log::sql::SqlError;
 use crate::log::store::{StoreError, Want};
-use crate::tools::record::write;
+use crate::tools::record::{write, write_after};
 use crate::tools::{Execution, register};
 
 /// How often stragglers are looked for after the engaging transaction.
@@ -27,6 +29,9 @@ const ROUNDS: usize = 3;
 
 /// How long a stop waits for the list of calls that wait.
 const READING: Duration = Duration::from_secs(1);
+
+/// How long the answer to a stop waits for calls whose rows somebody holds.
+const ENDING: Duration = Duration::from_secs(2);
 
 /// A switch that is to be engaged.
 pub(in crate::tools) struct Engagement {
@@ -59,6 +64,7 @@ pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Eng
     }
     let (want, drain) = prepare(execution).await;
     let (quota, names) = (Quota::of(execution), execution.ports.names());
+    let mut tried = false;
     let written = write(execution, want, move |draft| {
         let fits = asked.iter().try_for_each(|asked| asked.proposed.check(draft.state(), &names, draft.now));
         if let Err(refusal) = fits.and_then(|()| quota.check(draft.state(), &asked)) {
@@ -72,7 +78,8 @@ pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Eng
             }
             switches.push(there.unwrap_or_else(|| asked.switch.clone()));
         }
-        let drained = drain.run(draft)?;
+        // What did not hold may not have held because of the calls.
+        let drained = if std::mem::replace(&mut tried, true) { Drained::later() } else { drain.run(draft)? };
         let told = told(draft, &switches);
         Ok(Ok((switches, draft.state().epoch, drained, told)))
     });
@@ -84,7 +91,10 @@ pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Eng
             break;
         }
         let (want, drain) = prepare(execution).await;
-        drained = write(execution, want, move |draft| drain.run(draft).map(Ok)).await?;
+        drained = match write_after(execution, want, move |draft| drain.run(draft).map(Ok)).await {
+            Ok(drained) => drained,
+            Err(_) => one_by_one(execution).await,
+        };
         cancelled += drained.cancelled;
         sealed.append(&mut drained.sealed);
     }
@@ -92,18 +102,46 @@ pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Eng
     Ok(Engaged { switches, epoch, cancelled })
 }
 
+/// Each call by itself, since the rows of one of them are held. Those that are not had soon meet the switch later.
+async fn one_by_one(execution: &Execution) -> Drained {
+    let mut done = Drained { stragglers: false, ..Drained::later() };
+    let jobs = waiting(execution).await;
+    let ending = async {
+        for job in jobs {
+            let (want, drain) = prepared(execution, vec![job]);
+            let Ok(mut drained) = write_after(execution, want, move |draft| drain.run(draft).map(Ok)).await else { continue };
+            done.cancelled += drained.cancelled;
+            done.sealed.append(&mut drained.sealed);
+        }
+    };
+    if tokio::time::timeout(ENDING, ending).await.is_err() {
+        tracing::warn!("not every call that waits was ended with the switch; they meet it when they are claimed");
+    }
+    done
+}
+
 /// What the transaction has to read to end the calls that wait now.
 async fn prepare(execution: &Execution) -> (Want, Drain) {
+    let (want, drain) = prepared(execution, waiting(execution).await);
+    (Want { kinds: vec!["job", "claim"], ..want }, drain)
+}
+
+/// The calls that wait now, as far as they can be read soon.
+async fn waiting(execution: &Execution) -> Vec<Job> {
     let asked = tokio::time::timeout(READING, execution.ports.reader.store.state(&["job"])).await;
     let rows = asked.unwrap_or_else(|_| Err(SqlError::TooLong(READING).into())).unwrap_or_else(|error| {
         tracing::error!(%error, "the calls that wait cannot be read; a switch is engaged without ending them");
         Vec::new()
     });
-    let waiting = rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()).filter(waits);
-    let (calls, keys): (Vec<CallId>, Vec<Option<String>>) = waiting.map(|job| (job.call, job.idempotency)).unzip();
-    let keys: BTreeSet<String> = keys.into_iter().flatten().collect();
-    let want =
-        Want { names: keys.iter().cloned().collect(), kinds: vec!["job", "claim"], calls: calls.clone(), ..Want::default() };
+    rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()).filter(waits).collect()
+}
+
+fn prepared(execution: &Execution, jobs: Vec<Job>) -> (Want, Drain) {
+    let mut names: Vec<String> = jobs.iter().map(|job| job_row(&job.call)).collect();
+    names.extend(jobs.iter().flat_map(Closing::depends_on));
+    let keys: BTreeSet<String> = jobs.iter().filter_map(|job| job.idempotency.clone()).collect();
+    let calls: Vec<CallId> = jobs.into_iter().map(|job| job.call).collect();
+    let want = Want { names, calls: calls.clone(), ..Want::default() };
     let calls = calls.into_iter().collect();
     let (clock, entropy) = (Arc::clone(&execution.ports.clock), Arc::clone(&execution.ports.entropy));
     (want, Drain { keys, calls, node: execution.ports.node.clone(), clock, entropy })
@@ -123,8 +161,15 @@ struct Drained {
     cancelled: usize,
     /// Of these, those whose arguments are sealed.
     sealed: Vec<CallId>,
-    /// Calls that came between the look and the transaction, whose rows it had not read.
+    /// Calls may be left: they came between the look and the transaction, or their rows were not to be had in it.
     stragglers: bool,
+}
+
+impl Drained {
+    /// Nothing yet.
+    fn later() -> Self {
+        Self { cancelled: 0, sealed: Vec::new(), stragglers: true }
+    }
 }
 
 impl Drain {
