@@ -8,6 +8,7 @@ mod clock;
 pub mod desk;
 mod files;
 pub mod fleet;
+mod key_file;
 pub mod limits;
 pub mod mend;
 pub mod node;
@@ -17,6 +18,7 @@ pub mod rooms;
 pub mod seat;
 pub mod socket;
 pub mod stops;
+mod there;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;

@@ -97,6 +97,12 @@ impl Desk {
         Ok(Self::on(rooms, clock, entropy, None, Need::Always).await)
     }
 
+    /// The same, and makes them if nothing of them is there.
+    pub async fn make(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, DeskError> {
+        let rooms = Rooms::make(config, Arc::clone(&entropy)).await?;
+        Ok(Self::on(rooms, clock, entropy, None, Need::Always).await)
+    }
+
     /// Opens what it takes to stop something: the log, and the vault if that answers soon (P15).
     pub async fn open_to_stop(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, DeskError> {
         let (rooms, without_vault) = Rooms::open_to_stop(config, Arc::clone(&entropy)).await?;

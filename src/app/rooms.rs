@@ -1,28 +1,30 @@
 //! Opening the three rooms of data, and the key that the vault is wrapped under.
 //!
-//! INVARIANT: a key-encryption key is made only while the vault is empty. A missing file over a vault that has keys is
-//! an operator's mistake, and a new key there would hide it until the old data is needed.
+//! INVARIANT: data is made in one place ([`there::make`]), all rooms together, and only where nothing of any is left: a file
+//! made in the place of one that is away takes what was left of that with it. Likewise a key-encryption key is made only while the
+//! vault is empty: a missing file over a vault that has keys is an operator's mistake, and a new key would hide it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use zeroize::Zeroizing;
 
+use super::key_file::{make_key, read_key};
+use super::there;
 use crate::config::Config;
 use crate::core::caused::with_sources;
 use crate::core::time::Entropy;
 use crate::log::dialect::{Room, migrate, version};
 use crate::log::pair::{self, PairError};
-use crate::log::private;
 use crate::log::reading::Reader;
 use crate::log::roles;
 use crate::log::sql::{Database, SqlError, open_postgres, open_sqlite};
 use crate::log::store::{SqlStore, Store, StoreError};
 use crate::log::vault::{Vault, VaultError};
+use crate::log::watch::beside;
 
 /// How long whoever stops something waits for the vault.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -62,6 +64,22 @@ pub enum RoomError {
         #[source]
         source: VaultError,
     },
+    /// A file is away, and something of the data is there.
+    #[error("{}{} is not there, and {} is: nothing is made in its place", lost(*room), missing.display(), beside.display())]
+    Missing {
+        /// Of which room.
+        room: Room,
+        /// What is away.
+        missing: PathBuf,
+        /// What is there.
+        beside: PathBuf,
+    },
+    /// There is no log in the database, and the key file of one is there.
+    #[error("the log was lost, or this is another database: there is none in it, and the key-encryption key {} is there", .0.display())]
+    NoLog(PathBuf),
+    /// There is nothing.
+    #[error("there is no Forelog data in {}", .0.display())]
+    Nothing(PathBuf),
     /// A copy lies beside what another file of that name has left.
     #[error("{} is a copy that was put beside {}-wal, which an earlier file of that name has left and which would be read into it", .0.display(), .0.display())]
     Leftover(PathBuf),
@@ -85,6 +103,54 @@ impl RoomError {
     pub fn of_log(source: SqlError) -> Self {
         Self::Open { room: Room::Log, source }
     }
+
+    /// What to do about it, where that is known.
+    #[must_use]
+    pub fn hint(&self) -> Option<&'static str> {
+        match self {
+            Self::Missing { room: Room::Log, .. } => Some(
+                "put the log back where it was, and touch nothing else meanwhile: what ends in -wal or -shm belongs to it. If it is lost, \
+                 put it back from its copy (docs/operations.md, Restoring); to begin anew, move what is there away first",
+            ),
+            Self::Missing { room: Room::Vault, .. } => Some(
+                "put the vault back where it was, and touch nothing else meanwhile: what ends in -wal or -shm belongs to it. If it is \
+                 lost, put it back from its copy (docs/operations.md, Restoring). Stopping goes on without it",
+            ),
+            Self::Missing { room: Room::Views, .. } => {
+                Some("put the views back where they were, or make them again with `forelog view rebuild`: they may be lost")
+            }
+            Self::NoLog(_) => {
+                Some("check database_url. If the log is lost, put it back from its copy (docs/operations.md, Restoring)")
+            }
+            Self::Nothing(_) => {
+                Some("name the directory with --data DIR, or make one with `forelog demo` or `forelog account create`")
+            }
+            Self::Log(_) => {
+                Some("a role that may not change the schema needs `forelog migrate` to be run first, as the role that owns it")
+            }
+            Self::Leftover(_) => Some(
+                "remove the files that end in .db-wal and .db-shm, which are of the data before (docs/operations.md, Restoring)",
+            ),
+            Self::File { .. } | Self::Open { .. } => {
+                Some("check that the path is right and that this user may read and write it")
+            }
+            Self::Pair(PairError::LogLost) => Some(
+                "put the log back from its copy (docs/operations.md); to begin anew, move the vault and its key file away first",
+            ),
+            Self::Pair(PairError::VaultLost) => Some(
+                "put the vault and its key file back from their copy (docs/operations.md): without them nothing in the log can be opened",
+            ),
+            _ => None,
+        }
+    }
+}
+
+fn lost(room: Room) -> &'static str {
+    match room {
+        Room::Log => "the log was lost, or moved away: ",
+        Room::Vault => "the vault was lost, or moved away: ",
+        Room::Views => "the views were lost, or moved away: ",
+    }
 }
 
 /// The two rooms that may not be lost, open and up to date. The views are opened by whoever reads them: [`open_views`].
@@ -97,9 +163,16 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// Opens what `config` names, making it if it is not there.
+    /// Opens what `config` names, making it if nothing of it is there.
+    pub async fn make(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Self, RoomError> {
+        there::make(config)?;
+        Self::open(config, entropy).await
+    }
+
+    /// Opens what `config` names, all of which is there.
     pub async fn open(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Self, RoomError> {
-        make_dir(&config.data_dir)?;
+        // Before anything is opened.
+        there::check(config)?;
         let store = SqlStore::new(open(config, Room::Log).await?);
         store.migrate().await?;
         let vault = open_vault(config, entropy, pair::is_new(&store).await?).await?;
@@ -137,10 +210,6 @@ impl Rooms {
 
 /// The vault that a log was written with.
 async fn vault_of(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlStore) -> Result<Vault, RoomError> {
-    let file = config.data_dir.join("vault.db");
-    if config.database_url.is_none() && config.vault_database_url.is_none() && !file.exists() {
-        return Err(PairError::VaultLost.into());
-    }
     let database = open(config, Room::Vault).await?;
     let there = version(&*database, Room::Vault).await.map_err(|source| RoomError::Open { room: Room::Vault, source })?;
     database.close().await;
@@ -164,22 +233,28 @@ pub async fn open_views(config: &Config) -> Result<Box<dyn Database>, RoomError>
     open(config, Room::Views).await
 }
 
-/// Whether the place that `config` names holds a log. Looking makes nothing.
+/// The same for whoever fills them: they may be made anew, if nothing of them is left.
+pub async fn make_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
+    there::make_views(config)?;
+    open_views(config).await
+}
+
+/// Whether the place that `config` names holds a log; an error if it does not and something else of the data is there. Looking
+/// makes nothing.
 pub async fn found(config: &Config) -> Result<bool, RoomError> {
     if config.database_url.is_none() {
-        return Ok(config.data_dir.join("log.db").exists());
+        return there::is_there(config, Room::Log);
     }
     let database = open(config, Room::Log).await?;
     let version = version(&*database, Room::Log).await.map_err(RoomError::of_log)?;
     database.close().await;
-    Ok(version > 0)
+    let key = config.key_file();
+    if version == 0 && key.exists() { Err(RoomError::NoLog(key)) } else { Ok(version > 0) }
 }
 
 /// Brings every room's schema up to date and, on PostgreSQL, gives `role` what serving needs. Answers the versions.
 pub async fn prepare(config: &Config, role: Option<&str>) -> Result<Vec<(Room, i64)>, RoomError> {
-    if config.database_url.is_none() {
-        make_dir(&config.data_dir)?;
-    }
+    there::make(config)?;
     let mut versions = Vec::new();
     for room in Room::ALL {
         let failed = |source| RoomError::Open { room, source };
@@ -199,10 +274,11 @@ async fn open(config: &Config, room: Room) -> Result<Box<dyn Database>, RoomErro
     let opened = if let Some(url) = url {
         open_postgres(SecretString::expose_secret(url), room).await
     } else {
-        let file = config.data_dir.join(format!("{}.db", room.name()));
+        let file = there::file_of(config, room);
+        if !there::is_there(config, room)? {
+            return Err(RoomError::Nothing(config.data_dir.clone()));
+        }
         check_alone(&file)?;
-        // Made here, so that nobody else can read it: SQLite gives its journals the mode of the file they belong to.
-        private::open(&file, OpenOptions::new().write(true).create(true)).map_err(failed("opening", &file))?;
         open_sqlite(&file, room).await
     };
     opened.map_err(|source| RoomError::Open { room, source })
@@ -211,9 +287,7 @@ async fn open(config: &Config, room: Room) -> Result<Box<dyn Database>, RoomErro
 /// Refuses a file that was never opened by us beside a log of writes that another one has left: SQLite would read those into
 /// it. Ours are in the mode that makes such a log from the first opening on, and a copy that was made by `vacuum into` is not.
 fn check_alone(file: &Path) -> Result<(), RoomError> {
-    let mut wal = file.as_os_str().to_owned();
-    wal.push("-wal");
-    if !std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > 0) {
+    if !std::fs::metadata(beside(file, "-wal")).is_ok_and(|wal| wal.len() > 0) {
         return Ok(());
     }
     let Ok(mut opened) = File::open(file) else { return Ok(()) };
@@ -241,43 +315,6 @@ async fn open_vault(config: &Config, entropy: Arc<dyn Entropy>, log_is_new: bool
     Vault::open(database, key, entropy).await.map_err(|source| RoomError::Vault { path, source })
 }
 
-fn read_key(path: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, RoomError> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed("opening", path)(error)),
-    };
-    let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text).map_err(failed("reading", path))?;
-    let mut key = Zeroizing::new([0; 32]);
-    if text.is_empty() {
-        return Err(RoomError::KeyEmpty(path.to_owned()));
-    }
-    hex::decode_to_slice(text.trim(), &mut *key).map_err(|_| RoomError::KeyUnreadable(path.to_owned()))?;
-    Ok(Some(key))
-}
-
-fn make_key(path: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<[u8; 32]>, RoomError> {
-    let mut key = Zeroizing::new([0; 32]);
-    entropy.fill(&mut *key);
-    let text = Zeroizing::new(hex::encode(*key));
-    // Under another name until it is whole and on disk: half a key would be a broken one for ever. Who makes one at the same
-    // time finds the name taken.
-    let draft = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = private::create(&draft).map_err(failed("making", path))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("writing", path))?;
-    let linked = std::fs::hard_link(&draft, path);
-    std::fs::remove_file(&draft).map_err(failed("making", path))?;
-    linked.map_err(failed("making", path))?;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("writing", path))?;
-    Ok(key)
-}
-
-fn make_dir(path: &Path) -> Result<(), RoomError> {
-    private::make_dir(path).map_err(failed("making the data directory", path))
-}
-
-fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RoomError + 'a {
+pub(super) fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RoomError + 'a {
     move |source| RoomError::File { what, path: path.to_owned(), source }
 }

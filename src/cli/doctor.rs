@@ -140,7 +140,7 @@ async fn unstoppable(desk: &Desk) -> Vec<String> {
 fn key_file(context: &Context, desk: &Desk) -> Vec<String> {
     let path = context.config.key_file();
     if let Some(why) = &desk.without_vault {
-        return vec![format!("the vault cannot be used: {why}; stopping goes on without it (docs/operations.md)")];
+        return vec![format!("the vault cannot be used: {why}; put back what is missing; stopping goes on without it (docs/operations.md)")];
     }
     let Ok(about) = std::fs::metadata(&path) else { return vec![format!("the key file {} cannot be looked at", path.display())] };
     let others = about.permissions().mode() & 0o077;
@@ -177,6 +177,8 @@ async fn schemas(context: &Context, desk: &Desk) -> Result<(Vec<(Room, i64)>, Ve
     };
     match views {
         Ok(version) => versions.push((Room::Views, version)),
+        // None were made yet, as after a restore.
+        Err(RoomError::Nothing(_)) => {}
         Err(error) => closed.push(format!("{}; `forelog view rebuild` makes them again", with_sources(&error))),
     }
     if desk.without_vault.is_none() {
@@ -187,7 +189,11 @@ async fn schemas(context: &Context, desk: &Desk) -> Result<(Vec<(Room, i64)>, Ve
 }
 
 async fn views(context: &Context, desk: &Desk) -> Result<Vec<String>, CliError> {
-    let told = misfit_of(&*open_views(&context.config).await?, &*desk.rooms.store).await?;
+    let opened = match open_views(&context.config).await {
+        Err(RoomError::Nothing(_)) => return Ok(Vec::new()),
+        opened => opened?,
+    };
+    let told = misfit_of(&*opened, &*desk.rooms.store).await?;
     let hint = "a node that starts makes them again by itself, as `forelog view rebuild` does now";
     Ok(told.into_iter().map(|why| format!("{why}: {hint}")).collect())
 }

@@ -16,7 +16,6 @@ use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
 use crate::core::visible::visible;
 use crate::export::jsonl::ExportError;
-use crate::log::pair::PairError;
 use crate::log::reading::ReadError;
 use crate::log::session::{is_no_server, is_shared};
 use crate::log::sql::SqlError;
@@ -42,9 +41,6 @@ pub enum CliError {
     /// Nothing listens there.
     #[error("no server listens at {0}")]
     Silent(std::net::SocketAddr),
-    /// There is no data where it is looked for.
-    #[error("there is no Forelog data in {}", .0.display())]
-    NoData(PathBuf),
     /// There is no log in the database.
     #[error("there is no Forelog data in the database that the configuration names")]
     EmptyDatabase,
@@ -174,9 +170,6 @@ impl CliError {
             Self::Config(ConfigError::File { .. }) => Some("check the path given with --config"),
             Self::Config(_) => Some("docs/forelog.toml shows every key with its default"),
             Self::Silent(_) => Some("start it with `forelog serve`, or name where it listens with --listen or --config"),
-            Self::NoData(_) => {
-                Some("name the directory with --data DIR, or make one with `forelog demo` or `forelog account create`")
-            }
             Self::EmptyDatabase => Some("check database_url; `forelog migrate` or `forelog account create` make what it needs"),
             Self::App(AppError::Seat(SeatError::Taken { .. })) => Some(
                 "one that is stopped goes on with `kill -CONT PID`, or ends with `kill -9 PID`; a `forelog stdio` without --url and \
@@ -194,32 +187,22 @@ impl CliError {
             Self::App(AppError::Listen { .. }) => {
                 Some("another program may listen there: choose another address with --listen, or port 0")
             }
-            Self::Desk(DeskError::Room(RoomError::Log(_))) | Self::App(AppError::Node(NodeError::Room(RoomError::Log(_)))) => {
-                Some("a role that may not change the schema needs `forelog migrate` to be run first, as the role that owns it")
-            }
-            Self::Desk(DeskError::Room(RoomError::Leftover(_)))
-            | Self::App(AppError::Node(NodeError::Room(RoomError::Leftover(_))))
-            | Self::Node(NodeError::Room(RoomError::Leftover(_))) => Some(
-                "remove the files that end in .db-wal and .db-shm, which are of the data before (docs/operations.md, Restoring)",
-            ),
             _ if is_unreachable(self) => Some("check that the database runs, and database_url: host, port, name and password"),
-            Self::Desk(DeskError::Room(RoomError::File { .. } | RoomError::Open { .. }))
-            | Self::App(AppError::Node(NodeError::Room(RoomError::File { .. } | RoomError::Open { .. })))
-            | Self::File { .. } => Some("check that the path is right and that this user may read and write it"),
-            Self::Desk(DeskError::Room(RoomError::Pair(PairError::LogLost)))
-            | Self::App(AppError::Node(NodeError::Room(RoomError::Pair(PairError::LogLost))))
-            | Self::Node(NodeError::Room(RoomError::Pair(PairError::LogLost))) => Some(
-                "put the log back from its copy (docs/operations.md); to begin anew, move the vault and its key file away first",
-            ),
-            Self::Desk(DeskError::Room(RoomError::Pair(PairError::VaultLost)))
-            | Self::App(AppError::Node(NodeError::Room(RoomError::Pair(PairError::VaultLost))))
-            | Self::Node(NodeError::Room(RoomError::Pair(PairError::VaultLost))) => Some(
-                "put the vault and its key file back from their copy (docs/operations.md): without them nothing in the log can be opened",
-            ),
+            Self::File { .. } => Some("check that the path is right and that this user may read and write it"),
             Self::Export(ExportError::Taken(_)) => Some("name another directory with --out, or move that one away"),
             Self::Provider(_) | Self::App(AppError::Node(NodeError::Provider(_))) => {
                 Some("check [providers] in the configuration")
             }
+            _ => self.room()?.hint(),
+        }
+    }
+
+    /// The rooms that could not be opened, by whomever.
+    fn room(&self) -> Option<&RoomError> {
+        match self {
+            Self::Desk(DeskError::Room(error))
+            | Self::Node(NodeError::Room(error))
+            | Self::App(AppError::Node(NodeError::Room(error))) => Some(error),
             _ => None,
         }
     }

@@ -42,7 +42,7 @@ use serde_json::Value;
 pub use self::error::{CliError, said};
 use crate::ambient::{OsEntropy, SystemClock};
 use crate::app::desk::Desk;
-use crate::app::rooms;
+use crate::app::rooms::{self, RoomError};
 use crate::config::{Config, Flags};
 use crate::core::time::{Clock, Entropy};
 use crate::core::visible::visible;
@@ -255,14 +255,14 @@ impl Context {
     /// make an empty log and then find it in order.
     pub async fn desk(&self) -> Result<Desk, CliError> {
         self.check_found().await?;
-        self.new_desk().await
+        Ok(Desk::open(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 
     async fn check_found(&self) -> Result<(), CliError> {
         match rooms::found(&self.config).await? {
             true => Ok(()),
             false if self.config.database_url.is_some() => Err(CliError::EmptyDatabase),
-            false => Err(CliError::NoData(self.config.data_dir.clone())),
+            false => Err(RoomError::Nothing(self.config.data_dir.clone()).into()),
         }
     }
 
@@ -272,9 +272,9 @@ impl Context {
         Ok(Desk::open_to_stop(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 
-    /// The rooms, made if they are not there.
+    /// The rooms, made if nothing of them is there.
     pub async fn new_desk(&self) -> Result<Desk, CliError> {
-        Ok(Desk::open(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
+        Ok(Desk::make(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 }
 

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::progress::Bar;
 use super::{Answer, CliError, Context};
-use crate::app::rooms::open_views;
+use crate::app::rooms::make_views;
 use crate::views::Views;
 
 /// What to do with the views.
@@ -20,7 +20,7 @@ pub enum ViewCommand {
 pub async fn run(command: ViewCommand, context: &Context) -> Result<Answer, CliError> {
     let ViewCommand::Rebuild = command;
     let desk = context.desk().await?;
-    let views = Views::open(open_views(&context.config).await?, desk.rooms.reader()).await?;
+    let views = Views::open(make_views(&context.config).await?, desk.rooms.reader()).await?;
     let bar = Bar::new("events");
     let reached = views.rebuild(|at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();

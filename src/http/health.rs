@@ -34,7 +34,7 @@ pub async fn ready(State(http): State<Arc<Http>>) -> Result<Json<Value>, Problem
         Refusal::new(Code::ControlStateUnreadable, "The log's head is not what its events make it.")
     } else if stats.skewed.load(Ordering::Relaxed) {
         Refusal::new(Code::ClockSkew, "This node's clock cannot be trusted.")
-    } else if let Some(refusal) = control.cannot_stop() {
+    } else if let Some(refusal) = control.starts_nothing() {
         refusal
     } else if !control.is_settled() {
         Refusal::new(Code::PolicyUnsettled, "This node does not serve the policies in force, and refuses calls.")

@@ -53,4 +53,5 @@ pub mod store;
 mod tables;
 mod time;
 pub mod vault;
+pub mod watch;
 pub mod writer;

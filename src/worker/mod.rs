@@ -219,7 +219,7 @@ impl Worker {
         for job in jobs.iter().filter(|job| job.status == Status::Running && job.cancel_asked) {
             self.cancel(&job.call);
         }
-        if self.control.cannot_stop().is_some() {
+        if self.control.starts_nothing().is_some() {
             return false;
         }
         let mut all_taken = true;

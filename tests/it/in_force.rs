@@ -335,7 +335,7 @@ async fn two_first_starts_are_one(database: String) {
     };
     let [first, second] = configs;
     // On SQLite the schema is made by whoever is first.
-    let desk = forelog::app::desk::Desk::open(
+    let desk = forelog::app::desk::Desk::make(
         &first,
         std::sync::Arc::new(forelog::ambient::SystemClock::start()),
         std::sync::Arc::new(forelog::ambient::OsEntropy),

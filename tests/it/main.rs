@@ -6,6 +6,7 @@ mod accepted;
 mod alone;
 mod approvals;
 mod architecture;
+mod away;
 mod backup;
 mod bad_input;
 mod behind;
