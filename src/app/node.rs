@@ -31,8 +31,8 @@ use crate::log::vault::VaultError;
 use crate::log::writer::{WriteError, Writer};
 use crate::providers::compute::ProviderError;
 use crate::tools::{self, Approvals, Catalogue, CatalogueError, Places, Ports};
+use crate::views::Views;
 use crate::views::activity::Calls;
-use crate::views::{ViewError, Views};
 use crate::worker::Worker;
 use crate::worker::beat::put_ended;
 
@@ -60,9 +60,6 @@ pub enum NodeError {
     /// The catalogue makes no schema for policies.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The read models.
-    #[error("opening the views")]
-    Views(#[from] ViewError),
     /// The policies.
     #[error("putting the policies in force: {}", .0.message)]
     Policy(Box<Refusal>),
@@ -96,7 +93,7 @@ impl Node {
         let compute = fleet::open(config, &clock)?;
         let fence = Fence::new(Arc::clone(&clock), rooms.vault.root_key());
         let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
-        let views = Views::open(rooms::make_views(config).await?, rooms.reader()).await?;
+        let views = Views::over(rooms::views_that_reopen(config), rooms.reader()).await;
         let calls = Arc::new(Calls::within(Arc::clone(&views), Duration::from_millis(config.search_budget_ms)));
         let catalogue = Arc::new(catalogue()?);
         let (dir, ours) = (config.policies_dir.clone(), (Arc::clone(&clock), Arc::clone(&entropy)));

@@ -6,152 +6,31 @@
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
 use super::key_file::{make_key, read_key};
+pub use super::refused::RoomError;
 use super::there;
 use crate::config::Config;
 use crate::core::caused::with_sources;
 use crate::core::time::Entropy;
-use crate::log::dialect::{Room, migrate, version};
+use crate::log::dialect::{POSTGRES, Room, SQLITE, known, migrate, version};
 use crate::log::pair::{self, PairError};
 use crate::log::reading::Reader;
 use crate::log::roles;
 use crate::log::sql::{Database, SqlError, open_postgres, open_sqlite};
-use crate::log::store::{SqlStore, Store, StoreError};
-use crate::log::vault::{Vault, VaultError};
+use crate::log::store::{SqlStore, Store};
+use crate::log::vault::Vault;
 use crate::log::watch::beside;
+use crate::views::reopening::Reopening;
 
 /// How long whoever stops something waits for the vault.
 const PATIENCE: Duration = Duration::from_secs(2);
-
-/// A data directory or database that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RoomError {
-    /// The file system refused.
-    #[error("{what} {}", path.display())]
-    File {
-        /// What was tried.
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// A database cannot be opened.
-    #[error("opening the {} room", room.name())]
-    Open {
-        /// Which.
-        room: Room,
-        /// Why not.
-        #[source]
-        source: SqlError,
-    },
-    /// The log room cannot be brought up to date.
-    #[error("preparing the log room")]
-    Log(#[from] StoreError),
-    /// The vault cannot be used with this key.
-    #[error("opening the vault with the key-encryption key in {}", path.display())]
-    Vault {
-        /// Where the key is.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: VaultError,
-    },
-    /// A file is away, and something of the data is there.
-    #[error("{}{} is not there, and {} is: nothing is made in its place", lost(*room), missing.display(), beside.display())]
-    Missing {
-        /// Of which room.
-        room: Room,
-        /// What is away.
-        missing: PathBuf,
-        /// What is there.
-        beside: PathBuf,
-    },
-    /// There is no log in the database, and the key file of one is there.
-    #[error("the log was lost, or this is another database: there is none in it, and the key-encryption key {} is there", .0.display())]
-    NoLog(PathBuf),
-    /// There is nothing.
-    #[error("there is no Forelog data in {}", .0.display())]
-    Nothing(PathBuf),
-    /// A copy lies beside what another file of that name has left.
-    #[error("{} is a copy that was put beside {}-wal, which an earlier file of that name has left and which would be read into it", .0.display(), .0.display())]
-    Leftover(PathBuf),
-    /// Log and vault do not belong together.
-    #[error(transparent)]
-    Pair(#[from] PairError),
-    /// The vault has keys and the key that opens them is not there.
-    #[error("the key-encryption key {} is missing, and the vault holds keys that only it opens; put it back from its copy", .0.display())]
-    KeyMissing(PathBuf),
-    /// The key file is there and empty, as a write that was cut leaves it.
-    #[error("the key-encryption key {} is empty; put it back from its copy, or remove the file if no data was ever kept here", .0.display())]
-    KeyEmpty(PathBuf),
-    /// The key file holds something else.
-    #[error("the key-encryption key {} is not 64 hexadecimal digits", .0.display())]
-    KeyUnreadable(PathBuf),
-}
-
-impl RoomError {
-    /// The log's database failed.
-    #[must_use]
-    pub fn of_log(source: SqlError) -> Self {
-        Self::Open { room: Room::Log, source }
-    }
-
-    /// What to do about it, where that is known.
-    #[must_use]
-    pub fn hint(&self) -> Option<&'static str> {
-        match self {
-            Self::Missing { room: Room::Log, .. } => Some(
-                "put the log back where it was, and touch nothing else meanwhile: what ends in -wal or -shm belongs to it. If it is lost, \
-                 put it back from its copy (docs/operations.md, Restoring); to begin anew, move what is there away first",
-            ),
-            Self::Missing { room: Room::Vault, .. } => Some(
-                "put the vault back where it was, and touch nothing else meanwhile: what ends in -wal or -shm belongs to it. If it is \
-                 lost, put it back from its copy (docs/operations.md, Restoring). Stopping goes on without it",
-            ),
-            Self::Missing { room: Room::Views, .. } => {
-                Some("put the views back where they were, or make them again with `forelog view rebuild`: they may be lost")
-            }
-            Self::NoLog(_) => {
-                Some("check database_url. If the log is lost, put it back from its copy (docs/operations.md, Restoring)")
-            }
-            Self::Nothing(_) => {
-                Some("name the directory with --data DIR, or make one with `forelog demo` or `forelog account create`")
-            }
-            Self::Log(_) => {
-                Some("a role that may not change the schema needs `forelog migrate` to be run first, as the role that owns it")
-            }
-            Self::Leftover(_) => Some(
-                "remove the files that end in .db-wal and .db-shm, which are of the data before (docs/operations.md, Restoring)",
-            ),
-            Self::File { .. } | Self::Open { .. } => {
-                Some("check that the path is right and that this user may read and write it")
-            }
-            Self::Pair(PairError::LogLost) => Some(
-                "put the log back from its copy (docs/operations.md); to begin anew, move the vault and its key file away first",
-            ),
-            Self::Pair(PairError::VaultLost) => Some(
-                "put the vault and its key file back from their copy (docs/operations.md): without them nothing in the log can be opened",
-            ),
-            _ => None,
-        }
-    }
-}
-
-fn lost(room: Room) -> &'static str {
-    match room {
-        Room::Log => "the log was lost, or moved away: ",
-        Room::Vault => "the vault was lost, or moved away: ",
-        Room::Views => "the views were lost, or moved away: ",
-    }
-}
 
 /// The two rooms that may not be lost, open and up to date. The views are opened by whoever reads them: [`open_views`].
 #[derive(Clone)]
@@ -201,6 +80,28 @@ impl Rooms {
         Ok((Self { store: Arc::new(store), vault: Arc::new(vault) }, why))
     }
 
+    /// The same for whoever only looks: nothing is brought up to date, and nothing is written. Why there is no vault is answered.
+    pub async fn open_to_read(config: &Config, entropy: Arc<dyn Entropy>) -> Result<(Self, Option<RoomError>), RoomError> {
+        let store = SqlStore::new(open(config, Room::Log).await?);
+        check_version(store.database(), Room::Log).await?;
+        let late = RoomError::Open { room: Room::Vault, source: SqlError::TooLong(PATIENCE) };
+        let reading = vault_to_read(config, Arc::clone(&entropy), &store);
+        let (vault, why) = match tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Err(late)) {
+            Ok(vault) => (vault, None),
+            // What would be looked at is not in this log, or not for this program.
+            Err(
+                error @ (RoomError::Pair(PairError::LogLost)
+                | RoomError::Old { .. }
+                | RoomError::Open { source: SqlError::TooNew { .. }, .. }),
+            ) => return Err(error),
+            Err(error) => match without_vault(config, with_sources(&error), entropy) {
+                Ok((vault, _)) => (vault, Some(error)),
+                Err(_) => return Err(error),
+            },
+        };
+        Ok((Self { store: Arc::new(store), vault: Arc::new(vault) }, why))
+    }
+
     /// Reads the log back.
     #[must_use]
     pub fn reader(&self) -> Reader {
@@ -221,6 +122,26 @@ async fn vault_of(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlStore) 
     Ok(vault)
 }
 
+/// The same, as it is.
+async fn vault_to_read(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlStore) -> Result<Vault, RoomError> {
+    let database = open(config, Room::Vault).await?;
+    if version(&*database, Room::Vault).await.map_err(|source| RoomError::Open { room: Room::Vault, source })? == 0 {
+        return Err(PairError::VaultLost.into());
+    }
+    check_version(&*database, Room::Vault).await?;
+    let path = config.key_file();
+    let key = read_key(&path)?.ok_or_else(|| RoomError::KeyMissing(path.clone()))?;
+    let vault = Vault::open_to_read(database, key, entropy).await.map_err(|source| RoomError::Vault { path, source })?;
+    pair::is_paired(store, &vault).await?;
+    Ok(vault)
+}
+
+async fn check_version(database: &dyn Database, room: Room) -> Result<(), RoomError> {
+    let found = version(database, room).await.map_err(|source| RoomError::Open { room, source })?;
+    let known = known(database, room);
+    if found < known { Err(RoomError::Old { room, found, known }) } else { Ok(()) }
+}
+
 /// What stands for the vault; the key file there has to be, for control state is held against the log with it.
 fn without_vault(config: &Config, why: String, entropy: Arc<dyn Entropy>) -> Result<(Vault, Option<String>), RoomError> {
     let path = config.key_file();
@@ -237,6 +158,49 @@ pub async fn open_views(config: &Config) -> Result<Box<dyn Database>, RoomError>
 pub async fn make_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
     there::make_views(config)?;
     open_views(config).await
+}
+
+/// The same for a node, which works without them: they are opened when they are needed, and again once what was open is gone.
+#[must_use]
+pub fn views_that_reopen(config: &Config) -> Box<dyn Database> {
+    let dialect = if config.database_url.is_none() { &SQLITE } else { &POSTGRES };
+    let config = Arc::new(config.clone());
+    let open = move || {
+        let config = Arc::clone(&config);
+        let opening = async move {
+            let database = make_views(&config).await.map_err(|error| SqlError::Open(error.into()))?;
+            migrate(&*database, Room::Views).await?;
+            Ok(database)
+        };
+        Box::pin(opening) as Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    Box::new(Reopening::new(dialect, Box::new(open)))
+}
+
+/// Opens the views for whoever makes them again from nothing. What cannot be opened is removed first, with all that SQLite keeps
+/// beside it: they hold nothing of their own.
+pub async fn remake_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
+    match usable_views(config).await {
+        Err(RoomError::Open { .. } | RoomError::Missing { .. } | RoomError::Leftover(_)) if config.database_url.is_none() => {
+            there::remove_views(config)?;
+            usable_views(config).await
+        }
+        opened => opened,
+    }
+}
+
+/// The same where what could be opened is broken all the same.
+pub async fn remake_views_anew(config: &Config) -> Result<Box<dyn Database>, RoomError> {
+    there::remove_views(config)?;
+    usable_views(config).await
+}
+
+async fn usable_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
+    let failed = |source| RoomError::Open { room: Room::Views, source };
+    let database = make_views(config).await?;
+    migrate(&*database, Room::Views).await.map_err(failed)?;
+    database.look().await.map_err(failed)?;
+    Ok(database)
 }
 
 /// Whether the place that `config` names holds a log; an error if it does not and something else of the data is there. Looking

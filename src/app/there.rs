@@ -87,6 +87,18 @@ pub(super) fn make_views(config: &Config) -> Result<(), RoomError> {
     make_file(&file_of(config, Room::Views))
 }
 
+/// Removes the views' file and what SQLite keeps beside it; the file first, so that nobody reads one into the other.
+pub(super) fn remove_views(config: &Config) -> Result<(), RoomError> {
+    let file = file_of(config, Room::Views);
+    for name in std::iter::once(file.clone()).chain(BESIDE.map(|end| beside(&file, end))) {
+        match std::fs::remove_file(&name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(failed("removing", &name)(error)),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
 /// Private from its first moment on: SQLite gives its journals the mode of the file they belong to.
 fn make_file(file: &Path) -> Result<(), RoomError> {
     private::open(file, OpenOptions::new().write(true).create(true)).map(drop).map_err(failed("making", file))

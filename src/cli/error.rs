@@ -16,9 +16,11 @@ use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
 use crate::core::visible::visible;
 use crate::export::jsonl::ExportError;
+use crate::log::dialect::Room;
 use crate::log::reading::ReadError;
 use crate::log::session::{is_no_server, is_shared};
 use crate::log::sql::SqlError;
+use crate::log::store::StoreError;
 use crate::log::writer::WriteError;
 use crate::policy::PolicyError;
 use crate::providers::compute::ProviderError;
@@ -106,6 +108,16 @@ pub enum CliError {
         /// How much more is wrong.
         more: usize,
     },
+    /// What `doctor` looked at is not all as it should be, or could not be looked at.
+    #[error("{wrong} found wrong and {unseen} not looked at:{}{}", INDENT, listed(.lines))]
+    Checked {
+        /// How many are wrong.
+        wrong: usize,
+        /// How many could not be looked at.
+        unseen: usize,
+        /// All of them.
+        lines: Vec<String>,
+    },
     /// Mending the state beside the log.
     #[error(transparent)]
     Mend(#[from] crate::app::mend::MendError),
@@ -166,6 +178,10 @@ impl CliError {
                 "nothing was written. Of a process: `kill -CONT PID` lets a stopped one go on, `kill -9 PID` ends it. Of a session of \
                  PostgreSQL: `select pg_terminate_backend(PID)`. Then say it again",
             ),
+            _ if is_full(self) => Some(
+                "nothing can be recorded, so nothing is admitted and nothing has to be stopped meanwhile. To keep it so, stop the nodes, make \
+                 room on the disk that the data is on, engage again, and start them",
+            ),
             _ if differs(self) => Some("nothing is decided until it follows again; `forelog doctor` names what differs"),
             Self::Config(ConfigError::File { .. }) => Some("check the path given with --config"),
             Self::Config(_) => Some("docs/forelog.toml shows every key with its default"),
@@ -187,6 +203,9 @@ impl CliError {
             Self::App(AppError::Listen { .. }) => {
                 Some("another program may listen there: choose another address with --listen, or port 0")
             }
+            _ if is_unreachable(self) && self.is_of_vault() => {
+                Some("check that the vault's database runs, and vault_database_url: host, port, name and password")
+            }
             _ if is_unreachable(self) => Some("check that the database runs, and database_url: host, port, name and password"),
             Self::File { .. } => Some("check that the path is right and that this user may read and write it"),
             Self::Export(ExportError::Taken(_)) => Some("name another directory with --out, or move that one away"),
@@ -197,12 +216,17 @@ impl CliError {
         }
     }
 
+    fn is_of_vault(&self) -> bool {
+        let of_vault = |error: &RoomError| matches!(error, RoomError::Open { room: Room::Vault, .. } | RoomError::Vault { .. });
+        matches!(self, Self::Desk(DeskError::Vault(_))) || self.room().is_some_and(of_vault)
+    }
+
     /// The rooms that could not be opened, by whomever.
     fn room(&self) -> Option<&RoomError> {
         match self {
             Self::Desk(DeskError::Room(error))
             | Self::Node(NodeError::Room(error))
-            | Self::App(AppError::Node(NodeError::Room(error))) => Some(error),
+            | Self::App(AppError::Node(NodeError::Room(error)) | AppError::Desk(DeskError::Room(error))) => Some(error),
             _ => None,
         }
     }
@@ -211,8 +235,10 @@ impl CliError {
 /// Control state is not what the log says, whoever found it.
 fn differs(error: &CliError) -> bool {
     let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source())
-        .any(|error| matches!(error.downcast_ref(), Some(WriteError::Differs(_))))
+    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+        matches!(error.downcast_ref(), Some(WriteError::Differs(_)))
+            || matches!(error.downcast_ref(), Some(StoreError::Differs(_)))
+    })
 }
 
 /// Somebody else holds the log, whoever found it.
@@ -221,6 +247,15 @@ fn is_blocked(error: &CliError) -> bool {
     std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
         matches!(error.downcast_ref(), Some(WriteError::Blocked(_)))
             || matches!(error.downcast_ref(), Some(SqlError::Blocked { .. }))
+    })
+}
+
+/// There is no room on the disk of whatever was written. Only the text is left of what the log's writer met.
+fn is_full(error: &CliError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+        let text = error.to_string();
+        text.contains("database or disk is full") || text.contains("No space left on device")
     })
 }
 
@@ -266,8 +301,10 @@ pub fn said(error: &str) -> String {
 
 /// Faults one below the other. Names of rows are in them, which may be anything.
 fn listed(faults: &[String]) -> String {
-    faults.iter().map(|fault| visible(fault)).collect::<Vec<_>>().join("\n       ")
+    faults.iter().map(|fault| visible(fault)).collect::<Vec<_>>().join(INDENT)
 }
+
+const INDENT: &str = "\n       ";
 
 fn more_of(more: usize) -> String {
     if more == 0 { String::new() } else { format!("\n       and {more} more faults") }

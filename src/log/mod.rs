@@ -31,6 +31,7 @@ mod notices;
 mod open;
 pub mod pair;
 mod parts;
+pub mod peek;
 pub mod peers;
 pub mod people;
 pub mod postgres;

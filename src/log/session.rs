@@ -278,6 +278,12 @@ pub(super) fn is_forbidden(error: &SqlError) -> bool {
     state_of(error).is_some_and(|code| code == "42501" || code == "P0001")
 }
 
+/// Whether the role may not do that.
+#[must_use]
+pub fn is_denied(error: &SqlError) -> bool {
+    state_of(error).is_some_and(|code| code == "42501")
+}
+
 /// Whether it waited for a lock for as long as it may.
 pub(super) fn waited_in_vain(error: &SqlError) -> bool {
     state_of(error).is_some_and(|code| code == "55P03")

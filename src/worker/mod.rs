@@ -21,6 +21,7 @@ mod ready;
 mod reconcile;
 mod run;
 mod turns;
+mod whereabouts;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -57,6 +58,7 @@ pub struct Worker {
     misfits: Misfits,
     turns: Arc<Turns>,
     beats: AtomicU64,
+    host: Option<String>,
 }
 
 struct Running {
@@ -84,6 +86,7 @@ impl Worker {
             misfits: Misfits::default(),
             turns: Arc::default(),
             beats: AtomicU64::new(0),
+            host: whereabouts::host(),
         })
     }
 

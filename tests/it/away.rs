@@ -162,7 +162,7 @@ fn away_nothing_is_made_beside_anything_that_is_left() {
     for left in ["log.db-wal", "log.db-shm", "vault.db", "vault.db-wal", "vault.db-shm", "views.db", "views.db-wal", "kek"] {
         let dir = dir();
         std::fs::write(dir.path().join(left), "5".repeat(64)).expect("a file");
-        for args in [&COMMANDS[0][..], COMMANDS[1], COMMANDS[3], &["migrate"], &["key", "list"], &["switch", "list"]] {
+        for args in [COMMANDS[0], COMMANDS[1], COMMANDS[3], &["migrate"], &["key", "list"], &["switch", "list"]] {
             let said = complaint(&[args, &["--data", shown(dir.path())]].concat());
             assert!(said.contains("log.db is not there") && said.contains(left), "{left}, {args:?}: {said}");
             assert!(said.contains("put the log back") && !said.contains("make one"), "{left}, {args:?}: {said}");

@@ -17,6 +17,7 @@ mod budget;
 mod call;
 mod canary;
 mod catalogue;
+mod checkup;
 mod cli;
 mod cli_postgres;
 mod client_errors;
