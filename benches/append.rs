@@ -54,7 +54,9 @@ fn appends(criterion: &mut Criterion) {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime");
     let dir = tempfile::tempdir().expect("a directory");
     let writer = runtime.block_on(async {
-        let database = open_sqlite(&dir.path().join("log.db"), Room::Log).await.expect("a log");
+        let file = dir.path().join("log.db");
+        std::fs::File::create(&file).expect("an empty file");
+        let database = open_sqlite(&file, Room::Log).await.expect("a log");
         let store = Arc::new(SqlStore::new(database));
         store.migrate().await.expect("a schema");
         let clock: Arc<dyn Clock> = Arc::new(RealClock(Instant::now()));

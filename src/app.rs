@@ -8,15 +8,18 @@ mod clock;
 pub mod desk;
 mod files;
 pub mod fleet;
+mod key_file;
 pub mod limits;
 pub mod mend;
 pub mod node;
 pub mod policies;
+pub mod refused;
 pub mod registry;
 pub mod rooms;
 pub mod seat;
 pub mod socket;
 pub mod stops;
+mod there;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -98,9 +101,23 @@ pub struct App {
 impl App {
     /// Starts everything that `config` names. Bound first, so that a busy port is found before anything is recorded.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, AppError> {
+        Self::start_on(Self::listen(config).await?, config, clock, entropy).await
+    }
+
+    /// Takes the port that `config` names.
+    pub async fn listen(config: &Config) -> Result<TcpListener, AppError> {
         let listen = |source| AppError::Listen { address: config.listen, source };
-        let listener = TcpListener::bind(config.listen).await.map_err(listen)?;
-        let address = listener.local_addr().map_err(listen)?;
+        TcpListener::bind(config.listen).await.map_err(listen)
+    }
+
+    /// Starts everything on a port that was taken.
+    pub async fn start_on(
+        listener: TcpListener,
+        config: &Config,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, AppError> {
+        let address = listener.local_addr().map_err(|source| AppError::Listen { address: config.listen, source })?;
         let tls = match &config.tls {
             Some(files) => Some(Tls::open(files.certificate.clone(), files.key.clone()).await?),
             None => None,

@@ -24,7 +24,7 @@ mod past;
 #[path = "../compare/postgres.rs"]
 mod postgres;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -100,10 +100,18 @@ async fn wait_for(views: &Views, head: Position) {
     }
 }
 
+/// With an empty file, if there is none: opening makes nothing.
+fn made(file: PathBuf) -> PathBuf {
+    if !file.exists() {
+        std::fs::File::create(&file).expect("an empty file");
+    }
+    file
+}
+
 async fn open(url: Option<&str>, dir: &Path, room: Room) -> Box<dyn Database> {
     match url {
         Some(url) => open_postgres(url, room).await,
-        None => open_sqlite(&dir.join(format!("{}.db", room.name())), room).await,
+        None => open_sqlite(&made(dir.join(format!("{}.db", room.name()))), room).await,
     }
     .expect("a room")
 }

@@ -33,6 +33,7 @@ pub struct Clocks {
 impl Desk {
     /// How the clocks stand.
     pub async fn clocks(&self) -> Result<Clocks, DeskError> {
+        self.settle().await;
         let database = self.rooms.store.clock().await.map_err(RoomError::of_log)?;
         let read = |draft: &mut Draft| Ok((draft.at, draft.state().ahead(), draft.skewed));
         let (log, ahead, skewed) = self.writer.write(Want::default(), read).await?;

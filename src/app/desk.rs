@@ -12,6 +12,7 @@ use tokio::task::JoinHandle;
 
 use super::rooms::{RoomError, Rooms};
 use crate::config::Config;
+use crate::core::caused::with_sources;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, EventId, IdError, Position};
 use crate::core::refusal::Refusal;
@@ -22,7 +23,8 @@ use crate::core::visible::visible;
 use crate::log::at_hand::Need;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::fence::Fence;
-use crate::log::store::Want;
+use crate::log::peek::peek;
+use crate::log::store::{StoreError, Want};
 use crate::log::vault::VaultError;
 use crate::log::writer::{WriteError, Writer};
 
@@ -41,6 +43,9 @@ pub enum DeskError {
     /// The log was not written.
     #[error("writing to the log")]
     Write(#[from] WriteError),
+    /// The log was not read.
+    #[error("reading the log")]
+    Read(#[source] StoreError),
     /// The vault failed.
     #[error("using the vault")]
     Vault(#[from] VaultError),
@@ -97,6 +102,12 @@ impl Desk {
         Ok(Self::on(rooms, clock, entropy, None, Need::Always).await)
     }
 
+    /// The same, and makes them if nothing of them is there.
+    pub async fn make(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, DeskError> {
+        let rooms = Rooms::make(config, Arc::clone(&entropy)).await?;
+        Ok(Self::on(rooms, clock, entropy, None, Need::Always).await)
+    }
+
     /// Opens what it takes to stop something: the log, and the vault if that answers soon (P15).
     pub async fn open_to_stop(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, DeskError> {
         let (rooms, without_vault) = Rooms::open_to_stop(config, &*clock, Arc::clone(&entropy)).await?;
@@ -106,6 +117,20 @@ impl Desk {
         Ok(Self::on(rooms, clock, entropy, without_vault, Need::IfAtHand).await)
     }
 
+    /// Opens what it takes to look: nothing is written, nothing waits for whoever writes, and the vault may be away.
+    pub async fn open_to_read(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, DeskError> {
+        let (rooms, why) = Rooms::open_to_read(config, Arc::clone(&entropy)).await?;
+        Ok(Self::over(rooms, clock, entropy, why.map(|error| with_sources(&error)), Need::Always))
+    }
+
+    /// The same where the vault is needed as well.
+    pub async fn open_to_read_all(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, DeskError> {
+        match Rooms::open_to_read(config, Arc::clone(&entropy)).await? {
+            (_, Some(error)) => Err(error.into()),
+            (rooms, None) => Ok(Self::over(rooms, clock, entropy, None, Need::Always)),
+        }
+    }
+
     async fn on(
         rooms: Rooms,
         clock: Arc<dyn Clock>,
@@ -113,16 +138,20 @@ impl Desk {
         without_vault: Option<String>,
         need: Need,
     ) -> Self {
-        let fence = Fence::new(Arc::clone(&clock), rooms.vault.root_key());
-        let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
-        let desk = Self { rooms, clock, entropy, writer, without_vault, need, writing };
+        let desk = Self::over(rooms, clock, entropy, without_vault, need);
         desk.settle().await;
         desk
     }
 
+    fn over(rooms: Rooms, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>, without_vault: Option<String>, need: Need) -> Self {
+        let fence = Fence::new(Arc::clone(&clock), rooms.vault.root_key());
+        let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
+        Self { rooms, clock, entropy, writer, without_vault, need, writing }
+    }
+
     /// Waits until this machine's clock is found right, or another node is seen to beat, which tells the time then. What
     /// cannot be read is said by whatever is done next.
-    async fn settle(&self) {
+    pub(super) async fn settle(&self) {
         let peers = self.writer.fence().peers();
         let skewed = || self.writer.write(Want::default(), |draft| Ok(draft.skewed));
         let begun = self.clock.elapsed();
@@ -153,6 +182,11 @@ impl Desk {
     /// Control state as it is now.
     pub async fn state(&self) -> Result<ControlState, DeskError> {
         Ok(self.writer.write_stop(Want::default(), |draft| Ok(draft.state().clone())).await?)
+    }
+
+    /// The same for whoever only looks: nothing is locked, and nobody is waited for.
+    pub async fn look(&self) -> Result<ControlState, DeskError> {
+        peek(&self.rooms.store, &self.writer.fence().state()).await.map_err(DeskError::Read)
     }
 
     /// The time of the log, which ends are counted from: this machine's clock may be wrong.

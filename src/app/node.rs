@@ -2,7 +2,7 @@
 //! `stdio` a pipe.
 //!
 //! Start: rooms → writer → policies and limits (an event if none are in force) → `node_started` → lease and recovery → worker, views.
-//! Stop: worker (what runs may end) → views and policies → `node_stopped` → writer, after its last commit.
+//! Stop: worker (what runs may end) → views and policies → `node_stopped` → writer, after its last commit → rooms, each whole in its file.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,8 +31,8 @@ use crate::log::vault::VaultError;
 use crate::log::writer::{WriteError, Writer};
 use crate::providers::compute::ProviderError;
 use crate::tools::{self, Approvals, Catalogue, CatalogueError, Places, Ports};
+use crate::views::Views;
 use crate::views::activity::Calls;
-use crate::views::{ViewError, Views};
 use crate::worker::Worker;
 use crate::worker::beat::put_ended;
 
@@ -60,9 +60,6 @@ pub enum NodeError {
     /// The catalogue makes no schema for policies.
     #[error(transparent)]
     Engine(#[from] EngineError),
-    /// The read models.
-    #[error("opening the views")]
-    Views(#[from] ViewError),
     /// The policies.
     #[error("putting the policies in force: {}", .0.message)]
     Policy(Box<Refusal>),
@@ -82,6 +79,7 @@ pub struct Node {
     pub authenticator: Authenticator,
     /// Read models.
     pub views: Arc<Views>,
+    rooms: Rooms,
     stop: CancellationToken,
     working: JoinHandle<()>,
     tasks: TaskTracker,
@@ -91,11 +89,11 @@ pub struct Node {
 impl Node {
     /// Starts a node on the data that `config` names.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, NodeError> {
-        let rooms = Rooms::open(config, Arc::clone(&entropy)).await?;
+        let rooms = Rooms::make(config, Arc::clone(&entropy)).await?;
         let compute = fleet::open(config, &clock)?;
         let fence = Fence::new(Arc::clone(&clock), rooms.vault.root_key());
         let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));
-        let views = Views::open(rooms::open_views(config).await?, rooms.reader()).await?;
+        let views = Views::over(rooms::views_that_reopen(config), rooms.reader()).await;
         let calls = Arc::new(Calls::within(Arc::clone(&views), Duration::from_millis(config.search_budget_ms)));
         let catalogue = Arc::new(catalogue()?);
         let (dir, ours) = (config.policies_dir.clone(), (Arc::clone(&clock), Arc::clone(&entropy)));
@@ -128,7 +126,8 @@ impl Node {
         let (runtime, viewing) = (tokio::runtime::Handle::current(), Arc::clone(&views).run(stop.clone()));
         // A thread of its own, for the same reason as the writer's.
         tasks.spawn_blocking(move || runtime.block_on(viewing));
-        Ok(Self { control, authenticator: Authenticator::new(writer, rooms.store.clone()), views, stop, working, tasks, writing })
+        let authenticator = Authenticator::new(writer, rooms.store.clone());
+        Ok(Self { control, authenticator, views, rooms, stop, working, tasks, writing })
     }
 
     /// Stops it, in the order that the head of this file tells.
@@ -146,6 +145,10 @@ impl Node {
         drop((ports, self.control, self.authenticator));
         // Everything is durable. Whoever still holds a writer only delays us.
         let _ = tokio::time::timeout(LAST_WORDS, self.writing).await;
+        // Each file is whole by itself from then on.
+        self.views.database().close().await;
+        self.rooms.store.database().close().await;
+        self.rooms.vault.database().close().await;
     }
 }
 

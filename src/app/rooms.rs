@@ -1,104 +1,40 @@
 //! Opening the three rooms of data, and the key that the vault is wrapped under.
 //!
-//! INVARIANT: a key-encryption key is made only while the vault is empty. A missing file over a vault that has keys is
-//! an operator's mistake, and a new key there would hide it until the old data is needed.
+//! INVARIANT: data is made in one place ([`there::make`]), all rooms together, and only where nothing of any is left: a file
+//! made in the place of one that is away takes what was left of that with it. Likewise a key-encryption key is made only while the
+//! vault is empty: a missing file over a vault that has keys is an operator's mistake, and a new key would hide it.
 
-use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Write};
-use std::path::{Path, PathBuf};
+use std::fs::File;
+use std::io::{self, Read};
+use std::path::Path;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
-use zeroize::Zeroizing;
 
+use super::key_file::{make_key, read_key};
+pub use super::refused::RoomError;
+use super::there;
 use crate::config::Config;
 use crate::core::caused::with_sources;
 use crate::core::time::{Clock, Entropy};
-use crate::log::dialect::{Room, migrate, version};
+use crate::log::dialect::{POSTGRES, Room, SQLITE, known, migrate, version};
 use crate::log::pair::{self, PairError};
-use crate::log::private;
 use crate::log::reading::Reader;
 use crate::log::roles;
-use crate::log::session::is_not_there;
 use crate::log::sql::{Database, SqlError, open_postgres, open_sqlite};
-use crate::log::store::{SqlStore, Store, StoreError};
-use crate::log::vault::{Vault, VaultError};
+use crate::log::store::{SqlStore, Store};
+use crate::log::vault::Vault;
+use crate::log::watch::beside;
 use crate::log::writer::STOPPING;
+use crate::views::reopening::Reopening;
 
 /// How long whoever stops something waits for the vault.
 const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Before whoever stops something asks for the log again.
 const AGAIN: Duration = Duration::from_millis(100);
-
-/// A data directory or database that cannot be used.
-#[derive(Debug, thiserror::Error)]
-pub enum RoomError {
-    /// The file system refused.
-    #[error("{what} {}", path.display())]
-    File {
-        /// What was tried.
-        what: &'static str,
-        /// On what.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: io::Error,
-    },
-    /// A database cannot be opened.
-    #[error("opening the {} room", room.name())]
-    Open {
-        /// Which.
-        room: Room,
-        /// Why not.
-        #[source]
-        source: SqlError,
-    },
-    /// The log room cannot be brought up to date.
-    #[error("preparing the log room")]
-    Log(#[from] StoreError),
-    /// The vault cannot be used with this key.
-    #[error("opening the vault with the key-encryption key in {}", path.display())]
-    Vault {
-        /// Where the key is.
-        path: PathBuf,
-        /// Why not.
-        #[source]
-        source: VaultError,
-    },
-    /// A copy lies beside what another file of that name has left.
-    #[error("{} is a copy that was put beside {}-wal, which an earlier file of that name has left and which would be read into it", .0.display(), .0.display())]
-    Leftover(PathBuf),
-    /// Log and vault do not belong together.
-    #[error(transparent)]
-    Pair(#[from] PairError),
-    /// The vault has keys and the key that opens them is not there.
-    #[error("the key-encryption key {} is missing, and the vault holds keys that only it opens; put it back from its copy", .0.display())]
-    KeyMissing(PathBuf),
-    /// The key file is there and empty, as a write that was cut leaves it.
-    #[error("the key-encryption key {} is empty; put it back from its copy, or remove the file if no data was ever kept here", .0.display())]
-    KeyEmpty(PathBuf),
-    /// The key file holds something else.
-    #[error("the key-encryption key {} is not 64 hexadecimal digits", .0.display())]
-    KeyUnreadable(PathBuf),
-}
-
-impl RoomError {
-    /// Whether the log's database may let us in a moment later: it is full, begins, or ends what is asked of it.
-    fn may_pass(&self) -> bool {
-        match self {
-            Self::Open { source, .. } | Self::Log(StoreError::Sql(source)) => source.may_pass() && !is_not_there(source),
-            _ => false,
-        }
-    }
-
-    /// The log's database failed.
-    #[must_use]
-    pub fn of_log(source: SqlError) -> Self {
-        Self::Open { room: Room::Log, source }
-    }
-}
 
 /// The two rooms that may not be lost, open and up to date. The views are opened by whoever reads them: [`open_views`].
 #[derive(Clone)]
@@ -110,9 +46,16 @@ pub struct Rooms {
 }
 
 impl Rooms {
-    /// Opens what `config` names, making it if it is not there.
+    /// Opens what `config` names, making it if nothing of it is there.
+    pub async fn make(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Self, RoomError> {
+        there::make(config)?;
+        Self::open(config, entropy).await
+    }
+
+    /// Opens what `config` names, all of which is there.
     pub async fn open(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Self, RoomError> {
-        make_dir(&config.data_dir)?;
+        // Before anything is opened.
+        there::check(config)?;
         let store = SqlStore::new(open(config, Room::Log).await?);
         store.migrate().await?;
         let vault = open_vault(config, entropy, pair::is_new(&store).await?).await?;
@@ -149,6 +92,28 @@ impl Rooms {
         Ok((Self { store: Arc::new(store), vault: Arc::new(vault) }, why))
     }
 
+    /// The same for whoever only looks: nothing is brought up to date, and nothing is written. Why there is no vault is answered.
+    pub async fn open_to_read(config: &Config, entropy: Arc<dyn Entropy>) -> Result<(Self, Option<RoomError>), RoomError> {
+        let store = SqlStore::new(open(config, Room::Log).await?);
+        check_version(store.database(), Room::Log).await?;
+        let late = RoomError::Open { room: Room::Vault, source: SqlError::TooLong(PATIENCE) };
+        let reading = vault_to_read(config, Arc::clone(&entropy), &store);
+        let (vault, why) = match tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Err(late)) {
+            Ok(vault) => (vault, None),
+            // What would be looked at is not in this log, or not for this program.
+            Err(
+                error @ (RoomError::Pair(PairError::LogLost)
+                | RoomError::Old { .. }
+                | RoomError::Open { source: SqlError::TooNew { .. }, .. }),
+            ) => return Err(error),
+            Err(error) => match without_vault(config, with_sources(&error), entropy) {
+                Ok((vault, _)) => (vault, Some(error)),
+                Err(_) => return Err(error),
+            },
+        };
+        Ok((Self { store: Arc::new(store), vault: Arc::new(vault) }, why))
+    }
+
     /// Reads the log back.
     #[must_use]
     pub fn reader(&self) -> Reader {
@@ -158,10 +123,6 @@ impl Rooms {
 
 /// The vault that a log was written with.
 async fn vault_of(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlStore) -> Result<Vault, RoomError> {
-    let file = config.data_dir.join("vault.db");
-    if config.database_url.is_none() && config.vault_database_url.is_none() && !file.exists() {
-        return Err(PairError::VaultLost.into());
-    }
     let database = open(config, Room::Vault).await?;
     let there = version(&*database, Room::Vault).await.map_err(|source| RoomError::Open { room: Room::Vault, source })?;
     database.close().await;
@@ -171,6 +132,26 @@ async fn vault_of(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlStore) 
     let vault = open_vault(config, entropy, pair::is_new(store).await?).await?;
     pair::pair(store, &vault).await?;
     Ok(vault)
+}
+
+/// The same, as it is.
+async fn vault_to_read(config: &Config, entropy: Arc<dyn Entropy>, store: &SqlStore) -> Result<Vault, RoomError> {
+    let database = open(config, Room::Vault).await?;
+    if version(&*database, Room::Vault).await.map_err(|source| RoomError::Open { room: Room::Vault, source })? == 0 {
+        return Err(PairError::VaultLost.into());
+    }
+    check_version(&*database, Room::Vault).await?;
+    let path = config.key_file();
+    let key = read_key(&path)?.ok_or_else(|| RoomError::KeyMissing(path.clone()))?;
+    let vault = Vault::open_to_read(database, key, entropy).await.map_err(|source| RoomError::Vault { path, source })?;
+    pair::is_paired(store, &vault).await?;
+    Ok(vault)
+}
+
+async fn check_version(database: &dyn Database, room: Room) -> Result<(), RoomError> {
+    let found = version(database, room).await.map_err(|source| RoomError::Open { room, source })?;
+    let known = known(database, room);
+    if found < known { Err(RoomError::Old { room, found, known }) } else { Ok(()) }
 }
 
 /// What stands for the vault; the key file there has to be, for control state is held against the log with it.
@@ -204,22 +185,71 @@ pub async fn found_to_stop(config: &Config, clock: &dyn Clock) -> Result<bool, R
     persistently(clock, async || found(config).await).await
 }
 
-/// Whether the place that `config` names holds a log. Looking makes nothing.
+/// The same for whoever fills them: they may be made anew, if nothing of them is left.
+pub async fn make_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
+    there::make_views(config)?;
+    open_views(config).await
+}
+
+/// The same for a node, which works without them: they are opened when they are needed, and again once what was open is gone.
+#[must_use]
+pub fn views_that_reopen(config: &Config) -> Box<dyn Database> {
+    let dialect = if config.database_url.is_none() { &SQLITE } else { &POSTGRES };
+    let config = Arc::new(config.clone());
+    let open = move || {
+        let config = Arc::clone(&config);
+        let opening = async move {
+            let database = make_views(&config).await.map_err(|error| SqlError::Open(error.into()))?;
+            migrate(&*database, Room::Views).await?;
+            Ok(database)
+        };
+        Box::pin(opening) as Pin<Box<dyn Future<Output = _> + Send>>
+    };
+    Box::new(Reopening::new(dialect, Box::new(open)))
+}
+
+/// Opens the views for whoever makes them again from nothing. What cannot be opened is removed first, with all that SQLite keeps
+/// beside it: they hold nothing of their own.
+pub async fn remake_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
+    match usable_views(config).await {
+        Err(RoomError::Open { .. } | RoomError::Missing { .. } | RoomError::Leftover(_)) if config.database_url.is_none() => {
+            there::remove_views(config)?;
+            usable_views(config).await
+        }
+        opened => opened,
+    }
+}
+
+/// The same where what could be opened is broken all the same.
+pub async fn remake_views_anew(config: &Config) -> Result<Box<dyn Database>, RoomError> {
+    there::remove_views(config)?;
+    usable_views(config).await
+}
+
+async fn usable_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
+    let failed = |source| RoomError::Open { room: Room::Views, source };
+    let database = make_views(config).await?;
+    migrate(&*database, Room::Views).await.map_err(failed)?;
+    database.look().await.map_err(failed)?;
+    Ok(database)
+}
+
+/// Whether the place that `config` names holds a log; an error if it does not and something else of the data is there. Looking
+/// makes nothing.
 pub async fn found(config: &Config) -> Result<bool, RoomError> {
     if config.database_url.is_none() {
-        return Ok(config.data_dir.join("log.db").exists());
+        return there::is_there(config, Room::Log);
     }
     let database = open(config, Room::Log).await?;
     let version = version(&*database, Room::Log).await.map_err(RoomError::of_log)?;
     database.close().await;
-    Ok(version > 0)
+    let key = config.key_file();
+    if version == 0 && key.exists() { Err(RoomError::NoLog(key)) } else { Ok(version > 0) }
 }
 
 /// Brings every room's schema up to date and, on PostgreSQL, gives `role` what serving needs. Answers the versions.
 pub async fn prepare(config: &Config, role: Option<&str>) -> Result<Vec<(Room, i64)>, RoomError> {
-    if config.database_url.is_none() {
-        make_dir(&config.data_dir)?;
-    }
+    there::make(config)?;
     let mut versions = Vec::new();
     for room in Room::ALL {
         let failed = |source| RoomError::Open { room, source };
@@ -239,10 +269,11 @@ async fn open(config: &Config, room: Room) -> Result<Box<dyn Database>, RoomErro
     let opened = if let Some(url) = url {
         open_postgres(SecretString::expose_secret(url), room).await
     } else {
-        let file = config.data_dir.join(format!("{}.db", room.name()));
+        let file = there::file_of(config, room);
+        if !there::is_there(config, room)? {
+            return Err(RoomError::Nothing(config.data_dir.clone()));
+        }
         check_alone(&file)?;
-        // Made here, so that nobody else can read it: SQLite gives its journals the mode of the file they belong to.
-        private::open(&file, OpenOptions::new().write(true).create(true)).map_err(failed("opening", &file))?;
         open_sqlite(&file, room).await
     };
     opened.map_err(|source| RoomError::Open { room, source })
@@ -251,9 +282,7 @@ async fn open(config: &Config, room: Room) -> Result<Box<dyn Database>, RoomErro
 /// Refuses a file that was never opened by us beside a log of writes that another one has left: SQLite would read those into
 /// it. Ours are in the mode that makes such a log from the first opening on, and a copy that was made by `vacuum into` is not.
 fn check_alone(file: &Path) -> Result<(), RoomError> {
-    let mut wal = file.as_os_str().to_owned();
-    wal.push("-wal");
-    if !std::fs::metadata(&wal).is_ok_and(|wal| wal.len() > 0) {
+    if !std::fs::metadata(beside(file, "-wal")).is_ok_and(|wal| wal.len() > 0) {
         return Ok(());
     }
     let Ok(mut opened) = File::open(file) else { return Ok(()) };
@@ -281,43 +310,6 @@ async fn open_vault(config: &Config, entropy: Arc<dyn Entropy>, log_is_new: bool
     Vault::open(database, key, entropy).await.map_err(|source| RoomError::Vault { path, source })
 }
 
-fn read_key(path: &Path) -> Result<Option<Zeroizing<[u8; 32]>>, RoomError> {
-    let mut file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed("opening", path)(error)),
-    };
-    let mut text = Zeroizing::new(String::new());
-    file.read_to_string(&mut text).map_err(failed("reading", path))?;
-    let mut key = Zeroizing::new([0; 32]);
-    if text.is_empty() {
-        return Err(RoomError::KeyEmpty(path.to_owned()));
-    }
-    hex::decode_to_slice(text.trim(), &mut *key).map_err(|_| RoomError::KeyUnreadable(path.to_owned()))?;
-    Ok(Some(key))
-}
-
-fn make_key(path: &Path, entropy: &dyn Entropy) -> Result<Zeroizing<[u8; 32]>, RoomError> {
-    let mut key = Zeroizing::new([0; 32]);
-    entropy.fill(&mut *key);
-    let text = Zeroizing::new(hex::encode(*key));
-    // Under another name until it is whole and on disk: half a key would be a broken one for ever. Who makes one at the same
-    // time finds the name taken.
-    let draft = path.with_extension(format!("{}.new", std::process::id()));
-    let mut file = private::create(&draft).map_err(failed("making", path))?;
-    file.write_all(text.as_bytes()).and_then(|()| file.sync_all()).map_err(failed("writing", path))?;
-    let linked = std::fs::hard_link(&draft, path);
-    std::fs::remove_file(&draft).map_err(failed("making", path))?;
-    linked.map_err(failed("making", path))?;
-    let dir = path.parent().filter(|dir| !dir.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    File::open(dir).and_then(|dir| dir.sync_all()).map_err(failed("writing", path))?;
-    Ok(key)
-}
-
-fn make_dir(path: &Path) -> Result<(), RoomError> {
-    private::make_dir(path).map_err(failed("making the data directory", path))
-}
-
-fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RoomError + 'a {
+pub(super) fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RoomError + 'a {
     move |source| RoomError::File { what, path: path.to_owned(), source }
 }

@@ -84,7 +84,7 @@ pub async fn run(command: AccountCommand, context: &Context) -> Result<Answer, C
             let text = format!("agents_may_enable_exec is {agents_may_enable_exec} for {account}");
             Ok(Answer { document: json!({ "id": account, "agents_may_enable_exec": agents_may_enable_exec }), text: text.into() })
         }
-        AccountCommand::List => list(&context.desk().await?).await,
+        AccountCommand::List => list(&context.desk_to_read_all().await?).await,
     }
 }
 
@@ -103,7 +103,7 @@ fn told(person: &NewPerson) -> Answer {
 async fn list(desk: &Desk) -> Result<Answer, CliError> {
     let (mut items, mut lines) = (Vec::new(), Vec::new());
     let people = desk.rooms.vault.people().await.map_err(crate::app::desk::DeskError::from)?;
-    let state = desk.state().await?;
+    let state = desk.look().await?;
     for account in state.accounts.values() {
         let name = desk.rooms.vault.account_name(&account.id).await.map_err(crate::app::desk::DeskError::from)?;
         let own = people.iter().filter(|person| person.account == account.id && person.role_in(&state).is_some());

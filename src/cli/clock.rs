@@ -61,8 +61,17 @@ pub async fn run(command: ClockCommand, context: &Context) -> Result<Answer, Cli
     }
 }
 
+/// The whole command, for whoever has found that the clock is right.
+pub(super) fn accepting(context: &Context) -> String {
+    let place = match (&context.common.config, &context.common.data) {
+        (Some(file), _) => format!("--config {}", file.display()),
+        (None, _) => format!("--data {}", context.config.data_dir.display()),
+    };
+    format!("Set the clock; if it is right: forelog clock accept --time <the time, from another clock> --reason '<why>' {place}")
+}
+
 async fn show(context: &Context) -> Result<Answer, CliError> {
-    let clocks = context.desk().await?.clocks().await?;
+    let clocks = context.desk_to_read().await?.clocks().await?;
     let ahead = Duration::from_micros(clocks.ahead.unsigned_abs());
     let document = json!({
         "machine": shown(clocks.machine), "database": clocks.database.map(shown), "log": shown(clocks.log),
@@ -77,6 +86,9 @@ async fn show(context: &Context) -> Result<Answer, CliError> {
     ];
     if !ahead.is_zero() {
         lines.push(format!("the log's time is {} s ahead of the clocks, as was accepted", ahead.as_secs()));
+    }
+    if clocks.skewed {
+        lines.push(accepting(context));
     }
     Ok(Answer { document, text: lines.into() })
 }

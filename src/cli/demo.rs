@@ -12,7 +12,7 @@ use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::serve::{base_url, until_told};
+use super::serve::{base_url, distrusted, until_told};
 use super::{Answer, CliError, Context, Text, fleet, print, seed};
 use crate::app::seat::Seat;
 use crate::app::{App, AppError};
@@ -95,8 +95,9 @@ impl DemoArgs {
 
 /// Serves the demonstration until it is told to stop.
 pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
-    // Somebody who has the data to himself is named before anything is put aside.
+    // Somebody who has the data to himself, or the port, is named before anything is put aside.
     drop(Seat::among_servers(&context.config.data_dir).map_err(AppError::from)?);
+    let listener = App::listen(&context.config).await?;
     let (shown, aside) = (context.config.data_dir.join("demo.json"), context.config.data_dir.join(".demo-keys.json"));
     let mut document = if let Some(document) = set_aside(&shown, &aside)? {
         document
@@ -108,7 +109,7 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     if args.provider == Provider::Qemu {
         fleet::start_guests(context).await?;
     }
-    let app = App::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
+    let app = App::start_on(listener, &context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
     app.show_lost_lines(Arc::clone(&context.lost_lines));
     let url = base_url(context, app.address());
     if let Some(fields) = document.as_object_mut() {
@@ -117,7 +118,8 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     }
     write(&aside, &document)?;
     std::fs::rename(&aside, &shown).map_err(|source| CliError::File { what: "writing", path: shown.clone(), source })?;
-    let text = Text::of_lines(&greeting(&document, &shown));
+    let distrusted = distrusted(context, &app);
+    let text = Text::of_lines(&greeting(&document, &shown, distrusted.as_deref()));
     let drain = context.config.drain();
     let ended = until_told(app, drain, || print(&Answer { document, text }, context.common.json)).await;
     if args.provider == Provider::Qemu {
@@ -171,14 +173,16 @@ fn quoted(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
 }
 
-fn greeting(document: &Value, shown: &Path) -> String {
+fn greeting(document: &Value, shown: &Path, distrusted: Option<&str>) -> String {
     let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (base, mcp, key) = (text("/base_url"), text("/mcp_url"), text("/customer/api_key"));
     let staff = text("/staff/api_key");
     let vms: Vec<String> =
         document["vms"].as_array().into_iter().flatten().map(|vm| format!("  {}  {}", vm["id"], vm["label"])).collect();
+    let ready =
+        distrusted.map_or_else(|| format!("Forelog is ready at {base}."), |why| format!("{why}\nForelog listens at {base}."));
     format!(
-        "Forelog is ready at {base}. Ctrl-C stops it; starting it again goes on with the same data.
+        "{ready} Ctrl-C stops it; starting it again goes on with the same data.
 
 VMs of the example account:
 {}

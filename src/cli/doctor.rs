@@ -1,31 +1,29 @@
 //! `forelog doctor`: is everything as it should be?
+//!
+//! INVARIANT: what cannot be looked at is said, with why, and keeps nothing else from being looked at.
 
 use std::os::unix::fs::PermissionsExt;
 
 use clap::Args;
 use secrecy::SecretString;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::limits::{differs, in_force as in_force_since, since};
+use super::checks::{Checked, Checks};
+use super::clock::accepting;
 use super::migrate::shown;
-use super::policy::holder;
 use super::progress::Bar;
 use super::time::shown as at;
-use super::vaulted;
-use super::{Answer, CliError, Context};
-use crate::app::desk::Desk;
+use super::{Answer, CliError, Context, ruled, vaulted};
+use crate::app::desk::{Desk, DeskError};
 use crate::app::mend::mend;
-use crate::app::policies::engine;
 use crate::app::rooms::{RoomError, open_views};
-use crate::control::in_force::{LIMITS, POLICIES, origin, tell};
 use crate::core::caused::with_sources;
-use crate::core::state::ControlState;
 use crate::export::verify::{Extent, Finding, Report, fold, verify};
 use crate::log::dialect::{Room, version};
 use crate::log::powers::powers;
 use crate::log::private;
 use crate::log::refusing::{altered, tried};
-use crate::log::rehearsal::{Rehearsed, rehearse};
+use crate::log::rehearsal::{Rehearsed, probe, rehearse};
 use crate::log::roles;
 use crate::views::fit::misfit_of;
 
@@ -46,9 +44,6 @@ pub struct DoctorArgs {
 /// How often it is looked whether somebody still holds the log, and how long in between.
 const LOOKS: usize = 20;
 const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
-
-/// One thing that was looked at: its name, and what is wrong with it.
-type Check = (&'static str, Vec<String>);
 
 /// Looks at everything, or mends what can be mended.
 pub async fn run(args: DoctorArgs, context: &Context) -> Result<Answer, CliError> {
@@ -72,75 +67,125 @@ pub async fn run(args: DoctorArgs, context: &Context) -> Result<Answer, CliError
     Ok(Answer { document: json!({ "mended": rows, "position": position }), text: text.into() })
 }
 
+/// Each by itself: what one of them needs and cannot have is said of that one.
 async fn look(context: &Context) -> Result<Answer, CliError> {
-    let desk = context.desk_to_stop().await?;
+    let desk = match context.desk_to_read().await {
+        Ok(desk) => desk,
+        Err(nothing @ (CliError::EmptyDatabase | CliError::Desk(DeskError::Room(RoomError::Nothing(_))))) => return Err(nothing),
+        Err(error) => return Err(without_log(context, &error).told()),
+    };
     let bar = Bar::new("events");
     let vault = desk.without_vault.is_none().then(|| &*desk.rooms.vault);
-    let report = verify(&*desk.rooms.store, vault, Extent::State, |at, of| bar.reach(at.0, of.0)).await?;
+    let report = verify(&*desk.rooms.store, vault, Extent::State, |at, of| bar.reach(at.0, of.0)).await;
     bar.clear();
-    let blockers = blockers(&desk).await?;
-    let (versions, closed) = schemas(context, &desk).await?;
-    let state = desk.state().await;
-    let checks: Vec<Check> = vec![
-        ("a switch could be engaged now", unstoppable(&desk).await),
-        ("the vault opens with the key file", key_file(context, &desk)),
-        ("each data key opens", vaulted::keys(&desk).await?),
-        ("everybody in the vault is somebody in the log", vaulted::people(&desk, state.as_ref().ok()).await?),
-        ("the views can be opened", closed),
-        ("the log is in order", told(&report, |finding| !finding.fault.is_about_state())),
-        ("control state follows from the log", told(&report, |finding| finding.fault.is_about_state())),
-        ("the database refuses to change events", unguarded(&desk).await?),
-        ("the views are of this log", views(context, &desk).await?),
-        ("what is committed is on disk", careless(&desk).await?),
-        ("nobody but its owner reads what is kept", exposed(context)?),
-        ("nobody holds the log", blockers),
-        ("the clock agrees with the log", clock(&desk).await),
-        ("a node takes control state from the log", state.as_ref().err().map(|error| with_sources(error)).into_iter().collect()),
-        ("the policies in force can be served", served(context, &desk, state.as_ref().ok()).await?),
-        (
-            "the policies in force are the configured ones",
-            state.as_ref().map_or(Ok(Vec::new()), |state| policies(context, state))?,
-        ),
-        (
-            "the limits in force are the configured ones",
-            state.as_ref().map_or_else(|_| Vec::new(), |state| limits(context, state)),
-        ),
-    ];
-    let faults: Vec<String> = checks.iter().flat_map(|(_, faults)| faults.iter().cloned()).collect();
-    if !faults.is_empty() {
-        return Err(CliError::Faults { faults, more: usize::try_from(report.more).unwrap_or(usize::MAX) });
+    let state = desk.look().await;
+    let known = state.as_ref().ok();
+    let of_vault = |checked: Checked| if desk.without_vault.is_some() { Checked::Unseen(NO_VAULT.into()) } else { checked };
+    let of_state =
+        |checked: Checked| if known.is_none() { Checked::Unseen("control state cannot be read".into()) } else { checked };
+    let (rules, differ) = ruled::rules(context, &desk, known).await;
+    let mut checks = Checks::default();
+    checks.add("a switch could be engaged now", unstoppable(&desk).await.into());
+    checks.add("nobody holds the log", Checked::of(blockers(&desk).await));
+    checks.add("the vault opens with the key file", key_file(context, desk.without_vault.as_deref()).into());
+    checks.add("each data key opens", of_vault(Checked::of(vaulted::keys(&desk).await)));
+    checks.add("everybody in the vault is somebody in the log", of_vault(Checked::of(vaulted::people(&desk, known).await)));
+    let (opened, fit) = views(context, Some(&desk)).await;
+    checks.add("the views can be opened", opened);
+    checks.add("the views are of this log", fit);
+    let told = |about: bool| match &report {
+        Ok(report) => told(report, |finding| finding.fault.is_about_state() == about).into(),
+        Err(error) => Checked::Unseen(with_sources(error)),
+    };
+    checks.add("the log is in order", told(false));
+    checks.add("control state follows from the log", told(true));
+    let fault = state.as_ref().err().map(|error| with_sources(error));
+    checks.add("a node takes control state from the log", fault.into_iter().collect::<Vec<_>>().into());
+    checks.add("the database refuses to change events", Checked::of(unguarded(&desk).await));
+    checks.add("what is committed is on disk", Checked::of(careless(&desk).await));
+    checks.add("nobody but its owner reads what is kept", Checked::of(exposed(context)));
+    checks.add("the clock agrees with the log", clock(context, &desk).await);
+    checks.add("the policies in force can be served", of_state(ruled::served(context, &desk, known).await));
+    checks.add("the configured policies can be read", Checked::of(ruled::policies(context)));
+    checks.more = report.as_ref().map_or(0, |report| report.more);
+    if checks.is_wrong() {
+        return Err(checks.told());
     }
-    let mut text: Vec<String> = checks.iter().map(|(name, _)| format!("ok  {name}")).collect();
-    let (rules, document_of_rules) = in_force(&desk, state.as_ref().ok()).await?;
-    text.extend(rules.into_iter().map(|line| format!("    {line}")));
+    let versions = schemas(context, &desk).await?;
+    let mut text = checks.lines();
+    text.extend(rules.iter().chain(&differ).map(|line| format!("    {line}")));
     text.extend(versions.iter().map(|(room, version)| format!("    schema {} is at version {version}", room.name())));
-    let names: Vec<_> = checks.iter().map(|(name, _)| json!({ "check": name, "ok": true })).collect();
+    let names: Vec<_> = checks.names().map(|name| json!({ "check": name, "ok": true })).collect();
+    let events = report.map(|report| report.events).unwrap_or_default();
     Ok(Answer {
-        document: json!({ "ok": true, "events": report.events, "checks": names, "in_force": document_of_rules, "schemas": shown(&versions) }),
+        document: json!({
+            "ok": true, "events": events, "checks": names, "in_force": ruled::in_force(&desk, known).await?, "differs": differ,
+            "schemas": shown(&versions),
+        }),
         text: text.into(),
     })
 }
 
-fn told(report: &Report, wanted: fn(&Finding) -> bool) -> Vec<String> {
+pub(super) const NO_VAULT: &str = "the vault cannot be used";
+
+/// What can be looked at where the log cannot.
+fn without_log(context: &Context, error: &CliError) -> Checks {
+    let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
+    let why = format!("{NOTHING}: {}{hint}", with_sources(error));
+    let mut checks = Checks::default();
+    checks.add("a switch could be engaged now", vec![why].into());
+    checks.add("the key file is its owner's", key_file(context, None).into());
+    checks.add("nobody but its owner reads what is kept", Checked::of(exposed(context)));
+    checks.add("the configured policies can be read", Checked::of(ruled::policies(context)));
+    for name in OF_LOG {
+        checks.add(name, Checked::Unseen("the log cannot be read".into()));
+    }
+    checks
+}
+
+/// What needs the log.
+const OF_LOG: [&str; 13] = [
+    "nobody holds the log",
+    "the vault opens with the key file",
+    "each data key opens",
+    "everybody in the vault is somebody in the log",
+    "the views can be opened",
+    "the views are of this log",
+    "the log is in order",
+    "control state follows from the log",
+    "a node takes control state from the log",
+    "the database refuses to change events",
+    "what is committed is on disk",
+    "the clock agrees with the log",
+    "the policies in force can be served",
+];
+
+fn told(report: &Report, wanted: impl Fn(&Finding) -> bool) -> Vec<String> {
     report.findings.iter().filter(|finding| wanted(finding)).map(ToString::to_string).collect()
 }
 
-/// Rehearsed, and rolled back. A log that cannot be written at all is named by whatever else is looked at.
+const NOTHING: &str = "nothing can be recorded, so nothing is admitted and nothing has to be stopped";
+
+/// Rehearsed and rolled back; then something is written for good, as a full disk shows in nothing less.
 async fn unstoppable(desk: &Desk) -> Vec<String> {
-    let known = desk.writer.fence().state();
-    match rehearse(&*desk.rooms.store, &known, desk.clock.now(), &*desk.entropy).await {
-        Rehearsed::CanStop => Vec::new(),
-        Rehearsed::CannotStop(error) | Rehearsed::Unwritable(error) => {
-            vec![format!("nothing can be stopped: {}", with_sources(&error))]
+    let (known, store) = (desk.writer.fence().state(), &*desk.rooms.store);
+    match rehearse(store, &known, desk.clock.now(), &*desk.entropy).await {
+        Rehearsed::CannotStop(error) => vec![format!("nothing can be stopped: {}", with_sources(&error))],
+        Rehearsed::Unwritable(error) => vec![format!("{NOTHING}: {}", with_sources(&error))],
+        Rehearsed::CanStop => {
+            let probed = probe(store).await.err();
+            probed.iter().map(|error| format!("{NOTHING}: {}", with_sources(error))).collect()
         }
     }
 }
 
 /// That it opens the vault was seen when the rooms were opened; what is left is who else can read it.
-fn key_file(context: &Context, desk: &Desk) -> Vec<String> {
+fn key_file(context: &Context, without_vault: Option<&str>) -> Vec<String> {
     let path = context.config.key_file();
-    if let Some(why) = &desk.without_vault {
-        return vec![format!("the vault cannot be used: {why}; stopping goes on without it (docs/operations.md)")];
+    if let Some(why) = without_vault {
+        return vec![format!(
+            "the vault cannot be used: {why}; put back what is missing; stopping goes on without it (docs/operations.md)"
+        )];
     }
     let Ok(about) = std::fs::metadata(&path) else { return vec![format!("the key file {} cannot be looked at", path.display())] };
     let others = about.permissions().mode() & 0o077;
@@ -165,32 +210,48 @@ fn exposed(context: &Context) -> Result<Vec<String>, CliError> {
     Ok(faults)
 }
 
-/// The versions of the rooms that are there, and what is wrong with the views, which may be made again.
-async fn schemas(context: &Context, desk: &Desk) -> Result<(Vec<(Room, i64)>, Vec<String>), CliError> {
-    let (mut versions, mut closed) = (Vec::new(), Vec::new());
+/// The versions of the rooms that are there.
+async fn schemas(context: &Context, desk: &Desk) -> Result<Vec<(Room, i64)>, CliError> {
     let failed = |room| move |source| RoomError::Open { room, source };
-    let log = version(desk.rooms.store.database(), Room::Log).await.map_err(failed(Room::Log))?;
-    versions.push((Room::Log, log));
-    let views = match open_views(&context.config).await {
-        Ok(views) => version(&*views, Room::Views).await.map_err(failed(Room::Views)),
-        Err(error) => Err(error),
-    };
-    match views {
-        Ok(version) => versions.push((Room::Views, version)),
-        Err(error) => closed.push(format!("{}; `forelog view rebuild` makes them again", with_sources(&error))),
+    let mut versions = vec![(Room::Log, version(desk.rooms.store.database(), Room::Log).await.map_err(failed(Room::Log))?)];
+    // None were made yet, as after a restore.
+    if let Ok(views) = open_views(&context.config).await {
+        versions.push((Room::Views, version(&*views, Room::Views).await.map_err(failed(Room::Views))?));
     }
-    if desk.without_vault.is_none() {
-        let vault = version(desk.rooms.vault.database(), Room::Vault).await.map_err(failed(Room::Vault))?;
-        versions.push((Room::Vault, vault));
-    }
-    Ok((versions, closed))
+    let vault = desk.rooms.vault.database();
+    versions.push((Room::Vault, version(vault, Room::Vault).await.map_err(failed(Room::Vault))?));
+    Ok(versions)
 }
 
-async fn views(context: &Context, desk: &Desk) -> Result<Vec<String>, CliError> {
-    let told = misfit_of(&*open_views(&context.config).await?, &*desk.rooms.store).await?;
+/// Whether the views can be opened, and are of this log.
+async fn views(context: &Context, desk: Option<&Desk>) -> (Checked, Checked) {
+    let closed = |error: &dyn std::error::Error| {
+        let why = format!("{}; {VIEWS}", with_sources(error));
+        (vec![why].into(), Checked::Unseen("they cannot be opened".into()))
+    };
+    let opened = match open_views(&context.config).await {
+        // None were made yet, as after a restore.
+        Err(RoomError::Nothing(_)) => return (Checked::Fine, Checked::Fine),
+        Err(error) => return closed(&error),
+        Ok(opened) => opened,
+    };
+    match version(&*opened, Room::Views).await {
+        Err(error) => return closed(&error),
+        Ok(0) if context.config.database_url.is_some() => {
+            return (vec![GONE.to_owned()].into(), Checked::Unseen("there are none".into()));
+        }
+        Ok(_) => {}
+    }
+    let Some(desk) = desk else { return (Checked::Fine, Checked::Unseen("the log cannot be read".into())) };
+    let told = misfit_of(&*opened, &*desk.rooms.store).await;
     let hint = "a node that starts makes them again by itself, as `forelog view rebuild` does now";
-    Ok(told.into_iter().map(|why| format!("{why}: {hint}")).collect())
+    (Checked::Fine, Checked::of(told.map(|told| told.into_iter().map(|why| format!("{why}: {hint}")).collect())))
 }
+
+const VIEWS: &str = "deciding and stopping go on without the views, and `forelog view rebuild` makes them again";
+
+const GONE: &str = "there is no schema of the views: `forelog migrate --grant-to ROLE`, as the role that owns the others, makes it, \
+                    and then `forelog view rebuild` fills it";
 
 /// A person with the file or the database's owner can always change it; a node must not be able to.
 async fn unguarded(desk: &Desk) -> Result<Vec<String>, CliError> {
@@ -242,63 +303,14 @@ async fn blockers(desk: &Desk) -> Result<Vec<String>, CliError> {
     Ok(still.into_iter().map(|one| format!("nothing can be recorded or stopped: the log is held by {one}; {hint}")).collect())
 }
 
-async fn clock(desk: &Desk) -> Vec<String> {
-    // Where nothing can be decided, that is what is named.
-    let Ok(clocks) = desk.clocks().await else { return Vec::new() };
-    let fault = format!(
-        "this machine's clock says {} and the log is at {}: calls are refused with clock_skew, see `forelog clock show`",
-        at(clocks.machine),
-        at(clocks.log)
-    );
-    if clocks.skewed { vec![fault] } else { Vec::new() }
-}
-
-/// What is in force, and how it came there.
-async fn in_force(desk: &Desk, state: Option<&ControlState>) -> Result<(Vec<String>, Value), CliError> {
-    let (reader, mut lines, mut document) = (desk.rooms.reader(), Vec::new(), json!({}));
-    if let Some(set) = state.and_then(|state| state.policy.as_ref()) {
-        let origin = origin(&reader, POLICIES).await?;
-        lines.push(format!("policies version {}, sha256 {}{}", set.version, set.sha256, since(origin.as_ref())));
-        document["policies"] = json!({ "version": set.version, "sha256": set.sha256 });
-        tell(&mut document["policies"], origin.as_ref());
-    }
-    if let Some(now) = state.and_then(|state| state.terms.as_ref()) {
-        let origin = origin(&reader, LIMITS).await?;
-        lines.push(in_force_since(now, origin.as_ref()));
-        document["limits"] = json!({ "version": now.version, "numbers": now.terms });
-        tell(&mut document["limits"], origin.as_ref());
-    }
-    Ok((lines, document))
-}
-
-/// A node takes the set in force from the log: its text has to be there, and to be read by this version.
-async fn served(context: &Context, desk: &Desk, state: Option<&ControlState>) -> Result<Vec<String>, CliError> {
-    let Some(set) = state.and_then(|state| state.policy.as_ref()) else { return Ok(Vec::new()) };
-    let taken = holder(context, desk)?.take_over(set).await;
-    let fault = |why| format!("version {} of the policies is in force and cannot be served: {why}", set.version);
-    Ok(taken.err().map(fault).into_iter().collect())
-}
-
-fn limits(context: &Context, state: &ControlState) -> Vec<String> {
-    state
-        .terms
-        .as_ref()
-        .map(|now| now.terms.differences(&context.config.terms()))
-        .unwrap_or_default()
-        .iter()
-        .map(differs)
-        .collect()
-}
-
-fn policies(context: &Context, state: &ControlState) -> Result<Vec<String>, CliError> {
-    let Some(now) = &state.policy else { return Ok(Vec::new()) };
-    let engine = engine(&crate::tools::catalogue()?)?;
-    let loaded = context.config.policies_dir.as_ref().map_or_else(|| engine.load_default(), |dir| engine.load_dir(dir));
-    Ok(match loaded {
-        Err(refused) => vec![format!("the configured policies are broken: {}", refused.error)],
-        Ok(loaded) if loaded.sha256() != now.sha256 => {
-            vec![format!("version {} is in force and is not the configured set: `forelog policy reload` loads that", now.version)]
-        }
-        Ok(_) => Vec::new(),
-    })
+async fn clock(context: &Context, desk: &Desk) -> Checked {
+    Checked::of(desk.clocks().await.map(|clocks| {
+        let fault = format!(
+            "this machine's clock says {} and the log is at {}: calls are refused with clock_skew, and stopping goes on. {}",
+            at(clocks.machine),
+            at(clocks.log),
+            accepting(context),
+        );
+        if clocks.skewed { vec![fault] } else { Vec::new() }
+    }))
 }

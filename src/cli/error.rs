@@ -16,10 +16,11 @@ use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
 use crate::core::visible::visible;
 use crate::export::jsonl::ExportError;
-use crate::log::pair::PairError;
+use crate::log::dialect::Room;
 use crate::log::reading::ReadError;
 use crate::log::session::{is_no_server, is_shared, is_shut_out};
 use crate::log::sql::SqlError;
+use crate::log::store::StoreError;
 use crate::log::writer::WriteError;
 use crate::policy::PolicyError;
 use crate::providers::compute::ProviderError;
@@ -42,9 +43,6 @@ pub enum CliError {
     /// Nothing listens there.
     #[error("no server listens at {0}")]
     Silent(std::net::SocketAddr),
-    /// There is no data where it is looked for.
-    #[error("there is no Forelog data in {}", .0.display())]
-    NoData(PathBuf),
     /// There is no log in the database.
     #[error("there is no Forelog data in the database that the configuration names")]
     EmptyDatabase,
@@ -109,6 +107,16 @@ pub enum CliError {
         faults: Vec<String>,
         /// How much more is wrong.
         more: usize,
+    },
+    /// What `doctor` looked at is not all as it should be, or could not be looked at.
+    #[error("{wrong} found wrong and {unseen} not looked at:{}{}", INDENT, listed(.lines))]
+    Checked {
+        /// How many are wrong.
+        wrong: usize,
+        /// How many could not be looked at.
+        unseen: usize,
+        /// All of them.
+        lines: Vec<String>,
     },
     /// Mending the state beside the log.
     #[error(transparent)]
@@ -177,13 +185,14 @@ impl CliError {
                 "nothing was written. Of a process: `kill -CONT PID` lets a stopped one go on, `kill -9 PID` ends it. Of a session of \
                  PostgreSQL: `select pg_terminate_backend(PID)`. Then say it again",
             ),
+            _ if is_full(self) => Some(
+                "nothing can be recorded, so nothing is admitted and nothing has to be stopped meanwhile. To keep it so, stop the nodes, make \
+                 room on the disk that the data is on, engage again, and start them",
+            ),
             _ if differs(self) => Some("nothing is decided until it follows again; `forelog doctor` names what differs"),
             Self::Config(ConfigError::File { .. }) => Some("check the path given with --config"),
             Self::Config(_) => Some("docs/forelog.toml shows every key with its default"),
             Self::Silent(_) => Some("start it with `forelog serve`, or name where it listens with --listen or --config"),
-            Self::NoData(_) => {
-                Some("name the directory with --data DIR, or make one with `forelog demo` or `forelog account create`")
-            }
             Self::EmptyDatabase => Some("check database_url; `forelog migrate` or `forelog account create` make what it needs"),
             Self::App(AppError::Seat(SeatError::Taken { .. })) => Some(
                 "one that is stopped goes on with `kill -CONT PID`, or ends with `kill -9 PID`; a `forelog stdio` without --url and \
@@ -201,32 +210,30 @@ impl CliError {
             Self::App(AppError::Listen { .. }) => {
                 Some("another program may listen there: choose another address with --listen, or port 0")
             }
-            Self::Desk(DeskError::Room(RoomError::Log(_))) | Self::App(AppError::Node(NodeError::Room(RoomError::Log(_)))) => {
-                Some("a role that may not change the schema needs `forelog migrate` to be run first, as the role that owns it")
+            _ if is_unreachable(self) && self.is_of_vault() => {
+                Some("check that the vault's database runs, and vault_database_url: host, port, name and password")
             }
-            Self::Desk(DeskError::Room(RoomError::Leftover(_)))
-            | Self::App(AppError::Node(NodeError::Room(RoomError::Leftover(_))))
-            | Self::Node(NodeError::Room(RoomError::Leftover(_))) => Some(
-                "remove the files that end in .db-wal and .db-shm, which are of the data before (docs/operations.md, Restoring)",
-            ),
             _ if is_unreachable(self) => Some("check that the database runs, and database_url: host, port, name and password"),
-            Self::Desk(DeskError::Room(RoomError::File { .. } | RoomError::Open { .. }))
-            | Self::App(AppError::Node(NodeError::Room(RoomError::File { .. } | RoomError::Open { .. })))
-            | Self::File { .. } => Some("check that the path is right and that this user may read and write it"),
-            Self::Desk(DeskError::Room(RoomError::Pair(PairError::LogLost)))
-            | Self::App(AppError::Node(NodeError::Room(RoomError::Pair(PairError::LogLost))))
-            | Self::Node(NodeError::Room(RoomError::Pair(PairError::LogLost))) => Some(
-                "put the log back from its copy (docs/operations.md); to begin anew, move the vault and its key file away first",
-            ),
-            Self::Desk(DeskError::Room(RoomError::Pair(PairError::VaultLost)))
-            | Self::App(AppError::Node(NodeError::Room(RoomError::Pair(PairError::VaultLost))))
-            | Self::Node(NodeError::Room(RoomError::Pair(PairError::VaultLost))) => Some(
-                "put the vault and its key file back from their copy (docs/operations.md): without them nothing in the log can be opened",
-            ),
+            Self::File { .. } => Some("check that the path is right and that this user may read and write it"),
             Self::Export(ExportError::Taken(_)) => Some("name another directory with --out, or move that one away"),
             Self::Provider(_) | Self::App(AppError::Node(NodeError::Provider(_))) => {
                 Some("check [providers] in the configuration")
             }
+            _ => self.room()?.hint(),
+        }
+    }
+
+    fn is_of_vault(&self) -> bool {
+        let of_vault = |error: &RoomError| matches!(error, RoomError::Open { room: Room::Vault, .. } | RoomError::Vault { .. });
+        matches!(self, Self::Desk(DeskError::Vault(_))) || self.room().is_some_and(of_vault)
+    }
+
+    /// The rooms that could not be opened, by whomever.
+    fn room(&self) -> Option<&RoomError> {
+        match self {
+            Self::Desk(DeskError::Room(error))
+            | Self::Node(NodeError::Room(error))
+            | Self::App(AppError::Node(NodeError::Room(error)) | AppError::Desk(DeskError::Room(error))) => Some(error),
             _ => None,
         }
     }
@@ -235,8 +242,10 @@ impl CliError {
 /// Control state is not what the log says, whoever found it.
 fn differs(error: &CliError) -> bool {
     let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source())
-        .any(|error| matches!(error.downcast_ref(), Some(WriteError::Differs(_))))
+    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+        matches!(error.downcast_ref(), Some(WriteError::Differs(_)))
+            || matches!(error.downcast_ref(), Some(StoreError::Differs(_)))
+    })
 }
 
 /// Somebody else holds the log, whoever found it.
@@ -262,6 +271,15 @@ fn is_shut_out_of(error: &CliError) -> bool {
     let first: &(dyn Error + 'static) = error;
     std::iter::successors(Some(first), |error| (*error).source())
         .any(|error| error.downcast_ref::<SqlError>().is_some_and(is_shut_out))
+}
+
+/// There is no room on the disk of whatever was written. Only the text is left of what the log's writer met.
+fn is_full(error: &CliError) -> bool {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+        let text = error.to_string();
+        text.contains("database or disk is full") || text.contains("No space left on device")
+    })
 }
 
 /// A database server does not answer, or lets nobody in by that name.
@@ -306,8 +324,10 @@ pub fn said(error: &str) -> String {
 
 /// Faults one below the other. Names of rows are in them, which may be anything.
 fn listed(faults: &[String]) -> String {
-    faults.iter().map(|fault| visible(fault)).collect::<Vec<_>>().join("\n       ")
+    faults.iter().map(|fault| visible(fault)).collect::<Vec<_>>().join(INDENT)
 }
+
+const INDENT: &str = "\n       ";
 
 fn more_of(more: usize) -> String {
     if more == 0 { String::new() } else { format!("\n       and {more} more faults") }

@@ -85,8 +85,8 @@ fn wanted(numbers: &[String]) -> Result<Value, CliError> {
 }
 
 async fn show(context: &Context) -> Result<Answer, CliError> {
-    let desk = context.desk().await?;
-    let Some(now) = desk.state().await?.terms else {
+    let desk = context.desk_to_read().await?;
+    let Some(now) = desk.look().await?.terms else {
         let text = "no limits are recorded yet; the first start of a node records its configuration's";
         return Ok(Answer { document: json!({ "version": null }), text: text.into() });
     };
@@ -100,7 +100,7 @@ async fn show(context: &Context) -> Result<Answer, CliError> {
         "version": now.version, "limits": now.terms, "newcomer_counts_from": from, "differences": differences,
     });
     tell(&mut document, origin.as_ref());
-    Ok(Answer { document, text: lines.into() })
+    Ok(Answer { document, text: lines.into() }.read_without_vault(desk.without_vault.as_deref()))
 }
 
 /// From when the `newcomer_ms` in force counts, if a longer one still does.
@@ -125,5 +125,5 @@ pub(super) fn since(origin: Option<&Origin>) -> String {
 /// Where a configuration differs, in words.
 pub(super) fn differs(row: &Difference) -> String {
     let Difference { key, in_force, configured } = row;
-    format!("{key} is {in_force} in force and {configured} in this configuration: `forelog limits load` puts that in force")
+    format!("{key} is {in_force} in force and {configured} in this configuration: `forelog limits load` would replace it")
 }

@@ -7,6 +7,7 @@
 mod account;
 mod approval;
 mod asking;
+mod checks;
 mod clock;
 mod demo;
 mod doctor;
@@ -20,6 +21,7 @@ mod log;
 mod migrate;
 mod policy;
 mod progress;
+mod ruled;
 mod seed;
 mod serve;
 mod stdio;
@@ -42,7 +44,7 @@ use serde_json::Value;
 pub use self::error::{CliError, said};
 use crate::ambient::{OsEntropy, SystemClock};
 use crate::app::desk::Desk;
-use crate::app::rooms;
+use crate::app::rooms::{self, RoomError};
 use crate::config::{Config, Flags};
 use crate::core::time::{Clock, Entropy};
 use crate::core::visible::visible;
@@ -198,10 +200,20 @@ impl fmt::Display for Text {
 impl Answer {
     /// Says that what was recorded has no free text, if there was no vault to seal it with.
     #[must_use]
-    pub fn without_vault(mut self, why: Option<&str>) -> Self {
+    pub fn without_vault(self, why: Option<&str>) -> Self {
+        self.lacking(why, "reasons and messages are not recorded, the event says so")
+    }
+
+    /// Says that what is sealed was not looked into, if there was no vault to open it with.
+    #[must_use]
+    pub fn read_without_vault(self, why: Option<&str>) -> Self {
+        self.lacking(why, "what is sealed was not opened")
+    }
+
+    fn lacking(mut self, why: Option<&str>, so: &str) -> Self {
         if let (Some(why), Some(fields)) = (why, self.document.as_object_mut()) {
             fields.insert("without_vault".into(), why.into());
-            self.text.0.push(format!("the vault was not used ({why}): reasons and messages are not recorded, the event says so"));
+            self.text.0.push(format!("the vault was not used ({why}): {so}"));
         }
         self
     }
@@ -255,7 +267,7 @@ impl Context {
     /// make an empty log and then find it in order.
     pub async fn desk(&self) -> Result<Desk, CliError> {
         self.check_found().await?;
-        self.new_desk().await
+        Ok(Desk::open(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 
     async fn check_found(&self) -> Result<(), CliError> {
@@ -266,7 +278,7 @@ impl Context {
         match is_found {
             true => Ok(()),
             false if self.config.database_url.is_some() => Err(CliError::EmptyDatabase),
-            false => Err(CliError::NoData(self.config.data_dir.clone())),
+            false => Err(RoomError::Nothing(self.config.data_dir.clone()).into()),
         }
     }
 
@@ -276,9 +288,21 @@ impl Context {
         Ok(Desk::open_to_stop(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 
-    /// The rooms, made if they are not there.
+    /// What it takes to look: the log, and the vault if that answers soon. Nothing is brought up to date.
+    pub async fn desk_to_read(&self) -> Result<Desk, CliError> {
+        self.check_found().await?;
+        Ok(Desk::open_to_read(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
+    }
+
+    /// The same where the vault is needed as well.
+    pub async fn desk_to_read_all(&self) -> Result<Desk, CliError> {
+        self.check_found().await?;
+        Ok(Desk::open_to_read_all(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
+    }
+
+    /// The rooms, made if nothing of them is there.
     pub async fn new_desk(&self) -> Result<Desk, CliError> {
-        Ok(Desk::open(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
+        Ok(Desk::make(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 }
 

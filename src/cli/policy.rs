@@ -69,8 +69,8 @@ pub(super) fn holder(context: &Context, desk: &Desk) -> Result<PolicyHolder, Cli
 }
 
 async fn show(context: &Context) -> Result<Answer, CliError> {
-    let desk = context.desk().await?;
-    let Some(set) = desk.state().await?.policy else {
+    let desk = context.desk_to_read().await?;
+    let Some(set) = desk.look().await?.policy else {
         let text = "no policies are in force yet; the first start of a node puts its own in force";
         return Ok(Answer { document: json!({ "version": null }), text: text.into() });
     };
@@ -87,7 +87,7 @@ async fn show(context: &Context) -> Result<Answer, CliError> {
     let mut document = shown(&set);
     tell(&mut document, origin.as_ref());
     document["configured"] = json!({ "sha256": own.as_ref().ok(), "trouble": own.as_ref().err() });
-    Ok(Answer { document, text: lines.into() })
+    Ok(Answer { document, text: lines.into() }.read_without_vault(desk.without_vault.as_deref()))
 }
 
 fn shown(set: &PolicySet) -> Value {

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use clap::Args;
@@ -9,6 +10,7 @@ use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::clock::accepting;
 use super::{Answer, CliError, Context, Text, print};
 use crate::app::App;
 
@@ -31,6 +33,10 @@ pub async fn run(context: &Context) -> Result<(), CliError> {
     let invitation = app.invitation().await?.map(|path| format!("{url}{path}"));
     let mut document = json!({ "base_url": url, "mcp_url": format!("{url}/mcp"), "console_url": format!("{url}/console/") });
     let mut text = format!("Forelog serves MCP at {url}/mcp, REST at {url}/api/v1 and the console at {url}/console/");
+    if let Some(warning) = distrusted(context, &app) {
+        text = format!("{warning}\n{text}");
+        document["clock_trusted"] = json!(false);
+    }
     if let Some(link) = invitation {
         text.push_str("\n\nThere is no staff yet. The first person of the staff comes in here, once, within a day:\n  ");
         text.push_str(&link);
@@ -42,6 +48,16 @@ pub async fn run(context: &Context) -> Result<(), CliError> {
         tell(&[NotifyState::Ready]);
     };
     until_told(app, context.config.drain(), ready).await
+}
+
+/// What is said instead of that it is ready, while the clock is not trusted; and in the log.
+pub fn distrusted(context: &Context, app: &App) -> Option<String> {
+    let skewed = app.node().control.ports.writer.stats().skewed.load(Ordering::Relaxed);
+    let command = accepting(context);
+    skewed.then(|| {
+        tracing::warn!(command, "every call is refused with clock_skew: this machine's clock is not trusted");
+        format!("NOT READY: this machine's clock is not trusted, and every call is refused with clock_skew. {command}")
+    })
 }
 
 /// Tells systemd, if it wants to know.

@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 
 use super::asking::ask;
 use super::time::shown;
-use super::{Answer, CliError, Context, Text};
+use super::{Answer, CliError, Context};
 use crate::app::desk::{Desk, Record, house, operator};
 use crate::app::stops::names;
 use crate::core::caused::with_sources;
@@ -97,6 +97,10 @@ pub async fn run(command: SwitchCommand, context: &Context) -> Result<Answer, Cl
     if matches!(command, SwitchCommand::Drill) {
         return drill(context).await;
     }
+    if matches!(command, SwitchCommand::List) {
+        let desk = context.desk_to_read().await?;
+        return Ok(list(&desk, context.config.lease()).await?.read_without_vault(desk.without_vault.as_deref()));
+    }
     let desk = context.desk_to_stop().await?;
     let answer = act(command, context, &desk).await?;
     Ok(answer.without_vault(desk.without_vault.as_deref()))
@@ -105,7 +109,7 @@ pub async fn run(command: SwitchCommand, context: &Context) -> Result<Answer, Cl
 async fn act(command: SwitchCommand, context: &Context, desk: &Desk) -> Result<Answer, CliError> {
     match command {
         SwitchCommand::Drill => drill(context).await,
-        SwitchCommand::List => list(desk).await,
+        SwitchCommand::List => list(desk, context.config.lease()).await,
         SwitchCommand::Release { break_glass: false, .. } => {
             let text =
                 "a switch is released by two persons in the console or over REST; --break-glass releases it here, on the record";
@@ -155,20 +159,45 @@ async fn fenced(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration
 /// Waits until every live node has confirmed the switch or its lease ran out.
 async fn told(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration) -> Result<Answer, CliError> {
     let epoch = desk.state().await?.epoch;
-    let deadline = desk.clock.elapsed() + lease * 2;
-    let (fenced, nodes) = loop {
-        let (fenced, nodes) = confirmations(desk, epoch).await?;
-        if fenced || desk.clock.elapsed() >= deadline {
-            break (fenced, nodes);
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    };
+    let (fenced, nodes) = settled(desk, epoch, lease).await?;
     let state = if fenced { "no covered call starts any more" } else { "NOT every node has confirmed yet" };
-    let text = format!("{switch}  {target} is engaged: {state}");
+    let mut text = vec![format!("{switch}  {target} is engaged: {state}")];
+    text.extend(nodes.iter().filter_map(unconfirmed));
+    if !fenced {
+        text.push("  `forelog switch list` says when every node has confirmed; new calls are refused meanwhile".into());
+    }
     Ok(Answer {
         document: json!({ "id": switch, "target": target, "epoch": epoch, "fenced": fenced, "nodes": nodes }),
         text: text.into(),
     })
+}
+
+/// How the nodes stand once all have confirmed, or are seen not to.
+async fn settled(desk: &Desk, epoch: Epoch, lease: Duration) -> Result<(bool, Vec<Value>), CliError> {
+    let deadline = desk.clock.elapsed() + lease * 2;
+    loop {
+        let (fenced, nodes) = confirmations(desk, epoch).await?;
+        if fenced || desk.clock.elapsed() >= deadline {
+            return Ok((fenced, nodes));
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Which node has not confirmed, where it runs, and what to do.
+fn unconfirmed(node: &Value) -> Option<String> {
+    let id = node["node"].as_str().unwrap_or_default();
+    let (host, pid) = (node["host"].as_str().unwrap_or("an unknown machine"), &node["pid"]);
+    let place = format!("{id} (pid {pid} on {host})");
+    match node["state"].as_str()? {
+        "waiting" => Some(format!(
+            "  {place} has not confirmed: a request that it was sending before is not through yet. If that cannot wait, end it: kill -9 {pid}"
+        )),
+        "expired" => Some(format!(
+            "  {place} gave no sign, and its lease ran out: it starts nothing. End it if it still runs: kill -9 {pid}"
+        )),
+        _ => None,
+    }
 }
 
 async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), CliError> {
@@ -183,7 +212,9 @@ async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), 
         };
         all &= state != "waiting";
         let confirmed_at = (state == "confirmed").then(|| shown(node.confirmed_at));
-        nodes.push(json!({ "node": node.id, "state": state, "confirmed_at": confirmed_at }));
+        nodes.push(json!({
+            "node": node.id, "state": state, "confirmed_at": confirmed_at, "host": node.host, "pid": node.pid,
+        }));
     }
     Ok((all, nodes))
 }
@@ -213,14 +244,29 @@ async fn release(desk: &Desk, switch: SwitchId, over: Option<Duration>, reason: 
     Ok(Answer { document, text: text.into() })
 }
 
-async fn list(desk: &Desk) -> Result<Answer, CliError> {
-    let state = desk.state().await?;
+async fn list(desk: &Desk, lease: Duration) -> Result<Answer, CliError> {
+    let state = desk.look().await?;
     let line = |row: &Switch| {
         let ramp = row.ramp.map_or_else(String::new, |ramp| format!("  lets go until {}", shown(ramp.until)));
         format!("{}  {}  since {}{ramp}  {}", row.id, row.target, shown(row.engaged_at), row.reason)
     };
-    let text: Vec<String> = state.switches.values().map(line).collect();
-    let text: Text = if text.is_empty() { "no switch is engaged".into() } else { text.into() };
+    let mut text: Vec<String> = state.switches.values().map(line).collect();
     let items: Vec<&Switch> = state.switches.values().collect();
-    Ok(Answer { document: json!({ "items": items }), text })
+    if text.is_empty() {
+        return Ok(Answer {
+            document: json!({ "items": items, "fenced": null, "nodes": [] }),
+            text: "no switch is engaged".into(),
+        });
+    }
+    let (fenced, nodes) = match settled(desk, state.epoch, lease).await {
+        Ok((fenced, nodes)) => (Some(fenced), nodes),
+        Err(error) => {
+            text.push(format!("who has confirmed cannot be told: {}", with_sources(&error)));
+            (None, Vec::new())
+        }
+    };
+    let told = fenced.map(|fenced| if fenced { "every node has confirmed" } else { "NOT every node has confirmed yet" });
+    text.extend(told.map(str::to_owned));
+    text.extend(nodes.iter().filter(|node| node["state"] == "waiting").filter_map(unconfirmed));
+    Ok(Answer { document: json!({ "items": items, "fenced": fenced, "nodes": nodes }), text: text.into() })
 }

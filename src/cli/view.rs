@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::progress::Bar;
 use super::{Answer, CliError, Context};
-use crate::app::rooms::open_views;
+use crate::app::rooms::{remake_views, remake_views_anew};
 use crate::views::Views;
 
 /// What to do with the views.
@@ -20,9 +20,16 @@ pub enum ViewCommand {
 pub async fn run(command: ViewCommand, context: &Context) -> Result<Answer, CliError> {
     let ViewCommand::Rebuild = command;
     let desk = context.desk().await?;
-    let views = Views::open(open_views(&context.config).await?, desk.rooms.reader()).await?;
+    let views = Views::over(remake_views(&context.config).await?, desk.rooms.reader()).await;
     let bar = Bar::new("events");
-    let reached = views.rebuild(|at, of| bar.reach(at.0, of.0)).await?;
+    let mut rebuilt = views.rebuild(|at, of| bar.reach(at.0, of.0)).await;
+    if rebuilt.is_err() && context.config.database_url.is_none() {
+        // What is broken may be deeper in the file.
+        views.database().close().await;
+        let views = Views::over(remake_views_anew(&context.config).await?, desk.rooms.reader()).await;
+        rebuilt = views.rebuild(|at, of| bar.reach(at.0, of.0)).await;
+    }
     bar.clear();
+    let reached = rebuilt?;
     Ok(Answer { document: json!({ "position": reached }), text: format!("the views stand at position {}", reached.0).into() })
 }

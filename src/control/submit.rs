@@ -131,9 +131,13 @@ impl Control {
         }
     }
 
-    /// Why this node starts nothing, if it has found that it could not stop it (P15).
+    /// Why this node starts nothing: it has found that it could not stop it (P15), or that its vault is gone for good.
     #[must_use]
-    pub fn cannot_stop(&self) -> Option<Refusal> {
+    pub fn starts_nothing(&self) -> Option<Refusal> {
+        if self.ports.reader.vault.is_lost() {
+            let text = "The vault that this node has opened was replaced or emptied, so it makes no calls.";
+            return Some(Refusal::new(Code::AuditUnavailable, text));
+        }
         let cannot = self.ports.writer.stats().cannot_stop.load(Ordering::Relaxed);
         let text = "This node could not stop calls now, so it makes none.";
         cannot.then(|| Refusal::new(Code::AuditUnavailable, text).retry_after(STOPPABLE_AGAIN))
@@ -160,7 +164,7 @@ impl Control {
         for attempt in 1..=TRIES + 1 {
             let state = self.ports.fence().state();
             let mut intake = take_in(&request, &self.catalogue, &state);
-            let unstoppable = self.cannot_stop().filter(|_| intake.tool.is_none_or(|tool| !tool.facts.stops));
+            let unstoppable = self.starts_nothing().filter(|_| intake.tool.is_none_or(|tool| !tool.facts.stops));
             intake.invalid = crowded.clone().or(unstoppable).or(intake.invalid);
             let puts_policies = intake.tool.is_some_and(|tool| tool.facts.puts_policies);
             let unasked = attempt > TRIES && puts_policies && !self.is_settled();

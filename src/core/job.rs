@@ -186,6 +186,12 @@ pub struct Node {
     /// See `boot`.
     #[serde(default, skip_serializing_if = "is_no_time")]
     pub up_us: u64,
+    /// The machine that it runs on, by its own name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub host: Option<String>,
+    /// Its process there.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub pid: Option<u32>,
     /// How long it may start things after it began to write a beat.
     pub lease_ms: u64,
     /// Where it is recorded that it has ended in order, and starts nothing any more. Believed only with that event.

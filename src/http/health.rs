@@ -12,6 +12,10 @@ use super::problem::Problem;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 
+/// What to do where no other clock says what time it is.
+const ACCEPT: &str = "Set the machine's clock; if it is right: forelog clock accept --time <the time, from another clock> --reason <why> \
+                      --data <the data directory>, or --config <the configuration>.";
+
 /// `GET /healthz`: the process answers.
 pub async fn alive() -> Json<Value> {
     Json(json!({ "status": "alive" }))
@@ -33,8 +37,8 @@ pub async fn ready(State(http): State<Arc<Http>>) -> Result<Json<Value>, Problem
     } else if stats.pushed.load(Ordering::Relaxed) {
         Refusal::new(Code::ControlStateUnreadable, "The log's head is not what its events make it.")
     } else if stats.skewed.load(Ordering::Relaxed) {
-        Refusal::new(Code::ClockSkew, "This node's clock cannot be trusted.")
-    } else if let Some(refusal) = control.cannot_stop() {
+        Refusal::new(Code::ClockSkew, "This node's clock cannot be trusted.").hint(ACCEPT)
+    } else if let Some(refusal) = control.starts_nothing() {
         refusal
     } else if !control.is_settled() {
         Refusal::new(Code::PolicyUnsettled, "This node does not serve the policies in force, and refuses calls.")

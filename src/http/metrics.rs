@@ -39,14 +39,15 @@ pub(super) async fn metrics(State(http): State<Arc<Http>>) -> impl IntoResponse 
     let room = tokio::time::timeout(PATIENCE, Room::read(ports)).await;
     let room =
         room.ok().and_then(|read| read.inspect_err(|error| tracing::error!(%error, "the log's state cannot be shown")).ok());
-    page.gauge("forelog_store_up", "Whether the log could be read for this answer.", u8::from(room.is_some()));
-    if let Some(room) = room {
-        recorded(&mut page, &room);
-        let lag = tokio::time::timeout(PATIENCE, Lag::read(ports, &room.head)).await;
-        if let Ok(Some(lag)) = lag {
-            lagging(&mut page, &lag);
-        }
+    // What is read may be read while nothing can be written.
+    let up = room.is_some() && ports.writer.stats().can_record.load(Ordering::Relaxed);
+    let help = "Whether the log could be read for this answer, and was written when that was tried last.";
+    page.gauge("forelog_store_up", help, u8::from(up));
+    if let Some(room) = &room {
+        recorded(&mut page, room);
     }
+    let lag = Lag::read(ports, room.as_ref().map(|room| room.head));
+    lagging(&mut page, &lag.await);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.0)
 }
 
@@ -72,8 +73,10 @@ fn standing(page: &mut Page, ports: &Ports) {
     page.gauge("forelog_writer_fill", "How full the writer's queue is, 0 to 1.", ports.writer.fill());
     page.gauge("forelog_control_epoch", "Epoch of control state on this node.", state.epoch.0);
     page.gauge("forelog_switches_engaged", "Kill switches in force.", state.switches.len());
-    let cannot_stop = ports.writer.stats().cannot_stop.load(Ordering::Relaxed);
-    page.gauge("forelog_can_stop", "Whether a stop could be written when that was last rehearsed.", u8::from(!cannot_stop));
+    let seen = ports.writer.stats();
+    let can_stop = !seen.cannot_stop.load(Ordering::Relaxed) && seen.can_record.load(Ordering::Relaxed);
+    let help = "Whether a stop could be written when that was last rehearsed, and anything when that was tried last.";
+    page.gauge("forelog_can_stop", help, u8::from(can_stop));
     let help = "Whether the vault did not answer when it was last asked.";
     page.gauge("forelog_vault_away", help, u8::from(ports.reader.vault.is_away()));
     let help = "How long this node has not confirmed its newest epoch.";
@@ -97,6 +100,7 @@ fn recorded(page: &mut Page, room: &Room) {
 }
 
 fn lagging(page: &mut Page, lag: &Lag) {
+    page.gauge("forelog_views_up", "Whether the views could be read for this answer.", u8::from(lag.up));
     page.gauge("forelog_views_position", "Position of the newest event in the views.", lag.position.0);
     page.gauge("forelog_views_lag_events", "Events that the views do not show yet.", lag.events);
     page.gauge("forelog_views_lag_seconds", "Age of the oldest of them.", lag.age.as_secs_f64());
@@ -125,20 +129,27 @@ fn all<T: serde::de::DeserializeOwned>(rows: &[StateRow], kind: &str) -> Vec<T> 
     of_kind.filter_map(|row| serde_json::from_slice(&row.doc).ok()).collect()
 }
 
-/// How far the views are behind.
+/// How far the views are behind; where they cannot be read, behind what was seen of them last.
 struct Lag {
+    up: bool,
     position: Position,
     events: i64,
     age: Duration,
 }
 
 impl Lag {
-    async fn read(ports: &Ports, head: &Head) -> Option<Self> {
-        let position = ports.activity.position().await.ok()?;
-        let events = (head.position.0 - position.0).max(0);
-        let oldest = if events > 0 { ports.reader.store.events(position, 1).await.ok()? } else { Vec::new() };
+    async fn read(ports: &Ports, head: Option<Head>) -> Self {
+        let asked = tokio::time::timeout(PATIENCE, ports.activity.position()).await;
+        let (up, position) = asked.ok().and_then(Result::ok).map_or((false, ports.activity.seen()), |position| (true, position));
+        let events = head.map_or(0, |head| (head.position.0 - position.0).max(0));
+        let oldest = if events > 0 {
+            let asked = tokio::time::timeout(PATIENCE, ports.reader.store.events(position, 1)).await;
+            asked.ok().and_then(Result::ok).unwrap_or_default()
+        } else {
+            Vec::new()
+        };
         let now: Micros = ports.clock.now();
-        Some(Self { position, events, age: oldest.first().map_or(Duration::ZERO, |event| now.since(event.at)) })
+        Self { up, position, events, age: oldest.first().map_or(Duration::ZERO, |event| now.since(event.at)) }
     }
 }
 

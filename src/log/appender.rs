@@ -241,7 +241,11 @@ fn refuse(fails: Vec<Fail>, error: &StoreError) {
     if fails.is_empty() {
         return;
     }
-    tracing::error!(%error, entries = fails.len(), "entries were not written");
+    if matches!(error, WriteError::Blocked(_)) {
+        tracing::warn!(%error, entries = fails.len(), "entries were not written; what stops something goes on trying");
+    } else {
+        tracing::error!(%error, entries = fails.len(), "entries were not written");
+    }
     for fail in fails {
         fail(error.clone());
     }

@@ -84,6 +84,13 @@ impl Vault {
         self.away.load(Ordering::Relaxed)
     }
 
+    /// Whether the one that was opened is gone for good: another one is in its place, or what it held was taken from it. What
+    /// is sealed with keys that are in memory could then never be opened again.
+    #[must_use]
+    pub fn is_lost(&self) -> bool {
+        self.lost.load(Ordering::Relaxed)
+    }
+
     fn note_away(&self, away: bool) {
         self.away.store(away, Ordering::Relaxed);
     }
@@ -150,6 +157,7 @@ impl Vault {
     /// Looks whether the vault answers, and brings into memory what sealing for `account` takes now and in the next day.
     pub async fn warm(&self, account: Option<&AccountId>, at: Micros) -> Result<(), VaultError> {
         let looking = async {
+            self.database().look().await?;
             let Some(account) = account else {
                 self.database().query("select id from data_key limit 1", Vec::new()).await?;
                 return Ok(());
@@ -167,6 +175,7 @@ impl Vault {
         };
         let looked = tokio::time::timeout(LOOK, looking).await.unwrap_or(Err(SqlError::TooLong(LOOK).into()));
         self.note_away(matches!(looked, Err(VaultError::Sql(_))));
+        self.lost.store(matches!(looked, Err(VaultError::Sql(SqlError::NotOurs(_)))), Ordering::Relaxed);
         looked
     }
 }

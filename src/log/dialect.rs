@@ -181,6 +181,12 @@ pub async fn version(database: &dyn Database, room: Room) -> Result<i64, SqlErro
     database.dialect().read_version(room, &database.query(VERSION, Vec::new()).await?)
 }
 
+/// The version of a room's schema that this program has.
+#[must_use]
+pub fn known(database: &dyn Database, room: Room) -> i64 {
+    database.dialect().known(room)
+}
+
 /// Takes the limit of a whole transaction away, on servers that have one.
 const NO_LIMIT: &str =
     "select set_config('transaction_timeout', '0', true) where current_setting('transaction_timeout', true) is not null";

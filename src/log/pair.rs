@@ -43,22 +43,8 @@ pub enum PairError {
 /// Refuses rooms that do not belong together; new ones do from now on. Each look is at what another node, which starts at the
 /// same time, writes before what was looked at last.
 pub async fn pair(store: &SqlStore, vault: &Vault) -> Result<(), PairError> {
-    let has_past = vault.has_past().await?;
-    let (head, own) = (store.head().await?, mark_of(store).await?);
-    let mark = match vault.mark().await {
-        // The row of one key is no reason to start nothing: another one tells the vault as well, and `doctor` names it.
-        Err(VaultError::Sealed) if own.is_some() && unseals(store, vault).await? => {
-            tracing::error!("the vault's mark does not open; it is known by the key of the newest payload");
-            return Ok(());
-        }
-        other => other?,
-    };
-    match (own, mark) {
-        (Some(own), Some(mark)) if own == mark => return Ok(()),
-        (Some(_), _) => return Err(PairError::VaultLost),
-        (None, _) if head.position == Position(0) && has_past => return Err(PairError::LogLost),
-        (None, _) if !opens(store, vault).await? => return Err(PairError::VaultLost),
-        (None, _) => {}
+    if is_paired(store, vault).await? {
+        return Ok(());
     }
     let mark = vault.make_mark().await?;
     let want = Want { names: vec![ROW.to_owned()], ..Want::default() };
@@ -69,6 +55,27 @@ pub async fn pair(store: &SqlStore, vault: &Vault) -> Result<(), PairError> {
     };
     store.transact(&want, &mut { put }).await?;
     if mark_of(store).await?.is_some_and(|own| own == mark) { Ok(()) } else { Err(PairError::VaultLost) }
+}
+
+/// Whether rooms carry each other's mark; an error if they do not belong together. Nothing is changed.
+pub async fn is_paired(store: &SqlStore, vault: &Vault) -> Result<bool, PairError> {
+    let has_past = vault.has_past().await?;
+    let (head, own) = (store.head().await?, mark_of(store).await?);
+    let mark = match vault.mark().await {
+        // The row of one key is no reason to start nothing: another one tells the vault as well, and `doctor` names it.
+        Err(VaultError::Sealed) if own.is_some() && unseals(store, vault).await? => {
+            tracing::error!("the vault's mark does not open; it is known by the key of the newest payload");
+            return Ok(true);
+        }
+        other => other?,
+    };
+    match (own, mark) {
+        (Some(own), Some(mark)) if own == mark => Ok(true),
+        (Some(_), _) => Err(PairError::VaultLost),
+        (None, _) if head.position == Position(0) && has_past => Err(PairError::LogLost),
+        (None, _) if !opens(store, vault).await? => Err(PairError::VaultLost),
+        (None, _) => Ok(false),
+    }
 }
 
 /// Whether anything was ever written to a log, or it was given a vault.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use super::draft::{Draft, NewEvent};
 use super::sql::SqlError;
-use super::store::{Found, Head, Store, StoreError, Want};
+use super::store::{Batch, Found, Head, StateRow, Store, StoreError, Want};
 use super::time::Reading;
 use crate::core::event::Kind;
 use crate::core::id::{EventId, NodeId, Position, SwitchId};
@@ -20,6 +20,12 @@ use crate::core::time::{Entropy, Micros};
 
 /// How long a rehearsal may take: others write the log meanwhile, and stop.
 const PATIENCE: Duration = Duration::from_secs(1);
+
+/// The row that is written to see whether rows can be written.
+pub const PROBE: &str = "probe:ready";
+
+/// As much as a call writes, in bytes.
+pub const PROBED: usize = 32 * 1024;
 
 /// What a rehearsal found.
 #[derive(Debug)]
@@ -59,6 +65,18 @@ pub async fn rehearse(store: &dyn Store, known: &Arc<ControlState>, now: Micros,
         Ok(()) => Rehearsed::CanStop,
         Err(error) => Rehearsed::CannotStop(error),
     }
+}
+
+/// Writes as much as a call does, for good: a full disk shows in nothing that is rolled back. It is the row that nodes write
+/// for the same reason.
+pub async fn probe(store: &dyn Store) -> Result<(), StoreError> {
+    let doc = format!("\"{}\"", "0".repeat(PROBED)).into_bytes();
+    let mut put = |head: &Head, _: Found| {
+        let row = StateRow { name: PROBE.into(), control: false, position: head.position, doc: doc.clone() };
+        Ok(Batch { puts: vec![row], epoch: head.epoch, ..Batch::default() })
+    };
+    let probed = tokio::time::timeout(PATIENCE, store.transact(&Want::default(), &mut put)).await;
+    probed.unwrap_or(Err(StoreError::Sql(SqlError::TooLong(PATIENCE)))).map(|_| ())
 }
 
 async fn attempt(store: &dyn Store, known: &Arc<ControlState>, events: &[NewEvent]) -> Result<(), StoreError> {

@@ -261,6 +261,12 @@ pub(super) fn may_pass(error: &SqlError) -> bool {
     driver.downcast_ref().is_some_and(of_session)
 }
 
+/// Whether the role may not do that.
+#[must_use]
+pub fn is_denied(error: &SqlError) -> bool {
+    state_of(error).is_some_and(|code| code == "42501")
+}
+
 /// Whether it waited for a lock for as long as it may.
 pub(super) fn waited_in_vain(error: &SqlError) -> bool {
     state_of(error).is_some_and(|code| code == "55P03")

@@ -41,6 +41,9 @@ pub enum SqlError {
     /// Opening or reaching it.
     #[error("opening the database")]
     Open(#[source] DriverError),
+    /// The files that were opened are not there any more, or not whole: others are in their place.
+    #[error("the database is not the one that was opened: {0}")]
+    NotOurs(String),
     /// Somebody else holds what every append has to lock, and kept us waiting for too long: nothing was stored.
     #[error("the log's lock is held by {by}")]
     Blocked {
@@ -300,6 +303,10 @@ pub trait Database: Send + Sync {
     /// nothing: whoever waits looks by himself as well. A database of one machine tells nobody.
     async fn told(&self) -> Result<Option<i64>, SqlError> {
         std::future::pending().await
+    }
+    /// Looks whether it can still be read, by what is on its disk and not what is remembered of it.
+    async fn look(&self) -> Result<(), SqlError> {
+        Ok(())
     }
     /// Closes every connection, so that the files can be moved.
     async fn close(&self);

@@ -1,13 +1,14 @@
 //! SQLite behind the door: one connection that writes, a few that read, through `rusqlite`.
 //!
-//! A file that was moved away or replaced under us is not used any more: what was written to it nobody else would see.
+//! A file that was moved away, replaced or emptied under us is not used any more ([`super::watch`]): what was written to it
+//! nobody else would see.
 //!
-//! INVARIANT: nothing of a write transaction waits but its beginning. Statements run on the thread that asks, because
+//! INVARIANT: opening makes nothing: SQLite empties the log of writes that lies beside a file which it makes. And nothing of
+//! a write transaction waits but its beginning. Statements run on the thread that asks, because
 //! handing each to another thread costs more than the statement; so whoever writes much has a thread of his own (the
 //! log's writer, the views' runner), and reads, which may be long, go to the blocking pool.
 
 use std::collections::BTreeMap;
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,7 @@ use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use super::dialect::{Dialect, Room, SQLITE};
 use super::holders::{self, Holder};
 use super::sql::{Database, Insert, Row, SqlError, Transaction, Value, legible};
+use super::watch::{Standing, Watch};
 
 /// How long a transaction waits for another process to end its own.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -43,17 +45,17 @@ struct Sqlite {
 /// Connections for reading, made when they are first needed.
 struct Readers {
     file: PathBuf,
-    /// Which file it was when it was opened.
-    identity: (u64, u64),
+    /// Whether its files are those that were opened.
+    watch: Watch,
     idle: Mutex<Vec<Connection>>,
     turns: Arc<Semaphore>,
 }
 
-/// Opens one room of an embedded database: one file, WAL, every commit flushed (views alone may lose the last ones).
+/// Opens one room of an embedded database, whose file is there: WAL, every commit flushed (views alone may lose the last ones).
 pub async fn open_sqlite(file: &Path, room: Room) -> Result<Box<dyn Database>, SqlError> {
     let path = file.to_owned();
     let connect = move || -> rusqlite::Result<Connection> {
-        let connection = Connection::open(&path)?;
+        let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
         connection.busy_timeout(PATIENCE)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", if room == Room::Views { "normal" } else { "full" })?;
@@ -61,18 +63,31 @@ pub async fn open_sqlite(file: &Path, room: Room) -> Result<Box<dyn Database>, S
         connection.pragma_update(None, "wal_autocheckpoint", 4000)?;
         connection.pragma_update(None, "cache_size", -65536)?;
         connection.set_prepared_statement_cache_capacity(PREPARED);
+        // From here on its log of writes is there.
+        connection.query_row("select count(*) from sqlite_schema", [], |_| Ok(()))?;
         // From here on waiting is done by `begin`, which holds up nobody else.
         connection.busy_timeout(Duration::ZERO)?;
         Ok(connection)
     };
     let writer = tokio::task::spawn_blocking(connect).await.map_err(opening)?.map_err(opening)?;
-    let identity = identity_of(file).map_err(opening)?;
+    let watch = Watch::of(file).map_err(opening)?;
     let readers =
-        Readers { file: file.to_owned(), identity, idle: Mutex::default(), turns: Arc::new(Semaphore::new(room.readers())) };
+        Readers { file: file.to_owned(), watch, idle: Mutex::default(), turns: Arc::new(Semaphore::new(room.readers())) };
     Ok(Box::new(Sqlite { writer: Arc::new(tokio::sync::Mutex::new(Some(writer))), readers: Arc::new(readers) }))
 }
 
 impl Sqlite {
+    /// That its files are those that were opened, and whole.
+    async fn check(&self) -> Result<(), SqlError> {
+        if self.readers.watch.look()? == Standing::Whole {
+            return Ok(());
+        }
+        let connection = Arc::clone(&self.writer).lock_owned().await;
+        let watch = Arc::clone(&self.readers);
+        let judge = move || watch.watch.judge(connection.as_ref().map(put_together));
+        tokio::task::spawn_blocking(judge).await.map_err(opening)?
+    }
+
     /// Who has the write lock, by what the kernel says.
     async fn held(&self) -> Result<Vec<Holder>, SqlError> {
         let file = self.readers.file.clone();
@@ -86,18 +101,8 @@ impl Readers {
     }
 
     fn take(&self) -> Result<Connection, SqlError> {
-        self.check()?;
         let idle = self.idle().pop();
         idle.map_or_else(|| connect_to_read(&self.file).map_err(opening), Ok)
-    }
-
-    /// That the file of this name is still the one that was opened.
-    fn check(&self) -> Result<(), SqlError> {
-        match identity_of(&self.file) {
-            Ok(identity) if identity == self.identity => Ok(()),
-            Ok(_) => Err(opening(format!("{} is another file than the one that was opened", self.file.display()))),
-            Err(error) => Err(opening(format!("{}: {error}", self.file.display()))),
-        }
     }
 
     /// Waits for a connection.
@@ -136,10 +141,9 @@ impl Drop for Left {
     }
 }
 
-/// What tells a file from every other one on this machine.
-fn identity_of(file: &Path) -> std::io::Result<(u64, u64)> {
-    let about = std::fs::metadata(file)?;
-    Ok((about.dev(), about.ino()))
+/// Copies what the log of writes holds into the file, as far as nobody reads that just now; says if it cannot be read.
+fn put_together(connection: &Connection) -> rusqlite::Result<()> {
+    connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))
 }
 
 fn connect_to_read(file: &Path) -> rusqlite::Result<Connection> {
@@ -157,10 +161,12 @@ impl Database for Sqlite {
     }
 
     async fn query(&self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError> {
+        self.check().await?;
         self.readers.read(self.readers.turn().await?, sql, args, None).await
     }
 
     async fn query_within(&self, sql: &str, args: Vec<Value>, budget: Duration) -> Result<Vec<Row>, SqlError> {
+        self.check().await?;
         // The budget is the statement's: who waits for others has used none of it.
         let turn = self.readers.turn().await?;
         let left = Left::default();
@@ -169,7 +175,7 @@ impl Database for Sqlite {
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, SqlError> {
-        self.readers.check()?;
+        self.check().await?;
         let connection = Arc::clone(&self.writer).lock_owned().await;
         let open = Open { connection };
         let begin = async move {
@@ -188,10 +194,28 @@ impl Database for Sqlite {
         Ok(self.held().await?.iter().map(ToString::to_string).collect())
     }
 
+    async fn look(&self) -> Result<(), SqlError> {
+        self.check().await?;
+        let file = self.readers.file.clone();
+        // A connection of its own has read nothing yet.
+        let look = move || connect_to_read(&file)?.query_row("select count(*) from sqlite_schema", [], |_| Ok(()));
+        tokio::task::spawn_blocking(look).await.map_err(opening)?.map_err(opening)
+    }
+
     async fn close(&self) {
-        self.writer.lock().await.take();
         self.readers.turns.close();
         self.readers.idle().clear();
+        let Some(connection) = self.writer.lock().await.take() else { return };
+        // Everything into the file itself, so that it is whole wherever it is taken. What is not ours any more is left alone.
+        let whole = self.readers.watch.look().is_ok_and(|standing| standing == Standing::Whole);
+        let end = move || {
+            if whole && let Err(error) = connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
+                tracing::warn!(%error, "the log of writes stays beside its database");
+            }
+        };
+        if let Err(error) = tokio::task::spawn_blocking(end).await {
+            tracing::error!(%error, "a database was not closed in order");
+        }
     }
 }
 

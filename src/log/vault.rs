@@ -53,6 +53,8 @@ pub struct Vault {
     pub(super) keys: Mutex<HashMap<String, DataKey>>,
     /// It did not answer when it was asked last.
     pub(super) away: AtomicBool,
+    /// The one that was opened is gone for good.
+    pub(super) lost: AtomicBool,
 }
 
 /// A payload part before its event has a position.
@@ -97,9 +99,20 @@ impl Vault {
         Ok(vault)
     }
 
+    /// The same for whoever only looks: it has to be of this version, and nothing in it is changed.
+    pub async fn open_to_read(
+        database: Box<dyn Database>,
+        wrapping: Zeroizing<[u8; 32]>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, VaultError> {
+        let vault = Self::over(database, wrapping, entropy);
+        vault.check_wrapping_key().await?;
+        Ok(vault)
+    }
+
     /// A vault that nothing was asked of yet.
     pub(super) fn over(database: Box<dyn Database>, wrapping: Zeroizing<[u8; 32]>, entropy: Arc<dyn Entropy>) -> Self {
-        Self { database, wrapping, entropy, keys: Mutex::default(), away: AtomicBool::new(false) }
+        Self { database, wrapping, entropy, keys: Mutex::default(), away: AtomicBool::new(false), lost: AtomicBool::new(false) }
     }
 
     /// What roots of control state are made with.

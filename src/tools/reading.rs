@@ -229,6 +229,10 @@ pub struct AdministrationPage {
 pub trait Activity: Send + Sync {
     /// The newest event that it shows.
     async fn position(&self) -> Result<Position, Refusal>;
+    /// The newest event that it was seen to show, where it cannot be asked.
+    fn seen(&self) -> Position {
+        Position(0)
+    }
     /// A page of calls.
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal>;
     /// How many calls stand how over time, in so many parts of it; `limit` and `cursor` of the query are not used.

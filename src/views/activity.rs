@@ -178,6 +178,10 @@ impl Activity for Calls {
         self.views.position().await.map_err(|error| unreadable(&error))
     }
 
+    fn seen(&self) -> Position {
+        self.views.seen()
+    }
+
     async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
         check_limit(query.limit)?;
         self.page(&query).await.map_err(|error| unreadable(&error))?

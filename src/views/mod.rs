@@ -19,15 +19,18 @@ pub mod label;
 mod live;
 pub mod page;
 pub mod rebuild;
+pub mod reopening;
 pub mod runner;
 pub mod timeline;
 mod turns;
 mod whose;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::{Mutex, Notify};
 
+use crate::core::caused::with_sources;
 use crate::core::id::Position;
 use crate::log::dialect::{Room, migrate};
 use crate::log::reading::{ReadError, Reader};
@@ -65,23 +68,41 @@ pub struct Views {
     /// One pull at a time in this process; the cursor row is the lock between processes.
     turn: Mutex<()>,
     wake: Notify,
+    /// The newest position that was read of the cursor.
+    seen: AtomicI64,
 }
 
 impl Views {
     /// The views room, its schema up to date, with nothing in it that this log does not have.
     pub async fn open(database: Box<dyn Database>, reader: Reader) -> Result<Arc<Self>, ViewError> {
         migrate(&*database, Room::Views).await?;
-        let views = Arc::new(Self { database, reader, turn: Mutex::new(()), wake: Notify::new() });
+        Ok(Self::over(database, reader).await)
+    }
+
+    /// The same for a room that may not be there just now, as it may be lost: it opens, and brings its schema up to date, by
+    /// itself ([`reopening`]).
+    pub async fn over(database: Box<dyn Database>, reader: Reader) -> Arc<Self> {
+        let seen = AtomicI64::new(0);
+        let views = Arc::new(Self { database, reader, turn: Mutex::new(()), wake: Notify::new(), seen });
         if let Err(error) = views.settled().await {
             // Each pull looks again; a node without views records, decides and stops all the same.
-            tracing::error!(%error, "the views cannot be held against the log yet");
+            let error = with_sources(&error);
+            tracing::error!(error, "the views cannot be held against the log yet; `forelog view rebuild` makes them anew");
         }
-        Ok(views)
+        views
     }
 
     /// The newest event that the views show.
     pub async fn position(&self) -> Result<Position, ViewError> {
-        Ok(self.stand().await?.position)
+        let position = self.stand().await?.position;
+        self.seen.store(position.0, Ordering::Relaxed);
+        Ok(position)
+    }
+
+    /// The newest event that they were seen to show.
+    #[must_use]
+    pub fn seen(&self) -> Position {
+        Position(self.seen.load(Ordering::Relaxed))
     }
 
     /// The SQL beneath, for what checks the views from outside.

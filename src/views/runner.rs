@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 use super::batch::Batch;
 use super::fit::{CURSOR, Stand};
 use super::{ViewError, Views};
+use crate::core::caused::with_sources;
 use crate::core::id::Position;
 use crate::log::pair::log_mark;
 use crate::log::sql::Transaction;
@@ -24,13 +25,22 @@ const POLL: Duration = Duration::from_millis(250);
 impl Views {
     /// Keeps the views up to date until `stop`. What fails is tried again.
     pub async fn run(self: Arc<Self>, stop: CancellationToken) {
+        let mut said = String::new();
         while !stop.is_cancelled() {
-            match self.pull().await {
+            let pulled = self.pull().await;
+            if pulled.is_ok() && !std::mem::take(&mut said).is_empty() {
+                tracing::info!("the views are brought up to date again");
+            }
+            match pulled {
                 Ok(0) => self.pause(&stop).await,
                 Ok(_) => {}
                 Err(error) => {
-                    let source = std::error::Error::source(&error).map(ToString::to_string);
-                    tracing::error!(%error, source, "the views could not be brought up to date; trying again");
+                    let error = with_sources(&error);
+                    // Once for each reason: this is tried four times a second.
+                    if error != said {
+                        tracing::error!(error, "the views could not be brought up to date; trying again");
+                        said = error;
+                    }
                     self.pause(&stop).await;
                 }
             }

@@ -17,14 +17,9 @@ use crate::core::time::{Clock, Micros};
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::fence::Fence;
 use crate::log::peers::{Peer, node_row};
+use crate::log::rehearsal::{PROBE, PROBED};
 use crate::log::store::{StoreError, Want};
 use crate::log::writer::WriteError;
-
-/// Row that is written to see whether rows can be written.
-const PROBE: &str = "probe:ready";
-
-/// As much as a call writes, in bytes.
-const PROBED: usize = 32 * 1024;
 
 /// One beat of so many probes although nothing has failed.
 const PROBE_EVERY: u64 = 60;
@@ -92,13 +87,13 @@ impl Worker {
         let ports = &self.control.ports;
         let since = ports.clock.elapsed();
         let (fence, node, lease) = (Arc::clone(ports.fence()), ports.node.clone(), self.lease);
-        let (clock, entropy) = (Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
+        let (clock, entropy, host) = (Arc::clone(&ports.clock), Arc::clone(&ports.entropy), self.host.clone());
         let want = Want { names: vec![node_row(&node)], kinds: vec!["run"], ..Want::default() };
         ports
             .writer
             .write_first(want, move |draft| {
                 let mut ids = || EventId::new(clock.now(), &*entropy);
-                put_node(draft, node.clone(), &fence, (lease, &*clock))?;
+                put_node(draft, (node.clone(), host.clone()), &fence, (lease, &*clock))?;
                 draft.close_runs(recovering, &mut ids)?;
                 expire_switches(draft, &mut ids)
             })
@@ -131,7 +126,12 @@ impl Worker {
     }
 }
 
-fn put_node(draft: &mut Draft, id: NodeId, fence: &Fence, (lease, clock): (Duration, &dyn Clock)) -> Result<(), StoreError> {
+fn put_node(
+    draft: &mut Draft,
+    (id, host): (NodeId, Option<String>),
+    fence: &Fence,
+    (lease, clock): (Duration, &dyn Clock),
+) -> Result<(), StoreError> {
     let name = node_row(&id);
     // A row that cannot be read is written anew.
     let last = draft.get::<Node>(&name).ok().flatten();
@@ -147,6 +147,8 @@ fn put_node(draft: &mut Draft, id: NodeId, fence: &Fence, (lease, clock): (Durat
         clock: clock.now(),
         boot,
         up_us,
+        host,
+        pid: Some(std::process::id()),
         lease_ms: whole(lease.as_millis()),
         ended: None,
         confirmed,

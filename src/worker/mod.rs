@@ -21,6 +21,7 @@ mod ready;
 mod reconcile;
 mod run;
 mod turns;
+mod whereabouts;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -57,6 +58,7 @@ pub struct Worker {
     misfits: Misfits,
     turns: Arc<Turns>,
     beats: AtomicU64,
+    host: Option<String>,
 }
 
 struct Running {
@@ -84,6 +86,7 @@ impl Worker {
             misfits: Misfits::default(),
             turns: Arc::default(),
             beats: AtomicU64::new(0),
+            host: whereabouts::host(),
         })
     }
 
@@ -219,7 +222,7 @@ impl Worker {
         for job in jobs.iter().filter(|job| job.status == Status::Running && job.cancel_asked) {
             self.cancel(&job.call);
         }
-        if self.control.cannot_stop().is_some() {
+        if self.control.starts_nothing().is_some() {
             return false;
         }
         let mut all_taken = true;

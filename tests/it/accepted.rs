@@ -47,7 +47,7 @@ impl Place {
     }
 
     async fn desk(&self, clock: Arc<dyn Clock>) -> Desk {
-        Desk::open(&self.config, clock, Arc::new(OsEntropy)).await.expect("a desk")
+        Desk::make(&self.config, clock, Arc::new(OsEntropy)).await.expect("a desk")
     }
 
     /// With a clock that nothing is held against.

@@ -283,7 +283,7 @@ impl Book {
 async fn room(url: Option<&str>, file: PathBuf, room: Room) -> Box<dyn Database> {
     match url {
         Some(url) => open_postgres(url, room).await,
-        None => open_sqlite(&file, room).await,
+        None => open_sqlite(&crate::store::made(file), room).await,
     }
     .expect("a room")
 }

@@ -39,7 +39,9 @@ async fn check(database: &dyn Database) {
 #[tokio::test]
 async fn budget_sqlite_ends_a_read_that_takes_too_long_and_one_that_nobody_waits_for() {
     let dir = tempfile::tempdir().expect("a directory");
-    check(&*open_sqlite(&dir.path().join("views.db"), Room::Views).await.expect("a database")).await;
+    let file = dir.path().join("views.db");
+    std::fs::File::create(&file).expect("an empty file");
+    check(&*open_sqlite(&file, Room::Views).await.expect("a database")).await;
 }
 
 #[tokio::test]

@@ -308,7 +308,7 @@ impl Site {
     /// Opens the log room once more, as another process would.
     pub async fn room(&self) -> Box<dyn Database> {
         let opened = if self.log.is_empty() {
-            open_sqlite(&self.dir().join("log.db"), Room::Log).await
+            open_sqlite(&crate::store::made(self.dir().join("log.db")), Room::Log).await
         } else {
             open_postgres(&self.log, Room::Log).await
         };
@@ -330,7 +330,7 @@ impl Plant {
         }
         let entropy: Arc<dyn Entropy> = Seeded::new(site.seed + fresh());
         let clock: Arc<dyn Clock> = Arc::clone(&site.clock) as Arc<dyn Clock>;
-        let room = open_sqlite(&site.dir().join("vault.db"), Room::Vault).await.expect("the vault room");
+        let room = open_sqlite(&crate::store::made(site.dir().join("vault.db")), Room::Vault).await.expect("the vault room");
         let vault = Arc::new(Vault::open(room, Zeroizing::new([7; 32]), Arc::clone(&entropy)).await.expect("the vault"));
         let fence = Fence::new(Arc::clone(&clock), vault.root_key());
         let (writer, _task) = Writer::start(Arc::clone(&store), fence, Arc::clone(&clock));

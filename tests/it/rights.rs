@@ -266,7 +266,7 @@ async fn rights_what_stopping_needs_is_read_while_all_is_stopped() {
 async fn rights_the_command_line_makes_keys_for_people_who_are_there() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = Config::parse(&format!("data_dir = {:?}", dir.path())).expect("a configuration");
-    let desk = Desk::open(&config, Arc::new(SystemClock::start()), Arc::new(OsEntropy)).await.expect("a desk");
+    let desk = Desk::make(&config, Arc::new(SystemClock::start()), Arc::new(OsEntropy)).await.expect("a desk");
     let one = desk.create_account("one", "one@example.com", Side::Customer).await.expect("an account");
     let other = desk.create_account("other", "other@example.com", Side::Customer).await.expect("an account");
     let spec = |user: UserId| KeySpec { user: Some(user), ..KeySpec::full(one.account.clone(), "a key") };

@@ -1,6 +1,7 @@
 //! The store's conformance suite: every case on SQLite and on PostgreSQL, through the same trait.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -37,7 +38,7 @@ impl Backend {
 
     async fn room(&self, room: Room) -> Box<dyn Database> {
         let opened = match self {
-            Self::Sqlite(dir) => open_sqlite(&dir.path().join(format!("{}.db", room.name())), room).await,
+            Self::Sqlite(dir) => open_sqlite(&made(dir.path().join(format!("{}.db", room.name()))), room).await,
             Self::Postgres(url) => open_postgres(url, room).await,
         };
         opened.expect("a room")
@@ -48,6 +49,14 @@ impl Backend {
         store.migrate().await.expect("migrate");
         store
     }
+}
+
+/// With an empty file, if there is none: opening makes nothing.
+pub fn made(file: PathBuf) -> PathBuf {
+    if !file.exists() {
+        std::fs::File::create(&file).expect("an empty file");
+    }
+    file
 }
 
 macro_rules! on_both {

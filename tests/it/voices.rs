@@ -93,7 +93,7 @@ impl Place {
 
     /// The command line with such a clock.
     pub async fn desk(&self, hours: i64) -> Desk {
-        Desk::open(&self.config, Wrong::by(hours * HOUR), Arc::new(OsEntropy)).await.expect("a desk")
+        Desk::make(&self.config, Wrong::by(hours * HOUR), Arc::new(OsEntropy)).await.expect("a desk")
     }
 
     async fn store(&self) -> SqlStore {

@@ -11,8 +11,9 @@ use std::time::Duration;
 use super::PipeError;
 use super::wire::dial;
 use crate::app::alone::living;
+use crate::app::rooms::{self, RoomError};
 use crate::app::seat::{Seat, SeatError};
-use crate::app::{App, AppError, rooms, socket};
+use crate::app::{App, AppError, socket};
 use crate::cli::{CliError, Context};
 
 /// How long a server that has the data may take to listen, or to end.
@@ -54,7 +55,7 @@ async fn begin(context: &Context) -> Result<App, CliError> {
         return Err(if config.database_url.is_some() {
             CliError::EmptyDatabase
         } else {
-            CliError::NoData(config.data_dir.clone())
+            RoomError::Nothing(config.data_dir.clone()).into()
         });
     }
     if config.database_url.is_some()

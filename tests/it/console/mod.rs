@@ -120,7 +120,7 @@ impl House {
             crate::postgres::simulate(url).await;
         }
         let ports = || (Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(OsEntropy) as Arc<dyn Entropy>);
-        let desk = Desk::open(&config, ports().0, ports().1).await.expect("a desk");
+        let desk = Desk::make(&config, ports().0, ports().1).await.expect("a desk");
         let staff = desk.create_account("Hosting", "staff@example.com", Side::Staff).await.expect("the staff");
         let one = customer(&desk, "one", "web-1").await;
         let other = customer(&desk, "other", "db-1").await;
@@ -149,7 +149,7 @@ impl House {
     /// Gives an account another VM, by the command line beside the server.
     pub async fn import(&self, account: &AccountId, machine: &str, label: &str) -> VmId {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let desk = Desk::open(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
+        let desk = Desk::make(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
         let vm = desk.import_vm(account, "sim", machine, label).await.expect("a VM");
         desk.close().await;
         vm
@@ -169,7 +169,7 @@ impl House {
     /// A key, made in the same way.
     pub async fn key_of(&self, spec: KeySpec) -> String {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let desk = Desk::open(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
+        let desk = Desk::make(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
         let key = desk.create_key(spec).await.expect("a key");
         desk.close().await;
         key.key.reveal().to_owned()

@@ -148,10 +148,9 @@ impl Part {
         )
     }
 
-    /// A node that has its keys in memory sees it by itself. What only keeps others from writing shows when a key is made;
-    /// pages that a node has read it need not read again.
+    /// A node that has its keys in memory sees it by itself. What only keeps others from writing shows when a key is made.
     pub fn shows(self) -> bool {
-        !matches!(self, Self::WriteLocked(_) | Self::Full(_) | Self::Scribbled(_))
+        !matches!(self, Self::WriteLocked(_) | Self::Full(_))
     }
 
     /// The command line has no key, and so records no text.

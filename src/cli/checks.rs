@@ -1,0 +1,82 @@
+//! What was looked at one by one, and what came of it.
+
+use std::error::Error;
+
+use super::CliError;
+use crate::core::caused::with_sources;
+
+/// What came of looking.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Checked {
+    /// It is as it should be.
+    Fine,
+    /// It is not.
+    Faults(Vec<String>),
+    /// It could not be looked at, because of this.
+    Unseen(String),
+}
+
+impl From<Vec<String>> for Checked {
+    fn from(faults: Vec<String>) -> Self {
+        if faults.is_empty() { Self::Fine } else { Self::Faults(faults) }
+    }
+}
+
+impl Checked {
+    /// Of a look that may have failed.
+    pub(super) fn of(looked: Result<Vec<String>, impl Error>) -> Self {
+        looked.map_or_else(|error| Self::Unseen(with_sources(&error)), Self::from)
+    }
+}
+
+/// Everything that was looked at, in order.
+#[derive(Debug, Default)]
+pub(super) struct Checks {
+    all: Vec<(&'static str, Checked)>,
+    /// Faults that are not named.
+    pub(super) more: u64,
+}
+
+impl Checks {
+    pub(super) fn add(&mut self, name: &'static str, checked: Checked) {
+        self.all.push((name, checked));
+    }
+
+    pub(super) fn names(&self) -> impl Iterator<Item = &'static str> {
+        self.all.iter().map(|(name, _)| *name)
+    }
+
+    /// Whether anything is wrong, or was not looked at.
+    pub(super) fn is_wrong(&self) -> bool {
+        self.all.iter().any(|(_, checked)| *checked != Checked::Fine)
+    }
+
+    /// One line for each, and below it what is wrong.
+    pub(super) fn lines(&self) -> Vec<String> {
+        let mut lines = Vec::new();
+        for (name, checked) in &self.all {
+            match checked {
+                Checked::Fine => lines.push(format!("ok  {name}")),
+                Checked::Unseen(why) => lines.push(format!("??  {name}: not looked at: {why}")),
+                Checked::Faults(faults) => {
+                    lines.push(format!("NOT {name}:"));
+                    lines.extend(faults.iter().map(|fault| format!("      {fault}")));
+                }
+            }
+        }
+        if self.more > 0 {
+            lines.push(format!("    and {} more faults", self.more));
+        }
+        lines
+    }
+
+    /// All of it, as what went wrong.
+    pub(super) fn told(&self) -> CliError {
+        let count = |wanted: fn(&Checked) -> bool| self.all.iter().filter(|(_, checked)| wanted(checked)).count();
+        CliError::Checked {
+            wrong: count(|checked| matches!(checked, Checked::Faults(_))),
+            unseen: count(|checked| matches!(checked, Checked::Unseen(_))),
+            lines: self.lines(),
+        }
+    }
+}
