@@ -112,7 +112,12 @@ async fn serve(data: &Data) -> Server {
 
 /// The leaves in the log, as an export says them.
 pub fn leaves(data: &Data) -> Vec<Value> {
-    let out = data.path().join(format!("bundle-{}", std::fs::read_dir(data.path()).expect("a directory").count()));
+    // What SQLite keeps beside its files comes and goes.
+    let is_bundle = |entry: &std::io::Result<std::fs::DirEntry>| {
+        entry.as_ref().is_ok_and(|entry| entry.file_name().to_string_lossy().starts_with("bundle-"))
+    };
+    let bundles = std::fs::read_dir(data.path()).expect("a directory").filter(is_bundle).count();
+    let out = data.path().join(format!("bundle-{bundles}"));
     answer(&[&["export", "--out", shown(&out), "--plaintext"], &data.at(&[])[..]].concat());
     let lines = std::fs::read_to_string(out.join("events.jsonl")).expect("the lines");
     let leaf = |line: &str| serde_json::from_str::<Value>(line).ok()?["leaf"].as_str().map(str::to_owned);
