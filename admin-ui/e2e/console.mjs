@@ -411,6 +411,7 @@ const scenarios = {
       seen.said.push(await page.locator('dd', { hasText: demo.customer.email }).innerText());
       await look('account that is linked');
       if (javaScriptEnabled) {
+        await page.getByLabel('Your password here').fill(demo.customer.password);
         await page.getByRole('button', { name: 'Unlink Example' }).click();
         await page.getByRole('button', { name: 'Link with Example' }).waitFor();
         await look('account that is not linked');

@@ -3,6 +3,7 @@
 //! INVARIANT: there is no session that the log does not know of; and none begins by a password or an issuer that is not the
 //! person's any more when its row is written, however long it took to look at it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -11,8 +12,9 @@ use super::known::Known;
 use super::session::{Browser, Entered, LONGEST, MOST, SessionError, Sessions, Token, digest, idle_since};
 use crate::core::decide::INACTIVITY;
 use crate::core::event::{CredentialCreated, Kind};
-use crate::core::id::{CredentialId, Position, UserId};
+use crate::core::id::{CredentialId, EventId, Position, UserId};
 use crate::core::job::Use;
+use crate::core::member::revocations;
 use crate::core::role::Role;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
@@ -33,6 +35,8 @@ pub(super) struct Voucher<'a> {
     pub subject: &'a str,
     /// How long its word holds for their keys.
     pub holds: Duration,
+    /// Its groups say their role.
+    pub gives: bool,
 }
 
 /// How much of the time that an issuer's word holds may be over before it is written down again.
@@ -43,8 +47,8 @@ const RENEWED: u32 = 30;
 pub(super) enum Word {
     /// Nothing: they are linked with an issuer, and came in without it.
     Unsaid,
-    /// An issuer does, and its word holds so long for their keys.
-    Issuer(String, Duration),
+    /// An issuer does, and its word holds so long for their keys. If its groups say their role, what it calls them, as a digest.
+    Issuer(String, Duration, Option<String>),
     /// Nobody has to: no issuer knows them, or none any more.
     Nobody,
 }
@@ -52,16 +56,27 @@ pub(super) enum Word {
 impl Word {
     /// What is written down of it at `now`; nothing, if the log says about the same.
     pub(super) fn event(&self, state: &ControlState, user: &UserId, now: Micros) -> Option<Kind> {
-        let said = state.people.get(user)?.vouched_until;
+        let member = state.people.get(user)?;
+        let (said, user) = (member.vouched_until, user.clone());
         match self {
             Self::Unsaid => None,
-            Self::Nobody => said.map(|_| Kind::VouchedFor { user: user.clone(), issuer: None, until: None }),
-            Self::Issuer(name, holds) => {
+            Self::Nobody => said.map(|_| Kind::VouchedFor { user, issuer: None, until: None, gives: None, alone: false }),
+            Self::Issuer(name, holds, gives) => {
                 let until = now.plus(*holds);
-                let is_said = said.is_some_and(|said| said <= until && until.since(said) < *holds / RENEWED);
-                let issuer = Some(name.as_str().into());
-                (!is_said).then(|| Kind::VouchedFor { user: user.clone(), issuer, until: Some(until) })
+                let is_given = |by: &String| member.given.as_ref().is_some_and(|given| given.by == *by && given.issuer == *name);
+                let is_said = said.is_some_and(|said| said <= until && until.since(said) < *holds / RENEWED)
+                    && gives.as_ref().is_none_or(is_given);
+                let (issuer, gives) = (Some(name.as_str().into()), gives.as_deref().map(Into::into));
+                (!is_said).then_some(Kind::VouchedFor { user, issuer, until: Some(until), gives, alone: false })
             }
+        }
+    }
+
+    /// What ends as the word changes: keys that had ended by an issuer's silence do not live again by a password.
+    fn ended(&self, state: &ControlState, user: &UserId, now: Micros) -> Vec<Kind> {
+        match self {
+            Self::Nobody => revocations(state, user, None, |row| state.is_unvouched(row, now)),
+            Self::Unsaid | Self::Issuer(..) => Vec::new(),
         }
     }
 }
@@ -95,7 +110,10 @@ impl Sessions {
         let events = ended.chain([NewEvent { id: signed, kind, parts, note }]).collect();
         // Who has a password of their own, and whom no issuer knows any more, is one of the people here.
         let word = match by {
-            Some(by) => Word::Issuer(by.name.to_owned(), by.holds),
+            Some(by) => {
+                let gives = if by.gives { Some(self.vault.known_as(by.issuer, by.subject).await?) } else { None };
+                Word::Issuer(by.name.to_owned(), by.holds, gives)
+            }
             None if self.vault.identities(&person.id).await?.is_empty() => Word::Nobody,
             None => Word::Unsaid,
         };
@@ -150,6 +168,7 @@ impl Sessions {
         let row = known.map(|credential| format!("use:{credential}"));
         let want = Want { names: row.iter().cloned().collect(), ..Want::default() };
         let (who, fresh) = (person.clone(), made.0.clone());
+        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
         let credential = self.writer.write(want, move |draft| {
             if who.acting_role_in(draft.state()) != Some(role) {
                 return Ok(None);
@@ -165,6 +184,9 @@ impl Sessions {
             };
             for event in &events {
                 draft.append(Position(0), event.clone())?;
+            }
+            for kind in word.ended(draft.state(), &who.id, draft.now) {
+                draft.append(Position(0), NewEvent::plain(EventId::new(clock.now(), &*entropy), kind))?;
             }
             if let Some(kind) = word.event(draft.state(), &who.id, draft.now) {
                 draft.append(Position(0), NewEvent::plain(said.clone(), kind))?;

@@ -8,13 +8,19 @@
 //! from one address, sign-ins that succeed too       300, then 30 a minute; of somebody who is known, apart
 //! ```
 //!
+//! Returns from an issuer with the attempt that this browser began are counted in the same way, by browser or address, and apart:
+//! passwords do not count them.
+//!
 //! So whoever guesses locks out themselves, and from many addresses only browsers in which that person never signed in.
 //!
 //! The counts that hold are in the vault, for all nodes. What this node has counted itself is in memory, too, and may only
 //! refuse early: a flood from one address costs the database nothing.
 //!
+//! What comes back from an issuer without an attempt of that browser guesses nothing: anybody's page can have a browser do it. It
+//! counts for nobody, and only as much of it is written down as one address may guess.
+//!
 //! INVARIANT: an attempt is counted before the password is looked at, whether the person exists or not, and only one that
-//! succeeds, and was a guess at nobody else's password, is given back. One that cannot be counted is none. The counts slow
+//! succeeds, and was a guess at nobody else's password, is given back; so is one that failed by our fault, or by an issuer's. One that cannot be counted is none. The counts slow
 //! guessing down, and nothing is admitted by them that a password would not admit. About [`MOST`] are kept in either place; those that
 //! count least are forgotten first.
 
@@ -102,9 +108,25 @@ impl Guesses {
                 names.push((name(&["everywhere", email.as_str()]), OF_ONE_FROM_EVERYWHERE));
             }
         }
-        // By person and not by browser, of which anybody has as many as they like.
-        let who = known.first().map_or("", |known| known.person.as_str());
-        let work = (name(&["work", address, who]), WORK);
+        self.take(names, work("work", address, known), now)
+    }
+
+    /// The same of somebody who comes back from an issuer with the attempt that this browser began. Whatever becomes of those,
+    /// passwords do not count it.
+    pub fn come_back(&self, address: &str, known: &[Acquainted<'_>], now: Micros) -> Result<Attempt, Duration> {
+        let mut names: Vec<_> = known.iter().map(|known| (name(&["back", "browser", known.browser]), BY_BROWSER)).collect();
+        if known.is_empty() {
+            names.push((name(&["back", "address", address]), FROM_ADDRESS));
+        }
+        self.take(names, work("back work", address, known), now)
+    }
+
+    /// Whether what somebody brought back from nowhere is still to be written down.
+    pub fn is_told(&self, address: &str, now: Micros) -> bool {
+        self.take(vec![(name(&["astray", address]), FROM_ADDRESS)], work("astray work", address, &[]), now).is_ok()
+    }
+
+    fn take(&self, names: Vec<(Name, Pace)>, work: (Name, Pace), now: Micros) -> Result<Attempt, Duration> {
         let mut free_at = self.lock();
         let wait = names.iter().chain([&work]).filter_map(|(name, pace)| pace.wait(free_at.get(name).copied(), now)).max();
         if let Some(wait) = wait {
@@ -147,7 +169,20 @@ impl Guesses {
 impl Sessions {
     /// Counts an attempt on all nodes, or says how long to wait until there may be one.
     pub(super) async fn count(&self, guesser: Guesser<'_>) -> Result<Result<Attempt, Duration>, SessionError> {
-        let attempt = match self.guesses.attempt(guesser, self.clock.now()) {
+        self.count_taken(self.guesses.attempt(guesser, self.clock.now())).await
+    }
+
+    /// The same of somebody who comes back from an issuer.
+    pub(super) async fn count_back(
+        &self,
+        address: &str,
+        known: &[Acquainted<'_>],
+    ) -> Result<Result<Attempt, Duration>, SessionError> {
+        self.count_taken(self.guesses.come_back(address, known, self.clock.now())).await
+    }
+
+    async fn count_taken(&self, taken: Result<Attempt, Duration>) -> Result<Result<Attempt, Duration>, SessionError> {
+        let attempt = match taken {
             Ok(attempt) => attempt,
             Err(wait) => return Ok(Err(wait)),
         };
@@ -176,6 +211,11 @@ impl Sessions {
         }
         self.guesses.give_back(attempt);
     }
+}
+
+/// By person and not by browser, of which anybody has as many as they like.
+fn work(door: &str, address: &str, known: &[Acquainted<'_>]) -> (Name, Pace) {
+    (name(&[door, address, known.first().map_or("", |known| known.person.as_str())]), WORK)
 }
 
 fn counted((name, pace): &(Name, Pace)) -> Counted<'_> {

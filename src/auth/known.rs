@@ -68,6 +68,12 @@ impl Known {
         people.iter().filter_map(acquainted).collect()
     }
 
+    /// All who signed in with it.
+    #[must_use]
+    pub fn all(&self) -> Vec<Acquainted<'_>> {
+        self.0.iter().map(|known| Acquainted { person: &known.person, browser: &known.browser }).collect()
+    }
+
     /// The cookie of a browser in which a person has signed in now.
     pub async fn with(
         mut self,

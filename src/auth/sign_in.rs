@@ -12,7 +12,9 @@ use serde_json::{Value, json};
 use super::guesses::{Acquainted, Guesser};
 use super::hashing::Line;
 use super::known::Known;
-use super::oidc::judge::is_of;
+use super::oidc::issuer::Issuer;
+use super::oidc::judge::{Why, is_of};
+use super::oidc::{self, Issuers};
 use super::password;
 use super::session::{Browser, Entered, Origin, SessionError, Sessions, Visitor, digest};
 use crate::core::email::EmailAddress;
@@ -32,6 +34,9 @@ pub enum SignInError {
     /// The e-mail address or the password is not right; which one is not said.
     #[error("the e-mail address or the password is not right")]
     Refused,
+    /// The password is right, and an issuer says who they are here.
+    #[error("{0} says who they are here")]
+    ByIssuer(String),
     /// There were too many attempts.
     #[error("too many attempts; the next one may be made in {0:?}")]
     TooMany(Duration),
@@ -53,7 +58,7 @@ pub struct Typed<'a> {
 
 impl Sessions {
     /// Signs a person in, into a session that did not exist before.
-    pub async fn sign_in(&self, typed: Typed<'_>, from: &Browser) -> Result<Entered, SignInError> {
+    pub async fn sign_in(&self, typed: Typed<'_>, from: &Browser, issuers: &Issuers) -> Result<Entered, SignInError> {
         let now = self.clock.now();
         let email: Option<EmailAddress> = typed.email.parse().ok();
         let known = Known::open(from.known.as_deref(), &self.vault, now).await?;
@@ -80,8 +85,15 @@ impl Sessions {
         let is_theirs = |person: &Person| familiar.is_some() || typed.account.is_some() || is_vouched_for(person);
         // Each is told of what was no password of theirs, though it was somebody else's.
         let mut told: Vec<&Person> = wrong.into_iter().map(|(person, _)| person).filter(|person| is_theirs(person)).collect();
+        let mut deferred = None;
         for (person, _) in right {
             let Some(role) = self.acting_role_of(person).await? else { continue };
+            if let Some(issuer) = self.decided_by(person, issuers).await? {
+                let note = oidc::entry::note(issuer, &from.origin, None, Some((Why::IssuerDecides, None)));
+                self.note_refusal_by(Some(person), Some(&issuer.name), note).await?;
+                deferred = Some(issuer.settings.title.clone());
+                continue;
+            }
             if let Some(entered) = self.begin(person, role, from).await? {
                 if !told.is_empty() {
                     self.note_refusals(&told, &from.origin).await?;
@@ -95,8 +107,26 @@ impl Sessions {
             }
             told.extend(Some(person).filter(|person| is_theirs(person)));
         }
+        if let Some(title) = deferred {
+            if !told.is_empty() {
+                self.note_refusals(&told, &from.origin).await?;
+            }
+            if let [person] = &*tried
+                && is_theirs(person)
+            {
+                self.uncount(attempt).await;
+            }
+            return Err(SignInError::ByIssuer(title));
+        }
         self.note_refusals(&told, &from.origin).await?;
         Err(SignInError::Refused)
+    }
+
+    /// The issuer whose groups say a person's role, if it can be asked: a password does not keep what a group gave.
+    async fn decided_by<'i>(&self, person: &Person, issuers: &'i Issuers) -> Result<Option<&'i Issuer>, SessionError> {
+        let given = self.head().await?.people.get(&person.id).and_then(|member| member.given.clone());
+        let issuer = given.and_then(|given| issuers.get(&given.issuer));
+        Ok(issuer.filter(|issuer| !issuer.settings.roles.is_empty() && !issuer.is_away()))
     }
 
     /// Those with an address, of all accounts or of one.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::event::Kind;
-use super::id::{AccountId, CredentialId, InvitationId, UserId};
+use super::id::{AccountId, CredentialId, InvitationId, Position, UserId};
 use super::lineage::alive;
 use super::role::Role;
 use super::state::{ControlState, Credential, RowName, all_named, named};
@@ -47,6 +47,38 @@ pub struct Member {
     /// Keyed digest of their e-mail address in that account, while they have a role.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub address: Option<String>,
+    /// The groups of an issuer say their role; nobody's if it is not said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub given: Option<Given>,
+    /// Where their role was changed or withdrawn last.
+    #[serde(default, skip_serializing_if = "is_nowhere")]
+    pub role_at: Position,
+}
+
+/// What gives a person their role, if it is not the people here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Given {
+    /// The name of the issuer.
+    pub issuer: String,
+    /// Which of `linked` it calls them. The role ends with that.
+    pub by: String,
+    /// What they are without it: the role that the people here gave them, as far as the issuer has not lowered it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub own: Option<Role>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_nowhere(at: &Position) -> bool {
+    *at == Position(0)
+}
+
+/// What is left of the role that the people here gave, once an issuer has given another one: nothing that it has taken.
+fn lesser(own: Role, given: Role) -> Option<Role> {
+    let (own_scopes, given_scopes) = (own.scopes(), given.scopes());
+    if own_scopes.is_subset(&given_scopes) {
+        return Some(own);
+    }
+    given_scopes.is_subset(&own_scopes).then_some(given)
 }
 
 impl Member {
@@ -62,6 +94,8 @@ impl Member {
             linked: BTreeSet::new(),
             sessions: BTreeMap::new(),
             address: None,
+            given: None,
+            role_at: Position(0),
         }
     }
 
@@ -227,6 +261,8 @@ impl ControlState {
             Kind::IdentityUnlinked { user, known_as, .. } => {
                 let mut member = self.people.get_mut(user)?;
                 member.linked.retain(|other| known_as.as_ref().is_some_and(|digest| *digest != **other));
+                let given = member.given.take().filter(|given| member.linked.contains(&given.by));
+                member.given = given;
                 Some(named("person", user.as_str()))
             }
             Kind::SignedIn { user, session: Some(session), .. } => {
@@ -241,16 +277,6 @@ impl ControlState {
             Kind::PasswordSet { user, session } => {
                 self.end_sessions(user, |one| session.as_ref().is_none_or(|here| *here != *one))
             }
-            Kind::VouchedFor { user, until, .. } => {
-                self.people.get_mut(user)?.vouched_until = *until;
-                Some(named("person", user.as_str()))
-            }
-            Kind::RoleWithdrawn { user, account, issuer, role } => {
-                let touched = self.set_role(user, account, Some(*role));
-                self.people.get_mut(user)?.withdrawn_by = Some(issuer.to_string());
-                Some(touched)
-            }
-            Kind::RoleChanged { user, account, role, .. } => Some(self.part_with(user, account, Some(*role), at)),
             Kind::UserRemoved { user, account, .. } => Some(self.part_with(user, account, None, at)),
             Kind::PersonInvited { invitation, account, role, by, credential, expires_at, address } => {
                 let row = Invitation {
@@ -270,6 +296,37 @@ impl ControlState {
                 self.invitations.remove(invitation)?;
                 Some(named("invitation", invitation.as_str()))
             }
+            _ => self.change_role(at, kind),
+        }
+    }
+
+    /// Folds in what an event says of somebody's role and of what gives it; none if it says nothing of that.
+    fn change_role(&mut self, at: Micros, kind: &Kind) -> Option<Vec<RowName>> {
+        match kind {
+            Kind::VouchedFor { user, until, issuer, gives, alone } => {
+                let mut member = self.people.get_mut(user)?;
+                member.vouched_until = *until;
+                if let (Some(issuer), Some(by)) = (issuer, gives) {
+                    let before = member.given.take().map_or(member.role.filter(|_| !alone), |was| was.own);
+                    member.given = Some(Given { issuer: issuer.to_string(), by: by.to_string(), own: before });
+                }
+                Some(named("person", user.as_str()))
+            }
+            Kind::RoleWithdrawn { user, account, issuer, role } => {
+                let (touched, position) = (self.set_role(user, account, Some(*role)), self.position);
+                let mut member = self.people.get_mut(user)?;
+                (member.withdrawn_by, member.role_at) = (Some(issuer.to_string()), position);
+                Some(touched)
+            }
+            Kind::RoleChanged { user, account, role, by } => {
+                let (touched, position) = (self.part_with(user, account, Some(*role), at), self.position);
+                let mut member = self.people.get_mut(user)?;
+                // What somebody here gives is theirs, whatever an issuer says of them otherwise.
+                let given = member.given.take().filter(|_| by.is_none());
+                member.given = given.map(|given| Given { own: given.own.and_then(|own| lesser(own, *role)), ..given });
+                member.role_at = position;
+                Some(touched)
+            }
             _ => None,
         }
     }
@@ -288,7 +345,7 @@ impl ControlState {
         member.sessions.clear();
         if role.is_none() {
             member.linked.clear();
-            member.address = None;
+            (member.address, member.given) = (None, None);
         }
         self.people.insert(user.clone(), member);
         named("person", user.as_str())

@@ -205,7 +205,7 @@ fn of_the_house() -> Vec<Kind> {
         Kind::UserRemoved { user: user(1), account: account(1), by: Some(user(2)) },
         Kind::CredentialAdopted { credential: credential(1), by: Some(user(1)), with: credential(2) },
         Kind::StateMended { rows: vec![MendedRows { kind: "credential".into(), written: 2, removed: 1 }], epoch: Epoch(9) },
-        Kind::VouchedFor { user: user(1), issuer: Some("staff".into()), until: Some(NEW_YEAR) },
+        Kind::VouchedFor { user: user(1), issuer: Some("staff".into()), until: Some(NEW_YEAR), gives: None, alone: false },
         Kind::RoleWithdrawn { user: user(1), account: account(1), issuer: "staff".into(), role: Role::Reader },
         Kind::LimitsSet { version: 2, terms: Box::default(), by: Some(user(1)), credential: Some(credential(1)) },
     ]

@@ -118,6 +118,8 @@ fn what_ends_a_key_ends_what_it_made() {
                     linked: std::collections::BTreeSet::new(),
                     sessions: std::collections::BTreeMap::new(),
                     address: None,
+                    given: None,
+                    role_at: forelog::core::id::Position(0),
                 },
             );
         }),
@@ -136,6 +138,8 @@ fn what_ends_a_key_ends_what_it_made() {
                     linked: std::collections::BTreeSet::new(),
                     sessions: std::collections::BTreeMap::new(),
                     address: None,
+                    given: None,
+                    role_at: forelog::core::id::Position(0),
                 },
             );
         }),

@@ -232,15 +232,15 @@ async fn postgres_pipe_is_no_node_where_another_lives() {
 }
 
 /// What an agent's client is started with is not what a log begins with, whatever it says and however loose that is.
-async fn first_start_is_nobodys(data: Data) {
-    let key = key_of(&data);
+fn first_start_is_nobodys(data: &Data) {
+    let key = key_of(data);
     let loose = [
         ("FORELOG_NEWCOMER_MS", "0"),
         ("FORELOG_LIMITS__EXEC__ADMIT", "10000"),
         ("FORELOG_LIMITS__EXEC__WINDOW_MS", "1"),
         ("FORELOG_API_KEY", key.as_str()),
     ];
-    let count = |kind: &str| of_type(&leaves(&data), kind).len();
+    let count = |kind: &str| of_type(&leaves(data), kind).len();
     let output = command(&data.at(&["stdio"])).envs(loose).output().expect("it ran");
     let said = text(&output.stderr);
     assert!(!output.status.success() && said.contains("forelog serve") && said.contains("limits load"), "{said}");
@@ -257,14 +257,14 @@ async fn first_start_is_nobodys(data: Data) {
     assert_eq!(data.answer(&["limits", "show"])["limits"]["limits"]["exec"]["admit"], 60);
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn pipe_puts_nothing_in_force() {
-    first_start_is_nobodys(Data::new(None)).await;
+#[test]
+fn pipe_puts_nothing_in_force() {
+    first_start_is_nobodys(&Data::new(None));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_pipe_puts_nothing_in_force() {
-    first_start_is_nobodys(Data::new(Some(&crate::postgres::fresh_database().await))).await;
+    first_start_is_nobodys(&Data::new(Some(&crate::postgres::fresh_database().await)));
 }
 
 #[test]

@@ -15,7 +15,7 @@ use subtle::ConstantTimeEq;
 use url::Url;
 
 use crate::auth::session::Token;
-use crate::core::id::UserId;
+use crate::core::id::{Position, UserId};
 use crate::core::time::{Entropy, Micros};
 use crate::log::vault::{Vault, VaultError};
 
@@ -70,6 +70,9 @@ pub struct Attempt {
     pub next: String,
     /// Until when it works.
     pub ends: Micros,
+    /// The newest event of control state that the node knew when it began: a word of the issuer is no newer than that.
+    #[serde(default)]
+    pub seen: Position,
     /// Who wants to be known by that issuer from now on, if somebody is signed in and asked for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub link: Option<UserId>,
@@ -78,11 +81,11 @@ pub struct Attempt {
 impl Attempt {
     /// A new one.
     #[must_use]
-    pub fn new(issuer: &str, next: &str, link: Option<UserId>, now: Micros, entropy: &dyn Entropy) -> Self {
+    pub fn new(issuer: &str, next: &str, link: Option<UserId>, (now, seen): (Micros, Position), entropy: &dyn Entropy) -> Self {
         let random = || Token::generate(entropy).reveal().to_owned();
         let next = if next.len() > NEXT { String::new() } else { next.to_owned() };
         let (state, nonce, verifier) = (random(), random(), random());
-        Self { issuer: issuer.to_owned(), state, nonce, verifier, next, ends: now.plus(HOLDS), link }
+        Self { issuer: issuer.to_owned(), state, nonce, verifier, next, ends: now.plus(HOLDS), seen, link }
     }
 
     /// The cookie's value, behind the moment at which it ends.

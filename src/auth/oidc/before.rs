@@ -19,7 +19,9 @@ use crate::log::vault::Person;
 impl Sessions {
     /// Refuses to make a person of somebody whom the issuer has known as one. Asked after it was found linked with nobody: who
     /// is erased by then was removed in the log before.
-    pub(super) async fn check_unknown_before(&self, issuer: &str, claims: &Claims) -> Result<(), Stop> {
+    ///
+    /// Another tab may have made and linked them a moment ago: who is one of the people is looked for once more.
+    pub(super) async fn check_unknown_before(&self, issuer: &str, claims: &Claims, is_again: bool) -> Result<(), Stop> {
         let digest = self.vault.known_as(issuer, &claims.subject).await?;
         let before = self.writer.write(Want::default(), move |draft| {
             let mut known: Vec<_> = draft.state().known_as(&digest).map(|row| (row.role.is_some(), row.id.clone())).collect();
@@ -27,17 +29,31 @@ impl Sessions {
             Ok(known.pop())
         });
         let Some((is_here, user)) = before.await? else { return Ok(()) };
+        if is_here && !is_again {
+            return Err(Stop::Again);
+        }
         let why = if is_here { Why::LinkedOtherwise } else { Why::Removed };
         Err(refuse(why, Some(user.to_string()), Some(claims.clone()), None))
     }
 
     /// No group gives a person a role any more: what they act with ends, their keys, and the invitations that they made, and no
     /// password lets them in. Their role is what they come back to with a group that gives one.
-    pub(super) async fn end_what_they_act_with(&self, person: &Person, issuer: &str) -> Result<(), SessionError> {
+    ///
+    /// False, and nothing ends, if somebody changed their role after `seen`, when the issuer was asked.
+    pub(super) async fn end_what_they_act_with(
+        &self,
+        person: &Person,
+        issuer: &str,
+        seen: Position,
+    ) -> Result<bool, SessionError> {
         let (who, clock, entropy) = (person.clone(), Arc::clone(&self.clock), Arc::clone(&self.entropy));
         let issuer = issuer.to_owned();
         let written = self.writer.write(Want::default(), move |draft| {
             let (user, account) = (who.id.clone(), who.account.clone());
+            let member = draft.state().people.get(&user);
+            if member.is_some_and(|member| member.role_at > seen && member.acting_role().is_some()) {
+                return Ok(false);
+            }
             let mut kinds = revocations(draft.state(), &user, None, |_| true);
             kinds.extend(withdrawals(draft.state(), &user, None));
             if let Some(role) = who.acting_role_in(draft.state()) {
@@ -46,7 +62,7 @@ impl Sessions {
             for kind in kinds {
                 draft.append(Position(0), NewEvent::plain(EventId::new(clock.now(), &*entropy), kind))?;
             }
-            Ok(())
+            Ok(true)
         });
         Ok(written.await?)
     }

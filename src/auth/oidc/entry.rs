@@ -1,9 +1,8 @@
 //! From a browser that an issuer sent back to a session, or to a link between the two.
 //!
-//! INVARIANT: who is let in, who is not, and who is linked is written down first; an attempt is used up before the issuer
-//! is asked anything about it.
+//! INVARIANT: who is let in, who is not, and who is linked is written down first, of what no browser here began as much as one
+//! address may guess; an attempt is used up before the issuer is asked anything about it.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -12,19 +11,10 @@ use super::attempt::{Attempt, Left, mark};
 use super::issuer::{Claims, Issuer, IssuerError};
 use super::judge::{Verdict, Why, judge};
 use crate::auth::begun::Voucher;
-use crate::auth::guesses::Guesser;
-use crate::auth::hashing::Line;
-use crate::auth::session::{Browser, Entered, Origin, SessionError, Sessions, Token, Visitor};
-use crate::core::email::EmailAddress;
-use crate::core::event::Kind;
-use crate::core::id::{AccountId, EventId, Position, UserId};
-use crate::core::member::role_change;
-use crate::core::principal::Side;
-use crate::core::role::Role;
-use crate::core::scrub::Scrubbed;
-use crate::log::draft::NewEvent;
-use crate::log::people::AWAITED;
-use crate::log::store::Want;
+use crate::auth::known::Known;
+use crate::auth::session::{Browser, Entered, Origin, SessionError, Sessions, Visitor};
+use crate::core::id::{Position, UserId};
+use crate::core::time::Micros;
 use crate::log::vault::Person;
 
 /// What an issuer gives a browser to bring back.
@@ -97,6 +87,8 @@ impl From<Why> for Refused {
 pub(super) enum Stop {
     Refused(Box<Refused>),
     Failed(SessionError),
+    /// Somebody else is at the same thing: what they come to holds for both.
+    Again,
 }
 
 impl From<Why> for Stop {
@@ -111,10 +103,17 @@ impl<E: Into<SessionError>> From<E> for Stop {
     }
 }
 
+/// How often somebody looks again who is being made a person in another tab, or on another node.
+const TURNS: u32 = 60;
+
+/// How long between two looks.
+const TURN: Duration = Duration::from_millis(50);
+
 impl Sessions {
     /// Begins an attempt: where to send the browser, and the cookie that it has to come back with. Nothing is stored.
     pub async fn leave_for(&self, issuer: &Issuer, next: &str, link: Option<UserId>) -> Result<Left, EntryError> {
-        let attempt = Attempt::new(&issuer.name, next, link, self.clock.now(), &*self.entropy);
+        let seen = self.writer.fence().state().position;
+        let attempt = Attempt::new(&issuer.name, next, link, (self.clock.now(), seen), &*self.entropy);
         let door = issuer.door(&attempt).await.map_err(|error| EntryError::Refused(why(&error)))?;
         let sealed = attempt.seal(&self.vault).await.map_err(SessionError::from)?;
         Ok(Left { door, mark: mark(&attempt.state), sealed })
@@ -122,47 +121,89 @@ impl Sessions {
 
     /// Ends an attempt, if the browser has kept one with the state that came back; others that it keeps are not touched.
     pub async fn come_back(&self, issuer: &Issuer, back: &Back, kept: Kept<'_>, from: &Browser) -> Result<Arrived, EntryError> {
-        let guesser = Guesser { address: &from.origin.address, email: None, known: &[] };
-        let counted = self.count(guesser).await?.map_err(EntryError::TooMany)?;
-        match self.arrive(issuer, back, kept, from).await {
+        let (now, address) = (self.clock.now(), &from.origin.address);
+        let attempt = match self.begun_here(issuer, back, kept, now).await? {
+            Ok(attempt) => attempt,
+            Err(why) => {
+                if self.guesses.is_told(address, now) {
+                    let note = note(issuer, &from.origin, None, Some((why, None)));
+                    self.note_refusal_by(None, Some(&issuer.name), note).await?;
+                }
+                return Err(EntryError::Refused(why));
+            }
+        };
+        let known = Known::open(from.known.as_deref(), &self.vault, now).await?;
+        let counted = self.count_back(address, &known.all()).await?.map_err(EntryError::TooMany)?;
+        let refused = match self.arrive(issuer, back, &attempt, kept.visitor, from).await {
             Ok(arrived) => {
                 self.uncount(counted).await;
-                Ok(arrived)
+                return Ok(arrived);
             }
-            Err(Stop::Failed(error)) => Err(EntryError::Failed(error)),
-            Err(Stop::Refused(refused)) => {
-                let note = note(issuer, &from.origin, refused.claims.as_ref(), Some((refused.why, refused.detail)));
-                self.note_refusal_by(refused.person.as_ref(), Some(&issuer.name), note).await?;
-                Err(EntryError::Refused(refused.why))
+            Err(Stop::Refused(refused)) => refused,
+            Err(stop) => {
+                self.uncount(counted).await;
+                return Err(EntryError::Failed(if let Stop::Failed(error) = stop { error } else { SessionError::Busy }));
             }
+        };
+        if refused.why.is_the_issuers() {
+            self.uncount(counted).await;
         }
+        let note = note(issuer, &from.origin, refused.claims.as_ref(), Some((refused.why, refused.detail)));
+        self.note_refusal_by(refused.person.as_ref(), Some(&issuer.name), note).await?;
+        Err(EntryError::Refused(refused.why))
     }
 
-    async fn arrive(&self, issuer: &Issuer, back: &Back, kept: Kept<'_>, from: &Browser) -> Result<Arrived, Stop> {
-        let now = self.clock.now();
+    /// The attempt that this browser began and comes back with.
+    async fn begun_here(
+        &self,
+        issuer: &Issuer,
+        back: &Back,
+        kept: Kept<'_>,
+        now: Micros,
+    ) -> Result<Result<Attempt, Why>, SessionError> {
         let attempt = Attempt::open(kept.attempt.unwrap_or_default(), &issuer.name, &self.vault, now).await?;
-        let attempt = attempt.ok_or(if kept.has_others { Why::WrongState } else { Why::NoAttempt })?;
-        if !attempt.is_state(&back.state) {
-            return Err(Why::WrongState.into());
-        }
+        let none = if kept.has_others { Why::WrongState } else { Why::NoAttempt };
+        Ok(attempt.ok_or(none).and_then(|own| if own.is_state(&back.state) { Ok(own) } else { Err(Why::WrongState) }))
+    }
+
+    async fn arrive(
+        &self,
+        issuer: &Issuer,
+        back: &Back,
+        attempt: &Attempt,
+        visitor: Option<&Visitor>,
+        from: &Browser,
+    ) -> Result<Arrived, Stop> {
+        let now = self.clock.now();
         if !attempt.spend(&self.vault, now).await? {
             return Err(Why::Replayed.into());
         }
         let code = back.code.as_deref().filter(|_| back.error.is_none()).ok_or(Why::Denied)?;
-        let redeemed = issuer.redeem(code, back.iss.as_deref(), &attempt, now).await;
+        let redeemed = issuer.redeem(code, back.iss.as_deref(), attempt, now).await;
         let claims = redeemed.map_err(|error| {
             tracing::warn!(issuer = issuer.name, %error, "nobody was signed in, for what an issuer answered");
             refuse(why(&error), Some(error.to_string()), None, None)
         })?;
         if attempt.link.is_some() {
-            self.link_visitor(issuer, &attempt, claims, kept.visitor, &from.origin).await?;
+            self.link_visitor(issuer, attempt, claims, visitor, &from.origin).await?;
             return Ok(Arrived::Linked);
         }
-        let entered = self.enter(issuer, &claims, from).await?;
-        Ok(Arrived::In { entered, next: attempt.next })
+        for turn in 0..TURNS {
+            match self.enter(issuer, &claims, attempt.seen, (turn > 0, from)).await {
+                Err(Stop::Again) => tokio::time::sleep(TURN).await,
+                entered => return Ok(Arrived::In { entered: entered?, next: attempt.next.clone() }),
+            }
+        }
+        Err(Stop::Again)
     }
 
-    async fn enter(&self, issuer: &Issuer, claims: &Claims, from: &Browser) -> Result<Entered, Stop> {
+    async fn enter(
+        &self,
+        issuer: &Issuer,
+        claims: &Claims,
+        seen: Position,
+        (is_again, from): (bool, &Browser),
+    ) -> Result<Entered, Stop> {
         let refused = |why, person| refuse(why, None, Some(claims.clone()), person);
         let linked = self.linked(&issuer.settings.issuer, &claims.subject).await?;
         let namesakes = match &claims.email {
@@ -174,12 +215,14 @@ impl Sessions {
         let (person, role, link) = match judge(&issuer.settings, claims, linked, &namesakes) {
             Verdict::Enter { person, role, link } => (person, role, link),
             Verdict::Create { email, role } => {
-                self.check_unknown_before(&issuer.settings.issuer, claims).await?;
-                (self.create(&email, role, issuer, &from.origin).await?, Some(role), true)
+                self.check_unknown_before(&issuer.settings.issuer, claims, is_again).await?;
+                (self.create((&email, role), issuer, claims, &from.origin).await?, Some(role), true)
             }
             Verdict::Refuse(why) => {
-                if let Some(person) = had.filter(|_| why == Why::NoRole) {
-                    self.end_what_they_act_with(&person, &issuer.name).await?;
+                if let Some(person) = had.filter(|_| why == Why::NoRole)
+                    && !self.end_what_they_act_with(&person, &issuer.name, seen).await?
+                {
+                    return Err(refused(Why::Older, known));
                 }
                 return Err(refused(why, known));
             }
@@ -189,11 +232,11 @@ impl Sessions {
         if link && !self.link(issuer, &person, claims, &from.origin).await? {
             return Err(refused(Why::LinkedOtherwise, Some(person)));
         }
-        let acts = self.acting_role_of(&person).await?;
+        let (acts, says) = (self.acting_role_of(&person).await?, role.is_some());
         // What one issuer has taken, another one does not give back by knowing nothing of roles.
         let Some(role) = role.or(acts) else { return Err(refused(Why::NoRole, Some(person))) };
-        if role != had || acts.is_none() {
-            self.give_role(&person, role, issuer).await?;
+        if (role != had || acts.is_none()) && !self.give_role(&person, role, issuer, claims, seen).await? {
+            return Err(refused(Why::Older, Some(person)));
         }
         let note = note(issuer, &from.origin, Some(claims), None);
         let by = Voucher {
@@ -201,91 +244,10 @@ impl Sessions {
             issuer: &issuer.settings.issuer,
             subject: &claims.subject,
             holds: issuer.settings.holds(),
+            gives: says,
         };
         let begun = self.begin_by(&person, role, Some(by), from, note).await?;
         begun.ok_or_else(|| refused(Why::Unknown, Some(person)))
-    }
-
-    /// Makes a person of the staff. They have no password that anybody knows.
-    async fn create(&self, email: &EmailAddress, role: Role, issuer: &Issuer, from: &Origin) -> Result<Person, Stop> {
-        let state = self.head().await?;
-        let account = state.staff().cloned().ok_or(Why::Unknown)?;
-        let person = Person {
-            id: UserId::new(self.clock.now(), &*self.entropy),
-            account: account.clone(),
-            side: "staff".into(),
-            role: role.as_str().into(),
-            email: email.clone(),
-            proved: true,
-            password: self.hash(Token::generate(&*self.entropy).reveal(), email, Line::Stranger(&from.address)).await?,
-        };
-        // The vault first: an event must not name a person who is not there. Nor are they somebody before that.
-        self.vault.add_as(AWAITED, &person, |other| state.people.contains_key(other)).await?;
-        match self.record_created(&person, role, issuer).await {
-            Ok(true) => {}
-            // Somebody took an invitation for it a moment ago.
-            Ok(false) => {
-                self.vault.erase_person(&person.id).await?;
-                return Err(Why::LinkedOtherwise.into());
-            }
-            Err(error) => {
-                self.erase_unmade(&person, &error).await;
-                return Err(error.into());
-            }
-        }
-        self.vault.say(&person).await?;
-        Ok(person)
-    }
-
-    /// Whether the staff still had nobody under that address.
-    async fn record_created(&self, person: &Person, role: Role, issuer: &Issuer) -> Result<bool, SessionError> {
-        let (id, note) = (self.event_id(), Scrubbed::of(json!({ "issuer": issuer.settings.issuer })));
-        let parts = vec![self.seal(&id, &person.account, &note).await?];
-        let address = self.vault.address_in(&person.account, &person.email).await?;
-        let (user, account) = (person.id.clone(), person.account.clone());
-        let written = self.writer.write(Want::default(), move |draft| {
-            if draft.state().has_address(&account, &address) {
-                return Ok(false);
-            }
-            let kind = Kind::UserCreated {
-                user: user.clone(),
-                account: account.clone(),
-                side: Side::Staff,
-                role: Some(role),
-                invitation: None,
-                invited_by: None,
-                address: Some(address.as_str().into()),
-            };
-            draft.append(Position(0), NewEvent { id: id.clone(), kind, parts: parts.clone(), note: note.clone() })?;
-            Ok(true)
-        });
-        Ok(written.await?)
-    }
-
-    /// Gives a person the role that their groups have now; sessions and keys end as by a change of role in the console.
-    async fn give_role(&self, person: &Person, role: Role, issuer: &Issuer) -> Result<(), Stop> {
-        let (user, account) = (person.id.clone(), person.account.clone());
-        let note = Scrubbed::of(json!({ "issuer": issuer.settings.issuer }));
-        let id = self.event_id();
-        let parts = vec![self.seal(&id, &account, &note).await?];
-        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        let written = self.writer.write(Want::default(), move |draft| {
-            let mut kinds = role_change(draft.state(), &user, &account, role, None);
-            let changed = kinds.pop().map(|kind| NewEvent { id: id.clone(), kind, parts: parts.clone(), note: note.clone() });
-            let ended = kinds.into_iter().map(|kind| NewEvent::plain(EventId::new(clock.now(), &*entropy), kind));
-            for event in ended.chain(changed) {
-                draft.append(Position(0), event)?;
-            }
-            Ok(())
-        });
-        written.await.map_err(SessionError::from)?;
-        Ok(self.vault.set_role(&person.id, role.as_str()).await?)
-    }
-
-    pub(super) async fn record_of(&self, account: &AccountId, kind: Kind, note: Value) -> Result<(), SessionError> {
-        let (id, note) = (self.event_id(), Scrubbed::of(note));
-        let parts = vec![self.seal(&id, account, &note).await?];
-        self.record(vec![NewEvent { id, kind, parts, note }]).await
     }
 }
 
@@ -303,7 +265,12 @@ pub(super) fn refuse(why: Why, detail: Option<String>, claims: Option<Claims>, p
 }
 
 /// What is written down, encrypted: where they came from, and what was said of them.
-pub(super) fn note(issuer: &Issuer, from: &Origin, claims: Option<&Claims>, refused: Option<(Why, Option<String>)>) -> Value {
+pub(in crate::auth) fn note(
+    issuer: &Issuer,
+    from: &Origin,
+    claims: Option<&Claims>,
+    refused: Option<(Why, Option<String>)>,
+) -> Value {
     let (why, detail) = refused.map_or((None, None), |(why, detail)| (Some(why.as_str()), detail));
     json!({
         "address": from.address,

@@ -34,6 +34,9 @@ const CURRENT: Duration = Duration::from_hours(1);
 /// How long it is left alone after it did not answer.
 const LEFT_ALONE: Duration = Duration::from_secs(5);
 
+/// How long it counts as away after it could not be reached.
+const AWAY: Duration = Duration::from_mins(10);
+
 /// Most keys of one issuer: each is tried with a token that names none.
 const KEYS: usize = 64;
 
@@ -78,6 +81,8 @@ pub struct Issuer {
 struct Known {
     published: Option<(Duration, Arc<Published>)>,
     failed: Option<(Duration, IssuerError)>,
+    /// When it could not be reached; nothing, once it has answered for a token.
+    away: Option<Duration>,
 }
 
 impl Issuer {
@@ -103,8 +108,36 @@ impl Issuer {
         }
     }
 
+    /// Whether it could not be reached a short while ago, and nobody has been vouched for since.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        let now = self.clock.elapsed();
+        self.known().away.is_some_and(|at| now.saturating_sub(at) < AWAY)
+    }
+
+    /// Remembers whether it could be reached.
+    fn noted<T>(&self, answer: Result<T, IssuerError>) -> Result<T, IssuerError> {
+        if let Err(IssuerError::Unreached(_)) = &answer {
+            self.known().away = Some(self.clock.elapsed());
+        }
+        answer
+    }
+
     /// Where to send a browser for this attempt.
     pub async fn door(&self, attempt: &Attempt) -> Result<Url, IssuerError> {
+        self.noted(self.way(attempt).await)
+    }
+
+    /// What it says of whoever came back with a code. `iss` is who sent them back, if that was said.
+    pub async fn redeem(&self, code: &str, iss: Option<&str>, attempt: &Attempt, now: Micros) -> Result<Claims, IssuerError> {
+        let answer = self.noted(self.exchange(code, iss, attempt, now).await);
+        if matches!(answer, Ok(_) | Err(IssuerError::NoToken(_) | IssuerError::Untrue { .. })) {
+            self.known().away = None;
+        }
+        answer
+    }
+
+    async fn way(&self, attempt: &Attempt) -> Result<Url, IssuerError> {
         let published = self.published(false).await?;
         let client = self.client(&published);
         let (state, nonce) = (attempt.state.clone(), attempt.nonce.clone());
@@ -115,8 +148,7 @@ impl Issuer {
         Ok(asked.set_pkce_challenge(challenge).add_scopes(scopes).url().0)
     }
 
-    /// What it says of whoever came back with a code. `iss` is who sent them back, if that was said.
-    pub async fn redeem(&self, code: &str, iss: Option<&str>, attempt: &Attempt, now: Micros) -> Result<Claims, IssuerError> {
+    async fn exchange(&self, code: &str, iss: Option<&str>, attempt: &Attempt, now: Micros) -> Result<Claims, IssuerError> {
         let published = self.published(false).await?;
         let named = published.additional_metadata().authorization_response_iss_parameter_supported;
         if iss.map_or(named, |iss| iss != published.issuer().as_str()) {
@@ -277,7 +309,9 @@ impl Issuer {
         match discovered {
             Ok(published) => {
                 let published = Arc::new(published);
-                *self.known() = Known { published: Some((at, Arc::clone(&published))), failed: None };
+                let mut known = self.known();
+                (known.published, known.failed) = (Some((at, Arc::clone(&published))), None);
+                drop(known);
                 Ok(published)
             }
             Err(error) => {

@@ -20,6 +20,8 @@ pub enum Why {
     WrongState,
     /// It was used before.
     Replayed,
+    /// It says another role than they have, and that was changed after the attempt began: an older word does not undo a newer one.
+    Older,
     /// The issuer let nobody in.
     Denied,
     /// It cannot be reached, or did not answer in time.
@@ -42,6 +44,8 @@ pub enum Why {
     OtherSide,
     /// The person, or the identity, is linked otherwise.
     LinkedOtherwise,
+    /// They came with a password, and its groups say their role.
+    IssuerDecides,
     /// Whoever asked to be linked is not signed in any more.
     NotSignedIn,
 }
@@ -54,6 +58,7 @@ impl Why {
             Self::NoAttempt => "no_attempt",
             Self::WrongState => "wrong_state",
             Self::Replayed => "replayed",
+            Self::Older => "older_word",
             Self::Denied => "denied_by_issuer",
             Self::Unavailable => "issuer_unavailable",
             Self::Misanswered(_) => "issuer_misanswered",
@@ -65,8 +70,17 @@ impl Why {
             Self::Removed => "removed_person",
             Self::OtherSide => "other_side",
             Self::LinkedOtherwise => "linked_otherwise",
+            Self::IssuerDecides => "issuer_decides",
             Self::NotSignedIn => "not_signed_in",
         }
+    }
+}
+
+impl Why {
+    /// Whether the issuer failed, and not whoever came back.
+    #[must_use]
+    pub fn is_the_issuers(self) -> bool {
+        matches!(self, Self::Unavailable | Self::Misanswered(_) | Self::NoToken | Self::Untrue(_))
     }
 }
 

@@ -12,6 +12,7 @@ pub mod attempt;
 mod before;
 pub mod entry;
 pub mod fault;
+mod giving;
 pub mod issuer;
 pub mod judge;
 mod linking;

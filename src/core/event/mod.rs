@@ -313,6 +313,12 @@ pub enum Kind {
         issuer: Option<Name>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         until: Option<Micros>,
+        /// Its groups say their role from now on, as long as they are linked with what it calls them: the digest of that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gives: Option<Hex>,
+        /// It made them a person: there is no role that they had before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        alone: bool,
     },
     /// The issuer that gives a person their role gives them none any more: nobody lets them in, until it gives them one again or
     /// the staff do. `role` is the one that they had.

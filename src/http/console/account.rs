@@ -110,7 +110,9 @@ pub async fn set_password(Posted { visit, fields }: Posted) -> Result<Response, 
     let refused = |status, trouble| (status, trouble);
     let trouble = match sessions.confirm(&visit.visitor, fields.given("current"), &visit.origin()).await {
         Ok(()) => unusable(chosen, fields.given("again")).map(|text| refused(StatusCode::UNPROCESSABLE_ENTITY, text)),
-        Err(SignInError::Refused) => Some(refused(StatusCode::FORBIDDEN, "The current password is not right.")),
+        Err(SignInError::Refused | SignInError::ByIssuer(_)) => {
+            Some(refused(StatusCode::FORBIDDEN, "The current password is not right."))
+        }
         Err(SignInError::TooMany(_)) => {
             Some(refused(StatusCode::TOO_MANY_REQUESTS, "There were too many attempts. Try again later."))
         }

@@ -94,7 +94,7 @@ fn not_in(http: &Http, stranger: &Stranger, issuer: &Issuer, asked: &Asked, erro
             let text = format!("There were too many attempts. Try again in {}.", rough(wait + Duration::from_secs(1)));
             (StatusCode::TOO_MANY_REQUESTS, text)
         }
-        EntryError::Refused(Why::NoAttempt | Why::WrongState | Why::Replayed) => {
+        EntryError::Refused(Why::NoAttempt | Why::WrongState | Why::Replayed | Why::Older) => {
             let text = "That sign-in was not begun in this browser, took too long, or was used already. Begin again.";
             (StatusCode::BAD_REQUEST, text.to_owned())
         }
@@ -131,13 +131,8 @@ pub async fn link(headers: HeaderMap, Path(name): Path<String>, Posted { visit, 
     let http = Arc::clone(&visit.http);
     let issuer = http.issuers.get(&name).filter(|issuer| issuer.settings.side == visit.principal.side);
     let issuer = issuer.ok_or(Fault::NotFound)?;
-    match http.sessions.confirm(&visit.visitor, fields.given("current"), &visit.origin()).await {
-        Ok(()) => {}
-        Err(SignInError::Refused) => return again(&visit, StatusCode::FORBIDDEN, "The current password is not right.").await,
-        Err(SignInError::TooMany(_)) => {
-            return again(&visit, StatusCode::TOO_MANY_REQUESTS, "There were too many attempts. Try again later.").await;
-        }
-        Err(SignInError::Failed(error)) => return Err(error.into()),
+    if let Some(told) = unconfirmed(&visit, fields.given("current")).await? {
+        return Ok(told);
     }
     let title = issuer.settings.title.clone();
     match http.sessions.leave_for(issuer, "", Some(visit.visitor.person.id.clone())).await {
@@ -158,13 +153,28 @@ pub async fn link(headers: HeaderMap, Path(name): Path<String>, Posted { visit, 
     }
 }
 
+/// What somebody is told who does not know their password.
+async fn unconfirmed(visit: &Visit, current: &str) -> Result<Option<Response>, Fault> {
+    let told = match visit.http.sessions.confirm(&visit.visitor, current, &visit.origin()).await {
+        Ok(()) => return Ok(None),
+        Err(SignInError::Refused | SignInError::ByIssuer(_)) => (StatusCode::FORBIDDEN, "The current password is not right."),
+        Err(SignInError::TooMany(_)) => (StatusCode::TOO_MANY_REQUESTS, "There were too many attempts. Try again later."),
+        Err(SignInError::Failed(error)) => return Err(error.into()),
+    };
+    again(visit, told.0, told.1).await.map(Some)
+}
+
 async fn again(visit: &Visit, status: StatusCode, text: &str) -> Result<Response, Fault> {
     Ok((status, super::account::with_trouble(visit, text.to_owned()).await).into_response())
 }
 
 /// Parts whoever is signed in from what an issuer knows them as.
-pub async fn unlink(Path(name): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
+/// Whoever does it knows a password, and so comes in without it.
+pub async fn unlink(Path(name): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
     let issuer = visit.http.issuers.get(&name).ok_or(Fault::NotFound)?;
+    if let Some(told) = unconfirmed(&visit, fields.given("current")).await? {
+        return Ok(told);
+    }
     visit.http.sessions.unlink(&visit.visitor, issuer, &visit.origin()).await?;
     Ok(Redirect::to("/console/account").into_response())
 }

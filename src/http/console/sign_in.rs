@@ -63,7 +63,7 @@ pub async fn submit(State(http): State<Arc<Http>>, stranger: Stranger, fields: F
     let email = fields.text("email");
     let typed = Typed { email, password: fields.given("password"), account: account.as_ref() };
     let again = |text: String| form(&http, &stranger, email.to_owned(), &asked, Some(text));
-    match http.sessions.sign_in(typed, &stranger.browser()).await {
+    match http.sessions.sign_in(typed, &stranger.browser(), &http.issuers).await {
         Ok(entered) => {
             let cookies = AppendHeaders(cookie::entered(&entered, &http.settings));
             Ok((cookies, Redirect::to(local(&asked.next))).into_response())
@@ -71,6 +71,11 @@ pub async fn submit(State(http): State<Arc<Http>>, stranger: Stranger, fields: F
         Err(SignInError::Refused) => {
             http.door.counts().unauthenticated();
             let again = again("That e-mail address and password do not belong together.".to_owned());
+            Ok((StatusCode::UNAUTHORIZED, again).into_response())
+        }
+        Err(SignInError::ByIssuer(title)) => {
+            http.door.counts().unauthenticated();
+            let again = again(format!("{title} says what you may do here. Sign in with {title}."));
             Ok((StatusCode::UNAUTHORIZED, again).into_response())
         }
         Err(SignInError::TooMany(wait)) => {

@@ -5,6 +5,7 @@ use std::time::Duration;
 use forelog::core::event::Kind;
 use forelog::core::id::UserId;
 use forelog::core::scope::Scope;
+use forelog::core::time::Clock;
 use reqwest::StatusCode;
 use serde_json::json;
 
@@ -83,8 +84,10 @@ async fn removed(house: House, issuer: Running) {
     again.submit(&format!("{switch}/release"), &wish).await;
     assert!(!house.is_released().await, "one human has engaged it and released it");
     house.clock.pass(Duration::from_hours(8 * 24));
+    let at = house.clock.now().0 / 1_000_000;
+    issuer.vouches_for("mole", "mole@example.com", &json!({ "groups": ["ops"], "iat": at, "exp": at + 300 }));
     let again = house.browser();
-    assert_eq!(again.sign_in("mole@example.com", CHOSEN[0].1).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(again.signs_in_by("corp").await.status, StatusCode::SEE_OTHER);
     again.submit(&format!("{switch}/release"), &wish).await;
     assert!(!house.is_released().await, "time makes no second human of them");
     house.signed_in(&house.staff).await.submit(&format!("{switch}/release"), &wish).await;
@@ -93,8 +96,19 @@ async fn removed(house: House, issuer: Running) {
 
 async fn unlinked(house: House, issuer: Running) {
     let (browser, user) = house.vouched(&issuer, "resp", "noc").await;
-    let parted = browser.submit("/console/account/identities/corp/unlink", &[]).await;
+    // Whom it made has no other way in, and so no password to part with.
+    let unlink = "/console/account/identities/corp/unlink";
+    for guess in ["", "anything at all"] {
+        assert_eq!(browser.submit(unlink, &[("current", guess)]).await.status, StatusCode::FORBIDDEN);
+    }
+    let password = house.reset(&house.staff.account, "resp@example.com").await;
+    assert!(!browser.is_signed_in().await, "another password ends their sessions");
+    let (browser, _) = house.vouched(&issuer, "resp", "noc").await;
+    let parted = browser.submit(unlink, &[("current", &password)]).await;
     assert_eq!(parted.status, StatusCode::SEE_OTHER, "{parted:?}");
+    assert!(!browser.is_signed_in().await, "a role that nobody here gave outlives what gave it");
+    let by_password = house.browser().sign_in("resp@example.com", &password).await;
+    assert_eq!(by_password.status, StatusCode::UNAUTHORIZED);
     issuer.vouches_for("resp", "resp+2@example.com", &json!({ "groups": ["noc"] }));
     assert_eq!(house.browser().signs_in_by("corp").await.status, StatusCode::FORBIDDEN, "a second person of one human");
     assert_eq!(house.refusals().await.pop().as_deref(), Some("linked_otherwise"));

@@ -24,6 +24,7 @@ mod again;
 mod approvals;
 mod claims;
 mod forged;
+mod given;
 mod guessing;
 mod incident;
 mod inviters;
@@ -172,6 +173,15 @@ impl House {
         let key = desk.create_key(spec).await.expect("a key");
         desk.close().await;
         key.key.reveal().to_owned()
+    }
+
+    /// Gives a person another password, by the command line beside the server.
+    pub async fn reset(&self, account: &AccountId, email: &str) -> String {
+        let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
+        let desk = Desk::open(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
+        let person = desk.reset_password(account, email).await.expect("a person");
+        desk.close().await;
+        person.password
     }
 
     /// Reads with a key, as a program does.

@@ -307,7 +307,7 @@ async fn postgres_oidc_a_link_that_sql_has_made_lets_nobody_in() {
         let browser = house.browser();
         assert_eq!(browser.signs_in_by("them").await.status, StatusCode::SEE_OTHER, "as it was");
         // Parted, and put back.
-        let parted = browser.submit("/console/account/identities/them/unlink", &[]).await;
+        let parted = browser.submit("/console/account/identities/them/unlink", &[("current", &house.one.owner.password)]).await;
         assert!(parted.status.is_redirection() || parted.status.is_success(), "{parted:?}");
         house.change("insert into identity select * from kept").await;
         assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::FORBIDDEN, "a link that was parted");
