@@ -90,6 +90,7 @@ impl Node {
     /// Starts a node on the data that `config` names.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, NodeError> {
         let rooms = Rooms::make(config, Arc::clone(&entropy)).await?;
+        rooms::check_views(config).await?;
         let compute = fleet::open(config, &clock)?;
         let fence = Fence::new(Arc::clone(&clock), rooms.vault.root_key());
         let (writer, writing) = Writer::start(rooms.store.clone(), fence, Arc::clone(&clock));

@@ -191,6 +191,17 @@ pub async fn make_views(config: &Config) -> Result<Box<dyn Database>, RoomError>
     open_views(config).await
 }
 
+/// Refuses views that a newer program has made, which a node would never open. Whatever else is wrong with them may pass.
+pub async fn check_views(config: &Config) -> Result<(), RoomError> {
+    let Ok(database) = open_views(config).await else { return Ok(()) };
+    let found = version(&*database, Room::Views).await;
+    database.close().await;
+    match found {
+        Err(source @ SqlError::TooNew { .. }) => Err(RoomError::Open { room: Room::Views, source }),
+        _ => Ok(()),
+    }
+}
+
 /// The same for a node, which works without them: they are opened when they are needed, and again once what was open is gone.
 #[must_use]
 pub fn views_that_reopen(config: &Config) -> Box<dyn Database> {

@@ -192,9 +192,9 @@ async fn postgres_held_head_is_named_however_many_wait() {
         &["switch", "engage", target, "--reason", "held"][..],
         &["switch", "engage", target, "--reason", "held", "--minutes", "5"],
         &["key", "revoke", &agent],
-        &["switch", "list"],
     ];
     let begun: Vec<_> = commands.iter().map(|args| house.begin(args)).collect();
+    let listing = house.begin(&["switch", "list"]);
     let (status, said) = house.engage("all").await;
     assert_eq!(status, 503, "{said}");
     assert!(said.to_string().contains("forelog doctor"), "{said}");
@@ -204,6 +204,8 @@ async fn postgres_held_head_is_named_however_many_wait() {
         assert!(!output.status.success() && said.contains(&format!("(pid {pid}, a stranger)")), "{args:?}: {said}");
         assert!(said.contains("pg_terminate_backend") && !said.contains("forelog log"), "{args:?}: {said}");
     }
+    let listed = listing.await.expect("it ended");
+    assert!(listed.status.success(), "looking takes no lock: {}", text(&listed.stderr));
     drop(calling);
     holder.execute("rollback").await.expect("it ends");
     until("it is stopped", async || house.engage("all").await.0 == 201).await;

@@ -93,9 +93,10 @@ pub fn id(document: &Value) -> String {
 }
 
 impl Place {
-    /// The vault, as somebody has it who has the password of the role that serves.
+    /// The vault, as somebody has it who has the password of the role that serves; data keys that one may not change.
     async fn change_vault(&self, sql: &str, args: Vec<Bound>) -> u64 {
         let room = match &self.roles {
+            Some(roles) if sql.contains("data_key") => open_postgres(&roles.superuser, Room::Vault).await,
             Some(roles) => open_postgres(&roles.app, Room::Vault).await,
             None => open_sqlite(&self.dir.path().join("vault.db"), Room::Vault).await,
         };

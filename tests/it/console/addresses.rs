@@ -225,7 +225,7 @@ async fn earlier_vault(people: &[(&str, &str)], postgres: bool) -> (tempfile::Te
     let room = forelog::log::dialect::Room::Vault;
     let open = async |url: &Option<String>| match url {
         Some(url) => open_postgres(url, room).await.expect("a database"),
-        None => open_sqlite(&dir.path().join("vault.db"), room).await.expect("a database"),
+        None => open_sqlite(&crate::store::made(dir.path().join("vault.db")), room).await.expect("a database"),
     };
     let url = if postgres { Some(crate::postgres::fresh_database().await) } else { None };
     let scripts =
