@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs everything the tests need beside Rust, and writes where it is to an env file whose path is the last line of
 # standard output: PostgreSQL, QEMU and a guest image, Node.js with the MCP clients, the conformance suite and an OpenID
-# provider, Chromium for the console, a Python environment with the Python client, and cargo-deny and cargo-audit.
+# provider, Chromium for the console, libfaketime, a Python environment with the Python client, and cargo-deny and cargo-audit.
 #
 # Each part is keyed by what pins it (a lock file, a version), so a second run does nothing. Nothing is written inside
 # the repository but the ignored links tests/clients/node_modules and admin-ui/e2e/node_modules, by which scripts find their packages.
@@ -89,7 +89,10 @@ install_strace() {
 command -v strace >/dev/null || install_strace
 
 # Gives a process a clock that is set wrong.
-faketime_library() { dpkg -L libfaketime 2>/dev/null | grep -m 1 '/libfaketime\.so'; }
+faketime_library() {
+  local found
+  found=$(dpkg -L libfaketime 2>/dev/null | grep '/libfaketime\.so') && echo "${found%%$'\n'*}"
+}
 install_faketime() {
   [ "$(id -u)" = 0 ] || die "libfaketime is missing: install Debian's package libfaketime, or run this as root"
   say "installing libfaketime"
