@@ -350,10 +350,12 @@ async fn pipe_lets_a_stop_past_whatever_waits() {
             pipe.send(&called(number, "operation_wait", &json!({})));
         }
         // The knock, the introduction and what follows it, and all that may be under way at once.
+        let mut arrived = Vec::new();
         for _ in 0..3 + 64 {
-            next(&mut seen).await;
+            arrived.push(next(&mut seen).await.body["id"].clone());
         }
-        let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 70 } });
+        let waits = (0..80).find(|number| !arrived.contains(&json!(number))).expect("one that waits");
+        let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": waits } });
         pipe.send(&cancel);
         let answer = json!({ "jsonrpc": "2.0", "id": 100, "result": {} });
         fake.json(200, &answer);
