@@ -239,10 +239,15 @@ impl CliError {
     }
 }
 
+/// An error, and what it comes from, down to the first cause.
+fn causes(error: &CliError) -> impl Iterator<Item = &(dyn Error + 'static)> {
+    let first: &(dyn Error + 'static) = error;
+    std::iter::successors(Some(first), |error| (*error).source())
+}
+
 /// Control state is not what the log says, whoever found it.
 fn differs(error: &CliError) -> bool {
-    let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+    causes(error).any(|error| {
         matches!(error.downcast_ref(), Some(WriteError::Differs(_)))
             || matches!(error.downcast_ref(), Some(StoreError::Differs(_)))
     })
@@ -250,8 +255,7 @@ fn differs(error: &CliError) -> bool {
 
 /// Somebody else holds the log, whoever found it.
 fn is_blocked(error: &CliError) -> bool {
-    let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+    causes(error).any(|error| {
         matches!(error.downcast_ref(), Some(WriteError::Blocked(_)))
             || error.downcast_ref::<SqlError>().is_some_and(SqlError::is_held)
     })
@@ -259,8 +263,7 @@ fn is_blocked(error: &CliError) -> bool {
 
 /// A standby keeps every commit waiting, whoever found it.
 fn is_unconfirmed(error: &CliError) -> bool {
-    let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+    causes(error).any(|error| {
         matches!(error.downcast_ref(), Some(WriteError::Unconfirmed(_)))
             || matches!(error.downcast_ref(), Some(SqlError::Unconfirmed { .. }))
     })
@@ -268,15 +271,12 @@ fn is_unconfirmed(error: &CliError) -> bool {
 
 /// The database server is full, or ends the sessions that are opened.
 fn is_shut_out_of(error: &CliError) -> bool {
-    let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source())
-        .any(|error| error.downcast_ref::<SqlError>().is_some_and(is_shut_out))
+    causes(error).any(|error| error.downcast_ref::<SqlError>().is_some_and(is_shut_out))
 }
 
 /// There is no room on the disk of whatever was written. Only the text is left of what the log's writer met.
 fn is_full(error: &CliError) -> bool {
-    let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source()).any(|error| {
+    causes(error).any(|error| {
         let text = error.to_string();
         text.contains("database or disk is full") || text.contains("No space left on device")
     })
@@ -284,30 +284,22 @@ fn is_full(error: &CliError) -> bool {
 
 /// A database server does not answer, or lets nobody in by that name.
 fn is_unreachable(error: &CliError) -> bool {
-    let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source())
-        .any(|error| error.downcast_ref::<SqlError>().is_some_and(is_no_server))
+    causes(error).any(|error| error.downcast_ref::<SqlError>().is_some_and(is_no_server))
 }
 
 /// A pooler answers one session's statements in another one.
 fn is_shared_session(error: &CliError) -> bool {
-    let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source())
-        .any(|error| error.downcast_ref::<SqlError>().is_some_and(is_shared))
+    causes(error).any(|error| error.downcast_ref::<SqlError>().is_some_and(is_shared))
 }
 
 /// Another session keeps the schema from being changed.
 fn is_held(error: &CliError) -> bool {
-    let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source())
-        .any(|error| matches!(error.downcast_ref(), Some(SqlError::Held { .. })))
+    causes(error).any(|error| matches!(error.downcast_ref(), Some(SqlError::Held { .. })))
 }
 
 /// The schema is newer than this program, whoever found it.
 fn is_too_new(error: &CliError) -> bool {
-    let first: &(dyn Error + 'static) = error;
-    std::iter::successors(Some(first), |error| (*error).source())
-        .any(|error| matches!(error.downcast_ref(), Some(SqlError::TooNew { .. })))
+    causes(error).any(|error| matches!(error.downcast_ref(), Some(SqlError::TooNew { .. })))
 }
 
 impl From<RoomError> for CliError {

@@ -102,13 +102,7 @@ async fn person(plant: &Plant, account: &AccountId, side: Side, edit: impl FnOnc
         hash: credential.to_string().into(),
         prefix: "flk_live_person".into(),
         scopes: if side == Side::Staff { Scope::staff() } else { Scope::customer() },
-        vms: None,
-        read_only: false,
-        expires_at: None,
-        limit: None,
-        rotates: None,
-        role: None,
-        made_by: None,
+        ..crate::given::key_made(1)
     };
     edit(&mut created);
     let user = created.user.clone();

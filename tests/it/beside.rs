@@ -28,7 +28,7 @@ use serde_json::{Value, json};
 
 use crate::book::{Ask, Book, LIST};
 use crate::console::House;
-use crate::given::{account, credential};
+use crate::given::{account, credential, key_made};
 use crate::plant::{Plant, Site, on_both};
 use crate::witness::{document, edit, put};
 
@@ -273,13 +273,7 @@ async fn stranger(plant: &Plant) -> Principal {
         hash: credential.to_string().into(),
         prefix: "flk_live_other0".into(),
         scopes: Scope::customer(),
-        vms: None,
-        read_only: false,
-        expires_at: None,
-        limit: None,
-        rotates: None,
-        role: None,
-        made_by: None,
+        ..key_made(1)
     };
     plant.change(Kind::CredentialCreated(created), json!({ "label": "other" })).await;
     Principal { account, user, credential, ..plant.principal() }

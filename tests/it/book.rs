@@ -37,7 +37,7 @@ use forelog::log::writer::Writer;
 use serde_json::{Value, json};
 use zeroize::Zeroizing;
 
-use crate::given::{NEW_YEAR, account, call, credential, node, user, vm};
+use crate::given::{NEW_YEAR, account, call, credential, key_made, node, user, vm};
 
 /// Time goes by a millisecond whenever somebody looks.
 #[derive(Default)]
@@ -289,22 +289,7 @@ async fn room(url: Option<&str>, file: PathBuf, room: Room) -> Box<dyn Database>
 }
 
 fn key(n: i64) -> CredentialCreated {
-    CredentialCreated {
-        credential: credential(n),
-        account: account(n),
-        user: user(n),
-        side: Side::Customer,
-        hash: format!("{n:02}").repeat(32).into(),
-        prefix: "flk_live_abcd".into(),
-        scopes: Scope::customer(),
-        vms: None,
-        read_only: false,
-        expires_at: None,
-        limit: None,
-        rotates: None,
-        role: None,
-        made_by: None,
-    }
+    CredentialCreated { account: account(n), user: user(n), hash: format!("{n:02}").repeat(32).into(), ..key_made(n) }
 }
 
 fn proposal(id: &CallId, ask: &Ask, vm_version: Position) -> Proposal {

@@ -174,13 +174,7 @@ impl TestApp {
             hash: key.hash().into(),
             prefix: key.prefix().into(),
             scopes: if side == Side::Staff { Scope::staff() } else { Scope::customer() },
-            vms: None,
-            read_only: false,
-            expires_at: None,
-            limit: None,
-            rotates: None,
-            role: None,
-            made_by: None,
+            ..crate::given::key_made(1)
         };
         edit(&mut created);
         self.plant.change(Kind::CredentialCreated(created), json!({ "label": "test", "ips": networks })).await;

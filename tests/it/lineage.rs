@@ -10,9 +10,8 @@ use forelog::core::event::{CredentialCreated, Kind};
 use forelog::core::limit::{Limit, Window};
 use forelog::core::lineage::{MOST, alive, check_length};
 use forelog::core::member::{Member, role_change};
-use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::principal::{Principal, Via};
 use forelog::core::role::Role;
-use forelog::core::scope::Scope;
 use forelog::core::state::ControlState;
 use forelog::core::switch::Target;
 use forelog::core::table::Table;
@@ -20,25 +19,15 @@ use forelog::core::tool::{Class, ToolFacts};
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::given::{Case, NEW_YEAR, account, command, credential, user, vm};
+use crate::given::{Case, NEW_YEAR, account, command, credential, key_made, user, vm};
 
 /// A key of the first account, as it is recorded.
 pub fn made(n: i64, made_by: Option<i64>, rotates: Option<i64>) -> CredentialCreated {
     CredentialCreated {
-        credential: credential(n),
-        account: account(1),
-        user: user(1),
-        side: Side::Customer,
         hash: format!("{n:064}").into(),
-        prefix: "flk_live_abcd".into(),
-        scopes: Scope::customer(),
-        vms: None,
-        read_only: false,
-        expires_at: None,
-        limit: None,
         rotates: rotates.map(credential),
-        role: None,
         made_by: made_by.map(credential),
+        ..key_made(n)
     }
 }
 

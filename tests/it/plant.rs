@@ -475,13 +475,7 @@ async fn owner(writer: &Writer, entropy: &dyn Entropy, terms: Terms) -> (Account
         hash: "00".repeat(32).into(),
         prefix: "flk_live_000000".into(),
         scopes,
-        vms: None,
-        read_only: false,
-        expires_at: None,
-        limit: None,
-        rotates: None,
-        role: None,
-        made_by: None,
+        ..crate::given::key_made(1)
     };
     let kinds = [
         Kind::AccountCreated { account: account.clone(), side: Side::Customer },

@@ -16,7 +16,7 @@ use forelog::log::fence::Leave;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::given::{NEW_YEAR, credential, switch};
+use crate::given::{NEW_YEAR, credential, key_made, switch};
 use crate::plant::{Plant, Site, on_both};
 use crate::promises::wait_for;
 
@@ -82,13 +82,7 @@ async fn make_keys(plant: &Plant, count: usize) -> Vec<CredentialId> {
             hash: id.to_string().into(),
             prefix: "flk_live_ramped".into(),
             scopes: Scope::customer(),
-            vms: None,
-            read_only: false,
-            expires_at: None,
-            limit: None,
-            rotates: None,
-            role: None,
-            made_by: None,
+            ..key_made(1)
         };
         plant.change(Kind::CredentialCreated(created), Value::Null).await;
         keys.push(id);

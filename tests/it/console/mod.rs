@@ -262,13 +262,7 @@ pub async fn staff_key(house: &House) -> String {
         hash: key.hash().into(),
         prefix: key.prefix().into(),
         scopes: Scope::staff(),
-        vms: None,
-        read_only: false,
-        expires_at: None,
-        limit: None,
-        rotates: None,
-        role: None,
-        made_by: None,
+        ..crate::given::key_made(1)
     };
     let event = NewEvent::plain(ports.event_id(), Kind::CredentialCreated(created));
     let written = ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone()));

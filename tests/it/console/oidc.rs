@@ -178,13 +178,7 @@ impl House {
             hash: credential.to_string().into(),
             prefix: "flk_live_staff".into(),
             scopes,
-            vms: None,
-            read_only: false,
-            expires_at: None,
-            limit: None,
-            rotates: None,
-            role: None,
-            made_by: None,
+            ..crate::given::key_made(1)
         };
         let event = NewEvent::plain(id, Kind::CredentialCreated(created));
         ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.expect("a key");
