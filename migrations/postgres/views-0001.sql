@@ -25,9 +25,11 @@ create table call (
     code       text,
     policy     text,                       -- that refused it
     switch     text,                       -- that stopped it
-    found_by   tsvector not null generated always as (array_to_tsvector(string_to_array(words, ' '))) stored
+    -- Each word twice: for those who see everything, and as a word of its account. No word of a text has a '·'.
+    found_by   tsvector not null generated always as (
+        array_to_tsvector(string_to_array(words || ' ' || account || '·' || replace(words, ' ', ' ' || account || '·'), ' '))
+    ) stored
 );
-create index call_by_account on call (account, intent);
 create index call_by_credential on call (credential, intent);
 create index call_by_person on call (person, intent);
 create index call_by_vm on call (vm, intent);
@@ -40,16 +42,15 @@ create index call_by_policy on call (policy, intent) where policy is not null;
 create index call_by_switch on call (switch, intent) where switch is not null;
 create index call_by_time on call (at, intent);
 create index call_by_end on call (ended);
+-- Of an account: what one asks is answered out of its own rows alone, whatever others have. No other index is in this order, so none
+-- that holds the rows of others can be used for it.
+create index call_of_account on call (account, (-intent));
+create index call_of_credential on call ((account || credential), (-intent));
+create index call_of_vm on call (coalesce(account || vm, ''), (-intent)) where coalesce(account || vm, '') <> '';
+create index call_of_code on call (coalesce(account || code, ''), (-intent)) where coalesce(account || code, '') <> '';
+create index call_of_policy on call (coalesce(account || policy, ''), (-intent)) where coalesce(account || policy, '') <> '';
+create index call_of_switch on call (coalesce(account || switch, ''), (-intent)) where coalesce(account || switch, '') <> '';
 create index call_by_words on call using gin (found_by);
-
--- Events of a call that are none of the steps in its row.
-create table timeline (
-    call     text   not null,
-    position bigint not null,
-    at       bigint not null,
-    type     text   not null,
-    primary key (call, position)
-);
 
 create table vm (
     vm    text primary key,
@@ -63,20 +64,29 @@ create table administration (
     type     text not null,
     account  text,                         -- that it affects; null: all, or none
     person   text,
-    subject  text                          -- id of the switch, key, VM, node; or what was read
+    subject  text,                         -- id of the switch, key, VM, node; or what was read
+    -- The key, VM, provider or account that it is about, if it is about one; others of the account may not see it.
+    concerns text
 );
-create index administration_by_account on administration (account, position);
 create index administration_by_type on administration (type, position);
 create index administration_by_subject on administration (subject, position);
+create index administration_of_account on administration (account, (-position));
+create index administration_of_concern on administration (concerns, (-position));
+create index administration_for_all on administration ((-position))
+    where account is null and type in ('log_read', 'switch_engaged', 'release_ramped', 'switch_released', 'switch_expired');
 
--- Whose a switch, key, VM or person is.
+-- Whose a switch, key, VM or person is, and what it concerns.
 create table owner (
-    subject text primary key,
-    account text not null
+    subject  text primary key,
+    account  text,
+    concerns text
 );
 
+-- The cursor says of which log the views are, by its mark, and what the newest event in them is, by the SHA-256 of its leaf.
 create table cursor (
     view     text   primary key,
-    position bigint not null               -- of the newest event in the view
+    position bigint not null,
+    leaf     text   not null default '',
+    log      text   not null default ''
 );
 insert into cursor (view, position) values ('calls', 0);

@@ -16,7 +16,7 @@ use crate::core::event::{Kind, MendedRows};
 use crate::core::id::{CallId, Position};
 use crate::core::job::Job;
 use crate::core::tool::ToolFacts;
-use crate::export::verify::{Differences, Folded, KINDS};
+use crate::export::verify::{Differences, Folded, checked};
 use crate::log::admission::job_row;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::roles;
@@ -174,7 +174,7 @@ impl Plan {
 /// What the event says of a row: its kind if that is one of ours, for a name may be anybody's text, and of any length.
 fn kind_of(name: &str) -> &str {
     let kind = name.split(':').next().unwrap_or_default();
-    if KINDS.contains(&kind) { kind } else { "other" }
+    if checked().any(|known| known == kind) { kind } else { "other" }
 }
 
 /// The row of an open call as it has to be.

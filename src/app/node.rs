@@ -167,7 +167,7 @@ async fn record_end(ports: &Ports) -> Result<(), WriteError> {
     let written = ports.writer.write(want, move |draft| {
         let at = draft.append(Position(0), event.clone())?;
         if fence.is_idle() {
-            put_ended(draft, &node, at)?;
+            put_ended(draft, fence.peers(), &node, at)?;
         }
         Ok(at)
     });

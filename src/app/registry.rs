@@ -9,13 +9,14 @@ use crate::core::code::Code;
 use crate::core::email::{EmailAddress, NoEmailAddress};
 use crate::core::event::{CredentialCreated, Kind};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::importing::Import;
 use crate::core::label;
 use crate::core::limit::Limit;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::{Scope, ScopeSet};
-use crate::core::scrub::{ScrubbedText, holds_token};
+use crate::core::scrub::ScrubbedText;
 use crate::core::state::{ControlState, Credential};
 use crate::core::succession::check_rotation;
 use crate::core::time::{LONGEST, Micros};
@@ -88,6 +89,14 @@ pub struct NewKey {
     pub key: ApiKey,
     /// What it may do.
     pub scopes: ScopeSet,
+}
+
+/// What became of a key's other secret when one was revoked.
+pub struct RevokedKey {
+    /// It goes on.
+    pub goes_on: Option<CredentialId>,
+    /// It has ended too.
+    pub ended: Option<CredentialId>,
 }
 
 impl Desk {
@@ -284,38 +293,25 @@ impl Desk {
 
     /// Revokes a key; it fails on its next request, with what came of it. A key that goes on in another one has to be revoked once
     /// more for that one to end, too: it is answered.
-    pub async fn revoke_key(&self, credential: &CredentialId) -> Result<Option<CredentialId>, DeskError> {
-        let (account, wanted) = (house(&self.state().await?)?, credential.clone());
+    pub async fn revoke_key(&self, credential: &CredentialId) -> Result<RevokedKey, DeskError> {
+        let before = self.state().await?;
+        let (account, wanted, was_on) = (house(&before)?, credential.clone(), before.goes_on_in(credential).cloned());
         let check = move |state: &ControlState| state.is_over(&wanted).then(|| format!("there is no live key {wanted}"));
         let kind = Kind::CredentialRevoked { credential: credential.clone(), by: None };
         self.record(vec![self.signed(account, kind)], check).await?;
-        Ok(self.state().await?.goes_on_in(credential).cloned())
+        let goes_on = self.state().await?.goes_on_in(credential).cloned();
+        // Of one that was live the other secret goes on, of one that was revoked before it ends too.
+        let ended = was_on.filter(|_| goes_on.is_none());
+        Ok(RevokedKey { goes_on, ended })
     }
 
     /// Gives a provider's machine to an account.
     pub async fn import_vm(&self, account: &AccountId, provider: &str, machine: &str, label: &str) -> Result<VmId, DeskError> {
-        if holds_token(machine) {
-            return Err(DeskError::Refused("the machine's name has an access token in it".to_owned()));
-        }
+        let import = Import::of(account.clone(), provider.to_owned(), machine.to_owned(), label)?;
         let vm = VmId::new(self.clock.now(), &*self.entropy);
-        let (provider, machine) = (provider.to_owned(), machine.to_owned());
-        let label = named(label)?;
-        let kind = Kind::VmImported {
-            vm: vm.clone(),
-            account: account.clone(),
-            provider: provider.as_str().into(),
-            machine: machine.as_str().into(),
-        };
-        let wanted = account.clone();
-        let check = move |state: &ControlState| {
-            if !state.accounts.contains_key(&wanted) {
-                return Some(no_account(&wanted));
-            }
-            let taken = state.vm_on(&provider, &machine);
-            taken.map(|row| format!("the machine {machine} is the VM {} of account {} already", row.id, row.account))
-        };
-        let note = json!({ "label": label, "operator": operator() });
-        self.record(vec![Record { account: account.clone(), kind, note }], check).await?;
+        let note = json!({ "label": import.label, "operator": operator() });
+        let record = Record { account: account.clone(), kind: import.event(vm.clone()), note };
+        self.record_if(vec![record], move |state, _| import.fault(state).map_or(Ok(()), |refusal| Err(refusal.into()))).await?;
         Ok(vm)
     }
 

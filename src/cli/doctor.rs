@@ -13,7 +13,7 @@ use super::clock::accepting;
 use super::migrate::shown;
 use super::progress::Bar;
 use super::time::shown as at;
-use super::{Answer, CliError, Context, ruled, vaulted};
+use super::{Answer, CliError, Context, ruled, vaulted, viewed};
 use crate::app::desk::{Desk, DeskError};
 use crate::app::mend::mend;
 use crate::app::rooms::{RoomError, open_views};
@@ -25,7 +25,7 @@ use crate::log::private;
 use crate::log::refusing::{altered, tried};
 use crate::log::rehearsal::{Rehearsed, probe, rehearse};
 use crate::log::roles;
-use crate::views::fit::misfit_of;
+use crate::log::store::StoreError;
 
 /// What `doctor` takes.
 #[derive(Debug, Args)]
@@ -87,12 +87,16 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
     let mut checks = Checks::default();
     checks.add("a switch could be engaged now", unstoppable(&desk).await.into());
     checks.add("nobody holds the log", Checked::of(blockers(&desk).await));
+    checks.add("the rows of nodes are theirs", Checked::of(nodes(&desk).await));
     checks.add("the vault opens with the key file", key_file(context, desk.without_vault.as_deref()).into());
     checks.add("each data key opens", of_vault(Checked::of(vaulted::keys(&desk).await)));
     checks.add("everybody in the vault is somebody in the log", of_vault(Checked::of(vaulted::people(&desk, known).await)));
-    let (opened, fit) = views(context, Some(&desk)).await;
+    let (opened, fit) = viewed::room(context, &desk).await;
+    let unfit = || Checked::Unseen("they are not of this log, or cannot be opened".into());
+    let rows = if matches!(fit, Checked::Fine) { of_vault(viewed::rows(context, &desk).await) } else { unfit() };
     checks.add("the views can be opened", opened);
     checks.add("the views are of this log", fit);
+    checks.add("the views say what the log says", rows);
     let told = |about: bool| match &report {
         Ok(report) => told(report, |finding| finding.fault.is_about_state() == about).into(),
         Err(error) => Checked::Unseen(with_sources(error)),
@@ -131,7 +135,7 @@ pub(super) const NO_VAULT: &str = "the vault cannot be used";
 /// What can be looked at where the log cannot.
 fn without_log(context: &Context, error: &CliError) -> Checks {
     let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-    let why = format!("{NOTHING}: {}{hint}", with_sources(error));
+    let why = format!("{ELSEWHERE}: {}{hint}", with_sources(error));
     let mut checks = Checks::default();
     checks.add("a switch could be engaged now", vec![why].into());
     checks.add("the key file is its owner's", key_file(context, None).into());
@@ -144,13 +148,15 @@ fn without_log(context: &Context, error: &CliError) -> Checks {
 }
 
 /// What needs the log.
-const OF_LOG: [&str; 13] = [
+const OF_LOG: [&str; 15] = [
     "nobody holds the log",
+    "the rows of nodes are theirs",
     "the vault opens with the key file",
     "each data key opens",
     "everybody in the vault is somebody in the log",
     "the views can be opened",
     "the views are of this log",
+    "the views say what the log says",
     "the log is in order",
     "control state follows from the log",
     "a node takes control state from the log",
@@ -164,6 +170,10 @@ fn told(report: &Report, wanted: impl Fn(&Finding) -> bool) -> Vec<String> {
     report.findings.iter().filter(|finding| wanted(finding)).map(ToString::to_string).collect()
 }
 
+/// What this command cannot do says nothing of those that have the log open.
+const ELSEWHERE: &str =
+    "this command cannot record anything; a server that runs may go on, and stops over REST and in its console";
+
 const NOTHING: &str = "nothing can be recorded, so nothing is admitted and nothing has to be stopped";
 
 /// Rehearsed and rolled back; then something is written for good, as a full disk shows in nothing less.
@@ -171,6 +181,9 @@ async fn unstoppable(desk: &Desk) -> Vec<String> {
     let (known, store) = (desk.writer.fence().state(), &*desk.rooms.store);
     match rehearse(store, &known, desk.clock.now(), &*desk.entropy).await {
         Rehearsed::CannotStop(error) => vec![format!("nothing can be stopped: {}", with_sources(&error))],
+        Rehearsed::Unwritable(error @ (StoreError::Differs(_) | StoreError::Unreadable(_))) => {
+            vec![format!("{ELSEWHERE}: {}", with_sources(&error))]
+        }
         Rehearsed::Unwritable(error) => vec![format!("{NOTHING}: {}", with_sources(&error))],
         Rehearsed::CanStop => {
             let probed = probe(store).await.err();
@@ -223,36 +236,6 @@ async fn schemas(context: &Context, desk: &Desk) -> Result<Vec<(Room, i64)>, Cli
     Ok(versions)
 }
 
-/// Whether the views can be opened, and are of this log.
-async fn views(context: &Context, desk: Option<&Desk>) -> (Checked, Checked) {
-    let closed = |error: &dyn std::error::Error| {
-        let why = format!("{}; {VIEWS}", with_sources(error));
-        (vec![why].into(), Checked::Unseen("they cannot be opened".into()))
-    };
-    let opened = match open_views(&context.config).await {
-        // None were made yet, as after a restore.
-        Err(RoomError::Nothing(_)) => return (Checked::Fine, Checked::Fine),
-        Err(error) => return closed(&error),
-        Ok(opened) => opened,
-    };
-    match version(&*opened, Room::Views).await {
-        Err(error) => return closed(&error),
-        Ok(0) if context.config.database_url.is_some() => {
-            return (vec![GONE.to_owned()].into(), Checked::Unseen("there are none".into()));
-        }
-        Ok(_) => {}
-    }
-    let Some(desk) = desk else { return (Checked::Fine, Checked::Unseen("the log cannot be read".into())) };
-    let told = misfit_of(&*opened, &*desk.rooms.store).await;
-    let hint = "a node that starts makes them again by itself, as `forelog view rebuild` does now";
-    (Checked::Fine, Checked::of(told.map(|told| told.into_iter().map(|why| format!("{why}: {hint}")).collect())))
-}
-
-const VIEWS: &str = "deciding and stopping go on without the views, and `forelog view rebuild` makes them again";
-
-const GONE: &str = "there is no schema of the views: `forelog migrate --grant-to ROLE`, as the role that owns the others, makes it, \
-                    and then `forelog view rebuild` fills it";
-
 /// A person with the file or the database's owner can always change it; a node must not be able to.
 async fn unguarded(desk: &Desk) -> Result<Vec<String>, CliError> {
     let (database, failed) = (desk.rooms.store.database(), RoomError::of_log);
@@ -301,6 +284,14 @@ async fn blockers(desk: &Desk) -> Result<Vec<String>, CliError> {
     let hint =
         "a stopped process goes on with `kill -CONT PID`, a session of PostgreSQL ends with `select pg_terminate_backend(PID)`";
     Ok(still.into_iter().map(|one| format!("nothing can be recorded or stopped: the log is held by {one}; {hint}")).collect())
+}
+
+/// Rows by which nobody can tell whether a switch is fenced.
+async fn nodes(desk: &Desk) -> Result<Vec<String>, StoreError> {
+    let found = desk.writer.fence().peers().misfits(&*desk.rooms.store).await?;
+    let hint =
+        "somebody has written beside the log; nodes write their own again, and the owner of the database may delete the others";
+    Ok(found.into_iter().map(|why| format!("{why}: {hint}")).collect())
 }
 
 async fn clock(context: &Context, desk: &Desk) -> Checked {

@@ -18,7 +18,7 @@ use crate::core::visible::visible;
 use crate::export::jsonl::ExportError;
 use crate::log::dialect::Room;
 use crate::log::reading::ReadError;
-use crate::log::session::{is_no_server, is_shared, is_shut_out};
+use crate::log::session::{is_denied_to, is_no_server, is_shared, is_shut_out};
 use crate::log::sql::SqlError;
 use crate::log::store::StoreError;
 use crate::log::writer::WriteError;
@@ -174,6 +174,10 @@ impl CliError {
                 "a pooler between Forelog and PostgreSQL has to give each connection a session of its own: pool_mode = session",
             ),
             _ if is_held(self) => Some("wait for it to end, or end it as the superuser: select pg_terminate_backend(<its pid>)"),
+            _ if is_denied(self) => Some(
+                "check database_url, and whether somebody has changed the role's password or pg_hba.conf. A server that runs has sessions of its \
+                 own, and stops: engage in its console or over REST (POST /api/v1/switches), at its `listen`",
+            ),
             _ if is_shut_out_of(self) => Some(
                 "a server that runs has sessions of its own, and stops: engage in its console or over REST (POST /api/v1/switches), \
                  at its `listen`. Then make room: `alter role … connection limit` for who takes the sessions (docs/postgresql.md)",
@@ -270,6 +274,11 @@ fn is_unconfirmed(error: &CliError) -> bool {
 }
 
 /// The database server is full, or ends the sessions that are opened.
+/// The server knows no such role, or not by that password.
+fn is_denied(error: &CliError) -> bool {
+    causes(error).any(|error| error.downcast_ref::<SqlError>().is_some_and(is_denied_to))
+}
+
 fn is_shut_out_of(error: &CliError) -> bool {
     causes(error).any(|error| error.downcast_ref::<SqlError>().is_some_and(is_shut_out))
 }

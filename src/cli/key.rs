@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::time::shown;
 use super::{Answer, CliError, Context};
-use crate::app::registry::{KeySpec, NewKey};
+use crate::app::registry::{KeySpec, NewKey, RevokedKey};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::lineage::alive;
 use crate::core::scope::Scope;
@@ -119,9 +119,11 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
 /// It stops something, so it asks for nothing but the log.
 async fn revoke(key: &CredentialId, context: &Context) -> Result<Answer, CliError> {
     let desk = context.desk_to_stop().await?;
-    let goes_on = desk.revoke_key(key).await?;
-    let document = json!({ "id": key, "revoked": true, "goes_on": goes_on });
-    let answer = Answer { document, text: said_of(key, goes_on.as_ref()).into() };
+    let RevokedKey { goes_on, ended } = desk.revoke_key(key).await?;
+    let document = json!({ "id": key, "revoked": true, "goes_on": goes_on, "ended": ended });
+    let with = ended.map_or_else(String::new, |other| format!(", and with it {other}, the key's other secret"));
+    let text = format!("{}{with}", said_of(key, goes_on.as_ref()));
+    let answer = Answer { document, text: text.into() };
     Ok(answer.without_vault(desk.without_vault.as_deref()))
 }
 

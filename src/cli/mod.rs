@@ -29,6 +29,7 @@ mod switch;
 mod time;
 mod vaulted;
 mod view;
+mod viewed;
 mod vm;
 
 use std::fmt;

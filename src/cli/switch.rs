@@ -188,6 +188,9 @@ async fn settled(desk: &Desk, epoch: Epoch, lease: Duration) -> Result<(bool, Ve
 fn unconfirmed(node: &Value) -> Option<String> {
     let id = node["node"].as_str().unwrap_or_default();
     let (host, pid) = (node["host"].as_str().unwrap_or("an unknown machine"), &node["pid"]);
+    if pid.is_null() && node["state"] != "confirmed" {
+        return Some(format!("  {id} has a row that no node of this log has written; `forelog doctor` says more"));
+    }
     let place = format!("{id} (pid {pid} on {host})");
     match node["state"].as_str()? {
         "waiting" => Some(format!(
@@ -265,8 +268,13 @@ async fn list(desk: &Desk, lease: Duration) -> Result<Answer, CliError> {
             (None, Vec::new())
         }
     };
-    let told = fenced.map(|fenced| if fenced { "every node has confirmed" } else { "NOT every node has confirmed yet" });
+    let has_expired = nodes.iter().any(|node| node["state"] == "expired");
+    let told = fenced.map(|fenced| match (fenced, has_expired) {
+        (false, _) => "NOT every node has confirmed yet",
+        (true, true) => "every node that gives a sign has confirmed",
+        (true, false) => "every node has confirmed",
+    });
     text.extend(told.map(str::to_owned));
-    text.extend(nodes.iter().filter(|node| node["state"] == "waiting").filter_map(unconfirmed));
+    text.extend(nodes.iter().filter_map(unconfirmed));
     Ok(Answer { document: json!({ "items": items, "fenced": fenced, "nodes": nodes }), text: text.into() })
 }

@@ -3,8 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use super::call::Status;
+use super::canonical::canonical_exact;
 use super::code::Code;
 use super::id::{AccountId, CallId, CredentialId, Epoch, NodeId, Position, RunId, VmId};
+use super::root::RootKey;
 use super::state::ControlState;
 use super::switch::Covered;
 use super::time::Micros;
@@ -201,6 +203,24 @@ pub struct Node {
     pub confirmed: Epoch,
     /// When that was written.
     pub confirmed_at: Micros,
+    /// What shows that a node of this log has written all of this, with the key that the database does not have.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub signet: String,
+}
+
+impl Node {
+    /// The row with its signet.
+    pub fn signed(mut self, key: &RootKey) -> Result<Self, serde_json::Error> {
+        self.signet = String::new();
+        self.signet = key.signet("node", &canonical_exact(&self)?);
+        Ok(self)
+    }
+
+    /// Whether a node wrote it so.
+    #[must_use]
+    pub fn is_signed(&self, key: &RootKey) -> bool {
+        self.clone().signed(key).is_ok_and(|own| own.signet == self.signet)
+    }
 }
 
 /// How a key is used: the fold of the recorded intents that came with it.

@@ -10,7 +10,7 @@ use super::event::Kind;
 use super::id::{AccountId, CredentialId, InvitationId, Position, UserId};
 use super::lineage::alive;
 use super::role::Role;
-use super::state::{ControlState, Credential, RowName, all_named, named};
+use super::state::{ControlState, Credential, RowKind, RowName, all_named, named};
 use super::switch::{Switch, Target};
 use super::time::Micros;
 
@@ -241,7 +241,7 @@ impl ControlState {
         match kind {
             Kind::UserCreated { user, account, role, invitation, invited_by, address, .. } => {
                 let taken = invitation.as_ref().filter(|id| self.invitations.remove(id).is_some());
-                let mut touched = taken.map(|id| named("invitation", id.as_str())).unwrap_or_default();
+                let mut touched = taken.map(|id| named(RowKind::Invitation, id.as_str())).unwrap_or_default();
                 // Before roles were events they were in the vault alone.
                 if role.is_some() {
                     touched.extend(self.set_role(user, account, *role));
@@ -256,20 +256,20 @@ impl ControlState {
                 let mut member = self.people.get_mut(user)?;
                 member.known_as.insert(digest.to_string());
                 member.linked.insert(digest.to_string());
-                Some(named("person", user.as_str()))
+                Some(named(RowKind::Person, user.as_str()))
             }
             Kind::IdentityUnlinked { user, known_as, .. } => {
                 let mut member = self.people.get_mut(user)?;
                 member.linked.retain(|other| known_as.as_ref().is_some_and(|digest| *digest != **other));
                 let given = member.given.take().filter(|given| member.linked.contains(&given.by));
                 member.given = given;
-                Some(named("person", user.as_str()))
+                Some(named(RowKind::Person, user.as_str()))
             }
             Kind::SignedIn { user, session: Some(session), .. } => {
                 let mut member = self.people.get_mut(user)?;
                 member.sessions.retain(|_, began| at.since(*began) < LONGEST);
                 member.sessions.insert(session.to_string(), at);
-                Some(named("person", user.as_str()))
+                Some(named(RowKind::Person, user.as_str()))
             }
             Kind::SignedOut { user, session, .. } => {
                 self.end_sessions(user, |one| session.as_ref().is_none_or(|out| *out == *one))
@@ -290,11 +290,11 @@ impl ControlState {
                     address: address.as_ref().map(ToString::to_string),
                 };
                 self.invitations.insert(invitation.clone(), row);
-                Some(named("invitation", invitation.as_str()))
+                Some(named(RowKind::Invitation, invitation.as_str()))
             }
             Kind::InvitationRevoked { invitation, .. } => {
                 self.invitations.remove(invitation)?;
-                Some(named("invitation", invitation.as_str()))
+                Some(named(RowKind::Invitation, invitation.as_str()))
             }
             _ => self.change_role(at, kind),
         }
@@ -310,7 +310,7 @@ impl ControlState {
                     let before = member.given.take().map_or(member.role.filter(|_| !alone), |was| was.own);
                     member.given = Some(Given { issuer: issuer.to_string(), by: by.to_string(), own: before });
                 }
-                Some(named("person", user.as_str()))
+                Some(named(RowKind::Person, user.as_str()))
             }
             Kind::RoleWithdrawn { user, account, issuer, role } => {
                 let (touched, position) = (self.set_role(user, account, Some(*role)), self.position);
@@ -333,7 +333,7 @@ impl ControlState {
 
     fn part_with(&mut self, user: &UserId, account: &AccountId, role: Option<Role>, at: Micros) -> Vec<RowName> {
         let mut touched = self.set_role(user, account, role);
-        touched.extend(all_named("credential", &self.part(user, role, at)));
+        touched.extend(all_named(RowKind::Credential, &self.part(user, role, at)));
         touched
     }
 
@@ -348,13 +348,13 @@ impl ControlState {
             (member.address, member.given) = (None, None);
         }
         self.people.insert(user.clone(), member);
-        named("person", user.as_str())
+        named(RowKind::Person, user.as_str())
     }
 
     fn end_sessions(&mut self, user: &UserId, ends: impl Fn(&str) -> bool) -> Option<Vec<RowName>> {
         let mut member = self.people.get_mut(user)?;
         let before = member.sessions.len();
         member.sessions.retain(|session, _| !ends(session));
-        (member.sessions.len() < before).then(|| named("person", user.as_str()))
+        (member.sessions.len() < before).then(|| named(RowKind::Person, user.as_str()))
     }
 }

@@ -20,6 +20,7 @@ pub mod event;
 pub mod finder;
 pub mod grant;
 pub mod id;
+pub mod importing;
 pub mod job;
 pub mod label;
 pub mod limit;

@@ -26,6 +26,12 @@ impl RootKey {
     pub fn of(wrapping: &[u8; 32]) -> Self {
         Self(Zeroizing::new(keyed(wrapping, [b"forelog control root v2"])))
     }
+
+    /// What shows of a document that somebody with the key has written it as a thing of that kind, hex.
+    #[must_use]
+    pub fn signet(&self, kind: &str, document: &[u8]) -> String {
+        hex::encode(keyed(&self.0, [b"signet", kind.as_bytes(), &[0], document]))
+    }
 }
 
 /// Hides the key.

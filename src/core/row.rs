@@ -2,6 +2,8 @@
 //!
 //! INVARIANT: a row is of the kind and the key that its name says, or it is not read.
 
+use std::fmt;
+
 use serde::{Deserialize, Serialize};
 
 use super::bounded::Hex;
@@ -128,13 +130,86 @@ pub struct PolicySet {
     pub sha256: String,
 }
 
-/// One row of control state by name: its kind and its key.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// The kinds of rows that control state is made of. All that folds, stores, loads, checks or mends rows goes by this list, and a kind that
+/// somebody forgot does not compile.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum RowKind {
+    /// The clock that was accepted.
+    Clock,
+    /// Accounts.
+    Account,
+    /// People.
+    Person,
+    /// Invitations.
+    Invitation,
+    /// Keys.
+    Credential,
+    /// VMs.
+    Vm,
+    /// Switches.
+    Switch,
+    /// The policies in force.
+    Policy,
+    /// The limits in force.
+    Limits,
+}
+
+impl RowKind {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Clock,
+        Self::Account,
+        Self::Person,
+        Self::Invitation,
+        Self::Credential,
+        Self::Vm,
+        Self::Switch,
+        Self::Policy,
+        Self::Limits,
+    ];
+
+    /// As it is written in a row's name.
+    #[must_use]
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Clock => "clock",
+            Self::Account => "account",
+            Self::Person => "person",
+            Self::Invitation => "invitation",
+            Self::Credential => "credential",
+            Self::Vm => "vm",
+            Self::Switch => "switch",
+            Self::Policy => "policy",
+            Self::Limits => "limits",
+        }
+    }
+
+    /// The kind that is written so.
+    #[must_use]
+    pub fn read(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.as_str() == text)
+    }
+}
+
+impl fmt::Display for RowKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The name of a row: `kind:key`.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct RowName {
-    /// `account`, `person`, `invitation`, `credential`, `vm`, `switch`, `clock`, `policy` or `limits`.
-    pub kind: &'static str,
+    /// Its kind.
+    pub kind: RowKind,
     /// The id within the kind.
     pub key: String,
+}
+
+impl fmt::Display for RowName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.kind, self.key)
+    }
 }
 
 /// A control row that is not what its kind should be.
@@ -147,10 +222,10 @@ pub struct UnreadableRow {
     pub(super) source: serde_json::Error,
 }
 
-pub(super) fn named(kind: &'static str, key: &str) -> Vec<RowName> {
+pub(super) fn named(kind: RowKind, key: &str) -> Vec<RowName> {
     vec![RowName { kind, key: key.to_owned() }]
 }
 
-pub(super) fn all_named(kind: &'static str, keys: &[CredentialId]) -> Vec<RowName> {
+pub(super) fn all_named(kind: RowKind, keys: &[CredentialId]) -> Vec<RowName> {
     keys.iter().map(|key| RowName { kind, key: key.to_string() }).collect()
 }

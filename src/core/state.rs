@@ -12,7 +12,7 @@ use super::id::{AccountId, Epoch, Position};
 use super::member::{Invitation, Member};
 use super::ramp::Ramp;
 use super::root::{Root, RootKey};
-pub use super::row::{Account, Credential, PolicySet, RowName, UnreadableRow, Vm};
+pub use super::row::{Account, Credential, PolicySet, RowKind, RowName, UnreadableRow, Vm};
 pub(super) use super::row::{all_named, named};
 use super::stored::Loose;
 use super::switch::Switch;
@@ -91,7 +91,7 @@ impl ControlState {
         let touched = match kind {
             Kind::ClockAccepted { ahead, .. } => {
                 self.clock = Some(Accepted { at, ahead: *ahead });
-                named("clock", "accepted")
+                named(RowKind::Clock, "accepted")
             }
             // What ends by itself is judged by what clocks say, and so is when it began.
             _ => self.change(position, self.on_clocks(at), kind, note),
@@ -115,12 +115,12 @@ impl ControlState {
             Kind::AccountCreated { account, side } => {
                 let row = Account { id: account.clone(), side: *side, agents_may_enable_exec: false };
                 self.accounts.insert(account.clone(), row);
-                named("account", account.as_str())
+                named(RowKind::Account, account.as_str())
             }
             Kind::AccountChanged { account, agents_may_enable_exec } => {
                 let Some(mut row) = self.accounts.get_mut(account) else { return Vec::new() };
                 row.agents_may_enable_exec = *agents_may_enable_exec;
-                named("account", account.as_str())
+                named(RowKind::Account, account.as_str())
             }
             Kind::CredentialCreated(created) => {
                 let ips = note["ips"].as_array().map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect());
@@ -129,23 +129,23 @@ impl ControlState {
                 let row = Credential { created: created.clone(), label, ips, created_at: at, revoked_at: None, descent };
                 changed.insert(0, row.created.credential.clone());
                 self.credentials.insert(row.created.credential.clone(), row);
-                all_named("credential", &changed)
+                all_named(RowKind::Credential, &changed)
             }
             Kind::StateMended { epoch, .. } => {
                 self.epoch = self.epoch.max(*epoch);
                 Vec::new()
             }
-            Kind::CredentialAdopted { credential, with, .. } => all_named("credential", &self.adopt(credential, with)),
-            Kind::CredentialRevoked { credential, .. } => all_named("credential", &self.revoke(credential, at)),
+            Kind::CredentialAdopted { credential, with, .. } => all_named(RowKind::Credential, &self.adopt(credential, with)),
+            Kind::CredentialRevoked { credential, .. } => all_named(RowKind::Credential, &self.revoke(credential, at)),
             Kind::PolicyLoaded { version, sha256, .. } => {
                 self.policy = Some(PolicySet { version: *version, sha256: sha256.to_string() });
-                named("policy", "set")
+                named(RowKind::Policy, "set")
             }
             Kind::LimitsSet { version, terms, .. } => {
                 let first = || TermsInForce::first(*version, **terms);
                 let after = |was: &TermsInForce| was.followed_by(*version, **terms, at, self.in_log(at));
                 self.terms = Some(self.terms.as_ref().map_or_else(first, after));
-                named("limits", "set")
+                named(RowKind::Limits, "set")
             }
             _ => {
                 let vm = self.change_vm(position, kind, note);
@@ -168,13 +168,13 @@ impl ControlState {
                     version: position,
                 };
                 self.vms.insert(vm.clone(), row);
-                Some(named("vm", vm.as_str()))
+                Some(named(RowKind::Vm, vm.as_str()))
             }
             Kind::VmExecSet { vm, enabled } => {
                 let mut row = self.vms.get_mut(vm)?;
                 row.exec_enabled = *enabled;
                 row.version = position;
-                Some(named("vm", vm.as_str()))
+                Some(named(RowKind::Vm, vm.as_str()))
             }
             _ => None,
         }
@@ -200,24 +200,24 @@ impl ControlState {
                     ramp: None,
                 };
                 self.switches.insert(switch.clone(), row);
-                Some(named("switch", switch.as_str()))
+                Some(named(RowKind::Switch, switch.as_str()))
             }
             Kind::ReleaseRequested { switch, by, credential } => {
                 let mut row = self.switches.get_mut(switch)?;
                 row.release_requested_by = Some(by.clone());
                 row.release_requested_with.clone_from(credential);
-                Some(named("switch", switch.as_str()))
+                Some(named(RowKind::Switch, switch.as_str()))
             }
             Kind::ReleaseRamped { switch, until, .. } => {
                 let mut row = self.switches.get_mut(switch)?;
                 row.ramp = Some(Ramp { since: at, until: *until });
                 row.release_requested_by = None;
                 row.release_requested_with = None;
-                Some(named("switch", switch.as_str()))
+                Some(named(RowKind::Switch, switch.as_str()))
             }
             Kind::SwitchReleased { switch, .. } | Kind::SwitchExpired { switch } => {
                 self.switches.remove(switch)?;
-                Some(named("switch", switch.as_str()))
+                Some(named(RowKind::Switch, switch.as_str()))
             }
             _ => None,
         }

@@ -11,7 +11,7 @@ use super::clock::Accepted;
 use super::id::Position;
 use super::member::{Invitation, Member};
 use super::root::Mark;
-use super::row::{Account, Credential, PolicySet, RowName, UnreadableRow, Vm};
+use super::row::{Account, Credential, PolicySet, RowKind, RowName, UnreadableRow, Vm};
 use super::state::ControlState;
 use super::switch::Switch;
 use super::table::{Row, Table};
@@ -58,16 +58,15 @@ impl ControlState {
 
     fn document(&self, name: &RowName) -> Result<Option<Vec<u8>>, serde_json::Error> {
         match name.kind {
-            "account" => self.accounts.document(&name.key),
-            "credential" => self.credentials.document(&name.key),
-            "vm" => self.vms.document(&name.key),
-            "switch" => self.switches.document(&name.key),
-            "person" => self.people.document(&name.key),
-            "invitation" => self.invitations.document(&name.key),
-            "clock" => bytes(self.clock.as_ref()),
-            "limits" => bytes(self.terms.as_ref()),
-            "policy" => bytes(self.policy.as_ref()),
-            _ => Err(unknown()),
+            RowKind::Account => self.accounts.document(&name.key),
+            RowKind::Credential => self.credentials.document(&name.key),
+            RowKind::Vm => self.vms.document(&name.key),
+            RowKind::Switch => self.switches.document(&name.key),
+            RowKind::Person => self.people.document(&name.key),
+            RowKind::Invitation => self.invitations.document(&name.key),
+            RowKind::Clock => bytes(self.clock.as_ref()),
+            RowKind::Limits => bytes(self.terms.as_ref()),
+            RowKind::Policy => bytes(self.policy.as_ref()),
         }
     }
 
@@ -137,7 +136,7 @@ impl ControlState {
             }
             // A row that cannot be written counts as nothing, and so does not follow from the log.
             let document = self.document(name).ok().flatten();
-            let mark = document.map_or_else(Mark::default, |document| self.root.mark([name.kind, &name.key], &document));
+            let mark = document.map_or_else(Mark::default, |document| self.root.mark([name.kind.as_str(), &name.key], &document));
             self.root.replace(before.mark(name), mark);
             self.set_mark(name, mark);
         }
@@ -145,49 +144,47 @@ impl ControlState {
 
     fn mark(&self, name: &RowName) -> Mark {
         match name.kind {
-            "account" => self.accounts.mark(&name.key),
-            "credential" => self.credentials.mark(&name.key),
-            "vm" => self.vms.mark(&name.key),
-            "switch" => self.switches.mark(&name.key),
-            "person" => self.people.mark(&name.key),
-            "invitation" => self.invitations.mark(&name.key),
-            "clock" => self.loose.clock,
-            "limits" => self.loose.limits,
-            "policy" => self.loose.policy,
-            _ => Mark::default(),
+            RowKind::Account => self.accounts.mark(&name.key),
+            RowKind::Credential => self.credentials.mark(&name.key),
+            RowKind::Vm => self.vms.mark(&name.key),
+            RowKind::Switch => self.switches.mark(&name.key),
+            RowKind::Person => self.people.mark(&name.key),
+            RowKind::Invitation => self.invitations.mark(&name.key),
+            RowKind::Clock => self.loose.clock,
+            RowKind::Limits => self.loose.limits,
+            RowKind::Policy => self.loose.policy,
         }
     }
 
     fn set_mark(&mut self, name: &RowName, mark: Mark) {
         match name.kind {
-            "account" => self.accounts.set_mark(&name.key, mark),
-            "credential" => self.credentials.set_mark(&name.key, mark),
-            "vm" => self.vms.set_mark(&name.key, mark),
-            "switch" => self.switches.set_mark(&name.key, mark),
-            "person" => self.people.set_mark(&name.key, mark),
-            "invitation" => self.invitations.set_mark(&name.key, mark),
-            "clock" => self.loose.clock = mark,
-            "limits" => self.loose.limits = mark,
-            "policy" => self.loose.policy = mark,
-            _ => {}
+            RowKind::Account => self.accounts.set_mark(&name.key, mark),
+            RowKind::Credential => self.credentials.set_mark(&name.key, mark),
+            RowKind::Vm => self.vms.set_mark(&name.key, mark),
+            RowKind::Switch => self.switches.set_mark(&name.key, mark),
+            RowKind::Person => self.people.set_mark(&name.key, mark),
+            RowKind::Invitation => self.invitations.set_mark(&name.key, mark),
+            RowKind::Clock => self.loose.clock = mark,
+            RowKind::Limits => self.loose.limits = mark,
+            RowKind::Policy => self.loose.policy = mark,
         }
     }
 }
 
 fn content(kind: &str, key: &str, doc: &[u8]) -> Result<Content, serde_json::Error> {
-    Ok(match kind {
-        "switch" if doc == GONE => Content::Released(key.to_owned()),
-        "switch" => Content::Switch(Box::new(of_key(key, doc)?)),
-        "invitation" if doc == GONE => Content::Uninvited(key.to_owned()),
-        "invitation" => Content::Invitation(of_key(key, doc)?),
-        "person" => Content::Person(of_key(key, doc)?),
-        "account" => Content::Account(of_key(key, doc)?),
-        "vm" => Content::Vm(of_key(key, doc)?),
-        "credential" => Content::Credential(Box::new(of_key(key, doc)?)),
-        "policy" if key == "set" => Content::Policy(serde_json::from_slice(doc)?),
-        "clock" if key == "accepted" => Content::Clock(serde_json::from_slice(doc)?),
-        "limits" if key == "set" => Content::Limits(serde_json::from_slice(doc)?),
-        _ => return Err(unknown()),
+    let only = |name: &str| if key == name { Ok(()) } else { Err(Error::custom("the row of another key")) };
+    Ok(match RowKind::read(kind).ok_or_else(unknown)? {
+        RowKind::Switch if doc == GONE => Content::Released(key.to_owned()),
+        RowKind::Switch => Content::Switch(Box::new(of_key(key, doc)?)),
+        RowKind::Invitation if doc == GONE => Content::Uninvited(key.to_owned()),
+        RowKind::Invitation => Content::Invitation(of_key(key, doc)?),
+        RowKind::Person => Content::Person(of_key(key, doc)?),
+        RowKind::Account => Content::Account(of_key(key, doc)?),
+        RowKind::Vm => Content::Vm(of_key(key, doc)?),
+        RowKind::Credential => Content::Credential(Box::new(of_key(key, doc)?)),
+        RowKind::Policy => only("set").and_then(|()| serde_json::from_slice(doc)).map(Content::Policy)?,
+        RowKind::Clock => only("accepted").and_then(|()| serde_json::from_slice(doc)).map(Content::Clock)?,
+        RowKind::Limits => only("set").and_then(|()| serde_json::from_slice(doc)).map(Content::Limits)?,
     })
 }
 

@@ -31,7 +31,7 @@ const WHOLE: &str = "array['log.log_head'::pg_catalog.regclass::oid, 'log.event'
     'log.payload'::pg_catalog.regclass::oid, 'log.state'::pg_catalog.regclass::oid]";
 
 /// Open transactions with a lock on one of these tables that can keep others from a row, the oldest first. The lock of a row is in
-/// no list; whoever has it has one of these on its table, and waits for none. Of another role's session the server may not say
+/// no list; whoever has it has one of these on its table, and waits for no row, but for longer than any of ours would. Of another role's session the server may not say
 /// since when, nor what it does.
 fn holders(of: &str) -> String {
     format!(
@@ -41,14 +41,16 @@ select distinct s.pid::bigint, coalesce(s.usename::text, 'a role'), coalesce(s.a
        coalesce(extract(epoch from clock_timestamp() - s.state_change)::bigint, 0),
        coalesce((s.state like 'idle in transaction%')::int, 0)::bigint,
        coalesce((s.wait_event = 'SyncRep')::int, 0)::bigint,
-       coalesce((s.usename = session_user and s.xact_start < clock_timestamp() - interval '{} s' and not exists (
+       coalesce((s.usename = session_user and s.xact_start < clock_timestamp() - interval '{0} s' and not exists (
            select 1 from pg_catalog.pg_locks t where t.pid = s.pid and t.granted and t.mode like '%ExclusiveLock'
            and t.mode <> 'RowExclusiveLock' and t.relation = 'log.schema_version'::pg_catalog.regclass))::int, 0)::bigint
   from pg_catalog.pg_locks l join pg_catalog.pg_stat_activity s on s.pid = l.pid
  where l.relation = any({of}) and l.granted and l.mode not in ('AccessShareLock', 'ShareUpdateExclusiveLock')
    and l.database = (select oid from pg_catalog.pg_database where datname = current_database())
-   and s.wait_event_type is distinct from 'Lock' and s.pid <> pg_backend_pid()
-   and not exists (select 1 from pg_catalog.pg_locks w where w.pid = l.pid and not w.granted)
+   and s.pid <> pg_backend_pid()
+   and (not exists (select 1 from pg_catalog.pg_locks w where w.pid = l.pid and not w.granted)
+        or exists (select 1 from pg_catalog.pg_locks w where w.pid = l.pid and not w.granted and w.locktype not in ('transactionid', 'tuple'))
+        or s.xact_start < clock_timestamp() - interval '{0} s')
  order by 4",
         TRANSACTION.as_secs()
     )
@@ -56,8 +58,8 @@ select distinct s.pid::bigint, coalesce(s.usename::text, 'a role'), coalesce(s.a
 
 /// Whether anybody but this transaction, which has the head, has a lock by which it may have one on a row of the state.
 const SUSPECTS: &str = "\
-select distinct pid::bigint from pg_catalog.pg_locks
- where relation = 'log.state'::pg_catalog.regclass and granted and pid <> pg_backend_pid()
+select distinct coalesce(pid, 0)::bigint from pg_catalog.pg_locks
+ where relation = 'log.state'::pg_catalog.regclass and granted and pid is distinct from pg_backend_pid()
    and mode not in ('AccessShareLock', 'ShareUpdateExclusiveLock')
    and database = (select oid from pg_catalog.pg_database where datname = current_database())";
 
@@ -68,6 +70,18 @@ select name::text from log.state where control = 1 except select name::text from
 
 /// Ends the session `$1`, if this role may.
 const END: &str = "select pg_terminate_backend($1::int)::int::bigint";
+
+/// Prepared transactions with a lock on the log's tables: they have no session, and outlive every restart. The oldest first, with
+/// whether nobody needs to wait for it any more, and this role may end it.
+const PREPARED: &str = "\
+select distinct quote_literal(p.gid), p.owner::text, to_char(p.prepared at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
+       (p.owner = session_user and p.prepared < clock_timestamp() - interval '12 s')::int::bigint
+  from pg_catalog.pg_prepared_xacts p
+  join pg_catalog.pg_locks own on own.locktype = 'transactionid' and own.transactionid = p.transaction and own.granted
+  join pg_catalog.pg_locks l on l.virtualtransaction = own.virtualtransaction and l.pid is null
+ where l.relation in ('log.log_head'::pg_catalog.regclass, 'log.state'::pg_catalog.regclass, 'log.event'::pg_catalog.regclass,
+       'log.payload'::pg_catalog.regclass)
+   and p.database = current_database() order by 3";
 
 /// A session that holds what an append takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -122,8 +136,28 @@ impl fmt::Display for Blocker {
 }
 
 /// Who holds anything just now that an append takes.
-pub(super) async fn held(database: &dyn Database) -> Result<Vec<Blocker>, SqlError> {
-    look(database, WHOLE).await
+pub(super) async fn held(database: &dyn Database) -> Result<Vec<String>, SqlError> {
+    let sessions = look(database, WHOLE).await?.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let prepared = database.query(PREPARED, Vec::new()).await?;
+    let prepared = prepared.iter().map(prepared_by).collect::<Result<Vec<_>, _>>()?;
+    Ok(sessions.into_iter().chain(prepared).collect())
+}
+
+fn prepared_by(row: &Row) -> Result<String, SqlError> {
+    Ok(format!("the prepared transaction {} of {} since {} (`rollback prepared`)", row.text(0)?, row.text(1)?, row.text(2)?))
+}
+
+/// The prepared transactions that are in the way, after the overdue were rolled back.
+async fn prepared(database: &dyn Database) -> Vec<String> {
+    let found = database.query(PREPARED, Vec::new()).await.unwrap_or_default();
+    for row in found.iter().filter(|row| row.int(3).is_ok_and(|overdue| overdue == 1)) {
+        let Ok(gid) = row.text(0) else { continue };
+        match database.query(&format!("rollback prepared {gid}"), Vec::new()).await {
+            Ok(_) => tracing::warn!(gid, "a prepared transaction that held the log for too long was rolled back"),
+            Err(error) => tracing::warn!(gid, %error, "a prepared transaction holds the log, and this role may not end it"),
+        }
+    }
+    found.iter().filter_map(|row| prepared_by(row).ok()).collect()
 }
 
 async fn look(database: &dyn Database, of: &str) -> Result<Vec<Blocker>, SqlError> {
@@ -136,6 +170,11 @@ pub(super) fn are_there(error: &DriverError) -> bool {
     code_of(error).is_some_and(|code| ["55P03", "57014", "40P01"].contains(&code.as_str()))
 }
 
+/// The same of a statement that failed.
+pub(super) fn is_a_wait(error: &SqlError) -> bool {
+    matches!(error, SqlError::Statement(source) if are_there(source))
+}
+
 fn code_of(error: &DriverError) -> Option<String> {
     let error = error.downcast_ref::<sqlx::Error>().and_then(sqlx::Error::as_database_error)?;
     error.code().map(std::borrow::Cow::into_owned)
@@ -144,7 +183,7 @@ fn code_of(error: &DriverError) -> Option<String> {
 /// What whoever waited for the head in vain is told; whoever is overdue is ended by then, if this role may.
 pub(super) async fn passed(database: &dyn Database, source: DriverError) -> SqlError {
     let found = past(database, HEAD).await;
-    let by = named(&found);
+    let by = named(database, &found).await;
     if found.iter().any(|blocker| blocker.awaits_standby) {
         return SqlError::Unconfirmed { by, source };
     }
@@ -157,13 +196,13 @@ pub(super) async fn row_held(database: &dyn Database, source: DriverError) -> Sq
     if found.is_empty() && code_of(&source).is_some_and(|code| code == "57014") {
         return SqlError::Statement(source);
     }
-    SqlError::RowHeld { by: named(&found), source }
+    SqlError::RowHeld { by: named(database, &found).await, source }
 }
 
 /// Whoever is in the way, after the overdue were ended.
 async fn past(database: &dyn Database, of: &str) -> Vec<Blocker> {
     let mut found = look(database, of).await.unwrap_or_default();
-    if found.len() > 1 {
+    if !found.is_empty() {
         // An append that is just being made is none of them.
         tokio::time::sleep(LOOK).await;
         let still = look(database, of).await.unwrap_or_default();
@@ -181,8 +220,8 @@ async fn past(database: &dyn Database, of: &str) -> Vec<Blocker> {
     found
 }
 
-fn named(found: &[Blocker]) -> String {
-    let names: Vec<String> = found.iter().map(ToString::to_string).collect();
+async fn named(database: &dyn Database, found: &[Blocker]) -> String {
+    let names: Vec<String> = found.iter().map(ToString::to_string).chain(prepared(database).await).collect();
     if names.is_empty() { "another session".to_owned() } else { names.join(" and ") }
 }
 
@@ -200,5 +239,6 @@ pub(super) async fn check_control_rows(transaction: &mut dyn Transaction) -> Res
 
 /// Who holds such a row, after the overdue were ended.
 pub(super) async fn row_held_by(database: &dyn Database) -> String {
-    named(&past(database, WHOLE).await)
+    let found = past(database, WHOLE).await;
+    named(database, &found).await
 }

@@ -98,31 +98,9 @@ pub static SQLITE: Dialect = Dialect {
         clear: "insert into call_words (call_words) values ('delete-all')",
     },
     migrations: |room| match room {
-        Room::Log => &[
-            include_str!("../../migrations/sqlite/log-0001.sql"),
-            include_str!("../../migrations/sqlite/log-0002.sql"),
-            include_str!("../../migrations/sqlite/log-0003.sql"),
-            include_str!("../../migrations/sqlite/log-0004.sql"),
-            include_str!("../../migrations/sqlite/log-0005.sql"),
-            include_str!("../../migrations/sqlite/log-0006.sql"),
-        ],
-        Room::Views => &[
-            include_str!("../../migrations/sqlite/views-0001.sql"),
-            include_str!("../../migrations/sqlite/views-0002.sql"),
-            include_str!("../../migrations/sqlite/views-0003.sql"),
-            include_str!("../../migrations/sqlite/views-0004.sql"),
-        ],
-        Room::Vault => &[
-            include_str!("../../migrations/sqlite/vault-0001.sql"),
-            include_str!("../../migrations/sqlite/vault-0002.sql"),
-            include_str!("../../migrations/sqlite/vault-0003.sql"),
-            include_str!("../../migrations/sqlite/vault-0004.sql"),
-            include_str!("../../migrations/sqlite/vault-0005.sql"),
-            include_str!("../../migrations/sqlite/vault-0006.sql"),
-            include_str!("../../migrations/sqlite/vault-0007.sql"),
-            include_str!("../../migrations/sqlite/vault-0008.sql"),
-            include_str!("../../migrations/sqlite/vault-0009.sql"),
-        ],
+        Room::Log => &[include_str!("../../migrations/sqlite/log-0001.sql")],
+        Room::Views => &[include_str!("../../migrations/sqlite/views-0001.sql")],
+        Room::Vault => &[include_str!("../../migrations/sqlite/vault-0001.sql")],
     },
 };
 
@@ -144,31 +122,9 @@ pub static POSTGRES: Dialect = Dialect {
         clear: "",
     },
     migrations: |room| match room {
-        Room::Log => &[
-            include_str!("../../migrations/postgres/log-0001.sql"),
-            include_str!("../../migrations/postgres/log-0002.sql"),
-            include_str!("../../migrations/postgres/log-0003.sql"),
-            include_str!("../../migrations/postgres/log-0004.sql"),
-            include_str!("../../migrations/postgres/log-0005.sql"),
-            include_str!("../../migrations/postgres/log-0006.sql"),
-        ],
-        Room::Views => &[
-            include_str!("../../migrations/postgres/views-0001.sql"),
-            include_str!("../../migrations/postgres/views-0002.sql"),
-            include_str!("../../migrations/postgres/views-0003.sql"),
-            include_str!("../../migrations/postgres/views-0004.sql"),
-        ],
-        Room::Vault => &[
-            include_str!("../../migrations/postgres/vault-0001.sql"),
-            include_str!("../../migrations/postgres/vault-0002.sql"),
-            include_str!("../../migrations/postgres/vault-0003.sql"),
-            include_str!("../../migrations/postgres/vault-0004.sql"),
-            include_str!("../../migrations/postgres/vault-0005.sql"),
-            include_str!("../../migrations/postgres/vault-0006.sql"),
-            include_str!("../../migrations/postgres/vault-0007.sql"),
-            include_str!("../../migrations/postgres/vault-0008.sql"),
-            include_str!("../../migrations/postgres/vault-0009.sql"),
-        ],
+        Room::Log => &[include_str!("../../migrations/postgres/log-0001.sql")],
+        Room::Views => &[include_str!("../../migrations/postgres/views-0001.sql")],
+        Room::Vault => &[include_str!("../../migrations/postgres/vault-0001.sql")],
     },
 };
 

@@ -218,7 +218,7 @@ impl Draft {
         self.now = self.state.on_clocks(self.at);
         for row in changed {
             let doc = self.state.row(&row).map_err(|error| StoreError::Unreadable(error.to_string()))?;
-            let name = format!("{}:{}", row.kind, row.key);
+            let name = row.to_string();
             let kept = self.rows.get(&name).cloned();
             self.set(&name, kept, Some(StateRow { name: name.clone(), control: true, position, doc }), false);
         }

@@ -91,8 +91,8 @@ impl Fence {
     /// A fence that knows nothing yet and lets nothing pass; `key` is what control state is held against the log with.
     #[must_use]
     pub fn new(clock: Arc<dyn Clock>, key: RootKey) -> Arc<Self> {
+        let peers = Peers::new(Arc::clone(&clock), key.clone());
         let state = watch::Sender::new(Arc::new(ControlState::under(key)));
-        let peers = Peers::new(Arc::clone(&clock));
         Arc::new(Self { clock, inner: Mutex::default(), peers, left: Notify::new(), state })
     }
 

@@ -49,7 +49,7 @@ pub(super) async fn find(
     }
     if !want.calls.is_empty() {
         found.calls = want.calls.iter().map(|call| (call.clone(), Vec::new())).collect();
-        for row in transaction.query(&of_calls(dialect, false), vec![names(&want.calls)]).await? {
+        for row in transaction.query(&of_calls(dialect), vec![names(&want.calls)]).await? {
             let row = event_row(row)?;
             let call = row.call.as_deref().and_then(|call| call.parse().ok());
             if let Some(events) = call.and_then(|call: CallId| found.calls.get_mut(&call)) {

@@ -11,10 +11,9 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use super::signet::{INVITED, PERSON, Signed, Stranger, ours};
+use super::signet::{INVITED, PERSON, Stranger, ours};
 use super::sql::{Row, SqlError, Transaction, Value};
 use super::vault::{Vault, VaultError};
-use crate::core::caused::with_sources;
 use crate::core::email::EmailAddress;
 use crate::core::id::{AccountId, InvitationId, UserId};
 use crate::core::member::Member;
@@ -255,31 +254,6 @@ impl Vault {
     pub async fn address_in(&self, account: &AccountId, email: &EmailAddress) -> Result<String, VaultError> {
         let text = serde_json::json!([account, email]).to_string();
         Ok(hex::encode(self.mac(ADDRESS, text.as_bytes()).await?))
-    }
-
-    /// Brings addresses that an earlier version kept into their canonical form. One that is somebody else's then stays as it is,
-    /// and is named.
-    pub(super) async fn fold_addresses(&self) -> Result<(), VaultError> {
-        let fold = async |table: &Signed, email: usize| {
-            let sql = format!("select {} from {} t", table.of("t"), table.name());
-            for row in self.database().query(&sql, Vec::new()).await? {
-                let Some(columns) = self.check(table, &row, 0).ok().and_then(|()| row.0.get(..table.width() - 1)) else {
-                    continue;
-                };
-                let (text, mut columns) = (row.text(email)?, columns.to_vec());
-                let Ok(folded) = text.parse::<EmailAddress>() else { continue };
-                if let Some(column) = columns.get_mut(email).filter(|_| folded.as_str() != text) {
-                    *column = folded.as_str().into();
-                    if let Err(error) = self.change(&table.update(), self.signed(table, columns)).await {
-                        let (id, error) = (row.text(0)?, with_sources(&error));
-                        tracing::error!(id, error, "an e-mail address of an earlier version cannot be brought into its form");
-                    }
-                }
-            }
-            Ok(())
-        };
-        fold(&PERSON, 4).await?;
-        fold(&INVITED, 3).await
     }
 
     /// Erases a person: their e-mail address, their password, whom issuers know them as, their sessions and their searches.

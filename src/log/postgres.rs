@@ -134,7 +134,7 @@ impl Database for Postgresql {
     }
 
     async fn blockers(&self) -> Result<Vec<String>, SqlError> {
-        Ok(blockers::held(self).await?.iter().map(ToString::to_string).collect())
+        blockers::held(self).await
     }
 
     fn tell(&self, epoch: i64) {
@@ -355,6 +355,7 @@ fn opening(error: sqlx::Error) -> SqlError {
 /// Classes 22 (the value) and 54 (its size) are refused again; everything else may pass.
 fn running(error: sqlx::Error) -> SqlError {
     let code = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned));
-    let refused = code.is_some_and(|code| code.starts_with("22") || code.starts_with("54"));
+    // 23514: larger than its column may be.
+    let refused = code.is_some_and(|code| code.starts_with("22") || code.starts_with("54") || code == "23514");
     if refused { SqlError::Refused(error.into()) } else { SqlError::Statement(error.into()) }
 }

@@ -3,7 +3,6 @@
 //! INVARIANT: what is opened for a reader is of a call that his sight reaches as the leaves say whose it is, and lies under a
 //! key of that account. What a row beside the log says of it opens nothing (P9).
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use serde_json::{Value, json};
@@ -12,7 +11,7 @@ use super::chained::fold;
 use super::store::{Store, StoreError};
 use super::vault::{Vault, VaultError};
 use crate::core::chain::Chain;
-use crate::core::event::{Event, IntentRecorded, Kind, LeafError};
+use crate::core::event::{Event, Kind, LeafError};
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::sight::Sight;
 use crate::core::state::ControlState;
@@ -58,18 +57,13 @@ impl Reader {
 
     /// A call as its events make it.
     pub async fn chain(&self, call: &CallId) -> Result<Option<Chain>, ReadError> {
-        Ok(fold(call, self.store.of_calls(std::slice::from_ref(call), false).await?.iter())?)
+        Ok(fold(call, self.store.of_calls(std::slice::from_ref(call)).await?.iter())?)
     }
 
-    /// The intents of these calls, as their leaves say.
-    pub async fn intents(&self, calls: &[CallId]) -> Result<HashMap<CallId, (Position, IntentRecorded)>, ReadError> {
-        let mut intents = HashMap::new();
-        for row in self.store.of_calls(calls, true).await? {
-            if let Kind::IntentRecorded(intent) = Event::decode(&row.leaf)?.kind {
-                intents.insert(intent.call.clone(), (row.position, intent));
-            }
-        }
-        Ok(intents)
+    /// The events of these calls, in order.
+    pub async fn of_calls(&self, calls: &[CallId]) -> Result<Vec<Event>, ReadError> {
+        let rows = self.store.of_calls(calls).await?;
+        rows.iter().map(|row| Ok(Event::decode(&row.leaf)?)).collect()
     }
 
     /// Whose call an event is of; none unless `sight` sees that call.

@@ -4,7 +4,7 @@
 
 use super::blockers::IDLE;
 use super::dialect::{POSTGRES, Room};
-use super::sql::{Database, SqlError, Value};
+use super::sql::{Database, SqlError, Transaction, Value};
 
 /// Gives `role` what serving needs in a room, and nothing else there. Needs the schema's owner. Whoever comes in by that role
 /// by other means than a node does holds the log's head no longer than a node may, unless it says otherwise itself; to set that
@@ -16,25 +16,7 @@ pub async fn grant(database: &dyn Database, room: Room, role: &str) -> Result<()
     // Within a text that is a format.
     let quoted = named.replace('%', "%%");
     let schema = room.name();
-    let rights = match room {
-        Room::Log => format!(
-            "grant insert on log.event, log.payload to {role};
-             grant insert, update, delete on log.state to {role};
-             grant update (position, at, epoch) on log.log_head to {role}"
-        ),
-        Room::Views | Room::Vault => {
-            // What was sealed under a data key is lost with it: it is made once, and neither changed nor removed by who serves.
-            let kept = if room == Room::Vault {
-                format!("; revoke update, delete on {schema}.data_key from {role}")
-            } else {
-                String::new()
-            };
-            format!(
-                "grant insert, update, delete on all tables in schema {schema} to {role};
-                 revoke insert, update, delete on {schema}.schema_version from {role}{kept}"
-            )
-        }
-    };
+    let rights = rights(room, &role);
     let limits = format!(
         "do $limits$ begin
            execute format('alter role {quoted} in database %I set idle_in_transaction_session_timeout = {}', current_database());
@@ -77,7 +59,50 @@ pub async fn grant(database: &dyn Database, room: Room, role: &str) -> Result<()
          end $forelog$"
     );
     transaction.script(&script).await?;
+    if !is_granted(&mut *transaction, room, &bare).await? {
+        transaction.rollback().await;
+        return Err(SqlError::NotGranted { room });
+    }
     transaction.commit().await
+}
+
+/// What a node writes in a room.
+fn rights(room: Room, role: &str) -> String {
+    let schema = room.name();
+    match room {
+        Room::Log => format!(
+            "grant insert on log.event, log.payload to {role};
+             grant insert, update, delete on log.state to {role};
+             grant update (position, at, epoch) on log.log_head to {role}"
+        ),
+        Room::Views | Room::Vault => {
+            // What was sealed under a data key is lost with it: it is made once, and neither changed nor removed by who serves.
+            let kept = if room == Room::Vault {
+                format!("; revoke update, delete on {schema}.data_key from {role}")
+            } else {
+                String::new()
+            };
+            format!(
+                "grant insert, update, delete on all tables in schema {schema} to {role};
+                 revoke insert, update, delete on {schema}.schema_version from {role}{kept}"
+            )
+        }
+    }
+}
+
+/// Whether the role may do now what serving takes: who may not grant is told so by a notice alone.
+async fn is_granted(transaction: &mut dyn Transaction, room: Room, role: &str) -> Result<bool, SqlError> {
+    let written = match room {
+        Room::Log => "event",
+        Room::Views => "cursor",
+        Room::Vault => "session",
+    };
+    let schema = room.name();
+    let sql = format!(
+        "select (has_schema_privilege('{role}', '{schema}', 'usage') and has_table_privilege('{role}', '{schema}.{written}', 'insert')
+         and has_database_privilege('{role}', current_database(), 'connect'))::int::bigint"
+    );
+    Ok(transaction.query(&sql, Vec::new()).await?.first().map_or(Ok(0), |row| row.int(0))? == 1)
 }
 
 /// Whether this session's role owns the log's schema, or may act as who does. A file is its user's.

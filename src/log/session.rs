@@ -240,9 +240,9 @@ fn state_of(error: &SqlError) -> Option<String> {
     error.code().map(Cow::into_owned)
 }
 
-/// Whether a change was refused by a right that is lacking (42501) or by a trigger (P0001).
+/// Whether a change was refused by a right that is lacking (42501), by a trigger (P0001), or by the size of a column (23514).
 pub(super) fn is_forbidden(error: &SqlError) -> bool {
-    state_of(error).is_some_and(|code| code == "42501" || code == "P0001")
+    state_of(error).is_some_and(|code| ["42501", "P0001", "23514"].contains(&code.as_str()))
 }
 
 /// What the server answers that it need not answer a moment later: it ends, begins or is full (53, 57, 08, 58), somebody else is
@@ -284,6 +284,12 @@ pub fn is_not_there(error: &SqlError) -> bool {
 #[must_use]
 pub fn is_shut_out(error: &SqlError) -> bool {
     state_of(error).is_some_and(|code| code == "53300" || code.starts_with("57P"))
+}
+
+/// Whether the server does not let this role in (class 28).
+#[must_use]
+pub fn is_denied_to(error: &SqlError) -> bool {
+    state_of(error).is_some_and(|code| code.starts_with("28"))
 }
 
 /// Whether somebody else has made the same schema or table meanwhile.

@@ -103,10 +103,6 @@ impl Signed {
         self.columns.len() + 1
     }
 
-    pub(super) fn name(&self) -> &'static str {
-        self.name
-    }
-
     /// What to select of the table that is called `alias`.
     pub(super) fn of(&self, alias: &str) -> String {
         let columns: Vec<String> = self.columns.iter().chain(&["signet"]).map(|column| format!("{alias}.{column}")).collect();

@@ -97,8 +97,17 @@ pub enum SqlError {
         /// Who they are, as far as the server says.
         by: String,
     },
-    /// The schema is newer than this program.
-    #[error("the schema {} is at version {found}, of a newer forelog; this program knows {known}", .room.name())]
+    /// Rights were granted by a role that has none to grant.
+    #[error("granting what serving takes in the schema {}: this role may not grant it; use the role that owns the schema", .room.name())]
+    NotGranted {
+        /// Which room.
+        room: Room,
+    },
+    /// The schema is newer than this program, or of the time before its first release.
+    #[error(
+        "the schema {} is at version {found}, of a newer forelog or of one before the first release; this program knows {known}",
+        .room.name()
+    )]
     TooNew {
         /// Which room.
         room: Room,

@@ -359,7 +359,8 @@ pub(super) fn made_by(scripts: &[&str]) -> Result<BTreeMap<(String, String), Str
 pub(super) fn is_forbidden(error: &SqlError) -> bool {
     let (SqlError::Statement(driver) | SqlError::Refused(driver)) = error else { return false };
     let error = driver.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error);
-    error.is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER)
+    let refusing = [rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER, rusqlite::ffi::SQLITE_CONSTRAINT_CHECK];
+    error.is_some_and(|error| refusing.contains(&error.extended_code))
 }
 
 fn opening(error: impl Into<super::sql::DriverError>) -> SqlError {
@@ -368,7 +369,8 @@ fn opening(error: impl Into<super::sql::DriverError>) -> SqlError {
 
 /// A value that is too large, or not of its column's type, is refused again; everything else may pass.
 fn running(error: rusqlite::Error) -> SqlError {
+    let about_values = [rusqlite::ffi::SQLITE_CONSTRAINT_DATATYPE, rusqlite::ffi::SQLITE_CONSTRAINT_CHECK];
     let refused = matches!(error.sqlite_error_code(), Some(ErrorCode::TooBig | ErrorCode::TypeMismatch))
-        || error.sqlite_error().is_some_and(|error| error.extended_code == rusqlite::ffi::SQLITE_CONSTRAINT_DATATYPE);
+        || error.sqlite_error().is_some_and(|error| about_values.contains(&error.extended_code));
     if refused { SqlError::Refused(error.into()) } else { SqlError::Statement(error.into()) }
 }

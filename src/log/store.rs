@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use super::blockers;
 use super::dialect::{Dialect, POSTGRES, Room, migrate};
 use super::find;
-use super::parts;
 use super::sql::{Database, Row, SqlError, Transaction, Value};
+use super::{parts, peers};
 use crate::core::id::{CallId, Epoch, Position};
 use crate::core::time::Micros;
 
@@ -157,8 +157,8 @@ pub trait Store: Send + Sync {
     async fn head(&self) -> Result<Head, StoreError>;
     /// At most `limit` events after `after`, in order.
     async fn events(&self, after: Position, limit: u32) -> Result<Vec<EventRow>, StoreError>;
-    /// The events of these calls, in order; of each only the intent if `intents`.
-    async fn of_calls(&self, calls: &[CallId], intents: bool) -> Result<Vec<EventRow>, StoreError>;
+    /// The events of these calls, in order.
+    async fn of_calls(&self, calls: &[CallId]) -> Result<Vec<EventRow>, StoreError>;
     /// The payload parts of the events from `first` to `last`.
     async fn payloads(&self, first: Position, last: Position) -> Result<Vec<PayloadRow>, StoreError>;
     /// Which parts there are of the events from `first` to `last`, without their content.
@@ -280,8 +280,8 @@ impl Store for SqlStore {
         self.database.query(sql, vec![after.0.into(), i64::from(limit).into()]).await?.into_iter().map(event_row).collect()
     }
 
-    async fn of_calls(&self, calls: &[CallId], intents: bool) -> Result<Vec<EventRow>, StoreError> {
-        let sql = of_calls(self.database.dialect(), intents);
+    async fn of_calls(&self, calls: &[CallId]) -> Result<Vec<EventRow>, StoreError> {
+        let sql = of_calls(self.database.dialect());
         self.database.query(&sql, vec![names(calls)]).await?.into_iter().map(event_row).collect()
     }
 
@@ -322,25 +322,27 @@ impl Store for SqlStore {
     }
 }
 
-pub(super) const BY_KIND: &str = "select name, control, position, doc from state where name >= $1 and name < $2 order by name";
+pub(super) const BY_KIND: &str =
+    "select name, control, position, doc from state where name >= $1 and name < $2 order by name limit $3";
 
-/// `kind:` up to, not including, `kind;` — the next character after the colon.
+/// `kind:` up to, not including, `kind;` — the next character after the colon. Nodes are never so many; whoever is handed that many
+/// rows knows that there may be more.
 pub(super) fn range_of(kind: &str) -> Vec<Value> {
-    vec![format!("{kind}:").into(), format!("{kind};").into()]
+    let most = if kind == "node" { i64::try_from(peers::MOST).unwrap_or(i64::MAX) } else { i64::MAX };
+    vec![format!("{kind}:").into(), format!("{kind};").into(), most.into()]
 }
 
 /// `kind:key/` up to, not including, `kind:key0` — the next character after the slash.
 pub(super) fn range_under(prefix: &str) -> Vec<Value> {
-    vec![prefix.into(), format!("{}0", prefix.trim_end_matches('/')).into()]
+    vec![prefix.into(), format!("{}0", prefix.trim_end_matches('/')).into(), i64::MAX.into()]
 }
 
 fn by_name(database: &'static Dialect) -> String {
     format!("select name, control, position, doc from state where name {}", database.among)
 }
 
-pub(super) fn of_calls(database: &'static Dialect, intents: bool) -> String {
-    let only = if intents { " and type = 'intent_recorded'" } else { "" };
-    format!("select position, at, type, call, leaf from event where call {}{only} order by position", database.among)
+pub(super) fn of_calls(database: &'static Dialect) -> String {
+    format!("select position, at, type, call, leaf from event where call {} order by position", database.among)
 }
 
 pub(super) fn names(calls: &[CallId]) -> Value {

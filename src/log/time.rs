@@ -10,8 +10,11 @@
 //! The voices are the database's clock, or where it has none the time that has passed on this machine since a node's last
 //! beat; and the clock of each node that beats and is sure of it.
 //!
-//! INVARIANT: no process moves the log's time further than what has passed, plus [`SKEW`], on the word of its own clock (P15);
-//! but for a gap that is no longer than [`OFF`] or [`RESTARTED`], where there is nobody else to ask. What stops something is
+//! A clock that another voice vouches for is right, and the log's time a little ahead of it: two tolerances never add up to an outage.
+//!
+//! INVARIANT: no process moves the log's time further than what has passed, plus [`SKEW`], on the word of its own clock (P15), however
+//! many of them follow each other: each is held against what nodes on its machine have read, not against what the log took from the
+//! last of them; but for a gap that is no longer than [`OFF`] or [`RESTARTED`], where there is nobody else to ask. What stops something is
 //! recorded all the same, at the log's time.
 
 use std::sync::{Arc, Mutex, PoisonError};
@@ -139,12 +142,15 @@ impl LogTime {
         if newest > passed {
             (known.at, known.since) = (newest, own.up);
         }
-        let votes = voices.votes(own.now, witness);
+        let votes = voices.votes(&own, witness);
+        let vouched = voices.another(&own).is_some_and(|said| apart(said, own.now) <= SKEW) && !votes.is_outvoted();
+        // What another fast clock has moved is no fault of one that is right.
+        let late = if vouched { SKEW * 2 } else { SKEW };
         known.doubted = database.is_some_and(|said| apart(said, own.now) > SKEW);
         let accepted =
             voices.accepted.is_some_and(|accepted| accepted.vouches(newest)) && apart(own.now, newest) <= voices.near();
         known.accepted = accepted || (known.accepted && votes.is_outvoted());
-        if accepted || (!known.settled && voices.settle(&own, newest, &votes)) {
+        if accepted || (!known.settled && voices.settle(&own, (newest, late), &votes)) {
             (known.at, known.since, known.settled) = (own.now.max(newest), own.up, true);
         }
         let expected = match database {
@@ -152,7 +158,12 @@ impl LogTime {
             Some(said) if known.at == Micros(0) => said,
             _ => known.at.plus(own.up.saturating_sub(known.since)),
         };
-        let skewed = apart(own.now, expected) > SKEW || !known.settled || (votes.is_outvoted() && !known.accepted);
+        let is_off = own.now.since(expected) > SKEW || expected.since(own.now) > late;
+        let skewed = is_off || !known.settled || (votes.is_outvoted() && !known.accepted);
+        if vouched && !skewed && own.now < expected {
+            // What pushed the log's time ahead is over with what it has written.
+            (known.at, known.since) = (own.now.max(newest), own.up);
+        }
         let at = if skewed { expected } else { own.now };
         // The database refuses what is further ahead of its clock.
         let most = database.map_or(Micros::LAST, |said| said.plus(BEYOND).max(voices.head));
@@ -210,9 +221,21 @@ impl Voices<'_> {
         here.filter_map(then).max()
     }
 
-    fn votes(&self, now: Micros, witness: Option<Micros>) -> Votes {
-        let mut votes = Votes::default();
-        if let Some(said) = self.database().or(witness) {
+    /// What another clock says that this one can be held against at once: the database's, or what nodes on this machine have read,
+    /// with the time since then.
+    fn another(&self, own: &Own) -> Option<Micros> {
+        let boot = own.boot.as_deref();
+        let is_here = |peer: &&Peer| peer.node.boot.is_some() && peer.node.boot.as_deref() == boot;
+        let is_sure = |peer: &&Peer| !peer.node.unsure && peer.node.clock != Micros(0);
+        let passed = |peer: &Peer| own.up.checked_sub(Duration::from_micros(peer.node.up_us));
+        let read = |peer: &Peer| Some((passed(peer)?, peer.node.clock.shifted(self.ahead()).plus(passed(peer)?)));
+        let here = self.rows().filter(is_here).filter(is_sure).filter_map(read).min_by_key(|(passed, _)| *passed);
+        self.database().or(here.map(|(_, said)| said))
+    }
+
+    fn votes(&self, own: &Own, witness: Option<Micros>) -> Votes {
+        let (now, mut votes) = (own.now, Votes::default());
+        if let Some(said) = self.another(own).or(witness) {
             votes.count(said, now, SKEW);
         }
         for peer in self.living().filter(|peer| peer.moved && peer.node.clock != Micros(0)) {
@@ -226,10 +249,10 @@ impl Voices<'_> {
         votes
     }
 
-    /// Whether a clock may be followed on a log whose newest time is `newest`.
-    fn settle(&self, own: &Own, newest: Micros, votes: &Votes) -> bool {
+    /// Whether a clock may be followed on a log whose newest time is `newest`, behind which it may be by `late`.
+    fn settle(&self, own: &Own, (newest, late): (Micros, Duration), votes: &Votes) -> bool {
         let gap = own.now.since(newest);
-        if newest.since(own.now) > SKEW || votes.is_outvoted() {
+        if newest.since(own.now) > late || votes.is_outvoted() {
             return false;
         }
         if newest == Micros(0) || gap <= self.near() {

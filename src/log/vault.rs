@@ -94,7 +94,6 @@ impl Vault {
     ) -> Result<Self, VaultError> {
         migrate(&*database, Room::Vault).await?;
         let vault = Self::over(database, wrapping, entropy);
-        vault.fold_addresses().await?;
         vault.check_wrapping_key().await?;
         Ok(vault)
     }

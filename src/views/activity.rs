@@ -3,6 +3,7 @@
 //! INVARIANT: an answer holds everything that was in the log when it was asked for, or says by its `as_of` that it does
 //! not; a call that the views have not reached yet is never said to be absent.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,9 +15,11 @@ use super::page::Cursor;
 use super::turns::Turns;
 use super::{ViewError, Views};
 use crate::core::code::Code;
+use crate::core::event::Event;
 use crate::core::id::{CallId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::sight::Sight;
+use crate::log::reading::Reader;
 use crate::log::sql::{Row, SqlError, Value};
 use crate::tools::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, CallRecord, Changes, Histogram,
@@ -126,15 +129,19 @@ impl Views {
         Ok(Reached { head, position })
     }
 
-    /// Those of these calls whose rows say what their intents do. Whoever can write the views' database could name another
-    /// account in a row, and show it to that one (P9).
+    /// These calls as their own events say. Whoever can write the views' database could name another account in a row, and show it
+    /// to that one (P9), or another end.
     pub(super) async fn held(&self, calls: Vec<Call>) -> Result<Vec<Call>, ViewError> {
         if calls.is_empty() {
             return Ok(calls);
         }
         let ids: Vec<CallId> = calls.iter().filter_map(|call| call.id().parse().ok()).collect();
-        let intents = self.reader.intents(&ids).await?;
-        Ok(calls.into_iter().filter(|call| call.fits(&intents)).collect())
+        let events = by_call(&self.reader, &ids).await?;
+        let logged = |call: Call| {
+            let own = call.id().parse().ok().and_then(|id: CallId| events.get(&id));
+            call.logged_by(own.map_or(&[][..], Vec::as_slice))
+        };
+        Ok(calls.into_iter().filter_map(logged).collect())
     }
 
     /// One call as it is now, if it may be seen.
@@ -144,6 +151,17 @@ impl Views {
         let found = rows.first().map(Call::read).transpose()?.filter(|call| call.is_in(sight));
         Ok(self.held(found.into_iter().collect()).await?.pop())
     }
+}
+
+/// The events of these calls, in order, by call.
+pub(super) async fn by_call(reader: &Reader, ids: &[CallId]) -> Result<HashMap<CallId, Vec<Event>>, ViewError> {
+    let mut events: HashMap<CallId, Vec<Event>> = HashMap::new();
+    for event in reader.of_calls(ids).await? {
+        if let Some(call) = event.kind.call().cloned() {
+            events.entry(call).or_default().push(event);
+        }
+    }
+    Ok(events)
 }
 
 fn check_limit(limit: u32) -> Result<(), Refusal> {

@@ -182,7 +182,7 @@ fn parts(query: &AdministrationQuery) -> Vec<(String, Vec<Value>)> {
 }
 
 fn select(query: &AdministrationQuery, from: Cursor) -> (String, Vec<Value>) {
-    // In the order of positions for whoever sees all of them: see `migrations/*/views-0003.sql`.
+    // In the order of positions for whoever sees all of them: see `migrations/*/views-0001.sql`.
     let is_whole = query.sight.is_everything() && query.about.is_none();
     let (before, order) = if is_whole { ("position < ?", "position desc") } else { ("-position > ?", "-position") };
     let before_position = from.before.0.min(from.as_of.0.saturating_add(1));

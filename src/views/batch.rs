@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::call::{Call, Spoken};
 use super::fit::hash;
 use super::label::Labels;
-use super::{ViewError, administration, call, label, timeline};
+use super::{ViewError, administration, call, label};
 use crate::core::event::{Event, IntentRecorded, Kind};
 use crate::core::id::Position;
 use crate::log::dialect::Dialect;
@@ -58,6 +58,11 @@ impl Batch {
         &self.leaf
     }
 
+    /// The events.
+    pub(super) fn events(&self) -> &[Event] {
+        &self.events
+    }
+
     /// How many events it has.
     pub(super) fn len(&self) -> usize {
         self.events.len()
@@ -72,19 +77,11 @@ impl Batch {
         let known = call::load(transaction, dialect, self.older_calls()).await?;
         administration::save(transaction, dialect, &self.events).await?;
         let calls = self.fold(known, &labels);
-        timeline::save(transaction, self.further(&calls)).await?;
         call::save(transaction, calls.into_values().collect()).await
     }
 
-    /// The events that belong to a call and are none of the steps in its row.
-    fn further<'a>(&'a self, calls: &'a BTreeMap<String, Call>) -> impl Iterator<Item = &'a Event> {
-        self.events.iter().filter(|event| {
-            let call = event.kind.call().and_then(|id| calls.get(id.as_str()));
-            call.is_some_and(|call| !call.steps().contains(&event.position))
-        })
-    }
-
-    fn fold(&self, known: Vec<Call>, labels: &Labels) -> BTreeMap<String, Call> {
+    /// The calls of the batch as its events make them of what was known.
+    pub(super) fn fold(&self, known: Vec<Call>, labels: &Labels) -> BTreeMap<String, Call> {
         let mut calls: BTreeMap<String, Call> = known.into_iter().map(|call| (call.id().to_owned(), call)).collect();
         for event in &self.events {
             let Some(id) = event.kind.call() else { continue };
@@ -109,7 +106,8 @@ impl Batch {
         }
     }
 
-    fn imported(&self) -> Labels {
+    /// The labels that the batch gives to VMs.
+    pub(super) fn imported(&self) -> Labels {
         let imported = self.events.iter().filter_map(|event| match &event.kind {
             Kind::VmImported { vm, .. } => {
                 let label = self.parts.get(&(event.position, "note"))?["label"].as_str()?;

@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: [`next`] alone says how a call stands; an event that cannot follow changes nothing here.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -11,7 +11,7 @@ use super::ViewError;
 use crate::core::call::{Status, next};
 use crate::core::code::Code;
 use crate::core::event::{Event, IntentRecorded, Kind};
-use crate::core::id::{CallId, Position, VmId};
+use crate::core::id::Position;
 use crate::core::search::words::indexed;
 use crate::core::sight::Sight;
 use crate::core::time::Micros;
@@ -27,7 +27,7 @@ pub const COLUMNS: &str = "intent, call, account, credential, person, vm, label,
 const NEVER: Position = Position(0);
 
 /// One call.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
     intent: Position,
     id: String,
@@ -136,19 +136,50 @@ impl Call {
         &self.id
     }
 
-    /// Whether the row says of the call what its intent does: who asked for what.
-    pub(super) fn fits(&self, intents: &HashMap<CallId, (Position, IntentRecorded)>) -> bool {
-        let found = self.id.parse::<CallId>().ok().and_then(|id| intents.get(&id));
-        let fits = found.is_some_and(|(position, asked)| {
-            *position == self.intent
-                && (asked.account.as_str(), asked.credential.as_str()) == (&*self.account, &*self.credential)
-                && (asked.user.as_str(), asked.tool.as_str()) == (&*self.person, &*self.tool)
-                && asked.vm.as_ref().map(VmId::as_str) == self.vm.as_deref()
+    /// The call as its events say, to which the row leads; what the row alone holds is taken from it: texts, and the VM's label. None
+    /// if it speaks of another call, or of one that is not there.
+    pub(super) fn logged_by(self, events: &[Event]) -> Option<Self> {
+        let named = |event: &&Event| event.kind.call().is_some_and(|call| call.as_str() == self.id);
+        let mut events = events.iter().filter(named);
+        let intent = events.next().and_then(|event| match &event.kind {
+            Kind::IntentRecorded(intent) => Some((event, intent)),
+            _ => None,
         });
-        if !fits {
-            tracing::error!(call_id = %self.id, "a row of the views is not what the log says, and is not shown: rebuild them");
+        let spoken = Spoken { text: self.text.clone(), ip: self.ip.clone(), label: self.label.clone() };
+        let logged = intent.map(|(event, intent)| {
+            let first = Self::recorded(event, intent, spoken);
+            events.fold(first, |mut call, event| {
+                call.apply(event);
+                call
+            })
+        });
+        let who = |call: &Self| (call.intent, call.account.clone(), call.credential.clone(), call.person.clone());
+        let what = |call: &Self| (call.tool.clone(), call.vm.clone());
+        let found = logged.filter(|logged| who(logged) == who(&self) && what(logged) == what(&self));
+        // What the log has had since then is not in the row yet.
+        let has_steps = |logged: &Self| self.steps().iter().zip(logged.steps()).all(|(row, log)| *row == NEVER || *row == log);
+        if !found.as_ref().is_some_and(has_steps) {
+            tracing::error!(call_id = %self.id, "a row of the views is not what the log says: `forelog view rebuild` makes them again");
         }
-        fits
+        found
+    }
+
+    /// The call as a row has it that has seen the events up to `as_of`.
+    pub(super) fn until(mut self, as_of: Position) -> Self {
+        let status = self.status_at(as_of);
+        for step in [&mut self.held, &mut self.decided, &mut self.started, &mut self.ended] {
+            if *step > as_of {
+                *step = NEVER;
+            }
+        }
+        if self.decided == NEVER {
+            self.decision = None;
+        }
+        if self.ended == NEVER {
+            (self.ended_at, self.code, self.policy, self.switch) = (Micros(0), None, None, None);
+        }
+        self.status = status;
+        self
     }
 
     /// Whether it may be seen.

@@ -13,9 +13,6 @@ use crate::log::pair;
 use crate::log::sql::{Database, Row};
 use crate::log::store::Store;
 
-/// The schema from which on the cursor says that.
-const SINCE: i64 = 4;
-
 pub(super) const CURSOR: &str = "select position, leaf, log from cursor where view = 'calls'";
 
 /// Where the views stand.
@@ -61,8 +58,7 @@ pub(super) async fn misfit(stand: &Stand, store: &dyn Store) -> Result<Option<St
 
 /// The same for a room of views that nobody has opened yet, for whoever looks at both from outside.
 pub async fn misfit_of(database: &dyn Database, store: &dyn Store) -> Result<Option<String>, ViewError> {
-    // What is older is made again when it is opened.
-    if version(database, Room::Views).await? < SINCE {
+    if version(database, Room::Views).await? == 0 {
         return Ok(None);
     }
     misfit(&Stand::read(&database.query(CURSOR, Vec::new()).await?)?, store).await

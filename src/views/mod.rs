@@ -1,8 +1,8 @@
 //! The views: what happened, shaped for reading. Pulled from the log by position, and lost without harm.
 //!
 //! ```text
-//! log ──events after the cursor──▶ Batch (calls · timeline · VM labels) ──▶ rows and cursor, one transaction
-//!                                              Calls::list / call / timeline ◀── rows, as they were at `as_of`
+//! log ──events after the cursor──▶ Batch (calls · administration · VM labels) ──▶ rows and cursor, one transaction
+//! Calls::list / call / timeline ◀── what the events of the calls say that rows lead to, as it was at `as_of`
 //! ```
 //!
 //! INVARIANT: rows depend on the log alone and are written together with the cursor, so that views can be deleted,
@@ -12,6 +12,7 @@ pub mod activity;
 pub mod administration;
 mod batch;
 pub mod call;
+pub mod check;
 mod filter;
 pub mod fit;
 mod histogram;

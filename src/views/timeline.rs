@@ -1,7 +1,4 @@
-//! The read model of timelines: the events of a call that are none of the steps in its row, such as a late result. Most
-//! calls have none. The events themselves are read from the log.
-
-use std::collections::BTreeSet;
+//! Timelines: every event of a call with its leaf, and what was recorded beside them. All of it is read from the log.
 
 use serde::Serialize;
 use serde_json::Value;
@@ -15,7 +12,6 @@ use crate::core::refusal::Refusal;
 use crate::core::sight::Sight;
 use crate::core::time::Micros;
 use crate::log::reading::ReadError;
-use crate::log::sql::{Holds, Insert, Transaction};
 use crate::log::store::EventRow;
 use crate::tools::CallRecord;
 
@@ -77,14 +73,9 @@ impl Views {
     async fn timeline(&self, sight: &Sight, call: &CallId) -> Result<Option<CallTimeline>, ViewError> {
         let Some(row) = self.find(sight, call).await? else { return Ok(None) };
         let [intent, decided, started, ended] = row.steps();
-        let mut positions = BTreeSet::from(row.steps());
-        positions.remove(&Position(0));
-        for row in self.database.query("select position from timeline where call = $1", vec![call.as_str().into()]).await? {
-            positions.insert(Position(row.int(0)?));
-        }
         let (mut events, mut steps) = (Vec::new(), [None, None]);
-        let log = self.reader.store.of_calls(std::slice::from_ref(call), false).await.map_err(ReadError::from)?;
-        for row in log.into_iter().filter(|row| positions.contains(&row.position)) {
+        let log = self.reader.store.of_calls(std::slice::from_ref(call)).await.map_err(ReadError::from)?;
+        for row in log {
             for (step, _) in steps.iter_mut().zip([intent, ended]).filter(|(_, at)| *at == row.position) {
                 *step = Some(Event::decode(&row.leaf).map_err(ReadError::from)?);
             }
@@ -131,19 +122,3 @@ fn moment(row: EventRow) -> Result<Moment, ViewError> {
     let leaf = serde_json::from_slice(&row.leaf).map_err(ReadError::from)?;
     Ok(Moment { position: row.position, at: row.at, kind: row.kind, leaf, sha256: hex::encode(Sha256::digest(&row.leaf)) })
 }
-
-/// Notes further events of calls.
-pub(super) async fn save(transaction: &mut dyn Transaction, events: impl Iterator<Item = &Event>) -> Result<(), ViewError> {
-    let rows = events.filter_map(|event| {
-        let call = event.kind.call()?;
-        Some(vec![call.as_str().into(), event.position.0.into(), event.at.0.into(), event.kind.name().into()])
-    });
-    Ok(transaction.insert(&TIMELINE, rows.collect()).await?)
-}
-
-/// Further events of calls.
-pub static TIMELINE: Insert = Insert {
-    table: "timeline",
-    columns: &[("call", Holds::Text), ("position", Holds::Int), ("at", Holds::Int), ("type", Holds::Text)],
-    on_conflict: "",
-};

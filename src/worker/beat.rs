@@ -16,7 +16,7 @@ use crate::core::job::Node;
 use crate::core::time::{Clock, Micros};
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::fence::Fence;
-use crate::log::peers::{Peer, node_row};
+use crate::log::peers::{Peer, Peers, node_row};
 use crate::log::rehearsal::{PROBE, PROBED};
 use crate::log::store::{StoreError, Want};
 use crate::log::writer::WriteError;
@@ -133,8 +133,8 @@ fn put_node(
     (lease, clock): (Duration, &dyn Clock),
 ) -> Result<(), StoreError> {
     let name = node_row(&id);
-    // A row that cannot be read is written anew.
-    let last = draft.get::<Node>(&name).ok().flatten();
+    // A row that cannot be read, or is not ours, is written anew.
+    let last = draft.get::<Node>(&name).ok().flatten().filter(|row| fence.peers().is_own(row));
     let (beat, told, told_at) = last.map_or((0, None, Micros(0)), |row| (row.beat, Some(row.confirmed), row.confirmed_at));
     let confirmed = fence.confirmed();
     let confirmed_at = if told == Some(confirmed) { told_at } else { draft.now };
@@ -153,8 +153,9 @@ fn put_node(
         ended: None,
         confirmed,
         confirmed_at,
+        signet: String::new(),
     };
-    draft.put(&name, &row)
+    draft.put(&name, &fence.peers().signed(row)?)
 }
 
 fn whole(number: u128) -> u64 {
@@ -162,10 +163,10 @@ fn whole(number: u128) -> u64 {
 }
 
 /// Says in a node's row that it has ended in order, and where that is recorded.
-pub fn put_ended(draft: &mut Draft, id: &NodeId, at: Position) -> Result<(), StoreError> {
+pub fn put_ended(draft: &mut Draft, peers: &Peers, id: &NodeId, at: Position) -> Result<(), StoreError> {
     let name = node_row(id);
-    let Some(row) = draft.get::<Node>(&name).ok().flatten() else { return Ok(()) };
-    draft.put(&name, &Node { ended: Some(at), ..row })
+    let Some(row) = draft.get::<Node>(&name).ok().flatten().filter(|row| peers.is_own(row)) else { return Ok(()) };
+    draft.put(&name, &peers.signed(Node { ended: Some(at), ..row })?)
 }
 
 fn expire_switches(draft: &mut Draft, ids: &mut dyn FnMut() -> EventId) -> Result<(), StoreError> {

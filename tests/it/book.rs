@@ -337,3 +337,19 @@ fn intent(proposal: &Proposal, ask: &Ask) -> IntentRecorded {
         keyed: false,
     }
 }
+
+/// Each case on both databases.
+macro_rules! on_books {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $sqlite() {
+            $case($crate::book::Book::sqlite().await).await;
+        }
+
+        #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+        async fn $postgres() {
+            $case($crate::book::Book::postgres().await).await;
+        }
+    )*};
+}
+pub(crate) use on_books;

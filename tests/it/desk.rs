@@ -222,7 +222,7 @@ async fn the_secret_that_goes_on_is_named(data: Data) {
     assert!(server.call(fresh, "vm_list", json!({})).await["items"].is_array());
     assert_eq!(server.call(&secret, "vm_list", json!({})).await["error"]["code"], "token_revoked");
     let ended = data.answer(&["key", "revoke", &id_of_old]);
-    assert_eq!(ended["goes_on"], Value::Null, "{ended}");
+    assert_eq!((&ended["goes_on"], &ended["ended"]), (&Value::Null, &json!(id(&new))), "{ended}");
     assert_eq!(server.call(fresh, "vm_list", json!({})).await["error"]["code"], "token_revoked");
 
     let one = data.key();

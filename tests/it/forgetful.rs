@@ -61,8 +61,8 @@ impl Store for Forgetful {
         self.store.events(after, limit).await
     }
 
-    async fn of_calls(&self, calls: &[CallId], intents: bool) -> Result<Vec<EventRow>, StoreError> {
-        self.store.of_calls(calls, intents).await
+    async fn of_calls(&self, calls: &[CallId]) -> Result<Vec<EventRow>, StoreError> {
+        self.store.of_calls(calls).await
     }
 
     async fn payloads(&self, first: Position, last: Position) -> Result<Vec<PayloadRow>, StoreError> {

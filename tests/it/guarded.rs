@@ -342,7 +342,7 @@ async fn postgres_guarded_a_strangers_lock_keeps_nobody_from_starting() {
     // Whatever number a program might lock.
     stranger.execute("select pg_advisory_lock(4602678819172646912)").await.expect("a lock that everybody may have");
     let migrated = answer(&["migrate", "--database-url", &roles.owner, "--grant-to", &roles.name]);
-    assert!(migrated["schemas"]["log"].as_i64() > Some(4));
+    assert_eq!(migrated["schemas"]["log"], 1);
     let server = Data::new(Some(&roles.app));
     assert_eq!(server.answer(&["doctor"])["ok"], true);
     drop(stranger);

@@ -224,3 +224,58 @@ async fn postgres_held_head_is_had_past_a_busy_session_of_the_own_role() {
     assert!(output.status.success(), "{}", text(&output.stderr));
     busy.await.expect("its session was ended");
 }
+
+/// Rows of open calls that somebody puts in: none is larger than a row of ours, and however many there are, a stop reads no more of them
+/// than it can.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_held_up_by_no_number_of_rows() {
+    let house = House::open().await;
+    let mut role = PgConnection::connect(&house.roles.app).await.expect("the role that serves");
+    let large =
+        "insert into log.state select 'job:call_' || lpad(g::text, 26, '0'), 0, 1, convert_to(repeat('x', 300000), 'UTF8')
+                 from generate_series(1, 30) g";
+    let refused = role.execute(large).await.expect_err("a row of any size").to_string();
+    assert!(refused.contains("check constraint"), "{refused}");
+    let job = json!({
+        "call": "CALL", "account": house.agent["account"], "credential": id(&house.agent), "tool": "vm_list", "class": "read", "vm": null,
+        "status": "queued", "intent": 1, "last": 1, "node": null, "idempotent": false, "idempotency": null, "claim": false, "joins": null,
+    });
+    let many = "insert into log.state select 'job:call_' || lpad(g::text, 26, '0'), 0, 1,
+                convert_to(replace($1, 'CALL', 'call_' || lpad(g::text, 26, '0')), 'UTF8') from generate_series(1, 60000) g";
+    sqlx::query(many).bind(job.to_string()).execute(&mut role).await.expect("many rows");
+    let (status, said) = house.engage("tool:vm_list").await;
+    assert_eq!(status, 201, "{said}: {}", house.said());
+    assert_eq!(house.code(&house.agent).await, "kill_switch_engaged");
+    let panic =
+        house.server.call(house.agent["api_key"].as_str().expect("a key"), "panic_engage", json!({ "reason": "lost" })).await;
+    assert!(panic["error"].is_null(), "{panic}");
+}
+
+/// Whoever holds a row and waits for something that is none of ours is in the way all the same.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_held_key_is_revoked_past_a_session_that_waits_for_something_else() {
+    let house = House::open().await;
+    let mut other = PgConnection::connect(&house.roles.app).await.expect("the role that serves");
+    other.execute("select pg_advisory_lock(7)").await.expect("a lock");
+    let (mut holder, _) = hold(&house.roles.app, &row("credential", &house.agent)).await;
+    let waiting = tokio::spawn(async move { holder.execute("select pg_advisory_lock(7)").await.map(|_| ()) });
+    let output = house.begin(&["key", "revoke", &id(&house.agent)]).await.expect("it ended");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(house.code(&house.agent).await, "token_revoked");
+    assert!(waiting.await.expect("it ended").is_err(), "its session was ended");
+}
+
+/// A transaction that was prepared has no session, and outlives whoever began it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_held_key_is_revoked_past_a_prepared_transaction() {
+    let house = House::open().await;
+    let (mut holder, _) = hold(&house.roles.app, &row("credential", &house.agent)).await;
+    holder.execute("prepare transaction 'left'").await.expect("prepared");
+    drop(holder);
+    let doctor = house.begin(&["doctor"]).await.expect("it ended");
+    assert!(text(&doctor.stderr).contains("the prepared transaction 'left'"), "{}", text(&doctor.stderr));
+    let output = house.begin(&["key", "revoke", &id(&house.agent)]).await.expect("it ended");
+    assert!(output.status.success(), "{}", text(&output.stderr));
+    assert_eq!(house.code(&house.agent).await, "token_revoked");
+    assert!(house.said().contains("rolled back") || text(&output.stderr).contains("rolled back"), "somebody says so");
+}

@@ -34,6 +34,7 @@ mod demo;
 mod desk;
 mod doors;
 mod early;
+mod edited;
 mod ended;
 mod export;
 mod failover;

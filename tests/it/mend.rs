@@ -82,6 +82,13 @@ impl Place {
         transaction.commit().await.expect("a commit");
     }
 
+    async fn edit_rows(&self, sql: &str, args: Vec<Bound>) {
+        let room = self.room(false).await;
+        let mut transaction = room.begin().await.expect("a transaction");
+        assert!(transaction.execute(sql, args).await.expect(sql) > 0, "{sql}");
+        transaction.commit().await.expect("a commit");
+    }
+
     async fn document(&self, name: &str) -> Value {
         let rows = self.room(false).await.query("select doc from state where name = $1", vec![name.into()]).await.expect("a row");
         serde_json::from_slice(rows.first().expect("the row").bytes(0).expect("bytes")).expect("a document")
@@ -183,11 +190,26 @@ async fn closed_keys_are_named(place: Place) {
 /// What is engaged is said to be engaged, also if nobody can tell who has confirmed it; and it is one switch, however often.
 async fn engaged_whatever_can_be_told(place: Place) {
     place.answer(&["account", "create", "--name", "Example Ltd", "--email", "ops@example.com"]);
-    place.edit("insert into state (name, control, position, doc) values ('node:x', 0, 0, $1)", vec![Bound::Bytes(vec![0])]).await;
     let engage = ["switch", "engage", "all", "--reason", "incident 42"];
+    let node = "node_01KDVDNA010000000000000000";
+    let put = "insert into state (name, control, position, doc) values ($1, 0, 0, $2)";
+    place.edit(put, vec![format!("node:{node}").into(), Bound::Bytes(vec![0])]).await;
     let engaged = place.answer(&engage);
-    assert_eq!(engaged["fenced"], json!(false));
-    assert!(engaged["untold"].as_str().is_some_and(|why| why.contains("node:x")), "{engaged}");
+    assert_eq!((&engaged["fenced"], &engaged["nodes"][0]["state"]), (&json!(false), &json!("waiting")), "{engaged}");
+    assert!(place.complaint(&["doctor"]).contains(&format!("the row node:{node} is none of a node's")));
+    // So many that not all of them are read.
+    let many = "with recursive n (i) as (select 1 union all select i + 1 from n where i < 1000)
+                insert into state (name, control, position, doc) select 'node:x' || i, 0, 0, $1 from n";
+    place.edit_rows(many, vec![Bound::Bytes(vec![0])]).await;
+    let crowded = place.answer(&engage);
+    assert_eq!((id(&crowded), &crowded["fenced"]), (id(&engaged), &json!(false)));
+    assert!(crowded["untold"].as_str().is_some_and(|why| why.contains("1000 rows of nodes")), "{crowded}");
+    place.edit_rows("delete from state where name like 'node:x%'", vec![]).await;
+    place.edit("delete from state where name = $1", vec![format!("node:{node}").into()]).await;
+    // What is nobody's row says nothing of anybody.
+    place.edit("insert into state (name, control, position, doc) values ('node:x', 0, 0, $1)", vec![Bound::Bytes(vec![0])]).await;
+    assert_eq!(place.answer(&engage)["fenced"], json!(true));
+    assert!(place.complaint(&["doctor"]).contains("the row node:x is none of a node's"));
     let again = place.answer(&engage);
     assert_eq!(id(&again), id(&engaged), "the same command again is the same switch");
     assert_eq!(place.answer(&["switch", "list"])["items"].as_array().map(Vec::len), Some(1));

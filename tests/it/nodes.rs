@@ -10,7 +10,7 @@ use forelog::control::Reply;
 use forelog::core::call::Status;
 use forelog::core::code::Code;
 use forelog::core::event::{Event, Kind};
-use forelog::core::id::CallId;
+use forelog::core::id::{CallId, Epoch};
 use forelog::core::job::Node;
 use forelog::core::limit::Limit;
 use serde_json::{Value, json};
@@ -248,9 +248,16 @@ async fn rows_make_no_node_dead(site: Site) {
     // The newest event of the log is none that says so.
     let at = watching.log().await.last().expect("an event").position;
     let row = rows(&watching).await.into_iter().find(|row| row.id == working.control.ports.node).expect("its row");
-    let forged = serde_json::to_vec(&Node { ended: Some(at), ..row }).expect("JSON");
+    let forged = serde_json::to_vec(&Node { ended: Some(at), ..row.clone() }).expect("JSON");
     run("update state set doc = $1 where name like 'node:%'", Some(forged)).await;
     assert_eq!(of_working().await, Some((false, false)), "nothing is recorded of its end");
+    // Nor does it confirm what the node has not, whatever else the row says.
+    let confirmed = row.confirmed;
+    let forged = Node { confirmed: Epoch(confirmed.0 + 1000), beat: row.beat + 1, ..row };
+    run("update state set doc = $1 where name like 'node:%'", Some(serde_json::to_vec(&forged).expect("JSON"))).await;
+    let peers = watching.writer.fence().peers().look(&*watching.reader.store).await.expect("the nodes");
+    let seen = peers.into_iter().find(|peer| peer.node.id == forged.id).expect("the node");
+    assert_eq!((seen.node.confirmed, seen.moved), (confirmed, false), "no node has written that");
     run("delete from state where name like 'node:%'", None).await;
     assert_eq!(of_working().await, Some((false, false)), "its row is gone, and it may live");
 }

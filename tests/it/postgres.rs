@@ -31,7 +31,7 @@ pub const LOG_FILE: u64 = 1 << 20;
 const SUPERVISOR: &str = r#"
     server=
     begin() {
-        "$@" "$POSTGRES_BIN/postgres" -D data -k "$PWD" -c listen_addresses= -c fsync=on -c shared_buffers=32MB >>server.log 2>&1 &
+        "$@" "$POSTGRES_BIN/postgres" -D data -k "$PWD" -c listen_addresses= -c fsync=on -c shared_buffers=32MB -c max_prepared_transactions=8 >>server.log 2>&1 &
         server=$!
     }
     all() { echo "$server" $(ps -o pid= --ppid "$server"); }

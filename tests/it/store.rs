@@ -17,7 +17,6 @@ use forelog::log::store::{
 };
 use forelog::views::call::CALLS;
 use forelog::views::label::LABELS;
-use forelog::views::timeline::TIMELINE;
 use sqlx::{AssertSqlSafe, Connection, Executor, SqlSafeStr};
 use syn::visit::Visit;
 
@@ -432,7 +431,7 @@ async fn prepared(backend: Backend) {
     for room in rooms {
         migrate(&*backend.room(room).await, room).await.expect("migrate");
     }
-    let inserts: [&Insert; 6] = [&EVENTS, &PAYLOADS, &STATE, &CALLS, &TIMELINE, &LABELS];
+    let inserts: [&Insert; 5] = [&EVENTS, &PAYLOADS, &STATE, &CALLS, &LABELS];
     let insert = if matches!(backend, Backend::Sqlite(_)) { one_row } else { many_rows };
     let own = if matches!(backend, Backend::Sqlite(_)) { &SQLITE } else { &POSTGRES };
     let own = [own.is_there, own.careless].map(str::to_owned);

@@ -223,15 +223,15 @@ proptest! {
             }
             if index == at {
                 for (name, doc) in &rows {
- node.load(name.kind, &name.key, doc).expect("a readable row");
+ node.load(name.kind.as_str(), &name.key, doc).expect("a readable row");
  }
                 copy = Some((folded.clone(), format!("{folded:?}"), folded.root(position)));
             }
         }
         let mut loaded = ControlState::under(key());
         for (name, doc) in &rows {
-            loaded.load(name.kind, &name.key, doc).expect("a readable row");
-            node.load(name.kind, &name.key, doc).expect("a readable row");
+            loaded.load(name.kind.as_str(), &name.key, doc).expect("a readable row");
+            node.load(name.kind.as_str(), &name.key, doc).expect("a readable row");
         }
         for other in [&mut loaded, &mut node] {
             (other.position, other.epoch) = (folded.position, folded.epoch);
@@ -260,7 +260,7 @@ proptest! {
         let root = folded.root(Position(1));
         let load = |rows: &mut dyn Iterator<Item = (&RowName, &Vec<u8>)>| {
             let mut state = ControlState::under(key());
-            rows.for_each(|(name, doc)| state.load(name.kind, &name.key, doc).expect("a readable row"));
+            rows.for_each(|(name, doc)| state.load(name.kind.as_str(), &name.key, doc).expect("a readable row"));
             state.root(Position(1))
         };
         prop_assert_eq!(load(&mut rows.iter().rev()), root.clone());

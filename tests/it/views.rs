@@ -61,7 +61,7 @@ async fn dump(calls: &Calls) -> String {
     let calls = format!("select {COLUMNS} from call order by intent");
     for sql in [
         calls.as_str(),
-        "select * from timeline order by call, position",
+        "select * from administration order by position",
         "select * from vm order by vm",
         "select * from cursor order by view",
     ] {
@@ -73,7 +73,7 @@ async fn dump(calls: &Calls) -> String {
 }
 
 /// One of everything: every status, both accounts, more than one batch.
-async fn lively(book: &Book) {
+pub async fn lively(book: &Book) {
     let power = Ask { vm: Some(1), text: "action=reboot", ip: Some("192.0.2.7"), session: Some("abc"), ..Ask::by(1, &POWER) };
     for (status, code) in [
         (Status::Succeeded, None),
@@ -429,41 +429,6 @@ async fn views_find_parts_of_text_without_spaces() {
 #[tokio::test]
 async fn postgres_views_find_parts_of_text_without_spaces() {
     parts_are_found(Book::postgres().await).await;
-}
-
-/// Views of an older form are emptied when they are opened, and pulled again.
-async fn older_views_are_made_again(book: Book) {
-    let old = book.room("views.db", Room::Views).await;
-    let first = match &book.url {
-        None => include_str!("../../migrations/sqlite/views-0001.sql"),
-        Some(_) => include_str!("../../migrations/postgres/views-0001.sql"),
-    };
-    let mut transaction = old.begin().await.expect("a transaction");
-    if book.url.is_some() {
-        transaction.script("create schema if not exists views").await.expect("the schema");
-    }
-    transaction.script("create table schema_version (version bigint not null)").await.expect("versions");
-    transaction.script(first).await.expect("the first form");
-    transaction.execute("insert into schema_version (version) values (1)", Vec::new()).await.expect("version 1");
-    transaction.script("insert into vm (vm, label) values ('stale', 'stale')").await.expect("a row");
-    transaction.script("update cursor set position = 5").await.expect("a position");
-    transaction.commit().await.expect("a commit");
-    old.close().await;
-    let id = book.finish(Ask { vm: Some(1), text: "数据库", ..Ask::by(1, &POWER) }, Status::Succeeded, None).await;
-    let calls = open(&book).await;
-    assert_eq!(ids(&list(&calls, typed("数据")).await), [id.to_string()]);
-    let stale = calls.views().database().query("select vm from vm where vm = 'stale'", Vec::new()).await.expect("the rows");
-    assert!(stale.is_empty());
-}
-
-#[tokio::test]
-async fn views_of_an_older_form_are_made_again() {
-    older_views_are_made_again(Book::sqlite().await).await;
-}
-
-#[tokio::test]
-async fn postgres_views_of_an_older_form_are_made_again() {
-    older_views_are_made_again(Book::postgres().await).await;
 }
 
 async fn words(calls: &Calls) -> BTreeSet<String> {

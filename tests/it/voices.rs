@@ -10,6 +10,7 @@ use forelog::app::App;
 use forelog::app::desk::Desk;
 use forelog::config::Config;
 use forelog::core::engagement::{Names, Proposed};
+use forelog::core::job::Node;
 use forelog::core::root::RootKey;
 use forelog::core::switch::{Running, Target};
 use forelog::core::time::{Boot, Clock, Micros};
@@ -77,8 +78,9 @@ impl Place {
         let url = Some(url).filter(|url| !url.is_empty());
         let database = url.as_ref().map(|url| format!("database_url = \"{url}\"\n")).unwrap_or_default();
         let data = dir.path().display();
-        let text =
-            format!("data_dir = \"{data}\"\nlisten = \"127.0.0.1:0\"\n{database}[providers.sim]\nmachines = [\"web-1\"]\n");
+        let text = format!(
+            "data_dir = \"{data}\"\nlisten = \"127.0.0.1:0\"\nlease_ms = 1500\n{database}[providers.sim]\nmachines = [\"web-1\"]\n"
+        );
         let file = dir.path().join("log.db");
         let place = Self { _dir: dir, config: Config::parse(&text).expect("a configuration"), url, file };
         // The first node of it had the right time.
@@ -88,7 +90,12 @@ impl Place {
 
     /// A server whose clock is so many hours off.
     pub async fn serve(&self, hours: i64) -> App {
-        App::start(&self.config, Wrong::by(hours * HOUR), Arc::new(OsEntropy)).await.expect("a server")
+        self.serve_off(hours * HOUR).await
+    }
+
+    /// A server whose clock is so many microseconds off.
+    async fn serve_off(&self, micros: i64) -> App {
+        App::start(&self.config, Wrong::by(micros), Arc::new(OsEntropy)).await.expect("a server")
     }
 
     /// The command line with such a clock.
@@ -176,6 +183,63 @@ async fn command_lines_beside_a_node(place: Place) {
     server.shutdown().await;
 }
 
+/// Each is within what is tolerated of the log's time as the last one left it.
+async fn command_lines_one_ahead_of_the_other(place: Place) {
+    let (begun, server) = (place.newest().await, place.serve(0).await);
+    for step in 1..=4 {
+        let ahead = step * 4_500_000;
+        let desk = Desk::make(&place.config, Wrong::by(ahead), Arc::new(OsEntropy)).await.expect("a desk");
+        stop(&desk).await;
+        desk.close().await;
+        assert!(!skewed(&server).await, "it goes on after the one that is {ahead} us ahead");
+    }
+    server.shutdown().await;
+    is_right(&place, begun, 4).await;
+}
+
+/// One as fast as is tolerated, and one a little slow: the database's clock says that the second one is right.
+#[tokio::test(flavor = "multi_thread")]
+async fn postgres_voices_two_tolerances_do_not_add_up() {
+    let place = Place::on(fresh_database().await).await;
+    let (fast, slow) = (place.serve_off(4_800_000).await, place.serve_off(-600_000).await);
+    for _ in 0..3 {
+        assert!(!skewed(&fast).await, "it is within what is tolerated");
+        let desk = Desk::make(&place.config, Wrong::by(4_800_000), Arc::new(OsEntropy)).await.expect("a desk");
+        stop(&desk).await;
+        desk.close().await;
+        assert!(!skewed(&slow).await, "it is right");
+    }
+    let far = place.serve_off(-5_500_000).await;
+    assert!(skewed(&far).await, "the database says something else");
+    far.shutdown().await;
+    slow.shutdown().await;
+    fast.shutdown().await;
+}
+
+/// A node that ended in order leaves what it knew of the time, and nobody sweeps that away who does not know better.
+async fn a_node_after_one_that_ended_in_order(place: Place) {
+    let begun = place.newest().await;
+    let wrong = place.serve(1).await;
+    let (node, store) = (wrong.node().control.ports.node.clone(), place.store().await);
+    let beats = async || {
+        let rows = store.state(&["node"]).await.expect("the nodes");
+        let mut nodes = rows.iter().filter_map(|row| serde_json::from_slice::<Node>(&row.doc).ok());
+        nodes.find(|row| row.id == node).map_or(0, |row| row.beat)
+    };
+    let several = async {
+        while beats().await < 6 {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), several).await.expect("it beats");
+    assert!(skewed(&wrong).await, "the machine has not run for an hour since then");
+    wrong.shutdown().await;
+    is_right(&place, begun, 0).await;
+    let right = place.serve(0).await;
+    assert!(!skewed(&right).await, "and nobody has moved the time");
+    right.shutdown().await;
+}
+
 async fn nodes_alone(place: Place) {
     let begun = place.newest().await;
     for hours in [25, -25] {
@@ -198,6 +262,10 @@ on_each! {
         postgres_voices_a_command_line_with_a_wrong_clock_moves_nothing;
     command_lines_beside_a_node, voices_a_command_line_beside_a_node_moves_nothing,
         postgres_voices_a_command_line_beside_a_node_moves_nothing;
+    command_lines_one_ahead_of_the_other, voices_command_lines_that_follow_each_other_move_nothing,
+        postgres_voices_command_lines_that_follow_each_other_move_nothing;
+    a_node_after_one_that_ended_in_order, voices_a_node_after_one_that_ended_in_order,
+        postgres_voices_a_node_after_one_that_ended_in_order;
     nodes_alone, voices_a_node_with_a_wrong_clock_moves_nothing, postgres_voices_a_node_with_a_wrong_clock_moves_nothing;
 }
 

@@ -87,17 +87,14 @@ impl Control {
         let mut state = self.state.clone();
         let Some(first) = self.unknown.first() else { return Ok(state) };
         for name in &self.unknown {
-            let doc = rows.get(&format!("{}:{}", name.kind, name.key)).map_or(b"null".as_slice(), |row| &row.doc);
-            state.load(name.kind, &name.key, doc).map_err(|error| error.to_string())?;
+            let doc = rows.get(&name.to_string()).map_or(b"null".as_slice(), |row| &row.doc);
+            state.load(name.kind.as_str(), &name.key, doc).map_err(|error| error.to_string())?;
         }
         if self.is_keyed && state.follows(self.newest.as_ref().map(|(at, root)| (*at, &**root))) {
             return Ok(state);
         }
         let count = self.unknown.len();
-        Err(format!(
-            "of {count} rows, {}:{} among them, what made them cannot be opened, and one is not as it was",
-            first.kind, first.key
-        ))
+        Err(format!("of {count} rows, {first} among them, what made them cannot be opened, and one is not as it was"))
     }
 
     /// The rows that have to be written, and the names of those that no event made.
@@ -105,7 +102,7 @@ impl Control {
         let state = self.state(rows)?;
         let (mut written, mut made) = (Vec::new(), BTreeSet::new());
         for (row, position) in &self.touched {
-            let name = format!("{}:{}", row.kind, row.key);
+            let name = row.to_string();
             let doc = state.row(row).map_err(|error| format!("{name}: {error}"))?;
             let row = StateRow { name: name.clone(), control: true, position: *position, doc };
             if rows.get(&name) != Some(&row) {
@@ -133,7 +130,7 @@ impl Control {
         let mut stored: BTreeMap<&str, &StateRow> =
             rows.iter().filter(|(name, _)| !name.starts_with("job:")).map(|(name, row)| (name.as_str(), row)).collect();
         for (name, position) in &self.touched {
-            let full = format!("{}:{}", name.kind, name.key);
+            let full = name.to_string();
             let Some(row) = stored.remove(full.as_str()) else {
                 findings.about(&full, Fault::ControlMissing, format!("the event at {} made it", position.0));
                 continue;

@@ -25,7 +25,7 @@ use self::payload::{Counts, Payloads};
 use crate::core::chain::Chain;
 use crate::core::event::Event;
 use crate::core::id::{CallId, Epoch, Position};
-use crate::core::state::ControlState;
+use crate::core::state::{ControlState, RowKind};
 use crate::core::time::Micros;
 use crate::log::chained;
 use crate::log::store::{Batch, EventRow, Found, Head, StateRow, Store, StoreError, Want};
@@ -34,8 +34,10 @@ use crate::log::vault::{Vault, VaultError};
 /// Events that are read at once.
 const STEP: u32 = 500;
 
-/// The kinds of state that are checked against the log.
-pub const KINDS: [&str; 9] = ["clock", "account", "person", "invitation", "credential", "vm", "switch", "policy", "job"];
+/// The kinds of rows that are checked: control state, and open calls.
+pub fn checked() -> impl Iterator<Item = &'static str> {
+    RowKind::ALL.into_iter().map(RowKind::as_str).chain(["job"])
+}
 
 /// How much is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -209,7 +211,7 @@ pub async fn fold(
 /// Open calls as their own events make them, as far as those can be folded. The walk has named what cannot.
 async fn chains(store: &dyn Store, head: &Head, open: &[CallId]) -> Result<BTreeMap<CallId, Chain>, StoreError> {
     let mut rows: BTreeMap<CallId, Vec<EventRow>> = BTreeMap::new();
-    for row in store.of_calls(open, false).await?.into_iter().filter(|row| row.position <= head.position) {
+    for row in store.of_calls(open).await?.into_iter().filter(|row| row.position <= head.position) {
         if let Some(call) = row.call.as_deref().and_then(|call| call.parse().ok()) {
             rows.entry(call).or_default().push(row);
         }
@@ -227,7 +229,7 @@ type Rows = BTreeMap<String, StateRow>;
 /// Head and state at one moment: the kinds that are checked, and whatever a node would load. The transaction writes nothing.
 async fn snapshot(store: &dyn Store) -> Result<(Head, Rows), StoreError> {
     let (known_epoch, known_position) = (Epoch(i64::MIN), Position(i64::MIN));
-    let want = Want { kinds: KINDS.to_vec(), known_epoch, known_position, ..Want::default() };
+    let want = Want { kinds: checked().collect(), known_epoch, known_position, ..Want::default() };
     let (mut rows, mut stored) = (Rows::new(), (Position(0), Micros(0)));
     let newest = store
         .transact(&want, &mut |head, found| {

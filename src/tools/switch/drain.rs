@@ -1,7 +1,8 @@
 //! Engaging switches, as far as they are not there yet, and ending the queued calls they cover, in one transaction.
 //!
-//! INVARIANT: a switch is engaged even if the calls that wait cannot be read, or somebody holds their rows; those end in a later
-//! transaction, or meet the switch when they are claimed. What is counted is what was found under the switches, and ended.
+//! INVARIANT: a switch is engaged even if the calls that wait cannot be read, are too many, or somebody holds their rows; those end in
+//! a later transaction, or meet the switch when they are claimed. The transaction that engages reads no more than [`AT_ONCE`] of them,
+//! by name. What is counted is what was found under the switches, and ended.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,7 +13,7 @@ use crate::core::call::{Outcome, Status};
 use crate::core::engagement::Proposed;
 use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, SwitchId, UserId};
 use crate::core::job::Job;
-use crate::core::switch::Running;
+use crate::core::switch::{Running, Target};
 use crate::core::time::{Clock, Entropy};
 use crate::log::admission::job_row;
 use crate::log::chained::Open;
@@ -24,13 +25,13 @@ use crate::log::store::{StoreError, Want};
 use crate::tools::record::{write, write_after};
 use crate::tools::{Execution, register};
 
-/// How often stragglers are looked for after the engaging transaction.
-const ROUNDS: usize = 3;
+/// How many open calls one transaction reads to end them.
+const AT_ONCE: usize = 500;
 
-/// How long a stop waits for the list of calls that wait.
+/// How long a stop waits for the list of open calls.
 const READING: Duration = Duration::from_secs(1);
 
-/// How long the answer to a stop waits for calls whose rows somebody holds.
+/// How long the answer to a stop waits for what is left of the calls that wait.
 const ENDING: Duration = Duration::from_secs(2);
 
 /// A switch that is to be engaged.
@@ -62,7 +63,10 @@ pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Eng
     if let Some(standing) = standing(execution, &asked).await? {
         return Ok(standing);
     }
-    let (want, drain) = prepare(execution).await;
+    let under = Under(asked.iter().map(|asked| asked.proposed.target.clone()).collect());
+    let mut first = under.open(execution).await;
+    first.truncate(AT_ONCE);
+    let (want, drain) = prepared(execution, first);
     let (quota, names) = (Quota::of(execution), execution.ports.names());
     let mut tried = false;
     let written = write(execution, want, move |draft| {
@@ -79,39 +83,38 @@ pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Eng
             switches.push(there.unwrap_or_else(|| asked.switch.clone()));
         }
         // What did not hold may not have held because of the calls.
-        let drained = if std::mem::replace(&mut tried, true) { Drained::later() } else { drain.run(draft)? };
+        let drained = if std::mem::replace(&mut tried, true) { Drained::default() } else { drain.run(draft)? };
         let told = told(draft, &switches);
         Ok(Ok((switches, draft.state().epoch, drained, told)))
     });
     let (switches, epoch, mut drained, told) = written.await?;
-    let mut cancelled = drained.cancelled + told;
-    let mut sealed = std::mem::take(&mut drained.sealed);
-    for _ in 0..ROUNDS {
-        if !drained.stragglers {
-            break;
-        }
-        let (want, drain) = prepare(execution).await;
-        drained = match write_after(execution, want, move |draft| drain.run(draft).map(Ok)).await {
-            Ok(drained) => drained,
-            Err(_) => one_by_one(execution).await,
-        };
-        cancelled += drained.cancelled;
-        sealed.append(&mut drained.sealed);
-    }
-    execution.ports.forget_seals(&sealed).await;
-    Ok(Engaged { switches, epoch, cancelled })
+    // Nothing that is covered is admitted any more: what is open now is all there is.
+    let rest = rest(execution, &under).await;
+    drained.cancelled += rest.cancelled;
+    drained.sealed.extend(rest.sealed);
+    execution.ports.forget_seals(&drained.sealed).await;
+    Ok(Engaged { switches, epoch, cancelled: drained.cancelled + told })
 }
 
-/// Each call by itself, since the rows of one of them are held. Those that are not had soon meet the switch later.
-async fn one_by_one(execution: &Execution) -> Drained {
-    let mut done = Drained { stragglers: false, ..Drained::later() };
-    let jobs = waiting(execution).await;
+/// What waits under the switches after they were engaged: in transactions of many, and where one of those does not hold, each call by
+/// itself. Those that are not had soon meet the switch later.
+async fn rest(execution: &Execution, under: &Under) -> Drained {
+    let mut done = Drained::default();
     let ending = async {
-        for job in jobs {
-            let (want, drain) = prepared(execution, vec![job]);
-            let Ok(mut drained) = write_after(execution, want, move |draft| drain.run(draft).map(Ok)).await else { continue };
-            done.cancelled += drained.cancelled;
-            done.sealed.append(&mut drained.sealed);
+        let waiting: Vec<Job> = under.open(execution).await.into_iter().filter(waits).collect();
+        for jobs in waiting.chunks(AT_ONCE) {
+            let mut attempts: Vec<Vec<Job>> = vec![jobs.to_vec()];
+            while let Some(jobs) = attempts.pop() {
+                let (want, drain) = prepared(execution, jobs.clone());
+                match write_after(execution, want, move |draft| drain.run(draft).map(Ok)).await {
+                    Ok(drained) => {
+                        done.cancelled += drained.cancelled;
+                        done.sealed.extend(drained.sealed);
+                    }
+                    Err(_) if jobs.len() > 1 => attempts.extend(jobs.into_iter().map(|job| vec![job])),
+                    Err(_) => {}
+                }
+            }
         }
     };
     if tokio::time::timeout(ENDING, ending).await.is_err() {
@@ -120,27 +123,32 @@ async fn one_by_one(execution: &Execution) -> Drained {
     done
 }
 
-/// What the transaction has to read to end the calls that wait now.
-async fn prepare(execution: &Execution) -> (Want, Drain) {
-    let (want, drain) = prepared(execution, waiting(execution).await);
-    (Want { kinds: vec!["job", "claim"], ..want }, drain)
-}
+/// What is to be stopped.
+struct Under(Vec<Target>);
 
-/// The calls that wait now, as far as they can be read soon.
-async fn waiting(execution: &Execution) -> Vec<Job> {
-    let asked = tokio::time::timeout(READING, execution.ports.reader.store.state(&["job"])).await;
-    let rows = asked.unwrap_or_else(|_| Err(SqlError::TooLong(READING).into())).unwrap_or_else(|error| {
-        tracing::error!(%error, "the calls that wait cannot be read; a switch is engaged without ending them");
-        Vec::new()
-    });
-    rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()).filter(waits).collect()
+impl Under {
+    /// The open calls that these targets cover, as far as they can be read soon.
+    async fn open(&self, execution: &Execution) -> Vec<Job> {
+        let asked = tokio::time::timeout(READING, execution.ports.reader.store.state(&["job"])).await;
+        let rows = asked.unwrap_or_else(|_| Err(SqlError::TooLong(READING).into())).unwrap_or_else(|error| {
+            tracing::error!(%error, "the open calls cannot be read; a switch is engaged without ending them");
+            Vec::new()
+        });
+        let state = execution.state();
+        let is_covered = |job: &Job| {
+            let tool = register::facts_of(&job.tool);
+            tool.is_some_and(|tool| self.0.iter().any(|target| target.covers(&job.covered(tool, &state), &state)))
+        };
+        rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()).filter(is_covered).collect()
+    }
 }
 
 fn prepared(execution: &Execution, jobs: Vec<Job>) -> (Want, Drain) {
     let mut names: Vec<String> = jobs.iter().map(|job| job_row(&job.call)).collect();
-    names.extend(jobs.iter().flat_map(Closing::depends_on));
-    let keys: BTreeSet<String> = jobs.iter().filter_map(|job| job.idempotency.clone()).collect();
-    let calls: Vec<CallId> = jobs.into_iter().map(|job| job.call).collect();
+    let waiting: Vec<Job> = jobs.into_iter().filter(waits).collect();
+    names.extend(waiting.iter().flat_map(Closing::depends_on));
+    let keys: BTreeSet<String> = waiting.iter().filter_map(|job| job.idempotency.clone()).collect();
+    let calls: Vec<CallId> = waiting.into_iter().map(|job| job.call).collect();
     let want = Want { names, calls: calls.clone(), ..Want::default() };
     let calls = calls.into_iter().collect();
     let (clock, entropy) = (Arc::clone(&execution.ports.clock), Arc::clone(&execution.ports.entropy));
@@ -157,24 +165,16 @@ struct Drain {
     entropy: Arc<dyn Entropy>,
 }
 
+#[derive(Default)]
 struct Drained {
     cancelled: usize,
     /// Of these, those whose arguments are sealed.
     sealed: Vec<CallId>,
-    /// Calls may be left: they came between the look and the transaction, or their rows were not to be had in it.
-    stragglers: bool,
-}
-
-impl Drained {
-    /// Nothing yet.
-    fn later() -> Self {
-        Self { cancelled: 0, sealed: Vec::new(), stragglers: true }
-    }
 }
 
 impl Drain {
     fn run(&self, draft: &mut Draft) -> Result<Drained, StoreError> {
-        let mut drained = Drained { cancelled: 0, sealed: Vec::new(), stragglers: false };
+        let mut drained = Drained::default();
         // One that cannot be read meets the switch when it is claimed, and is not claimed.
         let jobs = draft.all_readable::<Job>("job");
         for (_, job) in jobs.into_iter().filter(|(_, job)| waits(job)) {
@@ -182,7 +182,6 @@ impl Drain {
             let Some(switch) = covering(draft.state(), &job, tool, draft.now) else { continue };
             let is_read = |key: &String| self.keys.contains(key);
             if !self.calls.contains(&job.call) || !job.idempotency.as_ref().is_none_or(is_read) {
-                drained.stragglers = true;
                 continue;
             }
             // What is not what the log says meets the switch when it is claimed, and is not claimed.

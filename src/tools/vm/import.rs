@@ -4,15 +4,11 @@ use serde::Deserialize;
 use serde_json::json;
 
 use crate::core::code::Code;
-use crate::core::event::Kind;
 use crate::core::id::{AccountId, VmId};
-use crate::core::label::canonical;
-use crate::core::principal::Side;
+use crate::core::importing::Import;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::scrub::holds_token;
-use crate::core::state::ControlState;
 use crate::core::tool::ToolFacts;
 use crate::providers::compute::MachineRef;
 use crate::tools::outcome::Answer;
@@ -49,36 +45,16 @@ struct Args {
 }
 
 async fn import(execution: Execution) -> Answer {
-    let mut args: Args = execution.arguments()?;
-    if holds_token(&args.machine) {
-        // The leaf has it, and nothing is ever taken out of a leaf.
-        return Err(Refusal::new(Code::ValidationFailed, "The machine's name has an access token in it.").into());
-    }
-    args.label = canonical(&args.label).map_err(|error| {
-        let details = json!({ "faults": [{ "path": "/label", "rule": error.to_string() }] });
-        Refusal::new(Code::ValidationFailed, "The argument at /label cannot be taken.").details(details)
-    })?;
-    let compute = execution.ports.compute.get(args.provider.as_str());
+    let Args { account, provider, machine, label } = execution.arguments()?;
+    let import = Import::of(account, provider, machine, &label)?;
+    let compute = execution.ports.compute.get(import.provider.as_str());
     let compute = compute.ok_or_else(|| Refusal::new(Code::NotFound, "There is no such provider."))?;
-    compute.get(&MachineRef(args.machine.clone())).await?;
+    compute.get(&MachineRef(import.machine.clone())).await?;
     let vm = VmId::new(execution.ports.clock.now(), &*execution.ports.entropy);
-    let Args { account, provider, machine, label } = args.clone();
-    let kind = Kind::VmImported { vm: vm.clone(), account: account.clone(), provider: provider.into(), machine: machine.into() };
-    let change = Record::noted(&execution, &account, kind, json!({ "label": label })).await?;
-    let wanted = args.clone();
-    record(&execution, vec![change], move |state| fault(state, &wanted)).await?;
-    Ok(json!({
-        "vm_id": vm, "account": args.account, "provider": args.provider, "machine": args.machine, "label": args.label,
-    }))
-}
-
-fn fault(state: &ControlState, wanted: &Args) -> Option<Refusal> {
-    if state.accounts.get(&wanted.account).is_none_or(|account| account.side != Side::Customer) {
-        return Some(Refusal::new(Code::NotFound, "There is no such account of a customer."));
-    }
-    if state.vm_on(&wanted.provider, &wanted.machine).is_some() {
-        return Some(Refusal::new(Code::Conflict, "The machine is a VM of an account already."));
-    }
-    let taken = state.vms_labelled(&wanted.account, &wanted.label).next().is_some();
-    taken.then(|| Refusal::new(Code::Conflict, "The account has a VM of that label already."))
+    let note = json!({ "label": import.label });
+    let change = Record::noted(&execution, &import.account, import.event(vm.clone()), note).await?;
+    let wanted = import.clone();
+    record(&execution, vec![change], move |state| wanted.fault(state)).await?;
+    let Import { account, provider, machine, label } = import;
+    Ok(json!({ "vm_id": vm, "account": account, "provider": provider, "machine": machine, "label": label }))
 }

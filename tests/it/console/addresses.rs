@@ -218,58 +218,6 @@ async fn at_once(house: House) {
     assert_eq!(people["items"].as_array().map(Vec::len), Some(2), "{people}");
 }
 
-/// Vaults as an earlier version left them: rows with these ids and addresses.
-async fn earlier_vault(people: &[(&str, &str)], postgres: bool) -> (tempfile::TempDir, Box<dyn forelog::log::sql::Database>) {
-    use forelog::log::sql::{open_postgres, open_sqlite};
-    let dir = tempfile::tempdir().expect("a directory");
-    let room = forelog::log::dialect::Room::Vault;
-    let open = async |url: &Option<String>| match url {
-        Some(url) => open_postgres(url, room).await.expect("a database"),
-        None => open_sqlite(&crate::store::made(dir.path().join("vault.db")), room).await.expect("a database"),
-    };
-    let url = if postgres { Some(crate::postgres::fresh_database().await) } else { None };
-    let scripts =
-        std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("migrations").join(if postgres { "postgres" } else { "sqlite" });
-    let database = open(&url).await;
-    let mut transaction = database.begin().await.expect("a transaction");
-    if postgres {
-        transaction.script("create schema vault").await.expect("a schema");
-    }
-    transaction.script("create table schema_version (version bigint not null)").await.expect("a table");
-    for version in 1..=5 {
-        let script = std::fs::read_to_string(scripts.join(format!("vault-000{version}.sql"))).expect("a migration");
-        transaction.script(&script).await.expect("a schema");
-        transaction.script(&format!("insert into schema_version (version) values ({version})")).await.expect("a version");
-    }
-    for (id, email) in people {
-        let sql = format!(
-            "insert into person (id, account, side, role, email, password) values ('{id}', 'acc_01J0000000000000000000000{}', \
-             'customer', 'owner', '{email}', 'x')",
-            &id[id.len() - 1..]
-        );
-        transaction.script(&sql).await.expect("a person");
-    }
-    transaction.commit().await.expect("a commit");
-    (dir, database)
-}
-
-/// Who can write rows, and has no key, wrote these as well: nobody is somebody because of them, and nothing is kept from starting.
-#[tokio::test(flavor = "multi_thread")]
-async fn postgres_email_addresses_of_an_earlier_version_are_nobodys_and_stop_nothing() {
-    use forelog::log::vault::Vault;
-    let (first, second) = ("usr_01J00000000000000000000001", "usr_01J00000000000000000000002");
-    for postgres in [false, true] {
-        for emails in [["Ann@Example.COM", "bob@example.com"], ["no address", "bob"]] {
-            let (_dir, database) = earlier_vault(&[(first, emails[0]), (second, emails[1])], postgres).await;
-            let entropy = std::sync::Arc::new(forelog::ambient::OsEntropy);
-            let vault = Vault::open(database, zeroize::Zeroizing::new([7; 32]), entropy).await.expect("a vault");
-            assert!(vault.people().await.expect("the people").is_empty(), "{emails:?}");
-            let named: Vec<String> = vault.strangers().await.expect("the rows").iter().map(ToString::to_string).collect();
-            assert!(named.len() == 2 && named[0].contains(first) && named[1].contains(second), "{named:?}");
-        }
-    }
-}
-
 on_both! {
     labels, console_a_vm_has_one_label_however_it_is_typed, postgres_console_a_vm_has_one_label_however_it_is_typed;
 }
