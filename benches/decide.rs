@@ -11,11 +11,12 @@ use forelog::core::id::{AccountId, CallId, CredentialId, Position, UserId, VmId}
 use forelog::core::limit::Limit;
 use forelog::core::lineage::{Descent, Kin};
 use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::resource::Reach;
 use forelog::core::scope::Scope;
 use forelog::core::state::{Account, ControlState, Credential, PolicySet, Vm};
 use forelog::core::terms::{Limits, Terms, TermsInForce};
 use forelog::core::time::{Entropy, Micros};
-use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
+use forelog::core::tool::{Class, Reaches, Risk, Timing, ToolFacts};
 use forelog::policy::{Policies, Query};
 
 struct Zeros;
@@ -42,8 +43,10 @@ const fn tool(name: &'static str, class: Class, scope: Scope) -> ToolFacts {
         stops: false,
         administers: false,
         puts_policies: false,
-        claims_vm: false,
         needs_exec: false,
+        also_about: &[],
+        reaches: Reaches::Resources,
+        effect: None,
     }
 }
 
@@ -113,7 +116,8 @@ fn bench(criterion: &mut Criterion) {
     policies.install(1, &policies.load_default().expect("the default set"));
     let (who, scopes) = (principal(), Scope::customer());
     let vm = machine(&who);
-    let query = Query { principal: &who, scopes: &scopes, read_only: false, tool: &TOOLS[2], vm: Some(&vm) };
+    let about = vm.resource();
+    let query = Query { principal: &who, scopes: &scopes, read_only: false, tool: &TOOLS[2], resource: Some(&about) };
     let verdict = policies.evaluate(&query);
     assert!(verdict.permit);
     criterion.bench_function("policy verdict", |bench| bench.iter(|| policies.evaluate(black_box(&query))));
@@ -136,8 +140,9 @@ fn proposal(who: &Principal, vm: &Vm, verdict: Verdict) -> Proposal {
         principal: who.clone(),
         kin: Kin::default(),
         tool: Some(&TOOLS[2]),
-        vm: Some(vm.id.clone()),
-        vm_version: vm.version,
+        resources: vec![(&vm.id).into()],
+        versions: vec![vm.version],
+        reach: Reach::default(),
         invalid: None,
         guard: None,
         enables_exec: false,

@@ -6,8 +6,8 @@ create table call (
     account    text    not null,
     credential text    not null,
     person     text    not null,           -- behind the key
-    vm         text,
-    label      text,                       -- of the VM
+    resources  text    not null,           -- ids of what it is about, a space between them
+    label      text,                       -- of what it is about
     tool       text    not null,
     via        text    not null,
     session    text,
@@ -28,7 +28,6 @@ create table call (
 ) strict;
 create index call_by_credential on call (credential, intent);
 create index call_by_person on call (person, intent);
-create index call_by_vm on call (vm, intent);
 create index call_by_session on call (session, intent) where session is not null;
 create index call_by_tool on call (tool, intent);
 create index call_by_status on call (status, intent);
@@ -42,7 +41,6 @@ create index call_by_end on call (ended);
 -- that holds the rows of others can be used for it.
 create index call_of_account on call (account, (-intent));
 create index call_of_credential on call ((account || credential), (-intent));
-create index call_of_vm on call (coalesce(account || vm, ''), (-intent)) where coalesce(account || vm, '') <> '';
 create index call_of_code on call (coalesce(account || code, ''), (-intent)) where coalesce(account || code, '') <> '';
 create index call_of_policy on call (coalesce(account || policy, ''), (-intent)) where coalesce(account || policy, '') <> '';
 create index call_of_switch on call (coalesce(account || switch, ''), (-intent)) where coalesce(account || switch, '') <> '';
@@ -53,6 +51,16 @@ create trigger call_has_words after insert on call begin
     insert into call_words (rowid, words)
     values (new.intent, new.words || ' ' || new.account || '·' || replace(new.words, ' ', ' ' || new.account || '·'));
 end;
+
+-- What calls are about, and `provider:NAME` of those that were written down to reach one: by these they are found. `owned` is the
+-- account and the subject: by it an account finds its own calls alone, whatever others have.
+create table subject (
+    subject   text    not null,
+    owned     text    not null,
+    of_intent integer not null,
+    primary key (subject, of_intent)
+) strict, without rowid;
+create index subject_of_account on subject (owned, of_intent);
 
 create table vm (
     vm    text primary key,

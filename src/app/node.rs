@@ -182,7 +182,7 @@ fn catalogue() -> Result<Catalogue, CatalogueError> {
 /// With the fixtures, because calling one goes through `submit` too.
 #[cfg(feature = "conformance")]
 fn catalogue() -> Result<Catalogue, CatalogueError> {
-    Catalogue::new(tools::every_tool().into_iter().chain(crate::http::conformance::recorded::tools()).collect())
+    Catalogue::new(tools::every_tool()?.into_iter().chain(crate::http::conformance::recorded::tools()).collect())
 }
 
 /// A vault that is slow just now is waited for; one that does not answer at all is no start.

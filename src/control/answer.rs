@@ -15,9 +15,9 @@ use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::{CallId, RunId};
 use crate::core::refusal::Refusal;
-use crate::core::state::Vm;
+use crate::core::resource::Resource;
 use crate::log::admission::{Admitted, Submitted};
-use crate::tools::Tool;
+use crate::tools::{Arguments, Tool};
 
 impl Control {
     /// What the caller is answered, once it is decided.
@@ -26,24 +26,24 @@ impl Control {
         call: &CallId,
         request: Request,
         submitted: Submitted,
-        tool: Option<&Tool>,
-        vm: Option<Vm>,
+        asked: Option<(&Tool, Arguments)>,
+        about: Vec<Resource>,
     ) -> Reply {
         if !matches!(submitted, Submitted::Admitted(_) | Submitted::Joined(_)) {
             self.in_hand.release(call);
         }
-        if let (false, Some(tool), Some(made)) = (matches!(submitted, Submitted::Refused { .. }), tool, &request.made)
+        if let (false, Some((tool, _)), Some(made)) = (matches!(submitted, Submitted::Refused { .. }), &asked, &request.made)
             && can_resume(tool)
         {
             made.send_replace(Some(call.clone()));
         }
-        let (Some(tool), false) = (tool, matches!(submitted, Submitted::Refused { .. } | Submitted::Unsettled)) else {
+        let (Some((tool, args)), false) = (asked, matches!(submitted, Submitted::Refused { .. } | Submitted::Unsettled)) else {
             return undone(call, &request, submitted);
         };
         let (who, cancel) = (request.principal.clone(), request.cancel.clone());
         let asking = Asking { who: &who, call: Some(tool.facts) };
         let look = if matches!(submitted, Submitted::Admitted(_)) { Look::ByItsEnd } else { Look::ByLog };
-        let waiting = self.wait_for(call, request, submitted, tool, vm);
+        let waiting = self.wait_for(call, request, submitted, (tool, args), about);
         self.unless_told_enough(call, asking, look, waiting).await.unwrap_or_else(|over| {
             if asking.reads() {
                 // It had no purpose but its answer.
@@ -59,14 +59,14 @@ impl Control {
         call: &CallId,
         request: Request,
         submitted: Submitted,
-        tool: &Tool,
-        vm: Option<Vm>,
+        (tool, args): (&Tool, Arguments),
+        about: Vec<Resource>,
     ) -> Reply {
         match submitted {
-            Submitted::Admitted(admitted) => self.run(admitted, request, tool, vm).await,
+            Submitted::Admitted(admitted) => self.run(admitted, request, (tool, args), about).await,
             Submitted::Queued => {
                 self.queued.notify_one();
-                Reply::Running { call: call.clone(), status: Status::Queued, command: tool.facts.claims_vm }
+                Reply::Running { call: call.clone(), status: Status::Queued, command: tool.facts.is_command() }
             }
             // On the heap: each is rare, and would make the future of every call that large.
             Submitted::Held(approval) => Box::pin(self.await_approval(&approval, request, tool)).await,
@@ -78,15 +78,21 @@ impl Control {
         }
     }
 
-    async fn run(self: &Arc<Self>, admitted: Admitted, request: Request, tool: &Tool, vm: Option<Vm>) -> Reply {
+    async fn run(
+        self: &Arc<Self>,
+        admitted: Admitted,
+        request: Request,
+        (tool, args): (&Tool, Arguments),
+        about: Vec<Resource>,
+    ) -> Reply {
         let call = admitted.call().clone();
-        let Request { principal, args, wait, cancel, progress, .. } = request;
+        let Request { principal, wait, cancel, progress, .. } = request;
         let (done, finished) = oneshot::channel();
-        self.assign(admitted, tool, principal, args, vm, cancel, progress, Some(done));
+        self.assign(admitted, tool, principal, args, about, cancel, progress, Some(done));
         match self.leaving.run_until_cancelled(tokio::time::timeout(wait, finished)).await {
             Some(Ok(Ok(finished))) => finished.reply,
             // The worker is gone or slow; the call is open and ends without us.
-            _ => Reply::Running { call, status: Status::Running, command: tool.facts.claims_vm },
+            _ => Reply::Running { call, status: Status::Running, command: tool.facts.is_command() },
         }
     }
 }

@@ -120,6 +120,7 @@ pub struct Ending<'a> {
 impl Control {
     /// Writes the terminal event, tells the waiter, and answers what the caller is told.
     pub async fn finish(&self, ending: Ending<'_>, outcome: Outcome, done: Option<oneshot::Sender<Finished>>) -> Reply {
+        let outcome = self.declared(ending.tool, outcome);
         let shown = recorded(&outcome, ending.tool);
         let reply = reply_to(ending.call, outcome);
         let status = status_of(&reply);
@@ -142,6 +143,17 @@ impl Control {
             let _ = done.send(Finished { reply: reply.clone() });
         }
         reply
+    }
+
+    /// In a build for development: that a tool answers what it does not declare is a fault of ours, and not passed on.
+    fn declared(&self, tool: &Tool, outcome: Outcome) -> Outcome {
+        match outcome {
+            Outcome::Succeeded(shown) if cfg!(debug_assertions) => {
+                let undeclared = self.catalogue.undeclared(tool, &shown.clone().live());
+                undeclared.map_or(Outcome::Succeeded(shown), Outcome::Failed)
+            }
+            other => other,
+        }
     }
 
     /// The redacted result, sealed. If that fails the event is written without it: the thing has happened.

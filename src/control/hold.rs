@@ -147,7 +147,7 @@ impl Control {
         }
         match self.open_job(call).await.map(|job| job.status) {
             Some(status @ (Status::Queued | Status::Running)) => {
-                Reply::Running { call: call.clone(), status, command: tool.facts.claims_vm }
+                Reply::Running { call: call.clone(), status, command: tool.facts.is_command() }
             }
             _ => held(call, asked),
         }

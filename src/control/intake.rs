@@ -1,4 +1,4 @@
-//! From what came in to what is decided: tool, VM, schema, guard, redaction. Nothing here waits for the log.
+//! From what came in to what is decided: tool, resources, schema, guard, redaction. Nothing here waits for the log.
 //!
 //! INVARIANT: values of arguments that fit no schema are not kept; of an unknown tool's name only a digest is.
 
@@ -9,14 +9,14 @@ use super::Request;
 use crate::core::abridge::abridged;
 use crate::core::canonical::canonical;
 use crate::core::code::Code;
-use crate::core::decide::vm_not_found;
-use crate::core::id::VmId;
+use crate::core::id::Position;
 use crate::core::redact::{public_text, redact};
 use crate::core::refusal::Refusal;
+use crate::core::resource::{Reach, Resource, ResourceId, Subject};
 use crate::core::scrub::Scrubbed;
 use crate::core::sight::Sight;
-use crate::core::state::{ControlState, Vm};
-use crate::tools::{Catalogue, Tool};
+use crate::core::state::ControlState;
+use crate::tools::{Arguments, Catalogue, Tool};
 
 /// What is kept of the arguments of a call that is refused, in bytes; an escape may double it.
 pub(super) const BRIEF: usize = 4 * 1024;
@@ -27,10 +27,12 @@ pub(super) struct Intake<'a> {
     pub(super) tool: Option<&'a Tool>,
     /// Its name, or the digest of a name that is no tool's.
     pub(super) name: String,
-    /// The VM that the arguments name, as this node knows it.
-    pub(super) vm: Option<Vm>,
-    /// The id of the VM that the arguments name, known or not.
-    pub(super) vm_id: Option<VmId>,
+    /// What the arguments name, as this node knows it.
+    pub(super) about: About,
+    /// The providers that it reaches beside those of its resources.
+    pub(super) reach: Reach,
+    /// The arguments, if they can be read.
+    pub(super) args: Option<Arguments>,
     /// Why the arguments cannot be taken.
     pub(super) invalid: Option<Refusal>,
     /// What is missing for the guard.
@@ -43,8 +45,30 @@ pub(super) struct Intake<'a> {
     pub(super) key: Option<String>,
 }
 
-/// Takes a request in against the catalogue and the control state that this node knows.
-pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &ControlState) -> Intake<'a> {
+/// What the arguments of a call name.
+#[derive(Default)]
+pub(super) struct About {
+    /// The ids that are named, known or not.
+    pub(super) named: Vec<ResourceId>,
+    /// What the caller may see of it.
+    pub(super) found: Vec<Resource>,
+    /// Arguments that name nothing which the caller may see: they could be anything.
+    unknown: Vec<&'static str>,
+    /// What is said of one that is no id and nothing's label.
+    absent: Option<Refusal>,
+}
+
+impl About {
+    /// Versions of what is named; 0 of what is not there.
+    pub(super) fn versions(&self) -> Vec<Position> {
+        let version = |id: &ResourceId| self.found.iter().find(|row| row.id == *id).map_or(Position(0), |row| row.version);
+        self.named.iter().map(version).collect()
+    }
+}
+
+/// Takes a request in against the catalogue and the control state that this node knows. `reach` is what it reaches beside its
+/// resources.
+pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &ControlState, reach: Reach) -> Intake<'a> {
     let tool = catalogue.get(&request.tool);
     let canonical = canonical(&request.args).unwrap_or_default();
     if let Some(refusal) = &request.rejected {
@@ -53,20 +77,34 @@ pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &C
     let Some(known) = tool else {
         let name = unknown(&request.tool);
         let recorded = Scrubbed::of(json!({ "args": { "size": canonical.len() }, "text": "" }));
-        return Intake { tool, name, vm: None, vm_id: None, invalid: None, guard: None, recorded, canonical, key: None };
+        return Intake {
+            tool,
+            name,
+            about: About::default(),
+            reach,
+            args: None,
+            invalid: None,
+            guard: None,
+            recorded,
+            canonical,
+            key: None,
+        };
     };
-    let schema_fault = catalogue.invalid(known, &request.args);
-    let (vm_id, vm, absent) = find_vm(request, state);
+    let (args, schema_fault) = match catalogue.read(known, &request.args) {
+        Ok(args) => (Some(args), None),
+        Err(fault) => (None, Some(fault)),
+    };
+    let mut about = named(request, catalogue.subjects(known), state);
     let recorded = match &schema_fault {
         Some(fault) => {
             Scrubbed::of(json!({ "args": { "size": canonical.len(), "faults": fault.details["faults"] }, "text": "" }))
         }
-        None => recorded(&request.args, known, vm.is_some()),
+        None => recorded(&request.args, known, &about.unknown),
     };
-    let guard = if schema_fault.is_none() { (known.guard)(&request.args, vm.as_ref()) } else { None };
+    let guard = args.as_ref().and_then(|args| known.handler.guard(args, &about.found));
     let key = request.args["idempotency_key"].as_str().map(str::to_owned);
-    let (name, invalid) = (known.facts.name.to_owned(), schema_fault.or(absent));
-    Intake { tool, name, vm, vm_id, invalid, guard, recorded, canonical, key }
+    let (name, invalid) = (known.facts.name.to_owned(), schema_fault.or(about.absent.take()));
+    Intake { tool, name, about, reach, args, invalid, guard, recorded, canonical, key }
 }
 
 /// A call that its protocol has rejected: whatever it brought, digest, size and fault are kept of it.
@@ -77,7 +115,8 @@ fn rejected<'a>(request: &Request, tool: Option<&'a Tool>, canonical: Vec<u8>, r
     let args =
         if request.args.is_null() { json!({ "faults": faults }) } else { json!({ "size": canonical.len(), "faults": faults }) };
     let (recorded, invalid) = (Scrubbed::of(json!({ "args": args, "text": "" })), Some(refusal.clone()));
-    Intake { tool, name, vm: None, vm_id: None, invalid, guard: None, recorded, canonical, key: None }
+    let (about, reach) = (About::default(), Reach::default());
+    Intake { tool, name, about, reach, args: None, invalid, guard: None, recorded, canonical, key: None }
 }
 
 /// The name of a tool that there is not.
@@ -85,11 +124,11 @@ fn unknown(name: &str) -> String {
     format!("sha256:{}", hex::encode(Sha256::digest(name.as_bytes())))
 }
 
-/// What is kept of arguments that fit the schema. A `vm_id` that names none of the caller's VMs could be anything.
-fn recorded(args: &Value, tool: &Tool, names_vm: bool) -> Scrubbed {
+/// What is kept of arguments that fit the schema, without those that name nothing of the caller's.
+fn recorded(args: &Value, tool: &Tool, unknown: &[&str]) -> Scrubbed {
     let mut kept = args.clone();
-    if let Some(fields) = kept.as_object_mut().filter(|_| !names_vm) {
-        fields.remove("vm_id");
+    if let Some(fields) = kept.as_object_mut() {
+        fields.retain(|name, _| !unknown.contains(&name.as_str()));
     }
     Scrubbed::of(json!({ "args": redact(&kept, &tool.arguments), "text": public_text(&kept, &tool.arguments) }))
 }
@@ -102,24 +141,32 @@ pub(super) fn brief(recorded: &Scrubbed) -> Scrubbed {
     Scrubbed::of(json!({ "args": abridged(recorded["args"].clone(), BRIEF / 8, BRIEF / 2), "text": text }))
 }
 
-/// The VM of `vm_id`: by id, or by the exact label, of those that the caller may see. What it may not see is not even found,
-/// so that nothing which is recorded or decided can differ from what is said of a VM that does not exist (P9).
-fn find_vm(request: &Request, state: &ControlState) -> (Option<VmId>, Option<Vm>, Option<Refusal>) {
-    let Some(text) = request.args["vm_id"].as_str() else { return (None, None, None) };
-    let sight = Sight::own(&request.principal, state);
-    if let Ok(id) = text.parse::<VmId>() {
-        let vm = state.vms.get(&id).filter(|vm| sight.vm(vm)).cloned();
-        return (Some(id), vm, None);
+/// What the arguments name: by id, or by the exact label, of what the caller may see. What it may not see is not even found, so
+/// that nothing which is recorded or decided can differ from what is said of what does not exist (P9).
+fn named(request: &Request, subjects: &[Subject], state: &ControlState) -> About {
+    let (sight, mut about) = (Sight::own(&request.principal, state), About::default());
+    for Subject { noun, argument } in subjects {
+        let Some(text) = request.args[*argument].as_str() else { continue };
+        let mut found = state.find(noun, sight.account(), text).into_iter().filter(|row| sight.resource(row));
+        let id = text.parse::<ResourceId>().ok().filter(|id| id.noun() == *noun);
+        let row = match (found.next(), found.next()) {
+            (Some(row), None) => Some(row),
+            _ => None,
+        };
+        match (id.or_else(|| row.as_ref().map(|row| row.id.clone())), row) {
+            (Some(id), _) if about.named.contains(&id) => {}
+            (Some(id), row) => {
+                about.unknown.extend(row.is_none().then_some(*argument));
+                about.named.push(id);
+                about.found.extend(row);
+            }
+            (None, _) => {
+                about.unknown.push(argument);
+                about.absent.get_or_insert_with(noun.absent);
+            }
+        }
     }
-    let label = crate::core::label::canonical(text).ok().filter(|label| label != text);
-    // What it sees ends at its account.
-    let labelled = |label: &str| sight.account().map(|account| state.vms_labelled(account, label));
-    let found = [labelled(text), label.as_deref().and_then(labelled)].into_iter().flatten().flatten();
-    let mut named = found.filter(|vm| sight.vm(vm));
-    match (named.next(), named.next()) {
-        (Some(vm), None) => (Some(vm.id.clone()), Some(vm.clone()), None),
-        _ => (None, None, Some(vm_not_found())),
-    }
+    about
 }
 
 /// A call that nothing could be recorded of, so nothing was done (P1).

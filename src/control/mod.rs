@@ -16,6 +16,7 @@ pub mod in_force;
 mod intake;
 pub mod limits;
 pub mod policies;
+mod reach;
 mod recorded;
 mod release;
 mod repeat;

@@ -22,16 +22,17 @@ use crate::core::decide::Verdict;
 use crate::core::event::Kind;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
+use crate::core::resource::Resource;
 use crate::core::scope::ScopeSet;
 use crate::core::scrub::Scrubbed;
-use crate::core::state::{PolicySet, Vm};
+use crate::core::state::PolicySet;
 use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolFacts;
 use crate::log::acting::Acting;
 use crate::log::reading::Reader;
 use crate::log::store::Want;
 use crate::log::writer::Writer;
-use crate::policy::{Kept, LoadError, Loaded, Policies, Query};
+use crate::policy::{Kept, LoadError, Loaded, Policies, Query, both};
 use crate::tools::{NodePolicies, PolicyLoader, Reloaded};
 
 /// How long a node waits that could not take over the set in force, before it tries again.
@@ -210,8 +211,10 @@ impl PolicyHolder {
 }
 
 impl Judge for PolicyHolder {
-    fn judge(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolFacts, vm: Option<&Vm>) -> Verdict {
-        self.policies.evaluate(&Query { principal, scopes, read_only: principal.read_only, tool, vm })
+    fn judge(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolFacts, about: &[Resource]) -> Verdict {
+        let read_only = principal.read_only;
+        let ask = |resource| self.policies.evaluate(&Query { principal, scopes, read_only, tool, resource });
+        about.iter().map(|row| ask(Some(row))).reduce(both).unwrap_or_else(|| ask(None))
     }
 
     fn version(&self) -> Option<i64> {

@@ -7,17 +7,16 @@ use super::Control;
 use super::recorded::Recorded;
 use crate::core::approval::{Approval, Bound, superseded};
 use crate::core::decide::Proposal;
-use crate::core::id::Position;
 use crate::core::job::Job;
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::refusal::Refusal;
-use crate::core::state::Vm;
+use crate::core::resource::{Reach, Resource};
 use crate::log::hold::{Release, Released};
 use crate::log::reading::ReadError;
 use crate::log::writer::WriteError;
 use crate::tools::Tool;
 
-/// How often it is evaluated again when policy or VM move under it; then again when the log is looked at next.
+/// How often it is evaluated again when policy or a resource move under it; then again when the log is looked at next.
 const TRIES: usize = 3;
 
 /// An approved call that could not be decided now.
@@ -66,7 +65,7 @@ impl Control {
     /// The call as a proposal of now.
     fn again(&self, job: &Job, approval: &Approval, tool: &Tool, recorded: Option<&Recorded>) -> Proposal {
         let state = self.ports.fence().state();
-        let vm: Option<&Vm> = job.vm.as_ref().and_then(|id| state.vms.get(id));
+        let about: Vec<Resource> = job.resources.iter().filter_map(|id| state.resource(id)).collect();
         let mut principal = Principal {
             side: Side::Customer,
             account: job.account.clone(),
@@ -80,17 +79,18 @@ impl Control {
         if let Some(recorded) = recorded {
             principal = Principal { read_only: approval.read_only, ..recorded.principal.clone() };
             let same = recorded.intent.arguments == approval.arguments && recorded.intent.tool_version == tool.facts.version;
-            let fault = self.catalogue.invalid(tool, &recorded.args);
-            invalid = if same { fault } else { Some(superseded("Its arguments mean something else")) };
-            guard = if invalid.is_none() { (tool.guard)(&recorded.args, vm) } else { None };
-            enables_exec = (tool.enables_exec)(&recorded.args);
+            let args = self.catalogue.read(tool, &recorded.args);
+            enables_exec = args.as_ref().is_ok_and(|args| tool.handler.enables_exec(args));
+            guard = args.as_ref().ok().filter(|_| same).and_then(|args| tool.handler.guard(args, &about));
+            invalid = if same { args.err() } else { Some(superseded("Its arguments mean something else")) };
         }
         Proposal {
             call: job.call.clone(),
             kin: state.kin(&job.credential),
             tool: Some(tool.facts),
-            vm: job.vm.clone(),
-            vm_version: vm.map_or(Position(0), |vm| vm.version),
+            resources: job.resources.clone(),
+            versions: about.iter().map(|row| row.version).collect(),
+            reach: Reach { providers: job.providers.clone(), visible: false },
             invalid,
             guard,
             enables_exec,
@@ -98,7 +98,7 @@ impl Control {
             // It is the first call of its key, and must not join itself.
             idempotency: None,
             follows: None,
-            verdict: self.verdict(&principal, Some(tool.facts), vm),
+            verdict: self.verdict(&principal, Some(tool.facts), &about),
             approved: Some(Bound::from(approval)),
             principal,
         }

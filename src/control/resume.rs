@@ -64,7 +64,7 @@ impl Control {
         match self.leaving.run_until_cancelled(tokio::time::timeout(wait, ending)).await {
             Some(Ok(reply)) => reply,
             _ => match self.still_open(call, call).await {
-                Reply::Running { call, .. } => Reply::Running { call, status: Status::Running, command: tool.facts.claims_vm },
+                Reply::Running { call, .. } => Reply::Running { call, status: Status::Running, command: tool.facts.is_command() },
                 held => held,
             },
         }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use serde_json::json;
 use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -19,14 +19,14 @@ use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Proposal, Verdict};
 use crate::core::event::IntentRecorded;
-use crate::core::id::{CallId, EventId, Position, RunId};
+use crate::core::id::{CallId, EventId, RunId};
 use crate::core::principal::Principal;
 use crate::core::protocol::Protocol;
 use crate::core::quota::Counted;
 use crate::core::refusal::Refusal;
+use crate::core::resource::Resource;
 use crate::core::scope::ScopeSet;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
-use crate::core::state::Vm;
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 use crate::log::admission::{Admitted, Submission, Submitted};
@@ -34,9 +34,9 @@ use crate::log::at_hand::Need;
 use crate::log::binding::Binding;
 use crate::log::vault::{SealedPart, VaultError};
 use crate::log::writer::WriteError;
-use crate::tools::{Calls, Catalogue, Execution, Place, Ports, Progress, Tool};
+use crate::tools::{Arguments, Calls, Catalogue, Execution, Place, Ports, Progress, Tool};
 
-/// How often a call is evaluated again when policy or VM move under it.
+/// How often a call is evaluated again when policy or a resource move under it.
 const TRIES: usize = 3;
 
 /// When a call may be tried again of a node that cannot stop.
@@ -48,7 +48,7 @@ const AGENT_MAX: usize = 200;
 /// Says what the policies say of a call.
 pub trait Judge: Send + Sync {
     /// The verdict, with the version of the set that gave it. Never fails: what cannot be evaluated is not permitted.
-    fn judge(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolFacts, vm: Option<&Vm>) -> Verdict;
+    fn judge(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolFacts, about: &[Resource]) -> Verdict;
 
     /// The version of the set that is asked here; none if there is none.
     fn version(&self) -> Option<i64>;
@@ -163,7 +163,8 @@ impl Control {
         let (mut settled, mut repeats) = (None, None);
         for attempt in 1..=TRIES + 1 {
             let state = self.ports.fence().state();
-            let mut intake = take_in(&request, &self.catalogue, &state);
+            let reach = self.reach(&request, &state).await;
+            let mut intake = take_in(&request, &self.catalogue, &state, reach);
             let unstoppable = self.starts_nothing().filter(|_| intake.tool.is_none_or(|tool| !tool.facts.stops));
             intake.invalid = crowded.clone().or(unstoppable).or(intake.invalid);
             let puts_policies = intake.tool.is_some_and(|tool| tool.facts.puts_policies);
@@ -184,11 +185,11 @@ impl Control {
             if let Submitted::Repeats(first) = submitted {
                 repeats = Some(first);
             } else if !matches!(submitted, Submitted::Unsettled) {
-                settled = Some((submitted, intake.tool, intake.vm));
+                settled = Some((submitted, intake.tool.zip(intake.args), intake.about.found));
                 break;
             }
         }
-        let Some((submitted, tool, vm)) = settled else {
+        let Some((submitted, asked, about)) = settled else {
             self.in_hand.release(call);
             return Ok(Reply::Failed {
                 call: None,
@@ -196,7 +197,7 @@ impl Control {
                 status: Status::Refused,
             });
         };
-        Ok(self.answer(call, request, submitted, tool, vm).await)
+        Ok(self.answer(call, request, submitted, asked, about).await)
     }
 
     async fn submission(
@@ -237,27 +238,30 @@ impl Control {
             via: who.via,
             tool: intake.name.as_str().into(),
             tool_version: facts.map_or(0, |facts| facts.version),
-            vm: intake.vm.as_ref().map(|vm| vm.id.clone()),
+            resources: intake.about.found.iter().map(|row| row.id.clone()).collect(),
+            providers: intake.reach.providers.clone(),
             session: request.session.as_ref().map(|id| session::digest(id).into()),
             protocol: request.protocol.as_deref().map(Protocol::named),
             follows: follows.clone(),
             arguments: arguments.into(),
             keyed: idempotency.is_some(),
         };
+        let asked = intake.tool.zip(intake.args.as_ref());
         let proposal = Proposal {
             call: call.clone(),
             principal: who.clone(),
             kin: self.ports.fence().state().kin(&who.credential),
             tool: facts,
-            vm: intake.vm_id.clone(),
-            vm_version: intake.vm.as_ref().map_or(Position(0), |vm| vm.version),
+            resources: intake.about.named.clone(),
+            versions: intake.about.versions(),
+            reach: intake.reach.clone(),
             guard: intake.guard.clone(),
-            enables_exec: intake.tool.is_some_and(|tool| (tool.enables_exec)(&request.args)),
-            stop: intake.tool.filter(|_| invalid.is_none()).and_then(|tool| (tool.asks_to_stop)(&request.args, who, &known)),
+            enables_exec: asked.is_some_and(|(tool, args)| tool.handler.enables_exec(args)),
+            stop: asked.filter(|_| invalid.is_none()).and_then(|(tool, args)| tool.handler.asks_to_stop(args, who, &known)),
             invalid,
             idempotency,
             follows,
-            verdict: self.verdict(who, facts, intake.vm.as_ref()),
+            verdict: self.verdict(who, facts, &intake.about.found),
             approved: None,
         };
         let (parts, brief) = self.intent_parts(request, intake, &Binding::intent(&ids[0], &intent), now).await?;
@@ -275,11 +279,11 @@ impl Control {
     }
 
     /// What the policies say now. Also asked before an orphan is run again.
-    pub fn verdict(&self, who: &Principal, tool: Option<&'static ToolFacts>, vm: Option<&Vm>) -> Verdict {
+    pub fn verdict(&self, who: &Principal, tool: Option<&'static ToolFacts>, about: &[Resource]) -> Verdict {
         let state = self.ports.fence().state();
         let scopes =
             state.credentials.get(&who.credential).map(|credential| credential.created.scopes.clone()).unwrap_or_default();
-        tool.map_or_else(Verdict::default, |tool| self.judge.judge(who, &scopes, tool, vm))
+        tool.map_or_else(Verdict::default, |tool| self.judge.judge(who, &scopes, tool, about))
     }
 
     /// What is kept of the call, and of a long one what is kept if it is refused.
@@ -315,14 +319,14 @@ impl Control {
         admitted: Admitted,
         tool: &Tool,
         principal: Principal,
-        args: Value,
-        vm: Option<Vm>,
+        args: Arguments,
+        resources: Vec<Resource>,
         cancel: CancellationToken,
         progress: Option<mpsc::Sender<Progress>>,
         done: Option<oneshot::Sender<Finished>>,
     ) {
         let (ports, calls) = (Arc::clone(&self.ports), Arc::clone(self) as Arc<dyn Calls>);
-        let execution = Execution { admitted, tool: tool.facts, principal, args, vm, ports, cancel, progress, calls };
+        let execution = Execution { admitted, tool: tool.facts, principal, args, resources, ports, cancel, progress, calls };
         if self.assignments.send(Assignment { execution, done }).is_err() {
             tracing::error!("the worker is gone; admitted calls will be recovered at the next start");
         }

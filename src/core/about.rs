@@ -32,7 +32,7 @@ impl About {
                 let (account, like) = match target {
                     Target::Account(account) => (text(account), None),
                     Target::Credential(credential) => (None, text(credential)),
-                    Target::Vm { vm, .. } => (None, text(vm)),
+                    Target::Resource { id, .. } => (None, text(id)),
                     Target::All | Target::Class(_) | Target::Tool(_) | Target::Provider(_) => (None, None),
                 };
                 about(account, by(who), text(switch), like)
@@ -52,7 +52,7 @@ impl About {
             }
             Kind::VmImported { vm, account, .. } => about(text(account), None, text(vm), None),
             Kind::VmExecSet { vm, .. } => about(None, None, text(vm), text(vm)),
-            Kind::ClaimCleared { vm, by: who, .. } => about(None, by(who), text(vm), text(vm)),
+            Kind::ClaimCleared { resource, by: who, .. } => about(None, by(who), text(resource), text(resource)),
             Kind::PolicyLoaded { sha256, by: who, .. } => about(None, by(who), Some(sha256.to_string()), None),
             Kind::PolicyRejected { sha256 } => about(None, None, Some(sha256.to_string()), None),
             Kind::NodeStarted { node, .. } | Kind::NodeStopped { node } => about(None, None, text(node), None),

@@ -1,26 +1,28 @@
 //! A call that waits for a person: what the policies ask for, and who may answer it.
 //!
-//! INVARIANT: consent is to one call as it was put: its key, its arguments, its VM and what the policies asked for. Whatever
+//! INVARIANT: consent is to one call as it was put: its key, its arguments, what it is about and what the policies asked for. Whatever
 //! of that moves before the call is released makes the consent void. Who has said yes is counted out of the call's events, each
 //! person once, and by what the log says was asked for.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::code::Code;
 use super::grant::acting;
-use super::id::{AccountId, CallId, CredentialId, Position, UserId, VmId};
+use super::id::{AccountId, CallId, CredentialId, Position, UserId};
 use super::principal::{Principal, Side};
 use super::refusal::Refusal;
+use super::resource::ResourceId;
 use super::scope::Scope;
 use super::second_person::Acquaintance;
 use super::state::{ControlState, Credential};
 use super::time::Micros;
 
 /// Who may approve.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Approver {
     /// Somebody of the account, or staff.
@@ -113,10 +115,12 @@ pub struct Approval {
     pub credential: CredentialId,
     /// The tool.
     pub tool: String,
-    /// The VM.
-    pub vm: Option<VmId>,
-    /// Version of that VM's row when it was held.
-    pub vm_version: Position,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ResourceId>,
+    /// Versions of these when it was held.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub versions: Vec<Position>,
     /// It came in where only reads are allowed.
     pub read_only: bool,
     /// HMAC of the raw canonical arguments, hex.
@@ -281,15 +285,15 @@ fn line(state: &ControlState, key: &CredentialId) -> BTreeSet<CredentialId> {
 pub struct Bound {
     /// What was approved.
     pub hold: Hold,
-    /// Version of the VM's row then.
-    pub vm_version: Position,
+    /// Versions of what it is about, then.
+    pub versions: Vec<Position>,
     /// Until when.
     pub expires_at: Micros,
 }
 
 impl From<&Approval> for Bound {
     fn from(approval: &Approval) -> Self {
-        Self { hold: approval.hold.clone(), vm_version: approval.vm_version, expires_at: approval.expires_at }
+        Self { hold: approval.hold.clone(), versions: approval.versions.clone(), expires_at: approval.expires_at }
     }
 }
 

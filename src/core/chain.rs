@@ -138,10 +138,9 @@ impl Chain {
 
     /// What a switch is held against.
     #[must_use]
-    pub fn covered<'a>(&'a self, tool: &'a ToolFacts, state: &'a ControlState) -> Covered<'a> {
-        let asked = &self.asked;
-        let provider = asked.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.provider.as_str());
-        Covered { tool, account: &asked.account, credential: &asked.credential, vm: asked.vm.as_ref(), provider }
+    pub fn covered<'a>(&'a self, tool: &'a ToolFacts) -> Covered<'a> {
+        let IntentRecorded { account, credential, resources, providers, .. } = &self.asked;
+        Covered { tool, account, credential, resources, providers, visible: false }
     }
 
     /// Whether the row of an open call says the same; of its tool what `tool` says.
@@ -169,7 +168,8 @@ impl Chain {
             ("account", job.account == asked.account),
             ("key", job.credential == asked.credential),
             ("tool", job.tool == *asked.tool),
-            ("VM", job.vm == asked.vm),
+            ("resources", job.resources == asked.resources),
+            ("providers", job.providers == asked.providers),
             ("intent", job.intent == self.intent),
             ("claim", job.claim == self.claim),
             ("join", job.joins == self.joins),
@@ -190,7 +190,8 @@ impl Chain {
             credential: asked.credential.clone(),
             tool: asked.tool.to_string(),
             class: tool.map_or(Class::Write, |tool| tool.class),
-            vm: asked.vm.clone(),
+            resources: asked.resources.clone(),
+            providers: asked.providers.clone(),
             status: self.status,
             intent: self.intent,
             last: self.last,
@@ -223,10 +224,10 @@ impl Chain {
             ("person", approval.user == asked.user),
             ("key", approval.credential == asked.credential),
             ("tool", approval.tool == *asked.tool),
-            ("VM", approval.vm == asked.vm),
+            ("resources", approval.resources == asked.resources),
             ("arguments", approval.arguments == *asked.arguments),
             ("time", (approval.held_at, approval.expires_at) == (held.at, held.expires_at)),
-            ("state of the VM", approval.vm_version < held.position),
+            ("state of the resources", approval.versions.iter().all(|version| *version < held.position)),
             ("what is asked for", held.terms == Some(approval.hold.terms())),
             ("consent", approval.consents.iter().all(|consent| self.consents.contains(consent))),
         ])

@@ -5,6 +5,7 @@
 use super::decide::Proposal;
 use super::lineage::limit_key;
 use super::principal::Via;
+use super::resource::place_of;
 use super::tool::{Class, ToolFacts};
 
 /// The keys of the limits that a call counts against. Stopping counts against none; a stop that may stand already, against those of
@@ -20,9 +21,9 @@ pub fn limit_keys(proposal: &Proposal) -> Vec<String> {
     let Some(tool) = proposal.tool.filter(is_limited) else { return Vec::new() };
     let account = &proposal.principal.account;
     let mut keys: Vec<String> = proposal.kin.windows.iter().map(limit_key).collect();
-    match (tool.class, &proposal.vm) {
+    match (tool.class, place_of(&proposal.resources)) {
         _ if tool.stops => {}
-        (Class::Exec, Some(vm)) => keys.push(format!("exec:{account}/{vm}")),
+        (Class::Exec, Some(place)) => keys.push(format!("exec:{account}/{place}")),
         (Class::Write | Class::Destroy, _) => keys.push(format!("write:{account}")),
         _ => {}
     }

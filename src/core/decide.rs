@@ -8,16 +8,17 @@ use serde_json::json;
 use super::approval::{Bound, Hold, superseded};
 use super::code::Code;
 pub use super::counting::limit_keys;
-use super::id::{CallId, CredentialId, Position, SwitchId, VmId};
+use super::id::{CallId, CredentialId, Position, SwitchId};
 use super::job::{Claim, Idempotency};
 use super::limit::{Limit, Window};
 pub use super::lineage::INACTIVITY;
 use super::lineage::{Kin, Lineage, alive};
 use super::principal::{Principal, Side, Via};
 use super::refusal::Refusal;
+use super::resource::{Reach, Resource, ResourceId};
 use super::scope::Scope;
 use super::sight::Sight;
-use super::state::{ControlState, Vm};
+use super::state::ControlState;
 use super::switch::{Covered, Stop, Switch};
 pub use super::terms::Limits;
 use super::terms::{Terms, TermsInForce};
@@ -53,10 +54,12 @@ pub struct Proposal {
     pub kin: Kin,
     /// Which tool; none if there is no such tool for this caller.
     pub tool: Option<&'static ToolFacts>,
-    /// Which VM, if the arguments name one.
-    pub vm: Option<VmId>,
-    /// Version of that VM's row that policy and guard were evaluated against; 0 if there was none.
-    pub vm_version: Position,
+    /// What the arguments name, in the order in which they do.
+    pub resources: Vec<ResourceId>,
+    /// Versions of these that policy and guard were evaluated against; 0 of what was not there.
+    pub versions: Vec<Position>,
+    /// The providers that it reaches beside those of its resources.
+    pub reach: Reach,
     /// The arguments do not fit the schema.
     pub invalid: Option<Refusal>,
     /// The guard is not satisfied.
@@ -121,7 +124,7 @@ pub enum Decision {
     Replay(Idempotency, Slots),
     /// End as this running call ends.
     Join(CallId, Slots),
-    /// The policy or the VM moved since the verdict: evaluate again.
+    /// The policy or a resource moved since the verdict: evaluate again.
     Unsettled,
 }
 
@@ -143,16 +146,16 @@ fn check(proposal: &Proposal, facts: &Facts<'_>) -> Checked<Slots> {
     if let Some(invalid) = &proposal.invalid {
         return refuse(invalid.clone());
     }
-    let vm = owned_vm(proposal, &lineage, facts.state)?;
+    let resources = owned(proposal, &lineage, facts.state)?;
     check_repeat(proposal, &lineage, facts)?;
-    check_switches(proposal, tool, vm, facts)?;
+    check_switches(proposal, tool, facts)?;
     let limits = check_limits(proposal, &lineage, facts)?;
-    check_policy(proposal, tool, vm, facts)?;
+    check_policy(proposal, tool, &resources, facts)?;
     if let Some(guard) = &proposal.guard {
         return refuse(guard.clone());
     }
     check_approval(proposal, tool, facts.now)?;
-    check_exec(proposal, tool, vm, facts)?;
+    check_exec(proposal, tool, &resources, facts)?;
     Ok(limits)
 }
 
@@ -209,20 +212,13 @@ fn check_scope(proposal: &Proposal, tool: &ToolFacts, lineage: &Lineage<'_>) -> 
     Ok(())
 }
 
-fn owned_vm<'a>(proposal: &Proposal, lineage: &Lineage<'_>, state: &'a ControlState) -> Checked<Option<&'a Vm>> {
-    let Some(id) = &proposal.vm else { return Ok(None) };
-    // Absent, not owned and not on the allow-list look the same (P9).
-    let owned = state.vms.get(id).filter(|vm| vm.account == proposal.principal.account && lineage.may_touch(id));
-    match owned {
-        Some(vm) => Ok(Some(vm)),
-        None => refuse(vm_not_found()),
-    }
-}
-
-/// What a caller is told of a VM that is absent, not owned, not on the allow-list, or not even an id.
-#[must_use]
-pub fn vm_not_found() -> Refusal {
-    Refusal::new(Code::VmNotFound, "There is no such VM.").hint("List the VMs with vm_list.")
+/// What the call is about, all of which has to be the caller's. Absent, not owned and not on the allow-list look the same (P9).
+fn owned(proposal: &Proposal, lineage: &Lineage<'_>, state: &ControlState) -> Checked<Vec<Resource>> {
+    let own = |id: &ResourceId| {
+        let found = state.resource(id).filter(|row| row.account == proposal.principal.account && lineage.may_touch(id.as_str()));
+        found.map_or_else(|| refuse((id.noun().absent)()), Ok)
+    };
+    proposal.resources.iter().map(own).collect()
 }
 
 fn check_repeat(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -> Checked<()> {
@@ -249,14 +245,15 @@ fn check_repeat(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -
     Err(Box::new(Decision::Join(first.clone(), slots)))
 }
 
-fn check_switches(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Facts<'_>) -> Checked<()> {
+fn check_switches(proposal: &Proposal, tool: &ToolFacts, facts: &Facts<'_>) -> Checked<()> {
     let who = &proposal.principal;
     let call = Covered {
         tool,
         account: &who.account,
         credential: &who.credential,
-        vm: proposal.vm.as_ref(),
-        provider: vm.map(|vm| vm.provider.as_str()),
+        resources: &proposal.resources,
+        providers: &proposal.reach.providers,
+        visible: proposal.reach.visible,
     };
     let Some(switch) = facts.state.covering(&call, facts.now).next() else { return Ok(()) };
     let refusal = stopped(switch, facts.state.counted_as(&who.credential), facts.now);
@@ -313,7 +310,7 @@ fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -
     Ok(limits)
 }
 
-fn check_policy(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Facts<'_>) -> Checked<()> {
+fn check_policy(proposal: &Proposal, tool: &ToolFacts, resources: &[Resource], facts: &Facts<'_>) -> Checked<()> {
     // What puts policies in force cannot wait for policies that nobody can ask.
     if tool.stops || (tool.puts_policies && (proposal.verdict.missing || facts.state.policy.is_none())) {
         return Ok(());
@@ -321,7 +318,8 @@ fn check_policy(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &
     let Some(set) = &facts.state.policy else {
         return refuse(Refusal::new(Code::ControlStateUnreadable, "There is no policy set, so nothing is permitted."));
     };
-    if proposal.verdict.version != set.version || proposal.vm_version != vm.map_or(Position(0), |vm| vm.version) {
+    let is_as_judged = resources.iter().map(|row| &row.version).eq(&proposal.versions);
+    if proposal.verdict.version != set.version || !is_as_judged {
         return Err(Box::new(Decision::Unsettled));
     }
     if !proposal.verdict.permit {
@@ -347,8 +345,9 @@ fn check_approval(proposal: &Proposal, tool: &ToolFacts, now: Micros) -> Checked
     if bound.expires_at <= now {
         return refuse(Refusal::new(Code::ApprovalExpired, "The approval came too late."));
     }
-    if bound.vm_version != proposal.vm_version {
-        return refuse(superseded("The VM has changed"));
+    if bound.versions != proposal.versions {
+        let one = proposal.resources.first().map(|id| format!("The {} has changed", id.noun().title));
+        return refuse(superseded(one.as_deref().unwrap_or("What it is about has changed")));
     }
     if hold.is_some_and(|hold| *hold != bound.hold) {
         return refuse(superseded("What the policies ask for has changed"));
@@ -356,7 +355,7 @@ fn check_approval(proposal: &Proposal, tool: &ToolFacts, now: Micros) -> Checked
     Ok(())
 }
 
-fn check_exec(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Facts<'_>) -> Checked<()> {
+fn check_exec(proposal: &Proposal, tool: &ToolFacts, resources: &[Resource], facts: &Facts<'_>) -> Checked<()> {
     let account = facts.state.accounts.get(&proposal.principal.account);
     let by_person = proposal.principal.via == Via::Console;
     if proposal.enables_exec && !by_person && !account.is_some_and(|account| account.agents_may_enable_exec) {
@@ -365,12 +364,12 @@ fn check_exec(proposal: &Proposal, tool: &ToolFacts, vm: Option<&Vm>, facts: &Fa
                 .hint("A person has to turn it on, or allow agents to."),
         );
     }
-    if tool.needs_exec && !vm.is_some_and(|vm| vm.exec_enabled) {
+    if tool.needs_exec && !resources.iter().any(|row| row.exec_enabled) {
         return refuse(
             Refusal::new(Code::McpExecDisabled, "Command execution is off on this VM.").hint("Turn it on with vm_exec_set."),
         );
     }
-    let Some(claim) = facts.claim.filter(|_| tool.claims_vm) else { return Ok(()) };
+    let Some(claim) = facts.claim.filter(|_| tool.is_command()) else { return Ok(()) };
     let text = if claim.unknown {
         "The end of an earlier command on this VM is unknown; its process may still run."
     } else {

@@ -108,7 +108,7 @@ pub fn check_target(target: &Target, state: &ControlState, names: &Names) -> Res
         Target::Provider(name) => (name.as_str(), providers(state, names)),
         Target::Account(id) => (id.as_str(), around(&state.accounts, id)),
         Target::Credential(id) => (id.as_str(), around(&state.credentials, id)),
-        Target::Vm { vm, .. } => (vm.as_str(), around(&state.vms, vm)),
+        Target::Resource { id, .. } => (id.as_str(), (id.noun().around)(state, id)),
     };
     if known.contains(wanted) {
         return Ok(());
@@ -132,7 +132,7 @@ fn providers(state: &ControlState, names: &Names) -> BTreeSet<String> {
 }
 
 /// An id, if there is one, or those that begin as it does: what comes shortly before it and after it.
-fn around<R: Row>(table: &Table<R>, id: &R::Id) -> BTreeSet<String> {
+pub(super) fn around<R: Row>(table: &Table<R>, id: &R::Id) -> BTreeSet<String> {
     if table.contains_key(id) {
         return BTreeSet::from([id.to_string()]);
     }

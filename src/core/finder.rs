@@ -6,17 +6,17 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use super::id::{AccountId, CredentialId, InvitationId, UserId, VmId};
+use super::id::{AccountId, CredentialId, InvitationId, UserId};
 use super::member::{Invitation, Member};
 use super::principal::Side;
-use super::row::{Account, Credential, Vm};
+use super::row::{Account, Credential};
 use super::state::ControlState;
 use super::switch::Switch;
 use super::table::{Many, Row, Tree};
 use super::time::Micros;
 
 /// A name, and what has it; nothing before all that have it.
-type Called<Id> = (Box<str>, Option<Id>);
+pub(super) type Called<Id> = (Box<str>, Option<Id>);
 
 /// Accounts of the staff.
 #[derive(Clone, Debug, Default)]
@@ -35,14 +35,6 @@ pub struct KeyFinder {
     pub(super) rotations: Tree<CredentialId, Arc<BTreeSet<CredentialId>>>,
     /// The first of each key by the first of each that it comes from.
     pub(super) made_with: Many<CredentialId, CredentialId>,
-}
-
-/// VMs by whose they are, what they are called, and where they are.
-#[derive(Clone, Debug, Default)]
-pub struct VmFinder {
-    accounts: Many<AccountId, VmId>,
-    labels: Many<AccountId, Called<VmId>>,
-    machines: Many<Box<str>, Called<VmId>>,
 }
 
 /// People by account, by whom issuers know them as, and by who invited them.
@@ -133,32 +125,6 @@ impl Row for Credential {
     }
 }
 
-impl Row for Vm {
-    type Id = VmId;
-    type Finder = VmFinder;
-
-    fn id(&self) -> &VmId {
-        &self.id
-    }
-
-    fn enter(&self, finder: &mut VmFinder) {
-        finder.accounts.add(self.account.clone(), self.id.clone());
-        finder.labels.add(self.account.clone(), called(&self.label, &self.id));
-        finder.machines.add(self.provider.as_str().into(), called(&self.machine, &self.id));
-    }
-
-    fn leave(&self, finder: &mut VmFinder) {
-        finder.accounts.drop(&self.account, &self.id);
-        finder.labels.drop(&self.account, &called(&self.label, &self.id));
-        finder.machines.drop(&self.provider.as_str().into(), &called(&self.machine, &self.id));
-    }
-
-    fn is_found_as(&self, was: &Self) -> bool {
-        (&self.account, &self.label) == (&was.account, &was.label)
-            && (&self.provider, &self.machine) == (&was.provider, &was.machine)
-    }
-}
-
 impl Row for Member {
     type Id = UserId;
     type Finder = PersonFinder;
@@ -225,12 +191,12 @@ impl Row for Switch {
     }
 }
 
-fn called<Id: Clone>(name: &str, id: &Id) -> Called<Id> {
+pub(super) fn called<Id: Clone>(name: &str, id: &Id) -> Called<Id> {
     (name.into(), Some(id.clone()))
 }
 
 /// Those under one that have this name.
-fn with_name<'a, A: Clone + Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized, Id: Clone + Ord>(
+pub(super) fn with_name<'a, A: Clone + Ord + std::borrow::Borrow<Q>, Q: Ord + ?Sized, Id: Clone + Ord>(
     names: &'a Many<A, Called<Id>>,
     under: &Q,
     name: &str,
@@ -266,39 +232,6 @@ impl ControlState {
     /// The keys of a person, revoked ones and what they act with included.
     pub fn keys_of_user(&self, user: &UserId) -> impl DoubleEndedIterator<Item = &Credential> + use<'_> {
         self.credentials.finder().users.of(user).filter_map(|id| self.credentials.get(id))
-    }
-
-    /// The VMs of an account.
-    pub fn vms_of(&self, account: &AccountId) -> impl DoubleEndedIterator<Item = &Vm> + use<'_> {
-        self.vms.finder().accounts.of(account).filter_map(|id| self.vms.get(id))
-    }
-
-    /// The VMs of an account that have this label: one, unless they were imported on the data itself.
-    pub fn vms_labelled(&self, account: &AccountId, label: &str) -> impl Iterator<Item = &Vm> + use<'_> {
-        with_name(&self.vms.finder().labels, account, label).into_iter().filter_map(|id| self.vms.get(id))
-    }
-
-    /// The VM that is this machine of a provider.
-    #[must_use]
-    pub fn vm_on(&self, provider: &str, machine: &str) -> Option<&Vm> {
-        let found = with_name(&self.vms.finder().machines, provider, machine);
-        found.into_iter().find_map(|id| self.vms.get(id))
-    }
-
-    /// The VMs at a provider.
-    pub fn vms_at(&self, provider: &str) -> impl Iterator<Item = &Vm> + use<'_> {
-        let at = self.vms.finder().machines.of(provider);
-        at.filter_map(|(_, id)| self.vms.get(id.as_ref()?))
-    }
-
-    /// The providers that VMs are at.
-    pub fn providers(&self) -> impl Iterator<Item = &str> {
-        self.vms.finder().machines.ones().map(AsRef::as_ref)
-    }
-
-    /// The accounts that have VMs.
-    pub fn owners(&self) -> impl ExactSizeIterator<Item = &AccountId> {
-        self.vms.finder().accounts.ones()
     }
 
     /// The people of an account, removed ones included.

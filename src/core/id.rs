@@ -1,15 +1,17 @@
 //! Identifiers. Each is a newtype, so that an account cannot be passed where a VM is meant.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use ulid::Ulid;
 
 use super::time::{Entropy, Micros};
 
 /// Place of an event in the log: 1, 2, 3 … without gaps (P6). Zero is "before the first event".
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Position(pub i64);
 
@@ -22,7 +24,7 @@ impl Position {
 }
 
 /// Counter that moves whenever control state (switches, policy, credentials, VM rows) changes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(transparent)]
 pub struct Epoch(pub i64);
 
@@ -56,6 +58,12 @@ pub struct IdError {
     expected: &'static str,
 }
 
+impl IdError {
+    pub(super) fn expecting(expected: &'static str) -> Self {
+        Self { expected }
+    }
+}
+
 /// Makes a ULID from an injected time and injected randomness.
 #[must_use]
 pub fn ulid(at: Micros, entropy: &dyn Entropy) -> Ulid {
@@ -65,13 +73,21 @@ pub fn ulid(at: Micros, entropy: &dyn Entropy) -> Ulid {
 }
 
 /// Room for the longest prefix and the 26 characters of a ULID, in place: ids are copied for every event of every call.
-type Text = arrayvec::ArrayString<32>;
+pub(super) type Text = arrayvec::ArrayString<32>;
 
-fn text(prefix: &str, body: &str) -> Text {
+pub(super) fn text(prefix: &str, body: &str) -> Text {
     let mut text = Text::new();
     // A prefix is at most six bytes, so both fit.
     let _ = text.try_push_str(prefix).and_then(|()| text.try_push_str(body));
     text
+}
+
+/// `text` as an id with this prefix, if it is one in its one form.
+pub(super) fn read(prefix: &str, text: &str) -> Option<Text> {
+    let body = text.strip_prefix(prefix)?;
+    let parsed = Ulid::from_string(body).ok()?;
+    let mut canonical = [0; ulid::ULID_LEN];
+    (parsed.array_to_str(&mut canonical) == body).then(|| self::text(prefix, body))
 }
 
 macro_rules! ids {
@@ -106,10 +122,7 @@ macro_rules! ids {
             type Err = IdError;
             fn from_str(text: &str) -> Result<Self, IdError> {
                 let wrong = IdError { expected: concat!($prefix, "<26 characters of Crockford base 32>") };
-                let body = text.strip_prefix($prefix).ok_or(IdError { expected: wrong.expected })?;
-                let parsed = Ulid::from_string(body).map_err(|_| IdError { expected: wrong.expected })?;
-                let mut canonical = [0; ulid::ULID_LEN];
-                if parsed.array_to_str(&mut canonical) == body { Ok(Self(self::text($prefix, body))) } else { Err(wrong) }
+                read($prefix, text).map(Self).ok_or(wrong)
             }
         }
 
@@ -117,6 +130,16 @@ macro_rules! ids {
             type Error = IdError;
             fn try_from(text: String) -> Result<Self, IdError> {
                 text.parse()
+            }
+        }
+
+        impl JsonSchema for $name {
+            fn schema_name() -> Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+                json_schema!({ "type": "string", "pattern": concat!("^", $prefix, "[0-9A-HJKMNP-TV-Z]{26}$") })
             }
         }
 

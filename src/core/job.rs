@@ -2,12 +2,13 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::bounded::Name;
 use super::call::Status;
 use super::canonical::canonical_exact;
 use super::code::Code;
-use super::id::{AccountId, CallId, CredentialId, Epoch, NodeId, Position, RunId, VmId};
+use super::id::{AccountId, CallId, CredentialId, Epoch, NodeId, Position, RunId};
+use super::resource::ResourceId;
 use super::root::RootKey;
-use super::state::ControlState;
 use super::switch::Covered;
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
@@ -26,8 +27,12 @@ pub struct Job {
     pub tool: String,
     /// Its class, for switches.
     pub class: Class,
-    /// The VM.
-    pub vm: Option<VmId>,
+    /// What it is about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ResourceId>,
+    /// The providers that it reaches beside those of its resources.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<Name>,
     /// `queued`, `running` or `held`.
     pub status: Status,
     /// Where the intent is written.
@@ -40,7 +45,7 @@ pub struct Job {
     pub idempotent: bool,
     /// Key of its idempotency row.
     pub idempotency: Option<String>,
-    /// It holds the VM's place for a command.
+    /// It holds the place for a command of what it is about.
     pub claim: bool,
     /// The call it joined.
     pub joins: Option<CallId>,
@@ -64,9 +69,9 @@ pub struct Job {
 impl Job {
     /// What a switch is held against.
     #[must_use]
-    pub fn covered<'a>(&'a self, tool: &'a ToolFacts, state: &'a ControlState) -> Covered<'a> {
-        let provider = self.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.provider.as_str());
-        Covered { tool, account: &self.account, credential: &self.credential, vm: self.vm.as_ref(), provider }
+    pub fn covered<'a>(&'a self, tool: &'a ToolFacts) -> Covered<'a> {
+        let Self { account, credential, resources, providers, .. } = self;
+        Covered { tool, account, credential, resources, providers, visible: false }
     }
 }
 
@@ -88,7 +93,7 @@ pub struct Idempotency {
     pub joined: u32,
 }
 
-/// The one place for a command on a VM.
+/// The one place for a command in a resource.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Claim {
     /// The call that holds it.
@@ -108,7 +113,7 @@ impl Claim {
     }
 }
 
-/// A row of a credential's refusals that are counted: those of one tool and VM by code, or those that have no run of their own.
+/// A row of a credential's refusals that are counted: those of one tool and what it is about by code, or those that have no run of their own.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Runs {
@@ -128,9 +133,9 @@ pub struct Run {
     pub account: AccountId,
     /// Tool name; [`Run::UNKNOWN`] for all that are none, [`Run::ANY`] if tools are not told apart.
     pub tool: String,
-    /// VM, if one was named.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vm: Option<VmId>,
+    /// What they were about.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ResourceId>,
     /// Why they were refused; in a mixed run why the first one was.
     pub code: Code,
     /// It is of every kind that has no run of its own.

@@ -4,6 +4,7 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::time::Micros;
@@ -13,12 +14,14 @@ use super::time::Micros;
 const KEPT: usize = 32;
 
 /// At most `admit` calls in any window of `window`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
-    /// N: 1 … 10,000.
+    /// At most so many calls.
+    #[schemars(range(min = 1, max = Limit::MOST))]
     pub admit: u32,
-    /// W in milliseconds: 1 … one day.
+    /// In any window of this length.
+    #[schemars(range(min = 1, max = 86_400_000))]
     pub window_ms: u32,
 }
 

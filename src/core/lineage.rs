@@ -178,13 +178,13 @@ impl<'a> Lineage<'a> {
     #[must_use]
     pub fn vms(&self) -> Option<Vec<VmId>> {
         let listed = self.rows().find_map(|row| row.created.vms.as_ref())?;
-        Some(listed.iter().filter(|vm| self.may_touch(vm)).cloned().collect())
+        Some(listed.iter().filter(|vm| self.may_touch(vm.as_str())).cloned().collect())
     }
 
-    /// Whether a VM is on every allow-list.
+    /// Whether a resource is on every allow-list. A key that is limited to some VMs touches nothing else.
     #[must_use]
-    pub fn may_touch(&self, vm: &VmId) -> bool {
-        self.rows().all(|row| row.created.vms.as_ref().is_none_or(|vms| vms.contains(vm)))
+    pub fn may_touch(&self, id: &str) -> bool {
+        self.rows().all(|row| row.created.vms.as_ref().is_none_or(|vms| vms.iter().any(|vm| vm.as_str() == id)))
     }
 
     /// The windows that its calls count in, by the first key of each: its own, and those of the keys that it comes from.

@@ -197,7 +197,7 @@ impl Invitation {
             Target::Account(account) => *account == self.account,
             Target::Credential(id) => self.credential.as_ref().is_some_and(|with| state.comes_from(with, id)),
             Target::Tool(tool) => tool == INVITE,
-            Target::Class(_) | Target::Provider(_) | Target::Vm { .. } => false,
+            Target::Class(_) | Target::Provider(_) | Target::Resource { .. } => false,
         };
         state.switches.values().find(|switch| !switch.is_over(now) && stops(&switch.target))
     }

@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -21,12 +22,14 @@ use super::time::Micros;
 const DAY: Duration = Duration::from_hours(24);
 
 /// How many an account, and one key of it, may have.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Quota {
     /// Of an account.
+    #[schemars(range(min = 1, max = 100_000))]
     pub account: u32,
     /// Of one of its keys; of a person, where people and not keys have it.
+    #[schemars(range(min = 1, max = 100_000))]
     pub key: u32,
 }
 
@@ -60,7 +63,7 @@ pub enum Counted {
 }
 
 /// Every quota.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quotas {
     /// Live keys; of one key: those that it made.

@@ -3,6 +3,7 @@
 //! INVARIANT: a path without a class counts as secret. What a secret held is not kept, not even its length.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -28,7 +29,7 @@ pub enum Sensitivity {
 }
 
 /// Classes by path. A path joins object keys with `.`; `*` stands for any array element or key.
-pub type Classes = BTreeMap<&'static str, Sensitivity>;
+pub type Classes = BTreeMap<String, Sensitivity>;
 
 /// `value` with every secret replaced and content scrubbed.
 #[must_use]
@@ -91,7 +92,8 @@ fn child_path(classes: &Classes, path: &str, key: &str) -> Option<String> {
 /// Whether `path` has a class, or something below it has.
 fn leads_on(classes: &Classes, path: &str) -> bool {
     let below = format!("{path}.");
-    classes.contains_key(path) || classes.range(below.as_str()..).next().is_some_and(|(listed, _)| listed.starts_with(&below))
+    let mut from = classes.range::<str, _>((Bound::Included(below.as_str()), Bound::Unbounded));
+    classes.contains_key(path) || from.next().is_some_and(|(listed, _)| listed.starts_with(&below))
 }
 
 fn walk(value: &Value, classes: &Classes, path: &str) -> Value {

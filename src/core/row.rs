@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use super::bounded::Hex;
 use super::event::CredentialCreated;
-use super::id::{AccountId, CredentialId, Position, UserId, VmId};
+use super::id::{AccountId, CredentialId, UserId, VmId};
 use super::limit::Limit;
 use super::lineage::Descent;
 use super::principal::Side;
@@ -100,25 +100,6 @@ impl From<StoredCredential> for Credential {
             descent: row.descent,
         }
     }
-}
-
-/// A virtual machine that an account owns.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Vm {
-    /// Its id.
-    pub id: VmId,
-    /// Whose it is.
-    pub account: AccountId,
-    /// Which provider has it.
-    pub provider: String,
-    /// The provider's name for it.
-    pub machine: String,
-    /// Name shown to people, and typed to confirm destruction.
-    pub label: String,
-    /// Command execution is on.
-    pub exec_enabled: bool,
-    /// Position of the event that last changed this row.
-    pub version: Position,
 }
 
 /// The policy set in force.

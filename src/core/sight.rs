@@ -10,6 +10,7 @@ use std::sync::Arc;
 use super::event::Kind;
 use super::id::{AccountId, CredentialId, UserId, VmId};
 use super::principal::{Principal, Side};
+use super::resource::{Resource, ResourceId};
 use super::scope::Scope;
 use super::state::{ControlState, Credential, Vm};
 use super::switch::{Switch, Target};
@@ -49,16 +50,22 @@ impl Sight {
     /// What `who` may see without anything being written down: staff no more of the log than their own part of it.
     #[must_use]
     pub fn own(who: &Principal, state: &ControlState) -> Self {
+        Self::of_key(&who.account, &who.credential, state)
+    }
+
+    /// The same by the caller's account and key.
+    #[must_use]
+    pub fn of_key(account: &AccountId, credential: &CredentialId, state: &ControlState) -> Self {
         // Allow-lists of what the key was made with count too (P14).
-        let Ok(lineage) = state.lineage(&who.credential) else { return Self::Nothing };
+        let Ok(lineage) = state.lineage(credential) else { return Self::Nothing };
         let (key, vms) = (&lineage.own().created, lineage.vms());
-        if key.account != who.account {
+        if key.account != *account {
             return Self::Nothing;
         }
         if vms.is_none() && key.scopes.contains(&Scope::AuditRead) {
-            return Self::Account(who.account.clone());
+            return Self::Account(account.clone());
         }
-        Self::Key { account: who.account.clone(), key: state.same_key(&who.credential), vms }
+        Self::Key { account: account.clone(), key: state.same_key(credential), vms }
     }
 
     /// The held calls that `who` may be asked about. Who answers has to see what for, also without the right to read the log;
@@ -142,6 +149,37 @@ impl Sight {
         }
     }
 
+    /// Whether it sees this resource. Who is limited to some VMs sees nothing else.
+    #[must_use]
+    pub fn resource(&self, resource: &Resource) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Everything => true,
+            Self::Account(own) => *own == resource.account,
+            Self::Key { account, vms, .. } => {
+                let listed = |vms: &Vec<VmId>| vms.iter().any(|vm| vm.as_str() == resource.id.as_str());
+                *account == resource.account && vms.as_ref().is_none_or(listed)
+            }
+        }
+    }
+
+    /// The resources of every noun that it sees.
+    pub fn resources<'a>(&'a self, state: &'a ControlState) -> Box<dyn Iterator<Item = Resource> + 'a> {
+        match self {
+            Self::Nothing => Box::new(std::iter::empty()),
+            Self::Everything => Box::new(state.resources(None)),
+            Self::Account(account) | Self::Key { account, .. } => {
+                Box::new(state.resources(Some(account)).filter(|row| self.resource(row)))
+            }
+        }
+    }
+
+    /// Whether any of what it sees is at this provider.
+    #[must_use]
+    pub fn reaches(&self, provider: &str, state: &ControlState) -> bool {
+        self.resources(state).any(|row| row.provider.as_deref() == Some(provider))
+    }
+
     /// The VMs that it sees, by id.
     pub fn vms<'a>(&'a self, state: &'a ControlState) -> Box<dyn Iterator<Item = &'a Vm> + Send + 'a> {
         match self {
@@ -159,6 +197,10 @@ impl Sight {
             Self::Account(account) => Box::new(state.keys_of(account)),
             Self::Key { key, .. } => Box::new(key.iter().filter_map(|id| state.credentials.get(id)).filter(|row| self.key(row))),
         }
+    }
+
+    fn resource_of(&self, id: &ResourceId, state: &ControlState) -> bool {
+        state.resource(id).is_some_and(|row| self.resource(&row))
     }
 
     /// Whether it sees this key.
@@ -181,10 +223,10 @@ impl Sight {
         }
         match target {
             Target::All | Target::Class(_) | Target::Tool(_) => true,
-            Target::Provider(name) => self.vms(state).any(|vm| vm.provider == *name),
+            Target::Provider(name) => self.reaches(name, state),
             Target::Account(id) => self.account() == Some(id),
             Target::Credential(id) => state.credentials.get(id).is_some_and(|row| self.key(row)),
-            Target::Vm { vm, .. } => state.vms.get(vm).is_some_and(|row| self.vm(row)),
+            Target::Resource { id, .. } => self.resource_of(id, state),
         }
     }
 
@@ -200,9 +242,8 @@ impl Sight {
                 Kind::CredentialRevoked { credential, .. }
                 | Kind::CredentialAdopted { credential, .. }
                 | Kind::RefusalsCounted { credential, .. } => key(credential),
-                Kind::VmImported { vm, .. } | Kind::VmExecSet { vm, .. } | Kind::ClaimCleared { vm, .. } => {
-                    state.vms.get(vm).is_some_and(|row| self.vm(row))
-                }
+                Kind::VmImported { vm, .. } | Kind::VmExecSet { vm, .. } => self.resource_of(&vm.into(), state),
+                Kind::ClaimCleared { resource, .. } => self.resource_of(resource, state),
                 Kind::AccountCreated { account, .. } | Kind::AccountChanged { account, .. } => self.account() == Some(account),
                 _ => false,
             }
@@ -212,12 +253,12 @@ impl Sight {
     #[must_use]
     pub fn concerns(&self, state: &ControlState) -> Vec<String> {
         let Some(account) = self.account() else { return Vec::new() };
-        let vms: Vec<&Vm> = self.vms(state).collect();
-        let mut names: Vec<String> = vms.iter().map(|vm| provider(&vm.provider)).collect();
+        let seen: Vec<Resource> = self.resources(state).collect();
+        let mut names: Vec<String> = seen.iter().filter_map(|row| row.provider.as_deref()).map(provider).collect();
         names.sort_unstable();
         names.dedup();
         if let Self::Key { key, .. } = self {
-            names.extend(vms.iter().map(|vm| vm.id.to_string()));
+            names.extend(seen.iter().map(|row| row.id.to_string()));
             names.push(account.to_string());
             names.extend(key.iter().map(ToString::to_string));
         }
@@ -251,7 +292,7 @@ pub fn concerned(kind: &Kind) -> Option<String> {
         Kind::SwitchEngaged { target, .. } => match target {
             Target::Account(account) => Some(account.to_string()),
             Target::Credential(credential) => Some(credential.to_string()),
-            Target::Vm { vm, .. } => Some(vm.to_string()),
+            Target::Resource { id, .. } => Some(id.to_string()),
             Target::Provider(name) => Some(provider(name)),
             Target::All | Target::Class(_) | Target::Tool(_) => None,
         },
@@ -259,7 +300,8 @@ pub fn concerned(kind: &Kind) -> Option<String> {
         Kind::CredentialRevoked { credential, .. }
         | Kind::CredentialAdopted { credential, .. }
         | Kind::RefusalsCounted { credential, .. } => Some(credential.to_string()),
-        Kind::VmImported { vm, .. } | Kind::VmExecSet { vm, .. } | Kind::ClaimCleared { vm, .. } => Some(vm.to_string()),
+        Kind::VmImported { vm, .. } | Kind::VmExecSet { vm, .. } => Some(vm.to_string()),
+        Kind::ClaimCleared { resource, .. } => Some(resource.to_string()),
         Kind::IntentRecorded(_)
         | Kind::Refused(_)
         | Kind::Admitted(_)

@@ -12,13 +12,14 @@ use super::id::{AccountId, Epoch, Position};
 use super::member::{Invitation, Member};
 use super::ramp::Ramp;
 use super::root::{Root, RootKey};
-pub use super::row::{Account, Credential, PolicySet, RowKind, RowName, UnreadableRow, Vm};
+pub use super::row::{Account, Credential, PolicySet, RowKind, RowName, UnreadableRow};
 pub(super) use super::row::{all_named, named};
 use super::stored::Loose;
 use super::switch::Switch;
 use super::table::Table;
 use super::terms::TermsInForce;
 use super::time::Micros;
+pub use super::vm::Vm;
 
 /// Everything a decision reads that is not looked up by key. A copy shares all of it, however much that is.
 #[derive(Clone, Debug, Default)]
@@ -152,31 +153,6 @@ impl ControlState {
                 let switch = vm.or_else(|| self.change_switch(position, at, kind, note));
                 switch.or_else(|| self.change_people(at, kind)).unwrap_or_default()
             }
-        }
-    }
-
-    fn change_vm(&mut self, position: Position, kind: &Kind, note: &Value) -> Option<Vec<RowName>> {
-        match kind {
-            Kind::VmImported { vm, account, provider, machine } => {
-                let row = Vm {
-                    id: vm.clone(),
-                    account: account.clone(),
-                    provider: provider.to_string(),
-                    machine: machine.to_string(),
-                    label: text(note, "label"),
-                    exec_enabled: false,
-                    version: position,
-                };
-                self.vms.insert(vm.clone(), row);
-                Some(named(RowKind::Vm, vm.as_str()))
-            }
-            Kind::VmExecSet { vm, enabled } => {
-                let mut row = self.vms.get_mut(vm)?;
-                row.exec_enabled = *enabled;
-                row.version = position;
-                Some(named(RowKind::Vm, vm.as_str()))
-            }
-            _ => None,
         }
     }
 

@@ -11,11 +11,12 @@ use super::clock::Accepted;
 use super::id::Position;
 use super::member::{Invitation, Member};
 use super::root::Mark;
-use super::row::{Account, Credential, PolicySet, RowKind, RowName, UnreadableRow, Vm};
+use super::row::{Account, Credential, PolicySet, RowKind, RowName, UnreadableRow};
 use super::state::ControlState;
 use super::switch::Switch;
 use super::table::{Row, Table};
 use super::terms::TermsInForce;
+use super::vm::Vm;
 
 /// What is stored for a row that is gone. Not nothing: a row that somebody blanked must not pass for a released switch (P12).
 const GONE: &[u8] = b"null";

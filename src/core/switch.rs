@@ -4,17 +4,21 @@ use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::id::{AccountId, CredentialId, Position, SwitchId, UserId, VmId};
+use super::bounded::Name;
+use super::id::{AccountId, CredentialId, Position, SwitchId, UserId};
 use super::ramp::Ramp;
+use super::resource::{Noun, ResourceId};
 use super::scrub::holds_token;
+use super::sight::Sight;
 use super::state::ControlState;
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
 
 /// What a switch stops. Written `all`, `class:exec`, `tool:vm_power`, `provider:qemu`, `account:ID`, `credential:ID`,
-/// `vm:ID` or `vm:ID/exec`. Capitals and space around it make no difference to a word: whoever types it is in a hurry.
+/// `vm:ID` or `vm:ID/exec`, and likewise `NOUN:ID` for what is of another noun. Capitals and space around it make no difference to a word: whoever types it is in a hurry.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(try_from = "String", into = "String")]
 pub enum Target {
@@ -30,10 +34,10 @@ pub enum Target {
     Account(AccountId),
     /// Every call of a key, and of what comes from it.
     Credential(CredentialId),
-    /// Every call on a VM, or its command execution only.
-    Vm {
-        /// The VM.
-        vm: VmId,
+    /// Every call on a resource, or its command execution only.
+    Resource {
+        /// The resource.
+        id: ResourceId,
         /// Command execution only.
         exec_only: bool,
     },
@@ -71,11 +75,13 @@ impl FromStr for Target {
             "provider" if is_name(&word) => Ok(Self::Provider(word)),
             "account" => value.parse().map(Self::Account).map_err(|_| unknown()),
             "credential" => value.parse().map(Self::Credential).map_err(|_| unknown()),
-            "vm" => {
+            other => {
+                let noun = Noun::named(other).ok_or_else(unknown)?;
                 let (id, exec_only) = value.strip_suffix("/exec").map_or((value, false), |id| (id, true));
-                id.parse().map(|vm| Self::Vm { vm, exec_only }).map_err(|_| unknown())
+                let id: ResourceId = id.parse().map_err(|_| unknown())?;
+                let fits = id.noun() == noun && (!exec_only || noun.runs_commands);
+                fits.then_some(Self::Resource { id, exec_only }).ok_or_else(unknown)
             }
-            _ => Err(unknown()),
         }
     }
 }
@@ -94,7 +100,9 @@ impl fmt::Display for Target {
             Self::Provider(name) => write!(f, "provider:{name}"),
             Self::Account(id) => write!(f, "account:{id}"),
             Self::Credential(id) => write!(f, "credential:{id}"),
-            Self::Vm { vm, exec_only } => write!(f, "vm:{vm}{}", if *exec_only { "/exec" } else { "" }),
+            Self::Resource { id, exec_only } => {
+                write!(f, "{}:{id}{}", id.noun().name, if *exec_only { "/exec" } else { "" })
+            }
         }
     }
 }
@@ -123,10 +131,10 @@ impl Target {
             Self::All => true,
             Self::Class(class) => call.tool.class == *class,
             Self::Tool(name) => call.tool.name == name,
-            Self::Provider(name) => call.provider == Some(name.as_str()),
+            Self::Provider(name) => call.reaches(name, state),
             Self::Account(id) => call.account == id,
             Self::Credential(id) => state.comes_from(call.credential, id),
-            Self::Vm { vm, exec_only } => call.vm == Some(vm) && (!exec_only || call.tool.class == Class::Exec),
+            Self::Resource { id, exec_only } => call.resources.contains(id) && (!exec_only || call.tool.class == Class::Exec),
         }
     }
 
@@ -138,7 +146,7 @@ impl Target {
 }
 
 /// What to do with calls that run when the switch is engaged.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Running {
     /// Let them end by themselves.
@@ -227,10 +235,24 @@ pub struct Covered<'a> {
     pub account: &'a AccountId,
     /// The caller's key.
     pub credential: &'a CredentialId,
-    /// The VM it is about.
-    pub vm: Option<&'a VmId>,
-    /// The provider of that VM.
-    pub provider: Option<&'a str>,
+    /// What it is about.
+    pub resources: &'a [ResourceId],
+    /// The providers that it was written down to reach beside those of its resources.
+    pub providers: &'a [Name],
+    /// It also reaches each provider that has a resource which the caller may see.
+    pub visible: bool,
+}
+
+impl Covered<'_> {
+    /// Whether it reaches a provider: one of its resources is there, it was asked for with it, or it would look at all that its
+    /// caller may see.
+    #[must_use]
+    pub fn reaches(&self, provider: &str, state: &ControlState) -> bool {
+        let is_there = |id: &ResourceId| state.resource(id).is_some_and(|row| row.provider.as_deref() == Some(provider));
+        self.providers.iter().any(|name| name == provider)
+            || self.resources.iter().any(is_there)
+            || (self.visible && Sight::of_key(self.account, self.credential, state).reaches(provider, state))
+    }
 }
 
 impl ControlState {

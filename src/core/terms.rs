@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
@@ -27,7 +28,7 @@ pub const YEAR: u64 = 366 * 86_400_000;
 pub const APPROVAL_MS: RangeInclusive<u64> = 1000..=2_592_000_000;
 
 /// Sliding windows that apply where a credential has none of its own; each holds exactly, across nodes and restarts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Limits {
     /// All calls of a credential.
@@ -46,7 +47,7 @@ impl Default for Limits {
 }
 
 /// Everything that is recorded together. The names are those of the configuration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Terms {
     /// Sliding windows.
@@ -86,7 +87,7 @@ pub struct TermsInForce {
 }
 
 /// A number that is not the one in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, schemars::JsonSchema)]
 pub struct Difference {
     /// Its key, as in the configuration.
     pub key: String,

@@ -1,10 +1,12 @@
 //! Time as a number and a port. Nothing below `app` reads the machine's clock.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ::time::OffsetDateTime;
 use ::time::format_description::well_known::Rfc3339;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -53,6 +55,17 @@ impl Micros {
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
+    }
+}
+
+/// As it is shown: in RFC 3339 ([`super::dated`]).
+impl JsonSchema for Micros {
+    fn schema_name() -> Cow<'static, str> {
+        "Micros".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string" })
     }
 }
 

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::principal::Side;
+use super::resource::Subject;
 use super::scope::{Scope, ScopeSet};
 
 /// What a switch can stop as a class, and what a policy can name as a group.
@@ -62,6 +63,41 @@ pub enum Timing {
     Queued,
 }
 
+/// What a call reaches outside beside the providers of the resources that it names, which it always may reach. A handler gets at
+/// no provider that is not said here, so a switch on a provider stops every call that would.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reaches {
+    /// Nothing else.
+    Resources,
+    /// Each provider that has a resource which the caller may see.
+    Visible,
+    /// The same if this argument is one of these words; else nothing else.
+    VisibleFor(&'static str, &'static [&'static str]),
+    /// The provider that this argument names.
+    Named(&'static str),
+    /// The providers of what the call is about that this argument names.
+    OfCall(&'static str),
+}
+
+impl Reaches {
+    /// Whether it may look at all that its caller may see.
+    #[must_use]
+    pub fn is_visible(self) -> bool {
+        matches!(self, Self::Visible | Self::VisibleFor(..))
+    }
+}
+
+/// What a call leaves at its provider, by which reconcile finds out later what became of one that ended `unknown`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum EffectKind {
+    /// A change of a machine's power.
+    Power,
+    /// A command in a guest, which holds the one place for a command there.
+    Command,
+    /// Something new at the provider, which is known there by its call.
+    Creation,
+}
+
 /// The decision's view of a tool.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by one check")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -91,10 +127,14 @@ pub struct ToolFacts {
     pub administers: bool,
     /// It puts policies in force: where no verdict can be had, its scope alone lets it through.
     pub puts_policies: bool,
-    /// It takes the VM's one place for a command.
-    pub claims_vm: bool,
-    /// It needs command execution to be on for the VM.
+    /// It needs command execution to be on in what it is about.
     pub needs_exec: bool,
+    /// Arguments that name resources beside those that their nouns say.
+    pub also_about: &'static [Subject],
+    /// What it reaches outside.
+    pub reaches: Reaches,
+    /// What it leaves outside, of one that changes something there.
+    pub effect: Option<EffectKind>,
 }
 
 impl ToolFacts {
@@ -102,6 +142,12 @@ impl ToolFacts {
     #[must_use]
     pub fn lists(&self) -> bool {
         self.class == Class::Control && self.name.ends_with("_list")
+    }
+
+    /// Whether its calls are commands in a guest: each takes the one place for a command there.
+    #[must_use]
+    pub fn is_command(&self) -> bool {
+        self.effect == Some(EffectKind::Command)
     }
 
     /// Whether it stops something, or lets go, and so is written even if its text cannot be sealed (P15). A list is not.

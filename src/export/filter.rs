@@ -82,7 +82,7 @@ impl Filter {
     fn wants(&self, intent: &IntentRecorded) -> bool {
         self.account.as_ref().is_none_or(|account| *account == intent.account)
             && self.credential.as_ref().is_none_or(|credential| *credential == intent.credential)
-            && self.vm.as_ref().is_none_or(|vm| intent.vm.as_ref() == Some(vm))
+            && self.vm.as_ref().is_none_or(|vm| intent.resources.contains(&vm.into()))
             && self.tool.as_ref().is_none_or(|tool| *tool == intent.tool)
     }
 }

@@ -1,9 +1,11 @@
 //! What may be asked of the record of calls: one set of filters, for the API and for the console.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::core::search::{Fault, Field, Search};
 use crate::core::time::Micros;
+use crate::core::vm::VM;
 
 /// Calls on a page, if nobody says how many.
 pub const PAGE: u32 = 50;
@@ -12,27 +14,45 @@ pub const PAGE: u32 = 50;
 pub const LARGEST: u32 = 200;
 
 /// The filters, as they are written in an address.
-#[derive(Clone, Debug, Default, Deserialize, Serialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Asked {
+    /// Only calls of this account.
     pub account: Option<String>,
+    /// Only calls of this person.
     pub user: Option<String>,
+    /// Only calls that came with this key.
     pub credential: Option<String>,
+    /// Only calls about this VM id.
     pub vm: Option<String>,
+    /// Only calls of this MCP session, by its digest.
     pub session: Option<String>,
+    /// Only calls of this tool.
     pub tool: Option<String>,
+    /// Only calls that came in so: mcp, stdio, rest, console or cli.
     pub via: Option<String>,
+    /// Only calls that stand like this, such as succeeded or refused.
     pub outcome: Option<String>,
+    /// Only calls that ended with this code.
     pub code: Option<String>,
+    /// Only calls from this address.
     pub ip: Option<String>,
+    /// Only calls that this policy refused.
     pub policy: Option<String>,
+    /// Only calls that this switch stopped.
     pub switch: Option<String>,
+    /// Asked for at or after this. RFC 3339, or a date.
     pub from: Option<String>,
+    /// Asked for before this. RFC 3339, or a date.
     pub to: Option<String>,
+    /// Words of the public arguments, and conditions, as in the console's search.
     pub q: Option<String>,
     /// Why the staff asks. Written down with the reading, and of no effect.
     pub reason: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 200))]
     pub limit: Option<u32>,
+    /// next_cursor of the page before.
     pub cursor: Option<String>,
 }
 
@@ -64,7 +84,7 @@ impl Asked {
             (Field::Account, self.account),
             (Field::User, self.user),
             (Field::Credential, self.credential),
-            (Field::Vm, self.vm),
+            (Field::Resource(&VM), self.vm),
             (Field::Session, self.session),
             (Field::Tool, self.tool),
             (Field::Via, self.via),

@@ -114,11 +114,6 @@ pub fn not_json(error: &serde_json::Error) -> String {
     format!("The body is not JSON: line {}, column {}.", error.line(), error.column())
 }
 
-/// A query of nothing.
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Nothing {}
-
 /// One name in the path; empty if it is not UTF-8, which is the fault of the caller's address (`Caller::fault`).
 pub struct Segment(pub String);
 
@@ -127,18 +122,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Segment {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
         Ok(Self(Path::from_request_parts(parts, state).await.map(|Path(name)| name).unwrap_or_default()))
-    }
-}
-
-/// Two names in the path, likewise.
-pub struct Segments(pub String, pub String);
-
-impl<S: Send + Sync> FromRequestParts<S> for Segments {
-    type Rejection = Infallible;
-
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Infallible> {
-        let (first, second) = Path::from_request_parts(parts, state).await.map(|Path(names)| names).unwrap_or_default();
-        Ok(Self(first, second))
     }
 }
 

@@ -23,11 +23,12 @@ use crate::core::id::{AccountId, CallId, Position};
 use crate::core::lineage::{Kin, alive};
 use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
+use crate::core::resource::Reach;
 use crate::core::scope::Scope;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
-use crate::core::tool::{Class, Risk, Timing, ToolFacts};
+use crate::core::tool::{Class, Reaches, Risk, Timing, ToolFacts};
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::facts::use_rows;
 use crate::log::store::{StoreError, Want};
@@ -58,8 +59,10 @@ const fn reading(name: &'static str, scope: Option<Scope>) -> ToolFacts {
         stops: true,
         administers: false,
         puts_policies: false,
-        claims_vm: false,
         needs_exec: false,
+        also_about: &[],
+        reaches: Reaches::Resources,
+        effect: None,
     }
 }
 
@@ -251,8 +254,9 @@ fn proposal(who: &Principal, kin: Kin, facts: &'static ToolFacts, call: CallId) 
         principal: who.clone(),
         kin,
         tool: Some(facts),
-        vm: None,
-        vm_version: Position(0),
+        resources: Vec::new(),
+        versions: Vec::new(),
+        reach: Reach::default(),
         invalid: None,
         guard: None,
         enables_exec: false,

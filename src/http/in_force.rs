@@ -1,17 +1,19 @@
 //! What is in force for every node, the policies and the limits: which version, who put it there, since when, and whether the
 //! node that is asked was started with something else. For the staff.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use super::Http;
-use crate::control::in_force::{Author, LIMITS, Origin, POLICIES, origin, tell};
+use crate::control::in_force::{Author, LIMITS, Origin, POLICIES, origin};
 use crate::core::code::Code;
+use crate::core::id::{CredentialId, Position, UserId};
 use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
 use crate::core::state::PolicySet;
-use crate::core::terms::{Difference, TermsInForce};
+use crate::core::terms::{Difference, Terms, TermsInForce};
 use crate::core::time::Micros;
-use crate::tools::NodePolicies;
+use crate::tools::{Instant, NodePolicies};
 
 /// The policies in force, and this node's.
 pub struct PoliciesInForce {
@@ -50,42 +52,113 @@ impl PoliciesInForce {
 
     /// As REST answers it.
     #[must_use]
-    pub fn document(&self) -> Value {
-        let mut document = json!({
-            "version": self.set.as_ref().map(|set| set.version),
-            "sha256": self.set.as_ref().map(|set| &set.sha256),
-            "node": {
-                "version": self.node.version, "serves": self.is_served(), "trouble": self.node.trouble,
-                "files_sha256": self.node.own.as_ref().ok(), "files_trouble": self.node.own.as_ref().err(),
-                "differs": !self.is_own(),
-            },
-        });
-        put(&mut document, self.origin.as_ref());
-        document
+    pub fn document(self) -> PoliciesDocument {
+        let (serves, differs) = (self.is_served(), !self.is_own());
+        let NodePolicies { version, trouble, own } = self.node;
+        let (files_sha256, files_trouble) = own.map_or_else(|why| (None, Some(why)), |digest| (Some(digest), None));
+        PoliciesDocument {
+            version: self.set.as_ref().map(|set| set.version),
+            sha256: self.set.map(|set| set.sha256),
+            node: NodeFiles { version, serves, trouble, files_sha256, files_trouble, differs },
+            origin: self.origin.into(),
+        }
     }
 }
 
 impl LimitsInForce {
     /// As REST answers it.
     #[must_use]
-    pub fn document(&self) -> Value {
-        let mut document = self.now.as_ref().map_or_else(|| json!({}), |now| json!(now.terms));
-        document["version"] = json!(self.now.as_ref().map(|now| now.version));
-        document["newcomer_counts_from"] = json!(self.newcomer_counts_from.map(Micros::rfc3339));
-        document["node"] = json!({ "differs": !self.differences.is_empty(), "differences": self.differences });
-        put(&mut document, self.origin.as_ref());
-        document
+    pub fn document(self) -> LimitsDocument {
+        let differs = !self.differences.is_empty();
+        LimitsDocument {
+            version: self.now.as_ref().map(|now| now.version),
+            terms: self.now.map(|now| now.terms),
+            newcomer_counts_from: self.newcomer_counts_from.map(Instant),
+            node: NodeLimits { differs, differences: self.differences },
+            origin: self.origin.into(),
+        }
     }
 }
 
-fn put(document: &mut Value, origin: Option<&Origin>) {
-    let person = origin.and_then(|origin| match &origin.author {
-        Author::Person { user, credential } => Some((user, credential)),
-        Author::Operator(_) | Author::Start => None,
-    });
-    tell(document, origin);
-    document["user"] = json!(person.map(|(user, _)| user));
-    document["credential"] = json!(person.and_then(|(_, credential)| credential.as_ref()));
+/// The policies in force, as they are shown.
+#[derive(Serialize, JsonSchema)]
+pub struct PoliciesDocument {
+    /// Version of the set in force; null if there is none.
+    version: Option<i64>,
+    /// Digest of its text.
+    sha256: Option<String>,
+    /// The node that is asked.
+    node: NodeFiles,
+    #[serde(flatten)]
+    origin: Came,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct NodeFiles {
+    /// The version that it asks; null if it has none.
+    version: Option<i64>,
+    /// It asks the set in force.
+    serves: bool,
+    /// Why it does not.
+    trouble: Option<String>,
+    /// Digest of its own files.
+    files_sha256: Option<String>,
+    /// Why they cannot be read.
+    files_trouble: Option<String>,
+    /// Its own files are not the set in force.
+    differs: bool,
+}
+
+/// The limits in force, as they are shown.
+#[derive(Serialize, JsonSchema)]
+pub struct LimitsDocument {
+    /// Version of the limits in force; null if there are none.
+    version: Option<i64>,
+    #[serde(flatten)]
+    terms: Option<Terms>,
+    /// From when newcomer_ms counts, while a longer one still does.
+    newcomer_counts_from: Option<Instant>,
+    /// The node that is asked.
+    node: NodeLimits,
+    #[serde(flatten)]
+    origin: Came,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct NodeLimits {
+    /// It was started with other limits.
+    differs: bool,
+    /// Which.
+    differences: Vec<Difference>,
+}
+
+/// How something came into force; all null if nobody knows.
+#[derive(Serialize, JsonSchema)]
+struct Came {
+    /// Who put it there, in words.
+    by: Option<String>,
+    /// Since when.
+    since: Option<Instant>,
+    /// The event that did.
+    position: Option<Position>,
+    /// The person, if it was one.
+    user: Option<UserId>,
+    /// What they did it with.
+    credential: Option<CredentialId>,
+}
+
+impl From<Option<Origin>> for Came {
+    fn from(origin: Option<Origin>) -> Self {
+        let Some(Origin { position, at, author }) = origin else {
+            return Self { by: None, since: None, position: None, user: None, credential: None };
+        };
+        let by = Some(author.text());
+        let (user, credential) = match author {
+            Author::Person { user, credential } => (Some(user), credential),
+            Author::Operator(_) | Author::Start => (None, None),
+        };
+        Self { by, since: Some(at.into()), position: Some(position), user, credential }
+    }
 }
 
 impl Http {

@@ -6,15 +6,16 @@ use std::fmt;
 use serde::de::value::MapDeserializer;
 use serde::de::{DeserializeOwned, Deserializer, Error, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
+use serde_json::{Map, Value};
 use url::form_urlencoded;
 
 /// Why a query cannot be read. Names no parameter but ours, and no value.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Fault {
     /// There is a parameter that is not known here.
-    Unknown(&'static [&'static str]),
+    Unknown(String),
     /// This one is there more than once.
-    Twice(&'static str),
+    Twice(String),
     /// This one is not there.
     Missing(&'static str),
     /// This one is not what it has to be.
@@ -27,7 +28,7 @@ impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unknown(known) => {
-                write!(f, "The query has a parameter that is not known here; there are: {}.", known.join(", "))
+                write!(f, "The query has a parameter that is not known here; there are: {known}.")
             }
             Self::Twice(name) => write!(f, "The query has {name} more than once."),
             Self::Missing(name) => write!(f, "The query lacks {name}."),
@@ -45,7 +46,7 @@ impl Error for Fault {
     }
 
     fn unknown_field(_: &str, known: &'static [&'static str]) -> Self {
-        Self::Unknown(known)
+        Self::Unknown(known.join(", "))
     }
 
     fn missing_field(name: &'static str) -> Self {
@@ -53,7 +54,7 @@ impl Error for Fault {
     }
 
     fn duplicate_field(name: &'static str) -> Self {
-        Self::Twice(name)
+        Self::Twice(name.to_owned())
     }
 }
 
@@ -62,6 +63,25 @@ pub fn read<T: DeserializeOwned>(query: &str) -> Result<T, Fault> {
     let pairs = form_urlencoded::parse(query.as_bytes());
     let pairs = pairs.map(|(name, value)| (name.clone(), Parameter { name, value }));
     T::deserialize(MapDeserializer::new(pairs))
+}
+
+/// The query of an address as arguments, by the schema of each that may be given.
+pub fn arguments(query: &str, known: &Map<String, Value>) -> Result<Map<String, Value>, Fault> {
+    let mut given = Map::new();
+    for (name, value) in form_urlencoded::parse(query.as_bytes()) {
+        let Some(schema) = known.get(&*name) else {
+            return Err(Fault::Unknown(known.keys().map(String::as_str).collect::<Vec<_>>().join(", ")));
+        };
+        let read = match schema["type"].as_str() {
+            Some("integer" | "number" | "boolean") => serde_json::from_str(&value).ok(),
+            _ => Some(Value::from(&*value)),
+        };
+        let read = read.ok_or_else(|| Fault::Unreadable(name.clone().into_owned()))?;
+        if given.insert(name.clone().into_owned(), read).is_some() {
+            return Err(Fault::Twice(name.into_owned()));
+        }
+    }
+    Ok(given)
 }
 
 /// The value of a parameter, which says whose it is if it cannot be read.

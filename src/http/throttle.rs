@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Method, Request, StatusCode};
+use axum::http::{Request, StatusCode};
 use axum::response::IntoResponse;
 use tower_governor::governor::GovernorConfigBuilder;
 use tower_governor::key_extractor::KeyExtractor;
@@ -92,9 +92,8 @@ impl ByCaller {
 fn stops<T>(request: &Request<T>) -> bool {
     let path = request.uri().path();
     let named = path.strip_prefix("/api/v1/tools/").or_else(|| request.headers().get("mcp-name")?.to_str().ok());
-    let engages = path == "/api/v1/switches" && request.method() == Method::POST;
-    let revokes = path.starts_with("/api/v1/keys/") && request.method() == Method::DELETE;
-    engages || revokes || named.is_some_and(tools::halts)
+    let at = path.strip_prefix("/api/v1").is_some_and(|path| tools::halts_at(request.method().as_str(), path));
+    at || named.is_some_and(tools::halts)
 }
 
 /// One subscriber has a whole /64 of IPv6.

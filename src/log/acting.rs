@@ -52,7 +52,7 @@ impl Acting {
         let Some(chain) = draft.chain(&self.call)?.filter(runs_here) else {
             return Ok(Err(Refusal::new(Code::Cancelled, "The call was ended before it changed anything.")));
         };
-        let call = chain.covered(self.tool, state);
+        let call = chain.covered(self.tool);
         let switch = state.covering(&call, now).next();
         Ok(switch.map_or(Ok(()), |switch| Err(stopped(switch, state.counted_as(&self.principal.credential), now))))
     }

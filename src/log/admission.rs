@@ -12,14 +12,16 @@ use super::store::{StoreError, Want};
 use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
 use crate::core::approval::Approval;
+use crate::core::bounded::Name;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Decision, Facts, Proposal, decide};
 use crate::core::event::{self, IntentRecorded, Kind, named};
-use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, SwitchId, VmId};
+use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, SwitchId};
 use crate::core::job::{Claim, Idempotency, Job};
-use crate::core::limit::{Limit, Window};
+use crate::core::limit::Limit;
 use crate::core::refusal::Refusal;
+use crate::core::resource::{ResourceId, place_of};
 use crate::core::scrub::Scrubbed;
 use crate::core::tool::{Timing, ToolFacts};
 
@@ -57,7 +59,8 @@ pub struct Admitted {
     call: CallId,
     epoch: Epoch,
     leave: Leave,
-    vm: Option<VmId>,
+    resources: Vec<ResourceId>,
+    providers: Vec<Name>,
     depends: Vec<String>,
     sealed: bool,
 }
@@ -65,7 +68,8 @@ pub struct Admitted {
 impl Admitted {
     pub(super) fn proven(job: &Job, epoch: Epoch, leave: Leave) -> Self {
         let depends = Closing::depends_on(job);
-        Self { call: job.call.clone(), epoch, leave, vm: job.vm.clone(), depends, sealed: job.sealed }
+        let (resources, providers) = (job.resources.clone(), job.providers.clone());
+        Self { call: job.call.clone(), epoch, leave, resources, providers, depends, sealed: job.sealed }
     }
 
     /// Its arguments are sealed in the vault until it has ended.
@@ -98,10 +102,16 @@ impl Admitted {
         &self.depends
     }
 
-    /// The VM it is about.
+    /// What it is about.
     #[must_use]
-    pub fn vm(&self) -> Option<&VmId> {
-        self.vm.as_ref()
+    pub fn resources(&self) -> &[ResourceId] {
+        &self.resources
+    }
+
+    /// The providers that it reaches beside those of its resources.
+    #[must_use]
+    pub fn providers(&self) -> &[Name] {
+        &self.providers
     }
 }
 
@@ -132,7 +142,7 @@ pub enum Submitted {
     },
     /// It ends as this running call ends, which the caller waits for and repeats.
     Joined(CallId),
-    /// Policy or VM moved: evaluate and submit again. Nothing was written.
+    /// Policy or a resource moved: evaluate and submit again. Nothing was written.
     Unsettled,
     /// It repeats this call, whose events the transaction has not read: submit again and name it. Nothing was written.
     Repeats(CallId),
@@ -187,10 +197,10 @@ fn wanted(submission: &Submission) -> Want {
     Want { names, under, calls, ..Want::default() }
 }
 
-/// Name of the row that says which call has the VM's one place for a command.
+/// Name of the row that says which call has the one place for a command in a resource.
 #[must_use]
-pub fn claim_row(vm: &VmId) -> String {
-    format!("claim:{vm}")
+pub fn claim_row(resource: &ResourceId) -> String {
+    format!("claim:{resource}")
 }
 
 /// Name of an open call's row.
@@ -287,10 +297,10 @@ impl Draft {
         let Some(tool) = proposal.tool else { return Err(StoreError::Unreadable("admitted without a tool".into())) };
         let keys = self.take_slots(limits);
         let instant = tool.timing == Timing::Instant;
-        let last = self.record(submission, keys, None, tool.claims_vm)?;
+        let last = self.record(submission, keys, None, tool.is_command())?;
         let job = self.open_job(submission, last, None, tool, if instant { Status::Running } else { Status::Queued })?;
-        if let Some(vm) = proposal.vm.as_ref().filter(|_| tool.claims_vm) {
-            self.put(&claim_row(vm), &Claim::of(&proposal.call, &proposal.principal.credential))?;
+        if let Some(place) = place_of(&proposal.resources).filter(|_| tool.is_command()) {
+            self.put(&claim_row(place), &Claim::of(&proposal.call, &proposal.principal.credential))?;
         }
         self.remember(proposal, Status::Running)?;
         if !instant {
@@ -298,17 +308,6 @@ impl Draft {
         }
         let epoch = self.state().epoch;
         Ok(Submitted::Admitted(Admitted::proven(&job, epoch, Leave { lease, at: self.now })))
-    }
-
-    /// Takes a slot of each; answers their keys.
-    pub(super) fn take_slots(&mut self, limits: &[(String, Limit)]) -> Vec<String> {
-        for (key, limit) in limits {
-            let name = format!("limit:{key}");
-            let mut window = self.bytes(&name).map_or(Ok(Window::default()), Window::decode).unwrap_or_default();
-            window.take(*limit, self.at);
-            self.put_bytes(&name, window.encode());
-        }
-        limits.iter().map(|(key, _)| key.clone()).collect()
     }
 
     /// Lets repeats of a call with an idempotency key find it.
@@ -372,14 +371,15 @@ impl Draft {
             credential: proposal.principal.credential.clone(),
             tool: tool.name.to_owned(),
             class: tool.class,
-            vm: proposal.vm.clone(),
+            resources: proposal.resources.clone(),
+            providers: proposal.reach.providers.clone(),
             status,
             intent: Position(last.0 - 1),
             last,
             node: (status == Status::Running).then(|| from.node.clone()),
             idempotent: tool.idempotent,
             idempotency: proposal.idempotency.as_ref().filter(|_| joins.is_none()).map(|(key, _)| key.clone()),
-            claim: tool.claims_vm && joins.is_none() && status != Status::Held,
+            claim: tool.is_command() && joins.is_none() && status != Status::Held,
             joins,
             joined: 0,
             sealed: from.waits.sealed && matches!(status, Status::Held | Status::Queued),

@@ -115,6 +115,6 @@ impl Draft {
 /// The switch that covers an open call, if one does.
 #[must_use]
 pub fn covering(state: &ControlState, job: &Job, tool: &ToolFacts, now: Micros) -> Option<SwitchId> {
-    let call = job.covered(tool, state);
+    let call = job.covered(tool);
     state.covering(&call, now).next().map(|switch| switch.id.clone())
 }

@@ -15,6 +15,7 @@ use crate::core::call::Status;
 use crate::core::event::{Ended, Kind};
 use crate::core::id::{CallId, EventId, NodeId, Position};
 use crate::core::job::{Claim, Idempotency, Job};
+use crate::core::resource::place_of;
 use crate::core::scrub::Scrubbed;
 
 /// The end of a call, as it is handed to the writer.
@@ -28,7 +29,7 @@ pub struct Closing {
     pub ended: Ended,
     /// The encrypted result.
     pub parts: Vec<SealedPart>,
-    /// The VM's claim row and the idempotency row, if the call has them.
+    /// The row of the place for a command and the idempotency row, if the call has them.
     pub depends: Vec<String>,
     /// It is closed by whoever ran it: if it has ended already, this is noted as a late result. Anybody else has no result to
     /// note, and has to have read the call's events.
@@ -58,7 +59,7 @@ impl Closing {
     /// What the transaction has to read for `job` to be ended.
     #[must_use]
     pub fn depends_on(job: &Job) -> Vec<String> {
-        let claim = job.vm.as_ref().filter(|_| job.claim).map(claim_row);
+        let claim = place_of(&job.resources).filter(|_| job.claim).map(claim_row);
         claim.into_iter().chain(job.idempotency.clone()).collect()
     }
 }
@@ -117,7 +118,9 @@ impl Draft {
         if job.counts {
             self.delete(&open_row(&job));
         }
-        if closing.status == Status::Unknown && job.vm.is_some() && job.joins.is_none() {
+        // Of what reached nobody there is nobody to ask.
+        let may_be_asked = !job.resources.is_empty() || !job.providers.is_empty();
+        if closing.status == Status::Unknown && may_be_asked && job.joins.is_none() {
             self.put(&unknown_row(&job.call), &job)?;
         }
         self.free_claim(&job, closing.status)?;
@@ -133,8 +136,8 @@ impl Draft {
     }
 
     fn free_claim(&mut self, job: &Job, status: Status) -> Result<(), StoreError> {
-        let Some(vm) = job.vm.as_ref().filter(|_| job.claim) else { return Ok(()) };
-        let row = claim_row(vm);
+        let Some(place) = place_of(&job.resources).filter(|_| job.claim) else { return Ok(()) };
+        let row = claim_row(place);
         // What cannot be read stays taken, and keeps no call from ending.
         let held = readable(self.get::<Claim>(&row)).filter(|claim| claim.call == job.call);
         match held {

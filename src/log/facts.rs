@@ -12,9 +12,11 @@ use super::writer::Writer;
 use crate::core::decide::{Proposal, limit_keys};
 use crate::core::id::{CallId, CredentialId};
 use crate::core::job::{Claim, Idempotency, Job, Use};
-use crate::core::limit::Window;
+use crate::core::limit::{Limit, Window};
 use crate::core::lineage::Kin;
+use crate::core::resource::place_of;
 use crate::core::time::Micros;
+use crate::core::tool::ToolFacts;
 
 /// What a decision looks up by key.
 pub(super) struct LookedUp {
@@ -29,7 +31,8 @@ pub(super) struct LookedUp {
 pub(super) fn rows_of(proposal: &Proposal) -> Vec<String> {
     let mut names: Vec<String> = limit_keys(proposal).iter().map(|key| format!("limit:{key}")).collect();
     names.extend(use_rows(&proposal.kin));
-    names.extend(proposal.vm.as_ref().filter(|_| proposal.tool.is_some_and(|tool| tool.claims_vm)).map(claim_row));
+    let claims = proposal.tool.is_some_and(ToolFacts::is_command);
+    names.extend(place_of(&proposal.resources).filter(|_| claims).map(claim_row));
     names
 }
 
@@ -64,9 +67,9 @@ impl Draft {
             windows.insert(key, Window::decode(bytes).map_err(|error| StoreError::Unreadable(error.to_string()))?);
         }
         let idempotency = proposal.idempotency.as_ref().map_or(Ok(None), |(key, _)| self.get::<Idempotency>(key))?;
-        let claims = proposal.tool.is_some_and(|tool| tool.claims_vm);
-        let vm = proposal.vm.as_ref().filter(|_| claims);
-        let claim = vm.map_or(Ok(None), |vm| self.get::<Claim>(&claim_row(vm)))?;
+        let claims = proposal.tool.is_some_and(ToolFacts::is_command);
+        let place = place_of(&proposal.resources).filter(|_| claims);
+        let claim = place.map_or(Ok(None), |place| self.get::<Claim>(&claim_row(place)))?;
         let joined = self.joined(proposal, idempotency.as_ref())?;
         Ok(LookedUp { windows, idempotency, joined, claim, uses: self.uses(&proposal.kin)? })
     }
@@ -86,6 +89,17 @@ impl Draft {
         let window = |key: &String| Window::decode(self.bytes(&format!("limit:{key}"))?).ok();
         let windows = limit_keys(proposal).into_iter().filter_map(|key| Some((key.clone(), window(&key)?))).collect();
         LookedUp { windows, idempotency, joined, claim: None, uses }
+    }
+
+    /// Takes a slot of each; answers their keys.
+    pub(super) fn take_slots(&mut self, limits: &[(String, Limit)]) -> Vec<String> {
+        for (key, limit) in limits {
+            let name = format!("limit:{key}");
+            let mut window = self.bytes(&name).map_or(Ok(Window::default()), Window::decode).unwrap_or_default();
+            window.take(*limit, self.at);
+            self.put_bytes(&name, window.encode());
+        }
+        limits.iter().map(|(key, _)| key.clone()).collect()
     }
 
     /// How many have joined the call that this one would join: it stands with its idempotency key, else with the call itself.

@@ -180,13 +180,22 @@ impl Fence {
         if inner.lease != leave.lease || self.clock.elapsed() >= inner.lease_until {
             return Err(Refusal::new(Code::AuditUnavailable, "This node has lost its lease and starts nothing."));
         }
-        let state = self.state();
         // This node's clock may be fast. A switch that was engaged, or began to let go, after the decision covers by its time.
-        if let Some(switch) = state.covering(call, leave.at).next() {
-            return Err(stopped(switch, state.counted_as(call.credential), leave.at));
+        if let Some(refusal) = self.stopped(call, leave.at) {
+            return Err(refusal);
         }
+        let state = self.state();
         *inner.sections.entry(state.epoch).or_insert(0) += 1;
         Ok(Section { fence: Arc::clone(self), epoch: state.epoch })
+    }
+
+    /// Why a call that was decided at `at` may not ask anything outside now, if a switch covers it: for what changes nothing there,
+    /// which needs no section.
+    #[must_use]
+    pub fn stopped(&self, call: &Covered<'_>, at: Micros) -> Option<Refusal> {
+        let state = self.state();
+        let switch = state.covering(call, at).next()?;
+        Some(stopped(switch, state.counted_as(call.credential), at))
     }
 
     /// Returns once every section that was entered before `epoch` has been left, and no such one can be entered.

@@ -31,6 +31,7 @@ use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::limit::Limit;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
+use crate::core::resource::place_of;
 use crate::core::scrub::Scrubbed;
 use crate::core::second_person::Acquaintance;
 use crate::core::tool::ToolFacts;
@@ -98,7 +99,7 @@ pub enum Released {
     Queued,
     /// It has ended.
     Refused(Refusal),
-    /// Policy or VM moved: evaluate and try again.
+    /// Policy or a resource moved: evaluate and try again.
     Unsettled,
     /// It does not wait any more, or nobody has approved it.
     Gone,
@@ -185,7 +186,8 @@ fn is_of(proposal: &Proposal, job: &Job, approval: &Approval) -> bool {
     let who = &proposal.principal;
     (&who.account, &who.user, &who.credential) == (&job.account, &approval.user, &job.credential)
         && proposal.tool.is_some_and(|tool| tool.name == job.tool)
-        && proposal.vm == job.vm
+        && proposal.resources == job.resources
+        && proposal.reach.providers == job.providers
 }
 
 fn unreadable() -> Refusal {
@@ -228,8 +230,8 @@ impl Draft {
             user: who.user.clone(),
             credential: who.credential.clone(),
             tool: tool.name.to_owned(),
-            vm: proposal.vm.clone(),
-            vm_version: proposal.vm_version,
+            resources: proposal.resources.clone(),
+            versions: proposal.versions.clone(),
             read_only: who.read_only,
             arguments: submission.intent.arguments.to_string(),
             policy: proposal.verdict.version,
@@ -329,7 +331,7 @@ impl Draft {
         id: EventId,
     ) -> Result<Released, StoreError> {
         let keys = self.take_slots(limits);
-        let claims = proposal.tool.is_some_and(|tool| tool.claims_vm);
+        let claims = proposal.tool.is_some_and(ToolFacts::is_command);
         let admitted = event::Admitted {
             call: job.call.clone(),
             epoch: self.state().epoch.told(),
@@ -344,8 +346,8 @@ impl Draft {
         job.last = self.append(job.last, NewEvent::plain(id, Kind::Admitted(admitted)))?;
         job.status = Status::Queued;
         job.claim = claims;
-        if let Some(vm) = proposal.vm.as_ref().filter(|_| claims) {
-            self.put(&claim_row(vm), &Claim::of(&job.call, &job.credential))?;
+        if let Some(place) = place_of(&proposal.resources).filter(|_| claims) {
+            self.put(&claim_row(place), &Claim::of(&job.call, &job.credential))?;
         }
         self.put(&job_row(&job.call), &job)?;
         self.delete(&approval_row(&job.account, &job.call));

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! run:KEY            how many kinds have a run · the run of all other kinds · the runs of a dead key
-//! run:KEY/TOOL[/VM]  the runs of that tool and VM, by code
+//! run:KEY/TOOL[/ID…]  the runs of that tool and of what it is about, by code
 //! ```
 //!
 //! INVARIANT: whatever a caller sends, a key has at most [`KINDS`] runs and one for all the rest, a refusal writes one or two
@@ -32,7 +32,7 @@ const MINUTE: Duration = Duration::from_mins(1);
 /// Kinds of refusals of one credential that have runs of their own at a time.
 const KINDS: u32 = 16;
 
-/// Of these, those of one tool and VM, which are one row.
+/// Of these, those of one tool and what it is about, which are one row.
 const CODES: usize = 4;
 
 /// A refusal on its way into the log.
@@ -57,7 +57,7 @@ impl Recording<'_> {
     pub(super) fn rows(submission: &Submission) -> [String; 2] {
         let intent = &submission.intent;
         let (head, tool) = (row_of(&intent.credential), tool_of(submission));
-        let own = intent.vm.as_ref().map_or_else(|| format!("{head}/{tool}"), |vm| format!("{head}/{tool}/{vm}"));
+        let own = intent.resources.iter().fold(format!("{head}/{tool}"), |row, id| format!("{row}/{id}"));
         [head, own]
     }
 
@@ -67,7 +67,7 @@ impl Recording<'_> {
             id: self.submission.run.clone(),
             account: intent.account.clone(),
             tool: tool_of(self.submission).to_owned(),
-            vm: intent.vm.clone(),
+            resources: intent.resources.clone(),
             code: self.refusal.code,
             mixed: false,
             recorded: 0,
@@ -80,7 +80,7 @@ impl Recording<'_> {
 
     /// A run that does not tell tools apart.
     fn of_any(&self, mixed: bool, now: Micros) -> Run {
-        Run { tool: Run::ANY.to_owned(), vm: None, mixed, ..self.begun(now) }
+        Run { tool: Run::ANY.to_owned(), resources: Vec::new(), mixed, ..self.begun(now) }
     }
 }
 
@@ -242,7 +242,7 @@ impl Run {
     }
 
     fn closed(self, credential: CredentialId) -> Kind {
-        let Self { id: run, account, tool, vm, code, mixed, counted: count, first, last, .. } = self;
-        Kind::RefusalsCounted { run, account, credential, tool: tool.into(), vm, code, count, first, last, mixed }
+        let Self { id: run, account, tool, resources, code, mixed, counted: count, first, last, .. } = self;
+        Kind::RefusalsCounted { run, account, credential, tool: tool.into(), resources, code, count, first, last, mixed }
     }
 }

@@ -128,8 +128,8 @@ pub fn run_cases(set: &Set, cases: &Cases) -> Vec<CaseFailure> {
 fn run(set: &Set, case: &Case) -> Result<(), String> {
     let tool = set.words.tool(&case.tool).ok_or_else(|| format!("there is no tool {:?}", case.tool))?;
     let principal = case.principal();
-    let vm = case.vm.as_ref().map(|vm| vm.row(&principal));
-    let query = Query { principal: &principal, scopes: &case.scopes, read_only: case.read_only, tool, vm: vm.as_ref() };
+    let vm = case.vm.as_ref().map(|vm| vm.row(&principal).resource());
+    let query = Query { principal: &principal, scopes: &case.scopes, read_only: case.read_only, tool, resource: vm.as_ref() };
     let verdict = set.evaluate(&query);
     let said = verdict_name(&verdict);
     if said != case.expect {

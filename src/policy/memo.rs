@@ -11,8 +11,9 @@ use std::sync::{PoisonError, RwLock};
 
 use super::question::Query;
 use crate::core::decide::Verdict;
-use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::id::{AccountId, CredentialId, UserId};
 use crate::core::principal::{Side, Via};
+use crate::core::resource::{Attribute, ResourceId};
 use crate::core::scope::ScopeSet;
 
 /// Questions that are remembered; then all are forgotten.
@@ -31,27 +32,23 @@ struct Question {
     scopes: ScopeSet,
     read_only: bool,
     tool: &'static str,
-    vm: Option<Resource>,
+    resource: Option<About>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Resource {
-    id: VmId,
+struct About {
+    id: ResourceId,
     account: AccountId,
-    provider: String,
-    label: String,
-    exec_enabled: bool,
+    attributes: Vec<(&'static str, Attribute)>,
 }
 
 impl Question {
     fn of(query: &Query<'_>, version: i64) -> Self {
         let who = query.principal;
-        let resource = |vm: &crate::core::state::Vm| Resource {
-            id: vm.id.clone(),
-            account: vm.account.clone(),
-            provider: vm.provider.clone(),
-            label: vm.label.clone(),
-            exec_enabled: vm.exec_enabled,
+        let about = |row: &crate::core::resource::Resource| About {
+            id: row.id.clone(),
+            account: row.account.clone(),
+            attributes: row.attributes.clone(),
         };
         Self {
             version,
@@ -64,7 +61,7 @@ impl Question {
             scopes: query.scopes.clone(),
             read_only: query.read_only || who.read_only,
             tool: query.tool.name,
-            vm: query.vm.map(resource),
+            resource: query.resource.map(about),
         }
     }
 }

@@ -10,6 +10,7 @@ mod question;
 mod schema;
 mod set;
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::io::{self, Read};
 use std::path::Path;
@@ -62,6 +63,39 @@ pub enum PolicyError {
 impl PolicyError {
     fn invalid(file: &str, message: String) -> Self {
         Self::Invalid { file: file.to_owned(), message }
+    }
+}
+
+/// What policies say of a call about several resources, that each of them has to permit: the strictest of what they say of one and
+/// of another.
+#[must_use]
+pub fn both(one: Verdict, other: Verdict) -> Verdict {
+    let named = |verdicts: [&[String]; 2]| {
+        let mut ids: Vec<String> = verdicts.concat();
+        ids.sort_unstable();
+        ids.dedup();
+        ids
+    };
+    // Who decides is named: who denies, else who holds.
+    let decides = |verdict: &Verdict| (!verdict.permit, verdict.permit && verdict.hold.is_some());
+    let policies = match decides(&one).cmp(&decides(&other)) {
+        Ordering::Greater => one.policies,
+        Ordering::Less => other.policies,
+        Ordering::Equal => named([&one.policies, &other.policies]),
+    };
+    let permit = one.permit && other.permit;
+    let hold = match (one.hold, other.hold) {
+        (Some(one), Some(other)) if one != other => Some(one.and(&other)),
+        (one, other) => one.or(other),
+    };
+    Verdict {
+        // Of two versions it is neither: it is evaluated again.
+        version: if one.version == other.version { one.version } else { 0 },
+        permit,
+        hold: hold.filter(|_| permit),
+        policies,
+        shadows: named([&one.shadows, &other.shadows]),
+        missing: one.missing || other.missing,
     }
 }
 

@@ -9,8 +9,8 @@ use cedar_policy::{Context, Entities, Entity, EntityId, EntityTypeName, EntityUi
 
 use super::schema::{groups, risk_name, schema};
 use crate::core::principal::{Principal, Side, Via};
+use crate::core::resource::{Attribute, NOUNS, Resource};
 use crate::core::scope::ScopeSet;
-use crate::core::state::Vm;
 use crate::core::tool::ToolFacts;
 
 /// A call, as far as a policy may look at it.
@@ -24,8 +24,8 @@ pub struct Query<'a> {
     pub read_only: bool,
     /// Which tool.
     pub tool: &'a ToolFacts,
-    /// Which VM, if one is named.
-    pub vm: Option<&'a Vm>,
+    /// What it is about, if something is named.
+    pub resource: Option<&'a Resource>,
 }
 
 type Fault = Box<dyn std::error::Error + Send + Sync>;
@@ -37,7 +37,8 @@ pub(super) struct Vocabulary {
     account: EntityTypeName,
     user: EntityTypeName,
     credential: EntityTypeName,
-    vm: EntityTypeName,
+    /// Of each noun, by its name.
+    nouns: BTreeMap<&'static str, EntityTypeName>,
     log: EntityUid,
 }
 
@@ -52,13 +53,17 @@ impl Vocabulary {
         let action_type: EntityTypeName = "Forelog::Action".parse()?;
         let log_type: EntityTypeName = "Forelog::Log".parse()?;
         let words = tools.iter().map(|facts| (facts.name, Word::new(facts, &action_type)));
+        let mut nouns = BTreeMap::new();
+        for noun in NOUNS {
+            nouns.insert(noun.name, format!("Forelog::{}", noun.entity).parse()?);
+        }
         Ok(Self {
             schema: Schema::from_str(&schema(tools))?,
             tools: words.collect(),
             account: "Forelog::Account".parse()?,
             user: "Forelog::User".parse()?,
             credential: "Forelog::Credential".parse()?,
-            vm: "Forelog::Vm".parse()?,
+            nouns,
             log: uid(&log_type, "log"),
         })
     }
@@ -76,14 +81,15 @@ impl Vocabulary {
         let mut entities = word.entities.clone();
         entities.push(Entity::new_no_attrs(account.clone(), HashSet::new()));
         entities.push(self.credential_entity(query, &credential, &account)?);
-        let resource = match query.vm {
-            Some(vm) => {
-                let owner = uid(&self.account, vm.account.as_str());
+        let resource = match query.resource {
+            Some(row) => {
+                let owner = uid(&self.account, row.account.as_str());
                 if owner != account {
                     entities.push(Entity::new_no_attrs(owner.clone(), HashSet::new()));
                 }
-                let resource = uid(&self.vm, vm.id.as_str());
-                entities.push(vm_entity(vm, &resource, owner)?);
+                let noun = self.nouns.get(row.id.noun().name).ok_or("the noun is not in the schema")?;
+                let resource = uid(noun, row.id.as_str());
+                entities.push(entity(row, &resource, owner)?);
                 resource
             }
             None if who.side == Side::Staff => {
@@ -120,12 +126,13 @@ impl Word {
     }
 }
 
-fn vm_entity(vm: &Vm, id: &EntityUid, owner: EntityUid) -> Result<Entity, Fault> {
-    let attributes = HashMap::from([
-        ("provider".to_owned(), text(&vm.provider)),
-        ("exec_enabled".to_owned(), RestrictedExpression::new_bool(vm.exec_enabled)),
-        ("label".to_owned(), text(&vm.label)),
-    ]);
+fn entity(row: &Resource, id: &EntityUid, owner: EntityUid) -> Result<Entity, Fault> {
+    let value = |attribute: &Attribute| match attribute {
+        Attribute::Text(value) => text(value),
+        Attribute::Flag(value) => RestrictedExpression::new_bool(*value),
+    };
+    let attributes: HashMap<String, RestrictedExpression> =
+        row.attributes.iter().map(|(name, attribute)| ((*name).to_owned(), value(attribute))).collect();
     Ok(Entity::new(id.clone(), attributes, HashSet::from([owner]))?)
 }
 

@@ -4,6 +4,7 @@
 
 use std::fmt::Write;
 
+use crate::core::resource::NOUNS;
 use crate::core::tool::{Class, Risk, ToolFacts};
 
 const ENTITIES: &str = "\
@@ -24,13 +25,9 @@ namespace Forelog {
     read_only: Bool,
   };
 
-  /// A virtual machine.
-  entity Vm in [Account] {
-    provider: String,
-    exec_enabled: Bool,
-    label: String,
-  };
+";
 
+const CALLS: &str = "
   /// What staff act on where no VM is named: Forelog::Log::\"log\".
   entity Log;
 
@@ -55,6 +52,11 @@ const STAFF: &str = "staff";
 #[must_use]
 pub fn schema(tools: &[&'static ToolFacts]) -> String {
     let mut text = String::from(ENTITIES);
+    let declared: Vec<&str> = NOUNS.iter().map(|noun| noun.schema).collect();
+    text.push_str(&declared.join("\n"));
+    text.push_str(CALLS);
+    let nouns: Vec<&str> = NOUNS.iter().map(|noun| noun.entity).collect();
+    let nouns = nouns.join(", ");
     for class in CLASSES {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  action \"class:{}\";", class.as_str());
@@ -65,7 +67,7 @@ pub fn schema(tools: &[&'static ToolFacts]) -> String {
     for tool in tools {
         let groups: Vec<String> = groups(tool).iter().map(|group| format!("\"{group}\"")).collect();
         let _ = writeln!(text, "  action \"{}\" in [{}] appliesTo {{", tool.name, groups.join(", "));
-        text.push_str("    principal: [Credential],\n    resource: [Account, Vm, Log],\n    context: Call,\n  };\n");
+        let _ = writeln!(text, "    principal: [Credential],\n    resource: [Account, {nouns}, Log],\n    context: Call,\n  }};");
     }
     text.push_str("}\n");
     text

@@ -1,67 +1,62 @@
 //! `activity_list`: what the account's keys have asked for, newest first.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::outcome::Answer;
-use super::register::{Face, handler};
-use super::shape::{Shape, any, maybe, moment, number_or, text};
-use super::{ActivityQuery, CallRecord, Execution, Tool, facts, instant, register};
+use super::declare::{Declared, Operation, reading};
+use super::instant::Instant;
+use super::{ActivityQuery, CallRecord, Execution};
+use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
+use crate::core::id::{CallId, Position};
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
+use crate::core::resource::ResourceId;
 use crate::core::scope::Scope;
 use crate::core::search::{Fault, Field, Search};
-use crate::core::time::Micros;
-use crate::core::tool::ToolFacts;
+use crate::core::vm::VM;
 
-static FACTS: ToolFacts = facts::read("activity_list", Some(Scope::AuditRead));
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[&LIST];
 
-/// The tools of this noun.
-pub(super) fn tools() -> Vec<Tool> {
-    let input = Shape::new()
-        .may("vm", Content, text("Only calls about this VM id.", 64))
-        .may("tool", Content, text("Only calls of this tool.", 80))
-        .may("outcome", Content, text("Only calls that stand like this: succeeded, refused, failed …", 20))
-        .may("code", Content, text("Only calls that ended with this code.", 40))
-        .may("from", Public, moment("Asked for at or after this."))
-        .may("to", Public, moment("Asked for before this."))
-        .may(
-            "q",
-            Content,
-            text("Words of the public arguments, and conditions: web* tool:vm_power -outcome:succeeded last:1h", 200),
-        )
-        .may("limit", Public, number_or("At most so many.", 1, 200, 50))
-        .may("cursor", Content, text("next_cursor of the page before.", 200));
-    let output = Shape::new()
-        .must(
-            "items",
-            Content,
-            any("array", "The calls: call_id, tool, vm_id, credential, via, status, code, at, ended_at, text."),
-        )
-        .must("next_cursor", Public, maybe("string", "Where the next page begins, if there is one."))
-        .must("as_of", Public, any("integer", "Log position that the page shows."));
-    let face = Face {
-        title: "List own activity",
-        description: "Lists the calls of the account, refused ones included, newest first. A key that is limited to some VMs sees \
-                      its own calls only.",
-    };
-    vec![register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(list))]
-}
+static LIST: Operation<Args, Output> = reading("activity_list")
+    .scope(Scope::AuditRead)
+    .title("List own activity")
+    .about(
+        "Lists the calls of the account, refused ones included, newest first. A key that is limited to some VMs sees its own \
+         calls only.",
+    )
+    .run(|execution, args| Box::pin(list(execution, args)));
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize, JsonSchema)]
 struct Args {
+    /// Only calls about this VM id.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     vm: Option<String>,
+    /// Only calls of this tool.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 80))]
     tool: Option<String>,
+    /// Only calls that stand like this: succeeded, refused, failed …
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 20))]
     outcome: Option<String>,
+    /// Only calls that ended with this code.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 40))]
     code: Option<String>,
-    #[serde(default, deserialize_with = "instant::read")]
-    from: Option<Micros>,
-    #[serde(default, deserialize_with = "instant::read")]
-    to: Option<Micros>,
+    /// Asked for at or after this. RFC 3339, such as 2026-07-28T12:00:00Z, or a date.
+    #[schemars(extend("x-class" = Public))]
+    from: Option<Instant>,
+    /// Asked for before this. RFC 3339, such as 2026-07-28T12:00:00Z, or a date.
+    #[schemars(extend("x-class" = Public))]
+    to: Option<Instant>,
+    /// Words of the public arguments, and conditions: web* tool:vm_power -outcome:succeeded last:1h
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 200))]
     q: Option<String>,
+    /// At most so many.
     #[serde(default = "page")]
+    #[schemars(extend("x-class" = Public), range(min = 1, max = 200))]
     limit: u32,
+    /// next_cursor of the page before.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 200))]
     cursor: Option<String>,
 }
 
@@ -69,13 +64,55 @@ fn page() -> u32 {
     50
 }
 
-async fn list(execution: Execution) -> Answer {
-    let Args { vm, tool, outcome, code, from, to, q, limit, cursor } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+struct Output {
+    /// The calls, newest first.
+    #[schemars(extend("x-class" = Content))]
+    items: Vec<Listed>,
+    /// Where the next page begins, if there is one.
+    #[schemars(extend("x-class" = Public))]
+    next_cursor: Option<String>,
+    /// Log position that the page shows.
+    #[schemars(extend("x-class" = Public))]
+    as_of: Position,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Listed {
+    /// The call.
+    call_id: CallId,
+    /// What was called.
+    tool: String,
+    /// The VM it named.
+    #[schemars(with = "Option<String>")]
+    vm_id: Option<ResourceId>,
+    /// The key it came with.
+    credential: String,
+    /// How it came in.
+    via: String,
+    /// How it stands.
+    status: Status,
+    /// Why it did not succeed.
+    code: Option<String>,
+    /// When it was asked for.
+    at: Instant,
+    /// When it ended.
+    ended_at: Option<Instant>,
+    /// Its public arguments.
+    text: String,
+}
+
+async fn list(execution: Execution, args: Args) -> Result<Output, Outcome> {
+    let Args { vm, tool, outcome, code, from, to, q, limit, cursor } = args;
+    let (from, to) = (from.map(|from| from.0), to.map(|to| to.0));
     let mut search =
         Search::parse(&q.unwrap_or_default(), execution.ports.clock.now()).map_err(|fault| unreadable("q", &fault))?;
-    for (name, field, value) in
-        [("vm", Field::Vm, vm), ("tool", Field::Tool, tool), ("outcome", Field::Outcome, outcome), ("code", Field::Code, code)]
-    {
+    for (name, field, value) in [
+        ("vm", Field::Resource(&VM), vm),
+        ("tool", Field::Tool, tool),
+        ("outcome", Field::Outcome, outcome),
+        ("code", Field::Code, code),
+    ] {
         if let Some(value) = value {
             search.only(field, value).map_err(|fault| unreadable(name, &fault))?;
         }
@@ -83,25 +120,25 @@ async fn list(execution: Execution) -> Answer {
     search.within(from, to).map_err(|why| Refusal::new(Code::ValidationFailed, format!("{why}.")))?;
     let query = ActivityQuery { sight: execution.sight(), search, limit, cursor, as_of: None };
     let page = execution.ports.activity.list(query).await?;
-    let items: Vec<Value> = page.items.iter().map(shown).collect();
-    Ok(json!({ "items": items, "next_cursor": page.next_cursor, "as_of": page.as_of }))
+    let items = page.items.into_iter().map(shown).collect();
+    Ok(Output { items, next_cursor: page.next_cursor, as_of: page.as_of })
 }
 
 fn unreadable(argument: &str, fault: &Fault) -> Refusal {
     Refusal::new(Code::ValidationFailed, format!("{argument} cannot be read: {fault}."))
 }
 
-fn shown(record: &CallRecord) -> Value {
-    json!({
-        "call_id": record.call_id,
-        "tool": record.tool,
-        "vm_id": record.vm,
-        "credential": record.credential,
-        "via": record.via,
-        "status": record.status,
-        "code": record.code,
-        "at": record.at.document(),
-        "ended_at": instant::render_maybe(record.ended_at),
-        "text": record.text,
-    })
+fn shown(record: CallRecord) -> Listed {
+    Listed {
+        vm_id: record.about(&VM).cloned(),
+        call_id: record.call_id,
+        tool: record.tool,
+        credential: record.credential,
+        via: record.via,
+        status: record.status,
+        code: record.code,
+        at: record.at.into(),
+        ended_at: record.ended_at.map(Instant),
+        text: record.text,
+    }
 }

@@ -1,120 +1,145 @@
 //! `limits_set`: puts other limits in force, on every node from the next decision on.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value, json};
+use serde_json::json;
 
-use super::outcome::Answer;
+use super::Execution;
+use super::declare::{Declared, Operation, Route, administration};
+use super::instant::Instant;
 use super::record::write;
-use super::register::{Face, handler};
-use super::shape::{Shape, any, maybe, number};
-use super::{Execution, Tool, facts, instant, register};
+use crate::core::call::Outcome;
 use crate::core::id::Position;
 use crate::core::limit::Limit;
-use crate::core::quota::Quota;
+use crate::core::quota::{Quota, Quotas};
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
-use crate::core::terms::{APPROVAL_MS, TermsInForce, YEAR};
-use crate::core::tool::ToolFacts;
+use crate::core::terms::{APPROVAL_MS, Limits, TermsInForce, YEAR};
 use crate::log::draft::NewEvent;
 use crate::log::store::Want;
 
-static FACTS: ToolFacts = facts::control("limits_set", Some(Scope::StaffPolicy));
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[&SET];
 
-pub(super) fn tools() -> Vec<Tool> {
-    let window = object(
-        "A sliding window.",
-        &["admit", "window_ms"],
-        [
-            ("admit", number("At most so many calls.", 1, Limit::MOST.into())),
-            ("window_ms", number("In any window of this length.", 1, 86_400_000)),
-        ],
-    );
-    let many = || number("How many there may be.", 1, 100_000);
-    let quota = object("A quota.", &["account", "key"], [("account", many()), ("key", many())]);
-    let windows = ["credential", "exec", "write"].map(|name| (name, window.clone()));
-    let quotas = QUOTAS.map(|name| (name, quota.clone())).into_iter().chain([("people", many())]);
-    let input = Shape::new()
-        .may("limits", Public, object("Sliding windows; one that is not named stays.", &[], windows))
-        .may("quotas", Public, object("How much there may be; what is not named stays.", &[], quotas))
-        .may("approval_ms", Public, number("How long a held call waits for a person.", *APPROVAL_MS.start(), *APPROVAL_MS.end()))
-        .may("newcomer_ms", Public, number("How long who was invited does not count beside who invited them.", 0, YEAR))
-        .may("staff_reads_shown_after_ms", Public, number("When an account is told that staff read its log.", 0, YEAR))
-        .keyed();
-    let output = Shape::new()
-        .must("version", Public, any("integer", "Version of the limits in force."))
-        .must("before", Public, maybe("integer", "Version of those that were in force before."))
-        .must("limits", Public, any("object", "The windows in force."))
-        .must("quotas", Public, any("object", "The quotas in force."))
-        .must("approval_ms", Public, any("integer", "How long a held call waits for a person."))
-        .must("newcomer_ms", Public, any("integer", "How long who was invited does not count beside who invited them."))
-        .must("newcomer_counts_from", Public, maybe("string", "From when newcomer_ms counts, while a longer one still does."))
-        .must("staff_reads_shown_after_ms", Public, any("integer", "When an account is told that staff read its log."));
-    let face = Face {
-        title: "Set limits",
-        description: "Puts other limits in force, for every node and from the next decision on. What is not named stays as it is.",
-    };
-    vec![register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(set))]
-}
-
-/// The quotas of an account and of one key of it.
-const QUOTAS: [&str; 11] = [
-    "keys",
-    "keys_a_day",
-    "switches",
-    "staff_switches",
-    "sessions",
-    "streams",
-    "waits",
-    "open_calls",
-    "exports",
-    "searches",
-    "invitations",
-];
-
-/// An object with these fields alone.
-fn object<'a>(about: &str, required: &[&str], fields: impl IntoIterator<Item = (&'a str, Value)>) -> Value {
-    let fields: Map<String, Value> = fields.into_iter().map(|(name, schema)| (name.to_owned(), schema)).collect();
-    json!({ "type": "object", "additionalProperties": false, "required": required, "properties": fields, "description": about })
-}
+static SET: Operation<Args, Output> = administration("limits_set")
+    .scope(Scope::StaffPolicy)
+    .title("Set limits")
+    .about("Puts other limits in force, for every node and from the next decision on. What is not named stays as it is.")
+    .rest(Route::patch("/limits"))
+    .run(|execution, args| Box::pin(set(execution, args)));
 
 /// What is to change; what is absent stays.
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
 struct Args {
+    /// Sliding windows; one that is not named stays.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-class" = Public))]
     limits: Option<Windows>,
+    /// How much there may be; what is not named stays.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-class" = Public))]
     quotas: Option<Counts>,
+    /// How long a held call waits for a person.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-class" = Public), range(min = *APPROVAL_MS.start(), max = *APPROVAL_MS.end()))]
     approval_ms: Option<u64>,
+    /// How long who was invited does not count beside who invited them.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-class" = Public), range(min = 0, max = YEAR))]
     newcomer_ms: Option<u64>,
+    /// When an account is told that staff read its log.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(extend("x-class" = Public), range(min = 0, max = YEAR))]
     staff_reads_shown_after_ms: Option<u64>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Windows {
+    /// A sliding window.
     #[serde(skip_serializing_if = "Option::is_none")]
     credential: Option<Limit>,
+    /// A sliding window.
     #[serde(skip_serializing_if = "Option::is_none")]
     exec: Option<Limit>,
+    /// A sliding window.
     #[serde(skip_serializing_if = "Option::is_none")]
     write: Option<Limit>,
 }
 
-#[derive(Deserialize, Serialize)]
+#[derive(Clone, Deserialize, Serialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
 struct Counts {
+    /// How many there may be.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 1, max = 100_000))]
     people: Option<u32>,
-    #[serde(flatten)]
-    of: BTreeMap<String, Quota>,
+    /// A quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys: Option<Quota>,
+    /// A quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    keys_a_day: Option<Quota>,
+    /// A quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    switches: Option<Quota>,
+    /// A quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    staff_switches: Option<Quota>,
+    /// A quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    sessions: Option<Quota>,
+    /// A quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    streams: Option<Quota>,
+    /// A quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    waits: Option<Quota>,
+    /// A quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    open_calls: Option<Quota>,
+    /// A quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    exports: Option<Quota>,
+    /// A quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    searches: Option<Quota>,
+    /// A quota.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    invitations: Option<Quota>,
 }
 
-async fn set(execution: Execution) -> Answer {
-    let args: Args = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+struct Output {
+    /// Version of the limits in force.
+    #[schemars(extend("x-class" = Public))]
+    version: i64,
+    /// Version of those that were in force before.
+    #[schemars(extend("x-class" = Public))]
+    before: Option<i64>,
+    /// The windows in force.
+    #[schemars(extend("x-class" = Public))]
+    limits: Limits,
+    /// The quotas in force.
+    #[schemars(extend("x-class" = Public))]
+    quotas: Quotas,
+    /// How long a held call waits for a person.
+    #[schemars(extend("x-class" = Public))]
+    approval_ms: u64,
+    /// How long who was invited does not count beside who invited them.
+    #[schemars(extend("x-class" = Public))]
+    newcomer_ms: u64,
+    /// From when newcomer_ms counts, while a longer one still does.
+    #[schemars(extend("x-class" = Public))]
+    newcomer_counts_from: Option<Instant>,
+    /// When an account is told that staff read its log.
+    #[schemars(extend("x-class" = Public))]
+    staff_reads_shown_after_ms: u64,
+}
+
+async fn set(execution: Execution, args: Args) -> Result<Output, Outcome> {
     let (wanted, who, ports) = (json!(args), execution.principal.clone(), Arc::clone(&execution.ports));
     let (now, before, from) = write(&execution, Want::default(), move |draft| {
         let before = draft.state().terms.clone();
@@ -132,9 +157,15 @@ async fn set(execution: Execution) -> Answer {
         Ok(Ok((now, before, from)))
     })
     .await?;
-    let mut answer = json!(now.terms);
-    answer["version"] = json!(now.version);
-    answer["before"] = json!(before.map(|before| before.version));
-    answer["newcomer_counts_from"] = json!(instant::render_maybe(from));
-    Ok(answer)
+    let terms = now.terms;
+    Ok(Output {
+        version: now.version,
+        before: before.map(|before| before.version),
+        limits: terms.limits,
+        quotas: terms.quotas,
+        approval_ms: terms.approval_ms,
+        newcomer_ms: terms.newcomer_ms,
+        newcomer_counts_from: from.map(Instant),
+        staff_reads_shown_after_ms: terms.staff_reads_shown_after_ms,
+    })
 }

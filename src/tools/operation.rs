@@ -4,27 +4,25 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
-use super::outcome::Answer;
-use super::register::{Face, handler};
-use super::shape::{Shape, any, maybe, number_or, text};
-use super::{CallRecord, Execution, Tool, facts, instant, register};
-use crate::core::call::Outcome;
+use super::declare::{Declared, Operation, reading};
+use super::instant::Instant;
+use super::{CallRecord, Execution};
+use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::id::CallId;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
-use crate::core::tool::ToolFacts;
+use crate::core::resource::ResourceId;
+use crate::core::vm::VM;
 use crate::log::admission::job_row;
 
 /// Why these need no scope.
 const OWN: &str =
     "Who makes a call learns what became of it. Calls of others take audit:read, which is looked at with whose they are.";
-
-static GET: ToolFacts = facts::open(facts::read("operation_get", None), OWN);
-static WAIT: ToolFacts = facts::open(facts::read("operation_wait", None), OWN);
 
 /// How often an open call is looked at.
 const LOOK: Duration = Duration::from_millis(200);
@@ -32,58 +30,40 @@ const LOOK: Duration = Duration::from_millis(200);
 /// Longest wait, and what it takes to answer.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// The tools of this noun.
-pub(super) fn tools() -> Vec<Tool> {
-    vec![get_tool(), wait_tool()]
-}
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[&GET, &WAIT];
 
-fn get_tool() -> Tool {
-    let input = Shape::new().must("operation_id", Content, text("The call.", 64));
-    let face = Face {
-        title: "Get an operation",
-        description: "Shows how a call stands and, once it has ended, its recorded result or error. Calls of other keys of the \
-                      account are shown to keys with the scope audit:read that are not limited to some VMs.",
-    };
-    register::tool(&GET, face, input.read_as::<Args>(), shown(), handler!(get))
-}
+static GET: Operation<Which, Output> = reading("operation_get")
+    .open(OWN)
+    .title("Get an operation")
+    .about(
+        "Shows how a call stands and, once it has ended, its recorded result or error. Calls of other keys of the account are \
+         shown to keys with the scope audit:read that are not limited to some VMs.",
+    )
+    .run(|execution, args| Box::pin(get(execution, args)));
 
-fn wait_tool() -> Tool {
-    let about = "Seconds after which the answer is how the call stands then.";
-    let input = Shape::new().must("operation_id", Content, text("The call.", 64)).may(
-        "timeout_seconds",
-        Public,
-        number_or(about, 1, 45, 20),
-    );
-    let face =
-        Face { title: "Wait for an operation", description: "Waits until a call has ended, then shows it like operation_get." };
-    Tool { time_limit: LIMIT, ..register::tool(&WAIT, face, input.read_as::<Args>(), shown(), handler!(wait)) }
-}
+static WAIT: Operation<Waiting, Output> = reading("operation_wait")
+    .open(OWN)
+    .title("Wait for an operation")
+    .about("Waits until a call has ended, then shows it like operation_get.")
+    .time_limit(LIMIT)
+    .run(|execution, args| Box::pin(wait(execution, args)));
 
-fn shown() -> Shape {
-    Shape::new()
-        .must("operation_id", Public, any("string", "The call."))
-        .must("tool", Public, any("string", "What was called."))
-        .must("vm_id", Public, maybe("string", "The VM it named."))
-        .must(
-            "status",
-            Public,
-            any("string", "queued, running, held, succeeded, failed, refused, cancelled, timed_out or unknown."),
-        )
-        .must("code", Public, maybe("string", "Why it did not succeed."))
-        .must("at", Public, any("string", "When it was asked for."))
-        .must("ended_at", Public, maybe("string", "When it ended."))
-        .must(
-            "result",
-            Content,
-            json!({ "description": "Its recorded result, without secrets and with long texts shortened; null if it has none." }),
-        )
-        .must("failure", Content, maybe("object", "Its recorded error."))
-}
-
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+struct Which {
+    /// The call.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     operation_id: String,
+}
+
+#[derive(Clone, Deserialize, JsonSchema)]
+struct Waiting {
+    /// The call.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
+    operation_id: String,
+    /// Seconds after which the answer is how the call stands then.
     #[serde(default = "some_seconds")]
+    #[schemars(extend("x-class" = Public), range(min = 1, max = 45))]
     timeout_seconds: u64,
 }
 
@@ -91,14 +71,45 @@ fn some_seconds() -> u64 {
     20
 }
 
-async fn get(execution: Execution) -> Answer {
-    let Args { operation_id, .. } = execution.arguments()?;
+/// How a call stands. Its result is of its tool's type, which is another one for each, and may have been recorded by an older
+/// version: it is any document.
+#[derive(Serialize, JsonSchema)]
+struct Output {
+    /// The call.
+    #[schemars(extend("x-class" = Public))]
+    operation_id: CallId,
+    /// What was called.
+    #[schemars(extend("x-class" = Public))]
+    tool: String,
+    /// The VM it named.
+    #[schemars(extend("x-class" = Public), with = "Option<String>")]
+    vm_id: Option<ResourceId>,
+    /// queued, running, held, succeeded, failed, refused, cancelled, timed_out or unknown.
+    #[schemars(extend("x-class" = Public))]
+    status: Status,
+    /// Why it did not succeed.
+    #[schemars(extend("x-class" = Public))]
+    code: Option<String>,
+    /// When it was asked for.
+    #[schemars(extend("x-class" = Public))]
+    at: Instant,
+    /// When it ended.
+    #[schemars(extend("x-class" = Public))]
+    ended_at: Option<Instant>,
+    /// Its recorded result, without secrets and with long texts shortened; null if it has none.
+    #[schemars(extend("x-class" = Content))]
+    result: Value,
+    /// Its recorded error.
+    #[schemars(extend("x-class" = Content))]
+    failure: Option<Map<String, Value>>,
+}
+
+async fn get(execution: Execution, Which { operation_id }: Which) -> Result<Output, Outcome> {
     let record = find(&execution, &operation_id).await?;
     document(&execution, record).await
 }
 
-async fn wait(execution: Execution) -> Answer {
-    let Args { operation_id, timeout_seconds } = execution.arguments()?;
+async fn wait(execution: Execution, Waiting { operation_id, timeout_seconds }: Waiting) -> Result<Output, Outcome> {
     let mut record = find(&execution, &operation_id).await?;
     let until = execution.ports.clock.elapsed() + Duration::from_secs(timeout_seconds);
     while !record.status.is_terminal() && execution.ports.clock.elapsed() < until {
@@ -128,21 +139,24 @@ async fn find(execution: &Execution, id: &str) -> Result<CallRecord, Outcome> {
     execution.ports.activity.call(&execution.sight(), &call).await?.ok_or_else(not_found)
 }
 
-async fn document(execution: &Execution, record: CallRecord) -> Answer {
-    let recorded = match record.end {
+async fn document(execution: &Execution, record: CallRecord) -> Result<Output, Outcome> {
+    let mut recorded = match record.end {
         Some(_) => execution.ports.reader.result_of(&record.call_id, &execution.sight()).await?.unwrap_or_default(),
         None => Value::Null,
     };
-    let failure = recorded.get("error").cloned();
-    Ok(json!({
-        "operation_id": record.call_id,
-        "tool": record.tool,
-        "vm_id": record.vm,
-        "status": record.status,
-        "code": record.code,
-        "at": record.at.document(),
-        "ended_at": instant::render_maybe(record.ended_at),
-        "result": if failure.is_some() { Value::Null } else { recorded },
-        "failure": failure,
-    }))
+    let failure = match recorded.get_mut("error").map(Value::take) {
+        Some(Value::Object(failure)) => Some(failure),
+        _ => None,
+    };
+    Ok(Output {
+        vm_id: record.about(&VM).cloned(),
+        operation_id: record.call_id,
+        tool: record.tool,
+        status: record.status,
+        code: record.code,
+        at: record.at.into(),
+        ended_at: record.ended_at.map(Instant),
+        result: if failure.is_some() { Value::Null } else { recorded },
+        failure,
+    })
 }

@@ -2,32 +2,17 @@
 //!
 //! INVARIANT: an answer that was lost ends `unknown`, never `failed`; what was never sent is never `unknown` (P4).
 
-use serde::de::DeserializeOwned;
-use serde_json::{Value, json};
-
 use super::Execution;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::decide::vm_not_found;
 use crate::core::refusal::Refusal;
-use crate::core::shown::Shown;
+use crate::core::vm::vm_not_found;
 use crate::log::reading::ReadError;
 use crate::log::store::StoreError;
 use crate::log::vault::VaultError;
 use crate::log::writer::WriteError;
 use crate::providers::Permit;
 use crate::providers::compute::{MachineRef, ProviderError};
-
-/// What a handler answers: the result document, or how else the call ended.
-pub(super) type Answer = Result<Value, Outcome>;
-
-/// What a handler answers whose result has excerpts of an output in it.
-pub(super) type ShownAnswer = Result<Shown, Outcome>;
-
-/// An answer as an outcome.
-pub(super) fn settle(answer: Result<impl Into<Shown>, Outcome>) -> Outcome {
-    answer.map_or_else(|ended| ended, |result| Outcome::Succeeded(result.into()))
-}
 
 impl From<Refusal> for Outcome {
     fn from(refusal: Refusal) -> Self {
@@ -89,6 +74,11 @@ impl From<ReadError> for Outcome {
     }
 }
 
+/// That arguments were read as what they are not: those of another operation.
+pub(super) fn misread() -> Outcome {
+    Refusal::new(Code::InternalError, "The arguments were read as those of another operation.").into()
+}
+
 fn unrecorded() -> Refusal {
     Refusal::new(Code::AuditUnavailable, "The change could not be recorded, so it was not made.")
 }
@@ -103,19 +93,10 @@ fn capitalized(text: &str) -> String {
 }
 
 impl Execution {
-    /// The arguments in the handler's own type.
-    pub(super) fn arguments<T: DeserializeOwned>(&self) -> Result<T, Outcome> {
-        serde_json::from_value(self.args.clone()).map_err(|error| {
-            // Intake has read them as the same type, so this is an older call, of a version that read them otherwise.
-            tracing::warn!(%error, tool = self.tool.name, "arguments that fit the schema cannot be read");
-            let faults = json!({ "faults": [{ "path": "/", "rule": "format" }] });
-            Outcome::Failed(Refusal::new(Code::ValidationFailed, "An argument is not in its format.").details(faults))
-        })
-    }
-
-    /// The machine behind the call's VM.
+    /// The machine behind what the call is about.
     pub(super) fn machine(&self) -> Result<MachineRef, Outcome> {
-        self.vm.as_ref().map(|vm| MachineRef(vm.machine.clone())).ok_or_else(|| Outcome::Failed(vm_not_found()))
+        let machine = self.resources.iter().find_map(|row| row.machine.clone());
+        machine.map(MachineRef).ok_or_else(|| Outcome::Failed(vm_not_found()))
     }
 
     /// Leave to send one request, or the end of a call that a switch or its caller has stopped before anything was sent.

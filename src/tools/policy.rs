@@ -1,20 +1,17 @@
 //! `policy_reload`: puts the policy files of the node that is asked in force, or says why the old set stays.
 
 use async_trait::async_trait;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::outcome::Answer;
-use super::register::{Face, handler};
-use super::shape::{Shape, any, maybe};
-use super::{Execution, Tool, facts, register};
+use super::Execution;
+use super::declare::{Declared, Nothing, Operation, Route, administration};
+use crate::core::call::Outcome;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::state::PolicySet;
-use crate::core::tool::ToolFacts;
 use crate::log::acting::Acting;
-
-static FACTS: ToolFacts = facts::puts_policies(facts::control("policy_reload", Some(Scope::StaffPolicy)));
 
 /// Loads policies; implemented by `control`, which owns the engine.
 #[async_trait]
@@ -47,25 +44,40 @@ pub struct NodePolicies {
     pub own: Result<String, String>,
 }
 
-pub(super) fn tools() -> Vec<Tool> {
-    let output = Shape::new()
-        .must("version", Public, any("integer", "Version of the set in force."))
-        .must("sha256", Public, any("string", "Digest of its text."))
-        .must("before", Public, maybe("object", "Version and digest of the set that was in force before."));
-    let face = Face {
-        title: "Reload policies",
-        description: "Validates the policy files of the node that is asked, runs their cases and puts them in force on every node.",
-    };
-    vec![register::tool(&FACTS, face, Shape::new().keyed(), output, handler!(reload))]
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[&RELOAD];
+
+static RELOAD: Operation<Nothing, Output> = administration("policy_reload")
+    .scope(Scope::StaffPolicy)
+    .puts_policies()
+    .title("Reload policies")
+    .about("Validates the policy files of the node that is asked, runs their cases and puts them in force on every node.")
+    .rest(Route::post("/policies/reload"))
+    .run(|execution, _| Box::pin(reload(execution)));
+
+#[derive(Serialize, JsonSchema)]
+struct Output {
+    /// Version of the set in force.
+    #[schemars(extend("x-class" = Public))]
+    version: i64,
+    /// Digest of its text.
+    #[schemars(extend("x-class" = Public))]
+    sha256: String,
+    /// Version and digest of the set that was in force before.
+    #[schemars(extend("x-class" = Public))]
+    before: Option<Set>,
 }
 
-async fn reload(execution: Execution) -> Answer {
+#[derive(Serialize, JsonSchema)]
+struct Set {
+    /// Its version.
+    version: i64,
+    /// Digest of its text.
+    sha256: String,
+}
+
+async fn reload(execution: Execution) -> Result<Output, Outcome> {
     let Reloaded { set, before } = execution.ports.policies.reload(Some(execution.acting())).await?;
-    let mut answer = shown(&set);
-    answer["before"] = json!(before.as_ref().map(shown));
-    Ok(answer)
-}
-
-fn shown(set: &PolicySet) -> Value {
-    json!({ "version": set.version, "sha256": set.sha256 })
+    let before = before.map(|set| Set { version: set.version, sha256: set.sha256 });
+    Ok(Output { version: set.version, sha256: set.sha256, before })
 }

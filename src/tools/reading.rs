@@ -9,13 +9,14 @@ use serde_json::Value;
 use crate::core::call::Status;
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::refusal::Refusal;
+use crate::core::resource::{NOUNS, Noun, ResourceId};
 use crate::core::search::Search;
 use crate::core::sight::Sight;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 
 /// A call as the views know it.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct CallRecord {
     /// Its id.
     pub call_id: CallId,
@@ -23,8 +24,10 @@ pub struct CallRecord {
     pub account: AccountId,
     /// The key it came with.
     pub credential: String,
-    /// The VM it names.
-    pub vm: Option<String>,
+    /// What it is about; written by the search fields of the nouns, one of each.
+    #[serde(flatten, serialize_with = "by_field")]
+    #[schemars(with = "ByField")]
+    pub resources: Vec<ResourceId>,
     /// The tool.
     pub tool: String,
     /// How it came in.
@@ -55,6 +58,26 @@ pub struct CallRecord {
     pub end: Option<Position>,
 }
 
+impl CallRecord {
+    /// The first of a noun that it is about.
+    #[must_use]
+    pub fn about(&self, noun: &Noun) -> Option<&ResourceId> {
+        self.resources.iter().find(|id| id.noun() == noun)
+    }
+}
+
+/// What [`by_field`] writes.
+#[derive(schemars::JsonSchema)]
+#[expect(dead_code, reason = "it describes what is written")]
+struct ByField {
+    /// The VM it is about.
+    vm: Option<String>,
+}
+
+fn by_field<S: serde::Serializer>(resources: &[ResourceId], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(NOUNS.iter().map(|noun| (noun.field, resources.iter().find(|id| id.noun() == *noun))))
+}
+
 /// What to list.
 #[derive(Clone, Debug, Default)]
 pub struct ActivityQuery {
@@ -71,7 +94,7 @@ pub struct ActivityQuery {
 }
 
 /// A page of calls, newest first.
-#[derive(Clone, Debug, serde::Serialize)]
+#[derive(Clone, Debug, serde::Serialize, schemars::JsonSchema)]
 pub struct ActivityPage {
     /// The calls as they were at `as_of`.
     pub items: Vec<CallRecord>,
@@ -102,7 +125,7 @@ pub struct Changes {
 }
 
 /// Calls over time.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Histogram {
     /// Equal parts of the time, oldest first.
     pub buckets: Vec<Bucket>,
@@ -115,7 +138,7 @@ pub struct Histogram {
 }
 
 /// One part of the time.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, schemars::JsonSchema)]
 pub struct Bucket {
     /// Its beginning.
     pub at: Micros,
@@ -193,7 +216,7 @@ impl AdministrationQuery {
 }
 
 /// One event outside of calls.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct AdministrationRecord {
     /// Where it is written.
     pub position: Position,
@@ -214,7 +237,7 @@ pub struct AdministrationRecord {
 }
 
 /// A page of them, newest first.
-#[derive(Clone, Debug, PartialEq, serde::Serialize)]
+#[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
 pub struct AdministrationPage {
     /// The events.
     pub items: Vec<AdministrationRecord>,

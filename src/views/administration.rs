@@ -15,6 +15,7 @@ use crate::core::about::About;
 use crate::core::event::{Event, Kind};
 use crate::core::id::Position;
 use crate::core::sight::{Sight, concerned};
+use crate::core::vm::VM;
 use crate::log::dialect::Dialect;
 use crate::log::sql::{Holds, Insert, Row, Transaction, Value};
 use crate::tools::{AdministrationPage, AdministrationQuery, AdministrationRecord};
@@ -150,8 +151,8 @@ fn strange(position: Position) -> Option<AdministrationRecord> {
 /// What an event says of the refusals that it counts. Nothing of it is for staff alone.
 fn counted(kind: &Kind) -> Json {
     match kind {
-        Kind::RefusalsCounted { tool, vm, code, count, first, last, mixed, .. } => json!({
-            "count": count, "tool": tool, "vm": vm, "code": code, "mixed": mixed, "first": first.document(), "last": last.document(),
+        Kind::RefusalsCounted { tool, resources, code, count, first, last, mixed, .. } => json!({
+            "count": count, "tool": tool, "vm": resources.iter().find(|id| *id.noun() == VM), "code": code, "mixed": mixed, "first": first.document(), "last": last.document(),
         }),
         _ => Json::Null,
     }

@@ -72,7 +72,7 @@ impl Batch {
     pub(super) async fn write(&self, transaction: &mut dyn Transaction, dialect: &Dialect) -> Result<(), ViewError> {
         let imported = self.imported();
         label::save(transaction, &imported).await?;
-        let mut labels = label::load(transaction, dialect, self.vms()).await?;
+        let mut labels = label::load(transaction, dialect, self.about()).await?;
         labels.extend(imported);
         let known = call::load(transaction, dialect, self.older_calls()).await?;
         administration::save(transaction, dialect, &self.events).await?;
@@ -99,11 +99,7 @@ impl Batch {
 
     fn spoken(&self, event: &Event, intent: &IntentRecorded, labels: &Labels) -> Spoken {
         let said = |part: &'static str, field: &str| Some(plain(self.parts.get(&(event.position, part))?[field].as_str()?));
-        Spoken {
-            text: said("arguments", "text").unwrap_or_default(),
-            ip: said("subject", "ip"),
-            label: intent.vm.as_ref().and_then(|vm| labels.get(vm.as_str()).cloned()),
-        }
+        Spoken { text: said("arguments", "text").unwrap_or_default(), ip: said("subject", "ip"), label: label_of(intent, labels) }
     }
 
     /// The labels that the batch gives to VMs.
@@ -118,10 +114,10 @@ impl Batch {
         imported.collect()
     }
 
-    fn vms(&self) -> Vec<String> {
-        let named = self.events.iter().filter_map(|event| match &event.kind {
-            Kind::IntentRecorded(intent) => intent.vm.as_ref().map(ToString::to_string),
-            _ => None,
+    fn about(&self) -> Vec<String> {
+        let named = self.events.iter().flat_map(|event| match &event.kind {
+            Kind::IntentRecorded(intent) => intent.resources.iter().map(ToString::to_string).collect(),
+            _ => Vec::new(),
         });
         named.collect::<BTreeSet<_>>().into_iter().collect()
     }
@@ -139,6 +135,12 @@ impl Batch {
         }
         older.into_iter().map(ToString::to_string).collect()
     }
+}
+
+/// The labels of what a call is about.
+fn label_of(intent: &IntentRecorded, labels: &Labels) -> Option<String> {
+    let known: Vec<&str> = intent.resources.iter().filter_map(|id| labels.get(id.as_str())).map(String::as_str).collect();
+    (!known.is_empty()).then(|| known.join(" "))
 }
 
 /// The parts of an event that the views show.

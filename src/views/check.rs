@@ -32,10 +32,11 @@ pub async fn differences(database: &dyn Database, reader: &Reader) -> Result<Vec
         labels.extend(batch.imported());
         let logged = calls(reader, &batch, &labels, upto).await?;
         compare(&logged, &rows_of_calls(database, after, last).await?, upto, &mut found);
+        subjects(&logged, database, (after, last), &mut found).await?;
         administration(&batch, database, (after, last), &mut found).await?;
         after = last;
     }
-    for (table, column) in [("call", "intent"), ("administration", "position")] {
+    for (table, column) in [("call", "intent"), ("subject", "of_intent"), ("administration", "position")] {
         let sql = format!("select count(*) from {table} where {column} > $1 or {column} < 1");
         let more = database.query(&sql, vec![after.0.into()]).await?.first().map_or(Ok(0), |row| row.int(0))?;
         let now = Stand::read(&database.query(CURSOR, Vec::new()).await?)?.position;
@@ -86,13 +87,31 @@ fn compare(logged: &BTreeMap<Position, Call>, rows: &[Row], upto: Position, foun
         missing.remove(&call.intent());
         match logged.get(&call.intent()) {
             None => found.push(format!("the row of {} is of no call", call.id())),
-            Some(logged) if *logged != call.clone().until(upto) => {
+            Some(logged) if logged.clone().without_subjects() != call.clone().until(upto) => {
                 found.push(format!("the row of {} says something else than its events", logged.id()));
             }
             Some(_) => {}
         }
     }
     found.extend(missing.iter().filter_map(|at| logged.get(at)).map(|call| format!("there is no row of {}", call.id())));
+}
+
+/// The same of what calls are found by.
+async fn subjects(
+    logged: &BTreeMap<Position, Call>,
+    database: &dyn Database,
+    (after, last): (Position, Position),
+    found: &mut Vec<String>,
+) -> Result<(), ViewError> {
+    let sql = "select subject, owned, of_intent from subject where of_intent > $1 and of_intent <= $2";
+    let mut rows = BTreeSet::new();
+    for row in database.query(sql, vec![after.0.into(), last.0.into()]).await? {
+        rows.insert((row.text(0)?.to_owned(), row.text(1)?.to_owned(), Position(row.int(2)?)));
+    }
+    let said: BTreeSet<_> = logged.values().flat_map(Call::found_by).collect();
+    found.extend(said.difference(&rows).map(|(subject, ..)| format!("a call is not found by {subject}")));
+    found.extend(rows.difference(&said).map(|(subject, ..)| format!("a call is found by {subject}, and is not about it")));
+    Ok(())
 }
 
 /// The same of what happened outside of calls.

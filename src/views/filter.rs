@@ -62,10 +62,19 @@ fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dia
     let (search, full_text) = (&query.search, &dialect.full_text);
     let owner = query.sight.account().map(AccountId::as_str).or_else(|| search.value(Field::Account));
     let wanted: Vec<&Word> = search.words.iter().filter(|word| !word.without).collect();
-    let source = if wanted.is_empty() { "call" } else { full_text.from };
-    let place = Place::of(if wanted.is_empty() { "intent" } else { full_text.intent }, owner);
+    // The calls about one thing are walked newest first by themselves, however many others their account has.
+    let led = leading(search).filter(|_| wanted.is_empty());
+    let (source, place) = match (led, wanted.is_empty()) {
+        (Some(_), _) => ("subject cross join call", Place::of("of_intent", owner)),
+        (None, true) => ("call", Place::of("intent", owner)),
+        (None, false) => (full_text.from, Place::of(full_text.intent, owner)),
+    };
     let sql = format!("select {columns} from {source} where 1 = 1");
     let mut filter = Filter { sql, args: vec![from.as_of.0.into()] };
+    if let Some(one) = led {
+        let (column, value) = subject(one, owner);
+        filter.and(&format!("{column} = ? and intent = of_intent"), value);
+    }
     let before = from.before.0.min(from.as_of.0.saturating_add(1));
     filter.and(&place.is_before("?"), place.bound(before));
     if !wanted.is_empty() {
@@ -79,7 +88,7 @@ fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dia
         filter.and_plain(&format!("not ({})", there.join(" and ")));
     }
     see(&mut filter, &query.sight, owner, dialect);
-    for term in &search.terms {
+    for term in search.terms.iter().filter(|term| led.is_none_or(|one| !leads(term, one))) {
         narrow(&mut filter, term, owner);
     }
     range(&mut filter, search, place);
@@ -154,7 +163,36 @@ fn expression(words: &[&Word], owner: Option<&str>, full_text: &FullText) -> Str
     all.collect::<Vec<_>>().join(and)
 }
 
+/// The one thing that every call which is looked for is about, if the search says so.
+fn leading(search: &Search) -> Option<&str> {
+    search.terms.iter().find_map(|term| match (term.field, term.values.as_slice()) {
+        (Field::Resource(_), [one]) if !term.without => Some(one.as_str()),
+        _ => None,
+    })
+}
+
+/// Whether it is this condition that says so.
+fn leads(term: &Term, one: &str) -> bool {
+    matches!(term.field, Field::Resource(_)) && !term.without && term.values == [one]
+}
+
+/// Where a subject is found: of an account by what that owns alone.
+fn subject(one: &str, owner: Option<&str>) -> (&'static str, String) {
+    owner.map_or_else(|| ("subject", one.to_owned()), |owner| ("owned", format!("{owner}{one}")))
+}
+
+/// That a call is about one of these, or about none of them.
+fn narrow_by_subject(filter: &mut Filter, term: &Term, owner: Option<&str>) {
+    let column = if owner.is_some() { "owned" } else { "subject" };
+    let places: Vec<String> = term.values.iter().map(|value| filter.bind(subject(value, owner).1)).collect();
+    let not = if term.without { "not " } else { "" };
+    filter.and_plain(&format!("intent {not}in (select of_intent from subject where {column} in ({}))", places.join(", ")));
+}
+
 fn narrow(filter: &mut Filter, term: &Term, owner: Option<&str>) {
+    if matches!(term.field, Field::Resource(_)) {
+        return narrow_by_subject(filter, term, owner);
+    }
     if let Some(owner) = owner.filter(|_| term.field == Field::Account) {
         // Whose they are is said already; another account's index is not even looked into.
         if term.values.iter().any(|value| value == owner) == term.without {
@@ -207,7 +245,7 @@ fn column(field: Field) -> &'static str {
         Field::Account => "account",
         Field::User => "person",
         Field::Credential => "credential",
-        Field::Vm => "vm",
+        Field::Resource(_) => "resources",
         Field::Session => "session",
         Field::Tool => "tool",
         Field::Via => "via",
@@ -223,7 +261,7 @@ fn column(field: Field) -> &'static str {
 /// Fields with an index for each account. The others are looked for among all of its calls, newest first, because each index
 /// costs as much with every call as it saves with some searches.
 fn is_led_by_account(field: Field) -> bool {
-    matches!(field, Field::Credential | Field::Vm | Field::Code | Field::Policy | Field::Switch)
+    matches!(field, Field::Credential | Field::Code | Field::Policy | Field::Switch)
 }
 
 /// Implied by how calls stood at `$1`, and what the indexes know.

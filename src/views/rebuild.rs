@@ -29,7 +29,7 @@ impl Views {
         if only.is_some_and(|only| *only != stand) {
             return Ok(());
         }
-        for table in ["call", "vm", "administration", "owner"] {
+        for table in ["call", "subject", "vm", "administration", "owner"] {
             transaction.execute(&format!("delete from {table}"), Vec::new()).await?;
         }
         let clear = self.database.dialect().full_text.clear;

@@ -7,7 +7,7 @@
 //! held calls ──▶ decided again once approved, ended when their time is over
 //! look: whether a stop could be written, and the vault answers
 //! beat: lease, fence confirmation, refusal runs, expired switches
-//! beside it, each by itself: orphans ─ held calls whose time is over ─ seals ─ what ended unknown, by VM
+//! beside it, each by itself: orphans ─ held calls whose time is over ─ seals ─ what ended unknown, by resource
 //! ```
 //!
 //! INVARIANT: nothing runs without an `Admitted`; what this node runs is in hand (`control::InHand`) from before its intent

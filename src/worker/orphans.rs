@@ -23,6 +23,7 @@ use crate::core::code::Code;
 use crate::core::id::NodeId;
 use crate::core::job::{Job, Node};
 use crate::core::lineage::alive;
+use crate::core::resource::Resource;
 use crate::log::admission::{Admitted, job_row};
 use crate::log::claim::Claimed;
 use crate::log::closing::Closing;
@@ -223,10 +224,15 @@ impl Worker {
                 return self.end(job, Outcome::Unknown("its arguments cannot be read back".into())).await;
             }
         };
+        let args = match self.control.catalogue.read(tool, &args) {
+            Ok(args) => args,
+            // It was taken in by a version that read them otherwise.
+            Err(refusal) => return self.end(job, Outcome::Failed(refusal)).await,
+        };
         let state = self.control.ports.fence().state();
-        let vm = job.vm.as_ref().and_then(|id| state.vms.get(id)).cloned();
+        let resources: Vec<Resource> = job.resources.iter().filter_map(|id| state.resource(id)).collect();
         let live = alive(&state, &job.credential, self.control.ports.clock.now()).is_ok();
-        let verdict = self.control.verdict(&principal, Some(tool.facts), vm.as_ref());
+        let verdict = self.control.verdict(&principal, Some(tool.facts), &resources);
         if !live || !verdict.permit || (verdict.hold.is_some() && !job.held) {
             let code = if live { Code::PolicyDenied } else { Code::TokenRevoked };
             return self.end(job, Outcome::Cancelled(code)).await;
@@ -234,8 +240,17 @@ impl Worker {
         let cancel = CancellationToken::new();
         let ports = Arc::clone(&self.control.ports);
         let calls = Arc::clone(&self.control) as Arc<dyn crate::tools::Calls>;
-        let execution =
-            crate::tools::Execution { admitted, tool: tool.facts, principal, args, vm, ports, cancel, progress: None, calls };
+        let execution = crate::tools::Execution {
+            admitted,
+            tool: tool.facts,
+            principal,
+            args,
+            resources,
+            ports,
+            cancel,
+            progress: None,
+            calls,
+        };
         let done = self.control.waiting.take(&job.call);
         self.start(crate::control::Assignment { execution, done });
     }

@@ -1,8 +1,9 @@
-//! Reconciling: asking the provider what became of a call that ended `unknown`, and freeing the VM's place once its
-//! process is known to be gone (P4).
+//! Reconciling: asking the provider what became of a call that ended `unknown`, and freeing the place for a command once its
+//! process is known to be gone (P4). What is looked for there is what the tool's facts say that it leaves.
 //!
 //! INVARIANT: what a provider says of a call counts only where the journal of every node that ran the call is read: there is
-//! nothing of a stranger's call in a journal, and nothing follows from that. Each VM is asked about by itself ([`super::turns`]).
+//! nothing of a stranger's call in a journal, and nothing follows from that. Each resource is asked about by itself, and so is each
+//! call that is about none ([`super::turns`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -12,11 +13,13 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
-use super::turns::{Answered, Turn};
+use super::turns::{Answered, Topic, Turn};
 use crate::core::event::Kind;
-use crate::core::id::{CallId, NodeId, Position, VmId};
+use crate::core::id::{AccountId, CallId, NodeId, Position};
 use crate::core::job::{Claim, Job};
-use crate::core::state::Vm;
+use crate::core::resource::{Resource, ResourceId};
+use crate::core::state::ControlState;
+use crate::core::tool::EffectKind;
 use crate::log::admission::claim_row;
 use crate::log::draft::NewEvent;
 use crate::log::store::{StoreError, Want};
@@ -28,11 +31,32 @@ const PATIENCE: Duration = Duration::from_mins(1);
 /// What takes longer is late.
 const PROMPT: Duration = Duration::from_secs(2);
 
-/// What there is to ask about one VM.
-#[derive(Default)]
+/// Whom to ask, and for whom.
+struct Whom {
+    account: AccountId,
+    provider: String,
+    /// What is asked about there; none of what is about no resource.
+    machine: Option<MachineRef>,
+}
+
+impl Whom {
+    fn has(resource: Resource) -> Option<Self> {
+        let machine = resource.machine.map(MachineRef);
+        Some(Self { account: resource.account, provider: resource.provider?, machine })
+    }
+}
+
+/// What there is to ask about one topic.
 struct Due {
+    whom: Whom,
     jobs: Vec<Job>,
     claim: Option<CallId>,
+}
+
+impl Due {
+    fn of(whom: Whom) -> Self {
+        Self { whom, jobs: Vec::new(), claim: None }
+    }
 }
 
 /// What a question came to.
@@ -73,26 +97,27 @@ impl Worker {
         }
     }
 
-    /// What there is to ask, by VM. What is about no VM that there is cannot be asked, which is noted at once.
-    async fn due(&self) -> Result<BTreeMap<VmId, Due>, StoreError> {
+    /// What there is to ask, by topic. Where there is nobody to ask nobody can tell, which is noted at once.
+    async fn due(&self) -> Result<BTreeMap<Topic, Due>, StoreError> {
         let rows = self.control.ports.reader.store.state(&["unknown", "claim"]).await?;
         let state = self.control.ports.fence().state();
-        let mut due: BTreeMap<VmId, Due> = BTreeMap::new();
+        let mut due: BTreeMap<Topic, Due> = BTreeMap::new();
         for row in &rows {
             let of = row.name.split_once(':').map(|(kind, of)| (kind, of.to_owned()));
             match of {
                 Some(("unknown", _)) => {
                     let Ok(job) = serde_json::from_slice::<Job>(&row.doc) else { continue };
-                    match job.vm.clone().filter(|vm| state.vms.contains_key(vm)) {
-                        Some(vm) => due.entry(vm).or_default().jobs.push(job),
+                    match self.whom(&job, &state) {
+                        Some((topic, whom)) => due.entry(topic).or_insert_with(|| Due::of(whom)).jobs.push(job),
                         None => self.note(&job.call, Effect::CannotTell).await,
                     }
                 }
-                Some((_, vm)) => {
-                    let (Ok(claim), Ok(vm)) = (serde_json::from_slice::<Claim>(&row.doc), vm.parse::<VmId>()) else { continue };
-                    if claim.unknown {
-                        due.entry(vm).or_default().claim = Some(claim.call);
-                    }
+                Some((_, place)) => {
+                    let (Ok(claim), Ok(id)) = (serde_json::from_slice::<Claim>(&row.doc), place.parse::<ResourceId>()) else {
+                        continue;
+                    };
+                    let Some(whom) = state.resource(&id).and_then(Whom::has).filter(|_| claim.unknown) else { continue };
+                    due.entry(Topic::Resource(id)).or_insert_with(|| Due::of(whom)).claim = Some(claim.call);
                 }
                 None => {}
             }
@@ -100,17 +125,38 @@ impl Worker {
         Ok(due)
     }
 
-    /// Begins to ask about each VM that there is a place for; answers whether that was all of them.
-    fn ask_about(self: &Arc<Self>, mut due: BTreeMap<VmId, Due>, asking: &mut JoinSet<()>) -> bool {
-        let state = self.control.ports.fence().state();
-        let mut order: Vec<VmId> = due.keys().cloned().collect();
+    /// What the facts of a call's tool say that it leaves outside.
+    fn effect_of(&self, job: &Job) -> Option<EffectKind> {
+        let declared = self.control.catalogue.get(&job.tool).and_then(|tool| tool.facts.effect);
+        // Of a tool that there is no more, a call that held a place was a command.
+        declared.or_else(|| job.claim.then_some(EffectKind::Command))
+    }
+
+    /// Where a call left what it left: at the provider that was written down with it if something new was to be there, else with
+    /// the first of its resources that is anywhere.
+    fn whom(&self, job: &Job, state: &ControlState) -> Option<(Topic, Whom)> {
+        let provider = match job.providers.as_slice() {
+            [one] if self.effect_of(job) == Some(EffectKind::Creation) || job.resources.is_empty() => Some(one.to_string()),
+            _ => None,
+        };
+        if let Some(provider) = provider {
+            let whom = Whom { account: job.account.clone(), provider, machine: None };
+            return Some((Topic::Call(job.call.clone()), whom));
+        }
+        let of = |id: &ResourceId| Some((Topic::Resource(id.clone()), Whom::has(state.resource(id)?)?));
+        job.resources.iter().find_map(of)
+    }
+
+    /// Begins to ask about each topic that there is a place for; answers whether that was all of them.
+    fn ask_about(self: &Arc<Self>, mut due: BTreeMap<Topic, Due>, asking: &mut JoinSet<()>) -> bool {
+        let mut order: Vec<Topic> = due.keys().cloned().collect();
         self.turns.order(&mut order);
         let mut all_asked = true;
-        for id in order {
-            let (Some(vm), Some(due)) = (state.vms.get(&id), due.remove(&id)) else { continue };
-            match self.turns.take(&id, &vm.account, &vm.provider) {
+        for topic in order {
+            let Some(due) = due.remove(&topic) else { continue };
+            match self.turns.take(&topic, &due.whom.account, &due.whom.provider) {
                 Ok(Some(turn)) => {
-                    asking.spawn(Arc::clone(self).settle_vm(vm.clone(), due, turn));
+                    asking.spawn(Arc::clone(self).settle(topic, due, turn));
                 }
                 Ok(None) => {}
                 Err(()) => all_asked = false,
@@ -119,10 +165,10 @@ impl Worker {
         all_asked
     }
 
-    async fn settle_vm(self: Arc<Self>, vm: Vm, due: Due, turn: Turn) {
+    async fn settle(self: Arc<Self>, topic: Topic, due: Due, turn: Turn) {
         let clock = &self.control.ports.clock;
         let begun = clock.elapsed();
-        let answered = match self.ask_all(&vm, due).await {
+        let answered = match self.ask_all(&topic, due).await {
             Answered::Yes => match clock.elapsed().saturating_sub(begun) {
                 took if took > PROMPT => Answered::Late(took),
                 _ => Answered::Yes,
@@ -134,16 +180,16 @@ impl Worker {
 
     /// Asks one question after the other. A guest that did not answer one is asked no other; its machine's power is no matter of
     /// the guest's.
-    async fn ask_all(&self, vm: &Vm, due: Due) -> Answered {
-        let Some(compute) = self.control.ports.compute.get(vm.provider.as_str()) else { return Answered::Elsewhere };
-        let (machine, mut elsewhere, mut silent) = (MachineRef(vm.machine.clone()), false, false);
+    async fn ask_all(&self, topic: &Topic, due: Due) -> Answered {
+        let Due { whom: Whom { provider, machine, .. }, mut jobs, claim } = due;
+        let Some(compute) = self.control.ports.provider(&provider) else { return Answered::Elsewhere };
+        let (mut elsewhere, mut silent) = (false, false);
         let commands_last = |job: &Job| job.claim;
-        let mut jobs = due.jobs;
         jobs.sort_by_key(commands_last);
-        if let Some(call) = due.claim {
+        if let (Some(call), Topic::Resource(id), Some(machine)) = (claim, topic, &machine) {
             if self.can_tell(&**compute, &call).await {
-                match within(is_gone(&**compute, &machine, &call)).await {
-                    Ok(true) => self.clear(&vm.id, call).await,
+                match within(is_gone(&**compute, machine, &call)).await {
+                    Ok(true) => self.clear(id, call).await,
                     Ok(false) => {}
                     Err(_) => silent = true,
                 }
@@ -152,7 +198,7 @@ impl Worker {
             }
         }
         for job in jobs.iter().filter(|job| !job.claim || !silent) {
-            match self.ask(&**compute, &machine, job).await {
+            match self.ask(&**compute, machine.as_ref(), job).await {
                 Word::Effect(effect) => self.note(&job.call, effect).await,
                 Word::Later => {}
                 Word::Silence => return Answered::No,
@@ -167,26 +213,25 @@ impl Worker {
     }
 
     /// Whether it happened, if anybody can tell.
-    async fn ask(&self, compute: &dyn Compute, machine: &MachineRef, job: &Job) -> Word {
-        let acts = job.tool == "vm_power" || job.claim;
-        // It is about a VM and does nothing at its provider, who would wrongly say that it did not happen.
-        if !acts {
-            return Word::Effect(Effect::CannotTell);
-        }
+    async fn ask(&self, compute: &dyn Compute, machine: Option<&MachineRef>, job: &Job) -> Word {
+        // What leaves nothing at a provider is not asked about: it would wrongly say that it did not happen.
+        let Some(effect) = self.effect_of(job) else { return Word::Effect(Effect::CannotTell) };
         if !self.can_tell(compute, &job.call).await {
             return Word::Elsewhere;
         }
         let told = within(async {
-            if job.claim {
-                return command_effect(compute, machine, &job.call).await;
-            }
-            match compute.find_power(machine, &job.call).await {
-                Err(ProviderError::NotFound(_)) => Ok(Effect::CannotTell),
-                found => found,
+            match (effect, machine) {
+                (EffectKind::Command, Some(machine)) => command_effect(compute, machine, &job.call).await,
+                (EffectKind::Power, Some(machine)) => match compute.find_power(machine, &job.call).await {
+                    Err(ProviderError::NotFound(_)) => Ok(Effect::CannotTell),
+                    found => found,
+                },
+                (EffectKind::Creation, _) => compute.find_created(&job.call).await,
+                (EffectKind::Command | EffectKind::Power, None) => Ok(Effect::CannotTell),
             }
         });
         match told.await {
-            Ok(Effect::Running) if !job.claim => Word::Later,
+            Ok(Effect::Running) if effect != EffectKind::Command => Word::Later,
             Ok(effect) => Word::Effect(effect),
             Err(_) => Word::Silence,
         }
@@ -226,16 +271,14 @@ impl Worker {
     }
 
     /// Frees the place of a command that is gone.
-    async fn clear(&self, vm: &VmId, call: CallId) {
-        let (row, vm, id) = (claim_row(vm), vm.clone(), self.control.ports.event_id());
+    async fn clear(&self, resource: &ResourceId, call: CallId) {
+        let (row, resource, id) = (claim_row(resource), resource.clone(), self.control.ports.event_id());
         let want = Want { names: vec![row.clone()], ..Want::default() };
         let written = self.control.ports.writer.write(want, move |draft| {
             if draft.get::<Claim>(&row)?.is_some_and(|held| held.unknown && held.call == call) {
                 draft.delete(&row);
-                draft.append(
-                    Position(0),
-                    NewEvent::plain(id.clone(), Kind::ClaimCleared { vm: vm.clone(), call: call.clone(), by: None }),
-                )?;
+                let kind = Kind::ClaimCleared { resource: resource.clone(), call: call.clone(), by: None };
+                draft.append(Position(0), NewEvent::plain(id.clone(), kind))?;
             }
             Ok(())
         });

@@ -7,10 +7,12 @@ use futures::FutureExt;
 use tokio::sync::oneshot;
 
 use crate::control::{Control, Ending, Finished};
+use crate::core::bounded::Name;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::id::{AccountId, CallId, CredentialId, SwitchId, VmId};
+use crate::core::id::{AccountId, CallId, CredentialId, SwitchId};
 use crate::core::refusal::Refusal;
+use crate::core::resource::ResourceId;
 use crate::core::shown::Shown;
 use crate::core::state::ControlState;
 use crate::core::switch::{Covered, Switch};
@@ -28,8 +30,8 @@ pub(super) struct Subject {
     pub(super) tool: &'static ToolFacts,
     pub(super) account: AccountId,
     pub(super) credential: CredentialId,
-    pub(super) vm: Option<VmId>,
-    pub(super) provider: Option<String>,
+    pub(super) resources: Vec<ResourceId>,
+    pub(super) providers: Vec<Name>,
     /// The time of the log that it was let through at.
     decided_at: Micros,
 }
@@ -41,8 +43,8 @@ impl Subject {
             tool: execution.tool,
             account: execution.principal.account.clone(),
             credential: execution.principal.credential.clone(),
-            vm: execution.admitted.vm().cloned(),
-            provider: execution.vm.as_ref().map(|vm| vm.provider.clone()),
+            resources: execution.admitted.resources().to_vec(),
+            providers: execution.admitted.providers().to_vec(),
             decided_at: execution.admitted.leave().at,
         }
     }
@@ -51,8 +53,8 @@ impl Subject {
 impl Subject {
     /// The switches that cover it at `now`. What the log let through is not stopped by a clock that is behind it.
     pub(super) fn covering<'a>(&'a self, state: &'a ControlState, now: Micros) -> impl Iterator<Item = &'a Switch> {
-        let Self { tool, account, credential, vm, provider, .. } = self;
-        let call = Covered { tool, account, credential, vm: vm.as_ref(), provider: provider.as_deref() };
+        let Self { tool, account, credential, resources, providers, .. } = self;
+        let call = Covered { tool, account, credential, resources, providers, visible: false };
         let at = now.max(self.decided_at);
         state.switches.values().filter(move |switch| switch.covers(&call, state, at))
     }
@@ -84,7 +86,7 @@ pub(super) async fn run(control: &Arc<Control>, execution: Execution, subject: S
 async fn execute(tool: &Tool, execution: Execution) -> Outcome {
     let (cancel, limit, class) = (execution.cancel.clone(), tool.time_limit, tool.facts.class);
     // A panic is ours, and it leaves open whether the thing has happened.
-    let handler = std::panic::AssertUnwindSafe((tool.run)(execution)).catch_unwind();
+    let handler = std::panic::AssertUnwindSafe(tool.handler.run(execution)).catch_unwind();
     tokio::pin!(handler);
     let over_time = tokio::select! {
         // In this order: what ends at once needs no timer.

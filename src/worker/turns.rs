@@ -1,6 +1,6 @@
-//! Who may ask a provider about which machine now.
+//! Who may ask a provider about what now.
 //!
-//! INVARIANT: one question at a time is asked about a VM, so many about one account's and at one provider, so many in all.
+//! INVARIANT: one question at a time is asked about a resource, so many about one account's and at one provider, so many in all.
 //! One that was not answered, or late, is left alone for a while, for longer each time, and takes no place meanwhile: whoever has a
 //! guest that is slow delays nobody but himself.
 
@@ -10,17 +10,27 @@ use std::time::Duration;
 
 use tokio::sync::Notify;
 
-use crate::core::id::{AccountId, VmId};
+use crate::core::id::{AccountId, CallId};
+use crate::core::resource::ResourceId;
 
 const IN_ALL: usize = 64;
 const OF_PROVIDER: usize = 32;
 const OF_ACCOUNT: usize = 4;
 
-/// How long a VM that was not answered for is left alone at first, and at last.
+/// How long a topic that was not answered for is left alone at first, and at last.
 const PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
-/// How the questions about a VM went.
+/// What is asked about, by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Topic {
+    /// A resource.
+    Resource(ResourceId),
+    /// A call that is about none.
+    Call(CallId),
+}
+
+/// How the questions about a topic went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Answered {
     /// In good time.
@@ -43,10 +53,10 @@ pub(super) struct Turns {
 #[derive(Default)]
 struct Standing {
     /// What is asked now, and what is left alone: that has given its place back.
-    busy: BTreeMap<VmId, Option<Place>>,
-    pauses: BTreeMap<VmId, Duration>,
+    busy: BTreeMap<Topic, Option<Place>>,
+    pauses: BTreeMap<Topic, Duration>,
     /// When each was asked last, by the number of the turn.
-    last: BTreeMap<VmId, u64>,
+    last: BTreeMap<Topic, u64>,
     turns: u64,
 }
 
@@ -55,10 +65,10 @@ struct Place {
     provider: String,
 }
 
-/// One VM's turn, from when it is taken until it may be asked again.
+/// One topic's turn, from when it is taken until it may be asked again.
 pub(super) struct Turn {
     turns: Arc<Turns>,
-    vm: VmId,
+    topic: Topic,
 }
 
 impl Turns {
@@ -66,18 +76,18 @@ impl Turns {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Forgets the VMs that nothing is asked about any more, and puts the others in the order of their turn.
-    pub(super) fn order(&self, vms: &mut [VmId]) {
+    /// Forgets the topics that nothing is asked about any more, and puts the others in the order of their turn.
+    pub(super) fn order(&self, topics: &mut [Topic]) {
         let mut standing = self.lock();
-        standing.last.retain(|vm, _| vms.contains(vm));
-        standing.pauses.retain(|vm, _| vms.contains(vm));
-        vms.sort_by_key(|vm| standing.last.get(vm).copied().unwrap_or(0));
+        standing.last.retain(|topic, _| topics.contains(topic));
+        standing.pauses.retain(|topic, _| topics.contains(topic));
+        topics.sort_by_key(|topic| standing.last.get(topic).copied().unwrap_or(0));
     }
 
-    /// A turn for a VM; none if it has one or is left alone, `Err` if there is no place now.
-    pub(super) fn take(self: &Arc<Self>, vm: &VmId, account: &AccountId, provider: &str) -> Result<Option<Turn>, ()> {
+    /// A turn for a topic; none if it has one or is left alone, `Err` if there is no place now.
+    pub(super) fn take(self: &Arc<Self>, topic: &Topic, account: &AccountId, provider: &str) -> Result<Option<Turn>, ()> {
         let mut standing = self.lock();
-        if standing.busy.contains_key(vm) {
+        if standing.busy.contains_key(topic) {
             return Ok(None);
         }
         let places = || standing.busy.values().flatten();
@@ -89,9 +99,9 @@ impl Turns {
         }
         standing.turns += 1;
         let turn = standing.turns;
-        standing.last.insert(vm.clone(), turn);
-        standing.busy.insert(vm.clone(), Some(Place { account: account.clone(), provider: provider.to_owned() }));
-        Ok(Some(Turn { turns: Arc::clone(self), vm: vm.clone() }))
+        standing.last.insert(topic.clone(), turn);
+        standing.busy.insert(topic.clone(), Some(Place { account: account.clone(), provider: provider.to_owned() }));
+        Ok(Some(Turn { turns: Arc::clone(self), topic: topic.clone() }))
     }
 
     /// Returns when a place is free again.
@@ -101,7 +111,7 @@ impl Turns {
 }
 
 impl Turn {
-    /// Gives the place back, and leaves the VM alone for as long as it has earned.
+    /// Gives the place back, and leaves it alone for as long as it has earned.
     pub(super) async fn end(self, answered: Answered) {
         let pause = self.give_back(answered);
         if !pause.is_zero() {
@@ -109,11 +119,11 @@ impl Turn {
         }
     }
 
-    /// Gives the place back; answers for how long the VM is to be left alone.
+    /// Gives the place back; answers for how long it is to be left alone.
     fn give_back(&self, answered: Answered) -> Duration {
         let mut standing = self.turns.lock();
-        standing.busy.insert(self.vm.clone(), None);
-        let last = standing.pauses.remove(&self.vm).unwrap_or_default();
+        standing.busy.insert(self.topic.clone(), None);
+        let last = standing.pauses.remove(&self.topic).unwrap_or_default();
         let pause = match answered {
             Answered::Yes => Duration::ZERO,
             Answered::Late(took) => took.min(LONGEST_PAUSE),
@@ -121,7 +131,7 @@ impl Turn {
             Answered::Elsewhere => 10 * PAUSE,
         };
         if answered == Answered::No {
-            standing.pauses.insert(self.vm.clone(), pause);
+            standing.pauses.insert(self.topic.clone(), pause);
         }
         drop(standing);
         self.turns.freed.notify_one();
@@ -131,7 +141,7 @@ impl Turn {
 
 impl Drop for Turn {
     fn drop(&mut self) {
-        self.turns.lock().busy.remove(&self.vm);
+        self.turns.lock().busy.remove(&self.topic);
         self.turns.freed.notify_one();
     }
 }
@@ -140,8 +150,8 @@ impl Drop for Turn {
 mod tests {
     use super::*;
 
-    fn vm(number: u32) -> VmId {
-        format!("vm_{number:026}").parse().unwrap()
+    fn vm(number: u32) -> Topic {
+        Topic::Resource(format!("vm_{number:026}").parse().unwrap())
     }
 
     fn account(number: u32) -> AccountId {

@@ -16,11 +16,12 @@ use forelog::core::job::Job;
 use forelog::core::limit::Limit;
 use forelog::core::lineage::Kin;
 use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::resource::Reach;
 use forelog::core::scope::Scope;
 use forelog::core::scrub::Scrubbed;
 use forelog::core::terms::Terms;
 use forelog::core::time::{Clock, Entropy, Micros};
-use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
+use forelog::core::tool::{Class, Reaches, Risk, Timing, ToolFacts};
 use forelog::log::admission::{Submission, Submitted, job_row};
 use forelog::log::binding::Binding;
 use forelog::log::claim::Claimed;
@@ -81,8 +82,10 @@ const fn facts(name: &'static str, class: Class, timing: Timing) -> ToolFacts {
         stops: false,
         administers: false,
         puts_policies: false,
-        claims_vm: false,
         needs_exec: false,
+        also_about: &[],
+        reaches: Reaches::Resources,
+        effect: None,
     }
 }
 
@@ -207,7 +210,7 @@ impl Book {
         let id = call(self.calls.fetch_add(1, Ordering::SeqCst));
         let events = [self.event_id(), self.event_id(), self.event_id()];
         let said = json!({ "args": { "action": ask.text }, "text": ask.text });
-        let proposal = proposal(&id, &ask, self.version_of(ask.vm));
+        let proposal = proposal(&id, &ask, ask.vm.iter().map(|n| self.version_of(Some(*n))).collect());
         let intent = intent(&proposal, &ask);
         let of = Binding::intent(&events[0], &intent);
         let mut parts = vec![self.seal(ask.owner, of.clone(), "arguments", &said).await];
@@ -292,7 +295,7 @@ fn key(n: i64) -> CredentialCreated {
     CredentialCreated { account: account(n), user: user(n), hash: format!("{n:02}").repeat(32).into(), ..key_made(n) }
 }
 
-fn proposal(id: &CallId, ask: &Ask, vm_version: Position) -> Proposal {
+fn proposal(id: &CallId, ask: &Ask, versions: Vec<Position>) -> Proposal {
     Proposal {
         call: id.clone(),
         principal: Principal {
@@ -306,8 +309,9 @@ fn proposal(id: &CallId, ask: &Ask, vm_version: Position) -> Proposal {
         },
         kin: Kin { uses: vec![credential(ask.owner)], windows: vec![credential(ask.owner)] },
         tool: Some(ask.tool),
-        vm: ask.vm.map(vm),
-        vm_version,
+        resources: ask.vm.map(|n| vm(n).into()).into_iter().collect(),
+        versions,
+        reach: Reach::default(),
         invalid: None,
         guard: ask.refused.map(|code| forelog::core::refusal::Refusal::new(code, "Refused.")),
         enables_exec: false,
@@ -329,7 +333,8 @@ fn intent(proposal: &Proposal, ask: &Ask) -> IntentRecorded {
         via: Via::Mcp,
         tool: ask.tool.name.to_owned().into(),
         tool_version: 1,
-        vm: ask.vm.map(vm),
+        resources: ask.vm.map(|n| vm(n).into()).into_iter().collect(),
+        providers: Vec::new(),
         session: ask.session.map(Into::into),
         protocol: None,
         follows: None,

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use forelog::core::call::Outcome;
-use forelog::core::redact::{Sensitivity, redact};
+use forelog::core::redact::{Classes, Sensitivity, redact};
 use forelog::core::tool::{Class, Risk};
 use forelog::policy::schema;
 use forelog::tools::{Catalogue, Tool, catalogue};
@@ -19,6 +19,31 @@ fn known() -> Catalogue {
 
 fn tool<'a>(catalogue: &'a Catalogue, name: &str) -> &'a Tool {
     catalogue.get(name).expect("the tool")
+}
+
+/// Every declaration, whole: schemas, classes and texts.
+const DECLARED: &str = "tests/it/golden/declarations.json";
+
+#[test]
+fn catalogue_declarations_are_those_that_are_checked_in() {
+    let whole = |tool: &Tool| {
+        json!({
+            "name": tool.facts.name, "title": tool.title, "description": tool.description,
+            "input": tool.input, "arguments": tool.arguments,
+            "output": tool.output, "always": tool.result["required"], "results": tool.results,
+            "time_limit_ms": u64::try_from(tool.time_limit.as_millis()).expect("a time"),
+        })
+    };
+    let now: Vec<Value> = known().iter().map(whole).collect();
+    let text = serde_json::to_string_pretty(&now).expect("text") + "\n";
+    let place = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("declarations.json");
+    std::fs::write(&place, &text).expect("written");
+    let listed = std::fs::read_to_string(DECLARED).expect("the list");
+    let listed: Vec<Value> = serde_json::from_str(&listed).expect("a list");
+    for (now, listed) in now.iter().zip(&listed) {
+        assert_eq!(now, listed, "a declaration has changed; if that is meant, {} is the new list", place.display());
+    }
+    assert_eq!(now.len(), listed.len(), "if that is meant, {} is the new list", place.display());
 }
 
 /// What a client may rely on.
@@ -99,17 +124,42 @@ fn catalogue_schemas_are_json_schema_2020_12_and_allow_nothing_else() {
     }
 }
 
+/// Every path of a schema that no field above it has a class for, and that ends there.
+fn ends(schema: &Value, path: &str, classes: &Classes, into: &mut Vec<String>) {
+    if classes.contains_key(path) {
+        return;
+    }
+    let below = |name: &str| if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") };
+    let fields: Vec<(&String, &Value)> = schema["properties"].as_object().into_iter().flatten().collect();
+    for (name, inner) in &fields {
+        ends(inner, &below(name), classes, into);
+    }
+    if schema["items"].is_object() {
+        ends(&schema["items"], &below("*"), classes, into);
+    } else if fields.is_empty() {
+        into.push(path.to_owned());
+    }
+}
+
+fn described(schema: &Value, path: &str) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        assert!(inner["description"].is_string(), "{path}.{name}");
+        assert!(inner.get("x-class").is_none(), "{path}.{name} is published with its class");
+        described(inner, &format!("{path}.{name}"));
+        described(&inner["items"], &format!("{path}.{name}[]"));
+    }
+}
+
 #[test]
-fn catalogue_every_field_has_a_class_and_a_description() {
+fn catalogue_every_path_has_a_class_and_a_description() {
     for tool in known().iter() {
-        for (schema, classes) in [(&tool.input, &tool.arguments), (&tool.output, &tool.results)] {
-            let fields = schema["properties"].as_object().expect("properties");
-            let named: BTreeSet<&str> = fields.keys().map(String::as_str).collect();
-            let classed: BTreeSet<&str> = classes.keys().copied().collect();
-            assert_eq!(named, classed, "{}", tool.facts.name);
-            for (field, schema) in fields {
-                assert!(schema["description"].is_string(), "{}.{field}", tool.facts.name);
+        for (schema, classes) in [(&tool.input, &tool.arguments), (&tool.output, &tool.results), (&tool.result, &tool.results)] {
+            let mut unclassed = Vec::new();
+            for (name, inner) in schema["properties"].as_object().expect("properties") {
+                ends(inner, name, classes, &mut unclassed);
             }
+            assert!(unclassed.is_empty(), "{}: {unclassed:?}", tool.facts.name);
+            described(schema, tool.facts.name);
         }
     }
 }
@@ -121,7 +171,10 @@ fn catalogue_arguments_are_bounded() {
             let bounded = match schema["type"].as_str() {
                 Some("string") => ["maxLength", "enum", "pattern"].iter().any(|bound| schema.get(bound).is_some()),
                 Some("integer") => schema.get("minimum").is_some() && schema.get("maximum").is_some(),
-                Some("array") => schema.get("maxItems").is_some() && schema["items"].get("maxLength").is_some(),
+                Some("array") => {
+                    schema.get("maxItems").is_some()
+                        && ["maxLength", "pattern"].iter().any(|bound| schema["items"].get(bound).is_some())
+                }
                 Some("object") => schema["additionalProperties"] == json!(false),
                 Some("boolean") => true,
                 _ => schema.get("maxLength").is_some(),
@@ -171,23 +224,28 @@ fn catalogue_guards_follow_the_risk() {
         assert_eq!(fields.contains_key("confirm"), tool.facts.risk == Risk::R3, "{}", tool.facts.name);
         assert_eq!(fields.contains_key("confirmation"), tool.facts.risk == Risk::R3p, "{}", tool.facts.name);
     }
-    let power = tool(&catalogue, "vm_power").guard;
-    assert_eq!(power(&json!({ "action": "start" }), Some(&vm)), None);
+    let about = [vm.resource()];
+    let asked = |name: &str, args: Value| {
+        let tool = tool(&catalogue, name);
+        tool.handler.guard(&tool.handler.read(&args).expect("arguments"), &about)
+    };
+    let power = |args: Value| asked("vm_power", args);
+    assert_eq!(power(json!({ "action": "start" })), None);
     for action in ["shutdown", "reboot", "stop", "reset"] {
-        let refusal = power(&json!({ "action": action }), Some(&vm)).expect(action);
+        let refusal = power(json!({ "action": action })).expect(action);
         assert_eq!(refusal.code.as_str(), "confirmation_required");
         assert_eq!(refusal.details["required"]["confirm"], true);
         assert_eq!(refusal.details["required"]["current_label"], vm.label);
-        assert_eq!(power(&json!({ "action": action, "confirm": true }), Some(&vm)), None);
+        assert_eq!(power(json!({ "action": action, "confirm": true })), None);
     }
-    let exec = tool(&catalogue, "vm_exec_set").guard;
+    let exec = |args: Value| asked("vm_exec_set", args);
     for (enabled, word) in [(true, "ENABLE"), (false, "DISABLE")] {
         let phrase = format!("{word} MCP EXEC {}", vm.id);
-        let missing = exec(&json!({ "enabled": enabled }), Some(&vm)).expect("a refusal");
+        let missing = exec(json!({ "enabled": enabled })).expect("a refusal");
         assert_eq!(missing.details["required"]["confirmation_template"], phrase);
-        let wrong = exec(&json!({ "enabled": enabled, "confirmation": phrase.to_lowercase() }), Some(&vm)).expect("a refusal");
+        let wrong = exec(json!({ "enabled": enabled, "confirmation": phrase.to_lowercase() })).expect("a refusal");
         assert_eq!(wrong.code.as_str(), "phrase_mismatch");
-        assert_eq!(exec(&json!({ "enabled": enabled, "confirmation": phrase }), Some(&vm)), None);
+        assert_eq!(exec(json!({ "enabled": enabled, "confirmation": phrase })), None);
     }
 }
 
@@ -197,12 +255,12 @@ fn catalogue_a_queued_command_is_recorded_whole_or_refused() {
     let start = tool(&catalogue, "command_start");
     let longest = "\u{1}".repeat(8 * 1024);
     let args = json!({ "vm_id": "web-1", "command": longest });
-    assert_eq!(catalogue.invalid(start, &args), None);
+    assert!(catalogue.read(start, &args).is_ok());
     let recorded = redact(&args, &start.arguments);
     assert_eq!(recorded, args, "a worker reads the command back from what is recorded");
     assert!(recorded.to_string().len() < forelog::log::vault::PART_MAX);
     let token = json!({ "vm_id": "web-1", "command": format!("curl -H 'Authorization: ghp_{}'", "a".repeat(36)) });
-    let refusal = (start.guard)(&token, None).expect("a refusal");
+    let refusal = start.handler.guard(&start.handler.read(&token).expect("arguments"), &[]).expect("a refusal");
     assert_eq!(refusal.code.as_str(), "validation_failed");
 }
 

@@ -81,8 +81,9 @@ fn contract_output_schemas_have_room_for_every_answer() {
         for (path, schema) in all_within(tool, &tool.output) {
             assert!(["anyOf", "oneOf", "allOf", "not", "$ref", "format"].iter().all(|word| schema.get(word).is_none()), "{path}");
         }
-        for answer in &tool.answers {
-            assert!(tool.output["properties"].get(*answer).is_some(), "{}.{answer}", tool.facts.name);
+        for answer in tool.result["required"].as_array().expect("what is always there") {
+            let name = answer.as_str().expect("a name");
+            assert!(tool.output["properties"].get(name).is_some(), "{}.{name}", tool.facts.name);
         }
         for status in [Status::Queued, Status::Running] {
             for command in [false, true] {
@@ -205,15 +206,14 @@ fn check_one(catalogue: &Catalogue, tool: &Tool, sent: &Value) {
     let name = tool.facts.name;
     let args = catalogue.plain(name, sent.clone());
     assert_eq!(args, catalogue.plain(name, args.clone()), "{name}: one form has one form");
-    match catalogue.invalid(tool, &args) {
-        None => {
-            assert_eq!((tool.misfit)(&args), None, "{name}: the schema accepts {args}, and the handler cannot read it");
+    match catalogue.read(tool, &args) {
+        Ok(read) => {
             // What the schema and the handler see are whole numbers, and nothing is null.
             assert!(!has_whole_float(&args), "{name}: {args}");
             // Neither may a guard fall over what it is given.
-            let _ = ((tool.guard)(&args, None), (tool.enables_exec)(&args));
+            let _ = (tool.handler.guard(&read, &[]), tool.handler.enables_exec(&read));
         }
-        Some(refusal) => {
+        Err(refusal) => {
             assert_eq!(refusal.code, Code::ValidationFailed);
             for fault in refusal.details["faults"].as_array().expect("faults") {
                 assert!(fault["rule"].as_str().is_some_and(|rule| RULES.contains(&rule)), "{name}: {fault}");
@@ -249,8 +249,8 @@ fn contract_every_handler_says_as_what_it_reads() {
             // A value that no type of Rust is read from.
             let args = json!({ name.as_str(): { "x": [{}] } });
             let whole: Map<String, Value> = fields.keys().map(|name| (name.clone(), json!({ "x": [{}] }))).collect();
-            let read = (tool.misfit)(&args).is_some() || (tool.misfit)(&json!(whole)).is_some();
-            assert!(read, "{}: add read_as to its input", tool.facts.name);
+            let read = tool.handler.read(&args).is_err() || tool.handler.read(&json!(whole)).is_err();
+            assert!(read, "{}.{name} is read as nothing", tool.facts.name);
         }
     }
 }
@@ -323,7 +323,7 @@ async fn contract_generated_calls_of_every_tool_end_as_declared() {
                 "{} {args}: {document}",
                 tool.facts.name
             );
-            if catalogue.invalid(tool, &plain).is_some() {
+            if catalogue.read(tool, &plain).is_err() {
                 assert!(!code.is_empty(), "{} {args}: {document}", tool.facts.name);
             }
         }

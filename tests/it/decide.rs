@@ -59,8 +59,8 @@ fn switched(target: &str, class: Class, stops: bool, on_vm: bool, over: bool) ->
     let mut case = Case::new().with_tool(tool);
     case.proposal.principal.via = Via::Rest;
     if !on_vm {
-        case.proposal.vm = None;
-        case.proposal.vm_version = Position(0);
+        case.proposal.resources.clear();
+        case.proposal.versions.clear();
     }
     let end = over.then_some(case.now);
     case.engage(target.parse().expect("a target"), end);
@@ -79,15 +79,15 @@ fn a_switch_tells_its_message_or_a_general_one() {
 
 #[test]
 fn absent_foreign_and_unlisted_vms_look_the_same() {
-    let absent = |case: &mut Case| case.proposal.vm = Some(vm(99));
-    let foreign = |case: &mut Case| case.proposal.vm = Some(vm(2));
+    let absent = |case: &mut Case| case.proposal.resources = vec![vm(99).into()];
+    let foreign = |case: &mut Case| case.proposal.resources = vec![vm(2).into()];
     let unlisted = |case: &mut Case| case.key().expect("a key").created.vms = Some(vec![vm(2)]);
     let nothing_listed = |case: &mut Case| case.key().expect("a key").created.vms = Some(Vec::new());
     let noises: [fn(&mut Case); 5] = [
         |_| {},
         |case| case.claim = Some(Claim { call: call(9), unknown: true, credential: None }),
         |case| case.engage(Target::All, None),
-        |case| case.proposal.vm_version = Position(77),
+        |case| case.proposal.versions = vec![Position(77)],
         |case| {
             case.state.vms.get_mut(&vm(1)).expect("a VM").exec_enabled = false;
             case.proposal.verdict.permit = false;
@@ -217,15 +217,15 @@ fn a_verdict_on_another_policy_or_vm_version_settles_nothing() {
     case.proposal.verdict.version = 2;
     assert_eq!(case.decide(), Decision::Unsettled);
     case.proposal.verdict.version = 1;
-    case.proposal.vm_version = Position(2);
+    case.proposal.versions = vec![Position(2)];
     assert_eq!(case.decide(), Decision::Unsettled);
-    case.proposal.vm = None;
+    case.proposal.resources.clear();
     assert_eq!(case.decide(), Decision::Unsettled, "a version of no VM");
 }
 
 #[test]
 fn stopping_asks_neither_limits_nor_policy() {
-    let mut case = Case::new().with_tool(ToolFacts { stops: true, claims_vm: false, ..command() });
+    let mut case = Case::new().with_tool(ToolFacts { stops: true, effect: None, ..command() });
     let limit = Limit { admit: 1, window_ms: 60_000 };
     *case.limits() = forelog::core::decide::Limits { credential: limit, exec: limit, write: limit };
     for key in limit_keys(&Case::new().proposal) {
@@ -303,7 +303,7 @@ fn the_claim_of_an_unknown_command_says_so() {
     let refusal = case.refusal();
     assert_eq!(refusal.details, json!({ "command_id": call(9), "unknown": true }));
     assert!(refusal.message.contains("unknown"));
-    let free = Case { proposal: case.proposal.clone(), ..case }.with_tool(ToolFacts { claims_vm: false, ..command() });
+    let free = Case { proposal: case.proposal.clone(), ..case }.with_tool(ToolFacts { effect: None, ..command() });
     assert!(matches!(free.decide(), Decision::Admit(_)), "only a command needs the place");
 }
 
@@ -326,13 +326,13 @@ fn held() -> Case {
 /// What [`held`] was approved as.
 fn bound(case: &Case) -> Bound {
     let expires_at = case.now.plus(Duration::from_secs(1));
-    Bound { hold: Hold::new("four eyes"), vm_version: case.proposal.vm_version, expires_at }
+    Bound { hold: Hold::new("four eyes"), versions: case.proposal.versions.clone(), expires_at }
 }
 
 #[test]
 fn what_the_policies_hold_waits_for_a_person_and_what_administers_does_not() {
     assert_eq!(held().decide(), Decision::Hold(Hold::new("four eyes")));
-    let administering = held().with_tool(ToolFacts { class: Class::Control, needs_exec: false, claims_vm: false, ..command() });
+    let administering = held().with_tool(ToolFacts { class: Class::Control, needs_exec: false, effect: None, ..command() });
     let mut by_rest = administering;
     by_rest.proposal.principal.via = forelog::core::principal::Via::Rest;
     assert_eq!(by_rest.refusal().code, Code::ApprovalRequired);
@@ -358,7 +358,7 @@ fn consent_is_to_what_was_put_to_a_person() {
         case.proposal.verdict.hold = Some(Hold { second_person: true, ..Hold::new("four eyes") });
     };
     assert_eq!(code(decided(stricter)), Some(Code::ApprovalSuperseded), "more is asked for");
-    assert_eq!(code(decided(|_, bound| bound.vm_version = Position(1))), Some(Code::ApprovalSuperseded), "another VM row");
+    assert_eq!(code(decided(|_, bound| bound.versions = vec![Position(1)])), Some(Code::ApprovalSuperseded), "another VM row");
     assert_eq!(code(decided(|case, bound| bound.expires_at = case.now)), Some(Code::ApprovalExpired), "too late");
     assert_eq!(code(decided(|case, _| case.engage(Target::All, None))), Some(Code::KillSwitchEngaged), "a switch still counts");
     assert_eq!(code(decided(|case, _| case.proposal.verdict.permit = false)), Some(Code::PolicyDenied), "so do policies");

@@ -1,11 +1,12 @@
-//! What tools declare, held against every answer that a test gets over HTTP: the clients that check results check them all, the
-//! errors too.
+//! What tools declare and what the OpenAPI document says, held against every answer that a test gets over HTTP: the clients that
+//! check results check them all, the errors too.
 
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
-use forelog::tools::every_tool;
-use reqwest::Request;
+use forelog::http::api::openapi;
+use forelog::tools::{catalogue, every_tool};
+use reqwest::{Method, Request};
 use serde_json::Value;
 
 use crate::harness::Answer;
@@ -15,6 +16,8 @@ use crate::harness::Answer;
 pub struct Asked {
     /// The tool of a route that is one.
     rest: Option<String>,
+    /// Method and path, if it is of the API.
+    path: Option<(Method, String)>,
     /// The tools of JSON-RPC messages, with their ids.
     calls: Vec<(Value, String)>,
 }
@@ -22,14 +25,15 @@ pub struct Asked {
 /// A schema, and what a result has always.
 struct Declared {
     schema: jsonschema::Validator,
-    answers: Vec<&'static str>,
+    answers: Vec<String>,
 }
 
 static DECLARED: LazyLock<BTreeMap<&'static str, Declared>> = LazyLock::new(|| {
-    let tools = every_tool().into_iter();
+    let tools = every_tool().expect("well-formed tools").into_iter();
     let declared = tools.map(|tool| {
         let schema = jsonschema::validator_for(&tool.output).expect("a schema");
-        (tool.facts.name, Declared { schema, answers: tool.answers })
+        let always = tool.result["required"].as_array().expect("names").iter().filter_map(Value::as_str).map(str::to_owned);
+        (tool.facts.name, Declared { schema, answers: always.collect() })
     });
     declared.collect()
 });
@@ -40,8 +44,45 @@ pub fn check(tool: &str, document: &Value) {
     let faults: Vec<String> = declared.schema.iter_errors(document).map(|fault| fault.to_string()).collect();
     assert!(faults.is_empty(), "{tool} answers what it does not declare: {faults:?} in {document}");
     let goes_on = document["operation_id"].is_string() && document["status"].is_string();
-    let has_all = declared.answers.iter().all(|name| document.get(*name).is_some());
+    let has_all = declared.answers.iter().all(|name| document.get(name).is_some());
     assert!(has_all || document["error"].is_object() || goes_on, "{tool} leaves out what it always answers: {document}");
+}
+
+/// The OpenAPI document of the product.
+pub static DOCUMENT: LazyLock<Value> = LazyLock::new(|| openapi::document(&catalogue().expect("a catalogue")));
+
+/// The path of the document that a path is of; the one with the most words of its own.
+pub fn template(path: &str) -> Option<&'static String> {
+    let fits = |template: &str| {
+        let (parts, given): (Vec<&str>, Vec<&str>) = (template.split('/').collect(), path.split('/').collect());
+        parts.len() == given.len() && parts.iter().zip(&given).all(|(part, given)| part == given || part.starts_with('{'))
+    };
+    let all = DOCUMENT["paths"].as_object().expect("paths").keys().filter(|template| fits(template));
+    all.min_by_key(|template| template.matches('{').count())
+}
+
+/// Holds the answer of a path of the API against what the document says of it.
+fn check_described(method: &Method, path: &str, status: u16, document: &Value) {
+    let entry = template(path).map(|template| &DOCUMENT["paths"][template][method.as_str().to_lowercase()]);
+    let responses = entry.map(|entry| &entry["responses"]).filter(|responses| responses.is_object());
+    // A plant has tools of its own, which the product has not.
+    let is_probe = path.starts_with("/api/v1/tools/") && responses.is_none();
+    if is_probe || *method == Method::OPTIONS {
+        return;
+    }
+    let schema = match responses.map(|responses| responses.get(status.to_string())) {
+        Some(Some(response)) => response["content"]["application/json"]["schema"].clone(),
+        _ if status >= 400 => serde_json::json!({ "$ref": "#/components/schemas/Error" }),
+        _ => panic!("{method} {path} is answered {status}, and the document does not say so: {document}"),
+    };
+    assert!(!schema.is_null(), "{method} {path} is answered with JSON, and the document does not say so");
+    let whole = match schema["$ref"].as_str() {
+        Some(name) => DOCUMENT.pointer(name.trim_start_matches('#')).expect("a component").clone(),
+        None => schema,
+    };
+    let checks = jsonschema::validator_for(&whole).expect("a schema");
+    let faults: Vec<String> = checks.iter_errors(document).map(|fault| format!("{fault} at {}", fault.instance_path())).collect();
+    assert!(faults.is_empty(), "{method} {path} ({status}) is not what the document says: {faults:?} in {document}");
 }
 
 impl Asked {
@@ -58,7 +99,8 @@ impl Asked {
             let tool = message["params"]["name"].as_str().filter(|_| message["method"] == "tools/call")?;
             Some((message["id"].clone(), tool.to_owned()))
         });
-        Self { rest, calls: calls.collect() }
+        let path = request.url().path().strip_prefix("/api/v1").map(|_| request.url().path().trim_end_matches('/').to_owned());
+        Self { rest, path: path.map(|path| (request.method().clone(), path)), calls: calls.collect() }
     }
 
     /// Holds the answer against it.
@@ -66,6 +108,11 @@ impl Asked {
         let Ok(document) = serde_json::from_str::<Value>(&answer.text) else { return self.check_stream(answer) };
         if let Some(tool) = &self.rest {
             check(tool, &document);
+        }
+        // A file of one line may be JSON, too.
+        let is_document = answer.header("content-type").starts_with("application/json");
+        if let Some((method, path)) = self.path.as_ref().filter(|_| is_document) {
+            check_described(method, path, answer.status.as_u16(), &document);
         }
         match &document {
             Value::Array(messages) => messages.iter().for_each(|message| self.check_message(message)),

@@ -100,7 +100,7 @@ fn gates_of_the_rules() -> Vec<Gate> {
         }),
         gate("approval", Code::ApprovalExpired, json!({}), |case| {
             let hold = Hold::new("four eyes");
-            let bound = Bound { hold: hold.clone(), vm_version: case.proposal.vm_version, expires_at: case.now };
+            let bound = Bound { hold: hold.clone(), versions: case.proposal.versions.clone(), expires_at: case.now };
             (case.proposal.verdict.hold, case.proposal.approved) = (Some(hold), Some(bound));
         }),
         gate("may not enable exec", Code::ForbiddenRole, json!({}), |case| {

@@ -14,13 +14,14 @@ use forelog::core::limit::{Limit, Window};
 use forelog::core::lineage::{Descent, Kin};
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::refusal::Refusal;
+use forelog::core::resource::Reach;
 use forelog::core::scope::Scope;
 use forelog::core::state::{Account, ControlState, Credential, PolicySet, Vm};
 use forelog::core::switch::{Running, Switch, Target};
 use forelog::core::table::Changing;
 use forelog::core::terms::{Terms, TermsInForce};
 use forelog::core::time::{Entropy, Micros};
-use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
+use forelog::core::tool::{Class, EffectKind, Reaches, Risk, Timing, ToolFacts};
 
 /// 2026-01-01 00:00 UTC.
 pub const NEW_YEAR: Micros = Micros(1_767_225_600_000_000);
@@ -71,8 +72,10 @@ pub fn command() -> ToolFacts {
         stops: false,
         puts_policies: false,
         administers: false,
-        claims_vm: true,
         needs_exec: true,
+        also_about: &[],
+        reaches: Reaches::Resources,
+        effect: Some(EffectKind::Command),
     }
 }
 
@@ -168,8 +171,9 @@ fn proposal() -> Proposal {
         },
         kin: Kin { uses: vec![credential(1)], windows: vec![credential(1)] },
         tool: Some(Box::leak(Box::new(command()))),
-        vm: Some(vm(1)),
-        vm_version: Position(3),
+        resources: vec![vm(1).into()],
+        versions: vec![Position(3)],
+        reach: Reach::default(),
         invalid: None,
         guard: None,
         enables_exec: false,

@@ -37,8 +37,9 @@ fn sending(app: &App, house: &House) -> Section {
         tool: control.catalogue.get("vm_power").expect("a tool").facts,
         account: &one.account,
         credential: &key.created.credential,
-        vm: Some(&one.vm),
-        provider: Some("sim"),
+        resources: &[(&one.vm).into()],
+        providers: &[],
+        visible: false,
     };
     fence.enter(&call, Leave { lease: fence.lease(), at: house.clock.now() }).expect("leave to send")
 }

@@ -62,7 +62,8 @@ fn intent() -> IntentRecorded {
         via: Via::Mcp,
         tool: "vm_exec".into(),
         tool_version: 1,
-        vm: Some(vm(1)),
+        resources: vec![vm(1).into()],
+        providers: vec!["sim".into()],
         session: Some("ab".repeat(32).into()),
         protocol: Some(forelog::core::protocol::Protocol::V2025_11_25),
         follows: Some(call(2)),
@@ -86,7 +87,7 @@ fn of_a_call() -> Vec<Kind> {
         account: account(1),
         credential: credential(1),
         tool: "vm_exec".into(),
-        vm: Some(vm(1)),
+        resources: vec![vm(1).into()],
         code: Code::KillSwitchEngaged,
         count: 12,
         first: NEW_YEAR,
@@ -114,7 +115,7 @@ fn of_switches() -> Vec<Kind> {
     vec![
         Kind::SwitchEngaged {
             switch: switch(1),
-            target: Target::Vm { vm: vm(1), exec_only: true },
+            target: Target::Resource { id: vm(1).into(), exec_only: true },
             by: Some(user(1)),
             credential: Some(credential(1)),
             running: Running::Cancel,
@@ -159,7 +160,7 @@ fn of_accounts() -> Vec<Kind> {
         Kind::CredentialRevoked { credential: credential(1), by: Some(user(1)) },
         Kind::VmImported { vm: vm(1), account: account(1), provider: "sim".into(), machine: "machine-1".into() },
         Kind::VmExecSet { vm: vm(1), enabled: true },
-        Kind::ClaimCleared { vm: vm(1), call: call(1), by: Some(user(1)) },
+        Kind::ClaimCleared { resource: vm(1).into(), call: call(1), by: Some(user(1)) },
     ]
 }
 

@@ -143,6 +143,21 @@ fn what_is_no_leaf_is_not_read() {
     assert!(Event::decode(whole.replace("\"account\":\"acc_", "\"account\":\"vm_").as_bytes()).is_err());
 }
 
+#[test]
+fn leaf_of_an_older_development_version_is_refused_and_never_misread() {
+    let mut refused = 0;
+    for golden in GOLDEN.lines().filter(|line| line.contains("\"resources\":[")) {
+        let named = golden.split("\"resources\":[").nth(1).and_then(|rest| rest.split(']').next()).expect("a resource");
+        for older in [format!("\"vm\":{named}"), "\"vm\":null".to_owned()] {
+            let line = golden.replace(&format!("\"resources\":[{named}]"), &older);
+            let error = Event::decode(line.as_bytes()).expect_err(&line);
+            assert!(error.to_string().contains("older development version"), "{error}");
+            refused += 1;
+        }
+    }
+    assert_eq!(refused, 4, "intents and counted refusals");
+}
+
 proptest::proptest! {
     #[test]
     fn canonical_json_is_what_the_library_writes(value in any_json()) {

@@ -561,7 +561,7 @@ proptest! {
         let (mut case, drawn, n) = grow(&steps);
         let limit = Limit { admit, window_ms: 60_000 };
         case.limits().credential = limit;
-        let mut case = case.with_tool(ToolFacts { class: Class::Read, claims_vm: false, needs_exec: false, ..command() });
+        let mut case = case.with_tool(ToolFacts { class: Class::Read, effect: None, needs_exec: false, ..command() });
         case.proposal.principal.via = Via::Rest;
         // By key, when its family was let through.
         let mut let_through: BTreeMap<usize, Vec<i64>> = BTreeMap::new();

@@ -170,7 +170,7 @@ async fn metrics_age_the_fence_until_the_last_old_section_is_left() {
     let app = TestApp::start().await;
     let (fence, key) = (app.plant.control.ports.fence(), app.key(|_| {}).await);
     let tool = app.plant.control.catalogue.get("probe_read").expect("a tool").facts;
-    let call = Covered { tool, account: &key.account, credential: &key.id, vm: None, provider: None };
+    let call = Covered { tool, account: &key.account, credential: &key.id, resources: &[], providers: &[], visible: false };
     let section = fence.enter(&call, Leave { lease: fence.lease(), at: app.plant.clock.now() }).expect("nothing stops it");
     app.plant.clock.pass(Duration::from_secs(1));
     assert_eq!(scrape_app(&app).await["forelog_fence_unconfirmed_seconds"], 0.0, "nothing has changed since");

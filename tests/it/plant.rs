@@ -21,14 +21,14 @@ use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::quota::Quotas;
 use forelog::core::redact::Sensitivity;
 use forelog::core::refusal::Refusal;
+use forelog::core::resource::Resource;
 use forelog::core::scope::{Scope, ScopeSet};
 use forelog::core::scrub::Scrubbed;
 use forelog::core::search::Field;
 use forelog::core::sight::Sight;
-use forelog::core::state::Vm;
 use forelog::core::terms::Terms;
 use forelog::core::time::{Boot, Clock, Entropy, Micros};
-use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
+use forelog::core::tool::{Class, Reaches, Risk, Timing, ToolFacts};
 use forelog::log::dialect::Room;
 use forelog::log::draft::NewEvent;
 use forelog::log::fence::Fence;
@@ -40,11 +40,13 @@ use forelog::log::writer::Writer;
 use forelog::providers::compute::Compute;
 use forelog::providers::compute::sim::{Faults, Sim};
 use forelog::tools::{
-    Activity, ActivityPage, ActivityQuery, Approvals, CallRecord, Catalogue, Execution, NodePolicies, Places, PolicyLoader,
-    Ports, Reloaded, Tool, every_tool,
+    Activity, ActivityPage, ActivityQuery, Approvals, Arguments, CallRecord, Catalogue, Execution, Handler, NodePolicies, Places,
+    PolicyLoader, Ports, Reloaded, Tool, every_tool,
 };
 use forelog::worker::Worker;
+use futures::future::BoxFuture;
 use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
@@ -198,7 +200,7 @@ macro_rules! facts {
         static $name: ToolFacts = ToolFacts {
             name: $text, version: 1, scope: Some(Scope::VmsWrite), or: &[], open: None, class: Class::$class, risk: Risk::R2,
             timing: Timing::$timing, idempotent: $idempotent, stops: false, administers: false, puts_policies: false,
-            claims_vm: false, needs_exec: false,
+            needs_exec: false, also_about: &[], reaches: Reaches::Resources, effect: None,
         };
     )*};
 }
@@ -245,6 +247,8 @@ pub struct Site {
     pub vault: tempfile::TempDir,
     /// Nodes that start from now on have a simulated fleet, and the tools that act on it.
     pub fleet: Option<SimFleet>,
+    /// And these tools, which a test declares.
+    pub declared: fn() -> Vec<Tool>,
 }
 
 /// A simulated fleet: where its journal is, and what goes wrong.
@@ -291,6 +295,7 @@ impl Site {
             written: Arc::default(),
             vault: tempfile::tempdir().expect("a directory"),
             fleet: None,
+            declared: Vec::new,
         }
     }
 
@@ -337,7 +342,10 @@ impl Plant {
         let reader = Reader { store: Arc::clone(&store), vault };
         let node = NodeId::new(clock.now(), &*entropy);
         let world = Arc::clone(&site.world);
-        let catalogue = Arc::new(Catalogue::new(probes(&world, site.fleet.is_some())).expect("the probes"));
+        let catalogue = Arc::new(
+            Catalogue::new(probes(&world, site.fleet.is_some()).into_iter().chain((site.declared)()).collect())
+                .expect("the probes"),
+        );
         let ports = Arc::new(Ports {
             compute: site.fleet.iter().map(|fleet| ("sim", fleet.open(Arc::clone(&clock)))).collect(),
             activity: Arc::new(FromLog(reader.clone())),
@@ -501,7 +509,7 @@ fn probes(world: &Arc<World>, acts: bool) -> Vec<Tool> {
         let name = tool.facts.name;
         tool.is_hidden() || name == "operation_get" || (acts && ["command_start", "vm_power"].contains(&name))
     };
-    probes.chain(every_tool().into_iter().filter(people)).collect()
+    probes.chain(every_tool().expect("well-formed tools").into_iter().filter(people)).collect()
 }
 
 /// A handler is a plain function, so it finds its world here; nextest gives each test a process of its own.
@@ -509,13 +517,21 @@ static THE_WORLD: Mutex<Option<Arc<World>>> = Mutex::new(None);
 
 fn probe(facts: &'static ToolFacts, world: &Arc<World>) -> Tool {
     *THE_WORLD.lock().expect("the world") = Some(Arc::clone(world));
+    declared(facts, |execution| Box::pin(run_probe(execution)))
+}
+
+/// A tool that takes what probes take, and does this.
+pub fn declared(facts: &'static ToolFacts, run: fn(Execution) -> BoxFuture<'static, Outcome>) -> Tool {
     let schema = json!({ "type": "object", "additionalProperties": false, "properties": {
-        "text": { "type": "string" }, "secret": { "type": "string" }, "vm_id": { "type": "string" }, "idempotency_key": { "type": "string", "maxLength": 64 },
+        "text": { "type": "string" }, "secret": { "type": "string" }, "vm_id": { "type": "string" },
+        "other_vm_id": { "type": "string" }, "provider": { "type": "string" }, "idempotency_key": { "type": "string", "maxLength": 64 },
     } });
     let listed = [
         ("text", Sensitivity::Content),
         ("secret", Sensitivity::Secret),
         ("vm_id", Sensitivity::Public),
+        ("other_vm_id", Sensitivity::Public),
+        ("provider", Sensitivity::Public),
         ("idempotency_key", Sensitivity::Content),
     ];
     Tool {
@@ -523,22 +539,42 @@ fn probe(facts: &'static ToolFacts, world: &Arc<World>) -> Tool {
         title: facts.name,
         description: "Counts that it ran.",
         input: schema,
-        misfit: |_| None,
         output: output(),
-        answers: vec!["ran"],
-        arguments: listed.into_iter().collect(),
-        results: [("ran", Sensitivity::Public)].into_iter().collect(),
-        guard: |_, _| None,
-        enables_exec: |_| false,
-        asks_to_stop: |_, _, _| None,
+        result: json!({
+            "type": "object", "properties": { "ran": { "type": "integer" } }, "required": ["ran"], "additionalProperties": false,
+        }),
+        arguments: listed.into_iter().map(|(name, class)| (name.to_owned(), class)).collect(),
+        results: [("ran".to_owned(), Sensitivity::Public)].into_iter().collect(),
+        routes: Vec::new(),
         time_limit: Duration::from_secs(30),
-        run: |execution| Box::pin(run_probe(execution)),
+        handler: Box::new(Probe(run)),
+    }
+}
+
+/// The text with which a probe answers what it does not declare.
+pub const LIE: &str = "lie";
+
+/// Takes anything, and does this.
+struct Probe(fn(Execution) -> BoxFuture<'static, Outcome>);
+
+impl Handler for Probe {
+    fn read(&self, args: &Value) -> Result<Arguments, String> {
+        Ok(Arguments::any(args))
+    }
+
+    fn guard(&self, _: &Arguments, _: &[Resource]) -> Option<Refusal> {
+        None
+    }
+
+    fn run(&self, execution: Execution) -> BoxFuture<'static, Outcome> {
+        (self.0)(execution)
     }
 }
 
 /// What a probe declares, as tools of the product do.
 fn output() -> Value {
-    let list = every_tool().into_iter().find(|tool| tool.facts.name == "approval_list").expect("a tool");
+    let list =
+        every_tool().expect("well-formed tools").into_iter().find(|tool| tool.facts.name == "approval_list").expect("a tool");
     let mut output = list.output;
     let fields = output["properties"].as_object_mut().expect("properties");
     fields.remove("items");
@@ -559,7 +595,9 @@ async fn run_probe(execution: Execution) -> Outcome {
         _ = gate.wait_for(|shut| !shut) => {}
         () = execution.cancel.cancelled() => return Outcome::Cancelled(forelog::core::code::Code::Cancelled),
     }
-    Outcome::Succeeded(json!({ "ran": world.runs_of(execution.call()) }).into())
+    let lies = execution.args.of::<Value>().is_some_and(|args| args["text"] == LIE);
+    let ran = if lies { json!("often") } else { json!(world.runs_of(execution.call())) };
+    Outcome::Succeeded(json!({ "ran": ran }).into())
 }
 
 struct PermitAll {
@@ -568,7 +606,7 @@ struct PermitAll {
 }
 
 impl Judge for PermitAll {
-    fn judge(&self, _: &Principal, _: &ScopeSet, tool: &'static ToolFacts, _: Option<&Vm>) -> Verdict {
+    fn judge(&self, _: &Principal, _: &ScopeSet, tool: &'static ToolFacts, _: &[Resource]) -> Verdict {
         let version = self.writer.fence().state().policy.as_ref().map_or(0, |set| set.version);
         let hold = self.world.hold.lock().expect("the world").clone().filter(|_| tool.class != Class::Control);
         Verdict { version, permit: true, hold, ..Verdict::default() }
@@ -642,7 +680,7 @@ impl Activity for FromLog {
                     call_id: call.clone(),
                     account: intent.account.clone(),
                     credential: intent.credential.to_string(),
-                    vm: None,
+                    resources: intent.resources.clone(),
                     tool: intent.tool.to_string(),
                     via: String::new(),
                     status: Status::Recorded,
@@ -673,9 +711,13 @@ impl Activity for FromLog {
         let events: Vec<Value> = log
             .iter()
             .filter(|event| event.kind.call() == Some(call))
-            .map(|event| json!({ "position": event.position, "at": event.at, "type": event.kind.name(), "leaf": event }))
+            .map(|event| {
+                let sha256 = hex::encode(Sha256::digest(json!(event).to_string()));
+                json!({ "position": event.position, "at": event.at, "type": event.kind.name(), "leaf": event, "sha256": sha256 })
+            })
             .collect();
-        Ok(Some(json!({ "call": record, "events": events })))
+        let durations = json!({ "decided": null, "queued": null, "ran": null, "total": null });
+        Ok(Some(json!({ "call": record, "arguments": null, "result": null, "durations": durations, "events": events })))
     }
 }
 

@@ -7,7 +7,7 @@ use forelog::core::decide::Verdict;
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::scope::Scope;
 use forelog::core::state::Vm;
-use forelog::core::tool::{Class, Risk, Timing, ToolFacts};
+use forelog::core::tool::{Class, Reaches, Risk, Timing, ToolFacts};
 use forelog::policy::{Kept, LoadError, Policies, PolicyError, Query, schema};
 
 use crate::given::{account, credential, user, vm};
@@ -26,8 +26,10 @@ const fn tool(name: &'static str, class: Class, risk: Risk, scope: Scope) -> Too
         stops: false,
         administers: false,
         puts_policies: false,
-        claims_vm: false,
         needs_exec: false,
+        also_about: &[],
+        reaches: Reaches::Resources,
+        effect: None,
     }
 }
 
@@ -67,7 +69,8 @@ fn machine(owner: i64) -> Vm {
 
 fn ask(policies: &Policies, who: &Principal, tool: &ToolFacts, vm: Option<&Vm>) -> Verdict {
     let scopes = Scope::customer();
-    policies.evaluate(&Query { principal: who, scopes: &scopes, read_only: false, tool, vm })
+    let about = vm.map(Vm::resource);
+    policies.evaluate(&Query { principal: who, scopes: &scopes, read_only: false, tool, resource: about.as_ref() })
 }
 
 /// A directory with these files, and cases that any set passes which does not permit everything.

@@ -200,7 +200,8 @@ async fn the_second_fence_goes_by_the_log(site: Site) {
     let plant = Plant::start(&site).await;
     let fence = plant.writer.fence();
     let tool = plant.control.catalogue.get("probe_write").expect("a tool").facts;
-    let call = Covered { tool, account: &plant.account, credential: &plant.credential, vm: None, provider: None };
+    let call =
+        Covered { tool, account: &plant.account, credential: &plant.credential, resources: &[], providers: &[], visible: false };
     let before = site.clock.now();
     let switch = engage(&plant).await;
     ramp(&plant, &switch, MINUTE * 10).await;

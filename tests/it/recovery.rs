@@ -85,8 +85,10 @@ fn begun_in(dir: &Path) -> usize {
 }
 
 fn cleared(log: &[Event]) -> BTreeSet<VmId> {
-    let vms =
-        log.iter().filter_map(|event| if let Kind::ClaimCleared { vm, .. } = &event.kind { Some(vm.clone()) } else { None });
+    let vms = log.iter().filter_map(|event| match &event.kind {
+        Kind::ClaimCleared { resource, .. } => resource.as_str().parse().ok(),
+        _ => None,
+    });
     vms.collect()
 }
 

@@ -10,7 +10,7 @@ const CANARY_NUMBER: u64 = 424_242_424_242;
 
 fn classes() -> Classes {
     use Sensitivity::{Content, Pii, Public, Secret};
-    Classes::from([
+    let listed = [
         ("name", Public),
         ("owner", Pii),
         ("script", Content),
@@ -20,7 +20,8 @@ fn classes() -> Classes {
         ("tags.*", Public),
         ("rules.*.port", Public),
         ("rules.*.token", Secret),
-    ])
+    ];
+    listed.into_iter().map(|(path, class)| (path.to_owned(), class)).collect()
 }
 
 fn gone(value: &Value) -> bool {

@@ -104,7 +104,8 @@ async fn rest_does_whatever_a_page_does() {
             let described = &document["paths"][path][method.to_lowercase()];
             // The plant has few tools; the whole catalogue is described the same way (`rest_describes_itself_…`).
             let is_tool = path.strip_prefix("/api/v1/tools/").is_some_and(|tool| {
-                forelog::tools::every_tool().iter().any(|known| known.facts.name == tool) && method == "POST"
+                forelog::tools::every_tool().expect("well-formed tools").iter().any(|known| known.facts.name == tool)
+                    && method == "POST"
             });
             assert!(described.is_object() || is_tool, "{page}: there is no {operation}");
         }

@@ -408,10 +408,15 @@ impl<'ast> Visit<'ast> for Statements {
 
 fn statements() -> BTreeSet<String> {
     let mut found = Statements::default();
-    for folder in ["log", "views"] {
-        let dir = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src").join(folder);
-        for entry in std::fs::read_dir(dir).expect("the source") {
+    let source = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut folders = vec![source.join("log"), source.join("views")];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).expect("the source") {
             let path = entry.expect("an entry").path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
             // What each database has for itself is prepared on that one.
             if ["dialect.rs", "roles.rs", "powers.rs", "refusing.rs", "session.rs", "sqlite.rs"]
                 .iter()

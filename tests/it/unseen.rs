@@ -11,6 +11,7 @@ use forelog::core::code::Code;
 use forelog::core::search::{Field, Search};
 use forelog::core::sight::Sight;
 use forelog::core::time::Micros;
+use forelog::core::vm::VM;
 use forelog::log::dialect::{Dialect, Room};
 use forelog::log::sql::{Database, Row, SqlError, Transaction, Value};
 use forelog::tools::{Activity, ActivityQuery, AdministrationQuery};
@@ -83,7 +84,7 @@ fn questions() -> Vec<Search> {
         (Field::Account, account(1).to_string()),
         (Field::User, user(1).to_string()),
         (Field::Credential, credential(1).to_string()),
-        (Field::Vm, vm(1).to_string()),
+        (Field::Resource(&VM), vm(1).to_string()),
         (Field::Switch, "swi_00000000000000000000000001".to_owned()),
         (Field::Call, call(1).to_string()),
     ];
@@ -92,7 +93,9 @@ fn questions() -> Vec<Search> {
         search.only(field, value).ok()?;
         Some(search)
     });
-    let all: Vec<Search> = typed.chain(named).collect();
+    let about = [format!("-vm:{}", vm(1)), format!("vm:{},{}", vm(1), vm(2)), format!("vm:{} reboot", vm(1))];
+    let about = about.iter().map(|line| Search::parse(line, Micros(1_800_000_000_000_000)).expect(line));
+    let all: Vec<Search> = typed.chain(about).chain(named).collect();
     for field in Field::ALL {
         let is_asked = all.iter().any(|search| search.terms.iter().any(|term| term.field == field));
         assert!(is_asked || field == Field::Switch, "nobody asks for {}", field.name());
@@ -105,21 +108,28 @@ const OTHERS: i64 = 2000;
 
 /// Copies a row of the first account, so often.
 async fn inflate(views: &dyn Database, to: &str, columns: &str, place: &str, copied: &str) {
-    let count = format!("with recursive n (i) as (select 1 union all select i + 1 from n where i < {OTHERS})");
     let of = account(1);
-    let one = format!("(select * from {to} where account = '{of}' order by {place} limit 1) as one");
+    inflate_of(views, to, columns, place, copied, &format!("account = '{of}'")).await;
+}
+
+/// Copies such a row.
+async fn inflate_of(views: &dyn Database, to: &str, columns: &str, place: &str, copied: &str, such: &str) {
+    let count = format!("with recursive n (i) as (select 1 union all select i + 1 from n where i < {OTHERS})");
+    let one = format!("(select * from {to} where {such} order by {place} limit 1) as one");
     let insert = format!("insert into {to} ({columns}) {count} select {copied} from n, {one}");
     let mut transaction = views.begin().await.expect("a transaction");
     transaction.execute(&insert, Vec::new()).await.expect("copies");
     transaction.commit().await.expect("a commit");
 }
 
-const CALL: &str = "intent, call, account, credential, person, vm, label, tool, via, session, ip, text, words, at, status, held, \
+const CALL: &str = "intent, call, account, credential, person, resources, label, tool, via, session, ip, text, words, at, status, held, \
                     decided, decision, started, ended, ended_at, code, policy, switch";
 
 async fn others(views: &dyn Database) {
     let copied = CALL.replacen("intent, call", "-i, 'copy ' || i", 1);
     inflate(views, "call", CALL, "intent", &copied).await;
+    let whose = format!("owned = '{}{}'", account(1), vm(1));
+    inflate_of(views, "subject", "subject, owned, of_intent", "of_intent", "subject, owned, -i", &whose).await;
     let columns = "position, at, type, account, person, subject, concerns";
     inflate(views, "administration", columns, "position", &columns.replacen("position", "-i", 1)).await;
 }

@@ -402,7 +402,7 @@ async fn verify_names_an_intent_or_an_end_that_says_something_else() {
         |intent| intent.credential = credential(2),
         |intent| intent.user = user(2),
         |intent| intent.tool = "vm_list".to_owned().into(),
-        |intent| intent.vm = Some(vm(2)),
+        |intent| intent.resources = vec![vm(2).into()],
         |intent| intent.arguments = "cd".repeat(32).into(),
         |intent| intent.via = forelog::core::principal::Via::Rest,
     ];

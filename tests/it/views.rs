@@ -9,6 +9,7 @@ use forelog::core::id::Position;
 use forelog::core::search::{Field, Search};
 use forelog::core::sight::Sight;
 use forelog::core::time::Micros;
+use forelog::core::vm::VM;
 use forelog::log::dialect::Room;
 use forelog::tools::{Activity, ActivityPage, ActivityQuery, CallRecord};
 use forelog::views::Views;
@@ -62,6 +63,7 @@ async fn dump(calls: &Calls) -> String {
     for sql in [
         calls.as_str(),
         "select * from administration order by position",
+        "select * from subject order by subject, of_intent",
         "select * from vm order by vm",
         "select * from cursor order by view",
     ] {
@@ -234,7 +236,7 @@ async fn filters_hold(book: Book) {
         ("key", ActivityQuery { sight: Sight::bounded(Some(account(1)), Some(credential(1))), ..query() }),
         ("account as a field", only(Field::Account, account(1).to_string())),
         ("credential", only(Field::Credential, credential(1).to_string())),
-        ("vm", only(Field::Vm, vm(1).to_string())),
+        ("vm", only(Field::Resource(&VM), vm(1).to_string())),
         ("session", only(Field::Session, "s1")),
         ("tool", only(Field::Tool, "vm_power")),
         ("outcome", only(Field::Outcome, "failed")),
@@ -339,7 +341,7 @@ async fn accounts_are_apart(book: Book) {
         assert!(page.items.iter().all(|item| item.account == account(2)), "{page:?}");
     }
     for query in [
-        ActivityQuery { search: only(Field::Vm, vm(1).to_string()).search, ..theirs.clone() },
+        ActivityQuery { search: only(Field::Resource(&VM), vm(1).to_string()).search, ..theirs.clone() },
         ActivityQuery { search: only(Field::Credential, credential(1).to_string()).search, ..theirs.clone() },
         ActivityQuery { search: typed("ip:192.0.2.1").search, ..theirs.clone() },
         ActivityQuery { search: typed("web-1").search, ..theirs.clone() },

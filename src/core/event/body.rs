@@ -1,5 +1,6 @@
 //! The larger bodies of events. INVARIANT: they are frozen with the leaf; a field is only ever added, and is then optional.
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::core::bounded::{Hex, Name, ToolName};
@@ -8,6 +9,7 @@ use crate::core::id::{AccountId, CallId, CredentialId, Epoch, NodeId, SwitchId, 
 use crate::core::limit::Limit;
 use crate::core::principal::{Side, Via};
 use crate::core::protocol::Protocol;
+use crate::core::resource::ResourceId;
 use crate::core::role::Role;
 use crate::core::scope::ScopeSet;
 use crate::core::time::Micros;
@@ -58,9 +60,12 @@ pub struct IntentRecorded {
     pub tool: ToolName,
     /// Version of the tool's schema; 0 for an unknown tool.
     pub tool_version: u32,
-    /// The VM it names, if it is one of the caller's.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub vm: Option<VmId>,
+    /// What it names of what is the caller's, in the order of its arguments.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub resources: Vec<ResourceId>,
+    /// The providers that it reaches beside those of its resources: whom to ask what became of it.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub providers: Vec<Name>,
     /// MCP session, as a digest.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<Hex>,
@@ -131,7 +136,7 @@ pub struct Admitted {
     /// The node that claimed it in the same transaction; none if it was queued.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<NodeId>,
-    /// It holds the VM's one place for a command.
+    /// It holds the one place for a command of what it is about.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub claim: bool,
     /// It joined an earlier call with the same idempotency key, and ends as that one ends.
@@ -243,7 +248,7 @@ impl DrillCompleted {
 }
 
 /// What did not hold in a drill.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum DrillFault {
     /// The key's calls did not pass before anything was stopped.

@@ -20,6 +20,7 @@ use super::bounded::{Hex, Name, ToolName};
 use super::code::Code;
 use super::id::{AccountId, CallId, CredentialId, Epoch, InvitationId, NodeId, RunId, SwitchId, UserId, VmId};
 use super::principal::Side;
+use super::resource::ResourceId;
 use super::role::Role;
 use super::switch::{Running, Target};
 use super::terms::Terms;
@@ -75,12 +76,13 @@ pub enum Kind {
         account: AccountId,
         credential: CredentialId,
         tool: ToolName,
-        vm: Option<VmId>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        resources: Vec<ResourceId>,
         code: Code,
         count: u64,
         first: Micros,
         last: Micros,
-        /// Tools, VMs and codes were of many kinds; the code is that of the first.
+        /// Tools, resources and codes were of many kinds; the code is that of the first.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         mixed: bool,
     },
@@ -148,9 +150,9 @@ pub enum Kind {
         vm: VmId,
         enabled: bool,
     },
-    /// A person or reconcile freed the VM's place for a command.
+    /// A person or reconcile freed the place for a command in a resource.
     ClaimCleared {
-        vm: VmId,
+        resource: ResourceId,
         call: CallId,
         by: Option<UserId>,
     },

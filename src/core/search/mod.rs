@@ -13,9 +13,11 @@ pub use line::Fault;
 
 use super::call::Status;
 use super::code::Code;
-use super::id::{AccountId, CallId, CredentialId, SwitchId, UserId, VmId};
+use super::id::{AccountId, CallId, CredentialId, SwitchId, UserId};
 use super::principal::Via;
+use super::resource::{Noun, ResourceId};
 use super::time::Micros;
+use super::vm::VM;
 
 /// Most conditions, values of one condition, and words.
 const MOST: usize = 20;
@@ -32,8 +34,8 @@ pub enum Field {
     User,
     /// The key.
     Credential,
-    /// The VM.
-    Vm,
+    /// What it is about, of one noun.
+    Resource(&'static Noun),
     /// Digest of the MCP session.
     Session,
     /// The tool.
@@ -60,7 +62,7 @@ impl Field {
         Self::Account,
         Self::User,
         Self::Credential,
-        Self::Vm,
+        Self::Resource(&VM),
         Self::Session,
         Self::Tool,
         Self::Via,
@@ -79,7 +81,7 @@ impl Field {
             Self::Account => "account",
             Self::User => "user",
             Self::Credential => "credential",
-            Self::Vm => "vm",
+            Self::Resource(noun) => noun.field,
             Self::Session => "session",
             Self::Tool => "tool",
             Self::Via => "via",
@@ -106,7 +108,10 @@ impl Field {
             Self::Account => is(value.parse::<AccountId>().is_ok(), "an account is named by its id"),
             Self::User => is(value.parse::<UserId>().is_ok(), "a person is named by their id"),
             Self::Credential => is(value.parse::<CredentialId>().is_ok(), "a key is named by its id"),
-            Self::Vm => is(value.parse::<VmId>().is_ok(), "a VM is named by its id; a word finds its label"),
+            Self::Resource(noun) => is(
+                value.parse::<ResourceId>().is_ok_and(|id| id.noun() == noun),
+                "this is named by its id; a word finds its label",
+            ),
             Self::Switch => is(value.parse::<SwitchId>().is_ok(), "a switch is named by its id"),
             Self::Call => is(value.parse::<CallId>().is_ok(), "a call is named by its id"),
             Self::Ip => is(value.parse::<std::net::IpAddr>().is_ok(), "this is not an address"),

@@ -2,22 +2,23 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
 use axum::response::Response;
+use serde_json::json;
 
 use super::Reason;
+use super::endpoint::{Asking, Endpoint};
 use crate::http::Http;
-use crate::http::body::{Filters, Segment};
-use crate::http::caller::Caller;
 use crate::http::exports::{download, find};
 use crate::http::problem::Problem;
 
-pub async fn handle(
-    State(http): State<Arc<Http>>,
-    caller: Caller,
-    Segment(id): Segment,
-    Filters(Reason { reason }): Filters<Reason>,
-) -> Result<Response, Problem> {
+pub fn endpoint() -> Endpoint {
+    let file = json!({ "schema": { "type": "string" } });
+    let answers = json!({ "text/csv": file, "application/x-ndjson": file });
+    let about = "The file of an export.";
+    Endpoint::streaming("/exports/{id}/download", about, answers, |http, asking, reason| Box::pin(read(http, asking, reason)))
+}
+
+async fn read(http: Arc<Http>, Asking { caller, id, .. }: Asking, Reason { reason }: Reason) -> Result<Response, Problem> {
     http.door.check_exporter(&caller.principal).await?;
     let made = find(&http, &caller.principal, &id).await?;
     Ok(download(&http, &caller.principal, made, reason.as_deref()).await?)

@@ -4,34 +4,38 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::core::dated::dated;
+use super::endpoint::{Asking, Endpoint};
 use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::sight::Sight;
 use crate::http::Http;
 use crate::http::asked::{PAGE, fits, page_size};
-use crate::http::body::Filters;
-use crate::http::caller::Caller;
 use crate::http::problem::Problem;
 use crate::tools::{AdministrationPage, AdministrationQuery};
 
 /// What may be asked for.
-#[derive(Default, Deserialize, Serialize)]
+#[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
 pub struct Asked {
+    /// Only what affects this account.
     pub account: Option<String>,
+    /// Only events of this type, such as switch_engaged.
     pub r#type: Option<String>,
+    /// Only what this person did.
     pub user: Option<String>,
+    /// Only what is about this switch, key, VM or node.
     pub subject: Option<String>,
     /// Why the staff asks. Written down with the reading, and of no effect.
     pub reason: Option<String>,
+    /// At most so many.
+    #[schemars(range(min = 1, max = 200))]
     pub limit: Option<u32>,
+    /// next_cursor of the page before.
     pub cursor: Option<String>,
 }
 
@@ -51,19 +55,18 @@ impl Asked {
     }
 }
 
-pub async fn handle(
-    State(http): State<Arc<Http>>,
-    caller: Caller,
-    Filters(asked): Filters<Asked>,
-) -> Result<Json<Value>, Problem> {
+pub fn endpoint() -> Endpoint {
+    let about = "What happened outside of calls.";
+    Endpoint::reading("/events", about, |http, asking, asked| Box::pin(read(http, asking, asked)))
+}
+
+async fn read(http: Arc<Http>, Asking { caller, .. }: Asking, asked: Asked) -> Result<AdministrationPage, Problem> {
     if let Some(fault) = asked.fault() {
         return Err(Problem::malformed(fault));
     }
     let whose = asked.account.as_ref().and_then(|account| account.parse().ok());
     http.door.check_reader(&caller.principal, "events", whose, json!(asked)).await?;
-    let page = http.events(&caller.principal, asked).await?;
-    let items: Vec<Value> = page.items.iter().map(|record| dated(json!(record))).collect();
-    Ok(Json(json!({ "items": items, "next_cursor": page.next_cursor, "as_of": page.as_of })))
+    Ok(http.events(&caller.principal, asked).await?)
 }
 
 impl Http {

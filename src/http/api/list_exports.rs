@@ -2,35 +2,56 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 
 use super::Reason;
+use super::endpoint::{Asking, Endpoint};
+use crate::core::call::Status;
+use crate::core::id::CallId;
+use crate::core::time::Micros;
 use crate::http::Http;
-use crate::http::body::Filters;
-use crate::http::caller::Caller;
 use crate::http::exports::{Made, list};
 use crate::http::problem::Problem;
+use crate::tools::export::Export;
 
-pub async fn handle(
-    State(http): State<Arc<Http>>,
-    caller: Caller,
-    Filters(Reason { reason }): Filters<Reason>,
-) -> Result<Json<Value>, Problem> {
+/// The exports; these have one page.
+#[derive(Serialize, JsonSchema)]
+struct Page {
+    /// The exports, newest first.
+    items: Vec<Listed>,
+    /// There is one page.
+    next_cursor: (),
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Listed {
+    /// The call that made it, by which it is downloaded.
+    id: CallId,
+    /// How that call stands.
+    status: Status,
+    /// When it was asked for.
+    created_at: Micros,
+    /// Who asked for it.
+    user: String,
+    /// What was recorded of it, once it is made.
+    #[serde(flatten)]
+    export: Option<Export>,
+}
+
+pub fn endpoint() -> Endpoint {
+    let about = "The latest exports.";
+    Endpoint::reading("/exports", about, |http, asking, reason| Box::pin(read(http, asking, reason)))
+}
+
+async fn read(http: Arc<Http>, Asking { caller, .. }: Asking, Reason { reason }: Reason) -> Result<Page, Problem> {
     let whose = Some(caller.principal.account.clone());
     http.door.check_reader(&caller.principal, "exports", whose, json!({ "reason": reason })).await?;
     let made = list(&http, &caller.principal).await?;
-    let items: Vec<Value> = made.iter().map(shown).collect();
-    Ok(Json(json!({ "items": items, "next_cursor": null })))
+    Ok(Page { items: made.into_iter().map(listed).collect(), next_cursor: () })
 }
 
-fn shown(made: &Made) -> Value {
-    let Made { record, export } = made;
-    let mut shown = export.as_ref().map_or_else(|| json!({}), |export| json!(export));
-    shown["id"] = json!(record.call_id);
-    shown["status"] = json!(record.status);
-    shown["created_at"] = record.at.document();
-    shown["user"] = json!(record.user);
-    shown
+fn listed(Made { record, export }: Made) -> Listed {
+    Listed { id: record.call_id, status: record.status, created_at: record.at, user: record.user, export }
 }

@@ -1,4 +1,4 @@
-//! `GET /api/v1/openapi.json`: the API in OpenAPI 3.1, built from the catalogue, so that it cannot be behind it.
+//! `GET /api/v1/openapi.json`: the API in OpenAPI 3.1, out of what declares it, so that it cannot be behind it.
 
 use std::sync::Arc;
 
@@ -6,15 +6,39 @@ use axum::Json;
 use axum::extract::State;
 use serde_json::{Map, Value, json};
 
-use crate::core::search::Field;
+use super::endpoint::Endpoint;
+use super::{keyed, readings, tool};
+use crate::core::code::Code;
 use crate::http::Http;
-use crate::tools::Tool;
+use crate::tools::declare::{Method, Route};
+use crate::tools::{Catalogue, Tool};
 
+/// Where it is, below `/api/v1`.
+pub const PATH: &str = "/openapi.json";
+
+/// Answers the document.
 pub async fn handle(State(http): State<Arc<Http>>) -> Json<Value> {
-    let mut paths: Map<String, Value> = fixed();
-    paths
-        .extend(http.door.control().catalogue.iter().map(|tool| (format!("/api/v1/tools/{}", tool.facts.name), operation(tool))));
-    Json(json!({
+    Json(document(&http.door.control().catalogue))
+}
+
+/// The API of a catalogue.
+#[must_use]
+pub fn document(catalogue: &Catalogue) -> Value {
+    let mut paths = Map::new();
+    let mut add = |path: &str, method: &str, entry: Value| {
+        paths.entry(format!("/api/v1{path}")).or_insert_with(|| json!({}))[method.to_lowercase()] = entry;
+    };
+    for reading in readings() {
+        add(reading.path, "get", of_reading(&reading));
+    }
+    add(PATH, "get", of_itself());
+    for tool in catalogue.iter() {
+        add(&tool::BY_NAME.replace("{name}", tool.facts.name), "post", by_name(tool));
+        for route in &tool.routes {
+            add(route.path, route.method.as_str(), of_route(tool, route));
+        }
+    }
+    json!({
         "openapi": "3.1.0",
         "info": { "title": "Forelog", "version": env!("CARGO_PKG_VERSION") },
         "paths": paths,
@@ -23,28 +47,96 @@ pub async fn handle(State(http): State<Arc<Http>>) -> Json<Value> {
             "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
             "schemas": { "Error": error_schema(), "Running": running_schema() },
         },
-    }))
+    })
 }
 
-fn operation(tool: &Tool) -> Value {
-    let takes_key = tool.input["properties"].get(super::keyed::ARGUMENT).is_some();
-    let key = json!({ "name": "Idempotency-Key", "in": "header", "schema": { "type": "string", "maxLength": 64 } });
-    let mut result = tool.output.clone();
-    result["required"] = json!(tool.answers);
-    json!({ "post": {
-        "operationId": tool.facts.name,
+fn by_name(tool: &Tool) -> Value {
+    let mut entry = called(tool, &tool.result, 200);
+    entry["operationId"] = json!(tool.facts.name);
+    entry["parameters"] = key(tool).into_iter().collect();
+    entry["requestBody"] = body(&tool.input);
+    entry
+}
+
+fn of_route(tool: &Tool, route: &Route) -> Value {
+    let taken = tool::taken(tool, route);
+    let is_required = |name: &str| tool.input["required"].as_array().is_some_and(|names| names.iter().any(|one| one == name));
+    let in_path = route.parts().map(|part| {
+        let schema = &tool.input["properties"][route.argument(part)];
+        parameter(part, "path", true, schema)
+    });
+    let mut entry = called(tool, &tool::answered(tool), route.success);
+    let mut parameters: Vec<Value> = in_path.chain(key(tool)).collect();
+    match route.method {
+        Method::Get => parameters.extend(taken.iter().map(|(name, schema)| parameter(name, "query", is_required(name), schema))),
+        Method::Post | Method::Patch => {
+            let required: Vec<&String> = taken.keys().filter(|name| is_required(name)).collect();
+            entry["requestBody"] = body(&json!({
+                "type": "object", "properties": taken, "required": required, "additionalProperties": false,
+            }));
+        }
+        Method::Delete => {}
+    }
+    entry["parameters"] = parameters.into();
+    entry["x-tool"] = json!(tool.facts.name);
+    entry
+}
+
+fn called(tool: &Tool, result: &Value, success: u16) -> Value {
+    json!({
         "summary": tool.title,
         "description": tool.description,
         "x-scope": tool.facts.scope,
         "x-or-scopes": tool.facts.or,
-        "parameters": if takes_key { vec![key] } else { Vec::new() },
-        "requestBody": { "content": { "application/json": { "schema": tool.input } } },
         "responses": {
-            "200": content("The result.", &result),
+            success.to_string(): content("The result.", result),
             "202": content("It goes on.", &json!({ "$ref": "#/components/schemas/Running" })),
             "default": failure(),
         },
-    } })
+    })
+}
+
+fn of_reading(reading: &Endpoint) -> Value {
+    let in_path = Route::get(reading.path);
+    let in_path = in_path.parts().map(|part| parameter(part, "path", true, &json!({ "type": "string" })));
+    let required = reading.query["required"].as_array().cloned().unwrap_or_default();
+    let fields = reading.query["properties"].as_object().into_iter().flatten();
+    let in_query = fields.map(|(name, schema)| parameter(name, "query", required.contains(&json!(name)), schema));
+    json!({
+        "summary": reading.about,
+        "parameters": in_path.chain(in_query).collect::<Vec<_>>(),
+        "responses": { "200": { "description": reading.about, "content": reading.answers }, "default": failure() },
+    })
+}
+
+fn of_itself() -> Value {
+    let about = "This document.";
+    json!({
+        "summary": about, "parameters": [], "security": [],
+        "responses": { "200": content(about, &json!({ "type": "object", "required": ["openapi", "info", "paths"] })) },
+    })
+}
+
+fn body(schema: &Value) -> Value {
+    let is_needed = schema["required"].as_array().is_some_and(|names| !names.is_empty());
+    json!({ "required": is_needed, "content": { "application/json": { "schema": schema } } })
+}
+
+/// The header by which a call may be repeated, if its tool takes it.
+fn key(tool: &Tool) -> Option<Value> {
+    let schema = tool.input["properties"].get(keyed::ARGUMENT)?;
+    Some(parameter("Idempotency-Key", "header", false, schema))
+}
+
+/// A parameter; what is said of its schema is said of it.
+fn parameter(name: &str, place: &str, required: bool, schema: &Value) -> Value {
+    let mut schema = schema.clone();
+    let about = schema.as_object_mut().and_then(|fields| fields.remove("description"));
+    let mut parameter = json!({ "name": name, "in": place, "required": required, "schema": schema });
+    if let Some(about) = about {
+        parameter["description"] = about;
+    }
+    parameter
 }
 
 fn content(description: &str, schema: &Value) -> Value {
@@ -56,7 +148,7 @@ fn failure() -> Value {
 }
 
 fn error_schema() -> Value {
-    let codes: Vec<&str> = crate::core::code::Code::ALL.iter().map(|code| code.as_str()).collect();
+    let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
     json!({
         "type": "object",
         "required": ["error"],
@@ -72,7 +164,9 @@ fn error_schema() -> Value {
                 "call_id": { "type": "string" },
                 "details": { "type": "object" },
             },
+            "additionalProperties": false,
         } },
+        "additionalProperties": false,
     })
 }
 
@@ -80,115 +174,9 @@ fn running_schema() -> Value {
     json!({
         "type": "object",
         "required": ["operation_id", "status"],
-        "properties": { "operation_id": { "type": "string" }, "status": { "enum": ["queued", "running"] } },
-    })
-}
-
-fn answers_hold(id: &Value) -> Value {
-    let body = json!({
-        "type": "object", "required": ["verdict"], "additionalProperties": false,
-        "properties": { "verdict": { "enum": ["approve", "reject"] }, "reason": { "type": "string", "maxLength": 500 } },
-    });
-    json!({
-        "summary": "Approves or rejects a call that waits for a person, once.",
-        "parameters": id,
-        "requestBody": { "required": true, "content": { "application/json": { "schema": body } } },
-        "responses": {
-            "200": content("approved, rejected, or held if a second person has to agree.", &json!({
-                "type": "object", "required": ["id", "verdict", "status"],
-                "properties": {
-                    "id": { "type": "string" }, "verdict": { "enum": ["approve", "reject"] },
-                    "status": { "enum": ["approved", "held", "rejected"] },
-                },
-            })),
-            "default": failure(),
+        "properties": {
+            "operation_id": { "type": "string" }, "command_id": { "type": "string" }, "status": { "enum": ["queued", "running"] },
         },
+        "additionalProperties": false,
     })
-}
-
-/// What an endpoint takes in its query.
-enum Takes {
-    /// The filters of calls.
-    Calls,
-    /// These.
-    Only(&'static [&'static str]),
-}
-
-const NOTHING: Takes = Takes::Only(&[]);
-const ACCOUNT: Takes = Takes::Only(&["account"]);
-const REASON: Takes = Takes::Only(&["reason"]);
-
-/// The endpoints that are not tools by name: where, how, what for, what is answered if all is well, and what they take.
-#[rustfmt::skip]
-const FIXED: &[(&str, &str, &str, &str, Takes)] = &[
-    ("/calls", "get", "The calls, newest first.", "200", Takes::Calls),
-    ("/calls/histogram", "get", "How the calls stand over time.", "200", Takes::Calls),
-    ("/calls/live", "get", "Calls as they are decided and end, as server-sent events.", "200", Takes::Calls),
-    ("/calls/{id}", "get", "One call and its events.", "200", REASON),
-    ("/calls/{id}/cancel", "post", "Cancels a call that waits or runs.", "200", NOTHING),
-    ("/events", "get", "What happened outside of calls.", "200",
-        Takes::Only(&["account", "type", "user", "subject", "reason", "limit", "cursor"])),
-    ("/exports", "get", "The latest exports.", "200", NOTHING),
-    ("/exports", "post", "Makes a file of calls.", "201", NOTHING),
-    ("/exports/{id}/download", "get", "The file of an export.", "200", NOTHING),
-    ("/accounts/{id}", "get", "An account, its VMs, people and switches, for staff.", "200", REASON),
-    ("/searches", "get", "The searches that staff keep for each other.", "200", NOTHING),
-    ("/searches", "post", "Keeps a search.", "201", NOTHING),
-    ("/searches/{id}", "delete", "Forgets a search of one's own.", "200", NOTHING),
-    ("/switches", "get", "The switches in force.", "200", NOTHING),
-    ("/switches", "post", "Engages a switch.", "201", NOTHING),
-    ("/switches/reach", "get", "What a target would stop, for staff.", "200", Takes::Only(&["target", "reason"])),
-    ("/clock", "post", "Accepts this server's clock, for staff.", "200", NOTHING),
-    ("/switches/drill", "post", "Tries the switches on a key made for it.", "200", NOTHING),
-    ("/switches/{id}/release", "post", "Releases a switch.", "200", NOTHING),
-    ("/keys", "get", "The keys.", "200", ACCOUNT),
-    ("/keys", "post", "Makes a key.", "201", NOTHING),
-    ("/keys/{id}", "get", "One key, without its secret.", "200", REASON),
-    ("/keys/{id}", "delete", "Revokes a key.", "200", NOTHING),
-    ("/keys/{id}/rotate", "post", "Replaces a key.", "201", NOTHING),
-    ("/people", "get", "The people of an account.", "200", ACCOUNT),
-    ("/people/{id}", "patch", "Gives a person another role; their sessions end.", "200", NOTHING),
-    ("/people/{id}", "delete", "Removes a person; their sessions, keys and invitations end.", "200", NOTHING),
-    ("/people/{id}/sessions", "get", "Where a person is signed in.", "200", NOTHING),
-    ("/people/{id}/sessions", "delete", "Signs a person out everywhere.", "200", NOTHING),
-    ("/people/{id}/sessions/{session}", "delete", "Ends one session of a person.", "200", NOTHING),
-    ("/invitations", "get", "The invitations that nobody has taken yet.", "200", ACCOUNT),
-    ("/invitations", "post", "Invites a person; the link is in this answer alone.", "201", NOTHING),
-    ("/invitations/{id}", "delete", "Revokes an invitation.", "200", NOTHING),
-    ("/policies", "get", "The policies in force, and whether this node's files are they, for staff.", "200", NOTHING),
-    ("/policies/reload", "post", "Puts this node's policy files in force.", "200", NOTHING),
-    ("/limits", "get", "The limits in force, and where this node was started with others, for staff.", "200", NOTHING),
-    ("/limits", "patch", "Puts other limits in force; what is not named stays.", "200", NOTHING),
-    ("/approvals", "get", "Calls that wait for a person.", "200", NOTHING),
-];
-
-fn fixed() -> Map<String, Value> {
-    let mut paths = Map::new();
-    for (path, method, summary, status, takes) in FIXED {
-        let parameters: Vec<Value> = named_in(path).into_iter().chain(asked(takes)).collect();
-        let done = content(summary, &json!({ "type": "object" }));
-        let item = paths.entry(format!("/api/v1{path}")).or_insert_with(|| json!({}));
-        item[*method] =
-            json!({ "summary": summary, "parameters": parameters, "responses": { *status: done, "default": failure() } });
-    }
-    let id = json!(named_in("{id}"));
-    paths.insert("/api/v1/approvals/{id}".to_owned(), json!({ "post": answers_hold(&id) }));
-    paths
-}
-
-/// The parameters that are in a path.
-fn named_in(path: &str) -> Vec<Value> {
-    let names = path.split('/').filter_map(|part| part.strip_prefix('{')?.strip_suffix('}'));
-    names.map(|name| json!({ "name": name, "in": "path", "required": true, "schema": { "type": "string" } })).collect()
-}
-
-fn asked(takes: &Takes) -> Vec<Value> {
-    let query = |name: &str| json!({ "name": name, "in": "query", "schema": { "type": "string" } });
-    match takes {
-        Takes::Only(names) => names.iter().map(|name| query(name)).collect(),
-        Takes::Calls => {
-            let fields = Field::ALL.iter().map(|field| field.name()).filter(|name| *name != "call");
-            fields.chain(["from", "to", "q", "reason", "limit", "cursor"]).map(query).collect()
-        }
-    }
 }

@@ -2,29 +2,84 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 
 use super::Reason;
+use super::endpoint::{Asking, Endpoint};
 use crate::core::code::Code;
-use crate::core::dated::dated;
-use crate::core::id::AccountId;
+use crate::core::email::EmailAddress;
+use crate::core::id::{AccountId, SwitchId, UserId, VmId};
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
-use crate::core::switch::Switch;
+use crate::core::role::Role;
+use crate::core::switch::Target;
+use crate::core::time::Micros;
 use crate::http::Http;
-use crate::http::body::{Filters, Segment};
-use crate::http::caller::Caller;
 use crate::http::console::frame::{in_force, touches};
 use crate::http::problem::Problem;
 
-pub async fn handle(
-    State(http): State<Arc<Http>>,
-    caller: Caller,
-    Segment(id): Segment,
-    Filters(Reason { reason }): Filters<Reason>,
-) -> Result<Json<Value>, Problem> {
+#[derive(Serialize, JsonSchema)]
+struct Account {
+    /// The account.
+    id: AccountId,
+    /// customer or staff.
+    side: Side,
+    /// Its name.
+    name: Option<String>,
+    /// A key may turn command execution on for a VM.
+    agents_may_enable_exec: bool,
+    /// Its VMs.
+    vms: Vec<Vm>,
+    /// Its people.
+    people: Vec<Person>,
+    /// The switches in force that touch it.
+    switches: Vec<Switch>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Vm {
+    /// The VM.
+    id: VmId,
+    /// Its name for people.
+    label: String,
+    /// Which provider has it.
+    provider: String,
+    /// Command execution is on.
+    exec_enabled: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Person {
+    /// The person.
+    id: UserId,
+    /// Their e-mail address.
+    #[schemars(with = "String")]
+    email: EmailAddress,
+    /// What they may do.
+    role: Role,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Switch {
+    /// The switch.
+    id: SwitchId,
+    /// What it stops.
+    #[schemars(with = "String")]
+    target: Target,
+    /// Why, for staff.
+    reason: String,
+    /// Since when.
+    engaged_at: Micros,
+}
+
+pub fn endpoint() -> Endpoint {
+    let about = "An account, its VMs, people and switches, for staff.";
+    Endpoint::reading("/accounts/{id}", about, |http, asking, reason| Box::pin(read(http, asking, reason)))
+}
+
+async fn read(http: Arc<Http>, Asking { caller, id, .. }: Asking, Reason { reason }: Reason) -> Result<Account, Problem> {
     let absent = || Problem::from(Refusal::new(Code::NotFound, "There is no such account."));
     let id: AccountId = id.parse().map_err(|_| absent())?;
     if caller.principal.side != Side::Staff {
@@ -36,21 +91,31 @@ pub async fn handle(
     let account = state.accounts.get(&id).ok_or_else(absent)?;
     let vault = &ports.reader.vault;
     let people = vault.people_of(&id).await.map_err(|error| unreadable(&error))?;
-    let people: Vec<Value> = people
-        .iter()
-        .filter_map(|person| Some(json!({ "id": person.id, "email": person.email, "role": person.role_in(&state)? })))
-        .collect();
-    let vms: Vec<Value> = state
-        .vms_of(&id)
-        .map(|vm| json!({ "id": vm.id, "label": vm.label, "provider": vm.provider, "exec_enabled": vm.exec_enabled }))
-        .collect();
-    let switches = in_force(&state, ports.clock.now()).filter(|switch| touches(switch, &id, &state));
-    let shown = |switch: &Switch| json!({ "id": switch.id, "target": switch.target, "reason": switch.reason, "engaged_at": switch.engaged_at });
-    Ok(Json(dated(json!({
-        "id": id, "side": account.side, "name": vault.account_name(&id).await.map_err(|error| unreadable(&error))?,
-        "agents_may_enable_exec": account.agents_may_enable_exec, "vms": vms, "people": people,
-        "switches": switches.map(shown).collect::<Vec<_>>(),
-    }))))
+    let people = people.into_iter().filter_map(|person| {
+        let role = person.role_in(&state)?;
+        Some(Person { id: person.id, email: person.email, role })
+    });
+    let vms = state.vms_of(&id).map(|vm| Vm {
+        id: vm.id.clone(),
+        label: vm.label.clone(),
+        provider: vm.provider.clone(),
+        exec_enabled: vm.exec_enabled,
+    });
+    let switches = in_force(&state, ports.clock.now()).filter(|switch| touches(switch, &id, &state)).map(|switch| Switch {
+        id: switch.id.clone(),
+        target: switch.target.clone(),
+        reason: switch.reason.clone(),
+        engaged_at: switch.engaged_at,
+    });
+    Ok(Account {
+        side: account.side,
+        name: vault.account_name(&id).await.map_err(|error| unreadable(&error))?,
+        agents_may_enable_exec: account.agents_may_enable_exec,
+        vms: vms.collect(),
+        people: people.collect(),
+        switches: switches.collect(),
+        id,
+    })
 }
 
 fn unreadable(error: &dyn std::error::Error) -> Problem {

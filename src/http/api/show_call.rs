@@ -2,28 +2,78 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Reason;
+use super::endpoint::{Asking, Endpoint};
 use crate::core::code::Code;
-use crate::core::dated::dated;
-use crate::core::id::CallId;
+use crate::core::id::{CallId, Position};
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::sight::Sight;
+use crate::core::time::Micros;
 use crate::http::Http;
-use crate::http::body::{Filters, Segment};
-use crate::http::caller::Caller;
 use crate::http::problem::Problem;
+use crate::tools::CallRecord;
 
-pub async fn handle(
-    State(http): State<Arc<Http>>,
-    caller: Caller,
-    Segment(id): Segment,
-    Filters(Reason { reason }): Filters<Reason>,
-) -> Result<Json<Value>, Problem> {
+/// The timeline as the views answer it.
+#[derive(Serialize, JsonSchema)]
+#[serde(transparent)]
+#[schemars(transparent)]
+struct Shown(#[schemars(with = "Timeline")] Value);
+
+/// What it is.
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what the views make")]
+struct Timeline {
+    #[serde(flatten)]
+    call: CallRecord,
+    /// Its arguments without secrets, those of its tool; null if their key was erased.
+    arguments: Value,
+    /// Its recorded result, that of its tool.
+    result: Value,
+    /// How long its steps took, in microseconds.
+    durations: Durations,
+    /// Every event of it, in order.
+    events: Vec<Moment>,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what the views make")]
+struct Durations {
+    /// From the intent to the decision.
+    decided: Option<i64>,
+    /// From the decision to the start, for a queued call.
+    queued: Option<i64>,
+    /// From the start to the end.
+    ran: Option<i64>,
+    /// From the intent to the end.
+    total: Option<i64>,
+}
+
+#[derive(JsonSchema)]
+#[expect(dead_code, reason = "it describes what the views make")]
+struct Moment {
+    /// Where it is written.
+    position: Position,
+    /// When.
+    at: Micros,
+    /// What happened.
+    r#type: String,
+    /// The leaf as it was hashed; null if it names whom the reader may not know.
+    leaf: Value,
+    /// SHA-256 of the leaf's bytes, hex.
+    sha256: String,
+}
+
+pub fn endpoint() -> Endpoint {
+    let about = "One call and its events.";
+    Endpoint::reading("/calls/{id}", about, |http, asking, reason| Box::pin(read(http, asking, reason)))
+}
+
+async fn read(http: Arc<Http>, Asking { caller, id, .. }: Asking, Reason { reason }: Reason) -> Result<Shown, Problem> {
     let who = &caller.principal;
     let id: Option<CallId> = id.parse().ok();
     let what = id.as_ref().map_or_else(|| "calls/unknown".to_owned(), |id| format!("calls/{id}"));
@@ -39,7 +89,7 @@ pub async fn handle(
     let id = id.ok_or_else(absent)?;
     let sight = Sight::of(who, &http.door.state());
     let timeline = activity.timeline(&sight, &id).await?.ok_or_else(absent)?;
-    Ok(Json(dated(flat(timeline))))
+    Ok(Shown(flat(timeline)))
 }
 
 /// The call's own fields first, then what is known besides.

@@ -2,30 +2,68 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::json;
 
 use super::Reason;
+use super::endpoint::{Asking, Endpoint};
 use crate::core::code::Code;
-use crate::core::dated::dated;
-use crate::core::id::CredentialId;
+use crate::core::id::{AccountId, CredentialId, VmId};
+use crate::core::limit::Limit;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
-use crate::core::scope::Scope;
+use crate::core::role::Role;
+use crate::core::scope::{Scope, ScopeSet};
 use crate::core::sight::Sight;
 use crate::core::state::Credential;
+use crate::core::time::Micros;
 use crate::http::Http;
-use crate::http::body::{Filters, Segment};
-use crate::http::caller::Caller;
 use crate::http::problem::Problem;
 
-pub async fn handle(
-    State(http): State<Arc<Http>>,
-    caller: Caller,
-    Segment(id): Segment,
-    Filters(Reason { reason }): Filters<Reason>,
-) -> Result<Json<Value>, Problem> {
+#[derive(Serialize, JsonSchema)]
+struct Key {
+    /// Its id.
+    id: CredentialId,
+    /// Whose key.
+    account: AccountId,
+    /// The person who holds it; staff are not named to customers.
+    user: String,
+    /// The start of the key.
+    prefix: String,
+    /// Its name for people.
+    label: String,
+    /// What it may do at most.
+    #[schemars(with = "Vec<String>")]
+    scopes: ScopeSet,
+    /// The VMs it may touch; all of the account's if null.
+    vms: Option<Vec<VmId>>,
+    /// The networks it may be used from; any if null.
+    ips: Option<Vec<String>>,
+    /// It only reads.
+    read_only: bool,
+    /// Its own sliding window, if it has one.
+    limit: Option<Limit>,
+    /// When it was made.
+    created_at: Micros,
+    /// When it ends.
+    expires_at: Option<Micros>,
+    /// When it was revoked.
+    revoked_at: Option<Micros>,
+    /// The key that it replaces, if the reader may see that one.
+    rotates: Option<CredentialId>,
+    /// The credential that it was made with, likewise.
+    made_by: Option<CredentialId>,
+    /// The role of the person for whom the console acts with it; null for a key.
+    role: Option<Role>,
+}
+
+pub fn endpoint() -> Endpoint {
+    let about = "One key, without its secret.";
+    Endpoint::reading("/keys/{id}", about, |http, asking, reason| Box::pin(read(http, asking, reason)))
+}
+
+async fn read(http: Arc<Http>, Asking { caller, id, .. }: Asking, Reason { reason }: Reason) -> Result<Key, Problem> {
     let who = &caller.principal;
     let absent = || Problem::from(Refusal::new(Code::NotFound, "There is no such key."));
     let id: CredentialId = id.parse().map_err(|_| absent())?;
@@ -39,12 +77,24 @@ pub async fn handle(
     let row = state.credentials.get(&id).filter(|row| is_seen(row)).ok_or_else(absent)?;
     let seen = |key: &Option<CredentialId>| key.clone().filter(|key| state.credentials.get(key).is_some_and(is_seen));
     let made = &row.created;
-    Ok(Json(dated(json!({
-        "id": made.credential, "account": made.account, "user": sight.named(made.user.to_string(), &state), "prefix": made.prefix, "label": row.label,
-        "scopes": made.scopes, "vms": made.vms, "ips": row.ips, "read_only": made.read_only, "limit": made.limit,
-        "created_at": row.created_at, "expires_at": made.expires_at, "revoked_at": row.revoked_at,
-        "rotates": seen(&made.rotates), "made_by": seen(&made.made_by), "role": made.role,
-    }))))
+    Ok(Key {
+        id: made.credential.clone(),
+        account: made.account.clone(),
+        user: sight.named(made.user.to_string(), &state),
+        prefix: made.prefix.to_string(),
+        label: row.label.clone(),
+        scopes: made.scopes.clone(),
+        vms: made.vms.clone(),
+        ips: row.ips.clone(),
+        read_only: made.read_only,
+        limit: made.limit,
+        created_at: row.created_at,
+        expires_at: made.expires_at,
+        revoked_at: row.revoked_at,
+        rotates: seen(&made.rotates),
+        made_by: seen(&made.made_by),
+        role: made.role,
+    })
 }
 
 fn may_list(own: &Credential) -> bool {

@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
-use serde_json::Value;
-
+use super::Unasked;
+use super::endpoint::{Asking, Endpoint};
 use crate::http::Http;
-use crate::http::caller::Caller;
+use crate::http::in_force::LimitsDocument;
 use crate::http::problem::Problem;
 
-pub async fn handle(State(http): State<Arc<Http>>, caller: Caller) -> Result<Json<Value>, Problem> {
+pub fn endpoint() -> Endpoint {
+    let about = "The limits in force, and where this node was started with others, for staff.";
+    Endpoint::reading("/limits", about, |http, asking, _: Unasked| Box::pin(read(http, asking)))
+}
+
+async fn read(http: Arc<Http>, Asking { caller, .. }: Asking) -> Result<LimitsDocument, Problem> {
     http.check_rules(&caller.principal).await?;
-    Ok(Json(http.limits_in_force().await?.document()))
+    Ok(http.limits_in_force().await?.document())
 }

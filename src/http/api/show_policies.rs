@@ -2,15 +2,18 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
-use serde_json::Value;
-
+use super::Unasked;
+use super::endpoint::{Asking, Endpoint};
 use crate::http::Http;
-use crate::http::caller::Caller;
+use crate::http::in_force::PoliciesDocument;
 use crate::http::problem::Problem;
 
-pub async fn handle(State(http): State<Arc<Http>>, caller: Caller) -> Result<Json<Value>, Problem> {
+pub fn endpoint() -> Endpoint {
+    let about = "The policies in force, and whether this node's files are they, for staff.";
+    Endpoint::reading("/policies", about, |http, asking, _: Unasked| Box::pin(read(http, asking)))
+}
+
+async fn read(http: Arc<Http>, Asking { caller, .. }: Asking) -> Result<PoliciesDocument, Problem> {
     http.check_rules(&caller.principal).await?;
-    Ok(Json(http.policies_in_force().await?.document()))
+    Ok(http.policies_in_force().await?.document())
 }

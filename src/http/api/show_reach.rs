@@ -2,34 +2,52 @@
 
 use std::sync::Arc;
 
-use axum::Json;
-use axum::extract::State;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
 
+use super::endpoint::{Asking, Endpoint};
 use crate::core::code::Code;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::switch::Target;
 use crate::http::Http;
-use crate::http::body::Filters;
-use crate::http::caller::Caller;
 use crate::http::console::reach;
 use crate::http::problem::Problem;
 
 /// What may be asked for.
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Asked {
+    /// What would be stopped, as switch_engage takes it.
     target: String,
+    /// Why the staff asks. Written down with the reading, and of no effect.
     reason: Option<String>,
 }
 
-pub async fn handle(
-    State(http): State<Arc<Http>>,
-    caller: Caller,
-    Filters(Asked { target, reason }): Filters<Asked>,
-) -> Result<Json<Value>, Problem> {
+#[derive(Serialize, JsonSchema)]
+struct Reach {
+    /// What would be stopped.
+    #[schemars(with = "String")]
+    target: Target,
+    /// Calls a minute that it would have stopped lately, as a text: more than are counted are "over" so many.
+    calls_per_minute: String,
+    /// Customers that it touches.
+    customers: usize,
+    /// VMs that it touches.
+    vms: usize,
+    /// Calls that wait now.
+    waiting: usize,
+    /// Calls that run now.
+    running: usize,
+}
+
+pub fn endpoint() -> Endpoint {
+    let about = "What a target would stop, for staff.";
+    Endpoint::reading("/switches/reach", about, |http, asking, asked| Box::pin(read(http, asking, asked)))
+}
+
+async fn read(http: Arc<Http>, Asking { caller, .. }: Asking, Asked { target, reason }: Asked) -> Result<Reach, Problem> {
     if caller.principal.side != Side::Staff {
         return Err(Refusal::new(Code::ForbiddenScope, "What a switch reaches is for the staff to see.").into());
     }
@@ -38,8 +56,12 @@ pub async fn handle(
     http.door.check_reader(&caller.principal, "switches/reach", None, asked).await?;
     let under_way = reach::under_way(&http.door, |call, state| target.covers(call, state)).await?;
     let (customers, vms) = reach::touched(&target, &http.door.state());
-    Ok(Json(json!({
-        "target": target, "calls_per_minute": reach::per_minute(&http.door, &target).await?, "customers": customers, "vms": vms,
-        "waiting": under_way.waiting, "running": under_way.running.len(),
-    })))
+    Ok(Reach {
+        calls_per_minute: reach::per_minute(&http.door, &target).await?,
+        target,
+        customers,
+        vms,
+        waiting: under_way.waiting,
+        running: under_way.running.len(),
+    })
 }

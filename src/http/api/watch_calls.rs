@@ -2,29 +2,36 @@
 
 use std::sync::Arc;
 
-use axum::extract::State;
-use axum::http::HeaderMap;
 use axum::response::Response;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
+use super::endpoint::{Asking, Endpoint};
 use crate::core::dated::dated;
 use crate::core::search::Field;
 use crate::core::sight::Sight;
 use crate::http::Http;
 use crate::http::asked::Asked;
-use crate::http::body::Filters;
-use crate::http::caller::Caller;
 use crate::http::live::{Told, Watch, answer, beginning, event, place, watched};
 use crate::http::problem::Problem;
-use crate::tools::ActivityQuery;
+use crate::tools::declare::plain_schema;
+use crate::tools::{ActivityQuery, CallRecord};
 
-pub async fn handle(
-    State(http): State<Arc<Http>>,
-    caller: Caller,
-    headers: HeaderMap,
-    Filters(asked): Filters<Asked>,
-) -> Result<Response, Problem> {
+pub fn endpoint() -> Endpoint {
+    let about = "Calls as they are decided and end, as server-sent events.";
+    // What the data of each event is, by its name.
+    let number = json!({ "type": "integer" });
+    let events = json!({
+        "call": plain_schema::<CallRecord>(),
+        "skipped": { "type": "object", "properties": { "skipped": number, "position": number }, "required": ["skipped"] },
+        "reached": { "type": "object", "properties": { "position": number } },
+    });
+    let answers = json!({ "text/event-stream": { "schema": { "type": "string" }, "x-events": events } });
+    Endpoint::streaming("/calls/live", about, answers, |http, asking, asked| Box::pin(watch(http, asking, asked)))
+}
+
+async fn watch(http: Arc<Http>, asking: Asking, asked: Asked) -> Result<Response, Problem> {
+    let Asking { caller, headers, .. } = asking;
     let noted = json!(asked);
     let search = asked.search(http.door.control().ports.clock.now()).map_err(Problem::malformed)?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());

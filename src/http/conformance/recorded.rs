@@ -5,13 +5,16 @@ use std::sync::LazyLock;
 use std::time::Duration;
 
 use futures::FutureExt;
-use serde_json::json;
+use futures::future::BoxFuture;
+use serde_json::{Value, json};
 
 use super::catalogue;
 use crate::core::call::Outcome;
 use crate::core::redact::Classes;
-use crate::core::tool::{Class, Risk, Timing, ToolFacts};
-use crate::tools::Tool;
+use crate::core::refusal::Refusal;
+use crate::core::resource::Resource;
+use crate::core::tool::{Class, Reaches, Risk, Timing, ToolFacts};
+use crate::tools::{Arguments, Execution, Handler, Tool};
 
 static FACTS: LazyLock<Vec<ToolFacts>> = LazyLock::new(|| catalogue::names().map(facts).collect());
 
@@ -28,16 +31,30 @@ fn tool(facts: &'static ToolFacts) -> Tool {
         description: "A fixture of the MCP conformance suite",
         // The suite sends what it likes; the fixture that makes the answer looks at it.
         input: json!({"type": "object"}),
-        misfit: |_| None,
         output: json!({"type": "object"}),
-        answers: Vec::new(),
+        result: json!({"type": "object"}),
         arguments: Classes::new(),
         results: Classes::new(),
-        guard: |_, _| None,
-        enables_exec: |_| false,
-        asks_to_stop: |_, _, _| None,
+        routes: Vec::new(),
         time_limit: Duration::from_mins(1),
-        run: |_| async { Outcome::Succeeded(json!({}).into()) }.boxed(),
+        handler: Box::new(Fixture),
+    }
+}
+
+/// Takes anything, and does nothing.
+struct Fixture;
+
+impl Handler for Fixture {
+    fn read(&self, args: &Value) -> Result<Arguments, String> {
+        Ok(Arguments::any(args))
+    }
+
+    fn guard(&self, _: &Arguments, _: &[Resource]) -> Option<Refusal> {
+        None
+    }
+
+    fn run(&self, _: Execution) -> BoxFuture<'static, Outcome> {
+        async { Outcome::Succeeded(json!({}).into()) }.boxed()
     }
 }
 
@@ -55,7 +72,9 @@ fn facts(name: &'static str) -> ToolFacts {
         stops: false,
         administers: false,
         puts_policies: false,
-        claims_vm: false,
         needs_exec: false,
+        also_about: &[],
+        reaches: Reaches::Resources,
+        effect: None,
     }
 }

@@ -18,6 +18,7 @@ use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::time::Micros;
+use crate::core::vm::VM;
 use crate::http::asked::{Asked, PAGE};
 use crate::tools::{ActivityPage, ActivityQuery, CallRecord};
 
@@ -272,9 +273,9 @@ pub async fn rows(items: &[CallRecord], visit: &Visit) -> Vec<Row> {
     let people = people(items, visit).await;
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
     let row = |record: &CallRecord| {
-        let vm = record.vm.as_ref().map(|id| {
-            let row = id.parse().ok().and_then(|id| state.vms.get(&id)).map(|row| visible(&row.label));
-            Choice { id: id.clone(), label: row.unwrap_or_else(|| id.clone()), is_chosen: false }
+        let vm = record.about(&VM).map(|id| {
+            let row = state.vm(id).map(|row| visible(&row.label));
+            Choice { id: id.to_string(), label: row.unwrap_or_else(|| id.to_string()), is_chosen: false }
         });
         let key = record.credential.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| visible(&row.label));
         Row {
@@ -307,7 +308,7 @@ fn tool_name(tool: &str) -> String {
 
 /// The public arguments without the VM, which has a place of its own.
 fn shortened(record: &CallRecord) -> String {
-    let vm = record.vm.as_ref().map(|vm| format!("vm_id={vm}"));
+    let vm = record.about(&VM).map(|vm| format!("{}={vm}", VM.argument));
     let rest = vm.map_or_else(|| record.text.clone(), |vm| record.text.replace(&vm, ""));
     visible(rest.trim()).chars().take(120).collect()
 }

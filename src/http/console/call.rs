@@ -18,10 +18,12 @@ use super::visit::Visit;
 use crate::core::dated::dated;
 use crate::core::event::{Event, Kind};
 use crate::core::id::CallId;
+use crate::core::resource::ResourceId;
 use crate::core::scope::Scope;
 use crate::core::search::Field;
 use crate::core::sight::Sight;
 use crate::core::time::Micros;
+use crate::core::vm::VM;
 use crate::tools::CallRecord;
 
 #[derive(Template)]
@@ -128,7 +130,7 @@ fn deeds(visit: &Visit, record: &CallRecord) -> Vec<Deed> {
     let state = visit.http.door.state();
     let key = record.credential.parse().ok().and_then(|id| state.credentials.get(&id));
     let key = key.filter(|row| row.revoked_at.is_none());
-    let vm = record.vm.as_ref().and_then(|id| state.vms.get(&id.parse().ok()?));
+    let vm = record.about(&VM).and_then(|id| state.vm(id));
     let (scope, place) = if visit.is_staff() { (Scope::StaffTokens, "credentials") } else { (Scope::AccountRead, "keys") };
     let may_revoke = visit.may(scope) && (visit.role().administers() || visit.is_staff());
     let revoke = key.filter(|row| may_revoke && (visit.is_staff() || row.created.role.is_none())).map(|row| Deed {
@@ -200,7 +202,7 @@ fn around(record: &CallRecord) -> Vec<Around> {
     let account = Some(record.account.as_str());
     [
         same("In its session", Field::Session, record.session.as_deref()),
-        same("On its VM", Field::Vm, record.vm.as_deref()),
+        same("On its VM", Field::Resource(&VM), record.about(&VM).map(ResourceId::as_str)),
         same("By its key", Field::Credential, Some(&record.credential)),
         same("In its account", Field::Account, account),
     ]

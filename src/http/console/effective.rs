@@ -41,7 +41,7 @@ fn stops_class(target: &Target, vm: &Vm, class: Class) -> bool {
         Target::Class(stopped) => *stopped == class,
         Target::Provider(name) => *name == vm.provider,
         Target::Account(id) => *id == vm.account,
-        Target::Vm { vm: id, exec_only } => *id == vm.id && (!exec_only || class == Class::Exec),
+        Target::Resource { id, exec_only } => id.as_str() == vm.id.as_str() && (!exec_only || class == Class::Exec),
         Target::Tool(_) | Target::Credential(_) => false,
     }
 }

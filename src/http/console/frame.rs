@@ -206,7 +206,7 @@ pub fn names(target: &Target, vm: &Vm) -> bool {
         Target::All | Target::Class(_) | Target::Tool(_) | Target::Credential(_) => false,
         Target::Provider(name) => *name == vm.provider,
         Target::Account(id) => *id == vm.account,
-        Target::Vm { vm: id, .. } => *id == vm.id,
+        Target::Resource { id, .. } => id.as_str() == vm.id.as_str(),
     }
 }
 
@@ -225,7 +225,7 @@ pub fn engaged(switch: &Switch, state: &ControlState, for_staff: bool, now: Micr
 
 /// What a target means, in words.
 pub fn stops(target: &Target, state: &ControlState) -> String {
-    let label = |vm| state.vms.get(vm).map_or_else(|| format!("{vm}"), |row| visible(&row.label));
+    let label = |id| state.resource(id).map_or_else(|| format!("{id}"), |row| visible(&row.label));
     match target {
         Target::All => "Every call is stopped".into(),
         Target::Class(class) => format!("Every {} call is stopped", class.as_str()),
@@ -236,8 +236,8 @@ pub fn stops(target: &Target, state: &ControlState) -> String {
             let name = state.credentials.get(id).map_or_else(String::new, |row| visible(&row.label));
             format!("The key {name} is stopped")
         }
-        Target::Vm { vm, exec_only: true } => format!("Commands on {} are stopped", label(vm)),
-        Target::Vm { vm, exec_only: false } => format!("Every call on {} is stopped", label(vm)),
+        Target::Resource { id, exec_only: true } => format!("Commands on {} are stopped", label(id)),
+        Target::Resource { id, exec_only: false } => format!("Every call on {} is stopped", label(id)),
     }
 }
 

@@ -13,6 +13,7 @@ use crate::core::state::{ControlState, Credential, Vm};
 use crate::core::switch::{Covered, Target};
 use crate::core::time::Micros;
 use crate::core::tool::{Class, ToolFacts};
+use crate::core::vm::VM;
 use crate::http::Door;
 use crate::tools::{ActivityQuery, Histogram};
 
@@ -34,7 +35,7 @@ pub async fn under_way(door: &Door, covers: impl Fn(&Covered<'_>, &ControlState)
     let jobs = rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok());
     let covered = |job: &Job| {
         let tool = door.control().catalogue.get(&job.tool);
-        tool.is_some_and(|tool| covers(&job.covered(tool.facts, &state), &state))
+        tool.is_some_and(|tool| covers(&job.covered(tool.facts), &state))
     };
     let (mut running, waiting): (Vec<Job>, Vec<Job>) = jobs.filter(covered).partition(|job| job.status == Status::Running);
     running.sort_unstable_by_key(|job| job.intent);
@@ -47,7 +48,7 @@ pub fn touched(target: &Target, state: &ControlState) -> (usize, usize) {
         Target::All | Target::Class(_) | Target::Tool(_) => return (state.owners().len(), state.vms.len()),
         Target::Account(id) => state.vms_of(id).map(|vm| (&vm.id, &vm.account)).collect(),
         Target::Provider(name) => state.vms_at(name).map(|vm| (&vm.id, &vm.account)).collect(),
-        Target::Vm { vm, .. } => state.vms.get(vm).map(|vm| (&vm.id, &vm.account)).into_iter().collect(),
+        Target::Resource { id, .. } => state.vm(id).map(|vm| (&vm.id, &vm.account)).into_iter().collect(),
         Target::Credential(id) => reached(&state.descendants(id), state),
     };
     let owners: BTreeSet<&AccountId> = vms.values().copied().collect();
@@ -99,15 +100,20 @@ fn search(door: &Door, target: &Target) -> Search {
         Target::All => Vec::new(),
         Target::Class(class) => vec![term(Field::Tool, tools(&|tool| tool.class == *class))],
         Target::Tool(name) => vec![term(Field::Tool, vec![name.clone()])],
+        // What is there, and the calls that were written down to reach it without naming any of that.
         Target::Provider(name) => {
-            let vms = state.vms_at(name).map(|vm| vm.id.to_string());
-            vec![term(Field::Vm, vms.collect())]
+            let there = state.resources(None).filter(|row| row.provider.as_deref() == Some(name));
+            let ids = there.map(|row| row.id.to_string());
+            vec![term(Field::Resource(&VM), ids.chain([format!("provider:{name}")]).collect())]
         }
         Target::Account(id) => vec![term(Field::Account, vec![id.to_string()])],
         Target::Credential(id) => vec![term(Field::Credential, vec![id.to_string()])],
-        Target::Vm { vm, exec_only: false } => vec![term(Field::Vm, vec![vm.to_string()])],
-        Target::Vm { vm, exec_only: true } => {
-            vec![term(Field::Vm, vec![vm.to_string()]), term(Field::Tool, tools(&|tool| tool.class == Class::Exec))]
+        Target::Resource { id, exec_only: false } => vec![term(Field::Resource(id.noun()), vec![id.to_string()])],
+        Target::Resource { id, exec_only: true } => {
+            vec![
+                term(Field::Resource(id.noun()), vec![id.to_string()]),
+                term(Field::Tool, tools(&|tool| tool.class == Class::Exec)),
+            ]
         }
     };
     // Stopping is never switched off.

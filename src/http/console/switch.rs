@@ -200,7 +200,7 @@ fn in_force_now(visit: &Visit, id: &str) -> Option<Switch> {
 async fn look(visit: &Visit, switch: &Switch) -> Result<Live, Fault> {
     let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
     let under_way = reach::under_way(&visit.http.door, |call, state| switch.covers(call, state, now)).await?;
-    let label = |job: &Job| job.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| visible(&vm.label));
+    let label = |job: &Job| job.resources.iter().find_map(|id| state.resource(id)).map(|row| visible(&row.label));
     let running = under_way.running.iter().map(|job| Open {
         call: job.call.to_string(),
         tool: job.tool.clone(),

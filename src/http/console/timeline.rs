@@ -111,7 +111,7 @@ fn told(kind: &Kind, state: &ControlState) -> Told {
 
 fn intent_told(intent: &IntentRecorded) -> Told {
     let mut facts = vec![("Tool", format!("{} version {}", visible(&intent.tool), intent.tool_version))];
-    facts.extend(intent.vm.as_ref().map(|vm| ("VM", vm.to_string())));
+    facts.extend(intent.resources.iter().map(|id| (id.noun().title, id.to_string())));
     facts.push(("Key", intent.credential.to_string()));
     facts.push(("Person", intent.user.to_string()));
     facts.extend(intent.protocol.as_ref().map(|protocol| ("Protocol", protocol.as_str().to_owned())));

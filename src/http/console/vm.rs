@@ -17,6 +17,7 @@ use crate::core::id::VmId;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::state::Vm;
+use crate::core::vm::VM;
 use crate::tools::ActivityQuery;
 
 const HISTORY: u32 = 20;
@@ -41,7 +42,7 @@ pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Faul
     let vm = seen(&visit, &id)?;
     visit.check_reader(&format!("vms/{}", vm.id), Some(vm.account.clone()), json!({ "vm": vm.id })).await?;
     let mut search = Search::default();
-    search.only(Field::Vm, vm.id.to_string()).map_err(|_| Fault::NotFound)?;
+    search.only(Field::Resource(&VM), vm.id.to_string()).map_err(|_| Fault::NotFound)?;
     let query = ActivityQuery { sight: visit.sight(), search, limit: HISTORY, ..ActivityQuery::default() };
     let found = door.control().ports.activity.list(query).await?;
     let (state, now) = (door.state(), door.control().ports.clock.now());

@@ -7,6 +7,7 @@ use rmcp::model::{JsonObject, ToolAnnotations};
 use serde_json::Value;
 
 use crate::core::principal::{Principal, Side};
+use crate::core::resource::NOUNS;
 use crate::core::state::ControlState;
 use crate::core::tool::{Class, Risk};
 use crate::tools::{Catalogue, Tool};
@@ -47,7 +48,9 @@ pub fn is_shown(tool: &Tool, who: &Principal, state: &ControlState) -> bool {
     let scoped = tool.facts.scope.is_none_or(|scope| key.scopes.contains(&scope));
     // Stopping is never switched off, so it is shown wherever it works.
     let reads = tool.reads() || tool.facts.stops || !(who.read_only || key.read_only);
-    let needs_vm = tool.input["required"].as_array().is_some_and(|names| names.iter().any(|name| name == "vm_id"));
-    let has_vm = key.vms.as_ref().is_none_or(|vms| !vms.is_empty());
-    who.side == Side::Customer && !tool.is_hidden() && scoped && reads && (has_vm || !needs_vm)
+    let required = tool.input["required"].as_array();
+    let names_one = |name: &Value| NOUNS.iter().any(|noun| name == noun.argument);
+    let needs_one = required.is_some_and(|names| names.iter().any(names_one));
+    let has_one = key.vms.as_ref().is_none_or(|vms| !vms.is_empty());
+    who.side == Side::Customer && !tool.is_hidden() && scoped && reads && (has_one || !needs_one)
 }

@@ -1,8 +1,8 @@
 //! The `Compute` port: virtual machines and the commands that run in them.
 //!
 //! Every mutation carries the id of the call that asked for it. An adapter keeps that id with the effect, in a
-//! journal that outlives this process, so that [`Compute::find_power`] and [`GuestJobs::status`] can say after a crash
-//! whether the thing happened (P4).
+//! journal that outlives this process, so that [`Compute::find_power`], [`Compute::find_created`] and [`GuestJobs::status`] can
+//! say after a crash whether the thing happened (P4).
 
 pub mod qemu;
 pub mod sim;
@@ -85,7 +85,7 @@ pub struct Stats {
 }
 
 /// What a guest says of itself.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, schemars::JsonSchema)]
 pub struct LiveStats {
     /// Seconds since it booted.
     pub uptime_seconds: u64,
@@ -134,7 +134,7 @@ pub enum ProviderError {
     AnswerLost(Said),
 }
 
-/// What became of a power change, as the provider's journal tells.
+/// What became of a change, as the provider's journal tells.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Effect {
@@ -165,6 +165,15 @@ pub trait Compute: Send + Sync {
     async fn power(&self, machine: &MachineRef, action: PowerAction, call: &CallId, permit: Permit) -> Result<(), ProviderError>;
     /// What became of the power change that `call` asked for.
     async fn find_power(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError>;
+    /// Makes a machine of the provider's usual size with this name, which is off, and says what it is called there. Journalled under
+    /// `call` before it is sent.
+    async fn create(&self, _label: &str, _call: &CallId, _permit: Permit) -> Result<MachineRef, ProviderError> {
+        Err(ProviderError::Unsupported("make machines"))
+    }
+    /// What became of what `call` asked to be made.
+    async fn find_created(&self, _call: &CallId) -> Result<Effect, ProviderError> {
+        Ok(Effect::CannotTell)
+    }
     /// Says that `node` works with this adapter from now on: what it does is in the journal that the adapter keeps. Said before
     /// anything is done. An adapter whose journal is the provider's own, the same for everybody, has nothing to do.
     fn enter(&self, _node: &NodeId) -> Result<(), ProviderError> {

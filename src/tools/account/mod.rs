@@ -4,9 +4,7 @@ mod get;
 mod offer;
 mod set;
 
-use super::Tool;
+use super::declare::Declared;
 
-/// The tools of this noun.
-pub(super) fn tools() -> Vec<Tool> {
-    vec![get::tool(), offer::tool(), set::tool()]
-}
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[&get::GET, &offer::LIST, &set::SET];

@@ -2,38 +2,32 @@
 
 use std::collections::BTreeSet;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
+use crate::core::call::Outcome;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
-use crate::core::tool::ToolFacts;
-use crate::providers::compute::Machine;
-use crate::tools::outcome::Answer;
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, choice};
+use crate::core::tool::Reaches;
+use crate::providers::compute::{Machine, PowerAction};
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, reading};
 use crate::tools::vm::fleet;
-use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::read("catalog_list", Some(Scope::AccountRead));
+/// The kinds that are read off the caller's own VMs.
+const LOOKED_AT: Reaches = Reaches::VisibleFor("kind", &["region", "os"]);
 
-pub(super) fn tool() -> Tool {
-    let about = "What to list: plans, regions, operating systems, installation images, or the providers themselves.";
-    let input = Shape::new().must("kind", Public, choice(about, &["plan", "region", "os", "iso", "provider"]));
-    let output = Shape::new().must("kind", Public, any("string", "What is listed.")).must(
-        "items",
-        Public,
-        any("array", "What there is; empty where no provider has such a list."),
-    );
-    let face = Face {
-        title: "Provider catalogue",
-        description: "Lists what the providers offer. Regions and operating systems are those of the account's own VMs; plans \
-                      and installation images are empty while no configured provider sells any.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(list))
-}
+pub(super) static LIST: Operation<Args, Output> = reading("catalog_list")
+    .scope(Scope::AccountRead)
+    .title("Provider catalogue")
+    .about(
+        "Lists what the providers offer. Regions and operating systems are those of the account's own VMs; plans and \
+         installation images are empty while no configured provider sells any.",
+    )
+    .reaches(LOOKED_AT)
+    .run(|execution, args| Box::pin(list(execution, args)));
 
-#[derive(Clone, Copy, Deserialize, serde::Serialize)]
+#[derive(Clone, Copy, Deserialize, Serialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Kind {
     Plan,
@@ -43,36 +37,63 @@ enum Kind {
     Provider,
 }
 
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// What to list: plans, regions, operating systems, installation images, or the providers themselves.
+    #[schemars(extend("x-class" = Public))]
     kind: Kind,
 }
 
-async fn list(execution: Execution) -> Answer {
-    let Args { kind } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// What is listed.
+    #[schemars(extend("x-class" = Public))]
+    kind: Kind,
+    /// What there is; empty where no provider has such a list.
+    #[schemars(extend("x-class" = Public))]
+    items: Vec<Item>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Item {
+    /// Its name.
+    name: String,
+    /// Of a provider: what it can do to a VM's power.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    power: Option<Vec<PowerAction>>,
+    /// Of a provider: it can run commands in its VMs.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    guest: Option<bool>,
+    /// Of a provider: it is a simulation, without real machines.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    simulation: Option<bool>,
+}
+
+async fn list(execution: Execution, Args { kind }: Args) -> Result<Output, Outcome> {
     let items = match kind {
         // No port of any provider has these yet.
         Kind::Plan | Kind::Iso => Vec::new(),
         Kind::Provider => providers(&execution),
-        Kind::Region => distinct(&execution, |machine| &machine.region).await,
-        Kind::Os => distinct(&execution, |machine| &machine.os).await,
+        Kind::Region => distinct(&execution, |machine| &machine.region).await?,
+        Kind::Os => distinct(&execution, |machine| &machine.os).await?,
     };
-    Ok(json!({ "kind": kind, "items": items }))
+    Ok(Output { kind, items })
 }
 
-fn providers(execution: &Execution) -> Vec<Value> {
+fn providers(execution: &Execution) -> Vec<Item> {
     let all = execution.ports.compute.iter();
     all.map(|(name, compute)| {
         let can = compute.capabilities();
-        json!({ "name": name, "power": can.power, "guest": can.guest, "simulation": can.simulation })
+        let (power, guest, simulation) = (Some(can.power), Some(can.guest), Some(can.simulation));
+        Item { name: (*name).to_owned(), power, guest, simulation }
     })
     .collect()
 }
 
 /// Of the caller's own VMs only: what others run is not for it to see (P9).
-async fn distinct(execution: &Execution, field: fn(&Machine) -> &String) -> Vec<Value> {
-    let own = fleet::look(execution, &fleet::visible(execution)).await;
+async fn distinct(execution: &Execution, field: fn(&Machine) -> &String) -> Result<Vec<Item>, Outcome> {
+    let own = fleet::look(execution, &fleet::visible(execution)).await?;
     let names: BTreeSet<String> =
         own.into_iter().filter_map(|seen| seen.machine).map(|machine| field(&machine).clone()).collect();
-    names.into_iter().map(|name| json!({ "name": name })).collect()
+    Ok(names.into_iter().map(|name| Item { name, power: None, guest: None, simulation: None }).collect())
 }

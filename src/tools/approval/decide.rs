@@ -1,6 +1,7 @@
 //! `approval_decide`: a person lets a held call go on, or ends it. Once: who comes second is told so.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{may_answer, may_answer_any};
@@ -15,60 +16,66 @@ use crate::core::scope::Scope;
 use crate::core::scrub::Scrubbed;
 use crate::core::sight::Sight;
 use crate::core::state::ControlState;
-use crate::core::tool::ToolFacts;
 use crate::log::admission::job_row;
 use crate::log::binding::Binding;
 use crate::log::hold::{self, approval_row};
 use crate::log::store::StateRow;
 use crate::log::vault::SealedPart;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::record::fresh;
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, choice, id, text};
-use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::or(facts::control("approval_decide", Some(Scope::ApprovalsDecide)), &[Scope::StaffApprove]);
+pub(super) static DECIDE: Operation<Args, Output> = administration("approval_decide")
+    .scope(Scope::ApprovalsDecide)
+    .or(&[Scope::StaffApprove])
+    .title("Answer for a held call")
+    .about("Approves or rejects a call that waits for a person. An approved call is decided again before it runs.")
+    .rest(Route::post("/approvals/{id}"))
+    .run(|execution, args| Box::pin(decide(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new()
-        .must("id", Public, id("call", "The call that waits."))
-        .must("verdict", Public, choice("approve or reject.", &["approve", "reject"]))
-        .may("reason", Content, text("Why. Of a rejection the caller is told.", 500))
-        .keyed();
-    let output = Shape::new()
-        .must("id", Public, any("string", "The call."))
-        .must("verdict", Public, any("string", "What was answered."))
-        .must(
-            "status",
-            Public,
-            any(
-                "string",
-                "approved: it is decided again and goes on if all agrees. held: a second person has to agree. rejected.",
-            ),
-        );
-    let face = Face {
-        title: "Answer for a held call",
-        description: "Approves or rejects a call that waits for a person. An approved call is decided again before it runs.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(decide))
-}
-
-#[derive(Clone, Copy, Deserialize, PartialEq, Eq)]
+#[derive(Clone, Copy, Deserialize, Serialize, PartialEq, Eq, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Verdict {
     Approve,
     Reject,
 }
 
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// The call that waits.
+    #[schemars(extend("x-class" = Public))]
     id: CallId,
+    /// approve or reject.
+    #[schemars(extend("x-class" = Public))]
     verdict: Verdict,
+    /// Why. Of a rejection the caller is told.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 500))]
     reason: Option<String>,
 }
 
-async fn decide(execution: Execution) -> Answer {
-    let Args { id: call, verdict, reason } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The call.
+    #[schemars(extend("x-class" = Public))]
+    id: CallId,
+    /// What was answered.
+    #[schemars(extend("x-class" = Public))]
+    verdict: Verdict,
+    /// approved: it is decided again and goes on if all agrees. held: a second person has to agree. rejected.
+    #[schemars(extend("x-class" = Public))]
+    status: Standing,
+}
+
+/// How the call stands after the answer.
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Standing {
+    Approved,
+    Held,
+    Rejected,
+}
+
+async fn decide(execution: Execution, Args { id: call, verdict, reason }: Args) -> Result<Output, Outcome> {
     let (job, approval) = find(&execution, &call).await?;
     let approve = verdict == Verdict::Approve;
     let events = [execution.ports.event_id(), execution.ports.event_id()];
@@ -88,12 +95,12 @@ async fn decide(execution: Execution) -> Answer {
     if !approve {
         execution.ports.forget_seal(&call).await;
     }
-    let (verdict, status) = match (approve, step) {
-        (false, _) => ("reject", "rejected"),
-        (true, Step::Granted) => ("approve", "approved"),
-        (true, Step::Waits) => ("approve", "held"),
+    let status = match (approve, step) {
+        (false, _) => Standing::Rejected,
+        (true, Step::Granted) => Standing::Approved,
+        (true, Step::Waits) => Standing::Held,
     };
-    Ok(json!({ "id": call, "verdict": verdict, "status": status }))
+    Ok(Output { id: call, verdict, status })
 }
 
 async fn seal(

@@ -1,35 +1,89 @@
 //! `approval_list`: the calls that wait for a person, as that person has to see them.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
+use serde_json::Value;
 
 use super::may_see;
-use crate::core::approval::{Approval, Consent};
+use crate::core::approval::{Approval, Approver, Hold};
 use crate::core::call::Outcome;
+use crate::core::id::{AccountId, CallId, CredentialId, UserId};
 use crate::core::principal::Side;
-use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::redact::Sensitivity::Content;
+use crate::core::resource::ResourceId;
 use crate::core::sight::Sight;
-use crate::core::tool::ToolFacts;
+use crate::core::state::ControlState;
+use crate::core::vm::VM;
 use crate::log::hold::approvals_of;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Nothing, Operation, Route, administration};
+use crate::tools::instant::Instant;
 use crate::tools::record::fresh;
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any};
-use crate::tools::{Execution, Tool, facts, register};
 
-/// Why it needs no scope.
-const OWN: &str = "A key sees which of its own calls wait. Those of others are shown to who may answer for them.";
+pub(super) static LIST: Operation<Nothing, Output> = administration("approval_list")
+    .open("A key sees which of its own calls wait. Those of others are shown to who may answer for them.")
+    .title("List approvals")
+    .about("Lists the calls that wait for a person.")
+    .rest(Route::get("/approvals"))
+    .run(|execution, _| Box::pin(list(execution)));
 
-static FACTS: ToolFacts = facts::open(facts::control("approval_list", None), OWN);
-
-pub(super) fn tool() -> Tool {
-    let output = Shape::new()
-        .must("items", Content, any("array", "The calls that wait, oldest first, with what they would do and who may approve."))
-        .may("next_cursor", Public, json!({ "type": "null", "description": "There is one page." }));
-    let face = Face { title: "List approvals", description: "Lists the calls that wait for a person." };
-    register::tool(&FACTS, face, Shape::new(), output, handler!(list))
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The calls that wait, oldest first, with what they would do and who may approve.
+    #[schemars(extend("x-class" = Content))]
+    items: Vec<Waiting>,
 }
 
-async fn list(execution: Execution) -> Answer {
+#[derive(Serialize, JsonSchema)]
+struct Waiting {
+    /// The call.
+    id: CallId,
+    /// The same.
+    call_id: CallId,
+    /// Whose call.
+    account: AccountId,
+    /// The person behind it.
+    user: UserId,
+    /// The key.
+    credential: CredentialId,
+    /// What it calls.
+    tool: String,
+    /// The VM it is about.
+    #[schemars(with = "Option<String>")]
+    vm_id: Option<ResourceId>,
+    /// That VM's name for people.
+    vm_label: Option<String>,
+    /// Its arguments as they are recorded, without secrets: those of its tool.
+    arguments: Value,
+    /// Its public arguments.
+    text: Option<String>,
+    /// Why a person is asked.
+    why: String,
+    /// Who may approve.
+    approver: Approver,
+    /// It takes two persons.
+    second_person: bool,
+    /// Nobody approves a call of a key of his own.
+    separate: bool,
+    /// Who has said yes.
+    approvals: Vec<Consent>,
+    /// Version of the policies that hold it.
+    policy: i64,
+    /// Since when it waits.
+    held_at: Instant,
+    /// It is refused then.
+    expires_at: Instant,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Consent {
+    /// Who; staff are not named to customers.
+    by: String,
+    /// When.
+    at: Instant,
+}
+
+async fn list(execution: Execution) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
     let (store, who) = (&execution.ports.reader.store, &execution.principal);
     let rows = match who.side {
@@ -47,28 +101,35 @@ async fn list(execution: Execution) -> Answer {
         if approval.is_granted() {
             continue;
         }
-        let label = approval.vm.as_ref().and_then(|vm| state.vms.get(vm)).map(|vm| vm.label.as_str());
-        let mut item = shown(&approval, label, &asked);
-        for consent in item["approvals"].as_array_mut().into_iter().flatten() {
-            if let Some(by) = consent["by"].as_str() {
-                consent["by"] = json!(sight.named(by.to_owned(), &state));
-            }
-        }
-        items.push(item);
+        items.push(shown(approval, asked, &sight, &state));
     }
-    Ok(json!({ "items": items }))
+    Ok(Output { items })
 }
 
-fn shown(approval: &Approval, label: Option<&str>, asked: &Value) -> Value {
-    let consents: Vec<Value> =
-        approval.consents.iter().map(|Consent { by, at, .. }| json!({ "by": by, "at": at.document() })).collect();
-    json!({
-        "id": approval.call, "call_id": approval.call, "account": approval.account, "user": approval.user,
-        "credential": approval.credential, "tool": approval.tool, "vm_id": approval.vm, "vm_label": label,
-        "arguments": asked["args"], "text": asked["text"], "why": approval.hold.why, "approver": approval.hold.approver,
-        "second_person": approval.hold.second_person, "separate": approval.hold.separate, "approvals": consents,
-        "policy": approval.policy, "held_at": approval.held_at.document(), "expires_at": approval.expires_at.document(),
-    })
+fn shown(approval: Approval, mut asked: Value, sight: &Sight, state: &ControlState) -> Waiting {
+    let consents = approval.consents.iter();
+    let consents = consents.map(|yes| Consent { by: sight.named(yes.by.to_string(), state), at: yes.at.into() });
+    let Hold { why, approver, second_person, separate } = approval.hold;
+    Waiting {
+        id: approval.call.clone(),
+        call_id: approval.call,
+        account: approval.account,
+        user: approval.user,
+        credential: approval.credential,
+        tool: approval.tool,
+        vm_label: approval.resources.iter().find_map(|id| state.vm(id)).map(|vm| vm.label.clone()),
+        vm_id: approval.resources.into_iter().find(|id| *id.noun() == VM),
+        arguments: asked["args"].take(),
+        text: asked["text"].as_str().map(str::to_owned),
+        why,
+        approver,
+        second_person,
+        separate,
+        approvals: consents.collect(),
+        policy: approval.policy,
+        held_at: approval.held_at.into(),
+        expires_at: approval.expires_at.into(),
+    }
 }
 
 /// An approval as the log has it, and what the call would do, as it is recorded: without secrets. None if the row is not what the

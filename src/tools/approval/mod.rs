@@ -5,17 +5,16 @@
 mod decide;
 mod list;
 
-use super::{Execution, Tool};
+use super::Execution;
+use super::declare::Declared;
 use crate::core::approval::Approval;
 use crate::core::principal::Side;
 use crate::core::scope::Scope;
 use crate::core::sight::Sight;
 use crate::core::state::ControlState;
 
-/// The tools of this noun.
-pub(super) fn tools() -> Vec<Tool> {
-    vec![list::tool(), decide::tool()]
-}
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[&list::LIST, &decide::DECIDE];
 
 /// Whether the caller may know of a held call and answer it: staff who approve, and those of its account who may and see it.
 fn may_answer(execution: &Execution, state: &ControlState, approval: &Approval) -> bool {

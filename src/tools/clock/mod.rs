@@ -2,9 +2,7 @@
 
 mod accept;
 
-use super::Tool;
+use super::declare::Declared;
 
-/// The tools of this noun.
-pub(super) fn tools() -> Vec<Tool> {
-    vec![accept::tool()]
-}
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[&accept::ACCEPT];

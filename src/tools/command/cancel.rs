@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{run, sight};
 use crate::core::call::{Outcome, Status};
@@ -14,20 +14,16 @@ use crate::core::job::Job;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::tool::{Class, Risk, ToolFacts};
 use crate::log::admission::job_row;
 use crate::log::closing::Closing;
 use crate::log::reading::ReadError;
 use crate::log::store::Want;
 use crate::providers::Permit;
 use crate::providers::compute::{GuestJobs, JobState, JobStatus, MachineRef, ProviderError};
-use crate::tools::outcome::Answer;
-use crate::tools::record::write;
-use crate::tools::register::{Face, facts_of, handler};
-use crate::tools::shape::{Shape, any, text};
-use crate::tools::{Execution, Tool, facts, register};
-
-static FACTS: ToolFacts = facts::stop(facts::write("command_cancel", Some(Scope::VmsExec), Class::Exec, Risk::R2));
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, write};
+use crate::tools::record;
+use crate::tools::register::facts_of;
 
 /// How long a command that was claimed is waited for to appear in the guest, and its end in the log.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,29 +31,39 @@ const PATIENCE: Duration = Duration::from_secs(10);
 /// How often is looked.
 const LOOK: Duration = Duration::from_millis(100);
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new()
-        .may("vm_id", Content, text("The VM, if only a command of that one is meant.", 64))
-        .must("command_id", Content, text("The command.", 64))
-        .keyed();
-    let output = Shape::new()
-        .must("command_id", Public, any("string", "The command."))
-        .must("status", Public, any("string", "How the command stands now."))
-        .must("changed", Public, any("boolean", "It was this call that ended it; false if it had ended already."));
-    let face = Face {
-        title: "Cancel a command",
-        description: "Ends a command that waits or runs, and all processes that it started. Does nothing if it has ended.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(cancel))
-}
+pub(super) static CANCEL: Operation<Args, Output> = write("command_cancel")
+    .scope(Scope::VmsExec)
+    .executes()
+    .stops()
+    .title("Cancel a command")
+    .about("Ends a command that waits or runs, and all processes that it started. Does nothing if it has ended.")
+    .run(|execution, args| Box::pin(cancel(execution, args)));
 
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// The VM, if only a command of that one is meant.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
+    #[expect(dead_code, reason = "the pipeline has found the VM")]
+    vm_id: Option<String>,
+    /// The command.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     command_id: String,
 }
 
-async fn cancel(execution: Execution) -> Answer {
-    let Args { command_id } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The command.
+    #[schemars(extend("x-class" = Public))]
+    command_id: CallId,
+    /// How the command stands now.
+    #[schemars(extend("x-class" = Public))]
+    status: Status,
+    /// It was this call that ended it; false if it had ended already.
+    #[schemars(extend("x-class" = Public))]
+    changed: bool,
+}
+
+async fn cancel(execution: Execution, Args { command_id, .. }: Args) -> Result<Output, Outcome> {
     let call: CallId = command_id.parse().map_err(|_| sight::not_found())?;
     // What is stopped is what the log has: a row that somebody broke is in nobody's way.
     let Some(chain) = execution.ports.reader.chain(&call).await? else { return Err(sight::not_found()) };
@@ -65,7 +71,7 @@ async fn cancel(execution: Execution) -> Answer {
     if !execution.sight().call(&asked.account, asked.credential.as_str()) {
         return Err(sight::not_found());
     }
-    let vm = sight::vm_of(&execution, &asked.tool, asked.vm.as_ref())?;
+    let vm = sight::vm_of(&execution, &asked.tool, &asked.resources)?;
     if chain.status.is_terminal() {
         return Ok(answer(&call, chain.status, false));
     }
@@ -73,7 +79,7 @@ async fn cancel(execution: Execution) -> Answer {
         return Ok(answer(&call, Status::Cancelled, true));
     }
     let absent = || Refusal::new(Code::UpstreamUnreachable, "The VM's provider is not configured on this node.");
-    let compute = execution.ports.compute.get(vm.provider.as_str()).ok_or_else(absent)?;
+    let compute = execution.provider(&vm.provider)?.ok_or_else(absent)?;
     let (guest, machine) = (run::channel(compute)?, MachineRef(vm.machine));
     let ended = cancel_running(&execution, &*guest, &machine, &call).await?;
     let cancelled = ended.is_some_and(|ended| ended.state == JobState::Cancelled);
@@ -81,8 +87,8 @@ async fn cancel(execution: Execution) -> Answer {
     Ok(answer(&call, status.unwrap_or(Status::Running), cancelled))
 }
 
-fn answer(call: &CallId, status: Status, changed: bool) -> Value {
-    json!({ "command_id": call, "status": status, "changed": changed })
+fn answer(call: &CallId, status: Status, changed: bool) -> Output {
+    Output { command_id: call.clone(), status, changed }
 }
 
 async fn is_open(execution: &Execution, call: &CallId) -> Result<bool, ReadError> {
@@ -105,7 +111,7 @@ async fn cancel_queued(execution: &Execution, call: &CallId) -> Result<bool, Out
         notes_late: false,
         run_by: None,
     };
-    write(execution, Want { names, calls: vec![call.clone()], ..Want::default() }, move |draft| {
+    record::write(execution, Want { names, calls: vec![call.clone()], ..Want::default() }, move |draft| {
         let waiting = draft.stoppable(&call, facts_of)?.filter(|job| job.status == Status::Queued);
         if let Some(job) = &waiting {
             draft.put(&row, job)?;

@@ -1,58 +1,46 @@
 //! `command_get`: how a command stands and the end of its output; from the guest if it answers, else from the log.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
-use super::output::Source;
+use super::output::{Piece, Source};
 use super::{run, sight};
+use crate::core::call::{Outcome, Status};
+use crate::core::id::{CallId, VmId};
 use crate::core::redact::Sensitivity::{Content, Excerpt, Public};
 use crate::core::scope::Scope;
 use crate::core::scrub::ScrubbedText;
-use crate::core::shown::Shown;
 use crate::core::state::Vm;
-use crate::core::tool::ToolFacts;
+use crate::core::tool::Reaches;
 use crate::providers::compute::{JobState, MachineRef, ProviderError, Stream};
-use crate::tools::outcome::ShownAnswer;
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, maybe, number_or, text};
-use crate::tools::{CallRecord, Execution, Tool, facts, instant, register};
+use crate::tools::declare::{Kept, Operation, reading};
+use crate::tools::instant::Instant;
+use crate::tools::{CallRecord, Execution};
 
-static FACTS: ToolFacts = facts::read("command_get", Some(Scope::VmsExec));
+pub(super) static GET: Operation<Args, Kept<Output>> = reading("command_get")
+    .scope(Scope::VmsExec)
+    .title("Get a command")
+    .about("Shows how a command stands, its exit code, and the end of its output.")
+    .reaches(Reaches::OfCall("command_id"))
+    .run(|execution, args| Box::pin(get(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new()
-        .may("vm_id", Content, text("The VM, if the answer is to be about that one only.", 64))
-        .must("command_id", Content, text("The command.", 64))
-        .may("stdout_tail_bytes", Public, number_or("So much of the end of the standard output.", 0, 65_536, 8192))
-        .may("stderr_tail_bytes", Public, number_or("So much of the end of the standard error.", 0, 65_536, 8192));
-    let output = Shape::new()
-        .must("command_id", Public, any("string", "The command."))
-        .must("vm_id", Public, any("string", "The VM it is for."))
-        .must("status", Public, any("string", "queued, running, succeeded, failed, refused, cancelled, timed_out or unknown."))
-        .must("code", Public, maybe("string", "Why it did not succeed."))
-        .must("exit_code", Public, maybe("integer", "Exit code of the shell, once it has ended by itself."))
-        .must("left_running", Public, maybe("integer", "Processes that it left running, once it has ended by itself."))
-        .must("at", Public, any("string", "When it was asked for."))
-        .must("ended_at", Public, maybe("string", "When it ended."))
-        .must("duration_ms", Public, maybe("integer", "How long it took."))
-        .must("source", Public, any("string", "Where the output is from: guest, log (what was recorded of it) or none."))
-        .must("stdout_bytes", Public, maybe("integer", "Size of the standard output so far."))
-        .must("stderr_bytes", Public, maybe("integer", "Size of the standard error so far."))
-        .must("stdout_tail", Excerpt, any("string", "The end of the standard output."))
-        .must("stderr_tail", Excerpt, any("string", "The end of the standard error."))
-        .must("next_stdout_offset", Public, maybe("integer", "Where command_logs goes on."))
-        .must("next_stderr_offset", Public, maybe("integer", "Where command_logs goes on."));
-    let face =
-        Face { title: "Get a command", description: "Shows how a command stands, its exit code, and the end of its output." };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(get))
-}
-
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// The VM, if the answer is to be about that one only.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
+    #[expect(dead_code, reason = "the pipeline has found the VM")]
+    vm_id: Option<String>,
+    /// The command.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     command_id: String,
+    /// So much of the end of the standard output.
     #[serde(default = "tail")]
+    #[schemars(extend("x-class" = Public), range(min = 0, max = 65_536))]
     stdout_tail_bytes: u32,
+    /// So much of the end of the standard error.
     #[serde(default = "tail")]
+    #[schemars(extend("x-class" = Public), range(min = 0, max = 65_536))]
     stderr_tail_bytes: u32,
 }
 
@@ -60,54 +48,131 @@ fn tail() -> u32 {
     8192
 }
 
-async fn get(execution: Execution) -> ShownAnswer {
-    let args: Args = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The command.
+    #[schemars(extend("x-class" = Public))]
+    command_id: CallId,
+    /// The VM it is for.
+    #[schemars(extend("x-class" = Public))]
+    vm_id: VmId,
+    /// queued, running, succeeded, failed, refused, cancelled, timed_out or unknown.
+    #[schemars(extend("x-class" = Public))]
+    status: Status,
+    /// Why it did not succeed.
+    #[schemars(extend("x-class" = Public))]
+    code: Option<String>,
+    /// Exit code of the shell, once it has ended by itself.
+    #[schemars(extend("x-class" = Public))]
+    exit_code: Option<i64>,
+    /// Processes that it left running, once it has ended by itself.
+    #[schemars(extend("x-class" = Public))]
+    left_running: Option<u64>,
+    /// When it was asked for.
+    #[schemars(extend("x-class" = Public))]
+    at: Instant,
+    /// When it ended.
+    #[schemars(extend("x-class" = Public))]
+    ended_at: Option<Instant>,
+    /// How long it took.
+    #[schemars(extend("x-class" = Public))]
+    duration_ms: Option<u64>,
+    /// Where the output is from: guest, log (what was recorded of it) or none.
+    #[schemars(extend("x-class" = Public))]
+    source: Place,
+    /// Size of the standard output so far.
+    #[schemars(extend("x-class" = Public))]
+    stdout_bytes: Option<u64>,
+    /// Size of the standard error so far.
+    #[schemars(extend("x-class" = Public))]
+    stderr_bytes: Option<u64>,
+    /// The end of the standard output.
+    #[schemars(extend("x-class" = Excerpt))]
+    stdout_tail: String,
+    /// The end of the standard error.
+    #[schemars(extend("x-class" = Excerpt))]
+    stderr_tail: String,
+    /// Where command_logs goes on.
+    #[schemars(extend("x-class" = Public))]
+    next_stdout_offset: Option<u64>,
+    /// Where command_logs goes on.
+    #[schemars(extend("x-class" = Public))]
+    next_stderr_offset: Option<u64>,
+}
+
+/// Where the output is from.
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Place {
+    Guest,
+    Log,
+    None,
+}
+
+async fn get(execution: Execution, args: Args) -> Result<Kept<Output>, Outcome> {
     let (record, vm) = sight::find(&execution, &args.command_id).await?;
     let kept = recorded(&execution, &record).await?;
-    let mut shown = json!({
-        "command_id": record.call_id,
-        "vm_id": vm.id,
-        "status": record.status,
-        "code": record.code,
-        "exit_code": kept["exit_code"],
-        "left_running": kept["left_running"],
-        "at": record.at.document(),
-        "ended_at": instant::render_maybe(record.ended_at),
-        "duration_ms": kept["duration_ms"],
+    let seen = live(&execution, &record, &vm, &args).await.unwrap_or_else(|error| {
+        tracing::debug!(%error, call_id = %record.call_id, "a guest does not show a command");
+        from_log(&kept)
     });
-    let Outputs { fields, stdout, stderr } = match live(&execution, &record, &vm, &args).await {
-        Ok(live) => live,
-        Err(error) => {
-            tracing::debug!(%error, call_id = %record.call_id, "a guest does not show a command");
-            from_log(&kept)
-        }
-    };
-    if let (Some(shown), Value::Object(fields)) = (shown.as_object_mut(), fields) {
-        shown.extend(fields);
-    }
-    let mut shown = Shown::from(shown);
-    for (name, end) in [("stdout", &stdout), ("stderr", &stderr)] {
+    let Seen { source, ended, stdout, stderr } = seen;
+    let (code, left_running) = ended.unwrap_or((kept["exit_code"].as_i64(), kept["left_running"].as_u64()));
+    let mut shown = Kept::from(Output {
+        command_id: record.call_id,
+        vm_id: vm.id,
+        status: record.status,
+        code: record.code,
+        exit_code: code,
+        left_running,
+        at: record.at.into(),
+        ended_at: record.ended_at.map(Instant),
+        duration_ms: kept["duration_ms"].as_u64(),
+        source,
+        stdout_bytes: stdout.bytes,
+        stderr_bytes: stderr.bytes,
+        stdout_tail: stdout.tail.clone(),
+        stderr_tail: stderr.tail.clone(),
+        next_stdout_offset: stdout.next,
+        next_stderr_offset: stderr.next,
+    });
+    for (name, end) in [("stdout", stdout), ("stderr", stderr)] {
         // All of it has to be there, as it is, for its size to be recorded.
-        let is_whole = shown.live_size(&format!("{name}_bytes")) == Some(end.as_str().len());
-        if !is_whole || shown.live_text(&format!("{name}_tail")) != Some(end.as_str()) {
+        let is_whole = end.bytes == Some(end.record.as_str().len() as u64);
+        if !is_whole || end.tail != end.record.as_str() {
             shown.leave_out(format!("{name}_bytes"));
             shown.leave_out(format!("next_{name}_offset"));
         }
+        shown.record(format!("{name}_tail"), end.record);
     }
-    shown.record("stdout_tail", stdout);
-    shown.record("stderr_tail", stderr);
     Ok(shown)
 }
 
-/// What there is of the outputs, and what is recorded of their ends.
-struct Outputs {
-    fields: Value,
-    stdout: ScrubbedText,
-    stderr: ScrubbedText,
+/// What there is of a command that its record does not say.
+struct Seen {
+    source: Place,
+    /// Exit code and what is left running, if the guest says so.
+    ended: Option<(Option<i64>, Option<u64>)>,
+    stdout: End,
+    stderr: End,
+}
+
+/// The end of an output, and what is recorded of it.
+struct End {
+    bytes: Option<u64>,
+    tail: String,
+    record: ScrubbedText,
+    next: Option<u64>,
+}
+
+impl End {
+    fn of(piece: Piece, size: u64) -> Self {
+        Self { bytes: Some(size), tail: piece.text, record: piece.record, next: Some(piece.next) }
+    }
 }
 
 /// What the log has of the command's end: its result, also where that is inside an error.
-async fn recorded(execution: &Execution, record: &CallRecord) -> Result<Value, crate::core::call::Outcome> {
+async fn recorded(execution: &Execution, record: &CallRecord) -> Result<Value, Outcome> {
     if record.end.is_none() {
         return Ok(Value::Null);
     }
@@ -116,8 +181,9 @@ async fn recorded(execution: &Execution, record: &CallRecord) -> Result<Value, c
     Ok(inside.unwrap_or(result))
 }
 
-async fn live(execution: &Execution, record: &CallRecord, vm: &Vm, args: &Args) -> Result<Outputs, ProviderError> {
-    let compute = execution.ports.compute.get(vm.provider.as_str());
+async fn live(execution: &Execution, record: &CallRecord, vm: &Vm, args: &Args) -> Result<Seen, ProviderError> {
+    // Stopped meanwhile: what the log has is still shown.
+    let compute = execution.provider(&vm.provider).ok().flatten();
     let guest = compute.and_then(|compute| run::channel(compute).ok());
     let guest = guest.ok_or(ProviderError::Unsupported("run commands in guests"))?;
     let (machine, call) = (MachineRef(vm.machine.clone()), &record.call_id);
@@ -125,42 +191,31 @@ async fn live(execution: &Execution, record: &CallRecord, vm: &Vm, args: &Args) 
     let source = |stream: Stream| Source { guest: &*guest, machine: &machine, call, stream };
     let stdout = source(Stream::Stdout).tail(args.stdout_tail_bytes, status.stdout_bytes).await?;
     let stderr = source(Stream::Stderr).tail(args.stderr_tail_bytes, status.stderr_bytes).await?;
-    let mut shown = json!({
-        "source": "guest",
-        "stdout_bytes": status.stdout_bytes,
-        "stderr_bytes": status.stderr_bytes,
-        "stdout_tail": stdout.text,
-        "stderr_tail": stderr.text,
-        "next_stdout_offset": stdout.next,
-        "next_stderr_offset": stderr.next,
-    });
-    if let (JobState::Exited { code }, Some(fields)) = (status.state, shown.as_object_mut()) {
-        fields.insert("exit_code".into(), json!(code));
-        fields.insert("left_running".into(), json!(status.left_running));
-    }
-    Ok(Outputs { fields: shown, stdout: stdout.record, stderr: stderr.record })
+    let ended = match status.state {
+        JobState::Exited { code } => Some((Some(i64::from(code)), Some(u64::from(status.left_running)))),
+        _ => None,
+    };
+    let (stdout, stderr) = (End::of(stdout, status.stdout_bytes), End::of(stderr, status.stderr_bytes));
+    Ok(Seen { source: Place::Guest, ended, stdout, stderr })
 }
 
-fn from_log(kept: &Value) -> Outputs {
+fn from_log(kept: &Value) -> Seen {
+    let is_there = kept["stdout_head"].is_string() || kept["stdout"].is_string();
+    let source = if is_there { Place::Log } else { Place::None };
+    Seen { source, ended: None, stdout: recorded_end(kept, "stdout"), stderr: recorded_end(kept, "stderr") }
+}
+
+fn recorded_end(kept: &Value, name: &str) -> End {
     let text = |field: &str| kept[field].as_str().unwrap_or_default();
     // `vm_exec` records its output whole, `command_start` its two ends.
-    let tail = |name: &str| match text(&format!("{name}_tail")) {
-        "" if kept[name].is_string() => text(name).to_owned(),
-        "" => text(&format!("{name}_head")).to_owned(),
-        tail => tail.to_owned(),
+    let tail = match text(&format!("{name}_tail")) {
+        "" if kept[name].is_string() => text(name),
+        "" => text(&format!("{name}_head")),
+        tail => tail,
     };
-    let (stdout, stderr) = (tail("stdout"), tail("stderr"));
+    let bytes = kept[format!("{name}_bytes")].as_u64();
     // What has not ended has written nothing that is recorded.
-    let next = |name: &str| if kept.is_null() { json!(0) } else { kept[format!("{name}_bytes")].clone() };
-    let fields = json!({
-        "source": if kept["stdout_head"].is_string() || kept["stdout"].is_string() { "log" } else { "none" },
-        "stdout_bytes": kept["stdout_bytes"],
-        "stderr_bytes": kept["stderr_bytes"],
-        "stdout_tail": stdout,
-        "stderr_tail": stderr,
-        "next_stdout_offset": next("stdout"),
-        "next_stderr_offset": next("stderr"),
-    });
+    let next = if kept.is_null() { Some(0) } else { bytes };
     // It was scrubbed when it was recorded, with what stood around it then.
-    Outputs { fields, stdout: ScrubbedText::of(&stdout), stderr: ScrubbedText::of(&stderr) }
+    End { bytes, tail: tail.to_owned(), record: ScrubbedText::of(tail), next }
 }

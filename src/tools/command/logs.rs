@@ -1,62 +1,51 @@
 //! `command_logs`: a command's whole output, a piece at a time by byte offset.
 
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::output::Source;
 use super::{run, sight};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
+use crate::core::id::CallId;
 use crate::core::redact::Sensitivity::{Content, Excerpt, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::shown::Shown;
-use crate::core::tool::ToolFacts;
+use crate::core::tool::Reaches;
 use crate::providers::compute::{JobState, JobStatus, MachineRef, ProviderError, Stream};
-use crate::tools::outcome::ShownAnswer;
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, maybe, number_or, text};
-use crate::tools::{CallRecord, Execution, Tool, facts, register};
-
-static FACTS: ToolFacts = facts::read("command_logs", Some(Scope::VmsExec));
+use crate::tools::declare::{Kept, Operation, reading};
+use crate::tools::{CallRecord, Execution};
 
 /// Beyond what a guest keeps of any output.
 const FURTHEST: u64 = 1 << 40;
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new()
-        .may("vm_id", Content, text("The VM, if the answer is to be about that one only.", 64))
-        .must("command_id", Content, text("The command.", 64))
-        .may("stdout_offset", Public, number_or("Byte of the standard output to begin at.", 0, FURTHEST, 0))
-        .may("stderr_offset", Public, number_or("Byte of the standard error to begin at.", 0, FURTHEST, 0))
-        .may("max_bytes", Public, number_or("At most so many bytes of each.", 1, 65_536, 16_384));
-    let output = Shape::new()
-        .must("command_id", Public, any("string", "The command."))
-        .must("status", Public, any("string", "How the command stands."))
-        .must("stdout", Excerpt, any("string", "A piece of the standard output; what is not UTF-8 is replaced."))
-        .must("stderr", Excerpt, any("string", "A piece of the standard error; what is not UTF-8 is replaced."))
-        .must("stdout_utf8", Public, any("boolean", "Nothing had to be replaced."))
-        .must("stderr_utf8", Public, any("boolean", "Nothing had to be replaced."))
-        .must("stdout_bytes", Public, maybe("integer", "Size of the standard output so far."))
-        .must("stderr_bytes", Public, maybe("integer", "Size of the standard error so far."))
-        .must("next_stdout_offset", Public, maybe("integer", "stdout_offset of the next piece."))
-        .must("next_stderr_offset", Public, maybe("integer", "stderr_offset of the next piece."))
-        .must("complete", Public, any("boolean", "The command has ended and there is nothing after this."));
-    let face = Face {
-        title: "Read a command's output",
-        description: "Reads a command's output from byte offsets; the next offsets lead through all of it, also while it runs.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(read))
-}
+pub(super) static LOGS: Operation<Args, Kept<Output>> = reading("command_logs")
+    .scope(Scope::VmsExec)
+    .title("Read a command's output")
+    .about("Reads a command's output from byte offsets; the next offsets lead through all of it, also while it runs.")
+    .reaches(Reaches::OfCall("command_id"))
+    .run(|execution, args| Box::pin(read(execution, args)));
 
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// The VM, if the answer is to be about that one only.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
+    #[expect(dead_code, reason = "the pipeline has found the VM")]
+    vm_id: Option<String>,
+    /// The command.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     command_id: String,
+    /// Byte of the standard output to begin at.
     #[serde(default)]
+    #[schemars(extend("x-class" = Public), range(min = 0, max = FURTHEST))]
     stdout_offset: u64,
+    /// Byte of the standard error to begin at.
     #[serde(default)]
+    #[schemars(extend("x-class" = Public), range(min = 0, max = FURTHEST))]
     stderr_offset: u64,
+    /// At most so many bytes of each.
     #[serde(default = "piece")]
+    #[schemars(extend("x-class" = Public), range(min = 1, max = 65_536))]
     max_bytes: u32,
 }
 
@@ -64,10 +53,46 @@ fn piece() -> u32 {
     16_384
 }
 
-async fn read(execution: Execution) -> ShownAnswer {
-    let args: Args = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The command.
+    #[schemars(extend("x-class" = Public))]
+    command_id: CallId,
+    /// How the command stands.
+    #[schemars(extend("x-class" = Public))]
+    status: Status,
+    /// A piece of the standard output; what is not UTF-8 is replaced.
+    #[schemars(extend("x-class" = Excerpt))]
+    stdout: String,
+    /// A piece of the standard error; what is not UTF-8 is replaced.
+    #[schemars(extend("x-class" = Excerpt))]
+    stderr: String,
+    /// Nothing had to be replaced.
+    #[schemars(extend("x-class" = Public))]
+    stdout_utf8: bool,
+    /// Nothing had to be replaced.
+    #[schemars(extend("x-class" = Public))]
+    stderr_utf8: bool,
+    /// Size of the standard output so far.
+    #[schemars(extend("x-class" = Public))]
+    stdout_bytes: Option<u64>,
+    /// Size of the standard error so far.
+    #[schemars(extend("x-class" = Public))]
+    stderr_bytes: Option<u64>,
+    /// stdout_offset of the next piece.
+    #[schemars(extend("x-class" = Public))]
+    next_stdout_offset: Option<u64>,
+    /// stderr_offset of the next piece.
+    #[schemars(extend("x-class" = Public))]
+    next_stderr_offset: Option<u64>,
+    /// The command has ended and there is nothing after this.
+    #[schemars(extend("x-class" = Public))]
+    complete: bool,
+}
+
+async fn read(execution: Execution, args: Args) -> Result<Kept<Output>, Outcome> {
     let (record, vm) = sight::find(&execution, &args.command_id).await?;
-    let compute = execution.ports.compute.get(vm.provider.as_str());
+    let compute = execution.provider(&vm.provider)?;
     let absent = || Refusal::new(Code::UpstreamUnreachable, "The VM's provider is not configured on this node.");
     let guest = run::channel(compute.ok_or_else(absent)?)?;
     let machine = MachineRef(vm.machine);
@@ -82,19 +107,19 @@ async fn read(execution: Execution) -> ShownAnswer {
     let stdout = source(Stream::Stdout).piece(args.stdout_offset, most, status.stdout_bytes).await?;
     let stderr = source(Stream::Stderr).piece(args.stderr_offset, most, status.stderr_bytes).await?;
     let at_end = stdout.next >= status.stdout_bytes && stderr.next >= status.stderr_bytes;
-    let mut shown = Shown::from(json!({
-        "command_id": record.call_id,
-        "status": record.status,
-        "stdout": stdout.text,
-        "stderr": stderr.text,
-        "stdout_utf8": stdout.utf8,
-        "stderr_utf8": stderr.utf8,
-        "stdout_bytes": status.stdout_bytes,
-        "stderr_bytes": status.stderr_bytes,
-        "next_stdout_offset": stdout.next,
-        "next_stderr_offset": stderr.next,
-        "complete": begun && status.state != JobState::Running && at_end,
-    }));
+    let mut shown = Kept::from(Output {
+        command_id: record.call_id.clone(),
+        status: record.status,
+        stdout: stdout.text.clone(),
+        stderr: stderr.text.clone(),
+        stdout_utf8: stdout.utf8,
+        stderr_utf8: stderr.utf8,
+        stdout_bytes: Some(status.stdout_bytes),
+        stderr_bytes: Some(status.stderr_bytes),
+        next_stdout_offset: Some(stdout.next),
+        next_stderr_offset: Some(stderr.next),
+        complete: begun && status.state != JobState::Running && at_end,
+    });
     let pieces = [
         ("stdout", stdout, args.stdout_offset, status.stdout_bytes),
         ("stderr", stderr, args.stderr_offset, status.stderr_bytes),

@@ -8,9 +8,7 @@ pub(super) mod run;
 mod sight;
 mod start;
 
-use super::Tool;
+use super::declare::Declared;
 
-/// The tools of this noun.
-pub(super) fn tools() -> Vec<Tool> {
-    vec![start::tool(), get::tool(), logs::tool(), cancel::tool()]
-}
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[&start::START, &get::GET, &logs::LOGS, &cancel::CANCEL];

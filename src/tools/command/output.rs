@@ -6,7 +6,6 @@
 use std::ops::Range;
 use std::time::Duration;
 
-use serde_json::{Map, Value, json};
 use sha2::{Digest, Sha256};
 
 use crate::core::id::CallId;
@@ -180,20 +179,25 @@ struct Summary {
     tail: ScrubbedText,
 }
 
-/// Size, digest, head and tail of both outputs, as fields `stdout_bytes` and so on.
-pub(in crate::tools) async fn record(ran: &super::run::Ran, call: &CallId) -> Map<String, Value> {
-    let mut fields = Map::new();
-    let outputs = [("stdout", Stream::Stdout, ran.status.stdout_bytes), ("stderr", Stream::Stderr, ran.status.stderr_bytes)];
-    for (name, stream, size) in outputs {
-        let source = Source { guest: &*ran.guest, machine: &ran.machine, call, stream };
-        let summary = source.summary().await;
-        fields.insert(format!("{name}_bytes"), json!(summary.size));
-        fields.insert(format!("{name}_truncated"), json!(size >= SPOOL));
-        fields.insert(format!("{name}_sha256"), json!(summary.sha256));
-        fields.insert(format!("{name}_head"), json!(summary.head.as_str()));
-        fields.insert(format!("{name}_tail"), json!(summary.tail.as_str()));
-    }
-    fields
+/// What is recorded of one output.
+pub(super) struct Recorded {
+    /// Its size, if nothing in it is secret.
+    pub(super) bytes: Option<u64>,
+    /// There was more than the guest keeps.
+    pub(super) truncated: bool,
+    /// Its digest, if nothing in it is secret.
+    pub(super) sha256: Option<String>,
+    /// Its beginning.
+    pub(super) head: String,
+    /// Its end, without what the beginning has.
+    pub(super) tail: String,
+}
+
+/// What is recorded of an output of a command that has ended.
+pub(super) async fn record(ran: &super::run::Ran, call: &CallId, stream: Stream, size: u64) -> Recorded {
+    let source = Source { guest: &*ran.guest, machine: &ran.machine, call, stream };
+    let Summary { size: bytes, sha256, head, tail } = source.summary().await;
+    Recorded { bytes, truncated: size >= SPOOL, sha256, head: head.into(), tail: tail.into() }
 }
 
 /// Whether there is a secret in `window` that its ends have not made one.

@@ -4,13 +4,13 @@
 
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::id::{CallId, VmId};
+use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
+use crate::core::resource::{ResourceId, place_of};
 use crate::core::state::Vm;
+use crate::core::tool::ToolFacts;
+use crate::tools::register::facts_of;
 use crate::tools::{CallRecord, Execution};
-
-/// The tools whose calls are commands.
-const COMMANDS: [&str; 2] = ["command_start", "vm_exec"];
 
 /// What is told of a command that is absent, not owned, or not on the allow-list.
 pub(super) fn not_found() -> Outcome {
@@ -18,11 +18,12 @@ pub(super) fn not_found() -> Outcome {
 }
 
 /// The VM of a command, if the caller may see the command.
-pub(super) fn vm_of(execution: &Execution, tool: &str, vm: Option<&VmId>) -> Result<Vm, Outcome> {
+pub(super) fn vm_of(execution: &Execution, tool: &str, about: &[ResourceId]) -> Result<Vm, Outcome> {
     let state = execution.state();
-    let id = vm.ok_or_else(not_found)?;
-    let named = execution.admitted.vm().is_none_or(|named| named == id);
-    let known = state.vms.get(id).filter(|vm| execution.sight().vm(vm) && named && COMMANDS.contains(&tool));
+    let id = place_of(about).ok_or_else(not_found)?;
+    let named = execution.resources.first().is_none_or(|named| named.id == *id);
+    let is_command = facts_of(tool).is_some_and(ToolFacts::is_command);
+    let known = state.vm(id).filter(|vm| execution.sight().vm(vm) && named && is_command);
     known.cloned().ok_or_else(not_found)
 }
 
@@ -31,7 +32,6 @@ pub(super) async fn find(execution: &Execution, id: &str) -> Result<(CallRecord,
     let call: CallId = id.parse().map_err(|_| not_found())?;
     let found = execution.ports.activity.call(&execution.sight(), &call).await?;
     let record = found.ok_or_else(not_found)?;
-    let vm_id = record.vm.as_deref().and_then(|vm| vm.parse().ok());
-    let vm = vm_of(execution, &record.tool, vm_id.as_ref())?;
+    let vm = vm_of(execution, &record.tool, &record.resources)?;
     Ok((record, vm))
 }

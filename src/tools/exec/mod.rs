@@ -3,9 +3,7 @@
 mod run;
 mod set;
 
-use super::Tool;
+use super::declare::Declared;
 
-/// The tools of this noun.
-pub(super) fn tools() -> Vec<Tool> {
-    vec![run::tool(), set::tool()]
-}
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[&run::EXEC, &set::SET];

@@ -3,7 +3,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::sheet::{Form, Sheet};
@@ -11,7 +12,7 @@ use super::{CREATE, Export};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::event::Kind;
-use crate::core::id::{AccountId, Position};
+use crate::core::id::{AccountId, CallId, Position};
 use crate::core::principal::Side;
 use crate::core::quota::Counted;
 use crate::core::redact::Sensitivity::{Content, Public};
@@ -20,14 +21,9 @@ use crate::core::scope::Scope;
 use crate::core::scrub::ScrubbedText;
 use crate::core::search::{Field, Search};
 use crate::core::sight::Sight;
-use crate::core::tool::ToolFacts;
-use crate::tools::outcome::Answer;
+use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::record::{Record, fresh, record};
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, choice, maybe, text};
-use crate::tools::{ActivityQuery, Execution, Tool, facts, register};
-
-static FACTS: ToolFacts = facts::or(facts::control(CREATE, Some(Scope::AuditRead)), &[Scope::StaffExport]);
+use crate::tools::{ActivityQuery, Execution};
 
 /// How long it can be downloaded.
 const LASTS: Duration = Duration::from_hours(7 * 24);
@@ -38,39 +34,38 @@ const MOST: u64 = 500_000;
 /// How long the making may take.
 const TIME: Duration = Duration::from_mins(10);
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new()
-        .may("q", Content, text("Which calls, as in a search; all if absent.", 2000))
-        .must("form", Public, choice("What the file is.", &["csv", "jsonl"]))
-        .may("reason", Content, text("Why staff take calls of several accounts away.", 500))
-        .keyed();
-    let output = Shape::new()
-        .must("id", Public, any("string", "The export, by which it is downloaded: the id of this call."))
-        .must("q", Content, any("string", "The search as it was typed, its times written out."))
-        .must("form", Public, any("string", "What the file is."))
-        .must("account", Public, maybe("string", "The account whose calls it holds; of several if null."))
-        .must("credential", Public, maybe("string", "The only key whose calls it holds, if it is one."))
-        .must("as_of", Public, any("integer", "Log position that it shows."))
-        .must("count", Public, any("integer", "How many calls it holds."))
-        .must("bytes", Public, any("integer", "Its size."))
-        .must("sha256", Public, any("string", "Its digest."))
-        .must("expires_at", Public, any("string", "Until when it can be downloaded."));
-    let face = Face {
-        title: "Export calls",
-        description: "Makes a file of the calls of a search, as they are now: counted, digested, and to be downloaded for a week.",
-    };
-    Tool { time_limit: TIME, ..register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(create)) }
-}
+pub(super) static MAKE: Operation<Args, Output> = administration(CREATE)
+    .scope(Scope::AuditRead)
+    .or(&[Scope::StaffExport])
+    .title("Export calls")
+    .about("Makes a file of the calls of a search, as they are now: counted, digested, and to be downloaded for a week.")
+    .time_limit(TIME)
+    .rest(Route::post("/exports").created())
+    .run(|execution, args| Box::pin(create(execution, args)));
 
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// Which calls, as in a search; all if absent.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 2000))]
     q: Option<String>,
+    /// What the file is.
+    #[schemars(extend("x-class" = Public))]
     form: Form,
+    /// Why staff take calls of several accounts away.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 500))]
     reason: Option<String>,
 }
 
-async fn create(execution: Execution) -> Answer {
-    let Args { q, form, reason } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The export, by which it is downloaded: the id of this call.
+    #[schemars(extend("x-class" = Public))]
+    id: CallId,
+    #[serde(flatten)]
+    export: Export,
+}
+
+async fn create(execution: Execution, Args { q, form, reason }: Args) -> Result<Output, Outcome> {
     let now = execution.ports.clock.now();
     // Scrubbed as it was typed, which is what is looked for and kept: words that are folded have lost what a secret is known by.
     let typed = ScrubbedText::of(&q.unwrap_or_default());
@@ -88,7 +83,7 @@ async fn create(execution: Execution) -> Answer {
     let as_of = asked.map(|record| Position(record.intent.0 - 1));
     let query = ActivityQuery { sight, search, as_of, ..ActivityQuery::default() };
     let sheet = made(&execution, form, query).await?;
-    let mut document = json!(Export {
+    let export = Export {
         q,
         form,
         account,
@@ -98,9 +93,8 @@ async fn create(execution: Execution) -> Answer {
         bytes: sheet.bytes(),
         sha256: sheet.sha256(),
         expires_at: now.plus(LASTS).rfc3339(),
-    });
-    document["id"] = json!(execution.call());
-    Ok(document)
+    };
+    Ok(Output { id: execution.call().clone(), export })
 }
 
 /// Whose calls it may hold.

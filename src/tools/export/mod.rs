@@ -6,45 +6,56 @@
 mod create;
 pub mod sheet;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{ActivityQuery, Tool};
+use super::ActivityQuery;
+use super::declare::Declared;
 use crate::core::id::{AccountId, CredentialId, Position};
+use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::search::{Fault, Search};
 use crate::core::sight::Sight;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use sheet::Form;
 
-pub(super) fn tools() -> Vec<Tool> {
-    vec![create::tool()]
-}
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[&create::MAKE];
 
 /// The tool that makes one.
 pub const CREATE: &str = "export_create";
 
 /// What was recorded of an export: its recipe, and what has to come out.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 pub struct Export {
-    /// The search as it was typed, scrubbed, its times written out.
+    /// The search as it was typed, its times written out.
+    #[schemars(extend("x-class" = Content))]
     pub q: String,
-    /// The form of the file.
+    /// What the file is.
+    #[schemars(extend("x-class" = Public))]
     pub form: Form,
-    /// The account whose calls it holds; of several if absent.
+    /// The account whose calls it holds; of several if null.
     #[serde(default)]
+    #[schemars(extend("x-class" = Public))]
     pub account: Option<AccountId>,
-    /// The only key whose calls it holds, by the first of its credentials.
+    /// The only key whose calls it holds, if it is one.
     #[serde(default)]
+    #[schemars(extend("x-class" = Public))]
     pub credential: Option<CredentialId>,
-    /// The position whose state it shows.
+    /// Log position that it shows.
+    #[schemars(extend("x-class" = Public))]
     pub as_of: Position,
     /// How many calls it holds.
+    #[schemars(extend("x-class" = Public))]
     pub count: u64,
     /// Its size.
+    #[schemars(extend("x-class" = Public))]
     pub bytes: u64,
-    /// Its SHA-256, hex.
+    /// Its digest.
+    #[schemars(extend("x-class" = Public))]
     pub sha256: String,
     /// Until when it can be downloaded.
+    #[schemars(extend("x-class" = Public))]
     pub expires_at: String,
 }
 

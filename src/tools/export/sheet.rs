@@ -5,6 +5,7 @@
 
 use std::sync::Arc;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
@@ -14,6 +15,7 @@ use crate::core::id::Position;
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
 use crate::core::visible::visible;
+use crate::core::vm::VM;
 use crate::tools::{Activity, ActivityQuery, CallRecord};
 
 /// Calls that are read at once.
@@ -23,7 +25,7 @@ const COLUMNS: [&str; 13] =
     ["call_id", "at", "ended_at", "status", "code", "tool", "vm", "account", "credential", "via", "ip", "session", "text"];
 
 /// What a file looks like.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum Form {
     /// A table.
@@ -144,7 +146,7 @@ fn cells(record: &CallRecord) -> [String; 13] {
         record.status.as_str().to_owned(),
         maybe(&record.code),
         record.tool.clone(),
-        maybe(&record.vm),
+        maybe(&record.about(&VM).map(ToString::to_string)),
         record.account.to_string(),
         record.credential.clone(),
         record.via.clone(),

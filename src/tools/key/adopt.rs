@@ -2,47 +2,49 @@
 //!
 //! INVARIANT: one key at a time, by a person who is signed in; what a switch covers stays covered.
 
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::of_key;
 use crate::core::adoption::adoption;
+use crate::core::call::Outcome;
 use crate::core::id::CredentialId;
 use crate::core::lineage::alive;
 use crate::core::quota::Counted;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
-use crate::core::tool::ToolFacts;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, administration};
 use crate::tools::record::change;
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, id};
-use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::or(facts::control("key_adopt", Some(Scope::KeysWrite)), &[Scope::StaffTokens]);
+pub(super) static ADOPT: Operation<Args, Output> = administration("key_adopt")
+    .scope(Scope::KeysWrite)
+    .or(&[Scope::StaffTokens])
+    .title("Keep a key")
+    .about(
+        "Keeps a key that another key made: it ends, stops and counts with that one no more. Only a person who is signed in \
+         may, also after that one has ended. What the key itself may do stays as it is.",
+    )
+    .run(|execution, args| Box::pin(adopt(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new().must("id", Public, id("key", "The key to keep.")).keyed();
-    let output = Shape::new().must("id", Public, any("string", "The key.")).must(
-        "adopted",
-        Public,
-        any("boolean", "It comes from the person who is signed in, by this call or an earlier one."),
-    );
-    let face = Face {
-        title: "Keep a key",
-        description: "Keeps a key that another key made: it ends, stops and counts with that one no more. Only a person who is \
-                      signed in may, also after that one has ended. What the key itself may do stays as it is.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(adopt))
-}
-
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// The key to keep.
+    #[schemars(extend("x-class" = Public))]
     id: CredentialId,
 }
 
-async fn adopt(execution: Execution) -> Answer {
-    let Args { id } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The key.
+    #[schemars(extend("x-class" = Public))]
+    id: CredentialId,
+    /// It comes from the person who is signed in, by this call or an earlier one.
+    #[schemars(extend("x-class" = Public))]
+    adopted: bool,
+}
+
+async fn adopt(execution: Execution, Args { id }: Args) -> Result<Output, Outcome> {
     let (who, key) = (execution.principal.clone(), id.clone());
     change(&execution, move |state, now| {
         let kept = adoption(state, &key, &who, now)?;
@@ -55,5 +57,5 @@ async fn adopt(execution: Execution) -> Answer {
         Ok(kept.into_iter().collect())
     })
     .await?;
-    Ok(json!({ "id": id, "adopted": true }))
+    Ok(Output { id, adopted: true })
 }

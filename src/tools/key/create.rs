@@ -1,12 +1,13 @@
 //! `key_create`: a new key, never with more rights than its maker may give.
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{made_shape, quota, shown, with_key};
+use super::{Made, quota};
 use crate::auth::key::ApiKey;
+use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::decide::vm_not_found;
 use crate::core::event::{CredentialCreated, Kind};
 use crate::core::grant;
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
@@ -16,59 +17,54 @@ use crate::core::redact::Sensitivity::{Content, Pii, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::{Scope, ScopeSet};
 use crate::core::state::ControlState;
-use crate::core::time::{LONGEST, Micros};
-use crate::core::tool::ToolFacts;
-use crate::tools::instant;
-use crate::tools::outcome::Answer;
+use crate::core::time::LONGEST;
+use crate::core::vm::vm_not_found;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, Route, administration};
+use crate::tools::instant::Instant;
 use crate::tools::record::{Record, fresh, record};
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, flag, id, moment, number, text, texts};
-use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::or(facts::control("key_create", Some(Scope::KeysWrite)), &[Scope::StaffTokens]);
+pub(super) static CREATE: Operation<Args, Made> = administration("key_create")
+    .scope(Scope::KeysWrite)
+    .or(&[Scope::StaffTokens])
+    .title("Make a key")
+    .about("Makes an API key. The key itself is in this answer and nowhere else.")
+    .rest(Route::post("/keys").created())
+    .run(|execution, args| Box::pin(create(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let limit = json!({
-        "type": "object", "additionalProperties": false, "required": ["admit", "window_ms"],
-        "properties": { "admit": number("At most so many calls.", 1, 10_000), "window_ms": number("In any window of this length.", 1, 86_400_000) },
-        "description": "Its own sliding window instead of the configured one.",
-    });
-    let input = Shape::new()
-        .may("account", Public, id("acc", "Whose key: the caller's account, also if absent."))
-        .may(
-            "user",
-            Public,
-            id("usr", "Who holds it; the caller if absent. Another person of the account is named by one who is signed in."),
-        )
-        .must("label", Content, text("A name for people.", 100))
-        .must("scopes", Public, texts("What it may do at most. Other systems' names are understood.", 40, 40))
-        .may("vms", Public, texts("The VMs it may touch; all of the account's if absent.", 64, 1000))
-        .may("ips", Pii, texts("Addresses or networks it may be used from; any if absent.", 64, 100))
-        .may("read_only", Public, flag("It only reads."))
-        .may("expires_at", Public, moment("When it ends."))
-        .may("limit", Public, limit)
-        .keyed();
-    let face = Face { title: "Make a key", description: "Makes an API key. The key itself is in this answer and nowhere else." };
-    register::tool(&FACTS, face, input.read_as::<Args>(), made_shape(), handler!(create))
-}
-
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// Whose key: the caller's account, also if absent.
+    #[schemars(extend("x-class" = Public))]
     account: Option<AccountId>,
+    /// Who holds it; the caller if absent. Another person of the account is named by one who is signed in.
+    #[schemars(extend("x-class" = Public))]
     user: Option<UserId>,
+    /// A name for people.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 100))]
     label: String,
+    /// What it may do at most. Other systems' names are understood.
+    #[schemars(extend("x-class" = Public), length(max = 40), extend("uniqueItems" = true), inner(length(min = 1, max = 40)))]
     scopes: Vec<String>,
+    /// The VMs it may touch; all of the account's if absent.
+    #[schemars(extend("x-class" = Public), length(max = 1000), extend("uniqueItems" = true))]
     vms: Option<Vec<VmId>>,
+    /// Addresses or networks it may be used from; any if absent.
+    #[schemars(extend("x-class" = Pii), length(max = 100), extend("uniqueItems" = true), inner(length(min = 1, max = 64)))]
     ips: Option<Vec<String>>,
+    /// It only reads.
     #[serde(default)]
+    #[schemars(extend("x-class" = Public))]
     read_only: bool,
-    #[serde(default, deserialize_with = "instant::read")]
-    expires_at: Option<Micros>,
+    /// When it ends. RFC 3339, such as 2026-07-28T12:00:00Z, or a date.
+    #[schemars(extend("x-class" = Public))]
+    expires_at: Option<Instant>,
+    /// Its own sliding window instead of the configured one.
+    #[schemars(extend("x-class" = Public))]
     limit: Option<Limit>,
 }
 
-async fn create(execution: Execution) -> Answer {
-    let args: Args = execution.arguments()?;
+async fn create(execution: Execution, args: Args) -> Result<Made, Outcome> {
     let (state, who) = (fresh(&execution).await?, execution.principal.clone());
     let account = args.account.clone().unwrap_or_else(|| who.account.clone());
     let user = args.user.clone().unwrap_or_else(|| who.user.clone());
@@ -84,7 +80,7 @@ async fn create(execution: Execution) -> Answer {
         scopes: read_scopes(&args.scopes)?,
         vms: args.vms.clone(),
         read_only: args.read_only,
-        expires_at: args.expires_at,
+        expires_at: args.expires_at.map(|end| end.0),
         // A confined maker does not get out of its window by making another key.
         limit: args.limit.or_else(|| state.credentials.get(&who.credential).and_then(|own| own.created.limit)),
         rotates: None,
@@ -103,7 +99,7 @@ async fn create(execution: Execution) -> Answer {
     .await?;
     let row = fresh(&execution).await?.credentials.get(&credential).cloned();
     let row = row.ok_or_else(|| Refusal::new(Code::InternalError, "The key was made and cannot be read back."))?;
-    Ok(with_key(shown(&row), key.reveal()))
+    Ok(Made::of(&row, &key))
 }
 
 fn read_scopes(names: &[String]) -> Result<ScopeSet, Refusal> {
@@ -125,7 +121,7 @@ fn check(execution: &Execution, args: &Args) -> Result<(), Refusal> {
         return Err(invalid("/ips", "network"));
     }
     let now = execution.ports.clock.now();
-    if args.expires_at.is_some_and(|end| end <= now || end > now.plus(LONGEST)) {
+    if args.expires_at.is_some_and(|Instant(end)| end <= now || end > now.plus(LONGEST)) {
         return Err(invalid("/expires_at", "in the future, within ten years"));
     }
     Ok(())

@@ -2,47 +2,63 @@
 
 use std::collections::BTreeMap;
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use super::shown;
+use super::Shown;
 use crate::core::call::Outcome;
 use crate::core::grant::may_administer;
 use crate::core::id::AccountId;
 use crate::core::job::Use;
 use crate::core::lineage::alive;
 use crate::core::principal::Side;
-use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
-use crate::core::tool::ToolFacts;
 use crate::log::facts::use_row;
-use crate::tools::instant::render_maybe;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, Route, administration};
+use crate::tools::instant::Instant;
 use crate::tools::record::fresh;
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, id};
-use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::stop(facts::or(
-    facts::control("key_list", Some(Scope::KeysRead)),
-    &[Scope::KeysWrite, Scope::StaffAudit, Scope::StaffTokens],
-));
+pub(super) static LIST: Operation<Args, Output> = administration("key_list")
+    .scope(Scope::KeysRead)
+    .or(&[Scope::KeysWrite, Scope::StaffAudit, Scope::StaffTokens])
+    .stops()
+    .title("List keys")
+    .about("Lists keys with what they may do. The keys themselves are not kept.")
+    .rest(Route::get("/keys"))
+    .run(|execution, args| Box::pin(list(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new().may("account", Public, id("acc", "Only this account's; staff see all if absent."));
-    let output = Shape::new().must("items", Content, any("array", "The keys, oldest first."));
-    let face = Face { title: "List keys", description: "Lists keys with what they may do. The keys themselves are not kept." };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(list))
-}
-
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// Only this account's; staff see all if absent.
+    #[schemars(extend("x-class" = Public))]
     account: Option<AccountId>,
 }
 
-async fn list(execution: Execution) -> Answer {
-    let Args { account } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The keys, oldest first.
+    items: Vec<Listed>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Listed {
+    #[serde(flatten)]
+    key: Shown,
+    /// It works, whether it was used lately or not.
+    #[schemars(extend("x-class" = Public))]
+    alive: bool,
+    /// How often it was used.
+    #[schemars(extend("x-class" = Public))]
+    uses: u64,
+    /// When it was used last.
+    #[schemars(extend("x-class" = Public))]
+    last_used_at: Option<Instant>,
+}
+
+async fn list(execution: Execution, Args { account }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
     let only = match execution.principal.side {
         Side::Staff => account,
@@ -56,16 +72,15 @@ async fn list(execution: Execution) -> Answer {
     };
     let counts = uses(&execution, &listed).await?;
     let with_use = |row: &Credential| {
-        let mut item = shown(row);
         let used = counts.get(&use_row(&row.created.credential)).copied().unwrap_or_default();
-        // Not whether it was used lately: that is said beside it.
-        item["alive"] = json!(alive(&state, &row.created.credential, execution.ports.clock.now()).is_ok());
-        item["uses"] = json!(used.count);
-        item["last_used_at"] = render_maybe((used.count > 0).then_some(used.last));
-        item
+        Listed {
+            key: row.into(),
+            alive: alive(&state, &row.created.credential, execution.ports.clock.now()).is_ok(),
+            uses: used.count,
+            last_used_at: (used.count > 0).then_some(used.last.into()),
+        }
     };
-    let items: Vec<Value> = listed.into_iter().map(with_use).collect();
-    Ok(json!({ "items": items }))
+    Ok(Output { items: listed.into_iter().map(with_use).collect() })
 }
 
 /// How often each of these keys was used, by row name.

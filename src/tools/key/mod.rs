@@ -6,66 +6,119 @@ mod list;
 mod revoke;
 mod rotate;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use super::instant::render_maybe;
-use super::shape::{Shape, any, maybe};
-use super::{Execution, Tool};
+use super::Execution;
+use super::declare::Declared;
+use super::instant::Instant;
+use crate::auth::key::ApiKey;
 use crate::core::code::Code;
 use crate::core::grant::{acting, may_administer};
-use crate::core::id::{AccountId, CredentialId};
+use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::limit::Limit;
 use crate::core::principal::Principal;
 use crate::core::quota::{Counted, Quota};
 use crate::core::redact::Sensitivity::{Content, Pii, Public, Secret};
 use crate::core::refusal::Refusal;
+use crate::core::role::Role;
+use crate::core::scope::ScopeSet;
 use crate::core::state::{ControlState, Credential};
 
-pub(super) fn tools() -> Vec<Tool> {
-    vec![create::tool(), list::tool(), revoke::tool(), rotate::tool(), adopt::tool()]
-}
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[&create::CREATE, &list::LIST, &revoke::REVOKE, &rotate::ROTATE, &adopt::ADOPT];
 
 /// What is shown of a key, over and over.
-fn shown(row: &Credential) -> Value {
-    let made = &row.created;
-    json!({
-        "id": made.credential, "account": made.account, "user": made.user, "prefix": made.prefix, "label": row.label,
-        "scopes": made.scopes, "vms": made.vms, "ips": row.ips, "read_only": made.read_only, "limit": made.limit,
-        "created_at": row.created_at.document(), "expires_at": render_maybe(made.expires_at), "revoked_at": render_maybe(row.revoked_at),
-        "rotates": made.rotates, "made_by": made.made_by, "role": made.role,
-    })
+#[derive(Serialize, JsonSchema)]
+struct Shown {
+    /// The key's id.
+    #[schemars(extend("x-class" = Public))]
+    id: CredentialId,
+    /// Whose key.
+    #[schemars(extend("x-class" = Public))]
+    account: AccountId,
+    /// The person who holds it.
+    #[schemars(extend("x-class" = Public))]
+    user: UserId,
+    /// The start of the key.
+    #[schemars(extend("x-class" = Public))]
+    prefix: String,
+    /// Its name for people.
+    #[schemars(extend("x-class" = Content))]
+    label: String,
+    /// What it may do at most.
+    #[schemars(extend("x-class" = Public), with = "Vec<String>")]
+    scopes: ScopeSet,
+    /// The VMs it may touch; all of the account's if null.
+    #[schemars(extend("x-class" = Public))]
+    vms: Option<Vec<VmId>>,
+    /// The networks it may be used from; any if null.
+    #[schemars(extend("x-class" = Pii))]
+    ips: Option<Vec<String>>,
+    /// It only reads.
+    #[schemars(extend("x-class" = Public))]
+    read_only: bool,
+    /// Its own sliding window, if it has one.
+    #[schemars(extend("x-class" = Public))]
+    limit: Option<Limit>,
+    /// When it was made.
+    #[schemars(extend("x-class" = Public))]
+    created_at: Instant,
+    /// When it ends.
+    #[schemars(extend("x-class" = Public))]
+    expires_at: Option<Instant>,
+    /// When it was revoked.
+    #[schemars(extend("x-class" = Public))]
+    revoked_at: Option<Instant>,
+    /// The key that it replaces.
+    #[schemars(extend("x-class" = Public))]
+    rotates: Option<CredentialId>,
+    /// The credential that it was made with.
+    #[schemars(extend("x-class" = Public))]
+    made_by: Option<CredentialId>,
+    /// The role of the person for whom the console acts with it; null for a key.
+    #[schemars(extend("x-class" = Public))]
+    role: Option<Role>,
 }
 
-/// The same as a shape.
-fn shown_shape() -> Shape {
-    Shape::new()
-        .must("id", Public, any("string", "The key's id."))
-        .must("account", Public, any("string", "Whose key."))
-        .must("user", Public, any("string", "The person who holds it."))
-        .must("prefix", Public, any("string", "The start of the key."))
-        .must("label", Content, any("string", "Its name for people."))
-        .must("scopes", Public, any("array", "What it may do at most."))
-        .must("vms", Public, maybe("array", "The VMs it may touch; all of the account's if null."))
-        .must("ips", Pii, maybe("array", "The networks it may be used from; any if null."))
-        .must("read_only", Public, any("boolean", "It only reads."))
-        .must("limit", Public, maybe("object", "Its own sliding window, if it has one."))
-        .must("created_at", Public, any("string", "When it was made."))
-        .must("expires_at", Public, maybe("string", "When it ends."))
-        .must("revoked_at", Public, maybe("string", "When it was revoked."))
-        .must("rotates", Public, maybe("string", "The key that it replaces."))
-        .must("made_by", Public, maybe("string", "The credential that it was made with."))
-        .must("role", Public, maybe("string", "The role of the person for whom the console acts with it; null for a key."))
+impl From<&Credential> for Shown {
+    fn from(row: &Credential) -> Self {
+        let made = row.created.clone();
+        Self {
+            id: made.credential,
+            account: made.account,
+            user: made.user,
+            prefix: made.prefix.to_string(),
+            label: row.label.clone(),
+            scopes: made.scopes,
+            vms: made.vms,
+            ips: row.ips.clone(),
+            read_only: made.read_only,
+            limit: made.limit,
+            created_at: row.created_at.into(),
+            expires_at: made.expires_at.map(Instant),
+            revoked_at: row.revoked_at.map(Instant),
+            rotates: made.rotates,
+            made_by: made.made_by,
+            role: made.role,
+        }
+    }
 }
 
 /// The same with the key itself, which only the answer that makes a key has.
-fn made_shape() -> Shape {
-    shown_shape().must("api_key", Secret, any("string", "The key. Shown this once."))
+#[derive(Serialize, JsonSchema)]
+struct Made {
+    #[serde(flatten)]
+    shown: Shown,
+    /// The key. Shown this once.
+    #[schemars(extend("x-class" = Secret))]
+    api_key: String,
 }
 
-fn with_key(mut shown: Value, key: &str) -> Value {
-    if let Some(fields) = shown.as_object_mut() {
-        fields.insert("api_key".to_owned(), json!(key));
+impl Made {
+    fn of(row: &Credential, key: &ApiKey) -> Self {
+        Self { shown: row.into(), api_key: key.reveal().to_owned() }
     }
-    shown
 }
 
 /// A key that the caller may administer, as control state stands. One that it may not, and one that is not there, look the same

@@ -1,11 +1,13 @@
 //! `key_rotate`: a new key with the old one's rights; the old one ends in the same transaction. It is the same key with another
 //! secret: limits, switches, what it comes from and what came of it stay (`core::lineage`).
 
+use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{administered, made_shape, no_key, quota, shown, with_key};
+use super::{Made, administered, no_key, quota};
 use crate::auth::key::ApiKey;
+use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::event::{CredentialCreated, Kind};
 use crate::core::grant;
@@ -17,31 +19,26 @@ use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::state::{ControlState, Credential};
 use crate::core::succession::check_rotation;
-use crate::core::tool::ToolFacts;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::record::{Record, fresh, record};
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, id};
-use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::or(facts::control("key_rotate", Some(Scope::KeysWrite)), &[Scope::StaffTokens]);
+pub(super) static ROTATE: Operation<Args, Made> = administration("key_rotate")
+    .scope(Scope::KeysWrite)
+    .or(&[Scope::StaffTokens])
+    .title("Rotate a key")
+    .about("Replaces a key by a new one with the same rights. The old one ends at once; what it made goes on with the new one.")
+    .rest(Route::post("/keys/{id}/rotate").created())
+    .run(|execution, args| Box::pin(rotate(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new().must("id", Public, id("key", "The key to replace.")).keyed();
-    let face = Face {
-        title: "Rotate a key",
-        description: "Replaces a key by a new one with the same rights. The old one ends at once; what it made goes on with the new one.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), made_shape(), handler!(rotate))
-}
-
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// The key to replace.
+    #[schemars(extend("x-class" = Public))]
     id: CredentialId,
 }
 
-async fn rotate(execution: Execution) -> Answer {
-    let Args { id } = execution.arguments()?;
+async fn rotate(execution: Execution, Args { id }: Args) -> Result<Made, Outcome> {
     let (state, who) = (fresh(&execution).await?, execution.principal.clone());
     let old = administered(&state, &who, &id)?.clone();
     if old.is_person() {
@@ -74,7 +71,7 @@ async fn rotate(execution: Execution) -> Answer {
     .await?;
     let row = fresh(&execution).await?.credentials.get(&credential).cloned();
     let row = row.ok_or_else(|| Refusal::new(Code::InternalError, "The key was made and cannot be read back."))?;
-    Ok(with_key(shown(&row), key.reveal()))
+    Ok(Made::of(&row, &key))
 }
 
 /// Whose the new key is: whoever has it in their hands, but for a person who changes the key of a colleague.

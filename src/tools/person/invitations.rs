@@ -1,82 +1,117 @@
 //! `invitation_list` and `invitation_revoke`: whom an account waits for, and that it does not any more. The links are not kept.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{account_of, may_manage};
+use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::email::EmailAddress;
 use crate::core::event::Kind;
-use crate::core::id::{AccountId, InvitationId};
+use crate::core::id::{AccountId, InvitationId, UserId};
 use crate::core::redact::Sensitivity::{Pii, Public};
 use crate::core::refusal::Refusal;
+use crate::core::role::Role;
 use crate::core::scope::Scope;
-use crate::core::tool::ToolFacts;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, Route, administration};
+use crate::tools::instant::Instant;
 use crate::tools::record::{change, fresh};
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, id};
-use crate::tools::{Execution, Tool, facts, register};
 
-static LIST: ToolFacts =
-    facts::stop(facts::or(facts::control("invitation_list", Some(Scope::PeopleWrite)), &[Scope::StaffPeople]));
-static REVOKE: ToolFacts = facts::administer(facts::stop(facts::or(
-    facts::control("invitation_revoke", Some(Scope::PeopleWrite)),
-    &[Scope::StaffPeople],
-)));
+pub(super) static LIST: Operation<Args, Output> = administration("invitation_list")
+    .scope(Scope::PeopleWrite)
+    .or(&[Scope::StaffPeople])
+    .stops()
+    .title("List invitations")
+    .about("Lists the invitations that nobody has taken yet.")
+    .rest(Route::get("/invitations"))
+    .run(|execution, args| Box::pin(listed(execution, args)));
 
-pub(super) fn list() -> Tool {
-    let input = Shape::new().may("account", Public, id("acc", "Of which account; the caller's if absent."));
-    let output = Shape::new().must("account", Public, any("string", "The account.")).must(
-        "items",
-        Pii,
-        any("array", "The invitations whose links work, oldest first: for whom, in which role, by whom, until when."),
-    );
-    let face = Face { title: "List invitations", description: "Lists the invitations that nobody has taken yet." };
-    register::tool(&LIST, face, input.read_as::<Args>(), output, handler!(listed))
-}
+pub(super) static REVOKE: Operation<Which, Revoked> = administration("invitation_revoke")
+    .scope(Scope::PeopleWrite)
+    .or(&[Scope::StaffPeople])
+    .stops()
+    .administers()
+    .harmless_twice()
+    .title("Revoke an invitation")
+    .about("Ends an invitation. Its link does not work any more.")
+    .rest(Route::delete("/invitations/{id}"))
+    .run(|execution, args| Box::pin(revoked(execution, args)));
 
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// Of which account; the caller's if absent.
+    #[schemars(extend("x-class" = Public))]
     account: Option<AccountId>,
 }
 
-async fn listed(execution: Execution) -> Answer {
-    let Args { account } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The account.
+    #[schemars(extend("x-class" = Public))]
+    account: AccountId,
+    /// The invitations whose links work, oldest first: for whom, in which role, by whom, until when.
+    #[schemars(extend("x-class" = Pii))]
+    items: Vec<Invited>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Invited {
+    /// The invitation.
+    id: InvitationId,
+    /// To be one of its people.
+    account: AccountId,
+    /// For whom; null if that is not kept any more.
+    #[schemars(with = "Option<String>")]
+    email: Option<EmailAddress>,
+    /// What the person may do.
+    role: Role,
+    /// Who invites.
+    by: Option<UserId>,
+    /// Since when.
+    made_at: Instant,
+    /// The link works until then.
+    expires_at: Instant,
+}
+
+async fn listed(execution: Execution, Args { account }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
     let account = account_of(&execution, &state, account, may_manage)?;
     let now = execution.ports.clock.now();
     let invited = execution.ports.reader.vault.invited_to(&account).await?;
     let open = state.invitations_of(&account).filter(|row| row.holds(&state, now));
-    let items: Vec<Value> = open
-        .map(|row| {
-            let email = invited.iter().find(|invited| invited.id == row.id).map(|invited| &invited.email);
-            json!({
-                "id": row.id, "account": account, "email": email, "role": row.role, "by": row.by,
-                "made_at": row.made_at.document(), "expires_at": row.expires_at.document(),
-            })
+    let items = open
+        .map(|row| Invited {
+            id: row.id.clone(),
+            account: account.clone(),
+            email: invited.iter().find(|invited| invited.id == row.id).map(|invited| invited.email.clone()),
+            role: row.role,
+            by: row.by.clone(),
+            made_at: row.made_at.into(),
+            expires_at: row.expires_at.into(),
         })
         .collect();
-    Ok(json!({ "account": account, "items": items }))
+    Ok(Output { account, items })
 }
 
-pub(super) fn revoke() -> Tool {
-    let input = Shape::new().must("id", Public, id("inv", "The invitation."));
-    let output = Shape::new().must("id", Public, any("string", "The invitation.")).must(
-        "revoked",
-        Public,
-        any("boolean", "Its link does not work any more."),
-    );
-    let face = Face { title: "Revoke an invitation", description: "Ends an invitation. Its link does not work any more." };
-    register::tool(&REVOKE, face, input.read_as::<Which>(), output, handler!(revoked))
-}
-
-#[derive(Deserialize)]
-struct Which {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Which {
+    /// The invitation.
+    #[schemars(extend("x-class" = Public))]
     id: InvitationId,
 }
 
-async fn revoked(execution: Execution) -> Answer {
-    let Which { id } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Revoked {
+    /// The invitation.
+    #[schemars(extend("x-class" = Public))]
+    id: InvitationId,
+    /// Its link does not work any more.
+    #[schemars(extend("x-class" = Public))]
+    revoked: bool,
+}
+
+async fn revoked(execution: Execution, Which { id }: Which) -> Result<Revoked, Outcome> {
     let absent = || Refusal::new(Code::NotFound, "There is no such invitation.");
     let state = fresh(&execution).await?;
     let row = state.invitations.get(&id).filter(|row| may_manage(&execution, &state, &row.account)).ok_or_else(absent)?;
@@ -94,5 +129,5 @@ async fn revoked(execution: Execution) -> Answer {
         // It is revoked all the same: the log says so, and nobody comes in by it.
         tracing::error!(invitation = %id, %error, "whom a revoked invitation was for could not be erased yet");
     }
-    Ok(json!({ "id": id, "revoked": true }))
+    Ok(Revoked { id, revoked: true })
 }

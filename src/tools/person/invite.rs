@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::{account_of, check_not_let_in, may_manage};
@@ -12,55 +13,65 @@ use crate::core::code::Code;
 use crate::core::email::{EmailAddress, NoEmailAddress};
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, InvitationId};
-use crate::core::member::{INVITE, Invitation};
+use crate::core::member::{self, Invitation};
 use crate::core::quota::{Counted, Quota, Used};
 use crate::core::redact::Sensitivity::{Pii, Public, Secret};
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::Scope;
-use crate::core::tool::ToolFacts;
 use crate::log::people::Invited;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, Route, administration};
+use crate::tools::instant::Instant;
 use crate::tools::record::{change, fresh};
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, choice, id, text};
-use crate::tools::{Execution, Tool, facts, register};
-
-static FACTS: ToolFacts = facts::or(facts::control(INVITE, Some(Scope::PeopleWrite)), &[Scope::StaffPeople]);
 
 /// How long a link works.
 const HOLDS: Duration = Duration::from_hours(7 * 24);
 
-pub(super) fn tool() -> Tool {
-    let roles = Role::ALL.map(Role::as_str);
-    let input = Shape::new()
-        .may("account", Public, id("acc", "To be one of which account's people; the caller's account if absent."))
-        .must("email", Pii, text("The e-mail address that the person signs in with.", 254))
-        .must("role", Public, choice("What the person may do.", &roles))
-        .keyed();
-    let output = Shape::new()
-        .must("id", Public, any("string", "The invitation."))
-        .must("account", Public, any("string", "The account."))
-        .must("email", Pii, any("string", "The e-mail address."))
-        .must("role", Public, any("string", "The role."))
-        .must("expires_at", Public, any("string", "The link works until then."))
-        .must("link", Secret, any("string", "Where the person chooses a password. Shown this once; no mail is sent."));
-    let face = Face {
-        title: "Invite a person",
-        description: "Makes a link by which somebody becomes one of an account's people, once, within seven days. No mail is sent.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(invite))
-}
+pub(super) static INVITE: Operation<Args, Output> = administration(member::INVITE)
+    .scope(Scope::PeopleWrite)
+    .or(&[Scope::StaffPeople])
+    .title("Invite a person")
+    .about("Makes a link by which somebody becomes one of an account's people, once, within seven days. No mail is sent.")
+    .rest(Route::post("/invitations").created())
+    .run(|execution, args| Box::pin(invite(execution, args)));
 
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// To be one of which account's people; the caller's account if absent.
+    #[schemars(extend("x-class" = Public))]
     account: Option<AccountId>,
+    /// The e-mail address that the person signs in with.
+    #[schemars(extend("x-class" = Pii), length(min = 1, max = 254))]
     email: String,
+    /// What the person may do.
+    #[schemars(extend("x-class" = Public))]
     role: Role,
 }
 
-async fn invite(execution: Execution) -> Answer {
-    let Args { account, email, role } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The invitation.
+    #[schemars(extend("x-class" = Public))]
+    id: InvitationId,
+    /// The account.
+    #[schemars(extend("x-class" = Public))]
+    account: AccountId,
+    /// The e-mail address.
+    #[schemars(extend("x-class" = Pii), with = "String")]
+    email: EmailAddress,
+    /// The role.
+    #[schemars(extend("x-class" = Public))]
+    role: Role,
+    /// The link works until then.
+    #[schemars(extend("x-class" = Public))]
+    expires_at: Instant,
+    /// Where the person chooses a password. Shown this once; no mail is sent.
+    #[schemars(extend("x-class" = Secret))]
+    link: String,
+}
+
+async fn invite(execution: Execution, Args { account, email, role }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
     let account = account_of(&execution, &state, account, may_manage)?;
     check_not_let_in(&execution, &state, &account)?;
@@ -101,9 +112,7 @@ async fn invite(execution: Execution) -> Answer {
     }
     let base = ports.approvals.url.as_deref().unwrap_or_default().trim_end_matches('/');
     let link = format!("{base}/console/welcome/{}", token.reveal());
-    Ok(json!({
-        "id": id, "account": account, "email": email, "role": role, "expires_at": expires_at.document(), "link": link,
-    }))
+    Ok(Output { id, account, email, role, expires_at: expires_at.into(), link })
 }
 
 fn invalid(path: &str, rule: &str) -> Refusal {

@@ -11,7 +11,8 @@ mod remove;
 mod sessions;
 mod set_role;
 
-use super::{Execution, Tool};
+use super::Execution;
+use super::declare::Declared;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::grant::not_for_customers;
@@ -23,19 +24,17 @@ use crate::core::scope::Scope;
 use crate::core::state::ControlState;
 use crate::log::vault::Person;
 
-/// The tools of this noun.
-pub(super) fn tools() -> Vec<Tool> {
-    vec![
-        invite::tool(),
-        list::tool(),
-        set_role::tool(),
-        remove::tool(),
-        invitations::list(),
-        invitations::revoke(),
-        sessions::list(),
-        sessions::end(),
-    ]
-}
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] = &[
+    &invite::INVITE,
+    &list::LIST,
+    &set_role::SET_ROLE,
+    &remove::REMOVE,
+    &invitations::LIST,
+    &invitations::REVOKE,
+    &sessions::LIST,
+    &sessions::END,
+];
 
 /// Whether the caller has one of these scopes for an account: staff for every one, customers for their own. A key that is
 /// confined to some VMs or networks has not.

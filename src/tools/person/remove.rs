@@ -1,47 +1,54 @@
 //! `person_remove`: a person is none of an account's people any more. Whatever they acted with ends: their sessions, their
 //! keys, and the invitations that they made; and who they were is erased.
 
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{check_someone_is_left, managed};
+use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::event::Kind;
-use crate::core::id::UserId;
+use crate::core::id::{CredentialId, UserId};
 use crate::core::member::{revocations, withdrawals};
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::tool::ToolFacts;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::record::{change, fresh};
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, id};
-use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts =
-    facts::administer(facts::stop(facts::or(facts::control("person_remove", Some(Scope::PeopleWrite)), &[Scope::StaffPeople])));
+pub(super) static REMOVE: Operation<Args, Output> = administration("person_remove")
+    .scope(Scope::PeopleWrite)
+    .or(&[Scope::StaffPeople])
+    .stops()
+    .administers()
+    .harmless_twice()
+    .title("Remove a person")
+    .about("Ends a person's sessions, keys and invitations at once, and erases their e-mail address and password.")
+    .rest(Route::delete("/people/{id}"))
+    .run(|execution, args| Box::pin(remove(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new().must("id", Public, id("usr", "The person."));
-    let output = Shape::new()
-        .must("id", Public, any("string", "The person."))
-        .must("removed", Public, any("boolean", "The person is removed, by this call or an earlier one."))
-        .must("revoked", Public, any("array", "The credentials that ended with it: of sessions, and keys."));
-    let face = Face {
-        title: "Remove a person",
-        description: "Ends a person's sessions, keys and invitations at once, and erases their e-mail address and password.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(remove))
-}
-
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// The person.
+    #[schemars(extend("x-class" = Public))]
     id: UserId,
 }
 
-async fn remove(execution: Execution) -> Answer {
-    let Args { id } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The person.
+    #[schemars(extend("x-class" = Public))]
+    id: UserId,
+    /// The person is removed, by this call or an earlier one.
+    #[schemars(extend("x-class" = Public))]
+    removed: bool,
+    /// The credentials that ended with it: of sessions, and keys.
+    #[schemars(extend("x-class" = Public))]
+    revoked: Vec<CredentialId>,
+}
+
+async fn remove(execution: Execution, Args { id }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
     let (person, people) = managed(&execution, &state, &id).await?;
     let (user, by) = (id.clone(), execution.principal.user.clone());
@@ -61,13 +68,13 @@ async fn remove(execution: Execution) -> Answer {
         Ok(kinds)
     })
     .await?;
-    let revoked: Vec<_> = kinds
-        .iter()
+    let revoked = kinds
+        .into_iter()
         .filter_map(|kind| if let Kind::CredentialRevoked { credential, .. } = kind { Some(credential) } else { None })
         .collect();
     if let Err(error) = execution.ports.reader.vault.erase_person(&id).await {
         // They are removed all the same: the log says so. Removing them again erases what is left.
         tracing::error!(user = %id, %error, "a person who was removed could not be erased yet");
     }
-    Ok(json!({ "id": id, "removed": true, "revoked": revoked }))
+    Ok(Output { id, removed: true, revoked })
 }

@@ -1,8 +1,8 @@
 //! `session_list` and `session_end`: where a person is signed in, and that they are not any more: everybody for themselves,
 //! and who manages people for those.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{absent, may_manage};
 use crate::auth::session::{digest, idle_since};
@@ -12,69 +12,105 @@ use crate::core::event::Kind;
 use crate::core::id::UserId;
 use crate::core::redact::Sensitivity::{Pii, Public};
 use crate::core::refusal::Refusal;
-use crate::core::tool::ToolFacts;
 use crate::log::signed_in::Session;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, Route, administration};
+use crate::tools::instant::Instant;
 use crate::tools::record::{change, fresh};
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, id, text};
-use crate::tools::{Execution, Tool, facts, register};
 
 /// Why these need no scope.
 const OWN: &str = "A person who is signed in sees and ends their own sessions. Those of others take the right over people, which \
                    is looked at with whose they are.";
 
-static LIST: ToolFacts = facts::stop(facts::open(facts::control("session_list", None), OWN));
-static END: ToolFacts = facts::administer(facts::stop(facts::open(facts::control("session_end", None), OWN)));
+pub(super) static LIST: Operation<Whose, Output> = administration("session_list")
+    .open(OWN)
+    .stops()
+    .title("List sessions")
+    .about("Lists where a person is signed in to the console.")
+    .rest(Route::get("/people/{id}/sessions").naming("id", "user"))
+    .run(|execution, args| Box::pin(listed(execution, args)));
 
-pub(super) fn list() -> Tool {
-    let input = Shape::new().may("user", Public, id("usr", "Whose sessions; the caller's own if absent."));
-    let output = Shape::new().must("user", Public, any("string", "The person.")).must(
-        "items",
-        Pii,
-        any("array", "The sessions, newest first: as the log names them, since when, last used, from where."),
-    );
-    let face = Face { title: "List sessions", description: "Lists where a person is signed in to the console." };
-    register::tool(&LIST, face, input.read_as::<Args>(), output, handler!(listed))
+pub(super) static END: Operation<Which, Ended> = administration("session_end")
+    .open(OWN)
+    .stops()
+    .administers()
+    .harmless_twice()
+    .title("End sessions")
+    .about("Signs a person out of one session, or of all of them.")
+    .rest(Route::delete("/people/{id}/sessions").naming("id", "user"))
+    .rest(Route::delete("/people/{id}/sessions/{session}").naming("id", "user"))
+    .run(|execution, args| Box::pin(ended(execution, args)));
+
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Whose {
+    /// Whose sessions; the caller's own if absent.
+    #[schemars(extend("x-class" = Public))]
+    user: Option<UserId>,
 }
 
-#[derive(Deserialize)]
-struct Args {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The person.
+    #[schemars(extend("x-class" = Public))]
+    user: UserId,
+    /// The sessions, newest first: as the log names them, since when, last used, from where.
+    #[schemars(extend("x-class" = Pii))]
+    items: Vec<Listed>,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Listed {
+    /// As the log names it.
+    id: String,
+    /// Since when.
+    began_at: Instant,
+    /// When it was used last.
+    used_at: Instant,
+    /// It ends then.
+    ends_at: Instant,
+    /// From where.
+    address: Option<String>,
+    /// What the browser says it is.
+    user_agent: Option<String>,
+}
+
+async fn listed(execution: Execution, Whose { user }: Whose) -> Result<Output, Outcome> {
+    let (user, sessions) = found(&execution, user).await?;
+    Ok(Output { user, items: sessions.into_iter().map(shown).collect() })
+}
+
+fn shown(session: Session) -> Listed {
+    Listed {
+        id: digest(&session.hash),
+        began_at: session.began.into(),
+        used_at: session.seen.into(),
+        ends_at: session.ends.into(),
+        address: session.address,
+        user_agent: session.user_agent.map(String::from),
+    }
+}
+
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Which {
+    /// Whose sessions; the caller's own if absent.
+    #[schemars(extend("x-class" = Public))]
     user: Option<UserId>,
+    /// Which of them, as session_list names it; all if absent.
+    #[schemars(extend("x-class" = Public), length(min = 1, max = 64))]
     session: Option<String>,
 }
 
-async fn listed(execution: Execution) -> Answer {
-    let args: Args = execution.arguments()?;
-    let (user, sessions) = found(&execution, args.user).await?;
-    let items: Vec<Value> = sessions.iter().map(shown).collect();
-    Ok(json!({ "user": user, "items": items }))
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Ended {
+    /// The person.
+    #[schemars(extend("x-class" = Public))]
+    user: UserId,
+    /// How many sessions ended.
+    #[schemars(extend("x-class" = Public))]
+    ended: usize,
 }
 
-fn shown(session: &Session) -> Value {
-    json!({
-        "id": digest(&session.hash), "began_at": session.began.document(), "used_at": session.seen.document(),
-        "ends_at": session.ends.document(), "address": session.address, "user_agent": session.user_agent,
-    })
-}
-
-pub(super) fn end() -> Tool {
-    let input = Shape::new().may("user", Public, id("usr", "Whose sessions; the caller's own if absent.")).may(
-        "session",
-        Public,
-        text("Which of them, as session_list names it; all if absent.", 64),
-    );
-    let output = Shape::new().must("user", Public, any("string", "The person.")).must(
-        "ended",
-        Public,
-        any("integer", "How many sessions ended."),
-    );
-    let face = Face { title: "End sessions", description: "Signs a person out of one session, or of all of them." };
-    register::tool(&END, face, input.read_as::<Args>(), output, handler!(ended))
-}
-
-async fn ended(execution: Execution) -> Answer {
-    let args: Args = execution.arguments()?;
+async fn ended(execution: Execution, args: Which) -> Result<Ended, Outcome> {
     let (user, mut sessions) = found(&execution, args.user).await?;
     if let Some(wanted) = &args.session {
         sessions.retain(|session| digest(&session.hash) == *wanted);
@@ -94,7 +130,7 @@ async fn ended(execution: Execution) -> Answer {
             }
         }
     }
-    Ok(json!({ "user": user, "ended": sessions.len() }))
+    Ok(Ended { user, ended: sessions.len() })
 }
 
 /// A person whose sessions the caller may end, and those. A key is no person: it does not sign its holder out.

@@ -1,51 +1,54 @@
 //! `person_role_set`: another role for a person, at once: their sessions end, and their keys that may do more than the role.
 
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
 use super::{absent, check_not_let_in, check_someone_is_left, managed};
+use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::event::Kind;
-use crate::core::id::UserId;
+use crate::core::id::{CredentialId, UserId};
 use crate::core::member::role_change;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::Scope;
-use crate::core::tool::ToolFacts;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::record::{change, fresh};
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, choice, id};
-use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::or(facts::control("person_role_set", Some(Scope::PeopleWrite)), &[Scope::StaffPeople]);
+pub(super) static SET_ROLE: Operation<Args, Output> = administration("person_role_set")
+    .scope(Scope::PeopleWrite)
+    .or(&[Scope::StaffPeople])
+    .title("Change a person's role")
+    .about("Gives a person another role. Their sessions end, and those of their keys that may do more than the role.")
+    .rest(Route::patch("/people/{id}"))
+    .run(|execution, args| Box::pin(set(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let roles = Role::ALL.map(Role::as_str);
-    let input = Shape::new()
-        .must("id", Public, id("usr", "The person."))
-        .must("role", Public, choice("What the person may do from now on.", &roles))
-        .keyed();
-    let output = Shape::new()
-        .must("id", Public, any("string", "The person."))
-        .must("role", Public, any("string", "The role, by this call or an earlier one."))
-        .must("revoked", Public, any("array", "The credentials that ended with the role before."));
-    let face = Face {
-        title: "Change a person's role",
-        description: "Gives a person another role. Their sessions end, and those of their keys that may do more than the role.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(set))
-}
-
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// The person.
+    #[schemars(extend("x-class" = Public))]
     id: UserId,
+    /// What the person may do from now on.
+    #[schemars(extend("x-class" = Public))]
     role: Role,
 }
 
-async fn set(execution: Execution) -> Answer {
-    let Args { id, role } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The person.
+    #[schemars(extend("x-class" = Public))]
+    id: UserId,
+    /// The role, by this call or an earlier one.
+    #[schemars(extend("x-class" = Public))]
+    role: Role,
+    /// The credentials that ended with the role before.
+    #[schemars(extend("x-class" = Public))]
+    revoked: Vec<CredentialId>,
+}
+
+async fn set(execution: Execution, Args { id, role }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
     let (person, people) = managed(&execution, &state, &id).await?;
     check_not_let_in(&execution, &state, &person.account)?;
@@ -75,9 +78,9 @@ async fn set(execution: Execution) -> Answer {
             tracing::error!(user = %id, %error, "the vault does not have a person's new role yet");
         }
     }
-    let revoked: Vec<_> = kinds
-        .iter()
+    let revoked = kinds
+        .into_iter()
         .filter_map(|kind| if let Kind::CredentialRevoked { credential, .. } = kind { Some(credential) } else { None })
         .collect();
-    Ok(json!({ "id": id, "role": role, "revoked": revoked }))
+    Ok(Output { id, role, revoked })
 }

@@ -95,7 +95,7 @@ impl Quota {
             Target::All | Target::Class(_) => true,
             Target::Account(account) => self.side == Side::Staff || *account == self.account,
             Target::Credential(credential) => state.is_same_key(credential, &self.credential),
-            Target::Tool(_) | Target::Provider(_) | Target::Vm { .. } => false,
+            Target::Tool(_) | Target::Provider(_) | Target::Resource { .. } => false,
         }
     }
 }

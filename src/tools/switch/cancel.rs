@@ -3,10 +3,10 @@
 //! INVARIANT: that it was asked for is an event of the call, which its customer reads, before anything is ended. A call that
 //! runs is told by its job row, which every node looks at when the log has grown; it ends as its handler says.
 
-use serde::Deserialize;
-use serde_json::json;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::core::call::Status;
+use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::event::{Ended, Kind};
 use crate::core::id::CallId;
@@ -14,40 +14,47 @@ use crate::core::job::Job;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::tool::ToolFacts;
 use crate::log::admission::job_row;
 use crate::log::closing::Closing;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::store::{StoreError, Want};
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::record::write;
-use crate::tools::register::{Face, facts_of, handler};
-use crate::tools::shape::{Shape, any, id};
-use crate::tools::{Execution, Tool, facts, register};
+use crate::tools::register::facts_of;
 
-static FACTS: ToolFacts = facts::stop(facts::control("call_cancel", Some(Scope::StaffSwitch)));
+pub(super) static CANCEL: Operation<Args, Output> = administration("call_cancel")
+    .scope(Scope::StaffSwitch)
+    .stops()
+    .title("Cancel a call")
+    .about(
+        "Ends a call that waits for a worker or runs, of any account. The request is an event of the call that its customer \
+         sees.",
+    )
+    .rest(Route::post("/calls/{id}/cancel"))
+    .run(|execution, args| Box::pin(cancel(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new().must("id", Public, id("call", "The call.")).keyed();
-    let output = Shape::new()
-        .must("id", Public, any("string", "The call."))
-        .must("status", Public, any("string", "How it stands: cancelled, or running until its handler has ended it."))
-        .must("changed", Public, any("boolean", "It was this call that asked for its end."));
-    let face = Face {
-        title: "Cancel a call",
-        description: "Ends a call that waits for a worker or runs, of any account. The request is an event of the call that its \
-                      customer sees.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(cancel))
-}
-
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// The call.
+    #[schemars(extend("x-class" = Public))]
     id: CallId,
 }
 
-async fn cancel(execution: Execution) -> Answer {
-    let Args { id: call } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The call.
+    #[schemars(extend("x-class" = Public))]
+    id: CallId,
+    /// How it stands: cancelled, or running until its handler has ended it.
+    #[schemars(extend("x-class" = Public))]
+    status: Status,
+    /// It was this call that asked for its end.
+    #[schemars(extend("x-class" = Public))]
+    changed: bool,
+}
+
+async fn cancel(execution: Execution, Args { id: call }: Args) -> Result<Output, Outcome> {
     let row = job_row(&call);
     let rows = execution.ports.reader.store.state_rows(std::slice::from_ref(&row)).await?;
     let known: Option<Job> = rows.first().and_then(|row| serde_json::from_slice(&row.doc).ok());
@@ -58,7 +65,7 @@ async fn cancel(execution: Execution) -> Answer {
     if status == Status::Cancelled && known.is_some_and(|job| job.sealed) {
         execution.ports.forget_seals(std::slice::from_ref(&call)).await;
     }
-    Ok(json!({ "id": call, "status": status, "changed": changed }))
+    Ok(Output { id: call, status, changed })
 }
 
 /// A wish to end a call, on its way into the log.

@@ -137,7 +137,7 @@ impl Under {
         let state = execution.state();
         let is_covered = |job: &Job| {
             let tool = register::facts_of(&job.tool);
-            tool.is_some_and(|tool| self.0.iter().any(|target| target.covers(&job.covered(tool, &state), &state)))
+            tool.is_some_and(|tool| self.0.iter().any(|target| target.covers(&job.covered(tool), &state)))
         };
         rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()).filter(is_covered).collect()
     }
@@ -211,7 +211,7 @@ fn told(draft: &Draft, switches: &[SwitchId]) -> usize {
     let (state, now) = (draft.state(), draft.now);
     let is_told = |job: &Job| {
         register::facts_of(&job.tool).is_some_and(|tool| {
-            let call = job.covered(tool, state);
+            let call = job.covered(tool);
             let mut over = state.covering(&call, now).filter(|switch| switch.running == Running::Cancel);
             over.any(|switch| switches.contains(&switch.id))
         })

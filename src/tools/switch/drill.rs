@@ -9,22 +9,20 @@
 
 use std::time::Duration;
 
+use schemars::JsonSchema;
+use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::canary::Canary;
+use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::event::{DrillCompleted, DrillFault, Kind};
 use crate::core::id::{Position, SwitchId};
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
-use crate::core::tool::ToolFacts;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Nothing, Operation, Route, administration};
 use crate::tools::record::{Record, record};
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, maybe};
-use crate::tools::{Execution, Tool, facts, register};
-
-static FACTS: ToolFacts = facts::control("switch_drill", Some(Scope::StaffSwitch));
 
 /// How long the canary's first refusal is waited for, from when the switch was asked for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -35,41 +33,53 @@ const PROBES: usize = 10;
 /// The switch of a drill that never came to its end stops by itself.
 const LASTS: Duration = Duration::from_mins(5);
 
-pub(super) fn tool() -> Tool {
-    let output = Shape::new()
-        .must("passed", Public, any("boolean", "The switch did what it is for."))
-        .must(
-            "failed",
-            Public,
-            maybe("string", "What it did not do: nothing_passed, not_refused, admitted_late, not_fenced or not_released."),
-        )
-        .must("nodes", Public, any("integer", "Nodes that confirmed the switch."))
-        .must("refused_after_us", Public, maybe("integer", "From asking for the switch to the first refusal."))
-        .must("fenced_after_us", Public, maybe("integer", "From asking for the switch until every node had confirmed it."))
-        .must("admitted_after", Public, maybe("integer", "Calls that were let through after the switch; none, if it works."));
-    let face = Face {
-        title: "Drill the kill switches",
-        description: "Engages and releases a switch on a key made for it while that key calls, and records how long it took. No \
-                      customer is touched.",
-    };
-    register::tool(&FACTS, face, Shape::new().keyed(), output, handler!(drill))
+pub(super) static DRILL: Operation<Nothing, Output> = administration("switch_drill")
+    .scope(Scope::StaffSwitch)
+    .title("Drill the kill switches")
+    .about(
+        "Engages and releases a switch on a key made for it while that key calls, and records how long it took. No customer is \
+         touched.",
+    )
+    .rest(Route::post("/switches/drill"))
+    .run(|execution, _| Box::pin(drill(execution)));
+
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The switch did what it is for.
+    #[schemars(extend("x-class" = Public))]
+    passed: bool,
+    /// What it did not do: nothing_passed, not_refused, admitted_late, not_fenced or not_released.
+    #[schemars(extend("x-class" = Public))]
+    failed: Option<DrillFault>,
+    /// Nodes that confirmed the switch.
+    #[schemars(extend("x-class" = Public))]
+    nodes: u64,
+    /// From asking for the switch to the first refusal.
+    #[schemars(extend("x-class" = Public))]
+    refused_after_us: Option<u64>,
+    /// From asking for the switch until every node had confirmed it.
+    #[schemars(extend("x-class" = Public))]
+    fenced_after_us: Option<u64>,
+    /// Calls that were let through after the switch; none, if it works.
+    #[schemars(extend("x-class" = Public))]
+    admitted_after: Option<u64>,
 }
 
-async fn drill(execution: Execution) -> Answer {
+async fn drill(execution: Execution) -> Result<Output, Outcome> {
     let canary = Canary::make(&execution).await?;
     let mut told = DrillCompleted::begun(execution.call().clone(), execution.principal.user.clone(), canary.credential.clone());
     told.failed = run(&execution, &canary, &mut told).await.err();
     canary.revoke(&execution).await?;
-    let document = json!({
-        "passed": told.failed.is_none(),
-        "failed": told.failed,
-        "nodes": told.nodes,
-        "refused_after_us": told.refused_after_us,
-        "fenced_after_us": told.fenced_after_us,
-        "admitted_after": told.admitted_after,
-    });
+    let output = Output {
+        passed: told.failed.is_none(),
+        failed: told.failed,
+        nodes: told.nodes,
+        refused_after_us: told.refused_after_us,
+        fenced_after_us: told.fenced_after_us,
+        admitted_after: told.admitted_after,
+    };
     record(&execution, vec![Record::plain(&execution, Kind::DrillCompleted(told))], |_| None).await?;
-    Ok(document)
+    Ok(output)
 }
 
 /// The drill itself; what it finds goes into `told` as soon as it is found.

@@ -6,13 +6,15 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
 use crate::core::id::{Epoch, NodeId};
 use crate::core::time::Micros;
 use crate::log::peers::Peer;
 use crate::log::store::StoreError;
 use crate::tools::Execution;
+use crate::tools::instant::Instant;
 
 /// How long is waited beyond the longest lease, and at most.
 const PATIENCE: Duration = Duration::from_secs(1);
@@ -42,14 +44,36 @@ impl Fenced {
     }
 
     /// As it is shown.
-    pub(in crate::tools) fn nodes(&self) -> Value {
-        let shown = |(node, standing): &(NodeId, Standing)| match standing {
-            Standing::Confirmed(at) => json!({ "node": node, "state": "confirmed", "confirmed_at": at.document() }),
-            Standing::Expired => json!({ "node": node, "state": "expired", "confirmed_at": null }),
-            Standing::Waiting => json!({ "node": node, "state": "waiting", "confirmed_at": null }),
+    pub(in crate::tools) fn nodes(&self) -> Vec<NodeStanding> {
+        let shown = |(node, standing): &(NodeId, Standing)| {
+            let (state, confirmed_at) = match standing {
+                Standing::Confirmed(at) => (State::Confirmed, Some(Instant(*at))),
+                Standing::Expired => (State::Expired, None),
+                Standing::Waiting => (State::Waiting, None),
+            };
+            NodeStanding { node: node.clone(), state, confirmed_at }
         };
         self.0.iter().map(shown).collect()
     }
+}
+
+/// How one node stands, as it is shown.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::tools) struct NodeStanding {
+    /// The node.
+    node: NodeId,
+    /// It has confirmed; or its lease ran out; or it is still waited for.
+    state: State,
+    /// When it confirmed.
+    confirmed_at: Option<Instant>,
+}
+
+#[derive(Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum State {
+    Confirmed,
+    Expired,
+    Waiting,
 }
 
 /// Asks every node, until all have confirmed `epoch` or their leases ran out, or time is over.

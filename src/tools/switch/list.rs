@@ -1,50 +1,94 @@
 //! `switch_list`: the switches in force.
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
-use crate::core::id::UserId;
+use crate::core::call::Outcome;
+use crate::core::id::{SwitchId, UserId};
 use crate::core::redact::Sensitivity::Content;
 use crate::core::scope::Scope;
-use crate::core::switch::Switch;
-use crate::core::tool::ToolFacts;
-use crate::tools::outcome::Answer;
+use crate::core::switch::{Running, Switch, Target};
+use crate::tools::Execution;
+use crate::tools::declare::{Nothing, Operation, Route, administration};
+use crate::tools::instant::Instant;
 use crate::tools::record::fresh;
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any};
-use crate::tools::{Execution, Tool, facts, instant, register};
 
-static FACTS: ToolFacts = facts::stop(facts::control("switch_list", Some(Scope::StaffSwitch)));
+pub(super) static LIST: Operation<Nothing, Output> = administration("switch_list")
+    .scope(Scope::StaffSwitch)
+    .stops()
+    .title("List kill switches")
+    .about("Lists the switches in force, with who engaged them and why.")
+    .rest(Route::get("/switches"))
+    .run(|execution, _| Box::pin(list(execution)));
 
-pub(super) fn tool() -> Tool {
-    let output = Shape::new().must("items", Content, any("array", "The switches in force, oldest first."));
-    let face = Face { title: "List kill switches", description: "Lists the switches in force, with who engaged them and why." };
-    register::tool(&FACTS, face, Shape::new(), output, handler!(list))
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The switches in force, oldest first.
+    #[schemars(extend("x-class" = Content))]
+    items: Vec<Listed>,
 }
 
-async fn list(execution: Execution) -> Answer {
+#[derive(Serialize, JsonSchema)]
+struct Listed {
+    /// The switch.
+    id: SwitchId,
+    /// What it stops.
+    #[schemars(with = "String")]
+    target: Target,
+    /// Why, for staff.
+    reason: String,
+    /// What a refused caller is told.
+    message: Option<String>,
+    /// Who engaged it; null if an agent stopped itself.
+    by: Option<UserId>,
+    /// Reference of the incident.
+    incident: Option<String>,
+    /// What becomes of calls that run.
+    running: Running,
+    /// Since when.
+    engaged_at: Instant,
+    /// It ends by itself then.
+    expires_at: Option<Instant>,
+    /// How it lets go, if it is being released step by step.
+    ramp: Option<Ramp>,
+    /// Who has asked for its release.
+    release_requested_by: Option<UserId>,
+    /// It takes two persons to release it.
+    needs_second_person: bool,
+}
+
+#[derive(Serialize, JsonSchema)]
+struct Ramp {
+    /// It has let go of nobody then.
+    since: Instant,
+    /// It has let go of everybody then.
+    until: Instant,
+}
+
+async fn list(execution: Execution) -> Result<Output, Outcome> {
     let (state, now) = (fresh(&execution).await?, execution.ports.clock.now());
-    let items: Vec<Value> = state
+    let items = state
         .switches
         .values()
         .filter(|switch| !switch.is_over(now))
         .map(|switch| shown(switch, state.wish_to_release(switch, now)))
         .collect();
-    Ok(json!({ "items": items }))
+    Ok(Output { items })
 }
 
-fn shown(switch: &Switch, wish: Option<&UserId>) -> Value {
-    json!({
-        "id": switch.id,
-        "target": switch.target,
-        "reason": switch.reason,
-        "message": switch.message,
-        "by": switch.by,
-        "incident": switch.incident,
-        "running": switch.running,
-        "engaged_at": switch.engaged_at.document(),
-        "expires_at": instant::render_maybe(switch.expires_at),
-        "ramp": switch.ramp.map(|ramp| json!({ "since": ramp.since.document(), "until": ramp.until.document() })),
-        "release_requested_by": wish,
-        "needs_second_person": switch.target.is_global(),
-    })
+fn shown(switch: &Switch, wish: Option<&UserId>) -> Listed {
+    Listed {
+        id: switch.id.clone(),
+        target: switch.target.clone(),
+        reason: switch.reason.clone(),
+        message: switch.message.clone(),
+        by: switch.by.clone(),
+        incident: switch.incident.clone(),
+        running: switch.running,
+        engaged_at: switch.engaged_at.into(),
+        expires_at: switch.expires_at.map(Instant),
+        ramp: switch.ramp.map(|ramp| Ramp { since: ramp.since.into(), until: ramp.until.into() }),
+        release_requested_by: wish.cloned(),
+        needs_second_person: switch.target.is_global(),
+    }
 }

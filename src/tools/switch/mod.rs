@@ -11,9 +11,8 @@ pub(super) mod fenced;
 mod list;
 mod release;
 
-use super::Tool;
+use super::declare::Declared;
 
-/// The tools of this noun.
-pub(super) fn tools() -> Vec<Tool> {
-    vec![engage::tool(), list::tool(), release::tool(), cancel::tool(), drill::tool()]
-}
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] =
+    &[&engage::ENGAGE, &list::LIST, &release::RELEASE, &cancel::CANCEL, &drill::DRILL];

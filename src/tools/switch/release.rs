@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use crate::core::call::Outcome;
@@ -16,45 +17,57 @@ use crate::core::scope::Scope;
 use crate::core::second_person::Acquaintance;
 use crate::core::switch::Switch;
 use crate::core::time::Micros;
-use crate::core::tool::ToolFacts;
 use crate::log::store::Want;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, Route, administration};
+use crate::tools::instant::Instant;
 use crate::tools::record::{Record, write};
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, id, maybe, number, text};
-use crate::tools::{Execution, Tool, facts, instant, register};
 
 /// The longest ramp, in minutes.
 const LONGEST: u64 = Ramp::LONGEST.as_secs() / 60;
 
-static FACTS: ToolFacts = facts::administer(facts::stop(facts::control("switch_release", Some(Scope::StaffSwitch))));
+pub(super) static RELEASE: Operation<Args, Output> = administration("switch_release")
+    .scope(Scope::StaffSwitch)
+    .stops()
+    .administers()
+    .title("Release a kill switch")
+    .about(
+        "Ends a switch, at once or step by step. One that stops every customer is released by another person than the one who \
+         engaged it; if no person engaged it, by two persons.",
+    )
+    .rest(Route::post("/switches/{id}/release"))
+    .run(|execution, args| Box::pin(release(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let ramp = "Let keys through again one after the other, all of them after so many minutes; at once if absent.";
-    let input = Shape::new()
-        .must("id", Public, id("swi", "The switch."))
-        .may("reason", Content, text("Why, for staff.", 500))
-        .may("ramp_minutes", Public, number(ramp, 1, LONGEST))
-        .keyed();
-    let output = Shape::new()
-        .must("id", Public, any("string", "The switch."))
-        .must("released", Public, any("boolean", "It stops nothing any more; false while it lets go step by step."))
-        .must("until", Public, maybe("string", "When it lets everybody through, if it lets go step by step."))
-        .must("by", Public, any("string", "The person who released it, or asked for it first."))
-        .must("second", Public, maybe("string", "The second person, if it took one to ask and one to agree."));
-    let face = Face {
-        title: "Release a kill switch",
-        description: "Ends a switch, at once or step by step. One that stops every customer is released by another person than the one who engaged it; \
-                      if no person engaged it, by two persons.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(release))
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// The switch.
+    #[schemars(extend("x-class" = Public))]
+    id: SwitchId,
+    /// Why, for staff.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 500))]
+    reason: Option<String>,
+    /// Let keys through again one after the other, all of them after so many minutes; at once if absent.
+    #[schemars(extend("x-class" = Public), range(min = 1, max = LONGEST))]
+    ramp_minutes: Option<u64>,
 }
 
-#[derive(Deserialize)]
-struct Args {
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The switch.
+    #[schemars(extend("x-class" = Public))]
     id: SwitchId,
-    reason: Option<String>,
-    ramp_minutes: Option<u64>,
+    /// It stops nothing any more; false while it lets go step by step.
+    #[schemars(extend("x-class" = Public))]
+    released: bool,
+    /// When it lets everybody through, if it lets go step by step.
+    #[schemars(extend("x-class" = Public))]
+    until: Option<Instant>,
+    /// The person who released it, or asked for it first.
+    #[schemars(extend("x-class" = Public))]
+    by: UserId,
+    /// The second person, if it took one to ask and one to agree.
+    #[schemars(extend("x-class" = Public))]
+    second: Option<UserId>,
 }
 
 enum Step {
@@ -79,8 +92,7 @@ fn step(switch: &Switch, who: &UserId, known: Acquaintance<'_>) -> Step {
     }
 }
 
-async fn release(execution: Execution) -> Answer {
-    let Args { id, reason, ramp_minutes } = execution.arguments()?;
+async fn release(execution: Execution, Args { id, reason, ramp_minutes }: Args) -> Result<Output, Outcome> {
     let who = execution.principal.user.clone();
     // Sealed before the transaction, which fills in who it was.
     let credential = Some(execution.principal.credential.clone());
@@ -107,9 +119,7 @@ async fn release(execution: Execution) -> Answer {
         Ok(Ok((step, until)))
     });
     match taken.await? {
-        (Step::Release(by, second), until) => Ok(json!({
-            "id": id, "released": until.is_none(), "until": instant::render_maybe(until), "by": by, "second": second,
-        })),
+        (Step::Release(by, second), until) => Ok(Output { id, released: until.is_none(), until: until.map(Instant), by, second }),
         (Step::Request | Step::Wait, _) => Err(Outcome::Failed(second_person())),
     }
 }

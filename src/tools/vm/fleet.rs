@@ -4,10 +4,14 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::Serialize;
 
+use crate::core::call::Outcome;
+use crate::core::id::VmId;
+use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::state::Vm;
-use crate::providers::compute::Machine;
+use crate::providers::compute::{Machine, PowerState};
 use crate::tools::Execution;
 
 /// A VM, and its machine if the provider has shown it.
@@ -27,12 +31,12 @@ pub(in crate::tools) fn visible(execution: &Execution) -> Vec<Vm> {
 }
 
 /// Asks each provider once. One that does not answer leaves its machines unseen.
-pub(in crate::tools) async fn look(execution: &Execution, vms: &[Vm]) -> Vec<Seen> {
+pub(in crate::tools) async fn look(execution: &Execution, vms: &[Vm]) -> Result<Vec<Seen>, Outcome> {
     let names: BTreeSet<&str> = vms.iter().map(|vm| vm.provider.as_str()).collect();
     let mut machines: BTreeMap<(String, String), Machine> = BTreeMap::new();
     let mut simulations = BTreeSet::new();
     for name in names {
-        let Some(compute) = execution.ports.compute.get(name) else { continue };
+        let Some(compute) = execution.provider(name)? else { continue };
         if compute.capabilities().simulation {
             simulations.insert(name);
         }
@@ -45,27 +49,66 @@ pub(in crate::tools) async fn look(execution: &Execution, vms: &[Vm]) -> Vec<See
         let machine = machines.get(&(vm.provider.clone(), vm.machine.clone())).cloned();
         Seen { vm: vm.clone(), machine, simulation: simulations.contains(vm.provider.as_str()) }
     };
-    vms.iter().map(seen).collect()
+    Ok(vms.iter().map(seen).collect())
 }
 
-impl Seen {
-    /// What is shown of it. `power` is `unknown` where the provider does not say.
-    pub(in crate::tools) fn document(&self) -> Value {
-        let Self { vm, machine, simulation } = self;
+/// A VM as it is shown: what is known here, and what its provider says.
+#[derive(Serialize, JsonSchema)]
+pub(in crate::tools) struct Shown {
+    /// The VM.
+    #[schemars(extend("x-class" = Public))]
+    vm_id: VmId,
+    /// Its name for people.
+    #[schemars(extend("x-class" = Content))]
+    label: String,
+    /// Which provider has it.
+    #[schemars(extend("x-class" = Public))]
+    provider: String,
+    /// The provider is a simulation: there is no real machine.
+    #[schemars(extend("x-class" = Public))]
+    simulation: bool,
+    /// Command execution is on.
+    #[schemars(extend("x-class" = Public))]
+    exec_enabled: bool,
+    /// unknown, if its provider does not say.
+    #[schemars(extend("x-class" = Public))]
+    power: PowerState,
+    /// Operating system.
+    #[schemars(extend("x-class" = Content))]
+    os: Option<String>,
+    /// Where it stands.
+    #[schemars(extend("x-class" = Content))]
+    region: Option<String>,
+    /// First address.
+    #[schemars(extend("x-class" = Content))]
+    ipv4: Option<String>,
+    /// Virtual processors.
+    #[schemars(extend("x-class" = Public))]
+    vcpu: Option<u32>,
+    /// Memory in MiB.
+    #[schemars(extend("x-class" = Public))]
+    memory_mib: Option<u32>,
+    /// Disk in GiB.
+    #[schemars(extend("x-class" = Public))]
+    disk_gib: Option<u32>,
+}
+
+impl From<Seen> for Shown {
+    fn from(Seen { vm, machine, simulation }: Seen) -> Self {
         let seen = machine.as_ref();
-        json!({
-            "vm_id": vm.id,
-            "label": vm.label,
-            "provider": vm.provider,
-            "simulation": simulation,
-            "exec_enabled": vm.exec_enabled,
-            "power": seen.map_or(json!("unknown"), |machine| json!(machine.power)),
-            "os": seen.map(|machine| &machine.os),
-            "region": seen.map(|machine| &machine.region),
-            "ipv4": seen.and_then(|machine| machine.ipv4.as_ref()),
-            "vcpu": seen.map(|machine| machine.vcpu),
-            "memory_mib": seen.map(|machine| machine.memory_mib),
-            "disk_gib": seen.map(|machine| machine.disk_gib),
-        })
+        Self {
+            vm_id: vm.id,
+            label: vm.label,
+            provider: vm.provider,
+            simulation,
+            exec_enabled: vm.exec_enabled,
+            power: seen.map_or(PowerState::Unknown, |machine| machine.power),
+            vcpu: seen.map(|machine| machine.vcpu),
+            memory_mib: seen.map(|machine| machine.memory_mib),
+            disk_gib: seen.map(|machine| machine.disk_gib),
+            ipv4: seen.and_then(|machine| machine.ipv4.clone()),
+            os: seen.map(|machine| machine.os.clone()),
+            region: machine.map(|machine| machine.region),
+        }
     }
 }

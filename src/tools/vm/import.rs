@@ -1,60 +1,76 @@
 //! `vm_import`: gives a provider's machine to an account.
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
+use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::id::{AccountId, VmId};
 use crate::core::importing::Import;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::tool::ToolFacts;
+use crate::core::tool::Reaches;
 use crate::providers::compute::MachineRef;
-use crate::tools::outcome::Answer;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, administration};
 use crate::tools::record::{Record, record};
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, id, text};
-use crate::tools::{Execution, Tool, facts, register};
 
-static FACTS: ToolFacts = facts::control("vm_import", Some(Scope::StaffTokens));
+pub(super) static IMPORT: Operation<Args, Output> = administration("vm_import")
+    .scope(Scope::StaffTokens)
+    .title("Import a VM")
+    .about("Gives a machine that a provider has and nobody owns to an account.")
+    .reaches(Reaches::Named("provider"))
+    .run(|execution, args| Box::pin(import(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new()
-        .must("account", Public, id("acc", "The account that is to own it."))
-        .must("provider", Public, text("The provider that has the machine.", 40))
-        .must("machine", Public, text("The provider's own name for it.", 200))
-        .must("label", Content, text("Name for people; unique within the account.", 64))
-        .keyed();
-    let output = Shape::new()
-        .must("vm_id", Public, any("string", "The VM from now on."))
-        .must("account", Public, any("string", "Whose it is."))
-        .must("provider", Public, any("string", "Which provider has it."))
-        .must("machine", Public, any("string", "The provider's name for it."))
-        .must("label", Content, any("string", "Its name for people."));
-    let face = Face { title: "Import a VM", description: "Gives a machine that a provider has and nobody owns to an account." };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(import))
-}
-
-#[derive(Clone, Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// The account that is to own it.
+    #[schemars(extend("x-class" = Public))]
     account: AccountId,
+    /// The provider that has the machine.
+    #[schemars(extend("x-class" = Public), length(min = 1, max = 40))]
     provider: String,
+    /// The provider's own name for it.
+    #[schemars(extend("x-class" = Public), length(min = 1, max = 200))]
     machine: String,
+    /// Name for people; unique within the account.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     label: String,
 }
 
-async fn import(execution: Execution) -> Answer {
-    let Args { account, provider, machine, label } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The VM from now on.
+    #[schemars(extend("x-class" = Public))]
+    vm_id: VmId,
+    /// Whose it is.
+    #[schemars(extend("x-class" = Public))]
+    account: AccountId,
+    /// Which provider has it.
+    #[schemars(extend("x-class" = Public))]
+    provider: String,
+    /// The provider's name for it.
+    #[schemars(extend("x-class" = Public))]
+    machine: String,
+    /// Its name for people.
+    #[schemars(extend("x-class" = Content))]
+    label: String,
+}
+
+async fn import(execution: Execution, args: Args) -> Result<Output, Outcome> {
+    let Args { account, provider, machine, label } = args;
     let import = Import::of(account, provider, machine, &label)?;
-    let compute = execution.ports.compute.get(import.provider.as_str());
+    let is_there = execution.ports.provider(&import.provider).is_some();
+    let compute = if is_there { execution.provider(&import.provider)? } else { None };
     let compute = compute.ok_or_else(|| Refusal::new(Code::NotFound, "There is no such provider."))?;
     compute.get(&MachineRef(import.machine.clone())).await?;
-    let vm = VmId::new(execution.ports.clock.now(), &*execution.ports.entropy);
+    let vm_id = VmId::new(execution.ports.clock.now(), &*execution.ports.entropy);
     let note = json!({ "label": import.label });
-    let change = Record::noted(&execution, &import.account, import.event(vm.clone()), note).await?;
+    let change = Record::noted(&execution, &import.account, import.event(vm_id.clone()), note).await?;
     let wanted = import.clone();
     record(&execution, vec![change], move |state| wanted.fault(state)).await?;
     let Import { account, provider, machine, label } = import;
-    Ok(json!({ "vm_id": vm, "account": account, "provider": provider, "machine": machine, "label": label }))
+    Ok(Output { vm_id, account, provider, machine, label })
 }

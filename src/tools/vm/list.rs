@@ -1,53 +1,54 @@
 //! `vm_list`: the VMs that the caller's key may see, a page at a time.
 
-use serde::Deserialize;
-use serde_json::{Value, json};
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
 
-use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::call::Outcome;
+use crate::core::id::VmId;
+use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
-use crate::core::tool::ToolFacts;
-use crate::tools::outcome::Answer;
-use crate::tools::register::{Face, handler};
-use crate::tools::shape::{Shape, any, id, maybe, number_or};
-use crate::tools::vm::fleet;
-use crate::tools::{Execution, Tool, facts, register};
+use crate::core::tool::Reaches;
+use crate::tools::Execution;
+use crate::tools::declare::{Operation, reading};
+use crate::tools::vm::fleet::{self, Shown};
 
-static FACTS: ToolFacts = facts::read("vm_list", Some(Scope::VmsRead));
+pub(super) static LIST: Operation<Args, Output> = reading("vm_list")
+    .scope(Scope::VmsRead)
+    .title("List VMs")
+    .about("Lists the VMs that the key may see, with their power state and whether command execution is on.")
+    .reaches(Reaches::Visible)
+    .run(|execution, args| Box::pin(list(execution, args)));
 
-pub(super) fn tool() -> Tool {
-    let input = Shape::new().may("limit", Public, number_or("At most so many.", 1, 200, 50)).may(
-        "cursor",
-        Public,
-        id("vm", "next_cursor of the page before."),
-    );
-    let output = Shape::new()
-        .must("items", Content, any("array", "The VMs: vm_id, label, provider, power, exec_enabled, os, region, ipv4 and sizes."))
-        .must("next_cursor", Public, maybe("string", "Where the next page begins, if there is one."));
-    let face = Face {
-        title: "List VMs",
-        description: "Lists the VMs that the key may see, with their power state and whether command execution is on.",
-    };
-    register::tool(&FACTS, face, input.read_as::<Args>(), output, handler!(list))
-}
-
-#[derive(Deserialize)]
-struct Args {
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// At most so many.
     #[serde(default = "page")]
+    #[schemars(extend("x-class" = Public), range(min = 1, max = 200))]
     limit: usize,
-    cursor: Option<String>,
+    /// next_cursor of the page before.
+    #[schemars(extend("x-class" = Public))]
+    cursor: Option<VmId>,
 }
 
 fn page() -> usize {
     50
 }
 
-async fn list(execution: Execution) -> Answer {
-    let Args { limit, cursor } = execution.arguments()?;
+#[derive(Serialize, JsonSchema)]
+pub(super) struct Output {
+    /// The VMs, by id.
+    items: Vec<Shown>,
+    /// Where the next page begins, if there is one.
+    #[schemars(extend("x-class" = Public))]
+    next_cursor: Option<VmId>,
+}
+
+async fn list(execution: Execution, Args { limit, cursor }: Args) -> Result<Output, Outcome> {
     let mut own = fleet::visible(&execution);
-    own.retain(|vm| cursor.as_deref().is_none_or(|cursor| vm.id.as_str() > cursor));
+    own.retain(|vm| cursor.as_ref().is_none_or(|cursor| vm.id > *cursor));
     let more = own.len() > limit;
     own.truncate(limit);
-    let items: Vec<Value> = fleet::look(&execution, &own).await.iter().map(fleet::Seen::document).collect();
-    let next = own.last().filter(|_| more).map(|vm| &vm.id);
-    Ok(json!({ "items": items, "next_cursor": next }))
+    let items = fleet::look(&execution, &own).await?.into_iter().map(Shown::from).collect();
+    let next_cursor = own.pop().filter(|_| more).map(|vm| vm.id);
+    Ok(Output { items, next_cursor })
 }

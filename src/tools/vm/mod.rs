@@ -6,10 +6,20 @@ mod get;
 mod import;
 mod list;
 mod power;
+mod stats;
 
-use super::Tool;
+use super::Execution;
+use super::declare::Declared;
+use crate::core::state::Vm;
 
-/// The tools of this noun.
-pub(super) fn tools() -> Vec<Tool> {
-    vec![list::tool(), get::tool(), get::stats_tool(), power::tool(), import::tool(), claim::tool()]
+/// The operations of this noun.
+pub(super) static OPERATIONS: &[&dyn Declared] =
+    &[&list::LIST, &get::GET, &stats::STATS, &power::POWER, &import::IMPORT, &claim::CLEAR];
+
+impl Execution {
+    /// The VM that the call is about, as this node knows it now; none if it is about none.
+    pub(super) fn vm(&self) -> Option<Vm> {
+        let state = self.state();
+        self.resources.iter().find_map(|row| state.vm(&row.id)).cloned()
+    }
 }

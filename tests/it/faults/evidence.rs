@@ -86,7 +86,13 @@ impl Evidence {
     /// All that the views hold, but for how far they are.
     pub async fn views(&self) -> BTreeMap<&'static str, Vec<Value>> {
         let mut views = BTreeMap::new();
-        for (table, order) in [("call", "intent"), ("vm", "vm"), ("administration", "position"), ("owner", "subject")] {
+        for (table, order) in [
+            ("call", "intent"),
+            ("subject", "subject, of_intent"),
+            ("vm", "vm"),
+            ("administration", "position"),
+            ("owner", "subject"),
+        ] {
             views.insert(table, self.rows("views", &format!("select * from {table} order by {order}")).await);
         }
         views

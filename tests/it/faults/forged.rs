@@ -34,7 +34,7 @@ impl Forgery {
     }
 
     fn admitted(&mut self, call: &str) {
-        self.log("intent_recorded", Some(call), &json!({ "tool": "vm_power", "vm": "vm_1", "account": "acc_1" }));
+        self.log("intent_recorded", Some(call), &json!({ "tool": "vm_power", "resources": ["vm_1"], "account": "acc_1" }));
         self.log("admitted", Some(call), &json!({ "node": "node_1", "limits": ["credential:key_1", "write:acc_1"] }));
     }
 
@@ -174,7 +174,7 @@ fn faults_checker_finds_what_was_executed_without_leave() {
     forgery.0.effects[0].machine = "db-1".into();
     forgery.breaks(&[RULE]);
     let mut forgery = Forgery::honest();
-    forgery.log("intent_recorded", Some("call_2"), &json!({ "tool": "vm_power", "vm": "vm_1" }));
+    forgery.log("intent_recorded", Some("call_2"), &json!({ "tool": "vm_power", "resources": ["vm_1"] }));
     forgery.log("refused", Some("call_2"), &json!({ "code": "rate_limited" }));
     forgery.send("vm_power", 45, None);
     forgery.0.effects.push(Effect { call: "call_2".into(), machine: "web-1".into(), at: 55, done: false });

@@ -25,6 +25,16 @@ impl Entry {
         self.leaf[field].as_str().unwrap_or_default()
     }
 
+    /// What an intent is about, as text; empty if it is about nothing.
+    pub fn about(&self) -> &str {
+        self.leaf["resources"][0].as_str().unwrap_or_default()
+    }
+
+    /// Whether an intent says that it reaches a provider without naming anything there.
+    pub fn reaches(&self, provider: &str) -> bool {
+        self.leaf["providers"].as_array().is_some_and(|names| names.iter().any(|name| name == provider))
+    }
+
     /// The call it belongs to; empty if it belongs to none.
     pub fn call(&self) -> &str {
         self.call.as_deref().unwrap_or_default()

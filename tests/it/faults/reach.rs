@@ -122,12 +122,12 @@ fn covers(target: &str, intent: &Entry) -> bool {
         None => target == "all",
         Some(("class", name)) => class == name,
         Some(("tool", name)) => intent.text("tool") == name,
-        Some(("provider", name)) => name == "sim" && !intent.text("vm").is_empty(),
+        Some(("provider", name)) => name == "sim" && (!intent.about().is_empty() || intent.reaches(name)),
         Some(("account", id)) => intent.text("account") == id,
         Some(("credential", id)) => intent.text("credential") == id,
         Some(("vm", id)) => match id.strip_suffix("/exec") {
-            Some(id) => class == "exec" && intent.text("vm") == id,
-            None => intent.text("vm") == id,
+            Some(id) => class == "exec" && intent.about() == id,
+            None => intent.about() == id,
         },
         Some(_) => false,
     }

@@ -96,7 +96,7 @@ impl History {
             *asked.entry((&sent.tool, sent.vm.as_deref().unwrap_or_default())).or_default() += 1;
         }
         for entry in self.entries.iter().filter(|entry| entry.kind == "intent_recorded") {
-            *asked.entry((entry.text("tool"), entry.text("vm"))).or_default() -= 1;
+            *asked.entry((entry.text("tool"), entry.about())).or_default() -= 1;
         }
         let more = asked.into_iter().filter(|(_, left)| *left < 0);
         more.map(|((tool, vm), left)| format!("{tool} {vm} is recorded {} times more than it was sent", -left)).collect()
@@ -127,7 +127,7 @@ impl History {
             if admitted.at > effect.at {
                 return Some(format!("began {} µs before its admission", admitted.at - effect.at));
             }
-            let vm = life.find("intent_recorded").map_or("", |intent| intent.text("vm"));
+            let vm = life.find("intent_recorded").map_or("", Entry::about);
             (machines.get(vm) != Some(&effect.machine.as_str())).then(|| format!("happened to {}, not to {vm}", effect.machine))
         };
         self.effects.iter().filter_map(|effect| wrong(effect).map(|why| format!("{} {why}", effect.call))).collect()

@@ -3,6 +3,7 @@
 use super::line::Line;
 use crate::core::search::{Field, Search};
 use crate::core::time::Micros;
+use crate::core::vm::VM;
 use crate::http::console::activity::Pairs;
 
 /// A field of the form.
@@ -24,7 +25,7 @@ const FACETS: [(Field, &str, &[&str]); 12] = [
     (Field::Outcome, "Outcome", &OUTCOMES),
     (Field::Tool, "Tool", &[]),
     (Field::Account, "Account id", &[]),
-    (Field::Vm, "VM id", &[]),
+    (Field::Resource(&VM), "VM id", &[]),
     (Field::Credential, "Key id", &[]),
     (Field::User, "Person id", &[]),
     (Field::Code, "Code", &[]),

@@ -2,6 +2,7 @@
 
 use super::line::Line;
 use crate::core::search::Field;
+use crate::core::vm::VM;
 use crate::http::console::activity::{Row, rows};
 use crate::http::console::visit::Visit;
 use crate::tools::CallRecord;
@@ -48,7 +49,7 @@ pub async fn found(items: &[CallRecord], line: &Line, visit: &Visit) -> Vec<Foun
         by_outcome: narrow(Field::Outcome, record.status.as_str()),
         by_code: record.code.as_deref().map(|code| narrow(Field::Code, code)),
         by_tool: narrow(Field::Tool, &record.tool),
-        by_vm: record.vm.as_deref().map(|vm| narrow(Field::Vm, vm)),
+        by_vm: record.about(&VM).map(|vm| narrow(Field::Resource(&VM), vm.as_str())),
         by_account: narrow(Field::Account, record.account.as_str()),
         by_key: narrow(Field::Credential, &record.credential),
         credential: record.credential.clone(),

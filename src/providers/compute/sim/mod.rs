@@ -153,6 +153,27 @@ impl Compute for Sim {
         fate.after(found).await
     }
 
+    async fn create(&self, label: &str, call: &CallId, permit: Permit) -> Result<MachineRef, ProviderError> {
+        let fate = self.shared.faults.befall(None, Action::Create);
+        let waiting = Waiting::enter(&self.shared, call);
+        fate.before().await?;
+        let made = self.shared.world().make(label, call);
+        if fate.twice && made.is_ok() {
+            // It is known by its call, so this changes nothing; the first one is answered.
+            let _ = self.shared.world().make(label, call);
+        }
+        drop((waiting, permit));
+        tokio::time::sleep(fate.slow).await;
+        fate.after(made).await
+    }
+
+    async fn find_created(&self, call: &CallId) -> Result<Effect, ProviderError> {
+        let fate = self.shared.faults.befall(None, Action::Look);
+        fate.before().await?;
+        let found = self.shared.world().find_made(call);
+        fate.after(Ok(found)).await
+    }
+
     fn enter(&self, node: &NodeId) -> Result<(), ProviderError> {
         self.shared.roll.enter(node).map_err(|error| unread(&error))
     }
@@ -180,7 +201,7 @@ fn live_stats(world: &World, row: &Simulated) -> LiveStats {
     }
 }
 
-/// A power request that has not left yet, from when it is made to when it leaves or is given up.
+/// A request that has not left yet, from when it is made to when it leaves or is given up.
 struct Waiting<'a> {
     shared: &'a Shared,
     call: &'a CallId,

@@ -32,6 +32,12 @@ pub(super) struct Simulated {
     pub changing: bool,
 }
 
+impl Simulated {
+    fn new(machine: Machine) -> Self {
+        Self { machine, booted_at: Micros(0), changed_at: Micros(0), changing: false }
+    }
+}
+
 /// A job as the journal tells it.
 #[derive(Debug)]
 struct Job {
@@ -54,6 +60,8 @@ struct Live {
 pub(super) struct World {
     pub machines: BTreeMap<MachineRef, Simulated>,
     power: HashMap<CallId, (Origin, Effect)>,
+    /// Machines that were made, by the call that asked.
+    made: HashMap<CallId, MachineRef>,
     jobs: HashMap<CallId, Job>,
     executions: HashMap<CallId, u32>,
     live: HashMap<CallId, Live>,
@@ -71,12 +79,13 @@ impl World {
         let opened = Record::Opened { at: opened_at };
         journal.append(&opened)?;
         let machines = machines.into_iter().map(|machine| {
-            let row = Simulated { machine: mark(machine), booted_at: Micros(0), changed_at: Micros(0), changing: false };
+            let row = Simulated::new(mark(machine));
             (row.machine.machine.clone(), row)
         });
         let mut world = Self {
             machines: machines.collect(),
             power: HashMap::new(),
+            made: HashMap::new(),
             jobs: HashMap::new(),
             executions: HashMap::new(),
             live: HashMap::new(),
@@ -137,6 +146,11 @@ impl World {
                     row.booted_at = rebooted_at.unwrap_or(row.booted_at);
                     row.changed_at = *at;
                 }
+            }
+            Record::MachineMade { call, machine } => {
+                self.made.insert(call.clone(), machine.machine.clone());
+                self.machines.entry(machine.machine.clone()).or_insert_with(|| Simulated::new(machine.clone()));
+                *self.executions.entry(call.clone()).or_default() += 1;
             }
             Record::JobStarted { call, machine, .. } => {
                 let status = JobStatus { state: JobState::Running, stdout_bytes: 0, stderr_bytes: 0, left_running: 0 };
@@ -216,6 +230,25 @@ impl World {
         let waiting = self.waiting.contains_key(call).then_some(Effect::Running);
         let known = self.power.get(call).filter(|(origin, effect)| *effect == Effect::Happened || self.journal.is_alive(*origin));
         known.map(|(_, effect)| *effect).or(waiting).unwrap_or(Effect::DidNotHappen)
+    }
+
+    /// Makes a machine, which is off. Its name is that of the call, so that nothing else has it.
+    pub fn make(&mut self, label: &str, call: &CallId) -> Result<MachineRef, ProviderError> {
+        if self.made.contains_key(call) {
+            return Err(ProviderError::State("this machine was asked for before".into()));
+        }
+        let machine = MachineRef(call.to_string().replace("call_", "made-").to_lowercase());
+        let (label, os, region) = (label.to_owned(), "Debian 13".to_owned(), "sim-1".to_owned());
+        let (vcpu, memory_mib, disk_gib, power) = (1, 1024, 10, PowerState::Stopped);
+        let row = Machine { machine: machine.clone(), label, os, region, ipv4: None, vcpu, memory_mib, disk_gib, power };
+        self.write(&Record::MachineMade { call: call.clone(), machine: mark(row) })?;
+        Ok(machine)
+    }
+
+    pub fn find_made(&self, call: &CallId) -> Effect {
+        // What waits to leave may still happen, so it may not be called undone.
+        let waiting = if self.waiting.contains_key(call) { Effect::Running } else { Effect::DidNotHappen };
+        if self.made.contains_key(call) { Effect::Happened } else { waiting }
     }
 
     /// Starts a job; `spawn` is called once it is certain to run.

@@ -2,26 +2,26 @@
 //!
 //! INVARIANT: [`next`] alone says how a call stands; an event that cannot follow changes nothing here.
 
+mod row;
+
 use std::collections::BTreeSet;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ViewError;
+pub use row::{CALLS, COLUMNS, SUBJECTS};
+pub(super) use row::{load, save};
+
 use crate::core::call::{Status, next};
 use crate::core::code::Code;
 use crate::core::event::{Event, IntentRecorded, Kind};
 use crate::core::id::Position;
+use crate::core::resource::ResourceId;
 use crate::core::search::words::indexed;
 use crate::core::sight::Sight;
 use crate::core::time::Micros;
-use crate::log::dialect::Dialect;
-use crate::log::sql::{Holds, Insert, Row, SqlError, Transaction, Value};
 use crate::tools::CallRecord;
-
-/// The columns, in the order of [`Call::read`] and [`Call::values`].
-pub const COLUMNS: &str = "intent, call, account, credential, person, vm, label, tool, via, session, ip, text, call.words, at, \
-                           status, held, decided, decision, started, ended, ended_at, code, policy, switch";
 
 /// Not yet.
 const NEVER: Position = Position(0);
@@ -34,7 +34,10 @@ pub struct Call {
     account: String,
     credential: String,
     person: String,
-    vm: Option<String>,
+    /// Ids, a space between them.
+    resources: String,
+    /// What it is to be found by, of one that is not written yet.
+    subjects: Vec<String>,
     label: Option<String>,
     tool: String,
     via: String,
@@ -55,7 +58,7 @@ pub struct Call {
     switch: Option<String>,
 }
 
-/// What an intent says in its encrypted parts, and what the view knows of its VM.
+/// What an intent says in its encrypted parts, and what the view knows of what it is about.
 #[derive(Default)]
 pub(super) struct Spoken {
     pub(super) text: String,
@@ -66,8 +69,10 @@ pub(super) struct Spoken {
 impl Call {
     /// A call whose intent was just recorded.
     pub(super) fn recorded(event: &Event, intent: &IntentRecorded, spoken: Spoken) -> Self {
-        let vm = intent.vm.as_ref().map(ToString::to_string);
-        let said = [Some(spoken.text.as_str()), Some(&*intent.tool), vm.as_deref(), spoken.label.as_deref()];
+        let resources = named(&intent.resources);
+        let providers = intent.providers.iter().map(|name| provider_subject(name));
+        let subjects = intent.resources.iter().map(ToString::to_string).chain(providers).collect();
+        let said = [Some(spoken.text.as_str()), Some(&*intent.tool), Some(&resources), spoken.label.as_deref()];
         let words: BTreeSet<String> = said.into_iter().flatten().flat_map(indexed).collect();
         Self {
             intent: event.position,
@@ -75,7 +80,8 @@ impl Call {
             account: intent.account.to_string(),
             credential: intent.credential.to_string(),
             person: intent.user.to_string(),
-            vm,
+            resources,
+            subjects,
             label: spoken.label,
             tool: intent.tool.to_string(),
             via: word(&intent.via),
@@ -154,7 +160,7 @@ impl Call {
             })
         });
         let who = |call: &Self| (call.intent, call.account.clone(), call.credential.clone(), call.person.clone());
-        let what = |call: &Self| (call.tool.clone(), call.vm.clone());
+        let what = |call: &Self| (call.tool.clone(), call.resources.clone());
         let found = logged.filter(|logged| who(logged) == who(&self) && what(logged) == what(&self));
         // What the log has had since then is not in the row yet.
         let has_steps = |logged: &Self| self.steps().iter().zip(logged.steps()).all(|(row, log)| *row == NEVER || *row == log);
@@ -214,11 +220,13 @@ impl Call {
         let status = self.status_at(as_of);
         let ended = status.is_terminal();
         let unreadable = |_| ViewError::Unreadable(format!("the ids of {}", self.id));
+        let ids = self.resources.split_whitespace().map(str::parse::<ResourceId>);
+        let resources = ids.collect::<Result<_, _>>().map_err(unreadable)?;
         Ok(CallRecord {
             call_id: self.id.parse().map_err(unreadable)?,
             account: self.account.parse().map_err(unreadable)?,
             credential: self.credential,
-            vm: self.vm,
+            resources,
             tool: self.tool,
             via: self.via,
             status,
@@ -235,118 +243,16 @@ impl Call {
             end: ended.then_some(self.ended),
         })
     }
-
-    /// Reads a row of [`COLUMNS`].
-    pub fn read(row: &Row) -> Result<Self, ViewError> {
-        let text = |column: usize| row.text(column).map(str::to_owned);
-        let maybe = |column: usize| row.maybe_text(column).map(|value| value.map(str::to_owned));
-        let position = |column: usize| row.int(column).map(Position);
-        let decision = row.text(17)?;
-        Ok(Self {
-            intent: position(0)?,
-            id: text(1)?,
-            account: text(2)?,
-            credential: text(3)?,
-            person: text(4)?,
-            vm: maybe(5)?,
-            label: maybe(6)?,
-            tool: text(7)?,
-            via: text(8)?,
-            session: maybe(9)?,
-            ip: maybe(10)?,
-            text: text(11)?,
-            words: text(12)?,
-            at: Micros(row.int(13)?),
-            status: meaning(row.text(14)?).ok_or(SqlError::Column(14))?,
-            held: position(15)?,
-            decided: position(16)?,
-            decision: if decision.is_empty() { None } else { Some(meaning(decision).ok_or(SqlError::Column(17))?) },
-            started: position(18)?,
-            ended: position(19)?,
-            ended_at: Micros(row.int(20)?),
-            code: maybe(21)?,
-            policy: maybe(22)?,
-            switch: maybe(23)?,
-        })
-    }
-
-    fn values(self) -> Vec<Value> {
-        vec![
-            self.intent.0.into(),
-            self.id.into(),
-            self.account.into(),
-            self.credential.into(),
-            self.person.into(),
-            self.vm.into(),
-            self.label.into(),
-            self.tool.into(),
-            self.via.into(),
-            self.session.into(),
-            self.ip.into(),
-            self.text.into(),
-            self.words.into(),
-            self.at.0.into(),
-            self.status.as_str().into(),
-            self.held.0.into(),
-            self.decided.0.into(),
-            self.decision.map_or("", Status::as_str).into(),
-            self.started.0.into(),
-            self.ended.0.into(),
-            self.ended_at.0.into(),
-            self.code.into(),
-            self.policy.into(),
-            self.switch.into(),
-        ]
-    }
 }
 
-/// The rows of these calls that the view has.
-pub(super) async fn load(
-    transaction: &mut dyn Transaction,
-    dialect: &Dialect,
-    calls: Vec<String>,
-) -> Result<Vec<Call>, ViewError> {
-    let sql = format!("select {COLUMNS} from call where call {}", dialect.among);
-    transaction.query(&sql, vec![Value::Texts(calls)]).await?.iter().map(Call::read).collect()
+/// How a provider that a call reaches is written among what it is found by.
+fn provider_subject(name: &str) -> String {
+    format!("provider:{name}")
 }
 
-/// Calls, new or changed: what their intents said stays.
-pub static CALLS: Insert = Insert {
-    table: "call",
-    columns: &[
-        ("intent", Holds::Int),
-        ("call", Holds::Text),
-        ("account", Holds::Text),
-        ("credential", Holds::Text),
-        ("person", Holds::Text),
-        ("vm", Holds::Text),
-        ("label", Holds::Text),
-        ("tool", Holds::Text),
-        ("via", Holds::Text),
-        ("session", Holds::Text),
-        ("ip", Holds::Text),
-        ("text", Holds::Text),
-        ("words", Holds::Text),
-        ("at", Holds::Int),
-        ("status", Holds::Text),
-        ("held", Holds::Int),
-        ("decided", Holds::Int),
-        ("decision", Holds::Text),
-        ("started", Holds::Int),
-        ("ended", Holds::Int),
-        ("ended_at", Holds::Int),
-        ("code", Holds::Text),
-        ("policy", Holds::Text),
-        ("switch", Holds::Text),
-    ],
-    on_conflict: "on conflict (intent) do update set status = excluded.status, held = excluded.held, decided = excluded.decided, \
-                  decision = excluded.decision, started = excluded.started, ended = excluded.ended, ended_at = excluded.ended_at, \
-                  code = excluded.code, policy = excluded.policy, switch = excluded.switch",
-};
-
-/// Inserts calls, or replaces what can change of them.
-pub(super) async fn save(transaction: &mut dyn Transaction, calls: Vec<Call>) -> Result<(), ViewError> {
-    Ok(transaction.insert(&CALLS, calls.into_iter().map(Call::values).collect()).await?)
+/// Resources as a row has them.
+fn named(resources: &[ResourceId]) -> String {
+    resources.iter().map(ResourceId::as_str).collect::<Vec<_>>().join(" ")
 }
 
 /// Whether it is the policies that refuse with this code.

@@ -1,0 +1,177 @@
+//! The routes of tools: by name, and where their declarations say. Whatever changes something is a call of a tool of the
+//! catalogue; what is answered is the tool's own result document.
+//!
+//! INVARIANT: who is not authenticated is answered so before anything else is read. A query that cannot be read is refused and is
+//! no call; a path or a body that cannot be read is a call all the same, and recorded.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{FromRequest, FromRequestParts, Path, Request, State};
+use axum::http::request::Parts;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use serde_json::{Map, Value, json};
+
+use super::{CALL_ID, keyed};
+use crate::control::Reply;
+use crate::core::code::Code;
+use crate::core::id::CallId;
+use crate::http::body::{Arguments, Given, Segment};
+use crate::http::caller::Caller;
+use crate::http::door::Incoming;
+use crate::http::problem::Problem;
+use crate::http::{Http, query};
+use crate::tools::declare::{Method, Route};
+use crate::tools::{Catalogue, Tool};
+
+/// The path by which every tool is called.
+pub const BY_NAME: &str = "/tools/{name}";
+
+/// `POST /api/v1/tools/{name}`: the body is the tool's arguments.
+pub async fn by_name(
+    State(http): State<Arc<Http>>,
+    caller: Caller,
+    Segment(name): Segment,
+    Arguments(args): Arguments,
+) -> Result<Response, Problem> {
+    Ok(answer_reply(http.call(caller, &name, args).await?))
+}
+
+/// Every route that a tool of the catalogue declares, with what serves it.
+pub fn routes(catalogue: &Catalogue) -> Vec<(&'static str, MethodRouter<Arc<Http>>)> {
+    let all = catalogue.iter().flat_map(|tool| tool.routes.iter().map(move |route| (tool, *route)));
+    all.map(|(tool, route)| (route.path, served(tool, route))).collect()
+}
+
+fn served(tool: &Tool, route: Route) -> MethodRouter<Arc<Http>> {
+    let (name, known) = (tool.facts.name, Arc::new(taken(tool, &route)));
+    on(filter(route.method), move |State(http): State<Arc<Http>>, request: Request| {
+        let known = Arc::clone(&known);
+        async move { serve(&http, name, route, &known, request).await.unwrap_or_else(IntoResponse::into_response) }
+    })
+}
+
+fn filter(method: Method) -> MethodFilter {
+    match method {
+        Method::Get => MethodFilter::GET,
+        Method::Post => MethodFilter::POST,
+        Method::Patch => MethodFilter::PATCH,
+        Method::Delete => MethodFilter::DELETE,
+    }
+}
+
+/// The arguments that a route takes beside those in its path.
+pub fn taken(tool: &Tool, route: &Route) -> Map<String, Value> {
+    let mut fields = tool.input["properties"].as_object().cloned().unwrap_or_default();
+    for part in route.parts() {
+        fields.remove(route.argument(part));
+    }
+    fields
+}
+
+async fn serve(
+    http: &Arc<Http>,
+    tool: &str,
+    route: Route,
+    known: &Map<String, Value>,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let caller = Caller::from_request_parts(&mut parts, http).await?;
+    let named = named(&mut parts, &route).await;
+    let mut given: Given = match route.method {
+        Method::Get => {
+            let query = query::arguments(parts.uri.query().unwrap_or_default(), known);
+            Value::Object(query.map_err(|fault| Problem::malformed(fault.to_string()))?).into()
+        }
+        Method::Post | Method::Patch => {
+            let Arguments(given) =
+                Arguments::from_request(Request::from_parts(parts, body), http).await.unwrap_or_else(|never| match never {});
+            given
+        }
+        Method::Delete => json!({}).into(),
+    };
+    if let Some(fields) = given.args.as_object_mut() {
+        fields.extend(named);
+    }
+    match http.call(caller, tool, given).await? {
+        Reply::Done { call, result } => {
+            let status = StatusCode::from_u16(route.success).unwrap_or(StatusCode::OK);
+            Ok(answer(status, paged(result), Some(&call)))
+        }
+        other => Ok(answer_reply(other)),
+    }
+}
+
+/// The arguments in the path; empty if it is not UTF-8, which is the fault of the caller's address (`Caller::fault`).
+async fn named(parts: &mut Parts, route: &Route) -> Map<String, Value> {
+    let path = Path::<HashMap<String, String>>::from_request_parts(parts, &()).await;
+    let names = path.map(|Path(names)| names).unwrap_or_default();
+    let argument = |part| (route.argument(part).to_owned(), Value::from(names.get(part).cloned().unwrap_or_default()));
+    route.parts().map(argument).collect()
+}
+
+/// A list as every list is answered; these have one page.
+fn paged(mut document: Value) -> Value {
+    if let Some(fields) = document.as_object_mut().filter(|fields| fields.contains_key("items")) {
+        fields.entry("next_cursor").or_insert(Value::Null);
+    }
+    document
+}
+
+/// The schema of what a route answers if all is well.
+pub fn answered(tool: &Tool) -> Value {
+    let mut schema = tool.result.clone();
+    if schema["properties"].get("items").is_some() && schema["properties"].get("next_cursor").is_none() {
+        schema["properties"]["next_cursor"] = json!({ "type": "null", "description": "There is one page." });
+        if let Some(required) = schema["required"].as_array_mut() {
+            required.push("next_cursor".into());
+        }
+    }
+    schema
+}
+
+impl Http {
+    /// Calls a tool. A body that could not be read, or a key that cannot be taken, is the call's fault: the call is recorded,
+    /// and refused with it.
+    async fn call(&self, caller: Caller, tool: &str, given: Given) -> Result<Reply, Problem> {
+        let Caller { principal, user_agent, key, fault: of_address } = caller;
+        let Given { mut args, fault } = given;
+        let is_misaddressed = of_address.is_some();
+        let tool_of = self.door.control().catalogue.get(tool);
+        let key_fault = || keyed::take_key(&mut args, key, tool_of).err();
+        let fault = of_address.or(fault).or_else(|| key_fault().map(|refusal| Problem::at(StatusCode::BAD_REQUEST, refusal)));
+        let rejected = fault.as_ref().map(|problem| problem.refusal().clone());
+        let incoming = Incoming { tool: tool.to_owned(), args, rejected, user_agent, ..Incoming::default() };
+        match (self.door.submit(principal, incoming).await, fault) {
+            (Reply::Failed { call, refusal, .. }, Some(fault)) if refusal.code == fault.refusal().code => {
+                Err(fault.saying(refusal).of_call(call))
+            }
+            // That an address cannot be read, or takes no query, tells nobody which tools there are.
+            (Reply::Failed { call, refusal, .. }, Some(fault)) if is_misaddressed && refusal.code == Code::UnknownTool => {
+                Err(fault.of_call(call))
+            }
+            (reply, _) => Ok(reply),
+        }
+    }
+}
+
+/// A reply with the status that fits it.
+fn answer_reply(reply: Reply) -> Response {
+    if let Reply::Failed { call, refusal, .. } = reply {
+        return Problem::from(refusal).of_call(call).into_response();
+    }
+    let status = StatusCode::from_u16(reply.http_status()).unwrap_or(StatusCode::OK);
+    answer(status, reply.document(), reply.call())
+}
+
+fn answer(status: StatusCode, document: Value, call: Option<&CallId>) -> Response {
+    let mut response = (status, Json(document)).into_response();
+    if let Some(call) = call.and_then(|call| HeaderValue::from_str(call.as_str()).ok()) {
+        response.headers_mut().insert(CALL_ID, call);
+    }
+    response
+}

@@ -1,0 +1,146 @@
+//! The catalogue: every operation by its name, with the checks of what it takes and answers.
+//!
+//! INVARIANT: what passes [`Catalogue::read`] is what guard and handler get; nothing is found wrong with its form after that.
+
+use std::collections::BTreeMap;
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use serde_json::Value;
+
+use super::declare::{Arguments, Handler, Route};
+use super::{legible, plain, schema};
+use crate::core::code::Code;
+use crate::core::redact::Classes;
+use crate::core::refusal::Refusal;
+use crate::core::resource::{NOUNS, Subject};
+use crate::core::tool::{Class, ToolFacts};
+
+/// One operation.
+pub struct Tool {
+    /// What the decision needs to know.
+    pub facts: &'static ToolFacts,
+    /// Short title for people.
+    pub title: &'static str,
+    /// What it does; instructs nobody.
+    pub description: &'static str,
+    /// JSON Schema of the arguments, an object that allows nothing else.
+    pub input: Value,
+    /// JSON Schema of every document that a call is answered with, an object: the result, the running operation, the error.
+    pub output: Value,
+    /// JSON Schema of the result alone.
+    pub result: Value,
+    /// Classes of the arguments' paths; unlisted paths are secret.
+    pub arguments: Classes,
+    /// Classes of the result's paths; unlisted paths are secret.
+    pub results: Classes,
+    /// Where it is over REST, beside the route by its name.
+    pub routes: Vec<Route>,
+    /// After this long the worker stops waiting for it.
+    pub time_limit: Duration,
+    /// Reads the arguments, and does it.
+    pub handler: Box<dyn Handler>,
+}
+
+impl Tool {
+    /// Whether MCP clients may see it at all.
+    #[must_use]
+    pub fn is_hidden(&self) -> bool {
+        self.facts.class == Class::Control
+    }
+
+    /// Whether it only reads (`readOnlyHint`).
+    #[must_use]
+    pub fn reads(&self) -> bool {
+        self.facts.class == Class::Read
+    }
+}
+
+/// The whole catalogue, by name.
+pub struct Catalogue {
+    tools: BTreeMap<&'static str, Tool>,
+    validators: BTreeMap<&'static str, jsonschema::Validator>,
+    subjects: BTreeMap<&'static str, Vec<Subject>>,
+    /// Of results, made when they are first needed: they are checked in builds for development and in tests.
+    results: BTreeMap<&'static str, OnceLock<Option<jsonschema::Validator>>>,
+}
+
+/// A tool that is not well-formed; found at start.
+#[derive(Debug, thiserror::Error)]
+#[error("tool {0} is not well-formed: {1}")]
+pub struct CatalogueError(pub &'static str, pub String);
+
+impl Catalogue {
+    /// A catalogue of these tools.
+    pub fn new(tools: Vec<Tool>) -> Result<Self, CatalogueError> {
+        let mut validators = BTreeMap::new();
+        for tool in &tools {
+            let name = tool.facts.name;
+            let validator = jsonschema::validator_for(&tool.input).map_err(|error| CatalogueError(name, error.to_string()))?;
+            validators.insert(name, validator);
+        }
+        let results = tools.iter().map(|tool| (tool.facts.name, OnceLock::new())).collect();
+        let subjects = tools.iter().map(|tool| (tool.facts.name, subjects(tool))).collect();
+        Ok(Self { tools: tools.into_iter().map(|tool| (tool.facts.name, tool)).collect(), validators, subjects, results })
+    }
+
+    /// What of a result its tool does not declare.
+    #[must_use]
+    pub fn undeclared(&self, tool: &Tool, result: &Value) -> Option<Refusal> {
+        let checks = self.results.get(tool.facts.name)?;
+        let checks = checks.get_or_init(|| jsonschema::validator_for(&tool.result).ok()).as_ref()?;
+        let faults = schema::invalid(checks, result)?.details;
+        let text = format!("{} answers what it does not declare: {faults}", tool.facts.name);
+        Some(Refusal::new(Code::InternalError, text).details(faults))
+    }
+
+    /// The arguments of a tool that name resources: those that nouns claim wherever they stand, and what its facts say besides.
+    #[must_use]
+    pub fn subjects(&self, tool: &Tool) -> &[Subject] {
+        self.subjects.get(tool.facts.name).map(Vec::as_slice).unwrap_or_default()
+    }
+
+    /// A tool by name.
+    #[must_use]
+    pub fn get(&self, name: &str) -> Option<&Tool> {
+        self.tools.get(name)
+    }
+
+    /// Every tool, by name.
+    pub fn iter(&self) -> impl Iterator<Item = &Tool> {
+        self.tools.values()
+    }
+
+    /// `args` in the one form that everything goes by from here on: whole numbers as such, and nothing that is null in place of
+    /// being absent.
+    #[must_use]
+    pub fn plain(&self, tool: &str, mut args: Value) -> Value {
+        if let Some(tool) = self.tools.get(tool) {
+            plain::plain(&tool.input, &mut args);
+        }
+        args
+    }
+
+    /// `args` as the guard and the handler get them; else what is wrong with them, as a refusal that names paths and rules but no
+    /// values. Nothing is found wrong with their form after this.
+    pub fn read(&self, tool: &Tool, args: &Value) -> Result<Arguments, Refusal> {
+        let validator = self.validators.get(tool.facts.name);
+        let faults = validator.and_then(|validator| schema::invalid(validator, args)).or_else(|| legible::nul_in(args));
+        let read = faults.map_or_else(|| tool.handler.read(args).map_err(|path| schema::misfit(&tool.input, &path)), Err);
+        read.map_err(|mut refusal| {
+            let known: Vec<&String> =
+                tool.input["properties"].as_object().map(|fields| fields.keys().collect()).unwrap_or_default();
+            if let Some(details) = refusal.details.as_object_mut() {
+                details.insert("arguments".to_owned(), serde_json::json!(known));
+            }
+            refusal
+        })
+    }
+}
+
+/// See [`Catalogue::subjects`].
+fn subjects(tool: &Tool) -> Vec<Subject> {
+    let takes = |argument: &str| !tool.input["properties"][argument].is_null();
+    let claimed = NOUNS.into_iter().map(|noun| Subject { noun, argument: noun.argument });
+    claimed.chain(tool.facts.also_about.iter().copied()).filter(|subject| takes(subject.argument)).collect()
+}

@@ -1,0 +1,62 @@
+//! The arguments that operations have by what they are, and not by their own types: the VM, the guard's, the idempotency key.
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+use super::Declaration;
+use super::guard::Guard;
+use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::tool::Class;
+
+/// All of them; which of them an operation takes is [`asked`].
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
+pub(super) struct Said {
+    /// The VM: its id, or its exact label.
+    #[schemars(extend("x-class" = Public), length(min = 1, max = 64))]
+    #[expect(dead_code, reason = "the pipeline finds the VM; this is its schema")]
+    vm_id: Option<String>,
+    /// true: the interruption of service is intended.
+    #[schemars(extend("x-class" = Public))]
+    pub(super) confirm: Option<bool>,
+    /// The exact phrase.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
+    pub(super) confirmation: Option<String>,
+    /// true: that data is lost for good is intended.
+    #[schemars(extend("x-class" = Public))]
+    pub(super) acknowledge_data_loss: Option<bool>,
+    /// The label of what is lost, as it is now.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
+    pub(super) expected_label: Option<String>,
+    /// Repeating a call with the same key and arguments within 24 hours answers with the first one's result.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
+    #[expect(dead_code, reason = "the pipeline takes it as it came; this is its schema")]
+    idempotency_key: Option<String>,
+}
+
+/// One of them that an operation takes.
+pub(super) struct Asked {
+    pub(super) name: &'static str,
+    /// What is said of it, if that is special.
+    pub(super) about: Option<&'static str>,
+    pub(super) required: bool,
+}
+
+/// Those that an operation takes.
+pub(super) fn asked<A>(declaration: &Declaration, guard: &Guard<A>) -> Vec<Asked> {
+    let asked = |name| Asked { name, about: None, required: false };
+    let mut all = Vec::new();
+    if declaration.on_a_vm {
+        all.push(Asked { required: true, ..asked("vm_id") });
+    }
+    match guard {
+        Guard::None => {}
+        Guard::Confirm { about, .. } => all.push(Asked { about: Some(about), ..asked("confirm") }),
+        Guard::Phrase { about, .. } => all.push(Asked { about: Some(about), ..asked("confirmation") }),
+        Guard::Acknowledge { .. } => all.extend(["confirm", "acknowledge_data_loss", "expected_label"].map(asked)),
+    }
+    let facts = &declaration.facts;
+    if facts.class != Class::Read && !facts.lists() && !declaration.harmless_twice {
+        all.push(asked("idempotency_key"));
+    }
+    all
+}
