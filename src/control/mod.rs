@@ -23,6 +23,7 @@ mod repeat;
 mod resume;
 mod still;
 mod submit;
+mod turns;
 mod within;
 
 pub use finish::{Ending, Endings, Finished, InHand};
@@ -32,6 +33,7 @@ pub use repeat::Joins;
 pub use resume::Resumed;
 pub use still::Asking;
 pub use submit::{Assignment, Control, Judge};
+pub use turns::Turns;
 
 use std::time::Duration;
 

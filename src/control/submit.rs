@@ -13,11 +13,12 @@ use super::finish::{Endings, Finished, InHand};
 use super::hold::Waiting;
 use super::intake::{BRIEF, Intake, brief as brief_of, take_in, unrecorded};
 use super::repeat::Joins;
-use super::{Reply, Request};
+use super::{Reply, Request, Turns};
 use crate::auth::session;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Proposal, Verdict};
+use crate::core::document::is_heavy;
 use crate::core::event::IntentRecorded;
 use crate::core::id::{CallId, EventId, RunId};
 use crate::core::principal::Principal;
@@ -80,6 +81,8 @@ pub struct Control {
     pub queued: Notify,
     /// Cancelled when this node is about to end: whoever waits is answered with the running operation.
     pub leaving: CancellationToken,
+    /// Where what is large is read and checked.
+    pub turns: Turns,
     judge: Arc<dyn Judge>,
     assignments: mpsc::UnboundedSender<Assignment>,
 }
@@ -106,6 +109,7 @@ impl Control {
             joins: Joins::default(),
             queued: Notify::new(),
             leaving: CancellationToken::new(),
+            turns: Turns::default(),
             judge,
             assignments,
         };
@@ -114,10 +118,12 @@ impl Control {
 
     /// Takes a call from intent to answer. Every authenticated call is in the log before anything happens (P1, P2).
     pub async fn submit(self: &Arc<Self>, mut request: Request) -> Reply {
-        request.args = self.catalogue.plain(&request.tool, request.args);
         let call = CallId::new(self.ports.clock.now(), &*self.ports.entropy);
         // Kept until the caller is answered. Who has none left is refused as any other, on the record.
         let place = self.place(&request);
+        let args = std::mem::take(&mut request.args);
+        let is_large = is_heavy(&args);
+        request.args = self.in_turn(&request, is_large, || self.catalogue.plain(&request.tool, args)).await;
         let crowded = place.as_ref().err().cloned();
         self.in_hand.take(&call);
         // What a submission is made of is large, and every caller's own future would hold it.
@@ -143,6 +149,15 @@ impl Control {
         cannot.then(|| Refusal::new(Code::AuditUnavailable, text).retry_after(STOPPABLE_AGAIN))
     }
 
+    /// Does the work of a request where it comes in; of one that is large, off the threads that serve everybody, in turn.
+    async fn in_turn<T>(&self, request: &Request, is_large: bool, work: impl FnOnce() -> T) -> T {
+        if !is_large {
+            return work();
+        }
+        let stops = self.catalogue.get(&request.tool).is_some_and(|tool| tool.facts.stops);
+        self.turns.take(&request.principal.account, stops, work).await
+    }
+
     /// A place among the calls that somebody waits for. Stopping takes none.
     fn place(&self, request: &Request) -> Result<Option<Place>, Refusal> {
         let tool = self.catalogue.get(&request.tool);
@@ -164,7 +179,8 @@ impl Control {
         for attempt in 1..=TRIES + 1 {
             let state = self.ports.fence().state();
             let reach = self.reach(&request, &state).await;
-            let mut intake = take_in(&request, &self.catalogue, &state, reach);
+            let taking = || take_in(&request, &self.catalogue, &state, reach);
+            let mut intake = self.in_turn(&request, is_heavy(&request.args), taking).await;
             let unstoppable = self.starts_nothing().filter(|_| intake.tool.is_none_or(|tool| !tool.facts.stops));
             intake.invalid = crowded.clone().or(unstoppable).or(intake.invalid);
             let puts_policies = intake.tool.is_some_and(|tool| tool.facts.puts_policies);

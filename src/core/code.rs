@@ -88,7 +88,7 @@ codes! {
     ControlStateUnreadable = "control_state_unreadable", 503, true;
     /// This node's clock is too far from the log's time.
     ClockSkew = "clock_skew", 503, true;
-    /// The writer's queue is full.
+    /// The writer's queue is full, or too much is being read or looked for.
     Overloaded = "overloaded", 503, true;
     /// The arguments do not fit the tool's schema.
     ValidationFailed = "validation_failed", 422, false;

@@ -14,6 +14,7 @@ pub mod code;
 pub mod counting;
 pub mod dated;
 pub mod decide;
+pub mod document;
 pub mod email;
 pub mod engagement;
 pub mod event;

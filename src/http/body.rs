@@ -11,20 +11,40 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+use super::bodies::{Held, Unread, Whole, Whose, no_room};
 use super::caller::Revoked;
 use super::problem::Problem;
-use super::{Http, Settings, query};
+use super::{Http, query};
 use crate::core::code::Code;
+use crate::core::document;
 use crate::core::refusal::Refusal;
 
-/// Reads a whole body, if it is not too large and comes in time.
-pub async fn read(body: Body, settings: &Settings) -> Result<Bytes, Problem> {
-    let limit = settings.body_limit;
-    let reading = tokio::time::timeout(settings.body_time, to_bytes(body, limit)).await;
-    let read = reading.map_err(|_| {
+/// Reads a whole body, if it is not too large, there is room for it, and it comes in time.
+pub async fn read(body: Body, http: &Http, whose: &Whose) -> Result<Whole, Problem> {
+    read_within(body, http, whose, http.settings.body_limit).await
+}
+
+/// The same of a body that may not be as large as others.
+pub async fn read_within(body: Body, http: &Http, whose: &Whose, limit: usize) -> Result<Whole, Problem> {
+    let read = tokio::time::timeout(http.settings.body_time, http.bodies.read(body, whose, limit)).await;
+    let read = read.map_err(|_| {
         Problem::at(StatusCode::REQUEST_TIMEOUT, Refusal::new(Code::Timeout, "The request's body did not arrive in time."))
     })?;
-    read.map_err(|error| if is_too_large(&error) { too_large(limit) } else { Problem::malformed("The body broke off.") })
+    read.map_err(|unread| match unread {
+        Unread::TooLarge => Refusal::new(Code::TooLarge, format!("The request's body is larger than {limit} bytes.")).into(),
+        Unread::NoRoom => no_room().into(),
+        Unread::BrokenOff => Problem::malformed("The body broke off."),
+    })
+}
+
+/// Works on a body of somebody who is known: what is large is, in turn, off the threads that serve everybody.
+pub async fn in_turn<T>(http: &Http, whose: &Whose, bytes: &Bytes, work: impl FnOnce(&[u8]) -> T) -> T {
+    match whose {
+        Whose::Known { account, stops, .. } if bytes.len() > document::LIGHT => {
+            http.door.control().turns.take(account, *stops, || work(bytes)).await
+        }
+        _ => work(bytes),
+    }
 }
 
 /// The longest body that is looked at although its request is refused whatever it holds, and how long for.
@@ -39,21 +59,6 @@ pub async fn glimpse(body: Body, headers: &HeaderMap) -> Option<Bytes> {
     tokio::time::timeout(MOMENT, to_bytes(body, GLIMPSE)).await.ok()?.ok()
 }
 
-fn is_too_large(error: &axum::Error) -> bool {
-    let mut source: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(error) = source {
-        if error.to_string().contains("length limit exceeded") {
-            return true;
-        }
-        source = error.source();
-    }
-    false
-}
-
-fn too_large(limit: usize) -> Problem {
-    Refusal::new(Code::TooLarge, format!("The request's body is larger than {limit} bytes.")).into()
-}
-
 /// Whether the body says that it is JSON.
 pub fn is_json(headers: &HeaderMap) -> bool {
     let essence = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).and_then(|text| text.split(';').next());
@@ -66,11 +71,13 @@ pub struct Given {
     pub args: Value,
     /// Why they could not be read. The request is a call all the same, and is recorded as one.
     pub fault: Option<Problem>,
+    /// What it holds of what may be in memory.
+    pub held: Held,
 }
 
 impl From<Value> for Given {
     fn from(args: Value) -> Self {
-        Self { args, fault: None }
+        Self { args, fault: None, held: Held::default() }
     }
 }
 
@@ -85,33 +92,34 @@ impl FromRequest<Arc<Http>> for Arguments {
         if parts.extensions.get::<Revoked>().is_some() {
             return Ok(Self(Value::Null.into()));
         }
-        let bytes = match read(body, &http.settings).await {
-            Ok(bytes) => bytes,
-            Err(fault) => return Ok(Self(Given { args: Value::Null, fault: Some(fault) })),
+        let whose = Whose::of(&parts);
+        let Whole { bytes, held } = match read(body, http, &whose).await {
+            Ok(read) => read,
+            Err(fault) => return Ok(Self(Given { fault: Some(fault), ..Value::Null.into() })),
         };
-        if bytes.is_empty() {
-            return Ok(Self(json!({}).into()));
-        }
-        let fault = if is_json(&parts.headers) {
-            match serde_json::from_slice::<Value>(&bytes) {
-                Ok(args) => return Ok(Self(args.into())),
-                Err(error) => Problem::malformed(not_json(&error)),
-            }
-        } else {
-            Problem::malformed("The body must be JSON, with the header `Content-Type: application/json`.")
-        };
-        Ok(Self(Given { args: text_of(&bytes), fault: Some(fault) }))
+        let (args, fault) = in_turn(http, &whose, &bytes, |bytes| arguments(bytes, &parts.headers)).await;
+        Ok(Self(Given { args, fault, held }))
     }
+}
+
+fn arguments(bytes: &[u8], headers: &HeaderMap) -> (Value, Option<Problem>) {
+    if bytes.is_empty() {
+        return (json!({}), None);
+    }
+    let fault = if is_json(headers) {
+        match document::read(bytes) {
+            Ok(args) => return (args, None),
+            Err(unreadable) => Problem::malformed(unreadable.to_string()),
+        }
+    } else {
+        Problem::malformed("The body must be JSON, with the header `Content-Type: application/json`.")
+    };
+    (text_of(bytes), Some(fault))
 }
 
 /// A body that is no JSON, for its digest alone.
 pub fn text_of(bytes: &[u8]) -> Value {
     Value::String(String::from_utf8_lossy(bytes).into_owned())
-}
-
-/// Where a text stops being JSON, without quoting it: it may hold a secret.
-pub fn not_json(error: &serde_json::Error) -> String {
-    format!("The body is not JSON: line {}, column {}.", error.line(), error.column())
 }
 
 /// One name in the path; empty if it is not UTF-8, which is the fault of the caller's address (`Caller::fault`).

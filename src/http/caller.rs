@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
 use super::Http;
+use super::bodies::Whose;
 use super::gate::ClientAddress;
 use super::legible;
 use super::problem::Problem;
@@ -63,6 +64,7 @@ impl FromRequestParts<Arc<Http>> for Caller {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Problem> {
         let principal = authenticate(http, parts, Via::Rest, false).await?;
         Reader::note(parts, &principal);
+        parts.extensions.insert(Whose::known(&principal, parts));
         if is_revoked(&http.door.state(), &principal.credential) {
             parts.extensions.insert(Revoked);
         }

@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
+use super::bodies::Held;
 use super::counts::Counts;
 use crate::control::{Asking, Control, OnHold, Reply, Request};
 use crate::core::call::Status;
@@ -95,6 +96,8 @@ pub struct Incoming {
     pub on_hold: OnHold,
     /// Told the call's id once it is recorded and will be done.
     pub made: Option<watch::Sender<Option<CallId>>>,
+    /// Its share of what may be in memory, for as long as the arguments are.
+    pub held: Held,
 }
 
 /// The way in.
@@ -145,6 +148,7 @@ impl Door {
             follows,
             on_hold,
             made,
+            held,
         } = incoming;
         let known = self.control.catalogue.get(&tool).map(|tool| tool.facts.name);
         let gone = cancel.clone().drop_guard();
@@ -166,7 +170,11 @@ impl Door {
             made,
         };
         let control = Arc::clone(&self.control);
-        let submitting = async move { control.submit(request).await }.instrument(tracing::Span::current());
+        let submitting = async move {
+            let _held = held;
+            control.submit(request).await
+        };
+        let submitting = submitting.instrument(tracing::Span::current());
         let reply = tokio::spawn(submitting).await.unwrap_or_else(|error| broken(&error));
         // Answered: from here on only a cancel call stops what still runs.
         gone.disarm();

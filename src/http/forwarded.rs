@@ -9,6 +9,9 @@ use axum::http::{HeaderMap, HeaderName, header};
 
 use super::{Forwarding, Settings};
 
+/// Most names of one hop; RFC 7239 knows four.
+const NAMES: usize = 16;
+
 const X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
 /// The nearest address that is not one of our proxies.
@@ -67,7 +70,7 @@ fn elements(line: &str) -> Option<Vec<Option<IpAddr>>> {
                 if name == "for" {
                     client = address(&value);
                 }
-                if names.contains(&name) {
+                if names.len() == NAMES || names.contains(&name) {
                     return None;
                 }
                 names.push(name);

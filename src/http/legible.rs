@@ -1,7 +1,7 @@
 //! Text in an address and in a form, before anybody reads it.
 //!
 //! INVARIANT: what is percent-encoded there is UTF-8 without NUL, so that no reader has to guess, and both databases can hold
-//! whatever is looked for.
+//! whatever is looked for. An address has no more parameters than somebody writes into one.
 
 use axum::extract::Request;
 use axum::http::Uri;
@@ -12,6 +12,10 @@ use super::console::Fault;
 use super::problem::Problem;
 
 const WHY: &str = "The address holds a NUL, or text that is not UTF-8.";
+
+/// Most parameters of an address. To read one costs a hundred times what it costs to send it.
+const MOST: usize = 200;
+const TOO_MANY: &str = "The address has more than 200 parameters.";
 
 /// Whether percent-encoded text is UTF-8 without NUL.
 pub fn is_legible(encoded: &[u8]) -> bool {
@@ -27,27 +31,34 @@ pub fn is_legible(encoded: &[u8]) -> bool {
     !plain.contains(&0) && std::str::from_utf8(&plain).is_ok()
 }
 
-fn address(uri: &Uri) -> bool {
-    is_legible(uri.path().as_bytes()) && is_legible(uri.query().unwrap_or_default().as_bytes())
+/// What is wrong with an address, if anything.
+fn wrong(uri: &Uri) -> Option<&'static str> {
+    let query = uri.query().unwrap_or_default().as_bytes();
+    if query.split(|byte| *byte == b'&').count() > MOST {
+        return Some(TOO_MANY);
+    }
+    (!is_legible(uri.path().as_bytes()) || !is_legible(query)).then_some(WHY)
 }
 
 /// What is wrong with the address of a call, which is recorded before it is refused.
 pub fn fault(uri: &Uri) -> Option<Problem> {
-    (!address(uri)).then(|| Problem::malformed(WHY))
+    wrong(uri).map(Problem::malformed)
 }
 
 /// Refuses an address of the API that cannot be read; one of a call is its [`fault`].
 pub async fn check(request: Request, next: Next) -> Response {
-    if !request.method().is_safe() || address(request.uri()) {
-        next.run(request).await
-    } else {
-        Problem::malformed(WHY).into_response()
+    match wrong(request.uri()).filter(|_| request.method().is_safe()) {
+        Some(why) => Problem::malformed(why).into_response(),
+        None => next.run(request).await,
     }
 }
 
 /// The same for a page.
 pub async fn check_page(request: Request, next: Next) -> Response {
-    if address(request.uri()) { next.run(request).await } else { Fault::Unreadable(WHY).into_response() }
+    match wrong(request.uri()) {
+        Some(why) => Fault::Unreadable(why).into_response(),
+        None => next.run(request).await,
+    }
 }
 
 #[cfg(test)]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
+use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::IntoResponse;
@@ -24,8 +25,13 @@ use crate::tools::Ports;
 /// How long the rooms may take to say how they stand.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// Answers a scrape.
+/// Answers a scrape. Those who ask while one is answered share the next answer.
 pub(super) async fn metrics(State(http): State<Arc<Http>>) -> impl IntoResponse {
+    let page = http.scraped.get(page(&http)).await;
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page)
+}
+
+async fn page(http: &Http) -> Bytes {
     let ports = &http.door.control().ports;
     let mut page = Page(http.door.counts().render());
     page.family("forelog_build_info", "gauge", "The version that runs.", [("version", env!("CARGO_PKG_VERSION"), 1)]);
@@ -33,6 +39,9 @@ pub(super) async fn metrics(State(http): State<Arc<Http>>) -> impl IntoResponse 
     page.gauge("forelog_connections", "Open connections.", http.connections.open());
     let help = "Connections closed at once because there were too many.";
     page.counter("forelog_connections_refused_total", help, http.connections.refused());
+    page.gauge("forelog_body_bytes", "Bytes of larger bodies that are in memory.", http.bodies.held());
+    let help = "Bodies that were refused because there was no room.";
+    page.counter("forelog_bodies_refused_total", help, http.bodies.refused());
     let help = "Lines of the log that were lost, because nobody read them.";
     page.counter("forelog_log_lines_lost_total", help, http.lost_lines.get().map_or(0, |lost| lost.load(Ordering::Relaxed)));
     standing(&mut page, ports);
@@ -48,7 +57,7 @@ pub(super) async fn metrics(State(http): State<Arc<Http>>) -> impl IntoResponse 
     }
     let lag = Lag::read(ports, room.as_ref().map(|room| room.head));
     lagging(&mut page, &lag.await);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4")], page.0)
+    page.0.into()
 }
 
 fn counted(page: &mut Page, stats: &Stats) {

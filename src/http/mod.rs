@@ -14,6 +14,7 @@
 mod accept;
 pub mod api;
 mod asked;
+mod bodies;
 mod body;
 mod caller;
 #[cfg(feature = "conformance")]
@@ -38,6 +39,7 @@ mod problem;
 mod query;
 mod recounts;
 mod settings;
+mod shared;
 mod still;
 mod throttle;
 mod tls;
@@ -83,6 +85,12 @@ pub struct Http {
     pub connections: Arc<Connections>,
     /// Lines of the log that nobody read, if somebody counts them.
     pub lost_lines: OnceLock<Arc<AtomicU64>>,
+    /// What of requests' bodies is in memory.
+    bodies: bodies::Bodies,
+    /// The page of metrics.
+    scraped: shared::Shared<bytes::Bytes>,
+    /// Documents that never change.
+    api: api::Described,
     /// Who has watched what until when.
     watches: live::Watches,
     /// What is counted out for downloads.
@@ -111,6 +119,9 @@ impl Http {
             issuers,
             connections,
             lost_lines,
+            bodies: bodies::Bodies::default(),
+            scraped: shared::Shared::default(),
+            api: api::Described::default(),
             watches,
             recounts,
             mcp,
@@ -150,6 +161,10 @@ pub fn router(http: Arc<Http>) -> Router {
 /// Streams of one HTTP/2 connection at a time.
 const STREAMS: u32 = 100;
 
+/// How much of a body that nobody reads yet, or of all those of a connection, lies here. Whatever is read is counted (`bodies.rs`).
+const UNREAD_OF_STREAM: u32 = 64 * 1024;
+const UNREAD: u32 = 128 * 1024;
+
 /// How much of the headers of a request, or of the answers to a connection that takes none, is held in memory.
 const HEADERS: usize = 128 * 1024;
 const UNSENT: usize = 64 * 1024;
@@ -177,6 +192,8 @@ pub async fn serve(
         .timer(TokioTimer::new())
         .keep_alive_interval(PING)
         .max_concurrent_streams(STREAMS)
+        .initial_stream_window_size(UNREAD_OF_STREAM)
+        .initial_connection_window_size(UNREAD)
         .max_send_buf_size(UNSENT);
     let stopping = tokio::spawn(async move {
         stop.await;

@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use axum::http::{Request, StatusCode};
+use axum::http::{HeaderMap, Method, Request, StatusCode, Uri};
 use axum::response::IntoResponse;
 use tower_governor::governor::GovernorConfigBuilder;
 use tower_governor::key_extractor::KeyExtractor;
@@ -74,7 +74,7 @@ impl KeyExtractor for ByCaller {
         let address = request.extensions().get::<ClientAddress>().and_then(|address| address.0);
         let network = address.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), network);
         let key = self.live_key(request);
-        let stops = key.is_some() && stops(request);
+        let stops = key.is_some() && stops(request.method(), request.uri(), request.headers());
         Ok(Bucket { network, key, stops })
     }
 }
@@ -89,10 +89,11 @@ impl ByCaller {
 }
 
 /// Whether a request says in its head that it stops something. A client of MCP that says the tool in the body alone does not.
-fn stops<T>(request: &Request<T>) -> bool {
-    let path = request.uri().path();
-    let named = path.strip_prefix("/api/v1/tools/").or_else(|| request.headers().get("mcp-name")?.to_str().ok());
-    let at = path.strip_prefix("/api/v1").is_some_and(|path| tools::halts_at(request.method().as_str(), path));
+pub fn stops(method: &Method, uri: &Uri, headers: &HeaderMap) -> bool {
+    // A slash at the end changes nothing.
+    let path = uri.path().trim_end_matches('/');
+    let named = path.strip_prefix("/api/v1/tools/").or_else(|| headers.get("mcp-name")?.to_str().ok());
+    let at = path.strip_prefix("/api/v1").is_some_and(|path| tools::halts_at(method.as_str(), path));
     at || named.is_some_and(tools::halts)
 }
 

@@ -81,7 +81,7 @@ impl Batch {
     }
 
     /// The calls of the batch as its events make them of what was known.
-    pub(super) fn fold(&self, known: Vec<Call>, labels: &Labels) -> BTreeMap<String, Call> {
+    fn fold(&self, known: Vec<Call>, labels: &Labels) -> BTreeMap<String, Call> {
         let mut calls: BTreeMap<String, Call> = known.into_iter().map(|call| (call.id().to_owned(), call)).collect();
         for event in &self.events {
             let Some(id) = event.kind.call() else { continue };
@@ -95,6 +95,15 @@ impl Batch {
             }
         }
         calls
+    }
+
+    /// The calls that begin in the batch, as their intents alone make them.
+    pub(super) fn begun(&self, labels: &Labels) -> Vec<Call> {
+        let begins = |event: &Event| match &event.kind {
+            Kind::IntentRecorded(intent) => Some(Call::recorded(event, intent, self.spoken(event, intent, labels))),
+            _ => None,
+        };
+        self.events.iter().filter_map(begins).collect()
     }
 
     fn spoken(&self, event: &Event, intent: &IntentRecorded, labels: &Labels) -> Spoken {

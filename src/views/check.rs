@@ -61,14 +61,14 @@ pub async fn differences(database: &dyn Database, reader: &Reader) -> Result<Vec
 
 /// The calls that begin in the batch, as all of their events make them.
 async fn calls(reader: &Reader, batch: &Batch, labels: &Labels, upto: Position) -> Result<BTreeMap<Position, Call>, ViewError> {
-    let begun: BTreeMap<String, Call> = batch.fold(Vec::new(), labels);
-    let ids: Vec<CallId> = begun.keys().filter_map(|id| id.parse().ok()).collect();
+    let begun = batch.begun(labels);
+    let ids: Vec<CallId> = begun.iter().filter_map(|call| call.id().parse().ok()).collect();
     let events = activity::by_call(reader, &ids).await?;
     let logged = |call: Call| {
         let own = call.id().parse().ok().and_then(|id: CallId| events.get(&id));
         call.logged_by(own.map_or(&[][..], Vec::as_slice))
     };
-    let logged = begun.into_values().filter_map(logged).map(|call| call.until(upto));
+    let logged = begun.into_iter().filter_map(logged).map(|call| call.until(upto));
     Ok(logged.filter(|call| call.intent() <= upto).map(|call| (call.intent(), call)).collect())
 }
 

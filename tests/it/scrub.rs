@@ -100,6 +100,13 @@ fn assert_hidden(output: &str, cuts: impl Iterator<Item = Range<usize>>, secret:
     Ok(())
 }
 
+#[test]
+fn redact_what_a_mark_stands_in_is_looked_at_again() {
+    let text = "SET PASSWORD = PASSWORD('[client]\np|";
+    let once = scrub_text(text);
+    assert_eq!(scrub_text(&once), once, "of {text:?}");
+}
+
 proptest! {
     #[test]
     fn redact_no_page_of_any_size_tells_a_secret(

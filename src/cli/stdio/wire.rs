@@ -77,7 +77,8 @@ impl Wire {
     pub fn to_socket(data: &Path, read_only: bool, key: &SecretString) -> Result<Self, PipeError> {
         let endpoint = if read_only { "http://localhost/mcp/readonly" } else { "http://localhost/mcp" };
         let dial = Dial(Arc::new(data.to_owned()));
-        let client = Clients::Socket(builder().build(dial));
+        // One that is left open may lead to a server that is gone: then nobody could say whether it was told.
+        let client = Clients::Socket(builder().pool_max_idle_per_host(0).build(dial));
         Ok(Self { client, endpoint: Uri::from_static(endpoint), key: bearer(key)? })
     }
 

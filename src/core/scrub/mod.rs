@@ -106,8 +106,21 @@ impl From<ScrubbedText> for String {
 /// `text` with every secret that is known by its form or its place replaced.
 #[must_use]
 pub fn scrub_text(text: &str) -> String {
-    replaced(text.as_bytes(), 0..text.len(), &secrets(text.as_bytes(), Edges::WHOLE).spans)
+    let scrubbed = |text: &str| replaced(text.as_bytes(), 0..text.len(), &secrets(text.as_bytes(), Edges::WHOLE).spans);
+    let mut clean = scrubbed(text);
+    // Where a secret was, another rule may find that more of the text belongs to it.
+    for _ in 0..AGAIN {
+        let again = if clean == text { break } else { scrubbed(&clean) };
+        if again == clean {
+            break;
+        }
+        clean = again;
+    }
+    clean
 }
+
+/// How often a text in which something was replaced is looked at again.
+const AGAIN: usize = 3;
 
 /// Whether there is a token or a private key in `text`, whatever it stands beside.
 #[must_use]

@@ -2,6 +2,7 @@
 //! file each. From the declarations come the router and the OpenAPI document, so that neither has what the other lacks.
 
 mod count_calls;
+mod described;
 mod download_export;
 mod endpoint;
 pub(in crate::http) mod keyed;
@@ -29,6 +30,8 @@ use axum::routing::{get, post};
 use schemars::JsonSchema;
 use serde::Deserialize;
 use tower::ServiceExt;
+
+pub use described::Described;
 
 use super::problem::{no_such_method, no_such_path};
 use super::{Http, still};
@@ -78,7 +81,7 @@ fn readings() -> Vec<Endpoint> {
 }
 
 fn endpoints(catalogue: &Catalogue) -> Router<Arc<Http>> {
-    let router = Router::new().route(tool::BY_NAME, post(tool::by_name)).route(openapi::PATH, get(openapi::handle));
+    let router = Router::new().route(tool::BY_NAME, post(tool::by_name)).route(openapi::PATH, get(described::handle));
     let router = readings().into_iter().fold(router, |router, reading| router.route(reading.path, reading.route));
     tool::routes(catalogue).into_iter().fold(router, |router, (path, route)| router.route(path, route))
 }

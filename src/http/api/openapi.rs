@@ -1,25 +1,15 @@
 //! `GET /api/v1/openapi.json`: the API in OpenAPI 3.1, out of what declares it, so that it cannot be behind it.
 
-use std::sync::Arc;
-
-use axum::Json;
-use axum::extract::State;
 use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
 use super::{keyed, readings, tool};
 use crate::core::code::Code;
-use crate::http::Http;
 use crate::tools::declare::{Method, Route};
 use crate::tools::{Catalogue, Tool};
 
 /// Where it is, below `/api/v1`.
 pub const PATH: &str = "/openapi.json";
-
-/// Answers the document.
-pub async fn handle(State(http): State<Arc<Http>>) -> Json<Value> {
-    Json(document(&http.door.control().catalogue))
-}
 
 /// The API of a catalogue.
 #[must_use]
@@ -113,7 +103,10 @@ fn of_itself() -> Value {
     let about = "This document.";
     json!({
         "summary": about, "parameters": [], "security": [],
-        "responses": { "200": content(about, &json!({ "type": "object", "required": ["openapi", "info", "paths"] })) },
+        "responses": {
+            "200": content(about, &json!({ "type": "object", "required": ["openapi", "info", "paths"] })),
+            "304": { "description": "It is the one that `If-None-Match` names." },
+        },
     })
 }
 

@@ -139,13 +139,13 @@ impl Http {
     /// and refused with it.
     async fn call(&self, caller: Caller, tool: &str, given: Given) -> Result<Reply, Problem> {
         let Caller { principal, user_agent, key, fault: of_address } = caller;
-        let Given { mut args, fault } = given;
+        let Given { mut args, fault, held } = given;
         let is_misaddressed = of_address.is_some();
         let tool_of = self.door.control().catalogue.get(tool);
         let key_fault = || keyed::take_key(&mut args, key, tool_of).err();
         let fault = of_address.or(fault).or_else(|| key_fault().map(|refusal| Problem::at(StatusCode::BAD_REQUEST, refusal)));
         let rejected = fault.as_ref().map(|problem| problem.refusal().clone());
-        let incoming = Incoming { tool: tool.to_owned(), args, rejected, user_agent, ..Incoming::default() };
+        let incoming = Incoming { tool: tool.to_owned(), args, rejected, user_agent, held, ..Incoming::default() };
         match (self.door.submit(principal, incoming).await, fault) {
             (Reply::Failed { call, refusal, .. }, Some(fault)) if refusal.code == fault.refusal().code => {
                 Err(fault.saying(refusal).of_call(call))

@@ -9,9 +9,16 @@ use axum::http::header::CONTENT_TYPE;
 
 use super::fault::Fault;
 use super::visit::Visit;
+use crate::core::code::Code;
 use crate::http::Http;
-use crate::http::body::read;
+use crate::http::bodies::{Whole, Whose};
+use crate::http::body::read_within;
 use crate::http::legible::is_legible;
+
+/// The largest form, and most fields of one: a key may name a thousand VMs. To take a form apart costs a
+/// hundred times what it costs to send it, and nobody has to be known for that.
+const LARGEST: usize = 64 * 1024;
+const FIELDS: usize = 1_200;
 
 /// The fields of a form, which may have the same name.
 pub struct Fields(Vec<(String, String)>);
@@ -56,7 +63,16 @@ impl FromRequest<Arc<Http>> for Fields {
 
     async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Fault> {
         let (parts, body) = request.into_parts();
-        let bytes = read(body, &http.settings).await.map_err(|_| Fault::Unreadable("The form did not arrive."))?;
+        let limit = LARGEST.min(http.settings.body_limit);
+        let whole = read_within(body, http, &Whose::of(&parts), limit).await;
+        let Whole { bytes, held: _held } = whole.map_err(|problem| match problem.refusal().code {
+            Code::Overloaded => Fault::Refused(problem.refusal().clone()),
+            Code::TooLarge => Fault::Unreadable("The form is larger than any of this console."),
+            _ => Fault::Unreadable("The form did not arrive."),
+        })?;
+        if bytes.split(|byte| *byte == b'&').count() > FIELDS {
+            return Err(Fault::Unreadable("The form has more fields than any of this console."));
+        }
         if !is_legible(&bytes) {
             return Err(Fault::Unreadable("The form holds a NUL, or text that is not UTF-8."));
         }
@@ -85,6 +101,7 @@ impl FromRequest<Arc<Http>> for Posted {
         use axum::extract::FromRequestParts;
         let (mut parts, body) = request.into_parts();
         let visit = Visit::from_request_parts(&mut parts, http).await?;
+        parts.extensions.insert(Whose::known(&visit.principal, &parts));
         let fields = Fields::from_request(Request::from_parts(parts, body), http).await?;
         if visit.visitor.token.is_of_form(fields.given("form_token")) {
             Ok(Self { visit, fields })

@@ -80,6 +80,7 @@ fn about(context: &Context) -> Incoming {
         protocol: context.protocol_version().map(|version| version.to_string()),
         user_agent: parts.and_then(|parts| user_agent(&parts.headers)),
         made: parts.and_then(|parts| parts.extensions.get::<Made>()).map(|made| made.0.clone()),
+        held: parts.and_then(|parts| parts.extensions.get()).cloned().unwrap_or_default(),
         ..Incoming::default()
     }
 }

@@ -8,8 +8,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::super::body::not_json;
-use super::shallow;
+use super::shallow::{self, Shallow};
+use crate::core::document::{self, Unreadable};
+use crate::core::scrub::ScrubbedText;
 
 /// Messages of one batch.
 pub const BATCH: usize = 20;
@@ -32,8 +33,15 @@ pub const MODERN: &str = "2026-07-28";
 /// Bytes that a message may say beside the arguments of a call.
 const BESIDE: usize = 64 * 1024;
 
-/// An error text of rmcp is short.
-const TEXT: usize = 4096;
+/// An error of rmcp is as long as what it quotes: a header, or what a message says beside its arguments.
+const TEXT: usize = 512 * 1024;
+
+/// What rmcp says of a header that does not agree with the message.
+const HEADER_MISMATCH: i64 = -32020;
+
+/// An error's text is this long, in characters, and no name of a client's in it longer.
+const SAID: usize = 500;
+const NAMED: usize = 32;
 
 /// What a body holds.
 pub enum Incoming {
@@ -49,22 +57,25 @@ pub struct Unfit {
     pub answer: Response,
     /// Why.
     pub why: String,
-    /// What it holds; none if it is no JSON.
-    pub held: Option<Value>,
+    /// What it holds; none if no call can be found in it.
+    pub held: Option<Shallow>,
 }
 
 impl Unfit {
-    fn new(code: i32, why: String, held: Option<Value>) -> Box<Self> {
-        let id = held.as_ref().map(id_of).unwrap_or_default();
+    fn new(code: i32, why: String, held: Option<Shallow>) -> Box<Self> {
+        let id = held.as_ref().map(|held| id_of(&held.messages)).unwrap_or_default();
         Box::new(Self { answer: refuse(&id, code, &why), why, held })
     }
 }
 
 /// Reads a body, or says what is wrong with it.
 pub fn read(bytes: &[u8], headers: &HeaderMap) -> Result<Incoming, Box<Unfit>> {
-    let value: Value =
-        serde_json::from_slice(bytes).map_err(|fault| Unfit::new(PARSE_ERROR, not_json(&fault), shallow::call_in(bytes)))?;
-    let invalid = |held: Value, text: &str| Err(Unfit::new(INVALID_REQUEST, text.to_owned(), Some(held)));
+    let unreadable = |why: Unreadable| {
+        let code = if matches!(why, Unreadable::Vast) { INVALID_REQUEST } else { PARSE_ERROR };
+        Unfit::new(code, why.to_string(), shallow::call_in(bytes))
+    };
+    let value = document::read(bytes).map_err(unreadable)?;
+    let invalid = |held: Value, text: &str| Err(Unfit::new(INVALID_REQUEST, text.to_owned(), Some(held.into())));
     match value {
         Value::Array(held) if !knows_batches(headers) => invalid(held.into(), "Only protocol version 2025-03-26 has batches."),
         Value::Array(held) if held.is_empty() => invalid(held.into(), "A batch holds at least one message."),
@@ -164,16 +175,23 @@ pub fn refuse(id: &Value, code: i32, text: &str) -> Response {
     (StatusCode::BAD_REQUEST, Json(error(id, code, text, None))).into_response()
 }
 
-/// Turns an error that rmcp words as plain text into JSON-RPC, in our words: its own tell of its types. What is JSON or a stream
-/// passes untouched.
+/// Turns an error that rmcp words as plain text into JSON-RPC, in our words: its own tell of its types. One that is JSON quotes
+/// nothing that was sent. Answers that are none, and streams, pass untouched.
 pub async fn tidy(response: Response, id: &Value) -> Response {
     let typed = response.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     let is_error = response.status().is_client_error() || response.status().is_server_error();
-    if !is_error || typed.starts_with("application/json") || typed.starts_with("text/event-stream") {
+    if !is_error || typed.starts_with("text/event-stream") {
         return response;
     }
+    let is_json = typed.starts_with("application/json");
     let (mut parts, body) = response.into_parts();
     let text = to_bytes(body, TEXT).await.unwrap_or_default();
+    let document = if is_json { serde_json::from_slice::<Value>(&text).ok() } else { None };
+    if let Some(mut document) = document {
+        unquote(&mut document);
+        parts.headers.remove(header::CONTENT_LENGTH);
+        return Response::from_parts(parts, Body::from(document.to_string()));
+    }
     if parts.status == StatusCode::UNSUPPORTED_MEDIA_TYPE {
         // The body was JSON; what rmcp means is that it is no message it knows.
         parts.status = StatusCode::BAD_REQUEST;
@@ -183,6 +201,27 @@ pub async fn tidy(response: Response, id: &Value) -> Response {
     parts.headers.remove(header::CONTENT_LENGTH);
     parts.headers.insert(header::CONTENT_TYPE, header::HeaderValue::from_static("application/json"));
     Response::from_parts(parts, Body::from(document))
+}
+
+/// Takes out of an error what the client has sent: a key that was pasted into the wrong place would be in whatever keeps errors.
+fn unquote(document: &mut Value) {
+    let Some(error) = document.get_mut("error").and_then(Value::as_object_mut) else { return };
+    let code = error.get("code").and_then(Value::as_i64).unwrap_or_default();
+    let text = error.get("message").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let text = unquoted(code, &text, error.get_mut("data"));
+    error.insert("message".to_owned(), text.into());
+}
+
+/// The same of an error's parts; answers its text.
+pub fn unquoted(code: i64, text: &str, data: Option<&mut Value>) -> String {
+    if let Some(requested) = data.and_then(|data| data.get_mut("requested")) {
+        let version = requested.as_str().filter(|version| version.len() <= NAMED).unwrap_or_default();
+        *requested = String::from(ScrubbedText::of(version)).into();
+    }
+    if code == HEADER_MISMATCH || text.contains(" header (") {
+        return "A header of the protocol is missing, or does not say what the message says.".to_owned();
+    }
+    ScrubbedText::of(text).cut(SAID).into()
 }
 
 /// What rmcp means.

@@ -41,6 +41,7 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use serde_json::Value;
 
 use super::accept::{Accepted, BOTH};
+use super::bodies::{Whole, Whose};
 use super::caller::authenticate;
 use super::local::Local;
 use super::problem::Problem;
@@ -158,17 +159,26 @@ struct Exchange<'a> {
 }
 
 impl Exchange<'_> {
-    async fn post(self, body: Body) -> Result<Response, Problem> {
-        let bytes = match body::read(body, &self.http.settings).await {
-            Ok(bytes) => bytes,
+    /// Whose the bytes of its body are.
+    fn whose(&self) -> Whose {
+        Whose::known(&self.principal, &self.parts)
+    }
+
+    async fn post(mut self, body: Body) -> Result<Response, Problem> {
+        let whose = self.whose();
+        let Whole { bytes, held } = match body::read(body, self.http, &whose).await {
+            Ok(read) => read,
             Err(problem) => return Err(self.unread(problem, Value::Null).await),
         };
+        // It goes with the request, to wherever its arguments go.
+        self.parts.extensions.insert(held);
         if !body::is_json(&self.parts.headers) {
             let refusal = Refusal::new(Code::ValidationFailed, "The body must be JSON: `Content-Type: application/json`.");
             let problem = Problem::at(StatusCode::UNSUPPORTED_MEDIA_TYPE, refusal);
             return Err(self.untyped(problem, &bytes).await);
         }
-        match message::read(&bytes, &self.parts.headers) {
+        let read = |bytes: &[u8]| message::read(bytes, &self.parts.headers);
+        match body::in_turn(self.http, &whose, &bytes, read).await {
             Ok(Incoming::One(message)) => self.one(message).await,
             Ok(Incoming::Batch(messages)) => self.batch(messages).await,
             Err(unfit) => self.unfit(*unfit, &bytes).await,
@@ -190,7 +200,7 @@ impl Exchange<'_> {
             return Ok(response);
         }
         let message = match plain::plain(&self.http.door, &parts.headers, message) {
-            Ok(call) => return Ok(call.call(&self.http.door, self.principal.clone(), &parts.headers).await),
+            Ok(call) => return Ok(call.call(&self.http.door, self.principal.clone(), &parts).await),
             Err(message) => message,
         };
         let begins = message["method"] == "initialize" && !parts.headers.contains_key(&SESSION_ID);

@@ -6,6 +6,7 @@
 //! not surely plain (progress, a trace, headers that do not agree, fields that we do not know) goes to rmcp.
 
 use axum::Json;
+use axum::http::request::Parts;
 use axum::http::{HeaderMap, HeaderName};
 use axum::response::{IntoResponse, Response};
 use rmcp::model::{CallToolResponse, CallToolResult, ClientCapabilities, Implementation, InputRequiredResult};
@@ -106,12 +107,13 @@ fn agree(headers: &HeaderMap, name: &str) -> bool {
 
 impl Plain {
     /// Makes the call and answers it. A caller that goes away drops this, which asks the call to stop.
-    pub async fn call(self, door: &Door, who: Principal, headers: &HeaderMap) -> Response {
+    pub async fn call(self, door: &Door, who: Principal, parts: &Parts) -> Response {
         let mut incoming = Incoming {
             tool: self.tool,
             args: Value::Object(self.args),
             protocol: Some(MODERN.to_owned()),
-            user_agent: user_agent(headers),
+            user_agent: user_agent(&parts.headers),
+            held: parts.extensions.get().cloned().unwrap_or_default(),
             ..Incoming::default()
         };
         if self.takes_links {

@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use axum::body::Body;
+use axum::body::{Body, Bytes};
 use axum::http::{HeaderMap, HeaderValue, Method, StatusCode};
 use axum::response::Response;
 use serde_json::{Value, json};
@@ -16,20 +16,23 @@ use serde_json::{Value, json};
 use super::Exchange;
 use super::message::{BATCH, Unfit};
 use super::sessions::SESSION_ID;
-use super::shallow;
+use super::shallow::{self, Shallow};
 use crate::control::Reply;
 use crate::core::code::Code;
+use crate::core::document;
 use crate::core::id::CallId;
 use crate::core::lineage::{alive, is_revoked};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::http::api::CALL_ID;
+use crate::http::bodies::Whole;
 use crate::http::body::{self, text_of};
 use crate::http::caller::user_agent;
 use crate::http::door::{Door, Incoming};
 use crate::http::problem::Problem;
 
-const CALL: &str = "tools/call";
+/// The method of a call.
+pub const CALL: &str = "tools/call";
 
 /// Whether rmcp has handed a call on; the handler says so.
 #[derive(Clone, Default)]
@@ -59,23 +62,26 @@ pub fn is_unwritten(code: Code) -> bool {
 /// Writes a call down that is rejected with `rejection`, and says how it ended: as it was rejected, or because its key is dead,
 /// or because nothing can be written.
 pub async fn note(door: &Door, who: &Principal, headers: &HeaderMap, params: &Value, rejection: Option<Refusal>) -> Reply {
-    note_with(door, who, headers, (params, 0), rejection).await
+    note_with(door, who, headers, Said { name: &params["name"], args: &params["arguments"], others: 0 }, rejection).await
 }
 
-/// The same of one call, with which so many others are rejected that are only counted.
-async fn note_with(
-    door: &Door,
-    who: &Principal,
-    headers: &HeaderMap,
-    (params, others): (&Value, u32),
-    rejection: Option<Refusal>,
-) -> Reply {
+/// What is said of a call.
+#[derive(Clone, Copy)]
+struct Said<'a> {
+    name: &'a Value,
+    args: &'a Value,
+    /// How many others are rejected with it that are only counted.
+    others: u32,
+}
+
+/// The same of one call, as it is said.
+async fn note_with(door: &Door, who: &Principal, headers: &HeaderMap, said: Said<'_>, rejection: Option<Refusal>) -> Reply {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let incoming = Incoming {
-        tool: params["name"].as_str().unwrap_or_default().to_owned(),
-        args: if params["arguments"].is_null() && rejection.is_none() { json!({}) } else { params["arguments"].clone() },
+        tool: said.name.as_str().unwrap_or_default().to_owned(),
+        args: if said.args.is_null() && rejection.is_none() { json!({}) } else { said.args.clone() },
         rejected: rejection,
-        others,
+        others: said.others,
         session: text(SESSION_ID.as_str()),
         protocol: text("mcp-protocol-version"),
         user_agent: user_agent(headers),
@@ -92,12 +98,12 @@ pub fn refusal(text: &str) -> Refusal {
 impl Exchange<'_> {
     /// The call that was written down; or the answer in place of all others, if nothing could be, or to a key that is dead.
     async fn noted(&self, params: &Value, refusal: &Refusal) -> Result<Option<CallId>, Problem> {
-        self.noted_with(params, 0, refusal).await
+        self.noted_as(Said { name: &params["name"], args: &params["arguments"], others: 0 }, refusal).await
     }
 
-    async fn noted_with(&self, params: &Value, others: u32, refusal: &Refusal) -> Result<Option<CallId>, Problem> {
+    async fn noted_as(&self, said: Said<'_>, refusal: &Refusal) -> Result<Option<CallId>, Problem> {
         let why = Some(refusal.clone());
-        let reply = note_with(&self.http.door, &self.principal, &self.parts.headers, (params, others), why).await;
+        let reply = note_with(&self.http.door, &self.principal, &self.parts.headers, said, why).await;
         let call = reply.call().cloned();
         match reply {
             Reply::Failed { refusal, .. } if refusal.code.status() == StatusCode::UNAUTHORIZED.as_u16() => {
@@ -110,21 +116,30 @@ impl Exchange<'_> {
 
     /// Notes each call among messages that are refused as one; the last of them. As many as a batch may hold are noted one by
     /// one; of the rest one of each tool is, with how many others there were of it, and what is left is counted with the last.
-    async fn noted_each(&self, messages: &[&Value], refusal: &Refusal) -> Result<Option<CallId>, Problem> {
-        let mut calls = messages.iter().filter(|message| is_call(message)).map(|message| &message["params"]);
+    async fn noted_each(&self, held: &Shallow, refusal: &Refusal) -> Result<Option<CallId>, Problem> {
+        let said = |params| as_said(params, &held.text);
+        let mut calls =
+            members(&held.messages).into_iter().filter(|message| is_call(message)).map(|message| said(&message["params"]));
         let mut last = None;
-        for params in calls.by_ref().take(BATCH) {
-            last = self.noted(params, refusal).await?.or(last);
+        for call in calls.by_ref().take(BATCH) {
+            last = self.noted_as(call, refusal).await?.or(last);
         }
-        for (params, others) in by_tool(calls) {
-            last = self.noted_with(params, others, refusal).await?.or(last);
+        let mut kinds = by_tool(calls);
+        if let Some(kind) = kinds.last_mut() {
+            kind.others = kind.others.saturating_add(held.others);
+        }
+        for call in kinds {
+            last = self.noted_as(call, refusal).await?.or(last);
         }
         Ok(last)
     }
 
     /// A message that goes no further.
     pub(super) async fn turned_away(&self, message: &Value, problem: Problem) -> Problem {
-        let noted = self.noted_each(&[message], problem.refusal()).await;
+        if !is_call(message) {
+            return problem;
+        }
+        let noted = self.noted(&message["params"], problem.refusal()).await;
         noted.map_or_else(|worse| worse, |call| problem.of_call(call))
     }
 
@@ -155,15 +170,16 @@ impl Exchange<'_> {
     }
 
     /// A body that does not say what it is: a call in it is one all the same.
-    pub(super) async fn untyped(&self, problem: Problem, bytes: &[u8]) -> Problem {
+    pub(super) async fn untyped(&self, problem: Problem, bytes: &Bytes) -> Problem {
         let noted = self.noted_in(problem.refusal(), bytes).await;
         noted.map_or_else(|worse| worse, |call| problem.of_call(call))
     }
 
     /// Notes what a body holds that is refused whole; if there is no call in it, it is one if the header says so.
-    async fn noted_in(&self, refusal: &Refusal, bytes: &[u8]) -> Result<Option<CallId>, Problem> {
-        match serde_json::from_slice::<Value>(bytes).ok().or_else(|| shallow::call_in(bytes)) {
-            Some(held) if members(&held).into_iter().any(is_call) => self.noted_each(&members(&held), refusal).await,
+    async fn noted_in(&self, refusal: &Refusal, bytes: &Bytes) -> Result<Option<CallId>, Problem> {
+        let read = |bytes: &[u8]| document::read(bytes).ok().map(Shallow::from).or_else(|| shallow::call_in(bytes));
+        match body::in_turn(self.http, &self.whose(), bytes, read).await {
+            Some(held) if members(&held.messages).into_iter().any(is_call) => self.noted_each(&held, refusal).await,
             _ => self.noted_unread(refusal, text_of(bytes)).await,
         }
     }
@@ -172,7 +188,7 @@ impl Exchange<'_> {
     pub(super) async fn unfit(&self, unfit: Unfit, bytes: &[u8]) -> Result<Response, Problem> {
         let why = refusal(&unfit.why);
         let call = match &unfit.held {
-            Some(held) => self.noted_each(&members(held), &why).await?,
+            Some(held) => self.noted_each(held, &why).await?,
             None => self.noted_unread(&why, text_of(bytes)).await?,
         };
         Ok(about(unfit.answer, call.as_ref()))
@@ -192,7 +208,7 @@ impl Exchange<'_> {
         }
         let seen = body::glimpse(body, &self.parts.headers).await;
         let mut answer = Problem::from(refusal.clone());
-        match seen.and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()) {
+        match seen.and_then(|bytes| document::read(&bytes).ok()) {
             Some(held) => {
                 for call in members(&held).into_iter().filter(|message| is_call(message)).take(BATCH) {
                     answer = self.noted(&call["params"], &refusal).await.err().unwrap_or(answer);
@@ -209,7 +225,7 @@ impl Exchange<'_> {
         if self.parts.method != Method::POST {
             return refusal.into();
         }
-        let Ok(bytes) = body::read(body, &self.http.settings).await else {
+        let Ok(Whole { bytes, held: _held }) = body::read(body, self.http, &self.whose()).await else {
             return self.unread(refusal.into(), Value::Null).await;
         };
         let noted = self.noted_in(&refusal, &bytes).await;
@@ -218,17 +234,23 @@ impl Exchange<'_> {
 }
 
 /// One call of each tool, at most as many as a batch may hold, and how many others each of them stands for.
-fn by_tool<'a>(calls: impl Iterator<Item = &'a Value>) -> Vec<(&'a Value, u32)> {
-    let mut kinds: Vec<(&Value, u32)> = Vec::new();
-    for params in calls {
+fn by_tool<'a>(calls: impl Iterator<Item = Said<'a>>) -> Vec<Said<'a>> {
+    let mut kinds: Vec<Said<'_>> = Vec::new();
+    for call in calls {
         let full = kinds.len() == BATCH;
-        let known = kinds.iter().position(|(kind, _)| kind["name"] == params["name"]);
+        let known = kinds.iter().position(|kind| kind.name == call.name);
         match known.or(full.then(|| kinds.len() - 1)).and_then(|at| kinds.get_mut(at)) {
-            Some((_, others)) => *others = others.saturating_add(1),
-            None => kinds.push((params, 0)),
+            Some(kind) => kind.others = kind.others.saturating_add(1),
+            None => kinds.push(call),
         }
     }
     kinds
+}
+
+/// What parameters say of a call; of one without arguments that is not known whole, `text` stands for them.
+fn as_said<'a>(params: &'a Value, text: &'a Value) -> Said<'a> {
+    let args = Some(&params["arguments"]).filter(|args| !args.is_null()).unwrap_or(text);
+    Said { name: &params["name"], args, others: 0 }
 }
 
 fn members(held: &Value) -> Vec<&Value> {

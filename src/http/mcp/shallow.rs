@@ -1,16 +1,19 @@
-//! JSON that is nested deeper than anybody reads: what of it is a message all the same, so that a call in it is on record.
+//! JSON that is nested deeper, or has more values, than anybody reads: what of it is a message all the same, so that a call in it
+//! is on record.
 //!
-//! INVARIANT: nothing here goes down with the nesting: what is below the fields of a message is passed over, not read.
+//! INVARIANT: nothing here goes down with the nesting: what is below the fields of a message is passed over, not read. What is
+//! kept does not grow with the number of messages: of a batch no more than it may hold are, and the rest is counted.
 
 use std::fmt;
 
 use serde::Deserialize;
 use serde::de::value::MapAccessDeserializer;
-use serde::de::{Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
 use super::super::body::text_of;
-use super::rejected::is_call;
+use super::message::BATCH;
+use super::rejected::{CALL, is_call};
 
 /// The fields by which a message is known.
 #[derive(Deserialize)]
@@ -66,24 +69,74 @@ struct Params {
     _arguments: IgnoredAny,
 }
 
-/// The message, or the messages, that JSON holds which cannot be read whole: for arguments its whole text, of which the record has
-/// digest and size. None if it is no JSON, or holds no message.
-fn of(bytes: &[u8]) -> Option<Value> {
-    if let Ok(heads) = serde_json::from_slice::<Vec<Object>>(bytes) {
-        return Some(heads.into_iter().map(|Object(head)| message(head, None, bytes)).collect());
+/// The calls of a batch: one more than it may hold, and how many there are beside these.
+struct Calls {
+    kept: Vec<Head>,
+    others: u32,
+}
+
+impl<'de> Deserialize<'de> for Calls {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_seq(Batch)
     }
-    let Object(head) = serde_json::from_slice(bytes).ok()?;
-    let named = serde_json::from_slice::<Named>(bytes).ok();
-    Some(message(head, named, bytes))
 }
 
-/// The same, if there is a call in it.
-pub fn call_in(bytes: &[u8]) -> Option<Value> {
-    of(bytes).filter(|held| held.as_array().map_or_else(|| is_call(held), |messages| messages.iter().any(is_call)))
+struct Batch;
+
+impl<'de> Visitor<'de> for Batch {
+    type Value = Calls;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("messages")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut messages: A) -> Result<Calls, A::Error> {
+        let mut calls = Calls { kept: Vec::new(), others: 0 };
+        while let Some(Object(head)) = messages.next_element()? {
+            if head.method.as_deref() != Some(CALL) {
+                continue;
+            }
+            if calls.kept.len() <= BATCH {
+                calls.kept.push(head);
+            } else {
+                calls.others = calls.others.saturating_add(1);
+            }
+        }
+        Ok(calls)
+    }
 }
 
-fn message(head: Head, named: Option<Named>, bytes: &[u8]) -> Value {
-    let mut message = json!({ "jsonrpc": "2.0", "params": { "arguments": text_of(bytes) } });
+/// What is known of a body, whole or not.
+pub struct Shallow {
+    /// A message, or several.
+    pub messages: Value,
+    /// The arguments of each that has none: the whole text, of which the record has digest and size.
+    pub text: Value,
+    /// Calls beside these, like the last.
+    pub others: u32,
+}
+
+impl From<Value> for Shallow {
+    fn from(messages: Value) -> Self {
+        Self { messages, text: Value::Null, others: 0 }
+    }
+}
+
+/// The call, or the calls, that JSON holds which is not read whole. None if it is no JSON, or holds no call.
+pub fn call_in(bytes: &[u8]) -> Option<Shallow> {
+    let (messages, others) = if let Ok(calls) = serde_json::from_slice::<Calls>(bytes) {
+        let messages: Vec<Value> = calls.kept.into_iter().map(|head| message(head, None)).collect();
+        (Value::Array(messages), calls.others)
+    } else {
+        let Object(head) = serde_json::from_slice(bytes).ok()?;
+        (message(head, serde_json::from_slice::<Named>(bytes).ok()), 0)
+    };
+    let has_call = messages.as_array().map_or_else(|| is_call(&messages), |messages| !messages.is_empty());
+    has_call.then(|| Shallow { messages, text: text_of(bytes), others })
+}
+
+fn message(head: Head, named: Option<Named>) -> Value {
+    let mut message = json!({ "jsonrpc": "2.0", "params": {} });
     if let Some(named) = named {
         message["params"]["name"] = named.params.name.into();
     }
@@ -109,17 +162,21 @@ mod tests {
             r#"{{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{{"name":"vm_list","arguments":{{"x":{deep}}}}}}}"#
         );
         assert!(serde_json::from_str::<Value>(&text).is_err());
-        let found = of(text.as_bytes()).unwrap();
-        assert_eq!(
-            (&found["id"], &found["method"], &found["params"]["name"]),
-            (&json!(7), &json!("tools/call"), &json!("vm_list"))
-        );
-        assert_eq!(found["params"]["arguments"], text);
-        let found = of(format!("[{text},{text}]").as_bytes()).unwrap();
-        assert_eq!(found.as_array().map(Vec::len), Some(2));
-        assert_eq!(of(format!(r#"{{"id":"a","params":{deep}}}"#).as_bytes()).unwrap()["id"], "a");
-        for none in ["{", "7", "{\"id\":[", "[1]", "[[1]]", &deep[..100]] {
-            assert!(of(none.as_bytes()).is_none(), "{none}");
+        let found = call_in(text.as_bytes()).unwrap();
+        let said = &found.messages;
+        assert_eq!((&said["id"], &said["method"], &said["params"]["name"]), (&json!(7), &json!("tools/call"), &json!("vm_list")));
+        assert_eq!((found.text, found.others), (json!(text), 0));
+        let found = call_in(format!("[{text},{{}},{text}]").as_bytes()).unwrap();
+        assert_eq!((found.messages.as_array().map(Vec::len), found.others), (Some(2), 0));
+        for none in ["{", "7", "{\"id\":[", "[1]", "[[1]]", "[{}]", &format!(r#"{{"id":"a","params":{deep}}}"#), &deep[..100]] {
+            assert!(call_in(none.as_bytes()).is_none(), "{none}");
         }
+    }
+
+    #[test]
+    fn what_is_kept_does_not_grow_with_what_is_sent() {
+        let one = r#"{"method":"tools/call"}"#;
+        let found = call_in(format!("[{}]", vec![one; 5000].join(",")).as_bytes()).unwrap();
+        assert_eq!((found.messages.as_array().map(Vec::len), found.others), (Some(BATCH + 1), 5000 - 21));
     }
 }

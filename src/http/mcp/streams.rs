@@ -15,6 +15,7 @@ use rmcp::transport::streamable_http_server::session::{RestoreOutcome, ServerSse
 use serde_json::Value;
 use tokio::sync::watch;
 
+use super::message::unquoted;
 use crate::core::id::CallId;
 
 /// When a client that was cut off comes back.
@@ -124,6 +125,13 @@ impl SessionManager for Streams {
 
 fn bare(mut message: ServerSseMessage) -> ServerSseMessage {
     (message.event_id, message.retry) = (None, None);
+    if let Some(said) = &mut message.message
+        && matches!(**said, ServerJsonRpcMessage::Error(_))
+        && let ServerJsonRpcMessage::Error(said) = Arc::make_mut(said)
+    {
+        let error = &mut said.error;
+        error.message = unquoted(error.code.0.into(), &error.message, error.data.as_mut()).into();
+    }
     message
 }
 
