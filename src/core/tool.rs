@@ -138,6 +138,29 @@ pub struct ToolFacts {
 }
 
 impl ToolFacts {
+    /// Of a tool that reads, takes no scope, and reaches nothing but what it is about.
+    #[must_use]
+    pub const fn reading(name: &'static str) -> Self {
+        Self {
+            name,
+            version: 1,
+            scope: None,
+            or: &[],
+            open: None,
+            class: Class::Read,
+            risk: Risk::R0,
+            timing: Timing::Instant,
+            idempotent: true,
+            stops: false,
+            administers: false,
+            puts_policies: false,
+            needs_exec: false,
+            also_about: &[],
+            reaches: Reaches::Resources,
+            effect: None,
+        }
+    }
+
     /// Whether it only reads control state: it administers, and its name says that it lists.
     #[must_use]
     pub fn lists(&self) -> bool {

@@ -29,7 +29,7 @@ use crate::core::scope::Scope;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
-use crate::core::tool::{Class, Reaches, Risk, Timing, ToolFacts};
+use crate::core::tool::ToolFacts;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::facts::use_rows;
 use crate::log::store::{StoreError, Want};
@@ -47,24 +47,9 @@ static READ_ALL: ToolFacts = reading("read_log", Some(Scope::StaffAudit));
 /// Reading back what happened is no call, so switches and limits do not cover it; key, address and scope are checked all
 /// the same, by the same decision.
 const fn reading(name: &'static str, scope: Option<Scope>) -> ToolFacts {
-    ToolFacts {
-        name,
-        version: 1,
-        scope,
-        or: &[],
-        open: None,
-        class: Class::Read,
-        risk: Risk::R0,
-        timing: Timing::Instant,
-        idempotent: true,
-        stops: true,
-        administers: false,
-        puts_policies: false,
-        needs_exec: false,
-        also_about: &[],
-        reaches: Reaches::Resources,
-        effect: None,
-    }
+    let mut facts = ToolFacts::reading(name);
+    (facts.scope, facts.stops) = (scope, true);
+    facts
 }
 
 /// A call as a protocol brings it.

@@ -73,15 +73,18 @@ const END: &str = "select pg_terminate_backend($1::int)::int::bigint";
 
 /// Prepared transactions with a lock on the log's tables: they have no session, and outlive every restart. The oldest first, with
 /// whether nobody needs to wait for it any more, and this role may end it.
-const PREPARED: &str = "\
+fn holding() -> String {
+    format!(
+        "\
 select distinct quote_literal(p.gid), p.owner::text, to_char(p.prepared at time zone 'utc', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"'),
-       (p.owner = session_user and p.prepared < clock_timestamp() - interval '12 s')::int::bigint
+       (p.owner = session_user and p.prepared < clock_timestamp() - interval '{} s')::int::bigint
   from pg_catalog.pg_prepared_xacts p
   join pg_catalog.pg_locks own on own.locktype = 'transactionid' and own.transactionid = p.transaction and own.granted
   join pg_catalog.pg_locks l on l.virtualtransaction = own.virtualtransaction and l.pid is null
- where l.relation in ('log.log_head'::pg_catalog.regclass, 'log.state'::pg_catalog.regclass, 'log.event'::pg_catalog.regclass,
-       'log.payload'::pg_catalog.regclass)
-   and p.database = current_database() order by 3";
+ where l.relation = any({WHOLE}) and p.database = current_database() order by 3",
+        TRANSACTION.as_secs()
+    )
+}
 
 /// A session that holds what an append takes.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -138,7 +141,7 @@ impl fmt::Display for Blocker {
 /// Who holds anything just now that an append takes.
 pub(super) async fn held(database: &dyn Database) -> Result<Vec<String>, SqlError> {
     let sessions = look(database, WHOLE).await?.iter().map(ToString::to_string).collect::<Vec<_>>();
-    let prepared = database.query(PREPARED, Vec::new()).await?;
+    let prepared = database.query(&holding(), Vec::new()).await?;
     let prepared = prepared.iter().map(prepared_by).collect::<Result<Vec<_>, _>>()?;
     Ok(sessions.into_iter().chain(prepared).collect())
 }
@@ -149,7 +152,7 @@ fn prepared_by(row: &Row) -> Result<String, SqlError> {
 
 /// The prepared transactions that are in the way, after the overdue were rolled back.
 async fn prepared(database: &dyn Database) -> Vec<String> {
-    let found = database.query(PREPARED, Vec::new()).await.unwrap_or_default();
+    let found = database.query(&holding(), Vec::new()).await.unwrap_or_default();
     for row in found.iter().filter(|row| row.int(3).is_ok_and(|overdue| overdue == 1)) {
         let Ok(gid) = row.text(0) else { continue };
         match database.query(&format!("rollback prepared {gid}"), Vec::new()).await {

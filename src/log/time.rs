@@ -142,8 +142,9 @@ impl LogTime {
         if newest > passed {
             (known.at, known.since) = (newest, own.up);
         }
-        let votes = voices.votes(&own, witness);
-        let vouched = voices.another(&own).is_some_and(|said| apart(said, own.now) <= SKEW) && !votes.is_outvoted();
+        let another = voices.another(&own);
+        let votes = voices.votes(own.now, another.or(witness));
+        let vouched = another.is_some_and(|said| apart(said, own.now) <= SKEW) && !votes.is_outvoted();
         // What another fast clock has moved is no fault of one that is right.
         let late = if vouched { SKEW * 2 } else { SKEW };
         known.doubted = database.is_some_and(|said| apart(said, own.now) > SKEW);
@@ -233,9 +234,9 @@ impl Voices<'_> {
         self.database().or(here.map(|(_, said)| said))
     }
 
-    fn votes(&self, own: &Own, witness: Option<Micros>) -> Votes {
-        let (now, mut votes) = (own.now, Votes::default());
-        if let Some(said) = self.another(own).or(witness) {
+    fn votes(&self, now: Micros, another: Option<Micros>) -> Votes {
+        let mut votes = Votes::default();
+        if let Some(said) = another {
             votes.count(said, now, SKEW);
         }
         for peer in self.living().filter(|peer| peer.moved && peer.node.clock != Micros(0)) {

@@ -22,6 +22,7 @@ mod weigh;
 mod words;
 mod yaml;
 
+use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Serialize;
@@ -107,16 +108,16 @@ impl From<ScrubbedText> for String {
 #[must_use]
 pub fn scrub_text(text: &str) -> String {
     let scrubbed = |text: &str| replaced(text.as_bytes(), 0..text.len(), &secrets(text.as_bytes(), Edges::WHOLE).spans);
-    let mut clean = scrubbed(text);
+    let mut text = Cow::Borrowed(text);
     // Where a secret was, another rule may find that more of the text belongs to it.
     for _ in 0..AGAIN {
-        let again = if clean == text { break } else { scrubbed(&clean) };
-        if again == clean {
-            break;
+        let clean = scrubbed(&text);
+        if clean == text {
+            return clean;
         }
-        clean = again;
+        text = Cow::Owned(clean);
     }
-    clean
+    scrubbed(&text)
 }
 
 /// How often a text in which something was replaced is looked at again.

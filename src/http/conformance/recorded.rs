@@ -13,10 +13,10 @@ use crate::core::call::Outcome;
 use crate::core::redact::Classes;
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
-use crate::core::tool::{Class, Reaches, Risk, Timing, ToolFacts};
+use crate::core::tool::ToolFacts;
 use crate::tools::{Arguments, Execution, Handler, Tool};
 
-static FACTS: LazyLock<Vec<ToolFacts>> = LazyLock::new(|| catalogue::names().map(facts).collect());
+static FACTS: LazyLock<Vec<ToolFacts>> = LazyLock::new(|| catalogue::names().map(ToolFacts::reading).collect());
 
 /// Every fixture tool, as something that can be submitted and does nothing.
 #[must_use]
@@ -55,26 +55,5 @@ impl Handler for Fixture {
 
     fn run(&self, _: Execution) -> BoxFuture<'static, Outcome> {
         async { Outcome::Succeeded(json!({}).into()) }.boxed()
-    }
-}
-
-fn facts(name: &'static str) -> ToolFacts {
-    ToolFacts {
-        name,
-        version: 1,
-        scope: None,
-        or: &[],
-        open: None,
-        class: Class::Read,
-        risk: Risk::R0,
-        timing: Timing::Instant,
-        idempotent: true,
-        stops: false,
-        administers: false,
-        puts_policies: false,
-        needs_exec: false,
-        also_about: &[],
-        reaches: Reaches::Resources,
-        effect: None,
     }
 }

@@ -14,24 +14,7 @@ use crate::tools::Execution;
 /// It reads.
 #[must_use]
 pub const fn reading(name: &'static str) -> Declaration {
-    let facts = ToolFacts {
-        name,
-        version: 1,
-        scope: None,
-        or: &[],
-        open: None,
-        class: Class::Read,
-        risk: Risk::R0,
-        timing: Timing::Instant,
-        idempotent: true,
-        stops: false,
-        administers: false,
-        puts_policies: false,
-        needs_exec: false,
-        also_about: &[],
-        reaches: Reaches::Resources,
-        effect: None,
-    };
+    let facts = ToolFacts::reading(name);
     Declaration { facts, title: "", about: "", on_a_vm: false, harmless_twice: false, time_limit: ORDINARY, routes: [None; 2] }
 }
 

@@ -217,30 +217,30 @@ impl Call {
 
     /// The call as it was at `as_of`.
     pub fn record(self, as_of: Position) -> Result<CallRecord, ViewError> {
-        let status = self.status_at(as_of);
-        let ended = status.is_terminal();
-        let unreadable = |_| ViewError::Unreadable(format!("the ids of {}", self.id));
-        let ids = self.resources.split_whitespace().map(str::parse::<ResourceId>);
+        let call = self.until(as_of);
+        let ended = call.ended != NEVER;
+        let unreadable = |_| ViewError::Unreadable(format!("the ids of {}", call.id));
+        let ids = call.resources.split_whitespace().map(str::parse::<ResourceId>);
         let resources = ids.collect::<Result<_, _>>().map_err(unreadable)?;
         Ok(CallRecord {
-            call_id: self.id.parse().map_err(unreadable)?,
-            account: self.account.parse().map_err(unreadable)?,
-            credential: self.credential,
+            call_id: call.id.parse().map_err(unreadable)?,
+            account: call.account.parse().map_err(unreadable)?,
+            credential: call.credential,
             resources,
-            tool: self.tool,
-            via: self.via,
-            status,
-            code: self.code.filter(|_| ended),
-            at: self.at,
-            ended_at: ended.then_some(self.ended_at),
-            session: self.session,
-            ip: self.ip,
-            text: self.text,
-            policy: self.policy.filter(|_| ended),
-            switch: self.switch.filter(|_| ended),
-            user: self.person,
-            intent: self.intent,
-            end: ended.then_some(self.ended),
+            tool: call.tool,
+            via: call.via,
+            status: call.status,
+            code: call.code,
+            at: call.at,
+            ended_at: ended.then_some(call.ended_at),
+            session: call.session,
+            ip: call.ip,
+            text: call.text,
+            policy: call.policy,
+            switch: call.switch,
+            user: call.person,
+            intent: call.intent,
+            end: ended.then_some(call.ended),
         })
     }
 }
