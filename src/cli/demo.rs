@@ -117,11 +117,14 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
         fields.insert("mcp_url".into(), json!(format!("{url}/mcp")));
     }
     write(&aside, &document)?;
-    std::fs::rename(&aside, &shown).map_err(|source| CliError::File { what: "writing", path: shown.clone(), source })?;
     let distrusted = distrusted(context, &app);
-    let text = Text::of_lines(&greeting(&document, &shown, distrusted.as_deref()));
-    let drain = context.config.drain();
-    let ended = until_told(app, drain, || print(&Answer { document, text }, context.common.json)).await;
+    let ready = || {
+        std::fs::rename(&aside, &shown).map_err(|source| CliError::File { what: "writing", path: shown.clone(), source })?;
+        let text = Text::of_lines(&greeting(&document, &shown, distrusted.as_deref()));
+        print(&Answer { document, text }, context.common.json);
+        Ok(())
+    };
+    let ended = until_told(app, context.config.drain(), ready).await;
     if args.provider == Provider::Qemu {
         fleet::stop_guests(context).await?;
     }

@@ -46,6 +46,7 @@ pub async fn run(context: &Context) -> Result<(), CliError> {
     let ready = || {
         print(&answer, context.common.json);
         tell(&[NotifyState::Ready]);
+        Ok(())
     };
     until_told(app, context.config.drain(), ready).await
 }
@@ -81,11 +82,11 @@ pub fn base_url(context: &Context, address: SocketAddr) -> String {
 /// Waits for SIGTERM or ctrl-c, drains, and shuts down in order. A second signal ends the draining and hurries nothing else:
 /// the order is short. SIGHUP reads the certificate again. Says `ready` once it listens: whoever hears that may send a
 /// signal at once.
-pub async fn until_told(app: App, drain: Duration, ready: impl FnOnce()) -> Result<(), CliError> {
+pub async fn until_told(app: App, drain: Duration, ready: impl FnOnce() -> Result<(), CliError>) -> Result<(), CliError> {
     let listen = |kind| signal(kind).map_err(CliError::Signal);
     let (mut term, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut hangup = listen(SignalKind::hangup())?;
-    ready();
+    ready()?;
     loop {
         tokio::select! {
             _ = term.recv() => break,

@@ -296,7 +296,7 @@ async fn every_door_stops(mut site: Site) {
 /// Queued without a worker, and left by a node that is gone: both meet the switch when somebody would take them.
 async fn waits_and_is_taken_over(site: &Site, plant: Plant) {
     let named = json!({ "provider": "sim" });
-    drop(plant);
+    plant.stop().await;
     let (idle, _worker, _assigned) = Plant::idle(site).await;
     let mut request = idle.request("thing_queue", named.clone());
     request.wait = Duration::ZERO;

@@ -1,7 +1,8 @@
 //! The pipeline in process: real store, vault, writer, fence, control and worker, around probe tools that count what
 //! they do. What a test does not bring is permitted.
 //!
-//! Invariant: two plants on one directory are two nodes on one log; dropping one without `stop` is a crash of its node.
+//! Invariant: two plants on one directory are two nodes on one log. One that is dropped still works, until `stop` or the end of
+//! its runtime, which is a crash of its node.
 
 use std::collections::HashMap;
 use std::path::Path;
@@ -224,6 +225,7 @@ pub struct Plant {
     worker: Arc<Worker>,
     entropy: Arc<dyn Entropy>,
     stop: CancellationToken,
+    working: Option<tokio::task::JoinHandle<()>>,
 }
 
 /// How long a held call waits.
@@ -363,19 +365,38 @@ impl Plant {
         let (control, assigned) = Control::new(catalogue, ports, Arc::new(judge));
         let worker = Worker::new(Arc::clone(&control), site.lease);
         let (account, user, credential) = owner(&writer, &*entropy, site.terms()).await;
-        let clock = Arc::clone(&site.clock);
-        let stop = CancellationToken::new();
-        let plant =
-            Self { control, writer, reader, clock, world, account, user, credential, worker: Arc::clone(&worker), entropy, stop };
+        let (clock, ours) = (Arc::clone(&site.clock), Arc::clone(&worker));
+        let plant = Self {
+            control,
+            writer,
+            reader,
+            clock,
+            world,
+            account,
+            user,
+            credential,
+            worker: ours,
+            entropy,
+            stop: CancellationToken::new(),
+            working: None,
+        };
         (plant, worker, assigned)
     }
 
     /// A node that works.
     pub async fn start(site: &Site) -> Self {
-        let (plant, worker, assigned) = Self::idle(site).await;
+        let (mut plant, worker, assigned) = Self::idle(site).await;
         worker.beat(true).await.expect("the first beat");
-        tokio::spawn(worker.work(assigned, plant.stop.clone(), Duration::from_secs(5)));
+        plant.working = Some(tokio::spawn(worker.work(assigned, plant.stop.clone(), Duration::from_secs(5))));
         plant
+    }
+
+    /// Returns once it does nothing more.
+    pub async fn stop(self) {
+        self.stop.cancel();
+        if let Some(working) = self.working {
+            working.await.expect("the worker ends by itself");
+        }
     }
 
     /// An event id.
