@@ -28,26 +28,36 @@ pub struct Finished {
 
 /// The calls that this node has in hand: from before their intent is written until their end is, or until they turn
 /// out not to be this node's to run. A job of this node that is not in hand was never started.
+///
+/// INVARIANT: whoever takes a call lets it go once. A queued call may be claimed before its submission has heard that it was
+/// queued: each has it for itself.
 #[derive(Default)]
 pub struct InHand {
-    calls: std::sync::Mutex<std::collections::HashSet<CallId>>,
+    /// How many have each.
+    calls: std::sync::Mutex<std::collections::HashMap<CallId, usize>>,
     /// A commit of this node was reported lost, and may have been kept.
     doubted: std::sync::atomic::AtomicBool,
 }
 
 impl InHand {
-    fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashSet<CallId>> {
+    fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<CallId, usize>> {
         self.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
     /// Takes a call in hand.
     pub fn take(&self, call: &CallId) {
-        self.lock().insert(call.clone());
+        *self.lock().entry(call.clone()).or_default() += 1;
     }
 
     /// Lets it go.
     pub fn release(&self, call: &CallId) {
-        self.lock().remove(call);
+        let mut calls = self.lock();
+        if let Some(holders) = calls.get_mut(call) {
+            *holders -= 1;
+            if *holders == 0 {
+                calls.remove(call);
+            }
+        }
     }
 
     /// Lets it go although it may be in the log all the same.
@@ -65,13 +75,13 @@ impl InHand {
     /// Whether it is in hand.
     #[must_use]
     pub fn holds(&self, call: &CallId) -> bool {
-        self.lock().contains(call)
+        self.lock().contains_key(call)
     }
 
     /// All that are.
     #[must_use]
     pub fn all(&self) -> std::collections::HashSet<CallId> {
-        self.lock().clone()
+        self.lock().keys().cloned().collect()
     }
 }
 

@@ -132,9 +132,8 @@ impl Control {
         }
     }
 
-    /// Has a call that joined `first` ended as soon as that one has. Also for what a crash left open.
+    /// Has a call that joined `first`, and is in hand, ended as soon as that one has. Also for what a crash left open.
     pub fn end_joined(self: &Arc<Self>, call: &CallId, first: &CallId, tool: &str, done: Option<oneshot::Sender<Finished>>) {
-        self.in_hand.take(call);
         let joined = Joined { call: call.clone(), tool: tool.to_owned(), done };
         if self.joins.add(first, joined) {
             let (control, first) = (Arc::clone(self), first.clone());

@@ -115,7 +115,10 @@ impl Worker {
     }
 
     async fn settle_orphan(self: &Arc<Self>, job: &Job) {
-        let (Some(chain), node) = (self.chain_of(job).await, &self.control.ports.node) else { return };
+        self.control.in_hand.take(&job.call);
+        let (Some(chain), node) = (self.chain_of(job).await, &self.control.ports.node) else {
+            return self.control.in_hand.release(&job.call);
+        };
         // Its commit was reported lost and was not: nobody was ever given leave to start it. Of one that was taken over somebody
         // else was.
         if job.node.as_ref() == Some(node) && chain.ran_on.iter().all(|ran| ran == node) {
@@ -184,6 +187,7 @@ impl Worker {
         None
     }
 
+    /// Of a call that is in hand.
     async fn adopt(self: &Arc<Self>, job: &Job) {
         let recovered = &self.control.ports.writer.stats().recovered;
         if let Some(first) = job.joins.clone() {
@@ -194,9 +198,8 @@ impl Worker {
             recovered.count("unknown");
             return self.end(job, Outcome::Unknown("the node that ran it is gone".into())).await;
         }
-        let Some(tool) = self.control.catalogue.get(&job.tool) else { return };
+        let Some(tool) = self.control.catalogue.get(&job.tool) else { return self.control.in_hand.release(&job.call) };
         let (node, id) = (self.control.ports.node.clone(), self.control.ports.event_id());
-        self.control.in_hand.take(&job.call);
         match self.control.ports.writer.take_over(job, tool.facts, node, id).await {
             Ok(Claimed::Admitted(admitted, job)) => {
                 recovered.count("taken_over");
@@ -255,8 +258,9 @@ impl Worker {
         self.start(crate::control::Assignment { execution, done });
     }
 
+    /// Ends a call that is in hand.
     pub(super) async fn end(&self, job: &Job, outcome: Outcome) {
-        let Some(tool) = self.control.catalogue.get(&job.tool) else { return };
+        let Some(tool) = self.control.catalogue.get(&job.tool) else { return self.control.in_hand.release(&job.call) };
         let depends = Closing::depends_on(job);
         let ending = Ending {
             call: &job.call,

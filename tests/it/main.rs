@@ -58,6 +58,7 @@ mod held;
 mod hostile;
 mod idempotency;
 mod in_force;
+mod in_hand;
 mod inject;
 mod kept;
 mod kill;
