@@ -5,7 +5,8 @@ use serde_json::json;
 use super::desk::{Desk, DeskError, Record, operator};
 use crate::core::id::Position;
 use crate::core::refusal::Refusal;
-use crate::core::terms::{Terms, TermsInForce};
+use crate::core::stood::TermsInForce;
+use crate::core::terms::Terms;
 use crate::log::draft::NewEvent;
 use crate::log::store::Want;
 

@@ -14,7 +14,7 @@ use crate::core::decide::INACTIVITY;
 use crate::core::event::{CredentialCreated, Kind};
 use crate::core::id::{CredentialId, EventId, Position, UserId};
 use crate::core::job::Use;
-use crate::core::member::revocations;
+use crate::core::people::revocations;
 use crate::core::role::Role;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;

@@ -8,7 +8,8 @@ use serde_json::{Map, Value, json};
 use super::{Answer, CliError, Context};
 use crate::app::limits::Set;
 use crate::control::in_force::{LIMITS, Origin, origin, tell};
-use crate::core::terms::{Difference, Terms, TermsInForce};
+use crate::core::stood::TermsInForce;
+use crate::core::terms::{Difference, Terms};
 use crate::core::time::Micros;
 
 /// What to do with the limits.

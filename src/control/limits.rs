@@ -4,7 +4,8 @@
 
 use crate::core::event::Kind;
 use crate::core::id::{EventId, Position};
-use crate::core::terms::{Terms, TermsInForce};
+use crate::core::stood::TermsInForce;
+use crate::core::terms::Terms;
 use crate::log::draft::NewEvent;
 use crate::log::store::Want;
 use crate::log::writer::{WriteError, Writer};

@@ -6,9 +6,9 @@
 use super::Control;
 use super::recorded::Recorded;
 use crate::core::approval::{Approval, Bound, superseded};
-use crate::core::decide::Proposal;
 use crate::core::job::Job;
 use crate::core::principal::{Principal, Side, Via};
+use crate::core::proposal::Proposal;
 use crate::core::refusal::Refusal;
 use crate::core::resource::{Reach, Resource};
 use crate::log::hold::{Release, Released};

@@ -6,13 +6,14 @@
 
 use std::collections::BTreeSet;
 
-use super::approval::{Approval, Consent, HoldTerms};
+use super::approval::{Approval, Consent};
 use super::call::{Status, next};
+use super::covering::Covered;
 use super::event::{Admitted, Event, IntentRecorded, Kind};
+use super::hold::HoldTerms;
 use super::id::{CallId, NodeId, Position};
 use super::job::{Idempotency, Job};
 use super::state::ControlState;
-use super::switch::Covered;
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
 

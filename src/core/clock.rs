@@ -14,7 +14,6 @@ use serde::{Deserialize, Serialize};
 
 use super::code::Code;
 use super::refusal::Refusal;
-use super::state::ControlState;
 use super::time::Micros;
 
 /// How far a time that somebody names may be from the clock that is to be accepted.
@@ -55,15 +54,16 @@ pub struct Proposed {
 }
 
 impl Proposed {
-    /// How far the log's time is ahead of the clock from then on, if the newest event is of `newest`; or why not.
-    pub fn check(&self, state: &ControlState, newest: Micros) -> Result<i64, Refusal> {
+    /// How far the log's time is ahead of the clock from then on, if it is `ahead` by now and the newest event is of `newest`; or why
+    /// not.
+    pub fn check(&self, ahead: i64, newest: Micros) -> Result<i64, Refusal> {
         let apart = self.clock.since(self.named).max(self.named.since(self.clock));
         if apart > NAMED {
             let text = format!("This machine's clock says {}, and the time named is another.", self.clock.rfc3339());
             let hint = "Set the clock right, or accept that of a machine whose clock is right.";
             return Err(Refusal::new(Code::ValidationFailed, text).hint(hint));
         }
-        let (ahead, line) = (state.ahead(), self.clock.shifted(state.ahead()));
+        let line = self.clock.shifted(ahead);
         if newest.since(line) <= NEAR {
             return Ok(ahead);
         }
@@ -74,25 +74,5 @@ impl Proposed {
             return Err(Refusal::new(Code::Conflict, text).hint(hint));
         }
         Ok(newest.0.saturating_sub(self.clock.0))
-    }
-}
-
-impl ControlState {
-    /// How many microseconds the log's time is ahead of the clocks.
-    #[must_use]
-    pub fn ahead(&self) -> i64 {
-        self.clock.map_or(0, |accepted| accepted.ahead)
-    }
-
-    /// What clocks say at a time of the log: what ends by itself is judged by it.
-    #[must_use]
-    pub fn on_clocks(&self, at: Micros) -> Micros {
-        at.shifted(self.ahead().saturating_neg())
-    }
-
-    /// The time of the log when clocks say this: limits count by it.
-    #[must_use]
-    pub fn in_log(&self, clocks: Micros) -> Micros {
-        clocks.shifted(self.ahead())
     }
 }

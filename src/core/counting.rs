@@ -2,9 +2,9 @@
 //!
 //! INVARIANT: nothing that would stop something counts against any, so no limit is in the way of a stop.
 
-use super::decide::Proposal;
 use super::lineage::limit_key;
 use super::principal::Via;
+use super::proposal::Proposal;
 use super::resource::place_of;
 use super::tool::{Class, ToolFacts};
 

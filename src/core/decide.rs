@@ -5,78 +5,30 @@ use std::time::Duration;
 
 use serde_json::json;
 
-use super::approval::{Bound, Hold, superseded};
+use super::approval::superseded;
 use super::code::Code;
 pub use super::counting::limit_keys;
-use super::id::{CallId, CredentialId, Position, SwitchId};
+use super::covering::Covered;
+use super::hold::Hold;
+use super::id::{CallId, CredentialId, SwitchId};
 use super::job::{Claim, Idempotency};
 use super::limit::{Limit, Window};
 pub use super::lineage::INACTIVITY;
-use super::lineage::{Kin, Lineage, alive};
-use super::principal::{Principal, Side, Via};
+use super::lineage::{Lineage, alive};
+use super::principal::{Side, Via};
+use super::proposal::Proposal;
 use super::refusal::Refusal;
-use super::resource::{Reach, Resource, ResourceId};
+use super::resource::{Resource, ResourceId};
 use super::scope::Scope;
 use super::sight::Sight;
 use super::state::ControlState;
-use super::switch::{Covered, Stop, Switch};
+use super::stood::TermsInForce;
+use super::switch::Switch;
 pub use super::terms::Limits;
-use super::terms::{Terms, TermsInForce};
+use super::terms::Terms;
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
 use super::visible::counted;
-
-/// What the policy engine said, and of which policy set it said it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Verdict {
-    /// Version of the set; 0 if there is none.
-    pub version: i64,
-    /// It permits.
-    pub permit: bool,
-    /// A person has to approve.
-    pub hold: Option<Hold>,
-    /// Ids of the policies that decided.
-    pub policies: Vec<String>,
-    /// Ids of shadow policies that would have decided otherwise.
-    pub shadows: Vec<String>,
-    /// There is none to be had on this node: what it serves is not the set in force, and does not become it.
-    pub missing: bool,
-}
-
-/// A call as it is put to the decision.
-#[derive(Clone, Debug)]
-pub struct Proposal {
-    /// The call.
-    pub call: CallId,
-    /// Who.
-    pub principal: Principal,
-    /// Whose rows were looked up for the credential.
-    pub kin: Kin,
-    /// Which tool; none if there is no such tool for this caller.
-    pub tool: Option<&'static ToolFacts>,
-    /// What the arguments name, in the order in which they do.
-    pub resources: Vec<ResourceId>,
-    /// Versions of these that policy and guard were evaluated against; 0 of what was not there.
-    pub versions: Vec<Position>,
-    /// The providers that it reaches beside those of its resources.
-    pub reach: Reach,
-    /// The arguments do not fit the schema.
-    pub invalid: Option<Refusal>,
-    /// The guard is not satisfied.
-    pub guard: Option<Refusal>,
-    /// The call turns command execution on.
-    pub enables_exec: bool,
-    /// Row key and arguments' HMAC, if an idempotency key was given.
-    pub idempotency: Option<(String, String)>,
-    /// What it asks to be stopped, if the tool does nothing else.
-    pub stop: Option<Stop>,
-    /// The call that it is the next round of: the same key's, with the same tool and arguments.
-    pub follows: Option<CallId>,
-    /// What the policies say.
-    pub verdict: Verdict,
-    /// What was approved, if it was held and is to be released.
-    pub approved: Option<Bound>,
-}
 
 /// What the transaction found.
 #[derive(Debug)]

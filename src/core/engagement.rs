@@ -11,7 +11,6 @@ use super::code::Code;
 use super::refusal::Refusal;
 use super::state::ControlState;
 use super::switch::Target;
-use super::table::{Row, Table};
 use super::time::{LONGEST, Micros};
 
 /// Most characters of a reason.
@@ -28,9 +27,6 @@ const SLIPS: usize = 2;
 
 /// How many names are offered in the place of one that is not there.
 const OFFERED: usize = 3;
-
-/// So many ids on each side of a wrong one are looked at: whoever asks for it must not cost a look at those of all customers.
-const AROUND: usize = 500;
 
 /// A switch as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -106,9 +102,9 @@ pub fn check_target(target: &Target, state: &ControlState, names: &Names) -> Res
         Target::All | Target::Class(_) => return Ok(()),
         Target::Tool(name) => (name.as_str(), names.tools.clone()),
         Target::Provider(name) => (name.as_str(), providers(state, names)),
-        Target::Account(id) => (id.as_str(), around(&state.accounts, id)),
-        Target::Credential(id) => (id.as_str(), around(&state.credentials, id)),
-        Target::Resource { id, .. } => (id.as_str(), (id.noun().around)(state, id)),
+        Target::Account(id) => (id.as_str(), state.accounts.around(id)),
+        Target::Credential(id) => (id.as_str(), state.credentials.around(id)),
+        Target::Resource { id, .. } => (id.as_str(), state.resources_around(id)),
     };
     if known.contains(wanted) {
         return Ok(());
@@ -129,15 +125,6 @@ pub fn check_target(target: &Target, state: &ControlState, names: &Names) -> Res
 /// A provider whose VMs are in control state is there, whatever this machine's configuration says.
 fn providers(state: &ControlState, names: &Names) -> BTreeSet<String> {
     names.providers.iter().cloned().chain(state.providers().map(str::to_owned)).collect()
-}
-
-/// An id, if there is one, or those that begin as it does: what comes shortly before it and after it.
-pub(super) fn around<R: Row>(table: &Table<R>, id: &R::Id) -> BTreeSet<String> {
-    if table.contains_key(id) {
-        return BTreeSet::from([id.to_string()]);
-    }
-    let (before, after) = (table.ids_in(..id).rev().take(AROUND), table.ids_in(id..).take(AROUND));
-    before.chain(after).map(ToString::to_string).collect()
 }
 
 /// Names that differ by a slip of the keyboard, the nearest ones first.

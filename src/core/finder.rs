@@ -10,7 +10,6 @@ use super::id::{AccountId, CredentialId, InvitationId, UserId};
 use super::member::{Invitation, Member};
 use super::principal::Side;
 use super::row::{Account, Credential};
-use super::state::ControlState;
 use super::switch::Switch;
 use super::table::{Many, Row, Tree};
 use super::time::Micros;
@@ -21,16 +20,16 @@ pub(super) type Called<Id> = (Box<str>, Option<Id>);
 /// Accounts of the staff.
 #[derive(Clone, Debug, Default)]
 pub struct AccountFinder {
-    staff: Tree<AccountId, ()>,
+    pub(super) staff: Tree<AccountId, ()>,
 }
 
 /// Keys by what they are, whose, and what they come from.
 #[derive(Clone, Debug, Default)]
 pub struct KeyFinder {
-    hashes: Tree<Box<str>, CredentialId>,
+    pub(super) hashes: Tree<Box<str>, CredentialId>,
     /// In the order in which they were made.
-    accounts: Many<AccountId, (Micros, CredentialId)>,
-    users: Many<UserId, CredentialId>,
+    pub(super) accounts: Many<AccountId, (Micros, CredentialId)>,
+    pub(super) users: Many<UserId, CredentialId>,
     /// The credentials that are one key, by the first of them; of keys that were never replaced, nothing.
     pub(super) rotations: Tree<CredentialId, Arc<BTreeSet<CredentialId>>>,
     /// The first of each key by the first of each that it comes from.
@@ -40,16 +39,16 @@ pub struct KeyFinder {
 /// People by account, by whom issuers know them as, and by who invited them.
 #[derive(Clone, Debug, Default)]
 pub struct PersonFinder {
-    accounts: Many<AccountId, UserId>,
-    digests: Many<Box<str>, UserId>,
-    hosts: Many<UserId, UserId>,
+    pub(super) accounts: Many<AccountId, UserId>,
+    pub(super) digests: Many<Box<str>, UserId>,
+    pub(super) hosts: Many<UserId, UserId>,
 }
 
 /// Invitations by account and by who made them.
 #[derive(Clone, Debug, Default)]
 pub struct InvitationFinder {
-    accounts: Many<AccountId, InvitationId>,
-    makers: Many<UserId, InvitationId>,
+    pub(super) accounts: Many<AccountId, InvitationId>,
+    pub(super) makers: Many<UserId, InvitationId>,
 }
 
 impl Row for Account {
@@ -203,59 +202,4 @@ pub(super) fn with_name<'a, A: Clone + Ord + std::borrow::Borrow<Q>, Q: Ord + ?S
 ) -> Vec<&'a Id> {
     let first = (Box::from(name), None);
     names.from(under, &first).take_while(|(other, _)| **other == *name).filter_map(|(_, id)| id.as_ref()).collect()
-}
-
-impl ControlState {
-    /// The staff's account; none before there is any staff.
-    #[must_use]
-    pub fn staff(&self) -> Option<&AccountId> {
-        self.accounts.finder().staff.first().map(|(id, ())| id)
-    }
-
-    /// The key with this hash.
-    #[must_use]
-    pub fn key_hashed(&self, hash: &str) -> Option<&Credential> {
-        self.credentials.get(self.credentials.finder().hashes.get(hash)?)
-    }
-
-    /// The keys of an account, revoked ones and what people act with included, in the order in which they were made.
-    pub fn keys_of(&self, account: &AccountId) -> impl DoubleEndedIterator<Item = &Credential> + use<'_> {
-        self.credentials.finder().accounts.of(account).filter_map(|(_, id)| self.credentials.get(id))
-    }
-
-    /// How many keys there ever were of an account.
-    #[must_use]
-    pub fn count_keys_of(&self, account: &AccountId) -> usize {
-        self.credentials.finder().accounts.count(account)
-    }
-
-    /// The keys of a person, revoked ones and what they act with included.
-    pub fn keys_of_user(&self, user: &UserId) -> impl DoubleEndedIterator<Item = &Credential> + use<'_> {
-        self.credentials.finder().users.of(user).filter_map(|id| self.credentials.get(id))
-    }
-
-    /// The people of an account, removed ones included.
-    pub fn people_of(&self, account: &AccountId) -> impl DoubleEndedIterator<Item = &Member> + use<'_> {
-        self.people.finder().accounts.of(account).filter_map(|id| self.people.get(id))
-    }
-
-    /// Everybody whom an issuer has ever known as this, removed ones included.
-    pub fn known_as(&self, digest: &str) -> impl Iterator<Item = &Member> + use<'_> {
-        self.people.finder().digests.of(digest).filter_map(|id| self.people.get(id))
-    }
-
-    /// The people who took an invitation of somebody.
-    pub fn guests_of(&self, host: &UserId) -> impl Iterator<Item = &Member> + use<'_> {
-        self.people.finder().hosts.of(host).filter_map(|id| self.people.get(id))
-    }
-
-    /// The invitations to an account that nobody has taken or revoked yet.
-    pub fn invitations_of(&self, account: &AccountId) -> impl DoubleEndedIterator<Item = &Invitation> + use<'_> {
-        self.invitations.finder().accounts.of(account).filter_map(|id| self.invitations.get(id))
-    }
-
-    /// The same by who made them.
-    pub fn invitations_by(&self, maker: &UserId) -> impl Iterator<Item = &Invitation> + use<'_> {
-        self.invitations.finder().makers.of(maker).filter_map(|id| self.invitations.get(id))
-    }
 }

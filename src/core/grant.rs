@@ -101,5 +101,5 @@ fn check_confines(own: &Credential, is_reading: bool, made: &CredentialCreated) 
     }
     let within =
         own.created.vms.as_ref().is_none_or(|may| made.vms.as_ref().is_some_and(|vms| vms.iter().all(|vm| may.contains(vm))));
-    if within { Ok(()) } else { Err(super::vm::vm_not_found()) }
+    if within { Ok(()) } else { Err(super::noun::vm::vm_not_found()) }
 }

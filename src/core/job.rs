@@ -6,10 +6,10 @@ use super::bounded::Name;
 use super::call::Status;
 use super::canonical::canonical_exact;
 use super::code::Code;
+use super::covering::Covered;
 use super::id::{AccountId, CallId, CredentialId, Epoch, NodeId, Position, RunId};
 use super::resource::ResourceId;
 use super::root::RootKey;
-use super::switch::Covered;
 use super::time::Micros;
 use super::tool::{Class, ToolFacts};
 

@@ -13,16 +13,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
-
 use super::code::Code;
-use super::event::CredentialCreated;
-use super::id::{CredentialId, UserId, VmId};
+use super::id::{CredentialId, VmId};
 use super::limit::Limit;
 use super::principal::Principal;
 use super::refusal::Refusal;
-use super::role::Role;
-use super::state::{ControlState, Credential};
+use super::row::Credential;
+use super::state::ControlState;
 use super::time::Micros;
 
 /// A key that nobody used for this long is dead.
@@ -33,35 +30,6 @@ pub const MOST: usize = 16;
 
 /// So many are looked at: rotating what a key comes from can make its lineage longer than it was.
 const READ: usize = 4 * MOST;
-
-/// Where a credential stands among those that it comes from. A key and all that replace it are one: what is said of them
-/// together stands at the first.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Descent {
-    /// The first of the keys that it replaces, one after the other.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub first: Option<CredentialId>,
-    /// Of a first one: the newest of those that replace it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub newest: Option<CredentialId>,
-    /// Of a first one: what it, and those that replace it, were made with. Each as the first of its own.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub makers: Vec<CredentialId>,
-    /// Of a first one: when it was revoked together with what replaces it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub ended_at: Option<Micros>,
-    /// Of what the console acts with: it has ended with its role, and the person is still there, so what they made goes on.
-    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
-    pub stays: bool,
-}
-
-impl Descent {
-    /// It comes from nobody, and nothing has come of it.
-    #[must_use]
-    pub fn is_plain(&self) -> bool {
-        *self == Self::default()
-    }
-}
 
 /// A key with all that replace it.
 #[derive(Clone, Copy, Debug)]
@@ -327,69 +295,5 @@ impl ControlState {
     #[must_use]
     pub fn is_over(&self, id: &CredentialId) -> bool {
         self.credentials.get(id).is_none_or(|row| row.revoked_at.is_some()) && self.has_ended(id)
-    }
-
-    /// Places a new credential among those that it comes from; answers the others whose rows that changes.
-    pub(super) fn descend(&mut self, made: &CredentialCreated) -> (Descent, Vec<CredentialId>) {
-        let mut descent = Descent { first: made.rotates.as_ref().map(|old| self.first_of(old).clone()), ..Descent::default() };
-        let maker = made.made_by.as_ref().map(|maker| self.first_of(maker).clone());
-        let Some(first) = &descent.first else {
-            descent.makers.extend(maker);
-            return (descent, Vec::new());
-        };
-        let Some(mut row) = self.credentials.get_mut(first) else { return (descent, Vec::new()) };
-        row.descent.newest = Some(made.credential.clone());
-        if let Some(maker) = maker.filter(|maker| maker != first && !row.descent.makers.contains(maker)) {
-            row.descent.makers.push(maker);
-        }
-        (descent.clone(), descent.first.into_iter().collect())
-    }
-
-    /// A person has another role, or none any more; answers the credentials whose rows that changes. A role that ends is not the
-    /// end of the person: keys that may do more than the new one end by themselves.
-    pub(super) fn part(&mut self, user: &UserId, role: Option<Role>, at: Micros) -> Vec<CredentialId> {
-        let mut changed = Vec::new();
-        for row in self.keys_of_user(user).filter(|row| row.created.role.is_some()) {
-            let stays = role.is_some() && (row.descent.stays || row.revoked_at == Some(at));
-            if row.descent.stays != stays {
-                changed.push((row.created.credential.clone(), stays));
-            }
-        }
-        for (id, stays) in &changed {
-            if let Some(mut row) = self.credentials.get_mut(id) {
-                row.descent.stays = *stays;
-            }
-        }
-        changed.into_iter().map(|(id, _)| id).collect()
-    }
-
-    /// Has a credential come from `keeper` and from nothing else any more; answers whose row that changes.
-    pub(super) fn adopt(&mut self, id: &CredentialId, keeper: &CredentialId) -> Vec<CredentialId> {
-        let (first, keeper) = (self.first_of(id).clone(), self.first_of(keeper).clone());
-        let Some(mut row) = self.credentials.get_mut(&first) else { return Vec::new() };
-        row.descent.makers = vec![keeper];
-        vec![first]
-    }
-
-    /// Revokes a credential; answers those whose rows that changes. The first time for a key that was replaced, or that
-    /// replaces a live one, this ends one secret of two. Any other time it ends the key, and with it all that comes from it.
-    pub(super) fn revoke(&mut self, id: &CredentialId, at: Micros) -> Vec<CredentialId> {
-        let first = self.first_of(id).clone();
-        let newest = self.credentials.get(&first).and_then(|row| row.descent.newest.clone());
-        let is_live = |id: &CredentialId| self.credentials.get(id).is_some_and(|row| row.revoked_at.is_none());
-        let was_live = is_live(id);
-        let before = |id: &CredentialId| self.credentials.get(id).and_then(|row| row.created.rotates.clone());
-        let before = std::iter::successors(before(id), before).take(self.credentials.len()).find(is_live);
-        let Some(mut row) = self.credentials.get_mut(id) else { return Vec::new() };
-        row.revoked_at.get_or_insert(at);
-        drop(row);
-        let Some(newest) = newest else { return vec![id.clone()] };
-        let Some(mut row) = self.credentials.get_mut(&first) else { return vec![id.clone()] };
-        if !was_live || newest == *id && before.is_none() {
-            row.descent.ended_at.get_or_insert(at);
-        } else if newest == *id {
-            row.descent.newest = before;
-        }
-        if first == *id { vec![first] } else { vec![id.clone(), first] }
     }
 }

@@ -1,10 +1,9 @@
 //! What a call is about: resources of nouns. Everything that records, decides, stops, searches and reconciles knows a
-//! [`Resource`] and its [`ResourceId`]; what is special about a noun is in that noun's own file, and is declared in its [`Noun`].
+//! [`Resource`] and its [`ResourceId`]; what is special about a noun is declared in its [`Noun`] and is in that noun's own files.
 //!
 //! INVARIANT: an id that no noun in [`NOUNS`] has the prefix of is not read, so nothing is about what nobody knows.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 use std::str::FromStr;
@@ -13,54 +12,11 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::bounded::Name;
 use super::id::{self, AccountId, IdError, Position};
-use super::refusal::Refusal;
-use super::state::ControlState;
-use super::vm::VM;
+use super::noun::Noun;
+use super::noun::vm::VM;
 
 /// Every noun that an account owns something of.
 pub static NOUNS: [&Noun; 1] = [&VM];
-
-/// Reads every resource of a noun, or those of one account.
-pub type Listed = for<'a> fn(&'a ControlState, Option<&AccountId>) -> Box<dyn Iterator<Item = Resource> + Send + 'a>;
-
-/// A kind of thing that an account owns and that calls are about, as everything else may know it.
-#[derive(Debug)]
-pub struct Noun {
-    /// The word of its switch target: `vm` in `vm:ID`.
-    pub name: &'static str,
-    /// What people call one.
-    pub title: &'static str,
-    /// The argument that names one, wherever it stands.
-    pub argument: &'static str,
-    /// What its ids begin with.
-    pub prefix: &'static str,
-    /// Its type in Cedar, without the namespace.
-    pub entity: &'static str,
-    /// That type as the schema declares it.
-    pub schema: &'static str,
-    /// What calls about it are searched by.
-    pub field: &'static str,
-    /// Commands run in it, one at a time, and can be stopped by themselves: `vm:ID/exec`.
-    pub runs_commands: bool,
-    /// What a caller is told of one that is absent, not owned, or not on the allow-list: all look the same (P9).
-    pub absent: fn() -> Refusal,
-    /// Finds one by its id.
-    pub get: fn(&ControlState, &ResourceId) -> Option<Resource>,
-    /// Finds those of an account by their exact label.
-    pub labelled: fn(&ControlState, &AccountId, &str) -> Vec<Resource>,
-    /// Every one, or those of an account.
-    pub listed: Listed,
-    /// The ids that are near to one, itself included if it is there: what somebody may have meant.
-    pub around: fn(&ControlState, &ResourceId) -> BTreeSet<String>,
-}
-
-impl PartialEq for Noun {
-    fn eq(&self, other: &Self) -> bool {
-        self.name == other.name
-    }
-}
-
-impl Eq for Noun {}
 
 impl Noun {
     /// The noun with this word in a switch target.
@@ -74,15 +30,6 @@ impl Noun {
     pub fn of(id: &str) -> Option<&'static Self> {
         NOUNS.into_iter().find(|noun| id.starts_with(noun.prefix))
     }
-}
-
-/// An argument that names a resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Subject {
-    /// Of which noun.
-    pub noun: &'static Noun,
-    /// The argument.
-    pub argument: &'static str,
 }
 
 /// The id of a resource of any noun, which its prefix tells.
@@ -209,31 +156,6 @@ pub struct Reach {
     pub providers: Vec<Name>,
     /// And each that has a resource which the caller may see when it is decided.
     pub visible: bool,
-}
-
-impl ControlState {
-    /// A resource by its id.
-    #[must_use]
-    pub fn resource(&self, id: &ResourceId) -> Option<Resource> {
-        (id.noun().get)(self, id)
-    }
-
-    /// What `text` names: the resource with that id, whosever it is, or those of the account with exactly that label.
-    #[must_use]
-    pub fn find(&self, noun: &'static Noun, account: Option<&AccountId>, text: &str) -> Vec<Resource> {
-        if let Ok(id) = text.parse::<ResourceId>() {
-            return if id.noun() == noun { self.resource(&id).into_iter().collect() } else { Vec::new() };
-        }
-        let Some(account) = account else { return Vec::new() };
-        let label = super::label::canonical(text).ok().filter(|label| label != text);
-        let labels = std::iter::once(text).chain(label.as_deref());
-        labels.flat_map(|label| (noun.labelled)(self, account, label)).collect()
-    }
-
-    /// The resources of every noun that an account owns, or all there are.
-    pub fn resources<'a>(&'a self, account: Option<&'a AccountId>) -> impl Iterator<Item = Resource> + 'a {
-        NOUNS.into_iter().flat_map(move |noun| (noun.listed)(self, account))
-    }
 }
 
 /// The resource of a call in which its command runs, if it names one that runs commands.

@@ -74,6 +74,14 @@ impl Mark {
     }
 }
 
+/// What the root counts the rows as of which there is one.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Loose {
+    pub(super) policy: Mark,
+    pub(super) limits: Mark,
+    pub(super) clock: Mark,
+}
+
 /// The sum that a root is made of.
 #[derive(Clone, Debug, Default)]
 pub struct Root {

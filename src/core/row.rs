@@ -10,7 +10,6 @@ use super::bounded::Hex;
 use super::event::CredentialCreated;
 use super::id::{AccountId, CredentialId, UserId, VmId};
 use super::limit::Limit;
-use super::lineage::Descent;
 use super::principal::Side;
 use super::role::Role;
 use super::scope::ScopeSet;
@@ -45,6 +44,43 @@ pub struct Credential {
     /// What it comes from, and what has come of it.
     #[serde(default, skip_serializing_if = "Descent::is_plain")]
     pub descent: Descent,
+}
+
+impl Credential {
+    /// Whether the console acts with it for a person who is signed in. It is no key then: nobody holds a secret of it.
+    #[must_use]
+    pub fn is_person(&self) -> bool {
+        self.created.role.is_some()
+    }
+}
+
+/// Where a credential stands among those that it comes from. A key and all that replace it are one: what is said of them
+/// together stands at the first.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Descent {
+    /// The first of the keys that it replaces, one after the other.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub first: Option<CredentialId>,
+    /// Of a first one: the newest of those that replace it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub newest: Option<CredentialId>,
+    /// Of a first one: what it, and those that replace it, were made with. Each as the first of its own.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub makers: Vec<CredentialId>,
+    /// Of a first one: when it was revoked together with what replaces it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ended_at: Option<Micros>,
+    /// Of what the console acts with: it has ended with its role, and the person is still there, so what they made goes on.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub stays: bool,
+}
+
+impl Descent {
+    /// It comes from nobody, and nothing has come of it.
+    #[must_use]
+    pub fn is_plain(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 /// The same as it is read. Of all rows there are most of these, and a start reads all of them: what is flattened is read twice.

@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::terms::{Terms, TermsInForce};
+use super::terms::Terms;
 use super::time::Micros;
 
 /// Most earlier numbers of a kind that are kept.
@@ -58,6 +58,18 @@ impl Earlier {
     pub fn is_none(&self) -> bool {
         self.newcomer.is_empty() && self.reads.is_empty()
     }
+}
+
+/// The terms in force.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TermsInForce {
+    /// Counts how often they were set, from 1.
+    pub version: i64,
+    /// What they are.
+    pub terms: Terms,
+    /// What stood before and still counts.
+    #[serde(default, skip_serializing_if = "Earlier::is_none")]
+    pub earlier: Earlier,
 }
 
 impl TermsInForce {

@@ -13,21 +13,13 @@ use super::member::{Invitation, Member};
 use super::root::Mark;
 use super::row::{Account, Credential, PolicySet, RowKind, RowName, UnreadableRow};
 use super::state::ControlState;
+use super::stood::TermsInForce;
 use super::switch::Switch;
 use super::table::{Row, Table};
-use super::terms::TermsInForce;
 use super::vm::Vm;
 
 /// What is stored for a row that is gone. Not nothing: a row that somebody blanked must not pass for a released switch (P12).
 const GONE: &[u8] = b"null";
-
-/// What the root counts the rows as of which there is one.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Loose {
-    policy: Mark,
-    limits: Mark,
-    clock: Mark,
-}
 
 /// A stored row that was read, to be taken over.
 #[derive(Debug)]

@@ -9,6 +9,7 @@
 //! it in [`Table::insert`] and [`Table::remove`] alone, so that a fold, a load and a test cannot come to differ in it.
 
 use std::borrow::Borrow;
+use std::collections::BTreeSet;
 use std::fmt::{Debug, Display};
 use std::ops::{Deref, DerefMut, Index, RangeBounds};
 use std::str::FromStr;
@@ -21,6 +22,9 @@ use super::root::Mark;
 
 /// A map that is copied by sharing.
 pub(super) type Tree<K, V> = RedBlackTreeMapSync<K, V>;
+
+/// So many ids on each side of a wrong one are looked at: whoever asks for it must not cost a look at those of all customers.
+const AROUND: usize = 500;
 
 /// A row of control state.
 pub trait Row: Clone + Debug + Serialize {
@@ -111,6 +115,15 @@ impl<R: Row> Table<R> {
     /// The ids in a range, in order.
     pub fn ids_in(&self, range: impl RangeBounds<R::Id>) -> impl DoubleEndedIterator<Item = &R::Id> {
         self.rows.range(range).map(|(id, _)| id)
+    }
+
+    /// An id, if there is one, or those that begin as it does: what comes shortly before it and after it.
+    pub(super) fn around(&self, id: &R::Id) -> BTreeSet<String> {
+        if self.contains_key(id) {
+            return BTreeSet::from([id.to_string()]);
+        }
+        let (before, after) = (self.ids_in(..id).rev().take(AROUND), self.ids_in(id..).take(AROUND));
+        before.chain(after).map(ToString::to_string).collect()
     }
 
     /// What finds rows by something else.

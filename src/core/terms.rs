@@ -12,14 +12,9 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::code::Code;
-use super::event::Kind;
-use super::id::{CredentialId, UserId};
 use super::limit::Limit;
 use super::quota::Quotas;
 use super::refusal::Refusal;
-use super::state::ControlState;
-use super::stood::Earlier;
-use super::time::Micros;
 
 /// A year in milliseconds, a leap day included: the longest of the waits.
 pub const YEAR: u64 = 366 * 86_400_000;
@@ -72,18 +67,6 @@ impl Default for Terms {
             staff_reads_shown_after_ms: 0,
         }
     }
-}
-
-/// The terms in force.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct TermsInForce {
-    /// Counts how often they were set, from 1.
-    pub version: i64,
-    /// What they are.
-    pub terms: Terms,
-    /// What stood before and still counts.
-    #[serde(default, skip_serializing_if = "Earlier::is_none")]
-    pub earlier: Earlier,
 }
 
 /// A number that is not the one in force.
@@ -163,41 +146,6 @@ impl Terms {
         let terms: Self = serde_json::from_value(document).map_err(|error| cannot("", &error.to_string()))?;
         terms.check().map_err(|(key, why)| cannot(key, &why))?;
         Ok(terms)
-    }
-}
-
-impl ControlState {
-    /// The event by which somebody puts terms in force.
-    #[must_use]
-    pub fn setting(&self, terms: Terms, by: Option<UserId>, credential: Option<CredentialId>) -> Kind {
-        let version = self.terms.as_ref().map_or(0, |now| now.version) + 1;
-        Kind::LimitsSet { version, terms: Box::new(terms), by, credential }
-    }
-
-    /// The terms in force, to count and to show by; those that Forelog comes with before any were recorded. A window lets
-    /// nothing through by these: that takes [`ControlState::terms`].
-    #[must_use]
-    pub fn known_terms(&self) -> Terms {
-        self.terms.as_ref().map(|now| now.terms).unwrap_or_default()
-    }
-
-    /// How long who was invited does not count beside who invited them, when clocks say `now`.
-    #[must_use]
-    pub fn newcomer(&self, now: Micros) -> Duration {
-        self.terms.as_ref().map_or_else(|| Terms::default().newcomer(), |terms| terms.newcomer(now))
-    }
-
-    /// Until when accounts are told of what staff read, when the log is at `at`; none if they are told of everything.
-    #[must_use]
-    pub fn reads_shown_until(&self, at: Micros) -> Option<Micros> {
-        let terms = self.terms.as_ref().filter(|now| now.terms.staff_reads_shown_after_ms > 0)?;
-        Some(terms.reads_shown_until(at))
-    }
-
-    /// The quotas of these.
-    #[must_use]
-    pub fn quotas(&self) -> Quotas {
-        self.known_terms().quotas
     }
 }
 

@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::noun::Subject;
 use super::principal::Side;
-use super::resource::Subject;
 use super::scope::{Scope, ScopeSet};
 
 /// What a switch can stop as a class, and what a policy can name as a group.

@@ -1,49 +1,12 @@
-//! The noun VM: its row of control state, what finds it, the events that change it, and what the pipeline may know of it.
+//! A VM as control state has it: its row, what finds it, and what may be known of it where nobody knows VMs.
 
-use super::code::Code;
-use super::engagement::around;
-use super::event::Kind;
-use super::finder::{Called, called, with_name};
-use super::id::{AccountId, Position, VmId};
-use super::refusal::Refusal;
-use super::resource::{Attribute, Noun, Resource, ResourceId};
-use super::row::{RowKind, RowName, named};
-use super::state::ControlState;
-use super::table::{Many, Row};
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
-/// Virtual machines.
-pub static VM: Noun = Noun {
-    name: "vm",
-    title: "VM",
-    argument: "vm_id",
-    prefix: "vm_",
-    entity: "Vm",
-    schema: "  /// A virtual machine.
-  entity Vm in [Account] {
-    provider: String,
-    exec_enabled: Bool,
-    label: String,
-  };
-",
-    field: "vm",
-    runs_commands: true,
-    absent: vm_not_found,
-    get: |state, id| state.vm(id).map(Vm::resource),
-    labelled: |state, account, label| state.vms_labelled(account, label).map(Vm::resource).collect(),
-    listed: |state, account| match account {
-        Some(account) => Box::new(state.vms_of(account).map(Vm::resource)),
-        None => Box::new(state.vms.values().map(Vm::resource)),
-    },
-    around: |state, id| id.as_str().parse().map(|id| around(&state.vms, &id)).unwrap_or_default(),
-};
-
-/// What a caller is told of a VM that is absent, not owned, not on the allow-list, or not even an id.
-#[must_use]
-pub fn vm_not_found() -> Refusal {
-    Refusal::new(Code::VmNotFound, "There is no such VM.").hint("List the VMs with vm_list.")
-}
+use super::finder::{Called, called};
+use super::id::{AccountId, Position, VmId};
+use super::noun::vm::VM;
+use super::resource::{Attribute, Resource, ResourceId};
+use super::table::{Many, Row};
 
 /// A virtual machine that an account owns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -100,9 +63,9 @@ impl From<VmId> for ResourceId {
 /// VMs by whose they are, what they are called, and where they are.
 #[derive(Clone, Debug, Default)]
 pub struct VmFinder {
-    accounts: Many<AccountId, VmId>,
-    labels: Many<AccountId, Called<VmId>>,
-    machines: Many<Box<str>, Called<VmId>>,
+    pub(super) accounts: Many<AccountId, VmId>,
+    pub(super) labels: Many<AccountId, Called<VmId>>,
+    pub(super) machines: Many<Box<str>, Called<VmId>>,
 }
 
 impl Row for Vm {
@@ -128,72 +91,5 @@ impl Row for Vm {
     fn is_found_as(&self, was: &Self) -> bool {
         (&self.account, &self.label) == (&was.account, &was.label)
             && (&self.provider, &self.machine) == (&was.provider, &was.machine)
-    }
-}
-
-impl ControlState {
-    /// The VM behind a resource's id, if it is one.
-    #[must_use]
-    pub fn vm(&self, id: &ResourceId) -> Option<&Vm> {
-        self.vms.get(&id.as_str().parse().ok()?)
-    }
-
-    /// The VMs of an account.
-    pub fn vms_of(&self, account: &AccountId) -> impl DoubleEndedIterator<Item = &Vm> + use<'_> {
-        self.vms.finder().accounts.of(account).filter_map(|id| self.vms.get(id))
-    }
-
-    /// The VMs of an account that have this label: one, unless they were imported on the data itself.
-    pub fn vms_labelled(&self, account: &AccountId, label: &str) -> impl Iterator<Item = &Vm> + use<'_> {
-        with_name(&self.vms.finder().labels, account, label).into_iter().filter_map(|id| self.vms.get(id))
-    }
-
-    /// The VM that is this machine of a provider.
-    #[must_use]
-    pub fn vm_on(&self, provider: &str, machine: &str) -> Option<&Vm> {
-        let found = with_name(&self.vms.finder().machines, provider, machine);
-        found.into_iter().find_map(|id| self.vms.get(id))
-    }
-
-    /// The VMs at a provider.
-    pub fn vms_at(&self, provider: &str) -> impl Iterator<Item = &Vm> + use<'_> {
-        let at = self.vms.finder().machines.of(provider);
-        at.filter_map(|(_, id)| self.vms.get(id.as_ref()?))
-    }
-
-    /// The providers that VMs are at.
-    pub fn providers(&self) -> impl Iterator<Item = &str> {
-        self.vms.finder().machines.ones().map(AsRef::as_ref)
-    }
-
-    /// The accounts that have VMs.
-    pub fn owners(&self) -> impl ExactSizeIterator<Item = &AccountId> {
-        self.vms.finder().accounts.ones()
-    }
-
-    /// Folds in an event about a VM; none if it is about something else.
-    pub(super) fn change_vm(&mut self, position: Position, kind: &Kind, note: &Value) -> Option<Vec<RowName>> {
-        match kind {
-            Kind::VmImported { vm, account, provider, machine } => {
-                let row = Vm {
-                    id: vm.clone(),
-                    account: account.clone(),
-                    provider: provider.to_string(),
-                    machine: machine.to_string(),
-                    label: note["label"].as_str().unwrap_or_default().to_owned(),
-                    exec_enabled: false,
-                    version: position,
-                };
-                self.vms.insert(vm.clone(), row);
-                Some(named(RowKind::Vm, vm.as_str()))
-            }
-            Kind::VmExecSet { vm, enabled } => {
-                let mut row = self.vms.get_mut(vm)?;
-                row.exec_enabled = *enabled;
-                row.version = position;
-                Some(named(RowKind::Vm, vm.as_str()))
-            }
-            _ => None,
-        }
     }
 }

@@ -3,9 +3,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use crate::core::noun::vm::VM;
 use crate::core::search::{Fault, Field, Search};
 use crate::core::time::Micros;
-use crate::core::vm::VM;
 
 /// Calls on a page, if nobody says how many.
 pub const PAGE: u32 = 50;

@@ -11,7 +11,8 @@ use crate::core::id::{CredentialId, Position, UserId};
 use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
 use crate::core::state::PolicySet;
-use crate::core::terms::{Difference, Terms, TermsInForce};
+use crate::core::stood::TermsInForce;
+use crate::core::terms::{Difference, Terms};
 use crate::core::time::Micros;
 use crate::tools::{Instant, NodePolicies};
 

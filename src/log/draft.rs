@@ -236,7 +236,7 @@ impl Draft {
     /// it, or why it is not accepted.
     pub fn follow_clock(&mut self, proposed: &Proposed) -> Result<i64, Refusal> {
         let newest = self.events.last().map_or(self.head.at, |event| event.at);
-        let ahead = proposed.check(&self.state, newest)?;
+        let ahead = proposed.check(self.state.ahead(), newest)?;
         let at = proposed.clock.shifted(ahead).max(newest);
         if at > self.most.max(newest) {
             let refusal = Refusal::new(Code::Conflict, "The database's clock says another time, and takes no event of this one.");

@@ -18,12 +18,12 @@ use tokio::sync::{Notify, watch};
 
 use super::peers::Peers;
 use crate::core::code::Code;
+use crate::core::covering::Covered;
 use crate::core::decide::stopped;
 use crate::core::id::Epoch;
 use crate::core::refusal::Refusal;
 use crate::core::root::RootKey;
 use crate::core::state::ControlState;
-use crate::core::switch::Covered;
 use crate::core::time::{Clock, Micros};
 
 /// The fence of one node.

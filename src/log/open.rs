@@ -6,9 +6,10 @@
 use super::admission::{Submission, job_row};
 use super::draft::Draft;
 use super::store::StoreError;
-use crate::core::decide::{Decision, Proposal};
+use crate::core::decide::Decision;
 use crate::core::id::{AccountId, CredentialId};
 use crate::core::job::Job;
+use crate::core::proposal::Proposal;
 use crate::core::quota::{Counted, Used};
 use crate::core::refusal::Refusal;
 use crate::core::tool::Timing;

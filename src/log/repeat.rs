@@ -10,10 +10,11 @@ use super::fence::Lease;
 use super::store::StoreError;
 use crate::core::chain::Unfit;
 use crate::core::code::Code;
-use crate::core::decide::{Proposal, Slots};
+use crate::core::decide::Slots;
 use crate::core::event::Ended;
 use crate::core::id::CallId;
 use crate::core::job::Idempotency;
+use crate::core::proposal::Proposal;
 use crate::core::refusal::Refusal;
 
 impl Draft {

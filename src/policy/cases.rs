@@ -9,9 +9,9 @@ use serde::Deserialize;
 
 use super::question::Query;
 use super::{PolicyError, Set};
-use crate::core::decide::Verdict;
 use crate::core::id::{AccountId, CredentialId, Position, UserId, VmId};
 use crate::core::principal::{Principal, Side, Via};
+use crate::core::proposal::Verdict;
 use crate::core::scope::ScopeSet;
 use crate::core::state::Vm;
 use crate::core::time::{Entropy, Micros};

@@ -10,9 +10,9 @@ use std::net::IpAddr;
 use std::sync::{PoisonError, RwLock};
 
 use super::question::Query;
-use crate::core::decide::Verdict;
 use crate::core::id::{AccountId, CredentialId, UserId};
 use crate::core::principal::{Side, Via};
+use crate::core::proposal::Verdict;
 use crate::core::resource::{Attribute, ResourceId};
 use crate::core::scope::ScopeSet;
 

@@ -22,7 +22,7 @@ pub use self::question::Query;
 use self::question::Vocabulary;
 pub use self::schema::schema;
 pub use self::set::{Set, rules};
-use crate::core::decide::Verdict;
+use crate::core::proposal::Verdict;
 use crate::core::tool::ToolFacts;
 
 /// The policies that come with Forelog, and their cases.

@@ -12,8 +12,8 @@ use sha2::{Digest, Sha256};
 
 use super::PolicyError;
 use super::question::{Query, Vocabulary};
-use crate::core::approval::{Approver, Hold};
-use crate::core::decide::Verdict;
+use crate::core::hold::{Approver, Hold};
+use crate::core::proposal::Verdict;
 
 /// A validated set of policies.
 pub struct Set {

@@ -9,12 +9,12 @@ use super::{ActivityQuery, CallRecord, Execution};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::id::{CallId, Position};
+use crate::core::noun::vm::VM;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::resource::ResourceId;
 use crate::core::scope::Scope;
 use crate::core::search::{Fault, Field, Search};
-use crate::core::vm::VM;
 
 /// The operations of this noun.
 pub(super) static OPERATIONS: &[&dyn Declared] = &[&LIST];

@@ -11,9 +11,10 @@ use serde_json::Value;
 use super::declare::{Arguments, Handler, Route};
 use super::{legible, plain, schema};
 use crate::core::code::Code;
+use crate::core::noun::Subject;
 use crate::core::redact::Classes;
 use crate::core::refusal::Refusal;
-use crate::core::resource::{NOUNS, Subject};
+use crate::core::resource::NOUNS;
 use crate::core::tool::{Class, ToolFacts};
 
 /// One operation.

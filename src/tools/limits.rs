@@ -16,7 +16,8 @@ use crate::core::limit::Limit;
 use crate::core::quota::{Quota, Quotas};
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
-use crate::core::terms::{APPROVAL_MS, Limits, TermsInForce, YEAR};
+use crate::core::stood::TermsInForce;
+use crate::core::terms::{APPROVAL_MS, Limits, YEAR};
 use crate::log::draft::NewEvent;
 use crate::log::store::Want;
 

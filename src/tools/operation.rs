@@ -14,10 +14,10 @@ use super::{CallRecord, Execution};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::id::CallId;
+use crate::core::noun::vm::VM;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::resource::ResourceId;
-use crate::core::vm::VM;
 use crate::log::admission::job_row;
 
 /// Why these need no scope.

@@ -5,8 +5,8 @@
 use super::Execution;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::noun::vm::vm_not_found;
 use crate::core::refusal::Refusal;
-use crate::core::vm::vm_not_found;
 use crate::log::reading::ReadError;
 use crate::log::store::StoreError;
 use crate::log::vault::VaultError;

@@ -12,12 +12,12 @@ use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::engagement::{Proposed, REASON};
 use crate::core::id::{Epoch, SwitchId, VmId};
+use crate::core::noun::vm::vm_not_found;
 use crate::core::principal::Principal;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
 use crate::core::switch::{Running, Stop, Target};
-use crate::core::vm::vm_not_found;
 
 /// The operations of this noun.
 pub(super) static OPERATIONS: &[&dyn Declared] = &[&PANIC];

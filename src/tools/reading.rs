@@ -8,8 +8,9 @@ use serde_json::Value;
 
 use crate::core::call::Status;
 use crate::core::id::{AccountId, CallId, Position};
+use crate::core::noun::Noun;
 use crate::core::refusal::Refusal;
-use crate::core::resource::{NOUNS, Noun, ResourceId};
+use crate::core::resource::{NOUNS, ResourceId};
 use crate::core::search::Search;
 use crate::core::sight::Sight;
 use crate::core::state::ControlState;

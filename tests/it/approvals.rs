@@ -5,10 +5,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forelog::control::Reply;
-use forelog::core::approval::{Approval, Approver, Hold, Step};
+use forelog::core::approval::{Approval, Step};
 use forelog::core::call::Status;
 use forelog::core::code::Code;
 use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::hold::{Approver, Hold};
 use forelog::core::id::{AccountId, CallId, CredentialId, UserId};
 use forelog::core::job::Job;
 use forelog::core::principal::{Principal, Side, Via};

@@ -6,10 +6,11 @@ use std::time::Duration;
 
 use forelog::ambient::OsEntropy;
 use forelog::control::Reply;
-use forelog::core::approval::{Consent, Hold};
+use forelog::core::approval::Consent;
 use forelog::core::call::Status;
 use forelog::core::code::Code;
 use forelog::core::event::{CredentialCreated, Event, Kind};
+use forelog::core::hold::Hold;
 use forelog::core::id::{AccountId, CallId, CredentialId, NodeId, Position, SwitchId, UserId, VmId};
 use forelog::core::job::Job;
 use forelog::core::principal::{Principal, Side};

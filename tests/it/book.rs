@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use forelog::core::call::Status;
 use forelog::core::code::Code;
-use forelog::core::decide::{Limits, Proposal, Verdict};
+use forelog::core::decide::Limits;
 use forelog::core::event::{CredentialCreated, Ended, IntentRecorded, Kind};
 use forelog::core::id::{CallId, EventId, Position, RunId};
 use forelog::core::job::Job;
 use forelog::core::limit::Limit;
 use forelog::core::lineage::Kin;
 use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::proposal::{Proposal, Verdict};
 use forelog::core::resource::Reach;
 use forelog::core::scope::Scope;
 use forelog::core::scrub::Scrubbed;

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use forelog::core::approval::Hold;
+use forelog::core::hold::Hold;
 use forelog::core::limit::Limit;
 use forelog::core::scope::Scope;
 use forelog::http::Settings;

@@ -1,8 +1,9 @@
 //! The decision beyond the order of its gates: what a switch covers, what looks the same, and that what is missing refuses.
 
-use forelog::core::approval::{Bound, Hold};
+use forelog::core::approval::Bound;
 use forelog::core::code::Code;
 use forelog::core::decide::{Decision, INACTIVITY, limit_keys};
+use forelog::core::hold::Hold;
 use forelog::core::id::Position;
 use forelog::core::job::Claim;
 use forelog::core::limit::{Limit, Window};

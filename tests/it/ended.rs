@@ -7,10 +7,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forelog::control::Reply;
-use forelog::core::approval::Hold;
 use forelog::core::call::Status;
 use forelog::core::code::Code;
 use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::hold::Hold;
 use forelog::core::id::{CredentialId, SwitchId, UserId};
 use forelog::core::principal::Principal;
 use forelog::core::switch::{Running, Target};

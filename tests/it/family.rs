@@ -5,10 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use forelog::control::Reply;
-use forelog::core::approval::Hold;
 use forelog::core::code::Code;
 use forelog::core::decide::JOINED;
 use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::hold::Hold;
 use forelog::core::id::{CredentialId, SwitchId};
 use forelog::core::limit::Limit;
 use forelog::core::switch::{Running, Target};

@@ -1,8 +1,9 @@
 //! The gates of a decision in their order: what each one says, and that of two the earlier one speaks.
 
-use forelog::core::approval::{Bound, Hold};
+use forelog::core::approval::Bound;
 use forelog::core::code::Code;
 use forelog::core::decide::Decision;
+use forelog::core::hold::Hold;
 use forelog::core::job::Claim;
 use forelog::core::limit::Limit;
 use forelog::core::principal::Side;

@@ -6,20 +6,23 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use forelog::core::call::Status;
-use forelog::core::decide::{Decision, Facts, Limits, Proposal, Verdict, decide};
+use forelog::core::decide::{Decision, Facts, Limits, decide};
 use forelog::core::event::CredentialCreated;
 use forelog::core::id::{AccountId, CallId, CredentialId, Position, SwitchId, UserId, VmId};
 use forelog::core::job::{Claim, Idempotency};
 use forelog::core::limit::{Limit, Window};
-use forelog::core::lineage::{Descent, Kin};
+use forelog::core::lineage::Kin;
 use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::proposal::{Proposal, Verdict};
 use forelog::core::refusal::Refusal;
 use forelog::core::resource::Reach;
+use forelog::core::row::Descent;
 use forelog::core::scope::Scope;
 use forelog::core::state::{Account, ControlState, Credential, PolicySet, Vm};
+use forelog::core::stood::TermsInForce;
 use forelog::core::switch::{Running, Switch, Target};
 use forelog::core::table::Changing;
-use forelog::core::terms::{Terms, TermsInForce};
+use forelog::core::terms::Terms;
 use forelog::core::time::{Entropy, Micros};
 use forelog::core::tool::{Class, EffectKind, Reaches, Risk, Timing, ToolFacts};
 

@@ -5,10 +5,10 @@
 use std::sync::Arc;
 
 use forelog::app::App;
+use forelog::core::covering::Covered;
 use forelog::core::id::NodeId;
 use forelog::core::job::Node;
 use forelog::core::limit::{Limit, Window};
-use forelog::core::switch::Covered;
 use forelog::core::time::Clock;
 use forelog::log::fence::{Leave, Section};
 use forelog::log::store::Want;

@@ -90,7 +90,7 @@ fn every_leaf_is_canonical_and_small() {
 
 #[test]
 fn every_kind_is_among_them() {
-    let source = include_str!("../../src/core/event/mod.rs");
+    let source = include_str!("../../src/core/event/kind.rs");
     let file = syn::parse_file(source).expect("Rust");
     let kinds = file.items.iter().find_map(|item| match item {
         syn::Item::Enum(item) if item.ident == "Kind" => Some(&item.variants),

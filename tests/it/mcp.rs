@@ -464,7 +464,7 @@ fn without_ids(document: &Value) -> String {
 async fn mcp_a_held_call_shows_its_user_where_a_person_answers() {
     let app = TestApp::with(Settings { wait: Duration::from_secs(1), ..generous() }).await;
     let key = app.key(|_| {}).await;
-    app.plant.world.hold(Some(forelog::core::approval::Hold::new("it interrupts service")));
+    app.plant.world.hold(Some(forelog::core::hold::Hold::new("it interrupts service")));
     for (capabilities, shown) in [(json!({ "elicitation": { "url": {} } }), 1), (json!({ "elicitation": {} }), 0), (json!({}), 0)]
     {
         let mut begin = initialize("2025-11-25");

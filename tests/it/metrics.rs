@@ -5,7 +5,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use forelog::core::switch::Covered;
+use forelog::core::covering::Covered;
 use forelog::core::time::Clock;
 use forelog::log::fence::Leave;
 use reqwest::Method;

@@ -12,13 +12,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use forelog::control::{Control, Judge, Reply, Request};
-use forelog::core::approval::Hold;
 use forelog::core::call::{Outcome, Status};
-use forelog::core::decide::{Limits, Verdict};
+use forelog::core::decide::Limits;
 use forelog::core::event::{CredentialCreated, Event, Kind};
+use forelog::core::hold::Hold;
 use forelog::core::id::{AccountId, CallId, CredentialId, EventId, NodeId, Position, UserId};
 use forelog::core::limit::Limit;
 use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::proposal::Verdict;
 use forelog::core::quota::Quotas;
 use forelog::core::redact::Sensitivity;
 use forelog::core::refusal::Refusal;

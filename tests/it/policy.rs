@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use forelog::core::approval::{Approver, Hold};
-use forelog::core::decide::Verdict;
+use forelog::core::hold::{Approver, Hold};
 use forelog::core::principal::{Principal, Side, Via};
+use forelog::core::proposal::Verdict;
 use forelog::core::scope::Scope;
 use forelog::core::state::Vm;
 use forelog::core::tool::{Class, Reaches, Risk, Timing, ToolFacts};

@@ -5,12 +5,13 @@ use std::time::Duration;
 
 use forelog::control::{Reply, Request};
 use forelog::core::code::Code;
+use forelog::core::covering::Covered;
 use forelog::core::event::{CredentialCreated, Event, Kind};
 use forelog::core::id::{CredentialId, SwitchId};
 use forelog::core::principal::Side;
 use forelog::core::ramp::Ramp;
 use forelog::core::scope::Scope;
-use forelog::core::switch::{Covered, Running, Target};
+use forelog::core::switch::{Running, Target};
 use forelog::core::time::{Clock, Micros};
 use forelog::log::fence::Leave;
 use proptest::prelude::*;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forelog::core::approval::Hold;
+use forelog::core::hold::Hold;
 use forelog::core::principal::Side;
 use forelog::core::scope::Scope;
 use reqwest::{Method, StatusCode};

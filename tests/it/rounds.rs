@@ -4,8 +4,8 @@
 use std::path::Path;
 use std::time::Duration;
 
-use forelog::core::approval::Hold;
 use forelog::core::event::{Event, Kind};
+use forelog::core::hold::Hold;
 use forelog::http::Settings;
 use reqwest::Method;
 use serde_json::{Value, json};

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use forelog::core::terms::{Terms, TermsInForce};
+use forelog::core::stood::TermsInForce;
+use forelog::core::terms::Terms;
 use forelog::core::time::Micros;
 use proptest::prelude::*;
 

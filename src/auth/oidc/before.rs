@@ -11,7 +11,7 @@ use super::judge::Why;
 use crate::auth::session::{SessionError, Sessions};
 use crate::core::event::Kind;
 use crate::core::id::{EventId, Position};
-use crate::core::member::{revocations, withdrawals};
+use crate::core::people::{revocations, withdrawals};
 use crate::log::draft::NewEvent;
 use crate::log::store::Want;
 use crate::log::vault::Person;

@@ -16,7 +16,7 @@ use crate::auth::session::{Origin, SessionError, Sessions, Token};
 use crate::core::email::EmailAddress;
 use crate::core::event::Kind;
 use crate::core::id::{EventId, Position, UserId};
-use crate::core::member::role_change;
+use crate::core::people::role_change;
 use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::core::scrub::Scrubbed;

@@ -1,187 +1,336 @@
-//! What each kind of event says of itself. Every match names every kind: one that is new is thought of here, or does not compile.
+//! Every kind of event. INVARIANT: kinds are frozen with the leaf; one is only ever added, and so is a field, which is then optional.
 
-use super::{Ended, Kind};
-use crate::core::id::{CallId, CredentialId};
+use serde::{Deserialize, Serialize};
 
-impl Kind {
-    /// The call it belongs to.
-    #[must_use]
-    pub fn call(&self) -> Option<&CallId> {
-        match self {
-            Self::IntentRecorded(intent) => Some(&intent.call),
-            Self::Refused(refused) => Some(&refused.call),
-            Self::Admitted(admitted) => Some(&admitted.call),
-            Self::Succeeded(end) | Self::Failed(end) | Self::Cancelled(end) | Self::TimedOut(end) | Self::Unknown(end) => {
-                Some(&end.call)
-            }
-            Self::Held { call, .. }
-            | Self::Started { call, .. }
-            | Self::Reconciled { call, .. }
-            | Self::LateResult { call }
-            | Self::ApprovalDecided { call, .. }
-            | Self::CancelRequested { call, .. } => Some(call),
-            Self::RefusalsCounted { .. }
-            | Self::SwitchEngaged { .. }
-            | Self::ReleaseRequested { .. }
-            | Self::SwitchReleased { .. }
-            | Self::SwitchExpired { .. }
-            | Self::AccountCreated { .. }
-            | Self::AccountChanged { .. }
-            | Self::UserCreated { .. }
-            | Self::CredentialCreated(_)
-            | Self::CredentialRevoked { .. }
-            | Self::CredentialAdopted { .. }
-            | Self::VmImported { .. }
-            | Self::VmExecSet { .. }
-            | Self::ClaimCleared { .. }
-            | Self::PolicyLoaded { .. }
-            | Self::PolicyRejected { .. }
-            | Self::LimitsSet { .. }
-            | Self::NodeStarted { .. }
-            | Self::NodeStopped { .. }
-            | Self::LogRead { .. }
-            | Self::SignedIn { .. }
-            | Self::SignInRefused { .. }
-            | Self::ClockAccepted { .. }
-            | Self::SignedOut { .. }
-            | Self::PasswordSet { .. }
-            | Self::ReleaseRamped { .. }
-            | Self::RoleChanged { .. }
-            | Self::IdentityLinked { .. }
-            | Self::IdentityUnlinked { .. }
-            | Self::VouchedFor { .. }
-            | Self::RoleWithdrawn { .. }
-            | Self::DrillCompleted(_)
-            | Self::PersonInvited { .. }
-            | Self::InvitationRevoked { .. }
-            | Self::UserRemoved { .. }
-            | Self::StateMended { .. } => None,
-        }
-    }
+use super::body::{Admitted, CredentialCreated, DrillCompleted, Ended, IntentRecorded, MendedRows, Refused};
+use crate::core::bounded::{Hex, Name, ToolName};
+use crate::core::code::Code;
+use crate::core::hold::HoldTerms;
+use crate::core::id::{AccountId, CallId, CredentialId, Epoch, InvitationId, NodeId, RunId, SwitchId, UserId, VmId};
+use crate::core::principal::Side;
+use crate::core::resource::ResourceId;
+use crate::core::role::Role;
+use crate::core::switch::{Running, Target};
+use crate::core::terms::Terms;
+use crate::core::time::Micros;
 
-    /// What somebody did to a call besides making it, with the key it was done with: the leaf names the person, of whom a reader
-    /// may not know more than that it was the staff.
-    #[must_use]
-    pub fn said_by_a_person(&self) -> Option<Option<&CredentialId>> {
-        match self {
-            Self::ApprovalDecided { by, credential, .. } => (by.is_some() || credential.is_some()).then_some(credential.as_ref()),
-            Self::CancelRequested { credential, .. } => Some(Some(credential)),
-            Self::IntentRecorded(_)
-            | Self::Refused(_)
-            | Self::Admitted(_)
-            | Self::Held { .. }
-            | Self::Started { .. }
-            | Self::Succeeded(_)
-            | Self::Failed(_)
-            | Self::Cancelled(_)
-            | Self::TimedOut(_)
-            | Self::Unknown(_)
-            | Self::Reconciled { .. }
-            | Self::LateResult { .. }
-            | Self::RefusalsCounted { .. }
-            | Self::SwitchEngaged { .. }
-            | Self::ReleaseRequested { .. }
-            | Self::SwitchReleased { .. }
-            | Self::SwitchExpired { .. }
-            | Self::AccountCreated { .. }
-            | Self::AccountChanged { .. }
-            | Self::UserCreated { .. }
-            | Self::CredentialCreated(_)
-            | Self::CredentialRevoked { .. }
-            | Self::CredentialAdopted { .. }
-            | Self::VmImported { .. }
-            | Self::VmExecSet { .. }
-            | Self::ClaimCleared { .. }
-            | Self::PolicyLoaded { .. }
-            | Self::PolicyRejected { .. }
-            | Self::LimitsSet { .. }
-            | Self::NodeStarted { .. }
-            | Self::NodeStopped { .. }
-            | Self::LogRead { .. }
-            | Self::SignedIn { .. }
-            | Self::SignInRefused { .. }
-            | Self::ClockAccepted { .. }
-            | Self::SignedOut { .. }
-            | Self::PasswordSet { .. }
-            | Self::ReleaseRamped { .. }
-            | Self::RoleChanged { .. }
-            | Self::IdentityLinked { .. }
-            | Self::IdentityUnlinked { .. }
-            | Self::VouchedFor { .. }
-            | Self::RoleWithdrawn { .. }
-            | Self::DrillCompleted(_)
-            | Self::PersonInvited { .. }
-            | Self::InvitationRevoked { .. }
-            | Self::UserRemoved { .. }
-            | Self::StateMended { .. } => None,
-        }
-    }
+/// What happened. The names are the `type` of the leaf.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+#[expect(missing_docs, reason = "the fields say what the variants' docs do not")]
+pub enum Kind {
+    /// A call was asked for.
+    IntentRecorded(IntentRecorded),
+    /// It was refused. Terminal.
+    Refused(Refused),
+    /// It may run.
+    Admitted(Admitted),
+    /// It waits for a person.
+    Held {
+        call: CallId,
+        expires_at: Micros,
+        /// What is asked for. Where it is not said nobody can say yes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        terms: Option<HoldTerms>,
+    },
+    /// A worker took a queued call.
+    Started {
+        call: CallId,
+        node: NodeId,
+        epoch: Epoch,
+    },
+    /// It was done. Terminal.
+    Succeeded(Ended),
+    /// It was not done, or failed. Terminal.
+    Failed(Ended),
+    /// It was stopped. Terminal.
+    Cancelled(Ended),
+    /// Its time was over and it was ended. Terminal.
+    TimedOut(Ended),
+    /// Nobody can say whether it was done. Terminal.
+    Unknown(Ended),
+    /// What the provider said later of a call that ended `unknown`.
+    Reconciled {
+        call: CallId,
+        happened: Option<bool>,
+    },
+    /// A result that came after the end.
+    LateResult {
+        call: CallId,
+    },
+    /// A run of identical refusals ended.
+    RefusalsCounted {
+        run: RunId,
+        account: AccountId,
+        credential: CredentialId,
+        tool: ToolName,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        resources: Vec<ResourceId>,
+        code: Code,
+        count: u64,
+        first: Micros,
+        last: Micros,
+        /// Tools, resources and codes were of many kinds; the code is that of the first.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        mixed: bool,
+    },
+    SwitchEngaged {
+        switch: SwitchId,
+        target: Target,
+        by: Option<UserId>,
+        credential: Option<CredentialId>,
+        running: Running,
+        expires_at: Option<Micros>,
+    },
+    /// One person asked for the release of a global switch; a second one has to ask too.
+    ReleaseRequested {
+        switch: SwitchId,
+        by: UserId,
+        /// What they asked with; without it the wish counts no more when the second one comes.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<CredentialId>,
+    },
+    SwitchReleased {
+        switch: SwitchId,
+        by: Option<UserId>,
+        second: Option<UserId>,
+        break_glass: bool,
+    },
+    SwitchExpired {
+        switch: SwitchId,
+    },
+    AccountCreated {
+        account: AccountId,
+        side: Side,
+    },
+    AccountChanged {
+        account: AccountId,
+        agents_may_enable_exec: bool,
+    },
+    UserCreated {
+        user: UserId,
+        account: AccountId,
+        side: Side,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        role: Option<Role>,
+        /// The invitation that they took, which is none any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invitation: Option<InvitationId>,
+        /// Who made that invitation.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        invited_by: Option<UserId>,
+        /// Keyed digest of their e-mail address in that account: nobody else is made under it there.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Hex>,
+    },
+    CredentialCreated(CredentialCreated),
+    CredentialRevoked {
+        credential: CredentialId,
+        by: Option<UserId>,
+    },
+    VmImported {
+        vm: VmId,
+        account: AccountId,
+        provider: Name,
+        machine: Name,
+    },
+    VmExecSet {
+        vm: VmId,
+        enabled: bool,
+    },
+    /// A person or reconcile freed the place for a command in a resource.
+    ClaimCleared {
+        resource: ResourceId,
+        call: CallId,
+        by: Option<UserId>,
+    },
+    PolicyLoaded {
+        version: i64,
+        sha256: Hex,
+        /// Who put it in force; nobody at the first start of a log, and on the data itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<UserId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<CredentialId>,
+    },
+    PolicyRejected {
+        sha256: Hex,
+    },
+    NodeStarted {
+        node: NodeId,
+        version: Name,
+    },
+    NodeStopped {
+        node: NodeId,
+    },
+    /// Staff read the log or took an export from it.
+    LogRead {
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        user: Option<UserId>,
+        account: Option<AccountId>,
+        what: Name,
+    },
+    SignedIn {
+        user: UserId,
+        /// The session, as a digest; calls made in it carry the same.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<Hex>,
+        /// Who vouched for them, by its name in the configuration; none after a password.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issuer: Option<Name>,
+    },
+    SignInRefused {
+        user: Option<UserId>,
+        /// Whom they tried to come in by.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issuer: Option<Name>,
+    },
+    /// A clock is right, which nothing else said. From then on the log's time is so far ahead of the clocks.
+    ClockAccepted {
+        by: Option<UserId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<CredentialId>,
+        /// In microseconds.
+        #[serde(default, skip_serializing_if = "is_nothing")]
+        ahead: i64,
+    },
+    /// A session of a person was ended, or all of them.
+    SignedOut {
+        user: UserId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<Hex>,
+        /// Who ended it, if that was somebody else.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<UserId>,
+    },
+    /// A person chose a password, by an invitation or in the place of another one.
+    PasswordSet {
+        user: UserId,
+        /// The session in which they did, as a digest: it goes on, and every other one of theirs has ended.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        session: Option<Hex>,
+    },
+    /// A person answered a held call; what becomes of it is an event of its own. No person is named if it was done on the
+    /// data itself.
+    ApprovalDecided {
+        call: CallId,
+        by: Option<UserId>,
+        credential: Option<CredentialId>,
+        approved: bool,
+    },
+    /// A switch lets go of one key after the other, of all of them at `until`.
+    ReleaseRamped {
+        switch: SwitchId,
+        by: Option<UserId>,
+        second: Option<UserId>,
+        until: Micros,
+        break_glass: bool,
+    },
+    /// A person has another role from now on.
+    RoleChanged {
+        user: UserId,
+        account: AccountId,
+        role: Role,
+        by: Option<UserId>,
+    },
+    /// From now on an issuer may vouch for a person.
+    IdentityLinked {
+        user: UserId,
+        issuer: Name,
+        /// Keyed digest of what the issuer calls them: whoever else it calls so is the same human.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        known_as: Option<Hex>,
+    },
+    /// It may not any more.
+    IdentityUnlinked {
+        user: UserId,
+        issuer: Name,
+        /// As [`Kind::IdentityLinked`] said; if it is not said, they are linked with nobody any more.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        known_as: Option<Hex>,
+    },
+    /// The staff asked for the end of a call; how it ended is an event of its own.
+    CancelRequested {
+        call: CallId,
+        by: UserId,
+        credential: CredentialId,
+    },
+    /// The switches were tried on a key of the house's own.
+    DrillCompleted(DrillCompleted),
+    /// Somebody may become one of an account's people by a link.
+    PersonInvited {
+        invitation: InvitationId,
+        account: AccountId,
+        role: Role,
+        by: Option<UserId>,
+        /// What they invited with. The link works no longer than that lives.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<CredentialId>,
+        expires_at: Micros,
+        /// Keyed digest of the e-mail address in that account: another invitation for it takes this one's place.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        address: Option<Hex>,
+    },
+    /// An invitation was taken back, or its time was over.
+    InvitationRevoked {
+        invitation: InvitationId,
+        account: AccountId,
+        by: Option<UserId>,
+    },
+    /// A person is none of an account's people any more.
+    UserRemoved {
+        user: UserId,
+        account: AccountId,
+        by: Option<UserId>,
+    },
+    /// A person keeps a key that another one made: from now on it comes from what they act with, and from nothing else.
+    CredentialAdopted {
+        credential: CredentialId,
+        by: Option<UserId>,
+        with: CredentialId,
+    },
+    /// Rows beside the log that were not what it says were written anew as it says, or removed. From here on control state has
+    /// at least this epoch.
+    StateMended {
+        rows: Vec<MendedRows>,
+        epoch: Epoch,
+    },
+    /// An issuer vouched for a person: their keys live until then, unless it does so again. Without an issuer: they came in with a
+    /// password, no issuer knows them any more, and their keys live as those of people here do.
+    VouchedFor {
+        user: UserId,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        issuer: Option<Name>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        until: Option<Micros>,
+        /// Its groups say their role from now on, as long as they are linked with what it calls them: the digest of that.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        gives: Option<Hex>,
+        /// It made them a person: there is no role that they had before.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        alone: bool,
+    },
+    /// The issuer that gives a person their role gives them none any more: nobody lets them in, until it gives them one again or
+    /// the staff do. `role` is the one that they had.
+    RoleWithdrawn {
+        user: UserId,
+        account: AccountId,
+        issuer: Name,
+        role: Role,
+    },
+    /// These are the limits from now on, and the other numbers that decide for callers.
+    LimitsSet {
+        version: i64,
+        terms: Box<Terms>,
+        /// Who set them; nobody at the first start of a log, and on the data itself.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<UserId>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        credential: Option<CredentialId>,
+    },
+}
 
-    /// The end it records, if it is a terminal event other than a refusal.
-    #[must_use]
-    pub fn end(&self) -> Option<&Ended> {
-        match self {
-            Self::Succeeded(end) | Self::Failed(end) | Self::Cancelled(end) | Self::TimedOut(end) | Self::Unknown(end) => {
-                Some(end)
-            }
-            _ => None,
-        }
-    }
-
-    /// The `type` of the leaf.
-    #[must_use]
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::IntentRecorded(_) => "intent_recorded",
-            Self::Refused(_) => "refused",
-            Self::Admitted(_) => "admitted",
-            Self::Held { .. } => "held",
-            Self::Started { .. } => "started",
-            Self::Succeeded(_) => "succeeded",
-            Self::Failed(_) => "failed",
-            Self::Cancelled(_) => "cancelled",
-            Self::TimedOut(_) => "timed_out",
-            Self::Unknown(_) => "unknown",
-            Self::Reconciled { .. } => "reconciled",
-            Self::LateResult { .. } => "late_result",
-            Self::RefusalsCounted { .. } => "refusals_counted",
-            Self::SwitchEngaged { .. } => "switch_engaged",
-            Self::ReleaseRequested { .. } => "release_requested",
-            Self::SwitchReleased { .. } => "switch_released",
-            Self::SwitchExpired { .. } => "switch_expired",
-            Self::AccountCreated { .. } => "account_created",
-            Self::AccountChanged { .. } => "account_changed",
-            Self::UserCreated { .. } => "user_created",
-            Self::CredentialCreated(_) => "credential_created",
-            Self::CredentialRevoked { .. } => "credential_revoked",
-            Self::CredentialAdopted { .. } => "credential_adopted",
-            Self::StateMended { .. } => "state_mended",
-            Self::VmImported { .. } => "vm_imported",
-            Self::VmExecSet { .. } => "vm_exec_set",
-            Self::ClaimCleared { .. } => "claim_cleared",
-            Self::PolicyLoaded { .. } => "policy_loaded",
-            Self::LimitsSet { .. } => "limits_set",
-            Self::PolicyRejected { .. } => "policy_rejected",
-            Self::NodeStarted { .. } => "node_started",
-            Self::NodeStopped { .. } => "node_stopped",
-            Self::LogRead { .. } => "log_read",
-            Self::SignedIn { .. } => "signed_in",
-            Self::SignInRefused { .. } => "sign_in_refused",
-            Self::ClockAccepted { .. } => "clock_accepted",
-            Self::SignedOut { .. } => "signed_out",
-            Self::PasswordSet { .. } => "password_set",
-            Self::ApprovalDecided { .. } => "approval_decided",
-            Self::ReleaseRamped { .. } => "release_ramped",
-            Self::RoleChanged { .. } => "role_changed",
-            Self::IdentityLinked { .. } => "identity_linked",
-            Self::IdentityUnlinked { .. } => "identity_unlinked",
-            Self::VouchedFor { .. } => "vouched_for",
-            Self::RoleWithdrawn { .. } => "role_withdrawn",
-            Self::CancelRequested { .. } => "cancel_requested",
-            Self::DrillCompleted(_) => "drill_completed",
-            Self::PersonInvited { .. } => "person_invited",
-            Self::InvitationRevoked { .. } => "invitation_revoked",
-            Self::UserRemoved { .. } => "user_removed",
-        }
-    }
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes a reference")]
+fn is_nothing(number: &i64) -> bool {
+    *number == 0
 }

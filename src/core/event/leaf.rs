@@ -2,7 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Kind, Part};
+use super::body::Part;
+use super::kind::Kind;
 use crate::core::bounded::Hex;
 use crate::core::canonical::canonical_exact;
 use crate::core::id::{EventId, Position};

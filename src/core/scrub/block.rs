@@ -5,7 +5,7 @@
 
 use std::ops::Range;
 
-use super::find::Finder;
+use super::finder::{ARMOUR, Finder};
 use super::form::is_token;
 
 /// Longest label of an armour.
@@ -14,8 +14,7 @@ const LONGEST: usize = 72;
 /// Shortest line of a key that is not its last.
 const LINE: usize = 40;
 
-/// How an armour begins and ends: five dashes, or four and a blank.
-const BEGINS: [&[u8]; 2] = [b"-----BEGIN ", b"---- BEGIN "];
+/// How an armour ends.
 const ENDS: [&[u8]; 2] = [b"-----END ", b"---- END "];
 
 /// PuTTY's: the lines of the key, and the line after them.
@@ -23,22 +22,21 @@ const PUTTY: (&[u8], &[u8]) = (b"Private-Lines:", b"Private-MAC:");
 
 /// The private key whose armour begins at `at`.
 pub(super) fn key(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
+    matches!(finder.text.get(at), Some(b'-' | b'P')).then(|| armoured(finder, at)).flatten()
+}
+
+fn armoured(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
     if finder.is_at(at, PUTTY.0) {
         let mac = finder.next(at, &[PUTTY.1]);
         let end = mac.map(|mac| mac + finder.run(mac, usize::MAX, |byte| byte != b'\n'));
         return Some(at..end.unwrap_or(finder.text.len()));
     }
-    let begin = BEGINS.iter().find(|begin| finder.is_at(at, begin))?;
+    let begin = ARMOUR.iter().find(|begin| finder.is_at(at, begin))?;
     if !is_private(finder.from(at + begin.len())) {
         return None;
     }
     let end = end_of_armour(finder, at);
     Some(at..end.unwrap_or(finder.text.len()))
-}
-
-/// Whether an armour begins at `at`.
-pub(super) fn begins(finder: &mut Finder<'_>, at: usize) -> bool {
-    BEGINS.iter().any(|begin| finder.is_at(at, begin))
 }
 
 /// Whether an armour of this label holds a private key.
@@ -93,7 +91,7 @@ fn lines(finder: &mut Finder<'_>) -> usize {
 
 /// Where a key ends that began before the text.
 fn headless(finder: &mut Finder<'_>) -> usize {
-    let begins = finder.next(0, &BEGINS).unwrap_or(usize::MAX);
+    let begins = finder.next(0, &ARMOUR).unwrap_or(usize::MAX);
     let armour = finder.next(0, &ENDS).filter(|end| *end < begins && is_private(finder.from(*end)));
     let armour = armour.and_then(|end| end_of_armour(finder, end)).unwrap_or(0);
     let lines = finder.next(0, &[PUTTY.0]).unwrap_or(usize::MAX);

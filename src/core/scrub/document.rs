@@ -2,8 +2,9 @@
 
 use serde_json::{Map, Value};
 
+use super::finder::MARK;
 use super::names::{Named, named};
-use super::{MARK, scrub_text};
+use super::text::scrub_text;
 
 /// What the fields of a pair are called, of which one says what is in the other.
 const PAIRS: &[(&str, &str)] = &[("name", "value"), ("key", "value"), ("Name", "Value"), ("Key", "Value")];

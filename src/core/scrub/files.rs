@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::find::{Finder, is_word};
+use super::finder::{Finder, is_word};
 use super::names::Named;
 use super::value::{self, Style, Weight};
 
@@ -31,7 +31,7 @@ pub(super) fn netrc(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> 
                 return None;
             }
             let (start, style) = value::style(finder, at + 8 + gap, Style::Bare(b"\"'"))?;
-            return super::named::secret(finder, Named::Password, if starts { Weight::Any } else { Weight::Said }, start, style);
+            return value::secret(finder, Named::Password, if starts { Weight::Any } else { Weight::Said }, start, style);
         }
         let known = [b"login".as_slice(), b"account", b"user"].into_iter().find(|word| is_word_at(finder, at, word))?;
         at = skip_word(finder, at + known.len())?;

@@ -7,7 +7,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
-use super::find::Finder;
+use super::finder::Finder;
 
 /// What follows the beginning of a token.
 #[derive(Clone, Copy)]

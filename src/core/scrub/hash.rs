@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::find::Finder;
+use super::finder::Finder;
 
 /// How a hash begins that says by which method it was made.
 const METHODS: &[&[u8]] = &[

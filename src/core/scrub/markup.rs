@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::find::Finder;
+use super::finder::Finder;
 use super::names::{NAME, Named, named};
 use super::value::{self, Style, Weight};
 

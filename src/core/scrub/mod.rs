@@ -6,9 +6,11 @@
 
 mod block;
 mod command;
+mod commands;
 mod document;
 mod files;
 pub mod find;
+mod finder;
 mod form;
 mod hash;
 mod markup;
@@ -16,23 +18,23 @@ mod named;
 mod names;
 mod said;
 mod sql;
+mod text;
 mod url;
 mod value;
 mod weigh;
 mod words;
 mod yaml;
 
-use std::borrow::Cow;
 use std::ops::Range;
 
 use serde::Serialize;
 use serde_json::Value;
 
 use self::find::{Edges, secrets};
+pub use self::finder::MARK;
+use self::text::replaced;
+pub use self::text::scrub_text;
 use super::abridge::abridge;
-
-/// What is recorded in the place of a secret.
-pub const MARK: &str = "[redacted token]";
 
 /// How far around a piece of an output its secrets are looked for. What is longer without a break counts as one.
 pub const AROUND: usize = 32 * 1024;
@@ -104,25 +106,6 @@ impl From<ScrubbedText> for String {
     }
 }
 
-/// `text` with every secret that is known by its form or its place replaced.
-#[must_use]
-pub fn scrub_text(text: &str) -> String {
-    let scrubbed = |text: &str| replaced(text.as_bytes(), 0..text.len(), &secrets(text.as_bytes(), Edges::WHOLE).spans);
-    let mut text = Cow::Borrowed(text);
-    // Where a secret was, another rule may find that more of the text belongs to it.
-    for _ in 0..AGAIN {
-        let clean = scrubbed(&text);
-        if clean == text {
-            return clean;
-        }
-        text = Cow::Owned(clean);
-    }
-    scrubbed(&text)
-}
-
-/// How often a text in which something was replaced is looked at again.
-const AGAIN: usize = 3;
-
 /// Whether there is a token or a private key in `text`, whatever it stands beside.
 #[must_use]
 pub fn holds_token(text: &str) -> bool {
@@ -135,23 +118,4 @@ pub fn holds_token(text: &str) -> bool {
 #[must_use]
 pub fn scrub_piece(window: &[u8], piece: Range<usize>, torn: bool) -> ScrubbedText {
     ScrubbedText(replaced(window, piece, &secrets(window, Edges { torn_start: torn, open_end: true }).spans))
-}
-
-/// What is at `piece` of `text`, with each of `spans`, which are in order, replaced.
-fn replaced(text: &[u8], piece: Range<usize>, spans: &[Range<usize>]) -> String {
-    let mut clean = String::with_capacity(piece.len());
-    let copy = |part: Range<usize>, clean: &mut String| {
-        clean.push_str(&String::from_utf8_lossy(text.get(part).unwrap_or_default()));
-    };
-    let mut at = piece.start;
-    for span in spans {
-        let (start, end) = (span.start.clamp(at, piece.end), span.end.clamp(at, piece.end));
-        if start < end {
-            copy(at..start, &mut clean);
-            clean.push_str(MARK);
-            at = end;
-        }
-    }
-    copy(at..piece.end, &mut clean);
-    clean
 }

@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use super::command;
-use super::find::Finder;
+use super::finder::Finder;
 use super::form::is_token;
 use super::names::{self, NAME, Name, Named, named};
 use super::value::{self, BARE, LINE, RAW, Style, Value, WEIGHED, Weight};
@@ -68,7 +68,7 @@ fn header(finder: &mut Finder<'_>, name: &Name<'_>, start: usize, is_colon: bool
             return None;
         }
     }
-    secret(finder, Named::Header, Weight::Any, start, style)
+    value::secret(finder, Named::Header, Weight::Any, start, style)
 }
 
 fn assigned(finder: &mut Finder<'_>, kind: Named, name: &Name<'_>, start: usize, is_colon: bool) -> Option<Range<usize>> {
@@ -104,12 +104,6 @@ fn assigned(finder: &mut Finder<'_>, kind: Named, name: &Name<'_>, start: usize,
         // What is left is no quoted text any more, so it goes as far as one without quotes.
         return Some(start..value::read(finder, span.end, bare).span.end.max(span.end));
     }
-    value.is_secret(kind, weight).then_some(value.span)
-}
-
-/// The value at `start`, if it is a secret.
-pub(super) fn secret(finder: &mut Finder<'_>, kind: Named, weight: Weight, start: usize, style: Style) -> Option<Range<usize>> {
-    let value = value::read(finder, start, style);
     value.is_secret(kind, weight).then_some(value.span)
 }
 
@@ -154,7 +148,7 @@ fn pair(finder: &mut Finder<'_>, name: &Name<'_>, after: usize) -> Option<Range<
     let start = at + 1 + finder.blanks(at + 1, 8);
     let (start, style) = value::style(finder, start, Style::Bare(BARE))?;
     let kind = if kind == Named::Header { Named::Password } else { kind };
-    secret(finder, kind, Weight::Given, start, style)
+    value::secret(finder, kind, Weight::Given, start, style)
 }
 
 /// A value after a sign that is written for an address: `password%3D…`.
@@ -163,7 +157,7 @@ pub(super) fn encoded(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>
         return None;
     }
     let kind = names::before(finder, at)?.is().filter(|kind| *kind != Named::Bot)?;
-    secret(finder, kind, Weight::Given, at + 3, Style::Bare(BARE))
+    value::secret(finder, kind, Weight::Given, at + 3, Style::Bare(BARE))
 }
 
 /// What a function of this name is called with, or what follows a name in a list: `password("…")`, `"password", "…"`.
@@ -181,7 +175,7 @@ pub(super) fn argument(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize
         return None;
     }
     let is_option = name.text.starts_with(b"--");
-    secret(finder, kind, if is_list && !is_option { Weight::Said } else { Weight::Given }, start, style)
+    value::secret(finder, kind, if is_list && !is_option { Weight::Said } else { Weight::Given }, start, style)
 }
 
 /// What the shell puts in the place of a variable that is not set: `${DB_PASSWORD:-…}`.
@@ -199,7 +193,7 @@ pub(super) fn default(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>
         at += matches!(finder.text.get(at), Some(b'-' | b'=' | b'+')).then_some(1)?;
     }
     let (start, style) = value::style(finder, at, Style::Bare(b"}\"`"))?;
-    is_called.then(|| secret(finder, Named::Password, Weight::Given, start, style)).flatten()
+    is_called.then(|| value::secret(finder, Named::Password, Weight::Given, start, style)).flatten()
 }
 
 fn is_of_name(byte: u8) -> bool {

@@ -3,7 +3,7 @@
 //! INVARIANT: a number or a word that tells one of several apart at the end of a name (`SECRET_KEY_1`, `password_old`) changes
 //! nothing.
 
-use super::find::Finder;
+use super::finder::Finder;
 
 /// The longest name.
 pub(super) const NAME: usize = 48;

@@ -3,8 +3,7 @@
 
 use std::ops::Range;
 
-use super::MARK;
-use super::find::Finder;
+use super::finder::{Finder, MARK};
 use super::form::is_token;
 use super::names::{self, Named};
 use super::value::{self, Style, WEIGHED, Weight};

@@ -2,7 +2,7 @@
 
 use std::ops::Range;
 
-use super::find::{Finder, is_word};
+use super::finder::{Finder, is_word};
 use super::names::Named;
 use super::value::{self, Style, Weight};
 

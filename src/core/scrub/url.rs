@@ -2,9 +2,8 @@
 
 use std::ops::Range;
 
-use super::find::Finder;
+use super::finder::{Finder, MARK};
 use super::value::{is_mixed, is_open};
-use super::{MARK, block};
 
 /// A user of this length that has letters and digits is a token.
 const LONG: usize = 20;
@@ -43,7 +42,7 @@ pub(super) fn password(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize
 
 /// Whether something else begins at `at`.
 fn ends(finder: &mut Finder<'_>, at: usize) -> bool {
-    finder.is_at(at, b"://") || finder.is_escape(at) || block::begins(finder, at)
+    finder.is_at(at, b"://") || finder.is_escape(at) || finder.begins_armour(at)
 }
 
 /// Whether it can be in an address: people leave out escapes that they ought to write.

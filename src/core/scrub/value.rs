@@ -5,10 +5,11 @@
 
 use std::ops::Range;
 
-use super::find::Finder;
-use super::weigh::is_masked;
+use super::finder::{Finder, MARK};
+use super::names::Named;
+use super::weigh::{self, is_masked};
 pub(super) use super::weigh::{WEIGHED, Weight, is_mixed, is_pair};
-use super::{MARK, form, hash};
+use super::{block, form, hash};
 
 /// What a value without quotes ends at.
 pub(super) const BARE: &[u8] = b"\"'`,;&<>|(){}";
@@ -55,6 +56,14 @@ pub(super) struct Value {
     pub(super) goes_on: bool,
     /// What it ends with is there.
     pub(super) closed: bool,
+}
+
+impl Value {
+    /// Whether it is what a name of this kind is given in secret.
+    pub(super) fn is_secret(&self, kind: Named, weight: Weight) -> bool {
+        let quoted = matches!(self.style, Style::Quoted(..) | Style::Triple(_) | Style::Ticked);
+        weigh::is_secret(&self.plain, quoted, self.goes_on, kind, weight)
+    }
 }
 
 /// How the value at `at` is written and where it begins; none if it only names what is to be put there.
@@ -107,7 +116,7 @@ pub(super) fn read(finder: &mut Finder<'_>, start: usize, style: Style) -> Value
             end += MARK.len();
             continue;
         }
-        if let Some(key) = finder.key_at(end) {
+        if let Some(key) = block::key(finder, end) {
             end = key.end;
             continue;
         }
@@ -130,6 +139,12 @@ pub(super) fn read(finder: &mut Finder<'_>, start: usize, style: Style) -> Value
         end -= written.iter().rev().take_while(|byte| byte.is_ascii_whitespace()).count();
     }
     Value { span: start..end, style, plain, goes_on, closed }
+}
+
+/// The value at `start`, if it is a secret.
+pub(super) fn secret(finder: &mut Finder<'_>, kind: Named, weight: Weight, start: usize, style: Style) -> Option<Range<usize>> {
+    let value = read(finder, start, style);
+    value.is_secret(kind, weight).then_some(value.span)
 }
 
 /// How many bytes at `at` are the next of a value; none if it has ended.

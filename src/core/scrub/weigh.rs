@@ -7,7 +7,6 @@ use base64::Engine;
 use base64::engine::general_purpose::{GeneralPurpose, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
 
 use super::names::Named;
-use super::value::{Style, Value};
 
 /// Beyond this length nothing is weighed: it is a secret.
 pub(super) const WEIGHED: usize = 256;
@@ -47,29 +46,25 @@ pub(super) enum Weight {
     Said,
 }
 
-impl Value {
-    /// Whether it is what a name of this kind is given in secret.
-    pub(super) fn is_secret(&self, kind: Named, weight: Weight) -> bool {
-        let value = self.plain.as_slice();
-        let quoted = matches!(self.style, Style::Quoted(..) | Style::Triple(_) | Style::Ticked);
-        if value.iter().all(u8::is_ascii_whitespace) {
-            return false;
-        }
-        if value.len() >= WEIGHED || self.goes_on {
-            return true;
-        }
-        if NO_PASSWORD.iter().any(|none| value.eq_ignore_ascii_case(none)) || is_masked(value) {
-            return false;
-        }
-        match (kind, weight) {
-            (Named::Header, _) | (_, Weight::Any) => true,
-            (Named::Auth, _) => is_pair(value) || (quoted && value.len() >= 16 && is_mixed(value) && !value.contains(&b' ')),
-            (Named::Password, Weight::Given) => value.len() >= 4,
-            (Named::Password, Weight::Said) => value.len() >= 6 && !is_word(value),
-            (Named::Key, Weight::Given) => value.len() >= 4 && (is_mixed(value) || !is_path(value)),
-            (Named::Key | Named::Bot, _) => {
-                value.len() >= 8 && is_mixed(value) || quoted && value.len() >= 20 && !value.contains(&b' ') && !is_path(value)
-            }
+/// Whether `value` is what a name of this kind is given in secret, in quotes or not; `goes_on` if that is not all of it.
+pub(super) fn is_secret(value: &[u8], quoted: bool, goes_on: bool, kind: Named, weight: Weight) -> bool {
+    if value.iter().all(u8::is_ascii_whitespace) {
+        return false;
+    }
+    if value.len() >= WEIGHED || goes_on {
+        return true;
+    }
+    if NO_PASSWORD.iter().any(|none| value.eq_ignore_ascii_case(none)) || is_masked(value) {
+        return false;
+    }
+    match (kind, weight) {
+        (Named::Header, _) | (_, Weight::Any) => true,
+        (Named::Auth, _) => is_pair(value) || (quoted && value.len() >= 16 && is_mixed(value) && !value.contains(&b' ')),
+        (Named::Password, Weight::Given) => value.len() >= 4,
+        (Named::Password, Weight::Said) => value.len() >= 6 && !is_word(value),
+        (Named::Key, Weight::Given) => value.len() >= 4 && (is_mixed(value) || !is_path(value)),
+        (Named::Key | Named::Bot, _) => {
+            value.len() >= 8 && is_mixed(value) || quoted && value.len() >= 20 && !value.contains(&b' ') && !is_path(value)
         }
     }
 }

@@ -4,8 +4,7 @@
 
 use std::ops::Range;
 
-use super::find::Finder;
-use super::named;
+use super::finder::Finder;
 use super::names::{Name, Named};
 use super::value::{self, LINE, Weight};
 
@@ -114,5 +113,5 @@ fn scalar(finder: &mut Finder<'_>, at: usize, outer: usize, kind: Named, escaped
     if inner <= outer || is_names || (escaped && finder.text.get(line) == Some(&b'"')) {
         return None;
     }
-    named::secret(finder, kind, weight, start, style)
+    value::secret(finder, kind, weight, start, style)
 }

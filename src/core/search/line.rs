@@ -13,20 +13,10 @@
 
 use std::time::Duration;
 
-use super::words::words;
-use super::{Field, LONGEST, MOST, Search, Term, Word};
+use super::terms::{Fault, Field, MOST, Search, Term, Word};
+use super::words::{LONGEST, words};
 use crate::core::id::CallId;
 use crate::core::time::Micros;
-
-/// Why a line cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("column {column}: {why}")]
-pub struct Fault {
-    /// Where, in characters from 1.
-    pub column: usize,
-    /// Why.
-    pub why: String,
-}
 
 /// One item of the line, and where it begins.
 struct Item {

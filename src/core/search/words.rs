@@ -10,7 +10,8 @@ use unicode_normalization::UnicodeNormalization;
 use unicode_normalization::char::is_combining_mark;
 use unicode_script::{Script, UnicodeScript};
 
-use super::LONGEST;
+/// Longest value or word, in bytes.
+pub(super) const LONGEST: usize = 256;
 
 /// The words of a text in order, as they are shown: a run without spaces is one.
 pub fn words(text: &str) -> Vec<String> {

@@ -14,11 +14,11 @@ use super::visit::Visit;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
+use crate::core::noun::vm::VM;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::time::Micros;
-use crate::core::vm::VM;
 use crate::http::asked::{Asked, PAGE};
 use crate::tools::{ActivityPage, ActivityQuery, CallRecord};
 

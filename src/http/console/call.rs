@@ -18,12 +18,12 @@ use super::visit::Visit;
 use crate::core::dated::dated;
 use crate::core::event::{Event, Kind};
 use crate::core::id::CallId;
+use crate::core::noun::vm::VM;
 use crate::core::resource::ResourceId;
 use crate::core::scope::Scope;
 use crate::core::search::Field;
 use crate::core::sight::Sight;
 use crate::core::time::Micros;
-use crate::core::vm::VM;
 use crate::tools::CallRecord;
 
 #[derive(Template)]

@@ -4,16 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use crate::core::call::Status;
 use crate::core::code::Code;
+use crate::core::covering::Covered;
 use crate::core::id::{AccountId, VmId};
 use crate::core::job::Job;
+use crate::core::noun::vm::VM;
 use crate::core::refusal::Refusal;
 use crate::core::search::{Field, Search, Term};
 use crate::core::sight::Sight;
 use crate::core::state::{ControlState, Credential, Vm};
-use crate::core::switch::{Covered, Target};
+use crate::core::switch::Target;
 use crate::core::time::Micros;
 use crate::core::tool::{Class, ToolFacts};
-use crate::core::vm::VM;
 use crate::http::Door;
 use crate::tools::{ActivityQuery, Histogram};
 

@@ -14,10 +14,10 @@ use super::frame::{Frame, page};
 use super::overview::{Machine, machine};
 use super::visit::Visit;
 use crate::core::id::VmId;
+use crate::core::noun::vm::VM;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::state::Vm;
-use crate::core::vm::VM;
 use crate::tools::ActivityQuery;
 
 const HISTORY: u32 = 20;

@@ -5,15 +5,16 @@ use serde::Serialize;
 use serde_json::Value;
 
 use super::may_see;
-use crate::core::approval::{Approval, Approver, Hold};
+use crate::core::approval::Approval;
 use crate::core::call::Outcome;
+use crate::core::hold::{Approver, Hold};
 use crate::core::id::{AccountId, CallId, CredentialId, UserId};
+use crate::core::noun::vm::VM;
 use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::Content;
 use crate::core::resource::ResourceId;
 use crate::core::sight::Sight;
 use crate::core::state::ControlState;
-use crate::core::vm::VM;
 use crate::log::hold::approvals_of;
 use crate::tools::Execution;
 use crate::tools::declare::{Nothing, Operation, Route, administration};

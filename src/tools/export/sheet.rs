@@ -12,10 +12,10 @@ use sha2::{Digest, Sha256};
 
 use crate::core::dated::dated;
 use crate::core::id::Position;
+use crate::core::noun::vm::VM;
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
 use crate::core::visible::visible;
-use crate::core::vm::VM;
 use crate::tools::{Activity, ActivityQuery, CallRecord};
 
 /// Calls that are read at once.

@@ -9,7 +9,7 @@ use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::{CredentialId, UserId};
-use crate::core::member::{revocations, withdrawals};
+use crate::core::people::{revocations, withdrawals};
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;

@@ -8,7 +8,7 @@ use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::event::Kind;
 use crate::core::id::{CredentialId, UserId};
-use crate::core::member::role_change;
+use crate::core::people::role_change;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;

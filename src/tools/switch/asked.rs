@@ -5,6 +5,7 @@
 
 use super::drain::{Engaged, Engagement};
 use crate::core::call::Outcome;
+use crate::core::covering;
 use crate::core::engagement::Proposed;
 use crate::core::event::Kind;
 use crate::core::id::{AccountId, CredentialId, SwitchId};
@@ -12,7 +13,7 @@ use crate::core::principal::Side;
 use crate::core::quota::Counted;
 use crate::core::refusal::Refusal;
 use crate::core::state::ControlState;
-use crate::core::switch::{self, Running, Target};
+use crate::core::switch::{Running, Target};
 use crate::log::draft::NewEvent;
 use crate::log::store::Want;
 use crate::tools::Execution;
@@ -41,7 +42,7 @@ impl Asked {
 
     /// The switch that stops the same already, for ever and without letting anything through.
     pub(super) fn standing(&self, state: &ControlState) -> Option<SwitchId> {
-        switch::standing(state, &self.proposed.target, self.running).map(|switch| switch.id.clone())
+        covering::standing(state, &self.proposed.target, self.running).map(|switch| switch.id.clone())
     }
 }
 

@@ -4,9 +4,9 @@ use schemars::JsonSchema;
 use serde::Serialize;
 
 use crate::core::call::Outcome;
+use crate::core::noun::vm::vm_not_found;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
-use crate::core::vm::vm_not_found;
 use crate::providers::compute::PowerAction;
 use crate::tools::Execution;
 use crate::tools::declare::{Nothing, Operation, reading};

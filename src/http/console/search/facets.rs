@@ -1,9 +1,9 @@
 //! The fields beside the line. Sending them changes the line, and nothing else.
 
 use super::line::Line;
+use crate::core::noun::vm::VM;
 use crate::core::search::{Field, Search};
 use crate::core::time::Micros;
-use crate::core::vm::VM;
 use crate::http::console::activity::Pairs;
 
 /// A field of the form.

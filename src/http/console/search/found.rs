@@ -1,8 +1,8 @@
 //! A call that was found, with what each of its cells can add to the line.
 
 use super::line::Line;
+use crate::core::noun::vm::VM;
 use crate::core::search::Field;
-use crate::core::vm::VM;
 use crate::http::console::activity::{Row, rows};
 use crate::http::console::visit::Visit;
 use crate::tools::CallRecord;

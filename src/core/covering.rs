@@ -1,0 +1,105 @@
+//! Which calls a switch stops, as control state says what they are about.
+//!
+//! INVARIANT: stopping is never switched off.
+
+use super::bounded::Name;
+use super::id::{AccountId, CredentialId};
+use super::ramp::Ramp;
+use super::resource::ResourceId;
+use super::sight::Sight;
+use super::state::ControlState;
+use super::switch::{Running, Stop, Switch, Target};
+use super::time::Micros;
+use super::tool::{Class, ToolFacts};
+
+/// What a switch is held against.
+#[derive(Clone, Debug)]
+pub struct Covered<'a> {
+    /// The tool.
+    pub tool: &'a ToolFacts,
+    /// The caller's account.
+    pub account: &'a AccountId,
+    /// The caller's key.
+    pub credential: &'a CredentialId,
+    /// What it is about.
+    pub resources: &'a [ResourceId],
+    /// The providers that it was written down to reach beside those of its resources.
+    pub providers: &'a [Name],
+    /// It also reaches each provider that has a resource which the caller may see.
+    pub visible: bool,
+}
+
+impl Covered<'_> {
+    /// Whether it reaches a provider: one of its resources is there, it was asked for with it, or it would look at all that its
+    /// caller may see.
+    #[must_use]
+    pub fn reaches(&self, provider: &str, state: &ControlState) -> bool {
+        let is_there = |id: &ResourceId| state.resource(id).is_some_and(|row| row.provider.as_deref() == Some(provider));
+        self.providers.iter().any(|name| name == provider)
+            || self.resources.iter().any(is_there)
+            || (self.visible && Sight::of_key(self.account, self.credential, state).reaches(provider, state))
+    }
+}
+
+impl ControlState {
+    /// The switches that stop the call at `now`.
+    pub fn covering<'a>(&'a self, call: &'a Covered<'_>, now: Micros) -> impl Iterator<Item = &'a Switch> {
+        self.switches.values().filter(move |switch| switch.covers(call, self, now))
+    }
+}
+
+impl Target {
+    /// Whether a switch with this target stops the call. Stopping is never switched off.
+    #[must_use]
+    pub fn covers(&self, call: &Covered<'_>, state: &ControlState) -> bool {
+        if call.tool.stops {
+            return false;
+        }
+        match self {
+            Self::All => true,
+            Self::Class(class) => call.tool.class == *class,
+            Self::Tool(name) => call.tool.name == name,
+            Self::Provider(name) => call.reaches(name, state),
+            Self::Account(id) => call.account == id,
+            Self::Credential(id) => state.comes_from(call.credential, id),
+            Self::Resource { id, exec_only } => call.resources.contains(id) && (!exec_only || call.tool.class == Class::Exec),
+        }
+    }
+}
+
+impl Switch {
+    /// Whether this switch stops the call at `now`. Stopping is never switched off.
+    #[must_use]
+    pub fn covers(&self, call: &Covered<'_>, state: &ControlState, now: Micros) -> bool {
+        // A key keeps its place in the queue when it is rotated, and a person when they sign in again.
+        let lets_through = |ramp: Ramp| ramp.lets_through(&self.id, state.counted_as(call.credential), now);
+        let is_let_through = self.ramp.is_some_and(lets_through);
+        !self.is_over(now) && !is_let_through && self.target.covers(call, state)
+    }
+}
+
+impl Stop {
+    /// Whether all of it is stopped already, so that the call would change nothing.
+    #[must_use]
+    pub fn stands(&self, state: &ControlState) -> bool {
+        self.targets.iter().all(|target| standing(state, target, self.running).is_some())
+    }
+}
+
+/// The switch that stops as much already, for ever and without letting anything through.
+#[must_use]
+pub fn standing<'a>(state: &'a ControlState, target: &Target, running: Running) -> Option<&'a Switch> {
+    let as_much = |switch: &&Switch| {
+        let cancels = running == Running::LetFinish || switch.running == Running::Cancel;
+        is_same(state, &switch.target, target) && switch.ends_at().is_none() && cancels
+    };
+    state.switches.values().find(as_much)
+}
+
+/// Whether two targets are the same to stop. A key is stopped with all that replace it.
+fn is_same(state: &ControlState, one: &Target, other: &Target) -> bool {
+    match (one, other) {
+        (Target::Credential(one), Target::Credential(other)) => state.is_same_key(one, other),
+        _ => one == other,
+    }
+}

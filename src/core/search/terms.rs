@@ -1,0 +1,237 @@
+//! What a search is made of.
+
+use std::fmt;
+
+use super::words::LONGEST;
+use crate::core::call::Status;
+use crate::core::code::Code;
+use crate::core::id::{AccountId, CallId, CredentialId, SwitchId, UserId};
+use crate::core::noun::Noun;
+use crate::core::noun::vm::VM;
+use crate::core::principal::Via;
+use crate::core::resource::ResourceId;
+use crate::core::time::Micros;
+
+/// Most conditions, values of one condition, and words.
+pub(super) const MOST: usize = 20;
+
+/// What of a call can be asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Field {
+    /// Whose call.
+    Account,
+    /// The person behind the key.
+    User,
+    /// The key.
+    Credential,
+    /// What it is about, of one noun.
+    Resource(&'static Noun),
+    /// Digest of the MCP session.
+    Session,
+    /// The tool.
+    Tool,
+    /// How it came in.
+    Via,
+    /// How it stands.
+    Outcome,
+    /// Why it did not succeed.
+    Code,
+    /// Address it came from.
+    Ip,
+    /// The policy that refused it.
+    Policy,
+    /// The switch that stopped it.
+    Switch,
+    /// The call itself.
+    Call,
+}
+
+impl Field {
+    /// All of them, in the order that people are told.
+    pub const ALL: [Self; 13] = [
+        Self::Account,
+        Self::User,
+        Self::Credential,
+        Self::Resource(&VM),
+        Self::Session,
+        Self::Tool,
+        Self::Via,
+        Self::Outcome,
+        Self::Code,
+        Self::Ip,
+        Self::Policy,
+        Self::Switch,
+        Self::Call,
+    ];
+
+    /// The field as it is written.
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Account => "account",
+            Self::User => "user",
+            Self::Credential => "credential",
+            Self::Resource(noun) => noun.field,
+            Self::Session => "session",
+            Self::Tool => "tool",
+            Self::Via => "via",
+            Self::Outcome => "outcome",
+            Self::Code => "code",
+            Self::Ip => "ip",
+            Self::Policy => "policy",
+            Self::Switch => "switch",
+            Self::Call => "call",
+        }
+    }
+
+    pub(super) fn named(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|field| field.name() == name)
+    }
+
+    /// Why no call can have this value.
+    pub(super) fn fault(self, value: &str) -> Option<&'static str> {
+        let is = |known: bool, why: &'static str| (!known).then_some(why);
+        match self {
+            _ if value.is_empty() => Some("there is no value"),
+            _ if value.len() > LONGEST => Some("a value may be at most 256 bytes"),
+            _ if value.contains('\0') => Some("a value may hold no NUL"),
+            Self::Account => is(value.parse::<AccountId>().is_ok(), "an account is named by its id"),
+            Self::User => is(value.parse::<UserId>().is_ok(), "a person is named by their id"),
+            Self::Credential => is(value.parse::<CredentialId>().is_ok(), "a key is named by its id"),
+            Self::Resource(noun) => is(
+                value.parse::<ResourceId>().is_ok_and(|id| id.noun() == noun),
+                "this is named by its id; a word finds its label",
+            ),
+            Self::Switch => is(value.parse::<SwitchId>().is_ok(), "a switch is named by its id"),
+            Self::Call => is(value.parse::<CallId>().is_ok(), "a call is named by its id"),
+            Self::Ip => is(value.parse::<std::net::IpAddr>().is_ok(), "this is not an address"),
+            Self::Via => is(word::<Via>(value), "a call came in over mcp, rest, console, stdio or cli"),
+            Self::Outcome => is(word::<Status>(value), "an outcome is a status, such as succeeded, refused or running"),
+            Self::Code => is(word::<Code>(value), "this is not one of the documented codes"),
+            Self::Session | Self::Tool | Self::Policy => None,
+        }
+    }
+}
+
+fn word<T: serde::de::DeserializeOwned>(text: &str) -> bool {
+    serde_json::from_value::<T>(serde_json::Value::String(text.to_owned())).is_ok()
+}
+
+/// One condition: the field has one of the values, or has none of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Term {
+    /// The field.
+    pub field: Field,
+    /// Its values, at least one.
+    pub values: Vec<String>,
+    /// None of them instead of one of them.
+    pub without: bool,
+}
+
+/// A word of the public arguments, the tool, the VM or its label, folded (see [`super::words`]): letters and digits alone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Word {
+    /// The word.
+    pub text: String,
+    /// It only begins like this.
+    pub prefix: bool,
+    /// It must not be there.
+    pub without: bool,
+}
+
+/// Why a line cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("column {column}: {why}")]
+pub struct Fault {
+    /// Where, in characters from 1.
+    pub column: usize,
+    /// Why.
+    pub why: String,
+}
+
+/// Conditions that all hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Search {
+    /// Conditions on fields.
+    pub terms: Vec<Term>,
+    /// Words.
+    pub words: Vec<Word>,
+    /// Asked for at or after.
+    pub from: Option<Micros>,
+    /// Asked for before.
+    pub to: Option<Micros>,
+}
+
+impl Search {
+    /// Adds that a call was asked for at or after `from`. Everything that is given holds, so the latest one counts.
+    pub fn since(&mut self, from: Micros) {
+        self.from = Some(self.from.map_or(from, |own| own.max(from)));
+    }
+
+    /// Adds both, as far as they are given; refuses a range that ends before it begins.
+    pub fn within(&mut self, from: Option<Micros>, to: Option<Micros>) -> Result<(), &'static str> {
+        if from.zip(to).is_some_and(|(from, to)| to < from) {
+            return Err("to: it is before from");
+        }
+        if let Some(from) = from {
+            self.since(from);
+        }
+        if let Some(to) = to {
+            self.until(to);
+        }
+        Ok(())
+    }
+
+    /// Adds that a call was asked for before `to`; the earliest one counts.
+    pub fn until(&mut self, to: Micros) {
+        self.to = Some(self.to.map_or(to, |own| own.min(to)));
+    }
+
+    /// Adds that `field` has `value`; refuses a value that no call can have.
+    pub fn only(&mut self, field: Field, value: impl Into<String>) -> Result<(), Fault> {
+        let value = value.into();
+        field.fault(&value).map_or(Ok(()), |why| Err(Fault { column: 1, why: why.to_owned() }))?;
+        self.terms.push(Term { field, values: vec![value], without: false });
+        Ok(())
+    }
+
+    /// The one value that the search allows `field`, if it is one.
+    #[must_use]
+    pub fn value(&self, field: Field) -> Option<&str> {
+        let mut allowed = self.terms.iter().filter(|term| term.field == field && !term.without);
+        let (first, second) = (allowed.next()?, allowed.next());
+        match first.values.as_slice() {
+            [value] if second.is_none() => Some(value),
+            _ => None,
+        }
+    }
+
+    /// Whether it narrows nothing.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+impl fmt::Display for Search {
+    fn fmt(&self, out: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sign = |without: bool| if without { "-" } else { "" };
+        let terms = self.terms.iter().map(|term| {
+            let values: Vec<String> = term.values.iter().map(|value| quoted(value)).collect();
+            format!("{}{}:{}", sign(term.without), term.field.name(), values.join(","))
+        });
+        let words = self.words.iter().map(|word| {
+            let text = format!("{}{}", word.text, if word.prefix { "*" } else { "" });
+            format!("{}{text}", sign(word.without))
+        });
+        let from = self.from.map(|at| format!("created:>={}", at.rfc3339()));
+        let to = self.to.map(|at| format!("created:<{}", at.rfc3339()));
+        let items: Vec<String> = terms.chain(from).chain(to).chain(words).collect();
+        out.write_str(&items.join(" "))
+    }
+}
+
+fn quoted(value: &str) -> String {
+    let plain = !value.contains(|c: char| c.is_whitespace() || c == ',' || c == '"');
+    if plain { value.to_owned() } else { format!("\"{}\"", value.replace('"', "")) }
+}
