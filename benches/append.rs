@@ -15,8 +15,9 @@ use forelog::core::time::{Clock, Entropy, Micros};
 use forelog::log::dialect::Room;
 use forelog::log::draft::NewEvent;
 use forelog::log::fence::Fence;
-use forelog::log::sql::open_sqlite;
-use forelog::log::store::{SqlStore, Store, Want};
+use forelog::log::sql_store::SqlStore;
+use forelog::log::sqlite::open_sqlite;
+use forelog::log::store::{Store, Want};
 use forelog::log::writer::Writer;
 
 #[global_allocator]

@@ -27,8 +27,10 @@ use forelog::core::state::{ControlState, Vm};
 use forelog::core::time::{Clock, Entropy, Micros};
 use forelog::log::dialect::Room;
 use forelog::log::fence::Fence;
-use forelog::log::sql::{Database, open_sqlite};
-use forelog::log::store::{SqlStore, Store, Want};
+use forelog::log::sql::Database;
+use forelog::log::sql_store::SqlStore;
+use forelog::log::sqlite::open_sqlite;
+use forelog::log::store::{Store, Want};
 use forelog::log::writer::Writer;
 use serde_json::json;
 

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use crate::log::dialect::Room;
 use crate::log::pair::PairError;
-use crate::log::session::{is_denied, is_not_there};
+use crate::log::server_error::{is_denied, is_not_there};
 use crate::log::sql::SqlError;
 use crate::log::store::StoreError;
 use crate::log::vault::VaultError;

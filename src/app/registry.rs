@@ -20,8 +20,8 @@ use crate::core::scrub::ScrubbedText;
 use crate::core::state::{ControlState, Credential};
 use crate::core::succession::check_rotation;
 use crate::core::time::{LONGEST, Micros};
-use crate::log::people::{AWAITED, is_begun};
-use crate::log::vault::{Person, VaultError};
+use crate::log::people::{AWAITED, Person, is_begun};
+use crate::log::vault::VaultError;
 use crate::log::writer::WriteError;
 
 /// How often an address is tried that somebody else is adding at the same moment.

@@ -20,9 +20,9 @@ use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::log::draft::{Draft, NewEvent};
+use crate::log::people::Person;
 use crate::log::signed_in::{Proof, Session};
 use crate::log::store::Want;
-use crate::log::vault::Person;
 
 /// Who vouched for somebody who comes in: an issuer by its name, and what it knows them as.
 #[derive(Clone, Copy, Debug)]

@@ -11,7 +11,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::password::HashError;
-use crate::log::vault::Person;
+use crate::log::people::Person;
 
 /// Strangers' passwords that are hashed at the same time; one more place is for those who are known.
 const AT_ONCE: usize = 2;

@@ -16,9 +16,9 @@ use crate::core::role::Role;
 use crate::core::state::ControlState;
 use crate::core::switch::Switch;
 use crate::core::time::Micros;
-use crate::log::people::{Invited, UNSAID};
+use crate::log::people::{Invited, Person, UNSAID};
 use crate::log::store::Want;
-use crate::log::vault::{Person, VaultError};
+use crate::log::vault::VaultError;
 
 /// What a link is good for.
 pub enum Link {

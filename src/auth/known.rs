@@ -13,7 +13,8 @@ use super::guesses::Acquainted;
 use super::session::SessionError;
 use crate::core::id::UserId;
 use crate::core::time::{Entropy, Micros};
-use crate::log::vault::{Person, Vault, VaultError};
+use crate::log::people::Person;
+use crate::log::vault::{Vault, VaultError};
 
 /// How long it is remembered; browsers keep no cookie for longer.
 pub const HOLDS: Duration = Duration::from_hours(400 * 24);

@@ -28,9 +28,10 @@ use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::state::ControlState;
 use crate::core::time::{Clock, Entropy, Micros};
 use crate::log::draft::NewEvent;
+use crate::log::people::Person;
 use crate::log::signed_in::Session;
 use crate::log::store::Want;
-use crate::log::vault::{Person, SealedPart, Vault, VaultError};
+use crate::log::vault::{SealedPart, Vault, VaultError};
 use crate::log::writer::{WriteError, Writer};
 
 /// A session that was not used for this long has ended.

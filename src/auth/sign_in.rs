@@ -25,8 +25,8 @@ use crate::core::role::Role;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::log::draft::NewEvent;
+use crate::log::people::Person;
 use crate::log::store::Want;
-use crate::log::vault::Person;
 
 /// A person who was not signed in.
 #[derive(Debug, thiserror::Error)]

@@ -14,9 +14,9 @@ use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::core::scrub::ScrubbedText;
 use crate::core::state::ControlState;
-use crate::log::people::UNSAID;
+use crate::log::people::{Person, UNSAID};
 use crate::log::store::Want;
-use crate::log::vault::{Person, VaultError};
+use crate::log::vault::VaultError;
 
 /// How long a link works.
 const HOLDS: Duration = Duration::from_hours(24);

@@ -18,7 +18,7 @@ use crate::core::visible::visible;
 use crate::export::jsonl::ExportError;
 use crate::log::dialect::Room;
 use crate::log::reading::ReadError;
-use crate::log::session::{is_denied_to, is_no_server, is_shared, is_shut_out};
+use crate::log::server_error::{is_denied_to, is_no_server, is_shared, is_shut_out};
 use crate::log::sql::SqlError;
 use crate::log::store::StoreError;
 use crate::log::writer::WriteError;

@@ -5,9 +5,8 @@
 use super::CliError;
 use crate::app::desk::{Desk, DeskError};
 use crate::core::state::ControlState;
-use crate::log::people::is_begun;
+use crate::log::people::{Person, is_begun};
 use crate::log::signet::StrangeRow;
-use crate::log::vault::Person;
 
 /// Keys and rows that are named; of more only how many there are.
 const NAMED: usize = 20;

@@ -1,6 +1,5 @@
 //! Writing an intent and its decision in one transaction, and the proof that comes of it.
 
-use super::appender::Lane;
 use super::closing::Closing;
 use super::draft::{Counts, Draft, NewEvent};
 use super::facts::{rows_of, use_row};
@@ -10,7 +9,7 @@ use super::open;
 use super::refusals::Recording;
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
-use super::writer::{WriteError, Writer};
+use super::writer::{Lane, WriteError, Writer};
 use crate::core::approval::Approval;
 use crate::core::bounded::Name;
 use crate::core::call::Status;

@@ -15,7 +15,7 @@ use super::sql::SqlError;
 use super::stats::Stats;
 use super::store::{Found, Head, Store, StoreError, Want};
 use super::time::{LogTime, Reading, Voices};
-use super::writer::{STOPPING, WriteError};
+use super::writer::{Answer, Fail, Message, QUEUE, STOPPING, WriteError, Writer};
 use crate::core::caused::with_sources;
 use crate::core::clock::Accepted;
 use crate::core::id::Position;
@@ -28,29 +28,18 @@ const BATCH: usize = 256;
 /// Before what stops something is tried again.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// Which queue an entry waits in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    /// What stops something: the first of all, and again as long as that may help.
-    Stopping,
-    /// Leases, and what else goes before everything that waits.
-    First,
-    /// Everything else.
-    Ordinary,
-}
-
-type Entry = Box<dyn FnMut(&mut Draft) -> Result<Answer, StoreError> + Send>;
-type Answer = Box<dyn FnOnce() + Send>;
-type Fail = Box<dyn FnOnce(WriteError) + Send>;
-
-/// An entry that waits.
-pub(super) struct Message {
-    pub(super) want: Want,
-    /// It is tried again while what keeps it from being written may pass, until then, by this node's measure of time.
-    pub(super) tries_on: bool,
-    pub(super) until: Option<Duration>,
-    pub(super) entry: Entry,
-    pub(super) fail: Fail,
+impl Writer {
+    /// Starts the writer on `store`, on a thread of its own: an embedded database works, and waits for the disk, on the
+    /// thread that asks it. It ends when every `Writer` is dropped, after the last entry is written.
+    #[must_use]
+    pub fn start(store: Arc<dyn Store>, fence: Arc<Fence>, clock: Arc<dyn Clock>) -> (Self, tokio::task::JoinHandle<()>) {
+        let ((first, urgent), (ordinary, entries)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+        let stats = Arc::new(Stats::default());
+        let appender = Appender::new(store, Arc::clone(&fence), clock, Arc::clone(&stats));
+        let runtime = tokio::runtime::Handle::current();
+        let task = tokio::task::spawn_blocking(move || runtime.block_on(appender.run(urgent, entries)));
+        (Self { first, ordinary, fence, stats }, task)
+    }
 }
 
 /// What is behind the queues.

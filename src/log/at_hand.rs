@@ -11,9 +11,10 @@ use async_trait::async_trait;
 use zeroize::Zeroizing;
 
 use super::binding::Binding;
+use super::data_key::{digest_key, month_key};
 use super::dialect::{Dialect, SQLITE};
 use super::sql::{Database, Row, SqlError, Transaction, Value};
-use super::vault::{DataKey, SealedPart, Vault, VaultError, month};
+use super::vault::{DataKey, SealedPart, Vault, VaultError};
 use crate::core::caused::with_sources;
 use crate::core::event::{LeftOut, Part};
 use crate::core::id::AccountId;
@@ -178,14 +179,6 @@ impl Vault {
         self.lost.store(matches!(looked, Err(VaultError::Sql(SqlError::NotOurs(_)))), Ordering::Relaxed);
         looked
     }
-}
-
-pub(super) fn digest_key(account: &AccountId) -> String {
-    format!("{account}/digest")
-}
-
-pub(super) fn month_key(account: &AccountId, at: Micros) -> String {
-    format!("{account}/{}", month(at))
 }
 
 /// A database that is not there.

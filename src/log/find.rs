@@ -4,11 +4,9 @@
 //! INVARIANT: all of it is read under the head's lock, in as few round trips as there are kinds of it.
 
 use super::dialect::Dialect;
+use super::rows::{BY_KIND, HEAD_AND_NEWEST, NEWEST, event_row, head_of, names, of_calls, range_of, range_under, state_row};
 use super::sql::{Transaction, Value};
-use super::store::{
-    BY_KIND, Found, HEAD_AND_NEWEST, Head, NEWEST, StoreError, Want, event_row, head_of, names, of_calls, range_of, range_under,
-    state_row,
-};
+use super::store::{Found, Head, StoreError, Want};
 use crate::core::id::{CallId, Position};
 use crate::core::time::Micros;
 

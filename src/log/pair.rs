@@ -8,7 +8,8 @@
 //! it, beside a vault with keys, is a loss; what ended between the two marks is a first start, which goes on.
 
 use super::sql::SqlError;
-use super::store::{Batch, Found, Head, SqlStore, StateRow, Store, StoreError, Want};
+use super::sql_store::SqlStore;
+use super::store::{Batch, Found, Head, StateRow, Store, StoreError, Want};
 use super::vault::{Vault, VaultError};
 use crate::core::id::Position;
 

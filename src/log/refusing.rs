@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use super::dialect::{POSTGRES, Room};
 use super::sql::{Database, SqlError, Transaction, Value};
-use super::{blockers, session, sqlite};
+use super::{blockers, server_error, sqlite};
 
 /// What is not as the migrations say; nothing, if all is well.
 pub async fn altered(database: &dyn Database) -> Result<Vec<String>, SqlError> {
@@ -250,7 +250,7 @@ async fn attempt(transaction: &mut dyn Transaction, sql: &str, is_postgres: bool
         // A truncation touches no row, and takes all.
         Ok(rows) if rows > 0 || sql.starts_with("truncate") => Attempt::Allowed,
         Ok(_) => Attempt::Refused,
-        Err(error) if is_postgres && session::is_forbidden(&error) || !is_postgres && sqlite::is_forbidden(&error) => {
+        Err(error) if is_postgres && server_error::is_forbidden(&error) || !is_postgres && sqlite::is_forbidden(&error) => {
             Attempt::Refused
         }
         Err(error) => Attempt::Failed(error),

@@ -8,10 +8,6 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::dialect::{Dialect, Room};
-use super::session::may_pass;
-
-pub use super::postgres::open_postgres;
-pub use super::sqlite::open_sqlite;
 
 /// A column's value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -135,12 +131,6 @@ impl SqlError {
     #[must_use]
     pub fn is_held(&self) -> bool {
         matches!(self, Self::Blocked { .. } | Self::Unconfirmed { .. } | Self::RowHeld { .. })
-    }
-
-    /// Whether the same may be stored a moment later, and nothing was now: what stops something is tried again.
-    #[must_use]
-    pub fn may_pass(&self) -> bool {
-        self.is_held() || may_pass(self)
     }
 }
 

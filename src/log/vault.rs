@@ -13,9 +13,10 @@ use hmac::{Hmac, Mac};
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use super::at_hand::{digest_key, month_key};
 use super::binding::Binding;
-use super::dialect::{Room, migrate};
+use super::data_key::{digest_key, month_key};
+use super::dialect::Room;
+use super::migration::migrate;
 use super::sql::{Database, Row, SqlError};
 use super::store::PayloadRow;
 use crate::core::event::{Event, Part};
@@ -40,8 +41,6 @@ pub enum VaultError {
     #[error("the data key {0} was erased")]
     Erased(String),
 }
-
-pub use super::people::Person;
 
 pub(super) type DataKey = Arc<Zeroizing<[u8; 32]>>;
 
@@ -361,11 +360,4 @@ fn hmac(key: &[u8], bytes: &[u8]) -> [u8; 32] {
     let Ok(mut mac) = Hmac::<Sha256>::new_from_slice(key) else { return [0; 32] };
     mac.update(bytes);
     mac.finalize().into_bytes().into()
-}
-
-/// Months since 1970 in the proleptic Gregorian calendar, as `yyyy-mm`.
-pub(super) fn month(at: Micros) -> String {
-    let days = at.0.div_euclid(86_400_000_000);
-    let date = time::Date::from_julian_day(i32::try_from(days.saturating_add(2_440_588)).unwrap_or(0)).unwrap_or(time::Date::MIN);
-    format!("{:04}-{:02}", date.year(), u8::from(date.month()))
 }

@@ -9,15 +9,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::appender::{Appender, Lane, Message};
 use super::draft::Draft;
 use super::fence::Fence;
 use super::stats::Stats;
-use super::store::{Store, StoreError, Want};
-use crate::core::time::Clock;
+use super::store::{StoreError, Want};
 
 /// Entries that may wait for a batch in each lane; of more, the caller is told to come back.
-const QUEUE: usize = 4096;
+pub(super) const QUEUE: usize = 4096;
 
 /// How long what stops something tries to get past whoever holds the log's head: longer than that may last on a server that
 /// ends it (`blockers.rs`).
@@ -51,28 +49,41 @@ pub enum WriteError {
     Stopped,
 }
 
+/// Which queue an entry waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// What stops something: the first of all, and again as long as that may help.
+    Stopping,
+    /// Leases, and what else goes before everything that waits.
+    First,
+    /// Everything else.
+    Ordinary,
+}
+
+pub(super) type Entry = Box<dyn FnMut(&mut Draft) -> Result<Answer, StoreError> + Send>;
+pub(super) type Answer = Box<dyn FnOnce() + Send>;
+pub(super) type Fail = Box<dyn FnOnce(WriteError) + Send>;
+
+/// An entry that waits.
+pub(super) struct Message {
+    pub(super) want: Want,
+    /// It is tried again while what keeps it from being written may pass, until then, by this node's measure of time.
+    pub(super) tries_on: bool,
+    pub(super) until: Option<Duration>,
+    pub(super) entry: Entry,
+    pub(super) fail: Fail,
+}
+
 /// Hands entries to the writer's task. Cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
-    first: mpsc::Sender<Message>,
-    ordinary: mpsc::Sender<Message>,
-    fence: Arc<Fence>,
-    stats: Arc<Stats>,
+    pub(super) first: mpsc::Sender<Message>,
+    pub(super) ordinary: mpsc::Sender<Message>,
+    pub(super) fence: Arc<Fence>,
+    pub(super) stats: Arc<Stats>,
 }
 
 impl Writer {
-    /// Starts the writer on `store`, on a thread of its own: an embedded database works, and waits for the disk, on the
-    /// thread that asks it. It ends when every `Writer` is dropped, after the last entry is written.
-    #[must_use]
-    pub fn start(store: Arc<dyn Store>, fence: Arc<Fence>, clock: Arc<dyn Clock>) -> (Self, tokio::task::JoinHandle<()>) {
-        let ((first, urgent), (ordinary, entries)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
-        let stats = Arc::new(Stats::default());
-        let appender = Appender::new(store, Arc::clone(&fence), clock, Arc::clone(&stats));
-        let runtime = tokio::runtime::Handle::current();
-        let task = tokio::task::spawn_blocking(move || runtime.block_on(appender.run(urgent, entries)));
-        (Self { first, ordinary, fence, stats }, task)
-    }
-
     /// The fence that the writer publishes to.
     #[must_use]
     pub fn fence(&self) -> &Arc<Fence> {

@@ -8,7 +8,8 @@ use sha2::{Digest, Sha256};
 
 use super::{ViewError, Views};
 use crate::core::id::Position;
-use crate::log::dialect::{Room, version};
+use crate::log::dialect::Room;
+use crate::log::migration::version;
 use crate::log::pair;
 use crate::log::sql::{Database, Row};
 use crate::log::store::Store;

@@ -33,7 +33,8 @@ use tokio::sync::{Mutex, Notify};
 
 use crate::core::caused::with_sources;
 use crate::core::id::Position;
-use crate::log::dialect::{Room, migrate};
+use crate::log::dialect::Room;
+use crate::log::migration::migrate;
 use crate::log::reading::{ReadError, Reader};
 use crate::log::sql::{Database, SqlError};
 use crate::log::store::StoreError;

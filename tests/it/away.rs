@@ -8,7 +8,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
 use forelog::log::dialect::Room;
-use forelog::log::sql::{Database, open_sqlite};
+use forelog::log::sql::Database;
+use forelog::log::sqlite::open_sqlite;
 use reqwest::Method;
 use serde_json::{Value, json};
 use tempfile::TempDir;

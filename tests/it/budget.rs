@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use forelog::log::dialect::Room;
-use forelog::log::sql::{Database, SqlError, open_postgres, open_sqlite};
+use forelog::log::postgres::open_postgres;
+use forelog::log::sql::{Database, SqlError};
+use forelog::log::sqlite::open_sqlite;
 use reqwest::StatusCode;
 
 use crate::console::House;

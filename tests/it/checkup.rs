@@ -7,7 +7,7 @@ use std::process::{Child, Command, Output, Stdio};
 use std::time::Duration;
 
 use forelog::log::dialect::Room;
-use forelog::log::sql::open_sqlite;
+use forelog::log::sqlite::open_sqlite;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

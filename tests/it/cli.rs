@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use forelog::config::{Config, Flags};
 use forelog::log::dialect::Room;
-use forelog::log::sql::open_sqlite;
+use forelog::log::sqlite::open_sqlite;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

@@ -4,7 +4,9 @@
 
 use crate::tools;
 use forelog::log::dialect::Room;
-use forelog::log::sql::{Database, open_postgres, open_sqlite};
+use forelog::log::postgres::open_postgres;
+use forelog::log::sql::Database;
+use forelog::log::sqlite::open_sqlite;
 use serde_json::Value;
 use std::fs::File;
 use std::path::{Path, PathBuf};

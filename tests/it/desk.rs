@@ -293,7 +293,7 @@ async fn desk_control_state_that_differs_is_named_as_that() {
     let data = Data::new(None);
     data.key();
     let log = data.path().join("log.db");
-    let database = forelog::log::sql::open_sqlite(&log, forelog::log::dialect::Room::Log).await.expect("the log room");
+    let database = forelog::log::sqlite::open_sqlite(&log, forelog::log::dialect::Room::Log).await.expect("the log room");
     let mut transaction = database.begin().await.expect("a transaction");
     let sql = "update state set doc = cast(replace(cast(doc as text), 'agent', 'other') as blob) where name like 'credential:%'";
     assert_eq!(transaction.execute(sql, Vec::new()).await.expect("an update"), 1);

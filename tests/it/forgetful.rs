@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use forelog::core::id::{CallId, Epoch, Position};
 use forelog::log::sql::SqlError;
-use forelog::log::store::{Batch, Decide, EventRow, Head, PayloadRow, SqlStore, StateRow, Store, StoreError, Want};
+use forelog::log::sql_store::SqlStore;
+use forelog::log::store::{Batch, Decide, EventRow, Head, PayloadRow, StateRow, Store, StoreError, Want};
 
 /// A store whose next commit is reported lost if it is told so.
 pub struct Forgetful {

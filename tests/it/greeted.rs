@@ -6,7 +6,7 @@
 use std::time::Duration;
 
 use forelog::log::dialect::Room;
-use forelog::log::sql::open_postgres;
+use forelog::log::postgres::open_postgres;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 

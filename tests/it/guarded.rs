@@ -7,8 +7,9 @@ use forelog::core::call::Status;
 use forelog::core::id::Position;
 use forelog::export::verify::Fault::{Gap, PayloadMissing, PayloadOrphan};
 use forelog::export::verify::{Extent, Fault, verify};
-use forelog::log::dialect::{Room, migrate};
-use forelog::log::sql::open_postgres;
+use forelog::log::dialect::Room;
+use forelog::log::migration::migrate;
+use forelog::log::postgres::open_postgres;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::book::{Ask, Book, LIST};

@@ -13,7 +13,8 @@ use forelog::core::call::Status;
 use forelog::core::event::{Event, Kind};
 use forelog::core::id::{CallId, Position};
 use forelog::log::sql::Transaction;
-use forelog::log::store::{SqlStore, Store};
+use forelog::log::sql_store::SqlStore;
+use forelog::log::store::Store;
 use serde_json::{Value, json};
 
 use crate::demo::Demo;

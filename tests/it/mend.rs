@@ -1,7 +1,9 @@
 //! `forelog doctor --mend`: the state beside the log is made again as the log says, by its owner, and that is an event.
 
 use forelog::log::dialect::Room;
-use forelog::log::sql::{Database, Value as Bound, open_postgres, open_sqlite};
+use forelog::log::postgres::open_postgres;
+use forelog::log::sql::{Database, Value as Bound};
+use forelog::log::sqlite::open_sqlite;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 

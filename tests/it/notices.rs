@@ -11,8 +11,10 @@ use forelog::core::event::Kind;
 use forelog::core::id::{Position, SwitchId};
 use forelog::core::switch::{Running, Target};
 use forelog::log::dialect::Room;
-use forelog::log::sql::{SqlError, open_postgres};
-use forelog::log::store::{Batch, EventRow, Head, SqlStore, Store, StoreError, Want};
+use forelog::log::postgres::open_postgres;
+use forelog::log::sql::SqlError;
+use forelog::log::sql_store::SqlStore;
+use forelog::log::store::{Batch, EventRow, Head, Store, StoreError, Want};
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 

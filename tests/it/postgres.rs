@@ -66,8 +66,8 @@ pub async fn fresh_database() -> String {
 
 /// Lets a log be at whatever time a test's clock says: the server's own clock does not know of that.
 pub async fn simulate(url: &str) {
-    let room = forelog::log::sql::open_postgres(url, forelog::log::dialect::Room::Log).await.expect("the log room");
-    let store = forelog::log::store::SqlStore::new(room);
+    let room = forelog::log::postgres::open_postgres(url, forelog::log::dialect::Room::Log).await.expect("the log room");
+    let store = forelog::log::sql_store::SqlStore::new(room);
     forelog::log::store::Store::migrate(&store).await.expect("a schema");
     let far = store.database().query("select ahead from log_head", Vec::new()).await.expect("the head");
     if far.first().and_then(|row| row.int(0).ok()) == Some(1 << 60) {

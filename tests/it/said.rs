@@ -49,7 +49,7 @@ fn said_a_server_that_is_not_there_is_told_as_that() {
 async fn said_a_trigger_that_is_gone_is_no_matter_of_roles() {
     let data = Data::new(None);
     let log = data.path().join("log.db");
-    let database = forelog::log::sql::open_sqlite(&log, forelog::log::dialect::Room::Log).await.expect("the log room");
+    let database = forelog::log::sqlite::open_sqlite(&log, forelog::log::dialect::Room::Log).await.expect("the log room");
     let mut transaction = database.begin().await.expect("a transaction");
     transaction.script("drop trigger event_is_never_updated").await.expect("dropped");
     transaction.commit().await.expect("a commit");

@@ -8,13 +8,15 @@ use std::time::Duration;
 
 use forelog::core::id::{Epoch, Position};
 use forelog::core::time::Micros;
-use forelog::log::dialect::{POSTGRES, Room, SQLITE, migrate};
-use forelog::log::postgres::many_rows;
-use forelog::log::sql::{Database, Insert, SqlError, open_postgres, open_sqlite};
+use forelog::log::dialect::{POSTGRES, Room, SQLITE};
+use forelog::log::migration::migrate;
+use forelog::log::postgres::{many_rows, open_postgres};
+use forelog::log::sql::{Database, Insert, SqlError};
+use forelog::log::sql_store::SqlStore;
 use forelog::log::sqlite::one_row;
-use forelog::log::store::{
-    Batch, EVENTS, EventRow, Found, Head, PAYLOADS, PayloadRow, STATE, SqlStore, StateRow, Store, StoreError, Want,
-};
+use forelog::log::sqlite::open_sqlite;
+use forelog::log::store::{Batch, EventRow, Found, Head, PayloadRow, StateRow, Store, StoreError, Want};
+use forelog::log::tables::{EVENTS, PAYLOADS, STATE};
 use forelog::views::call::CALLS;
 use forelog::views::label::LABELS;
 use sqlx::{AssertSqlSafe, Connection, Executor, SqlSafeStr};
@@ -418,7 +420,7 @@ fn statements() -> BTreeSet<String> {
                 continue;
             }
             // What each database has for itself is prepared on that one.
-            if ["dialect.rs", "roles.rs", "powers.rs", "refusing.rs", "session.rs", "sqlite.rs"]
+            if ["dialect.rs", "migration.rs", "roles.rs", "powers.rs", "refusing.rs", "session.rs", "sqlite.rs"]
                 .iter()
                 .any(|own| path.ends_with(own))
             {

@@ -15,7 +15,8 @@ use forelog::export::verify::Fault::{
 };
 use forelog::export::verify::{Extent, Fault, Report, verify};
 use forelog::log::dialect::Room;
-use forelog::log::sql::{Value, open_sqlite};
+use forelog::log::sql::Value;
+use forelog::log::sqlite::open_sqlite;
 use forelog::log::store::Store;
 use forelog::log::vault::Vault;
 

@@ -17,8 +17,10 @@ use forelog::core::time::{Boot, Clock, Micros};
 use forelog::core::tool::Class;
 use forelog::log::dialect::Room;
 use forelog::log::fence::Fence;
-use forelog::log::sql::{open_postgres, open_sqlite};
-use forelog::log::store::{SqlStore, Store, Want};
+use forelog::log::postgres::open_postgres;
+use forelog::log::sql_store::SqlStore;
+use forelog::log::sqlite::open_sqlite;
+use forelog::log::store::{Store, Want};
 use forelog::log::writer::Writer;
 use tempfile::TempDir;
 

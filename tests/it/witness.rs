@@ -11,7 +11,8 @@ use forelog::core::root::RootKey;
 use forelog::core::state::ControlState;
 use forelog::log::draft::{Draft, NewEvent};
 use forelog::log::sql::Value as Bound;
-use forelog::log::store::{SqlStore, Store, Want};
+use forelog::log::sql_store::SqlStore;
+use forelog::log::store::{Store, Want};
 use serde_json::{Value, json};
 
 use crate::given::node;

@@ -13,8 +13,8 @@ use crate::core::event::Kind;
 use crate::core::id::{EventId, Position};
 use crate::core::people::{revocations, withdrawals};
 use crate::log::draft::NewEvent;
+use crate::log::people::Person;
 use crate::log::store::Want;
-use crate::log::vault::Person;
 
 impl Sessions {
     /// Refuses to make a person of somebody whom the issuer has known as one. Asked after it was found linked with nobody: who

@@ -15,7 +15,7 @@ use crate::auth::known::Known;
 use crate::auth::session::{Browser, Entered, Origin, SessionError, Sessions, Visitor};
 use crate::core::id::{Position, UserId};
 use crate::core::time::Micros;
-use crate::log::vault::Person;
+use crate::log::people::Person;
 
 /// What an issuer gives a browser to bring back.
 #[derive(Debug, Default, serde::Deserialize)]

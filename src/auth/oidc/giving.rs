@@ -21,9 +21,9 @@ use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::core::scrub::Scrubbed;
 use crate::log::draft::NewEvent;
-use crate::log::people::AWAITED;
+use crate::log::people::{AWAITED, Person};
 use crate::log::store::Want;
-use crate::log::vault::{Person, VaultError};
+use crate::log::vault::VaultError;
 
 impl Sessions {
     /// Makes a person of the staff. They have no password that anybody knows.

@@ -9,7 +9,7 @@ use super::settings::Settings;
 use crate::core::email::EmailAddress;
 use crate::core::principal::Side;
 use crate::core::role::Role;
-use crate::log::vault::Person;
+use crate::log::people::Person;
 
 /// Why somebody does not come in. The log has it; whoever is refused is told less.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -22,8 +22,8 @@ use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::log::draft::NewEvent;
 use crate::log::identity::LinkedIdentity;
+use crate::log::people::Person;
 use crate::log::store::Want;
-use crate::log::vault::Person;
 
 impl Sessions {
     /// Links somebody who is signed in, because they asked for it.

@@ -22,7 +22,7 @@ use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::Scope;
 use crate::core::state::ControlState;
-use crate::log::vault::Person;
+use crate::log::people::Person;
 
 /// The operations of this noun.
 pub(super) static OPERATIONS: &[&dyn Declared] = &[

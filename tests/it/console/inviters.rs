@@ -7,10 +7,12 @@ use forelog::auth::session::MOST;
 use forelog::core::event::Kind;
 use forelog::core::id::UserId;
 use forelog::log::dialect::Room;
-use forelog::log::people::{AWAITED, UNSAID};
+use forelog::log::people::{AWAITED, Person, UNSAID};
+use forelog::log::postgres::open_postgres;
 use forelog::log::signed_in::{Proof, Session};
-use forelog::log::sql::{Database, open_postgres, open_sqlite};
-use forelog::log::vault::{Person, Vault};
+use forelog::log::sql::Database;
+use forelog::log::sqlite::open_sqlite;
+use forelog::log::vault::Vault;
 use reqwest::StatusCode;
 use serde_json::json;
 

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use forelog::auth::session::Token;
 use forelog::core::id::UserId;
+use forelog::log::people::Person;
 use forelog::log::signed_in::{Proof, Session};
-use forelog::log::vault::Person;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 

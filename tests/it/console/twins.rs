@@ -114,7 +114,7 @@ async fn twins_from_before(house: House) {
     assert_eq!(house.browser().post(&link, &CHOSEN).await.status, StatusCode::SEE_OTHER);
     let vault = &house.app.node().control.ports.reader.vault;
     let first = vault.people_with(&EMAIL.parse().expect("an address")).await.expect("the vault").remove(0);
-    let twin = forelog::log::vault::Person {
+    let twin = forelog::log::people::Person {
         id: forelog::core::id::UserId::new(forelog::core::time::Clock::now(&*house.clock), &forelog::ambient::OsEntropy),
         role: forelog::log::people::UNSAID.into(),
         ..first.clone()

@@ -1,0 +1,61 @@
+//! Rows of the log room as they are read: how they are asked for, and what is in their columns.
+
+use super::dialect::Dialect;
+use super::peers::MOST;
+use super::sql::{Row, Value};
+use super::store::{EventRow, Head, PayloadRow, StateRow, StoreError};
+use crate::core::id::{CallId, Epoch, Position};
+use crate::core::time::Micros;
+
+/// The head with the newest event, which says where the log stands: what is stored in the head is held against it.
+pub(super) const HEAD_AND_NEWEST: &str =
+    "log_head h left join (select position, at from event order by position desc limit 1) e on 1 = 1";
+pub(super) const NEWEST: &str = "coalesce(e.position, 0), coalesce(e.at, 0)";
+
+pub(super) const BY_KIND: &str =
+    "select name, control, position, doc from state where name >= $1 and name < $2 order by name limit $3";
+
+/// `kind:` up to, not including, `kind;` — the next character after the colon. Nodes are never so many; whoever is handed that many
+/// rows knows that there may be more.
+pub(super) fn range_of(kind: &str) -> Vec<Value> {
+    let most = if kind == "node" { i64::try_from(MOST).unwrap_or(i64::MAX) } else { i64::MAX };
+    vec![format!("{kind}:").into(), format!("{kind};").into(), most.into()]
+}
+
+/// `kind:key/` up to, not including, `kind:key0` — the next character after the slash.
+pub(super) fn range_under(prefix: &str) -> Vec<Value> {
+    vec![prefix.into(), format!("{}0", prefix.trim_end_matches('/')).into(), i64::MAX.into()]
+}
+
+pub(super) fn by_name(database: &'static Dialect) -> String {
+    format!("select name, control, position, doc from state where name {}", database.among)
+}
+
+pub(super) fn of_calls(database: &'static Dialect) -> String {
+    format!("select position, at, type, call, leaf from event where call {} order by position", database.among)
+}
+
+pub(super) fn names(calls: &[CallId]) -> Value {
+    Value::Texts(calls.iter().map(ToString::to_string).collect())
+}
+
+pub(super) fn head_of(row: Option<&Row>) -> Result<Head, StoreError> {
+    let row = row.ok_or_else(|| StoreError::Unreadable("the log has no head".into()))?;
+    Ok(Head { epoch: Epoch(row.int(0)?), position: Position(row.int(1)?), at: Micros(row.int(2)?) })
+}
+
+pub(super) fn event_row(mut row: Row) -> Result<EventRow, StoreError> {
+    let (position, at) = (Position(row.int(0)?), Micros(row.int(1)?));
+    let call = row.maybe_text(3)?.map(str::to_owned);
+    Ok(EventRow { position, at, kind: row.take_text(2)?, call, leaf: row.take_bytes(4)? })
+}
+
+pub(super) fn payload_row(mut row: Row) -> Result<PayloadRow, StoreError> {
+    let position = Position(row.int(0)?);
+    Ok(PayloadRow { position, part: row.take_text(1)?, key: row.take_text(2)?, body: row.take_bytes(3)? })
+}
+
+pub(super) fn state_row(mut row: Row) -> Result<StateRow, StoreError> {
+    let (control, position) = (row.int(1)? == 1, Position(row.int(2)?));
+    Ok(StateRow { name: row.take_text(0)?, control, position, doc: row.take_bytes(3)? })
+}
