@@ -31,18 +31,15 @@ use std::time::Duration;
 
 use sha2::{Digest, Sha256};
 
-use super::session::{SessionError, Sessions};
 use crate::core::email::EmailAddress;
 use crate::core::id::UserId;
 use crate::core::time::Micros;
-use crate::log::guess::Counted;
-use crate::log::store::Want;
 
 /// How often something may be done: so many times at once, then one in each interval (GCRA).
 #[derive(Clone, Copy, Debug)]
-struct Pace {
+pub(super) struct Pace {
     burst: u32,
-    every: Duration,
+    pub(super) every: Duration,
 }
 
 const BY_BROWSER: Pace = Pace { burst: 10, every: Duration::from_mins(1) };
@@ -58,7 +55,7 @@ pub const MOST: usize = 100_000;
 const TIDY: u64 = 64;
 
 /// What is counted, as a digest: names from outside take no room.
-type Name = [u8; 16];
+pub(super) type Name = [u8; 16];
 
 /// Somebody who tries to sign in.
 #[derive(Clone, Copy, Debug)]
@@ -84,9 +81,9 @@ pub struct Acquainted<'a> {
 /// An attempt that was counted.
 #[derive(Debug)]
 pub struct Attempt {
-    names: Vec<(Name, Pace)>,
+    pub(super) names: Vec<(Name, Pace)>,
     /// What it costs, which is not given back.
-    work: (Name, Pace),
+    pub(super) work: (Name, Pace),
 }
 
 /// The attempts that still count: when each pace is free again.
@@ -151,7 +148,7 @@ impl Guesses {
     }
 
     /// How many rows the vault may keep, if it is time to look.
-    fn tidy(&self) -> Option<usize> {
+    pub(super) fn tidy(&self) -> Option<usize> {
         self.counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY).then_some(MOST)
     }
 
@@ -166,65 +163,14 @@ impl Guesses {
     }
 }
 
-impl Sessions {
-    /// Counts an attempt on all nodes, or says how long to wait until there may be one.
-    pub(super) async fn count(&self, guesser: Guesser<'_>) -> Result<Result<Attempt, Duration>, SessionError> {
-        self.count_taken(self.guesses.attempt(guesser, self.clock.now())).await
-    }
-
-    /// The same of somebody who comes back from an issuer.
-    pub(super) async fn count_back(
-        &self,
-        address: &str,
-        known: &[Acquainted<'_>],
-    ) -> Result<Result<Attempt, Duration>, SessionError> {
-        self.count_taken(self.guesses.come_back(address, known, self.clock.now())).await
-    }
-
-    async fn count_taken(&self, taken: Result<Attempt, Duration>) -> Result<Result<Attempt, Duration>, SessionError> {
-        let attempt = match taken {
-            Ok(attempt) => attempt,
-            Err(wait) => return Ok(Err(wait)),
-        };
-        let wait = match self.count_in_vault(&attempt).await {
-            Ok(Ok(())) => return Ok(Ok(attempt)),
-            Ok(Err(wait)) => Ok(Err(wait)),
-            Err(error) => Err(error),
-        };
-        self.guesses.give_back(attempt);
-        wait
-    }
-
-    /// Whether it fits, by the time of the log: no node's clock gives anybody more guesses.
-    async fn count_in_vault(&self, attempt: &Attempt) -> Result<Result<(), Duration>, SessionError> {
-        let now = self.writer.write(Want::default(), |draft| Ok(draft.now)).await?;
-        let by: Vec<Counted<'_>> = attempt.names.iter().chain([&attempt.work]).map(counted).collect();
-        let counted = self.vault.count_guess(&by, now, self.guesses.tidy()).await?;
-        Ok(counted.map_err(|fits_at| fits_at.since(now)))
-    }
-
-    /// Gives back an attempt that succeeded, or was not even looked at.
-    pub(super) async fn uncount(&self, attempt: Attempt) {
-        let by: Vec<Counted<'_>> = attempt.names.iter().map(counted).collect();
-        if let Err(error) = self.vault.give_guess_back(&by).await {
-            tracing::warn!(%error, "an attempt to sign in that succeeded counts for a while, because it cannot be given back");
-        }
-        self.guesses.give_back(attempt);
-    }
-}
-
 /// By person and not by browser, of which anybody has as many as they like.
 fn work(door: &str, address: &str, known: &[Acquainted<'_>]) -> (Name, Pace) {
     (name(&[door, address, known.first().map_or("", |known| known.person.as_str())]), WORK)
 }
 
-fn counted((name, pace): &(Name, Pace)) -> Counted<'_> {
-    Counted { name, every: micros(pace.every), ahead: pace.ahead() }
-}
-
 impl Pace {
     /// What may be taken ahead of time, in microseconds.
-    fn ahead(self) -> i64 {
+    pub(super) fn ahead(self) -> i64 {
         micros(self.every).saturating_mul(i64::from(self.burst.saturating_sub(1)))
     }
 
@@ -235,7 +181,7 @@ impl Pace {
     }
 }
 
-fn micros(duration: Duration) -> i64 {
+pub(super) fn micros(duration: Duration) -> i64 {
     i64::try_from(duration.as_micros()).unwrap_or(i64::MAX)
 }
 

@@ -1,6 +1,7 @@
 //! Who is calling. Authentication finds the key; whether it is still alive is decided in the append transaction (P8).
 
 mod begun;
+mod counting;
 pub mod guesses;
 pub mod hashing;
 pub mod invited;

@@ -2,13 +2,13 @@
 //!
 //! Invariant: a table without a case, or with one that names what does not exist, is a failure, not a pass.
 
-use std::fmt;
 use std::net::IpAddr;
 
 use serde::Deserialize;
 
+use super::error::{CaseFailure, PolicyError};
 use super::question::Query;
-use super::{PolicyError, Set};
+use super::set::Set;
 use crate::core::id::{AccountId, CredentialId, Position, UserId, VmId};
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::proposal::Verdict;
@@ -79,21 +79,6 @@ fn rest() -> Via {
 
 fn simulated() -> String {
     "sim".into()
-}
-
-/// A case that does not hold.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CaseFailure {
-    /// The case's name.
-    pub name: String,
-    /// What was expected and what the policies say.
-    pub message: String,
-}
-
-impl fmt::Display for CaseFailure {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.name, self.message)
-    }
 }
 
 impl Cases {

@@ -3,7 +3,7 @@
 //!
 //! INVARIANT: nothing is parsed that was not measured here. The measure may be more than the true depth, never less.
 
-use super::PolicyError;
+use super::error::PolicyError;
 
 /// Bytes of all files of a set, its cases too.
 pub(super) const BYTES: u64 = 1 << 20;

@@ -4,6 +4,7 @@
 //! goes wrong with a new set, the old one stays, and without any nothing is permitted (P12).
 
 mod cases;
+mod error;
 mod extent;
 mod memo;
 mod question;
@@ -16,7 +17,8 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
-pub use self::cases::{CaseFailure, Cases, run_cases};
+pub use self::cases::{Cases, run_cases};
+pub use self::error::{CaseFailure, PolicyError};
 use self::memo::Memo;
 pub use self::question::Query;
 use self::question::Vocabulary;
@@ -28,43 +30,6 @@ use crate::core::tool::ToolFacts;
 /// The policies that come with Forelog, and their cases.
 const DEFAULT: &str = include_str!("../../policies/default.cedar");
 const DEFAULT_CASES: &str = include_str!("../../policies/cases.toml");
-
-/// What is wrong with a set of policies.
-#[derive(Debug, thiserror::Error)]
-pub enum PolicyError {
-    /// A file or the directory cannot be read.
-    #[error("reading {path}: {source}")]
-    Unreadable {
-        /// Which.
-        path: String,
-        /// Why.
-        #[source]
-        source: io::Error,
-    },
-    /// There is nothing in it that could permit or forbid.
-    #[error("there is no policy in {0}")]
-    Empty(String),
-    /// A file is not what it should be.
-    #[error("{file}: {message}")]
-    Invalid {
-        /// The file's name.
-        file: String,
-        /// What is wrong with it.
-        message: String,
-    },
-    /// The policies do not say what their cases expect.
-    #[error("{} of the expected verdicts in cases.toml do not hold: {}", .0.len(), list(.0))]
-    Cases(Vec<CaseFailure>),
-    /// The catalogue does not make a schema.
-    #[error("making a schema from the catalogue: {0}")]
-    Schema(String),
-}
-
-impl PolicyError {
-    fn invalid(file: &str, message: String) -> Self {
-        Self::Invalid { file: file.to_owned(), message }
-    }
-}
 
 /// What policies say of a call about several resources, that each of them has to permit: the strictest of what they say of one and
 /// of another.
@@ -97,10 +62,6 @@ pub fn both(one: Verdict, other: Verdict) -> Verdict {
         shadows: named([&one.shadows, &other.shadows]),
         missing: one.missing || other.missing,
     }
-}
-
-fn list(failures: &[CaseFailure]) -> String {
-    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
 }
 
 /// A set that was not taken, and what stays in force instead.

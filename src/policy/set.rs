@@ -10,7 +10,7 @@ use cedar_policy::{
 };
 use sha2::{Digest, Sha256};
 
-use super::PolicyError;
+use super::error::PolicyError;
 use super::question::{Query, Vocabulary};
 use crate::core::hold::{Approver, Hold};
 use crate::core::proposal::Verdict;

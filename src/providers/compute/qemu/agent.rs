@@ -156,7 +156,7 @@ impl Agent {
             return Ok(line);
         }
         // The old connection may have ended with the old process.
-        self.mark(Line::connect(&self.dir, super::process::AGENT_SOCKET).await?).await
+        self.mark(Line::connect(&self.dir, super::wire::AGENT_SOCKET).await?).await
     }
 
     async fn mark(&self, mut line: Line) -> Result<Line, Fault> {
@@ -270,7 +270,7 @@ mod tests {
     /// An agent that answers each line by what `answer` makes of its number and its document, and hangs up on `None`.
     fn serve(answer: impl Fn(usize, &Value) -> Option<Vec<u8>> + Send + 'static) -> (tempfile::TempDir, Agent) {
         let dir = tempfile::tempdir().unwrap();
-        let listener = UnixListener::bind(dir.path().join(crate::providers::compute::qemu::process::AGENT_SOCKET)).unwrap();
+        let listener = UnixListener::bind(dir.path().join(crate::providers::compute::qemu::wire::AGENT_SOCKET)).unwrap();
         tokio::spawn(async move {
             let mut number = 0;
             while let Ok((stream, _)) = listener.accept().await {

@@ -15,15 +15,13 @@ use tokio::time::{sleep, timeout};
 
 use super::machines::{Machines, Record, unreadable};
 use super::qmp;
-use super::wire::Fault;
+use super::wire::{AGENT_SOCKET, Fault, QMP_SOCKET};
 use crate::core::id::CallId;
 use crate::log::private;
 use crate::providers::Permit;
 use crate::providers::child::{self, Bounds};
 use crate::providers::compute::{MachineRef, ProviderError};
 
-pub(super) const QMP_SOCKET: &str = "qmp.sock";
-pub(super) const AGENT_SOCKET: &str = "agent.sock";
 /// QEMU creates it when it comes up, and writes nothing to it: its absence proves that it did not come up.
 pub(super) const STARTED: &str = "started";
 /// The beginning of what QEMU says to its error output.

@@ -56,7 +56,7 @@ pub(super) async fn inspect(dir: &Path) -> Result<Process, Fault> {
 }
 
 async fn greet(dir: &Path) -> Result<Line, Fault> {
-    let mut line = Line::connect(dir, super::process::QMP_SOCKET).await?;
+    let mut line = Line::connect(dir, super::wire::QMP_SOCKET).await?;
     line.allow(ALLOWANCE);
     line.receive().await.map_err(|e| Fault::Unsent(format!("greeting QEMU: {e}")))?;
     ask(&mut line, "qmp_capabilities", json!({}), None).await.map_err(Fault::of_question)?;

@@ -17,6 +17,11 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use crate::providers::Permit;
 use crate::providers::compute::ProviderError;
 
+/// Where QEMU listens, in the directory of its machine.
+pub(super) const QMP_SOCKET: &str = "qmp.sock";
+/// The same of its guest's agent.
+pub(super) const AGENT_SOCKET: &str = "agent.sock";
+
 /// How much the other end may say before it has said what it was asked.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Allowance {

@@ -8,8 +8,9 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::faults::Action;
+use super::shared::Shared;
 use super::shell::{self, Guest, Spool};
-use super::{Shared, Simulated, World};
+use super::world::{Simulated, World};
 use crate::core::id::CallId;
 use crate::providers::Permit;
 use crate::providers::compute::{GuestJobs, JobSpec, JobState, JobStatus, MachineRef, ProviderError, Stream};

@@ -10,17 +10,19 @@
 mod faults;
 mod guests;
 mod journal;
+mod shared;
 mod shell;
 mod spool;
 mod world;
 
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
 pub use self::faults::{Action, Faults, Gate, Kind, Name, Rehearsed};
 use self::guests::Guests;
+use self::shared::Shared;
 use self::world::{Simulated, World};
 use super::{
     Capabilities, Compute, Effect, GuestJobs, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stats,
@@ -34,20 +36,6 @@ use crate::providers::roll::Roll;
 pub struct Sim {
     shared: Arc<Shared>,
     guests: Arc<Guests>,
-}
-
-struct Shared {
-    world: Mutex<World>,
-    faults: Faults,
-    roll: Roll,
-}
-
-impl Shared {
-    fn world(&self) -> MutexGuard<'_, World> {
-        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
-        world.follow();
-        world
-    }
 }
 
 impl Sim {

@@ -1,0 +1,60 @@
+//! What is wrong with a set of policies.
+
+use std::fmt;
+use std::io;
+
+/// What is wrong with a set of policies.
+#[derive(Debug, thiserror::Error)]
+pub enum PolicyError {
+    /// A file or the directory cannot be read.
+    #[error("reading {path}: {source}")]
+    Unreadable {
+        /// Which.
+        path: String,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// There is nothing in it that could permit or forbid.
+    #[error("there is no policy in {0}")]
+    Empty(String),
+    /// A file is not what it should be.
+    #[error("{file}: {message}")]
+    Invalid {
+        /// The file's name.
+        file: String,
+        /// What is wrong with it.
+        message: String,
+    },
+    /// The policies do not say what their cases expect.
+    #[error("{} of the expected verdicts in cases.toml do not hold: {}", .0.len(), list(.0))]
+    Cases(Vec<CaseFailure>),
+    /// The catalogue does not make a schema.
+    #[error("making a schema from the catalogue: {0}")]
+    Schema(String),
+}
+
+impl PolicyError {
+    pub(super) fn invalid(file: &str, message: String) -> Self {
+        Self::Invalid { file: file.to_owned(), message }
+    }
+}
+
+/// A case that does not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaseFailure {
+    /// The case's name.
+    pub name: String,
+    /// What was expected and what the policies say.
+    pub message: String,
+}
+
+impl fmt::Display for CaseFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?}: {}", self.name, self.message)
+    }
+}
+
+fn list(failures: &[CaseFailure]) -> String {
+    failures.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}

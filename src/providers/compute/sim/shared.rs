@@ -1,0 +1,21 @@
+//! What the simulation and its guests both hold.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use super::faults::Faults;
+use super::world::World;
+use crate::providers::roll::Roll;
+
+pub(super) struct Shared {
+    pub(super) world: Mutex<World>,
+    pub(super) faults: Faults,
+    pub(super) roll: Roll,
+}
+
+impl Shared {
+    pub(super) fn world(&self) -> MutexGuard<'_, World> {
+        let mut world = self.world.lock().unwrap_or_else(PoisonError::into_inner);
+        world.follow();
+        world
+    }
+}
