@@ -4,58 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use serde_json::Value;
 
-use super::declare::{Arguments, Handler, Route};
+use super::declare::Arguments;
+use super::tool::{CatalogueError, Tool};
 use super::{legible, plain, schema};
 use crate::core::code::Code;
 use crate::core::noun::Subject;
-use crate::core::redact::Classes;
 use crate::core::refusal::Refusal;
 use crate::core::resource::NOUNS;
-use crate::core::tool::{Class, ToolFacts};
-
-/// One operation.
-pub struct Tool {
-    /// What the decision needs to know.
-    pub facts: &'static ToolFacts,
-    /// Short title for people.
-    pub title: &'static str,
-    /// What it does; instructs nobody.
-    pub description: &'static str,
-    /// JSON Schema of the arguments, an object that allows nothing else.
-    pub input: Value,
-    /// JSON Schema of every document that a call is answered with, an object: the result, the running operation, the error.
-    pub output: Value,
-    /// JSON Schema of the result alone.
-    pub result: Value,
-    /// Classes of the arguments' paths; unlisted paths are secret.
-    pub arguments: Classes,
-    /// Classes of the result's paths; unlisted paths are secret.
-    pub results: Classes,
-    /// Where it is over REST, beside the route by its name.
-    pub routes: Vec<Route>,
-    /// After this long the worker stops waiting for it.
-    pub time_limit: Duration,
-    /// Reads the arguments, and does it.
-    pub handler: Box<dyn Handler>,
-}
-
-impl Tool {
-    /// Whether MCP clients may see it at all.
-    #[must_use]
-    pub fn is_hidden(&self) -> bool {
-        self.facts.class == Class::Control
-    }
-
-    /// Whether it only reads (`readOnlyHint`).
-    #[must_use]
-    pub fn reads(&self) -> bool {
-        self.facts.class == Class::Read
-    }
-}
 
 /// The whole catalogue, by name.
 pub struct Catalogue {
@@ -65,11 +23,6 @@ pub struct Catalogue {
     /// Of results, made when they are first needed: they are checked in builds for development and in tests.
     results: BTreeMap<&'static str, OnceLock<Option<jsonschema::Validator>>>,
 }
-
-/// A tool that is not well-formed; found at start.
-#[derive(Debug, thiserror::Error)]
-#[error("tool {0} is not well-formed: {1}")]
-pub struct CatalogueError(pub &'static str, pub String);
 
 impl Catalogue {
     /// A catalogue of these tools.

@@ -30,11 +30,12 @@ mod register;
 pub mod schema;
 mod search;
 mod switch;
+mod tool;
 mod typed;
 mod vm;
 
-pub use catalogue::{Catalogue, CatalogueError, Tool};
-pub use declare::{Arguments, Handler, Route};
+pub use catalogue::Catalogue;
+pub use declare::{Arguments, Route};
 pub use execution::{Calls, Execution, Progress};
 pub use instant::Instant;
 pub use places::{Place, Places};
@@ -44,6 +45,7 @@ pub use reading::{
     Change, Changes, Histogram,
 };
 pub use register::{catalogue, every_tool, halts, halts_at, names};
+pub use tool::{CatalogueError, Handler, Tool};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

@@ -1,5 +1,5 @@
 //! Control events that a tool appends: checked against control state, switches and the caller at the head, in the same
-//! transaction. It is the one way in which a tool changes control state; `tests/it/architecture.rs` holds tools to that.
+//! transaction. It is the one way in which a tool changes control state; `tests/it/architecture/` holds tools to that.
 
 use std::sync::Arc;
 

@@ -13,18 +13,19 @@
 //!
 //! INVARIANT: a field without a class cannot ship: [`Operation::tool`] refuses it when the catalogue is built (P10).
 
+mod arguments;
 mod document;
 mod facts;
 mod guard;
 mod route;
 mod said;
 
+pub use arguments::Arguments;
 pub use document::{Document, Kept, Nothing, asked_schema, plain_schema};
 pub use facts::{administration, reading, write};
 pub use guard::Phrase;
 pub use route::{Method, Route};
 
-use std::any::Any;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -33,7 +34,8 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{CatalogueError, Execution, Tool, typed};
+use super::tool::{CatalogueError, Handler, Tool};
+use super::{Execution, typed};
 use crate::core::call::Outcome;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
@@ -42,7 +44,7 @@ use crate::core::state::ControlState;
 use crate::core::switch::Stop;
 use crate::core::tool::{Class, Risk, ToolFacts};
 use guard::Guard;
-use said::Said;
+use said::Asked;
 
 /// How long an operation may take that says nothing else.
 const ORDINARY: Duration = Duration::from_secs(30);
@@ -151,7 +153,7 @@ where
         if title.is_empty() || about.is_empty() {
             return Err(fault("it has no title, or does not say what it does".into()));
         }
-        let asked = said::asked(&self.declaration, &self.guard);
+        let asked = asked(&self.declaration, &self.guard);
         let input = document::input::<A>(asked).map_err(fault)?;
         let output = document::output::<O>().map_err(fault)?;
         Ok(Tool {
@@ -168,49 +170,6 @@ where
             handler: Box::new(self),
         })
     }
-}
-
-/// Arguments that were read as their operation takes them.
-#[derive(Clone)]
-pub struct Arguments {
-    own: Arc<dyn Any + Send + Sync>,
-    said: Said,
-}
-
-impl Arguments {
-    /// Arguments of what is no operation with types of its own, as they came.
-    #[must_use]
-    pub fn any(args: &Value) -> Self {
-        Self { own: Arc::new(args.clone()), said: Said::default() }
-    }
-
-    /// They, in the type of an operation; none if they were read for another one.
-    #[must_use]
-    pub fn of<A: Send + Sync + 'static>(&self) -> Option<&A> {
-        self.own.downcast_ref()
-    }
-}
-
-/// What an entry of the catalogue does; every operation is one.
-pub trait Handler: Send + Sync {
-    /// Reads arguments that fit the schema; else says at which one they cannot be read.
-    fn read(&self, args: &Value) -> Result<Arguments, String>;
-
-    /// Why they are refused before anything is decided: what the caller has to say on purpose, and has not.
-    fn guard(&self, args: &Arguments, about: &[Resource]) -> Option<Refusal>;
-
-    /// Whether they turn command execution on.
-    fn enables_exec(&self, _: &Arguments) -> bool {
-        false
-    }
-
-    /// What they stop, of an operation that does nothing else.
-    fn asks_to_stop(&self, _: &Arguments, _: &Principal, _: &ControlState) -> Option<Stop> {
-        None
-    }
-
-    /// Does it.
-    fn run(&self, execution: Execution) -> BoxFuture<'static, Outcome>;
 }
 
 impl<A, O> Handler for &'static Operation<A, O>
@@ -243,4 +202,24 @@ where
         let running = (self.run)(execution, Arc::unwrap_or_clone(own));
         Box::pin(async { running.await.map_or_else(|ended| ended, |document| Outcome::Succeeded(document.shown())) })
     }
+}
+
+/// The arguments that an operation takes beside its own.
+fn asked<A>(declaration: &Declaration, guard: &Guard<A>) -> Vec<Asked> {
+    let asked = |name| Asked { name, about: None, required: false };
+    let mut all = Vec::new();
+    if declaration.on_a_vm {
+        all.push(Asked { required: true, ..asked("vm_id") });
+    }
+    match guard {
+        Guard::None => {}
+        Guard::Confirm { about, .. } => all.push(Asked { about: Some(about), ..asked("confirm") }),
+        Guard::Phrase { about, .. } => all.push(Asked { about: Some(about), ..asked("confirmation") }),
+        Guard::Acknowledge { .. } => all.extend(["confirm", "acknowledge_data_loss", "expected_label"].map(asked)),
+    }
+    let facts = &declaration.facts;
+    if facts.class != Class::Read && !facts.lists() && !declaration.harmless_twice {
+        all.push(asked("idempotency_key"));
+    }
+    all
 }

@@ -3,12 +3,9 @@
 use schemars::JsonSchema;
 use serde::Deserialize;
 
-use super::Declaration;
-use super::guard::Guard;
 use crate::core::redact::Sensitivity::{Content, Public};
-use crate::core::tool::Class;
 
-/// All of them; which of them an operation takes is [`asked`].
+/// All of them; which of them an operation takes is up to its class and its guard.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct Said {
     /// The VM: its id, or its exact label.
@@ -39,24 +36,4 @@ pub(super) struct Asked {
     /// What is said of it, if that is special.
     pub(super) about: Option<&'static str>,
     pub(super) required: bool,
-}
-
-/// Those that an operation takes.
-pub(super) fn asked<A>(declaration: &Declaration, guard: &Guard<A>) -> Vec<Asked> {
-    let asked = |name| Asked { name, about: None, required: false };
-    let mut all = Vec::new();
-    if declaration.on_a_vm {
-        all.push(Asked { required: true, ..asked("vm_id") });
-    }
-    match guard {
-        Guard::None => {}
-        Guard::Confirm { about, .. } => all.push(Asked { about: Some(about), ..asked("confirm") }),
-        Guard::Phrase { about, .. } => all.push(Asked { about: Some(about), ..asked("confirmation") }),
-        Guard::Acknowledge { .. } => all.extend(["confirm", "acknowledge_data_loss", "expected_label"].map(asked)),
-    }
-    let facts = &declaration.facts;
-    if facts.class != Class::Read && !facts.lists() && !declaration.harmless_twice {
-        all.push(asked("idempotency_key"));
-    }
-    all
 }
