@@ -3,7 +3,7 @@
 //! INVARIANT: what is refused here was left as it was, so that what is away can be put back.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use crate::log::dialect::Room;
 use crate::log::pair::PairError;
@@ -159,4 +159,9 @@ fn lost(room: Room) -> &'static str {
         Room::Vault => "the vault was lost, or moved away: ",
         Room::Views => "the views were lost, or moved away: ",
     }
+}
+
+/// What the file system refused.
+pub(super) fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RoomError + 'a {
+    move |source| RoomError::File { what, path: path.to_owned(), source }
 }

@@ -5,7 +5,7 @@
 //! vault is empty: a missing file over a vault that has keys is an operator's mistake, and a new key would hide it.
 
 use std::fs::File;
-use std::io::{self, Read};
+use std::io::Read;
 use std::path::Path;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -323,8 +323,4 @@ async fn open_vault(config: &Config, entropy: Arc<dyn Entropy>, log_is_new: bool
         None => return Err(RoomError::KeyMissing(path)),
     };
     Vault::open(database, key, entropy).await.map_err(|source| RoomError::Vault { path, source })
-}
-
-pub(super) fn failed<'a>(what: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> RoomError + 'a {
-    move |source| RoomError::File { what, path: path.to_owned(), source }
 }

@@ -13,7 +13,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::key_file::read_key;
-use super::rooms::{RoomError, failed};
+use super::refused::{RoomError, failed};
 use crate::config::Config;
 use crate::log::dialect::Room;
 use crate::log::private;

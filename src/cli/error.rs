@@ -15,7 +15,7 @@ use crate::config::ConfigError;
 use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
 use crate::core::visible::visible;
-use crate::export::jsonl::ExportError;
+use crate::export::bundle::ExportError;
 use crate::log::dialect::Room;
 use crate::log::reading::ReadError;
 use crate::log::server_error::{is_denied_to, is_no_server, is_shared, is_shut_out};

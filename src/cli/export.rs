@@ -14,8 +14,8 @@ use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::core::visible::counted;
 use crate::export::filter::Filter;
-use crate::export::jsonl;
 use crate::export::manifest::Manifest;
+use crate::export::{bundle, jsonl};
 use crate::log::private;
 
 const EXAMPLES: &str = "\
@@ -84,7 +84,7 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
         return Ok(answer(&manifest, format!("{}, as the manifest says", counted(manifest.count, "event"))));
     }
     let Some(out) = args.out.clone() else { return Err(CliError::Usage("name a directory with --out".into())) };
-    jsonl::check_free(&out)?;
+    bundle::check_free(&out)?;
     let desk = context.desk().await?;
     private::make_dir(&out).map_err(|source| CliError::File { what: "making", path: out.clone(), source })?;
     let filter = filter(args);

@@ -7,8 +7,9 @@ use std::collections::HashMap;
 
 use sha2::{Digest, Sha256};
 
+use super::bundle::ExportError;
 use super::filter::Choice;
-use super::jsonl::{ExportError, Line, plaintext};
+use super::line::{Line, plaintext};
 use super::manifest::Manifest;
 use crate::core::call::{Status, next};
 use crate::core::event::{Event, Kind, LEAF_VERSION};

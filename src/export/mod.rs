@@ -6,8 +6,11 @@
 //! verify: the whole log against itself, its payloads and the state beside it ──▶ findings, each with a name
 //! ```
 
+pub mod bundle;
+mod check;
 pub mod filter;
 pub mod jsonl;
+mod line;
 mod lines;
 pub mod manifest;
 pub mod verify;

@@ -2,8 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::Rows;
 use super::finding::{Fault, Findings};
+use super::stored::Rows;
 use crate::core::call::{Status, next};
 use crate::core::chain::Chain;
 use crate::core::event::{Event, Kind};

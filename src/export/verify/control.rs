@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::Rows;
 use super::finding::{Fault, Findings};
+use super::stored::Rows;
 use crate::core::bounded::Hex;
 use crate::core::event::Event;
 use crate::core::id::{Epoch, Position};

@@ -3,6 +3,8 @@
 use serde::Serialize;
 
 use crate::core::id::Position;
+use crate::log::store::StoreError;
+use crate::log::vault::VaultError;
 
 /// So many findings are kept; more are counted.
 const KEPT: usize = 1000;
@@ -151,4 +153,15 @@ impl Findings {
     pub(super) fn finish(self) -> (Vec<Finding>, u64) {
         (self.kept, self.more)
     }
+}
+
+/// A log that could not be walked at all.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    /// The log room failed.
+    #[error("reading the log")]
+    Store(#[from] StoreError),
+    /// The vault failed.
+    #[error("opening a payload")]
+    Vault(#[from] VaultError),
 }

@@ -11,53 +11,32 @@ mod control;
 mod finding;
 mod leaf;
 mod payload;
+mod stored;
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Serialize;
 
-pub use finding::{Fault, Finding};
+pub use finding::{Fault, Finding, VerifyError};
+pub use payload::Extent;
+pub use stored::checked;
 
 use self::calls::Calls;
 use self::control::Control;
 use self::finding::Findings;
 use self::payload::{Counts, Payloads};
+use self::stored::{Rows, snapshot};
 use crate::core::chain::Chain;
 use crate::core::event::Event;
 use crate::core::id::{CallId, Epoch, Position};
-use crate::core::state::{ControlState, RowKind};
+use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::log::chained;
 use crate::log::store::{Batch, EventRow, Found, Head, StateRow, Store, StoreError, Want};
-use crate::log::vault::{Vault, VaultError};
+use crate::log::vault::Vault;
 
 /// Events that are read at once.
 const STEP: u32 = 500;
-
-/// The kinds of rows that are checked: control state, and open calls.
-pub fn checked() -> impl Iterator<Item = &'static str> {
-    RowKind::ALL.into_iter().map(RowKind::as_str).chain(["job"])
-}
-
-/// How much is looked at.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Extent {
-    /// Order, leaves, calls, the state beside the log, and that each payload has its event and each event its payloads.
-    State,
-    /// The payloads' content too: every ciphertext is hashed, and with keys every plaintext.
-    Whole,
-}
-
-/// A log that could not be walked at all.
-#[derive(Debug, thiserror::Error)]
-pub enum VerifyError {
-    /// The log room failed.
-    #[error("reading the log")]
-    Store(#[from] StoreError),
-    /// The vault failed.
-    #[error("opening a payload")]
-    Vault(#[from] VaultError),
-}
 
 /// What was looked at, and what was found.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -221,25 +200,6 @@ async fn chains(store: &dyn Store, head: &Head, open: &[CallId]) -> Result<BTree
         Some((call, chain))
     };
     Ok(rows.into_iter().filter_map(fold).collect())
-}
-
-/// State rows by name.
-type Rows = BTreeMap<String, StateRow>;
-
-/// Head and state at one moment: the kinds that are checked, and whatever a node would load. The transaction writes nothing.
-async fn snapshot(store: &dyn Store) -> Result<(Head, Rows), StoreError> {
-    let (known_epoch, known_position) = (Epoch(i64::MIN), Position(i64::MIN));
-    let want = Want { kinds: checked().collect(), known_epoch, known_position, ..Want::default() };
-    let (mut rows, mut stored) = (Rows::new(), (Position(0), Micros(0)));
-    let newest = store
-        .transact(&want, &mut |head, found| {
-            stored = found.stored;
-            rows = found.rows.into_iter().chain(found.changed).map(|row| (row.name.clone(), row)).collect();
-            Ok(Batch { epoch: head.epoch, ..Batch::default() })
-        })
-        .await?;
-    // What is stored in the head is held against the events.
-    Ok((Head { position: stored.0, at: stored.1, epoch: newest.epoch }, rows))
 }
 
 /// An event past the head is one that no transaction of ours wrote, unless the head has moved meanwhile.

@@ -6,8 +6,7 @@ use serde_json::Value;
 use sha2::{Digest, Sha256};
 
 use super::control::Note;
-use super::finding::{Fault, Findings};
-use super::{Extent, VerifyError};
+use super::finding::{Fault, Findings, VerifyError};
 use crate::core::event::{Event, Kind, Part};
 use crate::core::id::{CallId, Position};
 use crate::log::store::{PayloadRow, Store};
@@ -16,6 +15,15 @@ use crate::tools;
 
 /// Notes by position; only of events that have one.
 pub(super) type Notes = HashMap<Position, Note>;
+
+/// How much is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// Order, leaves, calls, the state beside the log, and that each payload has its event and each event its payloads.
+    State,
+    /// The payloads' content too: every ciphertext is hashed, and with keys every plaintext.
+    Whole,
+}
 
 /// The payloads so far.
 pub(super) struct Payloads<'a> {
