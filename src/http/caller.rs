@@ -8,6 +8,7 @@ use axum::http::request::Parts;
 use axum::http::{HeaderMap, header};
 
 use super::Http;
+use super::bearer::bearer;
 use super::bodies::Whose;
 use super::gate::ClientAddress;
 use super::legible;
@@ -106,20 +107,6 @@ pub async fn authenticate(http: &Http, parts: &Parts, via: Via, read_only: bool)
             Refusal::new(Code::AuditUnavailable, "The key cannot be looked up now.").into()
         }
     })
-}
-
-pub(super) fn bearer(headers: &HeaderMap) -> Result<&str, Problem> {
-    let mut values = headers.get_all(header::AUTHORIZATION).iter();
-    let value = values.next().ok_or_else(|| Problem::unauthenticated("No key was given."))?;
-    if values.next().is_some() {
-        return Err(Problem::unauthenticated("More than one key was given."));
-    }
-    let (scheme, token) = value.to_str().ok().and_then(|text| text.split_once(' ')).unwrap_or_default();
-    if scheme.eq_ignore_ascii_case("bearer") {
-        Ok(token.trim())
-    } else {
-        Err(Problem::unauthenticated("That is not a bearer key."))
-    }
 }
 
 fn address(parts: &Parts) -> Option<IpAddr> {

@@ -17,6 +17,10 @@ use crate::core::refusal::Refusal;
 #[derive(Clone, Copy, Debug)]
 pub struct ClientAddress(pub Option<IpAddr>);
 
+/// Marks a request that came by the socket.
+#[derive(Clone, Copy, Debug)]
+pub struct Local;
+
 /// Finds the client's address and keeps it with the request.
 pub async fn locate(State(http): State<Arc<Http>>, mut request: Request, next: Next) -> Response {
     let peer = request.extensions().get::<ConnectInfo<SocketAddr>>().map(|info| info.0.ip().to_canonical());

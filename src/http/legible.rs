@@ -8,7 +8,6 @@ use axum::http::Uri;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 
-use super::console::Fault;
 use super::problem::Problem;
 
 const WHY: &str = "The address holds a NUL, or text that is not UTF-8.";
@@ -32,7 +31,7 @@ pub fn is_legible(encoded: &[u8]) -> bool {
 }
 
 /// What is wrong with an address, if anything.
-fn wrong(uri: &Uri) -> Option<&'static str> {
+pub fn wrong(uri: &Uri) -> Option<&'static str> {
     let query = uri.query().unwrap_or_default().as_bytes();
     if query.split(|byte| *byte == b'&').count() > MOST {
         return Some(TOO_MANY);
@@ -49,14 +48,6 @@ pub fn fault(uri: &Uri) -> Option<Problem> {
 pub async fn check(request: Request, next: Next) -> Response {
     match wrong(request.uri()).filter(|_| request.method().is_safe()) {
         Some(why) => Problem::malformed(why).into_response(),
-        None => next.run(request).await,
-    }
-}
-
-/// The same for a page.
-pub async fn check_page(request: Request, next: Next) -> Response {
-    match wrong(request.uri()) {
-        Some(why) => Fault::Unreadable(why).into_response(),
         None => next.run(request).await,
     }
 }

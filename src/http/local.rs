@@ -15,10 +15,6 @@ use axum_server::Handle;
 
 use super::{Http, connections, gate, mcp, problem};
 
-/// Marks a request that came by the socket.
-#[derive(Clone, Copy, Debug)]
-pub struct Local;
-
 /// What is served on the socket. Nothing is throttled by address, and no `Host` is looked at: no browser gets here.
 pub fn router(http: Arc<Http>) -> Router {
     mcp::router()
@@ -28,7 +24,7 @@ pub fn router(http: Arc<Http>) -> Router {
         .layer(from_fn_with_state(Arc::clone(&http), gate::part))
         .layer(from_fn(nowhere))
         .layer(from_fn(connections::keep))
-        .layer(Extension(Local))
+        .layer(Extension(gate::Local))
         .with_state(http)
 }
 

@@ -14,6 +14,7 @@
 mod accept;
 pub mod api;
 mod asked;
+mod bearer;
 mod bodies;
 mod body;
 mod caller;
@@ -62,11 +63,11 @@ use crate::auth::oidc::Issuers;
 use crate::auth::session::Sessions;
 use crate::control::Control;
 use connections::Admission;
-pub use connections::{ConnectionCaps, Connections};
+pub use connections::Connections;
 pub use counts::Counts;
 pub use door::Door;
 pub use origin::is_origin;
-pub use settings::{Forwarding, Rate, SessionCaps, Settings};
+pub use settings::{ConnectionCaps, Forwarding, Rate, SessionCaps, Settings};
 pub use tls::{Tls, TlsError};
 
 /// What every endpoint reaches.

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
-use super::ConnectionCaps;
-
 /// How the HTTP side behaves.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -110,6 +108,34 @@ impl Default for Settings {
             public_url: None,
             tls: false,
             clear_loopback: false,
+        }
+    }
+}
+
+/// How many connections there may be, and how long each may take.
+#[derive(Clone, Copy, Debug)]
+pub struct ConnectionCaps {
+    /// Most connections at a time.
+    pub total: usize,
+    /// Most connections of one address, or of one /64 of IPv6. Trusted proxies are exempt: they speak for many.
+    pub per_address: usize,
+    /// From a connection's beginning until its first request's headers are complete, TLS handshake included; later, from a
+    /// request's first byte.
+    pub head: Duration,
+    /// How long a connection without a request is kept.
+    pub idle: Duration,
+    /// How long a client may take none of an answer.
+    pub stalled: Duration,
+}
+
+impl Default for ConnectionCaps {
+    fn default() -> Self {
+        Self {
+            total: 4096,
+            per_address: 256,
+            head: Duration::from_secs(10),
+            idle: Duration::from_secs(75),
+            stalled: Duration::from_secs(30),
         }
     }
 }

@@ -16,7 +16,7 @@ use tower_governor::governor::GovernorConfigBuilder;
 use tower_governor::key_extractor::KeyExtractor;
 use tower_governor::{GovernorError, GovernorLayer};
 
-use super::caller::bearer;
+use super::bearer::bearer;
 use super::gate::ClientAddress;
 use super::problem::Problem;
 use super::{Http, Rate};

@@ -10,8 +10,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
+use super::Place;
 use super::pace::{Pace, Phase};
-use super::{ConnectionCaps, Place};
+use crate::http::settings::ConnectionCaps;
 
 /// How long, and how many bytes of it, the rest of a request is received after the last answer. A socket that is closed while
 /// something lies in it unread takes the answer away from its client.

@@ -18,7 +18,6 @@ use std::io;
 use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use axum::Extension;
 use axum::middleware::AddExtension;
@@ -27,39 +26,11 @@ use ipnet::IpNet;
 use tokio::net::TcpStream;
 use tower::Layer;
 
-use super::Settings;
+use super::settings::{ConnectionCaps, Settings};
 use super::throttle::network;
 pub(super) use exchange::keep;
 use guarded::Guarded;
 use pace::Pace;
-
-/// How many connections there may be, and how long each may take.
-#[derive(Clone, Copy, Debug)]
-pub struct ConnectionCaps {
-    /// Most connections at a time.
-    pub total: usize,
-    /// Most connections of one address, or of one /64 of IPv6. Trusted proxies are exempt: they speak for many.
-    pub per_address: usize,
-    /// From a connection's beginning until its first request's headers are complete, TLS handshake included; later, from a
-    /// request's first byte.
-    pub head: Duration,
-    /// How long a connection without a request is kept.
-    pub idle: Duration,
-    /// How long a client may take none of an answer.
-    pub stalled: Duration,
-}
-
-impl Default for ConnectionCaps {
-    fn default() -> Self {
-        Self {
-            total: 4096,
-            per_address: 256,
-            head: Duration::from_secs(10),
-            idle: Duration::from_secs(75),
-            stalled: Duration::from_secs(30),
-        }
-    }
-}
 
 /// The connections of one listener.
 #[derive(Debug, Default)]

@@ -7,7 +7,7 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
-use super::connect::{Client, clients};
+use super::clients::{Client, clients};
 use super::fault::Fault;
 use super::form::{Fields, Posted};
 use super::frame::{Frame, page};

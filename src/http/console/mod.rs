@@ -15,6 +15,7 @@ mod approvals;
 mod assets;
 mod call;
 mod changes;
+mod clients;
 mod confirm;
 mod connect;
 mod cookie;
@@ -29,6 +30,7 @@ pub(in crate::http) mod frame;
 mod gate;
 mod in_force;
 mod keys;
+mod legible;
 mod limits;
 mod look;
 mod nodes;
@@ -52,6 +54,7 @@ mod timeline;
 mod visit;
 mod vm;
 mod welcome;
+mod who;
 
 use std::sync::Arc;
 
@@ -60,9 +63,7 @@ use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::Redirect;
 use axum::routing::{get, post};
 
-pub use fault::Fault;
-
-use super::{Http, legible};
+use super::Http;
 
 /// Where the console lives.
 pub const ROOT: &str = "/console";

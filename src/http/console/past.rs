@@ -3,9 +3,12 @@
 use super::fault::Fault;
 use super::frame::stops;
 use super::shown::{When, rough, visible};
-use super::switches::{engagement, person};
 use super::visit::Visit;
+use super::who::person;
+use crate::core::event::Kind;
+use crate::core::id::Position;
 use crate::core::state::ControlState;
+use crate::core::switch::Target;
 use crate::core::time::Micros;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
@@ -72,4 +75,11 @@ async fn past(visit: &Visit, record: &AdministrationRecord, state: &ControlState
         length: rough(end.at.since(record.at)),
         end: ended,
     }))
+}
+
+/// What was engaged at a position, and until when.
+pub async fn engagement(visit: &Visit, position: Position) -> Option<(Target, Option<Micros>)> {
+    let event = visit.http.door.control().ports.reader.event(position).await.ok()??;
+    let Kind::SwitchEngaged { target, expires_at, .. } = event.kind else { return None };
+    Some((target, expires_at))
 }

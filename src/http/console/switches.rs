@@ -19,9 +19,8 @@ use super::past::{self, Past};
 use super::reach;
 use super::shown::{When, visible};
 use super::visit::Visit;
+use super::who::person;
 use crate::core::engagement::check_target;
-use crate::core::event::Kind;
-use crate::core::id::Position;
 use crate::core::scope::Scope;
 use crate::core::state::ControlState;
 use crate::core::switch::{Switch, Target};
@@ -188,19 +187,4 @@ async fn row(visit: &Visit, switch: &Switch, state: &ControlState, now: Micros) 
         since: When::of(switch.engaged_at, now),
         until: switch.ends_at().map(|end| When::of(end, now)),
     }
-}
-
-/// What was engaged at a position, and until when.
-pub async fn engagement(visit: &Visit, position: Position) -> Option<(Target, Option<Micros>)> {
-    let event = visit.http.door.control().ports.reader.event(position).await.ok()??;
-    let Kind::SwitchEngaged { target, expires_at, .. } = event.kind else { return None };
-    Some((target, expires_at))
-}
-
-/// A person by e-mail address; the id if nobody knows it, and an agent or the command line if there is nobody.
-pub async fn person(visit: &Visit, user: Option<String>) -> String {
-    let Some(user) = user else { return "an agent, or the command line".into() };
-    let Ok(id) = user.parse() else { return user };
-    let email = visit.http.door.control().ports.reader.vault.email(&id).await.ok().flatten();
-    email.map_or(user, |email| visible(&email))
 }

@@ -10,7 +10,8 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::message::{INVALID_PARAMS, INVALID_REQUEST, error, id_of};
-use super::rejected::{self, about, is_call, is_unwritten};
+use super::rejected::{self, about, is_unwritten};
+use super::shallow::is_call;
 use crate::control::Reply;
 use crate::core::principal::Principal;
 use crate::http::door::{Door, is_dead};

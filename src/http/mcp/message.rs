@@ -8,12 +8,9 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::shallow::{self, Shallow};
+use super::shallow::{self, BATCH, Shallow};
 use crate::core::document::{self, Unreadable};
 use crate::core::scrub::ScrubbedText;
-
-/// Messages of one batch.
-pub const BATCH: usize = 20;
 
 const PARSE_ERROR: i32 = -32700;
 /// Not a request.

@@ -43,7 +43,7 @@ use serde_json::Value;
 use super::accept::{Accepted, BOTH};
 use super::bodies::{Whole, Whose};
 use super::caller::authenticate;
-use super::local::Local;
+use super::gate::Local;
 use super::problem::Problem;
 use super::{Door, Http, Settings, body, live, origin};
 use crate::core::code::Code;

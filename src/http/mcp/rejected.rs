@@ -14,9 +14,9 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::Exchange;
-use super::message::{BATCH, Unfit};
+use super::message::Unfit;
 use super::sessions::SESSION_ID;
-use super::shallow::{self, Shallow};
+use super::shallow::{self, BATCH, CALL, Shallow, is_call};
 use crate::control::Reply;
 use crate::core::code::Code;
 use crate::core::document;
@@ -31,9 +31,6 @@ use crate::http::caller::user_agent;
 use crate::http::door::{Door, Incoming};
 use crate::http::problem::Problem;
 
-/// The method of a call.
-pub const CALL: &str = "tools/call";
-
 /// Whether rmcp has handed a call on; the handler says so.
 #[derive(Clone, Default)]
 pub struct Reached(Arc<AtomicBool>);
@@ -47,11 +44,6 @@ impl Reached {
     fn is_marked(&self) -> bool {
         self.0.load(Ordering::SeqCst)
     }
-}
-
-/// Whether a message asks for a call, in whatever shape.
-pub fn is_call(message: &Value) -> bool {
-    message["method"] == CALL
 }
 
 /// Whether nothing could be recorded.

@@ -11,9 +11,18 @@ use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::{Value, json};
 
-use super::super::body::text_of;
-use super::message::BATCH;
-use super::rejected::{CALL, is_call};
+use crate::http::body::text_of;
+
+/// Messages of one batch.
+pub const BATCH: usize = 20;
+
+/// The method of a call.
+pub const CALL: &str = "tools/call";
+
+/// Whether a message asks for a call, in whatever shape.
+pub fn is_call(message: &Value) -> bool {
+    message["method"] == CALL
+}
 
 /// The fields by which a message is known.
 #[derive(Deserialize)]
