@@ -5,6 +5,9 @@ use std::error::Error;
 use super::CliError;
 use crate::core::caused::with_sources;
 
+/// Why something of the vault could not be looked at.
+pub(super) const NO_VAULT: &str = "the vault cannot be used";
+
 /// What came of looking.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Checked {

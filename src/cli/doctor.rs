@@ -8,7 +8,7 @@ use clap::Args;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::checks::{Checked, Checks};
+use super::checks::{Checked, Checks, NO_VAULT};
 use super::clock::accepting;
 use super::migrate::shown;
 use super::progress::Bar;
@@ -130,8 +130,6 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
         text: text.into(),
     })
 }
-
-pub(super) const NO_VAULT: &str = "the vault cannot be used";
 
 /// What can be looked at where the log cannot.
 fn without_log(context: &Context, error: &CliError) -> Checks {

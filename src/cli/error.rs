@@ -3,7 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
-use super::stdio::PipeError;
+use super::stdio::pipe_error::PipeError;
 use crate::app::AppError;
 use crate::app::desk::DeskError;
 use crate::app::node::NodeError;

@@ -4,8 +4,7 @@
 
 use serde_json::{Value, json};
 
-use super::checks::Checked;
-use super::doctor::NO_VAULT;
+use super::checks::{Checked, NO_VAULT};
 use super::limits::{differs, in_force as in_force_since, since};
 use super::policy::holder;
 use super::{CliError, Context};

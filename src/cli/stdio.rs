@@ -9,6 +9,7 @@ mod asked;
 mod begin;
 mod lines;
 mod pipe;
+pub(super) mod pipe_error;
 mod place;
 mod session;
 mod wire;
@@ -19,7 +20,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use self::pipe::Pipe;
 use self::wire::Wire;
 use super::{CliError, Context};
-use crate::core::refusal::Refusal;
 
 const EXAMPLES: &str = "\
 The key comes from the configuration (api_key) or the environment; it is never an argument, which others could see.
@@ -40,42 +40,6 @@ pub struct StdioArgs {
     /// The server to forward to: https, or in the clear on this machine.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
-}
-
-/// A pipe that leads nowhere.
-#[derive(Debug, thiserror::Error)]
-pub enum PipeError {
-    /// Not an address of a server.
-    #[error("--url {url}: {why}")]
-    Url {
-        /// The address, as it may be shown.
-        url: String,
-        /// What is wrong with it.
-        why: &'static str,
-    },
-    /// No key of ours looks like that.
-    #[error("the key holds characters that no key has")]
-    Key,
-    /// No TLS can be spoken here.
-    #[error("TLS cannot be set up")]
-    Tls(#[source] rustls::Error),
-    /// Nobody answers.
-    #[error("nobody answers at {by}: {why}")]
-    Unreached {
-        /// Where.
-        by: String,
-        /// Why not.
-        why: String,
-    },
-    /// The server's socket is another user's.
-    #[error("the server's socket {} belongs to another user", .0.display())]
-    NotOurs(std::path::PathBuf),
-    /// The server answers, and does not let the key in.
-    #[error("the server refuses: {}: {}", .0.code, .0.message)]
-    Refused(Box<Refusal>),
-    /// A node lives in the log, elsewhere.
-    #[error("the database is served by {0}, not from this data directory")]
-    ServedElsewhere(String),
 }
 
 /// Passes messages on until standard input ends.

@@ -3,8 +3,7 @@
 use std::sync::Arc;
 
 use super::Context;
-use super::checks::Checked;
-use super::doctor::NO_VAULT;
+use super::checks::{Checked, NO_VAULT};
 use crate::app::desk::Desk;
 use crate::app::rooms::{RoomError, open_views};
 use crate::core::caused::with_sources;

@@ -4,10 +4,10 @@ use axum::http::StatusCode;
 use bytes::Bytes;
 use serde_json::json;
 
-use super::PipeError;
 use super::answer::{self, Answer, Held};
 use super::asked::Asked;
 use super::pipe::{Pipe, TELLING};
+use super::pipe_error::PipeError;
 use super::session::{Session, Welcome};
 use super::wire::Unanswered;
 use crate::core::code::Code;

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::PipeError;
+use super::pipe_error::PipeError;
 use super::wire::dial;
 use crate::app::alone::living;
 use crate::app::rooms::{self, RoomError};

@@ -23,7 +23,7 @@ use tokio::net::UnixStream;
 use tower::Service;
 use url::Url;
 
-use super::PipeError;
+use super::pipe_error::PipeError;
 use crate::app::socket::Reachable;
 use crate::auth::oidc::outward::connector;
 use crate::auth::oidc::settings::is_loopback;
