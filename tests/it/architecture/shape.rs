@@ -1,0 +1,119 @@
+//! How long things are, and what they are called.
+
+use syn::spanned::Spanned;
+use syn::visit::{self, Visit};
+
+use super::{Source, sources};
+
+const LONGEST_FILE: usize = 400;
+const LONGEST_FUNCTION: usize = 80;
+const BANNED: &[&str] = &["util", "utils", "helper", "helpers", "manager", "managers"];
+
+/// Collects functions by length, and names of items.
+#[derive(Default)]
+struct Items {
+    functions: Vec<(String, usize)>,
+    names: Vec<String>,
+}
+
+impl Items {
+    fn add(&mut self, signature: &syn::Signature, block: &syn::Block) {
+        let lines = block.span().end().line - signature.span().start().line + 1;
+        self.functions.push((signature.ident.to_string(), lines));
+        self.names.push(signature.ident.to_string());
+    }
+}
+
+impl<'ast> Visit<'ast> for Items {
+    fn visit_item_fn(&mut self, item: &'ast syn::ItemFn) {
+        self.add(&item.sig, &item.block);
+        visit::visit_item_fn(self, item);
+    }
+
+    fn visit_impl_item_fn(&mut self, item: &'ast syn::ImplItemFn) {
+        self.add(&item.sig, &item.block);
+        visit::visit_impl_item_fn(self, item);
+    }
+
+    fn visit_item_struct(&mut self, item: &'ast syn::ItemStruct) {
+        self.names.push(item.ident.to_string());
+    }
+
+    fn visit_item_enum(&mut self, item: &'ast syn::ItemEnum) {
+        self.names.push(item.ident.to_string());
+    }
+
+    fn visit_item_trait(&mut self, item: &'ast syn::ItemTrait) {
+        self.names.push(item.ident.to_string());
+        visit::visit_item_trait(self, item);
+    }
+
+    fn visit_item_mod(&mut self, item: &'ast syn::ItemMod) {
+        self.names.push(item.ident.to_string());
+        visit::visit_item_mod(self, item);
+    }
+}
+
+fn items(source: &Source) -> Items {
+    let mut items = Items::default();
+    items.visit_file(&source.parse());
+    items
+}
+
+fn too_long(source: &Source) -> Vec<String> {
+    let lines = source.text.lines().count();
+    let file = (lines > LONGEST_FILE).then(|| format!("{}: {lines} lines", source.name));
+    let functions = items(source).functions.into_iter().filter(|(_, lines)| *lines > LONGEST_FUNCTION);
+    file.into_iter().chain(functions.map(|(name, lines)| format!("{}: fn {name} has {lines} lines", source.name))).collect()
+}
+
+#[test]
+fn files_and_functions_are_short() {
+    let long: Vec<_> = sources().iter().flat_map(too_long).collect();
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn a_long_file_and_a_long_function_are_found() {
+    let function = |lines: usize| format!("fn f() {{\n{}}}\n", "    ();\n".repeat(lines - 2));
+    assert_eq!(too_long(&Source::new("core/a.rs", &function(LONGEST_FUNCTION))), [""; 0]);
+    assert_eq!(too_long(&Source::new("core/a.rs", &function(LONGEST_FUNCTION + 1))), ["core/a.rs: fn f has 81 lines"]);
+    assert_eq!(too_long(&Source::new("core/a.rs", &"\n".repeat(401))), ["core/a.rs: 401 lines"]);
+}
+
+/// The words of a name, however it joins them.
+fn words(name: &str) -> Vec<String> {
+    let mut spaced = String::new();
+    for c in name.chars() {
+        if c.is_uppercase() {
+            spaced.push('_');
+        }
+        spaced.extend(c.to_lowercase());
+    }
+    spaced.split('_').map(str::to_owned).collect()
+}
+
+fn banned_names(source: &Source) -> Vec<String> {
+    let names = items(source).names.into_iter().chain(source.module.clone());
+    names.filter(|name| words(name).iter().any(|word| BANNED.contains(&word.as_str()))).collect()
+}
+
+#[test]
+fn nothing_is_called_after_nothing() {
+    let banned: Vec<_> = sources()
+        .iter()
+        .flat_map(|source| banned_names(source).into_iter().map(|name| format!("{}: {name}", source.name)))
+        .collect();
+    assert!(banned.is_empty(), "{}", banned.join("\n"));
+    assert_eq!(
+        banned_names(&Source::new("log/sql_utils.rs", "struct CallManager; fn helper() {}")),
+        ["CallManager", "helper", "sql_utils"]
+    );
+}
+
+#[test]
+fn every_file_says_at_its_head_why_it_exists() {
+    let silent: Vec<_> =
+        sources().into_iter().filter(|source| !source.text.starts_with("//! ")).map(|source| source.name).collect();
+    assert!(silent.is_empty(), "{}", silent.join("\n"));
+}
