@@ -74,6 +74,7 @@ mod model;
 mod nodes;
 mod notices;
 mod operate;
+mod outbound;
 mod packaging;
 mod pipe;
 mod pipe_wire;
