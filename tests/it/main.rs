@@ -43,6 +43,7 @@ mod export;
 mod failover;
 mod family;
 mod faults;
+mod first_call;
 mod fleet;
 mod forgetful;
 mod frozen;
