@@ -5,17 +5,19 @@
 
 mod misread;
 mod tables;
+mod toml;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use figment::Figment;
-use figment::providers::{Env, Format, Serialized, Toml};
+use figment::providers::{Env, Format, Serialized};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
 use self::misread::misread;
+use self::toml::Toml;
 use crate::core::quota::Quotas;
 use crate::core::secret_text::secret;
 use crate::core::terms::{Limits, Terms};

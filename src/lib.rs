@@ -13,6 +13,7 @@ pub mod core;
 pub mod export;
 pub mod http;
 pub mod log;
+pub mod outbound;
 pub mod policy;
 pub mod providers;
 pub mod telemetry;

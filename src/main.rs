@@ -35,9 +35,10 @@ fn work(cli: Cli) -> anyhow::Result<()> {
     let context = Context::new(&cli)?;
     let telemetry = &context.config.telemetry;
     let export = telemetry.endpoint.as_deref().map(|endpoint| Export { endpoint, service: &telemetry.service_name });
-    // The exporters have threads of their own and block: they begin before the runtime and end after it.
-    let guard = telemetry::start(export, !cli.command.serves(), &context.clock, Arc::clone(&context.lost_lines))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().context("starting the runtime")?;
+    // The exporters have threads of their own and wait there for what runs on the runtime: they end before it does.
+    let (quiet, lost) = (!cli.command.serves(), Arc::clone(&context.lost_lines));
+    let guard = telemetry::start(export, runtime.handle(), quiet, &context.clock, lost)?;
     let answered = runtime.block_on(cli::run(cli.command, &context));
     guard.flush();
     // Somebody who does not read what we write must not keep us: all that counts is stopped and durable by now.

@@ -3,6 +3,7 @@
 //! Standard output stays free: `--json` and `forelog stdio` own it. Secrets hardly get here, because what is logged are
 //! ids and codes, and what leaves is said by Forelog and not by libraries; none get out, because lines and spans are scrubbed (P10). One canonical line per call has the target `forelog::call`; it comes from `control`.
 
+mod collector;
 mod durations;
 mod lines;
 mod scrubbing;
@@ -13,21 +14,24 @@ use std::sync::atomic::AtomicU64;
 
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry::trace::TracerProvider;
-use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig};
+use opentelemetry_otlp::{MetricExporter, Protocol, SpanExporter, WithExportConfig, WithHttpConfig};
 use opentelemetry_sdk::Resource;
 use opentelemetry_sdk::metrics::SdkMeterProvider;
 use opentelemetry_sdk::trace::SdkTracerProvider;
+use tokio::runtime::Handle;
 use tracing::{Level, Metadata};
 use tracing_subscriber::filter::{FilterExt, dynamic_filter_fn};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{EnvFilter, Layer, Registry};
 
+use self::collector::Collector;
 use self::durations::Durations;
 use self::lines::Lines;
 pub use self::lines::last_word;
 use self::scrubbing::Scrubbing;
 use crate::core::time::Clock;
+use crate::outbound::OutboundError;
 
 /// What is shown unless `RUST_LOG` says otherwise.
 const SHOWN: &str = "info,sqlx=warn,rmcp=warn,hyper=warn,tower_http=warn,opentelemetry=warn,opentelemetry_sdk=warn";
@@ -53,6 +57,9 @@ pub enum TelemetryError {
     /// The OTLP exporter cannot be built.
     #[error("starting the export of traces and metrics")]
     Exporter(#[from] opentelemetry_otlp::ExporterBuildError),
+    /// The client that reaches the collector cannot be built.
+    #[error("starting the export of traces and metrics")]
+    Collector(#[from] OutboundError),
     /// Lines cannot be written.
     #[error("opening standard error for the log")]
     Lines(#[source] std::io::Error),
@@ -85,9 +92,10 @@ impl Guard {
 }
 
 /// Starts the log, and the export if there is somewhere to send it. `quiet` is for commands that answer and end. Lines that
-/// nobody reads are counted in `lost`.
+/// nobody reads are counted in `lost`. What is exported is sent on `runtime`, which has to live until [`Guard::flush`] is done.
 pub fn start(
     export: Option<Export<'_>>,
+    runtime: &Handle,
     quiet: bool,
     clock: &Arc<dyn Clock>,
     lost: Arc<AtomicU64>,
@@ -96,8 +104,9 @@ pub fn start(
     let (mut guard, mut layers) = (Guard::default(), vec![lines(quiet, written.clone())]);
     if let Some(Export { endpoint, service }) = export.filter(|_| !quiet) {
         let resource = Resource::builder().with_service_name(service.to_owned()).build();
-        let traces = export_traces(endpoint, resource.clone())?;
-        let metrics = export_metrics(endpoint, resource)?;
+        let collector = Collector::new(runtime.clone())?;
+        let traces = export_traces(endpoint, &collector, resource.clone())?;
+        let metrics = export_metrics(endpoint, &collector, resource)?;
         layers.push(
             tracing_opentelemetry::layer()
                 .with_tracer(traces.tracer("forelog"))
@@ -136,25 +145,27 @@ fn is_ours(metadata: &Metadata<'_>) -> bool {
 
 /// Whether arguments and results may be in it, which no line has, whatever `RUST_LOG` asks for (P10).
 fn holds_bodies(metadata: &Metadata<'_>) -> bool {
-    let carries = ["rmcp", "hyper", "h2", "reqwest", "openidconnect"];
+    let carries = ["rmcp", "hyper", "h2", "openidconnect"];
     let of =
         |name: &&str| metadata.target().strip_prefix(name).is_some_and(|rest| rest.is_empty() || rest.starts_with(['_', ':']));
     carries.iter().any(of) && *metadata.level() > Level::INFO
 }
 
-fn export_traces(endpoint: &str, resource: Resource) -> Result<SdkTracerProvider, TelemetryError> {
+fn export_traces(endpoint: &str, collector: &Collector, resource: Resource) -> Result<SdkTracerProvider, TelemetryError> {
     let exporter = SpanExporter::builder()
         .with_http()
+        .with_http_client(collector.clone())
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(format!("{}/v1/traces", endpoint.trim_end_matches('/')))
         .build()?;
     Ok(SdkTracerProvider::builder().with_batch_exporter(Scrubbing(exporter)).with_resource(resource).build())
 }
 
-fn export_metrics(endpoint: &str, resource: Resource) -> Result<SdkMeterProvider, TelemetryError> {
+fn export_metrics(endpoint: &str, collector: &Collector, resource: Resource) -> Result<SdkMeterProvider, TelemetryError> {
     use opentelemetry_sdk::metrics::{Aggregation, Instrument, Stream};
     let exporter = MetricExporter::builder()
         .with_http()
+        .with_http_client(collector.clone())
         .with_protocol(Protocol::HttpBinary)
         .with_endpoint(format!("{}/v1/metrics", endpoint.trim_end_matches('/')))
         .build()?;

@@ -140,7 +140,7 @@ pub fn command(cluster: Option<&Cluster>) -> Command {
 
 pub(crate) fn demo(cluster: Option<&Cluster>, data: &std::path::Path) -> Child {
     let mut command = command(cluster);
-    command.args(["demo", "--listen", "127.0.0.1:0", "--data"]).arg(data);
+    command.args(["demo", "--json", "--listen", "127.0.0.1:0", "--data"]).arg(data);
     command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("start forelog")
 }
 

@@ -1,5 +1,8 @@
 //! `forelog demo`: everything on this machine, with an example account, staff, keys and VMs.
 //!
+//! It says on standard error what it is doing, and makes a first call by itself (`first_call.rs`), so that a newcomer sees what is
+//! recorded of one; not with `--json`, where programs seed from it.
+//!
 //! INVARIANT: a start first puts an earlier `demo.json` aside, so whoever waits for the file never reads where the last one
 //! served; the keys in it are shown nowhere else. Starting again on the same directory goes on with the same data and keys.
 
@@ -12,8 +15,8 @@ use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::serve::{base_url, distrusted, until_told};
-use super::{Answer, CliError, Context, Text, fleet, print, seed};
+use super::serve::{base_url, distrusted, local_url, until_told};
+use super::{Answer, CliError, Context, Text, first_call, fleet, print, seed};
 use crate::app::seat::Seat;
 use crate::app::{App, AppError};
 use crate::config::Config;
@@ -95,6 +98,7 @@ impl DemoArgs {
 
 /// Serves the demonstration until it is told to stop.
 pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
+    tracing::info!(data = %context.config.data_dir.display(), "starting the demonstration");
     // Somebody who has the data to himself, or the port, is named before anything is put aside.
     drop(Seat::among_servers(&context.config.data_dir).map_err(AppError::from)?);
     let listener = App::listen(&context.config).await?;
@@ -107,8 +111,10 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
         document
     };
     if args.provider == Provider::Qemu {
+        tracing::info!("turning the guests on");
         fleet::start_guests(context).await?;
     }
+    tracing::info!("starting the server");
     let app = App::start_on(listener, &context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
     app.show_lost_lines(Arc::clone(&context.lost_lines));
     let url = base_url(context, app.address());
@@ -118,9 +124,10 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     }
     write(&aside, &document)?;
     let distrusted = distrusted(context, &app);
+    let first = if context.common.json { None } else { Some(make_first_call(context, &app, &document).await) };
     let ready = || {
         std::fs::rename(&aside, &shown).map_err(|source| CliError::File { what: "writing", path: shown.clone(), source })?;
-        let text = Text::of_lines(&greeting(&document, &shown, distrusted.as_deref()));
+        let text = Text::of_lines(&greeting(&document, &shown, distrusted.as_deref(), first.as_deref()));
         print(&Answer { document, text }, context.common.json);
         Ok(())
     };
@@ -129,6 +136,12 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
         fleet::stop_guests(context).await?;
     }
     ended
+}
+
+async fn make_first_call(context: &Context, app: &App, document: &Value) -> String {
+    tracing::info!("making a first call");
+    let key = document.pointer("/customer/api_key").and_then(Value::as_str).unwrap_or_default();
+    first_call::show(app, &local_url(context, app.address()), key).await
 }
 
 /// Takes an earlier `demo.json` away, and gives what it said.
@@ -176,7 +189,7 @@ fn quoted(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
 }
 
-fn greeting(document: &Value, shown: &Path, distrusted: Option<&str>) -> String {
+fn greeting(document: &Value, shown: &Path, distrusted: Option<&str>, first: Option<&str>) -> String {
     let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (base, mcp, key) = (text("/base_url"), text("/mcp_url"), text("/customer/api_key"));
     let staff = text("/staff/api_key");
@@ -184,13 +197,14 @@ fn greeting(document: &Value, shown: &Path, distrusted: Option<&str>) -> String 
         document["vms"].as_array().into_iter().flatten().map(|vm| format!("  {}  {}", vm["id"], vm["label"])).collect();
     let ready =
         distrusted.map_or_else(|| format!("Forelog is ready at {base}."), |why| format!("{why}\nForelog listens at {base}."));
+    let first = first.map(|first| format!("{first}\n\n")).unwrap_or_default();
     format!(
         "{ready} Ctrl-C stops it; starting it again goes on with the same data.
 
 VMs of the example account:
 {}
 
-Connect an agent:
+{first}Connect an agent:
   claude mcp add --transport http forelog {mcp} --header 'Authorization: Bearer {key}'
 
 Or call a tool yourself:

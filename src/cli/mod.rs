@@ -13,6 +13,7 @@ mod demo;
 mod doctor;
 mod error;
 mod export;
+mod first_call;
 mod fleet;
 mod health;
 mod key;

@@ -11,16 +11,19 @@ use crate::core::scope::{Scope, ScopeSet};
 
 /// Makes accounts, people, keys and VMs, and gives what `demo.json` says of them.
 pub async fn seed(context: &Context) -> Result<Value, CliError> {
+    tracing::info!("making the log, the views and the vault");
     let desk = context.new_desk().await?;
     if !desk.state().await?.accounts.is_empty() {
         let text = "the data directory holds accounts but no demo.json, whose keys are shown nowhere else; \
                     use another directory, or `forelog serve` and `forelog key create` on this one";
         return Err(CliError::Usage(text.into()));
     }
+    tracing::info!("making two accounts, three people and their keys");
     let staff = desk.create_account("Example Hosting", "staff@example.com", Side::Staff).await?;
     let second = desk.join_account(&staff.account, "second@example.com").await?;
     let customer = desk.create_account("Example Ltd", "customer@example.com", Side::Customer).await?;
     desk.set_account(&customer.account, true).await?;
+    tracing::info!("making the VMs and giving them to the customer");
     make_guests(context).await?;
     let mut vms = Vec::new();
     for (provider, machine) in machines(context).await? {

@@ -71,12 +71,15 @@ fn tell(state: &[NotifyState<'_>]) {
 /// How clients reach it: as configured, else where it listens.
 pub fn base_url(context: &Context, address: SocketAddr) -> String {
     let public = context.config.public_url.as_ref().map(|url| url.trim_end_matches('/').to_owned());
-    public.unwrap_or_else(|| {
-        let local = if address.is_ipv4() { "127.0.0.1" } else { "[::1]" };
-        let host = if address.ip().is_unspecified() { local.to_owned() } else { SocketAddr::new(address.ip(), 0).to_string() };
-        let scheme = if context.config.tls.is_some() { "https" } else { "http" };
-        format!("{scheme}://{}:{}", host.trim_end_matches(":0"), address.port())
-    })
+    public.unwrap_or_else(|| local_url(context, address))
+}
+
+/// How it is reached from this machine.
+pub fn local_url(context: &Context, address: SocketAddr) -> String {
+    let local = if address.is_ipv4() { "127.0.0.1" } else { "[::1]" };
+    let host = if address.ip().is_unspecified() { local.to_owned() } else { SocketAddr::new(address.ip(), 0).to_string() };
+    let scheme = if context.config.tls.is_some() { "https" } else { "http" };
+    format!("{scheme}://{}:{}", host.trim_end_matches(":0"), address.port())
 }
 
 /// Waits for SIGTERM or ctrl-c, drains, and shuts down in order. A second signal ends the draining and hurries nothing else:

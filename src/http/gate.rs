@@ -7,6 +7,7 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, Uri, Version, header};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
+use tower_http::set_header::response::SetMultipleResponseHeadersLayer;
 
 use super::problem::Problem;
 use super::{Http, forwarded};
@@ -95,10 +96,7 @@ const HEADERS: [(HeaderName, &str); 5] = [
 ];
 
 /// Sets the security headers that an endpoint has not set itself.
-pub async fn harden(request: Request, next: Next) -> Response {
-    let mut response = next.run(request).await;
-    for (name, value) in HEADERS {
-        response.headers_mut().entry(name).or_insert(HeaderValue::from_static(value));
-    }
-    response
+pub fn harden() -> SetMultipleResponseHeadersLayer<Response> {
+    let headers = HEADERS.map(|(name, value)| (name, HeaderValue::from_static(value)).into());
+    SetMultipleResponseHeadersLayer::if_not_present(headers.into())
 }

@@ -20,7 +20,7 @@ pub fn router(http: Arc<Http>) -> Router {
     mcp::router()
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(from_fn(gate::harden))
+        .layer(gate::harden())
         .layer(from_fn_with_state(Arc::clone(&http), gate::part))
         .layer(from_fn(nowhere))
         .layer(from_fn(connections::keep))

@@ -152,7 +152,7 @@ pub fn router(http: Arc<Http>) -> Router {
     let routes = open.merge(hosted).fallback(problem::no_such_path).method_not_allowed_fallback(problem::no_such_method);
     throttle::guard(routes, http.settings.rate, Arc::clone(http.door.control().ports.fence()))
         .layer(from_fn_with_state(Arc::clone(&http), cors::share))
-        .layer(from_fn(gate::harden))
+        .layer(gate::harden())
         .layer(from_fn_with_state(Arc::clone(&http), gate::part))
         .layer(from_fn_with_state(Arc::clone(&http), gate::locate))
         .layer(from_fn(connections::keep))

@@ -40,13 +40,10 @@ impl Histogram {
         self.sum.fetch_add((value * PARTS) as u64, Ordering::Relaxed);
     }
 
-    /// Each bound with the number of values up to it; the last bound is infinite.
+    /// Each bound with the number of values up to it that are above the bound before; the last bound is infinite.
     pub fn buckets(&self) -> impl Iterator<Item = (f64, u64)> {
         let bounds = self.bounds.iter().copied().chain([f64::INFINITY]);
-        bounds.zip(&self.counts).scan(0, |below, (bound, count)| {
-            *below += count.load(Ordering::Relaxed);
-            Some((bound, *below))
-        })
+        bounds.zip(&self.counts).map(|(bound, count)| (bound, count.load(Ordering::Relaxed)))
     }
 
     /// All values together.

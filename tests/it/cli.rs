@@ -83,7 +83,7 @@ impl Server {
         Self { process, document: document.unwrap_or_else(|| panic!("it ended: {said}")) }
     }
 
-    async fn demo(data: &Path) -> Self {
+    pub async fn demo(data: &Path) -> Self {
         Self::start(&["demo", "--data", shown(data)], &data.with_extension("log")).await
     }
 

@@ -202,7 +202,7 @@ fn run(mut command: Command, data: &Path) -> Child {
     command
         .arg("--data")
         .arg(data)
-        .args(["--listen", "127.0.0.1:0"])
+        .args(["--listen", "127.0.0.1:0", "--json"])
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("share the log file"))
         .stderr(log)

@@ -166,6 +166,40 @@ async fn scrape_app(app: &TestApp) -> BTreeMap<String, f64> {
 }
 
 #[tokio::test]
+async fn metrics_are_text_as_openmetrics_writes_it() {
+    let app = TestApp::start().await;
+    app.key(|_| {}).await;
+    let answer = send(app.bare(Method::GET, "/metrics")).await;
+    assert_eq!(answer.headers["content-type"], "application/openmetrics-text; version=1.0.0; charset=utf-8");
+    let (lines, end) = answer.text.rsplit_once("# EOF\n").expect("an end");
+    assert_eq!(end, "");
+    // Each sample stands below the one line that says of which type its family is.
+    let (mut types, mut family) = (BTreeMap::new(), String::new());
+    for line in lines.lines() {
+        if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
+            family = name.to_owned();
+            assert_eq!(types.insert(family.clone(), kind), None, "{name} has two types");
+        } else if !line.starts_with('#') {
+            let name = line.split(['{', ' ']).next().expect("a name");
+            let suffixes: &[&str] = match types.get(&family) {
+                Some(&"counter") => &["_total"],
+                Some(&"gauge") => &[""],
+                Some(&"info") => &["_info"],
+                Some(&"histogram") => &["_bucket", "_count", "_sum"],
+                kind => panic!("{line}: {kind:?}"),
+            };
+            let of_family = name.strip_prefix(&family).is_some_and(|suffix| suffixes.contains(&suffix));
+            assert!(of_family && name.starts_with("forelog_"), "{line} is below {family}");
+        }
+    }
+    let bound = |line: &str| {
+        line.strip_prefix("forelog_writer_batch_entries_bucket{le=\"")?.split_once("\"} ").map(|(_, count)| count.parse().ok())
+    };
+    let below: Vec<Option<u64>> = lines.lines().filter_map(bound).collect();
+    assert!(below.len() == 12 && below.is_sorted() && below[11] > Some(0), "each bucket counts those before it: {below:?}");
+}
+
+#[tokio::test]
 async fn metrics_age_the_fence_until_the_last_old_section_is_left() {
     let app = TestApp::start().await;
     let (fence, key) = (app.plant.control.ports.fence(), app.key(|_| {}).await);

@@ -7,37 +7,42 @@ use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
 use axum::routing::post;
-use serde_json::json;
+use forelog::http::Tls;
+use serde_json::{Value, json};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use crate::demo::Demo;
 
 type Received = Arc<watch::Sender<Vec<u8>>>;
 
-/// A collector that keeps what it is sent, as it is sent.
-async fn collector() -> (String, Received) {
+/// What keeps what it is sent, as it is sent.
+fn keeping() -> (Router, Received) {
     let received: Received = Arc::new(watch::Sender::new(Vec::new()));
     let keep = |State(received): State<Received>, body: Bytes| async move {
         received.send_modify(|all| all.extend_from_slice(&body));
     };
     let router =
         Router::new().route("/v1/traces", post(keep)).route("/v1/metrics", post(|| async {})).with_state(Arc::clone(&received));
+    (router, received)
+}
+
+async fn collector() -> (String, Received) {
+    let (router, received) = keeping();
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
     let endpoint = format!("http://{}", listener.local_addr().expect("an address"));
     tokio::spawn(async move { axum::serve(listener, router).await });
     (endpoint, received)
 }
 
-#[tokio::test]
-async fn traces_of_calls_continue_the_callers_trace() {
-    let (endpoint, received) = collector().await;
-    let demo = Demo::start_with(&[("FORELOG_TELEMETRY__ENDPOINT", &endpoint)]).await;
-    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
-    let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "vm_list", "arguments": {}, "_meta": {
+/// Makes a call over MCP, with this beside what every request says of itself.
+async fn call(demo: &Demo, beside: &Value) {
+    let mut body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "vm_list", "arguments": {}, "_meta": {
         "io.modelcontextprotocol/protocolVersion": "2026-07-28",
         "io.modelcontextprotocol/clientCapabilities": {},
-        "traceparent": format!("00-{trace}-{parent}-01"),
     } } });
+    let meta = body["params"]["_meta"].as_object_mut().expect("an object");
+    meta.extend(beside.as_object().cloned().unwrap_or_default());
     let sent = reqwest::Client::new()
         .post(demo.mcp_url())
         .bearer_auth(demo.customer_key())
@@ -48,6 +53,14 @@ async fn traces_of_calls_continue_the_callers_trace() {
         .json(&body)
         .send();
     assert!(sent.await.expect("an answer").status().is_success());
+}
+
+#[tokio::test]
+async fn traces_of_calls_continue_the_callers_trace() {
+    let (endpoint, received) = collector().await;
+    let demo = Demo::start_with(&[("FORELOG_TELEMETRY__ENDPOINT", &endpoint)]).await;
+    let (trace, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
+    call(&demo, &json!({ "traceparent": format!("00-{trace}-{parent}-01") })).await;
     // In OTLP's protobuf both ids are their raw bytes.
     let wanted: Vec<Vec<u8>> =
         [trace, parent].into_iter().map(|id| hex::decode(id).expect("hex")).chain([b"tools/call vm_list".to_vec()]).collect();
@@ -55,6 +68,27 @@ async fn traces_of_calls_continue_the_callers_trace() {
     let mut watching = received.subscribe();
     let arrived = tokio::time::timeout(Duration::from_secs(30), watching.wait_for(has)).await;
     assert!(arrived.is_ok(), "the span never arrived at the collector");
+}
+
+#[tokio::test]
+async fn traces_reach_a_collector_over_tls_and_what_is_left_is_sent_at_the_end() {
+    let pair = crate::tls::Pair::new();
+    let (router, received) = keeping();
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let endpoint = format!("https://{}", listener.local_addr().expect("an address"));
+    let tls = Tls::open(pair.chain(), pair.key()).await.expect("a certificate");
+    let stop = CancellationToken::new();
+    let stopped = stop.clone().cancelled_owned();
+    tokio::spawn(forelog::http::serve(listener, router, Some(tls.served()), Arc::default(), stopped));
+    let chain = pair.chain();
+    let trusted = ("SSL_CERT_FILE", chain.to_str().expect("a path"));
+    let demo = Demo::start_with(&[("FORELOG_TELEMETRY__ENDPOINT", &endpoint), trusted]).await;
+    call(&demo, &json!({})).await;
+    // Spans wait for their batch longer than this takes, so it is the end that sends them.
+    let lines = demo.stop().await;
+    let needle = b"tools/call vm_list";
+    let has = received.borrow().windows(needle.len()).any(|window| window == needle);
+    assert!(has, "no span arrived at the collector: {lines}");
 }
 
 /// What no reader of traces or lines is to see, whatever `RUST_LOG` asks for: a command, and what it answered.

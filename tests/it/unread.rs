@@ -52,7 +52,7 @@ async fn described_at(data: &Path) -> Value {
 /// The data that a demonstration leaves behind, as it has described it.
 async fn stopped_demo(data: &Path) -> Value {
     let mut first = Command::new(env!("CARGO_BIN_EXE_forelog"));
-    first.args(["demo", "--data", shown(data), "--listen", "127.0.0.1:0"]);
+    first.args(["demo", "--json", "--data", shown(data), "--listen", "127.0.0.1:0"]);
     let mut demo = Running(first.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("starting forelog"));
     let described = described_at(data).await;
     assert!(Command::new("kill").arg("-TERM").arg(demo.0.id().to_string()).status().expect("kill").success());

@@ -4,9 +4,9 @@
 use openidconnect::core::CoreErrorResponseType;
 use openidconnect::{ClaimsVerificationError, DiscoveryError, RequestTokenError, StandardErrorResponse};
 
-use super::outward::OutwardError;
 use super::token::Unbelieved;
 use crate::core::scrub::ScrubbedText;
+use crate::outbound::OutboundError;
 
 /// An issuer that is of no use now.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -57,11 +57,13 @@ impl Place {
         }
     }
 
-    /// What came of asking there.
-    pub(super) fn outward(self, error: &OutwardError) -> IssuerError {
+    /// The error of a request there that was not answered as it has to be.
+    pub(super) fn unanswered(self, error: &OutboundError) -> IssuerError {
         match error {
-            OutwardError::Unreached(_) | OutwardError::Late | OutwardError::Tls(_) => IssuerError::Unreached(told(error)),
-            OutwardError::Clear(_) | OutwardError::Broken(_) => self.misanswered(told(error)),
+            OutboundError::Unreached(_) | OutboundError::Late | OutboundError::Tls(_) => IssuerError::Unreached(told(error)),
+            OutboundError::PlainHttp(_) | OutboundError::NotPublic(_) | OutboundError::Broken { .. } => {
+                self.misanswered(told(error))
+            }
         }
     }
 
@@ -156,17 +158,17 @@ impl From<Unbelieved> for IssuerError {
 }
 
 /// What came of asking for metadata.
-pub(super) fn of_discovery(error: &DiscoveryError<OutwardError>) -> IssuerError {
+pub(super) fn of_discovery(error: &DiscoveryError<OutboundError>) -> IssuerError {
     match error {
-        DiscoveryError::Request(error) => Place::Metadata.outward(error),
+        DiscoveryError::Request(error) => Place::Metadata.unanswered(error),
         other => Place::Metadata.misanswered(told(other)),
     }
 }
 
 /// What came of asking for a token.
-pub(super) fn of_exchange(error: &RequestTokenError<OutwardError, StandardErrorResponse<CoreErrorResponseType>>) -> IssuerError {
+pub(super) fn of_exchange(error: &RequestTokenError<OutboundError, StandardErrorResponse<CoreErrorResponseType>>) -> IssuerError {
     match error {
-        RequestTokenError::Request(error) => Place::Token.outward(error),
+        RequestTokenError::Request(error) => Place::Token.unanswered(error),
         RequestTokenError::ServerResponse(_) => IssuerError::NoToken(told(error)),
         other => Place::Token.misanswered(told(other)),
     }

@@ -17,16 +17,17 @@ use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Map, Value};
 use url::Url;
 
+use super::asking::{self, Reduced};
 use super::attempt::{Attempt, HOLDS};
 pub use super::fault::IssuerError;
 use super::fault::{Check, NOT_NOW, Place, of_discovery, of_exchange, told};
-use super::outward::{Outward, Reduced};
 use super::settings::Settings;
 use super::shapes::{self, Client, IdToken, Published, SIGNATURES, SignedUserInfo, is_true};
 use super::token::{OverWhole, Signed, Unbelieved};
 use crate::core::email::{self, EmailAddress};
 use crate::core::scrub::ScrubbedText;
 use crate::core::time::{Clock, Micros};
+use crate::outbound::{Outbound, PlainHttp};
 
 /// How long what it publishes is taken for current.
 const CURRENT: Duration = Duration::from_hours(1);
@@ -69,7 +70,7 @@ pub struct Issuer {
     pub settings: Settings,
     secret: Option<SecretString>,
     redirect: RedirectUrl,
-    outward: Outward,
+    outbound: Outbound,
     clock: Arc<dyn Clock>,
     known: Mutex<Known>,
     /// Held by who asks it: one at a time.
@@ -92,16 +93,17 @@ impl Issuer {
         name: &str,
         (settings, secret): (Settings, Option<SecretString>),
         redirect: RedirectUrl,
-        outward: &Outward,
+        outbound: &Outbound,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        let outward = outward.clear(settings.is_clear());
+        let plain_http = if settings.is_clear() { PlainHttp::Loopback } else { PlainHttp::Never };
+        let outbound = outbound.with_plain_http(plain_http);
         Self {
             name: name.to_owned(),
             settings,
             secret,
             redirect,
-            outward,
+            outbound,
             clock,
             known: Mutex::default(),
             asking: tokio::sync::Mutex::default(),
@@ -158,7 +160,7 @@ impl Issuer {
         let unpublished = |error: ConfigurationError| Place::Metadata.misanswered(told(&error));
         let asked = client.exchange_code(AuthorizationCode::new(code.to_owned())).map_err(unpublished)?;
         let proof = PkceCodeVerifier::new(attempt.verifier.clone());
-        let way = Reduced { outward: &self.outward, to: shapes::given };
+        let way = Reduced { outbound: &self.outbound, to: shapes::given };
         let answer = asked.set_pkce_verifier(proof).request_async(&way).await.map_err(|error| of_exchange(&error))?;
         let token = answer.extra_fields().extra_fields().signed.as_deref();
         let token = token.ok_or_else(|| IssuerError::NoToken("there is no ID token".into()))?;
@@ -245,7 +247,7 @@ impl Issuer {
             .header(http::header::AUTHORIZATION, format!("Bearer {}", access.secret()))
             .body(Vec::new());
         let asked = asked.map_err(|error| place.misanswered(told(&error)))?;
-        let answer = self.outward.send(asked).await.map_err(|error| place.outward(&error))?;
+        let answer = asking::send(&self.outbound, asked).await.map_err(|error| place.unanswered(&error))?;
         if answer.status() != http::StatusCode::OK {
             return Err(place.misanswered(format!("HTTP status {}", answer.status())));
         }
@@ -347,12 +349,12 @@ impl Issuer {
     async fn discover(&self) -> Result<Published, IssuerError> {
         let place = Place::Metadata;
         let issuer = IssuerUrl::new(self.settings.issuer.clone()).map_err(|error| place.misanswered(told(&error)))?;
-        let way = Reduced { outward: &self.outward, to: shapes::published };
+        let way = Reduced { outbound: &self.outbound, to: shapes::published };
         let published = Published::discover_async(issuer, &way).await.map_err(|error| of_discovery(&error))?;
         if published.jwks().keys().len() > KEYS {
             return Err(place.misanswered(format!("it publishes more than {KEYS} keys")));
         }
-        if !self.outward.leads_to(published.authorization_endpoint().url()) {
+        if !self.outbound.allows(published.authorization_endpoint().url()) {
             return Err(place.misanswered("it sends people where nobody should go"));
         }
         Ok(published)

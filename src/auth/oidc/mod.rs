@@ -8,6 +8,7 @@
 //! INVARIANT: a person is known by (issuer, subject); an e-mail address links only where the operator believes the issuer
 //! for its domain and the issuer has verified it; and nobody of one side ever becomes one of the other.
 
+mod asking;
 pub mod attempt;
 mod before;
 pub mod entry;
@@ -16,7 +17,6 @@ mod giving;
 pub mod issuer;
 pub mod judge;
 mod linking;
-pub mod outward;
 pub mod settings;
 mod shapes;
 mod token;
@@ -29,9 +29,9 @@ use openidconnect::RedirectUrl;
 use secrecy::SecretString;
 
 use self::issuer::Issuer;
-use self::outward::{Outward, OutwardError};
 use self::settings::Settings;
 use crate::core::time::Clock;
+use crate::outbound::{Outbound, OutboundError};
 
 /// Issuers that cannot be used as they are configured.
 #[derive(Debug, thiserror::Error)]
@@ -48,9 +48,9 @@ pub enum IssuersError {
     /// Where they are to send people back to.
     #[error("{0} is no address to be sent back to")]
     Redirect(String),
-    /// The way to them.
+    /// The client that asks them.
     #[error("preparing the way to an issuer")]
-    Outward(#[from] OutwardError),
+    Outbound(#[from] OutboundError),
 }
 
 /// Everybody who may vouch for people.
@@ -63,12 +63,12 @@ impl Issuers {
         if settings.is_empty() {
             return Ok(Self::default());
         }
-        let outward = Outward::new()?;
+        let outbound = Outbound::new(asking::RULES)?;
         let open = |(name, settings): (&String, &Settings)| {
             let redirect = format!("{}/console/sign-in/oidc/{name}/callback", base.trim_end_matches('/'));
             let redirect = RedirectUrl::new(redirect.clone()).map_err(|_| IssuersError::Redirect(redirect))?;
             let with = (settings.clone(), secret(settings)?);
-            Ok((name.clone(), Issuer::new(name, with, redirect, &outward, Arc::clone(clock))))
+            Ok((name.clone(), Issuer::new(name, with, redirect, &outbound, Arc::clone(clock))))
         };
         settings.iter().map(open).collect::<Result<_, _>>().map(Self)
     }

@@ -9,12 +9,13 @@ use std::time::Duration;
 
 use secrecy::SecretString;
 use serde::Deserialize;
-use url::{Host, Url};
+use url::Url;
 
 use crate::core::email::{EmailAddress, is_domain};
 use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::core::secret_text::secret;
+use crate::outbound::is_loopback;
 
 /// One issuer. Its name, by which addresses and events call it, is the key that it stands under.
 #[derive(Clone, Debug, Deserialize)]
@@ -121,17 +122,6 @@ fn address(text: &str) -> Option<Url> {
     let is_bare = url.query().is_none() && url.fragment().is_none() && url.username().is_empty() && url.password().is_none();
     let is_safe = url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url));
     (is_bare && is_safe).then_some(url)
-}
-
-/// Whether an address is on this machine.
-#[must_use]
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(ip)) => ip.is_loopback(),
-        Some(Host::Ipv6(ip)) => ip.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
 }
 
 fn a_month() -> u64 {

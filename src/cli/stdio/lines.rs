@@ -3,15 +3,20 @@
 //! INVARIANT: a line goes on as it came, byte for byte: it is the server that reads it. One that is too long is passed over to
 //! its end, and no more of it is kept than fits.
 
-use bytes::Bytes;
-use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncWriteExt, BufReader, Stdout};
+use bytes::{Bytes, BytesMut};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt, Stdout};
 use tokio::sync::Mutex;
+use tokio_util::codec::{AnyDelimiterCodec, Decoder};
 use tokio_util::sync::CancellationToken;
 
 /// Longest line. A server takes less.
 const LONGEST: usize = 16 * 1024 * 1024;
 
+/// Least room for what is read at a time.
+const CHUNK: usize = 8 * 1024;
+
 /// What was read.
+#[derive(Debug, PartialEq, Eq)]
 pub enum Line {
     /// A line that is not blank, without its end.
     Whole(Bytes),
@@ -20,47 +25,37 @@ pub enum Line {
 }
 
 /// Lines that come in.
+///
+/// The codec is driven here and not by a `FramedRead`: that takes a line that is too long for the end, and after it leaves what it
+/// has already read lying there until more comes.
 pub struct Lines<R> {
-    input: BufReader<R>,
-    line: Vec<u8>,
-    is_over: bool,
+    input: R,
+    codec: AnyDelimiterCodec,
+    read: BytesMut,
+    ended: bool,
 }
 
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// The lines of `input`.
     pub fn of(input: R) -> Self {
-        Self { input: BufReader::new(input), line: Vec::new(), is_over: false }
+        let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), Vec::new(), LONGEST);
+        Self { input, codec, read: BytesMut::new(), ended: false }
     }
 
     /// The next line; none at the end, or if nothing can be read any more. One that has no end is one as well. Nothing is lost
     /// if this is dropped before it is ready.
     pub async fn next(&mut self) -> Option<Line> {
         loop {
-            let rest = self.input.fill_buf().await.unwrap_or_default();
-            let newline = rest.iter().position(|byte| *byte == b'\n');
-            let (taken, ends) = (newline.map_or(rest.len(), |at| at + 1), newline.is_some() || rest.is_empty());
-            let is_last = rest.is_empty();
-            if self.line.len() + taken > LONGEST {
-                self.is_over = true;
-                self.line = Vec::new();
-            }
-            if !self.is_over {
-                self.line.extend_from_slice(&rest[..taken]);
-            }
-            self.input.consume(taken);
-            if !ends {
-                continue;
-            }
-            let (line, is_over) = (std::mem::take(&mut self.line), std::mem::take(&mut self.is_over));
-            if is_over {
-                return Some(Line::TooLong);
-            }
-            let text = line.trim_ascii();
-            if !text.is_empty() {
-                return Some(Line::Whole(Bytes::copy_from_slice(text)));
-            }
-            if is_last {
-                return None;
+            let decoded = if self.ended { self.codec.decode_eof(&mut self.read) } else { self.codec.decode(&mut self.read) };
+            match decoded {
+                Ok(Some(line)) if line.trim_ascii().is_empty() => {}
+                Ok(Some(line)) => return Some(Line::Whole(line.slice_ref(line.trim_ascii()))),
+                Ok(None) if self.ended => return None,
+                Ok(None) => {
+                    self.read.reserve(CHUNK);
+                    self.ended = self.input.read_buf(&mut self.read).await.unwrap_or(0) == 0;
+                }
+                Err(_) => return Some(Line::TooLong),
             }
         }
     }
@@ -93,6 +88,10 @@ impl Out {
 
 #[cfg(test)]
 mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+    use std::task::Poll;
+
     use super::*;
 
     async fn read(text: &[u8]) -> Vec<Option<Vec<u8>>> {
@@ -104,13 +103,55 @@ mod tests {
         all
     }
 
+    fn some(text: &str) -> Option<Vec<u8>> {
+        Some(text.as_bytes().to_vec())
+    }
+
     #[tokio::test]
     async fn lines_are_read_to_the_last_and_one_that_is_too_long_is_passed_over() {
         assert_eq!(read(b"").await, []);
-        let some = |text: &str| Some(text.as_bytes().to_vec());
         assert_eq!(read(b"{}\r\n\n \n[1]\nlast").await, [some("{}"), some("[1]"), some("last")]);
-        let mut text = vec![b'x'; LONGEST + 1];
+        let mut text = vec![b'x'; LONGEST];
         text.extend_from_slice(b"\nafter\n");
+        let longest = read(&text).await;
+        assert_eq!((longest[0].as_ref().map(Vec::len), &longest[1]), (Some(LONGEST), &some("after")));
+        text.insert(0, b'x');
         assert_eq!(read(&text).await, [None, some("after")]);
+        text.truncate(LONGEST + 1);
+        assert_eq!(read(&text).await, [None], "it has no end");
+    }
+
+    #[tokio::test]
+    async fn lines_are_bytes_and_go_on_as_they_came() {
+        assert_eq!(read(b"\xff\xfe{\x00}\n").await, [Some(b"\xff\xfe{\x00}".to_vec())]);
+    }
+
+    #[tokio::test]
+    async fn lines_after_one_that_is_too_long_wait_for_nothing_more() {
+        let (mut client, server) = tokio::io::duplex(64 * 1024);
+        let mut lines = Lines::of(server);
+        let writing = tokio::spawn(async move {
+            client.write_all(&vec![b'x'; LONGEST + 1]).await.unwrap();
+            client.write_all(b"\nafter\n").await.unwrap();
+            client
+        });
+        assert_eq!(lines.next().await, Some(Line::TooLong));
+        assert_eq!(lines.next().await, Some(Line::Whole(Bytes::from_static(b"after"))), "though the client writes nothing more");
+        drop(writing.await.unwrap());
+        assert_eq!(lines.next().await, None);
+    }
+
+    #[tokio::test]
+    async fn lines_lose_nothing_to_who_stops_waiting() {
+        let (mut client, server) = tokio::io::duplex(64);
+        let mut lines = Lines::of(server);
+        for part in [&b"{\"a\""[..], b":1", b"}"] {
+            client.write_all(part).await.unwrap();
+            let mut next = pin!(lines.next());
+            let waits = poll_fn(|context| Poll::Ready(next.as_mut().poll(context).is_pending())).await;
+            assert!(waits, "no line has ended");
+        }
+        client.write_all(b"\n").await.unwrap();
+        assert_eq!(lines.next().await, Some(Line::Whole(Bytes::from_static(b"{\"a\":1}"))));
     }
 }

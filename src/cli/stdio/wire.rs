@@ -14,8 +14,6 @@ use std::time::Duration;
 use axum::http::{HeaderMap, HeaderValue, Method, Request, Response, Uri, header};
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper_rustls::HttpsConnector;
-use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::client::legacy::{Client, Error};
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use secrecy::{ExposeSecret, SecretString};
@@ -25,8 +23,7 @@ use url::Url;
 
 use super::pipe_error::PipeError;
 use crate::app::socket::Reachable;
-use crate::auth::oidc::outward::connector;
-use crate::auth::oidc::settings::is_loopback;
+use crate::outbound::{Addresses, Connector, connector, is_loopback};
 
 /// How long a connection may take.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -69,7 +66,7 @@ pub struct Wire {
 
 enum Clients {
     Socket(Client<Dial, Full<Bytes>>),
-    Remote(Client<HttpsConnector<HttpConnector>, Full<Bytes>>),
+    Remote(Client<Connector, Full<Bytes>>),
 }
 
 impl Wire {
@@ -85,7 +82,7 @@ impl Wire {
     /// To a URL.
     pub fn to_url(url: &str, read_only: bool, key: &SecretString) -> Result<Self, PipeError> {
         let endpoint = endpoint(url, read_only)?;
-        let connector = connector(CONNECT).map_err(PipeError::Tls)?;
+        let connector = connector(CONNECT, Addresses::Any).map_err(PipeError::Tls)?;
         Ok(Self { client: Clients::Remote(builder().build(connector)), endpoint, key: bearer(key)? })
     }
 

@@ -18,7 +18,7 @@ const ORDER: &[&[&str]] = &[
     &["tools"],
     &["providers"],
     &["auth"],
-    &["log"],
+    &["log", "outbound"],
     &["core"],
 ];
 
@@ -60,6 +60,7 @@ fn a_wrong_arrow_is_found_wherever_it_hides() {
         ("core/event/mod.rs", "mod tests { use super::super::super::log::Store; }"),
         ("core/event/mod.rs", "use super::super::log::*;"),
         ("log/mod.rs", "use crate::auth::Key;"),
+        ("outbound/mod.rs", "use crate::log::Store;"),
         ("http/mcp.rs", "use crate::worker::Worker;"),
         ("views/calls.rs", "use crate::export::Bundle;"),
         ("control/mod.rs", "use crate::config::Config;"),

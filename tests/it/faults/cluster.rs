@@ -364,7 +364,7 @@ fn configuration(database: Option<&str>, extra: &str) -> String {
 async fn seed_data(data: &Path) -> Value {
     let log = File::options().append(true).create(true).open(data.join("demo.log")).expect("a log file");
     let mut demo = Command::new(env!("CARGO_BIN_EXE_forelog"))
-        .args(["demo", "--listen", "127.0.0.1:0", "--data"])
+        .args(["demo", "--json", "--listen", "127.0.0.1:0", "--data"])
         .arg(data)
         .stdin(Stdio::null())
         .stdout(log.try_clone().expect("share the log file"))
