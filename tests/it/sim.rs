@@ -46,6 +46,7 @@ fn open(dir: &Path) -> Arc<Sim> {
     let machine = Machine {
         machine: web(),
         label: "web-1".into(),
+        hostname: "web-1".into(),
         os: "Debian 13".into(),
         region: "nowhere".into(),
         ipv4: None,

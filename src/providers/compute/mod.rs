@@ -59,6 +59,8 @@ pub struct Machine {
     pub machine: MachineRef,
     /// Name shown to people.
     pub label: String,
+    /// What it is called in its network.
+    pub hostname: String,
     /// Operating system, as a short text.
     pub os: String,
     /// Where it stands.

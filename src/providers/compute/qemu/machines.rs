@@ -41,6 +41,11 @@ pub(super) struct Record {
 }
 
 impl Record {
+    /// What the machine's guest is told to call itself when it starts.
+    pub(super) fn hostname<'a>(&'a self, machine: &'a MachineRef) -> &'a str {
+        &machine.0
+    }
+
     pub(super) fn address(&self) -> String {
         format!("10.77.{}.15", self.network)
     }

@@ -107,11 +107,13 @@ impl Compute for Qemu {
     async fn get(&self, machine: &MachineRef) -> Result<Machine, ProviderError> {
         let record = self.machines.read(machine)?;
         let ipv4 = Some(record.address());
+        let hostname = record.hostname(machine).to_owned();
         let power = self.power_state(machine).await?;
         let spec = record.spec;
         Ok(Machine {
             machine: machine.clone(),
             label: spec.label,
+            hostname,
             os: spec.os,
             region: spec.region,
             ipv4,

@@ -240,7 +240,8 @@ impl World {
         let machine = MachineRef(call.to_string().replace("call_", "made-").to_lowercase());
         let (label, os, region) = (label.to_owned(), "Debian 13".to_owned(), "sim-1".to_owned());
         let (vcpu, memory_mib, disk_gib, power) = (1, 1024, 10, PowerState::Stopped);
-        let row = Machine { machine: machine.clone(), label, os, region, ipv4: None, vcpu, memory_mib, disk_gib, power };
+        let hostname = machine.0.clone();
+        let row = Machine { machine: machine.clone(), label, hostname, os, region, ipv4: None, vcpu, memory_mib, disk_gib, power };
         self.write(&Record::MachineMade { call: call.clone(), machine: mark(row) })?;
         Ok(machine)
     }
@@ -343,8 +344,10 @@ impl World {
 
 /// Makes sure that nobody takes the machine for a real one.
 fn mark(mut machine: Machine) -> Machine {
-    if !machine.label.to_lowercase().contains("sim") {
-        machine.label.push_str("-sim");
+    for name in [&mut machine.label, &mut machine.hostname] {
+        if !name.to_lowercase().contains("sim") {
+            name.push_str("-sim");
+        }
     }
     if !machine.os.ends_with("(simulated)") {
         machine.os.push_str(" (simulated)");
