@@ -135,7 +135,7 @@ impl Bench {
     }
 
     async fn find(&self, call: &CallId) -> Effect {
-        self.qemu.find_power(&self.web1, call).await.unwrap()
+        self.qemu.find_change(&self.web1, call).await.unwrap()
     }
 
     /// Begins a power change and leaves it as a crash would: when the request is out, and before it is complete.

@@ -138,7 +138,7 @@ impl Compute for Qemu {
         power::change(&self.machines, machine, action, call, permit).await
     }
 
-    async fn find_power(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
+    async fn find_change(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
         power::find(&self.machines, machine, call).await
     }
 

@@ -143,12 +143,12 @@ impl Compute for Sim {
         fate.after(done).await
     }
 
-    async fn find_power(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
+    async fn find_change(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
         let fate = self.shared.faults.befall(Some(machine), Action::Look);
         fate.before().await?;
         let found = {
             let world = self.shared.world();
-            world.machine(machine).map(|_| world.find_power(call))
+            world.machine(machine).map(|_| world.find_change(call))
         };
         fate.after(found).await
     }

@@ -225,7 +225,7 @@ impl World {
         jobs.iter().try_for_each(|job| self.end_job(job, JobState::Gone))
     }
 
-    pub fn find_power(&self, call: &CallId) -> Effect {
+    pub fn find_change(&self, call: &CallId) -> Effect {
         // What waits to leave may still happen, so it may not be called undone.
         let waiting = self.waiting.contains_key(call).then_some(Effect::Running);
         let known = self.power.get(call).filter(|(origin, effect)| *effect == Effect::Happened || self.journal.is_alive(*origin));
