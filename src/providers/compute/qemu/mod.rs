@@ -1,10 +1,11 @@
 //! Real virtual machines on this host, by QEMU: one directory of machines, one process a machine.
 //!
 //! Reading order: `machines` (what lies in the directory), `process` (QEMU itself), `wire`, `qmp` and `agent`
-//! (how it and its guest are spoken to), `power` with `journal` (what is changed, and what became of it), `jobs`.
+//! (how it and its guest are spoken to), `changes` with `journal` (what is changed, and what became of it), `power`, `jobs`.
 
 mod accelerator;
 mod agent;
+mod changes;
 mod jobs;
 mod journal;
 mod machines;
@@ -139,7 +140,7 @@ impl Compute for Qemu {
     }
 
     async fn find_change(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
-        power::find(&self.machines, machine, call).await
+        changes::find(&self.machines, machine, call).await
     }
 
     fn enter(&self, node: &NodeId) -> Result<(), ProviderError> {
