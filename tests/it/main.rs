@@ -92,6 +92,7 @@ mod reference;
 mod rejected;
 #[cfg(not(feature = "conformance"))]
 mod release;
+mod renamed;
 mod rest;
 mod rest_admin;
 mod rest_approvals;

@@ -338,3 +338,26 @@ async fn sim_fails_as_it_is_told() {
     let elsewhere = MachineRef("m2".into());
     assert!(matches!(sim.get(&elsewhere).await, Err(ProviderError::NotFound(_))));
 }
+
+#[tokio::test]
+async fn sim_machine_is_called_by_its_new_name_everywhere_and_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (one, two) = (open(dir.path()), open(dir.path()));
+    let name = "shop.example.com".parse().expect("a host name");
+    one.rename(&web(), &name, &call(1), Permit::unfenced()).await.expect("renaming");
+    for sim in [&one, &two] {
+        let again = sim.rename(&web(), &"other".parse().expect("a host name"), &call(1), Permit::unfenced()).await;
+        assert!(matches!(again, Err(ProviderError::State(_))), "{again:?}");
+        let seen = sim.get(&web()).await.expect("getting");
+        assert_eq!((seen.hostname.as_str(), seen.label.as_str()), ("shop.example.com", "web-1-sim"));
+        assert_eq!(sim.find_change(&web(), &call(1)).await.expect("asking"), Effect::Happened);
+    }
+    assert_eq!(run(&two, &call(2), "hostname").await.1, "shop.example.com\n");
+    drop((one, two));
+    let sim = open(dir.path());
+    assert_eq!(sim.list().await.expect("listing")[0].hostname, "shop.example.com");
+    assert_eq!((sim.find_change(&web(), &call(1)).await.expect("asking"), sim.executions(&call(1))), (Effect::Happened, 1));
+    let nobody = sim.rename(&MachineRef("m2".into()), &name, &call(3), Permit::unfenced()).await;
+    assert!(matches!(nobody, Err(ProviderError::NotFound(_))), "{nobody:?}");
+    assert_eq!(sim.find_change(&web(), &call(3)).await.expect("asking"), Effect::DidNotHappen);
+}

@@ -4,6 +4,7 @@
 //! journal that outlives this process, so that [`Compute::find_change`], [`Compute::find_created`] and [`GuestJobs::status`] can
 //! say after a crash whether the thing happened (P4).
 
+mod hostname;
 pub mod qemu;
 pub mod sim;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub use self::hostname::{Hostname, NoHostname};
 use crate::core::id::{CallId, NodeId};
 use crate::providers::Permit;
 use crate::providers::said::Said;
@@ -165,6 +167,10 @@ pub trait Compute: Send + Sync {
     async fn stats(&self, machine: &MachineRef) -> Result<Stats, ProviderError>;
     /// Changes a machine's power and returns when the change is complete. Journalled under `call` before it is sent.
     async fn power(&self, machine: &MachineRef, action: PowerAction, call: &CallId, permit: Permit) -> Result<(), ProviderError>;
+    /// Gives a machine another host name. Its guest may learn of it only when it starts. Journalled under `call` before it is sent.
+    async fn rename(&self, _: &MachineRef, _hostname: &Hostname, _call: &CallId, _permit: Permit) -> Result<(), ProviderError> {
+        Err(ProviderError::Unsupported("rename machines"))
+    }
     /// What became of the change of this machine that `call` asked for.
     async fn find_change(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError>;
     /// Makes a machine of the provider's usual size with this name, which is off, and says what it is called there. Journalled under

@@ -10,9 +10,9 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::journal::{Ending, Entry, Journal, Known};
+use super::journal::{Action, Ending, Entry, Journal, Known};
 use super::machines::{Machines, unreadable};
-use super::power;
+use super::{power, rename};
 use crate::core::id::CallId;
 use crate::log::private;
 use crate::providers::compute::{Effect, MachineRef, ProviderError};
@@ -78,7 +78,10 @@ pub(super) async fn find(machines: &Machines, machine: &MachineRef, call: &CallI
         Some(Ending::Happened) => Ok(Effect::Happened),
         Some(Ending::DidNotHappen) => Ok(Effect::DidNotHappen),
         None if under_way => Ok(Effect::Running),
-        None => power::judge(machines, machine, &journal, &entry).await,
+        None => match &entry.action {
+            Action::Power(action) => power::judge(machines, machine, &journal, &entry, *action).await,
+            Action::Rename(hostname) => rename::judge(machines, machine, &journal, &entry, hostname),
+        },
     }
 }
 

@@ -1,7 +1,7 @@
 //! Real virtual machines on this host, by QEMU: one directory of machines, one process a machine.
 //!
 //! Reading order: `machines` (what lies in the directory), `process` (QEMU itself), `wire`, `qmp` and `agent`
-//! (how it and its guest are spoken to), `changes` with `journal` (what is changed, and what became of it), `power`, `jobs`.
+//! (how it and its guest are spoken to), `changes` with `journal` (what is changed, and what became of it), `power` and `rename`, `jobs`.
 
 mod accelerator;
 mod agent;
@@ -12,6 +12,7 @@ mod machines;
 mod power;
 mod process;
 mod qmp;
+mod rename;
 mod wire;
 
 use std::path::PathBuf;
@@ -29,7 +30,8 @@ use self::machines::Machines;
 pub use self::machines::{ImageDir, MachineSpec};
 use self::wire::Fault;
 use super::{
-    Capabilities, Compute, Effect, GuestJobs, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stats,
+    Capabilities, Compute, Effect, GuestJobs, Hostname, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError,
+    Stats,
 };
 use crate::core::id::{CallId, NodeId};
 use crate::core::time::Clock;
@@ -137,6 +139,16 @@ impl Compute for Qemu {
 
     async fn power(&self, machine: &MachineRef, action: PowerAction, call: &CallId, permit: Permit) -> Result<(), ProviderError> {
         power::change(&self.machines, machine, action, call, permit).await
+    }
+
+    async fn rename(
+        &self,
+        machine: &MachineRef,
+        hostname: &Hostname,
+        call: &CallId,
+        permit: Permit,
+    ) -> Result<(), ProviderError> {
+        rename::change(&self.machines, machine, hostname, call, permit).await
     }
 
     async fn find_change(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {

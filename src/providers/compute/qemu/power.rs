@@ -9,7 +9,7 @@ use tokio::time::{sleep, timeout};
 
 use super::agent::Agent;
 use super::changes::Turn;
-use super::journal::{Before, Entry, Journal};
+use super::journal::{Action, Before, Entry, Journal};
 use super::machines::{Machines, unreadable};
 use super::process;
 use super::qmp::{self, Process};
@@ -51,8 +51,14 @@ pub(super) async fn change(
     // Chosen before the journal is opened: it starts a process of its own and takes seconds.
     machines.accelerator().await?;
     let before = change.observe(action).await?;
-    let entry = Entry { call: call.clone(), action, at: machines.clock.now(), before, ending: None };
-    turn.make(entry.clone(), change.carry_out(&entry, permit)).await?;
+    let entry = Entry {
+        call: call.clone(),
+        action: Action::Power(action),
+        at: machines.clock.now(),
+        before: before.clone(),
+        ending: None,
+    };
+    turn.make(entry, change.carry_out(action, call, &before, permit)).await?;
     if matches!(action, PowerAction::Start | PowerAction::Reset) {
         await_boot(&change.agent, None, BOOT).await;
     }
@@ -84,12 +90,12 @@ impl Change<'_> {
         Ok(Before { process: self.running.as_ref().and_then(|process| process.name.clone()), boot })
     }
 
-    async fn carry_out(&self, entry: &Entry, permit: Permit) -> Result<(), ProviderError> {
-        match entry.action {
-            PowerAction::Start => self.start(&entry.call, permit).await,
+    async fn carry_out(&self, action: PowerAction, call: &CallId, before: &Before, permit: Permit) -> Result<(), ProviderError> {
+        match action {
+            PowerAction::Start => self.start(call, permit).await,
             PowerAction::Stop => process::end(&self.home, permit).await,
             PowerAction::Shutdown => self.shut_down(permit).await,
-            PowerAction::Reboot => self.reboot(entry.before.boot.as_deref(), permit).await,
+            PowerAction::Reboot => self.reboot(before.boot.as_deref(), permit).await,
             PowerAction::Reset => {
                 qmp::execute(&self.home, "system_reset", json!({}), Some(permit)).await.map(|_| ()).map_err(Fault::of_machine)
             }
@@ -128,6 +134,7 @@ pub(super) async fn judge(
     machine: &MachineRef,
     journal: &Journal,
     entry: &Entry,
+    action: PowerAction,
 ) -> Result<Effect, ProviderError> {
     let home = machines.find(machine)?;
     let Ok(running) = look(&home).await else {
@@ -135,16 +142,16 @@ pub(super) async fn judge(
     };
     let age = machines.clock.now().since(entry.at);
     let superseded = journal.has_later(entry).map_err(unreadable)?;
-    let effect = match entry.action {
+    let effect = match action {
         // It may be the one that ran before, or another: it does not say.
         _ if running.as_ref().is_some_and(|process| process.name.is_none()) => Effect::CannotTell,
         PowerAction::Start => judge_start(&home, machine, entry, running.as_ref(), superseded),
         PowerAction::Stop => judge_stop(entry, running.as_ref(), superseded),
         PowerAction::Shutdown | PowerAction::Reboot | PowerAction::Reset => {
-            judge_guest(entry, running.as_ref(), superseded, &*machines.agent(machine)?).await
+            judge_guest(entry, action, running.as_ref(), superseded, &*machines.agent(machine)?).await
         }
     };
-    let patience = if matches!(entry.action, PowerAction::Start | PowerAction::Stop) { SETTLED } else { GUEST_TIME + SETTLED };
+    let patience = if matches!(action, PowerAction::Start | PowerAction::Stop) { SETTLED } else { GUEST_TIME + SETTLED };
     // Too early to say no: what was sent may still arrive.
     Ok(if effect != Effect::Happened && age < patience { Effect::Running } else { effect })
 }
@@ -170,12 +177,12 @@ fn judge_stop(entry: &Entry, running: Option<&Process>, superseded: bool) -> Eff
 }
 
 /// Shutdown, reboot and reset show in whether the process is there and in the guest's boot id.
-async fn judge_guest(entry: &Entry, running: Option<&Process>, superseded: bool, agent: &Agent) -> Effect {
+async fn judge_guest(entry: &Entry, action: PowerAction, running: Option<&Process>, superseded: bool, agent: &Agent) -> Effect {
     if superseded || entry.before.process.is_none() {
         return Effect::CannotTell;
     }
     let same = running.is_some_and(|process| process.name == entry.before.process);
-    if entry.action == PowerAction::Shutdown {
+    if action == PowerAction::Shutdown {
         // A guest that still listens long after it was asked is not turning itself off.
         let listens = same && agent.listens(Duration::from_secs(3)).await.is_ok();
         return match (same, listens) {

@@ -23,7 +23,8 @@ pub use self::faults::{Action, Faults, Gate, Kind, Name, Rehearsed};
 use self::guests::Guests;
 use self::world::{Simulated, World};
 use super::{
-    Capabilities, Compute, Effect, GuestJobs, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stats,
+    Capabilities, Compute, Effect, GuestJobs, Hostname, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError,
+    Stats,
 };
 use crate::core::id::{CallId, NodeId};
 use crate::core::time::Clock;
@@ -141,6 +142,26 @@ impl Compute for Sim {
             refused => refused,
         };
         fate.after(done).await
+    }
+
+    async fn rename(
+        &self,
+        machine: &MachineRef,
+        hostname: &Hostname,
+        call: &CallId,
+        permit: Permit,
+    ) -> Result<(), ProviderError> {
+        let fate = self.shared.faults.befall(Some(machine), Action::Rename);
+        let waiting = Waiting::enter(&self.shared, call);
+        fate.before().await?;
+        let renamed = self.shared.world().rename(machine, hostname, call);
+        if fate.twice && renamed.is_ok() {
+            // It is known by its call, so this changes nothing; the first one is answered.
+            let _ = self.shared.world().rename(machine, hostname, call);
+        }
+        drop((waiting, permit));
+        tokio::time::sleep(fate.slow).await;
+        fate.after(renamed).await
     }
 
     async fn find_change(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
