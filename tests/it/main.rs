@@ -16,6 +16,7 @@ mod book;
 mod browser;
 mod budget;
 mod call;
+mod called;
 mod canary;
 mod catalogue;
 mod checkup;
