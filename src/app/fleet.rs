@@ -47,6 +47,7 @@ pub fn simulated(sim: &SimConfig) -> Vec<Machine> {
     let machine = |(name, number): (&String, u8)| Machine {
         machine: MachineRef(name.clone()),
         label: name.clone(),
+        hostname: name.clone(),
         os: "Debian 13".into(),
         region: "nowhere".into(),
         ipv4: Some(format!("192.0.2.{number}")),

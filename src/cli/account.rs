@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::declared::mirror;
 use super::{Answer, CliError, Context};
 use crate::app::desk::Desk;
 use crate::app::registry::NewPerson;
@@ -16,6 +17,7 @@ Examples:
 
 /// What to do with accounts.
 #[derive(Debug, Subcommand)]
+#[command(mut_subcommand("set", |command| command.defer(|command| mirror(command, "account_set"))))]
 pub enum AccountCommand {
     /// Make an account and its owner, whose password is printed once. Makes the data directory if it is not there.
     #[command(after_help = CREATE)]
@@ -54,9 +56,7 @@ pub enum AccountCommand {
     /// Change an account.
     #[command(after_help = "Examples:\n  forelog account set acc_01J… --agents-may-enable-exec true")]
     Set {
-        /// Which.
         account: AccountId,
-        /// Keys of the account may turn command execution on.
         #[arg(long, action = clap::ArgAction::Set)]
         agents_may_enable_exec: bool,
     },

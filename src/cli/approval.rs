@@ -7,6 +7,7 @@ use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
 use super::asking::ask;
+use super::declared::mirror;
 use super::{Answer, CliError, Context, Text};
 use crate::core::id::CallId;
 
@@ -21,6 +22,8 @@ Examples:
 /// What to do with the calls that wait for a person.
 #[derive(Debug, Subcommand)]
 #[command(after_help = EXAMPLES)]
+#[command(mut_subcommand("approve", |command| command.defer(|command| mirror(command, "approval_decide"))))]
+#[command(mut_subcommand("reject", |command| command.defer(|command| mirror(command, "approval_decide"))))]
 pub enum ApprovalCommand {
     /// List the calls that wait.
     #[command(after_help = EXAMPLES)]
@@ -44,7 +47,6 @@ pub enum ApprovalCommand {
 pub struct Said {
     /// The call.
     call: CallId,
-    /// Why. Of a rejection the caller is told.
     #[arg(long)]
     reason: Option<String>,
 }

@@ -8,6 +8,7 @@ use clap::Subcommand;
 use secrecy::SecretString;
 use serde_json::json;
 
+use super::declared::mirror;
 use super::time::shown;
 use super::{Answer, CliError, Context};
 use crate::core::time::Micros;
@@ -23,6 +24,7 @@ Examples:
 
 /// What to do with the clock.
 #[derive(Debug, Subcommand)]
+#[command(mut_subcommand("accept", |command| command.defer(|command| mirror(command, "clock_accept"))))]
 pub enum ClockCommand {
     /// Show what this machine's clock says, the database's, and the log.
     #[command(after_help = "Examples:\n  forelog clock show --data forelog-data")]
@@ -33,7 +35,6 @@ pub enum ClockCommand {
         /// What time it is, from another clock; the two may be two minutes apart.
         #[arg(long, value_name = "TIME", value_parser = read)]
         time: Micros,
-        /// Why, for staff.
         #[arg(long)]
         reason: String,
         /// The database, as the role that owns it; the configured one if absent.

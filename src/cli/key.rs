@@ -5,6 +5,7 @@ use std::time::Duration;
 use clap::{Args, Subcommand};
 use serde_json::json;
 
+use super::declared::mirror;
 use super::time::shown;
 use super::{Answer, CliError, Context};
 use crate::app::registry::{KeySpec, NewKey, RevokedKey};
@@ -34,6 +35,7 @@ Examples:
 
 /// What to do with keys.
 #[derive(Debug, Subcommand)]
+#[command(mut_subcommand("create", |command| command.defer(|command| mirror(command, "key_create"))))]
 pub enum KeyCommand {
     /// Make a key, which is printed once.
     #[command(after_help = CREATE)]
@@ -68,20 +70,16 @@ pub struct Wanted {
     /// The person who holds it; the account's first one if absent.
     #[arg(long)]
     user: Option<UserId>,
-    /// A name for people.
     #[arg(long)]
     label: String,
     /// A scope; may be repeated. If absent, the usual ones of its side: a customer's key gets all but those over keys and
     /// people, to approve, and fleet:admin; a staff key gets all of the staff's but those over people and to approve.
     #[arg(long)]
     scope: Vec<Scope>,
-    /// A VM it may touch; may be repeated. All of the account's if absent.
     #[arg(long)]
     vm: Vec<VmId>,
-    /// An address or network it may be used from; may be repeated. Any if absent.
     #[arg(long)]
     ip: Vec<String>,
-    /// It may only read.
     #[arg(long)]
     read_only: bool,
     /// It ends after so many days, at most ten years.

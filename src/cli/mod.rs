@@ -7,8 +7,10 @@
 mod account;
 mod approval;
 mod asking;
+mod call;
 mod checks;
 mod clock;
+mod declared;
 mod demo;
 mod doctor;
 mod error;
@@ -96,6 +98,8 @@ pub enum Command {
     Serve(serve::ServeArgs),
     /// MCP over standard input and output.
     Stdio(stdio::StdioArgs),
+    /// Call a tool of a running server.
+    Call(call::CallArgs),
     /// Accounts and the people in them.
     #[command(subcommand)]
     Account(account::AccountCommand),
@@ -314,6 +318,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, 
         Command::Demo(args) => demo::run(&args, context).await.map(|()| None),
         Command::Serve(_) => serve::run(context).await.map(|()| None),
         Command::Stdio(args) => stdio::run(&args, context).await.map(|()| None),
+        Command::Call(args) => call::run(args, context).await.map(Some),
         Command::Account(command) => account::run(command, context).await.map(Some),
         Command::Vm(command) => vm::run(command, context).await.map(Some),
         Command::Key(command) => key::run(command, context).await.map(Some),

@@ -4,7 +4,7 @@
 //! machine. Then nothing of it decides anything: not its environment, its configuration, its clock, nor whether it runs at all.
 //! Only where nobody serves the data it serves it itself, alone.
 
-mod answer;
+pub(super) mod answer;
 mod asked;
 mod begin;
 mod lines;
@@ -12,13 +12,13 @@ mod pipe;
 pub(super) mod pipe_error;
 mod place;
 mod session;
-mod wire;
+pub(super) mod wire;
 
 use clap::Args;
 use tokio::signal::unix::{SignalKind, signal};
 
 use self::pipe::Pipe;
-use self::wire::Wire;
+use self::wire::{Place, Wire};
 use super::{CliError, Context};
 
 const EXAMPLES: &str = "\
@@ -48,10 +48,10 @@ pub async fn run(args: &StdioArgs, context: &Context) -> Result<(), CliError> {
         return Err(CliError::Usage("there is no key: set FORELOG_API_KEY, or api_key in the configuration".into()));
     };
     if let Some(url) = &args.url {
-        return hold(Wire::to_url(url, args.read_only, key)?).await;
+        return hold(Wire::to_url(url, Place::Mcp { read_only: args.read_only }, key)?).await;
     }
     let own = place::find(context).await?;
-    let held = match Wire::to_socket(&context.config.data_dir, args.read_only, key) {
+    let held = match Wire::to_socket(&context.config.data_dir, Place::Mcp { read_only: args.read_only }, key) {
         Ok(wire) => hold(wire).await,
         Err(error) => Err(error.into()),
     };

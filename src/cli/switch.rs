@@ -9,6 +9,7 @@ use clap::Subcommand;
 use serde_json::{Value, json};
 
 use super::asking::ask;
+use super::declared::mirror;
 use super::time::shown;
 use super::{Answer, CliError, Context};
 use crate::app::desk::{Desk, Record, house, operator};
@@ -25,7 +26,6 @@ use crate::log::reading::ReadError;
 use crate::log::store::Store;
 
 const ENGAGE: &str = "\
-Targets: all · class:exec|write|destroy · tool:NAME · provider:NAME · account:ID · credential:ID · vm:ID · vm:ID/exec
 Examples:
   forelog switch engage all --reason 'incident 42' --data forelog-data
   forelog switch engage class:exec --reason 'suspicious commands' --cancel-running
@@ -47,19 +47,17 @@ Examples:
 
 /// What to do with switches.
 #[derive(Debug, Subcommand)]
+#[command(mut_subcommand("engage", |command| command.defer(|command| mirror(command, "switch_engage"))))]
+#[command(mut_subcommand("release", |command| command.defer(|command| mirror(command, "switch_release"))))]
 pub enum SwitchCommand {
     /// Stop every call that the target covers.
     #[command(after_help = ENGAGE)]
     Engage {
-        /// What to stop.
         target: Target,
-        /// Why, for staff.
         #[arg(long)]
         reason: String,
-        /// What refused callers are told.
         #[arg(long)]
         message: Option<String>,
-        /// The incident it belongs to.
         #[arg(long)]
         incident: Option<String>,
         /// It stops by itself after so many minutes.
@@ -80,7 +78,6 @@ pub enum SwitchCommand {
         /// Let keys through again one after the other, all of them after so many minutes.
         #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=120))]
         ramp: Option<u64>,
-        /// Why.
         #[arg(long)]
         reason: String,
     },

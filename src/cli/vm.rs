@@ -3,6 +3,7 @@
 use clap::Subcommand;
 use serde_json::json;
 
+use super::declared::mirror;
 use super::{Answer, CliError, Context, fleet};
 use crate::core::id::AccountId;
 use crate::providers::compute::Machine;
@@ -14,17 +15,15 @@ Examples:
 
 /// What to do with VMs.
 #[derive(Debug, Subcommand)]
+#[command(mut_subcommand("import", |command| command.defer(|command| mirror(command, "vm_import"))))]
 pub enum VmCommand {
     /// Give a provider's machine to an account.
     #[command(after_help = IMPORT)]
     Import {
-        /// Whose it becomes.
         #[arg(long)]
         account: AccountId,
-        /// Which provider has it: sim or qemu.
         #[arg(long)]
         provider: String,
-        /// What the provider calls it.
         #[arg(long)]
         machine: String,
         /// Name shown to people; the provider's if absent.

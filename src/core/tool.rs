@@ -90,8 +90,8 @@ impl Reaches {
 /// What a call leaves at its provider, by which reconcile finds out later what became of one that ended `unknown`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EffectKind {
-    /// A change of a machine's power.
-    Power,
+    /// A change of what the call is about, which is known at the provider by its call.
+    Change,
     /// A command in a guest, which holds the one place for a command there.
     Command,
     /// Something new at the provider, which is known there by its call.

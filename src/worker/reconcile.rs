@@ -222,12 +222,12 @@ impl Worker {
         let told = within(async {
             match (effect, machine) {
                 (EffectKind::Command, Some(machine)) => command_effect(compute, machine, &job.call).await,
-                (EffectKind::Power, Some(machine)) => match compute.find_power(machine, &job.call).await {
+                (EffectKind::Change, Some(machine)) => match compute.find_change(machine, &job.call).await {
                     Err(ProviderError::NotFound(_)) => Ok(Effect::CannotTell),
                     found => found,
                 },
                 (EffectKind::Creation, _) => compute.find_created(&job.call).await,
-                (EffectKind::Command | EffectKind::Power, None) => Ok(Effect::CannotTell),
+                (EffectKind::Command | EffectKind::Change, None) => Ok(Effect::CannotTell),
             }
         });
         match told.await {

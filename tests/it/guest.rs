@@ -16,6 +16,7 @@ use forelog::providers::compute::qemu::{ImageDir, MachineSpec, Qemu};
 use forelog::providers::compute::{
     Compute, Effect, GuestJobs, JobSpec, JobState, JobStatus, MachineRef, PowerAction, PowerState, ProviderError, Stream,
 };
+use serde_json::json;
 use tempfile::TempDir;
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -102,6 +103,17 @@ impl Bench {
         self.qemu.power(&self.web1, action, &self.call(), Permit::unfenced()).await
     }
 
+    async fn rename(&self, name: &str) -> CallId {
+        self.pass(Duration::from_millis(1));
+        let call = self.call();
+        self.qemu.rename(&self.web1, &name.parse().unwrap(), &call, Permit::unfenced()).await.unwrap();
+        call
+    }
+
+    async fn hostname(&self) -> String {
+        self.qemu.get(&self.web1).await.unwrap().hostname
+    }
+
     async fn state(&self) -> PowerState {
         self.qemu.get(&self.web1).await.unwrap().power
     }
@@ -135,7 +147,7 @@ impl Bench {
     }
 
     async fn find(&self, call: &CallId) -> Effect {
-        self.qemu.find_power(&self.web1, call).await.unwrap()
+        self.qemu.find_change(&self.web1, call).await.unwrap()
     }
 
     /// Begins a power change and leaves it as a crash would: when the request is out, and before it is complete.
@@ -154,13 +166,13 @@ impl Bench {
     }
 
     /// What a crash between writing the journal and sending leaves behind.
-    fn crash_before(&mut self, action: PowerAction, model: &CallId) -> CallId {
+    fn crash_before(&mut self, action: impl serde::Serialize, model: &CallId) -> CallId {
         let call = self.call();
         let text = std::fs::read_to_string(self.home().join("journal").join(model.as_str())).unwrap();
         let mut entry: serde_json::Value = serde_json::from_str(&text).unwrap();
-        entry["call"] = serde_json::json!(call);
-        entry["action"] = serde_json::json!(action);
-        entry["at"] = serde_json::json!(self.clock.now());
+        entry["call"] = json!(call);
+        entry["action"] = json!(action);
+        entry["at"] = json!(self.clock.now());
         entry["ending"] = serde_json::Value::Null;
         std::fs::write(self.home().join("journal").join(call.as_str()), entry.to_string()).unwrap();
         self.reopen();
@@ -599,4 +611,45 @@ fn find_process(home: &Path) -> String {
     let processes = std::fs::read_dir("/proc").unwrap().map(|entry| entry.unwrap());
     let mut ours = processes.filter(|entry| std::fs::read_link(entry.path().join("cwd")).is_ok_and(|cwd| cwd == home));
     ours.next().unwrap().file_name().into_string().unwrap()
+}
+
+#[tokio::test]
+async fn guest_is_told_its_new_name_when_it_starts() {
+    let mut bench = Bench::on().await;
+    assert_eq!(bench.hostname().await, "web1");
+    let call = bench.rename("shop.example.com").await;
+    assert_eq!((bench.hostname().await.as_str(), bench.find(&call).await), ("shop.example.com", Effect::Happened));
+    assert_eq!(bench.run("hostname").await, "web1\n", "nothing is run in a guest to rename it");
+    bench.reopen();
+    assert_eq!(bench.hostname().await, "shop.example.com", "it is in the machine's file");
+    bench.power(PowerAction::Stop).await.unwrap();
+    bench.power(PowerAction::Start).await.unwrap();
+    assert_eq!(bench.run("hostname").await, "shop.example.com\n");
+}
+
+#[tokio::test]
+async fn guest_renaming_that_nobody_saw_end_is_told_from_the_machines_file() {
+    let mut bench = Bench::off().await;
+    let first = bench.rename("shop").await;
+    let again = bench.qemu.rename(&bench.web1, &"other".parse().unwrap(), &first, Permit::unfenced()).await;
+    assert!(matches!(again, Err(ProviderError::State(_))), "{again:?}");
+    bench.pass(Duration::from_millis(1));
+    let never = bench.crash_before(json!({ "rename": "store" }), &first);
+    assert_eq!((bench.find(&never).await, bench.hostname().await.as_str()), (Effect::DidNotHappen, "shop"));
+    bench.pass(Duration::from_millis(1));
+    let done = bench.crash_before(json!({ "rename": "shop" }), &first);
+    assert_eq!(bench.find(&done).await, Effect::Happened);
+    assert_eq!(bench.find(&never).await, Effect::CannotTell, "another name was given since");
+    assert_eq!(bench.find(&bench.call()).await, Effect::DidNotHappen);
+    // A change of the power in between changes no name.
+    bench.pass(Duration::from_millis(1));
+    let power = bench.crash_before(PowerAction::Stop, &first);
+    assert_eq!(bench.find(&done).await, Effect::Happened);
+    assert_ne!(bench.find(&power).await, Effect::Happened);
+    // One that does not end keeps others out, whatever they change.
+    let lock = std::fs::File::options().append(true).open(bench.home().join("lock")).unwrap();
+    lock.try_lock().unwrap();
+    assert_eq!(bench.find(&never).await, Effect::Running);
+    let busy = bench.qemu.rename(&bench.web1, &"late".parse().unwrap(), &bench.call(), Permit::unfenced()).await;
+    assert!(matches!(busy, Err(ProviderError::State(_))), "{busy:?}");
 }

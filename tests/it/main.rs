@@ -16,6 +16,7 @@ mod book;
 mod browser;
 mod budget;
 mod call;
+mod called;
 mod canary;
 mod catalogue;
 mod checkup;
@@ -95,6 +96,7 @@ mod reference;
 mod rejected;
 #[cfg(not(feature = "conformance"))]
 mod release;
+mod renamed;
 mod rest;
 mod rest_admin;
 mod rest_approvals;

@@ -529,10 +529,10 @@ async fn owner(writer: &Writer, entropy: &dyn Entropy, terms: Terms) -> (Account
 
 fn probes(world: &Arc<World>, acts: bool) -> Vec<Tool> {
     let probes = [&WRITE, &READ, &QUEUED].into_iter().map(|facts| probe(facts, world));
-    // Whatever administers, and stops; the VMs of a plant are probes, unless it has a fleet.
+    // Whatever administers, stops, or has a route; the VMs of a plant are probes, unless it has a fleet.
     let people = |tool: &Tool| {
         let name = tool.facts.name;
-        tool.is_hidden() || name == "operation_get" || (acts && ["command_start", "vm_power"].contains(&name))
+        tool.is_hidden() || name == "operation_get" || !tool.routes.is_empty() || (acts && tool.facts.effect.is_some())
     };
     probes.chain(every_tool().expect("well-formed tools").into_iter().filter(people)).collect()
 }

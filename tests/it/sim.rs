@@ -46,6 +46,7 @@ fn open(dir: &Path) -> Arc<Sim> {
     let machine = Machine {
         machine: web(),
         label: "web-1".into(),
+        hostname: "web-1".into(),
         os: "Debian 13".into(),
         region: "nowhere".into(),
         ipv4: None,
@@ -165,7 +166,7 @@ async fn sim_does_not_start_a_call_twice_nor_on_a_stopped_machine() {
     assert!(matches!(stopped, Err(ProviderError::State(_))), "{stopped:?}");
     let twice = sim.power(&web(), PowerAction::Stop, &call(5), Permit::unfenced()).await;
     assert!(matches!(twice, Err(ProviderError::State(_))), "{twice:?}");
-    assert_eq!(sim.find_power(&web(), &call(5)).await.expect("asking"), Effect::DidNotHappen);
+    assert_eq!(sim.find_change(&web(), &call(5)).await.expect("asking"), Effect::DidNotHappen);
 }
 
 #[tokio::test]
@@ -187,7 +188,7 @@ async fn sim_tells_the_truth_after_its_process_died() {
         }
     };
     tokio::time::timeout(PATIENCE, begun).await.expect("it began");
-    assert_eq!(sim.find_power(&web(), &call(5)).await.expect("asking"), Effect::Running);
+    assert_eq!(sim.find_change(&web(), &call(5)).await.expect("asking"), Effect::Running);
     slow.abort();
     slow.await.expect_err("it was aborted");
     drop(sim);
@@ -205,8 +206,8 @@ async fn sim_tells_the_truth_after_its_process_died() {
     assert_eq!(guest.read(&web(), &call(1), Stream::Stdout, 0, 100).await.expect("reading"), b"kept\n");
     assert_eq!(guest.status(&web(), &call(2)).await.expect("asking").state, JobState::Gone);
     assert_eq!(guest.status(&web(), &call(4)).await.expect("asking").state, JobState::Gone);
-    assert_eq!(sim.find_power(&web(), &call(3)).await.expect("asking"), Effect::Happened);
-    assert_eq!(sim.find_power(&web(), &call(5)).await.expect("asking"), Effect::DidNotHappen);
+    assert_eq!(sim.find_change(&web(), &call(3)).await.expect("asking"), Effect::Happened);
+    assert_eq!(sim.find_change(&web(), &call(5)).await.expect("asking"), Effect::DidNotHappen);
     assert_eq!(sim.get(&web()).await.expect("getting").power, PowerState::Running);
     assert_eq!(sim.executions(&call(3)), 1);
     let missing = guest.status(&web(), &call(9)).await;
@@ -219,7 +220,7 @@ async fn sim_is_the_same_in_every_process_that_has_it_open() {
     let (one, two) = (open(dir.path()), open(dir.path()));
     one.power(&web(), PowerAction::Stop, &call(1), Permit::unfenced()).await.expect("stopping");
     assert_eq!(two.get(&web()).await.expect("getting").power, PowerState::Stopped);
-    assert_eq!(two.find_power(&web(), &call(1)).await.expect("asking"), Effect::Happened);
+    assert_eq!(two.find_change(&web(), &call(1)).await.expect("asking"), Effect::Happened);
     two.power(&web(), PowerAction::Start, &call(2), Permit::unfenced()).await.expect("starting");
     assert_eq!(one.get(&web()).await.expect("getting").power, PowerState::Running);
     let guest = start(&one, &call(3), "sleep 3600").await;
@@ -234,7 +235,7 @@ async fn sim_is_the_same_in_every_process_that_has_it_open() {
     assert_eq!(elsewhere.status(&web(), &call(6)).await.expect("asking").state, JobState::Gone, "its process died");
     assert_eq!((two.executions(&call(1)), two.executions(&call(6))), (1, 1));
     let three = open(dir.path());
-    assert_eq!(three.find_power(&web(), &call(5)).await.expect("asking"), Effect::Happened);
+    assert_eq!(three.find_change(&web(), &call(5)).await.expect("asking"), Effect::Happened);
 }
 
 #[tokio::test]
@@ -264,13 +265,13 @@ async fn sim_loses_answers_of_what_happened_and_of_what_did_not() {
     sim.faults().inject_once(Some(&web()), Some(Action::Power(PowerAction::Stop)), Kind::LoseAnswer);
     let lost = sim.power(&web(), PowerAction::Stop, &call(1), Permit::unfenced()).await;
     assert!(matches!(lost, Err(ProviderError::AnswerLost(_))), "{lost:?}");
-    assert_eq!(sim.find_power(&web(), &call(1)).await.expect("asking"), Effect::Happened);
+    assert_eq!(sim.find_change(&web(), &call(1)).await.expect("asking"), Effect::Happened);
     assert_eq!(sim.get(&web()).await.expect("getting").power, PowerState::Stopped);
 
     sim.faults().inject_once(None, Some(Action::Power(PowerAction::Start)), Kind::LoseRequest);
     let lost = sim.power(&web(), PowerAction::Start, &call(2), Permit::unfenced()).await;
     assert!(matches!(lost, Err(ProviderError::AnswerLost(_))), "{lost:?}");
-    assert_eq!(sim.find_power(&web(), &call(2)).await.expect("asking"), Effect::DidNotHappen);
+    assert_eq!(sim.find_change(&web(), &call(2)).await.expect("asking"), Effect::DidNotHappen);
     assert_eq!((sim.executions(&call(1)), sim.executions(&call(2))), (1, 0));
     sim.power(&web(), PowerAction::Start, &call(3), Permit::unfenced()).await.expect("the fault is used up");
 }
@@ -309,11 +310,11 @@ async fn sim_does_not_call_undone_what_still_waits_to_be_sent() {
         async move { sim.power(&web(), PowerAction::Stop, &call(1), permit).await }
     });
     tokio::time::timeout(PATIENCE, gate.arrived(1)).await.expect("it came to the gate");
-    assert_eq!(sim.find_power(&web(), &call(1)).await.expect("asking"), Effect::Running);
+    assert_eq!(sim.find_change(&web(), &call(1)).await.expect("asking"), Effect::Running);
     stopping.abort();
     stopping.await.expect_err("it was aborted");
     assert_eq!(Arc::strong_count(&section), 1);
-    assert_eq!(sim.find_power(&web(), &call(1)).await.expect("asking"), Effect::DidNotHappen);
+    assert_eq!(sim.find_change(&web(), &call(1)).await.expect("asking"), Effect::DidNotHappen);
 }
 
 #[tokio::test]
@@ -336,4 +337,27 @@ async fn sim_fails_as_it_is_told() {
     assert_eq!(sim.executions(&call(3)), 0);
     let elsewhere = MachineRef("m2".into());
     assert!(matches!(sim.get(&elsewhere).await, Err(ProviderError::NotFound(_))));
+}
+
+#[tokio::test]
+async fn sim_machine_is_called_by_its_new_name_everywhere_and_after_a_restart() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let (one, two) = (open(dir.path()), open(dir.path()));
+    let name = "shop.example.com".parse().expect("a host name");
+    one.rename(&web(), &name, &call(1), Permit::unfenced()).await.expect("renaming");
+    for sim in [&one, &two] {
+        let again = sim.rename(&web(), &"other".parse().expect("a host name"), &call(1), Permit::unfenced()).await;
+        assert!(matches!(again, Err(ProviderError::State(_))), "{again:?}");
+        let seen = sim.get(&web()).await.expect("getting");
+        assert_eq!((seen.hostname.as_str(), seen.label.as_str()), ("shop.example.com", "web-1-sim"));
+        assert_eq!(sim.find_change(&web(), &call(1)).await.expect("asking"), Effect::Happened);
+    }
+    assert_eq!(run(&two, &call(2), "hostname").await.1, "shop.example.com\n");
+    drop((one, two));
+    let sim = open(dir.path());
+    assert_eq!(sim.list().await.expect("listing")[0].hostname, "shop.example.com");
+    assert_eq!((sim.find_change(&web(), &call(1)).await.expect("asking"), sim.executions(&call(1))), (Effect::Happened, 1));
+    let nobody = sim.rename(&MachineRef("m2".into()), &name, &call(3), Permit::unfenced()).await;
+    assert!(matches!(nobody, Err(ProviderError::NotFound(_))), "{nobody:?}");
+    assert_eq!(sim.find_change(&web(), &call(3)).await.expect("asking"), Effect::DidNotHappen);
 }

@@ -1,4 +1,4 @@
-//! The way to the server's MCP endpoint: over TLS to a URL, or over its socket on this machine.
+//! The way to a server's MCP endpoint, or to one of its tools: over TLS to a URL, or over its socket on this machine.
 //!
 //! INVARIANT: the key goes nowhere but to the endpoint that was named: no redirect is followed, no proxy is asked, and nothing
 //! is sent in the clear but to this machine itself.
@@ -34,8 +34,6 @@ const IDLE: Duration = Duration::from_secs(30);
 /// What an answer may be.
 const ACCEPT: HeaderValue = HeaderValue::from_static("application/json, text/event-stream");
 
-const AGENT: &str = concat!("forelog-stdio/", env!("CARGO_PKG_VERSION"));
-
 /// What comes back, before it is read.
 pub type Raw = Response<hyper::body::Incoming>;
 
@@ -57,11 +55,43 @@ impl Unanswered {
     }
 }
 
+/// What is spoken to at a server.
+#[derive(Clone, Copy)]
+pub enum Place<'a> {
+    /// The MCP endpoint, or the one that offers only what reads.
+    Mcp {
+        /// The latter.
+        read_only: bool,
+    },
+    /// A tool over REST.
+    Tool(&'a str),
+}
+
+impl Place<'_> {
+    /// Its path below the server's address; one for reading stays one.
+    fn path(self, reads: bool) -> String {
+        match self {
+            Self::Mcp { read_only } if reads || read_only => "/mcp/readonly".into(),
+            Self::Mcp { .. } => "/mcp".into(),
+            Self::Tool(name) => format!("/api/v1/tools/{name}"),
+        }
+    }
+
+    /// What the one calls itself that speaks.
+    fn agent(self) -> HeaderValue {
+        HeaderValue::from_static(match self {
+            Self::Mcp { .. } => concat!("forelog-stdio/", env!("CARGO_PKG_VERSION")),
+            Self::Tool(_) => concat!("forelog-call/", env!("CARGO_PKG_VERSION")),
+        })
+    }
+}
+
 /// The way to one endpoint, with one key.
 pub struct Wire {
     client: Clients,
     endpoint: Uri,
     key: HeaderValue,
+    agent: HeaderValue,
 }
 
 enum Clients {
@@ -71,19 +101,20 @@ enum Clients {
 
 impl Wire {
     /// By the socket of whoever serves a data directory.
-    pub fn to_socket(data: &Path, read_only: bool, key: &SecretString) -> Result<Self, PipeError> {
-        let endpoint = if read_only { "http://localhost/mcp/readonly" } else { "http://localhost/mcp" };
+    pub fn to_socket(data: &Path, place: Place, key: &SecretString) -> Result<Self, PipeError> {
+        let endpoint = endpoint("http://localhost", place)?;
         let dial = Dial(Arc::new(data.to_owned()));
         // One that is left open may lead to a server that is gone: then nobody could say whether it was told.
         let client = Clients::Socket(builder().pool_max_idle_per_host(0).build(dial));
-        Ok(Self { client, endpoint: Uri::from_static(endpoint), key: bearer(key)? })
+        Ok(Self { client, endpoint, key: bearer(key)?, agent: place.agent() })
     }
 
     /// To a URL.
-    pub fn to_url(url: &str, read_only: bool, key: &SecretString) -> Result<Self, PipeError> {
-        let endpoint = endpoint(url, read_only)?;
+    pub fn to_url(url: &str, place: Place, key: &SecretString) -> Result<Self, PipeError> {
+        let endpoint = endpoint(url, place)?;
         let connector = connector(CONNECT, Addresses::Any).map_err(PipeError::Tls)?;
-        Ok(Self { client: Clients::Remote(builder().build(connector)), endpoint, key: bearer(key)? })
+        let client = Clients::Remote(builder().build(connector));
+        Ok(Self { client, endpoint, key: bearer(key)?, agent: place.agent() })
     }
 
     /// Where it leads, for people.
@@ -101,7 +132,7 @@ impl Wire {
         let fields = request.headers_mut();
         fields.insert(header::AUTHORIZATION, self.key.clone());
         fields.insert(header::ACCEPT, ACCEPT);
-        fields.insert(header::USER_AGENT, HeaderValue::from_static(AGENT));
+        fields.insert(header::USER_AGENT, self.agent.clone());
         let sent = match &self.client {
             Clients::Socket(client) => client.request(request).await,
             Clients::Remote(client) => client.request(request).await,
@@ -127,8 +158,8 @@ fn bearer(key: &SecretString) -> Result<HeaderValue, PipeError> {
     Ok(value)
 }
 
-/// The endpoint of MCP at a server, whether its address is named, or that of the endpoint. One for reading stays one.
-fn endpoint(text: &str, read_only: bool) -> Result<Uri, PipeError> {
+/// A place at a server, whether its address is named, or that of its MCP endpoint.
+fn endpoint(text: &str, place: Place) -> Result<Uri, PipeError> {
     let unfit = |why: &'static str| PipeError::Url { url: without_secrets(text), why };
     let mut url = Url::parse(text).map_err(|_| unfit("it is no URL"))?;
     if !(url.scheme() == "https" || (url.scheme() == "http" && is_loopback(&url))) {
@@ -140,9 +171,9 @@ fn endpoint(text: &str, read_only: bool) -> Result<Uri, PipeError> {
     let path = url.path().trim_end_matches('/').to_owned();
     let (base, reads) = match path.strip_suffix("/mcp/readonly") {
         Some(base) => (base, true),
-        None => (path.strip_suffix("/mcp").unwrap_or(&path), read_only),
+        None => (path.strip_suffix("/mcp").unwrap_or(&path), false),
     };
-    url.set_path(&format!("{base}/mcp{}", if reads { "/readonly" } else { "" }));
+    url.set_path(&format!("{base}{}", place.path(reads)));
     url.as_str().parse().map_err(|_| unfit("it is no URL"))
 }
 
@@ -189,7 +220,7 @@ pub async fn dial(data: &Path) -> io::Result<UnixStream> {
 
 #[cfg(test)]
 mod tests {
-    use super::endpoint;
+    use super::{Place, endpoint};
 
     #[test]
     fn urls_lead_to_the_endpoint_and_never_in_the_clear() {
@@ -204,8 +235,10 @@ mod tests {
             ("http://[::1]:7373", false, "http://[::1]:7373/mcp"),
             ("http://localhost:7373", false, "http://localhost:7373/mcp"),
         ] {
-            assert_eq!(endpoint(url, read_only).unwrap().to_string(), expected);
+            assert_eq!(endpoint(url, Place::Mcp { read_only }).unwrap().to_string(), expected);
         }
+        let tool = endpoint("https://example.com/ops/mcp/readonly", Place::Tool("vm_get")).unwrap();
+        assert_eq!(tool.to_string(), "https://example.com/ops/api/v1/tools/vm_get");
         for url in [
             "http://forelog.example",
             "http://127.0.0.1.example",
@@ -219,7 +252,7 @@ mod tests {
             "https://forelog.example#x",
             "",
         ] {
-            let refused = endpoint(url, false).unwrap_err().to_string();
+            let refused = endpoint(url, Place::Mcp { read_only: false }).unwrap_err().to_string();
             assert!(!refused.contains("secret"), "{refused}");
         }
     }

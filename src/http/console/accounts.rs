@@ -23,7 +23,7 @@ use crate::tools::ActivityQuery;
 const LATEST: u32 = 10;
 
 #[derive(Template)]
-#[template(path = "staff_account.html")]
+#[template(path = "accounts.html")]
 struct Page {
     frame: Frame,
     id: String,

@@ -34,14 +34,14 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
 }
 
 #[derive(Template)]
-#[template(path = "connected.html")]
+#[template(path = "shared/connected.html")]
 struct Connected {
     id: String,
     connected: Option<When>,
 }
 
 #[derive(Template)]
-#[template(path = "connected_page.html")]
+#[template(path = "connect/connected.html")]
 struct ConnectedPage {
     frame: Frame,
     id: String,

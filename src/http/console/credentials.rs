@@ -20,7 +20,7 @@ use crate::tools::ActivityQuery;
 const LATEST: u32 = 20;
 
 #[derive(Template)]
-#[template(path = "credential.html")]
+#[template(path = "credentials.html")]
 struct Page {
     frame: Frame,
     key: Key,

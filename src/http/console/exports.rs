@@ -25,7 +25,7 @@ struct List {
 }
 
 #[derive(Template)]
-#[template(path = "export.html")]
+#[template(path = "exports/export.html")]
 struct One {
     frame: Frame,
     row: Row,

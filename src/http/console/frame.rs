@@ -1,7 +1,7 @@
 //! What is around every page: who is signed in, where to go, the switches in force, and how new the page is.
 //!
-//! To add a page: a file here with a struct that has `frame: Frame` and its own fields, a template that begins with
-//! `{% extends "frame.html" %}`, and a line in `mod.rs`. Forms begin with the macro `parts::token`.
+//! To add a page: a file here with a struct that has `frame: Frame` and its own fields, a template of the same name that begins with
+//! `{% extends "shared/frame.html" %}`, and a line in `mod.rs`. Forms begin with the macro `parts::token`.
 
 use std::time::Duration;
 

@@ -13,7 +13,7 @@ use crate::core::terms::Difference;
 use crate::core::time::Micros;
 
 #[derive(Template)]
-#[template(path = "rules.html")]
+#[template(path = "in_force.html")]
 struct Rules {
     frame: Frame,
     policies: Option<Put>,

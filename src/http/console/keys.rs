@@ -69,7 +69,7 @@ pub struct Key {
 }
 
 #[derive(Template)]
-#[template(path = "key_made.html")]
+#[template(path = "keys/made.html")]
 struct Made {
     frame: Frame,
     label: String,

@@ -26,7 +26,7 @@ use crate::auth::sign_in::SignInError;
 use crate::http::Http;
 
 #[derive(Template)]
-#[template(path = "link_identity.html")]
+#[template(path = "oidc.html")]
 struct LinkIdentity {
     frame: Frame,
     title: String,

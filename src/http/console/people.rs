@@ -55,7 +55,7 @@ struct Waiting {
 }
 
 #[derive(Template)]
-#[template(path = "person.html")]
+#[template(path = "people/person.html")]
 struct One {
     frame: Frame,
     person: Person,
@@ -67,7 +67,7 @@ struct One {
 }
 
 #[derive(Template)]
-#[template(path = "invited.html")]
+#[template(path = "people/invited.html")]
 struct Invited {
     frame: Frame,
     email: String,

@@ -47,7 +47,7 @@ struct One {
 
 /// What changes from second to second.
 #[derive(Template)]
-#[template(path = "switch_live.html")]
+#[template(path = "switch/live.html")]
 struct Live {
     id: String,
     admitted: u64,

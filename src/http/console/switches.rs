@@ -58,7 +58,7 @@ struct Row {
 }
 
 #[derive(Template)]
-#[template(path = "switch_new.html")]
+#[template(path = "switches/new.html")]
 struct New {
     frame: Frame,
     target: String,

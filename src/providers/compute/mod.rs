@@ -1,9 +1,10 @@
 //! The `Compute` port: virtual machines and the commands that run in them.
 //!
 //! Every mutation carries the id of the call that asked for it. An adapter keeps that id with the effect, in a
-//! journal that outlives this process, so that [`Compute::find_power`], [`Compute::find_created`] and [`GuestJobs::status`] can
+//! journal that outlives this process, so that [`Compute::find_change`], [`Compute::find_created`] and [`GuestJobs::status`] can
 //! say after a crash whether the thing happened (P4).
 
+mod hostname;
 pub mod qemu;
 pub mod sim;
 
@@ -13,6 +14,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
+pub use self::hostname::{Hostname, NoHostname};
 use crate::core::id::{CallId, NodeId};
 use crate::providers::Permit;
 use crate::providers::said::Said;
@@ -59,6 +61,8 @@ pub struct Machine {
     pub machine: MachineRef,
     /// Name shown to people.
     pub label: String,
+    /// What it is called in its network.
+    pub hostname: String,
     /// Operating system, as a short text.
     pub os: String,
     /// Where it stands.
@@ -163,8 +167,12 @@ pub trait Compute: Send + Sync {
     async fn stats(&self, machine: &MachineRef) -> Result<Stats, ProviderError>;
     /// Changes a machine's power and returns when the change is complete. Journalled under `call` before it is sent.
     async fn power(&self, machine: &MachineRef, action: PowerAction, call: &CallId, permit: Permit) -> Result<(), ProviderError>;
-    /// What became of the power change that `call` asked for.
-    async fn find_power(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError>;
+    /// Gives a machine another host name. Its guest may learn of it only when it starts. Journalled under `call` before it is sent.
+    async fn rename(&self, _: &MachineRef, _hostname: &Hostname, _call: &CallId, _permit: Permit) -> Result<(), ProviderError> {
+        Err(ProviderError::Unsupported("rename machines"))
+    }
+    /// What became of the change of this machine that `call` asked for.
+    async fn find_change(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError>;
     /// Makes a machine of the provider's usual size with this name, which is off, and says what it is called there. Journalled under
     /// `call` before it is sent.
     async fn create(&self, _label: &str, _call: &CallId, _permit: Permit) -> Result<MachineRef, ProviderError> {

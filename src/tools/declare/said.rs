@@ -16,7 +16,7 @@ pub(super) struct Said {
     #[schemars(extend("x-class" = Public))]
     pub(super) confirm: Option<bool>,
     /// The exact phrase.
-    #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
+    #[schemars(extend("x-class" = Content), length(min = 1, max = 128))]
     pub(super) confirmation: Option<String>,
     /// true: that data is lost for good is intended.
     #[schemars(extend("x-class" = Public))]

@@ -61,6 +61,9 @@ pub(in crate::tools) struct Shown {
     /// Its name for people.
     #[schemars(extend("x-class" = Content))]
     label: String,
+    /// What it is called in its network.
+    #[schemars(extend("x-class" = Content))]
+    hostname: Option<String>,
     /// Which provider has it.
     #[schemars(extend("x-class" = Public))]
     provider: String,
@@ -99,6 +102,7 @@ impl From<Seen> for Shown {
         Self {
             vm_id: vm.id,
             label: vm.label,
+            hostname: seen.map(|machine| machine.hostname.clone()),
             provider: vm.provider,
             simulation,
             exec_enabled: vm.exec_enabled,

@@ -6,6 +6,7 @@ mod get;
 mod import;
 mod list;
 mod power;
+mod rename;
 mod stats;
 
 use super::Execution;
@@ -14,7 +15,7 @@ use crate::core::state::Vm;
 
 /// The operations of this noun.
 pub(super) static OPERATIONS: &[&dyn Declared] =
-    &[&list::LIST, &get::GET, &stats::STATS, &power::POWER, &import::IMPORT, &claim::CLEAR];
+    &[&list::LIST, &get::GET, &stats::STATS, &power::POWER, &rename::RENAME, &import::IMPORT, &claim::CLEAR];
 
 impl Execution {
     /// The VM that the call is about, as this node knows it now; none if it is about none.

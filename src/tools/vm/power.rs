@@ -29,7 +29,7 @@ pub(super) static POWER: Operation<Args, Output> = write("vm_power")
          service and takes confirm: true; stop and reset may lose unsaved data.",
     )
     .on_a_vm()
-    .leaves(EffectKind::Power)
+    .leaves(EffectKind::Change)
     .time_limit(LIMIT)
     .run(|execution, args| Box::pin(change(execution, args)))
     .confirm("true: the interruption of service is intended. Not needed for start.", effect);

@@ -6,6 +6,7 @@ mod arrows;
 mod circles;
 mod paths;
 mod shape;
+mod templates;
 mod words;
 
 use std::fs;
@@ -35,7 +36,7 @@ impl Source {
 fn sources() -> Vec<Source> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
     let mut files = Vec::new();
-    find(&root, &mut files);
+    find(&root, "rs", &mut files);
     files.sort();
     let relative = |file: &Path| file.strip_prefix(&root).expect("below the root").to_string_lossy().into_owned();
     let sources = files.iter().map(|file| Source::new(&relative(file), &fs::read_to_string(file).expect("a text")));
@@ -44,12 +45,12 @@ fn sources() -> Vec<Source> {
     sources
 }
 
-fn find(dir: &Path, files: &mut Vec<PathBuf>) {
+fn find(dir: &Path, extension: &str, files: &mut Vec<PathBuf>) {
     for entry in fs::read_dir(dir).expect("a directory") {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
-            find(&path, files);
-        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            find(&path, extension, files);
+        } else if path.extension().is_some_and(|found| found == extension) {
             files.push(path);
         }
     }

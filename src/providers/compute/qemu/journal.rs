@@ -1,9 +1,10 @@
-//! What each power call set out to do and how it ended: one file a call, fsynced before anything is sent.
+//! What each call that changes the machine set out to do and how it ended: one file a call, fsynced before anything is sent.
 //!
 //! INVARIANT: a call without a file never sent anything, unless it is older than the last file that was pruned.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::mem;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -11,7 +12,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::id::CallId;
 use crate::core::time::Micros;
 use crate::log::private;
-use crate::providers::compute::PowerAction;
+use crate::providers::compute::{Hostname, PowerAction};
 
 /// How many calls are remembered.
 const KEPT: usize = 1000;
@@ -34,11 +35,22 @@ pub(super) enum Ending {
     DidNotHappen,
 }
 
+/// What a call set out to do.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(super) enum Action {
+    /// This host name, in the machine's file.
+    Rename(Hostname),
+    /// This change of its power.
+    #[serde(untagged)]
+    Power(PowerAction),
+}
+
 /// One call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Entry {
     pub(super) call: CallId,
-    pub(super) action: PowerAction,
+    pub(super) action: Action,
     pub(super) at: Micros,
     pub(super) before: Before,
     pub(super) ending: Option<Ending>,
@@ -87,11 +99,12 @@ impl Journal {
         }
     }
 
-    /// Whether another call was written down at or after `entry`.
+    /// Whether another call that sets out to change the same was written down at or after `entry`.
     pub(super) fn has_later(&self, entry: &Entry) -> io::Result<bool> {
         for name in self.calls()? {
             let other: Entry = serde_json::from_slice(&fs::read(self.dir.join(&name))?)?;
-            if other.call != entry.call && other.at >= entry.at {
+            let same = mem::discriminant(&other.action) == mem::discriminant(&entry.action);
+            if same && other.call != entry.call && other.at >= entry.at {
                 return Ok(true);
             }
         }
@@ -138,7 +151,13 @@ mod tests {
 
     fn entry(number: u32) -> Entry {
         let call = format!("call_{number:026}").parse().unwrap();
-        Entry { call, action: PowerAction::Start, at: Micros(i64::from(number)), before: Before::default(), ending: None }
+        Entry {
+            call,
+            action: Action::Power(PowerAction::Start),
+            at: Micros(i64::from(number)),
+            before: Before::default(),
+            ending: None,
+        }
     }
 
     #[test]
@@ -153,6 +172,8 @@ mod tests {
         journal.write(&begun).unwrap();
         assert_eq!(journal.find(&begun.call).unwrap(), Known::Entry(begun.clone()));
         assert!(!journal.has_later(&begun).unwrap());
+        journal.write(&Entry { action: Action::Rename("web-2".parse().unwrap()), ..entry(3) }).unwrap();
+        assert!(!journal.has_later(&begun).unwrap(), "a name tells nothing of the power");
         journal.write(&entry(2)).unwrap();
         assert!(journal.has_later(&begun).unwrap());
     }

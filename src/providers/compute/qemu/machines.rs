@@ -1,6 +1,8 @@
 //! The machines of one directory: `<dir>/<machine>/` holds `machine.json`, the disk, the sockets and the journal. Whatever is known here can be read again after a restart; only connections live in memory.
 
 use std::collections::HashMap;
+use std::fs::File;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -12,7 +14,7 @@ use super::agent::Agent;
 use crate::core::time::Clock;
 use crate::log::private;
 use crate::providers::child;
-use crate::providers::compute::{MachineRef, ProviderError};
+use crate::providers::compute::{Hostname, MachineRef, ProviderError};
 
 /// What a machine is made of.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,9 +40,17 @@ pub(super) struct Record {
     pub(super) spec: MachineSpec,
     /// The third byte of its addresses.
     pub(super) network: u8,
+    /// What the machine's guest is told to call itself when it starts; the machine's own name if absent.
+    #[serde(default)]
+    pub(super) hostname: Option<Hostname>,
 }
 
 impl Record {
+    /// What the machine is called in its network.
+    pub(super) fn hostname<'a>(&'a self, machine: &'a MachineRef) -> &'a str {
+        self.hostname.as_ref().map_or(&machine.0, Hostname::as_str)
+    }
+
     pub(super) fn address(&self) -> String {
         format!("10.77.{}.15", self.network)
     }
@@ -103,6 +113,17 @@ impl Machines {
         serde_json::from_slice(&bytes).map_err(broken)
     }
 
+    /// Writes `machine.json` anew, whole and durably: in a crash it is as it was before.
+    pub(super) fn write(&self, machine: &MachineRef, record: &Record) -> Result<(), ProviderError> {
+        let home = self.find(machine)?;
+        let (draft, text) = (home.join(".machine.json.new"), to_text(record)?);
+        let mut file = private::create(&draft).map_err(unreadable)?;
+        file.write_all(&text).and_then(|()| file.sync_all()).map_err(unreadable)?;
+        std::fs::rename(&draft, home.join("machine.json")).map_err(unreadable)?;
+        let synced = File::open(&home).and_then(|dir| dir.sync_all());
+        synced.map_err(|e| ProviderError::AnswerLost(format!("the machine's file was written and may be lost: {e}").into()))
+    }
+
     /// Every machine, by name.
     pub(super) fn list(&self) -> Result<Vec<MachineRef>, ProviderError> {
         let mut names = Vec::new();
@@ -140,9 +161,8 @@ impl Machines {
         drop(std::fs::remove_dir_all(&draft));
         private::make_dir(&draft).map_err(unreadable)?;
         self.lay_disk(&draft, spec.disk_gib).await?;
-        let record = Record { spec, network: self.free_network()? };
-        let text = serde_json::to_vec_pretty(&record).map_err(|e| ProviderError::Refused(e.to_string().into()))?;
-        private::write(&draft.join("machine.json"), &text).map_err(unreadable)?;
+        let record = Record { spec, network: self.free_network()?, hostname: None };
+        private::write(&draft.join("machine.json"), &to_text(&record)?).map_err(unreadable)?;
         std::fs::rename(&draft, self.dir.join(&machine.0)).map_err(unreadable)
     }
 
@@ -162,6 +182,10 @@ impl Machines {
         let free = (1..=254).find(|network| records.iter().all(|record| record.network != *network));
         free.ok_or_else(|| ProviderError::Refused("all 254 networks are taken".into()))
     }
+}
+
+fn to_text(record: &Record) -> Result<Vec<u8>, ProviderError> {
+    serde_json::to_vec_pretty(record).map_err(|e| ProviderError::Refused(e.to_string().into()))
 }
 
 /// A name that is safe as a directory, a host name and part of a command line.

@@ -1,16 +1,18 @@
 //! Real virtual machines on this host, by QEMU: one directory of machines, one process a machine.
 //!
 //! Reading order: `machines` (what lies in the directory), `process` (QEMU itself), `wire`, `qmp` and `agent`
-//! (how it and its guest are spoken to), `power` with `journal` (what is changed, and what became of it), `jobs`.
+//! (how it and its guest are spoken to), `changes` with `journal` (what is changed, and what became of it), `power` and `rename`, `jobs`.
 
 mod accelerator;
 mod agent;
+mod changes;
 mod jobs;
 mod journal;
 mod machines;
 mod power;
 mod process;
 mod qmp;
+mod rename;
 mod wire;
 
 use std::path::PathBuf;
@@ -28,7 +30,8 @@ use self::machines::Machines;
 pub use self::machines::{ImageDir, MachineSpec};
 use self::wire::Fault;
 use super::{
-    Capabilities, Compute, Effect, GuestJobs, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stats,
+    Capabilities, Compute, Effect, GuestJobs, Hostname, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError,
+    Stats,
 };
 use crate::core::id::{CallId, NodeId};
 use crate::core::time::Clock;
@@ -107,11 +110,13 @@ impl Compute for Qemu {
     async fn get(&self, machine: &MachineRef) -> Result<Machine, ProviderError> {
         let record = self.machines.read(machine)?;
         let ipv4 = Some(record.address());
+        let hostname = record.hostname(machine).to_owned();
         let power = self.power_state(machine).await?;
         let spec = record.spec;
         Ok(Machine {
             machine: machine.clone(),
             label: spec.label,
+            hostname,
             os: spec.os,
             region: spec.region,
             ipv4,
@@ -136,8 +141,18 @@ impl Compute for Qemu {
         power::change(&self.machines, machine, action, call, permit).await
     }
 
-    async fn find_power(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
-        power::find(&self.machines, machine, call).await
+    async fn rename(
+        &self,
+        machine: &MachineRef,
+        hostname: &Hostname,
+        call: &CallId,
+        permit: Permit,
+    ) -> Result<(), ProviderError> {
+        rename::change(&self.machines, machine, hostname, call, permit).await
+    }
+
+    async fn find_change(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
+        changes::find(&self.machines, machine, call).await
     }
 
     fn enter(&self, node: &NodeId) -> Result<(), ProviderError> {

@@ -1,25 +1,20 @@
-//! Power changes and what became of them.
-//!
-//! INVARIANT: a change is in the journal before a byte of it is sent, and one machine undergoes one change at a time, in
-//! whichever process of ours (a file lock says so, and lets go when its process dies).
+//! Power changes, and how it is told afterwards whether one happened that nobody saw end.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::json;
-use tokio::task::spawn_blocking;
 use tokio::time::{sleep, timeout};
 
 use super::agent::Agent;
-use super::journal::{Before, Ending, Entry, Journal, Known};
+use super::changes::Turn;
+use super::journal::{Action, Before, Entry, Journal};
 use super::machines::{Machines, unreadable};
 use super::process;
 use super::qmp::{self, Process};
 use super::wire::Fault;
 use crate::core::id::CallId;
-use crate::log::private;
 use crate::providers::Permit;
 use crate::providers::compute::{Effect, MachineRef, PowerAction, PowerState, ProviderError};
 
@@ -50,29 +45,20 @@ pub(super) async fn change(
     permit: Permit,
 ) -> Result<(), ProviderError> {
     let home = machines.find(machine)?;
-    let Some(_held) = await_lock(&home).await? else {
-        return Err(ProviderError::State("another change of its power is under way".into()));
-    };
-    let journal = Journal::of(&home);
-    if !matches!(journal.find(call).map_err(unreadable)?, Known::Nothing) {
-        return Err(ProviderError::State(format!("{call} was already asked for").into()));
-    }
+    let turn = Turn::take(&home, call).await?;
     let change = Change { machines, machine, agent: machines.agent(machine)?, running: look(&home).await?, home };
     change.check(action)?;
     // Chosen before the journal is opened: it starts a process of its own and takes seconds.
     machines.accelerator().await?;
     let before = change.observe(action).await?;
-    let mut entry = Entry { call: call.clone(), action, at: machines.clock.now(), before, ending: None };
-    write(&journal, &entry).await?;
-    let done = change.carry_out(&entry, permit).await;
-    entry.ending = match &done {
-        Ok(()) => Some(Ending::Happened),
-        Err(ProviderError::AnswerLost(_)) => None,
-        Err(_) => Some(Ending::DidNotHappen),
+    let entry = Entry {
+        call: call.clone(),
+        action: Action::Power(action),
+        at: machines.clock.now(),
+        before: before.clone(),
+        ending: None,
     };
-    // If this fails the change has been made all the same; the journal then says less than it could, never a lie.
-    let written = write(&journal, &entry).await.map_err(|e| ProviderError::AnswerLost(e.to_string().into()));
-    done.and(written)?;
+    turn.make(entry, change.carry_out(action, call, &before, permit)).await?;
     if matches!(action, PowerAction::Start | PowerAction::Reset) {
         await_boot(&change.agent, None, BOOT).await;
     }
@@ -104,12 +90,12 @@ impl Change<'_> {
         Ok(Before { process: self.running.as_ref().and_then(|process| process.name.clone()), boot })
     }
 
-    async fn carry_out(&self, entry: &Entry, permit: Permit) -> Result<(), ProviderError> {
-        match entry.action {
-            PowerAction::Start => self.start(&entry.call, permit).await,
+    async fn carry_out(&self, action: PowerAction, call: &CallId, before: &Before, permit: Permit) -> Result<(), ProviderError> {
+        match action {
+            PowerAction::Start => self.start(call, permit).await,
             PowerAction::Stop => process::end(&self.home, permit).await,
             PowerAction::Shutdown => self.shut_down(permit).await,
-            PowerAction::Reboot => self.reboot(entry.before.boot.as_deref(), permit).await,
+            PowerAction::Reboot => self.reboot(before.boot.as_deref(), permit).await,
             PowerAction::Reset => {
                 qmp::execute(&self.home, "system_reset", json!({}), Some(permit)).await.map(|_| ()).map_err(Fault::of_machine)
             }
@@ -142,38 +128,30 @@ impl Change<'_> {
     }
 }
 
-/// What became of the change that `call` asked for.
-pub(super) async fn find(machines: &Machines, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
+/// What became of a change whose end nobody saw.
+pub(super) async fn judge(
+    machines: &Machines,
+    machine: &MachineRef,
+    journal: &Journal,
+    entry: &Entry,
+    action: PowerAction,
+) -> Result<Effect, ProviderError> {
     let home = machines.find(machine)?;
-    let journal = Journal::of(&home);
-    // The lock first: a change that ends in between is then read with its ending.
-    let under_way = lock(&home)?.is_none();
-    let entry = match journal.find(call).map_err(unreadable)? {
-        Known::Entry(entry) => entry,
-        Known::Nothing => return Ok(Effect::DidNotHappen),
-        Known::Forgotten => return Ok(Effect::CannotTell),
-    };
-    match entry.ending {
-        Some(Ending::Happened) => return Ok(Effect::Happened),
-        Some(Ending::DidNotHappen) => return Ok(Effect::DidNotHappen),
-        None if under_way => return Ok(Effect::Running),
-        None => {}
-    }
     let Ok(running) = look(&home).await else {
         return Ok(Effect::CannotTell);
     };
     let age = machines.clock.now().since(entry.at);
-    let superseded = journal.has_later(&entry).map_err(unreadable)?;
-    let effect = match entry.action {
+    let superseded = journal.has_later(entry).map_err(unreadable)?;
+    let effect = match action {
         // It may be the one that ran before, or another: it does not say.
         _ if running.as_ref().is_some_and(|process| process.name.is_none()) => Effect::CannotTell,
-        PowerAction::Start => judge_start(&home, machine, &entry, running.as_ref(), superseded),
-        PowerAction::Stop => judge_stop(&entry, running.as_ref(), superseded),
+        PowerAction::Start => judge_start(&home, machine, entry, running.as_ref(), superseded),
+        PowerAction::Stop => judge_stop(entry, running.as_ref(), superseded),
         PowerAction::Shutdown | PowerAction::Reboot | PowerAction::Reset => {
-            judge_guest(&entry, running.as_ref(), superseded, &*machines.agent(machine)?).await
+            judge_guest(entry, action, running.as_ref(), superseded, &*machines.agent(machine)?).await
         }
     };
-    let patience = if matches!(entry.action, PowerAction::Start | PowerAction::Stop) { SETTLED } else { GUEST_TIME + SETTLED };
+    let patience = if matches!(action, PowerAction::Start | PowerAction::Stop) { SETTLED } else { GUEST_TIME + SETTLED };
     // Too early to say no: what was sent may still arrive.
     Ok(if effect != Effect::Happened && age < patience { Effect::Running } else { effect })
 }
@@ -199,12 +177,12 @@ fn judge_stop(entry: &Entry, running: Option<&Process>, superseded: bool) -> Eff
 }
 
 /// Shutdown, reboot and reset show in whether the process is there and in the guest's boot id.
-async fn judge_guest(entry: &Entry, running: Option<&Process>, superseded: bool, agent: &Agent) -> Effect {
+async fn judge_guest(entry: &Entry, action: PowerAction, running: Option<&Process>, superseded: bool, agent: &Agent) -> Effect {
     if superseded || entry.before.process.is_none() {
         return Effect::CannotTell;
     }
     let same = running.is_some_and(|process| process.name == entry.before.process);
-    if entry.action == PowerAction::Shutdown {
+    if action == PowerAction::Shutdown {
         // A guest that still listens long after it was asked is not turning itself off.
         let listens = same && agent.listens(Duration::from_secs(3)).await.is_ok();
         return match (same, listens) {
@@ -251,31 +229,4 @@ async fn await_boot(agent: &Agent, old: Option<&str>, at_most: Duration) -> bool
     })
     .await
     .is_ok()
-}
-
-/// The right to change a machine's power, if it can be had soon: a question holds it for a moment too.
-async fn await_lock(home: &Path) -> Result<Option<File>, ProviderError> {
-    for _ in 0..10 {
-        if let Some(held) = lock(home)? {
-            return Ok(Some(held));
-        }
-        sleep(POLL).await;
-    }
-    Ok(None)
-}
-
-/// The right to change a machine's power; none if somebody has it.
-fn lock(home: &Path) -> Result<Option<File>, ProviderError> {
-    let file = private::open(&home.join("lock"), File::options().create(true).append(true)).map_err(unreadable)?;
-    match file.try_lock() {
-        Ok(()) => Ok(Some(file)),
-        Err(std::fs::TryLockError::WouldBlock) => Ok(None),
-        Err(std::fs::TryLockError::Error(e)) => Err(unreadable(e)),
-    }
-}
-
-async fn write(journal: &Journal, entry: &Entry) -> Result<(), ProviderError> {
-    let (journal, entry) = (journal.clone(), entry.clone());
-    let written = spawn_blocking(move || journal.write(&entry)).await;
-    written.map_err(|e| ProviderError::Unreachable(format!("writing the journal: {e}").into()))?.map_err(unreadable)
 }

@@ -97,7 +97,8 @@ fn describe(
 ) -> Result<Vec<String>, ProviderError> {
     // QEMU reads a comma as the end of a value; doubled, it is one.
     let path = |path: &Path| path.display().to_string().replace(',', ",,");
-    let boot = format!("console=ttyS0 quiet panic=-1 forelog.ipv4={} forelog.name={}", record.address(), machine.0);
+    let boot =
+        format!("console=ttyS0 quiet panic=-1 forelog.ipv4={} forelog.name={}", record.address(), record.hostname(machine));
     let kernel = machines.image.resolve("vmlinuz")?.display().to_string();
     let initrd = machines.image.resolve("initrd.img")?.display().to_string();
     let (memory, processors) = (record.spec.memory_mib.to_string(), record.spec.vcpu.to_string());

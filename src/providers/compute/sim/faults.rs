@@ -15,6 +15,8 @@ use crate::providers::compute::{MachineRef, PowerAction, ProviderError};
 pub enum Action {
     /// A power change.
     Power(PowerAction),
+    /// Another host name.
+    Rename,
     /// A new machine.
     Create,
     /// The start of a job.
@@ -119,7 +121,7 @@ impl Rule {
     /// Whether it is this request's turn.
     fn turn(&mut self, action: Action) -> bool {
         let Some((every, seen)) = &mut self.every else { return true };
-        if !matches!(action, Action::Power(_) | Action::Create | Action::Start) {
+        if !matches!(action, Action::Power(_) | Action::Rename | Action::Create | Action::Start) {
             return false;
         }
         *seen = seen.wrapping_add(1);

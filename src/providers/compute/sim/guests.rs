@@ -126,7 +126,7 @@ impl Shared {
 
 fn seen_from_inside(world: &World, row: &Simulated, job: &JobSpec) -> Guest {
     Guest {
-        label: row.machine.label.clone(),
+        hostname: row.machine.hostname.clone(),
         os: row.machine.os.clone(),
         uptime_seconds: world.uptime_seconds(row),
         directory: job.working_directory.clone().unwrap_or_else(|| "/root".into()),

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::id::CallId;
 use crate::core::time::Micros;
 use crate::log::private;
-use crate::providers::compute::{JobStatus, Machine, MachineRef, PowerAction, PowerState, ProviderError};
+use crate::providers::compute::{Hostname, JobStatus, Machine, MachineRef, PowerAction, PowerState, ProviderError};
 
 /// One line.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -38,6 +38,8 @@ pub(super) enum Record {
         #[serde(default)]
         at: Micros,
     },
+    /// A machine has another host name.
+    Renamed { call: CallId, machine: MachineRef, hostname: Hostname, at: Micros },
     /// A machine was made.
     MachineMade { call: CallId, machine: Machine },
     /// A job runs.

@@ -25,7 +25,8 @@ use self::guests::Guests;
 use self::shared::Shared;
 use self::world::{Simulated, World};
 use super::{
-    Capabilities, Compute, Effect, GuestJobs, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stats,
+    Capabilities, Compute, Effect, GuestJobs, Hostname, LiveStats, Machine, MachineRef, PowerAction, PowerState, ProviderError,
+    Stats,
 };
 use crate::core::id::{CallId, NodeId};
 use crate::core::time::Clock;
@@ -131,12 +132,32 @@ impl Compute for Sim {
         fate.after(done).await
     }
 
-    async fn find_power(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
+    async fn rename(
+        &self,
+        machine: &MachineRef,
+        hostname: &Hostname,
+        call: &CallId,
+        permit: Permit,
+    ) -> Result<(), ProviderError> {
+        let fate = self.shared.faults.befall(Some(machine), Action::Rename);
+        let waiting = Waiting::enter(&self.shared, call);
+        fate.before().await?;
+        let renamed = self.shared.world().rename(machine, hostname, call);
+        if fate.twice && renamed.is_ok() {
+            // It is known by its call, so this changes nothing; the first one is answered.
+            let _ = self.shared.world().rename(machine, hostname, call);
+        }
+        drop((waiting, permit));
+        tokio::time::sleep(fate.slow).await;
+        fate.after(renamed).await
+    }
+
+    async fn find_change(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
         let fate = self.shared.faults.befall(Some(machine), Action::Look);
         fate.before().await?;
         let found = {
             let world = self.shared.world();
-            world.machine(machine).map(|_| world.find_power(call))
+            world.machine(machine).map(|_| world.find_change(call))
         };
         fate.after(found).await
     }

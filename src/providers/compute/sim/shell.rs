@@ -9,8 +9,8 @@ use crate::providers::compute::Stream;
 /// What the commands can say of the machine they seem to run on.
 #[derive(Clone, Debug)]
 pub(super) struct Guest {
-    /// The machine's label.
-    pub label: String,
+    /// What it calls itself.
+    pub hostname: String,
     /// Its operating system; says that it is simulated.
     pub os: String,
     /// Seconds since it seems to have booted.
@@ -71,9 +71,9 @@ async fn execute(command: &Command, guest: &Guest, spool: &dyn Spool) -> Flow {
         ["exit"] => Flow::Exit(0),
         ["exit", code] => Flow::Exit(code.parse().unwrap_or(2)),
         ["echo", rest @ ..] => say(format!("{}\n", rest.join(" "))),
-        ["uname", "-a"] => say(format!("Linux {} 0.0-sim #1 SIMULATED, this is a simulation\n", guest.label)),
+        ["uname", "-a"] => say(format!("Linux {} 0.0-sim #1 SIMULATED, this is a simulation\n", guest.hostname)),
         ["uname"] => say("Linux (simulated)\n".into()),
-        ["hostname"] | ["cat", "/etc/hostname"] => say(format!("{}\n", guest.label)),
+        ["hostname"] | ["cat", "/etc/hostname"] => say(format!("{}\n", guest.hostname)),
         ["cat", "/etc/os-release"] => say(format!("PRETTY_NAME=\"{}\"\n", guest.os)),
         ["cat", path] => fail(spool, &format!("cat: {path}: no such file in this simulation"), 1),
         ["uptime"] => say(format!("up {} seconds (simulated)\n", guest.uptime_seconds)),

@@ -15,7 +15,7 @@ use super::spool;
 use crate::core::id::CallId;
 use crate::core::time::{Clock, Micros};
 use crate::providers::compute::{
-    Effect, JobState, JobStatus, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stream,
+    Effect, Hostname, JobState, JobStatus, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stream,
 };
 
 /// Most bytes of one stream that a job may write.
@@ -28,13 +28,15 @@ pub(super) struct Simulated {
     pub booted_at: Micros,
     /// When its power last changed.
     changed_at: Micros,
+    /// When it was last renamed.
+    renamed_at: Micros,
     /// A power change is under way.
     pub changing: bool,
 }
 
 impl Simulated {
     fn new(machine: Machine) -> Self {
-        Self { machine, booted_at: Micros(0), changed_at: Micros(0), changing: false }
+        Self { machine, booted_at: Micros(0), changed_at: Micros(0), renamed_at: Micros(0), changing: false }
     }
 }
 
@@ -59,13 +61,13 @@ struct Live {
 /// Everything behind the lock.
 pub(super) struct World {
     pub machines: BTreeMap<MachineRef, Simulated>,
-    power: HashMap<CallId, (Origin, Effect)>,
+    changes: HashMap<CallId, (Origin, Effect)>,
     /// Machines that were made, by the call that asked.
     made: HashMap<CallId, MachineRef>,
     jobs: HashMap<CallId, Job>,
     executions: HashMap<CallId, u32>,
     live: HashMap<CallId, Live>,
-    /// Power requests that have not left yet.
+    /// Requests to change a machine that have not left yet.
     pub waiting: HashMap<CallId, u32>,
     journal: Journal,
     directory: PathBuf,
@@ -84,7 +86,7 @@ impl World {
         });
         let mut world = Self {
             machines: machines.collect(),
-            power: HashMap::new(),
+            changes: HashMap::new(),
             made: HashMap::new(),
             jobs: HashMap::new(),
             executions: HashMap::new(),
@@ -135,16 +137,24 @@ impl World {
         match record {
             Record::Opened { .. } => self.reopen(origin),
             Record::PowerBegun { call, .. } => {
-                self.power.insert(call.clone(), (origin, Effect::Running));
+                self.changes.insert(call.clone(), (origin, Effect::Running));
                 *self.executions.entry(call.clone()).or_default() += 1;
             }
             Record::PowerChanged { call, machine, power, rebooted_at, at } => {
-                self.power.insert(call.clone(), (origin, Effect::Happened));
+                self.changes.insert(call.clone(), (origin, Effect::Happened));
                 // A machine that is no longer configured keeps its history and has no state.
                 if let Some(row) = self.machines.get_mut(machine).filter(|row| row.changed_at <= *at) {
                     row.machine.power = *power;
                     row.booted_at = rebooted_at.unwrap_or(row.booted_at);
                     row.changed_at = *at;
+                }
+            }
+            Record::Renamed { call, machine, hostname, at } => {
+                self.changes.insert(call.clone(), (origin, Effect::Happened));
+                *self.executions.entry(call.clone()).or_default() += 1;
+                if let Some(row) = self.machines.get_mut(machine).filter(|row| row.renamed_at <= *at) {
+                    row.machine.hostname = hostname.to_string();
+                    row.renamed_at = *at;
                 }
             }
             Record::MachineMade { call, machine } => {
@@ -168,7 +178,7 @@ impl World {
 
     /// What ran in the process that had this file is gone, and power changes that were under way never come to be.
     fn reopen(&mut self, of: Origin) {
-        self.power.retain(|_, (origin, effect)| *origin != of || *effect == Effect::Happened);
+        self.changes.retain(|_, (origin, effect)| *origin != of || *effect == Effect::Happened);
         let running = |job: &&mut Job| job.origin == of && job.status.state == JobState::Running;
         for job in self.jobs.values_mut().filter(running) {
             job.status.state = JobState::Gone;
@@ -188,7 +198,7 @@ impl World {
     }
 
     pub fn begin_power(&mut self, machine: &MachineRef, action: PowerAction, call: &CallId) -> Result<(), ProviderError> {
-        if self.power.contains_key(call) {
+        if self.changes.contains_key(call) {
             return Err(ProviderError::State("this change was asked for before".into()));
         }
         let row = self.machine(machine)?;
@@ -219,16 +229,27 @@ impl World {
         self.end_jobs_on(machine)
     }
 
+    /// Gives a machine another host name, which its guest sees at once.
+    pub fn rename(&mut self, machine: &MachineRef, hostname: &Hostname, call: &CallId) -> Result<(), ProviderError> {
+        if self.changes.contains_key(call) {
+            return Err(ProviderError::State("this change was asked for before".into()));
+        }
+        self.machine(machine)?;
+        let (call, machine, hostname, at) = (call.clone(), machine.clone(), hostname.clone(), self.clock.now());
+        self.write(&Record::Renamed { call, machine, hostname, at })
+    }
+
     fn end_jobs_on(&mut self, machine: &MachineRef) -> Result<(), ProviderError> {
         let jobs: Vec<CallId> =
             self.live.keys().filter(|call| self.jobs.get(call).is_some_and(|job| job.machine == *machine)).cloned().collect();
         jobs.iter().try_for_each(|job| self.end_job(job, JobState::Gone))
     }
 
-    pub fn find_power(&self, call: &CallId) -> Effect {
+    pub fn find_change(&self, call: &CallId) -> Effect {
         // What waits to leave may still happen, so it may not be called undone.
         let waiting = self.waiting.contains_key(call).then_some(Effect::Running);
-        let known = self.power.get(call).filter(|(origin, effect)| *effect == Effect::Happened || self.journal.is_alive(*origin));
+        let known =
+            self.changes.get(call).filter(|(origin, effect)| *effect == Effect::Happened || self.journal.is_alive(*origin));
         known.map(|(_, effect)| *effect).or(waiting).unwrap_or(Effect::DidNotHappen)
     }
 
@@ -240,7 +261,9 @@ impl World {
         let machine = MachineRef(call.to_string().replace("call_", "made-").to_lowercase());
         let (label, os, region) = (label.to_owned(), "Debian 13".to_owned(), "sim-1".to_owned());
         let (vcpu, memory_mib, disk_gib, power) = (1, 1024, 10, PowerState::Stopped);
-        let row = Machine { machine: machine.clone(), label, os, region, ipv4: None, vcpu, memory_mib, disk_gib, power };
+        let hostname = machine.0.clone();
+        let row =
+            Machine { machine: machine.clone(), label, hostname, os, region, ipv4: None, vcpu, memory_mib, disk_gib, power };
         self.write(&Record::MachineMade { call: call.clone(), machine: mark(row) })?;
         Ok(machine)
     }
@@ -343,8 +366,10 @@ impl World {
 
 /// Makes sure that nobody takes the machine for a real one.
 fn mark(mut machine: Machine) -> Machine {
-    if !machine.label.to_lowercase().contains("sim") {
-        machine.label.push_str("-sim");
+    for name in [&mut machine.label, &mut machine.hostname] {
+        if !name.to_lowercase().contains("sim") {
+            name.push_str("-sim");
+        }
     }
     if !machine.os.ends_with("(simulated)") {
         machine.os.push_str(" (simulated)");
