@@ -2,7 +2,6 @@
 
 pub mod about;
 pub mod abridge;
-pub mod adoption;
 pub mod approval;
 pub mod bounded;
 pub mod call;
@@ -11,6 +10,7 @@ pub mod caused;
 pub mod chain;
 pub mod clock;
 pub mod code;
+pub mod commands;
 pub mod counting;
 pub mod dated;
 pub mod decide;
@@ -21,7 +21,6 @@ pub mod event;
 pub mod finder;
 pub mod grant;
 pub mod id;
-pub mod importing;
 pub mod job;
 pub mod label;
 pub mod limit;

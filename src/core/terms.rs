@@ -12,8 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::code::Code;
-use super::event::Kind;
-use super::id::{CredentialId, UserId};
 use super::limit::Limit;
 use super::quota::Quotas;
 use super::refusal::Refusal;
@@ -161,19 +159,17 @@ impl Terms {
             return Err(cannot("", "Nothing is named that is to change."));
         }
         let terms: Self = serde_json::from_value(document).map_err(|error| cannot("", &error.to_string()))?;
-        terms.check().map_err(|(key, why)| cannot(key, &why))?;
-        Ok(terms)
+        terms.checked()
+    }
+
+    /// These, if they make sense.
+    pub fn checked(self) -> Result<Self, Refusal> {
+        self.check().map_err(|(key, why)| cannot(key, &why))?;
+        Ok(self)
     }
 }
 
 impl ControlState {
-    /// The event by which somebody puts terms in force.
-    #[must_use]
-    pub fn setting(&self, terms: Terms, by: Option<UserId>, credential: Option<CredentialId>) -> Kind {
-        let version = self.terms.as_ref().map_or(0, |now| now.version) + 1;
-        Kind::LimitsSet { version, terms: Box::new(terms), by, credential }
-    }
-
     /// The terms in force, to count and to show by; those that Forelog comes with before any were recorded. A window lets
     /// nothing through by these: that takes [`ControlState::terms`].
     #[must_use]
