@@ -4,13 +4,12 @@
 
 use serde_json::json;
 
-use super::desk::{Desk, DeskError, Record, house, operator};
+use super::desk::{Desk, DeskError};
 use super::rooms::RoomError;
 use crate::core::clock::Proposed;
 use crate::core::engagement::check_reason;
-use crate::core::event::Kind;
-use crate::core::id::Position;
 use crate::core::time::Micros;
+use crate::log::changing::Author;
 use crate::log::draft::Draft;
 use crate::log::roles;
 use crate::log::store::Want;
@@ -45,22 +44,7 @@ impl Desk {
         check_reason(reason)?;
         let owner = roles::owns(self.rooms.store.database()).await.map_err(RoomError::of_log)?;
         let proposed = Proposed { clock: self.clock.now(), named, owner };
-        let kind = Kind::ClockAccepted { by: None, credential: None, ahead: 0 };
-        let note = json!({ "reason": reason, "operator": operator() });
-        let record = Record { account: house(&self.state().await?)?, kind, note };
-        let event = self.seal(record).await?;
-        let written = self.writer.write_first(Want::default(), move |draft| {
-            let ahead = match draft.follow_clock(&proposed) {
-                Ok(ahead) => ahead,
-                Err(refusal) => return Ok(Err(DeskError::from(refusal))),
-            };
-            let mut event = event.clone();
-            if let Kind::ClockAccepted { ahead: said, .. } = &mut event.kind {
-                *said = ahead;
-            }
-            draft.append(Position(0), event)?;
-            Ok(Ok(draft.at))
-        });
-        written.await?
+        let note = self.note(&self.state().await?.house(), json!({ "reason": reason })).await?;
+        Ok(self.writer.accept_clock(Author::Operator, note, proposed, None).await??)
     }
 }

@@ -13,15 +13,16 @@ use tokio::task::JoinHandle;
 use super::rooms::{RoomError, Rooms};
 use crate::config::Config;
 use crate::core::caused::with_sources;
-use crate::core::event::Kind;
-use crate::core::id::{AccountId, EventId, IdError, Position};
+use crate::core::commands::Command;
+use crate::core::id::{AccountId, EventId, IdError};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::{Clock, Entropy, LONGEST, Micros};
 use crate::core::visible::visible;
 use crate::log::at_hand::Need;
-use crate::log::draft::{Draft, NewEvent};
+use crate::log::changing::{Author, Changed, Ids, Note};
+use crate::log::draft::Draft;
 use crate::log::fence::Fence;
 use crate::log::peek::peek;
 use crate::log::store::{StoreError, Want};
@@ -67,16 +68,6 @@ impl From<Refusal> for DeskError {
     fn from(refusal: Refusal) -> Self {
         Self::Against(Box::new(refusal))
     }
-}
-
-/// An event that is to be recorded.
-pub struct Record {
-    /// Whose key encrypts the note.
-    pub account: AccountId,
-    /// What happened.
-    pub kind: Kind,
-    /// Its free text, by field; null if there is none.
-    pub note: Value,
 }
 
 /// The rooms, and a writer on them.
@@ -203,53 +194,32 @@ impl Desk {
         Ok(self.writer.write_stop(Want::default(), end).await?)
     }
 
-    /// Records events in one transaction, unless `check` finds in the state of that transaction why not.
-    pub async fn record(
+    /// Runs a command in the transaction of its writing: all of its events are recorded, or none.
+    pub async fn change<C: Command>(
         &self,
-        records: Vec<Record>,
-        check: impl Fn(&ControlState) -> Option<String> + Send + 'static,
-    ) -> Result<Position, DeskError> {
-        self.record_if(records, move |state, _| check(state).map_or(Ok(()), |problem| Err(DeskError::Refused(problem)))).await
+        notes: impl IntoIterator<Item = Note>,
+        command: C,
+    ) -> Result<Changed<C::Answer>, DeskError> {
+        let (ids, notes) = (Ids::new(&self.clock, &self.entropy), notes.into_iter().collect());
+        Ok(self.writer.change(Author::Operator, ids, notes, command).await??)
     }
 
-    /// The same, with a check that also needs the time of the log, and may answer with a refusal.
-    pub async fn record_if(
-        &self,
-        records: Vec<Record>,
-        check: impl Fn(&ControlState, Micros) -> Result<(), DeskError> + Send + 'static,
-    ) -> Result<Position, DeskError> {
-        let mut events = Vec::with_capacity(records.len());
-        for record in records {
-            events.push(self.seal(record).await?);
-        }
-        let written = self.writer.write_stop(Want::default(), move |draft| {
-            if let Err(problem) = check(draft.state(), draft.now) {
-                return Ok(Err(problem));
-            }
-            let mut last = Position(0);
-            for event in &events {
-                last = draft.append(Position(0), event.clone())?;
-            }
-            Ok(Ok(last))
-        });
-        written.await?
-    }
-
-    pub(super) async fn seal(&self, record: Record) -> Result<NewEvent, DeskError> {
+    /// Free text of an event, sealed for an account, with who sat at the machine.
+    pub async fn note(&self, account: &AccountId, mut note: Value) -> Result<Note, DeskError> {
         let now = self.clock.now();
         let id = EventId::new(now, &*self.entropy);
-        if record.note.is_null() {
-            return Ok(NewEvent::plain(id, record.kind));
+        if let Some(fields) = note.as_object_mut() {
+            fields.insert("operator".into(), operator());
         }
-        let note = Scrubbed::of(record.note);
-        let part = self.rooms.vault.seal_as(self.need, &record.account, now, &id, "note", &note).await?;
-        Ok(NewEvent::noted(id, record.kind, part, note))
+        let note = Scrubbed::of(note);
+        let part = self.rooms.vault.seal_as(self.need, account, now, &id, "note", &note).await?;
+        Ok(Note::sealed(id, part, note))
     }
-}
 
-/// The account that owns what belongs to no customer: the staff's.
-pub fn house(state: &ControlState) -> Result<AccountId, DeskError> {
-    Ok(state.house())
+    /// The same with nothing else to say.
+    pub async fn signed(&self, account: &AccountId) -> Result<Note, DeskError> {
+        self.note(account, json!({})).await
+    }
 }
 
 /// Who sits at this machine: the user that owns this process, and the host's name.

@@ -7,9 +7,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use serde_json::json;
-
-use super::desk::{Desk, DeskError, Record, operator};
+use super::desk::{Desk, DeskError};
 use super::rooms::RoomError;
 use crate::core::chain::Chain;
 use crate::core::event::{Kind, MendedRows};
@@ -66,9 +64,7 @@ pub async fn mend(
     let strangers = desk.rooms.vault.strangers().await.map_err(DeskError::from)?;
     let strange = counted(&strangers);
     let mut state = folded.state().map_err(MendError::Refused)?;
-    // How many rows it is, is found in the transaction.
-    let (kind, note) = (Kind::StateMended { rows: Vec::new(), epoch: state.epoch }, json!({ "operator": operator() }));
-    let mended = desk.seal(Record { account: state.house(), kind, note }).await?;
+    let note = desk.signed(&state.house()).await?;
     // The rows are not believed: what the writer goes by is what was folded, under the epoch that the head says.
     let (made, head) = (state.epoch, folded.head_epoch());
     let epoch = if head.is_spent() { made } else { made.max(head) };
@@ -92,7 +88,7 @@ pub async fn mend(
             draft.repair(epoch);
         }
         let kind = Kind::StateMended { rows: rows.clone(), epoch };
-        Ok(Ok(Some((draft.append(Position(0), NewEvent { kind, ..mended.clone() })?, rows))))
+        Ok(Ok(Some((draft.append(Position(0), NewEvent::under(&note, kind))?, rows))))
     });
     let mended = written.await.map_err(DeskError::from)?.map_err(|why| MendError::Refused(why.into()))?;
     // They have counted as not there all the time.

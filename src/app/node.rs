@@ -19,9 +19,10 @@ use crate::config::Config;
 use crate::control::policies::PolicyHolder;
 use crate::control::{self, Control};
 use crate::core::event::Kind;
-use crate::core::id::{EventId, NodeId, Position};
+use crate::core::id::{NodeId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::time::{Clock, Entropy};
+use crate::log::changing::Ids;
 use crate::log::draft::NewEvent;
 use crate::log::fence::Fence;
 use crate::log::peers::node_row;
@@ -100,7 +101,7 @@ impl Node {
         let (dir, ours) = (config.policies_dir.clone(), (Arc::clone(&clock), Arc::clone(&entropy)));
         let policies = Arc::new(PolicyHolder::new(engine(&catalogue)?, dir, writer.clone(), rooms.reader(), ours.0, ours.1));
         policies.start().await.map_err(|refusal| NodeError::Policy(Box::new(refusal)))?;
-        control::limits::start(&writer, EventId::new(clock.now(), &*entropy), config.terms()).await?;
+        control::limits::start(&writer, Ids::new(&clock, &entropy), config.terms()).await?;
         let node = NodeId::new(clock.now(), &*entropy);
         let ports = Arc::new(Ports {
             compute,

@@ -2,25 +2,33 @@
 
 use serde_json::{Value, json};
 
-use super::desk::{Desk, DeskError, Record, house, operator};
+use super::desk::{Desk, DeskError};
 use crate::auth::key::ApiKey;
 use crate::auth::password;
 use crate::core::code::Code;
+use crate::core::commands::account::{OpenAccount, SetAccount, Setter};
+use crate::core::commands::key::By;
+use crate::core::commands::key::create::CreateKey;
+use crate::core::commands::key::revoke::RevokeKey;
+use crate::core::commands::key::rotate::RotateKey;
+use crate::core::commands::session::SetPassword;
+use crate::core::commands::user::{AddUser, NewUser};
+use crate::core::commands::vm::{Import, ImportVm};
 use crate::core::email::{EmailAddress, NoEmailAddress};
-use crate::core::event::{CredentialCreated, Kind};
+use crate::core::event::CredentialCreated;
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
-use crate::core::importing::Import;
 use crate::core::label;
 use crate::core::limit::Limit;
+use crate::core::member::Member;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::{Scope, ScopeSet};
 use crate::core::scrub::ScrubbedText;
-use crate::core::state::{ControlState, Credential};
-use crate::core::succession::check_rotation;
-use crate::core::time::{LONGEST, Micros};
-use crate::log::people::{AWAITED, Person, is_begun};
+use crate::core::state::ControlState;
+use crate::core::time::Micros;
+use crate::log::people::Person;
+use crate::log::people::{AWAITED, is_begun};
 use crate::log::vault::VaultError;
 use crate::log::writer::WriteError;
 
@@ -104,23 +112,21 @@ impl Desk {
     pub async fn create_account(&self, name: &str, email: &str, side: Side) -> Result<NewPerson, DeskError> {
         let (account, name) = (AccountId::new(self.clock.now(), &*self.entropy), named(name)?);
         self.rooms.vault.name_account(&account, &ScrubbedText::of(&name)).await?;
-        let created = Kind::AccountCreated { account: account.clone(), side };
-        self.add_person(account, email, side, vec![created]).await
+        self.add_person(account, email, side, true).await
     }
 
     /// Adds a person to an account that is there.
     pub async fn join_account(&self, account: &AccountId, email: &str) -> Result<NewPerson, DeskError> {
         let side = side_of(&self.state().await?, account)?;
-        self.add_person(account.clone(), email, side, Vec::new()).await
+        self.add_person(account.clone(), email, side, false).await
     }
 
-    async fn add_person(&self, account: AccountId, email: &str, side: Side, before: Vec<Kind>) -> Result<NewPerson, DeskError> {
+    async fn add_person(&self, account: AccountId, email: &str, side: Side, opens: bool) -> Result<NewPerson, DeskError> {
         let email = address(email)?;
-        let user = UserId::new(self.clock.now(), &*self.entropy);
         let password = password::generate(&*self.entropy);
         let (side_name, role) = if side == Side::Staff { ("staff", Role::Admin) } else { ("customer", Role::Owner) };
         let person = Person {
-            id: user.clone(),
+            id: UserId::new(self.clock.now(), &*self.entropy),
             account: account.clone(),
             side: side_name.into(),
             role: role.as_str().into(),
@@ -130,26 +136,22 @@ impl Desk {
         };
         self.await_log(&person).await?;
         let address = self.rooms.vault.address_in(&account, &email).await?;
-        let joined = Kind::UserCreated {
-            user: user.clone(),
-            account: account.clone(),
-            side,
-            role: Some(role),
-            invitation: None,
-            invited_by: None,
-            address: Some(address.as_str().into()),
+        let note = self.signed(&account).await?;
+        let (user, event) = (person.id.clone(), Some(note.id()));
+        let new = NewUser { user: user.clone(), account: account.clone(), role, address, event };
+        let recorded = if opens {
+            let opened = self.signed(&account).await?;
+            let event = Some(opened.id());
+            self.change([opened, note], OpenAccount { first: new, event, only_first_staff: false }).await
+        } else {
+            self.change([note], AddUser(new)).await
         };
-        let note = json!({ "operator": operator() });
-        let kinds = before.into_iter().chain([joined]);
-        let records = kinds.map(|kind| Record { account: account.clone(), kind, note: note.clone() }).collect();
-        let taken = already(&email);
-        let of_account = account.clone();
-        let check = move |state: &ControlState| state.has_address(&of_account, &address).then(|| taken.clone());
-        if let Err(error) = self.record(records, check).await {
+        if let Err(error) = recorded {
             if !matches!(error, DeskError::Write(WriteError::Store { uncertain: true, .. })) {
                 self.rooms.vault.erase_person(&person.id).await?;
             }
-            return Err(error);
+            let is_taken = matches!(&error, DeskError::Against(refusal) if refusal.code == Code::Conflict);
+            return Err(if is_taken { DeskError::Refused(already(&email)) } else { error });
         }
         self.rooms.vault.say(&person).await?;
         Ok(NewPerson { account, user, email: email.to_string(), password })
@@ -193,12 +195,9 @@ impl Desk {
         let person = found.ok_or_else(no_one)?;
         let password = password::generate(&*self.entropy);
         let hash = password::hash_under(&password, self.rooms.vault.salt(&email).await?)?;
-        let (user, kind) = (person.id.clone(), Kind::PasswordSet { user: person.id.clone(), session: None });
-        let check = move |state: &ControlState| {
-            let is_here = state.people.get(&user).is_some_and(|member| member.role.is_some());
-            (!is_here).then(|| format!("{user} was removed"))
-        };
-        self.record(vec![self.signed(account.clone(), kind)], check).await?;
+        let note = self.signed(account).await?;
+        let (user, event) = (person.id.clone(), Some(note.id()));
+        self.change([note], SetPassword { user, session: None, event }).await?;
         if !self.rooms.vault.change_password(&person, &hash, "").await? {
             return Err(DeskError::Refused(format!("{email} has chosen another password at this moment")));
         }
@@ -207,24 +206,20 @@ impl Desk {
 
     /// Says whether keys of an account may turn command execution on.
     pub async fn set_account(&self, account: &AccountId, agents_may_enable_exec: bool) -> Result<(), DeskError> {
-        let kind = Kind::AccountChanged { account: account.clone(), agents_may_enable_exec };
-        let wanted = account.clone();
-        let check = move |state: &ControlState| (!state.accounts.contains_key(&wanted)).then(|| no_account(&wanted));
-        self.record(vec![self.signed(account.clone(), kind)], check).await.map(|_| ())
+        side_of(&self.state().await?, account)?;
+        let note = self.signed(account).await?;
+        let (account, by, event) = (account.clone(), Setter::Operator, Some(note.id()));
+        self.change([note], SetAccount { account, agents_may_enable_exec, by, event }).await.map(drop)
     }
 
     /// Makes a key.
     pub async fn create_key(&self, spec: KeySpec) -> Result<NewKey, DeskError> {
-        let side = side_of(&self.state().await?, &spec.account)?;
+        let state = self.state().await?;
+        let side = side_of(&state, &spec.account)?;
         let user = self.person_of(&spec.account, spec.user).await?;
-        let (usual, most) = match side {
-            Side::Staff => (Scope::staff(), Role::Admin.scopes()),
-            Side::Customer => (Scope::customer(), Role::Owner.scopes()),
-        };
-        let scopes = if spec.scopes.is_empty() { usual } else { spec.scopes };
-        if let Some(scope) = scopes.difference(&most).next() {
-            return Err(DeskError::Refused(format!("a {side:?} key cannot have the scope {}", scope.as_str())));
-        }
+        let usual = if side == Side::Staff { Scope::staff() } else { Scope::customer() };
+        let role = state.people.get(&user).and_then(Member::acting_role).map(Role::scopes).unwrap_or_default();
+        let scopes = if spec.scopes.is_empty() { usual.intersection(&role).copied().collect() } else { spec.scopes };
         let key = ApiKey::generate(&*self.entropy);
         let credential = CredentialId::new(self.clock.now(), &*self.entropy);
         let created = CredentialCreated {
@@ -243,63 +238,31 @@ impl Desk {
             role: None,
             made_by: None,
         };
-        self.add_key(created, &spec.label, spec.ips).await?;
+        let note = self.note(&spec.account, labelled(&spec.label, spec.ips.as_ref())).await?;
+        let event = note.id();
+        self.change([note], CreateKey { created, ips: spec.ips, by: By::Operator, event }).await?;
         Ok(NewKey { credential, key, scopes })
-    }
-
-    async fn add_key(&self, created: CredentialCreated, label: &str, ips: Option<Vec<String>>) -> Result<(), DeskError> {
-        let mut note = json!({ "label": label, "operator": operator() });
-        if let (Some(ips), Some(fields)) = (ips, note.as_object_mut()) {
-            fields.insert("ips".into(), json!(ips));
-        }
-        let (account, vms) = (created.account.clone(), created.vms.clone().unwrap_or_default());
-        let (rotates, ends) = (created.rotates.clone(), created.expires_at);
-        let check = move |state: &ControlState, now: Micros| {
-            // One that is rotated has been within that already.
-            if rotates.is_none() && ends.is_some_and(|end| end <= now || end > now.plus(LONGEST)) {
-                return Err(DeskError::Refused("a key ends in the future, within ten years, or not at all".into()));
-            }
-            if let Some(old) = &rotates {
-                check_rotation(state, old, false, now)?;
-            }
-            let stranger = vms.iter().find(|vm| state.vms.get(*vm).is_none_or(|row| row.account != account));
-            stranger.map_or(Ok(()), |vm| Err(DeskError::Refused(format!("the account has no VM {vm}"))))
-        };
-        let record = Record { account: created.account.clone(), kind: Kind::CredentialCreated(created), note };
-        self.record_if(vec![record], check).await.map(|_| ())
     }
 
     /// Makes a key with the same rights as another one, which goes on until it is revoked.
     pub async fn rotate_key(&self, old: &CredentialId) -> Result<NewKey, DeskError> {
         let state = self.state().await?;
-        let row = state.credentials.get(old).filter(|row| !row.is_person()).cloned();
-        let Credential { created, label, ips, .. } = row.ok_or_else(|| no_key(old))?;
-        let key = ApiKey::generate(&*self.entropy);
-        let credential = CredentialId::new(self.clock.now(), &*self.entropy);
-        let (hash, prefix) = (key.hash(), key.prefix());
-        let fresh = CredentialCreated {
-            credential: credential.clone(),
-            hash: hash.into(),
-            prefix: prefix.into(),
-            rotates: Some(old.clone()),
-            role: None,
-            made_by: None,
-            ..created
-        };
-        let scopes = fresh.scopes.clone();
-        self.add_key(fresh, &label, ips).await?;
-        Ok(NewKey { credential, key, scopes })
+        let row = state.credentials.get(old).ok_or_else(|| no_key(old))?;
+        let (key, credential) = (ApiKey::generate(&*self.entropy), CredentialId::new(self.clock.now(), &*self.entropy));
+        let note = self.note(&row.created.account, labelled(&row.label, row.ips.as_ref())).await?;
+        let (new, hash, prefix, event) = (credential.clone(), key.hash(), key.prefix(), note.id());
+        self.change([note], RotateKey { old: old.clone(), new, hash, prefix, by: By::Operator, event }).await?;
+        Ok(NewKey { credential, key, scopes: row.created.scopes.clone() })
     }
 
     /// Revokes a key; it fails on its next request, with what came of it. A key that goes on in another one has to be revoked once
     /// more for that one to end, too: it is answered.
     pub async fn revoke_key(&self, credential: &CredentialId) -> Result<RevokedKey, DeskError> {
         let before = self.state().await?;
-        let (account, wanted, was_on) = (house(&before)?, credential.clone(), before.goes_on_in(credential).cloned());
-        let check = move |state: &ControlState| state.is_over(&wanted).then(|| format!("there is no live key {wanted}"));
-        let kind = Kind::CredentialRevoked { credential: credential.clone(), by: None };
-        self.record(vec![self.signed(account, kind)], check).await?;
-        let goes_on = self.state().await?.goes_on_in(credential).cloned();
+        let (note, was_on) = (self.signed(&before.house()).await?, before.goes_on_in(credential).cloned());
+        let (key, event) = (credential.clone(), Some(note.id()));
+        let changed = self.change([note], RevokeKey { key, by: By::Operator, event }).await?;
+        let goes_on = changed.state.goes_on_in(credential).cloned();
         // Of one that was live the other secret goes on, of one that was revoked before it ends too.
         let ended = was_on.filter(|_| goes_on.is_none());
         Ok(RevokedKey { goes_on, ended })
@@ -309,16 +272,16 @@ impl Desk {
     pub async fn import_vm(&self, account: &AccountId, provider: &str, machine: &str, label: &str) -> Result<VmId, DeskError> {
         let import = Import::of(account.clone(), provider.to_owned(), machine.to_owned(), label)?;
         let vm = VmId::new(self.clock.now(), &*self.entropy);
-        let note = json!({ "label": import.label, "operator": operator() });
-        let record = Record { account: account.clone(), kind: import.event(vm.clone()), note };
-        self.record_if(vec![record], move |state, _| import.fault(state).map_or(Ok(()), |refusal| Err(refusal.into()))).await?;
+        let note = self.note(account, json!({ "label": import.label })).await?;
+        let event = note.id();
+        self.change([note], ImportVm { vm: vm.clone(), import, event }).await?;
         Ok(vm)
     }
 
     /// Somebody of the account, or who came first: a key of nobody would answer for whoever is named.
     async fn person_of(&self, account: &AccountId, named: Option<UserId>) -> Result<UserId, DeskError> {
         let (people, state) = (self.rooms.vault.people_of(account).await?, self.state().await?);
-        let is_here = |person: &Person| person.role_in(&state).is_some();
+        let is_here = |person: &Person| person.role_in(&state).is_some() && person.acting_role_in(&state).is_some();
         let mut members: Vec<UserId> = people.into_iter().filter(is_here).map(|person| person.id).collect();
         members.sort();
         let found = match &named {
@@ -328,17 +291,17 @@ impl Desk {
         let text = named.map_or_else(|| "nobody belongs".to_owned(), |user| format!("{user} does not belong"));
         found.ok_or_else(|| DeskError::Refused(format!("{text} to the account {account}")))
     }
-
-    /// An event with a note of who sat at the machine.
-    #[must_use]
-    pub fn signed(&self, account: AccountId, kind: Kind) -> Record {
-        let note: Value = json!({ "operator": operator() });
-        Record { account, kind, note }
-    }
 }
 
 fn side_of(state: &ControlState, account: &AccountId) -> Result<Side, DeskError> {
     state.accounts.get(account).map(|row| row.side).ok_or_else(|| DeskError::Refused(no_account(account)))
+}
+
+fn labelled(label: &str, ips: Option<&Vec<String>>) -> Value {
+    match ips {
+        Some(ips) => json!({ "label": label, "ips": ips }),
+        None => json!({ "label": label }),
+    }
 }
 
 fn named(text: &str) -> Result<String, DeskError> {

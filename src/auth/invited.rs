@@ -7,15 +7,12 @@
 use super::hashing::Line;
 use super::session::{Browser, Entered, SessionError, Sessions, Token};
 use crate::core::code::Code;
-use crate::core::event::Kind;
-use crate::core::id::{InvitationId, Position, UserId};
-use crate::core::member::Invitation;
+use crate::core::commands::invitation::{TakeInvitation, open};
+use crate::core::id::{InvitationId, UserId};
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
-use crate::core::state::ControlState;
-use crate::core::switch::Switch;
-use crate::core::time::Micros;
+use crate::log::draft::Draft;
 use crate::log::people::{Invited, Person, UNSAID};
 use crate::log::store::Want;
 use crate::log::vault::VaultError;
@@ -40,23 +37,17 @@ pub enum Joined {
     Stopped(Refusal),
 }
 
-/// What the deciding transaction found.
-enum Found {
-    Made,
-    Not,
-    Stopped(Refusal),
-}
-
 impl Sessions {
     /// Whom a link is for, and the role that they would have, while it works.
     pub async fn invited(&self, link: &Token) -> Result<Link, SessionError> {
         let Some(invited) = self.vault.invited_by_link(&link.hash()).await? else { return Ok(Link::Ended) };
         let id = invited.id.clone();
-        let read = self.writer.write(Want::default(), move |draft| Ok(open(draft.state(), &id, draft.now))).await?;
+        let role = move |draft: &mut Draft| Ok(open(draft.state(), &id, draft.now).map(|row| row.map(|row| row.role)));
+        let read = self.writer.write(Want::default(), role).await?;
         Ok(match read {
             None => Link::Ended,
             Some(Err(refusal)) => Link::Stopped(refusal),
-            Some(Ok(row)) => Link::Works(Box::new(invited), row.role),
+            Some(Ok(role)) => Link::Works(Box::new(invited), role),
         })
     }
 
@@ -90,10 +81,11 @@ impl Sessions {
             added => added?,
         }
         match self.record_joined(&person, &invited.id).await {
-            Ok(Found::Made) => {}
-            Ok(found) => {
+            Ok(Ok(())) => {}
+            Ok(Err(refusal)) => {
                 self.vault.erase_person(&person.id).await?;
-                return Ok(if let Found::Stopped(refusal) = found { Joined::Stopped(refusal) } else { Joined::Not });
+                let is_stopped = refusal.code == Code::KillSwitchEngaged;
+                return Ok(if is_stopped { Joined::Stopped(refusal) } else { Joined::Not });
             }
             Err(error) => {
                 self.erase_unmade(&person, &error).await;
@@ -108,26 +100,11 @@ impl Sessions {
         Ok(self.begin(&person, role, from).await?.map_or(Joined::Not, Joined::In))
     }
 
-    /// Whether the invitation still worked when it was taken, and the account had nobody under that address.
-    async fn record_joined(&self, person: &Person, invitation: &InvitationId) -> Result<Found, SessionError> {
+    /// Makes them a person, if the invitation still works then, and the account has nobody under that address.
+    async fn record_joined(&self, person: &Person, invitation: &InvitationId) -> Result<Result<(), Refusal>, SessionError> {
         let address = self.vault.address_in(&person.account, &person.email).await?;
-        let (person, invitation, id) = (person.clone(), invitation.clone(), self.event_id());
-        let joined = self.writer.write(Want::default(), move |draft| {
-            let (role, invited_by) = match open(draft.state(), &invitation, draft.now) {
-                Some(Ok(row)) if row.account == person.account => (row.role, row.by),
-                Some(Err(refusal)) => return Ok(Found::Stopped(refusal)),
-                Some(Ok(_)) | None => return Ok(Found::Not),
-            };
-            if draft.state().has_address(&person.account, &address) {
-                return Ok(Found::Not);
-            }
-            let (user, account, side) = (person.id.clone(), person.account.clone(), role.side());
-            let (invitation, address) = (Some(invitation.clone()), Some(address.as_str().into()));
-            let kind = Kind::UserCreated { user, account, side, role: Some(role), invitation, invited_by, address };
-            draft.append(Position(0), crate::log::draft::NewEvent::plain(id.clone(), kind))?;
-            Ok(Found::Made)
-        });
-        Ok(joined.await?)
+        let (user, account, invitation) = (person.id.clone(), person.account.clone(), invitation.clone());
+        Ok(self.change(None, TakeInvitation { invitation, user, account, address }).await?.map(drop))
     }
 
     /// Whether somebody of the account has the address already.
@@ -139,16 +116,4 @@ impl Sessions {
         }
         Ok(false)
     }
-}
-
-/// An invitation while it has not ended, or why it waits.
-fn open(state: &ControlState, invitation: &InvitationId, now: Micros) -> Option<Result<Invitation, Refusal>> {
-    let row = state.invitations.get(invitation).filter(|row| row.holds(state, now))?;
-    Some(row.stopped(state, now).map_or_else(|| Ok(row.clone()), |switch| Err(halted(switch))))
-}
-
-/// What somebody is told who would come in by a right that is stopped.
-fn halted(switch: &Switch) -> Refusal {
-    let message = switch.message.clone().unwrap_or_else(|| "The operator has stopped what this invitation was made with.".into());
-    Refusal::new(Code::KillSwitchEngaged, message).hint("The link is kept: open it again when that is over.")
 }

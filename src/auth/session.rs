@@ -13,25 +13,28 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use hmac::{Hmac, KeyInit, Mac};
 use secrecy::{ExposeSecret, SecretString};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use subtle::ConstantTimeEq;
 
 use super::guesses::Guesses;
 use super::hashing::{Busy, Hashing};
 use super::password::HashError;
-use crate::core::event::Kind;
-use crate::core::id::{EventId, Position};
+use crate::core::commands::Command;
+use crate::core::commands::session::{EndSessions, Ender};
+use crate::core::id::{AccountId, EventId, UserId};
 pub use crate::core::member::LONGEST;
 use crate::core::principal::Side;
+use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::state::ControlState;
 use crate::core::time::{Clock, Entropy, Micros};
-use crate::log::draft::NewEvent;
+use crate::log::changing::{Author, Changed, Ids, Note};
 use crate::log::people::Person;
 use crate::log::signed_in::Session;
 use crate::log::store::Want;
-use crate::log::vault::{SealedPart, Vault, VaultError};
+use crate::log::vault::{Vault, VaultError};
 use crate::log::writer::{WriteError, Writer};
 
 /// A session that was not used for this long has ended.
@@ -225,12 +228,7 @@ impl Sessions {
     /// Ends a session, or all of its person's; written down first.
     pub async fn sign_out(&self, visitor: &Visitor, all: bool) -> Result<(), SessionError> {
         let session = (!all).then(|| digest(&visitor.session.hash));
-        self.record(vec![self.plain(Kind::SignedOut {
-            user: visitor.person.id.clone(),
-            session: session.map(Into::into),
-            by: None,
-        })])
-        .await?;
+        self.end_recorded(&visitor.person.id, session).await?;
         if all {
             self.vault.end_sessions(&visitor.person.id, "").await?;
         } else {
@@ -239,21 +237,27 @@ impl Sessions {
         Ok(())
     }
 
-    pub(super) fn plain(&self, kind: Kind) -> NewEvent {
-        NewEvent::plain(self.event_id(), kind)
+    /// Records that a session of somebody has ended, or all of them.
+    pub(super) async fn end_recorded(&self, user: &UserId, session: Option<String>) -> Result<(), SessionError> {
+        let command = EndSessions { user: user.clone(), session, by: Ender::Themselves };
+        self.change(None, command).await?.map(drop).or(Ok(()))
     }
 
-    pub(super) fn event_id(&self) -> EventId {
-        EventId::new(self.clock.now(), &*self.entropy)
-    }
-
-    pub(super) async fn seal(
+    /// Runs a command in the transaction of its writing.
+    pub(super) async fn change<C: Command>(
         &self,
-        id: &EventId,
-        whose: &crate::core::id::AccountId,
-        note: &Scrubbed,
-    ) -> Result<SealedPart, SessionError> {
-        Ok(self.vault.seal(whose, self.clock.now(), id, "note", note).await?)
+        notes: impl IntoIterator<Item = Note>,
+        command: C,
+    ) -> Result<Result<Changed<C::Answer>, Refusal>, SessionError> {
+        let (ids, notes) = (Ids::new(&self.clock, &self.entropy), notes.into_iter().collect());
+        Ok(self.writer.change(Author::Node, ids, notes, command).await?)
+    }
+
+    /// Free text of an event, sealed for an account.
+    pub(super) async fn note(&self, whose: &AccountId, note: Value) -> Result<Note, SessionError> {
+        let (id, now, note) = (EventId::new(self.clock.now(), &*self.entropy), self.clock.now(), Scrubbed::of(note));
+        let part = self.vault.seal(whose, now, &id, "note", &note).await?;
+        Ok(Note::sealed(id, part, note))
     }
 
     /// Control state at the head of the log, not as this node last saw it.
@@ -270,16 +274,6 @@ impl Sessions {
         if let Err(error) = self.vault.erase_person(&person.id).await {
             tracing::warn!(user = %person.id, %error, "somebody who did not become a person is not erased yet");
         }
-    }
-
-    pub(super) async fn record(&self, events: Vec<NewEvent>) -> Result<(), SessionError> {
-        let written = self.writer.write(Want::default(), move |draft| {
-            for event in &events {
-                draft.append(Position(0), event.clone())?;
-            }
-            Ok(())
-        });
-        Ok(written.await?)
     }
 
     pub(super) fn session(

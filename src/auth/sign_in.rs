@@ -17,14 +17,13 @@ use super::oidc::judge::{Why, is_of};
 use super::oidc::{self, Issuers};
 use super::password;
 use super::session::{Browser, Entered, Origin, SessionError, Sessions, Visitor, digest};
+use crate::core::commands::notice::{Notice, Notify};
+use crate::core::commands::session::SetPassword;
 use crate::core::email::EmailAddress;
-use crate::core::event::Kind;
 use crate::core::id::AccountId;
 use crate::core::principal::Side;
 use crate::core::role::Role;
-use crate::core::scrub::Scrubbed;
-use crate::core::state::ControlState;
-use crate::log::draft::NewEvent;
+use crate::log::changing::Note;
 use crate::log::people::Person;
 use crate::log::store::Want;
 
@@ -203,8 +202,11 @@ impl Sessions {
     pub async fn change_password(&self, visitor: &Visitor, fresh: &str, from: &Origin) -> Result<bool, SessionError> {
         let person = &visitor.person;
         let hash = self.hash(fresh, &person.email, Line::of(person, &from.address)).await?;
-        let (user, session) = (person.id.clone(), Some(digest(&visitor.session.hash).into()));
-        self.record(vec![self.plain(Kind::PasswordSet { user, session })]).await?;
+        let (user, session) = (person.id.clone(), Some(digest(&visitor.session.hash)));
+        if self.change(None, SetPassword { user, session, event: None }).await?.is_err() {
+            // They were removed a moment ago.
+            return Ok(false);
+        }
         Ok(self.vault.change_password(person, &hash, &visitor.session.hash).await?)
     }
 
@@ -232,14 +234,14 @@ impl Sessions {
         by: Option<&str>,
         note: Value,
     ) -> Result<(), SessionError> {
-        let (id, note) = (self.event_id(), Scrubbed::of(note));
-        let whose = person.map(|person| person.account.clone()).or_else(|| house(&self.writer.fence().state()));
-        let parts = match whose {
-            Some(account) => vec![self.seal(&id, &account, &note).await?],
-            None => Vec::new(),
+        let whose = person.map(|person| person.account.clone()).or_else(|| self.writer.fence().state().staff().cloned());
+        let note = match whose {
+            Some(account) => Some(self.note(&account, note).await?),
+            None => None,
         };
-        let kind = Kind::SignInRefused { user: person.map(|person| person.id.clone()), issuer: by.map(Into::into) };
-        self.record(vec![NewEvent { id, kind, parts, note }]).await
+        let (user, issuer) = (person.map(|person| person.id.clone()), by.map(str::to_owned));
+        let (notice, event) = (Notice::SignInRefused { user, issuer }, note.as_ref().map(Note::id));
+        self.change(note, Notify { notice, event }).await?.map(drop).or(Ok(()))
     }
 }
 
@@ -248,9 +250,4 @@ impl Sessions {
 /// theirs.
 fn is_vouched_for(person: &Person) -> bool {
     person.proved || is_of(person, Side::Staff)
-}
-
-/// The staff's account, which owns what belongs to no customer.
-fn house(state: &ControlState) -> Option<crate::core::id::AccountId> {
-    state.staff().cloned()
 }

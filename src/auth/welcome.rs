@@ -7,15 +7,14 @@ use std::time::Duration;
 
 use super::hashing::Line;
 use super::session::{Browser, Entered, SessionError, Sessions, Token};
+use crate::core::commands::account::{OpenAccount, has_staff};
+use crate::core::commands::user::NewUser;
 use crate::core::email::EmailAddress;
-use crate::core::event::Kind;
-use crate::core::id::{AccountId, Position, UserId};
-use crate::core::principal::Side;
+use crate::core::id::{AccountId, UserId};
 use crate::core::role::Role;
 use crate::core::scrub::ScrubbedText;
-use crate::core::state::ControlState;
-use crate::log::people::{Person, UNSAID};
-use crate::log::store::Want;
+use crate::log::people::Person;
+use crate::log::people::UNSAID;
 use crate::log::vault::VaultError;
 
 /// How long a link works.
@@ -87,33 +86,10 @@ impl Sessions {
 
     /// Whether the staff was still nobody.
     async fn record_first(&self, person: &Person, role: Role) -> Result<bool, SessionError> {
+        let address = self.vault.address_in(&person.account, &person.email).await?;
         let (user, account) = (person.id.clone(), person.account.clone());
-        let made = self.plain(Kind::AccountCreated { account: account.clone(), side: Side::Staff });
-        let joined = Kind::UserCreated {
-            address: Some(self.vault.address_in(&account, &person.email).await?.into()),
-            user,
-            account,
-            side: Side::Staff,
-            role: Some(role),
-            invitation: None,
-            invited_by: None,
-        };
-        let joined = self.plain(joined);
-        let written = self.writer.write(Want::default(), move |draft| {
-            if has_staff(draft.state()) {
-                return Ok(false);
-            }
-            draft.append(Position(0), made.clone())?;
-            draft.append(Position(0), joined.clone())?;
-            Ok(true)
-        });
-        Ok(written.await?)
+        let first = NewUser { user, account, role, address, event: None };
+        let opened = self.change(None, OpenAccount { first, event: None, only_first_staff: true }).await?;
+        Ok(opened.is_ok())
     }
-}
-
-/// Whether the log knows somebody of the staff.
-fn has_staff(state: &ControlState) -> bool {
-    state
-        .staff()
-        .is_some_and(|house| state.people_of(house).any(|member| member.role.is_some_and(|role| role.side() == Side::Staff)))
 }

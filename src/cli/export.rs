@@ -7,8 +7,7 @@ use serde_json::json;
 
 use super::progress::Bar;
 use super::{Answer, CliError, Context};
-use crate::app::desk::{Record, house, operator};
-use crate::core::event::Kind;
+use crate::core::commands::notice::{Notice, Notify};
 use crate::core::id::{AccountId, CredentialId, Position, VmId};
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
@@ -90,9 +89,10 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
     let filter = filter(args);
     let state = desk.state().await?;
     let read = whose(&filter.filter, &state)?;
-    let note = json!({ "operator": operator(), "asked": filter.filter, "plaintext": filter.plaintext });
-    let kind = Kind::LogRead { user: None, account: read, what: "export".into() };
-    desk.record(vec![Record { account: house(&state)?, kind, note }], |_| None).await?;
+    let note = desk.note(&state.house(), json!({ "asked": filter.filter, "plaintext": filter.plaintext })).await?;
+    let notice = Notice::LogRead { user: None, account: read, what: "export".into() };
+    let event = Some(note.id());
+    desk.change([note], Notify { notice, event }).await?;
     let bar = Bar::new("events");
     let manifest =
         jsonl::export(&desk.rooms.reader(), filter.filter, filter.plaintext, &out, |at, of| bar.reach(at.0, of.0)).await?;

@@ -72,8 +72,8 @@ pub struct Wanted {
     user: Option<UserId>,
     #[arg(long)]
     label: String,
-    /// A scope; may be repeated. If absent, the usual ones of its side: a customer's key gets all but those over keys and
-    /// people, to approve, and fleet:admin; a staff key gets all of the staff's but those over people and to approve.
+    /// A scope; may be repeated. If absent, the usual ones of its side that its holder's role has: a customer's key gets all but those
+    /// over keys and people, to approve, and fleet:admin; a staff key gets all of the staff's but those over people and to approve.
     #[arg(long)]
     scope: Vec<Scope>,
     #[arg(long)]

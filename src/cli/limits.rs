@@ -8,6 +8,7 @@ use serde_json::{Map, Value, json};
 use super::{Answer, CliError, Context};
 use crate::app::limits::Set;
 use crate::control::in_force::{LIMITS, Origin, origin, tell};
+use crate::core::commands::limits::Wanted;
 use crate::core::stood::TermsInForce;
 use crate::core::terms::{Difference, Terms};
 use crate::core::time::Micros;
@@ -35,16 +36,13 @@ pub enum LimitsCommand {
 /// Does it.
 pub async fn run(command: LimitsCommand, context: &Context) -> Result<Answer, CliError> {
     let configured = context.config.terms();
-    let change: Box<dyn Fn(Terms) -> Result<Terms, crate::core::refusal::Refusal> + Send> = match command {
+    let wanted = match command {
         LimitsCommand::Show => return show(context).await,
-        LimitsCommand::Set { numbers } => {
-            let wanted = wanted(&numbers)?;
-            Box::new(move |terms| terms.with(&wanted))
-        }
-        LimitsCommand::Load => Box::new(move |_| Ok(configured)),
+        LimitsCommand::Set { numbers } => Wanted::Numbers(wanted(&numbers)?),
+        LimitsCommand::Load => Wanted::Configured,
     };
     let desk = context.desk().await?;
-    let Set { now, before } = desk.set_limits(configured, change).await?;
+    let Set { now, before } = desk.set_limits(configured, wanted).await?;
     let differ = |before: &TermsInForce| before.terms.differences(&now.terms);
     let was = before.as_ref().map_or_else(|| Terms::default().differences(&now.terms), differ);
     let is_new = before.as_ref().is_none_or(|before| before.version < now.version);

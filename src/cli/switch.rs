@@ -12,13 +12,11 @@ use super::asking::ask;
 use super::declared::mirror;
 use super::time::shown;
 use super::{Answer, CliError, Context};
-use crate::app::desk::{Desk, Record, house, operator};
+use crate::app::desk::{Desk, operator};
 use crate::app::stops::names;
 use crate::core::caused::with_sources;
 use crate::core::engagement::Proposed;
-use crate::core::event::Kind;
 use crate::core::id::{Epoch, SwitchId};
-use crate::core::state::ControlState;
 use crate::core::switch::{Running, Switch, Target};
 use crate::core::visible::counted;
 use crate::log::peers::Peer;
@@ -220,23 +218,8 @@ async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), 
 }
 
 async fn release(desk: &Desk, switch: SwitchId, over: Option<Duration>, reason: &str) -> Result<Answer, CliError> {
-    let (note, who, state) = (desk.released_for(reason)?, operator(), desk.state().await?);
-    let (by, second, break_glass) = (None, None, true);
-    let row = state.switches.get(&switch);
-    // By the time of the log, which the ramp is read by.
-    let now = desk.now().await?;
-    let until = over.zip(row).and_then(|(over, row)| row.ramp_until(now, over));
-    let kind = match until {
-        Some(until) => Kind::ReleaseRamped { switch: switch.clone(), by, second, until, break_glass },
-        None => Kind::SwitchReleased { switch: switch.clone(), by, second, break_glass },
-    };
-    let (account, wanted) = (house(&state)?, switch.clone());
-    let check = move |state: &ControlState| match state.switches.get(&wanted) {
-        None => Some(format!("there is no engaged switch {wanted}")),
-        Some(row) if until.is_some() && row.ramp.is_some() => Some(format!("{wanted} lets go step by step already")),
-        Some(_) => None,
-    };
-    desk.record(vec![Record { account, kind, note }], check).await?;
+    let until = desk.release(switch.clone(), over, reason).await?;
+    let who = operator();
     tracing::warn!(%switch, operator = %who, "BREAK GLASS: a switch was released without a second person");
     let document = json!({ "id": switch, "released": until.is_none(), "until": until.map(shown), "break_glass": true });
     let text = until

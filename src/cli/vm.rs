@@ -5,6 +5,8 @@ use serde_json::json;
 
 use super::declared::mirror;
 use super::{Answer, CliError, Context, fleet};
+use crate::app::desk::DeskError;
+use crate::core::commands::vm::check_machine;
 use crate::core::id::AccountId;
 use crate::providers::compute::Machine;
 
@@ -88,12 +90,7 @@ async fn check(context: &Context, account: &AccountId, provider: &str, machine: 
     if !state.accounts.contains_key(account) {
         return Err(CliError::Usage(format!("there is no account {account}")));
     }
-    match state.vm_on(provider, machine) {
-        Some(row) => {
-            Err(CliError::Usage(format!("the machine {machine} is the VM {} of account {} already", row.id, row.account)))
-        }
-        None => Ok(()),
-    }
+    Ok(check_machine(&state, account, provider, machine).map_err(DeskError::from)?)
 }
 
 async fn list(context: &Context) -> Result<Answer, CliError> {

@@ -2,26 +2,23 @@
 //!
 //! INVARIANT: a node that was started with other numbers says so and goes by the recorded ones, as every other does.
 
-use crate::core::event::Kind;
-use crate::core::id::{EventId, Position};
+use crate::core::commands::limits::{SetLimits, Wanted};
 use crate::core::stood::TermsInForce;
 use crate::core::terms::Terms;
-use crate::log::draft::NewEvent;
-use crate::log::store::Want;
+use crate::log::changing::{Author, Ids};
 use crate::log::writer::{WriteError, Writer};
 
 /// Records what a node was started with if nothing is recorded, and says where it differs from what is. Run at start.
-pub async fn start(writer: &Writer, id: EventId, configured: Terms) -> Result<(), WriteError> {
-    let written = writer.write(Want::default(), move |draft| {
-        if let Some(now) = draft.state().terms.clone() {
-            return Ok(now);
+pub async fn start(writer: &Writer, ids: Ids, configured: Terms) -> Result<(), WriteError> {
+    let command = SetLimits { wanted: Wanted::Unless, configured, by: None, event: None };
+    let in_force = match writer.change(Author::Node, ids, Vec::new(), command).await? {
+        Ok(changed) => changed.state.terms.clone(),
+        Err(refusal) => {
+            tracing::error!(code = %refusal.code, reason = %refusal.message, "the configured limits were not recorded");
+            None
         }
-        let kind = draft.state().setting(configured, None, None);
-        let version = if let Kind::LimitsSet { version, .. } = &kind { *version } else { 1 };
-        draft.append(Position(0), NewEvent::plain(id.clone(), kind))?;
-        Ok(TermsInForce::first(version, configured))
-    });
-    let TermsInForce { version, terms, .. } = written.await?;
+    };
+    let Some(TermsInForce { version, terms, .. }) = in_force else { return Ok(()) };
     for difference in terms.differences(&configured) {
         let (key, in_force, configured) = (difference.key, difference.in_force, difference.configured);
         tracing::warn!(

@@ -11,6 +11,7 @@ use super::id::AccountId;
 use super::lineage::check_length;
 use super::principal::{Principal, Side};
 use super::refusal::Refusal;
+use super::scope::Scope;
 use super::state::{ControlState, Credential};
 
 /// What the caller acts with, if it is alive.
@@ -27,6 +28,48 @@ pub fn may_administer(state: &ControlState, who: &Principal, account: &AccountId
     let Ok(own) = acting(state, who) else { return false };
     let is_confined = own.created.vms.is_some() || own.ips.is_some();
     who.side == Side::Staff || (who.account == *account && !is_confined)
+}
+
+/// Whether the caller has one of these scopes for an account: staff for every one, customers for their own. A key that is
+/// confined to some VMs or networks has not.
+fn has_right(state: &ControlState, who: &Principal, account: &AccountId, customer: Scope, staff: Scope) -> bool {
+    let Some(own) = state.credentials.get(&who.credential) else { return false };
+    match who.side {
+        Side::Staff => own.created.scopes.contains(&staff),
+        Side::Customer => {
+            let is_confined = own.created.vms.is_some() || own.ips.is_some();
+            *account == who.account && !is_confined && own.created.scopes.contains(&customer)
+        }
+    }
+}
+
+/// Whether the caller may say who an account's people are.
+#[must_use]
+pub fn may_manage(state: &ControlState, who: &Principal, account: &AccountId) -> bool {
+    has_right(state, who, account, Scope::PeopleWrite, Scope::StaffPeople)
+}
+
+/// Whether the caller may know who they are.
+#[must_use]
+pub fn may_see_people(state: &ControlState, who: &Principal, account: &AccountId) -> bool {
+    has_right(state, who, account, Scope::PeopleRead, Scope::StaffAudit) || may_manage(state, who, account)
+}
+
+/// Refuses staff who would let themselves, or whoever they like, into a customer's account.
+pub fn check_not_let_in(state: &ControlState, who: &Principal, account: &AccountId) -> Result<(), Refusal> {
+    let of_customer = state.accounts.get(account).is_none_or(|row| row.side == Side::Customer);
+    if who.side == Side::Staff && of_customer {
+        return Err(not_for_customers("neither invite anybody into a customer's account nor give roles there"));
+    }
+    Ok(())
+}
+
+/// Whether whoever owns the data may put this key into the world: for one of the account's people, within their role.
+pub fn check_on_data(state: &ControlState, made: &CredentialCreated) -> Result<(), Refusal> {
+    if state.accounts.get(&made.account).is_none_or(|row| row.side != made.side) {
+        return Err(Refusal::new(Code::NotFound, "There is no such account."));
+    }
+    check_holder(state, made)
 }
 
 /// Whether the caller may put this key into the world. A key that has no limit of its own has the usual one.
@@ -72,6 +115,11 @@ fn check_person(state: &ControlState, own: &Credential, made: &CredentialCreated
     if !own.is_person() {
         return Err(Refusal::new(Code::ForbiddenRole, "A key makes keys for the person whose it is, and for nobody else."));
     }
+    check_holder(state, made)
+}
+
+/// A key is of one of the account's people, and does no more than their role.
+fn check_holder(state: &ControlState, made: &CredentialCreated) -> Result<(), Refusal> {
     match state.people.get(&made.user) {
         Some(member) if member.account == made.account && member.acting_role().is_some() => {
             let within = member.acting_role().is_some_and(|role| made.scopes.is_subset(&role.scopes()));

@@ -2,7 +2,6 @@
 
 pub mod about;
 pub mod abridge;
-pub mod adoption;
 pub mod approval;
 pub mod bounded;
 pub mod call;
@@ -11,6 +10,7 @@ pub mod caused;
 pub mod chain;
 pub mod clock;
 pub mod code;
+pub mod commands;
 pub mod counting;
 pub mod covering;
 pub mod dated;
@@ -24,7 +24,6 @@ mod fold;
 pub mod grant;
 pub mod hold;
 pub mod id;
-pub mod importing;
 pub mod in_force;
 pub mod job;
 pub mod label;

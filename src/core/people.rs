@@ -1,11 +1,9 @@
-//! What ends with a person's role, and with the right of whoever invites.
+//! What ends with the right of whoever invites.
 
-use super::event::Kind;
-use super::id::{AccountId, CredentialId, UserId};
+use super::id::CredentialId;
 use super::lineage::alive;
 use super::member::{INVITE, Invitation, Member};
 use super::role::Role;
-use super::row::Credential;
 use super::state::ControlState;
 use super::switch::{Switch, Target};
 use super::time::Micros;
@@ -34,36 +32,4 @@ impl Invitation {
         };
         state.switches.values().find(|switch| !switch.is_over(now) && stops(&switch.target))
     }
-}
-
-/// The end of those credentials of a person that are alive and that `ends` names.
-#[must_use]
-pub fn revocations(state: &ControlState, user: &UserId, by: Option<&UserId>, ends: impl Fn(&Credential) -> bool) -> Vec<Kind> {
-    let live = state.keys_of_user(user).filter(|row| row.revoked_at.is_none() && ends(row));
-    live.map(|row| Kind::CredentialRevoked { credential: row.created.credential.clone(), by: by.cloned() }).collect()
-}
-
-/// The end of every invitation that a person has made.
-#[must_use]
-pub fn withdrawals(state: &ControlState, user: &UserId, by: Option<&UserId>) -> Vec<Kind> {
-    let made = state.invitations_by(user);
-    let revoked =
-        |row: &Invitation| Kind::InvitationRevoked { invitation: row.id.clone(), account: row.account.clone(), by: by.cloned() };
-    made.map(revoked).collect()
-}
-
-/// A person's new role, and what ends by it: what they act with in the console, keys of the account that may do more than the
-/// role, and the invitations of who administers nothing any more.
-#[must_use]
-pub fn role_change(state: &ControlState, user: &UserId, account: &AccountId, role: Role, by: Option<&UserId>) -> Vec<Kind> {
-    let scopes = role.scopes();
-    let mut kinds = revocations(state, user, by, |row| {
-        let exceeds = row.created.account == *account && !row.created.scopes.is_subset(&scopes);
-        row.created.role.is_some() || exceeds
-    });
-    if !role.administers() {
-        kinds.extend(withdrawals(state, user, by));
-    }
-    kinds.push(Kind::RoleChanged { user: user.clone(), account: account.clone(), role, by: by.cloned() });
-    kinds
 }

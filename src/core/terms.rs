@@ -144,8 +144,13 @@ impl Terms {
             return Err(cannot("", "Nothing is named that is to change."));
         }
         let terms: Self = serde_json::from_value(document).map_err(|error| cannot("", &error.to_string()))?;
-        terms.check().map_err(|(key, why)| cannot(key, &why))?;
-        Ok(terms)
+        terms.checked()
+    }
+
+    /// These, if they make sense.
+    pub fn checked(self) -> Result<Self, Refusal> {
+        self.check().map_err(|(key, why)| cannot(key, &why))?;
+        Ok(self)
     }
 }
 

@@ -7,19 +7,24 @@
 //!
 //! INVARIANT: nothing but [`store::Store::transact`] writes to the log room, and every append goes through the writer.
 
+mod accepting;
 pub mod acting;
 pub mod admission;
 mod appender;
 pub mod at_hand;
 pub mod binding;
 pub mod blockers;
+pub mod cancelling;
 pub mod chained;
+pub mod changing;
 pub mod claim;
+mod clearing;
 pub mod closing;
 mod cursor;
 mod data_key;
 pub mod dialect;
 pub mod draft;
+pub mod draining;
 pub mod facts;
 pub mod fence;
 mod find;

@@ -1,7 +1,5 @@
 //! `limits_set`: puts other limits in force, on every node from the next decision on.
 
-use std::sync::Arc;
-
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
@@ -9,17 +7,16 @@ use serde_json::json;
 use super::Execution;
 use super::declare::{Declared, Operation, Route, administration};
 use super::instant::Instant;
-use super::record::write;
+use super::record::change;
 use crate::core::call::Outcome;
-use crate::core::id::Position;
+use crate::core::code::Code;
+use crate::core::commands::limits::{SetLimits, Wanted};
 use crate::core::limit::Limit;
 use crate::core::quota::{Quota, Quotas};
 use crate::core::redact::Sensitivity::Public;
+use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::stood::TermsInForce;
 use crate::core::terms::{APPROVAL_MS, Limits, YEAR};
-use crate::log::draft::NewEvent;
-use crate::log::store::Want;
 
 /// The operations of this noun.
 pub(super) static OPERATIONS: &[&dyn Declared] = &[&SET];
@@ -141,23 +138,13 @@ struct Output {
 }
 
 async fn set(execution: Execution, args: Args) -> Result<Output, Outcome> {
-    let (wanted, who, ports) = (json!(args), execution.principal.clone(), Arc::clone(&execution.ports));
-    let (now, before, from) = write(&execution, Want::default(), move |draft| {
-        let before = draft.state().terms.clone();
-        let terms = match draft.state().known_terms().with(&wanted) {
-            Ok(terms) => terms,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        // What holds already is no other version.
-        if before.as_ref().is_none_or(|before| before.terms != terms) {
-            let kind = draft.state().setting(terms, Some(who.user.clone()), Some(who.credential.clone()));
-            draft.append(Position(0), NewEvent::plain(ports.event_id(), kind))?;
-        }
-        let now = draft.state().terms.clone().unwrap_or_else(|| TermsInForce::first(1, terms));
-        let from = now.newcomer_counts_from(draft.now);
-        Ok(Ok((now, before, from)))
-    })
-    .await?;
+    let who = &execution.principal;
+    let (wanted, by) = (Wanted::Numbers(json!(args)), Some((who.user.clone(), who.credential.clone())));
+    let command = SetLimits { wanted, configured: execution.ports.configured, by, event: None };
+    let changed = change(&execution, None, command).await?;
+    let (before, now) = (changed.answer, changed.state.terms.clone());
+    let now = now.ok_or_else(|| Refusal::new(Code::InternalError, "The limits were set and cannot be read back."))?;
+    let from = now.newcomer_counts_from(changed.now);
     let terms = now.terms;
     Ok(Output {
         version: now.version,

@@ -10,6 +10,7 @@ use super::switch::drain::{self, Engagement};
 use super::switch::fenced;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::commands::switch::Again;
 use crate::core::engagement::{Proposed, REASON};
 use crate::core::id::{Epoch, SwitchId, VmId};
 use crate::core::noun::vm::vm_not_found;
@@ -102,10 +103,9 @@ async fn engage(execution: Execution, args: Args) -> Result<Output, Outcome> {
             expires_at: None,
         },
         running,
-        by: None,
-        once: true,
+        again: Again::AsMuch,
     });
-    let engaged = drain::engage(&execution, engagements.collect()).await?;
+    let engaged = drain::engage(&execution, false, engagements.collect()).await?;
     let fenced = fenced::wait(&execution, engaged.epoch).await;
     let switches = engaged.switches.into_iter().zip(targets).map(|(id, target)| Engaged { id, target });
     Ok(Output {

@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
-use crate::core::event::Kind;
+use crate::core::commands::switch::expired;
 use crate::core::id::{EventId, NodeId, Position};
 use crate::core::job::Node;
 use crate::core::time::{Clock, Micros};
@@ -174,11 +174,8 @@ fn expire_switches(draft: &mut Draft, ids: &mut dyn FnMut() -> EventId) -> Resul
     if draft.skewed {
         return Ok(());
     }
-    let now = draft.now;
-    let expired: Vec<_> =
-        draft.state().switches.values().filter(|switch| switch.is_over(now)).map(|switch| switch.id.clone()).collect();
-    for switch in expired {
-        draft.append(Position(0), NewEvent::plain(ids(), Kind::SwitchExpired { switch }))?;
+    for kind in expired(draft.state(), draft.now) {
+        draft.append(Position(0), NewEvent::plain(ids(), kind))?;
     }
     Ok(())
 }

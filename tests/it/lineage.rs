@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use forelog::core::adoption::adoption;
 use forelog::core::code::Code;
+use forelog::core::commands::key::adopt::adoption;
+use forelog::core::commands::role_change;
 use forelog::core::decide::{Decision, INACTIVITY};
 use forelog::core::event::{CredentialCreated, Kind};
 use forelog::core::limit::{Limit, Window};
 use forelog::core::lineage::{MOST, alive, check_length};
 use forelog::core::member::Member;
-use forelog::core::people::role_change;
 use forelog::core::principal::{Principal, Via};
 use forelog::core::role::Role;
 use forelog::core::state::ControlState;

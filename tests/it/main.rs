@@ -25,6 +25,7 @@ mod cli_postgres;
 mod client_errors;
 mod clients;
 mod clocks;
+mod commands;
 mod conformance;
 mod connections;
 mod console;

@@ -3,16 +3,12 @@
 //! INVARIANT: nobody is made a person by an issuer who was one by it already: whoever was removed comes back when somebody of
 //! the staff invites them by name, and by no other door.
 
-use std::sync::Arc;
-
 use super::entry::{Stop, refuse};
 use super::issuer::Claims;
 use super::judge::Why;
 use crate::auth::session::{SessionError, Sessions};
-use crate::core::event::Kind;
-use crate::core::id::{EventId, Position};
-use crate::core::people::{revocations, withdrawals};
-use crate::log::draft::NewEvent;
+use crate::core::commands::issuer::WithdrawRole;
+use crate::core::id::Position;
 use crate::log::people::Person;
 use crate::log::store::Want;
 
@@ -46,24 +42,8 @@ impl Sessions {
         issuer: &str,
         seen: Position,
     ) -> Result<bool, SessionError> {
-        let (who, clock, entropy) = (person.clone(), Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        let issuer = issuer.to_owned();
-        let written = self.writer.write(Want::default(), move |draft| {
-            let (user, account) = (who.id.clone(), who.account.clone());
-            let member = draft.state().people.get(&user);
-            if member.is_some_and(|member| member.role_at > seen && member.acting_role().is_some()) {
-                return Ok(false);
-            }
-            let mut kinds = revocations(draft.state(), &user, None, |_| true);
-            kinds.extend(withdrawals(draft.state(), &user, None));
-            if let Some(role) = who.acting_role_in(draft.state()) {
-                kinds.push(Kind::RoleWithdrawn { user, account, issuer: issuer.as_str().into(), role });
-            }
-            for kind in kinds {
-                draft.append(Position(0), NewEvent::plain(EventId::new(clock.now(), &*entropy), kind))?;
-            }
-            Ok(true)
-        });
-        Ok(written.await?)
+        let (user, account, issuer) = (person.id.clone(), person.account.clone(), issuer.to_owned());
+        let withdrawn = self.change(None, WithdrawRole { user, account, issuer, seen }).await?;
+        Ok(withdrawn.is_ok_and(|withdrawn| withdrawn.answer))
     }
 }

@@ -3,26 +3,21 @@
 //! INVARIANT: with a role it is remembered what gave it, in the same transaction: it ends with that. An older word of the issuer
 //! does not undo a newer one.
 
-use std::sync::Arc;
-
 use serde_json::json;
 
 use super::entry::Stop;
 use super::issuer::{Claims, Issuer};
 use super::judge::Why;
-use crate::auth::begun::Word;
 use crate::auth::hashing::Line;
 use crate::auth::session::{Origin, SessionError, Sessions, Token};
+use crate::core::commands::issuer::{AdmitByIssuer, GiveRole};
+use crate::core::commands::user::NewUser;
+use crate::core::commands::vouching::Word;
 use crate::core::email::EmailAddress;
-use crate::core::event::Kind;
-use crate::core::id::{EventId, Position, UserId};
-use crate::core::people::role_change;
-use crate::core::principal::Side;
+use crate::core::id::{Position, UserId};
 use crate::core::role::Role;
-use crate::core::scrub::Scrubbed;
-use crate::log::draft::NewEvent;
-use crate::log::people::{AWAITED, Person};
-use crate::log::store::Want;
+use crate::log::people::AWAITED;
+use crate::log::people::Person;
 use crate::log::vault::VaultError;
 
 impl Sessions {
@@ -74,33 +69,13 @@ impl Sessions {
 
     /// Whether the staff still had nobody under that address.
     async fn record_created(&self, person: &Person, role: Role, issuer: &Issuer, claims: &Claims) -> Result<bool, SessionError> {
-        let (said, known_as) = (self.event_id(), self.gives(issuer, claims).await?);
-        let (name, holds) = (issuer.name.clone(), issuer.settings.holds());
-        let (id, note) = (self.event_id(), Scrubbed::of(json!({ "issuer": issuer.settings.issuer })));
-        let parts = vec![self.seal(&id, &person.account, &note).await?];
+        let gives = self.gives(issuer, claims).await?;
+        let note = self.note(&person.account, json!({ "issuer": issuer.settings.issuer })).await?;
         let address = self.vault.address_in(&person.account, &person.email).await?;
-        let (user, account) = (person.id.clone(), person.account.clone());
-        let written = self.writer.write(Want::default(), move |draft| {
-            if draft.state().has_address(&account, &address) {
-                return Ok(false);
-            }
-            let kind = Kind::UserCreated {
-                user: user.clone(),
-                account: account.clone(),
-                side: Side::Staff,
-                role: Some(role),
-                invitation: None,
-                invited_by: None,
-                address: Some(address.as_str().into()),
-            };
-            draft.append(Position(0), NewEvent { id: id.clone(), kind, parts: parts.clone(), note: note.clone() })?;
-            let (issuer, until) = (Some(name.as_str().into()), Some(draft.now.plus(holds)));
-            let given =
-                Kind::VouchedFor { user: user.clone(), issuer, until, gives: known_as.as_deref().map(Into::into), alone: true };
-            draft.append(Position(0), NewEvent::plain(said.clone(), given))?;
-            Ok(true)
-        });
-        Ok(written.await?)
+        let (user, account, event) = (person.id.clone(), person.account.clone(), Some(note.id()));
+        let new = NewUser { user, account, role, address, event };
+        let command = AdmitByIssuer { new, issuer: issuer.name.clone(), holds: issuer.settings.holds(), gives };
+        Ok(self.change([note], command).await?.is_ok())
     }
 
     /// What the log is told of whose groups say somebody's role; nothing, if the issuer says no roles.
@@ -122,26 +97,11 @@ impl Sessions {
         seen: Position,
     ) -> Result<bool, Stop> {
         let (user, account) = (person.id.clone(), person.account.clone());
-        let note = Scrubbed::of(json!({ "issuer": issuer.settings.issuer }));
-        let (id, said) = (self.event_id(), self.event_id());
-        let parts = vec![self.seal(&id, &account, &note).await?];
+        let note = self.note(&account, json!({ "issuer": issuer.settings.issuer })).await?;
         let word = Word::Issuer(issuer.name.clone(), issuer.settings.holds(), self.gives(issuer, claims).await?);
-        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
-        let written = self.writer.write(Want::default(), move |draft| {
-            if draft.state().people.get(&user).is_some_and(|member| member.role_at > seen) {
-                return Ok(false);
-            }
-            let mut kinds = role_change(draft.state(), &user, &account, role, None);
-            let changed = kinds.pop().map(|kind| NewEvent { id: id.clone(), kind, parts: parts.clone(), note: note.clone() });
-            let ended = kinds.into_iter().map(|kind| NewEvent::plain(EventId::new(clock.now(), &*entropy), kind));
-            // What gives the role is said before it is given: what they were before is kept.
-            let given = word.event(draft.state(), &user, draft.now).map(|kind| NewEvent::plain(said.clone(), kind));
-            for event in ended.chain(given).chain(changed) {
-                draft.append(Position(0), event)?;
-            }
-            Ok(true)
-        });
-        if !written.await.map_err(SessionError::from)? {
+        let event = note.id();
+        let given = self.change([note], GiveRole { user, account, role, seen, word, event }).await?;
+        if !given.is_ok_and(|given| given.answer) {
             return Ok(false);
         }
         self.vault.set_role(&person.id, role.as_str()).await?;

@@ -3,27 +3,17 @@
 //! INVARIANT: whoever is linked is vouched for from then on, in the same transaction; parting from the issuer makes its last word
 //! hold no longer, and ends what its groups gave.
 
-use std::sync::Arc;
-
 use serde_json::Value;
 
 use super::attempt::Attempt;
 use super::entry::{Stop, note, refuse};
 use super::issuer::{Claims, Issuer};
 use super::judge::{Why, is_of};
-use crate::auth::begun::Word;
 use crate::auth::session::{Origin, SessionError, Sessions, Visitor};
-use crate::core::event::Kind;
-use crate::core::id::{AccountId, EventId, Position, UserId};
-use crate::core::member::Member;
-use crate::core::people::{revocations, role_change, withdrawals};
-use crate::core::role::Role;
-use crate::core::scrub::Scrubbed;
-use crate::core::state::ControlState;
-use crate::log::draft::NewEvent;
+use crate::core::commands::issuer::{LinkIdentity, UnlinkIdentity};
+use crate::core::commands::vouching::Word;
 use crate::log::identity::LinkedIdentity;
 use crate::log::people::Person;
-use crate::log::store::Want;
 
 impl Sessions {
     /// Links somebody who is signed in, because they asked for it.
@@ -74,13 +64,14 @@ impl Sessions {
                 None => return Ok(false),
             }
         }
-        let (user, known_as) = (person.id.clone(), Some(known_as.into()));
-        let kind = Kind::IdentityLinked { user, issuer: issuer.name.as_str().into(), known_as };
-        let noted = self.record_link(person, issuer, kind, note(issuer, from, Some(claims), None)).await;
-        if noted.is_err() {
+        let note = note(issuer, from, Some(claims), None);
+        let recorded = self.record_link(person, issuer, known_as, note).await;
+        if !matches!(recorded, Ok(true)) {
             self.vault.unlink(&person.id, &identity.issuer).await?;
         }
-        noted?;
+        if !recorded? {
+            return Ok(false);
+        }
         let is_theirs = claims.is_verified && claims.email.as_ref() == Some(&person.email);
         if is_theirs && issuer.settings.believes(&person.email) {
             self.vault.prove(person).await?;
@@ -88,20 +79,12 @@ impl Sessions {
         Ok(true)
     }
 
-    /// Linked is vouched for: from now on their keys live as long as the issuer's word holds.
-    async fn record_link(&self, person: &Person, issuer: &Issuer, kind: Kind, note: Value) -> Result<(), SessionError> {
-        let (user, word) = (person.id.clone(), Word::Issuer(issuer.name.clone(), issuer.settings.holds(), None));
-        let (id, said, note) = (self.event_id(), self.event_id(), Scrubbed::of(note));
-        let parts = vec![self.seal(&id, &person.account, &note).await?];
-        let linked = NewEvent { id, kind, parts, note };
-        let written = self.writer.write(Want::default(), move |draft| {
-            draft.append(Position(0), linked.clone())?;
-            if let Some(kind) = word.event(draft.state(), &user, draft.now) {
-                draft.append(Position(0), NewEvent::plain(said.clone(), kind))?;
-            }
-            Ok(())
-        });
-        Ok(written.await?)
+    /// Linked is vouched for: from now on their keys live as long as the issuer's word holds. False, if they are no person any more.
+    async fn record_link(&self, person: &Person, issuer: &Issuer, known_as: String, note: Value) -> Result<bool, SessionError> {
+        let word = Word::Issuer(issuer.name.clone(), issuer.settings.holds(), None);
+        let note = self.note(&person.account, note).await?;
+        let (user, issuer, event) = (person.id.clone(), issuer.name.clone(), note.id());
+        Ok(self.change([note], LinkIdentity { user, issuer, known_as, word, event }).await?.is_ok())
     }
 
     /// The person whom an issuer calls so, while the log says that it may vouch for them.
@@ -131,43 +114,15 @@ impl Sessions {
         let linked = self.vault.identities(&person.id).await?.into_iter().find(|own| own.issuer == *address);
         let Some(linked) = linked else { return Ok(()) };
         let known_as = self.vault.known_as(&linked.issuer, &linked.subject).await?;
-        let (id, note) = (self.event_id(), Scrubbed::of(note(issuer, from, None, None)));
-        let parts = vec![self.seal(&id, &person.account, &note).await?];
-        let (user, account, name) = (person.id.clone(), person.account.clone(), issuer.name.clone());
-        let (clock, entropy) = (Arc::clone(&self.clock), Arc::clone(&self.entropy));
+        let note = self.note(&person.account, note(issuer, from, None, None)).await?;
+        let (user, account, issuer, event) = (person.id.clone(), person.account.clone(), issuer.name.clone(), note.id());
         // The log first: it says whom the issuer may vouch for, and the row alone lets nobody in.
-        let left = self.writer.write(Want::default(), move |draft| {
-            let given = draft.state().people.get(&user).and_then(|member| member.given.clone());
-            let given = given.filter(|given| given.by == known_as);
-            let known_as = Some(known_as.as_str().into());
-            let kind = Kind::IdentityUnlinked { user: user.clone(), issuer: name.as_str().into(), known_as };
-            draft.append(Position(0), NewEvent { id: id.clone(), kind, parts: parts.clone(), note: note.clone() })?;
-            let Some(given) = given else { return Ok(None) };
-            for kind in without(draft.state(), &user, &account, &name, given.own) {
-                draft.append(Position(0), NewEvent::plain(EventId::new(clock.now(), &*entropy), kind))?;
-            }
-            Ok(given.own)
-        });
-        let left = left.await?;
+        let unlinked = self.change([note], UnlinkIdentity { user, account, issuer, known_as, event }).await?;
+        let left = unlinked.ok().and_then(|unlinked| unlinked.answer);
         self.vault.unlink(&person.id, address).await?;
         if let Some(role) = left {
             self.vault.set_role(&person.id, role.as_str()).await?;
         }
         Ok(())
-    }
-}
-
-/// What ends for somebody whose role an issuer gave, and who is `own` without it.
-fn without(state: &ControlState, user: &UserId, account: &AccountId, issuer: &str, own: Option<Role>) -> Vec<Kind> {
-    let Some(role) = state.people.get(user).and_then(Member::acting_role) else { return Vec::new() };
-    match own {
-        Some(own) if own == role => Vec::new(),
-        Some(own) => role_change(state, user, account, own, None),
-        None => {
-            let mut kinds = revocations(state, user, None, |_| true);
-            kinds.extend(withdrawals(state, user, None));
-            kinds.push(Kind::RoleWithdrawn { user: user.clone(), account: account.clone(), issuer: issuer.into(), role });
-            kinds
-        }
     }
 }

@@ -6,14 +6,15 @@
 use super::text::parts;
 use super::{PolicyHolder, Reloaded};
 use crate::core::code::Code;
-use crate::core::event::Kind;
-use crate::core::id::{AccountId, EventId, Position};
+use crate::core::commands::Command;
+use crate::core::commands::policy::{PutPolicies, RejectPolicies};
+use crate::core::id::{AccountId, EventId};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::PolicySet;
 use crate::log::acting::Acting;
-use crate::log::draft::{Draft, NewEvent};
-use crate::log::store::{StoreError, Want};
+use crate::log::changing::{Author, Changed, Ids, Note};
+use crate::log::store::Want;
 use crate::log::vault::{SealedPart, VaultError};
 use crate::log::writer::WriteError;
 use crate::policy::Loaded;
@@ -50,36 +51,16 @@ impl PolicyHolder {
         let house = self.writer.write(Want::default(), |draft| Ok(draft.state().house())).await.map_err(unrecorded)?;
         let mut sealed = self.sealed_text(&house, &id, loaded).await?;
         sealed.extend(self.note(&house, &id, by).await?);
-        let note = by.cloned().unwrap_or_default();
-        let who = acting.as_ref().map(|acting| (acting.principal.user.clone(), acting.principal.credential.clone())).unzip();
-        self.write(acting, move |draft| {
-            let before = draft.state().policy.clone();
-            if let Some(before) = before.clone().filter(|_| first) {
-                return Ok((before.clone(), Some(before)));
-            }
-            let version = before.as_ref().map_or(0, |set| set.version) + 1;
-            let (by, credential) = who.clone();
-            let kind = Kind::PolicyLoaded { version, sha256: sha256.as_str().into(), by, credential };
-            draft.append(Position(0), NewEvent { id: id.clone(), kind, parts: sealed.clone(), note: note.clone() })?;
-            Ok((PolicySet { version, sha256: sha256.clone() }, before))
-        })
-        .await
+        let note = Note::of_parts(id, sealed, by.cloned().unwrap_or_default());
+        let who = acting.as_ref().map(|acting| (acting.principal.user.clone(), acting.principal.credential.clone()));
+        let command = PutPolicies { sha256, only_first: first, by: who, event: note.id() };
+        Ok(self.change(acting, note, command).await?.answer)
     }
 
-    async fn write<R: Send + 'static>(
-        &self,
-        acting: Option<Acting>,
-        mut entry: impl FnMut(&mut Draft) -> Result<R, StoreError> + Send + 'static,
-    ) -> Result<R, Refusal> {
-        let want = acting.as_ref().map(Acting::want).unwrap_or_default();
-        let written = self.writer.write(want, move |draft| {
-            let allowed = acting.as_ref().map_or(Ok(Ok(())), |acting| acting.check(draft))?;
-            Ok(match allowed {
-                Ok(()) => Ok(entry(draft)?),
-                Err(refusal) => Err(refusal),
-            })
-        });
-        written.await.map_err(unrecorded)?
+    async fn change<C: Command>(&self, acting: Option<Acting>, note: Note, command: C) -> Result<Changed<C::Answer>, Refusal> {
+        let author = acting.map_or(Author::Node, |acting| Author::Call(Box::new(acting)));
+        let ids = Ids::new(&self.clock, &self.entropy);
+        self.writer.change(author, ids, vec![note], command).await.map_err(unrecorded)?
     }
 
     /// The text of a set as it is recorded, which is the text that its hash is of.
@@ -109,15 +90,15 @@ impl PolicyHolder {
     pub(super) async fn reject(&self, refusal: &Refusal, acting: Option<Acting>, by: Option<&Scrubbed>) {
         let (id, text) = (self.event_id(), refusal.message.as_bytes());
         let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text));
-        let mut event = NewEvent::plain(id, Kind::PolicyRejected { sha256: sha256.into() });
+        let mut note = Note::of_parts(id.clone(), Vec::new(), Scrubbed::default());
         if let Some(by) = by {
             let house = self.writer.fence().state().house();
-            match self.note(&house, &event.id, Some(by)).await {
-                Ok(part) => event = NewEvent { parts: part.into_iter().collect(), note: by.clone(), ..event },
+            match self.note(&house, &id, Some(by)).await {
+                Ok(part) => note = Note::of_parts(id.clone(), part.into_iter().collect(), by.clone()),
                 Err(refusal) => tracing::error!(code = %refusal.code, "who brought a rejected policy set could not be recorded"),
             }
         }
-        if let Err(refusal) = self.write(acting, move |draft| draft.append(Position(0), event.clone())).await {
+        if let Err(refusal) = self.change(acting, note, RejectPolicies { sha256, event: id }).await {
             tracing::error!(code = %refusal.code, "a rejected policy set could not be recorded");
         }
         tracing::warn!(reason = %refusal.message, "a policy set was rejected");

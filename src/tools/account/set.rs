@@ -4,16 +4,13 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::core::call::Outcome;
-use crate::core::code::Code;
-use crate::core::event::Kind;
-use crate::core::grant::not_for_customers;
+use crate::core::commands::account::{SetAccount, Setter};
 use crate::core::id::AccountId;
 use crate::core::redact::Sensitivity::Public;
-use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, administration};
-use crate::tools::record::{Record, record};
+use crate::tools::record::change;
 
 pub(super) static SET: Operation<Args, Output> = administration("account_set")
     .scope(Scope::StaffTokens)
@@ -44,16 +41,7 @@ pub(super) struct Output {
 async fn set(execution: Execution, args: Args) -> Result<Output, Outcome> {
     let Args { account, agents_may_enable_exec } = args;
     // It lets a customer's own keys do more, so it is not for the staff to say; that they may not is.
-    if agents_may_enable_exec {
-        return Err(not_for_customers("do not allow a customer's keys what the customer has not allowed them").into());
-    }
-    let kind = Kind::AccountChanged { account: account.clone(), agents_may_enable_exec };
-    let wanted = account.clone();
-    let change = Record::plain(&execution, kind);
-    record(&execution, vec![change], move |state| {
-        let absent = !state.accounts.contains_key(&wanted);
-        absent.then(|| Refusal::new(Code::NotFound, "There is no such account."))
-    })
-    .await?;
+    let set = SetAccount { account: account.clone(), agents_may_enable_exec, by: Setter::Staff, event: None };
+    change(&execution, None, set).await?;
     Ok(Output { account, agents_may_enable_exec })
 }

@@ -7,16 +7,12 @@ use serde_json::json;
 use crate::core::call::Outcome;
 use crate::core::clock::Proposed;
 use crate::core::engagement::{REASON, check_reason};
-use crate::core::event::Kind;
-use crate::core::id::Position;
 use crate::core::redact::Sensitivity::{Content, Public};
-use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::log::store::Want;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
-use crate::tools::record::{Record, write};
+use crate::tools::record::note;
 
 /// It goes on while calls are refused because of the clock: it is the way out.
 pub(super) static ACCEPT: Operation<Args, Output> = administration("clock_accept")
@@ -55,20 +51,9 @@ async fn accept(execution: Execution, Args { time, reason }: Args) -> Result<Out
     check_reason(&reason)?;
     let who = &execution.principal;
     let proposed = Proposed { clock: execution.ports.clock.now(), named: time.0, owner: false };
-    let kind = Kind::ClockAccepted { by: Some(who.user.clone()), credential: Some(who.credential.clone()), ahead: 0 };
-    let event = Record::noted(&execution, &who.account, kind, json!({ "reason": reason })).await?.event();
-    let written = write(&execution, Want::default(), move |draft| {
-        let ahead = match draft.follow_clock(&proposed) {
-            Ok(ahead) => ahead,
-            Err(refusal) => return Ok(Err(refusal)),
-        };
-        let mut event = event.clone();
-        if let Kind::ClockAccepted { ahead: said, .. } = &mut event.kind {
-            *said = ahead;
-        }
-        draft.append(Position(0), event)?;
-        Ok::<Result<_, Refusal>, _>(Ok((proposed.clock, draft.at)))
-    });
-    let (clock, log) = written.await?;
-    Ok(Output { time: clock.into(), log_time: log.into() })
+    let (author, by) = (execution.author(), Some((who.user.clone(), who.credential.clone())));
+    let note = note(&execution, &who.account, json!({ "reason": reason })).await?;
+    let accepted = execution.ports.writer.accept_clock(author, note, proposed, by).await?;
+    let log = accepted.map_err(Outcome::Failed)?;
+    Ok(Output { time: proposed.clock.into(), log_time: log.into() })
 }

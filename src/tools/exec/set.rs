@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use crate::core::call::Outcome;
-use crate::core::event::Kind;
+use crate::core::commands::vm::SetExec;
 use crate::core::id::VmId;
 use crate::core::noun::vm::vm_not_found;
 use crate::core::redact::Sensitivity::Public;
@@ -12,7 +12,7 @@ use crate::core::resource::Resource;
 use crate::core::scope::Scope;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Phrase, write};
-use crate::tools::record::{Record, record};
+use crate::tools::record::change;
 
 pub(super) static SET: Operation<Args, Output> = write("vm_exec_set")
     .scope(Scope::VmsExec)
@@ -57,12 +57,6 @@ fn phrase(args: &Args, vm: &Resource) -> Phrase {
 
 async fn set(execution: Execution, Args { enabled }: Args) -> Result<Output, Outcome> {
     let (vm, account) = (execution.vm().ok_or_else(vm_not_found)?.id, execution.principal.account.clone());
-    let change = Record::plain(&execution, Kind::VmExecSet { vm: vm.clone(), enabled });
-    let wanted = vm.clone();
-    record(&execution, vec![change], move |state| {
-        let own = state.vms.get(&wanted).is_some_and(|row| row.account == account);
-        (!own).then(vm_not_found)
-    })
-    .await?;
+    change(&execution, None, SetExec { vm: vm.clone(), account, enabled }).await?;
     Ok(Output { vm_id: vm, exec_enabled: enabled })
 }

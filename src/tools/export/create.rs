@@ -11,7 +11,7 @@ use super::sheet::{Form, Sheet};
 use super::{CREATE, Export};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::event::Kind;
+use crate::core::commands::notice::{Notice, Notify};
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::principal::Side;
 use crate::core::quota::Counted;
@@ -22,7 +22,7 @@ use crate::core::scrub::ScrubbedText;
 use crate::core::search::{Field, Search};
 use crate::core::sight::Sight;
 use crate::tools::declare::{Operation, Route, administration};
-use crate::tools::record::{Record, fresh, record};
+use crate::tools::record::{change, fresh, note};
 use crate::tools::{ActivityQuery, Execution};
 
 /// How long it can be downloaded.
@@ -120,14 +120,11 @@ async fn sight(execution: &Execution, search: &Search, has_reason: bool) -> Resu
 /// Writes down that staff take calls away, so that the account learns of it.
 async fn tell(execution: &Execution, account: Option<&AccountId>, q: &str, reason: Option<String>) -> Result<(), Outcome> {
     let who = &execution.principal;
-    let kind = Kind::LogRead {
-        user: Some(who.user.clone()),
-        account: account.cloned(),
-        what: format!("exports/{}", execution.call()).into(),
-    };
-    let note = json!({ "q": q, "reason": reason });
-    let noted = Record::noted(execution, &who.account, kind, note).await?;
-    record(execution, vec![noted], |_| None).await
+    let what = format!("exports/{}", execution.call());
+    let notice = Notice::LogRead { user: Some(who.user.clone()), account: account.cloned(), what };
+    let note = note(execution, &who.account, json!({ "q": q, "reason": reason })).await?;
+    let event = Some(note.id());
+    change(execution, [note], Notify { notice, event }).await.map(drop)
 }
 
 /// Goes through the whole file, and keeps nothing of it but its measures.

@@ -5,12 +5,9 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::of_key;
-use crate::core::adoption::adoption;
 use crate::core::call::Outcome;
+use crate::core::commands::key::adopt::AdoptKey;
 use crate::core::id::CredentialId;
-use crate::core::lineage::alive;
-use crate::core::quota::Counted;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
 use crate::tools::Execution;
@@ -45,17 +42,7 @@ pub(super) struct Output {
 }
 
 async fn adopt(execution: Execution, Args { id }: Args) -> Result<Output, Outcome> {
-    let (who, key) = (execution.principal.clone(), id.clone());
-    change(&execution, move |state, now| {
-        let kept = adoption(state, &key, &who, now)?;
-        // One that had ended with what made it was not counted any more.
-        if kept.is_some() && alive(state, &key, now).is_err() {
-            let quota = of_key(state, &who.credential, state.quotas().keys);
-            let used = state.keys_used(&who.account, &who.credential, now);
-            Counted::Keys.check(quota, used)?;
-        }
-        Ok(kept.into_iter().collect())
-    })
-    .await?;
+    let by = execution.principal.clone();
+    change(&execution, None, AdoptKey { key: id.clone(), by }).await?;
     Ok(Output { id, adopted: true })
 }

@@ -4,25 +4,23 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::json;
 
-use super::{Made, quota};
+use super::{Made, tried};
 use crate::auth::key::ApiKey;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::event::{CredentialCreated, Kind};
-use crate::core::grant;
+use crate::core::commands::key::By;
+use crate::core::commands::key::create::CreateKey;
+use crate::core::event::CredentialCreated;
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::limit::Limit;
-use crate::core::noun::vm::vm_not_found;
 use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::{Content, Pii, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::{Scope, ScopeSet};
-use crate::core::state::ControlState;
-use crate::core::time::LONGEST;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
-use crate::tools::record::{Record, fresh, record};
+use crate::tools::record::{change, fresh, note};
 
 pub(super) static CREATE: Operation<Args, Made> = administration("key_create")
     .scope(Scope::KeysWrite)
@@ -65,16 +63,15 @@ pub(super) struct Args {
 }
 
 async fn create(execution: Execution, args: Args) -> Result<Made, Outcome> {
-    let (state, who) = (fresh(&execution).await?, execution.principal.clone());
-    let account = args.account.clone().unwrap_or_else(|| who.account.clone());
-    let user = args.user.clone().unwrap_or_else(|| who.user.clone());
-    let key = ApiKey::generate(&*execution.ports.entropy);
-    let credential = CredentialId::new(execution.ports.clock.now(), &*execution.ports.entropy);
+    let (state, who) = (fresh(&execution).await?, &execution.principal);
+    let (key, ports) = (ApiKey::generate(&*execution.ports.entropy), &execution.ports);
+    let (account, credential) = (args.account.as_ref(), CredentialId::new(ports.clock.now(), &*ports.entropy));
+    let account = account.unwrap_or(&who.account).clone();
     let created = CredentialCreated {
         credential: credential.clone(),
-        account: account.clone(),
-        user,
+        user: args.user.clone().unwrap_or_else(|| who.user.clone()),
         side: state.accounts.get(&account).map_or(Side::Customer, |row| row.side),
+        account: account.clone(),
         hash: key.hash().into(),
         prefix: key.prefix().into(),
         scopes: read_scopes(&args.scopes)?,
@@ -87,19 +84,13 @@ async fn create(execution: Execution, args: Args) -> Result<Made, Outcome> {
         role: None,
         made_by: Some(who.credential.clone()),
     };
-    grant::check(&state, &who, &created)?;
-    check(&execution, &args)?;
-    let note = json!({ "label": args.label, "ips": args.ips });
-    let made = Record::noted(&execution, &account, Kind::CredentialCreated(created.clone()), note).await?;
-    let full = quota(&execution, &account, false);
-    record(&execution, vec![made], move |state| {
-        let checked = grant::check(state, &who, &created).and_then(|()| check_vms(state, &created));
-        checked.err().or_else(|| full(state))
-    })
-    .await?;
-    let row = fresh(&execution).await?.credentials.get(&credential).cloned();
-    let row = row.ok_or_else(|| Refusal::new(Code::InternalError, "The key was made and cannot be read back."))?;
-    Ok(Made::of(&row, &key))
+    let (by, event) = (By::Caller(who.clone()), ports.event_id());
+    let mut command = CreateKey { created, ips: args.ips.clone(), by, event };
+    tried(&execution, &state, &command)?;
+    let note = note(&execution, &account, json!({ "label": args.label, "ips": args.ips })).await?;
+    command.event = note.id();
+    let changed = change(&execution, [note], command).await?;
+    Made::of(&changed.state, &credential, &key)
 }
 
 fn read_scopes(names: &[String]) -> Result<ScopeSet, Refusal> {
@@ -113,21 +104,4 @@ fn read_scopes(names: &[String]) -> Result<ScopeSet, Refusal> {
 fn invalid(path: &str, rule: &str) -> Refusal {
     let details = json!({ "faults": [{ "path": path, "rule": rule }] });
     Refusal::new(Code::ValidationFailed, format!("The argument at {path} cannot be taken.")).details(details)
-}
-
-fn check(execution: &Execution, args: &Args) -> Result<(), Refusal> {
-    let is_network = |text: &String| text.parse::<ipnet::IpNet>().is_ok() || text.parse::<std::net::IpAddr>().is_ok();
-    if !args.ips.iter().flatten().all(is_network) {
-        return Err(invalid("/ips", "network"));
-    }
-    let now = execution.ports.clock.now();
-    if args.expires_at.is_some_and(|Instant(end)| end <= now || end > now.plus(LONGEST)) {
-        return Err(invalid("/expires_at", "in the future, within ten years"));
-    }
-    Ok(())
-}
-
-fn check_vms(state: &ControlState, made: &CredentialCreated) -> Result<(), Refusal> {
-    let own = |vm: &VmId| state.vms.get(vm).is_some_and(|row| row.account == made.account);
-    if made.vms.iter().flatten().all(own) { Ok(()) } else { Err(vm_not_found()) }
 }

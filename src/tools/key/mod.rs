@@ -13,12 +13,11 @@ use super::Execution;
 use super::declare::Declared;
 use super::instant::Instant;
 use crate::auth::key::ApiKey;
+use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::grant::{acting, may_administer};
+use crate::core::commands::{Command, Snapshot, Uses};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::limit::Limit;
-use crate::core::principal::Principal;
-use crate::core::quota::{Counted, Quota};
 use crate::core::redact::Sensitivity::{Content, Pii, Public, Secret};
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
@@ -116,50 +115,19 @@ struct Made {
 }
 
 impl Made {
-    fn of(row: &Credential, key: &ApiKey) -> Self {
-        Self { shown: row.into(), api_key: key.reveal().to_owned() }
+    fn of(state: &ControlState, id: &CredentialId, key: &ApiKey) -> Result<Self, Outcome> {
+        let row = state.credentials.get(id);
+        let row = row.ok_or_else(|| Refusal::new(Code::InternalError, "The key was made and cannot be read back."))?;
+        Ok(Self { shown: row.into(), api_key: key.reveal().to_owned() })
     }
 }
 
-/// A key that the caller may administer, as control state stands. One that it may not, and one that is not there, look the same
-/// (P9). What the console acts with for a person is no key, and only a person ends it: an agent could keep everybody out.
-fn administered<'a>(state: &'a ControlState, who: &Principal, id: &CredentialId) -> Result<&'a Credential, Refusal> {
-    let own = acting(state, who)?;
-    let found = state.credentials.get(id).filter(|row| may_administer(state, who, &row.created.account));
-    let row = found.ok_or_else(|| Refusal::new(Code::NotFound, "There is no such key."))?;
-    if row.is_person() && !own.is_person() {
-        return Err(no_key());
-    }
-    Ok(row)
-}
-
-/// Whether the caller may add one more key to an account, or put it in the place of another. To be asked in the transaction
-/// that adds it.
-fn quota(
-    execution: &Execution,
-    account: &AccountId,
-    replaces: bool,
-) -> impl Fn(&ControlState) -> Option<Refusal> + Send + 'static {
-    let (account, maker) = (account.clone(), execution.principal.credential.clone());
-    let now = execution.ports.clock.now();
-    move |state| {
-        let quotas = state.quotas();
-        let (most, a_day, keys) =
-            (state.keys_at_most(&account), of_key(state, &maker, quotas.keys_a_day), of_key(state, &maker, quotas.keys));
-        let made = || Counted::KeysADay.check(a_day, state.keys_made(&account, &maker, now));
-        let is_full = Counted::KeysADay.check(a_day, most).or_else(|_| made());
-        let used = || Counted::Keys.check(keys, state.keys_used(&account, &maker, now));
-        let live = || Counted::Keys.check(keys, most).or_else(|_| used());
-        is_full.and_then(|()| if replaces { Ok(()) } else { live() }).err()
-    }
-}
-
-/// What a person makes in the console is the person's, of whom one is not told from the other by a credential.
-fn of_key(state: &ControlState, maker: &CredentialId, quota: Quota) -> Quota {
-    let by_person = state.credentials.get(maker).is_some_and(Credential::is_person);
-    Quota { key: if by_person { quota.account } else { quota.key }, ..quota }
+/// Refuses what would be refused anyway, before anything is sealed for an account.
+fn tried<C: Command>(execution: &Execution, state: &ControlState, command: &C) -> Result<(), Refusal> {
+    let (now, uses) = (execution.ports.clock.now(), Uses::new());
+    command.decide(&Snapshot { state, now, uses: &uses }).map(drop)
 }
 
 fn no_key() -> Refusal {
-    Refusal::new(Code::NotFound, "What the console acts with is no key.")
+    Refusal::new(Code::NotFound, "There is no such key.")
 }

@@ -3,15 +3,15 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::administered;
 use crate::core::call::Outcome;
-use crate::core::event::Kind;
+use crate::core::commands::key::By;
+use crate::core::commands::key::revoke::RevokeKey;
 use crate::core::id::CredentialId;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
-use crate::tools::record::{change, fresh};
+use crate::tools::record::change;
 
 pub(super) static REVOKE: Operation<Args, Output> = administration("key_revoke")
     .scope(Scope::KeysWrite)
@@ -48,17 +48,8 @@ pub(super) struct Output {
 }
 
 async fn revoke(execution: Execution, Args { id }: Args) -> Result<Output, Outcome> {
-    let (who, wanted) = (execution.principal.clone(), id.clone());
-    change(&execution, move |state, _| {
-        administered(state, &who, &wanted)?;
-        // Of one that was replaced, this ends what replaced it.
-        if state.is_over(&wanted) {
-            return Ok(Vec::new());
-        }
-        Ok(vec![Kind::CredentialRevoked { credential: wanted.clone(), by: Some(who.user.clone()) }])
-    })
-    .await?;
-    let state = fresh(&execution).await?;
-    let goes_on = state.goes_on_in(&id).cloned();
+    let by = By::Caller(execution.principal.clone());
+    let changed = change(&execution, None, RevokeKey { key: id.clone(), by, event: None }).await?;
+    let goes_on = changed.state.goes_on_in(&id).cloned();
     Ok(Output { id, revoked: true, goes_on })
 }

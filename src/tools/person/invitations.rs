@@ -3,14 +3,13 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{account_of, may_manage};
+use super::account_of;
 use crate::core::call::Outcome;
-use crate::core::code::Code;
+use crate::core::commands::invitation::RevokeInvitation;
 use crate::core::email::EmailAddress;
-use crate::core::event::Kind;
+use crate::core::grant::may_manage;
 use crate::core::id::{AccountId, InvitationId, UserId};
 use crate::core::redact::Sensitivity::{Pii, Public};
-use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::Scope;
 use crate::tools::Execution;
@@ -112,19 +111,8 @@ pub(super) struct Revoked {
 }
 
 async fn revoked(execution: Execution, Which { id }: Which) -> Result<Revoked, Outcome> {
-    let absent = || Refusal::new(Code::NotFound, "There is no such invitation.");
-    let state = fresh(&execution).await?;
-    let row = state.invitations.get(&id).filter(|row| may_manage(&execution, &state, &row.account)).ok_or_else(absent)?;
-    let (account, by, wanted) = (row.account.clone(), Some(execution.principal.user.clone()), id.clone());
-    change(&execution, move |state, _| {
-        let open = state.invitations.contains_key(&wanted);
-        if open {
-            Ok(vec![Kind::InvitationRevoked { invitation: wanted.clone(), account: account.clone(), by: by.clone() }])
-        } else {
-            Err(absent())
-        }
-    })
-    .await?;
+    let by = execution.principal.clone();
+    change(&execution, None, RevokeInvitation { invitation: id.clone(), by }).await?;
     if let Err(error) = execution.ports.reader.vault.forget_invited(&id).await {
         // It is revoked all the same: the log says so, and nobody comes in by it.
         tracing::error!(invitation = %id, %error, "whom a revoked invitation was for could not be erased yet");

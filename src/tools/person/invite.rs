@@ -6,15 +6,15 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::{account_of, check_not_let_in, may_manage};
+use super::account_of;
 use crate::auth::session::Token;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::commands::invitation::Invite;
 use crate::core::email::{EmailAddress, NoEmailAddress};
-use crate::core::event::Kind;
+use crate::core::grant::{check_not_let_in, may_manage};
 use crate::core::id::{AccountId, InvitationId};
-use crate::core::member::{self, Invitation};
-use crate::core::quota::{Counted, Quota, Used};
+use crate::core::member;
 use crate::core::redact::Sensitivity::{Pii, Public, Secret};
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
@@ -74,7 +74,7 @@ pub(super) struct Output {
 async fn invite(execution: Execution, Args { account, email, role }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
     let account = account_of(&execution, &state, account, may_manage)?;
-    check_not_let_in(&execution, &state, &account)?;
+    check_not_let_in(&state, &execution.principal, &account)?;
     let email: EmailAddress = email.parse().map_err(|error: NoEmailAddress| invalid("/email", &error.to_string()))?;
     if state.accounts.get(&account).is_none_or(|row| row.side != role.side()) {
         return Err(invalid("/role", "a role of the account's side").into());
@@ -94,21 +94,20 @@ async fn invite(execution: Execution, Args { account, email, role }: Args) -> Re
         Invited { id: id.clone(), hash: token.hash(), account: account.clone(), email: email.clone(), ends: expires_at };
     // The vault first: an event must not name an invitation that is not there.
     vault.keep_invited(&invited, now).await?;
-    let made = Kind::PersonInvited {
-        invitation: id.clone(),
-        account: account.clone(),
-        role,
-        by: Some(execution.principal.user.clone()),
-        credential: Some(execution.principal.credential.clone()),
-        expires_at,
-        address: Some(address.as_str().into()),
-    };
-    if let Err(outcome) = record(&execution, account.clone(), (replaced, address), made).await {
-        if matches!(&outcome, Outcome::Failed(refusal) if matches!(refusal.code, Code::QuotaExceeded | Code::Conflict)) {
-            // Nothing was written that names it.
-            ports.reader.vault.forget_invited(&id).await?;
+    let by = execution.principal.clone();
+    let command = Invite { invitation: id.clone(), account: account.clone(), role, by, expires_at, address, replaced };
+    let taken_back = match change(&execution, None, command).await {
+        Ok(changed) => changed.answer,
+        Err(outcome) => {
+            if matches!(&outcome, Outcome::Failed(refusal) if matches!(refusal.code, Code::QuotaExceeded | Code::Conflict)) {
+                // Nothing was written that names it.
+                vault.forget_invited(&id).await?;
+            }
+            return Err(outcome);
         }
-        return Err(outcome);
+    };
+    for invitation in &taken_back {
+        vault.forget_invited(invitation).await?;
     }
     let base = ports.approvals.url.as_deref().unwrap_or_default().trim_end_matches('/');
     let link = format!("{base}/console/welcome/{}", token.reveal());
@@ -122,42 +121,4 @@ fn invalid(path: &str, rule: &str) -> Refusal {
 
 fn already() -> Refusal {
     Refusal::new(Code::Conflict, "That person is one of the account's people already.")
-}
-
-/// Takes back what is over and what the new invitation replaces, and records it: an address has one link that works, and none
-/// once it is somebody's of the account. Which those are is known by the digest of the address, in the transaction; of
-/// invitations that have none, by what the vault said before.
-async fn record(
-    execution: &Execution,
-    account: AccountId,
-    (replaced, address): (Vec<InvitationId>, String),
-    made: Kind,
-) -> Result<(), Outcome> {
-    let by = Some(execution.principal.user.clone());
-    let kinds = change(execution, move |state, now| {
-        let quotas = state.quotas();
-        if state.has_address(&account, &address) {
-            return Err(already());
-        }
-        let is_replaced = |row: &Invitation| row.address.as_ref() == Some(&address) || replaced.contains(&row.id);
-        let (gone, open): (Vec<&Invitation>, Vec<&Invitation>) =
-            state.invitations_of(&account).partition(|row| !row.holds(state, now) || is_replaced(row));
-        Counted::Invitations.check(quotas.invitations, Used::of(open.iter().map(|row| row.by == by)))?;
-        let members = state.people_of(&account).filter(|row| row.role.is_some()).count();
-        let people = u32::try_from(members + open.len()).unwrap_or(u32::MAX);
-        let of_account = Quota { account: quotas.people, key: quotas.people };
-        Counted::People.check(of_account, Used { account: people, key: 0 })?;
-        let revoked = |row: &Invitation| Kind::InvitationRevoked {
-            invitation: row.id.clone(),
-            account: row.account.clone(),
-            by: by.clone().filter(|_| row.holds(state, now)),
-        };
-        Ok(gone.into_iter().map(revoked).chain([made.clone()]).collect())
-    });
-    for kind in kinds.await? {
-        if let Kind::InvitationRevoked { invitation, .. } = kind {
-            execution.ports.reader.vault.forget_invited(&invitation).await?;
-        }
-    }
-    Ok(())
 }

@@ -3,10 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{account_of, may_manage, may_see};
+use super::account_of;
 use crate::auth::session::idle_since;
 use crate::core::call::Outcome;
 use crate::core::email::EmailAddress;
+use crate::core::grant::{may_manage, may_see_people};
 use crate::core::id::{AccountId, UserId};
 use crate::core::redact::Sensitivity::{Pii, Public};
 use crate::core::role::Role;
@@ -65,8 +66,8 @@ struct Listed {
 
 async fn list(execution: Execution, Args { account }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
-    let account = account_of(&execution, &state, account, may_see)?;
-    let manages = may_manage(&execution, &state, &account);
+    let account = account_of(&execution, &state, account, may_see_people)?;
+    let manages = may_manage(&state, &execution.principal, &account);
     let (vault, now) = (&execution.ports.reader.vault, execution.ports.clock.now());
     let mut items = Vec::new();
     for person in vault.people_of(&account).await? {

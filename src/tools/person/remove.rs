@@ -4,14 +4,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{check_someone_is_left, managed};
+use super::managed;
 use crate::core::call::Outcome;
-use crate::core::code::Code;
-use crate::core::event::Kind;
+use crate::core::commands::user::RemoveUser;
 use crate::core::id::{CredentialId, UserId};
-use crate::core::people::{revocations, withdrawals};
 use crate::core::redact::Sensitivity::Public;
-use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
@@ -50,28 +47,9 @@ pub(super) struct Output {
 
 async fn remove(execution: Execution, Args { id }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
-    let (person, people) = managed(&execution, &state, &id).await?;
-    let (user, by) = (id.clone(), execution.principal.user.clone());
-    let kinds = change(&execution, move |state, _| {
-        // Removed already, and not erased yet.
-        if person.role_in(state).is_none() {
-            return Ok(Vec::new());
-        }
-        check_someone_is_left(&people, &user, state)?;
-        if user == by {
-            let refusal = Refusal::new(Code::ForbiddenRole, "Nobody removes themselves.");
-            return Err(refusal.hint("Another person who administers the account does."));
-        }
-        let mut kinds = revocations(state, &user, Some(&by), |_| true);
-        kinds.extend(withdrawals(state, &user, Some(&by)));
-        kinds.push(Kind::UserRemoved { user: user.clone(), account: person.account.clone(), by: Some(by.clone()) });
-        Ok(kinds)
-    })
-    .await?;
-    let revoked = kinds
-        .into_iter()
-        .filter_map(|kind| if let Kind::CredentialRevoked { credential, .. } = kind { Some(credential) } else { None })
-        .collect();
+    let account = managed(&execution, &state, &id).await?;
+    let by = execution.principal.clone();
+    let revoked = change(&execution, None, RemoveUser { user: id.clone(), account, by }).await?.answer;
     if let Err(error) = execution.ports.reader.vault.erase_person(&id).await {
         // They are removed all the same: the log says so. Removing them again erases what is left.
         tracing::error!(user = %id, %error, "a person who was removed could not be erased yet");

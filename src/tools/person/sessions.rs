@@ -4,11 +4,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{absent, may_manage};
 use crate::auth::session::{digest, idle_since};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::event::Kind;
+use crate::core::commands::session::{EndSessions, Ender, may_end};
+use crate::core::commands::user::absent;
 use crate::core::id::UserId;
 use crate::core::redact::Sensitivity::{Pii, Public};
 use crate::core::refusal::Refusal;
@@ -118,9 +118,8 @@ async fn ended(execution: Execution, args: Which) -> Result<Ended, Outcome> {
             return Err(Refusal::new(Code::NotFound, "There is no such session.").into());
         }
     }
-    let by = Some(execution.principal.user.clone()).filter(|by| *by != user);
-    let kind = Kind::SignedOut { user: user.clone(), session: args.session.clone().map(Into::into), by };
-    change(&execution, move |_, _| Ok(vec![kind.clone()])).await?;
+    let by = Ender::Caller(execution.principal.clone());
+    change(&execution, None, EndSessions { user: user.clone(), session: args.session.clone(), by }).await?;
     let vault = &execution.ports.reader.vault;
     match &args.session {
         None => vault.end_sessions(&user, "").await?,
@@ -133,15 +132,12 @@ async fn ended(execution: Execution, args: Which) -> Result<Ended, Outcome> {
     Ok(Ended { user, ended: sessions.len() })
 }
 
-/// A person whose sessions the caller may end, and those. A key is no person: it does not sign its holder out.
+/// A person whose sessions the caller may end, and those.
 async fn found(execution: &Execution, user: Option<UserId>) -> Result<(UserId, Vec<Session>), Outcome> {
     let who = &execution.principal;
     let (state, vault) = (fresh(execution).await?, &execution.ports.reader.vault);
     let user = user.unwrap_or_else(|| who.user.clone());
-    let is_person = state.credentials.get(&who.credential).is_some_and(|row| row.created.role.is_some());
-    let own = is_person && user == who.user;
-    let person = vault.person(&user).await?;
-    if !person.is_some_and(|person| own || may_manage(execution, &state, &person.account)) {
+    if vault.person(&user).await?.is_none() || !may_end(&state, who, &user) {
         return Err(absent().into());
     }
     let now = execution.ports.clock.now();

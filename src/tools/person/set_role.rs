@@ -3,14 +3,11 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{absent, check_not_let_in, check_someone_is_left, managed};
+use super::managed;
 use crate::core::call::Outcome;
-use crate::core::code::Code;
-use crate::core::event::Kind;
+use crate::core::commands::user::SetRole;
 use crate::core::id::{CredentialId, UserId};
-use crate::core::people::role_change;
 use crate::core::redact::Sensitivity::Public;
-use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::Scope;
 use crate::tools::Execution;
@@ -50,37 +47,13 @@ pub(super) struct Output {
 
 async fn set(execution: Execution, Args { id, role }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
-    let (person, people) = managed(&execution, &state, &id).await?;
-    check_not_let_in(&execution, &state, &person.account)?;
-    let by = execution.principal.user.clone();
-    if id == by {
-        return Err(Refusal::new(Code::ForbiddenRole, "Nobody changes their own role.").into());
+    let account = managed(&execution, &state, &id).await?;
+    let by = execution.principal.clone();
+    let changed = change(&execution, None, SetRole { user: id.clone(), account, role, by }).await?;
+    let Some(revoked) = changed.answer else { return Ok(Output { id, role, revoked: Vec::new() }) };
+    // The log has said it, so it is so; this is for those who look into the vault alone.
+    if let Err(error) = execution.ports.reader.vault.set_role(&id, role.as_str()).await {
+        tracing::error!(user = %id, %error, "the vault does not have a person's new role yet");
     }
-    let (user, account) = (id.clone(), person.account.clone());
-    let kinds = change(&execution, move |state, _| {
-        let now = person.role_in(state).ok_or_else(absent)?;
-        if state.accounts.get(&account).is_none_or(|row| row.side != role.side()) {
-            return Err(Refusal::new(Code::ForbiddenRole, "Customers and staff have different roles."));
-        }
-        // The same one again is what lets them in whose issuer gives them none any more.
-        if now == role && person.acting_role_in(state).is_some() {
-            return Ok(Vec::new());
-        }
-        if !role.administers() {
-            check_someone_is_left(&people, &user, state)?;
-        }
-        Ok(role_change(state, &user, &account, role, Some(&by)))
-    })
-    .await?;
-    if !kinds.is_empty() {
-        // The log has said it, so it is so; this is for those who look into the vault alone.
-        if let Err(error) = execution.ports.reader.vault.set_role(&id, role.as_str()).await {
-            tracing::error!(user = %id, %error, "the vault does not have a person's new role yet");
-        }
-    }
-    let revoked = kinds
-        .into_iter()
-        .filter_map(|kind| if let Kind::CredentialRevoked { credential, .. } = kind { Some(credential) } else { None })
-        .collect();
     Ok(Output { id, role, revoked })
 }

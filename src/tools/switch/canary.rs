@@ -9,13 +9,16 @@ use serde_json::json;
 use crate::auth::key::ApiKey;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::commands::key::By;
+use crate::core::commands::key::canary::MakeCanary;
+use crate::core::commands::key::revoke::RevokeKey;
 use crate::core::event::{CredentialCreated, Kind};
 use crate::core::id::{CredentialId, Position, SwitchId};
 use crate::core::limit::Limit;
 use crate::core::principal::{Principal, Via};
 use crate::core::scope::Scope;
 use crate::tools::Execution;
-use crate::tools::record::{Record, record};
+use crate::tools::record::{change, note};
 
 /// What it is called wherever keys are listed.
 const LABEL: &str = "canary of a drill";
@@ -60,9 +63,9 @@ impl Canary {
             role: None,
             made_by: Some(execution.principal.credential.clone()),
         };
-        let note = json!({ "label": LABEL });
-        let made = Record::noted(execution, &who.account, Kind::CredentialCreated(created), note).await?;
-        record(execution, vec![made], |_| None).await?;
+        let note = note(execution, &who.account, json!({ "label": LABEL })).await?;
+        let event = note.id();
+        change(execution, [note], MakeCanary { created, event }).await?;
         // From where its maker calls: it may be used from nowhere else.
         let principal = Principal { credential: credential.clone(), via: Via::Rest, read_only: true, ..who.clone() };
         Ok(Self { credential, principal })
@@ -95,8 +98,7 @@ impl Canary {
 
     /// Ends the key.
     pub(super) async fn revoke(&self, execution: &Execution) -> Result<(), Outcome> {
-        let by = Some(execution.principal.user.clone());
-        let kind = Kind::CredentialRevoked { credential: self.credential.clone(), by };
-        record(execution, vec![Record::plain(execution, kind)], |_| None).await
+        let (key, by) = (self.credential.clone(), By::Caller(execution.principal.clone()));
+        change(execution, None, RevokeKey { key, by, event: None }).await.map(drop)
     }
 }

@@ -16,13 +16,14 @@ use serde_json::{Value, json};
 use super::canary::Canary;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::event::{DrillCompleted, DrillFault, Kind};
+use crate::core::commands::notice::{Notice, Notify};
+use crate::core::event::{DrillCompleted, DrillFault};
 use crate::core::id::{Position, SwitchId};
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
 use crate::tools::Execution;
 use crate::tools::declare::{Nothing, Operation, Route, administration};
-use crate::tools::record::{Record, record};
+use crate::tools::record::change;
 
 /// How long the canary's first refusal is waited for, from when the switch was asked for.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -78,7 +79,7 @@ async fn drill(execution: Execution) -> Result<Output, Outcome> {
         fenced_after_us: told.fenced_after_us,
         admitted_after: told.admitted_after,
     };
-    record(&execution, vec![Record::plain(&execution, Kind::DrillCompleted(told))], |_| None).await?;
+    change(&execution, None, Notify { notice: Notice::DrillCompleted(told), event: None }).await?;
     Ok(output)
 }
 

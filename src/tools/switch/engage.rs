@@ -7,6 +7,7 @@ use super::drain::{self, Engagement};
 use super::fenced::{self, NodeStanding};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::commands::switch::Again;
 use crate::core::engagement::{INCIDENT, MESSAGE, Proposed, REASON};
 use crate::core::id::{Epoch, SwitchId};
 use crate::core::redact::Sensitivity::{Content, Public};
@@ -80,10 +81,9 @@ pub(super) struct Output {
 async fn engage(execution: Execution, args: Args) -> Result<Output, Outcome> {
     let Args { target, reason, message, incident, expires_at, running } = args;
     let target: Target = target.parse().map_err(|error| Refusal::new(Code::ValidationFailed, format!("{error}.")))?;
-    let by = Some(execution.principal.user.clone());
     let expires_at = expires_at.map(|end| end.0);
     let proposed = Proposed { target: target.clone(), reason, message, incident, expires_at };
-    let engaged = drain::engage(&execution, vec![Engagement { proposed, running, by, once: false }]).await?;
+    let engaged = drain::engage(&execution, true, vec![Engagement { proposed, running, again: Again::Another }]).await?;
     let fenced = fenced::wait(&execution, engaged.epoch).await.ok();
     let missing = || Refusal::new(Code::InternalError, "The switch was engaged and cannot be named.");
     Ok(Output {

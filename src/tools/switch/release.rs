@@ -8,20 +8,16 @@ use serde_json::json;
 
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::event::Kind;
-use crate::core::id::{Position, SwitchId, UserId};
+use crate::core::commands::switch::{Release, Released, Releaser};
+use crate::core::id::{SwitchId, UserId};
 use crate::core::ramp::Ramp;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::second_person::Acquaintance;
-use crate::core::switch::Switch;
-use crate::core::time::Micros;
-use crate::log::store::Want;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
-use crate::tools::record::{Record, write};
+use crate::tools::record::{change, note};
 
 /// The longest ramp, in minutes.
 const LONGEST: u64 = Ramp::LONGEST.as_secs() / 60;
@@ -70,76 +66,23 @@ pub(super) struct Output {
     second: Option<UserId>,
 }
 
-enum Step {
-    /// Released, by this person and perhaps a second one.
-    Release(UserId, Option<UserId>),
-    /// The first of two persons has asked.
-    Request,
-    /// The same person has asked again.
-    Wait,
-}
-
-/// What a person's wish to release means. The wish of who may not release any more is none.
-fn step(switch: &Switch, who: &UserId, known: Acquaintance<'_>) -> Step {
-    if !switch.target.is_global() {
-        return Step::Release(who.clone(), None);
-    }
-    match (known.state.wish_to_release(switch, known.now), &switch.by) {
-        (Some(first), _) if known.are_two(first, who) => Step::Release(first.clone(), Some(who.clone())),
-        (_, Some(engager)) if known.are_two(engager, who) => Step::Release(who.clone(), None),
-        (Some(_), _) => Step::Wait,
-        (None, _) => Step::Request,
-    }
-}
-
 async fn release(execution: Execution, Args { id, reason, ramp_minutes }: Args) -> Result<Output, Outcome> {
-    let who = execution.principal.user.clone();
-    // Sealed before the transaction, which fills in who it was.
-    let credential = Some(execution.principal.credential.clone());
-    let kind = Kind::ReleaseRequested { switch: id.clone(), by: who.clone(), credential };
-    let account = execution.principal.account.clone();
-    let note = json!({ "reason": reason, "ramp_minutes": ramp_minutes });
-    let change = Record::noted(&execution, &account, kind, note).await?;
-    let (switch, over) = (id.clone(), ramp_minutes.map(Duration::from_mins));
-    let taken = write(&execution, Want::default(), move |draft| {
-        let Some(row) = draft.state().switches.get(&switch) else { return Ok(Err(not_found())) };
-        if over.is_some() && row.ramp.is_some() {
-            return Ok(Err(lets_go_already()));
+    let who = &execution.principal;
+    let note = note(&execution, &who.account, json!({ "reason": reason, "ramp_minutes": ramp_minutes })).await?;
+    let command = Release {
+        switch: id.clone(),
+        by: Releaser::Person(who.user.clone(), who.credential.clone()),
+        over: ramp_minutes.map(Duration::from_mins),
+        reason,
+        event: note.id(),
+    };
+    match change(&execution, [note], command).await?.answer {
+        Released::Now { by, second, until } => {
+            let by = by.unwrap_or_else(|| who.user.clone());
+            Ok(Output { id, released: until.is_none(), until: until.map(Instant), by, second })
         }
-        let newcomer = draft.state().newcomer(draft.now);
-        let known = Acquaintance { state: draft.state(), now: draft.now, newcomer };
-        let (step, until) = (step(row, &who, known), over.and_then(|over| row.ramp_until(draft.now, over)));
-        let mut event = change.event();
-        if let Step::Release(by, second) = &step {
-            event.kind = released(switch.clone(), by.clone(), second.clone(), until);
-        }
-        if !matches!(step, Step::Wait) {
-            draft.append(Position(0), event)?;
-        }
-        Ok(Ok((step, until)))
-    });
-    match taken.await? {
-        (Step::Release(by, second), until) => Ok(Output { id, released: until.is_none(), until: until.map(Instant), by, second }),
-        (Step::Request | Step::Wait, _) => Err(Outcome::Failed(second_person())),
+        Released::Asked => Err(Outcome::Failed(second_person())),
     }
-}
-
-fn released(switch: SwitchId, by: UserId, second: Option<UserId>, until: Option<Micros>) -> Kind {
-    let (by, break_glass) = (Some(by), false);
-    match until {
-        Some(until) => Kind::ReleaseRamped { switch, by, second, until, break_glass },
-        None => Kind::SwitchReleased { switch, by, second, break_glass },
-    }
-}
-
-fn not_found() -> Refusal {
-    Refusal::new(Code::NotFound, "There is no such switch in force.")
-}
-
-/// Beginning anew would stop whom it has let through.
-fn lets_go_already() -> Refusal {
-    Refusal::new(Code::Conflict, "The switch lets go step by step already.")
-        .hint("Release it at once, or engage the same again to stop everybody.")
 }
 
 fn second_person() -> Refusal {

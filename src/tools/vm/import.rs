@@ -6,8 +6,8 @@ use serde_json::json;
 
 use crate::core::call::Outcome;
 use crate::core::code::Code;
+use crate::core::commands::vm::{Import, ImportVm};
 use crate::core::id::{AccountId, VmId};
-use crate::core::importing::Import;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
@@ -15,7 +15,7 @@ use crate::core::tool::Reaches;
 use crate::providers::compute::MachineRef;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, administration};
-use crate::tools::record::{Record, record};
+use crate::tools::record::{change, note};
 
 pub(super) static IMPORT: Operation<Args, Output> = administration("vm_import")
     .scope(Scope::StaffTokens)
@@ -67,10 +67,9 @@ async fn import(execution: Execution, args: Args) -> Result<Output, Outcome> {
     let compute = compute.ok_or_else(|| Refusal::new(Code::NotFound, "There is no such provider."))?;
     compute.get(&MachineRef(import.machine.clone())).await?;
     let vm_id = VmId::new(execution.ports.clock.now(), &*execution.ports.entropy);
-    let note = json!({ "label": import.label });
-    let change = Record::noted(&execution, &import.account, import.event(vm_id.clone()), note).await?;
-    let wanted = import.clone();
-    record(&execution, vec![change], move |state| wanted.fault(state)).await?;
+    let note = note(&execution, &import.account, json!({ "label": import.label })).await?;
+    let command = ImportVm { vm: vm_id.clone(), import: import.clone(), event: note.id() };
+    change(&execution, [note], command).await?;
     let Import { account, provider, machine, label } = import;
     Ok(Output { vm_id, account, provider, machine, label })
 }

@@ -8,11 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::call::Outcome;
 use crate::core::id::VmId;
+use crate::core::noun::vm::vm_not_found;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::resource::Resource;
 use crate::core::scope::Scope;
 use crate::core::tool::EffectKind;
-use crate::core::vm::vm_not_found;
 use crate::providers::compute::Hostname;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Phrase, Route, write};

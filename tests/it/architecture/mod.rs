@@ -4,6 +4,7 @@
 
 mod arrows;
 mod circles;
+mod commands;
 mod paths;
 mod shape;
 mod templates;

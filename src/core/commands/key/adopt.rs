@@ -2,17 +2,43 @@
 //!
 //! INVARIANT: only a person, one key at a time; nothing gets out from under a switch, and nothing that has ended itself comes back.
 
-use super::code::Code;
-use super::decide::stopped;
-use super::event::Kind;
-use super::id::CredentialId;
-use super::lineage::{alive, is_expired};
-use super::principal::{Principal, Side};
-use super::refusal::Refusal;
-use super::role::Role;
-use super::state::ControlState;
-use super::switch::{Switch, Target};
-use super::time::Micros;
+use super::of_key;
+use crate::core::code::Code;
+use crate::core::commands::{Change, Command, Snapshot};
+use crate::core::decide::stopped;
+use crate::core::event::Kind;
+use crate::core::id::CredentialId;
+use crate::core::lineage::{alive, is_expired};
+use crate::core::principal::{Principal, Side};
+use crate::core::quota::Counted;
+use crate::core::refusal::Refusal;
+use crate::core::role::Role;
+use crate::core::state::ControlState;
+use crate::core::switch::{Switch, Target};
+use crate::core::time::Micros;
+
+/// Keeps a key that another one made.
+pub struct AdoptKey {
+    /// Which.
+    pub key: CredentialId,
+    /// The person who keeps it.
+    pub by: Principal,
+}
+
+impl Command for AdoptKey {
+    type Answer = ();
+
+    fn decide(&self, at: &Snapshot<'_>) -> Result<Change, Refusal> {
+        let Snapshot { state, now, .. } = *at;
+        let Some(kept) = adoption(state, &self.key, &self.by, now)? else { return Ok(Change::none()) };
+        // One that had ended with what made it was not counted any more.
+        if alive(state, &self.key, now).is_err() {
+            let quota = of_key(state, &self.by.credential, state.quotas().keys);
+            Counted::Keys.check(quota, state.keys_used(&self.by.account, &self.by.credential, now))?;
+        }
+        Ok(Change::of(kept))
+    }
+}
 
 /// What is recorded when a person keeps a key that another one made; nothing if they keep it already, or why they may not.
 pub fn adoption(state: &ControlState, id: &CredentialId, who: &Principal, now: Micros) -> Result<Option<Kind>, Refusal> {
