@@ -3,7 +3,6 @@
 //! INVARIANT: an address is one person's in each account; an account keeps somebody who administers it; nobody changes their own
 //! role or removes themselves. What a person acts with ends with the right to it, in the same transaction.
 
-use super::account::no_account;
 use super::ending::{everything, role_change};
 use super::{Change, Command, Snapshot};
 use crate::core::code::Code;
@@ -153,6 +152,10 @@ impl Command for RemoveUser {
 
 fn check_managed(state: &ControlState, who: &Principal, account: &AccountId) -> Result<(), Refusal> {
     if may_manage(state, who, account) { Ok(()) } else { Err(absent()) }
+}
+
+pub(super) fn no_account() -> Refusal {
+    Refusal::new(Code::NotFound, "There is no such account.")
 }
 
 /// What is said of somebody who is not there, and of somebody whom the caller may not manage.

@@ -1,4 +1,4 @@
-//! Changes of a machine, whatever is changed: who may make one now, and what became of the one that a call asked for.
+//! Changes of a machine, whatever is changed: who may make one now.
 //!
 //! INVARIANT: a change is in the journal before a byte of it is sent, and one machine undergoes one change at a time, in
 //! whichever process of ours (a file lock says so, and lets go when its process dies).
@@ -10,12 +10,11 @@ use std::time::Duration;
 use tokio::task::spawn_blocking;
 use tokio::time::sleep;
 
-use super::journal::{Action, Ending, Entry, Journal, Known};
-use super::machines::{Machines, unreadable};
-use super::{power, rename};
+use super::journal::{Ending, Entry, Journal, Known};
+use super::machines::unreadable;
 use crate::core::id::CallId;
 use crate::log::private;
-use crate::providers::compute::{Effect, MachineRef, ProviderError};
+use crate::providers::compute::ProviderError;
 
 const POLL: Duration = Duration::from_millis(100);
 
@@ -63,28 +62,6 @@ impl Turn {
     }
 }
 
-/// What became of the change that `call` asked for.
-pub(super) async fn find(machines: &Machines, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
-    let home = machines.find(machine)?;
-    let journal = Journal::of(&home);
-    // The lock first: a change that ends in between is then read with its ending.
-    let under_way = lock(&home)?.is_none();
-    let entry = match journal.find(call).map_err(unreadable)? {
-        Known::Entry(entry) => entry,
-        Known::Nothing => return Ok(Effect::DidNotHappen),
-        Known::Forgotten => return Ok(Effect::CannotTell),
-    };
-    match entry.ending {
-        Some(Ending::Happened) => Ok(Effect::Happened),
-        Some(Ending::DidNotHappen) => Ok(Effect::DidNotHappen),
-        None if under_way => Ok(Effect::Running),
-        None => match &entry.action {
-            Action::Power(action) => power::judge(machines, machine, &journal, &entry, *action).await,
-            Action::Rename(hostname) => rename::judge(machines, machine, &journal, &entry, hostname),
-        },
-    }
-}
-
 /// The right to change a machine, if it can be had soon: a question holds it for a moment too.
 async fn await_lock(home: &Path) -> Result<Option<File>, ProviderError> {
     for _ in 0..10 {
@@ -97,7 +74,7 @@ async fn await_lock(home: &Path) -> Result<Option<File>, ProviderError> {
 }
 
 /// The right to change a machine; none if somebody has it.
-fn lock(home: &Path) -> Result<Option<File>, ProviderError> {
+pub(super) fn lock(home: &Path) -> Result<Option<File>, ProviderError> {
     let file = private::open(&home.join("lock"), File::options().create(true).append(true)).map_err(unreadable)?;
     match file.try_lock() {
         Ok(()) => Ok(Some(file)),

@@ -6,6 +6,7 @@
 mod accelerator;
 mod agent;
 mod changes;
+mod effect;
 mod jobs;
 mod journal;
 mod machines;
@@ -152,7 +153,7 @@ impl Compute for Qemu {
     }
 
     async fn find_change(&self, machine: &MachineRef, call: &CallId) -> Result<Effect, ProviderError> {
-        changes::find(&self.machines, machine, call).await
+        effect::find(&self.machines, machine, call).await
     }
 
     fn enter(&self, node: &NodeId) -> Result<(), ProviderError> {
