@@ -127,7 +127,7 @@ impl Node {
         let (runtime, viewing) = (tokio::runtime::Handle::current(), Arc::clone(&views).run(stop.clone()));
         // A thread of its own, for the same reason as the writer's.
         tasks.spawn_blocking(move || runtime.block_on(viewing));
-        let authenticator = Authenticator::new(writer, rooms.store.clone());
+        let authenticator = Authenticator::new(writer);
         Ok(Self { control, authenticator, views, rooms, stop, working, tasks, writing })
     }
 

@@ -36,7 +36,6 @@ use crate::core::email::EmailAddress;
 use crate::core::id::UserId;
 use crate::core::time::Micros;
 use crate::log::guess::Counted;
-use crate::log::store::Want;
 
 /// How often something may be done: so many times at once, then one in each interval (GCRA).
 #[derive(Clone, Copy, Debug)]
@@ -197,7 +196,7 @@ impl Sessions {
 
     /// Whether it fits, by the time of the log: no node's clock gives anybody more guesses.
     async fn count_in_vault(&self, attempt: &Attempt) -> Result<Result<(), Duration>, SessionError> {
-        let now = self.writer.write(Want::default(), |draft| Ok(draft.now)).await?;
+        let now = self.writer.fresh().await?.now();
         let by: Vec<Counted<'_>> = attempt.names.iter().chain([&attempt.work]).map(counted).collect();
         let counted = self.vault.count_guess(&by, now, self.guesses.tidy()).await?;
         Ok(counted.map_err(|fits_at| fits_at.since(now)))

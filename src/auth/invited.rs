@@ -51,9 +51,8 @@ impl Sessions {
     /// Whom a link is for, and the role that they would have, while it works.
     pub async fn invited(&self, link: &Token) -> Result<Link, SessionError> {
         let Some(invited) = self.vault.invited_by_link(&link.hash()).await? else { return Ok(Link::Ended) };
-        let id = invited.id.clone();
-        let read = self.writer.write(Want::default(), move |draft| Ok(open(draft.state(), &id, draft.now))).await?;
-        Ok(match read {
+        let fresh = self.writer.fresh().await?;
+        Ok(match open(fresh.state(), &invited.id, fresh.now()) {
             None => Link::Ended,
             Some(Err(refusal)) => Link::Stopped(refusal),
             Some(Ok(row)) => Link::Works(Box::new(invited), row.role),

@@ -25,7 +25,6 @@ use crate::core::role::Role;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::log::draft::NewEvent;
-use crate::log::store::Want;
 use crate::log::vault::Person;
 
 /// A person who was not signed in.
@@ -166,14 +165,12 @@ impl Sessions {
 
     /// The role that a person has at the head of the log, not as this node last saw it.
     pub(super) async fn role_of(&self, person: &Person) -> Result<Option<Role>, SessionError> {
-        let person = person.clone();
-        Ok(self.writer.write(Want::default(), move |draft| Ok(person.role_in(draft.state()))).await?)
+        Ok(person.role_in(&*self.head().await?))
     }
 
     /// The same, if they come in with it: a password does not bring back what an issuer has taken.
     pub(super) async fn acting_role_of(&self, person: &Person) -> Result<Option<Role>, SessionError> {
-        let person = person.clone();
-        Ok(self.writer.write(Want::default(), move |draft| Ok(person.acting_role_in(draft.state()))).await?)
+        Ok(person.acting_role_in(&*self.head().await?))
     }
 
     /// Whether somebody who is signed in knows their password; counted by themselves, and written down if they do not.

@@ -4,7 +4,6 @@
 //! INVARIANT: a caller that goes away takes nothing with it. The submission runs in a task of its own, so that an
 //! admitted call always finds somebody who starts it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,9 +17,9 @@ use super::counts::Counts;
 use crate::control::{Asking, Control, OnHold, Reply, Request};
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::decide::{Decision, Facts, Proposal, Verdict, decide};
+use crate::core::decide::{Decision, Proposal, Verdict};
 use crate::core::event::Kind;
-use crate::core::id::{AccountId, CallId, Position};
+use crate::core::id::{AccountId, CallId};
 use crate::core::lineage::{Kin, alive};
 use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
@@ -30,9 +29,7 @@ use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
-use crate::log::draft::{Draft, NewEvent};
-use crate::log::facts::use_rows;
-use crate::log::store::{StoreError, Want};
+use crate::log::draft::NewEvent;
 use crate::tools::Progress;
 
 /// How often a reading is checked again when what its key comes from changes under it.
@@ -201,14 +198,11 @@ impl Door {
         for _ in 0..TRIES {
             let kin = self.state().kin(&who.credential);
             let proposal = proposal(who, kin, facts, CallId::new(ports.clock.now(), &*ports.entropy));
-            let want = Want { names: use_rows(&proposal.kin), ..Want::default() };
-            let event = event.clone();
-            let checked = ports.writer.write(want, move |draft| {
-                let decision = looked_at(&proposal, draft)?;
-                append(draft, event.clone().filter(|_| !matches!(decision, Decision::Refuse { .. } | Decision::Unsettled)))?;
-                Ok(decision)
-            });
-            match checked.await.map_err(|error| unwritten(&error))? {
+            let checked = match event.clone() {
+                Some(event) => ports.writer.write_down(proposal, event).await,
+                None => ports.writer.check(&proposal).await,
+            };
+            match checked.map_err(|error| unwritten(&error))? {
                 Decision::Refuse { refusal, .. } => return Err(refusal),
                 Decision::Unsettled => {}
                 _ => return Ok(()),
@@ -216,16 +210,6 @@ impl Door {
         }
         Err(Refusal::new(Code::ControlStateUnreadable, "What the key comes from kept changing."))
     }
-}
-
-fn append(draft: &mut Draft, event: Option<NewEvent>) -> Result<(), StoreError> {
-    event.map_or(Ok(()), |event| draft.append(Position(0), event).map(drop))
-}
-
-fn looked_at(proposal: &Proposal, draft: &Draft) -> Result<Decision, StoreError> {
-    let (windows, uses, state) = (BTreeMap::new(), draft.uses(&proposal.kin)?, draft.state());
-    let facts = Facts { now: draft.now, state, windows: &windows, idempotency: None, joined: 0, claim: None, uses: &uses };
-    Ok(decide(proposal, &facts))
 }
 
 impl Door {

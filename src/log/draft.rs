@@ -173,6 +173,16 @@ impl Draft {
         &self.state
     }
 
+    /// The same, for whoever keeps it.
+    pub(super) fn shared_state(&self) -> &Arc<ControlState> {
+        &self.state
+    }
+
+    /// Of the newest event.
+    pub(super) fn position(&self) -> Position {
+        self.head.position
+    }
+
     /// The events of a call that was asked for, with those of this batch; none if it was not asked for.
     pub(super) fn events_of(&self, call: &CallId) -> Option<impl Iterator<Item = &EventRow>> {
         let fresh = self.events.iter().filter(|row| row.call.as_deref() == Some(call.as_str()));

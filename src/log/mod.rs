@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! submit ──▶ Writer ──▶ Store::transact { lock head · read state · decide (pure) · append · move head · commit }
-//!                 └──▶ Admitted (proof that the leave to execute is durable) · Fence (the newest control state)
+//!                 │└──▶ Admitted (proof that the leave to execute is durable) · Fence (the newest control state)
+//!                 └──▶ Fresh ◀── Store::read { one moment, no lock }
 //! ```
 //!
 //! INVARIANT: nothing but [`store::Store::transact`] writes to the log room, and every append goes through the writer.
@@ -22,6 +23,7 @@ pub mod draft;
 pub mod facts;
 pub mod fence;
 mod find;
+pub mod fresh;
 mod greeting;
 pub mod guess;
 pub mod hold;
@@ -32,12 +34,13 @@ mod notices;
 mod open;
 pub mod pair;
 mod parts;
-pub mod peek;
 pub mod peers;
 pub mod people;
 pub mod postgres;
 pub mod powers;
 pub mod private;
+mod readback;
+mod readers;
 pub mod reading;
 mod refusals;
 pub mod refusing;
@@ -45,6 +48,7 @@ pub mod rehearsal;
 mod repeat;
 pub mod roles;
 pub mod saved_search;
+mod seen;
 pub mod session;
 pub mod signed_in;
 pub mod signet;
@@ -55,5 +59,6 @@ pub mod store;
 mod tables;
 mod time;
 pub mod vault;
+mod want;
 pub mod watch;
 pub mod writer;

@@ -12,8 +12,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::appender::{Appender, Lane, Message};
 use super::draft::Draft;
 use super::fence::Fence;
+use super::fresh::{self, Question};
+use super::seen::Seen;
 use super::stats::Stats;
 use super::store::{Store, StoreError, Want};
+use crate::core::caused::with_sources;
 use crate::core::time::Clock;
 
 /// Entries that may wait for a batch in each lane; of more, the caller is told to come back.
@@ -46,9 +49,22 @@ pub enum WriteError {
     /// Control state is not what the log says of it, so nothing is decided; nothing was written.
     #[error("the log cannot be written: {0}")]
     Differs(String),
+    /// The log could not be read, and nothing was to be written.
+    #[error("the log cannot be read")]
+    Unread(#[source] Arc<StoreError>),
     /// The writer has stopped.
     #[error("the writer has stopped")]
     Stopped,
+}
+
+impl WriteError {
+    /// Of a read that failed.
+    pub(super) fn unread(error: StoreError) -> Self {
+        match error {
+            StoreError::Differs(_) => Self::Differs(with_sources(&error)),
+            _ => Self::Unread(Arc::new(error)),
+        }
+    }
 }
 
 /// Hands entries to the writer's task. Cheap to clone.
@@ -56,21 +72,31 @@ pub enum WriteError {
 pub struct Writer {
     first: mpsc::Sender<Message>,
     ordinary: mpsc::Sender<Message>,
+    questions: mpsc::Sender<Question>,
     fence: Arc<Fence>,
     stats: Arc<Stats>,
 }
 
 impl Writer {
-    /// Starts the writer on `store`, on a thread of its own: an embedded database works, and waits for the disk, on the
-    /// thread that asks it. It ends when every `Writer` is dropped, after the last entry is written.
+    /// Starts the writer on `store`, on a thread of its own, and another one that reads: an embedded database works, and waits
+    /// for the disk, on the thread that asks it. It ends when every `Writer` is dropped, after the last entry is written.
     #[must_use]
     pub fn start(store: Arc<dyn Store>, fence: Arc<Fence>, clock: Arc<dyn Clock>) -> (Self, tokio::task::JoinHandle<()>) {
         let ((first, urgent), (ordinary, entries)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+        let (questions, asked) = mpsc::channel(QUEUE);
         let stats = Arc::new(Stats::default());
-        let appender = Appender::new(store, Arc::clone(&fence), clock, Arc::clone(&stats));
-        let runtime = tokio::runtime::Handle::current();
-        let task = tokio::task::spawn_blocking(move || runtime.block_on(appender.run(urgent, entries)));
-        (Self { first, ordinary, fence, stats }, task)
+        let seen = Arc::new(Seen::new(store, Arc::clone(&fence), clock, Arc::clone(&stats)));
+        let (reading, runtime) = (Arc::clone(&seen), tokio::runtime::Handle::current());
+        let read = move || runtime.block_on(fresh::answer(reading, asked));
+        let (reader, runtime) = (tokio::task::spawn_blocking(read), tokio::runtime::Handle::current());
+        let write = async move {
+            Appender::new(seen).run(urgent, entries).await;
+            if reader.await.is_err() {
+                tracing::error!("whoever reads the log for others did not end by itself");
+            }
+        };
+        let task = tokio::task::spawn_blocking(move || runtime.block_on(write));
+        (Self { first, ordinary, questions, fence, stats }, task)
     }
 
     /// The fence that the writer publishes to.
@@ -142,14 +168,21 @@ impl Writer {
             }),
             fail: Box::new(move |error| drop(take(&failing).map(|answer| answer.send(Err(error))))),
         };
-        let queue = if lane == Lane::Ordinary { &self.ordinary } else { &self.first };
-        queue.try_send(message).map_err(|error| match error {
+        self.put(if lane == Lane::Ordinary { &self.ordinary } else { &self.first }, message)?;
+        answered.await.unwrap_or(Err(WriteError::Stopped))
+    }
+
+    pub(super) fn put_question(&self, question: Question) -> Result<(), WriteError> {
+        self.put(&self.questions, question)
+    }
+
+    fn put<T>(&self, queue: &mpsc::Sender<T>, waiting: T) -> Result<(), WriteError> {
+        queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 self.stats.overloaded.fetch_add(1, Ordering::Relaxed);
                 WriteError::Overloaded
             }
             mpsc::error::TrySendError::Closed(_) => WriteError::Stopped,
-        })?;
-        answered.await.unwrap_or(Err(WriteError::Stopped))
+        })
     }
 }

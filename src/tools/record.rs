@@ -118,8 +118,8 @@ pub(super) async fn change(
 }
 
 /// Control state at the head of the log, not as this node last saw it.
-pub(super) async fn fresh(execution: &Execution) -> Result<ControlState, Outcome> {
-    let (writer, read) = (&execution.ports.writer, |draft: &mut Draft| Ok(draft.state().clone()));
-    let stops = execution.tool.stops;
-    Ok(if stops { writer.write_stop(Want::default(), read).await? } else { writer.write(Want::default(), read).await? })
+pub(super) async fn fresh(execution: &Execution) -> Result<Arc<ControlState>, Outcome> {
+    let writer = &execution.ports.writer;
+    let read = if execution.tool.stops { writer.fresh_to_stop().await? } else { writer.fresh().await? };
+    Ok(Arc::clone(read.state()))
 }

@@ -39,7 +39,6 @@ use crate::core::job::Job;
 use crate::core::state::ControlState;
 use crate::core::switch::Running as OnRunning;
 use crate::log::claim::Claimed;
-use crate::log::store::Want;
 use misfits::Misfits;
 use orphans::Settled;
 use run::Subject;
@@ -181,21 +180,8 @@ impl Worker {
 
     /// Takes over control state that another node has moved; answers where the log was.
     async fn catch_up(&self) -> Option<Position> {
-        let ports = &self.control.ports;
-        let head = match ports.reader.store.head().await {
-            Ok(head) => head,
-            Err(error) => {
-                tracing::error!(%error, "the log's head cannot be read");
-                return None;
-            }
-        };
-        if head.epoch > ports.fence().state().epoch {
-            // Reads what moved, publishes it and writes nothing.
-            if let Err(error) = ports.writer.write(Want::default(), |_| Ok(())).await {
-                tracing::error!(%error, "control state cannot be read");
-            }
-        }
-        Some(head.position)
+        // Publishes what moved. An error is told where it happens.
+        self.control.ports.writer.fresh().await.ok().map(|fresh| fresh.position())
     }
 
     /// Takes over what was queued since the log was at `looked`.

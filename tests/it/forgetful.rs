@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use async_trait::async_trait;
 use forelog::core::id::{CallId, Epoch, Position};
 use forelog::log::sql::SqlError;
-use forelog::log::store::{Batch, Decide, EventRow, Head, PayloadRow, SqlStore, StateRow, Store, StoreError, Want};
+use forelog::log::store::{Batch, Decide, EventRow, Found, Head, PayloadRow, SqlStore, StateRow, Store, StoreError, Want};
 
 /// A store whose next commit is reported lost if it is told so.
 pub struct Forgetful {
@@ -51,6 +51,10 @@ impl Store for Forgetful {
 
     async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError> {
         self.store.rehearse(want, decide).await
+    }
+
+    async fn read(&self, want: &Want) -> Result<(Head, Found), StoreError> {
+        self.store.read(want).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {

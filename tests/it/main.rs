@@ -45,6 +45,7 @@ mod family;
 mod faults;
 mod fleet;
 mod forgetful;
+mod fresh;
 mod frozen;
 mod gates;
 mod given;
