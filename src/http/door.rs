@@ -8,13 +8,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::bodies::Held;
 use super::counts::Counts;
-use crate::control::{Asking, Control, OnHold, Reply, Request};
+use crate::control::{Asking, Control, Reply, Request};
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Decision, Proposal, Verdict};
@@ -30,7 +28,6 @@ use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
 use crate::log::draft::NewEvent;
-use crate::tools::Progress;
 
 /// How often a reading is checked again when what its key comes from changes under it.
 const TRIES: usize = 3;
@@ -47,39 +44,6 @@ const fn reading(name: &'static str, scope: Option<Scope>) -> ToolFacts {
     let mut facts = ToolFacts::reading(name);
     (facts.scope, facts.stops) = (scope, true);
     facts
-}
-
-/// A call as a protocol brings it.
-#[derive(Default)]
-pub struct Incoming {
-    /// The tool's name as it was asked for.
-    pub tool: String,
-    /// The arguments as they came.
-    pub args: Value,
-    /// Why the protocol rejects the call, if it does. It is recorded all the same.
-    pub rejected: Option<Refusal>,
-    /// How many more calls are rejected with it that are only counted.
-    pub others: u32,
-    /// MCP session id.
-    pub session: Option<String>,
-    /// MCP protocol version.
-    pub protocol: Option<String>,
-    /// What the client says it is.
-    pub user_agent: Option<String>,
-    /// Cancelled by the caller.
-    pub cancel: CancellationToken,
-    /// How long the caller waits at least, whatever others are given.
-    pub patience: Duration,
-    /// Where progress goes.
-    pub progress: Option<mpsc::Sender<Progress>>,
-    /// The call that this one is the next round of, as the caller names it.
-    pub follows: Option<String>,
-    /// What the caller does if the call has to wait for a person.
-    pub on_hold: OnHold,
-    /// Told the call's id once it is recorded and will be done.
-    pub made: Option<watch::Sender<Option<CallId>>>,
-    /// Its share of what may be in memory, for as long as the arguments are.
-    pub held: Held,
 }
 
 /// The way in.
@@ -114,43 +78,12 @@ impl Door {
         self.control.ports.fence().state()
     }
 
-    /// Submits a call. If this future is dropped, the call is asked to stop.
-    pub async fn submit(&self, principal: Principal, incoming: Incoming) -> Reply {
-        let Incoming {
-            tool,
-            args,
-            rejected,
-            others,
-            session,
-            protocol,
-            user_agent,
-            cancel,
-            patience,
-            progress,
-            follows,
-            on_hold,
-            made,
-            held,
-        } = incoming;
-        let known = self.control.catalogue.get(&tool).map(|tool| tool.facts.name);
-        let gone = cancel.clone().drop_guard();
-        let wait = self.wait.max(patience);
-        let request = Request {
-            principal,
-            tool,
-            args,
-            rejected,
-            others,
-            session,
-            protocol,
-            follows,
-            user_agent,
-            wait,
-            cancel,
-            progress,
-            on_hold,
-            made,
-        };
+    /// Submits a call, which has `held` of what may be in memory for as long as its arguments are. If this future is dropped, the
+    /// call is asked to stop.
+    pub async fn submit(&self, mut request: Request, held: Held) -> Reply {
+        let known = self.control.catalogue.get(&request.tool).map(|tool| tool.facts.name);
+        let gone = request.cancel.clone().drop_guard();
+        request.wait = request.wait.max(self.wait);
         let control = Arc::clone(&self.control);
         let submitting = async move {
             let _held = held;

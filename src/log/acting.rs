@@ -5,8 +5,10 @@
 //! alive, and no switch over it. So after `engage` is committed nothing that the switch covers lands any more, fence or not
 //! (P3), and a call that somebody else has ended changes nothing (P4).
 
+use super::appender::Lane;
 use super::draft::Draft;
 use super::store::{StoreError, Want};
+use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
 use crate::core::chain::Chain;
 use crate::core::code::Code;
@@ -28,6 +30,24 @@ pub struct Acting {
     pub tool: &'static ToolFacts,
     /// The node that runs it.
     pub node: NodeId,
+}
+
+impl Writer {
+    /// Runs `entry` for a call that may still write. What stops something goes before whatever waits.
+    pub(super) async fn act<R: Send + 'static>(
+        &self,
+        acting: Acting,
+        mut want: Want,
+        mut entry: impl FnMut(&mut Draft) -> Result<Result<R, Refusal>, StoreError> + Send + 'static,
+    ) -> Result<Result<R, Refusal>, WriteError> {
+        want.extend(&acting.want());
+        let lane = if acting.tool.stops { Lane::Stopping } else { Lane::Ordinary };
+        self.enqueue(lane, want, move |draft| match acting.check(draft)? {
+            Ok(()) => entry(draft),
+            Err(refusal) => Ok(Err(refusal)),
+        })
+        .await
+    }
 }
 
 impl Acting {

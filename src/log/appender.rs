@@ -13,12 +13,16 @@ use super::draft::Draft;
 use super::seen::Seen;
 use super::sql::SqlError;
 use super::store::{Found, Head, StoreError, Want};
-use super::writer::{STOPPING, WriteError};
+use super::write_error::WriteError;
 use crate::core::caused::with_sources;
 use crate::core::state::ControlState;
 
 /// Entries of one batch: what arrives while one is committed waits that long, a switch too.
 const BATCH: usize = 256;
+
+/// How long what stops something tries to get past whoever holds the log's head: longer than that may last on a server that
+/// ends it (`blockers.rs`).
+pub const STOPPING: Duration = Duration::from_secs(20);
 
 /// Before what stops something is tried again.
 pub(super) const PAUSE: Duration = Duration::from_millis(50);

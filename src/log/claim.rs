@@ -2,18 +2,20 @@
 //!
 //! INVARIANT: what is taken is what was admitted: its row is held against the call's own events first ([`super::chained`]).
 
-use super::admission::{Admitted, job_row};
+use super::admitted::Admitted;
 use super::chained::Open;
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
 use super::fence::{Lease, Leave};
+use super::rows::{claim_row, job_row};
 use super::store::{StoreError, Want};
 use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::event::{Ended, Kind};
-use crate::core::id::{CallId, EventId, NodeId, SwitchId};
-use crate::core::job::Job;
+use crate::core::id::{CallId, EventId, NodeId, Position, SwitchId};
+use crate::core::job::{Claim, Job};
+use crate::core::resource::ResourceId;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
@@ -52,6 +54,21 @@ impl Writer {
     /// Takes a running call over from the dead node that `job` names. Only for what may run twice.
     pub async fn take_over(&self, job: &Job, tool: &'static ToolFacts, node: NodeId, id: EventId) -> Result<Claimed, WriteError> {
         self.start_claimed(job, tool, node, id, job.node.clone()).await
+    }
+
+    /// Frees the place that a command of unknown outcome has in a resource, if it is still that one's.
+    pub async fn clear_claim(&self, resource: ResourceId, call: CallId, id: EventId) -> Result<(), WriteError> {
+        let row = claim_row(&resource);
+        let want = Want { names: vec![row.clone()], ..Want::default() };
+        self.write(want, move |draft| {
+            if draft.get::<Claim>(&row)?.is_some_and(|held| held.unknown && held.call == call) {
+                draft.delete(&row);
+                let kind = Kind::ClaimCleared { resource: resource.clone(), call: call.clone(), by: None };
+                draft.append(Position(0), NewEvent::plain(id.clone(), kind))?;
+            }
+            Ok(())
+        })
+        .await
     }
 
     async fn start_claimed(

@@ -15,11 +15,11 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
-use super::appender::PAUSE;
+use super::appender::{PAUSE, STOPPING};
 use super::draft::Draft;
 use super::seen::Seen;
 use super::store::{StoreError, Want};
-use super::writer::{STOPPING, WriteError, Writer};
+use super::write_error::WriteError;
 use crate::core::caused::with_sources;
 use crate::core::decide::{Decision, Proposal};
 use crate::core::id::Position;
@@ -69,34 +69,11 @@ impl Fresh {
 
 /// Somebody who waits for the next read.
 pub(super) struct Question {
-    names: Vec<String>,
+    pub(super) names: Vec<String>,
     /// It is asked again while what keeps it from being answered may pass, until then, by this node's measure of time.
-    tries_on: bool,
-    until: Option<Duration>,
-    answer: oneshot::Sender<Result<Fresh, WriteError>>,
-}
-
-impl Writer {
-    /// What the log says now. Nothing is locked or written, and no append is waited for.
-    pub async fn fresh(&self) -> Result<Fresh, WriteError> {
-        self.fresh_with(Vec::new()).await
-    }
-
-    /// The same for what stops something: it is asked again as long as the database may come back.
-    pub async fn fresh_to_stop(&self) -> Result<Fresh, WriteError> {
-        self.ask(Vec::new(), true).await
-    }
-
-    /// The same with state rows by their names.
-    pub(super) async fn fresh_with(&self, names: Vec<String>) -> Result<Fresh, WriteError> {
-        self.ask(names, false).await
-    }
-
-    async fn ask(&self, names: Vec<String>, tries_on: bool) -> Result<Fresh, WriteError> {
-        let (answer, answered) = oneshot::channel();
-        self.put_question(Question { names, tries_on, until: None, answer })?;
-        answered.await.unwrap_or(Err(WriteError::Stopped))
-    }
+    pub(super) tries_on: bool,
+    pub(super) until: Option<Duration>,
+    pub(super) answer: oneshot::Sender<Result<Fresh, WriteError>>,
 }
 
 /// Answers questions until nobody can ask any more.

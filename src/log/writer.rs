@@ -5,67 +5,22 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use super::appender::STOPPING;
 use super::appender::{Appender, Lane, Message};
 use super::draft::Draft;
 use super::fence::Fence;
-use super::fresh::{self, Question};
+use super::fresh::{self, Fresh, Question};
 use super::seen::Seen;
 use super::stats::Stats;
 use super::store::{Store, StoreError, Want};
-use crate::core::caused::with_sources;
+pub use super::write_error::WriteError;
 use crate::core::time::Clock;
 
 /// Entries that may wait for a batch in each lane; of more, the caller is told to come back.
 const QUEUE: usize = 4096;
-
-/// How long what stops something tries to get past whoever holds the log's head: longer than that may last on a server that
-/// ends it (`blockers.rs`).
-pub const STOPPING: Duration = Duration::from_secs(20);
-
-/// An entry that was not written.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The queue is full; nothing was written.
-    #[error("the writer's queue is full")]
-    Overloaded,
-    /// The store failed. Unless `uncertain`, nothing was written.
-    #[error("the log cannot be written: {text}")]
-    Store {
-        /// What failed, for operators.
-        text: String,
-        /// It may have been written all the same.
-        uncertain: bool,
-    },
-    /// Somebody else holds the log; nothing was written.
-    #[error("the log cannot be written: {0}")]
-    Blocked(String),
-    /// A synchronous standby of the database does not answer; nothing was written.
-    #[error("the log cannot be written: {0}")]
-    Unconfirmed(String),
-    /// Control state is not what the log says of it, so nothing is decided; nothing was written.
-    #[error("the log cannot be written: {0}")]
-    Differs(String),
-    /// The log could not be read, and nothing was to be written.
-    #[error("the log cannot be read")]
-    Unread(#[source] Arc<StoreError>),
-    /// The writer has stopped.
-    #[error("the writer has stopped")]
-    Stopped,
-}
-
-impl WriteError {
-    /// Of a read that failed.
-    pub(super) fn unread(error: StoreError) -> Self {
-        match error {
-            StoreError::Differs(_) => Self::Differs(with_sources(&error)),
-            _ => Self::Unread(Arc::new(error)),
-        }
-    }
-}
 
 /// Hands entries to the writer's task. Cheap to clone.
 #[derive(Clone)]
@@ -172,8 +127,25 @@ impl Writer {
         answered.await.unwrap_or(Err(WriteError::Stopped))
     }
 
-    pub(super) fn put_question(&self, question: Question) -> Result<(), WriteError> {
-        self.put(&self.questions, question)
+    /// What the log says now. Nothing is locked or written, and no append is waited for.
+    pub async fn fresh(&self) -> Result<Fresh, WriteError> {
+        self.ask(Vec::new(), false).await
+    }
+
+    /// The same for what stops something: it is asked again as long as the database may come back.
+    pub async fn fresh_to_stop(&self) -> Result<Fresh, WriteError> {
+        self.ask(Vec::new(), true).await
+    }
+
+    /// The same with state rows by their names.
+    pub(super) async fn fresh_with(&self, names: Vec<String>) -> Result<Fresh, WriteError> {
+        self.ask(names, false).await
+    }
+
+    async fn ask(&self, names: Vec<String>, tries_on: bool) -> Result<Fresh, WriteError> {
+        let (answer, answered) = oneshot::channel();
+        self.put(&self.questions, Question { names, tries_on, until: None, answer })?;
+        answered.await.unwrap_or(Err(WriteError::Stopped))
     }
 
     fn put<T>(&self, queue: &mpsc::Sender<T>, waiting: T) -> Result<(), WriteError> {

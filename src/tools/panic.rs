@@ -6,7 +6,8 @@ use serde::{Deserialize, Serialize};
 
 use super::Execution;
 use super::declare::{Declared, Operation, write};
-use super::switch::drain::{self, Engagement};
+use super::switch::asked::Engagement;
+use super::switch::drain;
 use super::switch::fenced;
 use crate::core::call::Outcome;
 use crate::core::code::Code;

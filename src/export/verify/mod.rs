@@ -28,7 +28,7 @@ use crate::core::id::{CallId, Epoch, Position};
 use crate::core::state::{ControlState, RowKind};
 use crate::core::time::Micros;
 use crate::log::chained;
-use crate::log::store::{Batch, EventRow, Found, Head, StateRow, Store, StoreError, Want};
+use crate::log::store::{EventRow, Head, StateRow, Store, StoreError, Want};
 use crate::log::vault::{Vault, VaultError};
 
 /// Events that are read at once.
@@ -226,31 +226,21 @@ async fn chains(store: &dyn Store, head: &Head, open: &[CallId]) -> Result<BTree
 /// State rows by name.
 type Rows = BTreeMap<String, StateRow>;
 
-/// Head and state at one moment: the kinds that are checked, and whatever a node would load. The transaction writes nothing.
+/// Head and state at one moment: the kinds that are checked, and whatever a node would load.
 async fn snapshot(store: &dyn Store) -> Result<(Head, Rows), StoreError> {
     let (known_epoch, known_position) = (Epoch(i64::MIN), Position(i64::MIN));
     let want = Want { kinds: checked().collect(), known_epoch, known_position, ..Want::default() };
-    let (mut rows, mut stored) = (Rows::new(), (Position(0), Micros(0)));
-    let newest = store
-        .transact(&want, &mut |head, found| {
-            stored = found.stored;
-            rows = found.rows.into_iter().chain(found.changed).map(|row| (row.name.clone(), row)).collect();
-            Ok(Batch { epoch: head.epoch, ..Batch::default() })
-        })
-        .await?;
+    let (newest, found) = store.read(&want).await?;
     // What is stored in the head is held against the events.
-    Ok((Head { position: stored.0, at: stored.1, epoch: newest.epoch }, rows))
+    let (position, at) = found.stored;
+    let rows = found.rows.into_iter().chain(found.changed).map(|row| (row.name.clone(), row)).collect();
+    Ok((Head { position, at, epoch: newest.epoch }, rows))
 }
 
 /// An event past the head is one that no transaction of ours wrote, unless the head has moved meanwhile.
 async fn check_beyond(store: &dyn Store, head: &Head, findings: &mut Findings) -> Result<(), StoreError> {
     let beyond = store.events(head.position, 1).await?;
-    let (mut now, want) = (Position(0), Want { known_epoch: head.epoch, ..Want::default() });
-    let look = &mut |newest: &Head, found: Found| {
-        now = found.stored.0;
-        Ok(Batch { epoch: newest.epoch, ..Batch::default() })
-    };
-    store.transact(&want, look).await?;
+    let (now, _) = store.read(&Want { known_epoch: head.epoch, ..Want::default() }).await?.1.stored;
     if let Some(row) = beyond.first().filter(|row| row.position > now) {
         findings.at(row.position, Fault::PastHead, format!("the head is at {}", now.0));
     }

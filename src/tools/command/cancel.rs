@@ -8,22 +8,16 @@ use serde::{Deserialize, Serialize};
 use super::{run, sight};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
-use crate::core::event::Ended;
 use crate::core::id::CallId;
-use crate::core::job::Job;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::log::admission::job_row;
-use crate::log::closing::Closing;
+use crate::log::cancel::Wish;
 use crate::log::reading::ReadError;
-use crate::log::store::Want;
 use crate::providers::Permit;
 use crate::providers::compute::{GuestJobs, JobState, JobStatus, MachineRef, ProviderError};
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, write};
-use crate::tools::record;
-use crate::tools::register::facts_of;
 
 /// How long a command that was claimed is waited for to appear in the guest, and its end in the log.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -97,29 +91,10 @@ async fn is_open(execution: &Execution, call: &CallId) -> Result<bool, ReadError
 
 /// Ends a command that no worker has taken; false if one has, or it has ended.
 async fn cancel_queued(execution: &Execution, call: &CallId) -> Result<bool, Outcome> {
-    let row = job_row(call);
-    let rows = execution.ports.reader.store.state_rows(std::slice::from_ref(&row)).await?;
-    let known: Option<Job> = rows.first().and_then(|row| serde_json::from_slice(&row.doc).ok());
-    let names = known.iter().flat_map(Closing::depends_on).chain([row.clone()]).collect();
-    let call = call.clone();
-    let closing = Closing {
-        id: execution.ports.event_id(),
-        status: Status::Cancelled,
-        ended: Ended::of(call.clone(), execution.ports.node.clone(), Some(Code::Cancelled)),
-        parts: Vec::new(),
-        depends: Vec::new(),
-        notes_late: false,
-        run_by: None,
-    };
-    record::write(execution, Want { names, calls: vec![call.clone()], ..Want::default() }, move |draft| {
-        let waiting = draft.stoppable(&call, facts_of)?.filter(|job| job.status == Status::Queued);
-        if let Some(job) = &waiting {
-            draft.put(&row, job)?;
-            draft.close(closing.clone())?;
-        }
-        Ok(Ok(waiting.is_some()))
-    })
-    .await
+    let ports = &execution.ports;
+    let known = ports.reader.job(call).await?;
+    let wish = Wish { call: call.clone(), known, node: ports.node.clone(), id: ports.event_id(), facts: ports.facts };
+    ports.writer.end_queued(execution.acting(), wish).await?.map_err(Outcome::Failed)
 }
 
 /// Ends a command in the guest. One that was just claimed may not have been started there yet; none if it ended before.

@@ -3,11 +3,10 @@
 //! INVARIANT: a key's own stop, an account's and the staff's widest ones are never refused for what else is engaged; each
 //! is there once, so that they have a bound all the same.
 
-use super::drain::{Engaged, Engagement};
 use crate::core::call::Outcome;
 use crate::core::engagement::Proposed;
 use crate::core::event::Kind;
-use crate::core::id::{AccountId, CredentialId, SwitchId};
+use crate::core::id::{AccountId, CredentialId, Epoch, SwitchId, UserId};
 use crate::core::principal::Side;
 use crate::core::quota::Counted;
 use crate::core::refusal::Refusal;
@@ -17,6 +16,26 @@ use crate::log::draft::NewEvent;
 use crate::log::store::Want;
 use crate::tools::Execution;
 use crate::tools::record::{Record, write};
+
+/// A switch that is to be engaged.
+pub(in crate::tools) struct Engagement {
+    pub(in crate::tools) proposed: Proposed,
+    pub(in crate::tools) running: Running,
+    /// The person; none if an agent stops itself.
+    pub(in crate::tools) by: Option<UserId>,
+    /// A switch that is there already and stops as much will do.
+    pub(in crate::tools) once: bool,
+}
+
+/// What came of engaging.
+pub(in crate::tools) struct Engaged {
+    /// The switches, in the order they were asked for.
+    pub(in crate::tools) switches: Vec<SwitchId>,
+    /// Control state's epoch with them.
+    pub(in crate::tools) epoch: Epoch,
+    /// How many calls that waited ended, and how many that ran were told to.
+    pub(in crate::tools) cancelled: usize,
+}
 
 /// A switch that is asked for, with the event that engages it.
 #[derive(Clone)]

@@ -8,10 +8,9 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::asked::{Asked, Quota, standing};
+use super::asked::{Asked, Engaged, Engagement, Quota, standing};
 use crate::core::call::{Outcome, Status};
-use crate::core::engagement::Proposed;
-use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, SwitchId, UserId};
+use crate::core::id::{CallId, EventId, NodeId, Position, SwitchId};
 use crate::core::job::Job;
 use crate::core::switch::{Running, Target};
 use crate::core::time::{Clock, Entropy};
@@ -23,7 +22,8 @@ use crate::log::draft::Draft;
 use crate::log::sql::SqlError;
 use crate::log::store::{StoreError, Want};
 use crate::tools::record::{write, write_after};
-use crate::tools::{Execution, register};
+use crate::tools::under_way::open_calls;
+use crate::tools::{Execution, FactsOf};
 
 /// How many open calls one transaction reads to end them.
 const AT_ONCE: usize = 500;
@@ -33,26 +33,6 @@ const READING: Duration = Duration::from_secs(1);
 
 /// How long the answer to a stop waits for what is left of the calls that wait.
 const ENDING: Duration = Duration::from_secs(2);
-
-/// A switch that is to be engaged.
-pub(in crate::tools) struct Engagement {
-    pub(in crate::tools) proposed: Proposed,
-    pub(in crate::tools) running: Running,
-    /// The person; none if an agent stops itself.
-    pub(in crate::tools) by: Option<UserId>,
-    /// A switch that is there already and stops as much will do.
-    pub(in crate::tools) once: bool,
-}
-
-/// What came of engaging.
-pub(in crate::tools) struct Engaged {
-    /// The switches, in the order they were asked for.
-    pub(in crate::tools) switches: Vec<SwitchId>,
-    /// Control state's epoch with them.
-    pub(in crate::tools) epoch: Epoch,
-    /// How many calls that waited ended, and how many that ran were told to.
-    pub(in crate::tools) cancelled: usize,
-}
 
 /// Engages all of `engagements`, or none and answers why not.
 pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Engagement>) -> Result<Engaged, Outcome> {
@@ -68,7 +48,7 @@ pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Eng
     first.truncate(AT_ONCE);
     let (want, drain) = prepared(execution, first);
     let (quota, names) = (Quota::of(execution), execution.ports.names());
-    let mut tried = false;
+    let (mut tried, facts) = (false, execution.ports.facts);
     let written = write(execution, want, move |draft| {
         let fits = asked.iter().try_for_each(|asked| asked.proposed.check(draft.state(), &names, draft.now));
         if let Err(refusal) = fits.and_then(|()| quota.check(draft.state(), &asked)) {
@@ -84,7 +64,7 @@ pub(in crate::tools) async fn engage(execution: &Execution, engagements: Vec<Eng
         }
         // What did not hold may not have held because of the calls.
         let drained = if std::mem::replace(&mut tried, true) { Drained::default() } else { drain.run(draft)? };
-        let told = told(draft, &switches);
+        let told = told(draft, &switches, facts);
         Ok(Ok((switches, draft.state().epoch, drained, told)))
     });
     let (switches, epoch, mut drained, told) = written.await?;
@@ -129,17 +109,14 @@ struct Under(Vec<Target>);
 impl Under {
     /// The open calls that these targets cover, as far as they can be read soon.
     async fn open(&self, execution: &Execution) -> Vec<Job> {
-        let asked = tokio::time::timeout(READING, execution.ports.reader.store.state(&["job"])).await;
-        let rows = asked.unwrap_or_else(|_| Err(SqlError::TooLong(READING).into())).unwrap_or_else(|error| {
+        let open = open_calls(&execution.ports, execution.ports.facts, |call, state| {
+            self.0.iter().any(|target| target.covers(call, state))
+        });
+        let open = tokio::time::timeout(READING, open).await.unwrap_or_else(|_| Err(SqlError::TooLong(READING).into()));
+        open.unwrap_or_else(|error| {
             tracing::error!(%error, "the open calls cannot be read; a switch is engaged without ending them");
             Vec::new()
-        });
-        let state = execution.state();
-        let is_covered = |job: &Job| {
-            let tool = register::facts_of(&job.tool);
-            tool.is_some_and(|tool| self.0.iter().any(|target| target.covers(&job.covered(tool), &state)))
-        };
-        rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()).filter(is_covered).collect()
+        })
     }
 }
 
@@ -152,7 +129,7 @@ fn prepared(execution: &Execution, jobs: Vec<Job>) -> (Want, Drain) {
     let want = Want { names, calls: calls.clone(), ..Want::default() };
     let calls = calls.into_iter().collect();
     let (clock, entropy) = (Arc::clone(&execution.ports.clock), Arc::clone(&execution.ports.entropy));
-    (want, Drain { keys, calls, node: execution.ports.node.clone(), clock, entropy })
+    (want, Drain { keys, calls, facts: execution.ports.facts, node: execution.ports.node.clone(), clock, entropy })
 }
 
 struct Drain {
@@ -160,6 +137,7 @@ struct Drain {
     keys: BTreeSet<String>,
     /// Calls whose events it reads.
     calls: BTreeSet<CallId>,
+    facts: FactsOf,
     node: NodeId,
     clock: Arc<dyn Clock>,
     entropy: Arc<dyn Entropy>,
@@ -178,7 +156,7 @@ impl Drain {
         // One that cannot be read meets the switch when it is claimed, and is not claimed.
         let jobs = draft.all_readable::<Job>("job");
         for (_, job) in jobs.into_iter().filter(|(_, job)| waits(job)) {
-            let Some(tool) = register::facts_of(&job.tool) else { continue };
+            let Some(tool) = (self.facts)(&job.tool) else { continue };
             let Some(switch) = covering(draft.state(), &job, tool, draft.now) else { continue };
             let is_read = |key: &String| self.keys.contains(key);
             if !self.calls.contains(&job.call) || !job.idempotency.as_ref().is_none_or(is_read) {
@@ -205,12 +183,12 @@ fn waits(job: &Job) -> bool {
 }
 
 /// How many calls run under these switches that end what runs: each node cancels its own as soon as it knows of them.
-fn told(draft: &Draft, switches: &[SwitchId]) -> usize {
+fn told(draft: &Draft, switches: &[SwitchId], facts: FactsOf) -> usize {
     // Of rows that cannot be read it was said in the log why nothing is counted.
     let jobs = draft.all_readable::<Job>("job");
     let (state, now) = (draft.state(), draft.now);
     let is_told = |job: &Job| {
-        register::facts_of(&job.tool).is_some_and(|tool| {
+        facts(&job.tool).is_some_and(|tool| {
             let call = job.covered(tool);
             let mut over = state.covering(&call, now).filter(|switch| switch.running == Running::Cancel);
             over.any(|switch| switches.contains(&switch.id))

@@ -3,7 +3,8 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::drain::{self, Engagement};
+use super::asked::Engagement;
+use super::drain;
 use super::fenced::{self, NodeStanding};
 use crate::core::call::Outcome;
 use crate::core::code::Code;

@@ -1,7 +1,7 @@
 //! Kill switches: engage, list, release, and cancelling what still runs under one. Stopping is never switched off; no agent
 //! releases.
 
-mod asked;
+pub(super) mod asked;
 mod canary;
 mod cancel;
 pub(super) mod drain;
