@@ -143,7 +143,7 @@ impl FromRequestParts<Arc<Http>> for Visit {
         Reader::note(parts, &principal);
         let Stranger { look, path, user_agent, .. } = stranger;
         let host = host(&parts.uri, &parts.headers).unwrap_or_default();
-        let reason = cookie::reason(&parts.headers).and_then(|text| super::reason::read(text, &token));
+        let reason = cookie::reason(&parts.headers, &token);
         Ok(Self { http: Arc::clone(http), visitor, principal, look, path, reason, user_agent, host })
     }
 }
