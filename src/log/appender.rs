@@ -148,7 +148,9 @@ impl Appender {
         known: &Arc<ControlState>,
     ) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
         let mut want = Want::default();
-        batch.iter().for_each(|message| want.extend(&message.want));
+        for message in batch.iter() {
+            want.extend(&message.want);
+        }
         let look = self.seen.look(known, want);
         let mut done = None;
         let head = self

@@ -85,22 +85,13 @@ impl Writer {
         self.enqueue(Lane::Ordinary, want, entry).await
     }
 
-    /// The same, before everything that is written by [`Writer::write`]: for leases and for what stops something.
+    /// The same, before everything that is written by [`Writer::write`]: for leases.
     pub async fn write_first<R: Send + 'static>(
         &self,
         want: Want,
         entry: impl FnMut(&mut Draft) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R, WriteError> {
         self.enqueue(Lane::First, want, entry).await
-    }
-
-    /// The same for what stops something: it tries again as long as somebody holds the log, to its own deadline.
-    pub async fn write_stop<R: Send + 'static>(
-        &self,
-        want: Want,
-        entry: impl FnMut(&mut Draft) -> Result<R, StoreError> + Send + 'static,
-    ) -> Result<R, WriteError> {
-        self.enqueue(Lane::Stopping, want, entry).await
     }
 
     pub(super) async fn enqueue<R: Send + 'static>(

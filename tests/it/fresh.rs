@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use forelog::log::store::Want;
+use forelog::core::commands::policy::PutPolicies;
+use forelog::log::changing::{Author, Ids};
 use reqwest::Method;
 
 use crate::harness::{TestApp, generous, send};
@@ -25,12 +26,14 @@ async fn answered_while_an_append_hangs(site: Site) {
     let room = app.site.room().await;
     let held = room.begin_append().await.expect("the head");
     let writer = app.plant.writer.clone();
-    let append = tokio::spawn(async move { writer.write_stop(Want::default(), |draft| draft.put("probe:held", &1)).await });
+    let ids = Ids::new(&app.plant.control.ports.clock, &app.plant.control.ports.entropy);
+    let command = PutPolicies { sha256: "0".repeat(64), only_first: true, by: None, event: app.plant.control.ports.event_id() };
+    let append = tokio::spawn(async move { writer.change(Author::Operator, ids, Vec::new(), command).await });
     let read = tokio::time::timeout(SOON, send(app.ask(&key, Method::GET, CALLS))).await.expect("while the head is held");
     assert_eq!(read.status, 200, "{read:?}");
     assert!(!append.is_finished(), "nobody appends while the head is held");
     held.rollback().await;
-    append.await.expect("it ended").expect("it is written once the head is let go");
+    append.await.expect("it ended").expect("it is written once the head is let go").expect("nothing refuses it");
 }
 
 async fn revoked_on_another_node_is_seen_by_the_next_read(site: Site) {
