@@ -28,7 +28,7 @@ struct Told {
 }
 
 #[derive(Template)]
-#[template(path = "fault.html")]
+#[template(path = "fault_page.html")]
 struct FaultPage {
     frame: Frame,
     told: Told,
