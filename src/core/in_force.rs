@@ -2,21 +2,12 @@
 
 use std::time::Duration;
 
-use super::event::Kind;
-use super::id::{CredentialId, UserId};
 use super::quota::Quotas;
 use super::state::ControlState;
 use super::terms::Terms;
 use super::time::Micros;
 
 impl ControlState {
-    /// The event by which somebody puts terms in force.
-    #[must_use]
-    pub fn setting(&self, terms: Terms, by: Option<UserId>, credential: Option<CredentialId>) -> Kind {
-        let version = self.terms.as_ref().map_or(0, |now| now.version) + 1;
-        Kind::LimitsSet { version, terms: Box::new(terms), by, credential }
-    }
-
     /// The terms in force, to count and to show by; those that Forelog comes with before any were recorded. A window lets
     /// nothing through by these: that takes [`ControlState::terms`].
     #[must_use]

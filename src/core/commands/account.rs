@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: an account never begins without somebody who administers it; an agent's rights grow only by whoever owns the data.
 
-use super::user::{NewUser, created};
+use super::user::{NewUser, created, no_account};
 use super::{Change, Command, Snapshot};
 use crate::core::code::Code;
 use crate::core::event::Kind;
@@ -82,8 +82,4 @@ impl Command for SetAccount {
         let kind = Kind::AccountChanged { account, agents_may_enable_exec };
         Ok(Change::under(self.event.as_ref(), kind))
     }
-}
-
-pub(super) fn no_account() -> Refusal {
-    Refusal::new(Code::NotFound, "There is no such account.")
 }

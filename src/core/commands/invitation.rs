@@ -45,7 +45,7 @@ impl Command for Invite {
         let Snapshot { state, now, .. } = *at;
         let (account, by) = (&self.account, Some(self.by.user.clone()));
         if !may_manage(state, &self.by, account) {
-            return Err(super::account::no_account());
+            return Err(super::user::no_account());
         }
         check_not_let_in(state, &self.by, account)?;
         super::user::check_side(state, account, self.role)?;

@@ -3,7 +3,6 @@
 //! INVARIANT: an address is one person's in each account; an account keeps somebody who administers it; nobody changes their own
 //! role or removes themselves. What a person acts with ends with the right to it, in the same transaction.
 
-use super::account::no_account;
 use super::ending::{everything, role_change};
 use super::{Change, Command, Snapshot};
 use crate::core::code::Code;
@@ -175,4 +174,8 @@ fn revoked(kinds: &[Kind]) -> Vec<CredentialId> {
     let credential =
         |kind: &Kind| if let Kind::CredentialRevoked { credential, .. } = kind { Some(credential.clone()) } else { None };
     kinds.iter().filter_map(credential).collect()
+}
+
+pub(super) fn no_account() -> Refusal {
+    Refusal::new(Code::NotFound, "There is no such account.")
 }
