@@ -10,9 +10,7 @@ use crate::core::clock::Proposed;
 use crate::core::engagement::check_reason;
 use crate::core::time::Micros;
 use crate::log::changing::Author;
-use crate::log::draft::Draft;
 use crate::log::roles;
-use crate::log::store::Want;
 
 /// How the clocks stand.
 #[derive(Clone, Copy, Debug)]
@@ -34,8 +32,8 @@ impl Desk {
     pub async fn clocks(&self) -> Result<Clocks, DeskError> {
         self.settle().await;
         let database = self.rooms.store.clock().await.map_err(RoomError::of_log)?;
-        let read = |draft: &mut Draft| Ok((draft.at, draft.state().ahead(), draft.skewed));
-        let (log, ahead, skewed) = self.writer.write(Want::default(), read).await?;
+        let fresh = self.writer.fresh().await?;
+        let (log, ahead, skewed) = (fresh.at(), fresh.state().ahead(), fresh.is_skewed());
         Ok(Clocks { machine: self.clock.now(), database, log, ahead, skewed })
     }
 

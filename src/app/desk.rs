@@ -22,10 +22,8 @@ use crate::core::time::{Clock, Entropy, LONGEST, Micros};
 use crate::core::visible::visible;
 use crate::log::at_hand::Need;
 use crate::log::changing::{Author, Changed, Ids, Note};
-use crate::log::draft::Draft;
 use crate::log::fence::Fence;
-use crate::log::peek::peek;
-use crate::log::store::{StoreError, Want};
+use crate::log::fresh::Fresh;
 use crate::log::vault::VaultError;
 use crate::log::writer::{WriteError, Writer};
 
@@ -46,7 +44,7 @@ pub enum DeskError {
     Write(#[from] WriteError),
     /// The log was not read.
     #[error("reading the log")]
-    Read(#[source] StoreError),
+    Read(#[source] WriteError),
     /// The vault failed.
     #[error("using the vault")]
     Vault(#[from] VaultError),
@@ -144,7 +142,7 @@ impl Desk {
     /// cannot be read is said by whatever is done next.
     pub(super) async fn settle(&self) {
         let peers = self.writer.fence().peers();
-        let skewed = || self.writer.write(Want::default(), |draft| Ok(draft.skewed));
+        let skewed = async || self.writer.fresh().await.map(|fresh| fresh.is_skewed());
         let begun = self.clock.elapsed();
         while let Ok(true) = skewed().await {
             // Whoever stops something does not wait for a node that never beats: it is recorded all the same.
@@ -170,28 +168,25 @@ impl Desk {
         self.rooms
     }
 
-    /// Control state as it is now.
+    /// Control state as it is now. Nothing is locked, and nobody who appends is waited for.
     pub async fn state(&self) -> Result<ControlState, DeskError> {
-        Ok(self.writer.write_stop(Want::default(), |draft| Ok(draft.state().clone())).await?)
+        Ok(ControlState::clone(self.read().await?.state()))
     }
 
-    /// The same for whoever only looks: nothing is locked, and nobody is waited for.
-    pub async fn look(&self) -> Result<ControlState, DeskError> {
-        peek(&self.rooms.store, &self.writer.fence().state()).await.map_err(DeskError::Read)
+    async fn read(&self) -> Result<Fresh, DeskError> {
+        self.writer.fresh_to_stop().await.map_err(DeskError::Read)
     }
 
     /// The time of the log, which ends are counted from: this machine's clock may be wrong.
     pub async fn now(&self) -> Result<Micros, DeskError> {
-        Ok(self.writer.write_stop(Want::default(), |draft| Ok(draft.now)).await?)
+        Ok(self.read().await?.now())
     }
 
     /// When something ends that is to last for so long: not before that, however late it is.
     pub async fn end_after(&self, lasts: Duration) -> Result<Micros, DeskError> {
-        let end = move |draft: &mut Draft| {
-            let most = if lasts > LONGEST { Micros::LAST } else { draft.now.plus(LONGEST) };
-            Ok(draft.latest.plus(lasts).min(most))
-        };
-        Ok(self.writer.write_stop(Want::default(), end).await?)
+        let read = self.read().await?;
+        let most = if lasts > LONGEST { Micros::LAST } else { read.now().plus(LONGEST) };
+        Ok(read.latest().plus(lasts).min(most))
     }
 
     /// Runs a command in the transaction of its writing: all of its events are recorded, or none.

@@ -19,15 +19,13 @@ use crate::config::Config;
 use crate::control::policies::PolicyHolder;
 use crate::control::{self, Control};
 use crate::core::event::Kind;
-use crate::core::id::{NodeId, Position};
+use crate::core::id::NodeId;
 use crate::core::refusal::Refusal;
 use crate::core::time::{Clock, Entropy};
 use crate::log::changing::Ids;
 use crate::log::draft::NewEvent;
 use crate::log::fence::Fence;
-use crate::log::peers::node_row;
 use crate::log::sql::SqlError;
-use crate::log::store::Want;
 use crate::log::vault::VaultError;
 use crate::log::writer::{WriteError, Writer};
 use crate::providers::compute::ProviderError;
@@ -35,7 +33,6 @@ use crate::tools::{self, Approvals, Catalogue, CatalogueError, Places, Ports};
 use crate::views::Views;
 use crate::views::activity::Calls;
 use crate::worker::Worker;
-use crate::worker::beat::put_ended;
 
 /// How long calls that run may take to end when the node stops.
 const GRACE: Duration = Duration::from_secs(10);
@@ -111,6 +108,7 @@ impl Node {
             clock,
             entropy,
             node: node.clone(),
+            facts: tools::facts_of,
             policies: policies.clone(),
             configured: config.terms(),
             places: Places::default(),
@@ -128,7 +126,7 @@ impl Node {
         let (runtime, viewing) = (tokio::runtime::Handle::current(), Arc::clone(&views).run(stop.clone()));
         // A thread of its own, for the same reason as the writer's.
         tasks.spawn_blocking(move || runtime.block_on(viewing));
-        let authenticator = Authenticator::new(writer, rooms.store.clone());
+        let authenticator = Authenticator::new(writer);
         Ok(Self { control, authenticator, views, rooms, stop, working, tasks, writing })
     }
 
@@ -141,7 +139,7 @@ impl Node {
         self.tasks.close();
         self.tasks.wait().await;
         let ports = Arc::clone(&self.control.ports);
-        if let Err(error) = record_end(&ports).await {
+        if let Err(error) = ports.writer.end_node(ports.node.clone(), ports.event_id()).await {
             tracing::error!(%error, "the node's end was not recorded");
         }
         drop((ports, self.control, self.authenticator));
@@ -155,24 +153,7 @@ impl Node {
 }
 
 async fn record(ports: &Ports, kind: Kind) -> Result<(), WriteError> {
-    let event = NewEvent::plain(ports.event_id(), kind);
-    ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.map(|_| ())
-}
-
-/// With the node's row, so that the others need not wait for its lease to run out; unless a request is still being sent, which
-/// the process may do to its last moment. Then the row stays, and who asks is told that the node expired, not that it stopped.
-async fn record_end(ports: &Ports) -> Result<(), WriteError> {
-    let (node, event) = (ports.node.clone(), NewEvent::plain(ports.event_id(), Kind::NodeStopped { node: ports.node.clone() }));
-    let want = Want { names: vec![node_row(&node)], ..Want::default() };
-    let fence = Arc::clone(ports.fence());
-    let written = ports.writer.write(want, move |draft| {
-        let at = draft.append(Position(0), event.clone())?;
-        if fence.is_idle() {
-            put_ended(draft, fence.peers(), &node, at)?;
-        }
-        Ok(at)
-    });
-    written.await.map(|_| ())
+    ports.writer.append(NewEvent::plain(ports.event_id(), kind)).await.map(|_| ())
 }
 
 #[cfg(not(feature = "conformance"))]

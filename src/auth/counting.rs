@@ -5,7 +5,6 @@ use std::time::Duration;
 use super::guesses::{Acquainted, Attempt, Guesser, Name, Pace, micros};
 use super::session::{SessionError, Sessions};
 use crate::log::guess::Counted;
-use crate::log::store::Want;
 
 impl Sessions {
     /// Counts an attempt on all nodes, or says how long to wait until there may be one.
@@ -38,7 +37,7 @@ impl Sessions {
 
     /// Whether it fits, by the time of the log: no node's clock gives anybody more guesses.
     async fn count_in_vault(&self, attempt: &Attempt) -> Result<Result<(), Duration>, SessionError> {
-        let now = self.writer.write(Want::default(), |draft| Ok(draft.now)).await?;
+        let now = self.writer.fresh().await?.now();
         let by: Vec<Counted<'_>> = attempt.names.iter().chain([&attempt.work]).map(counted).collect();
         let counted = self.vault.count_guess(&by, now, self.guesses.tidy()).await?;
         Ok(counted.map_err(|fits_at| fits_at.since(now)))

@@ -12,9 +12,7 @@ use crate::core::id::{InvitationId, UserId};
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
-use crate::log::draft::Draft;
 use crate::log::people::{Invited, Person, UNSAID};
-use crate::log::store::Want;
 use crate::log::vault::VaultError;
 
 /// What a link is good for.
@@ -41,10 +39,8 @@ impl Sessions {
     /// Whom a link is for, and the role that they would have, while it works.
     pub async fn invited(&self, link: &Token) -> Result<Link, SessionError> {
         let Some(invited) = self.vault.invited_by_link(&link.hash()).await? else { return Ok(Link::Ended) };
-        let id = invited.id.clone();
-        let role = move |draft: &mut Draft| Ok(open(draft.state(), &id, draft.now).map(|row| row.map(|row| row.role)));
-        let read = self.writer.write(Want::default(), role).await?;
-        Ok(match read {
+        let fresh = self.writer.fresh().await?;
+        Ok(match open(fresh.state(), &invited.id, fresh.now()).map(|row| row.map(|row| row.role)) {
             None => Link::Ended,
             Some(Err(refusal)) => Link::Stopped(refusal),
             Some(Ok(role)) => Link::Works(Box::new(invited), role),

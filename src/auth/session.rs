@@ -33,7 +33,6 @@ use crate::core::time::{Clock, Entropy, Micros};
 use crate::log::changing::{Author, Changed, Ids, Note};
 use crate::log::people::Person;
 use crate::log::signed_in::Session;
-use crate::log::store::Want;
 use crate::log::vault::{Vault, VaultError};
 use crate::log::writer::{WriteError, Writer};
 
@@ -262,8 +261,7 @@ impl Sessions {
 
     /// Control state at the head of the log, not as this node last saw it.
     pub(super) async fn head(&self) -> Result<Arc<ControlState>, SessionError> {
-        self.writer.write(Want::default(), |_| Ok(())).await?;
-        Ok(self.writer.fence().state())
+        Ok(Arc::clone(self.writer.fresh().await?.state()))
     }
 
     /// Whoever has no event is no person: erases somebody whom the log did not make one, unless it may have.

@@ -25,7 +25,6 @@ use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::log::changing::Note;
 use crate::log::people::Person;
-use crate::log::store::Want;
 
 /// A person who was not signed in.
 #[derive(Debug, thiserror::Error)]
@@ -165,14 +164,12 @@ impl Sessions {
 
     /// The role that a person has at the head of the log, not as this node last saw it.
     pub(super) async fn role_of(&self, person: &Person) -> Result<Option<Role>, SessionError> {
-        let person = person.clone();
-        Ok(self.writer.write(Want::default(), move |draft| Ok(person.role_in(draft.state()))).await?)
+        Ok(person.role_in(&*self.head().await?))
     }
 
     /// The same, if they come in with it: a password does not bring back what an issuer has taken.
     pub(super) async fn acting_role_of(&self, person: &Person) -> Result<Option<Role>, SessionError> {
-        let person = person.clone();
-        Ok(self.writer.write(Want::default(), move |draft| Ok(person.acting_role_in(draft.state()))).await?)
+        Ok(person.acting_role_in(&*self.head().await?))
     }
 
     /// Whether somebody who is signed in knows their password; counted by themselves, and written down if they do not.

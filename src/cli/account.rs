@@ -103,7 +103,7 @@ fn told(person: &NewPerson) -> Answer {
 async fn list(desk: &Desk) -> Result<Answer, CliError> {
     let (mut items, mut lines) = (Vec::new(), Vec::new());
     let people = desk.rooms.vault.people().await.map_err(crate::app::desk::DeskError::from)?;
-    let state = desk.look().await?;
+    let state = desk.state().await?;
     for account in state.accounts.values() {
         let name = desk.rooms.vault.account_name(&account.id).await.map_err(crate::app::desk::DeskError::from)?;
         let own = people.iter().filter(|person| person.account == account.id && person.role_in(&state).is_some());

@@ -5,13 +5,12 @@ use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
 use super::{CliError, Context};
 use crate::app::node::Node;
 use crate::auth::AuthError;
-use crate::control::{OnHold, Reply, Request};
-use crate::core::principal::{Principal, Via};
+use crate::control::{Reply, Request};
+use crate::core::principal::Via;
 
 /// How long an answer is waited for.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -24,7 +23,10 @@ pub(super) async fn ask(context: &Context, tool: &str, args: Value) -> Result<Va
     drop(context.desk().await?.close().await);
     let node = Node::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
     let asked = match node.authenticator.authenticate(key.expose_secret(), Via::Cli, None, false).await {
-        Ok(principal) => Ok(node.control.submit(request(principal, tool, args)).await),
+        Ok(principal) => {
+            let request = Request { wait: PATIENCE, ..Request::new(principal, tool, args) };
+            Ok(node.control.submit(request).await)
+        }
         Err(AuthError::Unauthenticated) => Err(CliError::Usage("the key is not known here".into())),
         Err(error) => Err(CliError::Auth(error)),
     };
@@ -33,24 +35,5 @@ pub(super) async fn ask(context: &Context, tool: &str, args: Value) -> Result<Va
         Reply::Done { result, .. } => Ok(result),
         Reply::Failed { refusal, .. } => Err(CliError::Refused(Box::new(refusal))),
         Reply::Running { call, .. } => Err(CliError::GoesOn(call)),
-    }
-}
-
-fn request(principal: Principal, tool: &str, args: Value) -> Request {
-    Request {
-        principal,
-        tool: tool.to_owned(),
-        args,
-        rejected: None,
-        others: 0,
-        session: None,
-        protocol: None,
-        follows: None,
-        user_agent: None,
-        wait: PATIENCE,
-        cancel: CancellationToken::new(),
-        progress: None,
-        on_hold: OnHold::Wait,
-        made: None,
     }
 }

@@ -81,7 +81,7 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
     let vault = desk.without_vault.is_none().then(|| &*desk.rooms.vault);
     let report = verify(&*desk.rooms.store, vault, Extent::State, |at, of| bar.reach(at.0, of.0)).await;
     bar.clear();
-    let state = desk.look().await;
+    let state = desk.state().await;
     let known = state.as_ref().ok();
     let of_vault = |checked: Checked| if desk.without_vault.is_some() { Checked::Unseen(NO_VAULT.into()) } else { checked };
     let of_state =

@@ -101,7 +101,7 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
         KeyCommand::Rotate { key } => Ok(told(&desk.rotate_key(&key).await?)),
         KeyCommand::Revoke { key } => revoke(&key, context).await,
         KeyCommand::List { account } => {
-            let (state, now) = (desk.look().await?, desk.now().await?);
+            let (state, now) = (desk.state().await?, desk.now().await?);
             let keys: Vec<&Credential> = match &account {
                 Some(account) => state.keys_of(account).collect(),
                 None => state.credentials.values().collect(),

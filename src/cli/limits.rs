@@ -85,7 +85,7 @@ fn wanted(numbers: &[String]) -> Result<Value, CliError> {
 
 async fn show(context: &Context) -> Result<Answer, CliError> {
     let desk = context.desk_to_read().await?;
-    let Some(now) = desk.look().await?.terms else {
+    let Some(now) = desk.state().await?.terms else {
         let text = "no limits are recorded yet; the first start of a node records its configuration's";
         return Ok(Answer { document: json!({ "version": null }), text: text.into() });
     };

@@ -70,7 +70,7 @@ pub(super) fn holder(context: &Context, desk: &Desk) -> Result<PolicyHolder, Cli
 
 async fn show(context: &Context) -> Result<Answer, CliError> {
     let desk = context.desk_to_read().await?;
-    let Some(set) = desk.look().await?.policy else {
+    let Some(set) = desk.state().await?.policy else {
         let text = "no policies are in force yet; the first start of a node puts its own in force";
         return Ok(Answer { document: json!({ "version": null }), text: text.into() });
     };

@@ -228,7 +228,7 @@ async fn release(desk: &Desk, switch: SwitchId, over: Option<Duration>, reason: 
 }
 
 async fn list(desk: &Desk, lease: Duration) -> Result<Answer, CliError> {
-    let state = desk.look().await?;
+    let state = desk.state().await?;
     let line = |row: &Switch| {
         let ramp = row.ramp.map_or_else(String::new, |ramp| format!("  lets go until {}", shown(ramp.until)));
         format!("{}  {}  since {}{ramp}  {}", row.id, row.target, shown(row.engaged_at), row.reason)

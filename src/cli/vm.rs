@@ -86,7 +86,7 @@ async fn import(
 }
 
 async fn check(context: &Context, account: &AccountId, provider: &str, machine: &str) -> Result<(), CliError> {
-    let state = context.desk_to_read().await?.look().await?;
+    let state = context.desk_to_read().await?.state().await?;
     if !state.accounts.contains_key(account) {
         return Err(CliError::Usage(format!("there is no account {account}")));
     }
@@ -94,7 +94,7 @@ async fn check(context: &Context, account: &AccountId, provider: &str, machine: 
 }
 
 async fn list(context: &Context) -> Result<Answer, CliError> {
-    let state = context.desk_to_read().await?.look().await?;
+    let state = context.desk_to_read().await?.state().await?;
     let line = |vm: &crate::core::state::Vm| {
         let exec = if vm.exec_enabled { "exec on" } else { "exec off" };
         format!("{}  {}  {}  {}/{}  {exec}", vm.id, vm.label, vm.account, vm.provider, vm.machine)

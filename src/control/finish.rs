@@ -8,8 +8,7 @@ use tokio::sync::{broadcast, oneshot};
 use super::{Control, Reply};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
-use crate::core::event::Ended;
-use crate::core::id::{AccountId, CallId, NodeId, SwitchId};
+use crate::core::id::{AccountId, CallId};
 use crate::core::listed::listed;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
@@ -107,47 +106,35 @@ impl Endings {
     }
 }
 
-/// A call that is to be ended, with what its end has to free.
-pub struct Ending<'a> {
-    /// The call.
-    pub call: &'a CallId,
-    /// Whose.
-    pub account: &'a AccountId,
-    /// Its tool.
-    pub tool: &'a Tool,
-    /// Claim and idempotency rows.
-    pub depends: Vec<String>,
-    /// The call whose outcome it repeats.
-    pub replay_of: Option<CallId>,
-    /// The switch that ended it.
-    pub switch: Option<SwitchId>,
-    /// It is recovery that ends it: it has no result of its own.
-    pub recovering: bool,
-    /// The node that has it, if it is ended only while that one does.
-    pub run_by: Option<NodeId>,
-}
-
 impl Control {
-    /// Writes the terminal event, tells the waiter, and answers what the caller is told.
-    pub async fn finish(&self, ending: Ending<'_>, outcome: Outcome, done: Option<oneshot::Sender<Finished>>) -> Reply {
-        let outcome = self.declared(ending.tool, outcome);
-        let shown = recorded(&outcome, ending.tool);
-        let reply = reply_to(ending.call, outcome);
-        let status = status_of(&reply);
-        let code = code_of(&reply);
-        let result = self.seal_result(&ending, status, record_of(&reply, shown)).await;
-        let closed = self.close(&ending, status, code, result).await;
+    /// Writes the terminal event of a call of `account`, tells the waiter, and answers what the caller is told. How it ended is
+    /// said by the outcome.
+    pub async fn finish(
+        &self,
+        (account, tool): (&AccountId, &Tool),
+        mut closing: Closing,
+        outcome: Outcome,
+        done: Option<oneshot::Sender<Finished>>,
+    ) -> Reply {
+        let outcome = self.declared(tool, outcome);
+        let shown = recorded(&outcome, tool);
+        let reply = reply_to(&closing.ended.call, outcome);
+        let (status, code) = (status_of(&reply), code_of(&reply));
+        (closing.status, closing.ended.code) = (status, code);
+        closing.parts = self.seal_result((account, tool), &closing, record_of(&reply, shown)).await;
+        let closed = self.close(&closing).await;
+        let call = &closing.ended.call;
         self.ports.writer.stats().ended.count(status.as_str());
         tracing::info!(
             target: "forelog::call",
-            call_id = %ending.call,
-            account = %ending.account,
-            tool = ending.tool.facts.name,
+            call_id = %call,
+            account = %account,
+            tool = tool.facts.name,
             status = status.as_str(),
             code = code.map(Code::as_str),
             late = closed == Closed::Late,
         );
-        self.endings.tell(ending.call);
+        self.endings.tell(call);
         if let Some(done) = done {
             // The caller has left; the log has the outcome.
             let _ = done.send(Finished { reply: reply.clone() });
@@ -167,59 +154,34 @@ impl Control {
     }
 
     /// The redacted result, sealed. If that fails the event is written without it: the thing has happened.
-    async fn seal_result(
-        &self,
-        ending: &Ending<'_>,
-        status: Status,
-        record: Scrubbed,
-    ) -> (crate::core::id::EventId, Vec<SealedPart>) {
-        let id = self.ports.event_id();
-        let of = Binding::step(&id, ending.call, status.as_str());
+    async fn seal_result(&self, (account, tool): (&AccountId, &Tool), closing: &Closing, record: Scrubbed) -> Vec<SealedPart> {
+        let call = &closing.ended.call;
+        let of = Binding::step(&closing.id, call, closing.status.as_str());
         let (vault, now) = (&self.ports.reader.vault, self.ports.clock.now());
-        let (need, record) = (Need::of(Some(ending.tool.facts)), record.abridged(PART_MAX));
-        let seal = async |need| vault.seal_as(need, ending.account, now, of.clone(), "result", &record).await;
+        let (need, record) = (Need::of(Some(tool.facts)), record.abridged(PART_MAX));
+        let seal = async |need| vault.seal_as(need, account, now, of.clone(), "result", &record).await;
         let sealed = match seal(need).await {
             // It has happened: where the key of a new month cannot be had, the one that its arguments lie under does.
             Err(error) if need == Need::Always => seal(Need::IfAtHand).await.ok().filter(|part| !part.is_left_out()).ok_or(error),
             sealed => sealed,
         };
         match sealed {
-            Ok(part) => (id, vec![part]),
+            Ok(part) => vec![part],
             Err(error) => {
-                tracing::error!(call_id = %ending.call, %error, "a result is withheld: it could not be encrypted");
-                (id, Vec::new())
+                tracing::error!(call_id = %call, %error, "a result is withheld: it could not be encrypted");
+                Vec::new()
             }
         }
     }
 
-    async fn close(
-        &self,
-        ending: &Ending<'_>,
-        status: Status,
-        code: Option<Code>,
-        (id, parts): (crate::core::id::EventId, Vec<SealedPart>),
-    ) -> Closed {
+    async fn close(&self, closing: &Closing) -> Closed {
         let mut pause = Duration::from_millis(20);
         loop {
-            let ended = Ended {
-                call: ending.call.clone(),
-                code,
-                replay_of: ending.replay_of.clone(),
-                switch: ending.switch.clone(),
-                node: self.ports.node.clone(),
-            };
-            let closing = Closing {
-                id: id.clone(),
-                status,
-                ended,
-                parts: parts.clone(),
-                depends: ending.depends.clone(),
-                notes_late: !ending.recovering,
-                run_by: ending.run_by.clone(),
-            };
-            match self.ports.writer.close(closing).await {
+            match self.ports.writer.close(closing.clone()).await {
                 Ok(closed) => return closed,
-                Err(error) => tracing::error!(call_id = %ending.call, %error, "an outcome could not be written; trying again"),
+                Err(error) => {
+                    tracing::error!(call_id = %closing.ended.call, %error, "an outcome could not be written; trying again");
+                }
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));

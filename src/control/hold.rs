@@ -23,9 +23,9 @@ use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::time::Micros;
 use crate::core::tool::{Class, Timing};
-use crate::log::admission::job_row;
+use crate::log::admission::{Waits, job_row};
 use crate::log::binding::Binding;
-use crate::log::hold::{Waits, approval_row};
+use crate::log::hold::approval_row;
 use crate::log::vault::{PART_MAX, VaultError};
 use crate::tools::{Progress, Tool};
 

@@ -183,7 +183,7 @@ pub(super) fn unrecorded(error: &crate::log::writer::WriteError) -> Refusal {
             Refusal::new(Code::AuditUnavailable, text)
                 .hint("Bring the standby back, or take it out of synchronous_standby_names; `forelog doctor` names the commit that waits.")
         }
-        WriteError::Store { .. } | WriteError::Differs(_) | WriteError::Stopped => {
+        WriteError::Store { .. } | WriteError::Differs(_) | WriteError::Unread(_) | WriteError::Stopped => {
             Refusal::new(Code::AuditUnavailable, "The call could not be recorded, so it was not made.")
         }
     }

@@ -26,7 +26,7 @@ mod submit;
 mod turns;
 mod within;
 
-pub use finish::{Ending, Endings, Finished, InHand};
+pub use finish::{Endings, Finished, InHand};
 pub use hold::Waiting;
 pub use recorded::Recorded;
 pub use repeat::Joins;
@@ -47,7 +47,7 @@ use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::tools::Progress;
 
-/// A call as it comes in.
+/// A call as it comes in. It proves that its caller was authenticated, and nothing else.
 pub struct Request {
     /// Who, as authenticated.
     pub principal: Principal,
@@ -67,7 +67,8 @@ pub struct Request {
     pub follows: Option<String>,
     /// What the client says it is; recorded encrypted, never used to decide.
     pub user_agent: Option<String>,
-    /// How long the caller waits before it gets a running operation instead of a result.
+    /// How long the caller waits before it gets a running operation instead of a result; a protocol lets each wait for as long as
+    /// its settings say, or longer.
     pub wait: Duration,
     /// Cancelled when the caller goes away.
     pub cancel: CancellationToken,
@@ -77,6 +78,29 @@ pub struct Request {
     pub on_hold: OnHold,
     /// Told the call's id once it is recorded and will be done, if its answer can be read back later.
     pub made: Option<watch::Sender<Option<CallId>>>,
+}
+
+impl Request {
+    /// A call of which nothing is said but who asks for what, and who does not wait.
+    #[must_use]
+    pub fn new(principal: Principal, tool: impl Into<String>, args: Value) -> Self {
+        Self {
+            principal,
+            tool: tool.into(),
+            args,
+            rejected: None,
+            others: 0,
+            session: None,
+            protocol: None,
+            follows: None,
+            user_agent: None,
+            wait: Duration::ZERO,
+            cancel: CancellationToken::new(),
+            progress: None,
+            on_hold: OnHold::default(),
+            made: None,
+        }
+    }
 }
 
 /// What a caller does whose call has to wait for a person.

@@ -30,7 +30,6 @@ use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolFacts;
 use crate::log::acting::Acting;
 use crate::log::reading::Reader;
-use crate::log::store::Want;
 use crate::log::writer::Writer;
 use crate::policy::{Kept, LoadError, Loaded, Policies, Query, both};
 use crate::tools::{NodePolicies, PolicyLoader, Reloaded};
@@ -97,8 +96,7 @@ impl PolicyHolder {
 
     /// The set that the log says is in force.
     async fn recorded(&self) -> Result<Option<PolicySet>, Refusal> {
-        let read = self.writer.write(Want::default(), |draft| Ok(draft.state().policy.clone()));
-        read.await.map_err(recording::unrecorded)
+        self.writer.fresh().await.map(|fresh| fresh.state().policy.clone()).map_err(recording::unrecorded)
     }
 
     /// Serves what the log says is in force; if nothing is, puts this node's own set in force. Run at start. A set that cannot be

@@ -7,7 +7,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::sync::{broadcast, oneshot};
 
-use super::finish::{Ending, Finished};
+use super::finish::Finished;
 use super::{Control, Reply};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
@@ -17,6 +17,7 @@ use crate::core::redact::Sensitivity;
 use crate::core::refusal::Refusal;
 use crate::core::shown::Shown;
 use crate::core::sight::Sight;
+use crate::log::closing::Closing;
 use crate::log::reading::ReadError;
 use crate::tools::Tool;
 
@@ -158,24 +159,17 @@ impl Control {
 
     async fn end_as(&self, joined: Joined, first: &CallId, account: &AccountId, status: Status, end: Position) {
         let Joined { call, tool, done } = joined;
-        let Some(tool) = self.catalogue.get(&tool) else { return };
+        let Some(tool) = self.catalogue.get(&tool) else { return self.in_hand.release(&call) };
         let outcome = match self.recorded(first, status, end, tool).await {
             Outcome::Failed(_) if status == Status::Unknown => Outcome::Unknown("the call that it joined ended unknown".into()),
             Outcome::Failed(refusal) if status == Status::Cancelled => Outcome::Cancelled(refusal.code),
             other => other,
         };
-        let ending = Ending {
-            call: &call,
-            account,
-            tool,
-            depends: Vec::new(),
-            replay_of: Some(first.clone()),
-            switch: None,
-            // Taken over by every node that finds it: only the first one's end counts.
-            recovering: done.is_none(),
-            run_by: None,
-        };
-        self.finish(ending, outcome, done).await;
+        let mut closing = Closing::of(call.clone(), self.ports.node.clone(), self.ports.event_id());
+        closing.ended.replay_of = Some(first.clone());
+        // Taken over by every node that finds it: only the first one's end counts.
+        closing.notes_late = done.is_some();
+        self.finish((account, tool), closing, outcome, done).await;
         self.in_hand.release(&call);
     }
 

@@ -14,7 +14,6 @@ use crate::core::lineage::alive;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::tool::{Class, ToolFacts};
-use crate::log::store::Want;
 
 /// How often it is looked whether the time of a key is over, which no change of control state tells.
 const PACE: Duration = Duration::from_millis(500);
@@ -63,12 +62,8 @@ impl Control {
 
     /// The same as the log has it: whatever was read before this is asked was recorded before what this finds.
     pub async fn may_still_by_log(&self, asking: Asking<'_>) -> Result<(), Refusal> {
-        let head = self.ports.reader.store.head().await.map_err(|error| unread(&error))?;
-        if head.epoch > self.ports.fence().state().epoch {
-            // Reads what moved, publishes it and writes nothing.
-            self.ports.writer.write(Want::default(), |_| Ok(())).await.map_err(|error| unread(&error))?;
-        }
-        self.may_still(asking)
+        let fresh = self.ports.writer.fresh().await.map_err(|error| unread(&error))?;
+        alive(fresh.state(), &asking.who.credential, self.ports.clock.now()).map(drop)
     }
 
     /// Returns once nothing more may be told, as far as this node knows: then it may not.

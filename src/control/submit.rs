@@ -55,7 +55,7 @@ pub trait Judge: Send + Sync {
     fn version(&self) -> Option<i64>;
 }
 
-/// An admitted call on its way to the worker.
+/// An execution on its way to the worker, and who waits for its end.
 pub struct Assignment {
     /// The call, with the proof of its admission.
     pub execution: Execution,

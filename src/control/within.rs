@@ -5,9 +5,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use serde_json::Value;
-use tokio_util::sync::CancellationToken;
 
-use super::{Control, OnHold, Reply, Request};
+use super::{Control, Reply, Request};
 use crate::core::code::Code;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
@@ -22,22 +21,8 @@ const AGENT: &str = concat!("forelog/", env!("CARGO_PKG_VERSION"));
 #[async_trait]
 impl Calls for Control {
     async fn call(self: Arc<Self>, principal: Principal, tool: &str, args: Value) -> Result<Value, Refusal> {
-        let request = Request {
-            principal,
-            tool: tool.to_owned(),
-            args,
-            rejected: None,
-            others: 0,
-            session: None,
-            protocol: None,
-            follows: None,
-            user_agent: Some(AGENT.to_owned()),
-            wait: WAIT,
-            cancel: CancellationToken::new(),
-            progress: None,
-            on_hold: OnHold::Wait,
-            made: None,
-        };
+        let user_agent = Some(AGENT.to_owned());
+        let request = Request { user_agent, wait: WAIT, ..Request::new(principal, tool, args) };
         match self.submit(request).await {
             Reply::Done { result, .. } => Ok(result),
             Reply::Failed { refusal, .. } => Err(refusal),

@@ -102,7 +102,7 @@ pub async fn authenticate(http: &Http, parts: &Parts, via: Via, read_only: bool)
             http.door.counts().unauthenticated();
             Problem::unauthenticated("The key is not known.").challenged("Bearer error=\"invalid_token\"".into())
         }
-        AuthError::Unavailable(_) | AuthError::Unreadable(_) => {
+        AuthError::Unavailable(_) => {
             tracing::error!(%error, "a key could not be looked up");
             Refusal::new(Code::AuditUnavailable, "The key cannot be looked up now.").into()
         }

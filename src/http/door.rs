@@ -4,23 +4,20 @@
 //! INVARIANT: a caller that goes away takes nothing with it. The submission runs in a task of its own, so that an
 //! admitted call always finds somebody who starts it.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::{mpsc, watch};
-use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::bodies::Held;
 use super::counts::Counts;
-use crate::control::{Asking, Control, OnHold, Reply, Request};
+use crate::control::{Asking, Control, Reply, Request};
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::decide::{Decision, Facts, decide};
+use crate::core::decide::Decision;
 use crate::core::event::Kind;
-use crate::core::id::{AccountId, CallId, Position};
+use crate::core::id::{AccountId, CallId};
 use crate::core::lineage::{Kin, alive};
 use crate::core::principal::{Principal, Side};
 use crate::core::proposal::{Proposal, Verdict};
@@ -31,10 +28,7 @@ use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::core::tool::ToolFacts;
-use crate::log::draft::{Draft, NewEvent};
-use crate::log::facts::use_rows;
-use crate::log::store::{StoreError, Want};
-use crate::tools::Progress;
+use crate::log::draft::NewEvent;
 
 /// How often a reading is checked again when what its key comes from changes under it.
 const TRIES: usize = 3;
@@ -51,39 +45,6 @@ const fn reading(name: &'static str, scope: Option<Scope>) -> ToolFacts {
     let mut facts = ToolFacts::reading(name);
     (facts.scope, facts.stops) = (scope, true);
     facts
-}
-
-/// A call as a protocol brings it.
-#[derive(Default)]
-pub struct Incoming {
-    /// The tool's name as it was asked for.
-    pub tool: String,
-    /// The arguments as they came.
-    pub args: Value,
-    /// Why the protocol rejects the call, if it does. It is recorded all the same.
-    pub rejected: Option<Refusal>,
-    /// How many more calls are rejected with it that are only counted.
-    pub others: u32,
-    /// MCP session id.
-    pub session: Option<String>,
-    /// MCP protocol version.
-    pub protocol: Option<String>,
-    /// What the client says it is.
-    pub user_agent: Option<String>,
-    /// Cancelled by the caller.
-    pub cancel: CancellationToken,
-    /// How long the caller waits at least, whatever others are given.
-    pub patience: Duration,
-    /// Where progress goes.
-    pub progress: Option<mpsc::Sender<Progress>>,
-    /// The call that this one is the next round of, as the caller names it.
-    pub follows: Option<String>,
-    /// What the caller does if the call has to wait for a person.
-    pub on_hold: OnHold,
-    /// Told the call's id once it is recorded and will be done.
-    pub made: Option<watch::Sender<Option<CallId>>>,
-    /// Its share of what may be in memory, for as long as the arguments are.
-    pub held: Held,
 }
 
 /// The way in.
@@ -118,43 +79,12 @@ impl Door {
         self.control.ports.fence().state()
     }
 
-    /// Submits a call. If this future is dropped, the call is asked to stop.
-    pub async fn submit(&self, principal: Principal, incoming: Incoming) -> Reply {
-        let Incoming {
-            tool,
-            args,
-            rejected,
-            others,
-            session,
-            protocol,
-            user_agent,
-            cancel,
-            patience,
-            progress,
-            follows,
-            on_hold,
-            made,
-            held,
-        } = incoming;
-        let known = self.control.catalogue.get(&tool).map(|tool| tool.facts.name);
-        let gone = cancel.clone().drop_guard();
-        let wait = self.wait.max(patience);
-        let request = Request {
-            principal,
-            tool,
-            args,
-            rejected,
-            others,
-            session,
-            protocol,
-            follows,
-            user_agent,
-            wait,
-            cancel,
-            progress,
-            on_hold,
-            made,
-        };
+    /// Submits a call, which has `held` of what may be in memory for as long as its arguments are. If this future is dropped, the
+    /// call is asked to stop.
+    pub async fn submit(&self, mut request: Request, held: Held) -> Reply {
+        let known = self.control.catalogue.get(&request.tool).map(|tool| tool.facts.name);
+        let gone = request.cancel.clone().drop_guard();
+        request.wait = request.wait.max(self.wait);
         let control = Arc::clone(&self.control);
         let submitting = async move {
             let _held = held;
@@ -202,14 +132,11 @@ impl Door {
         for _ in 0..TRIES {
             let kin = self.state().kin(&who.credential);
             let proposal = proposal(who, kin, facts, CallId::new(ports.clock.now(), &*ports.entropy));
-            let want = Want { names: use_rows(&proposal.kin), ..Want::default() };
-            let event = event.clone();
-            let checked = ports.writer.write(want, move |draft| {
-                let decision = looked_at(&proposal, draft)?;
-                append(draft, event.clone().filter(|_| !matches!(decision, Decision::Refuse { .. } | Decision::Unsettled)))?;
-                Ok(decision)
-            });
-            match checked.await.map_err(|error| unwritten(&error))? {
+            let checked = match event.clone() {
+                Some(event) => ports.writer.write_down(proposal, event).await,
+                None => ports.writer.check(&proposal).await,
+            };
+            match checked.map_err(|error| unwritten(&error))? {
                 Decision::Refuse { refusal, .. } => return Err(refusal),
                 Decision::Unsettled => {}
                 _ => return Ok(()),
@@ -217,16 +144,6 @@ impl Door {
         }
         Err(Refusal::new(Code::ControlStateUnreadable, "What the key comes from kept changing."))
     }
-}
-
-fn append(draft: &mut Draft, event: Option<NewEvent>) -> Result<(), StoreError> {
-    event.map_or(Ok(()), |event| draft.append(Position(0), event).map(drop))
-}
-
-fn looked_at(proposal: &Proposal, draft: &Draft) -> Result<Decision, StoreError> {
-    let (windows, uses, state) = (BTreeMap::new(), draft.uses(&proposal.kin)?, draft.state());
-    let facts = Facts { now: draft.now, state, windows: &windows, idempotency: None, joined: 0, claim: None, uses: &uses };
-    Ok(decide(proposal, &facts))
 }
 
 impl Door {

@@ -4,7 +4,7 @@
 
 use super::changing::{Author, Note};
 use super::draft::{Draft, NewEvent};
-use super::store::StoreError;
+use super::store::{StoreError, Want};
 use super::writer::{WriteError, Writer};
 use crate::core::clock::Proposed;
 use crate::core::event::Kind;
@@ -22,11 +22,7 @@ impl Writer {
         proposed: Proposed,
         by: Option<(UserId, CredentialId)>,
     ) -> Result<Result<Micros, Refusal>, WriteError> {
-        self.enqueue(author.lane(), author.want(), move |draft| match author.check(draft)? {
-            Ok(()) => draft.accept_clock(&note, &proposed, by.clone().unzip()),
-            Err(refusal) => Ok(Err(refusal)),
-        })
-        .await
+        self.act(author, Want::default(), move |draft| draft.accept_clock(&note, &proposed, by.clone().unzip())).await
     }
 }
 

@@ -1,159 +1,33 @@
-//! Writing an intent and its decision in one transaction, and the proof that comes of it.
+//! Writing an intent and its decision in one transaction; the proof that comes of it is [`super::admitted`].
 
-use super::closing::Closing;
+pub use super::admitted::Admitted;
+use super::appender::Lane;
 use super::draft::{Counts, Draft, NewEvent};
-use super::facts::{rows_of, use_row};
+use super::facts::rows_of;
 use super::fence::{Lease, Leave};
-use super::hold::{Waits, approvals_of};
 use super::open;
 use super::refusals::Recording;
+use super::row_names::{approvals_of, use_row};
+pub use super::row_names::{claim_row, job_row};
 use super::store::{StoreError, Want};
+pub use super::submission::{Submission, Submitted, Waits};
 use super::vault::SealedPart;
-use super::writer::{Lane, WriteError, Writer};
-use crate::core::approval::Approval;
-use crate::core::bounded::Name;
+use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::{Decision, Facts, decide};
-use crate::core::event::{self, IntentRecorded, Kind, named};
-use crate::core::id::{CallId, Epoch, EventId, NodeId, Position, RunId, SwitchId};
+use crate::core::event::{self, Kind, named};
+use crate::core::id::{CallId, Position, SwitchId};
 use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::limit::Limit;
 use crate::core::proposal::Proposal;
 use crate::core::refusal::Refusal;
-use crate::core::resource::{ResourceId, place_of};
+use crate::core::resource::place_of;
 use crate::core::scrub::Scrubbed;
 use crate::core::tool::{Timing, ToolFacts};
 
 /// How long an idempotency key is remembered.
 const REMEMBERED: std::time::Duration = std::time::Duration::from_hours(24);
-
-/// A call as it is handed to the writer.
-pub struct Submission {
-    /// What is decided.
-    pub proposal: Proposal,
-    /// What is recorded of the intent.
-    pub intent: IntentRecorded,
-    /// Ids for the intent, the decision and, in a replay, the end.
-    pub events: [EventId; 3],
-    /// Id for a run of refusals that may begin here.
-    pub run: RunId,
-    /// How many more calls are refused with it that are only counted.
-    pub others: u32,
-    /// Encrypted parts of the intent.
-    pub parts: Vec<SealedPart>,
-    /// The same with less of long arguments, if they are long: what is kept of a call that is refused.
-    pub brief: Option<Vec<SealedPart>>,
-    /// The node that claims it if it is admitted and instant.
-    pub node: NodeId,
-    /// The call that it was found to repeat.
-    pub repeats: Option<CallId>,
-    /// What it needs if it is held.
-    pub waits: Waits,
-}
-
-/// Proof that leave to execute is durable. Not `Clone`, and made only here, after the commit: [`Writer::submit`] and
-/// [`Writer::claim`](super::claim) hand it out, the worker consumes it (P1).
-#[derive(Debug)]
-pub struct Admitted {
-    call: CallId,
-    epoch: Epoch,
-    leave: Leave,
-    resources: Vec<ResourceId>,
-    providers: Vec<Name>,
-    depends: Vec<String>,
-    sealed: bool,
-}
-
-impl Admitted {
-    pub(super) fn proven(job: &Job, epoch: Epoch, leave: Leave) -> Self {
-        let depends = Closing::depends_on(job);
-        let (resources, providers) = (job.resources.clone(), job.providers.clone());
-        Self { call: job.call.clone(), epoch, leave, resources, providers, depends, sealed: job.sealed }
-    }
-
-    /// Its arguments are sealed in the vault until it has ended.
-    #[must_use]
-    pub fn is_sealed(&self) -> bool {
-        self.sealed
-    }
-
-    /// The call.
-    #[must_use]
-    pub fn call(&self) -> &CallId {
-        &self.call
-    }
-
-    /// The epoch it was decided at.
-    #[must_use]
-    pub fn epoch(&self) -> Epoch {
-        self.epoch
-    }
-
-    /// What the fence holds it against.
-    #[must_use]
-    pub fn leave(&self) -> Leave {
-        self.leave
-    }
-
-    /// The rows that the call's end has to free.
-    #[must_use]
-    pub fn depends(&self) -> &[String] {
-        &self.depends
-    }
-
-    /// What it is about.
-    #[must_use]
-    pub fn resources(&self) -> &[ResourceId] {
-        &self.resources
-    }
-
-    /// The providers that it reaches beside those of its resources.
-    #[must_use]
-    pub fn providers(&self) -> &[Name] {
-        &self.providers
-    }
-}
-
-/// What became of a submission.
-#[derive(Debug)]
-pub enum Submitted {
-    /// This node runs it now.
-    Admitted(Admitted),
-    /// A worker will take it.
-    Queued,
-    /// It waits for a person.
-    Held(Box<Approval>),
-    /// It was refused; in a run of identical refusals it was counted instead of recorded.
-    Refused {
-        /// Why.
-        refusal: Refusal,
-        /// The run it was counted in.
-        run: Option<RunId>,
-    },
-    /// It has ended as the recorded call did.
-    Replayed {
-        /// The first call.
-        first: CallId,
-        /// How that ended.
-        status: Status,
-        /// Where that is written.
-        end: Position,
-    },
-    /// It ends as this running call ends, which the caller waits for and repeats.
-    Joined(CallId),
-    /// Policy or a resource moved: evaluate and submit again. Nothing was written.
-    Unsettled,
-    /// It repeats this call, whose events the transaction has not read: submit again and name it. Nothing was written.
-    Repeats(CallId),
-}
-
-impl Submitted {
-    /// Whether an intent of its own was recorded.
-    fn is_recorded(&self) -> bool {
-        !matches!(self, Self::Unsettled | Self::Repeats(_) | Self::Refused { run: Some(_), .. })
-    }
-}
 
 impl Writer {
     /// Records an intent and decides it, in one transaction.
@@ -195,18 +69,6 @@ fn wanted(submission: &Submission) -> Want {
     under.extend(proposal.verdict.hold.is_some().then(|| approvals_of(&proposal.principal.account)));
     let calls = submission.repeats.iter().cloned().collect();
     Want { names, under, calls, ..Want::default() }
-}
-
-/// Name of the row that says which call has the one place for a command in a resource.
-#[must_use]
-pub fn claim_row(resource: &ResourceId) -> String {
-    format!("claim:{resource}")
-}
-
-/// Name of an open call's row.
-#[must_use]
-pub fn job_row(call: &CallId) -> String {
-    format!("job:{call}")
 }
 
 impl Draft {

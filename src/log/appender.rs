@@ -4,57 +4,62 @@
 //! database refuses, or that somebody holds, is found by halving the batch, which the database has undone by then.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use tokio::sync::mpsc;
 
 use super::draft::Draft;
-use super::fence::Fence;
+use super::seen::Seen;
 use super::sql::SqlError;
-use super::stats::Stats;
-use super::store::{Found, Head, Store, StoreError, Want};
-use super::time::{LogTime, Reading, Voices};
-use super::writer::{Answer, Fail, Message, QUEUE, STOPPING, WriteError, Writer};
+use super::store::{Found, Head, StoreError, Want};
+use super::write_error::WriteError;
 use crate::core::caused::with_sources;
-use crate::core::clock::Accepted;
-use crate::core::id::Position;
 use crate::core::state::ControlState;
-use crate::core::time::{Clock, Micros};
 
 /// Entries of one batch: what arrives while one is committed waits that long, a switch too.
 const BATCH: usize = 256;
 
-/// Before what stops something is tried again.
-const PAUSE: Duration = Duration::from_millis(50);
+/// How long what stops something tries to get past whoever holds the log's head: longer than that may last on a server that
+/// ends it (`blockers.rs`).
+pub const STOPPING: Duration = Duration::from_secs(20);
 
-impl Writer {
-    /// Starts the writer on `store`, on a thread of its own: an embedded database works, and waits for the disk, on the
-    /// thread that asks it. It ends when every `Writer` is dropped, after the last entry is written.
-    #[must_use]
-    pub fn start(store: Arc<dyn Store>, fence: Arc<Fence>, clock: Arc<dyn Clock>) -> (Self, tokio::task::JoinHandle<()>) {
-        let ((first, urgent), (ordinary, entries)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
-        let stats = Arc::new(Stats::default());
-        let appender = Appender::new(store, Arc::clone(&fence), clock, Arc::clone(&stats));
-        let runtime = tokio::runtime::Handle::current();
-        let task = tokio::task::spawn_blocking(move || runtime.block_on(appender.run(urgent, entries)));
-        (Self { first, ordinary, fence, stats }, task)
-    }
+/// Before what stops something is tried again.
+pub(super) const PAUSE: Duration = Duration::from_millis(50);
+
+/// Which queue an entry waits in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Lane {
+    /// What stops something: the first of all, and again as long as that may help.
+    Stopping,
+    /// Leases, and what else goes before everything that waits.
+    First,
+    /// Everything else.
+    Ordinary,
+}
+
+type Entry = Box<dyn FnMut(&mut Draft) -> Result<Answer, StoreError> + Send>;
+type Answer = Box<dyn FnOnce() + Send>;
+type Fail = Box<dyn FnOnce(WriteError) + Send>;
+
+/// An entry that waits.
+pub(super) struct Message {
+    pub(super) want: Want,
+    /// It is tried again while what keeps it from being written may pass, until then, by this node's measure of time.
+    pub(super) tries_on: bool,
+    pub(super) until: Option<Duration>,
+    pub(super) entry: Entry,
+    pub(super) fail: Fail,
 }
 
 /// What is behind the queues.
 pub(super) struct Appender {
-    store: Arc<dyn Store>,
-    fence: Arc<Fence>,
-    time: LogTime,
-    stats: Arc<Stats>,
-    /// The newest position that this node has seen.
-    seen: AtomicI64,
+    seen: Arc<Seen>,
 }
 
 impl Appender {
-    pub(super) fn new(store: Arc<dyn Store>, fence: Arc<Fence>, clock: Arc<dyn Clock>, stats: Arc<Stats>) -> Self {
-        Self { store, fence, time: LogTime::start(clock), stats, seen: AtomicI64::new(0) }
+    pub(super) fn new(seen: Arc<Seen>) -> Self {
+        Self { seen }
     }
 
     /// Writes until nobody can hand it anything any more and nothing waits.
@@ -88,12 +93,12 @@ impl Appender {
             return batch;
         }
         for message in batch.iter_mut().filter(|message| message.tries_on) {
-            message.until.get_or_insert(self.time.elapsed() + STOPPING);
+            message.until.get_or_insert(self.seen.time.elapsed() + STOPPING);
         }
-        let (since, size) = (self.time.elapsed(), batch.len());
+        let (since, size) = (self.seen.time.elapsed(), batch.len());
         match self.write(&mut batch).await {
             Ok(answers) => {
-                self.stats.committed(size, self.time.elapsed().saturating_sub(since));
+                self.seen.stats.committed(size, self.seen.time.elapsed().saturating_sub(since));
                 for (message, answer) in batch.into_iter().zip(answers) {
                     match answer {
                         Ok(answer) => answer(),
@@ -110,12 +115,12 @@ impl Appender {
                 again
             }
             Err(error) => {
-                self.stats.store_errors.fetch_add(1, Ordering::Relaxed);
+                self.seen.stats.store_errors.fetch_add(1, Ordering::Relaxed);
                 // One entry that the database does not take is that entry's fault.
                 if !matches!(&error, StoreError::Sql(error) if error.is_about_an_entry()) {
-                    self.stats.can_record.store(false, Ordering::Relaxed);
+                    self.seen.stats.can_record.store(false, Ordering::Relaxed);
                 }
-                let (passes, now) = (matches!(&error, StoreError::Sql(error) if error.may_pass()), self.time.elapsed());
+                let (passes, now) = (matches!(&error, StoreError::Sql(error) if error.may_pass()), self.seen.time.elapsed());
                 let tries_on = |message: &Message| passes && message.until.is_some_and(|until| now < until);
                 let (again, over): (Vec<Message>, Vec<Message>) = batch.into_iter().partition(tries_on);
                 if !again.is_empty() {
@@ -129,7 +134,7 @@ impl Appender {
 
     /// One transaction; answers what each entry made of it.
     async fn write(&self, batch: &mut [Message]) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
-        let known = self.fence.state();
+        let known = self.seen.fence.state();
         match self.write_knowing(batch, &known).await {
             // Rows may say that they changed at another time than they did: all of them are read before that is a fault.
             Err(StoreError::Differs(_)) => self.write_knowing(batch, &Arc::new(known.anew())).await,
@@ -142,41 +147,17 @@ impl Appender {
         batch: &mut [Message],
         known: &Arc<ControlState>,
     ) -> Result<Vec<Result<Answer, StoreError>>, StoreError> {
-        // Who knows nothing yet reads whatever rows there are.
-        let known_position = if known.position == Position(0) { Position(i64::MIN) } else { known.position };
-        let mut want = Want { known_epoch: known.epoch, known_position, ..Want::default() };
+        let mut want = Want::default();
         for message in batch.iter() {
-            want.names.extend_from_slice(&message.want.names);
-            want.kinds.extend_from_slice(&message.want.kinds);
-            want.under.extend_from_slice(&message.want.under);
-            want.calls.extend_from_slice(&message.want.calls);
+            want.extend(&message.want);
         }
-        let (asks, asked) = (self.time.asks_others(), self.time.elapsed());
-        if asks {
-            want.kinds.push("node");
-        }
-        want.names.sort_unstable();
-        want.names.dedup();
-        want.kinds.sort_unstable();
-        want.kinds.dedup();
-        want.under.sort_unstable();
-        want.under.dedup();
-        want.calls.sort_unstable();
-        want.calls.dedup();
+        let look = self.seen.look(known, want);
         let mut done = None;
         let head = self
+            .seen
             .store
-            .transact(&want, &mut |head: &Head, found: Found| {
-                self.refuse_a_shorter_log(head)?;
-                self.stats.pushed.store(found.stored != (head.position, head.at) || head.epoch.is_spent(), Ordering::Relaxed);
-                let read = |found: &Found, accepted: Option<Accepted>| {
-                    let others = if asks { self.fence.peers().others(asked, &found.rows).ok() } else { None };
-                    let database = self.time.beside(found.clock);
-                    let time = self.time.read(&Voices { head: head.at, database, others: others.as_deref(), accepted });
-                    self.tell(&time, database);
-                    time
-                };
-                let mut draft = Draft::new(*head, found, known, read)?;
+            .transact(&look.want, &mut |head: &Head, found: Found| {
+                let mut draft = self.seen.draft(&look, head, found)?;
                 let answers: Vec<_> = batch.iter_mut().map(|message| draft.attempt(&mut message.entry)).collect();
                 let (written, state) = draft.finish();
                 done = Some((answers, state));
@@ -184,28 +165,8 @@ impl Appender {
             })
             .await?;
         let Some((answers, state)) = done else { return Err(StoreError::Unreadable("nothing was decided".into())) };
-        self.seen.store(head.position.0, Ordering::Relaxed);
-        self.fence.publish(&state);
+        self.seen.take(head.position, &state);
         Ok(answers)
-    }
-
-    fn tell(&self, &Reading { at, skewed, .. }: &Reading, database: Option<Micros>) {
-        let before = self.stats.skewed.swap(skewed, Ordering::Relaxed);
-        if skewed && !before {
-            let database = database.map(Micros::rfc3339);
-            tracing::warn!(log = %at.rfc3339(), database, "this machine's clock does not agree with the log's time and the others: calls are refused");
-        } else if before && !skewed {
-            tracing::info!("this machine's clock agrees with the log's time again");
-        }
-    }
-
-    /// A backup was restored, or another server answers: to go on there would be to forget what was recorded.
-    fn refuse_a_shorter_log(&self, head: &Head) -> Result<(), StoreError> {
-        let seen = Position(self.seen.load(Ordering::Relaxed));
-        if head.position >= seen {
-            return Ok(());
-        }
-        Err(StoreError::Unreadable(format!("it ends at {} and this node has seen {}", head.position.0, seen.0)))
     }
 }
 

@@ -3,10 +3,8 @@
 //! INVARIANT: what does not fit is as good as not there: nothing runs, is let go on or ends because of it, and an error names
 //! it. The row stays as it is, for `forelog log verify` to name and `forelog doctor --mend` to mend.
 
-use super::admission::job_row;
 use super::draft::Draft;
-use super::facts::readable;
-use super::hold::approval_row;
+use super::row_names::{approval_row, job_row, readable};
 use super::store::{EventRow, StoreError};
 use crate::core::approval::Approval;
 use crate::core::chain::{Chain, Unfit};

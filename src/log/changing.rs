@@ -6,12 +6,12 @@
 use std::sync::Arc;
 
 use super::acting::Acting;
-
+use super::appender::Lane;
 use super::draft::{Draft, NewEvent};
-use super::facts::{readable, use_row};
+use super::row_names::{readable, use_row};
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
-use super::writer::{Lane, WriteError, Writer};
+use super::writer::{WriteError, Writer};
 use crate::core::commands::{Command, Planned, Snapshot, Uses};
 use crate::core::event::Kind;
 use crate::core::id::{CredentialId, EventId, Position};
@@ -35,7 +35,7 @@ pub enum Author {
 }
 
 impl Author {
-    pub(super) fn lane(&self) -> Lane {
+    fn lane(&self) -> Lane {
         match self {
             Self::Operator => Lane::Stopping,
             Self::Call(acting) if acting.tool.stops => Lane::Stopping,
@@ -50,12 +50,12 @@ impl Author {
         }
     }
 
-    pub(super) fn want(&self) -> Want {
+    fn want(&self) -> Want {
         self.acting().map(Acting::want).unwrap_or_default()
     }
 
     /// Whether they may write at the head of the log.
-    pub(super) fn check(&self, draft: &Draft) -> Result<Result<(), Refusal>, StoreError> {
+    fn check(&self, draft: &Draft) -> Result<Result<(), Refusal>, StoreError> {
         self.acting().map_or(Ok(Ok(())), |acting| acting.check(draft))
     }
 }
@@ -132,6 +132,21 @@ pub struct Changed<A> {
 }
 
 impl Writer {
+    /// Runs `entry` for somebody who may still write, and reads what that takes besides what `entry` wants.
+    pub(super) async fn act<R: Send + 'static>(
+        &self,
+        author: Author,
+        mut want: Want,
+        mut entry: impl FnMut(&mut Draft) -> Result<Result<R, Refusal>, StoreError> + Send + 'static,
+    ) -> Result<Result<R, Refusal>, WriteError> {
+        want.extend(&author.want());
+        self.enqueue(author.lane(), want, move |draft| match author.check(draft)? {
+            Ok(()) => entry(draft),
+            Err(refusal) => Ok(Err(refusal)),
+        })
+        .await
+    }
+
     /// Runs a command in the transaction of its writing: appends all of its events, or none and answers why not. `notes` are the
     /// texts of events whose ids the command has.
     pub async fn change<C: Command>(
@@ -141,14 +156,10 @@ impl Writer {
         notes: Vec<Note>,
         command: C,
     ) -> Result<Result<Changed<C::Answer>, Refusal>, WriteError> {
-        let (lane, mut want) = (author.lane(), author.want());
-        want.names.extend(command.uses().iter().map(use_row));
-        self.enqueue(lane, want, move |draft| {
+        let want = Want { names: command.uses().iter().map(use_row).collect(), ..Want::default() };
+        self.act(author, want, move |draft| {
             ids.rewind();
-            match author.check(draft)? {
-                Ok(()) => draft.change(&command, &notes, &mut ids),
-                Err(refusal) => Ok(Err(refusal)),
-            }
+            draft.change(&command, &notes, &mut ids)
         })
         .await
     }
@@ -171,7 +182,7 @@ impl Draft {
         for planned in events {
             self.append(Position(0), new_event(planned, notes, ids))?;
         }
-        Ok(Ok(Changed { answer, state: self.shared_state(), now }))
+        Ok(Ok(Changed { answer, state: Arc::clone(self.shared_state()), now }))
     }
 
     fn last_uses(&self, keys: &[CredentialId]) -> Uses {

@@ -2,11 +2,12 @@
 //!
 //! INVARIANT: what is taken is what was admitted: its row is held against the call's own events first ([`super::chained`]).
 
-use super::admission::{Admitted, job_row};
+use super::admitted::Admitted;
 use super::chained::Open;
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
 use super::fence::{Lease, Leave};
+use super::row_names::job_row;
 use super::store::{StoreError, Want};
 use super::writer::{WriteError, Writer};
 use crate::core::call::Status;

@@ -3,11 +3,10 @@
 //! INVARIANT: who did not run a call knows of it by its row alone, and ends it only if that row is what the call's own events
 //! say ([`super::chained`]).
 
-use super::admission::{claim_row, job_row};
 use super::chained::Open;
 use super::draft::{Draft, NewEvent};
-use super::facts::readable;
-use super::open::open_row;
+pub use super::row_names::unknown_row;
+use super::row_names::{claim_row, freed_with, job_row, open_row, readable};
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
@@ -18,7 +17,8 @@ use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::resource::place_of;
 use crate::core::scrub::Scrubbed;
 
-/// The end of a call, as it is handed to the writer.
+/// The end of a call, as it is handed to the writer. It says who may end the call: whoever ran it, the node that has it, or
+/// whoever has read its events.
 #[derive(Clone)]
 pub struct Closing {
     /// The terminal event's id.
@@ -49,18 +49,26 @@ pub enum Closed {
     Unfit,
 }
 
-/// Name of the row of a call that ended `unknown` and that its provider was not yet asked about.
-#[must_use]
-pub fn unknown_row(call: &CallId) -> String {
-    format!("unknown:{call}")
-}
-
 impl Closing {
+    /// The end that whoever ran a call writes: unknown, until it is said how it ended.
+    #[must_use]
+    pub fn of(call: CallId, node: NodeId, id: EventId) -> Self {
+        let ended = Ended::of(call, node, None);
+        let (parts, depends) = (Vec::new(), Vec::new());
+        Self { id, status: Status::Unknown, ended, parts, depends, notes_late: true, run_by: None }
+    }
+
+    /// The end of a call that this node did not run, while `job` is its row.
+    #[must_use]
+    pub fn recovered(job: &Job, node: NodeId, id: EventId) -> Self {
+        let (depends, run_by) = (Self::depends_on(job), job.node.clone());
+        Self { depends, run_by, notes_late: false, ..Self::of(job.call.clone(), node, id) }
+    }
+
     /// What the transaction has to read for `job` to be ended.
     #[must_use]
     pub fn depends_on(job: &Job) -> Vec<String> {
-        let claim = place_of(&job.resources).filter(|_| job.claim).map(claim_row);
-        claim.into_iter().chain(job.idempotency.clone()).collect()
+        freed_with(job)
     }
 }
 

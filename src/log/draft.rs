@@ -173,9 +173,14 @@ impl Draft {
         &self.state
     }
 
-    /// The same, to keep.
-    pub(super) fn shared_state(&self) -> Arc<ControlState> {
-        Arc::clone(&self.state)
+    /// The same, for whoever keeps it.
+    pub(super) fn shared_state(&self) -> &Arc<ControlState> {
+        &self.state
+    }
+
+    /// Of the newest event.
+    pub(super) fn position(&self) -> Position {
+        self.head.position
     }
 
     /// The events of a call that was asked for, with those of this batch; none if it was not asked for.

@@ -5,12 +5,12 @@
 
 use std::collections::BTreeSet;
 
-use super::admission::job_row;
 use super::chained::Open;
 use super::changing::{Author, Changed, Ids, Note};
 use super::claim::covering;
 use super::closing::Closing;
 use super::draft::Draft;
+use super::row_names::job_row;
 use super::store::{StoreError, Want};
 use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
@@ -50,14 +50,9 @@ impl Writer {
         engage: Engage,
         covered: Covered,
     ) -> Result<Result<(Changed<Vec<SwitchId>>, Drained), Refusal>, WriteError> {
-        let (lane, drain) = (author.lane(), Drain::of(&covered));
-        let want = drain.want(&covered, author.want());
-        let mut tried = false;
-        self.enqueue(lane, want, move |draft| {
+        let (drain, mut tried) = (Drain::of(&covered), false);
+        self.act(author, drain.want(&covered), move |draft| {
             ids.rewind();
-            if let Err(refusal) = author.check(draft)? {
-                return Ok(Err(refusal));
-            }
             let changed = match draft.change(&engage, &notes, &mut ids)? {
                 Ok(changed) => changed,
                 Err(refusal) => return Ok(Err(refusal)),
@@ -72,14 +67,10 @@ impl Writer {
 
     /// Ends calls that wait under switches which are engaged already.
     pub async fn drain(&self, author: Author, mut ids: Ids, covered: Covered) -> Result<Result<Drained, Refusal>, WriteError> {
-        let (lane, drain) = (author.lane(), Drain::of(&covered));
-        let want = drain.want(&covered, author.want());
-        self.enqueue(lane, want, move |draft| {
+        let drain = Drain::of(&covered);
+        self.act(author, drain.want(&covered), move |draft| {
             ids.rewind();
-            match author.check(draft)? {
-                Ok(()) => drain.run(draft, &mut ids).map(Ok),
-                Err(refusal) => Ok(Err(refusal)),
-            }
+            drain.run(draft, &mut ids).map(Ok)
         })
         .await
     }
@@ -111,11 +102,10 @@ impl Drain {
         }
     }
 
-    fn want(&self, covered: &Covered, mut want: Want) -> Want {
-        want.names.extend(covered.jobs.iter().map(|job| job_row(&job.call)));
-        want.names.extend(covered.jobs.iter().filter(|job| waits(job)).flat_map(Closing::depends_on));
-        want.calls.extend(self.calls.iter().cloned());
-        want
+    fn want(&self, covered: &Covered) -> Want {
+        let mut names: Vec<String> = covered.jobs.iter().map(|job| job_row(&job.call)).collect();
+        names.extend(covered.jobs.iter().filter(|job| waits(job)).flat_map(Closing::depends_on));
+        Want { names, calls: self.calls.iter().cloned().collect(), ..Want::default() }
     }
 
     fn run(&self, draft: &mut Draft, ids: &mut Ids) -> Result<Drained, StoreError> {

@@ -5,8 +5,9 @@
 
 use std::collections::BTreeMap;
 
-use super::admission::{claim_row, job_row};
 use super::draft::Draft;
+pub use super::row_names::use_row;
+use super::row_names::{claim_row, job_row, readable};
 use super::store::{StoreError, Want};
 use super::writer::Writer;
 use crate::core::decide::limit_keys;
@@ -41,20 +42,6 @@ pub(super) fn rows_of(proposal: &Proposal) -> Vec<String> {
 #[must_use]
 pub fn use_rows(kin: &Kin) -> Vec<String> {
     kin.uses.iter().map(use_row).collect()
-}
-
-/// Name of the row that says how often a key was used, and when last.
-#[must_use]
-pub fn use_row(credential: &CredentialId) -> String {
-    format!("use:{credential}")
-}
-
-/// What was read; a row that cannot be read is named, and left as it is.
-pub(super) fn readable<T>(read: Result<Option<T>, StoreError>) -> Option<T> {
-    read.unwrap_or_else(|error| {
-        tracing::error!(%error, "a row cannot be read, and something goes on without it");
-        None
-    })
 }
 
 impl Draft {

@@ -1,11 +1,11 @@
-//! What a transaction reads before it decides: the head, the rows that are wanted, control state if it moved, and the time as
+//! What a transaction reads before it decides, or answers: the head, the rows that are wanted, control state if it moved, and the time as
 //! the database has it.
 //!
-//! INVARIANT: all of it is read under the head's lock, in as few round trips as there are kinds of it.
+//! INVARIANT: all of it is of one moment, under the head's lock or in a snapshot, and read in as few round trips as there are kinds of it.
 
 use super::dialect::Dialect;
 use super::rows::{BY_KIND, HEAD_AND_NEWEST, NEWEST, event_row, head_of, names, of_calls, range_of, range_under, state_row};
-use super::sql::{Transaction, Value};
+use super::sql::{Reads, Value};
 use super::store::{Found, Head, StoreError, Want};
 use crate::core::id::{CallId, Position};
 use crate::core::time::Micros;
@@ -21,7 +21,7 @@ fn head_and_rows(dialect: &Dialect) -> String {
 
 /// Reads what is wanted.
 pub(super) async fn find(
-    transaction: &mut dyn Transaction,
+    transaction: &mut dyn Reads,
     dialect: &'static Dialect,
     want: &Want,
 ) -> Result<(Head, Found), StoreError> {

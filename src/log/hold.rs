@@ -12,13 +12,14 @@
 use std::time::Duration;
 
 use super::acting::Acting;
-use super::admission::{Submission, Submitted, claim_row, job_row};
 use super::chained::Open;
 use super::claim::covering;
 use super::draft::{Draft, NewEvent};
-use super::facts::{readable, rows_of};
-use super::open::open_row;
+use super::facts::rows_of;
+pub use super::row_names::{approval_row, approvals_of};
+use super::row_names::{claim_row, job_row, open_row, readable};
 use super::store::{StoreError, Want};
+use super::submission::{Submission, Submitted};
 use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
 use crate::core::approval::{Approval, Bound, Step, decided, superseded};
@@ -27,7 +28,7 @@ use crate::core::code::Code;
 use crate::core::decide::Decision;
 use crate::core::event::{self, Kind, Refused, named};
 use crate::core::hold::Hold;
-use crate::core::id::{AccountId, CallId, EventId, SwitchId};
+use crate::core::id::{CallId, EventId, SwitchId};
 use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::limit::Limit;
 use crate::core::principal::Principal;
@@ -43,28 +44,6 @@ const MOST: usize = 50;
 
 /// When a key that has too many calls waiting may ask again.
 const LATER: Duration = Duration::from_mins(1);
-
-/// What the names of the rows of an account's held calls begin with: whoever asks about one account reads no other's.
-#[must_use]
-pub fn approvals_of(account: &AccountId) -> String {
-    format!("approval:{account}/")
-}
-
-/// Name of a held call's approval row.
-#[must_use]
-pub fn approval_row(account: &AccountId, call: &CallId) -> String {
-    format!("{}{call}", approvals_of(account))
-}
-
-/// What a submission brings in case it is not run at once.
-pub struct Waits {
-    /// Its arguments are sealed in the vault.
-    pub sealed: bool,
-    /// What would be run is not what a person would be shown: nobody can say yes to it.
-    pub hidden: bool,
-    /// What is asked for, encrypted for the event.
-    pub note: Vec<SealedPart>,
-}
 
 /// A person's answer to a held call.
 #[derive(Clone)]

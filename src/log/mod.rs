@@ -2,7 +2,8 @@
 //!
 //! ```text
 //! submit ──▶ Writer ──▶ Store::transact { lock head · read state · decide (pure) · append · move head · commit }
-//!                 └──▶ Admitted (proof that the leave to execute is durable) · Fence (the newest control state)
+//!                 │└──▶ Admitted (proof that the leave to execute is durable) · Fence (the newest control state)
+//!                 └──▶ Fresh ◀── Store::read { one moment, no lock }
 //! ```
 //!
 //! INVARIANT: nothing but [`store::Store::transact`] writes to the log room, and every append goes through the writer.
@@ -10,15 +11,16 @@
 mod accepting;
 pub mod acting;
 pub mod admission;
+mod admitted;
 mod appender;
 pub mod at_hand;
 pub mod binding;
 pub mod blockers;
-pub mod cancelling;
+pub mod cancel;
 pub mod chained;
 pub mod changing;
 pub mod claim;
-mod clearing;
+pub mod clearing;
 pub mod closing;
 mod cursor;
 mod data_key;
@@ -28,6 +30,7 @@ pub mod draining;
 pub mod facts;
 pub mod fence;
 mod find;
+pub mod fresh;
 mod greeting;
 pub mod guess;
 pub mod hold;
@@ -35,24 +38,28 @@ pub mod holders;
 pub mod identity;
 mod loading;
 pub mod migration;
+pub mod nodes;
 mod notices;
 mod open;
 pub mod pair;
 mod parts;
-pub mod peek;
 pub mod peers;
 pub mod people;
 pub mod postgres;
 pub mod powers;
 pub mod private;
+mod readback;
+mod readers;
 pub mod reading;
 mod refusals;
 pub mod refusing;
 pub mod rehearsal;
 mod repeat;
 pub mod roles;
+mod row_names;
 mod rows;
 pub mod saved_search;
+mod seen;
 pub mod server_error;
 pub mod session;
 pub mod signed_in;
@@ -62,8 +69,11 @@ pub mod sql_store;
 pub mod sqlite;
 pub mod stats;
 pub mod store;
+mod submission;
 pub mod tables;
 mod time;
 pub mod vault;
+mod want;
 pub mod watch;
+mod write_error;
 pub mod writer;

@@ -3,30 +3,21 @@
 //! INVARIANT: each has one row, which is written and deleted with the call's own; a transaction that opens one more has read
 //! all of its account, so that no race and no other node gets beyond the quota.
 
-use super::admission::{Submission, job_row};
 use super::draft::Draft;
+use super::row_names::{job_row, open_row, opens_of};
 use super::store::StoreError;
+use super::submission::Submission;
 use crate::core::decide::Decision;
-use crate::core::id::{AccountId, CredentialId};
+use crate::core::id::CredentialId;
 use crate::core::job::Job;
 use crate::core::proposal::Proposal;
 use crate::core::quota::{Counted, Used};
 use crate::core::refusal::Refusal;
 use crate::core::tool::Timing;
 
-/// What the rows of an account's open calls begin with.
-fn rows(account: &AccountId) -> String {
-    format!("open:{account}/")
-}
-
-/// The row of an open call; it says whose key the call came with.
-pub(super) fn open_row(job: &Job) -> String {
-    format!("{}{}", rows(&job.account), job.call)
-}
-
 /// What has to be read if the call may stay open.
 pub(super) fn wanted(proposal: &Proposal) -> Vec<String> {
-    if stays(proposal) { vec![rows(&proposal.principal.account)] } else { Vec::new() }
+    if stays(proposal) { vec![opens_of(&proposal.principal.account)] } else { Vec::new() }
 }
 
 /// Stopping is never refused for what is open.
@@ -42,7 +33,7 @@ impl Draft {
         if !matches!(decision, Decision::Hold(_) | Decision::Admit(_)) || !stays(&submission.proposal) {
             return Ok(None);
         }
-        let open: Vec<CredentialId> = self.under(&rows(&who.account))?;
+        let open: Vec<CredentialId> = self.under(&opens_of(&who.account))?;
         let used = Used::of(open.iter().map(|credential| self.state().is_same_key(credential, &who.credential)));
         Ok(Counted::OpenCalls.check(self.state().quotas().open_calls, used).err())
     }

@@ -15,15 +15,20 @@ use super::blockers;
 use super::dialect::{Dialect, POSTGRES, Room};
 use super::notices::Notices;
 use super::session::{Servers, Session, Sessions, had_died, refuses_commit, unopened};
-use super::sql::{Change, Database, Holds, Insert, Row, SqlError, Transaction, Value, legible};
+use super::sql::{Change, Database, Holds, Insert, Reads, Row, SqlError, Transaction, Value, legible};
 
 /// Locks the head with the first message. Whatever else is waited for after that keeps everybody else waiting who needs the
 /// head, so it is not waited for as long: no other append can have it.
 const BEGIN_APPEND: &str = "begin; select position from log_head where log_id = 1 for update; set local lock_timeout = 200";
 
+/// What is read after that is all of the moment of the first statement, which is after this one.
+const BEGIN_SNAPSHOT: &str = "begin isolation level repeatable read, read only";
+
 struct Postgresql {
     write: Sessions,
     read: Sessions,
+    /// For snapshots, which wait for nobody's long reads.
+    snapshots: Sessions,
     notices: Arc<Notices>,
 }
 
@@ -35,10 +40,11 @@ struct Open {
 /// Opens one room of a PostgreSQL database: one schema of the same name.
 pub async fn open_postgres(url: &str, room: Room) -> Result<Box<dyn Database>, SqlError> {
     let servers = || Servers::read(url, room).map_err(opening);
-    let (write, read, notices) = (servers()?.pool(2)?, servers()?.pool(room.readers())?, Notices::new(servers()?)?);
+    let (write, read, snapshots) = (servers()?.pool(2)?, servers()?.pool(room.readers())?, servers()?.pool(1)?);
+    let notices = Notices::new(servers()?)?;
     // So that a wrong URL is found now.
     drop(read.get().await.map_err(unopened)?);
-    Ok(Box::new(Postgresql { write, read, notices }))
+    Ok(Box::new(Postgresql { write, read, snapshots, notices }))
 }
 
 type Question = Query<'static, Postgres, PgArguments>;
@@ -113,14 +119,18 @@ impl Database for Postgresql {
     }
 
     async fn begin(&self) -> Result<Box<dyn Transaction>, SqlError> {
-        self.begin_with("begin").await
+        begin_with(&self.write, "begin").await
     }
 
     async fn begin_append(&self) -> Result<Box<dyn Transaction>, SqlError> {
-        match self.begin_with(BEGIN_APPEND).await {
+        match begin_with(&self.write, BEGIN_APPEND).await {
             Err(SqlError::Open(source)) if blockers::are_there(&source) => Err(blockers::passed(self, source).await),
             begun => begun,
         }
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Reads>, SqlError> {
+        Ok(begin_with(&self.snapshots, BEGIN_SNAPSHOT).await?)
     }
 
     async fn explained(&self, error: SqlError) -> SqlError {
@@ -147,7 +157,7 @@ impl Database for Postgresql {
 
     async fn close(&self) {
         self.notices.close().await;
-        for pool in [&self.write, &self.read] {
+        for pool in [&self.write, &self.read, &self.snapshots] {
             for session in pool.retain(|_, _| false).removed {
                 session.close().await;
             }
@@ -156,18 +166,16 @@ impl Database for Postgresql {
     }
 }
 
-impl Postgresql {
-    async fn begin_with(&self, words: &'static str) -> Result<Box<dyn Transaction>, SqlError> {
-        loop {
-            let mut session = self.write.get().await.map_err(unopened)?;
-            match session.say(words).await {
-                Ok(()) => return Ok(Box::new(Open { session: Some(session) })),
-                Err(error) if had_died(&session, &error) => {}
-                Err(error) => {
-                    // It may have begun and then not got the lock: what it holds is gone before anybody looks for who holds it.
-                    undo(session).await;
-                    return Err(opening(error));
-                }
+async fn begin_with(sessions: &Sessions, words: &'static str) -> Result<Box<dyn Transaction>, SqlError> {
+    loop {
+        let mut session = sessions.get().await.map_err(unopened)?;
+        match session.say(words).await {
+            Ok(()) => return Ok(Box::new(Open { session: Some(session) })),
+            Err(error) if had_died(&session, &error) => {}
+            Err(error) => {
+                // It may have begun and then not got the lock: what it holds is gone before anybody looks for who holds it.
+                undo(session).await;
+                return Err(opening(error));
             }
         }
     }
@@ -200,13 +208,16 @@ impl Drop for Open {
 }
 
 #[async_trait]
-impl Transaction for Open {
+impl Reads for Open {
     async fn query(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError> {
         legible(&args)?;
         let rows = self.session()?.rows(bind(sql, args)).await.map_err(running)?;
         rows.iter().map(decode).collect()
     }
+}
 
+#[async_trait]
+impl Transaction for Open {
     async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, SqlError> {
         legible(&args)?;
         let done = self.session()?.execute(bind(sql, args)).await.map_err(running)?;

@@ -8,11 +8,13 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::chained::fold;
+use super::row_names::job_row;
 use super::store::{Store, StoreError};
 use super::vault::{Vault, VaultError};
 use crate::core::chain::Chain;
 use crate::core::event::{Event, Kind, LeafError};
 use crate::core::id::{AccountId, CallId, Position};
+use crate::core::job::Job;
 use crate::core::sight::Sight;
 use crate::core::state::ControlState;
 
@@ -58,6 +60,12 @@ impl Reader {
     /// A call as its events make it.
     pub async fn chain(&self, call: &CallId) -> Result<Option<Chain>, ReadError> {
         Ok(fold(call, self.store.of_calls(std::slice::from_ref(call)).await?.iter())?)
+    }
+
+    /// The row of an open call: what the transaction that ends it has to read.
+    pub async fn job(&self, call: &CallId) -> Result<Option<Job>, StoreError> {
+        let rows = self.store.state_rows(&[job_row(call)]).await?;
+        Ok(rows.first().and_then(|row| serde_json::from_slice(&row.doc).ok()))
     }
 
     /// The events of these calls, in order.

@@ -12,10 +12,10 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::admission::Submission;
 use super::draft::{Draft, NewEvent};
-use super::facts::readable;
+use super::row_names::readable;
 use super::store::StoreError;
+use super::submission::Submission;
 use crate::core::code::Code;
 use crate::core::event::{Kind, Refused, named};
 use crate::core::id::{CredentialId, EventId, Position, RunId, SwitchId};

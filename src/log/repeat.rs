@@ -3,11 +3,11 @@
 //! INVARIANT: what is repeated is what the earlier call's own events say: the same key asked for the same, and this is how it
 //! ended. A row that says anything else repeats nothing (P9), and is in nobody's way who stops something.
 
-use super::admission::{Submission, Submitted};
 use super::closing::end_of;
 use super::draft::{Draft, NewEvent};
 use super::fence::Lease;
 use super::store::StoreError;
+use super::submission::{Submission, Submitted};
 use crate::core::chain::Unfit;
 use crate::core::code::Code;
 use crate::core::decide::Slots;

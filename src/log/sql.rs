@@ -288,6 +288,11 @@ pub trait Database: Send + Sync {
     async fn begin_append(&self) -> Result<Box<dyn Transaction>, SqlError> {
         self.begin().await
     }
+    /// Begins a transaction that only reads: everything in it is as it was at one moment after this was asked, and it waits for
+    /// nobody who writes. Whoever asks has a thread of his own.
+    async fn snapshot(&self) -> Result<Box<dyn Reads>, SqlError> {
+        Ok(self.begin().await?)
+    }
     /// Says of an append that failed, and was rolled back, who was in its way.
     async fn explained(&self, error: SqlError) -> SqlError {
         error
@@ -311,11 +316,16 @@ pub trait Database: Send + Sync {
     async fn close(&self);
 }
 
-/// A write transaction. Dropping it rolls back.
+/// A transaction, as far as it reads. Dropping it ends it.
 #[async_trait]
-pub trait Transaction: Send {
+pub trait Reads: Send {
     /// Reads within the transaction.
     async fn query(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError>;
+}
+
+/// A write transaction. Dropping it rolls back.
+#[async_trait]
+pub trait Transaction: Reads {
     /// Writes; answers how many rows were touched.
     async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, SqlError>;
     /// Inserts rows, each with a value for every column of `into`.

@@ -10,7 +10,7 @@ use super::rows::{
     BY_KIND, HEAD_AND_NEWEST, NEWEST, by_name, event_row, head_of, names, of_calls, payload_row, range_of, range_under, state_row,
 };
 use super::sql::{Database, SqlError, Transaction, Value};
-use super::store::{Decide, EventRow, Head, PayloadRow, StateRow, Store, StoreError, Want};
+use super::store::{Decide, EventRow, Found, Head, PayloadRow, StateRow, Store, StoreError, Want};
 use super::tables::write;
 use super::{blockers, find, parts};
 use crate::core::id::{CallId, Epoch, Position};
@@ -103,6 +103,11 @@ impl Store for SqlStore {
             }
             Err(error) => Err(self.undone(transaction, error).await),
         }
+    }
+
+    async fn read(&self, want: &Want) -> Result<(Head, Found), StoreError> {
+        let mut snapshot = self.database.snapshot().await?;
+        find::find(&mut *snapshot, self.database.dialect(), want).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {

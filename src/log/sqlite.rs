@@ -9,46 +9,27 @@
 //! log's writer, the views' runner), and reads, which may be long, go to the blocking pool.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use rusqlite::types::{ToSqlOutput, ValueRef};
-use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, ToSql};
-use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
+use rusqlite::{Connection, ErrorCode, OpenFlags};
+use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use super::dialect::{Dialect, Room, SQLITE};
 use super::holders::{self, Holder};
-use super::sql::{Database, Insert, Row, SqlError, Transaction, Value, legible};
+use super::readers::{Left, PATIENCE, PREPARED, Readers, Snapshot, bind, connect_to_read, numbered, opening, read, running};
+use super::sql::{Database, Insert, Reads, Row, SqlError, Transaction, Value};
 use super::watch::{Standing, Watch};
-
-/// How long a transaction waits for another process to end its own.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// How long between two looks at whether it has.
 const LOOK: Duration = Duration::from_millis(1);
-
-/// Steps of a statement between two looks at whether anybody still waits for it.
-const STEPS: i32 = 10_000;
-
-/// Statements that a connection keeps prepared; all of ours.
-const PREPARED: usize = 128;
 
 /// One room: one file.
 struct Sqlite {
     writer: Arc<tokio::sync::Mutex<Option<Connection>>>,
     readers: Arc<Readers>,
-}
-
-/// Connections for reading, made when they are first needed.
-struct Readers {
-    file: PathBuf,
-    /// Whether its files are those that were opened.
-    watch: Watch,
-    idle: Mutex<Vec<Connection>>,
-    turns: Arc<Semaphore>,
 }
 
 /// Opens one room of an embedded database, whose file is there: WAL, every commit flushed (views alone may lose the last ones).
@@ -95,63 +76,9 @@ impl Sqlite {
     }
 }
 
-impl Readers {
-    fn idle(&self) -> MutexGuard<'_, Vec<Connection>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn take(&self) -> Result<Connection, SqlError> {
-        let idle = self.idle().pop();
-        idle.map_or_else(|| connect_to_read(&self.file).map_err(opening), Ok)
-    }
-
-    /// Waits for a connection.
-    async fn turn(&self) -> Result<OwnedSemaphorePermit, SqlError> {
-        Arc::clone(&self.turns).acquire_owned().await.map_err(opening)
-    }
-
-    /// Reads on a thread that may wait; ends the statement once `left` is set.
-    async fn read(
-        self: &Arc<Self>,
-        turn: OwnedSemaphorePermit,
-        sql: &str,
-        args: Vec<Value>,
-        left: Option<Arc<AtomicBool>>,
-    ) -> Result<Vec<Row>, SqlError> {
-        let (readers, sql) = (Arc::clone(self), sql.to_owned());
-        let read = move || {
-            let connection = readers.take()?;
-            connection.progress_handler(STEPS, left.map(|left| move || left.load(Ordering::Relaxed))).map_err(running)?;
-            let rows = read(&connection, &sql, &args);
-            readers.idle().push(connection);
-            drop(turn);
-            rows
-        };
-        tokio::task::spawn_blocking(read).await.map_err(opening)?
-    }
-}
-
-/// Set as soon as nobody waits for a statement any more, in time or not.
-#[derive(Default)]
-struct Left(Arc<AtomicBool>);
-
-impl Drop for Left {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::Relaxed);
-    }
-}
-
 /// Copies what the log of writes holds into the file, as far as nobody reads that just now; says if it cannot be read.
 fn put_together(connection: &Connection) -> rusqlite::Result<()> {
     connection.query_row("pragma wal_checkpoint(passive)", [], |_| Ok(()))
-}
-
-fn connect_to_read(file: &Path) -> rusqlite::Result<Connection> {
-    let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(PATIENCE)?;
-    connection.pragma_update(None, "cache_size", -16384)?;
-    connection.set_prepared_statement_cache_capacity(PREPARED);
-    Ok(connection)
 }
 
 #[async_trait]
@@ -188,6 +115,11 @@ impl Database for Sqlite {
             Ok(locked) => Ok(Box::new(locked?)),
             Err(late) => Err(SqlError::Blocked { by: holders::named(&self.held().await?), source: late.into() }),
         }
+    }
+
+    async fn snapshot(&self) -> Result<Box<dyn Reads>, SqlError> {
+        self.check().await?;
+        Ok(Box::new(Snapshot::begin(Arc::clone(&self.readers))?))
     }
 
     async fn blockers(&self) -> Result<Vec<String>, SqlError> {
@@ -250,11 +182,14 @@ impl Drop for Open {
 }
 
 #[async_trait]
-impl Transaction for Open {
+impl Reads for Open {
     async fn query(&mut self, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, SqlError> {
         read(self.get()?, sql, &args)
     }
+}
 
+#[async_trait]
+impl Transaction for Open {
     async fn execute(&mut self, sql: &str, args: Vec<Value>) -> Result<u64, SqlError> {
         let mut statement = self.get()?.prepare_cached(&numbered(sql)).map_err(running)?;
         bind(&mut statement, &args)?;
@@ -293,54 +228,6 @@ pub fn one_row(into: &Insert) -> String {
     format!("insert into {} ({}) values ({}) {}", into.table, into.names(), places.join(", "), into.on_conflict)
 }
 
-/// `$1` is a name to SQLite, and names are numbered as they come; `?1` is the number itself.
-fn numbered(sql: &str) -> String {
-    sql.replace('$', "?")
-}
-
-fn read(connection: &Connection, sql: &str, args: &[Value]) -> Result<Vec<Row>, SqlError> {
-    let mut statement = connection.prepare_cached(&numbered(sql)).map_err(running)?;
-    bind(&mut statement, args)?;
-    let width = statement.column_count();
-    let mut found = statement.raw_query();
-    let mut rows = Vec::new();
-    while let Some(row) = found.next().map_err(running)? {
-        let value = |column: usize| decode(column, row.get_ref(column).map_err(running)?);
-        rows.push(Row((0..width).map(value).collect::<Result<_, _>>()?));
-    }
-    Ok(rows)
-}
-
-fn decode(column: usize, value: ValueRef<'_>) -> Result<Value, SqlError> {
-    match value {
-        ValueRef::Null => Ok(Value::Null),
-        ValueRef::Integer(value) => Ok(Value::Int(value)),
-        ValueRef::Text(bytes) => String::from_utf8(bytes.to_vec()).map(Value::Text).map_err(|_| SqlError::Column(column)),
-        ValueRef::Blob(bytes) => Ok(Value::Bytes(bytes.to_vec())),
-        ValueRef::Real(_) => Err(SqlError::Column(column)),
-    }
-}
-
-fn bind(statement: &mut Statement<'_>, args: &[Value]) -> Result<(), SqlError> {
-    legible(args)?;
-    for (index, arg) in args.iter().enumerate() {
-        statement.raw_bind_parameter(index + 1, arg).map_err(running)?;
-    }
-    Ok(())
-}
-
-impl ToSql for Value {
-    fn to_sql(&self) -> rusqlite::Result<ToSqlOutput<'_>> {
-        Ok(match self {
-            Self::Null => ToSqlOutput::Borrowed(ValueRef::Null),
-            Self::Int(value) => ToSqlOutput::Borrowed(ValueRef::Integer(*value)),
-            Self::Text(value) => ToSqlOutput::Borrowed(ValueRef::Text(value.as_bytes())),
-            Self::Bytes(value) => ToSqlOutput::Borrowed(ValueRef::Blob(value)),
-            Self::Texts(list) => ToSqlOutput::Owned(serde_json::json!(list).to_string().into()),
-        })
-    }
-}
-
 /// The tables and triggers that scripts make, by kind and name, with their definitions.
 pub(super) fn made_by(scripts: &[&str]) -> Result<BTreeMap<(String, String), String>, SqlError> {
     let connection = Connection::open_in_memory().map_err(opening)?;
@@ -361,16 +248,4 @@ pub(super) fn is_forbidden(error: &SqlError) -> bool {
     let error = driver.downcast_ref::<rusqlite::Error>().and_then(rusqlite::Error::sqlite_error);
     let refusing = [rusqlite::ffi::SQLITE_CONSTRAINT_TRIGGER, rusqlite::ffi::SQLITE_CONSTRAINT_CHECK];
     error.is_some_and(|error| refusing.contains(&error.extended_code))
-}
-
-fn opening(error: impl Into<super::sql::DriverError>) -> SqlError {
-    SqlError::Open(error.into())
-}
-
-/// A value that is too large, or not of its column's type, is refused again; everything else may pass.
-fn running(error: rusqlite::Error) -> SqlError {
-    let about_values = [rusqlite::ffi::SQLITE_CONSTRAINT_DATATYPE, rusqlite::ffi::SQLITE_CONSTRAINT_CHECK];
-    let refused = matches!(error.sqlite_error_code(), Some(ErrorCode::TooBig | ErrorCode::TypeMismatch))
-        || error.sqlite_error().is_some_and(|error| about_values.contains(&error.extended_code));
-    if refused { SqlError::Refused(error.into()) } else { SqlError::Statement(error.into()) }
 }

@@ -1,6 +1,7 @@
 //! The `Store`: one way to write, a few ways to read. Its one implementation for both databases is in `sql_store.rs`.
 //!
-//! INVARIANT: [`Store::transact`] locks the head first, so every append sees every earlier one, from whatever process.
+//! INVARIANT: [`Store::transact`] locks the head first, so every append sees every earlier one, from whatever process; and what
+//! [`Store::read`] answers was all true at one moment after it was asked.
 
 use std::collections::BTreeMap;
 
@@ -9,6 +10,8 @@ use async_trait::async_trait;
 use super::sql::SqlError;
 use crate::core::id::{CallId, Epoch, Position};
 use crate::core::time::Micros;
+
+pub use super::want::Want;
 
 /// Where the log stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,23 +63,6 @@ pub struct StateRow {
     pub position: Position,
     /// JSON; `null` if gone.
     pub doc: Vec<u8>,
-}
-
-/// What a transaction reads before it decides.
-#[derive(Clone, Debug, Default)]
-pub struct Want {
-    /// State rows by name.
-    pub names: Vec<String>,
-    /// State rows of whole kinds.
-    pub kinds: Vec<&'static str>,
-    /// State rows whose names begin with one of these, which end in a slash.
-    pub under: Vec<String>,
-    /// Calls whose events are read.
-    pub calls: Vec<CallId>,
-    /// Control rows changed after `known_position` are read if the head's epoch is not this one.
-    pub known_epoch: Epoch,
-    /// See `known_epoch`.
-    pub known_position: Position,
 }
 
 /// What it found.
@@ -146,6 +132,8 @@ pub trait Store: Send + Sync {
     /// Does what [`Store::transact`] does, and rolls it back: whether it could be written now. Of what changes control state, whether
     /// any of its rows could be.
     async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError>;
+    /// Reads what is wanted, all of it of one moment that is not before the question. Locks nothing, and waits for no append.
+    async fn read(&self, want: &Want) -> Result<(Head, Found), StoreError>;
     /// Where the log stands.
     async fn head(&self) -> Result<Head, StoreError>;
     /// At most `limit` events after `after`, in order.

@@ -5,85 +5,55 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 
+pub use super::appender::STOPPING;
+use super::appender::{Appender, Lane, Message};
 use super::draft::Draft;
 use super::fence::Fence;
+use super::fresh::{self, Fresh, Question};
+use super::seen::Seen;
 use super::stats::Stats;
-use super::store::{StoreError, Want};
+use super::store::{Store, StoreError, Want};
+pub use super::write_error::WriteError;
+use crate::core::time::Clock;
 
 /// Entries that may wait for a batch in each lane; of more, the caller is told to come back.
-pub(super) const QUEUE: usize = 4096;
-
-/// How long what stops something tries to get past whoever holds the log's head: longer than that may last on a server that
-/// ends it (`blockers.rs`).
-pub const STOPPING: Duration = Duration::from_secs(20);
-
-/// An entry that was not written.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum WriteError {
-    /// The queue is full; nothing was written.
-    #[error("the writer's queue is full")]
-    Overloaded,
-    /// The store failed. Unless `uncertain`, nothing was written.
-    #[error("the log cannot be written: {text}")]
-    Store {
-        /// What failed, for operators.
-        text: String,
-        /// It may have been written all the same.
-        uncertain: bool,
-    },
-    /// Somebody else holds the log; nothing was written.
-    #[error("the log cannot be written: {0}")]
-    Blocked(String),
-    /// A synchronous standby of the database does not answer; nothing was written.
-    #[error("the log cannot be written: {0}")]
-    Unconfirmed(String),
-    /// Control state is not what the log says of it, so nothing is decided; nothing was written.
-    #[error("the log cannot be written: {0}")]
-    Differs(String),
-    /// The writer has stopped.
-    #[error("the writer has stopped")]
-    Stopped,
-}
-
-/// Which queue an entry waits in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Lane {
-    /// What stops something: the first of all, and again as long as that may help.
-    Stopping,
-    /// Leases, and what else goes before everything that waits.
-    First,
-    /// Everything else.
-    Ordinary,
-}
-
-pub(super) type Entry = Box<dyn FnMut(&mut Draft) -> Result<Answer, StoreError> + Send>;
-pub(super) type Answer = Box<dyn FnOnce() + Send>;
-pub(super) type Fail = Box<dyn FnOnce(WriteError) + Send>;
-
-/// An entry that waits.
-pub(super) struct Message {
-    pub(super) want: Want,
-    /// It is tried again while what keeps it from being written may pass, until then, by this node's measure of time.
-    pub(super) tries_on: bool,
-    pub(super) until: Option<Duration>,
-    pub(super) entry: Entry,
-    pub(super) fail: Fail,
-}
+const QUEUE: usize = 4096;
 
 /// Hands entries to the writer's task. Cheap to clone.
 #[derive(Clone)]
 pub struct Writer {
-    pub(super) first: mpsc::Sender<Message>,
-    pub(super) ordinary: mpsc::Sender<Message>,
-    pub(super) fence: Arc<Fence>,
-    pub(super) stats: Arc<Stats>,
+    first: mpsc::Sender<Message>,
+    ordinary: mpsc::Sender<Message>,
+    questions: mpsc::Sender<Question>,
+    fence: Arc<Fence>,
+    stats: Arc<Stats>,
 }
 
 impl Writer {
+    /// Starts the writer on `store`, on a thread of its own, and another one that reads: an embedded database works, and waits
+    /// for the disk, on the thread that asks it. It ends when every `Writer` is dropped, after the last entry is written.
+    #[must_use]
+    pub fn start(store: Arc<dyn Store>, fence: Arc<Fence>, clock: Arc<dyn Clock>) -> (Self, tokio::task::JoinHandle<()>) {
+        let ((first, urgent), (ordinary, entries)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
+        let (questions, asked) = mpsc::channel(QUEUE);
+        let stats = Arc::new(Stats::default());
+        let seen = Arc::new(Seen::new(store, Arc::clone(&fence), clock, Arc::clone(&stats)));
+        let (reading, runtime) = (Arc::clone(&seen), tokio::runtime::Handle::current());
+        let read = move || runtime.block_on(fresh::answer(reading, asked));
+        let (reader, runtime) = (tokio::task::spawn_blocking(read), tokio::runtime::Handle::current());
+        let write = async move {
+            Appender::new(seen).run(urgent, entries).await;
+            if reader.await.is_err() {
+                tracing::error!("whoever reads the log for others did not end by itself");
+            }
+        };
+        let task = tokio::task::spawn_blocking(move || runtime.block_on(write));
+        (Self { first, ordinary, questions, fence, stats }, task)
+    }
+
     /// The fence that the writer publishes to.
     #[must_use]
     pub fn fence(&self) -> &Arc<Fence> {
@@ -115,22 +85,13 @@ impl Writer {
         self.enqueue(Lane::Ordinary, want, entry).await
     }
 
-    /// The same, before everything that is written by [`Writer::write`]: for leases and for what stops something.
+    /// The same, before everything that is written by [`Writer::write`]: for leases.
     pub async fn write_first<R: Send + 'static>(
         &self,
         want: Want,
         entry: impl FnMut(&mut Draft) -> Result<R, StoreError> + Send + 'static,
     ) -> Result<R, WriteError> {
         self.enqueue(Lane::First, want, entry).await
-    }
-
-    /// The same for what stops something: it tries again as long as somebody holds the log, to its own deadline.
-    pub async fn write_stop<R: Send + 'static>(
-        &self,
-        want: Want,
-        entry: impl FnMut(&mut Draft) -> Result<R, StoreError> + Send + 'static,
-    ) -> Result<R, WriteError> {
-        self.enqueue(Lane::Stopping, want, entry).await
     }
 
     pub(super) async fn enqueue<R: Send + 'static>(
@@ -153,14 +114,38 @@ impl Writer {
             }),
             fail: Box::new(move |error| drop(take(&failing).map(|answer| answer.send(Err(error))))),
         };
-        let queue = if lane == Lane::Ordinary { &self.ordinary } else { &self.first };
-        queue.try_send(message).map_err(|error| match error {
+        self.put(if lane == Lane::Ordinary { &self.ordinary } else { &self.first }, message)?;
+        answered.await.unwrap_or(Err(WriteError::Stopped))
+    }
+
+    /// What the log says now. Nothing is locked or written, and no append is waited for.
+    pub async fn fresh(&self) -> Result<Fresh, WriteError> {
+        self.ask(Vec::new(), false).await
+    }
+
+    /// The same for what stops something: it is asked again as long as the database may come back.
+    pub async fn fresh_to_stop(&self) -> Result<Fresh, WriteError> {
+        self.ask(Vec::new(), true).await
+    }
+
+    /// The same with state rows by their names.
+    pub(super) async fn fresh_with(&self, names: Vec<String>) -> Result<Fresh, WriteError> {
+        self.ask(names, false).await
+    }
+
+    async fn ask(&self, names: Vec<String>, tries_on: bool) -> Result<Fresh, WriteError> {
+        let (answer, answered) = oneshot::channel();
+        self.put(&self.questions, Question { names, tries_on, until: None, answer })?;
+        answered.await.unwrap_or(Err(WriteError::Stopped))
+    }
+
+    fn put<T>(&self, queue: &mpsc::Sender<T>, waiting: T) -> Result<(), WriteError> {
+        queue.try_send(waiting).map_err(|error| match error {
             mpsc::error::TrySendError::Full(_) => {
                 self.stats.overloaded.fetch_add(1, Ordering::Relaxed);
                 WriteError::Overloaded
             }
             mpsc::error::TrySendError::Closed(_) => WriteError::Stopped,
-        })?;
-        answered.await.unwrap_or(Err(WriteError::Stopped))
+        })
     }
 }

@@ -32,6 +32,7 @@ mod search;
 mod switch;
 mod tool;
 mod typed;
+pub mod under_way;
 mod vm;
 
 pub use catalogue::Catalogue;
@@ -44,7 +45,7 @@ pub use reading::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, AdministrationRecord, Bucket, CallRecord,
     Change, Changes, Histogram,
 };
-pub use register::{catalogue, every_tool, halts, halts_at, names};
+pub use register::{catalogue, every_tool, facts_of, halts, halts_at, names};
 pub use tool::{CatalogueError, Handler, Tool};
 
 use std::collections::BTreeMap;
@@ -55,6 +56,7 @@ use crate::core::engagement::Names;
 use crate::core::id::{CallId, EventId, NodeId};
 use crate::core::terms::Terms;
 use crate::core::time::{Clock, Entropy};
+use crate::core::tool::ToolFacts;
 use crate::log::fence::Fence;
 use crate::log::reading::Reader;
 use crate::log::writer::Writer;
@@ -62,6 +64,9 @@ use crate::providers::compute::Compute;
 
 /// How long a stop may take to forget the sealed arguments of what it has ended.
 const FORGETTING: Duration = Duration::from_millis(500);
+
+/// Finds the facts of a tool by its name, for whoever meets the name in the log.
+pub type FactsOf = fn(&str) -> Option<&'static ToolFacts>;
 
 /// Everything a tool may reach, as narrow ports.
 pub struct Ports {
@@ -79,6 +84,8 @@ pub struct Ports {
     pub entropy: Arc<dyn Entropy>,
     /// This node.
     pub node: NodeId,
+    /// What the tools are that the log names.
+    pub facts: FactsOf,
     /// Policies, for the tool that loads them.
     pub policies: Arc<dyn PolicyLoader>,
     /// What this node was started with, to be held beside what is in force. Nothing is decided by it.

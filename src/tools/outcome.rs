@@ -48,6 +48,7 @@ impl From<WriteError> for Outcome {
             | WriteError::Blocked(_)
             | WriteError::Unconfirmed(_)
             | WriteError::Differs(_)
+            | WriteError::Unread(_)
             | WriteError::Stopped => Self::Failed(unrecorded()),
         }
     }

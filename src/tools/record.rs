@@ -1,6 +1,8 @@
 //! Commands that a tool runs: decided against control state, switches and the caller at the head, in the transaction that writes.
 //! It is the one way in which a tool changes control state; `tests/it/architecture/` holds tools to that.
 
+use std::sync::Arc;
+
 use serde_json::Value;
 
 use super::Execution;
@@ -11,8 +13,6 @@ use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
 use crate::log::at_hand::Need;
 use crate::log::changing::{Author, Changed, Ids, Note};
-use crate::log::draft::Draft;
-use crate::log::store::Want;
 use crate::log::vault::VaultError;
 
 impl Execution {
@@ -51,8 +51,8 @@ pub(super) async fn change<C: Command>(
 }
 
 /// Control state at the head of the log, not as this node last saw it.
-pub(super) async fn fresh(execution: &Execution) -> Result<ControlState, Outcome> {
-    let (writer, read) = (&execution.ports.writer, |draft: &mut Draft| Ok(draft.state().clone()));
-    let stops = execution.tool.stops;
-    Ok(if stops { writer.write_stop(Want::default(), read).await? } else { writer.write(Want::default(), read).await? })
+pub(super) async fn fresh(execution: &Execution) -> Result<Arc<ControlState>, Outcome> {
+    let writer = &execution.ports.writer;
+    let read = if execution.tool.stops { writer.fresh_to_stop().await? } else { writer.fresh().await? };
+    Ok(Arc::clone(read.state()))
 }

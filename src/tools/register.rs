@@ -45,7 +45,8 @@ pub fn every_tool() -> Result<Vec<Tool>, CatalogueError> {
 }
 
 /// The facts of a tool by name, for whoever meets the name in the log.
-pub(super) fn facts_of(name: &str) -> Option<&'static ToolFacts> {
+#[must_use]
+pub fn facts_of(name: &str) -> Option<&'static ToolFacts> {
     static KNOWN: LazyLock<BTreeMap<&'static str, &'static ToolFacts>> =
         LazyLock::new(|| every_operation().map(|operation| (operation.facts().name, operation.facts())).collect());
     KNOWN.get(name).copied()

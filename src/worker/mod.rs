@@ -39,10 +39,9 @@ use crate::core::job::Job;
 use crate::core::state::ControlState;
 use crate::core::switch::Running as OnRunning;
 use crate::log::claim::Claimed;
-use crate::log::store::Want;
 use misfits::Misfits;
 use orphans::Settled;
-use run::Subject;
+use run::Running;
 use turns::Turns;
 
 /// How often queued jobs are looked for, if nobody says that there are some.
@@ -52,18 +51,13 @@ const LOOK: Duration = Duration::from_millis(250);
 pub struct Worker {
     control: Arc<Control>,
     lease: Duration,
-    running: Mutex<HashMap<CallId, Running>>,
+    running: Mutex<HashMap<CallId, Arc<Running>>>,
     tasks: TaskTracker,
     settled: Mutex<Settled>,
     misfits: Misfits,
     turns: Arc<Turns>,
     beats: AtomicU64,
     host: Option<String>,
-}
-
-struct Running {
-    subject: Subject,
-    cancel: CancellationToken,
 }
 
 impl Worker {
@@ -140,7 +134,7 @@ impl Worker {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Running>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Arc<Running>>> {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -151,15 +145,13 @@ impl Worker {
     }
 
     fn start(self: &Arc<Self>, assignment: Assignment) {
-        let execution = assignment.execution;
-        let subject = Subject::of(&execution);
-        let running = Running { subject: subject.clone(), cancel: execution.cancel.clone() };
-        self.lock().insert(execution.call().clone(), running);
-        self.obey_what_stands(execution.call());
-        let (worker, is_sealed) = (Arc::clone(self), execution.admitted.is_sealed());
+        let (call, is_sealed) = (assignment.execution.call().clone(), assignment.execution.admitted.is_sealed());
+        let running = Arc::new(Running::of(&assignment.execution));
+        self.lock().insert(call.clone(), Arc::clone(&running));
+        self.obey_what_stands(&call);
+        let worker = Arc::clone(self);
         self.tasks.spawn(async move {
-            let call = subject.call.clone();
-            run::run(&worker.control, execution, subject, assignment.done).await;
+            run::run(&worker.control, &running, assignment).await;
             if is_sealed {
                 worker.control.ports.forget_seal(&call).await;
             }
@@ -181,21 +173,8 @@ impl Worker {
 
     /// Takes over control state that another node has moved; answers where the log was.
     async fn catch_up(&self) -> Option<Position> {
-        let ports = &self.control.ports;
-        let head = match ports.reader.store.head().await {
-            Ok(head) => head,
-            Err(error) => {
-                tracing::error!(%error, "the log's head cannot be read");
-                return None;
-            }
-        };
-        if head.epoch > ports.fence().state().epoch {
-            // Reads what moved, publishes it and writes nothing.
-            if let Err(error) = ports.writer.write(Want::default(), |_| Ok(())).await {
-                tracing::error!(%error, "control state cannot be read");
-            }
-        }
-        Some(head.position)
+        // Publishes what moved. An error is told where it happens.
+        self.control.ports.writer.fresh().await.ok().map(|fresh| fresh.position())
     }
 
     /// Takes over what was queued since the log was at `looked`.
@@ -291,7 +270,7 @@ impl Worker {
 
     fn obey(&self, running: &Running, state: &ControlState) {
         let now = self.control.ports.clock.now();
-        if running.subject.covering(state, now).any(|switch| switch.running == OnRunning::Cancel) {
+        if running.covering(state, now).any(|switch| switch.running == OnRunning::Cancel) {
             running.cancel.cancel();
         }
     }

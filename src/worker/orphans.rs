@@ -16,19 +16,19 @@ use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
-use crate::control::{Ending, Recorded};
+use crate::control::Recorded;
 use crate::core::call::{Outcome, Status};
 use crate::core::chain::Chain;
 use crate::core::code::Code;
 use crate::core::id::NodeId;
-use crate::core::job::{Job, Node};
+use crate::core::job::Job;
 use crate::core::lineage::alive;
 use crate::core::resource::Resource;
 use crate::log::admission::{Admitted, job_row};
 use crate::log::claim::Claimed;
 use crate::log::closing::Closing;
-use crate::log::peers::{Peer, node_row};
-use crate::log::store::{StoreError, Want};
+use crate::log::peers::Peer;
+use crate::log::store::StoreError;
 use crate::tools::Tool;
 
 /// All open calls are looked at at least this often, whether there is a reason or not.
@@ -145,24 +145,11 @@ impl Worker {
     async fn sweep(&self, peers: &[Peer]) {
         let over =
             |peer: &&Peer| peer.dead && (peer.ended || peer.still > REMEMBERED) && self.settled().nodes.contains(&peer.node.id);
-        let rows: Vec<(String, i64)> = peers.iter().filter(over).map(|peer| (node_row(&peer.node.id), peer.node.beat)).collect();
-        if rows.is_empty() {
+        let nodes: Vec<(NodeId, i64)> = peers.iter().filter(over).map(|peer| (peer.node.id.clone(), peer.node.beat)).collect();
+        if nodes.is_empty() {
             return;
         }
-        let want = Want { names: rows.iter().map(|(name, _)| name.clone()).collect(), ..Want::default() };
-        let written = self.control.ports.writer.write(want, move |draft| {
-            // What they said of the time may be all that says it here.
-            if draft.skewed {
-                return Ok(());
-            }
-            for (name, beat) in &rows {
-                // It may have come back meanwhile.
-                if draft.get::<Node>(name)?.is_some_and(|node| node.beat == *beat) {
-                    draft.delete(name);
-                }
-            }
-            Ok(())
-        });
+        let written = self.control.ports.writer.forget_nodes(nodes);
         if let Err(error) = written.await {
             tracing::error!(%error, "rows of ended nodes could not be removed");
         }
@@ -261,18 +248,9 @@ impl Worker {
     /// Ends a call that is in hand.
     pub(super) async fn end(&self, job: &Job, outcome: Outcome) {
         let Some(tool) = self.control.catalogue.get(&job.tool) else { return self.control.in_hand.release(&job.call) };
-        let depends = Closing::depends_on(job);
-        let ending = Ending {
-            call: &job.call,
-            account: &job.account,
-            tool,
-            depends,
-            replay_of: None,
-            switch: None,
-            recovering: true,
-            run_by: job.node.clone(),
-        };
-        self.control.finish(ending, outcome, self.control.waiting.take(&job.call)).await;
+        let (node, id) = (self.control.ports.node.clone(), self.control.ports.event_id());
+        let (closing, done) = (Closing::recovered(job, node, id), self.control.waiting.take(&job.call));
+        self.control.finish((&job.account, tool), closing, outcome, done).await;
         if job.sealed {
             self.control.ports.forget_seal(&job.call).await;
         }

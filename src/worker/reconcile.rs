@@ -14,15 +14,14 @@ use tokio_util::sync::CancellationToken;
 
 use super::Worker;
 use super::turns::{Answered, Topic, Turn};
-use crate::core::event::Kind;
-use crate::core::id::{AccountId, CallId, NodeId, Position};
+use crate::core::id::{AccountId, CallId, NodeId};
 use crate::core::job::{Claim, Job};
 use crate::core::resource::{Resource, ResourceId};
 use crate::core::state::ControlState;
 use crate::core::tool::EffectKind;
-use crate::log::admission::claim_row;
-use crate::log::draft::NewEvent;
-use crate::log::store::{StoreError, Want};
+use crate::log::changing::{Author, Ids};
+use crate::log::clearing::Grounds;
+use crate::log::store::StoreError;
 use crate::providers::compute::{Compute, Effect, JobState, MachineRef, PowerState, ProviderError};
 
 /// How long one question may take; a guest that answers each time in the last moment is still heard.
@@ -272,16 +271,9 @@ impl Worker {
 
     /// Frees the place of a command that is gone.
     async fn clear(&self, resource: &ResourceId, call: CallId) {
-        let (row, resource, id) = (claim_row(resource), resource.clone(), self.control.ports.event_id());
-        let want = Want { names: vec![row.clone()], ..Want::default() };
-        let written = self.control.ports.writer.write(want, move |draft| {
-            if draft.get::<Claim>(&row)?.is_some_and(|held| held.unknown && held.call == call) {
-                draft.delete(&row);
-                let kind = Kind::ClaimCleared { resource: resource.clone(), call: call.clone(), by: None };
-                draft.append(Position(0), NewEvent::plain(id.clone(), kind))?;
-            }
-            Ok(())
-        });
+        let ports = &self.control.ports;
+        let ids = Ids::new(&ports.clock, &ports.entropy);
+        let written = ports.writer.clear_claim(Author::Node, ids, resource.clone(), Grounds::Gone(call));
         if let Err(error) = written.await {
             tracing::error!(%error, "a claim could not be freed");
         }

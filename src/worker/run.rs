@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::FutureExt;
-use tokio::sync::oneshot;
+use tokio_util::sync::CancellationToken;
 
-use crate::control::{Control, Ending, Finished};
+use crate::control::{Assignment, Control};
 use crate::core::bounded::Name;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
@@ -19,39 +19,40 @@ use crate::core::state::ControlState;
 use crate::core::switch::Switch;
 use crate::core::time::Micros;
 use crate::core::tool::{Class, ToolFacts};
+use crate::log::closing::Closing;
 use crate::tools::{Execution, Tool};
 
 /// How long a handler that was cancelled or is over time may take to end in order.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// What is known of a running call without its execution.
-#[derive(Clone)]
-pub(super) struct Subject {
-    pub(super) call: CallId,
-    pub(super) tool: &'static ToolFacts,
-    pub(super) account: AccountId,
-    pub(super) credential: CredentialId,
-    pub(super) resources: Vec<ResourceId>,
-    pub(super) providers: Vec<Name>,
+/// A call that runs here: what switches are held against after its execution went to the handler, and how it is told to end.
+pub(super) struct Running {
+    call: CallId,
+    tool: &'static ToolFacts,
+    account: AccountId,
+    credential: CredentialId,
+    resources: Vec<ResourceId>,
+    providers: Vec<Name>,
     /// The time of the log that it was let through at.
     decided_at: Micros,
+    pub(super) cancel: CancellationToken,
 }
 
-impl Subject {
+impl Running {
     pub(super) fn of(execution: &Execution) -> Self {
+        let (admitted, who) = (&execution.admitted, &execution.principal);
         Self {
             call: execution.call().clone(),
             tool: execution.tool,
-            account: execution.principal.account.clone(),
-            credential: execution.principal.credential.clone(),
-            resources: execution.admitted.resources().to_vec(),
-            providers: execution.admitted.providers().to_vec(),
-            decided_at: execution.admitted.leave().at,
+            account: who.account.clone(),
+            credential: who.credential.clone(),
+            resources: admitted.resources().to_vec(),
+            providers: admitted.providers().to_vec(),
+            decided_at: admitted.leave().at,
+            cancel: execution.cancel.clone(),
         }
     }
-}
 
-impl Subject {
     /// The switches that cover it at `now`. What the log let through is not stopped by a clock that is behind it.
     pub(super) fn covering<'a>(&'a self, state: &'a ControlState, now: Micros) -> impl Iterator<Item = &'a Switch> {
         let Self { tool, account, credential, resources, providers, .. } = self;
@@ -62,26 +63,19 @@ impl Subject {
 }
 
 /// Runs an admitted call to its end and writes that down.
-pub(super) async fn run(control: &Arc<Control>, execution: Execution, subject: Subject, done: Option<oneshot::Sender<Finished>>) {
-    let Some(tool) = control.catalogue.get(subject.tool.name) else { return };
+pub(super) async fn run(control: &Arc<Control>, running: &Running, Assignment { execution, done }: Assignment) {
+    let Some(tool) = control.catalogue.get(running.tool.name) else { return };
     let depends = execution.admitted.depends().to_vec();
     let outcome = execute(tool, execution).await;
-    let switch = matches!(outcome, Outcome::Cancelled(_)).then(|| covering(control, &subject)).flatten();
+    let switch = matches!(outcome, Outcome::Cancelled(_)).then(|| covering(control, running)).flatten();
     let outcome = match outcome {
         Outcome::Cancelled(Code::Cancelled) if switch.is_some() => Outcome::Cancelled(Code::KillSwitchEngaged),
         other => other,
     };
-    let ending = Ending {
-        call: &subject.call,
-        account: &subject.account,
-        tool,
-        depends,
-        replay_of: None,
-        switch,
-        recovering: false,
-        run_by: None,
-    };
-    control.finish(ending, outcome, done).await;
+    let ports = &control.ports;
+    let mut closing = Closing { depends, ..Closing::of(running.call.clone(), ports.node.clone(), ports.event_id()) };
+    closing.ended.switch = switch;
+    control.finish((&running.account, tool), closing, outcome, done).await;
 }
 
 async fn execute(tool: &Tool, execution: Execution) -> Outcome {
@@ -113,7 +107,7 @@ fn lost(class: Class, why: &str) -> Outcome {
     Outcome::Unknown(why.to_owned())
 }
 
-fn covering(control: &Control, subject: &Subject) -> Option<SwitchId> {
+fn covering(control: &Control, running: &Running) -> Option<SwitchId> {
     let state = control.ports.fence().state();
-    subject.covering(&state, control.ports.clock.now()).next().map(|switch| switch.id.clone())
+    running.covering(&state, control.ports.clock.now()).next().map(|switch| switch.id.clone())
 }

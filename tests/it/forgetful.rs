@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use forelog::core::id::{CallId, Epoch, Position};
 use forelog::log::sql::SqlError;
 use forelog::log::sql_store::SqlStore;
-use forelog::log::store::{Batch, Decide, EventRow, Head, PayloadRow, StateRow, Store, StoreError, Want};
+use forelog::log::store::{Batch, Decide, EventRow, Found, Head, PayloadRow, StateRow, Store, StoreError, Want};
 
 /// A store whose next commit is reported lost if it is told so.
 pub struct Forgetful {
@@ -52,6 +52,10 @@ impl Store for Forgetful {
 
     async fn rehearse(&self, want: &Want, decide: &mut Decide<'_>) -> Result<(), StoreError> {
         self.store.rehearse(want, decide).await
+    }
+
+    async fn read(&self, want: &Want) -> Result<(Head, Found), StoreError> {
+        self.store.read(want).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {

@@ -31,7 +31,7 @@ pub struct TestApp {
     pub address: SocketAddr,
     pub connections: Arc<Connections>,
     client: reqwest::Client,
-    site: Arc<Site>,
+    pub site: Arc<Site>,
     _stop: DropGuard,
 }
 
@@ -106,7 +106,7 @@ impl TestApp {
     /// A product on this site.
     pub async fn at(site: Arc<Site>, settings: Settings) -> Self {
         let plant = Plant::start(&site).await;
-        let authenticator = Authenticator::new(plant.writer.clone(), Arc::clone(&plant.reader.store));
+        let authenticator = Authenticator::new(plant.writer.clone());
         let http = Http::new(Arc::clone(&plant.control), authenticator, settings, forelog::auth::oidc::Issuers::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");

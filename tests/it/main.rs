@@ -48,6 +48,7 @@ mod faults;
 mod first_call;
 mod fleet;
 mod forgetful;
+mod fresh;
 mod frozen;
 mod gates;
 mod given;

@@ -360,6 +360,7 @@ impl Plant {
             clock,
             entropy: Arc::clone(&entropy),
             node: node.clone(),
+            facts: forelog::tools::facts_of,
             policies: Arc::new(NoPolicies),
             configured: site.terms(),
             places: Places::default(),
@@ -428,22 +429,7 @@ impl Plant {
 
     /// A request by the plant's key.
     pub fn request(&self, tool: &str, args: Value) -> Request {
-        Request {
-            principal: self.principal(),
-            tool: tool.to_owned(),
-            args,
-            rejected: None,
-            others: 0,
-            session: None,
-            protocol: None,
-            follows: None,
-            user_agent: None,
-            wait: Duration::from_secs(20),
-            cancel: CancellationToken::new(),
-            progress: None,
-            on_hold: forelog::control::OnHold::Wait,
-            made: None,
-        }
+        Request { wait: Duration::from_secs(20), ..Request::new(self.principal(), tool, args) }
     }
 
     /// Appends control events.

@@ -10,7 +10,6 @@ use crate::auth::session::{SessionError, Sessions};
 use crate::core::commands::issuer::WithdrawRole;
 use crate::core::id::Position;
 use crate::log::people::Person;
-use crate::log::store::Want;
 
 impl Sessions {
     /// Refuses to make a person of somebody whom the issuer has known as one. Asked after it was found linked with nobody: who
@@ -19,12 +18,9 @@ impl Sessions {
     /// Another tab may have made and linked them a moment ago: who is one of the people is looked for once more.
     pub(super) async fn check_unknown_before(&self, issuer: &str, claims: &Claims, is_again: bool) -> Result<(), Stop> {
         let digest = self.vault.known_as(issuer, &claims.subject).await?;
-        let before = self.writer.write(Want::default(), move |draft| {
-            let mut known: Vec<_> = draft.state().known_as(&digest).map(|row| (row.role.is_some(), row.id.clone())).collect();
-            known.sort();
-            Ok(known.pop())
-        });
-        let Some((is_here, user)) = before.await? else { return Ok(()) };
+        let state = self.head().await?;
+        let known = state.known_as(&digest).map(|row| (row.role.is_some(), row.id.clone()));
+        let Some((is_here, user)) = known.max() else { return Ok(()) };
         if is_here && !is_again {
             return Err(Stop::Again);
         }

@@ -103,20 +103,20 @@ mod tests {
         all
     }
 
-    fn some(text: &str) -> Option<Vec<u8>> {
-        Some(text.as_bytes().to_vec())
+    fn bytes(text: &str) -> Vec<u8> {
+        text.as_bytes().to_vec()
     }
 
     #[tokio::test]
     async fn lines_are_read_to_the_last_and_one_that_is_too_long_is_passed_over() {
         assert_eq!(read(b"").await, []);
-        assert_eq!(read(b"{}\r\n\n \n[1]\nlast").await, [some("{}"), some("[1]"), some("last")]);
+        assert_eq!(read(b"{}\r\n\n \n[1]\nlast").await, [Some(bytes("{}")), Some(bytes("[1]")), Some(bytes("last"))]);
         let mut text = vec![b'x'; LONGEST];
         text.extend_from_slice(b"\nafter\n");
         let longest = read(&text).await;
-        assert_eq!((longest[0].as_ref().map(Vec::len), &longest[1]), (Some(LONGEST), &some("after")));
+        assert_eq!((longest[0].as_ref().map(Vec::len), &longest[1]), (Some(LONGEST), &Some(bytes("after"))));
         text.insert(0, b'x');
-        assert_eq!(read(&text).await, [None, some("after")]);
+        assert_eq!(read(&text).await, [None, Some(bytes("after"))]);
         text.truncate(LONGEST + 1);
         assert_eq!(read(&text).await, [None], "it has no end");
     }

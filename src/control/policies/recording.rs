@@ -14,7 +14,6 @@ use crate::core::scrub::Scrubbed;
 use crate::core::state::PolicySet;
 use crate::log::acting::Acting;
 use crate::log::changing::{Author, Changed, Ids, Note};
-use crate::log::store::Want;
 use crate::log::vault::{SealedPart, VaultError};
 use crate::log::writer::WriteError;
 use crate::policy::Loaded;
@@ -48,7 +47,7 @@ impl PolicyHolder {
         first: bool,
     ) -> Result<(PolicySet, Option<PolicySet>), Refusal> {
         let (id, sha256) = (self.event_id(), loaded.sha256().to_owned());
-        let house = self.writer.write(Want::default(), |draft| Ok(draft.state().house())).await.map_err(unrecorded)?;
+        let house = self.writer.fresh().await.map_err(unrecorded)?.state().house();
         let mut sealed = self.sealed_text(&house, &id, loaded).await?;
         sealed.extend(self.note(&house, &id, by).await?);
         let note = Note::of_parts(id, sealed, by.cloned().unwrap_or_default());

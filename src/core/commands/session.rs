@@ -10,7 +10,7 @@ use crate::core::decide::INACTIVITY;
 use crate::core::event::{CredentialCreated, Kind};
 use crate::core::grant::may_manage;
 use crate::core::id::{AccountId, CredentialId, EventId, UserId};
-use crate::core::member::LONGEST;
+use crate::core::member::{LONGEST, Member};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
@@ -61,7 +61,7 @@ impl Command for SignIn {
 
     fn decide(&self, at: &Snapshot<'_>) -> Result<Change<Self::Answer>, Refusal> {
         let member = at.state.people.get(&self.user).filter(|row| row.account == self.account);
-        if member.and_then(|row| row.acting_role()) != Some(self.role) {
+        if member.and_then(Member::acting_role) != Some(self.role) {
             return Ok(Change::none().answering(None));
         }
         let usable = console_key(at.state, &self.user, &self.account, self.role).filter(|row| lives_on(row, at));

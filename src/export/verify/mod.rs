@@ -32,7 +32,7 @@ use crate::core::id::{CallId, Epoch, Position};
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::log::chained;
-use crate::log::store::{Batch, EventRow, Found, Head, StateRow, Store, StoreError, Want};
+use crate::log::store::{EventRow, Head, StateRow, Store, StoreError, Want};
 use crate::log::vault::Vault;
 
 /// Events that are read at once.
@@ -205,12 +205,7 @@ async fn chains(store: &dyn Store, head: &Head, open: &[CallId]) -> Result<BTree
 /// An event past the head is one that no transaction of ours wrote, unless the head has moved meanwhile.
 async fn check_beyond(store: &dyn Store, head: &Head, findings: &mut Findings) -> Result<(), StoreError> {
     let beyond = store.events(head.position, 1).await?;
-    let (mut now, want) = (Position(0), Want { known_epoch: head.epoch, ..Want::default() });
-    let look = &mut |newest: &Head, found: Found| {
-        now = found.stored.0;
-        Ok(Batch { epoch: newest.epoch, ..Batch::default() })
-    };
-    store.transact(&want, look).await?;
+    let (now, _) = store.read(&Want { known_epoch: head.epoch, ..Want::default() }).await?.1.stored;
     if let Some(row) = beyond.first().filter(|row| row.position > now) {
         findings.at(row.position, Fault::PastHead, format!("the head is at {}", now.0));
     }

@@ -16,12 +16,11 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::{Map, Value, json};
 
 use super::{CALL_ID, keyed};
-use crate::control::Reply;
+use crate::control::{self, Reply};
 use crate::core::code::Code;
 use crate::core::id::CallId;
 use crate::http::body::{Arguments, Given, Segment};
 use crate::http::caller::Caller;
-use crate::http::door::Incoming;
 use crate::http::problem::Problem;
 use crate::http::{Http, query};
 use crate::tools::declare::{Method, Route};
@@ -145,8 +144,8 @@ impl Http {
         let key_fault = || keyed::take_key(&mut args, key, tool_of).err();
         let fault = of_address.or(fault).or_else(|| key_fault().map(|refusal| Problem::at(StatusCode::BAD_REQUEST, refusal)));
         let rejected = fault.as_ref().map(|problem| problem.refusal().clone());
-        let incoming = Incoming { tool: tool.to_owned(), args, rejected, user_agent, held, ..Incoming::default() };
-        match (self.door.submit(principal, incoming).await, fault) {
+        let request = control::Request { rejected, user_agent, ..control::Request::new(principal, tool, args) };
+        match (self.door.submit(request, held).await, fault) {
             (Reply::Failed { call, refusal, .. }, Some(fault)) if refusal.code == fault.refusal().code => {
                 Err(fault.saying(refusal).of_call(call))
             }

@@ -7,7 +7,8 @@ use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use super::fault::{Fault, encoded};
+use super::address::encoded;
+use super::fault::Fault;
 use super::frame::{Frame, page};
 use super::shown::{Chip, When, visible};
 use super::visit::Visit;

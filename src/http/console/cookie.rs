@@ -7,6 +7,8 @@
 //! nothing.
 
 use axum::http::{HeaderMap, HeaderValue, header};
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::auth::known;
 use crate::auth::oidc::attempt::{HOLDS, Left, ends};
@@ -22,6 +24,9 @@ const ATTEMPT_ON_LOOPBACK: &str = "forelog-attempt-";
 const THEME: &str = "forelog-theme";
 const ZONE: &str = "forelog-zone";
 const REASON: &str = "forelog-reason";
+
+/// Longest reason of the staff for looking, in characters.
+pub const REASON_LONGEST: usize = 200;
 
 /// Most attempts that one browser keeps: one for each tab, the oldest go.
 const MOST_ATTEMPTS: usize = 5;
@@ -151,14 +156,22 @@ fn for_a_year(name: &str, value: &str, settings: &Settings) -> HeaderValue {
     written(&format!("{name}={value}; Path=/console; Max-Age=31536000{}", flags(settings)))
 }
 
-/// Why the staff looks, as `reason.rs` writes it.
-pub fn reason(headers: &HeaderMap) -> Option<&str> {
-    value(headers, REASON)
+/// Why the staff looks, if the session with this token said so.
+pub fn reason(headers: &HeaderMap, token: &Token) -> Option<String> {
+    let (given, text) = value(headers, REASON)?.split_once('.')?;
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    (given == mark(token) && !text.trim().is_empty() && text.chars().count() <= REASON_LONGEST).then_some(text)
 }
 
 /// Remembers it while the browser is open.
-pub fn set_reason(reason: &str, settings: &Settings) -> HeaderValue {
+pub fn set_reason(token: &Token, reason: &str, settings: &Settings) -> HeaderValue {
+    let reason = format!("{}.{}", mark(token), URL_SAFE_NO_PAD.encode(reason));
     written(&format!("{REASON}={reason}; Path=/console{}", flags(settings)))
+}
+
+/// Tells sessions apart, and helps with nothing else.
+fn mark(token: &Token) -> String {
+    token.hash().chars().rev().take(16).collect()
 }
 
 fn flags(settings: &Settings) -> &'static str {

@@ -9,8 +9,9 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::activity::{Choice, Pairs};
+use super::address::encoded;
 use super::changes::{Change, change};
-use super::fault::{Fault, encoded};
+use super::fault::Fault;
 use super::frame::{Frame, page};
 use super::shown::{When, rough, visible};
 use super::visit::Visit;

@@ -5,7 +5,8 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
-use super::fault::{Fault, encoded};
+use super::address::encoded;
+use super::fault::Fault;
 use super::form::Posted;
 use super::frame::{Frame, page};
 use super::shown::{Chip, When, grouped, visible};

@@ -1,16 +1,9 @@
-//! How a person wants to see pages: light, dark, or as the system has it; times in UTC or in the browser's zone. A choice is
-//! a form and a cookie, so it needs no script. Pages say UTC; only the script of a page knows the browser's zone.
+//! How a person wants to see pages: light, dark, or as the system has it; times in UTC or in the browser's zone. Pages say
+//! UTC; only the script of a page knows the browser's zone.
 
-use std::sync::Arc;
-
-use axum::extract::State;
-use axum::http::{HeaderMap, header};
-use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
+use axum::http::HeaderMap;
 
 use super::cookie;
-use super::form::Fields;
-use super::sign_in::local;
-use crate::http::Http;
 
 /// What was chosen.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -42,7 +35,8 @@ pub enum Theme {
 }
 
 impl Theme {
-    fn named(text: &str) -> Self {
+    /// Reads what [`Theme::as_str`] wrote.
+    pub fn named(text: &str) -> Self {
         match text {
             "light" => Self::Light,
             "dark" => Self::Dark,
@@ -71,7 +65,8 @@ pub enum Zone {
 }
 
 impl Zone {
-    fn named(text: &str) -> Self {
+    /// Reads what [`Zone::as_str`] wrote.
+    pub fn named(text: &str) -> Self {
         if text == "local" { Self::Local } else { Self::Utc }
     }
 
@@ -82,18 +77,4 @@ impl Zone {
             Self::Local => "local",
         }
     }
-}
-
-/// `POST /console/theme`.
-pub async fn choose_theme(State(http): State<Arc<Http>>, fields: Fields) -> Response {
-    let theme = Theme::named(fields.text("theme"));
-    let cookie = cookie::set_theme(theme.as_str(), &http.settings);
-    (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(local(fields.text("next")))).into_response()
-}
-
-/// `POST /console/zone`.
-pub async fn choose_zone(State(http): State<Arc<Http>>, fields: Fields) -> Response {
-    let zone = Zone::named(fields.text("zone"));
-    let cookie = cookie::set_zone(zone.as_str(), &http.settings);
-    (AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(local(fields.text("next")))).into_response()
 }

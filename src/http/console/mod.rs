@@ -11,6 +11,8 @@
 mod account;
 mod accounts;
 mod activity;
+mod address;
+mod appearance;
 mod approvals;
 mod assets;
 mod call;
@@ -25,6 +27,7 @@ mod effective;
 mod events;
 mod exports;
 mod fault;
+mod fault_page;
 mod form;
 pub(in crate::http) mod frame;
 mod gate;
@@ -77,8 +80,8 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/sign-in/oidc/{name}/callback", get(oidc::come_back))
         .route("/sign-out", post(account::sign_out))
         .route("/welcome/{token}", get(welcome::show).post(welcome::submit))
-        .route("/theme", post(look::choose_theme))
-        .route("/zone", post(look::choose_zone))
+        .route("/theme", post(appearance::choose_theme))
+        .route("/zone", post(appearance::choose_zone))
         .route("/account", get(account::show))
         .route("/account/password", post(account::set_password))
         .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
@@ -129,12 +132,12 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/switches/{id}/cancel", post(switch::cancel_all))
         .route("/switches/{id}/cancel/{call}", post(switch::cancel))
         .route("/assets/{name}", get(assets::serve))
-        .fallback(fault::no_such_page)
-        .method_not_allowed_fallback(fault::no_such_method)
+        .fallback(fault_page::no_such_page)
+        .method_not_allowed_fallback(fault_page::no_such_method)
         .layer(from_fn(gate::same_origin))
         .layer(from_fn(legible::check_page))
-        .layer(from_fn_with_state(Arc::clone(http), fault::still))
-        .layer(from_fn(fault::render))
+        .layer(from_fn_with_state(Arc::clone(http), fault_page::still))
+        .layer(from_fn(fault_page::render))
         .layer(from_fn_with_state(Arc::clone(http), gate::harden));
     // Nested without the slash at the end, so both forms of the address are named.
     Router::new()

@@ -11,12 +11,13 @@ use axum::extract::{Path, Query, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 
+use super::address::local;
 use super::cookie;
 use super::fault::Fault;
 use super::form::Posted;
 use super::frame::{Frame, page};
 use super::shown::rough;
-use super::sign_in::{Asked, form, local};
+use super::sign_in::{Asked, form};
 use super::visit::{Stranger, Visit};
 use crate::auth::oidc::attempt::mark;
 use crate::auth::oidc::entry::{Arrived, Back, EntryError, Kept};

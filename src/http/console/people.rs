@@ -7,8 +7,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
 use super::activity::{Choice, Pairs};
+use super::address::encoded;
 use super::confirm::Confirm;
-use super::fault::{Fault, encoded};
+use super::fault::Fault;
 use super::form::Posted;
 use super::frame::{Frame, page};
 use super::sessions::{Row, rows};

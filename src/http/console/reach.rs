@@ -16,6 +16,7 @@ use crate::core::switch::Target;
 use crate::core::time::Micros;
 use crate::core::tool::{Class, ToolFacts};
 use crate::http::Door;
+use crate::tools::under_way::open_calls;
 use crate::tools::{ActivityQuery, Histogram};
 
 /// The time that calls per minute are counted over.
@@ -31,14 +32,10 @@ pub struct UnderWay {
 
 /// The open calls that something covers.
 pub async fn under_way(door: &Door, covers: impl Fn(&Covered<'_>, &ControlState) -> bool) -> Result<UnderWay, Refusal> {
-    let state = door.state();
-    let rows = door.control().ports.reader.store.state(&["job"]).await.map_err(|error| unreadable(&error))?;
-    let jobs = rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok());
-    let covered = |job: &Job| {
-        let tool = door.control().catalogue.get(&job.tool);
-        tool.is_some_and(|tool| covers(&job.covered(tool.facts), &state))
-    };
-    let (mut running, waiting): (Vec<Job>, Vec<Job>) = jobs.filter(covered).partition(|job| job.status == Status::Running);
+    let control = door.control();
+    let facts = |tool: &str| control.catalogue.get(tool).map(|tool| tool.facts);
+    let jobs = open_calls(&control.ports, facts, covers).await.map_err(|error| unreadable(&error))?;
+    let (mut running, waiting): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.status == Status::Running);
     running.sort_unstable_by_key(|job| job.intent);
     Ok(UnderWay { waiting: waiting.len(), running })
 }

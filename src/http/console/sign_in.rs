@@ -7,8 +7,9 @@ use axum::extract::{Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 
+use super::address::{encoded, local};
 use super::cookie;
-use super::fault::{Fault, encoded};
+use super::fault::Fault;
 use super::form::Fields;
 use super::frame::{Frame, page};
 use super::shown::rough;
@@ -99,11 +100,4 @@ pub fn form(http: &Http, stranger: &Stranger, email: String, asked: &Asked, trou
     };
     let issuers = http.issuers.all().map(button).collect();
     page(&SignIn { frame, email, next, account, trouble, issuers })
-}
-
-/// A place in the console, and nowhere else: what comes from outside never leads away.
-pub fn local(next: &str) -> &str {
-    let is_plain = next.starts_with("/console/") && next.bytes().all(|byte| byte.is_ascii_graphic() && byte != b'\\');
-    let leads_back = next.starts_with("/console/sign-in") || next.starts_with("/console/welcome");
-    if is_plain && !leads_back { next } else { "/console/" }
 }

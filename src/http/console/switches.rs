@@ -10,8 +10,9 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
+use super::address::encoded;
 use super::drill::{self, Drilled};
-use super::fault::{Fault, encoded};
+use super::fault::Fault;
 use super::form::Posted;
 use super::frame::{Frame, in_force, page, stops};
 use super::nodes::{Nodes, nodes};

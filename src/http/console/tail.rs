@@ -10,7 +10,8 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 
 use super::activity::{Pairs, Row, query, query_again, rows};
-use super::fault::{Fault, encoded};
+use super::address::encoded;
+use super::fault::Fault;
 use super::frame::{Frame, page};
 use super::search::line::Line;
 use super::visit::Visit;

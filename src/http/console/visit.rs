@@ -12,7 +12,7 @@ use super::cookie;
 use super::fault::Fault;
 use super::look::Look;
 use crate::auth::session::{Browser, Origin, Token, Visitor};
-use crate::control::Reply;
+use crate::control::{Reply, Request};
 use crate::core::id::AccountId;
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::refusal::Refusal;
@@ -20,8 +20,8 @@ use crate::core::role::Role;
 use crate::core::scope::Scope;
 use crate::core::sight::Sight;
 use crate::http::Http;
+use crate::http::bodies::Held;
 use crate::http::caller::user_agent;
-use crate::http::door::Incoming;
 use crate::http::gate::{ClientAddress, host};
 use crate::http::still::Reader;
 use crate::http::throttle::network;
@@ -65,8 +65,8 @@ impl Visit {
     pub async fn call(&self, tool: &str, args: Value) -> Reply {
         let session = Some(self.visitor.session.hash.clone());
         let user_agent = self.user_agent.clone();
-        let incoming = Incoming { tool: tool.to_owned(), args, session, user_agent, patience: PATIENCE, ..Incoming::default() };
-        self.http.door.submit(self.principal.clone(), incoming).await
+        let asked = Request::new(self.principal.clone(), tool, args);
+        self.http.door.submit(Request { session, user_agent, wait: PATIENCE, ..asked }, Held::default()).await
     }
 
     /// The same, for who needs no more than what it answers.
@@ -143,7 +143,7 @@ impl FromRequestParts<Arc<Http>> for Visit {
         Reader::note(parts, &principal);
         let Stranger { look, path, user_agent, .. } = stranger;
         let host = host(&parts.uri, &parts.headers).unwrap_or_default();
-        let reason = cookie::reason(&parts.headers).and_then(|text| super::reason::read(text, &token));
+        let reason = cookie::reason(&parts.headers, &token);
         Ok(Self { http: Arc::clone(http), visitor, principal, look, path, reason, user_agent, host })
     }
 }

@@ -21,7 +21,7 @@ use super::message::MODERN;
 use super::rejected;
 use super::sessions::SESSION_ID;
 use super::streams::Made;
-use crate::control::{OnHold, Reply};
+use crate::control::{OnHold, Reply, Request};
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::CallId;
@@ -29,8 +29,9 @@ use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::time::Clock;
 use crate::http::api::keyed::check_key;
+use crate::http::bodies::Held;
 use crate::http::caller::{KeyHeader, user_agent};
-use crate::http::door::{Door, Incoming};
+use crate::http::door::Door;
 use crate::tools::Progress;
 
 /// Progress is told at most this often.
@@ -51,38 +52,38 @@ pub async fn call(
     let args = Value::Object(request.arguments.unwrap_or_default());
     let headers = context.extensions.get::<http::request::Parts>().map(|parts| &parts.headers);
     let rejected = headers.and_then(|headers| check_key(&args, &KeyHeader::of(headers)).err());
-    let mut incoming =
-        Incoming { tool: request.name.to_string(), args, rejected, follows: request.request_state, ..about(&context) };
+    let (wanted, held) = wanted(&context, who, request.name.to_string(), args);
+    let mut wanted = Request { rejected, follows: request.request_state, ..wanted };
     let listener = context.meta.get_progress_token().map(|token| {
         let (sender, progress) = mpsc::channel(PENDING);
-        incoming.progress = Some(sender);
+        wanted.progress = Some(sender);
         (token, progress)
     });
-    let is_modern = incoming.protocol.as_deref() == Some(MODERN);
+    let is_modern = wanted.protocol.as_deref() == Some(MODERN);
     let shows_links = context.client_capabilities().is_some_and(|can| takes_links(&can));
     let mut asked = None;
     if shows_links && is_modern {
-        leave_on_hold(&mut incoming);
+        leave_on_hold(&mut wanted);
     } else if shows_links {
         let (sender, receiver) = oneshot::channel();
-        (incoming.on_hold, asked) = (OnHold::Tell(sender), Some(receiver));
+        (wanted.on_hold, asked) = (OnHold::Tell(sender), Some(receiver));
     }
-    let (span, rounds) = (span(door, &incoming, callers_trace(&context)), matches!(incoming.on_hold, OnHold::Leave));
-    answer(&traced(wait(door, who, incoming, &context, listener, asked), span).await, rounds)
+    let (span, rounds) = (span(door, &wanted, callers_trace(&context)), matches!(wanted.on_hold, OnHold::Leave));
+    answer(&traced(wait(door, (wanted, held), &context, listener, asked), span).await, rounds)
 }
 
-/// What the connection says of a call.
-fn about(context: &Context) -> Incoming {
+/// A call with what its connection says of it, and its share of what may be in memory.
+fn wanted(context: &Context, who: Principal, tool: String, args: Value) -> (Request, Held) {
     let parts = context.extensions.get::<http::request::Parts>();
     let header = |name: &str| parts.and_then(|parts| parts.headers.get(name)?.to_str().ok()).map(str::to_owned);
-    Incoming {
+    let request = Request {
         session: header(SESSION_ID.as_str()),
         protocol: context.protocol_version().map(|version| version.to_string()),
         user_agent: parts.and_then(|parts| user_agent(&parts.headers)),
         made: parts.and_then(|parts| parts.extensions.get::<Made>()).map(|made| made.0.clone()),
-        held: parts.and_then(|parts| parts.extensions.get()).cloned().unwrap_or_default(),
-        ..Incoming::default()
-    }
+        ..Request::new(who, tool, args)
+    };
+    (request, parts.and_then(|parts| parts.extensions.get()).cloned().unwrap_or_default())
 }
 
 /// A call with parameters that the protocol does not have: recorded, and a fault of the request.
@@ -91,15 +92,16 @@ pub async fn malformed(door: &Door, who: Principal, mut params: Value, context: 
     let tool = params["name"].as_str().unwrap_or_default().to_owned();
     let args = params.get_mut("arguments").map(Value::take).unwrap_or_default();
     let rejected = Some(rejected::refusal(text));
-    let reply = door.submit(who, Incoming { tool, args, rejected, ..about(context) }).await;
+    let (wanted, held) = wanted(context, who, tool, args);
+    let reply = door.submit(Request { rejected, ..wanted }, held).await;
     ErrorData::invalid_params(text, Some(reply.document()))
 }
 
 /// A client that is to ask its user first: it is answered at once where the user finds a person, and comes back. Once only, so
 /// that nobody is asked in a circle; then it waits for the call.
-pub fn leave_on_hold(incoming: &mut Incoming) {
-    if incoming.follows.is_none() {
-        incoming.on_hold = OnHold::Leave;
+pub fn leave_on_hold(request: &mut Request) {
+    if request.follows.is_none() {
+        request.on_hold = OnHold::Leave;
     }
 }
 
@@ -113,8 +115,8 @@ pub async fn traced(reply: impl Future<Output = Reply>, span: tracing::Span) -> 
 }
 
 /// The span of a call, by the MCP conventions.
-pub fn span(door: &Door, incoming: &Incoming, caller: Option<opentelemetry::Context>) -> tracing::Span {
-    let known = door.control().catalogue.get(&incoming.tool).map_or("unknown", |tool| tool.facts.name);
+pub fn span(door: &Door, request: &Request, caller: Option<opentelemetry::Context>) -> tracing::Span {
+    let known = door.control().catalogue.get(&request.tool).map_or("unknown", |tool| tool.facts.name);
     let span = tracing::info_span!(
         "tools/call",
         otel.name = format!("tools/call {known}"),
@@ -122,7 +124,7 @@ pub fn span(door: &Door, incoming: &Incoming, caller: Option<opentelemetry::Cont
         mcp.method.name = "tools/call",
         gen_ai.operation.name = "execute_tool",
         gen_ai.tool.name = known,
-        mcp.protocol.version = incoming.protocol.as_deref().unwrap_or_default(),
+        mcp.protocol.version = request.protocol.as_deref().unwrap_or_default(),
         network.transport = "tcp",
         error.type = tracing::field::Empty,
     );
@@ -151,15 +153,14 @@ fn is_traceparent(text: &str) -> bool {
 /// Waits for the reply; passes progress on, and the wish to cancel.
 async fn wait(
     door: &Door,
-    who: Principal,
-    incoming: Incoming,
+    (request, held): (Request, Held),
     context: &Context,
     mut listener: Option<(ProgressToken, mpsc::Receiver<Progress>)>,
     asked: Option<oneshot::Receiver<Refusal>>,
 ) -> Reply {
-    let cancel = incoming.cancel.clone();
+    let cancel = request.cancel.clone();
     let mut teller = Teller { peer: context.peer.clone(), clock: std::sync::Arc::clone(&door.control().ports.clock), told: None };
-    let submitting = door.submit(who, incoming);
+    let submitting = door.submit(request, held);
     let eliciting = elicit(&context.peer, asked);
     tokio::pin!(submitting, eliciting);
     let mut is_elicited = false;

@@ -114,7 +114,7 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let who = Self::caller(&context)?;
         Self::reached(&context);
-        calling::call(&self.door, who, request, context).await
+        Box::pin(calling::call(&self.door, who, request, context)).await
     }
 
     /// What rmcp cannot read as the method that it names.

@@ -15,10 +15,11 @@ use serde_json::{Map, Value};
 
 use super::calling;
 use super::message::{META_VERSION, MODERN, VERSION};
+use crate::control::Request;
 use crate::core::principal::Principal;
 use crate::http::accept::Accepted;
 use crate::http::caller::user_agent;
-use crate::http::door::{Door, Incoming};
+use crate::http::door::Door;
 
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
@@ -108,19 +109,17 @@ fn agree(headers: &HeaderMap, name: &str) -> bool {
 impl Plain {
     /// Makes the call and answers it. A caller that goes away drops this, which asks the call to stop.
     pub async fn call(self, door: &Door, who: Principal, parts: &Parts) -> Response {
-        let mut incoming = Incoming {
-            tool: self.tool,
-            args: Value::Object(self.args),
+        let held = parts.extensions.get().cloned().unwrap_or_default();
+        let mut request = Request {
             protocol: Some(MODERN.to_owned()),
             user_agent: user_agent(&parts.headers),
-            held: parts.extensions.get().cloned().unwrap_or_default(),
-            ..Incoming::default()
+            ..Request::new(who, self.tool, Value::Object(self.args))
         };
         if self.takes_links {
-            calling::leave_on_hold(&mut incoming);
+            calling::leave_on_hold(&mut request);
         }
-        let span = calling::span(door, &incoming, None);
-        let reply = calling::traced(door.submit(who, incoming), span).await;
+        let span = calling::span(door, &request, None);
+        let reply = calling::traced(door.submit(request, held), span).await;
         let result = match calling::answer(&reply, self.takes_links) {
             Ok(CallToolResponse::Complete(result)) => Told::Complete(result),
             Ok(CallToolResponse::InputRequired(question)) => Told::InputRequired(question),

@@ -17,7 +17,7 @@ use super::Exchange;
 use super::message::Unfit;
 use super::sessions::SESSION_ID;
 use super::shallow::{self, BATCH, CALL, Shallow, is_call};
-use crate::control::Reply;
+use crate::control::{Reply, Request};
 use crate::core::code::Code;
 use crate::core::document;
 use crate::core::id::CallId;
@@ -25,10 +25,11 @@ use crate::core::lineage::{alive, is_revoked};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::http::api::CALL_ID;
+use crate::http::bodies::Held;
 use crate::http::bodies::Whole;
 use crate::http::body::{self, text_of};
 use crate::http::caller::user_agent;
-use crate::http::door::{Door, Incoming};
+use crate::http::door::Door;
 use crate::http::problem::Problem;
 
 /// Whether rmcp has handed a call on; the handler says so.
@@ -69,17 +70,16 @@ struct Said<'a> {
 /// The same of one call, as it is said.
 async fn note_with(door: &Door, who: &Principal, headers: &HeaderMap, said: Said<'_>, rejection: Option<Refusal>) -> Reply {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let incoming = Incoming {
-        tool: said.name.as_str().unwrap_or_default().to_owned(),
-        args: if said.args.is_null() && rejection.is_none() { json!({}) } else { said.args.clone() },
+    let args = if said.args.is_null() && rejection.is_none() { json!({}) } else { said.args.clone() };
+    let request = Request {
         rejected: rejection,
         others: said.others,
         session: text(SESSION_ID.as_str()),
         protocol: text("mcp-protocol-version"),
         user_agent: user_agent(headers),
-        ..Incoming::default()
+        ..Request::new(who.clone(), said.name.as_str().unwrap_or_default(), args)
     };
-    door.submit(who.clone(), incoming).await
+    door.submit(request, Held::default()).await
 }
 
 /// Why a message is rejected, as a refusal.

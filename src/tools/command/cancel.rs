@@ -9,18 +9,15 @@ use super::{run, sight};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::id::CallId;
-use crate::core::job::Job;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::log::admission::job_row;
-use crate::log::cancelling::Ending;
+use crate::log::cancel::Wish;
 use crate::log::reading::ReadError;
 use crate::providers::Permit;
 use crate::providers::compute::{GuestJobs, JobState, JobStatus, MachineRef, ProviderError};
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, write};
-use crate::tools::register::facts_of;
 
 /// How long a command that was claimed is waited for to appear in the guest, and its end in the log.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -94,12 +91,10 @@ async fn is_open(execution: &Execution, call: &CallId) -> Result<bool, ReadError
 
 /// Ends a command that no worker has taken; false if one has, or it has ended.
 async fn cancel_queued(execution: &Execution, call: &CallId) -> Result<bool, Outcome> {
-    let row = job_row(call);
-    let rows = execution.ports.reader.store.state_rows(std::slice::from_ref(&row)).await?;
-    let known: Option<Job> = rows.first().and_then(|row| serde_json::from_slice(&row.doc).ok());
-    let ending = Ending { call: call.clone(), known, node: execution.ports.node.clone(), facts: facts_of };
-    let cancelled = execution.ports.writer.cancel_queued(execution.author(), execution.ids(), ending).await?;
-    cancelled.map_err(Outcome::Failed)
+    let ports = &execution.ports;
+    let known = ports.reader.job(call).await?;
+    let wish = Wish { call: call.clone(), known, node: ports.node.clone(), facts: ports.facts };
+    ports.writer.end_queued(execution.author(), execution.ids(), wish).await?.map_err(Outcome::Failed)
 }
 
 /// Ends a command in the guest. One that was just claimed may not have been started there yet; none if it ended before.

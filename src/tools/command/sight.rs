@@ -9,7 +9,6 @@ use crate::core::refusal::Refusal;
 use crate::core::resource::{ResourceId, place_of};
 use crate::core::state::Vm;
 use crate::core::tool::ToolFacts;
-use crate::tools::register::facts_of;
 use crate::tools::{CallRecord, Execution};
 
 /// What is told of a command that is absent, not owned, or not on the allow-list.
@@ -22,7 +21,7 @@ pub(super) fn vm_of(execution: &Execution, tool: &str, about: &[ResourceId]) -> 
     let state = execution.state();
     let id = place_of(about).ok_or_else(not_found)?;
     let named = execution.resources.first().is_none_or(|named| named.id == *id);
-    let is_command = facts_of(tool).is_some_and(ToolFacts::is_command);
+    let is_command = (execution.ports.facts)(tool).is_some_and(ToolFacts::is_command);
     let known = state.vm(id).filter(|vm| execution.sight().vm(vm) && named && is_command);
     known.cloned().ok_or_else(not_found)
 }

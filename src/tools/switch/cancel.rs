@@ -8,14 +8,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::core::call::{Outcome, Status};
 use crate::core::id::CallId;
-use crate::core::job::Job;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
-use crate::log::admission::job_row;
-use crate::log::cancelling::Ending;
+use crate::log::cancel::Wish;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
-use crate::tools::register::facts_of;
 
 pub(super) static CANCEL: Operation<Args, Output> = administration("call_cancel")
     .scope(Scope::StaffSwitch)
@@ -49,16 +46,15 @@ pub(super) struct Output {
 }
 
 async fn cancel(execution: Execution, Args { id: call }: Args) -> Result<Output, Outcome> {
-    let row = job_row(&call);
-    let rows = execution.ports.reader.store.state_rows(std::slice::from_ref(&row)).await?;
-    let known: Option<Job> = rows.first().and_then(|row| serde_json::from_slice(&row.doc).ok());
-    let (call_id, node) = (call.clone(), execution.ports.node.clone());
-    let ending = Ending { call: call_id, known: known.clone(), node, facts: facts_of };
+    let ports = &execution.ports;
+    let known = ports.reader.job(&call).await?;
+    let is_sealed = known.as_ref().is_some_and(|job| job.sealed);
+    let wish = Wish { call: call.clone(), known, node: ports.node.clone(), facts: ports.facts };
     let (author, ids, by) = (execution.author(), execution.ids(), execution.principal.clone());
-    let asked = execution.ports.writer.cancel_call(author, ids, ending, by).await?;
+    let asked = ports.writer.ask_to_end(author, ids, wish, by).await?;
     let (status, changed) = asked.map_err(Outcome::Failed)?;
-    if status == Status::Cancelled && known.is_some_and(|job| job.sealed) {
-        execution.ports.forget_seals(std::slice::from_ref(&call)).await;
+    if status == Status::Cancelled && is_sealed {
+        ports.forget_seals(std::slice::from_ref(&call)).await;
     }
     Ok(Output { id: call, status, changed })
 }

@@ -15,8 +15,9 @@ use crate::core::switch::{Running, Target};
 use crate::log::changing::{Author, Note};
 use crate::log::draining::{Covered, Drained, waits};
 use crate::log::sql::SqlError;
+use crate::tools::Execution;
 use crate::tools::record::{change, note};
-use crate::tools::{Execution, register};
+use crate::tools::under_way::open_calls;
 
 /// How many open calls one transaction reads to end them.
 const AT_ONCE: usize = 500;
@@ -91,7 +92,7 @@ pub(in crate::tools) async fn engage(
 }
 
 fn covered(execution: &Execution, jobs: Vec<Job>) -> Covered {
-    Covered { jobs, facts: register::facts_of, node: execution.ports.node.clone() }
+    Covered { jobs, facts: execution.ports.facts, node: execution.ports.node.clone() }
 }
 
 /// What waits under the switches after they were engaged: in transactions of many, and where one of those does not hold, each call by
@@ -128,16 +129,13 @@ struct Under(Vec<Target>);
 impl Under {
     /// The open calls that these targets cover, as far as they can be read soon.
     async fn open(&self, execution: &Execution) -> Vec<Job> {
-        let asked = tokio::time::timeout(READING, execution.ports.reader.store.state(&["job"])).await;
-        let rows = asked.unwrap_or_else(|_| Err(SqlError::TooLong(READING).into())).unwrap_or_else(|error| {
+        let open = open_calls(&execution.ports, execution.ports.facts, |call, state| {
+            self.0.iter().any(|target| target.covers(call, state))
+        });
+        let open = tokio::time::timeout(READING, open).await.unwrap_or_else(|_| Err(SqlError::TooLong(READING).into()));
+        open.unwrap_or_else(|error| {
             tracing::error!(%error, "the open calls cannot be read; a switch is engaged without ending them");
             Vec::new()
-        });
-        let state = execution.state();
-        let is_covered = |job: &Job| {
-            let tool = register::facts_of(&job.tool);
-            tool.is_some_and(|tool| self.0.iter().any(|target| target.covers(&job.covered(tool), &state)))
-        };
-        rows.iter().filter_map(|row| serde_json::from_slice::<Job>(&row.doc).ok()).filter(is_covered).collect()
+        })
     }
 }

@@ -9,6 +9,7 @@ use crate::core::id::{CallId, VmId};
 use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
+use crate::log::clearing::Grounds;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, administration};
 
@@ -39,7 +40,7 @@ pub(super) struct Output {
 
 async fn clear(execution: Execution, Args { vm }: Args) -> Result<Output, Outcome> {
     let (author, ids, by) = (execution.author(), execution.ids(), execution.principal.user.clone());
-    let cleared = execution.ports.writer.clear_claim(author, ids, (&vm).into(), by).await?;
+    let cleared = execution.ports.writer.clear_claim(author, ids, (&vm).into(), Grounds::Person(by)).await?;
     match cleared.map_err(Outcome::Failed)? {
         Some(claim) if claim.unknown => Ok(Output { vm, command_id: claim.call }),
         Some(_) => Err(Outcome::Failed(Refusal::new(Code::VmCommandInProgress, "The command still runs; cancel it instead."))),

@@ -5,6 +5,7 @@
 mod arrows;
 mod circles;
 mod commands;
+mod operations;
 mod paths;
 mod shape;
 mod templates;

@@ -196,20 +196,9 @@ async fn console_a_person_names_another_who_is_there() {
     let key_for = async |user: &forelog::core::id::UserId| {
         let args = json!({ "label": "theirs", "scopes": ["vms:read"], "user": user });
         let request = forelog::control::Request {
-            principal: person.clone(),
-            tool: "key_create".into(),
-            args,
-            session: None,
-            protocol: None,
-            follows: None,
-            user_agent: None,
             wait: Duration::from_secs(20),
-            cancel: tokio_util::sync::CancellationToken::new(),
-            progress: None,
             on_hold: forelog::control::OnHold::Leave,
-            made: None,
-            rejected: None,
-            others: 0,
+            ..forelog::control::Request::new(person.clone(), "key_create", args)
         };
         match control.submit(request).await {
             forelog::control::Reply::Done { result, .. } => result["user"].as_str().expect("a user").to_owned(),

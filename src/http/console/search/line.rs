@@ -5,7 +5,7 @@
 use std::fmt;
 
 use crate::core::search::{Field, Search};
-use crate::http::console::fault::encoded;
+use crate::http::console::address::encoded;
 
 /// The items of a line.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

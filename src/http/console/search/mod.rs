@@ -15,7 +15,8 @@ use axum::extract::Query;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::activity::{Pairs, query_at};
-use super::fault::{Fault, encoded};
+use super::address::encoded;
+use super::fault::Fault;
 use super::frame::{Frame, page};
 use super::shown::visible;
 use super::visit::Visit;
