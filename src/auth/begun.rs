@@ -70,7 +70,7 @@ impl Sessions {
             role,
             session: digest(&token.hash()),
             issuer: by.map(|by| by.name.to_owned()),
-            ended: left.iter().map(|session| digest(&session.hash)).collect(),
+            ended: left.iter().map(|session| (session.person.clone(), digest(&session.hash))).collect(),
             word,
             known,
             fresh: NewConsoleKey {

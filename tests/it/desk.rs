@@ -135,9 +135,11 @@ async fn what_would_stop_nothing_is_refused(data: Data) {
     }
     assert!(engage("class:write", &["--message", &long]).contains("501 characters"));
     assert!(engage("class:write", &["--incident", &long]).contains("501 characters"));
-    for reason in ["", "  ", &long] {
+    for (reason, why) in
+        [("", "'--reason <REASON>': it has 0 characters"), ("  ", "The reason"), (&long, "it has 501 characters")]
+    {
         let said = data.complaint(&["switch", "engage", "all", "--reason", reason]);
-        assert!(said.contains("The reason") && !said.contains("policy"), "{said}");
+        assert!(said.contains(why) && !said.contains("policy"), "{said}");
     }
     assert_eq!(data.answer(&["switch", "list"])["items"], json!([]));
     assert_eq!(data.answer(&["log", "verify"])["events"], events, "what is refused writes nothing");

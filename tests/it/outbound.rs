@@ -28,7 +28,7 @@ const RULES: Rules = Rules {
 async fn server() -> (u16, Arc<AtomicUsize>) {
     let reached = Arc::new(AtomicUsize::new(0));
     let counted = Arc::clone(&reached);
-    let piece = |_| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; LARGEST / 2]));
+    let piece = |()| Ok::<_, std::io::Error>(Bytes::from(vec![b'x'; LARGEST / 2]));
     let router = Router::new()
         .route("/small", get(|| async { "x".repeat(LARGEST) }))
         .route("/large", get(|| async { "x".repeat(LARGEST + 1) }))

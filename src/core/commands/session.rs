@@ -39,8 +39,8 @@ pub struct SignIn {
     pub session: String,
     /// The issuer that let them in, by its name in the configuration; none after a password.
     pub issuer: Option<String>,
-    /// Digests of the sessions that end with it.
-    pub ended: Vec<String>,
+    /// The sessions that end with it, by whose they are and their digests: who comes in may take another's place in a browser.
+    pub ended: Vec<(UserId, String)>,
     /// Who vouches for them.
     pub word: Word,
     /// What the console acts with for them as far as is known, whose last use is looked at.
@@ -70,7 +70,7 @@ impl Command for SignIn {
             change = change.and_noted(&self.fresh.event, Kind::CredentialCreated(self.created()));
         }
         let user = &self.user;
-        let ended = self.ended.iter().map(|session| signed_out(user, Some(session), None));
+        let ended = self.ended.iter().map(|(whose, session)| signed_out(whose, Some(session), None));
         let (session, issuer) = (Some(self.session.as_str().into()), self.issuer.as_deref().map(Into::into));
         change = change.and_all(ended).and_noted(&self.event, Kind::SignedIn { user: user.clone(), session, issuer });
         let credential = usable.map_or(&self.fresh.credential, |row| &row.created.credential);

@@ -179,7 +179,3 @@ fn revoked(kinds: &[Kind]) -> Vec<CredentialId> {
         |kind: &Kind| if let Kind::CredentialRevoked { credential, .. } = kind { Some(credential.clone()) } else { None };
     kinds.iter().filter_map(credential).collect()
 }
-
-pub(super) fn no_account() -> Refusal {
-    Refusal::new(Code::NotFound, "There is no such account.")
-}

@@ -13,23 +13,7 @@ use super::paths::Paths;
 use super::{Source, sources};
 
 /// Circles that are still to be cut; of each no more is allowed than is here.
-const FOR_NOW: [&[&str]; 4] = [
-    &[
-        "http/console/activity",
-        "http/console/assets",
-        "http/console/fault",
-        "http/console/form",
-        "http/console/frame",
-        "http/console/look",
-        "http/console/notice",
-        "http/console/reason",
-        "http/console/sign_in",
-        "http/console/visit",
-    ],
-    &["log/admission", "log/chained", "log/claim", "log/closing", "log/facts", "log/hold", "log/open", "log/refusals"],
-    &["tools/panic", "tools/register", "tools/switch/asked", "tools/switch/drain"],
-    &["control/finish", "control/hold", "control/repeat", "control/submit"],
-];
+const FOR_NOW: [&[&str]; 1] = [&["control/finish", "control/hold", "control/repeat", "control/submit"]];
 
 /// A file's module.
 type Module = Vec<String>;
