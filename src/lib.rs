@@ -1,7 +1,7 @@
 //! Forelog: an audit-first control plane for AI agents that operate servers.
 //!
-//! Reading order: [`core`] (what a call is), [`log`] (how it is written down), [`control`] (the only way in),
-//! [`worker`] (how it is carried out), then [`http`].
+//! Reading order: [`core`] (what a call is), [`log`] (how it is recorded), [`control`] (how it is decided),
+//! [`worker`] (how it runs), then [`http`].
 
 pub mod ambient;
 pub mod app;

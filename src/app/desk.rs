@@ -1,7 +1,7 @@
-//! The rooms without a server: what the command line needs while a server runs on the same data, or while none can.
+//! Administration on the data itself, for the command line: beside a running server, or when no server can run.
 //!
-//! INVARIANT: everything it changes is an event, appended by a writer of its own under the same lock as a server's, so
-//! that a running server sees it in its next transaction.
+//! INVARIANT: every change is an event. It is appended by a writer of its own under the same lock as a server's, so a running
+//! server sees it in its next transaction.
 
 use std::os::unix::fs::MetadataExt;
 use std::sync::Arc;

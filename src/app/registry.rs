@@ -278,7 +278,7 @@ impl Desk {
         Ok(vm)
     }
 
-    /// Somebody of the account, or who came first: a key of nobody would answer for whoever is named.
+    /// The named user of the account, or its first one: each key belongs to an existing user.
     async fn person_of(&self, account: &AccountId, named: Option<UserId>) -> Result<UserId, DeskError> {
         let (people, state) = (self.rooms.vault.people_of(account).await?, self.state().await?);
         let is_here = |person: &Person| person.role_in(&state).is_some() && person.acting_role_in(&state).is_some();

@@ -1,8 +1,7 @@
-//! Who works as a node in a data directory: servers, any number of them, or one pipe alone.
+//! The lock on a data directory: shared among servers, exclusive for a pipe (`forelog stdio` without a server).
 //!
-//! INVARIANT: a pipe that is a node of its own holds the directory against every server for as long as it lives, and every
-//! server against such a pipe; a process that dies, however it dies, holds nothing. The command line on the data takes no
-//! seat: whatever is stopped is stopped beside whoever has one (P15).
+//! INVARIANT: a pipe and a server never run on the same directory at the same time. The kernel releases the lock of a process
+//! that dies. The command line takes no lock, so it can stop calls beside any server or pipe (P15).
 
 use std::fs::{File, TryLockError};
 use std::io;

@@ -1,12 +1,12 @@
-//! What of the data is there, before anything is opened, and making it where nothing is.
+//! Checks which data files exist before anything is opened, and creates them where there are none.
 //!
 //! ```text
 //! log.db · vault.db · views.db, each with what SQLite keeps beside it · the key file
 //!     nothing of them ──▶ made, all together      one away, anything else there ──▶ refused (the views alone may be made again)
 //! ```
 //!
-//! INVARIANT: looking changes nothing. No file of a room is made where anything of the data is there: SQLite takes the log of
-//! writes beside a file that it finds empty for a leftover, and empties it, so what was moved away comes back without what it held.
+//! INVARIANT: the check changes nothing. No room's file is created where any other data file exists: SQLite would take the
+//! write-ahead log of a moved database for a leftover and empty it, and the database would come back without its last commits.
 
 use std::fs::{File, OpenOptions};
 use std::io;

@@ -1,9 +1,9 @@
 //! Where passwords are hashed: off the threads that serve requests, a few at a time.
 //!
-//! INVARIANT: a hash takes 19 MiB and a core, so at most three are made at a time, and in each line at most [`WAITING`] wait,
-//! [`FROM_ONE`] from one address, and of one person, and [`OF_ACCOUNT`] of one account's people. Browsers in which the person
-//! signed in before, and whoever is signed in, have a line of their own, which a flood of strangers does not reach, and which
-//! nobody fills alone: browsers are as many as somebody likes, people and addresses are not.
+//! INVARIANT: a hash takes 19 MiB and a core, so at most three are made at a time. In each queue at most [`WAITING`] wait:
+//! [`FROM_ONE`] from one address, [`FROM_ONE`] of one user, and [`OF_ACCOUNT`] of one account. Known browsers and signed-in
+//! users have a queue of their own, which unknown browsers cannot fill. The bounds go by user and address, because one client
+//! can pretend to be any number of browsers.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};

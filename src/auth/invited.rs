@@ -1,8 +1,8 @@
-//! Taking an invitation: from a link that somebody was given to a person with a password, who is signed in.
+//! Takes an invitation: from its link to a signed-in user with a password.
 //!
-//! INVARIANT: a link works once, until its time is over, it is revoked, or whoever made it may not invite any more; while that
-//! is stopped it waits. Whether it works, and whether the account has somebody under that address already, is decided in the
-//! transaction that makes the person one of the account's people; whom the log does not name as such never signs in.
+//! INVARIANT: a link works once. It ends when it expires, is revoked, or its maker loses the right to invite; a switch on its
+//! maker only suspends it. The transaction that creates the user decides whether the link works and whether the account already
+//! has this address. A user who is not in the log never signs in.
 
 use super::hashing::Line;
 use super::session::{Browser, Entered, SessionError, Sessions, Token};

@@ -1,7 +1,7 @@
-//! Browsers in which a person signed in before. Guesses of others do not lock them out (a device cookie).
+//! A device cookie: it marks a browser in which a user signed in before, so that guesses from elsewhere do not lock the user out.
 //!
-//! INVARIANT: such a cookie signs nobody in. It says, sealed, that the password or the issuer of a person was right in this
-//! browser once; it survives the end of the session, names a few people at most, and makes guesses count apart.
+//! INVARIANT: the cookie signs nobody in. Sealed, it says who signed in here before. It outlives the session, names a few users
+//! at most, and gives the browser a guess count of its own.
 
 use std::time::Duration;
 

@@ -3,8 +3,8 @@
 //! A session acts with one credential per person and role, which the log names like any key; switches, limits, policies and
 //! revocation are the same as for keys. The cookie's value is 256 random bits, of which only a digest is stored.
 //!
-//! INVARIANT: a session is read from the vault for each request, with its person, and is one only if the log says that it began
-//! and has not ended: a row without its event, or from before its end, is none, nor one whose person is gone or has another role.
+//! INVARIANT: each request reads the session and its user from the vault. A session counts only if the log says that it began
+//! and has not ended, that its user exists, and that the role is still the same. A row without these events is no session.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -135,7 +135,7 @@ pub struct Visitor {
 }
 
 impl Visitor {
-    /// Which side of the counter they are on.
+    /// Customer or staff.
     #[must_use]
     pub fn side(&self) -> Side {
         self.role.side()
@@ -264,7 +264,7 @@ impl Sessions {
         Ok(Arc::clone(self.writer.fresh().await?.state()))
     }
 
-    /// Whoever has no event is no person: erases somebody whom the log did not make one, unless it may have.
+    /// Erases a user whose creation failed, unless the log may hold the event after all.
     pub(super) async fn erase_unmade(&self, person: &Person, error: &SessionError) {
         if matches!(error, SessionError::Write(WriteError::Store { uncertain: true, .. })) {
             return;

@@ -1,9 +1,9 @@
-//! Signing in: from an e-mail address and a password to a session. Several people may have one address, each in an account of
-//! their own; the password says who of them it is.
+//! Signs in with an e-mail address and a password. An address may be one user in each of several accounts; the password tells
+//! which.
 //!
 //! INVARIANT: an unknown e-mail address costs the same work, leaves the same event and gets the same answer as a wrong
-//! password. A guess counts against each person at whose password it was one, and a browser that is known for one person gives
-//! nobody a better chance at another's.
+//! password. A guess counts against each user whose password it was compared with. A browser that is known for one user gives
+//! no extra guesses at another's password.
 
 use std::time::Duration;
 
@@ -207,7 +207,7 @@ impl Sessions {
         Ok(self.vault.change_password(person, &hash, &visitor.session.hash).await?)
     }
 
-    /// What is stored of a password.
+    /// Hashes a password for storage.
     pub(super) async fn hash(&self, fresh: &str, email: &EmailAddress, line: Line<'_>) -> Result<String, SessionError> {
         let (fresh, salt) = (fresh.to_owned(), self.vault.salt(email).await?);
         Ok(self.hashing.turn(line, move || password::hash_under(&fresh, salt)).await??)

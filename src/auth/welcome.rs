@@ -1,7 +1,7 @@
-//! The first person of the staff: a server without staff prints a link once, and whoever opens it chooses a password.
+//! The first staff user: a server without staff prints a link once; whoever opens it first chooses a password.
 //!
-//! INVARIANT: a link works once, for a day, and only while the staff is nobody; a new one ends the one before. Whether somebody
-//! is of the staff is decided in the transaction that makes the first one: a link is not used up by what is not written down.
+//! INVARIANT: a link works once, for a day, and only while there is no staff user; a new link ends the one before. The
+//! transaction that creates the user checks this and uses the link up, so a failed attempt does not.
 
 use std::time::Duration;
 

@@ -1,7 +1,7 @@
 //! `forelog approval`: the calls that wait for a person, answered with that person's own key.
 //!
-//! INVARIANT: nobody answers as nobody. Who sits before the data is not known, so a key is asked for, and what it may do is
-//! decided as over REST.
+//! INVARIANT: every answer has an author. The operating system's user is not a Forelog user, so the command asks for a key, and
+//! its rights are decided as over REST.
 
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};

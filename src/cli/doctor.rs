@@ -214,7 +214,7 @@ fn key_file(context: &Context, without_vault: Option<&str>) -> Vec<String> {
     if others == 0 { Vec::new() } else { vec![fault] }
 }
 
-/// What Forelog has made there; what somebody else has put beside it is his.
+/// Files that Forelog makes. Other files in the directory are not checked.
 fn exposed(context: &Context) -> Result<Vec<String>, CliError> {
     let config = &context.config;
     let rooms = Room::ALL.iter().flat_map(|room| ["", "-wal", "-shm"].map(|end| format!("{}.db{end}", room.name())));

@@ -40,7 +40,7 @@ pub struct HealthArgs {
     pub listen: Option<SocketAddr>,
 }
 
-/// Asks it.
+/// Asks the server for its readiness.
 pub async fn run(context: &Context) -> Result<Answer, CliError> {
     let address = reachable(context.config.listen);
     let failed = |why: String| CliError::Unhealthy { address, why };

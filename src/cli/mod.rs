@@ -336,7 +336,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, 
     }
 }
 
-/// Says it on standard output.
+/// Prints the answer on standard output.
 pub fn print(answer: &Answer, json: bool) {
     let mut out = std::io::stdout().lock();
     // A reader that has gone, as in `forelog vm list | head -1`, is no error.

@@ -1,8 +1,8 @@
-//! Who waits for an answer is asked about once more before it is given.
+//! Rechecks a caller's key before a long-awaited answer leaves.
 //!
-//! INVARIANT: nothing that was recorded after a key ended is answered to it: a wait ends as soon as this node knows, and what a
-//! wait has brought is held against the log before it leaves (P8, P14). What a call does goes on; only its answer stays here. A
-//! switch is no end of a key: what it lets finish is answered as it ended, and what it cancels ends so in the log.
+//! INVARIANT: a key that has ended gets no answer that was recorded after its end (P8, P14). The wait ends as soon as this node
+//! knows of it, and the key is looked up in the log again before the answer leaves. The call itself goes on; only its answer is
+//! withheld. A switch does not end a key: a call under a switch is answered as it ended.
 
 use std::time::Duration;
 
@@ -15,7 +15,7 @@ use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::tool::{Class, ToolFacts};
 
-/// How often it is looked whether the time of a key is over, which no change of control state tells.
+/// How often the key's expiry is checked: expiry changes no control state, so nothing announces it.
 const PACE: Duration = Duration::from_millis(500);
 
 /// How an answer is held against control state before it leaves.
@@ -27,7 +27,7 @@ pub(super) enum Look {
     ByLog,
 }
 
-/// Whose answer is waited for, and to what.
+/// Who waits for an answer, and to which call.
 #[derive(Clone, Copy)]
 pub struct Asking<'a> {
     /// Who waits.
@@ -55,7 +55,7 @@ impl<'a> Asking<'a> {
 }
 
 impl Control {
-    /// Why nothing more is to be told, as this node knows it: the key is over.
+    /// Refuses if the key has ended, as this node knows it.
     pub fn may_still(&self, asking: Asking<'_>) -> Result<(), Refusal> {
         alive(&self.ports.fence().state(), &asking.who.credential, self.ports.clock.now()).map(drop)
     }

@@ -1,4 +1,4 @@
-//! Calls that a call consists of: a drill is such a one.
+//! Calls that a tool makes while it runs, for example a drill. Each is submitted, decided and recorded like any other call.
 
 use std::sync::Arc;
 use std::time::Duration;

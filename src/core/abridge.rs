@@ -1,6 +1,6 @@
-//! What is recorded of a long document: its long texts by head and tail, so that a record stays small and readable.
+//! Shortens a long document for the record: keeps the head and the tail of each long text.
 //!
-//! INVARIANT: what comes out is never longer than asked for, and is a whole document: nothing is cut in the middle.
+//! INVARIANT: the result is a valid JSON document and never longer than requested.
 
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};

@@ -1,7 +1,6 @@
-//! What somebody may give to a key that they make: never more than they have themselves, and never to who is nobody.
+//! Which rights a caller may give to a new key: none that the caller lacks, and only to an existing user.
 //!
-//! INVARIANT: it is looked at in the transaction that makes the key, so that a right that was taken away a moment ago gives
-//! nothing any more. Pure.
+//! INVARIANT: the transaction that creates the key checks this, so a right that was just revoked can no longer be given. Pure.
 
 use serde_json::json;
 

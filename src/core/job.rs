@@ -67,7 +67,7 @@ pub struct Job {
 }
 
 impl Job {
-    /// What a switch is held against.
+    /// The properties of a call that a switch's target matches.
     #[must_use]
     pub fn covered<'a>(&'a self, tool: &'a ToolFacts) -> Covered<'a> {
         let Self { account, credential, resources, providers, .. } = self;

@@ -7,8 +7,8 @@
 //! adopted   K ──▶ the person who keeps it, and nothing else any more
 //! ```
 //!
-//! INVARIANT: a lineage is total: each key is in it once, whatever circles there are; one with a part that is missing, or too
-//! many of them, cannot be read, and refuses (P12).
+//! INVARIANT: a lineage holds each key once, even if rows form a circle. A lineage with a missing part, or with too many parts,
+//! is unreadable, and calls that depend on it are refused (P12).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

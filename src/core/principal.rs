@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use super::id::{AccountId, CredentialId, UserId};
 
-/// Which side of the counter a credential is on.
+/// Whether a credential is a customer's or the staff's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Side {

@@ -1,9 +1,9 @@
-//! What a switch on a credential reaches, and whose limits it counts in.
+//! Which credentials a switch on one of them also stops, and which share one limit.
 //!
-//! What the console acts with for a person is another credential after a revocation, with another role or after long disuse.
+//! A user's sessions get a new credential after a revocation, a change of role, or long disuse.
 //!
-//! INVARIANT: to switches and limits all of those are one, so that nobody gets out from under these by signing in again. What
-//! has ended stays ended: that one of them is alive revives nothing that another one made. Pure.
+//! INVARIANT: switches and limits take all session credentials of a user as one, so signing in again evades neither. Ending is
+//! final: a live session credential does not revive what an ended one made. Pure.
 
 use std::collections::BTreeSet;
 

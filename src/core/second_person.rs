@@ -1,9 +1,8 @@
-//! Whether two people count as two, where it takes two of them. Pure.
+//! Whether two users count as two people, where an action takes two. Pure.
 //!
-//! INVARIANT: whoever somebody has invited a short while ago is no other person than they are, nor than anybody else who came
-//! by them: one who may invite could else be two as soon as it takes two. Nor are two whom an issuer has ever known as one,
-//! however often they have come and gone. What the first of two has said counts when the
-//! second one comes only if the first may still say it then.
+//! INVARIANT: a recently invited user does not count beside the inviter, nor beside others whom the inviter recently invited:
+//! otherwise one user with the right to invite could confirm alone. Two users whom an issuer has ever known as one subject
+//! count as one. The first user's consent counts only if that user may still give it when the second one does.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

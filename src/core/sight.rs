@@ -1,8 +1,8 @@
-//! What a reader may see. There is one answer, and every reading asks for it: lists, single calls, counts, live streams,
-//! exports, events, keys, VMs and the console's pages.
+//! What a principal may see. Every read uses this one answer: lists, single calls, counts, live streams, exports, events, keys,
+//! VMs and the console's pages.
 //!
-//! INVARIANT: what a [`Sight`] hides is hidden by every door, and looks exactly like what does not exist (P9). A key that is
-//! not known, and a sight that nobody chose, see nothing.
+//! INVARIANT: what a [`Sight`] hides is hidden on every interface, and looks exactly like what does not exist (P9). An unknown
+//! key sees nothing, and so does the default.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::scope::Scope;
 use super::state::{ControlState, Credential, Vm};
 use super::switch::{Switch, Target};
 
-/// What customers are told instead of the id of a person of the staff.
+/// What customers see in place of a staff user's id.
 pub const STAFF: &str = "staff";
 
 /// What somebody may see.

@@ -102,7 +102,7 @@ impl<R: Row> Table<R> {
         self.rows.is_empty()
     }
 
-    /// All of them: of all customers, so nothing that is done for one of them asks for this.
+    /// All rows, of all customers. Never called for the work of a single customer.
     pub fn values(&self) -> impl DoubleEndedIterator<Item = &R> + ExactSizeIterator {
         self.rows.values().map(|kept| &kept.row)
     }

@@ -1,9 +1,8 @@
 //! How much of requests' bodies may be in memory: what is being read, and what was read and is not handled yet.
 //!
-//! INVARIANT: what is small always fits: connections and their streams bound how much of that there is. Of what is larger, who
-//! shows no live key has a share of its address, and who has one a share of the key and of its account. One account's use never
-//! refuses another's: an account that holds nothing may hold one body though everything is taken. What stops something has
-//! shares of its own (P15). Bytes are given back when the last who holds them lets go.
+//! INVARIANT: a small body always fits; the limits on connections and streams bound their sum. A larger body counts against its
+//! key and account, or against its address if there is no live key. One account's use never refuses another's: an account that
+//! holds nothing may always hold one body. Stops have shares of their own (P15). Bytes are returned with the last holder.
 
 use std::collections::HashMap;
 use std::net::{IpAddr, Ipv4Addr};

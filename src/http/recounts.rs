@@ -1,7 +1,7 @@
-//! Exports are counted out again before they are sent, which costs what making them does: so many at a time, and so many in a
-//! while, of one account on this node.
+//! Limits downloads of exports: each download makes the export again to check its digest, which costs as much as making it did.
 //!
-//! INVARIANT: what one account's people download is bounded whatever they break off, and takes nothing from another account.
+//! INVARIANT: an account has a bound on downloads at a time and per ten minutes on this node, aborted ones included. One
+//! account's downloads take nothing from another's.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};

@@ -1,6 +1,6 @@
-//! One answer for all who ask at the same time, where to make it costs the log a look and nobody has to be known to ask.
+//! Single flight: concurrent unauthenticated requests share one answer, so that a flood of them reads the log once.
 //!
-//! INVARIANT: nobody is given an answer that was begun before he asked, and no two are made at a time.
+//! INVARIANT: no request gets an answer that was begun before the request came, and answers are made one at a time.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 

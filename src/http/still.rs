@@ -17,7 +17,7 @@ use crate::control::Asking;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 
-/// Who a request has turned out to be of.
+/// The principal of a request, once it is known.
 #[derive(Clone, Default)]
 pub struct Reader(Arc<OnceLock<Principal>>);
 

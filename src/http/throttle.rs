@@ -1,8 +1,8 @@
 //! The throttle per client address, before anything is authenticated. It guards the look-up of keys, not the limits of
 //! an account: those are exact and live in the log (P5).
 //!
-//! INVARIANT: who comes with a live key shares a bucket with nobody, behind whatever address, and what stops something shares
-//! none with what else the key asks for: nobody's calls use up another's stop (P15). What is no live key here has its address's.
+//! INVARIANT: each live key has its own bucket, from whatever address, and a second one for stops, so that calls never use up
+//! a stop (P15). A request without a live key counts in its address's bucket.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};

@@ -1,9 +1,7 @@
-//! What a running call writes by itself: looked at by the switches, and by what the caller still is, in the transaction that
-//! writes it.
+//! Events that a running call writes itself. The transaction that writes them rechecks the call, its key and the switches.
 //!
-//! INVARIANT: whatever a call changes in the log is changed only while the log has the call as running on this node, its key
-//! alive, and no switch over it. So after `engage` is committed nothing that the switch covers lands any more, fence or not
-//! (P3), and a call that somebody else has ended changes nothing (P4).
+//! INVARIANT: a call changes the log only while it runs on this node, its key is alive and no switch covers it. So after `engage`
+//! commits, no call that the switch covers writes anything, with or without the fence (P3), and neither does an ended call (P4).
 
 use super::draft::Draft;
 use super::store::{StoreError, Want};

@@ -1,4 +1,4 @@
-//! Sealing what stops something: with keys that are in memory, and without the vault if it does not answer (P15).
+//! Seals the text of stops: with keys in memory, or not at all if the vault does not answer (P15).
 //!
 //! INVARIANT: a stop waits for the vault at most [`PATIENCE`] for each key, and not at all while the vault is known not to
 //! answer. A part that cannot be sealed then is named by its leaf as left out, with the reason.
@@ -71,7 +71,7 @@ impl SealedPart {
 }
 
 impl Vault {
-    /// What stands for a vault that cannot be used: it knows no data key, and says why to whoever needs one.
+    /// Placeholder for an unusable vault: it has no data key, and returns the reason to callers that need one.
     #[must_use]
     pub fn away(why: &str, wrapping: Zeroizing<[u8; 32]>, entropy: Arc<dyn Entropy>) -> Self {
         let vault = Self::over(Box::new(Absent { why: why.to_owned() }), wrapping, entropy);

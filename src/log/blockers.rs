@@ -115,7 +115,7 @@ impl Blocker {
         })
     }
 
-    /// Whether nobody needs to wait for it any more. To end a commit that a standby keeps waiting would gain nothing.
+    /// Whether it has held the lock too long and may be ended. A commit that waits for a standby is not ended: that would not help.
     fn is_overdue(&self) -> bool {
         !self.awaits_standby && (self.outlasts || self.idle.is_some_and(|idle| idle >= OTHERS))
     }

@@ -57,7 +57,7 @@ impl NewEvent {
 pub(super) enum Counts {
     /// With the call.
     Now,
-    /// By an entry of its own: nobody waits for that row.
+    /// In a later entry, so that the call does not wait for that row.
     Later,
 }
 

@@ -1,7 +1,7 @@
-//! What a decision looks up by key, and under which names: windows, uses, a claim, and the call that it may repeat.
+//! Rows that a decision looks up by key: limit windows, key uses, a claim, and the call that it may repeat.
 //!
-//! INVARIANT: what is read is what [`rows_of`] asked for. A decision for which that is not all refuses to be made
-//! (`Decision::Unsettled`). A row that cannot be read refuses whatever depends on it (P12), but nobody who stops something.
+//! INVARIANT: the transaction reads the rows that [`rows_of`] names. A decision that needs another row is not made
+//! (`Decision::Unsettled`). An unreadable row refuses every call that depends on it (P12), except stops.
 
 use std::collections::BTreeMap;
 

@@ -1,4 +1,4 @@
-//! What is said first on each connection to PostgreSQL, so that no setting of the role or of a pooler decides anything for us.
+//! Sets up each PostgreSQL session before its first use, so that no setting of the role or of a pooler decides anything for us.
 //!
 //! INVARIANT: until the search path is ours nothing is named whose meaning it decides: no function and no table without its
 //! schema, and no operator at all. That it is ours is seen before anything else is asked. What a role was set to by itself or by

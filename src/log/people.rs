@@ -21,10 +21,10 @@ use crate::core::role::Role;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 
-/// Stands for the role of a person whom the log has to make one of an account's people first.
+/// Placeholder role of an invited user who is in the vault but not yet in the log.
 pub const UNSAID: &str = "unsaid";
 
-/// The same of a person whom nobody invited. Nobody else of the account is made under their address meanwhile.
+/// The same for a user without an invitation. Reserves the address within the account until the log decides.
 pub const AWAITED: &str = "awaited";
 
 /// The key that the salts of passwords are made with.

@@ -1,4 +1,4 @@
-//! PostgreSQL behind the door, through `sqlx`.
+//! The PostgreSQL implementation, through `sqlx`.
 //!
 //! INVARIANT: rows of one table go in one statement, whatever their number, because each statement is a round trip.
 

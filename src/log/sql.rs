@@ -1,4 +1,4 @@
-//! One door to both databases. Columns are integer, text, bytes or null of these, so one small value type carries
+//! One interface to both databases. Columns are integer, text, bytes or null of these, so one small value type carries
 //! everything, and the store, the vault and the views are written once.
 //!
 //! INVARIANT: SQL text is written with `$1 … $n` and comes from this crate; values are always bound.

@@ -1,4 +1,4 @@
-//! SQLite behind the door: one connection that writes, a few that read, through `rusqlite`.
+//! The SQLite implementation: one connection that writes, a few that read, through `rusqlite`.
 //!
 //! A file that was moved away, replaced or emptied under us is not used any more ([`super::watch`]): what was written to it
 //! nobody else would see.

@@ -1,7 +1,7 @@
-//! The roll of a journal: the nodes whose calls are in it, one a line, in a file beside it.
+//! The list of the nodes that write to a provider's journal: one per line, in a file beside it.
 //!
-//! INVARIANT: a node is on the roll, durably, before the first of its calls can be in the journal. So whoever reads the journal
-//! can tell of a call that a node on the roll ran, and of no other: that nothing is there of a stranger's call says nothing.
+//! INVARIANT: a node is on the list, durably, before the first of its calls can be in the journal. So a missing entry proves that
+//! nothing happened only for a call of a listed node; for any other node it proves nothing.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};

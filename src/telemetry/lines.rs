@@ -83,7 +83,7 @@ impl Lines {
     }
 }
 
-/// Writes until nobody can log any more. What cannot be written has nobody who could be told of it.
+/// Writes until all senders are gone. A write error is dropped: there is nowhere to report it.
 fn write(mut out: impl Write, lines: &Receiver<Next>, tally: &Tally) {
     let mut told = 0;
     for next in lines {

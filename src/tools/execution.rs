@@ -114,7 +114,7 @@ impl Execution {
         Ok(self.ports.provider(name))
     }
 
-    /// What a switch is held against. What its caller may see may have come to be at another provider since it was asked for.
+    /// The properties of the call that a switch's target matches, read anew: a resource may have moved to another provider.
     fn covered(&self) -> Covered<'_> {
         let Principal { account, credential, .. } = &self.principal;
         let (resources, providers) = (self.admitted.resources(), self.admitted.providers());

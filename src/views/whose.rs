@@ -1,7 +1,7 @@
-//! Whose an event outside of calls is, as events say. The rows of the read model lead to them, and are not believed: whoever
-//! writes to the views would else show an account what is another's, or say in somebody's name what no event says (P9).
+//! Finds the account that an administrative event belongs to. Rows of the read model only point to events and are not trusted:
+//! otherwise somebody with write access to the views could show one account another account's events (P9).
 //!
-//! INVARIANT: what is answered here is said by leaves alone; what no leaf says is not told, rather than guessed.
+//! INVARIANT: the answer follows from leaves alone. If no leaf names the owner, there is no answer.
 
 use super::{ViewError, Views};
 use crate::core::about::About;

@@ -1,7 +1,6 @@
-//! Rows of open calls that nothing may follow from: they cannot be read, or are not what the log says.
+//! Invalid rows of open calls: unreadable, or different from what the log says. The worker does not act on them.
 //!
-//! INVARIANT: each is said once and then left alone until somebody changes it, so that a row which was put in costs no more
-//! than being read.
+//! INVARIANT: each is logged once and then ignored until it changes, so a planted row costs no more than reading it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};

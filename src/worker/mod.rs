@@ -67,7 +67,7 @@ impl Worker {
         control.ports.fence().peers().are_beside(&control.ports.node);
         for (name, compute) in &control.ports.compute {
             if let Err(error) = compute.enter(&control.ports.node) {
-                // Nobody will be able to tell what became of what this node does there, and nobody will say that he is.
+                // Calls of this node at this provider can then not be reconciled after a crash, and no node will claim that they can.
                 tracing::error!(provider = name, %error, "this node cannot be noted beside the provider's journal");
             }
         }

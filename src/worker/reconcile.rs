@@ -96,7 +96,7 @@ impl Worker {
         }
     }
 
-    /// What there is to ask, by topic. Where there is nobody to ask nobody can tell, which is noted at once.
+    /// Questions that are due, by topic. A call whose provider does not exist is recorded as not reconcilable at once.
     async fn due(&self) -> Result<BTreeMap<Topic, Due>, StoreError> {
         let rows = self.control.ports.reader.store.state(&["unknown", "claim"]).await?;
         let state = self.control.ports.fence().state();

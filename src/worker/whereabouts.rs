@@ -1,6 +1,6 @@
-//! Where a node runs: whoever has to end its process looks for that.
+//! The host name of this node, so that an operator can find its process.
 //!
-//! INVARIANT: it is the name of a machine and nothing else, and bounded: the row is shown to people.
+//! INVARIANT: it has the characters of a host name only, and a bounded length: pages show it.
 
 /// As long as the name of a machine may be.
 const LONGEST: usize = 64;

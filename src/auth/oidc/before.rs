@@ -1,7 +1,6 @@
-//! Whom an issuer has vouched for before, and for whom it vouches no more.
+//! Users whom an issuer vouched for before, and the end of its vouching.
 //!
-//! INVARIANT: nobody is made a person by an issuer who was one by it already: whoever was removed comes back when somebody of
-//! the staff invites them by name, and by no other door.
+//! INVARIANT: an issuer never creates the same user twice. A removed user comes back only by a named invitation of the staff.
 
 use super::entry::{Stop, refuse};
 use super::issuer::Claims;

@@ -227,7 +227,7 @@ impl Sessions {
                 return Err(refused(why, known));
             }
         };
-        // Whom somebody has removed, no issuer brings back.
+        // An issuer does not bring back a removed user.
         let Some(had) = self.role_of(&person).await? else { return Err(refused(Why::Unknown, Some(person))) };
         if link && !self.link(issuer, &person, claims, &from.origin).await? {
             return Err(refused(Why::LinkedOtherwise, Some(person)));

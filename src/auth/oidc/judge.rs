@@ -1,7 +1,7 @@
-//! Whether somebody an issuer vouches for comes in, and as whom. Pure.
+//! Decides whether an issuer's user may sign in, and as whom. Pure.
 //!
-//! INVARIANT: what is looked at first does not depend on who is there, so that whoever can choose an e-mail address at an
-//! issuer learns nothing of ours from how he is refused.
+//! INVARIANT: the order of the checks does not depend on which users exist. So a refusal tells an attacker who chooses an e-mail
+//! address at the issuer nothing about our users.
 
 use super::fault::{Check, Place};
 use super::issuer::Claims;

@@ -11,7 +11,7 @@ use super::fault::Fault;
 use crate::http::Http;
 use crate::http::gate::host;
 
-/// Nothing from elsewhere, nothing inline, in nobody's frame.
+/// Content security policy: nothing from other origins, nothing inline, no framing.
 const POLICY: &str = "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; \
                       form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
 
