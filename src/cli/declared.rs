@@ -7,7 +7,7 @@
 use std::sync::LazyLock;
 
 use clap::builder::{PossibleValuesParser, ValueParser};
-use clap::{Arg, ArgAction, ArgMatches, Command, value_parser};
+use clap::{Arg, ArgAction, ArgMatches, Command as Subcommand, value_parser};
 use serde_json::{Map, Value};
 
 use crate::tools::{Tool, every_tool};
@@ -24,11 +24,11 @@ pub fn tool(name: &str) -> Option<&'static Tool> {
 }
 
 /// Adds a command for each tool.
-pub fn with_tools(command: Command) -> Command {
+pub fn with_tools(command: Subcommand) -> Subcommand {
     command.subcommands(TOOLS.iter().map(of_tool))
 }
 
-fn of_tool(tool: &'static Tool) -> Command {
+fn of_tool(tool: &'static Tool) -> Subcommand {
     let whole = Arg::new(WHOLE)
         .long(WHOLE)
         .value_name("JSON")
@@ -39,7 +39,7 @@ fn of_tool(tool: &'static Tool) -> Command {
         let flag = flag(name, schema);
         if required { flag.required_unless_present(WHOLE) } else { flag }
     });
-    Command::new(tool.facts.name).about(tool.title).long_about(tool.description).args(flags).arg(whole)
+    Subcommand::new(tool.facts.name).about(tool.title).long_about(tool.description).args(flags).arg(whole)
 }
 
 /// The arguments of a tool, and their schemas.
@@ -126,7 +126,7 @@ fn value(name: &str, schema: &Value, matches: &ArgMatches) -> Option<Value> {
 
 /// Says of a command's flags what the operation of this name says of its arguments, and bounds them alike; a flag that may be
 /// repeated is called by one of what its argument has several of. What the command says itself stays.
-pub fn mirror(command: Command, name: &str) -> Command {
+pub fn mirror(command: Subcommand, name: &str) -> Subcommand {
     let Some(tool) = tool(name) else { return command };
     command.mut_args(|arg| {
         let id = arg.get_id().as_str();

@@ -88,7 +88,7 @@ async fn mcp_speaks_every_version() {
     for version in LEGACY {
         let session = Session::begin(&app, &key, version).await;
         let list = session.ask(1, "tools/list", json!({})).await.rpc();
-        assert_eq!(names(&list), ["operation_get", "probe_queued", "probe_read", "probe_write"], "{version}");
+        assert_eq!(names(&list), ["operation_get", "probe_queued", "probe_read", "probe_write", "vm_rename"], "{version}");
         let done = session.ask(2, "tools/call", json!({ "name": "probe_write", "arguments": { "text": "x" } })).await.rpc();
         let result = &done["result"];
         assert_eq!((&result["structuredContent"], &result["isError"]), (&json!({ "ran": 1 }), &json!(false)), "{version}");
@@ -127,7 +127,7 @@ async fn mcp_lists_what_the_caller_may_do_and_says_it_is_private() {
     let poor = app.key(|key| key.scopes.clear()).await;
     let list = |key, path| send(modern(&app, key, path, &request(1, "tools/list", json!({}))));
     let everything = list(&all, "/mcp").await.rpc();
-    assert_eq!(names(&everything), ["operation_get", "probe_queued", "probe_read", "probe_write"]);
+    assert_eq!(names(&everything), ["operation_get", "probe_queued", "probe_read", "probe_write", "vm_rename"]);
     for (key, path, expected) in [
         (&reader, "/mcp", vec!["operation_get", "probe_read"]),
         (&poor, "/mcp", vec!["operation_get"]),
