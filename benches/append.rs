@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use forelog::core::event::{Ended, Kind};
+use forelog::core::event::{Ended, EventKind};
 use forelog::core::id::{CallId, EventId, NodeId, Position};
 use forelog::core::root::RootKey;
 use forelog::core::time::{Clock, Entropy, Micros};
@@ -47,7 +47,7 @@ impl Entropy for RealEntropy {
 async fn append(writer: &Writer, clock: &RealClock) -> Position {
     let (now, entropy) = (clock.now(), RealEntropy);
     let ended = Ended::of(CallId::new(now, &entropy), NodeId::new(now, &entropy), None);
-    let event = NewEvent::plain(EventId::new(now, &entropy), Kind::Succeeded(ended));
+    let event = NewEvent::plain(EventId::new(now, &entropy), EventKind::Succeeded(ended));
     writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.expect("an append")
 }
 

@@ -5,21 +5,21 @@ use std::collections::BTreeMap;
 use std::hint::black_box;
 
 use criterion::{Criterion, criterion_group, criterion_main};
-use forelog::core::decide::{Decision, Facts, decide};
+use forelog::core::decide::{Decision, DecisionInputs, decide};
+use forelog::core::earlier_terms::TermsInForce;
 use forelog::core::event::CredentialCreated;
 use forelog::core::id::{AccountId, CallId, CredentialId, Position, UserId, VmId};
 use forelog::core::limit::Limit;
-use forelog::core::lineage::Kin;
+use forelog::core::lineage::LineageRows;
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::proposal::{Proposal, Verdict};
-use forelog::core::resource::Reach;
+use forelog::core::resource::ProviderReach;
 use forelog::core::row::Descent;
 use forelog::core::scope::Scope;
 use forelog::core::state::{Account, ControlState, Credential, PolicySet, Vm};
-use forelog::core::stood::TermsInForce;
 use forelog::core::terms::{Limits, Terms};
 use forelog::core::time::{Entropy, Micros};
-use forelog::core::tool::{Class, Reaches, Risk, Timing, ToolFacts};
+use forelog::core::tool::{Class, ProviderAccess, Risk, Timing, ToolSpec};
 use forelog::policy::{Policies, Query};
 
 struct Zeros;
@@ -32,8 +32,8 @@ impl Entropy for Zeros {
 
 const NOW: Micros = Micros(1_767_225_600_000_000);
 
-const fn tool(name: &'static str, class: Class, scope: Scope) -> ToolFacts {
-    ToolFacts {
+const fn tool(name: &'static str, class: Class, scope: Scope) -> ToolSpec {
+    ToolSpec {
         name,
         version: 1,
         scope: Some(scope),
@@ -48,12 +48,12 @@ const fn tool(name: &'static str, class: Class, scope: Scope) -> ToolFacts {
         puts_policies: false,
         needs_exec: false,
         also_about: &[],
-        reaches: Reaches::Resources,
+        reaches: ProviderAccess::Resources,
         effect: None,
     }
 }
 
-static TOOLS: [ToolFacts; 5] = [
+static TOOLS: [ToolSpec; 5] = [
     tool("vm_list", Class::Read, Scope::VmsRead),
     tool("vm_get", Class::Read, Scope::VmsRead),
     tool("vm_power", Class::Write, Scope::VmsPower),
@@ -131,8 +131,9 @@ fn bench(criterion: &mut Criterion) {
     let (mut state, windows) = (state(&who, &vm), BTreeMap::new());
     state.terms = Some(TermsInForce::first(1, Terms { limits, ..Terms::default() }));
     let uses = BTreeMap::from([(who.credential.clone(), NOW)]);
-    let proposal = Proposal { kin: state.kin(&who.credential), ..proposal };
-    let facts = Facts { now: NOW, state: &state, windows: &windows, idempotency: None, joined: 0, claim: None, uses: &uses };
+    let proposal = Proposal { lineage_rows: state.lineage_rows(&who.credential), ..proposal };
+    let facts =
+        DecisionInputs { now: NOW, state: &state, windows: &windows, idempotency: None, joined: 0, claim: None, uses: &uses };
     assert!(matches!(decide(&proposal, &facts), Decision::Admit(_)));
     criterion.bench_function("decide", |bench| bench.iter(|| decide(black_box(&proposal), black_box(&facts))));
 }
@@ -141,11 +142,11 @@ fn proposal(who: &Principal, vm: &Vm, verdict: Verdict) -> Proposal {
     Proposal {
         call: CallId::new(NOW, &Zeros),
         principal: who.clone(),
-        kin: Kin::default(),
+        lineage_rows: LineageRows::default(),
         tool: Some(&TOOLS[2]),
         resources: vec![(&vm.id).into()],
         versions: vec![vm.version],
-        reach: Reach::default(),
+        reach: ProviderReach::default(),
         invalid: None,
         guard: None,
         enables_exec: false,

@@ -17,14 +17,14 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use forelog::core::event::{CredentialCreated, Event, Kind, LEAF_VERSION};
+use forelog::core::event::{CredentialCreated, Event, EventKind, LEAF_VERSION};
 use forelog::core::id::{AccountId, CredentialId, EventId, NodeId, Position, UserId, VmId};
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::root::RootKey;
 use forelog::core::scope::Scope;
-use forelog::core::sight::Sight;
 use forelog::core::state::{ControlState, Vm};
 use forelog::core::time::{Clock, Entropy, Micros};
+use forelog::core::visibility::Visibility;
 use forelog::log::dialect::Room;
 use forelog::log::fence::Fence;
 use forelog::log::sql::Database;
@@ -89,7 +89,7 @@ fn label(n: u64) -> String {
 }
 
 /// How the `n`th key, or VM, came to be.
-fn made(n: u64) -> [(Kind, String); 2] {
+fn made(n: u64) -> [(EventKind, String); 2] {
     let created = CredentialCreated {
         credential: key(n),
         account: account(owner(n)),
@@ -106,20 +106,21 @@ fn made(n: u64) -> [(Kind, String); 2] {
         role: None,
         made_by: None,
     };
-    let imported = Kind::VmImported {
+    let imported = EventKind::VmImported {
         vm: vm(n),
         account: account(owner(n)),
         provider: "sim".into(),
         machine: format!("machine-{n}").into(),
     };
-    [(Kind::CredentialCreated(created), format!("key {n}")), (imported, label(n))]
+    [(EventKind::CredentialCreated(created), format!("key {n}")), (imported, label(n))]
 }
 
 /// A log whose control state has so many keys and VMs.
 async fn prepare(database: &dyn Database, size: u64) {
     let mut state = ControlState::under(RootKey::default());
     let mut transaction = database.begin_append().await.expect("a transaction");
-    let accounts = (0..ACCOUNTS).map(|n| (Kind::AccountCreated { account: account(n), side: Side::Customer }, String::new()));
+    let accounts =
+        (0..ACCOUNTS).map(|n| (EventKind::AccountCreated { account: account(n), side: Side::Customer }, String::new()));
     for (kind, label) in accounts.chain((0..size).flat_map(made)) {
         for name in state.apply(Position(1), NOW, &kind, &json!({ "label": label })) {
             let doc = state.row(&name).expect("a row");
@@ -135,7 +136,7 @@ async fn prepare(database: &dyn Database, size: u64) {
         at: NOW,
         id: EventId::new(NOW, &Numbered(1)),
         prev: Position(0),
-        kind: Kind::NodeStopped { node: NodeId::new(NOW, &Numbered(1)) },
+        kind: EventKind::NodeStopped { node: NodeId::new(NOW, &Numbered(1)) },
         parts: Vec::new(),
         control: Some(state.root(Position(1)).into()),
     };
@@ -169,7 +170,7 @@ fn resident() -> u64 {
 }
 
 /// One change, as the writer makes it: a state of its own, the event, its row and its root, and all nodes' readers told.
-fn change(fence: &Fence, known: &mut Arc<ControlState>, kind: &Kind, note: &serde_json::Value) {
+fn change(fence: &Fence, known: &mut Arc<ControlState>, kind: &EventKind, note: &serde_json::Value) {
     let mut state = Arc::clone(known);
     let position = state.position.next();
     let changing = Arc::make_mut(&mut state);
@@ -196,15 +197,15 @@ async fn measure(dir: &Path, size: u64) {
 
     let nothing = json!({});
     let switched = median(|n| {
-        let kind = Kind::VmExecSet { vm: vm(n % (MEASURED * EACH)), enabled: n % 2 == 0 };
+        let kind = EventKind::VmExecSet { vm: vm(n % (MEASURED * EACH)), enabled: n % 2 == 0 };
         change(&fence, &mut known, &kind, &nothing);
     });
     let keyed = median(|n| {
-        let [(Kind::CredentialCreated(made), _), _] = made(n % (MEASURED * EACH)) else { return };
+        let [(EventKind::CredentialCreated(made), _), _] = made(n % (MEASURED * EACH)) else { return };
         let id = CredentialId::new(Micros(NOW.0 + 1_000_000), &Numbered(n));
         let made =
             CredentialCreated { credential: id, hash: format!("new {n}").into(), made_by: Some(made.credential.clone()), ..made };
-        change(&fence, &mut known, &Kind::CredentialCreated(made), &json!({ "label": "new" }));
+        change(&fence, &mut known, &EventKind::CredentialCreated(made), &json!({ "label": "new" }));
     });
     let who = |n: u64| Principal {
         side: Side::Customer,
@@ -219,13 +220,13 @@ async fn measure(dir: &Path, size: u64) {
     let caller = |n: u64| &callers[usize::try_from(n).unwrap_or_default() % callers.len()];
     let named = median(|n| {
         let (who, label) = caller(n * 7);
-        let sight = Sight::own(who, &known);
-        let found = known.vms_labelled(&who.account, label).filter(|vm| sight.vm(vm)).count();
+        let visibility = Visibility::own(who, &known);
+        let found = known.vms_labelled(&who.account, label).filter(|vm| visibility.vm(vm)).count();
         assert_eq!(found, 1);
     });
     let listed = median(|n| {
         let (who, _) = caller(n * 7);
-        let found: Vec<Vm> = Sight::own(who, &known).vms(&known).cloned().collect();
+        let found: Vec<Vm> = Visibility::own(who, &known).vms(&known).cloned().collect();
         assert_eq!(black_box(found).len() as u64, EACH);
     });
     println!(

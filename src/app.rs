@@ -3,23 +3,23 @@
 //! Start: bind → seat → [`node::Node::start`] → socket → serve. Stop: not ready any more, and go on serving while load balancers notice → accept
 //! nothing and answer what is under way, in the end with the running operation → [`node::Node::stop`].
 
-pub mod alone;
 mod clock;
-pub mod desk;
+mod data_files;
+pub mod directory_lock;
 mod files;
 pub mod fleet;
 mod key_file;
 pub mod limits;
+pub mod liveness;
+pub mod local_admin;
+pub mod local_switches;
 pub mod mend;
 pub mod node;
 pub mod policies;
-pub mod refused;
 pub mod registry;
+pub mod room_error;
 pub mod rooms;
-pub mod seat;
 pub mod socket;
-pub mod stops;
-mod there;
 
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::num::NonZeroU32;
@@ -31,14 +31,14 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
-use self::desk::DeskError;
+use self::directory_lock::{DirectoryLock, DirectoryLockError};
+use self::local_admin::LocalAdminError;
 use self::node::{Node, NodeError};
-use self::seat::{Seat, SeatError};
 use self::socket::{Socket, SocketError};
 use crate::auth::oidc::{Issuers, IssuersError};
 use crate::auth::session::SessionError;
 use crate::config::Config;
-use crate::core::caused::with_sources;
+use crate::core::error_chain::error_chain;
 use crate::core::time::{Clock, Entropy};
 use crate::http::{self, ConnectionCaps, Http, Rate, SessionCaps, Settings, Tls, TlsError};
 
@@ -65,7 +65,7 @@ pub enum AppError {
     Tls(#[from] TlsError),
     /// Somebody else has the data.
     #[error(transparent)]
-    Seat(#[from] SeatError),
+    Seat(#[from] DirectoryLockError),
     /// The socket, of whoever has nothing else.
     #[error(transparent)]
     Socket(#[from] SocketError),
@@ -74,7 +74,7 @@ pub enum AppError {
     NothingInForce,
     /// What is in force cannot be read.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Desk(#[from] LocalAdminError),
     /// The node behind it.
     #[error(transparent)]
     Node(#[from] NodeError),
@@ -95,7 +95,7 @@ pub struct App {
     tls: Option<Arc<Tls>>,
     serving: JoinHandle<std::io::Result<()>>,
     socket: Option<Socket>,
-    seat: Seat,
+    directory_lock: DirectoryLock,
 }
 
 impl App {
@@ -122,7 +122,7 @@ impl App {
             Some(files) => Some(Tls::open(files.certificate.clone(), files.key.clone()).await?),
             None => None,
         };
-        let seat = Seat::among_servers(&config.data_dir)?;
+        let directory_lock = DirectoryLock::among_servers(&config.data_dir)?;
         let (node, http) = open(config, address, clock, entropy).await?;
         let stop = CancellationToken::new();
         if let Some(tls) = &tls {
@@ -134,7 +134,7 @@ impl App {
         let (socket, local) = match listen_locally(config, &http, &stop) {
             Ok((socket, local)) => (Some(socket), Some(local)),
             Err(error) => {
-                tracing::warn!(error = with_sources(&error), "`forelog stdio` reaches this server only with --url");
+                tracing::warn!(error = error_chain(&error), "`forelog stdio` reaches this server only with --url");
                 (None, None)
             }
         };
@@ -143,14 +143,14 @@ impl App {
             let (public, local) = tokio::join!(public, local);
             public.and(local)
         });
-        Ok(Self { address, node, http, stop, tls, serving, socket, seat })
+        Ok(Self { address, node, http, stop, tls, serving, socket, directory_lock })
     }
 
     /// Starts a node that is reached by its socket only, and has the data to itself. It is an agent's client that starts it, so
     /// it puts nothing in force: not what its environment says, nor anything else in the place of what a server is told (P15).
     pub async fn start_alone(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, AppError> {
-        let seat = Seat::alone(&config.data_dir)?;
-        if !alone::is_in_force(config, Arc::clone(&clock), Arc::clone(&entropy)).await? {
+        let directory_lock = DirectoryLock::alone(&config.data_dir)?;
+        if !liveness::is_in_force(config, Arc::clone(&clock), Arc::clone(&entropy)).await? {
             return Err(AppError::NothingInForce);
         }
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 0));
@@ -159,7 +159,7 @@ impl App {
         match listen_locally(config, &http, &stop) {
             Ok((socket, local)) => {
                 let serving = tokio::spawn(local);
-                Ok(Self { address, node, http, stop, tls: None, serving, socket: Some(socket), seat })
+                Ok(Self { address, node, http, stop, tls: None, serving, socket: Some(socket), directory_lock })
             }
             Err(error) => {
                 drop(http);
@@ -196,7 +196,7 @@ impl App {
     /// Reads the certificate's files again, now.
     pub fn reload(&self) {
         if let Some(tls) = &self.tls {
-            tls.look_again();
+            tls.reload_soon();
         }
     }
 
@@ -207,7 +207,7 @@ impl App {
 
     /// Stops it, in the order that the head of this file tells.
     pub async fn shutdown(self) {
-        let Self { node, http, stop, mut serving, socket, seat, .. } = self;
+        let Self { node, http, stop, mut serving, socket, directory_lock, .. } = self;
         http.drain();
         stop.cancel();
         drop(socket);
@@ -223,7 +223,7 @@ impl App {
         }
         drop(http);
         node.stop().await;
-        drop(seat);
+        drop(directory_lock);
     }
 }
 

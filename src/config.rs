@@ -3,7 +3,7 @@
 //! INVARIANT: a key that is unknown, or a value that makes no sense, refuses to start and names the key; a limit that
 //! cannot be read never becomes "no limit" (P5, P12). Nothing else reads the environment.
 
-mod misread;
+mod errors;
 mod tables;
 mod toml;
 
@@ -16,7 +16,7 @@ use figment::providers::{Env, Format, Serialized};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use self::misread::misread;
+use self::errors::misread;
 use self::toml::Toml;
 use crate::core::quota::Quotas;
 use crate::core::secret_text::secret;

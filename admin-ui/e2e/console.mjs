@@ -359,7 +359,7 @@ const scenarios = {
     await page.goto(`${base}/console/tail`);
     const before = await page.locator('td.time').count();
     await call('vm_get', { vm_id: demo.vms[0].id });
-    await page.getByRole('link', { name: 'Look again' }).click();
+    await page.getByRole('link', { name: 'Refresh' }).click();
     seen.said.push(String(await page.locator('td.time').count() - before));
     await page.context().close();
   },
@@ -374,7 +374,7 @@ const scenarios = {
     await page.getByRole('button', { name: 'Make the key' }).click();
     const key = await page.getByLabel('Key', { exact: true }).inputValue();
     await call('vm_list', {}, key);
-    await page.getByRole('link', { name: 'Look again' }).click();
+    await page.getByRole('link', { name: 'Refresh' }).click();
     seen.said.push(await page.locator('#connected strong').innerText());
     await page.goto(`${base}/console/vms/${demo.vms[0].id}`);
     await page.getByText('Stop all agents on this VM').click();

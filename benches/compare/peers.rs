@@ -14,7 +14,7 @@ use crate::echo;
 use crate::load::{Era, Target, answer};
 use crate::process::Tree;
 
-const PATIENCE: Duration = Duration::from_mins(5);
+const TIMEOUT: Duration = Duration::from_mins(5);
 
 /// A running peer; it ends with this value.
 pub struct Peer {
@@ -37,7 +37,7 @@ impl Peer {
     }
 
     fn wait_until_listening(&mut self, address: &str) {
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + TIMEOUT;
         while std::net::TcpStream::connect(address).is_err() {
             let ended = self.process.try_wait().expect("ask for the process");
             let log = || std::fs::read_to_string(self.dir.path().join("log")).unwrap_or_default();

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use forelog::core::code::Code;
-use forelog::core::event::{Admitted, Ended, IntentRecorded, Kind, Refused};
+use forelog::core::event::{Admitted, Ended, EventKind, IntentRecorded, Refused};
 use forelog::core::id::{AccountId, CallId, CredentialId, Epoch, EventId, NodeId, Position, SwitchId, UserId, VmId};
 use forelog::core::principal::{Side, Via};
 use forelog::core::protocol::Protocol;
@@ -227,9 +227,9 @@ impl Past {
         if kind < 60 {
             intent.tool = TOOLS[TOOLS.len() - 1 - usize::try_from(seed.skewed(6)).unwrap_or(0)].into();
         }
-        let recorded = NewEvent { id, kind: Kind::IntentRecorded(intent), parts, note: Scrubbed::default() };
+        let recorded = NewEvent { id, kind: EventKind::IntentRecorded(intent), parts, note: Scrubbed::default() };
         if kind < 60 {
-            return vec![recorded, NewEvent::plain(self.id(), Kind::Refused(refused(seed, call, kind)))];
+            return vec![recorded, NewEvent::plain(self.id(), EventKind::Refused(refused(seed, call, kind)))];
         }
         let admitted = Admitted {
             call: call.clone(),
@@ -244,13 +244,13 @@ impl Past {
         };
         let end = |code| Ended::of(call.clone(), self.node.clone(), code);
         let ended = match kind {
-            60..90 => Kind::Failed(end(Some(Code::UpstreamError))),
-            90..97 => Kind::Cancelled(end(Some(Code::Cancelled))),
-            97..99 => Kind::TimedOut(end(Some(Code::Timeout))),
-            99 => Kind::Unknown(end(Some(Code::OutcomeUnknown))),
-            _ => Kind::Succeeded(end(None)),
+            60..90 => EventKind::Failed(end(Some(Code::UpstreamError))),
+            90..97 => EventKind::Cancelled(end(Some(Code::Cancelled))),
+            97..99 => EventKind::TimedOut(end(Some(Code::Timeout))),
+            99 => EventKind::Unknown(end(Some(Code::OutcomeUnknown))),
+            _ => EventKind::Succeeded(end(None)),
         };
-        vec![recorded, NewEvent::plain(self.id(), Kind::Admitted(admitted)), NewEvent::plain(self.id(), ended)]
+        vec![recorded, NewEvent::plain(self.id(), EventKind::Admitted(admitted)), NewEvent::plain(self.id(), ended)]
     }
 
     fn intent(&self, key: u64, account: &AccountId, call: &CallId) -> IntentRecorded {

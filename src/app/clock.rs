@@ -4,7 +4,7 @@
 
 use serde_json::json;
 
-use super::desk::{Desk, DeskError};
+use super::local_admin::{LocalAdmin, LocalAdminError};
 use super::rooms::RoomError;
 use crate::core::clock::Proposed;
 use crate::core::engagement::check_reason;
@@ -27,9 +27,9 @@ pub struct Clocks {
     pub skewed: bool,
 }
 
-impl Desk {
+impl LocalAdmin {
     /// How the clocks stand.
-    pub async fn clocks(&self) -> Result<Clocks, DeskError> {
+    pub async fn clocks(&self) -> Result<Clocks, LocalAdminError> {
         self.settle().await;
         let database = self.rooms.store.clock().await.map_err(RoomError::of_log)?;
         let fresh = self.writer.fresh().await?;
@@ -38,11 +38,11 @@ impl Desk {
     }
 
     /// Accepts this machine's clock, which has to say what is `named`; answers the log's time from then on.
-    pub async fn accept_clock(&self, named: Micros, reason: &str) -> Result<Micros, DeskError> {
+    pub async fn accept_clock(&self, named: Micros, reason: &str) -> Result<Micros, LocalAdminError> {
         check_reason(reason)?;
         let owner = roles::owns(self.rooms.store.database()).await.map_err(RoomError::of_log)?;
         let proposed = Proposed { clock: self.clock.now(), named, owner };
-        let note = self.note(&self.state().await?.house(), json!({ "reason": reason })).await?;
+        let note = self.note(&self.state().await?.operator_account(), json!({ "reason": reason })).await?;
         Ok(self.writer.accept_clock(Author::Operator, note, proposed, None).await??)
     }
 }

@@ -4,7 +4,7 @@
 //! open.
 
 /// Files that are kept back for databases, providers, exports and certificates, where the limit allows it.
-const KEPT: u64 = 256;
+const MAX_KEPT: u64 = 256;
 
 /// Raises the soft limit of open files to the hard one, and says how many connections there may be: at most `asked`.
 pub fn for_connections(asked: usize) -> usize {
@@ -19,7 +19,7 @@ pub fn for_connections(asked: usize) -> usize {
 
 /// A small limit is shared by halves.
 fn within(files: u64, asked: usize) -> usize {
-    let left = files - KEPT.min(files / 2);
+    let left = files - MAX_KEPT.min(files / 2);
     asked.min(usize::try_from(left).unwrap_or(usize::MAX)).max(1)
 }
 

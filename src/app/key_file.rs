@@ -8,7 +8,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use super::refused::{RoomError, failed};
+use super::room_error::{RoomError, failed};
 use crate::core::time::Entropy;
 use crate::log::private;
 

@@ -7,18 +7,18 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::desk::{Desk, DeskError};
+use super::local_admin::{LocalAdmin, LocalAdminError};
 use super::rooms::RoomError;
 use crate::core::chain::Chain;
-use crate::core::event::{Kind, MendedRows};
+use crate::core::event::{EventKind, MendedRows};
 use crate::core::id::{CallId, Position};
 use crate::core::job::Job;
-use crate::core::tool::ToolFacts;
+use crate::core::tool::ToolSpec;
 use crate::export::verify::{Differences, Folded, checked};
 use crate::log::admission::job_row;
 use crate::log::draft::{Draft, NewEvent};
 use crate::log::roles;
-use crate::log::signet::StrangeRow;
+use crate::log::signet::ForgedRow;
 use crate::log::sql::SqlError;
 use crate::log::store::{StateRow, StoreError, Want};
 
@@ -27,7 +27,7 @@ use crate::log::store::{StateRow, StoreError, Want};
 pub enum MendError {
     /// The log cannot be written.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Desk(#[from] LocalAdminError),
     /// The database cannot say who asks.
     #[error("looking for the owner of the schema")]
     Owner(#[source] crate::log::sql::SqlError),
@@ -46,34 +46,34 @@ struct Plan {
 /// Mends what differs, by the tools that calls name; answers how many rows of which kinds that were, and where it is written.
 /// Nothing is written if nothing differs.
 pub async fn mend(
-    desk: &Desk,
-    tools: impl Fn(&str) -> Option<&'static ToolFacts> + Send + 'static,
+    local_admin: &LocalAdmin,
+    tools: impl Fn(&str) -> Option<&'static ToolSpec> + Send + 'static,
     folded: &Folded,
 ) -> Result<Option<(Position, Vec<MendedRows>)>, MendError> {
-    if !roles::owns(desk.rooms.store.database()).await.map_err(MendError::Owner)? {
+    if !roles::owns(local_admin.rooms.store.database()).await.map_err(MendError::Owner)? {
         let text = "that takes the role that owns the schema, as `forelog migrate` does: name it with --database-url";
         return Err(MendError::Refused(text.into()));
     }
     let Differences { control: written, extra: removed, calls, epoch: moves, head: pushed } =
         folded.differences().map_err(MendError::Refused)?;
     if pushed {
-        refuse_a_cut_log(desk).await?;
+        refuse_a_cut_log(local_admin).await?;
     }
     let plan = Plan { written, removed, calls };
-    let sealed = desk.rooms.vault.sealed_calls().await.map_err(DeskError::from)?;
-    let strangers = desk.rooms.vault.strangers().await.map_err(DeskError::from)?;
+    let sealed = local_admin.rooms.vault.sealed_calls().await.map_err(LocalAdminError::from)?;
+    let strangers = local_admin.rooms.vault.forged_rows().await.map_err(LocalAdminError::from)?;
     let strange = counted(&strangers);
     let mut state = folded.state().map_err(MendError::Refused)?;
-    let note = desk.signed(&state.house()).await?;
+    let note = local_admin.signed(&state.operator_account()).await?;
     // The rows are not believed: what the writer goes by is what was folded, under the epoch that the head says.
     let (made, head) = (state.epoch, folded.head_epoch());
     let epoch = if head.is_spent() { made } else { made.max(head) };
     state.epoch = head;
     let known = state.position;
-    desk.writer.fence().publish(&Arc::new(state));
+    local_admin.writer.fence().publish(&Arc::new(state));
     let names = plan.calls.iter().map(job_row).chain(plan.removed.iter().cloned()).collect();
     let want = Want { names, calls: plan.calls.clone(), ..Want::default() };
-    let written = desk.writer.write(want, move |draft| {
+    let written = local_admin.writer.write(want, move |draft| {
         // An epoch that is out of reach does not tell.
         if draft.state().epoch != head || (head.is_spent() && draft.state().position != known) {
             return Ok(Err("control state was changed meanwhile; run it again"));
@@ -87,17 +87,17 @@ pub async fn mend(
             rows.push(MendedRows { kind: "head".into(), written: 1, removed: 0 });
             draft.repair(epoch);
         }
-        let kind = Kind::StateMended { rows: rows.clone(), epoch };
+        let kind = EventKind::StateMended { rows: rows.clone(), epoch };
         Ok(Ok(Some((draft.append(Position(0), NewEvent::under(&note, kind))?, rows))))
     });
-    let mended = written.await.map_err(DeskError::from)?.map_err(|why| MendError::Refused(why.into()))?;
+    let mended = written.await.map_err(LocalAdminError::from)?.map_err(|why| MendError::Refused(why.into()))?;
     // They have counted as not there all the time.
-    desk.rooms.vault.remove(&strangers).await.map_err(DeskError::from)?;
+    local_admin.rooms.vault.remove(&strangers).await.map_err(LocalAdminError::from)?;
     Ok(mended)
 }
 
 /// How many rows of which tables of the vault are removed.
-fn counted(strangers: &[StrangeRow]) -> Vec<MendedRows> {
+fn counted(strangers: &[ForgedRow]) -> Vec<MendedRows> {
     let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
     for row in strangers {
         *counts.entry(row.table()).or_default() += 1;
@@ -106,9 +106,9 @@ fn counted(strangers: &[StrangeRow]) -> Vec<MendedRows> {
 }
 
 /// A head ahead of the events may be all that is left of some that were taken away: then nothing is put right over that.
-async fn refuse_a_cut_log(desk: &Desk) -> Result<(), MendError> {
+async fn refuse_a_cut_log(local_admin: &LocalAdmin) -> Result<(), MendError> {
     let failed = |error: SqlError| MendError::Desk(RoomError::of_log(error).into());
-    let database = desk.rooms.store.database();
+    let database = local_admin.rooms.store.database();
     let rows = database.query(BEYOND, Vec::new()).await.map_err(failed)?;
     let Some(row) = rows.first() else { return Ok(()) };
     let text = format!(
@@ -127,7 +127,7 @@ impl Plan {
     fn write(
         &self,
         draft: &mut Draft,
-        tools: &impl Fn(&str) -> Option<&'static ToolFacts>,
+        tools: &impl Fn(&str) -> Option<&'static ToolSpec>,
         sealed: &[CallId],
     ) -> Result<Vec<MendedRows>, StoreError> {
         let mut counts: BTreeMap<String, (u64, u64)> = BTreeMap::new();
@@ -174,7 +174,7 @@ fn kind_of(name: &str) -> &str {
 }
 
 /// The row of an open call as it has to be.
-fn whole(chain: &Chain, tools: &impl Fn(&str) -> Option<&'static ToolFacts>, row: Option<&Job>, sealed: &[CallId]) -> Job {
+fn whole(chain: &Chain, tools: &impl Fn(&str) -> Option<&'static ToolSpec>, row: Option<&Job>, sealed: &[CallId]) -> Job {
     let job = chain.job(tools(&chain.asked.tool), row.filter(|row| row.call == chain.asked.call));
     Job { sealed: sealed.contains(&job.call), ..job }
 }

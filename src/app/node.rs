@@ -18,7 +18,7 @@ use crate::auth::Authenticator;
 use crate::config::Config;
 use crate::control::policies::PolicyHolder;
 use crate::control::{self, Control};
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::NodeId;
 use crate::core::refusal::Refusal;
 use crate::core::time::{Clock, Entropy};
@@ -29,7 +29,7 @@ use crate::log::sql::SqlError;
 use crate::log::vault::VaultError;
 use crate::log::writer::{WriteError, Writer};
 use crate::providers::compute::ProviderError;
-use crate::tools::{self, Approvals, Catalogue, CatalogueError, Places, Ports};
+use crate::tools::{self, Approvals, Catalogue, CatalogueError, NodeSlots, Ports};
 use crate::views::Views;
 use crate::views::activity::Calls;
 use crate::worker::Worker;
@@ -108,13 +108,13 @@ impl Node {
             clock,
             entropy,
             node: node.clone(),
-            facts: tools::facts_of,
+            facts: tools::spec_of,
             policies: policies.clone(),
             configured: config.terms(),
-            places: Places::default(),
+            places: NodeSlots::default(),
             approvals: Approvals { url: config.public_url.clone() },
         });
-        record(&ports, Kind::NodeStarted { node, version: env!("CARGO_PKG_VERSION").into() }).await?;
+        record(&ports, EventKind::NodeStarted { node, version: env!("CARGO_PKG_VERSION").into() }).await?;
         let (control, assigned) = Control::new(catalogue, ports, policies.clone());
         let worker = Worker::new(Arc::clone(&control), config.lease());
         worker.beat(true).await?;
@@ -152,7 +152,7 @@ impl Node {
     }
 }
 
-async fn record(ports: &Ports, kind: Kind) -> Result<(), WriteError> {
+async fn record(ports: &Ports, kind: EventKind) -> Result<(), WriteError> {
     ports.writer.append(NewEvent::plain(ports.event_id(), kind)).await.map(|_| ())
 }
 
@@ -170,10 +170,10 @@ fn catalogue() -> Result<Catalogue, CatalogueError> {
 /// A vault that is slow just now is waited for; one that does not answer at all is no start.
 async fn warm(worker: &Arc<Worker>) -> Result<(), VaultError> {
     for _ in 1..WARMINGS {
-        match worker.look().await {
+        match worker.check_stop().await {
             Err(VaultError::Sql(SqlError::TooLong(_))) => {}
             done => return done,
         }
     }
-    worker.look().await
+    worker.check_stop().await
 }

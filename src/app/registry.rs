@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::desk::{Desk, DeskError};
+use super::local_admin::{LocalAdmin, LocalAdminError};
 use crate::auth::key::ApiKey;
 use crate::auth::password;
 use crate::core::code::Code;
@@ -14,12 +14,11 @@ use crate::core::commands::key::rotate::RotateKey;
 use crate::core::commands::session::SetPassword;
 use crate::core::commands::user::{AddUser, NewUser};
 use crate::core::commands::vm::{Import, ImportVm};
-use crate::core::email::{EmailAddress, NoEmailAddress};
+use crate::core::email::{EmailAddress, EmailAddressError};
 use crate::core::event::CredentialCreated;
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::label;
 use crate::core::limit::Limit;
-use crate::core::member::Member;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
@@ -27,17 +26,18 @@ use crate::core::scope::{Scope, ScopeSet};
 use crate::core::scrub::ScrubbedText;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
-use crate::log::people::Person;
-use crate::log::people::{AWAITED, is_begun};
+use crate::core::user::User;
+use crate::log::users::UserRecord;
+use crate::log::users::{AWAITED, is_begun};
 use crate::log::vault::VaultError;
 use crate::log::writer::WriteError;
 
 /// How often an address is tried that somebody else is adding at the same moment.
-const TRIES: u32 = 8;
+const MAX_ATTEMPTS: u32 = 8;
 
 /// A person who was added, with the password that is shown once.
 #[derive(Clone, Debug)]
-pub struct NewPerson {
+pub struct IssuedPassword {
     /// The account.
     pub account: AccountId,
     /// The person.
@@ -107,25 +107,31 @@ pub struct RevokedKey {
     pub ended: Option<CredentialId>,
 }
 
-impl Desk {
+impl LocalAdmin {
     /// Makes an account and its owner.
-    pub async fn create_account(&self, name: &str, email: &str, side: Side) -> Result<NewPerson, DeskError> {
+    pub async fn create_account(&self, name: &str, email: &str, side: Side) -> Result<IssuedPassword, LocalAdminError> {
         let (account, name) = (AccountId::new(self.clock.now(), &*self.entropy), named(name)?);
         self.rooms.vault.name_account(&account, &ScrubbedText::of(&name)).await?;
         self.add_person(account, email, side, true).await
     }
 
     /// Adds a person to an account that is there.
-    pub async fn join_account(&self, account: &AccountId, email: &str) -> Result<NewPerson, DeskError> {
+    pub async fn join_account(&self, account: &AccountId, email: &str) -> Result<IssuedPassword, LocalAdminError> {
         let side = side_of(&self.state().await?, account)?;
         self.add_person(account.clone(), email, side, false).await
     }
 
-    async fn add_person(&self, account: AccountId, email: &str, side: Side, opens: bool) -> Result<NewPerson, DeskError> {
+    async fn add_person(
+        &self,
+        account: AccountId,
+        email: &str,
+        side: Side,
+        opens: bool,
+    ) -> Result<IssuedPassword, LocalAdminError> {
         let email = address(email)?;
         let password = password::generate(&*self.entropy);
         let (side_name, role) = if side == Side::Staff { ("staff", Role::Admin) } else { ("customer", Role::Owner) };
-        let person = Person {
+        let person = UserRecord {
             id: UserId::new(self.clock.now(), &*self.entropy),
             account: account.clone(),
             side: side_name.into(),
@@ -147,35 +153,35 @@ impl Desk {
             self.change([note], AddUser(new)).await
         };
         if let Err(error) = recorded {
-            if !matches!(error, DeskError::Write(WriteError::Store { uncertain: true, .. })) {
-                self.rooms.vault.erase_person(&person.id).await?;
+            if !matches!(error, LocalAdminError::Write(WriteError::Store { uncertain: true, .. })) {
+                self.rooms.vault.erase_user(&person.id).await?;
             }
-            let is_taken = matches!(&error, DeskError::Against(refusal) if refusal.code == Code::Conflict);
-            return Err(if is_taken { DeskError::Refused(already(&email)) } else { error });
+            let is_taken = matches!(&error, LocalAdminError::Against(refusal) if refusal.code == Code::Conflict);
+            return Err(if is_taken { LocalAdminError::Refused(already(&email)) } else { error });
         }
         self.rooms.vault.say(&person).await?;
-        Ok(NewPerson { account, user, email: email.to_string(), password })
+        Ok(IssuedPassword { account, user, email: email.to_string(), password })
     }
 
     /// Puts somebody into the vault who is nobody before the log says so; an event must not name a person who is not there. Whom no
     /// event names under that address was cut between vault and log, or is at the same thing at this moment: then the log decides
     /// who of them it is, and [`Vault::say`](crate::log::vault::Vault::say) whose the row is.
-    async fn await_log(&self, person: &Person) -> Result<(), DeskError> {
-        for _ in 0..TRIES {
-            let others = self.rooms.vault.people_with(&person.email).await?;
+    async fn await_log(&self, person: &UserRecord) -> Result<(), LocalAdminError> {
+        for _ in 0..MAX_ATTEMPTS {
+            let others = self.rooms.vault.users_with(&person.email).await?;
             let state = self.state().await?;
             // Whom somebody has invited under that address, in an account of theirs, takes it from nobody.
             for other in others.into_iter().filter(|other| other.proved || other.account == person.account) {
-                if state.people.contains_key(&other.id) {
-                    return Err(DeskError::Refused(already(&person.email)));
+                if state.users.contains_key(&other.id) {
+                    return Err(LocalAdminError::Refused(already(&person.email)));
                 }
                 if is_begun(&other) {
                     self.rooms.vault.forget_begun(&other.id).await?;
                 } else {
-                    self.rooms.vault.erase_person(&other.id).await?;
+                    self.rooms.vault.erase_user(&other.id).await?;
                 }
             }
-            match self.rooms.vault.add_as(AWAITED, person, |other| state.people.contains_key(other)).await {
+            match self.rooms.vault.add_as(AWAITED, person, |other| state.users.contains_key(other)).await {
                 Err(VaultError::Taken) => {}
                 added => return Ok(added?),
             }
@@ -185,13 +191,13 @@ impl Desk {
     }
 
     /// Gives a person another password, and ends their sessions: whoever sits before the data lets in again who has none.
-    pub async fn reset_password(&self, account: &AccountId, email: &str) -> Result<NewPerson, DeskError> {
+    pub async fn reset_password(&self, account: &AccountId, email: &str) -> Result<IssuedPassword, LocalAdminError> {
         let email = address(email)?;
         let state = self.state().await?;
         side_of(&state, account)?;
-        let found = self.rooms.vault.people_of(account).await?;
+        let found = self.rooms.vault.users_of(account).await?;
         let found = found.into_iter().find(|person| person.email == email && person.role_in(&state).is_some());
-        let no_one = || DeskError::Refused(format!("nobody of the account {account} has the e-mail address {email}"));
+        let no_one = || LocalAdminError::Refused(format!("nobody of the account {account} has the e-mail address {email}"));
         let person = found.ok_or_else(no_one)?;
         let password = password::generate(&*self.entropy);
         let hash = password::hash_under(&password, self.rooms.vault.salt(&email).await?)?;
@@ -199,13 +205,13 @@ impl Desk {
         let (user, event) = (person.id.clone(), Some(note.id()));
         self.change([note], SetPassword { user, session: None, event }).await?;
         if !self.rooms.vault.change_password(&person, &hash, "").await? {
-            return Err(DeskError::Refused(format!("{email} has chosen another password at this moment")));
+            return Err(LocalAdminError::Refused(format!("{email} has chosen another password at this moment")));
         }
-        Ok(NewPerson { account: account.clone(), user: person.id, email: email.to_string(), password })
+        Ok(IssuedPassword { account: account.clone(), user: person.id, email: email.to_string(), password })
     }
 
     /// Says whether keys of an account may turn command execution on.
-    pub async fn set_account(&self, account: &AccountId, agents_may_enable_exec: bool) -> Result<(), DeskError> {
+    pub async fn set_account(&self, account: &AccountId, agents_may_enable_exec: bool) -> Result<(), LocalAdminError> {
         side_of(&self.state().await?, account)?;
         let note = self.signed(account).await?;
         let (account, by, event) = (account.clone(), Setter::Operator, Some(note.id()));
@@ -213,12 +219,12 @@ impl Desk {
     }
 
     /// Makes a key.
-    pub async fn create_key(&self, spec: KeySpec) -> Result<NewKey, DeskError> {
+    pub async fn create_key(&self, spec: KeySpec) -> Result<NewKey, LocalAdminError> {
         let state = self.state().await?;
         let side = side_of(&state, &spec.account)?;
         let user = self.person_of(&spec.account, spec.user).await?;
         let usual = if side == Side::Staff { Scope::staff() } else { Scope::customer() };
-        let role = state.people.get(&user).and_then(Member::acting_role).map(Role::scopes).unwrap_or_default();
+        let role = state.users.get(&user).and_then(User::acting_role).map(Role::scopes).unwrap_or_default();
         let scopes = if spec.scopes.is_empty() { usual.intersection(&role).copied().collect() } else { spec.scopes };
         let key = ApiKey::generate(&*self.entropy);
         let credential = CredentialId::new(self.clock.now(), &*self.entropy);
@@ -245,7 +251,7 @@ impl Desk {
     }
 
     /// Makes a key with the same rights as another one, which goes on until it is revoked.
-    pub async fn rotate_key(&self, old: &CredentialId) -> Result<NewKey, DeskError> {
+    pub async fn rotate_key(&self, old: &CredentialId) -> Result<NewKey, LocalAdminError> {
         let state = self.state().await?;
         let row = state.credentials.get(old).ok_or_else(|| no_key(old))?;
         let (key, credential) = (ApiKey::generate(&*self.entropy), CredentialId::new(self.clock.now(), &*self.entropy));
@@ -257,9 +263,9 @@ impl Desk {
 
     /// Revokes a key; it fails on its next request, with what came of it. A key that goes on in another one has to be revoked once
     /// more for that one to end, too: it is answered.
-    pub async fn revoke_key(&self, credential: &CredentialId) -> Result<RevokedKey, DeskError> {
+    pub async fn revoke_key(&self, credential: &CredentialId) -> Result<RevokedKey, LocalAdminError> {
         let before = self.state().await?;
-        let (note, was_on) = (self.signed(&before.house()).await?, before.goes_on_in(credential).cloned());
+        let (note, was_on) = (self.signed(&before.operator_account()).await?, before.goes_on_in(credential).cloned());
         let (key, event) = (credential.clone(), Some(note.id()));
         let changed = self.change([note], RevokeKey { key, by: By::Operator, event }).await?;
         let goes_on = changed.state.goes_on_in(credential).cloned();
@@ -269,7 +275,13 @@ impl Desk {
     }
 
     /// Gives a provider's machine to an account.
-    pub async fn import_vm(&self, account: &AccountId, provider: &str, machine: &str, label: &str) -> Result<VmId, DeskError> {
+    pub async fn import_vm(
+        &self,
+        account: &AccountId,
+        provider: &str,
+        machine: &str,
+        label: &str,
+    ) -> Result<VmId, LocalAdminError> {
         let import = Import::of(account.clone(), provider.to_owned(), machine.to_owned(), label)?;
         let vm = VmId::new(self.clock.now(), &*self.entropy);
         let note = self.note(account, json!({ "label": import.label })).await?;
@@ -279,9 +291,9 @@ impl Desk {
     }
 
     /// The named user of the account, or its first one: each key belongs to an existing user.
-    async fn person_of(&self, account: &AccountId, named: Option<UserId>) -> Result<UserId, DeskError> {
-        let (people, state) = (self.rooms.vault.people_of(account).await?, self.state().await?);
-        let is_here = |person: &Person| person.role_in(&state).is_some() && person.acting_role_in(&state).is_some();
+    async fn person_of(&self, account: &AccountId, named: Option<UserId>) -> Result<UserId, LocalAdminError> {
+        let (people, state) = (self.rooms.vault.users_of(account).await?, self.state().await?);
+        let is_here = |person: &UserRecord| person.role_in(&state).is_some() && person.acting_role_in(&state).is_some();
         let mut members: Vec<UserId> = people.into_iter().filter(is_here).map(|person| person.id).collect();
         members.sort();
         let found = match &named {
@@ -289,12 +301,12 @@ impl Desk {
             None => members.into_iter().next(),
         };
         let text = named.map_or_else(|| "nobody belongs".to_owned(), |user| format!("{user} does not belong"));
-        found.ok_or_else(|| DeskError::Refused(format!("{text} to the account {account}")))
+        found.ok_or_else(|| LocalAdminError::Refused(format!("{text} to the account {account}")))
     }
 }
 
-fn side_of(state: &ControlState, account: &AccountId) -> Result<Side, DeskError> {
-    state.accounts.get(account).map(|row| row.side).ok_or_else(|| DeskError::Refused(no_account(account)))
+fn side_of(state: &ControlState, account: &AccountId) -> Result<Side, LocalAdminError> {
+    state.accounts.get(account).map(|row| row.side).ok_or_else(|| LocalAdminError::Refused(no_account(account)))
 }
 
 fn labelled(label: &str, ips: Option<&Vec<String>>) -> Value {
@@ -304,20 +316,21 @@ fn labelled(label: &str, ips: Option<&Vec<String>>) -> Value {
     }
 }
 
-fn named(text: &str) -> Result<String, DeskError> {
-    label::canonical(text).map_err(|error| DeskError::Refused(format!("{text:?} cannot be taken: {error}")))
+fn named(text: &str) -> Result<String, LocalAdminError> {
+    label::canonical(text).map_err(|error| LocalAdminError::Refused(format!("{text:?} cannot be taken: {error}")))
 }
 
-fn address(text: &str) -> Result<EmailAddress, DeskError> {
-    text.parse().map_err(|error: NoEmailAddress| DeskError::Refused(format!("{text:?} is not an e-mail address: {error}")))
+fn address(text: &str) -> Result<EmailAddress, LocalAdminError> {
+    text.parse()
+        .map_err(|error: EmailAddressError| LocalAdminError::Refused(format!("{text:?} is not an e-mail address: {error}")))
 }
 
 fn already(email: &EmailAddress) -> String {
     format!("there is a person with the e-mail address {email} already; `forelog account reset` gives them another password")
 }
 
-fn no_key(key: &CredentialId) -> DeskError {
-    DeskError::Refused(format!("there is no key {key}"))
+fn no_key(key: &CredentialId) -> LocalAdminError {
+    LocalAdminError::Refused(format!("there is no key {key}"))
 }
 
 fn no_account(account: &AccountId) -> String {

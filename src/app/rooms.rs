@@ -1,6 +1,6 @@
 //! Opening the three rooms of data, and the key that the vault is wrapped under.
 //!
-//! INVARIANT: data is made in one place ([`there::make`]), all rooms together, and only where nothing of any is left: a file
+//! INVARIANT: data is made in one place ([`data_files::make`]), all rooms together, and only where nothing of any is left: a file
 //! made in the place of one that is away takes what was left of that with it. Likewise a key-encryption key is made only while the
 //! vault is empty: a missing file over a vault that has keys is an operator's mistake, and a new key would hide it.
 
@@ -13,13 +13,14 @@ use std::time::Duration;
 
 use secrecy::{ExposeSecret, SecretString};
 
+use super::data_files;
 use super::key_file::{make_key, read_key};
-pub use super::refused::RoomError;
-use super::there;
+pub use super::room_error::RoomError;
 use crate::config::Config;
-use crate::core::caused::with_sources;
+use crate::core::error_chain::error_chain;
 use crate::core::time::{Clock, Entropy};
 use crate::log::dialect::{POSTGRES, Room, SQLITE};
+use crate::log::file_watch::beside;
 use crate::log::migration::{known, migrate, version};
 use crate::log::pair::{self, PairError};
 use crate::log::postgres::open_postgres;
@@ -30,15 +31,14 @@ use crate::log::sql_store::SqlStore;
 use crate::log::sqlite::open_sqlite;
 use crate::log::store::Store;
 use crate::log::vault::Vault;
-use crate::log::watch::beside;
 use crate::log::writer::STOPPING;
 use crate::views::reopening::Reopening;
 
 /// How long whoever stops something waits for the vault.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Before whoever stops something asks for the log again.
-const AGAIN: Duration = Duration::from_millis(100);
+const RETRY_AFTER: Duration = Duration::from_millis(100);
 
 /// The two rooms that may not be lost, open and up to date. The views are opened by whoever reads them: [`open_views`].
 #[derive(Clone)]
@@ -52,14 +52,14 @@ pub struct Rooms {
 impl Rooms {
     /// Opens what `config` names, making it if nothing of it is there.
     pub async fn make(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Self, RoomError> {
-        there::make(config)?;
+        data_files::make(config)?;
         Self::open(config, entropy).await
     }
 
     /// Opens what `config` names, all of which is there.
     pub async fn open(config: &Config, entropy: Arc<dyn Entropy>) -> Result<Self, RoomError> {
         // Before anything is opened.
-        there::check(config)?;
+        data_files::check(config)?;
         let store = SqlStore::new(open(config, Room::Log).await?);
         store.migrate().await?;
         let vault = open_vault(config, entropy, pair::is_new(&store).await?).await?;
@@ -85,13 +85,13 @@ impl Rooms {
             Ok(store)
         })
         .await?;
-        let opened = tokio::time::timeout(PATIENCE, vault_of(config, Arc::clone(&entropy), &store)).await;
+        let opened = tokio::time::timeout(TIMEOUT, vault_of(config, Arc::clone(&entropy), &store)).await;
         let (vault, why) = match opened {
             Ok(Ok(vault)) => (vault, None),
             // What would be stopped is not in this log.
             Ok(Err(error @ RoomError::Pair(PairError::LogLost))) => return Err(error),
-            Ok(Err(error)) => without_vault(config, with_sources(&error), entropy)?,
-            Err(_) => without_vault(config, format!("the vault did not answer within {} s", PATIENCE.as_secs()), entropy)?,
+            Ok(Err(error)) => without_vault(config, error_chain(&error), entropy)?,
+            Err(_) => without_vault(config, format!("the vault did not answer within {} s", TIMEOUT.as_secs()), entropy)?,
         };
         Ok((Self { store: Arc::new(store), vault: Arc::new(vault) }, why))
     }
@@ -100,9 +100,9 @@ impl Rooms {
     pub async fn open_to_read(config: &Config, entropy: Arc<dyn Entropy>) -> Result<(Self, Option<RoomError>), RoomError> {
         let store = SqlStore::new(open(config, Room::Log).await?);
         check_version(store.database(), Room::Log).await?;
-        let late = RoomError::Open { room: Room::Vault, source: SqlError::TooLong(PATIENCE) };
+        let late = RoomError::Open { room: Room::Vault, source: SqlError::TooLong(TIMEOUT) };
         let reading = vault_to_read(config, Arc::clone(&entropy), &store);
-        let (vault, why) = match tokio::time::timeout(PATIENCE, reading).await.unwrap_or(Err(late)) {
+        let (vault, why) = match tokio::time::timeout(TIMEOUT, reading).await.unwrap_or(Err(late)) {
             Ok(vault) => (vault, None),
             // What would be looked at is not in this log, or not for this program.
             Err(
@@ -110,7 +110,7 @@ impl Rooms {
                 | RoomError::Old { .. }
                 | RoomError::Open { source: SqlError::TooNew { .. }, .. }),
             ) => return Err(error),
-            Err(error) => match without_vault(config, with_sources(&error), entropy) {
+            Err(error) => match without_vault(config, error_chain(&error), entropy) {
                 Ok((vault, _)) => (vault, Some(error)),
                 Err(_) => return Err(error),
             },
@@ -176,8 +176,8 @@ async fn persistently<T>(clock: &dyn Clock, attempt: impl AsyncFn() -> Result<T,
     loop {
         match attempt().await {
             Err(error) if error.may_pass() && clock.elapsed().saturating_sub(begun) < STOPPING => {
-                tracing::debug!(error = with_sources(&error), "the log is opened again");
-                tokio::time::sleep(AGAIN).await;
+                tracing::debug!(error = error_chain(&error), "the log is opened again");
+                tokio::time::sleep(RETRY_AFTER).await;
             }
             done => return done,
         }
@@ -191,7 +191,7 @@ pub async fn found_to_stop(config: &Config, clock: &dyn Clock) -> Result<bool, R
 
 /// The same for whoever fills them: they may be made anew, if nothing of them is left.
 pub async fn make_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
-    there::make_views(config)?;
+    data_files::make_views(config)?;
     open_views(config).await
 }
 
@@ -228,7 +228,7 @@ pub fn views_that_reopen(config: &Config) -> Box<dyn Database> {
 pub async fn remake_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
     match usable_views(config).await {
         Err(RoomError::Open { .. } | RoomError::Missing { .. } | RoomError::Leftover(_)) if config.database_url.is_none() => {
-            there::remove_views(config)?;
+            data_files::remove_views(config)?;
             usable_views(config).await
         }
         opened => opened,
@@ -237,7 +237,7 @@ pub async fn remake_views(config: &Config) -> Result<Box<dyn Database>, RoomErro
 
 /// The same where what could be opened is broken all the same.
 pub async fn remake_views_anew(config: &Config) -> Result<Box<dyn Database>, RoomError> {
-    there::remove_views(config)?;
+    data_files::remove_views(config)?;
     usable_views(config).await
 }
 
@@ -245,7 +245,7 @@ async fn usable_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
     let failed = |source| RoomError::Open { room: Room::Views, source };
     let database = make_views(config).await?;
     migrate(&*database, Room::Views).await.map_err(failed)?;
-    database.look().await.map_err(failed)?;
+    database.check().await.map_err(failed)?;
     Ok(database)
 }
 
@@ -253,7 +253,7 @@ async fn usable_views(config: &Config) -> Result<Box<dyn Database>, RoomError> {
 /// makes nothing.
 pub async fn found(config: &Config) -> Result<bool, RoomError> {
     if config.database_url.is_none() {
-        return there::is_there(config, Room::Log);
+        return data_files::is_there(config, Room::Log);
     }
     let database = open(config, Room::Log).await?;
     let version = version(&*database, Room::Log).await.map_err(RoomError::of_log)?;
@@ -264,7 +264,7 @@ pub async fn found(config: &Config) -> Result<bool, RoomError> {
 
 /// Brings every room's schema up to date and, on PostgreSQL, gives `role` what serving needs. Answers the versions.
 pub async fn prepare(config: &Config, role: Option<&str>) -> Result<Vec<(Room, i64)>, RoomError> {
-    there::make(config)?;
+    data_files::make(config)?;
     let mut versions = Vec::new();
     for room in Room::ALL {
         let failed = |source| RoomError::Open { room, source };
@@ -284,8 +284,8 @@ async fn open(config: &Config, room: Room) -> Result<Box<dyn Database>, RoomErro
     let opened = if let Some(url) = url {
         open_postgres(SecretString::expose_secret(url), room).await
     } else {
-        let file = there::file_of(config, room);
-        if !there::is_there(config, room)? {
+        let file = data_files::file_of(config, room);
+        if !data_files::is_there(config, room)? {
             return Err(RoomError::Nothing(config.data_dir.clone()));
         }
         check_alone(&file)?;

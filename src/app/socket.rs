@@ -12,7 +12,7 @@ use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 
-use crate::log::holders::{self, Holder};
+use crate::log::lock_holders::{self, Holder};
 use crate::log::private;
 
 /// The folder in the data directory, and the socket in it.
@@ -20,10 +20,10 @@ const FOLDER: &str = "run";
 const NAME: &str = "mcp.sock";
 
 /// Longest path that a socket's address holds.
-const LONGEST: usize = 107;
+const MAX_LENGTH: usize = 107;
 
 /// Tries to take a folder that whoever stops is removing.
-const TRIES: usize = 10;
+const MAX_ATTEMPTS: usize = 10;
 
 /// A socket that cannot be listened at.
 #[derive(Debug, thiserror::Error)]
@@ -38,7 +38,7 @@ pub enum SocketError {
         source: io::Error,
     },
     /// Another server listens there.
-    #[error("{} is the socket of {}", path.display(), holders::named(by))]
+    #[error("{} is the socket of {}", path.display(), lock_holders::named(by))]
     Taken {
         /// Where.
         path: PathBuf,
@@ -64,14 +64,15 @@ impl Reachable {
     /// The way to the socket of a data directory. A path that is too long for an address goes by way of the open folder.
     pub fn new(data: &Path) -> io::Result<Self> {
         let path = path(data);
-        if path.as_os_str().as_bytes().len() <= LONGEST {
+        if path.as_os_str().as_bytes().len() <= MAX_LENGTH {
             return Ok(Self { path, _folder: None });
         }
         let folder = File::open(data.join(FOLDER))?;
         let short = PathBuf::from(format!("/proc/self/fd/{}", folder.as_raw_fd()));
         if !short.is_dir() {
-            let text =
-                format!("its path is longer than {LONGEST} bytes, and /proc is not there to shorten it: use a shorter data_dir");
+            let text = format!(
+                "its path is longer than {MAX_LENGTH} bytes, and /proc is not there to shorten it: use a shorter data_dir"
+            );
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         Ok(Self { path: short.join(NAME), _folder: Some(folder) })
@@ -114,7 +115,7 @@ impl Socket {
 /// Makes the folder private, and takes it.
 fn hold(folder: &Path, socket: &Path) -> Result<File, SocketError> {
     let failed = |source| SocketError::File { path: socket.to_owned(), source };
-    for _ in 0..TRIES {
+    for _ in 0..MAX_ATTEMPTS {
         private::make_dir(folder).map_err(failed)?;
         let held = match File::open(folder) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
@@ -123,7 +124,7 @@ fn hold(folder: &Path, socket: &Path) -> Result<File, SocketError> {
         match held.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
-                return Err(SocketError::Taken { path: socket.to_owned(), by: holders::of(folder) });
+                return Err(SocketError::Taken { path: socket.to_owned(), by: lock_holders::of(folder) });
             }
             Err(TryLockError::Error(source)) => return Err(failed(source)),
         }

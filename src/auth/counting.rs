@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::guesses::{Acquainted, Attempt, Guesser, Name, Pace, micros};
+use super::guesses::{Attempt, GuessSource, KnownIn, Name, Pace, micros};
 use super::session::{SessionError, Sessions};
 use crate::log::guess::Counted;
 
 impl Sessions {
     /// Counts an attempt on all nodes, or says how long to wait until there may be one.
-    pub(super) async fn count(&self, guesser: Guesser<'_>) -> Result<Result<Attempt, Duration>, SessionError> {
+    pub(super) async fn count(&self, guesser: GuessSource<'_>) -> Result<Result<Attempt, Duration>, SessionError> {
         self.count_taken(self.guesses.attempt(guesser, self.clock.now())).await
     }
 
@@ -16,7 +16,7 @@ impl Sessions {
     pub(super) async fn count_back(
         &self,
         address: &str,
-        known: &[Acquainted<'_>],
+        known: &[KnownIn<'_>],
     ) -> Result<Result<Attempt, Duration>, SessionError> {
         self.count_taken(self.guesses.come_back(address, known, self.clock.now())).await
     }

@@ -21,7 +21,7 @@
 //!
 //! INVARIANT: an attempt is counted before the password is looked at, whether the person exists or not, and only one that
 //! succeeds, and was a guess at nobody else's password, is given back; so is one that failed by our fault, or by an issuer's. One that cannot be counted is none. The counts slow
-//! guessing down, and nothing is admitted by them that a password would not admit. About [`MOST`] are kept in either place; those that
+//! guessing down, and nothing is admitted by them that a password would not admit. About [`MAX_COUNT`] are kept in either place; those that
 //! count least are forgotten first.
 
 use std::collections::HashMap;
@@ -49,7 +49,7 @@ const OF_ONE_FROM_EVERYWHERE: Pace = Pace { burst: 100, every: Duration::from_se
 const WORK: Pace = Pace { burst: 300, every: Duration::from_secs(2) };
 
 /// Most counts that are kept, 24 bytes each.
-pub const MOST: usize = 100_000;
+pub const MAX_COUNT: usize = 100_000;
 
 /// The vault's rows are tidied by one attempt of so many.
 const TIDY: u64 = 64;
@@ -59,19 +59,19 @@ pub(super) type Name = [u8; 16];
 
 /// Somebody who tries to sign in.
 #[derive(Clone, Copy, Debug)]
-pub struct Guesser<'a> {
+pub struct GuessSource<'a> {
     /// The address that they come from; a network, for IPv6.
     pub address: &'a str,
     /// Whom they want to be; none, if that is no address, or for an issuer to say.
     pub email: Option<&'a EmailAddress>,
     /// Who is known here, if somebody is: they signed in in this browser before, or are signed in. The guess is at their
     /// passwords and at nobody else's.
-    pub known: &'a [Acquainted<'a>],
+    pub known: &'a [KnownIn<'a>],
 }
 
 /// Somebody who is known in a browser.
 #[derive(Clone, Copy, Debug)]
-pub struct Acquainted<'a> {
+pub struct KnownIn<'a> {
     /// Who.
     pub person: &'a UserId,
     /// What guesses at their password in this browser are counted by.
@@ -95,8 +95,8 @@ pub struct Guesses {
 
 impl Guesses {
     /// Counts an attempt, or says how long to wait until there may be one.
-    pub fn attempt(&self, guesser: Guesser, now: Micros) -> Result<Attempt, Duration> {
-        let Guesser { address, email, known } = guesser;
+    pub fn attempt(&self, guesser: GuessSource, now: Micros) -> Result<Attempt, Duration> {
+        let GuessSource { address, email, known } = guesser;
         let mut names: Vec<_> = known.iter().map(|known| (name(&["browser", known.browser]), BY_BROWSER)).collect();
         if known.is_empty() {
             names.push((name(&["address", address]), FROM_ADDRESS));
@@ -110,7 +110,7 @@ impl Guesses {
 
     /// The same of somebody who comes back from an issuer with the attempt that this browser began. Whatever becomes of those,
     /// passwords do not count it.
-    pub fn come_back(&self, address: &str, known: &[Acquainted<'_>], now: Micros) -> Result<Attempt, Duration> {
+    pub fn come_back(&self, address: &str, known: &[KnownIn<'_>], now: Micros) -> Result<Attempt, Duration> {
         let mut names: Vec<_> = known.iter().map(|known| (name(&["back", "browser", known.browser]), BY_BROWSER)).collect();
         if known.is_empty() {
             names.push((name(&["back", "address", address]), FROM_ADDRESS));
@@ -119,7 +119,7 @@ impl Guesses {
     }
 
     /// Whether what somebody brought back from nowhere is still to be written down.
-    pub fn is_told(&self, address: &str, now: Micros) -> bool {
+    pub fn is_recorded(&self, address: &str, now: Micros) -> bool {
         self.take(vec![(name(&["astray", address]), FROM_ADDRESS)], work("astray work", address, &[]), now).is_ok()
     }
 
@@ -149,7 +149,7 @@ impl Guesses {
 
     /// How many rows the vault may keep, if it is time to look.
     pub(super) fn tidy(&self) -> Option<usize> {
-        self.counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY).then_some(MOST)
+        self.counted.fetch_add(1, Ordering::Relaxed).is_multiple_of(TIDY).then_some(MAX_COUNT)
     }
 
     /// How many counts are kept.
@@ -164,8 +164,8 @@ impl Guesses {
 }
 
 /// By person and not by browser, of which anybody has as many as they like.
-fn work(door: &str, address: &str, known: &[Acquainted<'_>]) -> (Name, Pace) {
-    (name(&[door, address, known.first().map_or("", |known| known.person.as_str())]), WORK)
+fn work(gateway: &str, address: &str, known: &[KnownIn<'_>]) -> (Name, Pace) {
+    (name(&[gateway, address, known.first().map_or("", |known| known.person.as_str())]), WORK)
 }
 
 impl Pace {
@@ -197,11 +197,11 @@ fn name(parts: &[&str]) -> Name {
 /// Forgets what counts no more; if that is not enough, the half that counts least, so that no flood of names makes one
 /// forgotten that is full.
 fn make_room(free_at: &mut HashMap<Name, i64>, now: Micros) {
-    if free_at.len() < MOST {
+    if free_at.len() < MAX_COUNT {
         return;
     }
     free_at.retain(|_, at| *at > now.0);
-    if free_at.len() < MOST / 2 {
+    if free_at.len() < MAX_COUNT / 2 {
         return;
     }
     let mut times: Vec<i64> = free_at.values().copied().collect();

@@ -11,10 +11,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 use super::password::HashError;
-use crate::log::people::Person;
+use crate::log::users::UserRecord;
 
 /// Strangers' passwords that are hashed at the same time; one more place is for those who are known.
-const AT_ONCE: usize = 2;
+const MAX_CONCURRENT: usize = 2;
 
 /// Most who wait or are served in one line.
 const WAITING: usize = 64;
@@ -44,7 +44,7 @@ pub enum Line<'a> {
 impl<'a> Line<'a> {
     /// The line of somebody who is known.
     #[must_use]
-    pub fn of(person: &'a Person, address: &'a str) -> Self {
+    pub fn of(person: &'a UserRecord, address: &'a str) -> Self {
         Self::Known { person: person.id.as_str(), account: person.account.as_str(), address }
     }
 
@@ -102,7 +102,7 @@ impl Drop for Place {
 
 impl Default for Hashing {
     fn default() -> Self {
-        Self { strangers: Lane::new(AT_ONCE), known: Lane::new(1) }
+        Self { strangers: Lane::new(MAX_CONCURRENT), known: Lane::new(1) }
     }
 }
 

@@ -5,14 +5,14 @@
 //! has this address. A user who is not in the log never signs in.
 
 use super::hashing::Line;
-use super::session::{Browser, Entered, SessionError, Sessions, Token};
+use super::session::{Browser, SessionError, Sessions, SignInCookies, Token};
 use crate::core::code::Code;
 use crate::core::commands::invitation::{TakeInvitation, open};
 use crate::core::id::{InvitationId, UserId};
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
-use crate::log::people::{Invited, Person, UNSAID};
+use crate::log::users::{Invited, UNSAID, UserRecord};
 use crate::log::vault::VaultError;
 
 /// What a link is good for.
@@ -28,7 +28,7 @@ pub enum Link {
 /// What came of taking an invitation.
 pub enum Joined {
     /// They are signed in.
-    In(Entered),
+    In(SignInCookies),
     /// It does not work any more, or they are one of the account's people already.
     Not,
     /// It waits.
@@ -59,7 +59,7 @@ impl Sessions {
         if self.is_member(&invited).await? {
             return Ok(Joined::Not);
         }
-        let person = Person {
+        let person = UserRecord {
             id: UserId::new(self.clock.now(), &*self.entropy),
             account: invited.account.clone(),
             side: if role.side() == Side::Staff { "staff" } else { "customer" }.into(),
@@ -71,7 +71,7 @@ impl Sessions {
         };
         // The vault first: an event must not name a person who is not there.
         let state = self.writer.fence().state();
-        match self.vault.add_as(UNSAID, &person, |other| state.people.contains_key(other)).await {
+        match self.vault.add_as(UNSAID, &person, |other| state.users.contains_key(other)).await {
             // Whoever was first is at it, or through.
             Err(VaultError::Taken) => return Ok(Joined::Not),
             added => added?,
@@ -79,7 +79,7 @@ impl Sessions {
         match self.record_joined(&person, &invited.id).await {
             Ok(Ok(())) => {}
             Ok(Err(refusal)) => {
-                self.vault.erase_person(&person.id).await?;
+                self.vault.erase_user(&person.id).await?;
                 let is_stopped = refusal.code == Code::KillSwitchEngaged;
                 return Ok(if is_stopped { Joined::Stopped(refusal) } else { Joined::Not });
             }
@@ -89,7 +89,7 @@ impl Sessions {
             }
         }
         // The log has made them one of the account's people: what the vault keeps beside that is for who looks there alone.
-        if let Err(error) = self.vault.say(&Person { role: role.as_str().into(), ..person.clone() }).await {
+        if let Err(error) = self.vault.say(&UserRecord { role: role.as_str().into(), ..person.clone() }).await {
             tracing::warn!(user = %person.id, %error, "the vault has no role yet of somebody who was made a person");
         }
         self.vault.forget_invited(&invited.id).await?;
@@ -97,7 +97,7 @@ impl Sessions {
     }
 
     /// Makes them a person, if the invitation still works then, and the account has nobody under that address.
-    async fn record_joined(&self, person: &Person, invitation: &InvitationId) -> Result<Result<(), Refusal>, SessionError> {
+    async fn record_joined(&self, person: &UserRecord, invitation: &InvitationId) -> Result<Result<(), Refusal>, SessionError> {
         let address = self.vault.address_in(&person.account, &person.email).await?;
         let (user, account, invitation) = (person.id.clone(), person.account.clone(), invitation.clone());
         Ok(self.change(None, TakeInvitation { invitation, user, account, address }).await?.map(drop))
@@ -105,7 +105,7 @@ impl Sessions {
 
     /// Whether somebody of the account has the address already.
     async fn is_member(&self, invited: &Invited) -> Result<bool, SessionError> {
-        for person in self.vault.people_with(&invited.email).await? {
+        for person in self.vault.users_with(&invited.email).await? {
             if person.account == invited.account && self.role_of(&person).await?.is_some() {
                 return Ok(true);
             }

@@ -1,17 +1,17 @@
 //! Who is calling. Authentication finds the key; whether it is still alive is decided in the append transaction (P8).
 
-mod begun;
+mod begin_session;
 mod counting;
+pub mod first_user;
 pub mod guesses;
 pub mod hashing;
 pub mod invited;
 pub mod key;
-pub mod known;
+pub mod known_browser;
 pub mod oidc;
 pub mod password;
 pub mod session;
 pub mod sign_in;
-pub mod welcome;
 
 use std::net::IpAddr;
 

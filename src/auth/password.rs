@@ -36,7 +36,7 @@ pub fn verify(password: &str, stored: &str) -> bool {
 /// Which of the passwords that are stored under one address a guess is. What is stored under another salt, as earlier
 /// versions did, is hashed by itself.
 pub fn matching(guess: &str, stored: &[String], salt: [u8; 16]) -> Result<Vec<bool>, HashError> {
-    if guess.len() > LONGEST {
+    if guess.len() > MAX_LENGTH {
         return Ok(vec![false; stored.len()]);
     }
     let hashed = hash_under(guess, salt)?;
@@ -60,10 +60,10 @@ pub fn generate(entropy: &dyn Entropy) -> String {
 pub const SHORTEST: usize = 12;
 
 /// Longest, in bytes: hashing is work that the server does for whoever asks.
-pub const LONGEST: usize = 256;
+pub const MAX_LENGTH: usize = 256;
 
 /// Whether a person may choose it (NIST SP 800-63B: length, and nothing about which characters).
 #[must_use]
 pub fn is_acceptable(password: &str) -> bool {
-    password.chars().count() >= SHORTEST && password.len() <= LONGEST
+    password.chars().count() >= SHORTEST && password.len() <= MAX_LENGTH
 }

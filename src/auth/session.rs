@@ -23,16 +23,16 @@ use super::password::HashError;
 use crate::core::commands::Command;
 use crate::core::commands::session::{EndSessions, Ender};
 use crate::core::id::{AccountId, EventId, UserId};
-pub use crate::core::member::LONGEST;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::state::ControlState;
 use crate::core::time::{Clock, Entropy, Micros};
+pub use crate::core::user::MAX_SESSION;
 use crate::log::changing::{Author, Changed, Ids, Note};
-use crate::log::people::Person;
 use crate::log::signed_in::Session;
+use crate::log::users::UserRecord;
 use crate::log::vault::{Vault, VaultError};
 use crate::log::writer::{WriteError, Writer};
 
@@ -40,7 +40,7 @@ use crate::log::writer::{WriteError, Writer};
 pub const IDLE: Duration = Duration::from_hours(1);
 
 /// Most sessions of one person; the oldest ends when there is another.
-pub const MOST: usize = 20;
+pub const MAX_COUNT: usize = 20;
 
 /// How exactly it is noted when a session was last used.
 const NOTED: Duration = Duration::from_mins(1);
@@ -123,9 +123,9 @@ pub fn digest(id: &str) -> String {
 
 /// A person who is signed in.
 #[derive(Clone, Debug)]
-pub struct Visitor {
+pub struct SignedInUser {
     /// Who.
-    pub person: Person,
+    pub person: UserRecord,
     /// Their role, which is also the credential's.
     pub role: Role,
     /// The session.
@@ -134,7 +134,7 @@ pub struct Visitor {
     pub token: Token,
 }
 
-impl Visitor {
+impl SignedInUser {
     /// Customer or staff.
     #[must_use]
     pub fn side(&self) -> Side {
@@ -156,7 +156,7 @@ pub struct Origin {
 pub struct Browser {
     /// Where it is.
     pub origin: Origin,
-    /// What it keeps of who signed in with it before, as [`super::known`] wrote it.
+    /// What it keeps of who signed in with it before, as [`super::known_browser`] wrote it.
     pub known: Option<String>,
     /// The session that it has, which ends when another one begins.
     pub session: Option<Token>,
@@ -164,7 +164,7 @@ pub struct Browser {
 
 /// What a browser keeps from now on.
 #[derive(Clone, Debug)]
-pub struct Entered {
+pub struct SignInCookies {
     /// Its new session.
     pub token: Token,
     /// Who signed in with it.
@@ -189,13 +189,13 @@ impl Sessions {
     }
 
     /// Who a cookie stands for now; nobody, if its session has ended.
-    pub async fn find(&self, token: &Token) -> Result<Option<Visitor>, SessionError> {
+    pub async fn find(&self, token: &Token) -> Result<Option<SignedInUser>, SessionError> {
         let Some((person, role, session)) = self.standing(&token.hash()).await? else { return Ok(None) };
         let now = self.clock.now();
         if now.since(session.seen) >= NOTED {
             self.vault.touch_session(&session.hash, now).await?;
         }
-        Ok(Some(Visitor { person, role, session, token: token.clone() }))
+        Ok(Some(SignedInUser { person, role, session, token: token.clone() }))
     }
 
     /// Whether somebody is still signed in by a session, as pages ask; it is not used by that.
@@ -203,14 +203,14 @@ impl Sessions {
         Ok(self.standing(hash).await?.is_some())
     }
 
-    async fn standing(&self, hash: &str) -> Result<Option<(Person, Role, Session)>, SessionError> {
+    async fn standing(&self, hash: &str) -> Result<Option<(UserRecord, Role, Session)>, SessionError> {
         let Some((session, person)) = self.vault.session(hash).await? else { return Ok(None) };
         let now = self.clock.now();
         if session.ends <= now || now.since(session.seen) >= IDLE {
             return Ok(None);
         }
         let own = digest(&session.hash);
-        let began = |state: &ControlState| state.people.get(&person.id).is_some_and(|member| member.is_in(&own, now));
+        let began = |state: &ControlState| state.users.get(&person.id).is_some_and(|member| member.is_in(&own, now));
         let mut state = self.writer.fence().state();
         if !began(&state) {
             // It may have begun on another node a moment ago, and this one has not heard of it yet.
@@ -225,13 +225,13 @@ impl Sessions {
     }
 
     /// Ends a session, or all of its person's; written down first.
-    pub async fn sign_out(&self, visitor: &Visitor, all: bool) -> Result<(), SessionError> {
-        let session = (!all).then(|| digest(&visitor.session.hash));
-        self.end_recorded(&visitor.person.id, session).await?;
+    pub async fn sign_out(&self, signed_in: &SignedInUser, all: bool) -> Result<(), SessionError> {
+        let session = (!all).then(|| digest(&signed_in.session.hash));
+        self.end_recorded(&signed_in.person.id, session).await?;
         if all {
-            self.vault.end_sessions(&visitor.person.id, "").await?;
+            self.vault.end_sessions(&signed_in.person.id, "").await?;
         } else {
-            self.vault.end_session(&visitor.session.hash).await?;
+            self.vault.end_session(&signed_in.session.hash).await?;
         }
         Ok(())
     }
@@ -265,11 +265,11 @@ impl Sessions {
     }
 
     /// Erases a user whose creation failed, unless the log may hold the event after all.
-    pub(super) async fn erase_unmade(&self, person: &Person, error: &SessionError) {
+    pub(super) async fn erase_unmade(&self, person: &UserRecord, error: &SessionError) {
         if matches!(error, SessionError::Write(WriteError::Store { uncertain: true, .. })) {
             return;
         }
-        if let Err(error) = self.vault.erase_person(&person.id).await {
+        if let Err(error) = self.vault.erase_user(&person.id).await {
             tracing::warn!(user = %person.id, %error, "somebody who did not become a person is not erased yet");
         }
     }
@@ -277,13 +277,22 @@ impl Sessions {
     pub(super) fn session(
         &self,
         token: &Token,
-        person: &Person,
+        person: &UserRecord,
         credential: crate::core::id::CredentialId,
         from: &Origin,
     ) -> Session {
         let (now, person) = (self.clock.now(), person.id.clone());
         let (address, user_agent) = (Some(from.address.clone()), from.user_agent.as_deref().map(ScrubbedText::of));
-        Session { hash: token.hash(), person, credential, began: now, seen: now, ends: now.plus(LONGEST), address, user_agent }
+        Session {
+            hash: token.hash(),
+            person,
+            credential,
+            began: now,
+            seen: now,
+            ends: now.plus(MAX_SESSION),
+            address,
+            user_agent,
+        }
     }
 }
 

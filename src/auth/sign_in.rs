@@ -9,14 +9,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use super::guesses::{Acquainted, Guesser};
+use super::guesses::{GuessSource, KnownIn};
 use super::hashing::Line;
-use super::known::Known;
+use super::known_browser::KnownBrowser;
+use super::oidc::decision::{DenialReason, is_of};
 use super::oidc::issuer::Issuer;
-use super::oidc::judge::{Why, is_of};
 use super::oidc::{self, Issuers};
 use super::password;
-use super::session::{Browser, Entered, Origin, SessionError, Sessions, Visitor, digest};
+use super::session::{Browser, Origin, SessionError, Sessions, SignInCookies, SignedInUser, digest};
 use crate::core::commands::notice::{Notice, Notify};
 use crate::core::commands::session::SetPassword;
 use crate::core::email::EmailAddress;
@@ -24,7 +24,7 @@ use crate::core::id::AccountId;
 use crate::core::principal::Side;
 use crate::core::role::Role;
 use crate::log::changing::Note;
-use crate::log::people::Person;
+use crate::log::users::UserRecord;
 
 /// A person who was not signed in.
 #[derive(Debug, thiserror::Error)]
@@ -56,14 +56,14 @@ pub struct Typed<'a> {
 
 impl Sessions {
     /// Signs a person in, into a session that did not exist before.
-    pub async fn sign_in(&self, typed: Typed<'_>, from: &Browser, issuers: &Issuers) -> Result<Entered, SignInError> {
+    pub async fn sign_in(&self, typed: Typed<'_>, from: &Browser, issuers: &Issuers) -> Result<SignInCookies, SignInError> {
         let now = self.clock.now();
         let email: Option<EmailAddress> = typed.email.parse().ok();
-        let known = Known::open(from.known.as_deref(), &self.vault, now).await?;
+        let known = KnownBrowser::open(from.known.as_deref(), &self.vault, now).await?;
         // A stranger's attempt is counted before anything is looked up for it.
         let early = if known.is_empty() { Vec::new() } else { self.people_of(email.as_ref(), typed.account).await? };
         let acquainted = known.among(&early);
-        let guesser = Guesser { address: &from.origin.address, email: email.as_ref(), known: &acquainted };
+        let guesser = GuessSource { address: &from.origin.address, email: email.as_ref(), known: &acquainted };
         let attempt = self.count(guesser).await?.map_err(SignInError::TooMany)?;
         let tried = if acquainted.is_empty() {
             self.people_of(email.as_ref(), typed.account).await?
@@ -80,14 +80,14 @@ impl Sessions {
             other => other?,
         };
         let (right, wrong): (Vec<_>, Vec<_>) = tried.iter().zip(right).partition(|(_, is_right)| *is_right);
-        let is_theirs = |person: &Person| familiar.is_some() || typed.account.is_some() || is_vouched_for(person);
+        let is_theirs = |person: &UserRecord| familiar.is_some() || typed.account.is_some() || is_vouched_for(person);
         // Each is told of what was no password of theirs, though it was somebody else's.
-        let mut told: Vec<&Person> = wrong.into_iter().map(|(person, _)| person).filter(|person| is_theirs(person)).collect();
+        let mut told: Vec<&UserRecord> = wrong.into_iter().map(|(person, _)| person).filter(|person| is_theirs(person)).collect();
         let mut deferred = None;
         for (person, _) in right {
             let Some(role) = self.acting_role_of(person).await? else { continue };
             if let Some(issuer) = self.decided_by(person, issuers).await? {
-                let note = oidc::entry::note(issuer, &from.origin, None, Some((Why::IssuerDecides, None)));
+                let note = oidc::callback::note(issuer, &from.origin, None, Some((DenialReason::IssuerDecides, None)));
                 self.note_refusal_by(Some(person), Some(&issuer.name), note).await?;
                 deferred = Some(issuer.settings.title.clone());
                 continue;
@@ -121,8 +121,8 @@ impl Sessions {
     }
 
     /// The issuer whose groups say a person's role, if it can be asked: a password does not keep what a group gave.
-    async fn decided_by<'i>(&self, person: &Person, issuers: &'i Issuers) -> Result<Option<&'i Issuer>, SessionError> {
-        let given = self.head().await?.people.get(&person.id).and_then(|member| member.given.clone());
+    async fn decided_by<'i>(&self, person: &UserRecord, issuers: &'i Issuers) -> Result<Option<&'i Issuer>, SessionError> {
+        let given = self.head().await?.users.get(&person.id).and_then(|member| member.given.clone());
         let issuer = given.and_then(|given| issuers.get(&given.issuer));
         Ok(issuer.filter(|issuer| !issuer.settings.roles.is_empty() && !issuer.is_away()))
     }
@@ -132,12 +132,12 @@ impl Sessions {
         &self,
         email: Option<&EmailAddress>,
         account: Option<&AccountId>,
-    ) -> Result<Vec<Person>, SessionError> {
+    ) -> Result<Vec<UserRecord>, SessionError> {
         let Some(email) = email else { return Ok(Vec::new()) };
-        let mut people = self.vault.people_with(email).await?;
+        let mut people = self.vault.users_with(email).await?;
         people.retain(|person| account.is_none_or(|account| person.account == *account));
         let mut state = self.writer.fence().state();
-        if people.iter().any(|person| !state.people.contains_key(&person.id)) {
+        if people.iter().any(|person| !state.users.contains_key(&person.id)) {
             // Another node may have made them a moment ago.
             state = self.head().await?;
         }
@@ -151,7 +151,7 @@ impl Sessions {
         &self,
         given: &str,
         email: Option<&EmailAddress>,
-        people: &[Person],
+        people: &[UserRecord],
         line: Line<'_>,
     ) -> Result<Vec<bool>, SessionError> {
         let salt = match email {
@@ -163,20 +163,20 @@ impl Sessions {
     }
 
     /// The role that a person has at the head of the log, not as this node last saw it.
-    pub(super) async fn role_of(&self, person: &Person) -> Result<Option<Role>, SessionError> {
+    pub(super) async fn role_of(&self, person: &UserRecord) -> Result<Option<Role>, SessionError> {
         Ok(person.role_in(&*self.head().await?))
     }
 
     /// The same, if they come in with it: a password does not bring back what an issuer has taken.
-    pub(super) async fn acting_role_of(&self, person: &Person) -> Result<Option<Role>, SessionError> {
+    pub(super) async fn acting_role_of(&self, person: &UserRecord) -> Result<Option<Role>, SessionError> {
         Ok(person.acting_role_in(&*self.head().await?))
     }
 
     /// Whether somebody who is signed in knows their password; counted by themselves, and written down if they do not.
-    pub async fn confirm(&self, visitor: &Visitor, password: &str, from: &Origin) -> Result<(), SignInError> {
-        let person = &visitor.person;
-        let known = [Acquainted { person: &person.id, browser: person.id.as_str() }];
-        let guesser = Guesser { address: &from.address, email: None, known: &known };
+    pub async fn confirm(&self, signed_in: &SignedInUser, password: &str, from: &Origin) -> Result<(), SignInError> {
+        let person = &signed_in.person;
+        let known = [KnownIn { person: &person.id, browser: person.id.as_str() }];
+        let guesser = GuessSource { address: &from.address, email: None, known: &known };
         let attempt = self.count(guesser).await?.map_err(SignInError::TooMany)?;
         let people = std::slice::from_ref(person);
         let right = match self.right(password, Some(&person.email), people, Line::of(person, &from.address)).await {
@@ -196,15 +196,15 @@ impl Sessions {
 
     /// Gives a person another password in the place of the one that they have confirmed, and ends their other sessions. False
     /// if they have another one by now.
-    pub async fn change_password(&self, visitor: &Visitor, fresh: &str, from: &Origin) -> Result<bool, SessionError> {
-        let person = &visitor.person;
+    pub async fn change_password(&self, signed_in: &SignedInUser, fresh: &str, from: &Origin) -> Result<bool, SessionError> {
+        let person = &signed_in.person;
         let hash = self.hash(fresh, &person.email, Line::of(person, &from.address)).await?;
-        let (user, session) = (person.id.clone(), Some(digest(&visitor.session.hash)));
+        let (user, session) = (person.id.clone(), Some(digest(&signed_in.session.hash)));
         if self.change(None, SetPassword { user, session, event: None }).await?.is_err() {
             // They were removed a moment ago.
             return Ok(false);
         }
-        Ok(self.vault.change_password(person, &hash, &visitor.session.hash).await?)
+        Ok(self.vault.change_password(person, &hash, &signed_in.session.hash).await?)
     }
 
     /// Hashes a password for storage.
@@ -215,7 +215,7 @@ impl Sessions {
 
     /// Writes down that a password was wrong, for each of those at whose it was a guess; for nobody in particular, if none of
     /// them is to be told.
-    async fn note_refusals(&self, of: &[&Person], from: &Origin) -> Result<(), SessionError> {
+    async fn note_refusals(&self, of: &[&UserRecord], from: &Origin) -> Result<(), SessionError> {
         let note = json!({ "address": from.address, "user_agent": from.user_agent, "why": "wrong_password" });
         let whom = of.iter().copied().map(Some).chain(of.is_empty().then_some(None));
         for person in whom {
@@ -227,7 +227,7 @@ impl Sessions {
     /// Writes down that somebody was not let in, with a password or by an issuer.
     pub(super) async fn note_refusal_by(
         &self,
-        person: Option<&Person>,
+        person: Option<&UserRecord>,
         by: Option<&str>,
         note: Value,
     ) -> Result<(), SessionError> {
@@ -245,6 +245,6 @@ impl Sessions {
 /// Whether an address was proved to be a person's, or staff invited them. Of others it may be a stranger who has it, and what
 /// that one does under it is not for them to see; where they signed in before, or by the address of their account's form, it is
 /// theirs.
-fn is_vouched_for(person: &Person) -> bool {
+fn is_vouched_for(person: &UserRecord) -> bool {
     person.proved || is_of(person, Side::Staff)
 }

@@ -5,8 +5,8 @@ use serde_json::json;
 
 use super::declared::mirror;
 use super::{Answer, CliError, Context};
-use crate::app::desk::Desk;
-use crate::app::registry::NewPerson;
+use crate::app::local_admin::LocalAdmin;
+use crate::app::registry::IssuedPassword;
 use crate::core::id::AccountId;
 use crate::core::principal::Side;
 
@@ -69,27 +69,31 @@ pub enum AccountCommand {
 pub async fn run(command: AccountCommand, context: &Context) -> Result<Answer, CliError> {
     match command {
         AccountCommand::Create { name, email, staff, agents_may_enable_exec } => {
-            let desk = context.new_desk().await?;
+            let local_admin = context.new_local_admin().await?;
             let side = if staff { Side::Staff } else { Side::Customer };
-            let person = desk.create_account(&name, &email, side).await?;
+            let person = local_admin.create_account(&name, &email, side).await?;
             if agents_may_enable_exec {
-                desk.set_account(&person.account, true).await?;
+                local_admin.set_account(&person.account, true).await?;
             }
-            Ok(told(&person))
+            Ok(new_user_answer(&person))
         }
-        AccountCommand::Join { account, email } => Ok(told(&context.desk().await?.join_account(&account, &email).await?)),
-        AccountCommand::Reset { account, email } => Ok(told(&context.desk().await?.reset_password(&account, &email).await?)),
+        AccountCommand::Join { account, email } => {
+            Ok(new_user_answer(&context.local_admin().await?.join_account(&account, &email).await?))
+        }
+        AccountCommand::Reset { account, email } => {
+            Ok(new_user_answer(&context.local_admin().await?.reset_password(&account, &email).await?))
+        }
         AccountCommand::Set { account, agents_may_enable_exec } => {
-            context.desk().await?.set_account(&account, agents_may_enable_exec).await?;
+            context.local_admin().await?.set_account(&account, agents_may_enable_exec).await?;
             let text = format!("agents_may_enable_exec is {agents_may_enable_exec} for {account}");
             Ok(Answer { document: json!({ "id": account, "agents_may_enable_exec": agents_may_enable_exec }), text: text.into() })
         }
-        AccountCommand::List => list(&context.desk_to_read_all().await?).await,
+        AccountCommand::List => list(&context.local_admin_to_read_all().await?).await,
     }
 }
 
-fn told(person: &NewPerson) -> Answer {
-    let NewPerson { account, user, email, password } = person;
+fn new_user_answer(person: &IssuedPassword) -> Answer {
+    let IssuedPassword { account, user, email, password } = person;
     let document = json!({ "id": account, "user": user, "email": email, "password": password });
     let text = vec![
         format!("account   {account}"),
@@ -100,12 +104,13 @@ fn told(person: &NewPerson) -> Answer {
     Answer { document, text: text.into() }
 }
 
-async fn list(desk: &Desk) -> Result<Answer, CliError> {
+async fn list(local_admin: &LocalAdmin) -> Result<Answer, CliError> {
     let (mut items, mut lines) = (Vec::new(), Vec::new());
-    let people = desk.rooms.vault.people().await.map_err(crate::app::desk::DeskError::from)?;
-    let state = desk.state().await?;
+    let people = local_admin.rooms.vault.users().await.map_err(crate::app::local_admin::LocalAdminError::from)?;
+    let state = local_admin.state().await?;
     for account in state.accounts.values() {
-        let name = desk.rooms.vault.account_name(&account.id).await.map_err(crate::app::desk::DeskError::from)?;
+        let name =
+            local_admin.rooms.vault.account_name(&account.id).await.map_err(crate::app::local_admin::LocalAdminError::from)?;
         let own = people.iter().filter(|person| person.account == account.id && person.role_in(&state).is_some());
         let emails: Vec<&str> = own.map(|person| person.email.as_str()).collect();
         lines.push(format!(

@@ -6,7 +6,7 @@
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 
-use super::asking::ask;
+use super::call_tool::call_tool;
 use super::declared::mirror;
 use super::{Answer, CliError, Context, Text};
 use crate::core::id::CallId;
@@ -55,7 +55,7 @@ pub struct Said {
 pub async fn run(command: ApprovalCommand, context: &Context) -> Result<Answer, CliError> {
     match command {
         ApprovalCommand::List => {
-            let document = ask(context, "approval_list", json!({})).await?;
+            let document = call_tool(context, "approval_list", json!({})).await?;
             let lines: Vec<String> = items(&document).iter().flat_map(lines).collect();
             let text: Text = if lines.is_empty() { "nothing waits for a person".into() } else { lines.into() };
             Ok(Answer { document, text })
@@ -79,7 +79,7 @@ async fn answer(context: &Context, said: Said, verdict: &str) -> Result<Answer, 
     if let Some(reason) = reason {
         body["reason"] = reason.into();
     }
-    let mut document = ask(context, "approval_decide", body).await?;
+    let mut document = call_tool(context, "approval_decide", body).await?;
     let mut text = asked.as_ref().map(lines).unwrap_or_default();
     text.push(match document["status"].as_str() {
         Some("held") => format!("{call}: noted; a second person has to agree"),
@@ -92,7 +92,7 @@ async fn answer(context: &Context, said: Said, verdict: &str) -> Result<Answer, 
 
 /// A call that waits, as the holder of the key may see it.
 async fn waiting(context: &Context, call: &CallId) -> Result<Option<Value>, CliError> {
-    let listed = ask(context, "approval_list", json!({})).await?;
+    let listed = call_tool(context, "approval_list", json!({})).await?;
     Ok(items(&listed).iter().find(|item| item["id"] == call.as_str()).cloned())
 }
 
@@ -116,7 +116,7 @@ fn lines(item: &Value) -> Vec<String> {
         ),
     ];
     let arguments = item["arguments"].as_object().into_iter().flatten();
-    lines.extend(arguments.map(|(name, value)| format!("    {name}: {}", shown(value))));
+    lines.extend(arguments.map(|(name, value)| format!("    {name}: {}", display_value(value))));
     let consents = item["approvals"].as_array().into_iter().flatten();
     lines.extend(consents.map(|consent| {
         format!("    approved by {} at {}", consent["by"].as_str().unwrap_or("-"), consent["at"].as_str().unwrap_or("-"))
@@ -125,6 +125,6 @@ fn lines(item: &Value) -> Vec<String> {
 }
 
 /// A text as it is, and anything else as JSON.
-fn shown(value: &Value) -> String {
+fn display_value(value: &Value) -> String {
     value.as_str().map_or_else(|| value.to_string(), str::to_owned)
 }

@@ -24,13 +24,13 @@ use crate::core::refusal::Refusal;
 use crate::tools::Tool;
 
 /// What an answer may take beside what its tool may.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Largest answer.
 const LARGEST: usize = 16 * 1024 * 1024;
 
 /// Largest document of arguments that is read.
-const MOST: u64 = 4 * 1024 * 1024;
+const MAX_COUNT: u64 = 4 * 1024 * 1024;
 
 const EXAMPLES: &str = "\
 The key comes from the configuration (api_key) or the environment; it is never an argument, which others could see. Neither is a secret
@@ -113,10 +113,10 @@ pub async fn run(args: CallArgs, context: &Context) -> Result<Answer, CliError> 
     let place = Place::Tool(tool.facts.name);
     let url = url.map_or_else(|| own(&context.config), Ok)?;
     let wire = Wire::to_url(&url, place, key)?;
-    let lost = |why: &Unanswered| CliError::Refused(Box::new(unanswered(why, &wire.shown())));
+    let lost = |why: &Unanswered| CliError::Refused(Box::new(unanswered(why, &wire.display_target())));
     let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
     let asking = async { read(wire.send(Method::POST, headers, body).await?).await };
-    let answered = tokio::time::timeout(tool.time_limit + PATIENCE, asking).await;
+    let answered = tokio::time::timeout(tool.time_limit + TIMEOUT, asking).await;
     let late = || Err(Unanswered::Broken("it did not answer in time".into()));
     match answered.unwrap_or_else(|_| late()).map_err(|why| lost(&why))? {
         Ok(document) => Ok(Answer { text: Text::of_lines(&format!("{document:#}")), document }),
@@ -139,7 +139,7 @@ fn document(arguments: Given) -> Result<Value, CliError> {
         Given::Named(value) => return Ok(value),
         Given::Whole(text) if text == "-" => {
             let mut read = String::new();
-            let source = std::io::stdin().lock().take(MOST).read_to_string(&mut read);
+            let source = std::io::stdin().lock().take(MAX_COUNT).read_to_string(&mut read);
             source.map_err(|error| CliError::Usage(format!("the arguments on standard input cannot be read: {error}")))?;
             read
         }

@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use super::CliError;
-use crate::core::caused::with_sources;
+use crate::core::error_chain::error_chain;
 
 /// Why something of the vault could not be looked at.
 pub(super) const NO_VAULT: &str = "the vault cannot be used";
@@ -28,7 +28,7 @@ impl From<Vec<String>> for Checked {
 impl Checked {
     /// Of a look that may have failed.
     pub(super) fn of(looked: Result<Vec<String>, impl Error>) -> Self {
-        looked.map_or_else(|error| Self::Unseen(with_sources(&error)), Self::from)
+        looked.map_or_else(|error| Self::Unseen(error_chain(&error)), Self::from)
     }
 }
 
@@ -74,7 +74,7 @@ impl Checks {
     }
 
     /// All of it, as what went wrong.
-    pub(super) fn told(&self) -> CliError {
+    pub(super) fn to_error(&self) -> CliError {
         let count = |wanted: fn(&Checked) -> bool| self.all.iter().filter(|(_, checked)| wanted(checked)).count();
         CliError::Checked {
             wrong: count(|checked| matches!(checked, Checked::Faults(_))),

@@ -9,7 +9,7 @@ use secrecy::SecretString;
 use serde_json::json;
 
 use super::declared::mirror;
-use super::time::shown;
+use super::time::format_time;
 use super::{Answer, CliError, Context};
 use crate::core::time::Micros;
 
@@ -54,10 +54,10 @@ pub async fn run(command: ClockCommand, context: &Context) -> Result<Answer, Cli
         ClockCommand::Accept { time, reason, database_url } => {
             let mut config = context.config.clone();
             config.database_url = database_url.or(config.database_url);
-            let desk = context.with(config).desk().await?;
-            let log = desk.accept_clock(time, &reason).await?;
-            let text = format!("the clock of this machine is accepted; the log goes on at {}", shown(log));
-            Ok(Answer { document: json!({ "accepted": true, "log_time": shown(log) }), text: text.into() })
+            let local_admin = context.with(config).local_admin().await?;
+            let log = local_admin.accept_clock(time, &reason).await?;
+            let text = format!("the clock of this machine is accepted; the log goes on at {}", format_time(log));
+            Ok(Answer { document: json!({ "accepted": true, "log_time": format_time(log) }), text: text.into() })
         }
     }
 }
@@ -72,18 +72,18 @@ pub(super) fn accepting(context: &Context) -> String {
 }
 
 async fn show(context: &Context) -> Result<Answer, CliError> {
-    let clocks = context.desk_to_read().await?.clocks().await?;
+    let clocks = context.local_admin_to_read().await?.clocks().await?;
     let ahead = Duration::from_micros(clocks.ahead.unsigned_abs());
     let document = json!({
-        "machine": shown(clocks.machine), "database": clocks.database.map(shown), "log": shown(clocks.log),
+        "machine": format_time(clocks.machine), "database": clocks.database.map(format_time), "log": format_time(clocks.log),
         "ahead_s": ahead.as_secs(), "trusted": !clocks.skewed,
     });
-    let database = clocks.database.map_or_else(|| "none of its own".to_owned(), shown);
+    let database = clocks.database.map_or_else(|| "none of its own".to_owned(), format_time);
     let state = if clocks.skewed { "NOT trusted: calls are refused with clock_skew" } else { "trusted" };
     let mut lines = vec![
-        format!("this machine   {}  ({state})", shown(clocks.machine)),
+        format!("this machine   {}  ({state})", format_time(clocks.machine)),
         format!("the database   {database}"),
-        format!("the log        {}", shown(clocks.log)),
+        format!("the log        {}", format_time(clocks.log)),
     ];
     if !ahead.is_zero() {
         lines.push(format!("the log's time is {} s ahead of the clocks, as was accepted", ahead.as_secs()));

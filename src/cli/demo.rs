@@ -15,9 +15,9 @@ use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
-use super::serve::{base_url, distrusted, local_url, until_told};
-use super::{Answer, CliError, Context, Text, first_call, fleet, print, seed};
-use crate::app::seat::Seat;
+use super::serve::{base_url, distrusted, local_url, until_signal};
+use super::{Answer, CliError, Context, Text, demo_data, first_call, fleet, print};
+use crate::app::directory_lock::DirectoryLock;
 use crate::app::{App, AppError};
 use crate::config::Config;
 use crate::log::private;
@@ -100,13 +100,13 @@ impl DemoArgs {
 pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     tracing::info!(data = %context.config.data_dir.display(), "starting the demonstration");
     // Somebody who has the data to himself, or the port, is named before anything is put aside.
-    drop(Seat::among_servers(&context.config.data_dir).map_err(AppError::from)?);
+    drop(DirectoryLock::among_servers(&context.config.data_dir).map_err(AppError::from)?);
     let listener = App::listen(&context.config).await?;
     let (shown, aside) = (context.config.data_dir.join("demo.json"), context.config.data_dir.join(".demo-keys.json"));
     let mut document = if let Some(document) = set_aside(&shown, &aside)? {
         document
     } else {
-        let document = seed::seed(context).await?;
+        let document = demo_data::create_demo_data(context).await?;
         write(&aside, &document)?;
         document
     };
@@ -131,7 +131,7 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
         print(&Answer { document, text }, context.common.json);
         Ok(())
     };
-    let ended = until_told(app, context.config.drain(), ready).await;
+    let ended = until_signal(app, context.config.drain(), ready).await;
     if args.provider == Provider::Qemu {
         fleet::stop_guests(context).await?;
     }

@@ -10,22 +10,22 @@ use serde_json::json;
 
 use super::checks::{Checked, Checks, NO_VAULT};
 use super::clock::accepting;
-use super::migrate::shown;
+use super::migrate::versions_json;
 use super::progress::Bar;
-use super::time::shown as at;
-use super::viewed::Viewed;
-use super::{Answer, CliError, Context, ruled, vaulted};
-use crate::app::desk::{Desk, DeskError};
+use super::time::format_time as at;
+use super::views_check::ViewsCheck;
+use super::{Answer, CliError, Context, rules_check, vault_check};
+use crate::app::local_admin::{LocalAdmin, LocalAdminError};
 use crate::app::mend::mend;
 use crate::app::rooms::{RoomError, open_views};
-use crate::core::caused::with_sources;
+use crate::core::error_chain::error_chain;
 use crate::export::verify::{Extent, Finding, Report, fold, verify};
 use crate::log::dialect::Room;
 use crate::log::migration::version;
-use crate::log::powers::powers;
 use crate::log::private;
 use crate::log::refusing::{altered, tried};
 use crate::log::rehearsal::{Rehearsed, probe, rehearse};
+use crate::log::role_powers::powers;
 use crate::log::roles;
 use crate::log::sql::SqlError;
 use crate::log::store::StoreError;
@@ -45,8 +45,8 @@ pub struct DoctorArgs {
 }
 
 /// How often it is looked whether somebody still holds the log, and how long in between.
-const LOOKS: usize = 20;
-const LOOK: std::time::Duration = std::time::Duration::from_millis(50);
+const MAX_POLLS: usize = 20;
+const POLL_INTERVAL: std::time::Duration = std::time::Duration::from_millis(50);
 
 /// Looks at everything, or mends what can be mended.
 pub async fn run(args: DoctorArgs, context: &Context) -> Result<Answer, CliError> {
@@ -55,12 +55,13 @@ pub async fn run(args: DoctorArgs, context: &Context) -> Result<Answer, CliError
     }
     let mut config = context.config.clone();
     config.database_url = args.database_url.or(config.database_url);
-    let desk = context.with(config).desk().await?;
+    let local_admin = context.with(config).local_admin().await?;
     let bar = Bar::new("events");
-    let folded = fold(&*desk.rooms.store, Some(&desk.rooms.vault), Extent::State, |at, of| bar.reach(at.0, of.0)).await?;
+    let folded =
+        fold(&*local_admin.rooms.store, Some(&local_admin.rooms.vault), Extent::State, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
     let catalogue = crate::tools::catalogue()?;
-    let mended = mend(&desk, move |name| catalogue.get(name).map(|tool| tool.facts), &folded).await?;
+    let mended = mend(&local_admin, move |name| catalogue.get(name).map(|tool| tool.facts), &folded).await?;
     let Some((position, rows)) = mended else {
         return Ok(Answer { document: json!({ "mended": [], "position": null }), text: "nothing differs from the log".into() });
     };
@@ -72,51 +73,57 @@ pub async fn run(args: DoctorArgs, context: &Context) -> Result<Answer, CliError
 
 /// Each by itself: what one of them needs and cannot have is said of that one.
 async fn look(context: &Context) -> Result<Answer, CliError> {
-    let desk = match context.desk_to_read().await {
-        Ok(desk) => desk,
-        Err(nothing @ (CliError::EmptyDatabase | CliError::Desk(DeskError::Room(RoomError::Nothing(_))))) => return Err(nothing),
-        Err(error) => return Err(without_log(context, &error).told()),
+    let local_admin = match context.local_admin_to_read().await {
+        Ok(local_admin) => local_admin,
+        Err(nothing @ (CliError::EmptyDatabase | CliError::Desk(LocalAdminError::Room(RoomError::Nothing(_))))) => {
+            return Err(nothing);
+        }
+        Err(error) => return Err(without_log(context, &error).to_error()),
     };
     let bar = Bar::new("events");
-    let vault = desk.without_vault.is_none().then(|| &*desk.rooms.vault);
-    let report = verify(&*desk.rooms.store, vault, Extent::State, |at, of| bar.reach(at.0, of.0)).await;
+    let vault = local_admin.without_vault.is_none().then(|| &*local_admin.rooms.vault);
+    let report = verify(&*local_admin.rooms.store, vault, Extent::State, |at, of| bar.reach(at.0, of.0)).await;
     bar.clear();
-    let state = desk.state().await;
+    let state = local_admin.state().await;
     let known = state.as_ref().ok();
-    let of_vault = |checked: Checked| if desk.without_vault.is_some() { Checked::Unseen(NO_VAULT.into()) } else { checked };
+    let of_vault =
+        |checked: Checked| if local_admin.without_vault.is_some() { Checked::Unseen(NO_VAULT.into()) } else { checked };
     let of_state =
         |checked: Checked| if known.is_none() { Checked::Unseen("control state cannot be read".into()) } else { checked };
-    let (rules, differ) = ruled::rules(context, &desk, known).await;
+    let (rules, differ) = rules_check::rules(context, &local_admin, known).await;
     let mut checks = Checks::default();
-    checks.add("a switch could be engaged now", unstoppable(&desk).await.into());
-    checks.add("nobody holds the log", Checked::of(blockers(&desk).await));
-    checks.add("the rows of nodes are theirs", Checked::of(nodes(&desk).await));
-    checks.add("the vault opens with the key file", key_file(context, desk.without_vault.as_deref()).into());
-    checks.add("each data key opens", of_vault(Checked::of(vaulted::keys(&desk).await)));
-    checks.add("everybody in the vault is somebody in the log", of_vault(Checked::of(vaulted::people(&desk, known).await)));
-    let Viewed { opened, fit, rows } = Viewed::look(context, &desk).await;
+    checks.add("a switch could be engaged now", unstoppable(&local_admin).await.into());
+    checks.add("nobody holds the log", Checked::of(blockers(&local_admin).await));
+    checks.add("the rows of nodes are theirs", Checked::of(nodes(&local_admin).await));
+    checks.add("the vault opens with the key file", key_file(context, local_admin.without_vault.as_deref()).into());
+    checks.add("each data key opens", of_vault(Checked::of(vault_check::keys(&local_admin).await)));
+    checks.add(
+        "everybody in the vault is somebody in the log",
+        of_vault(Checked::of(vault_check::people(&local_admin, known).await)),
+    );
+    let ViewsCheck { opened, fit, rows } = ViewsCheck::run(context, &local_admin).await;
     checks.add("the views can be opened", opened);
     checks.add("the views are of this log", fit);
     checks.add("the views say what the log says", rows);
-    let told = |about: bool| match &report {
-        Ok(report) => told(report, |finding| finding.fault.is_about_state() == about).into(),
-        Err(error) => Checked::Unseen(with_sources(error)),
+    let finding_texts = |about: bool| match &report {
+        Ok(report) => finding_texts(report, |finding| finding.fault.is_about_state() == about).into(),
+        Err(error) => Checked::Unseen(error_chain(error)),
     };
-    checks.add("the log is in order", told(false));
-    checks.add("control state follows from the log", told(true));
-    let fault = state.as_ref().err().map(|error| with_sources(error));
+    checks.add("the log is in order", finding_texts(false));
+    checks.add("control state follows from the log", finding_texts(true));
+    let fault = state.as_ref().err().map(|error| error_chain(error));
     checks.add("a node takes control state from the log", fault.into_iter().collect::<Vec<_>>().into());
-    checks.add("the database refuses to change events", Checked::of(unguarded(&desk).await));
-    checks.add("what is committed is on disk", Checked::of(careless(&desk).await));
+    checks.add("the database refuses to change events", Checked::of(unguarded(&local_admin).await));
+    checks.add("what is committed is on disk", Checked::of(careless(&local_admin).await));
     checks.add("nobody but its owner reads what is kept", Checked::of(exposed(context)));
-    checks.add("the clock agrees with the log", clock(context, &desk).await);
-    checks.add("the policies in force can be served", of_state(ruled::served(context, &desk, known).await));
-    checks.add("the configured policies can be read", Checked::of(ruled::policies(context)));
+    checks.add("the clock agrees with the log", clock(context, &local_admin).await);
+    checks.add("the policies in force can be served", of_state(rules_check::served(context, &local_admin, known).await));
+    checks.add("the configured policies can be read", Checked::of(rules_check::policies(context)));
     checks.more = report.as_ref().map_or(0, |report| report.more);
     if checks.is_wrong() {
-        return Err(checks.told());
+        return Err(checks.to_error());
     }
-    let versions = schemas(context, &desk).await?;
+    let versions = schemas(context, &local_admin).await?;
     let mut text = checks.lines();
     text.extend(rules.iter().chain(&differ).map(|line| format!("    {line}")));
     text.extend(versions.iter().map(|(room, version)| format!("    schema {} is at version {version}", room.name())));
@@ -124,8 +131,8 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
     let events = report.map(|report| report.events).unwrap_or_default();
     Ok(Answer {
         document: json!({
-            "ok": true, "events": events, "checks": names, "in_force": ruled::in_force(&desk, known).await?, "differs": differ,
-            "schemas": shown(&versions),
+            "ok": true, "events": events, "checks": names, "in_force": rules_check::in_force(&local_admin, known).await?, "differs": differ,
+            "schemas": versions_json(&versions),
         }),
         text: text.into(),
     })
@@ -134,12 +141,12 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
 /// What can be looked at where the log cannot.
 fn without_log(context: &Context, error: &CliError) -> Checks {
     let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
-    let why = format!("{ELSEWHERE}: {}{hint}", with_sources(error));
+    let why = format!("{ELSEWHERE}: {}{hint}", error_chain(error));
     let mut checks = Checks::default();
     checks.add("a switch could be engaged now", vec![why].into());
     checks.add("the key file is its owner's", key_file(context, None).into());
     checks.add("nobody but its owner reads what is kept", Checked::of(exposed(context)));
-    checks.add("the configured policies can be read", Checked::of(ruled::policies(context)));
+    checks.add("the configured policies can be read", Checked::of(rules_check::policies(context)));
     for name in OF_LOG {
         checks.add(name, Checked::Unseen("the log cannot be read".into()));
     }
@@ -165,7 +172,7 @@ const OF_LOG: [&str; 15] = [
     "the policies in force can be served",
 ];
 
-fn told(report: &Report, wanted: impl Fn(&Finding) -> bool) -> Vec<String> {
+fn finding_texts(report: &Report, wanted: impl Fn(&Finding) -> bool) -> Vec<String> {
     report.findings.iter().filter(|finding| wanted(finding)).map(ToString::to_string).collect()
 }
 
@@ -176,23 +183,23 @@ const ELSEWHERE: &str =
 const NOTHING: &str = "nothing can be recorded, so nothing is admitted and nothing has to be stopped";
 
 /// How often a stop is rehearsed that took too long: each try is short, because others write the log meanwhile.
-const TRIES: usize = 5;
+const MAX_ATTEMPTS: usize = 5;
 
-async fn unstoppable(desk: &Desk) -> Vec<String> {
-    let mut found = rehearsed(desk).await;
-    for _ in 1..TRIES {
+async fn unstoppable(local_admin: &LocalAdmin) -> Vec<String> {
+    let mut found = rehearsed(local_admin).await;
+    for _ in 1..MAX_ATTEMPTS {
         if !matches!(found, Err((_, StoreError::Sql(SqlError::TooLong(_))))) {
             break;
         }
-        found = rehearsed(desk).await;
+        found = rehearsed(local_admin).await;
     }
-    found.err().map(|(what, error)| format!("{what}: {}", with_sources(&error))).into_iter().collect()
+    found.err().map(|(what, error)| format!("{what}: {}", error_chain(&error))).into_iter().collect()
 }
 
 /// Rehearsed and rolled back; then something is written for good, as a full disk shows in nothing less.
-async fn rehearsed(desk: &Desk) -> Result<(), (&'static str, StoreError)> {
-    let (known, store) = (desk.writer.fence().state(), &*desk.rooms.store);
-    match rehearse(store, &known, desk.clock.now(), &*desk.entropy).await {
+async fn rehearsed(local_admin: &LocalAdmin) -> Result<(), (&'static str, StoreError)> {
+    let (known, store) = (local_admin.writer.fence().state(), &*local_admin.rooms.store);
+    match rehearse(store, &known, local_admin.clock.now(), &*local_admin.entropy).await {
         Rehearsed::CannotStop(error) => Err(("nothing can be stopped", error)),
         Rehearsed::Unwritable(error @ (StoreError::Differs(_) | StoreError::Unreadable(_))) => Err((ELSEWHERE, error)),
         Rehearsed::Unwritable(error) => Err((NOTHING, error)),
@@ -232,21 +239,22 @@ fn exposed(context: &Context) -> Result<Vec<String>, CliError> {
 }
 
 /// The versions of the rooms that are there.
-async fn schemas(context: &Context, desk: &Desk) -> Result<Vec<(Room, i64)>, CliError> {
+async fn schemas(context: &Context, local_admin: &LocalAdmin) -> Result<Vec<(Room, i64)>, CliError> {
     let failed = |room| move |source| RoomError::Open { room, source };
-    let mut versions = vec![(Room::Log, version(desk.rooms.store.database(), Room::Log).await.map_err(failed(Room::Log))?)];
+    let mut versions =
+        vec![(Room::Log, version(local_admin.rooms.store.database(), Room::Log).await.map_err(failed(Room::Log))?)];
     // None were made yet, as after a restore.
     if let Ok(views) = open_views(&context.config).await {
         versions.push((Room::Views, version(&*views, Room::Views).await.map_err(failed(Room::Views))?));
     }
-    let vault = desk.rooms.vault.database();
+    let vault = local_admin.rooms.vault.database();
     versions.push((Room::Vault, version(vault, Room::Vault).await.map_err(failed(Room::Vault))?));
     Ok(versions)
 }
 
 /// A person with the file or the database's owner can always change it; a node must not be able to.
-async fn unguarded(desk: &Desk) -> Result<Vec<String>, CliError> {
-    let (database, failed) = (desk.rooms.store.database(), RoomError::of_log);
+async fn unguarded(local_admin: &LocalAdmin) -> Result<Vec<String>, CliError> {
+    let (database, failed) = (local_admin.rooms.store.database(), RoomError::of_log);
     let edited = "somebody changed the schema: treat the log as edited, and compare it with what was exported before";
     let powers = powers(database).await.map_err(failed)?.into_iter().map(|power| {
         let hint = "serve as a role that `forelog migrate --grant-to` prepared";
@@ -268,24 +276,24 @@ async fn unguarded(desk: &Desk) -> Result<Vec<String>, CliError> {
     Ok(powers.chain(settings).chain(altered).chain(tried).collect())
 }
 
-async fn careless(desk: &Desk) -> Result<Vec<String>, CliError> {
-    let settings = roles::careless(desk.rooms.store.database()).await;
+async fn careless(local_admin: &LocalAdmin) -> Result<Vec<String>, CliError> {
+    let settings = roles::careless(local_admin.rooms.store.database()).await;
     let settings = settings.map_err(RoomError::of_log)?;
     Ok(settings.into_iter().map(|name| format!("the database server may lose what it has committed: {name} is off")).collect())
 }
 
 /// Whoever still holds it after a while in which nothing of ours holds it: an append takes milliseconds.
-async fn blockers(desk: &Desk) -> Result<Vec<String>, CliError> {
+async fn blockers(local_admin: &LocalAdmin) -> Result<Vec<String>, CliError> {
     let look = || async {
-        let found = desk.rooms.store.database().blockers().await;
+        let found = local_admin.rooms.store.database().blockers().await;
         found.map_err(|source| CliError::from(RoomError::of_log(source)))
     };
     let mut still = look().await?;
-    for _ in 0..LOOKS {
+    for _ in 0..MAX_POLLS {
         if still.is_empty() {
             break;
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
         let now = look().await?;
         still.retain(|one| now.contains(one));
     }
@@ -295,15 +303,15 @@ async fn blockers(desk: &Desk) -> Result<Vec<String>, CliError> {
 }
 
 /// Rows by which nobody can tell whether a switch is fenced.
-async fn nodes(desk: &Desk) -> Result<Vec<String>, StoreError> {
-    let found = desk.writer.fence().peers().misfits(&*desk.rooms.store).await?;
+async fn nodes(local_admin: &LocalAdmin) -> Result<Vec<String>, StoreError> {
+    let found = local_admin.writer.fence().peers().invalid_rows(&*local_admin.rooms.store).await?;
     let hint =
         "somebody has written beside the log; nodes write their own again, and the owner of the database may delete the others";
     Ok(found.into_iter().map(|why| format!("{why}: {hint}")).collect())
 }
 
-async fn clock(context: &Context, desk: &Desk) -> Checked {
-    Checked::of(desk.clocks().await.map(|clocks| {
+async fn clock(context: &Context, local_admin: &LocalAdmin) -> Checked {
+    Checked::of(local_admin.clocks().await.map(|clocks| {
         let fault = format!(
             "this machine's clock says {} and the log is at {}: calls are refused with clock_skew, and stopping goes on. {}",
             at(clocks.machine),

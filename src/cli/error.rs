@@ -5,16 +5,16 @@ use std::path::PathBuf;
 
 use super::stdio::pipe_error::PipeError;
 use crate::app::AppError;
-use crate::app::desk::DeskError;
+use crate::app::directory_lock::DirectoryLockError;
+use crate::app::local_admin::LocalAdminError;
 use crate::app::node::NodeError;
 use crate::app::policies::EngineError;
 use crate::app::rooms::RoomError;
-use crate::app::seat::SeatError;
 use crate::auth::AuthError;
 use crate::config::ConfigError;
 use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
-use crate::core::visible::visible;
+use crate::core::visible::escape_hidden;
 use crate::export::bundle::ExportError;
 use crate::log::dialect::Room;
 use crate::log::reading::ReadError;
@@ -48,7 +48,7 @@ pub enum CliError {
     EmptyDatabase,
     /// The rooms, or what was asked of them.
     #[error(transparent)]
-    Desk(#[from] DeskError),
+    Desk(#[from] LocalAdminError),
     /// A provider.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -65,13 +65,13 @@ pub enum CliError {
     #[error("{0:?} is not KEY=NUMBER, such as limits.exec.admit=30")]
     Limit(String),
     /// A tool refused, or failed.
-    #[error("{}: {}", .0.code, visible(.0.message.as_str()))]
+    #[error("{}: {}", .0.code, escape_hidden(.0.message.as_str()))]
     Refused(Box<Refusal>),
     /// A tool had not ended when this command did.
     #[error("{0} goes on; look its outcome up in the log")]
     GoesOn(CallId),
     /// The switches did not do what they are for.
-    #[error("the drill failed: {}", visible(.0))]
+    #[error("the drill failed: {}", escape_hidden(.0))]
     Drill(String),
     /// The catalogue.
     #[error(transparent)]
@@ -136,7 +136,7 @@ pub enum CliError {
         source: std::io::Error,
     },
     /// What was asked for does not make sense.
-    #[error("{}", visible(.0))]
+    #[error("{}", escape_hidden(.0))]
     Usage(String),
 }
 
@@ -160,7 +160,7 @@ impl CliError {
             Self::NotLoaded(refusal)
             | Self::Refused(refusal)
             | Self::Pipe(PipeError::Refused(refusal))
-            | Self::Desk(DeskError::Against(refusal))
+            | Self::Desk(LocalAdminError::Against(refusal))
             | Self::Node(NodeError::Policy(refusal))
             | Self::App(AppError::Node(NodeError::Policy(refusal))) => Some(refusal),
             _ => None,
@@ -198,7 +198,7 @@ impl CliError {
             Self::Config(_) => Some("docs/forelog.toml shows every key with its default"),
             Self::Silent(_) => Some("start it with `forelog serve`, or name where it listens with --listen or --config"),
             Self::EmptyDatabase => Some("check database_url; `forelog migrate` or `forelog account create` make what it needs"),
-            Self::App(AppError::Seat(SeatError::Taken { .. })) => Some(
+            Self::App(AppError::Seat(DirectoryLockError::Taken { .. })) => Some(
                 "one that is stopped goes on with `kill -CONT PID`, or ends with `kill -9 PID`; a `forelog stdio` without --url and \
                  without a server has the data to itself until its client ends: start `forelog serve` first, or give it --url",
             ),
@@ -229,15 +229,15 @@ impl CliError {
 
     fn is_of_vault(&self) -> bool {
         let of_vault = |error: &RoomError| matches!(error, RoomError::Open { room: Room::Vault, .. } | RoomError::Vault { .. });
-        matches!(self, Self::Desk(DeskError::Vault(_))) || self.room().is_some_and(of_vault)
+        matches!(self, Self::Desk(LocalAdminError::Vault(_))) || self.room().is_some_and(of_vault)
     }
 
     /// The rooms that could not be opened, by whomever.
     fn room(&self) -> Option<&RoomError> {
         match self {
-            Self::Desk(DeskError::Room(error))
+            Self::Desk(LocalAdminError::Room(error))
             | Self::Node(NodeError::Room(error))
-            | Self::App(AppError::Node(NodeError::Room(error)) | AppError::Desk(DeskError::Room(error))) => Some(error),
+            | Self::App(AppError::Node(NodeError::Room(error)) | AppError::Desk(LocalAdminError::Room(error))) => Some(error),
             _ => None,
         }
     }
@@ -320,12 +320,12 @@ impl From<RoomError> for CliError {
 /// An error as a person reads it: line by line, with nothing in it that a terminal would obey.
 #[must_use]
 pub fn said(error: &str) -> String {
-    error.split('\n').map(visible).collect::<Vec<_>>().join("\n")
+    error.split('\n').map(escape_hidden).collect::<Vec<_>>().join("\n")
 }
 
 /// Faults one below the other. Names of rows are in them, which may be anything.
 fn listed(faults: &[String]) -> String {
-    faults.iter().map(|fault| visible(fault)).collect::<Vec<_>>().join(INDENT)
+    faults.iter().map(|fault| escape_hidden(fault)).collect::<Vec<_>>().join(INDENT)
 }
 
 const INDENT: &str = "\n       ";

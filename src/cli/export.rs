@@ -84,18 +84,19 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
     }
     let Some(out) = args.out.clone() else { return Err(CliError::Usage("name a directory with --out".into())) };
     bundle::check_free(&out)?;
-    let desk = context.desk().await?;
+    let local_admin = context.local_admin().await?;
     private::make_dir(&out).map_err(|source| CliError::File { what: "making", path: out.clone(), source })?;
     let filter = filter(args);
-    let state = desk.state().await?;
+    let state = local_admin.state().await?;
     let read = whose(&filter.filter, &state)?;
-    let note = desk.note(&state.house(), json!({ "asked": filter.filter, "plaintext": filter.plaintext })).await?;
+    let note =
+        local_admin.note(&state.operator_account(), json!({ "asked": filter.filter, "plaintext": filter.plaintext })).await?;
     let notice = Notice::LogRead { user: None, account: read, what: "export".into() };
     let event = Some(note.id());
-    desk.change([note], Notify { notice, event }).await?;
+    local_admin.change([note], Notify { notice, event }).await?;
     let bar = Bar::new("events");
     let manifest =
-        jsonl::export(&desk.rooms.reader(), filter.filter, filter.plaintext, &out, |at, of| bar.reach(at.0, of.0)).await?;
+        jsonl::export(&local_admin.rooms.reader(), filter.filter, filter.plaintext, &out, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
     let text = format!("{} in {}", counted(manifest.count, "event"), out.display());
     Ok(answer(&manifest, text))

@@ -10,7 +10,7 @@ use http::{Request, Response, header};
 use serde_json::Value;
 
 use crate::app::App;
-use crate::core::caused::with_sources;
+use crate::core::error_chain::error_chain;
 use crate::core::id::CallId;
 use crate::http::api::CALL_ID;
 use crate::log::store::{EventRow, StoreError};
@@ -45,7 +45,7 @@ pub async fn show(app: &App, base: &str, key: &str) -> String {
     let events = match make(app, base, key).await {
         Ok(events) => events,
         Err(error) => {
-            let error = with_sources(&error);
+            let error = error_chain(&error);
             tracing::warn!(error, "the first call was not made");
             return format!("A first call was not made: {error}");
         }

@@ -22,10 +22,10 @@ use tokio_rustls::TlsConnector;
 use super::{Answer, CliError, Context};
 
 /// How long the server may take.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes of an answer that are read: more is not from us.
-const MOST: u64 = 64 * 1024;
+const MAX_COUNT: u64 = 64 * 1024;
 
 const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
@@ -44,7 +44,7 @@ pub struct HealthArgs {
 pub async fn run(context: &Context) -> Result<Answer, CliError> {
     let address = reachable(context.config.listen);
     let failed = |why: String| CliError::Unhealthy { address, why };
-    let asked = tokio::time::timeout(PATIENCE, ask(context, address)).await;
+    let asked = tokio::time::timeout(TIMEOUT, ask(context, address)).await;
     let silent = |source: std::io::Error| match source.kind() {
         std::io::ErrorKind::ConnectionRefused => CliError::Silent(address),
         _ => failed(source.to_string()),
@@ -85,7 +85,7 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::R
     stream.write_all(REQUEST).await?;
     let mut answer = Vec::new();
     // A server that closes without saying so has said what it had to.
-    match (&mut stream).take(MOST).read_to_end(&mut answer).await {
+    match (&mut stream).take(MAX_COUNT).read_to_end(&mut answer).await {
         Err(error) if answer.is_empty() => return Err(error),
         _ => {}
     }

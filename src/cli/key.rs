@@ -6,14 +6,14 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::declared::mirror;
-use super::time::shown;
+use super::time::format_time;
 use super::{Answer, CliError, Context};
 use crate::app::registry::{KeySpec, NewKey, RevokedKey};
 use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::lineage::alive;
+use crate::core::rotation_checks::said_of;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
-use crate::core::succession::said_of;
 use crate::core::time::Micros;
 
 const CREATE: &str = "\
@@ -92,16 +92,20 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
     if let KeyCommand::Revoke { key } = command {
         return revoke(&key, context).await;
     }
-    let desk = if matches!(command, KeyCommand::List { .. }) { context.desk_to_read().await? } else { context.desk().await? };
+    let local_admin = if matches!(command, KeyCommand::List { .. }) {
+        context.local_admin_to_read().await?
+    } else {
+        context.local_admin().await?
+    };
     match command {
         KeyCommand::Create(wanted) => {
-            let spec = spec(wanted, desk.now().await?)?;
-            Ok(told(&desk.create_key(spec).await?))
+            let spec = spec(wanted, local_admin.now().await?)?;
+            Ok(new_key_answer(&local_admin.create_key(spec).await?))
         }
-        KeyCommand::Rotate { key } => Ok(told(&desk.rotate_key(&key).await?)),
+        KeyCommand::Rotate { key } => Ok(new_key_answer(&local_admin.rotate_key(&key).await?)),
         KeyCommand::Revoke { key } => revoke(&key, context).await,
         KeyCommand::List { account } => {
-            let (state, now) = (desk.state().await?, desk.now().await?);
+            let (state, now) = (local_admin.state().await?, local_admin.now().await?);
             let keys: Vec<&Credential> = match &account {
                 Some(account) => state.keys_of(account).collect(),
                 None => state.credentials.values().collect(),
@@ -116,13 +120,13 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
 
 /// It stops something, so it asks for nothing but the log.
 async fn revoke(key: &CredentialId, context: &Context) -> Result<Answer, CliError> {
-    let desk = context.desk_to_stop().await?;
-    let RevokedKey { goes_on, ended } = desk.revoke_key(key).await?;
+    let local_admin = context.local_admin_to_stop().await?;
+    let RevokedKey { goes_on, ended } = local_admin.revoke_key(key).await?;
     let document = json!({ "id": key, "revoked": true, "goes_on": goes_on, "ended": ended });
     let with = ended.map_or_else(String::new, |other| format!(", and with it {other}, the key's other secret"));
     let text = format!("{}{with}", said_of(key, goes_on.as_ref()));
     let answer = Answer { document, text: text.into() };
-    Ok(answer.without_vault(desk.without_vault.as_deref()))
+    Ok(answer.without_vault(local_admin.without_vault.as_deref()))
 }
 
 fn spec(wanted: Wanted, now: Micros) -> Result<KeySpec, CliError> {
@@ -145,7 +149,7 @@ fn spec(wanted: Wanted, now: Micros) -> Result<KeySpec, CliError> {
     })
 }
 
-fn told(new: &NewKey) -> Answer {
+fn new_key_answer(new: &NewKey) -> Answer {
     let (id, key, scopes) = (&new.credential, new.key.reveal(), &new.scopes);
     let document = json!({ "id": id, "api_key": key, "prefix": new.key.prefix(), "scopes": scopes });
     Answer { document, text: vec![format!("key  {id}"), format!("{key}   (shown once)")].into() }
@@ -153,8 +157,8 @@ fn told(new: &NewKey) -> Answer {
 
 fn line(row: &Credential, is_alive: bool) -> String {
     let end = match (row.revoked_at, row.created.expires_at) {
-        (Some(at), _) => format!("revoked {}", shown(at)),
-        (None, Some(at)) if is_alive => format!("until {}", shown(at)),
+        (Some(at), _) => format!("revoked {}", format_time(at)),
+        (None, Some(at)) if is_alive => format!("until {}", format_time(at)),
         _ if !is_alive => "ended, or what made it has".into(),
         (None, _) => "live".into(),
     };

@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 
 use super::{Answer, CliError, Context};
 use crate::app::limits::Set;
-use crate::control::in_force::{LIMITS, Origin, origin, tell};
+use crate::control::in_force::{LIMITS, Origin, add_origin, origin};
 use crate::core::commands::limits::Wanted;
-use crate::core::stood::TermsInForce;
+use crate::core::earlier_terms::TermsInForce;
 use crate::core::terms::{Difference, Terms};
 use crate::core::time::Micros;
 
@@ -41,8 +41,8 @@ pub async fn run(command: LimitsCommand, context: &Context) -> Result<Answer, Cl
         LimitsCommand::Set { numbers } => Wanted::Numbers(wanted(&numbers)?),
         LimitsCommand::Load => Wanted::Configured,
     };
-    let desk = context.desk().await?;
-    let Set { now, before } = desk.set_limits(configured, wanted).await?;
+    let local_admin = context.local_admin().await?;
+    let Set { now, before } = local_admin.set_limits(configured, wanted).await?;
     let differ = |before: &TermsInForce| before.terms.differences(&now.terms);
     let was = before.as_ref().map_or_else(|| Terms::default().differences(&now.terms), differ);
     let is_new = before.as_ref().is_none_or(|before| before.version < now.version);
@@ -52,7 +52,7 @@ pub async fn run(command: LimitsCommand, context: &Context) -> Result<Answer, Cl
         was.iter().map(|row| json!({ "key": row.key, "before": row.in_force, "now": row.configured })).collect();
     let document = json!({
         "version": now.version, "before": before.map(|before| before.version), "changed": changed, "limits": now.terms,
-        "newcomer_counts_from": counts_from(&now, desk.clock.now()).inspect(|from| lines.push(longer(from))),
+        "newcomer_counts_from": counts_from(&now, local_admin.clock.now()).inspect(|from| lines.push(longer(from))),
     });
     Ok(Answer { document, text: lines.into() })
 }
@@ -84,22 +84,22 @@ fn wanted(numbers: &[String]) -> Result<Value, CliError> {
 }
 
 async fn show(context: &Context) -> Result<Answer, CliError> {
-    let desk = context.desk_to_read().await?;
-    let Some(now) = desk.state().await?.terms else {
+    let local_admin = context.local_admin_to_read().await?;
+    let Some(now) = local_admin.state().await?.terms else {
         let text = "no limits are recorded yet; the first start of a node records its configuration's";
         return Ok(Answer { document: json!({ "version": null }), text: text.into() });
     };
-    let origin = origin(&desk.rooms.reader(), LIMITS).await?;
+    let origin = origin(&local_admin.rooms.reader(), LIMITS).await?;
     let differences = now.terms.differences(&context.config.terms());
     let mut lines = vec![in_force(&now, origin.as_ref())];
     lines.extend(now.terms.numbers().iter().map(|(key, number)| format!("  {key} = {number}")));
     lines.extend(differences.iter().map(differs));
-    let from = counts_from(&now, desk.clock.now()).inspect(|from| lines.push(longer(from)));
+    let from = counts_from(&now, local_admin.clock.now()).inspect(|from| lines.push(longer(from)));
     let mut document = json!({
         "version": now.version, "limits": now.terms, "newcomer_counts_from": from, "differences": differences,
     });
-    tell(&mut document, origin.as_ref());
-    Ok(Answer { document, text: lines.into() }.read_without_vault(desk.without_vault.as_deref()))
+    add_origin(&mut document, origin.as_ref());
+    Ok(Answer { document, text: lines.into() }.read_without_vault(local_admin.without_vault.as_deref()))
 }
 
 /// From when the `newcomer_ms` in force counts, if a longer one still does.

@@ -24,10 +24,10 @@ pub enum LogCommand {
 /// Does it.
 pub async fn run(command: LogCommand, context: &Context) -> Result<Answer, CliError> {
     let LogCommand::Verify = command;
-    let desk = context.desk_to_read().await?;
+    let local_admin = context.local_admin_to_read().await?;
     let bar = Bar::new("events");
-    let vault = desk.without_vault.is_none().then(|| &*desk.rooms.vault);
-    let report = verify(&*desk.rooms.store, vault, Extent::Whole, |at, of| bar.reach(at.0, of.0)).await?;
+    let vault = local_admin.without_vault.is_none().then(|| &*local_admin.rooms.vault);
+    let report = verify(&*local_admin.rooms.store, vault, Extent::Whole, |at, of| bar.reach(at.0, of.0)).await?;
     bar.clear();
     if !report.is_clean() {
         return Err(CliError::found(&report));
@@ -40,5 +40,5 @@ pub async fn run(command: LogCommand, context: &Context) -> Result<Answer, CliEr
             format!("{whole}; {} of stops left out, because the vault was away when they were written", counted(parts, "part"))
         }
     };
-    Ok(Answer { document: json!(report), text: text.into() }.read_without_vault(desk.without_vault.as_deref()))
+    Ok(Answer { document: json!(report), text: text.into() }.read_without_vault(local_admin.without_vault.as_deref()))
 }

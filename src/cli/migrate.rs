@@ -42,11 +42,11 @@ pub async fn run(args: MigrateArgs, context: &Context) -> Result<Answer, CliErro
     let versions = rooms::prepare(&config, args.grant_to.as_deref()).await?;
     let mut text: Vec<String> = versions.iter().map(|(room, version)| format!("{:<6} version {version}", room.name())).collect();
     text.extend(args.grant_to.as_ref().map(|role| format!("{role} may serve, and may not change what was recorded")));
-    let document = json!({ "schemas": shown(&versions), "granted_to": args.grant_to });
+    let document = json!({ "schemas": versions_json(&versions), "granted_to": args.grant_to });
     Ok(Answer { document, text: text.into() })
 }
 
 /// Versions by room.
-pub fn shown(versions: &[(Room, i64)]) -> Value {
+pub fn versions_json(versions: &[(Room, i64)]) -> Value {
     versions.iter().map(|(room, version)| (room.name().to_owned(), json!(version))).collect::<serde_json::Map<_, _>>().into()
 }

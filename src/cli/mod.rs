@@ -6,12 +6,13 @@
 
 mod account;
 mod approval;
-mod asking;
 mod call;
+mod call_tool;
 mod checks;
 mod clock;
 mod declared;
 mod demo;
+mod demo_data;
 mod doctor;
 mod error;
 mod export;
@@ -24,15 +25,14 @@ mod log;
 mod migrate;
 mod policy;
 mod progress;
-mod ruled;
-mod seed;
+mod rules_check;
 mod serve;
 mod stdio;
 mod switch;
 mod time;
-mod vaulted;
+mod vault_check;
 mod view;
-mod viewed;
+mod views_check;
 mod vm;
 
 use std::fmt;
@@ -47,11 +47,11 @@ use serde_json::Value;
 
 pub use self::error::{CliError, said};
 use crate::ambient::{OsEntropy, SystemClock};
-use crate::app::desk::Desk;
+use crate::app::local_admin::LocalAdmin;
 use crate::app::rooms::{self, RoomError};
 use crate::config::{Config, Flags};
 use crate::core::time::{Clock, Entropy};
-use crate::core::visible::visible;
+use crate::core::visible::escape_hidden;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -198,7 +198,7 @@ impl From<Vec<String>> for Text {
 
 impl fmt::Display for Text {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let lines: Vec<String> = self.0.iter().map(|line| visible(line)).collect();
+        let lines: Vec<String> = self.0.iter().map(|line| escape_hidden(line)).collect();
         f.write_str(&lines.join("\n"))
     }
 }
@@ -271,9 +271,9 @@ impl Context {
 
     /// The rooms, for a command that works on the data itself. They must be there already: a slip of the keyboard must not
     /// make an empty log and then find it in order.
-    pub async fn desk(&self) -> Result<Desk, CliError> {
+    pub async fn local_admin(&self) -> Result<LocalAdmin, CliError> {
         self.check_found().await?;
-        Ok(Desk::open(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
+        Ok(LocalAdmin::open(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 
     async fn check_found(&self) -> Result<(), CliError> {
@@ -289,26 +289,26 @@ impl Context {
     }
 
     /// What it takes to stop something: the log alone, if the vault does not answer (P15).
-    pub async fn desk_to_stop(&self) -> Result<Desk, CliError> {
+    pub async fn local_admin_to_stop(&self) -> Result<LocalAdmin, CliError> {
         self.check(rooms::found_to_stop(&self.config, &*self.clock).await?)?;
-        Ok(Desk::open_to_stop(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
+        Ok(LocalAdmin::open_to_stop(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 
     /// What it takes to look: the log, and the vault if that answers soon. Nothing is brought up to date.
-    pub async fn desk_to_read(&self) -> Result<Desk, CliError> {
+    pub async fn local_admin_to_read(&self) -> Result<LocalAdmin, CliError> {
         self.check_found().await?;
-        Ok(Desk::open_to_read(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
+        Ok(LocalAdmin::open_to_read(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 
     /// The same where the vault is needed as well.
-    pub async fn desk_to_read_all(&self) -> Result<Desk, CliError> {
+    pub async fn local_admin_to_read_all(&self) -> Result<LocalAdmin, CliError> {
         self.check_found().await?;
-        Ok(Desk::open_to_read_all(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
+        Ok(LocalAdmin::open_to_read_all(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 
     /// The rooms, made if nothing of them is there.
-    pub async fn new_desk(&self) -> Result<Desk, CliError> {
-        Ok(Desk::make(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
+    pub async fn new_local_admin(&self) -> Result<LocalAdmin, CliError> {
+        Ok(LocalAdmin::make(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 }
 

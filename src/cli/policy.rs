@@ -8,9 +8,9 @@ use serde_json::{Value, json};
 
 use super::limits::since;
 use super::{Answer, CliError, Context};
-use crate::app::desk::{Desk, operator};
+use crate::app::local_admin::{LocalAdmin, local_user};
 use crate::app::policies::engine;
-use crate::control::in_force::{POLICIES, origin, tell};
+use crate::control::in_force::{POLICIES, add_origin, origin};
 use crate::control::policies::PolicyHolder;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::PolicySet;
@@ -61,21 +61,21 @@ fn check(dir: Option<&Path>) -> Result<Answer, CliError> {
 }
 
 /// The policies of this configuration beside those in force.
-pub(super) fn holder(context: &Context, desk: &Desk) -> Result<PolicyHolder, CliError> {
+pub(super) fn holder(context: &Context, local_admin: &LocalAdmin) -> Result<PolicyHolder, CliError> {
     let dir = context.config.policies_dir.clone();
-    let (clock, entropy) = (Arc::clone(&desk.clock), Arc::clone(&desk.entropy));
+    let (clock, entropy) = (Arc::clone(&local_admin.clock), Arc::clone(&local_admin.entropy));
     let engine = engine(&crate::tools::catalogue()?)?;
-    Ok(PolicyHolder::new(engine, dir, desk.writer.clone(), desk.rooms.reader(), clock, entropy))
+    Ok(PolicyHolder::new(engine, dir, local_admin.writer.clone(), local_admin.rooms.reader(), clock, entropy))
 }
 
 async fn show(context: &Context) -> Result<Answer, CliError> {
-    let desk = context.desk_to_read().await?;
-    let Some(set) = desk.state().await?.policy else {
+    let local_admin = context.local_admin_to_read().await?;
+    let Some(set) = local_admin.state().await?.policy else {
         let text = "no policies are in force yet; the first start of a node puts its own in force";
         return Ok(Answer { document: json!({ "version": null }), text: text.into() });
     };
-    let origin = origin(&desk.rooms.reader(), POLICIES).await?;
-    let own = holder(context, &desk)?.node().await.own;
+    let origin = origin(&local_admin.rooms.reader(), POLICIES).await?;
+    let own = holder(context, &local_admin)?.node().await.own;
     let mut lines = vec![format!("policies version {}, sha256 {}{}", set.version, set.sha256, since(origin.as_ref()))];
     match &own {
         Ok(sha256) if *sha256 == set.sha256 => {}
@@ -84,23 +84,23 @@ async fn show(context: &Context) -> Result<Answer, CliError> {
         }
         Err(why) => lines.push(format!("the configured set cannot be read: {why}")),
     }
-    let mut document = shown(&set);
-    tell(&mut document, origin.as_ref());
+    let mut document = policy_json(&set);
+    add_origin(&mut document, origin.as_ref());
     document["configured"] = json!({ "sha256": own.as_ref().ok(), "trouble": own.as_ref().err() });
-    Ok(Answer { document, text: lines.into() }.read_without_vault(desk.without_vault.as_deref()))
+    Ok(Answer { document, text: lines.into() }.read_without_vault(local_admin.without_vault.as_deref()))
 }
 
-fn shown(set: &PolicySet) -> Value {
+fn policy_json(set: &PolicySet) -> Value {
     json!({ "version": set.version, "sha256": set.sha256 })
 }
 
 async fn reload(context: &Context) -> Result<Answer, CliError> {
-    let desk = context.desk().await?;
-    let by = Scrubbed::of(json!({ "operator": operator() }));
-    let reloaded = holder(context, &desk)?.reload_by(&by).await;
+    let local_admin = context.local_admin().await?;
+    let by = Scrubbed::of(json!({ "operator": local_user() }));
+    let reloaded = holder(context, &local_admin)?.reload_by(&by).await;
     let Reloaded { set, before } = reloaded.map_err(|refusal| CliError::NotLoaded(Box::new(refusal)))?;
     let was = before.as_ref().map_or_else(String::new, |set| format!("; before: version {}, sha256 {}", set.version, set.sha256));
-    let mut document = shown(&set);
-    document["before"] = json!(before.as_ref().map(shown));
+    let mut document = policy_json(&set);
+    document["before"] = json!(before.as_ref().map(policy_json));
     Ok(Answer { document, text: format!("version {} is in force, sha256 {}{was}", set.version, set.sha256).into() })
 }

@@ -45,10 +45,10 @@ pub async fn run(context: &Context) -> Result<(), CliError> {
     let answer = Answer { document, text: Text::of_lines(&text) };
     let ready = || {
         print(&answer, context.common.json);
-        tell(&[NotifyState::Ready]);
+        notify_systemd(&[NotifyState::Ready]);
         Ok(())
     };
-    until_told(app, context.config.drain(), ready).await
+    until_signal(app, context.config.drain(), ready).await
 }
 
 /// What is said instead of that it is ready, while the clock is not trusted; and in the log.
@@ -62,7 +62,7 @@ pub fn distrusted(context: &Context, app: &App) -> Option<String> {
 }
 
 /// Tells systemd, if it wants to know.
-fn tell(state: &[NotifyState<'_>]) {
+fn notify_systemd(state: &[NotifyState<'_>]) {
     if let Err(error) = sd_notify::notify(state) {
         tracing::warn!(%error, "the service manager could not be told");
     }
@@ -85,7 +85,7 @@ pub fn local_url(context: &Context, address: SocketAddr) -> String {
 /// Waits for SIGTERM or ctrl-c, drains, and shuts down in order. A second signal ends the draining and hurries nothing else:
 /// the order is short. SIGHUP reads the certificate again. Says `ready` once it listens: whoever hears that may send a
 /// signal at once.
-pub async fn until_told(app: App, drain: Duration, ready: impl FnOnce() -> Result<(), CliError>) -> Result<(), CliError> {
+pub async fn until_signal(app: App, drain: Duration, ready: impl FnOnce() -> Result<(), CliError>) -> Result<(), CliError> {
     let listen = |kind| signal(kind).map_err(CliError::Signal);
     let (mut term, mut interrupt) = (listen(SignalKind::terminate())?, listen(SignalKind::interrupt())?);
     let mut hangup = listen(SignalKind::hangup())?;
@@ -98,7 +98,7 @@ pub async fn until_told(app: App, drain: Duration, ready: impl FnOnce() -> Resul
         }
     }
     tracing::info!(?drain, "stopping: what is under way is answered first");
-    tell(&[NotifyState::Stopping]);
+    notify_systemd(&[NotifyState::Stopping]);
     app.drain();
     tokio::select! {
         () = tokio::time::sleep(drain) => {}

@@ -5,12 +5,12 @@
 //! Only where nobody serves the data it serves it itself, alone.
 
 pub(super) mod answer;
-mod asked;
 mod begin;
 mod lines;
 mod pipe;
 pub(super) mod pipe_error;
 mod place;
+mod request_line;
 mod session;
 pub(super) mod wire;
 

@@ -8,14 +8,14 @@ use std::time::Duration;
 use clap::Subcommand;
 use serde_json::{Value, json};
 
-use super::asking::ask;
+use super::call_tool::call_tool;
 use super::declared::mirror;
-use super::time::shown;
+use super::time::format_time;
 use super::{Answer, CliError, Context};
-use crate::app::desk::{Desk, operator};
-use crate::app::stops::names;
-use crate::core::caused::with_sources;
+use crate::app::local_admin::{LocalAdmin, local_user};
+use crate::app::local_switches::names;
 use crate::core::engagement::Proposed;
+use crate::core::error_chain::error_chain;
 use crate::core::id::{Epoch, SwitchId};
 use crate::core::switch::{Running, Switch, Target};
 use crate::core::visible::counted;
@@ -93,38 +93,38 @@ pub async fn run(command: SwitchCommand, context: &Context) -> Result<Answer, Cl
         return drill(context).await;
     }
     if matches!(command, SwitchCommand::List) {
-        let desk = context.desk_to_read().await?;
-        return Ok(list(&desk, context.config.lease()).await?.read_without_vault(desk.without_vault.as_deref()));
+        let local_admin = context.local_admin_to_read().await?;
+        return Ok(list(&local_admin, context.config.lease()).await?.read_without_vault(local_admin.without_vault.as_deref()));
     }
-    let desk = context.desk_to_stop().await?;
-    let answer = act(command, context, &desk).await?;
-    Ok(answer.without_vault(desk.without_vault.as_deref()))
+    let local_admin = context.local_admin_to_stop().await?;
+    let answer = act(command, context, &local_admin).await?;
+    Ok(answer.without_vault(local_admin.without_vault.as_deref()))
 }
 
-async fn act(command: SwitchCommand, context: &Context, desk: &Desk) -> Result<Answer, CliError> {
+async fn act(command: SwitchCommand, context: &Context, local_admin: &LocalAdmin) -> Result<Answer, CliError> {
     match command {
         SwitchCommand::Drill => drill(context).await,
-        SwitchCommand::List => list(desk, context.config.lease()).await,
+        SwitchCommand::List => list(local_admin, context.config.lease()).await,
         SwitchCommand::Release { break_glass: false, .. } => {
             let text =
                 "a switch is released by two persons in the console or over REST; --break-glass releases it here, on the record";
             Err(CliError::Usage(text.into()))
         }
         SwitchCommand::Release { switch, ramp, reason, .. } => {
-            release(desk, switch, ramp.map(Duration::from_mins), &reason).await
+            release(local_admin, switch, ramp.map(Duration::from_mins), &reason).await
         }
         SwitchCommand::Engage { target, reason, message, incident, minutes, cancel_running } => {
             let lasts = minutes.map(|minutes| Duration::from_mins(u64::from(minutes)));
             let running = if cancel_running { Running::Cancel } else { Running::LetFinish };
             let proposed = Proposed { target: target.clone(), reason, message, incident, expires_at: None };
-            let switch = desk.engage(proposed, lasts, running, names(&context.config)).await?;
-            fenced(desk, &switch, &target, context.config.lease()).await
+            let switch = local_admin.engage(proposed, lasts, running, names(&context.config)).await?;
+            fenced(local_admin, &switch, &target, context.config.lease()).await
         }
     }
 }
 
 async fn drill(context: &Context) -> Result<Answer, CliError> {
-    let document = ask(context, "switch_drill", json!({})).await?;
+    let document = call_tool(context, "switch_drill", json!({})).await?;
     if let Some(failed) = document["failed"].as_str() {
         return Err(CliError::Drill(failed.to_owned()));
     }
@@ -140,9 +140,9 @@ async fn drill(context: &Context) -> Result<Answer, CliError> {
 }
 
 /// What is engaged is engaged, whatever can be told of it.
-async fn fenced(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration) -> Result<Answer, CliError> {
-    Ok(told(desk, switch, target, lease).await.unwrap_or_else(|error| {
-        let untold = with_sources(&error);
+async fn fenced(local_admin: &LocalAdmin, switch: &SwitchId, target: &Target, lease: Duration) -> Result<Answer, CliError> {
+    Ok(engaged_answer(local_admin, switch, target, lease).await.unwrap_or_else(|error| {
+        let untold = error_chain(&error);
         let text = format!("{switch}  {target} is engaged, but who has confirmed it cannot be told: {untold}");
         let document = json!({
             "id": switch, "target": target, "epoch": null, "fenced": false, "nodes": [], "untold": untold,
@@ -152,9 +152,14 @@ async fn fenced(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration
 }
 
 /// Waits until every live node has confirmed the switch or its lease ran out.
-async fn told(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration) -> Result<Answer, CliError> {
-    let epoch = desk.state().await?.epoch;
-    let (fenced, nodes) = settled(desk, epoch, lease).await?;
+async fn engaged_answer(
+    local_admin: &LocalAdmin,
+    switch: &SwitchId,
+    target: &Target,
+    lease: Duration,
+) -> Result<Answer, CliError> {
+    let epoch = local_admin.state().await?.epoch;
+    let (fenced, nodes) = settled(local_admin, epoch, lease).await?;
     let state = if fenced { "no covered call starts any more" } else { "NOT every node has confirmed yet" };
     let mut text = vec![format!("{switch}  {target} is engaged: {state}")];
     text.extend(nodes.iter().filter_map(unconfirmed));
@@ -168,11 +173,11 @@ async fn told(desk: &Desk, switch: &SwitchId, target: &Target, lease: Duration) 
 }
 
 /// How the nodes stand once all have confirmed, or are seen not to.
-async fn settled(desk: &Desk, epoch: Epoch, lease: Duration) -> Result<(bool, Vec<Value>), CliError> {
-    let deadline = desk.clock.elapsed() + lease * 2;
+async fn settled(local_admin: &LocalAdmin, epoch: Epoch, lease: Duration) -> Result<(bool, Vec<Value>), CliError> {
+    let deadline = local_admin.clock.elapsed() + lease * 2;
     loop {
-        let (fenced, nodes) = confirmations(desk, epoch).await?;
-        if fenced || desk.clock.elapsed() >= deadline {
+        let (fenced, nodes) = confirmations(local_admin, epoch).await?;
+        if fenced || local_admin.clock.elapsed() >= deadline {
             return Ok((fenced, nodes));
         }
         tokio::time::sleep(Duration::from_millis(50)).await;
@@ -198,9 +203,9 @@ fn unconfirmed(node: &Value) -> Option<String> {
     }
 }
 
-async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), CliError> {
-    let peers = desk.writer.fence().peers().look(&*desk.rooms.store).await.map_err(ReadError::from)?;
-    let head = desk.rooms.store.head().await.map_err(ReadError::from)?.epoch;
+async fn confirmations(local_admin: &LocalAdmin, epoch: Epoch) -> Result<(bool, Vec<Value>), CliError> {
+    let peers = local_admin.writer.fence().peers().observe(&*local_admin.rooms.store).await.map_err(ReadError::from)?;
+    let head = local_admin.rooms.store.head().await.map_err(ReadError::from)?.epoch;
     let (mut all, mut nodes) = (true, Vec::new());
     for Peer { node, dead, .. } in peers.into_iter().filter(|peer| !peer.ended) {
         let state = match ((epoch..=head).contains(&node.confirmed), dead) {
@@ -209,7 +214,7 @@ async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), 
             (false, false) => "waiting",
         };
         all &= state != "waiting";
-        let confirmed_at = (state == "confirmed").then(|| shown(node.confirmed_at));
+        let confirmed_at = (state == "confirmed").then(|| format_time(node.confirmed_at));
         nodes.push(json!({
             "node": node.id, "state": state, "confirmed_at": confirmed_at, "host": node.host, "pid": node.pid,
         }));
@@ -217,21 +222,23 @@ async fn confirmations(desk: &Desk, epoch: Epoch) -> Result<(bool, Vec<Value>), 
     Ok((all, nodes))
 }
 
-async fn release(desk: &Desk, switch: SwitchId, over: Option<Duration>, reason: &str) -> Result<Answer, CliError> {
-    let until = desk.release(switch.clone(), over, reason).await?;
-    let who = operator();
+async fn release(local_admin: &LocalAdmin, switch: SwitchId, over: Option<Duration>, reason: &str) -> Result<Answer, CliError> {
+    let until = local_admin.release(switch.clone(), over, reason).await?;
+    let who = local_user();
     tracing::warn!(%switch, operator = %who, "BREAK GLASS: a switch was released without a second person");
-    let document = json!({ "id": switch, "released": until.is_none(), "until": until.map(shown), "break_glass": true });
-    let text = until
-        .map_or_else(|| format!("{switch} is released"), |until| format!("{switch} lets go step by step until {}", shown(until)));
+    let document = json!({ "id": switch, "released": until.is_none(), "until": until.map(format_time), "break_glass": true });
+    let text = until.map_or_else(
+        || format!("{switch} is released"),
+        |until| format!("{switch} lets go step by step until {}", format_time(until)),
+    );
     Ok(Answer { document, text: text.into() })
 }
 
-async fn list(desk: &Desk, lease: Duration) -> Result<Answer, CliError> {
-    let state = desk.state().await?;
+async fn list(local_admin: &LocalAdmin, lease: Duration) -> Result<Answer, CliError> {
+    let state = local_admin.state().await?;
     let line = |row: &Switch| {
-        let ramp = row.ramp.map_or_else(String::new, |ramp| format!("  lets go until {}", shown(ramp.until)));
-        format!("{}  {}  since {}{ramp}  {}", row.id, row.target, shown(row.engaged_at), row.reason)
+        let ramp = row.ramp.map_or_else(String::new, |ramp| format!("  lets go until {}", format_time(ramp.until)));
+        format!("{}  {}  since {}{ramp}  {}", row.id, row.target, format_time(row.engaged_at), row.reason)
     };
     let mut text: Vec<String> = state.switches.values().map(line).collect();
     let items: Vec<&Switch> = state.switches.values().collect();
@@ -241,10 +248,10 @@ async fn list(desk: &Desk, lease: Duration) -> Result<Answer, CliError> {
             text: "no switch is engaged".into(),
         });
     }
-    let (fenced, nodes) = match settled(desk, state.epoch, lease).await {
+    let (fenced, nodes) = match settled(local_admin, state.epoch, lease).await {
         Ok((fenced, nodes)) => (Some(fenced), nodes),
         Err(error) => {
-            text.push(format!("who has confirmed cannot be told: {}", with_sources(&error)));
+            text.push(format!("who has confirmed cannot be told: {}", error_chain(&error)));
             (None, Vec::new())
         }
     };

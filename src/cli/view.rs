@@ -19,14 +19,14 @@ pub enum ViewCommand {
 /// Does it.
 pub async fn run(command: ViewCommand, context: &Context) -> Result<Answer, CliError> {
     let ViewCommand::Rebuild = command;
-    let desk = context.desk().await?;
-    let views = Views::over(remake_views(&context.config).await?, desk.rooms.reader()).await;
+    let local_admin = context.local_admin().await?;
+    let views = Views::over(remake_views(&context.config).await?, local_admin.rooms.reader()).await;
     let bar = Bar::new("events");
     let mut rebuilt = views.rebuild(|at, of| bar.reach(at.0, of.0)).await;
     if rebuilt.is_err() && context.config.database_url.is_none() {
         // What is broken may be deeper in the file.
         views.database().close().await;
-        let views = Views::over(remake_views_anew(&context.config).await?, desk.rooms.reader()).await;
+        let views = Views::over(remake_views_anew(&context.config).await?, local_admin.rooms.reader()).await;
         rebuilt = views.rebuild(|at, of| bar.reach(at.0, of.0)).await;
     }
     bar.clear();

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::declared::mirror;
 use super::{Answer, CliError, Context, fleet};
-use crate::app::desk::DeskError;
+use crate::app::local_admin::LocalAdminError;
 use crate::core::commands::vm::check_machine;
 use crate::core::id::AccountId;
 use crate::providers::compute::Machine;
@@ -80,21 +80,21 @@ async fn import(
         return Err(CliError::Usage(format!("{provider} has no machine {machine}; it has {}", names.join(", "))));
     };
     let label = label.unwrap_or_else(|| found.label.clone());
-    let vm = context.desk().await?.import_vm(account, provider, machine, &label).await?;
+    let vm = context.local_admin().await?.import_vm(account, provider, machine, &label).await?;
     let document = json!({ "id": vm, "account": account, "provider": provider, "machine": machine, "label": label });
     Ok(Answer { document, text: format!("{vm}  {label}").into() })
 }
 
 async fn check(context: &Context, account: &AccountId, provider: &str, machine: &str) -> Result<(), CliError> {
-    let state = context.desk_to_read().await?.state().await?;
+    let state = context.local_admin_to_read().await?.state().await?;
     if !state.accounts.contains_key(account) {
         return Err(CliError::Usage(format!("there is no account {account}")));
     }
-    Ok(check_machine(&state, account, provider, machine).map_err(DeskError::from)?)
+    Ok(check_machine(&state, account, provider, machine).map_err(LocalAdminError::from)?)
 }
 
 async fn list(context: &Context) -> Result<Answer, CliError> {
-    let state = context.desk_to_read().await?.state().await?;
+    let state = context.local_admin_to_read().await?.state().await?;
     let line = |vm: &crate::core::state::Vm| {
         let exec = if vm.exec_enabled { "exec on" } else { "exec off" };
         format!("{}  {}  {}  {}/{}  {exec}", vm.id, vm.label, vm.account, vm.provider, vm.machine)

@@ -8,8 +8,8 @@ use std::sync::Arc;
 use serde_json::json;
 use tokio::sync::oneshot;
 
+use super::recheck::{Recheck, Recipient};
 use super::resume::can_resume;
-use super::still::{Asking, Look};
 use super::{Control, Reply, Request};
 use crate::core::call::Status;
 use crate::core::code::Code;
@@ -30,7 +30,7 @@ impl Control {
         about: Vec<Resource>,
     ) -> Reply {
         if !matches!(submitted, Submitted::Admitted(_) | Submitted::Joined(_)) {
-            self.in_hand.release(call);
+            self.in_flight.release(call);
         }
         if let (false, Some((tool, _)), Some(made)) = (matches!(submitted, Submitted::Refused { .. }), &asked, &request.made)
             && can_resume(tool)
@@ -41,10 +41,10 @@ impl Control {
             return undone(call, &request, submitted);
         };
         let (who, cancel) = (request.principal.clone(), request.cancel.clone());
-        let asking = Asking { who: &who, call: Some(tool.facts) };
-        let look = if matches!(submitted, Submitted::Admitted(_)) { Look::ByItsEnd } else { Look::ByLog };
+        let asking = Recipient { who: &who, call: Some(tool.facts) };
+        let look = if matches!(submitted, Submitted::Admitted(_)) { Recheck::ByItsEnd } else { Recheck::ByLog };
         let waiting = self.wait_for(call, request, submitted, (tool, args), about);
-        self.unless_told_enough(call, asking, look, waiting).await.unwrap_or_else(|over| {
+        self.unless_key_ended(call, asking, look, waiting).await.unwrap_or_else(|over| {
             if asking.reads() {
                 // It had no purpose but its answer.
                 cancel.cancel();

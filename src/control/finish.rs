@@ -9,12 +9,12 @@ use super::{Control, Reply};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId};
-use crate::core::listed::listed;
+use crate::core::list_summary::summarize_list;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
-use crate::log::at_hand::Need;
 use crate::log::binding::Binding;
 use crate::log::closing::{Closed, Closing};
+use crate::log::stop_sealing::SealingNeed;
 use crate::log::vault::{PART_MAX, SealedPart};
 use crate::tools::Tool;
 
@@ -31,14 +31,14 @@ pub struct Finished {
 /// INVARIANT: whoever takes a call lets it go once. A queued call may be claimed before its submission has heard that it was
 /// queued: each has it for itself.
 #[derive(Default)]
-pub struct InHand {
+pub struct InFlight {
     /// How many have each.
     calls: std::sync::Mutex<std::collections::HashMap<CallId, usize>>,
     /// A commit of this node was reported lost, and may have been kept.
     doubted: std::sync::atomic::AtomicBool,
 }
 
-impl InHand {
+impl InFlight {
     fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<CallId, usize>> {
         self.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
@@ -100,7 +100,7 @@ impl Endings {
         self.0.subscribe()
     }
 
-    pub(super) fn tell(&self, call: &CallId) {
+    pub(super) fn notify(&self, call: &CallId) {
         // Nobody waits.
         let _ = self.0.send(call.clone());
     }
@@ -134,7 +134,7 @@ impl Control {
             code = code.map(Code::as_str),
             late = closed == Closed::Late,
         );
-        self.endings.tell(call);
+        self.endings.notify(call);
         if let Some(done) = done {
             // The caller has left; the log has the outcome.
             let _ = done.send(Finished { reply: reply.clone() });
@@ -158,11 +158,13 @@ impl Control {
         let call = &closing.ended.call;
         let of = Binding::step(&closing.id, call, closing.status.as_str());
         let (vault, now) = (&self.ports.reader.vault, self.ports.clock.now());
-        let (need, record) = (Need::of(Some(tool.facts)), record.abridged(PART_MAX));
+        let (need, record) = (SealingNeed::of(Some(tool.facts)), record.shortened(PART_MAX));
         let seal = async |need| vault.seal_as(need, account, now, of.clone(), "result", &record).await;
         let sealed = match seal(need).await {
             // It has happened: where the key of a new month cannot be had, the one that its arguments lie under does.
-            Err(error) if need == Need::Always => seal(Need::IfAtHand).await.ok().filter(|part| !part.is_left_out()).ok_or(error),
+            Err(error) if need == SealingNeed::Always => {
+                seal(SealingNeed::IfAtHand).await.ok().filter(|part| !part.is_left_out()).ok_or(error)
+            }
             sealed => sealed,
         };
         match sealed {
@@ -224,7 +226,7 @@ fn code_of(reply: &Reply) -> Option<Code> {
 /// What is recorded of a result, or of what there was of one.
 fn recorded(outcome: &Outcome, tool: &Tool) -> Option<Value> {
     match outcome {
-        Outcome::Succeeded(shown) if tool.facts.lists() => Some(listed(shown.recorded(&tool.results))),
+        Outcome::Succeeded(shown) if tool.facts.lists() => Some(summarize_list(shown.recorded(&tool.results))),
         Outcome::Succeeded(shown) | Outcome::TimedOut(shown) => Some(shown.recorded(&tool.results)),
         Outcome::Failed(_) | Outcome::Cancelled(_) | Outcome::Unknown(_) => None,
     }

@@ -8,14 +8,14 @@ use std::time::Duration;
 use super::Control;
 use super::intake::Intake;
 use crate::core::code::Code;
-use crate::core::event::{IntentRecorded, Kind};
+use crate::core::event::{EventKind, IntentRecorded};
 use crate::core::id::{CallId, Position};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
-use crate::core::sight::Sight;
+use crate::core::visibility::Visibility;
 
 /// How often, and how many times, a call that has just ended is looked for in the views.
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 const TIMES: usize = 8;
 
 impl Control {
@@ -49,14 +49,15 @@ impl Control {
         for _ in 0..TIMES {
             let Some(position) = self.intent_position(call, who).await? else {
                 // It may have ended, and the views may not know it yet.
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
                 continue;
             };
             let event = self.ports.reader.event(position).await.map_err(|error| {
                 tracing::error!(%error, call_id = %call, "a call that is followed cannot be read back");
                 Refusal::new(Code::AuditUnavailable, "The call that this one follows cannot be read back now.")
             })?;
-            let intent = event.and_then(|event| if let Kind::IntentRecorded(intent) = event.kind { Some(intent) } else { None });
+            let intent =
+                event.and_then(|event| if let EventKind::IntentRecorded(intent) = event.kind { Some(intent) } else { None });
             return Ok(intent.filter(|intent| intent.call == *call && intent.account == who.account));
         }
         Ok(None)
@@ -66,7 +67,7 @@ impl Control {
         if let Some(job) = self.open_job(call).await {
             return Ok(Some(job.intent));
         }
-        Ok(self.ports.activity.call(&Sight::Account(who.account.clone()), call).await?.map(|record| record.intent))
+        Ok(self.ports.activity.call(&Visibility::Account(who.account.clone()), call).await?.map(|record| record.intent))
     }
 }
 

@@ -30,7 +30,7 @@ use crate::log::vault::{PART_MAX, VaultError};
 use crate::tools::{Progress, Tool};
 
 /// How often a held call is looked at, if nobody tells that it has ended.
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Arguments of this size, in bytes, are surely recorded whole.
 const WHOLE: usize = PART_MAX / 4;
@@ -57,7 +57,7 @@ impl Waiting {
 
     /// Stops waiting when it is dropped, also with its caller.
     fn leave(&self, call: &CallId) -> impl Drop {
-        Leave { waiting: self, call: call.clone() }
+        WaiterGuard { waiting: self, call: call.clone() }
     }
 
     fn has(&self, call: &CallId) -> bool {
@@ -65,12 +65,12 @@ impl Waiting {
     }
 }
 
-struct Leave<'a> {
+struct WaiterGuard<'a> {
     waiting: &'a Waiting,
     call: CallId,
 }
 
-impl Drop for Leave<'_> {
+impl Drop for WaiterGuard<'_> {
     fn drop(&mut self) {
         self.waiting.take(&self.call);
     }
@@ -103,7 +103,7 @@ impl Control {
             // It is refused, and stays dead: nothing is to be written for it, not even for a moment.
             return Ok(waits);
         }
-        if hold.is_some() && !is_shown(intake, request) {
+        if hold.is_some() && !shows_arguments(intake, request) {
             waits.hidden = true;
             return Ok(waits);
         }
@@ -192,7 +192,7 @@ impl Control {
             tokio::select! {
                 finished = &mut finished => return finished.ok().map(|finished| finished.reply),
                 // Whatever woke us, the log is asked again.
-                _ = tokio::time::timeout(LOOK, endings.recv()) => {}
+                _ = tokio::time::timeout(POLL_INTERVAL, endings.recv()) => {}
             }
         }
         if !self.waiting.has(call) {
@@ -209,7 +209,7 @@ impl Control {
 }
 
 /// Whether a person is shown all that would be run, but what the tool has declared to be secret: as it is recorded.
-fn is_shown(intake: &Intake<'_>, request: &Request) -> bool {
+fn shows_arguments(intake: &Intake<'_>, request: &Request) -> bool {
     let recorded = &intake.recorded;
     let is_whole = |tool: &Tool| shows_whole(&request.args, &recorded.document()["args"], &tool.arguments);
     intake.tool.is_some_and(is_whole) && recorded.bytes().len() <= PART_MAX

@@ -3,10 +3,10 @@
 
 use serde_json::{Value, json};
 
-use crate::core::event::{Event, Kind};
+use crate::core::event::{Event, EventKind};
 use crate::core::id::{CredentialId, Position, UserId};
-use crate::core::sight::Sight;
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 use crate::log::reading::{ReadError, Reader};
 
 /// The row of the policies in force.
@@ -55,7 +55,7 @@ impl Author {
 }
 
 /// Puts into a document how what it shows came into force; nulls if nobody knows.
-pub fn tell(document: &mut Value, origin: Option<&Origin>) {
+pub fn add_origin(document: &mut Value, origin: Option<&Origin>) {
     document["by"] = json!(origin.map(|origin| origin.author.text()));
     document["since"] = json!(origin.map(|origin| origin.at.document()));
     document["position"] = json!(origin.map(|origin| origin.position));
@@ -78,7 +78,7 @@ pub async fn origin(reader: &Reader, row: &str) -> Result<Option<Origin>, ReadEr
 }
 
 async fn author(reader: &Reader, event: &Event) -> Author {
-    if let Kind::PolicyLoaded { by: Some(user), credential, .. } | Kind::LimitsSet { by: Some(user), credential, .. } =
+    if let EventKind::PolicyLoaded { by: Some(user), credential, .. } | EventKind::LimitsSet { by: Some(user), credential, .. } =
         &event.kind
     {
         return Author::Person { user: user.clone(), credential: credential.clone() };
@@ -87,7 +87,7 @@ async fn author(reader: &Reader, event: &Event) -> Author {
         return Author::Start;
     }
     // That it cannot be opened does not make it nobody's.
-    let note = reader.part(event, "note", &Sight::Everything).await.ok().flatten().unwrap_or_default();
+    let note = reader.part(event, "note", &Visibility::Everything).await.ok().flatten().unwrap_or_default();
     let said = |field: &str| note["operator"][field].as_str().map(str::to_owned);
     let name = said("user").map(|user| said("host").map_or_else(|| user.clone(), |host| format!("{user}@{host}")));
     Author::Operator(name.unwrap_or_else(|| "somebody".into()))

@@ -6,17 +6,17 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Request;
-use crate::core::abridge::abridged;
 use crate::core::canonical::canonical;
 use crate::core::code::Code;
 use crate::core::id::Position;
 use crate::core::noun::Subject;
 use crate::core::redact::{public_text, redact};
 use crate::core::refusal::Refusal;
-use crate::core::resource::{Reach, Resource, ResourceId};
+use crate::core::resource::{ProviderReach, Resource, ResourceId};
 use crate::core::scrub::Scrubbed;
-use crate::core::sight::Sight;
+use crate::core::shorten_document::shorten_document_to;
 use crate::core::state::ControlState;
+use crate::core::visibility::Visibility;
 use crate::tools::{Arguments, Catalogue, Tool};
 
 /// What is kept of the arguments of a call that is refused, in bytes; an escape may double it.
@@ -31,7 +31,7 @@ pub(super) struct Intake<'a> {
     /// What the arguments name, as this node knows it.
     pub(super) about: About,
     /// The providers that it reaches beside those of its resources.
-    pub(super) reach: Reach,
+    pub(super) reach: ProviderReach,
     /// The arguments, if they can be read.
     pub(super) args: Option<Arguments>,
     /// Why the arguments cannot be taken.
@@ -69,7 +69,7 @@ impl About {
 
 /// Takes a request in against the catalogue and the control state that this node knows. `reach` is what it reaches beside its
 /// resources.
-pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &ControlState, reach: Reach) -> Intake<'a> {
+pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &ControlState, reach: ProviderReach) -> Intake<'a> {
     let tool = catalogue.get(&request.tool);
     let canonical = canonical(&request.args).unwrap_or_default();
     if let Some(refusal) = &request.rejected {
@@ -116,7 +116,7 @@ fn rejected<'a>(request: &Request, tool: Option<&'a Tool>, canonical: Vec<u8>, r
     let args =
         if request.args.is_null() { json!({ "faults": faults }) } else { json!({ "size": canonical.len(), "faults": faults }) };
     let (recorded, invalid) = (Scrubbed::of(json!({ "args": args, "text": "" })), Some(refusal.clone()));
-    let (about, reach) = (About::default(), Reach::default());
+    let (about, reach) = (About::default(), ProviderReach::default());
     Intake { tool, name, about, reach, args: None, invalid, guard: None, recorded, canonical, key: None }
 }
 
@@ -139,16 +139,16 @@ pub(super) fn brief(recorded: &Scrubbed) -> Scrubbed {
     let recorded = recorded.document();
     let text = recorded["text"].as_str().unwrap_or_default();
     let text = text.get(..text.floor_char_boundary(BRIEF / 2)).unwrap_or_default();
-    Scrubbed::of(json!({ "args": abridged(recorded["args"].clone(), BRIEF / 8, BRIEF / 2), "text": text }))
+    Scrubbed::of(json!({ "args": shorten_document_to(recorded["args"].clone(), BRIEF / 8, BRIEF / 2), "text": text }))
 }
 
 /// What the arguments name: by id, or by the exact label, of what the caller may see. What it may not see is not even found, so
 /// that nothing which is recorded or decided can differ from what is said of what does not exist (P9).
 fn named(request: &Request, subjects: &[Subject], state: &ControlState) -> About {
-    let (sight, mut about) = (Sight::own(&request.principal, state), About::default());
+    let (visibility, mut about) = (Visibility::own(&request.principal, state), About::default());
     for Subject { noun, argument } in subjects {
         let Some(text) = request.args[*argument].as_str() else { continue };
-        let mut found = state.find(noun, sight.account(), text).into_iter().filter(|row| sight.resource(row));
+        let mut found = state.find(noun, visibility.account(), text).into_iter().filter(|row| visibility.resource(row));
         let id = text.parse::<ResourceId>().ok().filter(|id| id.noun() == *noun);
         let row = match (found.next(), found.next()) {
             (Some(row), None) => Some(row),

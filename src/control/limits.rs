@@ -3,7 +3,7 @@
 //! INVARIANT: a node that was started with other numbers says so and goes by the recorded ones, as every other does.
 
 use crate::core::commands::limits::{SetLimits, Wanted};
-use crate::core::stood::TermsInForce;
+use crate::core::earlier_terms::TermsInForce;
 use crate::core::terms::Terms;
 use crate::log::changing::{Author, Ids};
 use crate::log::writer::{WriteError, Writer};

@@ -9,31 +9,31 @@
 //! ```
 
 mod answer;
+mod fair_queue;
 mod finish;
 mod follow;
 mod hold;
 pub mod in_force;
 mod intake;
 pub mod limits;
+mod nested_calls;
 pub mod policies;
-mod reach;
+mod providers_reached;
+mod recheck;
 mod recorded;
 mod release;
 mod repeat;
 mod resume;
-mod still;
 mod submit;
-mod turns;
-mod within;
 
-pub use finish::{Endings, Finished, InHand};
+pub use fair_queue::FairQueue;
+pub use finish::{Endings, Finished, InFlight};
 pub use hold::Waiting;
+pub use recheck::Recipient;
 pub use recorded::Recorded;
 pub use repeat::Joins;
 pub use resume::Resumed;
-pub use still::Asking;
-pub use submit::{Assignment, Control, Judge};
-pub use turns::Turns;
+pub use submit::{Assignment, Control, PolicyEvaluator};
 
 use std::time::Duration;
 

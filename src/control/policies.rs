@@ -16,9 +16,9 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::text::{File, files};
 use super::in_force::{POLICIES, event};
-use super::submit::Judge;
+use super::submit::PolicyEvaluator;
 use crate::core::code::Code;
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::principal::Principal;
 use crate::core::proposal::Verdict;
 use crate::core::refusal::Refusal;
@@ -27,15 +27,15 @@ use crate::core::scope::ScopeSet;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::PolicySet;
 use crate::core::time::{Clock, Entropy};
-use crate::core::tool::ToolFacts;
-use crate::log::acting::Acting;
+use crate::core::tool::ToolSpec;
+use crate::log::call_write::CallWrite;
 use crate::log::reading::Reader;
 use crate::log::writer::Writer;
 use crate::policy::{Kept, LoadError, Loaded, Policies, Query, both};
 use crate::tools::{NodePolicies, PolicyLoader, Reloaded};
 
 /// How long a node waits that could not take over the set in force, before it tries again.
-const AGAIN: Duration = Duration::from_secs(2);
+const RETRY_AFTER: Duration = Duration::from_secs(2);
 
 /// The policies of one node, and where they come from.
 pub struct PolicyHolder {
@@ -138,7 +138,7 @@ impl PolicyHolder {
             let is_behind = behind.is_some_and(|set| self.version().is_none_or(|version| version < set.version));
             let news = async {
                 if is_behind {
-                    return tokio::time::timeout(AGAIN, changes.changed()).await.unwrap_or(Ok(()));
+                    return tokio::time::timeout(RETRY_AFTER, changes.changed()).await.unwrap_or(Ok(()));
                 }
                 changes.changed().await
             };
@@ -180,10 +180,10 @@ impl PolicyHolder {
     /// The recorded text of a set.
     async fn kept(&self, set: &PolicySet) -> Result<Vec<File>, String> {
         let unread = |error: &dyn std::error::Error| {
-            format!("their recorded text cannot be read: {}", crate::core::caused::with_sources(error))
+            format!("their recorded text cannot be read: {}", crate::core::error_chain::error_chain(error))
         };
         let event = event(&self.reader, POLICIES).await.map_err(|error| unread(&error))?;
-        let is_it = |kind: &Kind| matches!(kind, Kind::PolicyLoaded { version, sha256, .. } if *version == set.version && **sha256 == *set.sha256);
+        let is_it = |kind: &EventKind| matches!(kind, EventKind::PolicyLoaded { version, sha256, .. } if *version == set.version && **sha256 == *set.sha256);
         let Some(event) = event.filter(|event| is_it(&event.kind)) else {
             return Err("the event that put them in force cannot be found".into());
         };
@@ -196,7 +196,7 @@ impl PolicyHolder {
         self.reload_as(None, Some(by)).await
     }
 
-    async fn reload_as(&self, acting: Option<Acting>, by: Option<&Scrubbed>) -> Result<Reloaded, Refusal> {
+    async fn reload_as(&self, acting: Option<CallWrite>, by: Option<&Scrubbed>) -> Result<Reloaded, Refusal> {
         let recorded = self.recorded().await?.map(|set| set.version);
         match self.load(recorded).await {
             Ok(loaded) => self.put_in_force(&loaded, acting, by).await,
@@ -208,8 +208,8 @@ impl PolicyHolder {
     }
 }
 
-impl Judge for PolicyHolder {
-    fn judge(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolFacts, about: &[Resource]) -> Verdict {
+impl PolicyEvaluator for PolicyHolder {
+    fn evaluate(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolSpec, about: &[Resource]) -> Verdict {
         let read_only = principal.read_only;
         let ask = |resource| self.policies.evaluate(&Query { principal, scopes, read_only, tool, resource });
         about.iter().map(|row| ask(Some(row))).reduce(both).unwrap_or_else(|| ask(None))
@@ -222,7 +222,7 @@ impl Judge for PolicyHolder {
 
 #[async_trait]
 impl PolicyLoader for PolicyHolder {
-    async fn reload(&self, acting: Option<Acting>) -> Result<Reloaded, Refusal> {
+    async fn reload(&self, acting: Option<CallWrite>) -> Result<Reloaded, Refusal> {
         self.reload_as(acting, None).await
     }
 

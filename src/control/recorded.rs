@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::Control;
 use crate::core::canonical::canonical;
-use crate::core::event::{Event, IntentRecorded, Kind};
+use crate::core::event::{Event, EventKind, IntentRecorded};
 use crate::core::id::AccountId;
 use crate::core::job::Job;
 use crate::core::principal::Principal;
-use crate::core::sight::Sight;
+use crate::core::visibility::Visibility;
 use crate::log::reading::ReadError;
 
 /// What an intent asked for.
@@ -28,7 +28,7 @@ impl Control {
     /// What a call asked for. None if its arguments are gone, or a secret or an erased key is in the way.
     pub async fn recorded_request(&self, job: &Job) -> Result<Option<Recorded>, ReadError> {
         let Some(event) = self.ports.reader.event(job.intent).await? else { return Ok(None) };
-        let Kind::IntentRecorded(intent) = &event.kind else { return Ok(None) };
+        let EventKind::IntentRecorded(intent) = &event.kind else { return Ok(None) };
         if (&intent.call, &intent.account) != (&job.call, &job.account) {
             return Ok(None);
         }
@@ -38,8 +38,8 @@ impl Control {
         if digest != intent.arguments {
             return Ok(None);
         }
-        let sight = Sight::Account(job.account.clone());
-        let ip = self.ports.reader.part(&event, "subject", &sight).await?.and_then(|said| said["ip"].as_str()?.parse().ok());
+        let visibility = Visibility::Account(job.account.clone());
+        let ip = self.ports.reader.part(&event, "subject", &visibility).await?.and_then(|said| said["ip"].as_str()?.parse().ok());
         let principal = Principal { ip, ..principal_of(intent) };
         Ok(Some(Recorded { intent: intent.clone(), principal, args }))
     }
@@ -50,7 +50,7 @@ impl Control {
     }
 
     async fn kept_arguments(&self, event: &Event, account: &AccountId) -> Result<Option<Value>, ReadError> {
-        let recorded = self.ports.reader.part(event, "arguments", &Sight::Account(account.clone())).await?;
+        let recorded = self.ports.reader.part(event, "arguments", &Visibility::Account(account.clone())).await?;
         Ok(recorded.map(|mut recorded| recorded["args"].take()))
     }
 }

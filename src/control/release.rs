@@ -10,14 +10,14 @@ use crate::core::job::Job;
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::proposal::Proposal;
 use crate::core::refusal::Refusal;
-use crate::core::resource::{Reach, Resource};
+use crate::core::resource::{ProviderReach, Resource};
 use crate::log::hold::{Release, Released};
 use crate::log::reading::ReadError;
 use crate::log::writer::WriteError;
 use crate::tools::Tool;
 
 /// How often it is evaluated again when policy or a resource move under it; then again when the log is looked at next.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// An approved call that could not be decided now.
 #[derive(Debug, thiserror::Error)]
@@ -36,7 +36,7 @@ impl Control {
         let Some(tool) = self.catalogue.get(&job.tool) else { return Ok(Released::Gone) };
         let recorded = self.recorded_request(job).await?;
         let mut released = Released::Unsettled;
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let proposal = self.again(job, approval, tool, recorded.as_ref());
             let id = self.ports.event_id();
             released = self.ports.writer.release(Release { proposal, id }, job).await?;
@@ -58,7 +58,7 @@ impl Control {
             target: "forelog::call",
             call_id = %job.call, account = %job.account, tool = job.tool, status = "refused", code = %refusal.code,
         );
-        self.endings.tell(&job.call);
+        self.endings.notify(&job.call);
         self.ports.forget_seal(&job.call).await;
     }
 
@@ -86,11 +86,11 @@ impl Control {
         }
         Proposal {
             call: job.call.clone(),
-            kin: state.kin(&job.credential),
+            lineage_rows: state.lineage_rows(&job.credential),
             tool: Some(tool.facts),
             resources: job.resources.clone(),
             versions: about.iter().map(|row| row.version).collect(),
-            reach: Reach { providers: job.providers.clone(), visible: false },
+            reach: ProviderReach { providers: job.providers.clone(), visible: false },
             invalid,
             guard,
             enables_exec,

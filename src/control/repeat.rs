@@ -11,18 +11,18 @@ use super::finish::Finished;
 use super::{Control, Reply};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::redact::Sensitivity;
 use crate::core::refusal::Refusal;
-use crate::core::shown::Shown;
-use crate::core::sight::Sight;
+use crate::core::tool_result::ToolResult;
+use crate::core::visibility::Visibility;
 use crate::log::closing::Closing;
 use crate::log::reading::ReadError;
 use crate::tools::Tool;
 
 /// How soon it is looked whether a call has ended that others have joined, if nobody tells; then half as often each time.
-const LOOK: Duration = Duration::from_millis(20);
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const SELDOM: Duration = Duration::from_secs(2);
 
 /// A call that ends as another one does.
@@ -61,7 +61,7 @@ impl Joins {
 }
 
 /// Returns once it is told that `first` has ended, or that some ends were missed.
-async fn told_of(endings: &mut broadcast::Receiver<CallId>, first: &CallId) {
+async fn wait_for_end(endings: &mut broadcast::Receiver<CallId>, first: &CallId) {
     loop {
         match endings.recv().await {
             Ok(ended) if ended != *first => {}
@@ -101,7 +101,7 @@ impl Control {
             }
         };
         if status == Status::Succeeded {
-            return Outcome::Succeeded(Shown::repeated(document));
+            return Outcome::Succeeded(ToolResult::repeated(document));
         }
         Outcome::Failed(Refusal::from_body(&document).unwrap_or_else(|| repeated(first, status)))
     }
@@ -110,7 +110,7 @@ impl Control {
     async fn result_of(&self, first: &CallId, end: Position) -> Result<Option<Value>, ReadError> {
         let reader = &self.ports.reader;
         match reader.chain(first).await? {
-            Some(chain) if chain.end == Some(end) => reader.result_of(first, &Sight::Account(chain.asked.account)).await,
+            Some(chain) if chain.end == Some(end) => reader.result_of(first, &Visibility::Account(chain.asked.account)).await,
             _ => Ok(None),
         }
     }
@@ -118,7 +118,7 @@ impl Control {
     /// Why a held call was refused.
     async fn refused_at(&self, call: &CallId, end: Position) -> Refusal {
         match self.ports.reader.event(end).await.map(|event| event.map(|event| event.kind)) {
-            Ok(Some(Kind::Refused(refused))) => Refusal::new(refused.code, refused.code.of_held()),
+            Ok(Some(EventKind::Refused(refused))) => Refusal::new(refused.code, refused.code.of_held()),
             _ => repeated(call, Status::Refused),
         }
     }
@@ -145,13 +145,13 @@ impl Control {
     /// Waits for `first`, and ends everything that has joined it by then.
     async fn end_all_joined(&self, first: &CallId) {
         let mut endings = self.endings.subscribe();
-        let mut pause = LOOK;
+        let mut pause = POLL_INTERVAL;
         let (account, status, end) = loop {
             if let Some(ended) = self.ended(first).await {
                 break ended;
             }
-            let told = tokio::time::timeout(pause, told_of(&mut endings, first)).await.is_ok();
-            pause = if told { LOOK } else { (pause * 2).min(SELDOM) };
+            let told = tokio::time::timeout(pause, wait_for_end(&mut endings, first)).await.is_ok();
+            pause = if told { POLL_INTERVAL } else { (pause * 2).min(SELDOM) };
         };
         let ending = self.joins.take(first).into_iter().map(|joined| self.end_as(joined, first, &account, status, end));
         futures::future::join_all(ending).await;
@@ -159,7 +159,7 @@ impl Control {
 
     async fn end_as(&self, joined: Joined, first: &CallId, account: &AccountId, status: Status, end: Position) {
         let Joined { call, tool, done } = joined;
-        let Some(tool) = self.catalogue.get(&tool) else { return self.in_hand.release(&call) };
+        let Some(tool) = self.catalogue.get(&tool) else { return self.in_flight.release(&call) };
         let outcome = match self.recorded(first, status, end, tool).await {
             Outcome::Failed(_) if status == Status::Unknown => Outcome::Unknown("the call that it joined ended unknown".into()),
             Outcome::Failed(refusal) if status == Status::Cancelled => Outcome::Cancelled(refusal.code),
@@ -170,7 +170,7 @@ impl Control {
         // Taken over by every node that finds it: only the first one's end counts.
         closing.notes_late = done.is_some();
         self.finish((account, tool), closing, outcome, done).await;
-        self.in_hand.release(&call);
+        self.in_flight.release(&call);
     }
 
     /// How a call ended, as the log has it; none if it has not, or that cannot be read.

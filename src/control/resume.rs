@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use super::still::{Asking, Look};
+use super::recheck::{Recheck, Recipient};
 use super::{Control, Reply};
 use crate::auth::session;
 use crate::core::call::Status;
@@ -17,7 +17,7 @@ use crate::core::refusal::Refusal;
 use crate::tools::Tool;
 
 /// How often it is looked whether the call has ended, if nobody tells.
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// A call whose answer can be fetched.
 pub struct Resumed {
@@ -45,9 +45,9 @@ impl Control {
     pub async fn answer_again(&self, resumed: &Resumed, who: &Principal, wait: Duration) -> Reply {
         let Resumed { call, intent } = resumed;
         let Some(tool) = self.catalogue.get(&intent.tool) else { return self.still_open(call, call).await };
-        let asking = Asking { who, call: Some(tool.facts) };
+        let asking = Recipient { who, call: Some(tool.facts) };
         let waiting = self.end_of(call, tool, wait);
-        self.unless_told_enough(call, asking, Look::ByLog, waiting).await.unwrap_or_else(|over| over)
+        self.unless_key_ended(call, asking, Recheck::ByLog, waiting).await.unwrap_or_else(|over| over)
     }
 
     async fn end_of(&self, call: &CallId, tool: &Tool, wait: Duration) -> Reply {
@@ -58,7 +58,7 @@ impl Control {
                     return reply;
                 }
                 // Whatever woke us, the views are asked again.
-                let _ = tokio::time::timeout(LOOK, endings.recv()).await;
+                let _ = tokio::time::timeout(POLL_INTERVAL, endings.recv()).await;
             }
         };
         match self.leaving.run_until_cancelled(tokio::time::timeout(wait, ending)).await {

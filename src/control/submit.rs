@@ -9,11 +9,11 @@ use sha2::{Digest, Sha256};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::finish::{Endings, Finished, InHand};
+use super::finish::{Endings, Finished, InFlight};
 use super::hold::Waiting;
 use super::intake::{BRIEF, Intake, brief as brief_of, take_in, unrecorded};
 use super::repeat::Joins;
-use super::{Reply, Request, Turns};
+use super::{FairQueue, Reply, Request};
 use crate::auth::session;
 use crate::core::call::Status;
 use crate::core::code::Code;
@@ -23,22 +23,22 @@ use crate::core::id::{CallId, EventId, RunId};
 use crate::core::principal::Principal;
 use crate::core::proposal::{Proposal, Verdict};
 use crate::core::protocol::Protocol;
-use crate::core::quota::Counted;
+use crate::core::quota::QuotaKind;
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
 use crate::core::scope::ScopeSet;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::time::Micros;
-use crate::core::tool::ToolFacts;
+use crate::core::tool::ToolSpec;
 use crate::log::admission::{Admitted, Submission, Submitted};
-use crate::log::at_hand::Need;
 use crate::log::binding::Binding;
+use crate::log::stop_sealing::SealingNeed;
 use crate::log::vault::{SealedPart, VaultError};
 use crate::log::writer::WriteError;
-use crate::tools::{Arguments, Calls, Catalogue, Execution, Place, Ports, Progress, Tool};
+use crate::tools::{Arguments, Calls, Catalogue, Execution, NodeSlot, Ports, Progress, Tool};
 
 /// How often a call is evaluated again when policy or a resource move under it.
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// When a call may be tried again of a node that cannot stop.
 const STOPPABLE_AGAIN: Duration = Duration::from_secs(1);
@@ -47,9 +47,9 @@ const STOPPABLE_AGAIN: Duration = Duration::from_secs(1);
 const AGENT_MAX: usize = 200;
 
 /// Says what the policies say of a call.
-pub trait Judge: Send + Sync {
+pub trait PolicyEvaluator: Send + Sync {
     /// The verdict, with the version of the set that gave it. Never fails: what cannot be evaluated is not permitted.
-    fn judge(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolFacts, about: &[Resource]) -> Verdict;
+    fn evaluate(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolSpec, about: &[Resource]) -> Verdict;
 
     /// The version of the set that is asked here; none if there is none.
     fn version(&self) -> Option<i64>;
@@ -72,7 +72,7 @@ pub struct Control {
     /// Told of every call that ends on this node.
     pub endings: Endings,
     /// What this node runs, or is about to.
-    pub in_hand: InHand,
+    pub in_flight: InFlight,
     /// Who waits on this node for a held call.
     pub waiting: Waiting,
     /// What ends as another call does.
@@ -82,8 +82,8 @@ pub struct Control {
     /// Cancelled when this node is about to end: whoever waits is answered with the running operation.
     pub leaving: CancellationToken,
     /// Where what is large is read and checked.
-    pub turns: Turns,
-    judge: Arc<dyn Judge>,
+    pub turns: FairQueue,
+    evaluator: Arc<dyn PolicyEvaluator>,
     assignments: mpsc::UnboundedSender<Assignment>,
 }
 
@@ -93,7 +93,7 @@ impl Control {
     pub fn new(
         catalogue: Arc<Catalogue>,
         ports: Arc<Ports>,
-        judge: Arc<dyn Judge>,
+        evaluator: Arc<dyn PolicyEvaluator>,
     ) -> (Arc<Self>, mpsc::UnboundedReceiver<Assignment>) {
         #[expect(
             clippy::disallowed_methods,
@@ -104,13 +104,13 @@ impl Control {
             catalogue,
             ports,
             endings: Endings::default(),
-            in_hand: InHand::default(),
+            in_flight: InFlight::default(),
             waiting: Waiting::default(),
             joins: Joins::default(),
             queued: Notify::new(),
             leaving: CancellationToken::new(),
-            turns: Turns::default(),
-            judge,
+            turns: FairQueue::default(),
+            evaluator,
             assignments,
         };
         (Arc::new(control), assigned)
@@ -125,12 +125,12 @@ impl Control {
         let is_large = is_heavy(&args);
         request.args = self.in_turn(&request, is_large, || self.catalogue.plain(&request.tool, args)).await;
         let crowded = place.as_ref().err().cloned();
-        self.in_hand.take(&call);
+        self.in_flight.take(&call);
         // What a submission is made of is large, and every caller's own future would hold it.
         match Box::pin(self.try_submit(&call, request, crowded)).await {
             Ok(reply) => reply,
             Err(error) => {
-                self.in_hand.lose(&call);
+                self.in_flight.lose(&call);
                 tracing::error!(target: "forelog::call", call_id = %call, %error, "a call was not recorded and not made");
                 Reply::Failed { call: None, refusal: unrecorded(&error), status: Status::Refused }
             }
@@ -159,12 +159,12 @@ impl Control {
     }
 
     /// A place among the calls that somebody waits for. Stopping takes none.
-    fn place(&self, request: &Request) -> Result<Option<Place>, Refusal> {
+    fn place(&self, request: &Request) -> Result<Option<NodeSlot>, Refusal> {
         let tool = self.catalogue.get(&request.tool);
         if tool.is_some_and(|tool| tool.facts.stops) {
             return Ok(None);
         }
-        self.ports.places.take(Counted::Waits, self.ports.terms().quotas.waits, &request.principal).map(Some)
+        self.ports.places.take(QuotaKind::Waits, self.ports.terms().quotas.waits, &request.principal).map(Some)
     }
 
     async fn try_submit(
@@ -176,7 +176,7 @@ impl Control {
         let now = self.ports.clock.now();
         let ids = [self.ports.event_id(), self.ports.event_id(), self.ports.event_id()];
         let (mut settled, mut repeats) = (None, None);
-        for attempt in 1..=TRIES + 1 {
+        for attempt in 1..=MAX_ATTEMPTS + 1 {
             let state = self.ports.fence().state();
             let reach = self.reach(&request, &state).await;
             let taking = || take_in(&request, &self.catalogue, &state, reach);
@@ -184,8 +184,8 @@ impl Control {
             let unstoppable = self.starts_nothing().filter(|_| intake.tool.is_none_or(|tool| !tool.facts.stops));
             intake.invalid = crowded.clone().or(unstoppable).or(intake.invalid);
             let puts_policies = intake.tool.is_some_and(|tool| tool.facts.puts_policies);
-            let unasked = attempt > TRIES && puts_policies && !self.is_settled();
-            if attempt > TRIES && !unasked {
+            let unasked = attempt > MAX_ATTEMPTS && puts_policies && !self.is_settled();
+            if attempt > MAX_ATTEMPTS && !unasked {
                 intake.invalid = Some(unsettled());
             }
             let mut submission = self.submission(call, &request, &intake, &ids, now).await.map_err(|error| sealed(&error))?;
@@ -206,7 +206,7 @@ impl Control {
             }
         }
         let Some((submitted, asked, about)) = settled else {
-            self.in_hand.release(call);
+            self.in_flight.release(call);
             return Ok(Reply::Failed {
                 call: None,
                 refusal: Refusal::new(Code::PolicyUnsettled, "Undecided."),
@@ -227,7 +227,7 @@ impl Control {
         let who = &request.principal;
         let vault = &self.ports.reader.vault;
         let facts = intake.tool.map(|tool| tool.facts);
-        let need = Need::of(facts);
+        let need = SealingNeed::of(facts);
         let arguments = vault.digest_as(need, &who.account, &intake.canonical).await?;
         let mut invalid = intake.invalid.clone();
         let mut follows = None;
@@ -266,7 +266,7 @@ impl Control {
         let proposal = Proposal {
             call: call.clone(),
             principal: who.clone(),
-            kin: self.ports.fence().state().kin(&who.credential),
+            lineage_rows: self.ports.fence().state().lineage_rows(&who.credential),
             tool: facts,
             resources: intake.about.named.clone(),
             versions: intake.about.versions(),
@@ -291,15 +291,15 @@ impl Control {
     #[must_use]
     pub fn is_settled(&self) -> bool {
         let state = self.ports.fence().state();
-        state.policy.as_ref().is_none_or(|set| self.judge.version() == Some(set.version))
+        state.policy.as_ref().is_none_or(|set| self.evaluator.version() == Some(set.version))
     }
 
     /// What the policies say now. Also asked before an orphan is run again.
-    pub fn verdict(&self, who: &Principal, tool: Option<&'static ToolFacts>, about: &[Resource]) -> Verdict {
+    pub fn verdict(&self, who: &Principal, tool: Option<&'static ToolSpec>, about: &[Resource]) -> Verdict {
         let state = self.ports.fence().state();
         let scopes =
             state.credentials.get(&who.credential).map(|credential| credential.created.scopes.clone()).unwrap_or_default();
-        tool.map_or_else(Verdict::default, |tool| self.judge.judge(who, &scopes, tool, about))
+        tool.map_or_else(Verdict::default, |tool| self.evaluator.evaluate(who, &scopes, tool, about))
     }
 
     /// What is kept of the call, and of a long one what is kept if it is refused.
@@ -311,7 +311,7 @@ impl Control {
         at: Micros,
     ) -> Result<(Vec<SealedPart>, Option<Vec<SealedPart>>), VaultError> {
         let account = &request.principal.account;
-        let need = Need::of(intake.tool.map(|tool| tool.facts));
+        let need = SealingNeed::of(intake.tool.map(|tool| tool.facts));
         let vault = &self.ports.reader.vault;
         let seal = async |part, document: &Scrubbed| vault.seal_as(need, account, at, of.clone(), part, document).await;
         let mut parts = vec![seal("arguments", &intake.recorded).await?];

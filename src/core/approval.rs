@@ -17,7 +17,7 @@ use super::principal::{Principal, Side};
 use super::refusal::Refusal;
 use super::resource::ResourceId;
 use super::scope::Scope;
-use super::second_person::Acquaintance;
+use super::second_person::InviteHistory;
 use super::state::{ControlState, Credential};
 use super::time::Micros;
 
@@ -95,7 +95,7 @@ impl Approval {
     pub fn standing(mut self, state: &ControlState, now: Micros) -> Self {
         let rights = [Scope::ApprovalsDecide, Scope::StaffApprove];
         // Who was a guest when they said it was told so then.
-        let known = Acquaintance { state, now, newcomer: Duration::ZERO };
+        let known = InviteHistory { state, now, newcomer: Duration::ZERO };
         let mut counted: Vec<Consent> = Vec::new();
         for consent in std::mem::take(&mut self.consents) {
             let own = state.credentials.get(&consent.credential).filter(|own| own.created.user == consent.by);
@@ -111,7 +111,7 @@ impl Approval {
     }
 
     /// Takes somebody's consent, or says why not.
-    pub fn consent(&mut self, who: &Principal, known: Acquaintance<'_>) -> Result<Step, Refusal> {
+    pub fn consent(&mut self, who: &Principal, known: InviteHistory<'_>) -> Result<Step, Refusal> {
         self.check_open(known.now)?;
         self.check_person(who, known)?;
         self.consents.push(Consent { by: who.user.clone(), credential: who.credential.clone(), at: known.now });
@@ -129,7 +129,7 @@ impl Approval {
         Ok(())
     }
 
-    fn check_person(&self, who: &Principal, known: Acquaintance<'_>) -> Result<(), Refusal> {
+    fn check_person(&self, who: &Principal, known: InviteHistory<'_>) -> Result<(), Refusal> {
         self.check_own(acting(known.state, who)?, known)?;
         if self.consents.iter().any(|consent| !known.are_two(&consent.by, &who.user)) {
             let text = "A second person has to approve it; your consent is noted.";
@@ -141,7 +141,7 @@ impl Approval {
     }
 
     /// Whether what somebody acts with may say yes to this call at all.
-    fn check_own(&self, own: &Credential, known: Acquaintance<'_>) -> Result<(), Refusal> {
+    fn check_own(&self, own: &Credential, known: InviteHistory<'_>) -> Result<(), Refusal> {
         let forbidden = |text: &str| Err(Refusal::new(Code::ForbiddenRole, text));
         let (state, made) = (known.state, &own.created);
         if !is_consent(state, own) {
@@ -187,7 +187,7 @@ pub fn decided() -> Refusal {
 }
 
 /// Whether two keys come from the same one, by being made with it or in its place: whoever has that one has had both. What a
-/// person makes in the console comes from nobody: what the console acts with is not a key, and approves.
+/// person makes in the console has no parent key: a session's credential is not a key, so it may approve.
 fn is_of_one_line(state: &ControlState, one: &CredentialId, other: &CredentialId) -> bool {
     !line(state, one).is_disjoint(&line(state, other))
 }

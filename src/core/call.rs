@@ -13,7 +13,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::code::Code;
-use super::event::Kind;
+use super::event::EventKind;
 
 /// How a call stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, JsonSchema)]
@@ -77,26 +77,26 @@ pub struct IllegalTransition {
 }
 
 /// The status after `event`, if it may follow `status`.
-pub fn next(status: Option<Status>, event: &Kind) -> Result<Status, IllegalTransition> {
+pub fn next(status: Option<Status>, event: &EventKind) -> Result<Status, IllegalTransition> {
     use Status::{Cancelled, Failed, Held, Queued, Recorded, Refused, Running, Succeeded, TimedOut, Unknown};
     let illegal = || IllegalTransition { status, event: event.name() };
     let Some(now) = status else {
-        return if matches!(event, Kind::IntentRecorded(_)) { Ok(Recorded) } else { Err(illegal()) };
+        return if matches!(event, EventKind::IntentRecorded(_)) { Ok(Recorded) } else { Err(illegal()) };
     };
     match (now, event) {
-        (Recorded | Held, Kind::Refused(_)) => Ok(Refused),
-        (Recorded | Held, Kind::Admitted(admitted)) => Ok(if admitted.node.is_some() { Running } else { Queued }),
+        (Recorded | Held, EventKind::Refused(_)) => Ok(Refused),
+        (Recorded | Held, EventKind::Admitted(admitted)) => Ok(if admitted.node.is_some() { Running } else { Queued }),
         // Of two persons the first one's answer changes nothing yet.
-        (Recorded, Kind::Held { .. }) | (Held, Kind::ApprovalDecided { .. }) => Ok(Held),
+        (Recorded, EventKind::Held { .. }) | (Held, EventKind::ApprovalDecided { .. }) => Ok(Held),
         // A node may take over a queued call, or one whose node died, if running it again changes nothing.
-        (Queued | Running, Kind::Started { .. }) => Ok(Running),
-        (Running, Kind::Succeeded(_)) => Ok(Succeeded),
-        (Running, Kind::Failed(_)) => Ok(Failed),
-        (Queued | Running, Kind::Cancelled(_)) => Ok(Cancelled),
-        (Queued | Running, Kind::TimedOut(_)) => Ok(TimedOut),
-        (Queued | Running, Kind::Unknown(_)) | (Unknown, Kind::Reconciled { .. }) => Ok(Unknown),
-        (Queued | Running, Kind::CancelRequested { .. })
-        | (Succeeded | Failed | Cancelled | TimedOut | Unknown, Kind::LateResult { .. }) => Ok(now),
+        (Queued | Running, EventKind::Started { .. }) => Ok(Running),
+        (Running, EventKind::Succeeded(_)) => Ok(Succeeded),
+        (Running, EventKind::Failed(_)) => Ok(Failed),
+        (Queued | Running, EventKind::Cancelled(_)) => Ok(Cancelled),
+        (Queued | Running, EventKind::TimedOut(_)) => Ok(TimedOut),
+        (Queued | Running, EventKind::Unknown(_)) | (Unknown, EventKind::Reconciled { .. }) => Ok(Unknown),
+        (Queued | Running, EventKind::CancelRequested { .. })
+        | (Succeeded | Failed | Cancelled | TimedOut | Unknown, EventKind::LateResult { .. }) => Ok(now),
         _ => Err(illegal()),
     }
 }
@@ -105,13 +105,13 @@ pub fn next(status: Option<Status>, event: &Kind) -> Result<Status, IllegalTrans
 #[derive(Clone, Debug, PartialEq)]
 pub enum Outcome {
     /// It was done, with this result.
-    Succeeded(super::shown::Shown),
+    Succeeded(super::tool_result::ToolResult),
     /// It was not done, or failed.
     Failed(super::refusal::Refusal),
     /// It was stopped.
     Cancelled(Code),
     /// Its time was over and it was ended; what there was of a result.
-    TimedOut(super::shown::Shown),
+    TimedOut(super::tool_result::ToolResult),
     /// Nobody can say whether it was done.
     Unknown(String),
 }

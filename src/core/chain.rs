@@ -9,18 +9,18 @@ use std::collections::BTreeSet;
 use super::approval::{Approval, Consent};
 use super::call::{Status, next};
 use super::covering::Covered;
-use super::event::{Admitted, Event, IntentRecorded, Kind};
+use super::event::{Admitted, Event, EventKind, IntentRecorded};
 use super::hold::HoldTerms;
 use super::id::{CallId, NodeId, Position};
 use super::job::{Idempotency, Job};
 use super::state::ControlState;
 use super::time::Micros;
-use super::tool::{Class, ToolFacts};
+use super::tool::{Class, ToolSpec};
 
 /// What of a row, or of the events themselves, does not fit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("its {0} is not what the log says")]
-pub struct Unfit(pub &'static str);
+pub struct RowMismatch(pub &'static str);
 
 /// When a call was held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -63,11 +63,11 @@ pub struct Chain {
 
 impl Chain {
     /// Folds the events of a call, in order; none if there are none.
-    pub fn of(call: &CallId, events: &[Event]) -> Result<Option<Self>, Unfit> {
+    pub fn of(call: &CallId, events: &[Event]) -> Result<Option<Self>, RowMismatch> {
         let Some((first, rest)) = events.split_first() else { return Ok(None) };
-        let Kind::IntentRecorded(asked) = &first.kind else { return Err(Unfit("first event")) };
+        let EventKind::IntentRecorded(asked) = &first.kind else { return Err(RowMismatch("first event")) };
         if asked.call != *call || first.prev != Position(0) {
-            return Err(Unfit("first event"));
+            return Err(RowMismatch("first event"));
         }
         let mut chain = Self {
             intent: first.position,
@@ -91,30 +91,30 @@ impl Chain {
         Ok(Some(chain))
     }
 
-    fn follow(&mut self, event: &Event) -> Result<(), Unfit> {
+    fn follow(&mut self, event: &Event) -> Result<(), RowMismatch> {
         // What annotates a call after its end is written without looking for that end.
-        let annotates = matches!(event.kind, Kind::Reconciled { .. } | Kind::LateResult { .. });
+        let annotates = matches!(event.kind, EventKind::Reconciled { .. } | EventKind::LateResult { .. });
         let linked = event.prev == self.last || (annotates && event.prev == Position(0));
         if event.kind.call() != Some(&self.asked.call) || !linked {
-            return Err(Unfit("link to the event before"));
+            return Err(RowMismatch("link to the event before"));
         }
-        self.status = next(Some(self.status), &event.kind).map_err(|_| Unfit("order of events"))?;
+        self.status = next(Some(self.status), &event.kind).map_err(|_| RowMismatch("order of events"))?;
         self.last = event.position;
         match &event.kind {
-            Kind::Admitted(admitted) => self.admit(admitted),
-            Kind::Held { expires_at, terms, .. } => {
+            EventKind::Admitted(admitted) => self.admit(admitted),
+            EventKind::Held { expires_at, terms, .. } => {
                 let (position, at) = (event.position, event.at);
                 self.held = Some(Held { position, at, expires_at: *expires_at, terms: *terms });
             }
-            Kind::Started { node, .. } => {
+            EventKind::Started { node, .. } => {
                 self.node = Some(node.clone());
                 self.ran_on.insert(node.clone());
             }
-            Kind::ApprovalDecided { by: Some(by), credential: Some(credential), approved: true, .. } => {
+            EventKind::ApprovalDecided { by: Some(by), credential: Some(credential), approved: true, .. } => {
                 self.consents.push(Consent { by: by.clone(), credential: credential.clone(), at: event.at });
             }
-            Kind::CancelRequested { .. } => self.cancel_asked = true,
-            Kind::Reconciled { .. } => self.reconciled = true,
+            EventKind::CancelRequested { .. } => self.cancel_asked = true,
+            EventKind::Reconciled { .. } => self.reconciled = true,
             _ => {}
         }
         if self.status.is_terminal() && self.end.is_none() {
@@ -137,17 +137,17 @@ impl Chain {
         self.status == Status::Unknown && !self.reconciled
     }
 
-    /// What a switch is held against.
+    /// The properties of a call that a switch's target matches.
     #[must_use]
-    pub fn covered<'a>(&'a self, tool: &'a ToolFacts) -> Covered<'a> {
+    pub fn properties<'a>(&'a self, tool: &'a ToolSpec) -> Covered<'a> {
         let IntentRecorded { account, credential, resources, providers, .. } = &self.asked;
         Covered { tool, account, credential, resources, providers, visible: false }
     }
 
     /// Whether the row of an open call says the same; of its tool what `tool` says.
-    pub fn fits(&self, job: &Job, tool: Option<&ToolFacts>) -> Result<(), Unfit> {
+    pub fn fits(&self, job: &Job, tool: Option<&ToolSpec>) -> Result<(), RowMismatch> {
         if self.status.is_terminal() {
-            return Err(Unfit("being open"));
+            return Err(RowMismatch("being open"));
         }
         self.is_of(job)?;
         all(&[
@@ -162,7 +162,7 @@ impl Chain {
     }
 
     /// The same in all but how it stands: who asked for what, and how it was let in.
-    fn is_of(&self, job: &Job) -> Result<(), Unfit> {
+    fn is_of(&self, job: &Job) -> Result<(), RowMismatch> {
         let asked = &self.asked;
         all(&[
             ("call", job.call == asked.call),
@@ -183,7 +183,7 @@ impl Chain {
     /// The row of the open call as the log has it; what leaves do not tell is taken from the row that there is. A tool that
     /// nobody knows any more is taken for one whose calls may not be repeated.
     #[must_use]
-    pub fn job(&self, tool: Option<&ToolFacts>, row: Option<&Job>) -> Job {
+    pub fn job(&self, tool: Option<&ToolSpec>, row: Option<&Job>) -> Job {
         let asked = &self.asked;
         Job {
             call: asked.call.clone(),
@@ -211,13 +211,13 @@ impl Chain {
 
     /// The approval of this call as it was held, with who said yes as the events say; not one that asks for something else, or
     /// says of somebody that they said yes who did not.
-    pub fn approval(&self, row: Approval) -> Result<Approval, Unfit> {
+    pub fn approval(&self, row: Approval) -> Result<Approval, RowMismatch> {
         self.approves(&row)?;
         Ok(Approval { consents: self.consents.clone(), ..row })
     }
 
-    fn approves(&self, approval: &Approval) -> Result<(), Unfit> {
-        let Some(held) = self.held.filter(|_| self.status == Status::Held) else { return Err(Unfit("being held")) };
+    fn approves(&self, approval: &Approval) -> Result<(), RowMismatch> {
+        let Some(held) = self.held.filter(|_| self.status == Status::Held) else { return Err(RowMismatch("being held")) };
         let asked = &self.asked;
         all(&[
             ("call", approval.call == asked.call),
@@ -235,7 +235,7 @@ impl Chain {
     }
 
     /// Whether `asked` asks for the same as this call did: the same key, with the same tool and arguments.
-    pub fn is_repeated_by(&self, asked: &IntentRecorded, state: &ControlState) -> Result<(), Unfit> {
+    pub fn is_repeated_by(&self, asked: &IntentRecorded, state: &ControlState) -> Result<(), RowMismatch> {
         let first = &self.asked;
         all(&[
             ("account", first.account == asked.account),
@@ -246,13 +246,13 @@ impl Chain {
     }
 
     /// Whether a row says of this call how it ended, if it has.
-    pub fn ended_as(&self, row: &Idempotency) -> Result<(), Unfit> {
+    pub fn ended_as(&self, row: &Idempotency) -> Result<(), RowMismatch> {
         let standing = row.end.is_none() || row.status == self.status;
         all(&[("call", row.call == self.asked.call), ("end", row.end == self.end), ("status", standing)])
     }
 }
 
 /// The first of these that does not hold.
-fn all(checks: &[(&'static str, bool)]) -> Result<(), Unfit> {
-    checks.iter().find(|(_, holds)| !holds).map_or(Ok(()), |(name, _)| Err(Unfit(name)))
+fn all(checks: &[(&'static str, bool)]) -> Result<(), RowMismatch> {
+    checks.iter().find(|(_, holds)| !holds).map_or(Ok(()), |(name, _)| Err(RowMismatch(name)))
 }

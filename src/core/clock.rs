@@ -17,7 +17,7 @@ use super::refusal::Refusal;
 use super::time::Micros;
 
 /// How far a time that somebody names may be from the clock that is to be accepted.
-pub const NAMED: Duration = Duration::from_mins(2);
+pub const MAX_NAMED_SKEW: Duration = Duration::from_mins(2);
 
 /// How far the log's time may be ahead of a clock without anything being said of it.
 const NEAR: Duration = Duration::from_secs(5);
@@ -58,7 +58,7 @@ impl Proposed {
     /// not.
     pub fn check(&self, ahead: i64, newest: Micros) -> Result<i64, Refusal> {
         let apart = self.clock.since(self.named).max(self.named.since(self.clock));
-        if apart > NAMED {
+        if apart > MAX_NAMED_SKEW {
             let text = format!("This machine's clock says {}, and the time named is another.", self.clock.rfc3339());
             let hint = "Set the clock right, or accept that of a machine whose clock is right.";
             return Err(Refusal::new(Code::ValidationFailed, text).hint(hint));

@@ -6,17 +6,17 @@ use super::bounded::Name;
 use super::id::{AccountId, CredentialId};
 use super::ramp::Ramp;
 use super::resource::ResourceId;
-use super::sight::Sight;
 use super::state::ControlState;
 use super::switch::{Running, Stop, Switch, Target};
 use super::time::Micros;
-use super::tool::{Class, ToolFacts};
+use super::tool::{Class, ToolSpec};
+use super::visibility::Visibility;
 
-/// What a switch is held against.
+/// The properties of a call that a switch's target matches.
 #[derive(Clone, Debug)]
 pub struct Covered<'a> {
     /// The tool.
-    pub tool: &'a ToolFacts,
+    pub tool: &'a ToolSpec,
     /// The caller's account.
     pub account: &'a AccountId,
     /// The caller's key.
@@ -37,7 +37,7 @@ impl Covered<'_> {
         let is_there = |id: &ResourceId| state.resource(id).is_some_and(|row| row.provider.as_deref() == Some(provider));
         self.providers.iter().any(|name| name == provider)
             || self.resources.iter().any(is_there)
-            || (self.visible && Sight::of_key(self.account, self.credential, state).reaches(provider, state))
+            || (self.visible && Visibility::of_key(self.account, self.credential, state).reaches(provider, state))
     }
 }
 

@@ -7,12 +7,13 @@ use serde_json::json;
 
 use super::approval::superseded;
 use super::code::Code;
-pub use super::counting::limit_keys;
 use super::covering::Covered;
+use super::earlier_terms::TermsInForce;
 use super::hold::Hold;
 use super::id::{CallId, CredentialId, SwitchId};
 use super::job::{Claim, Idempotency};
 use super::limit::{Limit, Window};
+pub use super::limit_keys::limit_keys;
 pub use super::lineage::INACTIVITY;
 use super::lineage::{Lineage, alive};
 use super::principal::{Side, Via};
@@ -20,19 +21,18 @@ use super::proposal::Proposal;
 use super::refusal::Refusal;
 use super::resource::{Resource, ResourceId};
 use super::scope::Scope;
-use super::sight::Sight;
 use super::state::ControlState;
-use super::stood::TermsInForce;
 use super::switch::Switch;
 pub use super::terms::Limits;
 use super::terms::Terms;
 use super::time::Micros;
-use super::tool::{Class, ToolFacts};
+use super::tool::{Class, ToolSpec};
+use super::visibility::Visibility;
 use super::visible::counted;
 
 /// What the transaction found.
 #[derive(Debug)]
-pub struct Facts<'a> {
+pub struct DecisionInputs<'a> {
     /// Time of the log.
     pub now: Micros,
     /// Control state at the head.
@@ -56,7 +56,7 @@ pub type Slots = Vec<(String, Limit)>;
 pub const JOINED: u32 = 100;
 
 /// When a call may be joined again that too many have joined already.
-const LATER: Duration = Duration::from_mins(1);
+const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// What is to be done with a call.
 #[derive(Clone, Debug, PartialEq)]
@@ -82,7 +82,7 @@ pub enum Decision {
 
 /// Decides one call.
 #[must_use]
-pub fn decide(proposal: &Proposal, facts: &Facts<'_>) -> Decision {
+pub fn decide(proposal: &Proposal, facts: &DecisionInputs<'_>) -> Decision {
     match check(proposal, facts) {
         Ok(limits) => Decision::Admit(limits),
         Err(decision) => *decision,
@@ -91,7 +91,7 @@ pub fn decide(proposal: &Proposal, facts: &Facts<'_>) -> Decision {
 
 type Checked<T> = Result<T, Box<Decision>>;
 
-fn check(proposal: &Proposal, facts: &Facts<'_>) -> Checked<Slots> {
+fn check(proposal: &Proposal, facts: &DecisionInputs<'_>) -> Checked<Slots> {
     let lineage = live(proposal, facts)?;
     let Some(tool) = proposal.tool else { return unknown_tool() };
     check_scope(proposal, tool, &lineage)?;
@@ -124,11 +124,11 @@ fn unknown_tool<T>() -> Checked<T> {
 }
 
 /// The key and all that it comes from, if they are alive (P8, P14).
-fn live<'a>(proposal: &Proposal, facts: &Facts<'a>) -> Checked<Lineage<'a>> {
+fn live<'a>(proposal: &Proposal, facts: &DecisionInputs<'a>) -> Checked<Lineage<'a>> {
     let who = &proposal.principal;
     let lineage = or_refuse(alive(facts.state, &who.credential, facts.now))?;
     or_refuse(lineage.check_address(who))?;
-    if lineage.kin() != proposal.kin {
+    if lineage.lineage_rows() != proposal.lineage_rows {
         // What it comes from has changed, and the transaction has not read all that counts.
         return proposal.invalid.clone().map_or_else(|| Err(Box::new(Decision::Unsettled)), refuse);
     }
@@ -144,7 +144,7 @@ fn or_refuse<T>(checked: Result<T, Refusal>) -> Checked<T> {
     checked.or_else(refuse)
 }
 
-fn check_scope(proposal: &Proposal, tool: &ToolFacts, lineage: &Lineage<'_>) -> Checked<()> {
+fn check_scope(proposal: &Proposal, tool: &ToolSpec, lineage: &Lineage<'_>) -> Checked<()> {
     let (who, credential) = (&proposal.principal, lineage.own());
     let for_staff = credential.created.side == Side::Staff || who.side == Side::Staff || tool.scope.is_some_and(Scope::is_staff);
     if matches!(who.via, Via::Mcp | Via::Stdio) && (for_staff || tool.class == Class::Control) {
@@ -173,7 +173,7 @@ fn owned(proposal: &Proposal, lineage: &Lineage<'_>, state: &ControlState) -> Ch
     proposal.resources.iter().map(own).collect()
 }
 
-fn check_repeat(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -> Checked<()> {
+fn check_repeat(proposal: &Proposal, lineage: &Lineage<'_>, facts: &DecisionInputs<'_>) -> Checked<()> {
     let (ended, first) = match (&proposal.follows, &proposal.idempotency, facts.idempotency) {
         (Some(first), _, _) => (None, first),
         (None, Some((_, arguments)), Some(row)) if row.expires_at > facts.now => {
@@ -192,12 +192,12 @@ fn check_repeat(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -
         let text = format!("{JOINED} calls wait already for the end of the one that this one repeats.");
         let hint = "operation_wait tells what became of it.";
         let details = json!({ "operation_id": first });
-        return refuse(Refusal::new(Code::RateLimited, text).hint(hint).details(details).retry_after(LATER));
+        return refuse(Refusal::new(Code::RateLimited, text).hint(hint).details(details).retry_after(RETRY_AFTER));
     }
     Err(Box::new(Decision::Join(first.clone(), slots)))
 }
 
-fn check_switches(proposal: &Proposal, tool: &ToolFacts, facts: &Facts<'_>) -> Checked<()> {
+fn check_switches(proposal: &Proposal, tool: &ToolSpec, facts: &DecisionInputs<'_>) -> Checked<()> {
     let who = &proposal.principal;
     let call = Covered {
         tool,
@@ -227,7 +227,7 @@ pub fn stopped(switch: &Switch, credential: &CredentialId, now: Micros) -> Refus
     }
 }
 
-fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -> Checked<Slots> {
+fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &DecisionInputs<'_>) -> Checked<Slots> {
     // A stop that would change something passes, however many came before.
     if proposal.stop.as_ref().is_some_and(|stop| !stop.stands(facts.state)) {
         return Ok(Vec::new());
@@ -262,7 +262,7 @@ fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &Facts<'_>) -
     Ok(limits)
 }
 
-fn check_policy(proposal: &Proposal, tool: &ToolFacts, resources: &[Resource], facts: &Facts<'_>) -> Checked<()> {
+fn check_policy(proposal: &Proposal, tool: &ToolSpec, resources: &[Resource], facts: &DecisionInputs<'_>) -> Checked<()> {
     // What puts policies in force cannot wait for policies that nobody can ask.
     if tool.stops || (tool.puts_policies && (proposal.verdict.missing || facts.state.policy.is_none())) {
         return Ok(());
@@ -282,7 +282,7 @@ fn check_policy(proposal: &Proposal, tool: &ToolFacts, resources: &[Resource], f
 }
 
 /// Consent is to what was put to a person. If the policies ask nobody any more, nobody has to be asked.
-fn check_approval(proposal: &Proposal, tool: &ToolFacts, now: Micros) -> Checked<()> {
+fn check_approval(proposal: &Proposal, tool: &ToolSpec, now: Micros) -> Checked<()> {
     let hold = proposal.verdict.hold.as_ref().filter(|_| !tool.stops);
     let Some(bound) = &proposal.approved else {
         return match hold {
@@ -307,7 +307,7 @@ fn check_approval(proposal: &Proposal, tool: &ToolFacts, now: Micros) -> Checked
     Ok(())
 }
 
-fn check_exec(proposal: &Proposal, tool: &ToolFacts, resources: &[Resource], facts: &Facts<'_>) -> Checked<()> {
+fn check_exec(proposal: &Proposal, tool: &ToolSpec, resources: &[Resource], facts: &DecisionInputs<'_>) -> Checked<()> {
     let account = facts.state.accounts.get(&proposal.principal.account);
     let by_person = proposal.principal.via == Via::Console;
     if proposal.enables_exec && !by_person && !account.is_some_and(|account| account.agents_may_enable_exec) {
@@ -331,7 +331,7 @@ fn check_exec(proposal: &Proposal, tool: &ToolFacts, resources: &[Resource], fac
     let mut details = json!({ "unknown": claim.unknown });
     let holder = claim.credential.as_ref().map_or("", CredentialId::as_str);
     // A call that the caller may not see is not named either (P9).
-    if Sight::own(&proposal.principal, facts.state).call(&proposal.principal.account, holder) {
+    if Visibility::own(&proposal.principal, facts.state).call(&proposal.principal.account, holder) {
         details["command_id"] = json!(claim.call);
     }
     refuse(Refusal::new(Code::VmCommandInProgress, text).hint(hint).details(details))

@@ -20,7 +20,7 @@ use unicode_security::{GeneralSecurityProfile, MixedScript, skeleton};
 use super::visible::is_hidden;
 
 /// Longest address in bytes (RFC 5321: 256 with its angle brackets).
-pub const LONGEST: usize = 254;
+pub const MAX_LENGTH: usize = 254;
 
 /// Longest local part in bytes (RFC 5321).
 const LOCAL: usize = 64;
@@ -33,7 +33,7 @@ pub struct EmailAddress(String);
 /// A text that is no e-mail address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
-pub struct NoEmailAddress(&'static str);
+pub struct EmailAddressError(&'static str);
 
 impl EmailAddress {
     /// The address as text.
@@ -50,42 +50,44 @@ impl EmailAddress {
 }
 
 impl FromStr for EmailAddress {
-    type Err = NoEmailAddress;
+    type Err = EmailAddressError;
 
-    fn from_str(text: &str) -> Result<Self, NoEmailAddress> {
+    fn from_str(text: &str) -> Result<Self, EmailAddressError> {
         let text = text.trim();
         // Canonical forms differ little in length from what was typed; nothing endless is normalized.
-        if text.len() > LONGEST * 4 {
+        if text.len() > MAX_LENGTH * 4 {
             return Err(TOO_LONG);
         }
         // In a domain such a character is nothing, by IDNA: two texts would be one address.
         if text.chars().any(is_hidden) {
-            return Err(NoEmailAddress("an e-mail address has no characters that are not seen"));
+            return Err(EmailAddressError("an e-mail address has no characters that are not seen"));
         }
         let (local, domain) =
-            text.rsplit_once('@').ok_or(NoEmailAddress("an e-mail address has one @, as in ann@example.com"))?;
+            text.rsplit_once('@').ok_or(EmailAddressError("an e-mail address has one @, as in ann@example.com"))?;
         let address = format!("{}@{}", canonical_local(local)?, canonical_domain(domain)?);
-        if address.len() > LONGEST { Err(TOO_LONG) } else { Ok(Self(address)) }
+        if address.len() > MAX_LENGTH { Err(TOO_LONG) } else { Ok(Self(address)) }
     }
 }
 
-const TOO_LONG: NoEmailAddress = NoEmailAddress("an e-mail address has at most 254 bytes, and 64 of them before the @");
+const TOO_LONG: EmailAddressError = EmailAddressError("an e-mail address has at most 254 bytes, and 64 of them before the @");
 
-fn canonical_local(text: &str) -> Result<String, NoEmailAddress> {
+fn canonical_local(text: &str) -> Result<String, EmailAddressError> {
     let is_plain = |c: char| !c.is_whitespace() && !matches!(c, '@' | '"' | '(' | ')' | '<' | '>' | ',' | ';' | ':' | '\\');
     if text.is_empty() || !text.chars().all(is_plain) {
-        return Err(NoEmailAddress("an e-mail address has letters, digits and signs before the @, unquoted and without spaces"));
+        return Err(EmailAddressError(
+            "an e-mail address has letters, digits and signs before the @, unquoted and without spaces",
+        ));
     }
     // Such as the sign of Kelvin, which NFC takes for a K: its owner would be another one.
     if text.chars().any(|c| std::iter::once(c).nfc().ne(std::iter::once(c))) {
-        return Err(NoEmailAddress("the part before the @ has letters that look like others; write it in plain ones"));
+        return Err(EmailAddressError("the part before the @ has letters that look like others; write it in plain ones"));
     }
     let folded: String = text.nfc().collect::<String>().to_lowercase().nfc().collect();
     if folded.nfkc().ne(folded.chars()) {
-        return Err(NoEmailAddress("the part before the @ has letters that look like others; write it in plain ones"));
+        return Err(EmailAddressError("the part before the @ has letters that look like others; write it in plain ones"));
     }
     if looks_like_another(&folded) {
-        return Err(NoEmailAddress("the part before the @ has letters of two scripts, or such as look like those of another"));
+        return Err(EmailAddressError("the part before the @ has letters of two scripts, or such as look like those of another"));
     }
     if folded.len() > LOCAL { Err(TOO_LONG) } else { Ok(folded) }
 }
@@ -100,8 +102,8 @@ fn looks_like_another(text: &str) -> bool {
     text.chars().any(is_odd) || !text.is_single_script() || (!is_latin && skeleton(text).all(|c| c.is_ascii()))
 }
 
-fn canonical_domain(text: &str) -> Result<String, NoEmailAddress> {
-    let wrong = NoEmailAddress("an e-mail address has a domain after the @, as in ann@example.com");
+fn canonical_domain(text: &str) -> Result<String, EmailAddressError> {
+    let wrong = EmailAddressError("an e-mail address has a domain after the @, as in ann@example.com");
     let ascii = idna::domain_to_ascii_cow(text.as_bytes(), AsciiDenyList::STD3).map_err(|_| wrong)?;
     let domain = ascii.strip_suffix('.').unwrap_or(&ascii);
     let is_label = |label: &str| (1..=63).contains(&label.len()) && !label.starts_with('-') && !label.ends_with('-');
@@ -111,12 +113,12 @@ fn canonical_domain(text: &str) -> Result<String, NoEmailAddress> {
 /// Whether a text is a domain as [`EmailAddress::domain`] has it; what is written otherwise would never be found equal.
 #[must_use]
 pub fn is_domain(text: &str) -> bool {
-    !text.is_empty() && text.len() <= LONGEST && canonical_domain(text).is_ok_and(|domain| domain == text)
+    !text.is_empty() && text.len() <= MAX_LENGTH && canonical_domain(text).is_ok_and(|domain| domain == text)
 }
 
 impl TryFrom<String> for EmailAddress {
-    type Error = NoEmailAddress;
-    fn try_from(text: String) -> Result<Self, NoEmailAddress> {
+    type Error = EmailAddressError;
+    fn try_from(text: String) -> Result<Self, EmailAddressError> {
         text.parse()
     }
 }

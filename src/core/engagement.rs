@@ -11,7 +11,7 @@ use super::code::Code;
 use super::refusal::Refusal;
 use super::state::ControlState;
 use super::switch::Target;
-use super::time::{LONGEST, Micros};
+use super::time::{MAX_DURATION, Micros};
 
 /// Most characters of a reason.
 pub const REASON: usize = 500;
@@ -71,7 +71,7 @@ impl Proposed {
             let refusal = Refusal::new(Code::ValidationFailed, "The switch would be over as soon as it is engaged.");
             return Err(refusal.hint("Give a time that is yet to come, or none: then it stops until it is released."));
         }
-        if self.expires_at.is_some_and(|end| end > now.plus(LONGEST)) {
+        if self.expires_at.is_some_and(|end| end > now.plus(MAX_DURATION)) {
             let refusal = Refusal::new(Code::ValidationFailed, "The switch would end more than ten years from now.");
             return Err(refusal.hint("Give a time within ten years, or none: then it stops until it is released."));
         }

@@ -119,7 +119,7 @@ fn check_person(state: &ControlState, own: &Credential, made: &CredentialCreated
 
 /// A key is of one of the account's people, and does no more than their role.
 fn check_holder(state: &ControlState, made: &CredentialCreated) -> Result<(), Refusal> {
-    match state.people.get(&made.user) {
+    match state.users.get(&made.user) {
         Some(member) if member.account == made.account && member.acting_role().is_some() => {
             let within = member.acting_role().is_some_and(|role| made.scopes.is_subset(&role.scopes()));
             let text = "The key may do more than the role of the person who is to hold it.";

@@ -30,7 +30,7 @@ pub struct Epoch(pub i64);
 
 impl Epoch {
     /// More changes than this nobody makes; no leaf holds a greater number exactly.
-    pub const MOST: Self = Self((1 << 53) - 1);
+    pub const MAX_COUNT: Self = Self((1 << 53) - 1);
 
     /// The epoch after this one. The last one stays.
     #[must_use]
@@ -40,14 +40,14 @@ impl Epoch {
 
     /// As an event tells it, whose leaf holds no greater number.
     #[must_use]
-    pub fn told(self) -> Self {
-        self.min(Self::MOST)
+    pub fn clamped(self) -> Self {
+        self.min(Self::MAX_COUNT)
     }
 
     /// No change has made it so great: it was pushed there, and does not tell of changes any more.
     #[must_use]
     pub fn is_spent(self) -> bool {
-        self > Self::MOST
+        self > Self::MAX_COUNT
     }
 }
 

@@ -23,9 +23,9 @@ impl ControlState {
 
     /// Until when accounts are told of what staff read, when the log is at `at`; none if they are told of everything.
     #[must_use]
-    pub fn reads_shown_until(&self, at: Micros) -> Option<Micros> {
+    pub fn reads_disclosed_until(&self, at: Micros) -> Option<Micros> {
         let terms = self.terms.as_ref().filter(|now| now.terms.staff_reads_shown_after_ms > 0)?;
-        Some(terms.reads_shown_until(at))
+        Some(terms.reads_disclosed_until(at))
     }
 
     /// The quotas of these.

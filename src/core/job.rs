@@ -11,7 +11,7 @@ use super::id::{AccountId, CallId, CredentialId, Epoch, NodeId, Position, RunId}
 use super::resource::ResourceId;
 use super::root::RootKey;
 use super::time::Micros;
-use super::tool::{Class, ToolFacts};
+use super::tool::{Class, ToolSpec};
 
 /// A call that has no terminal event yet. Deleted in the transaction that ends the call.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by one check")]
@@ -69,7 +69,7 @@ pub struct Job {
 impl Job {
     /// The properties of a call that a switch's target matches.
     #[must_use]
-    pub fn covered<'a>(&'a self, tool: &'a ToolFacts) -> Covered<'a> {
+    pub fn properties<'a>(&'a self, tool: &'a ToolSpec) -> Covered<'a> {
         let Self { account, credential, resources, providers, .. } = self;
         Covered { tool, account, credential, resources, providers, visible: false }
     }

@@ -9,20 +9,20 @@ use unicode_normalization::UnicodeNormalization;
 use super::visible::is_hidden;
 
 /// Longest, in characters.
-pub const LONGEST: usize = 64;
+pub const MAX_LENGTH: usize = 64;
 
 /// A text that is no name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a name has 1 … 64 letters, digits and signs that can be seen")]
-pub struct NoLabel;
+pub struct LabelError;
 
 /// A name in its one form.
-pub fn canonical(text: &str) -> Result<String, NoLabel> {
-    if text.len() > LONGEST * 16 {
-        return Err(NoLabel);
+pub fn canonical(text: &str) -> Result<String, LabelError> {
+    if text.len() > MAX_LENGTH * 16 {
+        return Err(LabelError);
     }
     let words: Vec<&str> = text.split(char::is_whitespace).filter(|word| !word.is_empty()).collect();
     let name: String = words.join(" ").nfc().collect();
-    let fits = (1..=LONGEST).contains(&name.chars().count()) && !name.chars().any(is_hidden);
-    if fits { Ok(name) } else { Err(NoLabel) }
+    let fits = (1..=MAX_LENGTH).contains(&name.chars().count()) && !name.chars().any(is_hidden);
+    if fits { Ok(name) } else { Err(LabelError) }
 }

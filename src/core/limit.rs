@@ -11,14 +11,14 @@ use super::time::Micros;
 
 /// So many of the newest admissions are kept however old they are, so that a limit of at most so many holds exactly also
 /// when its window becomes longer.
-const KEPT: usize = 32;
+const MAX_KEPT: usize = 32;
 
 /// At most `admit` calls in any window of `window`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Limit {
     /// At most so many calls.
-    #[schemars(range(min = 1, max = Limit::MOST))]
+    #[schemars(range(min = 1, max = Limit::MAX_COUNT))]
     pub admit: u32,
     /// In any window of this length.
     #[schemars(range(min = 1, max = 86_400_000))]
@@ -30,12 +30,12 @@ impl Limit {
     pub const LISTS: Self = Self { admit: 600, window_ms: 60_000 };
 
     /// Largest N; the window's row holds 8 bytes for each.
-    pub const MOST: u32 = 10_000;
+    pub const MAX_COUNT: u32 = 10_000;
 
     /// Whether the numbers are in range. A limit that is not refuses to start (P12).
     #[must_use]
     pub fn is_valid(self) -> bool {
-        (1..=Self::MOST).contains(&self.admit) && (1..=86_400_000).contains(&self.window_ms)
+        (1..=Self::MAX_COUNT).contains(&self.admit) && (1..=86_400_000).contains(&self.window_ms)
     }
 
     /// Whether nothing that this one lets through is more than `other` lets through in a window of its own.
@@ -95,7 +95,7 @@ impl Window {
         let horizon = now.0.saturating_sub(limit.window_us());
         self.taken.push(now.0);
         let young = self.taken.partition_point(|time| *time <= horizon);
-        self.taken.drain(..young.min(self.taken.len().saturating_sub(KEPT)));
+        self.taken.drain(..young.min(self.taken.len().saturating_sub(MAX_KEPT)));
     }
 
     /// How many slots are in use at `now`.

@@ -26,10 +26,10 @@ use super::time::Micros;
 pub const INACTIVITY: Duration = Duration::from_hours(90 * 24);
 
 /// From so many a credential may come when it is made, itself included. Each of them is looked at for each of its calls.
-pub const MOST: usize = 16;
+pub const MAX_COUNT: usize = 16;
 
 /// So many are looked at: rotating what a key comes from can make its lineage longer than it was.
-const READ: usize = 4 * MOST;
+const READ: usize = 4 * MAX_COUNT;
 
 /// A key with all that replace it.
 #[derive(Clone, Copy, Debug)]
@@ -64,7 +64,7 @@ pub struct Lineage<'a> {
 
 /// Whose rows a decision looks up. If the lineage has changed since it was asked what they are, it is asked again.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Kin {
+pub struct LineageRows {
     /// When these were last used.
     pub uses: Vec<CredentialId>,
     /// What these have taken of their limits.
@@ -170,10 +170,10 @@ impl<'a> Lineage<'a> {
 
     /// Whose rows a decision about its calls looks up.
     #[must_use]
-    pub fn kin(&self) -> Kin {
+    pub fn lineage_rows(&self) -> LineageRows {
         let keys = self.ancestors().filter(|stem| stem.is_key()).map(|stem| stem.newest);
         let uses = std::iter::once(self.own).chain(keys).map(|row| row.created.credential.clone()).collect();
-        Kin { uses, windows: self.windows().map(|(first, _)| first.clone()).collect() }
+        LineageRows { uses, windows: self.windows().map(|(first, _)| first.clone()).collect() }
     }
 }
 
@@ -231,15 +231,15 @@ pub fn is_revoked(state: &ControlState, id: &CredentialId) -> bool {
     state.credentials.get(id).is_some_and(|row| row.revoked_at.is_some())
 }
 
-/// Refuses to make a credential that would come from more than [`MOST`]: with `maker`, and in the place of `rotates`.
+/// Refuses to make a credential that would come from more than [`MAX_COUNT`]: with `maker`, and in the place of `rotates`.
 pub fn check_length(state: &ControlState, maker: &CredentialId, rotates: Option<&CredentialId>) -> Result<(), Refusal> {
     let (maker, old) = (state.lineage(maker)?, rotates.map(|old| state.lineage(old)).transpose()?);
     let mut all = maker.firsts();
     all.extend(old.iter().flat_map(Lineage::firsts));
-    if all.len() + usize::from(old.is_none()) <= MOST {
+    if all.len() + usize::from(old.is_none()) <= MAX_COUNT {
         return Ok(());
     }
-    let text = format!("The key would come from more than {} others.", MOST - 1);
+    let text = format!("The key would come from more than {} others.", MAX_COUNT - 1);
     Err(Refusal::new(Code::Conflict, text).hint("Make it with a key that comes from fewer, or have a person adopt one of them."))
 }
 
@@ -267,8 +267,8 @@ impl ControlState {
 
     /// Whose rows a decision about the credential's calls looks up; nobody's if it is refused anyway.
     #[must_use]
-    pub fn kin(&self, id: &CredentialId) -> Kin {
-        self.lineage(id).map(|lineage| lineage.kin()).unwrap_or_default()
+    pub fn lineage_rows(&self, id: &CredentialId) -> LineageRows {
+        self.lineage(id).map(|lineage| lineage.lineage_rows()).unwrap_or_default()
     }
 
     fn stem(&self, id: &CredentialId) -> Result<Stem<'_>, Refusal> {

@@ -2,19 +2,19 @@
 
 use super::id::CredentialId;
 use super::lineage::alive;
-use super::member::{INVITE, Invitation, Member};
 use super::role::Role;
 use super::state::ControlState;
 use super::switch::{Switch, Target};
 use super::time::Micros;
+use super::user::{INVITE, Invitation, User};
 
 impl Invitation {
     /// Whether it has not ended: not later than the right of whoever made it. They still say who the account's people are, and
     /// what they invited with is alive with all that it comes from. While a switch stops that ([`Self::stopped`]) it waits.
     #[must_use]
     pub fn holds(&self, state: &ControlState, now: Micros) -> bool {
-        let administers = |row: &Member| row.account == self.account && row.acting_role().is_some_and(Role::administers);
-        let may = self.by.as_ref().is_none_or(|by| state.people.get(by).is_some_and(administers));
+        let administers = |row: &User| row.account == self.account && row.acting_role().is_some_and(Role::administers);
+        let may = self.by.as_ref().is_none_or(|by| state.users.get(by).is_some_and(administers));
         let lives = |with: &CredentialId| alive(state, with, now).is_ok();
         self.expires_at > now && may && self.credential.as_ref().is_none_or(lives)
     }

@@ -3,12 +3,12 @@
 use super::approval::Bound;
 use super::hold::Hold;
 use super::id::{CallId, Position};
-use super::lineage::Kin;
+use super::lineage::LineageRows;
 use super::principal::Principal;
 use super::refusal::Refusal;
-use super::resource::{Reach, ResourceId};
+use super::resource::{ProviderReach, ResourceId};
 use super::switch::Stop;
-use super::tool::ToolFacts;
+use super::tool::ToolSpec;
 
 /// What the policy engine said, and of which policy set it said it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -35,15 +35,15 @@ pub struct Proposal {
     /// Who.
     pub principal: Principal,
     /// Whose rows were looked up for the credential.
-    pub kin: Kin,
+    pub lineage_rows: LineageRows,
     /// Which tool; none if there is no such tool for this caller.
-    pub tool: Option<&'static ToolFacts>,
+    pub tool: Option<&'static ToolSpec>,
     /// What the arguments name, in the order in which they do.
     pub resources: Vec<ResourceId>,
     /// Versions of these that policy and guard were evaluated against; 0 of what was not there.
     pub versions: Vec<Position>,
     /// The providers that it reaches beside those of its resources.
-    pub reach: Reach,
+    pub reach: ProviderReach,
     /// The arguments do not fit the schema.
     pub invalid: Option<Refusal>,
     /// The guard is not satisfied.

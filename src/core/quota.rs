@@ -24,7 +24,7 @@ pub struct Quota {
 
 /// What is counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum Counted {
+pub enum QuotaKind {
     /// Live keys.
     Keys,
     /// Keys that were made in the last 24 hours, dead ones included.
@@ -124,7 +124,7 @@ impl Quotas {
     }
 }
 
-impl Counted {
+impl QuotaKind {
     /// Its name, as in the configuration and in errors.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -165,12 +165,12 @@ impl Counted {
     }
 
     /// Refuses one more if the account or the key has as many as it may.
-    pub fn check(self, quota: Quota, used: Used) -> Result<(), Refusal> {
+    pub fn check(self, quota: Quota, used: QuotaUsage) -> Result<(), Refusal> {
         self.check_more(quota, used, 1)
     }
 
     /// Refuses so many more if the account or the key would have more than it may.
-    pub fn check_more(self, quota: Quota, used: Used, more: u32) -> Result<(), Refusal> {
+    pub fn check_more(self, quota: Quota, used: QuotaUsage, more: u32) -> Result<(), Refusal> {
         for (of, used, most) in [("key", used.key, quota.key), ("account", used.account, quota.account)] {
             if more > 0 && used.saturating_add(more) > most {
                 return Err(self.full(of, used, most));
@@ -195,14 +195,14 @@ impl Counted {
 
 /// How many there are.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Used {
+pub struct QuotaUsage {
     /// The account's.
     pub account: u32,
     /// The key's, or the person's.
     pub key: u32,
 }
 
-impl Used {
+impl QuotaUsage {
     /// Counts what is there; each is the key's or not.
     pub fn of(each: impl Iterator<Item = bool>) -> Self {
         each.fold(Self::default(), |used, is_keys| Self { account: used.account + 1, key: used.key + u32::from(is_keys) })

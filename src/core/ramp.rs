@@ -22,7 +22,7 @@ pub struct Ramp {
 
 impl Ramp {
     /// The longest that a release may take.
-    pub const LONGEST: Duration = Duration::from_hours(2);
+    pub const MAX_DURATION: Duration = Duration::from_hours(2);
 
     /// Whether a key is let through at `now`.
     #[must_use]

@@ -151,7 +151,7 @@ pub struct Resource {
 
 /// What a call reaches outside, beside the providers of its resources.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Reach {
+pub struct ProviderReach {
     /// These providers, as the call was asked for; written down with it.
     pub providers: Vec<Name>,
     /// And each that has a resource which the caller may see when it is decided.

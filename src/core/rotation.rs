@@ -26,7 +26,7 @@ impl ControlState {
     #[must_use]
     pub fn same_key(&self, id: &CredentialId) -> Arc<BTreeSet<CredentialId>> {
         self.credentials
-            .finder()
+            .index()
             .rotations
             .get(self.first_of(id))
             .map_or_else(|| Arc::new(BTreeSet::from([id.clone()])), Arc::clone)

@@ -16,7 +16,7 @@ use super::time::Micros;
 
 /// What is known of how people came here, and since when that is long enough ago.
 #[derive(Clone, Copy, Debug)]
-pub struct Acquaintance<'a> {
+pub struct InviteHistory<'a> {
     /// Who is here by whom.
     pub state: &'a ControlState,
     /// Time of the log.
@@ -25,7 +25,7 @@ pub struct Acquaintance<'a> {
     pub newcomer: Duration,
 }
 
-impl Acquaintance<'_> {
+impl InviteHistory<'_> {
     /// Whether they are two.
     #[must_use]
     pub fn are_two(&self, one: &UserId, other: &UserId) -> bool {
@@ -35,7 +35,7 @@ impl Acquaintance<'_> {
     /// Whether somebody came so short a while ago that they do not stand for themselves yet.
     #[must_use]
     pub fn is_new(&self, who: &UserId) -> bool {
-        let invited = self.state.people.get(who).and_then(|member| member.invited.as_ref());
+        let invited = self.state.users.get(who).and_then(|member| member.invited.as_ref());
         invited.is_some_and(|invited| self.now.since(invited.at) < self.newcomer)
     }
 
@@ -43,7 +43,7 @@ impl Acquaintance<'_> {
     fn circle(&self, one: &UserId) -> BTreeSet<UserId> {
         let (mut circle, mut left) = (BTreeSet::from([one.clone()]), vec![one]);
         while let Some(who) = left.pop() {
-            let own = self.state.people.get(who);
+            let own = self.state.users.get(who);
             let host = own.and_then(|member| member.invited.as_ref()).map(|invited| &invited.by).filter(|_| self.is_new(who));
             let guests = self.state.guests_of(who).map(|guest| &guest.id).filter(|guest| self.is_new(guest));
             let digests = own.into_iter().flat_map(|member| &member.known_as);
@@ -61,7 +61,7 @@ impl ControlState {
     pub fn still_says(&self, with: &CredentialId, rights: &[Scope], now: Micros) -> bool {
         let Ok(lineage) = alive(self, with, now) else { return false };
         let key = &lineage.own().created;
-        let role = self.people.get(&key.user).map(|member| member.role);
+        let role = self.users.get(&key.user).map(|member| member.role);
         let may = |right: &Scope| role.is_none_or(|role| role.is_some_and(|role| role.scopes().contains(right)));
         rights.iter().any(|right| key.scopes.contains(right) && may(right))
     }

@@ -6,14 +6,14 @@
 //! that the newest event says ([`ControlState::follows`]).
 
 use super::clock::Accepted;
+use super::earlier_terms::TermsInForce;
 use super::id::{Epoch, Position};
-use super::member::{Invitation, Member};
 use super::root::{Loose, Root, RootKey};
 pub use super::row::{Account, Credential, PolicySet, RowKind, RowName, UnreadableRow};
-use super::stood::TermsInForce;
 use super::switch::Switch;
 use super::table::Table;
 use super::time::Micros;
+use super::user::{Invitation, User};
 pub use super::vm::Vm;
 
 /// Everything a decision reads that is not looked up by key. A copy shares all of it, however much that is.
@@ -36,7 +36,7 @@ pub struct ControlState {
     /// The limits in force, and the other numbers that decide for callers.
     pub terms: Option<TermsInForce>,
     /// People whose role the log has said, removed ones included.
-    pub people: Table<Member>,
+    pub users: Table<User>,
     /// Invitations that nobody has taken or revoked yet.
     pub invitations: Table<Invitation>,
     /// The clock as it was last accepted; none if it never had to be.
@@ -51,11 +51,11 @@ pub struct ControlState {
 impl PartialEq for ControlState {
     fn eq(&self, other: &Self) -> bool {
         let Self { epoch, position, accounts, credentials, vms, switches, .. } = self;
-        let Self { policy, terms, people, invitations, clock, .. } = self;
+        let Self { policy, terms, users: people, invitations, clock, .. } = self;
         (*epoch, *position) == (other.epoch, other.position)
             && (accounts, credentials, vms) == (&other.accounts, &other.credentials, &other.vms)
             && (switches, policy, terms) == (&other.switches, &other.policy, &other.terms)
-            && (people, invitations, clock) == (&other.people, &other.invitations, &other.clock)
+            && (people, invitations, clock) == (&other.users, &other.invitations, &other.clock)
     }
 }
 
@@ -95,14 +95,14 @@ impl ControlState {
     /// Whether the person is gone whose credential it is: a right ends with whom it was given to.
     #[must_use]
     pub fn has_left(&self, row: &Credential) -> bool {
-        let member = self.people.get(&row.created.user);
+        let member = self.users.get(&row.created.user);
         member.is_some_and(|member| member.acting_role().is_none() || member.account != row.created.account)
     }
 
     /// Whether it is a key of somebody for whom an issuer has not vouched for too long.
     #[must_use]
     pub fn is_unvouched(&self, row: &Credential, now: Micros) -> bool {
-        let member = self.people.get(&row.created.user);
+        let member = self.users.get(&row.created.user);
         !row.is_person() && member.and_then(|member| member.vouched_until).is_some_and(|until| until <= now)
     }
 }

@@ -8,14 +8,14 @@ use serde::de::{DeserializeOwned, Error};
 
 use super::canonical::canonical_exact;
 use super::clock::Accepted;
+use super::earlier_terms::TermsInForce;
 use super::id::Position;
-use super::member::{Invitation, Member};
 use super::root::Mark;
 use super::row::{Account, Credential, PolicySet, RowKind, RowName, UnreadableRow};
 use super::state::ControlState;
-use super::stood::TermsInForce;
 use super::switch::Switch;
 use super::table::{Row, Table};
+use super::user::{Invitation, User};
 use super::vm::Vm;
 
 /// What is stored for a row that is gone. Not nothing: a row that somebody blanked must not pass for a released switch (P12).
@@ -31,7 +31,7 @@ pub struct ReadRow {
 #[derive(Debug)]
 enum Content {
     Account(Account),
-    Person(Member),
+    Person(User),
     Invitation(Invitation),
     Uninvited(String),
     Credential(Box<Credential>),
@@ -55,7 +55,7 @@ impl ControlState {
             RowKind::Credential => self.credentials.document(&name.key),
             RowKind::Vm => self.vms.document(&name.key),
             RowKind::Switch => self.switches.document(&name.key),
-            RowKind::Person => self.people.document(&name.key),
+            RowKind::Person => self.users.document(&name.key),
             RowKind::Invitation => self.invitations.document(&name.key),
             RowKind::Clock => bytes(self.clock.as_ref()),
             RowKind::Limits => bytes(self.terms.as_ref()),
@@ -83,7 +83,7 @@ impl ControlState {
         let ReadRow { content, mark } = read;
         let was = match content {
             Content::Account(row) => replace(&mut self.accounts, row, mark),
-            Content::Person(row) => replace(&mut self.people, row, mark),
+            Content::Person(row) => replace(&mut self.users, row, mark),
             Content::Invitation(row) => replace(&mut self.invitations, row, mark),
             Content::Uninvited(key) => remove(&mut self.invitations, &key),
             Content::Credential(row) => replace(&mut self.credentials, *row, mark),
@@ -141,7 +141,7 @@ impl ControlState {
             RowKind::Credential => self.credentials.mark(&name.key),
             RowKind::Vm => self.vms.mark(&name.key),
             RowKind::Switch => self.switches.mark(&name.key),
-            RowKind::Person => self.people.mark(&name.key),
+            RowKind::Person => self.users.mark(&name.key),
             RowKind::Invitation => self.invitations.mark(&name.key),
             RowKind::Clock => self.loose.clock,
             RowKind::Limits => self.loose.limits,
@@ -155,7 +155,7 @@ impl ControlState {
             RowKind::Credential => self.credentials.set_mark(&name.key, mark),
             RowKind::Vm => self.vms.set_mark(&name.key, mark),
             RowKind::Switch => self.switches.set_mark(&name.key, mark),
-            RowKind::Person => self.people.set_mark(&name.key, mark),
+            RowKind::Person => self.users.set_mark(&name.key, mark),
             RowKind::Invitation => self.invitations.set_mark(&name.key, mark),
             RowKind::Clock => self.loose.clock = mark,
             RowKind::Limits => self.loose.limits = mark,

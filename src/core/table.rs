@@ -127,7 +127,7 @@ impl<R: Row> Table<R> {
     }
 
     /// What finds rows by something else.
-    pub(super) fn finder(&self) -> &R::Finder {
+    pub(super) fn index(&self) -> &R::Finder {
         &self.finder
     }
 
@@ -226,9 +226,9 @@ impl<R: Row> Drop for Changing<'_, R> {
 
 /// Many ids under one of something else. Shared when it is copied, as the tables are.
 #[derive(Clone, Debug)]
-pub struct Many<A: Ord, B: Ord>(Tree<A, RedBlackTreeSetSync<B>>);
+pub struct MultiIndex<A: Ord, B: Ord>(Tree<A, RedBlackTreeSetSync<B>>);
 
-impl<A: Clone + Ord, B: Clone + Ord> Many<A, B> {
+impl<A: Clone + Ord, B: Clone + Ord> MultiIndex<A, B> {
     pub(super) fn add(&mut self, one: A, other: B) {
         if let Some(under) = self.0.get_mut(&one) {
             under.insert_mut(other);
@@ -273,7 +273,7 @@ impl<A: Clone + Ord, B: Clone + Ord> Many<A, B> {
     }
 }
 
-impl<A: Ord, B: Ord> Default for Many<A, B> {
+impl<A: Ord, B: Ord> Default for MultiIndex<A, B> {
     fn default() -> Self {
         Self(Tree::default())
     }

@@ -86,7 +86,7 @@ impl Terms {
         let Limits { credential, exec, write } = self.limits;
         let windows = [("limits.credential", credential), ("limits.exec", exec), ("limits.write", write)];
         if let Some((key, _)) = windows.into_iter().find(|(_, limit)| !limit.is_valid()) {
-            return Err((key, format!("needs admit 1 … {} and window_ms 1 … 86400000", Limit::MOST)));
+            return Err((key, format!("needs admit 1 … {} and window_ms 1 … 86400000", Limit::MAX_COUNT)));
         }
         self.quotas.check().map_err(|(key, why)| (key, why.to_owned()))?;
         if !APPROVAL_MS.contains(&self.approval_ms) {
@@ -113,7 +113,7 @@ impl Terms {
 
     /// When an account is told that staff read its log.
     #[must_use]
-    pub fn reads_shown_after(&self) -> Duration {
+    pub fn reads_disclosed_after(&self) -> Duration {
         Duration::from_millis(self.staff_reads_shown_after_ms)
     }
 

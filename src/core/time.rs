@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// So far ahead anything may be given an end. What lasts longer has none.
-pub const LONGEST: Duration = Duration::from_hours(10 * 365 * 24);
+pub const MAX_DURATION: Duration = Duration::from_hours(10 * 365 * 24);
 
 /// Microseconds since 1970-01-01 UTC. Event times never run backwards along positions (P6).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -58,7 +58,7 @@ impl Micros {
     }
 }
 
-/// As it is shown: in RFC 3339 ([`super::dated`]).
+/// As it is shown: in RFC 3339 ([`super::render_times`]).
 impl JsonSchema for Micros {
     fn schema_name() -> Cow<'static, str> {
         "Micros".into()

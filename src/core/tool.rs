@@ -66,7 +66,7 @@ pub enum Timing {
 /// What a call reaches outside beside the providers of the resources that it names, which it always may reach. A handler gets at
 /// no provider that is not said here, so a switch on a provider stops every call that would.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reaches {
+pub enum ProviderAccess {
     /// Nothing else.
     Resources,
     /// Each provider that has a resource which the caller may see.
@@ -79,7 +79,7 @@ pub enum Reaches {
     OfCall(&'static str),
 }
 
-impl Reaches {
+impl ProviderAccess {
     /// Whether it may look at all that its caller may see.
     #[must_use]
     pub fn is_visible(self) -> bool {
@@ -101,7 +101,7 @@ pub enum EffectKind {
 /// The decision's view of a tool.
 #[expect(clippy::struct_excessive_bools, reason = "independent facts, each read by one check")]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ToolFacts {
+pub struct ToolSpec {
     /// `<noun>_<verb>`, `[a-z0-9_]{1,40}`, never renamed.
     pub name: &'static str,
     /// Moves when the schema changes.
@@ -132,12 +132,12 @@ pub struct ToolFacts {
     /// Arguments that name resources beside those that their nouns say.
     pub also_about: &'static [Subject],
     /// What it reaches outside.
-    pub reaches: Reaches,
+    pub reaches: ProviderAccess,
     /// What it leaves outside, of one that changes something there.
     pub effect: Option<EffectKind>,
 }
 
-impl ToolFacts {
+impl ToolSpec {
     /// Of a tool that reads, takes no scope, and reaches nothing but what it is about.
     #[must_use]
     pub const fn reading(name: &'static str) -> Self {
@@ -156,7 +156,7 @@ impl ToolFacts {
             puts_policies: false,
             needs_exec: false,
             also_about: &[],
-            reaches: Reaches::Resources,
+            reaches: ProviderAccess::Resources,
             effect: None,
         }
     }

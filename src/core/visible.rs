@@ -8,7 +8,7 @@ use icu_properties::{CodePointSetData, CodePointSetDataBorrowed};
 /// `text` with what would not be seen, or would change how the rest is seen, written out: control characters, marks of
 /// direction, and characters without width.
 #[must_use]
-pub fn visible(text: &str) -> String {
+pub fn escape_hidden(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
         if is_hidden(c) {

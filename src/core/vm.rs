@@ -2,11 +2,11 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::finder::{Called, called};
 use super::id::{AccountId, Position, VmId};
+use super::index::{Called, called};
 use super::noun::vm::VM;
 use super::resource::{Attribute, Resource, ResourceId};
-use super::table::{Many, Row};
+use super::table::{MultiIndex, Row};
 
 /// A virtual machine that an account owns.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -62,27 +62,27 @@ impl From<VmId> for ResourceId {
 
 /// VMs by whose they are, what they are called, and where they are.
 #[derive(Clone, Debug, Default)]
-pub struct VmFinder {
-    pub(super) accounts: Many<AccountId, VmId>,
-    pub(super) labels: Many<AccountId, Called<VmId>>,
-    pub(super) machines: Many<Box<str>, Called<VmId>>,
+pub struct VmIndex {
+    pub(super) accounts: MultiIndex<AccountId, VmId>,
+    pub(super) labels: MultiIndex<AccountId, Called<VmId>>,
+    pub(super) machines: MultiIndex<Box<str>, Called<VmId>>,
 }
 
 impl Row for Vm {
     type Id = VmId;
-    type Finder = VmFinder;
+    type Finder = VmIndex;
 
     fn id(&self) -> &VmId {
         &self.id
     }
 
-    fn enter(&self, finder: &mut VmFinder) {
+    fn enter(&self, finder: &mut VmIndex) {
         finder.accounts.add(self.account.clone(), self.id.clone());
         finder.labels.add(self.account.clone(), called(&self.label, &self.id));
         finder.machines.add(self.provider.as_str().into(), called(&self.machine, &self.id));
     }
 
-    fn leave(&self, finder: &mut VmFinder) {
+    fn leave(&self, finder: &mut VmIndex) {
         finder.accounts.drop(&self.account, &self.id);
         finder.labels.drop(&self.account, &called(&self.label, &self.id));
         finder.machines.drop(&self.provider.as_str().into(), &called(&self.machine, &self.id));

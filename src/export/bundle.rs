@@ -7,7 +7,7 @@ use std::path::Path;
 
 use sha2::{Digest, Sha256};
 
-use crate::core::visible::visible;
+use crate::core::visible::escape_hidden;
 use crate::log::private;
 use crate::log::reading::ReadError;
 
@@ -30,7 +30,7 @@ pub enum ExportError {
     #[error("there is {} already, and an export is not written over", .0.display())]
     Taken(std::path::PathBuf),
     /// A file of a bundle is not what its manifest says.
-    #[error("the bundle is not what its manifest says: {}", visible(.0))]
+    #[error("the bundle is not what its manifest says: {}", escape_hidden(.0))]
     Damaged(String),
 }
 

@@ -8,7 +8,7 @@ use std::collections::{HashMap, HashSet};
 use serde::{Deserialize, Serialize};
 
 use crate::core::about::About;
-use crate::core::event::{Event, IntentRecorded, Kind};
+use crate::core::event::{Event, EventKind, IntentRecorded};
 use crate::core::id::{AccountId, CallId, CredentialId, Position, VmId};
 use crate::core::time::Micros;
 
@@ -69,7 +69,7 @@ impl Filter {
     /// Whether an event can be in it at all, whatever was before.
     pub(super) fn may_hold(&self, event: &Event) -> bool {
         match &event.kind {
-            Kind::IntentRecorded(intent) => self.wants(intent),
+            EventKind::IntentRecorded(intent) => self.wants(intent),
             kind => kind.call().is_some() || !self.is_of_calls(),
         }
     }
@@ -106,7 +106,7 @@ impl<'a> Choice<'a> {
             return self.filter.spans(event);
         }
         let wanted = match (&event.kind, event.kind.call()) {
-            (Kind::IntentRecorded(intent), _) => {
+            (EventKind::IntentRecorded(intent), _) => {
                 let wanted = self.filter.wants(intent);
                 if wanted {
                     self.calls.insert(intent.call.clone());
@@ -121,13 +121,13 @@ impl<'a> Choice<'a> {
 
     /// Whether an event that belongs to no call is the account's. That the staff read is told later than it happens, and is
     /// in no export: the same recipe would give another file then.
-    fn is_owned(&mut self, kind: &Kind) -> bool {
+    fn is_owned(&mut self, kind: &EventKind) -> bool {
         let Some(about) = About::of(kind) else { return false };
         let owner = about.account.or_else(|| about.owned_like.and_then(|like| self.owners.get(&like).cloned()));
-        if let (Some(subject), Some(owner), true) = (about.subject, &owner, About::tells_whose(kind)) {
+        if let (Some(subject), Some(owner), true) = (about.subject, &owner, About::establishes_owner(kind)) {
             self.owners.insert(subject, owner.clone());
         }
         let wanted = self.filter.account.as_ref().map(AccountId::as_str);
-        wanted.is_some() && wanted == owner.as_deref() && !matches!(kind, Kind::LogRead { .. })
+        wanted.is_some() && wanted == owner.as_deref() && !matches!(kind, EventKind::LogRead { .. })
     }
 }

@@ -12,7 +12,7 @@ use super::filter::Choice;
 use super::line::{Line, plaintext};
 use super::manifest::Manifest;
 use crate::core::call::{Status, next};
-use crate::core::event::{Event, Kind, LEAF_VERSION};
+use crate::core::event::{Event, EventKind, LEAF_VERSION};
 use crate::core::id::{CallId, Position};
 use crate::core::time::Micros;
 use crate::log::vault::commits;
@@ -84,7 +84,7 @@ impl<'a> Lines<'a> {
     /// It was asked for, as far as the lines before it tell.
     fn check_choice(&mut self, event: &Event) -> Result<(), ExportError> {
         let (filter, taken) = (&self.manifest.filter, self.choice.take(event));
-        let is_named = matches!(event.kind, Kind::IntentRecorded(_)) || !filter.begins() || !filter.chooses();
+        let is_named = matches!(event.kind, EventKind::IntentRecorded(_)) || !filter.begins() || !filter.chooses();
         if !filter.spans(event) || (!taken && is_named) || !filter.may_hold(event) {
             return damaged(format!("what is at {} was not asked for", event.position.0));
         }
@@ -96,16 +96,17 @@ impl<'a> Lines<'a> {
         let Some(call) = event.kind.call() else { return Ok(()) };
         let position = event.position.0;
         let known = self.calls.get(call).copied();
-        if known.is_none() && !self.manifest.filter.begins() && !matches!(event.kind, Kind::IntentRecorded(_)) {
+        if known.is_none() && !self.manifest.filter.begins() && !matches!(event.kind, EventKind::IntentRecorded(_)) {
             return damaged(format!("the beginning of the call at {position} is not there"));
         }
-        let annotates = matches!(event.kind, Kind::Reconciled { .. } | Kind::LateResult { .. }) && event.prev == Position(0);
+        let annotates =
+            matches!(event.kind, EventKind::Reconciled { .. } | EventKind::LateResult { .. }) && event.prev == Position(0);
         if known.is_some_and(|(last, _)| event.prev != last) && !annotates {
             return damaged(format!("an event of the call at {position} is not there: it comes after {}", event.prev.0));
         }
         let status = match (known, &event.kind) {
             (Some((_, Some(status))), kind) => Some(next(Some(status), kind)),
-            (None, kind @ Kind::IntentRecorded(_)) => Some(next(None, kind)),
+            (None, kind @ EventKind::IntentRecorded(_)) => Some(next(None, kind)),
             _ => None,
         };
         let status = status.transpose().or_else(|error| damaged(format!("the call at {position}: {error}")))?;

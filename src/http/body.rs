@@ -11,7 +11,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::bodies::{Held, Unread, Whole, Whose, no_room};
+use super::body_budget::{BodyOwner, BufferedBody, Reservation, Unread, no_room};
 use super::caller::Revoked;
 use super::problem::Problem;
 use super::{Http, query};
@@ -20,12 +20,12 @@ use crate::core::document;
 use crate::core::refusal::Refusal;
 
 /// Reads a whole body, if it is not too large, there is room for it, and it comes in time.
-pub async fn read(body: Body, http: &Http, whose: &Whose) -> Result<Whole, Problem> {
+pub async fn read(body: Body, http: &Http, whose: &BodyOwner) -> Result<BufferedBody, Problem> {
     read_within(body, http, whose, http.settings.body_limit).await
 }
 
 /// The same of a body that may not be as large as others.
-pub async fn read_within(body: Body, http: &Http, whose: &Whose, limit: usize) -> Result<Whole, Problem> {
+pub async fn read_within(body: Body, http: &Http, whose: &BodyOwner, limit: usize) -> Result<BufferedBody, Problem> {
     let read = tokio::time::timeout(http.settings.body_time, http.bodies.read(body, whose, limit)).await;
     let read = read.map_err(|_| {
         Problem::at(StatusCode::REQUEST_TIMEOUT, Refusal::new(Code::Timeout, "The request's body did not arrive in time."))
@@ -38,10 +38,10 @@ pub async fn read_within(body: Body, http: &Http, whose: &Whose, limit: usize) -
 }
 
 /// Works on a body of somebody who is known: what is large is, in turn, off the threads that serve everybody.
-pub async fn in_turn<T>(http: &Http, whose: &Whose, bytes: &Bytes, work: impl FnOnce(&[u8]) -> T) -> T {
+pub async fn in_turn<T>(http: &Http, whose: &BodyOwner, bytes: &Bytes, work: impl FnOnce(&[u8]) -> T) -> T {
     match whose {
-        Whose::Known { account, stops, .. } if bytes.len() > document::LIGHT => {
-            http.door.control().turns.take(account, *stops, || work(bytes)).await
+        BodyOwner::Known { account, stops, .. } if bytes.len() > document::LIGHT => {
+            http.gateway.control().turns.take(account, *stops, || work(bytes)).await
         }
         _ => work(bytes),
     }
@@ -72,12 +72,12 @@ pub struct Given {
     /// Why they could not be read. The request is a call all the same, and is recorded as one.
     pub fault: Option<Problem>,
     /// What it holds of what may be in memory.
-    pub held: Held,
+    pub held: Reservation,
 }
 
 impl From<Value> for Given {
     fn from(args: Value) -> Self {
-        Self { args, fault: None, held: Held::default() }
+        Self { args, fault: None, held: Reservation::default() }
     }
 }
 
@@ -92,8 +92,8 @@ impl FromRequest<Arc<Http>> for Arguments {
         if parts.extensions.get::<Revoked>().is_some() {
             return Ok(Self(Value::Null.into()));
         }
-        let whose = Whose::of(&parts);
-        let Whole { bytes, held } = match read(body, http, &whose).await {
+        let whose = BodyOwner::of(&parts);
+        let BufferedBody { bytes, held } = match read(body, http, &whose).await {
             Ok(read) => read,
             Err(fault) => return Ok(Self(Given { fault: Some(fault), ..Value::Null.into() })),
         };

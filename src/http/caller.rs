@@ -9,11 +9,11 @@ use axum::http::{HeaderMap, header};
 
 use super::Http;
 use super::bearer::bearer;
-use super::bodies::Whose;
-use super::gate::ClientAddress;
-use super::legible;
+use super::body_budget::BodyOwner;
+use super::ingress::ClientAddress;
 use super::problem::Problem;
-use super::still::Reader;
+use super::recheck::Reader;
+use super::url_text;
 use crate::auth::AuthError;
 use crate::core::code::Code;
 use crate::core::lineage::is_revoked;
@@ -65,8 +65,8 @@ impl FromRequestParts<Arc<Http>> for Caller {
     async fn from_request_parts(parts: &mut Parts, http: &Arc<Http>) -> Result<Self, Problem> {
         let principal = authenticate(http, parts, Via::Rest, false).await?;
         Reader::note(parts, &principal);
-        parts.extensions.insert(Whose::known(&principal, parts));
-        if is_revoked(&http.door.state(), &principal.credential) {
+        parts.extensions.insert(BodyOwner::known(&principal, parts));
+        if is_revoked(&http.gateway.state(), &principal.credential) {
             parts.extensions.insert(Revoked);
         }
         Ok(Self {
@@ -85,7 +85,7 @@ fn address_fault(parts: &Parts) -> Option<Problem> {
     }
     let has_query = parts.uri.query().is_some_and(|query| !query.is_empty());
     let not_taken = || Problem::malformed("This path takes no query; arguments are in the body.");
-    legible::fault(&parts.uri).or_else(|| has_query.then(not_taken))
+    url_text::fault(&parts.uri).or_else(|| has_query.then(not_taken))
 }
 
 /// The principal behind a request.
@@ -93,13 +93,13 @@ pub async fn authenticate(http: &Http, parts: &Parts, via: Via, read_only: bool)
     let found = match bearer(&parts.headers) {
         Ok(token) => http.authenticator.authenticate(token, via, address(parts), read_only).await,
         Err(problem) => {
-            http.door.counts().unauthenticated();
+            http.gateway.counts().unauthenticated();
             return Err(problem);
         }
     };
     found.map_err(|error| match error {
         AuthError::Unauthenticated => {
-            http.door.counts().unauthenticated();
+            http.gateway.counts().unauthenticated();
             Problem::unauthenticated("The key is not known.").challenged("Bearer error=\"invalid_token\"".into())
         }
         AuthError::Unavailable(_) => {

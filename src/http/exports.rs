@@ -13,22 +13,22 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use futures::stream::{self, Stream};
 
-use super::{Door, Http};
-use crate::control::Asking;
+use super::{Gateway, Http};
+use crate::control::Recipient;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::CallId;
 use crate::core::principal::{Principal, Side};
-use crate::core::quota::Counted;
+use crate::core::quota::QuotaKind;
 use crate::core::refusal::Refusal;
 use crate::core::search::{Field, Search};
-use crate::core::sight::Sight;
+use crate::core::visibility::Visibility;
 use crate::tools::export::sheet::Sheet;
 use crate::tools::export::{CREATE, Export};
-use crate::tools::{ActivityQuery, CallRecord, Place};
+use crate::tools::{ActivityQuery, CallRecord, NodeSlot};
 
 /// Exports in a list.
-const LATEST: u32 = 50;
+const MAX_LISTED: u32 = 50;
 
 /// The call that made an export, and what it recorded of it if it is done.
 pub struct Made {
@@ -42,9 +42,9 @@ pub struct Made {
 pub async fn list(http: &Http, who: &Principal) -> Result<Vec<Made>, Refusal> {
     let mut search = Search::default();
     search.only(Field::Tool, CREATE).map_err(|fault| Refusal::new(Code::InternalError, fault.to_string()))?;
-    let query = ActivityQuery { sight: own(http, who), search, limit: LATEST, ..ActivityQuery::default() };
+    let query = ActivityQuery { visibility: own(http, who), search, limit: MAX_LISTED, ..ActivityQuery::default() };
     let mut made = Vec::new();
-    for record in http.door.control().ports.activity.list(query).await?.items {
+    for record in http.gateway.control().ports.activity.list(query).await?.items {
         made.push(read(http, record).await?);
     }
     Ok(made)
@@ -54,39 +54,40 @@ pub async fn list(http: &Http, who: &Principal) -> Result<Vec<Made>, Refusal> {
 pub async fn find(http: &Http, who: &Principal, id: &str) -> Result<Made, Refusal> {
     let absent = || Refusal::new(Code::NotFound, "There is no such export.");
     let id: CallId = id.parse().map_err(|_| absent())?;
-    let found = http.door.control().ports.activity.call(&own(http, who), &id).await?;
+    let found = http.gateway.control().ports.activity.call(&own(http, who), &id).await?;
     let record = found.filter(|record| record.tool == CREATE).ok_or_else(absent)?;
     read(http, record).await
 }
 
 /// Exports are of whoever made them: the staff's are the staff's, all of them.
-fn own(http: &Http, who: &Principal) -> Sight {
-    if who.side == Side::Staff { Sight::Account(who.account.clone()) } else { Sight::of(who, &http.door.state()) }
+fn own(http: &Http, who: &Principal) -> Visibility {
+    if who.side == Side::Staff { Visibility::Account(who.account.clone()) } else { Visibility::of(who, &http.gateway.state()) }
 }
 
 async fn read(http: &Http, record: CallRecord) -> Result<Made, Refusal> {
     if record.status != Status::Succeeded {
         return Ok(Made { record, export: None });
     }
-    let told = http.door.control().ports.activity.timeline(&Sight::Account(record.account.clone()), &record.call_id).await?;
+    let told =
+        http.gateway.control().ports.activity.timeline(&Visibility::Account(record.account.clone()), &record.call_id).await?;
     let result = told.and_then(|mut told| told.get_mut("result").map(serde_json::Value::take));
     Ok(Made { record, export: result.and_then(|result| serde_json::from_value(result).ok()) })
 }
 
 /// The file, made again.
 pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&str>) -> Result<Response, Refusal> {
-    let ports = &http.door.control().ports;
+    let ports = &http.gateway.control().ports;
     let gone = || Refusal::new(Code::NotFound, "The export cannot be downloaded any more.");
     let export = made.export.filter(|export| !export.is_over(ports.clock.now())).ok_or_else(gone)?;
-    let place = ports.places.take(Counted::Exports, ports.terms().quotas.exports, who)?;
+    let place = ports.places.take(QuotaKind::Exports, ports.terms().quotas.exports, who)?;
     check_reason(who, &made.record, &export, reason)?;
     if who.side == Side::Staff {
         let what = format!("exports/{}/file", made.record.call_id);
         let asked = serde_json::json!({ "q": export.q, "reason": reason });
-        http.door.check_reader(who, &what, export.account.clone(), asked).await?;
+        http.gateway.check_reader(who, &what, export.account.clone(), asked).await?;
     }
     let sheet = || -> Result<Sheet, Refusal> {
-        let query = export.query(&http.door.state()).map_err(|_| changed())?;
+        let query = export.query(&http.gateway.state()).map_err(|_| changed())?;
         Ok(Sheet::new(Arc::clone(&ports.activity), export.form, query))
     };
     let counting = http.recounts.begin(&who.account, ports.clock.now())?;
@@ -96,7 +97,7 @@ pub async fn download(http: &Http, who: &Principal, made: Made, reason: Option<&
     if trial.sha256() != export.sha256 {
         return Err(changed());
     }
-    Ok((headers(&export), Body::from_stream(pieces(sheet()?, place, Arc::clone(&http.door), who.clone()))).into_response())
+    Ok((headers(&export), Body::from_stream(pieces(sheet()?, place, Arc::clone(&http.gateway), who.clone()))).into_response())
 }
 
 /// Whether staff who take calls of several accounts away have said why: whoever made the export has, when they made it.
@@ -110,13 +111,18 @@ pub fn check_reason(who: &Principal, record: &CallRecord, export: &Export, reaso
 }
 
 /// The file, for which the place is kept until it is sent. It breaks off with the key that it is sent to.
-fn pieces(sheet: Sheet, place: Place, door: Arc<Door>, who: Principal) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
+fn pieces(
+    sheet: Sheet,
+    place: NodeSlot,
+    gateway: Arc<Gateway>,
+    who: Principal,
+) -> impl Stream<Item = Result<Bytes, std::io::Error>> {
     stream::unfold(Some((sheet, place)), move |state| {
-        let (door, who) = (Arc::clone(&door), who.clone());
+        let (gateway, who) = (Arc::clone(&gateway), who.clone());
         async move {
             let (mut sheet, place) = state?;
             let piece = sheet.next().await;
-            let alive = door.control().may_still_by_log(Asking::listening(&who)).await;
+            let alive = gateway.control().recheck_in_log(Recipient::listening(&who)).await;
             match alive.and(piece) {
                 Ok(piece) => piece.map(|piece| (Ok(piece.into()), Some((sheet, place)))),
                 Err(refusal) => Some((Err(std::io::Error::other(refusal.message)), None)),

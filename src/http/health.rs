@@ -26,7 +26,7 @@ pub async fn alive() -> Json<Value> {
 /// away is named: calls whose keys are in memory go on, and so does stopping. It is what the node's beat has found, so whoever asks, and
 /// however often, costs the log nothing.
 pub async fn ready(State(http): State<Arc<Http>>) -> Result<Json<Value>, Problem> {
-    let control = http.door.control();
+    let control = http.gateway.control();
     let (fence, stats) = (control.ports.fence(), control.ports.writer.stats());
     let refused = if http.is_draining() {
         Refusal::new(Code::Overloaded, "This node is stopping.").hint("Ask another node.")

@@ -7,11 +7,11 @@ use serde::Serialize;
 use super::Http;
 use crate::control::in_force::{Author, LIMITS, Origin, POLICIES, origin};
 use crate::core::code::Code;
+use crate::core::earlier_terms::TermsInForce;
 use crate::core::id::{CredentialId, Position, UserId};
 use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
 use crate::core::state::PolicySet;
-use crate::core::stood::TermsInForce;
 use crate::core::terms::{Difference, Terms};
 use crate::core::time::Micros;
 use crate::tools::{Instant, NodePolicies};
@@ -171,20 +171,20 @@ impl Http {
                 "What is in force is for the staff to see; account_get tells the limits.",
             ));
         }
-        self.door.check_alive(who).await
+        self.gateway.check_alive(who).await
     }
 
     /// The policies.
     pub async fn policies_in_force(&self) -> Result<PoliciesInForce, Refusal> {
-        let ports = &self.door.control().ports;
-        let (set, node) = (self.door.state().policy.clone(), ports.policies.node().await);
+        let ports = &self.gateway.control().ports;
+        let (set, node) = (self.gateway.state().policy.clone(), ports.policies.node().await);
         Ok(PoliciesInForce { set, origin: origin(&ports.reader, POLICIES).await.map_err(|error| unread(&error))?, node })
     }
 
     /// The limits.
     pub async fn limits_in_force(&self) -> Result<LimitsInForce, Refusal> {
-        let ports = &self.door.control().ports;
-        let state = self.door.state();
+        let ports = &self.gateway.control().ports;
+        let state = self.gateway.state();
         let now = state.terms.clone();
         let differences = now.as_ref().map(|now| now.terms.differences(&ports.configured)).unwrap_or_default();
         let newcomer_counts_from = now.as_ref().and_then(|now| now.newcomer_counts_from(ports.clock.now()));

@@ -23,18 +23,18 @@ use super::Http;
 use crate::core::code::Code;
 use crate::core::id::Position;
 use crate::core::principal::{Principal, Side};
-use crate::core::quota::Counted;
+use crate::core::quota::QuotaKind;
 use crate::core::refusal::Refusal;
-use crate::core::sight::Sight;
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 use crate::log::vault::VaultError;
-use crate::tools::{ActivityQuery, CallRecord, Changes, Place};
+use crate::tools::{ActivityQuery, CallRecord, Changes, NodeSlot};
 
 /// How often it is looked for more.
-const PACE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Calls that are sent in that time; of more it is said how many there were.
-const MOST: usize = 25;
+const MAX_COUNT: usize = 25;
 
 /// How long after a connection broke its watcher is still the same watch, whose beginning is written down.
 const BREAK: Duration = Duration::from_mins(1);
@@ -43,7 +43,7 @@ const BREAK: Duration = Duration::from_mins(1);
 const PURPOSE: &str = "live/event";
 
 /// Longest id that is looked at.
-const LONGEST: usize = 512;
+const MAX_LENGTH: usize = 512;
 
 /// Who has watched what on this node until when, so that a connection that breaks is not a new reading each time.
 #[derive(Default)]
@@ -69,9 +69,9 @@ pub fn watched(by: String, what: &Value) -> Watched {
 }
 
 /// A place among the streams that a caller may have at a time.
-pub fn place(http: &Http, who: &Principal) -> Result<Place, Refusal> {
-    let ports = &http.door.control().ports;
-    ports.places.take(Counted::Streams, ports.terms().quotas.streams, who)
+pub fn place(http: &Http, who: &Principal) -> Result<NodeSlot, Refusal> {
+    let ports = &http.gateway.control().ports;
+    ports.places.take(QuotaKind::Streams, ports.terms().quotas.streams, who)
 }
 
 impl Watches {
@@ -113,7 +113,7 @@ impl Watches {
 }
 
 /// What is told.
-pub enum Told {
+pub enum LiveMessage {
     /// A call was decided or has ended, at this position.
     Call(Position, Box<CallRecord>),
     /// So many changes up to this position were too many to send.
@@ -131,10 +131,10 @@ pub struct Watch {
     watched: Watched,
     query: ActivityQuery,
     after: Position,
-    waiting: VecDeque<Told>,
+    waiting: VecDeque<LiveMessage>,
     left: usize,
     /// Among the streams that its watcher may have.
-    _place: Place,
+    _place: NodeSlot,
 }
 
 impl Watch {
@@ -146,14 +146,14 @@ impl Watch {
         watched: Watched,
         query: ActivityQuery,
         after: Position,
-        place: Place,
+        place: NodeSlot,
     ) -> Self {
         let http = Arc::clone(http);
-        Self { http, who, session, watched, query, after, waiting: VecDeque::new(), left: MOST, _place: place }
+        Self { http, who, session, watched, query, after, waiting: VecDeque::new(), left: MAX_COUNT, _place: place }
     }
 
     /// What happens, each with its id, until it may not be watched any more.
-    pub fn stream(self) -> impl Stream<Item = (Told, String)> + Send {
+    pub fn stream(self) -> impl Stream<Item = (LiveMessage, String)> + Send {
         stream::unfold(self, |mut watch| async move {
             let told = watch.next().await?;
             // Without an id it could not be gone on from here: the stream ends, and the client comes again.
@@ -162,7 +162,7 @@ impl Watch {
         })
     }
 
-    async fn next(&mut self) -> Option<Told> {
+    async fn next(&mut self) -> Option<LiveMessage> {
         loop {
             if let Some(told) = self.waiting.pop_front() {
                 return Some(told);
@@ -170,10 +170,10 @@ impl Watch {
             if !self.may_go_on().await {
                 return None;
             }
-            let door = &self.http.door;
+            let gateway = &self.http.gateway;
             // A key that is rotated meanwhile sees what it does by its next secret, too.
-            self.query.sight = Sight::of(&self.who, &door.state());
-            let changes = door.control().ports.activity.changes(self.query.clone(), self.after).await;
+            self.query.visibility = Visibility::of(&self.who, &gateway.state());
+            let changes = gateway.control().ports.activity.changes(self.query.clone(), self.after).await;
             // A view that is behind catches up; one that cannot be read ends the stream, and the client comes again.
             let Ok(changes) = changes else { return None };
             let is_behind = changes.is_behind;
@@ -183,8 +183,8 @@ impl Watch {
             }
             self.take(changes);
             if !is_behind {
-                tokio::time::sleep(PACE).await;
-                self.left = MOST;
+                tokio::time::sleep(POLL_INTERVAL).await;
+                self.left = MAX_COUNT;
             }
         }
     }
@@ -194,28 +194,28 @@ impl Watch {
         let skipped = items.len().saturating_sub(self.left);
         for change in items.into_iter().take(self.left) {
             self.left -= 1;
-            self.waiting.push_back(Told::Call(change.position, Box::new(change.call)));
+            self.waiting.push_back(LiveMessage::Call(change.position, Box::new(change.call)));
         }
         if skipped > 0 {
-            self.waiting.push_back(Told::Skipped(position, skipped));
+            self.waiting.push_back(LiveMessage::Skipped(position, skipped));
         } else if position > self.after {
-            self.waiting.push_back(Told::Reached(position));
+            self.waiting.push_back(LiveMessage::Reached(position));
         }
         self.after = position;
     }
 
     async fn may_go_on(&self) -> bool {
-        if self.http.is_draining() || self.http.door.check_alive(&self.who).await.is_err() {
+        if self.http.is_draining() || self.http.gateway.check_alive(&self.who).await.is_err() {
             return false;
         }
-        self.http.watches.mark(&self.watched, self.http.door.control().ports.clock.now());
+        self.http.watches.mark(&self.watched, self.http.gateway.control().ports.clock.now());
         let Some(session) = &self.session else { return true };
         // As for every page; and watching is no use of the session, which would never end by itself.
         self.http.sessions.stands(session).await.unwrap_or(false)
     }
 }
 
-impl Told {
+impl LiveMessage {
     fn position(&self) -> Position {
         let (Self::Call(position, _) | Self::Skipped(position, _) | Self::Reached(position)) = self;
         *position
@@ -225,7 +225,7 @@ impl Told {
 /// Where to begin: after the event that the client has last seen, or after `asked`, if it watched then; else at the newest one.
 /// What is no id of theirs is refused: to begin anywhere else would be a gap that nobody sees.
 pub async fn beginning(http: &Http, headers: &HeaderMap, asked: Option<&str>, watched: &Watched) -> Result<Position, Refusal> {
-    let ports = &http.door.control().ports;
+    let ports = &http.gateway.control().ports;
     let newest = ports.activity.position().await?;
     let mut seen = headers.get_all("last-event-id").iter();
     let given = match (seen.next(), seen.next()) {
@@ -252,26 +252,26 @@ fn unreadable(error: &VaultError) -> Refusal {
 /// The id of what is at `position`, for `reader` alone.
 async fn sealed(http: &Http, reader: &str, position: Position) -> Result<String, VaultError> {
     let plain = [position.0.to_be_bytes().as_slice(), reader.as_bytes()].concat();
-    Ok(URL_SAFE_NO_PAD.encode(http.door.control().ports.reader.vault.seal_cookie(PURPOSE, &plain).await?))
+    Ok(URL_SAFE_NO_PAD.encode(http.gateway.control().ports.reader.vault.seal_cookie(PURPOSE, &plain).await?))
 }
 
 async fn opened(http: &Http, reader: &str, id: &[u8]) -> Result<Option<Position>, VaultError> {
-    let Some(sealed) = Some(id).filter(|id| id.len() <= LONGEST).and_then(|id| URL_SAFE_NO_PAD.decode(id).ok()) else {
+    let Some(sealed) = Some(id).filter(|id| id.len() <= MAX_LENGTH).and_then(|id| URL_SAFE_NO_PAD.decode(id).ok()) else {
         return Ok(None);
     };
-    let plain = http.door.control().ports.reader.vault.open_cookie(PURPOSE, &sealed).await?.unwrap_or_default();
+    let plain = http.gateway.control().ports.reader.vault.open_cookie(PURPOSE, &sealed).await?.unwrap_or_default();
     let Some((position, of)) = plain.split_first_chunk() else { return Ok(None) };
     Ok((of == reader.as_bytes()).then(|| Position(i64::from_be_bytes(*position))))
 }
 
 /// `told` as an event; `shown` is the call as this client gets it. Positions are for the staff, who see the whole log.
-pub fn event(told: &Told, id: String, shown: &Value, side: Side) -> Event {
+pub fn event(told: &LiveMessage, id: String, shown: &Value, side: Side) -> Event {
     let (name, mut data) = match told {
-        Told::Call(..) => ("call", shown.clone()),
-        Told::Skipped(_, skipped) => ("skipped", json!({ "skipped": skipped })),
-        Told::Reached(_) => ("reached", json!({})),
+        LiveMessage::Call(..) => ("call", shown.clone()),
+        LiveMessage::Skipped(_, skipped) => ("skipped", json!({ "skipped": skipped })),
+        LiveMessage::Reached(_) => ("reached", json!({})),
     };
-    if let (Side::Staff, Told::Skipped(..) | Told::Reached(_), Some(fields)) = (side, told, data.as_object_mut()) {
+    if let (Side::Staff, LiveMessage::Skipped(..) | LiveMessage::Reached(_), Some(fields)) = (side, told, data.as_object_mut()) {
         fields.insert("position".into(), json!(told.position()));
     }
     Event::default().event(name).id(id).data(data.to_string())

@@ -13,24 +13,24 @@ use axum::response::Response;
 use axum::{Extension, Router};
 use axum_server::Handle;
 
-use super::{Http, connections, gate, mcp, problem};
+use super::{Http, connections, ingress, mcp, problem};
 
 /// What is served on the socket. Nothing is throttled by address, and no `Host` is looked at: no browser gets here.
 pub fn router(http: Arc<Http>) -> Router {
     mcp::router()
         .fallback(problem::no_such_path)
         .method_not_allowed_fallback(problem::no_such_method)
-        .layer(gate::harden())
-        .layer(from_fn_with_state(Arc::clone(&http), gate::part))
+        .layer(ingress::harden())
+        .layer(from_fn_with_state(Arc::clone(&http), ingress::part))
         .layer(from_fn(nowhere))
         .layer(from_fn(connections::keep))
-        .layer(Extension(gate::Local))
+        .layer(Extension(ingress::Local))
         .with_state(http)
 }
 
 /// A caller without an address.
 async fn nowhere(mut request: Request, next: Next) -> Response {
-    request.extensions_mut().insert(gate::ClientAddress(None));
+    request.extensions_mut().insert(ingress::ClientAddress(None));
     next.run(request).await
 }
 

@@ -31,7 +31,7 @@ use crate::log::store::{Head, StateRow, StoreError};
 use crate::tools::Ports;
 
 /// How long the rooms may take to say how they stand.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
@@ -51,9 +51,9 @@ async fn text(http: &Http) -> Bytes {
 }
 
 async fn page(http: &Http) -> Registry {
-    let ports = &http.door.control().ports;
+    let ports = &http.gateway.control().ports;
     let mut page = Registry::with_prefix("forelog");
-    http.door.counts().show(&mut page);
+    http.gateway.counts().show(&mut page);
     page.register("build", "The version that runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
     counted(&mut page, ports.writer.stats());
     gauge(&mut page, "connections", "Open connections", http.connections.open());
@@ -66,7 +66,7 @@ async fn page(http: &Http) -> Registry {
     let lost = http.lost_lines.get().map_or(0, |lost| lost.load(Ordering::Relaxed));
     counter(&mut page, "log_lines_lost", help, lost);
     standing(&mut page, ports);
-    let room = tokio::time::timeout(PATIENCE, Room::read(ports)).await;
+    let room = tokio::time::timeout(TIMEOUT, Room::read(ports)).await;
     let room =
         room.ok().and_then(|read| read.inspect_err(|error| tracing::error!(%error, "the log's state cannot be shown")).ok());
     // What is read may be read while nothing can be written.
@@ -192,7 +192,7 @@ struct Room {
 impl Room {
     async fn read(ports: &Ports) -> Result<Self, StoreError> {
         let store = &ports.reader.store;
-        let nodes = ports.fence().peers().look(&**store).await?;
+        let nodes = ports.fence().peers().observe(&**store).await?;
         let (head, rows) = (store.head().await?, store.state(&["job", "claim"]).await?);
         Ok(Self { head, nodes, jobs: all(&rows, "job:"), claims: all(&rows, "claim:") })
     }
@@ -214,11 +214,11 @@ struct Lag {
 
 impl Lag {
     async fn read(ports: &Ports, head: Option<Head>) -> Self {
-        let asked = tokio::time::timeout(PATIENCE, ports.activity.position()).await;
+        let asked = tokio::time::timeout(TIMEOUT, ports.activity.position()).await;
         let (up, position) = asked.ok().and_then(Result::ok).map_or((false, ports.activity.seen()), |position| (true, position));
         let events = head.map_or(0, |head| (head.position.0 - position.0).max(0));
         let oldest = if events > 0 {
-            let asked = tokio::time::timeout(PATIENCE, ports.reader.store.events(position, 1)).await;
+            let asked = tokio::time::timeout(TIMEOUT, ports.reader.store.events(position, 1)).await;
             asked.ok().and_then(Result::ok).unwrap_or_default()
         } else {
             Vec::new()

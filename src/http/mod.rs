@@ -13,10 +13,10 @@
 
 mod accept;
 pub mod api;
-mod asked;
 mod bearer;
-mod bodies;
 mod body;
+mod body_budget;
+mod call_filters;
 mod caller;
 #[cfg(feature = "conformance")]
 pub mod conformance;
@@ -24,13 +24,13 @@ mod connections;
 mod console;
 mod cors;
 mod counts;
-mod door;
+mod download_limiter;
 mod exports;
 mod forwarded;
-mod gate;
+mod gateway;
 mod health;
 mod in_force;
-mod legible;
+mod ingress;
 mod live;
 pub mod local;
 pub mod mcp;
@@ -38,12 +38,12 @@ mod metrics;
 mod origin;
 mod problem;
 mod query;
-mod recounts;
+mod recheck;
 mod settings;
-mod shared;
-mod still;
+mod single_flight;
 mod throttle;
 mod tls;
+mod url_text;
 
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -65,7 +65,7 @@ use crate::control::Control;
 use connections::Admission;
 pub use connections::Connections;
 pub use counts::Counts;
-pub use door::Door;
+pub use gateway::Gateway;
 pub use origin::is_origin;
 pub use settings::{ConnectionCaps, Forwarding, Rate, SessionCaps, Settings};
 pub use tls::{Tls, TlsError};
@@ -73,7 +73,7 @@ pub use tls::{Tls, TlsError};
 /// What every endpoint reaches.
 pub struct Http {
     /// Where calls go in.
-    pub door: Arc<Door>,
+    pub gateway: Arc<Gateway>,
     /// Finds the key behind a bearer token.
     pub authenticator: Authenticator,
     /// How it was configured.
@@ -87,15 +87,15 @@ pub struct Http {
     /// Lines of the log that nobody read, if somebody counts them.
     pub lost_lines: OnceLock<Arc<AtomicU64>>,
     /// What of requests' bodies is in memory.
-    bodies: bodies::Bodies,
+    bodies: body_budget::BodyBudget,
     /// The page of metrics.
-    scraped: shared::Shared<bytes::Bytes>,
+    scraped: single_flight::SingleFlight<bytes::Bytes>,
     /// Documents that never change.
     api: api::Described,
     /// Who has watched what until when.
     watches: live::Watches,
     /// What is counted out for downloads.
-    recounts: recounts::Recounts,
+    recounts: download_limiter::DownloadLimiter,
     mcp: mcp::Mcp,
     draining: AtomicBool,
 }
@@ -107,21 +107,22 @@ impl Http {
         let ports = &control.ports;
         let (writer, vault) = (ports.writer.clone(), Arc::clone(&ports.reader.vault));
         let sessions = Sessions::new(writer, vault, Arc::clone(&ports.clock), Arc::clone(&ports.entropy));
-        let door = Arc::new(Door::new(control, settings.wait));
-        let mcp = mcp::Mcp::new(&door, &settings);
+        let gateway = Arc::new(Gateway::new(control, settings.wait));
+        let mcp = mcp::Mcp::new(&gateway, &settings);
         let connections = Connections::new(&settings);
-        let (watches, recounts, draining) = (live::Watches::default(), recounts::Recounts::default(), AtomicBool::new(false));
+        let (watches, recounts, draining) =
+            (live::Watches::default(), download_limiter::DownloadLimiter::default(), AtomicBool::new(false));
         let lost_lines = OnceLock::new();
         Arc::new(Self {
-            door,
+            gateway,
             authenticator,
             settings,
             sessions,
             issuers,
             connections,
             lost_lines,
-            bodies: bodies::Bodies::default(),
-            scraped: shared::Shared::default(),
+            bodies: body_budget::BodyBudget::default(),
+            scraped: single_flight::SingleFlight::default(),
             api: api::Described::default(),
             watches,
             recounts,
@@ -145,16 +146,16 @@ pub fn router(http: Arc<Http>) -> Router {
     let open = Router::new().route("/healthz", get(health::alive)).route("/readyz", get(health::ready));
     let hosted = Router::new()
         .route("/metrics", get(metrics::metrics))
-        .nest("/api/v1", api::router(&http).layer(from_fn(legible::check)))
+        .nest("/api/v1", api::router(&http).layer(from_fn(url_text::check)))
         .merge(mcp::router())
         .merge(console::router(&http))
-        .layer(from_fn_with_state(Arc::clone(&http), gate::check_host));
+        .layer(from_fn_with_state(Arc::clone(&http), ingress::check_host));
     let routes = open.merge(hosted).fallback(problem::no_such_path).method_not_allowed_fallback(problem::no_such_method);
-    throttle::guard(routes, http.settings.rate, Arc::clone(http.door.control().ports.fence()))
+    throttle::guard(routes, http.settings.rate, Arc::clone(http.gateway.control().ports.fence()))
         .layer(from_fn_with_state(Arc::clone(&http), cors::share))
-        .layer(gate::harden())
-        .layer(from_fn_with_state(Arc::clone(&http), gate::part))
-        .layer(from_fn_with_state(Arc::clone(&http), gate::locate))
+        .layer(ingress::harden())
+        .layer(from_fn_with_state(Arc::clone(&http), ingress::part))
+        .layer(from_fn_with_state(Arc::clone(&http), ingress::locate))
         .layer(from_fn(connections::keep))
         .with_state(http)
 }
@@ -162,7 +163,7 @@ pub fn router(http: Arc<Http>) -> Router {
 /// Streams of one HTTP/2 connection at a time.
 const STREAMS: u32 = 100;
 
-/// How much of a body that nobody reads yet, or of all those of a connection, lies here. Whatever is read is counted (`bodies.rs`).
+/// How much of a body that nobody reads yet, or of all those of a connection, lies here. Whatever is read is counted (`body_budget.rs`).
 const UNREAD_OF_STREAM: u32 = 64 * 1024;
 const UNREAD: u32 = 128 * 1024;
 

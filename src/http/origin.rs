@@ -4,14 +4,14 @@
 use axum::http::request::Parts;
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 
-use super::gate;
+use super::ingress;
 use super::problem::Problem;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 
 /// Refuses a request whose Origin is neither absent, nor listed, nor this server itself.
 pub(super) fn check(parts: &Parts, allowed: &[String]) -> Result<(), Problem> {
-    let host = gate::host(&parts.uri, &parts.headers);
+    let host = ingress::host(&parts.uri, &parts.headers);
     let is_own = |origin: &Origin| origin.is_own(host.as_deref());
     if !parts.headers.contains_key(header::ORIGIN) || only(&parts.headers).is_some_and(|o| is_own(&o) || o.is_listed(allowed)) {
         return Ok(());

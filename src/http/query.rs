@@ -106,9 +106,9 @@ impl IntoDeserializer<'_, Fault> for Parameter<'_> {
 
 macro_rules! numbers {
     ($($method:ident $visit:ident;)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
+        fn $method<V: Visitor<'de>>(self, signed_in: V) -> Result<V::Value, Fault> {
             let number = self.value.parse().map_err(|_| Self::unreadable(&self.name))?;
-            visitor.$visit(number).map_err(|_: Fault| Self::unreadable(&self.name))
+            signed_in.$visit(number).map_err(|_: Fault| Self::unreadable(&self.name))
         }
     )*};
 }
@@ -116,12 +116,12 @@ macro_rules! numbers {
 impl<'de> Deserializer<'de> for Parameter<'_> {
     type Error = Fault;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_string(self.value.into_owned()).map_err(|_: Fault| Self::unreadable(&self.name))
+    fn deserialize_any<V: Visitor<'de>>(self, signed_in: V) -> Result<V::Value, Fault> {
+        signed_in.visit_string(self.value.into_owned()).map_err(|_: Fault| Self::unreadable(&self.name))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Fault> {
-        visitor.visit_some(self)
+    fn deserialize_option<V: Visitor<'de>>(self, signed_in: V) -> Result<V::Value, Fault> {
+        signed_in.visit_some(self)
     }
 
     numbers! {

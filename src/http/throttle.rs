@@ -17,7 +17,7 @@ use tower_governor::key_extractor::KeyExtractor;
 use tower_governor::{GovernorError, GovernorLayer};
 
 use super::bearer::bearer;
-use super::gate::ClientAddress;
+use super::ingress::ClientAddress;
 use super::problem::Problem;
 use super::{Http, Rate};
 use crate::auth::key::ApiKey;

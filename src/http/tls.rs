@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
 /// How often the files are looked at, if nobody says that they have changed.
-const LOOK: Duration = Duration::from_secs(5);
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A certificate that cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -75,14 +75,14 @@ impl Tls {
     }
 
     /// Says that the files may have changed.
-    pub fn look_again(&self) {
+    pub fn reload_soon(&self) {
         self.changed.notify_one();
     }
 
     /// Takes over what changes in the files, until `stop`.
     pub async fn follow(self: Arc<Self>, stop: CancellationToken) {
         loop {
-            let told = tokio::time::timeout(LOOK, self.changed.notified());
+            let told = tokio::time::timeout(POLL_INTERVAL, self.changed.notified());
             if stop.run_until_cancelled(told).await.is_none() {
                 return;
             }

@@ -7,7 +7,7 @@ use super::draft::{Draft, NewEvent};
 use super::store::{StoreError, Want};
 use super::writer::{WriteError, Writer};
 use crate::core::clock::Proposed;
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::{CredentialId, Position, UserId};
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
@@ -37,7 +37,7 @@ impl Draft {
             Ok(ahead) => ahead,
             Err(refusal) => return Ok(Err(refusal)),
         };
-        let kind = Kind::ClockAccepted { by, credential, ahead };
+        let kind = EventKind::ClockAccepted { by, credential, ahead };
         self.append(Position(0), NewEvent::under(note, kind))?;
         Ok(Ok(self.at))
     }

@@ -2,10 +2,10 @@
 
 pub use super::admitted::Admitted;
 use super::appender::Lane;
+use super::decision_inputs::rows_of;
 use super::draft::{Counts, Draft, NewEvent};
-use super::facts::rows_of;
-use super::fence::{Lease, Leave};
-use super::open;
+use super::fence::{Admissibility, Lease};
+use super::open_calls;
 use super::refusals::Recording;
 use super::row_names::{approvals_of, use_row};
 pub use super::row_names::{claim_row, job_row};
@@ -15,8 +15,8 @@ use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::decide::{Decision, Facts, decide};
-use crate::core::event::{self, Kind, named};
+use crate::core::decide::{Decision, DecisionInputs, decide};
+use crate::core::event::{self, EventKind, named};
 use crate::core::id::{CallId, Position, SwitchId};
 use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::limit::Limit;
@@ -24,7 +24,7 @@ use crate::core::proposal::Proposal;
 use crate::core::refusal::Refusal;
 use crate::core::resource::place_of;
 use crate::core::scrub::Scrubbed;
-use crate::core::tool::{Timing, ToolFacts};
+use crate::core::tool::{Timing, ToolSpec};
 
 /// How long an idempotency key is remembered.
 const REMEMBERED: std::time::Duration = std::time::Duration::from_hours(24);
@@ -65,7 +65,7 @@ fn wanted(submission: &Submission) -> Want {
     names.push(use_row(&proposal.principal.credential));
     names.extend(proposal.idempotency.as_ref().map(|(key, _)| key.clone()));
     names.extend(proposal.follows.as_ref().map(job_row));
-    let mut under = open::wanted(proposal);
+    let mut under = open_calls::wanted(proposal);
     under.extend(proposal.verdict.hold.is_some().then(|| approvals_of(&proposal.principal.account)));
     let calls = submission.repeats.iter().cloned().collect();
     Want { names, under, calls, ..Want::default() }
@@ -140,7 +140,7 @@ impl Draft {
                 Decision::Refuse { refusal, switch: None }
             },
             |found| {
-                let facts = Facts {
+                let facts = DecisionInputs {
                     now: self.now,
                     state: self.state(),
                     windows: &found.windows,
@@ -169,7 +169,7 @@ impl Draft {
             return Ok(Submitted::Queued);
         }
         let epoch = self.state().epoch;
-        Ok(Submitted::Admitted(Admitted::proven(&job, epoch, Leave { lease, at: self.now })))
+        Ok(Submitted::Admitted(Admitted::proven(&job, epoch, Admissibility { lease, at: self.now })))
     }
 
     /// Lets repeats of a call with an idempotency key find it.
@@ -193,7 +193,7 @@ impl Draft {
         let intent = self.record_intent(from, &from.parts)?;
         let admitted = event::Admitted {
             call: proposal.call.clone(),
-            epoch: self.state().epoch.told(),
+            epoch: self.state().epoch.clamped(),
             policy: proposal.verdict.version,
             policies: named(&proposal.verdict.policies),
             shadows: named(&proposal.verdict.shadows),
@@ -203,13 +203,13 @@ impl Draft {
             joins,
         };
         let [_, decision, _] = &from.events;
-        self.append(intent, NewEvent::plain(decision.clone(), Kind::Admitted(admitted)))
+        self.append(intent, NewEvent::plain(decision.clone(), EventKind::Admitted(admitted)))
     }
 
     /// Appends the intent with these parts, and the key's use.
     pub(super) fn record_intent(&mut self, from: &Submission, parts: &[SealedPart]) -> Result<Position, StoreError> {
         let [intent, ..] = &from.events;
-        let kind = Kind::IntentRecorded(from.intent.clone());
+        let kind = EventKind::IntentRecorded(from.intent.clone());
         let (id, parts, note) = (intent.clone(), parts.to_vec(), Scrubbed::default());
         let position = self.append(Position(0), NewEvent { id, kind, parts, note })?;
         if self.counts == Counts::Now {
@@ -223,7 +223,7 @@ impl Draft {
         from: &Submission,
         last: Position,
         joins: Option<CallId>,
-        tool: &ToolFacts,
+        tool: &ToolSpec,
         status: Status,
     ) -> Result<Job, StoreError> {
         let proposal = &from.proposal;

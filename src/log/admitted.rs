@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: none is made but by the log, for a call whose admission or claim is committed (P1).
 
-use super::fence::Leave;
+use super::fence::Admissibility;
 use super::row_names::freed_with;
 use crate::core::bounded::Name;
 use crate::core::id::{CallId, Epoch};
@@ -15,7 +15,7 @@ use crate::core::resource::ResourceId;
 pub struct Admitted {
     call: CallId,
     epoch: Epoch,
-    leave: Leave,
+    leave: Admissibility,
     resources: Vec<ResourceId>,
     providers: Vec<Name>,
     depends: Vec<String>,
@@ -23,7 +23,7 @@ pub struct Admitted {
 }
 
 impl Admitted {
-    pub(super) fn proven(job: &Job, epoch: Epoch, leave: Leave) -> Self {
+    pub(super) fn proven(job: &Job, epoch: Epoch, leave: Admissibility) -> Self {
         let depends = freed_with(job);
         let (resources, providers) = (job.resources.clone(), job.providers.clone());
         Self { call: job.call.clone(), epoch, leave, resources, providers, depends, sealed: job.sealed }
@@ -49,7 +49,7 @@ impl Admitted {
 
     /// What the fence holds it against.
     #[must_use]
-    pub fn leave(&self) -> Leave {
+    pub fn leave(&self) -> Admissibility {
         self.leave
     }
 

@@ -14,7 +14,7 @@ use super::seen::Seen;
 use super::sql::SqlError;
 use super::store::{Found, Head, StoreError, Want};
 use super::write_error::WriteError;
-use crate::core::caused::with_sources;
+use crate::core::error_chain::error_chain;
 use crate::core::state::ControlState;
 
 /// Entries of one batch: what arrives while one is committed waits that long, a switch too.
@@ -124,7 +124,7 @@ impl Appender {
                 let tries_on = |message: &Message| passes && message.until.is_some_and(|until| now < until);
                 let (again, over): (Vec<Message>, Vec<Message>) = batch.into_iter().partition(tries_on);
                 if !again.is_empty() {
-                    tracing::warn!(error = with_sources(&error), entries = again.len(), "what stops something is tried again");
+                    tracing::warn!(error = error_chain(&error), entries = again.len(), "what stops something is tried again");
                 }
                 refuse(over.into_iter().map(|message| message.fail).collect(), &error);
                 again
@@ -181,7 +181,7 @@ fn waiting(queue: &mut mpsc::Receiver<Message>, mut batch: Vec<Message>) -> Vec<
 
 fn refuse(fails: Vec<Fail>, error: &StoreError) {
     let uncertain = matches!(error, StoreError::Sql(SqlError::Commit(_)));
-    let text = with_sources(error);
+    let text = error_chain(error);
     let error = match error {
         StoreError::Differs(_) => WriteError::Differs(text),
         StoreError::Sql(SqlError::Unconfirmed { .. }) => WriteError::Unconfirmed(text),

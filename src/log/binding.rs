@@ -7,7 +7,7 @@
 use sha2::{Digest, Sha256};
 
 use crate::core::canonical::canonical;
-use crate::core::event::{Event, IntentRecorded, Kind};
+use crate::core::event::{Event, EventKind, IntentRecorded};
 use crate::core::id::{CallId, EventId};
 
 /// The ends that may have come too late: what is then a late result was sealed as one of these.
@@ -46,8 +46,8 @@ impl Binding {
     #[must_use]
     pub fn of(event: &Event) -> Vec<Self> {
         match (&event.kind, event.kind.call()) {
-            (Kind::IntentRecorded(intent), _) => vec![Self::intent(&event.id, intent)],
-            (Kind::LateResult { call }, _) => ENDS.map(|end| Self::step(&event.id, call, end)).into(),
+            (EventKind::IntentRecorded(intent), _) => vec![Self::intent(&event.id, intent)],
+            (EventKind::LateResult { call }, _) => ENDS.map(|end| Self::step(&event.id, call, end)).into(),
             (kind, Some(call)) => vec![Self::step(&event.id, call, kind.name())],
             (_, None) => vec![Self::from(&event.id)],
         }

@@ -21,7 +21,7 @@ pub const TRANSACTION: Duration = Duration::from_secs(12);
 const OTHERS: Duration = Duration::from_secs(8);
 
 /// Between two looks at who holds something: an append that is just being made is over by the second.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// The head, for which everybody waits first.
 const HEAD: &str = "array['log.log_head'::pg_catalog.regclass::oid]";
@@ -140,7 +140,7 @@ impl fmt::Display for Blocker {
 
 /// Who holds anything just now that an append takes.
 pub(super) async fn held(database: &dyn Database) -> Result<Vec<String>, SqlError> {
-    let sessions = look(database, WHOLE).await?.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let sessions = find_blockers(database, WHOLE).await?.iter().map(ToString::to_string).collect::<Vec<_>>();
     let prepared = database.query(&holding(), Vec::new()).await?;
     let prepared = prepared.iter().map(prepared_by).collect::<Result<Vec<_>, _>>()?;
     Ok(sessions.into_iter().chain(prepared).collect())
@@ -163,7 +163,7 @@ async fn prepared(database: &dyn Database) -> Vec<String> {
     found.iter().filter_map(|row| prepared_by(row).ok()).collect()
 }
 
-async fn look(database: &dyn Database, of: &str) -> Result<Vec<Blocker>, SqlError> {
+async fn find_blockers(database: &dyn Database, of: &str) -> Result<Vec<Blocker>, SqlError> {
     database.query(&holders(of), Vec::new()).await?.iter().map(Blocker::read).collect()
 }
 
@@ -204,11 +204,11 @@ pub(super) async fn row_held(database: &dyn Database, source: DriverError) -> Sq
 
 /// Whoever is in the way, after the overdue were ended.
 async fn past(database: &dyn Database, of: &str) -> Vec<Blocker> {
-    let mut found = look(database, of).await.unwrap_or_default();
+    let mut found = find_blockers(database, of).await.unwrap_or_default();
     if !found.is_empty() {
         // An append that is just being made is none of them.
-        tokio::time::sleep(LOOK).await;
-        let still = look(database, of).await.unwrap_or_default();
+        tokio::time::sleep(POLL_INTERVAL).await;
+        let still = find_blockers(database, of).await.unwrap_or_default();
         let stays = |blocker: &Blocker| still.iter().any(|one| (one.pid, &one.since) == (blocker.pid, &blocker.since));
         if found.iter().any(stays) {
             found.retain(stays);

@@ -1,6 +1,6 @@
 //! Ending a call at somebody's wish: what waits ends at once, what runs is told to end by its row.
 //!
-//! INVARIANT: the wish is looked at where it is written, as whatever a call writes is ([`super::acting`]); and what is ended is
+//! INVARIANT: the wish is looked at where it is written, as whatever a call writes is ([`super::call_write`]); and what is ended is
 //! open as its own events say, whatever became of its row. What staff ask for is an event of the call before anything is ended.
 
 use super::changing::{Author, Ids};
@@ -11,12 +11,12 @@ use super::store::{StoreError, Want};
 use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::event::{Ended, Kind};
+use crate::core::event::{Ended, EventKind};
 use crate::core::id::{CallId, NodeId};
 use crate::core::job::Job;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
-use crate::core::tool::ToolFacts;
+use crate::core::tool::ToolSpec;
 
 /// A call that is to end.
 pub struct Wish {
@@ -27,7 +27,7 @@ pub struct Wish {
     /// The node that writes its end.
     pub node: NodeId,
     /// Finds tools by their names.
-    pub facts: fn(&str) -> Option<&'static ToolFacts>,
+    pub facts: fn(&str) -> Option<&'static ToolSpec>,
 }
 
 impl Writer {
@@ -101,7 +101,7 @@ impl Draft {
             return Ok(Ok((job.status, false)));
         }
         let (call, by, credential) = (wish.call.clone(), by.user.clone(), by.credential.clone());
-        job.last = self.append(job.last, NewEvent::plain(ids.draw(), Kind::CancelRequested { call, by, credential }))?;
+        job.last = self.append(job.last, NewEvent::plain(ids.draw(), EventKind::CancelRequested { call, by, credential }))?;
         job.cancel_asked = true;
         self.put(&job_row(&wish.call), &job)?;
         if job.status == Status::Queued {

@@ -5,15 +5,15 @@
 
 use std::sync::Arc;
 
-use super::acting::Acting;
 use super::appender::Lane;
+use super::call_write::CallWrite;
 use super::draft::{Draft, NewEvent};
 use super::row_names::{readable, use_row};
 use super::store::{StoreError, Want};
 use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
 use crate::core::commands::{Command, Planned, Snapshot, Uses};
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::{CredentialId, EventId, Position};
 use crate::core::job::Use;
 use crate::core::refusal::Refusal;
@@ -25,9 +25,9 @@ use crate::core::time::{Clock, Entropy, Micros};
 #[derive(Clone)]
 pub enum Author {
     /// A call, which is looked at again where it writes. What stops something goes before whatever waits.
-    Call(Box<Acting>),
+    Call(Box<CallWrite>),
     /// A call that goes on after its stop: it is tried once, in its turn.
-    AfterStop(Box<Acting>),
+    AfterStop(Box<CallWrite>),
     /// Whoever owns the data, before whatever waits.
     Operator,
     /// The node itself, also for somebody who signs in.
@@ -43,7 +43,7 @@ impl Author {
         }
     }
 
-    fn acting(&self) -> Option<&Acting> {
+    fn acting(&self) -> Option<&CallWrite> {
         match self {
             Self::Call(acting) | Self::AfterStop(acting) => Some(acting),
             Self::Operator | Self::Node => None,
@@ -51,7 +51,7 @@ impl Author {
     }
 
     fn want(&self) -> Want {
-        self.acting().map(Acting::want).unwrap_or_default()
+        self.acting().map(CallWrite::want).unwrap_or_default()
     }
 
     /// Whether they may write at the head of the log.
@@ -206,7 +206,7 @@ fn new_event(Planned { kind, id }: Planned, notes: &[Note], ids: &mut Ids) -> Ne
 impl NewEvent {
     /// An event with the text that was sealed for it.
     #[must_use]
-    pub fn under(note: &Note, kind: Kind) -> Self {
+    pub fn under(note: &Note, kind: EventKind) -> Self {
         let Note { id, parts, text } = note.clone();
         Self { id, kind, parts, note: text }
     }

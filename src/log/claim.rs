@@ -1,23 +1,23 @@
 //! Taking a queued call: the second fence. What a switch covers ends `cancelled` instead of starting.
 //!
-//! INVARIANT: what is taken is what was admitted: its row is held against the call's own events first ([`super::chained`]).
+//! INVARIANT: what is taken is what was admitted: its row is held against the call's own events first ([`super::call_rows`]).
 
 use super::admitted::Admitted;
-use super::chained::Open;
+use super::call_rows::OpenCallRow;
 use super::closing::Closing;
 use super::draft::{Draft, NewEvent};
-use super::fence::{Lease, Leave};
+use super::fence::{Admissibility, Lease};
 use super::row_names::job_row;
 use super::store::{StoreError, Want};
 use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::event::{Ended, Kind};
+use crate::core::event::{Ended, EventKind};
 use crate::core::id::{CallId, EventId, NodeId, SwitchId};
 use crate::core::job::Job;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
-use crate::core::tool::ToolFacts;
+use crate::core::tool::ToolSpec;
 
 /// What became of a claim.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ pub enum Claimed {
 #[derive(Clone)]
 struct Claiming {
     call: CallId,
-    tool: &'static ToolFacts,
+    tool: &'static ToolSpec,
     node: NodeId,
     id: EventId,
     /// The node that has it; none if it waits.
@@ -46,19 +46,19 @@ struct Claiming {
 
 impl Writer {
     /// Takes a queued call for `node`.
-    pub async fn claim(&self, job: &Job, tool: &'static ToolFacts, node: NodeId, id: EventId) -> Result<Claimed, WriteError> {
+    pub async fn claim(&self, job: &Job, tool: &'static ToolSpec, node: NodeId, id: EventId) -> Result<Claimed, WriteError> {
         self.start_claimed(job, tool, node, id, None).await
     }
 
     /// Takes a running call over from the dead node that `job` names. Only for what may run twice.
-    pub async fn take_over(&self, job: &Job, tool: &'static ToolFacts, node: NodeId, id: EventId) -> Result<Claimed, WriteError> {
+    pub async fn take_over(&self, job: &Job, tool: &'static ToolSpec, node: NodeId, id: EventId) -> Result<Claimed, WriteError> {
         self.start_claimed(job, tool, node, id, job.node.clone()).await
     }
 
     async fn start_claimed(
         &self,
         job: &Job,
-        tool: &'static ToolFacts,
+        tool: &'static ToolSpec,
         node: NodeId,
         id: EventId,
         dead: Option<NodeId>,
@@ -80,20 +80,20 @@ impl Draft {
             Some(_) => job.status == Status::Running && job.node == dead && job.idempotent,
         };
         let mut job = match self.open(&call, Some(tool))? {
-            Open::Fits(job, _) if free(&job) => job,
-            Open::Fits(..) | Open::Gone => return Ok(Claimed::Gone),
-            Open::Unfit => return Ok(Claimed::Unfit),
+            OpenCallRow::Fits(job, _) if free(&job) => job,
+            OpenCallRow::Fits(..) | OpenCallRow::Gone => return Ok(Claimed::Gone),
+            OpenCallRow::Unfit => return Ok(Claimed::Unfit),
         };
         if let Some(switch) = covering(self.state(), &job, tool, self.now) {
             self.cancel_for(&job, switch.clone(), node, id)?;
             return Ok(Claimed::Cancelled(switch));
         }
-        let epoch = self.state().epoch.told();
-        job.last = self.append(job.last, NewEvent::plain(id, Kind::Started { call, node: node.clone(), epoch }))?;
+        let epoch = self.state().epoch.clamped();
+        job.last = self.append(job.last, NewEvent::plain(id, EventKind::Started { call, node: node.clone(), epoch }))?;
         job.status = Status::Running;
         job.node = Some(node);
         self.put(&row, &job)?;
-        Ok(Claimed::Admitted(Admitted::proven(&job, epoch, Leave { lease, at: self.now }), job))
+        Ok(Claimed::Admitted(Admitted::proven(&job, epoch, Admissibility { lease, at: self.now }), job))
     }
 
     /// Ends a call because a switch covers it.
@@ -115,7 +115,7 @@ impl Draft {
 
 /// The switch that covers an open call, if one does.
 #[must_use]
-pub fn covering(state: &ControlState, job: &Job, tool: &ToolFacts, now: Micros) -> Option<SwitchId> {
-    let call = job.covered(tool);
+pub fn covering(state: &ControlState, job: &Job, tool: &ToolSpec, now: Micros) -> Option<SwitchId> {
+    let call = job.properties(tool);
     state.covering(&call, now).next().map(|switch| switch.id.clone())
 }

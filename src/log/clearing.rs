@@ -7,7 +7,7 @@ use super::draft::NewEvent;
 use super::row_names::claim_row;
 use super::store::Want;
 use super::writer::{WriteError, Writer};
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::{CallId, Position, UserId};
 use crate::core::job::Claim;
 use crate::core::refusal::Refusal;
@@ -41,7 +41,7 @@ impl Writer {
             };
             if claim.unknown && is_meant {
                 draft.delete(&row);
-                let kind = Kind::ClaimCleared { resource: resource.clone(), call: claim.call.clone(), by };
+                let kind = EventKind::ClaimCleared { resource: resource.clone(), call: claim.call.clone(), by };
                 draft.append(Position(0), NewEvent::plain(ids.draw(), kind))?;
             }
             Ok(Ok(Some(claim)))

@@ -1,9 +1,9 @@
 //! Ending a call: exactly one terminal event, and the rows that depended on the call (P2).
 //!
 //! INVARIANT: who did not run a call knows of it by its row alone, and ends it only if that row is what the call's own events
-//! say ([`super::chained`]).
+//! say ([`super::call_rows`]).
 
-use super::chained::Open;
+use super::call_rows::OpenCallRow;
 use super::draft::{Draft, NewEvent};
 pub use super::row_names::unknown_row;
 use super::row_names::{claim_row, freed_with, job_row, open_row, readable};
@@ -11,7 +11,7 @@ use super::store::{StoreError, Want};
 use super::vault::SealedPart;
 use super::writer::{WriteError, Writer};
 use crate::core::call::Status;
-use crate::core::event::{Ended, Kind};
+use crate::core::event::{Ended, EventKind};
 use crate::core::id::{CallId, EventId, NodeId, Position};
 use crate::core::job::{Claim, Idempotency, Job};
 use crate::core::resource::place_of;
@@ -84,7 +84,7 @@ impl Writer {
             }
             let in_doubt = open && draft.chain(&call)?.is_some_and(|chain| chain.is_in_doubt());
             if in_doubt {
-                draft.append(Position(0), NewEvent::plain(id.clone(), Kind::Reconciled { call: call.clone(), happened }))?;
+                draft.append(Position(0), NewEvent::plain(id.clone(), EventKind::Reconciled { call: call.clone(), happened }))?;
             }
             Ok(in_doubt)
         })
@@ -110,9 +110,9 @@ impl Draft {
             job
         } else {
             match self.open(&closing.ended.call, None)? {
-                Open::Fits(job, _) => *job,
-                Open::Gone => return Ok(Closed::Late),
-                Open::Unfit => return Ok(Closed::Unfit),
+                OpenCallRow::Fits(job, _) => *job,
+                OpenCallRow::Gone => return Ok(Closed::Late),
+                OpenCallRow::Unfit => return Ok(Closed::Unfit),
             }
         };
         if closing.run_by.is_some() && job.node != closing.run_by {
@@ -138,7 +138,7 @@ impl Draft {
     }
 
     fn note_late(&mut self, closing: Closing) -> Result<Closed, StoreError> {
-        let kind = Kind::LateResult { call: closing.ended.call };
+        let kind = EventKind::LateResult { call: closing.ended.call };
         self.append(Position(0), NewEvent { id: closing.id, kind, parts: closing.parts, note: Scrubbed::default() })?;
         Ok(Closed::Late)
     }
@@ -172,12 +172,12 @@ impl Draft {
 }
 
 /// The terminal event of a status.
-pub(super) fn end_of(status: Status, ended: Ended) -> Kind {
+pub(super) fn end_of(status: Status, ended: Ended) -> EventKind {
     match status {
-        Status::Succeeded => Kind::Succeeded(ended),
-        Status::Failed => Kind::Failed(ended),
-        Status::Cancelled => Kind::Cancelled(ended),
-        Status::TimedOut => Kind::TimedOut(ended),
-        _ => Kind::Unknown(ended),
+        Status::Succeeded => EventKind::Succeeded(ended),
+        Status::Failed => EventKind::Failed(ended),
+        Status::Cancelled => EventKind::Cancelled(ended),
+        Status::TimedOut => EventKind::TimedOut(ended),
+        _ => EventKind::Unknown(ended),
     }
 }

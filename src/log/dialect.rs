@@ -26,7 +26,7 @@ impl Room {
     }
 
     /// Connections that read at once. Of the views more, since what is asked of them may take long: all looks that may be
-    /// under way (`views::turns`) leave one free.
+    /// under way (`views::query_slots`) leave one free.
     #[must_use]
     pub fn readers(self) -> usize {
         if self == Self::Views { 8 } else { 4 }

@@ -13,11 +13,11 @@ use serde_json::Value;
 
 use super::loading::load;
 use super::store::{Batch, EventRow, Found, Head, PayloadRow, StateRow, StoreError};
-use super::time::Reading;
+use super::time::BatchTime;
 use super::vault::SealedPart;
 use crate::core::clock::{Accepted, Proposed};
 use crate::core::code::Code;
-use crate::core::event::{Event, Kind, LEAF_VERSION};
+use crate::core::event::{Event, EventKind, LEAF_VERSION};
 use crate::core::id::{CallId, Epoch, EventId, Position};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
@@ -30,7 +30,7 @@ pub struct NewEvent {
     /// Its id, to which the parts are bound.
     pub id: EventId,
     /// What happened.
-    pub kind: Kind,
+    pub kind: EventKind,
     /// Its encrypted parts.
     pub parts: Vec<SealedPart>,
     /// The plaintext of its `note` part, which control state is folded from.
@@ -40,13 +40,13 @@ pub struct NewEvent {
 impl NewEvent {
     /// An event that is all in its leaf.
     #[must_use]
-    pub fn plain(id: EventId, kind: Kind) -> Self {
+    pub fn plain(id: EventId, kind: EventKind) -> Self {
         Self { id, kind, parts: Vec::new(), note: Scrubbed::default() }
     }
 
     /// An event with free text. Where that was left out control state does not hold it either: it follows from what is kept.
     #[must_use]
-    pub fn noted(id: EventId, kind: Kind, part: SealedPart, note: Scrubbed) -> Self {
+    pub fn noted(id: EventId, kind: EventKind, part: SealedPart, note: Scrubbed) -> Self {
         let note = if part.is_left_out() { Scrubbed::default() } else { note };
         Self { id, kind, parts: vec![part], note }
     }
@@ -108,7 +108,7 @@ impl Draft {
         head: Head,
         found: Found,
         known: &Arc<ControlState>,
-        read: impl FnOnce(&Found, Option<Accepted>) -> Reading,
+        read: impl FnOnce(&Found, Option<Accepted>) -> BatchTime,
     ) -> Result<Self, StoreError> {
         let mut state = Arc::clone(known);
         if head.epoch != known.epoch || head.epoch.is_spent() {
@@ -223,7 +223,7 @@ impl Draft {
         Ok(position)
     }
 
-    fn fold(&mut self, position: Position, kind: &Kind, note: &Value) -> Result<(), StoreError> {
+    fn fold(&mut self, position: Position, kind: &EventKind, note: &Value) -> Result<(), StoreError> {
         let changed = Arc::make_mut(&mut self.state).apply(position, self.at, kind, note);
         self.now = self.state.on_clocks(self.at);
         for row in changed {

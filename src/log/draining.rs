@@ -5,7 +5,7 @@
 
 use std::collections::BTreeSet;
 
-use super::chained::Open;
+use super::call_rows::OpenCallRow;
 use super::changing::{Author, Changed, Ids, Note};
 use super::claim::covering;
 use super::closing::Closing;
@@ -19,14 +19,14 @@ use crate::core::id::{CallId, NodeId, SwitchId};
 use crate::core::job::Job;
 use crate::core::refusal::Refusal;
 use crate::core::switch::Running;
-use crate::core::tool::ToolFacts;
+use crate::core::tool::ToolSpec;
 
 /// Open calls that a switch is to end, as they were found before the transaction.
 pub struct Covered {
     /// The calls.
     pub jobs: Vec<Job>,
     /// What is known of a tool by its name.
-    pub facts: fn(&str) -> Option<&'static ToolFacts>,
+    pub facts: fn(&str) -> Option<&'static ToolSpec>,
     /// The node that ends them.
     pub node: NodeId,
 }
@@ -87,7 +87,7 @@ struct Drain {
     keys: BTreeSet<String>,
     /// Calls whose events it reads.
     calls: BTreeSet<CallId>,
-    facts: fn(&str) -> Option<&'static ToolFacts>,
+    facts: fn(&str) -> Option<&'static ToolSpec>,
     node: NodeId,
 }
 
@@ -119,7 +119,7 @@ impl Drain {
             if !self.calls.contains(&job.call) || !job.idempotency.as_ref().is_none_or(is_read) {
                 continue;
             }
-            let Ok(Open::Fits(job, _)) = draft.open(&job.call, Some(tool)) else { continue };
+            let Ok(OpenCallRow::Fits(job, _)) = draft.open(&job.call, Some(tool)) else { continue };
             if job.status == Status::Held {
                 draft.stop_held(&job, switch, ids.draw())?;
             } else {
@@ -136,13 +136,13 @@ impl Drain {
         // Of rows that cannot be read it was said in the log why nothing is counted.
         let jobs = draft.all_readable::<Job>("job");
         let (state, now) = (draft.state(), draft.now);
-        let is_told = |job: &Job| {
+        let is_recorded = |job: &Job| {
             (self.facts)(&job.tool).is_some_and(|tool| {
-                let call = job.covered(tool);
+                let call = job.properties(tool);
                 let mut over = state.covering(&call, now).filter(|switch| switch.running == Running::Cancel);
                 over.any(|switch| switches.contains(&switch.id))
             })
         };
-        jobs.iter().filter(|(_, job)| job.status == Status::Running && is_told(job)).count()
+        jobs.iter().filter(|(_, job)| job.status == Status::Running && is_recorded(job)).count()
     }
 }

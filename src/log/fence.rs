@@ -60,7 +60,7 @@ pub struct Lease(u64);
 
 /// What leave to start something was given under.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Leave {
+pub struct Admissibility {
     /// The lease of this node that it was asked for under.
     pub lease: Lease,
     /// The time of the log that it was decided at.
@@ -175,7 +175,7 @@ impl Fence {
     }
 
     /// Enters a section, unless a switch covers the call, or the lease that leave was given under ran out.
-    pub fn enter(self: &Arc<Self>, call: &Covered<'_>, leave: Leave) -> Result<Section, Refusal> {
+    pub fn enter(self: &Arc<Self>, call: &Covered<'_>, leave: Admissibility) -> Result<Section, Refusal> {
         let mut inner = self.lock();
         if inner.lease != leave.lease || self.clock.elapsed() >= inner.lease_until {
             return Err(Refusal::new(Code::AuditUnavailable, "This node has lost its lease and starts nothing."));

@@ -20,8 +20,8 @@ use super::draft::Draft;
 use super::seen::Seen;
 use super::store::{StoreError, Want};
 use super::write_error::WriteError;
-use crate::core::caused::with_sources;
 use crate::core::decide::Decision;
+use crate::core::error_chain::error_chain;
 use crate::core::id::Position;
 use crate::core::proposal::Proposal;
 use crate::core::state::ControlState;
@@ -117,7 +117,7 @@ fn refuse(seen: &Seen, questions: Vec<Question>, error: StoreError) -> Vec<Quest
     let (again, over): (Vec<Question>, Vec<Question>) =
         questions.into_iter().partition(|question| passes && question.until.is_some_and(|until| now < until));
     if !over.is_empty() {
-        tracing::error!(error = with_sources(&error), questions = over.len(), "the log cannot be read");
+        tracing::error!(error = error_chain(&error), questions = over.len(), "the log cannot be read");
     }
     let unread = WriteError::unread(error);
     for question in over {

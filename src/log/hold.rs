@@ -11,11 +11,11 @@
 
 use std::time::Duration;
 
-use super::acting::Acting;
-use super::chained::Open;
+use super::call_rows::OpenCallRow;
+use super::call_write::CallWrite;
 use super::claim::covering;
+use super::decision_inputs::rows_of;
 use super::draft::{Draft, NewEvent};
-use super::facts::rows_of;
 pub use super::row_names::{approval_row, approvals_of};
 use super::row_names::{claim_row, job_row, open_row, readable};
 use super::store::{StoreError, Want};
@@ -26,7 +26,7 @@ use crate::core::approval::{Approval, Bound, Step, decided, superseded};
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::decide::Decision;
-use crate::core::event::{self, Kind, Refused, named};
+use crate::core::event::{self, EventKind, Refused, named};
 use crate::core::hold::Hold;
 use crate::core::id::{CallId, EventId, SwitchId};
 use crate::core::job::{Claim, Idempotency, Job};
@@ -36,14 +36,14 @@ use crate::core::proposal::Proposal;
 use crate::core::refusal::Refusal;
 use crate::core::resource::place_of;
 use crate::core::scrub::Scrubbed;
-use crate::core::second_person::Acquaintance;
-use crate::core::tool::ToolFacts;
+use crate::core::second_person::InviteHistory;
+use crate::core::tool::ToolSpec;
 
 /// Calls of one key that may wait for a person at a time: whoever has to answer them reads them all.
-const MOST: usize = 50;
+const MAX_COUNT: usize = 50;
 
 /// When a key that has too many calls waiting may ask again.
-const LATER: Duration = Duration::from_mins(1);
+const RETRY_AFTER: Duration = Duration::from_mins(1);
 
 /// A person's answer to a held call.
 #[derive(Clone)]
@@ -53,7 +53,7 @@ pub struct Answer {
     /// Who answers; nobody that we know if it is done on the data itself.
     pub by: Option<Principal>,
     /// The call by which it is answered; none if it is done on the data itself.
-    pub acting: Option<Acting>,
+    pub acting: Option<CallWrite>,
     /// Yes.
     pub approve: bool,
     /// Ids of the answer and of the end that a no is.
@@ -122,7 +122,7 @@ impl Writer {
     }
 
     /// Ends a held call that a switch covers, or whose time is over.
-    pub async fn end_due(&self, job: &Job, tool: &'static ToolFacts, id: EventId) -> Result<Due, WriteError> {
+    pub async fn end_due(&self, job: &Job, tool: &'static ToolSpec, id: EventId) -> Result<Due, WriteError> {
         let call = job.call.clone();
         self.write(wanted(job), move |draft| {
             let (job, approval) = match draft.held(&call)? {
@@ -140,7 +140,7 @@ impl Writer {
                 // Nobody could ever answer it (P2, P12).
                 None => Code::ControlStateUnreadable,
             };
-            draft.refuse_held(&job, NewEvent::plain(id.clone(), Kind::Refused(draft.refusal_of(&job, code))))?;
+            draft.refuse_held(&job, NewEvent::plain(id.clone(), EventKind::Refused(draft.refusal_of(&job, code))))?;
             Ok(Due::Ended(code))
         })
         .await
@@ -193,14 +193,14 @@ impl Draft {
         let Ok(waiting) = self.under::<Approval>(&approvals_of(&who.account)) else {
             return self.refuse_new(submission, None, unreadable());
         };
-        if waiting.iter().filter(|row| self.state().is_same_key(&row.credential, &who.credential)).count() >= MOST {
-            let text = format!("{MOST} calls of this key wait for a person already.");
-            return self.refuse_new(submission, None, Refusal::new(Code::RateLimited, text).retry_after(LATER));
+        if waiting.iter().filter(|row| self.state().is_same_key(&row.credential, &who.credential)).count() >= MAX_COUNT {
+            let text = format!("{MAX_COUNT} calls of this key wait for a person already.");
+            return self.refuse_new(submission, None, Refusal::new(Code::RateLimited, text).retry_after(RETRY_AFTER));
         }
         let intent = self.record_intent(submission, &submission.parts)?;
         let expires_at = self.now.plus(self.state().known_terms().approval());
         let [_, id, _] = &submission.events;
-        let kind = Kind::Held { call: proposal.call.clone(), expires_at, terms: Some(hold.terms()) };
+        let kind = EventKind::Held { call: proposal.call.clone(), expires_at, terms: Some(hold.terms()) };
         let event = NewEvent { id: id.clone(), kind, parts: submission.waits.note.clone(), note: Scrubbed::default() };
         let last = self.append(intent, event)?;
         self.open_job(submission, last, None, tool, Status::Held)?;
@@ -228,9 +228,11 @@ impl Draft {
     /// A held call's rows, as far as they are what the log says, with the consents that count now.
     fn held(&self, call: &CallId) -> Result<Held, StoreError> {
         Ok(match self.open(call, None)? {
-            Open::Fits(job, chain) if job.status == Status::Held => Held::Waits(job, self.approval_of(&chain).map(Box::new)),
-            Open::Fits(..) | Open::Gone => Held::Not,
-            Open::Unfit => Held::Unfit,
+            OpenCallRow::Fits(job, chain) if job.status == Status::Held => {
+                Held::Waits(job, self.approval_of(&chain).map(Box::new))
+            }
+            OpenCallRow::Fits(..) | OpenCallRow::Gone => Held::Not,
+            OpenCallRow::Unfit => Held::Unfit,
         })
     }
 
@@ -244,7 +246,7 @@ impl Draft {
         };
         let Some(mut approval) = approval else { return Ok(Err(unreadable())) };
         let step = match (&by, approve) {
-            (Some(who), true) => approval.consent(who, Acquaintance { state: self.state(), now: self.now, newcomer }),
+            (Some(who), true) => approval.consent(who, InviteHistory { state: self.state(), now: self.now, newcomer }),
             (None, true) => Err(Refusal::new(Code::SecondPersonRequired, "Nobody is known to approve it.")),
             (_, false) => approval.check_open(self.now).map(|()| Step::Waits),
         };
@@ -253,13 +255,13 @@ impl Draft {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let (by, credential) = by.map(|who| (who.user, who.credential)).unzip();
-        let kind = Kind::ApprovalDecided { call: call.clone(), by, credential, approved: approve };
+        let kind = EventKind::ApprovalDecided { call: call.clone(), by, credential, approved: approve };
         job.last = self.append(job.last, NewEvent { id, kind, parts: note, note: Scrubbed::default() })?;
         if approve {
             self.put(&job_row(&call), &job)?;
             self.put(&approval_row(&job.account, &call), &*approval)?;
         } else {
-            let kind = Kind::Refused(self.refusal_of(&job, Code::ApprovalRejected));
+            let kind = EventKind::Refused(self.refusal_of(&job, Code::ApprovalRejected));
             self.refuse_held(&job, NewEvent { id: end, kind, parts: result, note: Scrubbed::default() })?;
         }
         Ok(Ok(step))
@@ -275,7 +277,7 @@ impl Draft {
         let Some(approval) = approval else {
             // Nobody could ever answer it (P2, P12).
             let refused = self.refusal_of(&job, Code::ControlStateUnreadable);
-            self.refuse_held(&job, NewEvent::plain(id, Kind::Refused(refused)))?;
+            self.refuse_held(&job, NewEvent::plain(id, EventKind::Refused(refused)))?;
             return Ok(Released::Refused(unreadable()));
         };
         if !approval.is_granted() {
@@ -299,7 +301,7 @@ impl Draft {
             refused.policies = named(&proposal.verdict.policies);
         }
         refused.retry_after_ms = refusal.retry_after_ms();
-        self.refuse_held(&job, NewEvent::plain(id, Kind::Refused(refused)))?;
+        self.refuse_held(&job, NewEvent::plain(id, EventKind::Refused(refused)))?;
         Ok(Released::Refused(refusal))
     }
 
@@ -312,10 +314,10 @@ impl Draft {
         id: EventId,
     ) -> Result<Released, StoreError> {
         let keys = self.take_slots(limits);
-        let claims = proposal.tool.is_some_and(ToolFacts::is_command);
+        let claims = proposal.tool.is_some_and(ToolSpec::is_command);
         let admitted = event::Admitted {
             call: job.call.clone(),
-            epoch: self.state().epoch.told(),
+            epoch: self.state().epoch.clamped(),
             policy: proposal.verdict.version,
             policies: named(&proposal.verdict.policies),
             shadows: named(&proposal.verdict.shadows),
@@ -324,7 +326,7 @@ impl Draft {
             claim: claims,
             joins: None,
         };
-        job.last = self.append(job.last, NewEvent::plain(id, Kind::Admitted(admitted)))?;
+        job.last = self.append(job.last, NewEvent::plain(id, EventKind::Admitted(admitted)))?;
         job.status = Status::Queued;
         job.claim = claims;
         if let Some(place) = place_of(&proposal.resources).filter(|_| claims) {
@@ -342,7 +344,7 @@ impl Draft {
             switch: None,
             policies: Vec::new(),
             policy: 0,
-            epoch: self.state().epoch.told(),
+            epoch: self.state().epoch.clamped(),
             retry_after_ms: None,
         }
     }
@@ -351,7 +353,7 @@ impl Draft {
     pub fn stop_held(&mut self, job: &Job, switch: SwitchId, id: EventId) -> Result<(), StoreError> {
         let mut refused = self.refusal_of(job, Code::KillSwitchEngaged);
         refused.switch = Some(switch);
-        self.refuse_held(job, NewEvent::plain(id, Kind::Refused(refused)))
+        self.refuse_held(job, NewEvent::plain(id, EventKind::Refused(refused)))
     }
 
     /// The end of a held call. What was refused is not remembered: the same idempotency key asks anew.

@@ -3,9 +3,9 @@
 //! INVARIANT: an identity is one person's, a person has one with each issuer, and an attempt is used once. Each identity has its
 //! signet ([`super::signet`]); whether it still counts is said by the log.
 
-use super::people::Person;
-use super::signet::{IDENTITY, PERSON, Stranger, ours};
+use super::signet::{IDENTITY, InvalidSignet, PERSON, ours};
 use super::sql::Row;
+use super::users::UserRecord;
 use super::vault::{Vault, VaultError, decrypt};
 use crate::core::id::UserId;
 use crate::core::time::Micros;
@@ -34,7 +34,7 @@ impl Vault {
     }
 
     /// The person whom an issuer calls `subject`.
-    pub async fn person_of(&self, issuer: &str, subject: &str) -> Result<Option<Person>, VaultError> {
+    pub async fn user_of(&self, issuer: &str, subject: &str) -> Result<Option<UserRecord>, VaultError> {
         let (identity, person) = (IDENTITY.of("i"), PERSON.of("p"));
         let sql = format!(
             "select {identity}, {person} from identity i join person p on p.id = i.person where i.issuer = $1 and i.subject = $2"
@@ -54,7 +54,7 @@ impl Vault {
         Ok(ours(&IDENTITY, &rows, |row| self.read_identity(row)))
     }
 
-    fn read_identity(&self, row: &Row) -> Result<LinkedIdentity, Stranger> {
+    fn read_identity(&self, row: &Row) -> Result<LinkedIdentity, InvalidSignet> {
         self.check(&IDENTITY, row, 0)?;
         let text = |column: usize| row.text(column).map(str::to_owned);
         Ok(LinkedIdentity { issuer: text(0)?, subject: text(1)?, email: text(3)?, since: Micros(row.int(4)?) })

@@ -42,10 +42,10 @@ impl Dialect {
 }
 
 /// How long a change of the schema waits for a lock that another session has.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often one that waits looks at whom it waits for.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
 /// So often programs that start at once may be in each other's way.
 const RACES: u32 = 5;
@@ -86,7 +86,7 @@ async fn advance(transaction: &mut dyn Transaction, dialect: &'static Dialect, r
 async fn advance_in_turn(database: &dyn Database, transaction: &mut dyn Transaction, room: Room) -> Result<(), SqlError> {
     let own = transaction.query("select pg_catalog.pg_backend_pid()::bigint", Vec::new()).await?;
     let own = own.first().map_or(Ok(0), |row| row.int(0))?;
-    let (name, wait) = (room.name(), PATIENCE.as_millis());
+    let (name, wait) = (room.name(), TIMEOUT.as_millis());
     let turn = format!(
         "set local lock_timeout = {wait}; set local statement_timeout = 0; create schema if not exists {name};
          create table if not exists {name}.schema_version (version bigint not null);
@@ -99,7 +99,7 @@ async fn advance_in_turn(database: &dyn Database, transaction: &mut dyn Transact
     });
     let mut by = String::from("the server does not say which");
     loop {
-        match tokio::time::timeout(LOOK, &mut work).await {
+        match tokio::time::timeout(POLL_INTERVAL, &mut work).await {
             Ok(Err(error)) if waited_in_vain(&error) => return Err(SqlError::Held { room, by }),
             Ok(done) => return done,
             Err(_) => {

@@ -12,7 +12,7 @@ use super::rehearsal::{PROBE, PROBED};
 use super::store::{StoreError, Want};
 use super::writer::{WriteError, Writer};
 use crate::core::commands::switch::expired;
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::{EventId, NodeId, Position};
 use crate::core::job::Node;
 use crate::core::time::{Clock, Entropy, Micros};
@@ -82,7 +82,7 @@ impl Writer {
     pub async fn end_node(&self, node: NodeId, id: EventId) -> Result<(), WriteError> {
         let (want, fence) = (Want { names: vec![node_row(&node)], ..Want::default() }, Arc::clone(self.fence()));
         self.write(want, move |draft| {
-            let at = draft.append(Position(0), NewEvent::plain(id.clone(), Kind::NodeStopped { node: node.clone() }))?;
+            let at = draft.append(Position(0), NewEvent::plain(id.clone(), EventKind::NodeStopped { node: node.clone() }))?;
             if fence.is_idle() { draft.put_ended(&fence, &node, at) } else { Ok(()) }
         })
         .await

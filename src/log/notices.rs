@@ -76,8 +76,8 @@ impl Notices {
                 _ => {}
             }
             self.sending.store(false, Ordering::SeqCst);
-            let is_told = self.newest.load(Ordering::SeqCst) == epoch;
-            if is_told || self.sending.swap(true, Ordering::SeqCst) {
+            let is_recorded = self.newest.load(Ordering::SeqCst) == epoch;
+            if is_recorded || self.sending.swap(true, Ordering::SeqCst) {
                 return;
             }
         }

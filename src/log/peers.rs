@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use super::store::{StateRow, Store, StoreError};
-use crate::core::event::{Event, Kind};
+use crate::core::event::{Event, EventKind};
 use crate::core::id::{Epoch, NodeId, Position};
 use crate::core::job::Node;
 use crate::core::root::RootKey;
@@ -76,11 +76,12 @@ impl Peers {
     }
 
     /// What is wrong with the rows of nodes, for whoever looks from outside.
-    pub async fn misfits(&self, store: &dyn Store) -> Result<Vec<String>, StoreError> {
+    pub async fn invalid_rows(&self, store: &dyn Store) -> Result<Vec<String>, StoreError> {
         let rows = store.state(&["node"]).await?;
-        let crowd = (rows.len() >= MOST).then(|| format!("there are {MOST} rows of nodes or more, so that no switch is fenced"));
+        let crowd = (rows.len() >= MAX_COUNT)
+            .then(|| format!("there are {MAX_COUNT} rows of nodes or more, so that no switch is fenced"));
         let strange = |row: &StateRow| self.read(row).err().map(|why| format!("the row {} is none of a node's: {why}", row.name));
-        Ok(crowd.into_iter().chain(rows.iter().filter_map(strange).take(NAMED)).collect())
+        Ok(crowd.into_iter().chain(rows.iter().filter_map(strange).take(MAX_NAMED)).collect())
     }
 
     /// A row of a node; why it is none, if it is not.
@@ -94,7 +95,7 @@ impl Peers {
     }
 
     /// Reads the nodes' rows, takes note of them, and says how they stand: also those whose rows are gone, until their leases are.
-    pub async fn look(&self, store: &dyn Store) -> Result<Vec<Peer>, StoreError> {
+    pub async fn observe(&self, store: &dyn Store) -> Result<Vec<Peer>, StoreError> {
         let asked = self.clock.elapsed();
         self.watch(&store.state(&["node"]).await?)?;
         for (node, at) in self.claimed() {
@@ -132,8 +133,8 @@ impl Peers {
 
     /// Takes note of rows that were read, and says of which nodes they are.
     fn watch(&self, rows: &[StateRow]) -> Result<Vec<NodeId>, StoreError> {
-        if rows.len() >= MOST {
-            return Err(StoreError::Unreadable(format!("{MOST} rows of nodes or more")));
+        if rows.len() >= MAX_COUNT {
+            return Err(StoreError::Unreadable(format!("{MAX_COUNT} rows of nodes or more")));
         }
         let nodes: Vec<Node> = rows.iter().filter_map(|row| self.read(row).ok()).collect();
         // What no node has written says nothing of the others, and of one only that there may be one.
@@ -165,7 +166,7 @@ impl Peers {
 async fn is_recorded(store: &dyn Store, node: &NodeId, at: Position) -> Result<bool, StoreError> {
     let rows = store.events(Position(at.0.saturating_sub(1)), 1).await?;
     let event = rows.first().filter(|row| row.position == at).and_then(|row| Event::decode(&row.leaf).ok());
-    Ok(event.is_some_and(|event| matches!(event.kind, Kind::NodeStopped { node: ended } if ended == *node)))
+    Ok(event.is_some_and(|event| matches!(event.kind, EventKind::NodeStopped { node: ended } if ended == *node)))
 }
 
 /// The node that a row is of by its name.
@@ -194,10 +195,10 @@ fn unknown(id: NodeId) -> Node {
 }
 
 /// How many nodes there are fewer of: of more rows not all are read.
-pub(super) const MOST: usize = 1000;
+pub(super) const MAX_COUNT: usize = 1000;
 
 /// How many rows that are none of a node's are named.
-const NAMED: usize = 5;
+const MAX_NAMED: usize = 5;
 
 /// The longest lease that a configuration takes.
 const LONGEST_MS: u64 = 60_000;

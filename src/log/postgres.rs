@@ -147,11 +147,11 @@ impl Database for Postgresql {
         blockers::held(self).await
     }
 
-    fn tell(&self, epoch: i64) {
+    fn notify_epoch(&self, epoch: i64) {
         self.notices.send(epoch);
     }
 
-    async fn told(&self) -> Result<Option<i64>, SqlError> {
+    async fn next_epoch(&self) -> Result<Option<i64>, SqlError> {
         self.notices.receive().await
     }
 

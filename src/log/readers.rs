@@ -12,11 +12,11 @@ use rusqlite::types::{ToSqlOutput, ValueRef};
 use rusqlite::{Connection, ErrorCode, OpenFlags, Statement, ToSql};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
+use super::file_watch::Watch;
 use super::sql::{Reads, Row, SqlError, Value, legible};
-use super::watch::Watch;
 
 /// How long a transaction waits for another process to end its own.
-pub(super) const PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Steps of a statement between two looks at whether anybody still waits for it.
 const STEPS: i32 = 10_000;
@@ -81,7 +81,7 @@ impl Drop for Left {
 
 pub(super) fn connect_to_read(file: &Path) -> rusqlite::Result<Connection> {
     let connection = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-    connection.busy_timeout(PATIENCE)?;
+    connection.busy_timeout(TIMEOUT)?;
     connection.pragma_update(None, "cache_size", -16384)?;
     connection.set_prepared_statement_cache_capacity(PREPARED);
     Ok(connection)

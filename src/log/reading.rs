@@ -7,16 +7,16 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::chained::fold;
+use super::call_rows::fold;
 use super::row_names::job_row;
 use super::store::{Store, StoreError};
 use super::vault::{Vault, VaultError};
 use crate::core::chain::Chain;
-use crate::core::event::{Event, Kind, LeafError};
+use crate::core::event::{Event, EventKind, LeafError};
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::job::Job;
-use crate::core::sight::Sight;
 use crate::core::state::ControlState;
+use crate::core::visibility::Visibility;
 
 /// An event or a part that could not be read back.
 #[derive(Debug, thiserror::Error)]
@@ -75,10 +75,10 @@ impl Reader {
     }
 
     /// Whose call an event is of; none unless `sight` sees that call.
-    async fn seen(&self, event: &Event, sight: &Sight) -> Result<Option<AccountId>, ReadError> {
+    async fn seen(&self, event: &Event, visibility: &Visibility) -> Result<Option<AccountId>, ReadError> {
         let Some(call) = event.kind.call() else { return Ok(None) };
         let asked = self.chain(call).await?.map(|chain| chain.asked);
-        let seen = asked.filter(|asked| sight.call(&asked.account, asked.credential.as_str()));
+        let seen = asked.filter(|asked| visibility.call(&asked.account, asked.credential.as_str()));
         if seen.is_none() {
             tracing::error!(call_id = %call, position = event.position.0, "a row led a reader to a call of others; nothing is shown");
         }
@@ -87,20 +87,25 @@ impl Reader {
 
     /// A part of an event, for a reader; of one that was too large, its head as text. None if the event has no such part, its
     /// key was erased, or the reader may not see it: only who sees everything sees what belongs to no call.
-    pub async fn part(&self, event: &Event, name: &str, sight: &Sight) -> Result<Option<Value>, ReadError> {
+    pub async fn part(&self, event: &Event, name: &str, visibility: &Visibility) -> Result<Option<Value>, ReadError> {
         if !event.parts.iter().any(|part| part.part == name) {
             return Ok(None);
         }
-        if sight.is_everything() {
+        if visibility.is_everything() {
             return self.open(event, name, None).await;
         }
-        let Some(account) = self.seen(event, sight).await? else { return Ok(None) };
+        let Some(account) = self.seen(event, visibility).await? else { return Ok(None) };
         self.open(event, name, Some(&account)).await
     }
 
     /// What an event outside of calls tells whoever sees what it is about.
-    pub async fn message(&self, event: &Event, sight: &Sight, state: &ControlState) -> Result<Option<Value>, ReadError> {
-        let tells = matches!(event.kind, Kind::SwitchEngaged { .. }) && sight.event(&event.kind, state);
+    pub async fn message(
+        &self,
+        event: &Event,
+        visibility: &Visibility,
+        state: &ControlState,
+    ) -> Result<Option<Value>, ReadError> {
+        let tells = matches!(event.kind, EventKind::SwitchEngaged { .. }) && visibility.event(&event.kind, state);
         let note = if tells { self.open(event, "note", None).await? } else { None };
         Ok(note.and_then(|mut note| Some(note.get_mut("message")?.take())))
     }
@@ -119,9 +124,9 @@ impl Reader {
     }
 
     /// The result that a call ended with, for a reader.
-    pub async fn result_of(&self, call: &CallId, sight: &Sight) -> Result<Option<Value>, ReadError> {
+    pub async fn result_of(&self, call: &CallId, visibility: &Visibility) -> Result<Option<Value>, ReadError> {
         let Some(end) = self.chain(call).await?.and_then(|chain| chain.end) else { return Ok(None) };
         let Some(event) = self.event(end).await? else { return Ok(None) };
-        self.part(&event, "result", sight).await
+        self.part(&event, "result", visibility).await
     }
 }

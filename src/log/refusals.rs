@@ -17,7 +17,7 @@ use super::row_names::readable;
 use super::store::StoreError;
 use super::submission::Submission;
 use crate::core::code::Code;
-use crate::core::event::{Kind, Refused, named};
+use crate::core::event::{EventKind, Refused, named};
 use crate::core::id::{CredentialId, EventId, Position, RunId, SwitchId};
 use crate::core::job::{Run, Runs};
 use crate::core::refusal::Refusal;
@@ -172,11 +172,11 @@ impl Draft {
             switch: recording.switch.clone(),
             policies: if by_policy { named(&verdict.policies) } else { Vec::new() },
             policy: verdict.version,
-            epoch: self.state().epoch.told(),
+            epoch: self.state().epoch.clamped(),
             retry_after_ms: recording.refusal.retry_after_ms(),
         };
         let [_, decision, _] = &submission.events;
-        self.append(intent, NewEvent::plain(decision.clone(), Kind::Refused(refused))).map(|_| ())
+        self.append(intent, NewEvent::plain(decision.clone(), EventKind::Refused(refused))).map(|_| ())
     }
 
     /// Closes the runs whose minute is over, all of them if `all`. `ids` makes an id for each event.
@@ -241,8 +241,8 @@ impl Run {
         self.last = now;
     }
 
-    fn closed(self, credential: CredentialId) -> Kind {
+    fn closed(self, credential: CredentialId) -> EventKind {
         let Self { id: run, account, tool, resources, code, mixed, counted: count, first, last, .. } = self;
-        Kind::RefusalsCounted { run, account, credential, tool: tool.into(), resources, code, count, first, last, mixed }
+        EventKind::RefusalsCounted { run, account, credential, tool: tool.into(), resources, code, count, first, last, mixed }
     }
 }

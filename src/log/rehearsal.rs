@@ -11,15 +11,15 @@ use std::time::Duration;
 use super::draft::{Draft, NewEvent};
 use super::sql::SqlError;
 use super::store::{Batch, Found, Head, StateRow, Store, StoreError, Want};
-use super::time::Reading;
-use crate::core::event::Kind;
+use super::time::BatchTime;
+use crate::core::event::EventKind;
 use crate::core::id::{EventId, NodeId, Position, SwitchId};
 use crate::core::state::ControlState;
 use crate::core::switch::{Running, Target};
 use crate::core::time::{Entropy, Micros};
 
 /// How long a rehearsal may take: others write the log meanwhile, and stop.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The row that is written to see whether rows can be written.
 pub const PROBE: &str = "probe:ready";
@@ -42,7 +42,7 @@ pub enum Rehearsed {
 pub async fn rehearse(store: &dyn Store, known: &Arc<ControlState>, now: Micros, entropy: &dyn Entropy) -> Rehearsed {
     let event = |kind| NewEvent::plain(EventId::new(now, entropy), kind);
     let switch = SwitchId::new(now, entropy);
-    let engaged = Kind::SwitchEngaged {
+    let engaged = EventKind::SwitchEngaged {
         switch: switch.clone(),
         target: Target::All,
         by: None,
@@ -50,13 +50,13 @@ pub async fn rehearse(store: &dyn Store, known: &Arc<ControlState>, now: Micros,
         running: Running::LetFinish,
         expires_at: None,
     };
-    let released = Kind::SwitchReleased { switch, by: None, second: None, break_glass: false };
+    let released = EventKind::SwitchReleased { switch, by: None, second: None, break_glass: false };
     // Of the keys one stands for all.
     let alive = known.credentials.values().find(|key| key.revoked_at.is_none());
-    let revoked = alive.map(|key| Kind::CredentialRevoked { credential: key.created.credential.clone(), by: None });
+    let revoked = alive.map(|key| EventKind::CredentialRevoked { credential: key.created.credential.clone(), by: None });
     let stop: Vec<NewEvent> = [engaged, released].into_iter().chain(revoked).map(event).collect();
     let Err(first) = attempt(store, known, &stop).await else { return Rehearsed::CanStop };
-    let plain = [event(Kind::NodeStopped { node: NodeId::new(now, entropy) })];
+    let plain = [event(EventKind::NodeStopped { node: NodeId::new(now, entropy) })];
     if attempt(store, known, &plain).await.is_err() {
         return Rehearsed::Unwritable(first);
     }
@@ -75,20 +75,20 @@ pub async fn probe(store: &dyn Store) -> Result<(), StoreError> {
         let row = StateRow { name: PROBE.into(), control: false, position: head.position, doc: doc.clone() };
         Ok(Batch { puts: vec![row], epoch: head.epoch, ..Batch::default() })
     };
-    let probed = tokio::time::timeout(PATIENCE, store.transact(&Want::default(), &mut put)).await;
-    probed.unwrap_or(Err(StoreError::Sql(SqlError::TooLong(PATIENCE)))).map(|_| ())
+    let probed = tokio::time::timeout(TIMEOUT, store.transact(&Want::default(), &mut put)).await;
+    probed.unwrap_or(Err(StoreError::Sql(SqlError::TooLong(TIMEOUT)))).map(|_| ())
 }
 
 async fn attempt(store: &dyn Store, known: &Arc<ControlState>, events: &[NewEvent]) -> Result<(), StoreError> {
     let want = Want { known_epoch: known.epoch, known_position: known.position, ..Want::default() };
     let mut write = |head: &Head, found: Found| {
-        let mut draft = Draft::new(*head, found, known, |_, _| Reading::of(head.at))?;
+        let mut draft = Draft::new(*head, found, known, |_, _| BatchTime::of(head.at))?;
         // What would panic would fail the stop as well.
         draft.attempt(&mut |draft: &mut Draft| {
             events.iter().try_for_each(|event| draft.append(Position(0), event.clone()).map(|_| ()))
         })?;
         Ok(draft.finish().0)
     };
-    let rehearsed = tokio::time::timeout(PATIENCE, store.rehearse(&want, &mut write)).await;
-    rehearsed.unwrap_or(Err(StoreError::Sql(SqlError::TooLong(PATIENCE))))
+    let rehearsed = tokio::time::timeout(TIMEOUT, store.rehearse(&want, &mut write)).await;
+    rehearsed.unwrap_or(Err(StoreError::Sql(SqlError::TooLong(TIMEOUT))))
 }

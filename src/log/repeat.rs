@@ -8,7 +8,7 @@ use super::draft::{Draft, NewEvent};
 use super::fence::Lease;
 use super::store::StoreError;
 use super::submission::{Submission, Submitted};
-use crate::core::chain::Unfit;
+use crate::core::chain::RowMismatch;
 use crate::core::code::Code;
 use crate::core::decide::Slots;
 use crate::core::event::Ended;
@@ -42,7 +42,7 @@ impl Draft {
         let said = row.map_or(Ok(None), |(name, _)| self.get::<Idempotency>(name));
         let checked = said.and_then(|said| {
             let chain = self.chain(first)?;
-            let fits = chain.ok_or(Unfit("call")).and_then(|chain| {
+            let fits = chain.ok_or(RowMismatch("call")).and_then(|chain| {
                 chain.is_repeated_by(&submission.intent, self.state())?;
                 said.map_or(Ok(()), |said| chain.ended_as(&said))
             });

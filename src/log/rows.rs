@@ -1,7 +1,7 @@
 //! Rows of the log room as they are read: how they are asked for, and what is in their columns.
 
 use super::dialect::Dialect;
-use super::peers::MOST;
+use super::peers::MAX_COUNT;
 use super::sql::{Row, Value};
 use super::store::{EventRow, Head, PayloadRow, StateRow, StoreError};
 use crate::core::id::{CallId, Epoch, Position};
@@ -18,7 +18,7 @@ pub(super) const BY_KIND: &str =
 /// `kind:` up to, not including, `kind;` — the next character after the colon. Nodes are never so many; whoever is handed that many
 /// rows knows that there may be more.
 pub(super) fn range_of(kind: &str) -> Vec<Value> {
-    let most = if kind == "node" { i64::try_from(MOST).unwrap_or(i64::MAX) } else { i64::MAX };
+    let most = if kind == "node" { i64::try_from(MAX_COUNT).unwrap_or(i64::MAX) } else { i64::MAX };
     vec![format!("{kind}:").into(), format!("{kind};").into(), most.into()]
 }
 

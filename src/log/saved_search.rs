@@ -4,7 +4,7 @@
 use super::sql::SqlError;
 use super::vault::{Vault, VaultError};
 use crate::core::id::UserId;
-use crate::core::quota::{Counted, Quota, Used};
+use crate::core::quota::{Quota, QuotaKind, QuotaUsage};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::ScrubbedText;
 use crate::core::time::Micros;
@@ -29,8 +29,8 @@ impl Vault {
     pub async fn save_search(&self, search: &SavedSearch, quota: Quota) -> Result<Result<(), Refusal>, VaultError> {
         let mut transaction = self.database().begin().await?;
         let kept = transaction.query("select owner from saved_search", Vec::new()).await?;
-        let used = Used::of(kept.iter().map(|row| row.text(0).is_ok_and(|owner| owner == search.owner.as_str())));
-        if let Err(refusal) = Counted::Searches.check(quota, used) {
+        let used = QuotaUsage::of(kept.iter().map(|row| row.text(0).is_ok_and(|owner| owner == search.owner.as_str())));
+        if let Err(refusal) = QuotaKind::Searches.check(quota, used) {
             return Ok(Err(refusal));
         }
         let sql = "insert into saved_search (id, name, line, owner, made) values ($1, $2, $3, $4, $5)";

@@ -11,7 +11,7 @@ use super::draft::Draft;
 use super::fence::Fence;
 use super::stats::Stats;
 use super::store::{Found, Head, Store, StoreError, Want};
-use super::time::{LogTime, Reading, Voices};
+use super::time::{BatchTime, LogTime, TimeSources};
 use crate::core::clock::Accepted;
 use crate::core::id::Position;
 use crate::core::state::ControlState;
@@ -65,7 +65,7 @@ impl Seen {
         let read = |found: &Found, accepted: Option<Accepted>| {
             let others = look.asked.and_then(|asked| self.fence.peers().others(asked, &found.rows).ok());
             let database = self.time.beside(found.clock);
-            let time = self.time.read(&Voices { head: head.at, database, others: others.as_deref(), accepted });
+            let time = self.time.read(&TimeSources { head: head.at, database, others: others.as_deref(), accepted });
             self.tell(&time, database);
             time
         };
@@ -78,7 +78,7 @@ impl Seen {
         self.fence.publish(state);
     }
 
-    fn tell(&self, &Reading { at, skewed, .. }: &Reading, database: Option<Micros>) {
+    fn tell(&self, &BatchTime { at, skewed, .. }: &BatchTime, database: Option<Micros>) {
         let before = self.stats.skewed.swap(skewed, Ordering::Relaxed);
         if skewed && !before {
             let database = database.map(Micros::rfc3339);

@@ -14,7 +14,7 @@ use sqlx::query::Query;
 use sqlx::{Connection, Executor, PgConnection, Postgres, SqlSafeStr};
 
 use super::dialect::Room;
-use super::greeting::Greeting;
+use super::session_setup::SessionSetup;
 use super::sql::SqlError;
 
 /// How long one server may take to let us in.
@@ -30,7 +30,7 @@ pub(super) type Sessions = Pool<Servers>;
 pub(super) struct Servers {
     options: Vec<PgConnectOptions>,
     /// What is asked first on each connection: it also puts our settings in force.
-    greeting: Greeting,
+    greeting: SessionSetup,
     /// Where the last connection was made.
     good: AtomicUsize,
     patience: Duration,
@@ -60,7 +60,7 @@ impl Servers {
             Ok(options.application_name(&name).extra_float_digits(None))
         };
         let options = each_host(url)?.into_iter().map(read).collect::<Result<_, sqlx::Error>>()?;
-        Ok(Self { options, greeting: Greeting::of(room, limit), good: AtomicUsize::new(0), patience: limit + MARGIN })
+        Ok(Self { options, greeting: SessionSetup::of(room, limit), good: AtomicUsize::new(0), patience: limit + MARGIN })
     }
 
     /// A pool of at most `size` connections.

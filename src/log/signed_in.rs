@@ -3,9 +3,9 @@
 //! INVARIANT: only digests of what a browser or a link holds are stored; whoever reads the vault cannot sign in with it. Each row
 //! has its signet ([`super::signet`]); whoever writes to the vault without its key signs nobody in.
 
-use super::people::{Person, parsed};
-use super::signet::{INVITATION, PERSON, SESSION, Stranger, ours};
+use super::signet::{INVITATION, InvalidSignet, PERSON, SESSION, ours};
 use super::sql::{Row, Value};
+use super::users::{UserRecord, parsed};
 use super::vault::{Vault, VaultError};
 use crate::core::id::{CredentialId, UserId};
 use crate::core::scrub::ScrubbedText;
@@ -34,7 +34,7 @@ pub struct Session {
 
 /// What somebody came in by.
 #[derive(Clone, Copy, Debug)]
-pub enum Proof<'a> {
+pub enum SignInProof<'a> {
     /// Their password, as it was stored when it was looked at.
     Password(&'a str),
     /// What an issuer knows them as.
@@ -53,7 +53,7 @@ impl Vault {
     pub async fn begin_session(
         &self,
         session: &Session,
-        proof: Proof<'_>,
+        proof: SignInProof<'_>,
         before: &[&str],
         (now, idle): (Micros, Micros),
     ) -> Result<bool, VaultError> {
@@ -61,11 +61,11 @@ impl Vault {
         let who = Value::from(session.person.as_str());
         // Changes nothing, and holds the row until the end of the transaction.
         let held = match proof {
-            Proof::Password(password) => {
+            SignInProof::Password(password) => {
                 let sql = "update person set password = password where id = $1 and password = $2";
                 transaction.execute(sql, vec![who, password.into()]).await?
             }
-            Proof::Identity { issuer, subject } => {
+            SignInProof::Identity { issuer, subject } => {
                 let sql = "update identity set email = email where person = $1 and issuer = $2 and subject = $3";
                 transaction.execute(sql, vec![who, issuer.into(), subject.into()]).await?
             }
@@ -84,7 +84,7 @@ impl Vault {
     }
 
     /// A session and whose it is, by the digest of its cookie.
-    pub async fn session(&self, hash: &str) -> Result<Option<(Session, Person)>, VaultError> {
+    pub async fn session(&self, hash: &str) -> Result<Option<(Session, UserRecord)>, VaultError> {
         let (session, person) = (SESSION.of("s"), PERSON.of("p"));
         let sql = format!("select {session}, {person} from session s join person p on p.id = s.person where s.hash = $1");
         let rows = self.database().query(&sql, vec![hash.into()]).await?;
@@ -138,11 +138,11 @@ impl Vault {
 
     /// Gives a person another password in the place of the one that they had, and ends their sessions, but the one whose cookie
     /// has the digest `but`. False, and nothing is done, if they have another one by now.
-    pub async fn change_password(&self, person: &Person, password: &str, but: &str) -> Result<bool, VaultError> {
+    pub async fn change_password(&self, person: &UserRecord, password: &str, but: &str) -> Result<bool, VaultError> {
         let mut transaction = self.database().begin().await?;
         let own = self.held(&mut *transaction, &person.id).await?.filter(|own| own.password == person.password);
         let Some(own) = own else { return Ok(false) };
-        self.rewrite(&mut *transaction, &Person { password: password.to_owned(), ..own }).await?;
+        self.rewrite(&mut *transaction, &UserRecord { password: password.to_owned(), ..own }).await?;
         let sql = "delete from session where person = $1 and hash <> $2";
         transaction.execute(sql, vec![person.id.as_str().into(), but.into()]).await?;
         transaction.commit().await?;
@@ -197,7 +197,7 @@ impl Session {
 }
 
 impl Vault {
-    fn read_session(&self, row: &Row) -> Result<Session, Stranger> {
+    fn read_session(&self, row: &Row) -> Result<Session, InvalidSignet> {
         self.check(&SESSION, row, 0)?;
         Ok(Session {
             hash: row.text(0)?.to_owned(),

@@ -66,13 +66,13 @@ static SIGNED: [&Signed; 5] = [&PERSON, &SESSION, &INVITATION, &INVITED, &IDENTI
 
 /// A row that is not ours.
 #[derive(Debug)]
-pub struct StrangeRow {
+pub struct ForgedRow {
     table: &'static Signed,
     keys: Vec<Value>,
     said: String,
 }
 
-impl StrangeRow {
+impl ForgedRow {
     /// Of which table.
     #[must_use]
     pub fn table(&self) -> &'static str {
@@ -80,7 +80,7 @@ impl StrangeRow {
     }
 }
 
-impl fmt::Display for StrangeRow {
+impl fmt::Display for ForgedRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.said)
     }
@@ -88,7 +88,7 @@ impl fmt::Display for StrangeRow {
 
 /// Why a row is as good as not there.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Stranger {
+pub(super) enum InvalidSignet {
     /// Somebody without the key has made or changed it.
     #[error("it was not written with the key of this vault")]
     Unsigned,
@@ -136,31 +136,31 @@ impl Vault {
     }
 
     /// Refuses a row that was not written with our key; its columns begin at `from`.
-    pub(super) fn check(&self, table: &Signed, row: &Row, from: usize) -> Result<(), Stranger> {
+    pub(super) fn check(&self, table: &Signed, row: &Row, from: usize) -> Result<(), InvalidSignet> {
         let end = from + table.columns.len();
         let columns = row.0.get(from..end).ok_or(SqlError::Column(end))?;
-        let signet = row.maybe_text(end)?.ok_or(Stranger::Unsigned)?;
+        let signet = row.maybe_text(end)?.ok_or(InvalidSignet::Unsigned)?;
         let is_ours: bool = signet.as_bytes().ct_eq(self.signet(table, columns).as_bytes()).into();
-        if is_ours { Ok(()) } else { Err(Stranger::Unsigned) }
+        if is_ours { Ok(()) } else { Err(InvalidSignet::Unsigned) }
     }
 
     /// The rows that are not ours, of very many not all.
-    pub async fn strangers(&self) -> Result<Vec<StrangeRow>, VaultError> {
+    pub async fn forged_rows(&self) -> Result<Vec<ForgedRow>, VaultError> {
         let mut strange = Vec::new();
         for table in SIGNED {
             let sql = format!("select {} from {} t", table.of("t"), table.name);
             for row in self.database().query(&sql, Vec::new()).await? {
                 let (why, keys) = (self.check(table, &row, 0).err(), row.0.get(..table.keys).unwrap_or_default().to_vec());
                 let named = why.map(|why| format!("{}: {why}", table.name_of(&row)));
-                strange.extend(named.filter(|_| strange.len() < TOGETHER).map(|said| StrangeRow { table, keys, said }));
+                strange.extend(named.filter(|_| strange.len() < TOGETHER).map(|said| ForgedRow { table, keys, said }));
             }
         }
         Ok(strange)
     }
 
     /// Removes rows that are not ours, as far as they are still not.
-    pub async fn remove(&self, strange: &[StrangeRow]) -> Result<(), VaultError> {
-        for StrangeRow { table, keys, .. } in strange {
+    pub async fn remove(&self, strange: &[ForgedRow]) -> Result<(), VaultError> {
+        for ForgedRow { table, keys, .. } in strange {
             let mut transaction = self.database().begin().await?;
             let of: Vec<String> =
                 table.columns.iter().zip(1..=keys.len()).map(|(name, place)| format!("t.{name} = ${place}")).collect();
@@ -197,7 +197,7 @@ fn keyed(key: &[u8; 32], bytes: &[u8]) -> [u8; 32] {
 }
 
 /// Those rows that are ours; of the others one is named.
-pub(super) fn ours<T>(table: &Signed, rows: &[Row], read: impl Fn(&Row) -> Result<T, Stranger>) -> Vec<T> {
+pub(super) fn ours<T>(table: &Signed, rows: &[Row], read: impl Fn(&Row) -> Result<T, InvalidSignet>) -> Vec<T> {
     let (mut ours, mut strange) = (Vec::with_capacity(rows.len()), Vec::new());
     for row in rows {
         match read(row) {

@@ -298,18 +298,18 @@ pub trait Database: Send + Sync {
         error
     }
     /// Tells other processes of a new epoch, if it can. Returns at once; nobody learns whether they were told.
-    fn tell(&self, _epoch: i64) {}
+    fn notify_epoch(&self, _epoch: i64) {}
     /// Who holds what every append has to lock, just now.
     async fn blockers(&self) -> Result<Vec<String>, SqlError> {
         Ok(Vec::new())
     }
     /// Returns when another process may have changed control state, with its epoch if that is known. Hearing nothing means
     /// nothing: whoever waits looks by himself as well. A database of one machine tells nobody.
-    async fn told(&self) -> Result<Option<i64>, SqlError> {
+    async fn next_epoch(&self) -> Result<Option<i64>, SqlError> {
         std::future::pending().await
     }
     /// Looks whether it can still be read, by what is on its disk and not what is remembered of it.
-    async fn look(&self) -> Result<(), SqlError> {
+    async fn check(&self) -> Result<(), SqlError> {
         Ok(())
     }
     /// Closes every connection, so that the files can be moved.

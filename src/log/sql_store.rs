@@ -12,7 +12,7 @@ use super::rows::{
 use super::sql::{Database, SqlError, Transaction, Value};
 use super::store::{Decide, EventRow, Found, Head, PayloadRow, StateRow, Store, StoreError, Want};
 use super::tables::write;
-use super::{blockers, find, parts};
+use super::{blockers, parts, transaction_reads};
 use crate::core::id::{CallId, Epoch, Position};
 use crate::core::time::Micros;
 
@@ -36,7 +36,7 @@ impl SqlStore {
         decide: &mut Decide<'_>,
     ) -> Result<(Head, Option<Head>), StoreError> {
         let dialect = self.database.dialect();
-        let (head, found) = find::find(transaction, dialect, want).await?;
+        let (head, found) = transaction_reads::find(transaction, dialect, want).await?;
         let stored = found.stored;
         let batch = decide(&head, found)?;
         if batch.events.is_empty() && batch.puts.is_empty() && batch.deletes.is_empty() && !batch.repairs {
@@ -83,7 +83,7 @@ impl Store for SqlStore {
         let Some(moved) = moved else { return Ok(head) };
         let done = transaction.commit().await;
         if moved.epoch != head.epoch && matches!(done, Ok(()) | Err(SqlError::Commit(_))) {
-            self.database.tell(moved.epoch.0);
+            self.database.notify_epoch(moved.epoch.0);
         }
         Ok(done.map(|()| moved)?)
     }
@@ -107,7 +107,7 @@ impl Store for SqlStore {
 
     async fn read(&self, want: &Want) -> Result<(Head, Found), StoreError> {
         let mut snapshot = self.database.snapshot().await?;
-        find::find(&mut *snapshot, self.database.dialect(), want).await
+        transaction_reads::find(&mut *snapshot, self.database.dialect(), want).await
     }
 
     async fn head(&self) -> Result<Head, StoreError> {
@@ -152,8 +152,8 @@ impl Store for SqlStore {
         self.database.query(BY_KIND, range_under(prefix)).await?.into_iter().map(state_row).collect()
     }
 
-    async fn told(&self) -> Result<Option<Epoch>, StoreError> {
-        Ok(self.database.told().await?.map(Epoch))
+    async fn next_epoch(&self) -> Result<Option<Epoch>, StoreError> {
+        Ok(self.database.next_epoch().await?.map(Epoch))
     }
 
     async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError> {

@@ -1,6 +1,6 @@
 //! The SQLite implementation: one connection that writes, a few that read, through `rusqlite`.
 //!
-//! A file that was moved away, replaced or emptied under us is not used any more ([`super::watch`]): what was written to it
+//! A file that was moved away, replaced or emptied under us is not used any more ([`super::file_watch`]): what was written to it
 //! nobody else would see.
 //!
 //! INVARIANT: opening makes nothing: SQLite empties the log of writes that lies beside a file which it makes. And nothing of
@@ -18,13 +18,13 @@ use rusqlite::{Connection, ErrorCode, OpenFlags};
 use tokio::sync::{OwnedMutexGuard, Semaphore};
 
 use super::dialect::{Dialect, Room, SQLITE};
-use super::holders::{self, Holder};
-use super::readers::{Left, PATIENCE, PREPARED, Readers, Snapshot, bind, connect_to_read, numbered, opening, read, running};
+use super::file_watch::{Standing, Watch};
+use super::lock_holders::{self, Holder};
+use super::readers::{Left, PREPARED, Readers, Snapshot, TIMEOUT, bind, connect_to_read, numbered, opening, read, running};
 use super::sql::{Database, Insert, Reads, Row, SqlError, Transaction, Value};
-use super::watch::{Standing, Watch};
 
 /// How long between two looks at whether it has.
-const LOOK: Duration = Duration::from_millis(1);
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 
 /// One room: one file.
 struct Sqlite {
@@ -37,7 +37,7 @@ pub async fn open_sqlite(file: &Path, room: Room) -> Result<Box<dyn Database>, S
     let path = file.to_owned();
     let connect = move || -> rusqlite::Result<Connection> {
         let connection = Connection::open_with_flags(&path, OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX)?;
-        connection.busy_timeout(PATIENCE)?;
+        connection.busy_timeout(TIMEOUT)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", if room == Room::Views { "normal" } else { "full" })?;
         connection.pragma_update(None, "foreign_keys", true)?;
@@ -60,7 +60,7 @@ pub async fn open_sqlite(file: &Path, room: Room) -> Result<Box<dyn Database>, S
 impl Sqlite {
     /// That its files are those that were opened, and whole.
     async fn check(&self) -> Result<(), SqlError> {
-        if self.readers.watch.look()? == Standing::Whole {
+        if self.readers.watch.check()? == Standing::Whole {
             return Ok(());
         }
         let connection = Arc::clone(&self.writer).lock_owned().await;
@@ -72,7 +72,7 @@ impl Sqlite {
     /// Who has the write lock, by what the kernel says.
     async fn held(&self) -> Result<Vec<Holder>, SqlError> {
         let file = self.readers.file.clone();
-        tokio::task::spawn_blocking(move || holders::of_sqlite(&file)).await.map_err(opening)
+        tokio::task::spawn_blocking(move || lock_holders::of_sqlite(&file)).await.map_err(opening)
     }
 }
 
@@ -107,13 +107,13 @@ impl Database for Sqlite {
         let open = Open { connection };
         let begin = async move {
             while !open.try_begin()? {
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
             Ok::<_, SqlError>(open)
         };
-        match tokio::time::timeout(PATIENCE, begin).await {
+        match tokio::time::timeout(TIMEOUT, begin).await {
             Ok(locked) => Ok(Box::new(locked?)),
-            Err(late) => Err(SqlError::Blocked { by: holders::named(&self.held().await?), source: late.into() }),
+            Err(late) => Err(SqlError::Blocked { by: lock_holders::named(&self.held().await?), source: late.into() }),
         }
     }
 
@@ -126,7 +126,7 @@ impl Database for Sqlite {
         Ok(self.held().await?.iter().map(ToString::to_string).collect())
     }
 
-    async fn look(&self) -> Result<(), SqlError> {
+    async fn check(&self) -> Result<(), SqlError> {
         self.check().await?;
         let file = self.readers.file.clone();
         // A connection of its own has read nothing yet.
@@ -139,7 +139,7 @@ impl Database for Sqlite {
         self.readers.idle().clear();
         let Some(connection) = self.writer.lock().await.take() else { return };
         // Everything into the file itself, so that it is whole wherever it is taken. What is not ours any more is left alone.
-        let whole = self.readers.watch.look().is_ok_and(|standing| standing == Standing::Whole);
+        let whole = self.readers.watch.check().is_ok_and(|standing| standing == Standing::Whole);
         let end = move || {
             if whole && let Err(error) = connection.query_row("pragma wal_checkpoint(truncate)", [], |_| Ok(())) {
                 tracing::warn!(%error, "the log of writes stays beside its database");

@@ -152,7 +152,7 @@ pub trait Store: Send + Sync {
     async fn state_under(&self, prefix: &str) -> Result<Vec<StateRow>, StoreError>;
     /// Returns when another process may have changed control state, with its epoch if that is known. A courtesy: the head
     /// is what holds.
-    async fn told(&self) -> Result<Option<Epoch>, StoreError>;
+    async fn next_epoch(&self) -> Result<Option<Epoch>, StoreError>;
     /// The state rows of these names that exist.
     async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError>;
 }

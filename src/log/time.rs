@@ -55,7 +55,7 @@ struct Known {
 }
 
 /// What a batch knows of the time besides this machine's clock.
-pub(super) struct Voices<'a> {
+pub(super) struct TimeSources<'a> {
     /// The newest event's time.
     pub(super) head: Micros,
     /// The database's clock.
@@ -68,7 +68,7 @@ pub(super) struct Voices<'a> {
 
 /// What time a batch has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Reading {
+pub(super) struct BatchTime {
     /// The log's time.
     pub(super) at: Micros,
     /// This machine's clock cannot be trusted.
@@ -79,7 +79,7 @@ pub(super) struct Reading {
     pub(super) most: Micros,
 }
 
-impl Reading {
+impl BatchTime {
     /// A time that nobody asked a clock for.
     pub(super) fn of(at: Micros) -> Self {
         Self { at, skewed: false, latest: at, most: Micros::LAST }
@@ -132,7 +132,7 @@ impl LogTime {
     }
 
     /// The time for a batch.
-    pub(super) fn read(&self, voices: &Voices<'_>) -> Reading {
+    pub(super) fn read(&self, voices: &TimeSources<'_>) -> BatchTime {
         let own = own(&*self.clock, voices.ahead());
         let database = voices.database();
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
@@ -170,7 +170,7 @@ impl LogTime {
         let most = database.map_or(Micros::LAST, |said| said.plus(BEYOND).max(voices.head));
         let is_known = !skewed || witness.is_some() || voices.living().any(|peer| peer.moved);
         let latest = if is_known { at } else { at.max(own.now) };
-        Reading { at: at.min(most), skewed: skewed || at > most, latest, most }
+        BatchTime { at: at.min(most), skewed: skewed || at > most, latest, most }
     }
 }
 
@@ -184,7 +184,7 @@ fn apart(one: Micros, other: Micros) -> Duration {
     one.since(other).max(other.since(one))
 }
 
-impl Voices<'_> {
+impl TimeSources<'_> {
     fn ahead(&self) -> i64 {
         self.accepted.map_or(0, |accepted| accepted.ahead)
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::store::StoreError;
-use crate::core::caused::with_sources;
+use crate::core::error_chain::error_chain;
 
 /// An entry that was not written.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -40,7 +40,7 @@ impl WriteError {
     /// Of a read that failed.
     pub(super) fn unread(error: StoreError) -> Self {
         match error {
-            StoreError::Differs(_) => Self::Differs(with_sources(&error)),
+            StoreError::Differs(_) => Self::Differs(error_chain(&error)),
             _ => Self::Unread(Arc::new(error)),
         }
     }

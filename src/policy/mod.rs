@@ -5,11 +5,11 @@
 
 mod cases;
 mod error;
-mod extent;
-mod memo;
 mod question;
 mod schema;
 mod set;
+mod size_limits;
+mod verdict_cache;
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -19,13 +19,13 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 pub use self::cases::{Cases, run_cases};
 pub use self::error::{CaseFailure, PolicyError};
-use self::memo::Memo;
 pub use self::question::Query;
 use self::question::Vocabulary;
 pub use self::schema::schema;
 pub use self::set::{Set, rules};
+use self::verdict_cache::VerdictCache;
 use crate::core::proposal::Verdict;
-use crate::core::tool::ToolFacts;
+use crate::core::tool::ToolSpec;
 
 /// The policies that come with Forelog, and their cases.
 const DEFAULT: &str = include_str!("../../policies/default.cedar");
@@ -124,14 +124,14 @@ struct InForce {
 pub struct Policies {
     words: Arc<Vocabulary>,
     in_force: RwLock<Option<InForce>>,
-    memo: Memo,
+    memo: VerdictCache,
 }
 
 impl Policies {
     /// No policies yet, for this catalogue.
-    pub fn new(tools: &[&'static ToolFacts]) -> Result<Self, PolicyError> {
+    pub fn new(tools: &[&'static ToolSpec]) -> Result<Self, PolicyError> {
         let words = Vocabulary::new(tools).map_err(|error| PolicyError::Schema(error.to_string()))?;
-        Ok(Self { words: Arc::new(words), in_force: RwLock::new(None), memo: Memo::default() })
+        Ok(Self { words: Arc::new(words), in_force: RwLock::new(None), memo: VerdictCache::default() })
     }
 
     /// The set in force and its version, if there is one.
@@ -185,13 +185,13 @@ impl Policies {
         self.in_force.read().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// On a thread of its own, whose stack is large enough for what [`extent::check`] lets through.
+    /// On a thread of its own, whose stack is large enough for what [`size_limits::check`] lets through.
     fn check(&self, files: &[(String, String)], cases: Option<&str>) -> Result<Loaded, PolicyError> {
         for (file, text) in files {
-            extent::check(file, text)?;
+            size_limits::check(file, text)?;
         }
         std::thread::scope(|scope| {
-            let thread = std::thread::Builder::new().name("policies".into()).stack_size(extent::STACK);
+            let thread = std::thread::Builder::new().name("policies".into()).stack_size(size_limits::STACK);
             let tried = thread.spawn_scoped(scope, || self.try_set(files, cases));
             let tried = tried.map_err(|source| PolicyError::Unreadable { path: "a thread to read on".into(), source })?;
             tried.join().unwrap_or_else(|_| Err(PolicyError::invalid("the set", "reading it failed".into())))
@@ -217,7 +217,7 @@ impl Policies {
 
 /// The policies of a directory in order of their names, and its cases.
 fn read_dir(dir: &Path) -> Result<(Vec<(String, String)>, String), PolicyError> {
-    let (mut files, mut left) = (Vec::new(), extent::BYTES);
+    let (mut files, mut left) = (Vec::new(), size_limits::BYTES);
     for entry in std::fs::read_dir(dir).map_err(unreadable(dir))? {
         let path = entry.map_err(unreadable(dir))?.path();
         if path.extension().is_some_and(|extension| extension == "cedar") {
@@ -244,7 +244,7 @@ fn read_file(path: &Path, left: &mut u64) -> Result<String, PolicyError> {
     let read = file.take(*left + 1).read_to_string(&mut text).map_err(unreadable(path))?;
     *left = left
         .checked_sub(u64::try_from(read).unwrap_or(u64::MAX))
-        .ok_or_else(|| refused(format!("with it the set is larger than {} KiB", extent::BYTES / 1024)))?;
+        .ok_or_else(|| refused(format!("with it the set is larger than {} KiB", size_limits::BYTES / 1024)))?;
     Ok(text)
 }
 

@@ -11,7 +11,7 @@ use super::schema::{groups, risk_name, schema};
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::resource::{Attribute, NOUNS, Resource};
 use crate::core::scope::ScopeSet;
-use crate::core::tool::ToolFacts;
+use crate::core::tool::ToolSpec;
 
 /// A call, as far as a policy may look at it.
 #[derive(Clone, Copy, Debug)]
@@ -23,7 +23,7 @@ pub struct Query<'a> {
     /// The key only reads.
     pub read_only: bool,
     /// Which tool.
-    pub tool: &'a ToolFacts,
+    pub tool: &'a ToolSpec,
     /// What it is about, if something is named.
     pub resource: Option<&'a Resource>,
 }
@@ -43,13 +43,13 @@ pub(super) struct Vocabulary {
 }
 
 struct Word {
-    facts: &'static ToolFacts,
+    facts: &'static ToolSpec,
     action: EntityUid,
     entities: Vec<Entity>,
 }
 
 impl Vocabulary {
-    pub fn new(tools: &[&'static ToolFacts]) -> Result<Self, Fault> {
+    pub fn new(tools: &[&'static ToolSpec]) -> Result<Self, Fault> {
         let action_type: EntityTypeName = "Forelog::Action".parse()?;
         let log_type: EntityTypeName = "Forelog::Log".parse()?;
         let words = tools.iter().map(|facts| (facts.name, Word::new(facts, &action_type)));
@@ -68,7 +68,7 @@ impl Vocabulary {
         })
     }
 
-    pub fn tool(&self, name: &str) -> Option<&'static ToolFacts> {
+    pub fn tool(&self, name: &str) -> Option<&'static ToolSpec> {
         self.tools.get(name).map(|word| word.facts)
     }
 
@@ -117,7 +117,7 @@ impl Vocabulary {
 }
 
 impl Word {
-    fn new(facts: &'static ToolFacts, action_type: &EntityTypeName) -> Self {
+    fn new(facts: &'static ToolSpec, action_type: &EntityTypeName) -> Self {
         let groups: HashSet<EntityUid> = groups(facts).iter().map(|group| uid(action_type, group)).collect();
         let action = uid(action_type, facts.name);
         let mut entities: Vec<Entity> = groups.iter().map(|group| Entity::new_no_attrs(group.clone(), HashSet::new())).collect();

@@ -5,7 +5,7 @@
 use std::fmt::Write;
 
 use crate::core::resource::NOUNS;
-use crate::core::tool::{Class, Risk, ToolFacts};
+use crate::core::tool::{Class, Risk, ToolSpec};
 
 const ENTITIES: &str = "\
 // Generated from the catalogue of tools. Do not edit: a test compares it with the catalogue.
@@ -50,7 +50,7 @@ const STAFF: &str = "staff";
 
 /// The schema of a catalogue, in Cedar's own syntax.
 #[must_use]
-pub fn schema(tools: &[&'static ToolFacts]) -> String {
+pub fn schema(tools: &[&'static ToolSpec]) -> String {
     let mut text = String::from(ENTITIES);
     let declared: Vec<&str> = NOUNS.iter().map(|noun| noun.schema).collect();
     text.push_str(&declared.join("\n"));
@@ -74,7 +74,7 @@ pub fn schema(tools: &[&'static ToolFacts]) -> String {
 }
 
 /// The action groups that a tool is in.
-pub(super) fn groups(tool: &ToolFacts) -> Vec<String> {
+pub(super) fn groups(tool: &ToolSpec) -> Vec<String> {
     let mut groups = vec![format!("class:{}", tool.class.as_str())];
     if tool.scope.is_some_and(crate::core::scope::Scope::is_staff) {
         groups.push(STAFF.into());

@@ -5,8 +5,8 @@
 
 mod child;
 pub mod compute;
-mod roll;
-pub mod said;
+mod journal_nodes;
+pub mod provider_text;
 
 use std::sync::Arc;
 

@@ -17,7 +17,7 @@ use std::time::Duration;
 use tracing_subscriber::fmt::MakeWriter;
 
 use crate::core::scrub::scrub_text;
-use crate::core::visible::visible;
+use crate::core::visible::escape_hidden;
 
 /// Lines that wait to be written.
 const LINES: usize = 1024;
@@ -26,7 +26,7 @@ const LINES: usize = 1024;
 const BYTES: usize = 4 << 20;
 
 /// How long the end waits for what is not written yet.
-const PATIENCE: Duration = Duration::from_secs(1);
+const TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Standard error for log lines. One line comes in one piece.
 #[derive(Clone, Debug)]
@@ -78,7 +78,7 @@ impl Lines {
         let (say, heard) = sync_channel(1);
         // A queue that is full has nobody who writes.
         if self.queue.try_send(Next::End(say)).is_ok() {
-            let _ = heard.recv_timeout(PATIENCE);
+            let _ = heard.recv_timeout(TIMEOUT);
         }
     }
 }
@@ -117,7 +117,7 @@ impl Write for Lines {
         let (said, end) = text.strip_suffix('\n').map_or((&*text, ""), |said| (said, "\n"));
         let clean = scrub_text(said);
         // A document escapes what it holds; in a line for people it is written out.
-        let shown = if clean.starts_with('{') { clean } else { visible(&clean) };
+        let shown = if clean.starts_with('{') { clean } else { escape_hidden(&clean) };
         self.give(format!("{shown}{end}").into_bytes());
         Ok(line.len())
     }
@@ -135,7 +135,7 @@ pub fn last_word(text: String) {
         say.send(())
     });
     if spoken.is_ok() {
-        let _ = heard.recv_timeout(PATIENCE);
+        let _ = heard.recv_timeout(TIMEOUT);
     }
 }
 

@@ -118,9 +118,9 @@ async fn list(execution: Execution, args: Args) -> Result<Output, Outcome> {
         }
     }
     search.within(from, to).map_err(|why| Refusal::new(Code::ValidationFailed, format!("{why}.")))?;
-    let query = ActivityQuery { sight: execution.sight(), search, limit, cursor, as_of: None };
+    let query = ActivityQuery { visibility: execution.visibility(), search, limit, cursor, as_of: None };
     let page = execution.ports.activity.list(query).await?;
-    let items = page.items.into_iter().map(shown).collect();
+    let items = page.items.into_iter().map(to_listed).collect();
     Ok(Output { items, next_cursor: page.next_cursor, as_of: page.as_of })
 }
 
@@ -128,7 +128,7 @@ fn unreadable(argument: &str, fault: &Fault) -> Refusal {
     Refusal::new(Code::ValidationFailed, format!("{argument} cannot be read: {fault}."))
 }
 
-fn shown(record: CallRecord) -> Listed {
+fn to_listed(record: CallRecord) -> Listed {
     Listed {
         vm_id: record.about(&VM).cloned(),
         call_id: record.call_id,

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use super::declare::Arguments;
 use super::tool::{CatalogueError, Tool};
-use super::{legible, plain, schema};
+use super::{normalize, schema, text_check};
 use crate::core::code::Code;
 use crate::core::noun::Subject;
 use crate::core::refusal::Refusal;
@@ -70,7 +70,7 @@ impl Catalogue {
     #[must_use]
     pub fn plain(&self, tool: &str, mut args: Value) -> Value {
         if let Some(tool) = self.tools.get(tool) {
-            plain::plain(&tool.input, &mut args);
+            normalize::normalize(&tool.input, &mut args);
         }
         args
     }
@@ -79,8 +79,8 @@ impl Catalogue {
     /// values. Nothing is found wrong with their form after this.
     pub fn read(&self, tool: &Tool, args: &Value) -> Result<Arguments, Refusal> {
         let validator = self.validators.get(tool.facts.name);
-        let faults = validator.and_then(|validator| schema::invalid(validator, args)).or_else(|| legible::nul_in(args));
-        let read = faults.map_or_else(|| tool.handler.read(args).map_err(|path| schema::misfit(&tool.input, &path)), Err);
+        let faults = validator.and_then(|validator| schema::invalid(validator, args)).or_else(|| text_check::nul_in(args));
+        let read = faults.map_or_else(|| tool.handler.read(args).map_err(|path| schema::invalid_row(&tool.input, &path)), Err);
         read.map_err(|mut refusal| {
             let known: Vec<&String> =
                 tool.input["properties"].as_object().map(|fields| fields.keys().collect()).unwrap_or_default();

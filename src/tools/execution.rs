@@ -19,11 +19,11 @@ use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
 use crate::core::scrub::scrub_text;
-use crate::core::sight::Sight;
 use crate::core::state::ControlState;
-use crate::core::tool::ToolFacts;
-use crate::log::acting::Acting;
+use crate::core::tool::ToolSpec;
+use crate::core::visibility::Visibility;
 use crate::log::admission::Admitted;
+use crate::log::call_write::CallWrite;
 use crate::providers::Permit;
 use crate::providers::compute::Compute;
 
@@ -50,7 +50,7 @@ pub struct Execution {
     /// Proof that leave to execute is durable.
     pub admitted: Admitted,
     /// The tool's facts.
-    pub tool: &'static ToolFacts,
+    pub tool: &'static ToolSpec,
     /// Who asked.
     pub principal: Principal,
     /// The arguments, read as the tool takes them.
@@ -82,8 +82,8 @@ impl Execution {
 
     /// What the caller may see.
     #[must_use]
-    pub fn sight(&self) -> Sight {
-        Sight::own(&self.principal, &self.state())
+    pub fn visibility(&self) -> Visibility {
+        Visibility::own(&self.principal, &self.state())
     }
 
     /// The provider of what the call is about.
@@ -129,9 +129,9 @@ impl Execution {
 
     /// The call as it is held against the log in each transaction in which it writes.
     #[must_use]
-    pub fn acting(&self) -> Acting {
+    pub fn acting(&self) -> CallWrite {
         let (call, principal) = (self.call().clone(), self.principal.clone());
-        Acting { call, principal, tool: self.tool, node: self.ports.node.clone() }
+        CallWrite { call, principal, tool: self.tool, node: self.ports.node.clone() }
     }
 
     /// Calls another tool as whoever made this call; none if that did not succeed.

@@ -15,14 +15,13 @@ mod execution;
 pub mod export;
 mod instant;
 mod key;
-mod legible;
 mod limits;
+mod node_slots;
+mod normalize;
 mod operation;
 mod outcome;
 mod panic;
 mod person;
-mod places;
-mod plain;
 mod policy;
 mod reading;
 mod record;
@@ -30,6 +29,7 @@ mod register;
 pub mod schema;
 mod search;
 mod switch;
+mod text_check;
 mod tool;
 mod typed;
 pub mod under_way;
@@ -39,13 +39,13 @@ pub use catalogue::Catalogue;
 pub use declare::{Arguments, Route};
 pub use execution::{Calls, Execution, Progress};
 pub use instant::Instant;
-pub use places::{Place, Places};
+pub use node_slots::{NodeSlot, NodeSlots};
 pub use policy::{NodePolicies, PolicyLoader, Reloaded};
 pub use reading::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, AdministrationRecord, Bucket, CallRecord,
     Change, Changes, Histogram,
 };
-pub use register::{catalogue, every_tool, facts_of, halts, halts_at, names};
+pub use register::{catalogue, every_tool, halts, halts_at, names, spec_of};
 pub use tool::{CatalogueError, Handler, Tool};
 
 use std::collections::BTreeMap;
@@ -56,7 +56,7 @@ use crate::core::engagement::Names;
 use crate::core::id::{CallId, EventId, NodeId};
 use crate::core::terms::Terms;
 use crate::core::time::{Clock, Entropy};
-use crate::core::tool::ToolFacts;
+use crate::core::tool::ToolSpec;
 use crate::log::fence::Fence;
 use crate::log::reading::Reader;
 use crate::log::writer::Writer;
@@ -66,7 +66,7 @@ use crate::providers::compute::Compute;
 const FORGETTING: Duration = Duration::from_millis(500);
 
 /// Finds the facts of a tool by its name, for whoever meets the name in the log.
-pub type FactsOf = fn(&str) -> Option<&'static ToolFacts>;
+pub type FactsOf = fn(&str) -> Option<&'static ToolSpec>;
 
 /// Everything a tool may reach, as narrow ports.
 pub struct Ports {
@@ -91,7 +91,7 @@ pub struct Ports {
     /// What this node was started with, to be held beside what is in force. Nothing is decided by it.
     pub configured: Terms,
     /// What callers have under way on this node.
-    pub places: Places,
+    pub places: NodeSlots,
     /// Asking people.
     pub approvals: Approvals,
 }

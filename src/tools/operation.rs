@@ -25,7 +25,7 @@ const OWN: &str =
     "Who makes a call learns what became of it. Calls of others take audit:read, which is looked at with whose they are.";
 
 /// How often an open call is looked at.
-const LOOK: Duration = Duration::from_millis(200);
+const POLL_INTERVAL: Duration = Duration::from_millis(200);
 
 /// Longest wait, and what it takes to answer.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -116,7 +116,7 @@ async fn wait(execution: Execution, Waiting { operation_id, timeout_seconds }: W
         let row = job_row(&record.call_id);
         let open = !execution.ports.reader.store.state_rows(&[row]).await?.is_empty();
         execution.report(0.0, None, record.status.as_str());
-        if open && execution.cancel.run_until_cancelled(tokio::time::sleep(LOOK)).await.is_none() {
+        if open && execution.cancel.run_until_cancelled(tokio::time::sleep(POLL_INTERVAL)).await.is_none() {
             return Err(Outcome::Cancelled(Code::Cancelled));
         }
         if !open {
@@ -136,12 +136,12 @@ fn not_found() -> Outcome {
 
 async fn find(execution: &Execution, id: &str) -> Result<CallRecord, Outcome> {
     let call: CallId = id.parse().map_err(|_| not_found())?;
-    execution.ports.activity.call(&execution.sight(), &call).await?.ok_or_else(not_found)
+    execution.ports.activity.call(&execution.visibility(), &call).await?.ok_or_else(not_found)
 }
 
 async fn document(execution: &Execution, record: CallRecord) -> Result<Output, Outcome> {
     let mut recorded = match record.end {
-        Some(_) => execution.ports.reader.result_of(&record.call_id, &execution.sight()).await?.unwrap_or_default(),
+        Some(_) => execution.ports.reader.result_of(&record.call_id, &execution.visibility()).await?.unwrap_or_default(),
         None => Value::Null,
     };
     let failure = match recorded.get_mut("error").map(Value::take) {

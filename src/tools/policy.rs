@@ -11,14 +11,14 @@ use crate::core::redact::Sensitivity::Public;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::state::PolicySet;
-use crate::log::acting::Acting;
+use crate::log::call_write::CallWrite;
 
 /// Loads policies; implemented by `control`, which owns the engine.
 #[async_trait]
 pub trait PolicyLoader: Send + Sync {
     /// Validates this node's policy files, runs their cases and puts them in force as an event. Answers what is in force
     /// now and what was before, or why the old set stays. Nothing is recorded for a call that may not write any more.
-    async fn reload(&self, acting: Option<Acting>) -> Result<Reloaded, Refusal>;
+    async fn reload(&self, acting: Option<CallWrite>) -> Result<Reloaded, Refusal>;
 
     /// What this node serves, and what its own files are.
     async fn node(&self) -> NodePolicies;

@@ -12,9 +12,9 @@ use crate::core::noun::Noun;
 use crate::core::refusal::Refusal;
 use crate::core::resource::{NOUNS, ResourceId};
 use crate::core::search::Search;
-use crate::core::sight::Sight;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 
 /// A call as the views know it.
 #[derive(Clone, Debug, PartialEq, serde::Serialize, schemars::JsonSchema)]
@@ -83,7 +83,7 @@ fn by_field<S: serde::Serializer>(resources: &[ResourceId], serializer: S) -> Re
 #[derive(Clone, Debug, Default)]
 pub struct ActivityQuery {
     /// What the reader may see; nothing, unless it is said.
-    pub sight: Sight,
+    pub visibility: Visibility,
     /// Which of them are looked for.
     pub search: Search,
     /// At most so many, 1 … 200.
@@ -151,7 +151,7 @@ pub struct Bucket {
 #[derive(Clone, Debug, Default)]
 pub struct AdministrationQuery {
     /// What the reader may see; nothing, unless it is said.
-    pub sight: Sight,
+    pub visibility: Visibility,
     /// Keys, VMs and providers that the reader may see, by the names that events have for them.
     pub concerns: Vec<String>,
     /// Control state, which says whose something is; without it only the staff are told what was said of it.
@@ -266,7 +266,7 @@ pub trait Activity: Send + Sync {
     /// A page of what happened outside of calls.
     async fn administration(&self, query: AdministrationQuery) -> Result<AdministrationPage, Refusal>;
     /// One call, if it may be seen.
-    async fn call(&self, sight: &Sight, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
+    async fn call(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallRecord>, Refusal>;
     /// Everything that is known of one call, if it may be seen: `call`, `arguments`, `result`, `events`.
-    async fn timeline(&self, sight: &Sight, call: &CallId) -> Result<Option<Value>, Refusal>;
+    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<Value>, Refusal>;
 }

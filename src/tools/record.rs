@@ -11,8 +11,8 @@ use crate::core::commands::Command;
 use crate::core::id::AccountId;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
-use crate::log::at_hand::Need;
 use crate::log::changing::{Author, Changed, Ids, Note};
+use crate::log::stop_sealing::SealingNeed;
 use crate::log::vault::VaultError;
 
 impl Execution {
@@ -33,7 +33,7 @@ pub(super) async fn note(execution: &Execution, about: &AccountId, note: Value) 
     let (id, now) = (execution.ports.event_id(), execution.ports.clock.now());
     let vault = &execution.ports.reader.vault;
     let note = Scrubbed::of(note);
-    let need = Need::of(Some(execution.tool));
+    let need = SealingNeed::of(Some(execution.tool));
     let part = vault.seal_as(need, about, now, &id, "note", &note).await?;
     Ok(Note::sealed(id, part, note))
 }

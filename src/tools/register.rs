@@ -8,7 +8,7 @@ use super::{
     Catalogue, CatalogueError, Tool, account, activity, approval, clock, command, exec, export, key, limits, operation, panic,
     person, policy, search, switch, vm,
 };
-use crate::core::tool::ToolFacts;
+use crate::core::tool::ToolSpec;
 
 /// The operations of every noun.
 static NOUNS: [&[&dyn Declared]; 16] = [
@@ -46,16 +46,16 @@ pub fn every_tool() -> Result<Vec<Tool>, CatalogueError> {
 
 /// The facts of a tool by name, for whoever meets the name in the log.
 #[must_use]
-pub fn facts_of(name: &str) -> Option<&'static ToolFacts> {
-    static KNOWN: LazyLock<BTreeMap<&'static str, &'static ToolFacts>> =
+pub fn spec_of(name: &str) -> Option<&'static ToolSpec> {
+    static KNOWN: LazyLock<BTreeMap<&'static str, &'static ToolSpec>> =
         LazyLock::new(|| every_operation().map(|operation| (operation.facts().name, operation.facts())).collect());
     KNOWN.get(name).copied()
 }
 
-/// Whether the tool of that name stops something ([`ToolFacts::halts`]).
+/// Whether the tool of that name stops something ([`ToolSpec::halts`]).
 #[must_use]
 pub fn halts(name: &str) -> bool {
-    facts_of(name).is_some_and(ToolFacts::halts)
+    spec_of(name).is_some_and(ToolSpec::halts)
 }
 
 /// Whether a route of the API, by its method and its path below `/api/v1`, is that of a tool that stops something.

@@ -34,7 +34,7 @@ fn refusal(faults: &[Value]) -> Refusal {
 }
 
 /// A refusal of an argument that has its type and bounds, and is not in its format: as its description says.
-pub(super) fn misfit(schema: &Value, path: &str) -> Refusal {
+pub(super) fn invalid_row(schema: &Value, path: &str) -> Refusal {
     let refusal = refusal(&[json!({ "path": path, "rule": "format" })]);
     let about = path.strip_prefix('/').and_then(|name| schema["properties"][name]["description"].as_str());
     match about {

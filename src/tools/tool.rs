@@ -14,12 +14,12 @@ use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
 use crate::core::state::ControlState;
 use crate::core::switch::Stop;
-use crate::core::tool::{Class, ToolFacts};
+use crate::core::tool::{Class, ToolSpec};
 
 /// One operation.
 pub struct Tool {
     /// What the decision needs to know.
-    pub facts: &'static ToolFacts,
+    pub facts: &'static ToolSpec,
     /// Short title for people.
     pub title: &'static str,
     /// What it does; instructs nobody.

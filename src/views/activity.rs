@@ -12,13 +12,13 @@ use async_trait::async_trait;
 use super::call::{COLUMNS, Call};
 use super::filter::select;
 use super::page::Cursor;
-use super::turns::Turns;
+use super::query_slots::QuerySlots;
 use super::{ViewError, Views};
 use crate::core::code::Code;
 use crate::core::event::Event;
 use crate::core::id::{CallId, Position};
 use crate::core::refusal::Refusal;
-use crate::core::sight::Sight;
+use crate::core::visibility::Visibility;
 use crate::log::reading::Reader;
 use crate::log::sql::{Row, SqlError, Value};
 use crate::tools::{
@@ -26,7 +26,7 @@ use crate::tools::{
 };
 
 /// How long a reader waits for the views.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How to find the same faster.
 const NARROW: &str =
@@ -45,7 +45,7 @@ pub const BUDGET: Duration = Duration::from_secs(5);
 pub struct Calls {
     views: Arc<Views>,
     budget: Duration,
-    turns: Turns,
+    turns: QuerySlots,
 }
 
 /// How far the views are, and how far the log was when that was asked for.
@@ -65,12 +65,12 @@ impl Calls {
     /// The same, and no look into them takes longer than `budget`.
     #[must_use]
     pub fn within(views: Arc<Views>, budget: Duration) -> Self {
-        Self { views, budget, turns: Turns::default() }
+        Self { views, budget, turns: QuerySlots::default() }
     }
 
     /// Looks into the views for as long as that may take, when it is the turn of who may see that.
-    pub(super) async fn look(&self, sight: &Sight, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, ViewError> {
-        let _turn = self.turns.take(sight).await?;
+    pub(super) async fn query_rows(&self, visibility: &Visibility, sql: &str, args: Vec<Value>) -> Result<Vec<Row>, ViewError> {
+        let _turn = self.turns.take(visibility).await?;
         Ok(self.views.database.query_within(sql, args, self.budget).await?)
     }
 
@@ -107,7 +107,7 @@ impl Calls {
             Err(refusal) => return Ok(Err(refusal)),
         };
         let (sql, args) = select(query, from, query.limit + 1, self.views.database.dialect());
-        let rows = self.look(&query.sight, &sql, args).await?;
+        let rows = self.query_rows(&query.visibility, &sql, args).await?;
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let calls: Vec<Call> = rows.iter().take(size).map(Call::read).collect::<Result<_, _>>()?;
         let before = calls.last().filter(|_| rows.len() > size).map(Call::intent);
@@ -122,7 +122,7 @@ impl Views {
     /// Waits, bounded, until the views have what the log has now.
     pub(super) async fn reach(&self) -> Result<Reached, ViewError> {
         let head = self.reader.store.head().await?.position;
-        let position = match tokio::time::timeout(PATIENCE, self.catch_up(head)).await {
+        let position = match tokio::time::timeout(TIMEOUT, self.catch_up(head)).await {
             Ok(position) => position?,
             Err(_) => self.position().await?,
         };
@@ -145,10 +145,10 @@ impl Views {
     }
 
     /// One call as it is now, if it may be seen.
-    pub(super) async fn find(&self, sight: &Sight, call: &CallId) -> Result<Option<Call>, ViewError> {
+    pub(super) async fn find(&self, visibility: &Visibility, call: &CallId) -> Result<Option<Call>, ViewError> {
         let sql = format!("select {COLUMNS} from call where call = $1");
         let rows = self.database.query(&sql, vec![call.as_str().into()]).await?;
-        let found = rows.first().map(Call::read).transpose()?.filter(|call| call.is_in(sight));
+        let found = rows.first().map(Call::read).transpose()?.filter(|call| call.is_in(visibility));
         Ok(self.held(found.into_iter().collect()).await?.pop())
     }
 }
@@ -220,9 +220,9 @@ impl Activity for Calls {
         self.changed(&query, after).await.map_err(|error| unreadable(&error))
     }
 
-    async fn call(&self, sight: &Sight, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
+    async fn call(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
         let reached = self.views.reach().await.map_err(|error| unreadable(&error))?;
-        let found = self.views.find(sight, call).await.map_err(|error| unreadable(&error))?;
+        let found = self.views.find(visibility, call).await.map_err(|error| unreadable(&error))?;
         match found {
             Some(call) => call.record(Position(i64::MAX)).map(Some).map_err(|error| unreadable(&error)),
             None if reached.position < reached.head => Err(behind()),
@@ -230,7 +230,7 @@ impl Activity for Calls {
         }
     }
 
-    async fn timeline(&self, sight: &Sight, call: &CallId) -> Result<Option<serde_json::Value>, Refusal> {
-        Ok(Self::timeline(self, sight, call).await?.map(|timeline| serde_json::json!(timeline)))
+    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<serde_json::Value>, Refusal> {
+        Ok(Self::timeline(self, visibility, call).await?.map(|timeline| serde_json::json!(timeline)))
     }
 }

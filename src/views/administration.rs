@@ -12,10 +12,10 @@ use super::ViewError;
 use super::activity::Calls;
 use super::page::Cursor;
 use crate::core::about::About;
-use crate::core::event::{Event, Kind};
+use crate::core::event::{Event, EventKind};
 use crate::core::id::Position;
 use crate::core::noun::vm::VM;
-use crate::core::sight::{Sight, concerned};
+use crate::core::visibility::{Visibility, concerned};
 use crate::log::dialect::Dialect;
 use crate::log::sql::{Holds, Insert, Row, Transaction, Value};
 use crate::tools::{AdministrationPage, AdministrationQuery, AdministrationRecord};
@@ -35,7 +35,7 @@ pub(super) async fn save(transaction: &mut dyn Transaction, dialect: &Dialect, e
     for (event, about) in found {
         let inherited = about.owned_like.and_then(|like| owners.get(&like).cloned()).unwrap_or_default();
         let (account, concerns) = (about.account.or(inherited.0), concerned(&event.kind).or(inherited.1));
-        if let Some(subject) = about.subject.as_ref().filter(|_| About::tells_whose(&event.kind)) {
+        if let Some(subject) = about.subject.as_ref().filter(|_| About::establishes_owner(&event.kind)) {
             owners.insert(subject.clone(), (account.clone(), concerns.clone()));
             fresh.insert(subject.clone(), (account.clone(), concerns.clone()));
         }
@@ -98,11 +98,11 @@ impl Calls {
         from: Cursor,
     ) -> Result<AdministrationPage, ViewError> {
         let (sql, args) = select(query, from);
-        let rows = self.look(&query.sight, &sql, args).await?;
+        let rows = self.query_rows(&query.visibility, &sql, args).await?;
         let size = usize::try_from(query.limit).unwrap_or(usize::MAX);
         let mut items = Vec::new();
         for row in rows.iter().take(size) {
-            items.extend(self.told(row, query).await?);
+            items.extend(self.record_of(row, query).await?);
         }
         let last = rows.iter().take(size).next_back().map(|row| row.int(0)).transpose()?;
         let before = last.filter(|_| rows.len() > size).map(Position);
@@ -114,21 +114,22 @@ impl Calls {
     async fn said(&self, event: &Event, query: &AdministrationQuery) -> Result<Option<Json>, ViewError> {
         let reader = &self.views().reader;
         Ok(match &event.kind {
-            kind @ Kind::RefusalsCounted { .. } => query.sight.event(kind, &query.state).then(|| counted(kind)),
-            _ if query.sight.is_everything() => reader.part(event, "note", &query.sight).await?,
-            _ => reader.message(event, &query.sight, &query.state).await?,
+            kind @ EventKind::RefusalsCounted { .. } => query.visibility.event(kind, &query.state).then(|| counted(kind)),
+            _ if query.visibility.is_everything() => reader.part(event, "note", &query.visibility).await?,
+            _ => reader.message(event, &query.visibility, &query.state).await?,
         })
     }
 
     /// The event that a row leads to, as it says itself; none if the row says something else.
-    async fn told(&self, row: &Row, query: &AdministrationQuery) -> Result<Option<AdministrationRecord>, ViewError> {
+    async fn record_of(&self, row: &Row, query: &AdministrationQuery) -> Result<Option<AdministrationRecord>, ViewError> {
         let position = Position(row.int(0)?);
         let Some(event) = self.views().reader.event(position).await? else { return Ok(strange(position)) };
         let Some(about) = About::of(&event.kind) else { return Ok(strange(position)) };
-        let (whose, sight) = (self.views().whose(&event.kind).await?, &query.sight);
+        let (whose, visibility) = (self.views().whose(&event.kind).await?, &query.visibility);
         let is = |column: usize, said: &Option<String>| row.maybe_text(column).is_ok_and(|text| text == said.as_deref());
         // Whose it is may be past telling: who sees everything sees it all the same.
-        let is_theirs = whose.as_ref().map_or(sight.is_everything(), |whose| is(3, &whose.account) && is(6, &whose.concerns));
+        let is_theirs =
+            whose.as_ref().map_or(visibility.is_everything(), |whose| is(3, &whose.account) && is(6, &whose.concerns));
         let is_said =
             row.int(1)? == event.at.0 && row.text(2)? == event.kind.name() && is(4, &about.person) && is(5, &about.subject);
         if !is_said || !is_theirs {
@@ -136,7 +137,7 @@ impl Calls {
         }
         let note = self.said(&event, query).await?.unwrap_or(Json::Null);
         // That the staff read is all that an account is told of it.
-        let user = about.person.filter(|_| sight.is_everything() || !matches!(event.kind, Kind::LogRead { .. }));
+        let user = about.person.filter(|_| visibility.is_everything() || !matches!(event.kind, EventKind::LogRead { .. }));
         let (account, kind) = (whose.and_then(|whose| whose.account), event.kind.name().to_owned());
         Ok(Some(AdministrationRecord { position, at: event.at, kind, account, user, subject: about.subject, note }))
     }
@@ -149,9 +150,9 @@ fn strange(position: Position) -> Option<AdministrationRecord> {
 }
 
 /// What an event says of the refusals that it counts. Nothing of it is for staff alone.
-fn counted(kind: &Kind) -> Json {
+fn counted(kind: &EventKind) -> Json {
     match kind {
-        Kind::RefusalsCounted { tool, resources, code, count, first, last, mixed, .. } => json!({
+        EventKind::RefusalsCounted { tool, resources, code, count, first, last, mixed, .. } => json!({
             "count": count, "tool": tool, "vm": resources.iter().find(|id| *id.noun() == VM), "code": code, "mixed": mixed, "first": first.document(), "last": last.document(),
         }),
         _ => Json::Null,
@@ -165,17 +166,17 @@ const ROW: &str = "position, at, type, account, person, subject, concerns";
 fn parts(query: &AdministrationQuery) -> Vec<(String, Vec<Value>)> {
     let places = if query.concerns.is_empty() { "null".to_owned() } else { vec!["?"; query.concerns.len()].join(", ") };
     let named = || query.concerns.iter().map(|name| Value::from(name.as_str())).collect::<Vec<_>>();
-    match &query.sight {
-        Sight::Everything => match &query.about {
+    match &query.visibility {
+        Visibility::Everything => match &query.about {
             None => vec![("1 = 1".to_owned(), Vec::new())],
             Some(account) => vec![("account = ?".to_owned(), vec![account.as_str().into()])],
         },
-        Sight::Nothing => vec![("1 = 0".to_owned(), Vec::new())],
-        Sight::Account(account) => vec![
+        Visibility::Nothing => vec![("1 = 0".to_owned(), Vec::new())],
+        Visibility::Account(account) => vec![
             ("account = ?".to_owned(), vec![account.as_str().into()]),
             (format!("{FOR_ALL} and (concerns is null or concerns in ({places})) is true"), named()),
         ],
-        Sight::Key { .. } => vec![
+        Visibility::Key { .. } => vec![
             (format!("concerns in ({places})"), named()),
             (format!("{FOR_ALL} and (concerns is null and type != 'log_read') is true"), Vec::new()),
         ],
@@ -184,7 +185,7 @@ fn parts(query: &AdministrationQuery) -> Vec<(String, Vec<Value>)> {
 
 fn select(query: &AdministrationQuery, from: Cursor) -> (String, Vec<Value>) {
     // In the order of positions for whoever sees all of them: see `migrations/*/views-0001.sql`.
-    let is_whole = query.sight.is_everything() && query.about.is_none();
+    let is_whole = query.visibility.is_everything() && query.about.is_none();
     let (before, order) = if is_whole { ("position < ?", "position desc") } else { ("-position > ?", "-position") };
     let before_position = from.before.0.min(from.as_of.0.saturating_add(1));
     let mut args: Vec<Value> = Vec::new();

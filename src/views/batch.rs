@@ -8,10 +8,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use serde_json::Value;
 
 use super::call::{Call, Spoken};
-use super::fit::hash;
 use super::label::Labels;
+use super::status::hash;
 use super::{ViewError, administration, call, label};
-use crate::core::event::{Event, IntentRecorded, Kind};
+use crate::core::event::{Event, EventKind, IntentRecorded};
 use crate::core::id::Position;
 use crate::log::dialect::Dialect;
 use crate::log::reading::{ReadError, Reader};
@@ -39,7 +39,7 @@ impl Batch {
             rows.into_iter().map(|row| ((row.position, row.part.clone()), row)).collect();
         let mut parts = HashMap::new();
         for event in &events {
-            for name in shown(&event.kind) {
+            for name in shown_parts(&event.kind) {
                 if let Some(value) = open(reader, event, name, &rows).await? {
                     parts.insert((event.position, *name), value);
                 }
@@ -87,7 +87,7 @@ impl Batch {
             let Some(id) = event.kind.call() else { continue };
             match (calls.get_mut(id.as_str()), &event.kind) {
                 (Some(call), _) => call.apply(event),
-                (None, Kind::IntentRecorded(intent)) => {
+                (None, EventKind::IntentRecorded(intent)) => {
                     let call = Call::recorded(event, intent, self.spoken(event, intent, labels));
                     calls.insert(id.to_string(), call);
                 }
@@ -100,7 +100,7 @@ impl Batch {
     /// The calls that begin in the batch, as their intents alone make them.
     pub(super) fn begun(&self, labels: &Labels) -> Vec<Call> {
         let begins = |event: &Event| match &event.kind {
-            Kind::IntentRecorded(intent) => Some(Call::recorded(event, intent, self.spoken(event, intent, labels))),
+            EventKind::IntentRecorded(intent) => Some(Call::recorded(event, intent, self.spoken(event, intent, labels))),
             _ => None,
         };
         self.events.iter().filter_map(begins).collect()
@@ -114,7 +114,7 @@ impl Batch {
     /// The labels that the batch gives to VMs.
     pub(super) fn imported(&self) -> Labels {
         let imported = self.events.iter().filter_map(|event| match &event.kind {
-            Kind::VmImported { vm, .. } => {
+            EventKind::VmImported { vm, .. } => {
                 let label = self.parts.get(&(event.position, "note"))?["label"].as_str()?;
                 Some((vm.to_string(), plain(label)))
             }
@@ -125,7 +125,7 @@ impl Batch {
 
     fn about(&self) -> Vec<String> {
         let named = self.events.iter().flat_map(|event| match &event.kind {
-            Kind::IntentRecorded(intent) => intent.resources.iter().map(ToString::to_string).collect(),
+            EventKind::IntentRecorded(intent) => intent.resources.iter().map(ToString::to_string).collect(),
             _ => Vec::new(),
         });
         named.collect::<BTreeSet<_>>().into_iter().collect()
@@ -136,7 +136,7 @@ impl Batch {
         let (mut new, mut older) = (BTreeSet::new(), BTreeSet::new());
         for event in &self.events {
             let Some(call) = event.kind.call() else { continue };
-            if matches!(event.kind, Kind::IntentRecorded(_)) {
+            if matches!(event.kind, EventKind::IntentRecorded(_)) {
                 new.insert(call);
             } else if !new.contains(call) {
                 older.insert(call);
@@ -153,10 +153,10 @@ fn label_of(intent: &IntentRecorded, labels: &Labels) -> Option<String> {
 }
 
 /// The parts of an event that the views show.
-fn shown(kind: &Kind) -> &'static [&'static str] {
+fn shown_parts(kind: &EventKind) -> &'static [&'static str] {
     match kind {
-        Kind::IntentRecorded(_) => &["arguments", "subject"],
-        Kind::VmImported { .. } => &["note"],
+        EventKind::IntentRecorded(_) => &["arguments", "subject"],
+        EventKind::VmImported { .. } => &["note"],
         _ => &[],
     }
 }

@@ -7,8 +7,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::batch::Batch;
 use super::call::{COLUMNS, Call};
-use super::fit::{CURSOR, Stand};
 use super::label::Labels;
+use super::status::{CURSOR, ViewsStatus};
 use super::{ViewError, activity};
 use crate::core::about::About;
 use crate::core::event::Event;
@@ -20,11 +20,11 @@ use crate::log::sql::{Database, Row};
 const TOGETHER: u32 = 500;
 
 /// How many differences are named.
-const NAMED: usize = 10;
+const MAX_NAMED: usize = 10;
 
 /// Where the views' rows differ from the log, one line each, and how many more there are.
 pub async fn differences(database: &dyn Database, reader: &Reader) -> Result<Vec<String>, ViewError> {
-    let upto = Stand::read(&database.query(CURSOR, Vec::new()).await?)?.position;
+    let upto = ViewsStatus::read(&database.query(CURSOR, Vec::new()).await?)?.position;
     let (mut after, mut labels, mut found) = (Position(0), Labels::new(), Vec::new());
     while after < upto {
         let Some(batch) = Batch::read(reader, after, TOGETHER).await? else { break };
@@ -43,7 +43,7 @@ pub async fn differences(database: &dyn Database, reader: &Reader) -> Result<Vec
         strange.extend((more > 0).then(|| format!("{more} rows of {table} are of no event")));
     }
     // Of views that have moved meanwhile they may be the next ones.
-    if Stand::read(&database.query(CURSOR, Vec::new()).await?)?.position == upto {
+    if ViewsStatus::read(&database.query(CURSOR, Vec::new()).await?)?.position == upto {
         found.extend(strange);
     }
     for row in database.query("select vm, label from vm order by vm", Vec::new()).await? {
@@ -53,8 +53,8 @@ pub async fn differences(database: &dyn Database, reader: &Reader) -> Result<Vec
             found.push(format!("the label of {vm} is another one"));
         }
     }
-    let more = found.len().saturating_sub(NAMED);
-    found.truncate(NAMED);
+    let more = found.len().saturating_sub(MAX_NAMED);
+    found.truncate(MAX_NAMED);
     if more > 0 {
         found.push(format!("and {more} more"));
     }

@@ -10,8 +10,8 @@ use crate::core::call::Status;
 use crate::core::id::AccountId;
 use crate::core::search::words::{is_run, looked_for};
 use crate::core::search::{Field, Search, Term, Word};
-use crate::core::sight::Sight;
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 use crate::log::dialect::{Dialect, FullText};
 use crate::log::sql::Value;
 use crate::tools::ActivityQuery;
@@ -60,7 +60,7 @@ pub(super) fn select_standing(query: &ActivityQuery, from: Cursor, limit: u32, d
 
 fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dialect: &Dialect) -> (String, Vec<Value>) {
     let (search, full_text) = (&query.search, &dialect.full_text);
-    let owner = query.sight.account().map(AccountId::as_str).or_else(|| search.value(Field::Account));
+    let owner = query.visibility.account().map(AccountId::as_str).or_else(|| search.value(Field::Account));
     let wanted: Vec<&Word> = search.words.iter().filter(|word| !word.without).collect();
     // The calls about one thing are walked newest first by themselves, however many others their account has.
     let led = leading(search).filter(|_| wanted.is_empty());
@@ -87,7 +87,7 @@ fn statement(columns: &str, query: &ActivityQuery, from: Cursor, limit: u32, dia
         let there: Vec<String> = there.collect();
         filter.and_plain(&format!("not ({})", there.join(" and ")));
     }
-    see(&mut filter, &query.sight, owner, dialect);
+    see(&mut filter, &query.visibility, owner, dialect);
     for term in search.terms.iter().filter(|term| led.is_none_or(|one| !leads(term, one))) {
         narrow(&mut filter, term, owner);
     }
@@ -135,13 +135,13 @@ impl Place {
 }
 
 /// What may be seen at all, and whose it is.
-fn see(filter: &mut Filter, sight: &Sight, owner: Option<&str>, dialect: &Dialect) {
-    if *sight == Sight::Nothing {
+fn see(filter: &mut Filter, visibility: &Visibility, owner: Option<&str>, dialect: &Dialect) {
+    if *visibility == Visibility::Nothing {
         filter.and_plain("1 = 0");
     }
     let Some(owner) = owner else { return };
     filter.and("account = ?", owner);
-    let Some(keys) = sight.credentials() else { return };
+    let Some(keys) = visibility.credentials() else { return };
     let led: Vec<String> = keys.iter().map(|key| format!("{owner}{key}")).collect();
     if let [only] = led.as_slice() {
         // The usual case, which both databases plan best.

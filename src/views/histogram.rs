@@ -22,7 +22,7 @@ impl Calls {
         let reached = self.views().reach().await?;
         let from = Cursor { as_of: reached.position, before: reached.position.next() };
         let (sql, args) = select_standing(query, from, COUNTED + 1, self.views().database.dialect());
-        let rows = self.look(&query.sight, &sql, args).await?;
+        let rows = self.query_rows(&query.visibility, &sql, args).await?;
         let counted = usize::try_from(COUNTED).unwrap_or(usize::MAX);
         let calls: Vec<(Micros, Status)> = rows.iter().take(counted).map(standing).collect::<Result<_, _>>()?;
         let (newest, oldest) = (calls.first().map_or(Micros(0), |call| call.0), calls.last().map_or(Micros(0), |call| call.0));

@@ -8,7 +8,7 @@ use super::activity::Calls;
 use super::call::Call;
 use super::filter::select;
 use super::page::Cursor;
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::{CallId, Position};
 use crate::core::search::{Field, Term};
 use crate::tools::{ActivityQuery, Change, Changes};
@@ -24,7 +24,7 @@ impl Calls {
         let (mut items, mut position) = (Vec::new(), after);
         for event in events.iter().take_while(|event| event.position <= reached.position) {
             position = event.position;
-            if let Some(call) = event.kind.call().filter(|_| tells(&event.kind)) {
+            if let Some(call) = event.kind.call().filter(|_| is_live(&event.kind)) {
                 items.extend(self.at(query, call, position).await?);
             }
         }
@@ -37,7 +37,7 @@ impl Calls {
         query.search.terms.push(Term { field: Field::Call, values: vec![call.to_string()], without: false });
         let then = Cursor { as_of: position, before: position.next() };
         let (sql, args) = select(&query, then, 1, self.views().database.dialect());
-        let rows = self.look(&query.sight, &sql, args).await?;
+        let rows = self.query_rows(&query.visibility, &sql, args).await?;
         let found = rows.first().map(Call::read).transpose()?.into_iter().collect();
         let Some(call) = self.views().held(found).await?.pop() else { return Ok(None) };
         Ok(Some(Change { position, call: call.record(position)? }))
@@ -45,6 +45,6 @@ impl Calls {
 }
 
 /// The events that change how a call stands for whoever watches: it is decided, or it ends.
-fn tells(kind: &Kind) -> bool {
-    matches!(kind, Kind::Admitted(_) | Kind::Refused(_) | Kind::Held { .. }) || kind.end().is_some()
+fn is_live(kind: &EventKind) -> bool {
+    matches!(kind, EventKind::Admitted(_) | EventKind::Refused(_) | EventKind::Held { .. }) || kind.end().is_some()
 }

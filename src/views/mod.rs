@@ -6,32 +6,32 @@
 //! ```
 //!
 //! INVARIANT: rows depend on the log alone and are written together with the cursor, so that views can be deleted,
-//! rebuilt, and come out the same (P11). Those of another log, or of what a log has lost, are never shown ([`fit`]).
+//! rebuilt, and come out the same (P11). Those of another log, or of what a log has lost, are never shown ([`status`]).
 
 pub mod activity;
 pub mod administration;
 mod batch;
 pub mod call;
 pub mod check;
+mod event_owner;
 mod filter;
-pub mod fit;
 mod histogram;
 pub mod label;
 mod live;
 pub mod page;
+mod query_slots;
 pub mod rebuild;
 pub mod reopening;
 pub mod runner;
+pub mod status;
 pub mod timeline;
-mod turns;
-mod whose;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::sync::{Mutex, Notify};
 
-use crate::core::caused::with_sources;
+use crate::core::error_chain::error_chain;
 use crate::core::id::Position;
 use crate::log::dialect::Room;
 use crate::log::migration::migrate;
@@ -88,7 +88,7 @@ impl Views {
         let views = Arc::new(Self { database, reader, turn: Mutex::new(()), wake: Notify::new(), seen });
         if let Err(error) = views.settled().await {
             // Each pull looks again; a node without views records, decides and stops all the same.
-            let error = with_sources(&error);
+            let error = error_chain(&error);
             tracing::error!(error, "the views cannot be held against the log yet; `forelog view rebuild` makes them anew");
         }
         views

@@ -1,6 +1,6 @@
 //! Rebuilding: everything is deleted and pulled from the log again. The result is equal (P11).
 
-use super::fit::Stand;
+use super::status::ViewsStatus;
 use super::{ViewError, Views};
 use crate::core::id::Position;
 
@@ -23,7 +23,7 @@ impl Views {
     }
 
     /// Deletes every row; if `only` is given, only if the views still stand there.
-    pub(super) async fn empty(&self, only: Option<&Stand>) -> Result<(), ViewError> {
+    pub(super) async fn empty(&self, only: Option<&ViewsStatus>) -> Result<(), ViewError> {
         let mut transaction = self.database.begin().await?;
         let stand = self.lock_cursor(&mut *transaction).await?;
         if only.is_some_and(|only| *only != stand) {

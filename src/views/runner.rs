@@ -9,9 +9,9 @@ use std::time::Duration;
 use tokio_util::sync::CancellationToken;
 
 use super::batch::Batch;
-use super::fit::{CURSOR, Stand};
+use super::status::{CURSOR, ViewsStatus};
 use super::{ViewError, Views};
-use crate::core::caused::with_sources;
+use crate::core::error_chain::error_chain;
 use crate::core::id::Position;
 use crate::log::pair::log_mark;
 use crate::log::sql::Transaction;
@@ -35,7 +35,7 @@ impl Views {
                 Ok(0) => self.pause(&stop).await,
                 Ok(_) => {}
                 Err(error) => {
-                    let error = with_sources(&error);
+                    let error = error_chain(&error);
                     // Once for each reason: this is tried four times a second.
                     if error != said {
                         tracing::error!(error, "the views could not be brought up to date; trying again");
@@ -92,8 +92,8 @@ impl Views {
     }
 
     /// Locks the cursor against other processes and reads it.
-    pub(super) async fn lock_cursor(&self, transaction: &mut dyn Transaction) -> Result<Stand, ViewError> {
+    pub(super) async fn lock_cursor(&self, transaction: &mut dyn Transaction) -> Result<ViewsStatus, ViewError> {
         let lock = format!("{CURSOR}{}", self.database.dialect().for_update);
-        Stand::read(&transaction.query(&lock, Vec::new()).await?)
+        ViewsStatus::read(&transaction.query(&lock, Vec::new()).await?)
     }
 }

@@ -9,8 +9,8 @@ use super::{ViewError, Views};
 use crate::core::event::Event;
 use crate::core::id::{CallId, Position};
 use crate::core::refusal::Refusal;
-use crate::core::sight::Sight;
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 use crate::log::reading::ReadError;
 use crate::log::store::EventRow;
 use crate::tools::CallRecord;
@@ -61,17 +61,17 @@ pub struct CallTimeline {
 
 impl Calls {
     /// The timeline of a call, if it may be seen.
-    pub async fn timeline(&self, sight: &Sight, call: &CallId) -> Result<Option<CallTimeline>, Refusal> {
+    pub async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallTimeline>, Refusal> {
         let views = self.views();
         let reached = views.reach().await.map_err(|error| unreadable(&error))?;
-        let found = views.timeline(sight, call).await.map_err(|error| unreadable(&error))?;
+        let found = views.timeline(visibility, call).await.map_err(|error| unreadable(&error))?;
         if found.is_none() && reached.position < reached.head { Err(behind()) } else { Ok(found) }
     }
 }
 
 impl Views {
-    async fn timeline(&self, sight: &Sight, call: &CallId) -> Result<Option<CallTimeline>, ViewError> {
-        let Some(row) = self.find(sight, call).await? else { return Ok(None) };
+    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallTimeline>, ViewError> {
+        let Some(row) = self.find(visibility, call).await? else { return Ok(None) };
         let [intent, decided, started, ended] = row.steps();
         let (mut events, mut steps) = (Vec::new(), [None, None]);
         let log = self.reader.store.of_calls(std::slice::from_ref(call)).await.map_err(ReadError::from)?;
@@ -81,11 +81,11 @@ impl Views {
             }
             events.push(moment(row)?);
         }
-        self.withhold(sight, &mut events).await?;
+        self.withhold(visibility, &mut events).await?;
         let [asked, ended_by] = steps;
-        let arguments = self.part(asked.as_ref(), "arguments", sight).await?;
+        let arguments = self.part(asked.as_ref(), "arguments", visibility).await?;
         let arguments = arguments.map(|mut said| said.get_mut("args").map(Value::take).unwrap_or(said));
-        let result = self.part(ended_by.as_ref(), "result", sight).await?;
+        let result = self.part(ended_by.as_ref(), "result", visibility).await?;
         let at = |position: Position| events.iter().find(|moment| moment.position == position).map(|moment| moment.at.0);
         let between = |from: Position, to: Position| at(to).zip(at(from)).map(|(to, from)| to - from);
         let began = if started > Position(0) { started } else { decided };
@@ -99,8 +99,8 @@ impl Views {
     }
 
     /// Takes away the leaves that name a person whom the reader may not know. Their digests stay.
-    async fn withhold(&self, sight: &Sight, events: &mut [Moment]) -> Result<(), ViewError> {
-        let Some(account) = sight.account() else { return Ok(()) };
+    async fn withhold(&self, visibility: &Visibility, events: &mut [Moment]) -> Result<(), ViewError> {
+        let Some(account) = visibility.account() else { return Ok(()) };
         for moment in events.iter_mut() {
             let event: Event = serde_json::from_value(moment.leaf.clone()).map_err(ReadError::from)?;
             let Some(credential) = event.kind.said_by_a_person() else { continue };
@@ -112,9 +112,9 @@ impl Views {
         Ok(())
     }
 
-    async fn part(&self, event: Option<&Event>, name: &str, sight: &Sight) -> Result<Option<Value>, ViewError> {
+    async fn part(&self, event: Option<&Event>, name: &str, visibility: &Visibility) -> Result<Option<Value>, ViewError> {
         let Some(event) = event else { return Ok(None) };
-        Ok(self.reader.part(event, name, sight).await?)
+        Ok(self.reader.part(event, name, visibility).await?)
     }
 }
 

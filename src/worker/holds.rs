@@ -40,7 +40,7 @@ impl Worker {
         match self.control.release(job, &approval).await {
             // Queued is to be claimed.
             Ok(Released::Unfit) => {
-                self.misfits.note(job);
+                self.invalid_rows.note(job);
                 true
             }
             Ok(released) => matches!(released, Released::Refused(_) | Released::Gone),
@@ -68,7 +68,7 @@ impl Worker {
         for approval in approvals.filter(|approval| approval.is_over(now)) {
             let job = store.state_rows(&[job_row(&approval.call)]).await.unwrap_or_default();
             let job = job.first().and_then(|row| serde_json::from_slice::<Job>(&row.doc).ok());
-            if let Some(job) = job.filter(|job| !self.misfits.holds(job)) {
+            if let Some(job) = job.filter(|job| !self.invalid_rows.holds(job)) {
                 self.end_due(&job).await;
             }
         }
@@ -85,7 +85,7 @@ impl Worker {
             }
             Ok(Due::Not) => true,
             Ok(Due::Unfit) => {
-                self.misfits.note(job);
+                self.invalid_rows.note(job);
                 true
             }
             Err(error) => {

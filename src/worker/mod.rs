@@ -10,18 +10,18 @@
 //! beside it, each by itself: orphans ─ held calls whose time is over ─ seals ─ what ended unknown, by resource
 //! ```
 //!
-//! INVARIANT: nothing runs without an `Admitted`; what this node runs is in hand (`control::InHand`) from before its intent
+//! INVARIANT: nothing runs without an `Admitted`; what this node runs is in hand (`control::InFlight`) from before its intent
 //! is written until its terminal event is durable.
 
-pub mod beat;
+pub mod heartbeat;
 mod holds;
-mod misfits;
+mod hostname;
+mod invalid_rows;
 mod orphans;
-mod ready;
 mod reconcile;
+mod retry_schedule;
 mod run;
-mod turns;
-mod whereabouts;
+mod stop_readiness;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
@@ -39,13 +39,13 @@ use crate::core::job::Job;
 use crate::core::state::ControlState;
 use crate::core::switch::Running as OnRunning;
 use crate::log::claim::Claimed;
-use misfits::Misfits;
+use invalid_rows::InvalidRows;
 use orphans::Settled;
+use retry_schedule::RetrySchedule;
 use run::Running;
-use turns::Turns;
 
 /// How often queued jobs are looked for, if nobody says that there are some.
-const LOOK: Duration = Duration::from_millis(250);
+const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// One node's worker.
 pub struct Worker {
@@ -54,8 +54,8 @@ pub struct Worker {
     running: Mutex<HashMap<CallId, Arc<Running>>>,
     tasks: TaskTracker,
     settled: Mutex<Settled>,
-    misfits: Misfits,
-    turns: Arc<Turns>,
+    invalid_rows: InvalidRows,
+    turns: Arc<RetrySchedule>,
     beats: AtomicU64,
     host: Option<String>,
 }
@@ -77,10 +77,10 @@ impl Worker {
             running: Mutex::default(),
             tasks: TaskTracker::new(),
             settled: Mutex::default(),
-            misfits: Misfits::default(),
+            invalid_rows: InvalidRows::default(),
             turns: Arc::default(),
             beats: AtomicU64::new(0),
-            host: whereabouts::host(),
+            host: hostname::host(),
         })
     }
 
@@ -156,7 +156,7 @@ impl Worker {
                 worker.control.ports.forget_seal(&call).await;
             }
             worker.lock().remove(&call);
-            worker.control.in_hand.release(&call);
+            worker.control.in_flight.release(&call);
         });
     }
 
@@ -164,7 +164,7 @@ impl Worker {
         let mut looked = None;
         loop {
             self.look_at_log(&mut looked).await;
-            let woken = tokio::time::timeout(LOOK, self.control.queued.notified());
+            let woken = tokio::time::timeout(POLL_INTERVAL, self.control.queued.notified());
             if stop.run_until_cancelled(woken).await.is_none() {
                 return;
             }
@@ -196,7 +196,7 @@ impl Worker {
                 return false;
             }
         };
-        let jobs = self.misfits.read(&rows);
+        let jobs = self.invalid_rows.read(&rows);
         // First of all: what waits may need the vault, and that may hang.
         for job in jobs.iter().filter(|job| job.status == Status::Running && job.cancel_asked) {
             self.cancel(&job.call);
@@ -226,22 +226,22 @@ impl Worker {
     async fn take(self: &Arc<Self>, job: &Job) -> bool {
         let Some(tool) = self.control.catalogue.get(&job.tool) else { return true };
         let (node, id) = (self.control.ports.node.clone(), self.control.ports.event_id());
-        self.control.in_hand.take(&job.call);
+        self.control.in_flight.take(&job.call);
         match self.control.ports.writer.claim(job, tool.facts, node, id).await {
             Ok(Claimed::Admitted(admitted, job)) => self.resume(&job, tool, admitted).await,
             Ok(Claimed::Cancelled(_)) => {
-                self.control.in_hand.release(&job.call);
+                self.control.in_flight.release(&job.call);
                 if job.sealed {
                     self.control.ports.forget_seal(&job.call).await;
                 }
             }
-            Ok(Claimed::Gone) => self.control.in_hand.release(&job.call),
+            Ok(Claimed::Gone) => self.control.in_flight.release(&job.call),
             Ok(Claimed::Unfit) => {
-                self.control.in_hand.release(&job.call);
-                self.misfits.note(job);
+                self.control.in_flight.release(&job.call);
+                self.invalid_rows.note(job);
             }
             Err(error) => {
-                self.control.in_hand.lose(&job.call);
+                self.control.in_flight.lose(&job.call);
                 tracing::warn!(call_id = %job.call, %error, "a queued call could not be claimed");
                 return false;
             }

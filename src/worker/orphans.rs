@@ -32,11 +32,11 @@ use crate::log::store::StoreError;
 use crate::tools::Tool;
 
 /// All open calls are looked at at least this often, whether there is a reason or not.
-const LOOK: Duration = Duration::from_mins(1);
+const POLL_INTERVAL: Duration = Duration::from_mins(1);
 
 /// How many are settled at once, and how long one may take: what is written of one waits for nothing that another one waits for.
-const AT_ONCE: usize = 16;
-const PATIENCE: Duration = Duration::from_secs(20);
+const MAX_CONCURRENT: usize = 16;
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// The row of a node that did not end in order is kept for so long, for whoever engages a switch to see.
 const REMEMBERED: Duration = Duration::from_hours(1);
@@ -83,30 +83,30 @@ impl Worker {
             return Ok(());
         }
         // Looked at before and after the rows are read: a call in hand at either time is not an orphan.
-        let (before, node) = (self.control.in_hand.all(), &self.control.ports.node);
+        let (before, node) = (self.control.in_flight.all(), &self.control.ports.node);
         let rows = self.control.ports.reader.store.state(&["job"]).await?;
         // After the calls: a node that has begun since then has none of them.
         let peers = self.peers().await?;
         let alive: BTreeSet<&NodeId> = peers.iter().filter(|peer| !peer.dead).map(|peer| &peer.node.id).collect();
-        let running: Vec<Job> = self.misfits.read(&rows).into_iter().filter(|job| job.status == Status::Running).collect();
+        let running: Vec<Job> = self.invalid_rows.read(&rows).into_iter().filter(|job| job.status == Status::Running).collect();
         let owners: BTreeSet<NodeId> = running.iter().filter_map(|job| job.node.clone()).collect();
         let orphans = running.into_iter().filter(|job| {
             let owned = job.node.as_ref().is_some_and(|owner| owner != node && alive.contains(owner));
-            !owned && !before.contains(&job.call) && !self.control.in_hand.holds(&job.call)
+            !owned && !before.contains(&job.call) && !self.control.in_flight.holds(&job.call)
         });
         let all_settled = AtomicBool::new(true);
         let settle = |job: Job| {
             let all_settled = &all_settled;
             async move {
-                if tokio::time::timeout(PATIENCE, self.settle_orphan(&job)).await.is_err() {
+                if tokio::time::timeout(TIMEOUT, self.settle_orphan(&job)).await.is_err() {
                     // Whatever of it was written is looked at again.
-                    self.control.in_hand.lose(&job.call);
+                    self.control.in_flight.lose(&job.call);
                     all_settled.store(false, Ordering::Relaxed);
                     tracing::warn!(call_id = %job.call, "an orphan takes too long; the others go on");
                 }
             }
         };
-        futures::stream::iter(orphans).for_each_concurrent(AT_ONCE, settle).await;
+        futures::stream::iter(orphans).for_each_concurrent(MAX_CONCURRENT, settle).await;
         let without = peers.iter().filter(|peer| peer.dead && !owners.contains(&peer.node.id));
         let mut settled = self.settled();
         settled.looked = all_settled.into_inner().then(|| self.control.ports.clock.elapsed());
@@ -115,9 +115,9 @@ impl Worker {
     }
 
     async fn settle_orphan(self: &Arc<Self>, job: &Job) {
-        self.control.in_hand.take(&job.call);
+        self.control.in_flight.take(&job.call);
         let (Some(chain), node) = (self.chain_of(job).await, &self.control.ports.node) else {
-            return self.control.in_hand.release(&job.call);
+            return self.control.in_flight.release(&job.call);
         };
         // Its commit was reported lost and was not: nobody was ever given leave to start it. Of one that was taken over somebody
         // else was.
@@ -134,10 +134,10 @@ impl Worker {
 
     /// Whether there may be an orphan: reading every open call at each beat would cost a busy log too much.
     fn has_reason(&self, peers: &[Peer]) -> bool {
-        let doubt = self.control.in_hand.take_doubt();
+        let doubt = self.control.in_flight.take_doubt();
         let settled = self.settled();
         let now = self.control.ports.clock.elapsed();
-        let long_ago = settled.looked.is_none_or(|at| now.saturating_sub(at) >= LOOK);
+        let long_ago = settled.looked.is_none_or(|at| now.saturating_sub(at) >= POLL_INTERVAL);
         doubt || long_ago || peers.iter().any(|peer| peer.dead && !settled.nodes.contains(&peer.node.id))
     }
 
@@ -170,7 +170,7 @@ impl Worker {
             why,
             "the row of an open call is not what the log says, and nothing follows from it"
         );
-        self.misfits.note(job);
+        self.invalid_rows.note(job);
         None
     }
 
@@ -185,7 +185,7 @@ impl Worker {
             recovered.count("unknown");
             return self.end(job, Outcome::Unknown("the node that ran it is gone".into())).await;
         }
-        let Some(tool) = self.control.catalogue.get(&job.tool) else { return self.control.in_hand.release(&job.call) };
+        let Some(tool) = self.control.catalogue.get(&job.tool) else { return self.control.in_flight.release(&job.call) };
         let (node, id) = (self.control.ports.node.clone(), self.control.ports.event_id());
         match self.control.ports.writer.take_over(job, tool.facts, node, id).await {
             Ok(Claimed::Admitted(admitted, job)) => {
@@ -193,12 +193,12 @@ impl Worker {
                 self.resume(&job, tool, admitted).await;
             }
             Ok(Claimed::Unfit) => {
-                self.control.in_hand.release(&job.call);
-                self.misfits.note(job);
+                self.control.in_flight.release(&job.call);
+                self.invalid_rows.note(job);
             }
-            Ok(Claimed::Cancelled(_) | Claimed::Gone) => self.control.in_hand.release(&job.call),
+            Ok(Claimed::Cancelled(_) | Claimed::Gone) => self.control.in_flight.release(&job.call),
             Err(error) => {
-                self.control.in_hand.lose(&job.call);
+                self.control.in_flight.lose(&job.call);
                 tracing::warn!(call_id = %job.call, %error, "an orphan could not be taken over");
             }
         }
@@ -247,13 +247,13 @@ impl Worker {
 
     /// Ends a call that is in hand.
     pub(super) async fn end(&self, job: &Job, outcome: Outcome) {
-        let Some(tool) = self.control.catalogue.get(&job.tool) else { return self.control.in_hand.release(&job.call) };
+        let Some(tool) = self.control.catalogue.get(&job.tool) else { return self.control.in_flight.release(&job.call) };
         let (node, id) = (self.control.ports.node.clone(), self.control.ports.event_id());
         let (closing, done) = (Closing::recovered(job, node, id), self.control.waiting.take(&job.call));
         self.control.finish((&job.account, tool), closing, outcome, done).await;
         if job.sealed {
             self.control.ports.forget_seal(&job.call).await;
         }
-        self.control.in_hand.release(&job.call);
+        self.control.in_flight.release(&job.call);
     }
 }

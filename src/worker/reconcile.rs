@@ -3,7 +3,7 @@
 //!
 //! INVARIANT: what a provider says of a call counts only where the journal of every node that ran the call is read: there is
 //! nothing of a stranger's call in a journal, and nothing follows from that. Each resource is asked about by itself, and so is each
-//! call that is about none ([`super::turns`]).
+//! call that is about none ([`super::fair_queue`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::Worker;
-use super::turns::{Answered, Topic, Turn};
+use super::retry_schedule::{Answered, RetrySlot, Topic};
 use crate::core::id::{AccountId, CallId, NodeId};
 use crate::core::job::{Claim, Job};
 use crate::core::resource::{Resource, ResourceId};
@@ -25,7 +25,7 @@ use crate::log::store::StoreError;
 use crate::providers::compute::{Compute, Effect, JobState, MachineRef, PowerState, ProviderError};
 
 /// How long one question may take; a guest that answers each time in the last moment is still heard.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// What takes longer is late.
 const PROMPT: Duration = Duration::from_secs(2);
@@ -164,7 +164,7 @@ impl Worker {
         all_asked
     }
 
-    async fn settle(self: Arc<Self>, topic: Topic, due: Due, turn: Turn) {
+    async fn settle(self: Arc<Self>, topic: Topic, due: Due, turn: RetrySlot) {
         let clock = &self.control.ports.clock;
         let begun = clock.elapsed();
         let answered = match self.ask_all(&topic, due).await {
@@ -186,7 +186,7 @@ impl Worker {
         let commands_last = |job: &Job| job.claim;
         jobs.sort_by_key(commands_last);
         if let (Some(call), Topic::Resource(id), Some(machine)) = (claim, topic, &machine) {
-            if self.can_tell(&**compute, &call).await {
+            if self.journal_covers(&**compute, &call).await {
                 match within(is_gone(&**compute, machine, &call)).await {
                     Ok(true) => self.clear(id, call).await,
                     Ok(false) => {}
@@ -215,7 +215,7 @@ impl Worker {
     async fn ask(&self, compute: &dyn Compute, machine: Option<&MachineRef>, job: &Job) -> Word {
         // What leaves nothing at a provider is not asked about: it would wrongly say that it did not happen.
         let Some(effect) = self.effect_of(job) else { return Word::Effect(Effect::CannotTell) };
-        if !self.can_tell(compute, &job.call).await {
+        if !self.journal_covers(compute, &job.call).await {
             return Word::Elsewhere;
         }
         let told = within(async {
@@ -237,7 +237,7 @@ impl Worker {
     }
 
     /// Whether the journal that is read here has what became of a call, wherever it ran. What cannot be seen is no.
-    async fn can_tell(&self, compute: &dyn Compute, call: &CallId) -> bool {
+    async fn journal_covers(&self, compute: &dyn Compute, call: &CallId) -> bool {
         let nodes: BTreeSet<NodeId> = match self.control.ports.reader.chain(call).await {
             Ok(Some(chain)) => chain.ran_on,
             Ok(None) => return false,
@@ -247,7 +247,7 @@ impl Worker {
             }
         };
         // One that nobody ever ran is in no journal.
-        nodes.iter().all(|node| compute.can_tell_of(node).unwrap_or(false))
+        nodes.iter().all(|node| compute.journal_covers(node).unwrap_or(false))
     }
 
     /// Writes down what became of a call.
@@ -283,7 +283,7 @@ impl Worker {
 /// An answer that takes too long is none.
 async fn within<T>(asked: impl Future<Output = Result<T, ProviderError>>) -> Result<T, ProviderError> {
     let silent = |_| Err(ProviderError::Unreachable("no answer in time".into()));
-    tokio::time::timeout(PATIENCE, asked).await.unwrap_or_else(silent)
+    tokio::time::timeout(TIMEOUT, asked).await.unwrap_or_else(silent)
 }
 
 /// Whether the command's process is known not to run: it ended, it never began, or its machine is off.

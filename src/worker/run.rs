@@ -14,11 +14,11 @@ use crate::core::covering::Covered;
 use crate::core::id::{AccountId, CallId, CredentialId, SwitchId};
 use crate::core::refusal::Refusal;
 use crate::core::resource::ResourceId;
-use crate::core::shown::Shown;
 use crate::core::state::ControlState;
 use crate::core::switch::Switch;
 use crate::core::time::Micros;
-use crate::core::tool::{Class, ToolFacts};
+use crate::core::tool::{Class, ToolSpec};
+use crate::core::tool_result::ToolResult;
 use crate::log::closing::Closing;
 use crate::tools::{Execution, Tool};
 
@@ -28,7 +28,7 @@ const GRACE: Duration = Duration::from_secs(10);
 /// A call that runs here: what switches are held against after its execution went to the handler, and how it is told to end.
 pub(super) struct Running {
     call: CallId,
-    tool: &'static ToolFacts,
+    tool: &'static ToolSpec,
     account: AccountId,
     credential: CredentialId,
     resources: Vec<ResourceId>,
@@ -92,7 +92,7 @@ async fn execute(tool: &Tool, execution: Execution) -> Outcome {
     };
     cancel.cancel();
     if class == Class::Read {
-        return if over_time { Outcome::TimedOut(Shown::default()) } else { Outcome::Cancelled(Code::Cancelled) };
+        return if over_time { Outcome::TimedOut(ToolResult::default()) } else { Outcome::Cancelled(Code::Cancelled) };
     }
     match tokio::time::timeout(GRACE, handler).await {
         Ok(ended) => ended.unwrap_or_else(|_| lost(class, "the handler failed")),

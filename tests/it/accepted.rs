@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use forelog::ambient::{OsEntropy, SystemClock};
 use forelog::app::App;
-use forelog::app::desk::{Desk, DeskError};
+use forelog::app::local_admin::{LocalAdmin, LocalAdminError};
 use forelog::config::Config;
 use forelog::core::engagement::{Names, Proposed};
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::principal::Side;
 use forelog::core::switch::{Running, Target};
 use forelog::core::time::{Clock, Micros};
@@ -19,10 +19,10 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 use tempfile::TempDir;
 
-use crate::console::House;
+use crate::console::ConsoleServer;
 use crate::harness::send;
-use crate::plant::TestClock;
 use crate::postgres::{fresh_database, simulate};
+use crate::test_node::TestClock;
 use crate::voices::{Wrong, skewed};
 
 const HOUR: Duration = Duration::from_hours(1);
@@ -46,13 +46,13 @@ impl Place {
         Self { _dir: dir, config: Config::parse(&text).expect("a configuration"), postgres: url.is_some() }
     }
 
-    async fn desk(&self, clock: Arc<dyn Clock>) -> Desk {
-        Desk::make(&self.config, clock, Arc::new(OsEntropy)).await.expect("a desk")
+    async fn local_admin(&self, clock: Arc<dyn Clock>) -> LocalAdmin {
+        LocalAdmin::make(&self.config, clock, Arc::new(OsEntropy)).await.expect("a desk")
     }
 
     /// With a clock that nothing is held against.
-    async fn desk_at(&self, now: Micros) -> Desk {
-        self.desk(TestClock::at(now)).await
+    async fn desk_at(&self, now: Micros) -> LocalAdmin {
+        self.local_admin(TestClock::at(now)).await
     }
 }
 
@@ -64,14 +64,14 @@ fn days_ago(days: i64) -> Micros {
     Micros(now().0 - days * 86_400_000_000)
 }
 
-async fn is_skewed(desk: &Desk) -> bool {
-    desk.clocks().await.expect("the clocks").skewed
+async fn is_skewed(local_admin: &LocalAdmin) -> bool {
+    local_admin.clocks().await.expect("the clocks").skewed
 }
 
-async fn engage(desk: &Desk, target: Class, lasts: Option<Duration>) {
+async fn engage(local_admin: &LocalAdmin, target: Class, lasts: Option<Duration>) {
     let (reason, target) = ("a test".to_owned(), Target::Class(target));
     let proposed = Proposed { target, reason, message: None, incident: None, expires_at: None };
-    desk.engage(proposed, lasts, Running::LetFinish, Names::default()).await.expect("engaged");
+    local_admin.engage(proposed, lasts, Running::LetFinish, Names::default()).await.expect("engaged");
 }
 
 async fn log_that_was_left_alone(place: Place) {
@@ -79,18 +79,18 @@ async fn log_that_was_left_alone(place: Place) {
     old.create_account("Hosting", "staff@example.com", Side::Staff).await.expect("an account");
     engage(&old, Class::Exec, None).await;
     old.close().await;
-    let desk = place.desk(Wrong::by(0)).await;
-    assert_eq!(is_skewed(&desk).await, !place.postgres, "a database's clock says the same; a file has none");
-    let wrong = desk.accept_clock(days_ago(1), "a test").await;
-    assert!(matches!(wrong, Err(DeskError::Against(_))), "the time named is another");
-    assert!(matches!(desk.accept_clock(now(), " ").await, Err(DeskError::Against(_))), "it says no reason");
-    let before = desk.rooms.store.head().await.expect("the head").at;
+    let local_admin = place.local_admin(Wrong::by(0)).await;
+    assert_eq!(is_skewed(&local_admin).await, !place.postgres, "a database's clock says the same; a file has none");
+    let wrong = local_admin.accept_clock(days_ago(1), "a test").await;
+    assert!(matches!(wrong, Err(LocalAdminError::Against(_))), "the time named is another");
+    assert!(matches!(local_admin.accept_clock(now(), " ").await, Err(LocalAdminError::Against(_))), "it says no reason");
+    let before = local_admin.rooms.store.head().await.expect("the head").at;
     assert!(before < days_ago(39), "nothing was written");
-    let log = desk.accept_clock(now(), "it was in store").await.expect("accepted");
+    let log = local_admin.accept_clock(now(), "it was in store").await.expect("accepted");
     assert!(now().since(log) < HOUR);
-    assert!(!is_skewed(&desk).await);
-    assert_eq!(desk.state().await.expect("control state").switches.len(), 1, "what has no end holds");
-    desk.close().await;
+    assert!(!is_skewed(&local_admin).await);
+    assert_eq!(local_admin.state().await.expect("control state").switches.len(), 1, "what has no end holds");
+    local_admin.close().await;
     let app = App::start(&place.config, Wrong::by(0), Arc::new(OsEntropy)).await.expect("a server");
     assert!(!skewed(&app).await, "everybody goes on from there");
     app.shutdown().await;
@@ -98,31 +98,32 @@ async fn log_that_was_left_alone(place: Place) {
 
 async fn log_that_is_ahead(place: Place) {
     let begun = now();
-    let desk = place.desk_at(begun).await;
-    desk.create_account("Hosting", "staff@example.com", Side::Staff).await.expect("an account");
-    engage(&desk, Class::Exec, Some(HOUR * 3)).await;
-    engage(&desk, Class::Destroy, None).await;
-    desk.close().await;
+    let local_admin = place.desk_at(begun).await;
+    local_admin.create_account("Hosting", "staff@example.com", Side::Staff).await.expect("an account");
+    engage(&local_admin, Class::Exec, Some(HOUR * 3)).await;
+    engage(&local_admin, Class::Destroy, None).await;
+    local_admin.close().await;
     // A wrong clock was followed for two days.
     for hours in [20, 40] {
-        let desk = place.desk_at(begun.plus(HOUR * hours)).await;
-        engage(&desk, Class::Write, Some(HOUR)).await;
-        desk.close().await;
+        let local_admin = place.desk_at(begun.plus(HOUR * hours)).await;
+        engage(&local_admin, Class::Write, Some(HOUR)).await;
+        local_admin.close().await;
     }
     let app = App::start(&place.config, Wrong::by(0), Arc::new(OsEntropy)).await.expect("a server");
     assert!(skewed(&app).await, "it is behind the log");
     app.shutdown().await;
 
-    let desk = place.desk(Wrong::by(0)).await;
-    let before = desk.rooms.store.head().await.expect("the head").at;
-    let log = desk.accept_clock(now(), "its clock was two days ahead").await.expect("accepted");
+    let local_admin = place.local_admin(Wrong::by(0)).await;
+    let before = local_admin.rooms.store.head().await.expect("the head").at;
+    let log = local_admin.accept_clock(now(), "its clock was two days ahead").await.expect("accepted");
     assert!(log >= before && log.since(before) < Duration::from_mins(1), "it goes on from there: {before:?} {log:?}");
-    let judged = desk.writer.write(Want::default(), |draft| Ok((draft.now, draft.at, draft.skewed))).await.expect("a look");
+    let judged =
+        local_admin.writer.write(Want::default(), |draft| Ok((draft.now, draft.at, draft.skewed))).await.expect("a look");
     assert!(!judged.2 && now().since(judged.0) < Duration::from_mins(1) && judged.0 <= now().plus(Duration::from_secs(5)));
     assert!(judged.1 >= log, "the time of events does not run back");
-    let state = desk.state().await.expect("control state");
+    let state = local_admin.state().await.expect("control state");
     assert_eq!(state.switches.values().filter(|switch| !switch.is_over(judged.0)).count(), 4, "no end has come yet");
-    desk.close().await;
+    local_admin.close().await;
 
     let app = App::start(&place.config, Wrong::by(0), Arc::new(OsEntropy)).await.expect("a server");
     assert!(!skewed(&app).await, "calls go on");
@@ -134,13 +135,15 @@ async fn log_that_is_ahead(place: Place) {
     assert!(skewed(&wrong).await);
     wrong.shutdown().await;
 
-    let desk = place.desk(Wrong::by(0)).await;
-    let report = verify(&*desk.rooms.store, Some(&desk.rooms.vault), Extent::Whole, |_, _| ()).await.expect("a walk");
+    let local_admin = place.local_admin(Wrong::by(0)).await;
+    let report =
+        verify(&*local_admin.rooms.store, Some(&local_admin.rooms.vault), Extent::Whole, |_, _| ()).await.expect("a walk");
     assert!(report.is_clean(), "{:?}", report.findings);
-    let accepted = desk.rooms.reader().events(forelog::core::id::Position(0), 1000).await.expect("the log");
-    let is_it = |kind: &Kind| matches!(kind, Kind::ClockAccepted { by: None, ahead, .. } if *ahead > 39 * 3_600_000_000);
+    let accepted = local_admin.rooms.reader().events(forelog::core::id::Position(0), 1000).await.expect("the log");
+    let is_it =
+        |kind: &EventKind| matches!(kind, EventKind::ClockAccepted { by: None, ahead, .. } if *ahead > 39 * 3_600_000_000);
     assert_eq!(accepted.iter().filter(|event| is_it(&event.kind)).count(), 1, "it is recorded");
-    desk.close().await;
+    local_admin.close().await;
 }
 
 macro_rules! on_each {
@@ -162,7 +165,7 @@ on_each! {
     log_that_is_ahead, accepted_a_clock_that_is_behind_the_log, postgres_accepted_a_clock_that_is_behind_the_log;
 }
 
-async fn staff_accept(house: House) {
+async fn staff_accept(house: ConsoleServer) {
     let (staff, customer) = (house.key_of_staff().await, house.one.key.clone());
     let (base, client) = (house.base.clone(), reqwest::Client::new());
     let accept = async |key: &str, time: &str, reason: &str| {
@@ -192,10 +195,10 @@ async fn staff_accept(house: House) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn accepted_by_staff_over_rest() {
-    staff_accept(House::open().await).await;
+    staff_accept(ConsoleServer::open().await).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_accepted_by_staff_over_rest() {
-    staff_accept(House::on_postgres().await).await;
+    staff_accept(ConsoleServer::on_postgres().await).await;
 }

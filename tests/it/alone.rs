@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::event::{CredentialCreated, EventKind};
 use forelog::core::id::Position;
 use forelog::core::principal::Side;
 use forelog::export::verify::{Extent, verify};
@@ -14,10 +14,10 @@ use futures::future::join_all;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::book::Book;
-use crate::given::{account, vm};
+use crate::fixtures::{account, vm};
 use crate::harness::{TestApp, send};
 use crate::kinds::one_of_each;
+use crate::sample_log::SampleLog;
 
 /// What an entry does beside writing one row and one event that changes control state.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -55,9 +55,9 @@ fn stumble(deed: Deed, step: u8) -> Result<(), StoreError> {
     }
 }
 
-async fn enter(book: &Book, n: usize, deed: Deed) -> Result<Position, WriteError> {
+async fn enter(sample: &SampleLog, n: usize, deed: Deed) -> Result<Position, WriteError> {
     let n = i64::try_from(n).expect("few entries");
-    let (made, read) = (NewEvent::plain(book.event_id(), created(n)), NewEvent::plain(book.event_id(), seen(n, deed)));
+    let (made, read) = (NewEvent::plain(sample.event_id(), created(n)), NewEvent::plain(sample.event_id(), seen(n, deed)));
     let poison = matches!(deed, Deed::Poisons).then_some("\0").unwrap_or_default();
     let names = if deed == Deed::WantsPoison { vec!["alone:\0".to_owned()] } else { vec!["alone:all".to_owned()] };
     let entry = move |draft: &mut Draft| {
@@ -73,26 +73,26 @@ async fn enter(book: &Book, n: usize, deed: Deed) -> Result<Position, WriteError
         stumble(deed, 2)?;
         Ok(last)
     };
-    book.writer.write(Want { names, kinds: vec!["alone"], ..Want::default() }, entry).await
+    sample.writer.write(Want { names, kinds: vec!["alone"], ..Want::default() }, entry).await
 }
 
 /// An account that only this entry makes.
-fn created(n: i64) -> Kind {
-    Kind::AccountCreated { account: account(1000 + n), side: Side::Customer }
+fn created(n: i64) -> EventKind {
+    EventKind::AccountCreated { account: account(1000 + n), side: Side::Customer }
 }
 
-fn seen(n: i64, deed: Deed) -> Kind {
+fn seen(n: i64, deed: Deed) -> EventKind {
     if deed == Deed::Swells {
         let mut kinds = one_of_each().into_iter();
-        let made = kinds.find_map(|kind| if let Kind::CredentialCreated(made) = kind { Some(made) } else { None });
+        let made = kinds.find_map(|kind| if let EventKind::CredentialCreated(made) = kind { Some(made) } else { None });
         let vms = Some((0..2_000).map(vm).collect());
-        return Kind::CredentialCreated(CredentialCreated { vms, ..made.expect("one of each") });
+        return EventKind::CredentialCreated(CredentialCreated { vms, ..made.expect("one of each") });
     }
-    Kind::LogRead { user: None, account: None, what: format!("entry {n}").into() }
+    EventKind::LogRead { user: None, account: None, what: format!("entry {n}").into() }
 }
 
-async fn others_are_written(book: &Book, deeds: &[Deed]) {
-    let results = join_all(deeds.iter().enumerate().map(|(n, deed)| enter(book, n, *deed))).await;
+async fn others_are_written(sample: &SampleLog, deeds: &[Deed]) {
+    let results = join_all(deeds.iter().enumerate().map(|(n, deed)| enter(sample, n, *deed))).await;
     let mut expected = BTreeSet::new();
     for (n, (deed, result)) in deeds.iter().zip(results).enumerate() {
         assert_eq!(result.is_ok(), *deed == Deed::Writes, "entry {n}, {deed:?}: {result:?}");
@@ -100,15 +100,15 @@ async fn others_are_written(book: &Book, deeds: &[Deed]) {
             expected.insert(account(1000 + i64::try_from(n).expect("few")));
         }
     }
-    let state = book.writer.write(Want::default(), |draft| Ok(draft.state().clone())).await.expect("the state");
+    let state = sample.writer.write(Want::default(), |draft| Ok(draft.state().clone())).await.expect("the state");
     let made: BTreeSet<_> = state.accounts.keys().filter(|id| **id >= account(1000)).cloned().collect();
     assert_eq!(made, expected, "{deeds:?}");
-    let rows = book.reader.store.state_rows(&["alone:all".to_owned()]).await.expect("the row");
+    let rows = sample.reader.store.state_rows(&["alone:all".to_owned()]).await.expect("the row");
     let all: Vec<i64> = rows.first().map(|row| serde_json::from_slice(&row.doc).expect("numbers")).unwrap_or_default();
     let named: BTreeSet<_> = all.iter().map(|n| account(1000 + n)).collect();
     assert_eq!((named, all.len()), (expected.clone(), expected.len()), "{deeds:?}");
     // Positions have no gaps, and control state follows from the log and has the root that the log says.
-    let report = verify(&*book.store, Some(&book.reader.vault), Extent::Whole, |_, _| ()).await.expect("a walk");
+    let report = verify(&*sample.store, Some(&sample.reader.vault), Extent::Whole, |_, _| ()).await.expect("a walk");
     assert!(report.is_clean(), "{deeds:?}: {:#?}", report.findings);
 }
 
@@ -116,12 +116,12 @@ fn runtime() -> tokio::runtime::Runtime {
     tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("a runtime")
 }
 
-fn run(cases: u32, book: impl AsyncFn() -> Book) {
+fn run(cases: u32, sample: impl AsyncFn() -> SampleLog) {
     let (runtime, config) = (runtime(), ProptestConfig { cases, failure_persistence: None, ..ProptestConfig::default() });
     let hook = std::panic::take_hook();
     std::panic::set_hook(Box::new(|_| ()));
     let tried = proptest::test_runner::TestRunner::new(config).run(&proptest::collection::vec(deed(), 1..40), |deeds| {
-        runtime.block_on(async { others_are_written(&book().await, &deeds).await });
+        runtime.block_on(async { others_are_written(&sample().await, &deeds).await });
         Ok(())
     });
     std::panic::set_hook(hook);
@@ -130,23 +130,23 @@ fn run(cases: u32, book: impl AsyncFn() -> Book) {
 
 #[test]
 fn alone_an_entry_that_fails_keeps_no_other_from_being_written() {
-    run(40, Book::sqlite);
+    run(40, SampleLog::sqlite);
 }
 
 #[test]
 fn postgres_alone_an_entry_that_fails_keeps_no_other_from_being_written() {
-    run(12, Book::postgres);
+    run(12, SampleLog::postgres);
 }
 
 /// The log is held by another transaction while entries pile up; then the first batch is what came first, and in the next
 /// one what stops something is before all the others that waited.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn alone_what_stops_something_goes_before_whatever_waits() {
-    let book = Book::sqlite().await;
-    let held = book.store.database().begin().await.expect("the write lock");
-    let ordinary: Vec<_> = (0..600).map(|n| enter(&book, n, Deed::Writes)).collect();
-    let urgent = NewEvent::plain(book.event_id(), Kind::LogRead { user: None, account: None, what: "urgent".into() });
-    let urgent = book.writer.write_first(Want::default(), move |draft| draft.append(Position(0), urgent.clone()));
+    let sample = SampleLog::sqlite().await;
+    let held = sample.store.database().begin().await.expect("the write lock");
+    let ordinary: Vec<_> = (0..600).map(|n| enter(&sample, n, Deed::Writes)).collect();
+    let urgent = NewEvent::plain(sample.event_id(), EventKind::LogRead { user: None, account: None, what: "urgent".into() });
+    let urgent = sample.writer.write_first(Want::default(), move |draft| draft.append(Position(0), urgent.clone()));
     let free = async {
         // Everybody is in the queue by now: the queue is filled without waiting.
         tokio::task::yield_now().await;
@@ -163,17 +163,17 @@ async fn alone_what_stops_something_goes_before_whatever_waits() {
 async fn alone_a_long_protocol_version_is_recorded_as_unknown_and_harms_nobody() {
     let app = TestApp::start().await;
     let (key, dead) = (app.key(|_| {}).await, app.key(|_| {}).await);
-    app.plant.change(Kind::CredentialRevoked { credential: dead.id.clone(), by: None }, Value::Null).await;
+    app.test_node.change(EventKind::CredentialRevoked { credential: dead.id.clone(), by: None }, Value::Null).await;
     let body = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "probe_read", "arguments": "x" } });
     let sends = (0..24).map(|n| {
         let key = if n % 2 == 0 { &key } else { &dead };
         let long = format!("2025-11-25{}", "9".repeat(61_000));
         send(app.rpc(key, &body).header("mcp-protocol-version", long))
     });
-    let honest = (0..24).map(|_| app.plant.call("probe_read", json!({})));
+    let honest = (0..24).map(|_| app.test_node.call("probe_read", json!({})));
     let (_, replies) = tokio::join!(join_all(sends), join_all(honest));
     for reply in replies {
         assert!(matches!(reply, forelog::control::Reply::Done { .. }), "{reply:?}");
     }
-    assert_eq!(app.plant.writer.stats().store_errors.load(std::sync::atomic::Ordering::Relaxed), 0);
+    assert_eq!(app.test_node.writer.stats().store_errors.load(std::sync::atomic::Ordering::Relaxed), 0);
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cli::{Server, answer, command, complaint, dir, shown, text};
-use crate::desk::id;
+use crate::local_admin::id;
 
 /// Data whose rooms keep what was written last beside themselves, as after a crash.
 struct Crashed {

@@ -13,7 +13,7 @@ use crate::demo::Demo;
 use crate::postgres::{self, Cluster, Roles};
 use crate::tools;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn script(name: &str) -> Command {
     Command::new(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("packaging/backup").join(name))
@@ -59,7 +59,7 @@ impl Traffic {
     }
 
     async fn until(&self, calls: u64) {
-        let reached = tokio::time::timeout(PATIENCE, async {
+        let reached = tokio::time::timeout(TIMEOUT, async {
             while self.made.load(Ordering::Relaxed) < calls {
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }

@@ -39,7 +39,7 @@ async fn bad_input_over_rest_is_answered_with_a_code() {
     let odd_name = send(app.ask(&key, Method::POST, "/api/v1/tools/%ff%fe").json(&json!({}))).await;
     assert_eq!((odd_name.status, odd_name.code().as_str()), (StatusCode::BAD_REQUEST, "validation_failed"));
     assert!(odd_name.json()["error"]["call_id"].is_string(), "it is on record all the same: {odd_name:?}");
-    assert!(app.plant.world.executed().is_empty(), "none of it ran");
+    assert!(app.test_node.world.executed().is_empty(), "none of it ran");
 }
 
 #[tokio::test]
@@ -166,7 +166,7 @@ async fn bad_input_that_is_not_known_is_refused_and_not_ignored() {
         let answer = send(app.ask(&key, Method::GET, &format!("/api/v1/events?{query}"))).await;
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), (400, "validation_failed"), "{query}: {answer:?}");
     }
-    assert!(app.plant.world.executed().is_empty());
+    assert!(app.test_node.world.executed().is_empty());
 }
 
 #[tokio::test]

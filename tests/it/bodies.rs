@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use bytes::Bytes;
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::principal::Side;
 use forelog::core::scope::Scope;
 use futures::stream::{FuturesUnordered, StreamExt};
@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 use tokio::net::TcpStream;
 
 use crate::harness::{ACCEPT, Key, TestApp, send};
-use crate::wire::{Answered, PATIENCE, Wire};
+use crate::wire::{Answered, TIMEOUT, Wire};
 
 const FORM: &str = "content-type: application/x-www-form-urlencoded\r\nsec-fetch-site: same-origin\r\n";
 const SIGN_IN: &str = "/console/sign-in";
@@ -41,7 +41,7 @@ fn bearer(key: &Key) -> String {
 /// Waits until leave is given to send so much, as places become free.
 async fn until_leave(app: &TestApp, from: &str, path: &str, headers: &str, size: usize) {
     let asking = async { while ask(app, from, path, headers, size).await.1.status != 100 {} };
-    tokio::time::timeout(PATIENCE, asking).await.expect("leave in time");
+    tokio::time::timeout(TIMEOUT, asking).await.expect("leave in time");
 }
 
 #[tokio::test]
@@ -120,7 +120,7 @@ async fn bodies_in_chunks_take_their_share_as_they_come() {
             tokio::task::yield_now().await;
         }
     };
-    let answer = tokio::time::timeout(PATIENCE, refused).await.expect("in time").expect("an answer");
+    let answer = tokio::time::timeout(TIMEOUT, refused).await.expect("in time").expect("an answer");
     assert_eq!(answer.status, 503, "{answer:?}");
     held.iter().for_each(tokio::task::JoinHandle::abort);
 }
@@ -143,7 +143,7 @@ async fn bodies_over_http2_have_the_same_share() {
     }
     // Sixteen are read; all others are answered at once, though none of them is complete.
     for _ in 0..44 {
-        let answer = tokio::time::timeout(PATIENCE, answers.next()).await.expect("in time").expect("one").expect("an answer");
+        let answer = tokio::time::timeout(TIMEOUT, answers.next()).await.expect("in time").expect("one").expect("an answer");
         assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         let text = answer.into_body().collect().await.map(http_body_util::Collected::to_bytes).unwrap_or_default();
         assert!(String::from_utf8_lossy(&text).contains("overloaded"));
@@ -208,8 +208,8 @@ async fn bodies_of_more_values_than_anything_takes_are_refused_before_they_are_m
             let request = app.ask(&key, Method::POST, path).header("accept", ACCEPT).header("content-type", kind);
             let answer = send(request.body(body.clone())).await;
             assert_eq!(answer.status.as_u16(), status, "{what} {path}: {answer:?}");
-            let is_told = status == 415 || answer.text.contains("values") || answer.text.contains("nested");
-            assert!(is_told, "{what} {path}: {answer:?}");
+            let is_recorded = status == 415 || answer.text.contains("values") || answer.text.contains("nested");
+            assert!(is_recorded, "{what} {path}: {answer:?}");
             count += 1;
             assert_eq!(app.events("refused").await.len(), count, "{what} {path}: {answer:?}");
         }
@@ -219,7 +219,7 @@ async fn bodies_of_more_values_than_anything_takes_are_refused_before_they_are_m
     let request = app.ask(&staff, Method::POST, "/mcp").header("accept", ACCEPT).header("content-type", "application/json");
     assert_eq!(send(request.body(text)).await.code(), "forbidden_role");
     assert_eq!(app.events("refused").await.len(), count + 1);
-    assert!(app.plant.world.executed().is_empty());
+    assert!(app.test_node.world.executed().is_empty());
 }
 
 /// Of a batch that is too long to be made a document nothing is passed over, and no text is kept once for each of its calls.
@@ -234,14 +234,14 @@ async fn bodies_of_a_great_many_calls_are_counted() {
     assert_eq!(send(request.body(body)).await.status, StatusCode::BAD_REQUEST);
     let full = app.events("refused").await.len();
     assert!((20..=40).contains(&full), "{full}");
-    app.plant.clock.pass(std::time::Duration::from_secs(61));
-    app.plant.beat().await;
+    app.test_node.clock.pass(std::time::Duration::from_secs(61));
+    app.test_node.beat().await;
     let counted: u64 = app
         .events("refusals_counted")
         .await
         .iter()
         .map(|event| match &event.kind {
-            Kind::RefusalsCounted { count, .. } => *count,
+            EventKind::RefusalsCounted { count, .. } => *count,
             other => panic!("{other:?}"),
         })
         .sum();

@@ -12,7 +12,7 @@ use crate::console::provider::{Provider, client};
 use crate::demo::Demo;
 use crate::tools;
 
-const PATIENCE: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// What a scenario of `admin-ui/e2e/console.mjs` saw.
 #[derive(Debug, Deserialize)]
@@ -32,7 +32,7 @@ async fn browse_at(demo: &Demo, scenario: &str) -> Seen {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("admin-ui/e2e/console.mjs");
     let mut command = Command::new(tools::find("FORELOG_NODE"));
     command.arg(script).arg(scenario).arg(demo.data().join("demo.json")).arg(chromium()).kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output()).await.expect("the browser in time").expect("run the browser");
+    let output = tokio::time::timeout(TIMEOUT, command.output()).await.expect("the browser in time").expect("run the browser");
     let (text, error) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let seen: Seen = serde_json::from_str(&text).unwrap_or_else(|fault| panic!("{fault}: {text}\n{error}\n{}", demo.log()));
     assert!(seen.elsewhere.is_empty(), "a page loads from elsewhere: {seen:#?}");

@@ -8,7 +8,7 @@ use forelog::log::sql::{Database, SqlError};
 use forelog::log::sqlite::open_sqlite;
 use reqwest::StatusCode;
 
-use crate::console::House;
+use crate::console::ConsoleServer;
 use crate::postgres::fresh_database;
 
 const SHORT: Duration = Duration::from_millis(100);
@@ -52,7 +52,7 @@ async fn budget_postgres_ends_a_read_that_takes_too_long_and_one_that_nobody_wai
 }
 
 /// Puts a view that never ends in the place of the calls.
-fn make_endless(house: &House) {
+fn make_endless(house: &ConsoleServer) {
     let views = std::fs::read_dir(house.dir.path()).expect("the data").map(|entry| entry.expect("an entry").path());
     let views = views.into_iter().find(|path| path.file_name().is_some_and(|name| name == "views.db")).expect("the views");
     let connection = rusqlite::Connection::open(views).expect("the views");
@@ -63,7 +63,7 @@ fn make_endless(house: &House) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn budget_a_search_that_takes_too_long_says_so_and_how_to_narrow_it() {
-    let house = House::with("search_budget_ms = 150").await;
+    let house = ConsoleServer::with("search_budget_ms = 150").await;
     let (staff, customer) = (house.investigator().await, house.signed_in(&house.one.owner).await);
     assert!(customer.page("/console/activity").await.contains("Nothing has been called yet"));
     house.call(&house.one.key, "vm_get", serde_json::json!({ "vm_id": house.one.vm })).await;

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 
 use forelog::core::call::{Status, next};
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use proptest::prelude::*;
 
 use crate::kinds;
@@ -23,7 +23,7 @@ const STATUSES: [Option<Status>; 11] = [
 ];
 
 /// An event of one call, by what it is called in these tests: `claimed` and `queued` are the two ways to be admitted.
-fn event(name: &str) -> Kind {
+fn event(name: &str) -> EventKind {
     match name {
         "claimed" => kinds::admitted(true),
         "queued" => kinds::admitted(false),
@@ -83,7 +83,7 @@ const OF_A_CALL: [&str; 15] = [
 
 #[test]
 fn every_status_and_event_has_one_written_answer() {
-    let mut names: Vec<_> = kinds::one_of_each().iter().map(Kind::name).filter(|name| *name != "admitted").collect();
+    let mut names: Vec<_> = kinds::one_of_each().iter().map(EventKind::name).filter(|name| *name != "admitted").collect();
     names.extend(["claimed", "queued"]);
     let mut table = String::new();
     for status in STATUSES {

@@ -218,7 +218,7 @@ fn catalogue_writes_accept_an_idempotency_key() {
 
 #[test]
 fn catalogue_guards_follow_the_risk() {
-    let (catalogue, vm) = (known(), crate::given::machine(1, 1));
+    let (catalogue, vm) = (known(), crate::fixtures::machine(1, 1));
     for tool in catalogue.iter().filter(|tool| tool.facts.class != Class::Control) {
         let fields = tool.input["properties"].as_object().expect("properties");
         assert_eq!(fields.contains_key("confirm"), tool.facts.risk == Risk::R3, "{}", tool.facts.name);

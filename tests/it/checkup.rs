@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cli::{Server, answer, command, complaint, dir, shown, text};
-use crate::desk::id;
+use crate::local_admin::id;
 use crate::tools;
 
 const CALLS: &str = "write,pwrite64,fallocate,ftruncate";

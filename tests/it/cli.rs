@@ -13,7 +13,7 @@ use forelog::log::sqlite::open_sqlite;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
@@ -78,7 +78,7 @@ impl Server {
         let mut process = started.spawn().expect("starting forelog");
         let out = process.stdout.take().expect("its standard output");
         let reading = tokio::task::spawn_blocking(move || first_document(out));
-        let document = tokio::time::timeout(PATIENCE, reading).await.expect("an answer in time").expect("a reader");
+        let document = tokio::time::timeout(TIMEOUT, reading).await.expect("an answer in time").expect("a reader");
         let said = std::fs::read_to_string(errors).unwrap_or_default();
         Self { process, document: document.unwrap_or_else(|| panic!("it ended: {said}")) }
     }
@@ -106,7 +106,7 @@ impl Server {
     pub async fn stop(mut self) {
         let asked = Command::new("kill").arg("-TERM").arg(self.process.id().to_string()).status().expect("kill");
         assert!(asked.success());
-        let ended = tokio::time::timeout(PATIENCE, async {
+        let ended = tokio::time::timeout(TIMEOUT, async {
             loop {
                 if let Some(status) = self.process.try_wait().expect("its status") {
                     return status;
@@ -406,7 +406,7 @@ async fn operation_end(server: &Server, key: &str, call: &str) -> Value {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, asking).await.expect("an end")
+    tokio::time::timeout(TIMEOUT, asking).await.expect("an end")
 }
 
 #[tokio::test]

@@ -110,16 +110,16 @@ async fn client_every_code_of_the_pipeline_reaches_every_client() {
         see(&reader.text, vec![("probe_write", json!({}), Some("read_only_mode"))]).await;
         // Shut, calls go on for longer than their callers wait, and are answered with the running operation.
         let key = app.key(|_| {}).await;
-        app.plant.world.shut();
+        app.test_node.world.shut();
         let keyed = json!({ "idempotency_key": format!("{script}{version}").replace('.', "-") });
         see(
             &key.text,
             vec![("probe_write", keyed.clone(), None), ("probe_write", keyed.clone(), None), ("probe_queued", json!({}), None)],
         )
         .await;
-        app.plant.world.open();
-        app.plant.world.hold(Some(Hold::new("it interrupts service")));
+        app.test_node.world.open();
+        app.test_node.world.hold(Some(Hold::new("it interrupts service")));
         see(&key.text, vec![("probe_write", json!({ "text": "held" }), Some("approval_required"))]).await;
-        app.plant.world.hold(None);
+        app.test_node.world.hold(None);
     }
 }

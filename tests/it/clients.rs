@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::process::Command;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 const TOOL: &str = "vm_list";
 
 /// What a client saw.
@@ -139,7 +139,7 @@ pub async fn run(program: PathBuf, arguments: &[&str]) -> Result<String, String>
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true)
         .output();
-    let output = tokio::time::timeout(PATIENCE, command).await.expect("the client ends in time").expect("run the client");
+    let output = tokio::time::timeout(TIMEOUT, command).await.expect("the client ends in time").expect("run the client");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
     if output.status.success() { Ok(text(&output.stdout)) } else { Err(text(&output.stderr)) }
 }

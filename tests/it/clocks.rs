@@ -7,15 +7,15 @@ use std::time::Duration;
 use forelog::control::Reply;
 use forelog::core::call::Status;
 use forelog::core::code::Code;
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::id::SwitchId;
 use forelog::core::switch::{Running, Target};
 use forelog::core::time::{Clock, Micros};
 use forelog::log::store::Want;
 use serde_json::{Value, json};
 
-use crate::plant::{Plant, Site, TestClock, on_both};
 use crate::promises::check;
+use crate::test_node::{Site, TestClock, TestNode, on_both};
 
 /// More than any switch, limit or invitation here lasts.
 const DAYS: Duration = Duration::from_hours(25);
@@ -23,8 +23,8 @@ const DAYS: Duration = Duration::from_hours(25);
 /// How long a log may be left alone without a sign.
 const NIGHT: Duration = Duration::from_hours(20);
 
-async fn call(plant: &Plant) -> Result<(), Code> {
-    match plant.call("probe_write", json!({})).await {
+async fn call(test_node: &TestNode) -> Result<(), Code> {
+    match test_node.call("probe_write", json!({})).await {
         Reply::Done { .. } => Ok(()),
         Reply::Failed { refusal, .. } => Err(refusal.code),
         Reply::Running { .. } => panic!("it runs on"),
@@ -32,43 +32,43 @@ async fn call(plant: &Plant) -> Result<(), Code> {
 }
 
 /// Stops one tool until an hour from now.
-async fn stop_for_an_hour(plant: &Plant) {
-    let kind = Kind::SwitchEngaged {
-        switch: SwitchId::new(plant.clock.now(), &*plant.control.ports.entropy),
+async fn stop_for_an_hour(test_node: &TestNode) {
+    let kind = EventKind::SwitchEngaged {
+        switch: SwitchId::new(test_node.clock.now(), &*test_node.control.ports.entropy),
         target: Target::Tool("probe_queued".into()),
         by: None,
         credential: None,
         running: Running::LetFinish,
-        expires_at: Some(plant.clock.after(Duration::from_hours(1))),
+        expires_at: Some(test_node.clock.after(Duration::from_hours(1))),
     };
-    plant.change(kind, Value::Null).await;
+    test_node.change(kind, Value::Null).await;
 }
 
-async fn newest(plant: &Plant) -> Micros {
-    plant.reader.store.head().await.expect("the head").at
+async fn newest(test_node: &TestNode) -> Micros {
+    test_node.reader.store.head().await.expect("the head").at
 }
 
-async fn skewed(plant: &Plant) -> bool {
-    plant.writer.write(Want::default(), |draft| Ok(draft.skewed)).await.expect("a transaction")
+async fn skewed(test_node: &TestNode) -> bool {
+    test_node.writer.write(Want::default(), |draft| Ok(draft.skewed)).await.expect("a transaction")
 }
 
 /// What the desk writes, too.
-async fn write(plant: &Plant) {
-    let node = plant.control.ports.node.clone();
-    plant.change(Kind::NodeStarted { node, version: "0.0.0".into() }, Value::Null).await;
+async fn write(test_node: &TestNode) {
+    let node = test_node.control.ports.node.clone();
+    test_node.change(EventKind::NodeStarted { node, version: "0.0.0".into() }, Value::Null).await;
 }
 
-async fn expired(plant: &Plant) -> usize {
-    plant.log().await.iter().filter(|event| matches!(event.kind, Kind::SwitchExpired { .. })).count()
+async fn expired(test_node: &TestNode) -> usize {
+    test_node.log().await.iter().filter(|event| matches!(event.kind, EventKind::SwitchExpired { .. })).count()
 }
 
 async fn fast_node_joins(mut site: Site) {
-    let right = Plant::start(&site).await;
+    let right = TestNode::start(&site).await;
     call(&right).await.expect("alone, and right");
     stop_for_an_hour(&right).await;
     let before = newest(&right).await;
     site.clock = TestClock::at(site.clock.after(DAYS));
-    let fast = Plant::start(&site).await;
+    let fast = TestNode::start(&site).await;
     assert_eq!(call(&fast).await, Err(Code::ClockSkew), "nobody else says that it is tomorrow");
     fast.beat().await;
     // It still stops things, at the time of the others.
@@ -80,24 +80,24 @@ async fn fast_node_joins(mut site: Site) {
 }
 
 async fn clock_steps_while_it_runs(site: Site) {
-    let plant = Plant::start(&site).await;
-    call(&plant).await.expect("as it was");
-    stop_for_an_hour(&plant).await;
+    let test_node = TestNode::start(&site).await;
+    call(&test_node).await.expect("as it was");
+    stop_for_an_hour(&test_node).await;
     site.clock.jump(i64::try_from(DAYS.as_micros()).expect("a day"));
-    assert_eq!(call(&plant).await, Err(Code::ClockSkew));
-    plant.beat().await;
-    assert_eq!(expired(&plant).await, 0);
+    assert_eq!(call(&test_node).await, Err(Code::ClockSkew));
+    test_node.beat().await;
+    assert_eq!(expired(&test_node).await, 0);
     site.clock.jump(-i64::try_from(DAYS.as_micros()).expect("a day"));
-    call(&plant).await.expect("it agrees again");
+    call(&test_node).await.expect("it agrees again");
 }
 
 /// Another process begins after a crash of `first`: whether its clock is followed once the other one is known to be dead, or at
 /// once if the machine says that as much time has passed.
-async fn is_followed(site: &mut Site, first: Plant, clock: Arc<TestClock>, at_once: bool) -> bool {
+async fn is_followed(site: &mut Site, first: TestNode, clock: Arc<TestClock>, at_once: bool) -> bool {
     // Its machine lost power: its row says that it runs.
     drop(first);
     site.clock = clock;
-    let (next, worker, _assigned) = Plant::idle(site).await;
+    let (next, worker, _assigned) = TestNode::idle(site).await;
     assert_eq!(skewed(&next).await, !at_once, "the other one may live, and have the right time");
     for _ in 0..2 {
         site.clock.pass(Duration::from_secs(2));
@@ -111,21 +111,21 @@ async fn is_followed(site: &mut Site, first: Plant, clock: Arc<TestClock>, at_on
 }
 
 async fn log_that_was_left_alone(mut site: Site) {
-    let first = Plant::start(&site).await;
+    let first = TestNode::start(&site).await;
     call(&first).await.expect("a call");
     let later = TestClock::at(site.clock.after(NIGHT));
     assert!(is_followed(&mut site, first, later, false).await, "nobody else lives");
 }
 
 async fn clock_that_nothing_vouches_for(mut site: Site) {
-    let first = Plant::start(&site).await;
+    let first = TestNode::start(&site).await;
     call(&first).await.expect("a call");
     stop_for_an_hour(&first).await;
     let fast = TestClock::at(site.clock.after(DAYS));
     let right = TestClock::at(site.clock.after(Duration::from_mins(2)));
     assert!(!is_followed(&mut site, first, fast, false).await, "it is alone, and nothing says that it is tomorrow");
     site.clock = right;
-    let next = Plant::start(&site).await;
+    let next = TestNode::start(&site).await;
     next.outlast_the_others().await;
     call(&next).await.expect("the time was not moved");
     assert_eq!(expired(&next).await, 0, "the switch has its hour");
@@ -144,7 +144,7 @@ async fn machine_that_says_how_long_it_runs(open: impl AsyncFn() -> Site) {
     ] {
         let (mut site, up) = (open().await, Duration::from_secs(100));
         site.clock = TestClock::on("one", up, site.clock.now());
-        let first = Plant::start(&site).await;
+        let first = TestNode::start(&site).await;
         call(&first).await.expect("a call");
         let up = if boot == "one" { up + ran } else { ran };
         let clock = TestClock::on(boot, up, site.clock.after(said));
@@ -164,11 +164,11 @@ async fn postgres_clocks_are_held_against_how_long_the_machine_runs() {
 }
 
 async fn slow_node_follows_the_others(mut site: Site) {
-    let right = Plant::start(&site).await;
+    let right = TestNode::start(&site).await;
     call(&right).await.expect("a call");
     let now = site.clock.now();
     site.clock = TestClock::at(Micros(now.0 - 3_600_000_000));
-    let slow = Plant::start(&site).await;
+    let slow = TestNode::start(&site).await;
     assert_eq!(call(&slow).await, Err(Code::ClockSkew));
     write(&slow).await;
     assert!(newest(&right).await >= now);

@@ -21,7 +21,7 @@ use forelog::core::commands::vm::{Import, ImportVm, SetExec};
 use forelog::core::commands::vouching::Word;
 use forelog::core::commands::{Command, Snapshot, Uses};
 use forelog::core::engagement::{Names, Proposed};
-use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::event::{CredentialCreated, EventKind};
 use forelog::core::id::{Position, UserId};
 use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::role::Role;
@@ -32,7 +32,7 @@ use forelog::core::terms::Terms;
 use forelog::core::time::Micros;
 use serde_json::json;
 
-use crate::given::{Case, account, credential, event, invitation, key_made, switch, user, vm};
+use crate::fixtures::{Case, account, credential, event, invitation, key_made, switch, user, vm};
 
 /// A state, the time, and where the log is.
 struct House {
@@ -59,7 +59,7 @@ impl House {
                 hash: format!("{n:064}").into(),
                 ..key_made(10 + n)
             };
-            house.apply(&Kind::CredentialCreated(created));
+            house.apply(&EventKind::CredentialCreated(created));
         }
         house
     }
@@ -68,17 +68,17 @@ impl House {
         self.run(&AddUser(new_user(n, of, role))).expect("a person");
     }
 
-    fn apply(&mut self, kind: &Kind) {
+    fn apply(&mut self, kind: &EventKind) {
         let at = Position(self.state.position.0 + 1);
         self.state.apply(at, self.now, kind, &json!({}));
     }
 
     /// The events and the answer of a command, which are folded in.
-    fn run<C: Command>(&mut self, command: &C) -> Result<(Vec<Kind>, C::Answer), Code> {
+    fn run<C: Command>(&mut self, command: &C) -> Result<(Vec<EventKind>, C::Answer), Code> {
         let at = Snapshot { state: &self.state, now: self.now, uses: &self.uses };
         let change = command.decide(&at).map_err(|refusal| refusal.code)?;
         let (events, answer) = change.into_parts();
-        let kinds: Vec<Kind> = events.into_iter().map(|planned| planned.kind).collect();
+        let kinds: Vec<EventKind> = events.into_iter().map(|planned| planned.kind).collect();
         for kind in &kinds {
             self.apply(kind);
         }
@@ -87,7 +87,7 @@ impl House {
 
     fn names<C: Command>(&mut self, command: &C) -> Vec<&'static str> {
         let (kinds, _) = self.run(command).expect("no refusal");
-        kinds.iter().map(Kind::name).collect()
+        kinds.iter().map(EventKind::name).collect()
     }
 
     fn refused<C: Command>(&mut self, command: &C) -> Code {
@@ -184,9 +184,9 @@ fn an_address_has_one_link_which_works_once() {
     let stop = |again| engage(Target::Account(account(1)), again);
     house.run(&stop(Again::Another)).expect("a switch");
     assert_eq!(house.refused(&take(2, 1)), Code::KillSwitchEngaged, "it waits");
-    house.apply(&Kind::SwitchReleased { switch: switch(5), by: None, second: None, break_glass: true });
+    house.apply(&EventKind::SwitchReleased { switch: switch(5), by: None, second: None, break_glass: true });
     assert_eq!(house.names(&take(2, 1)), ["user_created"]);
-    assert_eq!(house.state.people.get(&user(8)).and_then(|row| row.invited.clone()).map(|by| by.by), Some(user(1)));
+    assert_eq!(house.state.users.get(&user(8)).and_then(|row| row.invited.clone()).map(|by| by.by), Some(user(1)));
     assert_eq!(house.refused(&take(2, 1)), Code::NotFound, "once");
     assert_eq!(house.refused(&RevokeInvitation { invitation: invitation(2), by: who(1) }), Code::NotFound);
 }
@@ -297,7 +297,7 @@ fn a_switch_is_engaged_again_only_if_it_is_another_one() {
     assert_eq!(house.run(&again(Again::SameWords)).expect("it stands"), (Vec::new(), vec![switch(5)]));
     let by = Some(Engager { who: who(3), is_named: true });
     let (kinds, switches) = house.run(&Engage { by, ..again(Again::Another) }).expect("another one");
-    assert!(matches!(&kinds[..], [Kind::SwitchEngaged { by: Some(by), .. }] if *by == user(3)), "{kinds:?}");
+    assert!(matches!(&kinds[..], [EventKind::SwitchEngaged { by: Some(by), .. }] if *by == user(3)), "{kinds:?}");
     assert_eq!(switches, [switch(6)]);
 }
 
@@ -328,7 +328,7 @@ fn what_stops_everybody_takes_two_or_the_data_and_a_reason() {
     );
     assert_eq!(house.refused(&Release { over, ..release(Releaser::Operator, Some("x")) }), Code::Conflict, "it lets go already");
     let (kinds, _) = house.run(&release(Releaser::Operator, Some("x"))).expect("at once");
-    assert!(matches!(&kinds[..], [Kind::SwitchReleased { break_glass: true, by: None, .. }]));
+    assert!(matches!(&kinds[..], [EventKind::SwitchReleased { break_glass: true, by: None, .. }]));
 }
 
 #[test]
@@ -370,8 +370,8 @@ fn a_session_begins_in_the_present_role_with_what_outlives_it() {
     assert_eq!(sign_in(Role::Owner).uses(), [credential(11)]);
     let (kinds, acts) = house.run(&sign_in(Role::Owner)).expect("a session");
     assert_eq!(acts, Some(credential(40)), "of what they acted with the use cannot be read");
-    assert_eq!(kinds.iter().map(Kind::name).collect::<Vec<_>>(), ["credential_created", "signed_out", "signed_in"]);
-    assert!(matches!(&kinds[1], Kind::SignedOut { user: whose, .. } if *whose == user(2)), "whoever had the browser before");
+    assert_eq!(kinds.iter().map(EventKind::name).collect::<Vec<_>>(), ["credential_created", "signed_out", "signed_in"]);
+    assert!(matches!(&kinds[1], EventKind::SignedOut { user: whose, .. } if *whose == user(2)), "whoever had the browser before");
     house.uses.insert(credential(40), Some(house.now));
     let (kinds, acts) = house.run(&sign_in(Role::Owner)).expect("another one");
     assert_eq!((acts, kinds.len()), (Some(credential(40)), 2));
@@ -391,7 +391,7 @@ fn sessions_are_ended_by_their_person_or_whoever_manages_them() {
     assert_eq!(house.refused(&end(Ender::Caller(who(2)))), Code::NotFound);
     for (by, named) in [(Ender::Themselves, None), (Ender::Caller(who(1)), None), (Ender::Caller(who(3)), Some(user(3)))] {
         let (kinds, ()) = house.run(&end(by)).expect("an end");
-        assert!(matches!(&kinds[..], [Kind::SignedOut { by, .. }] if *by == named), "{kinds:?}");
+        assert!(matches!(&kinds[..], [EventKind::SignedOut { by, .. }] if *by == named), "{kinds:?}");
     }
     let set = |n| SetPassword { user: user(n), session: None, event: None };
     assert_eq!(house.names(&set(1)), ["password_set"]);
@@ -421,6 +421,6 @@ fn an_issuers_word_does_not_undo_a_newer_one_and_ends_with_what_it_gave() {
     let unlink =
         UnlinkIdentity { user: user(5), account: account(3), issuer: "main".into(), known_as: "subject".into(), event: event(1) };
     let (kinds, own) = house.run(&unlink).expect("an end");
-    assert_eq!((kinds.last().map(Kind::name), own), (Some("role_withdrawn"), None), "it made them a person");
-    assert!(house.state.people.get(&user(5)).is_some_and(|member| member.acting_role().is_none()));
+    assert_eq!((kinds.last().map(EventKind::name), own), (Some("role_withdrawn"), None), "it made them a person");
+    assert!(house.state.users.get(&user(5)).is_some_and(|member| member.acting_role().is_none()));
 }

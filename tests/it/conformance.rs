@@ -9,7 +9,7 @@ use std::process::Output;
 use std::time::Duration;
 use tokio::process::Command;
 
-const PATIENCE: Duration = Duration::from_secs(150);
+const TIMEOUT: Duration = Duration::from_secs(150);
 
 /// What a whole run comes to.
 struct Expected {
@@ -60,7 +60,7 @@ pub async fn run_suite(demo: &Demo, arguments: &[&str]) -> Output {
         .stdin(std::process::Stdio::null())
         .kill_on_drop(true)
         .output();
-    tokio::time::timeout(PATIENCE, suite).await.expect("the suite ends in time").expect("run the suite")
+    tokio::time::timeout(TIMEOUT, suite).await.expect("the suite ends in time").expect("run the suite")
 }
 
 /// The scenarios that the summary marks so.

@@ -15,7 +15,7 @@ use tokio::net::{TcpSocket, TcpStream};
 use crate::demo::Demo;
 use crate::harness::{ACCEPT, TestApp, generous, send};
 use crate::tls::Pair;
-use crate::wire::{PATIENCE, Wire, until};
+use crate::wire::{TIMEOUT, Wire, until};
 
 const HEALTH: &str = "GET /healthz HTTP/1.1\r\nhost: 127.0.0.1\r\n\r\n";
 
@@ -67,7 +67,7 @@ async fn connections_are_not_prolonged_by_what_is_no_request() {
             }
         });
         let ended = async { while reading.read(&mut [0; 64]).await.is_ok_and(|count| count > 0) {} };
-        tokio::time::timeout(PATIENCE, ended).await.expect("the connection to be closed");
+        tokio::time::timeout(TIMEOUT, ended).await.expect("the connection to be closed");
         dripping.abort();
     }
 }
@@ -99,8 +99,8 @@ async fn connections_that_take_every_request_back_are_closed() {
         }
     });
     let ended = async { while reading.read(&mut [0; 4096]).await.is_ok_and(|count| count > 0) {} };
-    tokio::time::timeout(PATIENCE, ended).await.expect("the connection to be closed");
-    tokio::time::timeout(PATIENCE, flooding).await.expect("in time").expect("its client is told");
+    tokio::time::timeout(TIMEOUT, ended).await.expect("the connection to be closed");
+    tokio::time::timeout(TIMEOUT, flooding).await.expect("in time").expect("its client is told");
     assert_eq!(send(app.bare(Method::GET, "/healthz")).await.status, StatusCode::OK);
 }
 
@@ -233,19 +233,19 @@ async fn connections_with_a_stream_of_events_stay() {
     let short = Duration::from_millis(300);
     let app = app(ConnectionCaps { stalled: short, idle: short, head: short, ..caps() }).await;
     let key = app.key(|_| {}).await;
-    app.plant.world.shut();
+    app.test_node.world.shut();
     let call = tokio::spawn(app.ask(&key, Method::POST, "/api/v1/tools/probe_write").json(&json!({})).send());
     let meta = json!({ "io.modelcontextprotocol/protocolVersion": "2026-07-28", "io.modelcontextprotocol/clientCapabilities": {}, "progressToken": 1 });
     let message = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": { "name": "probe_write", "arguments": {}, "_meta": meta } });
     let request = app.ask(&key, Method::POST, "/mcp").header("accept", ACCEPT).json(&message);
     let request = request.header("mcp-protocol-version", "2026-07-28").header("mcp-method", "tools/call");
     let stream = tokio::spawn(send(request.header("mcp-name", "probe_write")));
-    app.plant.world.executed_at_least(2).await;
+    app.test_node.world.executed_at_least(2).await;
     // Later connections come to their ends twice over.
     for _ in 0..4 {
         Wire::to(app.address).await.ends().await;
     }
-    app.plant.world.open();
+    app.test_node.world.open();
     assert_eq!(call.await.expect("the call").expect("an answer").status(), StatusCode::OK);
     let answer = stream.await.expect("the stream");
     assert!(answer.status == StatusCode::OK && answer.rpc()["result"].is_object(), "{answer:?}");
@@ -298,7 +298,7 @@ async fn connections_leave_files_for_the_database() {
             }
         }
     };
-    assert_eq!(tokio::time::timeout(PATIENCE, called).await.expect("a place"), StatusCode::OK, "{}", demo.log());
+    assert_eq!(tokio::time::timeout(TIMEOUT, called).await.expect("a place"), StatusCode::OK, "{}", demo.log());
     ending.await.expect("all of them end");
     let log = demo.log();
     assert!(!log.contains("Too many open files") && !log.contains("unable to open"), "{log}");

@@ -7,7 +7,7 @@ use std::time::Duration;
 use forelog::control::Reply;
 use forelog::core::call::{Outcome, Status};
 use forelog::core::code::Code;
-use forelog::core::event::{Event, IntentRecorded, Kind};
+use forelog::core::event::{Event, EventKind, IntentRecorded};
 use forelog::core::hold::Hold;
 use forelog::core::id::{CallId, SwitchId, VmId};
 use forelog::core::noun::vm::VM;
@@ -16,13 +16,13 @@ use forelog::core::resource::ResourceId;
 use forelog::core::scope::Scope;
 use forelog::core::switch::{Running, Target};
 use forelog::core::time::Clock;
-use forelog::core::tool::{Class, EffectKind, Reaches, Risk, Timing, ToolFacts};
+use forelog::core::tool::{Class, EffectKind, ProviderAccess, Risk, Timing, ToolSpec};
 use forelog::providers::compute::sim::{Action, Faults, Gate, Kind as Fault};
 use forelog::tools::{Execution, Tool};
 use serde_json::{Value, json};
 
-use crate::plant::{Plant, SimFleet, Site, declared, on_both};
 use crate::promises::check;
+use crate::test_node::{SimFleet, Site, TestNode, declared, on_both};
 
 on_both! {
     made_and_taken_over, created_by_a_node_that_is_gone_is_found_at_its_provider, postgres_created_by_a_node_that_is_gone_is_found_at_its_provider;
@@ -32,8 +32,8 @@ on_both! {
     about_two, resources_of_a_call_about_two_are_recorded_and_stop_it_each, postgres_resources_of_a_call_about_two_are_recorded_and_stop_it_each;
 }
 
-const fn facts(name: &'static str, class: Class, timing: Timing) -> ToolFacts {
-    ToolFacts {
+const fn facts(name: &'static str, class: Class, timing: Timing) -> ToolSpec {
+    ToolSpec {
         name,
         version: 1,
         scope: Some(Scope::VmsWrite),
@@ -48,27 +48,26 @@ const fn facts(name: &'static str, class: Class, timing: Timing) -> ToolFacts {
         puts_policies: false,
         needs_exec: false,
         also_about: &[],
-        reaches: Reaches::Named("provider"),
+        reaches: ProviderAccess::Named("provider"),
         effect: None,
     }
 }
 
-static CREATE: ToolFacts =
-    ToolFacts { effect: Some(EffectKind::Creation), ..facts("thing_create", Class::Write, Timing::Instant) };
-static QUEUE: ToolFacts = ToolFacts { effect: Some(EffectKind::Creation), ..facts("thing_queue", Class::Write, Timing::Queued) };
-static LOOK: ToolFacts = ToolFacts { idempotent: true, ..facts("thing_look", Class::Read, Timing::Instant) };
-static JOIN: ToolFacts = ToolFacts {
+static CREATE: ToolSpec = ToolSpec { effect: Some(EffectKind::Creation), ..facts("thing_create", Class::Write, Timing::Instant) };
+static QUEUE: ToolSpec = ToolSpec { effect: Some(EffectKind::Creation), ..facts("thing_queue", Class::Write, Timing::Queued) };
+static POLL_INTERVAL: ToolSpec = ToolSpec { idempotent: true, ..facts("thing_look", Class::Read, Timing::Instant) };
+static JOIN: ToolSpec = ToolSpec {
     also_about: &[Subject { noun: &VM, argument: "other_vm_id" }],
-    reaches: Reaches::Resources,
+    reaches: ProviderAccess::Resources,
     ..facts("thing_join", Class::Write, Timing::Instant)
 };
-static STRAY: ToolFacts = ToolFacts { reaches: Reaches::Resources, ..facts("thing_stray", Class::Read, Timing::Instant) };
+static STRAY: ToolSpec = ToolSpec { reaches: ProviderAccess::Resources, ..facts("thing_stray", Class::Read, Timing::Instant) };
 
 fn tools() -> Vec<Tool> {
     vec![
         declared(&CREATE, |execution| Box::pin(create(execution))),
         declared(&QUEUE, |execution| Box::pin(create(execution))),
-        declared(&LOOK, |execution| Box::pin(look(execution))),
+        declared(&POLL_INTERVAL, |execution| Box::pin(look(execution))),
         declared(&JOIN, |_| Box::pin(async { Outcome::Succeeded(json!({ "ran": 1 }).into()) })),
         declared(&STRAY, |execution| Box::pin(look(execution))),
     ]
@@ -114,23 +113,23 @@ fn prepare(site: &mut Site) -> Faults {
     faults
 }
 
-fn of(log: &[Event], call: &CallId) -> Vec<Kind> {
+fn of(log: &[Event], call: &CallId) -> Vec<EventKind> {
     log.iter().filter(|event| event.kind.call() == Some(call)).map(|event| event.kind.clone()).collect()
 }
 
 fn asked(log: &[Event], call: &CallId) -> IntentRecorded {
     match of(log, call).into_iter().next() {
-        Some(Kind::IntentRecorded(intent)) => intent,
+        Some(EventKind::IntentRecorded(intent)) => intent,
         other => panic!("no intent but {other:?}"),
     }
 }
 
 /// Returns what became of the call, as its provider told it.
-async fn reconciled(plant: &Plant, call: &CallId) -> Option<bool> {
+async fn reconciled(test_node: &TestNode, call: &CallId) -> Option<bool> {
     let told = async {
         loop {
-            let told = of(&plant.log().await, call).into_iter().find_map(|kind| match kind {
-                Kind::Reconciled { happened, .. } => Some(happened),
+            let told = of(&test_node.log().await, call).into_iter().find_map(|kind| match kind {
+                EventKind::Reconciled { happened, .. } => Some(happened),
                 _ => None,
             });
             match told {
@@ -148,10 +147,10 @@ fn crash(site: &Site, gate: &Gate) {
         let dying = scope.spawn(|| {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             runtime.block_on(async {
-                let plant = Plant::start(site).await;
-                let mut request = plant.request("thing_create", json!({ "provider": "sim" }));
+                let test_node = TestNode::start(site).await;
+                let mut request = test_node.request("thing_create", json!({ "provider": "sim" }));
                 request.wait = Duration::ZERO;
-                let reply = plant.control.submit(request).await;
+                let reply = test_node.control.submit(request).await;
                 assert!(matches!(reply, Reply::Running { .. }), "{reply:?}");
                 tokio::time::timeout(Duration::from_secs(20), gate.arrived(1)).await.expect("the request");
             });
@@ -165,15 +164,15 @@ async fn after_a_crash(mut site: Site, fault: fn(Gate) -> Fault, expected: bool)
     let (faults, gate) = (prepare(&mut site), Gate::closed());
     faults.inject_once(None, Some(Action::Create), fault(gate.clone()));
     crash(&site, &gate);
-    let plant = Plant::start(&site).await;
-    plant.outlast_the_others().await;
-    let log = crate::promises::wait_for(&plant, |kind| matches!(kind, Kind::Unknown(_))).await;
+    let test_node = TestNode::start(&site).await;
+    test_node.outlast_the_others().await;
+    let log = crate::promises::wait_for(&test_node, |kind| matches!(kind, EventKind::Unknown(_))).await;
     let (call, _) = check(&log, false).into_iter().find(|(_, status)| *status == Status::Unknown).expect("the call");
     let intent = asked(&log, &call);
     assert!(intent.resources.is_empty(), "it names nothing that is there: {intent:?}");
     assert_eq!(intent.providers, ["sim"], "whom to ask is on record");
-    assert_eq!(reconciled(&plant, &call).await, Some(expected));
-    let rows = plant.reader.store.state(&["unknown"]).await.expect("the rows");
+    assert_eq!(reconciled(&test_node, &call).await, Some(expected));
+    let rows = test_node.reader.store.state(&["unknown"]).await.expect("the rows");
     assert!(rows.is_empty(), "nothing is left to ask");
 }
 
@@ -187,7 +186,7 @@ async fn never_made_and_taken_over(site: Site) {
 
 async fn answers_are_lost(mut site: Site) {
     let faults = prepare(&mut site);
-    let plant = Plant::start(&site).await;
+    let test_node = TestNode::start(&site).await;
     for (tool, fault, expected) in [
         ("thing_create", Fault::LoseAnswer, true),
         ("thing_create", Fault::LoseRequest, false),
@@ -195,15 +194,15 @@ async fn answers_are_lost(mut site: Site) {
         ("thing_queue", Fault::LoseRequest, false),
     ] {
         faults.inject_once(None, Some(Action::Create), fault);
-        let reply = plant.call(tool, json!({ "provider": "sim" })).await;
+        let reply = test_node.call(tool, json!({ "provider": "sim" })).await;
         let call = reply.call().expect("a call").clone();
-        assert_eq!(reconciled(&plant, &call).await, Some(expected), "{tool}");
+        assert_eq!(reconciled(&test_node, &call).await, Some(expected), "{tool}");
     }
     // What reached nobody is asked of nobody.
-    let reply = plant.call("thing_create", json!({ "provider": "elsewhere" })).await;
+    let reply = test_node.call("thing_create", json!({ "provider": "elsewhere" })).await;
     assert_eq!(code(&reply), Some(Code::InternalError), "it would reach what it was not decided for: {reply:?}");
     let call = reply.call().expect("a call").clone();
-    assert!(asked(&plant.log().await, &call).providers.is_empty(), "a word of the caller's is no provider");
+    assert!(asked(&test_node.log().await, &call).providers.is_empty(), "a word of the caller's is no provider");
 }
 
 fn code(reply: &Reply) -> Option<Code> {
@@ -213,32 +212,32 @@ fn code(reply: &Reply) -> Option<Code> {
     }
 }
 
-async fn engage(plant: &Plant, target: &str) -> SwitchId {
-    let switch = SwitchId::new(plant.clock.now(), &*plant.control.ports.entropy);
+async fn engage(test_node: &TestNode, target: &str) -> SwitchId {
+    let switch = SwitchId::new(test_node.clock.now(), &*test_node.control.ports.entropy);
     let (by, credential, running, expires_at) = (None, None, Running::LetFinish, None);
     let target: Target = target.parse().expect("a target");
-    plant
+    test_node
         .change(
-            Kind::SwitchEngaged { switch: switch.clone(), target, by, credential, running, expires_at },
+            EventKind::SwitchEngaged { switch: switch.clone(), target, by, credential, running, expires_at },
             json!({ "reason": "x" }),
         )
         .await;
     switch
 }
 
-async fn release(plant: &Plant, switch: SwitchId) {
-    plant.change(Kind::SwitchReleased { switch, by: None, second: None, break_glass: true }, json!({})).await;
+async fn release(test_node: &TestNode, switch: SwitchId) {
+    test_node.change(EventKind::SwitchReleased { switch, by: None, second: None, break_glass: true }, json!({})).await;
 }
 
 /// Returns how the call ended, and why.
-async fn ended(plant: &Plant, call: &CallId) -> (Status, Option<Code>) {
+async fn ended(test_node: &TestNode, call: &CallId) -> (Status, Option<Code>) {
     let soon = async {
         loop {
-            for kind in of(&plant.log().await, call) {
+            for kind in of(&test_node.log().await, call) {
                 match kind {
-                    Kind::Refused(refused) => return (Status::Refused, Some(refused.code)),
-                    Kind::Cancelled(end) => return (Status::Cancelled, end.code),
-                    Kind::Succeeded(_) => return (Status::Succeeded, None),
+                    EventKind::Refused(refused) => return (Status::Refused, Some(refused.code)),
+                    EventKind::Cancelled(end) => return (Status::Cancelled, end.code),
+                    EventKind::Succeeded(_) => return (Status::Succeeded, None),
                     _ => {}
                 }
             }
@@ -253,52 +252,52 @@ const STOPPED: Option<Code> = Some(Code::KillSwitchEngaged);
 async fn every_door_stops(mut site: Site) {
     prepare(&mut site);
     let named = || json!({ "provider": "sim" });
-    let plant = Plant::start(&site).await;
+    let test_node = TestNode::start(&site).await;
 
     // Decided: what reaches it is refused, what reaches another one is not, nor what reaches none.
-    let other = engage(&plant, "provider:elsewhere").await;
-    assert_eq!(code(&plant.call("thing_create", named()).await), None);
-    let switch = engage(&plant, "provider:sim").await;
+    let other = engage(&test_node, "provider:elsewhere").await;
+    assert_eq!(code(&test_node.call("thing_create", named()).await), None);
+    let switch = engage(&test_node, "provider:sim").await;
     for tool in ["thing_create", "thing_queue", "thing_look"] {
-        assert_eq!(code(&plant.call(tool, named()).await), STOPPED, "{tool}");
+        assert_eq!(code(&test_node.call(tool, named()).await), STOPPED, "{tool}");
     }
-    assert_eq!(code(&plant.call("probe_write", json!({})).await), None, "it reaches nothing");
-    release(&plant, switch).await;
+    assert_eq!(code(&test_node.call("probe_write", json!({})).await), None, "it reaches nothing");
+    release(&test_node, switch).await;
 
     // A handler that would go where it did not say is kept from it.
-    assert_eq!(code(&plant.call("thing_stray", named()).await), Some(Code::InternalError));
+    assert_eq!(code(&test_node.call("thing_stray", named()).await), Some(Code::InternalError));
 
     // The fence: let through, and stopped before anything is asked.
     let (arrived, open) = (tokio::sync::watch::Sender::new(0), tokio::sync::watch::Sender::new(false));
     *GATE.lock().expect("the gate") = Some((arrived.clone(), open.clone()));
-    let mut request = plant.request("thing_look", named());
+    let mut request = test_node.request("thing_look", named());
     request.wait = Duration::ZERO;
-    let looking = plant.control.submit(request).await.call().expect("a call").clone();
+    let looking = test_node.control.submit(request).await.call().expect("a call").clone();
     arrived.subscribe().wait_for(|count| *count == 1).await.expect("it runs");
-    let switch = engage(&plant, "provider:sim").await;
+    let switch = engage(&test_node, "provider:sim").await;
     open.send_replace(true);
-    assert_eq!(ended(&plant, &looking).await, (Status::Cancelled, STOPPED));
-    release(&plant, switch).await;
+    assert_eq!(ended(&test_node, &looking).await, (Status::Cancelled, STOPPED));
+    release(&test_node, switch).await;
     *GATE.lock().expect("the gate") = None;
 
     // Held, and stopped before anybody answers.
     site.world.hold(Some(Hold::new("four eyes")));
-    let mut request = plant.request("thing_create", named());
+    let mut request = test_node.request("thing_create", named());
     request.wait = Duration::ZERO;
-    let held = plant.control.submit(request).await.call().expect("a call").clone();
+    let held = test_node.control.submit(request).await.call().expect("a call").clone();
     site.world.hold(None);
-    let switch = engage(&plant, "provider:sim").await;
-    assert_eq!(ended(&plant, &held).await, (Status::Refused, STOPPED));
-    release(&plant, switch).await;
-    release(&plant, other).await;
-    waits_and_is_taken_over(&site, plant).await;
+    let switch = engage(&test_node, "provider:sim").await;
+    assert_eq!(ended(&test_node, &held).await, (Status::Refused, STOPPED));
+    release(&test_node, switch).await;
+    release(&test_node, other).await;
+    waits_and_is_taken_over(&site, test_node).await;
 }
 
 /// Queued without a worker, and left by a node that is gone: both meet the switch when somebody would take them.
-async fn waits_and_is_taken_over(site: &Site, plant: Plant) {
+async fn waits_and_is_taken_over(site: &Site, test_node: TestNode) {
     let named = json!({ "provider": "sim" });
-    plant.stop().await;
-    let (idle, _worker, _assigned) = Plant::idle(site).await;
+    test_node.stop().await;
+    let (idle, _worker, _assigned) = TestNode::idle(site).await;
     let mut request = idle.request("thing_queue", named.clone());
     request.wait = Duration::ZERO;
     let queued = idle.control.submit(request).await.call().expect("a call").clone();
@@ -310,7 +309,7 @@ async fn waits_and_is_taken_over(site: &Site, plant: Plant) {
     *GATE.lock().expect("the gate") = Some((arrived, open));
     engage(&idle, "provider:sim").await;
     drop(idle);
-    let next = Plant::start(site).await;
+    let next = TestNode::start(site).await;
     assert_eq!(ended(&next, &queued).await, (Status::Cancelled, STOPPED), "claimed");
     next.outlast_the_others().await;
     assert_eq!(ended(&next, &left).await, (Status::Cancelled, STOPPED), "taken over");
@@ -318,39 +317,39 @@ async fn waits_and_is_taken_over(site: &Site, plant: Plant) {
 
 async fn about_two(mut site: Site) {
     prepare(&mut site);
-    let plant = Plant::start(&site).await;
+    let test_node = TestNode::start(&site).await;
     let mut vms: Vec<VmId> = Vec::new();
     for (n, provider) in [(1, "sim"), (2, "elsewhere")] {
         let vm: VmId = format!("vm_{n:026}").parse().expect("a VM");
-        let (account, machine) = (plant.account.clone(), format!("m{n}").into());
-        let kind = Kind::VmImported { vm: vm.clone(), account, provider: provider.into(), machine };
-        plant.change(kind, json!({ "label": format!("label-{n}") })).await;
+        let (account, machine) = (test_node.account.clone(), format!("m{n}").into());
+        let kind = EventKind::VmImported { vm: vm.clone(), account, provider: provider.into(), machine };
+        test_node.change(kind, json!({ "label": format!("label-{n}") })).await;
         vms.push(vm);
     }
     let both = json!({ "vm_id": vms[0], "other_vm_id": "label-2" });
-    let reply = plant.call("thing_join", both.clone()).await;
+    let reply = test_node.call("thing_join", both.clone()).await;
     let call = reply.call().expect("a call").clone();
     assert_eq!(code(&reply), None, "{reply:?}");
     let ids: Vec<ResourceId> = vms.iter().map(Into::into).collect();
-    assert_eq!(asked(&plant.log().await, &call).resources, ids, "in the order of its arguments");
-    let leaf = serde_json::to_value(plant.log().await.iter().find(|event| event.kind.call() == Some(&call))).expect("JSON");
+    assert_eq!(asked(&test_node.log().await, &call).resources, ids, "in the order of its arguments");
+    let leaf = serde_json::to_value(test_node.log().await.iter().find(|event| event.kind.call() == Some(&call))).expect("JSON");
     assert_eq!((&leaf["resources"], leaf.get("vm"), leaf.get("providers")), (&json!(vms), None, None));
 
     // Each of them stops it, by itself and with its provider; what names only one of them is not stopped by the other's.
     for target in [format!("vm:{}", vms[0]), format!("vm:{}", vms[1]), "provider:sim".into(), "provider:elsewhere".into()] {
-        let switch = engage(&plant, &target).await;
-        assert_eq!(code(&plant.call("thing_join", both.clone()).await), STOPPED, "{target}");
-        let alone = plant.call("thing_join", json!({ "vm_id": vms[0] })).await;
+        let switch = engage(&test_node, &target).await;
+        assert_eq!(code(&test_node.call("thing_join", both.clone()).await), STOPPED, "{target}");
+        let alone = test_node.call("thing_join", json!({ "vm_id": vms[0] })).await;
         let stops_alone = target.contains(vms[0].as_str()) || target.ends_with(":sim");
         assert_eq!(code(&alone), STOPPED.filter(|_| stops_alone), "{target}");
-        release(&plant, switch).await;
+        release(&test_node, switch).await;
     }
     // One that is not there is told as absent, whichever argument names it, and named twice it is one.
     for args in [json!({ "vm_id": "nowhere", "other_vm_id": vms[0] }), json!({ "vm_id": vms[0], "other_vm_id": "nowhere" })] {
-        assert_eq!(code(&plant.call("thing_join", args).await), Some(Code::VmNotFound));
+        assert_eq!(code(&test_node.call("thing_join", args).await), Some(Code::VmNotFound));
     }
-    let twice = plant.call("thing_join", json!({ "vm_id": vms[0], "other_vm_id": vms[0] })).await;
-    assert_eq!(asked(&plant.log().await, twice.call().expect("a call")).resources, ids[..1]);
+    let twice = test_node.call("thing_join", json!({ "vm_id": vms[0], "other_vm_id": vms[0] })).await;
+    assert_eq!(asked(&test_node.log().await, twice.call().expect("a call")).resources, ids[..1]);
 }
 
 /// Every noun that there is. A new one is added here, and says everything that the rest asks of it.

@@ -12,11 +12,11 @@ use forelog::core::scope::Scope;
 use forelog::core::state::{ControlState, PolicySet};
 use forelog::core::switch::Target;
 use forelog::core::time::Micros;
-use forelog::core::tool::{Class, ToolFacts};
+use forelog::core::tool::{Class, ToolSpec};
 use serde_json::json;
 use std::time::Duration;
 
-use crate::given::{Case, account, call, command, credential, machine, row, switch, vm};
+use crate::fixtures::{Case, account, call, command, credential, machine, row, switch, vm};
 
 #[test]
 fn a_switch_stops_exactly_what_its_target_names() {
@@ -56,7 +56,7 @@ fn a_switch_stops_exactly_what_its_target_names() {
 }
 
 fn switched(target: &str, class: Class, stops: bool, on_vm: bool, over: bool) -> Decision {
-    let tool = ToolFacts { class, stops, needs_exec: false, ..command() };
+    let tool = ToolSpec { class, stops, needs_exec: false, ..command() };
     let mut case = Case::new().with_tool(tool);
     case.proposal.principal.via = Via::Rest;
     if !on_vm {
@@ -112,8 +112,8 @@ fn a_hidden_tool_looks_like_one_that_does_not_exist() {
     let mut absent = Case::new();
     absent.proposal.tool = None;
     let hidden = [
-        Case::new().with_tool(ToolFacts { class: Class::Control, ..command() }),
-        Case::new().with_tool(ToolFacts { scope: Some(Scope::StaffAudit), ..command() }),
+        Case::new().with_tool(ToolSpec { class: Class::Control, ..command() }),
+        Case::new().with_tool(ToolSpec { scope: Some(Scope::StaffAudit), ..command() }),
     ];
     for (mut case, via) in hidden.into_iter().flat_map(|case| [(case.clone(), Via::Mcp), (case, Via::Stdio)]) {
         case.key().expect("a key").created.scopes.extend(Scope::staff());
@@ -178,7 +178,7 @@ fn a_key_ends_after_ninety_days_without_use() {
 #[test]
 fn a_read_only_key_reads_and_may_still_stop_things() {
     let decide = |class, stops| {
-        let mut case = Case::new().with_tool(ToolFacts { class, stops, ..command() });
+        let mut case = Case::new().with_tool(ToolSpec { class, stops, ..command() });
         case.key().expect("a key").created.read_only = true;
         case.decide()
     };
@@ -226,7 +226,7 @@ fn a_verdict_on_another_policy_or_vm_version_settles_nothing() {
 
 #[test]
 fn stopping_asks_neither_limits_nor_policy() {
-    let mut case = Case::new().with_tool(ToolFacts { stops: true, effect: None, ..command() });
+    let mut case = Case::new().with_tool(ToolSpec { stops: true, effect: None, ..command() });
     let limit = Limit { admit: 1, window_ms: 60_000 };
     *case.limits() = forelog::core::decide::Limits { credential: limit, exec: limit, write: limit };
     for key in limit_keys(&Case::new().proposal) {
@@ -257,7 +257,7 @@ fn a_key_s_own_limit_wins_over_the_configured_one() {
 
 #[test]
 fn every_class_counts_against_its_own_limits() {
-    let keys = |class, stops| limit_keys(&Case::new().with_tool(ToolFacts { class, stops, ..command() }).proposal);
+    let keys = |class, stops| limit_keys(&Case::new().with_tool(ToolSpec { class, stops, ..command() }).proposal);
     let key = format!("credential:{}", credential(1));
     assert_eq!(keys(Class::Read, false), std::slice::from_ref(&key));
     assert_eq!(keys(Class::Exec, false), [key.clone(), format!("exec:{}/{}", account(1), vm(1))]);
@@ -304,7 +304,7 @@ fn the_claim_of_an_unknown_command_says_so() {
     let refusal = case.refusal();
     assert_eq!(refusal.details, json!({ "command_id": call(9), "unknown": true }));
     assert!(refusal.message.contains("unknown"));
-    let free = Case { proposal: case.proposal.clone(), ..case }.with_tool(ToolFacts { effect: None, ..command() });
+    let free = Case { proposal: case.proposal.clone(), ..case }.with_tool(ToolSpec { effect: None, ..command() });
     assert!(matches!(free.decide(), Decision::Admit(_)), "only a command needs the place");
 }
 
@@ -333,7 +333,7 @@ fn bound(case: &Case) -> Bound {
 #[test]
 fn what_the_policies_hold_waits_for_a_person_and_what_administers_does_not() {
     assert_eq!(held().decide(), Decision::Hold(Hold::new("four eyes")));
-    let administering = held().with_tool(ToolFacts { class: Class::Control, needs_exec: false, effect: None, ..command() });
+    let administering = held().with_tool(ToolSpec { class: Class::Control, needs_exec: false, effect: None, ..command() });
     let mut by_rest = administering;
     by_rest.proposal.principal.via = forelog::core::principal::Via::Rest;
     assert_eq!(by_rest.refusal().code, Code::ApprovalRequired);

@@ -11,7 +11,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use crate::harness::TestApp;
-use crate::plant::LIE;
+use crate::test_node::LIE;
 
 #[derive(Clone, Deserialize, Serialize, JsonSchema)]
 struct Classed {
@@ -100,7 +100,7 @@ static ANSWERS: Operation<Nothing, Unclassed> = reading("probe_read")
     .title("Probe")
     .about("Does nothing.")
     .run(|_, _| Box::pin(async { Err(Outcome::Cancelled(Code::Cancelled)) }));
-static KEPT: Operation<Nothing, Kept<Deep>> = reading("probe_read")
+static MAX_KEPT: Operation<Nothing, Kept<Deep>> = reading("probe_read")
     .title("Probe")
     .about("Does nothing.")
     .run(|_, _| Box::pin(async { Err(Outcome::Cancelled(Code::Cancelled)) }));
@@ -129,7 +129,7 @@ fn catalogue_a_path_without_a_class_is_refused() {
         (&DEEP, "parts.*.name has no class"),
         (&OPEN, "anything has no class"),
         (&ANSWERS, "name has no class"),
-        (&KEPT, "parts.*.name has no class"),
+        (&MAX_KEPT, "parts.*.name has no class"),
         (&TWICE, " has a class, and what it is in has one"),
         (&EITHER, "either is more than one type of document"),
         (&SILENT, "does not say what it does"),

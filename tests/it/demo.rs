@@ -14,7 +14,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 use tempfile::TempDir;
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A running demo.
 pub struct Demo {
@@ -132,7 +132,7 @@ impl Demo {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, ended).await.expect("it ends");
+        tokio::time::timeout(TIMEOUT, ended).await.expect("it ends");
         self.log()
     }
 
@@ -172,7 +172,7 @@ impl Demo {
 
     async fn wait_until_described(&mut self) {
         let path = self.data.path().join("demo.json");
-        let described = tokio::time::timeout(PATIENCE, async {
+        let described = tokio::time::timeout(TIMEOUT, async {
             while self.document.is_null() {
                 let ended = self.process.try_wait().expect("ask for the process");
                 assert!(ended.is_none(), "the demo ended: {}", self.log());

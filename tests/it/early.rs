@@ -126,8 +126,8 @@ async fn early_answers_to_a_revoked_key_wait_for_no_body() {
         }
     }
     // What says that it is a call is counted, and nothing else is kept.
-    app.plant.clock.pass(std::time::Duration::from_secs(61));
-    app.plant.beat().await;
+    app.test_node.clock.pass(std::time::Duration::from_secs(61));
+    app.test_node.beat().await;
     let counted: u64 = app.events("refusals_counted").await.iter().map(count).sum();
     assert_eq!((counted, app.events("refused").await.len()), (6, 0));
 }
@@ -193,5 +193,5 @@ async fn early_what_is_no_request_is_answered_empty_and_ends_the_connection() {
     let mut wire = Wire::to(app.address).await;
     wire.send(&format!("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n{}", "x".repeat(64))).await;
     wire.ends().await;
-    assert!(app.plant.log().await.iter().all(|event| event.kind.name() != "intent_recorded"));
+    assert!(app.test_node.log().await.iter().all(|event| event.kind.name() != "intent_recorded"));
 }

@@ -2,24 +2,24 @@
 //! every row that says something else, is missing, or is of nothing.
 
 use forelog::core::id::Position;
-use forelog::core::sight::Sight;
+use forelog::core::visibility::Visibility;
 use forelog::log::dialect::Room;
 use forelog::tools::{Activity, ActivityQuery, CallRecord};
 use forelog::views::Views;
 use forelog::views::activity::Calls;
 use forelog::views::check::differences;
 
-use crate::book::{Book, on_books};
+use crate::sample_log::{SampleLog, on_books};
 use crate::views::lively;
 
-async fn open(book: &Book) -> Calls {
-    let views = Views::open(book.room("views.db", Room::Views).await, book.reader.clone()).await.expect("the views");
-    views.catch_up(book.reader.store.head().await.expect("the head").position).await.expect("the views");
+async fn open(sample: &SampleLog) -> Calls {
+    let views = Views::open(sample.room("views.db", Room::Views).await, sample.reader.clone()).await.expect("the views");
+    views.catch_up(sample.reader.store.head().await.expect("the head").position).await.expect("the views");
     Calls::new(views)
 }
 
 async fn shown(calls: &Calls) -> Vec<CallRecord> {
-    let query = ActivityQuery { sight: Sight::Everything, limit: 200, ..ActivityQuery::default() };
+    let query = ActivityQuery { visibility: Visibility::Everything, limit: 200, ..ActivityQuery::default() };
     calls.list(query).await.expect("a page").items
 }
 
@@ -29,9 +29,9 @@ async fn edit(calls: &Calls, sql: &str) {
     transaction.commit().await.expect("a commit");
 }
 
-async fn pages_show_what_events_say(book: Book) {
-    lively(&book).await;
-    let calls = open(&book).await;
+async fn pages_show_what_events_say(sample: SampleLog) {
+    lively(&sample).await;
+    let calls = open(&sample).await;
     let before = shown(&calls).await;
     for sql in [
         "update call set status = 'succeeded', code = null, policy = null, switch = null where status = 'refused'",
@@ -44,9 +44,10 @@ async fn pages_show_what_events_say(book: Book) {
         assert_eq!(shown(&calls).await, before, "{sql}");
     }
     let call = &before[0].call_id;
-    assert_eq!(calls.call(&Sight::Everything, call).await.expect("an answer").as_ref(), Some(&before[0]));
-    let told =
-        calls.changes(ActivityQuery { sight: Sight::Everything, limit: 200, ..ActivityQuery::default() }, Position(0)).await;
+    assert_eq!(calls.call(&Visibility::Everything, call).await.expect("an answer").as_ref(), Some(&before[0]));
+    let told = calls
+        .changes(ActivityQuery { visibility: Visibility::Everything, limit: 200, ..ActivityQuery::default() }, Position(0))
+        .await;
     let told = told.expect("changes").items;
     for record in before.iter().filter(|record| record.end.is_some()) {
         let last = told.iter().rev().find(|change| change.call.call_id == record.call_id);
@@ -54,8 +55,8 @@ async fn pages_show_what_events_say(book: Book) {
     }
 }
 
-async fn every_edit_is_found(book: Book) {
-    lively(&book).await;
+async fn every_edit_is_found(sample: SampleLog) {
+    lively(&sample).await;
     for sql in [
         "update call set text = 'rm -rf /' where intent = (select min(intent) from call)",
         "update call set ip = '198.51.100.66' where intent = (select max(intent) from call)",
@@ -70,8 +71,8 @@ async fn every_edit_is_found(book: Book) {
         "update administration set position = position + 1000000 where position = (select max(position) from administration)",
         "update vm set label = 'another'",
     ] {
-        let calls = open(&book).await;
-        let look = async || differences(calls.views().database(), &book.reader).await.expect("a look");
+        let calls = open(&sample).await;
+        let look = async || differences(calls.views().database(), &sample.reader).await.expect("a look");
         assert_eq!(look().await, Vec::<String>::new(), "before {sql}");
         edit(&calls, sql).await;
         let found = look().await;
@@ -83,13 +84,13 @@ async fn every_edit_is_found(book: Book) {
 }
 
 /// A node goes on, and the views are behind: that is no difference.
-async fn what_is_not_there_yet_is_no_difference(book: Book) {
-    lively(&book).await;
-    let calls = open(&book).await;
-    lively(&book).await;
-    let look = async || differences(calls.views().database(), &book.reader).await.expect("a look");
+async fn what_is_not_there_yet_is_no_difference(sample: SampleLog) {
+    lively(&sample).await;
+    let calls = open(&sample).await;
+    lively(&sample).await;
+    let look = async || differences(calls.views().database(), &sample.reader).await.expect("a look");
     assert_eq!(look().await, Vec::<String>::new());
-    let (at, head) = (calls.views().position().await.expect("a position"), book.reader.store.head().await.expect("the head"));
+    let (at, head) = (calls.views().position().await.expect("a position"), sample.reader.store.head().await.expect("the head"));
     assert!(at < head.position);
     for step in (at.0..head.position.0).step_by(97) {
         calls.views().catch_up(Position(step)).await.expect("a step");

@@ -9,7 +9,7 @@ use std::time::Duration;
 use forelog::control::Reply;
 use forelog::core::call::Status;
 use forelog::core::code::Code;
-use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::event::{CredentialCreated, EventKind};
 use forelog::core::hold::Hold;
 use forelog::core::id::{CredentialId, SwitchId, UserId};
 use forelog::core::principal::Principal;
@@ -20,13 +20,13 @@ use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 
 use crate::approvals::{owner, say};
-use crate::console::{House, on_both as in_both_houses};
+use crate::console::{ConsoleServer, on_both as in_both_houses};
 use crate::harness::{ACCEPT, send};
-use crate::plant::{Plant, Site, on_both};
 use crate::promises::{check, wait_for};
 use crate::rotated::{Account, Made};
+use crate::test_node::{Site, TestNode, on_both};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 on_both! {
     a_reading_ends_with_its_key, ended_a_reading_that_waits_ends_with_its_key, postgres_ended_a_reading_that_waits_ends_with_its_key;
@@ -48,9 +48,9 @@ enum End {
 const LASTS: Duration = Duration::from_hours(1);
 
 /// A key that another one made, of a person of its own.
-async fn key(plant: &Plant, end: End) -> Principal {
-    let ports = &plant.control.ports;
-    let own = ports.fence().state().credentials.get(&plant.credential).expect("the plant's key").created.clone();
+async fn key(test_node: &TestNode, end: End) -> Principal {
+    let ports = &test_node.control.ports;
+    let own = ports.fence().state().credentials.get(&test_node.credential).expect("the plant's key").created.clone();
     let made = async |made_by: Option<CredentialId>| {
         let credential = CredentialId::new(ports.clock.now(), &*ports.entropy);
         let created = CredentialCreated {
@@ -61,54 +61,54 @@ async fn key(plant: &Plant, end: End) -> Principal {
             made_by,
             ..own.clone()
         };
-        plant.change(Kind::CredentialCreated(created.clone()), Value::Null).await;
+        test_node.change(EventKind::CredentialCreated(created.clone()), Value::Null).await;
         created
     };
     let maker = made(None).await;
     let made = made(Some(maker.credential)).await;
-    Principal { user: made.user, credential: made.credential, ..plant.principal() }
+    Principal { user: made.user, credential: made.credential, ..test_node.principal() }
 }
 
 /// Ends it, as another process does.
-async fn end(site: &Site, plant: &Plant, who: &Principal, how: End) {
-    let (other, ..) = Plant::idle(site).await;
-    let state = plant.control.ports.fence().state();
+async fn end(site: &Site, test_node: &TestNode, who: &Principal, how: End) {
+    let (other, ..) = TestNode::idle(site).await;
+    let state = test_node.control.ports.fence().state();
     let (credential, by) = (who.credential.clone(), None);
     let kind = match how {
-        End::Revoked => Kind::CredentialRevoked { credential, by },
+        End::Revoked => EventKind::CredentialRevoked { credential, by },
         End::MakerRevoked => {
             let maker = state.credentials.get(&credential).and_then(|row| row.created.made_by.clone());
-            Kind::CredentialRevoked { credential: maker.expect("a maker"), by }
+            EventKind::CredentialRevoked { credential: maker.expect("a maker"), by }
         }
-        End::Expired => return plant.clock.pass(LASTS),
-        End::Removed => Kind::UserRemoved { user: who.user.clone(), account: who.account.clone(), by },
+        End::Expired => return test_node.clock.pass(LASTS),
+        End::Removed => EventKind::UserRemoved { user: who.user.clone(), account: who.account.clone(), by },
         End::Stopped => {
-            let switch = SwitchId::new(plant.clock.after(Duration::ZERO), &*plant.control.ports.entropy);
+            let switch = SwitchId::new(test_node.clock.after(Duration::ZERO), &*test_node.control.ports.entropy);
             let target = Target::Credential(credential);
-            Kind::SwitchEngaged { switch, target, by, credential: None, running: Running::LetFinish, expires_at: None }
+            EventKind::SwitchEngaged { switch, target, by, credential: None, running: Running::LetFinish, expires_at: None }
         }
     };
     other.change(kind, json!({ "reason": "over" })).await;
 }
 
-fn call(plant: &Arc<Plant>, who: &Principal, tool: &'static str, args: Value) -> JoinHandle<Reply> {
-    let mut request = plant.request(tool, args);
+fn call(test_node: &Arc<TestNode>, who: &Principal, tool: &'static str, args: Value) -> JoinHandle<Reply> {
+    let mut request = test_node.request(tool, args);
     request.principal = who.clone();
     // Far beyond what a test waits.
-    request.wait = 10 * PATIENCE;
-    let plant = Arc::clone(plant);
-    tokio::spawn(async move { plant.control.submit(request).await })
+    request.wait = 10 * TIMEOUT;
+    let test_node = Arc::clone(test_node);
+    tokio::spawn(async move { test_node.control.submit(request).await })
 }
 
 async fn code_of(reply: JoinHandle<Reply>) -> Code {
-    let reply = tokio::time::timeout(PATIENCE, reply).await.expect("an answer in time").expect("a caller");
+    let reply = tokio::time::timeout(TIMEOUT, reply).await.expect("an answer in time").expect("a caller");
     let Reply::Failed { refusal, call: Some(_), .. } = reply else { panic!("{reply:?}") };
     refusal.code
 }
 
 async fn a_reading_ends_with_its_key(site: Site) {
-    let plant = Arc::new(Plant::start(&site).await);
-    plant.world.shut();
+    let test_node = Arc::new(TestNode::start(&site).await);
+    test_node.world.shut();
     let ends = [
         (End::Revoked, Code::TokenRevoked),
         (End::MakerRevoked, Code::TokenRevoked),
@@ -117,57 +117,58 @@ async fn a_reading_ends_with_its_key(site: Site) {
         (End::Expired, Code::TokenExpired),
     ];
     for (count, (how, code)) in ends.into_iter().enumerate() {
-        let who = key(&plant, how).await;
-        let reply = call(&plant, &who, "probe_read", json!({}));
-        plant.world.executed_at_least(count + 1).await;
-        end(&site, &plant, &who, how).await;
+        let who = key(&test_node, how).await;
+        let reply = call(&test_node, &who, "probe_read", json!({}));
+        test_node.world.executed_at_least(count + 1).await;
+        end(&site, &test_node, &who, how).await;
         assert_eq!(code_of(reply).await, code, "{how:?}");
     }
     // A reading has no purpose but its answer.
-    let log = wait_for(&plant, |kind| matches!(kind, Kind::Cancelled(_))).await;
-    assert!(!log.iter().any(|event| matches!(event.kind, Kind::Succeeded(_))), "none was let run to its end");
+    let log = wait_for(&test_node, |kind| matches!(kind, EventKind::Cancelled(_))).await;
+    assert!(!log.iter().any(|event| matches!(event.kind, EventKind::Succeeded(_))), "none was let run to its end");
 }
 
 async fn what_changes_goes_on_untold(site: Site) {
-    let plant = Arc::new(Plant::start(&site).await);
-    let stopped = key(&plant, End::Stopped).await;
-    plant.world.shut();
-    let let_finish = call(&plant, &stopped, "probe_write", json!({}));
-    plant.world.executed_at_least(1).await;
-    end(&site, &plant, &stopped, End::Stopped).await;
-    let who = key(&plant, End::Revoked).await;
-    let first = call(&plant, &who, "probe_write", json!({ "idempotency_key": "once" }));
-    plant.world.executed_at_least(2).await;
-    let joined = call(&plant, &who, "probe_write", json!({ "idempotency_key": "once" }));
-    wait_for(&plant, |kind| matches!(kind, Kind::Admitted(admitted) if admitted.joins.is_some())).await;
-    end(&site, &plant, &who, End::Revoked).await;
+    let test_node = Arc::new(TestNode::start(&site).await);
+    let stopped = key(&test_node, End::Stopped).await;
+    test_node.world.shut();
+    let let_finish = call(&test_node, &stopped, "probe_write", json!({}));
+    test_node.world.executed_at_least(1).await;
+    end(&site, &test_node, &stopped, End::Stopped).await;
+    let who = key(&test_node, End::Revoked).await;
+    let first = call(&test_node, &who, "probe_write", json!({ "idempotency_key": "once" }));
+    test_node.world.executed_at_least(2).await;
+    let joined = call(&test_node, &who, "probe_write", json!({ "idempotency_key": "once" }));
+    wait_for(&test_node, |kind| matches!(kind, EventKind::Admitted(admitted) if admitted.joins.is_some())).await;
+    end(&site, &test_node, &who, End::Revoked).await;
     assert_eq!(code_of(first).await, Code::TokenRevoked);
     assert_eq!(code_of(joined).await, Code::TokenRevoked);
-    plant.world.open();
-    let reply = tokio::time::timeout(PATIENCE, let_finish).await.expect("in time").expect("a caller");
+    test_node.world.open();
+    let reply = tokio::time::timeout(TIMEOUT, let_finish).await.expect("in time").expect("a caller");
     assert!(matches!(reply, Reply::Done { .. }), "what a switch lets finish is answered: {reply:?}");
     let all_ended = async {
-        while check(&plant.log().await, true).values().filter(|status| **status == Status::Succeeded).count() < 3 {
+        while check(&test_node.log().await, true).values().filter(|status| **status == Status::Succeeded).count() < 3 {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, all_ended).await.expect("what was begun is done to its end");
+    tokio::time::timeout(TIMEOUT, all_ended).await.expect("what was begun is done to its end");
 }
 
 async fn a_held_call_is_not_released(site: Site) {
-    let plant = Arc::new(Plant::start(&site).await);
-    plant.world.hold(Some(Hold { why: "it is expensive".into(), ..Hold::default() }));
-    let who = key(&plant, End::Revoked).await;
-    let reply = call(&plant, &who, "probe_write", json!({ "text": "x" }));
-    let log = wait_for(&plant, |kind| matches!(kind, Kind::Held { .. })).await;
-    let held = log.iter().find_map(|event| if let Kind::Held { call, .. } = &event.kind { Some(call.clone()) } else { None });
-    end(&site, &plant, &who, End::Revoked).await;
+    let test_node = Arc::new(TestNode::start(&site).await);
+    test_node.world.hold(Some(Hold { why: "it is expensive".into(), ..Hold::default() }));
+    let who = key(&test_node, End::Revoked).await;
+    let reply = call(&test_node, &who, "probe_write", json!({ "text": "x" }));
+    let log = wait_for(&test_node, |kind| matches!(kind, EventKind::Held { .. })).await;
+    let held =
+        log.iter().find_map(|event| if let EventKind::Held { call, .. } = &event.kind { Some(call.clone()) } else { None });
+    end(&site, &test_node, &who, End::Revoked).await;
     assert_eq!(code_of(reply).await, Code::TokenRevoked);
-    let person = owner(&plant).await;
-    say(&plant, &person, &held.expect("the call"), "approve").await;
-    let refused = |kind: &Kind| matches!(kind, Kind::Refused(refused) if refused.code == Code::TokenRevoked);
-    check(&wait_for(&plant, refused).await, true);
-    assert!(plant.world.executed().is_empty(), "what a person said yes to is not done for a key that is over");
+    let person = owner(&test_node).await;
+    say(&test_node, &person, &held.expect("the call"), "approve").await;
+    let refused = |kind: &EventKind| matches!(kind, EventKind::Refused(refused) if refused.code == Code::TokenRevoked);
+    check(&wait_for(&test_node, refused).await, true);
+    assert!(test_node.world.executed().is_empty(), "what a person said yes to is not done for a key that is over");
 }
 
 in_both_houses! {
@@ -200,16 +201,16 @@ impl Account {
     /// Returns once so many waits have begun.
     async fn waiting(&self, count: usize) {
         let begun = async {
-            let waits = |kind: &Kind| matches!(kind, Kind::IntentRecorded(intent) if *intent.tool == *"operation_wait");
+            let waits = |kind: &EventKind| matches!(kind, EventKind::IntentRecorded(intent) if *intent.tool == *"operation_wait");
             while self.house.events("intent_recorded").await.iter().filter(|event| waits(&event.kind)).count() < count {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, begun).await.expect("the wait should begin");
+        tokio::time::timeout(TIMEOUT, begun).await.expect("the wait should begin");
     }
 }
 
-async fn every_door(house: House) {
+async fn every_door(house: ConsoleServer) {
     let account = Account::of(house).await;
     let runner = account.make(true).await;
     let command = account.begin(&runner).await;
@@ -226,9 +227,9 @@ async fn every_door(house: House) {
         let request = request.header("mcp-protocol-version", "2026-07-28").header("mcp-method", "tools/call");
         request.header("mcp-name", "operation_wait").json(&message(params))
     };
-    for (count, door) in ["rest", "plain", "progress", "session"].into_iter().enumerate() {
+    for (count, gateway) in ["rest", "plain", "progress", "session"].into_iter().enumerate() {
         let key = reader().await;
-        let request = match door {
+        let request = match gateway {
             "rest" => account.ask(&key, Method::POST, "/api/v1/tools/operation_wait").json(&args),
             "plain" => modern(account.ask(&key, Method::POST, "/mcp"), &plain),
             "progress" => modern(account.ask(&key, Method::POST, "/mcp"), &params),
@@ -241,16 +242,16 @@ async fn every_door(house: House) {
         let answering = tokio::spawn(send(request));
         account.waiting(count + 1).await;
         account.end(&key).await;
-        let answer = tokio::time::timeout(PATIENCE, answering).await.expect("an answer in time").expect("a client");
-        assert!(answer.text.contains("token_revoked"), "{door}: {answer:?}");
-        assert!(!answer.text.contains("\"tool\":\"command_start\""), "{door} tells nothing: {answer:?}");
-        if door == "rest" {
+        let answer = tokio::time::timeout(TIMEOUT, answering).await.expect("an answer in time").expect("a client");
+        assert!(answer.text.contains("token_revoked"), "{gateway}: {answer:?}");
+        assert!(!answer.text.contains("\"tool\":\"command_start\""), "{gateway} tells nothing: {answer:?}");
+        if gateway == "rest" {
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
         }
     }
 }
 
-async fn streams(house: House) {
+async fn streams(house: ConsoleServer) {
     let account = Account::of(house).await;
     let key = account.make(true).await;
     let session = account.session(&key).await;
@@ -272,7 +273,7 @@ async fn streams(house: House) {
             }
             text
         };
-        let text = tokio::time::timeout(PATIENCE, reading).await.unwrap_or_else(|_| panic!("{path} should have ended"));
+        let text = tokio::time::timeout(TIMEOUT, reading).await.unwrap_or_else(|_| panic!("{path} should have ended"));
         assert!(!text.contains(&call), "{path} tells what came after: {text}");
     }
 }

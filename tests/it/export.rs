@@ -6,7 +6,7 @@ use forelog::core::call::Status;
 use forelog::core::code::Code;
 use forelog::core::event::Event;
 use forelog::core::id::{AccountId, Position};
-use forelog::core::sight::Sight;
+use forelog::core::visibility::Visibility;
 use forelog::export::bundle::ExportError;
 use forelog::export::filter::Filter;
 use forelog::export::jsonl::export;
@@ -19,9 +19,9 @@ use forelog::views::activity::Calls;
 use serde_json::Value;
 use sha2::Digest;
 
-use crate::book::{Ask, Book, LIST, POWER};
-use crate::given::{account, credential, vm};
+use crate::fixtures::{account, credential, vm};
 use crate::kinds::one_of_each;
+use crate::sample_log::{Ask, LIST, POWER, SampleLog};
 
 /// Writes a line in another way.
 type Reword = Box<dyn Fn(String) -> String>;
@@ -29,19 +29,19 @@ type Reword = Box<dyn Fn(String) -> String>;
 /// A name, and another way to write a line.
 type Dress = (&'static str, fn(String) -> String);
 
-async fn written() -> Book {
-    let book = Book::sqlite().await;
+async fn written() -> SampleLog {
+    let sample = SampleLog::sqlite().await;
     for n in [1, 2, 1] {
         let ask = Ask { vm: Some(n), text: "action=reboot", ip: Some("192.0.2.7"), ..Ask::by(n, &POWER) };
-        book.finish(ask, Status::Succeeded, None).await;
-        book.finish(Ask::by(n, &LIST), Status::Failed, Some(Code::UpstreamError)).await;
+        sample.finish(ask, Status::Succeeded, None).await;
+        sample.finish(Ask::by(n, &LIST), Status::Failed, Some(Code::UpstreamError)).await;
     }
-    book
+    sample
 }
 
-async fn bundle(book: &Book, filter: Filter, with_parts: bool) -> (tempfile::TempDir, Manifest, Vec<Value>) {
+async fn bundle(sample: &SampleLog, filter: Filter, with_parts: bool) -> (tempfile::TempDir, Manifest, Vec<Value>) {
     let dir = tempfile::tempdir().expect("a directory");
-    let manifest = export(&book.reader, filter, with_parts, dir.path(), |_, _| ()).await.expect("an export");
+    let manifest = export(&sample.reader, filter, with_parts, dir.path(), |_, _| ()).await.expect("an export");
     assert_eq!(Manifest::check(dir.path()).expect("a whole bundle"), manifest);
     let text = std::fs::read_to_string(dir.path().join("events.jsonl")).expect("the lines");
     let lines: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).expect("a line")).collect();
@@ -55,10 +55,10 @@ fn leaf(line: &Value) -> Value {
 
 #[tokio::test]
 async fn export_holds_the_whole_log_byte_for_byte() {
-    let book = written().await;
-    let (_dir, manifest, lines) = bundle(&book, Filter::default(), true).await;
-    let head = book.store.head().await.expect("the head");
-    let rows = book.store.events(Position(0), 1000).await.expect("the log");
+    let sample = written().await;
+    let (_dir, manifest, lines) = bundle(&sample, Filter::default(), true).await;
+    let head = sample.store.head().await.expect("the head");
+    let rows = sample.store.events(Position(0), 1000).await.expect("the log");
     assert_eq!((manifest.head.position, manifest.count), (head.position.0, rows.len() as u64));
     assert_eq!((manifest.first, manifest.last), (Some(Position(1)), Some(head.position)));
     for (row, line) in rows.iter().zip(&lines) {
@@ -67,15 +67,15 @@ async fn export_holds_the_whole_log_byte_for_byte() {
     let intent = lines.iter().find(|line| leaf(line)["type"] == "intent_recorded").expect("an intent");
     assert_eq!(intent["parts"]["arguments"]["text"], "action=reboot");
     assert_eq!(intent["parts"]["subject"]["ip"], "192.0.2.7");
-    let (_dir, _, bare) = bundle(&book, Filter::default(), false).await;
+    let (_dir, _, bare) = bundle(&sample, Filter::default(), false).await;
     assert!(bare.iter().all(|line| line.get("parts").is_none()));
 }
 
 /// P9: an account's export says nothing of another's.
 #[tokio::test]
 async fn export_of_an_account_holds_no_other() {
-    let book = written().await;
-    let (_dir, _, lines) = bundle(&book, Filter { account: Some(account(1)), ..Filter::default() }, true).await;
+    let sample = written().await;
+    let (_dir, _, lines) = bundle(&sample, Filter { account: Some(account(1)), ..Filter::default() }, true).await;
     let types: Vec<String> = lines.iter().map(|line| leaf(line)["type"].as_str().expect("a type").to_owned()).collect();
     let power = ["intent_recorded", "admitted", "started", "succeeded"];
     let list = ["intent_recorded", "admitted", "failed"];
@@ -87,24 +87,24 @@ async fn export_of_an_account_holds_no_other() {
         assert!(others.iter().all(|other| !text.contains(other)), "{text}");
     }
     let nobody: AccountId = account(9);
-    let (_dir, manifest, _) = bundle(&book, Filter { account: Some(nobody), ..Filter::default() }, false).await;
+    let (_dir, manifest, _) = bundle(&sample, Filter { account: Some(nobody), ..Filter::default() }, false).await;
     assert_eq!((manifest.count, manifest.first, manifest.last), (0, None, None));
 }
 
 /// What customers see of their account beside its calls is in its export, too; only that somebody read it is told later.
 #[tokio::test]
 async fn export_of_an_account_has_what_its_events_show() {
-    let book = written().await;
+    let sample = written().await;
     for kind in one_of_each().into_iter().filter(|kind| kind.call().is_none()) {
-        book.change(1, kind, Value::Null).await;
+        sample.change(1, kind, Value::Null).await;
     }
-    let views = Views::open(book.room("views", Room::Views).await, book.reader.clone()).await.expect("the views");
-    let sight = Sight::Account(account(1));
-    let query = AdministrationQuery { sight, limit: 200, reads_until: None, ..AdministrationQuery::default() };
+    let views = Views::open(sample.room("views", Room::Views).await, sample.reader.clone()).await.expect("the views");
+    let visibility = Visibility::Account(account(1));
+    let query = AdministrationQuery { visibility, limit: 200, reads_until: None, ..AdministrationQuery::default() };
     let shown = Activity::administration(&Calls::new(views), query).await.expect("events");
     let mut seen: Vec<i64> = shown.items.iter().filter(|item| item.kind != "log_read").map(|item| item.position.0).collect();
     seen.sort_unstable();
-    let (_dir, _, lines) = bundle(&book, Filter { account: Some(account(1)), ..Filter::default() }, false).await;
+    let (_dir, _, lines) = bundle(&sample, Filter { account: Some(account(1)), ..Filter::default() }, false).await;
     let beside = |line: &&Value| {
         let event = Event::decode(line["leaf"].as_str().expect("a leaf").as_bytes()).expect("an event");
         event.kind.call().is_none()
@@ -117,30 +117,30 @@ async fn export_of_an_account_has_what_its_events_show() {
 
 #[tokio::test]
 async fn export_filters_hold_together() {
-    let book = written().await;
-    let (_dir, _, of_tool) = bundle(&book, Filter { tool: Some("vm_power".into()), ..Filter::default() }, false).await;
+    let sample = written().await;
+    let (_dir, _, of_tool) = bundle(&sample, Filter { tool: Some("vm_power".into()), ..Filter::default() }, false).await;
     assert_eq!(of_tool.len(), 12);
-    let (_dir, _, of_vm) = bundle(&book, Filter { vm: Some(vm(2)), ..Filter::default() }, false).await;
+    let (_dir, _, of_vm) = bundle(&sample, Filter { vm: Some(vm(2)), ..Filter::default() }, false).await;
     assert_eq!(of_vm.len(), 4);
     // A call that began before the range is still known to be wanted.
     let end = Position(of_vm[3]["position"].as_i64().expect("a position"));
     let narrow = Filter { vm: Some(vm(2)), from_position: Some(end), to_position: Some(end), ..Filter::default() };
-    let (_dir, manifest, last) = bundle(&book, narrow.clone(), false).await;
+    let (_dir, manifest, last) = bundle(&sample, narrow.clone(), false).await;
     assert_eq!((last.len(), leaf(&last[0])["type"].as_str()), (1, Some("succeeded")));
     assert_eq!(manifest.filter, narrow);
     let at = forelog::core::time::Micros(leaf(&last[0])["at"].as_i64().expect("a time"));
-    let (_dir, _, before) = bundle(&book, Filter { to: Some(at), ..Filter::default() }, false).await;
-    let (_dir, _, after) = bundle(&book, Filter { from: Some(at), ..Filter::default() }, false).await;
-    let (_dir, _, whole) = bundle(&book, Filter::default(), false).await;
+    let (_dir, _, before) = bundle(&sample, Filter { to: Some(at), ..Filter::default() }, false).await;
+    let (_dir, _, after) = bundle(&sample, Filter { from: Some(at), ..Filter::default() }, false).await;
+    let (_dir, _, whole) = bundle(&sample, Filter::default(), false).await;
     assert!(!before.is_empty() && !after.is_empty());
     assert_eq!([before, after].concat(), whole);
 }
 
 #[tokio::test]
 async fn export_that_was_changed_is_found_out() {
-    let book = written().await;
+    let sample = written().await;
     let change = async |edit: fn(&str) -> String| {
-        let (dir, _, _) = bundle(&book, Filter::default(), false).await;
+        let (dir, _, _) = bundle(&sample, Filter::default(), false).await;
         let lines = dir.path().join("events.jsonl");
         let text = std::fs::read_to_string(&lines).expect("the lines");
         let edited = edit(&text);
@@ -198,7 +198,7 @@ type Forgery = fn(&mut Vec<Value>, &mut Value);
 
 #[tokio::test]
 async fn export_that_is_none_is_found_out_however_its_digests_fit() {
-    let book = written().await;
+    let sample = written().await;
     let recount = |lines: &[Value], says: &mut Value| {
         says["count"] = lines.len().into();
         says["first"] = lines.first().map_or(Value::Null, |line| line["position"].clone());
@@ -232,7 +232,7 @@ async fn export_that_is_none_is_found_out_however_its_digests_fit() {
         }),
     ];
     for (what, forgery) in forgeries {
-        let (dir, _, _) = bundle(&book, Filter::default(), false).await;
+        let (dir, _, _) = bundle(&sample, Filter::default(), false).await;
         let counts = !matches!(what, "another count" | "another first" | "another last");
         let checked = forge(dir.path(), |lines, says| {
             forgery(lines, says);
@@ -264,7 +264,7 @@ fn reword(
 
 #[tokio::test]
 async fn export_whose_lines_could_be_read_in_two_ways_is_none() {
-    let book = written().await;
+    let sample = written().await;
     let same = |says: String| says;
     let first = |text: &str, from: &str, to: &str| {
         assert!(text.contains(from), "no {from}");
@@ -292,7 +292,7 @@ async fn export_whose_lines_could_be_read_in_two_ways_is_none() {
         ("a line that is cut", Box::new(|text| text[..text.len() - 20].to_owned())),
     ];
     for (what, edit) in edits {
-        let (dir, _, _) = bundle(&book, Filter::default(), true).await;
+        let (dir, _, _) = bundle(&sample, Filter::default(), true).await;
         let checked = reword(dir.path(), edit, same);
         assert!(matches!(checked, Err(ExportError::Damaged(_))), "{what}: {checked:?}");
     }
@@ -302,7 +302,7 @@ async fn export_whose_lines_could_be_read_in_two_ways_is_none() {
         ("another form", |says| says.replace('\n', "")),
     ];
     for (what, dress) in dresses {
-        let (dir, _, _) = bundle(&book, Filter::default(), true).await;
+        let (dir, _, _) = bundle(&sample, Filter::default(), true).await;
         let checked = reword(dir.path(), same, dress);
         assert!(matches!(checked, Err(ExportError::Damaged(_))), "{what}: {checked:?}");
     }
@@ -310,38 +310,38 @@ async fn export_whose_lines_could_be_read_in_two_ways_is_none() {
 
 #[tokio::test]
 async fn export_beside_which_something_lies_is_told_by_its_name() {
-    let book = written().await;
-    let (dir, _, _) = bundle(&book, Filter::default(), true).await;
+    let sample = written().await;
+    let (dir, _, _) = bundle(&sample, Filter::default(), true).await;
     std::fs::write(dir.path().join("calls.csv"), "forged").expect("a file");
     let checked = Manifest::check(dir.path());
     let Err(ExportError::Damaged(why)) = &checked else { panic!("{checked:?}") };
     assert!(why.contains("calls.csv"), "{why}");
     std::fs::remove_file(dir.path().join("events.jsonl")).expect("removed");
     std::fs::remove_file(dir.path().join("manifest.json")).expect("removed");
-    let again = export(&book.reader, Filter::default(), false, dir.path(), |_, _| ()).await;
+    let again = export(&sample.reader, Filter::default(), false, dir.path(), |_, _| ()).await;
     assert!(matches!(again, Err(ExportError::Taken(_))), "a bundle was put beside something else: {again:?}");
 }
 
 #[tokio::test]
 async fn export_of_some_calls_holds_them_whole() {
-    let book = written().await;
+    let sample = written().await;
     let filter = Filter { account: Some(account(1)), ..Filter::default() };
     for dropped in [3, 4, 5] {
-        let (dir, _, _) = bundle(&book, filter.clone(), false).await;
+        let (dir, _, _) = bundle(&sample, filter.clone(), false).await;
         let checked = forge(dir.path(), |lines, says| {
             lines.remove(dropped);
             says["count"] = lines.len().into();
         });
         assert!(matches!(checked, Err(ExportError::Damaged(_))), "{dropped}: {checked:?}");
     }
-    let (dir, _, _) = bundle(&book, filter, false).await;
+    let (dir, _, _) = bundle(&sample, filter, false).await;
     let checked = forge(dir.path(), |_, says| says["filter"]["account"] = account(2).to_string().into());
     assert!(matches!(checked, Err(ExportError::Damaged(_))), "{checked:?}");
 }
 
 #[tokio::test]
 async fn export_with_plaintexts_holds_those_that_the_leaves_commit_to() {
-    let book = written().await;
+    let sample = written().await;
     let forgeries: [(&str, Forgery); 5] = [
         ("swapped", |lines, _| {
             let at: Vec<usize> = (0..lines.len()).filter(|n| leaf(&lines[*n])["type"] == "intent_recorded").take(2).collect();
@@ -367,7 +367,7 @@ async fn export_with_plaintexts_holds_those_that_the_leaves_commit_to() {
         ("said to have none", |_, says| says["parts"] = false.into()),
     ];
     for (what, forgery) in forgeries {
-        let (dir, _, _) = bundle(&book, Filter::default(), true).await;
+        let (dir, _, _) = bundle(&sample, Filter::default(), true).await;
         let checked = forge(dir.path(), forgery);
         assert!(matches!(checked, Err(ExportError::Damaged(_))), "{what}: {checked:?}");
     }
@@ -375,18 +375,18 @@ async fn export_with_plaintexts_holds_those_that_the_leaves_commit_to() {
 
 #[tokio::test]
 async fn export_that_failed_leaves_no_bundle() {
-    let book = written().await;
+    let sample = written().await;
     let nowhere = Path::new(env!("CARGO_TARGET_TMPDIR")).join("no-such-directory");
-    let failed = export(&book.reader, Filter::default(), false, &nowhere, |_, _| ()).await;
+    let failed = export(&sample.reader, Filter::default(), false, &nowhere, |_, _| ()).await;
     assert!(matches!(failed, Err(ExportError::File(..))), "{failed:?}");
     let dir = tempfile::tempdir().expect("a directory");
-    let mut transaction = book.store.database().begin().await.expect("a transaction");
+    let mut transaction = sample.store.database().begin().await.expect("a transaction");
     transaction
         .script("drop trigger event_is_never_updated; update event set leaf = x'7b7d' where position = 9")
         .await
         .expect("an edit");
     transaction.commit().await.expect("a commit");
-    let failed = export(&book.reader, Filter::default(), false, dir.path(), |_, _| ()).await;
+    let failed = export(&sample.reader, Filter::default(), false, dir.path(), |_, _| ()).await;
     assert!(matches!(failed, Err(ExportError::Read(_))), "{failed:?}");
     assert!(!dir.path().join("events.jsonl").exists() && Manifest::check(dir.path()).is_err());
 }

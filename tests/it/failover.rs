@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use forelog::control::Reply;
 use forelog::core::code::Code;
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::id::{Epoch, Position, SwitchId};
 use forelog::core::job::Node;
 use forelog::core::switch::{Running, Target};
@@ -23,11 +23,11 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::cli::{Server, answer, complaint, dir, shown};
 use crate::faults::cluster::until;
-use crate::plant::{Plant, Site};
 use crate::postgres::Cluster;
 use crate::promises::check;
+use crate::test_node::{Site, TestNode};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn code_of(reply: &Reply) -> Option<Code> {
     match reply {
@@ -36,19 +36,19 @@ fn code_of(reply: &Reply) -> Option<Code> {
     }
 }
 
-async fn write(plant: &Plant) -> Option<Code> {
-    let called = tokio::time::timeout(PATIENCE, plant.call("probe_write", json!({}))).await;
+async fn write(test_node: &TestNode) -> Option<Code> {
+    let called = tokio::time::timeout(TIMEOUT, test_node.call("probe_write", json!({}))).await;
     code_of(&called.expect("an answer in time"))
 }
 
 /// Calls until one is done; every other is refused because the log cannot be written.
-async fn until_it_goes_on(plant: &Plant) {
+async fn until_it_goes_on(test_node: &TestNode) {
     let trying = async {
-        while let Some(code) = write(plant).await {
+        while let Some(code) = write(test_node).await {
             assert_eq!(code, Code::AuditUnavailable);
         }
     };
-    tokio::time::timeout(PATIENCE, trying).await.expect("it goes on");
+    tokio::time::timeout(TIMEOUT, trying).await.expect("it goes on");
 }
 
 async fn run(url: &str, sql: &str) {
@@ -61,18 +61,18 @@ async fn postgres_a_node_goes_on_after_its_database_was_away() {
     let cluster = Cluster::start().await;
     // Its vault's file is gone with it.
     let site = Site::on(cluster.fresh_database().await);
-    let plant = Plant::start(&site).await;
-    assert_eq!(write(&plant).await, None);
+    let test_node = TestNode::start(&site).await;
+    assert_eq!(write(&test_node).await, None);
     cluster.stop();
-    assert_eq!(write(&plant).await, Some(Code::AuditUnavailable));
+    assert_eq!(write(&test_node).await, Some(Code::AuditUnavailable));
     cluster.start_again().await;
-    assert_eq!(write(&plant).await, None, "the first call after it is back");
+    assert_eq!(write(&test_node).await, None, "the first call after it is back");
     cluster.crash();
-    assert_eq!(write(&plant).await, Some(Code::AuditUnavailable));
+    assert_eq!(write(&test_node).await, Some(Code::AuditUnavailable));
     cluster.start_again().await;
-    assert_eq!(write(&plant).await, None);
-    assert_eq!(plant.world.executed().len(), 3, "what was refused was not executed");
-    check(&plant.log().await, false);
+    assert_eq!(write(&test_node).await, None);
+    assert_eq!(test_node.world.executed().len(), 3, "what was refused was not executed");
+    check(&test_node.log().await, false);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -80,42 +80,42 @@ async fn postgres_a_database_that_hangs_is_given_up_and_taken_again() {
     let cluster = Cluster::start().await;
     // Its vault's file is gone with it.
     let site = Site::on(cluster.fresh_database().await);
-    let plant = Plant::start(&site).await;
-    assert_eq!(write(&plant).await, None);
+    let test_node = TestNode::start(&site).await;
+    assert_eq!(write(&test_node).await, None);
     cluster.freeze();
-    assert_eq!(write(&plant).await, Some(Code::AuditUnavailable));
-    assert_eq!(plant.world.executed().len(), 1);
+    assert_eq!(write(&test_node).await, Some(Code::AuditUnavailable));
+    assert_eq!(test_node.world.executed().len(), 1);
     cluster.thaw();
-    until_it_goes_on(&plant).await;
-    check(&plant.log().await, false);
+    until_it_goes_on(&test_node).await;
+    check(&test_node.log().await, false);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_another_process_that_halts_in_a_transaction_does_not_hold_the_log_for_ever() {
     let cluster = Cluster::start().await;
     let site = Site::on(cluster.fresh_database().await);
-    let plant = Plant::start(&site).await;
+    let test_node = TestNode::start(&site).await;
     let room = site.room().await;
     let mut halted = room.begin().await.expect("a transaction");
     halted.execute("update log_head set at = at", Vec::new()).await.expect("the lock");
-    until_it_goes_on(&plant).await;
+    until_it_goes_on(&test_node).await;
     assert!(halted.execute("update log_head set at = at", Vec::new()).await.is_err(), "it was ended");
     drop(halted);
-    check(&plant.log().await, false);
+    check(&test_node.log().await, false);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_a_statement_that_nobody_waits_for_any_more_holds_nothing() {
     let cluster = Cluster::start().await;
     let site = Site::on(cluster.fresh_database().await);
-    let plant = Plant::start(&site).await;
+    let test_node = TestNode::start(&site).await;
     let room = site.room().await;
     let mut left = room.begin().await.expect("a transaction");
     left.execute("update log_head set at = at", Vec::new()).await.expect("the lock");
     let sleeping = left.execute("select count(pg_sleep(60))", Vec::new());
     assert!(tokio::time::timeout(Duration::from_millis(100), sleeping).await.is_err(), "it sleeps");
     drop(left);
-    assert_eq!(write(&plant).await, None);
+    assert_eq!(write(&test_node).await, None);
     // Nobody is given the answer that is still to come.
     let rows = room.query("select 7::bigint", Vec::new()).await.expect("a row");
     assert_eq!(rows[0].int(0).expect("a number"), 7);
@@ -127,19 +127,19 @@ async fn postgres_a_server_that_only_reads_records_nothing() {
     let url = cluster.fresh_database().await;
     // Its vault's file is gone with it.
     let site = Site::on(url.clone());
-    let plant = Plant::start(&site).await;
-    assert_eq!(write(&plant).await, None);
+    let test_node = TestNode::start(&site).await;
+    assert_eq!(write(&test_node).await, None);
     let database = url.split(['/', '?']).nth(3).expect("its name");
     let server = cluster.url("postgres");
     run(&server, &format!("alter database {database} set default_transaction_read_only = on")).await;
     // Old sessions learn of it by their end, as when an operator or a provider locks a database that is full.
     let cut = "select pg_terminate_backend(pid) from pg_stat_activity where pid <> pg_backend_pid()";
     run(&server, &format!("{cut} and datname = '{database}'")).await;
-    assert_eq!(write(&plant).await, Some(Code::AuditUnavailable));
+    assert_eq!(write(&test_node).await, Some(Code::AuditUnavailable));
     run(&server, &format!("alter database {database} reset default_transaction_read_only")).await;
-    until_it_goes_on(&plant).await;
-    assert_eq!(plant.world.executed().len(), 2);
-    check(&plant.log().await, false);
+    until_it_goes_on(&test_node).await;
+    assert_eq!(test_node.world.executed().len(), 2);
+    check(&test_node.log().await, false);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -151,15 +151,15 @@ async fn postgres_a_node_follows_its_database_to_the_standby_that_took_over() {
     // The standby is named first and only reads: that it answers is not enough.
     // Its vault's file is gone with it.
     let site = Site::on(standby.url_with(&primary, &database));
-    let plant = Plant::start(&site).await;
-    assert_eq!(write(&plant).await, None);
+    let test_node = TestNode::start(&site).await;
+    assert_eq!(write(&test_node).await, None);
     // In order, so that the standby has everything.
     primary.stop();
-    assert_eq!(write(&plant).await, Some(Code::AuditUnavailable));
+    assert_eq!(write(&test_node).await, Some(Code::AuditUnavailable));
     standby.promote().await;
-    until_it_goes_on(&plant).await;
-    assert_eq!(plant.world.executed().len(), 2);
-    check(&plant.log().await, false);
+    until_it_goes_on(&test_node).await;
+    assert_eq!(test_node.world.executed().len(), 2);
+    check(&test_node.log().await, false);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -188,7 +188,7 @@ async fn postgres_a_commit_whose_answer_is_lost_is_uncertain() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, cutting).await.expect("it commits");
+    tokio::time::timeout(TIMEOUT, cutting).await.expect("it commits");
     let lost = committing.await.expect("the writer");
     assert!(matches!(lost, Err(StoreError::Sql(SqlError::Commit(_)))), "{lost:?}");
     run(&url, "drop trigger slow on log.event").await;
@@ -201,7 +201,7 @@ async fn until_off(connection: &mut PgConnection, show: &'static str) {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, looking).await.expect("the server reads its settings again");
+    tokio::time::timeout(TIMEOUT, looking).await.expect("the server reads its settings again");
 }
 
 #[tokio::test]
@@ -244,10 +244,10 @@ async fn postgres_readiness_follows_the_database() {
 }
 
 /// Engages a switch on one node and waits until all have confirmed it.
-async fn flip(one: &Plant, nodes: usize) {
+async fn flip(one: &TestNode, nodes: usize) {
     let switch = SwitchId::new(one.control.ports.clock.now(), &*one.control.ports.entropy);
     let (target, running) = (Target::All, Running::LetFinish);
-    let kind = Kind::SwitchEngaged { switch, target, by: None, credential: None, running, expires_at: None };
+    let kind = EventKind::SwitchEngaged { switch, target, by: None, credential: None, running, expires_at: None };
     one.change(kind, json!({ "reason": "drill" })).await;
     let epoch = one.writer.fence().state().epoch;
     while confirmed(one, epoch).await < nodes {
@@ -255,8 +255,8 @@ async fn flip(one: &Plant, nodes: usize) {
     }
 }
 
-async fn confirmed(plant: &Plant, epoch: Epoch) -> usize {
-    let rows = plant.reader.store.state(&["node"]).await.expect("the nodes");
+async fn confirmed(test_node: &TestNode, epoch: Epoch) -> usize {
+    let rows = test_node.reader.store.state(&["node"]).await.expect("the nodes");
     let nodes = rows.iter().map(|row| serde_json::from_slice::<Node>(&row.doc).expect("a node"));
     nodes.filter(|node| node.confirmed >= epoch).count()
 }
@@ -267,19 +267,19 @@ async fn postgres_a_switch_reaches_the_fence_of_every_node_at_once() {
     let mut site = Site::on(cluster.fresh_database().await);
     // A beat comes every ten minutes: what is known sooner was heard.
     site.lease = Duration::from_mins(30);
-    let nodes = [Plant::start(&site).await, Plant::start(&site).await, Plant::start(&site).await];
+    let nodes = [TestNode::start(&site).await, TestNode::start(&site).await, TestNode::start(&site).await];
     for node in &nodes {
-        tokio::time::timeout(PATIENCE, flip(node, 3)).await.expect("every node has confirmed");
+        tokio::time::timeout(TIMEOUT, flip(node, 3)).await.expect("every node has confirmed");
     }
     // Losing the connection costs a while, and not the message: whoever comes back looks.
     let lost = "select count(pg_terminate_backend(pid)) from pg_stat_activity where query ilike 'listen%'";
     let mut connection = PgConnection::connect(&site.log).await.expect("a connection");
     let ended: i64 = sqlx::query_scalar(lost).fetch_one(&mut connection).await.expect("a count");
     assert_eq!(ended, 3);
-    tokio::time::timeout(PATIENCE, flip(&nodes[0], 3)).await.expect("every node has confirmed again");
+    tokio::time::timeout(TIMEOUT, flip(&nodes[0], 3)).await.expect("every node has confirmed again");
     cluster.stop();
     cluster.start_again().await;
-    tokio::time::timeout(PATIENCE, flip(&nodes[2], 3)).await.expect("every node has confirmed after a restart");
+    tokio::time::timeout(TIMEOUT, flip(&nodes[2], 3)).await.expect("every node has confirmed after a restart");
     check(&nodes[0].log().await, false);
 }
 
@@ -314,32 +314,32 @@ async fn postgres_a_server_that_is_made_read_only_under_load_loses_nothing() {
     let url = cluster.fresh_database().await;
     // Its vault's file is gone with it.
     let site = Site::on(url);
-    let plant = Arc::new(Plant::start(&site).await);
+    let test_node = Arc::new(TestNode::start(&site).await);
     let server = cluster.url("postgres");
     let flips = async {
         for _ in 0..5 {
             for to in ["on", "off"] {
                 run(&server, &format!("alter system set default_transaction_read_only = {to}")).await;
                 run(&server, "select pg_reload_conf()").await;
-                let before = plant.world.executed().len();
+                let before = test_node.world.executed().len();
                 let expected = (to == "on").then_some(Code::AuditUnavailable);
-                until("calls are answered like that", async || write(&plant).await == expected).await;
-                assert!(plant.world.executed().len() >= before);
+                until("calls are answered like that", async || write(&test_node).await == expected).await;
+                assert!(test_node.world.executed().len() >= before);
             }
         }
     };
     let calls = async {
         let mut done = 0;
         for _ in 0..200 {
-            match write(&plant).await {
+            match write(&test_node).await {
                 None => done += 1,
                 refused => assert_eq!(refused, Some(Code::AuditUnavailable)),
             }
         }
         done
     };
-    let ((), done) = tokio::time::timeout(PATIENCE * 2, async { tokio::join!(flips, calls) }).await.expect("in time");
+    let ((), done) = tokio::time::timeout(TIMEOUT * 2, async { tokio::join!(flips, calls) }).await.expect("in time");
     assert!(done > 0);
-    until_it_goes_on(&plant).await;
-    check(&plant.log().await, false);
+    until_it_goes_on(&test_node).await;
+    check(&test_node.log().await, false);
 }

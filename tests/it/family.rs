@@ -7,15 +7,15 @@ use std::time::Duration;
 use forelog::control::Reply;
 use forelog::core::code::Code;
 use forelog::core::decide::JOINED;
-use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::event::{CredentialCreated, EventKind};
 use forelog::core::hold::Hold;
 use forelog::core::id::{CredentialId, SwitchId};
 use forelog::core::limit::Limit;
 use forelog::core::switch::{Running, Target};
 use serde_json::{Value, json};
 
-use crate::plant::{Plant, Site, on_both};
 use crate::promises::{check, wait_for};
+use crate::test_node::{Site, TestNode, on_both};
 
 on_both! {
     a_revoked_key_takes_along_what_it_made, family_a_revoked_key_takes_along_what_it_made, postgres_family_a_revoked_key_takes_along_what_it_made;
@@ -36,10 +36,10 @@ fn code_of(reply: &Reply) -> Option<Code> {
 }
 
 /// A key that `maker` makes, in the place of `rotates`.
-async fn make(plant: &Plant, maker: Option<&CredentialId>, rotates: Option<&CredentialId>) -> CredentialId {
-    let ports = &plant.control.ports;
+async fn make(test_node: &TestNode, maker: Option<&CredentialId>, rotates: Option<&CredentialId>) -> CredentialId {
+    let ports = &test_node.control.ports;
     let state = ports.fence().state();
-    let own = state.credentials.get(&plant.credential).expect("the plant's key").created.clone();
+    let own = state.credentials.get(&test_node.credential).expect("the plant's key").created.clone();
     let credential = CredentialId::new(ports.clock.now(), &*ports.entropy);
     let created = CredentialCreated {
         credential: credential.clone(),
@@ -48,77 +48,78 @@ async fn make(plant: &Plant, maker: Option<&CredentialId>, rotates: Option<&Cred
         made_by: maker.cloned(),
         ..own
     };
-    plant.change(Kind::CredentialCreated(created), Value::Null).await;
+    test_node.change(EventKind::CredentialCreated(created), Value::Null).await;
     if let Some(old) = rotates {
-        revoke(plant, old).await;
+        revoke(test_node, old).await;
     }
     credential
 }
 
-async fn revoke(plant: &Plant, key: &CredentialId) {
-    plant.change(Kind::CredentialRevoked { credential: key.clone(), by: None }, Value::Null).await;
+async fn revoke(test_node: &TestNode, key: &CredentialId) {
+    test_node.change(EventKind::CredentialRevoked { credential: key.clone(), by: None }, Value::Null).await;
 }
 
-async fn call(plant: &Plant, key: &CredentialId, tool: &str, args: Value) -> Reply {
-    let mut request = plant.request(tool, args);
+async fn call(test_node: &TestNode, key: &CredentialId, tool: &str, args: Value) -> Reply {
+    let mut request = test_node.request(tool, args);
     request.principal.credential = key.clone();
-    plant.control.submit(request).await
+    test_node.control.submit(request).await
 }
 
 async fn a_revoked_key_takes_along_what_it_made(site: Site) {
-    let plant = Plant::start(&site).await;
-    let child = make(&plant, Some(&plant.credential), None).await;
-    let grandchild = make(&plant, Some(&child), None).await;
-    let rotated = make(&plant, Some(&grandchild), Some(&grandchild)).await;
-    assert!(matches!(call(&plant, &rotated, "probe_write", json!({})).await, Reply::Done { .. }));
+    let test_node = TestNode::start(&site).await;
+    let child = make(&test_node, Some(&test_node.credential), None).await;
+    let grandchild = make(&test_node, Some(&child), None).await;
+    let rotated = make(&test_node, Some(&grandchild), Some(&grandchild)).await;
+    assert!(matches!(call(&test_node, &rotated, "probe_write", json!({})).await, Reply::Done { .. }));
     // Another process revokes it; this node has not heard of that.
-    let (other, ..) = Plant::idle(&site).await;
-    revoke(&other, &plant.credential).await;
+    let (other, ..) = TestNode::idle(&site).await;
+    revoke(&other, &test_node.credential).await;
     for key in [&child, &rotated] {
-        assert_eq!(code_of(&call(&plant, key, "probe_write", json!({})).await), Some(Code::TokenRevoked));
+        assert_eq!(code_of(&call(&test_node, key, "probe_write", json!({})).await), Some(Code::TokenRevoked));
     }
-    assert_eq!(plant.world.executed().len(), 1);
-    check(&plant.log().await, false);
+    assert_eq!(test_node.world.executed().len(), 1);
+    check(&test_node.log().await, false);
 }
 
 async fn a_switch_on_a_key_stops_what_it_made(site: Site) {
-    let plant = Arc::new(Plant::start(&site).await);
-    let child = make(&plant, Some(&plant.credential), None).await;
-    let rotated = make(&plant, Some(&child), Some(&child)).await;
-    let stranger = make(&plant, None, None).await;
-    plant.world.shut();
+    let test_node = Arc::new(TestNode::start(&site).await);
+    let child = make(&test_node, Some(&test_node.credential), None).await;
+    let rotated = make(&test_node, Some(&child), Some(&child)).await;
+    let stranger = make(&test_node, None, None).await;
+    test_node.world.shut();
     let runs = {
-        let (plant, key) = (Arc::clone(&plant), rotated.clone());
-        tokio::spawn(async move { call(&plant, &key, "probe_write", json!({})).await })
+        let (test_node, key) = (Arc::clone(&test_node), rotated.clone());
+        tokio::spawn(async move { call(&test_node, &key, "probe_write", json!({})).await })
     };
-    plant.world.executed_at_least(1).await;
-    let ports = &plant.control.ports;
+    test_node.world.executed_at_least(1).await;
+    let ports = &test_node.control.ports;
     let switch = SwitchId::new(ports.clock.now(), &*ports.entropy);
-    let target = Target::Credential(plant.credential.clone());
-    let kind = Kind::SwitchEngaged { switch, target, by: None, credential: None, running: Running::Cancel, expires_at: None };
-    let (other, ..) = Plant::idle(&site).await;
+    let target = Target::Credential(test_node.credential.clone());
+    let kind =
+        EventKind::SwitchEngaged { switch, target, by: None, credential: None, running: Running::Cancel, expires_at: None };
+    let (other, ..) = TestNode::idle(&site).await;
     other.change(kind, json!({ "reason": "a family" })).await;
     assert_eq!(code_of(&runs.await.expect("a caller")), Some(Code::KillSwitchEngaged), "what ran was cancelled");
-    for key in [&plant.credential, &rotated] {
-        assert_eq!(code_of(&call(&plant, key, "probe_write", json!({})).await), Some(Code::KillSwitchEngaged));
-        assert_eq!(code_of(&call(&plant, key, "probe_queued", json!({})).await), Some(Code::KillSwitchEngaged));
+    for key in [&test_node.credential, &rotated] {
+        assert_eq!(code_of(&call(&test_node, key, "probe_write", json!({})).await), Some(Code::KillSwitchEngaged));
+        assert_eq!(code_of(&call(&test_node, key, "probe_queued", json!({})).await), Some(Code::KillSwitchEngaged));
     }
-    plant.world.open();
-    assert!(matches!(call(&plant, &stranger, "probe_write", json!({})).await, Reply::Done { .. }), "nobody else is stopped");
-    check(&plant.log().await, false);
+    test_node.world.open();
+    assert!(matches!(call(&test_node, &stranger, "probe_write", json!({})).await, Reply::Done { .. }), "nobody else is stopped");
+    check(&test_node.log().await, false);
 }
 
 async fn a_family_shares_its_limit(mut site: Site) {
     site.limits.credential = Limit { admit: 10, window_ms: 60_000 };
-    let (one, two) = (Arc::new(Plant::start(&site).await), Arc::new(Plant::start(&site).await));
+    let (one, two) = (Arc::new(TestNode::start(&site).await), Arc::new(TestNode::start(&site).await));
     let mut calls = Vec::new();
     for turn in 0..10 {
         let child = make(&one, Some(&one.credential), None).await;
-        let plant = Arc::clone(if turn % 2 == 0 { &one } else { &two });
+        let test_node = Arc::clone(if turn % 2 == 0 { &one } else { &two });
         calls.push(tokio::spawn(async move {
             let mut done = 0;
             for _ in 0..4 {
-                done += usize::from(matches!(call(&plant, &child, "probe_read", json!({})).await, Reply::Done { .. }));
+                done += usize::from(matches!(call(&test_node, &child, "probe_read", json!({})).await, Reply::Done { .. }));
             }
             done
         }));
@@ -134,66 +135,68 @@ async fn a_family_shares_its_limit(mut site: Site) {
 
 async fn a_rotation_gives_no_fresh_window(mut site: Site) {
     site.limits.credential = Limit { admit: 3, window_ms: 60_000 };
-    let plant = Plant::start(&site).await;
-    let (mut key, mut done) = (plant.credential.clone(), 0);
+    let test_node = TestNode::start(&site).await;
+    let (mut key, mut done) = (test_node.credential.clone(), 0);
     for _ in 0..6 {
-        done += usize::from(matches!(call(&plant, &key, "probe_read", json!({})).await, Reply::Done { .. }));
-        key = make(&plant, Some(&key), Some(&key)).await;
+        done += usize::from(matches!(call(&test_node, &key, "probe_read", json!({})).await, Reply::Done { .. }));
+        key = make(&test_node, Some(&key), Some(&key)).await;
     }
     assert_eq!(done, 3, "the same key with another secret");
 }
 
 async fn a_rotated_key_repeats_what_it_asked_for(site: Site) {
-    let plant = Plant::start(&site).await;
-    let key = make(&plant, None, None).await;
+    let test_node = TestNode::start(&site).await;
+    let key = make(&test_node, None, None).await;
     let asked = json!({ "text": "once", "idempotency_key": "once" });
-    let Reply::Done { result: first, .. } = call(&plant, &key, "probe_write", asked.clone()).await else { panic!("it is done") };
+    let Reply::Done { result: first, .. } = call(&test_node, &key, "probe_write", asked.clone()).await else {
+        panic!("it is done")
+    };
     let mut newest = key;
     for _ in 0..2 {
-        newest = make(&plant, Some(&plant.credential), Some(&newest)).await;
-        let Reply::Done { result, .. } = call(&plant, &newest, "probe_write", asked.clone()).await else {
+        newest = make(&test_node, Some(&test_node.credential), Some(&newest)).await;
+        let Reply::Done { result, .. } = call(&test_node, &newest, "probe_write", asked.clone()).await else {
             panic!("it is repeated")
         };
         assert_eq!(result, first);
     }
-    assert_eq!(plant.world.executed().len(), 1, "it ran once");
-    let child = make(&plant, Some(&newest), None).await;
-    assert!(matches!(call(&plant, &child, "probe_write", asked).await, Reply::Done { .. }));
-    assert_eq!(plant.world.executed().len(), 2, "what a key has made is another one, with repeats of its own");
-    check(&plant.log().await, false);
+    assert_eq!(test_node.world.executed().len(), 1, "it ran once");
+    let child = make(&test_node, Some(&newest), None).await;
+    assert!(matches!(call(&test_node, &child, "probe_write", asked).await, Reply::Done { .. }));
+    assert_eq!(test_node.world.executed().len(), 2, "what a key has made is another one, with repeats of its own");
+    check(&test_node.log().await, false);
 }
 
 async fn repeats_take_slots(mut site: Site) {
     site.limits.credential = Limit { admit: 4, window_ms: 3_600_000 };
-    let plant = Plant::start(&site).await;
+    let test_node = TestNode::start(&site).await;
     let args = json!({ "text": "a", "idempotency_key": "k" });
     let mut codes = Vec::new();
     for _ in 0..8 {
-        codes.push(code_of(&plant.call("probe_write", args.clone()).await));
+        codes.push(code_of(&test_node.call("probe_write", args.clone()).await));
     }
     let answered = codes.iter().filter(|code| code.is_none()).count();
     assert_eq!(answered, 4, "one call and three replays: {codes:?}");
     assert!(codes.iter().skip(4).all(|code| *code == Some(Code::RateLimited)), "{codes:?}");
-    assert_eq!(plant.world.executed().len(), 1);
-    check(&plant.log().await, false);
+    assert_eq!(test_node.world.executed().len(), 1);
+    check(&test_node.log().await, false);
 }
 
 async fn joined_calls_have_one_waiter_and_a_bound(site: Site) {
-    let plant = Arc::new(Plant::start(&site).await);
-    plant.world.shut();
+    let test_node = Arc::new(TestNode::start(&site).await);
+    test_node.world.shut();
     let args = json!({ "text": "a", "idempotency_key": "k" });
     let most = JOINED as usize;
     let first = {
-        let (plant, args) = (Arc::clone(&plant), args.clone());
-        tokio::spawn(async move { plant.call("probe_write", args).await })
+        let (test_node, args) = (Arc::clone(&test_node), args.clone());
+        tokio::spawn(async move { test_node.call("probe_write", args).await })
     };
-    plant.world.executed_at_least(1).await;
+    test_node.world.executed_at_least(1).await;
     let joining: Vec<_> = (0..most + 10)
         .map(|_| {
-            let mut request = plant.request("probe_write", args.clone());
+            let mut request = test_node.request("probe_write", args.clone());
             request.wait = Duration::ZERO;
-            let plant = Arc::clone(&plant);
-            tokio::spawn(async move { plant.control.submit(request).await })
+            let test_node = Arc::clone(&test_node);
+            tokio::spawn(async move { test_node.control.submit(request).await })
         })
         .collect();
     let mut refused = 0;
@@ -207,31 +210,31 @@ async fn joined_calls_have_one_waiter_and_a_bound(site: Site) {
         }
     }
     assert_eq!(refused, 10, "so many may wait for one call, and no more");
-    assert_eq!(plant.control.joins.waiters(), 1, "one task waits for all of them");
-    plant.world.open();
+    assert_eq!(test_node.control.joins.waiters(), 1, "one task waits for all of them");
+    test_node.world.open();
     assert!(matches!(first.await.expect("a caller"), Reply::Done { .. }));
     let ends = async {
-        while plant.control.joins.waiters() > 0 || !plant.control.in_hand.all().is_empty() {
+        while test_node.control.joins.waiters() > 0 || !test_node.control.in_flight.all().is_empty() {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(Duration::from_secs(20), ends).await.expect("all end with the first one");
-    let log = plant.log().await;
+    let log = test_node.log().await;
     check(&log, false);
     assert_eq!(log.iter().filter_map(|event| event.kind.end()).filter(|end| end.replay_of.is_some()).count(), most);
 }
 
 async fn rounds_of_a_held_call_count_at_the_first_one(site: Site) {
-    let plant = Plant::start(&site).await;
-    plant.world.hold(Some(Hold::new("it interrupts service")));
+    let test_node = TestNode::start(&site).await;
+    test_node.world.hold(Some(Hold::new("it interrupts service")));
     let ask = |follows: Option<String>| {
-        let mut request = plant.request("probe_write", json!({ "text": "a" }));
+        let mut request = test_node.request("probe_write", json!({ "text": "a" }));
         request.follows = follows;
         request.wait = Duration::ZERO;
-        plant.control.submit(request)
+        test_node.control.submit(request)
     };
     assert_eq!(code_of(&ask(None).await), Some(Code::ApprovalRequired));
-    let log = wait_for(&plant, |kind| matches!(kind, Kind::Held { .. })).await;
+    let log = wait_for(&test_node, |kind| matches!(kind, EventKind::Held { .. })).await;
     let first = log.iter().find_map(|event| event.kind.call()).expect("a call").to_string();
     let mut named = first.clone();
     for round in 0..JOINED {
@@ -241,5 +244,5 @@ async fn rounds_of_a_held_call_count_at_the_first_one(site: Site) {
         named = if round % 2 == 0 { reply.call().expect("a call").to_string() } else { first.clone() };
     }
     assert_eq!(code_of(&ask(Some(named)).await), Some(Code::RateLimited), "however it is named");
-    assert_eq!(plant.control.joins.waiters(), 1);
+    assert_eq!(test_node.control.joins.waiters(), 1);
 }

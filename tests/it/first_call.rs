@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use crate::cli::{Server, answer, command, dir, shown};
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A demonstration as a newcomer starts it, without `--json`.
 struct Shown {
@@ -24,7 +24,7 @@ impl Shown {
         let mut started = command(&["demo", "--data", shown(data), "--listen", "127.0.0.1:0"]);
         let process = started.stdout(file(&output)).stderr(file(&errors)).spawn().expect("starting forelog");
         let shown = Self { process, output, errors };
-        let ready = tokio::time::timeout(PATIENCE, async {
+        let ready = tokio::time::timeout(TIMEOUT, async {
             while !shown.said().contains("Every key and password is in") {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
@@ -87,7 +87,7 @@ async fn first_call_is_made_and_shown_and_each_step_before_it_is_said() {
         let asked = http.get(format!("{}/api/v1/{path}", text("/base_url"))).bearer_auth(text("/customer/api_key"));
         asked.send().await.expect("an answer").json::<Value>().await.expect("JSON")
     };
-    let listed = tokio::time::timeout(PATIENCE, async {
+    let listed = tokio::time::timeout(TIMEOUT, async {
         loop {
             let listed = read("calls").await;
             if listed["items"][0]["status"] == "succeeded" {

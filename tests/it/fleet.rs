@@ -14,10 +14,10 @@ use tokio_util::task::TaskTracker;
 use crate::faults::cluster::{Cluster, LEASE, Setting};
 use crate::postgres;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn client() -> Client {
-    Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client")
+    Client::builder().no_proxy().timeout(TIMEOUT).build().expect("a client")
 }
 
 /// The answer of a tool at one node.
@@ -55,7 +55,7 @@ async fn any_node_answers(cluster: Cluster) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, running).await.expect("the other node knows that it runs");
+    tokio::time::timeout(TIMEOUT, running).await.expect("the other node knows that it runs");
     let (_, operation) = ask(&cluster, 1, "operation_get", json!({ "operation_id": id })).await;
     assert_eq!(operation["status"], "running", "{operation}");
     let (_, timeline) = get(&cluster, 1, &format!("/api/v1/calls/{}", id.as_str().expect("an id"))).await;
@@ -227,7 +227,7 @@ async fn a_rolling_restart(mut cluster: Cluster) {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, back).await.expect("it is ready again");
+        tokio::time::timeout(TIMEOUT, back).await.expect("it is ready again");
     }
     stop.cancel();
     tracker.wait().await;
@@ -255,7 +255,7 @@ async fn fleet_who_waits_at_a_node_that_stops_is_answered() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, admitted).await.expect("it runs");
+    tokio::time::timeout(TIMEOUT, admitted).await.expect("it runs");
     let begun = SystemClock::start();
     cluster.stop(0).await;
     println!("stopped after {:?}", begun.elapsed());
@@ -272,7 +272,7 @@ async fn fleet_who_waits_at_a_node_that_stops_is_answered() {
         }
     };
     let begun = SystemClock::start();
-    tokio::time::timeout(PATIENCE, known).await.expect("the other node ends it");
+    tokio::time::timeout(TIMEOUT, known).await.expect("the other node ends it");
     println!("ended by the other node after {:?}", begun.elapsed());
     cluster.launch(0).await;
     cluster.check().await;

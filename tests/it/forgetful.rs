@@ -86,8 +86,8 @@ impl Store for Forgetful {
         self.store.state(kinds).await
     }
 
-    async fn told(&self) -> Result<Option<Epoch>, StoreError> {
-        self.store.told().await
+    async fn next_epoch(&self) -> Result<Option<Epoch>, StoreError> {
+        self.store.next_epoch().await
     }
 
     async fn state_under(&self, prefix: &str) -> Result<Vec<StateRow>, StoreError> {

@@ -12,7 +12,7 @@ use forelog::log::changing::{Author, Ids};
 use reqwest::Method;
 
 use crate::harness::{TestApp, generous, send};
-use crate::plant::{Site, on_both};
+use crate::test_node::{Site, on_both};
 
 const CALLS: &str = "/api/v1/calls";
 
@@ -25,9 +25,10 @@ async fn answered_while_an_append_hangs(site: Site) {
     let key = app.beside(generous()).await.key(|_| {}).await;
     let room = app.site.room().await;
     let held = room.begin_append().await.expect("the head");
-    let writer = app.plant.writer.clone();
-    let ids = Ids::new(&app.plant.control.ports.clock, &app.plant.control.ports.entropy);
-    let command = PutPolicies { sha256: "0".repeat(64), only_first: true, by: None, event: app.plant.control.ports.event_id() };
+    let writer = app.test_node.writer.clone();
+    let ids = Ids::new(&app.test_node.control.ports.clock, &app.test_node.control.ports.entropy);
+    let command =
+        PutPolicies { sha256: "0".repeat(64), only_first: true, by: None, event: app.test_node.control.ports.event_id() };
     let append = tokio::spawn(async move { writer.change(Author::Operator, ids, Vec::new(), command).await });
     let read = tokio::time::timeout(SOON, send(app.ask(&key, Method::GET, CALLS))).await.expect("while the head is held");
     assert_eq!(read.status, 200, "{read:?}");
@@ -43,7 +44,7 @@ async fn revoked_on_another_node_is_seen_by_the_next_read(site: Site) {
     let stop = Arc::new(AtomicBool::new(false));
     let reading: Vec<_> = (0..4)
         .map(|_| {
-            let (writer, stop) = (other.plant.writer.clone(), Arc::clone(&stop));
+            let (writer, stop) = (other.test_node.writer.clone(), Arc::clone(&stop));
             tokio::spawn(async move {
                 while !stop.load(Ordering::SeqCst) {
                     writer.fresh().await.expect("the log");

@@ -10,12 +10,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use forelog::log::holders;
+use forelog::log::lock_holders;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::cli::{Server, command, complaint, shown, text};
-use crate::desk::Data;
+use crate::local_admin::Data;
 use crate::pipe::signal;
 use crate::postgres::{fresh_database, fresh_roles};
 
@@ -83,7 +83,7 @@ async fn catch(pid: u32, holds: impl AsyncFn() -> bool) {
 
 async fn caught_in_file(data: &Data, pid: u32) {
     let log = data.path().join("log.db");
-    catch(pid, async || holders::of_sqlite(&log).iter().any(|holder| holder.pid == pid && holder.is_stopped)).await;
+    catch(pid, async || lock_holders::of_sqlite(&log).iter().any(|holder| holder.pid == pid && holder.is_stopped)).await;
 }
 
 /// The same on PostgreSQL, where it holds the head.

@@ -12,7 +12,7 @@ use forelog::core::switch::Target;
 use forelog::core::table::Table;
 use serde_json::{Value, json};
 
-use crate::given::{Case, account, call, credential, row, switch, vm};
+use crate::fixtures::{Case, account, call, credential, row, switch, vm};
 
 /// One way to be stopped: what fails, how, and the code and details that the caller gets; no code for `Unsettled`.
 struct Gate {

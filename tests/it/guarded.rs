@@ -12,10 +12,10 @@ use forelog::log::migration::migrate;
 use forelog::log::postgres::open_postgres;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use crate::book::{Ask, Book, LIST};
 use crate::cli::{answer, command, complaint, dir, shown, text};
-use crate::desk::Data;
+use crate::local_admin::Data;
 use crate::postgres::{Roles, fresh_roles};
+use crate::sample_log::{Ask, LIST, SampleLog};
 
 async fn connect(url: &str) -> PgConnection {
     PgConnection::connect(url).await.expect("a connection")
@@ -91,68 +91,68 @@ async fn postgres_guarded_every_function_has_a_search_path_of_its_own() {
     assert!(!may);
 }
 
-async fn faults(book: &Book, extent: Extent) -> Vec<(Fault, Position)> {
-    let report = verify(&*book.store, Some(&book.reader.vault), extent, |_, _| ()).await.expect("a walk");
+async fn faults(sample: &SampleLog, extent: Extent) -> Vec<(Fault, Position)> {
+    let report = verify(&*sample.store, Some(&sample.reader.vault), extent, |_, _| ()).await.expect("a walk");
     let named = report.findings.iter().filter(|finding| !finding.fault.is_about_state());
     named.map(|finding| (finding.fault, finding.position.expect("a position"))).collect()
 }
 
-async fn edited(book: &Book, sql: &str) {
-    let mut transaction = book.store.database().begin().await.expect("a transaction");
+async fn edited(sample: &SampleLog, sql: &str) {
+    let mut transaction = sample.store.database().begin().await.expect("a transaction");
     assert!(transaction.execute(sql, Vec::new()).await.unwrap_or_else(|error| panic!("{sql}: {error:?}")) > 0, "{sql}");
     transaction.commit().await.expect("a commit");
 }
 
 /// What somebody has done to the tables past their triggers is named, by `doctor` as by `log verify`.
-async fn everything_is_named(book: Book) {
+async fn everything_is_named(sample: SampleLog) {
     for _ in 0..2 {
-        book.finish(Ask::by(1, &LIST), Status::Succeeded, None).await;
+        sample.finish(Ask::by(1, &LIST), Status::Succeeded, None).await;
     }
-    let mut transaction = book.store.database().begin().await.expect("a transaction");
-    let unlock = if book.url.is_some() {
+    let mut transaction = sample.store.database().begin().await.expect("a transaction");
+    let unlock = if sample.url.is_some() {
         "alter table log.event disable trigger all; alter table log.payload disable trigger all"
     } else {
         "drop trigger event_is_never_deleted; drop trigger payload_is_never_deleted; drop trigger payload_comes_with_its_event"
     };
     transaction.script(unlock).await.expect(unlock);
     transaction.commit().await.expect("a commit");
-    let head = book.store.database().query("select position from log_head", Vec::new()).await.expect("the head");
+    let head = sample.store.database().query("select position from log_head", Vec::new()).await.expect("the head");
     let head = head[0].int(0).expect("a position");
     let extents = [Extent::State, Extent::Whole];
     for extent in extents {
-        assert_eq!(faults(&book, extent).await, [], "an honest log");
+        assert_eq!(faults(&sample, extent).await, [], "an honest log");
     }
     // In front of the positions, at one that no event has, and beside what an event names.
     for at in [head + 1, head + 1000, i64::MAX, 0, -7, 3] {
-        let empty = if book.url.is_some() { "''" } else { "x''" };
+        let empty = if sample.url.is_some() { "''" } else { "x''" };
         let sql = format!("insert into payload (position, part, key, body) values ({at}, 'stray', 'k', {empty})");
-        edited(&book, &sql).await;
+        edited(&sample, &sql).await;
         for extent in extents {
-            assert_eq!(faults(&book, extent).await, [(PayloadOrphan, Position(at))], "{extent:?}");
+            assert_eq!(faults(&sample, extent).await, [(PayloadOrphan, Position(at))], "{extent:?}");
         }
-        edited(&book, "delete from payload where part = 'stray'").await;
+        edited(&sample, "delete from payload where part = 'stray'").await;
     }
     let first = "(select min(position) from payload where part = 'arguments')";
-    let at = book.store.database().query(&format!("select position from event where position = {first}"), Vec::new()).await;
+    let at = sample.store.database().query(&format!("select position from event where position = {first}"), Vec::new()).await;
     let at = Position(at.expect("an event")[0].int(0).expect("a position"));
-    edited(&book, &format!("delete from payload where part = 'arguments' and position = {first}")).await;
+    edited(&sample, &format!("delete from payload where part = 'arguments' and position = {first}")).await;
     for extent in extents {
-        assert_eq!(faults(&book, extent).await, [(PayloadMissing, at)], "{extent:?}");
+        assert_eq!(faults(&sample, extent).await, [(PayloadMissing, at)], "{extent:?}");
     }
-    edited(&book, "delete from event where position = (select max(position) from event where type = 'admitted')").await;
+    edited(&sample, "delete from event where position = (select max(position) from event where type = 'admitted')").await;
     for extent in extents {
-        assert!(faults(&book, extent).await.iter().any(|(fault, _)| *fault == Gap), "{extent:?}");
+        assert!(faults(&sample, extent).await.iter().any(|(fault, _)| *fault == Gap), "{extent:?}");
     }
 }
 
 #[tokio::test]
 async fn guarded_gaps_and_payloads_without_events_are_named() {
-    everything_is_named(Book::sqlite().await).await;
+    everything_is_named(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn postgres_guarded_gaps_and_payloads_without_events_are_named() {
-    everything_is_named(Book::postgres().await).await;
+    everything_is_named(SampleLog::postgres().await).await;
 }
 
 /// What makes `doctor` fail, what it says then, and what undoes it. APP, OWNER and DATABASE are the names of this database's.

@@ -24,7 +24,7 @@ use tokio::time::{sleep, timeout};
 use crate::tools;
 
 /// Longer than anything takes on a busy machine without KVM.
-const PATIENCE: Duration = Duration::from_mins(2);
+const TIMEOUT: Duration = Duration::from_mins(2);
 
 /// Stands still until a test moves it.
 struct StillClock(AtomicI64);
@@ -125,7 +125,7 @@ impl Bench {
     }
 
     async fn wait(&self, call: &CallId) -> JobStatus {
-        self.jobs.wait(&self.web1, call, PATIENCE).await.unwrap()
+        self.jobs.wait(&self.web1, call, TIMEOUT).await.unwrap()
     }
 
     async fn read(&self, call: &CallId, stream: Stream) -> String {
@@ -218,7 +218,7 @@ fn job(command: &str, seconds: u64) -> JobSpec {
 
 /// Asks again until the answer fits; the deadline is far, so only what never comes fails.
 async fn eventually<T, F: Future<Output = T>>(mut ask: impl FnMut() -> F, fits: impl Fn(&T) -> bool) -> T {
-    let asked = timeout(PATIENCE, async {
+    let asked = timeout(TIMEOUT, async {
         loop {
             let answer = ask().await;
             if fits(&answer) {

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use forelog::auth::Authenticator;
 use forelog::auth::key::ApiKey;
-use forelog::core::event::{CredentialCreated, Event, Kind};
+use forelog::core::event::{CredentialCreated, Event, EventKind};
 use forelog::core::id::{AccountId, CredentialId, UserId};
 use forelog::core::principal::Side;
 use forelog::core::role::Role;
@@ -20,14 +20,14 @@ use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use crate::plant::{Plant, Site};
+use crate::test_node::{Site, TestNode};
 
 /// What a client of MCP sends.
 pub const ACCEPT: &str = "application/json, text/event-stream";
 
 /// A running product.
 pub struct TestApp {
-    pub plant: Plant,
+    pub test_node: TestNode,
     pub address: SocketAddr,
     pub connections: Arc<Connections>,
     client: reqwest::Client,
@@ -105,46 +105,46 @@ impl TestApp {
 
     /// A product on this site.
     pub async fn at(site: Arc<Site>, settings: Settings) -> Self {
-        let plant = Plant::start(&site).await;
-        let authenticator = Authenticator::new(plant.writer.clone());
-        let http = Http::new(Arc::clone(&plant.control), authenticator, settings, forelog::auth::oidc::Issuers::default());
+        let test_node = TestNode::start(&site).await;
+        let authenticator = Authenticator::new(test_node.writer.clone());
+        let http = Http::new(Arc::clone(&test_node.control), authenticator, settings, forelog::auth::oidc::Issuers::default());
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
         let connections = Arc::clone(&http.connections);
         tokio::spawn(serve(listener, router(http), None, Arc::clone(&connections), stop.clone().cancelled_owned()));
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { plant, address, connections, client, site, _stop: stop.drop_guard() }
+        Self { test_node, address, connections, client, site, _stop: stop.drop_guard() }
     }
 
     /// A key of the plant's own account that may do everything, after `edit`.
     pub async fn key(&self, edit: impl FnOnce(&mut CredentialCreated)) -> Key {
-        self.make_key(&self.plant.account, &self.plant.user, Side::Customer, None, edit).await
+        self.make_key(&self.test_node.account, &self.test_node.user, Side::Customer, None, edit).await
     }
 
     /// A key of the plant's own account that may be used from these networks only.
     pub async fn key_from(&self, networks: &[&str]) -> Key {
-        self.make_key(&self.plant.account, &self.plant.user, Side::Customer, Some(networks), |_| {}).await
+        self.make_key(&self.test_node.account, &self.test_node.user, Side::Customer, Some(networks), |_| {}).await
     }
 
     /// A key of another account of that side.
     pub async fn stranger(&self, side: Side) -> Key {
-        let ports = &self.plant.control.ports;
+        let ports = &self.test_node.control.ports;
         let account = AccountId::new(ports.clock.now(), &*ports.entropy);
         let user = UserId::new(ports.clock.now(), &*ports.entropy);
-        self.plant.change(Kind::AccountCreated { account: account.clone(), side }, Value::Null).await;
+        self.test_node.change(EventKind::AccountCreated { account: account.clone(), side }, Value::Null).await;
         self.make_key(&account, &user, side, None, |_| {}).await
     }
 
     /// What the console acts with for a person of the plant's account.
     pub async fn console(&self, user: &UserId, role: Role) -> CredentialId {
         let acts = |key: &mut CredentialCreated| (key.role, key.scopes) = (Some(role), role.scopes());
-        self.make_key(&self.plant.account, user, role.side(), None, acts).await.id
+        self.make_key(&self.test_node.account, user, role.side(), None, acts).await.id
     }
 
     /// A new person's id.
     pub fn somebody(&self) -> UserId {
-        let ports = &self.plant.control.ports;
+        let ports = &self.test_node.control.ports;
         UserId::new(ports.clock.now(), &*ports.entropy)
     }
 
@@ -163,7 +163,7 @@ impl TestApp {
         networks: Option<&[&str]>,
         edit: impl FnOnce(&mut CredentialCreated),
     ) -> Key {
-        let ports = &self.plant.control.ports;
+        let ports = &self.test_node.control.ports;
         let key = ApiKey::generate(&*ports.entropy);
         let id = CredentialId::new(ports.clock.now(), &*ports.entropy);
         let mut created = CredentialCreated {
@@ -174,16 +174,16 @@ impl TestApp {
             hash: key.hash().into(),
             prefix: key.prefix().into(),
             scopes: if side == Side::Staff { Scope::staff() } else { Scope::customer() },
-            ..crate::given::key_made(1)
+            ..crate::fixtures::key_made(1)
         };
         edit(&mut created);
-        self.plant.change(Kind::CredentialCreated(created), json!({ "label": "test", "ips": networks })).await;
+        self.test_node.change(EventKind::CredentialCreated(created), json!({ "label": "test", "ips": networks })).await;
         Key { text: key.reveal().to_owned(), id, account: account.clone() }
     }
 
     /// Revokes a key.
     pub async fn revoke(&self, key: &Key) {
-        self.plant.change(Kind::CredentialRevoked { credential: key.id.clone(), by: None }, Value::Null).await;
+        self.test_node.change(EventKind::CredentialRevoked { credential: key.id.clone(), by: None }, Value::Null).await;
     }
 
     /// A request without a key.
@@ -208,7 +208,7 @@ impl TestApp {
 
     /// The events of one kind, by name.
     pub async fn events(&self, name: &str) -> Vec<Event> {
-        self.plant.log().await.into_iter().filter(|event| event.kind.name() == name).collect()
+        self.test_node.log().await.into_iter().filter(|event| event.kind.name() == name).collect()
     }
 }
 

@@ -11,11 +11,11 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
 use crate::cli::{Server, answer, command, dir, shown, text};
-use crate::desk::id;
+use crate::local_admin::id;
 use crate::postgres::{Roles, fresh_roles};
 
 /// How long anything may take that has to come.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// A served house on roles as an operator sets them up: a person of the staff, and an agent.
 pub struct House {
@@ -43,7 +43,7 @@ impl House {
         let key = |account: &str| at(&["key", "create", "--account", account, "--label", "a key"]);
         let (staff, agent) = (key(&staff), key(&account));
         let server = Server::start(&["serve", "--data", shown(dir.path())], &dir.path().join("serve.log")).await;
-        let http = Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let http = Client::builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
         let house = Self { dir, roles, server, staff, agent, http };
         // Each has a row that counts its uses.
         assert_eq!(house.code(&house.staff).await, "forbidden_scope");
@@ -114,7 +114,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited in vain until {what}");
+    assert!(tokio::time::timeout(TIMEOUT, waiting).await.is_ok(), "waited in vain until {what}");
 }
 
 /// A row that only counts how often a key was used.

@@ -11,7 +11,7 @@ use forelog::core::id::CallId;
 use forelog::core::time::{Clock, Micros};
 use forelog::providers::compute::qemu::{ImageDir, Qemu};
 use forelog::providers::compute::{Compute, JobState, MachineRef, PowerState, ProviderError};
-use forelog::providers::said;
+use forelog::providers::provider_text;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
@@ -117,7 +117,7 @@ impl Bench {
         let jobs = self.qemu.guest().expect("guests");
         let error = jobs.status(&self.web1, &call()).await.expect_err("rubbish is no status");
         assert!(matches!(error, ProviderError::GuestUnavailable(_) | ProviderError::Refused(_)), "{error:?}");
-        assert!(error.to_string().chars().count() < said::LONGEST + 100, "{error}");
+        assert!(error.to_string().chars().count() < provider_text::MAX_LENGTH + 100, "{error}");
         error
     }
 
@@ -213,7 +213,7 @@ async fn hostile_agents_words_are_short_and_without_secrets() {
         let Outcome::Failed(refusal) = Outcome::from(error) else { panic!("a refusal") };
         for text in [refusal.message.clone(), format!("{refusal:?}")] {
             assert!(!text.contains("hunter2") && !text.contains('\u{1b}') && !text.contains('\u{202e}'), "{text}");
-            assert!(text.len() < 4 * said::LONGEST, "{}", text.len());
+            assert!(text.len() < 4 * provider_text::MAX_LENGTH, "{}", text.len());
         }
     }
 }
@@ -260,7 +260,7 @@ async fn hostile_qemu_costs_a_bounded_read() {
         assert!(heard.bytes.load(Ordering::SeqCst) < BOUNDED, "{what}");
         assert_eq!(heard.connections.load(Ordering::SeqCst), 1, "{what}");
         let console = bench.qemu.take_console(&bench.web1).await.expect_err("rubbish");
-        assert!(console.to_string().chars().count() < said::LONGEST + 100, "{console}");
+        assert!(console.to_string().chars().count() < provider_text::MAX_LENGTH + 100, "{console}");
     }
 }
 

@@ -26,7 +26,7 @@ async fn idempotency_key_of_the_header_is_the_argument() {
     ] {
         assert_eq!(again.json(), first.json(), "{again:?}");
     }
-    assert_eq!(app.plant.world.executed().len(), 1, "it ran once");
+    assert_eq!(app.test_node.world.executed().len(), 1, "it ran once");
     let other = ask(&["once"], json!({ "text": "y" })).await;
     assert_eq!((other.status, other.code().as_str()), (StatusCode::CONFLICT, "idempotency_conflict"));
     let long = "x".repeat(65);
@@ -44,7 +44,7 @@ async fn idempotency_key_of_the_header_is_the_argument() {
         assert_eq!(answer.code(), "validation_failed", "{headers:?}");
         assert!(answer.json()["error"]["call_id"].is_string(), "an authenticated call is on record: {answer:?}");
     }
-    assert_eq!(app.plant.world.executed().len(), 1);
+    assert_eq!(app.test_node.world.executed().len(), 1);
 }
 
 #[tokio::test]
@@ -91,6 +91,6 @@ async fn idempotency_key_over_mcp_is_the_argument_and_the_header_may_only_say_th
         let same = call(Some("once"), json!({ "idempotency_key": "once" }), plain).await.rpc()["result"].clone();
         assert_eq!(same["structuredContent"], json!({ "ran": 1 }), "{same}");
     }
-    assert_eq!(app.plant.world.executed().len(), 1);
+    assert_eq!(app.test_node.world.executed().len(), 1);
     assert_eq!(app.events("intent_recorded").await.len(), 6);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use forelog::app::App;
 use forelog::app::registry::KeySpec;
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::id::{EventId, Position};
 use forelog::core::scope::Scope;
 use forelog::core::scrub::Scrubbed;
@@ -20,12 +20,12 @@ use sha2::{Digest, Sha256};
 use tempfile::TempDir;
 
 use crate::cli::{answer, command, shown, text};
-use crate::console::{Browser, House};
-use crate::desk::Data;
+use crate::console::{Browser, ConsoleServer};
 use crate::harness::{Answer, send};
+use crate::local_admin::Data;
 
 /// How long something may take that happens by itself.
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// Nothing but looking at one VM.
 const ONE: &str = r#"@id("one") permit (principal, action == Forelog::Action::"vm_get", resource) when { resource in principal.account };
@@ -118,7 +118,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, asking).await.is_ok(), "waited in vain until {what}");
+    assert!(tokio::time::timeout(TIMEOUT, asking).await.is_ok(), "waited in vain until {what}");
 }
 
 async fn is_ready(base: &str) -> Answer {
@@ -127,7 +127,7 @@ async fn is_ready(base: &str) -> Answer {
 
 async fn the_recorded_ones_bind_on_both(database: String) {
     let (one, all) = (set(ONE), set(ALL));
-    let house = House::with(&own(&database, &one, 3)).await;
+    let house = ConsoleServer::with(&own(&database, &one, 3)).await;
     let other = house.beside_with(&own(&database, &all, 10_000)).await;
     let (here, there) = (house.base.clone(), at(&other));
     assert_eq!(house.events("policy_loaded").await.len(), 1, "starting a node puts nothing in force");
@@ -163,7 +163,7 @@ async fn the_recorded_ones_bind_on_both(database: String) {
     assert!(browser.sign_in(&house.staff.email, &house.staff.password).await.status.is_redirection());
     let page = browser.page("/console/rules").await;
     assert!(page.contains("limits.credential.admit") && page.contains("10000"), "{page}");
-    assert!(page.contains("policy files are not the set in force") && page.contains("vm_get"), "{page}");
+    assert!(page.contains("policy files are not the policies in force") && page.contains("vm_get"), "{page}");
     let customer = house.signed_in(&house.one.owner).await;
     assert_eq!(customer.get("/console/rules").await.status, StatusCode::NOT_FOUND);
     other.shutdown().await;
@@ -171,7 +171,7 @@ async fn the_recorded_ones_bind_on_both(database: String) {
 
 async fn a_right_changes_both(database: String) {
     let (one, all) = (set(ONE), set(ALL));
-    let house = House::with(&own(&database, &one, 2)).await;
+    let house = ConsoleServer::with(&own(&database, &one, 2)).await;
     let other = house.beside_with(&own(&database, &all, 10_000)).await;
     let (here, there, vm) = (house.base.clone(), at(&other), json!({ "vm_id": house.one.vm }));
     let staff = house.key_of_staff().await;
@@ -228,7 +228,7 @@ async fn a_right_changes_both(database: String) {
     assert_eq!(get(&there).await, "rate_limited", "what was taken before counts");
     ask(&here, &staff, Method::PATCH, "/api/v1/limits", Some(wanted(100))).await;
     let set = house.events("limits_set").await;
-    assert!(matches!(&set[1].kind, Kind::LimitsSet { by: Some(by), .. } if *by == house.staff.user), "{set:?}");
+    assert!(matches!(&set[1].kind, EventKind::LimitsSet { by: Some(by), .. } if *by == house.staff.user), "{set:?}");
 
     assert_eq!(said(&call(&here, &house.one.key, "vm_list", json!({})).await), "policy_denied");
     let loaded = ask(&there, &staff, Method::POST, "/api/v1/policies/reload", Some(json!({}))).await.json();
@@ -250,7 +250,7 @@ async fn a_right_changes_both(database: String) {
 }
 
 /// Records a set as in force that no node of this version can load, as a newer one would.
-async fn put_strange_set(house: &House) {
+async fn put_strange_set(house: &ConsoleServer) {
     let text = "permit (principal, action == Forelog::Action::\"of_the_future\", resource);\n";
     let ports = &house.app.node().control.ports;
     let id = EventId::new(ports.clock.now(), &*ports.entropy);
@@ -259,7 +259,7 @@ async fn put_strange_set(house: &House) {
     let sha256: String = hex::encode(Sha256::digest(text));
     let written = ports.writer.write(Want::default(), move |draft| {
         let version = draft.state().policy.as_ref().map_or(0, |set| set.version) + 1;
-        let kind = Kind::PolicyLoaded { version, sha256: sha256.as_str().into(), by: None, credential: None };
+        let kind = EventKind::PolicyLoaded { version, sha256: sha256.as_str().into(), by: None, credential: None };
         draft.append(Position(0), NewEvent { id: id.clone(), kind, parts: vec![part.clone()], note: Scrubbed::default() })
     });
     written.await.expect("an event");
@@ -267,7 +267,7 @@ async fn put_strange_set(house: &House) {
 
 async fn what_cannot_be_served_is_not_ready(database: String) {
     let all = set(ALL);
-    let house = House::with(&own(&database, &all, 100)).await;
+    let house = ConsoleServer::with(&own(&database, &all, 100)).await;
     let staff = house.key_of_staff().await;
     put_strange_set(&house).await;
     let started = house.beside_with(&own(&database, &all, 100)).await;
@@ -315,7 +315,7 @@ async fn a_large_set_is_served_from_the_log(database: String) {
         format!("// {}\n{}", "é\"".repeat(40_000), ONE.replace("id(\"", "id(\"b-")),
     )
     .expect("policies");
-    let house = House::with(&own(&database, &large, 100)).await;
+    let house = ConsoleServer::with(&own(&database, &large, 100)).await;
     let other = house.beside_with(&own(&database, &all, 100)).await;
     assert_eq!(is_ready(&at(&other)).await.status, StatusCode::OK);
     assert_eq!(said(&call(&at(&other), &house.one.key, "vm_list", json!({})).await), "policy_denied");
@@ -335,14 +335,14 @@ async fn two_first_starts_are_one(database: String) {
     };
     let [first, second] = configs;
     // On SQLite the schema is made by whoever is first.
-    let desk = forelog::app::desk::Desk::make(
+    let local_admin = forelog::app::local_admin::LocalAdmin::make(
         &first,
         std::sync::Arc::new(forelog::ambient::SystemClock::start()),
         std::sync::Arc::new(forelog::ambient::OsEntropy),
     )
     .await
     .expect("the rooms");
-    desk.close().await;
+    local_admin.close().await;
     let (one, other) = tokio::join!(tokio::spawn(start(first)), tokio::spawn(start(second)));
     let (one, other) = (one.expect("it starts"), other.expect("it starts"));
     let all = one.node().control.ports.reader.events(Position(0), 1000).await.expect("the log");

@@ -10,13 +10,13 @@ use forelog::core::id::NodeId;
 use forelog::core::job::Node;
 use forelog::core::limit::{Limit, Window};
 use forelog::core::time::Clock;
-use forelog::log::fence::{Leave, Section};
+use forelog::log::fence::{Admissibility, Section};
 use forelog::log::store::Want;
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
-use crate::console::{House, on_both};
+use crate::console::{ConsoleServer, on_both};
 use crate::rotated::Account;
 use crate::scrub::random;
 
@@ -28,7 +28,7 @@ on_both! {
 }
 
 /// A request that is being sent.
-fn sending(app: &App, house: &House) -> Section {
+fn sending(app: &App, house: &ConsoleServer) -> Section {
     let control = &app.node().control;
     let (fence, one) = (control.ports.fence(), &house.one);
     let state = fence.state();
@@ -41,17 +41,17 @@ fn sending(app: &App, house: &House) -> Section {
         providers: &[],
         visible: false,
     };
-    fence.enter(&call, Leave { lease: fence.lease(), at: house.clock.now() }).expect("leave to send")
+    fence.enter(&call, Admissibility { lease: fence.lease(), at: house.clock.now() }).expect("leave to send")
 }
 
 /// What the others are told of a node.
-async fn row(house: &House, node: &NodeId) -> Node {
+async fn row(house: &ConsoleServer, node: &NodeId) -> Node {
     let rows = house.app.node().control.ports.reader.store.state(&["node"]).await.expect("the nodes");
     let mut nodes = rows.iter().map(|row| serde_json::from_slice::<Node>(&row.doc).expect("a node"));
     nodes.find(|row| row.id == *node).expect("its row")
 }
 
-async fn a_node_stops(house: House) {
+async fn a_node_stops(house: ConsoleServer) {
     for sends in [true, false] {
         let other = house.beside().await;
         let node = other.node().control.ports.node.clone();
@@ -61,7 +61,7 @@ async fn a_node_stops(house: House) {
         assert!(ended.iter().any(|event| json!(event.kind)["node"] == json!(node)), "its end is on record");
         assert_eq!(row(&house, &node).await.ended.is_some(), !sends, "only what sends nothing any more is counted as stopped");
         let store = Arc::clone(&house.app.node().control.ports.reader.store);
-        let peers = house.app.node().control.ports.fence().peers().look(&*store).await.expect("the nodes");
+        let peers = house.app.node().control.ports.fence().peers().observe(&*store).await.expect("the nodes");
         let seen = peers.iter().find(|peer| peer.node.id == node).expect("it is seen");
         assert_eq!(seen.dead, !sends, "the others wait for its lease as long as it may send");
         drop(section);
@@ -75,7 +75,7 @@ async fn recorded(account: &Account, call: &str) -> Value {
     shown.json()
 }
 
-async fn digests(house: House) {
+async fn digests(house: ConsoleServer) {
     let account = Account::of(house).await;
     let key = account.make(false).await;
     // A token itself would be refused in a command that waits.
@@ -104,7 +104,7 @@ async fn digests(house: House) {
     assert!(!recorded(&account, &call).await.to_string().contains(&digest), "of what was blanked no digest is kept");
 }
 
-async fn lists(house: House) {
+async fn lists(house: ConsoleServer) {
     let account = Account::of(house).await;
     let mut ids = Vec::new();
     for _ in 0..30 {
@@ -127,7 +127,7 @@ async fn lists(house: House) {
     );
 }
 
-async fn lists_have_a_window(house: House) {
+async fn lists_have_a_window(house: ConsoleServer) {
     let account = Account::of(house).await;
     let (house, ports) = (&account.house, &account.house.app.node().control.ports);
     let own = house.call(&account.admin, "account_get", json!({})).await.json();

@@ -10,7 +10,7 @@ use std::path::Path;
 use std::time::Duration;
 
 use forelog::core::call::Status;
-use forelog::core::event::{Event, Kind};
+use forelog::core::event::{Event, EventKind};
 use forelog::core::id::{CallId, Position};
 use forelog::log::sql::Transaction;
 use forelog::log::sql_store::SqlStore;
@@ -21,7 +21,7 @@ use crate::demo::Demo;
 use crate::postgres::fresh_database;
 use crate::promises::check;
 
-const PATIENCE: Duration = Duration::from_secs(40);
+const TIMEOUT: Duration = Duration::from_secs(40);
 
 macro_rules! on_both {
     ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
@@ -94,26 +94,26 @@ async fn log_until(demo: &Demo, what: &str, wanted: impl Fn(&[Event]) -> bool) -
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, watching).await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
+    tokio::time::timeout(TIMEOUT, watching).await.unwrap_or_else(|_| panic!("waited in vain until {what}"))
 }
 
 fn tool_calls<'a>(log: &'a [Event], tool: &'a str) -> impl Iterator<Item = &'a CallId> {
     log.iter().filter_map(move |event| match &event.kind {
-        Kind::IntentRecorded(intent) if intent.tool == tool => Some(&intent.call),
+        EventKind::IntentRecorded(intent) if intent.tool == tool => Some(&intent.call),
         _ => None,
     })
 }
 
 fn is_admitted(log: &[Event], tool: &str) -> bool {
     tool_calls(log, tool)
-        .any(|call| log.iter().any(|event| matches!(&event.kind, Kind::Admitted(admitted) if admitted.call == *call)))
+        .any(|call| log.iter().any(|event| matches!(&event.kind, EventKind::Admitted(admitted) if admitted.call == *call)))
 }
 
 fn all_ended(log: &[Event]) -> bool {
     let mut open: BTreeMap<&CallId, bool> = BTreeMap::new();
     for event in log {
         let Some(call) = event.kind.call() else { continue };
-        let ended = matches!(event.kind, Kind::Refused(_)) || event.kind.end().is_some();
+        let ended = matches!(event.kind, EventKind::Refused(_)) || event.kind.end().is_some();
         *open.entry(call).or_insert(true) &= !ended;
     }
     open.values().all(|open| !open)
@@ -139,7 +139,7 @@ fn check_against_provider(log: &[Event], data: &Path) -> BTreeMap<CallId, Status
     for (call, times) in acted(data) {
         assert_eq!(times, 1, "{call} was executed {times} times");
         let (call, status) = by_text.get(&call).unwrap_or_else(|| panic!("{call} was executed and is not in the log"));
-        let admitted = log.iter().any(|event| matches!(&event.kind, Kind::Admitted(admitted) if admitted.call == **call));
+        let admitted = log.iter().any(|event| matches!(&event.kind, EventKind::Admitted(admitted) if admitted.call == **call));
         assert!(admitted, "{call} was executed without an admission");
         assert_ne!(**status, Status::Refused, "{call} was executed and refused");
     }
@@ -180,17 +180,20 @@ async fn during_execution(mut demo: Demo) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, started).await.expect("the command runs");
+    tokio::time::timeout(TIMEOUT, started).await.expect("the command runs");
     demo.kill();
     assert_eq!(calling.await.expect("the caller"), None);
     demo.restart().await;
     let log =
-        log_until(&demo, "it is reconciled", |log| log.iter().any(|event| matches!(event.kind, Kind::Reconciled { .. }))).await;
+        log_until(&demo, "it is reconciled", |log| log.iter().any(|event| matches!(event.kind, EventKind::Reconciled { .. })))
+            .await;
     let calls = check_against_provider(&log, demo.data());
     let call = tool_calls(&log, "vm_exec").next().expect("the command");
     assert_eq!(calls.get(call), Some(&Status::Unknown));
-    assert!(log.iter().any(|event| matches!(&event.kind, Kind::Reconciled { call: told, happened: Some(true) } if told == call)));
-    log_until(&demo, "the VM is free", |log| log.iter().any(|event| matches!(event.kind, Kind::ClaimCleared { .. }))).await;
+    assert!(
+        log.iter().any(|event| matches!(&event.kind, EventKind::Reconciled { call: told, happened: Some(true) } if told == call))
+    );
+    log_until(&demo, "the VM is free", |log| log.iter().any(|event| matches!(event.kind, EventKind::ClaimCleared { .. }))).await;
     let again = Caller::of(&demo).call("vm_exec", json!({ "vm_id": vm, "command": "echo back" })).await.expect("an answer");
     assert_eq!(again["exit_code"], 0, "{again}");
 }
@@ -209,13 +212,14 @@ async fn before_the_outcome(mut demo: Demo) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, ended).await.expect("the command ends");
+    tokio::time::timeout(TIMEOUT, ended).await.expect("the command ends");
     demo.kill();
     drop(held);
     assert_eq!(calling.await.expect("the caller"), None);
     demo.restart().await;
     let log =
-        log_until(&demo, "it is reconciled", |log| log.iter().any(|event| matches!(event.kind, Kind::Reconciled { .. }))).await;
+        log_until(&demo, "it is reconciled", |log| log.iter().any(|event| matches!(event.kind, EventKind::Reconciled { .. })))
+            .await;
     let calls = check_against_provider(&log, demo.data());
     let call = tool_calls(&log, "vm_exec").next().expect("the command");
     assert_eq!(calls.get(call), Some(&Status::Unknown), "an outcome that was not written is never guessed");

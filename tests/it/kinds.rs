@@ -2,7 +2,7 @@
 
 use forelog::core::code::Code;
 use forelog::core::event::{
-    Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, Kind, MendedRows, Refused,
+    Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, EventKind, IntentRecorded, MendedRows, Refused,
 };
 use forelog::core::id::Epoch;
 use forelog::core::limit::Limit;
@@ -11,10 +11,10 @@ use forelog::core::role::Role;
 use forelog::core::scope::Scope;
 use forelog::core::switch::{Running, Target};
 
-use crate::given::{NEW_YEAR, account, call, credential, invitation, node, run, switch, user, vm};
+use crate::fixtures::{NEW_YEAR, account, call, credential, invitation, node, run, switch, user, vm};
 
 /// Scopes that came after the golden leaves were written.
-const LATER: [Scope; 7] = [
+const RETRY_AFTER: [Scope; 7] = [
     Scope::ApprovalsDecide,
     Scope::StaffApprove,
     Scope::PeopleRead,
@@ -25,7 +25,7 @@ const LATER: [Scope; 7] = [
 ];
 
 /// One of each, in the order of the enum.
-pub fn one_of_each() -> Vec<Kind> {
+pub fn one_of_each() -> Vec<EventKind> {
     let mut kinds = of_a_call();
     kinds.extend(of_switches());
     kinds.extend(of_accounts());
@@ -34,8 +34,8 @@ pub fn one_of_each() -> Vec<Kind> {
 }
 
 /// Leave to execute: claimed by a node, or queued.
-pub fn admitted(claimed: bool) -> Kind {
-    Kind::Admitted(Admitted {
+pub fn admitted(claimed: bool) -> EventKind {
+    EventKind::Admitted(Admitted {
         call: call(1),
         epoch: Epoch(4),
         policy: 1,
@@ -72,7 +72,7 @@ fn intent() -> IntentRecorded {
     }
 }
 
-fn of_a_call() -> Vec<Kind> {
+fn of_a_call() -> Vec<EventKind> {
     let refused = Refused {
         call: call(1),
         code: Code::RateLimited,
@@ -82,7 +82,7 @@ fn of_a_call() -> Vec<Kind> {
         epoch: Epoch(4),
         retry_after_ms: Some(1001),
     };
-    let counted = Kind::RefusalsCounted {
+    let counted = EventKind::RefusalsCounted {
         run: run(1),
         account: account(1),
         credential: credential(1),
@@ -95,25 +95,25 @@ fn of_a_call() -> Vec<Kind> {
         mixed: false,
     };
     vec![
-        Kind::IntentRecorded(intent()),
-        Kind::Refused(refused),
+        EventKind::IntentRecorded(intent()),
+        EventKind::Refused(refused),
         admitted(true),
-        Kind::Held { call: call(1), expires_at: NEW_YEAR, terms: None },
-        Kind::Started { call: call(1), node: node(1), epoch: Epoch(4) },
-        Kind::Succeeded(ended(None)),
-        Kind::Failed(ended(Some(Code::UpstreamError))),
-        Kind::Cancelled(ended(Some(Code::KillSwitchEngaged))),
-        Kind::TimedOut(ended(Some(Code::Timeout))),
-        Kind::Unknown(ended(Some(Code::OutcomeUnknown))),
-        Kind::Reconciled { call: call(1), happened: Some(true) },
-        Kind::LateResult { call: call(1) },
+        EventKind::Held { call: call(1), expires_at: NEW_YEAR, terms: None },
+        EventKind::Started { call: call(1), node: node(1), epoch: Epoch(4) },
+        EventKind::Succeeded(ended(None)),
+        EventKind::Failed(ended(Some(Code::UpstreamError))),
+        EventKind::Cancelled(ended(Some(Code::KillSwitchEngaged))),
+        EventKind::TimedOut(ended(Some(Code::Timeout))),
+        EventKind::Unknown(ended(Some(Code::OutcomeUnknown))),
+        EventKind::Reconciled { call: call(1), happened: Some(true) },
+        EventKind::LateResult { call: call(1) },
         counted,
     ]
 }
 
-fn of_switches() -> Vec<Kind> {
+fn of_switches() -> Vec<EventKind> {
     vec![
-        Kind::SwitchEngaged {
+        EventKind::SwitchEngaged {
             switch: switch(1),
             target: Target::Resource { id: vm(1).into(), exec_only: true },
             by: Some(user(1)),
@@ -121,13 +121,13 @@ fn of_switches() -> Vec<Kind> {
             running: Running::Cancel,
             expires_at: Some(NEW_YEAR),
         },
-        Kind::ReleaseRequested { switch: switch(1), by: user(1), credential: None },
-        Kind::SwitchReleased { switch: switch(1), by: Some(user(1)), second: Some(user(2)), break_glass: false },
-        Kind::SwitchExpired { switch: switch(1) },
+        EventKind::ReleaseRequested { switch: switch(1), by: user(1), credential: None },
+        EventKind::SwitchReleased { switch: switch(1), by: Some(user(1)), second: Some(user(2)), break_glass: false },
+        EventKind::SwitchExpired { switch: switch(1) },
     ]
 }
 
-fn of_accounts() -> Vec<Kind> {
+fn of_accounts() -> Vec<EventKind> {
     let created = CredentialCreated {
         credential: credential(1),
         account: account(1),
@@ -135,7 +135,7 @@ fn of_accounts() -> Vec<Kind> {
         side: Side::Staff,
         hash: "ef".repeat(32).into(),
         prefix: "flk_live_abcd".into(),
-        scopes: Scope::ALL.iter().copied().filter(|scope| !LATER.contains(scope)).collect(),
+        scopes: Scope::ALL.iter().copied().filter(|scope| !RETRY_AFTER.contains(scope)).collect(),
         vms: Some(vec![vm(1)]),
         read_only: true,
         expires_at: Some(NEW_YEAR),
@@ -145,9 +145,9 @@ fn of_accounts() -> Vec<Kind> {
         made_by: None,
     };
     vec![
-        Kind::AccountCreated { account: account(1), side: Side::Customer },
-        Kind::AccountChanged { account: account(1), agents_may_enable_exec: true },
-        Kind::UserCreated {
+        EventKind::AccountCreated { account: account(1), side: Side::Customer },
+        EventKind::AccountChanged { account: account(1), agents_may_enable_exec: true },
+        EventKind::UserCreated {
             user: user(1),
             account: account(1),
             side: Side::Customer,
@@ -156,33 +156,39 @@ fn of_accounts() -> Vec<Kind> {
             invited_by: None,
             address: None,
         },
-        Kind::CredentialCreated(created),
-        Kind::CredentialRevoked { credential: credential(1), by: Some(user(1)) },
-        Kind::VmImported { vm: vm(1), account: account(1), provider: "sim".into(), machine: "machine-1".into() },
-        Kind::VmExecSet { vm: vm(1), enabled: true },
-        Kind::ClaimCleared { resource: vm(1).into(), call: call(1), by: Some(user(1)) },
+        EventKind::CredentialCreated(created),
+        EventKind::CredentialRevoked { credential: credential(1), by: Some(user(1)) },
+        EventKind::VmImported { vm: vm(1), account: account(1), provider: "sim".into(), machine: "machine-1".into() },
+        EventKind::VmExecSet { vm: vm(1), enabled: true },
+        EventKind::ClaimCleared { resource: vm(1).into(), call: call(1), by: Some(user(1)) },
     ]
 }
 
-fn of_the_house() -> Vec<Kind> {
+fn of_the_house() -> Vec<EventKind> {
     vec![
-        Kind::PolicyLoaded { version: 1, sha256: "01".repeat(32).into(), by: None, credential: None },
-        Kind::PolicyRejected { sha256: "02".repeat(32).into() },
-        Kind::NodeStarted { node: node(1), version: "0.1.0".into() },
-        Kind::NodeStopped { node: node(1) },
-        Kind::LogRead { user: Some(user(1)), account: Some(account(1)), what: "calls".into() },
-        Kind::SignedIn { user: user(1), session: None, issuer: None },
-        Kind::SignInRefused { user: Some(user(1)), issuer: None },
-        Kind::ClockAccepted { by: Some(user(1)), credential: None, ahead: 0 },
-        Kind::SignedOut { user: user(1), session: Some("ab".repeat(16).into()), by: None },
-        Kind::PasswordSet { user: user(1), session: None },
-        Kind::ApprovalDecided { call: call(1), by: Some(user(2)), credential: Some(credential(2)), approved: true },
-        Kind::ReleaseRamped { switch: switch(1), by: Some(user(1)), second: Some(user(2)), until: NEW_YEAR, break_glass: false },
-        Kind::RoleChanged { user: user(1), account: account(1), role: Role::Reader, by: Some(user(2)) },
-        Kind::IdentityLinked { user: user(1), issuer: "staff".into(), known_as: None },
-        Kind::IdentityUnlinked { user: user(1), issuer: "staff".into(), known_as: None },
-        Kind::CancelRequested { call: call(1), by: user(1), credential: credential(1) },
-        Kind::DrillCompleted(DrillCompleted {
+        EventKind::PolicyLoaded { version: 1, sha256: "01".repeat(32).into(), by: None, credential: None },
+        EventKind::PolicyRejected { sha256: "02".repeat(32).into() },
+        EventKind::NodeStarted { node: node(1), version: "0.1.0".into() },
+        EventKind::NodeStopped { node: node(1) },
+        EventKind::LogRead { user: Some(user(1)), account: Some(account(1)), what: "calls".into() },
+        EventKind::SignedIn { user: user(1), session: None, issuer: None },
+        EventKind::SignInRefused { user: Some(user(1)), issuer: None },
+        EventKind::ClockAccepted { by: Some(user(1)), credential: None, ahead: 0 },
+        EventKind::SignedOut { user: user(1), session: Some("ab".repeat(16).into()), by: None },
+        EventKind::PasswordSet { user: user(1), session: None },
+        EventKind::ApprovalDecided { call: call(1), by: Some(user(2)), credential: Some(credential(2)), approved: true },
+        EventKind::ReleaseRamped {
+            switch: switch(1),
+            by: Some(user(1)),
+            second: Some(user(2)),
+            until: NEW_YEAR,
+            break_glass: false,
+        },
+        EventKind::RoleChanged { user: user(1), account: account(1), role: Role::Reader, by: Some(user(2)) },
+        EventKind::IdentityLinked { user: user(1), issuer: "staff".into(), known_as: None },
+        EventKind::IdentityUnlinked { user: user(1), issuer: "staff".into(), known_as: None },
+        EventKind::CancelRequested { call: call(1), by: user(1), credential: credential(1) },
+        EventKind::DrillCompleted(DrillCompleted {
             drill: call(1),
             by: user(1),
             credential: credential(1),
@@ -193,7 +199,7 @@ fn of_the_house() -> Vec<Kind> {
             admitted_after: Some(1),
             failed: Some(DrillFault::AdmittedLate),
         }),
-        Kind::PersonInvited {
+        EventKind::PersonInvited {
             invitation: invitation(1),
             account: account(1),
             role: Role::Owner,
@@ -202,12 +208,12 @@ fn of_the_house() -> Vec<Kind> {
             expires_at: NEW_YEAR,
             address: None,
         },
-        Kind::InvitationRevoked { invitation: invitation(1), account: account(1), by: Some(user(1)) },
-        Kind::UserRemoved { user: user(1), account: account(1), by: Some(user(2)) },
-        Kind::CredentialAdopted { credential: credential(1), by: Some(user(1)), with: credential(2) },
-        Kind::StateMended { rows: vec![MendedRows { kind: "credential".into(), written: 2, removed: 1 }], epoch: Epoch(9) },
-        Kind::VouchedFor { user: user(1), issuer: Some("staff".into()), until: Some(NEW_YEAR), gives: None, alone: false },
-        Kind::RoleWithdrawn { user: user(1), account: account(1), issuer: "staff".into(), role: Role::Reader },
-        Kind::LimitsSet { version: 2, terms: Box::default(), by: Some(user(1)), credential: Some(credential(1)) },
+        EventKind::InvitationRevoked { invitation: invitation(1), account: account(1), by: Some(user(1)) },
+        EventKind::UserRemoved { user: user(1), account: account(1), by: Some(user(2)) },
+        EventKind::CredentialAdopted { credential: credential(1), by: Some(user(1)), with: credential(2) },
+        EventKind::StateMended { rows: vec![MendedRows { kind: "credential".into(), written: 2, removed: 1 }], epoch: Epoch(9) },
+        EventKind::VouchedFor { user: user(1), issuer: Some("staff".into()), until: Some(NEW_YEAR), gives: None, alone: false },
+        EventKind::RoleWithdrawn { user: user(1), account: account(1), issuer: "staff".into(), role: Role::Reader },
+        EventKind::LimitsSet { version: 2, terms: Box::default(), by: Some(user(1)), credential: Some(credential(1)) },
     ]
 }

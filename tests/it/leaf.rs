@@ -9,7 +9,7 @@ use forelog::core::id::Position;
 use forelog::core::time::Micros;
 use serde_json::Value;
 
-use crate::given::{NEW_YEAR, event};
+use crate::fixtures::{NEW_YEAR, event};
 use crate::kinds;
 
 const GOLDEN: &str = include_str!("golden/leaf-v1.jsonl");
@@ -18,7 +18,7 @@ fn leaves() -> Vec<Event> {
     kinds::one_of_each().into_iter().zip(1..).map(|(kind, n)| leaf(n, kind)).collect()
 }
 
-fn leaf(n: i64, kind: forelog::core::event::Kind) -> Event {
+fn leaf(n: i64, kind: forelog::core::event::EventKind) -> Event {
     let part = |part: &str, truncated| Part {
         part: part.into(),
         size: 4096,
@@ -93,7 +93,7 @@ fn every_kind_is_among_them() {
     let source = include_str!("../../src/core/event/kind.rs");
     let file = syn::parse_file(source).expect("Rust");
     let kinds = file.items.iter().find_map(|item| match item {
-        syn::Item::Enum(item) if item.ident == "Kind" => Some(&item.variants),
+        syn::Item::Enum(item) if item.ident == "EventKind" => Some(&item.variants),
         _ => None,
     });
     let written = kinds.expect("the enum of kinds").iter().map(|variant| snake(&variant.ident.to_string()));

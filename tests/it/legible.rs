@@ -6,12 +6,12 @@ use std::collections::BTreeMap;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use crate::console::House;
+use crate::console::ConsoleServer;
 use crate::harness::{ACCEPT, Answer, send};
 
 /// Every door with each text in each place, by name.
 #[expect(clippy::too_many_lines, reason = "one list of doors")]
-async fn answers(house: &House) -> BTreeMap<String, Answer> {
+async fn answers(house: &ConsoleServer) -> BTreeMap<String, Answer> {
     let mut all = BTreeMap::new();
     let staff_key = staff_key(house).await;
     let (owner, staff) = (house.signed_in(&house.one.owner).await, house.signed_in(&house.staff).await);
@@ -149,29 +149,34 @@ async fn answers(house: &House) -> BTreeMap<String, Answer> {
     all
 }
 
-async fn mcp(house: &House, body: &str) -> Answer {
+async fn mcp(house: &ConsoleServer, body: &str) -> Answer {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let request = client.post(format!("{}/mcp", house.base)).bearer_auth(&house.one.key).header("accept", ACCEPT);
     send(request.header("content-type", "application/json").body(body.to_owned())).await
 }
 
 /// A key of the staff, made as the command line makes one.
-async fn staff_key(house: &House) -> String {
+async fn staff_key(house: &ConsoleServer) -> String {
     house.key_of_staff().await
 }
 
 /// What the databases must not tell apart.
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_legible_text_is_asked_for_by_every_door() {
-    let (sqlite, postgres) = (House::open().await, House::on_postgres().await);
+    let (sqlite, postgres) = (ConsoleServer::open().await, ConsoleServer::on_postgres().await);
     let (one, other) = (answers(&sqlite).await, answers(&postgres).await);
-    for (door, answer) in &one {
-        assert!(!answer.status.is_server_error(), "{door}: {answer:?}");
-        assert_eq!(other.get(door).map(|other| other.status), Some(answer.status), "{door}: {answer:?} {:?}", other.get(door));
-        let must_refuse = (door.starts_with("nul") || door.starts_with("only nul") || door.starts_with("not utf-8"))
-            && !door.contains("as a key");
+    for (gateway, answer) in &one {
+        assert!(!answer.status.is_server_error(), "{gateway}: {answer:?}");
+        assert_eq!(
+            other.get(gateway).map(|other| other.status),
+            Some(answer.status),
+            "{gateway}: {answer:?} {:?}",
+            other.get(gateway)
+        );
+        let must_refuse = (gateway.starts_with("nul") || gateway.starts_with("only nul") || gateway.starts_with("not utf-8"))
+            && !gateway.contains("as a key");
         let is_refused = answer.status.is_client_error() || answer.text.contains("\"error\"");
-        assert!(!must_refuse || is_refused, "{door}: {answer:?}");
+        assert!(!must_refuse || is_refused, "{gateway}: {answer:?}");
     }
     let events = sqlite.read(&sqlite.one.key, "/api/v1/events?subject=%00").await;
     assert_eq!((events.status, events.code().as_str()), (StatusCode::BAD_REQUEST, "validation_failed"));

@@ -128,8 +128,8 @@ fn a_limit_of_zero_admits_nothing() {
 #[test]
 fn a_limit_has_a_range() {
     let valid = |admit, window_ms| Limit { admit, window_ms }.is_valid();
-    assert!(valid(1, 1) && valid(Limit::MOST, 86_400_000));
-    assert!(!valid(0, 1) && !valid(1, 0) && !valid(Limit::MOST + 1, 1) && !valid(1, 86_400_001));
+    assert!(valid(1, 1) && valid(Limit::MAX_COUNT, 86_400_000));
+    assert!(!valid(0, 1) && !valid(1, 0) && !valid(Limit::MAX_COUNT + 1, 1) && !valid(1, 86_400_001));
     assert!(serde_json::from_str::<Limit>(r#"{"admit":1}"#).is_err(), "half a limit");
     assert!(serde_json::from_str::<Limit>(r#"{"admit":1,"window_ms":1,"burst":9}"#).is_err(), "more than a limit");
 }

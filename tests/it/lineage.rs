@@ -7,20 +7,20 @@ use forelog::core::code::Code;
 use forelog::core::commands::key::adopt::adoption;
 use forelog::core::commands::role_change;
 use forelog::core::decide::{Decision, INACTIVITY};
-use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::event::{CredentialCreated, EventKind};
 use forelog::core::limit::{Limit, Window};
-use forelog::core::lineage::{MOST, alive, check_length};
-use forelog::core::member::Member;
+use forelog::core::lineage::{MAX_COUNT, alive, check_length};
 use forelog::core::principal::{Principal, Via};
 use forelog::core::role::Role;
 use forelog::core::state::ControlState;
 use forelog::core::switch::Target;
 use forelog::core::table::Table;
-use forelog::core::tool::{Class, ToolFacts};
+use forelog::core::tool::{Class, ToolSpec};
+use forelog::core::user::User;
 use proptest::prelude::*;
 use serde_json::Value;
 
-use crate::given::{Case, NEW_YEAR, account, command, credential, key_made, user, vm};
+use crate::fixtures::{Case, NEW_YEAR, account, command, credential, key_made, user, vm};
 
 /// A key of the first account, as it is recorded.
 pub fn made(n: i64, made_by: Option<i64>, rotates: Option<i64>) -> CredentialCreated {
@@ -51,7 +51,7 @@ trait Family {
 impl Family for Case {
     fn make(&mut self, created: CredentialCreated) {
         self.uses.insert(created.credential.clone(), self.now);
-        apply(&mut self.state, Kind::CredentialCreated(created));
+        apply(&mut self.state, EventKind::CredentialCreated(created));
     }
 
     fn rotate(&mut self, n: i64, made_by: Option<i64>, old: i64) {
@@ -62,7 +62,7 @@ impl Family for Case {
     }
 
     fn revoke(&mut self, n: i64) {
-        apply(&mut self.state, Kind::CredentialRevoked { credential: credential(n), by: None });
+        apply(&mut self.state, EventKind::CredentialRevoked { credential: credential(n), by: None });
     }
 
     fn by(&mut self, n: i64) {
@@ -71,7 +71,7 @@ impl Family for Case {
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "the event is made where it is applied")]
-fn apply(state: &mut ControlState, kind: Kind) {
+fn apply(state: &mut ControlState, kind: EventKind) {
     let position = state.position.next();
     state.apply(position, NEW_YEAR, &kind, &Value::Null);
 }
@@ -95,9 +95,9 @@ fn what_ends_a_key_ends_what_it_made() {
         }),
         ("of somebody who has left", Code::TokenRevoked, |case, n| {
             case.state.credentials.get_mut(&credential(n)).expect("a key").created.user = user(9);
-            case.state.people.insert(
+            case.state.users.insert(
                 user(9),
-                Member {
+                User {
                     id: user(9),
                     account: account(1),
                     role: None,
@@ -115,9 +115,9 @@ fn what_ends_a_key_ends_what_it_made() {
         }),
         ("of somebody whom no issuer vouches for any more", Code::TokenExpired, |case, n| {
             case.state.credentials.get_mut(&credential(n)).expect("a key").created.user = user(9);
-            case.state.people.insert(
+            case.state.users.insert(
                 user(9),
-                Member {
+                User {
                     id: user(9),
                     account: account(1),
                     role: Some(forelog::core::role::Role::Owner),
@@ -369,12 +369,12 @@ fn another_role_is_not_the_end_of_a_person_but_their_removal_is() {
     let (mut case, person) = to_be_kept();
     assert_eq!(adopt(&mut case, &person, 2), Ok(true));
     let lost = role_change(&case.state, &user(1), &account(1), Role::Member, None);
-    assert!(lost.contains(&Kind::CredentialRevoked { credential: credential(3), by: None }), "{lost:?}");
-    for kind in lost.into_iter().filter(|kind| *kind != Kind::CredentialRevoked { credential: credential(2), by: None }) {
+    assert!(lost.contains(&EventKind::CredentialRevoked { credential: credential(3), by: None }), "{lost:?}");
+    for kind in lost.into_iter().filter(|kind| *kind != EventKind::CredentialRevoked { credential: credential(2), by: None }) {
         apply(&mut case.state, kind);
     }
     assert!(matches!(case.decide(), Decision::Admit(_)), "what the new role may do goes on: {:?}", case.decide());
-    apply(&mut case.state, Kind::UserRemoved { user: user(1), account: account(1), by: None });
+    apply(&mut case.state, EventKind::UserRemoved { user: user(1), account: account(1), by: None });
     assert_eq!(case.refusal().code, Code::TokenRevoked);
 }
 
@@ -408,20 +408,20 @@ fn circles_and_loose_ends_are_total() {
 fn a_lineage_has_an_end_and_rotations_do_not_make_it_longer() {
     let (mut state, mut n) = (Case::new().state, 1);
     while check_length(&state, &credential(n), None).is_ok() {
-        apply(&mut state, Kind::CredentialCreated(made(n + 1, Some(n), None)));
+        apply(&mut state, EventKind::CredentialCreated(made(n + 1, Some(n), None)));
         n += 1;
     }
-    assert_eq!(usize::try_from(n).expect("few"), MOST);
+    assert_eq!(usize::try_from(n).expect("few"), MAX_COUNT);
     for _ in 0..1000 {
         check_length(&state, &credential(n), Some(&credential(n))).expect("the same key with another secret");
-        apply(&mut state, Kind::CredentialCreated(made(n + 1, Some(n), Some(n))));
-        apply(&mut state, Kind::CredentialRevoked { credential: credential(n), by: None });
+        apply(&mut state, EventKind::CredentialCreated(made(n + 1, Some(n), Some(n))));
+        apply(&mut state, EventKind::CredentialRevoked { credential: credential(n), by: None });
         n += 1;
     }
     let lineage = alive(&state, &credential(n), NEW_YEAR).expect("alive");
-    assert_eq!(lineage.kin().windows.len(), MOST);
+    assert_eq!(lineage.lineage_rows().windows.len(), MAX_COUNT);
     // A stranger who rotates it would be one more.
-    apply(&mut state, Kind::CredentialCreated(made(n + 1, None, None)));
+    apply(&mut state, EventKind::CredentialCreated(made(n + 1, None, None)));
     assert_eq!(check_length(&state, &credential(n + 1), Some(&credential(n))).expect_err("too many").code, Code::Conflict);
 }
 
@@ -562,7 +562,7 @@ proptest! {
         let (mut case, drawn, n) = grow(&steps);
         let limit = Limit { admit, window_ms: 60_000 };
         case.limits().credential = limit;
-        let mut case = case.with_tool(ToolFacts { class: Class::Read, effect: None, needs_exec: false, ..command() });
+        let mut case = case.with_tool(ToolSpec { class: Class::Read, effect: None, needs_exec: false, ..command() });
         case.proposal.principal.via = Via::Rest;
         // By key, when its family was let through.
         let mut let_through: BTreeMap<usize, Vec<i64>> = BTreeMap::new();

@@ -10,7 +10,7 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::cli::{Server, answer, command, complaint, dir, shown, text};
-use crate::desk::{Data, id};
+use crate::local_admin::{Data, id};
 
 const SERVE: [&str; 3] = ["serve", "--listen", "127.0.0.1:0"];
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::principal::{Side, Via};
 use forelog::core::protocol::Protocol;
 use forelog::core::scope::Scope;
@@ -104,7 +104,7 @@ async fn mcp_speaks_every_version() {
 
     let mut versions = Vec::new();
     for event in app.events("intent_recorded").await {
-        let Kind::IntentRecorded(intent) = event.kind else { continue };
+        let EventKind::IntentRecorded(intent) = event.kind else { continue };
         assert_eq!((intent.via, intent.session.is_some()), (Via::Mcp, intent.protocol != Some(Protocol::V2026_07_28)));
         versions.extend(intent.protocol.map(Protocol::as_str));
     }
@@ -177,7 +177,7 @@ async fn mcp_a_missing_scope_is_the_tools_error_in_every_version() {
         assert_eq!(result["structuredContent"]["error"]["details"]["scope"], "vms:write");
     }
     assert_eq!(app.events("refused").await.len(), 2, "both are in the log");
-    assert!(app.plant.world.executed().is_empty());
+    assert!(app.test_node.world.executed().is_empty());
 }
 
 #[tokio::test]
@@ -203,7 +203,7 @@ async fn mcp_the_gate_reads_the_body_whatever_the_headers_say() {
         request.header("mcp-protocol-version", MODERN).header("mcp-method", "tools/call").header("mcp-name", "probe_write");
     let refused = send(request.body(twice)).await.rpc();
     assert_eq!(refused["result"]["structuredContent"]["error"]["code"], "forbidden_scope", "{refused}");
-    assert!(app.plant.world.executed().is_empty());
+    assert!(app.test_node.world.executed().is_empty());
 }
 
 #[tokio::test]
@@ -217,7 +217,7 @@ async fn mcp_an_unknown_tool_is_recorded_and_is_a_fault_of_the_request() {
     assert_eq!(invalid["result"]["structuredContent"]["error"]["code"], "validation_failed");
     let refused = app.events("refused").await;
     assert_eq!(refused.len(), 2);
-    let log = app.plant.log().await;
+    let log = app.test_node.log().await;
     assert!(!log.iter().any(|event| format!("{event:?}").contains("rm_rf_slash")), "what is no name of ours is kept as a digest");
 }
 
@@ -273,11 +273,11 @@ async fn mcp_a_dead_or_foreign_key_is_401_and_its_call_is_counted() {
         assert!(!answer.text.contains(&key.text));
     }
     assert_eq!(app.events("refused").await.len(), 0);
-    app.plant.clock.pass(Duration::from_secs(61));
-    app.plant.beat().await;
+    app.test_node.clock.pass(Duration::from_secs(61));
+    app.test_node.beat().await;
     let counted = app.events("refusals_counted").await;
-    assert!(matches!(&counted[..], [event] if matches!(event.kind, Kind::RefusalsCounted { count: 2, .. })), "{counted:?}");
-    assert!(app.plant.world.executed().is_empty());
+    assert!(matches!(&counted[..], [event] if matches!(event.kind, EventKind::RefusalsCounted { count: 2, .. })), "{counted:?}");
+    assert!(app.test_node.world.executed().is_empty());
     let unknown = Key { text: format!("{}x", key.text), id: key.id.clone(), account: key.account.clone() };
     for token in [&unknown.text, "flk_live_", "", "eyJhbGciOiJub25lIn0.e30."] {
         let answer =
@@ -314,18 +314,18 @@ async fn mcp_a_session_answers_only_to_the_key_and_endpoint_that_began_it() {
     let ended = send(session.with_headers(app.ask(&alice, Method::DELETE, "/mcp"))).await;
     assert_eq!(ended.status, StatusCode::NO_CONTENT);
     assert_eq!(session.ask(3, "tools/list", json!({})).await.status, StatusCode::NOT_FOUND, "it has ended");
-    assert!(app.plant.world.executed().is_empty());
+    assert!(app.test_node.world.executed().is_empty());
 }
 
 #[tokio::test]
 async fn mcp_sessions_are_capped_and_the_idle_one_gives_way() {
     let caps = SessionCaps { total: 3, ..SessionCaps::default() };
-    let mut site = crate::plant::Site::sqlite();
+    let mut site = crate::test_node::Site::sqlite();
     site.quotas.sessions.key = 2;
     let app = TestApp::at(std::sync::Arc::new(site), Settings { sessions: caps, ..generous() }).await;
     let (alice, bob, carol) = (app.key(|_| {}).await, app.key(|_| {}).await, app.key(|_| {}).await);
     let first = Session::begin(&app, &alice, "2025-11-25").await;
-    app.plant.clock.pass(Duration::from_secs(10));
+    app.test_node.clock.pass(Duration::from_secs(10));
     let second = Session::begin(&app, &alice, "2025-11-25").await;
     let third = send(app.rpc(&alice, &initialize("2025-11-25"))).await;
     assert_eq!((third.status, third.code().as_str()), (StatusCode::TOO_MANY_REQUESTS, "quota_exceeded"));
@@ -335,8 +335,8 @@ async fn mcp_sessions_are_capped_and_the_idle_one_gives_way() {
     let others = Session::begin(&app, &bob, "2025-11-25").await;
     let full = send(app.rpc(&carol, &initialize("2025-11-25"))).await;
     assert_eq!((full.status, full.code().as_str()), (StatusCode::SERVICE_UNAVAILABLE, "overloaded"));
-    app.plant.clock.pass(Duration::from_secs(55));
-    app.plant.beat().await;
+    app.test_node.clock.pass(Duration::from_secs(55));
+    app.test_node.beat().await;
     let another = Session::begin(&app, &alice, "2025-11-25").await;
     assert_eq!(first.ask(1, "ping", json!({})).await.status, StatusCode::NOT_FOUND, "it was idle for longest");
     for session in [&second, &others, &another] {
@@ -371,7 +371,7 @@ async fn mcp_clients_with_the_same_ids_never_see_each_others_answers() {
     for (answers, account) in [(calls(&a), &alice.account), (calls(&b), &bob.account)] {
         assert_eq!(answers.len(), 20);
         for event in app.events("intent_recorded").await {
-            let Kind::IntentRecorded(intent) = event.kind else { continue };
+            let EventKind::IntentRecorded(intent) = event.kind else { continue };
             assert_eq!(answers.iter().any(|id| id == intent.call.as_str()), intent.account == *account);
         }
     }
@@ -409,15 +409,15 @@ async fn mcp_a_batch_of_2025_03_26_is_a_call_per_message() {
 async fn mcp_closing_the_stream_cancels_the_call_and_so_does_the_notification() {
     let app = TestApp::start().await;
     let key = app.key(|_| {}).await;
-    app.plant.world.shut();
+    app.test_node.world.shut();
     let sending = tokio::spawn(modern(&app, &key, "/mcp", &call(1, "probe_write", json!({}))).send());
-    app.plant.world.executed_at_least(1).await;
+    app.test_node.world.executed_at_least(1).await;
     sending.abort();
     ended(&app, "cancelled", 1).await;
 
     let session = Session::begin(&app, &key, "2025-11-25").await;
     let waiting = tokio::spawn(session.post(&call(7, "probe_write", json!({}))).send());
-    app.plant.world.executed_at_least(2).await;
+    app.test_node.world.executed_at_least(2).await;
     let cancelled = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": 7 } });
     assert_eq!(send(session.post(&cancelled)).await.status, StatusCode::ACCEPTED);
     ended(&app, "cancelled", 2).await;
@@ -464,7 +464,7 @@ fn without_ids(document: &Value) -> String {
 async fn mcp_a_held_call_shows_its_user_where_a_person_answers() {
     let app = TestApp::with(Settings { wait: Duration::from_secs(1), ..generous() }).await;
     let key = app.key(|_| {}).await;
-    app.plant.world.hold(Some(forelog::core::hold::Hold::new("it interrupts service")));
+    app.test_node.world.hold(Some(forelog::core::hold::Hold::new("it interrupts service")));
     for (capabilities, shown) in [(json!({ "elicitation": { "url": {} } }), 1), (json!({ "elicitation": {} }), 0), (json!({}), 0)]
     {
         let mut begin = initialize("2025-11-25");
@@ -498,5 +498,5 @@ async fn mcp_messages_say_little_beside_arguments() {
     let call = json!({ "name": "probe_read", "arguments": {}, "_meta": { "x": fat } });
     let answer = send(app.rpc(&key, &request(1, "tools/call", call))).await;
     assert_eq!(answer.status.as_u16(), 400, "{answer:?}");
-    assert!(app.plant.world.executed().is_empty());
+    assert!(app.test_node.world.executed().is_empty());
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use forelog::core::covering::Covered;
 use forelog::core::time::Clock;
-use forelog::log::fence::Leave;
+use forelog::log::fence::Admissibility;
 use reqwest::Method;
 use serde_json::{Value, json};
 
@@ -18,7 +18,7 @@ use crate::postgres::Cluster;
 const DASHBOARD: &str = include_str!("../../packaging/grafana/forelog.json");
 const RULES: &str = include_str!("../../packaging/prometheus/forelog.rules.yml");
 const MANUAL: &str = include_str!("../../docs/operations.md");
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A scrape: each sample by its name with its labels.
 async fn scrape(demo: &Demo) -> BTreeMap<String, f64> {
@@ -43,7 +43,7 @@ async fn call(demo: &Demo, who: &str, tool: &str, args: Value) -> Value {
 
 /// Scrapes until it `holds`.
 async fn until(demo: &Demo, holds: impl Fn(&BTreeMap<String, f64>) -> bool) -> BTreeMap<String, f64> {
-    let scraped = tokio::time::timeout(PATIENCE, async {
+    let scraped = tokio::time::timeout(TIMEOUT, async {
         loop {
             let samples = scrape(demo).await;
             if holds(&samples) {
@@ -202,14 +202,15 @@ async fn metrics_are_text_as_openmetrics_writes_it() {
 #[tokio::test]
 async fn metrics_age_the_fence_until_the_last_old_section_is_left() {
     let app = TestApp::start().await;
-    let (fence, key) = (app.plant.control.ports.fence(), app.key(|_| {}).await);
-    let tool = app.plant.control.catalogue.get("probe_read").expect("a tool").facts;
+    let (fence, key) = (app.test_node.control.ports.fence(), app.key(|_| {}).await);
+    let tool = app.test_node.control.catalogue.get("probe_read").expect("a tool").facts;
     let call = Covered { tool, account: &key.account, credential: &key.id, resources: &[], providers: &[], visible: false };
-    let section = fence.enter(&call, Leave { lease: fence.lease(), at: app.plant.clock.now() }).expect("nothing stops it");
-    app.plant.clock.pass(Duration::from_secs(1));
+    let section =
+        fence.enter(&call, Admissibility { lease: fence.lease(), at: app.test_node.clock.now() }).expect("nothing stops it");
+    app.test_node.clock.pass(Duration::from_secs(1));
     assert_eq!(scrape_app(&app).await["forelog_fence_unconfirmed_seconds"], 0.0, "nothing has changed since");
     app.key(|_| {}).await;
-    app.plant.clock.pass(Duration::from_secs(7));
+    app.test_node.clock.pass(Duration::from_secs(7));
     app.key(|_| {}).await;
     let old = scrape_app(&app).await;
     assert_eq!(old["forelog_fence_unconfirmed_seconds"], 7.0, "since the first change that it has outlived");
@@ -221,12 +222,12 @@ async fn metrics_age_the_fence_until_the_last_old_section_is_left() {
 #[tokio::test]
 async fn metrics_tell_of_a_clock_that_cannot_be_trusted() {
     let app = TestApp::start().await;
-    app.plant.clock.jump(-3_600_000_000);
-    app.plant.beat().await;
+    app.test_node.clock.jump(-3_600_000_000);
+    app.test_node.beat().await;
     assert_eq!(send(app.bare(Method::GET, "/readyz")).await.status, 503);
     assert_eq!(scrape_app(&app).await["forelog_clock_skewed"], 1.0);
-    app.plant.clock.jump(3_600_000_000);
-    app.plant.beat().await;
+    app.test_node.clock.jump(3_600_000_000);
+    app.test_node.beat().await;
     assert_eq!(send(app.bare(Method::GET, "/readyz")).await.status, 200);
     assert_eq!(scrape_app(&app).await["forelog_clock_skewed"], 0.0);
 }

@@ -9,19 +9,19 @@ use std::time::Duration;
 use forelog::control::Reply;
 use forelog::core::call::Status;
 use forelog::core::code::Code;
-use forelog::core::event::{Event, Kind};
+use forelog::core::event::{Event, EventKind};
 use forelog::core::id::{CallId, Epoch};
 use forelog::core::job::Node;
 use forelog::core::limit::Limit;
 use serde_json::{Value, json};
 
-use crate::plant::{Plant, Site, TestClock, on_both};
 use crate::postgres;
 use crate::promises::{check, wait_for};
+use crate::test_node::{Site, TestClock, TestNode, on_both};
 
-fn spawn(plant: &Arc<Plant>, tool: &'static str, args: Value) -> tokio::task::JoinHandle<Reply> {
-    let plant = Arc::clone(plant);
-    tokio::spawn(async move { plant.call(tool, args).await })
+fn spawn(test_node: &Arc<TestNode>, tool: &'static str, args: Value) -> tokio::task::JoinHandle<Reply> {
+    let test_node = Arc::clone(test_node);
+    tokio::spawn(async move { test_node.call(tool, args).await })
 }
 
 fn code_of(reply: &Reply) -> Option<Code> {
@@ -31,17 +31,18 @@ fn code_of(reply: &Reply) -> Option<Code> {
     }
 }
 
-async fn rows(plant: &Plant) -> Vec<Node> {
-    let rows = plant.reader.store.state(&["node"]).await.expect("the nodes");
+async fn rows(test_node: &TestNode) -> Vec<Node> {
+    let rows = test_node.reader.store.state(&["node"]).await.expect("the nodes");
     rows.iter().map(|row| serde_json::from_slice(&row.doc).expect("a node")).collect()
 }
 
 /// Returns once this node has beaten `count` times by itself.
-async fn beats(plant: &Plant, count: i64) {
-    let own = |nodes: Vec<Node>| nodes.into_iter().find(|node| node.id == plant.control.ports.node).map_or(0, |node| node.beat);
-    let until = own(rows(plant).await) + count;
+async fn beats(test_node: &TestNode, count: i64) {
+    let own =
+        |nodes: Vec<Node>| nodes.into_iter().find(|node| node.id == test_node.control.ports.node).map_or(0, |node| node.beat);
+    let until = own(rows(test_node).await) + count;
     let beating = async {
-        while own(rows(plant).await) < until {
+        while own(rows(test_node).await) < until {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -51,38 +52,38 @@ async fn beats(plant: &Plant, count: i64) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_a_fast_clock_ends_nothing_that_lives() {
     let mut site = Site::sqlite();
-    let slow = Arc::new(Plant::start(&site).await);
+    let slow = Arc::new(TestNode::start(&site).await);
     slow.world.shut();
     let calling = spawn(&slow, "probe_write", json!({}));
     slow.world.executed_at_least(1).await;
     // Less than the five seconds that are tolerated, and more than a lease.
     site.clock = TestClock::at(site.clock.after(Duration::from_secs(4)));
-    let fast = Plant::start(&site).await;
+    let fast = TestNode::start(&site).await;
     beats(&fast, 3).await;
     slow.world.open();
     assert!(matches!(calling.await.expect("the caller"), Reply::Done { .. }), "its node lives");
     let log = slow.log().await;
     assert!(check(&log, false).values().all(|status| *status == Status::Succeeded));
-    assert!(!log.iter().any(|event| matches!(event.kind, Kind::LateResult { .. })));
+    assert!(!log.iter().any(|event| matches!(event.kind, EventKind::LateResult { .. })));
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_leave_is_worth_nothing_after_its_lease() {
     let site = Site::sqlite();
-    let living = Plant::start(&site).await;
+    let living = TestNode::start(&site).await;
     // It has leave, and freezes before its worker does anything with it.
-    let (frozen, worker, assigned) = Plant::idle(&site).await;
+    let (frozen, worker, assigned) = TestNode::idle(&site).await;
     worker.beat(false).await.expect("a beat");
     let mut request = frozen.request("probe_write", json!({}));
     request.wait = Duration::ZERO;
     let Reply::Running { call, .. } = frozen.control.submit(request).await else { panic!("not admitted") };
     living.outlast_the_others().await;
-    wait_for(&living, |kind| matches!(kind, Kind::Unknown(_))).await;
+    wait_for(&living, |kind| matches!(kind, EventKind::Unknown(_))).await;
     // It wakes: the first thing it does is to renew its lease.
     worker.beat(false).await.expect("a beat");
     assert!(frozen.writer.fence().holds_lease());
     tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), Duration::from_secs(5)));
-    let log = wait_for(&living, |kind| matches!(kind, Kind::LateResult { .. })).await;
+    let log = wait_for(&living, |kind| matches!(kind, EventKind::LateResult { .. })).await;
     assert_eq!(living.world.runs_of(&call), 0, "what was ended as unknown does not happen afterwards");
     assert_eq!(check(&log, false).get(&call), Some(&Status::Unknown));
 }
@@ -92,17 +93,17 @@ fn nodes_recover_a_dead_ones_calls_exactly_once() {
     let site = Site::sqlite();
     let dying = tokio::runtime::Runtime::new().expect("a runtime");
     let living = tokio::runtime::Runtime::new().expect("a runtime");
-    let (one, two) = living.block_on(async { (Plant::start(&site).await, Plant::start(&site).await) });
+    let (one, two) = living.block_on(async { (TestNode::start(&site).await, TestNode::start(&site).await) });
     dying.block_on(async {
-        let plant = Arc::new(Plant::start(&site).await);
-        plant.world.shut();
+        let test_node = Arc::new(TestNode::start(&site).await);
+        test_node.world.shut();
         for n in 0..20 {
-            spawn(&plant, if n % 2 == 0 { "probe_write" } else { "probe_read" }, json!({ "text": n.to_string() }));
+            spawn(&test_node, if n % 2 == 0 { "probe_write" } else { "probe_read" }, json!({ "text": n.to_string() }));
         }
-        spawn(&plant, "probe_write", json!({ "text": "a", "idempotency_key": "k" }));
-        plant.world.executed_at_least(21).await;
-        spawn(&plant, "probe_write", json!({ "text": "a", "idempotency_key": "k" }));
-        wait_for(&plant, |kind| matches!(kind, Kind::Admitted(admitted) if admitted.joins.is_some())).await;
+        spawn(&test_node, "probe_write", json!({ "text": "a", "idempotency_key": "k" }));
+        test_node.world.executed_at_least(21).await;
+        spawn(&test_node, "probe_write", json!({ "text": "a", "idempotency_key": "k" }));
+        wait_for(&test_node, |kind| matches!(kind, EventKind::Admitted(admitted) if admitted.joins.is_some())).await;
     });
     dying.shutdown_background();
     site.world.open();
@@ -125,7 +126,7 @@ fn nodes_recover_a_dead_ones_calls_exactly_once() {
         let log = one.log().await;
         let calls = check(&log, false);
         assert_eq!(calls.len(), 22);
-        assert!(!log.iter().any(|event| matches!(event.kind, Kind::LateResult { .. })), "nothing was ended twice");
+        assert!(!log.iter().any(|event| matches!(event.kind, EventKind::LateResult { .. })), "nothing was ended twice");
         let started: Vec<&CallId> = log.iter().filter_map(|event| started(&event.kind)).collect();
         assert_eq!(started.len(), started.iter().collect::<BTreeSet<_>>().len(), "nothing was taken over twice");
         for call in one.world.executed() {
@@ -136,14 +137,14 @@ fn nodes_recover_a_dead_ones_calls_exactly_once() {
     });
 }
 
-fn started(kind: &Kind) -> Option<&CallId> {
-    if let Kind::Started { call, .. } = kind { Some(call) } else { None }
+fn started(kind: &EventKind) -> Option<&CallId> {
+    if let EventKind::Started { call, .. } = kind { Some(call) } else { None }
 }
 
 async fn share_their_limits(mut site: Site) {
     const WINDOW: i64 = 60_000_000;
     site.limits.credential = Limit { admit: 10, window_ms: 60_000 };
-    let plants = [Arc::new(Plant::start(&site).await), Arc::new(Plant::start(&site).await)];
+    let plants = [Arc::new(TestNode::start(&site).await), Arc::new(TestNode::start(&site).await)];
     for round in 0..6 {
         let calls = (0..24).map(|n| spawn(&plants[(n + round) % 2], "probe_read", json!({ "text": n.to_string() })));
         for reply in futures::future::join_all(calls).await {
@@ -156,7 +157,8 @@ async fn share_their_limits(mut site: Site) {
     }
     let log = plants[0].log().await;
     check(&log, false);
-    let admitted: Vec<i64> = log.iter().filter(|event| matches!(event.kind, Kind::Admitted(_))).map(|event| event.at.0).collect();
+    let admitted: Vec<i64> =
+        log.iter().filter(|event| matches!(event.kind, EventKind::Admitted(_))).map(|event| event.at.0).collect();
     for (place, at) in admitted.iter().enumerate() {
         let within = admitted[..=place].iter().filter(|earlier| **earlier > at - WINDOW).count();
         assert!(within <= 10, "{within} in one window");
@@ -185,7 +187,7 @@ async fn postgres_nodes_share_idempotency_keys() {
 }
 
 async fn share_idempotency_keys(site: Site) {
-    let (one, two) = (Arc::new(Plant::start(&site).await), Arc::new(Plant::start(&site).await));
+    let (one, two) = (Arc::new(TestNode::start(&site).await), Arc::new(TestNode::start(&site).await));
     for round in 0..10 {
         let args = json!({ "text": "a", "idempotency_key": format!("k{round}") });
         let before = site.world.executed().len();
@@ -203,7 +205,7 @@ async fn share_idempotency_keys(site: Site) {
     site.world.executed_at_least(11).await;
     let joining = spawn(&two, "probe_write", args);
     let here = Some(&two.control.ports.node);
-    wait_for(&two, |kind| matches!(kind, Kind::Admitted(by) if by.joins.is_some() && by.node.as_ref() == here)).await;
+    wait_for(&two, |kind| matches!(kind, EventKind::Admitted(by) if by.joins.is_some() && by.node.as_ref() == here)).await;
     let other = two.call("probe_write", json!({ "text": "b", "idempotency_key": "slow" })).await;
     assert_eq!(code_of(&other), Some(Code::IdempotencyConflict));
     site.world.open();
@@ -217,13 +219,13 @@ async fn share_idempotency_keys(site: Site) {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn nodes_a_commit_that_was_reported_lost_is_ended_by_its_own_node() {
     let site = Site::sqlite();
-    let plant = Plant::start(&site).await;
+    let test_node = TestNode::start(&site).await;
     site.forgets.store(true, Ordering::SeqCst);
-    let reply = plant.call("probe_write", json!({})).await;
+    let reply = test_node.call("probe_write", json!({})).await;
     assert_eq!(code_of(&reply), Some(Code::AuditUnavailable), "as far as the node knows, nothing was written");
-    let log = wait_for(&plant, |kind| matches!(kind, Kind::Cancelled(_))).await;
+    let log = wait_for(&test_node, |kind| matches!(kind, EventKind::Cancelled(_))).await;
     assert_eq!(check(&log, false).into_values().collect::<Vec<_>>(), [Status::Cancelled]);
-    assert!(plant.world.executed().is_empty());
+    assert!(test_node.world.executed().is_empty());
 }
 
 on_both! {
@@ -232,9 +234,9 @@ on_both! {
 
 /// Whoever writes beside the log removes a node's row, or says in it that the node has ended. It is fenced when its lease is over.
 async fn rows_make_no_node_dead(site: Site) {
-    let (working, watching) = (Plant::start(&site).await, Plant::idle(&site).await.0);
+    let (working, watching) = (TestNode::start(&site).await, TestNode::idle(&site).await.0);
     let of_working = async || {
-        let peers = watching.writer.fence().peers().look(&*watching.reader.store).await.expect("the nodes");
+        let peers = watching.writer.fence().peers().observe(&*watching.reader.store).await.expect("the nodes");
         let found = peers.into_iter().find(|peer| peer.node.id == working.control.ports.node);
         found.map(|peer| (peer.dead, peer.ended))
     };
@@ -255,7 +257,7 @@ async fn rows_make_no_node_dead(site: Site) {
     let confirmed = row.confirmed;
     let forged = Node { confirmed: Epoch(confirmed.0 + 1000), beat: row.beat + 1, ..row };
     run("update state set doc = $1 where name like 'node:%'", Some(serde_json::to_vec(&forged).expect("JSON"))).await;
-    let peers = watching.writer.fence().peers().look(&*watching.reader.store).await.expect("the nodes");
+    let peers = watching.writer.fence().peers().observe(&*watching.reader.store).await.expect("the nodes");
     let seen = peers.into_iter().find(|peer| peer.node.id == forged.id).expect("the node");
     assert_eq!((seen.node.confirmed, seen.moved), (confirmed, false), "no node has written that");
     run("delete from state where name like 'node:%'", None).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use forelog::control::Reply;
 use forelog::core::code::Code;
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::id::{Position, SwitchId};
 use forelog::core::switch::{Running, Target};
 use forelog::log::dialect::Room;
@@ -19,11 +19,11 @@ use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use crate::faults::cluster::until;
-use crate::plant::{Plant, Site};
 use crate::postgres::Cluster;
 use crate::promises::check;
+use crate::test_node::{Site, TestNode};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 async fn connect(url: &str) -> PgConnection {
     PgConnection::connect(url).await.expect("a connection")
@@ -70,28 +70,28 @@ impl Full {
     }
 }
 
-fn engaged(plant: &Plant) -> Kind {
-    let switch = SwitchId::new(plant.control.ports.clock.now(), &*plant.control.ports.entropy);
+fn engaged(test_node: &TestNode) -> EventKind {
+    let switch = SwitchId::new(test_node.control.ports.clock.now(), &*test_node.control.ports.entropy);
     let (target, running) = (Target::All, Running::LetFinish);
-    Kind::SwitchEngaged { switch, target, by: None, credential: None, running, expires_at: None }
+    EventKind::SwitchEngaged { switch, target, by: None, credential: None, running, expires_at: None }
 }
 
-async fn code(plant: &Plant) -> Option<Code> {
-    match plant.call("probe_write", json!({})).await {
+async fn code(test_node: &TestNode) -> Option<Code> {
+    match test_node.call("probe_write", json!({})).await {
         Reply::Failed { refusal, .. } => Some(refusal.code),
         _ => None,
     }
 }
 
 /// Every change of control state is written and reaches the other node, which finds it by itself.
-async fn stops_and_goes_on(nodes: &[Plant; 2]) {
+async fn stops_and_goes_on(nodes: &[TestNode; 2]) {
     let engaged = engaged(&nodes[0]);
-    let Kind::SwitchEngaged { switch, .. } = engaged.clone() else { unreachable!() };
+    let EventKind::SwitchEngaged { switch, .. } = engaged.clone() else { unreachable!() };
     nodes[0].change(engaged, json!({ "reason": "drill" })).await;
     let epoch = nodes[0].writer.fence().state().epoch;
     until("the other node knows of the switch", async || nodes[1].writer.fence().state().epoch >= epoch).await;
     assert_eq!(code(&nodes[1]).await, Some(Code::KillSwitchEngaged));
-    let released = Kind::SwitchReleased { switch, by: None, second: None, break_glass: true };
+    let released = EventKind::SwitchReleased { switch, by: None, second: None, break_glass: true };
     nodes[1].change(released, json!({ "reason": "over" })).await;
     assert_eq!(code(&nodes[0]).await, None);
 }
@@ -102,12 +102,12 @@ async fn postgres_notices_that_cannot_be_sent_keep_nobody_from_stopping() {
     let url = cluster.fresh_database().await;
     let stranger = stranger(&cluster, &url).await;
     let site = Site::on(url.clone());
-    let nodes = [Plant::start(&site).await, Plant::start(&site).await];
+    let nodes = [TestNode::start(&site).await, TestNode::start(&site).await];
     let full = Full::make(&cluster, &stranger).await;
     let refused = connect(&stranger).await.execute("notify forelog, '1'").await.expect_err("the queue is full");
     assert!(refused.to_string().contains("could not"), "{refused}");
     stops_and_goes_on(&nodes).await;
-    let revoked = Kind::CredentialRevoked { credential: nodes[0].credential.clone(), by: None };
+    let revoked = EventKind::CredentialRevoked { credential: nodes[0].credential.clone(), by: None };
     nodes[0].change(revoked, serde_json::Value::Null).await;
     assert_eq!(code(&nodes[1]).await, Some(Code::TokenRevoked));
     full.mend();
@@ -125,7 +125,7 @@ async fn postgres_notices_that_are_forbidden_keep_nobody_from_stopping() {
     // The role that serves may not.
     crate::postgres::simulate(&roles.owner).await;
     let site = Site::on(roles.app.clone());
-    let nodes = [Plant::start(&site).await, Plant::start(&site).await];
+    let nodes = [TestNode::start(&site).await, TestNode::start(&site).await];
     stops_and_goes_on(&nodes).await;
     check(&nodes[0].log().await, false);
 }
@@ -136,13 +136,13 @@ async fn postgres_notices_from_strangers_cost_few_looks() {
     let url = cluster.fresh_database().await;
     let stranger = stranger(&cluster, &url).await;
     let room = open_postgres(&url, Room::Log).await.expect("a room");
-    assert_eq!(room.told().await.expect("it listens"), None, "whoever has just begun to listen looks");
+    assert_eq!(room.next_epoch().await.expect("it listens"), None, "whoever has just begun to listen looks");
     // What no node can have sent is heard by nobody; the last one is.
     let nonsense = "select pg_notify('forelog', said) from unnest(array['', 'x', '-1', '+5', ' 6', '0', '1.5', '0x10',
         '9223372036854775807', '18446744073709551617', repeat('9', 7000)]) as said;
         notify forelog, '7'";
     run(&stranger, nonsense).await;
-    let told = tokio::time::timeout(PATIENCE, room.told()).await.expect("in time").expect("it listens");
+    let told = tokio::time::timeout(TIMEOUT, room.next_epoch()).await.expect("in time").expect("it listens");
     assert_eq!(told, Some(7));
     // One transaction after another, so that they arrive one by one.
     let flooding = async {
@@ -154,12 +154,12 @@ async fn postgres_notices_from_strangers_cost_few_looks() {
     };
     let hearing = async {
         let mut looks = 0;
-        while room.told().await.expect("it listens") != Some(20_999) {
+        while room.next_epoch().await.expect("it listens") != Some(20_999) {
             looks += 1;
         }
         looks
     };
-    let ((), looks) = tokio::time::timeout(PATIENCE, async { tokio::join!(flooding, hearing) }).await.expect("in time");
+    let ((), looks) = tokio::time::timeout(TIMEOUT, async { tokio::join!(flooding, hearing) }).await.expect("in time");
     assert!(looks < 1000, "20,000 notices caused {looks} looks");
 }
 
@@ -170,13 +170,13 @@ async fn postgres_a_commit_that_is_refused_wrote_nothing() {
     let url = cluster.fresh_database().await;
     // Its vault's file is gone with it.
     let site = Site::on(url.clone());
-    let plant = Plant::start(&site).await;
-    assert_eq!(code(&plant).await, None);
+    let test_node = TestNode::start(&site).await;
+    assert_eq!(code(&test_node).await, None);
     let refusing = "create function log.say_no() returns trigger language plpgsql as $$ begin raise exception 'no'; end $$;
         create constraint trigger late after insert on log.event deferrable initially deferred
         for each row execute function log.say_no()";
     run(&url, refusing).await;
-    assert_eq!(code(&plant).await, Some(Code::AuditUnavailable));
+    assert_eq!(code(&test_node).await, Some(Code::AuditUnavailable));
     let store = Arc::new(SqlStore::new(open_postgres(&url, Room::Log).await.expect("a room")));
     let before = store.head().await.expect("the head");
     let decide = &mut |head: &Head, _| {
@@ -188,7 +188,7 @@ async fn postgres_a_commit_that_is_refused_wrote_nothing() {
     assert_eq!(store.head().await.expect("the head"), before);
     assert!(store.events(before.position, 10).await.expect("the events").iter().all(|row| row.position > Position(0)));
     run(&url, "drop trigger late on log.event").await;
-    assert_eq!(code(&plant).await, None);
-    assert_eq!(plant.world.executed().len(), 2, "what was refused was not executed");
-    check(&plant.log().await, false);
+    assert_eq!(code(&test_node).await, None);
+    assert_eq!(test_node.world.executed().len(), 2, "what was refused was not executed");
+    check(&test_node.log().await, false);
 }

@@ -12,7 +12,7 @@ use crate::tools;
 const UNIT: &str = include_str!("../../packaging/forelog.service");
 const CONTAINERFILE: &str = include_str!("../../packaging/Containerfile");
 const BINARY: &str = env!("CARGO_BIN_EXE_forelog");
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 fn systemd_analyze(args: &[&str]) -> Output {
     Command::new("systemd-analyze").args(args).output().expect("run systemd-analyze; scripts/test-setup.sh installs it")
@@ -51,13 +51,13 @@ async fn packaging_the_server_tells_systemd_when_it_is_ready_and_when_it_stops()
     assert!(Command::new("kill").args(["-s", "HUP", &id]).status().expect("run kill").success());
     assert!(Command::new("kill").arg(&id).status().expect("run kill").success());
     assert_eq!(received(&socket).await, "STOPPING=1\n", "a reload stops nothing, and without a certificate does nothing");
-    let ended = tokio::time::timeout(PATIENCE, server.wait()).await.expect("it ends").expect("its status");
+    let ended = tokio::time::timeout(TIMEOUT, server.wait()).await.expect("it ends").expect("its status");
     assert!(ended.success(), "{ended}");
 }
 
 async fn received(socket: &UnixDatagram) -> String {
     let mut message = [0; 256];
-    let length = tokio::time::timeout(PATIENCE, socket.recv(&mut message)).await.expect("a message").expect("a message");
+    let length = tokio::time::timeout(TIMEOUT, socket.recv(&mut message)).await.expect("a message").expect("a message");
     String::from_utf8_lossy(message.get(..length).expect("what came")).into_owned()
 }
 

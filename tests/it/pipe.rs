@@ -8,7 +8,7 @@ use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::cli::{Server, answer, command, complaint, shown, text};
-use crate::desk::{Data, on_both};
+use crate::local_admin::{Data, on_both};
 use crate::tls::Pair;
 
 /// A `forelog stdio`, as whoever starts it has it.

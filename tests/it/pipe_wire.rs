@@ -18,7 +18,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use crate::cli::{command, text};
 use crate::pipe::{Pipe, called, modern};
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const KEY: &str = "flk_live_of_a_test";
 
 /// A request as it came.
@@ -118,7 +118,7 @@ async fn next(seen: &mut mpsc::Receiver<Seen>) -> Seen {
             }
         }
     };
-    tokio::time::timeout(PATIENCE, found).await.expect("a request in time")
+    tokio::time::timeout(TIMEOUT, found).await.expect("a request in time")
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -186,7 +186,7 @@ async fn pipe_passes_on_progress_questions_and_what_is_taken_back() {
     pipe.send(&modern(3, "vm_create", &json!({})));
     assert_eq!(next(&mut seen).await.body["id"], 3);
     pipe.send(&cancel(3));
-    tokio::time::timeout(PATIENCE, stream.closed()).await.expect("the answer is ended");
+    tokio::time::timeout(TIMEOUT, stream.closed()).await.expect("the answer is ended");
     // Neither is answered after that.
     let answer = json!({ "jsonrpc": "2.0", "id": 4, "result": {} });
     fake.json(200, &answer);
@@ -333,7 +333,7 @@ async fn pipe_answers_once_however_an_id_is_written() {
         while !is_it(&next(&mut seen).await) {}
         let cancel = json!({ "jsonrpc": "2.0", "method": "notifications/cancelled", "params": { "requestId": read } });
         pipe.send(&cancel);
-        tokio::time::timeout(PATIENCE, stream.closed()).await.unwrap_or_else(|_| panic!("{written} is not taken back"));
+        tokio::time::timeout(TIMEOUT, stream.closed()).await.unwrap_or_else(|_| panic!("{written} is not taken back"));
     }
     pipe.end();
 }

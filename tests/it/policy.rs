@@ -7,13 +7,13 @@ use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::proposal::Verdict;
 use forelog::core::scope::Scope;
 use forelog::core::state::Vm;
-use forelog::core::tool::{Class, Reaches, Risk, Timing, ToolFacts};
+use forelog::core::tool::{Class, ProviderAccess, Risk, Timing, ToolSpec};
 use forelog::policy::{Kept, LoadError, Policies, PolicyError, Query, schema};
 
-use crate::given::{account, credential, user, vm};
+use crate::fixtures::{account, credential, user, vm};
 
-const fn tool(name: &'static str, class: Class, risk: Risk, scope: Scope) -> ToolFacts {
-    ToolFacts {
+const fn tool(name: &'static str, class: Class, risk: Risk, scope: Scope) -> ToolSpec {
+    ToolSpec {
         name,
         version: 1,
         scope: Some(scope),
@@ -28,22 +28,22 @@ const fn tool(name: &'static str, class: Class, risk: Risk, scope: Scope) -> Too
         puts_policies: false,
         needs_exec: false,
         also_about: &[],
-        reaches: Reaches::Resources,
+        reaches: ProviderAccess::Resources,
         effect: None,
     }
 }
 
-static LIST: ToolFacts = tool("vm_list", Class::Read, Risk::R0, Scope::VmsRead);
-static GET: ToolFacts = tool("vm_get", Class::Read, Risk::R0, Scope::VmsRead);
-static POWER: ToolFacts = tool("vm_power", Class::Write, Risk::R3, Scope::VmsPower);
-static EXEC: ToolFacts = tool("vm_exec", Class::Exec, Risk::R2, Scope::VmsExec);
-static ENGAGE: ToolFacts = tool("switch_engage", Class::Control, Risk::R2, Scope::StaffSwitch);
-static ABSENT: ToolFacts = tool("vm_forget", Class::Read, Risk::R0, Scope::VmsRead);
+static LIST: ToolSpec = tool("vm_list", Class::Read, Risk::R0, Scope::VmsRead);
+static GET: ToolSpec = tool("vm_get", Class::Read, Risk::R0, Scope::VmsRead);
+static POWER: ToolSpec = tool("vm_power", Class::Write, Risk::R3, Scope::VmsPower);
+static EXEC: ToolSpec = tool("vm_exec", Class::Exec, Risk::R2, Scope::VmsExec);
+static ENGAGE: ToolSpec = tool("switch_engage", Class::Control, Risk::R2, Scope::StaffSwitch);
+static ABSENT: ToolSpec = tool("vm_forget", Class::Read, Risk::R0, Scope::VmsRead);
 
 const ANY_CASE: &str =
     "[[case]]\nname = \"nobody\"\nside = \"customer\"\ntool = \"vm_get\"\nvm = { owner = \"other\" }\nexpect = \"deny\"\n";
 
-fn catalogue() -> Vec<&'static ToolFacts> {
+fn catalogue() -> Vec<&'static ToolSpec> {
     vec![&LIST, &GET, &POWER, &EXEC, &ENGAGE]
 }
 
@@ -67,7 +67,7 @@ fn machine(owner: i64) -> Vm {
     }
 }
 
-fn ask(policies: &Policies, who: &Principal, tool: &ToolFacts, vm: Option<&Vm>) -> Verdict {
+fn ask(policies: &Policies, who: &Principal, tool: &ToolSpec, vm: Option<&Vm>) -> Verdict {
     let scopes = Scope::customer();
     let about = vm.map(Vm::resource);
     policies.evaluate(&Query { principal: who, scopes: &scopes, read_only: false, tool, resource: about.as_ref() })

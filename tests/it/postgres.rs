@@ -20,7 +20,7 @@ use tokio::sync::OnceCell;
 
 /// The account that a root test process runs the server as, because PostgreSQL refuses root.
 const ACCOUNT: &str = "postgres";
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Bytes of a file of the server's own log, the least that it can be: a cluster is small, and a table outgrows it soon.
 pub const LOG_FILE: u64 = 1 << 20;
@@ -228,7 +228,7 @@ impl Cluster {
     /// Waits until it answers.
     pub async fn wait_until_ready(&self) {
         let url = self.url("postgres");
-        let ready = tokio::time::timeout(PATIENCE, async {
+        let ready = tokio::time::timeout(TIMEOUT, async {
             while PgConnection::connect(&url).await.is_err() {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }

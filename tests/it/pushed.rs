@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use forelog::control::Reply;
 use forelog::core::code::Code;
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::id::{Epoch, SwitchId};
 use forelog::core::switch::{Running, Target};
 use forelog::core::time::Clock;
@@ -16,7 +16,7 @@ use forelog::log::store::Want;
 use serde_json::{Value, json};
 
 use crate::mend::{Place, id, places};
-use crate::plant::{Plant, Site, on_both};
+use crate::test_node::{Site, TestNode, on_both};
 
 /// Ten years in microseconds.
 const YEARS: i64 = 315_360_000_000_000;
@@ -182,8 +182,8 @@ async fn postgres_pushed_heads_are_named_and_mended() {
     what_was_pushed_is_named_and_mended(Place::postgres).await;
 }
 
-async fn call(plant: &Plant) -> Result<(), Code> {
-    match plant.call("probe_write", json!({})).await {
+async fn call(test_node: &TestNode) -> Result<(), Code> {
+    match test_node.call("probe_write", json!({})).await {
         Reply::Done { .. } => Ok(()),
         Reply::Failed { refusal, .. } => Err(refusal.code),
         Reply::Running { .. } => panic!("it runs on"),
@@ -192,32 +192,32 @@ async fn call(plant: &Plant) -> Result<(), Code> {
 
 /// A node that runs meanwhile admits nothing, stops what it is told to, and goes on once the head is repaired.
 async fn node_under_a_pushed_head(site: Site) {
-    let plant = Plant::start(&site).await;
-    call(&plant).await.expect("a call");
-    let at = plant.reader.store.head().await.expect("the head").at;
+    let test_node = TestNode::start(&site).await;
+    call(&test_node).await.expect("a call");
+    let at = test_node.reader.store.head().await.expect("the head").at;
     for column in ["epoch = 9223372036854775807", "position = 9223372036854775807", "at = at + 315360000000000"] {
         push(&*site.room().await, column).await;
     }
-    assert_eq!(call(&plant).await, Err(Code::ControlStateUnreadable));
-    let switch = SwitchId::new(plant.clock.now(), &*plant.control.ports.entropy);
+    assert_eq!(call(&test_node).await, Err(Code::ControlStateUnreadable));
+    let switch = SwitchId::new(test_node.clock.now(), &*test_node.control.ports.entropy);
     let target = Target::Class(Class::Write);
     let (by, credential, running, expires_at) = (None, None, Running::LetFinish, None);
-    let kind = Kind::SwitchEngaged { switch: switch.clone(), target, by, credential, running, expires_at };
-    plant.change(kind, Value::Null).await;
-    let fence = plant.control.ports.fence();
+    let kind = EventKind::SwitchEngaged { switch: switch.clone(), target, by, credential, running, expires_at };
+    test_node.change(kind, Value::Null).await;
+    let fence = test_node.control.ports.fence();
     assert!(fence.state().switches.contains_key(&switch), "the node knows it at once");
     assert!(!fence.has_drained(fence.state().epoch), "nothing says what was entered before");
-    let head = plant.reader.store.head().await.expect("the head");
+    let head = test_node.reader.store.head().await.expect("the head");
     assert!(head.at.since(at) < Duration::from_mins(1) && head.at.0 < at.0 + YEARS, "time goes on where the events are");
 
-    let changes = plant.log().await.iter().filter(|event| event.control.is_some()).count();
+    let changes = test_node.log().await.iter().filter(|event| event.control.is_some()).count();
     let epoch = Epoch(i64::try_from(changes).expect("few"));
     let repair = move |draft: &mut Draft| {
         draft.repair(epoch);
         Ok(())
     };
-    plant.writer.write(Want::default(), repair).await.expect("a repair");
-    assert_eq!(call(&plant).await, Err(Code::KillSwitchEngaged));
+    test_node.writer.write(Want::default(), repair).await.expect("a repair");
+    assert_eq!(call(&test_node).await, Err(Code::KillSwitchEngaged));
     assert!(fence.has_drained(fence.state().epoch));
 }
 

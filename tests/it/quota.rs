@@ -10,22 +10,22 @@ use futures::StreamExt;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::console::{House, staff_key};
+use crate::console::{ConsoleServer, staff_key};
 use crate::harness::{ACCEPT, Answer, Key, TestApp, generous, send};
-use crate::plant::{Plant, Site};
+use crate::test_node::{Site, TestNode};
 
 /// A case for both databases, whose house has these quotas.
 macro_rules! on_both {
     ($($case:ident, $quotas:literal, $sqlite:ident, $postgres:ident;)*) => {$(
         #[tokio::test(flavor = "multi_thread")]
         async fn $sqlite() {
-            $case(House::with(concat!("[quotas]\n", $quotas)).await).await;
+            $case(ConsoleServer::with(concat!("[quotas]\n", $quotas)).await).await;
         }
 
         #[tokio::test(flavor = "multi_thread")]
         async fn $postgres() {
             let url = crate::postgres::fresh_database().await;
-            $case(House::with(&format!("database_url = \"{url}\"\n[quotas]\n{}", $quotas)).await).await;
+            $case(ConsoleServer::with(&format!("database_url = \"{url}\"\n[quotas]\n{}", $quotas)).await).await;
         }
     )*};
 }
@@ -58,17 +58,17 @@ fn told(answer: &Answer) -> Value {
     error["details"].clone()
 }
 
-async fn make_key(house: &House, key: &str) -> Answer {
+async fn make_key(house: &ConsoleServer, key: &str) -> Answer {
     house.call(key, "key_create", json!({ "label": "another", "scopes": ["vms:read"] })).await
 }
 
 /// Makes as many at once as it is told to, and answers those that were made.
-async fn race(house: &House, key: &str, count: usize) -> Vec<Answer> {
+async fn race(house: &ConsoleServer, key: &str, count: usize) -> Vec<Answer> {
     let answers = futures::future::join_all((0..count).map(|_| make_key(house, key))).await;
     answers.into_iter().filter(|answer| answer.status.is_success()).collect()
 }
 
-async fn keys_are_as_many_as_an_account_may_have(house: House) {
+async fn keys_are_as_many_as_an_account_may_have(house: ConsoleServer) {
     let (one, other) = (house.key_over_keys(&house.one.account).await, house.key_over_keys(&house.other.account).await);
     let mut made = race(&house, &one, 12).await;
     assert_eq!(made.len(), 3, "of a race as many are made as may be");
@@ -85,7 +85,7 @@ async fn keys_are_as_many_as_an_account_may_have(house: House) {
     assert_eq!(race(&house, &one, 4).await.len(), 1, "what is revoked makes room");
 }
 
-async fn keys_made_in_a_day_have_a_bound(house: House) {
+async fn keys_made_in_a_day_have_a_bound(house: ConsoleServer) {
     let key = house.key_over_keys(&house.one.account).await;
     let mut made = 0;
     let full = loop {
@@ -108,7 +108,7 @@ async fn keys_made_in_a_day_have_a_bound(house: House) {
     tokio::time::timeout(std::time::Duration::from_secs(20), again).await.expect("on the next day there may be more");
 }
 
-async fn a_stop_is_engaged_once(house: House) {
+async fn a_stop_is_engaged_once(house: ConsoleServer) {
     let stop = |args: Value| house.call(&house.one.key, "panic_engage", args);
     let vm = json!({ "reason": "again", "target": "vms", "vm_id": house.one.vm });
     let mut ids = BTreeSet::new();
@@ -135,7 +135,7 @@ async fn a_stop_is_engaged_once(house: House) {
 }
 
 /// Who stops again and again what is stopped is limited, and his record has a bound; who stops more is not.
-async fn a_stop_that_stands_is_a_call_like_others(house: House) {
+async fn a_stop_that_stands_is_a_call_like_others(house: ConsoleServer) {
     let stop = |args: Value| house.call(&house.one.key, "panic_engage", args);
     let again = || stop(json!({ "reason": "again" }));
     assert_eq!(again().await.status, StatusCode::OK);
@@ -166,14 +166,14 @@ async fn a_stop_that_stands_is_a_call_like_others(house: House) {
     // And again once a person has let go.
     let staff = staff_key(&house).await;
     let engaged = house.events("switch_engaged").await;
-    let forelog::core::event::Kind::SwitchEngaged { switch, .. } = &engaged[0].kind else { panic!("a switch") };
+    let forelog::core::event::EventKind::SwitchEngaged { switch, .. } = &engaged[0].kind else { panic!("a switch") };
     let released = house.call(&staff, "switch_release", json!({ "id": switch, "reason": "done" })).await;
     assert_eq!(released.status, StatusCode::OK, "{released:?}");
     assert_eq!(again().await.status, StatusCode::OK, "it would change something");
 }
 
 /// Whoever names a VM means it.
-async fn a_stop_of_a_vm_is_of_that_vm(house: House) {
+async fn a_stop_of_a_vm_is_of_that_vm(house: ConsoleServer) {
     let answer = house.call(&house.one.key, "panic_engage", json!({ "reason": "this one", "vm_id": house.one.vm })).await;
     assert_eq!(answer.json()["switches"][0]["target"], format!("vm:{}", house.one.vm), "{answer:?}");
     assert_eq!(answer.json()["switches"].as_array().map(Vec::len), Some(1));
@@ -185,7 +185,7 @@ async fn a_stop_of_a_vm_is_of_that_vm(house: House) {
     assert_eq!(house.call(&house.one.key, "vm_list", json!({})).await.status, StatusCode::OK, "the key goes on");
 }
 
-async fn staff_stop_whatever_customers_have_stopped(house: House) {
+async fn staff_stop_whatever_customers_have_stopped(house: ConsoleServer) {
     let desk_key = staff_key(&house).await;
     let vm = json!({ "reason": "mine", "target": "vms", "vm_id": house.one.vm });
     assert_eq!(house.call(&house.one.key, "panic_engage", vm).await.status, StatusCode::OK);
@@ -210,7 +210,7 @@ async fn staff_stop_whatever_customers_have_stopped(house: House) {
 }
 
 /// Invites three persons in the console; answers what the page says of the last one.
-async fn invite_three(house: &House) -> String {
+async fn invite_three(house: &ConsoleServer) -> String {
     let owner = house.signed_in(&house.one.owner).await;
     let mut text = String::new();
     for n in 0..3 {
@@ -221,19 +221,19 @@ async fn invite_three(house: &House) -> String {
     text
 }
 
-async fn invitations_have_a_bound(house: House) {
+async fn invitations_have_a_bound(house: ConsoleServer) {
     let text = invite_three(&house).await;
     assert!(text.contains("2 invitations that wait, and may have at most 2"), "{text}");
     assert_eq!(house.events("person_invited").await.len(), 2);
 }
 
-async fn people_have_a_bound(house: House) {
+async fn people_have_a_bound(house: ConsoleServer) {
     let text = invite_three(&house).await;
     assert!(text.contains("2 people, and may have at most 2"), "{text}");
     assert_eq!(house.events("person_invited").await.len(), 1, "the owner is one of them");
 }
 
-async fn kept_searches_have_a_bound_for_each_person(house: House) {
+async fn kept_searches_have_a_bound_for_each_person(house: ConsoleServer) {
     let key = staff_key(&house).await;
     let keep = |n: usize| house.call(&key, "search_keep", json!({ "name": format!("search {n}"), "line": "outcome:failed" }));
     for n in 0..2 {
@@ -264,7 +264,7 @@ async fn quota_sessions_of_one_account_are_not_all_sessions() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quota_no_account_takes_every_session_of_a_small_house() {
-    let house = House::with("mcp_sessions = 8").await;
+    let house = ConsoleServer::with("mcp_sessions = 8").await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let begin = async |key: &str| {
         let request = client.post(format!("{}/mcp", house.base)).bearer_auth(key).header("accept", ACCEPT);
@@ -305,8 +305,8 @@ async fn quota_when_every_session_is_taken_only_ones_own_gives_way() {
     assert_eq!(begin(&own).await.status, StatusCode::OK);
     let theirs = begin(&other).await;
     assert_eq!(theirs.status, StatusCode::OK);
-    app.plant.clock.pass(std::time::Duration::from_secs(61));
-    app.plant.beat().await;
+    app.test_node.clock.pass(std::time::Duration::from_secs(61));
+    app.test_node.beat().await;
     assert_eq!(begin(&third).await.code(), "overloaded", "an idle session of another account gave way");
     assert_eq!(begin(&own).await.status, StatusCode::OK);
     let ping = app.rpc(&other, &json!({ "jsonrpc": "2.0", "id": 1, "method": "ping" }));
@@ -316,7 +316,7 @@ async fn quota_when_every_session_is_taken_only_ones_own_gives_way() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quota_sessions_end_with_their_key_and_make_room() {
-    let house = House::with("[quotas]\nsessions = { account = 4, key = 4 }").await;
+    let house = ConsoleServer::with("[quotas]\nsessions = { account = 4, key = 4 }").await;
     let admin = house.key_over_keys(&house.one.account).await;
     let make = async |args: Value| house.call(&admin, "key_create", args).await.json();
     let end = forelog::core::time::Micros(house.clock.after(std::time::Duration::from_hours(1)).0).rfc3339();
@@ -347,7 +347,7 @@ async fn quota_sessions_end_with_their_key_and_make_room() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quota_streams_are_as_many_as_a_key_may_have_and_an_end_makes_room() {
-    let house = House::with("[quotas]\nstreams = { account = 5, key = 3 }").await;
+    let house = ConsoleServer::with("[quotas]\nstreams = { account = 5, key = 3 }").await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let path = format!("{}/api/v1/calls/live", house.base);
     let open = || client.request(Method::GET, &path).bearer_auth(&house.one.key).send();
@@ -370,7 +370,7 @@ async fn quota_streams_are_as_many_as_a_key_may_have_and_an_end_makes_room() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn quota_streams_of_sessions_count_with_the_others() {
-    let house = House::with("[quotas]\nstreams = { account = 5, key = 3 }").await;
+    let house = ConsoleServer::with("[quotas]\nstreams = { account = 5, key = 3 }").await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let ask = |method: Method| {
         let request = client.request(method, format!("{}/mcp", house.base)).bearer_auth(&house.one.key);
@@ -409,26 +409,26 @@ async fn postgres_quota_calls_that_are_waited_for_are_refused_on_the_record() {
 
 async fn waits(mut site: Site) {
     site.quotas.waits = forelog::core::quota::Quota { account: 10, key: 4 };
-    let plant = Arc::new(Plant::start(&site).await);
-    plant.world.shut();
+    let test_node = Arc::new(TestNode::start(&site).await);
+    test_node.world.shut();
     let waiting: Vec<_> = (0..4)
         .map(|_| {
-            let plant = Arc::clone(&plant);
-            tokio::spawn(async move { plant.call("probe_write", json!({})).await })
+            let test_node = Arc::clone(&test_node);
+            tokio::spawn(async move { test_node.call("probe_write", json!({})).await })
         })
         .collect();
-    plant.world.executed_at_least(4).await;
-    let forelog::control::Reply::Failed { call, refusal, .. } = plant.call("probe_read", json!({})).await else {
+    test_node.world.executed_at_least(4).await;
+    let forelog::control::Reply::Failed { call, refusal, .. } = test_node.call("probe_read", json!({})).await else {
         panic!("one more")
     };
     assert_eq!(refusal.details, json!({ "quota": "waits", "of": "key", "used": 4, "most": 4 }));
     assert!(call.is_some(), "it is a call");
-    plant.world.open();
+    test_node.world.open();
     for call in waiting {
         assert!(matches!(call.await.expect("a call"), forelog::control::Reply::Done { .. }));
     }
-    assert!(matches!(plant.call("probe_read", json!({})).await, forelog::control::Reply::Done { .. }));
-    crate::promises::check(&plant.log().await, false);
+    assert!(matches!(test_node.call("probe_read", json!({})).await, forelog::control::Reply::Done { .. }));
+    crate::promises::check(&test_node.log().await, false);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -443,10 +443,10 @@ async fn postgres_quota_calls_that_stay_open_have_a_bound_under_a_race() {
 
 async fn open_calls(mut site: Site) {
     site.quotas.open_calls = forelog::core::quota::Quota { account: 7, key: 5 };
-    let (plant, worker, assigned) = Plant::idle(&site).await;
-    let (other, ..) = Plant::idle(&site).await;
+    let (test_node, worker, assigned) = TestNode::idle(&site).await;
+    let (other, ..) = TestNode::idle(&site).await;
     worker.beat(true).await.expect("a beat");
-    let calls = (0..20).map(|n| if n % 2 == 0 { &plant } else { &other }).map(|node| node.call("probe_queued", json!({})));
+    let calls = (0..20).map(|n| if n % 2 == 0 { &test_node } else { &other }).map(|node| node.call("probe_queued", json!({})));
     let replies: Vec<_> = futures::stream::iter(calls).buffer_unordered(20).collect().await;
     let is_open = |reply: &&forelog::control::Reply| matches!(reply, forelog::control::Reply::Running { .. });
     assert_eq!(replies.iter().filter(is_open).count(), 5, "of two nodes as many as may be");
@@ -455,14 +455,14 @@ async fn open_calls(mut site: Site) {
         assert_eq!(refusal.details["quota"], "open_calls");
     }
     tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), std::time::Duration::from_secs(5)));
-    plant.world.executed_at_least(5).await;
+    test_node.world.executed_at_least(5).await;
     let ended = async {
-        while !plant.reader.store.state(&["open", "job"]).await.expect("the rows").is_empty() {
+        while !test_node.reader.store.state(&["open", "job"]).await.expect("the rows").is_empty() {
             tokio::task::yield_now().await;
         }
     };
     tokio::time::timeout(std::time::Duration::from_secs(20), ended).await.expect("what has ended counts no more");
-    let again = plant.call("probe_queued", json!({})).await;
+    let again = test_node.call("probe_queued", json!({})).await;
     assert!(is_open(&&again) || matches!(again, forelog::control::Reply::Done { .. }), "{again:?}");
 }
 

@@ -6,20 +6,20 @@ use std::time::Duration;
 use forelog::control::{Reply, Request};
 use forelog::core::code::Code;
 use forelog::core::covering::Covered;
-use forelog::core::event::{CredentialCreated, Event, Kind};
+use forelog::core::event::{CredentialCreated, Event, EventKind};
 use forelog::core::id::{CredentialId, SwitchId};
 use forelog::core::principal::Side;
 use forelog::core::ramp::Ramp;
 use forelog::core::scope::Scope;
 use forelog::core::switch::{Running, Target};
 use forelog::core::time::{Clock, Micros};
-use forelog::log::fence::Leave;
+use forelog::log::fence::Admissibility;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::given::{NEW_YEAR, credential, key_made, switch};
-use crate::plant::{Plant, Site, on_both};
+use crate::fixtures::{NEW_YEAR, credential, key_made, switch};
 use crate::promises::wait_for;
+use crate::test_node::{Site, TestNode, on_both};
 
 const MINUTE: Duration = Duration::from_mins(1);
 
@@ -70,32 +70,32 @@ on_both! {
     the_second_fence_goes_by_the_log, p03_the_second_fence_of_a_ramp_goes_by_the_log_and_not_by_the_clock, postgres_p03_the_second_fence_of_a_ramp_goes_by_the_log_and_not_by_the_clock;
 }
 
-async fn make_keys(plant: &Plant, count: usize) -> Vec<CredentialId> {
-    let ports = &plant.control.ports;
+async fn make_keys(test_node: &TestNode, count: usize) -> Vec<CredentialId> {
+    let ports = &test_node.control.ports;
     let mut keys = Vec::new();
     for _ in 0..count {
         let id = CredentialId::new(ports.clock.now(), &*ports.entropy);
         let created = CredentialCreated {
             credential: id.clone(),
-            account: plant.account.clone(),
-            user: plant.user.clone(),
+            account: test_node.account.clone(),
+            user: test_node.user.clone(),
             side: Side::Customer,
             hash: id.to_string().into(),
             prefix: "flk_live_ramped".into(),
             scopes: Scope::customer(),
             ..key_made(1)
         };
-        plant.change(Kind::CredentialCreated(created), Value::Null).await;
+        test_node.change(EventKind::CredentialCreated(created), Value::Null).await;
         keys.push(id);
     }
     keys
 }
 
-async fn passes(plant: &Plant, key: &CredentialId) -> bool {
-    let request = plant.request("probe_write", json!({}));
+async fn passes(test_node: &TestNode, key: &CredentialId) -> bool {
+    let request = test_node.request("probe_write", json!({}));
     let mut principal = request.principal.clone();
     principal.credential = key.clone();
-    match plant.control.submit(Request { principal, ..request }).await {
+    match test_node.control.submit(Request { principal, ..request }).await {
         Reply::Done { .. } => true,
         Reply::Failed { refusal, .. } => {
             assert_eq!(refusal.code, Code::KillSwitchEngaged, "{refusal:?}");
@@ -105,9 +105,9 @@ async fn passes(plant: &Plant, key: &CredentialId) -> bool {
     }
 }
 
-async fn engage(plant: &Plant) -> SwitchId {
-    let switch = SwitchId::new(plant.clock.now(), &*plant.control.ports.entropy);
-    let kind = Kind::SwitchEngaged {
+async fn engage(test_node: &TestNode) -> SwitchId {
+    let switch = SwitchId::new(test_node.clock.now(), &*test_node.control.ports.entropy);
+    let kind = EventKind::SwitchEngaged {
         switch: switch.clone(),
         target: Target::All,
         by: None,
@@ -115,18 +115,18 @@ async fn engage(plant: &Plant) -> SwitchId {
         running: Running::Cancel,
         expires_at: None,
     };
-    plant.change(kind, json!({ "reason": "an incident" })).await;
+    test_node.change(kind, json!({ "reason": "an incident" })).await;
     switch
 }
 
-async fn ramp(plant: &Plant, switch: &SwitchId, over: Duration) {
-    let until = plant.clock.after(over);
-    let kind = Kind::ReleaseRamped { switch: switch.clone(), by: None, second: None, until, break_glass: true };
-    plant.change(kind, json!({ "reason": "over" })).await;
+async fn ramp(test_node: &TestNode, switch: &SwitchId, over: Duration) {
+    let until = test_node.clock.after(over);
+    let kind = EventKind::ReleaseRamped { switch: switch.clone(), by: None, second: None, until, break_glass: true };
+    test_node.change(kind, json!({ "reason": "over" })).await;
 }
 
 async fn keys_come_back_one_after_the_other(site: Site) {
-    let nodes = [Plant::start(&site).await, Plant::start(&site).await];
+    let nodes = [TestNode::start(&site).await, TestNode::start(&site).await];
     let keys = make_keys(&nodes[0], 24).await;
     let switch = engage(&nodes[0]).await;
     ramp(&nodes[1], &switch, MINUTE * 10).await;
@@ -149,7 +149,7 @@ async fn keys_come_back_one_after_the_other(site: Site) {
     assert_eq!((sizes.first(), sizes.last()), (Some(&0), Some(&24)), "nobody at first, everybody at the end");
     let steps: BTreeSet<_> = sizes.iter().collect();
     assert!(steps.len() > 5, "they came back all at once: {sizes:?}");
-    let log = wait_for(&nodes[0], |kind| matches!(kind, Kind::SwitchExpired { .. })).await;
+    let log = wait_for(&nodes[0], |kind| matches!(kind, EventKind::SwitchExpired { .. })).await;
     assert_eq!(let_through_by_the_log(&log), 0, "an auditor finds an admission that the switch covered");
     assert!(sizes.iter().sum::<usize>() > 100, "the load was real");
 
@@ -178,13 +178,13 @@ fn let_through_by_the_log(log: &[Event]) -> usize {
     let mut wrong = 0;
     for event in log {
         match &event.kind {
-            Kind::SwitchEngaged { switch, .. } => drop(engaged.insert(switch, None)),
-            Kind::ReleaseRamped { switch, until, .. } => {
+            EventKind::SwitchEngaged { switch, .. } => drop(engaged.insert(switch, None)),
+            EventKind::ReleaseRamped { switch, until, .. } => {
                 engaged.insert(switch, Some(Ramp { since: event.at, until: *until }));
             }
-            Kind::SwitchExpired { switch } => drop(engaged.remove(switch)),
-            Kind::IntentRecorded(intent) => drop(keys.insert(&intent.call, &intent.credential)),
-            Kind::Admitted(admitted) => {
+            EventKind::SwitchExpired { switch } => drop(engaged.remove(switch)),
+            EventKind::IntentRecorded(intent) => drop(keys.insert(&intent.call, &intent.credential)),
+            EventKind::Admitted(admitted) => {
                 let key = keys[&admitted.call];
                 let stops = |(switch, ramp): (&&SwitchId, &Option<Ramp>)| {
                     ramp.is_none_or(|ramp| !ramp.lets_through(switch, key, event.at))
@@ -198,17 +198,24 @@ fn let_through_by_the_log(log: &[Event]) -> usize {
 }
 
 async fn the_second_fence_goes_by_the_log(site: Site) {
-    let plant = Plant::start(&site).await;
-    let fence = plant.writer.fence();
-    let tool = plant.control.catalogue.get("probe_write").expect("a tool").facts;
-    let call =
-        Covered { tool, account: &plant.account, credential: &plant.credential, resources: &[], providers: &[], visible: false };
+    let test_node = TestNode::start(&site).await;
+    let fence = test_node.writer.fence();
+    let tool = test_node.control.catalogue.get("probe_write").expect("a tool").facts;
+    let call = Covered {
+        tool,
+        account: &test_node.account,
+        credential: &test_node.credential,
+        resources: &[],
+        providers: &[],
+        visible: false,
+    };
     let before = site.clock.now();
-    let switch = engage(&plant).await;
-    ramp(&plant, &switch, MINUTE * 10).await;
+    let switch = engage(&test_node).await;
+    ramp(&test_node, &switch, MINUTE * 10).await;
     let ramp = fence.state().switches[&switch].ramp.expect("a ramp");
-    let turn = ramp.turn(&switch, &plant.credential);
-    let enter = |at: Micros| fence.enter(&call, Leave { lease: fence.lease(), at }).map(drop).map_err(|refusal| refusal.code);
+    let turn = ramp.turn(&switch, &test_node.credential);
+    let enter =
+        |at: Micros| fence.enter(&call, Admissibility { lease: fence.lease(), at }).map(drop).map_err(|refusal| refusal.code);
     site.clock.jump(3_600_000_000);
     for at in [before, ramp.since, Micros(turn.0 - 1)] {
         assert_eq!(enter(at), Err(Code::KillSwitchEngaged), "decided at {at:?}, and this node's clock says that it is over");
@@ -216,6 +223,6 @@ async fn the_second_fence_goes_by_the_log(site: Site) {
     site.clock.jump(-7_200_000_000);
     assert_eq!(enter(turn), Ok(()), "the log let it through; a clock that is behind does not stop it");
     site.clock.jump(3_600_000_000);
-    engage(&plant).await;
+    engage(&test_node).await;
     assert_eq!(enter(turn), Err(Code::KillSwitchEngaged), "everything was stopped again after it was let through");
 }

@@ -3,7 +3,7 @@
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::console::{House, on_both, staff_key};
+use crate::console::{ConsoleServer, on_both, staff_key};
 use crate::harness::Answer;
 use crate::rotated::Account;
 
@@ -12,13 +12,13 @@ on_both! {
     views_find_by_either, reached_calls_are_found_by_what_they_are_about, postgres_reached_calls_are_found_by_what_they_are_about;
 }
 
-async fn engage(house: &House, staff: &str, target: &str) -> String {
+async fn engage(house: &ConsoleServer, staff: &str, target: &str) -> String {
     let engaged = house.call(staff, "switch_engage", json!({ "target": target, "reason": "an incident" })).await;
     assert_eq!(engaged.status, StatusCode::OK, "{engaged:?}");
     engaged.json()["id"].as_str().expect("an id").to_owned()
 }
 
-async fn release(house: &House, staff: &str, id: &str) {
+async fn release(house: &ConsoleServer, staff: &str, id: &str) {
     let released = house.call(staff, "switch_release", json!({ "id": id, "reason": "over" })).await;
     assert_eq!(released.status, StatusCode::OK, "{released:?}");
 }
@@ -27,7 +27,7 @@ fn code(answer: &Answer) -> Value {
     answer.json()["error"]["code"].clone()
 }
 
-async fn reads_are_stopped(house: House) {
+async fn reads_are_stopped(house: ConsoleServer) {
     let account = Account::of(house).await;
     let (house, staff) = (&account.house, staff_key(&account.house).await);
     let key = account.make(false).await;
@@ -92,7 +92,7 @@ async fn reads_are_stopped(house: House) {
     assert_eq!(house.call(&staff, "vm_import", import).await.status, StatusCode::OK);
 }
 
-async fn views_find_by_either(house: House) {
+async fn views_find_by_either(house: ConsoleServer) {
     let (one, staff) = (&house.one, staff_key(&house).await);
     let made = async |tool: &str, args: Value| {
         let answer = house.call(&one.key, tool, args).await;

@@ -6,15 +6,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use forelog::core::call::Status;
-use forelog::core::event::{Event, Kind};
+use forelog::core::event::{Event, EventKind};
 use forelog::core::id::{CallId, VmId};
 use forelog::core::job::Claim;
 use forelog::providers::compute::MachineRef;
 use forelog::providers::compute::sim::{Action, Faults, Gate, Kind as Fault};
 use serde_json::json;
 
-use crate::plant::{Plant, SimFleet, Site, on_both};
 use crate::promises::{check, wait_for};
+use crate::test_node::{SimFleet, Site, TestNode, on_both};
 
 on_both! {
     goes_on_for_others, recovery_goes_on_for_others_while_a_guest_hangs, postgres_recovery_goes_on_for_others_while_a_guest_hangs;
@@ -29,18 +29,18 @@ fn fleet(site: &Site, name: &str) -> SimFleet {
 }
 
 /// The VMs of the plant's account, one for each machine.
-async fn import(plant: &Plant) -> Vec<VmId> {
+async fn import(test_node: &TestNode) -> Vec<VmId> {
     let mut vms = Vec::new();
     for (number, machine) in (1..).zip(MACHINES) {
         let vm: VmId = format!("vm_{number:026}").parse().expect("a VM");
-        let account = plant.account.clone();
-        plant
+        let account = test_node.account.clone();
+        test_node
             .change(
-                Kind::VmImported { vm: vm.clone(), account, provider: "sim".into(), machine: machine.into() },
+                EventKind::VmImported { vm: vm.clone(), account, provider: "sim".into(), machine: machine.into() },
                 json!({ "label": machine }),
             )
             .await;
-        plant.change(Kind::VmExecSet { vm: vm.clone(), enabled: true }, json!({})).await;
+        test_node.change(EventKind::VmExecSet { vm: vm.clone(), enabled: true }, json!({})).await;
         vms.push(vm);
     }
     vms
@@ -48,24 +48,24 @@ async fn import(plant: &Plant) -> Vec<VmId> {
 
 /// A node that starts a command on each of these VMs and is gone while they run. The commands end with it.
 fn crash(site: &Site, vms: &[VmId]) {
-    let running = |events: &[Event]| events.iter().filter(|event| matches!(event.kind, Kind::Started { .. })).count();
+    let running = |events: &[Event]| events.iter().filter(|event| matches!(event.kind, EventKind::Started { .. })).count();
     std::thread::scope(|scope| {
         let dying = scope.spawn(|| {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             runtime.block_on(async {
-                let plant = Plant::start(site).await;
+                let test_node = TestNode::start(site).await;
                 let begun_before = begun_in(&site.fleet.as_ref().expect("a fleet").dir);
-                let before = running(&plant.log().await);
+                let before = running(&test_node.log().await);
                 for vm in vms {
-                    let mut request = plant.request("command_start", json!({ "vm_id": vm, "command": "sleep 600" }));
+                    let mut request = test_node.request("command_start", json!({ "vm_id": vm, "command": "sleep 600" }));
                     request.wait = Duration::ZERO;
-                    let reply = plant.control.submit(request).await;
+                    let reply = test_node.control.submit(request).await;
                     assert!(matches!(reply, forelog::control::Reply::Running { .. }), "{reply:?}");
                 }
                 let dir = &site.fleet.as_ref().expect("a fleet").dir;
                 let begun = || begun_in(dir) >= begun_before + vms.len();
                 let started = async {
-                    while running(&plant.log().await) < before + vms.len() || !begun() {
+                    while running(&test_node.log().await) < before + vms.len() || !begun() {
                         tokio::time::sleep(Duration::from_millis(10)).await;
                     }
                 };
@@ -86,7 +86,7 @@ fn begun_in(dir: &Path) -> usize {
 
 fn cleared(log: &[Event]) -> BTreeSet<VmId> {
     let vms = log.iter().filter_map(|event| match &event.kind {
-        Kind::ClaimCleared { resource, .. } => resource.as_str().parse().ok(),
+        EventKind::ClaimCleared { resource, .. } => resource.as_str().parse().ok(),
         _ => None,
     });
     vms.collect()
@@ -94,17 +94,17 @@ fn cleared(log: &[Event]) -> BTreeSet<VmId> {
 
 fn reconciled(log: &[Event]) -> Vec<(CallId, Option<bool>)> {
     let told = log.iter().filter_map(|event| match &event.kind {
-        Kind::Reconciled { call, happened } => Some((call.clone(), *happened)),
+        EventKind::Reconciled { call, happened } => Some((call.clone(), *happened)),
         _ => None,
     });
     told.collect()
 }
 
 /// Returns the log once it is so.
-async fn until(plant: &Plant, what: &str, holds: impl Fn(&[Event]) -> bool) -> Vec<Event> {
+async fn until(test_node: &TestNode, what: &str, holds: impl Fn(&[Event]) -> bool) -> Vec<Event> {
     let watching = async {
         loop {
-            let log = plant.log().await;
+            let log = test_node.log().await;
             if holds(&log) {
                 return log;
             }
@@ -117,24 +117,24 @@ async fn until(plant: &Plant, what: &str, holds: impl Fn(&[Event]) -> bool) -> V
 async fn goes_on_for_others(mut site: Site) {
     let fleet = fleet(&site, "sim");
     site.fleet = Some(fleet.clone());
-    let vms = import(&Plant::idle(&site).await.0).await;
+    let vms = import(&TestNode::idle(&site).await.0).await;
     crash(&site, &vms);
     let gate = Gate::closed();
     fleet.faults.inject(Some(&MachineRef(MACHINES[0].into())), None, Fault::HoldBefore(gate.clone()));
-    let plant = Plant::start(&site).await;
-    plant.outlast_the_others().await;
+    let test_node = TestNode::start(&site).await;
+    test_node.outlast_the_others().await;
     let others: BTreeSet<VmId> = vms[1..].iter().cloned().collect();
-    until(&plant, "the places of the others are free", |log| cleared(log) == others && reconciled(log).len() == 2).await;
+    until(&test_node, "the places of the others are free", |log| cleared(log) == others && reconciled(log).len() == 2).await;
     tokio::time::timeout(Duration::from_secs(20), gate.arrived(1)).await.expect("the slow one was asked");
 
     // What another node leaves meanwhile is recovered too.
     let second: Vec<VmId> = vms[1..2].to_vec();
     crash(&site, &second);
-    plant.outlast_the_others().await;
-    until(&plant, "a later one is recovered", |log| reconciled(log).len() == 3).await;
+    test_node.outlast_the_others().await;
+    until(&test_node, "a later one is recovered", |log| reconciled(log).len() == 3).await;
 
     gate.open();
-    let log = until(&plant, "the slow one is free", |log| cleared(log).contains(&vms[0]) && reconciled(log).len() == 4).await;
+    let log = until(&test_node, "the slow one is free", |log| cleared(log).contains(&vms[0]) && reconciled(log).len() == 4).await;
     assert!(reconciled(&log).iter().all(|(_, happened)| *happened == Some(true)), "the provider knows of each");
     assert!(check(&log, false).values().all(|status| status.is_terminal()));
 }
@@ -142,14 +142,14 @@ async fn goes_on_for_others(mut site: Site) {
 async fn waits_for_the_journal(mut site: Site) {
     let (own, strange) = (fleet(&site, "own"), fleet(&site, "strange"));
     site.fleet = Some(own);
-    let vms = import(&Plant::idle(&site).await.0).await;
+    let vms = import(&TestNode::idle(&site).await.0).await;
     crash(&site, &vms[..1]);
 
     // Another node, whose simulation knows nothing of it.
     site.fleet = Some(strange.clone());
-    let other = Plant::start(&site).await;
+    let other = TestNode::start(&site).await;
     other.outlast_the_others().await;
-    let log = wait_for(&other, |kind| matches!(kind, Kind::Unknown(_))).await;
+    let log = wait_for(&other, |kind| matches!(kind, EventKind::Unknown(_))).await;
     let (call, _) = check(&log, false).into_iter().find(|(_, status)| *status == Status::Unknown).expect("the command");
     // What it lost itself it can tell of; when that is known it has asked about everything.
     strange.faults.inject_once(None, Some(Action::Power(forelog::providers::compute::PowerAction::Reset)), Fault::LoseAnswer);
@@ -166,7 +166,7 @@ async fn waits_for_the_journal(mut site: Site) {
 
     // The node with that journal comes back, as another process.
     site.fleet = Some(fleet(&site, "own"));
-    let back = Plant::start(&site).await;
+    let back = TestNode::start(&site).await;
     let told = |log: &[Event]| cleared(log).contains(&vms[0]) && reconciled(log).len() == 2;
     let log = until(&back, "who has the journal tells", told).await;
     assert!(reconciled(&log).contains(&(call, Some(true))));

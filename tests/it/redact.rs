@@ -64,7 +64,7 @@ fn canaries() -> impl Strategy<Value = Value> {
     })
 }
 
-fn plant(fields: &mut Map<String, Value>, planted: &[(String, Value)]) {
+fn test_node(fields: &mut Map<String, Value>, planted: &[(String, Value)]) {
     fields.extend(planted.iter().cloned());
 }
 
@@ -78,7 +78,7 @@ fn arguments(planted: &[(String, Value)], secret: &Value) -> Value {
     });
     for place in ["", "/disk", "/rules/0"] {
         if let Some(fields) = arguments.pointer_mut(place).and_then(Value::as_object_mut) {
-            plant(fields, planted);
+            test_node(fields, planted);
         }
     }
     arguments

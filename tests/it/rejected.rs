@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use forelog::core::event::{Event, Kind};
+use forelog::core::event::{Event, EventKind};
 use forelog::core::principal::Side;
 use forelog::core::scope::Scope;
 use forelog::http::Settings;
@@ -123,12 +123,12 @@ async fn rejected_calls_over_mcp_are_on_record() {
         assert!(answer.text.contains("error"), "{name}: {answer:?}");
     }
     assert!(silent.is_empty(), "nothing is on record of:\n{}", silent.join("\n"));
-    assert!(app.plant.world.executed().is_empty(), "none of it ran");
+    assert!(app.test_node.world.executed().is_empty(), "none of it ran");
     for event in app.events("intent_recorded").await {
         let kept = app
-            .plant
+            .test_node
             .reader
-            .part(&event, "arguments", &forelog::core::sight::Sight::Everything)
+            .part(&event, "arguments", &forelog::core::visibility::Visibility::Everything)
             .await
             .expect("a part")
             .unwrap_or_default();
@@ -189,12 +189,12 @@ async fn rejected_for_what_it_is_said_to_be_is_a_call_all_the_same() {
         count += calls;
         let (intents, refused) = recorded(&app).await;
         assert_eq!((intents.len(), refused), (count, count), "{kind:?}: {answer:?}");
-        let forelog::core::event::Kind::IntentRecorded(intent) = &intents[count - 1].kind else { panic!("an intent") };
+        let forelog::core::event::EventKind::IntentRecorded(intent) = &intents[count - 1].kind else { panic!("an intent") };
         // Of a batch that is nested too deep only the methods are known.
         let is_named = !body.starts_with('[') || *body == batch;
         assert_eq!(&*intent.tool == "probe_write", is_named, "{kind:?}: {}", &*intent.tool);
     }
-    assert!(app.plant.world.executed().is_empty());
+    assert!(app.test_node.world.executed().is_empty());
 }
 
 #[tokio::test]
@@ -218,7 +218,7 @@ async fn rejected_batches_are_a_call_for_each_call_that_they_hold() {
     let key = app.key(|_| {}).await;
     send(app.rpc(&key, &mixed)).await;
     assert_eq!(recorded(&app).await.0.len(), 25);
-    assert!(app.plant.world.executed().is_empty());
+    assert!(app.test_node.world.executed().is_empty());
 }
 
 /// Of more than a batch may hold nothing is passed over: what is not recorded in full is counted.
@@ -241,11 +241,11 @@ async fn rejected_batches_beyond_their_size_count_what_they_do_not_record() {
         assert_eq!(send(app.rpc(&key, &json!(many))).await.status, StatusCode::BAD_REQUEST);
         let (intents, full) = recorded(&app).await;
         assert!(intents.len() == full && (20..=40).contains(&full), "{full} are recorded in full");
-        app.plant.clock.pass(Duration::from_secs(61));
-        app.plant.beat().await;
+        app.test_node.clock.pass(Duration::from_secs(61));
+        app.test_node.beat().await;
         let counted = app.events("refusals_counted").await;
         let counts = counted.iter().map(|event| match &event.kind {
-            Kind::RefusalsCounted { count, .. } => *count,
+            EventKind::RefusalsCounted { count, .. } => *count,
             other => panic!("{other:?}"),
         });
         assert_eq!(full as u64 + counts.sum::<u64>(), 300, "{}: {counted:?}", form(0));
@@ -291,9 +291,9 @@ async fn rejected_calls_over_rest_are_on_record() {
     }
     for event in app.events("intent_recorded").await {
         let kept = app
-            .plant
+            .test_node
             .reader
-            .part(&event, "arguments", &forelog::core::sight::Sight::Everything)
+            .part(&event, "arguments", &forelog::core::visibility::Visibility::Everything)
             .await
             .expect("a part")
             .unwrap_or_default();

@@ -5,7 +5,7 @@ use std::time::Duration;
 use forelog::control::Reply;
 use forelog::core::call::Status;
 use forelog::core::code::Code;
-use forelog::core::event::{Event, Kind};
+use forelog::core::event::{Event, EventKind};
 use forelog::core::id::{CallId, SwitchId, VmId};
 use forelog::core::switch::Running;
 use forelog::core::time::Clock;
@@ -14,16 +14,16 @@ use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
-use crate::console::House;
+use crate::console::ConsoleServer;
 use crate::harness::{Answer, send};
-use crate::plant::{Plant, SimFleet, Site};
 use crate::promises::{check, wait_for};
+use crate::test_node::{SimFleet, Site, TestNode};
 
 crate::console::on_both! {
     is_seen_by_its_new_name, renamed_vm_is_seen_by_its_new_name_and_found_by_its_label, postgres_renamed_vm_is_seen_by_its_new_name_and_found_by_its_label;
 }
 
-crate::plant::on_both! {
+crate::test_node::on_both! {
     answers_are_lost, renamed_or_not_is_told_after_a_lost_answer, postgres_renamed_or_not_is_told_after_a_lost_answer;
     done_and_taken_over, renamed_by_a_node_that_is_gone_is_found_at_its_provider, postgres_renamed_by_a_node_that_is_gone_is_found_at_its_provider;
     not_done_and_taken_over, renamed_never_by_a_node_that_is_gone_is_found_out_too, postgres_renamed_never_by_a_node_that_is_gone_is_found_out_too;
@@ -35,12 +35,12 @@ fn to(vm: &impl ToString, hostname: &str) -> Value {
     json!({ "vm_id": vm, "hostname": hostname, "confirmation": format!("RENAME {vm} TO {hostname}") })
 }
 
-async fn patch(house: &House, key: &str, vm: &str, body: &Value) -> Answer {
+async fn patch(house: &ConsoleServer, key: &str, vm: &str, body: &Value) -> Answer {
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     send(client.request(Method::PATCH, format!("{}/api/v1/vms/{vm}", house.base)).bearer_auth(key).json(body)).await
 }
 
-async fn is_seen_by_its_new_name(house: House) {
+async fn is_seen_by_its_new_name(house: ConsoleServer) {
     let (one, other) = (&house.one, &house.other);
     let vm = one.vm.to_string();
     let named = async || house.call(&one.key, "vm_get", json!({ "vm_id": "one-web-1" })).await.json()["hostname"].clone();
@@ -90,31 +90,35 @@ fn prepare(site: &mut Site) -> Faults {
     faults
 }
 
-async fn import(plant: &Plant) -> VmId {
+async fn import(test_node: &TestNode) -> VmId {
     let vm: VmId = format!("vm_{:026}", 1).parse().expect("a VM");
-    let kind =
-        Kind::VmImported { vm: vm.clone(), account: plant.account.clone(), provider: "sim".into(), machine: "web-1".into() };
-    plant.change(kind, json!({ "label": "web-1" })).await;
+    let kind = EventKind::VmImported {
+        vm: vm.clone(),
+        account: test_node.account.clone(),
+        provider: "sim".into(),
+        machine: "web-1".into(),
+    };
+    test_node.change(kind, json!({ "label": "web-1" })).await;
     vm
 }
 
 /// What its provider calls the machine.
-async fn hostname(plant: &Plant) -> String {
-    let machines = plant.control.ports.provider("sim").expect("the simulation").list().await.expect("its machines");
+async fn hostname(test_node: &TestNode) -> String {
+    let machines = test_node.control.ports.provider("sim").expect("the simulation").list().await.expect("its machines");
     machines[0].hostname.clone()
 }
 
-fn of<'a>(log: &'a [Event], call: &'a CallId) -> impl Iterator<Item = &'a Kind> {
+fn of<'a>(log: &'a [Event], call: &'a CallId) -> impl Iterator<Item = &'a EventKind> {
     log.iter().map(|event| &event.kind).filter(move |kind| kind.call() == Some(call))
 }
 
 /// What became of the call, as its provider told it.
-async fn reconciled(plant: &Plant, call: &CallId) -> Option<bool> {
+async fn reconciled(test_node: &TestNode, call: &CallId) -> Option<bool> {
     let told = async {
         loop {
-            let log = plant.log().await;
-            let told =
-                of(&log, call).find_map(|kind| if let Kind::Reconciled { happened, .. } = kind { Some(*happened) } else { None });
+            let log = test_node.log().await;
+            let told = of(&log, call)
+                .find_map(|kind| if let EventKind::Reconciled { happened, .. } = kind { Some(*happened) } else { None });
             match told {
                 Some(happened) => return happened,
                 None => tokio::time::sleep(Duration::from_millis(20)).await,
@@ -126,8 +130,8 @@ async fn reconciled(plant: &Plant, call: &CallId) -> Option<bool> {
 
 async fn answers_are_lost(mut site: Site) {
     let faults = prepare(&mut site);
-    let plant = Plant::start(&site).await;
-    let vm = import(&plant).await;
+    let test_node = TestNode::start(&site).await;
+    let vm = import(&test_node).await;
     for (name, fault, happened, expected) in [
         ("shop", Fault::LoseAnswer, true, "shop"),
         ("store", Fault::LoseRequest, false, "shop"),
@@ -135,15 +139,15 @@ async fn answers_are_lost(mut site: Site) {
     ] {
         let is_lost = !matches!(fault, Fault::Twice);
         faults.inject_once(None, Some(Action::Rename), fault);
-        let reply = plant.call("vm_rename", to(&vm, name)).await;
+        let reply = test_node.call("vm_rename", to(&vm, name)).await;
         let call = reply.call().expect("a call").clone();
         if is_lost {
             assert!(matches!(&reply, Reply::Failed { status: Status::Unknown, .. }), "{reply:?}");
-            assert_eq!(reconciled(&plant, &call).await, Some(happened), "{name}");
+            assert_eq!(reconciled(&test_node, &call).await, Some(happened), "{name}");
         } else {
             assert!(matches!(&reply, Reply::Done { .. }), "{reply:?}");
         }
-        assert_eq!(hostname(&plant).await, expected);
+        assert_eq!(hostname(&test_node).await, expected);
     }
 }
 
@@ -153,10 +157,10 @@ fn crash(site: &Site, vm: &VmId, gate: &Gate) {
         let dying = scope.spawn(|| {
             let runtime = tokio::runtime::Runtime::new().expect("a runtime");
             runtime.block_on(async {
-                let plant = Plant::start(site).await;
-                let mut request = plant.request("vm_rename", to(vm, "shop"));
+                let test_node = TestNode::start(site).await;
+                let mut request = test_node.request("vm_rename", to(vm, "shop"));
                 request.wait = Duration::ZERO;
-                let reply = plant.control.submit(request).await;
+                let reply = test_node.control.submit(request).await;
                 assert!(matches!(reply, Reply::Running { .. }), "{reply:?}");
                 tokio::time::timeout(Duration::from_secs(20), gate.arrived(1)).await.expect("the request");
             });
@@ -168,16 +172,16 @@ fn crash(site: &Site, vm: &VmId, gate: &Gate) {
 
 async fn after_a_crash(mut site: Site, fault: fn(Gate) -> Fault, happened: bool) {
     let (faults, gate) = (prepare(&mut site), Gate::closed());
-    let vm = import(&Plant::idle(&site).await.0).await;
+    let vm = import(&TestNode::idle(&site).await.0).await;
     faults.inject_once(None, Some(Action::Rename), fault(gate.clone()));
     crash(&site, &vm, &gate);
-    let plant = Plant::start(&site).await;
-    plant.outlast_the_others().await;
-    let log = wait_for(&plant, |kind| matches!(kind, Kind::Unknown(_))).await;
+    let test_node = TestNode::start(&site).await;
+    test_node.outlast_the_others().await;
+    let log = wait_for(&test_node, |kind| matches!(kind, EventKind::Unknown(_))).await;
     let (call, _) = check(&log, false).into_iter().find(|(_, status)| *status == Status::Unknown).expect("the call");
-    assert_eq!(reconciled(&plant, &call).await, Some(happened));
-    assert_eq!(hostname(&plant).await, if happened { "shop" } else { "web-1-sim" });
-    assert!(plant.reader.store.state(&["unknown"]).await.expect("the rows").is_empty(), "nothing is left to ask");
+    assert_eq!(reconciled(&test_node, &call).await, Some(happened));
+    assert_eq!(hostname(&test_node).await, if happened { "shop" } else { "web-1-sim" });
+    assert!(test_node.reader.store.state(&["unknown"]).await.expect("the rows").is_empty(), "nothing is left to ask");
 }
 
 async fn done_and_taken_over(site: Site) {
@@ -191,24 +195,24 @@ async fn not_done_and_taken_over(site: Site) {
 /// Decided on a node that has not begun it yet when the switch comes.
 async fn stopped_in_between(mut site: Site) {
     prepare(&mut site);
-    let (plant, worker, assigned) = Plant::idle(&site).await;
+    let (test_node, worker, assigned) = TestNode::idle(&site).await;
     worker.beat(true).await.expect("the first beat");
-    let vm = import(&plant).await;
-    let mut request = plant.request("vm_rename", to(&vm, "shop"));
+    let vm = import(&test_node).await;
+    let mut request = test_node.request("vm_rename", to(&vm, "shop"));
     request.wait = Duration::ZERO;
-    let call = plant.control.submit(request).await.call().expect("a call").clone();
-    assert!(of(&plant.log().await, &call).any(|kind| matches!(kind, Kind::Admitted(_))), "it was let through");
-    let switch = SwitchId::new(plant.clock.now(), &*plant.control.ports.entropy);
+    let call = test_node.control.submit(request).await.call().expect("a call").clone();
+    assert!(of(&test_node.log().await, &call).any(|kind| matches!(kind, EventKind::Admitted(_))), "it was let through");
+    let switch = SwitchId::new(test_node.clock.now(), &*test_node.control.ports.entropy);
     let (by, credential, running, expires_at) = (None, None, Running::LetFinish, None);
     let target = "tool:vm_rename".parse().expect("a target");
-    let engaged = Kind::SwitchEngaged { switch, target, by, credential, running, expires_at };
-    plant.change(engaged, json!({ "reason": "x" })).await;
+    let engaged = EventKind::SwitchEngaged { switch, target, by, credential, running, expires_at };
+    test_node.change(engaged, json!({ "reason": "x" })).await;
     let stop = CancellationToken::new();
     let working = tokio::spawn(worker.work(assigned, stop.clone(), Duration::from_secs(5)));
-    let log = wait_for(&plant, |kind| matches!(kind, Kind::Cancelled(_))).await;
-    let ended = of(&log, &call).find_map(|kind| if let Kind::Cancelled(end) = kind { end.code } else { None });
+    let log = wait_for(&test_node, |kind| matches!(kind, EventKind::Cancelled(_))).await;
+    let ended = of(&log, &call).find_map(|kind| if let EventKind::Cancelled(end) = kind { end.code } else { None });
     assert_eq!(ended, Some(Code::KillSwitchEngaged));
-    assert_eq!(hostname(&plant).await, "web-1-sim");
+    assert_eq!(hostname(&test_node).await, "web-1-sim");
     stop.cancel();
     working.await.expect("the worker ends by itself");
 }

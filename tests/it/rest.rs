@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 use std::time::Duration;
 
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::principal::{Side, Via};
 use forelog::core::scope::Scope;
 use forelog::http::{Rate, Settings};
@@ -20,7 +20,7 @@ async fn rest_calls_a_tool_and_names_the_call() {
     assert_eq!((answer.status, answer.json()), (StatusCode::OK, json!({ "ran": 1 })));
     let intents = app.events("intent_recorded").await;
     let [event] = &intents[..] else { panic!("not one intent: {intents:?}") };
-    let Kind::IntentRecorded(intent) = &event.kind else { panic!("{event:?}") };
+    let EventKind::IntentRecorded(intent) = &event.kind else { panic!("{event:?}") };
     assert_eq!(intent.call.as_str(), answer.header("forelog-call-id"));
     assert_eq!((intent.via, &intent.credential), (Via::Rest, &key.id));
     assert!(event.parts.iter().any(|part| part.part == "subject"), "the client's address is recorded");
@@ -37,7 +37,7 @@ async fn rest_takes_the_idempotency_key_as_a_header() {
     let first = call("one", json!({ "text": "a" })).await;
     let again = call("one", json!({ "text": "a" })).await;
     assert_eq!((first.status, first.json()), (again.status, again.json()));
-    assert_eq!(app.plant.world.executed().len(), 1, "the second call repeats the first one's outcome");
+    assert_eq!(app.test_node.world.executed().len(), 1, "the second call repeats the first one's outcome");
     assert_eq!(call("one", json!({ "text": "b" })).await.code(), "idempotency_conflict");
     let both = call("one", json!({ "text": "a", "idempotency_key": "two" })).await;
     assert_eq!((both.status, both.code().as_str()), (StatusCode::BAD_REQUEST, "validation_failed"));
@@ -47,11 +47,11 @@ async fn rest_takes_the_idempotency_key_as_a_header() {
 async fn rest_answers_an_operation_when_the_wait_is_over() {
     let app = TestApp::with(Settings { wait: Duration::from_millis(50), ..generous() }).await;
     let key = app.key(|_| {}).await;
-    app.plant.world.shut();
+    app.test_node.world.shut();
     let answer = app.call(&key, "probe_write", json!({})).await;
     assert_eq!((answer.status, &answer.json()["status"]), (StatusCode::ACCEPTED, &json!("running")));
     assert_eq!(answer.json()["operation_id"], answer.header("forelog-call-id"));
-    app.plant.world.open();
+    app.test_node.world.open();
     let call = answer.header("forelog-call-id").to_owned();
     until(async || app.events("succeeded").await.iter().any(|event| event.kind.call().is_some_and(|id| id.as_str() == call)))
         .await;
@@ -61,10 +61,10 @@ async fn rest_answers_an_operation_when_the_wait_is_over() {
 async fn rest_a_caller_that_goes_away_cancels_its_call_and_leaves_none_open() {
     let app = TestApp::start().await;
     let key = app.key(|_| {}).await;
-    app.plant.world.shut();
+    app.test_node.world.shut();
     let request = app.ask(&key, Method::POST, "/api/v1/tools/probe_write").json(&json!({}));
     let sending = tokio::spawn(request.send());
-    app.plant.world.executed_at_least(1).await;
+    app.test_node.world.executed_at_least(1).await;
     sending.abort();
     until(async || app.events("cancelled").await.len() == 1).await;
 }
@@ -124,14 +124,14 @@ async fn rest_takes_a_key_from_the_header_only() {
 #[tokio::test]
 async fn rest_a_dead_key_fails_on_its_next_request() {
     let app = TestApp::start().await;
-    let end = app.plant.control.ports.clock.now().plus(Duration::from_mins(1));
+    let end = app.test_node.control.ports.clock.now().plus(Duration::from_mins(1));
     let (revoked, expired) = (app.key(|_| {}).await, app.key(|key| key.expires_at = Some(end)).await);
     for key in [&revoked, &expired] {
         assert_eq!(app.call(key, "probe_read", json!({})).await.status, StatusCode::OK);
     }
     app.revoke(&revoked).await;
-    app.plant.clock.pass(Duration::from_secs(61));
-    app.plant.beat().await;
+    app.test_node.clock.pass(Duration::from_secs(61));
+    app.test_node.beat().await;
     for (key, code) in [(&revoked, "token_revoked"), (&expired, "token_expired")] {
         let call = app.call(key, "probe_read", json!({})).await;
         let read = send(app.ask(key, Method::GET, "/api/v1/calls")).await;
@@ -141,8 +141,8 @@ async fn rest_a_dead_key_fails_on_its_next_request() {
         }
     }
     assert_eq!(app.events("refused").await.len(), 0, "of a dead key nothing is kept but counts");
-    app.plant.clock.pass(Duration::from_secs(61));
-    app.plant.beat().await;
+    app.test_node.clock.pass(Duration::from_secs(61));
+    app.test_node.beat().await;
     assert_eq!(app.events("refusals_counted").await.len(), 2, "both calls were counted");
 }
 
@@ -193,15 +193,15 @@ async fn rest_a_read_of_the_log_by_staff_is_an_event() {
     let what: Vec<_> = reads
         .iter()
         .map(|event| match &event.kind {
-            Kind::LogRead { what, .. } => what.clone(),
+            EventKind::LogRead { what, .. } => what.clone(),
             other => panic!("{other:?}"),
         })
         .collect();
     assert_eq!(what, ["calls".to_owned(), format!("calls/{call}")]);
     let asked = app
-        .plant
+        .test_node
         .reader
-        .part(&reads[0], "note", &forelog::core::sight::Sight::Everything)
+        .part(&reads[0], "note", &forelog::core::visibility::Visibility::Everything)
         .await
         .expect("the note")
         .expect("a note");
@@ -282,7 +282,7 @@ async fn rest_describes_itself_from_the_catalogue() {
     let app = TestApp::start().await;
     let document = send(app.bare(Method::GET, "/api/v1/openapi.json")).await.json();
     assert_eq!(document["openapi"], "3.1.0");
-    for tool in app.plant.control.catalogue.iter() {
+    for tool in app.test_node.control.catalogue.iter() {
         let body = &document["paths"][format!("/api/v1/tools/{}", tool.facts.name)]["post"]["requestBody"];
         assert_eq!(body["content"]["application/json"]["schema"], tool.input);
     }

@@ -14,7 +14,7 @@ use crate::harness::{Answer, Key, TestApp, send};
 /// A product whose policies ask for a person.
 async fn holding() -> TestApp {
     let app = TestApp::start().await;
-    app.plant.world.hold(Some(Hold::new("it interrupts service")));
+    app.test_node.world.hold(Some(Hold::new("it interrupts service")));
     app
 }
 
@@ -61,7 +61,7 @@ async fn rest_a_held_call_is_approved_once_and_then_runs() {
         let again = answer(&app, &boss, &call, json!({ "verdict": verdict })).await;
         assert_eq!(told(&again), (409, "conflict".into()), "{again:?}");
     }
-    assert_eq!(app.plant.world.executed().len(), 1, "it ran once");
+    assert_eq!(app.test_node.world.executed().len(), 1, "it ran once");
     assert_eq!(app.events("approval_decided").await.len(), 1);
 }
 
@@ -76,7 +76,7 @@ async fn rest_a_rejected_call_never_runs_and_its_caller_reads_why() {
     let refused = caller.await.expect("the caller");
     assert_eq!(refused.code(), "approval_rejected", "{refused:?}");
     assert!(refused.text.contains("not tonight"), "{refused:?}");
-    assert!(app.plant.world.executed().is_empty());
+    assert!(app.test_node.world.executed().is_empty());
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -116,7 +116,7 @@ async fn rest_who_may_not_answer_reads_that_there_is_nothing_to_answer() {
         send(app.bare(Method::POST, &format!("/api/v1/approvals/{call}")).json(&yes)).await.status,
         StatusCode::UNAUTHORIZED
     );
-    assert!(app.plant.world.executed().is_empty());
+    assert!(app.test_node.world.executed().is_empty());
     assert!(app.events("approval_decided").await.is_empty());
     caller.abort();
 }

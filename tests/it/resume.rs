@@ -15,7 +15,7 @@ use tokio::sync::Notify;
 use crate::harness::{ACCEPT, Answer, Key, TestApp, generous, send};
 use crate::tools;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 const VERSIONS: [&str; 4] = ["2024-11-05", "2025-03-26", "2025-06-18", "2025-11-25"];
 
 fn message(id: &Value, method: &str, params: &Value) -> Value {
@@ -50,7 +50,7 @@ async fn cut_off(app: &TestApp, key: &Key, session: &str, id: &Value, params: &V
             }
         }
     };
-    let event = tokio::time::timeout(PATIENCE, reading).await.expect("an event id in time");
+    let event = tokio::time::timeout(TIMEOUT, reading).await.expect("an event id in time");
     assert!(!text.contains("result"), "it is not answered yet: {text}");
     event
 }
@@ -66,7 +66,7 @@ async fn ended(app: &TestApp, count: usize) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, waiting).await.expect("the call to end");
+    tokio::time::timeout(TIMEOUT, waiting).await.expect("the call to end");
 }
 
 fn write() -> Value {
@@ -81,9 +81,9 @@ async fn resume_of_a_call_that_ended_while_nobody_listened_brings_its_answer() {
     for version in VERSIONS {
         let session = begin(&app, &key, version).await;
         for id in [json!(7), json!("seven")] {
-            app.plant.world.shut();
+            app.test_node.world.shut();
             let event = cut_off(&app, &key, &session, &id, &write()).await;
-            app.plant.world.open();
+            app.test_node.world.open();
             done += 1;
             ended(&app, done).await;
             // Twice, because it may be cut off again.
@@ -105,12 +105,12 @@ async fn resume_waits_for_a_call_that_still_runs() {
     let app = TestApp::start().await;
     let key = app.key(|_| {}).await;
     let session = begin(&app, &key, "2025-11-25").await;
-    app.plant.world.shut();
+    app.test_node.world.shut();
     let event = cut_off(&app, &key, &session, &json!(1), &write()).await;
     let answer = come_back(&app, &key, &session, &event).send().await.expect("an answer");
     assert_eq!(answer.status(), StatusCode::OK);
-    app.plant.world.open();
-    let text = tokio::time::timeout(PATIENCE, answer.text()).await.expect("in time").expect("a stream");
+    app.test_node.world.open();
+    let text = tokio::time::timeout(TIMEOUT, answer.text()).await.expect("in time").expect("a stream");
     assert!(text.contains("structuredContent"), "{text}");
 }
 
@@ -119,10 +119,10 @@ async fn resume_that_takes_long_is_answered_with_the_operation() {
     let app = TestApp::with(forelog::http::Settings { wait: Duration::from_millis(100), ..generous() }).await;
     let key = app.key(|_| {}).await;
     let session = begin(&app, &key, "2025-11-25").await;
-    app.plant.world.shut();
+    app.test_node.world.shut();
     let event = cut_off(&app, &key, &session, &json!(1), &write()).await;
     let document = send(come_back(&app, &key, &session, &event)).await.rpc();
-    app.plant.world.open();
+    app.test_node.world.open();
     let result = &document["result"]["structuredContent"];
     assert_eq!(result["status"], "running", "{document}");
     assert!(event.starts_with(result["operation_id"].as_str().expect("an operation")), "{event} {document}");
@@ -134,9 +134,9 @@ async fn resume_finds_the_answer_on_another_node_too() {
     let other = app.beside(generous()).await;
     let key = app.key(|_| {}).await;
     let session = begin(&app, &key, "2025-11-25").await;
-    app.plant.world.shut();
+    app.test_node.world.shut();
     let event = cut_off(&app, &key, &session, &json!(1), &write()).await;
-    app.plant.world.open();
+    app.test_node.world.open();
     ended(&app, 1).await;
     let document = send(come_back(&other, &key, &session, &event)).await.rpc();
     assert_eq!((&document["id"], &document["result"]["isError"]), (&json!(1), &json!(false)), "{document}");
@@ -148,9 +148,9 @@ async fn resume_is_refused_plainly_where_there_is_nothing_to_go_on_from() {
     let (key, stranger) = (app.key(|_| {}).await, app.key(|_| {}).await);
     let session = begin(&app, &key, "2025-11-25").await;
     let others = begin(&app, &stranger, "2025-11-25").await;
-    app.plant.world.shut();
+    app.test_node.world.shut();
     let event = cut_off(&app, &key, &session, &json!(1), &write()).await;
-    app.plant.world.open();
+    app.test_node.world.open();
     ended(&app, 1).await;
     let refused = |answer: Answer| {
         assert_eq!((answer.status, answer.code().as_str()), (StatusCode::NOT_FOUND, "not_found"), "{answer:?}");
@@ -206,16 +206,16 @@ async fn client_that_is_cut_off(script: &str) {
     let app = TestApp::start().await;
     let key = app.key(|_| {}).await;
     let (way, cut) = cut_once(app.address).await;
-    app.plant.world.shut();
+    app.test_node.world.shut();
     let script = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients").join(script);
     let mut command = tokio::process::Command::new(tools::find("FORELOG_NODE"));
     let url = format!("http://{way}/mcp");
     command.arg(script).args([&url, &key.text, "probe_write"]).stdin(std::process::Stdio::null()).kill_on_drop(true);
     let client = tokio::spawn(command.output());
-    app.plant.world.executed_at_least(1).await;
-    tokio::time::timeout(PATIENCE, cut.notified()).await.expect("it is cut off");
-    app.plant.world.open();
-    let output = tokio::time::timeout(PATIENCE, client).await.expect("in time").expect("the client").expect("run the client");
+    app.test_node.world.executed_at_least(1).await;
+    tokio::time::timeout(TIMEOUT, cut.notified()).await.expect("it is cut off");
+    app.test_node.world.open();
+    let output = tokio::time::timeout(TIMEOUT, client).await.expect("in time").expect("the client").expect("run the client");
     let (told, complained) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let seen: Value = serde_json::from_str(&told).unwrap_or_else(|error| panic!("{error}: {told}\n{complained}"));
     assert_eq!(seen["isError"], false, "{seen}");

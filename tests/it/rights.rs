@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use forelog::ambient::{OsEntropy, SystemClock};
-use forelog::app::desk::{Desk, DeskError};
+use forelog::app::local_admin::{LocalAdmin, LocalAdminError};
 use forelog::app::registry::KeySpec;
 use forelog::config::Config;
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::id::{CredentialId, UserId};
 use forelog::core::limit::Limit;
 use forelog::core::principal::Side;
@@ -30,15 +30,15 @@ impl TestApp {
     }
 
     async fn is_live(&self, id: &CredentialId) -> bool {
-        let ports = &self.plant.control.ports;
+        let ports = &self.test_node.control.ports;
         let state = ports.writer.write(forelog::log::store::Want::default(), |draft| Ok(draft.state().clone()));
         state.await.expect("the state").credentials[id].revoked_at.is_none()
     }
 
     /// Somebody of the plant's account, as the log has them.
     async fn hired(&self, role: Role) -> forelog::core::id::UserId {
-        let (user, account, side) = (self.somebody(), self.plant.account.clone(), role.side());
-        let made = Kind::UserCreated {
+        let (user, account, side) = (self.somebody(), self.test_node.account.clone(), role.side());
+        let made = EventKind::UserCreated {
             user: user.clone(),
             account,
             side,
@@ -47,7 +47,7 @@ impl TestApp {
             invited_by: None,
             address: None,
         };
-        self.plant.change(made, Value::Null).await;
+        self.test_node.change(made, Value::Null).await;
         user
     }
 
@@ -108,7 +108,7 @@ async fn rights_keys_are_administered_by_who_was_given_that_right() {
 #[tokio::test(flavor = "multi_thread")]
 async fn rights_no_key_ends_what_the_console_acts_with() {
     let app = TestApp::start().await;
-    let console = app.console(&app.plant.user, Role::Owner).await;
+    let console = app.console(&app.test_node.user, Role::Owner).await;
     let (keeper, staff) = (app.keeper().await, app.stranger(Side::Staff).await);
     for key in [&keeper, &staff] {
         for (method, path) in [(Method::DELETE, format!("/keys/{console}")), (Method::POST, format!("/keys/{console}/rotate"))] {
@@ -123,14 +123,14 @@ async fn rights_no_key_ends_what_the_console_acts_with() {
 async fn rights_a_key_makes_nothing_that_may_do_more() {
     let app = TestApp::start().await;
     let limit = Limit { admit: 5, window_ms: 60_000 };
-    let end = app.plant.clock.after(std::time::Duration::from_hours(48));
+    let end = app.test_node.clock.after(std::time::Duration::from_hours(48));
     let narrow = app
         .key(|key| {
             key.scopes = [Scope::VmsRead, Scope::KeysRead, Scope::KeysWrite].into();
             (key.limit, key.expires_at) = (Some(limit), Some(end));
         })
         .await;
-    let soon = app.plant.clock.after(std::time::Duration::from_hours(24)).rfc3339();
+    let soon = app.test_node.clock.after(std::time::Duration::from_hours(24)).rfc3339();
     let fits = json!({ "label": "x", "scopes": ["vms:read"], "expires_at": soon });
     let made = app.make(&narrow, fits.clone()).await;
     assert_eq!(
@@ -143,7 +143,7 @@ async fn rights_a_key_makes_nothing_that_may_do_more() {
         body[field] = value;
         body
     };
-    let late = app.plant.clock.after(std::time::Duration::from_hours(72)).rfc3339();
+    let late = app.test_node.clock.after(std::time::Duration::from_hours(72)).rfc3339();
     for (body, code) in [
         (with("scopes", json!(["vms:write"])), "forbidden_scope"),
         (with("scopes", json!(["people:write"])), "forbidden_scope"),
@@ -175,20 +175,20 @@ async fn rights_a_key_is_of_whoever_made_it() {
     let app = TestApp::start().await;
     let (keeper, colleague) = (app.keeper().await, app.hired(Role::Owner).await);
     let stranger = app.stranger(Side::Customer).await;
-    let theirs = app.plant.log().await.into_iter().find_map(|event| match event.kind {
-        Kind::CredentialCreated(made) if made.credential == stranger.id => Some(made.user),
+    let theirs = app.test_node.log().await.into_iter().find_map(|event| match event.kind {
+        EventKind::CredentialCreated(made) if made.credential == stranger.id => Some(made.user),
         _ => None,
     });
     for user in [app.somebody(), colleague.clone(), theirs.expect("a person")] {
         let answer = app.make(&keeper, json!({ "label": "x", "scopes": ["vms:read"], "user": user })).await;
         assert!(["forbidden_role", "not_found"].contains(&answer.code().as_str()), "{answer:?}");
     }
-    let own = app.make(&keeper, json!({ "label": "x", "scopes": ["vms:read"], "user": app.plant.user })).await;
-    assert_eq!((own.status, &own.json()["user"]), (StatusCode::CREATED, &json!(app.plant.user)), "{own:?}");
+    let own = app.make(&keeper, json!({ "label": "x", "scopes": ["vms:read"], "user": app.test_node.user })).await;
+    assert_eq!((own.status, &own.json()["user"]), (StatusCode::CREATED, &json!(app.test_node.user)), "{own:?}");
     // Whoever takes the place of a colleague's key is not that colleague.
     let old = app.key(|key| key.user = colleague.clone()).await;
     let rotated = app.rest(&keeper, Method::POST, &format!("/keys/{}/rotate", old.id), Some(json!({}))).await;
-    assert_eq!((rotated.status, &rotated.json()["user"]), (StatusCode::CREATED, &json!(app.plant.user)), "{rotated:?}");
+    assert_eq!((rotated.status, &rotated.json()["user"]), (StatusCode::CREATED, &json!(app.test_node.user)), "{rotated:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -198,8 +198,8 @@ async fn rights_end_with_the_person_whose_they_are() {
     let key = app.key(|key| key.user = user.clone()).await;
     assert_eq!(app.call(&key, "probe_read", json!({})).await.status, StatusCode::OK);
     // Nothing else ends: no event revokes the key, and yet it is dead, as is one that is made in the person's name later.
-    let gone = Kind::UserRemoved { user: user.clone(), account: app.plant.account.clone(), by: None };
-    app.plant.change(gone, Value::Null).await;
+    let gone = EventKind::UserRemoved { user: user.clone(), account: app.test_node.account.clone(), by: None };
+    app.test_node.change(gone, Value::Null).await;
     let late = app.key(|key| key.user = user.clone()).await;
     let elsewhere = app.stranger(Side::Customer).await.account;
     let other = app.hired(Role::Owner).await;
@@ -221,11 +221,11 @@ async fn rights_staff_end_what_customers_have_and_make_none_of_it() {
             key.scopes = Role::Admin.scopes();
         })
         .await;
-    let account = &app.plant.account;
+    let account = &app.test_node.account;
     for key in [&staff, &all] {
         for (tool, args) in [
             ("key_create", json!({ "account": account, "label": "in", "scopes": ["vms:read"] })),
-            ("key_create", json!({ "account": account, "user": app.plant.user, "label": "in", "scopes": ["vms:read"] })),
+            ("key_create", json!({ "account": account, "user": app.test_node.user, "label": "in", "scopes": ["vms:read"] })),
             ("key_rotate", json!({ "id": customer.id })),
             ("account_set", json!({ "account": account, "agents_may_enable_exec": true })),
         ] {
@@ -266,15 +266,15 @@ async fn rights_what_stopping_needs_is_read_while_all_is_stopped() {
 async fn rights_the_command_line_makes_keys_for_people_who_are_there() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = Config::parse(&format!("data_dir = {:?}", dir.path())).expect("a configuration");
-    let desk = Desk::make(&config, Arc::new(SystemClock::start()), Arc::new(OsEntropy)).await.expect("a desk");
-    let one = desk.create_account("one", "one@example.com", Side::Customer).await.expect("an account");
-    let other = desk.create_account("other", "other@example.com", Side::Customer).await.expect("an account");
+    let local_admin = LocalAdmin::make(&config, Arc::new(SystemClock::start()), Arc::new(OsEntropy)).await.expect("a desk");
+    let one = local_admin.create_account("one", "one@example.com", Side::Customer).await.expect("an account");
+    let other = local_admin.create_account("other", "other@example.com", Side::Customer).await.expect("an account");
     let spec = |user: UserId| KeySpec { user: Some(user), ..KeySpec::full(one.account.clone(), "a key") };
-    let made = desk.create_key(spec(one.user.clone())).await.expect("a key");
+    let made = local_admin.create_key(spec(one.user.clone())).await.expect("a key");
     let by_name = [Scope::KeysRead, Scope::KeysWrite, Scope::PeopleRead, Scope::PeopleWrite, Scope::ApprovalsDecide];
     assert!(by_name.iter().all(|scope| !made.scopes.contains(scope)), "{:?}", made.scopes);
     for user in [other.user, UserId::new(Micros(1), &OsEntropy)] {
-        assert!(matches!(desk.create_key(spec(user)).await, Err(DeskError::Refused(_))), "a key of somebody else");
+        assert!(matches!(local_admin.create_key(spec(user)).await, Err(LocalAdminError::Refused(_))), "a key of somebody else");
     }
-    desk.close().await;
+    local_admin.close().await;
 }

@@ -10,7 +10,7 @@ use forelog::core::id::{CredentialId, VmId};
 use reqwest::StatusCode;
 use serde_json::{Value, json};
 
-use crate::console::{House, on_both};
+use crate::console::{ConsoleServer, on_both};
 use crate::harness::Answer;
 
 on_both! {
@@ -28,7 +28,7 @@ pub struct Made {
 
 /// Whoever administers the account's keys, a house whose VM takes commands, and what keys are confined to.
 pub struct Account {
-    pub house: House,
+    pub house: ConsoleServer,
     pub admin: String,
     pub vm: VmId,
 }
@@ -38,7 +38,7 @@ const SCOPES: [&str; 4] = ["account:read", "vms:read", "vms:exec", "vms:write"];
 
 impl Account {
     /// Makes an account ready.
-    pub async fn of(house: House) -> Self {
+    pub async fn of(house: ConsoleServer) -> Self {
         let vm = house.one.vm.clone();
         let owner = house.signed_in(&house.one.owner).await;
         let on = owner.submit(&format!("/console/vms/{vm}/exec"), &[("enabled", "true"), ("agreed", "yes")]).await;
@@ -101,7 +101,7 @@ impl Account {
     }
 }
 
-async fn sees_and_cancels(house: House) {
+async fn sees_and_cancels(house: ConsoleServer) {
     let account = Account::of(house).await;
     let stranger = Made { text: account.house.other.key.clone(), id: String::new() };
     for confined in [true, false] {
@@ -147,7 +147,7 @@ fn listed(answer: &Answer, field: &str) -> BTreeSet<String> {
     items.iter().filter_map(|item| item[field].as_str().map(str::to_owned)).collect()
 }
 
-async fn lists(house: House) {
+async fn lists(house: ConsoleServer) {
     let account = Account::of(house).await;
     let first = account.make(true).await;
     let beside = account.make(true).await;
@@ -186,7 +186,7 @@ async fn lists(house: House) {
     assert!(!held.contains(&json!(hidden).to_string()), "{held:?}");
 }
 
-async fn stops(house: House) {
+async fn stops(house: ConsoleServer) {
     let account = Account::of(house).await;
     let first = account.make(true).await;
     let command = account.begin(&first).await;

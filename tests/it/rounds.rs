@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use forelog::core::event::{Event, Kind};
+use forelog::core::event::{Event, EventKind};
 use forelog::core::hold::Hold;
 use forelog::http::Settings;
 use reqwest::Method;
@@ -20,7 +20,7 @@ const TRACE: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// A product whose policies ask for a person, an agent's key, and the key of a person.
 async fn held(wait: Duration) -> (TestApp, Key, Key) {
     let app = TestApp::with(Settings { wait, ..generous() }).await;
-    app.plant.world.hold(Some(Hold::new("it interrupts service")));
+    app.test_node.world.hold(Some(Hold::new("it interrupts service")));
     let agent = app.key(|_| {}).await;
     let person = app.answering().await;
     (app, agent, person)
@@ -82,21 +82,21 @@ async fn rounds_a_client_is_sent_to_a_person_and_comes_back_for_the_result() {
         assert_eq!(asked["params"]["url"], json!(format!("https://forelog.example/console/approvals/{first}")));
         // It went with 2026-07-28; rmcp's type still writes it.
         assert_eq!(asked["params"]["elicitationId"].as_str().unwrap_or_default(), "", "{asked}");
-        let before = app.plant.world.executed().len();
+        let before = app.test_node.world.executed().len();
 
         say(&app, &person, first, "approve").await;
         let done = come_back(&app, &agent, "hello", first).await;
         assert_eq!((&done["resultType"], &done["isError"]), (&json!("complete"), &json!(false)), "{done}");
-        assert_eq!(app.plant.world.executed().len(), before + 1, "it ran once");
+        assert_eq!(app.test_node.world.executed().len(), before + 1, "it ran once");
         let second = done["_meta"]["forelog/call_id"].as_str().expect("a call");
         assert_ne!(second, first, "coming back is a call of its own");
-        assert!(follows(&app.plant.log().await, second, first));
+        assert!(follows(&app.test_node.log().await, second, first));
     }
 }
 
 fn follows(log: &[Event], call: &str, first: &str) -> bool {
     log.iter().any(|event| match &event.kind {
-        Kind::IntentRecorded(intent) => {
+        EventKind::IntentRecorded(intent) => {
             intent.call.as_str() == call && intent.follows.as_ref().is_some_and(|follows| follows.as_str() == first)
         }
         _ => false,
@@ -117,7 +117,7 @@ async fn rounds_who_comes_back_too_early_is_told_where_to_look() {
         refused = come_back(&app, &agent, "early", &first).await;
     }
     assert_eq!(code(&refused), "approval_rejected", "{refused}");
-    assert!(app.plant.world.executed().is_empty());
+    assert!(app.test_node.world.executed().is_empty());
     assert_eq!(app.events("held").await.len(), 1, "one person was asked once");
 }
 
@@ -126,7 +126,7 @@ async fn rounds_follow_only_a_call_of_the_same_key_tool_and_arguments() {
     let (app, agent, person) = held(Duration::from_secs(20)).await;
     let first = ask(&app, &agent, "mine").await;
     say(&app, &person, &first, "approve").await;
-    app.plant.world.executed_at_least(1).await;
+    app.test_node.world.executed_at_least(1).await;
     let other = app.key(|_| {}).await;
     let stranger = app.stranger(forelog::core::principal::Side::Customer).await;
     let never = "call_00000000000000000000000000";
@@ -144,7 +144,7 @@ async fn rounds_follow_only_a_call_of_the_same_key_tool_and_arguments() {
     let params = json!({ "name": "probe_read", "arguments": {}, "requestState": first });
     let answer = call(&app, &agent, params, json!({ "url": {} }), false).await;
     assert_eq!(code(&answer["result"]), "operation_not_found", "{answer}");
-    assert_eq!(app.plant.world.executed().len(), 1);
+    assert_eq!(app.test_node.world.executed().len(), 1);
     assert_eq!(app.events("refused").await.len(), 6, "each is in the log");
 }
 
@@ -188,5 +188,5 @@ async fn client_typescript_shows_its_user_who_approves() {
             assert_eq!(seen.structured_content["error"]["code"].as_str().unwrap_or_default(), code, "{seen:?}");
         }
     }
-    assert_eq!(app.plant.world.executed().len(), 2, "of four calls two were approved");
+    assert_eq!(app.test_node.world.executed().len(), 2, "of four calls two were approved");
 }

@@ -4,9 +4,9 @@ use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use crate::cli::{command, complaint, dir, shown, text};
-use crate::console::{House, staff_key};
-use crate::desk::{Data, id};
+use crate::console::{ConsoleServer, staff_key};
 use crate::harness::send;
+use crate::local_admin::{Data, id};
 
 #[test]
 fn said_a_configuration_that_cannot_be_read_is_told_once_with_what_was_meant() {
@@ -81,7 +81,7 @@ fn said_one_of_something_is_one() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn said_refusals_say_what_to_do_next() {
-    let house = House::open().await;
+    let house = ConsoleServer::open().await;
     let staff = staff_key(&house).await;
     let hint = |answer: &crate::harness::Answer| answer.json()["error"]["hint"].as_str().map(str::to_owned);
     let scope = house.call(&house.one.key, "key_create", json!({ "label": "x", "scopes": ["vms:read"] })).await;
@@ -118,7 +118,7 @@ async fn said_refusals_say_what_to_do_next() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn said_an_export_names_what_it_is_downloaded_by() {
-    let house = House::open().await;
+    let house = ConsoleServer::open().await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     let made = client.post(format!("{}/api/v1/exports", house.base)).bearer_auth(&house.one.key).json(&json!({ "form": "csv" }));
     let made = send(made).await;

@@ -13,7 +13,7 @@ use forelog::providers::compute::{
     Compute, Effect, GuestJobs, JobSpec, JobState, JobStatus, Machine, MachineRef, PowerAction, PowerState, ProviderError, Stream,
 };
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 struct Still;
 
@@ -59,7 +59,7 @@ fn open(dir: &Path) -> Arc<Sim> {
 }
 
 fn job(command: &str) -> JobSpec {
-    JobSpec { command: command.into(), working_directory: None, time_limit: PATIENCE }
+    JobSpec { command: command.into(), working_directory: None, time_limit: TIMEOUT }
 }
 
 async fn start(sim: &Sim, id: &CallId, command: &str) -> Arc<dyn GuestJobs> {
@@ -70,7 +70,7 @@ async fn start(sim: &Sim, id: &CallId, command: &str) -> Arc<dyn GuestJobs> {
 
 async fn run(sim: &Sim, id: &CallId, command: &str) -> (JobStatus, String, String) {
     let guest = start(sim, id, command).await;
-    let status = guest.wait(&web(), id, PATIENCE).await.expect("waiting");
+    let status = guest.wait(&web(), id, TIMEOUT).await.expect("waiting");
     let out = guest.read(&web(), id, Stream::Stdout, 0, 1 << 20).await.expect("reading");
     let err = guest.read(&web(), id, Stream::Stderr, 0, 1 << 20).await.expect("reading");
     (status, String::from_utf8(out).expect("text"), String::from_utf8(err).expect("text"))
@@ -128,7 +128,7 @@ async fn sim_reads_output_by_offset_while_the_job_runs_and_after() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, running).await.expect("it wrote");
+    tokio::time::timeout(TIMEOUT, running).await.expect("it wrote");
     assert_eq!(guest.read(&web(), &call(1), Stream::Stdout, 1, 3).await.expect("reading"), b"ell");
     let ended = guest.cancel(&web(), &call(1), Permit::unfenced()).await.expect("cancelling");
     assert_eq!(ended, JobStatus { state: JobState::Cancelled, stdout_bytes: 6, stderr_bytes: 0, left_running: 0 });
@@ -144,7 +144,7 @@ async fn sim_ends_a_job_whose_time_is_over_and_caps_its_output() {
     let guest = sim.guest().expect("it has a guest channel");
     let short = JobSpec { time_limit: Duration::from_millis(20), ..job("sleep 3600") };
     guest.start(&web(), &call(1), &short, Permit::unfenced()).await.expect("starting");
-    assert_eq!(guest.wait(&web(), &call(1), PATIENCE).await.expect("waiting").state, JobState::TimedOut);
+    assert_eq!(guest.wait(&web(), &call(1), TIMEOUT).await.expect("waiting").state, JobState::TimedOut);
     let long = "x".repeat(1 << 20);
     let (status, ..) = run(&sim, &call(2), &format!("repeat 1000000 {long}")).await;
     assert_eq!((status.state, status.stdout_bytes), (JobState::Exited { code: 141 }, 64 << 20));
@@ -187,7 +187,7 @@ async fn sim_tells_the_truth_after_its_process_died() {
             tokio::task::yield_now().await;
         }
     };
-    tokio::time::timeout(PATIENCE, begun).await.expect("it began");
+    tokio::time::timeout(TIMEOUT, begun).await.expect("it began");
     assert_eq!(sim.find_change(&web(), &call(5)).await.expect("asking"), Effect::Running);
     slow.abort();
     slow.await.expect_err("it was aborted");
@@ -288,10 +288,10 @@ async fn sim_holds_the_permit_until_the_request_has_left() {
         let guest = sim.guest().expect("it has a guest channel");
         async move { guest.start(&web(), &call(1), &job("true"), permit).await }
     });
-    tokio::time::timeout(PATIENCE, before.arrived(1)).await.expect("it came to the gate");
+    tokio::time::timeout(TIMEOUT, before.arrived(1)).await.expect("it came to the gate");
     assert_eq!((Arc::strong_count(&section), sim.executions(&call(1))), (2, 0));
     before.open();
-    tokio::time::timeout(PATIENCE, after.arrived(1)).await.expect("it came to the second gate");
+    tokio::time::timeout(TIMEOUT, after.arrived(1)).await.expect("it came to the second gate");
     assert_eq!((Arc::strong_count(&section), sim.executions(&call(1))), (1, 1));
     assert!(!starting.is_finished());
     after.open();
@@ -309,7 +309,7 @@ async fn sim_does_not_call_undone_what_still_waits_to_be_sent() {
         let sim = sim.clone();
         async move { sim.power(&web(), PowerAction::Stop, &call(1), permit).await }
     });
-    tokio::time::timeout(PATIENCE, gate.arrived(1)).await.expect("it came to the gate");
+    tokio::time::timeout(TIMEOUT, gate.arrived(1)).await.expect("it came to the gate");
     assert_eq!(sim.find_change(&web(), &call(1)).await.expect("asking"), Effect::Running);
     stopping.abort();
     stopping.await.expect_err("it was aborted");

@@ -2,14 +2,14 @@
 
 use std::collections::BTreeMap;
 
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::id::Position;
 use forelog::core::state::{ControlState, RowKind, RowName};
 use forelog::core::switch::{Running, Target};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::given::{NEW_YEAR, account, credential, invitation, switch, user, vm};
+use crate::fixtures::{NEW_YEAR, account, credential, invitation, switch, user, vm};
 use crate::kinds;
 
 /// The stored rows, as the writer keeps them: the newest of each name.
@@ -37,7 +37,7 @@ impl Stored {
 
 fn same(one: &ControlState, other: &ControlState) -> bool {
     let rows = |state: &ControlState| {
-        let ControlState { accounts, credentials, vms, switches, policy, people, invitations, .. } = state.clone();
+        let ControlState { accounts, credentials, vms, switches, policy, users: people, invitations, .. } = state.clone();
         (accounts, credentials, vms, switches, policy, people, invitations)
     };
     rows(one) == rows(other)
@@ -47,19 +47,24 @@ fn note() -> Value {
     json!({ "label": "web", "reason": "an incident", "message": "Back at noon.", "incident": "INC-1", "ips": ["10.0.0.0/8"] })
 }
 
-fn changes() -> impl Strategy<Value = Kind> {
+fn changes() -> impl Strategy<Value = EventKind> {
     let all = kinds::one_of_each().into_iter().filter(|kind| kind.call().is_none()).collect::<Vec<_>>();
     prop_oneof![
         proptest::sample::select(all),
         (1..4_i64).prop_map(engaged),
-        (1..4_i64).prop_map(|n| Kind::SwitchReleased { switch: switch(n), by: Some(user(1)), second: None, break_glass: false }),
-        (1..3_i64).prop_map(|n| Kind::VmExecSet { vm: vm(n), enabled: n == 1 }),
-        (1..3_i64).prop_map(|n| Kind::CredentialRevoked { credential: credential(n), by: None }),
+        (1..4_i64).prop_map(|n| EventKind::SwitchReleased {
+            switch: switch(n),
+            by: Some(user(1)),
+            second: None,
+            break_glass: false
+        }),
+        (1..3_i64).prop_map(|n| EventKind::VmExecSet { vm: vm(n), enabled: n == 1 }),
+        (1..3_i64).prop_map(|n| EventKind::CredentialRevoked { credential: credential(n), by: None }),
     ]
 }
 
-fn engaged(n: i64) -> Kind {
-    Kind::SwitchEngaged {
+fn engaged(n: i64) -> EventKind {
+    EventKind::SwitchEngaged {
         switch: switch(n),
         target: Target::Account(account(n)),
         by: None,
@@ -77,7 +82,7 @@ proptest! {
             let epoch = folded.epoch;
             let names = folded.apply(position, NEW_YEAR, kind, &note());
             // Mending changes no row, and may move the epoch to what a forged head says.
-            if !matches!(kind, Kind::StateMended { .. }) {
+            if !matches!(kind, EventKind::StateMended { .. }) {
                 prop_assert_eq!(folded.epoch > epoch, !names.is_empty(), "the epoch moves with every change, and only then");
             }
             stored.put(&folded, position, names);
@@ -139,7 +144,7 @@ fn a_revoked_key_stays_revoked_since_the_first_time() {
     let mut state = ControlState::default();
     let created = kinds::one_of_each().into_iter().find(|kind| kind.name() == "credential_created").expect("one of each");
     state.apply(Position(1), NEW_YEAR, &created, &note());
-    let revoked = Kind::CredentialRevoked { credential: credential(1), by: None };
+    let revoked = EventKind::CredentialRevoked { credential: credential(1), by: None };
     state.apply(Position(2), NEW_YEAR, &revoked, &note());
     state.apply(Position(3), NEW_YEAR.plus(std::time::Duration::from_secs(9)), &revoked, &note());
     let key = state.credentials.get(&credential(1)).expect("the key");

@@ -356,10 +356,10 @@ async fn migrating(backend: Backend) {
 async fn telling(backend: Backend) {
     let (store, other) = (backend.store().await, backend.store().await);
     if let Backend::Sqlite(_) = backend {
-        assert!(tokio::time::timeout(Duration::from_millis(50), store.told()).await.is_err(), "there is nobody to tell");
+        assert!(tokio::time::timeout(Duration::from_millis(50), store.next_epoch()).await.is_err(), "there is nobody to tell");
         return;
     }
-    assert_eq!(store.told().await.expect("it listens"), None, "whoever begins to listen looks");
+    assert_eq!(store.next_epoch().await.expect("it listens"), None, "whoever begins to listen looks");
     append(&other, 3).await;
     for epoch in [1, 2] {
         let decide = &mut |head: &Head, _: Found| Ok(Batch { epoch: Epoch(epoch), ..next(head, 1) });
@@ -369,11 +369,11 @@ async fn telling(backend: Backend) {
     // Two that come one after the other may be told as one; the newest is.
     let mut told = Vec::new();
     while told.last() != Some(&Epoch(2)) {
-        let next = tokio::time::timeout(Duration::from_secs(20), store.told()).await.expect("in time");
+        let next = tokio::time::timeout(Duration::from_secs(20), store.next_epoch()).await.expect("in time");
         told.extend(next.expect("it is told"));
     }
     assert!(told.is_sorted() && told.len() <= 2, "{told:?}");
-    assert!(tokio::time::timeout(Duration::from_millis(100), store.told()).await.is_err(), "nothing else is told");
+    assert!(tokio::time::timeout(Duration::from_millis(100), store.next_epoch()).await.is_err(), "nothing else is told");
 }
 
 async fn headless(backend: Backend) {

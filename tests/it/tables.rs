@@ -4,7 +4,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use forelog::core::event::{CredentialCreated, Kind};
+use forelog::core::event::{CredentialCreated, EventKind};
 use forelog::core::id::{CredentialId, Position};
 use forelog::core::principal::Side;
 use forelog::core::role::Role;
@@ -14,16 +14,16 @@ use forelog::core::switch::{Running, Target};
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::given::{NEW_YEAR, account, credential, invitation, key_made, switch, user, vm};
+use crate::fixtures::{NEW_YEAR, account, credential, invitation, key_made, switch, user, vm};
 use crate::kinds;
 
 const LABELS: [&str; 3] = ["web", "web-2", "we"];
 
 /// An event, and the label that its note says.
-type Said = (Kind, &'static str);
+type Said = (EventKind, &'static str);
 
-fn made(n: i64, owner: i64, maker: Option<i64>, rotates: Option<i64>, role: Option<Role>) -> Kind {
-    Kind::CredentialCreated(CredentialCreated {
+fn made(n: i64, owner: i64, maker: Option<i64>, rotates: Option<i64>, role: Option<Role>) -> EventKind {
+    EventKind::CredentialCreated(CredentialCreated {
         account: account(owner),
         user: user(owner),
         hash: format!("{n:064x}").into(),
@@ -34,38 +34,38 @@ fn made(n: i64, owner: i64, maker: Option<i64>, rotates: Option<i64>, role: Opti
     })
 }
 
-fn of_keys() -> impl Strategy<Value = Kind> {
+fn of_keys() -> impl Strategy<Value = EventKind> {
     let key = 1..9_i64;
     let some = proptest::option::of(1..9_i64);
     prop_oneof![
         4 => (key.clone(), 1..4_i64, some.clone(), some).prop_map(|(n, owner, maker, old)| made(n, owner, maker, old, None)),
         1 => (key.clone(), 1..4_i64).prop_map(|(n, owner)| made(n, owner, None, None, Some(Role::Owner))),
-        1 => (key.clone(), key.clone()).prop_map(|(n, with)| Kind::CredentialAdopted {
+        1 => (key.clone(), key.clone()).prop_map(|(n, with)| EventKind::CredentialAdopted {
             credential: credential(n),
             by: None,
             with: credential(with)
         }),
-        1 => key.prop_map(|n| Kind::CredentialRevoked { credential: credential(n), by: None }),
+        1 => key.prop_map(|n| EventKind::CredentialRevoked { credential: credential(n), by: None }),
     ]
 }
 
-fn of_vms() -> impl Strategy<Value = Kind> {
+fn of_vms() -> impl Strategy<Value = EventKind> {
     prop_oneof![
-        3 => (1..9_i64, 1..4_i64, 1..3_i64, 1..5_i64).prop_map(|(n, owner, provider, machine)| Kind::VmImported {
+        3 => (1..9_i64, 1..4_i64, 1..3_i64, 1..5_i64).prop_map(|(n, owner, provider, machine)| EventKind::VmImported {
             vm: vm(n),
             account: account(owner),
             provider: format!("sim-{provider}").into(),
             machine: format!("m-{machine}").into(),
         }),
-        1 => (1..9_i64, any::<bool>()).prop_map(|(n, enabled)| Kind::VmExecSet { vm: vm(n), enabled }),
+        1 => (1..9_i64, any::<bool>()).prop_map(|(n, enabled)| EventKind::VmExecSet { vm: vm(n), enabled }),
     ]
 }
 
-fn of_people() -> impl Strategy<Value = Kind> {
+fn of_people() -> impl Strategy<Value = EventKind> {
     let who = 1..6_i64;
     let host = proptest::option::of(1..6_i64);
     prop_oneof![
-        2 => (who.clone(), 1..4_i64, host.clone()).prop_map(|(n, owner, host)| Kind::UserCreated {
+        2 => (who.clone(), 1..4_i64, host.clone()).prop_map(|(n, owner, host)| EventKind::UserCreated {
             user: user(n),
             account: account(owner),
             side: Side::Customer,
@@ -74,19 +74,19 @@ fn of_people() -> impl Strategy<Value = Kind> {
             invited_by: host.map(user),
             address: None,
         }),
-        1 => (who.clone(), 1..4_i64).prop_map(|(n, digest)| Kind::IdentityLinked {
+        1 => (who.clone(), 1..4_i64).prop_map(|(n, digest)| EventKind::IdentityLinked {
             user: user(n),
             issuer: "staff".into(),
             known_as: Some(format!("d{digest}").into()),
         }),
-        1 => (who.clone(), 1..4_i64).prop_map(|(n, owner)| Kind::RoleChanged {
+        1 => (who.clone(), 1..4_i64).prop_map(|(n, owner)| EventKind::RoleChanged {
             user: user(n),
             account: account(owner),
             role: Role::Member,
             by: None
         }),
-        1 => (who.clone(), 1..4_i64).prop_map(|(n, owner)| Kind::UserRemoved { user: user(n), account: account(owner), by: None }),
-        1 => (who, 1..4_i64, host).prop_map(|(n, owner, by)| Kind::PersonInvited {
+        1 => (who.clone(), 1..4_i64).prop_map(|(n, owner)| EventKind::UserRemoved { user: user(n), account: account(owner), by: None }),
+        1 => (who, 1..4_i64, host).prop_map(|(n, owner, by)| EventKind::PersonInvited {
             invitation: invitation(n),
             account: account(owner),
             role: Role::Member,
@@ -98,9 +98,9 @@ fn of_people() -> impl Strategy<Value = Kind> {
     ]
 }
 
-fn of_switches() -> impl Strategy<Value = Kind> {
+fn of_switches() -> impl Strategy<Value = EventKind> {
     prop_oneof![
-        (1..4_i64).prop_map(|n| Kind::SwitchEngaged {
+        (1..4_i64).prop_map(|n| EventKind::SwitchEngaged {
             switch: switch(n),
             target: Target::Credential(credential(n)),
             by: None,
@@ -108,13 +108,13 @@ fn of_switches() -> impl Strategy<Value = Kind> {
             running: Running::LetFinish,
             expires_at: None,
         }),
-        (1..4_i64).prop_map(|n| Kind::SwitchReleased { switch: switch(n), by: None, second: None, break_glass: true }),
+        (1..4_i64).prop_map(|n| EventKind::SwitchReleased { switch: switch(n), by: None, second: None, break_glass: true }),
     ]
 }
 
 fn changes() -> impl Strategy<Value = Said> {
-    let others: Vec<Kind> = kinds::one_of_each().into_iter().filter(|kind| kind.call().is_none()).collect();
-    let accounts = (1..4_i64, any::<bool>()).prop_map(|(n, staff)| Kind::AccountCreated {
+    let others: Vec<EventKind> = kinds::one_of_each().into_iter().filter(|kind| kind.call().is_none()).collect();
+    let accounts = (1..4_i64, any::<bool>()).prop_map(|(n, staff)| EventKind::AccountCreated {
         account: account(n),
         side: if staff { Side::Staff } else { Side::Customer },
     });
@@ -130,15 +130,15 @@ fn changes() -> impl Strategy<Value = Said> {
 }
 
 /// Whether a log may say so: a key is made once, and replaces one that is there.
-fn is_sound(state: &ControlState, kind: &Kind) -> bool {
-    let Kind::CredentialCreated(made) = kind else { return true };
+fn is_sound(state: &ControlState, kind: &EventKind) -> bool {
+    let EventKind::CredentialCreated(made) = kind else { return true };
     let is_there = |id: &CredentialId| state.credentials.contains_key(id);
     !is_there(&made.credential) && made.rotates.as_ref().is_none_or(is_there)
 }
 
 /// What is found, and what a walk over all rows says should be.
 fn check(state: &ControlState) {
-    let (keys, vms, people) = (state.credentials.values(), state.vms.values(), state.people.values());
+    let (keys, vms, people) = (state.credentials.values(), state.vms.values(), state.users.values());
     let (keys, vms, people): (Vec<_>, Vec<_>, Vec<_>) = (keys.collect(), vms.collect(), people.collect());
     for n in 1..10 {
         let (id, owner) = (account(n), user(n));
@@ -154,10 +154,10 @@ fn check(state: &ControlState) {
             assert_eq!(state.vms_labelled(&id, label).collect::<Vec<_>>(), named);
         }
         assert_eq!(
-            state.people_of(&id).collect::<Vec<_>>(),
+            state.users_of(&id).collect::<Vec<_>>(),
             people.iter().copied().filter(|row| row.account == id).collect::<Vec<_>>()
         );
-        let invited = |row: &forelog::core::member::Member| row.invited.as_ref().is_some_and(|invited| invited.by == owner);
+        let invited = |row: &forelog::core::user::User| row.invited.as_ref().is_some_and(|invited| invited.by == owner);
         assert_eq!(
             state.guests_of(&owner).collect::<Vec<_>>(),
             people.iter().copied().filter(|row| invited(row)).collect::<Vec<_>>()

@@ -7,14 +7,14 @@ use std::time::Duration;
 use forelog::control::Reply;
 use forelog::core::call::Status;
 use forelog::core::code::Code;
-use forelog::core::event::{Ended, Event, Kind};
+use forelog::core::event::{Ended, Event, EventKind};
 use forelog::core::job::Job;
 use forelog::log::claim::Claimed;
 use forelog::log::closing::{Closed, Closing};
 use serde_json::json;
 
-use crate::plant::{Plant, Site, on_both};
 use crate::promises::check;
+use crate::test_node::{Site, TestNode, on_both};
 
 on_both! {
     lost_its_commit, taken_over_call_is_run_again_by_whoever_lost_its_commit, postgres_taken_over_call_is_run_again_by_whoever_lost_its_commit;
@@ -22,8 +22,8 @@ on_both! {
 }
 
 /// A read that a node runs, and does not finish.
-async fn running(site: &Site) -> (Arc<Plant>, tokio::task::JoinHandle<Reply>, Job) {
-    let first = Arc::new(Plant::start(site).await);
+async fn running(site: &Site) -> (Arc<TestNode>, tokio::task::JoinHandle<Reply>, Job) {
+    let first = Arc::new(TestNode::start(site).await);
     first.world.shut();
     let calling = tokio::spawn({
         let first = Arc::clone(&first);
@@ -36,19 +36,19 @@ async fn running(site: &Site) -> (Arc<Plant>, tokio::task::JoinHandle<Reply>, Jo
 }
 
 /// Takes it over, and does nothing with the leave: as if the answer to the commit had been lost.
-async fn take_over(next: &Plant, job: &Job) {
+async fn take_over(next: &TestNode, job: &Job) {
     let facts = next.control.catalogue.get(&job.tool).expect("its tool").facts;
     let taken = next.writer.take_over(job, facts, next.control.ports.node.clone(), next.event_id()).await.expect("written");
     assert!(matches!(taken, Claimed::Admitted(..)), "{taken:?}");
 }
 
 fn started(log: &[Event]) -> usize {
-    log.iter().filter(|event| matches!(event.kind, Kind::Started { .. })).count()
+    log.iter().filter(|event| matches!(event.kind, EventKind::Started { .. })).count()
 }
 
 async fn lost_its_commit(site: Site) {
     let (first, calling, job) = running(&site).await;
-    let (next, worker, assigned) = Plant::idle(&site).await;
+    let (next, worker, assigned) = TestNode::idle(&site).await;
     worker.beat(true).await.expect("the first beat");
     take_over(&next, &job).await;
     tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), Duration::from_secs(5)));
@@ -63,7 +63,7 @@ async fn lost_its_commit(site: Site) {
 
 async fn was_late(site: Site) {
     let (first, calling, job) = running(&site).await;
-    let (next, ..) = Plant::idle(&site).await;
+    let (next, ..) = TestNode::idle(&site).await;
     take_over(&next, &job).await;
     let node = first.control.ports.node.clone();
     let never_begun = Closing {

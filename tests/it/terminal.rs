@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::cli::{Server, answer, command, dir, shown, text};
 use crate::console::{Browser, between};
-use crate::desk::{Data, id};
+use crate::local_admin::{Data, id};
 
 /// What a terminal would obey or hide, and a line of its own.
 const HOSTILE: &str = "x\u{1b}[2J\u{1b}]0;y\u{7}\u{9b}31m\r\nforged  line\u{202e}gnp\u{200b}";

@@ -19,7 +19,7 @@ use tokio_rustls::TlsConnector;
 
 use crate::demo::Demo;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A certificate for this machine, and the directory it was written to as an operator would have it.
 pub struct Pair {
@@ -163,7 +163,7 @@ async fn tls_two_names_of_a_host_have_to_agree_over_http2() {
 
 async fn calls_from(client: &Client, demo: &Demo, ip: &str, expected: usize) -> usize {
     let url = format!("{}/api/v1/calls?tool=vm_list&ip={ip}", demo.text("/base_url"));
-    let counted = tokio::time::timeout(PATIENCE, async {
+    let counted = tokio::time::timeout(TIMEOUT, async {
         loop {
             let (_, body) = client.get(&url, demo.customer_key()).await.expect("an answer");
             let found = serde_json::from_str::<Value>(&body).expect("a document")["items"].as_array().expect("items").len();
@@ -198,7 +198,7 @@ async fn tls_takes_over_a_renewed_certificate_and_keeps_a_good_one() {
 
     pair.renew();
     let third = pair.client(&TLS13, "h2");
-    let without_a_signal = tokio::time::timeout(PATIENCE, async {
+    let without_a_signal = tokio::time::timeout(TIMEOUT, async {
         while third.get(&url, "").await.is_err() {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
@@ -215,14 +215,14 @@ async fn tls_does_not_start_with_a_key_of_another_certificate() {
         .env("FORELOG_TLS__CERTIFICATE", one.chain())
         .env("FORELOG_TLS__KEY", other.key())
         .output();
-    let output = tokio::time::timeout(PATIENCE, ended).await.expect("it ends").expect("it starts");
+    let output = tokio::time::timeout(TIMEOUT, ended).await.expect("it ends").expect("it starts");
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success() && said.contains("chain.pem"), "{said}");
     assert!(!data.path().join("log.db").exists(), "something was recorded before the certificate was looked at");
 }
 
 async fn until(holds: impl Fn() -> bool) {
-    let waited = tokio::time::timeout(PATIENCE, async {
+    let waited = tokio::time::timeout(TIMEOUT, async {
         while !holds() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

@@ -147,7 +147,7 @@ async fn traces_and_lines_hold_no_argument_and_no_result_of_a_call() {
 #[tokio::test(flavor = "multi_thread")]
 async fn postgres_lines_of_calls_are_all_written() {
     let url = crate::postgres::fresh_database().await;
-    let data = crate::desk::Data::new(Some(&url));
+    let data = crate::local_admin::Data::new(Some(&url));
     let key = data.answer(&["key", "create", "--account", &data.account, "--label", "agent"]);
     let errors = data.path().join("serve.log");
     let server = crate::cli::Server::start(&data.at(&["serve"]), &errors).await;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use forelog::core::code::Code;
 use forelog::core::id::AccountId;
-use forelog::core::sight::Sight;
+use forelog::core::visibility::Visibility;
 use forelog::log::dialect::{Dialect, Room};
 use forelog::log::sql::{Database, Row, SqlError, Transaction, Value};
 use forelog::tools::{Activity, ActivityQuery};
@@ -15,8 +15,8 @@ use forelog::views::Views;
 use forelog::views::activity::Calls;
 use tokio::sync::{Notify, watch};
 
-use crate::book::Book;
-use crate::given::account;
+use crate::fixtures::account;
+use crate::sample_log::SampleLog;
 
 /// A database in which looks of some accounts take until the gate is opened, and hold what a look holds.
 struct Slow {
@@ -85,21 +85,21 @@ impl Database for Slow {
     }
 }
 
-async fn open(book: &Book, gate: &Arc<Gate>) -> Arc<Calls> {
-    let database = Slow { inner: book.room("views.db", Room::Views).await, gate: Arc::clone(gate) };
-    Arc::new(Calls::new(Views::open(Box::new(database), book.reader.clone()).await.expect("the views")))
+async fn open(sample: &SampleLog, gate: &Arc<Gate>) -> Arc<Calls> {
+    let database = Slow { inner: sample.room("views.db", Room::Views).await, gate: Arc::clone(gate) };
+    Arc::new(Calls::new(Views::open(Box::new(database), sample.reader.clone()).await.expect("the views")))
 }
 
-fn newest(sight: Sight) -> ActivityQuery {
-    ActivityQuery { sight, limit: 50, ..ActivityQuery::default() }
+fn newest(visibility: Visibility) -> ActivityQuery {
+    ActivityQuery { visibility, limit: 50, ..ActivityQuery::default() }
 }
 
-async fn one_asks_for_forty(book: Book) {
+async fn one_asks_for_forty(sample: SampleLog) {
     let gate = Gate::for_accounts(&[account(2)]);
-    let calls = open(&book, &gate).await;
+    let calls = open(&sample, &gate).await;
     let asked = |calls: &Arc<Calls>| {
         let calls = Arc::clone(calls);
-        tokio::spawn(async move { calls.list(newest(Sight::Account(account(2)))).await })
+        tokio::spawn(async move { calls.list(newest(Visibility::Account(account(2)))).await })
     };
     let first = [asked(&calls), asked(&calls)];
     gate.until(2).await;
@@ -117,8 +117,8 @@ async fn one_asks_for_forty(book: Book) {
         refused += 1;
     }
     // Nobody else waits for them.
-    for sight in [Sight::Everything, Sight::Account(account(1))] {
-        let answered = tokio::time::timeout(Duration::from_secs(20), calls.list(newest(sight))).await;
+    for visibility in [Visibility::Everything, Visibility::Account(account(1))] {
+        let answered = tokio::time::timeout(Duration::from_secs(20), calls.list(newest(visibility))).await;
         answered.expect("nobody waits for another").expect("a page");
     }
     assert_eq!(gate.most.load(Ordering::SeqCst), 2, "one account has two looks under way at once");
@@ -126,24 +126,24 @@ async fn one_asks_for_forty(book: Book) {
     for look in first.into_iter().chain(more) {
         look.await.expect("it ends").expect("who waited in the queue is answered");
     }
-    calls.list(newest(Sight::Account(account(2)))).await.expect("its lane is free again");
+    calls.list(newest(Visibility::Account(account(2)))).await.expect("its lane is free again");
 }
 
 /// However many accounts ask, the staff have connections of their own.
-async fn all_customers_ask(book: Book) {
+async fn all_customers_ask(sample: SampleLog) {
     let many: Vec<AccountId> = (2..12).map(account).collect();
     let gate = Gate::for_accounts(&many);
-    let calls = open(&book, &gate).await;
+    let calls = open(&sample, &gate).await;
     let looks: Vec<_> = many
         .iter()
         .chain(&many)
         .map(|account| {
             let (calls, account) = (Arc::clone(&calls), account.clone());
-            tokio::spawn(async move { calls.list(newest(Sight::Account(account))).await })
+            tokio::spawn(async move { calls.list(newest(Visibility::Account(account))).await })
         })
         .collect();
     gate.until(4).await;
-    let answered = tokio::time::timeout(Duration::from_secs(20), calls.list(newest(Sight::Everything))).await;
+    let answered = tokio::time::timeout(Duration::from_secs(20), calls.list(newest(Visibility::Everything))).await;
     answered.expect("the staff wait for nobody").expect("a page");
     gate.open.send_replace(true);
     for look in looks {
@@ -154,20 +154,20 @@ async fn all_customers_ask(book: Book) {
 
 #[tokio::test]
 async fn turns_of_one_account_stand_behind_each_other() {
-    one_asks_for_forty(Book::sqlite().await).await;
+    one_asks_for_forty(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn turns_postgres_of_one_account_stand_behind_each_other() {
-    one_asks_for_forty(Book::postgres().await).await;
+    one_asks_for_forty(SampleLog::postgres().await).await;
 }
 
 #[tokio::test]
 async fn turns_of_all_customers_leave_some_to_the_staff() {
-    all_customers_ask(Book::sqlite().await).await;
+    all_customers_ask(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn turns_postgres_of_all_customers_leave_some_to_the_staff() {
-    all_customers_ask(Book::postgres().await).await;
+    all_customers_ask(SampleLog::postgres().await).await;
 }

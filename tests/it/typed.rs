@@ -7,11 +7,11 @@ use forelog::export::jsonl::export;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::console::{House, staff_key};
+use crate::console::{ConsoleServer, staff_key};
 use crate::harness::send;
 
 /// Everything that was recorded, opened.
-async fn recorded(house: &House) -> String {
+async fn recorded(house: &ConsoleServer) -> String {
     let dir = tempfile::tempdir().expect("a directory");
     let reader = &house.app.node().control.ports.reader;
     export(reader, Filter::default(), true, dir.path(), |_, _| ()).await.expect("an export");
@@ -25,7 +25,7 @@ fn folded(text: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn typed_an_export_records_no_secret_of_its_line() {
-    let house = House::open().await;
+    let house = ConsoleServer::open().await;
     let staff = staff_key(&house).await;
     let tail = crate::scrub::random("", 40, 7);
     let secrets = [
@@ -67,7 +67,7 @@ async fn typed_an_export_records_no_secret_of_its_line() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn typed_an_export_keeps_its_line_with_the_times_written_out() {
-    let house = House::open().await;
+    let house = ConsoleServer::open().await;
     house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
     let line = "\"Web-1, or so\" tool:\"vm_get\",vm_list 生产-01* last:2d";
     let made = house.rest(&house.one.key, Method::POST, "/exports", Some(json!({ "q": line, "form": "jsonl" }))).await;
@@ -92,7 +92,7 @@ async fn typed_an_export_keeps_its_line_with_the_times_written_out() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn typed_what_is_cut_was_scrubbed_before() {
-    let house = House::open().await;
+    let house = ConsoleServer::open().await;
     let token = crate::scrub::random("ghp_", 36, 3);
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
     for before in [170, 185, 196, 225, 240, 248] {
@@ -114,7 +114,7 @@ async fn typed_what_is_cut_was_scrubbed_before() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn typed_what_cannot_be_read_in_a_form_is_said_and_nothing_is_done() {
-    let house = House::open().await;
+    let house = ConsoleServer::open().await;
     let owner = house.signed_in(&house.one.owner).await;
     let last = async || house.app.node().control.ports.reader.store.head().await.expect("the head").position;
     let mut before = Position(0);

@@ -12,7 +12,7 @@ use crate::cli::{dir, shown};
 /// A pipe holds less than this, and so does the queue before it.
 const LOUD: &str = "trace";
 
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
     let looking = async {
@@ -23,7 +23,7 @@ async fn until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    tokio::time::timeout(PATIENCE, looking).await.unwrap_or_else(|_| panic!("{what} in time"))
+    tokio::time::timeout(TIMEOUT, looking).await.unwrap_or_else(|_| panic!("{what} in time"))
 }
 
 async fn ended(process: &mut Child) -> std::process::ExitStatus {
@@ -72,7 +72,7 @@ async fn unread_lines_are_lost_and_counted_and_hold_up_nobody() {
     let unread = node.0.stderr.take().expect("its standard error");
     let described = described_at(&data).await;
     let (base, key) = (described["base_url"].as_str().expect("a URL"), described["customer"]["api_key"].as_str().expect("a key"));
-    let client = reqwest::Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+    let client = reqwest::Client::builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
     let mut lost = 0_u64;
     while lost == 0 {
         let call = || client.post(format!("{base}/api/v1/tools/account_get")).bearer_auth(key).json(&json!({})).send();

@@ -10,8 +10,8 @@ use forelog::core::call::Status;
 use forelog::core::code::Code;
 use forelog::core::noun::vm::VM;
 use forelog::core::search::{Field, Search};
-use forelog::core::sight::Sight;
 use forelog::core::time::Micros;
+use forelog::core::visibility::Visibility;
 use forelog::log::dialect::{Dialect, Room};
 use forelog::log::sql::{Database, Row, SqlError, Transaction, Value};
 use forelog::tools::{Activity, ActivityQuery, AdministrationQuery};
@@ -19,8 +19,8 @@ use forelog::views::Views;
 use forelog::views::activity::Calls;
 use rusqlite::StatementStatus;
 
-use crate::book::{Ask, Book, POWER};
-use crate::given::{account, call, credential, user, vm};
+use crate::fixtures::{account, call, credential, user, vm};
+use crate::sample_log::{Ask, POWER, SampleLog};
 
 type Asked = Arc<Mutex<Vec<(String, Vec<Value>)>>>;
 
@@ -135,17 +135,17 @@ async fn others(views: &dyn Database) {
 }
 
 /// How much work each question is, in the database's own count.
-async fn work(book: &Book, views: &dyn Database, asked: &[(String, Vec<Value>)]) -> Vec<i64> {
+async fn work(sample: &SampleLog, views: &dyn Database, asked: &[(String, Vec<Value>)]) -> Vec<i64> {
     let mut counted = Vec::new();
     for (sql, args) in asked {
-        counted.push(if book.url.is_some() { rows_of_plan(views, sql, args).await } else { steps(book, sql, args) });
+        counted.push(if sample.url.is_some() { rows_of_plan(views, sql, args).await } else { steps(sample, sql, args) });
     }
     counted
 }
 
 /// The steps that SQLite's machine takes; what the full text does inside is none of them.
-fn steps(book: &Book, sql: &str, args: &[Value]) -> i64 {
-    let connection = rusqlite::Connection::open(book.dir.path().join("views.db")).expect("the views");
+fn steps(sample: &SampleLog, sql: &str, args: &[Value]) -> i64 {
+    let connection = rusqlite::Connection::open(sample.dir.path().join("views.db")).expect("the views");
     let mut statement = connection.prepare(&sql.replace('$', "?")).expect("a statement");
     for (index, arg) in args.iter().enumerate() {
         statement.raw_bind_parameter(index + 1, arg).expect("a value");
@@ -172,20 +172,20 @@ async fn rows_of_plan(views: &dyn Database, sql: &str, args: &[Value]) -> i64 {
 /// Asks everything that the stranger can, by each kind of sight.
 async fn ask(calls: &Calls) {
     let stranger = account(2);
-    for sight in [
-        Sight::Account(stranger.clone()),
-        Sight::Key { account: stranger.clone(), key: Arc::new([credential(2)].into()), vms: Some(vec![vm(2)]) },
+    for visibility in [
+        Visibility::Account(stranger.clone()),
+        Visibility::Key { account: stranger.clone(), key: Arc::new([credential(2)].into()), vms: Some(vec![vm(2)]) },
     ] {
         for search in questions() {
-            let query = ActivityQuery { sight: sight.clone(), search, limit: 50, ..ActivityQuery::default() };
+            let query = ActivityQuery { visibility: visibility.clone(), search, limit: 50, ..ActivityQuery::default() };
             calls.list(query.clone()).await.expect("a page");
             calls.histogram(query, 10).await.expect("a histogram");
         }
-        let concerns = match sight {
-            Sight::Key { .. } => vec![credential(2).to_string(), vm(2).to_string(), stranger.to_string()],
+        let concerns = match visibility {
+            Visibility::Key { .. } => vec![credential(2).to_string(), vm(2).to_string(), stranger.to_string()],
             _ => vec!["provider:sim".to_owned()],
         };
-        let nothing = AdministrationQuery { sight, concerns, limit: 50, ..AdministrationQuery::default() };
+        let nothing = AdministrationQuery { visibility, concerns, limit: 50, ..AdministrationQuery::default() };
         for query in [
             nothing.clone(),
             AdministrationQuery { about: Some(account(1).to_string()), ..nothing.clone() },
@@ -198,26 +198,26 @@ async fn ask(calls: &Calls) {
     }
 }
 
-async fn a_stranger_reads_its_own(book: Book) {
+async fn a_stranger_reads_its_own(sample: SampleLog) {
     let power =
         Ask { vm: Some(1), text: "action=reboot 数据库", ip: Some("192.0.2.7"), session: Some("abc"), ..Ask::by(1, &POWER) };
-    book.finish(power.clone(), Status::Failed, Some(Code::UpstreamError)).await;
-    book.finish(Ask { vm: Some(2), text: "action=start", ..Ask::by(2, &POWER) }, Status::Succeeded, None).await;
+    sample.finish(power.clone(), Status::Failed, Some(Code::UpstreamError)).await;
+    sample.finish(Ask { vm: Some(2), text: "action=start", ..Ask::by(2, &POWER) }, Status::Succeeded, None).await;
     let asked = Asked::default();
-    let database = Overheard { inner: book.room("views.db", Room::Views).await, asked: Arc::clone(&asked) };
-    let views = Views::open(Box::new(database), book.reader.clone()).await.expect("the views");
+    let database = Overheard { inner: sample.room("views.db", Room::Views).await, asked: Arc::clone(&asked) };
+    let views = Views::open(Box::new(database), sample.reader.clone()).await.expect("the views");
     let calls = Calls::new(views);
-    let of_stranger = {
-        let query = ActivityQuery { sight: Sight::Account(account(2)), limit: 50, ..ActivityQuery::default() };
+    let of_anonymous = {
+        let query = ActivityQuery { visibility: Visibility::Account(account(2)), limit: 50, ..ActivityQuery::default() };
         calls.list(query).await.expect("a page").items.len()
     };
-    assert_eq!(of_stranger, 1);
+    assert_eq!(of_anonymous, 1);
     asked.lock().expect("what was asked").clear();
     ask(&calls).await;
     let asked = std::mem::take(&mut *asked.lock().expect("what was asked"));
     assert!(asked.len() > 100, "{} questions", asked.len());
     let database = calls.views().database();
-    let before = work(&book, database, &asked).await;
+    let before = work(&sample, database, &asked).await;
     others(database).await;
     let mut grown = BTreeMap::new();
     let mut compare = |after: Vec<i64>| {
@@ -228,12 +228,12 @@ async fn a_stranger_reads_its_own(book: Book) {
             }
         }
     };
-    compare(work(&book, database, &asked).await);
-    if book.url.is_some() {
+    compare(work(&sample, database, &asked).await);
+    if sample.url.is_some() {
         let mut transaction = database.begin().await.expect("a transaction");
         transaction.script("analyze").await.expect("statistics");
         transaction.commit().await.expect("a commit");
-        compare(work(&book, database, &asked).await);
+        compare(work(&sample, database, &asked).await);
     }
     assert!(grown.is_empty(), "{} of {} questions grow with what others have: {grown:#?}", grown.len(), asked.len());
     only_own_words(&asked);
@@ -255,10 +255,10 @@ fn only_own_words(asked: &[(String, Vec<Value>)]) {
 
 #[tokio::test]
 async fn unseen_rows_are_not_read_for_a_stranger() {
-    a_stranger_reads_its_own(Book::sqlite().await).await;
+    a_stranger_reads_its_own(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn unseen_postgres_rows_are_not_read_for_a_stranger() {
-    a_stranger_reads_its_own(Book::postgres().await).await;
+    a_stranger_reads_its_own(SampleLog::postgres().await).await;
 }

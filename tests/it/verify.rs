@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use forelog::core::call::Status;
 use forelog::core::code::Code;
-use forelog::core::event::{Event, Kind};
+use forelog::core::event::{Event, EventKind};
 use forelog::core::id::Position;
 use forelog::core::time::Micros;
 use forelog::export::verify::Fault::{
@@ -20,8 +20,8 @@ use forelog::log::sqlite::open_sqlite;
 use forelog::log::store::Store;
 use forelog::log::vault::Vault;
 
-use crate::book::{Ask, Book, LIST, POWER};
-use crate::given::{account, call, credential, node, user, vm};
+use crate::fixtures::{account, call, credential, node, user, vm};
+use crate::sample_log::{Ask, LIST, POWER, SampleLog};
 
 const TRIGGERS: &str = "
     drop trigger event_is_never_updated; drop trigger event_is_never_deleted; drop trigger event_has_no_gap;
@@ -29,21 +29,21 @@ const TRIGGERS: &str = "
     drop trigger head_is_never_deleted; drop trigger head_never_goes_back;";
 
 /// A book with a call of every kind. Its last event is the end of a call of its own.
-async fn write(book: &Book) {
+async fn write(sample: &SampleLog) {
     let power = Ask { vm: Some(1), text: "action=reboot", ip: Some("192.0.2.7"), ..Ask::by(1, &POWER) };
-    book.finish(power.clone(), Status::Succeeded, None).await;
-    let unknown = book.finish(power.clone(), Status::Unknown, Some(Code::OutcomeUnknown)).await;
-    book.reconcile(&unknown).await;
-    book.submit(Ask { refused: Some(Code::ConfirmationRequired), ..power.clone() }).await;
-    book.submit(power.clone()).await;
-    let running = book.submit(power).await;
-    book.start(&running).await;
-    book.change(1, Kind::VmExecSet { vm: vm(1), enabled: true }, serde_json::Value::Null).await;
-    book.finish(Ask::by(2, &LIST), Status::Failed, Some(Code::UpstreamError)).await;
+    sample.finish(power.clone(), Status::Succeeded, None).await;
+    let unknown = sample.finish(power.clone(), Status::Unknown, Some(Code::OutcomeUnknown)).await;
+    sample.reconcile(&unknown).await;
+    sample.submit(Ask { refused: Some(Code::ConfirmationRequired), ..power.clone() }).await;
+    sample.submit(power.clone()).await;
+    let running = sample.submit(power).await;
+    sample.start(&running).await;
+    sample.change(1, EventKind::VmExecSet { vm: vm(1), enabled: true }, serde_json::Value::Null).await;
+    sample.finish(Ask::by(2, &LIST), Status::Failed, Some(Code::UpstreamError)).await;
 }
 
-async fn look(book: &Book, extent: Extent) -> Report {
-    verify(&*book.store, Some(&book.reader.vault), extent, |_, _| ()).await.expect("a walk")
+async fn look(sample: &SampleLog, extent: Extent) -> Report {
+    verify(&*sample.store, Some(&sample.reader.vault), extent, |_, _| ()).await.expect("a walk")
 }
 
 fn faults(report: &Report) -> BTreeSet<Fault> {
@@ -51,16 +51,16 @@ fn faults(report: &Report) -> BTreeSet<Fault> {
 }
 
 /// A log that is about to be changed behind our back.
-struct Tampered(Book);
+struct Tampered(SampleLog);
 
 impl Tampered {
     async fn new() -> Self {
-        let book = Book::sqlite().await;
-        write(&book).await;
-        let mut transaction = book.store.database().begin().await.expect("a transaction");
+        let sample = SampleLog::sqlite().await;
+        write(&sample).await;
+        let mut transaction = sample.store.database().begin().await.expect("a transaction");
         transaction.script(TRIGGERS).await.expect("no triggers");
         transaction.commit().await.expect("a commit");
-        Self(book)
+        Self(sample)
     }
 
     async fn run(&self, sql: &str, args: Vec<Value>) {
@@ -86,7 +86,7 @@ impl Tampered {
     }
 
     /// Adds an event after the newest, with a head that fits.
-    async fn add(&self, kind: Kind, prev: Position) {
+    async fn add(&self, kind: EventKind, prev: Position) {
         let last = self.events().await.pop().expect("an event");
         let event = Event { position: last.position.next(), prev, kind, parts: Vec::new(), ..last };
         let (leaf, call) = (event.encode().expect("a leaf"), event.kind.call().map(ToString::to_string));
@@ -104,35 +104,35 @@ impl Tampered {
 
 #[tokio::test]
 async fn verify_finds_nothing_in_an_honest_log() {
-    let book = Book::sqlite().await;
-    write(&book).await;
+    let sample = SampleLog::sqlite().await;
+    write(&sample).await;
     let mut steps = Vec::new();
-    let report = verify(&*book.store, Some(&book.reader.vault), Extent::Whole, |at, of| steps.push((at, of))).await.unwrap();
+    let report = verify(&*sample.store, Some(&sample.reader.vault), Extent::Whole, |at, of| steps.push((at, of))).await.unwrap();
     assert!(report.is_clean(), "{:#?}", report.findings);
-    let head = book.reader.store.head().await.unwrap();
+    let head = sample.reader.store.head().await.unwrap();
     assert_eq!((report.position, report.events), (head.position, head.position.0.unsigned_abs()));
     assert_eq!((report.calls, report.erased, report.opened), (6, 0, report.payloads));
     assert_eq!(steps.last(), Some(&(head.position, head.position)));
-    assert!(look(&book, Extent::State).await.is_clean());
+    assert!(look(&sample, Extent::State).await.is_clean());
     // Without keys, rows that notes made cannot be folded, and are no finding.
-    let blind = verify(&*book.store, None, Extent::Whole, |_, _| ()).await.unwrap();
+    let blind = verify(&*sample.store, None, Extent::Whole, |_, _| ()).await.unwrap();
     assert!(blind.is_clean() && blind.opened == 0, "{:#?}", blind.findings);
 }
 
 #[tokio::test]
 async fn verify_takes_many_batches_and_a_log_that_goes_on() {
-    let book = std::sync::Arc::new(Book::sqlite().await);
+    let sample = std::sync::Arc::new(SampleLog::sqlite().await);
     for _ in 0..200 {
-        book.finish(Ask::by(1, &LIST), Status::Succeeded, None).await;
+        sample.finish(Ask::by(1, &LIST), Status::Succeeded, None).await;
     }
-    let other = std::sync::Arc::clone(&book);
+    let other = std::sync::Arc::clone(&sample);
     let writing = tokio::spawn(async move {
         for _ in 0..30 {
             other.finish(Ask { vm: Some(1), ..Ask::by(1, &POWER) }, Status::Succeeded, None).await;
         }
     });
     while !writing.is_finished() {
-        let report = look(&book, Extent::Whole).await;
+        let report = look(&sample, Extent::Whole).await;
         assert!(report.is_clean() && report.events > 600, "{:#?}", report.findings);
     }
     writing.await.expect("the writer");
@@ -140,9 +140,9 @@ async fn verify_takes_many_batches_and_a_log_that_goes_on() {
 
 #[tokio::test]
 async fn postgres_verify_finds_nothing_in_an_honest_log() {
-    let book = Book::postgres().await;
-    write(&book).await;
-    let report = look(&book, Extent::Whole).await;
+    let sample = SampleLog::postgres().await;
+    write(&sample).await;
+    let report = look(&sample, Extent::Whole).await;
     assert!(report.is_clean() && report.opened > 0, "{:#?}", report.findings);
 }
 
@@ -263,7 +263,7 @@ async fn verify_names_calls_that_cannot_be() {
 
     let log = Tampered::new().await;
     let epoch = log.0.store.head().await.expect("the head").epoch;
-    log.add(Kind::Started { call: call(5), node: node(1), epoch }, Position(1)).await;
+    log.add(EventKind::Started { call: call(5), node: node(1), epoch }, Position(1)).await;
     log.found(&[PrevLink, JobDiffers]).await;
 }
 
@@ -325,7 +325,7 @@ async fn verify_names_job_rows_that_do_not_fit() {
     log.found(&[JobDiffers]).await;
 
     let log = Tampered::new().await;
-    let Kind::Succeeded(ended) = log.first("succeeded").await.kind else { panic!("an end") };
+    let EventKind::Succeeded(ended) = log.first("succeeded").await.kind else { panic!("an end") };
     let sql = "insert into state (name, control, position, doc) select 'job:' || $1, 0, 1, \
                cast(replace(cast(doc as text), substr(name, 5), $1) as blob) from state where name like 'job:%' limit 1";
     log.run(sql, vec![ended.call.to_string().into()]).await;
@@ -372,7 +372,8 @@ async fn verify_names_parts_of_one_call_that_lie_at_another() {
     let log = Tampered::new().await;
     let intents: Vec<Event> = log.events().await.into_iter().filter(|event| event.kind.name() == "intent_recorded").collect();
     let of = |n: i64| {
-        let is_of = move |event: &&Event| matches!(&event.kind, Kind::IntentRecorded(intent) if intent.account == account(n));
+        let is_of =
+            move |event: &&Event| matches!(&event.kind, EventKind::IntentRecorded(intent) if intent.account == account(n));
         intents.iter().filter(is_of).cloned().collect::<Vec<Event>>()
     };
     let (ours, theirs) = (of(1), of(2));
@@ -385,7 +386,7 @@ async fn verify_names_parts_of_one_call_that_lie_at_another() {
     for intent in [&ours[0], &theirs[0]] {
         let now = log.0.reader.event(intent.position).await.expect("the log").expect("an event");
         assert!(
-            log.0.reader.part(&now, "arguments", &forelog::core::sight::Sight::Everything).await.is_err(),
+            log.0.reader.part(&now, "arguments", &forelog::core::visibility::Visibility::Everything).await.is_err(),
             "another call's arguments were opened"
         );
     }
@@ -410,7 +411,7 @@ async fn verify_names_an_intent_or_an_end_that_says_something_else() {
     for edit in edits {
         let log = Tampered::new().await;
         let mut event = log.first("intent_recorded").await;
-        let Kind::IntentRecorded(intent) = &mut event.kind else { panic!("an intent") };
+        let EventKind::IntentRecorded(intent) = &mut event.kind else { panic!("an intent") };
         edit(intent);
         log.rewrite(event.position, &event).await;
         let report = look(&log.0, Extent::Whole).await;
@@ -418,8 +419,8 @@ async fn verify_names_an_intent_or_an_end_that_says_something_else() {
     }
     let log = Tampered::new().await;
     let mut event = log.first("succeeded").await;
-    let Kind::Succeeded(ended) = event.kind.clone() else { panic!("an end") };
-    event.kind = Kind::Failed(ended);
+    let EventKind::Succeeded(ended) = event.kind.clone() else { panic!("an end") };
+    event.kind = EventKind::Failed(ended);
     log.rewrite(event.position, &event).await;
     log.found(&[PayloadCommitment]).await;
 }
@@ -428,7 +429,7 @@ async fn verify_names_an_intent_or_an_end_that_says_something_else() {
 async fn verify_without_keys_knows_whose_key_sealed_an_intent() {
     let log = Tampered::new().await;
     let mut event = log.first("intent_recorded").await;
-    let Kind::IntentRecorded(intent) = &mut event.kind else { panic!("an intent") };
+    let EventKind::IntentRecorded(intent) = &mut event.kind else { panic!("an intent") };
     intent.account = account(2);
     log.rewrite(event.position, &event).await;
     let blind = verify(&*log.0.store, None, Extent::Whole, |_, _| ()).await.expect("a walk");
@@ -437,15 +438,15 @@ async fn verify_without_keys_knows_whose_key_sealed_an_intent() {
 
 #[tokio::test]
 async fn verify_opens_a_result_that_came_too_late() {
-    let book = Book::sqlite().await;
-    let call = book.finish(Ask::by(1, &LIST), Status::Succeeded, None).await;
-    book.end_late(1, &call, Status::Failed).await;
-    let report = look(&book, Extent::Whole).await;
+    let sample = SampleLog::sqlite().await;
+    let call = sample.finish(Ask::by(1, &LIST), Status::Succeeded, None).await;
+    sample.end_late(1, &call, Status::Failed).await;
+    let report = look(&sample, Extent::Whole).await;
     assert!(report.is_clean() && report.opened == report.payloads, "{:#?}", report.findings);
 }
 
-async fn nothing_is_replaced(book: Book) {
-    write(&book).await;
+async fn nothing_is_replaced(sample: SampleLog) {
+    write(&sample).await;
     let payload = "insert or replace into payload (position, part, key, body) select position, part, 'k', key_of.body \
                    from payload join (select x'7a7a' as body) as key_of limit 1";
     let head = "insert or replace into log_head (log_id, position, at, epoch) values (1, 3, 1, 1)";
@@ -454,29 +455,29 @@ async fn nothing_is_replaced(book: Book) {
     let second = "insert into log_head (log_id, position, at, epoch) values (2, 0, 0, 0)";
     let moved = "insert into log_head (log_id, position, at, epoch) values (1, 0, 0, 0) \
                  on conflict (log_id) do update set position = 0";
-    let all = if book.url.is_some() { vec![second, moved] } else { vec![payload, head, event, second, moved] };
+    let all = if sample.url.is_some() { vec![second, moved] } else { vec![payload, head, event, second, moved] };
     for sql in all {
-        let mut transaction = book.store.database().begin().await.expect("a transaction");
+        let mut transaction = sample.store.database().begin().await.expect("a transaction");
         let done = transaction.execute(sql, vec![]).await;
         assert!(done.is_err(), "{sql}");
     }
-    assert!(look(&book, Extent::Whole).await.is_clean());
+    assert!(look(&sample, Extent::Whole).await.is_clean());
 }
 
 #[tokio::test]
 async fn verify_sqlite_lets_nothing_be_replaced() {
-    nothing_is_replaced(Book::sqlite().await).await;
+    nothing_is_replaced(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn verify_postgres_lets_nothing_be_replaced() {
-    nothing_is_replaced(Book::postgres().await).await;
+    nothing_is_replaced(SampleLog::postgres().await).await;
 }
 
 /// The vault as a new process opens it.
-async fn reopened(book: &Book) -> Vault {
-    let database = open_sqlite(&book.dir.path().join("vault.db"), Room::Vault).await.expect("the vault room");
-    Vault::open(database, zeroize::Zeroizing::new([7; 32]), crate::plant::Seeded::new(1)).await.expect("the vault")
+async fn reopened(sample: &SampleLog) -> Vault {
+    let database = open_sqlite(&sample.dir.path().join("vault.db"), Room::Vault).await.expect("the vault room");
+    Vault::open(database, zeroize::Zeroizing::new([7; 32]), crate::test_node::Seeded::new(1)).await.expect("the vault")
 }
 
 #[tokio::test]

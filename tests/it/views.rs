@@ -8,32 +8,32 @@ use forelog::core::code::Code;
 use forelog::core::id::Position;
 use forelog::core::noun::vm::VM;
 use forelog::core::search::{Field, Search};
-use forelog::core::sight::Sight;
 use forelog::core::time::Micros;
+use forelog::core::visibility::Visibility;
 use forelog::log::dialect::Room;
 use forelog::tools::{Activity, ActivityPage, ActivityQuery, CallRecord};
 use forelog::views::Views;
 use forelog::views::activity::Calls;
 use forelog::views::call::COLUMNS;
-use forelog::views::fit::misfit_of;
 use forelog::views::page::Cursor;
+use forelog::views::status::invalid_row_of;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
-use crate::book::{Ask, Book, LIST, POWER};
-use crate::given::{account, call, credential, vm};
+use crate::fixtures::{account, call, credential, vm};
+use crate::sample_log::{Ask, LIST, POWER, SampleLog};
 
-async fn open(book: &Book) -> Calls {
-    let views = Views::open(book.room("views.db", Room::Views).await, book.reader.clone()).await.expect("the views");
+async fn open(sample: &SampleLog) -> Calls {
+    let views = Views::open(sample.room("views.db", Room::Views).await, sample.reader.clone()).await.expect("the views");
     Calls::new(views)
 }
 
-async fn sealed(book: &Book, cursor: Cursor) -> String {
-    cursor.seal(&book.reader.vault).await.expect("a cursor")
+async fn sealed(sample: &SampleLog, cursor: Cursor) -> String {
+    cursor.seal(&sample.reader.vault).await.expect("a cursor")
 }
 
 fn query() -> ActivityQuery {
-    ActivityQuery { sight: Sight::Everything, limit: 200, ..ActivityQuery::default() }
+    ActivityQuery { visibility: Visibility::Everything, limit: 200, ..ActivityQuery::default() }
 }
 
 /// A query for one field's value.
@@ -75,7 +75,7 @@ async fn dump(calls: &Calls) -> String {
 }
 
 /// One of everything: every status, both accounts, more than one batch.
-pub async fn lively(book: &Book) {
+pub async fn lively(sample: &SampleLog) {
     let power = Ask { vm: Some(1), text: "action=reboot", ip: Some("192.0.2.7"), session: Some("abc"), ..Ask::by(1, &POWER) };
     for (status, code) in [
         (Status::Succeeded, None),
@@ -83,25 +83,25 @@ pub async fn lively(book: &Book) {
         (Status::Cancelled, Some(Code::Cancelled)),
         (Status::TimedOut, Some(Code::Timeout)),
     ] {
-        book.finish(power.clone(), status, code).await;
+        sample.finish(power.clone(), status, code).await;
     }
-    let unknown = book.finish(power.clone(), Status::Unknown, Some(Code::OutcomeUnknown)).await;
-    book.submit(Ask { refused: Some(Code::ConfirmationRequired), ..power.clone() }).await;
-    book.submit(power.clone()).await;
-    let running = book.submit(power).await;
-    book.start(&running).await;
+    let unknown = sample.finish(power.clone(), Status::Unknown, Some(Code::OutcomeUnknown)).await;
+    sample.submit(Ask { refused: Some(Code::ConfirmationRequired), ..power.clone() }).await;
+    sample.submit(power.clone()).await;
+    let running = sample.submit(power).await;
+    sample.start(&running).await;
     for _ in 0..200 {
-        book.finish(Ask { vm: Some(2), ..Ask::by(2, &LIST) }, Status::Succeeded, None).await;
+        sample.finish(Ask { vm: Some(2), ..Ask::by(2, &LIST) }, Status::Succeeded, None).await;
     }
-    book.reconcile(&unknown).await;
+    sample.reconcile(&unknown).await;
 }
 
-async fn rebuild_is_equal(book: Book) {
-    let calls = open(&book).await;
+async fn rebuild_is_equal(sample: SampleLog) {
+    let calls = open(&sample).await;
     let stop = CancellationToken::new();
     let runner = tokio::spawn(Arc::clone(calls.views()).run(stop.clone()));
-    lively(&book).await;
-    let head = book.reader.store.head().await.expect("the head").position;
+    lively(&sample).await;
+    let head = sample.reader.store.head().await.expect("the head").position;
     assert!(head.0 > 600, "{head:?}");
     assert_eq!(list(&calls, query()).await.as_of, head);
     let live = dump(&calls).await;
@@ -116,19 +116,19 @@ async fn rebuild_is_equal(book: Book) {
 
 #[tokio::test]
 async fn views_are_rebuilt_equal() {
-    rebuild_is_equal(Book::sqlite().await).await;
+    rebuild_is_equal(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn postgres_views_are_rebuilt_equal() {
-    rebuild_is_equal(Book::postgres().await).await;
+    rebuild_is_equal(SampleLog::postgres().await).await;
 }
 
 /// Two processes pull at once and come to what one comes to.
-async fn pulled_twice(book: Book) {
-    lively(&book).await;
-    let head = book.reader.store.head().await.expect("the head").position;
-    let (one, two) = (open(&book).await, open(&book).await);
+async fn pulled_twice(sample: SampleLog) {
+    lively(&sample).await;
+    let head = sample.reader.store.head().await.expect("the head").position;
+    let (one, two) = (open(&sample).await, open(&sample).await);
     let (first, second) = tokio::join!(one.views().catch_up(head), two.views().catch_up(head));
     assert_eq!((first.expect("one"), second.expect("two")), (head, head));
     let both = dump(&one).await;
@@ -138,30 +138,30 @@ async fn pulled_twice(book: Book) {
 
 #[tokio::test]
 async fn views_may_be_pulled_by_two_processes() {
-    pulled_twice(Book::sqlite().await).await;
+    pulled_twice(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn postgres_views_may_be_pulled_by_two_processes() {
-    pulled_twice(Book::postgres().await).await;
+    pulled_twice(SampleLog::postgres().await).await;
 }
 
 /// Pages do not shift while calls come in, and show each call as it was when the first page was read.
-async fn pages_stay(book: Book) {
-    let calls = open(&book).await;
+async fn pages_stay(sample: SampleLog) {
+    let calls = open(&sample).await;
     let mut open_calls = Vec::new();
     for _ in 0..7 {
-        open_calls.push(book.submit(Ask { vm: Some(1), ..Ask::by(1, &POWER) }).await);
+        open_calls.push(sample.submit(Ask { vm: Some(1), ..Ask::by(1, &POWER) }).await);
     }
     let first = list(&calls, ActivityQuery { limit: 3, ..query() }).await;
     let mut seen = ids(&first);
     let mut cursor = first.next_cursor.clone();
     while let Some(text) = cursor {
         for call in open_calls.drain(..open_calls.len().min(3)) {
-            book.start(&call).await;
-            book.end(1, &call, Status::Succeeded, None).await;
+            sample.start(&call).await;
+            sample.end(1, &call, Status::Succeeded, None).await;
         }
-        book.submit(Ask::by(2, &POWER)).await;
+        sample.submit(Ask::by(2, &POWER)).await;
         let page = list(&calls, ActivityQuery { limit: 3, cursor: Some(text), ..query() }).await;
         assert_eq!(page.as_of, first.as_of);
         for item in &page.items {
@@ -172,7 +172,7 @@ async fn pages_stay(book: Book) {
     }
     let expected: Vec<String> = (1..=7).rev().map(|n| call(n).to_string()).collect();
     assert_eq!(seen, expected);
-    let now = list(&calls, ActivityQuery { sight: Sight::Account(account(1)), ..query() }).await;
+    let now = list(&calls, ActivityQuery { visibility: Visibility::Account(account(1)), ..query() }).await;
     assert_eq!(now.items.iter().filter(|item| item.status == Status::Succeeded).count(), 6);
     let pinned = |outcome: &str| ActivityQuery {
         cursor: first.next_cursor.clone(),
@@ -186,27 +186,27 @@ async fn pages_stay(book: Book) {
 
 #[tokio::test]
 async fn views_pages_stay_as_they_were() {
-    pages_stay(Book::sqlite().await).await;
+    pages_stay(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn postgres_views_pages_stay_as_they_were() {
-    pages_stay(Book::postgres().await).await;
+    pages_stay(SampleLog::postgres().await).await;
 }
 
 /// Every step of a queued call, each shown at its own position.
 #[tokio::test]
 async fn views_show_a_call_as_it_was_at_each_position() {
-    let book = Book::sqlite().await;
-    let calls = open(&book).await;
-    let before = book.reader.store.head().await.expect("the head").position.0;
-    let id = book.finish(Ask { vm: Some(1), ..Ask::by(1, &POWER) }, Status::Failed, Some(Code::UpstreamError)).await;
-    let now = calls.call(&Sight::Everything, &id).await.expect("a call").expect("it is there");
+    let sample = SampleLog::sqlite().await;
+    let calls = open(&sample).await;
+    let before = sample.reader.store.head().await.expect("the head").position.0;
+    let id = sample.finish(Ask { vm: Some(1), ..Ask::by(1, &POWER) }, Status::Failed, Some(Code::UpstreamError)).await;
+    let now = calls.call(&Visibility::Everything, &id).await.expect("a call").expect("it is there");
     assert_eq!((now.status, now.code.as_deref(), now.end), (Status::Failed, Some("upstream_error"), Some(Position(before + 4))));
     let steps = [(1, Status::Recorded), (2, Status::Queued), (3, Status::Running), (4, Status::Failed)];
     for (step, status) in steps {
         let as_of = Position(before + step);
-        let cursor = sealed(&book, Cursor { as_of, before: as_of }).await;
+        let cursor = sealed(&sample, Cursor { as_of, before: as_of }).await;
         let all = list(&calls, ActivityQuery { cursor: Some(cursor.clone()), ..query() }).await;
         // At its own position the intent is not before it.
         let Some(shown) = all.items.first() else {
@@ -224,16 +224,16 @@ async fn views_show_a_call_as_it_was_at_each_position() {
 }
 
 /// Each filter finds what it names and nothing else.
-async fn filters_hold(book: Book) {
-    let calls = open(&book).await;
+async fn filters_hold(sample: SampleLog) {
+    let calls = open(&sample).await;
     let wanted = Ask { vm: Some(1), text: r"Note=50%_Off\now", ip: Some("192.0.2.7"), session: Some("s1"), ..Ask::by(1, &POWER) };
-    let id = book.finish(wanted, Status::Failed, Some(Code::UpstreamError)).await;
+    let id = sample.finish(wanted, Status::Failed, Some(Code::UpstreamError)).await;
     let other = Ask { vm: Some(2), text: "note=5000", ip: Some("192.0.2.8"), session: Some("s2"), ..Ask::by(2, &LIST) };
-    book.finish(other, Status::Succeeded, None).await;
-    let at = calls.call(&Sight::Everything, &id).await.expect("a call").expect("it is there").at;
+    sample.finish(other, Status::Succeeded, None).await;
+    let at = calls.call(&Visibility::Everything, &id).await.expect("a call").expect("it is there").at;
     let found = [
-        ("account", ActivityQuery { sight: Sight::Account(account(1)), ..query() }),
-        ("key", ActivityQuery { sight: Sight::bounded(Some(account(1)), Some(credential(1))), ..query() }),
+        ("account", ActivityQuery { visibility: Visibility::Account(account(1)), ..query() }),
+        ("key", ActivityQuery { visibility: Visibility::bounded(Some(account(1)), Some(credential(1))), ..query() }),
         ("account as a field", only(Field::Account, account(1).to_string())),
         ("credential", only(Field::Credential, credential(1).to_string())),
         ("vm", only(Field::Resource(&VM), vm(1).to_string())),
@@ -269,14 +269,14 @@ async fn filters_hold(book: Book) {
         ("to", typed(&format!("created:<{}", at.0))),
         ("all words", typed("note absent")),
         ("a part of a word", typed("oteb ote")),
-        ("both", ActivityQuery { sight: Sight::Account(account(2)), ..only(Field::Tool, "vm_power") }),
+        ("both", ActivityQuery { visibility: Visibility::Account(account(2)), ..only(Field::Tool, "vm_power") }),
         (
             "its own field and another's",
-            ActivityQuery { sight: Sight::Account(account(2)), ..only(Field::Account, account(1).to_string()) },
+            ActivityQuery { visibility: Visibility::Account(account(2)), ..only(Field::Account, account(1).to_string()) },
         ),
         ("without all", typed("-tool:vm_power,vm_list")),
         ("policy", only(Field::Policy, "none")),
-        ("switch", only(Field::Switch, forelog::core::id::SwitchId::new(Micros(0), &crate::given::Zeros).to_string())),
+        ("switch", only(Field::Switch, forelog::core::id::SwitchId::new(Micros(0), &crate::fixtures::Zeros).to_string())),
     ];
     for (name, asked) in missed {
         assert_eq!(ids(&list(&calls, asked).await), [""; 0], "{name}");
@@ -289,20 +289,20 @@ async fn filters_hold(book: Book) {
 
 #[tokio::test]
 async fn views_filters_hold() {
-    filters_hold(Book::sqlite().await).await;
+    filters_hold(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn postgres_views_filters_hold() {
-    filters_hold(Book::postgres().await).await;
+    filters_hold(SampleLog::postgres().await).await;
 }
 
 #[tokio::test]
 async fn views_refuse_what_they_cannot_answer() {
-    let book = Book::sqlite().await;
-    let calls = open(&book).await;
-    let head = book.reader.store.head().await.expect("the head").position;
-    let ahead = sealed(&book, Cursor { as_of: head.next(), before: head }).await;
+    let sample = SampleLog::sqlite().await;
+    let calls = open(&sample).await;
+    let head = sample.reader.store.head().await.expect("the head").position;
+    let ahead = sealed(&sample, Cursor { as_of: head.next(), before: head }).await;
     let asked = [
         ActivityQuery { limit: 0, ..query() },
         ActivityQuery { limit: 201, ..query() },
@@ -316,19 +316,20 @@ async fn views_refuse_what_they_cannot_answer() {
 }
 
 /// P9: no filter, cursor or id shows one account what is another's.
-async fn accounts_are_apart(book: Book) {
-    let calls = open(&book).await;
+async fn accounts_are_apart(sample: SampleLog) {
+    let calls = open(&sample).await;
     for n in [1, 2, 1, 2, 1] {
         let ip = Some(if n == 1 { "192.0.2.1" } else { "192.0.2.2" });
-        book.finish(
-            Ask { vm: Some(n), text: "secret plan", ip, session: Some("same"), ..Ask::by(n, &LIST) },
-            Status::Succeeded,
-            None,
-        )
-        .await;
+        sample
+            .finish(
+                Ask { vm: Some(n), text: "secret plan", ip, session: Some("same"), ..Ask::by(n, &LIST) },
+                Status::Succeeded,
+                None,
+            )
+            .await;
     }
     let staff = list(&calls, ActivityQuery { limit: 1, ..query() }).await;
-    let theirs = ActivityQuery { sight: Sight::Account(account(2)), ..query() };
+    let theirs = ActivityQuery { visibility: Visibility::Account(account(2)), ..query() };
     let narrowed: Vec<ActivityQuery> = vec![
         theirs.clone(),
         ActivityQuery { cursor: staff.next_cursor, ..theirs.clone() },
@@ -348,31 +349,34 @@ async fn accounts_are_apart(book: Book) {
     ] {
         assert_eq!(list(&calls, query).await.items, []);
     }
-    assert!(calls.call(&Sight::Account(account(1)), &call(1)).await.expect("an answer").is_some());
+    assert!(calls.call(&Visibility::Account(account(1)), &call(1)).await.expect("an answer").is_some());
     // Another's call looks like one that is not there.
-    assert_eq!(calls.call(&Sight::Account(account(2)), &call(1)).await, calls.call(&Sight::Account(account(2)), &call(99)).await);
-    assert_eq!(calls.timeline(&Sight::Account(account(2)), &call(1)).await, Ok(None));
+    assert_eq!(
+        calls.call(&Visibility::Account(account(2)), &call(1)).await,
+        calls.call(&Visibility::Account(account(2)), &call(99)).await
+    );
+    assert_eq!(calls.timeline(&Visibility::Account(account(2)), &call(1)).await, Ok(None));
 }
 
 #[tokio::test]
 async fn views_keep_accounts_apart() {
-    accounts_are_apart(Book::sqlite().await).await;
+    accounts_are_apart(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn postgres_views_keep_accounts_apart() {
-    accounts_are_apart(Book::postgres().await).await;
+    accounts_are_apart(SampleLog::postgres().await).await;
 }
 
 #[tokio::test]
 async fn views_tell_a_calls_whole_story() {
-    let book = Book::sqlite().await;
-    let calls = open(&book).await;
+    let sample = SampleLog::sqlite().await;
+    let calls = open(&sample).await;
     let ask = Ask { vm: Some(1), text: "action=reboot", ip: Some("192.0.2.7"), ..Ask::by(1, &POWER) };
-    let id = book.finish(ask, Status::Unknown, Some(Code::OutcomeUnknown)).await;
-    book.finish(Ask::by(2, &LIST), Status::Succeeded, None).await;
-    book.reconcile(&id).await;
-    let story = calls.timeline(&Sight::Account(account(1)), &id).await.expect("an answer").expect("a timeline");
+    let id = sample.finish(ask, Status::Unknown, Some(Code::OutcomeUnknown)).await;
+    sample.finish(Ask::by(2, &LIST), Status::Succeeded, None).await;
+    sample.reconcile(&id).await;
+    let story = calls.timeline(&Visibility::Account(account(1)), &id).await.expect("an answer").expect("a timeline");
     let kinds: Vec<&str> = story.events.iter().map(|moment| moment.kind.as_str()).collect();
     assert_eq!(kinds, ["intent_recorded", "admitted", "started", "unknown", "reconciled"]);
     assert_eq!(story.arguments, Some(json!({ "action": "action=reboot" })));
@@ -390,13 +394,13 @@ async fn views_tell_a_calls_whole_story() {
 }
 
 /// Text without spaces is found by its parts, and what is only written differently is the same.
-async fn parts_are_found(book: Book) {
-    let calls = open(&book).await;
+async fn parts_are_found(sample: SampleLog) {
+    let calls = open(&sample).await;
     let wanted = Ask {
         vm: Some(1), text: "name=生产数据库-01 ﾃﾞｰﾀ Straße ฐานข้อมูล 데이터베이스를", ..Ask::by(1, &POWER)
     };
-    let id = book.finish(wanted, Status::Succeeded, None).await;
-    book.finish(Ask { vm: Some(2), text: "name=测试数据-02 库", ..Ask::by(2, &LIST) }, Status::Succeeded, None).await;
+    let id = sample.finish(wanted, Status::Succeeded, None).await;
+    sample.finish(Ask { vm: Some(2), text: "name=测试数据-02 库", ..Ask::by(2, &LIST) }, Status::Succeeded, None).await;
     for line in [
         "数据库",
         "生产数据库",
@@ -425,12 +429,12 @@ async fn parts_are_found(book: Book) {
 
 #[tokio::test]
 async fn views_find_parts_of_text_without_spaces() {
-    parts_are_found(Book::sqlite().await).await;
+    parts_are_found(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn postgres_views_find_parts_of_text_without_spaces() {
-    parts_are_found(Book::postgres().await).await;
+    parts_are_found(SampleLog::postgres().await).await;
 }
 
 async fn words(calls: &Calls) -> BTreeSet<String> {
@@ -438,7 +442,7 @@ async fn words(calls: &Calls) -> BTreeSet<String> {
 }
 
 /// The views of a log that had more are beside one that has less, or something else; what only the other one had is never shown.
-async fn other_logs_views_are_made_again(lost: Book, kept: Book) {
+async fn other_logs_views_are_made_again(lost: SampleLog, kept: SampleLog) {
     for (number, text) in (0..40).zip(["action=lost", "action=gone"].into_iter().cycle()) {
         lost.finish(Ask { text, ..Ask::by(1 + number % 2, &POWER) }, Status::Succeeded, None).await;
     }
@@ -456,7 +460,7 @@ async fn other_logs_views_are_made_again(lost: Book, kept: Book) {
         }
         let own = kept.reader.store.head().await.expect("the head").position;
         assert_eq!(own > head, most > 1, "{own:?} {head:?}");
-        let told = misfit_of(&*lost.room("views.db", Room::Views).await, &*kept.reader.store).await.expect("a look");
+        let told = invalid_row_of(&*lost.room("views.db", Room::Views).await, &*kept.reader.store).await.expect("a look");
         assert!(told.is_some(), "doctor names it");
         let views = Views::open(lost.room("views.db", Room::Views).await, kept.reader.clone()).await.expect("the views");
         assert!(views.position().await.expect("a position") <= own, "it stands where this log is");
@@ -465,7 +469,7 @@ async fn other_logs_views_are_made_again(lost: Book, kept: Book) {
         assert!(are_kept(words(&calls).await), "nothing of the other log is shown");
         views.catch_up(own).await.expect("the views");
         assert!(are_kept(words(&calls).await));
-        let told = misfit_of(calls.views().database(), &*kept.reader.store).await.expect("a look");
+        let told = invalid_row_of(calls.views().database(), &*kept.reader.store).await.expect("a look");
         assert_eq!(told, None);
         calls.views().database().close().await;
         drop(calls);
@@ -480,19 +484,19 @@ async fn other_logs_views_are_made_again(lost: Book, kept: Book) {
 
 #[tokio::test]
 async fn views_of_another_log_are_made_again() {
-    other_logs_views_are_made_again(Book::sqlite().await, Book::sqlite().await).await;
+    other_logs_views_are_made_again(SampleLog::sqlite().await, SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn postgres_views_of_another_log_are_made_again() {
-    other_logs_views_are_made_again(Book::postgres().await, Book::postgres().await).await;
+    other_logs_views_are_made_again(SampleLog::postgres().await, SampleLog::postgres().await).await;
 }
 
 /// The log is put back under a node that runs.
-async fn what_a_log_has_lost_goes_while_a_node_runs(book: Book) {
-    let calls = open(&book).await;
-    lively(&book).await;
-    let head = book.reader.store.head().await.expect("the head").position;
+async fn what_a_log_has_lost_goes_while_a_node_runs(sample: SampleLog) {
+    let calls = open(&sample).await;
+    lively(&sample).await;
+    let head = sample.reader.store.head().await.expect("the head").position;
     calls.views().catch_up(head).await.expect("the views");
     let before = dump(&calls).await;
     // As if there had been more.
@@ -519,10 +523,10 @@ async fn what_a_log_has_lost_goes_while_a_node_runs(book: Book) {
 
 #[tokio::test]
 async fn views_of_what_a_log_has_lost_go_while_a_node_runs() {
-    what_a_log_has_lost_goes_while_a_node_runs(Book::sqlite().await).await;
+    what_a_log_has_lost_goes_while_a_node_runs(SampleLog::sqlite().await).await;
 }
 
 #[tokio::test]
 async fn postgres_views_of_what_a_log_has_lost_go_while_a_node_runs() {
-    what_a_log_has_lost_goes_while_a_node_runs(Book::postgres().await).await;
+    what_a_log_has_lost_goes_while_a_node_runs(SampleLog::postgres().await).await;
 }

@@ -14,11 +14,11 @@ use forelog::core::tool::Class;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use crate::console::House;
+use crate::console::ConsoleServer;
 use crate::harness::Answer;
 
 /// Everybody who asks, by name.
-async fn callers(house: &House) -> Vec<(&'static str, String)> {
+async fn callers(house: &ConsoleServer) -> Vec<(&'static str, String)> {
     let of = |account: &AccountId, scopes: ScopeSet| KeySpec { scopes, ..KeySpec::full(account.clone(), "reads") };
     let one = &house.one.account;
     let confined = KeySpec { vms: Some(vec![house.one.vm.clone()]), ..of(one, Role::Owner.scopes()) };
@@ -49,7 +49,7 @@ struct Planted {
 }
 
 impl Planted {
-    async fn plant(house: &House) -> Self {
+    async fn test_node(house: &ConsoleServer) -> Self {
         let second = house.import(&house.one.account, "db-2", "second").await;
         let called = async |key: &str, vm: &str| {
             let answer = house.call(key, "vm_get", json!({ "vm_id": vm })).await;
@@ -167,8 +167,8 @@ fn write(table: &mut String, read: &str, cells: Vec<(&str, String)>) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn visible_is_what_the_table_says_to_every_kind_of_caller() {
-    let house = House::open().await;
-    let planted = Planted::plant(&house).await;
+    let house = ConsoleServer::open().await;
+    let planted = Planted::test_node(&house).await;
     let callers = callers(&house).await;
     let mut table = String::from(
         "What each caller sees by each read. Calls c (of their VM), h (of another VM of the account), C (of the other account); VMs v, w, V; keys k, K;\n\

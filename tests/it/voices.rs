@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use forelog::ambient::{OsEntropy, SystemClock};
 use forelog::app::App;
-use forelog::app::desk::Desk;
+use forelog::app::local_admin::LocalAdmin;
 use forelog::config::Config;
 use forelog::core::engagement::{Names, Proposed};
 use forelog::core::job::Node;
@@ -24,8 +24,8 @@ use forelog::log::store::{Store, Want};
 use forelog::log::writer::Writer;
 use tempfile::TempDir;
 
-use crate::plant::{Plant, Site, TestClock, on_both};
 use crate::postgres::fresh_database;
+use crate::test_node::{Site, TestClock, TestNode, on_both};
 
 const HOUR: i64 = 3_600_000_000;
 const SWITCH: Duration = Duration::from_hours(1);
@@ -101,8 +101,8 @@ impl Place {
     }
 
     /// The command line with such a clock.
-    pub async fn desk(&self, hours: i64) -> Desk {
-        Desk::make(&self.config, Wrong::by(hours * HOUR), Arc::new(OsEntropy)).await.expect("a desk")
+    pub async fn local_admin(&self, hours: i64) -> LocalAdmin {
+        LocalAdmin::make(&self.config, Wrong::by(hours * HOUR), Arc::new(OsEntropy)).await.expect("a desk")
     }
 
     async fn store(&self) -> SqlStore {
@@ -137,10 +137,10 @@ pub async fn skewed(app: &App) -> bool {
 }
 
 /// Stops commands for an hour.
-async fn stop(desk: &Desk) {
+async fn stop(local_admin: &LocalAdmin) {
     let proposed =
         Proposed { target: Target::Class(Class::Exec), reason: "a test".into(), message: None, incident: None, expires_at: None };
-    desk.engage(proposed, Some(SWITCH), Running::LetFinish, Names::default()).await.expect("engaged");
+    local_admin.engage(proposed, Some(SWITCH), Running::LetFinish, Names::default()).await.expect("engaged");
 }
 
 /// The time has not been moved, and what was engaged holds for its hour.
@@ -148,23 +148,23 @@ async fn is_right(place: &Place, begun: Micros, switches: usize) {
     let now = SystemClock::start().now();
     let newest = place.newest().await;
     assert!(newest >= begun && newest <= now.plus(Duration::from_secs(5)), "{begun:?} {newest:?} {now:?}");
-    let desk = place.desk(0).await;
-    let state = desk.state().await.expect("control state");
+    let local_admin = place.local_admin(0).await;
+    let state = local_admin.state().await.expect("control state");
     assert_eq!(state.switches.len(), switches, "they hold");
     for switch in state.switches.values() {
         let end = switch.expires_at.expect("it ends");
         let (first, last) = (begun.plus(SWITCH), now.plus(SWITCH + Duration::from_secs(5)));
         assert!(end >= first && end <= last, "{first:?} {end:?} {last:?}");
     }
-    desk.close().await;
+    local_admin.close().await;
 }
 
 async fn command_lines_alone(place: Place) {
     let begun = place.newest().await;
     for (count, hours) in [(1, 25), (2, -25), (3, 24 * 100)] {
-        let desk = place.desk(hours).await;
-        stop(&desk).await;
-        desk.close().await;
+        let local_admin = place.local_admin(hours).await;
+        stop(&local_admin).await;
+        local_admin.close().await;
         is_right(&place, begun, count).await;
     }
     let server = place.serve(0).await;
@@ -176,9 +176,9 @@ async fn command_lines_alone(place: Place) {
 async fn command_lines_beside_a_node(place: Place) {
     let (begun, server) = (place.newest().await, place.serve(0).await);
     for (count, hours) in [(1, 25), (2, -25)] {
-        let desk = place.desk(hours).await;
-        stop(&desk).await;
-        desk.close().await;
+        let local_admin = place.local_admin(hours).await;
+        stop(&local_admin).await;
+        local_admin.close().await;
         is_right(&place, begun, count).await;
         assert!(!skewed(&server).await, "it goes on");
     }
@@ -190,9 +190,9 @@ async fn command_lines_one_ahead_of_the_other(place: Place) {
     let (begun, server) = (place.newest().await, place.serve(0).await);
     for step in 1..=4 {
         let ahead = step * 4_500_000;
-        let desk = Desk::make(&place.config, Wrong::by(ahead), Arc::new(OsEntropy)).await.expect("a desk");
-        stop(&desk).await;
-        desk.close().await;
+        let local_admin = LocalAdmin::make(&place.config, Wrong::by(ahead), Arc::new(OsEntropy)).await.expect("a desk");
+        stop(&local_admin).await;
+        local_admin.close().await;
         assert!(!skewed(&server).await, "it goes on after the one that is {ahead} us ahead");
     }
     server.shutdown().await;
@@ -206,9 +206,9 @@ async fn postgres_voices_two_tolerances_do_not_add_up() {
     let (fast, slow) = (place.serve_off(4_800_000).await, place.serve_off(-600_000).await);
     for _ in 0..3 {
         assert!(!skewed(&fast).await, "it is within what is tolerated");
-        let desk = Desk::make(&place.config, Wrong::by(4_800_000), Arc::new(OsEntropy)).await.expect("a desk");
-        stop(&desk).await;
-        desk.close().await;
+        let local_admin = LocalAdmin::make(&place.config, Wrong::by(4_800_000), Arc::new(OsEntropy)).await.expect("a desk");
+        stop(&local_admin).await;
+        local_admin.close().await;
         assert!(!skewed(&slow).await, "it is right");
     }
     let far = place.serve_off(-5_500_000).await;
@@ -281,7 +281,7 @@ async fn goes_on(site: &Site, clock: Arc<Wrong>) -> bool {
 async fn month_old(mut site: Site) {
     let now = SystemClock::start().now().0;
     site.clock = TestClock::at(Micros(now - 30 * 24 * HOUR));
-    let (old, _, _) = Plant::idle(&site).await;
+    let (old, _, _) = TestNode::idle(&site).await;
     drop(old);
     assert_eq!(
         goes_on(&site, Wrong::by(0)).await,

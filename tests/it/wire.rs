@@ -6,7 +6,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
-pub const PATIENCE: Duration = Duration::from_secs(30);
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One connection.
 pub struct Wire {
@@ -55,7 +55,7 @@ impl Wire {
 
     /// The next answer; none if the connection ends before it.
     pub async fn answer(&mut self) -> Option<Answered> {
-        tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("an answer, or the end, in time")
+        tokio::time::timeout(TIMEOUT, self.read_answer()).await.expect("an answer, or the end, in time")
     }
 
     async fn read_answer(&mut self) -> Option<Answered> {
@@ -89,7 +89,7 @@ impl Wire {
     /// Returns once the other end has closed the connection.
     pub async fn ends(mut self) {
         let ending = async { while self.more().await.is_some() {} };
-        tokio::time::timeout(PATIENCE, ending).await.expect("the connection to be closed");
+        tokio::time::timeout(TIMEOUT, ending).await.expect("the connection to be closed");
     }
 }
 
@@ -100,5 +100,5 @@ pub async fn until(what: &str, holds: impl Fn() -> bool) {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "{what}");
+    assert!(tokio::time::timeout(TIMEOUT, waiting).await.is_ok(), "{what}");
 }

@@ -4,7 +4,7 @@
 use forelog::control::Reply;
 use forelog::core::bounded::Hex;
 use forelog::core::code::Code;
-use forelog::core::event::{Event, Kind};
+use forelog::core::event::{Event, EventKind};
 use forelog::core::id::{AccountId, EventId, Position};
 use forelog::core::principal::Side;
 use forelog::core::root::RootKey;
@@ -15,8 +15,8 @@ use forelog::log::sql_store::SqlStore;
 use forelog::log::store::{Store, Want};
 use serde_json::{Value, json};
 
-use crate::given::node;
-use crate::plant::{Plant, Site, on_both};
+use crate::fixtures::node;
+use crate::test_node::{Site, TestNode, on_both};
 
 on_both! {
     an_edited_row_is_not_served_at_start, witness_an_edited_row_is_not_served_at_start, postgres_witness_an_edited_row_is_not_served_at_start;
@@ -52,9 +52,9 @@ pub async fn put(site: &Site, name: &str, document: &Value) {
     edit(site, "update state set doc = $1 where name = $2", vec![bytes.into(), name.into()]).await;
 }
 
-async fn revoke(plant: &Plant) -> String {
-    plant.change(Kind::CredentialRevoked { credential: plant.credential.clone(), by: None }, Value::Null).await;
-    format!("credential:{}", plant.credential)
+async fn revoke(test_node: &TestNode) -> String {
+    test_node.change(EventKind::CredentialRevoked { credential: test_node.credential.clone(), by: None }, Value::Null).await;
+    format!("credential:{}", test_node.credential)
 }
 
 /// Opens the log as a new process does, and reads its control state.
@@ -67,8 +67,8 @@ pub async fn opens(site: &Site) -> Result<(), String> {
 }
 
 async fn an_edited_row_is_not_served_at_start(site: Site) {
-    let plant = Plant::start(&site).await;
-    let name = revoke(&plant).await;
+    let test_node = TestNode::start(&site).await;
+    let name = revoke(&test_node).await;
     opens(&site).await.expect("an honest log");
     let mut row = document(&site, &name).await;
     assert!(row["revoked_at"].is_i64(), "{row}");
@@ -82,23 +82,23 @@ async fn an_edited_row_is_not_served_at_start(site: Site) {
 /// that has seen it goes on knowing.
 async fn an_edited_row_is_not_taken_over_while_running(site: Site) {
     // It hears nothing of what others change.
-    let (other, _worker, _assigned) = Plant::idle(&site).await;
-    let plant = Plant::start(&site).await;
-    let name = revoke(&plant).await;
+    let (other, _worker, _assigned) = TestNode::idle(&site).await;
+    let test_node = TestNode::start(&site).await;
+    let name = revoke(&test_node).await;
     let mut row = document(&site, &name).await;
     row["revoked_at"] = Value::Null;
     put(&site, &name, &row).await;
     let reply = other.call("probe_read", json!({})).await;
     assert!(matches!(&reply, Reply::Failed { refusal, .. } if refusal.code == Code::AuditUnavailable), "{reply:?}");
-    let reply = plant.call("probe_read", json!({})).await;
+    let reply = test_node.call("probe_read", json!({})).await;
     assert!(matches!(&reply, Reply::Failed { refusal, .. } if refusal.code == Code::TokenRevoked), "{reply:?}");
 }
 
 async fn a_row_that_is_gone_or_new_or_old_is_found(site: Site) {
-    let plant = Plant::start(&site).await;
-    let name = format!("credential:{}", plant.credential);
+    let test_node = TestNode::start(&site).await;
+    let name = format!("credential:{}", test_node.credential);
     let before = document(&site, &name).await;
-    revoke(&plant).await;
+    revoke(&test_node).await;
     let after = document(&site, &name).await;
     // An older state of the row, with the position that it had then.
     put(&site, &name, &before).await;
@@ -119,7 +119,7 @@ async fn a_row_that_is_gone_or_new_or_old_is_found(site: Site) {
 
 /// Appends an event after the newest that says of control state what its rows are now, as far as somebody can who has the
 /// database and not the key-encryption key.
-async fn append_unkeyed(site: &Site, kind: Kind, root: Option<Hex>) {
+async fn append_unkeyed(site: &Site, kind: EventKind, root: Option<Hex>) {
     let store = SqlStore::new(site.room().await);
     let head = store.head().await.expect("a head");
     let newest = store.events(Position(head.position.0 - 1), 1).await.expect("events").pop().expect("the newest");
@@ -150,12 +150,12 @@ async fn append_unkeyed(site: &Site, kind: Kind, root: Option<Hex>) {
 }
 
 async fn an_event_that_was_made_without_the_key_is_not_believed(site: Site) {
-    let (other, _worker, _assigned) = Plant::idle(&site).await;
-    let plant = Plant::start(&site).await;
-    let before = document(&site, &format!("credential:{}", plant.credential)).await;
-    let name = revoke(&plant).await;
+    let (other, _worker, _assigned) = TestNode::idle(&site).await;
+    let test_node = TestNode::start(&site).await;
+    let before = document(&site, &format!("credential:{}", test_node.credential)).await;
+    let name = revoke(&test_node).await;
     put(&site, &name, &before).await;
-    append_unkeyed(&site, Kind::NodeStopped { node: node(7) }, None).await;
+    append_unkeyed(&site, EventKind::NodeStopped { node: node(7) }, None).await;
     let refused = opens(&site).await.expect_err("a key that an event of somebody's own brought back to life");
     assert!(refused.contains("forelog doctor"), "{refused}");
     let reply = other.call("probe_read", json!({})).await;
@@ -164,33 +164,33 @@ async fn an_event_that_was_made_without_the_key_is_not_believed(site: Site) {
 
 /// All rows as they were, and an event with the root that was true then.
 async fn a_state_of_before_is_not_put_back_with_its_root(site: Site) {
-    let plant = Plant::start(&site).await;
-    let before = document(&site, &format!("credential:{}", plant.credential)).await;
+    let test_node = TestNode::start(&site).await;
+    let before = document(&site, &format!("credential:{}", test_node.credential)).await;
     let store = SqlStore::new(site.room().await);
     let events = store.events(Position(0), 1000).await.expect("events");
     let root = events.iter().rev().find_map(|row| Event::decode(&row.leaf).expect("a leaf").control);
-    let name = revoke(&plant).await;
+    let name = revoke(&test_node).await;
     put(&site, &name, &before).await;
-    append_unkeyed(&site, Kind::NodeStopped { node: node(7) }, root).await;
+    append_unkeyed(&site, EventKind::NodeStopped { node: node(7) }, root).await;
     opens(&site).await.expect_err("a state that the log was in before");
 }
 
 /// Roots were made in another way before: what does not agree with one of those is no forgery.
 async fn a_log_of_an_earlier_version_is_refused_by_name(site: Site) {
-    drop(Plant::start(&site).await);
-    append_unkeyed(&site, Kind::NodeStopped { node: node(7) }, Some("5e".repeat(32).into())).await;
+    drop(TestNode::start(&site).await);
+    append_unkeyed(&site, EventKind::NodeStopped { node: node(7) }, Some("5e".repeat(32).into())).await;
     let refused = opens(&site).await.expect_err("a log of an earlier version");
     assert!(refused.contains("earlier version"), "{refused}");
 }
 
 /// More rows than one thread reads.
 async fn many_rows_are_held_against_the_log_as_few_are(site: Site) {
-    let plant = Plant::start(&site).await;
-    let (ports, now) = (&plant.control.ports, plant.control.ports.clock.now());
+    let test_node = TestNode::start(&site).await;
+    let (ports, now) = (&test_node.control.ports, test_node.control.ports.clock.now());
     let entropy = std::sync::Arc::clone(&ports.entropy);
     let accounts = move |draft: &mut Draft| {
         for _ in 0..5000 {
-            let kind = Kind::AccountCreated { account: AccountId::new(now, &*entropy), side: Side::Customer };
+            let kind = EventKind::AccountCreated { account: AccountId::new(now, &*entropy), side: Side::Customer };
             draft.append(Position(0), NewEvent::plain(EventId::new(now, &*entropy), kind))?;
         }
         Ok(())

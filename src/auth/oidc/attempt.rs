@@ -30,9 +30,9 @@ const PURPOSE: &str = "sign-in/attempt";
 
 /// A browser that is sent to an issuer.
 #[derive(Clone, Debug)]
-pub struct Left {
+pub struct Redirect {
     /// Where to.
-    pub door: Url,
+    pub authorization_url: Url,
     /// What its cookie is called by.
     pub mark: String,
     /// What it keeps.

@@ -60,9 +60,11 @@ impl Place {
     /// The error of a request there that was not answered as it has to be.
     pub(super) fn unanswered(self, error: &OutboundError) -> IssuerError {
         match error {
-            OutboundError::Unreached(_) | OutboundError::Late | OutboundError::Tls(_) => IssuerError::Unreached(told(error)),
+            OutboundError::Unreached(_) | OutboundError::Late | OutboundError::Tls(_) => {
+                IssuerError::Unreached(error_chain(error))
+            }
             OutboundError::PlainHttp(_) | OutboundError::NotPublic(_) | OutboundError::Broken { .. } => {
-                self.misanswered(told(error))
+                self.misanswered(error_chain(error))
             }
         }
     }
@@ -153,7 +155,7 @@ impl From<Unbelieved> for IssuerError {
                 _ => Check::Form,
             },
         };
-        check.failed(told(&error))
+        check.failed(error_chain(&error))
     }
 }
 
@@ -161,7 +163,7 @@ impl From<Unbelieved> for IssuerError {
 pub(super) fn of_discovery(error: &DiscoveryError<OutboundError>) -> IssuerError {
     match error {
         DiscoveryError::Request(error) => Place::Metadata.unanswered(error),
-        other => Place::Metadata.misanswered(told(other)),
+        other => Place::Metadata.misanswered(error_chain(other)),
     }
 }
 
@@ -169,8 +171,8 @@ pub(super) fn of_discovery(error: &DiscoveryError<OutboundError>) -> IssuerError
 pub(super) fn of_exchange(error: &RequestTokenError<OutboundError, StandardErrorResponse<CoreErrorResponseType>>) -> IssuerError {
     match error {
         RequestTokenError::Request(error) => Place::Token.unanswered(error),
-        RequestTokenError::ServerResponse(_) => IssuerError::NoToken(told(error)),
-        other => Place::Token.misanswered(told(other)),
+        RequestTokenError::ServerResponse(_) => IssuerError::NoToken(error_chain(error)),
+        other => Place::Token.misanswered(error_chain(other)),
     }
 }
 
@@ -178,7 +180,7 @@ pub(super) fn of_exchange(error: &RequestTokenError<OutboundError, StandardError
 const DETAIL: usize = 300;
 
 /// An error with what it comes from.
-pub(super) fn told(error: &(dyn std::error::Error + 'static)) -> String {
+pub(super) fn error_chain(error: &(dyn std::error::Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| error.source());
     let text = chain.map(ToString::to_string).collect::<Vec<_>>().join(": ");
     // Scrubbed before it is cut: of a secret that is cut in two nobody knows the head for one.
@@ -194,7 +196,7 @@ mod tests {
         let token = format!("ghp_{}", "a1B2c3D4e5F6".repeat(3));
         for before in [DETAIL - 30, DETAIL - 12, DETAIL - 8] {
             let error = std::io::Error::other(format!("{} {token}", "x".repeat(before)));
-            let said = told(&error);
+            let said = error_chain(&error);
             assert!(said.chars().count() <= DETAIL && !said.contains("ghp_a"), "{said}");
         }
     }

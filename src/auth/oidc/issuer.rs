@@ -20,9 +20,9 @@ use url::Url;
 use super::asking::{self, Reduced};
 use super::attempt::{Attempt, HOLDS};
 pub use super::fault::IssuerError;
-use super::fault::{Check, NOT_NOW, Place, of_discovery, of_exchange, told};
+use super::fault::{Check, NOT_NOW, Place, error_chain, of_discovery, of_exchange};
+use super::provider_types::{self, Client, IdToken, Published, SIGNATURES, SignedUserInfo, is_true};
 use super::settings::Settings;
-use super::shapes::{self, Client, IdToken, Published, SIGNATURES, SignedUserInfo, is_true};
 use super::token::{OverWhole, Signed, Unbelieved};
 use crate::core::email::{self, EmailAddress};
 use crate::core::scrub::ScrubbedText;
@@ -126,7 +126,7 @@ impl Issuer {
     }
 
     /// Where to send a browser for this attempt.
-    pub async fn door(&self, attempt: &Attempt) -> Result<Url, IssuerError> {
+    pub async fn authorization_url(&self, attempt: &Attempt) -> Result<Url, IssuerError> {
         self.noted(self.way(attempt).await)
     }
 
@@ -157,10 +157,10 @@ impl Issuer {
             return Err(Check::Sender.failed("somebody else sent the browser back, or nobody says who did"));
         }
         let client = self.client(&published);
-        let unpublished = |error: ConfigurationError| Place::Metadata.misanswered(told(&error));
+        let unpublished = |error: ConfigurationError| Place::Metadata.misanswered(error_chain(&error));
         let asked = client.exchange_code(AuthorizationCode::new(code.to_owned())).map_err(unpublished)?;
         let proof = PkceCodeVerifier::new(attempt.verifier.clone());
-        let way = Reduced { outbound: &self.outbound, to: shapes::given };
+        let way = Reduced { outbound: &self.outbound, to: provider_types::given };
         let answer = asked.set_pkce_verifier(proof).request_async(&way).await.map_err(|error| of_exchange(&error))?;
         let token = answer.extra_fields().extra_fields().signed.as_deref();
         let token = token.ok_or_else(|| IssuerError::NoToken("there is no ID token".into()))?;
@@ -226,7 +226,7 @@ impl Issuer {
         };
         // Address and proof are of the same document, never one of each.
         let of = if said(verified).is_some() { verified } else { &more };
-        let email_as_said = said(of).map(|text| ScrubbedText::of(text).cut(email::LONGEST).into());
+        let email_as_said = said(of).map(|text| ScrubbedText::of(text).cut(email::MAX_LENGTH).into());
         let is_verified = of.get("email_verified").is_some_and(is_true);
         let groups = named.or_else(|| self.groups(&more)).unwrap_or_default();
         let email = said(of).and_then(|text| text.parse().ok());
@@ -246,7 +246,7 @@ impl Issuer {
             .header(http::header::ACCEPT, "application/json")
             .header(http::header::AUTHORIZATION, format!("Bearer {}", access.secret()))
             .body(Vec::new());
-        let asked = asked.map_err(|error| place.misanswered(told(&error)))?;
+        let asked = asked.map_err(|error| place.misanswered(error_chain(&error)))?;
         let answer = asking::send(&self.outbound, asked).await.map_err(|error| place.unanswered(&error))?;
         if answer.status() != http::StatusCode::OK {
             return Err(place.misanswered(format!("HTTP status {}", answer.status())));
@@ -348,8 +348,8 @@ impl Issuer {
 
     async fn discover(&self) -> Result<Published, IssuerError> {
         let place = Place::Metadata;
-        let issuer = IssuerUrl::new(self.settings.issuer.clone()).map_err(|error| place.misanswered(told(&error)))?;
-        let way = Reduced { outbound: &self.outbound, to: shapes::published };
+        let issuer = IssuerUrl::new(self.settings.issuer.clone()).map_err(|error| place.misanswered(error_chain(&error)))?;
+        let way = Reduced { outbound: &self.outbound, to: provider_types::published };
         let published = Published::discover_async(issuer, &way).await.map_err(|error| of_discovery(&error))?;
         if published.jwks().keys().len() > KEYS {
             return Err(place.misanswered(format!("it publishes more than {KEYS} keys")));

@@ -6,48 +6,48 @@
 use serde_json::Value;
 
 use super::attempt::Attempt;
-use super::entry::{Stop, note, refuse};
+use super::callback::{Stop, note, refuse};
+use super::decision::{DenialReason, is_of};
 use super::issuer::{Claims, Issuer};
-use super::judge::{Why, is_of};
-use crate::auth::session::{Origin, SessionError, Sessions, Visitor};
+use crate::auth::session::{Origin, SessionError, Sessions, SignedInUser};
 use crate::core::commands::issuer::{LinkIdentity, UnlinkIdentity};
 use crate::core::commands::vouching::Word;
 use crate::log::identity::LinkedIdentity;
-use crate::log::people::Person;
+use crate::log::users::UserRecord;
 
 impl Sessions {
     /// Links somebody who is signed in, because they asked for it.
-    pub(super) async fn link_visitor(
+    pub(super) async fn link_signed_in(
         &self,
         issuer: &Issuer,
         attempt: &Attempt,
         claims: Claims,
-        visitor: Option<&Visitor>,
+        signed_in: Option<&SignedInUser>,
         from: &Origin,
     ) -> Result<(), Stop> {
-        let person = visitor.map(|visitor| &visitor.person).filter(|person| Some(&person.id) == attempt.link.as_ref());
-        let Some(person) = person else { return Err(refuse(Why::NotSignedIn, None, Some(claims), None)) };
+        let person = signed_in.map(|signed_in| &signed_in.person).filter(|person| Some(&person.id) == attempt.link.as_ref());
+        let Some(person) = person else { return Err(refuse(DenialReason::NotSignedIn, None, Some(claims), None)) };
         if issuer.settings.role_of(&claims.groups).is_err() {
             // It says so of whom it knows already, too.
             if let Some(known) = self.linked(&issuer.settings.issuer, &claims.subject).await? {
                 self.end_what_they_act_with(&known, &issuer.name, attempt.seen).await?;
             }
-            return Err(refuse(Why::NoRole, None, Some(claims), Some(person.clone())));
+            return Err(refuse(DenialReason::NoRole, None, Some(claims), Some(person.clone())));
         }
         if !is_of(person, issuer.settings.side) {
-            return Err(refuse(Why::OtherSide, None, Some(claims), Some(person.clone())));
+            return Err(refuse(DenialReason::OtherSide, None, Some(claims), Some(person.clone())));
         }
         if self.link(issuer, person, &claims, from).await? {
             return Ok(());
         }
-        Err(refuse(Why::LinkedOtherwise, None, Some(claims), Some(person.clone())))
+        Err(refuse(DenialReason::LinkedOtherwise, None, Some(claims), Some(person.clone())))
     }
 
     /// The vault first: it decides whether both are free.
     pub(super) async fn link(
         &self,
         issuer: &Issuer,
-        person: &Person,
+        person: &UserRecord,
         claims: &Claims,
         from: &Origin,
     ) -> Result<bool, SessionError> {
@@ -80,7 +80,13 @@ impl Sessions {
     }
 
     /// Linked is vouched for: from now on their keys live as long as the issuer's word holds. False, if they are no person any more.
-    async fn record_link(&self, person: &Person, issuer: &Issuer, known_as: String, note: Value) -> Result<bool, SessionError> {
+    async fn record_link(
+        &self,
+        person: &UserRecord,
+        issuer: &Issuer,
+        known_as: String,
+        note: Value,
+    ) -> Result<bool, SessionError> {
         let word = Word::Issuer(issuer.name.clone(), issuer.settings.holds(), None);
         let note = self.note(&person.account, note).await?;
         let (user, issuer, event) = (person.id.clone(), issuer.name.clone(), note.id());
@@ -88,29 +94,29 @@ impl Sessions {
     }
 
     /// The person whom an issuer calls so, while the log says that it may vouch for them.
-    pub(super) async fn linked(&self, issuer: &str, subject: &str) -> Result<Option<Person>, SessionError> {
-        let Some(person) = self.vault.person_of(issuer, subject).await? else { return Ok(None) };
+    pub(super) async fn linked(&self, issuer: &str, subject: &str) -> Result<Option<UserRecord>, SessionError> {
+        let Some(person) = self.vault.user_of(issuer, subject).await? else { return Ok(None) };
         let (known_as, state) = (self.vault.known_as(issuer, subject).await?, self.head().await?);
-        let counts = state.people.get(&person.id).is_some_and(|member| member.linked.contains(&known_as));
+        let counts = state.users.get(&person.id).is_some_and(|member| member.linked.contains(&known_as));
         Ok(Some(person).filter(|_| counts))
     }
 
     /// If the vault has just this link, whether the log has it, too.
-    async fn is_written(&self, of: &LinkedIdentity, known_as: &str, person: &Person) -> Result<Option<bool>, SessionError> {
-        let there = self.vault.person_of(&of.issuer, &of.subject).await?.is_some_and(|there| there.id == person.id);
-        let is_said = self.head().await?.people.get(&person.id).is_some_and(|member| member.linked.contains(known_as));
+    async fn is_written(&self, of: &LinkedIdentity, known_as: &str, person: &UserRecord) -> Result<Option<bool>, SessionError> {
+        let there = self.vault.user_of(&of.issuer, &of.subject).await?.is_some_and(|there| there.id == person.id);
+        let is_said = self.head().await?.users.get(&person.id).is_some_and(|member| member.linked.contains(known_as));
         Ok(there.then_some(is_said))
     }
 
     /// Whom issuers know a person as.
-    pub async fn identities(&self, visitor: &Visitor) -> Result<Vec<LinkedIdentity>, SessionError> {
-        Ok(self.vault.identities(&visitor.person.id).await?)
+    pub async fn identities(&self, signed_in: &SignedInUser) -> Result<Vec<LinkedIdentity>, SessionError> {
+        Ok(self.vault.identities(&signed_in.person.id).await?)
     }
 
     /// Parts a person from what an issuer knows them as; nothing, if they were not linked. What its groups gave ends with that:
     /// they are again what the people here made them, or nobody who comes in.
-    pub async fn unlink(&self, visitor: &Visitor, issuer: &Issuer, from: &Origin) -> Result<(), SessionError> {
-        let (person, address) = (&visitor.person, &issuer.settings.issuer);
+    pub async fn unlink(&self, signed_in: &SignedInUser, issuer: &Issuer, from: &Origin) -> Result<(), SessionError> {
+        let (person, address) = (&signed_in.person, &issuer.settings.issuer);
         let linked = self.vault.identities(&person.id).await?.into_iter().find(|own| own.issuer == *address);
         let Some(linked) = linked else { return Ok(()) };
         let known_as = self.vault.known_as(&linked.issuer, &linked.subject).await?;

@@ -10,15 +10,15 @@
 
 mod asking;
 pub mod attempt;
-mod before;
-pub mod entry;
+pub mod callback;
+pub mod decision;
 pub mod fault;
-mod giving;
+mod former_users;
+mod group_roles;
 pub mod issuer;
-pub mod judge;
 mod linking;
+mod provider_types;
 pub mod settings;
-mod shapes;
 mod token;
 
 use std::collections::BTreeMap;

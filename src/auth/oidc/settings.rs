@@ -86,11 +86,11 @@ impl Settings {
 
     /// The role that somebody with these groups has: none without `roles`, and an error if none of them gives one. Of
     /// several the last of reader, responder, exporter and admin counts.
-    pub fn role_of(&self, groups: &[String]) -> Result<Option<Role>, NoRole> {
+    pub fn role_of(&self, groups: &[String]) -> Result<Option<Role>, NoMatchingRole> {
         if self.roles.is_empty() {
             return Ok(None);
         }
-        groups.iter().filter_map(|group| self.roles.get(group)).max().copied().map(Some).ok_or(NoRole)
+        groups.iter().filter_map(|group| self.roles.get(group)).max().copied().map(Some).ok_or(NoMatchingRole)
     }
 
     /// How long its word holds for keys.
@@ -114,7 +114,7 @@ impl Settings {
 
 /// Nobody with these groups comes in.
 #[derive(Debug, PartialEq, Eq)]
-pub struct NoRole;
+pub struct NoMatchingRole;
 
 /// An address that an issuer may have. In the clear it has to be on this machine.
 fn address(text: &str) -> Option<Url> {

@@ -21,7 +21,7 @@ use serde_json::{Map, Value};
 const JUDGED: [&str; 6] = ["iss", "sub", "aud", "exp", "iat", "nonce"];
 
 /// Longest token, in bytes: one with hundreds of groups is shorter.
-const LONGEST: usize = 64 * 1024;
+const MAX_LENGTH: usize = 64 * 1024;
 
 /// A token that is not written as tokens are.
 #[derive(Debug, thiserror::Error)]
@@ -40,8 +40,8 @@ impl Signed {
     /// Reads a token.
     pub fn read(token: &str) -> Result<Self, Malformed> {
         let malformed = |text: &str| Malformed(text.to_owned());
-        if token.len() > LONGEST {
-            return Err(Malformed(format!("it is longer than {LONGEST} bytes")));
+        if token.len() > MAX_LENGTH {
+            return Err(Malformed(format!("it is longer than {MAX_LENGTH} bytes")));
         }
         let mut parts = token.trim().split('.');
         let (Some(header), Some(payload), Some(signature), None) = (parts.next(), parts.next(), parts.next(), parts.next())

@@ -5,10 +5,10 @@ use bytes::Bytes;
 use serde_json::json;
 
 use super::answer::{self, Answer, Held};
-use super::asked::Asked;
 use super::pipe::{Pipe, TELLING};
 use super::pipe_error::PipeError;
-use super::session::{Session, Welcome};
+use super::request_line::RequestLine;
+use super::session::{InitializeAnswer, Session};
 use super::wire::Unanswered;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
@@ -27,7 +27,7 @@ impl Pipe {
         let line = Bytes::from(line.to_string());
         let answer = match self.greet(&line).await {
             Ok(answer) => answer,
-            Err(why) => return Err(PipeError::Unreached { by: self.wire.shown(), why: why.text() }),
+            Err(why) => return Err(PipeError::Unreached { by: self.wire.display_target(), why: why.text() }),
         };
         let is_served = matches!(answer.held, Held::Message(_) | Held::Stream(_)) && answer.status.is_success();
         let may_pass = answer.status.is_server_error() || answer.status == StatusCode::TOO_MANY_REQUESTS;
@@ -43,10 +43,10 @@ impl Pipe {
     }
 
     /// A client introduces itself.
-    pub(super) async fn begin(&self, line: Bytes, asked: &Asked) {
+    pub(super) async fn begin(&self, line: Bytes, asked: &RequestLine) {
         let _turn = self.beginning.lock().await;
         let said = match self.greet(&line).await {
-            Ok(answer) => match Welcome::read(answer).await {
+            Ok(answer) => match InitializeAnswer::read(answer).await {
                 Ok(welcome) => {
                     let before = self.session.begin(line, &welcome);
                     self.leave(before).await;
@@ -55,7 +55,7 @@ impl Pipe {
                 Err(Answer { held: Held::Message(message), .. }) => message,
                 Err(answer) => answer::error(asked.id(), &answer.refusal()),
             },
-            Err(why) => answer::error(asked.id(), &answer::unanswered(&why, &self.wire.shown())),
+            Err(why) => answer::error(asked.id(), &answer::unanswered(&why, &self.wire.display_target())),
         };
         self.out.say(&said).await;
     }
@@ -68,8 +68,8 @@ impl Pipe {
         if session.turn != turn {
             return Ok(());
         }
-        let answer = self.greet(&hello).await.map_err(|why| answer::unanswered(&why, &self.wire.shown()))?;
-        let welcome = Welcome::read(answer).await.map_err(|answer| answer.refusal())?;
+        let answer = self.greet(&hello).await.map_err(|why| answer::unanswered(&why, &self.wire.display_target()))?;
+        let welcome = InitializeAnswer::read(answer).await.map_err(|answer| answer.refusal())?;
         if welcome.version != version {
             let text = "The server was replaced by one that speaks another version of the protocol.";
             return Err(
@@ -78,13 +78,13 @@ impl Pipe {
         }
         tracing::info!("the server had forgotten the conversation; it was begun again");
         self.session.begin(hello, &welcome);
-        self.tell(&Bytes::from_static(READY), &Asked::of(READY)).await;
+        self.notify(&Bytes::from_static(READY), &RequestLine::of(READY)).await;
         self.ready.send_modify(|turn| *turn += 1);
         Ok(())
     }
 
     async fn greet(&self, line: &Bytes) -> Result<Answer, Unanswered> {
-        let (asked, none) = (Asked::of(line), Session::default());
+        let (asked, none) = (RequestLine::of(line), Session::default());
         let greeted = self.post(line, &asked, &none);
         let late = || Err(Unanswered::Broken("it did not answer in time".into()));
         tokio::time::timeout(TELLING, greeted).await.unwrap_or_else(|_| late())

@@ -10,7 +10,7 @@ use tokio_util::codec::{AnyDelimiterCodec, Decoder};
 use tokio_util::sync::CancellationToken;
 
 /// Longest line. A server takes less.
-const LONGEST: usize = 16 * 1024 * 1024;
+const MAX_LENGTH: usize = 16 * 1024 * 1024;
 
 /// Least room for what is read at a time.
 const CHUNK: usize = 8 * 1024;
@@ -38,7 +38,7 @@ pub struct Lines<R> {
 impl<R: AsyncRead + Unpin> Lines<R> {
     /// The lines of `input`.
     pub fn of(input: R) -> Self {
-        let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), Vec::new(), LONGEST);
+        let codec = AnyDelimiterCodec::new_with_max_length(b"\n".to_vec(), Vec::new(), MAX_LENGTH);
         Self { input, codec, read: BytesMut::new(), ended: false }
     }
 
@@ -111,13 +111,13 @@ mod tests {
     async fn lines_are_read_to_the_last_and_one_that_is_too_long_is_passed_over() {
         assert_eq!(read(b"").await, []);
         assert_eq!(read(b"{}\r\n\n \n[1]\nlast").await, [Some(bytes("{}")), Some(bytes("[1]")), Some(bytes("last"))]);
-        let mut text = vec![b'x'; LONGEST];
+        let mut text = vec![b'x'; MAX_LENGTH];
         text.extend_from_slice(b"\nafter\n");
         let longest = read(&text).await;
-        assert_eq!((longest[0].as_ref().map(Vec::len), &longest[1]), (Some(LONGEST), &Some(bytes("after"))));
+        assert_eq!((longest[0].as_ref().map(Vec::len), &longest[1]), (Some(MAX_LENGTH), &Some(bytes("after"))));
         text.insert(0, b'x');
         assert_eq!(read(&text).await, [None, Some(bytes("after"))]);
-        text.truncate(LONGEST + 1);
+        text.truncate(MAX_LENGTH + 1);
         assert_eq!(read(&text).await, [None], "it has no end");
     }
 
@@ -131,7 +131,7 @@ mod tests {
         let (mut client, server) = tokio::io::duplex(64 * 1024);
         let mut lines = Lines::of(server);
         let writing = tokio::spawn(async move {
-            client.write_all(&vec![b'x'; LONGEST + 1]).await.unwrap();
+            client.write_all(&vec![b'x'; MAX_LENGTH + 1]).await.unwrap();
             client.write_all(b"\nafter\n").await.unwrap();
             client
         });

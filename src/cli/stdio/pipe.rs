@@ -21,15 +21,15 @@ use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::answer::{self, Answer, Held, message_in};
-use super::asked::{Asked, Kind, key_of};
 use super::lines::{Line, Lines, Out};
+use super::request_line::{Kind, RequestLine, key_of};
 use super::session::{Session, Shared};
 use super::wire::{Unanswered, Wire};
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 
 /// Requests that are at the server at a time, and that wait for their turn with them.
-const AT_ONCE: usize = 64;
+const MAX_CONCURRENT: usize = 64;
 const OPEN: usize = 1024;
 
 /// How long whatever is only told may take, and the beginning of a conversation.
@@ -43,13 +43,13 @@ const FAREWELL: Duration = Duration::from_secs(1);
 
 /// When a stream that broke is asked for again, and how often if nothing comes of it.
 const PAUSE: Duration = Duration::from_secs(1);
-const TRIES: usize = 3;
+const MAX_ATTEMPTS: usize = 3;
 
 /// How long a request that is taken back may take to get to the server, which would not know it otherwise.
 const ARRIVAL: Duration = Duration::from_secs(2);
 
 /// When a server that had no place for it is asked again for what it says by itself.
-const LATER: Duration = Duration::from_secs(30);
+const RETRY_AFTER: Duration = Duration::from_secs(30);
 
 /// One conversation.
 pub struct Pipe {
@@ -74,7 +74,7 @@ struct Open {
 }
 
 impl Open {
-    fn new(asked: &Asked) -> Self {
+    fn new(asked: &RequestLine) -> Self {
         Self { is_modern: asked.is_modern(), taken_back: CancellationToken::new(), arrived: CancellationToken::new() }
     }
 }
@@ -88,7 +88,7 @@ impl Pipe {
             session: Shared::default(),
             beginning: tokio::sync::Mutex::default(),
             ready: watch::Sender::new(0),
-            turns: Semaphore::new(AT_ONCE),
+            turns: Semaphore::new(MAX_CONCURRENT),
             open: Mutex::default(),
         })
     }
@@ -127,11 +127,11 @@ impl Pipe {
             let refusal = Refusal::new(Code::TooLarge, "The line is longer than any message may be.");
             return self.out.say(&answer::error(&Value::Null, &refusal)).await;
         };
-        let asked = Asked::of(&line);
+        let asked = RequestLine::of(&line);
         match asked.kind() {
             Kind::Hello => self.begin(line, &asked).await,
             Kind::Told if asked.is_ready() => {
-                self.tell(&line, &asked).await;
+                self.notify(&line, &asked).await;
                 self.ready.send_modify(|turn| *turn += 1);
             }
             // Nobody waits for what is only told, least of all a stop that comes after it.
@@ -155,14 +155,14 @@ impl Pipe {
     }
 
     /// A request that may be taken back from here on.
-    fn opened(&self, asked: &Asked) -> Open {
+    fn opened(&self, asked: &RequestLine) -> Open {
         let open = Open::new(asked);
         self.open().insert(key_of(asked.id()), open.clone());
         open
     }
 
     /// A request, until it is answered or taken back.
-    async fn ask(self: Arc<Self>, line: Bytes, asked: Asked, open: Open) {
+    async fn ask(self: Arc<Self>, line: Bytes, asked: RequestLine, open: Open) {
         let answered = async {
             // It is never closed. What stops something takes no turn: those that wait may be what it is to stop.
             let _turn = if asked.stops() { None } else { self.turns.acquire().await.ok() };
@@ -181,11 +181,11 @@ impl Pipe {
     }
 
     /// Passes the answer on; why not, if there is none.
-    async fn answered(&self, line: &Bytes, asked: &Asked, open: &Open) -> Option<Refusal> {
+    async fn answered(&self, line: &Bytes, asked: &RequestLine, open: &Open) -> Option<Refusal> {
         let session = self.session.get();
         let mut answer = match self.post(line, asked, &session).await {
             Ok(answer) => answer,
-            Err(why) => return Some(answer::unanswered(&why, &self.wire.shown())),
+            Err(why) => return Some(answer::unanswered(&why, &self.wire.display_target())),
         };
         if answer.status == StatusCode::NOT_FOUND && session.id.is_some() && !open.is_modern {
             if let Err(refusal) = self.begin_again(session.turn).await {
@@ -193,7 +193,7 @@ impl Pipe {
             }
             answer = match self.post(line, asked, &self.session.get()).await {
                 Ok(answer) => answer,
-                Err(why) => return Some(answer::unanswered(&why, &self.wire.shown())),
+                Err(why) => return Some(answer::unanswered(&why, &self.wire.display_target())),
             };
         }
         open.arrived.cancel();
@@ -212,7 +212,7 @@ impl Pipe {
     async fn relay(
         &self,
         events: impl StreamExt<Item = Result<sse_stream::Sse, String>> + Unpin + Send,
-        asked: &Asked,
+        asked: &RequestLine,
         open: &Open,
     ) -> Option<Refusal> {
         let mut last = None;
@@ -220,7 +220,7 @@ impl Pipe {
             Ok(()) => return None,
             Err(why) => why,
         };
-        for _ in 0..TRIES {
+        for _ in 0..MAX_ATTEMPTS {
             let (Some(id), false) = (&last, open.is_modern || open.taken_back.is_cancelled()) else { break };
             tokio::time::sleep(PAUSE).await;
             let mut headers = HeaderMap::new();
@@ -234,7 +234,7 @@ impl Pipe {
                 Err(why) => why,
             };
         }
-        Some(answer::unanswered(&Unanswered::Broken(why), &self.wire.shown()))
+        Some(answer::unanswered(&Unanswered::Broken(why), &self.wire.display_target()))
     }
 
     /// Passes messages on until one of them is the answer, if there is to be one: on a stream that answers one request, that is
@@ -242,7 +242,7 @@ impl Pipe {
     async fn pass_on(
         &self,
         mut events: impl StreamExt<Item = Result<sse_stream::Sse, String>> + Unpin,
-        asked: Option<&Asked>,
+        asked: Option<&RequestLine>,
         last: &mut Option<HeaderValue>,
     ) -> Result<(), String> {
         let mut is_answered = false;
@@ -262,7 +262,7 @@ impl Pipe {
     }
 
     /// Something that nobody answers.
-    pub(super) async fn tell(&self, line: &Bytes, asked: &Asked) {
+    pub(super) async fn notify(&self, line: &Bytes, asked: &RequestLine) {
         let session = self.session.get();
         let told = self.post(line, asked, &session);
         match tokio::time::timeout(TELLING, told).await {
@@ -274,7 +274,7 @@ impl Pipe {
     }
 
     /// A request that is taken back. Without sessions to end its answer is enough, and nobody has to be told.
-    async fn take_back(self: Arc<Self>, line: Bytes, asked: Asked) {
+    async fn take_back(self: Arc<Self>, line: Bytes, asked: RequestLine) {
         let open = self.open().get(&key_of(asked.takes_back())).cloned();
         if let Some(open) = open {
             open.taken_back.cancel();
@@ -284,12 +284,12 @@ impl Pipe {
             // Late or not, it is told.
             let _ = tokio::time::timeout(ARRIVAL, open.arrived.cancelled()).await;
         }
-        self.tell(&line, &asked).await;
+        self.notify(&line, &asked).await;
     }
 
     /// The same of what takes nothing back.
-    async fn pass(self: Arc<Self>, line: Bytes, asked: Asked) {
-        self.tell(&line, &asked).await;
+    async fn pass(self: Arc<Self>, line: Bytes, asked: RequestLine) {
+        self.notify(&line, &asked).await;
     }
 
     /// What the server has to say beside its answers.
@@ -309,9 +309,9 @@ impl Pipe {
                 }
                 Ok(answer) => {
                     tracing::debug!(status = answer.status.as_u16(), "the server says nothing by itself");
-                    LATER
+                    RETRY_AFTER
                 }
-                Err(_) => LATER,
+                Err(_) => RETRY_AFTER,
             };
             let _ = tokio::time::timeout(pause, ready.changed()).await;
         }
@@ -327,7 +327,7 @@ impl Pipe {
         }
     }
 
-    pub(super) async fn post(&self, line: &Bytes, asked: &Asked, session: &Session) -> Result<Answer, Unanswered> {
+    pub(super) async fn post(&self, line: &Bytes, asked: &RequestLine, session: &Session) -> Result<Answer, Unanswered> {
         let mut headers = HeaderMap::new();
         if asked.is_modern() {
             asked.say_in(&mut headers);

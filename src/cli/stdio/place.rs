@@ -10,17 +10,17 @@ use std::time::Duration;
 
 use super::pipe_error::PipeError;
 use super::wire::dial;
-use crate::app::alone::living;
+use crate::app::directory_lock::{DirectoryLock, DirectoryLockError};
+use crate::app::liveness::living;
 use crate::app::rooms::{self, RoomError};
-use crate::app::seat::{Seat, SeatError};
 use crate::app::{App, AppError, socket};
 use crate::cli::{CliError, Context};
 
 /// How long a server that has the data may take to listen, or to end.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long between two looks.
-const LOOK: Duration = Duration::from_millis(50);
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// Finds who serves the data directory: somebody who can be reached by its socket from now on, which is the node that is
 /// answered, if there was nobody.
@@ -37,9 +37,11 @@ pub async fn find(context: &Context) -> Result<Option<App>, CliError> {
         };
         match begin(context).await {
             // A server is about to listen, or to end.
-            Err(CliError::App(AppError::Seat(SeatError::Taken { .. }))) if clock.elapsed().saturating_sub(since) < PATIENCE => {
+            Err(CliError::App(AppError::Seat(DirectoryLockError::Taken { .. })))
+                if clock.elapsed().saturating_sub(since) < TIMEOUT =>
+            {
                 tracing::debug!(error = %unreached, "the data directory is held, and nobody listens at its socket yet");
-                tokio::time::sleep(LOOK).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
             }
             begun => return begun.map(Some),
         }
@@ -50,7 +52,7 @@ pub async fn find(context: &Context) -> Result<Option<App>, CliError> {
 async fn begin(context: &Context) -> Result<App, CliError> {
     let config = &context.config;
     // Whoever has the data is named first.
-    drop(Seat::alone(&config.data_dir).map_err(AppError::from)?);
+    drop(DirectoryLock::alone(&config.data_dir).map_err(AppError::from)?);
     if !rooms::found(config).await? {
         return Err(if config.database_url.is_some() {
             CliError::EmptyDatabase

@@ -12,7 +12,7 @@ use futures::StreamExt;
 use serde_json::Value;
 
 use super::answer::{Answer, Held, message_in};
-use super::asked::VERSION;
+use super::request_line::VERSION;
 use crate::http::mcp::SESSION_ID;
 
 /// What is known of the conversation.
@@ -55,7 +55,7 @@ impl Shared {
     }
 
     /// It was begun. Answers the one before.
-    pub fn begin(&self, hello: Bytes, welcome: &Welcome) -> Session {
+    pub fn begin(&self, hello: Bytes, welcome: &InitializeAnswer) -> Session {
         let mut session = self.lock();
         let (id, version) = (welcome.session.clone(), Some(welcome.version.clone()));
         let next = Session { hello: Some(hello), id, version, turn: session.turn + 1 };
@@ -68,7 +68,7 @@ impl Shared {
 }
 
 /// How a server answered an introduction.
-pub struct Welcome {
+pub struct InitializeAnswer {
     /// The message.
     pub message: Bytes,
     session: Option<HeaderValue>,
@@ -76,7 +76,7 @@ pub struct Welcome {
     pub version: HeaderValue,
 }
 
-impl Welcome {
+impl InitializeAnswer {
     /// Reads it; gives the answer back if it is none.
     pub async fn read(mut answer: Answer) -> Result<Self, Answer> {
         let found = match &mut answer.held {

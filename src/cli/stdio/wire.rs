@@ -118,7 +118,7 @@ impl Wire {
     }
 
     /// Where it leads, for people.
-    pub fn shown(&self) -> String {
+    pub fn display_target(&self) -> String {
         match self.client {
             Clients::Socket(_) => "the server on this machine".to_owned(),
             Clients::Remote(_) => self.endpoint.to_string(),
@@ -148,7 +148,7 @@ fn builder() -> hyper_util::client::legacy::Builder {
 }
 
 fn unanswered(error: &Error) -> Unanswered {
-    let text = crate::core::caused::with_sources(error);
+    let text = crate::core::error_chain::error_chain(error);
     if error.is_connect() { Unanswered::Unsent(text) } else { Unanswered::Broken(text) }
 }
 

@@ -12,7 +12,7 @@ use crate::core::id::{AccountId, EventId};
 use crate::core::refusal::Refusal;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::PolicySet;
-use crate::log::acting::Acting;
+use crate::log::call_write::CallWrite;
 use crate::log::changing::{Author, Changed, Ids, Note};
 use crate::log::vault::{SealedPart, VaultError};
 use crate::log::writer::WriteError;
@@ -28,7 +28,7 @@ impl PolicyHolder {
     pub(super) async fn put_in_force(
         &self,
         loaded: &Loaded,
-        acting: Option<Acting>,
+        acting: Option<CallWrite>,
         by: Option<&Scrubbed>,
     ) -> Result<Reloaded, Refusal> {
         let (set, before) = self.put(loaded, acting, by, false).await?;
@@ -42,12 +42,12 @@ impl PolicyHolder {
     async fn put(
         &self,
         loaded: &Loaded,
-        acting: Option<Acting>,
+        acting: Option<CallWrite>,
         by: Option<&Scrubbed>,
         first: bool,
     ) -> Result<(PolicySet, Option<PolicySet>), Refusal> {
         let (id, sha256) = (self.event_id(), loaded.sha256().to_owned());
-        let house = self.writer.fresh().await.map_err(unrecorded)?.state().house();
+        let house = self.writer.fresh().await.map_err(unrecorded)?.state().operator_account();
         let mut sealed = self.sealed_text(&house, &id, loaded).await?;
         sealed.extend(self.note(&house, &id, by).await?);
         let note = Note::of_parts(id, sealed, by.cloned().unwrap_or_default());
@@ -56,7 +56,7 @@ impl PolicyHolder {
         Ok(self.change(acting, note, command).await?.answer)
     }
 
-    async fn change<C: Command>(&self, acting: Option<Acting>, note: Note, command: C) -> Result<Changed<C::Answer>, Refusal> {
+    async fn change<C: Command>(&self, acting: Option<CallWrite>, note: Note, command: C) -> Result<Changed<C::Answer>, Refusal> {
         let author = acting.map_or(Author::Node, |acting| Author::Call(Box::new(acting)));
         let ids = Ids::new(&self.clock, &self.entropy);
         self.writer.change(author, ids, vec![note], command).await.map_err(unrecorded)?
@@ -86,12 +86,12 @@ impl PolicyHolder {
     }
 
     /// Records that a set was not taken.
-    pub(super) async fn reject(&self, refusal: &Refusal, acting: Option<Acting>, by: Option<&Scrubbed>) {
+    pub(super) async fn reject(&self, refusal: &Refusal, acting: Option<CallWrite>, by: Option<&Scrubbed>) {
         let (id, text) = (self.event_id(), refusal.message.as_bytes());
         let sha256 = hex::encode(<sha2::Sha256 as sha2::Digest>::digest(text));
         let mut note = Note::of_parts(id.clone(), Vec::new(), Scrubbed::default());
         if let Some(by) = by {
-            let house = self.writer.fence().state().house();
+            let house = self.writer.fence().state().operator_account();
             match self.note(&house, &id, Some(by)).await {
                 Ok(part) => note = Note::of_parts(id.clone(), part.into_iter().collect(), by.clone()),
                 Err(refusal) => tracing::error!(code = %refusal.code, "who brought a rejected policy set could not be recorded"),

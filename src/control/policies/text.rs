@@ -5,7 +5,7 @@
 use serde_json::{Value, json};
 
 use crate::core::event::Event;
-use crate::core::sight::Sight;
+use crate::core::visibility::Visibility;
 use crate::log::reading::{ReadError, Reader};
 
 /// The first part of the event that holds the policies' text; more have a number behind it.
@@ -79,7 +79,7 @@ fn piece(text: &str, room: usize) -> &str {
 pub async fn files(reader: &Reader, event: &Event) -> Result<Option<Vec<File>>, ReadError> {
     let mut files: Vec<File> = Vec::new();
     for at in 0..event.parts.iter().filter(|part| part.part.starts_with(TEXT)).count().max(1) {
-        let Some(part) = reader.part(event, &named(at), &Sight::Everything).await? else { return Ok(None) };
+        let Some(part) = reader.part(event, &named(at), &Visibility::Everything).await? else { return Ok(None) };
         let Ok(pieces) = serde_json::from_value::<Vec<File>>(part) else { return Ok(None) };
         for (name, piece) in pieces {
             match files.last_mut().filter(|(last, _)| *last == name) {

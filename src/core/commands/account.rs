@@ -5,7 +5,7 @@
 use super::user::{NewUser, created, no_account};
 use super::{Change, Command, Snapshot};
 use crate::core::code::Code;
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::grant::not_for_customers;
 use crate::core::id::{AccountId, EventId};
 use crate::core::principal::Side;
@@ -34,7 +34,7 @@ impl Command for OpenAccount {
         if at.state.accounts.contains_key(&first.account) {
             return Err(Refusal::new(Code::Conflict, "The account is there already."));
         }
-        let opened = Kind::AccountCreated { account: first.account.clone(), side };
+        let opened = EventKind::AccountCreated { account: first.account.clone(), side };
         let change = Change::under(self.event.as_ref(), opened);
         Ok(first.planned(change, created(first, None)))
     }
@@ -44,7 +44,7 @@ impl Command for OpenAccount {
 #[must_use]
 pub fn has_staff(state: &ControlState) -> bool {
     let is_staff = |role: Role| role.side() == Side::Staff;
-    state.staff().is_some_and(|house| state.people_of(house).any(|member| member.role.is_some_and(is_staff)))
+    state.staff().is_some_and(|house| state.users_of(house).any(|member| member.role.is_some_and(is_staff)))
 }
 
 /// Who sets an account up.
@@ -79,7 +79,7 @@ impl Command for SetAccount {
             return Err(no_account());
         }
         let (account, agents_may_enable_exec) = (self.account.clone(), self.agents_may_enable_exec);
-        let kind = Kind::AccountChanged { account, agents_may_enable_exec };
+        let kind = EventKind::AccountChanged { account, agents_may_enable_exec };
         Ok(Change::under(self.event.as_ref(), kind))
     }
 }

@@ -7,17 +7,17 @@ use super::ending::withdrawal;
 use super::user::{NewUser, already, created};
 use super::{Change, Command, Snapshot};
 use crate::core::code::Code;
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::grant::{check_not_let_in, may_manage};
 use crate::core::id::{AccountId, InvitationId, UserId};
-use crate::core::member::Invitation;
 use crate::core::principal::Principal;
-use crate::core::quota::{Counted, Quota, Used};
+use crate::core::quota::{Quota, QuotaKind, QuotaUsage};
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::state::ControlState;
 use crate::core::switch::Switch;
 use crate::core::time::Micros;
+use crate::core::user::Invitation;
 
 /// Invites somebody. What is over is taken back with it, and what it replaces.
 pub struct Invite {
@@ -56,12 +56,12 @@ impl Command for Invite {
         let (gone, open): (Vec<&Invitation>, Vec<&Invitation>) =
             state.invitations_of(account).partition(|row| !row.holds(state, now) || is_replaced(row));
         let quotas = state.quotas();
-        Counted::Invitations.check(quotas.invitations, Used::of(open.iter().map(|row| row.by == by)))?;
-        let members = state.people_of(account).filter(|row| row.role.is_some()).count();
+        QuotaKind::Invitations.check(quotas.invitations, QuotaUsage::of(open.iter().map(|row| row.by == by)))?;
+        let members = state.users_of(account).filter(|row| row.role.is_some()).count();
         let people = u32::try_from(members + open.len()).unwrap_or(u32::MAX);
-        Counted::People.check(Quota { account: quotas.people, key: quotas.people }, Used { account: people, key: 0 })?;
+        QuotaKind::People.check(Quota { account: quotas.people, key: quotas.people }, QuotaUsage { account: people, key: 0 })?;
         let ends = gone.iter().map(|row| withdrawal(row, by.clone().filter(|_| row.holds(state, now))));
-        let made = Kind::PersonInvited {
+        let made = EventKind::PersonInvited {
             invitation: self.invitation.clone(),
             account: account.clone(),
             role: self.role,

@@ -9,12 +9,12 @@ use super::ending::{everything, role_change};
 use super::user::{NewUser, absent, created};
 use super::vouching::Word;
 use super::{Change, Command, Snapshot};
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::{AccountId, EventId, Position, UserId};
-use crate::core::member::Member;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::state::ControlState;
+use crate::core::user::User;
 
 /// Makes a person of somebody whom an issuer vouches for.
 pub struct AdmitByIssuer {
@@ -35,7 +35,7 @@ impl Command for AdmitByIssuer {
         self.new.check(at.state)?;
         let (issuer, until) = (Some(self.issuer.as_str().into()), Some(at.now.plus(self.holds)));
         let (user, gives) = (self.new.user.clone(), self.gives.as_deref().map(Into::into));
-        let vouched = Kind::VouchedFor { user, issuer, until, gives, alone: true };
+        let vouched = EventKind::VouchedFor { user, issuer, until, gives, alone: true };
         Ok(self.new.planned(Change::none(), created(&self.new, None)).and(vouched))
     }
 }
@@ -58,11 +58,11 @@ impl Command for LinkIdentity {
     type Answer = ();
 
     fn decide(&self, at: &Snapshot<'_>) -> Result<Change, Refusal> {
-        if at.state.people.get(&self.user).is_none_or(|row| row.role.is_none()) {
+        if at.state.users.get(&self.user).is_none_or(|row| row.role.is_none()) {
             return Err(absent());
         }
         let (issuer, known_as) = (self.issuer.as_str().into(), Some(self.known_as.as_str().into()));
-        let linked = Kind::IdentityLinked { user: self.user.clone(), issuer, known_as };
+        let linked = EventKind::IdentityLinked { user: self.user.clone(), issuer, known_as };
         Ok(Change::noted(&self.event, linked).and_all(self.word.event(&self.user, at)))
     }
 }
@@ -87,8 +87,8 @@ impl Command for UnlinkIdentity {
 
     fn decide(&self, at: &Snapshot<'_>) -> Result<Change<Self::Answer>, Refusal> {
         let (issuer, known_as) = (self.issuer.as_str().into(), Some(self.known_as.as_str().into()));
-        let change = Change::noted(&self.event, Kind::IdentityUnlinked { user: self.user.clone(), issuer, known_as });
-        let given = at.state.people.get(&self.user).and_then(|member| member.given.as_ref());
+        let change = Change::noted(&self.event, EventKind::IdentityUnlinked { user: self.user.clone(), issuer, known_as });
+        let given = at.state.users.get(&self.user).and_then(|member| member.given.as_ref());
         let Some(given) = given.filter(|given| given.by == self.known_as) else { return Ok(change.answering(None)) };
         Ok(change.and_all(self.without(at.state, given.own)).answering(given.own))
     }
@@ -96,8 +96,8 @@ impl Command for UnlinkIdentity {
 
 impl UnlinkIdentity {
     /// What ends for somebody whose role the issuer gave, and who is `own` without it.
-    fn without(&self, state: &ControlState, own: Option<Role>) -> Vec<Kind> {
-        let Some(role) = state.people.get(&self.user).and_then(Member::acting_role) else { return Vec::new() };
+    fn without(&self, state: &ControlState, own: Option<Role>) -> Vec<EventKind> {
+        let Some(role) = state.users.get(&self.user).and_then(User::acting_role) else { return Vec::new() };
         match own {
             Some(own) if own == role => Vec::new(),
             Some(own) => role_change(state, &self.user, &self.account, own, None),
@@ -127,8 +127,8 @@ impl Command for GiveRole {
     type Answer = bool;
 
     fn decide(&self, at: &Snapshot<'_>) -> Result<Change<bool>, Refusal> {
-        // Whom somebody has removed, no issuer brings back.
-        let member = at.state.people.get(&self.user).filter(|member| member.role.is_some());
+        // An issuer does not bring back a removed user.
+        let member = at.state.users.get(&self.user).filter(|member| member.role.is_some());
         if member.is_none_or(|member| member.role_at > self.seen) {
             return Ok(Change::none().answering(false));
         }
@@ -158,8 +158,8 @@ impl Command for WithdrawRole {
     type Answer = bool;
 
     fn decide(&self, at: &Snapshot<'_>) -> Result<Change<bool>, Refusal> {
-        let member = at.state.people.get(&self.user);
-        let role = member.and_then(Member::acting_role);
+        let member = at.state.users.get(&self.user);
+        let role = member.and_then(User::acting_role);
         if role.is_some() && member.is_some_and(|member| member.role_at > self.seen) {
             return Ok(Change::none().answering(false));
         }
@@ -169,9 +169,9 @@ impl Command for WithdrawRole {
 }
 
 /// The end of everything that a person acts with, and of the role that lets them in.
-fn withdrawn(state: &ControlState, user: &UserId, account: &AccountId, issuer: &str, role: Option<Role>) -> Vec<Kind> {
+fn withdrawn(state: &ControlState, user: &UserId, account: &AccountId, issuer: &str, role: Option<Role>) -> Vec<EventKind> {
     let mut kinds = everything(state, user, None);
     let (user, account) = (user.clone(), account.clone());
-    kinds.extend(role.map(|role| Kind::RoleWithdrawn { user, account, issuer: issuer.into(), role }));
+    kinds.extend(role.map(|role| EventKind::RoleWithdrawn { user, account, issuer: issuer.into(), role }));
     kinds
 }

@@ -5,10 +5,10 @@
 use serde_json::Value;
 
 use super::{Change, Command, Snapshot};
-use crate::core::event::Kind;
+use crate::core::earlier_terms::TermsInForce;
+use crate::core::event::EventKind;
 use crate::core::id::{CredentialId, EventId, UserId};
 use crate::core::refusal::Refusal;
-use crate::core::stood::TermsInForce;
 use crate::core::terms::Terms;
 
 /// What is to be in force.
@@ -51,7 +51,7 @@ impl Command for SetLimits {
         }
         let version = before.as_ref().map_or(0, |before| before.version) + 1;
         let (by, credential) = self.by.clone().unzip();
-        let kind = Kind::LimitsSet { version, terms: Box::new(terms), by, credential };
+        let kind = EventKind::LimitsSet { version, terms: Box::new(terms), by, credential };
         let change = Change::under(self.event.as_ref(), kind);
         Ok(change.answering(before))
     }

@@ -33,7 +33,7 @@ use std::collections::BTreeMap;
 
 pub use ending::role_change;
 
-use super::event::Kind;
+use super::event::EventKind;
 use super::id::{CredentialId, EventId};
 use super::refusal::Refusal;
 use super::state::ControlState;
@@ -78,7 +78,7 @@ pub struct Change<A = ()> {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Planned {
     /// What happens.
-    pub kind: Kind,
+    pub kind: EventKind,
     /// The id that its free text was sealed under; none if it has no text.
     pub id: Option<EventId>,
 }
@@ -88,34 +88,34 @@ impl Change<()> {
         Self { events: Vec::new(), answer: () }
     }
 
-    fn of(kind: Kind) -> Self {
+    fn of(kind: EventKind) -> Self {
         Self::none().and(kind)
     }
 
-    fn noted(id: &EventId, kind: Kind) -> Self {
+    fn noted(id: &EventId, kind: EventKind) -> Self {
         Self::under(Some(id), kind)
     }
 
-    fn under(id: Option<&EventId>, kind: Kind) -> Self {
+    fn under(id: Option<&EventId>, kind: EventKind) -> Self {
         Self::none().and_under(id, kind)
     }
 }
 
 impl<A> Change<A> {
-    fn and(self, kind: Kind) -> Self {
+    fn and(self, kind: EventKind) -> Self {
         self.and_under(None, kind)
     }
 
-    fn and_all(mut self, kinds: impl IntoIterator<Item = Kind>) -> Self {
+    fn and_all(mut self, kinds: impl IntoIterator<Item = EventKind>) -> Self {
         self.events.extend(kinds.into_iter().map(|kind| Planned { kind, id: None }));
         self
     }
 
-    fn and_noted(self, id: &EventId, kind: Kind) -> Self {
+    fn and_noted(self, id: &EventId, kind: EventKind) -> Self {
         self.and_under(Some(id), kind)
     }
 
-    fn and_under(mut self, id: Option<&EventId>, kind: Kind) -> Self {
+    fn and_under(mut self, id: Option<&EventId>, kind: EventKind) -> Self {
         self.events.push(Planned { kind, id: id.cloned() });
         self
     }

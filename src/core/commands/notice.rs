@@ -1,7 +1,7 @@
 //! Events that are recorded for whoever reads the log, and change no control state.
 
 use super::{Change, Command, Snapshot};
-use crate::core::event::{DrillCompleted, Kind};
+use crate::core::event::{DrillCompleted, EventKind};
 use crate::core::id::{AccountId, EventId, UserId};
 use crate::core::refusal::Refusal;
 
@@ -41,9 +41,9 @@ impl Command for Notify {
 
     fn decide(&self, _: &Snapshot<'_>) -> Result<Change, Refusal> {
         let kind = match self.notice.clone() {
-            Notice::DrillCompleted(drill) => Kind::DrillCompleted(drill),
-            Notice::LogRead { user, account, what } => Kind::LogRead { user, account, what: what.into() },
-            Notice::SignInRefused { user, issuer } => Kind::SignInRefused { user, issuer: issuer.map(Into::into) },
+            Notice::DrillCompleted(drill) => EventKind::DrillCompleted(drill),
+            Notice::LogRead { user, account, what } => EventKind::LogRead { user, account, what: what.into() },
+            Notice::SignInRefused { user, issuer } => EventKind::SignInRefused { user, issuer: issuer.map(Into::into) },
         };
         Ok(Change::under(self.event.as_ref(), kind))
     }

@@ -3,7 +3,7 @@
 //! INVARIANT: the version is that of the transaction, so that two who load at once get two versions.
 
 use super::{Change, Command, Snapshot};
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::{CredentialId, EventId, UserId};
 use crate::core::refusal::Refusal;
 use crate::core::state::PolicySet;
@@ -31,7 +31,7 @@ impl Command for PutPolicies {
         }
         let version = before.as_ref().map_or(0, |set| set.version) + 1;
         let (by, credential) = self.by.clone().unzip();
-        let kind = Kind::PolicyLoaded { version, sha256: self.sha256.as_str().into(), by, credential };
+        let kind = EventKind::PolicyLoaded { version, sha256: self.sha256.as_str().into(), by, credential };
         let set = PolicySet { version, sha256: self.sha256.clone() };
         Ok(Change::noted(&self.event, kind).answering((set, before)))
     }
@@ -49,6 +49,6 @@ impl Command for RejectPolicies {
     type Answer = ();
 
     fn decide(&self, _: &Snapshot<'_>) -> Result<Change, Refusal> {
-        Ok(Change::noted(&self.event, Kind::PolicyRejected { sha256: self.sha256.as_str().into() }))
+        Ok(Change::noted(&self.event, EventKind::PolicyRejected { sha256: self.sha256.as_str().into() }))
     }
 }

@@ -7,14 +7,14 @@ use super::user::absent;
 use super::vouching::Word;
 use super::{Change, Command, Snapshot};
 use crate::core::decide::INACTIVITY;
-use crate::core::event::{CredentialCreated, Kind};
+use crate::core::event::{CredentialCreated, EventKind};
 use crate::core::grant::may_manage;
 use crate::core::id::{AccountId, CredentialId, EventId, UserId};
-use crate::core::member::{LONGEST, Member};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::state::{ControlState, Credential};
+use crate::core::user::{MAX_SESSION, User};
 
 /// What the console is to act with for a person, if there is nothing that fits.
 #[derive(Clone, Debug)]
@@ -60,19 +60,19 @@ impl Command for SignIn {
     }
 
     fn decide(&self, at: &Snapshot<'_>) -> Result<Change<Self::Answer>, Refusal> {
-        let member = at.state.people.get(&self.user).filter(|row| row.account == self.account);
-        if member.and_then(Member::acting_role) != Some(self.role) {
+        let member = at.state.users.get(&self.user).filter(|row| row.account == self.account);
+        if member.and_then(User::acting_role) != Some(self.role) {
             return Ok(Change::none().answering(None));
         }
         let usable = console_key(at.state, &self.user, &self.account, self.role).filter(|row| lives_on(row, at));
         let mut change = Change::none();
         if usable.is_none() {
-            change = change.and_noted(&self.fresh.event, Kind::CredentialCreated(self.created()));
+            change = change.and_noted(&self.fresh.event, EventKind::CredentialCreated(self.created()));
         }
         let user = &self.user;
         let ended = self.ended.iter().map(|(whose, session)| signed_out(whose, Some(session), None));
         let (session, issuer) = (Some(self.session.as_str().into()), self.issuer.as_deref().map(Into::into));
-        change = change.and_all(ended).and_noted(&self.event, Kind::SignedIn { user: user.clone(), session, issuer });
+        change = change.and_all(ended).and_noted(&self.event, EventKind::SignedIn { user: user.clone(), session, issuer });
         let credential = usable.map_or(&self.fresh.credential, |row| &row.created.credential);
         Ok(self.word.said(change, user, at).answering(Some(credential.clone())))
     }
@@ -111,7 +111,7 @@ pub fn console_key<'a>(state: &'a ControlState, user: &UserId, account: &Account
 fn lives_on(row: &Credential, at: &Snapshot<'_>) -> bool {
     let Some(used) = at.uses.get(&row.created.credential) else { return false };
     let used = used.map_or(row.created_at, |used| used.max(row.created_at));
-    at.now.plus(LONGEST).since(used) < INACTIVITY
+    at.now.plus(MAX_SESSION).since(used) < INACTIVITY
 }
 
 /// Who ends a session.
@@ -150,12 +150,12 @@ impl Command for EndSessions {
 #[must_use]
 pub fn may_end(state: &ControlState, who: &Principal, user: &UserId) -> bool {
     let is_person = state.credentials.get(&who.credential).is_some_and(Credential::is_person);
-    let manages = || state.people.get(user).is_some_and(|member| may_manage(state, who, &member.account));
+    let manages = || state.users.get(user).is_some_and(|member| may_manage(state, who, &member.account));
     (is_person && *user == who.user) || manages()
 }
 
-fn signed_out(user: &UserId, session: Option<&String>, by: Option<&UserId>) -> Kind {
-    Kind::SignedOut { user: user.clone(), session: session.map(|session| session.as_str().into()), by: by.cloned() }
+fn signed_out(user: &UserId, session: Option<&String>, by: Option<&UserId>) -> EventKind {
+    EventKind::SignedOut { user: user.clone(), session: session.map(|session| session.as_str().into()), by: by.cloned() }
 }
 
 /// Records that a person has another password, which ends their other sessions.
@@ -172,10 +172,10 @@ impl Command for SetPassword {
     type Answer = ();
 
     fn decide(&self, at: &Snapshot<'_>) -> Result<Change, Refusal> {
-        if at.state.people.get(&self.user).is_none_or(|row| row.role.is_none()) {
+        if at.state.users.get(&self.user).is_none_or(|row| row.role.is_none()) {
             return Err(absent());
         }
         let session = self.session.as_deref().map(Into::into);
-        Ok(Change::under(self.event.as_ref(), Kind::PasswordSet { user: self.user.clone(), session }))
+        Ok(Change::under(self.event.as_ref(), EventKind::PasswordSet { user: self.user.clone(), session }))
     }
 }

@@ -9,13 +9,13 @@ use super::{Change, Command, Snapshot};
 use crate::core::code::Code;
 use crate::core::covering;
 use crate::core::engagement::{Names, Proposed, check_reason};
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::{CredentialId, EventId, SwitchId, UserId};
 use crate::core::principal::{Principal, Side};
-use crate::core::quota::Counted;
+use crate::core::quota::QuotaKind;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::ScrubbedText;
-use crate::core::second_person::Acquaintance;
+use crate::core::second_person::InviteHistory;
 use crate::core::state::ControlState;
 use crate::core::switch::{Running, Switch, Target};
 use crate::core::time::Micros;
@@ -105,8 +105,8 @@ impl Command for Engage {
 }
 
 impl Engage {
-    fn engaged(&self, asked: &Asked) -> Kind {
-        Kind::SwitchEngaged {
+    fn engaged(&self, asked: &Asked) -> EventKind {
+        EventKind::SwitchEngaged {
             switch: asked.switch.clone(),
             target: asked.proposed.target.clone(),
             by: self.by.as_ref().filter(|by| by.is_named).map(|by| by.who.user.clone()),
@@ -120,8 +120,8 @@ impl Engage {
     fn check_quota(&self, state: &ControlState, who: &Principal) -> Result<(), Refusal> {
         let quotas = state.quotas();
         let (counted, quota) = match who.side {
-            Side::Staff => (Counted::StaffSwitches, quotas.staff_switches),
-            Side::Customer => (Counted::Switches, quotas.switches),
+            Side::Staff => (QuotaKind::StaffSwitches, quotas.staff_switches),
+            Side::Customer => (QuotaKind::Switches, quotas.switches),
         };
         let adds = |asked: &&Asked| match asked.as_much(state) {
             Some(_) => asked.again == Again::Another,
@@ -234,7 +234,7 @@ impl Command for Release {
                 Step::Wait => return Ok(Change::none().answering(Released::Asked)),
                 Step::Request => {
                     let (switch, by, credential) = (self.switch.clone(), who.clone(), Some(credential.clone()));
-                    let wish = Kind::ReleaseRequested { switch, by, credential };
+                    let wish = EventKind::ReleaseRequested { switch, by, credential };
                     return Ok(Change::noted(&self.event, wish).answering(Released::Asked));
                 }
             },
@@ -245,11 +245,11 @@ impl Command for Release {
 }
 
 impl Release {
-    fn released(&self, by: Option<UserId>, second: Option<UserId>, until: Option<Micros>) -> Kind {
+    fn released(&self, by: Option<UserId>, second: Option<UserId>, until: Option<Micros>) -> EventKind {
         let (switch, break_glass) = (self.switch.clone(), matches!(self.by, Releaser::Operator));
         match until {
-            Some(until) => Kind::ReleaseRamped { switch, by, second, until, break_glass },
-            None => Kind::SwitchReleased { switch, by, second, break_glass },
+            Some(until) => EventKind::ReleaseRamped { switch, by, second, until, break_glass },
+            None => EventKind::SwitchReleased { switch, by, second, break_glass },
         }
     }
 }
@@ -268,7 +268,7 @@ fn step(switch: &Switch, who: &UserId, at: &Snapshot<'_>) -> Step {
     if !switch.target.is_global() {
         return Step::Release(who.clone(), None);
     }
-    let known = Acquaintance { state: at.state, now: at.now, newcomer: at.state.newcomer(at.now) };
+    let known = InviteHistory { state: at.state, now: at.now, newcomer: at.state.newcomer(at.now) };
     match (at.state.wish_to_release(switch, at.now), &switch.by) {
         (Some(first), _) if known.are_two(first, who) => Step::Release(first.clone(), Some(who.clone())),
         (_, Some(engager)) if known.are_two(engager, who) => Step::Release(who.clone(), None),
@@ -279,7 +279,7 @@ fn step(switch: &Switch, who: &UserId, at: &Snapshot<'_>) -> Step {
 
 /// The end of every switch that is over at `now`.
 #[must_use]
-pub fn expired(state: &ControlState, now: Micros) -> Vec<Kind> {
+pub fn expired(state: &ControlState, now: Micros) -> Vec<EventKind> {
     let over = state.switches.values().filter(|switch| switch.is_over(now));
-    over.map(|switch| Kind::SwitchExpired { switch: switch.id.clone() }).collect()
+    over.map(|switch| EventKind::SwitchExpired { switch: switch.id.clone() }).collect()
 }

@@ -6,14 +6,14 @@
 use super::ending::{everything, role_change};
 use super::{Change, Command, Snapshot};
 use crate::core::code::Code;
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::grant::{check_not_let_in, may_manage};
 use crate::core::id::{AccountId, CredentialId, EventId, UserId};
-use crate::core::member::Invitation;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::state::ControlState;
+use crate::core::user::Invitation;
 
 /// Somebody who is to be a person of an account.
 #[derive(Clone, Debug)]
@@ -31,7 +31,7 @@ pub struct NewUser {
 }
 
 impl NewUser {
-    pub(super) fn planned(&self, change: Change, kind: Kind) -> Change {
+    pub(super) fn planned(&self, change: Change, kind: EventKind) -> Change {
         change.and_under(self.event.as_ref(), kind)
     }
 
@@ -43,8 +43,8 @@ impl NewUser {
 }
 
 /// The event that makes somebody a person, by an invitation or without.
-pub(super) fn created(new: &NewUser, by: Option<&Invitation>) -> Kind {
-    Kind::UserCreated {
+pub(super) fn created(new: &NewUser, by: Option<&Invitation>) -> EventKind {
+    EventKind::UserCreated {
         user: new.user.clone(),
         account: new.account.clone(),
         side: new.role.side(),
@@ -100,7 +100,7 @@ impl Command for SetRole {
         if self.user == *by {
             return Err(Refusal::new(Code::ForbiddenRole, "Nobody changes their own role."));
         }
-        let member = state.people.get(&self.user).filter(|row| row.account == self.account);
+        let member = state.users.get(&self.user).filter(|row| row.account == self.account);
         let now = member.and_then(|row| row.role).ok_or_else(absent)?;
         check_side(state, &self.account, self.role)?;
         // The same one again is what lets them in whose issuer gives them none any more.
@@ -133,7 +133,7 @@ impl Command for RemoveUser {
     fn decide(&self, at: &Snapshot<'_>) -> Result<Change<Self::Answer>, Refusal> {
         let (state, by) = (at.state, &self.by.user);
         check_managed(state, &self.by, &self.account)?;
-        let member = state.people.get(&self.user).filter(|row| row.account == self.account);
+        let member = state.users.get(&self.user).filter(|row| row.account == self.account);
         // Removed already, and not erased yet.
         if member.is_none_or(|row| row.role.is_none()) {
             return Ok(Change::none().answering(Vec::new()));
@@ -145,7 +145,7 @@ impl Command for RemoveUser {
         }
         let kinds = everything(state, &self.user, Some(by));
         let revoked = revoked(&kinds);
-        let removed = Kind::UserRemoved { user: self.user.clone(), account: self.account.clone(), by: Some(by.clone()) };
+        let removed = EventKind::UserRemoved { user: self.user.clone(), account: self.account.clone(), by: Some(by.clone()) };
         Ok(Change::none().and_all(kinds).and(removed).answering(revoked))
     }
 }
@@ -166,7 +166,7 @@ pub fn absent() -> Refusal {
 
 /// Refuses to leave an account without anybody who administers it.
 fn check_someone_is_left(state: &ControlState, account: &AccountId, without: &UserId) -> Result<(), Refusal> {
-    let mut others = state.people_of(account).filter(|row| row.id != *without);
+    let mut others = state.users_of(account).filter(|row| row.id != *without);
     if others.any(|row| row.acting_role().is_some_and(Role::administers)) {
         return Ok(());
     }
@@ -174,8 +174,9 @@ fn check_someone_is_left(state: &ControlState, account: &AccountId, without: &Us
     Err(Refusal::new(Code::Conflict, text))
 }
 
-fn revoked(kinds: &[Kind]) -> Vec<CredentialId> {
-    let credential =
-        |kind: &Kind| if let Kind::CredentialRevoked { credential, .. } = kind { Some(credential.clone()) } else { None };
+fn revoked(kinds: &[EventKind]) -> Vec<CredentialId> {
+    let credential = |kind: &EventKind| {
+        if let EventKind::CredentialRevoked { credential, .. } = kind { Some(credential.clone()) } else { None }
+    };
     kinds.iter().filter_map(credential).collect()
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::{Change, Command, Snapshot};
 use crate::core::code::Code;
-use crate::core::event::{CredentialCreated, Kind};
+use crate::core::event::{CredentialCreated, EventKind};
 use crate::core::id::{AccountId, EventId, VmId};
 use crate::core::label::canonical;
 use crate::core::noun::vm::vm_not_found;
@@ -73,7 +73,7 @@ impl Command for ImportVm {
         }
         let (vm, account) = (self.vm.clone(), account.clone());
         let (provider, machine) = (provider.as_str().into(), machine.as_str().into());
-        Ok(Change::noted(&self.event, Kind::VmImported { vm, account, provider, machine }))
+        Ok(Change::noted(&self.event, EventKind::VmImported { vm, account, provider, machine }))
     }
 }
 
@@ -94,7 +94,7 @@ impl Command for SetExec {
         if !is_of(at.state, &self.vm, &self.account) {
             return Err(vm_not_found());
         }
-        Ok(Change::of(Kind::VmExecSet { vm: self.vm.clone(), enabled: self.enabled }))
+        Ok(Change::of(EventKind::VmExecSet { vm: self.vm.clone(), enabled: self.enabled }))
     }
 }
 

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use super::ending::revocations;
 use super::{Change, Snapshot};
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::UserId;
 
 /// How much of the time that an issuer's word holds may be over before it is written down again.
@@ -26,25 +26,25 @@ pub enum Word {
 
 impl Word {
     /// What is written down of it; nothing, if the log says about the same.
-    pub(super) fn event(&self, user: &UserId, at: &Snapshot<'_>) -> Option<Kind> {
-        let member = at.state.people.get(user)?;
+    pub(super) fn event(&self, user: &UserId, at: &Snapshot<'_>) -> Option<EventKind> {
+        let member = at.state.users.get(user)?;
         let (said, user) = (member.vouched_until, user.clone());
         match self {
             Self::Unsaid => None,
-            Self::Nobody => said.map(|_| Kind::VouchedFor { user, issuer: None, until: None, gives: None, alone: false }),
+            Self::Nobody => said.map(|_| EventKind::VouchedFor { user, issuer: None, until: None, gives: None, alone: false }),
             Self::Issuer(name, holds, gives) => {
                 let until = at.now.plus(*holds);
                 let is_given = |by: &String| member.given.as_ref().is_some_and(|given| given.by == *by && given.issuer == *name);
                 let is_said = said.is_some_and(|said| said <= until && until.since(said) < *holds / RENEWED)
                     && gives.as_ref().is_none_or(is_given);
                 let (issuer, gives) = (Some(name.as_str().into()), gives.as_deref().map(Into::into));
-                (!is_said).then_some(Kind::VouchedFor { user, issuer, until: Some(until), gives, alone: false })
+                (!is_said).then_some(EventKind::VouchedFor { user, issuer, until: Some(until), gives, alone: false })
             }
         }
     }
 
     /// What ends as the word changes.
-    fn ended(&self, user: &UserId, at: &Snapshot<'_>) -> Vec<Kind> {
+    fn ended(&self, user: &UserId, at: &Snapshot<'_>) -> Vec<EventKind> {
         match self {
             Self::Nobody => revocations(at.state, user, None, |row| at.state.is_unvouched(row, at.now)),
             Self::Unsaid | Self::Issuer(..) => Vec::new(),

@@ -278,10 +278,10 @@ impl DrillFault {
 }
 
 /// Most policies that a leaf names; a set of which more decide at once names the first ones.
-const NAMED: usize = 32;
+const MAX_NAMED: usize = 32;
 
 /// The policies of a verdict, as a leaf names them.
 #[must_use]
 pub fn named(policies: &[String]) -> Vec<Name> {
-    policies.iter().take(NAMED).map(|id| id.as_str().into()).collect()
+    policies.iter().take(MAX_NAMED).map(|id| id.as_str().into()).collect()
 }

@@ -18,7 +18,7 @@ use crate::core::time::Micros;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[expect(missing_docs, reason = "the fields say what the variants' docs do not")]
-pub enum Kind {
+pub enum EventKind {
     /// A call was asked for.
     IntentRecorded(IntentRecorded),
     /// It was refused. Terminal.
@@ -245,7 +245,7 @@ pub enum Kind {
     IdentityUnlinked {
         user: UserId,
         issuer: Name,
-        /// As [`Kind::IdentityLinked`] said; if it is not said, they are linked with nobody any more.
+        /// As [`EventKind::IdentityLinked`] said; if it is not said, they are linked with nobody any more.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         known_as: Option<Hex>,
     },

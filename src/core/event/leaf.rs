@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::body::Part;
-use super::kind::Kind;
+use super::kind::EventKind;
 use crate::core::bounded::Hex;
 use crate::core::canonical::canonical_exact;
 use crate::core::id::{EventId, Position};
@@ -35,7 +35,7 @@ pub struct Event {
     pub prev: Position,
     /// What happened.
     #[serde(flatten)]
-    pub kind: Kind,
+    pub kind: EventKind,
     /// Encrypted bodies that belong to it.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub parts: Vec<Part>,
@@ -71,7 +71,7 @@ impl Event {
     pub fn decode(bytes: &[u8]) -> Result<Self, LeafError> {
         let event: Self = serde_json::from_slice(bytes)?;
         // What an older version wrote of a call would be read as a call about nothing. No text in a leaf has a quote as it is.
-        let of_calls = matches!(event.kind, Kind::IntentRecorded(_) | Kind::RefusalsCounted { .. });
+        let of_calls = matches!(event.kind, EventKind::IntentRecorded(_) | EventKind::RefusalsCounted { .. });
         if of_calls && bytes.windows(OLDER.len()).any(|part| part == OLDER) {
             return Err(LeafError::Older(event.position.0));
         }

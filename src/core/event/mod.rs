@@ -12,5 +12,5 @@ mod says;
 pub use body::{
     Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, LeftOut, MendedRows, Part, Refused, named,
 };
-pub use kind::Kind;
+pub use kind::EventKind;
 pub use leaf::{Event, LEAF_MAX, LEAF_VERSION, LeafError};

@@ -1,10 +1,10 @@
 //! What each kind of event says of itself. Every match names every kind: one that is new is thought of here, or does not compile.
 
 use super::body::Ended;
-use super::kind::Kind;
+use super::kind::EventKind;
 use crate::core::id::{CallId, CredentialId};
 
-impl Kind {
+impl EventKind {
     /// The call it belongs to.
     #[must_use]
     pub fn call(&self) -> Option<&CallId> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::core::event::{CredentialCreated, Kind};
+use crate::core::event::{CredentialCreated, EventKind};
 use crate::core::id::{CredentialId, UserId};
 use crate::core::role::Role;
 use crate::core::row::{Credential, Descent, RowKind, RowName, all_named};
@@ -11,9 +11,9 @@ use crate::core::time::Micros;
 
 impl ControlState {
     /// Folds in an event about a key; none if it is about something else.
-    pub(super) fn change_key(&mut self, at: Micros, kind: &Kind, note: &Value) -> Option<Vec<RowName>> {
+    pub(super) fn change_key(&mut self, at: Micros, kind: &EventKind, note: &Value) -> Option<Vec<RowName>> {
         match kind {
-            Kind::CredentialCreated(created) => {
+            EventKind::CredentialCreated(created) => {
                 let ips = note["ips"].as_array().map(|list| list.iter().filter_map(Value::as_str).map(str::to_owned).collect());
                 let (label, created) = (note["label"].as_str().unwrap_or_default().to_owned(), created.clone());
                 let (descent, mut changed) = self.descend(&created);
@@ -22,10 +22,10 @@ impl ControlState {
                 self.credentials.insert(row.created.credential.clone(), row);
                 Some(all_named(RowKind::Credential, &changed))
             }
-            Kind::CredentialAdopted { credential, with, .. } => {
+            EventKind::CredentialAdopted { credential, with, .. } => {
                 Some(all_named(RowKind::Credential, &self.adopt(credential, with)))
             }
-            Kind::CredentialRevoked { credential, .. } => Some(all_named(RowKind::Credential, &self.revoke(credential, at))),
+            EventKind::CredentialRevoked { credential, .. } => Some(all_named(RowKind::Credential, &self.revoke(credential, at))),
             _ => None,
         }
     }

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::Position;
 use crate::core::ramp::Ramp;
 use crate::core::row::{RowKind, RowName, named};
@@ -12,9 +12,15 @@ use crate::core::time::Micros;
 
 impl ControlState {
     /// Folds in an event about a switch; none if it is about something else.
-    pub(super) fn change_switch(&mut self, position: Position, at: Micros, kind: &Kind, note: &Value) -> Option<Vec<RowName>> {
+    pub(super) fn change_switch(
+        &mut self,
+        position: Position,
+        at: Micros,
+        kind: &EventKind,
+        note: &Value,
+    ) -> Option<Vec<RowName>> {
         match kind {
-            Kind::SwitchEngaged { switch, target, by, credential, running, expires_at } => {
+            EventKind::SwitchEngaged { switch, target, by, credential, running, expires_at } => {
                 let row = Switch {
                     id: switch.clone(),
                     target: target.clone(),
@@ -34,20 +40,20 @@ impl ControlState {
                 self.switches.insert(switch.clone(), row);
                 Some(named(RowKind::Switch, switch.as_str()))
             }
-            Kind::ReleaseRequested { switch, by, credential } => {
+            EventKind::ReleaseRequested { switch, by, credential } => {
                 let mut row = self.switches.get_mut(switch)?;
                 row.release_requested_by = Some(by.clone());
                 row.release_requested_with.clone_from(credential);
                 Some(named(RowKind::Switch, switch.as_str()))
             }
-            Kind::ReleaseRamped { switch, until, .. } => {
+            EventKind::ReleaseRamped { switch, until, .. } => {
                 let mut row = self.switches.get_mut(switch)?;
                 row.ramp = Some(Ramp { since: at, until: *until });
                 row.release_requested_by = None;
                 row.release_requested_with = None;
                 Some(named(RowKind::Switch, switch.as_str()))
             }
-            Kind::SwitchReleased { switch, .. } | Kind::SwitchExpired { switch } => {
+            EventKind::SwitchReleased { switch, .. } | EventKind::SwitchExpired { switch } => {
                 self.switches.remove(switch)?;
                 Some(named(RowKind::Switch, switch.as_str()))
             }

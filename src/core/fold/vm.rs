@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::Position;
 use crate::core::row::{RowKind, RowName, named};
 use crate::core::state::ControlState;
@@ -10,9 +10,9 @@ use crate::core::vm::Vm;
 
 impl ControlState {
     /// Folds in an event about a VM; none if it is about something else.
-    pub(super) fn change_vm(&mut self, position: Position, kind: &Kind, note: &Value) -> Option<Vec<RowName>> {
+    pub(super) fn change_vm(&mut self, position: Position, kind: &EventKind, note: &Value) -> Option<Vec<RowName>> {
         match kind {
-            Kind::VmImported { vm, account, provider, machine } => {
+            EventKind::VmImported { vm, account, provider, machine } => {
                 let row = Vm {
                     id: vm.clone(),
                     account: account.clone(),
@@ -25,7 +25,7 @@ impl ControlState {
                 self.vms.insert(vm.clone(), row);
                 Some(named(RowKind::Vm, vm.as_str()))
             }
-            Kind::VmExecSet { vm, enabled } => {
+            EventKind::VmExecSet { vm, enabled } => {
                 let mut row = self.vms.get_mut(vm)?;
                 row.exec_enabled = *enabled;
                 row.version = position;

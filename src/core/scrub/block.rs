@@ -9,7 +9,7 @@ use super::finder::{ARMOUR, Finder};
 use super::form::is_token;
 
 /// Longest label of an armour.
-const LONGEST: usize = 72;
+const MAX_LENGTH: usize = 72;
 
 /// Shortest line of a key that is not its last.
 const LINE: usize = 40;
@@ -41,7 +41,7 @@ fn armoured(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
 
 /// Whether an armour of this label holds a private key.
 fn is_private(label: &[u8]) -> bool {
-    let label = label.get(..LONGEST).unwrap_or(label);
+    let label = label.get(..MAX_LENGTH).unwrap_or(label);
     let line = label.split(|byte| *byte == b'\n').next().unwrap_or_default();
     let label = line.windows(4).position(|window| window == b"----").map_or(line, |end| line.get(..end).unwrap_or_default());
     !label.contains(&b'[') && label.windows(11).any(|window| window == b"PRIVATE KEY")
@@ -51,7 +51,7 @@ fn is_private(label: &[u8]) -> bool {
 fn end_of_armour(finder: &mut Finder<'_>, at: usize) -> Option<usize> {
     let start = finder.next(at, &ENDS)?;
     let label = finder.run(start, 5, |byte| byte == b'-') + start;
-    let label = label + finder.run(label, LONGEST, |byte| byte != b'-' && byte != b'\n');
+    let label = label + finder.run(label, MAX_LENGTH, |byte| byte != b'-' && byte != b'\n');
     Some(label + finder.run(label, 5, |byte| byte == b'-'))
 }
 
@@ -65,7 +65,7 @@ pub(super) fn torn(finder: &mut Finder<'_>) -> usize {
 /// Where the lines end that a key could consist of. The first may be the rest of any line, the last is short.
 fn lines(finder: &mut Finder<'_>) -> usize {
     let is_end = |byte: u8| byte == b'\r' || byte == b'\n';
-    let first = finder.run(0, LONGEST, |byte| !is_end(byte));
+    let first = finder.run(0, MAX_LENGTH, |byte| !is_end(byte));
     let begin = first + finder.run(first, 2, is_end);
     let (mut end, mut found) = (begin, 0);
     loop {

@@ -12,11 +12,11 @@ use super::names::{self, NAME, Name, Named};
 use super::value::{self, Style, Weight};
 
 /// The longest name of a command.
-const LONGEST: usize = 24;
+const MAX_LENGTH: usize = 24;
 
 /// Notices which command the word at `at` is.
 pub(super) fn begin(finder: &mut Finder<'_>, at: usize) {
-    let length = finder.run(at, LONGEST, |byte| is_word(byte) || byte == b'-');
+    let length = finder.run(at, MAX_LENGTH, |byte| is_word(byte) || byte == b'-');
     let left = finder.before(at);
     let is_apart = left.is_none_or(|byte| byte.is_ascii_whitespace() || b"/\"'`(;|&$>#=n".contains(&byte));
     let is_over = finder.text.get(at + length).is_none_or(|byte| byte.is_ascii_whitespace() || b"\\\"'".contains(byte));

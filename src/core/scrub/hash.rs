@@ -31,7 +31,7 @@ const METHODS: &[&[u8]] = &[
 ];
 
 /// The same, without a sign before it.
-const NAMED: &[&[u8]] = &[b"pbkdf2_sha", b"pbkdf2:sha", b"PBKDF2$"];
+const HASH_NAMES: &[&[u8]] = &[b"pbkdf2_sha", b"pbkdf2:sha", b"PBKDF2$"];
 
 /// How directories say it.
 const SCHEMES: &[&[u8]] = &[
@@ -61,14 +61,14 @@ pub(super) fn hash(finder: &mut Finder<'_>, at: usize) -> Option<Range<usize>> {
     let method = match finder.text.get(at)? {
         b'$' => METHODS,
         b'{' => SCHEMES,
-        b'p' | b'P' => NAMED,
+        b'p' | b'P' => HASH_NAMES,
         b'*' => return mysql(finder, at),
         _ => return None,
     };
     let begin = method.iter().find(|begin| finder.is_at(at, begin))?.len() + at;
     // In `/etc/shadow` other fields follow.
     let end = finder.run(begin, usize::MAX, |byte| of(byte) && byte != b':') + begin;
-    let end = if method == NAMED { finder.run(begin, usize::MAX, of) + begin } else { end };
+    let end = if method == HASH_NAMES { finder.run(begin, usize::MAX, of) + begin } else { end };
     let is_made =
         method == SCHEMES || finder.text.get(begin..end)?.contains(&b'$') || matches!(finder.from(at), [_, b'P' | b'H', ..]);
     ((end - begin >= LEAST && is_made) || finder.goes_on(end)).then_some(at..end)

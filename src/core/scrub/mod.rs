@@ -34,7 +34,7 @@ use self::find::{Edges, secrets};
 pub use self::finder::MARK;
 use self::text::replaced;
 pub use self::text::scrub_text;
-use super::abridge::abridge;
+use super::shorten_document::shorten_document;
 
 /// How far around a piece of an output its secrets are looked for. What is longer without a break counts as one.
 pub const AROUND: usize = 32 * 1024;
@@ -52,8 +52,8 @@ impl Scrubbed {
 
     /// The same, no longer than `most` bytes as it is stored: long texts by their ends.
     #[must_use]
-    pub fn abridged(self, most: usize) -> Self {
-        Self(abridge(self.0, most))
+    pub fn shortened(self, most: usize) -> Self {
+        Self(shorten_document(self.0, most))
     }
 
     /// The document.
@@ -65,7 +65,7 @@ impl Scrubbed {
     /// The document as it is stored.
     #[must_use]
     pub fn bytes(&self) -> Vec<u8> {
-        super::abridge::text(&self.0)
+        super::shorten_document::text(&self.0)
     }
 
     /// Whether it says nothing.

@@ -13,8 +13,8 @@
 
 use std::time::Duration;
 
-use super::terms::{Fault, Field, MOST, Search, Term, Word};
-use super::words::{LONGEST, words};
+use super::terms::{Fault, Field, MAX_COUNT, Search, Term, Word};
+use super::words::{MAX_LENGTH, words};
 use crate::core::id::CallId;
 use crate::core::time::Micros;
 
@@ -44,7 +44,7 @@ impl Search {
         let mut search = Self::default();
         for item in items(line)? {
             search.read(&item, now)?;
-            if search.terms.len() + search.words.len() > MOST {
+            if search.terms.len() + search.words.len() > MAX_COUNT {
                 return Err(item.fault("there are more than 20 conditions"));
             }
         }
@@ -89,7 +89,7 @@ impl Search {
             item.fault(format!("there is no field of this name; there are {}. Put text with a colon in quotes", known.join(", ")))
         })?;
         let values = split_values(values);
-        if values.len() > MOST {
+        if values.len() > MAX_COUNT {
             return Err(item.fault("there are more than 20 values"));
         }
         if let Some(why) = values.iter().find_map(|value| field.fault(value)) {
@@ -120,7 +120,7 @@ impl Search {
     }
 
     fn read_word(&mut self, item: &Item, text: &str, without: bool) -> Result<(), Fault> {
-        if text.len() > LONGEST {
+        if text.len() > MAX_LENGTH {
             return Err(item.fault("a word may be at most 256 bytes"));
         }
         if text.parse::<CallId>().is_ok() {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::words::LONGEST;
+use super::words::MAX_LENGTH;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId, CredentialId, SwitchId, UserId};
@@ -13,7 +13,7 @@ use crate::core::resource::ResourceId;
 use crate::core::time::Micros;
 
 /// Most conditions, values of one condition, and words.
-pub(super) const MOST: usize = 20;
+pub(super) const MAX_COUNT: usize = 20;
 
 /// What of a call can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -93,7 +93,7 @@ impl Field {
         let is = |known: bool, why: &'static str| (!known).then_some(why);
         match self {
             _ if value.is_empty() => Some("there is no value"),
-            _ if value.len() > LONGEST => Some("a value may be at most 256 bytes"),
+            _ if value.len() > MAX_LENGTH => Some("a value may be at most 256 bytes"),
             _ if value.contains('\0') => Some("a value may hold no NUL"),
             Self::Account => is(value.parse::<AccountId>().is_ok(), "an account is named by its id"),
             Self::User => is(value.parse::<UserId>().is_ok(), "a person is named by their id"),

@@ -11,7 +11,7 @@ use unicode_normalization::char::is_combining_mark;
 use unicode_script::{Script, UnicodeScript};
 
 /// Longest value or word, in bytes.
-pub(super) const LONGEST: usize = 256;
+pub(super) const MAX_LENGTH: usize = 256;
 
 /// The words of a text in order, as they are shown: a run without spaces is one.
 pub fn words(text: &str) -> Vec<String> {
@@ -63,7 +63,7 @@ fn parts(run: &str, length: usize) -> impl Iterator<Item = String> {
 
 /// The beginning of a word that is longer than anybody looks for.
 fn cut(word: &str) -> String {
-    let mut end = word.len().min(LONGEST);
+    let mut end = word.len().min(MAX_LENGTH);
     while !word.is_char_boundary(end) {
         end -= 1;
     }
@@ -127,6 +127,6 @@ mod tests {
         for absent in ["数库", "测试", "据数", "0"] {
             assert!(!looked_for(absent).iter().all(|word| index.contains(word)), "{absent}");
         }
-        assert_eq!(indexed(&"x".repeat(3000)).next().map(|word| word.len()), Some(LONGEST));
+        assert_eq!(indexed(&"x".repeat(3000)).next().map(|word| word.len()), Some(MAX_LENGTH));
     }
 }

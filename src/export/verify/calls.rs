@@ -6,7 +6,7 @@ use super::finding::{Fault, Findings};
 use super::stored::Rows;
 use crate::core::call::{Status, next};
 use crate::core::chain::Chain;
-use crate::core::event::{Event, Kind};
+use crate::core::event::{Event, EventKind};
 use crate::core::id::{CallId, Position};
 use crate::core::job::Job;
 use crate::log::admission::job_row;
@@ -41,7 +41,7 @@ impl Calls {
             }
             Err(error) => {
                 let ended = before.is_some_and(|standing| standing.status.is_terminal());
-                let ends = matches!(event.kind, Kind::Refused(_)) || event.kind.end().is_some();
+                let ends = matches!(event.kind, EventKind::Refused(_)) || event.kind.end().is_some();
                 let fault = if ended && ends { Fault::SecondEnd } else { Fault::IllegalTransition };
                 findings.at(position, fault, format!("{call}: {error}"));
             }
@@ -97,7 +97,7 @@ impl Calls {
 fn check_link(position: Position, event: &Event, before: Option<Standing>, findings: &mut Findings) {
     let last = before.map_or(Position(0), |standing| standing.last);
     // What annotates a call after its end is written without looking for that end.
-    let annotates = matches!(event.kind, Kind::Reconciled { .. } | Kind::LateResult { .. });
+    let annotates = matches!(event.kind, EventKind::Reconciled { .. } | EventKind::LateResult { .. });
     if event.prev != last && !(annotates && event.prev == Position(0)) {
         findings.at(position, Fault::PrevLink, format!("prev is {}, the call's event before is at {}", event.prev.0, last.0));
     }

@@ -7,7 +7,7 @@ use crate::log::store::StoreError;
 use crate::log::vault::VaultError;
 
 /// So many findings are kept; more are counted.
-const KEPT: usize = 1000;
+const MAX_KEPT: usize = 1000;
 
 /// What is wrong. The name never changes its meaning.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
@@ -143,7 +143,7 @@ impl Findings {
     }
 
     fn push(&mut self, finding: Finding) {
-        if self.kept.len() < KEPT {
+        if self.kept.len() < MAX_KEPT {
             self.kept.push(finding);
         } else {
             self.more += 1;

@@ -31,7 +31,7 @@ use crate::core::event::Event;
 use crate::core::id::{CallId, Epoch, Position};
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
-use crate::log::chained;
+use crate::log::call_rows;
 use crate::log::store::{EventRow, Head, StateRow, Store, StoreError, Want};
 use crate::log::vault::Vault;
 
@@ -196,7 +196,7 @@ async fn chains(store: &dyn Store, head: &Head, open: &[CallId]) -> Result<BTree
         }
     }
     let fold = |(call, rows): (CallId, Vec<EventRow>)| {
-        let chain = chained::fold(&call, rows.iter()).ok()??;
+        let chain = call_rows::fold(&call, rows.iter()).ok()??;
         Some((call, chain))
     };
     Ok(rows.into_iter().filter_map(fold).collect())

@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 
 use super::control::Note;
 use super::finding::{Fault, Findings, VerifyError};
-use crate::core::event::{Event, Kind, Part};
+use crate::core::event::{Event, EventKind, Part};
 use crate::core::id::{CallId, Position};
 use crate::log::store::{PayloadRow, Store};
 use crate::log::vault::{Vault, VaultError};
@@ -53,23 +53,23 @@ pub(super) struct Counts {
 }
 
 /// Events beside the calls that are written without their note if the vault is away: those that stop something, or let go.
-fn is_stop(kind: &Kind) -> bool {
+fn is_stop(kind: &EventKind) -> bool {
     matches!(
         kind,
-        Kind::SwitchEngaged { .. }
-            | Kind::ReleaseRequested { .. }
-            | Kind::ReleaseRamped { .. }
-            | Kind::SwitchReleased { .. }
-            | Kind::CredentialRevoked { .. }
+        EventKind::SwitchEngaged { .. }
+            | EventKind::ReleaseRequested { .. }
+            | EventKind::ReleaseRamped { .. }
+            | EventKind::SwitchReleased { .. }
+            | EventKind::CredentialRevoked { .. }
     )
 }
 
 /// The parts that an event of this type has whatever happened. Of a call that succeeded that is its result: one that could not be
 /// encrypted when the call ended is missing evidence, too. What repeats another call's outcome names that one instead.
-fn always(kind: &Kind) -> &'static [&'static str] {
+fn always(kind: &EventKind) -> &'static [&'static str] {
     match kind {
-        Kind::IntentRecorded(_) => &["arguments"],
-        Kind::Succeeded(end) if end.replay_of.is_none() => &["result"],
+        EventKind::IntentRecorded(_) => &["arguments"],
+        EventKind::Succeeded(end) if end.replay_of.is_none() => &["result"],
         _ => &[],
     }
 }
@@ -123,7 +123,7 @@ impl<'a> Payloads<'a> {
     ) -> Result<Notes, VerifyError> {
         for event in events {
             check_whole(event, findings);
-            if let Kind::IntentRecorded(intent) = &event.kind
+            if let EventKind::IntentRecorded(intent) = &event.kind
                 && tools::halts(&intent.tool)
             {
                 self.stops.insert(intent.call.clone());
@@ -185,7 +185,7 @@ impl<'a> Payloads<'a> {
         findings: &mut Findings,
     ) -> Result<(), VerifyError> {
         let is_note = part.part == "note";
-        if let Kind::IntentRecorded(intent) = &event.kind
+        if let EventKind::IntentRecorded(intent) = &event.kind
             && row.key.split_once('/').is_none_or(|(account, _)| account != intent.account.as_str())
         {
             findings.at(event.position, Fault::PayloadForeign, format!("the part {:?} is sealed for {}", part.part, row.key));

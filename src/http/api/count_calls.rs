@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::endpoint::{Asking, Endpoint};
+use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::search::Field;
-use crate::core::sight::Sight;
+use crate::core::visibility::Visibility;
 use crate::http::Http;
-use crate::http::asked::Asked;
+use crate::http::call_filters::CallFilters;
 use crate::http::problem::Problem;
 use crate::tools::{ActivityQuery, Histogram};
 
@@ -20,12 +20,12 @@ pub fn endpoint() -> Endpoint {
     Endpoint::reading("/calls/histogram", about, |http, asking, asked| Box::pin(read(http, asking, asked)))
 }
 
-async fn read(http: Arc<Http>, Asking { caller, .. }: Asking, asked: Asked) -> Result<Histogram, Problem> {
+async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<Histogram, Problem> {
     let noted = json!(asked);
-    let search = asked.search(http.door.control().ports.clock.now()).map_err(Problem::malformed)?;
+    let search = asked.search(http.gateway.control().ports.clock.now()).map_err(Problem::malformed)?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
-    http.door.check_reader(&caller.principal, "calls", whose, noted).await?;
-    let sight = Sight::of(&caller.principal, &http.door.state());
-    let query = ActivityQuery { sight, search, limit: 1, ..ActivityQuery::default() };
-    Ok(http.door.control().ports.activity.histogram(query, BUCKETS).await?)
+    http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
+    let visibility = Visibility::of(&caller.principal, &http.gateway.state());
+    let query = ActivityQuery { visibility, search, limit: 1, ..ActivityQuery::default() };
+    Ok(http.gateway.control().ports.activity.histogram(query, BUCKETS).await?)
 }

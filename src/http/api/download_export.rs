@@ -6,7 +6,7 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::Reason;
-use super::endpoint::{Asking, Endpoint};
+use super::endpoint::{Endpoint, ReadRequest};
 use crate::http::Http;
 use crate::http::exports::{download, find};
 use crate::http::problem::Problem;
@@ -18,8 +18,12 @@ pub fn endpoint() -> Endpoint {
     Endpoint::streaming("/exports/{id}/download", about, answers, |http, asking, reason| Box::pin(read(http, asking, reason)))
 }
 
-async fn read(http: Arc<Http>, Asking { caller, id, .. }: Asking, Reason { reason }: Reason) -> Result<Response, Problem> {
-    http.door.check_exporter(&caller.principal).await?;
+async fn read(
+    http: Arc<Http>,
+    ReadRequest { caller, id, .. }: ReadRequest,
+    Reason { reason }: Reason,
+) -> Result<Response, Problem> {
+    http.gateway.check_exporter(&caller.principal).await?;
     let made = find(&http, &caller.principal, &id).await?;
     Ok(download(&http, &caller.principal, made, reason.as_deref()).await?)
 }

@@ -14,7 +14,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use crate::core::dated::dated;
+use crate::core::render_times::render_times;
 use crate::http::Http;
 use crate::http::body::{Filters, Segment};
 use crate::http::caller::Caller;
@@ -36,7 +36,7 @@ pub struct Endpoint {
 }
 
 /// Whoever asks, and what is in the request beside the query.
-pub struct Asking {
+pub struct ReadRequest {
     /// Who.
     pub caller: Caller,
     /// The name in the path, if there is one.
@@ -46,7 +46,7 @@ pub struct Asking {
 }
 
 /// Reads a document.
-type Reads<Q, A> = fn(Arc<Http>, Asking, Q) -> BoxFuture<'static, Result<A, Problem>>;
+type Reads<Q, A> = fn(Arc<Http>, ReadRequest, Q) -> BoxFuture<'static, Result<A, Problem>>;
 
 impl Endpoint {
     /// A document of type `A`, for a query of type `Q`; what `Q` does not know is refused.
@@ -57,7 +57,7 @@ impl Endpoint {
     {
         let answers = json!({ "application/json": { "schema": plain_schema::<A>() } });
         Self::of(path, about, answers, move |http, asking, query| {
-            Box::pin(async move { Ok(Json(dated(json!(read(http, asking, query).await?))).into_response()) })
+            Box::pin(async move { Ok(Json(render_times(json!(read(http, asking, query).await?))).into_response()) })
         })
     }
 
@@ -72,7 +72,7 @@ impl Endpoint {
     fn of<Q, R>(path: &'static str, about: &'static str, answers: Value, read: R) -> Self
     where
         Q: DeserializeOwned + JsonSchema + Send + 'static,
-        R: Fn(Arc<Http>, Asking, Q) -> BoxFuture<'static, Result<Response, Problem>> + Clone + Send + Sync + 'static,
+        R: Fn(Arc<Http>, ReadRequest, Q) -> BoxFuture<'static, Result<Response, Problem>> + Clone + Send + Sync + 'static,
     {
         let route = get(
             move |State(http): State<Arc<Http>>,
@@ -81,7 +81,7 @@ impl Endpoint {
                   Filters(query): Filters<Q>,
                   headers: http::HeaderMap| {
                 let read = read.clone();
-                async move { read(http, Asking { caller, id, headers }, query).await }
+                async move { read(http, ReadRequest { caller, id, headers }, query).await }
             },
         );
         Self { path, about, query: asked_schema::<Q>(), answers, route }

@@ -4,11 +4,11 @@ use std::sync::Arc;
 
 use serde_json::json;
 
-use super::endpoint::{Asking, Endpoint};
+use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::search::Field;
-use crate::core::sight::Sight;
+use crate::core::visibility::Visibility;
 use crate::http::Http;
-use crate::http::asked::{Asked, page_size};
+use crate::http::call_filters::{CallFilters, page_size};
 use crate::http::problem::Problem;
 use crate::tools::{ActivityPage, ActivityQuery};
 
@@ -16,14 +16,14 @@ pub fn endpoint() -> Endpoint {
     Endpoint::reading("/calls", "The calls, newest first.", |http, asking, asked| Box::pin(read(http, asking, asked)))
 }
 
-async fn read(http: Arc<Http>, Asking { caller, .. }: Asking, asked: Asked) -> Result<ActivityPage, Problem> {
+async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<ActivityPage, Problem> {
     let noted = json!(asked);
     let (limit, cursor) = (page_size(asked.limit).map_err(Problem::malformed)?, asked.cursor.clone());
-    let search = asked.search(http.door.control().ports.clock.now()).map_err(Problem::malformed)?;
+    let search = asked.search(http.gateway.control().ports.clock.now()).map_err(Problem::malformed)?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
-    http.door.check_reader(&caller.principal, "calls", whose, noted).await?;
+    http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
     // What is not the reader's own is not found: absent and not one's own look the same.
-    let sight = Sight::of(&caller.principal, &http.door.state());
-    let query = ActivityQuery { sight, search, limit, cursor, as_of: None };
-    Ok(http.door.control().ports.activity.list(query).await?)
+    let visibility = Visibility::of(&caller.principal, &http.gateway.state());
+    let query = ActivityQuery { visibility, search, limit, cursor, as_of: None };
+    Ok(http.gateway.control().ports.activity.list(query).await?)
 }

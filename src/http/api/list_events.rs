@@ -8,20 +8,20 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::endpoint::{Asking, Endpoint};
+use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
-use crate::core::sight::Sight;
+use crate::core::visibility::Visibility;
 use crate::http::Http;
-use crate::http::asked::{PAGE, fits, page_size};
+use crate::http::call_filters::{PAGE, fits, page_size};
 use crate::http::problem::Problem;
 use crate::tools::{AdministrationPage, AdministrationQuery};
 
 /// What may be asked for.
 #[derive(Default, Deserialize, Serialize, JsonSchema)]
 #[serde(deny_unknown_fields, default)]
-pub struct Asked {
+pub struct EventFilters {
     /// Only what affects this account.
     pub account: Option<String>,
     /// Only events of this type, such as switch_engaged.
@@ -39,7 +39,7 @@ pub struct Asked {
     pub cursor: Option<String>,
 }
 
-impl Asked {
+impl EventFilters {
     /// What of it no event can have, or cannot be asked for.
     pub(in crate::http) fn fault(&self) -> Option<String> {
         let is = |name: &str, value: &Option<String>, fits: fn(&str) -> bool, what: &str| {
@@ -60,31 +60,35 @@ pub fn endpoint() -> Endpoint {
     Endpoint::reading("/events", about, |http, asking, asked| Box::pin(read(http, asking, asked)))
 }
 
-async fn read(http: Arc<Http>, Asking { caller, .. }: Asking, asked: Asked) -> Result<AdministrationPage, Problem> {
+async fn read(
+    http: Arc<Http>,
+    ReadRequest { caller, .. }: ReadRequest,
+    asked: EventFilters,
+) -> Result<AdministrationPage, Problem> {
     if let Some(fault) = asked.fault() {
         return Err(Problem::malformed(fault));
     }
     let whose = asked.account.as_ref().and_then(|account| account.parse().ok());
-    http.door.check_reader(&caller.principal, "events", whose, json!(asked)).await?;
+    http.gateway.check_reader(&caller.principal, "events", whose, json!(asked)).await?;
     Ok(http.events(&caller.principal, asked).await?)
 }
 
 impl Http {
     /// A page of what happened outside of calls, as `who` may see it. An account learns of staff's reading once an
     /// investigation need not be kept from it any more, and never which of the staff it was.
-    pub async fn events(&self, who: &Principal, asked: Asked) -> Result<AdministrationPage, Refusal> {
-        let (ports, state) = (&self.door.control().ports, self.door.state());
-        let sight = Sight::of(who, &state);
+    pub async fn events(&self, who: &Principal, asked: EventFilters) -> Result<AdministrationPage, Refusal> {
+        let (ports, state) = (&self.gateway.control().ports, self.gateway.state());
+        let visibility = Visibility::of(who, &state);
         let now = state.in_log(ports.clock.now());
-        let reads_until = state.reads_shown_until(now).filter(|_| !sight.is_everything());
+        let reads_until = state.reads_disclosed_until(now).filter(|_| !visibility.is_everything());
         let query = AdministrationQuery {
-            concerns: sight.concerns(&state),
+            concerns: visibility.concerns(&state),
             state: Arc::clone(&state),
-            sight: sight.clone(),
+            visibility: visibility.clone(),
             about: asked.account,
             kind: asked.r#type,
             // A person whom the reader may not know did nothing that it could find.
-            user: asked.user.map(|user| sight.named(user, &state)),
+            user: asked.user.map(|user| visibility.user_name(user, &state)),
             subject: asked.subject,
             before: None,
             reads_until,
@@ -93,7 +97,7 @@ impl Http {
         };
         let mut page = ports.activity.administration(query).await?;
         for record in &mut page.items {
-            record.user = record.user.take().map(|user| sight.named(user, &state));
+            record.user = record.user.take().map(|user| visibility.user_name(user, &state));
         }
         Ok(page)
     }

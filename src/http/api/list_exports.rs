@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Reason;
-use super::endpoint::{Asking, Endpoint};
+use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::call::Status;
 use crate::core::id::CallId;
 use crate::core::time::Micros;
@@ -45,9 +45,9 @@ pub fn endpoint() -> Endpoint {
     Endpoint::reading("/exports", about, |http, asking, reason| Box::pin(read(http, asking, reason)))
 }
 
-async fn read(http: Arc<Http>, Asking { caller, .. }: Asking, Reason { reason }: Reason) -> Result<Page, Problem> {
+async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, Reason { reason }: Reason) -> Result<Page, Problem> {
     let whose = Some(caller.principal.account.clone());
-    http.door.check_reader(&caller.principal, "exports", whose, json!({ "reason": reason })).await?;
+    http.gateway.check_reader(&caller.principal, "exports", whose, json!({ "reason": reason })).await?;
     let made = list(&http, &caller.principal).await?;
     Ok(Page { items: made.into_iter().map(listed).collect(), next_cursor: () })
 }

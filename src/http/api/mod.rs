@@ -2,14 +2,14 @@
 //! file each. From the declarations come the router and the OpenAPI document, so that neither has what the other lacks.
 
 mod count_calls;
-mod described;
 mod download_export;
 mod endpoint;
-pub(in crate::http) mod keyed;
+pub(in crate::http) mod idempotency_key;
 mod list_calls;
 pub(in crate::http) mod list_events;
 mod list_exports;
 pub mod openapi;
+mod openapi_cache;
 mod show_account;
 mod show_call;
 mod show_key;
@@ -31,10 +31,10 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tower::ServiceExt;
 
-pub use described::Described;
+pub use openapi_cache::Described;
 
 use super::problem::{no_such_method, no_such_path};
-use super::{Http, still};
+use super::{Http, recheck};
 use crate::tools::Catalogue;
 use endpoint::Endpoint;
 
@@ -43,10 +43,10 @@ pub const CALL_ID: HeaderName = HeaderName::from_static("forelog-call-id");
 
 /// Everything under `/api/v1`, with or without a slash at the end.
 pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
-    let endpoints = || endpoints(&http.door.control().catalogue);
+    let endpoints = || endpoints(&http.gateway.control().catalogue);
     let answering = endpoints().fallback(no_such_path).method_not_allowed_fallback(no_such_method).with_state(Arc::clone(http));
     let all = endpoints().fallback(move |request| without_slash(answering, request));
-    all.layer(from_fn_with_state(Arc::clone(http), still::program))
+    all.layer(from_fn_with_state(Arc::clone(http), recheck::program))
 }
 
 /// Asks again without the slash at the end of the path.
@@ -81,7 +81,7 @@ fn readings() -> Vec<Endpoint> {
 }
 
 fn endpoints(catalogue: &Catalogue) -> Router<Arc<Http>> {
-    let router = Router::new().route(tool::BY_NAME, post(tool::by_name)).route(openapi::PATH, get(described::handle));
+    let router = Router::new().route(tool::BY_NAME, post(tool::by_name)).route(openapi::PATH, get(openapi_cache::handle));
     let router = readings().into_iter().fold(router, |router, reading| router.route(reading.path, reading.route));
     tool::routes(catalogue).into_iter().fold(router, |router, (path, route)| router.route(path, route))
 }

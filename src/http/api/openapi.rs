@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
-use super::{keyed, readings, tool};
+use super::{idempotency_key, readings, tool};
 use crate::core::code::Code;
 use crate::tools::declare::{Method, Route};
 use crate::tools::{Catalogue, Tool};
@@ -117,7 +117,7 @@ fn body(schema: &Value) -> Value {
 
 /// The header by which a call may be repeated, if its tool takes it.
 fn key(tool: &Tool) -> Option<Value> {
-    let schema = tool.input["properties"].get(keyed::ARGUMENT)?;
+    let schema = tool.input["properties"].get(idempotency_key::ARGUMENT)?;
     Some(parameter("Idempotency-Key", "header", false, schema))
 }
 

@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Reason;
-use super::endpoint::{Asking, Endpoint};
+use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
 use crate::core::email::EmailAddress;
 use crate::core::id::{AccountId, SwitchId, UserId, VmId};
@@ -79,18 +79,22 @@ pub fn endpoint() -> Endpoint {
     Endpoint::reading("/accounts/{id}", about, |http, asking, reason| Box::pin(read(http, asking, reason)))
 }
 
-async fn read(http: Arc<Http>, Asking { caller, id, .. }: Asking, Reason { reason }: Reason) -> Result<Account, Problem> {
+async fn read(
+    http: Arc<Http>,
+    ReadRequest { caller, id, .. }: ReadRequest,
+    Reason { reason }: Reason,
+) -> Result<Account, Problem> {
     let absent = || Problem::from(Refusal::new(Code::NotFound, "There is no such account."));
     let id: AccountId = id.parse().map_err(|_| absent())?;
     if caller.principal.side != Side::Staff {
         return Err(absent());
     }
     let asked = json!({ "account": id, "reason": reason });
-    http.door.check_reader(&caller.principal, &format!("accounts/{id}"), Some(id.clone()), asked).await?;
-    let (state, ports) = (http.door.state(), &http.door.control().ports);
+    http.gateway.check_reader(&caller.principal, &format!("accounts/{id}"), Some(id.clone()), asked).await?;
+    let (state, ports) = (http.gateway.state(), &http.gateway.control().ports);
     let account = state.accounts.get(&id).ok_or_else(absent)?;
     let vault = &ports.reader.vault;
-    let people = vault.people_of(&id).await.map_err(|error| unreadable(&error))?;
+    let people = vault.users_of(&id).await.map_err(|error| unreadable(&error))?;
     let people = people.into_iter().filter_map(|person| {
         let role = person.role_in(&state)?;
         Some(Person { id: person.id, email: person.email, role })

@@ -7,13 +7,13 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use super::Reason;
-use super::endpoint::{Asking, Endpoint};
+use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
 use crate::core::id::{CallId, Position};
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
-use crate::core::sight::Sight;
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::problem::Problem;
 use crate::tools::CallRecord;
@@ -73,22 +73,22 @@ pub fn endpoint() -> Endpoint {
     Endpoint::reading("/calls/{id}", about, |http, asking, reason| Box::pin(read(http, asking, reason)))
 }
 
-async fn read(http: Arc<Http>, Asking { caller, id, .. }: Asking, Reason { reason }: Reason) -> Result<Shown, Problem> {
+async fn read(http: Arc<Http>, ReadRequest { caller, id, .. }: ReadRequest, Reason { reason }: Reason) -> Result<Shown, Problem> {
     let who = &caller.principal;
     let id: Option<CallId> = id.parse().ok();
     let what = id.as_ref().map_or_else(|| "calls/unknown".to_owned(), |id| format!("calls/{id}"));
-    let activity = &http.door.control().ports.activity;
+    let activity = &http.gateway.control().ports.activity;
     // Whose call it is, so that this account can see who read it.
     let whose = match &id {
         Some(id) if who.side == Side::Staff => {
-            activity.call(&Sight::Everything, id).await.ok().flatten().map(|record| record.account)
+            activity.call(&Visibility::Everything, id).await.ok().flatten().map(|record| record.account)
         }
         _ => None,
     };
-    http.door.check_reader(who, &what, whose, json!({ "call_id": id, "reason": reason })).await?;
+    http.gateway.check_reader(who, &what, whose, json!({ "call_id": id, "reason": reason })).await?;
     let id = id.ok_or_else(absent)?;
-    let sight = Sight::of(who, &http.door.state());
-    let timeline = activity.timeline(&sight, &id).await?.ok_or_else(absent)?;
+    let visibility = Visibility::of(who, &http.gateway.state());
+    let timeline = activity.timeline(&visibility, &id).await?.ok_or_else(absent)?;
     Ok(Shown(flat(timeline)))
 }
 

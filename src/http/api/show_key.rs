@@ -7,7 +7,7 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::Reason;
-use super::endpoint::{Asking, Endpoint};
+use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CredentialId, VmId};
 use crate::core::limit::Limit;
@@ -15,9 +15,9 @@ use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::{Scope, ScopeSet};
-use crate::core::sight::Sight;
 use crate::core::state::Credential;
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::problem::Problem;
 
@@ -63,24 +63,25 @@ pub fn endpoint() -> Endpoint {
     Endpoint::reading("/keys/{id}", about, |http, asking, reason| Box::pin(read(http, asking, reason)))
 }
 
-async fn read(http: Arc<Http>, Asking { caller, id, .. }: Asking, Reason { reason }: Reason) -> Result<Key, Problem> {
+async fn read(http: Arc<Http>, ReadRequest { caller, id, .. }: ReadRequest, Reason { reason }: Reason) -> Result<Key, Problem> {
     let who = &caller.principal;
     let absent = || Problem::from(Refusal::new(Code::NotFound, "There is no such key."));
     let id: CredentialId = id.parse().map_err(|_| absent())?;
-    let whose = http.door.state().credentials.get(&id).map(|row| row.created.account.clone());
-    http.door.check_reader(who, &format!("credentials/{id}"), whose, json!({ "credential": id, "reason": reason })).await?;
-    let state = http.door.state();
+    let whose = http.gateway.state().credentials.get(&id).map(|row| row.created.account.clone());
+    http.gateway.check_reader(who, &format!("credentials/{id}"), whose, json!({ "credential": id, "reason": reason })).await?;
+    let state = http.gateway.state();
     // What is not the reader's own is not found; a key knows itself, and others if it may list them.
-    let sight = Sight::of(who, &state);
+    let visibility = Visibility::of(who, &state);
     let may_list = who.side == Side::Staff || state.credentials.get(&who.credential).is_some_and(may_list);
-    let is_seen = |row: &Credential| sight.key(row) && (may_list || state.is_same_key(&row.created.credential, &who.credential));
+    let is_seen =
+        |row: &Credential| visibility.key(row) && (may_list || state.is_same_key(&row.created.credential, &who.credential));
     let row = state.credentials.get(&id).filter(|row| is_seen(row)).ok_or_else(absent)?;
     let seen = |key: &Option<CredentialId>| key.clone().filter(|key| state.credentials.get(key).is_some_and(is_seen));
     let made = &row.created;
     Ok(Key {
         id: made.credential.clone(),
         account: made.account.clone(),
-        user: sight.named(made.user.to_string(), &state),
+        user: visibility.user_name(made.user.to_string(), &state),
         prefix: made.prefix.to_string(),
         label: row.label.clone(),
         scopes: made.scopes.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Unasked;
-use super::endpoint::{Asking, Endpoint};
+use super::endpoint::{Endpoint, ReadRequest};
 use crate::http::Http;
 use crate::http::in_force::LimitsDocument;
 use crate::http::problem::Problem;
@@ -13,7 +13,7 @@ pub fn endpoint() -> Endpoint {
     Endpoint::reading("/limits", about, |http, asking, _: Unasked| Box::pin(read(http, asking)))
 }
 
-async fn read(http: Arc<Http>, Asking { caller, .. }: Asking) -> Result<LimitsDocument, Problem> {
+async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest) -> Result<LimitsDocument, Problem> {
     http.check_rules(&caller.principal).await?;
     Ok(http.limits_in_force().await?.document())
 }

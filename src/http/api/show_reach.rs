@@ -6,19 +6,19 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use super::endpoint::{Asking, Endpoint};
+use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::switch::Target;
 use crate::http::Http;
-use crate::http::console::reach;
+use crate::http::console::impact;
 use crate::http::problem::Problem;
 
 /// What may be asked for.
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
-pub struct Asked {
+pub struct ReachQuery {
     /// What would be stopped, as switch_engage takes it.
     target: String,
     /// Why the staff asks. Written down with the reading, and of no effect.
@@ -47,17 +47,21 @@ pub fn endpoint() -> Endpoint {
     Endpoint::reading("/switches/reach", about, |http, asking, asked| Box::pin(read(http, asking, asked)))
 }
 
-async fn read(http: Arc<Http>, Asking { caller, .. }: Asking, Asked { target, reason }: Asked) -> Result<Reach, Problem> {
+async fn read(
+    http: Arc<Http>,
+    ReadRequest { caller, .. }: ReadRequest,
+    ReachQuery { target, reason }: ReachQuery,
+) -> Result<Reach, Problem> {
     if caller.principal.side != Side::Staff {
         return Err(Refusal::new(Code::ForbiddenScope, "What a switch reaches is for the staff to see.").into());
     }
     let target: Target = target.parse().map_err(|_| Problem::malformed("There is no such thing to stop."))?;
     let asked = json!({ "target": target.to_string(), "reason": reason });
-    http.door.check_reader(&caller.principal, "switches/reach", None, asked).await?;
-    let under_way = reach::under_way(&http.door, |call, state| target.covers(call, state)).await?;
-    let (customers, vms) = reach::touched(&target, &http.door.state());
+    http.gateway.check_reader(&caller.principal, "switches/reach", None, asked).await?;
+    let under_way = impact::under_way(&http.gateway, |call, state| target.covers(call, state)).await?;
+    let (customers, vms) = impact::touched(&target, &http.gateway.state());
     Ok(Reach {
-        calls_per_minute: reach::per_minute(&http.door, &target).await?,
+        calls_per_minute: impact::per_minute(&http.gateway, &target).await?,
         target,
         customers,
         vms,

@@ -15,7 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use serde_json::{Map, Value, json};
 
-use super::{CALL_ID, keyed};
+use super::{CALL_ID, idempotency_key};
 use crate::control::{self, Reply};
 use crate::core::code::Code;
 use crate::core::id::CallId;
@@ -140,12 +140,12 @@ impl Http {
         let Caller { principal, user_agent, key, fault: of_address } = caller;
         let Given { mut args, fault, held } = given;
         let is_misaddressed = of_address.is_some();
-        let tool_of = self.door.control().catalogue.get(tool);
-        let key_fault = || keyed::take_key(&mut args, key, tool_of).err();
+        let tool_of = self.gateway.control().catalogue.get(tool);
+        let key_fault = || idempotency_key::take_key(&mut args, key, tool_of).err();
         let fault = of_address.or(fault).or_else(|| key_fault().map(|refusal| Problem::at(StatusCode::BAD_REQUEST, refusal)));
         let rejected = fault.as_ref().map(|problem| problem.refusal().clone());
         let request = control::Request { rejected, user_agent, ..control::Request::new(principal, tool, args) };
-        match (self.door.submit(request, held).await, fault) {
+        match (self.gateway.submit(request, held).await, fault) {
             (Reply::Failed { call, refusal, .. }, Some(fault)) if refusal.code == fault.refusal().code => {
                 Err(fault.saying(refusal).of_call(call))
             }

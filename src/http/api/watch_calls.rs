@@ -6,13 +6,13 @@ use axum::response::Response;
 use futures::StreamExt;
 use serde_json::{Value, json};
 
-use super::endpoint::{Asking, Endpoint};
-use crate::core::dated::dated;
+use super::endpoint::{Endpoint, ReadRequest};
+use crate::core::render_times::render_times;
 use crate::core::search::Field;
-use crate::core::sight::Sight;
+use crate::core::visibility::Visibility;
 use crate::http::Http;
-use crate::http::asked::Asked;
-use crate::http::live::{Told, Watch, answer, beginning, event, place, watched};
+use crate::http::call_filters::CallFilters;
+use crate::http::live::{LiveMessage, Watch, answer, beginning, event, place, watched};
 use crate::http::problem::Problem;
 use crate::tools::declare::plain_schema;
 use crate::tools::{ActivityQuery, CallRecord};
@@ -30,26 +30,26 @@ pub fn endpoint() -> Endpoint {
     Endpoint::streaming("/calls/live", about, answers, |http, asking, asked| Box::pin(watch(http, asking, asked)))
 }
 
-async fn watch(http: Arc<Http>, asking: Asking, asked: Asked) -> Result<Response, Problem> {
-    let Asking { caller, headers, .. } = asking;
+async fn watch(http: Arc<Http>, asking: ReadRequest, asked: CallFilters) -> Result<Response, Problem> {
+    let ReadRequest { caller, headers, .. } = asking;
     let noted = json!(asked);
-    let search = asked.search(http.door.control().ports.clock.now()).map_err(Problem::malformed)?;
+    let search = asked.search(http.gateway.control().ports.clock.now()).map_err(Problem::malformed)?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
     let watched = watched(caller.principal.credential.to_string(), &noted);
     let place = place(&http, &caller.principal)?;
-    if headers.contains_key("last-event-id") && http.watches.goes_on(&watched, http.door.control().ports.clock.now()) {
-        http.door.check_reader_still(&caller.principal).await?;
+    if headers.contains_key("last-event-id") && http.watches.goes_on(&watched, http.gateway.control().ports.clock.now()) {
+        http.gateway.check_reader_still(&caller.principal).await?;
     } else {
-        http.door.check_reader(&caller.principal, "calls/live", whose, noted).await?;
+        http.gateway.check_reader(&caller.principal, "calls/live", whose, noted).await?;
     }
-    let sight = Sight::of(&caller.principal, &http.door.state());
-    let query = ActivityQuery { sight, search, limit: 1, ..ActivityQuery::default() };
+    let visibility = Visibility::of(&caller.principal, &http.gateway.state());
+    let query = ActivityQuery { visibility, search, limit: 1, ..ActivityQuery::default() };
     let after = beginning(&http, &headers, None, &watched).await?;
     let side = caller.principal.side;
     let watch = Watch::new(&http, caller.principal, None, watched, query, after, place);
-    Ok(answer(watch.stream().map(move |(told, id)| event(&told, id, &shown(&told), side))))
+    Ok(answer(watch.stream().map(move |(told, id)| event(&told, id, &to_json(&told), side))))
 }
 
-fn shown(told: &Told) -> Value {
-    if let Told::Call(_, record) = told { dated(json!(record)) } else { Value::Null }
+fn to_json(told: &LiveMessage) -> Value {
+    if let LiveMessage::Call(_, record) = told { render_times(json!(record)) } else { Value::Null }
 }

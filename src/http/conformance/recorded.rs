@@ -13,10 +13,10 @@ use crate::core::call::Outcome;
 use crate::core::redact::Classes;
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
-use crate::core::tool::ToolFacts;
+use crate::core::tool::ToolSpec;
 use crate::tools::{Arguments, Execution, Handler, Tool};
 
-static FACTS: LazyLock<Vec<ToolFacts>> = LazyLock::new(|| catalogue::names().map(ToolFacts::reading).collect());
+static FACTS: LazyLock<Vec<ToolSpec>> = LazyLock::new(|| catalogue::names().map(ToolSpec::reading).collect());
 
 /// Every fixture tool, as something that can be submitted and does nothing.
 #[must_use]
@@ -24,7 +24,7 @@ pub fn tools() -> Vec<Tool> {
     FACTS.iter().map(tool).collect()
 }
 
-fn tool(facts: &'static ToolFacts) -> Tool {
+fn tool(facts: &'static ToolSpec) -> Tool {
     Tool {
         facts,
         title: "Conformance fixture",

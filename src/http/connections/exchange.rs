@@ -12,14 +12,14 @@ use axum::middleware::Next;
 use axum::response::Response;
 use http_body::{Frame, SizeHint};
 
-use super::early;
-use super::pace::{Pace, UnderWay};
+use super::connection_state::{ConnectionState, UnderWay};
+use super::early_answer;
 
 /// Stands before everything else.
 pub(in crate::http) async fn keep(request: Request, next: Next) -> Response {
-    let pace = request.extensions().get::<Arc<Pace>>().cloned();
+    let pace = request.extensions().get::<Arc<ConnectionState>>().cloned();
     let under_way = pace.as_ref().map(|pace| pace.begin(request.version() == Version::HTTP_2));
-    let response = early::answer(request, next, pace.as_deref()).await;
+    let response = early_answer::answer(request, next, pace.as_deref()).await;
     match under_way {
         Some(under_way) => response.map(|body| Body::new(Sending { body, under_way })),
         None => response,

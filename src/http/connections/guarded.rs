@@ -11,7 +11,7 @@ use tokio::net::TcpStream;
 use tokio::time::{Sleep, sleep};
 
 use super::Place;
-use super::pace::{Pace, Phase};
+use super::connection_state::{ConnectionState, Phase};
 use crate::http::settings::ConnectionCaps;
 
 /// How long, and how many bytes of it, the rest of a request is received after the last answer. A socket that is closed while
@@ -22,7 +22,7 @@ const LEFTOVER: usize = 1024 * 1024;
 /// The socket of a connection.
 pub(in crate::http) struct Guarded {
     stream: TcpStream,
-    pace: Arc<Pace>,
+    pace: Arc<ConnectionState>,
     caps: ConnectionCaps,
     timer: Pin<Box<Sleep>>,
     turn: u64,
@@ -32,7 +32,7 @@ pub(in crate::http) struct Guarded {
 }
 
 impl Guarded {
-    pub(super) fn new(stream: TcpStream, place: Place, progress: Arc<Pace>, caps: ConnectionCaps) -> Self {
+    pub(super) fn new(stream: TcpStream, place: Place, progress: Arc<ConnectionState>, caps: ConnectionCaps) -> Self {
         let timer = Box::pin(sleep(caps.head));
         Self { stream, pace: progress, caps, timer, turn: 0, leftover: None, _place: place }
     }

@@ -7,10 +7,10 @@
 //! INVARIANT: a connection holds a place from before its TLS handshake until its socket is closed, and there is no state in which
 //! it may wait for its client without a timer.
 
-mod early;
+mod connection_state;
+mod early_answer;
 mod exchange;
 mod guarded;
-mod pace;
 
 use std::collections::HashMap;
 use std::future::{Ready, ready};
@@ -28,9 +28,9 @@ use tower::Layer;
 
 use super::settings::{ConnectionCaps, Settings};
 use super::throttle::network;
+use connection_state::ConnectionState;
 pub(super) use exchange::keep;
 use guarded::Guarded;
-use pace::Pace;
 
 /// The connections of one listener.
 #[derive(Debug, Default)]
@@ -120,19 +120,19 @@ impl Drop for Place {
 pub(super) struct Admission(pub Arc<Connections>);
 
 impl Admission {
-    fn admit<S>(&self, stream: TcpStream, service: S) -> io::Result<(Guarded, AddExtension<S, Arc<Pace>>)> {
+    fn admit<S>(&self, stream: TcpStream, service: S) -> io::Result<(Guarded, AddExtension<S, Arc<ConnectionState>>)> {
         // An event stream is many small writes: with the delay each waits for the last one's acknowledgement.
         stream.set_nodelay(true)?;
         let place = self.0.take(stream.peer_addr()?.ip().to_canonical());
         let place = place.ok_or_else(|| io::Error::other("too many connections"))?;
-        let progress = Arc::new(Pace::default());
+        let progress = Arc::new(ConnectionState::default());
         Ok((Guarded::new(stream, place, Arc::clone(&progress), self.0.caps), Extension(progress).layer(service)))
     }
 }
 
 impl<S> Accept<TcpStream, S> for Admission {
     type Stream = Guarded;
-    type Service = AddExtension<S, Arc<Pace>>;
+    type Service = AddExtension<S, Arc<ConnectionState>>;
     type Future = Ready<io::Result<(Self::Stream, Self::Service)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {

@@ -6,21 +6,21 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::activity::{Row, rows};
-use super::fault::Fault;
+use super::format::escape_hidden;
 use super::frame::{Engaged, Frame, engaged, in_force, page, touches};
 use super::keys::{Key, keys_of};
 use super::limits::{Used, used_by};
 use super::overview::{Machine, machine};
-use super::shown::visible;
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::core::id::AccountId;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
-use crate::http::api::list_events::Asked;
+use crate::http::api::list_events::EventFilters;
 use crate::tools::ActivityQuery;
 
 /// Calls, and events, that are shown.
-const LATEST: u32 = 10;
+const MAX_LISTED: u32 = 10;
 
 #[derive(Template)]
 #[template(path = "accounts.html")]
@@ -41,39 +41,41 @@ struct Page {
 }
 
 /// The page.
-pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
-    let id: AccountId = id.parse().map_err(|_| Fault::NotFound)?;
-    let (door, state) = (&visit.http.door, visit.http.door.state());
-    let account = state.accounts.get(&id).filter(|_| visit.is_staff()).ok_or(Fault::NotFound)?;
-    visit.check_reader(&format!("accounts/{id}"), Some(id.clone()), json!({ "account": id })).await?;
-    let (ports, now) = (&door.control().ports, door.control().ports.clock.now());
+pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
+    let id: AccountId = id.parse().map_err(|_| PageError::NotFound)?;
+    let (gateway, state) = (&request.http.gateway, request.http.gateway.state());
+    let account = state.accounts.get(&id).filter(|_| request.is_staff()).ok_or(PageError::NotFound)?;
+    request.check_reader(&format!("accounts/{id}"), Some(id.clone()), json!({ "account": id })).await?;
+    let (ports, now) = (&gateway.control().ports, gateway.control().ports.clock.now());
     let name = ports.reader.vault.account_name(&id).await.ok().flatten();
-    let people = ports.reader.vault.people_of(&id).await.unwrap_or_default().into_iter();
+    let people = ports.reader.vault.users_of(&id).await.unwrap_or_default().into_iter();
     let mut search = Search::default();
-    search.only(Field::Account, id.to_string()).map_err(|_| Fault::NotFound)?;
-    let calls =
-        ports.activity.list(ActivityQuery { sight: visit.sight(), search, limit: LATEST, ..ActivityQuery::default() }).await?;
-    let asked = Asked { account: Some(id.to_string()), limit: Some(LATEST), ..Asked::default() };
-    let events = visit.http.events(&visit.principal, asked).await?;
-    let name = name.map_or_else(|| id.to_string(), |name| visible(&name));
+    search.only(Field::Account, id.to_string()).map_err(|_| PageError::NotFound)?;
+    let calls = ports
+        .activity
+        .list(ActivityQuery { visibility: request.visibility(), search, limit: MAX_LISTED, ..ActivityQuery::default() })
+        .await?;
+    let asked = EventFilters { account: Some(id.to_string()), limit: Some(MAX_LISTED), ..EventFilters::default() };
+    let events = request.http.events(&request.principal, asked).await?;
+    let name = name.map_or_else(|| id.to_string(), |name| escape_hidden(&name));
     let concerns = in_force(&state, now).filter(|switch| touches(switch, &id, &state));
     Ok(page(&Page {
-        frame: Frame::of(name.clone(), "/console/search", &visit).await,
+        frame: Frame::of(name.clone(), "/console/search", &request).await,
         is_staffs: account.side == crate::core::principal::Side::Staff,
         vms: state.vms_of(&id).map(|vm| machine(vm, &state, now)).collect(),
-        keys: keys_of(&visit, &id).await?,
+        keys: keys_of(&request, &id).await?,
         people: people
             .filter_map(|person| {
                 let role = person.role_in(&state)?;
-                Some((person.id.to_string(), visible(person.email.as_str()), role.as_str().to_owned()))
+                Some((person.id.to_string(), escape_hidden(person.email.as_str()), role.as_str().to_owned()))
             })
             .collect(),
         switches: concerns.map(|switch| engaged(switch, &state, true, now)).collect(),
-        limits: used_by(&visit, &id, &state, now).await?,
-        calls: rows(&calls.items, &visit).await,
-        events: super::events::rows(&events.items, &visit).await?,
-        may_revoke: visit.role().administers(),
-        may_stop: visit.may(Scope::StaffSwitch),
+        limits: used_by(&request, &id, &state, now).await?,
+        calls: rows(&calls.items, &request).await,
+        events: super::events::rows(&events.items, &request).await?,
+        may_revoke: request.role().administers(),
+        may_stop: request.may(Scope::StaffSwitch),
         id: id.to_string(),
         name,
     }))

@@ -8,10 +8,10 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::json;
 
 use super::address::encoded;
-use super::fault::Fault;
+use super::format::{Chip, DisplayTime, escape_hidden};
 use super::frame::{Frame, page};
-use super::shown::{Chip, When, visible};
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
@@ -20,7 +20,7 @@ use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
 use crate::core::time::Micros;
-use crate::http::asked::{Asked, PAGE};
+use crate::http::call_filters::{CallFilters, PAGE};
 use crate::tools::{ActivityPage, ActivityQuery, CallRecord};
 
 /// A call in a list.
@@ -28,7 +28,7 @@ pub struct Row {
     /// Its id.
     pub id: String,
     /// When it was asked for.
-    pub at: When,
+    pub at: DisplayTime,
     /// How it stands.
     pub chip: Chip,
     /// Why it did not succeed.
@@ -62,7 +62,7 @@ pub struct Choice {
 struct Activity {
     frame: Frame,
     is_staff: bool,
-    asked: Asked,
+    asked: CallFilters,
     outcomes: Vec<Choice>,
     vms: Vec<Choice>,
     keys: Vec<Choice>,
@@ -80,38 +80,41 @@ struct Activity {
 pub type Pairs = Vec<(String, String)>;
 
 /// The page. Staff have a page of their own, on which everything can be asked.
-pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
-    if visit.is_staff() {
+pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Result<Response, PageError> {
+    if request.is_staff() {
         return Ok(Redirect::to(&format!("/console/search?{}", written(&pairs))).into_response());
     }
     let asked = read(&pairs);
     let found = match unknown(&pairs) {
-        None => find(&visit, &asked).await,
-        Some(why) => Err(Fault::Refused(Refusal::new(Code::ValidationFailed, why))),
+        None => find(&request, &asked).await,
+        Some(why) => Err(PageError::Refused(Refusal::new(Code::ValidationFailed, why))),
     };
     let (found, trouble) = match found {
         Ok(found) => (Some(found), None),
-        Err(Fault::Refused(refusal)) if refusal.code.status() == 422 => (None, Some(told(&refusal))),
+        Err(PageError::Refused(refusal)) if refusal.code.status() == 422 => (None, Some(error_text(&refusal))),
         Err(fault) => return Err(fault),
     };
     let filters: Pairs = pairs.into_iter().filter(|(name, value)| !value.is_empty() && name != "cursor").collect();
     let query = written(&filters);
-    let now = visit.http.door.control().ports.clock.now();
+    let now = request.http.gateway.control().ports.clock.now();
     let export = asked.line(now).ok();
     let next = found.as_ref().and_then(|page| page.next_cursor.as_ref());
     let next = next.map(|cursor| format!("/console/activity?{}", joined(&query, &format!("cursor={}", encoded(cursor)))));
     let first = asked.cursor.is_some().then(|| format!("/console/activity?{query}"));
-    let state = visit.http.door.state();
-    let sight = visit.sight();
-    let (vms, keys) = (sight.vms(&state), sight.keys(&state));
-    let chosen =
-        |id: String, label: &str, wanted: Option<&String>| Choice { is_chosen: wanted == Some(&id), label: visible(label), id };
+    let state = request.http.gateway.state();
+    let visibility = request.visibility();
+    let (vms, keys) = (visibility.vms(&state), visibility.keys(&state));
+    let chosen = |id: String, label: &str, wanted: Option<&String>| Choice {
+        is_chosen: wanted == Some(&id),
+        label: escape_hidden(label),
+        id,
+    };
     let rows = match found {
-        Some(found) => rows(&found.items, &visit).await,
+        Some(found) => rows(&found.items, &request).await,
         None => Vec::new(),
     };
     Ok(page(&Activity {
-        is_staff: visit.is_staff(),
+        is_staff: request.is_staff(),
         outcomes: OUTCOMES.iter().map(|status| outcome(*status, asked.outcome.as_deref())).collect(),
         vms: vms.map(|vm| chosen(vm.id.to_string(), &vm.label, asked.vm.as_ref())).collect(),
         keys: keys.map(|key| chosen(key.created.credential.to_string(), &key.label, asked.credential.as_ref())).collect(),
@@ -132,10 +135,10 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
         .iter()
         .any(|filter| filter.is_some()),
         rows,
-        frame: Frame::of("Activity", "/console/activity", &visit).await,
+        frame: Frame::of("Activity", "/console/activity", &request).await,
         asked,
         trouble,
-        export: export.filter(|_| visit.may(Scope::AuditRead)),
+        export: export.filter(|_| request.may(Scope::AuditRead)),
         first,
         next,
     }))
@@ -159,49 +162,54 @@ fn outcome(status: Status, wanted: Option<&str>) -> Choice {
 }
 
 /// A page of calls, or a refusal that names the filter which cannot be read. Staff's reading is written down.
-pub async fn find(visit: &Visit, asked: &Asked) -> Result<ActivityPage, Fault> {
-    let query = query(visit, asked, "calls").await?;
-    Ok(visit.http.door.control().ports.activity.list(query).await?)
+pub async fn find(request: &SignedInRequest, asked: &CallFilters) -> Result<ActivityPage, PageError> {
+    let query = query(request, asked, "calls").await?;
+    Ok(request.http.gateway.control().ports.activity.list(query).await?)
 }
 
-fn told(refusal: &Refusal) -> String {
-    visible(&[refusal.message.as_str(), refusal.hint.as_deref().unwrap_or_default()].join(" "))
+fn error_text(refusal: &Refusal) -> String {
+    escape_hidden(&[refusal.message.as_str(), refusal.hint.as_deref().unwrap_or_default()].join(" "))
 }
 
 /// What `asked` means for this person, who may ask it.
-pub async fn query(visit: &Visit, asked: &Asked, what: &str) -> Result<ActivityQuery, Fault> {
-    query_at(visit, asked, what, visit.http.door.control().ports.clock.now()).await
+pub async fn query(request: &SignedInRequest, asked: &CallFilters, what: &str) -> Result<ActivityQuery, PageError> {
+    query_at(request, asked, what, request.http.gateway.control().ports.clock.now()).await
 }
 
 /// The same, when `now` was the time.
-pub async fn query_at(visit: &Visit, asked: &Asked, what: &str, now: Micros) -> Result<ActivityQuery, Fault> {
-    let (search, whose) = sought(visit, asked, now)?;
-    visit.check_reader(what, whose, json!(asked)).await?;
-    Ok(limited(visit, asked, search))
+pub async fn query_at(
+    request: &SignedInRequest,
+    asked: &CallFilters,
+    what: &str,
+    now: Micros,
+) -> Result<ActivityQuery, PageError> {
+    let (search, whose) = sought(request, asked, now)?;
+    request.check_reader(what, whose, json!(asked)).await?;
+    Ok(limited(request, asked, search))
 }
 
 /// The same for somebody who goes on with what was written down when they began.
-pub async fn query_again(visit: &Visit, asked: &Asked) -> Result<ActivityQuery, Fault> {
-    let (search, _) = sought(visit, asked, visit.http.door.control().ports.clock.now())?;
-    visit.http.door.check_reader_still(&visit.principal).await?;
-    Ok(limited(visit, asked, search))
+pub async fn query_again(request: &SignedInRequest, asked: &CallFilters) -> Result<ActivityQuery, PageError> {
+    let (search, _) = sought(request, asked, request.http.gateway.control().ports.clock.now())?;
+    request.http.gateway.check_reader_still(&request.principal).await?;
+    Ok(limited(request, asked, search))
 }
 
 /// What is looked for, and the account that it is about; staff who look at several have said why.
-fn sought(visit: &Visit, asked: &Asked, now: Micros) -> Result<(Search, Option<AccountId>), Fault> {
+fn sought(request: &SignedInRequest, asked: &CallFilters, now: Micros) -> Result<(Search, Option<AccountId>), PageError> {
     let search = asked.clone().search(now);
-    let search = search.map_err(|why| Fault::Refused(Refusal::new(Code::ValidationFailed, why)))?;
+    let search = search.map_err(|why| PageError::Refused(Refusal::new(Code::ValidationFailed, why)))?;
     let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
-    if visit.is_staff() && whose.is_none() && visit.reason.is_none() {
-        return Err(Fault::NoReason { next: visit.path.clone() });
+    if request.is_staff() && whose.is_none() && request.reason.is_none() {
+        return Err(PageError::NoReason { next: request.path.clone() });
     }
     Ok((search, whose))
 }
 
 /// What is not the reader's own is not found: absent and not one's own look the same.
-fn limited(visit: &Visit, asked: &Asked, search: Search) -> ActivityQuery {
+fn limited(request: &SignedInRequest, asked: &CallFilters, search: Search) -> ActivityQuery {
     let (limit, cursor) = (asked.limit.unwrap_or(PAGE), asked.cursor.clone());
-    ActivityQuery { sight: visit.sight(), search, limit, cursor, as_of: None }
+    ActivityQuery { visibility: request.visibility(), search, limit, cursor, as_of: None }
 }
 
 /// What of an address is no filter, or is there twice: a list that left it out would pass for what was asked for.
@@ -232,8 +240,8 @@ fn unknown(pairs: &Pairs) -> Option<String> {
 }
 
 /// The filters of an address; a field that was left empty is none.
-pub fn read(pairs: &Pairs) -> Asked {
-    let mut asked = Asked::default();
+pub fn read(pairs: &Pairs) -> CallFilters {
+    let mut asked = CallFilters::default();
     for (name, value) in pairs.iter().filter(|(_, value)| !value.trim().is_empty()) {
         let value = Some(value.trim().to_owned());
         match name.as_str() {
@@ -269,19 +277,19 @@ fn joined(query: &str, more: &str) -> String {
 }
 
 /// Calls as they are listed.
-pub async fn rows(items: &[CallRecord], visit: &Visit) -> Vec<Row> {
-    let names = if visit.is_staff() { names(items, visit).await } else { BTreeMap::new() };
-    let people = people(items, visit).await;
-    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
+    let names = if request.is_staff() { names(items, request).await } else { BTreeMap::new() };
+    let people = people(items, request).await;
+    let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
     let row = |record: &CallRecord| {
         let vm = record.about(&VM).map(|id| {
-            let row = state.vm(id).map(|row| visible(&row.label));
+            let row = state.vm(id).map(|row| escape_hidden(&row.label));
             Choice { id: id.to_string(), label: row.unwrap_or_else(|| id.to_string()), is_chosen: false }
         });
-        let key = record.credential.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| visible(&row.label));
+        let key = record.credential.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| escape_hidden(&row.label));
         Row {
             id: record.call_id.to_string(),
-            at: When::of(record.at, now),
+            at: DisplayTime::of(record.at, now),
             chip: Chip::of(record.status),
             code: record.code.clone(),
             tool: tool_name(&record.tool),
@@ -303,7 +311,7 @@ pub async fn rows(items: &[CallRecord], visit: &Visit) -> Vec<Row> {
 fn tool_name(tool: &str) -> String {
     match tool.split_at_checked("sha256:01234567".len()) {
         Some((start, _)) if start.starts_with("sha256:") => format!("{start}…"),
-        _ => visible(tool),
+        _ => escape_hidden(tool),
     }
 }
 
@@ -311,32 +319,32 @@ fn tool_name(tool: &str) -> String {
 fn shortened(record: &CallRecord) -> String {
     let vm = record.about(&VM).map(|vm| format!("{}={vm}", VM.argument));
     let rest = vm.map_or_else(|| record.text.clone(), |vm| record.text.replace(&vm, ""));
-    visible(rest.trim()).chars().take(120).collect()
+    escape_hidden(rest.trim()).chars().take(120).collect()
 }
 
 /// The people that the console acted for, by their credential's id.
-async fn people(items: &[CallRecord], visit: &Visit) -> BTreeMap<String, String> {
-    let (state, vault) = (visit.http.door.state(), &visit.http.door.control().ports.reader.vault);
+async fn people(items: &[CallRecord], request: &SignedInRequest) -> BTreeMap<String, String> {
+    let (state, vault) = (request.http.gateway.state(), &request.http.gateway.control().ports.reader.vault);
     let mut people = BTreeMap::new();
     let called: BTreeSet<&str> = items.iter().map(|record| record.credential.as_str()).collect();
     for id in called {
         let row = id.parse().ok().and_then(|id| state.credentials.get(&id)).filter(|row| row.created.role.is_some());
         let Some(row) = row else { continue };
         let email = vault.email(&row.created.user).await.ok().flatten();
-        people.extend(email.map(|email| (id.to_owned(), visible(&email))));
+        people.extend(email.map(|email| (id.to_owned(), escape_hidden(&email))));
     }
     people
 }
 
 /// The names of the accounts, by id.
-async fn names(items: &[CallRecord], visit: &Visit) -> BTreeMap<String, String> {
-    let vault = &visit.http.door.control().ports.reader.vault;
+async fn names(items: &[CallRecord], request: &SignedInRequest) -> BTreeMap<String, String> {
+    let vault = &request.http.gateway.control().ports.reader.vault;
     let mut names = BTreeMap::new();
     for record in items {
         let id = record.account.to_string();
         if !names.contains_key(&id) {
             let name = vault.account_name(&record.account).await.ok().flatten();
-            names.insert(id.clone(), name.map_or(id, |name| visible(&name)));
+            names.insert(id.clone(), name.map_or(id, |name| escape_hidden(&name)));
         }
     }
     names

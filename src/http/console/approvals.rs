@@ -5,12 +5,12 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
-use super::fault::Fault;
 use super::form::Posted;
+use super::format::{DisplayTime, escape_hidden, json as shown_json};
 use super::frame::{Frame, in_force, names, page, stops};
 use super::overview::{Machine, machine};
-use super::shown::{When, json as shown_json, visible};
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use super::who::person;
 use crate::core::code::Code;
 use crate::core::id::VmId;
@@ -41,15 +41,15 @@ struct Waiting {
     why: String,
     arguments: String,
     policy: i64,
-    held: When,
-    expires: When,
+    held: DisplayTime,
+    expires: DisplayTime,
     needs_two: bool,
     agreed: Vec<String>,
 }
 
 /// The inbox.
-pub async fn show(visit: Visit) -> Result<Response, Fault> {
-    inbox(&visit, None).await
+pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
+    inbox(&request, None).await
 }
 
 /// The link that a caller was given; the inbox has the call if it still waits.
@@ -59,57 +59,58 @@ pub async fn one(Path(id): Path<String>) -> Response {
 }
 
 /// An answer. Who comes too late, or may not, reads why above the inbox.
-pub async fn answer(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+pub async fn answer(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
     let verdict = fields.text("verdict");
     let reason = Some(fields.text("reason")).filter(|reason| !reason.is_empty());
     let mut args = json!({ "id": id, "verdict": verdict });
     if let Some(reason) = reason {
         args["reason"] = json!(reason);
     }
-    match visit.done("approval_decide", args).await {
+    match request.done("approval_decide", args).await {
         Ok(_) => Ok(Redirect::to(HERE).into_response()),
-        Err(refusal) if refusal.code == Code::Conflict => inbox(&visit, Some(refusal)).await,
+        Err(refusal) if refusal.code == Code::Conflict => inbox(&request, Some(refusal)).await,
         Err(refusal) => Err(refusal.into()),
     }
 }
 
-async fn inbox(visit: &Visit, refused: Option<Refusal>) -> Result<Response, Fault> {
-    if visit.is_staff() {
+async fn inbox(request: &SignedInRequest, refused: Option<Refusal>) -> Result<Response, PageError> {
+    if request.is_staff() {
         // What every customer's agents are about to do: as for every list of more than one account.
-        if visit.reason.is_none() {
-            return Err(Fault::NoReason { next: HERE.to_owned() });
+        if request.reason.is_none() {
+            return Err(PageError::NoReason { next: HERE.to_owned() });
         }
-        visit.check_reader("approvals", None, json!({})).await?;
+        request.check_reader("approvals", None, json!({})).await?;
     }
-    let listed = visit.done("approval_list", json!({})).await?;
+    let listed = request.done("approval_list", json!({})).await?;
     let mut waiting = Vec::new();
     for item in listed["items"].as_array().into_iter().flatten() {
-        waiting.push(read(visit, item).await);
+        waiting.push(read(request, item).await);
     }
-    let scope = if visit.is_staff() { Scope::StaffApprove } else { Scope::ApprovalsDecide };
-    let trouble = refused.map(|refusal| visible(&refusal.message));
-    Ok(page(&Approvals { frame: Frame::of("Approvals", HERE, visit).await, may_answer: visit.may(scope), waiting, trouble }))
+    let scope = if request.is_staff() { Scope::StaffApprove } else { Scope::ApprovalsDecide };
+    let trouble = refused.map(|refusal| escape_hidden(&refusal.message));
+    Ok(page(&Approvals { frame: Frame::of("Approvals", HERE, request).await, may_answer: request.may(scope), waiting, trouble }))
 }
 
-async fn read(visit: &Visit, item: &Value) -> Waiting {
+async fn read(request: &SignedInRequest, item: &Value) -> Waiting {
     let text = |name: &str| item[name].as_str().map(str::to_owned);
-    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
-    let time =
-        |name: &str| item[name].as_str().and_then(|text| Micros::read(text).ok()).map(|at| When::of(at, now)).unwrap_or_default();
+    let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
+    let time = |name: &str| {
+        item[name].as_str().and_then(|text| Micros::read(text).ok()).map(|at| DisplayTime::of(at, now)).unwrap_or_default()
+    };
     let mut agreed = Vec::new();
     for consent in item["approvals"].as_array().into_iter().flatten() {
-        agreed.push(person(visit, consent["by"].as_str().map(str::to_owned)).await);
+        agreed.push(person(request, consent["by"].as_str().map(str::to_owned)).await);
     }
     let key = text("credential").unwrap_or_default();
-    let label = key.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| visible(&row.label));
+    let label = key.parse().ok().and_then(|id| state.credentials.get(&id)).map(|row| escape_hidden(&row.label));
     Waiting {
         id: text("id").unwrap_or_default(),
-        tool: visible(&text("tool").unwrap_or_default()),
-        vm: text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| as_it_is(visit, &id)),
-        account: text("account").filter(|_| visit.is_staff()),
-        by: person(visit, text("user")).await,
+        tool: escape_hidden(&text("tool").unwrap_or_default()),
+        vm: text("vm_id").and_then(|id| id.parse().ok()).and_then(|id| as_it_is(request, &id)),
+        account: text("account").filter(|_| request.is_staff()),
+        by: person(request, text("user")).await,
         key: label.unwrap_or(key),
-        why: visible(&text("why").unwrap_or_default()),
+        why: escape_hidden(&text("why").unwrap_or_default()),
         arguments: shown_json(&item["arguments"]),
         policy: item["policy"].as_i64().unwrap_or_default(),
         held: time("held_at"),
@@ -120,8 +121,8 @@ async fn read(visit: &Visit, item: &Value) -> Waiting {
 }
 
 /// The VM as it is now. What stops everything stops it too.
-fn as_it_is(visit: &Visit, id: &VmId) -> Option<Machine> {
-    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+fn as_it_is(request: &SignedInRequest, id: &VmId) -> Option<Machine> {
+    let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
     let vm = state.vms.get(id)?;
     let mut stopping = in_force(&state, now).filter(|switch| switch.target == Target::All || names(&switch.target, vm));
     let stopped = stopping.next().map(|switch| stops(&switch.target, &state));

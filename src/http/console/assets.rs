@@ -9,7 +9,7 @@ use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use axum::response::{IntoResponse, Response};
 use sha2::{Digest, Sha256};
 
-use super::fault::Fault;
+use super::page_error::PageError;
 
 struct Asset {
     name: &'static str,
@@ -50,8 +50,8 @@ pub fn version() -> &'static str {
 }
 
 /// One of them.
-pub async fn serve(Path(name): Path<String>) -> Result<Response, Fault> {
-    let asset = ASSETS.iter().find(|asset| asset.name == name).ok_or(Fault::NotFound)?;
+pub async fn serve(Path(name): Path<String>) -> Result<Response, PageError> {
+    let asset = ASSETS.iter().find(|asset| asset.name == name).ok_or(PageError::NotFound)?;
     let headers = [(CONTENT_TYPE, asset.kind), (CACHE_CONTROL, "public, max-age=31536000, immutable")];
     Ok((headers, asset.bytes).into_response())
 }

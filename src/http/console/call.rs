@@ -7,23 +7,23 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json as object};
 
 use super::activity::{Pairs, Row, rows};
-use super::fault::Fault;
+use super::format::{escape_hidden, format_duration, json};
 use super::frame::{Frame, page};
-use super::proof::{Proof, check};
-use super::rules::{Decided, decided, said};
+use super::integrity::{IntegrityCheck, check};
+use super::page_error::PageError;
+use super::policy_text::{DecidingPolicies, decided, said};
+use super::request::SignedInRequest;
 use super::search::line::Line;
-use super::shown::{json, took, visible};
 use super::timeline::{Step, steps};
-use super::visit::Visit;
-use crate::core::dated::dated;
-use crate::core::event::{Event, Kind};
+use crate::core::event::{Event, EventKind};
 use crate::core::id::CallId;
 use crate::core::noun::vm::VM;
+use crate::core::render_times::render_times;
 use crate::core::resource::ResourceId;
 use crate::core::scope::Scope;
 use crate::core::search::Field;
-use crate::core::sight::Sight;
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 use crate::tools::CallRecord;
 
 #[derive(Template)]
@@ -40,16 +40,16 @@ struct Call {
     ip: Option<String>,
     is_staff: bool,
     durations: Vec<(&'static str, String)>,
-    around: Vec<Around>,
-    proof: Proof,
+    around: Vec<NearbyCalls>,
+    integrity: IntegrityCheck,
     raw: String,
     shows_raw: bool,
-    deeds: Vec<Deed>,
+    deeds: Vec<CallAction>,
     marks: Vec<String>,
 }
 
 /// What can be done about a call, each on a page that says what it does.
-struct Deed {
+struct CallAction {
     text: String,
     href: String,
 }
@@ -58,48 +58,49 @@ struct Deed {
 const AROUND: i64 = 5 * 60 * 1_000_000;
 
 /// Calls around one, as a search.
-struct Around {
+struct NearbyCalls {
     text: &'static str,
     href: String,
 }
 
 /// A call and its timeline, for somebody who may see it. That staff read it is written down with whose call it is.
-async fn found(visit: &Visit, id: &str) -> Result<(CallRecord, Value), Fault> {
-    let id: CallId = id.parse().map_err(|_| Fault::NotFound)?;
-    let activity = &visit.http.door.control().ports.activity;
-    let whose = if visit.is_staff() { activity.call(&Sight::Everything, &id).await?.map(|record| record.account) } else { None };
-    visit.check_reader(&format!("calls/{id}"), whose, object!({ "call_id": id })).await?;
-    let sight = visit.sight();
-    let record = activity.call(&sight, &id).await?.ok_or(Fault::NotFound)?;
-    let timeline = activity.timeline(&sight, &id).await?.ok_or(Fault::NotFound)?;
+async fn found(request: &SignedInRequest, id: &str) -> Result<(CallRecord, Value), PageError> {
+    let id: CallId = id.parse().map_err(|_| PageError::NotFound)?;
+    let activity = &request.http.gateway.control().ports.activity;
+    let whose =
+        if request.is_staff() { activity.call(&Visibility::Everything, &id).await?.map(|record| record.account) } else { None };
+    request.check_reader(&format!("calls/{id}"), whose, object!({ "call_id": id })).await?;
+    let visibility = request.visibility();
+    let record = activity.call(&visibility, &id).await?.ok_or(PageError::NotFound)?;
+    let timeline = activity.timeline(&visibility, &id).await?.ok_or(PageError::NotFound)?;
     Ok((record, timeline))
 }
 
 /// The page.
-pub async fn show(visit: Visit, Path(id): Path<String>, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
-    let (record, timeline) = found(&visit, &id).await?;
-    let door = &visit.http.door;
-    let row = rows(std::slice::from_ref(&record), &visit).await.pop().ok_or(Fault::NotFound)?;
+pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs): Query<Pairs>) -> Result<Response, PageError> {
+    let (record, timeline) = found(&request, &id).await?;
+    let gateway = &request.http.gateway;
+    let row = rows(std::slice::from_ref(&record), &request).await.pop().ok_or(PageError::NotFound)?;
     let part = |name: &str| timeline.get(name).filter(|value| !value.is_null()).map(json);
     let events: &[Value] = timeline["events"].as_array().map_or(&[], Vec::as_slice);
-    let mut steps = steps(events, &door.state(), door.control().ports.clock.now());
+    let mut steps = steps(events, &gateway.state(), gateway.control().ports.clock.now());
     for (step, raw) in steps.iter_mut().zip(events) {
-        step.decided = decided_by(&visit, raw).await;
+        step.decided = decided_by(&request, raw).await;
     }
     Ok(page(&Call {
-        frame: Frame::of(format!("{} · call", record.tool), "/console/activity", &visit).await,
+        frame: Frame::of(format!("{} · call", record.tool), "/console/activity", &request).await,
         steps,
-        proof: check(&visit, events).await,
-        raw: json(&dated(timeline.clone())),
+        integrity: check(&request, events).await,
+        raw: json(&render_times(timeline.clone())),
         shows_raw: pairs.iter().any(|(name, value)| name == "as" && value == "json"),
-        deeds: deeds(&visit, &record),
+        deeds: deeds(&request, &record),
         marks: marks(&timeline),
         arguments: part("arguments"),
         result: part("result"),
         is_over: record.status.is_terminal(),
-        is_staff: visit.is_staff(),
+        is_staff: request.is_staff(),
         durations: durations(&timeline["durations"]),
-        around: if visit.is_staff() { around(&record) } else { Vec::new() },
+        around: if request.is_staff() { around(&record) } else { Vec::new() },
         credential: record.credential,
         session: record.session,
         ip: record.ip,
@@ -108,39 +109,41 @@ pub async fn show(visit: Visit, Path(id): Path<String>, Query(pairs): Query<Pair
 }
 
 /// The same as JSON, leaves included, as the API answers it.
-pub async fn raw(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
-    let (_, timeline) = found(&visit, &id).await?;
+pub async fn raw(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
+    let (_, timeline) = found(&request, &id).await?;
     let headers = [(CONTENT_TYPE, "application/json; charset=utf-8"), (CACHE_CONTROL, "no-store")];
-    Ok((headers, json(&dated(timeline))).into_response())
+    Ok((headers, json(&render_times(timeline))).into_response())
 }
 
 /// The policies that decided at an event.
-async fn decided_by(visit: &Visit, raw: &Value) -> Option<Decided> {
+async fn decided_by(request: &SignedInRequest, raw: &Value) -> Option<DecidingPolicies> {
     let event: Event = serde_json::from_value(raw["leaf"].clone()).ok()?;
     let note = match event.kind {
-        Kind::Held { .. } => visit.http.door.control().ports.reader.part(&event, "note", &visit.sight()).await.ok().flatten(),
+        EventKind::Held { .. } => {
+            request.http.gateway.control().ports.reader.part(&event, "note", &request.visibility()).await.ok().flatten()
+        }
         _ => None,
     };
     let (version, ids) = said(&event.kind, note.as_ref())?;
-    Some(decided(visit, version, &ids).await)
+    Some(decided(request, version, &ids).await)
 }
 
 /// Revoking the key that called, and stopping its VM, for whoever may.
-fn deeds(visit: &Visit, record: &CallRecord) -> Vec<Deed> {
-    let state = visit.http.door.state();
+fn deeds(request: &SignedInRequest, record: &CallRecord) -> Vec<CallAction> {
+    let state = request.http.gateway.state();
     let key = record.credential.parse().ok().and_then(|id| state.credentials.get(&id));
     let key = key.filter(|row| row.revoked_at.is_none());
     let vm = record.about(&VM).and_then(|id| state.vm(id));
-    let (scope, place) = if visit.is_staff() { (Scope::StaffTokens, "credentials") } else { (Scope::AccountRead, "keys") };
-    let may_revoke = visit.may(scope) && (visit.role().administers() || visit.is_staff());
-    let revoke = key.filter(|row| may_revoke && (visit.is_staff() || row.created.role.is_none())).map(|row| Deed {
-        text: format!("Revoke {}", visible(&row.label)),
+    let (scope, place) = if request.is_staff() { (Scope::StaffTokens, "credentials") } else { (Scope::AccountRead, "keys") };
+    let may_revoke = request.may(scope) && (request.role().administers() || request.is_staff());
+    let revoke = key.filter(|row| may_revoke && (request.is_staff() || row.created.role.is_none())).map(|row| CallAction {
+        text: format!("Revoke {}", escape_hidden(&row.label)),
         href: format!("/console/{place}/{}/revoke", row.created.credential),
     });
-    let may_stop = !visit.is_staff() || visit.may(Scope::StaffSwitch);
-    let stop = vm.filter(|_| may_stop).map(|row| Deed {
-        text: format!("Stop all agents on {}", visible(&row.label)),
-        href: if visit.is_staff() {
+    let may_stop = !request.is_staff() || request.may(Scope::StaffSwitch);
+    let stop = vm.filter(|_| may_stop).map(|row| CallAction {
+        text: format!("Stop all agents on {}", escape_hidden(&row.label)),
+        href: if request.is_staff() {
             format!("/console/switches/new?target=vm:{}", row.id)
         } else {
             format!("/console/vms/{}#stop", row.id)
@@ -164,12 +167,12 @@ fn mark(value: &Value, path: &str, found: &mut Vec<String>) {
             if let Some(class) = fields.get("$redacted").and_then(Value::as_str) {
                 found.push(format!(
                     "{}: class {}, not recorded: the tool lists no field of this name, or lists it as secret",
-                    visible(path),
-                    visible(class)
+                    escape_hidden(path),
+                    escape_hidden(class)
                 ));
             }
             if let Some(size) = fields.get("$size").or_else(|| fields.get("$abridged").and_then(|kept| kept.get("size"))) {
-                found.push(format!("{}: shortened; it had {size} bytes", visible(path)));
+                found.push(format!("{}: shortened; it had {size} bytes", escape_hidden(path)));
             }
             fields
                 .iter()
@@ -178,10 +181,10 @@ fn mark(value: &Value, path: &str, found: &mut Vec<String>) {
         }
         Value::Array(items) => items.iter().enumerate().for_each(|(at, value)| mark(value, &format!("{path}[{at}]"), found)),
         Value::String(text) if text.contains("[redacted token]") => {
-            found.push(format!("{}: a token in it was replaced, by its known pattern", visible(path)));
+            found.push(format!("{}: a token in it was replaced, by its known pattern", escape_hidden(path)));
         }
         Value::String(text) if text.contains(" bytes are not recorded …]") => {
-            found.push(format!("{}: its middle is not recorded; the text says how much", visible(path)));
+            found.push(format!("{}: its middle is not recorded; the text says how much", escape_hidden(path)));
         }
         _ => {}
     }
@@ -189,15 +192,15 @@ fn mark(value: &Value, path: &str, found: &mut Vec<String>) {
 
 fn durations(told: &Value) -> Vec<(&'static str, String)> {
     let parts = [("Deciding", "decided"), ("Waiting for a worker", "queued"), ("Running", "ran"), ("In all", "total")];
-    parts.into_iter().filter_map(|(text, name)| Some((text, took(told[name].as_i64()?)))).collect()
+    parts.into_iter().filter_map(|(text, name)| Some((text, format_duration(told[name].as_i64()?)))).collect()
 }
 
 /// What else happened within five minutes: in its session, on its VM, by its key.
-fn around(record: &CallRecord) -> Vec<Around> {
+fn around(record: &CallRecord) -> Vec<NearbyCalls> {
     let (from, to) = (Micros(record.at.0 - AROUND), Micros(record.at.0 + AROUND));
     let time = format!("created:{}..{}", from.rfc3339(), to.rfc3339());
     let same = |text, field, value: Option<&str>| {
-        Some(Around { text, href: Line::default().and(field, value?, false).over(&time).href() })
+        Some(NearbyCalls { text, href: Line::default().and(field, value?, false).over(&time).href() })
     };
     let account = Some(record.account.as_str());
     [

@@ -2,11 +2,11 @@
 
 use similar::{ChangeTag, TextDiff};
 
-use super::fault::Fault;
-use super::rules::{files, shown};
-use super::shown::visible;
-use super::visit::Visit;
-use crate::core::event::{CredentialCreated, Event, Kind};
+use super::format::escape_hidden;
+use super::page_error::PageError;
+use super::policy_text::{escape_lines, files};
+use super::request::SignedInRequest;
+use crate::core::event::{CredentialCreated, Event, EventKind};
 use crate::core::id::CredentialId;
 use crate::core::scope::Scope;
 use crate::core::terms::Terms;
@@ -34,48 +34,51 @@ pub struct Line {
 }
 
 /// What an event changed, if it is one that changes something and that is known.
-pub async fn change(record: &AdministrationRecord, visit: &Visit) -> Result<Option<Change>, Fault> {
+pub async fn change(record: &AdministrationRecord, request: &SignedInRequest) -> Result<Option<Change>, PageError> {
     let is_one =
         matches!(record.kind.as_str(), "policy_loaded" | "limits_set" | "vm_exec_set" | "account_changed" | "credential_created");
     if !is_one {
         return Ok(None);
     }
-    let Some(event) = event(visit, record).await else { return Ok(None) };
-    let before = earlier(record, visit).await?;
+    let Some(event) = event(request, record).await else { return Ok(None) };
+    let before = earlier(record, request).await?;
     Ok(match &event.kind {
-        Kind::PolicyLoaded { .. } if visit.is_staff() => policies(visit, before.as_ref(), &event).await,
-        Kind::LimitsSet { terms, .. } if visit.is_staff() => {
-            let was =
-                before.map(|event| if let Kind::LimitsSet { terms, .. } = event.kind { numbers(&terms) } else { String::new() });
+        EventKind::PolicyLoaded { .. } if request.is_staff() => policies(request, before.as_ref(), &event).await,
+        EventKind::LimitsSet { terms, .. } if request.is_staff() => {
+            let was = before
+                .map(|event| if let EventKind::LimitsSet { terms, .. } = event.kind { numbers(&terms) } else { String::new() });
             Some(diff(&was.unwrap_or_default(), &numbers(terms)))
         }
-        Kind::VmExecSet { enabled, .. } => {
-            let was = before.is_some_and(|event| matches!(event.kind, Kind::VmExecSet { enabled: true, .. }));
+        EventKind::VmExecSet { enabled, .. } => {
+            let was = before.is_some_and(|event| matches!(event.kind, EventKind::VmExecSet { enabled: true, .. }));
             Some(diff(&toggled("commands by agents", was), &toggled("commands by agents", *enabled)))
         }
-        Kind::AccountChanged { agents_may_enable_exec: now, .. } => {
-            let was = before.is_some_and(|event| matches!(event.kind, Kind::AccountChanged { agents_may_enable_exec: true, .. }));
+        EventKind::AccountChanged { agents_may_enable_exec: now, .. } => {
+            let was =
+                before.is_some_and(|event| matches!(event.kind, EventKind::AccountChanged { agents_may_enable_exec: true, .. }));
             Some(diff(&toggled("agents may turn commands on", was), &toggled("agents may turn commands on", *now)))
         }
-        Kind::CredentialCreated(made) => Some(key(visit, made)),
+        EventKind::CredentialCreated(made) => Some(key(request, made)),
         _ => None,
     })
 }
 
 /// The event that a row speaks of, if it is one that may be seen.
-async fn event(visit: &Visit, record: &AdministrationRecord) -> Option<Event> {
-    let event = visit.http.door.control().ports.reader.event(record.position).await.ok().flatten();
-    event.filter(|event| event.kind.name() == record.kind && visit.sight().event(&event.kind, &visit.http.door.state()))
+async fn event(request: &SignedInRequest, record: &AdministrationRecord) -> Option<Event> {
+    let event = request.http.gateway.control().ports.reader.event(record.position).await.ok().flatten();
+    event.filter(|event| {
+        event.kind.name() == record.kind && request.visibility().event(&event.kind, &request.http.gateway.state())
+    })
 }
 
 /// The event of the same kind, about the same, before this one.
-async fn earlier(record: &AdministrationRecord, visit: &Visit) -> Result<Option<Event>, Fault> {
+async fn earlier(record: &AdministrationRecord, request: &SignedInRequest) -> Result<Option<Event>, PageError> {
     let subject = record.subject.clone().filter(|_| record.kind != "policy_loaded");
-    let sight = visit.sight();
-    let concerns = sight.concerns(&visit.http.door.state());
+    let visibility = request.visibility();
+    let concerns = visibility.concerns(&request.http.gateway.state());
     let before = Some(record.position);
     let query = AdministrationQuery {
-        sight,
+        visibility,
         concerns,
         kind: Some(record.kind.clone()),
         subject,
@@ -83,21 +86,21 @@ async fn earlier(record: &AdministrationRecord, visit: &Visit) -> Result<Option<
         limit: 1,
         ..AdministrationQuery::default()
     };
-    let found = visit.http.door.control().ports.activity.administration(query).await?;
+    let found = request.http.gateway.control().ports.activity.administration(query).await?;
     Ok(match found.items.first() {
-        Some(found) => event(visit, found).await,
+        Some(found) => event(request, found).await,
         None => None,
     })
 }
 
 /// The texts of two versions; nothing if the newer one is not kept.
-async fn policies(visit: &Visit, before: Option<&Event>, after: &Event) -> Option<Change> {
+async fn policies(request: &SignedInRequest, before: Option<&Event>, after: &Event) -> Option<Change> {
     let whole = |files: Vec<(String, String)>| {
-        lines(files.iter().flat_map(|(name, text)| [format!("// {}", visible(name)), shown(text)]))
+        lines(files.iter().flat_map(|(name, text)| [format!("// {}", escape_hidden(name)), escape_lines(text)]))
     };
-    let after = files(visit, after).await.map(whole)?;
+    let after = files(request, after).await.map(whole)?;
     let before = match before {
-        Some(before) => files(visit, before).await.map(whole)?,
+        Some(before) => files(request, before).await.map(whole)?,
         None => String::new(),
     };
     Some(diff(&before, &after))
@@ -108,8 +111,8 @@ fn numbers(terms: &Terms) -> String {
 }
 
 /// What a new key may do, beside the one that it replaces.
-fn key(visit: &Visit, made: &CredentialCreated) -> Change {
-    let state = visit.http.door.state();
+fn key(request: &SignedInRequest, made: &CredentialCreated) -> Change {
+    let state = request.http.gateway.state();
     let told = |id: &CredentialId| state.credentials.get(id).map(|row| rights(&row.created)).unwrap_or_default();
     diff(&made.rotates.as_ref().map(told).unwrap_or_default(), &rights(made))
 }

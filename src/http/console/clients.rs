@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::shown;
+use super::format;
 
 /// A kind of agent.
 pub struct Client {
@@ -18,7 +18,7 @@ pub struct Client {
 pub fn clients(url: &str, key: &str) -> Vec<Client> {
     let bearer = format!("Bearer {key}");
     let headers = json!({ "Authorization": bearer });
-    let file = |name, how, document: Value| Client { name, how, text: shown::json(&document) };
+    let file = |name, how, document: Value| Client { name, how, text: format::json(&document) };
     vec![
         Client {
             name: "Claude Code",

@@ -4,7 +4,7 @@ use askama::Template;
 use axum::response::Response;
 
 use super::frame::{Frame, page};
-use super::visit::Visit;
+use super::request::SignedInRequest;
 
 /// What is asked.
 pub struct Confirm {
@@ -40,8 +40,8 @@ impl Confirm {
     }
 
     /// The page, whose form goes to `action`.
-    pub async fn page(self, visit: &Visit, action: &str) -> Response {
-        let frame = Frame::of(self.heading.clone(), "/console/search", visit).await;
+    pub async fn page(self, request: &SignedInRequest, action: &str) -> Response {
+        let frame = Frame::of(self.heading.clone(), "/console/search", request).await;
         page(&Page { frame, confirm: self, action: action.to_owned() })
     }
 }

@@ -5,11 +5,11 @@ use axum::extract::Path;
 use axum::response::Response;
 
 use super::clients::{Client, clients};
-use super::fault::Fault;
+use super::format::DisplayTime;
 use super::frame::{Frame, page};
 use super::keys::last_use;
-use super::shown::When;
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 
 /// Where the key goes if it is not known.
 const PLACE: &str = "YOUR_KEY";
@@ -24,12 +24,12 @@ struct Connect {
 }
 
 /// How to connect, without a key.
-pub async fn show(visit: Visit) -> Result<Response, Fault> {
-    if visit.is_staff() {
-        return Err(Fault::NotFound);
+pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
+    if request.is_staff() {
+        return Err(PageError::NotFound);
     }
-    let mcp_url = visit.mcp_url();
-    let frame = Frame::of("Connect an agent", "/console/keys", &visit).await;
+    let mcp_url = request.mcp_url();
+    let frame = Frame::of("Connect an agent", "/console/keys", &request).await;
     Ok(page(&Connect { frame, clients: clients(&mcp_url, PLACE), mcp_url, place: PLACE }))
 }
 
@@ -37,7 +37,7 @@ pub async fn show(visit: Visit) -> Result<Response, Fault> {
 #[template(path = "shared/connected.html")]
 struct Connected {
     id: String,
-    connected: Option<When>,
+    connected: Option<DisplayTime>,
 }
 
 #[derive(Template)]
@@ -45,15 +45,19 @@ struct Connected {
 struct ConnectedPage {
     frame: Frame,
     id: String,
-    connected: Option<When>,
+    connected: Option<DisplayTime>,
 }
 
 /// Whether a key was used: a part of a page for the script that asks again, a page for everybody else.
-pub async fn connected(visit: Visit, Path(id): Path<String>, headers: axum::http::HeaderMap) -> Result<Response, Fault> {
-    let connected = last_use(&visit, &id).await?;
+pub async fn connected(
+    request: SignedInRequest,
+    Path(id): Path<String>,
+    headers: axum::http::HeaderMap,
+) -> Result<Response, PageError> {
+    let connected = last_use(&request, &id).await?;
     if headers.contains_key("hx-request") {
         return Ok(page(&Connected { id, connected }));
     }
-    let frame = Frame::of("Waiting for the first call", "/console/keys", &visit).await;
+    let frame = Frame::of("Waiting for the first call", "/console/keys", &request).await;
     Ok(page(&ConnectedPage { frame, id, connected }))
 }

@@ -10,9 +10,9 @@ use axum::http::{HeaderMap, HeaderValue, header};
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
-use crate::auth::known;
-use crate::auth::oidc::attempt::{HOLDS, Left, ends};
-use crate::auth::session::{Entered, LONGEST, Token};
+use crate::auth::known_browser;
+use crate::auth::oidc::attempt::{HOLDS, Redirect, ends};
+use crate::auth::session::{MAX_SESSION, SignInCookies, Token};
 use crate::http::Settings;
 
 const SESSION: &str = "__Host-forelog-session";
@@ -70,11 +70,11 @@ pub fn session(headers: &HeaderMap, settings: &Settings) -> Option<Token> {
 
 /// Sets the session, for as long as the browser is open and the session lasts.
 fn set_session(token: &Token, settings: &Settings) -> HeaderValue {
-    written(&format!("{}={}; Path=/; Max-Age={}{}", name(settings), token.reveal(), LONGEST.as_secs(), flags(settings)))
+    written(&format!("{}={}; Path=/; Max-Age={}{}", name(settings), token.reveal(), MAX_SESSION.as_secs(), flags(settings)))
 }
 
 /// What a browser keeps once somebody signed in with it.
-pub fn entered(entered: &Entered, settings: &Settings) -> [(header::HeaderName, HeaderValue); 2] {
+pub fn entered(entered: &SignInCookies, settings: &Settings) -> [(header::HeaderName, HeaderValue); 2] {
     [set_session(&entered.token, settings), set_known(&entered.known, settings)].map(|cookie| (header::SET_COOKIE, cookie))
 }
 
@@ -94,7 +94,7 @@ pub fn known<'a>(headers: &'a HeaderMap, settings: &Settings) -> Option<&'a str>
 
 /// Remembers who signed in, after the session too.
 fn set_known(sealed: &str, settings: &Settings) -> HeaderValue {
-    let (name, lasts) = (known_name(settings), known::HOLDS.as_secs());
+    let (name, lasts) = (known_name(settings), known_browser::HOLDS.as_secs());
     written(&format!("{name}={sealed}; Path=/; Max-Age={lasts}{}", flags(settings)))
 }
 
@@ -118,7 +118,7 @@ pub fn attempts(headers: &HeaderMap, settings: &Settings) -> Vec<String> {
 }
 
 /// Keeps an attempt for as long as it works, beside those of other tabs. The oldest go, if there are too many.
-pub fn set_attempt(left: &Left, headers: &HeaderMap, settings: &Settings) -> Vec<(header::HeaderName, HeaderValue)> {
+pub fn set_attempt(left: &Redirect, headers: &HeaderMap, settings: &Settings) -> Vec<(header::HeaderName, HeaderValue)> {
     let (name, lasts) = (attempts_name(settings), HOLDS.as_secs());
     let kept = written(&format!("{name}{}={}; Path=/; Max-Age={lasts}{}", left.mark, left.sealed, flags(settings)));
     let others = attempts(headers, settings);

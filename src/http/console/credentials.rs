@@ -7,17 +7,17 @@ use serde_json::json;
 
 use super::activity::{Row, rows};
 use super::confirm::Confirm;
-use super::fault::Fault;
 use super::form::Posted;
 use super::frame::{Frame, page};
 use super::keys::{Key, key_of};
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::core::id::CredentialId;
 use crate::core::search::{Field, Search};
 use crate::core::state::Credential;
 use crate::tools::ActivityQuery;
 
-const LATEST: u32 = 20;
+const MAX_LISTED: u32 = 20;
 
 #[derive(Template)]
 #[template(path = "credentials.html")]
@@ -31,34 +31,34 @@ struct Page {
 }
 
 /// The page.
-pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
-    let row = found(&visit, &id)?;
+pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
+    let row = found(&request, &id)?;
     let whose = row.created.account.clone();
-    visit.check_reader(&format!("credentials/{id}"), Some(whose.clone()), json!({ "credential": id })).await?;
+    request.check_reader(&format!("credentials/{id}"), Some(whose.clone()), json!({ "credential": id })).await?;
     let mut search = Search::default();
-    search.only(Field::Credential, id).map_err(|_| Fault::NotFound)?;
-    let query = ActivityQuery { sight: visit.sight(), search, limit: LATEST, ..ActivityQuery::default() };
-    let listed = visit.http.door.control().ports.activity.list(query).await?;
-    let key = key_of(&visit, &row).await?;
+    search.only(Field::Credential, id).map_err(|_| PageError::NotFound)?;
+    let query = ActivityQuery { visibility: request.visibility(), search, limit: MAX_LISTED, ..ActivityQuery::default() };
+    let listed = request.http.gateway.control().ports.activity.list(query).await?;
+    let key = key_of(&request, &row).await?;
     Ok(page(&Page {
-        frame: Frame::of(key.label.clone(), "/console/search", &visit).await,
-        may_revoke: visit.role().administers() && !visit.http.door.state().is_over(&row.created.credential),
+        frame: Frame::of(key.label.clone(), "/console/search", &request).await,
+        may_revoke: request.role().administers() && !request.http.gateway.state().is_over(&row.created.credential),
         account: whose.to_string(),
         user: row.created.user.to_string(),
-        rows: rows(&listed.items, &visit).await,
+        rows: rows(&listed.items, &request).await,
         key,
     }))
 }
 
-fn found(visit: &Visit, id: &str) -> Result<Credential, Fault> {
-    let id: CredentialId = id.parse().map_err(|_| Fault::NotFound)?;
-    visit.http.door.state().credentials.get(&id).filter(|_| visit.is_staff()).cloned().ok_or(Fault::NotFound)
+fn found(request: &SignedInRequest, id: &str) -> Result<Credential, PageError> {
+    let id: CredentialId = id.parse().map_err(|_| PageError::NotFound)?;
+    request.http.gateway.state().credentials.get(&id).filter(|_| request.is_staff()).cloned().ok_or(PageError::NotFound)
 }
 
 /// Asks before it is revoked.
-pub async fn ask(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
-    let row = found(&visit, &id)?;
-    let key = key_of(&visit, &row).await?;
+pub async fn ask(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
+    let row = found(&request, &id)?;
+    let key = key_of(&request, &row).await?;
     let effect = if key.is_person {
         "Every session of this person ends with its next request, and so does every key that they made in the console. They can \
          sign in again with their password."
@@ -69,28 +69,29 @@ pub async fn ask(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault
     let back = format!("/console/credentials/{id}");
     Ok(Confirm::new(format!("Revoke {} ({}…)", key.label, key.prefix), effect, &back)
         .danger("Revoke it")
-        .page(&visit, &format!("{back}/revoke"))
+        .page(&request, &format!("{back}/revoke"))
         .await)
 }
 
 /// The same for a key of the visitor's own account.
-pub async fn ask_own(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
-    let state = visit.http.door.state();
+pub async fn ask_own(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
+    let state = request.http.gateway.state();
     let own = id.parse().ok().and_then(|id| state.credentials.get(&id));
-    let own =
-        own.filter(|row| visit.sight().key(row) && row.created.account == visit.principal.account && row.created.role.is_none());
-    let key = key_of(&visit, own.filter(|_| visit.role().administers()).ok_or(Fault::NotFound)?).await?;
+    let own = own.filter(|row| {
+        request.visibility().key(row) && row.created.account == request.principal.account && row.created.role.is_none()
+    });
+    let key = key_of(&request, own.filter(|_| request.role().administers()).ok_or(PageError::NotFound)?).await?;
     let effect = "It fails on its next request, on every node, with every key that it made, and cannot be brought back. Calls that \
                   already run go on.";
     Ok(Confirm::new(format!("Revoke {} ({}…)", key.label, key.prefix), effect, "/console/keys")
         .danger("Revoke it")
-        .page(&visit, &format!("/console/keys/{id}/revoke"))
+        .page(&request, &format!("/console/keys/{id}/revoke"))
         .await)
 }
 
 /// Revokes it, by the tool.
-pub async fn revoke(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
-    found(&visit, &id)?;
-    visit.done("key_revoke", json!({ "id": id })).await?;
+pub async fn revoke(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
+    found(&request, &id)?;
+    request.done("key_revoke", json!({ "id": id })).await?;
     Ok(Redirect::to(&format!("/console/credentials/{id}")).into_response())
 }

@@ -4,11 +4,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use std::time::Duration;
 
-use super::fault::Fault;
 use super::form::Posted;
-use super::shown::{When, took};
-use super::visit::Visit;
-use crate::core::event::{DrillCompleted, Kind};
+use super::format::{DisplayTime, format_duration};
+use super::page_error::PageError;
+use super::request::SignedInRequest;
+use crate::core::event::{DrillCompleted, EventKind};
 use crate::core::time::Micros;
 use crate::tools::AdministrationQuery;
 
@@ -16,9 +16,9 @@ use crate::tools::AdministrationQuery;
 const DUE: Duration = Duration::from_hours(30 * 24);
 
 /// The newest drill.
-pub struct Drilled {
+pub struct LastDrill {
     /// When.
-    pub at: When,
+    pub at: DisplayTime,
     /// It is too long ago.
     pub is_due: bool,
     /// What did not hold, if it failed.
@@ -30,19 +30,19 @@ pub struct Drilled {
 }
 
 /// The newest drill, if there was one.
-pub async fn last(visit: &Visit, now: Micros) -> Result<Option<Drilled>, Fault> {
+pub async fn last(request: &SignedInRequest, now: Micros) -> Result<Option<LastDrill>, PageError> {
     let query = AdministrationQuery {
-        sight: visit.sight(),
+        visibility: request.visibility(),
         kind: Some("drill_completed".into()),
         limit: 1,
         ..AdministrationQuery::default()
     };
-    let ports = &visit.http.door.control().ports;
+    let ports = &request.http.gateway.control().ports;
     let Some(record) = ports.activity.administration(query).await?.items.into_iter().next() else { return Ok(None) };
     let event = ports.reader.event(record.position).await.ok().flatten();
-    let Some(Kind::DrillCompleted(drill)) = event.map(|event| event.kind) else { return Ok(None) };
-    Ok(Some(Drilled {
-        at: When::of(record.at, now),
+    let Some(EventKind::DrillCompleted(drill)) = event.map(|event| event.kind) else { return Ok(None) };
+    Ok(Some(LastDrill {
+        at: DisplayTime::of(record.at, now),
         is_due: now.since(record.at) >= DUE,
         failed: drill.failed.map(crate::core::event::DrillFault::text),
         figures: figures(&drill),
@@ -51,7 +51,7 @@ pub async fn last(visit: &Visit, now: Micros) -> Result<Option<Drilled>, Fault> 
 }
 
 fn figures(drill: &DrillCompleted) -> Vec<(&'static str, String)> {
-    let time = |us: Option<u64>| us.and_then(|us| i64::try_from(us).ok()).map_or_else(|| "never".to_owned(), took);
+    let time = |us: Option<u64>| us.and_then(|us| i64::try_from(us).ok()).map_or_else(|| "never".to_owned(), format_duration);
     vec![
         ("until the first refusal", time(drill.refused_after_us)),
         ("until every node obeyed", time(drill.fenced_after_us)),
@@ -61,7 +61,7 @@ fn figures(drill: &DrillCompleted) -> Vec<(&'static str, String)> {
 }
 
 /// Drills, by the tool, and shows what came of it.
-pub async fn run(Posted { visit, .. }: Posted) -> Result<Response, Fault> {
-    visit.done("switch_drill", serde_json::json!({})).await?;
+pub async fn run(Posted { request, .. }: Posted) -> Result<Response, PageError> {
+    request.done("switch_drill", serde_json::json!({})).await?;
     Ok(Redirect::to("/console/switches#drill").into_response())
 }

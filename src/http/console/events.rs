@@ -11,14 +11,14 @@ use serde_json::{Value, json};
 use super::activity::{Choice, Pairs};
 use super::address::encoded;
 use super::changes::{Change, change};
-use super::fault::Fault;
+use super::format::{DisplayTime, escape_hidden, format_approximate};
 use super::frame::{Frame, page};
-use super::shown::{When, rough, visible};
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
-use crate::http::api::list_events::Asked;
+use crate::http::api::list_events::EventFilters;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
 #[derive(Template)]
@@ -37,7 +37,7 @@ struct Page {
 /// An event in a list.
 pub struct Row {
     /// When.
-    pub at: When,
+    pub at: DisplayTime,
     /// What happened.
     pub kind: String,
     /// For how long, of a switch that has ended.
@@ -55,26 +55,26 @@ pub struct Row {
 }
 
 /// The page.
-pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
+pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Result<Response, PageError> {
     let value = |wanted: &str| {
         let found = pairs.iter().find(|(name, value)| name == wanted && !value.trim().is_empty());
         found.map(|(_, value)| value.trim().to_owned())
     };
-    let asked = Asked {
+    let asked = EventFilters {
         account: value("account"),
         r#type: value("type"),
         subject: value("subject"),
         cursor: value("cursor"),
-        ..Asked::default()
+        ..EventFilters::default()
     };
     if let Some(why) = asked.fault() {
         return Err(Refusal::new(Code::ValidationFailed, why).into());
     }
     let whose = asked.account.as_ref().and_then(|account| account.parse().ok());
-    if visit.is_staff() && whose.is_none() && visit.reason.is_none() {
-        return Err(Fault::NoReason { next: visit.path.clone() });
+    if request.is_staff() && whose.is_none() && request.reason.is_none() {
+        return Err(PageError::NoReason { next: request.path.clone() });
     }
-    visit.check_reader("events", whose, json!(asked)).await?;
+    request.check_reader("events", whose, json!(asked)).await?;
     let chosen = |kind: &str| Choice { id: kind.into(), label: words(kind), is_chosen: asked.r#type.as_deref() == Some(kind) };
     let kinds = AdministrationQuery::TYPES.iter().map(|kind| chosen(kind)).collect();
     let filters: Vec<String> =
@@ -83,14 +83,14 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
         |more: Option<String>| format!("/console/events?{}", filters.iter().cloned().chain(more).collect::<Vec<_>>().join("&"));
     let first = asked.cursor.is_some().then(|| href(None));
     let (account, subject) = (asked.account.clone().unwrap_or_default(), asked.subject.clone().unwrap_or_default());
-    let listed = visit.http.events(&visit.principal, asked).await?;
+    let listed = request.http.events(&request.principal, asked).await?;
     Ok(page(&Page {
-        frame: Frame::of("Events", "/console/events", &visit).await,
-        is_staff: visit.is_staff(),
+        frame: Frame::of("Events", "/console/events", &request).await,
+        is_staff: request.is_staff(),
         kinds,
         account,
         subject,
-        rows: rows(&listed.items, &visit).await?,
+        rows: rows(&listed.items, &request).await?,
         first,
         next: listed.next_cursor.map(|cursor| href(Some(format!("cursor={}", encoded(&cursor))))),
     }))
@@ -101,26 +101,26 @@ fn words(kind: &str) -> String {
 }
 
 /// Events as they are listed.
-pub async fn rows(items: &[AdministrationRecord], visit: &Visit) -> Result<Vec<Row>, Fault> {
-    let now = visit.http.door.control().ports.clock.now();
-    let people = people(items, visit).await;
-    let begun = begun(items, visit).await?;
+pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> Result<Vec<Row>, PageError> {
+    let now = request.http.gateway.control().ports.clock.now();
+    let people = people(items, request).await;
+    let begun = begun(items, request).await?;
     let row = |record: &AdministrationRecord| {
         let since = record.subject.as_ref().filter(|_| is_end(&record.kind)).and_then(|switch| begun.get(switch));
         Row {
-            at: When::of(record.at, now),
+            at: DisplayTime::of(record.at, now),
             kind: words(&record.kind),
-            length: since.map(|since| rough(record.at.since(*since))),
-            account: record.account.clone().filter(|account| visit.is_staff() && record.subject.as_ref() != Some(account)),
+            length: since.map(|since| format_approximate(record.at.since(*since))),
+            account: record.account.clone().filter(|account| request.is_staff() && record.subject.as_ref() != Some(account)),
             by: record.user.as_ref().map(|user| people.get(user).unwrap_or(user).clone()),
-            subject: record.subject.as_ref().map(|subject| (visible(subject), place(subject, visit))),
+            subject: record.subject.as_ref().map(|subject| (escape_hidden(subject), place(subject, request))),
             said: said(&record.note),
             change: None,
         }
     };
     let mut rows: Vec<Row> = items.iter().map(row).collect();
     for (row, record) in rows.iter_mut().zip(items) {
-        row.change = change(record, visit).await?;
+        row.change = change(record, request).await?;
     }
     Ok(rows)
 }
@@ -130,14 +130,14 @@ fn is_end(kind: &str) -> bool {
 }
 
 /// When the switches were engaged whose end is listed.
-async fn begun(items: &[AdministrationRecord], visit: &Visit) -> Result<BTreeMap<String, Micros>, Fault> {
-    let activity = &visit.http.door.control().ports.activity;
+async fn begun(items: &[AdministrationRecord], request: &SignedInRequest) -> Result<BTreeMap<String, Micros>, PageError> {
+    let activity = &request.http.gateway.control().ports.activity;
     let mut begun = BTreeMap::new();
     for switch in items.iter().filter(|record| is_end(&record.kind)).filter_map(|record| record.subject.clone()) {
-        let sight = visit.sight();
-        let (kind, concerns) = (Some("switch_engaged".to_owned()), sight.concerns(&visit.http.door.state()));
+        let visibility = request.visibility();
+        let (kind, concerns) = (Some("switch_engaged".to_owned()), visibility.concerns(&request.http.gateway.state()));
         let subject = Some(switch.clone());
-        let query = AdministrationQuery { sight, concerns, kind, subject, limit: 1, ..AdministrationQuery::default() };
+        let query = AdministrationQuery { visibility, concerns, kind, subject, limit: 1, ..AdministrationQuery::default() };
         let found = activity.administration(query).await?;
         begun.extend(found.items.first().map(|engaged| (switch, engaged.at)));
     }
@@ -145,20 +145,20 @@ async fn begun(items: &[AdministrationRecord], visit: &Visit) -> Result<BTreeMap
 }
 
 /// The e-mail addresses of the people that whoever looks may know: staff all, a customer its own.
-async fn people(items: &[AdministrationRecord], visit: &Visit) -> BTreeMap<String, String> {
+async fn people(items: &[AdministrationRecord], request: &SignedInRequest) -> BTreeMap<String, String> {
     let wanted = |id: &str| items.iter().any(|record| record.user.as_deref() == Some(id));
-    let people = visit.http.door.control().ports.reader.vault.people().await.unwrap_or_default();
-    let known = people.into_iter().filter(|person| visit.is_staff() || person.account == visit.principal.account);
+    let people = request.http.gateway.control().ports.reader.vault.users().await.unwrap_or_default();
+    let known = people.into_iter().filter(|person| request.is_staff() || person.account == request.principal.account);
     let known = known.filter(|person| wanted(person.id.as_str()));
-    known.map(|person| (person.id.to_string(), visible(person.email.as_str()))).collect()
+    known.map(|person| (person.id.to_string(), escape_hidden(person.email.as_str()))).collect()
 }
 
 /// Where a subject is shown.
-fn place(subject: &str, visit: &Visit) -> Option<String> {
+fn place(subject: &str, request: &SignedInRequest) -> Option<String> {
     let page = match subject.split_once('_')?.0 {
         "vm" => "vms",
-        "acc" if visit.is_staff() => "accounts",
-        "key" if visit.is_staff() => "credentials",
+        "acc" if request.is_staff() => "accounts",
+        "key" if request.is_staff() => "credentials",
         "swi" => return Some(format!("/console/events?subject={}", encoded(subject))),
         _ => return None,
     };
@@ -171,7 +171,7 @@ fn said(note: &Value) -> Vec<(String, String)> {
         Value::Null => Vec::new(),
         Value::Object(fields) => {
             let told = fields.iter().filter(|(_, value)| !value.is_null());
-            told.map(|(name, value)| (visible(name), plain(value))).collect()
+            told.map(|(name, value)| (escape_hidden(name), plain(value))).collect()
         }
         other => vec![("message".to_owned(), plain(other))],
     }
@@ -180,8 +180,8 @@ fn said(note: &Value) -> Vec<(String, String)> {
 fn plain(value: &Value) -> String {
     match value {
         Value::Object(fields) => {
-            fields.iter().map(|(name, value)| format!("{} {}", visible(name), plain(value))).collect::<Vec<_>>().join(", ")
+            fields.iter().map(|(name, value)| format!("{} {}", escape_hidden(name), plain(value))).collect::<Vec<_>>().join(", ")
         }
-        other => visible(&other.as_str().map_or_else(|| other.to_string(), str::to_owned)),
+        other => escape_hidden(&other.as_str().map_or_else(|| other.to_string(), str::to_owned)),
     }
 }

@@ -11,15 +11,15 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
 
 use super::address::encoded;
-use super::fault::Fault;
+use super::appearance::Appearance;
+use super::format::escape_hidden;
 use super::frame::{Frame, page};
-use super::look::Look;
-use super::shown::visible;
+use super::page_error::PageError;
 use crate::core::code::Code;
-use crate::http::{Http, still};
+use crate::http::{Http, recheck};
 
 /// Content of an error page.
-struct Told {
+struct ErrorContent {
     status: u16,
     heading: &'static str,
     text: String,
@@ -29,33 +29,33 @@ struct Told {
 
 #[derive(Template)]
 #[template(path = "fault_page.html")]
-struct FaultPage {
+struct ErrorPage {
     frame: Frame,
-    told: Told,
+    told: ErrorContent,
 }
 
 /// Renders what went wrong, as the reader wants pages to look.
 pub async fn render(request: Request, next: Next) -> Response {
-    let look = Look::of(request.headers());
+    let appearance = Appearance::of(request.headers());
     let mut response = next.run(request).await;
-    match response.extensions_mut().remove::<Fault>() {
+    match response.extensions_mut().remove::<PageError>() {
         None => response,
-        Some(Fault::SignIn { next, fragment }) => to_sign_in(&next, fragment),
-        Some(Fault::NoReason { next }) => Redirect::to(&format!("/console/reason?next={}", encoded(&next))).into_response(),
-        Some(fault) => show(told(fault), look),
+        Some(PageError::SignIn { next, fragment }) => to_sign_in(&next, fragment),
+        Some(PageError::NoReason { next }) => Redirect::to(&format!("/console/reason?next={}", encoded(&next))).into_response(),
+        Some(fault) => show(told(fault), appearance),
     }
 }
 
-fn show(told: Told, look: Look) -> Response {
+fn show(told: ErrorContent, appearance: Appearance) -> Response {
     let status = StatusCode::from_u16(told.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let frame = Frame { look, ..Frame::bare(told.heading) };
-    let mut shown = page(&FaultPage { frame, told });
+    let frame = Frame { appearance, ..Frame::bare(told.heading) };
+    let mut shown = page(&ErrorPage { frame, told });
     *shown.status_mut() = status;
     shown
 }
 
-fn told(fault: Fault) -> Told {
-    let told = |status, heading, text: &str, hint: Option<&str>, code| Told {
+fn told(fault: PageError) -> ErrorContent {
+    let told = |status, heading, text: &str, hint: Option<&str>, code| ErrorContent {
         status,
         heading,
         text: text.to_owned(),
@@ -63,26 +63,26 @@ fn told(fault: Fault) -> Told {
         code,
     };
     match fault {
-        Fault::Link => {
+        PageError::Link => {
             let text = "A link to come in works once, and for a while. This one was used, has ended, or was never given out.";
             let hint = "If you came in with it, sign in; if not, ask whoever sent it for another one.";
             told(404, "This link does not work", text, Some(hint), "not_found")
         }
-        Fault::OtherOrigin => {
+        PageError::OtherOrigin => {
             let text = "The form was not sent by a page of your session. It may have been open for too long.";
             let hint = "Go back, reload the page and send it again.";
             told(403, "The form was not taken", text, Some(hint), Code::OriginNotAllowed.as_str())
         }
-        Fault::WrongMethod => {
+        PageError::WrongMethod => {
             told(405, "Not that way", "This page cannot be used like that.", None, Code::ValidationFailed.as_str())
         }
-        Fault::Unreadable(text) => told(400, "That cannot be read", text, None, Code::ValidationFailed.as_str()),
-        Fault::Refused(refusal) => {
-            let hint = refusal.hint.as_deref().map(visible);
+        PageError::Unreadable(text) => told(400, "That cannot be read", text, None, Code::ValidationFailed.as_str()),
+        PageError::Refused(refusal) => {
+            let hint = refusal.hint.as_deref().map(escape_hidden);
             let (status, code) = (refusal.code.status(), refusal.code.as_str());
-            told(status, "That was refused", &visible(&refusal.message), hint.as_deref(), code)
+            told(status, "That was refused", &escape_hidden(&refusal.message), hint.as_deref(), code)
         }
-        Fault::NotFound | Fault::SignIn { .. } | Fault::NoReason { .. } => {
+        PageError::NotFound | PageError::SignIn { .. } | PageError::NoReason { .. } => {
             told(404, "Nothing here", "There is no such page, or it is not yours to see.", None, "not_found")
         }
     }
@@ -102,18 +102,18 @@ fn to_sign_in(next: &str, fragment: bool) -> Response {
 pub async fn still(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
     let path = request.extensions().get::<OriginalUri>().map_or(request.uri(), |original| &original.0).path_and_query();
     let (path, fragment) = (path.map(ToString::to_string), request.headers().contains_key("hx-request"));
-    still::answered(&http, request, next).await.unwrap_or_else(|refusal| {
-        let away = Fault::SignIn { next: path.unwrap_or_default(), fragment };
+    recheck::answered(&http, request, next).await.unwrap_or_else(|refusal| {
+        let away = PageError::SignIn { next: path.unwrap_or_default(), fragment };
         if refusal.code.status() == 401 { away } else { refusal.into() }.into_response()
     })
 }
 
 /// An address under `/console` that is none.
-pub async fn no_such_page() -> Fault {
-    Fault::NotFound
+pub async fn no_such_page() -> PageError {
+    PageError::NotFound
 }
 
 /// An address that is not for this method.
-pub async fn no_such_method() -> Fault {
-    Fault::WrongMethod
+pub async fn no_such_method() -> PageError {
+    PageError::WrongMethod
 }

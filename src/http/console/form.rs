@@ -7,13 +7,13 @@ use axum::body::Body;
 use axum::extract::{Form, FromRequest, Request};
 use axum::http::header::CONTENT_TYPE;
 
-use super::fault::Fault;
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::http::Http;
-use crate::http::bodies::{Whole, Whose};
 use crate::http::body::read_within;
-use crate::http::legible::is_legible;
+use crate::http::body_budget::{BodyOwner, BufferedBody};
+use crate::http::url_text::is_legible;
 
 /// The largest form, and most fields of one: a key may name a thousand VMs. To take a form apart costs a
 /// hundred times what it costs to send it, and nobody has to be known for that.
@@ -35,20 +35,20 @@ impl Fields {
     }
 
     /// A whole number that somebody typed; none if nothing was typed. What cannot be read as one is said, never left out.
-    pub fn number(&self, name: &str, within: RangeInclusive<u64>, fault: &'static str) -> Result<Option<u64>, Fault> {
+    pub fn number(&self, name: &str, within: RangeInclusive<u64>, fault: &'static str) -> Result<Option<u64>, PageError> {
         let typed = self.text(name);
         if typed.is_empty() {
             return Ok(None);
         }
         let number = typed.bytes().all(|byte| byte.is_ascii_digit()).then(|| typed.parse().ok()).flatten();
-        number.filter(|number| within.contains(number)).map(Some).ok_or(Fault::Unreadable(fault))
+        number.filter(|number| within.contains(number)).map(Some).ok_or(PageError::Unreadable(fault))
     }
 
     /// What was chosen of a field; the first of `known` if nothing was.
-    pub fn choice(&self, name: &str, known: &[&'static str]) -> Result<&'static str, Fault> {
+    pub fn choice(&self, name: &str, known: &[&'static str]) -> Result<&'static str, PageError> {
         let chosen = self.text(name);
         let found = if chosen.is_empty() { known.first() } else { known.iter().find(|known| **known == chosen) };
-        found.copied().ok_or(Fault::Unreadable("A choice of the form is none of those that it offers."))
+        found.copied().ok_or(PageError::Unreadable("A choice of the form is none of those that it offers."))
     }
 
     /// Every value of a field that may be chosen several times.
@@ -59,22 +59,22 @@ impl Fields {
 
 /// A form of somebody who is not signed in: only where it was sent from is checked (`gate.rs`).
 impl FromRequest<Arc<Http>> for Fields {
-    type Rejection = Fault;
+    type Rejection = PageError;
 
-    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Fault> {
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, PageError> {
         let (parts, body) = request.into_parts();
         let limit = LARGEST.min(http.settings.body_limit);
-        let whole = read_within(body, http, &Whose::of(&parts), limit).await;
-        let Whole { bytes, held: _held } = whole.map_err(|problem| match problem.refusal().code {
-            Code::Overloaded => Fault::Refused(problem.refusal().clone()),
-            Code::TooLarge => Fault::Unreadable("The form is larger than any of this console."),
-            _ => Fault::Unreadable("The form did not arrive."),
+        let whole = read_within(body, http, &BodyOwner::of(&parts), limit).await;
+        let BufferedBody { bytes, held: _held } = whole.map_err(|problem| match problem.refusal().code {
+            Code::Overloaded => PageError::Refused(problem.refusal().clone()),
+            Code::TooLarge => PageError::Unreadable("The form is larger than any of this console."),
+            _ => PageError::Unreadable("The form did not arrive."),
         })?;
         if bytes.split(|byte| *byte == b'&').count() > FIELDS {
-            return Err(Fault::Unreadable("The form has more fields than any of this console."));
+            return Err(PageError::Unreadable("The form has more fields than any of this console."));
         }
         if !is_legible(&bytes) {
-            return Err(Fault::Unreadable("The form holds a NUL, or text that is not UTF-8."));
+            return Err(PageError::Unreadable("The form holds a NUL, or text that is not UTF-8."));
         }
         let mut copy = Request::new(Body::from(bytes));
         *copy.method_mut() = parts.method;
@@ -82,31 +82,31 @@ impl FromRequest<Arc<Http>> for Fields {
             copy.headers_mut().insert(CONTENT_TYPE, kind.clone());
         }
         let read = Form::<Vec<(String, String)>>::from_request(copy, &()).await;
-        read.map(|Form(fields)| Self(fields)).map_err(|_| Fault::Unreadable("The form cannot be read."))
+        read.map(|Form(fields)| Self(fields)).map_err(|_| PageError::Unreadable("The form cannot be read."))
     }
 }
 
 /// A form of somebody who is signed in.
 pub struct Posted {
     /// Who sent it.
-    pub visit: Visit,
+    pub request: SignedInRequest,
     /// What it says.
     pub fields: Fields,
 }
 
 impl FromRequest<Arc<Http>> for Posted {
-    type Rejection = Fault;
+    type Rejection = PageError;
 
-    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, Fault> {
+    async fn from_request(request: Request, http: &Arc<Http>) -> Result<Self, PageError> {
         use axum::extract::FromRequestParts;
         let (mut parts, body) = request.into_parts();
-        let visit = Visit::from_request_parts(&mut parts, http).await?;
-        parts.extensions.insert(Whose::known(&visit.principal, &parts));
+        let request = SignedInRequest::from_request_parts(&mut parts, http).await?;
+        parts.extensions.insert(BodyOwner::known(&request.principal, &parts));
         let fields = Fields::from_request(Request::from_parts(parts, body), http).await?;
-        if visit.visitor.token.is_of_form(fields.given("form_token")) {
-            Ok(Self { visit, fields })
+        if request.signed_in.token.is_of_form(fields.given("form_token")) {
+            Ok(Self { request, fields })
         } else {
-            Err(Fault::OtherOrigin)
+            Err(PageError::OtherOrigin)
         }
     }
 }

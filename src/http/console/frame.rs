@@ -9,27 +9,27 @@ use askama::Template;
 use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
-use super::look::Look;
+use super::appearance::Appearance;
+use super::format::{DisplayTime, escape_hidden, group_digits};
 use super::notice::{Notice, notices};
-use super::shown::{When, grouped, visible};
-use super::visit::{Stranger, Visit};
+use super::request::{AnonymousRequest, SignedInRequest};
 use crate::core::id::{AccountId, Position};
 use crate::core::principal::Side;
-use crate::core::sight::Sight;
 use crate::core::state::{ControlState, Vm};
 use crate::core::switch::{Switch, Target};
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 
 /// Everything around a page.
 pub struct Frame {
     /// The page's name.
     pub title: String,
     /// How it is shown.
-    pub look: Look,
+    pub appearance: Appearance,
     /// Where it is, so that a form can lead back.
     pub path: String,
     /// Who is signed in.
-    pub who: Option<Who>,
+    pub who: Option<CurrentUser>,
     /// Where to go.
     pub nav: Vec<Link>,
     /// The switches in force that concern whoever looks.
@@ -43,7 +43,7 @@ pub struct Frame {
 }
 
 /// Who is signed in.
-pub struct Who {
+pub struct CurrentUser {
     /// E-mail address.
     pub email: String,
     /// Role.
@@ -77,9 +77,9 @@ pub struct Engaged {
     /// What is said of it: the reason for staff, the message for customers.
     pub text: String,
     /// Since when.
-    pub since: When,
+    pub since: DisplayTime,
     /// Until when, if it ends by itself.
-    pub until: Option<When>,
+    pub until: Option<DisplayTime>,
 }
 
 /// How new a page is.
@@ -87,7 +87,7 @@ pub struct AsOf {
     /// The newest event that it shows.
     pub position: String,
     /// When that was.
-    pub at: When,
+    pub at: DisplayTime,
     /// Events that it should show and does not; none if it shows all, or the others are only just written.
     pub missing: Option<String>,
 }
@@ -118,15 +118,15 @@ const STAFF: [(&str, &str); 9] = [
 
 impl Frame {
     /// The frame of a page that needs nobody to be signed in.
-    pub fn of_stranger(title: &str, stranger: &Stranger) -> Self {
-        Self { look: stranger.look, path: stranger.path.clone(), ..Self::bare(title) }
+    pub fn of_anonymous(title: &str, request: &AnonymousRequest) -> Self {
+        Self { appearance: request.appearance, path: request.path.clone(), ..Self::bare(title) }
     }
 
     /// The frame of a page that knows nothing.
     pub fn bare(title: &str) -> Self {
         Self {
             title: title.to_owned(),
-            look: Look::default(),
+            appearance: Appearance::default(),
             path: "/console/".to_owned(),
             who: None,
             nav: Vec::new(),
@@ -138,29 +138,29 @@ impl Frame {
     }
 
     /// The frame of a page for somebody; `here` is its place in the navigation.
-    pub async fn of(title: impl Into<String>, here: &str, visit: &Visit) -> Self {
-        let door = &visit.http.door;
-        let (ports, state) = (&door.control().ports, door.state());
-        let name = ports.reader.vault.account_name(&visit.principal.account).await.ok().flatten();
-        let links: &[_] = if visit.is_staff() { &STAFF } else { &CUSTOMER };
+    pub async fn of(title: impl Into<String>, here: &str, request: &SignedInRequest) -> Self {
+        let gateway = &request.http.gateway;
+        let (ports, state) = (&gateway.control().ports, gateway.state());
+        let name = ports.reader.vault.account_name(&request.principal.account).await.ok().flatten();
+        let links: &[_] = if request.is_staff() { &STAFF } else { &CUSTOMER };
         let now = ports.clock.now();
-        let concerns = |switch: &&Switch| visit.is_staff() || touches(switch, &visit.principal.account, &state);
-        let person = &visit.visitor.person;
+        let concerns = |switch: &&Switch| request.is_staff() || touches(switch, &request.principal.account, &state);
+        let person = &request.signed_in.person;
         Self {
             title: title.into(),
-            look: visit.look,
-            path: visit.path.clone(),
-            who: Some(Who {
-                email: visible(person.email.as_str()),
-                role: visit.role().as_str(),
-                account: visible(&name.unwrap_or_else(|| visit.principal.account.to_string())),
-                is_staff: visit.principal.side == Side::Staff,
-                form_token: visit.visitor.token.form_token(),
+            appearance: request.appearance,
+            path: request.path.clone(),
+            who: Some(CurrentUser {
+                email: escape_hidden(person.email.as_str()),
+                role: request.role().as_str(),
+                account: escape_hidden(&name.unwrap_or_else(|| request.principal.account.to_string())),
+                is_staff: request.principal.side == Side::Staff,
+                form_token: request.signed_in.token.form_token(),
             }),
             nav: links.iter().map(|(href, text)| Link { href, text, is_here: *href == here }).collect(),
-            switches: in_force(&state, now).filter(concerns).map(|row| engaged(row, &state, visit.is_staff(), now)).collect(),
-            notices: if visit.is_staff() { notices(visit, now).await } else { Vec::new() },
-            as_of: as_of(visit, now).await,
+            switches: in_force(&state, now).filter(concerns).map(|row| engaged(row, &state, request.is_staff(), now)).collect(),
+            notices: if request.is_staff() { notices(request, now).await } else { Vec::new() },
+            as_of: as_of(request, now).await,
             assets: super::assets::version(),
         }
     }
@@ -176,18 +176,18 @@ impl Frame {
     }
 }
 
-async fn as_of(visit: &Visit, now: Micros) -> Option<AsOf> {
-    let ports = &visit.http.door.control().ports;
+async fn as_of(request: &SignedInRequest, now: Micros) -> Option<AsOf> {
+    let ports = &request.http.gateway.control().ports;
     let head = ports.reader.store.head().await.ok()?;
     let position = ports.activity.position().await.ok()?;
     if head.position <= position {
-        return Some(AsOf { position: grouped(position.0), at: When::of(head.at, now), missing: None });
+        return Some(AsOf { position: group_digits(position.0), at: DisplayTime::of(head.at, now), missing: None });
     }
     let around = ports.reader.events(Position(position.0 - 1), 2).await.ok()?;
     let at = |wanted: Position| around.iter().find(|event| event.position == wanted).map_or(head.at, |event| event.at);
     let is_late = now.since(at(position.next())) >= LATE;
-    let missing = is_late.then(|| grouped(head.position.0 - position.0));
-    Some(AsOf { position: grouped(position.0), at: When::of(at(position), now), missing })
+    let missing = is_late.then(|| group_digits(head.position.0 - position.0));
+    Some(AsOf { position: group_digits(position.0), at: DisplayTime::of(at(position), now), missing })
 }
 
 /// The switches that stop something now.
@@ -197,7 +197,7 @@ pub fn in_force(state: &ControlState, now: Micros) -> impl Iterator<Item = &Swit
 
 /// Whether a switch can stop calls of an account.
 pub fn touches(switch: &Switch, account: &AccountId, state: &ControlState) -> bool {
-    Sight::Account(account.clone()).switch(switch, state)
+    Visibility::Account(account.clone()).switch(switch, state)
 }
 
 /// Whether a target is this VM, or what it belongs to: its account or its provider.
@@ -217,15 +217,15 @@ pub fn engaged(switch: &Switch, state: &ControlState, for_staff: bool, now: Micr
         stops: stops(&switch.target, state),
         id: switch.id.to_string(),
         target: switch.target.to_string(),
-        text: visible(if for_staff { &switch.reason } else { &message }),
-        since: When::of(switch.engaged_at, now),
-        until: switch.ends_at().map(|end| When::of(end, now)),
+        text: escape_hidden(if for_staff { &switch.reason } else { &message }),
+        since: DisplayTime::of(switch.engaged_at, now),
+        until: switch.ends_at().map(|end| DisplayTime::of(end, now)),
     }
 }
 
 /// What a target means, in words.
 pub fn stops(target: &Target, state: &ControlState) -> String {
-    let label = |id| state.resource(id).map_or_else(|| format!("{id}"), |row| visible(&row.label));
+    let label = |id| state.resource(id).map_or_else(|| format!("{id}"), |row| escape_hidden(&row.label));
     match target {
         Target::All => "Every call is stopped".into(),
         Target::Class(class) => format!("Every {} call is stopped", class.as_str()),
@@ -233,7 +233,7 @@ pub fn stops(target: &Target, state: &ControlState) -> String {
         Target::Provider(name) => format!("Every call to the provider {name} is stopped"),
         Target::Account(_) => "Every call of the account is stopped".into(),
         Target::Credential(id) => {
-            let name = state.credentials.get(id).map_or_else(String::new, |row| visible(&row.label));
+            let name = state.credentials.get(id).map_or_else(String::new, |row| escape_hidden(&row.label));
             format!("The key {name} is stopped")
         }
         Target::Resource { id, exec_only: true } => format!("Commands on {} are stopped", label(id)),

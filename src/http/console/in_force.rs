@@ -3,18 +3,18 @@
 use askama::Template;
 use axum::response::Response;
 
-use super::fault::Fault;
+use super::format::{DisplayTime, escape_hidden, group_digits};
 use super::frame::{Frame, page};
-use super::rules::{files, shown};
-use super::shown::{When, grouped, visible};
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::policy_text::{escape_lines, files};
+use super::request::SignedInRequest;
 use crate::control::in_force::{Origin, POLICIES, event};
 use crate::core::terms::Difference;
 use crate::core::time::Micros;
 
 #[derive(Template)]
 #[template(path = "in_force.html")]
-struct Rules {
+struct InForcePage {
     frame: Frame,
     policies: Option<Put>,
     sha256: String,
@@ -32,39 +32,39 @@ struct Rules {
 /// A version, and how it came into force.
 struct Put {
     version: String,
-    origin: Option<(When, String)>,
+    origin: Option<(DisplayTime, String)>,
 }
 
 impl Put {
     fn of(version: i64, origin: Option<Origin>, now: Micros) -> Self {
-        let origin = origin.map(|origin| (When::of(origin.at, now), visible(&origin.author.text())));
-        Self { version: grouped(version), origin }
+        let origin = origin.map(|origin| (DisplayTime::of(origin.at, now), escape_hidden(&origin.author.text())));
+        Self { version: group_digits(version), origin }
     }
 }
 
 /// The page.
-pub async fn show(visit: Visit) -> Result<Response, Fault> {
-    if !visit.is_staff() {
-        return Err(Fault::NotFound);
+pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
+    if !request.is_staff() {
+        return Err(PageError::NotFound);
     }
-    let http = &visit.http;
-    http.check_rules(&visit.principal).await?;
-    let ports = &http.door.control().ports;
+    let http = &request.http;
+    http.check_rules(&request.principal).await?;
+    let ports = &http.gateway.control().ports;
     let (policies, limits, now) = (http.policies_in_force().await?, http.limits_in_force().await?, ports.clock.now());
     let text = match event(&ports.reader, POLICIES).await {
-        Ok(Some(event)) => files(&visit, &event).await.unwrap_or_default(),
+        Ok(Some(event)) => files(&request, &event).await.unwrap_or_default(),
         _ => Vec::new(),
     };
     let numbers = limits.now.as_ref().map(|now| now.terms.numbers()).unwrap_or_default();
-    Ok(page(&Rules {
-        frame: Frame::of("Rules", "/console/rules", &visit).await,
-        sha256: policies.set.as_ref().map(|set| visible(&set.sha256)).unwrap_or_default(),
+    Ok(page(&InForcePage {
+        frame: Frame::of("Rules", "/console/rules", &request).await,
+        sha256: policies.set.as_ref().map(|set| escape_hidden(&set.sha256)).unwrap_or_default(),
         is_served: policies.is_served(),
         is_own: policies.is_own(),
-        trouble: policies.node.trouble.as_deref().map(visible),
-        own_trouble: policies.node.own.as_ref().err().map(|why| visible(why)),
+        trouble: policies.node.trouble.as_deref().map(escape_hidden),
+        own_trouble: policies.node.own.as_ref().err().map(|why| escape_hidden(why)),
         policies: policies.set.as_ref().map(|set| Put::of(set.version, policies.origin.clone(), now)),
-        texts: text.iter().map(|(name, text)| (visible(name), shown(text))).collect(),
+        texts: text.iter().map(|(name, text)| (escape_hidden(name), escape_lines(text))).collect(),
         limits: limits.now.map(|set| Put::of(set.version, limits.origin.clone(), now)),
         newcomer_counts_from: limits.newcomer_counts_from.map(Micros::rfc3339),
         numbers: numbers.into_iter().map(|(key, number)| (key, number.to_string())).collect(),

@@ -8,11 +8,11 @@ use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
 use super::clients::{Client, clients};
-use super::fault::Fault;
 use super::form::{Fields, Posted};
+use super::format::{DisplayTime, escape_hidden, group_digits};
 use super::frame::{Frame, page};
-use super::shown::{When, grouped, visible};
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
 use crate::core::job::Use;
@@ -53,13 +53,13 @@ pub struct Key {
     /// It is what the console acts with for a person.
     pub is_person: bool,
     /// When it was made.
-    pub made: When,
+    pub made: DisplayTime,
     /// How often it was used, and when last.
-    pub used: Option<(String, When)>,
+    pub used: Option<(String, DisplayTime)>,
     /// When it ends.
-    pub ends: Option<When>,
+    pub ends: Option<DisplayTime>,
     /// When it was revoked.
-    pub revoked: Option<When>,
+    pub revoked: Option<DisplayTime>,
     /// Although it was revoked, another secret of it goes on, which begins like this.
     pub goes_on: Option<String>,
     /// The key that it was made with, if a key made it, or what has ended since.
@@ -77,34 +77,34 @@ struct Made {
     key: String,
     mcp_url: String,
     clients: Vec<Client>,
-    connected: Option<When>,
+    connected: Option<DisplayTime>,
 }
 
 /// The page.
-pub async fn show(visit: Visit) -> Result<Response, Fault> {
-    let door = &visit.http.door;
-    door.check_alive(&visit.principal).await?;
-    if visit.is_staff() {
-        return Err(Fault::NotFound);
+pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
+    let gateway = &request.http.gateway;
+    gateway.check_alive(&request.principal).await?;
+    if request.is_staff() {
+        return Err(PageError::NotFound);
     }
-    let (state, now) = (door.state(), door.control().ports.clock.now());
-    let account = &visit.principal.account;
-    let sight = visit.sight();
-    let own: Vec<&Credential> = state.keys_of(account).filter(|row| sight.key(row)).collect();
-    let uses = uses(&visit, &own).await?;
+    let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
+    let account = &request.principal.account;
+    let visibility = request.visibility();
+    let own: Vec<&Credential> = state.keys_of(account).filter(|row| visibility.key(row)).collect();
+    let uses = uses(&request, &own).await?;
     let is_live = |row: &&Credential| alive(&state, &row.created.credential, now).is_ok();
     let (live, over): (Vec<_>, Vec<_>) = own.into_iter().rev().partition(is_live);
-    let may = visit.role().scopes();
-    let vms = sight.vms(&state);
+    let may = request.role().scopes();
+    let vms = visibility.vms(&state);
     Ok(page(&Keys {
-        frame: Frame::of("Keys", "/console/keys", &visit).await,
+        frame: Frame::of("Keys", "/console/keys", &request).await,
         live: live.into_iter().map(|row| key(row, &state, &uses, now)).collect(),
         ended: over.into_iter().filter(|row| row.created.role.is_none()).map(|row| key(row, &state, &uses, now)).collect(),
-        may_make: visit.role().administers(),
+        may_make: request.role().administers(),
         scopes: may.iter().filter(|scope| !scope.is_by_name()).map(|scope| (scope.as_str(), USUAL.contains(scope))).collect(),
         administers: may.iter().filter(|scope| over_others(**scope)).map(|scope| scope.as_str()).collect(),
         answers: may.contains(&Scope::ApprovalsDecide),
-        vms: vms.map(|vm| (vm.id.to_string(), visible(&vm.label))).collect(),
+        vms: vms.map(|vm| (vm.id.to_string(), escape_hidden(&vm.label))).collect(),
     }))
 }
 
@@ -123,66 +123,67 @@ fn key(row: &Credential, state: &ControlState, uses: &BTreeMap<String, Use>, now
     let scopes = if made.scopes == Scope::customer() { "all that is usual".to_owned() } else { scopes.join(" ") };
     Key {
         id: made.credential.to_string(),
-        label: visible(&row.label),
+        label: escape_hidden(&row.label),
         prefix: made.prefix.to_string(),
         scopes,
         vms: made.vms.as_ref().map(Vec::len),
         is_person: made.role.is_some(),
-        made: When::of(row.created_at, now),
-        used: last.map(|used| (grouped(i64::try_from(used.count).unwrap_or(i64::MAX)), When::of(used.last, now))),
-        ends: made.expires_at.map(|end| When::of(end, now)),
-        revoked: row.revoked_at.map(|at| When::of(at, now)),
+        made: DisplayTime::of(row.created_at, now),
+        used: last.map(|used| (group_digits(i64::try_from(used.count).unwrap_or(i64::MAX)), DisplayTime::of(used.last, now))),
+        ends: made.expires_at.map(|end| DisplayTime::of(end, now)),
+        revoked: row.revoked_at.map(|at| DisplayTime::of(at, now)),
         goes_on: row.revoked_at.and(state.goes_on_in(&made.credential)).and_then(|other| {
             let other = state.credentials.get(other)?;
             Some(other.created.prefix.to_string())
         }),
-        maker: maker.map(|maker| visible(&maker.label)),
+        maker: maker.map(|maker| escape_hidden(&maker.label)),
         may_keep: maker.is_some() && !has_ended,
     }
 }
 
 /// A key as it is listed.
-pub async fn key_of(visit: &Visit, row: &Credential) -> Result<Key, Fault> {
-    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
-    Ok(key(row, &state, &uses(visit, &[row]).await?, now))
+pub async fn key_of(request: &SignedInRequest, row: &Credential) -> Result<Key, PageError> {
+    let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
+    Ok(key(row, &state, &uses(request, &[row]).await?, now))
 }
 
 /// The keys of an account, the newest first.
-pub async fn keys_of(visit: &Visit, account: &AccountId) -> Result<Vec<Key>, Fault> {
-    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+pub async fn keys_of(request: &SignedInRequest, account: &AccountId) -> Result<Vec<Key>, PageError> {
+    let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
     let own: Vec<&Credential> = state.keys_of(account).rev().collect();
-    let uses = uses(visit, &own).await?;
+    let uses = uses(request, &own).await?;
     Ok(own.into_iter().map(|row| key(row, &state, &uses, now)).collect())
 }
 
 /// How often each key was used, by its id.
-async fn uses(visit: &Visit, keys: &[&Credential]) -> Result<BTreeMap<String, Use>, Fault> {
+async fn uses(request: &SignedInRequest, keys: &[&Credential]) -> Result<BTreeMap<String, Use>, PageError> {
     let names: Vec<String> = keys.iter().map(|row| format!("use:{}", row.created.credential)).collect();
-    let rows = visit.http.door.control().ports.reader.store.state_rows(&names).await;
+    let rows = request.http.gateway.control().ports.reader.store.state_rows(&names).await;
     let rows = rows.map_err(|_| Refusal::new(Code::ControlStateUnreadable, "The use of keys cannot be read."))?;
     let read = |name: &str, doc: &[u8]| Some((name.strip_prefix("use:")?.to_owned(), serde_json::from_slice(doc).ok()?));
     Ok(rows.iter().filter_map(|row| read(&row.name, &row.doc)).collect())
 }
 
 /// When a key was last used, if it is one of the visitor's account.
-pub async fn last_use(visit: &Visit, id: &str) -> Result<Option<When>, Fault> {
-    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+pub async fn last_use(request: &SignedInRequest, id: &str) -> Result<Option<DisplayTime>, PageError> {
+    let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
     let own = id.parse().ok().and_then(|id| state.credentials.get(&id));
-    let own =
-        own.filter(|row| visit.sight().key(row) && row.created.account == visit.principal.account).ok_or(Fault::NotFound)?;
-    let uses = uses(visit, &[own]).await?;
-    Ok(uses.get(id).filter(|used| used.count > 0).map(|used| When::of(used.last, now)))
+    let own = own
+        .filter(|row| request.visibility().key(row) && row.created.account == request.principal.account)
+        .ok_or(PageError::NotFound)?;
+    let uses = uses(request, &[own]).await?;
+    Ok(uses.get(id).filter(|used| used.count > 0).map(|used| DisplayTime::of(used.last, now)))
 }
 
 /// Makes a key and shows it.
-pub async fn create(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
-    let asked = asked(&fields, visit.http.door.control().ports.clock.now())?;
-    let result = visit.done("key_create", asked).await?;
+pub async fn create(Posted { request, fields }: Posted) -> Result<Response, PageError> {
+    let asked = asked(&fields, request.http.gateway.control().ports.clock.now())?;
+    let result = request.done("key_create", asked).await?;
     let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
-    let (key, mcp_url) = (text("api_key"), visit.mcp_url());
+    let (key, mcp_url) = (text("api_key"), request.mcp_url());
     Ok(page(&Made {
-        frame: Frame::of("The key is made", "/console/keys", &visit).await,
-        label: visible(&text("label")),
+        frame: Frame::of("The key is made", "/console/keys", &request).await,
+        label: escape_hidden(&text("label")),
         id: text("id"),
         clients: clients(&mcp_url, &key),
         key,
@@ -192,9 +193,9 @@ pub async fn create(Posted { visit, fields }: Posted) -> Result<Response, Fault>
 }
 
 /// The longest that a key may be made for, in days.
-const LONGEST: u64 = 3650;
+const MAX_DAYS: u64 = 3650;
 
-fn asked(fields: &Fields, now: Micros) -> Result<Value, Fault> {
+fn asked(fields: &Fields, now: Micros) -> Result<Value, PageError> {
     let read_only = fields.choice("read_only", &["no", "yes"])? == "yes";
     let mut args = json!({ "label": fields.text("label"), "scopes": fields.all("scope"), "read_only": read_only });
     let vms = fields.all("vm");
@@ -206,20 +207,20 @@ fn asked(fields: &Fields, now: Micros) -> Result<Value, Fault> {
         args["ips"] = json!(ips);
     }
     let unreadable = "The days until the key ends are a whole number from 1 to 3650, or nothing for a key without an end.";
-    if let Some(days) = fields.number("days", 1..=LONGEST, unreadable)? {
-        args["expires_at"] = json!(When::of(now.plus(std::time::Duration::from_hours(days * 24)), now).iso);
+    if let Some(days) = fields.number("days", 1..=MAX_DAYS, unreadable)? {
+        args["expires_at"] = json!(DisplayTime::of(now.plus(std::time::Duration::from_hours(days * 24)), now).iso);
     }
     Ok(args)
 }
 
 /// Keeps a key that another one made.
-pub async fn adopt(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
-    visit.done("key_adopt", json!({ "id": id })).await?;
+pub async fn adopt(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
+    request.done("key_adopt", json!({ "id": id })).await?;
     Ok(Redirect::to("/console/keys").into_response())
 }
 
 /// Ends a key for good.
-pub async fn revoke(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
-    visit.done("key_revoke", json!({ "id": id })).await?;
+pub async fn revoke(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
+    request.done("key_revoke", json!({ "id": id })).await?;
     Ok(Redirect::to("/console/keys").into_response())
 }

@@ -1,8 +1,8 @@
 //! What of an account's limits is used, as the log has it.
 
-use super::fault::Fault;
-use super::shown::{rough, visible};
-use super::visit::Visit;
+use super::format::{escape_hidden, format_approximate};
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
 use crate::core::limit::{Limit, Window};
@@ -12,7 +12,7 @@ use crate::core::state::ControlState;
 use crate::core::time::Micros;
 
 /// Limits that are shown; an account with more keys sees those that are used most.
-const MOST: usize = 12;
+const MAX_COUNT: usize = 12;
 
 /// One limit.
 pub struct Used {
@@ -29,25 +29,30 @@ pub struct Used {
 }
 
 /// The limits of the visitor's account that something has been taken from, the fullest first.
-pub async fn used(visit: &Visit, state: &ControlState, now: Micros) -> Result<Vec<Used>, Fault> {
-    used_by(visit, &visit.principal.account, state, now).await
+pub async fn used(request: &SignedInRequest, state: &ControlState, now: Micros) -> Result<Vec<Used>, PageError> {
+    used_by(request, &request.principal.account, state, now).await
 }
 
 /// The same of any account.
-pub async fn used_by(visit: &Visit, account: &AccountId, state: &ControlState, now: Micros) -> Result<Vec<Used>, Fault> {
-    let ports = &visit.http.door.control().ports;
+pub async fn used_by(
+    request: &SignedInRequest,
+    account: &AccountId,
+    state: &ControlState,
+    now: Micros,
+) -> Result<Vec<Used>, PageError> {
+    let ports = &request.http.gateway.control().ports;
     let usual = state.known_terms().limits;
     let live = state.keys_of(account).filter(|row| row.revoked_at.is_none());
     let keys = live.filter(|row| row.created.role.is_none()).map(|row| {
         let limit = row.created.limit.unwrap_or(usual.credential);
         (
             format!("limit:{}", limit_key(state.counted_as(&row.created.credential))),
-            format!("Calls by {}", visible(&row.label)),
+            format!("Calls by {}", escape_hidden(&row.label)),
             limit,
         )
     });
     let vms = state.vms_of(account).map(|vm| {
-        let name = format!("Commands on {}", visible(&vm.label));
+        let name = format!("Commands on {}", escape_hidden(&vm.label));
         (format!("limit:exec:{account}/{}", vm.id), name, usual.exec)
     });
     let writes = [(format!("limit:write:{account}"), "Changes by the account".to_owned(), usual.write)];
@@ -58,16 +63,22 @@ pub async fn used_by(visit: &Visit, account: &AccountId, state: &ControlState, n
     for (row, name, limit) in all {
         let found = rows.iter().find(|found| found.name == row);
         let window = found.map_or(Ok(Window::default()), |found| Window::decode(&found.doc)).map_err(|_| unreadable())?;
-        let next = window.full_for(limit, state.in_log(now)).map(rough);
+        let next = window.full_for(limit, state.in_log(now)).map(format_approximate);
         let length = std::time::Duration::from_millis(limit.window_ms.into());
-        shown.push(Used { name, taken: window.used(limit, state.in_log(now)), admit: limit.admit, window: rough(length), next });
+        shown.push(Used {
+            name,
+            taken: window.used(limit, state.in_log(now)),
+            admit: limit.admit,
+            window: format_approximate(length),
+            next,
+        });
     }
     // Stable, so the account's own comes first among equals.
     shown.sort_by_key(|used| std::cmp::Reverse(used.taken * 1000 / (used.admit.max(1) as usize)));
-    shown.truncate(MOST);
+    shown.truncate(MAX_COUNT);
     Ok(shown)
 }
 
-fn unreadable() -> Fault {
+fn unreadable() -> PageError {
     Refusal::new(Code::ControlStateUnreadable, "A limit cannot be read.").into()
 }

@@ -17,45 +17,45 @@ mod approvals;
 mod assets;
 mod call;
 mod changes;
+mod choose_appearance;
 mod clients;
 mod confirm;
 mod connect;
 mod cookie;
 mod credentials;
 mod drill;
-mod effective;
+mod ended_switches;
 mod events;
 mod exports;
-mod fault;
 mod fault_page;
 mod form;
+mod format;
 pub(in crate::http) mod frame;
-mod gate;
+pub(in crate::http) mod impact;
 mod in_force;
+mod integrity;
 mod keys;
 mod legible;
 mod limits;
-mod look;
 mod nodes;
 mod notice;
 mod oidc;
 mod overview;
-mod past;
+mod page_error;
+mod page_security;
 mod people;
-mod proof;
-pub(in crate::http) mod reach;
+mod policy_text;
 mod reason;
-mod rules;
+mod request;
 mod search;
 mod sessions;
-mod shown;
 mod sign_in;
 mod switch;
 mod switches;
 mod tail;
 mod timeline;
-mod visit;
 mod vm;
+mod vm_switches;
 mod welcome;
 mod who;
 
@@ -80,8 +80,8 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/sign-in/oidc/{name}/callback", get(oidc::come_back))
         .route("/sign-out", post(account::sign_out))
         .route("/welcome/{token}", get(welcome::show).post(welcome::submit))
-        .route("/theme", post(appearance::choose_theme))
-        .route("/zone", post(appearance::choose_zone))
+        .route("/theme", post(choose_appearance::choose_theme))
+        .route("/zone", post(choose_appearance::choose_zone))
         .route("/account", get(account::show))
         .route("/account/password", post(account::set_password))
         .route("/account/sign-out-everywhere", post(account::sign_out_everywhere))
@@ -134,11 +134,11 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/assets/{name}", get(assets::serve))
         .fallback(fault_page::no_such_page)
         .method_not_allowed_fallback(fault_page::no_such_method)
-        .layer(from_fn(gate::same_origin))
+        .layer(from_fn(page_security::same_origin))
         .layer(from_fn(legible::check_page))
         .layer(from_fn_with_state(Arc::clone(http), fault_page::still))
         .layer(from_fn(fault_page::render))
-        .layer(from_fn_with_state(Arc::clone(http), gate::harden));
+        .layer(from_fn_with_state(Arc::clone(http), page_security::harden));
     // Nested without the slash at the end, so both forms of the address are named.
     Router::new()
         .route("/", get(async || Redirect::to("/console/")))

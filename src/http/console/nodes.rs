@@ -2,9 +2,9 @@
 
 use askama::Template;
 
-use super::fault::Fault;
-use super::shown::rough;
-use super::visit::Visit;
+use super::format::format_approximate;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 use crate::log::peers::Peer;
@@ -31,18 +31,18 @@ struct Node {
 }
 
 /// Every node that has not ended in order. The switches are in the epoch that this node knows.
-pub async fn nodes(visit: &Visit) -> Result<Nodes, Fault> {
-    let ports = &visit.http.door.control().ports;
+pub async fn nodes(request: &SignedInRequest) -> Result<Nodes, PageError> {
+    let ports = &request.http.gateway.control().ports;
     let epoch = ports.fence().state().epoch;
-    let peers = ports.fence().peers().look(&*ports.reader.store).await.map_err(|error| {
+    let peers = ports.fence().peers().observe(&*ports.reader.store).await.map_err(|error| {
         tracing::error!(%error, "the nodes cannot be read");
-        Fault::from(Refusal::new(Code::AuditUnavailable, "The nodes cannot be read now."))
+        PageError::from(Refusal::new(Code::AuditUnavailable, "The nodes cannot be read now."))
     })?;
     let node = |peer: &Peer| {
         let is_own = peer.node.id == ports.node;
         let confirmed = if is_own { ports.fence().confirmed() } else { peer.node.confirmed };
         let (obeys, is_gone) = (confirmed >= epoch, peer.dead);
-        Node { id: peer.node.id.to_string(), obeys, is_gone, epoch: confirmed.0, seen: rough(peer.still) }
+        Node { id: peer.node.id.to_string(), obeys, is_gone, epoch: confirmed.0, seen: format_approximate(peer.still) }
     };
     Ok(Nodes { epoch: epoch.0, rows: peers.iter().filter(|peer| !peer.ended).map(node).collect() })
 }

@@ -5,8 +5,8 @@
 
 use std::time::Duration;
 
-use super::shown::{When, visible};
-use super::visit::Visit;
+use super::format::{DisplayTime, escape_hidden};
+use super::request::SignedInRequest;
 use crate::core::time::Micros;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
@@ -26,25 +26,25 @@ pub struct Notice {
     /// What happened.
     pub text: String,
     /// When.
-    pub at: When,
+    pub at: DisplayTime,
     /// Where more is.
     pub href: String,
 }
 
 /// What there is to tell now, newest first.
-pub async fn notices(visit: &Visit, now: Micros) -> Vec<Notice> {
+pub async fn notices(request: &SignedInRequest, now: Micros) -> Vec<Notice> {
     let mut told: Vec<(Micros, Notice)> = Vec::new();
     for (kind, lasts) in
         [("switch_engaged", ALARM), ("switch_released", ALARM), ("release_ramped", ALARM), ("switch_expired", ENDED)]
     {
         let query = AdministrationQuery {
-            sight: visit.sight(),
+            visibility: request.visibility(),
             kind: Some(kind.to_owned()),
             limit: LOOKED_AT,
             ..AdministrationQuery::default()
         };
         // A page is shown without them rather than not at all.
-        let Ok(found) = visit.http.door.control().ports.activity.administration(query).await else { continue };
+        let Ok(found) = request.http.gateway.control().ports.activity.administration(query).await else { continue };
         let young = found.items.iter().filter(|record| now.since(record.at) < lasts);
         told.extend(young.filter_map(|record| Some((record.at, notice(record, now)?))));
     }
@@ -54,7 +54,7 @@ pub async fn notices(visit: &Visit, now: Micros) -> Vec<Notice> {
 
 fn notice(record: &AdministrationRecord, now: Micros) -> Option<Notice> {
     // Only the command line on the data says who sat before it.
-    let who = |field: &str| visible(record.note["operator"][field].as_str().unwrap_or("unknown"));
+    let who = |field: &str| escape_hidden(record.note["operator"][field].as_str().unwrap_or("unknown"));
     let operator = record.note["operator"].is_object().then(|| format!("{} on {}", who("user"), who("host")));
     let by = |operator: Option<String>, deed: &str| {
         Some(format!("Break glass: a switch was {deed} on the data itself by {}.", operator?))
@@ -67,5 +67,5 @@ fn notice(record: &AdministrationRecord, now: Micros) -> Option<Notice> {
     };
     let switch = record.subject.clone()?;
     let is_alarm = record.kind != "switch_expired";
-    Some(Notice { is_alarm, text, at: When::of(record.at, now), href: format!("/console/switches/{switch}") })
+    Some(Notice { is_alarm, text, at: DisplayTime::of(record.at, now), href: format!("/console/switches/{switch}") })
 }

@@ -5,18 +5,18 @@ use axum::response::Response;
 use serde_json::json;
 
 use super::activity::{Row, rows};
-use super::effective::standings;
-use super::fault::Fault;
+use super::format::escape_hidden;
 use super::frame::{Frame, page};
 use super::limits::{Used, used};
-use super::shown::visible;
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
+use super::vm_switches::class_statuses;
 use crate::core::state::{ControlState, Vm};
 use crate::core::time::Micros;
 use crate::tools::ActivityQuery;
 
 /// Calls that are shown.
-const LATEST: u32 = 10;
+const MAX_LISTED: u32 = 10;
 
 #[derive(Template)]
 #[template(path = "overview.html")]
@@ -46,34 +46,34 @@ pub struct Machine {
 }
 
 /// The page.
-pub async fn show(visit: Visit) -> Result<Response, Fault> {
-    let door = &visit.http.door;
+pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
+    let gateway = &request.http.gateway;
     // The latest calls of everybody are shown to staff who have said why they look, as in the search.
-    let may_look = !visit.is_staff() || visit.reason.is_some();
+    let may_look = !request.is_staff() || request.reason.is_some();
     let found = if may_look {
-        visit.check_reader("calls", None, json!({ "page": "overview" })).await?;
-        let query = ActivityQuery { sight: visit.sight(), limit: LATEST, ..ActivityQuery::default() };
-        door.control().ports.activity.list(query).await?.items
+        request.check_reader("calls", None, json!({ "page": "overview" })).await?;
+        let query = ActivityQuery { visibility: request.visibility(), limit: MAX_LISTED, ..ActivityQuery::default() };
+        gateway.control().ports.activity.list(query).await?.items
     } else {
         Vec::new()
     };
-    let (state, now) = (door.state(), door.control().ports.clock.now());
-    let own = state.vms_of(&visit.principal.account).filter(|vm| visit.sight().vm(vm));
+    let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
+    let own = state.vms_of(&request.principal.account).filter(|vm| request.visibility().vm(vm));
     let vms = own.map(|vm| machine(vm, &state, now)).collect();
-    let limits = if visit.is_staff() { Vec::new() } else { used(&visit, &state, now).await? };
-    let frame = Frame::of("Overview", "/console/", &visit).await;
-    Ok(page(&Overview { frame, is_staff: visit.is_staff(), may_look, vms, latest: rows(&found, &visit).await, limits }))
+    let limits = if request.is_staff() { Vec::new() } else { used(&request, &state, now).await? };
+    let frame = Frame::of("Overview", "/console/", &request).await;
+    Ok(page(&Overview { frame, is_staff: request.is_staff(), may_look, vms, latest: rows(&found, &request).await, limits }))
 }
 
 /// A VM as it is listed.
 pub fn machine(vm: &Vm, state: &ControlState, now: Micros) -> Machine {
-    let standings = standings(vm, state, false, now);
+    let class_statuses = class_statuses(vm, state, false, now);
     Machine {
         id: vm.id.to_string(),
-        label: visible(&vm.label),
-        provider: visible(&vm.provider),
+        label: escape_hidden(&vm.label),
+        provider: escape_hidden(&vm.provider),
         exec: vm.exec_enabled,
-        is_partly: standings.iter().any(|standing| standing.by.is_none()),
-        stopped: standings.into_iter().find_map(|standing| standing.by).map(|by| by.stops),
+        is_partly: class_statuses.iter().any(|standing| standing.by.is_none()),
+        stopped: class_statuses.into_iter().find_map(|standing| standing.by).map(|by| by.stops),
     }
 }

@@ -9,12 +9,12 @@ use serde_json::{Value, json};
 use super::activity::{Choice, Pairs};
 use super::address::encoded;
 use super::confirm::Confirm;
-use super::fault::Fault;
 use super::form::Posted;
+use super::format::{DisplayTime, escape_hidden};
 use super::frame::{Frame, page};
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use super::sessions::{Row, rows};
-use super::shown::{When, visible};
-use super::visit::Visit;
 use super::who::person as named;
 use crate::core::id::AccountId;
 use crate::core::principal::Side;
@@ -52,7 +52,7 @@ struct Waiting {
     email: String,
     role: String,
     by: String,
-    until: When,
+    until: DisplayTime,
 }
 
 #[derive(Template)]
@@ -74,37 +74,37 @@ struct Invited {
     email: String,
     role: String,
     link: String,
-    until: When,
+    until: DisplayTime,
     back: String,
 }
 
 /// The list.
-pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
+pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Result<Response, PageError> {
     let asked = pairs.iter().find(|(name, value)| name == "account" && !value.is_empty()).map(|(_, value)| value.clone());
     let account = match asked {
-        Some(text) => text.parse().map_err(|_| Fault::NotFound)?,
-        None => visit.principal.account.clone(),
+        Some(text) => text.parse().map_err(|_| PageError::NotFound)?,
+        None => request.principal.account.clone(),
     };
-    let listed = visit.done("person_list", json!({ "account": account })).await?;
+    let listed = request.done("person_list", json!({ "account": account })).await?;
     let may_manage = listed["may_manage"] == true;
     let people: Vec<Person> = listed["items"].as_array().into_iter().flatten().map(person).collect();
-    let invitations = if may_manage { waiting(&visit, &account, &people).await? } else { Vec::new() };
-    let name = name_of(&visit, &account).await;
+    let invitations = if may_manage { waiting(&request, &account, &people).await? } else { Vec::new() };
+    let name = name_of(&request, &account).await;
     Ok(page(&Page {
-        frame: Frame::of(name.clone().map_or_else(|| "People".to_owned(), |name| format!("People of {name}")), HERE, &visit)
+        frame: Frame::of(name.clone().map_or_else(|| "People".to_owned(), |name| format!("People of {name}")), HERE, &request)
             .await,
-        may_invite: may_manage && may_let_in(&visit, &account),
+        may_invite: may_manage && may_let_in(&request, &account),
         may_manage,
         people,
         invitations,
-        roles: roles(&visit, &account, None),
+        roles: roles(&request, &account, None),
         account: account.to_string(),
         name,
     }))
 }
 
 fn person(item: &Value) -> Person {
-    let text = |name: &str| visible(item[name].as_str().unwrap_or_default());
+    let text = |name: &str| escape_hidden(item[name].as_str().unwrap_or_default());
     Person {
         id: text("id"),
         email: text("email"),
@@ -115,19 +115,22 @@ fn person(item: &Value) -> Person {
     }
 }
 
-async fn waiting(visit: &Visit, account: &AccountId, people: &[Person]) -> Result<Vec<Waiting>, Fault> {
-    let listed = visit.done("invitation_list", json!({ "account": account })).await?;
-    let now = visit.http.door.control().ports.clock.now();
+async fn waiting(request: &SignedInRequest, account: &AccountId, people: &[Person]) -> Result<Vec<Waiting>, PageError> {
+    let listed = request.done("invitation_list", json!({ "account": account })).await?;
+    let now = request.http.gateway.control().ports.clock.now();
     let mut waiting = Vec::new();
     for item in listed["items"].as_array().into_iter().flatten() {
-        let text = |name: &str| visible(item[name].as_str().unwrap_or_default());
-        let until =
-            item["expires_at"].as_str().and_then(|text| Micros::read(text).ok()).map(|at| When::of(at, now)).unwrap_or_default();
+        let text = |name: &str| escape_hidden(item[name].as_str().unwrap_or_default());
+        let until = item["expires_at"]
+            .as_str()
+            .and_then(|text| Micros::read(text).ok())
+            .map(|at| DisplayTime::of(at, now))
+            .unwrap_or_default();
         // A customer does not learn who of the staff it was.
         let own = people.iter().find(|person| item["by"] == person.id.as_str());
         let by = match own {
             Some(person) => person.email.clone(),
-            None if visit.is_staff() => named(visit, item["by"].as_str().map(str::to_owned)).await,
+            None if request.is_staff() => named(request, item["by"].as_str().map(str::to_owned)).await,
             None => "staff".to_owned(),
         };
         waiting.push(Waiting { id: text("id"), email: text("email"), role: text("role"), by, until });
@@ -136,22 +139,22 @@ async fn waiting(visit: &Visit, account: &AccountId, people: &[Person]) -> Resul
 }
 
 /// The name of an account that is not the visitor's own.
-async fn name_of(visit: &Visit, account: &AccountId) -> Option<String> {
-    if *account == visit.principal.account {
+async fn name_of(request: &SignedInRequest, account: &AccountId) -> Option<String> {
+    if *account == request.principal.account {
         return None;
     }
-    let name = visit.http.door.control().ports.reader.vault.account_name(account).await.ok().flatten();
-    Some(name.map_or_else(|| account.to_string(), |name| visible(&name)))
+    let name = request.http.gateway.control().ports.reader.vault.account_name(account).await.ok().flatten();
+    Some(name.map_or_else(|| account.to_string(), |name| escape_hidden(&name)))
 }
 
 /// Staff remove a customer's people, and let nobody in.
-fn may_let_in(visit: &Visit, account: &AccountId) -> bool {
-    !visit.is_staff() || *account == visit.principal.account
+fn may_let_in(request: &SignedInRequest, account: &AccountId) -> bool {
+    !request.is_staff() || *account == request.principal.account
 }
 
 /// The roles that an account's people may have.
-fn roles(visit: &Visit, account: &AccountId, now: Option<&str>) -> Vec<Choice> {
-    let side = visit.http.door.state().accounts.get(account).map_or(Side::Customer, |row| row.side);
+fn roles(request: &SignedInRequest, account: &AccountId, now: Option<&str>) -> Vec<Choice> {
+    let side = request.http.gateway.state().accounts.get(account).map_or(Side::Customer, |row| row.side);
     let mut of_side: Vec<Role> = Role::ALL.into_iter().filter(|role| role.side() == side).collect();
     // What is chosen first, if nobody looks, is not the one that may do most.
     of_side.sort_by_key(|role| role.administers());
@@ -160,95 +163,95 @@ fn roles(visit: &Visit, account: &AccountId, now: Option<&str>) -> Vec<Choice> {
     of_side.into_iter().map(choice).collect()
 }
 
-fn list_of(visit: &Visit, account: &AccountId) -> String {
-    let own = *account == visit.principal.account;
+fn list_of(request: &SignedInRequest, account: &AccountId) -> String {
+    let own = *account == request.principal.account;
     if own { HERE.to_owned() } else { format!("{HERE}?account={}", encoded(account.as_str())) }
 }
 
 /// Invites somebody and shows the link.
-pub async fn invite(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
-    let account: AccountId = fields.text("account").parse().map_err(|_| Fault::NotFound)?;
+pub async fn invite(Posted { request, fields }: Posted) -> Result<Response, PageError> {
+    let account: AccountId = fields.text("account").parse().map_err(|_| PageError::NotFound)?;
     let asked = json!({ "account": account, "email": fields.text("email"), "role": fields.text("role") });
-    let made = visit.done("person_invite", asked).await?;
+    let made = request.done("person_invite", asked).await?;
     let text = |name: &str| made[name].as_str().unwrap_or_default();
     let link =
-        if text("link").starts_with('/') { format!("{}{}", visit.base_url(), text("link")) } else { text("link").to_owned() };
-    let now = visit.http.door.control().ports.clock.now();
+        if text("link").starts_with('/') { format!("{}{}", request.base_url(), text("link")) } else { text("link").to_owned() };
+    let now = request.http.gateway.control().ports.clock.now();
     Ok(page(&Invited {
-        frame: Frame::of("The link is made", HERE, &visit).await,
-        email: visible(text("email")),
-        role: visible(text("role")),
+        frame: Frame::of("The link is made", HERE, &request).await,
+        email: escape_hidden(text("email")),
+        role: escape_hidden(text("role")),
         link,
-        until: Micros::read(text("expires_at")).ok().map(|at| When::of(at, now)).unwrap_or_default(),
-        back: list_of(&visit, &account),
+        until: Micros::read(text("expires_at")).ok().map(|at| DisplayTime::of(at, now)).unwrap_or_default(),
+        back: list_of(&request, &account),
     }))
 }
 
 /// Takes an invitation back.
-pub async fn revoke_invitation(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
-    visit.done("invitation_revoke", json!({ "id": id })).await?;
-    let account: AccountId = fields.text("account").parse().map_err(|_| Fault::NotFound)?;
-    Ok(Redirect::to(&list_of(&visit, &account)).into_response())
+pub async fn revoke_invitation(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
+    request.done("invitation_revoke", json!({ "id": id })).await?;
+    let account: AccountId = fields.text("account").parse().map_err(|_| PageError::NotFound)?;
+    Ok(Redirect::to(&list_of(&request, &account)).into_response())
 }
 
 /// A person whom the visitor manages, and whose they are. Before that nothing is asked, for it would be recorded of whom (P9).
-async fn found(visit: &Visit, id: &str) -> Result<(Person, AccountId), Fault> {
-    let user = id.parse().map_err(|_| Fault::NotFound)?;
-    let found = visit.http.door.control().ports.reader.vault.person(&user).await.unwrap_or_default();
-    let account = found.ok_or(Fault::NotFound)?.account;
-    if !visit.is_staff() && account != visit.principal.account {
-        return Err(Fault::NotFound);
+async fn found(request: &SignedInRequest, id: &str) -> Result<(Person, AccountId), PageError> {
+    let user = id.parse().map_err(|_| PageError::NotFound)?;
+    let found = request.http.gateway.control().ports.reader.vault.user(&user).await.unwrap_or_default();
+    let account = found.ok_or(PageError::NotFound)?.account;
+    if !request.is_staff() && account != request.principal.account {
+        return Err(PageError::NotFound);
     }
-    let listed = visit.done("person_list", json!({ "account": account })).await?;
+    let listed = request.done("person_list", json!({ "account": account })).await?;
     let managed = listed["items"].as_array().filter(|_| listed["may_manage"] == true);
-    let item = managed.into_iter().flatten().find(|item| item["id"] == id).ok_or(Fault::NotFound)?;
+    let item = managed.into_iter().flatten().find(|item| item["id"] == id).ok_or(PageError::NotFound)?;
     Ok((person(item), account))
 }
 
 /// One person: their role, their sessions, and the way out.
-pub async fn one(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
-    let (person, account) = found(&visit, &id).await?;
-    let listed = visit.done("session_list", json!({ "user": id })).await?;
+pub async fn one(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
+    let (person, account) = found(&request, &id).await?;
+    let listed = request.done("session_list", json!({ "user": id })).await?;
     Ok(page(&One {
-        frame: Frame::of(person.email.clone(), HERE, &visit).await,
-        may_give_role: !person.is_self && may_let_in(&visit, &account),
-        roles: roles(&visit, &account, Some(&person.role)),
-        back: list_of(&visit, &account),
-        sessions: rows(&visit, &listed),
+        frame: Frame::of(person.email.clone(), HERE, &request).await,
+        may_give_role: !person.is_self && may_let_in(&request, &account),
+        roles: roles(&request, &account, Some(&person.role)),
+        back: list_of(&request, &account),
+        sessions: rows(&request, &listed),
         sessions_end: format!("{HERE}/{id}/sessions/end"),
         person,
     }))
 }
 
 /// Gives a person another role.
-pub async fn set_role(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
-    visit.done("person_role_set", json!({ "id": id, "role": fields.text("role") })).await?;
+pub async fn set_role(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
+    request.done("person_role_set", json!({ "id": id, "role": fields.text("role") })).await?;
     Ok(Redirect::to(&format!("{HERE}/{}", encoded(&id))).into_response())
 }
 
 /// Ends a session of a person, or all of them.
-pub async fn end_sessions(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+pub async fn end_sessions(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
     let mut asked = json!({ "user": id });
     if !fields.text("session").is_empty() {
         asked["session"] = json!(fields.text("session"));
     }
-    visit.done("session_end", asked).await?;
+    request.done("session_end", asked).await?;
     Ok(Redirect::to(&format!("{HERE}/{}", encoded(&id))).into_response())
 }
 
 /// Asks before a person is removed.
-pub async fn ask(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
-    let (person, _) = found(&visit, &id).await?;
+pub async fn ask(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
+    let (person, _) = found(&request, &id).await?;
     let effect = "Every session, every key and every open invitation of this person ends at once, on every node, and their e-mail \
                   address and password are erased. Agents that use one of those keys stop working. What they did stays in the log.";
     let back = format!("{HERE}/{id}");
     let heading = format!("Remove {} ({} sessions, {} keys)", person.email, person.sessions, person.keys);
-    Ok(Confirm::new(heading, effect, &back).danger("Remove").page(&visit, &format!("{back}/remove")).await)
+    Ok(Confirm::new(heading, effect, &back).danger("Remove").page(&request, &format!("{back}/remove")).await)
 }
 
 /// Removes a person.
-pub async fn remove(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
-    let (_, account) = found(&visit, &id).await?;
-    visit.done("person_remove", json!({ "id": id })).await?;
-    Ok(Redirect::to(&list_of(&visit, &account)).into_response())
+pub async fn remove(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
+    let (_, account) = found(&request, &id).await?;
+    request.done("person_remove", json!({ "id": id })).await?;
+    Ok(Redirect::to(&list_of(&request, &account)).into_response())
 }

@@ -9,10 +9,10 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use super::activity::Pairs;
 use super::address::local;
 use super::cookie::{self, REASON_LONGEST};
-use super::fault::Fault;
 use super::form::Posted;
 use super::frame::{Frame, page};
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::core::scrub::ScrubbedText;
 
 #[derive(Template)]
@@ -25,25 +25,25 @@ struct Reason {
 }
 
 /// The form.
-pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
-    if !visit.is_staff() {
-        return Err(Fault::NotFound);
+pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Result<Response, PageError> {
+    if !request.is_staff() {
+        return Err(PageError::NotFound);
     }
     let next = pairs.iter().find(|(name, _)| name == "next").map_or("/console/search", |(_, next)| local(next));
     Ok(page(&Reason {
-        frame: Frame::of("Why do you look?", "/console/search", &visit).await,
-        given: visit.reason.clone().unwrap_or_default(),
+        frame: Frame::of("Why do you look?", "/console/search", &request).await,
+        given: request.reason.clone().unwrap_or_default(),
         next: next.to_owned(),
         longest: REASON_LONGEST,
     }))
 }
 
 /// Keeps the reason for the session.
-pub async fn submit(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+pub async fn submit(Posted { request, fields }: Posted) -> Result<Response, PageError> {
     let reason = String::from(ScrubbedText::of(fields.text("reason")).cut(REASON_LONGEST));
     if reason.is_empty() {
-        return Err(Fault::Unreadable("A reason is needed, such as the number of a ticket."));
+        return Err(PageError::Unreadable("A reason is needed, such as the number of a ticket."));
     }
-    let cookie = cookie::set_reason(&visit.visitor.token, &reason, &visit.http.settings);
+    let cookie = cookie::set_reason(&request.signed_in.token, &reason, &request.http.settings);
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(local(fields.text("next")))).into_response())
 }

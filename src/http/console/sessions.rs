@@ -5,10 +5,10 @@ use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
 use super::cookie;
-use super::fault::Fault;
 use super::form::Posted;
-use super::shown::{When, visible};
-use super::visit::Visit;
+use super::format::{DisplayTime, escape_hidden};
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::auth::session::{digest, idle_since};
 use crate::core::time::Micros;
 
@@ -19,9 +19,9 @@ pub struct Row {
     /// It is the one that looks.
     pub is_this: bool,
     /// When it began.
-    pub since: When,
+    pub since: DisplayTime,
     /// When it was last used.
-    pub used: When,
+    pub used: DisplayTime,
     /// Where it was begun from.
     pub address: String,
     /// What the browser said it is.
@@ -29,13 +29,13 @@ pub struct Row {
 }
 
 /// The sessions that `session_list` has answered.
-pub fn rows(visit: &Visit, listed: &Value) -> Vec<Row> {
-    let now = visit.http.door.control().ports.clock.now();
-    let own = digest(&visit.visitor.session.hash);
+pub fn rows(request: &SignedInRequest, listed: &Value) -> Vec<Row> {
+    let now = request.http.gateway.control().ports.clock.now();
+    let own = digest(&request.signed_in.session.hash);
     let row = |item: &Value| {
-        let text = |name: &str| visible(item[name].as_str().unwrap_or_default());
+        let text = |name: &str| escape_hidden(item[name].as_str().unwrap_or_default());
         let time = |name: &str| {
-            item[name].as_str().and_then(|text| Micros::read(text).ok()).map(|at| When::of(at, now)).unwrap_or_default()
+            item[name].as_str().and_then(|text| Micros::read(text).ok()).map(|at| DisplayTime::of(at, now)).unwrap_or_default()
         };
         Row {
             is_this: item["id"] == own.as_str(),
@@ -50,29 +50,29 @@ pub fn rows(visit: &Visit, listed: &Value) -> Vec<Row> {
 }
 
 /// The visitor's own. Looking at one's own account is no call.
-pub async fn own(visit: &Visit) -> Vec<Row> {
-    let ports = &visit.http.door.control().ports;
+pub async fn own(request: &SignedInRequest) -> Vec<Row> {
+    let ports = &request.http.gateway.control().ports;
     let now = ports.clock.now();
-    let found = ports.reader.vault.sessions_of(&visit.principal.user, now, idle_since(now)).await.unwrap_or_default();
-    let this = &visit.visitor.session.hash;
+    let found = ports.reader.vault.sessions_of(&request.principal.user, now, idle_since(now)).await.unwrap_or_default();
+    let this = &request.signed_in.session.hash;
     let row = |session: crate::log::signed_in::Session| Row {
         id: digest(&session.hash),
         is_this: session.hash == *this,
-        since: When::of(session.began, now),
-        used: When::of(session.seen, now),
-        address: visible(&session.address.unwrap_or_default()),
-        user_agent: visible(session.user_agent.unwrap_or_default().as_str()),
+        since: DisplayTime::of(session.began, now),
+        used: DisplayTime::of(session.seen, now),
+        address: escape_hidden(&session.address.unwrap_or_default()),
+        user_agent: escape_hidden(session.user_agent.unwrap_or_default().as_str()),
     };
     found.into_iter().map(row).collect()
 }
 
 /// Ends one of the visitor's own.
-pub async fn end_own(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
+pub async fn end_own(Posted { request, fields }: Posted) -> Result<Response, PageError> {
     let session = fields.text("session");
-    visit.done("session_end", json!({ "session": session })).await?;
-    if session != digest(&visit.visitor.session.hash) {
+    request.done("session_end", json!({ "session": session })).await?;
+    if session != digest(&request.signed_in.session.hash) {
         return Ok(Redirect::to("/console/account").into_response());
     }
-    let cookie = cookie::end_session(&visit.http.settings);
+    let cookie = cookie::end_session(&request.http.settings);
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/console/sign-in")).into_response())
 }

@@ -6,15 +6,15 @@ use axum::response::{IntoResponse, Redirect, Response};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
-use super::fault::Fault;
+use super::ended_switches::engagement;
 use super::form::Posted;
+use super::format::{DisplayTime, escape_hidden};
 use super::frame::{Frame, in_force, page, stops};
+use super::impact;
 use super::nodes::{Nodes, nodes};
-use super::past::engagement;
-use super::reach;
-use super::shown::{When, visible};
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use super::switches::may_read;
-use super::visit::Visit;
 use super::who::person;
 use crate::core::code::Code;
 use crate::core::id::{CallId, SwitchId};
@@ -28,7 +28,7 @@ const HERE: &str = "/console/switches";
 const EVENTS: u32 = 50;
 
 /// Calls that are being cancelled at a time.
-const AT_ONCE: usize = 16;
+const MAX_CONCURRENT: usize = 16;
 
 #[derive(Template)]
 #[template(path = "switch.html")]
@@ -40,7 +40,7 @@ struct One {
     is_global: bool,
     live: Option<Live>,
     requested_by: Option<String>,
-    ramp: Option<When>,
+    ramp: Option<DisplayTime>,
     may_release: bool,
     history: Vec<Moment>,
 }
@@ -79,66 +79,66 @@ struct Open {
 
 /// Something that happened to the switch.
 struct Moment {
-    at: When,
+    at: DisplayTime,
     what: &'static str,
     by: String,
     why: String,
 }
 
 /// The page.
-pub async fn show(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
-    may_read(&visit)?;
-    let id: SwitchId = id.parse().map_err(|_| Fault::NotFound)?;
-    let door = &visit.http.door;
-    door.check_reader(&visit.principal, &format!("switches/{id}"), None, json!({ "switch": id })).await?;
-    let history = history(&visit, &id).await?;
-    let switch = in_force_now(&visit, id.as_str());
+pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
+    may_read(&request)?;
+    let id: SwitchId = id.parse().map_err(|_| PageError::NotFound)?;
+    let gateway = &request.http.gateway;
+    gateway.check_reader(&request.principal, &format!("switches/{id}"), None, json!({ "switch": id })).await?;
+    let history = history(&request, &id).await?;
+    let switch = in_force_now(&request, id.as_str());
     let target = match &switch {
         Some(switch) => switch.target.clone(),
-        None => engaged_target(&visit, &id).await?,
+        None => engaged_target(&request, &id).await?,
     };
-    let (state, now) = (door.state(), door.control().ports.clock.now());
+    let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     let requested_by = switch.as_ref().and_then(|switch| state.wish_to_release(switch, now).cloned());
     let live = match &switch {
-        Some(switch) => Some(look(&visit, switch).await?),
+        Some(switch) => Some(live_part(&request, switch).await?),
         None => None,
     };
     Ok(page(&One {
-        frame: Frame::of("Switch", HERE, &visit).await,
+        frame: Frame::of("Switch", HERE, &request).await,
         id: id.to_string(),
         stops: stops(&target, &state),
         target: target.to_string(),
         is_global: target.is_global(),
-        ramp: switch.as_ref().and_then(|switch| switch.ramp).map(|ramp| When::of(ramp.until, now)),
+        ramp: switch.as_ref().and_then(|switch| switch.ramp).map(|ramp| DisplayTime::of(ramp.until, now)),
         live,
         requested_by: match requested_by {
-            Some(user) => Some(person(&visit, Some(user.to_string())).await),
+            Some(user) => Some(person(&request, Some(user.to_string())).await),
             None => None,
         },
-        may_release: visit.may(Scope::StaffSwitch),
+        may_release: request.may(Scope::StaffSwitch),
         history,
     }))
 }
 
 /// The part that is asked for every second.
-pub async fn live(visit: Visit, Path(id): Path<String>) -> Result<Response, Fault> {
-    may_read(&visit)?;
-    let switch = in_force_now(&visit, &id).ok_or(Fault::NotFound)?;
-    Ok(page(&look(&visit, &switch).await?))
+pub async fn live(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
+    may_read(&request)?;
+    let switch = in_force_now(&request, &id).ok_or(PageError::NotFound)?;
+    Ok(page(&live_part(&request, &switch).await?))
 }
 
 /// Releases it, or asks for the second person; what stops everybody is named by who releases it.
-pub async fn release(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
-    may_read(&visit)?;
-    let switch = in_force_now(&visit, &id).ok_or(Fault::NotFound)?;
+pub async fn release(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
+    may_read(&request)?;
+    let switch = in_force_now(&request, &id).ok_or(PageError::NotFound)?;
     if switch.target.is_global() && fields.text("typed") != switch.target.to_string() {
-        return Err(Fault::Unreadable("What was typed is not what the switch stops, so it was not released."));
+        return Err(PageError::Unreadable("What was typed is not what the switch stops, so it was not released."));
     }
     let mut args = json!({ "id": id, "reason": fields.text("reason") });
     if let Some(minutes) = fields.number("ramp", 0..=u64::MAX, "The minutes cannot be read.")? {
         args["ramp_minutes"] = json!(minutes);
     }
-    match visit.done("switch_release", args).await {
+    match request.done("switch_release", args).await {
         // Noted: the page says that a second person has to.
         Ok(_) | Err(Refusal { code: Code::SecondPersonRequired, .. }) => Ok(back(&id)),
         Err(refusal) => Err(refusal.into()),
@@ -146,40 +146,40 @@ pub async fn release(Path(id): Path<String>, Posted { visit, fields }: Posted) -
 }
 
 /// Stops everybody again while the switch lets go: the same is stopped once more.
-pub async fn stop_again(Path(id): Path<String>, Posted { visit, fields }: Posted) -> Result<Response, Fault> {
-    may_read(&visit)?;
-    let switch = in_force_now(&visit, &id).ok_or(Fault::NotFound)?;
+pub async fn stop_again(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
+    may_read(&request)?;
+    let switch = in_force_now(&request, &id).ok_or(PageError::NotFound)?;
     let mut args = json!({ "target": switch.target, "reason": fields.text("reason"), "running": switch.running });
     for (name, text) in [("message", switch.message), ("incident", switch.incident)] {
         if let Some(text) = text {
             args[name] = json!(text);
         }
     }
-    let engaged = visit.done("switch_engage", args).await?;
+    let engaged = request.done("switch_engage", args).await?;
     Ok(back(engaged["id"].as_str().unwrap_or(&id)))
 }
 
 /// Cancels one call that still runs, by the tool; one that has ended meanwhile needs no more.
-pub async fn cancel(Path((id, call)): Path<(String, String)>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
-    may_read(&visit)?;
-    end(&visit, &call).await?;
+pub async fn cancel(Path((id, call)): Path<(String, String)>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
+    may_read(&request)?;
+    end(&request, &call).await?;
     Ok(back(&id))
 }
 
 /// Cancels everything that still runs under the switch, each by a call of its own.
-pub async fn cancel_all(Path(id): Path<String>, Posted { visit, .. }: Posted) -> Result<Response, Fault> {
-    may_read(&visit)?;
-    let switch = in_force_now(&visit, &id).ok_or(Fault::NotFound)?;
-    let now = visit.http.door.control().ports.clock.now();
-    let under_way = reach::under_way(&visit.http.door, |call, state| switch.covers(call, state, now)).await?;
+pub async fn cancel_all(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
+    may_read(&request)?;
+    let switch = in_force_now(&request, &id).ok_or(PageError::NotFound)?;
+    let now = request.http.gateway.control().ports.clock.now();
+    let under_way = impact::under_way(&request.http.gateway, |call, state| switch.covers(call, state, now)).await?;
     let open: Vec<CallId> = under_way.running.into_iter().filter(|job| !is_settled(job)).map(|job| job.call).collect();
-    let ends = open.into_iter().map(async |call: CallId| end(&visit, call.as_str()).await);
-    futures::stream::iter(ends).buffer_unordered(AT_ONCE).try_collect::<Vec<()>>().await?;
+    let ends = open.into_iter().map(async |call: CallId| end(&request, call.as_str()).await);
+    futures::stream::iter(ends).buffer_unordered(MAX_CONCURRENT).try_collect::<Vec<()>>().await?;
     Ok(back(&id))
 }
 
-async fn end(visit: &Visit, call: &str) -> Result<(), Fault> {
-    match visit.done("call_cancel", json!({ "id": call })).await {
+async fn end(request: &SignedInRequest, call: &str) -> Result<(), PageError> {
+    match request.done("call_cancel", json!({ "id": call })).await {
         Ok(_) | Err(Refusal { code: Code::NotFound, .. }) => Ok(()),
         Err(refusal) => Err(refusal.into()),
     }
@@ -194,44 +194,49 @@ fn back(id: &str) -> Response {
     Redirect::to(&format!("{HERE}/{id}")).into_response()
 }
 
-fn in_force_now(visit: &Visit, id: &str) -> Option<Switch> {
-    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
+fn in_force_now(request: &SignedInRequest, id: &str) -> Option<Switch> {
+    let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
     in_force(&state, now).find(|switch| switch.id.as_str() == id).cloned()
 }
 
-async fn look(visit: &Visit, switch: &Switch) -> Result<Live, Fault> {
-    let (state, now) = (visit.http.door.state(), visit.http.door.control().ports.clock.now());
-    let under_way = reach::under_way(&visit.http.door, |call, state| switch.covers(call, state, now)).await?;
-    let label = |job: &Job| job.resources.iter().find_map(|id| state.resource(id)).map(|row| visible(&row.label));
+async fn live_part(request: &SignedInRequest, switch: &Switch) -> Result<Live, PageError> {
+    let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
+    let under_way = impact::under_way(&request.http.gateway, |call, state| switch.covers(call, state, now)).await?;
+    let label = |job: &Job| job.resources.iter().find_map(|id| state.resource(id)).map(|row| escape_hidden(&row.label));
     let running = under_way.running.iter().map(|job| Open {
         call: job.call.to_string(),
         tool: job.tool.clone(),
         vm: label(job),
         is_settled: is_settled(job),
     });
-    let iso = When::of(switch.engaged_at, switch.engaged_at).iso;
-    let token = visit.may(Scope::StaffSwitch).then(|| visit.visitor.token.form_token());
+    let iso = DisplayTime::of(switch.engaged_at, switch.engaged_at).iso;
+    let token = request.may(Scope::StaffSwitch).then(|| request.signed_in.token.form_token());
     Ok(Live {
         id: switch.id.to_string(),
-        admitted: reach::admitted_since(&visit.http.door, &switch.target, switch.engaged_at, switch.ramp.map(|ramp| ramp.since))
-            .await?,
+        admitted: impact::admitted_since(
+            &request.http.gateway,
+            &switch.target,
+            switch.engaged_at,
+            switch.ramp.map(|ramp| ramp.since),
+        )
+        .await?,
         since: iso.get(11..23).unwrap_or(&iso).to_owned(),
         back: switch.ramp.map(|ramp| ramp.percent(now)),
         waiting: under_way.waiting,
         running: running.collect(),
-        nodes: nodes(visit).await?,
+        nodes: nodes(request).await?,
         form_token: token,
     })
 }
 
-async fn history(visit: &Visit, id: &SwitchId) -> Result<Vec<Moment>, Fault> {
+async fn history(request: &SignedInRequest, id: &SwitchId) -> Result<Vec<Moment>, PageError> {
     let query = AdministrationQuery {
-        sight: visit.sight(),
+        visibility: request.visibility(),
         subject: Some(id.to_string()),
         limit: EVENTS,
         ..AdministrationQuery::default()
     };
-    let ports = &visit.http.door.control().ports;
+    let ports = &request.http.gateway.control().ports;
     let (found, now) = (ports.activity.administration(query).await?, ports.clock.now());
     let mut moments = Vec::new();
     for record in found.items.iter().rev() {
@@ -243,24 +248,24 @@ async fn history(visit: &Visit, id: &SwitchId) -> Result<Vec<Moment>, Fault> {
             "switch_expired" => "Ended by itself",
             _ => continue,
         };
-        let by = if record.kind == "switch_expired" { String::new() } else { person(visit, record.user.clone()).await };
-        let why = visible(record.note.get("reason").and_then(Value::as_str).unwrap_or_default());
-        moments.push(Moment { at: When::of(record.at, now), what, by, why });
+        let by = if record.kind == "switch_expired" { String::new() } else { person(request, record.user.clone()).await };
+        let why = escape_hidden(record.note.get("reason").and_then(Value::as_str).unwrap_or_default());
+        moments.push(Moment { at: DisplayTime::of(record.at, now), what, by, why });
     }
     Ok(moments)
 }
 
 /// What a switch that is no longer in force has stopped.
-async fn engaged_target(visit: &Visit, id: &SwitchId) -> Result<crate::core::switch::Target, Fault> {
+async fn engaged_target(request: &SignedInRequest, id: &SwitchId) -> Result<crate::core::switch::Target, PageError> {
     let kind = Some("switch_engaged".to_owned());
     let query = AdministrationQuery {
-        sight: visit.sight(),
+        visibility: request.visibility(),
         kind,
         subject: Some(id.to_string()),
         limit: 1,
         ..AdministrationQuery::default()
     };
-    let found = visit.http.door.control().ports.activity.administration(query).await?;
-    let position = found.items.first().ok_or(Fault::NotFound)?.position;
-    engagement(visit, position).await.map(|(target, _)| target).ok_or(Fault::NotFound)
+    let found = request.http.gateway.control().ports.activity.administration(query).await?;
+    let position = found.items.first().ok_or(PageError::NotFound)?.position;
+    engagement(request, position).await.map(|(target, _)| target).ok_or(PageError::NotFound)
 }

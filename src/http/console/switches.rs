@@ -11,15 +11,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::address::encoded;
-use super::drill::{self, Drilled};
-use super::fault::Fault;
+use super::drill::{self, LastDrill};
+use super::ended_switches::{self, EndedSwitch};
 use super::form::Posted;
+use super::format::{DisplayTime, escape_hidden};
 use super::frame::{Frame, in_force, page, stops};
+use super::impact;
 use super::nodes::{Nodes, nodes};
-use super::past::{self, Past};
-use super::reach;
-use super::shown::{When, visible};
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use super::who::person;
 use crate::core::engagement::check_target;
 use crate::core::scope::Scope;
@@ -36,8 +36,8 @@ struct Switches {
     may_engage: bool,
     in_force: Vec<Row>,
     nodes: Nodes,
-    drill: Option<Drilled>,
-    history: Vec<Past>,
+    drill: Option<LastDrill>,
+    history: Vec<EndedSwitch>,
     older: Option<String>,
 }
 
@@ -54,8 +54,8 @@ struct Row {
     target: String,
     reason: String,
     by: String,
-    since: When,
-    until: Option<When>,
+    since: DisplayTime,
+    until: Option<DisplayTime>,
 }
 
 #[derive(Template)]
@@ -84,7 +84,7 @@ pub struct Wanted {
 }
 
 impl Wanted {
-    fn target(&self) -> Result<Target, Fault> {
+    fn target(&self) -> Result<Target, PageError> {
         let name = self.name.trim();
         let text = match self.kind.as_str() {
             "" => self.target.clone(),
@@ -92,44 +92,44 @@ impl Wanted {
             kind => format!("{kind}:{name}"),
         };
         text.parse()
-            .map_err(|_| Fault::Unreadable("There is no such thing to stop. Give the id, or the name of a tool or provider."))
+            .map_err(|_| PageError::Unreadable("There is no such thing to stop. Give the id, or the name of a tool or provider."))
     }
 }
 
 /// The list.
-pub async fn show(visit: Visit, Query(older): Query<Older>) -> Result<Response, Fault> {
-    may_read(&visit)?;
-    let door = &visit.http.door;
-    door.check_reader(&visit.principal, "switches", None, json!({ "page": "switches" })).await?;
-    let (state, now) = (door.state(), door.control().ports.clock.now());
+pub async fn show(request: SignedInRequest, Query(older): Query<Older>) -> Result<Response, PageError> {
+    may_read(&request)?;
+    let gateway = &request.http.gateway;
+    gateway.check_reader(&request.principal, "switches", None, json!({ "page": "switches" })).await?;
+    let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     let mut rows = Vec::new();
     for switch in in_force(&state, now) {
-        rows.push(row(&visit, switch, &state, now).await);
+        rows.push(row(&request, switch, &state, now).await);
     }
-    let (history, older) = past::page_of(&visit, older.cursor, now).await?;
+    let (history, older) = ended_switches::page_of(&request, older.cursor, now).await?;
     Ok(page(&Switches {
-        frame: Frame::of("Switches", HERE, &visit).await,
-        may_engage: visit.may(Scope::StaffSwitch),
+        frame: Frame::of("Switches", HERE, &request).await,
+        may_engage: request.may(Scope::StaffSwitch),
         in_force: rows,
-        nodes: nodes(&visit).await?,
-        drill: drill::last(&visit, now).await?,
+        nodes: nodes(&request).await?,
+        drill: drill::last(&request, now).await?,
         history,
         older: older.map(|cursor| format!("{HERE}?cursor={}#before", encoded(&cursor))),
     }))
 }
 
 /// The page before the button: what it would stop.
-pub async fn preview(visit: Visit, Query(wanted): Query<Wanted>) -> Result<Response, Fault> {
-    may_read(&visit)?;
+pub async fn preview(request: SignedInRequest, Query(wanted): Query<Wanted>) -> Result<Response, PageError> {
+    may_read(&request)?;
     let target = wanted.target()?;
-    let state = visit.http.door.state();
-    check_target(&target, &state, &visit.http.door.control().ports.names()).map_err(Fault::Refused)?;
-    let under_way = reach::under_way(&visit.http.door, |call, state| target.covers(call, state)).await?;
-    let (customers, vms) = reach::touched(&target, &state);
+    let state = request.http.gateway.state();
+    check_target(&target, &state, &request.http.gateway.control().ports.names()).map_err(PageError::Refused)?;
+    let under_way = impact::under_way(&request.http.gateway, |call, state| target.covers(call, state)).await?;
+    let (customers, vms) = impact::touched(&target, &state);
     Ok(page(&New {
-        frame: Frame::of("Stop", HERE, &visit).await,
+        frame: Frame::of("Stop", HERE, &request).await,
         deed: deed(&stops(&target, &state)),
-        per_minute: reach::per_minute(&visit.http.door, &target).await?,
+        per_minute: impact::per_minute(&request.http.gateway, &target).await?,
         customers,
         vms,
         waiting: under_way.waiting,
@@ -147,8 +147,8 @@ fn deed(stops: &str) -> String {
 }
 
 /// Engages, and shows what comes of it.
-pub async fn engage(Posted { visit, fields }: Posted) -> Result<Response, Fault> {
-    let now = visit.http.door.control().ports.clock.now();
+pub async fn engage(Posted { request, fields }: Posted) -> Result<Response, PageError> {
+    let now = request.http.gateway.control().ports.clock.now();
     let some = |name: &str| Some(fields.text(name)).filter(|text| !text.is_empty());
     let minutes = fields.number("minutes", 0..=u64::MAX, "The minutes cannot be read.")?;
     let lasts = minutes.map(|minutes| Duration::from_secs(minutes.saturating_mul(60)));
@@ -162,7 +162,7 @@ pub async fn engage(Posted { visit, fields }: Posted) -> Result<Response, Fault>
         "expires_at": lasts.map(|lasts| now.plus(lasts).document()),
     });
     // What is not there is said, with what is near: whoever engages may know all of it.
-    let engaged = visit.done("switch_engage", without_nulls(args)).await.map_err(Fault::Refused)?;
+    let engaged = request.done("switch_engage", without_nulls(args)).await.map_err(PageError::Refused)?;
     Ok(Redirect::to(&format!("{HERE}/{}", engaged["id"].as_str().unwrap_or_default())).into_response())
 }
 
@@ -174,18 +174,18 @@ fn without_nulls(args: Value) -> Value {
 }
 
 /// Switches are the staff's.
-pub fn may_read(visit: &Visit) -> Result<(), Fault> {
-    if visit.is_staff() && visit.may(Scope::StaffAudit) { Ok(()) } else { Err(Fault::NotFound) }
+pub fn may_read(request: &SignedInRequest) -> Result<(), PageError> {
+    if request.is_staff() && request.may(Scope::StaffAudit) { Ok(()) } else { Err(PageError::NotFound) }
 }
 
-async fn row(visit: &Visit, switch: &Switch, state: &ControlState, now: Micros) -> Row {
+async fn row(request: &SignedInRequest, switch: &Switch, state: &ControlState, now: Micros) -> Row {
     Row {
         id: switch.id.to_string(),
         stops: stops(&switch.target, state),
         target: switch.target.to_string(),
-        reason: visible(&switch.reason),
-        by: person(visit, switch.by.as_ref().map(ToString::to_string)).await,
-        since: When::of(switch.engaged_at, now),
-        until: switch.ends_at().map(|end| When::of(end, now)),
+        reason: escape_hidden(&switch.reason),
+        by: person(request, switch.by.as_ref().map(ToString::to_string)).await,
+        since: DisplayTime::of(switch.engaged_at, now),
+        until: switch.ends_at().map(|end| DisplayTime::of(end, now)),
     }
 }

@@ -2,13 +2,13 @@
 
 use serde_json::Value;
 
+use super::format::{Chip, DisplayTime, escape_hidden, format_duration, sign};
 use super::frame::stops;
-use super::rules::Decided;
-use super::shown::{Chip, When, sign, took, visible};
+use super::policy_text::DecidingPolicies;
 use crate::core::bounded::Name;
 use crate::core::call::Status;
 use crate::core::code::Code;
-use crate::core::event::{Admitted, Ended, Event, IntentRecorded, Kind, Refused};
+use crate::core::event::{Admitted, Ended, Event, EventKind, IntentRecorded, Refused};
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 
@@ -19,7 +19,7 @@ pub struct Step {
     /// Class and sign.
     pub chip: Chip,
     /// When.
-    pub at: When,
+    pub at: DisplayTime,
     /// How long after the intent; none if it was written with it.
     pub after: Option<String>,
     /// Where it is written.
@@ -33,7 +33,7 @@ pub struct Step {
     /// What it says besides.
     pub facts: Vec<(&'static str, String)>,
     /// The policies that decided, if they did.
-    pub decided: Option<Decided>,
+    pub decided: Option<DecidingPolicies>,
 }
 
 /// The steps of a call, in order. An event that cannot be read is shown as its bytes say.
@@ -45,18 +45,18 @@ pub fn steps(events: &[Value], state: &ControlState, now: Micros) -> Vec<Step> {
         .map(|(event, raw)| {
             let at = event.as_ref().map_or(Micros(raw["at"].as_i64().unwrap_or(0)), |event| event.at);
             let (title, chip, facts) = match &event {
-                Some(event) => told(&event.kind, state),
+                Some(event) => describe(&event.kind, state),
                 None if raw["leaf"].is_null() => (by_staff(raw["type"].as_str().unwrap_or_default()), noted(), Vec::new()),
-                None => (visible(raw["type"].as_str().unwrap_or("unreadable")), noted(), Vec::new()),
+                None => (escape_hidden(raw["type"].as_str().unwrap_or("unreadable")), noted(), Vec::new()),
             };
             Step {
                 title,
                 chip,
-                at: When::of(at, now),
-                after: (at > began).then(|| took(at.0 - began.0)),
+                at: DisplayTime::of(at, now),
+                after: (at > began).then(|| format_duration(at.0 - began.0)),
                 position: raw["position"].as_i64().unwrap_or(0),
                 before: raw["leaf"]["prev"].as_i64().unwrap_or(0),
-                name: visible(raw["type"].as_str().unwrap_or("unreadable")),
+                name: escape_hidden(raw["type"].as_str().unwrap_or("unreadable")),
                 sha256: raw["sha256"].as_str().unwrap_or_default().to_owned(),
                 facts,
                 decided: None,
@@ -65,14 +65,14 @@ pub fn steps(events: &[Value], state: &ControlState, now: Micros) -> Vec<Step> {
         .collect()
 }
 
-type Told = (String, Chip, Vec<(&'static str, String)>);
+type StepText = (String, Chip, Vec<(&'static str, String)>);
 
 /// What a leaf says that is left out because it names a person of the staff.
 fn by_staff(kind: &str) -> String {
     match kind {
         "cancel_requested" => "Staff asked for its end".into(),
         "approval_decided" => "Staff answered for it".into(),
-        other => visible(&other.replace('_', " ")),
+        other => escape_hidden(&other.replace('_', " ")),
     }
 }
 
@@ -80,22 +80,22 @@ fn noted() -> Chip {
     Chip { class: "open", sign: sign::DOT, word: "" }
 }
 
-fn told(kind: &Kind, state: &ControlState) -> Told {
+fn describe(kind: &EventKind, state: &ControlState) -> StepText {
     match kind {
-        Kind::IntentRecorded(intent) => intent_told(intent),
-        Kind::Admitted(admitted) => admitted_told(admitted),
-        Kind::Refused(refused) => refused_told(refused, state),
-        Kind::Held { .. } => ("Held for a person".into(), Chip::of(Status::Held), Vec::new()),
-        Kind::Started { node, epoch, .. } => {
+        EventKind::IntentRecorded(intent) => describe_intent(intent),
+        EventKind::Admitted(admitted) => describe_admitted(admitted),
+        EventKind::Refused(refused) => describe_refused(refused, state),
+        EventKind::Held { .. } => ("Held for a person".into(), Chip::of(Status::Held), Vec::new()),
+        EventKind::Started { node, epoch, .. } => {
             let facts = vec![("Node", node.to_string()), ("Epoch", epoch.0.to_string())];
             ("Claimed by a worker".into(), Chip::of(Status::Running), facts)
         }
-        Kind::Succeeded(end) => ended_told("Succeeded", Status::Succeeded, end),
-        Kind::Failed(end) => ended_told("Failed", Status::Failed, end),
-        Kind::Cancelled(end) => ended_told("Cancelled", Status::Cancelled, end),
-        Kind::TimedOut(end) => ended_told("Timed out", Status::TimedOut, end),
-        Kind::Unknown(end) => ended_told("Outcome unknown", Status::Unknown, end),
-        Kind::Reconciled { happened, .. } => {
+        EventKind::Succeeded(end) => describe_end("Succeeded", Status::Succeeded, end),
+        EventKind::Failed(end) => describe_end("Failed", Status::Failed, end),
+        EventKind::Cancelled(end) => describe_end("Cancelled", Status::Cancelled, end),
+        EventKind::TimedOut(end) => describe_end("Timed out", Status::TimedOut, end),
+        EventKind::Unknown(end) => describe_end("Outcome unknown", Status::Unknown, end),
+        EventKind::Reconciled { happened, .. } => {
             let text = match happened {
                 Some(true) => "The provider says that it happened",
                 Some(false) => "The provider says that it did not happen",
@@ -103,14 +103,14 @@ fn told(kind: &Kind, state: &ControlState) -> Told {
             };
             (text.into(), noted(), Vec::new())
         }
-        Kind::CancelRequested { by, .. } => ("Staff asked for its end".into(), noted(), vec![("Person", by.to_string())]),
-        Kind::LateResult { .. } => ("A result came after the end".into(), noted(), Vec::new()),
+        EventKind::CancelRequested { by, .. } => ("Staff asked for its end".into(), noted(), vec![("Person", by.to_string())]),
+        EventKind::LateResult { .. } => ("A result came after the end".into(), noted(), Vec::new()),
         other => (other.name().replace('_', " "), noted(), Vec::new()),
     }
 }
 
-fn intent_told(intent: &IntentRecorded) -> Told {
-    let mut facts = vec![("Tool", format!("{} version {}", visible(&intent.tool), intent.tool_version))];
+fn describe_intent(intent: &IntentRecorded) -> StepText {
+    let mut facts = vec![("Tool", format!("{} version {}", escape_hidden(&intent.tool), intent.tool_version))];
     facts.extend(intent.resources.iter().map(|id| (id.noun().title, id.to_string())));
     facts.push(("Key", intent.credential.to_string()));
     facts.push(("Person", intent.user.to_string()));
@@ -120,7 +120,7 @@ fn intent_told(intent: &IntentRecorded) -> Told {
     ("Intent written down".into(), noted(), facts)
 }
 
-fn admitted_told(admitted: &Admitted) -> Told {
+fn describe_admitted(admitted: &Admitted) -> StepText {
     let mut facts = vec![
         ("Switches", format!("none covers it, at epoch {}", admitted.epoch.0)),
         ("Limits", listed(&admitted.limits, "none applies")),
@@ -137,7 +137,7 @@ fn admitted_told(admitted: &Admitted) -> Told {
     ("Checked and admitted".into(), Chip { word: "", ..Chip::of(Status::Succeeded) }, facts)
 }
 
-fn refused_told(refused: &Refused, state: &ControlState) -> Told {
+fn describe_refused(refused: &Refused, state: &ControlState) -> StepText {
     let mut facts = vec![("Code", refused.code.to_string())];
     if let Some(switch) = &refused.switch {
         let stops = state.switches.get(switch).map_or_else(String::new, |row| format!(" · {}", stops(&row.target, state)));
@@ -151,7 +151,7 @@ fn refused_told(refused: &Refused, state: &ControlState) -> Told {
     ("Checked and refused".into(), Chip::of(Status::Refused), facts)
 }
 
-fn ended_told(title: &str, status: Status, end: &Ended) -> Told {
+fn describe_end(title: &str, status: Status, end: &Ended) -> StepText {
     let mut facts = Vec::new();
     facts.extend(end.code.map(|code| ("Code", code.to_string())));
     facts.extend(end.replay_of.as_ref().map(|call| ("Repeats the outcome of", call.to_string())));
@@ -162,5 +162,5 @@ fn ended_told(title: &str, status: Status, end: &Ended) -> Told {
 
 fn listed(names: &[Name], none: &str) -> String {
     let names: Vec<&str> = names.iter().map(Name::as_str).collect();
-    if names.is_empty() { none.to_owned() } else { visible(&names.join(", ")) }
+    if names.is_empty() { none.to_owned() } else { escape_hidden(&names.join(", ")) }
 }

@@ -8,11 +8,11 @@ use axum::http::StatusCode;
 use axum::response::{AppendHeaders, IntoResponse, Redirect, Response};
 
 use super::cookie;
-use super::fault::Fault;
 use super::form::Fields;
+use super::format::escape_hidden;
 use super::frame::{Frame, page};
-use super::shown::visible;
-use super::visit::Stranger;
+use super::page_error::PageError;
+use super::request::AnonymousRequest;
 use crate::auth::invited::{Joined, Link};
 use crate::auth::password;
 use crate::auth::session::Token;
@@ -40,17 +40,21 @@ struct Invited {
 }
 
 /// The form, as long as the link works.
-pub async fn show(State(http): State<Arc<Http>>, stranger: Stranger, Path(link): Path<String>) -> Result<Response, Fault> {
+pub async fn show(
+    State(http): State<Arc<Http>>,
+    request: AnonymousRequest,
+    Path(link): Path<String>,
+) -> Result<Response, PageError> {
     let link = Token::read(&link);
     if http.sessions.is_invited(&link).await? {
-        return Ok(form(&stranger, String::new(), None, None));
+        return Ok(form(&request, String::new(), None, None));
     }
     let invited = match invited(&http, &link).await? {
         Guest::Invited(invited) => invited,
-        Guest::Stopped(refusal) => return Err(Fault::Refused(refusal)),
-        Guest::Nobody => return Err(Fault::Link),
+        Guest::Stopped(refusal) => return Err(PageError::Refused(refusal)),
+        Guest::Nobody => return Err(PageError::Link),
     };
-    Ok(form(&stranger, String::new(), Some(invited), None))
+    Ok(form(&request, String::new(), Some(invited), None))
 }
 
 /// Who comes with a link.
@@ -61,62 +65,70 @@ enum Guest {
 }
 
 /// Whom a link is for.
-async fn invited(http: &Http, link: &Token) -> Result<Guest, Fault> {
+async fn invited(http: &Http, link: &Token) -> Result<Guest, PageError> {
     let (invited, role) = match http.sessions.invited(link).await? {
         Link::Works(invited, role) => (invited, role),
         Link::Stopped(refusal) => return Ok(Guest::Stopped(refusal)),
         Link::Ended => return Ok(Guest::Nobody),
     };
-    let name = http.door.control().ports.reader.vault.account_name(&invited.account).await.ok().flatten();
-    let account = visible(&name.unwrap_or_else(|| invited.account.to_string()));
+    let name = http.gateway.control().ports.reader.vault.account_name(&invited.account).await.ok().flatten();
+    let account = escape_hidden(&name.unwrap_or_else(|| invited.account.to_string()));
     let sign_in = format!("/console/sign-in?account={}", invited.account);
-    Ok(Guest::Invited(Invited { account, role: role.as_str(), email: visible(invited.email.as_str()), sign_in }))
+    Ok(Guest::Invited(Invited { account, role: role.as_str(), email: escape_hidden(invited.email.as_str()), sign_in }))
 }
 
 /// Makes the person and signs them in.
 pub async fn submit(
     State(http): State<Arc<Http>>,
-    stranger: Stranger,
+    request: AnonymousRequest,
     Path(link): Path<String>,
     fields: Fields,
-) -> Result<Response, Fault> {
+) -> Result<Response, PageError> {
     let token = Token::read(&link);
     match invited(&http, &token).await? {
-        Guest::Invited(invited) => return join(&http, &stranger, &token, invited, &fields).await,
-        Guest::Stopped(refusal) => return Err(Fault::Refused(refusal)),
+        Guest::Invited(invited) => return join(&http, &request, &token, invited, &fields).await,
+        Guest::Stopped(refusal) => return Err(PageError::Refused(refusal)),
         Guest::Nobody => {}
     }
     if !http.sessions.is_invited(&token).await? {
-        return Err(Fault::Link);
+        return Err(PageError::Link);
     }
     let (typed, chosen) = (fields.text("email"), fields.given("password"));
     let email = match (typed.parse::<EmailAddress>(), unusable(chosen, fields.given("again"))) {
         (Ok(email), None) => email,
         (parsed, trouble) => {
-            let trouble =
-                parsed.err().map(|error| visible(&format!("That cannot be taken: {error}."))).or(trouble.map(str::to_owned));
-            return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(&stranger, typed.to_owned(), None, trouble)).into_response());
+            let trouble = parsed
+                .err()
+                .map(|error| escape_hidden(&format!("That cannot be taken: {error}.")))
+                .or(trouble.map(str::to_owned));
+            return Ok((StatusCode::UNPROCESSABLE_ENTITY, form(&request, typed.to_owned(), None, trouble)).into_response());
         }
     };
-    let accepted = http.sessions.accept(&token, (&email, chosen), &stranger.browser()).await?;
-    let entered = accepted.ok_or(Fault::Link)?;
+    let accepted = http.sessions.accept(&token, (&email, chosen), &request.browser()).await?;
+    let entered = accepted.ok_or(PageError::Link)?;
     Ok((AppendHeaders(cookie::entered(&entered, &http.settings)), Redirect::to("/console/")).into_response())
 }
 
 /// Makes a person of whom the link is for, and signs them in.
-async fn join(http: &Http, stranger: &Stranger, link: &Token, invited: Invited, fields: &Fields) -> Result<Response, Fault> {
+async fn join(
+    http: &Http,
+    request: &AnonymousRequest,
+    link: &Token,
+    invited: Invited,
+    fields: &Fields,
+) -> Result<Response, PageError> {
     let chosen = fields.given("password");
     let trouble = unusable(chosen, fields.given("again"));
     let joined = match trouble {
-        None => http.sessions.join(link, chosen, &stranger.browser()).await?,
+        None => http.sessions.join(link, chosen, &request.browser()).await?,
         Some(_) => Joined::Not,
     };
     let entered = match joined {
         Joined::In(entered) => entered,
-        Joined::Stopped(refusal) => return Err(Fault::Refused(refusal)),
+        Joined::Stopped(refusal) => return Err(PageError::Refused(refusal)),
         Joined::Not => {
             let trouble = trouble.unwrap_or("This invitation cannot be used. Ask whoever sent it for another one.");
-            let form = form(stranger, String::new(), Some(invited), Some(trouble.to_owned()));
+            let form = form(request, String::new(), Some(invited), Some(trouble.to_owned()));
             return Ok((StatusCode::UNPROCESSABLE_ENTITY, form).into_response());
         }
     };
@@ -131,7 +143,7 @@ pub fn unusable(chosen: &str, again: &str) -> Option<&'static str> {
     (chosen != again).then_some("The two passwords are not the same.")
 }
 
-fn form(stranger: &Stranger, email: String, invited: Option<Invited>, trouble: Option<String>) -> Response {
-    let frame = Frame::of_stranger("Welcome", stranger);
+fn form(request: &AnonymousRequest, email: String, invited: Option<Invited>, trouble: Option<String>) -> Response {
+    let frame = Frame::of_anonymous("Welcome", request);
     page(&Welcome { frame, email, invited, shortest: password::SHORTEST, trouble })
 }

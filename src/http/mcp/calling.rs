@@ -28,10 +28,10 @@ use crate::core::id::CallId;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::time::Clock;
-use crate::http::api::keyed::check_key;
-use crate::http::bodies::Held;
+use crate::http::api::idempotency_key::check_key;
+use crate::http::body_budget::Reservation;
 use crate::http::caller::{KeyHeader, user_agent};
-use crate::http::door::Door;
+use crate::http::gateway::Gateway;
 use crate::tools::Progress;
 
 /// Progress is told at most this often.
@@ -44,7 +44,7 @@ type Context = RequestContext<RoleServer>;
 
 /// Calls a tool for `who`.
 pub async fn call(
-    door: &Door,
+    gateway: &Gateway,
     who: Principal,
     request: CallToolRequestParams,
     context: Context,
@@ -68,12 +68,12 @@ pub async fn call(
         let (sender, receiver) = oneshot::channel();
         (wanted.on_hold, asked) = (OnHold::Tell(sender), Some(receiver));
     }
-    let (span, rounds) = (span(door, &wanted, callers_trace(&context)), matches!(wanted.on_hold, OnHold::Leave));
-    answer(&traced(wait(door, (wanted, held), &context, listener, asked), span).await, rounds)
+    let (span, rounds) = (span(gateway, &wanted, callers_trace(&context)), matches!(wanted.on_hold, OnHold::Leave));
+    answer(&traced(wait(gateway, (wanted, held), &context, listener, asked), span).await, rounds)
 }
 
 /// A call with what its connection says of it, and its share of what may be in memory.
-fn wanted(context: &Context, who: Principal, tool: String, args: Value) -> (Request, Held) {
+fn wanted(context: &Context, who: Principal, tool: String, args: Value) -> (Request, Reservation) {
     let parts = context.extensions.get::<http::request::Parts>();
     let header = |name: &str| parts.and_then(|parts| parts.headers.get(name)?.to_str().ok()).map(str::to_owned);
     let request = Request {
@@ -87,13 +87,13 @@ fn wanted(context: &Context, who: Principal, tool: String, args: Value) -> (Requ
 }
 
 /// A call with parameters that the protocol does not have: recorded, and a fault of the request.
-pub async fn malformed(door: &Door, who: Principal, mut params: Value, context: &Context) -> ErrorData {
+pub async fn malformed(gateway: &Gateway, who: Principal, mut params: Value, context: &Context) -> ErrorData {
     let text = "These are no parameters of tools/call.";
     let tool = params["name"].as_str().unwrap_or_default().to_owned();
     let args = params.get_mut("arguments").map(Value::take).unwrap_or_default();
     let rejected = Some(rejected::refusal(text));
     let (wanted, held) = wanted(context, who, tool, args);
-    let reply = door.submit(Request { rejected, ..wanted }, held).await;
+    let reply = gateway.submit(Request { rejected, ..wanted }, held).await;
     ErrorData::invalid_params(text, Some(reply.document()))
 }
 
@@ -115,8 +115,8 @@ pub async fn traced(reply: impl Future<Output = Reply>, span: tracing::Span) -> 
 }
 
 /// The span of a call, by the MCP conventions.
-pub fn span(door: &Door, request: &Request, caller: Option<opentelemetry::Context>) -> tracing::Span {
-    let known = door.control().catalogue.get(&request.tool).map_or("unknown", |tool| tool.facts.name);
+pub fn span(gateway: &Gateway, request: &Request, caller: Option<opentelemetry::Context>) -> tracing::Span {
+    let known = gateway.control().catalogue.get(&request.tool).map_or("unknown", |tool| tool.facts.name);
     let span = tracing::info_span!(
         "tools/call",
         otel.name = format!("tools/call {known}"),
@@ -152,15 +152,16 @@ fn is_traceparent(text: &str) -> bool {
 
 /// Waits for the reply; passes progress on, and the wish to cancel.
 async fn wait(
-    door: &Door,
-    (request, held): (Request, Held),
+    gateway: &Gateway,
+    (request, held): (Request, Reservation),
     context: &Context,
     mut listener: Option<(ProgressToken, mpsc::Receiver<Progress>)>,
     asked: Option<oneshot::Receiver<Refusal>>,
 ) -> Reply {
     let cancel = request.cancel.clone();
-    let mut teller = Teller { peer: context.peer.clone(), clock: std::sync::Arc::clone(&door.control().ports.clock), told: None };
-    let submitting = door.submit(request, held);
+    let mut teller =
+        ProgressReporter { peer: context.peer.clone(), clock: std::sync::Arc::clone(&gateway.control().ports.clock), told: None };
+    let submitting = gateway.submit(request, held);
     let eliciting = elicit(&context.peer, asked);
     tokio::pin!(submitting, eliciting);
     let mut is_elicited = false;
@@ -170,7 +171,7 @@ async fn wait(
             () = context.ct.cancelled(), if !cancel.is_cancelled() => cancel.cancel(),
             () = &mut eliciting, if !is_elicited => is_elicited = true,
             progress = next(&mut listener) => match (progress, &listener) {
-                (Some(progress), Some((token, _))) => teller.tell(token, progress).await,
+                (Some(progress), Some((token, _))) => teller.report(token, progress).await,
                 _ => listener = None,
             },
         }
@@ -202,14 +203,14 @@ async fn next(listener: &mut Option<(ProgressToken, mpsc::Receiver<Progress>)>) 
 }
 
 /// Tells progress: it only grows, and not too often.
-struct Teller {
+struct ProgressReporter {
     peer: Peer<RoleServer>,
     clock: std::sync::Arc<dyn Clock>,
     told: Option<(f64, Duration)>,
 }
 
-impl Teller {
-    async fn tell(&mut self, token: &ProgressToken, progress: Progress) {
+impl ProgressReporter {
+    async fn report(&mut self, token: &ProgressToken, progress: Progress) {
         let now = self.clock.elapsed();
         let is_last = progress.total.is_some_and(|total| progress.done >= total);
         let due = self.told.is_none_or(|(done, at)| progress.done > done && (is_last || now.saturating_sub(at) >= PROGRESS));

@@ -11,10 +11,10 @@ use rmcp::service::RequestContext;
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 
 use super::calling;
-use super::listing::{Listing, is_shown, listing};
+use super::listing::{Listing, is_listed, listing};
 use super::rejected::Reached;
 use crate::core::principal::Principal;
-use crate::http::Door;
+use crate::http::Gateway;
 
 /// How long a client may go by its list of tools.
 const FRESH_MS: u64 = 60_000;
@@ -25,15 +25,15 @@ const INSTRUCTIONS: &str = "Operates virtual machines. Every call is recorded be
 /// Serves one request; a cheap clone.
 #[derive(Clone)]
 pub struct Handler {
-    door: Arc<Door>,
+    gateway: Arc<Gateway>,
     listing: Arc<Listing>,
 }
 
 impl Handler {
     /// A handler whose callers are told by each request.
-    pub fn new(door: Arc<Door>) -> Self {
-        let listing = Arc::new(listing(&door.control().catalogue));
-        Self { door, listing }
+    pub fn new(gateway: Arc<Gateway>) -> Self {
+        let listing = Arc::new(listing(&gateway.control().catalogue));
+        Self { gateway, listing }
     }
 
     /// The call of this request is ours from here on.
@@ -67,9 +67,9 @@ impl ServerHandler for Handler {
             return Err(ErrorData::invalid_params("There is one page of tools, and no cursor.", None));
         }
         let who = Self::caller(&context)?;
-        let state = self.door.state();
-        let catalogue = &self.door.control().catalogue;
-        let shown = |name: &str| catalogue.get(name).is_some_and(|tool| is_shown(tool, &who, &state));
+        let state = self.gateway.state();
+        let catalogue = &self.gateway.control().catalogue;
+        let shown = |name: &str| catalogue.get(name).is_some_and(|tool| is_listed(tool, &who, &state));
         let tools = self.listing.iter().filter(|(name, _)| shown(name)).map(|(_, tool)| tool.clone()).collect();
         let mut list = ListToolsResult::with_all_items(tools).with_ttl_ms(FRESH_MS).with_cache_scope(CacheScope::Private);
         list.meta = Some(calling::served_by());
@@ -114,7 +114,7 @@ impl ServerHandler for Handler {
     ) -> Result<CallToolResponse, ErrorData> {
         let who = Self::caller(&context)?;
         Self::reached(&context);
-        Box::pin(calling::call(&self.door, who, request, context)).await
+        Box::pin(calling::call(&self.gateway, who, request, context)).await
     }
 
     /// What rmcp cannot read as the method that it names.
@@ -132,7 +132,7 @@ impl ServerHandler for Handler {
         }
         let who = Self::caller(&context)?;
         Self::reached(&context);
-        Err(calling::malformed(&self.door, who, request.params.unwrap_or_default(), &context).await)
+        Err(calling::malformed(&self.gateway, who, request.params.unwrap_or_default(), &context).await)
     }
 
     fn get_tool(&self, name: &str) -> Option<rmcp::model::Tool> {

@@ -17,10 +17,10 @@ pub type Listing = BTreeMap<&'static str, rmcp::model::Tool>;
 
 /// The listing of a catalogue.
 pub fn listing(catalogue: &Catalogue) -> Listing {
-    catalogue.iter().filter(|tool| !tool.is_hidden()).map(|tool| (tool.facts.name, shown(tool))).collect()
+    catalogue.iter().filter(|tool| !tool.is_hidden()).map(|tool| (tool.facts.name, to_mcp(tool))).collect()
 }
 
-fn shown(tool: &Tool) -> rmcp::model::Tool {
+fn to_mcp(tool: &Tool) -> rmcp::model::Tool {
     let facts = tool.facts;
     let destroys = matches!(facts.class, Class::Destroy | Class::Exec) || matches!(facts.risk, Risk::R3 | Risk::R3p | Risk::R4);
     let annotations = ToolAnnotations::from_raw(
@@ -42,7 +42,7 @@ fn object(schema: &Value) -> Arc<JsonObject> {
 }
 
 /// Whether a caller is shown a tool. Only a courtesy: the decision looks at all of it again.
-pub fn is_shown(tool: &Tool, who: &Principal, state: &ControlState) -> bool {
+pub fn is_listed(tool: &Tool, who: &Principal, state: &ControlState) -> bool {
     let Some(credential) = state.credentials.get(&who.credential) else { return false };
     let key = &credential.created;
     let scoped = tool.facts.scope.is_none_or(|scope| key.scopes.contains(&scope));

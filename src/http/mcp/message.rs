@@ -8,7 +8,7 @@ use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
-use super::shallow::{self, BATCH, Shallow};
+use super::partial_message::{self, BATCH, PartialMessage};
 use crate::core::document::{self, Unreadable};
 use crate::core::scrub::ScrubbedText;
 
@@ -38,7 +38,7 @@ const HEADER_MISMATCH: i64 = -32020;
 
 /// An error's text is this long, in characters, and no name of a client's in it longer.
 const SAID: usize = 500;
-const NAMED: usize = 32;
+const MAX_NAMED: usize = 32;
 
 /// What a body holds.
 pub enum Incoming {
@@ -49,30 +49,30 @@ pub enum Incoming {
 }
 
 /// A body that is refused whole.
-pub struct Unfit {
+pub struct RejectedBody {
     /// What JSON-RPC says of it.
     pub answer: Response,
     /// Why.
     pub why: String,
     /// What it holds; none if no call can be found in it.
-    pub held: Option<Shallow>,
+    pub held: Option<PartialMessage>,
 }
 
-impl Unfit {
-    fn new(code: i32, why: String, held: Option<Shallow>) -> Box<Self> {
+impl RejectedBody {
+    fn new(code: i32, why: String, held: Option<PartialMessage>) -> Box<Self> {
         let id = held.as_ref().map(|held| id_of(&held.messages)).unwrap_or_default();
         Box::new(Self { answer: refuse(&id, code, &why), why, held })
     }
 }
 
 /// Reads a body, or says what is wrong with it.
-pub fn read(bytes: &[u8], headers: &HeaderMap) -> Result<Incoming, Box<Unfit>> {
+pub fn read(bytes: &[u8], headers: &HeaderMap) -> Result<Incoming, Box<RejectedBody>> {
     let unreadable = |why: Unreadable| {
         let code = if matches!(why, Unreadable::Vast) { INVALID_REQUEST } else { PARSE_ERROR };
-        Unfit::new(code, why.to_string(), shallow::call_in(bytes))
+        RejectedBody::new(code, why.to_string(), partial_message::call_in(bytes))
     };
     let value = document::read(bytes).map_err(unreadable)?;
-    let invalid = |held: Value, text: &str| Err(Unfit::new(INVALID_REQUEST, text.to_owned(), Some(held.into())));
+    let invalid = |held: Value, text: &str| Err(RejectedBody::new(INVALID_REQUEST, text.to_owned(), Some(held.into())));
     match value {
         Value::Array(held) if !knows_batches(headers) => invalid(held.into(), "Only protocol version 2025-03-26 has batches."),
         Value::Array(held) if held.is_empty() => invalid(held.into(), "A batch holds at least one message."),
@@ -212,7 +212,7 @@ fn unquote(document: &mut Value) {
 /// The same of an error's parts; answers its text.
 pub fn unquoted(code: i64, text: &str, data: Option<&mut Value>) -> String {
     if let Some(requested) = data.and_then(|data| data.get_mut("requested")) {
-        let version = requested.as_str().filter(|version| version.len() <= NAMED).unwrap_or_default();
+        let version = requested.as_str().filter(|version| version.len() <= MAX_NAMED).unwrap_or_default();
         *requested = String::from(ScrubbedText::of(version)).into();
     }
     if code == HEADER_MISMATCH || text.contains(" header (") {

@@ -10,17 +10,17 @@
 
 mod batch;
 mod calling;
-mod gate;
 mod handler;
 mod listing;
 mod message;
+mod partial_message;
 mod plain;
+mod precheck;
 mod rejected;
 mod resume;
 mod sessions;
-mod shallow;
+mod single_answer;
 mod streams;
-mod whole;
 
 pub use message::{INTERNAL_ERROR, INVALID_REQUEST, META_VERSION, MODERN, VERSION};
 pub use sessions::SESSION_ID;
@@ -41,15 +41,15 @@ use rmcp::transport::streamable_http_server::{StreamableHttpServerConfig, Stream
 use serde_json::Value;
 
 use super::accept::{Accepted, BOTH};
-use super::bodies::{Whole, Whose};
+use super::body_budget::{BodyOwner, BufferedBody};
 use super::caller::authenticate;
-use super::gate::Local;
+use super::ingress::Local;
 use super::problem::Problem;
-use super::{Door, Http, Settings, body, live, origin};
+use super::{Gateway, Http, Settings, body, live, origin};
 use crate::core::code::Code;
 use crate::core::principal::{Principal, Side, Via};
 use crate::core::refusal::Refusal;
-use crate::tools::Place;
+use crate::tools::NodeSlot;
 use handler::Handler;
 use message::Incoming;
 use rejected::Reached;
@@ -62,16 +62,16 @@ type Served = Handler;
 type Served = super::conformance::staged::Staged<Handler>;
 
 #[cfg(not(feature = "conformance"))]
-fn staged(door: &Arc<Door>) -> Served {
-    Handler::new(Arc::clone(door))
+fn staged(gateway: &Arc<Gateway>) -> Served {
+    Handler::new(Arc::clone(gateway))
 }
 
 /// The same handler, with the fixtures of the conformance suite before it.
 #[cfg(feature = "conformance")]
-fn staged(door: &Arc<Door>) -> Served {
+fn staged(gateway: &Arc<Gateway>) -> Served {
     let mut key = [0; 32];
-    door.control().ports.entropy.fill(&mut key);
-    Served::new(Handler::new(Arc::clone(door)), super::conformance::Fixtures::new(key))
+    gateway.control().ports.entropy.fill(&mut key);
+    Served::new(Handler::new(Arc::clone(gateway)), super::conformance::Fixtures::new(key))
 }
 
 /// The MCP side.
@@ -83,24 +83,24 @@ pub struct Mcp {
 impl Mcp {
     /// MCP in front of `door`.
     #[must_use]
-    pub fn new(door: &Arc<Door>, settings: &Settings) -> Self {
+    pub fn new(gateway: &Arc<Gateway>, settings: &Settings) -> Self {
         let mut manager = LocalSessionManager::default();
         manager.session_config = SessionConfig::default();
         manager.session_config.keep_alive = Some(settings.sessions.keep_alive);
         manager.session_config.sse_retry = None;
         let manager = Arc::new(manager);
         let sessions = {
-            let ports = &door.control().ports;
+            let ports = &gateway.control().ports;
             Sessions::new(Arc::clone(&manager), Arc::clone(&ports.clock), Arc::clone(ports.fence()), settings.sessions)
         };
-        let handler = staged(door);
+        let handler = staged(gateway);
         // Host and Origin were checked before, with our own errors.
         let config = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
             .disable_allowed_origins()
             .with_sse_retry(None)
             .with_max_request_body_bytes(settings.body_limit)
-            .with_cancellation_token(door.control().leaving.child_token());
+            .with_cancellation_token(gateway.control().leaving.child_token());
         let streams = Arc::new(Streams(manager));
         Self { service: StreamableHttpService::new(move || Ok(handler.clone()), streams, config), sessions }
     }
@@ -143,7 +143,7 @@ async fn serve(http: &Http, request: Request, read_only: bool) -> Result<Respons
 }
 
 /// A body that keeps a place until it has been sent or given up.
-fn held(body: Body, place: Option<Place>) -> Body {
+fn held(body: Body, place: Option<NodeSlot>) -> Body {
     let Some(place) = place else { return body };
     Body::new(body.map_frame(move |frame| {
         let _kept = &place;
@@ -160,13 +160,13 @@ struct Exchange<'a> {
 
 impl Exchange<'_> {
     /// Whose the bytes of its body are.
-    fn whose(&self) -> Whose {
-        Whose::known(&self.principal, &self.parts)
+    fn whose(&self) -> BodyOwner {
+        BodyOwner::known(&self.principal, &self.parts)
     }
 
     async fn post(mut self, body: Body) -> Result<Response, Problem> {
         let whose = self.whose();
-        let Whole { bytes, held } = match body::read(body, self.http, &whose).await {
+        let BufferedBody { bytes, held } = match body::read(body, self.http, &whose).await {
             Ok(read) => read,
             Err(problem) => return Err(self.unread(problem, Value::Null).await),
         };
@@ -196,11 +196,11 @@ impl Exchange<'_> {
         if let Err(problem) = self.http.mcp.sessions.check(&parts.headers, &self.principal) {
             return Err(self.turned_away(&message, problem).await);
         }
-        if let Some(response) = gate::stop(&self.http.door, &self.principal, &parts.headers, &message).await? {
+        if let Some(response) = precheck::stop(&self.http.gateway, &self.principal, &parts.headers, &message).await? {
             return Ok(response);
         }
-        let message = match plain::plain(&self.http.door, &parts.headers, message) {
-            Ok(call) => return Ok(call.call(&self.http.door, self.principal.clone(), &parts).await),
+        let message = match plain::plain(&self.http.gateway, &parts.headers, message) {
+            Ok(call) => return Ok(call.call(&self.http.gateway, self.principal.clone(), &parts).await),
             Err(message) => message,
         };
         let begins = message["method"] == "initialize" && !parts.headers.contains_key(&SESSION_ID);
@@ -215,18 +215,18 @@ impl Exchange<'_> {
         let answer = message::tidy(response, &message["id"]).await;
         let response = self.unless_reached(&message, &reached, answer).await?;
         let takes_stream = Accepted::of(&self.parts.headers).stream;
-        Ok(if takes_stream { response } else { whole::whole(response, &message["id"]).await })
+        Ok(if takes_stream { response } else { single_answer::whole(response, &message["id"]).await })
     }
 
     /// The stream of a session, or its end.
     async fn stream(self) -> Result<Response, Problem> {
         if resume::is_asked(&self.parts.method, &self.parts.headers) {
             let (wait, place) = (self.http.settings.wait, live::place(self.http, &self.principal)?);
-            let response = resume::resume(&self.http.door, &self.principal, &self.parts.headers, wait).await?;
+            let response = resume::resume(&self.http.gateway, &self.principal, &self.parts.headers, wait).await?;
             return Ok(response.map(|body| held(body, Some(place))));
         }
         self.http.mcp.sessions.check(&self.parts.headers, &self.principal)?;
-        self.http.door.check_alive(&self.principal).await?;
+        self.http.gateway.check_alive(&self.principal).await?;
         let ends = self.parts.method == Method::DELETE;
         let place = if ends { None } else { Some(live::place(self.http, &self.principal)?) };
         let id = self.parts.headers.get(&SESSION_ID).cloned();
@@ -238,8 +238,8 @@ impl Exchange<'_> {
             return Ok(StatusCode::NO_CONTENT.into_response());
         }
         let response = message::tidy(response, &Value::Null).await;
-        let (door, who) = (Arc::clone(&self.http.door), self.principal.clone());
-        let gone = async move { door.dies(&who).await };
+        let (gateway, who) = (Arc::clone(&self.http.gateway), self.principal.clone());
+        let gone = async move { gateway.dies(&who).await };
         Ok(response.map(|body| held(Body::from_stream(body.into_data_stream().take_until(Box::pin(gone))), place)))
     }
 

@@ -19,7 +19,7 @@ use crate::control::Request;
 use crate::core::principal::Principal;
 use crate::http::accept::Accepted;
 use crate::http::caller::user_agent;
-use crate::http::door::Door;
+use crate::http::gateway::Gateway;
 
 const META_CAPABILITIES: &str = "io.modelcontextprotocol/clientCapabilities";
 const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
@@ -37,19 +37,19 @@ pub struct Plain {
 struct Answer {
     jsonrpc: &'static str,
     id: Value,
-    result: Told,
+    result: CallResult,
 }
 
 #[derive(Serialize)]
 #[serde(untagged)]
-enum Told {
+enum CallResult {
     Complete(CallToolResult),
     InputRequired(InputRequiredResult),
 }
 
 /// The call, if `message` is a plain one; else the message as it was.
-pub fn plain(door: &Door, headers: &HeaderMap, mut message: Value) -> Result<Plain, Value> {
-    if !is_plain(door, headers, &message) {
+pub fn plain(gateway: &Gateway, headers: &HeaderMap, mut message: Value) -> Result<Plain, Value> {
+    if !is_plain(gateway, headers, &message) {
         return Err(message);
     }
     let (id, params) = (message["id"].take(), &mut message["params"]);
@@ -61,7 +61,7 @@ pub fn plain(door: &Door, headers: &HeaderMap, mut message: Value) -> Result<Pla
     Ok(Plain { id, tool, args, takes_links })
 }
 
-fn is_plain(door: &Door, headers: &HeaderMap, message: &Value) -> bool {
+fn is_plain(gateway: &Gateway, headers: &HeaderMap, message: &Value) -> bool {
     // The fixtures of the conformance suite stand before the handler.
     if cfg!(feature = "conformance") {
         return false;
@@ -75,7 +75,7 @@ fn is_plain(door: &Door, headers: &HeaderMap, message: &Value) -> bool {
         && matches!(params["arguments"], Value::Object(_))
         && says_only_itself(&params["_meta"])
         && agree(headers, name)
-        && door.control().catalogue.get(name).is_some_and(|tool| !tool.is_hidden())
+        && gateway.control().catalogue.get(name).is_some_and(|tool| !tool.is_hidden())
 }
 
 fn has_only(object: &Value, known: &[&str]) -> bool {
@@ -108,7 +108,7 @@ fn agree(headers: &HeaderMap, name: &str) -> bool {
 
 impl Plain {
     /// Makes the call and answers it. A caller that goes away drops this, which asks the call to stop.
-    pub async fn call(self, door: &Door, who: Principal, parts: &Parts) -> Response {
+    pub async fn call(self, gateway: &Gateway, who: Principal, parts: &Parts) -> Response {
         let held = parts.extensions.get().cloned().unwrap_or_default();
         let mut request = Request {
             protocol: Some(MODERN.to_owned()),
@@ -118,12 +118,12 @@ impl Plain {
         if self.takes_links {
             calling::leave_on_hold(&mut request);
         }
-        let span = calling::span(door, &request, None);
-        let reply = calling::traced(door.submit(request, held), span).await;
+        let span = calling::span(gateway, &request, None);
+        let reply = calling::traced(gateway.submit(request, held), span).await;
         let result = match calling::answer(&reply, self.takes_links) {
-            Ok(CallToolResponse::Complete(result)) => Told::Complete(result),
-            Ok(CallToolResponse::InputRequired(question)) => Told::InputRequired(question),
-            Ok(_) => Told::Complete(calling::result(&reply)),
+            Ok(CallToolResponse::Complete(result)) => CallResult::Complete(result),
+            Ok(CallToolResponse::InputRequired(question)) => CallResult::InputRequired(question),
+            Ok(_) => CallResult::Complete(calling::result(&reply)),
             Err(fault) => {
                 let document = super::message::error(&self.id, fault.code.0, &fault.message, fault.data.as_ref());
                 return Json(document).into_response();

@@ -14,9 +14,9 @@ use axum::response::Response;
 use serde_json::{Value, json};
 
 use super::Exchange;
-use super::message::Unfit;
+use super::message::RejectedBody;
+use super::partial_message::{self, BATCH, CALL, PartialMessage, is_call};
 use super::sessions::SESSION_ID;
-use super::shallow::{self, BATCH, CALL, Shallow, is_call};
 use crate::control::{Reply, Request};
 use crate::core::code::Code;
 use crate::core::document;
@@ -25,11 +25,11 @@ use crate::core::lineage::{alive, is_revoked};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::http::api::CALL_ID;
-use crate::http::bodies::Held;
-use crate::http::bodies::Whole;
 use crate::http::body::{self, text_of};
+use crate::http::body_budget::BufferedBody;
+use crate::http::body_budget::Reservation;
 use crate::http::caller::user_agent;
-use crate::http::door::Door;
+use crate::http::gateway::Gateway;
 use crate::http::problem::Problem;
 
 /// Whether rmcp has handed a call on; the handler says so.
@@ -54,8 +54,8 @@ pub fn is_unwritten(code: Code) -> bool {
 
 /// Writes a call down that is rejected with `rejection`, and says how it ended: as it was rejected, or because its key is dead,
 /// or because nothing can be written.
-pub async fn note(door: &Door, who: &Principal, headers: &HeaderMap, params: &Value, rejection: Option<Refusal>) -> Reply {
-    note_with(door, who, headers, Said { name: &params["name"], args: &params["arguments"], others: 0 }, rejection).await
+pub async fn note(gateway: &Gateway, who: &Principal, headers: &HeaderMap, params: &Value, rejection: Option<Refusal>) -> Reply {
+    note_with(gateway, who, headers, Said { name: &params["name"], args: &params["arguments"], others: 0 }, rejection).await
 }
 
 /// What is said of a call.
@@ -68,7 +68,7 @@ struct Said<'a> {
 }
 
 /// The same of one call, as it is said.
-async fn note_with(door: &Door, who: &Principal, headers: &HeaderMap, said: Said<'_>, rejection: Option<Refusal>) -> Reply {
+async fn note_with(gateway: &Gateway, who: &Principal, headers: &HeaderMap, said: Said<'_>, rejection: Option<Refusal>) -> Reply {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let args = if said.args.is_null() && rejection.is_none() { json!({}) } else { said.args.clone() };
     let request = Request {
@@ -79,7 +79,7 @@ async fn note_with(door: &Door, who: &Principal, headers: &HeaderMap, said: Said
         user_agent: user_agent(headers),
         ..Request::new(who.clone(), said.name.as_str().unwrap_or_default(), args)
     };
-    door.submit(request, Held::default()).await
+    gateway.submit(request, Reservation::default()).await
 }
 
 /// Why a message is rejected, as a refusal.
@@ -95,7 +95,7 @@ impl Exchange<'_> {
 
     async fn noted_as(&self, said: Said<'_>, refusal: &Refusal) -> Result<Option<CallId>, Problem> {
         let why = Some(refusal.clone());
-        let reply = note_with(&self.http.door, &self.principal, &self.parts.headers, said, why).await;
+        let reply = note_with(&self.http.gateway, &self.principal, &self.parts.headers, said, why).await;
         let call = reply.call().cloned();
         match reply {
             Reply::Failed { refusal, .. } if refusal.code.status() == StatusCode::UNAUTHORIZED.as_u16() => {
@@ -108,7 +108,7 @@ impl Exchange<'_> {
 
     /// Notes each call among messages that are refused as one; the last of them. As many as a batch may hold are noted one by
     /// one; of the rest one of each tool is, with how many others there were of it, and what is left is counted with the last.
-    async fn noted_each(&self, held: &Shallow, refusal: &Refusal) -> Result<Option<CallId>, Problem> {
+    async fn noted_each(&self, held: &PartialMessage, refusal: &Refusal) -> Result<Option<CallId>, Problem> {
         let said = |params| as_said(params, &held.text);
         let mut calls =
             members(&held.messages).into_iter().filter(|message| is_call(message)).map(|message| said(&message["params"]));
@@ -169,7 +169,8 @@ impl Exchange<'_> {
 
     /// Notes what a body holds that is refused whole; if there is no call in it, it is one if the header says so.
     async fn noted_in(&self, refusal: &Refusal, bytes: &Bytes) -> Result<Option<CallId>, Problem> {
-        let read = |bytes: &[u8]| document::read(bytes).ok().map(Shallow::from).or_else(|| shallow::call_in(bytes));
+        let read =
+            |bytes: &[u8]| document::read(bytes).ok().map(PartialMessage::from).or_else(|| partial_message::call_in(bytes));
         match body::in_turn(self.http, &self.whose(), bytes, read).await {
             Some(held) if members(&held.messages).into_iter().any(is_call) => self.noted_each(&held, refusal).await,
             _ => self.noted_unread(refusal, text_of(bytes)).await,
@@ -177,7 +178,7 @@ impl Exchange<'_> {
     }
 
     /// A body that holds no message, or messages that are refused as one.
-    pub(super) async fn unfit(&self, unfit: Unfit, bytes: &[u8]) -> Result<Response, Problem> {
+    pub(super) async fn unfit(&self, unfit: RejectedBody, bytes: &[u8]) -> Result<Response, Problem> {
         let why = refusal(&unfit.why);
         let call = match &unfit.held {
             Some(held) => self.noted_each(held, &why).await?,
@@ -188,8 +189,8 @@ impl Exchange<'_> {
 
     /// Why the key is refused before its body is read, if it is known to be revoked. Any other end is for the log to say.
     pub(super) fn check_revoked(&self) -> Result<(), Refusal> {
-        let (state, key) = (self.http.door.state(), &self.principal.credential);
-        if is_revoked(&state, key) { alive(&state, key, self.http.door.control().ports.clock.now()).map(drop) } else { Ok(()) }
+        let (state, key) = (self.http.gateway.state(), &self.principal.credential);
+        if is_revoked(&state, key) { alive(&state, key, self.http.gateway.control().ports.clock.now()).map(drop) } else { Ok(()) }
     }
 
     /// A request of a key that is revoked: of what it holds so much is looked at as tells whether it asks for a call, if that came
@@ -217,7 +218,7 @@ impl Exchange<'_> {
         if self.parts.method != Method::POST {
             return refusal.into();
         }
-        let Ok(Whole { bytes, held: _held }) = body::read(body, self.http, &self.whose()).await else {
+        let Ok(BufferedBody { bytes, held: _held }) = body::read(body, self.http, &self.whose()).await else {
             return self.unread(refusal.into(), Value::Null).await;
         };
         let noted = self.noted_in(&refusal, &bytes).await;

@@ -18,7 +18,7 @@ use super::streams::Resumption;
 use crate::core::code::Code;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
-use crate::http::door::Door;
+use crate::http::gateway::Gateway;
 use crate::http::live;
 use crate::http::problem::Problem;
 
@@ -31,8 +31,8 @@ pub fn is_asked(method: &Method, headers: &HeaderMap) -> bool {
 }
 
 /// The stream that ends with the answer, on whichever node the client finds.
-pub async fn resume(door: &Door, who: &Principal, headers: &HeaderMap, wait: Duration) -> Result<Response, Problem> {
-    door.check_alive(who).await?;
+pub async fn resume(gateway: &Gateway, who: &Principal, headers: &HeaderMap, wait: Duration) -> Result<Response, Problem> {
+    gateway.check_alive(who).await?;
     let only = |name: &str| {
         let mut values = headers.get_all(name).iter();
         let value = values.next()?.to_str().ok()?;
@@ -43,7 +43,7 @@ pub async fn resume(door: &Door, who: &Principal, headers: &HeaderMap, wait: Dur
         return Err(no_such_event());
     };
     let Resumption { call, request } = resumption;
-    let control = std::sync::Arc::clone(door.control());
+    let control = std::sync::Arc::clone(gateway.control());
     let resumed = control.resume(&call, who, session).await?.ok_or_else(no_such_event)?;
     let (event_id, who) = (event_id.unwrap_or_default().to_owned(), who.clone());
     let answering = async move {

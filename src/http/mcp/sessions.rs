@@ -16,7 +16,7 @@ use crate::core::code::Code;
 use crate::core::id::{AccountId, CredentialId};
 use crate::core::lineage::alive;
 use crate::core::principal::Principal;
-use crate::core::quota::{Counted, Quota, Used};
+use crate::core::quota::{Quota, QuotaKind, QuotaUsage};
 use crate::core::refusal::Refusal;
 use crate::core::time::Clock;
 use crate::http::SessionCaps;
@@ -24,7 +24,7 @@ use crate::http::problem::Problem;
 use crate::log::fence::Fence;
 
 /// How often it is looked whether keys have ended, and so how long who waits has to take the answer that says so.
-const PACE: Duration = Duration::from_secs(1);
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// The header that carries a session's id.
 pub const SESSION_ID: HeaderName = HeaderName::from_static("mcp-session-id");
@@ -54,9 +54,9 @@ struct Known {
 }
 
 impl Known {
-    fn used(&self, by: &Owner) -> Used {
+    fn used(&self, by: &Owner) -> QuotaUsage {
         let all = self.sessions.values().chain(&self.opening);
-        Used::of(all.filter(|owner| owner.account == by.account).map(|owner| owner.credential == by.credential))
+        QuotaUsage::of(all.filter(|owner| owner.account == by.account).map(|owner| owner.credential == by.credential))
     }
 }
 
@@ -108,7 +108,7 @@ impl Sessions {
             // Whoever still waits in one is told why, before it is closed.
             let mut told: Vec<HeaderValue> = Vec::new();
             loop {
-                tokio::time::sleep(PACE).await;
+                tokio::time::sleep(POLL_INTERVAL).await;
                 let Some(sessions) = Weak::upgrade(&sessions) else { return };
                 for id in told.iter().filter_map(|id| id.to_str().ok()) {
                     // It has ended already, or ends now.
@@ -183,7 +183,7 @@ impl Sessions {
     fn giving_way(&self, known: &Known, by: &Owner) -> Result<Option<HeaderValue>, Problem> {
         let quota = self.quota();
         let (used, now) = (known.used(by), self.clock.elapsed());
-        let full = Counted::Sessions.check(quota, used).err();
+        let full = QuotaKind::Sessions.check(quota, used).err();
         let of_key = used.key >= quota.key;
         if full.is_none() && known.sessions.len() + known.opening.len() < self.caps.total {
             return Ok(None);

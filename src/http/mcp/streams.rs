@@ -22,7 +22,7 @@ use crate::core::id::CallId;
 const RETRY: Duration = Duration::from_secs(1);
 
 /// The longest id of a request that is worth an event id, as JSON.
-const LONGEST: usize = 128;
+const MAX_LENGTH: usize = 128;
 
 /// Goes with a request, and is told the call that it became.
 #[derive(Clone, Debug)]
@@ -47,13 +47,13 @@ pub struct Resumption {
 impl Resumption {
     fn write(&self) -> Option<String> {
         let request = self.request.to_string();
-        (request.len() <= LONGEST).then(|| format!("{}.{}", self.call, URL_SAFE_NO_PAD.encode(request)))
+        (request.len() <= MAX_LENGTH).then(|| format!("{}.{}", self.call, URL_SAFE_NO_PAD.encode(request)))
     }
 
     /// Reads an event id; none if it is not one of ours.
     pub fn read(text: &str) -> Option<Self> {
         let (call, request) = text.split_once('.')?;
-        let request = URL_SAFE_NO_PAD.decode(request).ok().filter(|bytes| bytes.len() <= LONGEST)?;
+        let request = URL_SAFE_NO_PAD.decode(request).ok().filter(|bytes| bytes.len() <= MAX_LENGTH)?;
         let request: Value = serde_json::from_slice(&request).ok()?;
         let is_id = request.is_string() || request.is_number();
         Some(Self { call: call.parse().ok()?, request }).filter(|_| is_id)

@@ -11,7 +11,7 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 /// Longest name: one label of DNS, and what Linux lets a machine be called at most is hardly more.
-const LONGEST: usize = 63;
+const MAX_LENGTH: usize = 63;
 
 /// A host name: labels of a-z, 0-9 and inner hyphens, joined by dots, 63 characters in all; the last one not of digits alone.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,7 +36,7 @@ impl FromStr for Hostname {
     fn from_str(text: &str) -> Result<Self, NoHostname> {
         // Dotted numbers are an address to whoever looks the name up.
         let is_address = text.rsplit('.').next().is_some_and(|last| last.bytes().all(|byte| byte.is_ascii_digit()));
-        let fits = text.len() <= LONGEST && text.split('.').all(is_label) && !is_address;
+        let fits = text.len() <= MAX_LENGTH && text.split('.').all(is_label) && !is_address;
         if fits { Ok(Self(text.to_owned())) } else { Err(NoHostname) }
     }
 }
@@ -65,7 +65,7 @@ impl JsonSchema for Hostname {
     }
 
     fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "minLength": 1, "maxLength": LONGEST })
+        json_schema!({ "type": "string", "minLength": 1, "maxLength": MAX_LENGTH })
     }
 }
 

@@ -17,7 +17,7 @@ use serde::{Deserialize, Serialize};
 pub use self::hostname::{Hostname, NoHostname};
 use crate::core::id::{CallId, NodeId};
 use crate::providers::Permit;
-use crate::providers::said::Said;
+use crate::providers::provider_text::ProviderText;
 
 /// What the provider calls one of its machines: a directory name for `qemu`, a number for others.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -117,25 +117,25 @@ pub struct Capabilities {
 pub enum ProviderError {
     /// No such machine or job.
     #[error("the provider has no {0}")]
-    NotFound(Said),
+    NotFound(ProviderText),
     /// The machine's state does not allow it.
     #[error("the machine's state does not allow it: {0}")]
-    State(Said),
+    State(ProviderText),
     /// The provider cannot do this at all.
     #[error("the provider cannot {0}")]
     Unsupported(&'static str),
     /// The guest does not answer; nothing was started.
     #[error("the guest does not answer: {0}")]
-    GuestUnavailable(Said),
+    GuestUnavailable(ProviderText),
     /// It refused or failed, and nothing was changed.
     #[error("the provider refused: {0}")]
-    Refused(Said),
+    Refused(ProviderText),
     /// It could not be reached; nothing was sent.
     #[error("reaching the provider: {0}")]
-    Unreachable(Said),
+    Unreachable(ProviderText),
     /// The request was sent and the answer was lost: it may or may not have happened. Never retried.
     #[error("the provider's answer was lost: {0}")]
-    AnswerLost(Said),
+    AnswerLost(ProviderText),
 }
 
 /// What became of a change, as the provider's journal tells.
@@ -188,7 +188,7 @@ pub trait Compute: Send + Sync {
         Ok(())
     }
     /// Whether the journal that this adapter reads has what `node` did: that nothing is there of it otherwise means nothing.
-    fn can_tell_of(&self, _node: &NodeId) -> Result<bool, ProviderError> {
+    fn journal_covers(&self, _node: &NodeId) -> Result<bool, ProviderError> {
         Ok(true)
     }
     /// The commands in its guests, if it has a guest channel.

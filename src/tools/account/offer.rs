@@ -8,14 +8,14 @@ use serde::{Deserialize, Serialize};
 use crate::core::call::Outcome;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
-use crate::core::tool::Reaches;
+use crate::core::tool::ProviderAccess;
 use crate::providers::compute::{Machine, PowerAction};
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, reading};
 use crate::tools::vm::fleet;
 
 /// The kinds that are read off the caller's own VMs.
-const LOOKED_AT: Reaches = Reaches::VisibleFor("kind", &["region", "os"]);
+const LOOKED_AT: ProviderAccess = ProviderAccess::VisibleFor("kind", &["region", "os"]);
 
 pub(super) static LIST: Operation<Args, Output> = reading("catalog_list")
     .scope(Scope::AccountRead)

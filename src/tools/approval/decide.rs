@@ -14,8 +14,8 @@ use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::scrub::Scrubbed;
-use crate::core::sight::Sight;
 use crate::core::state::ControlState;
+use crate::core::visibility::Visibility;
 use crate::log::admission::job_row;
 use crate::log::binding::Binding;
 use crate::log::hold::{self, approval_row};
@@ -140,8 +140,8 @@ async fn was_held(execution: &Execution, state: &ControlState, call: &CallId) ->
     if !may_answer_any(execution, state) {
         return Ok(false);
     }
-    let sight = Sight::to_answer(&execution.principal, state);
-    let Some(timeline) = execution.ports.activity.timeline(&sight, call).await? else { return Ok(false) };
+    let visibility = Visibility::of_approver(&execution.principal, state);
+    let Some(timeline) = execution.ports.activity.timeline(&visibility, call).await? else { return Ok(false) };
     let is_hold = |event: &Value| event["type"] == "held";
     Ok(timeline["events"].as_array().is_some_and(|events| events.iter().any(is_hold)))
 }

@@ -13,8 +13,8 @@ use crate::core::noun::vm::VM;
 use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::Content;
 use crate::core::resource::ResourceId;
-use crate::core::sight::Sight;
 use crate::core::state::ControlState;
+use crate::core::visibility::Visibility;
 use crate::log::hold::approvals_of;
 use crate::tools::Execution;
 use crate::tools::declare::{Nothing, Operation, Route, administration};
@@ -94,22 +94,22 @@ async fn list(execution: Execution) -> Result<Output, Outcome> {
     let now = execution.ports.clock.now();
     let waiting = rows.iter().filter_map(|row| serde_json::from_slice::<Approval>(&row.doc).ok());
     let waiting = waiting.filter(|row| !row.is_over(now) && may_see(&execution, &state, row));
-    let sight = Sight::to_answer(&execution.principal, &state);
+    let visibility = Visibility::of_approver(&execution.principal, &state);
     let mut items = Vec::new();
     for row in waiting {
-        let Some((approval, asked)) = asked(&execution, row, &sight).await? else { continue };
+        let Some((approval, asked)) = asked(&execution, row, &visibility).await? else { continue };
         let approval = approval.standing(&state, now);
         if approval.is_granted() {
             continue;
         }
-        items.push(shown(approval, asked, &sight, &state));
+        items.push(to_waiting(approval, asked, &visibility, &state));
     }
     Ok(Output { items })
 }
 
-fn shown(approval: Approval, mut asked: Value, sight: &Sight, state: &ControlState) -> Waiting {
+fn to_waiting(approval: Approval, mut asked: Value, visibility: &Visibility, state: &ControlState) -> Waiting {
     let consents = approval.consents.iter();
-    let consents = consents.map(|yes| Consent { by: sight.named(yes.by.to_string(), state), at: yes.at.into() });
+    let consents = consents.map(|yes| Consent { by: visibility.user_name(yes.by.to_string(), state), at: yes.at.into() });
     let Hold { why, approver, second_person, separate } = approval.hold;
     Waiting {
         id: approval.call.clone(),
@@ -135,7 +135,7 @@ fn shown(approval: Approval, mut asked: Value, sight: &Sight, state: &ControlSta
 
 /// An approval as the log has it, and what the call would do, as it is recorded: without secrets. None if the row is not what the
 /// log says of the call.
-async fn asked(execution: &Execution, row: Approval, sight: &Sight) -> Result<Option<(Approval, Value)>, Outcome> {
+async fn asked(execution: &Execution, row: Approval, visibility: &Visibility) -> Result<Option<(Approval, Value)>, Outcome> {
     let (reader, call) = (&execution.ports.reader, row.call.clone());
     let Some(chain) = reader.chain(&call).await? else { return Ok(None) };
     let approval = match chain.approval(row) {
@@ -146,5 +146,5 @@ async fn asked(execution: &Execution, row: Approval, sight: &Sight) -> Result<Op
         }
     };
     let Some(event) = reader.event(chain.intent).await? else { return Ok(None) };
-    Ok(Some((approval, reader.part(&event, "arguments", sight).await?.unwrap_or_default())))
+    Ok(Some((approval, reader.part(&event, "arguments", visibility).await?.unwrap_or_default())))
 }

@@ -10,8 +10,8 @@ use super::declare::Declared;
 use crate::core::approval::Approval;
 use crate::core::principal::Side;
 use crate::core::scope::Scope;
-use crate::core::sight::Sight;
 use crate::core::state::ControlState;
+use crate::core::visibility::Visibility;
 
 /// The operations of this noun.
 pub(super) static OPERATIONS: &[&dyn Declared] = &[&list::LIST, &decide::DECIDE];
@@ -19,7 +19,7 @@ pub(super) static OPERATIONS: &[&dyn Declared] = &[&list::LIST, &decide::DECIDE]
 /// Whether the caller may know of a held call and answer it: staff who approve, and those of its account who may and see it.
 fn may_answer(execution: &Execution, state: &ControlState, approval: &Approval) -> bool {
     let who = &execution.principal;
-    Sight::to_answer(who, state).call(&approval.account, approval.credential.as_str()) && may_answer_any(execution, state)
+    Visibility::of_approver(who, state).call(&approval.account, approval.credential.as_str()) && may_answer_any(execution, state)
 }
 
 /// Whether the caller's key may answer at all.

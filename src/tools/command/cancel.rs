@@ -5,7 +5,7 @@ use std::time::Duration;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use super::{run, sight};
+use super::{run, visibility};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::id::CallId;
@@ -20,10 +20,10 @@ use crate::tools::Execution;
 use crate::tools::declare::{Operation, write};
 
 /// How long a command that was claimed is waited for to appear in the guest, and its end in the log.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// How often is looked.
-const LOOK: Duration = Duration::from_millis(100);
+const POLL_INTERVAL: Duration = Duration::from_millis(100);
 
 pub(super) static CANCEL: Operation<Args, Output> = write("command_cancel")
     .scope(Scope::VmsExec)
@@ -58,14 +58,14 @@ pub(super) struct Output {
 }
 
 async fn cancel(execution: Execution, Args { command_id, .. }: Args) -> Result<Output, Outcome> {
-    let call: CallId = command_id.parse().map_err(|_| sight::not_found())?;
+    let call: CallId = command_id.parse().map_err(|_| visibility::not_found())?;
     // What is stopped is what the log has: a row that somebody broke is in nobody's way.
-    let Some(chain) = execution.ports.reader.chain(&call).await? else { return Err(sight::not_found()) };
+    let Some(chain) = execution.ports.reader.chain(&call).await? else { return Err(visibility::not_found()) };
     let asked = &chain.asked;
-    if !execution.sight().call(&asked.account, asked.credential.as_str()) {
-        return Err(sight::not_found());
+    if !execution.visibility().call(&asked.account, asked.credential.as_str()) {
+        return Err(visibility::not_found());
     }
-    let vm = sight::vm_of(&execution, &asked.tool, &asked.resources)?;
+    let vm = visibility::vm_of(&execution, &asked.tool, &asked.resources)?;
     if chain.status.is_terminal() {
         return Ok(answer(&call, chain.status, false));
     }
@@ -104,7 +104,7 @@ async fn cancel_running(
     machine: &MachineRef,
     call: &CallId,
 ) -> Result<Option<JobStatus>, Outcome> {
-    let until = execution.ports.clock.elapsed() + PATIENCE;
+    let until = execution.ports.clock.elapsed() + TIMEOUT;
     loop {
         match guest.cancel(machine, call, Permit::unfenced()).await {
             Ok(status) => return Ok(Some(status)),
@@ -118,18 +118,18 @@ async fn cancel_running(
             }
             Err(error) => return Err(error.into()),
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
 /// The command's recorded end; none if its worker has not written it in time.
 async fn await_end(execution: &Execution, call: &CallId) -> Result<Option<Status>, Outcome> {
-    let until = execution.ports.clock.elapsed() + PATIENCE;
+    let until = execution.ports.clock.elapsed() + TIMEOUT;
     while is_open(execution, call).await? {
         if execution.ports.clock.elapsed() >= until {
             return Ok(None);
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
     Ok(execution.ports.reader.chain(call).await?.map(|chain| chain.status))
 }

@@ -5,14 +5,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::output::{Piece, Source};
-use super::{run, sight};
+use super::{run, visibility};
 use crate::core::call::{Outcome, Status};
 use crate::core::id::{CallId, VmId};
 use crate::core::redact::Sensitivity::{Content, Excerpt, Public};
 use crate::core::scope::Scope;
 use crate::core::scrub::ScrubbedText;
 use crate::core::state::Vm;
-use crate::core::tool::Reaches;
+use crate::core::tool::ProviderAccess;
 use crate::providers::compute::{JobState, MachineRef, ProviderError, Stream};
 use crate::tools::declare::{Kept, Operation, reading};
 use crate::tools::instant::Instant;
@@ -22,7 +22,7 @@ pub(super) static GET: Operation<Args, Kept<Output>> = reading("command_get")
     .scope(Scope::VmsExec)
     .title("Get a command")
     .about("Shows how a command stands, its exit code, and the end of its output.")
-    .reaches(Reaches::OfCall("command_id"))
+    .reaches(ProviderAccess::OfCall("command_id"))
     .run(|execution, args| Box::pin(get(execution, args)));
 
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -110,7 +110,7 @@ enum Place {
 }
 
 async fn get(execution: Execution, args: Args) -> Result<Kept<Output>, Outcome> {
-    let (record, vm) = sight::find(&execution, &args.command_id).await?;
+    let (record, vm) = visibility::find(&execution, &args.command_id).await?;
     let kept = recorded(&execution, &record).await?;
     let seen = live(&execution, &record, &vm, &args).await.unwrap_or_else(|error| {
         tracing::debug!(%error, call_id = %record.call_id, "a guest does not show a command");
@@ -176,7 +176,7 @@ async fn recorded(execution: &Execution, record: &CallRecord) -> Result<Value, O
     if record.end.is_none() {
         return Ok(Value::Null);
     }
-    let result = execution.ports.reader.result_of(&record.call_id, &execution.sight()).await?.unwrap_or_default();
+    let result = execution.ports.reader.result_of(&record.call_id, &execution.visibility()).await?.unwrap_or_default();
     let inside = result.pointer("/error/details/result").cloned();
     Ok(inside.unwrap_or(result))
 }

@@ -4,14 +4,14 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::output::Source;
-use super::{run, sight};
+use super::{run, visibility};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
 use crate::core::id::CallId;
 use crate::core::redact::Sensitivity::{Content, Excerpt, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::tool::Reaches;
+use crate::core::tool::ProviderAccess;
 use crate::providers::compute::{JobState, JobStatus, MachineRef, ProviderError, Stream};
 use crate::tools::declare::{Kept, Operation, reading};
 use crate::tools::{CallRecord, Execution};
@@ -23,7 +23,7 @@ pub(super) static LOGS: Operation<Args, Kept<Output>> = reading("command_logs")
     .scope(Scope::VmsExec)
     .title("Read a command's output")
     .about("Reads a command's output from byte offsets; the next offsets lead through all of it, also while it runs.")
-    .reaches(Reaches::OfCall("command_id"))
+    .reaches(ProviderAccess::OfCall("command_id"))
     .run(|execution, args| Box::pin(read(execution, args)));
 
 #[derive(Clone, Deserialize, JsonSchema)]
@@ -91,7 +91,7 @@ pub(super) struct Output {
 }
 
 async fn read(execution: Execution, args: Args) -> Result<Kept<Output>, Outcome> {
-    let (record, vm) = sight::find(&execution, &args.command_id).await?;
+    let (record, vm) = visibility::find(&execution, &args.command_id).await?;
     let compute = execution.provider(&vm.provider)?;
     let absent = || Refusal::new(Code::UpstreamUnreachable, "The VM's provider is not configured on this node.");
     let guest = run::channel(compute.ok_or_else(absent)?)?;

@@ -5,8 +5,8 @@ mod get;
 mod logs;
 pub(super) mod output;
 pub(super) mod run;
-mod sight;
 mod start;
+mod visibility;
 
 use super::declare::Declared;
 

@@ -26,7 +26,7 @@ const CHUNK: u32 = 64 * 1024;
 const SPOOL: u64 = 64 * 1024 * 1024;
 
 /// How long reading one output whole may take before its digest is given up.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 impl Piece {
     /// Whether all of it is recorded as it is.
@@ -61,7 +61,7 @@ impl Source<'_> {
         let window = self.window(offset, most).await?;
         let end = offset.saturating_add(window.piece().len() as u64);
         let kept = if end < size { whole_characters(window.piece()).len() } else { window.piece().len() };
-        Ok(window.shown(0..kept, offset.saturating_add(kept as u64)))
+        Ok(window.answered_piece(0..kept, offset.saturating_add(kept as u64)))
     }
 
     /// The last `most` bytes of an output that has `size` bytes now.
@@ -70,7 +70,7 @@ impl Source<'_> {
         let window = self.window(offset, most).await?;
         let length = window.piece().len();
         let skipped = if offset > 0 { length - from_character(window.piece()).len() } else { 0 };
-        Ok(window.shown(skipped..length, offset.saturating_add(length as u64)))
+        Ok(window.answered_piece(skipped..length, offset.saturating_add(length as u64)))
     }
 
     /// A piece with what stands around it.
@@ -104,7 +104,7 @@ impl Source<'_> {
 
     /// The record of the whole output. An output that cannot be read whole has no digest; the command ran all the same.
     async fn summary(&self) -> Summary {
-        match tokio::time::timeout(PATIENCE, self.digest()).await {
+        match tokio::time::timeout(TIMEOUT, self.digest()).await {
             Ok(Ok(summary)) => summary,
             Ok(Err(error)) => {
                 tracing::warn!(%error, call_id = %self.call, "an output cannot be read whole");
@@ -158,7 +158,7 @@ impl Window {
     }
 
     /// As it is shown: `kept` of the piece.
-    fn shown(&self, kept: Range<usize>, next: u64) -> Piece {
+    fn answered_piece(&self, kept: Range<usize>, next: u64) -> Piece {
         let bytes = self.piece().get(kept.clone()).unwrap_or_default();
         let place = self.piece.start + kept.start..self.piece.start + kept.end;
         Piece {

@@ -16,7 +16,7 @@ use crate::tools::Execution;
 const SLACK: Duration = Duration::from_secs(15);
 
 /// How long one question for its end may take.
-const LOOK: Duration = Duration::from_secs(5);
+const QUERY_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Pause before a guest that did not answer is asked again.
 const PAUSE: Duration = Duration::from_millis(500);
@@ -76,7 +76,7 @@ async fn follow(
     until: Duration,
 ) -> Result<JobStatus, Outcome> {
     loop {
-        let seen = execution.cancel.run_until_cancelled(guest.wait(machine, execution.call(), LOOK)).await;
+        let seen = execution.cancel.run_until_cancelled(guest.wait(machine, execution.call(), QUERY_TIMEOUT)).await;
         let over = execution.ports.clock.elapsed() >= until;
         match seen {
             None => return end(execution, guest, machine).await,

@@ -138,5 +138,5 @@ async fn start(execution: Execution, args: Args) -> Result<Output, Outcome> {
         stderr_head: stderr.head,
         stderr_tail: stderr.tail,
     };
-    if ran.exit_code.is_some() { Ok(result) } else { Err(Outcome::TimedOut(result.shown())) }
+    if ran.exit_code.is_some() { Ok(result) } else { Err(Outcome::TimedOut(result.into_result())) }
 }

@@ -5,20 +5,20 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::said::Said;
+use super::common_args::CommonArgs;
 
 /// Arguments that were read as their operation takes them.
 #[derive(Clone)]
 pub struct Arguments {
     pub(super) own: Arc<dyn Any + Send + Sync>,
-    pub(super) said: Said,
+    pub(super) said: CommonArgs,
 }
 
 impl Arguments {
     /// Arguments of what is no operation with types of its own, as they came.
     #[must_use]
     pub fn any(args: &Value) -> Self {
-        Self { own: Arc::new(args.clone()), said: Said::default() }
+        Self { own: Arc::new(args.clone()), said: CommonArgs::default() }
     }
 
     /// They, in the type of an operation; none if they were read for another one.

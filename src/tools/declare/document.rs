@@ -13,9 +13,9 @@ use schemars::generate::SchemaSettings;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
-use super::said::{Asked, Said};
+use super::common_args::{CommonArg, CommonArgs};
 use crate::core::redact::{Classes, Sensitivity};
-use crate::core::shown::Shown;
+use crate::core::tool_result::ToolResult;
 use tidy::Side;
 
 /// What an operation may answer: a document of one type.
@@ -24,7 +24,7 @@ pub trait Document: Send {
     fn schema() -> Value;
 
     /// As it is answered and recorded.
-    fn shown(self) -> Shown;
+    fn into_result(self) -> ToolResult;
 }
 
 impl<T: Serialize + JsonSchema + Send> Document for T {
@@ -32,8 +32,8 @@ impl<T: Serialize + JsonSchema + Send> Document for T {
         schema_of::<T>(SchemaSettings::draft2020_12().for_serialize())
     }
 
-    fn shown(self) -> Shown {
-        Shown::from(json!(self))
+    fn into_result(self) -> ToolResult {
+        ToolResult::from(json!(self))
     }
 }
 
@@ -43,25 +43,25 @@ pub struct Nothing {}
 
 /// A document with excerpts in it, of which whoever cut them says what is recorded.
 pub struct Kept<T> {
-    shown: Shown,
+    shown: ToolResult,
     of: std::marker::PhantomData<fn() -> T>,
 }
 
 impl<T: Document> From<T> for Kept<T> {
     fn from(document: T) -> Self {
-        Self { shown: document.shown(), of: std::marker::PhantomData }
+        Self { shown: document.into_result(), of: std::marker::PhantomData }
     }
 }
 
 impl<T> Deref for Kept<T> {
-    type Target = Shown;
-    fn deref(&self) -> &Shown {
+    type Target = ToolResult;
+    fn deref(&self) -> &ToolResult {
         &self.shown
     }
 }
 
 impl<T> DerefMut for Kept<T> {
-    fn deref_mut(&mut self) -> &mut Shown {
+    fn deref_mut(&mut self) -> &mut ToolResult {
         &mut self.shown
     }
 }
@@ -71,7 +71,7 @@ impl<T: Document> Document for Kept<T> {
         T::schema()
     }
 
-    fn shown(self) -> Shown {
+    fn into_result(self) -> ToolResult {
         self.shown
     }
 }
@@ -94,11 +94,11 @@ pub(super) struct Output {
 }
 
 /// The arguments of type `A`, with those that the operation has by what it is. Nothing else is allowed.
-pub(super) fn input<A: JsonSchema>(asked: Vec<Asked>) -> Result<Input, String> {
+pub(super) fn input<A: JsonSchema>(asked: Vec<CommonArg>) -> Result<Input, String> {
     let (mut schema, mut classes) = described(schema_of::<A>(settings()), Side::Argument)?;
-    let (mut said, of_said) = described(schema_of::<Said>(settings()), Side::Argument)?;
+    let (mut said, of_said) = described(schema_of::<CommonArgs>(settings()), Side::Argument)?;
     let (mut properties, mut required) = (taken(&mut schema), required(&schema));
-    for Asked { name, about, required: is_required } in asked.into_iter().rev() {
+    for CommonArg { name, about, required: is_required } in asked.into_iter().rev() {
         let Some(mut field) = said["properties"].as_object_mut().and_then(|fields| fields.remove(name)) else {
             return Err(format!("nothing is known of the argument {name}"));
         };

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::said::Said;
+use super::common_args::CommonArgs;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
@@ -30,7 +30,7 @@ pub struct Phrase {
 
 impl<A> Guard<A> {
     /// What is missing in what was said.
-    pub(super) fn missing(&self, args: &A, said: &Said, about: &[Resource]) -> Option<Refusal> {
+    pub(super) fn missing(&self, args: &A, said: &CommonArgs, about: &[Resource]) -> Option<Refusal> {
         match self {
             Self::None => None,
             Self::Confirm { effect, .. } => confirm(said, about, effect(args)?),
@@ -40,7 +40,7 @@ impl<A> Guard<A> {
     }
 }
 
-fn confirm(said: &Said, about: &[Resource], effect: &str) -> Option<Refusal> {
+fn confirm(said: &CommonArgs, about: &[Resource], effect: &str) -> Option<Refusal> {
     if said.confirm == Some(true) {
         return None;
     }
@@ -48,7 +48,7 @@ fn confirm(said: &Said, about: &[Resource], effect: &str) -> Option<Refusal> {
     Some(missing(format!("{effect} It needs confirm: true."), &required))
 }
 
-fn exact(said: &Said, about: &[Resource], Phrase { text, effect }: Phrase) -> Option<Refusal> {
+fn exact(said: &CommonArgs, about: &[Resource], Phrase { text, effect }: Phrase) -> Option<Refusal> {
     if said.confirmation.as_ref() == Some(&text) {
         return None;
     }
@@ -61,7 +61,7 @@ fn exact(said: &Said, about: &[Resource], Phrase { text, effect }: Phrase) -> Op
     })
 }
 
-fn acknowledge(said: &Said, about: &[Resource], effect: &str) -> Option<Refusal> {
+fn acknowledge(said: &CommonArgs, about: &[Resource], effect: &str) -> Option<Refusal> {
     let names_it = about.first().is_none_or(|row| said.expected_label.as_ref() == Some(&row.label));
     if said.confirm == Some(true) && said.acknowledge_data_loss == Some(true) && names_it {
         return None;

@@ -14,17 +14,17 @@
 //! INVARIANT: a field without a class cannot ship: [`Operation::tool`] refuses it when the catalogue is built (P10).
 
 mod arguments;
+mod common_args;
 mod document;
-mod facts;
 mod guard;
 mod route;
-mod said;
+mod spec;
 
 pub use arguments::Arguments;
 pub use document::{Document, Kept, Nothing, asked_schema, plain_schema};
-pub use facts::{administration, reading, write};
 pub use guard::Phrase;
 pub use route::{Method, Route};
+pub use spec::{administration, reading, write};
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -42,9 +42,9 @@ use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
 use crate::core::state::ControlState;
 use crate::core::switch::Stop;
-use crate::core::tool::{Class, Risk, ToolFacts};
+use crate::core::tool::{Class, Risk, ToolSpec};
+use common_args::CommonArg;
 use guard::Guard;
-use said::Asked;
 
 /// How long an operation may take that says nothing else.
 const ORDINARY: Duration = Duration::from_secs(30);
@@ -55,7 +55,7 @@ type Run<A, O> = fn(Execution, A) -> BoxFuture<'static, Result<O, Outcome>>;
 /// What is known of an operation without its types.
 #[derive(Clone, Copy)]
 pub struct Declaration {
-    facts: ToolFacts,
+    facts: ToolSpec,
     title: &'static str,
     about: &'static str,
     on_a_vm: bool,
@@ -125,7 +125,7 @@ impl<A, O> Operation<A, O> {
 /// An operation, whatever its types.
 pub trait Declared: Sync {
     /// What the decision needs to know.
-    fn facts(&'static self) -> &'static ToolFacts;
+    fn facts(&'static self) -> &'static ToolSpec;
 
     /// Where it is over REST.
     fn routes(&'static self) -> &'static [Option<Route>];
@@ -139,7 +139,7 @@ where
     A: DeserializeOwned + JsonSchema + Clone + Send + Sync + 'static,
     O: Document + 'static,
 {
-    fn facts(&'static self) -> &'static ToolFacts {
+    fn facts(&'static self) -> &'static ToolSpec {
         &self.declaration.facts
     }
 
@@ -200,21 +200,21 @@ where
             return Box::pin(async { super::outcome::misread() });
         };
         let running = (self.run)(execution, Arc::unwrap_or_clone(own));
-        Box::pin(async { running.await.map_or_else(|ended| ended, |document| Outcome::Succeeded(document.shown())) })
+        Box::pin(async { running.await.map_or_else(|ended| ended, |document| Outcome::Succeeded(document.into_result())) })
     }
 }
 
 /// The arguments that an operation takes beside its own.
-fn asked<A>(declaration: &Declaration, guard: &Guard<A>) -> Vec<Asked> {
-    let asked = |name| Asked { name, about: None, required: false };
+fn asked<A>(declaration: &Declaration, guard: &Guard<A>) -> Vec<CommonArg> {
+    let asked = |name| CommonArg { name, about: None, required: false };
     let mut all = Vec::new();
     if declaration.on_a_vm {
-        all.push(Asked { required: true, ..asked("vm_id") });
+        all.push(CommonArg { required: true, ..asked("vm_id") });
     }
     match guard {
         Guard::None => {}
-        Guard::Confirm { about, .. } => all.push(Asked { about: Some(about), ..asked("confirm") }),
-        Guard::Phrase { about, .. } => all.push(Asked { about: Some(about), ..asked("confirmation") }),
+        Guard::Confirm { about, .. } => all.push(CommonArg { about: Some(about), ..asked("confirm") }),
+        Guard::Phrase { about, .. } => all.push(CommonArg { about: Some(about), ..asked("confirmation") }),
         Guard::Acknowledge { .. } => all.extend(["confirm", "acknowledge_data_loss", "expected_label"].map(asked)),
     }
     let facts = &declaration.facts;

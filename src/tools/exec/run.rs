@@ -18,7 +18,7 @@ use crate::tools::command::run::{self, Ran};
 use crate::tools::declare::{Document, Kept, Operation, write};
 
 /// How much of each output is answered.
-const MOST: u32 = 64 * 1024;
+const MAX_COUNT: u32 = 64 * 1024;
 
 /// A minute for the command, and what it takes to see its end.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -101,7 +101,7 @@ pub(super) struct Output {
 }
 
 /// What is answered of one output.
-struct Told {
+struct OutputPart {
     text: String,
     record: ScrubbedText,
     whole: bool,
@@ -113,8 +113,8 @@ struct Told {
 async fn exec(execution: Execution, Args { command, timeout_seconds }: Args) -> Result<Kept<Output>, Outcome> {
     let job = JobSpec { command, working_directory: None, time_limit: Duration::from_secs(timeout_seconds) };
     let ran = run::run(&execution, &job).await?;
-    let stdout = told(&ran, execution.call(), Stream::Stdout, ran.status.stdout_bytes).await;
-    let stderr = told(&ran, execution.call(), Stream::Stderr, ran.status.stderr_bytes).await;
+    let stdout = read_output(&ran, execution.call(), Stream::Stdout, ran.status.stdout_bytes).await;
+    let stderr = read_output(&ran, execution.call(), Stream::Stderr, ran.status.stderr_bytes).await;
     let mut result = Kept::from(Output {
         command_id: execution.call().clone(),
         exit_code: ran.exit_code,
@@ -141,13 +141,13 @@ async fn exec(execution: Execution, Args { command, timeout_seconds }: Args) -> 
         }
         result.record(name, told.record);
     }
-    if ran.exit_code.is_some() { Ok(result) } else { Err(Outcome::TimedOut(result.shown())) }
+    if ran.exit_code.is_some() { Ok(result) } else { Err(Outcome::TimedOut(result.into_result())) }
 }
 
 /// The command ran, whether its output can be read now or not: what cannot is marked as more to come.
-async fn told(ran: &Ran, call: &CallId, stream: Stream, size: u64) -> Told {
+async fn read_output(ran: &Ran, call: &CallId, stream: Stream, size: u64) -> OutputPart {
     let source = Source { guest: &*ran.guest, machine: &ran.machine, call, stream };
-    let piece = source.piece(0, MOST, size).await.inspect_err(|error| {
+    let piece = source.piece(0, MAX_COUNT, size).await.inspect_err(|error| {
         tracing::warn!(%error, call_id = %call, "an output cannot be read");
     });
     let (text, record, utf8, end) = piece.map_or_else(
@@ -156,5 +156,5 @@ async fn told(ran: &Ran, call: &CallId, stream: Stream, size: u64) -> Told {
     );
     let whole = end >= size;
     let sha256 = (whole && utf8).then(|| hex::encode(Sha256::digest(&text)));
-    Told { text, record, whole, utf8, size, sha256 }
+    OutputPart { text, record, whole, utf8, size, sha256 }
 }

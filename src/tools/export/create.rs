@@ -14,13 +14,13 @@ use crate::core::code::Code;
 use crate::core::commands::notice::{Notice, Notify};
 use crate::core::id::{AccountId, CallId, Position};
 use crate::core::principal::Side;
-use crate::core::quota::Counted;
+use crate::core::quota::QuotaKind;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::scrub::ScrubbedText;
 use crate::core::search::{Field, Search};
-use crate::core::sight::Sight;
+use crate::core::visibility::Visibility;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::record::{change, fresh, note};
 use crate::tools::{ActivityQuery, Execution};
@@ -29,7 +29,7 @@ use crate::tools::{ActivityQuery, Execution};
 const LASTS: Duration = Duration::from_hours(7 * 24);
 
 /// Most calls in one file.
-const MOST: u64 = 500_000;
+const MAX_COUNT: u64 = 500_000;
 
 /// How long the making may take.
 const TIME: Duration = Duration::from_mins(10);
@@ -71,17 +71,17 @@ async fn create(execution: Execution, Args { q, form, reason }: Args) -> Result<
     let typed = ScrubbedText::of(&q.unwrap_or_default());
     let read = Search::parse(typed.as_str(), now).and_then(|search| Ok((search, Search::written_out(typed.as_str(), now)?)));
     let (search, q) = read.map_err(|fault| Refusal::new(Code::ValidationFailed, format!("q cannot be read: {fault}.")))?;
-    let sight = sight(&execution, &search, reason.is_some()).await?;
-    let (account, credential) = (sight.account().cloned(), sight.credentials().and_then(|key| key.first().cloned()));
+    let visibility = visibility(&execution, &search, reason.is_some()).await?;
+    let (account, credential) = (visibility.account().cloned(), visibility.credentials().and_then(|key| key.first().cloned()));
     let ports = &execution.ports;
-    let _place = ports.places.take(Counted::Exports, ports.terms().quotas.exports, &execution.principal)?;
+    let _place = ports.places.take(QuotaKind::Exports, ports.terms().quotas.exports, &execution.principal)?;
     if execution.principal.side == Side::Staff {
-        tell(&execution, account.as_ref(), &q, reason).await?;
+        record_read(&execution, account.as_ref(), &q, reason).await?;
     }
     // As the log was when this was asked for: the call that makes the export is not in it.
-    let asked = execution.ports.activity.call(&execution.sight(), execution.call()).await?;
+    let asked = execution.ports.activity.call(&execution.visibility(), execution.call()).await?;
     let as_of = asked.map(|record| Position(record.intent.0 - 1));
-    let query = ActivityQuery { sight, search, as_of, ..ActivityQuery::default() };
+    let query = ActivityQuery { visibility, search, as_of, ..ActivityQuery::default() };
     let sheet = made(&execution, form, query).await?;
     let export = Export {
         q,
@@ -98,7 +98,7 @@ async fn create(execution: Execution, Args { q, form, reason }: Args) -> Result<
 }
 
 /// Whose calls it may hold.
-async fn sight(execution: &Execution, search: &Search, has_reason: bool) -> Result<Sight, Outcome> {
+async fn visibility(execution: &Execution, search: &Search, has_reason: bool) -> Result<Visibility, Outcome> {
     let (who, state) = (&execution.principal, fresh(execution).await?);
     let key = state.credentials.get(&who.credential).map(|row| &row.created);
     let needed = if who.side == Side::Staff { Scope::StaffExport } else { Scope::AuditRead };
@@ -107,18 +107,18 @@ async fn sight(execution: &Execution, search: &Search, has_reason: bool) -> Resu
         return Err(Refusal::new(Code::ForbiddenScope, text).details(json!({ "scope": needed.as_str() })).into());
     }
     if who.side == Side::Customer {
-        return Ok(Sight::own(who, &state));
+        return Ok(Visibility::own(who, &state));
     }
     let account = search.value(Field::Account).and_then(|account| account.parse().ok());
     if account.is_none() && !has_reason {
         let text = "Staff who take calls of several accounts away say why.";
         return Err(Refusal::new(Code::ValidationFailed, text).hint("Give a reason, or one account.").into());
     }
-    Ok(Sight::bounded(account, None))
+    Ok(Visibility::bounded(account, None))
 }
 
 /// Writes down that staff take calls away, so that the account learns of it.
-async fn tell(execution: &Execution, account: Option<&AccountId>, q: &str, reason: Option<String>) -> Result<(), Outcome> {
+async fn record_read(execution: &Execution, account: Option<&AccountId>, q: &str, reason: Option<String>) -> Result<(), Outcome> {
     let who = &execution.principal;
     let what = format!("exports/{}", execution.call());
     let notice = Notice::LogRead { user: Some(who.user.clone()), account: account.cloned(), what };
@@ -134,8 +134,8 @@ async fn made(execution: &Execution, form: Form, query: ActivityQuery) -> Result
         if execution.cancel.is_cancelled() {
             return Err(Outcome::Cancelled(Code::Cancelled));
         }
-        if sheet.count() > MOST {
-            let text = format!("These are more than {MOST} calls.");
+        if sheet.count() > MAX_COUNT {
+            let text = format!("These are more than {MAX_COUNT} calls.");
             return Err(Refusal::new(Code::TooLarge, text).hint("Narrow the search, or use `forelog export`.").into());
         }
     }

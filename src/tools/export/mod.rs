@@ -14,9 +14,9 @@ use super::declare::Declared;
 use crate::core::id::{AccountId, CredentialId, Position};
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::search::{Fault, Search};
-use crate::core::sight::Sight;
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 use sheet::Form;
 
 /// The operations of this noun.
@@ -65,7 +65,7 @@ impl Export {
         // The times are written out, so nothing counts from now.
         let search = Search::parse(&self.q, Micros(0))?;
         Ok(ActivityQuery {
-            sight: Sight::bounded(self.account.clone(), self.credential.clone()).of_today(state),
+            visibility: Visibility::bounded(self.account.clone(), self.credential.clone()).refreshed(state),
             search,
             limit: sheet::PAGE,
             cursor: None,

@@ -10,12 +10,12 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use sha2::{Digest, Sha256};
 
-use crate::core::dated::dated;
 use crate::core::id::Position;
 use crate::core::noun::vm::VM;
 use crate::core::refusal::Refusal;
+use crate::core::render_times::render_times;
 use crate::core::time::Micros;
-use crate::core::visible::visible;
+use crate::core::visible::escape_hidden;
 use crate::tools::{Activity, ActivityQuery, CallRecord};
 
 /// Calls that are read at once.
@@ -60,7 +60,7 @@ impl Form {
     fn rows(self, calls: &[CallRecord]) -> Vec<u8> {
         match self {
             Self::Csv => table(calls.iter().map(cells)),
-            Self::Jsonl => calls.iter().map(|call| dated(json!(call)).to_string() + "\n").collect::<String>().into(),
+            Self::Jsonl => calls.iter().map(|call| render_times(json!(call)).to_string() + "\n").collect::<String>().into(),
         }
     }
 }
@@ -160,5 +160,5 @@ fn cells(record: &CallRecord) -> [String; 13] {
 fn defused(cell: &str) -> String {
     let starts = cell.trim_start().chars().next().is_some_and(|c| matches!(c, '=' | '+' | '-' | '@' | '＝' | '＋' | '－' | '＠'));
     let hidden = cell.starts_with(['\t', '\r', '\n']);
-    if starts || hidden { format!("'{}", visible(cell)) } else { visible(cell) }
+    if starts || hidden { format!("'{}", escape_hidden(cell)) } else { escape_hidden(cell) }
 }

@@ -15,7 +15,7 @@ use crate::core::principal::Side;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
-use crate::log::facts::use_row;
+use crate::log::decision_inputs::use_row;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;

@@ -11,15 +11,15 @@ use crate::auth::session::Token;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::commands::invitation::Invite;
-use crate::core::email::{EmailAddress, NoEmailAddress};
+use crate::core::email::{EmailAddress, EmailAddressError};
 use crate::core::grant::{check_not_let_in, may_manage};
 use crate::core::id::{AccountId, InvitationId};
-use crate::core::member;
 use crate::core::redact::Sensitivity::{Pii, Public, Secret};
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::Scope;
-use crate::log::people::Invited;
+use crate::core::user;
+use crate::log::users::Invited;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
@@ -28,7 +28,7 @@ use crate::tools::record::{change, fresh};
 /// How long a link works.
 const HOLDS: Duration = Duration::from_hours(7 * 24);
 
-pub(super) static INVITE: Operation<Args, Output> = administration(member::INVITE)
+pub(super) static INVITE: Operation<Args, Output> = administration(user::INVITE)
     .scope(Scope::PeopleWrite)
     .or(&[Scope::StaffPeople])
     .title("Invite a person")
@@ -75,14 +75,14 @@ async fn invite(execution: Execution, Args { account, email, role }: Args) -> Re
     let state = fresh(&execution).await?;
     let account = account_of(&execution, &state, account, may_manage)?;
     check_not_let_in(&state, &execution.principal, &account)?;
-    let email: EmailAddress = email.parse().map_err(|error: NoEmailAddress| invalid("/email", &error.to_string()))?;
+    let email: EmailAddress = email.parse().map_err(|error: EmailAddressError| invalid("/email", &error.to_string()))?;
     if state.accounts.get(&account).is_none_or(|row| row.side != role.side()) {
         return Err(invalid("/role", "a role of the account's side").into());
     }
     let ports = &execution.ports;
     let (vault, token, now) = (&ports.reader.vault, Token::generate(&*ports.entropy), ports.clock.now());
     // Nothing is said of other accounts: the address may be somebody's there.
-    let known = vault.people_with(&email).await?;
+    let known = vault.users_with(&email).await?;
     if known.iter().any(|person| person.account == account && person.role_in(&state).is_some()) {
         return Err(already().into());
     }

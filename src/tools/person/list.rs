@@ -70,7 +70,7 @@ async fn list(execution: Execution, Args { account }: Args) -> Result<Output, Ou
     let manages = may_manage(&state, &execution.principal, &account);
     let (vault, now) = (&execution.ports.reader.vault, execution.ports.clock.now());
     let mut items = Vec::new();
-    for person in vault.people_of(&account).await? {
+    for person in vault.users_of(&account).await? {
         let Some(role) = person.role_in(&state) else { continue };
         let is_self = person.id == execution.principal.user;
         let (mut keys, mut sessions) = (None, None);

@@ -49,7 +49,7 @@ fn account_of(
 
 /// The account of a person whom the caller may manage.
 async fn managed(execution: &Execution, state: &ControlState, id: &UserId) -> Result<AccountId, Outcome> {
-    let person = execution.ports.reader.vault.person(id).await?;
+    let person = execution.ports.reader.vault.user(id).await?;
     let managed = person.filter(|person| may_manage(state, &execution.principal, &person.account));
     Ok(managed.ok_or_else(absent)?.account)
 }

@@ -50,7 +50,7 @@ async fn remove(execution: Execution, Args { id }: Args) -> Result<Output, Outco
     let account = managed(&execution, &state, &id).await?;
     let by = execution.principal.clone();
     let revoked = change(&execution, None, RemoveUser { user: id.clone(), account, by }).await?.answer;
-    if let Err(error) = execution.ports.reader.vault.erase_person(&id).await {
+    if let Err(error) = execution.ports.reader.vault.erase_user(&id).await {
         // They are removed all the same: the log says so. Removing them again erases what is left.
         tracing::error!(user = %id, %error, "a person who was removed could not be erased yet");
     }

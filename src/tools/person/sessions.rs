@@ -76,10 +76,10 @@ struct Listed {
 
 async fn listed(execution: Execution, Whose { user }: Whose) -> Result<Output, Outcome> {
     let (user, sessions) = found(&execution, user).await?;
-    Ok(Output { user, items: sessions.into_iter().map(shown).collect() })
+    Ok(Output { user, items: sessions.into_iter().map(to_listed).collect() })
 }
 
-fn shown(session: Session) -> Listed {
+fn to_listed(session: Session) -> Listed {
     Listed {
         id: digest(&session.hash),
         began_at: session.began.into(),
@@ -137,7 +137,7 @@ async fn found(execution: &Execution, user: Option<UserId>) -> Result<(UserId, V
     let who = &execution.principal;
     let (state, vault) = (fresh(execution).await?, &execution.ports.reader.vault);
     let user = user.unwrap_or_else(|| who.user.clone());
-    if vault.person(&user).await?.is_none() || !may_end(&state, who, &user) {
+    if vault.user(&user).await?.is_none() || !may_end(&state, who, &user) {
         return Err(absent().into());
     }
     let now = execution.ports.clock.now();

@@ -12,7 +12,7 @@ use crate::core::code::Code;
 use crate::core::commands::key::By;
 use crate::core::commands::key::canary::MakeCanary;
 use crate::core::commands::key::revoke::RevokeKey;
-use crate::core::event::{CredentialCreated, Kind};
+use crate::core::event::{CredentialCreated, EventKind};
 use crate::core::id::{CredentialId, Position, SwitchId};
 use crate::core::limit::Limit;
 use crate::core::principal::{Principal, Via};
@@ -30,7 +30,7 @@ const TOOL: &str = "vm_list";
 const LASTS: Duration = Duration::from_mins(5);
 
 /// A drill must not be refused by the limit that it is not about.
-const AMPLE: Limit = Limit { admit: Limit::MOST, window_ms: 1000 };
+const AMPLE: Limit = Limit { admit: Limit::MAX_COUNT, window_ms: 1000 };
 
 /// Events of the log that are read at a time.
 const PAGE: u32 = 1000;
@@ -86,9 +86,9 @@ impl Canary {
             after = events.last()?.position;
             for event in events {
                 match event.kind {
-                    Kind::SwitchEngaged { switch: of, .. } => engaged |= of == *switch,
-                    Kind::IntentRecorded(intent) if intent.credential == self.credential => drop(own.insert(intent.call)),
-                    Kind::Admitted(leave) if engaged && own.contains(&leave.call) => admitted += 1,
+                    EventKind::SwitchEngaged { switch: of, .. } => engaged |= of == *switch,
+                    EventKind::IntentRecorded(intent) if intent.credential == self.credential => drop(own.insert(intent.call)),
+                    EventKind::Admitted(leave) if engaged && own.contains(&leave.call) => admitted += 1,
                     _ => {}
                 }
             }

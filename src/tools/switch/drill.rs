@@ -26,7 +26,7 @@ use crate::tools::declare::{Nothing, Operation, Route, administration};
 use crate::tools::record::change;
 
 /// How long the canary's first refusal is waited for, from when the switch was asked for.
-const PATIENCE: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Calls that must be refused after the switch is fenced.
 const PROBES: usize = 10;
@@ -119,7 +119,7 @@ async fn run(execution: &Execution, canary: &Canary, told: &mut DrillCompleted) 
 
 /// Calls until the first refusal by the switch; false if there is none in time.
 async fn first_refusal(execution: &Execution, canary: &Canary, begun: Duration) -> bool {
-    while execution.ports.clock.elapsed().saturating_sub(begun) < PATIENCE {
+    while execution.ports.clock.elapsed().saturating_sub(begun) < TIMEOUT {
         match canary.call(execution).await {
             Ok(()) => {}
             Err(code) => return code == Code::KillSwitchEngaged,

@@ -17,11 +17,11 @@ use crate::tools::Execution;
 use crate::tools::instant::Instant;
 
 /// How long is waited beyond the longest lease, and at most.
-const PATIENCE: Duration = Duration::from_secs(1);
-const MOST: Duration = Duration::from_secs(10);
+const TIMEOUT: Duration = Duration::from_secs(1);
+const MAX_WAIT: Duration = Duration::from_secs(10);
 
 /// How soon other nodes are looked at again; they confirm within milliseconds, or something holds them up.
-const LOOK: [Duration; 2] = [Duration::from_millis(4), Duration::from_millis(50)];
+const POLL_INTERVAL: [Duration; 2] = [Duration::from_millis(4), Duration::from_millis(50)];
 
 /// How one node stands to an epoch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,12 +82,12 @@ pub(in crate::tools) async fn wait(execution: &Execution, epoch: Epoch) -> Resul
     let begun = ports.clock.elapsed();
     let mut expired = BTreeSet::new();
     let mut confirmed = None;
-    let [mut pause, longest] = LOOK;
+    let [mut pause, longest] = POLL_INTERVAL;
     loop {
         if confirmed.is_none() && ports.fence().has_drained(epoch) {
             confirmed = Some(ports.clock.now());
         }
-        let peers = ports.fence().peers().look(&*ports.reader.store).await?;
+        let peers = ports.fence().peers().observe(&*ports.reader.store).await?;
         let head = ports.reader.store.head().await?.epoch;
         // Who comes back after it had expired knows the switch before it may start anything.
         expired.extend(peers.iter().filter(|peer| peer.dead).map(|peer| peer.node.id.clone()));
@@ -97,7 +97,7 @@ pub(in crate::tools) async fn wait(execution: &Execution, epoch: Epoch) -> Resul
         fenced.0.extend(others.map(|peer| (peer.node.id.clone(), standing(peer, (epoch, head), &expired))));
         let lease = peers.iter().map(|peer| peer.node.lease_ms).max().map_or(Duration::ZERO, Duration::from_millis);
         let waited = ports.clock.elapsed().saturating_sub(begun);
-        if fenced.is_complete() || waited >= (lease + PATIENCE).min(MOST) {
+        if fenced.is_complete() || waited >= (lease + TIMEOUT).min(MAX_WAIT) {
             return Ok(fenced);
         }
         tokio::time::sleep(pause).await;

@@ -71,12 +71,12 @@ async fn list(execution: Execution) -> Result<Output, Outcome> {
         .switches
         .values()
         .filter(|switch| !switch.is_over(now))
-        .map(|switch| shown(switch, state.wish_to_release(switch, now)))
+        .map(|switch| to_listed(switch, state.wish_to_release(switch, now)))
         .collect();
     Ok(Output { items })
 }
 
-fn shown(switch: &Switch, wish: Option<&UserId>) -> Listed {
+fn to_listed(switch: &Switch, wish: Option<&UserId>) -> Listed {
     Listed {
         id: switch.id.clone(),
         target: switch.target.clone(),

@@ -20,7 +20,7 @@ use crate::tools::instant::Instant;
 use crate::tools::record::{change, note};
 
 /// The longest ramp, in minutes.
-const LONGEST: u64 = Ramp::LONGEST.as_secs() / 60;
+const MAX_MINUTES: u64 = Ramp::MAX_DURATION.as_secs() / 60;
 
 pub(super) static RELEASE: Operation<Args, Output> = administration("switch_release")
     .scope(Scope::StaffSwitch)
@@ -43,7 +43,7 @@ pub(super) struct Args {
     #[schemars(extend("x-class" = Content), length(min = 1, max = 500))]
     reason: Option<String>,
     /// Let keys through again one after the other, all of them after so many minutes; at once if absent.
-    #[schemars(extend("x-class" = Public), range(min = 1, max = LONGEST))]
+    #[schemars(extend("x-class" = Public), range(min = 1, max = MAX_MINUTES))]
     ramp_minutes: Option<u64>,
 }
 

@@ -15,7 +15,7 @@ use crate::providers::compute::{Machine, PowerState};
 use crate::tools::Execution;
 
 /// A VM, and its machine if the provider has shown it.
-pub(in crate::tools) struct Seen {
+pub(in crate::tools) struct VmWithMachine {
     /// The VM.
     pub(in crate::tools) vm: Vm,
     /// Its machine; none if the provider could not be asked or does not have it.
@@ -26,12 +26,12 @@ pub(in crate::tools) struct Seen {
 
 /// The VMs that the caller may see, by id.
 pub(in crate::tools) fn visible(execution: &Execution) -> Vec<Vm> {
-    let (state, sight) = (execution.state(), execution.sight());
-    sight.vms(&state).cloned().collect()
+    let (state, visibility) = (execution.state(), execution.visibility());
+    visibility.vms(&state).cloned().collect()
 }
 
 /// Asks each provider once. One that does not answer leaves its machines unseen.
-pub(in crate::tools) async fn look(execution: &Execution, vms: &[Vm]) -> Result<Vec<Seen>, Outcome> {
+pub(in crate::tools) async fn look(execution: &Execution, vms: &[Vm]) -> Result<Vec<VmWithMachine>, Outcome> {
     let names: BTreeSet<&str> = vms.iter().map(|vm| vm.provider.as_str()).collect();
     let mut machines: BTreeMap<(String, String), Machine> = BTreeMap::new();
     let mut simulations = BTreeSet::new();
@@ -47,7 +47,7 @@ pub(in crate::tools) async fn look(execution: &Execution, vms: &[Vm]) -> Result<
     }
     let seen = |vm: &Vm| {
         let machine = machines.get(&(vm.provider.clone(), vm.machine.clone())).cloned();
-        Seen { vm: vm.clone(), machine, simulation: simulations.contains(vm.provider.as_str()) }
+        VmWithMachine { vm: vm.clone(), machine, simulation: simulations.contains(vm.provider.as_str()) }
     };
     Ok(vms.iter().map(seen).collect())
 }
@@ -96,8 +96,8 @@ pub(in crate::tools) struct Shown {
     disk_gib: Option<u32>,
 }
 
-impl From<Seen> for Shown {
-    fn from(Seen { vm, machine, simulation }: Seen) -> Self {
+impl From<VmWithMachine> for Shown {
+    fn from(VmWithMachine { vm, machine, simulation }: VmWithMachine) -> Self {
         let seen = machine.as_ref();
         Self {
             vm_id: vm.id,

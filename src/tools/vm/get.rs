@@ -10,7 +10,7 @@ use crate::core::scope::Scope;
 use crate::providers::compute::PowerAction;
 use crate::tools::Execution;
 use crate::tools::declare::{Nothing, Operation, reading};
-use crate::tools::vm::fleet::{Seen, Shown};
+use crate::tools::vm::fleet::{Shown, VmWithMachine};
 
 pub(super) static GET: Operation<Nothing, Output> = reading("vm_get")
     .scope(Scope::VmsRead)
@@ -36,6 +36,6 @@ async fn get(execution: Execution) -> Result<Output, Outcome> {
     let machine = compute.get(&execution.machine()?).await?;
     let can = compute.capabilities();
     let vm = execution.vm().ok_or_else(vm_not_found)?;
-    let seen = Seen { vm, machine: Some(machine), simulation: can.simulation };
+    let seen = VmWithMachine { vm, machine: Some(machine), simulation: can.simulation };
     Ok(Output { vm: seen.into(), power_actions: can.power, guest_commands: can.guest })
 }

@@ -11,7 +11,7 @@ use crate::core::id::{AccountId, VmId};
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::tool::Reaches;
+use crate::core::tool::ProviderAccess;
 use crate::providers::compute::MachineRef;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, administration};
@@ -21,7 +21,7 @@ pub(super) static IMPORT: Operation<Args, Output> = administration("vm_import")
     .scope(Scope::StaffTokens)
     .title("Import a VM")
     .about("Gives a machine that a provider has and nobody owns to an account.")
-    .reaches(Reaches::Named("provider"))
+    .reaches(ProviderAccess::Named("provider"))
     .run(|execution, args| Box::pin(import(execution, args)));
 
 #[derive(Clone, Deserialize, JsonSchema)]

@@ -7,7 +7,7 @@ use crate::core::call::Outcome;
 use crate::core::id::VmId;
 use crate::core::redact::Sensitivity::Public;
 use crate::core::scope::Scope;
-use crate::core::tool::Reaches;
+use crate::core::tool::ProviderAccess;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, reading};
 use crate::tools::vm::fleet::{self, Shown};
@@ -16,7 +16,7 @@ pub(super) static LIST: Operation<Args, Output> = reading("vm_list")
     .scope(Scope::VmsRead)
     .title("List VMs")
     .about("Lists the VMs that the key may see, with their power state and whether command execution is on.")
-    .reaches(Reaches::Visible)
+    .reaches(ProviderAccess::Visible)
     .run(|execution, args| Box::pin(list(execution, args)));
 
 #[derive(Clone, Deserialize, JsonSchema)]

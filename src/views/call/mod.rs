@@ -15,12 +15,12 @@ pub(super) use row::{load, save};
 
 use crate::core::call::{Status, next};
 use crate::core::code::Code;
-use crate::core::event::{Event, IntentRecorded, Kind};
+use crate::core::event::{Event, EventKind, IntentRecorded};
 use crate::core::id::Position;
 use crate::core::resource::ResourceId;
 use crate::core::search::words::indexed;
-use crate::core::sight::Sight;
 use crate::core::time::Micros;
+use crate::core::visibility::Visibility;
 use crate::tools::CallRecord;
 
 /// Not yet.
@@ -114,15 +114,15 @@ impl Call {
         };
         let position = event.position;
         match &event.kind {
-            Kind::Held { .. } => self.held = position,
-            Kind::Admitted(_) => (self.decided, self.decision) = (position, Some(after)),
-            Kind::Refused(refused) => {
+            EventKind::Held { .. } => self.held = position,
+            EventKind::Admitted(_) => (self.decided, self.decision) = (position, Some(after)),
+            EventKind::Refused(refused) => {
                 (self.decided, self.decision) = (position, Some(after));
                 self.end(event, Some(refused.code.to_string()));
                 self.policy = refused.policies.first().filter(|_| is_policys(refused.code)).map(ToString::to_string);
                 self.switch = refused.switch.as_ref().map(ToString::to_string);
             }
-            Kind::Started { .. } if self.started == NEVER => self.started = position,
+            EventKind::Started { .. } if self.started == NEVER => self.started = position,
             kind => {
                 if let Some(end) = kind.end() {
                     self.end(event, end.code.map(|code| code.to_string()));
@@ -148,7 +148,7 @@ impl Call {
         let named = |event: &&Event| event.kind.call().is_some_and(|call| call.as_str() == self.id);
         let mut events = events.iter().filter(named);
         let intent = events.next().and_then(|event| match &event.kind {
-            Kind::IntentRecorded(intent) => Some((event, intent)),
+            EventKind::IntentRecorded(intent) => Some((event, intent)),
             _ => None,
         });
         let spoken = Spoken { text: self.text.clone(), ip: self.ip.clone(), label: self.label.clone() };
@@ -189,8 +189,8 @@ impl Call {
     }
 
     /// Whether it may be seen.
-    pub(super) fn is_in(&self, sight: &Sight) -> bool {
-        self.account.parse().is_ok_and(|account| sight.call(&account, &self.credential))
+    pub(super) fn is_in(&self, visibility: &Visibility) -> bool {
+        self.account.parse().is_ok_and(|account| visibility.call(&account, &self.credential))
     }
 
     /// Where its intent is.

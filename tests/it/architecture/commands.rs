@@ -12,7 +12,7 @@ const NO_COMMANDS: [&str; 5] = ["node_started", "node_stopped", "log_read", "cla
 /// The variants of `Kind` that a command appends, as they are named in the source.
 fn of_commands() -> std::collections::BTreeSet<String> {
     let kinds = crate::kinds::one_of_each();
-    let named = kinds.iter().filter(|kind| kind.call().is_none()).map(forelog::core::event::Kind::name);
+    let named = kinds.iter().filter(|kind| kind.call().is_none()).map(forelog::core::event::EventKind::name);
     let capital = |word: &str| word[..1].to_uppercase() + &word[1..];
     let variant = |name: &str| name.split('_').map(capital).collect::<String>();
     named.filter(|name| !NO_COMMANDS.contains(name)).map(variant).collect()

@@ -104,19 +104,19 @@ impl<'ast> Visit<'ast> for Texts {
     }
 }
 
-/// Rooms that know tools by their facts alone. `core/member.rs` has the name of the tool that invites: an invitation is held against
+/// Rooms that know tools by their facts alone. `core/user.rs` has the name of the tool that invites: an invitation is held against
 /// a switch on that tool where no catalogue is in sight.
 const KNOW_NO_TOOL: [&str; 9] = ["core", "log", "policy", "control", "worker", "views", "export", "auth", "providers"];
 
 fn named_tools(source: &Source) -> Vec<String> {
     let events: std::collections::BTreeSet<&str> =
-        crate::kinds::one_of_each().iter().map(forelog::core::event::Kind::name).collect();
+        crate::kinds::one_of_each().iter().map(forelog::core::event::EventKind::name).collect();
     let tools = forelog::tools::names();
     let mut texts = Texts::default();
     texts.visit_file(&source.parse());
     let is_tool = |(_, text): &(usize, String)| tools.contains(text) && !events.contains(text.as_str());
     let room = source.module.first().map_or("", String::as_str);
-    let found = texts.found.into_iter().filter(|_| KNOW_NO_TOOL.contains(&room) && source.name != "core/member.rs");
+    let found = texts.found.into_iter().filter(|_| KNOW_NO_TOOL.contains(&room) && source.name != "core/user.rs");
     found.chain(texts.compared).filter(is_tool).map(|(line, text)| format!("{}:{line}: {text}", source.name)).collect()
 }
 
@@ -163,7 +163,7 @@ fn the_pipeline_knows_no_vm() {
         "core/fold/vm.rs",
         "core/commands/vm.rs",
         "core/id.rs",
-        "core/sight.rs",
+        "core/visibility.rs",
         "core/lineage.rs",
         "core/row.rs",
         "core/state.rs",

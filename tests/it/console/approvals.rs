@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::House;
+use super::ConsoleServer;
 
 const HOLDING: &str = r#"
 @id("own") permit (principal, action, resource) when { principal.side == "customer" && resource in principal.account };
@@ -16,27 +16,27 @@ const CASES: &str = "[[case]]\nname = \"power\"\nside = \"customer\"\nscopes = [
     vm = { owner = \"caller\" }\nexpect = \"hold\"\n";
 
 /// A server whose policies hold every power change, and the directory they are in.
-pub async fn holding() -> (House, tempfile::TempDir) {
+pub async fn holding() -> (ConsoleServer, tempfile::TempDir) {
     let policies = tempfile::tempdir().expect("a directory");
     std::fs::write(policies.path().join("own.cedar"), HOLDING).expect("policies");
     std::fs::write(policies.path().join("cases.toml"), CASES).expect("cases");
     let more = format!("policies_dir = \"{}\"\ninstant_wait_ms = 50", policies.path().display());
-    (House::with(&more).await, policies)
+    (ConsoleServer::with(&more).await, policies)
 }
 
 /// Asks for a reboot that is held; answers its call.
-pub async fn ask(house: &House) -> String {
-    let power = json!({ "vm_id": house.one.vm, "action": "reboot", "confirm": true });
-    let held = house.call(&house.one.key, "vm_power", power).await;
+pub async fn ask(console: &ConsoleServer) -> String {
+    let power = json!({ "vm_id": console.one.vm, "action": "reboot", "confirm": true });
+    let held = console.call(&console.one.key, "vm_power", power).await;
     assert_eq!(held.code(), "approval_required", "{held:?}");
     held.json()["error"]["details"]["operation_id"].as_str().expect("an operation").to_owned()
 }
 
 /// How an operation ended, for a caller who asks until it has.
-async fn end(house: &House, call: &str) -> String {
+async fn end(console: &ConsoleServer, call: &str) -> String {
     let asking = async {
         loop {
-            let shown = house.call(&house.one.key, "operation_get", json!({ "operation_id": call })).await.json();
+            let shown = console.call(&console.one.key, "operation_get", json!({ "operation_id": call })).await.json();
             if shown["ended_at"].is_string() {
                 return shown["status"].as_str().unwrap_or_default().to_owned();
             }
@@ -48,10 +48,10 @@ async fn end(house: &House, call: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_person_answers_for_a_call_once() {
-    let (house, _policies) = holding().await;
-    let owner = house.signed_in(&house.one.owner).await;
+    let (console, _policies) = holding().await;
+    let owner = console.signed_in(&console.one.owner).await;
     assert!(owner.page("/console/approvals").await.contains("No call waits for a person."));
-    let call = ask(&house).await;
+    let call = ask(&console).await;
     let page = owner.page("/console/approvals").await;
     for told in
         [&*call, "vm_power on one-web-1", "it &#60;i&#62;interrupts", "&#34;action&#34;: &#34;reboot&#34;", "one&#39;s agent"]
@@ -64,50 +64,50 @@ async fn console_a_person_answers_for_a_call_once() {
     let (path, yes) = (format!("/console/approvals/{call}"), [("verdict", "approve"), ("reason", "agreed with Ada")]);
     assert_eq!(owner.post(&path, &yes).await.status, StatusCode::FORBIDDEN, "a form without its token");
     assert_eq!(owner.submit(&path, &yes).await.status, StatusCode::SEE_OTHER);
-    assert_eq!(end(&house, &call).await, "succeeded");
+    assert_eq!(end(&console, &call).await, "succeeded");
     assert!(owner.page("/console/approvals").await.contains("No call waits for a person."));
     let late = owner.submit(&path, &[("verdict", "reject")]).await;
     assert!(late.text.contains("role=\"alert\"") || late.status.is_client_error(), "a second answer is told nothing: {late:?}");
-    assert_eq!(house.events("approval_decided").await.len(), 1);
+    assert_eq!(console.events("approval_decided").await.len(), 1);
 
-    let call = ask(&house).await;
+    let call = ask(&console).await;
     owner.submit(&format!("/console/approvals/{call}"), &[("verdict", "reject"), ("reason", "not at noon")]).await;
-    assert_eq!(end(&house, &call).await, "refused");
+    assert_eq!(end(&console, &call).await, "refused");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_nobody_else_answers() {
-    let (house, _policies) = holding().await;
-    let call = ask(&house).await;
-    let other = house.signed_in(&house.other.owner).await;
-    let member = house.hire(&house.one.account, "member").await;
-    let member = house.signed_in(&member).await;
+    let (console, _policies) = holding().await;
+    let call = ask(&console).await;
+    let other = console.signed_in(&console.other.owner).await;
+    let member = console.hire(&console.one.account, "member").await;
+    let member = console.signed_in(&member).await;
     assert!(!other.page("/console/approvals").await.contains(&call), "another tenant sees it");
     assert!(!member.page("/console/approvals").await.contains("name=\"verdict\""), "a member is offered it");
     for browser in [&other, &member] {
         let tried = browser.submit(&format!("/console/approvals/{call}"), &[("verdict", "approve")]).await;
         assert!(tried.status.is_client_error(), "{tried:?}");
     }
-    assert_eq!(house.events("approval_decided").await.len(), 0);
-    let owner = house.signed_in(&house.one.owner).await;
+    assert_eq!(console.events("approval_decided").await.len(), 0);
+    let owner = console.signed_in(&console.one.owner).await;
     assert!(owner.page("/console/approvals").await.contains(&call), "it waits on");
 }
 
 /// What every customer's agents are about to do is read for a reason, and on the record.
 #[tokio::test(flavor = "multi_thread")]
 async fn console_staff_say_why_they_look_at_what_waits() {
-    let house = House::open().await;
-    let staff = house.signed_in(&house.staff).await;
+    let console = ConsoleServer::open().await;
+    let staff = console.signed_in(&console.staff).await;
     let asked = staff.get("/console/approvals").await;
     assert_eq!(asked.status, StatusCode::SEE_OTHER, "{asked:?}");
     assert!(asked.header("location").starts_with("/console/reason?next="), "{asked:?}");
-    let staff = house.investigator().await;
+    let staff = console.investigator().await;
     assert!(staff.page("/console/approvals").await.contains("No call waits for a person."));
-    let reads = house.events("log_read").await;
+    let reads = console.events("log_read").await;
     let last = serde_json::to_value(reads.last().expect("a reading")).expect("a leaf");
-    assert_eq!((&last["what"], &last["user"]), (&json!("approvals"), &json!(house.staff.user)));
-    let exporter = house.hire(&house.staff.account, "exporter").await;
-    let exporter = house.signed_in(&exporter).await;
+    assert_eq!((&last["what"], &last["user"]), (&json!("approvals"), &json!(console.staff.user)));
+    let exporter = console.hire(&console.staff.account, "exporter").await;
+    let exporter = console.signed_in(&exporter).await;
     let made = staff.submit("/console/exports", &[("form", "csv")]).await;
     let file = format!("{}/file", made.header("location"));
     let asked = exporter.get(&file).await;

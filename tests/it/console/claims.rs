@@ -6,13 +6,13 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::issuer::{Answering, CLIENT, Issuer, Running, Signature};
-use super::{BEGINNING, House};
+use super::{BEGINNING, ConsoleServer};
 
-async fn believing() -> (House, Running) {
+async fn believing() -> (ConsoleServer, Running) {
     let issuer = Issuer::start(BEGINNING).await;
     issuer.vouches_for("first", "one@example.com", &json!({}));
-    let house = House::with(&issuer.configured("them", "customer", "domains = [\"example.com\"]")).await;
-    (house, issuer)
+    let console = ConsoleServer::with(&issuer.configured("them", "customer", "domains = [\"example.com\"]")).await;
+    (console, issuer)
 }
 
 /// Every standard claim that nobody needs, with those of other standards.
@@ -67,33 +67,33 @@ fn wrong_types() -> Vec<Value> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_what_is_not_needed_is_not_looked_at_whatever_its_type() {
-    let (house, issuer) = believing().await;
+    let (console, issuer) = believing().await;
     for value in wrong_types() {
         let more: serde_json::Map<String, Value> = NOT_NEEDED.iter().map(|name| ((*name).to_owned(), value.clone())).collect();
         issuer.vouches_for("first", "one@example.com", &Value::Object(more.clone()));
-        assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "in the token: {value}");
+        assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "in the token: {value}");
         // The same where it says nothing in the token.
         issuer.vouches_for("first", "", &json!({ "email": null, "email_verified": null }));
         let mut told = more;
         told.extend([("email".to_owned(), json!("one@example.com")), ("email_verified".to_owned(), json!("true"))]);
         issuer.manner().user_info = Value::Object(told);
-        assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "on being asked: {value}");
+        assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "on being asked: {value}");
         issuer.manner().user_info = json!({});
     }
     // One at a time, as Auth0 sends it.
     issuer.vouches_for("first", "one@example.com", &json!({ "updated_at": "2025-12-23T10:59:07.841Z" }));
-    assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
     issuer.vouches_for(
         "first",
         "one@example.com",
         &json!({ "aud": [CLIENT], "azp": CLIENT, "exp": BEGINNING.0 / 1_000_000 + 300 }),
     );
-    assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "a list of one");
+    assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "a list of one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_an_address_counts_as_verified_only_if_it_is_said_so() {
-    let (house, issuer) = believing().await;
+    let (console, issuer) = believing().await;
     for (verified, status) in [
         (json!(true), StatusCode::SEE_OTHER),
         (json!("true"), StatusCode::SEE_OTHER),
@@ -104,23 +104,23 @@ async fn oidc_an_address_counts_as_verified_only_if_it_is_said_so() {
         (json!(["true"]), StatusCode::FORBIDDEN),
         (json!({ "one@example.com": true }), StatusCode::FORBIDDEN),
     ] {
-        house.change("delete from identity").await;
+        console.change("delete from identity").await;
         issuer.vouches_for("first", "one@example.com", &json!({ "email_verified": verified }));
-        assert_eq!(house.browser().signs_in_by("them").await.status, status, "{verified}");
+        assert_eq!(console.browser().signs_in_by("them").await.status, status, "{verified}");
     }
     for email in
         [json!(7), json!(["one@example.com"]), json!({ "value": "one@example.com" }), json!("one@example.com, two@example.com")]
     {
-        house.change("delete from identity").await;
+        console.change("delete from identity").await;
         issuer.vouches_for("first", "", &json!({ "email": email }));
-        assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::FORBIDDEN, "{email}");
+        assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::FORBIDDEN, "{email}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_what_is_published_besides_is_not_looked_at() {
     for value in wrong_types() {
-        let (house, issuer) = believing().await;
+        let (console, issuer) = believing().await;
         issuer.manner().published = json!({
             "response_types_supported": value, "subject_types_supported": value, "id_token_signing_alg_values_supported": value,
             "response_modes_supported": value, "grant_types_supported": value, "acr_values_supported": value,
@@ -128,13 +128,13 @@ async fn oidc_what_is_published_besides_is_not_looked_at() {
             "ui_locales_supported": value, "service_documentation": value, "op_policy_uri": value, "scopes_supported": value,
             "claims_parameter_supported": value, "request_parameter_supported": value, "registration_endpoint": value,
         });
-        assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "{value}");
+        assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "{value}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_each_refusal_says_truly_why() {
-    let (house, issuer) = believing().await;
+    let (console, issuer) = believing().await;
     let at = BEGINNING.0 / 1_000_000;
     let cases: Vec<(Value, &str, &str)> = vec![
         (json!({ "aud": "somebody-else" }), "audience", "is for another client"),
@@ -150,16 +150,16 @@ async fn oidc_each_refusal_says_truly_why() {
     ];
     for (claims, check, words) in cases {
         issuer.vouches_for("first", "one@example.com", &claims);
-        let answer = house.browser().signs_in_by("them").await;
+        let answer = console.browser().signs_in_by("them").await;
         assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{claims}: {answer:?}");
         assert!(answer.text.contains(words), "{claims}: {}", answer.text);
-        let note = house.notes("sign_in_refused").await.pop().expect("a note");
+        let note = console.notes("sign_in_refused").await.pop().expect("a note");
         assert_eq!(note["why"], "untrue_token", "{claims}");
         assert!(note["detail"].as_str().is_some_and(|detail| detail.starts_with(check)), "{claims}: {note}");
     }
     issuer.vouches_for("first", "one@example.com", &json!({}));
     issuer.manner().signature = Signature::OtherKey;
-    let answer = house.browser().signs_in_by("them").await;
+    let answer = console.browser().signs_in_by("them").await;
     assert!(answer.status == StatusCode::BAD_GATEWAY && answer.text.contains("not signed with a key"), "{answer:?}");
     issuer.manner().signature = Signature::Right;
     for (answering, status, words) in [
@@ -168,23 +168,23 @@ async fn oidc_each_refusal_says_truly_why() {
         (Answering::Never, StatusCode::SERVICE_UNAVAILABLE, "does not answer now"),
     ] {
         issuer.manner().answering = answering;
-        let answer = house.browser().signs_in_by("them").await;
+        let answer = console.browser().signs_in_by("them").await;
         assert!(answer.status == status && answer.text.contains(words), "{answer:?}");
     }
     issuer.manner().answering = Answering::Well;
     // What it says on being asked is about somebody else.
     issuer.vouches_for("first", "", &json!({ "email": null }));
     issuer.manner().user_info = json!({ "sub": "second", "email": "one@example.com", "email_verified": true });
-    let answer = house.browser().signs_in_by("them").await;
+    let answer = console.browser().signs_in_by("them").await;
     assert!(answer.status == StatusCode::BAD_GATEWAY && answer.text.contains("not all about one person"), "{answer:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_tabs_do_not_take_each_others_attempt() {
-    let (house, _issuer) = believing().await;
-    let browser = house.browser();
+    let (console, _issuer) = believing().await;
+    let browser = console.browser();
     let (first, second) = (browser.leaves("them", "/console/keys").await, browser.leaves("them", "/console/people").await);
-    let foreign = house.browser().leaves("them", "").await;
+    let foreign = console.browser().leaves("them", "").await;
     for back in
         [foreign.back(), vec![("state", "x".to_owned()), ("code", "y".to_owned())], vec![("error", "access_denied".to_owned())]]
     {
@@ -196,11 +196,11 @@ async fn oidc_tabs_do_not_take_each_others_attempt() {
     assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/console/people"), "{answer:?}");
     assert_eq!(browser.returns("them", &first.back()).await.status, StatusCode::BAD_REQUEST, "it is used up");
     // A browser does not keep them without end.
-    let many = house.browser();
+    let many = console.browser();
     let mut sent = Vec::new();
     for _ in 0..8 {
         sent.push(many.leaves("them", "").await);
-        house.clock.pass(Duration::from_secs(1));
+        console.clock.pass(Duration::from_secs(1));
     }
     assert_eq!(many.returns("them", &sent[0].back()).await.status, StatusCode::BAD_REQUEST, "the oldest are given up");
     assert_eq!(many.returns("them", &sent[7].back()).await.status, StatusCode::SEE_OTHER);

@@ -6,28 +6,28 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::issuer::{Answering, CLIENT, Issuer, Running, Signature};
-use super::{BEGINNING, House};
+use super::{BEGINNING, ConsoleServer};
 
 /// A console that believes an issuer for `example.com`, whose person is the first customer's owner.
-async fn believing() -> (House, Running) {
+async fn believing() -> (ConsoleServer, Running) {
     let issuer = Issuer::start(BEGINNING).await;
     issuer.vouches_for("first", "one@example.com", &json!({}));
-    let house = House::with(&issuer.configured("them", "customer", "domains = [\"example.com\"]")).await;
-    (house, issuer)
+    let console = ConsoleServer::with(&issuer.configured("them", "customer", "domains = [\"example.com\"]")).await;
+    (console, issuer)
 }
 
 /// Nobody comes in with the token, and the log says why.
-async fn refused(house: &House, why: &str, what: &str) {
-    let browser = house.browser();
+async fn refused(console: &ConsoleServer, why: &str, what: &str) {
+    let browser = console.browser();
     let answer = browser.signs_in_by("them").await;
     assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{what}: {answer:?}");
     assert!(!browser.is_signed_in().await, "{what}");
-    assert_eq!(house.refusals().await.pop().as_deref(), Some(why), "{what}");
+    assert_eq!(console.refusals().await.pop().as_deref(), Some(why), "{what}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_a_token_is_believed_only_if_all_of_it_is_right() {
-    let (house, issuer) = believing().await;
+    let (console, issuer) = believing().await;
     let (at, right) = (BEGINNING.0 / 1_000_000, issuer.manner().claims.clone());
     let wrong: Vec<(&str, Value)> = vec![
         ("another client's", json!({ "aud": "somebody-else" })),
@@ -50,15 +50,15 @@ async fn oidc_a_token_is_believed_only_if_all_of_it_is_right() {
             bent[name] = value.clone();
         }
         issuer.manner().claims = bent;
-        refused(&house, "untrue_token", what).await;
+        refused(&console, "untrue_token", what).await;
     }
     issuer.manner().claims = right;
-    assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "the right one");
+    assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "the right one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_a_token_is_believed_only_with_the_issuers_signature() {
-    let (house, issuer) = believing().await;
+    let (console, issuer) = believing().await;
     for (what, signature) in [
         ("another key", Signature::OtherKey),
         ("no signature", Signature::None),
@@ -66,20 +66,20 @@ async fn oidc_a_token_is_believed_only_with_the_issuers_signature() {
         ("changed after it was signed", Signature::Changed),
     ] {
         issuer.manner().signature = signature;
-        refused(&house, "untrue_token", what).await;
+        refused(&console, "untrue_token", what).await;
     }
     issuer.manner().signature = Signature::Right;
-    assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
     let asked = issuer.asked.load(Ordering::SeqCst);
     issuer.manner().key = 2;
-    assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "a new key is not looked for");
-    assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "a new key is not looked for");
+    assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
     assert_eq!(issuer.asked.load(Ordering::SeqCst), asked + 1, "what is published is asked for once");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_an_issuer_is_not_followed_elsewhere_nor_read_without_end_nor_waited_for() {
-    let (house, issuer) = believing().await;
+    let (console, issuer) = believing().await;
     let answers = [
         (Answering::Elsewhere, StatusCode::BAD_GATEWAY),
         (Answering::Endlessly, StatusCode::BAD_GATEWAY),
@@ -87,17 +87,17 @@ async fn oidc_an_issuer_is_not_followed_elsewhere_nor_read_without_end_nor_waite
     ];
     for (answering, status) in answers {
         issuer.manner().answering = answering;
-        assert_eq!(house.browser().signs_in_by("them").await.status, status);
+        assert_eq!(console.browser().signs_in_by("them").await.status, status);
     }
     assert_eq!(issuer.trapped.load(Ordering::SeqCst), 0, "it was followed");
-    assert_eq!(house.refusals().await, ["issuer_misanswered", "issuer_misanswered", "issuer_unavailable"]);
+    assert_eq!(console.refusals().await, ["issuer_misanswered", "issuer_misanswered", "issuer_unavailable"]);
     issuer.manner().answering = Answering::Well;
-    assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_who_sends_the_browser_back_has_to_be_the_issuer() {
-    let (house, issuer) = believing().await;
+    let (console, issuer) = believing().await;
     issuer.manner().names_itself = true;
     let own = issuer.url.clone();
     for (iss, status) in [
@@ -105,7 +105,7 @@ async fn oidc_who_sends_the_browser_back_has_to_be_the_issuer() {
         (Some("https://login.example.net"), StatusCode::BAD_GATEWAY),
         (Some(own.as_str()), StatusCode::SEE_OTHER),
     ] {
-        let browser = house.browser();
+        let browser = console.browser();
         let mut back = browser.leaves("them", "").await.back();
         back.extend(iss.map(|iss| ("iss", iss.to_owned())));
         assert_eq!(browser.returns("them", &back).await.status, status, "{iss:?}");
@@ -121,9 +121,9 @@ async fn oidc_what_an_issuer_publishes_leads_neither_out_of_tls_nor_to_another_i
         json!({ "jwks_uri": "http://login.example.net/jwks" }),
     ];
     for published in bent {
-        let (house, issuer) = believing().await;
+        let (console, issuer) = believing().await;
         issuer.manner().published = published.clone();
-        let answer = house.browser().get("/console/sign-in/oidc/them").await;
+        let answer = console.browser().get("/console/sign-in/oidc/them").await;
         assert_eq!(answer.status, StatusCode::BAD_GATEWAY, "{published}");
         assert!(answer.text.contains("what its metadata says cannot be used"), "{published}: {}", answer.text);
     }

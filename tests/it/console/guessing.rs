@@ -3,17 +3,17 @@
 use std::net::IpAddr;
 use std::time::Duration;
 
-use forelog::auth::guesses::{Guesser, Guesses, MOST};
+use forelog::auth::guesses::{GuessSource, Guesses, MAX_COUNT};
 use forelog::auth::hashing::{Hashing, Line};
 use forelog::auth::password;
 use forelog::core::email::EmailAddress;
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::time::Micros;
 use forelog::log::guess::Counted;
 use proptest::prelude::*;
 use reqwest::StatusCode;
 
-use super::{BEGINNING, Browser, House};
+use super::{BEGINNING, Browser, ConsoleServer};
 use crate::harness::{Answer, send};
 
 const TRUSTING: &str = "trusted_proxies = [\"127.0.0.1/32\"]";
@@ -48,10 +48,10 @@ on_both! {
 }
 
 /// Whoever guesses goes from node to node, and waits for a restart.
-async fn other_nodes(house: House) {
-    let (email, password) = ("one@example.com", house.one.owner.password.as_str());
-    let second = house.beside().await;
-    let bases = [house.base.clone(), format!("http://{}", second.address())];
+async fn other_nodes(console: ConsoleServer) {
+    let (email, password) = ("one@example.com", console.one.owner.password.as_str());
+    let second = console.beside().await;
+    let bases = [console.base.clone(), format!("http://{}", second.address())];
     for n in 0..10 {
         let answer = Browser::at(&bases[n % 2]).sign_in(email, "wrong").await;
         assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{n}");
@@ -60,19 +60,19 @@ async fn other_nodes(house: House) {
         assert_eq!(Browser::at(base).sign_in(email, password).await.status, StatusCode::TOO_MANY_REQUESTS, "{base}");
     }
     second.shutdown().await;
-    let third = house.beside().await;
+    let third = console.beside().await;
     let fresh = Browser::at(&format!("http://{}", third.address()));
     assert_eq!(fresh.sign_in(email, password).await.status, StatusCode::TOO_MANY_REQUESTS, "a restart forgets nothing");
-    house.clock.pass(Duration::from_mins(1));
+    console.clock.pass(Duration::from_mins(1));
     assert_eq!(fresh.sign_in(email, password).await.status, StatusCode::SEE_OTHER, "one a minute");
     // That one was right, and was given back where it was counted.
-    let again = house.browser().sign_in(email, password).await;
+    let again = console.browser().sign_in(email, password).await;
     assert_eq!(again.status, StatusCode::SEE_OTHER);
     third.shutdown().await;
 }
 
-async fn rows_are_few(house: House) {
-    let vault = &house.app.node().control.ports.reader.vault;
+async fn rows_are_few(console: ConsoleServer) {
+    let vault = &console.app.node().control.ports.reader.vault;
     let minute = 60_000_000;
     let one = |name: &'static [u8]| [Counted { name, every: minute, ahead: 9 * minute }];
     let now = |n: i64| Micros(BEGINNING.0 + n);
@@ -107,25 +107,25 @@ async fn rows_are_few(house: House) {
 }
 
 /// It costs that sign-in alone: who is signed in goes on.
-async fn uncounted(house: House) {
-    let browser = house.signed_in(&house.staff).await;
-    let vault = &house.app.node().control.ports.reader.vault;
+async fn uncounted(console: ConsoleServer) {
+    let browser = console.signed_in(&console.staff).await;
+    let vault = &console.app.node().control.ports.reader.vault;
     let mut transaction = vault.database().begin().await.expect("a transaction");
     transaction.script("alter table guess rename to guess_aside").await.expect("another name");
     transaction.commit().await.expect("a commit");
-    let stranger = house.browser().sign_in("one@example.com", &house.one.owner.password).await;
+    let stranger = console.browser().sign_in("one@example.com", &console.one.owner.password).await;
     assert_eq!(stranger.status, StatusCode::SERVICE_UNAVAILABLE, "{stranger:?}");
     let fields = [("target", "all"), ("reason", "an incident"), ("minutes", "")];
     let stopped = browser.submit("/console/switches", &fields).await;
     assert!(stopped.status.is_redirection() || stopped.status.is_success(), "{stopped:?}");
-    assert_eq!(house.events("switch_engaged").await.len(), 1);
+    assert_eq!(console.events("switch_engaged").await.len(), 1);
 }
 
-async fn others_guess(house: House) {
-    let (email, password) = ("one@example.com", house.one.owner.password.as_str());
-    let (mine, fresh) = (house.signed_in(&house.one.owner).await, house.browser());
+async fn others_guess(console: ConsoleServer) {
+    let (email, password) = ("one@example.com", console.one.owner.password.as_str());
+    let (mine, fresh) = (console.signed_in(&console.one.owner).await, console.browser());
     mine.submit("/console/sign-out", &[]).await;
-    let thief = Browser::from(&house.base, "127.0.0.2");
+    let thief = Browser::from(&console.base, "127.0.0.2");
     for _ in 0..10 {
         assert_eq!(thief.sign_in(email, "wrong").await.status, StatusCode::UNAUTHORIZED);
     }
@@ -134,31 +134,38 @@ async fn others_guess(house: House) {
     // Now from as many addresses as it takes.
     let mut held_up = 0;
     for n in 3..=20 {
-        let bot = Browser::from(&house.base, &format!("127.0.0.{n}"));
+        let bot = Browser::from(&console.base, &format!("127.0.0.{n}"));
         for _ in 0..10 {
             held_up += usize::from(bot.sign_in(email, "wrong").await.status == StatusCode::TOO_MANY_REQUESTS);
         }
     }
     assert!(held_up >= 60, "{held_up} of 180 guesses at one person were held up");
-    assert_eq!(house.browser().sign_in(email, password).await.status, StatusCode::TOO_MANY_REQUESTS, "an unknown browser waits");
+    assert_eq!(
+        console.browser().sign_in(email, password).await.status,
+        StatusCode::TOO_MANY_REQUESTS,
+        "an unknown browser waits"
+    );
     assert_eq!(mine.sign_in(email, password).await.status, StatusCode::SEE_OTHER, "a browser that signed in before does not");
-    assert_eq!(Browser::from(&house.base, "127.0.0.40").sign_in("other@example.com", "x").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(
+        Browser::from(&console.base, "127.0.0.40").sign_in("other@example.com", "x").await.status,
+        StatusCode::UNAUTHORIZED
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_browser_that_signed_in_before_is_bounded_by_itself_and_its_cookie_signs_nobody_in() {
-    let house = House::open().await;
-    let (email, password) = ("one@example.com", house.one.owner.password.as_str());
-    let browser = house.browser();
+    let console = ConsoleServer::open().await;
+    let (email, password) = ("one@example.com", console.one.owner.password.as_str());
+    let browser = console.browser();
     let answer = browser.sign_in(email, password).await;
     let known = cookie_of(&answer, "forelog-known").expect("a cookie").to_owned();
     let mut set = answer.headers.get_all("set-cookie").iter().map(|value| value.to_str().expect("text"));
     let flags = set.find(|text| text.starts_with("forelog-known=")).expect("a cookie").to_owned();
     assert!(["; Path=/", "; HttpOnly", "; SameSite=Lax", "; Max-Age="].iter().all(|flag| flags.contains(flag)), "{flags}");
-    assert!(known.len() < 1024 && !known.contains("usr_") && !flags.contains(house.one.owner.user.as_str()), "{known}");
+    assert!(known.len() < 1024 && !known.contains("usr_") && !flags.contains(console.one.owner.user.as_str()), "{known}");
     let plain = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     for name in ["forelog-known", "forelog-session"] {
-        let get = plain.get(format!("{}/console/account", house.base)).header("cookie", format!("{name}={known}"));
+        let get = plain.get(format!("{}/console/account", console.base)).header("cookie", format!("{name}={known}"));
         assert_eq!(send(get).await.status, StatusCode::SEE_OTHER, "as {name}");
     }
     browser.submit("/console/sign-out", &[]).await;
@@ -167,30 +174,30 @@ async fn console_a_browser_that_signed_in_before_is_bounded_by_itself_and_its_co
     }
     assert_eq!(browser.sign_in(email, password).await.status, StatusCode::TOO_MANY_REQUESTS);
     // Its guesses at somebody else count like anybody's, and it is not somebody else's.
-    let other = browser.sign_in("other@example.com", &house.other.owner.password).await;
+    let other = browser.sign_in("other@example.com", &console.other.owner.password).await;
     assert_eq!(other.status, StatusCode::SEE_OTHER);
-    house.clock.pass(Duration::from_mins(1));
+    console.clock.pass(Duration::from_mins(1));
     assert_eq!(browser.sign_in(email, password).await.status, StatusCode::SEE_OTHER, "one a minute");
     // Changed, it is nothing; and it costs nobody the sign-in.
     let bent = format!("forelog-known={}x", &known[..known.len() - 1]);
-    let form = plain.post(format!("{}/console/sign-in", house.base)).header("origin", &house.base).header("cookie", bent);
+    let form = plain.post(format!("{}/console/sign-in", console.base)).header("origin", &console.base).header("cookie", bent);
     assert_eq!(send(form.form(&[("email", email), ("password", password)])).await.status, StatusCode::SEE_OTHER);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_sign_ins_that_succeed_count_little() {
-    let house = House::open().await;
+    let console = ConsoleServer::open().await;
     for _ in 0..40 {
-        let answer = house.browser().sign_in("one@example.com", &house.one.owner.password).await;
+        let answer = console.browser().sign_in("one@example.com", &console.one.owner.password).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "an office behind one address is locked out by its own people");
     }
-    assert_eq!(house.browser().sign_in("one@example.com", "wrong").await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(console.browser().sign_in("one@example.com", "wrong").await.status, StatusCode::UNAUTHORIZED);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_network_of_ipv6_is_one_address_and_a_bent_header_hides_nobody() {
-    let house = House::with(TRUSTING).await;
-    let browser = house.browser();
+    let console = ConsoleServer::with(TRUSTING).await;
+    let browser = console.browser();
     for n in 0..10 {
         let from = format!("2001:db8:1:2::{n}");
         assert_eq!(browser.sign_in_from(&from, "one@example.com", "wrong").await.status, StatusCode::UNAUTHORIZED);
@@ -209,33 +216,32 @@ async fn console_a_network_of_ipv6_is_one_address_and_a_bent_header_hides_nobody
     assert_eq!(browser.sign_in_from(proxy, "other@example.com", "wrong").await.status, StatusCode::UNAUTHORIZED);
 }
 
-async fn rotates(house: House) {
-    let browser = house.signed_in(&house.one.owner).await;
-    let elsewhere = house.signed_in(&house.one.owner).await;
-    let first = browser.client.get(format!("{}/console/account", house.base)).build().expect("a request");
+async fn rotates(console: ConsoleServer) {
+    let browser = console.signed_in(&console.one.owner).await;
+    let elsewhere = console.signed_in(&console.one.owner).await;
+    let first = browser.client.get(format!("{}/console/account", console.base)).build().expect("a request");
     assert!(first.headers().get("cookie").is_none(), "the jar adds it");
     let wrong = browser.sign_in("one@example.com", "wrong").await;
     assert_eq!(wrong.status, StatusCode::UNAUTHORIZED);
     assert!(browser.is_signed_in().await, "a wrong password ends nothing");
-    assert_eq!(browser.sign_in("other@example.com", &house.other.owner.password).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(browser.sign_in("other@example.com", &console.other.owner.password).await.status, StatusCode::SEE_OTHER);
     assert!(browser.is_signed_in().await && elsewhere.is_signed_in().await, "another browser keeps its own");
-    let outs = house.events("signed_out").await;
-    let ended =
-        |kind: &Kind| matches!(kind, Kind::SignedOut { user, session: Some(_), by: None } if *user == house.one.owner.user);
+    let outs = console.events("signed_out").await;
+    let ended = |kind: &EventKind| matches!(kind, EventKind::SignedOut { user, session: Some(_), by: None } if *user == console.one.owner.user);
     assert!(outs.len() == 1 && ended(&outs[0].kind), "{outs:?}");
     let sql = "select hash from session";
-    let left = house.app.node().control.ports.reader.vault.database().query(sql, Vec::new()).await.expect("rows");
+    let left = console.app.node().control.ports.reader.vault.database().query(sql, Vec::new()).await.expect("rows");
     assert_eq!(left.len(), 2, "the session before is still there");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_one_cookie_is_read_whatever_the_others_hold() {
-    let house = House::open().await;
-    let answer = house.browser().sign_in("one@example.com", &house.one.owner.password).await;
+    let console = ConsoleServer::open().await;
+    let answer = console.browser().sign_in("one@example.com", &console.one.owner.password).await;
     let token = cookie_of(&answer, "forelog-session").expect("a session").to_owned();
     let plain = reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none()).build().expect("a client");
     let status = async |cookies: &[&[u8]]| {
-        let mut get = plain.get(format!("{}/console/account", house.base));
+        let mut get = plain.get(format!("{}/console/account", console.base));
         for cookie in cookies {
             get = get.header("cookie", reqwest::header::HeaderValue::from_bytes(cookie).expect("a header"));
         }
@@ -264,15 +270,16 @@ async fn console_one_cookie_is_read_whatever_the_others_hold() {
         );
     }
     assert_eq!(status(&[format!("{own}; forelog-session=planted").as_bytes()]).await, StatusCode::SEE_OTHER);
-    let two = plain.get(format!("{}/console/sign-in", house.base)).header("cookie", format!("{own}; forelog-session=planted"));
+    let two = plain.get(format!("{}/console/sign-in", console.base)).header("cookie", format!("{own}; forelog-session=planted"));
     let told = send(two).await;
     assert!(told.text.contains("sends two sessions"), "whoever is sent there for ever is told why: {}", told.text);
     // The same for a client that calls itself by a name that is not in ASCII.
     let named = reqwest::header::HeaderValue::from_bytes("Zürich/1.0".as_bytes()).expect("a header");
-    let form = plain.post(format!("{}/console/sign-in", house.base)).header("origin", &house.base).header("user-agent", named);
-    let fields = [("email", "one@example.com"), ("password", house.one.owner.password.as_str())];
+    let form =
+        plain.post(format!("{}/console/sign-in", console.base)).header("origin", &console.base).header("user-agent", named);
+    let fields = [("email", "one@example.com"), ("password", console.one.owner.password.as_str())];
     assert_eq!(send(form.form(&fields)).await.status, StatusCode::SEE_OTHER);
-    let notes = house.notes("signed_in").await;
+    let notes = console.notes("signed_in").await;
     assert_eq!(notes.last().expect("a sign-in")["user_agent"], "Zürich/1.0");
 }
 
@@ -280,14 +287,14 @@ async fn console_one_cookie_is_read_whatever_the_others_hold() {
 fn guesses_are_counted_in_bounded_memory_and_a_flood_makes_none_forgotten_that_is_full() {
     let (guesses, victim) = (Guesses::default(), "victim@example.com".parse::<EmailAddress>().expect("an address"));
     let attempt = |address: &str, email: &EmailAddress, at: i64| {
-        let who = Guesser { address, email: Some(email), known: &[] };
+        let who = GuessSource { address, email: Some(email), known: &[] };
         guesses.attempt(who, Micros(BEGINNING.0 + at)).is_ok()
     };
     assert_eq!((0..20).filter(|_| attempt("192.0.2.1", &victim, 0)).count(), 10);
     for n in 0..60_000_i64 {
         let email = format!("n{n}@example.com").parse().expect("an address");
         attempt(&format!("2001:db8:{:x}:{:x}::", n / 1000, n), &email, n);
-        assert!(guesses.kept() <= MOST + 4);
+        assert!(guesses.kept() <= MAX_COUNT + 4);
     }
     assert!(!attempt("192.0.2.1", &victim, 60_000), "a flood of names makes room for more guesses");
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{House, between, nothing};
+use super::{ConsoleServer, between, nothing};
 
 /// Where a form led to.
 fn led_to(answer: &crate::harness::Answer) -> String {
@@ -15,11 +15,11 @@ fn led_to(answer: &crate::harness::Answer) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_everything_is_stopped_watched_and_released_by_two_persons() {
-    let house = House::open().await;
-    let (staff, second) = (house.signed_in(&house.staff).await, house.hire(&house.staff.account, "responder").await);
-    let key = &house.one.key;
+    let console = ConsoleServer::open().await;
+    let (staff, second) = (console.signed_in(&console.staff).await, console.hire(&console.staff.account, "responder").await);
+    let key = &console.one.key;
     for _ in 0..3 {
-        assert_eq!(house.call(key, "vm_list", nothing()).await.status, StatusCode::OK);
+        assert_eq!(console.call(key, "vm_list", nothing()).await.status, StatusCode::OK);
     }
     let preview = staff.page("/console/switches/new?target=all").await;
     assert!(preview.contains("Stop every call?"), "{preview}");
@@ -30,7 +30,7 @@ async fn console_everything_is_stopped_watched_and_released_by_two_persons() {
 
     let engaged = staff.submit("/console/switches", &[("target", "all"), ("reason", "they run <b>wild</b>")]).await;
     let path = led_to(&engaged);
-    assert_eq!(house.call(key, "vm_list", nothing()).await.code(), "kill_switch_engaged");
+    assert_eq!(console.call(key, "vm_list", nothing()).await.code(), "kill_switch_engaged");
     let page = staff.page(&path).await;
     assert!(page.contains("In force") && page.contains("they run &#60;b&#62;wild"), "{page}");
     assert!(page.contains("<dd class=\"count good\">0</dd>"), "something was let through: {page}");
@@ -42,10 +42,10 @@ async fn console_everything_is_stopped_watched_and_released_by_two_persons() {
     assert_eq!(untyped.status, StatusCode::BAD_REQUEST);
     led_to(&staff.submit(&format!("{path}/release"), &[("reason", "over"), ("typed", "all")]).await);
     assert!(staff.page(&path).await.contains("asks for the release"), "one person is not enough");
-    assert_eq!(house.call(key, "vm_list", nothing()).await.code(), "kill_switch_engaged");
-    let other = house.signed_in(&second).await;
+    assert_eq!(console.call(key, "vm_list", nothing()).await.code(), "kill_switch_engaged");
+    let other = console.signed_in(&second).await;
     led_to(&other.submit(&format!("{path}/release"), &[("reason", "I looked too"), ("typed", "all")]).await);
-    assert_eq!(house.call(key, "vm_list", nothing()).await.status, StatusCode::OK);
+    assert_eq!(console.call(key, "vm_list", nothing()).await.status, StatusCode::OK);
     let over = other.page(&path).await;
     for told in ["Over", "Engaged", "Release asked for", "Released", "I looked too", "staff@example.com"] {
         assert!(over.contains(told), "{told} is not told: {over}");
@@ -55,35 +55,35 @@ async fn console_everything_is_stopped_watched_and_released_by_two_persons() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_switch_reaches_what_it_says_and_nothing_else() {
-    let house = House::open().await;
-    let staff = house.signed_in(&house.staff).await;
-    let (vm, other) = (&house.one.vm, &house.other.vm);
+    let console = ConsoleServer::open().await;
+    let staff = console.signed_in(&console.staff).await;
+    let (vm, other) = (&console.one.vm, &console.other.vm);
     let preview = staff.page(&format!("/console/switches/new?kind=exec&name={vm}")).await;
     assert!(preview.contains("Stop commands on one-web-1?") && preview.contains(&format!("vm:{vm}/exec")), "{preview}");
     for wrong in ["kind=tool&name=", "target=everything", "kind=vm&name=nonsense"] {
         assert_eq!(staff.get(&format!("/console/switches/new?{wrong}")).await.status, StatusCode::BAD_REQUEST, "{wrong}");
     }
     let fields = [
-        ("target", &*format!("account:{}", house.one.account)),
+        ("target", &*format!("account:{}", console.one.account)),
         ("reason", "billing"),
         ("message", "Call us."),
         ("minutes", "15"),
     ];
     let path = led_to(&staff.submit("/console/switches", &fields).await);
-    let refused = house.call(&house.one.key, "vm_get", json!({ "vm_id": vm })).await;
+    let refused = console.call(&console.one.key, "vm_get", json!({ "vm_id": vm })).await;
     assert!(refused.text.contains("Call us."), "{refused:?}");
-    assert_eq!(house.call(&house.other.key, "vm_get", json!({ "vm_id": other })).await.status, StatusCode::OK);
+    assert_eq!(console.call(&console.other.key, "vm_get", json!({ "vm_id": other })).await.status, StatusCode::OK);
     assert!(staff.page(&path).await.contains("Every call of the account is stopped"));
     led_to(&staff.submit(&format!("{path}/release"), &[("reason", "paid")]).await);
-    assert_eq!(house.call(&house.one.key, "vm_get", json!({ "vm_id": vm })).await.status, StatusCode::OK);
+    assert_eq!(console.call(&console.one.key, "vm_get", json!({ "vm_id": vm })).await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_switches_are_for_those_who_may() {
-    let house = House::open().await;
-    let customer = house.signed_in(&house.one.owner).await;
-    let reader = house.hire(&house.staff.account, "reader").await;
-    let reader = house.signed_in(&reader).await;
+    let console = ConsoleServer::open().await;
+    let customer = console.signed_in(&console.one.owner).await;
+    let reader = console.hire(&console.staff.account, "reader").await;
+    let reader = console.signed_in(&reader).await;
     for path in ["/console/switches", "/console/switches/new?target=all", "/console/switches/swi_01KDVDNA010000000000000000"] {
         assert_eq!(customer.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
@@ -92,18 +92,18 @@ async fn console_switches_are_for_those_who_may() {
     assert_eq!(tried.status, StatusCode::FORBIDDEN, "{tried:?}");
     let tried = customer.submit("/console/switches", &[("target", "all"), ("reason", "why not")]).await;
     assert!(tried.status.is_client_error(), "{tried:?}");
-    assert_eq!(house.call(&house.other.key, "vm_list", nothing()).await.status, StatusCode::OK);
+    assert_eq!(console.call(&console.other.key, "vm_list", nothing()).await.status, StatusCode::OK);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_switch_lets_go_step_by_step_and_stops_again() {
-    let house = House::open().await;
-    let (staff, second) = (house.signed_in(&house.staff).await, house.hire(&house.staff.account, "responder").await);
-    let other = house.signed_in(&second).await;
+    let console = ConsoleServer::open().await;
+    let (staff, second) = (console.signed_in(&console.staff).await, console.hire(&console.staff.account, "responder").await);
+    let other = console.signed_in(&second).await;
     let path = led_to(&staff.submit("/console/switches", &[("target", "all"), ("reason", "wild"), ("message", "Soon.")]).await);
     let wish = [("reason", "gently"), ("typed", "all"), ("ramp", "30")];
     led_to(&staff.submit(&format!("{path}/release"), &wish).await);
-    assert!(house.events("release_ramped").await.is_empty(), "one person is not enough for a ramp either");
+    assert!(console.events("release_ramped").await.is_empty(), "one person is not enough for a ramp either");
     let odd = other.submit(&format!("{path}/release"), &[("reason", "gently"), ("typed", "all"), ("ramp", "121")]).await;
     assert!(odd.status.is_client_error(), "{odd:?}");
     led_to(&other.submit(&format!("{path}/release"), &wish).await);
@@ -111,8 +111,8 @@ async fn console_a_switch_lets_go_step_by_step_and_stops_again() {
     for told in ["In force", "It lets go step by step", "Release begun, step by step", "<dd class=\"count\">0 %</dd>"] {
         assert!(page.contains(told), "{told} is not told: {page}");
     }
-    let key = &house.one.key;
-    let refused = house.call(key, "vm_list", nothing()).await;
+    let key = &console.one.key;
+    let refused = console.call(key, "vm_list", nothing()).await;
     let error = refused.json()["error"].clone();
     assert_eq!((error["code"].as_str(), error["message"].as_str()), (Some("kill_switch_engaged"), Some("Soon.")), "{error}");
     let after = error["retry_after_ms"].as_u64().expect("when its turn comes");
@@ -120,19 +120,19 @@ async fn console_a_switch_lets_go_step_by_step_and_stops_again() {
     let twice = other.submit(&format!("{path}/release"), &wish).await;
     assert_eq!(twice.status, StatusCode::CONFLICT, "whom it has let through it would stop again");
 
-    house.clock.pass(Duration::from_millis(after));
-    assert_eq!(house.call(key, "vm_list", nothing()).await.status, StatusCode::OK, "its turn has come");
+    console.clock.pass(Duration::from_millis(after));
+    assert_eq!(console.call(key, "vm_list", nothing()).await.status, StatusCode::OK, "its turn has come");
     let again = led_to(&other.submit(&format!("{path}/again"), &[("reason", "it begins again")]).await);
     assert_ne!(again, path);
-    assert_eq!(house.call(key, "vm_list", nothing()).await.code(), "kill_switch_engaged");
+    assert_eq!(console.call(key, "vm_list", nothing()).await.code(), "kill_switch_engaged");
     assert!(other.page(&again).await.contains("it begins again"));
     led_to(&staff.submit(&format!("{again}/release"), &[("reason", "over"), ("typed", "all")]).await);
 
-    house.clock.pass(Duration::from_mins(30));
-    assert_eq!(house.call(key, "vm_list", nothing()).await.status, StatusCode::OK);
+    console.clock.pass(Duration::from_mins(30));
+    assert_eq!(console.call(key, "vm_list", nothing()).await.status, StatusCode::OK);
     // The node's next beat announces it.
     let announced = async {
-        while house.events("switch_expired").await.is_empty() {
+        while console.events("switch_expired").await.is_empty() {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
@@ -141,26 +141,26 @@ async fn console_a_switch_lets_go_step_by_step_and_stops_again() {
 }
 
 /// Starts a command that never ends by itself, and answers its call.
-async fn endless(house: &House, vm: &forelog::core::id::VmId) -> String {
-    let started = house.call(&house.one.key, "command_start", json!({ "vm_id": vm, "command": "sleep 3600" })).await;
+async fn endless(console: &ConsoleServer, vm: &forelog::core::id::VmId) -> String {
+    let started = console.call(&console.one.key, "command_start", json!({ "vm_id": vm, "command": "sleep 3600" })).await;
     started.json()["command_id"].as_str().unwrap_or_else(|| panic!("{started:?}")).to_owned()
 }
 
-async fn ended(house: &House, call: &str) -> String {
+async fn ended(console: &ConsoleServer, call: &str) -> String {
     let ask = json!({ "operation_id": call, "timeout_seconds": 30 });
-    let answer = house.call(&house.one.key, "operation_wait", ask).await.json();
+    let answer = console.call(&console.one.key, "operation_wait", ask).await.json();
     answer["status"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_what_still_runs_is_cancelled_one_by_one_and_all_together() {
-    let house = House::open().await;
-    let (staff, owner) = (house.signed_in(&house.staff).await, house.signed_in(&house.one.owner).await);
-    let reader = house.hire(&house.staff.account, "reader").await;
-    let reader = house.signed_in(&reader).await;
-    let vm = house.one.vm.clone();
+    let console = ConsoleServer::open().await;
+    let (staff, owner) = (console.signed_in(&console.staff).await, console.signed_in(&console.one.owner).await);
+    let reader = console.hire(&console.staff.account, "reader").await;
+    let reader = console.signed_in(&reader).await;
+    let vm = console.one.vm.clone();
     owner.submit(&format!("/console/vms/{vm}/exec"), &[("enabled", "true"), ("agreed", "yes")]).await;
-    let first = endless(&house, &vm).await;
+    let first = endless(&console, &vm).await;
     let path = led_to(&staff.submit("/console/switches", &[("target", &*format!("vm:{vm}/exec")), ("reason", "slow")]).await);
     let running = async |browser: &super::Browser| browser.page(&format!("{path}/live")).await;
     let form = format!("{path}/cancel/{first}");
@@ -168,64 +168,64 @@ async fn console_what_still_runs_is_cancelled_one_by_one_and_all_together() {
     assert!(listed.contains(&form) && listed.contains("Cancel command_start on one-web-1"), "{listed}");
     assert!(!running(&reader).await.contains("Cancel"), "a reader is offered it");
     assert_eq!(reader.submit(&form, &[]).await.status, StatusCode::FORBIDDEN);
-    for stranger in [&owner, &house.signed_in(&house.other.owner).await] {
+    for stranger in [&owner, &console.signed_in(&console.other.owner).await] {
         assert_eq!(stranger.submit(&form, &[]).await.status, StatusCode::NOT_FOUND, "a customer ends it from here");
     }
-    assert!(house.events("cancel_requested").await.is_empty());
+    assert!(console.events("cancel_requested").await.is_empty());
 
     led_to(&staff.submit(&form, &[]).await);
-    assert_eq!(ended(&house, &first).await, "cancelled");
-    let asked = house.events("cancel_requested").await;
+    assert_eq!(ended(&console, &first).await, "cancelled");
+    let asked = console.events("cancel_requested").await;
     let told = owner.page(&format!("/console/calls/{first}")).await;
     assert!(asked.len() == 1 && told.contains("Staff asked for its end"), "its customer is not told: {told}");
     led_to(&staff.submit(&form, &[]).await);
     led_to(&staff.submit(&format!("{path}/release"), &[("reason", "over")]).await);
 
-    let second = endless(&house, &vm).await;
+    let second = endless(&console, &vm).await;
     let path = led_to(&staff.submit("/console/switches", &[("target", "class:exec"), ("reason", "slow again")]).await);
     led_to(&staff.submit(&format!("{path}/cancel"), &[]).await);
-    assert_eq!(ended(&house, &second).await, "cancelled");
+    assert_eq!(ended(&console, &second).await, "cancelled");
     assert!(!staff.page(&format!("{path}/live")).await.contains("Still running"));
-    assert_eq!(house.events("switch_engaged").await.len(), 2, "no further switch is needed for it");
+    assert_eq!(console.events("switch_engaged").await.len(), 2, "no further switch is needed for it");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_drill_is_made_shown_and_missed() {
-    let house = House::open().await;
-    let staff = house.signed_in(&house.staff).await;
+    let console = ConsoleServer::open().await;
+    let staff = console.signed_in(&console.staff).await;
     let page = staff.page("/console/switches").await;
     assert!(page.contains("No drill was ever made") && page.contains("Drill now"), "{page}");
     assert!(page.contains("Control state is at epoch") && page.contains("confirmed"), "the nodes are not shown: {page}");
-    let reader = house.signed_in(&house.hire(&house.staff.account, "reader").await).await;
+    let reader = console.signed_in(&console.hire(&console.staff.account, "reader").await).await;
     assert!(!reader.page("/console/switches").await.contains("Drill now"), "a reader is offered it");
     assert_eq!(reader.submit("/console/switches/drill", &[]).await.status, StatusCode::FORBIDDEN);
     assert!(led_to(&staff.submit("/console/switches/drill", &[]).await).ends_with("#drill"));
-    assert_eq!(house.events("drill_completed").await.len(), 1);
+    assert_eq!(console.events("drill_completed").await.len(), 1);
     let page = staff.page("/console/switches").await;
     for told in ["The last drill passed", "until the first refusal", "let through under it</dt><dd class=\"count\">0<"] {
         assert!(page.contains(told), "{told} is not told: {page}");
     }
     assert!(page.contains("canary of a drill is stopped") && page.contains("by staff@example.com"), "no history: {page}");
-    house.clock.pass(Duration::from_hours(31 * 24));
-    let later = house.signed_in(&house.staff).await;
+    console.clock.pass(Duration::from_hours(31 * 24));
+    let later = console.signed_in(&console.staff).await;
     assert!(later.page("/console/switches").await.contains("more than 30 days ago"), "an old drill passes for a new one");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_vm_says_what_is_let_through_and_why_not() {
-    let house = House::open().await;
-    let staff = house.signed_in(&house.staff).await;
-    let second = house.signed_in(&house.hire(&house.staff.account, "responder").await).await;
-    let (owner, other) = (house.signed_in(&house.one.owner).await, house.signed_in(&house.other.owner).await);
-    let vm = format!("/console/vms/{}", house.one.vm);
+    let console = ConsoleServer::open().await;
+    let staff = console.signed_in(&console.staff).await;
+    let second = console.signed_in(&console.hire(&console.staff.account, "responder").await).await;
+    let (owner, other) = (console.signed_in(&console.one.owner).await, console.signed_in(&console.other.owner).await);
+    let vm = format!("/console/vms/{}", console.one.vm);
     assert!(!owner.page(&vm).await.contains("What is let through now"), "nothing is stopped");
     let targets = [
         ("all", 4, true),
         ("class:exec", 1, true),
         ("provider:sim", 4, true),
-        (&*format!("account:{}", house.one.account), 4, false),
-        (&*format!("vm:{}", house.one.vm), 4, false),
-        (&*format!("vm:{}/exec", house.one.vm), 1, false),
+        (&*format!("account:{}", console.one.account), 4, false),
+        (&*format!("vm:{}", console.one.vm), 4, false),
+        (&*format!("vm:{}/exec", console.one.vm), 1, false),
     ];
     for (target, classes, others_too) in targets {
         let fields = [("target", target), ("reason", "ours alone"), ("message", "We look into it.")];
@@ -241,7 +241,7 @@ async fn console_a_vm_says_what_is_let_through_and_why_not() {
         );
         assert!(!page.contains("ours alone") && !overview.contains("ours alone"), "a customer reads the staff's reason");
         assert!(staff.page(&vm).await.contains("ours alone"), "{target}: the reason is not on the staff's page");
-        let theirs = other.page(&format!("/console/vms/{}", house.other.vm)).await;
+        let theirs = other.page(&format!("/console/vms/{}", console.other.vm)).await;
         assert_eq!(theirs.contains("We look into it."), others_too, "{target}: {theirs}");
         for person in [&staff, &second] {
             person.submit(&format!("{path}/release"), &[("reason", "over"), ("typed", target)]).await;
@@ -261,9 +261,9 @@ async fn told(staff: &super::Browser, what: &str) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_use_of_the_data_itself_is_an_alarm_for_a_day() {
-    let house = House::open().await;
-    let staff = house.signed_in(&house.staff).await;
-    let at = ["--data", crate::cli::shown(house.dir.path())];
+    let console = ConsoleServer::open().await;
+    let staff = console.signed_in(&console.staff).await;
+    let at = ["--data", crate::cli::shown(console.dir.path())];
     let tool = "tool:vm_power";
     let engaged = crate::cli::answer(&[&["switch", "engage", tool, "--reason", "nobody answers"], &at[..]].concat());
     let id = engaged["id"].as_str().expect("an id");
@@ -272,10 +272,10 @@ async fn console_use_of_the_data_itself_is_an_alarm_for_a_day() {
     for deed in ["Break glass: a switch was engaged on the data itself by", "Break glass: a switch was made to let go"] {
         told(&staff, deed).await;
     }
-    assert!(!house.signed_in(&house.one.owner).await.page("/console/").await.contains("Break glass"), "a customer is told");
-    house.clock.pass(Duration::from_mins(6));
+    assert!(!console.signed_in(&console.one.owner).await.page("/console/").await.contains("Break glass"), "a customer is told");
+    console.clock.pass(Duration::from_mins(6));
     told(&staff, "A switch has ended by itself").await;
-    house.clock.pass(Duration::from_hours(24));
-    let later = house.signed_in(&house.staff).await.page("/console/").await;
+    console.clock.pass(Duration::from_hours(24));
+    let later = console.signed_in(&console.staff).await.page("/console/").await;
     assert!(!later.contains("Break glass") && !later.contains("ended by itself"), "for ever: {later}");
 }

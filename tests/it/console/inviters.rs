@@ -3,22 +3,22 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use forelog::auth::session::MOST;
-use forelog::core::event::Kind;
+use forelog::auth::session::MAX_COUNT;
+use forelog::core::event::EventKind;
 use forelog::core::id::UserId;
 use forelog::log::dialect::Room;
-use forelog::log::people::{AWAITED, Person, UNSAID};
 use forelog::log::postgres::open_postgres;
-use forelog::log::signed_in::{Proof, Session};
+use forelog::log::signed_in::{Session, SignInProof};
 use forelog::log::sql::Database;
 use forelog::log::sqlite::open_sqlite;
+use forelog::log::users::{AWAITED, UNSAID, UserRecord};
 use forelog::log::vault::Vault;
 use reqwest::StatusCode;
 use serde_json::json;
 
 use super::issuer::Issuer;
-use super::{BEGINNING, Browser, House, between, config};
-use crate::plant::TestClock;
+use super::{BEGINNING, Browser, ConsoleServer, between, config};
+use crate::test_node::TestClock;
 
 const CHOSEN: [(&str, &str); 2] = [("password", "a long enough phrase"), ("again", "a long enough phrase")];
 
@@ -53,7 +53,7 @@ fn link_in(text: &str) -> String {
     format!("/console/welcome/{}", between(text, "/console/welcome/", "\""))
 }
 
-impl House {
+impl ConsoleServer {
     /// Invites somebody with a key, and answers the link.
     async fn link_by(&self, key: &str, email: &str) -> String {
         let made = self.rest(key, reqwest::Method::POST, "/invitations", Some(json!({ "email": email, "role": "owner" }))).await;
@@ -87,7 +87,7 @@ impl House {
     /// Somebody of the staff who began to become one, so long before now, and got no further.
     async fn began(&self, email: &str, role: &'static str, before: Duration) -> UserId {
         let at = forelog::core::time::Micros(BEGINNING.0 - i64::try_from(before.as_micros()).expect("a while"));
-        let person = Person {
+        let person = UserRecord {
             id: UserId::new(at, &forelog::ambient::OsEntropy),
             account: self.staff.account.clone(),
             side: "staff".into(),
@@ -101,44 +101,44 @@ impl House {
     }
 }
 
-async fn inviting_ends(house: House) {
-    let account = house.one.account.to_string();
-    let owner = house.signed_in(&house.one.owner).await;
+async fn inviting_ends(console: ConsoleServer) {
+    let account = console.one.account.to_string();
+    let owner = console.signed_in(&console.one.owner).await;
     let own = owner.invites(&account, "by-session@example.com").await.expect("a link");
-    let (key, id) = house.key_and_id(&owner).await;
-    let revoked = house.link_by(&key, "by-revoked@example.com").await;
+    let (key, id) = console.key_and_id(&owner).await;
+    let revoked = console.link_by(&key, "by-revoked@example.com").await;
     owner.revokes(&id).await;
-    assert!(!house.works(&revoked).await, "the link of a revoked key makes an owner");
+    assert!(!console.works(&revoked).await, "the link of a revoked key makes an owner");
     let made = owner.submit("/console/keys", &[("label", "brief"), ("days", "1"), ("scope", "people:write")]).await;
     let brief = format!("flk_live_{}", between(&made.text, "flk_live_", "<").split(['"', ' ', '\n']).next().expect("a key"));
-    let expired = house.link_by(&brief, "by-expired@example.com").await;
-    let child = house.link_by(&house.key_and_id(&owner).await.0, "by-child@example.com").await;
-    assert!(house.works(&own).await && house.works(&expired).await && house.works(&child).await);
+    let expired = console.link_by(&brief, "by-expired@example.com").await;
+    let child = console.link_by(&console.key_and_id(&owner).await.0, "by-child@example.com").await;
+    assert!(console.works(&own).await && console.works(&expired).await && console.works(&child).await);
     // Only what may no longer invite is not counted among those that wait.
     let acts_with = owner.acts_with().await;
     owner.revokes(&acts_with).await;
     for (link, what) in [(&own, "the session"), (&child, "what the key was made with")] {
-        assert!(!house.works(link).await, "the link outlives {what}");
+        assert!(!console.works(link).await, "the link outlives {what}");
     }
-    let again = house.signed_in(&house.one.owner).await;
+    let again = console.signed_in(&console.one.owner).await;
     let fresh = again.invites(&account, "by-session@example.com").await.expect("a link");
-    assert!(house.works(&fresh).await && !house.works(&own).await, "signing in again revives nothing");
+    assert!(console.works(&fresh).await && !console.works(&own).await, "signing in again revives nothing");
     let made = again.submit("/console/keys", &[("label", "brief"), ("days", "1"), ("scope", "people:write")]).await;
     let brief = format!("flk_live_{}", between(&made.text, "flk_live_", "<").split(['"', ' ', '\n']).next().expect("a key"));
-    let expired = house.link_by(&brief, "by-expired@example.com").await;
-    assert!(house.works(&expired).await);
-    house.clock.pass(Duration::from_hours(25));
-    assert!(!house.works(&expired).await, "the link of an expired key makes an owner");
-    assert!(house.works(&fresh).await);
-    assert_eq!(house.browser().post(&fresh, &CHOSEN).await.status, StatusCode::SEE_OTHER);
+    let expired = console.link_by(&brief, "by-expired@example.com").await;
+    assert!(console.works(&expired).await);
+    console.clock.pass(Duration::from_hours(25));
+    assert!(!console.works(&expired).await, "the link of an expired key makes an owner");
+    assert!(console.works(&fresh).await);
+    assert_eq!(console.browser().post(&fresh, &CHOSEN).await.status, StatusCode::SEE_OTHER);
 }
 
-async fn inviting_stops(house: House) {
-    let account = house.one.account.to_string();
-    let (owner, staff) = (house.signed_in(&house.one.owner).await, house.signed_in(&house.staff).await);
+async fn inviting_stops(console: ConsoleServer) {
+    let account = console.one.account.to_string();
+    let (owner, staff) = (console.signed_in(&console.one.owner).await, console.signed_in(&console.staff).await);
     let own = owner.invites(&account, "by-session@example.com").await.expect("a link");
-    let (key, id) = house.key_and_id(&owner).await;
-    let by_key = house.link_by(&key, "by-key@example.com").await;
+    let (key, id) = console.key_and_id(&owner).await;
+    let by_key = console.link_by(&key, "by-key@example.com").await;
     let engage = async |credential: &str| {
         let target = format!("credential:{credential}");
         let fields = [("target", target.as_str()), ("reason", "it looks stolen"), ("running", "let_finish")];
@@ -146,25 +146,25 @@ async fn inviting_stops(house: House) {
         assert_eq!(engaged.status, StatusCode::SEE_OTHER, "{engaged:?}");
     };
     let waits = async |link: &str| {
-        let answers = [house.browser().get(link).await.status, house.browser().post(link, &CHOSEN).await.status];
+        let answers = [console.browser().get(link).await.status, console.browser().post(link, &CHOSEN).await.status];
         answers == [StatusCode::FORBIDDEN, StatusCode::FORBIDDEN]
     };
     engage(&id).await;
-    assert!(waits(&by_key).await && house.works(&own).await, "a switch on the key stops what it has begun");
+    assert!(waits(&by_key).await && console.works(&own).await, "a switch on the key stops what it has begun");
     engage(&owner.acts_with().await).await;
     assert!(waits(&own).await);
     assert!(
-        house
+        console
             .events("user_created")
             .await
             .iter()
-            .all(|event| !matches!(&event.kind, Kind::UserCreated { invitation: Some(_), .. }))
+            .all(|event| !matches!(&event.kind, EventKind::UserCreated { invitation: Some(_), .. }))
     );
 }
 
-async fn signing_in_again(house: House) {
-    let account = house.one.account.to_string();
-    let (owner, staff) = (house.signed_in(&house.one.owner).await, house.signed_in(&house.staff).await);
+async fn signing_in_again(console: ConsoleServer) {
+    let account = console.one.account.to_string();
+    let (owner, staff) = (console.signed_in(&console.one.owner).await, console.signed_in(&console.staff).await);
     let first = owner.acts_with().await;
     let target = format!("credential:{first}");
     let fields = [("target", target.as_str()), ("reason", "the session looks stolen"), ("running", "let_finish")];
@@ -172,23 +172,24 @@ async fn signing_in_again(house: House) {
     assert_eq!(owner.invites(&account, "friend@example.com").await, None);
     // Revoking is stopping, and so is never stopped.
     owner.revokes(&first).await;
-    let again = house.signed_in(&house.one.owner).await;
+    let again = console.signed_in(&console.one.owner).await;
     assert_ne!(again.acts_with().await, first);
     assert_eq!(again.invites(&account, "friend@example.com").await, None, "who signs in again is free");
     let made = again.submit("/console/keys", &[("label", "x"), ("days", ""), ("scope", "vms:read")]).await;
     assert!(!made.text.contains("flk_live_"), "{made:?}");
-    house.clock.pass(Duration::from_hours(91 * 24));
-    let later = house.signed_in(&house.one.owner).await;
+    console.clock.pass(Duration::from_hours(91 * 24));
+    let later = console.signed_in(&console.one.owner).await;
     assert_eq!(later.invites(&account, "friend@example.com").await, None, "and so is who waits");
-    let other = house.signed_in(&house.other.owner).await;
-    assert!(other.invites(house.other.account.as_str(), "friend@example.com").await.is_some(), "nobody else is stopped");
+    let other = console.signed_in(&console.other.owner).await;
+    assert!(other.invites(console.other.account.as_str(), "friend@example.com").await.is_some(), "nobody else is stopped");
 }
 
-async fn another_password(house: House) {
-    let (owner, fresh) = (&house.one.owner, "a new long phrase");
-    let here = house.signed_in(owner).await;
-    let before: Person = house.vault().people_with(&owner.email.parse().expect("an address")).await.expect("the vault").remove(0);
-    let browsers: Vec<Browser> = (0..6).map(|_| house.browser()).collect();
+async fn another_password(console: ConsoleServer) {
+    let (owner, fresh) = (&console.one.owner, "a new long phrase");
+    let here = console.signed_in(owner).await;
+    let before: UserRecord =
+        console.vault().users_with(&owner.email.parse().expect("an address")).await.expect("the vault").remove(0);
+    let browsers: Vec<Browser> = (0..6).map(|_| console.browser()).collect();
     let fields = [("current", owner.password.as_str()), ("password", fresh), ("again", fresh)];
     let tries = futures::future::join_all(browsers.iter().map(|browser| browser.sign_in(&owner.email, &owner.password)));
     let (_, changed) = tokio::join!(tries, here.submit("/console/account/password", &fields));
@@ -198,7 +199,7 @@ async fn another_password(house: House) {
     }
     assert!(here.is_signed_in().await);
     // Whoever was matched before begins nothing any more, by a password or by an issuer.
-    let now = forelog::core::time::Clock::now(&*house.clock);
+    let now = forelog::core::time::Clock::now(&*console.clock);
     let session = Session {
         hash: "00".repeat(32),
         person: before.id.clone(),
@@ -210,37 +211,39 @@ async fn another_password(house: House) {
         user_agent: None,
     };
     let idle = forelog::auth::session::idle_since(now);
-    for stale in [Proof::Password(&before.password), Proof::Identity { issuer: "https://idp.example", subject: "one" }] {
-        assert!(!house.vault().begin_session(&session, stale, &[], (now, idle)).await.expect("the vault"), "{stale:?}");
+    for stale in
+        [SignInProof::Password(&before.password), SignInProof::Identity { issuer: "https://idp.example", subject: "one" }]
+    {
+        assert!(!console.vault().begin_session(&session, stale, &[], (now, idle)).await.expect("the vault"), "{stale:?}");
     }
-    assert!(!house.vault().change_password(&before, "x", "").await.expect("the vault"), "it was changed meanwhile");
+    assert!(!console.vault().change_password(&before, "x", "").await.expect("the vault"), "it was changed meanwhile");
     assert!(here.is_signed_in().await);
-    assert_eq!(house.vault().sessions_of(&before.id, now, idle).await.expect("the vault").len(), 1);
+    assert_eq!(console.vault().sessions_of(&before.id, now, idle).await.expect("the vault").len(), 1);
 }
 
-async fn many_sessions(house: House) {
+async fn many_sessions(console: ConsoleServer) {
     let mut browsers = Vec::new();
-    for _ in 0..MOST + 5 {
-        house.clock.pass(Duration::from_secs(1));
-        let browser = house.signed_in(&house.one.owner).await;
+    for _ in 0..MAX_COUNT + 5 {
+        console.clock.pass(Duration::from_secs(1));
+        let browser = console.signed_in(&console.one.owner).await;
         assert!(browser.is_signed_in().await);
         browsers.push(browser);
     }
     for (n, browser) in browsers.iter().enumerate() {
         assert_eq!(browser.is_signed_in().await, n >= 5, "browser {n}");
     }
-    assert_eq!(house.events("signed_out").await.len(), 5, "each end is written down");
-    assert!(house.signed_in(&house.other.owner).await.is_signed_in().await && browsers[5].is_signed_in().await);
+    assert_eq!(console.events("signed_out").await.len(), 5, "each end is written down");
+    assert!(console.signed_in(&console.other.owner).await.is_signed_in().await && browsers[5].is_signed_in().await);
 }
 
-async fn searches_end(house: House) {
-    let (reader, admin) = (house.hire(&house.staff.account, "reader").await, house.signed_in(&house.staff).await);
-    let browser = house.signed_in(&reader).await;
+async fn searches_end(console: ConsoleServer) {
+    let (reader, admin) = (console.hire(&console.staff.account, "reader").await, console.signed_in(&console.staff).await);
+    let browser = console.signed_in(&reader).await;
     let keep = async |name: &str| {
         let kept = browser.submit("/console/searches", &[("name", name), ("line", "outcome:refused")]).await;
         assert_eq!(kept.status, StatusCode::SEE_OTHER, "{kept:?}");
     };
-    let kept = async || house.vault().saved_searches().await.expect("the vault");
+    let kept = async || console.vault().saved_searches().await.expect("the vault");
     keep("first").await;
     keep("second").await;
     let forget = format!("/console/searches/{}/forget", kept().await[0].id);
@@ -274,33 +277,35 @@ async fn oidc_who_has_no_event_is_nobody_and_keeps_nobody_out() {
         let url = if postgres { Some(crate::postgres::fresh_database().await) } else { None };
         let database = url.as_ref().map(|url| format!("database_url = \"{url}\"\n")).unwrap_or_default();
         let trusted = "domains = [\"example.com\"]\nroles = { ops = \"admin\" }\ncreate = true";
-        let house = House::with(&(database + &issuer.configured("corp", "staff", trusted))).await;
+        let console = ConsoleServer::with(&(database + &issuer.configured("corp", "staff", trusted))).await;
         for (name, role) in [("awaited", AWAITED), ("unsaid", UNSAID)] {
             let email = format!("{name}@example.com");
-            let left = house.began(&email, role, Duration::from_hours(25)).await;
+            let left = console.began(&email, role, Duration::from_hours(25)).await;
             issuer.vouches_for(name, &email, &json!({ "groups": ["ops"] }));
-            let browser = house.browser();
+            let browser = console.browser();
             assert_eq!(browser.signs_in_by("corp").await.status, StatusCode::SEE_OTHER, "{name}");
             assert!(browser.page("/console/").await.contains(&format!("{email} · admin")));
-            let created = house.events("user_created").await;
-            let Some(Kind::UserCreated { user, .. }) = created.last().map(|event| &event.kind) else { panic!("{created:?}") };
+            let created = console.events("user_created").await;
+            let Some(EventKind::UserCreated { user, .. }) = created.last().map(|event| &event.kind) else {
+                panic!("{created:?}")
+            };
             assert_ne!(*user, left);
-            let people = house.vault().people_with(&email.parse().expect("an address")).await.expect("the vault");
+            let people = console.vault().users_with(&email.parse().expect("an address")).await.expect("the vault");
             assert!(people.len() == 1 && people[0].id == *user && people[0].proved && people[0].role == "admin", "{people:?}");
         }
         // While the log cannot be written nobody is made; then they are.
         issuer.vouches_for("ghost", "ghost@example.com", &json!({ "groups": ["ops"] }));
-        let (browser, log) = (house.browser(), log_of(&house.dir, url.as_deref()).await);
+        let (browser, log) = (console.browser(), log_of(&console.dir, url.as_deref()).await);
         let sent = browser.leaves("corp", "").await;
-        let before = house.events("user_created").await.len();
+        let before = console.events("user_created").await.len();
         rename(&*log, "event", "event_away").await;
         let failed = browser.returns("corp", &sent.back()).await;
         rename(&*log, "event_away", "event").await;
         assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE, "{failed:?}");
         let ghost = "ghost@example.com".parse().expect("an address");
-        assert!(house.vault().people_with(&ghost).await.expect("the vault").is_empty(), "somebody without an event");
-        assert_eq!(house.browser().signs_in_by("corp").await.status, StatusCode::SEE_OTHER);
-        assert_eq!(house.events("user_created").await.len(), before + 1);
+        assert!(console.vault().users_with(&ghost).await.expect("the vault").is_empty(), "somebody without an event");
+        assert_eq!(console.browser().signs_in_by("corp").await.status, StatusCode::SEE_OTHER);
+        assert_eq!(console.events("user_created").await.len(), before + 1);
     }
 }
 
@@ -325,14 +330,14 @@ async fn console_a_link_for_the_first_person_is_not_used_up_by_what_is_not_writt
         let failed = Browser::at(&base).post(&link, &chosen).await;
         rename(&*log, "event_away", "event").await;
         assert_eq!(failed.status, StatusCode::SERVICE_UNAVAILABLE, "{failed:?}");
-        assert!(ports.reader.vault.people().await.expect("the vault").is_empty(), "somebody without an event");
+        assert!(ports.reader.vault.users().await.expect("the vault").is_empty(), "somebody without an event");
         assert_eq!(Browser::at(&base).get(&link).await.status, StatusCode::OK, "the link is used up");
         let browsers: Vec<Browser> = (0..3).map(|_| Browser::at(&base)).collect();
         let answers = futures::future::join_all(browsers.iter().map(|browser| browser.post(&link, &chosen))).await;
         let joined = answers.iter().filter(|answer| answer.status == StatusCode::SEE_OTHER).count();
         assert_eq!(joined, 1, "{answers:?}");
         assert_eq!(Browser::at(&base).get(&link).await.status, StatusCode::NOT_FOUND);
-        assert_eq!(ports.reader.vault.people().await.expect("the vault").len(), 1);
+        assert_eq!(ports.reader.vault.users().await.expect("the vault").len(), 1);
         app.shutdown().await;
     }
 }

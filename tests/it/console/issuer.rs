@@ -23,7 +23,7 @@ use sha2::{Digest, Sha256};
 use tokio::net::TcpListener;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-use super::{Browser, House};
+use super::{Browser, ConsoleServer};
 use crate::harness::{Answer, send};
 use crate::tls::Pair;
 
@@ -319,7 +319,7 @@ impl Browser {
     }
 }
 
-impl House {
+impl ConsoleServer {
     /// Why sign-ins were refused, in the order in which they were.
     pub async fn refusals(&self) -> Vec<String> {
         self.notes("sign_in_refused").await.iter().map(|note| note["why"].as_str().expect("a reason").to_owned()).collect()
@@ -338,7 +338,11 @@ impl House {
         let mut notes = Vec::new();
         for event in self.events(kind).await {
             notes.push(
-                reader.part(&event, "note", &forelog::core::sight::Sight::Everything).await.expect("the log").expect("a note"),
+                reader
+                    .part(&event, "note", &forelog::core::visibility::Visibility::Everything)
+                    .await
+                    .expect("the log")
+                    .expect("a note"),
             );
         }
         notes

@@ -5,9 +5,9 @@ use std::time::Duration;
 use reqwest::{Response, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Browser, House, between};
+use super::{Browser, ConsoleServer, between};
 
-const PATIENCE: Duration = Duration::from_secs(20);
+const TIMEOUT: Duration = Duration::from_secs(20);
 
 /// One event of a stream.
 #[derive(Clone, Debug, PartialEq)]
@@ -63,7 +63,7 @@ impl Tail {
                 }
             }
             let chunk =
-                tokio::time::timeout(PATIENCE, self.response.chunk()).await.expect("an event in time").expect("the stream");
+                tokio::time::timeout(TIMEOUT, self.response.chunk()).await.expect("an event in time").expect("the stream");
             self.text.push_str(std::str::from_utf8(&chunk?).expect("UTF-8"));
         }
     }
@@ -90,16 +90,16 @@ on_both! {
     kept_searches, console_staff_keep_searches_for_each_other_and_forget_their_own, postgres_console_staff_keep_searches_for_each_other_and_forget_their_own;
 }
 
-async fn goes_on(house: House) {
-    let staff = house.investigator().await;
-    let position = async || house.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
+async fn goes_on(console: ConsoleServer) {
+    let staff = console.investigator().await;
+    let position = async || console.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
     let begun = position().await;
     let path = format!("/console/tail/stream?q=tool:vm_get,no_such&after={begun}");
     let mut tail = Tail::open(&staff, &path, None).await;
-    for customer in [&house.one, &house.other] {
-        house.call(&customer.key, "vm_list", json!({})).await;
-        house.call(&customer.key, "vm_get", json!({ "vm_id": customer.vm })).await;
-        house.call(&customer.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    for customer in [&console.one, &console.other] {
+        console.call(&customer.key, "vm_list", json!({})).await;
+        console.call(&customer.key, "vm_get", json!({ "vm_id": customer.vm })).await;
+        console.call(&customer.key, "vm_get", json!({ "vm_id": console.one.vm })).await;
     }
     let head = position().await;
     let (whole, last) = tail.until(head).await;
@@ -118,7 +118,7 @@ async fn goes_on(house: House) {
         assert_eq!(said(&rest), said(&whole[at + 1..]), "after {told:?}");
     }
     // Watching is reading and is written down, once for a watch that goes on after a break.
-    let reads = async || house.events("log_read").await.len();
+    let reads = async || console.events("log_read").await.len();
     let once = reads().await;
     assert_eq!(once, 1, "one watch");
     drop(Tail::open(&staff, &path, None).await);
@@ -126,23 +126,23 @@ async fn goes_on(house: House) {
     drop(Tail::open(&staff, &format!("{path}&q="), Some(&last)).await);
     drop(Tail::open(&staff, "/console/tail/stream?q=tool:vm_list", Some(&last)).await);
     assert_eq!(reads().await, once + 2, "another line is another reading");
-    house.clock.pass(Duration::from_secs(61));
+    console.clock.pass(Duration::from_secs(61));
     drop(Tail::open(&staff, &path, Some(&last)).await);
     assert_eq!(reads().await, once + 3, "a minute later it is another reading");
 }
 
 /// Whatever a client says that it has seen last: who reads what was before lists it, on the record.
-async fn no_history(house: House) {
-    let staff = house.investigator().await;
-    let position = async || house.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
-    let mut program = house.browser();
+async fn no_history(console: ConsoleServer) {
+    let staff = console.investigator().await;
+    let position = async || console.app.node().control.ports.reader.store.head().await.expect("the head").position.0;
+    let mut program = console.browser();
     let mut headers = reqwest::header::HeaderMap::new();
-    headers.insert("authorization", format!("Bearer {}", house.one.key).parse().expect("a header"));
+    headers.insert("authorization", format!("Bearer {}", console.one.key).parse().expect("a header"));
     program.client = reqwest::Client::builder().no_proxy().default_headers(headers).build().expect("a client");
-    let ask = async || house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    let ask = async || console.call(&console.one.key, "vm_get", json!({ "vm_id": console.one.vm })).await;
     ask().await;
     // The view has all that there is, so that no stream begins before it.
-    let activity = &house.app.node().control.ports.activity;
+    let activity = &console.app.node().control.ports.activity;
     let caught_up = async || {
         let newest = position().await;
         let reading = async {
@@ -150,7 +150,7 @@ async fn no_history(house: House) {
                 tokio::task::yield_now().await;
             }
         };
-        tokio::time::timeout(PATIENCE, reading).await.expect("the view in time");
+        tokio::time::timeout(TIMEOUT, reading).await.expect("the view in time");
         newest
     };
     let old = caught_up().await;
@@ -180,7 +180,7 @@ async fn no_history(house: House) {
             seen = Some(first.id);
             drop(tail);
             // The next one begins anew.
-            house.clock.pass(Duration::from_secs(61));
+            console.clock.pass(Duration::from_secs(61));
             since.push(ask().await.header("forelog-call-id").to_owned());
             caught_up().await;
         }
@@ -188,21 +188,21 @@ async fn no_history(house: House) {
 }
 
 /// Watching is no use of a session: it ends with it, as every page does.
-async fn idle_ends(house: House) {
-    let staff = house.investigator().await;
+async fn idle_ends(console: ConsoleServer) {
+    let staff = console.investigator().await;
     let mut tail = Tail::open(&staff, "/console/tail/stream?q=tool:vm_get", None).await;
-    house.clock.pass(Duration::from_mins(61));
+    console.clock.pass(Duration::from_mins(61));
     while tail.next().await.is_some() {}
     assert!(!staff.is_signed_in().await);
 }
 
-async fn skips_and_ends(house: House) {
-    let staff = house.investigator().await;
+async fn skips_and_ends(console: ConsoleServer) {
+    let staff = console.investigator().await;
     // What the page lists is where the stream of that page goes on.
     let page = staff.page("/console/tail?q=outcome:succeeded").await;
     let begun = between(&page, "&#38;after=", "\"").to_owned();
     for _ in 0..30 {
-        house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+        console.call(&console.one.key, "vm_get", json!({ "vm_id": console.one.vm })).await;
     }
     let mut tail = Tail::open(&staff, &format!("/console/tail/stream?q=outcome:succeeded&after={begun}"), None).await;
     let mut calls = 0;
@@ -219,14 +219,14 @@ async fn skips_and_ends(house: House) {
     while tail.next().await.is_some() {}
 }
 
-async fn own_calls_only(house: House) {
-    let mut browser = house.browser();
+async fn own_calls_only(console: ConsoleServer) {
+    let mut browser = console.browser();
     let mut headers = reqwest::header::HeaderMap::new();
-    headers.insert("authorization", format!("Bearer {}", house.one.key).parse().expect("a header"));
+    headers.insert("authorization", format!("Bearer {}", console.one.key).parse().expect("a header"));
     browser.client = reqwest::Client::builder().no_proxy().default_headers(headers).build().expect("a client");
     let mut tail = Tail::open(&browser, "/api/v1/calls/live?q=tool:vm_get", None).await;
-    house.call(&house.other.key, "vm_get", json!({ "vm_id": house.other.vm })).await;
-    house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    console.call(&console.other.key, "vm_get", json!({ "vm_id": console.other.vm })).await;
+    console.call(&console.one.key, "vm_get", json!({ "vm_id": console.one.vm })).await;
     let mut told = Vec::new();
     while told.len() < 2 {
         let next = tail.next().await.expect("the stream goes on");
@@ -234,7 +234,7 @@ async fn own_calls_only(house: House) {
         assert_eq!(next.data["position"], Value::Null, "{next:?}");
         told.extend(Some(next).filter(|next| next.name == "call"));
     }
-    assert!(told.iter().all(|told| told.data["account"] == house.one.account.as_str()), "{told:#?}");
+    assert!(told.iter().all(|told| told.data["account"] == console.one.account.as_str()), "{told:#?}");
     // From an id of one's own it goes on; any other is refused, whoever made it up.
     let mut rest = Tail::open(&browser, "/api/v1/calls/live?q=tool:vm_get", Some(&told[0].id)).await;
     let next = loop {
@@ -247,34 +247,34 @@ async fn own_calls_only(house: House) {
     let own = told[0].id.as_str();
     let changed = format!("{}{}", if own.starts_with('A') { 'B' } else { 'A' }, &own[1..]);
     for (key, id) in [
-        (&house.other.key, own),
-        (&house.one.key, changed.as_str()),
-        (&house.one.key, "1"),
-        (&house.one.key, "0"),
-        (&house.one.key, "-1"),
-        (&house.one.key, ""),
-        (&house.one.key, "rubbish"),
-        (&house.one.key, "9223372036854775808"),
+        (&console.other.key, own),
+        (&console.one.key, changed.as_str()),
+        (&console.one.key, "1"),
+        (&console.one.key, "0"),
+        (&console.one.key, "-1"),
+        (&console.one.key, ""),
+        (&console.one.key, "rubbish"),
+        (&console.one.key, "9223372036854775808"),
     ] {
         let request = reqwest::Client::builder().no_proxy().build().expect("a client");
-        let request = request.get(format!("{}/api/v1/calls/live", house.base)).bearer_auth(key).header("last-event-id", id);
+        let request = request.get(format!("{}/api/v1/calls/live", console.base)).bearer_auth(key).header("last-event-id", id);
         let answer = crate::harness::send(request).await;
         assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNPROCESSABLE_ENTITY, "validation_failed"), "{id:?}");
     }
-    let customer = house.signed_in(&house.one.owner).await;
+    let customer = console.signed_in(&console.one.owner).await;
     for path in ["/console/tail", "/console/tail/stream"] {
         assert_eq!(customer.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
-    let staff = house.signed_in(&house.staff).await;
+    let staff = console.signed_in(&console.staff).await;
     assert_eq!(staff.get("/console/tail/stream").await.status, StatusCode::SEE_OTHER, "watched without a reason");
 }
 
-async fn kept_searches(house: House) {
-    let staff = house.investigator().await;
+async fn kept_searches(console: ConsoleServer) {
+    let staff = console.investigator().await;
     let kept = staff.submit("/console/searches", &[("name", "<b>Refused</b>"), ("line", "outcome:refused  last:1h")]).await;
     assert_eq!(kept.header("location"), "/console/search?q=outcome%3Arefused%20last%3A1h");
-    let reader = house.hire(&house.staff.account, "reader").await;
-    let reader = house.signed_in(&reader).await;
+    let reader = console.hire(&console.staff.account, "reader").await;
+    let reader = console.signed_in(&reader).await;
     reader.submit("/console/reason", &[("reason", "a drill")]).await;
     let page = reader.page("/console/search").await;
     assert!(page.contains("&#60;b&#62;Refused") && page.contains("staff@example.com"), "{page}");
@@ -286,7 +286,7 @@ async fn kept_searches(house: House) {
     assert!(!staff.page("/console/search").await.contains("Refused</b>"));
     let unnamed = staff.submit("/console/searches", &[("name", " "), ("line", "x")]).await;
     assert_eq!(unnamed.status, StatusCode::BAD_REQUEST);
-    let customer = house.signed_in(&house.one.owner).await;
+    let customer = console.signed_in(&console.one.owner).await;
     let theirs = customer.submit("/console/searches", &[("name", "x"), ("line", "x")]).await;
     assert_eq!(theirs.status, StatusCode::NOT_FOUND);
 }

@@ -7,12 +7,12 @@ macro_rules! on_both {
     ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
         #[tokio::test(flavor = "multi_thread")]
         async fn $sqlite() {
-            $case(House::open().await).await;
+            $case(ConsoleServer::open().await).await;
         }
 
         #[tokio::test(flavor = "multi_thread")]
         async fn $postgres() {
-            $case(House::on_postgres().await).await;
+            $case(ConsoleServer::on_postgres().await).await;
         }
     )*};
 }
@@ -24,11 +24,11 @@ mod again;
 mod approvals;
 mod claims;
 mod forged;
-mod given;
 mod guessing;
 mod incident;
 mod inviters;
 mod issuer;
+mod issuer_roles;
 mod live;
 mod loosened;
 mod namesakes;
@@ -49,25 +49,25 @@ use std::sync::Arc;
 
 use forelog::ambient::OsEntropy;
 use forelog::app::App;
-use forelog::app::desk::Desk;
-use forelog::app::registry::{KeySpec, NewPerson};
+use forelog::app::local_admin::LocalAdmin;
+use forelog::app::registry::{IssuedPassword, KeySpec};
 use forelog::auth::key::ApiKey;
 use forelog::auth::password;
 use forelog::config::Config;
-use forelog::core::event::{CredentialCreated, Event, Kind};
+use forelog::core::event::{CredentialCreated, Event, EventKind};
 use forelog::core::id::{AccountId, CredentialId, Position, UserId, VmId};
 use forelog::core::principal::Side;
 use forelog::core::scope::Scope;
 use forelog::core::time::{Clock, Entropy, Micros};
 use forelog::log::draft::NewEvent;
-use forelog::log::people::Person;
 use forelog::log::store::Want;
+use forelog::log::users::UserRecord;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::harness::{Answer, send};
-use crate::plant::TestClock;
+use crate::test_node::TestClock;
 
 /// When these tests happen.
 const BEGINNING: Micros = Micros(1_800_000_000_000_000);
@@ -75,19 +75,19 @@ const BEGINNING: Micros = Micros(1_800_000_000_000_000);
 /// A customer with a VM, an owner and a key.
 pub struct Customer {
     pub account: AccountId,
-    pub owner: NewPerson,
+    pub owner: IssuedPassword,
     pub vm: VmId,
     pub key: String,
 }
 
 /// A server with two customers and a person of the staff.
-pub struct House {
+pub struct ConsoleServer {
     pub app: App,
     pub base: String,
     pub clock: Arc<TestClock>,
     pub one: Customer,
     pub other: Customer,
-    pub staff: NewPerson,
+    pub staff: IssuedPassword,
     pub dir: TempDir,
     more: String,
 }
@@ -101,7 +101,7 @@ pub fn config(dir: &TempDir, more: &str) -> Config {
     Config::parse(&text).expect("a configuration")
 }
 
-impl House {
+impl ConsoleServer {
     /// A server on the loopback address.
     pub async fn open() -> Self {
         Self::with("").await
@@ -120,11 +120,11 @@ impl House {
             crate::postgres::simulate(url).await;
         }
         let ports = || (Arc::clone(&clock) as Arc<dyn Clock>, Arc::new(OsEntropy) as Arc<dyn Entropy>);
-        let desk = Desk::make(&config, ports().0, ports().1).await.expect("a desk");
-        let staff = desk.create_account("Hosting", "staff@example.com", Side::Staff).await.expect("the staff");
-        let one = customer(&desk, "one", "web-1").await;
-        let other = customer(&desk, "other", "db-1").await;
-        desk.close().await;
+        let local_admin = LocalAdmin::make(&config, ports().0, ports().1).await.expect("a desk");
+        let staff = local_admin.create_account("Hosting", "staff@example.com", Side::Staff).await.expect("the staff");
+        let one = customer(&local_admin, "one", "web-1").await;
+        let other = customer(&local_admin, "other", "db-1").await;
+        local_admin.close().await;
         let app = App::start(&config, ports().0, ports().1).await.expect("a server");
         let base = format!("http://{}", app.address());
         Self { app, base, clock, one, other, staff, dir, more: more.to_owned() }
@@ -149,9 +149,9 @@ impl House {
     /// Gives an account another VM, by the command line beside the server.
     pub async fn import(&self, account: &AccountId, machine: &str, label: &str) -> VmId {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let desk = Desk::make(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
-        let vm = desk.import_vm(account, "sim", machine, label).await.expect("a VM");
-        desk.close().await;
+        let local_admin = LocalAdmin::make(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
+        let vm = local_admin.import_vm(account, "sim", machine, label).await.expect("a VM");
+        local_admin.close().await;
         vm
     }
 
@@ -169,18 +169,18 @@ impl House {
     /// A key, made in the same way.
     pub async fn key_of(&self, spec: KeySpec) -> String {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let desk = Desk::make(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
-        let key = desk.create_key(spec).await.expect("a key");
-        desk.close().await;
+        let local_admin = LocalAdmin::make(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
+        let key = local_admin.create_key(spec).await.expect("a key");
+        local_admin.close().await;
         key.key.reveal().to_owned()
     }
 
     /// Gives a person another password, by the command line beside the server.
     pub async fn reset(&self, account: &AccountId, email: &str) -> String {
         let clock = Arc::clone(&self.clock) as Arc<dyn Clock>;
-        let desk = Desk::open(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
-        let person = desk.reset_password(account, email).await.expect("a person");
-        desk.close().await;
+        let local_admin = LocalAdmin::open(&config(&self.dir, &self.more), clock, Arc::new(OsEntropy)).await.expect("a desk");
+        let person = local_admin.reset_password(account, email).await.expect("a person");
+        local_admin.close().await;
         person.password
     }
 
@@ -196,7 +196,7 @@ impl House {
     }
 
     /// A browser in which somebody is signed in.
-    pub async fn signed_in(&self, person: &NewPerson) -> Browser {
+    pub async fn signed_in(&self, person: &IssuedPassword) -> Browser {
         let browser = self.browser();
         let answer = browser.sign_in(&person.email, &person.password).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{answer:?}");
@@ -204,12 +204,12 @@ impl House {
     }
 
     /// Adds a person with a role.
-    pub async fn hire(&self, account: &AccountId, role: &str) -> NewPerson {
+    pub async fn hire(&self, account: &AccountId, role: &str) -> IssuedPassword {
         let (email, password) = (format!("{role}@example.com"), "correct horse battery".to_owned());
         let user = UserId::new(self.clock.now(), &OsEntropy);
         let side = if matches!(role, "owner" | "member") { "customer" } else { "staff" };
         let hash = password::hash(&password, &OsEntropy).expect("a hash");
-        let person = Person {
+        let person = UserRecord {
             id: user.clone(),
             account: account.clone(),
             side: side.into(),
@@ -219,15 +219,15 @@ impl House {
             password: hash,
         };
         let ports = &self.app.node().control.ports;
-        ports.reader.vault.add_person(&person).await.expect("a person");
+        ports.reader.vault.add_user(&person).await.expect("a person");
         let (side, role) = (if side == "staff" { Side::Staff } else { Side::Customer }, role.parse().ok());
         let (invitation, invited_by, address) = (None, None, None);
         let made =
-            Kind::UserCreated { user: user.clone(), account: account.clone(), side, role, invitation, invited_by, address };
+            EventKind::UserCreated { user: user.clone(), account: account.clone(), side, role, invitation, invited_by, address };
         let event = NewEvent::plain(ports.event_id(), made);
         let written = ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone()));
         written.await.expect("a person of the log");
-        NewPerson { account: account.clone(), user, email, password }
+        IssuedPassword { account: account.clone(), user, email, password }
     }
 
     /// Calls a tool with a key, as an agent does.
@@ -243,28 +243,28 @@ impl House {
     }
 }
 
-async fn customer(desk: &Desk, name: &str, machine: &str) -> Customer {
-    let owner = desk.create_account(name, &format!("{name}@example.com"), Side::Customer).await.expect("an account");
-    let vm = desk.import_vm(&owner.account, "sim", machine, &format!("{name}-{machine}")).await.expect("a VM");
-    let key = desk.create_key(KeySpec::full(owner.account.clone(), &format!("{name}'s agent"))).await.expect("a key");
+async fn customer(local_admin: &LocalAdmin, name: &str, machine: &str) -> Customer {
+    let owner = local_admin.create_account(name, &format!("{name}@example.com"), Side::Customer).await.expect("an account");
+    let vm = local_admin.import_vm(&owner.account, "sim", machine, &format!("{name}-{machine}")).await.expect("a VM");
+    let key = local_admin.create_key(KeySpec::full(owner.account.clone(), &format!("{name}'s agent"))).await.expect("a key");
     Customer { account: owner.account.clone(), owner, vm, key: key.key.reveal().to_owned() }
 }
 
 /// A key of a person of the staff, with all that it can have.
-pub async fn staff_key(house: &House) -> String {
-    let (ports, staff) = (&house.app.node().control.ports, &house.staff);
+pub async fn staff_key(console: &ConsoleServer) -> String {
+    let (ports, staff) = (&console.app.node().control.ports, &console.staff);
     let key = ApiKey::generate(&OsEntropy);
     let created = CredentialCreated {
-        credential: CredentialId::new(house.clock.now(), &OsEntropy),
+        credential: CredentialId::new(console.clock.now(), &OsEntropy),
         account: staff.account.clone(),
         user: staff.user.clone(),
         side: Side::Staff,
         hash: key.hash().into(),
         prefix: key.prefix().into(),
         scopes: Scope::staff(),
-        ..crate::given::key_made(1)
+        ..crate::fixtures::key_made(1)
     };
-    let event = NewEvent::plain(ports.event_id(), Kind::CredentialCreated(created));
+    let event = NewEvent::plain(ports.event_id(), EventKind::CredentialCreated(created));
     let written = ports.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone()));
     written.await.expect("a key");
     key.reveal().to_owned()

@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use forelog::app::registry::NewPerson;
+use forelog::app::registry::IssuedPassword;
 use forelog::auth::hashing::{Hashing, Line};
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use reqwest::StatusCode;
 
-use super::{Browser, House, between};
+use super::{Browser, ConsoleServer, between};
 
 const OWN: &str = "a phrase of the inviter";
 
@@ -20,13 +20,13 @@ on_both! {
     confirming, console_a_wrong_password_of_who_is_signed_in_is_written_down, postgres_console_a_wrong_password_of_who_is_signed_in_is_written_down;
 }
 
-impl House {
+impl ConsoleServer {
     /// The first customer has a person under somebody else's address, with this password.
     async fn namesake(&self, email: &str, password: &str) -> Browser {
         self.namesake_in(&self.one.owner, email, password).await
     }
 
-    async fn namesake_in(&self, owner: &NewPerson, email: &str, password: &str) -> Browser {
+    async fn namesake_in(&self, owner: &IssuedPassword, email: &str, password: &str) -> Browser {
         let (inviter, browser) = (self.signed_in(owner).await, self.browser());
         let fields = [("account", owner.account.as_str()), ("email", email), ("role", "member")];
         let made = inviter.submit("/console/people", &fields).await;
@@ -37,27 +37,27 @@ impl House {
     }
 
     /// How many refused sign-ins name a person.
-    async fn refused(&self, person: &NewPerson) -> usize {
-        let named = |kind: &Kind| matches!(kind, Kind::SignInRefused { user: Some(user), .. } if *user == person.user);
+    async fn refused(&self, person: &IssuedPassword) -> usize {
+        let named = |kind: &EventKind| matches!(kind, EventKind::SignInRefused { user: Some(user), .. } if *user == person.user);
         self.events("sign_in_refused").await.iter().filter(|event| named(&event.kind)).count()
     }
 }
 
 /// A browser that knows somebody, and in which nobody is signed in.
-async fn knowing(house: &House, email: &str, password: &str) -> Browser {
-    let browser = house.browser();
+async fn knowing(console: &ConsoleServer, email: &str, password: &str) -> Browser {
+    let browser = console.browser();
     let entered = browser.sign_in(email, password).await;
     assert_eq!(entered.status, StatusCode::SEE_OTHER, "{entered:?}");
     assert_eq!(browser.submit("/console/sign-out", &[]).await.status, StatusCode::SEE_OTHER);
     browser
 }
 
-async fn known_browsers(house: House) {
-    for victim in [&house.other.owner, &house.staff] {
-        house.namesake(&victim.email, OWN).await;
-        let before = house.refused(victim).await;
+async fn known_browsers(console: ConsoleServer) {
+    for victim in [&console.other.owner, &console.staff] {
+        console.namesake(&victim.email, OWN).await;
+        let before = console.refused(victim).await;
         for _ in 0..3 {
-            let browser = knowing(&house, &victim.email, OWN).await;
+            let browser = knowing(&console, &victim.email, OWN).await;
             for _ in 0..3 {
                 assert_eq!(browser.sign_in(&victim.email, "a guess").await.status, StatusCode::UNAUTHORIZED);
             }
@@ -65,94 +65,94 @@ async fn known_browsers(house: House) {
             assert_eq!(right.status, StatusCode::UNAUTHORIZED, "a browser that knows somebody else guessed right");
         }
         // A guess in a browser that knows nobody is told to whose password it was at.
-        let guesser = house.browser();
+        let guesser = console.browser();
         assert_eq!(guesser.sign_in(&victim.email, "a guess").await.status, StatusCode::UNAUTHORIZED);
         // So is each sign-in of the namesake before, for it was tried on both.
-        assert_eq!(house.refused(victim).await - before, 4);
-        assert_eq!(house.browser().sign_in(&victim.email, &victim.password).await.status, StatusCode::SEE_OTHER);
+        assert_eq!(console.refused(victim).await - before, 4);
+        assert_eq!(console.browser().sign_in(&victim.email, &victim.password).await.status, StatusCode::SEE_OTHER);
     }
 }
 
-async fn candidates(house: House) {
-    let victim = &house.other.owner;
-    let mine = house.namesake(&victim.email, OWN).await;
+async fn candidates(console: ConsoleServer) {
+    let victim = &console.other.owner;
+    let mine = console.namesake(&victim.email, OWN).await;
     let mut current = OWN.to_owned();
     let mut answers = Vec::new();
     for n in 0..14 {
         let candidate = format!("candidate number {n}");
         let fields = [("current", current.as_str()), ("password", candidate.as_str()), ("again", candidate.as_str())];
         assert_eq!(mine.submit("/console/account/password", &fields).await.status, StatusCode::OK);
-        answers.push(house.browser().sign_in(&victim.email, &candidate).await.status);
+        answers.push(console.browser().sign_in(&victim.email, &candidate).await.status);
         current = candidate;
     }
     let tried = answers.iter().filter(|status| **status != StatusCode::TOO_MANY_REQUESTS).count();
     assert_eq!(tried, 10, "each was a guess at the other's password: {answers:?}");
-    assert_eq!(house.refused(victim).await, 10, "and they are told of each");
+    assert_eq!(console.refused(victim).await, 10, "and they are told of each");
 }
 
-async fn unproved(house: House) {
+async fn unproved(console: ConsoleServer) {
     let (email, theirs) = ("ann@example.com", "a phrase of their own");
-    house.namesake_in(&house.other.owner, email, theirs).await;
-    house.namesake(email, OWN).await;
-    let browser = knowing(&house, email, OWN).await;
+    console.namesake_in(&console.other.owner, email, theirs).await;
+    console.namesake(email, OWN).await;
+    let browser = knowing(&console, email, OWN).await;
     assert_eq!(browser.sign_in(email, theirs).await.status, StatusCode::UNAUTHORIZED, "it knows one of them");
-    assert_eq!(house.browser().sign_in(email, theirs).await.status, StatusCode::SEE_OTHER, "the password says who");
+    assert_eq!(console.browser().sign_in(email, theirs).await.status, StatusCode::SEE_OTHER, "the password says who");
     // Both sign-ins counted, as guesses at the other one's password.
-    let guesser = house.browser();
+    let guesser = console.browser();
     for _ in 0..8 {
         assert_eq!(guesser.sign_in(email, "a guess").await.status, StatusCode::UNAUTHORIZED);
     }
     for password in [OWN, theirs, "a guess"] {
-        assert_eq!(house.browser().sign_in(email, password).await.status, StatusCode::TOO_MANY_REQUESTS);
+        assert_eq!(console.browser().sign_in(email, password).await.status, StatusCode::TOO_MANY_REQUESTS);
     }
     // Nor is it told by that whether there is somebody else.
     for _ in 0..10 {
-        house.clock.pass(Duration::from_mins(20));
+        console.clock.pass(Duration::from_mins(20));
     }
-    house.namesake("alone@example.com", OWN).await;
+    console.namesake("alone@example.com", OWN).await;
     for _ in 0..10 {
-        assert_eq!(house.browser().sign_in("alone@example.com", OWN).await.status, StatusCode::SEE_OTHER);
+        assert_eq!(console.browser().sign_in("alone@example.com", OWN).await.status, StatusCode::SEE_OTHER);
     }
-    assert_eq!(house.browser().sign_in("alone@example.com", OWN).await.status, StatusCode::TOO_MANY_REQUESTS);
+    assert_eq!(console.browser().sign_in("alone@example.com", OWN).await.status, StatusCode::TOO_MANY_REQUESTS);
 }
 
-async fn by_account(house: House) {
+async fn by_account(console: ConsoleServer) {
     let email = "ann@example.com";
-    house.namesake_in(&house.other.owner, email, "a phrase of their own").await;
-    house.namesake(email, OWN).await;
-    let account = house.one.account.to_string();
+    console.namesake_in(&console.other.owner, email, "a phrase of their own").await;
+    console.namesake(email, OWN).await;
+    let account = console.one.account.to_string();
     let by = async |password: &str| {
         let fields = [("email", email), ("password", password), ("account", account.as_str())];
-        house.browser().post("/console/sign-in", &fields).await.status
+        console.browser().post("/console/sign-in", &fields).await.status
     };
     assert_eq!(by("a phrase of their own").await, StatusCode::UNAUTHORIZED, "it is the other account's");
     for _ in 0..12 {
         assert_eq!(by(OWN).await, StatusCode::SEE_OTHER, "what was a guess at nobody else's password counts little");
     }
-    let refused = house.events("sign_in_refused").await;
+    let refused = console.events("sign_in_refused").await;
     let named: Vec<_> = refused
         .iter()
-        .map(|event| matches!(&event.kind, Kind::SignInRefused { user: Some(user), .. } if house.is_of(user, &house.one.account)))
+        .map(|event| matches!(&event.kind, EventKind::SignInRefused { user: Some(user), .. } if console.is_of(user, &console.one.account)))
         .collect();
     assert_eq!(named, [true]);
 }
 
-impl House {
+impl ConsoleServer {
     fn is_of(&self, user: &forelog::core::id::UserId, account: &forelog::core::id::AccountId) -> bool {
         let state = self.app.node().control.ports.fence().state();
-        state.people.get(user).is_some_and(|member| member.account == *account)
+        state.users.get(user).is_some_and(|member| member.account == *account)
     }
 }
 
-async fn confirming(house: House) {
-    let (owner, browser) = (&house.one.owner, house.signed_in(&house.one.owner).await);
+async fn confirming(console: ConsoleServer) {
+    let (owner, browser) = (&console.one.owner, console.signed_in(&console.one.owner).await);
     let fields = [("current", "wrong"), ("password", "a new long phrase"), ("again", "a new long phrase")];
     for n in 1..=10 {
         assert_eq!(browser.submit("/console/account/password", &fields).await.status, StatusCode::FORBIDDEN);
-        assert_eq!(house.refused(owner).await, n);
+        assert_eq!(console.refused(owner).await, n);
     }
     assert_eq!(browser.submit("/console/account/password", &fields).await.status, StatusCode::TOO_MANY_REQUESTS);
-    let notes = house.notes("sign_in_refused").await;
+    let notes = console.notes("sign_in_refused").await;
     assert!(notes.iter().all(|note| note["address"] == "127.0.0.1" && note["why"] == "wrong_password"), "{notes:?}");
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{House, between};
+use super::{ConsoleServer, between};
 use crate::harness::Answer;
 
 /// HTML, style sheet and script of a page together.
@@ -34,11 +34,11 @@ fn check_headers(path: &str, answer: &Answer) {
 }
 
 /// Every page that a customer has.
-async fn pages(house: &House) -> Vec<String> {
-    house.call(&house.one.key, "vm_exec", json!({ "vm_id": house.one.vm, "command": "uptime" })).await;
-    let listed = house.signed_in(&house.one.owner).await.page("/console/activity").await;
+async fn pages(console: &ConsoleServer) -> Vec<String> {
+    console.call(&console.one.key, "vm_exec", json!({ "vm_id": console.one.vm, "command": "uptime" })).await;
+    let listed = console.signed_in(&console.one.owner).await.page("/console/activity").await;
     let call = between(&listed, "/console/calls/", "\"").to_owned();
-    let vm = &house.one.vm;
+    let vm = &console.one.vm;
     let key = between(&listed, "<option value=\"key_", "\"");
     let fixed = ["/console/", "/console/activity", "/console/events", "/console/keys", "/console/account", "/console/connect"];
     let mut pages: Vec<String> = fixed.map(str::to_owned).to_vec();
@@ -48,9 +48,9 @@ async fn pages(house: &House) -> Vec<String> {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_every_answer_has_the_headers_that_keep_it_to_itself() {
-    let house = House::open().await;
-    let (browser, stranger) = (house.signed_in(&house.one.owner).await, house.browser());
-    for path in pages(&house).await {
+    let console = ConsoleServer::open().await;
+    let (browser, stranger) = (console.signed_in(&console.one.owner).await, console.browser());
+    for path in pages(&console).await {
         check_headers(&path, &browser.get(&path).await);
         check_headers(&path, &stranger.get(&path).await);
     }
@@ -71,21 +71,21 @@ async fn console_every_answer_has_the_headers_that_keep_it_to_itself() {
     }
     check_headers("a wrong password", &stranger.sign_in("one@example.com", "wrong").await);
     check_headers("a form without a token", &browser.post("/console/keys", &[]).await);
-    check_headers("signing in", &browser.sign_in("one@example.com", &house.one.owner.password).await);
+    check_headers("signing in", &browser.sign_in("one@example.com", &console.one.owner.password).await);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_page_with_everything_it_loads_is_small() {
-    let house = House::open().await;
+    let console = ConsoleServer::open().await;
     for _ in 0..60 {
-        house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+        console.call(&console.one.key, "vm_get", json!({ "vm_id": console.one.vm })).await;
     }
-    let browser = house.signed_in(&house.one.owner).await;
+    let browser = console.signed_in(&console.one.owner).await;
     let mut shared = 0;
     for asset in ["console.css", "console.js", "htmx.js"] {
         shared += browser.page(&format!("/console/assets/{asset}")).await.len();
     }
-    for path in pages(&house).await {
+    for path in pages(&console).await {
         let page = browser.page(&path).await;
         assert!(page.len() + shared < BUDGET, "{path}: {} + {shared} bytes", page.len());
         let loads = page.matches(" src=").count() + page.matches("<link ").count();
@@ -96,11 +96,11 @@ async fn console_a_page_with_everything_it_loads_is_small() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_every_form_works_without_a_script_and_carries_its_token() {
-    let house = House::open().await;
-    let browser = house.signed_in(&house.one.owner).await;
+    let console = ConsoleServer::open().await;
+    let browser = console.signed_in(&console.one.owner).await;
     let token = browser.form_token().await;
     let mut forms = 0;
-    for path in pages(&house).await {
+    for path in pages(&console).await {
         let page = browser.page(&path).await;
         for form in page.split("<form ").skip(1) {
             let (tag, rest) = form.split_once('>').expect("a tag");
@@ -147,15 +147,15 @@ fn console_no_template_trusts_a_text() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_what_callers_write_is_shown_and_does_nothing() {
-    let house = House::open().await;
-    let (vm, key) = (&house.one.vm, &house.one.key);
-    let browser = house.signed_in(&house.one.owner).await;
+    let console = ConsoleServer::open().await;
+    let (vm, key) = (&console.one.vm, &console.one.key);
+    let browser = console.signed_in(&console.one.owner).await;
     browser.submit(&format!("/console/vms/{vm}/exec"), &[("enabled", "true"), ("agreed", "yes")]).await;
     let hostile = "echo '<script>alert(1)</script>\" onmouseover=x' \u{202e}txt.exe\u{200b}\u{7}";
-    let ran = house.call(key, "vm_exec", json!({ "vm_id": vm, "command": hostile })).await;
+    let ran = console.call(key, "vm_exec", json!({ "vm_id": vm, "command": hostile })).await;
     assert_eq!(ran.status, StatusCode::OK, "{ran:?}");
-    house.call(key, "vm_power", json!({ "vm_id": vm, "action": "<img src=x onerror=alert(1)>" })).await;
-    house.call(key, "<b>tool</b>", json!({})).await;
+    console.call(key, "vm_power", json!({ "vm_id": vm, "action": "<img src=x onerror=alert(1)>" })).await;
+    console.call(key, "<b>tool</b>", json!({})).await;
     let listed = browser.page("/console/activity?tool=vm_exec").await;
     let call = browser.page(&format!("/console/calls/{}", between(&listed, "/console/calls/", "\""))).await;
     let echo = "/console/activity?q=%22%3E%3Cscript%3Ealert(1)%3C/script%3E&tool=%22onfocus%3Dalert(1)";
@@ -170,15 +170,15 @@ async fn console_what_callers_write_is_shown_and_does_nothing() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_an_export_holds_all_no_formula_and_is_the_same_file_again() {
-    let house = House::open().await;
-    let (vm, key) = (&house.one.vm, &house.one.key);
+    let console = ConsoleServer::open().await;
+    let (vm, key) = (&console.one.vm, &console.one.key);
     for _ in 0..210 {
-        house.call(key, "vm_get", json!({ "vm_id": vm })).await;
+        console.call(key, "vm_get", json!({ "vm_id": vm })).await;
     }
     for text in ["=HYPERLINK(1)", "+1", "-1", "@x", "\t=1"] {
-        house.call(key, text, json!({})).await;
+        console.call(key, text, json!({})).await;
     }
-    let browser = house.signed_in(&house.one.owner).await;
+    let browser = console.signed_in(&console.one.owner).await;
     let made = browser.submit("/console/exports", &[("q", ""), ("form", "csv")]).await;
     assert_eq!(made.status, StatusCode::SEE_OTHER, "{made:?}");
     let place = made.header("location").to_owned();
@@ -194,7 +194,7 @@ async fn console_an_export_holds_all_no_formula_and_is_the_same_file_again() {
     let dangerous = |cell: &str| cell.starts_with(['=', '+', '-', '@', '\t', '\r']);
     assert!(rows.iter().all(|row| !row.iter().any(dangerous)), "{}", table.text);
     // Later calls are not in it, and whoever of the account downloads it gets the same bytes.
-    house.call(key, "vm_get", json!({ "vm_id": vm })).await;
+    console.call(key, "vm_get", json!({ "vm_id": vm })).await;
     assert_eq!(browser.page(&format!("{place}/file")).await, table.text);
     let narrowed = browser.submit("/console/exports", &[("q", "tool:vm_get"), ("form", "jsonl")]).await;
     let lines = browser.page(&format!("{}/file", narrowed.header("location"))).await;
@@ -203,25 +203,25 @@ async fn console_an_export_holds_all_no_formula_and_is_the_same_file_again() {
     assert!(calls.iter().all(|call| call["tool"] == "vm_get" && call["at"].as_str().is_some_and(|at| at.ends_with('Z'))));
     let list = browser.page("/console/exports").await;
     assert!(list.contains(&place) && list.contains(narrowed.header("location")), "{list}");
-    for (who, status) in [(&house.other.owner, StatusCode::NOT_FOUND), (&house.staff, StatusCode::NOT_FOUND)] {
-        let other = house.signed_in(who).await;
+    for (who, status) in [(&console.other.owner, StatusCode::NOT_FOUND), (&console.staff, StatusCode::NOT_FOUND)] {
+        let other = console.signed_in(who).await;
         assert_eq!(other.get(&place).await.status, status);
         assert_eq!(other.get(&format!("{place}/file")).await.status, status);
     }
-    house.clock.pass(std::time::Duration::from_hours(7 * 24 + 1));
-    let later = house.signed_in(&house.one.owner).await;
+    console.clock.pass(std::time::Duration::from_hours(7 * 24 + 1));
+    let later = console.signed_in(&console.one.owner).await;
     assert!(later.page(&place).await.contains("no longer to be downloaded"));
     assert_eq!(later.get(&format!("{place}/file")).await.status, StatusCode::NOT_FOUND, "it can be downloaded for ever");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_older_pages_do_not_shift_when_something_happens() {
-    let house = House::open().await;
-    let key = &house.one.key;
+    let console = ConsoleServer::open().await;
+    let key = &console.one.key;
     for _ in 0..70 {
-        house.call(key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+        console.call(key, "vm_get", json!({ "vm_id": console.one.vm })).await;
     }
-    let browser = house.signed_in(&house.one.owner).await;
+    let browser = console.signed_in(&console.one.owner).await;
     let ids = |page: &str| -> Vec<String> {
         page.split("/console/calls/").skip(1).map(|rest| rest.split('"').next().unwrap_or_default().to_owned()).collect()
     };
@@ -229,7 +229,7 @@ async fn console_older_pages_do_not_shift_when_something_happens() {
     let older =
         between(&first, "<a class=\"button\" href=\"/console/activity?", "\"").replace("&#38;", "&").replace("&amp;", "&");
     for _ in 0..10 {
-        house.call(key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+        console.call(key, "vm_get", json!({ "vm_id": console.one.vm })).await;
     }
     let second = browser.page(&format!("/console/activity?{older}")).await;
     let (first, second) = (ids(&first), ids(&second));
@@ -243,9 +243,9 @@ async fn console_older_pages_do_not_shift_when_something_happens() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_zone_is_chosen_by_a_form_and_times_say_which_they_are_in() {
-    let house = House::open().await;
-    let browser = house.signed_in(&house.one.owner).await;
-    let paths = pages(&house).await;
+    let console = ConsoleServer::open().await;
+    let browser = console.signed_in(&console.one.owner).await;
+    let paths = pages(&console).await;
     let before = browser.page("/console/activity").await;
     assert!(before.contains("data-zone=\"utc\"") && before.contains("Time (<span class=\"zone\">UTC</span>)"), "{before}");
     let chosen = browser.post("/console/zone", &[("zone", "local"), ("next", "/console/activity")]).await;
@@ -268,8 +268,8 @@ async fn console_a_zone_is_chosen_by_a_form_and_times_say_which_they_are_in() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_theme_is_chosen_by_a_form() {
-    let house = House::open().await;
-    let browser = house.browser();
+    let console = ConsoleServer::open().await;
+    let browser = console.browser();
     assert!(browser.page("/console/sign-in").await.contains("data-theme=\"auto\""));
     let chosen = browser.post("/console/theme", &[("theme", "dark"), ("next", "//evil.example")]).await;
     assert_eq!((chosen.status, chosen.header("location")), (StatusCode::SEE_OTHER, "/console/"));

@@ -5,7 +5,7 @@ use std::time::Duration;
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
 
-use super::{Browser, House};
+use super::{Browser, ConsoleServer};
 use crate::harness::{Answer, send};
 
 const CHOSEN: [(&str, &str); 2] = [("password", "a long enough phrase"), ("again", "a long enough phrase")];
@@ -27,7 +27,7 @@ impl Browser {
     }
 }
 
-impl House {
+impl ConsoleServer {
     /// A request with a key.
     pub async fn rest(&self, key: &str, method: Method, path: &str, body: Option<Value>) -> Answer {
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
@@ -84,64 +84,64 @@ on_both! {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_an_invited_person_comes_in_once_with_the_role_that_was_given() {
-    let house = House::open().await;
-    let key = house.manager().await;
-    let link = house.invited(&key, "new@example.com", "member").await;
-    let page = house.browser().page(&link).await;
+    let console = ConsoleServer::open().await;
+    let key = console.manager().await;
+    let link = console.invited(&key, "new@example.com", "member").await;
+    let page = console.browser().page(&link).await;
     assert!(page.contains("new@example.com") && page.contains("member") && page.contains("one"), "{page}");
     let short = [("password", "short"), ("again", "short")];
-    assert_eq!(house.browser().post(&link, &short).await.status, StatusCode::UNPROCESSABLE_ENTITY);
-    let browser = house.browser();
+    assert_eq!(console.browser().post(&link, &short).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    let browser = console.browser();
     // Whatever address the form names, the one that was invited counts.
     let fields: Vec<_> = CHOSEN.into_iter().chain([("email", "else@example.com")]).collect();
     assert_eq!(browser.post(&link, &fields).await.status, StatusCode::SEE_OTHER);
     assert!(browser.page("/console/account").await.contains("new@example.com"));
-    assert_eq!(house.browser().post(&link, &CHOSEN).await.status, StatusCode::NOT_FOUND, "it worked twice");
-    assert_eq!(house.browser().get(&link).await.status, StatusCode::NOT_FOUND);
-    let again = house.browser().sign_in("new@example.com", "a long enough phrase").await;
+    assert_eq!(console.browser().post(&link, &CHOSEN).await.status, StatusCode::NOT_FOUND, "it worked twice");
+    assert_eq!(console.browser().get(&link).await.status, StatusCode::NOT_FOUND);
+    let again = console.browser().sign_in("new@example.com", "a long enough phrase").await;
     assert_eq!(again.status, StatusCode::SEE_OTHER);
-    let created = house.events("user_created").await;
+    let created = console.events("user_created").await;
     let last = serde_json::to_value(created.last().expect("an event")).expect("a leaf");
-    assert_eq!((&last["role"], &last["account"]), (&json!("member"), &json!(house.one.account)), "{last}");
+    assert_eq!((&last["role"], &last["account"]), (&json!("member"), &json!(console.one.account)), "{last}");
     assert!(last["invitation"].as_str().is_some_and(|id| id.starts_with("inv_")), "{last}");
 }
 
-async fn links_end(house: House) {
-    let key = house.manager().await;
+async fn links_end(console: ConsoleServer) {
+    let key = console.manager().await;
     let links = [
-        house.invited(&key, "new@example.com", "member").await,
-        house.invited(&key, "new@example.com", "owner").await,
-        house.invited(&key, "other-one@example.com", "member").await,
+        console.invited(&key, "new@example.com", "member").await,
+        console.invited(&key, "new@example.com", "owner").await,
+        console.invited(&key, "other-one@example.com", "member").await,
     ];
-    assert_eq!(house.browser().get(&links[0]).await.status, StatusCode::NOT_FOUND, "a newer link ends the one before");
-    let listed = house.rest(&key, Method::GET, "/invitations", None).await;
+    assert_eq!(console.browser().get(&links[0]).await.status, StatusCode::NOT_FOUND, "a newer link ends the one before");
+    let listed = console.rest(&key, Method::GET, "/invitations", None).await;
     let items = listed.json()["items"].as_array().expect("invitations").clone();
     assert_eq!(items.len(), 2, "{listed:?}");
     let newer = items.iter().find(|item| item["email"] == "new@example.com").expect("the newer one");
     assert_eq!(newer["role"], "owner");
     let revoke = format!("/invitations/{}", newer["id"].as_str().expect("an id"));
-    let stranger = house.rest(&house.stranger().await, Method::DELETE, &revoke, None).await;
+    let stranger = console.rest(&console.stranger().await, Method::DELETE, &revoke, None).await;
     assert_eq!(stranger.status, StatusCode::NOT_FOUND);
-    assert_eq!(house.browser().get(&links[1]).await.status, StatusCode::OK);
-    assert_eq!(house.rest(&key, Method::DELETE, &revoke, None).await.status, StatusCode::OK);
-    assert_eq!(house.rest(&key, Method::DELETE, &revoke, None).await.status, StatusCode::NOT_FOUND);
-    assert_eq!(house.browser().post(&links[1], &CHOSEN).await.status, StatusCode::NOT_FOUND);
-    house.clock.pass(Duration::from_hours(7 * 24));
-    assert_eq!(house.browser().post(&links[2], &CHOSEN).await.status, StatusCode::NOT_FOUND, "it is a week old");
+    assert_eq!(console.browser().get(&links[1]).await.status, StatusCode::OK);
+    assert_eq!(console.rest(&key, Method::DELETE, &revoke, None).await.status, StatusCode::OK);
+    assert_eq!(console.rest(&key, Method::DELETE, &revoke, None).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(console.browser().post(&links[1], &CHOSEN).await.status, StatusCode::NOT_FOUND);
+    console.clock.pass(Duration::from_hours(7 * 24));
+    assert_eq!(console.browser().post(&links[2], &CHOSEN).await.status, StatusCode::NOT_FOUND, "it is a week old");
     let token = links[2].rsplit('/').next().expect("a token");
     assert!(token.len() > 40);
     for sql in ["select hash from invited", "select id from invited"] {
-        let rows = house.app.node().control.ports.reader.vault.database().query(sql, Vec::new()).await.expect("rows");
+        let rows = console.app.node().control.ports.reader.vault.database().query(sql, Vec::new()).await.expect("rows");
         assert!(rows.iter().all(|row| row.text(0).expect("a text") != token), "the link is stored");
     }
-    let ports = &house.app.node().control.ports;
+    let ports = &console.app.node().control.ports;
     for event in ports.reader.events(forelog::core::id::Position(0), 10_000).await.expect("the log") {
         let leaf = String::from_utf8(event.encode().expect("a leaf")).expect("JSON");
         assert!(!leaf.contains("@example.com") && !leaf.contains(token), "{leaf}");
         for part in ["arguments", "result", "note"] {
             let said = ports
                 .reader
-                .part(&event, part, &forelog::core::sight::Sight::Everything)
+                .part(&event, part, &forelog::core::visibility::Visibility::Everything)
                 .await
                 .expect("a part")
                 .unwrap_or_default()
@@ -153,120 +153,122 @@ async fn links_end(house: House) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_no_key_invites_that_was_not_given_that_right_by_a_person() {
-    let house = House::open().await;
+    let console = ConsoleServer::open().await;
     // The agent's key may do everything that a key may unless somebody chooses.
-    let (agent, invite) = (&house.one.key, json!({ "email": "me@evil.example", "role": "owner" }));
+    let (agent, invite) = (&console.one.key, json!({ "email": "me@evil.example", "role": "owner" }));
     for (method, path, body) in [
         (Method::POST, "/invitations", Some(invite.clone())),
         (Method::GET, "/invitations", None),
         (Method::GET, "/people", None),
-        (Method::PATCH, &format!("/people/{}", house.one.owner.user), Some(json!({ "role": "member" }))),
-        (Method::DELETE, &format!("/people/{}", house.one.owner.user), None),
-        (Method::GET, &format!("/people/{}/sessions", house.one.owner.user), None),
-        (Method::DELETE, &format!("/people/{}/sessions", house.one.owner.user), None),
+        (Method::PATCH, &format!("/people/{}", console.one.owner.user), Some(json!({ "role": "member" }))),
+        (Method::DELETE, &format!("/people/{}", console.one.owner.user), None),
+        (Method::GET, &format!("/people/{}/sessions", console.one.owner.user), None),
+        (Method::DELETE, &format!("/people/{}/sessions", console.one.owner.user), None),
     ] {
-        let answer = house.rest(agent, method.clone(), path, body).await;
+        let answer = console.rest(agent, method.clone(), path, body).await;
         // Sessions are everybody's own, and those of others are nobody's.
         let expected = if path.ends_with("/sessions") { (404, "not_found") } else { (403, "forbidden_scope") };
         assert_eq!((answer.status.as_u16(), answer.code().as_str()), expected, "{method} {path}: {answer:?}");
     }
     for scope in ["people:write", "people:read", "staff:people"] {
-        let made = house.call(agent, "key_create", json!({ "label": "more", "scopes": [scope] })).await;
+        let made = console.call(agent, "key_create", json!({ "label": "more", "scopes": [scope] })).await;
         assert_eq!((made.status, made.code().as_str()), (StatusCode::FORBIDDEN, "forbidden_scope"), "{scope}");
     }
     // Nor does a key that was given it, if it is confined; nor one of the staff that makes keys.
-    let owner = house.signed_in(&house.one.owner).await;
+    let owner = console.signed_in(&console.one.owner).await;
     let fields = [("label", "confined"), ("days", ""), ("scope", "people:write"), ("ips", "127.0.0.0/8")];
     let made = owner.submit("/console/keys", &fields).await.text;
     let confined = key_in(&made);
-    let answer = house.rest(&confined, Method::POST, "/invitations", Some(invite.clone())).await;
+    let answer = console.rest(&confined, Method::POST, "/invitations", Some(invite.clone())).await;
     assert_eq!(answer.status, StatusCode::NOT_FOUND, "{answer:?}");
-    let staff = house.signed_in(&house.staff).await;
-    let member = house.joined(&house.manager().await, "member@one.example", "member").await;
+    let staff = console.signed_in(&console.staff).await;
+    let member = console.joined(&console.manager().await, "member@one.example", "member").await;
     let refused = member.submit("/console/keys", &[("label", "x"), ("days", ""), ("scope", "people:read")]).await;
     assert_ne!(refused.status, StatusCode::OK, "a member makes no key");
     assert!(staff.is_signed_in().await);
-    assert!(house.events("person_invited").await.len() == 1, "somebody was invited by whom nobody gave the right");
+    assert!(console.events("person_invited").await.len() == 1, "somebody was invited by whom nobody gave the right");
     let rpc = json!({ "jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {
         "name": "person_invite", "arguments": invite,
     } });
-    let manager = house.manager().await;
+    let manager = console.manager().await;
     let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-    let asked = client.post(format!("{}/mcp", house.base)).bearer_auth(&manager).header("accept", crate::harness::ACCEPT);
+    let asked = client.post(format!("{}/mcp", console.base)).bearer_auth(&manager).header("accept", crate::harness::ACCEPT);
     let answer = send(asked.header("mcp-protocol-version", "2026-07-28").json(&rpc)).await;
     assert!(answer.text.contains("unknown_tool") || answer.text.contains("error"), "{answer:?}");
-    assert_eq!(house.events("person_invited").await.len(), 1, "an agent invites nobody over MCP, whatever its key may do");
+    assert_eq!(console.events("person_invited").await.len(), 1, "an agent invites nobody over MCP, whatever its key may do");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_role_counts_at_once_and_nobody_changes_their_own() {
-    let house = House::open().await;
-    let key = house.manager().await;
-    let second = house.joined(&key, "second@example.com", "owner").await;
-    let strong = house.key_with(&second, &["vms:read", "vms:destroy"]).await;
-    let weak = house.key_with(&second, &["vms:read"]).await;
-    let own = format!("/people/{}", house.one.owner.user);
-    let refused = house.rest(&key, Method::PATCH, &own, Some(json!({ "role": "member" }))).await;
+    let console = ConsoleServer::open().await;
+    let key = console.manager().await;
+    let second = console.joined(&key, "second@example.com", "owner").await;
+    let strong = console.key_with(&second, &["vms:read", "vms:destroy"]).await;
+    let weak = console.key_with(&second, &["vms:read"]).await;
+    let own = format!("/people/{}", console.one.owner.user);
+    let refused = console.rest(&key, Method::PATCH, &own, Some(json!({ "role": "member" }))).await;
     assert_eq!((refused.status, refused.code().as_str()), (StatusCode::FORBIDDEN, "forbidden_role"));
-    let path = format!("/people/{}", house.id_of(&key, "second@example.com").await);
-    let staffs = house.rest(&key, Method::PATCH, &path, Some(json!({ "role": "admin" }))).await;
+    let path = format!("/people/{}", console.id_of(&key, "second@example.com").await);
+    let staffs = console.rest(&key, Method::PATCH, &path, Some(json!({ "role": "admin" }))).await;
     assert_eq!(staffs.status, StatusCode::FORBIDDEN, "{staffs:?}");
-    let stranger = house.rest(&house.stranger().await, Method::PATCH, &path, Some(json!({ "role": "member" }))).await;
+    let stranger = console.rest(&console.stranger().await, Method::PATCH, &path, Some(json!({ "role": "member" }))).await;
     assert_eq!(stranger.status, StatusCode::NOT_FOUND);
     assert!(second.is_signed_in().await);
-    let changed = house.rest(&key, Method::PATCH, &path, Some(json!({ "role": "member" }))).await;
+    let changed = console.rest(&key, Method::PATCH, &path, Some(json!({ "role": "member" }))).await;
     assert_eq!(changed.status, StatusCode::OK, "{changed:?}");
     assert!(!second.is_signed_in().await, "the session outlives the role");
-    let list = async |key: &str| house.call(key, "vm_list", json!({})).await.status;
+    let list = async |key: &str| console.call(key, "vm_list", json!({})).await.status;
     assert_eq!((list(&strong).await, list(&weak).await), (StatusCode::UNAUTHORIZED, StatusCode::OK));
-    let again = house.browser();
+    let again = console.browser();
     assert_eq!(again.sign_in("second@example.com", "a long enough phrase").await.status, StatusCode::SEE_OTHER);
     assert!(again.page("/console/account").await.contains("member"));
     let refused = again.submit("/console/keys", &[("label", "x"), ("days", ""), ("scope", "vms:read")]).await;
     assert_ne!(refused.status, StatusCode::OK, "a member makes no key");
     // The last owner stays one, whoever asks.
-    let staff = house.signed_in(&house.staff).await;
+    let staff = console.signed_in(&console.staff).await;
     let admin = staff.page("/console/account").await;
     assert!(admin.contains("admin"));
-    let removed = house.rest(&key, Method::DELETE, &own, None).await;
+    let removed = console.rest(&key, Method::DELETE, &own, None).await;
     assert_eq!((removed.status, removed.code().as_str()), (StatusCode::CONFLICT, "conflict"), "{removed:?}");
 }
 
-async fn removed(house: House) {
-    let key = house.manager().await;
-    let second = house.joined(&key, "second@example.com", "owner").await;
-    let theirs = house.key_with(&second, &["vms:read", "people:write", "people:read"]).await;
-    let link = house.invited(&theirs, "friend@example.com", "owner").await;
-    let path = format!("/people/{}", house.id_of(&key, "second@example.com").await);
-    let sessions = house.rest(&key, Method::GET, &format!("{path}/sessions"), None).await.json();
+async fn removed(console: ConsoleServer) {
+    let key = console.manager().await;
+    let second = console.joined(&key, "second@example.com", "owner").await;
+    let theirs = console.key_with(&second, &["vms:read", "people:write", "people:read"]).await;
+    let link = console.invited(&theirs, "friend@example.com", "owner").await;
+    let path = format!("/people/{}", console.id_of(&key, "second@example.com").await);
+    let sessions = console.rest(&key, Method::GET, &format!("{path}/sessions"), None).await.json();
     assert_eq!(sessions["items"].as_array().map(Vec::len), Some(1), "{sessions}");
-    assert_eq!(house.rest(&house.stranger().await, Method::DELETE, &path, None).await.status, StatusCode::NOT_FOUND);
-    let removed = house.rest(&key, Method::DELETE, &path, None).await;
+    assert_eq!(console.rest(&console.stranger().await, Method::DELETE, &path, None).await.status, StatusCode::NOT_FOUND);
+    let removed = console.rest(&key, Method::DELETE, &path, None).await;
     assert_eq!(removed.json()["removed"], true, "{removed:?}");
     assert!(!second.is_signed_in().await);
-    assert_eq!(house.call(&theirs, "vm_list", json!({})).await.status, StatusCode::UNAUTHORIZED);
-    assert_eq!(house.browser().post(&link, &CHOSEN).await.status, StatusCode::NOT_FOUND, "their invitation outlives them");
-    let back = house.browser().sign_in("second@example.com", "a long enough phrase").await;
+    assert_eq!(console.call(&theirs, "vm_list", json!({})).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(console.browser().post(&link, &CHOSEN).await.status, StatusCode::NOT_FOUND, "their invitation outlives them");
+    let back = console.browser().sign_in("second@example.com", "a long enough phrase").await;
     assert_eq!(back.status, StatusCode::UNAUTHORIZED);
-    let people = house.rest(&key, Method::GET, "/people", None).await;
+    let people = console.rest(&key, Method::GET, "/people", None).await;
     assert!(!people.text.contains("second@example.com"), "{people:?}");
-    let vault = &house.app.node().control.ports.reader.vault;
+    let vault = &console.app.node().control.ports.reader.vault;
     let email = "second@example.com".parse().expect("an e-mail address");
-    assert!(vault.people_with(&email).await.expect("the vault").is_empty(), "who they were is erased");
-    assert_eq!(house.events("user_removed").await.len(), 1);
+    assert!(vault.users_with(&email).await.expect("the vault").is_empty(), "who they were is erased");
+    assert_eq!(console.events("user_removed").await.len(), 1);
     // The address can be invited again.
-    house.joined(&key, "second@example.com", "member").await;
+    console.joined(&key, "second@example.com", "member").await;
 }
 
-async fn last_owner(house: House) {
-    let first = house.manager().await;
-    let second = house.joined(&first, "second@example.com", "owner").await;
-    let theirs = house.key_with(&second, &["people:write", "people:read"]).await;
-    let id = house.id_of(&first, "second@example.com").await;
-    let (second, first_one) = (format!("/people/{id}"), format!("/people/{}", house.one.owner.user));
-    let (one, other) =
-        tokio::join!(house.rest(&first, Method::DELETE, &second, None), house.rest(&theirs, Method::DELETE, &first_one, None),);
+async fn last_owner(console: ConsoleServer) {
+    let first = console.manager().await;
+    let second = console.joined(&first, "second@example.com", "owner").await;
+    let theirs = console.key_with(&second, &["people:write", "people:read"]).await;
+    let id = console.id_of(&first, "second@example.com").await;
+    let (second, first_one) = (format!("/people/{id}"), format!("/people/{}", console.one.owner.user));
+    let (one, other) = tokio::join!(
+        console.rest(&first, Method::DELETE, &second, None),
+        console.rest(&theirs, Method::DELETE, &first_one, None),
+    );
     let removed = [&one, &other].iter().filter(|answer| answer.status == StatusCode::OK).count();
     assert_eq!(removed, 1, "{one:?} {other:?}");
-    assert_eq!(house.events("user_removed").await.len(), 1);
+    assert_eq!(console.events("user_removed").await.len(), 1);
 }

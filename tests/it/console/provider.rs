@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader, Lines};
 use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
-use super::{BEGINNING, Browser, House, between};
+use super::{BEGINNING, Browser, ConsoleServer, between};
 use crate::harness::{Answer, send};
 use crate::tools;
 
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The provider, until it is dropped.
 pub struct Provider {
@@ -56,7 +56,7 @@ impl Provider {
 }
 
 async fn next(lines: &mut Lines<BufReader<ChildStdout>>) -> String {
-    let line = tokio::time::timeout(PATIENCE, lines.next_line()).await.expect("the provider in time");
+    let line = tokio::time::timeout(TIMEOUT, lines.next_line()).await.expect("the provider in time");
     line.expect("a line").expect("the provider does not end")
 }
 
@@ -85,38 +85,38 @@ async fn signs_in(browser: &Browser, name: &str, login: &str) -> Answer {
     panic!("it goes on and on, and is at {at}");
 }
 
-async fn between_a_house_and_a_provider(in_token: bool) -> (House, Provider) {
+async fn between_a_house_and_a_provider(in_token: bool) -> (ConsoleServer, Provider) {
     let mut provider = Provider::start().await;
     let roles = "roles = { ops = \"admin\", noc = \"responder\" }\ncreate = true";
     let more = [provider.configured("corp", "staff", roles), provider.configured("portal", "customer", "")].concat();
-    let house = House::with(&more).await;
+    let console = ConsoleServer::with(&more).await;
     let people = json!({
         "ann-1": { "email": "ann@example.com", "email_verified": true, "groups": ["noc", "all"] },
         "one-1": { "email": "one@example.com", "email_verified": true },
         "two-1": { "email": "other@example.com", "email_verified": false },
     });
-    let clients = json!([client("corp", &house.base), client("portal", &house.base)]);
+    let clients = json!([client("corp", &console.base), client("portal", &console.base)]);
     provider.knows(Some(BEGINNING), &people, &clients, in_token).await;
-    (house, provider)
+    (console, provider)
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_provider_signs_staff_in_with_the_role_of_their_group_and_customers_whom_it_is_believed_for() {
     for in_token in [true, false] {
-        let (house, _provider) = between_a_house_and_a_provider(in_token).await;
-        let staff = house.browser();
+        let (console, _provider) = between_a_house_and_a_provider(in_token).await;
+        let staff = console.browser();
         let answer = signs_in(&staff, "corp", "ann-1").await;
         assert_eq!((answer.status, answer.header("location")), (StatusCode::SEE_OTHER, "/console/activity"), "{answer:?}");
         assert!(staff.page("/console/").await.contains("ann@example.com · responder · staff"));
-        let customer = house.browser();
+        let customer = console.browser();
         assert_eq!(signs_in(&customer, "portal", "one-1").await.status, StatusCode::SEE_OTHER);
         assert!(customer.page("/console/").await.contains("one@example.com"));
         for (name, login, why) in
             [("portal", "two-1", "unbelieved_email"), ("corp", "one-1", "no_role"), ("portal", "ann-1", "other_side")]
         {
-            let answer = signs_in(&house.browser(), name, login).await;
+            let answer = signs_in(&console.browser(), name, login).await;
             assert_eq!(answer.status, StatusCode::FORBIDDEN, "{login} at {name}: {answer:?}");
-            assert_eq!(house.refusals().await.pop().as_deref(), Some(why), "{login} at {name}");
+            assert_eq!(console.refusals().await.pop().as_deref(), Some(why), "{login} at {name}");
         }
         assert!(staff.page("/console/account").await.contains("Knows you as"));
     }
@@ -124,20 +124,20 @@ async fn oidc_provider_signs_staff_in_with_the_role_of_their_group_and_customers
 
 #[tokio::test(flavor = "multi_thread")]
 async fn oidc_provider_that_lets_somebody_go_signs_nobody_in() {
-    let (house, _provider) = between_a_house_and_a_provider(false).await;
-    let browser = house.browser();
+    let (console, _provider) = between_a_house_and_a_provider(false).await;
+    let browser = console.browser();
     let mut at = browser.leaves("portal", "").await.to;
     loop {
         let answer = send(browser.client.get(at.clone())).await;
         if answer.status == StatusCode::OK {
             let form = between(&answer.text, "action=\"", "\"");
             at = format!("{form}/abort").parse().expect("an address");
-        } else if at.as_str().starts_with(&house.base) {
+        } else if at.as_str().starts_with(&console.base) {
             assert_eq!(answer.status, StatusCode::UNAUTHORIZED, "{answer:?}");
             break;
         } else {
             at = at.join(answer.header("location")).expect("an address");
         }
     }
-    assert_eq!(house.refusals().await, ["denied_by_issuer"]);
+    assert_eq!(console.refusals().await, ["denied_by_issuer"]);
 }

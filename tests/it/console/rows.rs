@@ -5,13 +5,13 @@ use std::time::Duration;
 
 use forelog::auth::session::Token;
 use forelog::core::id::UserId;
-use forelog::log::people::Person;
-use forelog::log::signed_in::{Proof, Session};
+use forelog::log::signed_in::{Session, SignInProof};
+use forelog::log::users::UserRecord;
 use reqwest::{Method, StatusCode};
 use serde_json::json;
 
 use super::issuer::Issuer;
-use super::{BEGINNING, Browser, House};
+use super::{BEGINNING, Browser, ConsoleServer};
 
 const CHOSEN: [(&str, &str); 2] = [("password", "a long enough phrase"), ("again", "a long enough phrase")];
 
@@ -28,7 +28,7 @@ on_both! {
 /// The columns of a session but its digest.
 const REST: &str = "person, credential, began, seen, ends, address, user_agent, signet";
 
-impl House {
+impl ConsoleServer {
     /// A browser with a cookie of somebody's own.
     fn holding(&self, cookie: &str) -> Browser {
         let jar = reqwest::cookie::Jar::default();
@@ -45,16 +45,16 @@ impl House {
     }
 }
 
-async fn forged_sessions(house: House) {
-    let (admin, owner) = (house.signed_in(&house.staff).await, house.signed_in(&house.one.owner).await);
-    let (staff, one, own) = (&house.staff.user, &house.one.owner.user, Token::read("my-own-cookie").hash());
+async fn forged_sessions(console: ConsoleServer) {
+    let (admin, owner) = (console.signed_in(&console.staff).await, console.signed_in(&console.one.owner).await);
+    let (staff, one, own) = (&console.staff.user, &console.one.owner.user, Token::read("my-own-cookie").hash());
     // A copy of somebody's session with another digest, with and without what stands beside it.
     for rest in [REST.to_owned(), REST.replace("signet", "null")] {
-        house.change(&format!("delete from session where hash = '{own}'")).await;
+        console.change(&format!("delete from session where hash = '{own}'")).await;
         let sql = format!("insert into session (hash, {REST}) select '{own}', {rest} from session where person = '{staff}'");
-        house.change(&sql).await;
-        assert_eq!(house.number("select count(*) from session").await, 3);
-        let mine = house.holding("my-own-cookie");
+        console.change(&sql).await;
+        assert_eq!(console.number("select count(*) from session").await, 3);
+        let mine = console.holding("my-own-cookie");
         assert!(!mine.is_signed_in().await, "a session that nobody began: {rest}");
         let released = mine.post("/console/switches/swi_01J00000000000000000000000/release", &[("reason", "x")]).await;
         assert!(released.status == StatusCode::SEE_OTHER || released.status.is_client_error(), "{released:?}");
@@ -62,25 +62,25 @@ async fn forged_sessions(house: House) {
     assert!(admin.is_signed_in().await && owner.is_signed_in().await, "those that are real go on");
     // A session of one's own that becomes another person's.
     let theirs = format!("(select credential from session s where s.person = '{staff}' limit 1)");
-    house.change(&format!("update session set person = '{staff}', credential = {theirs} where person = '{one}'")).await;
+    console.change(&format!("update session set person = '{staff}', credential = {theirs} where person = '{one}'")).await;
     assert!(!owner.is_signed_in().await, "a session that is another person's by now");
     // One that goes on for ever.
-    house.clock.pass(Duration::from_mins(61));
-    house.change(&format!("update session set seen = {}", BEGINNING.0 + 3_600_000_000)).await;
+    console.clock.pass(Duration::from_mins(61));
+    console.change(&format!("update session set seen = {}", BEGINNING.0 + 3_600_000_000)).await;
     assert!(!admin.is_signed_in().await, "a session that was not used for an hour");
 }
 
-async fn ended_sessions(house: House) {
-    let mut person = house.hire(&house.staff.account, "admin").await;
-    house.change("create table kept as select * from session").await;
+async fn ended_sessions(console: ConsoleServer) {
+    let mut person = console.hire(&console.staff.account, "admin").await;
+    console.change("create table kept as select * from session").await;
     for how in ["signed out", "all of them", "another password"] {
-        let browser = house.signed_in(&person).await;
-        house.change("insert into kept select * from session").await;
+        let browser = console.signed_in(&person).await;
+        console.change("insert into kept select * from session").await;
         match how {
             "signed out" => browser.submit("/console/sign-out", &[]).await,
             "all of them" => browser.submit("/console/account/sign-out-everywhere", &[]).await,
             _ => {
-                let other = house.signed_in(&person).await;
+                let other = console.signed_in(&person).await;
                 let fields = [("current", person.password.as_str()), ("password", CHOSEN[0].1), ("again", CHOSEN[0].1)];
                 let set = other.submit("/console/account/password", &fields).await;
                 assert!(other.is_signed_in().await, "where it was set they stay: {set:?}");
@@ -89,22 +89,23 @@ async fn ended_sessions(house: House) {
         };
         assert!(!browser.is_signed_in().await, "{how}");
         // As a copy of yesterday's vault has it, or somebody who has kept the row.
-        house.change("delete from session").await;
-        house.change("insert into session select * from kept").await;
+        console.change("delete from session").await;
+        console.change("insert into session select * from kept").await;
         assert!(!browser.is_signed_in().await, "{how}: it is alive again");
-        house.change("delete from kept").await;
-        house.change("delete from session").await;
+        console.change("delete from kept").await;
+        console.change("delete from session").await;
     }
     CHOSEN[0].1.clone_into(&mut person.password);
-    assert!(house.signed_in(&person).await.is_signed_in().await);
+    assert!(console.signed_in(&person).await.is_signed_in().await);
 }
 
-async fn later_sessions(house: House) {
-    let ports = &house.app.node().control.ports;
-    let browser = house.signed_in(&house.staff).await;
+async fn later_sessions(console: ConsoleServer) {
+    let ports = &console.app.node().control.ports;
+    let browser = console.signed_in(&console.staff).await;
     let vault = &ports.reader.vault;
-    let person: Person = vault.people_with(&"staff@example.com".parse().expect("an address")).await.expect("the vault").remove(0);
-    let now = forelog::core::time::Clock::now(&*house.clock);
+    let person: UserRecord =
+        vault.users_with(&"staff@example.com".parse().expect("an address")).await.expect("the vault").remove(0);
+    let now = forelog::core::time::Clock::now(&*console.clock);
     let state = ports.fence().state();
     let acts = state.credentials.values().find(|row| row.created.user == person.id && row.created.role.is_some());
     // What a vault has that is newer than its log: all of it is ours, and no event says it.
@@ -119,18 +120,18 @@ async fn later_sessions(house: House) {
         user_agent: None,
     };
     let idle = forelog::auth::session::idle_since(now);
-    assert!(vault.begin_session(&session, Proof::Password(&person.password), &[], (now, idle)).await.expect("the vault"));
-    assert!(!house.holding("a-later-cookie").is_signed_in().await, "a session that no event began");
+    assert!(vault.begin_session(&session, SignInProof::Password(&person.password), &[], (now, idle)).await.expect("the vault"));
+    assert!(!console.holding("a-later-cookie").is_signed_in().await, "a session that no event began");
     assert!(browser.is_signed_in().await);
 }
 
-async fn people_of_no_event(house: House) {
-    let (ports, password) = (&house.app.node().control.ports, "a long enough phrase");
+async fn people_of_no_event(console: ConsoleServer) {
+    let (ports, password) = (&console.app.node().control.ports, "a long enough phrase");
     let email: forelog::core::email::EmailAddress = "evil@example.com".parse().expect("an address");
     // As after a restore of an older log beside a later vault.
-    let person = Person {
+    let person = UserRecord {
         id: UserId::new(BEGINNING, &forelog::ambient::OsEntropy),
-        account: house.staff.account.clone(),
+        account: console.staff.account.clone(),
         side: "staff".into(),
         role: "admin".into(),
         email: email.clone(),
@@ -138,24 +139,24 @@ async fn people_of_no_event(house: House) {
         password: forelog::auth::password::hash_under(password, ports.reader.vault.salt(&email).await.expect("a salt"))
             .expect("a hash"),
     };
-    ports.reader.vault.add_person(&person).await.expect("a row");
-    let browser = house.browser();
+    ports.reader.vault.add_user(&person).await.expect("a row");
+    let browser = console.browser();
     assert_eq!(browser.sign_in("evil@example.com", password).await.status, StatusCode::UNAUTHORIZED);
     assert!(!browser.is_signed_in().await);
     // The same by somebody who has no key, under a password that they know.
-    house
+    console
         .change(&format!(
             "update person set signet = null, password = (select password from person where id = '{}') where id = '{}'",
-            house.one.owner.user, person.id
+            console.one.owner.user, person.id
         ))
         .await;
-    assert_eq!(browser.sign_in("evil@example.com", &house.one.owner.password).await.status, StatusCode::UNAUTHORIZED);
-    let admin = house.signed_in(&house.staff).await;
+    assert_eq!(browser.sign_in("evil@example.com", &console.one.owner.password).await.status, StatusCode::UNAUTHORIZED);
+    let admin = console.signed_in(&console.staff).await;
     assert!(!admin.page("/console/people").await.contains("evil@example.com"), "nobody lists whom no event made");
 }
 
-async fn edited_people(house: House) {
-    let (one, other) = (&house.one.owner, &house.other.owner);
+async fn edited_people(console: ConsoleServer) {
+    let (one, other) = (&console.one.owner, &console.other.owner);
     for edit in [
         format!(
             "update person set password = (select password from person where id = '{}') where id = '{}'",
@@ -163,41 +164,41 @@ async fn edited_people(house: House) {
         ),
         format!(
             "update person set role = 'admin', side = 'staff', account = '{}' where id = '{}'",
-            house.staff.account, one.user
+            console.staff.account, one.user
         ),
         format!("update person set email = 'someone@example.com' where id = '{}'", one.user),
         format!("update person set proved = 0 where id = '{}'", one.user),
     ] {
-        house.change("drop table if exists kept").await;
-        house.change("create table kept as select * from person").await;
-        house.change(&edit).await;
-        house.clock.pass(Duration::from_hours(1));
+        console.change("drop table if exists kept").await;
+        console.change("create table kept as select * from person").await;
+        console.change(&edit).await;
+        console.clock.pass(Duration::from_hours(1));
         for (email, password) in
             [(&*one.email, &one.password), (&*one.email, &other.password), ("someone@example.com", &one.password)]
         {
-            let refused = house.browser().sign_in(email, password).await;
+            let refused = console.browser().sign_in(email, password).await;
             assert_eq!(refused.status, StatusCode::UNAUTHORIZED, "{edit}: {refused:?}");
         }
-        assert!(house.signed_in(other).await.is_signed_in().await, "{edit}: everybody else goes on");
-        house.change("delete from person").await;
-        house.change("insert into person select * from kept").await;
+        assert!(console.signed_in(other).await.is_signed_in().await, "{edit}: everybody else goes on");
+        console.change("delete from person").await;
+        console.change("insert into person select * from kept").await;
     }
-    assert!(house.signed_in(one).await.is_signed_in().await, "as it was");
+    assert!(console.signed_in(one).await.is_signed_in().await, "as it was");
 }
 
-async fn edited_invitations(house: House) {
-    let key = house.signed_in(&house.one.owner).await.key_with(&["people:write", "people:read"]).await;
+async fn edited_invitations(console: ConsoleServer) {
+    let key = console.signed_in(&console.one.owner).await.key_with(&["people:write", "people:read"]).await;
     let invite = async |email: &str| {
         let args = json!({ "email": email, "role": "owner" });
-        let made = house.rest(&key, Method::POST, "/invitations", Some(args)).await;
+        let made = console.rest(&key, Method::POST, "/invitations", Some(args)).await;
         assert_eq!(made.status, StatusCode::CREATED, "{made:?}");
     };
     let own = Token::read("my-own-link").hash();
     invite("friend@example.com").await;
     for edit in [format!("hash = '{own}'"), format!("hash = '{own}', signet = null")] {
-        house.change(&format!("update invited set {edit}")).await;
+        console.change(&format!("update invited set {edit}")).await;
         for attempt in 0..2 {
-            let browser = house.browser();
+            let browser = console.browser();
             let answer = if attempt == 0 {
                 browser.get("/console/welcome/my-own-link").await
             } else {
@@ -206,11 +207,11 @@ async fn edited_invitations(house: House) {
             assert_eq!(answer.status, StatusCode::NOT_FOUND, "{edit}");
         }
     }
-    let people = house.rest(&key, Method::GET, "/people", None).await.json();
+    let people = console.rest(&key, Method::GET, "/people", None).await.json();
     assert_eq!(people["items"].as_array().map(Vec::len), Some(1), "{people}");
 }
 
-impl House {
+impl ConsoleServer {
     /// Changes the read models behind everybody's back.
     async fn mislead(&self, sql: &str) {
         let mut views = self.app.node().views.database().begin().await.expect("a transaction");
@@ -227,28 +228,29 @@ impl House {
     }
 }
 
-async fn told_events(house: House) {
-    let staff = super::staff_key(&house).await;
-    let (one, other) = (house.one.key.clone(), house.other.key.clone());
+async fn told_events(console: ConsoleServer) {
+    let staff = super::staff_key(&console).await;
+    let (one, other) = (console.one.key.clone(), console.other.key.clone());
     // A switch on each of the two, let go of again, so that the release says nothing of whose it was.
-    for vm in [&house.one.vm, &house.other.vm] {
+    for vm in [&console.one.vm, &console.other.vm] {
         let wish = json!({ "target": format!("vm:{vm}"), "reason": "a test" });
-        let engaged = house.rest(&staff, Method::POST, "/switches", Some(wish)).await;
+        let engaged = console.rest(&staff, Method::POST, "/switches", Some(wish)).await;
         assert!(engaged.status.is_success(), "{engaged:?}");
         let id = engaged.json()["id"].as_str().expect("an id").to_owned();
-        let over = house.rest(&staff, Method::POST, &format!("/switches/{id}/release"), Some(json!({ "reason": "over" }))).await;
+        let over =
+            console.rest(&staff, Method::POST, &format!("/switches/{id}/release"), Some(json!({ "reason": "over" }))).await;
         assert_eq!(over.status, StatusCode::OK, "{over:?}");
     }
-    assert!(!house.events("switch_released").await.is_empty());
-    assert_eq!(house.call(&one, "vm_list", json!({})).await.status, StatusCode::OK);
-    let intent = house.events("intent_recorded").await.last().expect("a call").position.0;
-    let honest = (house.listed(&one, "").await, house.listed(&other, "").await);
+    assert!(!console.events("switch_released").await.is_empty());
+    assert_eq!(console.call(&one, "vm_list", json!({})).await.status, StatusCode::OK);
+    let intent = console.events("intent_recorded").await.last().expect("a call").position.0;
+    let honest = (console.listed(&one, "").await, console.listed(&other, "").await);
     let of_types = |items: &[serde_json::Value]| items.iter().filter(|item| item["type"] == "switch_released").count();
     assert_eq!((of_types(&honest.0), of_types(&honest.1)), (1, 1), "{honest:?}");
-    let whole = house.listed(&staff, "").await.len();
+    let whole = console.listed(&staff, "").await.len();
     // What no event says.
-    let user = &house.staff.user;
-    house
+    let user = &console.staff.user;
+    console
         .mislead(&format!(
             "insert into administration (position, at, type, account, person, subject, concerns) \
              values ({intent}, {}, 'switch_released', null, '{user}', 'swi_01J00000000000000000000000', null)",
@@ -256,16 +258,18 @@ async fn told_events(house: House) {
         ))
         .await;
     // What is another's.
-    house
+    console
         .mislead(&format!(
             "update administration set account = '{}' where account = '{}'",
-            house.one.account, house.other.account
+            console.one.account, console.other.account
         ))
         .await;
-    house.mislead(&format!("update owner set account = '{}' where account = '{}'", house.one.account, house.other.account)).await;
-    assert_eq!(house.listed(&one, "").await, honest.0, "an account is told what is not its own");
-    assert!(house.listed(&other, "").await.iter().all(|item| honest.1.contains(item)));
-    let seen = house.listed(&staff, "").await;
+    console
+        .mislead(&format!("update owner set account = '{}' where account = '{}'", console.one.account, console.other.account))
+        .await;
+    assert_eq!(console.listed(&one, "").await, honest.0, "an account is told what is not its own");
+    assert!(console.listed(&other, "").await.iter().all(|item| honest.1.contains(item)));
+    let seen = console.listed(&staff, "").await;
     assert!(seen.iter().all(|item| item["position"] != json!(intent)), "a release that nobody made");
     assert!(seen.len() < whole + 8, "reading is written down, and nothing else: {whole} {}", seen.len());
     // In another person's name, of another kind, about something else.
@@ -275,12 +279,12 @@ async fn told_events(house: House) {
         ("subject = 'swi_01J00000000000000000000000'", "credential_created"),
         ("at = at + 1", "vm_imported"),
     ] {
-        let event = house.events(kind).await.remove(0);
+        let event = console.events(kind).await.remove(0);
         let (at, shows) =
             (event.position.0, |items: &[serde_json::Value], at: i64| items.iter().any(|item| item["position"] == json!(at)));
         assert!(shows(&seen, at), "{edit}: it is shown before");
-        house.mislead(&format!("update administration set {edit} where position = {at}")).await;
-        assert!(!shows(&house.listed(&staff, "").await, at), "{edit}");
+        console.mislead(&format!("update administration set {edit} where position = {at}")).await;
+        assert!(!shows(&console.listed(&staff, "").await, at), "{edit}");
     }
 }
 
@@ -291,28 +295,29 @@ async fn postgres_oidc_a_link_that_sql_has_made_lets_nobody_in() {
         let issuer = Issuer::start(BEGINNING).await;
         let url = if postgres { Some(crate::postgres::fresh_database().await) } else { None };
         let database = url.as_ref().map(|url| format!("database_url = \"{url}\"\n")).unwrap_or_default();
-        let house = House::with(&(database + &issuer.configured("them", "customer", "domains = [\"example.com\"]"))).await;
+        let console =
+            ConsoleServer::with(&(database + &issuer.configured("them", "customer", "domains = [\"example.com\"]"))).await;
         issuer.vouches_for("first", "one@example.com", &json!({}));
-        assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
-        house.change("create table kept as select * from identity").await;
-        let (one, other) = (&house.one.owner.user, &house.other.owner.user);
+        assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+        console.change("create table kept as select * from identity").await;
+        let (one, other) = (&console.one.owner.user, &console.other.owner.user);
         // Of another subject, and of another person.
         issuer.vouches_for("evil", "evil@example.net", &json!({}));
-        house.change("update identity set subject = 'evil'").await;
-        assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::FORBIDDEN);
+        console.change("update identity set subject = 'evil'").await;
+        assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::FORBIDDEN);
         issuer.vouches_for("first", "evil@example.net", &json!({}));
-        house.change(&format!("update identity set subject = 'first', person = '{other}'")).await;
-        assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::FORBIDDEN);
-        house.change(&format!("update identity set person = '{one}'")).await;
-        let browser = house.browser();
+        console.change(&format!("update identity set subject = 'first', person = '{other}'")).await;
+        assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::FORBIDDEN);
+        console.change(&format!("update identity set person = '{one}'")).await;
+        let browser = console.browser();
         assert_eq!(browser.signs_in_by("them").await.status, StatusCode::SEE_OTHER, "as it was");
         // Parted, and put back.
-        let parted = browser.submit("/console/account/identities/them/unlink", &[("current", &house.one.owner.password)]).await;
+        let parted = browser.submit("/console/account/identities/them/unlink", &[("current", &console.one.owner.password)]).await;
         assert!(parted.status.is_redirection() || parted.status.is_success(), "{parted:?}");
-        house.change("insert into identity select * from kept").await;
-        assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::FORBIDDEN, "a link that was parted");
+        console.change("insert into identity select * from kept").await;
+        assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::FORBIDDEN, "a link that was parted");
         // Whoever is that person asks for it again.
         issuer.vouches_for("first", "one@example.com", &json!({}));
-        assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "the address vouches");
+        assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER, "the address vouches");
     }
 }

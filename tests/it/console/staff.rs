@@ -5,11 +5,11 @@ use std::time::Duration;
 use reqwest::StatusCode;
 use serde_json::json;
 
-use super::{Browser, House, between};
+use super::{Browser, ConsoleServer, between};
 
 const REASON: &str = "ticket 4711";
 
-impl House {
+impl ConsoleServer {
     /// Somebody of the staff, who has said why they look.
     pub async fn investigator(&self) -> Browser {
         let browser = self.signed_in(&self.staff).await;
@@ -19,12 +19,12 @@ impl House {
     }
 
     async fn busy() -> Self {
-        let house = Self::open().await;
-        for customer in [&house.one, &house.other] {
-            house.call(&customer.key, "vm_get", json!({ "vm_id": customer.vm })).await;
-            house.call(&customer.key, "vm_exec", json!({ "vm_id": customer.vm, "command": "true" })).await;
+        let console = Self::open().await;
+        for customer in [&console.one, &console.other] {
+            console.call(&customer.key, "vm_get", json!({ "vm_id": customer.vm })).await;
+            console.call(&customer.key, "vm_exec", json!({ "vm_id": customer.vm, "command": "true" })).await;
         }
-        house
+        console
     }
 }
 
@@ -39,42 +39,42 @@ fn query_of(line: &str) -> String {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_search_across_accounts_needs_a_reason_and_writes_it_down() {
-    let house = House::busy().await;
-    let browser = house.signed_in(&house.staff).await;
+    let console = ConsoleServer::busy().await;
+    let browser = console.signed_in(&console.staff).await;
     for path in ["/console/search", "/console/search?q=tool:vm_get", "/console/events"] {
-        let reads = house.events("log_read").await.len();
+        let reads = console.events("log_read").await.len();
         let answer = browser.get(path).await;
         assert_eq!(answer.status, StatusCode::SEE_OTHER, "{path}: {answer:?}");
         assert!(answer.header("location").starts_with("/console/reason?next=/console/"), "{answer:?}");
-        assert_eq!(house.events("log_read").await.len(), reads, "{path} was read without a reason");
+        assert_eq!(console.events("log_read").await.len(), reads, "{path} was read without a reason");
     }
-    let reads = house.events("log_read").await.len();
+    let reads = console.events("log_read").await.len();
     let overview = browser.page("/console/").await;
     assert!(!overview.contains("/console/calls/") && overview.contains("Say why you look"), "{overview}");
-    assert_eq!(house.events("log_read").await.len(), reads, "the overview was read without a reason");
-    let own = search(&format!("account:{}", house.one.account));
+    assert_eq!(console.events("log_read").await.len(), reads, "the overview was read without a reason");
+    let own = search(&format!("account:{}", console.one.account));
     assert!(browser.page(&own).await.contains("one-web-1"), "one account needs no reason");
     assert_eq!(browser.submit("/console/reason", &[("reason", "  ")]).await.status, StatusCode::BAD_REQUEST);
-    let investigator = house.investigator().await;
+    let investigator = console.investigator().await;
     assert!(investigator.page("/console/").await.contains("/console/calls/"), "the overview lists nothing");
     let page = investigator.page("/console/search").await;
     assert!(page.contains("one-web-1") && page.contains("other-db-1") && page.contains(REASON), "{page}");
     let events = investigator.page("/console/events?type=log_read").await;
     assert!(events.contains(REASON), "the reason is not in the event: {events}");
     // Another session of the same browser has to say why again.
-    let again = investigator.sign_in(&house.staff.email, &house.staff.password).await;
+    let again = investigator.sign_in(&console.staff.email, &console.staff.password).await;
     assert_eq!(again.status, StatusCode::SEE_OTHER);
     assert_eq!(investigator.get("/console/search").await.status, StatusCode::SEE_OTHER);
-    let customer = house.signed_in(&house.one.owner).await;
-    for path in ["/console/search", "/console/reason", &format!("/console/accounts/{}", house.one.account)] {
+    let customer = console.signed_in(&console.one.owner).await;
+    for path in ["/console/search", "/console/reason", &format!("/console/accounts/{}", console.one.account)] {
         assert_eq!(customer.get(path).await.status, StatusCode::NOT_FOUND, "{path}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_search_says_where_a_line_is_wrong_and_what_excludes_everything() {
-    let house = House::busy().await;
-    let staff = house.investigator().await;
+    let console = ConsoleServer::busy().await;
+    let staff = console.investigator().await;
     let wrong = staff.page(&search("tool:vm_get colour:red")).await;
     let told = between(&wrong, "<pre class=\"caret\"", "</pre>");
     let (line, caret) = told.split_once('>').expect("a tag").1.split_once('\n').expect("two lines");
@@ -92,8 +92,8 @@ async fn console_search_says_where_a_line_is_wrong_and_what_excludes_everything(
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_search_fields_and_cells_yield_the_same_line() {
-    let house = House::busy().await;
-    let staff = house.investigator().await;
+    let console = ConsoleServer::busy().await;
+    let staff = console.investigator().await;
     let line = "-outcome:failed tool:vm_exec last:1h";
     let page = staff.page(&search(line)).await;
     assert!(page.contains("value=\"-outcome:failed tool:vm_exec last:1h\""), "{page}");
@@ -108,26 +108,26 @@ async fn console_search_fields_and_cells_yield_the_same_line() {
     let without = without.split_once('"').expect("an address").0.replace("&#38;", "&");
     let refused = staff.page(&without).await;
     assert!(refused.contains("-tool:vm_get"), "{refused}");
-    let account = format!("account%3A{}", house.one.account);
+    let account = format!("account%3A{}", console.one.account);
     assert!(listed.contains(&account) && listed.contains(&format!("-{account}")), "no links to add or exclude the account");
     for time in ["last%3A15m", "last%3A1h", "last%3A24h", "last%3A7d"] {
         assert!(listed.contains(time), "no preset {time}");
     }
     let usual = staff.page("/console/search").await;
     assert!(usual.contains("value=\"last:24h\""), "the last day is not what is shown first");
-    house.clock.pass(Duration::from_hours(25));
-    let later = house.investigator().await.page("/console/search?q=vm_get").await;
+    console.clock.pass(Duration::from_hours(25));
+    let later = console.investigator().await.page("/console/search?q=vm_get").await;
     assert!(later.contains("Without <code>last:24h</code>: "), "{later}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_search_pages_never_shift_and_say_what_is_new() {
-    let house = House::open().await;
-    let call = async || house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
+    let console = ConsoleServer::open().await;
+    let call = async || console.call(&console.one.key, "vm_get", json!({ "vm_id": console.one.vm })).await;
     for _ in 0..55 {
         call().await;
     }
-    let staff = house.investigator().await;
+    let staff = console.investigator().await;
     let ids = |page: &str| -> Vec<String> {
         let links = page.split("<td class=\"time\"><a href=\"/console/calls/").skip(1);
         links.map(|link| link.split_once('"').expect("an address").0.to_owned()).collect()
@@ -163,35 +163,39 @@ async fn console_search_pages_never_shift_and_say_what_is_new() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_an_id_that_is_pasted_leads_to_what_it_names() {
-    let house = House::busy().await;
-    let staff = house.investigator().await;
+    let console = ConsoleServer::busy().await;
+    let staff = console.investigator().await;
     let listed = staff.page("/console/search").await;
     let call = between(&listed, "/console/calls/", "\"").to_owned();
     let key = between(&listed, "/console/credentials/", "\"").to_owned();
-    let owned = house.app.node().control.ports.fence().state().credentials.len();
+    let owned = console.app.node().control.ports.fence().state().credentials.len();
     assert!(owned >= 2);
-    for (page, id) in
-        [("calls", call), ("vms", house.one.vm.to_string()), ("accounts", house.one.account.to_string()), ("credentials", key)]
-    {
+    for (page, id) in [
+        ("calls", call),
+        ("vms", console.one.vm.to_string()),
+        ("accounts", console.one.account.to_string()),
+        ("credentials", key),
+    ] {
         let answer = staff.get(&search(&id)).await;
         assert_eq!(answer.header("location"), format!("/console/{page}/{id}"));
         assert_eq!(staff.get(answer.header("location")).await.status, StatusCode::OK, "{id}");
     }
-    let reads = house.events("log_read").await.len();
-    for given in [house.one.key.clone(), house.one.key.chars().take(15).collect(), format!("tool:vm_get {}", house.one.key)] {
+    let reads = console.events("log_read").await.len();
+    for given in [console.one.key.clone(), console.one.key.chars().take(15).collect(), format!("tool:vm_get {}", console.one.key)]
+    {
         let to = staff.get(&search(&given)).await.header("location").to_owned();
         assert!(to.starts_with("/console/credentials/key_"), "{given} leads to {to}");
         assert!(!to.contains("flk_live_"), "{to}");
     }
-    assert_eq!(house.events("log_read").await.len(), reads, "a whole key is a secret and must not be written down");
+    assert_eq!(console.events("log_read").await.len(), reads, "a whole key is a secret and must not be written down");
     let switch = "swi_00000000000000000000000000";
     assert_eq!(staff.get(&search(switch)).await.header("location"), format!("/console/events?subject={switch}"));
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_call_shows_staff_where_it_is_written_and_what_was_around_it() {
-    let house = House::busy().await;
-    let staff = house.investigator().await;
+    let console = ConsoleServer::busy().await;
+    let staff = console.investigator().await;
     let listed = staff.page(&search("tool:vm_get")).await;
     let call = between(&listed, "/console/calls/", "\"").to_owned();
     let page = staff.page(&format!("/console/calls/{call}")).await;
@@ -209,18 +213,18 @@ async fn console_a_call_shows_staff_where_it_is_written_and_what_was_around_it()
     let told = staff.page("/console/events?type=log_read").await;
     assert!(told.contains(&format!("calls/{call}")), "{told}");
     // The customer is told that staff read it, and by nobody's name.
-    let customer = house.signed_in(&house.other.owner).await.page("/console/events?type=log_read").await;
+    let customer = console.signed_in(&console.other.owner).await.page("/console/events?type=log_read").await;
     assert!(customer.contains(&format!("calls/{call}")), "{customer}");
     assert!(!customer.contains("staff@example.com") && !customer.contains(REASON), "{customer}");
-    let one = house.signed_in(&house.one.owner).await.page("/console/events?type=log_read").await;
+    let one = console.signed_in(&console.one.owner).await.page("/console/events?type=log_read").await;
     assert!(!one.contains(&call), "{one}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_staff_revoke_a_key_and_stop_commands_after_a_page_that_says_what_that_does() {
-    let house = House::busy().await;
-    let staff = house.investigator().await;
-    let account = staff.page(&format!("/console/accounts/{}", house.one.account)).await;
+    let console = ConsoleServer::busy().await;
+    let staff = console.investigator().await;
+    let account = staff.page(&format!("/console/accounts/{}", console.one.account)).await;
     for part in ["one-web-1", "one&#39;s agent", "one@example.com", "owner", "Limits", "vm_get"] {
         assert!(account.contains(part), "no {part}: {account}");
     }
@@ -228,55 +232,55 @@ async fn console_staff_revoke_a_key_and_stop_commands_after_a_page_that_says_wha
     let key = between(&account, "/console/credentials/", "\"").to_owned();
     let asked = staff.page(&format!("/console/credentials/{key}/revoke")).await;
     assert!(asked.contains("one&#39;s agent") && asked.contains("fails on its next request"), "{asked}");
-    let vm = format!("/console/vms/{}/stop-commands", house.other.vm);
+    let vm = format!("/console/vms/{}/stop-commands", console.other.vm);
     let asked = staff.page(&vm).await;
     assert!(asked.contains("other-db-1") && asked.contains("no agent can run a command"), "{asked}");
-    let reader = house.hire(&house.staff.account, "reader").await;
-    let reader = house.signed_in(&reader).await;
+    let reader = console.hire(&console.staff.account, "reader").await;
+    let reader = console.signed_in(&reader).await;
     assert_eq!(reader.submit(&format!("/console/credentials/{key}/revoke"), &[]).await.status, StatusCode::FORBIDDEN);
     assert_eq!(reader.submit(&vm, &[("reason", "x")]).await.status, StatusCode::FORBIDDEN);
-    assert_eq!(house.call(&house.one.key, "vm_list", json!({})).await.status, StatusCode::OK);
+    assert_eq!(console.call(&console.one.key, "vm_list", json!({})).await.status, StatusCode::OK);
     let revoked = staff.submit(&format!("/console/credentials/{key}/revoke"), &[]).await;
     assert_eq!(revoked.status, StatusCode::SEE_OTHER, "{revoked:?}");
-    assert_eq!(house.call(&house.one.key, "vm_list", json!({})).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(console.call(&console.one.key, "vm_list", json!({})).await.status, StatusCode::UNAUTHORIZED);
     let stopped = staff.submit(&vm, &[("reason", "a miner runs there"), ("message", "Call us.")]).await;
     assert_eq!(stopped.status, StatusCode::SEE_OTHER, "{stopped:?}");
-    let answer = house.call(&house.other.key, "vm_exec", json!({ "vm_id": house.other.vm, "command": "true" })).await;
+    let answer = console.call(&console.other.key, "vm_exec", json!({ "vm_id": console.other.vm, "command": "true" })).await;
     assert_eq!(answer.json()["error"]["code"], "kill_switch_engaged");
-    assert_eq!(house.call(&house.other.key, "vm_get", json!({ "vm_id": house.other.vm })).await.status, StatusCode::OK);
+    assert_eq!(console.call(&console.other.key, "vm_get", json!({ "vm_id": console.other.vm })).await.status, StatusCode::OK);
     let history = staff.page("/console/events?type=switch_engaged").await;
     assert!(history.contains("a miner runs there") && history.contains("staff@example.com"), "{history}");
-    let theirs = house.signed_in(&house.other.owner).await.page("/console/events").await;
+    let theirs = console.signed_in(&console.other.owner).await.page("/console/events").await;
     assert!(theirs.contains("Call us.") && !theirs.contains("a miner"), "{theirs}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_staff_export_with_a_reason_and_the_customer_is_told() {
-    let house = House::busy().await;
-    let silent = house.signed_in(&house.staff).await;
+    let console = ConsoleServer::busy().await;
+    let silent = console.signed_in(&console.staff).await;
     let refused = silent.submit("/console/exports", &[("q", ""), ("form", "csv")]).await;
     assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "exported without a reason");
-    let one = format!("account:{}", house.one.account);
+    let one = format!("account:{}", console.one.account);
     let made = silent.submit("/console/exports", &[("q", &one), ("form", "csv")]).await;
     assert_eq!(made.status, StatusCode::SEE_OTHER, "{made:?}");
     let place = made.header("location").to_owned();
     let file = silent.page(&format!("{place}/file")).await;
-    assert!(file.contains("vm_get") && !file.contains(house.other.account.as_str()), "{file}");
+    assert!(file.contains("vm_get") && !file.contains(console.other.account.as_str()), "{file}");
     let told = |page: String| page.matches("exports/call_").count();
-    let customer = house.signed_in(&house.one.owner).await;
+    let customer = console.signed_in(&console.one.owner).await;
     assert_eq!(told(customer.page("/console/events?type=log_read").await), 2, "making it and downloading it are told");
-    let staff = house.investigator().await;
+    let staff = console.investigator().await;
     let all = staff.submit("/console/exports", &[("q", "tool:vm_get"), ("form", "jsonl")]).await;
     let lines = staff.page(&format!("{}/file", all.header("location"))).await;
     assert_eq!(lines.lines().count(), 2, "{lines}");
     assert!(staff.page("/console/events?type=log_read").await.contains(REASON));
     assert_eq!(told(customer.page("/console/events?type=log_read").await), 4);
     // A file that would be another one is not sent.
-    let other = house.hire(&house.staff.account, "reader").await;
-    let reader = house.signed_in(&other).await;
+    let other = console.hire(&console.staff.account, "reader").await;
+    let reader = console.signed_in(&other).await;
     assert_eq!(reader.submit("/console/exports", &[("q", &one), ("form", "csv")]).await.status, StatusCode::FORBIDDEN);
     assert_eq!(reader.get(&format!("{place}/file")).await.status, StatusCode::FORBIDDEN);
-    let views = rusqlite::Connection::open(house.dir.path().join("views.db")).expect("the views");
+    let views = rusqlite::Connection::open(console.dir.path().join("views.db")).expect("the views");
     views.busy_timeout(Duration::from_secs(10)).expect("patience");
     views.execute("update call set text = 'vm_id=other' where tool = 'vm_get'", []).expect("a change");
     let changed = staff.get(&format!("{place}/file")).await;
@@ -297,11 +301,11 @@ async fn console_a_call_shows_the_text_of_the_policies_that_decided_it_also_when
     let cases = "[[case]]\nname = \"get\"\nside = \"customer\"\nscopes = [\"vms:read\"]\ntool = \"vm_get\"\n\
                  vm = { owner = \"caller\" }\nexpect = \"permit\"\n";
     std::fs::write(policies.path().join("cases.toml"), cases).expect("cases");
-    let house = House::with(&format!("policies_dir = \"{}\"\ninstant_wait_ms = 50", policies.path().display())).await;
-    let browser = house.signed_in(&house.one.owner).await;
-    house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm })).await;
-    house.call(&house.one.key, "vm_list", json!({})).await;
-    house.call(&house.one.key, "vm_power", json!({ "vm_id": house.one.vm, "action": "reboot", "confirm": true })).await;
+    let console = ConsoleServer::with(&format!("policies_dir = \"{}\"\ninstant_wait_ms = 50", policies.path().display())).await;
+    let browser = console.signed_in(&console.one.owner).await;
+    console.call(&console.one.key, "vm_get", json!({ "vm_id": console.one.vm })).await;
+    console.call(&console.one.key, "vm_list", json!({})).await;
+    console.call(&console.one.key, "vm_power", json!({ "vm_id": console.one.vm, "action": "reboot", "confirm": true })).await;
     let page = async |tool: &str| {
         let listed = browser.page(&format!("/console/activity?tool={tool}")).await;
         browser.page(&format!("/console/calls/{}", between(&listed, "/console/calls/", "\""))).await
@@ -316,13 +320,13 @@ async fn console_a_call_shows_the_text_of_the_policies_that_decided_it_also_when
         assert!(rule.contains(text), "{tool}: {rule}");
     }
     write(&OWN.replace("@id(\"no-lists\") forbid", "@id(\"no-lists\") // Since Monday.\nforbid"));
-    house.app.node().control.ports.policies.reload(None).await.expect("another version");
-    house.call(&house.one.key, "vm_exec", json!({ "vm_id": house.one.vm, "command": "true" })).await;
+    console.app.node().control.ports.policies.reload(None).await.expect("another version");
+    console.call(&console.one.key, "vm_exec", json!({ "vm_id": console.one.vm, "command": "true" })).await;
     let old = page("vm_list").await;
     assert!(old.contains("of version 1") && !old.contains("Since Monday"), "{old}");
-    house.call(&house.one.key, "vm_list", json!({})).await;
+    console.call(&console.one.key, "vm_list", json!({})).await;
     assert!(page("vm_list").await.contains("of version 2"));
-    let staff = house.investigator().await;
+    let staff = console.investigator().await;
     let loaded = staff.page("/console/events?type=policy_loaded").await;
     let change = between(&loaded, "<pre class=\"diff\"", "</pre>");
     assert!(change.contains("<span class=\"came\">+ @id(&#34;no-lists&#34;) // Since Monday.</span>"), "{change}");
@@ -331,10 +335,10 @@ async fn console_a_call_shows_the_text_of_the_policies_that_decided_it_also_when
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_an_administrative_event_shows_before_and_after() {
-    let house = House::open().await;
-    let browser = house.signed_in(&house.one.owner).await;
+    let console = ConsoleServer::open().await;
+    let browser = console.signed_in(&console.one.owner).await;
     for enabled in ["true", "false"] {
-        browser.submit(&format!("/console/vms/{}/exec", house.one.vm), &[("enabled", enabled), ("agreed", "yes")]).await;
+        browser.submit(&format!("/console/vms/{}/exec", console.one.vm), &[("enabled", enabled), ("agreed", "yes")]).await;
     }
     let page = browser.page("/console/events?type=vm_exec_set").await;
     let (off, on) = page.split_once("commands by agents: on</span>").expect("two changes");
@@ -345,9 +349,9 @@ async fn console_an_administrative_event_shows_before_and_after() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn console_a_call_is_checked_in_the_page_load_and_says_what_is_not_recorded() {
-    let house = House::busy().await;
-    let browser = house.signed_in(&house.one.owner).await;
-    house.call(&house.one.key, "vm_get", json!({ "vm_id": house.one.vm, "colour": "a secret" })).await;
+    let console = ConsoleServer::busy().await;
+    let browser = console.signed_in(&console.one.owner).await;
+    console.call(&console.one.key, "vm_get", json!({ "vm_id": console.one.vm, "colour": "a secret" })).await;
     let listed = browser.page("/console/activity?tool=vm_get&outcome=refused").await;
     let place = format!("/console/calls/{}", between(&listed, "/console/calls/", "\""));
     let page = browser.page(&place).await;

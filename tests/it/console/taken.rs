@@ -9,7 +9,7 @@ use reqwest::StatusCode;
 use serde_json::{Value, json};
 
 use super::issuer::{Issuer, Running};
-use super::{BEGINNING, Browser, House};
+use super::{BEGINNING, Browser, ConsoleServer};
 
 const STAFF: &str = "domains = [\"example.com\"]\nroles = { ops = \"admin\", noc = \"responder\" }\ncreate = true";
 const DOMAIN: &str = "domains = [\"example.com\"]";
@@ -20,14 +20,14 @@ macro_rules! on_both {
         #[tokio::test(flavor = "multi_thread")]
         async fn $sqlite() {
             let issuer = Issuer::start(BEGINNING).await;
-            $case(House::with(&issuer.configured($name, $side, $more)).await, issuer).await;
+            $case(ConsoleServer::with(&issuer.configured($name, $side, $more)).await, issuer).await;
         }
 
         #[tokio::test(flavor = "multi_thread")]
         async fn $postgres() {
             let issuer = Issuer::start(BEGINNING).await;
             let database = format!("database_url = \"{}\"", crate::postgres::fresh_database().await);
-            $case(House::with(&format!("{database}\n{}", issuer.configured($name, $side, $more))).await, issuer).await;
+            $case(ConsoleServer::with(&format!("{database}\n{}", issuer.configured($name, $side, $more))).await, issuer).await;
         }
     )*};
 }
@@ -39,7 +39,7 @@ on_both! {
     parted, "them", "customer", DOMAIN, oidc_parting_from_an_issuer_does_not_make_its_last_word_hold_for_ever, postgres_oidc_parting_from_an_issuer_does_not_make_its_last_word_hold_for_ever;
 }
 
-impl House {
+impl ConsoleServer {
     async fn with_password(&self) -> StatusCode {
         self.browser().sign_in(&self.staff.email, &self.staff.password).await.status
     }
@@ -77,101 +77,101 @@ async fn at(app: &App, key: &str) -> u16 {
     answer.expect("an answer").status().as_u16()
 }
 
-async fn password_beside(house: House, issuer: Running) {
-    let key = super::staff_key(&house).await;
-    assert_eq!(house.with_password().await, StatusCode::SEE_OTHER);
+async fn password_beside(console: ConsoleServer, issuer: Running) {
+    let key = super::staff_key(&console).await;
+    assert_eq!(console.with_password().await, StatusCode::SEE_OTHER);
     for nothing in [json!([]), json!(["elsewhere"]), Value::Null, json!({ "ops": true }), json!([""])] {
-        let (_, status) = house.by(&issuer, json!(["ops"])).await;
+        let (_, status) = console.by(&issuer, json!(["ops"])).await;
         assert_eq!(status, StatusCode::SEE_OTHER, "a group gives it back");
-        let (beside, _) = house.by(&issuer, json!(["ops"])).await;
+        let (beside, _) = console.by(&issuer, json!(["ops"])).await;
         assert!(beside.is_signed_in().await);
-        assert_eq!(house.with_password().await, StatusCode::UNAUTHORIZED, "the issuer says their role, and can be asked");
-        let (_, status) = house.by(&issuer, nothing.clone()).await;
+        assert_eq!(console.with_password().await, StatusCode::UNAUTHORIZED, "the issuer says their role, and can be asked");
+        let (_, status) = console.by(&issuer, nothing.clone()).await;
         assert_eq!(status, StatusCode::FORBIDDEN, "{nothing}");
         assert!(!beside.is_signed_in().await, "{nothing}: a session lives");
-        assert_eq!(house.with_password().await, StatusCode::UNAUTHORIZED, "{nothing}: the old role comes in with a password");
-        let state = house.app.node().control.ports.fence().state();
-        assert!(state.credentials.values().all(|row| row.created.user != house.staff.user || row.revoked_at.is_some()));
+        assert_eq!(console.with_password().await, StatusCode::UNAUTHORIZED, "{nothing}: the old role comes in with a password");
+        let state = console.app.node().control.ports.fence().state();
+        assert!(state.credentials.values().all(|row| row.created.user != console.staff.user || row.revoked_at.is_some()));
     }
-    assert!(house.read(&key, "/api/v1/activity").await.status.is_client_error());
-    let withdrawn = house.events("role_withdrawn").await;
+    assert!(console.read(&key, "/api/v1/activity").await.status.is_client_error());
+    let withdrawn = console.events("role_withdrawn").await;
     assert_eq!(withdrawn.len(), 5, "{withdrawn:?}");
     // Said once; a second refusal changes nothing.
-    house.by(&issuer, json!([])).await;
-    assert_eq!(house.events("role_withdrawn").await.len(), 5);
-    let beside = house.beside().await;
+    console.by(&issuer, json!([])).await;
+    assert_eq!(console.events("role_withdrawn").await.len(), 5);
+    let beside = console.beside().await;
     let elsewhere = Browser::at(&format!("http://{}", beside.address()));
-    assert_eq!(elsewhere.sign_in(&house.staff.email, &house.staff.password).await.status, StatusCode::UNAUTHORIZED);
+    assert_eq!(elsewhere.sign_in(&console.staff.email, &console.staff.password).await.status, StatusCode::UNAUTHORIZED);
     beside.shutdown().await;
 }
 
-async fn lifted(house: House, issuer: Running) {
+async fn lifted(console: ConsoleServer, issuer: Running) {
     issuer.vouches_for("second", "second@example.com", &json!({ "groups": ["ops"] }));
-    let second = house.browser();
+    let second = console.browser();
     assert_eq!(second.signs_in_by("corp").await.status, StatusCode::SEE_OTHER);
-    assert_eq!(house.by(&issuer, json!(["ops"])).await.1, StatusCode::SEE_OTHER);
-    assert_eq!(house.by(&issuer, json!([])).await.1, StatusCode::FORBIDDEN);
-    let page = format!("/console/people/{}", house.staff.user);
+    assert_eq!(console.by(&issuer, json!(["ops"])).await.1, StatusCode::SEE_OTHER);
+    assert_eq!(console.by(&issuer, json!([])).await.1, StatusCode::FORBIDDEN);
+    let page = format!("/console/people/{}", console.staff.user);
     let given = second.submit(&format!("{page}/role"), &[("role", "admin")]).await;
     assert_eq!(given.status, StatusCode::SEE_OTHER, "{given:?}");
-    assert_eq!(house.with_password().await, StatusCode::SEE_OTHER, "somebody of the staff has given it back");
-    assert_eq!(house.by(&issuer, json!([])).await.1, StatusCode::FORBIDDEN);
-    assert_eq!(house.with_password().await, StatusCode::UNAUTHORIZED, "and the issuer takes it again");
+    assert_eq!(console.with_password().await, StatusCode::SEE_OTHER, "somebody of the staff has given it back");
+    assert_eq!(console.by(&issuer, json!([])).await.1, StatusCode::FORBIDDEN);
+    assert_eq!(console.with_password().await, StatusCode::UNAUTHORIZED, "and the issuer takes it again");
 }
 
-async fn unconfirmed(house: House, issuer: Running) {
-    let local = house.other.key.clone();
-    let before = house.one.key.clone();
+async fn unconfirmed(console: ConsoleServer, issuer: Running) {
+    let local = console.other.key.clone();
+    let before = console.one.key.clone();
     issuer.vouches_for("first", "one@example.com", &json!({}));
-    let browser = house.browser();
+    let browser = console.browser();
     assert_eq!(browser.signs_in_by("them").await.status, StatusCode::SEE_OTHER);
-    let key = house.key_with(&browser, &["vms:read"]).await;
-    house.waits(29 * DAY).await;
+    let key = console.key_with(&browser, &["vms:read"]).await;
+    console.waits(29 * DAY).await;
     for key in [&key, &before, &local] {
-        assert_eq!(house.asked(key).await.0, 200, "the issuer has vouched for a month");
+        assert_eq!(console.asked(key).await.0, 200, "the issuer has vouched for a month");
     }
-    house.waits(2 * DAY).await;
+    console.waits(2 * DAY).await;
     for key in [&key, &before] {
-        let answer = house.call(key, "vm_list", json!({})).await;
+        let answer = console.call(key, "vm_list", json!({})).await;
         assert_eq!((answer.status, answer.code().as_str()), (StatusCode::UNAUTHORIZED, "token_expired"), "{answer:?}");
         assert!(answer.json()["error"]["hint"].as_str().is_some_and(|hint| hint.contains("issuer")), "{answer:?}");
-        assert_eq!(house.call(key, "vm_list", json!({})).await.status, StatusCode::UNAUTHORIZED);
+        assert_eq!(console.call(key, "vm_list", json!({})).await.status, StatusCode::UNAUTHORIZED);
     }
-    assert_eq!(house.asked(&local).await.0, 200, "nobody of elsewhere vouches for them");
-    let beside = house.beside().await;
+    assert_eq!(console.asked(&local).await.0, 200, "nobody of elsewhere vouches for them");
+    let beside = console.beside().await;
     assert_eq!((at(&beside, &key).await, at(&beside, &local).await), (401, 200), "another node says the same");
     beside.shutdown().await;
     // A password is not the issuer's word.
-    assert_eq!(house.browser().sign_in("one@example.com", &house.one.owner.password).await.status, StatusCode::SEE_OTHER);
-    assert_eq!(house.asked(&key).await.0, 401);
-    let at = house.clock.now().0 / 1_000_000;
+    assert_eq!(console.browser().sign_in("one@example.com", &console.one.owner.password).await.status, StatusCode::SEE_OTHER);
+    assert_eq!(console.asked(&key).await.0, 401);
+    let at = console.clock.now().0 / 1_000_000;
     issuer.vouches_for("first", "one@example.com", &json!({ "iat": at, "exp": at + 300 }));
-    assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
-    assert_eq!(house.asked(&key).await.0, 200, "it has vouched again");
+    assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+    assert_eq!(console.asked(&key).await.0, 200, "it has vouched again");
     // What is written of that does not grow with each sign-in.
-    let said = house.events("vouched_for").await.len();
+    let said = console.events("vouched_for").await.len();
     for _ in 0..3 {
-        assert_eq!(house.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
+        assert_eq!(console.browser().signs_in_by("them").await.status, StatusCode::SEE_OTHER);
     }
-    assert_eq!(house.events("vouched_for").await.len(), said);
+    assert_eq!(console.events("vouched_for").await.len(), said);
 }
 
-async fn parted(house: House, issuer: Running) {
+async fn parted(console: ConsoleServer, issuer: Running) {
     issuer.vouches_for("first", "one@example.com", &json!({}));
-    let browser = house.browser();
+    let browser = console.browser();
     assert_eq!(browser.signs_in_by("them").await.status, StatusCode::SEE_OTHER);
-    let key = house.key_with(&browser, &["vms:read"]).await;
-    let unlink = [("current", house.one.owner.password.as_str())];
+    let key = console.key_with(&browser, &["vms:read"]).await;
+    let unlink = [("current", console.one.owner.password.as_str())];
     let unlinked = browser.submit("/console/account/identities/them/unlink", &unlink).await;
     assert_eq!(unlinked.status, StatusCode::SEE_OTHER);
-    house.waits(31 * DAY).await;
-    assert_eq!(house.asked(&key).await.0, 401, "whoever lets an issuer go keeps no key by that");
+    console.waits(31 * DAY).await;
+    assert_eq!(console.asked(&key).await.0, 401, "whoever lets an issuer go keeps no key by that");
     // With a password of their own they are one of the people here; what has ended has ended.
-    let back = house.signed_in(&house.one.owner).await;
-    assert_eq!(house.asked(&key).await.0, 401, "a password revives what the issuer's silence ended");
-    let fresh = house.key_with(&back, &["vms:read"]).await;
-    house.waits(31 * DAY).await;
-    assert_eq!((house.asked(&key).await.0, house.asked(&fresh).await.0), (401, 200));
+    let back = console.signed_in(&console.one.owner).await;
+    assert_eq!(console.asked(&key).await.0, 401, "a password revives what the issuer's silence ended");
+    let fresh = console.key_with(&back, &["vms:read"]).await;
+    console.waits(31 * DAY).await;
+    assert_eq!((console.asked(&key).await.0, console.asked(&fresh).await.0), (401, 200));
 }
 
 #[test]

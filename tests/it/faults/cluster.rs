@@ -21,7 +21,7 @@ use super::proxy::Proxy;
 use crate::postgres;
 
 /// How long anything may take.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Small enough that the load runs into each.
 const LIMITS: [(&str, usize, u64); 3] = [("credential", 60, 1000), ("exec", 6, 1000), ("write", 20, 1000)];
@@ -133,7 +133,7 @@ impl Cluster {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let Ok(url) = tokio::time::timeout(PATIENCE, serving).await else { panic!("node {node}: {}", self.log(node)) };
+        let Ok(url) = tokio::time::timeout(TIMEOUT, serving).await else { panic!("node {node}: {}", self.log(node)) };
         self.addresses.lock().expect("the addresses")[node] = Some(url);
         self.nodes[node].id = self.evidence.newest_node().await;
     }
@@ -197,7 +197,7 @@ impl Cluster {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
         };
-        let ended = tokio::time::timeout(PATIENCE, ending).await;
+        let ended = tokio::time::timeout(TIMEOUT, ending).await;
         assert!(ended.as_ref().is_ok_and(std::process::ExitStatus::success), "node {node}: {ended:?} {}", self.log(node));
         self.gone(node);
     }
@@ -262,7 +262,7 @@ impl Cluster {
                 tokio::time::sleep(Duration::from_millis(50)).await;
             }
         };
-        let settled = tokio::time::timeout(PATIENCE, settled).await.is_ok();
+        let settled = tokio::time::timeout(TIMEOUT, settled).await.is_ok();
         assert!(settled, "left open: {:?}\n{}", self.evidence.open().await, self.complaints());
     }
 
@@ -345,7 +345,7 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited in vain until {what}");
+    assert!(tokio::time::timeout(TIMEOUT, waiting).await.is_ok(), "waited in vain until {what}");
 }
 
 fn configuration(database: Option<&str>, extra: &str) -> String {
@@ -382,7 +382,7 @@ async fn seed_data(data: &Path) -> Value {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
     };
-    let document = tokio::time::timeout(PATIENCE, described).await;
+    let document = tokio::time::timeout(TIMEOUT, described).await;
     let asked = Command::new("kill").arg(demo.id().to_string()).status().expect("run kill");
     demo.wait().expect("the demonstration ends");
     assert!(asked.success(), "the demonstration was asked to end");

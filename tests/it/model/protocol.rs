@@ -105,7 +105,7 @@ impl Protocol {
         state.started_what_was_taken |= state.admitted && state.job != Job::Running(node);
     }
 
-    /// `log/acting.rs`, `Acting::check`, and the change in the same transaction.
+    /// `log/call_write.rs`, `CallWrite::check`, and the change in the same transaction.
     fn land(self, state: &mut State, node: usize, fate: Fate) {
         let is_open = state.job == Job::Running(node);
         let allowed = (is_open && !state.covered()) || self.has(Flaw::LandsUnasked);
@@ -121,7 +121,7 @@ impl Protocol {
         node.hand != Hand::Section || self.has(Flaw::FencedWithoutSections)
     }
 
-    /// `worker/beat.rs`: published before it is answered; the lease counts from before it was written.
+    /// `worker/heartbeat.rs`: published before it is answered; the lease counts from before it was written.
     fn beaten(self, state: &mut State, node: usize) {
         let (time, me) = (state.time, &mut state.nodes[node]);
         let Some((since, saw)) = me.beat.take() else { return };

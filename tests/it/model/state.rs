@@ -19,7 +19,7 @@ pub enum End {
     Unknown,
 }
 
-/// The call on a node: `InHand`, `Admitted`, `Section`.
+/// The call on a node: `InFlight`, `Admitted`, `Section`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hand {
     Empty,

@@ -19,13 +19,13 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cli::{Server, answer, answer_in, command, complaint, dir, shown, text};
-use crate::desk::id;
+use crate::local_admin::id;
 use crate::pipe::modern;
 use crate::postgres;
 use parts::Part;
 
 /// How long anything may take. Nothing here is fast or slow; it comes or it does not.
-const PATIENCE: Duration = Duration::from_mins(1);
+const TIMEOUT: Duration = Duration::from_mins(1);
 
 macro_rules! rows {
     ($($name:ident = $on:ident, $part:expr;)*) => {$(
@@ -114,7 +114,7 @@ impl House {
         let secret = |key: &Value| key["api_key"].as_str().expect("a key").to_owned();
         let (staff, agent, second) = (secret(&key(&staff)), secret(&key(&account)), key(&account));
         let vm = id(&at(&["vm", "import", "--account", &account, "--provider", "sim", "--machine", "web-1"]));
-        let http = Client::builder().no_proxy().timeout(PATIENCE).build().expect("a client");
+        let http = Client::builder().no_proxy().timeout(TIMEOUT).build().expect("a client");
         let mut house = Self { dir, server: None, vault, url, vault_url, staff, agent, second, vm, http, env: Vec::new() };
         let errors = house.path().join("serve.log");
         house.server = Some(Server::start(&["serve", "--data", shown(house.path())], &errors).await);
@@ -182,7 +182,7 @@ async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
     };
-    assert!(tokio::time::timeout(PATIENCE, waiting).await.is_ok(), "waited in vain until {what}");
+    assert!(tokio::time::timeout(TIMEOUT, waiting).await.is_ok(), "waited in vain until {what}");
 }
 
 async fn stops_whatever_breaks(on: On, part: Part) {

@@ -6,21 +6,21 @@ use std::time::Duration;
 
 use forelog::control::Reply;
 use forelog::core::code::Code;
-use forelog::core::event::Kind;
+use forelog::core::event::EventKind;
 use forelog::core::id::{AccountId, Position, SwitchId};
 use forelog::core::principal::Side;
 use forelog::core::scrub::Scrubbed;
 use forelog::core::switch::{Running, Target};
 use forelog::export::verify::{Extent, verify};
-use forelog::log::at_hand::Need;
 use forelog::log::draft::NewEvent;
+use forelog::log::stop_sealing::SealingNeed;
 use forelog::log::store::Want;
 use forelog::log::vault::Vault;
 use serde_json::json;
 
 use super::{House, On, until};
-use crate::plant::{Plant, Site, on_both};
 use crate::promises::check;
+use crate::test_node::{Site, TestNode, on_both};
 
 on_both! {
     what_cannot_be_stopped_is_not_admitted, p15_a_node_that_cannot_stop_admits_nothing, postgres_p15_a_node_that_cannot_stop_admits_nothing;
@@ -49,11 +49,11 @@ async fn refuse_switches(site: &Site, refuse: bool) {
 }
 
 async fn what_cannot_be_stopped_is_not_admitted(site: Site) {
-    let plant = Plant::start(&site).await;
-    assert!(matches!(plant.call("probe_write", json!({})).await, Reply::Done { .. }));
+    let test_node = TestNode::start(&site).await;
+    assert!(matches!(test_node.call("probe_write", json!({})).await, Reply::Done { .. }));
     refuse_switches(&site, true).await;
     let refused = || async {
-        match plant.call("probe_read", json!({})).await {
+        match test_node.call("probe_read", json!({})).await {
             Reply::Failed { refusal, call, .. } => {
                 assert_eq!(refusal.code, Code::AuditUnavailable, "{refusal:?}");
                 assert!(call.is_some() || refusal.details["run_id"].is_string(), "it is recorded: {refusal:?}");
@@ -63,25 +63,25 @@ async fn what_cannot_be_stopped_is_not_admitted(site: Site) {
         }
     };
     until("a call that could not be stopped is refused", refused).await;
-    let made = plant.world.executed().len();
+    let made = test_node.world.executed().len();
     assert!(refused().await);
-    assert_eq!(plant.world.executed().len(), made, "nothing runs");
+    assert_eq!(test_node.world.executed().len(), made, "nothing runs");
     refuse_switches(&site, false).await;
     until("it can be stopped again, and is made", async || {
-        matches!(plant.call("probe_write", json!({})).await, Reply::Done { .. })
+        matches!(test_node.call("probe_write", json!({})).await, Reply::Done { .. })
     })
     .await;
-    check(&plant.log().await, false);
+    check(&test_node.log().await, false);
 }
 
 /// Whoever edits the log cannot take the text from something else by saying so.
 async fn only_stops_leave_out(site: Site) {
-    let plant = Plant::start(&site).await;
-    let ports = &plant.control.ports;
+    let test_node = TestNode::start(&site).await;
+    let ports = &test_node.control.ports;
     let away = Vault::away("it is away", zeroize::Zeroizing::new([7; 32]), Arc::clone(&ports.entropy));
     let account = AccountId::new(ports.clock.now(), &*ports.entropy);
     let switch = SwitchId::new(ports.clock.now(), &*ports.entropy);
-    let engaged = Kind::SwitchEngaged {
+    let engaged = EventKind::SwitchEngaged {
         switch: switch.clone(),
         target: Target::All,
         by: None,
@@ -89,39 +89,41 @@ async fn only_stops_leave_out(site: Site) {
         running: Running::LetFinish,
         expires_at: None,
     };
-    let kinds = [engaged, Kind::AccountCreated { account, side: Side::Customer }];
+    let kinds = [engaged, EventKind::AccountCreated { account, side: Side::Customer }];
     for (kind, findings) in kinds.into_iter().zip([0, 1]) {
-        let (id, note) = (plant.event_id(), Scrubbed::of(json!({ "reason": "an incident" })));
+        let (id, note) = (test_node.event_id(), Scrubbed::of(json!({ "reason": "an incident" })));
         assert!(
-            away.seal(&plant.account, ports.clock.now(), &id, "note", &note).await.is_err(),
+            away.seal(&test_node.account, ports.clock.now(), &id, "note", &note).await.is_err(),
             "what has to be recorded is not"
         );
-        let part = away.seal_as(Need::IfAtHand, &plant.account, ports.clock.now(), &id, "note", &note).await.expect("a part");
+        let part =
+            away.seal_as(SealingNeed::IfAtHand, &test_node.account, ports.clock.now(), &id, "note", &note).await.expect("a part");
         let event = NewEvent::noted(id, kind, part, note);
-        plant.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.expect("an event");
-        let report = verify(&*plant.reader.store, Some(&plant.reader.vault), Extent::Whole, |_, _| {}).await.expect("a walk");
+        test_node.writer.write(Want::default(), move |draft| draft.append(Position(0), event.clone())).await.expect("an event");
+        let report =
+            verify(&*test_node.reader.store, Some(&test_node.reader.vault), Extent::Whole, |_, _| {}).await.expect("a walk");
         assert_eq!((report.left_out, report.findings.len()), (1, findings), "{report:?}");
     }
-    let state = plant.writer.fence().state();
+    let state = test_node.writer.fence().state();
     assert_eq!(state.switches[&switch].reason, "", "control state follows from what is kept");
 }
 
 /// A call that began while its vault was there ends in a month whose key nobody has.
 async fn a_month_turns(site: Site) {
-    let plant = Arc::new(Plant::start(&site).await);
-    plant.world.shut();
+    let test_node = Arc::new(TestNode::start(&site).await);
+    test_node.world.shut();
     let caller = tokio::spawn({
-        let plant = Arc::clone(&plant);
-        async move { plant.call("probe_write", json!({})).await }
+        let test_node = Arc::clone(&test_node);
+        async move { test_node.call("probe_write", json!({})).await }
     });
-    plant.world.executed_at_least(1).await;
+    test_node.world.executed_at_least(1).await;
     let (vault, aside) = (site.dir().join("vault.db"), site.dir().join("vault.db.aside"));
     std::fs::rename(&vault, &aside).expect("moved away");
-    plant.clock.pass(Duration::from_hours(24 * 20));
-    plant.world.open();
+    test_node.clock.pass(Duration::from_hours(24 * 20));
+    test_node.world.open();
     assert!(matches!(caller.await.expect("the caller"), Reply::Done { .. }));
     std::fs::rename(&aside, &vault).expect("moved back");
-    let report = verify(&*plant.reader.store, Some(&plant.reader.vault), Extent::Whole, |_, _| {}).await.expect("a walk");
+    let report = verify(&*test_node.reader.store, Some(&test_node.reader.vault), Extent::Whole, |_, _| {}).await.expect("a walk");
     assert!(report.is_clean() && report.opened == report.payloads && report.left_out == 0, "{report:?}");
 }
 

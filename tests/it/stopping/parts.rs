@@ -15,8 +15,8 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
 use super::{House, until};
 use crate::cli::{Server, shown};
-use crate::desk::id;
 use crate::frozen::{Calling, caught_in_database};
+use crate::local_admin::id;
 use crate::notices::{Full, stranger};
 use crate::pipe::signal;
 use crate::tools;

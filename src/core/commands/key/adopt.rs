@@ -1,16 +1,16 @@
-//! Keeping a key that another one made: who may, and when.
+//! Adopting a key: a user takes over a key that another key made, so that it outlives its maker.
 //!
-//! INVARIANT: only a person, one key at a time; nothing gets out from under a switch, and nothing that has ended itself comes back.
+//! INVARIANT: only a user adopts, one key at a time. A switch that stops the key still stops it, and an ended key stays ended.
 
 use super::of_key;
 use crate::core::code::Code;
 use crate::core::commands::{Change, Command, Snapshot};
 use crate::core::decide::stopped;
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::CredentialId;
 use crate::core::lineage::{alive, is_expired};
 use crate::core::principal::{Principal, Side};
-use crate::core::quota::Counted;
+use crate::core::quota::QuotaKind;
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::state::ControlState;
@@ -34,14 +34,14 @@ impl Command for AdoptKey {
         // One that had ended with what made it was not counted any more.
         if alive(state, &self.key, now).is_err() {
             let quota = of_key(state, &self.by.credential, state.quotas().keys);
-            Counted::Keys.check(quota, state.keys_used(&self.by.account, &self.by.credential, now))?;
+            QuotaKind::Keys.check(quota, state.keys_used(&self.by.account, &self.by.credential, now))?;
         }
         Ok(Change::of(kept))
     }
 }
 
 /// What is recorded when a person keeps a key that another one made; nothing if they keep it already, or why they may not.
-pub fn adoption(state: &ControlState, id: &CredentialId, who: &Principal, now: Micros) -> Result<Option<Kind>, Refusal> {
+pub fn adoption(state: &ControlState, id: &CredentialId, who: &Principal, now: Micros) -> Result<Option<EventKind>, Refusal> {
     let keeper = alive(state, &who.credential, now)?;
     if !keeper.own().created.role.is_some_and(Role::administers) {
         let text = "Only a person who is signed in, and administers keys, keeps what another key made.";
@@ -67,6 +67,6 @@ pub fn adoption(state: &ControlState, id: &CredentialId, who: &Principal, now: M
     }
     let first = state.credentials.get(state.first_of(id));
     let is_kept = first.is_some_and(|row| row.descent.makers == [state.first_of(&who.credential).clone()]);
-    let kind = Kind::CredentialAdopted { credential: id.clone(), by: Some(who.user.clone()), with: who.credential.clone() };
+    let kind = EventKind::CredentialAdopted { credential: id.clone(), by: Some(who.user.clone()), with: who.credential.clone() };
     Ok((!is_kept).then_some(kind))
 }

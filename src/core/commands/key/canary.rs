@@ -4,7 +4,7 @@
 
 use crate::core::code::Code;
 use crate::core::commands::{Change, Command, Snapshot};
-use crate::core::event::{CredentialCreated, Kind};
+use crate::core::event::{CredentialCreated, EventKind};
 use crate::core::id::EventId;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
@@ -27,6 +27,6 @@ impl Command for MakeCanary {
         if !of_staff || !is_harmless {
             return Err(Refusal::new(Code::ForbiddenRole, "A drill stops a key of the staff that reads and reaches nothing."));
         }
-        Ok(Change::noted(&self.event, Kind::CredentialCreated(made.clone())))
+        Ok(Change::noted(&self.event, EventKind::CredentialCreated(made.clone())))
     }
 }

@@ -9,11 +9,11 @@ use super::{By, check_quota};
 use crate::core::code::Code;
 use crate::core::commands::vm::check_vms;
 use crate::core::commands::{Change, Command, Snapshot};
-use crate::core::event::{CredentialCreated, Kind};
+use crate::core::event::{CredentialCreated, EventKind};
 use crate::core::grant;
 use crate::core::id::EventId;
 use crate::core::refusal::Refusal;
-use crate::core::time::{LONGEST, Micros};
+use crate::core::time::{MAX_DURATION, Micros};
 
 /// Makes a key.
 pub struct CreateKey {
@@ -42,7 +42,7 @@ impl Command for CreateKey {
         if let By::Caller(who) = &self.by {
             check_quota(state, &made.account, &who.credential, false, at.now)?;
         }
-        Ok(Change::noted(&self.event, Kind::CredentialCreated(made.clone())))
+        Ok(Change::noted(&self.event, EventKind::CredentialCreated(made.clone())))
     }
 }
 
@@ -52,7 +52,7 @@ fn check_networks<'a>(mut ips: impl Iterator<Item = &'a String>) -> Result<(), R
 }
 
 fn check_end(end: Option<Micros>, now: Micros) -> Result<(), Refusal> {
-    let is_fit = end.is_none_or(|end| end > now && end <= now.plus(LONGEST));
+    let is_fit = end.is_none_or(|end| end > now && end <= now.plus(MAX_DURATION));
     if is_fit { Ok(()) } else { Err(invalid("/expires_at", "in the future, within ten years")) }
 }
 

@@ -13,7 +13,7 @@ use crate::core::code::Code;
 use crate::core::grant::{acting, may_administer};
 use crate::core::id::{AccountId, CredentialId};
 use crate::core::principal::Principal;
-use crate::core::quota::{Counted, Quota};
+use crate::core::quota::{Quota, QuotaKind};
 use crate::core::refusal::Refusal;
 use crate::core::state::{ControlState, Credential};
 use crate::core::time::Micros;
@@ -58,13 +58,13 @@ fn check_quota(
     let quotas = state.quotas();
     let (most, a_day, keys) =
         (state.keys_at_most(account), of_key(state, maker, quotas.keys_a_day), of_key(state, maker, quotas.keys));
-    let made = || Counted::KeysADay.check(a_day, state.keys_made(account, maker, now));
-    Counted::KeysADay.check(a_day, most).or_else(|_| made())?;
+    let made = || QuotaKind::KeysADay.check(a_day, state.keys_made(account, maker, now));
+    QuotaKind::KeysADay.check(a_day, most).or_else(|_| made())?;
     if replaces {
         return Ok(());
     }
-    let used = || Counted::Keys.check(keys, state.keys_used(account, maker, now));
-    Counted::Keys.check(keys, most).or_else(|_| used())
+    let used = || QuotaKind::Keys.check(keys, state.keys_used(account, maker, now));
+    QuotaKind::Keys.check(keys, most).or_else(|_| used())
 }
 
 /// What a person makes in the console is the person's, of whom one is not told from the other by a credential.

@@ -3,7 +3,7 @@
 use super::{By, found};
 use crate::core::code::Code;
 use crate::core::commands::{Change, Command, Snapshot};
-use crate::core::event::Kind;
+use crate::core::event::EventKind;
 use crate::core::id::{CredentialId, EventId};
 use crate::core::refusal::Refusal;
 
@@ -33,7 +33,7 @@ impl Command for RevokeKey {
         if is_over {
             return Ok(Change::none());
         }
-        let kind = Kind::CredentialRevoked { credential: self.key.clone(), by };
+        let kind = EventKind::CredentialRevoked { credential: self.key.clone(), by };
         Ok(Change::under(self.event.as_ref(), kind))
     }
 }

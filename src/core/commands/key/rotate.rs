@@ -6,14 +6,14 @@
 use super::{By, check_quota, found, no_key};
 use crate::core::commands::vm::check_vms;
 use crate::core::commands::{Change, Command, Snapshot};
-use crate::core::event::{CredentialCreated, Kind};
+use crate::core::event::{CredentialCreated, EventKind};
 use crate::core::grant;
 use crate::core::id::{CredentialId, EventId, UserId};
 use crate::core::lineage::alive;
 use crate::core::principal::{Principal, Side};
 use crate::core::refusal::Refusal;
+use crate::core::rotation_checks::check_rotation;
 use crate::core::state::{ControlState, Credential};
-use crate::core::succession::check_rotation;
 
 /// Replaces a key.
 pub struct RotateKey {
@@ -46,11 +46,11 @@ impl Command for RotateKey {
         }
         check_rotation(state, &self.old, created.user != old.created.user, at.now)?;
         check_vms(state, &created)?;
-        let made = |created| Change::noted(&self.event, Kind::CredentialCreated(created));
+        let made = |created| Change::noted(&self.event, EventKind::CredentialCreated(created));
         let By::Caller(who) = &self.by else { return Ok(made(created)) };
         let replaces = alive(state, &self.old, at.now).is_ok();
         check_quota(state, &created.account, &who.credential, replaces, at.now)?;
-        Ok(made(created).and(Kind::CredentialRevoked { credential: self.old.clone(), by: Some(who.user.clone()) }))
+        Ok(made(created).and(EventKind::CredentialRevoked { credential: self.old.clone(), by: Some(who.user.clone()) }))
     }
 }
 
@@ -72,7 +72,7 @@ impl RotateKey {
     }
 }
 
-/// Whose the new key is: whoever has it in their hands, but for a person who changes the key of a colleague.
+/// The user of the new key: the caller, or the old key's user if a user rotates a colleague's key.
 fn holder(state: &ControlState, who: &Principal, old: &Credential) -> UserId {
     let is_person = state.credentials.get(&who.credential).is_some_and(Credential::is_person);
     let keeps = is_person && who.side == Side::Customer && !state.has_left(old);

@@ -4,7 +4,7 @@ use super::line::Line;
 use crate::core::noun::vm::VM;
 use crate::core::search::Field;
 use crate::http::console::activity::{Row, rows};
-use crate::http::console::visit::Visit;
+use crate::http::console::request::SignedInRequest;
 use crate::tools::CallRecord;
 
 /// A call in the list.
@@ -38,13 +38,13 @@ pub struct Narrow {
 }
 
 /// The calls as the search lists them.
-pub async fn found(items: &[CallRecord], line: &Line, visit: &Visit) -> Vec<Found> {
+pub async fn found(items: &[CallRecord], line: &Line, request: &SignedInRequest) -> Vec<Found> {
     let narrow = |field: Field, value: &str| Narrow {
         name: format!("{} {value}", field.name()),
         only: line.and(field, value, false).href(),
         without: line.and(field, value, true).href(),
     };
-    let shown = rows(items, visit).await;
+    let shown = rows(items, request).await;
     let one = |(row, record): (Row, &CallRecord)| Found {
         by_outcome: narrow(Field::Outcome, record.status.as_str()),
         by_code: record.code.as_deref().map(|code| narrow(Field::Code, code)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::line::Line;
 use crate::core::time::Micros;
-use crate::http::console::shown::{When, grouped};
+use crate::http::console::format::{DisplayTime, group_digits};
 use crate::tools::{Bucket, Histogram};
 
 /// Width of the drawing and of one bar's place, in its own units.
@@ -32,9 +32,9 @@ pub struct Bars {
     /// Width of a bar's place.
     pub place: u64,
     /// Its beginning.
-    pub start: When,
+    pub start: DisplayTime,
     /// Its end.
-    pub end: When,
+    pub end: DisplayTime,
     /// The beginning, in milliseconds.
     pub from_ms: i64,
     /// How long one bar's place is, in milliseconds.
@@ -78,7 +78,7 @@ pub struct Part {
 /// A part of the time in words.
 pub struct Span {
     /// Its beginning.
-    pub from: When,
+    pub from: DisplayTime,
     /// The search for it alone.
     pub href: String,
     /// How many calls stand how.
@@ -107,8 +107,8 @@ impl Bars {
             height: HEIGHT,
             drawn: bars.collect(),
             place,
-            start: When::of(start, now),
-            end: When::of(end, now),
+            start: DisplayTime::of(start, now),
+            end: DisplayTime::of(end, now),
             from_ms: start.0 / 1000,
             place_ms: micros_to_ms(length),
             zoom: line.over("created:{from}..{to}").href(),
@@ -146,7 +146,7 @@ fn spans(found: &Histogram, counts: &[[u64; 5]], line: &Line, now: Micros) -> Ve
     let span = |(at, (bucket, counts)): (usize, (&Bucket, &[u64; 5]))| {
         let time = format!("created:{}..{}", bucket.at.rfc3339(), Micros(bucket.at.0.saturating_add(length)).rfc3339());
         let counts = counts.iter().map(|count| number(*count)).collect();
-        (at, Span { from: When::of(bucket.at, now), href: line.over(&time).href(), counts })
+        (at, Span { from: DisplayTime::of(bucket.at, now), href: line.over(&time).href(), counts })
     };
     filled.map(span).collect()
 }
@@ -168,5 +168,5 @@ fn counts(bucket: &BTreeMap<&'static str, u64>) -> [u64; 5] {
 }
 
 fn number(count: u64) -> String {
-    grouped(i64::try_from(count).unwrap_or(i64::MAX))
+    group_digits(i64::try_from(count).unwrap_or(i64::MAX))
 }

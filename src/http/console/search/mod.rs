@@ -16,17 +16,17 @@ use axum::response::{IntoResponse, Redirect, Response};
 
 use super::activity::{Pairs, query_at};
 use super::address::encoded;
-use super::fault::Fault;
+use super::format::escape_hidden;
 use super::frame::{Frame, page};
-use super::shown::visible;
-use super::visit::Visit;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::core::id::Position;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::search::{Fault as Unreadable, Field, Search};
 use crate::core::time::Micros;
-use crate::http::asked::Asked;
+use crate::http::call_filters::CallFilters;
 use crate::tools::{ActivityPage, ActivityQuery};
 use facets::Facet;
 use found::{Found, found};
@@ -113,14 +113,14 @@ struct Given {
 }
 
 /// The page.
-pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, Fault> {
-    if !visit.is_staff() {
-        return Err(Fault::NotFound);
+pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Result<Response, PageError> {
+    if !request.is_staff() {
+        return Err(PageError::NotFound);
     }
-    let now = visit.http.door.control().ports.clock.now();
+    let now = request.http.gateway.control().ports.clock.now();
     let value = |wanted: &str| pairs.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value);
     let line = Line::of(value("q").map_or("", String::as_str));
-    if let Some(place) = landing::of(&line, &visit.http.door.state()) {
+    if let Some(place) = landing::of(&line, &request.http.gateway.state()) {
         return Ok(Redirect::to(&place).into_response());
     }
     if let Some(line) = facets::merged(&line, &pairs) {
@@ -130,18 +130,18 @@ pub async fn show(visit: Visit, Query(pairs): Query<Pairs>) -> Result<Response, 
     let at = value("at").and_then(|text| text.parse().ok()).map(Micros).filter(|at| *at <= now);
     let given = Given { line, cursor: value("cursor").cloned(), at };
     match Search::parse(&given.line.to_string(), now) {
-        Ok(search) => searched(&visit, given, &search, now).await,
-        Err(fault) => Ok(page(&blank(&visit, &given.line, Some(trouble(&given.line, &fault)), &Search::default()).await)),
+        Ok(search) => searched(&request, given, &search, now).await,
+        Err(fault) => Ok(page(&blank(&request, &given.line, Some(trouble(&given.line, &fault)), &Search::default()).await)),
     }
 }
 
-async fn searched(visit: &Visit, given: Given, search: &Search, now: Micros) -> Result<Response, Fault> {
+async fn searched(request: &SignedInRequest, given: Given, search: &Search, now: Micros) -> Result<Response, PageError> {
     let Given { line, cursor, at } = given;
-    let (at, activity) = (at.unwrap_or(now), &visit.http.door.control().ports.activity);
+    let (at, activity) = (at.unwrap_or(now), &request.http.gateway.control().ports.activity);
     let is_later = cursor.is_some();
-    let asked = Asked { q: Some(line.to_string()), cursor, ..Asked::default() };
-    let query = query_at(visit, &asked, "calls", at).await?;
-    let shown = blank(visit, &line, None, search).await;
+    let asked = CallFilters { q: Some(line.to_string()), cursor, ..CallFilters::default() };
+    let query = query_at(request, &asked, "calls", at).await?;
+    let shown = blank(request, &line, None, search).await;
     let listed = match in_time(activity.list(query.clone()).await)? {
         Ok(listed) => listed,
         Err(slow) => return Ok(page(&Page { slow: Some(slow), ..shown })),
@@ -151,26 +151,26 @@ async fn searched(visit: &Visit, given: Given, search: &Search, now: Micros) -> 
         Ok(counted) => (counted.map(|counted| Bars::of(&counted, &line, now)), None),
         Err(slow) => (None, Some(slow)),
     };
-    let excludes = if listed.items.is_empty() && !is_later { excludes(visit, &query, &line, at).await? } else { Vec::new() };
-    let fresh = if is_later { fresh(visit, &query, listed.as_of).await? } else { None };
+    let excludes = if listed.items.is_empty() && !is_later { excludes(request, &query, &line, at).await? } else { Vec::new() };
+    let fresh = if is_later { fresh(request, &query, listed.as_of).await? } else { None };
     Ok(page(&Page {
         bars: bars.filter(|_| !listed.items.is_empty()),
         slow,
         excludes,
         fresh,
         next: next(&line, &listed, at),
-        found: found(&listed.items, &line, visit).await,
+        found: found(&listed.items, &line, request).await,
         is_later,
         ..shown
     }))
 }
 
-async fn blank(visit: &Visit, line: &Line, trouble: Option<Trouble>, search: &Search) -> Page {
+async fn blank(request: &SignedInRequest, line: &Line, trouble: Option<Trouble>, search: &Search) -> Page {
     Page {
-        frame: Frame::of("Search", "/console/search", visit).await,
+        frame: Frame::of("Search", "/console/search", request).await,
         line: line.to_string(),
-        reason: visit.reason.as_deref().map(visible),
-        change_reason: format!("/console/reason?next={}", encoded(&visit.path)),
+        reason: request.reason.as_deref().map(escape_hidden),
+        change_reason: format!("/console/reason?next={}", encoded(&request.path)),
         presets: PRESETS.map(|(time, text)| Preset { href: line.over(time).href(), text, is_chosen: line.has(time) }).into(),
         facets: facets::of(search),
         trouble,
@@ -182,14 +182,14 @@ async fn blank(visit: &Visit, line: &Line, trouble: Option<Trouble>, search: &Se
         newest: line.href(),
         is_later: false,
         next: None,
-        may_export: visit.may(Scope::StaffExport),
+        may_export: request.may(Scope::StaffExport),
         live: encoded(&line.to_string()),
-        saved: saved::all(visit).await,
+        saved: saved::all(request).await,
     }
 }
 
 /// What took too long is said on the page instead of an error; what else went wrong is one.
-fn in_time<T>(found: Result<T, Refusal>) -> Result<Result<T, Slow>, Fault> {
+fn in_time<T>(found: Result<T, Refusal>) -> Result<Result<T, Slow>, PageError> {
     match found {
         Err(refusal) if refusal.code == Code::SearchTimedOut => {
             Ok(Err(Slow { why: refusal.message, hint: refusal.hint.unwrap_or_default() }))
@@ -204,31 +204,31 @@ fn next(line: &Line, listed: &ActivityPage, at: Micros) -> Option<String> {
 }
 
 /// How many calls there are that came after `seen`; none if there are none.
-async fn fresh(visit: &Visit, query: &ActivityQuery, seen: Position) -> Result<Option<String>, Fault> {
+async fn fresh(request: &SignedInRequest, query: &ActivityQuery, seen: Position) -> Result<Option<String>, PageError> {
     let query = ActivityQuery { cursor: None, limit: NEW, ..query.clone() };
-    let listed = visit.http.door.control().ports.activity.list(query).await?;
+    let listed = request.http.gateway.control().ports.activity.list(query).await?;
     let count = listed.items.iter().filter(|record| record.intent > seen).count();
     let more = if count == listed.items.len() && listed.next_cursor.is_some() { "+" } else { "" };
     Ok((count > 0).then(|| format!("{count}{more}")))
 }
 
 /// For each item of a line that finds nothing, how many calls the rest of it finds.
-async fn excludes(visit: &Visit, query: &ActivityQuery, line: &Line, at: Micros) -> Result<Vec<Excludes>, Fault> {
+async fn excludes(request: &SignedInRequest, query: &ActivityQuery, line: &Line, at: Micros) -> Result<Vec<Excludes>, PageError> {
     let own = query.search.value(Field::Account);
     let mut told = Vec::new();
     for (item, rest) in line.lacking_one().take(TRIED) {
         let Ok(search) = Search::parse(&rest.to_string(), at) else { continue };
         // Nobody looks into other accounts without having said why.
-        if own.is_some() && search.value(Field::Account) != own && visit.reason.is_none() {
+        if own.is_some() && search.value(Field::Account) != own && request.reason.is_none() {
             continue;
         }
         let query = ActivityQuery { search, cursor: None, ..query.clone() };
-        let counted = visit.http.door.control().ports.activity.histogram(query, 1).await;
+        let counted = request.http.gateway.control().ports.activity.histogram(query, 1).await;
         // The others would take as long.
         let Ok(counted) = in_time(counted)? else { break };
         let rest = if rest.is_timed() { rest } else { rest.over("created:>=1970-01-01") };
         let more = if counted.capped { "+" } else { "" };
-        told.push(Excludes { item: visible(item), href: rest.href(), count: format!("{}{more}", counted.counted) });
+        told.push(Excludes { item: escape_hidden(item), href: rest.href(), count: format!("{}{more}", counted.counted) });
     }
     Ok(told)
 }
@@ -237,8 +237,8 @@ fn trouble(line: &Line, fault: &Unreadable) -> Trouble {
     let text = line.to_string();
     let before: String = text.chars().take(fault.column.saturating_sub(1)).collect();
     Trouble {
-        why: format!("Column {}: {}.", fault.column, visible(&fault.why)),
-        caret: format!("{}^", " ".repeat(visible(&before).chars().count())),
-        line: visible(&text),
+        why: format!("Column {}: {}.", fault.column, escape_hidden(&fault.why)),
+        caret: format!("{}^", " ".repeat(escape_hidden(&before).chars().count())),
+        line: escape_hidden(&text),
     }
 }

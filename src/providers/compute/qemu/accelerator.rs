@@ -32,7 +32,7 @@ impl Accelerator {
 }
 
 /// Real KVM needs a fifth of this, most of it to start QEMU.
-const PATIENCE: Duration = Duration::from_secs(2);
+const TIMEOUT: Duration = Duration::from_secs(2);
 /// What QEMU's exit device makes of the 16 that the sector writes to it: 16 * 2 + 1.
 const COUNTED: i32 = 33;
 
@@ -68,14 +68,14 @@ pub(super) async fn choose(dir: &Path) -> Result<Accelerator, ProviderError> {
 
 async fn counts(dir: &Path, image: &Path, accelerator: Accelerator) -> bool {
     let drive = format!("file={},format=raw,if=floppy,readonly=on", image.display());
-    let bounds = Bounds { processor_seconds: Some(2 * PATIENCE.as_secs()), file_bytes: None };
+    let bounds = Bounds { processor_seconds: Some(2 * TIMEOUT.as_secs()), file_bytes: None };
     let child = child::command("qemu-system-x86_64", dir, bounds)
         .args(accelerator.arguments())
         .args(["-M", "pc", "-m", "16", "-nodefaults", "-no-user-config", "-display", "none", "-no-reboot", "-boot", "a"])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1", "-drive", &drive])
         .kill_on_drop(true)
         .status();
-    matches!(timeout(PATIENCE, child).await, Ok(Ok(status)) if status.code() == Some(COUNTED))
+    matches!(timeout(TIMEOUT, child).await, Ok(Ok(status)) if status.code() == Some(COUNTED))
 }
 
 #[cfg(test)]

@@ -111,7 +111,7 @@ impl Agent {
     }
 
     /// A request that has no answer when it works.
-    pub(super) async fn tell(&self, command: &str, arguments: Value, permit: Permit) -> Result<(), Fault> {
+    pub(super) async fn send_only(&self, command: &str, arguments: Value, permit: Permit) -> Result<(), Fault> {
         self.exchange(command, arguments, Some(permit), false).await.map(|_| ())
     }
 

@@ -25,7 +25,7 @@ const JOBS: &str = "/var/lib/forelog/jobs";
 const KNOWN: i64 = 17;
 /// What the supervisor spools at most; the guest is not believed more.
 const SPOOL: u64 = 64 << 20;
-const LONGEST: Duration = Duration::from_hours(2);
+const MAX_DURATION: Duration = Duration::from_hours(2);
 
 pub(super) struct Jobs {
     pub(super) machines: Arc<Machines>,
@@ -34,7 +34,7 @@ pub(super) struct Jobs {
 #[async_trait]
 impl GuestJobs for Jobs {
     async fn start(&self, machine: &MachineRef, call: &CallId, job: &JobSpec, permit: Permit) -> Result<(), ProviderError> {
-        if job.time_limit < Duration::from_secs(1) || job.time_limit > LONGEST {
+        if job.time_limit < Duration::from_secs(1) || job.time_limit > MAX_DURATION {
             return Err(ProviderError::Refused("a time limit is one second to two hours".into()));
         }
         let directory = job.working_directory.as_deref().unwrap_or_default();

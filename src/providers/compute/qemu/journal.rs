@@ -15,7 +15,7 @@ use crate::log::private;
 use crate::providers::compute::{Hostname, PowerAction};
 
 /// How many calls are remembered.
-const KEPT: usize = 1000;
+const MAX_KEPT: usize = 1000;
 const PRUNED: &str = "pruned";
 
 /// What was seen before anything was sent; what is seen later is held against it.
@@ -76,7 +76,7 @@ pub(super) struct Journal {
 
 impl Journal {
     pub(super) fn of(home: &Path) -> Self {
-        Self { dir: home.join("journal"), kept: KEPT }
+        Self { dir: home.join("journal"), kept: MAX_KEPT }
     }
 
     /// Writes an entry, durably, in place of what was there for its call.

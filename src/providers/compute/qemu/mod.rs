@@ -37,7 +37,7 @@ use super::{
 use crate::core::id::{CallId, NodeId};
 use crate::core::time::Clock;
 use crate::providers::Permit;
-use crate::providers::roll::Roll;
+use crate::providers::journal_nodes::JournalNodes;
 
 /// The provider of real virtual machines on this host.
 pub struct Qemu {
@@ -84,7 +84,7 @@ impl Qemu {
     }
 
     async fn power_state(&self, machine: &MachineRef) -> Result<PowerState, ProviderError> {
-        Ok(match power::look(&self.machines.find(machine)?).await {
+        Ok(match power::running_process(&self.machines.find(machine)?).await {
             Ok(Some(process)) => process.power,
             Ok(None) => PowerState::Stopped,
             Err(_) => PowerState::Unknown,
@@ -157,11 +157,11 @@ impl Compute for Qemu {
     }
 
     fn enter(&self, node: &NodeId) -> Result<(), ProviderError> {
-        Roll::of(&self.machines.dir).enter(node).map_err(machines::unreadable)
+        JournalNodes::of(&self.machines.dir).enter(node).map_err(machines::unreadable)
     }
 
-    fn can_tell_of(&self, node: &NodeId) -> Result<bool, ProviderError> {
-        Roll::of(&self.machines.dir).has(node).map_err(machines::unreadable)
+    fn journal_covers(&self, node: &NodeId) -> Result<bool, ProviderError> {
+        JournalNodes::of(&self.machines.dir).has(node).map_err(machines::unreadable)
     }
 
     fn guest(&self) -> Option<Arc<dyn GuestJobs>> {

@@ -46,7 +46,7 @@ pub(super) async fn change(
 ) -> Result<(), ProviderError> {
     let home = machines.find(machine)?;
     let turn = Turn::take(&home, call).await?;
-    let change = Change { machines, machine, agent: machines.agent(machine)?, running: look(&home).await?, home };
+    let change = Change { machines, machine, agent: machines.agent(machine)?, running: running_process(&home).await?, home };
     change.check(action)?;
     // Chosen before the journal is opened: it starts a process of its own and takes seconds.
     machines.accelerator().await?;
@@ -120,7 +120,7 @@ impl Change<'_> {
     }
 
     async fn reboot(&self, old: Option<&str>, permit: Permit) -> Result<(), ProviderError> {
-        self.agent.tell("guest-shutdown", json!({"mode": "reboot"}), permit).await.map_err(Fault::of_guest)?;
+        self.agent.send_only("guest-shutdown", json!({"mode": "reboot"}), permit).await.map_err(Fault::of_guest)?;
         if await_boot(&self.agent, old, GUEST_TIME).await {
             return Ok(());
         }
@@ -137,7 +137,7 @@ pub(super) async fn judge(
     action: PowerAction,
 ) -> Result<Effect, ProviderError> {
     let home = machines.find(machine)?;
-    let Ok(running) = look(&home).await else {
+    let Ok(running) = running_process(&home).await else {
         return Ok(Effect::CannotTell);
     };
     let age = machines.clock.now().since(entry.at);
@@ -199,7 +199,7 @@ async fn judge_guest(entry: &Entry, action: PowerAction, running: Option<&Proces
 }
 
 /// The machine's process, if it has one; without a name if it does not answer, or does not listen yet.
-pub(super) async fn look(home: &Path) -> Result<Option<Process>, ProviderError> {
+pub(super) async fn running_process(home: &Path) -> Result<Option<Process>, ProviderError> {
     let fault = match qmp::inspect(home).await {
         Ok(process) => return Ok(Some(process)),
         Err(fault) => fault,

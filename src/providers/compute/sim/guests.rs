@@ -16,8 +16,8 @@ use crate::providers::Permit;
 use crate::providers::compute::{GuestJobs, JobSpec, JobState, JobStatus, MachineRef, ProviderError, Stream};
 
 /// How often a job of another process is looked at until it has ended, and how many times.
-const LOOK: Duration = Duration::from_millis(20);
-const PATIENCE: u32 = 200;
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
+const MAX_POLLS: u32 = 200;
 
 /// The guest channel of the simulation.
 pub(super) struct Guests(pub Arc<Shared>);
@@ -68,11 +68,11 @@ impl GuestJobs for Guests {
         let mut ended = self.0.end(machine, call);
         drop(permit);
         // One that runs in another process ends as soon as that one has read that it should.
-        for _ in 0..PATIENCE {
+        for _ in 0..MAX_POLLS {
             if !ended.as_ref().is_ok_and(|status| status.state == JobState::Running) {
                 break;
             }
-            tokio::time::sleep(LOOK).await;
+            tokio::time::sleep(POLL_INTERVAL).await;
             ended = self.0.world().job(machine, call);
         }
         fate.after(ended).await
@@ -97,7 +97,7 @@ impl Guests {
     /// Learns what other processes did until `ended`; they may want a job of this one to end.
     async fn follow_until<T>(&self, ended: impl Future<Output = T> + Send) {
         tokio::pin!(ended);
-        while tokio::time::timeout(LOOK, &mut ended).await.is_err() {
+        while tokio::time::timeout(POLL_INTERVAL, &mut ended).await.is_err() {
             drop(self.0.world());
         }
     }

@@ -59,7 +59,7 @@ pub(super) enum Record {
 pub(super) type Origin = usize;
 
 /// Most processes that may have the simulation open at once.
-const MOST: Origin = 64;
+const MAX_COUNT: Origin = 64;
 
 /// This process's file, open and locked against every other process, and how far the others' were read.
 #[derive(Debug)]
@@ -74,7 +74,7 @@ impl Journal {
     /// Takes the first file that no living process has, and reads what is in all of them.
     pub fn open(dir: &Path) -> Result<(Self, Vec<(Origin, Record)>), ProviderError> {
         private::make_dir(dir).map_err(|error| opening(&error))?;
-        let (own, mut file) = (0..MOST)
+        let (own, mut file) = (0..MAX_COUNT)
             .find_map(|origin| take(&path_of(dir, origin)).transpose().map(|taken| taken.map(|file| (origin, file))))
             .ok_or_else(|| ProviderError::Unreachable("too many processes have the simulation open".into()))?
             .map_err(|error| opening(&error))?;
@@ -98,7 +98,7 @@ impl Journal {
     pub fn news(&mut self) -> Result<Vec<(Origin, Record)>, ProviderError> {
         let reading = |error: &io::Error| ProviderError::Unreachable(format!("reading another's journal: {error}").into());
         let mut news = Vec::new();
-        for origin in 0..MOST {
+        for origin in 0..MAX_COUNT {
             let seen = self.read.get(origin).copied().unwrap_or(0);
             let size = match std::fs::metadata(path_of(&self.directory, origin)) {
                 Ok(file) => file.len(),

@@ -31,7 +31,7 @@ use super::{
 use crate::core::id::{CallId, NodeId};
 use crate::core::time::Clock;
 use crate::providers::Permit;
-use crate::providers::roll::Roll;
+use crate::providers::journal_nodes::JournalNodes;
 
 /// The simulated fleet.
 pub struct Sim {
@@ -42,9 +42,9 @@ pub struct Sim {
 impl Sim {
     /// Opens the simulation that is kept in `dir`, with these machines. Other processes may have it open too.
     pub fn open(dir: PathBuf, machines: Vec<Machine>, faults: Faults, clock: Arc<dyn Clock>) -> Result<Arc<Self>, ProviderError> {
-        let roll = Roll::of(&dir);
+        let journal_nodes = JournalNodes::of(&dir);
         let world = Mutex::new(World::open(dir, machines, clock)?);
-        let shared = Arc::new(Shared { world, faults, roll });
+        let shared = Arc::new(Shared { world, faults, journal_nodes });
         Ok(Arc::new(Self { guests: Arc::new(Guests(shared.clone())), shared }))
     }
 
@@ -58,7 +58,7 @@ impl Sim {
         self.shared.world().executions(call)
     }
 
-    async fn look<T>(
+    async fn read<T>(
         &self,
         machine: Option<&MachineRef>,
         look: impl FnOnce(&World) -> Result<T, ProviderError> + Send,
@@ -88,16 +88,16 @@ impl Compute for Sim {
     }
 
     async fn list(&self) -> Result<Vec<Machine>, ProviderError> {
-        self.look(None, |world| Ok(world.machines.values().map(|row| row.machine.clone()).collect())).await
+        self.read(None, |world| Ok(world.machines.values().map(|row| row.machine.clone()).collect())).await
     }
 
     async fn get(&self, machine: &MachineRef) -> Result<Machine, ProviderError> {
-        self.look(Some(machine), |world| world.machine(machine).map(|row| row.machine.clone())).await
+        self.read(Some(machine), |world| world.machine(machine).map(|row| row.machine.clone())).await
     }
 
     async fn stats(&self, machine: &MachineRef) -> Result<Stats, ProviderError> {
         let guest_answers = self.shared.faults.befall(Some(machine), Action::Watch).before().await.is_ok();
-        self.look(Some(machine), |world| {
+        self.read(Some(machine), |world| {
             let row = world.machine(machine)?;
             let power = row.machine.power;
             let live = (power == PowerState::Running && guest_answers).then(|| live_stats(world, row));
@@ -184,11 +184,11 @@ impl Compute for Sim {
     }
 
     fn enter(&self, node: &NodeId) -> Result<(), ProviderError> {
-        self.shared.roll.enter(node).map_err(|error| unread(&error))
+        self.shared.journal_nodes.enter(node).map_err(|error| unread(&error))
     }
 
-    fn can_tell_of(&self, node: &NodeId) -> Result<bool, ProviderError> {
-        self.shared.roll.has(node).map_err(|error| unread(&error))
+    fn journal_covers(&self, node: &NodeId) -> Result<bool, ProviderError> {
+        self.shared.journal_nodes.has(node).map_err(|error| unread(&error))
     }
 
     fn guest(&self) -> Option<Arc<dyn GuestJobs>> {

@@ -4,12 +4,12 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::faults::Faults;
 use super::world::World;
-use crate::providers::roll::Roll;
+use crate::providers::journal_nodes::JournalNodes;
 
 pub(super) struct Shared {
     pub(super) world: Mutex<World>,
     pub(super) faults: Faults,
-    pub(super) roll: Roll,
+    pub(super) journal_nodes: JournalNodes,
 }
 
 impl Shared {

@@ -1,0 +1,31 @@
+//! Which limits a call counts against.
+//!
+//! INVARIANT: nothing that would stop something counts against any, so no limit is in the way of a stop.
+
+use super::lineage::limit_key;
+use super::principal::Via;
+use super::proposal::Proposal;
+use super::resource::place_of;
+use super::tool::{Class, ToolSpec};
+
+/// The keys of the limits that a call counts against. Stopping counts against none; a stop that may stand already, against those of
+/// its key if it does.
+#[must_use]
+pub fn limit_keys(proposal: &Proposal) -> Vec<String> {
+    if proposal.tool.is_some_and(ToolSpec::lists) {
+        // A window of its own, of its own key: what others do with keys that it made keeps nobody from seeing what to stop.
+        let own = proposal.lineage_rows.windows.first().filter(|_| proposal.principal.via != Via::Console);
+        return own.map(|first| format!("list:{first}")).into_iter().collect();
+    }
+    let is_limited = |tool: &&ToolSpec| tool.class != Class::Control && (!tool.stops || proposal.stop.is_some());
+    let Some(tool) = proposal.tool.filter(is_limited) else { return Vec::new() };
+    let account = &proposal.principal.account;
+    let mut keys: Vec<String> = proposal.lineage_rows.windows.iter().map(limit_key).collect();
+    match (tool.class, place_of(&proposal.resources)) {
+        _ if tool.stops => {}
+        (Class::Exec, Some(place)) => keys.push(format!("exec:{account}/{place}")),
+        (Class::Write | Class::Destroy, _) => keys.push(format!("write:{account}")),
+        _ => {}
+    }
+    keys
+}

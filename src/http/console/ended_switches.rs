@@ -1,0 +1,99 @@
+//! Switches that are over: who engaged and who ended each, why, and how long it stopped.
+
+use super::format::{DisplayTime, escape_hidden, format_approximate};
+use super::frame::stops;
+use super::page_error::PageError;
+use super::request::SignedInRequest;
+use super::who::person;
+use crate::core::event::EventKind;
+use crate::core::id::Position;
+use crate::core::state::ControlState;
+use crate::core::switch::Target;
+use crate::core::time::Micros;
+use crate::tools::{AdministrationQuery, AdministrationRecord};
+
+/// Switches on one page.
+const PAGE: u32 = 20;
+
+/// Events of one switch that its end is looked for among.
+const EVENTS: u32 = 50;
+
+/// A switch that is over.
+pub struct EndedSwitch {
+    /// Its id.
+    pub id: String,
+    /// What it stopped, in words.
+    pub stops: String,
+    /// The target as it is written.
+    pub target: String,
+    /// Why.
+    pub reason: String,
+    /// Who engaged it.
+    pub by: String,
+    /// When.
+    pub since: DisplayTime,
+    /// How long it stopped.
+    pub length: String,
+    /// How it ended, and by whom.
+    pub end: String,
+}
+
+/// A page of them, newest first, and where the next one begins.
+pub async fn page_of(
+    request: &SignedInRequest,
+    cursor: Option<String>,
+    now: Micros,
+) -> Result<(Vec<EndedSwitch>, Option<String>), PageError> {
+    let (activity, state) = (&request.http.gateway.control().ports.activity, request.http.gateway.state());
+    let kind = Some("switch_engaged".to_owned());
+    let query =
+        AdministrationQuery { visibility: request.visibility(), kind, limit: PAGE, cursor, ..AdministrationQuery::default() };
+    let found = activity.administration(query).await?;
+    let mut rows = Vec::new();
+    for record in &found.items {
+        rows.extend(past(request, record, &state, now).await?);
+    }
+    Ok((rows, found.next_cursor))
+}
+
+/// A switch and its end; none while it is in force.
+async fn past(
+    request: &SignedInRequest,
+    record: &AdministrationRecord,
+    state: &ControlState,
+    now: Micros,
+) -> Result<Option<EndedSwitch>, PageError> {
+    let Some(id) = record.subject.clone() else { return Ok(None) };
+    let query = AdministrationQuery {
+        visibility: request.visibility(),
+        subject: Some(id.clone()),
+        limit: EVENTS,
+        ..AdministrationQuery::default()
+    };
+    let events = request.http.gateway.control().ports.activity.administration(query).await?.items;
+    let Some(end) = events.iter().find(|event| matches!(event.kind.as_str(), "switch_released" | "switch_expired")) else {
+        return Ok(None);
+    };
+    let Some((target, _)) = engagement(request, record.position).await else { return Ok(None) };
+    let ended = match end.kind.as_str() {
+        "switch_expired" => "by itself".to_owned(),
+        _ => format!("by {}", person(request, end.user.clone()).await),
+    };
+    Ok(Some(EndedSwitch {
+        id,
+        stops: stops(&target, state),
+        target: target.to_string(),
+        reason: escape_hidden(record.note["reason"].as_str().unwrap_or_default()),
+        by: person(request, record.user.clone()).await,
+        since: DisplayTime::of(record.at, now),
+        length: format_approximate(end.at.since(record.at)),
+        end: ended,
+    }))
+}
+
+/// What was engaged at a position, and until when.
+pub async fn engagement(request: &SignedInRequest, position: Position) -> Option<(Target, Option<Micros>)> {
+    let event = request.http.gateway.control().ports.reader.event(position).await.ok()??;
+    let EventKind::SwitchEngaged { target, expires_at, .. } = event.kind else { return None };
+    Some((target, expires_at))
+}
