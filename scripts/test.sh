@@ -2,8 +2,9 @@
 # Runs every check that a change must pass, on a clean clone too: formatting, lints, documentation, dependencies, and all
 # tests against real databases, guests and clients. The test runner's summary is the last thing printed.
 #
-# The library is built twice: as it ships, and with the feature `conformance`, whose binary alone carries the fixture
-# tools of the MCP conformance suite. Dependencies are shared, so the second build is only ours.
+# The library is built twice: for the tests, and with the feature `conformance` too, whose binary alone carries the fixture
+# tools of the MCP conformance suite. Dependencies are shared, so the second build is only ours. It is linted without the
+# feature `testing` as well: then nothing sees into the library, and the compiler says what nothing uses.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -12,7 +13,7 @@ export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-${XDG_CACHE_HOME:-$HOME/.cache}/fore
 export CARGO_TERM_COLOR=${CARGO_TERM_COLOR:-never}
 exec </dev/null
 
-step() { echo "== $*" >&2; }
+step() { echo "== $* (after $SECONDS s)" >&2; }
 
 step "tools"
 env_file=$(scripts/test-setup.sh)
@@ -20,7 +21,7 @@ set -a && . "$env_file" && set +a
 
 step "format" && cargo fmt --all --check
 step "lint" && cargo clippy --locked --all-targets -- -D warnings
-step "lint with conformance" && cargo clippy --locked --all-targets --features conformance -- -D warnings
+step "lint as it ships" && cargo clippy --locked --features conformance -- -D warnings
 step "document" && RUSTDOCFLAGS="-D warnings -A rustdoc::private_intra_doc_links" cargo doc --locked --no-deps --document-private-items
 
 step "judge the dependencies" && scripts/dependencies.sh

@@ -25,6 +25,7 @@ use crate::http::Forwarding;
 pub use tables::{ConnectionsConfig, Providers, QemuConfig, SignIn, SimConfig, Telemetry, Throttle, TlsConfig};
 
 /// The commented example that `docs/configuration.md` speaks of.
+#[cfg(feature = "testing")]
 pub const EXAMPLE: &str = include_str!("../docs/forelog.toml");
 
 /// First names of the keys that the environment may set, as `FORELOG_<KEY>`; deeper names follow after `__`.

@@ -7,7 +7,7 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use forelog::cli::{self, Cli, CliError, Context};
-use forelog::core::scrub::scrub_text;
+use forelog::scrub_text;
 use forelog::telemetry::{self, Export};
 
 #[global_allocator]

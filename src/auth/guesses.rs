@@ -153,6 +153,7 @@ impl Guesses {
     }
 
     /// How many counts are kept.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn kept(&self) -> usize {
         self.lock().len()

@@ -53,11 +53,11 @@ fn check(dir: Option<&Path>) -> Result<Answer, CliError> {
     };
     // What stays in force is not this command's business: it has no log.
     let loaded = loaded.map_err(|refused| CliError::Policy(refused.error))?;
-    let document = json!({ "set": shown, "sha256": loaded.sha256(), "cases": loaded.cases });
-    Ok(Answer {
-        document,
-        text: format!("{shown} is in order: {} passed, sha256 {}", counted(loaded.cases, "case"), loaded.sha256()).into(),
-    })
+    let warnings = loaded.set().warnings();
+    let document = json!({ "set": shown, "sha256": loaded.sha256(), "cases": loaded.cases, "warnings": warnings });
+    let mut lines = vec![format!("{shown} is in order: {} passed, sha256 {}", counted(loaded.cases, "case"), loaded.sha256())];
+    lines.extend(warnings.iter().map(|warning| format!("warning: {warning}")));
+    Ok(Answer { document, text: lines.into() })
 }
 
 /// The policies of this configuration beside those in force.

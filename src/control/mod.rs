@@ -27,13 +27,13 @@ mod resume;
 mod submit;
 
 pub use fair_queue::FairQueue;
-pub use finish::{Endings, Finished, InFlight};
-pub use hold::Waiting;
+#[cfg(feature = "testing")]
+pub use finish::InFlight;
 pub use recheck::Recipient;
 pub use recorded::Recorded;
-pub use repeat::Joins;
-pub use resume::Resumed;
-pub use submit::{Assignment, Control, PolicyEvaluator};
+#[cfg(feature = "testing")]
+pub use submit::PolicyEvaluator;
+pub use submit::{Assignment, Control};
 
 use std::time::Duration;
 

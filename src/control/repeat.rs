@@ -54,6 +54,7 @@ impl Joins {
     }
 
     /// How many calls are waited for.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn waiters(&self) -> usize {
         self.lock().len()

@@ -23,6 +23,7 @@ use super::resource::{Resource, ResourceId};
 use super::scope::Scope;
 use super::state::ControlState;
 use super::switch::Switch;
+#[cfg(feature = "testing")]
 pub use super::terms::Limits;
 use super::terms::Terms;
 use super::time::Micros;

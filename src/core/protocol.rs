@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 
 /// A version of the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(missing_docs, reason = "each name is a date, and its own description")]
+#[cfg_attr(feature = "testing", expect(missing_docs, reason = "each name is a date, and its own description"))]
 pub enum Protocol {
     #[serde(rename = "2024-11-05")]
     V2024_11_05,

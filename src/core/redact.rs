@@ -9,6 +9,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
 
 use super::scrub::Scrubbed;
+#[cfg(feature = "testing")]
 pub use super::scrub::scrub_text;
 
 /// What may be done with the value at a path.

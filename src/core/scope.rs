@@ -10,7 +10,7 @@ macro_rules! scopes {
         /// One right, as it is spelled everywhere: lower case, `noun:verb`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         #[serde(try_from = "String", into = "String")]
-        #[expect(missing_docs, reason = "each name is its own description")]
+        #[cfg_attr(feature = "testing", expect(missing_docs, reason = "each name is its own description"))]
         pub enum Scope { $($name,)* }
 
         impl Scope {

@@ -9,7 +9,7 @@ use super::clock::Accepted;
 use super::earlier_terms::TermsInForce;
 use super::id::{Epoch, Position};
 use super::root::{Loose, Root, RootKey};
-pub use super::row::{Account, Credential, PolicySet, RowKind, RowName, UnreadableRow};
+pub use super::row::{Account, Credential, PolicySet, RowKind, RowName};
 use super::switch::Switch;
 use super::table::Table;
 use super::time::Micros;

@@ -44,18 +44,21 @@ impl ToolResult {
     }
 
     /// A text as the caller is answered it.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn live_text(&self, field: &str) -> Option<&str> {
         self.live[field].as_str()
     }
 
     /// A number as the caller is answered it.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn live_size(&self, field: &str) -> Option<usize> {
         self.live[field].as_u64().and_then(|size| usize::try_from(size).ok())
     }
 
     /// Whether a field says yes to the caller.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn is_live(&self, field: &str) -> bool {
         self.live[field] == true

@@ -64,7 +64,6 @@ use crate::auth::session::Sessions;
 use crate::control::Control;
 use connections::Admission;
 pub use connections::Connections;
-pub use counts::Counts;
 pub use gateway::Gateway;
 pub use origin::is_origin;
 pub use settings::{ConnectionCaps, Forwarding, Rate, SessionCaps, Settings};

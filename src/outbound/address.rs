@@ -12,6 +12,7 @@ use ipnet::{Ipv4Net, Ipv6Net};
 pub enum Addresses {
     /// Any, because an operator wrote the URL down: issuers and collectors may be in a private network.
     Any,
+    #[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "nobody lets customers write URLs yet"))]
     /// Those that the whole Internet reaches, because a customer wrote the URL down: nothing of ours can be asked through it.
     Public,
 }

@@ -18,9 +18,10 @@ use std::path::Path;
 use std::sync::{Arc, PoisonError, RwLock};
 
 pub use self::cases::{Cases, run_cases};
-pub use self::error::{CaseFailure, PolicyError};
+pub use self::error::PolicyError;
 pub use self::question::Query;
 use self::question::Vocabulary;
+#[cfg(feature = "testing")]
 pub use self::schema::schema;
 pub use self::set::{Set, rules};
 use self::verdict_cache::VerdictCache;

@@ -36,7 +36,7 @@ pub mod under_way;
 mod vm;
 
 pub use catalogue::Catalogue;
-pub use declare::{Arguments, Route};
+pub use declare::Arguments;
 pub use execution::{Calls, Execution, Progress};
 pub use instant::Instant;
 pub use node_slots::{NodeSlot, NodeSlots};
@@ -46,7 +46,9 @@ pub use reading::{
     Change, Changes, Histogram,
 };
 pub use register::{catalogue, every_tool, halts, halts_at, names, spec_of};
-pub use tool::{CatalogueError, Handler, Tool};
+#[cfg(feature = "testing")]
+pub use tool::Handler;
+pub use tool::{CatalogueError, Tool};
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

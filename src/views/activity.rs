@@ -39,6 +39,7 @@ const FEWER: &str = "Ask for one page after the other: an account has a few at a
 const LARGEST: u32 = 200;
 
 /// How long one look into the views may take, if nobody says otherwise.
+#[cfg(feature = "testing")]
 pub const BUDGET: Duration = Duration::from_secs(5);
 
 /// The calls, as the views know them.
@@ -57,6 +58,7 @@ pub(super) struct Reached {
 
 impl Calls {
     /// Reads from `views`, and brings them up to date first.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn new(views: Arc<Views>) -> Self {
         Self::within(views, BUDGET)

@@ -29,12 +29,10 @@ pub mod timeline;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
-use tokio::sync::{Mutex, Notify};
+use tokio::sync::Mutex;
 
 use crate::core::error_chain::error_chain;
 use crate::core::id::Position;
-use crate::log::dialect::Room;
-use crate::log::migration::migrate;
 use crate::log::reading::{ReadError, Reader};
 use crate::log::sql::{Database, SqlError};
 use crate::log::store::StoreError;
@@ -69,15 +67,15 @@ pub struct Views {
     reader: Reader,
     /// One pull at a time in this process; the cursor row is the lock between processes.
     turn: Mutex<()>,
-    wake: Notify,
     /// The newest position that was read of the cursor.
     seen: AtomicI64,
 }
 
 impl Views {
     /// The views room, its schema up to date, with nothing in it that this log does not have.
+    #[cfg(feature = "testing")]
     pub async fn open(database: Box<dyn Database>, reader: Reader) -> Result<Arc<Self>, ViewError> {
-        migrate(&*database, Room::Views).await?;
+        crate::log::migration::migrate(&*database, crate::log::dialect::Room::Views).await?;
         Ok(Self::over(database, reader).await)
     }
 
@@ -85,7 +83,7 @@ impl Views {
     /// itself ([`reopening`]).
     pub async fn over(database: Box<dyn Database>, reader: Reader) -> Arc<Self> {
         let seen = AtomicI64::new(0);
-        let views = Arc::new(Self { database, reader, turn: Mutex::new(()), wake: Notify::new(), seen });
+        let views = Arc::new(Self { database, reader, turn: Mutex::new(()), seen });
         if let Err(error) = views.settled().await {
             // Each pull looks again; a node without views records, decides and stops all the same.
             let error = error_chain(&error);

@@ -50,14 +50,8 @@ impl Views {
     async fn pause(&self, stop: &CancellationToken) {
         tokio::select! {
             () = stop.cancelled() => {}
-            () = self.wake.notified() => {}
             () = tokio::time::sleep(POLL) => {}
         }
-    }
-
-    /// Tells the runner that there may be something new.
-    pub fn wake(&self) {
-        self.wake.notify_one();
     }
 
     /// Pulls until the views have reached `to`, or the log has no more. Answers where they stand.

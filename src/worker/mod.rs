@@ -138,12 +138,6 @@ impl Worker {
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The calls this node runs now.
-    #[must_use]
-    pub fn running(&self) -> Vec<CallId> {
-        self.lock().keys().cloned().collect()
-    }
-
     fn start(self: &Arc<Self>, assignment: Assignment) {
         let (call, is_sealed) = (assignment.execution.call().clone(), assignment.execution.admitted.is_sealed());
         let running = Arc::new(Running::of(&assignment.execution));

@@ -31,6 +31,7 @@ pub mod vouching;
 
 use std::collections::BTreeMap;
 
+#[cfg(feature = "testing")]
 pub use ending::role_change;
 
 use super::event::EventKind;

@@ -13,4 +13,6 @@ pub use body::{
     Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, IntentRecorded, LeftOut, MendedRows, Part, Refused, named,
 };
 pub use kind::EventKind;
-pub use leaf::{Event, LEAF_MAX, LEAF_VERSION, LeafError};
+#[cfg(feature = "testing")]
+pub use leaf::LEAF_MAX;
+pub use leaf::{Event, LEAF_VERSION, LeafError};

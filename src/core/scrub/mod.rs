@@ -31,6 +31,7 @@ use serde::Serialize;
 use serde_json::Value;
 
 use self::find::{Edges, secrets};
+#[cfg(feature = "testing")]
 pub use self::finder::MARK;
 use self::text::replaced;
 pub use self::text::scrub_text;

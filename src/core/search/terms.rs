@@ -207,6 +207,7 @@ impl Search {
     }
 
     /// Whether it narrows nothing.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

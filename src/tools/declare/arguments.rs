@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::sync::Arc;
 
+#[cfg(feature = "testing")]
 use serde_json::Value;
 
 use super::common_args::CommonArgs;
@@ -16,6 +17,7 @@ pub struct Arguments {
 
 impl Arguments {
     /// Arguments of what is no operation with types of its own, as they came.
+    #[cfg(feature = "testing")]
     #[must_use]
     pub fn any(args: &Value) -> Self {
         Self { own: Arc::new(args.clone()), said: CommonArgs::default() }

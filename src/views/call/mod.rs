@@ -10,7 +10,9 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::ViewError;
-pub use row::{CALLS, COLUMNS, SUBJECTS};
+pub use row::COLUMNS;
+#[cfg(feature = "testing")]
+pub use row::{CALLS, SUBJECTS};
 pub(super) use row::{load, save};
 
 use crate::core::call::{Status, next};

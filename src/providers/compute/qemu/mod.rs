@@ -22,9 +22,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use futures::future::{join_all, try_join_all};
-use serde_json::json;
 
-pub use self::accelerator::Accelerator;
 use self::agent::Agent;
 use self::jobs::Jobs;
 use self::machines::Machines;
@@ -59,11 +57,6 @@ impl Qemu {
         self.get(machine).await
     }
 
-    /// How guests' instructions are run here, found by running some.
-    pub async fn accelerator(&self) -> Result<Accelerator, ProviderError> {
-        self.machines.accelerator().await
-    }
-
     /// Cuts the power of every machine that runs; for the end of a demonstration. It is in no journal.
     pub async fn stop_all(&self) -> Result<(), ProviderError> {
         let stops = self.machines.list()?.into_iter().map(|machine| async move {
@@ -76,9 +69,10 @@ impl Qemu {
     }
 
     /// What the guest wrote to its console since this was last asked, at most the last 64 KiB: why a guest does not boot.
+    #[cfg(feature = "testing")]
     pub async fn take_console(&self, machine: &MachineRef) -> Result<String, ProviderError> {
         let home = self.machines.find(machine)?;
-        let arguments = json!({"device": process::CONSOLE, "size": process::CONSOLE_SIZE});
+        let arguments = serde_json::json!({"device": process::CONSOLE, "size": process::CONSOLE_SIZE});
         let text = qmp::execute(&home, "ringbuf-read", arguments, None).await.map_err(Fault::of_machine)?;
         Ok(text.as_str().unwrap_or_default().to_owned())
     }
@@ -94,10 +88,6 @@ impl Qemu {
 
 #[async_trait]
 impl Compute for Qemu {
-    fn name(&self) -> &'static str {
-        "qemu"
-    }
-
     fn capabilities(&self) -> Capabilities {
         let power = vec![PowerAction::Start, PowerAction::Shutdown, PowerAction::Reboot, PowerAction::Stop, PowerAction::Reset];
         Capabilities { power, guest: true, simulation: false }

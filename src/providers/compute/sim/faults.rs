@@ -37,6 +37,7 @@ impl Action {
 
 /// What goes wrong.
 #[derive(Clone, Debug)]
+#[cfg_attr(not(feature = "testing"), expect(dead_code, reason = "tests bring faults that no rehearsal has"))]
 pub enum Kind {
     /// The request leaves this late; its permit is held meanwhile.
     DelayBefore(Duration),
@@ -145,20 +146,24 @@ impl Faults {
     }
 
     /// From now on `kind` befalls every request of `action` to `machine`; of all where these are absent.
+    #[cfg(feature = "testing")]
     pub fn inject(&self, machine: Option<&MachineRef>, action: Option<Action>, kind: Kind) {
         self.push(machine, action, kind, None);
     }
 
     /// `kind` befalls the next such request only.
+    #[cfg(feature = "testing")]
     pub fn inject_once(&self, machine: Option<&MachineRef>, action: Option<Action>, kind: Kind) {
         self.push(machine, action, kind, Some(1));
     }
 
     /// Everything works again. Requests that already wait at a gate stay there.
+    #[cfg(feature = "testing")]
     pub fn clear(&self) {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    #[cfg(feature = "testing")]
     fn push(&self, machine: Option<&MachineRef>, action: Option<Action>, kind: Kind, left: Option<u32>) {
         let rule = Rule { machine: machine.cloned(), action, kind, left, every: None };
         self.0.lock().unwrap_or_else(PoisonError::into_inner).push(rule);
@@ -265,11 +270,13 @@ impl Gate {
     }
 
     /// Lets everyone through, now and later.
+    #[cfg(feature = "testing")]
     pub fn open(&self) {
         self.0.send_modify(|state| state.open = true);
     }
 
     /// Waits until `count` requests have come to the gate.
+    #[cfg(feature = "testing")]
     pub async fn arrived(&self, count: usize) {
         // The sender lives in `self`, so the channel cannot be closed here.
         let _ = self.0.subscribe().wait_for(|state| state.arrived >= count).await;

@@ -20,7 +20,9 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 
-pub use self::faults::{Action, Faults, Gate, Kind, Name, Rehearsed};
+pub use self::faults::{Action, Faults, Rehearsed};
+#[cfg(feature = "testing")]
+pub use self::faults::{Gate, Kind, Name};
 use self::guests::Guests;
 use self::shared::Shared;
 use self::world::{Simulated, World};
@@ -49,11 +51,13 @@ impl Sim {
     }
 
     /// The faults in force.
+    #[cfg(feature = "testing")]
     pub fn faults(&self) -> &Faults {
         &self.shared.faults
     }
 
     /// How often an effect that `call` asked for has begun, in this process and in those before it.
+    #[cfg(feature = "testing")]
     pub fn executions(&self, call: &CallId) -> u32 {
         self.shared.world().executions(call)
     }
@@ -78,10 +82,6 @@ impl Drop for Sim {
 
 #[async_trait]
 impl Compute for Sim {
-    fn name(&self) -> &'static str {
-        "sim"
-    }
-
     fn capabilities(&self) -> Capabilities {
         use PowerAction::{Reboot, Reset, Shutdown, Start, Stop};
         Capabilities { power: vec![Start, Shutdown, Reboot, Stop, Reset], guest: true, simulation: true }

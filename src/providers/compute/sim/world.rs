@@ -193,6 +193,7 @@ impl World {
         self.clock.now().since(row.booted_at).as_secs()
     }
 
+    #[cfg(feature = "testing")]
     pub fn executions(&self, call: &CallId) -> u32 {
         self.executions.get(call).copied().unwrap_or(0)
     }
