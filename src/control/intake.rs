@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
 
 use super::Request;
+use super::reached::Reached;
 use crate::core::canonical::canonical;
 use crate::core::code::Code;
 use crate::core::id::Position;
@@ -28,7 +29,7 @@ pub(super) struct Intake<'a> {
     pub(super) tool: Option<&'a Tool>,
     /// Its name, or the digest of a name that is no tool's.
     pub(super) name: String,
-    /// What the arguments name, as this node knows it.
+    /// What the arguments name, and what the call is about that they name, as this node knows it.
     pub(super) about: About,
     /// The providers that it reaches beside those of its resources.
     pub(super) reach: ProviderReach,
@@ -46,7 +47,7 @@ pub(super) struct Intake<'a> {
     pub(super) key: Option<String>,
 }
 
-/// What the arguments of a call name.
+/// What a call is about.
 #[derive(Default)]
 pub(super) struct About {
     /// The ids that are named, known or not.
@@ -60,6 +61,16 @@ pub(super) struct About {
 }
 
 impl About {
+    /// It is about this too, after what its arguments name.
+    fn reach(&mut self, resources: Vec<Resource>) {
+        for row in resources {
+            if !self.named.contains(&row.id) {
+                self.named.push(row.id.clone());
+                self.found.push(row);
+            }
+        }
+    }
+
     /// Versions of what is named; 0 of what is not there.
     pub(super) fn versions(&self) -> Vec<Position> {
         let version = |id: &ResourceId| self.found.iter().find(|row| row.id == *id).map_or(Position(0), |row| row.version);
@@ -67,9 +78,8 @@ impl About {
     }
 }
 
-/// Takes a request in against the catalogue and the control state that this node knows. `reach` is what it reaches beside its
-/// resources.
-pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &ControlState, reach: ProviderReach) -> Intake<'a> {
+/// Takes a request in against the catalogue and the control state that this node knows.
+pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &ControlState, reached: Reached) -> Intake<'a> {
     let tool = catalogue.get(&request.tool);
     let canonical = canonical(&request.args).unwrap_or_default();
     if let Some(refusal) = &request.rejected {
@@ -82,7 +92,7 @@ pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &C
             tool,
             name,
             about: About::default(),
-            reach,
+            reach: reached.providers,
             args: None,
             invalid: None,
             guard: None,
@@ -96,6 +106,7 @@ pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &C
         Err(fault) => (None, Some(fault)),
     };
     let mut about = named(request, catalogue.subjects(known), state);
+    about.reach(reached.resources);
     let recorded = match &schema_fault {
         Some(fault) => {
             Scrubbed::of(json!({ "args": { "size": canonical.len(), "faults": fault.details["faults"] }, "text": "" }))
@@ -105,6 +116,7 @@ pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &C
     let guard = args.as_ref().and_then(|args| known.handler.guard(args, &about.found));
     let key = request.args["idempotency_key"].as_str().map(str::to_owned);
     let (name, invalid) = (known.facts.name.to_owned(), schema_fault.or(about.absent.take()));
+    let reach = reached.providers;
     Intake { tool, name, about, reach, args, invalid, guard, recorded, canonical, key }
 }
 

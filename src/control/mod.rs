@@ -18,7 +18,7 @@ mod intake;
 pub mod limits;
 mod nested_calls;
 pub mod policies;
-mod providers_reached;
+mod reached;
 mod recheck;
 mod recorded;
 mod release;

@@ -178,8 +178,8 @@ impl Control {
         let (mut settled, mut repeats) = (None, None);
         for attempt in 1..=MAX_ATTEMPTS + 1 {
             let state = self.ports.fence().state();
-            let reach = self.reach(&request, &state).await;
-            let taking = || take_in(&request, &self.catalogue, &state, reach);
+            let reached = self.reached(&request, &state).await;
+            let taking = || take_in(&request, &self.catalogue, &state, reached);
             let mut intake = self.in_turn(&request, is_heavy(&request.args), taking).await;
             let unstoppable = self.starts_nothing().filter(|_| intake.tool.is_none_or(|tool| !tool.facts.stops));
             intake.invalid = crowded.clone().or(unstoppable).or(intake.invalid);
