@@ -3,7 +3,7 @@
 //! Reading order: [`core`] (what a call is), [`log`] (how it is recorded), [`control`] (how it is decided),
 //! [`worker`] (how it runs), then [`http`].
 //!
-//! The rooms are open to tests alone (feature `testing`). As it ships the binary sees [`cli`], [`telemetry`] and [`scrub_text`],
+//! The rooms are open to tests alone (feature `testing`). As it ships the binary sees [`cli`] and [`telemetry`],
 //! so that the compiler says what nothing uses any more.
 
 cfg_if::cfg_if! {
@@ -44,5 +44,3 @@ cfg_if::cfg_if! {
 
 pub mod cli;
 pub mod telemetry;
-
-pub use self::core::scrub::scrub_text;

@@ -7,7 +7,6 @@ use std::time::Duration;
 use anyhow::Context as _;
 use clap::Parser;
 use forelog::cli::{self, Cli, CliError, Context};
-use forelog::scrub_text;
 use forelog::telemetry::{self, Export};
 
 #[global_allocator]
@@ -22,10 +21,8 @@ fn main() -> ExitCode {
     match work(Cli::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // A journal keeps it, and it may quote the URL of a database.
             let hint = error.downcast_ref::<CliError>().and_then(CliError::hint);
-            let hint = hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
-            telemetry::last_word(cli::said(&format!("error: {}{hint}", scrub_text(&format!("{error:#}")))));
+            telemetry::last_word(cli::said(&format!("{error:#}"), hint.as_deref()));
             ExitCode::FAILURE
         }
     }

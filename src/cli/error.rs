@@ -14,6 +14,7 @@ use crate::auth::AuthError;
 use crate::config::ConfigError;
 use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
+use crate::core::scrub::scrub_text;
 use crate::core::visible::escape_hidden;
 use crate::export::bundle::ExportError;
 use crate::log::dialect::Room;
@@ -317,10 +318,13 @@ impl From<RoomError> for CliError {
     }
 }
 
-/// An error as a person reads it: line by line, with nothing in it that a terminal would obey.
+/// An error as a person reads it: line by line, with nothing in it that a terminal would obey. A journal keeps it, and it may
+/// quote the URL of a database, so secrets are blanked.
 #[must_use]
-pub fn said(error: &str) -> String {
-    error.split('\n').map(escape_hidden).collect::<Vec<_>>().join("\n")
+pub fn said(error: &str, hint: Option<&str>) -> String {
+    let hint = hint.map_or_else(String::new, |hint| format!("\nhint: {hint}"));
+    let text = format!("error: {}{hint}", scrub_text(error));
+    text.split('\n').map(escape_hidden).collect::<Vec<_>>().join("\n")
 }
 
 /// Faults one below the other. Names of rows are in them, which may be anything.

@@ -1,7 +1,7 @@
 //! What the caller of a decided call is answered, and how long that may take.
 //!
 //! INVARIANT: an admitted call is handed to the worker whatever becomes of its caller; who has to wait for an answer is asked
-//! about again before it is given (`still.rs`).
+//! about again before it is given (`recheck.rs`).
 
 use std::sync::Arc;
 

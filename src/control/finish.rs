@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::oneshot;
 
+use super::endings::Finished;
 use super::{Control, Reply};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
@@ -17,94 +18,6 @@ use crate::log::closing::{Closed, Closing};
 use crate::log::stop_sealing::SealingNeed;
 use crate::log::vault::{PART_MAX, SealedPart};
 use crate::tools::Tool;
-
-/// A call that has ended.
-#[derive(Clone, Debug)]
-pub struct Finished {
-    /// What the caller is answered.
-    pub reply: Reply,
-}
-
-/// The calls that this node has in hand: from before their intent is written until their end is, or until they turn
-/// out not to be this node's to run. A job of this node that is not in hand was never started.
-///
-/// INVARIANT: whoever takes a call lets it go once. A queued call may be claimed before its submission has heard that it was
-/// queued: each has it for itself.
-#[derive(Default)]
-pub struct InFlight {
-    /// How many have each.
-    calls: std::sync::Mutex<std::collections::HashMap<CallId, usize>>,
-    /// A commit of this node was reported lost, and may have been kept.
-    doubted: std::sync::atomic::AtomicBool,
-}
-
-impl InFlight {
-    fn lock(&self) -> std::sync::MutexGuard<'_, std::collections::HashMap<CallId, usize>> {
-        self.calls.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
-    }
-
-    /// Takes a call in hand.
-    pub fn take(&self, call: &CallId) {
-        *self.lock().entry(call.clone()).or_default() += 1;
-    }
-
-    /// Lets it go.
-    pub fn release(&self, call: &CallId) {
-        let mut calls = self.lock();
-        if let Some(holders) = calls.get_mut(call) {
-            *holders -= 1;
-            if *holders == 0 {
-                calls.remove(call);
-            }
-        }
-    }
-
-    /// Lets it go although it may be in the log all the same.
-    pub fn lose(&self, call: &CallId) {
-        self.release(call);
-        self.doubted.store(true, std::sync::atomic::Ordering::SeqCst);
-    }
-
-    /// Whether a call was lost since this was last asked.
-    #[must_use]
-    pub fn take_doubt(&self) -> bool {
-        self.doubted.swap(false, std::sync::atomic::Ordering::SeqCst)
-    }
-
-    /// Whether it is in hand.
-    #[must_use]
-    pub fn holds(&self, call: &CallId) -> bool {
-        self.lock().contains_key(call)
-    }
-
-    /// All that are.
-    #[must_use]
-    pub fn all(&self) -> std::collections::HashSet<CallId> {
-        self.lock().keys().cloned().collect()
-    }
-}
-
-/// Tells of calls that ended on this node. Missing one is harmless: waiters look at the log as well.
-pub struct Endings(broadcast::Sender<CallId>);
-
-impl Default for Endings {
-    fn default() -> Self {
-        Self(broadcast::Sender::new(1024))
-    }
-}
-
-impl Endings {
-    /// Hears of the calls that end from now on.
-    #[must_use]
-    pub fn subscribe(&self) -> broadcast::Receiver<CallId> {
-        self.0.subscribe()
-    }
-
-    pub(super) fn notify(&self, call: &CallId) {
-        // Nobody waits.
-        let _ = self.0.send(call.clone());
-    }
-}
 
 impl Control {
     /// Writes the terminal event of a call of `account`, tells the waiter, and answers what the caller is told. How it ended is
@@ -178,8 +91,9 @@ impl Control {
 
     async fn close(&self, closing: &Closing) -> Closed {
         let mut pause = Duration::from_millis(20);
+        let mut closed = self.ports.writer.close(closing.clone()).await;
         loop {
-            match self.ports.writer.close(closing.clone()).await {
+            match closed {
                 Ok(closed) => return closed,
                 Err(error) => {
                     tracing::error!(call_id = %closing.ended.call, %error, "an outcome could not be written; trying again");
@@ -187,6 +101,7 @@ impl Control {
             }
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(2));
+            closed = self.ports.writer.close_again(closing.clone()).await;
         }
     }
 }

@@ -2,14 +2,12 @@
 //!
 //! INVARIANT: what a call that waits needs to run is sealed before its intent is written; without the seal it is never run.
 
-use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use serde_json::json;
 use tokio::sync::oneshot;
 
-use super::finish::Finished;
+use super::endings::Finished;
 use super::intake::Intake;
 use super::{Control, OnHold, Reply, Request};
 use crate::core::approval::Approval;
@@ -34,47 +32,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(250);
 
 /// Arguments of this size, in bytes, are surely recorded whole.
 const WHOLE: usize = PART_MAX / 4;
-
-/// The callers that wait on this node for a held call: if it runs here, they get the result itself.
-#[derive(Default)]
-pub struct Waiting(Mutex<HashMap<CallId, oneshot::Sender<Finished>>>);
-
-impl Waiting {
-    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, oneshot::Sender<Finished>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn wait(&self, call: &CallId) -> oneshot::Receiver<Finished> {
-        let (done, finished) = oneshot::channel();
-        self.lock().insert(call.clone(), done);
-        finished
-    }
-
-    /// Whoever waits for this call, for the one who runs it to tell.
-    pub fn take(&self, call: &CallId) -> Option<oneshot::Sender<Finished>> {
-        self.lock().remove(call)
-    }
-
-    /// Stops waiting when it is dropped, also with its caller.
-    fn leave(&self, call: &CallId) -> impl Drop {
-        WaiterGuard { waiting: self, call: call.clone() }
-    }
-
-    fn has(&self, call: &CallId) -> bool {
-        self.lock().contains_key(call)
-    }
-}
-
-struct WaiterGuard<'a> {
-    waiting: &'a Waiting,
-    call: CallId,
-}
-
-impl Drop for WaiterGuard<'_> {
-    fn drop(&mut self) {
-        self.waiting.take(&self.call);
-    }
-}
 
 impl Control {
     /// What a call needs if it is not run at once: its arguments are sealed, if what is recorded of them is not all of them

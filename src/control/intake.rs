@@ -8,7 +8,6 @@ use sha2::{Digest, Sha256};
 use super::Request;
 use super::reached::Reached;
 use crate::core::canonical::canonical;
-use crate::core::code::Code;
 use crate::core::id::Position;
 use crate::core::noun::Subject;
 use crate::core::redact::{public_text, redact};
@@ -180,23 +179,4 @@ fn named(request: &Request, subjects: &[Subject], state: &ControlState) -> About
         }
     }
     about
-}
-
-/// A call that nothing could be recorded of, so nothing was done (P1).
-pub(super) fn unrecorded(error: &crate::log::writer::WriteError) -> Refusal {
-    use crate::log::writer::WriteError;
-    match error {
-        WriteError::Overloaded => Refusal::new(Code::Overloaded, "Too many calls wait to be recorded; nothing was done.")
-            .retry_after(std::time::Duration::from_millis(200)),
-        WriteError::Blocked(_) => Refusal::new(Code::AuditUnavailable, "Somebody holds the log, so the call was not made.")
-            .hint("`forelog doctor` on the data names who holds it."),
-        WriteError::Unconfirmed(_) => {
-            let text = "A standby that the database waits for does not answer, so the call was not made.";
-            Refusal::new(Code::AuditUnavailable, text)
-                .hint("Bring the standby back, or take it out of synchronous_standby_names; `forelog doctor` names the commit that waits.")
-        }
-        WriteError::Store { .. } | WriteError::Differs(_) | WriteError::Unread(_) | WriteError::Stopped => {
-            Refusal::new(Code::AuditUnavailable, "The call could not be recorded, so it was not made.")
-        }
-    }
 }

@@ -9,14 +9,18 @@
 //! ```
 
 mod answer;
+mod endings;
 mod fair_queue;
 mod finish;
 mod follow;
 mod hold;
+mod in_flight;
 pub mod in_force;
 mod intake;
+mod joins;
 pub mod limits;
 mod nested_calls;
+mod plane;
 pub mod policies;
 mod reached;
 mod recheck;
@@ -25,15 +29,16 @@ mod release;
 mod repeat;
 mod resume;
 mod submit;
+mod unrecorded;
+mod waiting;
 
+#[cfg(feature = "testing")]
 pub use fair_queue::FairQueue;
 #[cfg(feature = "testing")]
-pub use finish::InFlight;
+pub use plane::PolicyEvaluator;
+pub use plane::{Assignment, Control};
 pub use recheck::Recipient;
 pub use recorded::Recorded;
-#[cfg(feature = "testing")]
-pub use submit::PolicyEvaluator;
-pub use submit::{Assignment, Control};
 
 use std::time::Duration;
 

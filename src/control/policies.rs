@@ -16,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 
 pub use self::text::{File, files};
 use super::in_force::{POLICIES, event};
-use super::submit::PolicyEvaluator;
+use super::plane::PolicyEvaluator;
 use crate::core::code::Code;
 use crate::core::event::EventKind;
 use crate::core::principal::Principal;

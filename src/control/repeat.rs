@@ -1,13 +1,13 @@
 //! Idempotency: a call that repeats an earlier one's recorded outcome, or joins one that still runs.
 
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
 use tokio::sync::{broadcast, oneshot};
 
-use super::finish::Finished;
+use super::endings::Finished;
+use super::joins::Joined;
 use super::{Control, Reply};
 use crate::core::call::{Outcome, Status};
 use crate::core::code::Code;
@@ -24,42 +24,6 @@ use crate::tools::Tool;
 /// How soon it is looked whether a call has ended that others have joined, if nobody tells; then half as often each time.
 const POLL_INTERVAL: Duration = Duration::from_millis(20);
 const SELDOM: Duration = Duration::from_secs(2);
-
-/// A call that ends as another one does.
-struct Joined {
-    call: CallId,
-    tool: String,
-    done: Option<oneshot::Sender<Finished>>,
-}
-
-/// The calls on this node that end as another one does, by that one: a single task waits for each, however many joined it.
-#[derive(Default)]
-pub struct Joins(Mutex<HashMap<CallId, Vec<Joined>>>);
-
-impl Joins {
-    fn lock(&self) -> MutexGuard<'_, HashMap<CallId, Vec<Joined>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Adds a call; answers whether it is the first one, so that somebody has to wait.
-    fn add(&self, first: &CallId, joined: Joined) -> bool {
-        let mut all = self.lock();
-        let waiting = all.entry(first.clone()).or_default();
-        waiting.push(joined);
-        waiting.len() == 1
-    }
-
-    fn take(&self, first: &CallId) -> Vec<Joined> {
-        self.lock().remove(first).unwrap_or_default()
-    }
-
-    /// How many calls are waited for.
-    #[cfg(feature = "testing")]
-    #[must_use]
-    pub fn waiters(&self) -> usize {
-        self.lock().len()
-    }
-}
 
 /// Returns once it is told that `first` has ended, or that some ends were missed.
 async fn wait_for_end(endings: &mut broadcast::Receiver<CallId>, first: &CallId) {

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use serde_json::json;
 use sha2::{Digest, Sha256};
-use tokio::sync::{Notify, mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-use super::finish::{Endings, Finished, InFlight};
-use super::hold::Waiting;
-use super::intake::{BRIEF, Intake, brief as brief_of, take_in, unrecorded};
-use super::repeat::Joins;
-use super::{FairQueue, Reply, Request};
+use super::endings::Finished;
+use super::intake::{BRIEF, Intake, brief as brief_of, take_in};
+use super::plane::Assignment;
+use super::unrecorded::Unrecorded;
+use super::{Control, Reply, Request};
 use crate::auth::session;
 use crate::core::call::Status;
 use crate::core::code::Code;
@@ -26,16 +26,14 @@ use crate::core::protocol::Protocol;
 use crate::core::quota::QuotaKind;
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
-use crate::core::scope::ScopeSet;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::time::Micros;
-use crate::core::tool::ToolSpec;
+use crate::core::tool::{Timing, ToolSpec};
 use crate::log::admission::{Admitted, Submission, Submitted};
 use crate::log::binding::Binding;
 use crate::log::stop_sealing::SealingNeed;
 use crate::log::vault::{SealedPart, VaultError};
-use crate::log::writer::WriteError;
-use crate::tools::{Arguments, Calls, Catalogue, Execution, NodeSlot, Ports, Progress, Tool};
+use crate::tools::{Arguments, Calls, Execution, NodeSlot, Progress, Tool};
 
 /// How often a call is evaluated again when policy or a resource move under it.
 const MAX_ATTEMPTS: usize = 3;
@@ -46,76 +44,7 @@ const STOPPABLE_AGAIN: Duration = Duration::from_secs(1);
 /// What a client says it is, is recorded so long, in characters.
 const AGENT_MAX: usize = 200;
 
-/// Says what the policies say of a call.
-pub trait PolicyEvaluator: Send + Sync {
-    /// The verdict, with the version of the set that gave it. Never fails: what cannot be evaluated is not permitted.
-    fn evaluate(&self, principal: &Principal, scopes: &ScopeSet, tool: &'static ToolSpec, about: &[Resource]) -> Verdict;
-
-    /// The version of the set that is asked here; none if there is none.
-    fn version(&self) -> Option<i64>;
-}
-
-/// An execution on its way to the worker, and who waits for its end.
-pub struct Assignment {
-    /// The call, with the proof of its admission.
-    pub execution: Execution,
-    /// Told when it is closed; the caller may have left.
-    pub done: Option<oneshot::Sender<Finished>>,
-}
-
-/// The pipeline's front half. Cheap to share.
-pub struct Control {
-    /// Every operation.
-    pub catalogue: Arc<Catalogue>,
-    /// The outside.
-    pub ports: Arc<Ports>,
-    /// Told of every call that ends on this node.
-    pub endings: Endings,
-    /// What this node runs, or is about to.
-    pub in_flight: InFlight,
-    /// Who waits on this node for a held call.
-    pub waiting: Waiting,
-    /// What ends as another call does.
-    pub joins: Joins,
-    /// Woken when a call was queued.
-    pub queued: Notify,
-    /// Cancelled when this node is about to end: whoever waits is answered with the running operation.
-    pub leaving: CancellationToken,
-    /// Where what is large is read and checked.
-    pub turns: FairQueue,
-    evaluator: Arc<dyn PolicyEvaluator>,
-    assignments: mpsc::UnboundedSender<Assignment>,
-}
-
 impl Control {
-    /// A control plane over these ports. The receiver is the worker's.
-    #[must_use]
-    pub fn new(
-        catalogue: Arc<Catalogue>,
-        ports: Arc<Ports>,
-        evaluator: Arc<dyn PolicyEvaluator>,
-    ) -> (Arc<Self>, mpsc::UnboundedReceiver<Assignment>) {
-        #[expect(
-            clippy::disallowed_methods,
-            reason = "what is in it was admitted and has to start: the writer's queue, limits and quotas bound it"
-        )]
-        let (assignments, assigned) = mpsc::unbounded_channel();
-        let control = Self {
-            catalogue,
-            ports,
-            endings: Endings::default(),
-            in_flight: InFlight::default(),
-            waiting: Waiting::default(),
-            joins: Joins::default(),
-            queued: Notify::new(),
-            leaving: CancellationToken::new(),
-            turns: FairQueue::default(),
-            evaluator,
-            assignments,
-        };
-        (Arc::new(control), assigned)
-    }
-
     /// Takes a call from intent to answer. Every authenticated call is in the log before anything happens (P1, P2).
     pub async fn submit(self: &Arc<Self>, mut request: Request) -> Reply {
         let call = CallId::new(self.ports.clock.now(), &*self.ports.entropy);
@@ -125,14 +54,14 @@ impl Control {
         let is_large = is_heavy(&args);
         request.args = self.in_turn(&request, is_large, || self.catalogue.plain(&request.tool, args)).await;
         let crowded = place.as_ref().err().cloned();
+        let tool = self.catalogue.get(&request.tool);
         self.in_flight.take(&call);
         // What a submission is made of is large, and every caller's own future would hold it.
         match Box::pin(self.try_submit(&call, request, crowded)).await {
             Ok(reply) => reply,
-            Err(error) => {
+            Err(unrecorded) => {
                 self.in_flight.lose(&call);
-                tracing::error!(target: "forelog::call", call_id = %call, %error, "a call was not recorded and not made");
-                Reply::Failed { call: None, refusal: unrecorded(&error), status: Status::Refused }
+                Box::pin(self.answer_unrecorded(&call, tool, &unrecorded)).await
             }
         }
     }
@@ -172,7 +101,7 @@ impl Control {
         call: &CallId,
         request: Request,
         crowded: Option<Refusal>,
-    ) -> Result<Reply, WriteError> {
+    ) -> Result<Reply, Unrecorded> {
         let now = self.ports.clock.now();
         let ids = [self.ports.event_id(), self.ports.event_id(), self.ports.event_id()];
         let (mut settled, mut repeats) = (None, None);
@@ -188,13 +117,14 @@ impl Control {
             if attempt > MAX_ATTEMPTS && !unasked {
                 intake.invalid = Some(unsettled());
             }
-            let mut submission = self.submission(call, &request, &intake, &ids, now).await.map_err(|error| sealed(&error))?;
+            let mut submission = self.submission(call, &request, &intake, &ids, now).await.map_err(Unrecorded::unsealed)?;
             submission.repeats.clone_from(&repeats);
             if unasked {
                 submission.proposal.verdict = Verdict { missing: true, ..Verdict::default() };
             }
             let is_sealed = submission.waits.sealed;
-            let submitted = self.ports.writer.submit(submission).await?;
+            let waits = is_sealed || intake.tool.is_some_and(|tool| tool.facts.timing == Timing::Queued);
+            let submitted = self.ports.writer.submit(submission).await.map_err(|error| Unrecorded { error, waits })?;
             if is_sealed && !matches!(submitted, Submitted::Held(_) | Submitted::Queued) {
                 self.ports.forget_seal(call).await;
             }
@@ -353,8 +283,4 @@ fn unsettled() -> Refusal {
     let text = "The policies in force are not settled on this node; nothing was done.";
     Refusal::new(Code::PolicyUnsettled, text)
         .hint("Try again. If it stays so, /readyz of the node says so, and policy_reload mends it.")
-}
-
-fn sealed(error: &VaultError) -> WriteError {
-    WriteError::Store { text: format!("encrypting a payload: {error}"), uncertain: false }
 }

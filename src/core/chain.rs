@@ -11,7 +11,7 @@ use super::call::{Status, next};
 use super::covering::Covered;
 use super::event::{Admitted, Event, EventKind, IntentRecorded};
 use super::hold::HoldTerms;
-use super::id::{CallId, NodeId, Position};
+use super::id::{CallId, EventId, NodeId, Position};
 use super::job::{Idempotency, Job};
 use super::state::ControlState;
 use super::time::Micros;
@@ -45,6 +45,8 @@ pub struct Chain {
     pub last: Position,
     /// Where it ended.
     pub end: Option<Position>,
+    /// The event that ended it.
+    pub ended_by: Option<EventId>,
     /// The node that started it last.
     pub node: Option<NodeId>,
     /// All nodes that started it.
@@ -75,6 +77,7 @@ impl Chain {
             status: Status::Recorded,
             last: first.position,
             end: None,
+            ended_by: None,
             node: None,
             ran_on: BTreeSet::new(),
             joins: None,
@@ -119,6 +122,7 @@ impl Chain {
         }
         if self.status.is_terminal() && self.end.is_none() {
             self.end = Some(event.position);
+            self.ended_by = Some(event.id.clone());
         }
         Ok(())
     }

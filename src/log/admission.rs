@@ -58,6 +58,16 @@ impl Writer {
     }
 }
 
+impl Writer {
+    /// How a call stands whose recording failed without saying whether it was kept; none if it was not. It is asked under the
+    /// head's lock, so nothing of before is still on its way.
+    pub async fn settled(&self, call: &CallId) -> Result<Option<Status>, WriteError> {
+        let call = call.clone();
+        let want = Want { calls: vec![call.clone()], ..Want::default() };
+        self.write(want, move |draft| Ok(draft.chain(&call)?.map(|chain| chain.status))).await
+    }
+}
+
 fn wanted(submission: &Submission) -> Want {
     let proposal = &submission.proposal;
     let mut names = rows_of(proposal);

@@ -1,4 +1,5 @@
-//! Taking a queued call: the second fence. What a switch covers ends `cancelled` instead of starting.
+//! Taking a queued call: the second fence. What a switch covers, or a command on a VM where commands are off by now, ends
+//! `cancelled` instead of starting.
 //!
 //! INVARIANT: what is taken is what was admitted: its row is held against the call's own events first ([`super::call_rows`]).
 
@@ -24,8 +25,8 @@ use crate::core::tool::ToolSpec;
 pub enum Claimed {
     /// This node runs it now, as its row says, which is what the log says.
     Admitted(Admitted, Box<Job>),
-    /// A switch covered it; it has ended.
-    Cancelled(SwitchId),
+    /// A switch covered it, or its VM takes no commands any more; it has ended.
+    Cancelled,
     /// Somebody else has it, or it has ended.
     Gone,
     /// Its row is not what the log says.
@@ -85,8 +86,12 @@ impl Draft {
             OpenCallRow::Unfit => return Ok(Claimed::Unfit),
         };
         if let Some(switch) = covering(self.state(), &job, tool, self.now) {
-            self.cancel_for(&job, switch.clone(), node, id)?;
-            return Ok(Claimed::Cancelled(switch));
+            self.cancel_for(&job, switch, node, id)?;
+            return Ok(Claimed::Cancelled);
+        }
+        if tool.needs_exec && !self.state().takes_commands(&job.resources) {
+            self.cancel_as(&job, Ended::of(call, node, Some(Code::McpExecDisabled)), id)?;
+            return Ok(Claimed::Cancelled);
         }
         let epoch = self.state().epoch.clamped();
         job.last = self.append(job.last, NewEvent::plain(id, EventKind::Started { call, node: node.clone(), epoch }))?;
@@ -100,15 +105,12 @@ impl Draft {
     pub fn cancel_for(&mut self, job: &Job, switch: SwitchId, node: NodeId, id: EventId) -> Result<(), StoreError> {
         let mut ended = Ended::of(job.call.clone(), node, Some(Code::KillSwitchEngaged));
         ended.switch = Some(switch);
-        let closing = Closing {
-            id,
-            status: Status::Cancelled,
-            ended,
-            parts: Vec::new(),
-            depends: Vec::new(),
-            notes_late: false,
-            run_by: None,
-        };
+        self.cancel_as(job, ended, id)
+    }
+
+    fn cancel_as(&mut self, job: &Job, ended: Ended, id: EventId) -> Result<(), StoreError> {
+        let node = ended.node.clone();
+        let closing = Closing { status: Status::Cancelled, ended, notes_late: false, ..Closing::of(job.call.clone(), node, id) };
         self.close(closing).map(|_| ())
     }
 }

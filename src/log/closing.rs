@@ -93,9 +93,19 @@ impl Writer {
 
     /// Appends a call's terminal event, and frees what it held.
     pub async fn close(&self, closing: Closing) -> Result<Closed, WriteError> {
+        let calls = if closing.notes_late { Vec::new() } else { vec![closing.ended.call.clone()] };
+        self.close_reading(closing, calls).await
+    }
+
+    /// The same after it failed: if it was kept all the same, its own end is found and is not taken for somebody else's.
+    pub async fn close_again(&self, closing: Closing) -> Result<Closed, WriteError> {
+        let calls = vec![closing.ended.call.clone()];
+        self.close_reading(closing, calls).await
+    }
+
+    async fn close_reading(&self, closing: Closing, calls: Vec<CallId>) -> Result<Closed, WriteError> {
         let mut names = closing.depends.clone();
         names.push(job_row(&closing.ended.call));
-        let calls = if closing.notes_late { Vec::new() } else { vec![closing.ended.call.clone()] };
         self.write(Want { names, calls, ..Want::default() }, move |draft| draft.close(closing.clone())).await
     }
 }
@@ -138,9 +148,19 @@ impl Draft {
     }
 
     fn note_late(&mut self, closing: Closing) -> Result<Closed, StoreError> {
+        if let Some(position) = self.end_written_as(&closing)? {
+            return Ok(Closed::Now(position));
+        }
         let kind = EventKind::LateResult { call: closing.ended.call };
         self.append(Position(0), NewEvent { id: closing.id, kind, parts: closing.parts, note: Scrubbed::default() })?;
         Ok(Closed::Late)
+    }
+
+    /// Where the call's end is, if it is this very one, of a call whose events were read.
+    fn end_written_as(&self, closing: &Closing) -> Result<Option<Position>, StoreError> {
+        let call = &closing.ended.call;
+        let chain = if self.events_of(call).is_some() { self.chain(call)? } else { None };
+        Ok(chain.and_then(|chain| chain.end.filter(|_| chain.ended_by.as_ref() == Some(&closing.id))))
     }
 
     fn free_claim(&mut self, job: &Job, status: Status) -> Result<(), StoreError> {

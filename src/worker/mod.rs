@@ -223,7 +223,7 @@ impl Worker {
         self.control.in_flight.take(&job.call);
         match self.control.ports.writer.claim(job, tool.facts, node, id).await {
             Ok(Claimed::Admitted(admitted, job)) => self.resume(&job, tool, admitted).await,
-            Ok(Claimed::Cancelled(_)) => {
+            Ok(Claimed::Cancelled) => {
                 self.control.in_flight.release(&job.call);
                 if job.sealed {
                     self.control.ports.forget_seal(&job.call).await;

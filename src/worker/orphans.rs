@@ -196,7 +196,7 @@ impl Worker {
                 self.control.in_flight.release(&job.call);
                 self.invalid_rows.note(job);
             }
-            Ok(Claimed::Cancelled(_) | Claimed::Gone) => self.control.in_flight.release(&job.call),
+            Ok(Claimed::Cancelled | Claimed::Gone) => self.control.in_flight.release(&job.call),
             Err(error) => {
                 self.control.in_flight.lose(&job.call);
                 tracing::warn!(call_id = %job.call, %error, "an orphan could not be taken over");

@@ -36,6 +36,7 @@ mod declared;
 mod declaring;
 mod demo;
 mod doors;
+mod doubted;
 mod earlier_terms;
 mod early;
 mod edited;

@@ -9,6 +9,7 @@ use crate::rotated::Account;
 
 on_both! {
     reads_are_stopped, reached_provider_is_stopped_for_every_call_that_would_ask_it, postgres_reached_provider_is_stopped_for_every_call_that_would_ask_it;
+    commands_are_of_their_vm, reached_vm_of_a_command_is_stopped_by_its_switch_too, postgres_reached_vm_of_a_command_is_stopped_by_its_switch_too;
     views_find_by_either, reached_calls_are_found_by_what_they_are_about, postgres_reached_calls_are_found_by_what_they_are_about;
 }
 
@@ -90,6 +91,33 @@ async fn reads_are_stopped(house: ConsoleServer) {
         assert!(answer.status == StatusCode::OK || code(&answer) != "kill_switch_engaged", "{tool}: {answer:?}");
     }
     assert_eq!(house.call(&staff, "vm_import", import).await.status, StatusCode::OK);
+}
+
+/// Who asks for a command asks its VM's guest, named or not.
+async fn commands_are_of_their_vm(house: ConsoleServer) {
+    let account = Account::of(house).await;
+    let (house, one, staff) = (&account.house, &account.house.one, staff_key(&account.house).await);
+    let ran = house.call(&one.key, "vm_exec", json!({ "vm_id": one.vm, "command": "echo hello" })).await;
+    let command = ran.json()["command_id"].clone();
+    let asked = [json!({ "command_id": command }), json!({ "command_id": command, "vm_id": one.vm })];
+    let switch = engage(house, &staff, &format!("vm:{}", one.vm)).await;
+    for tool in ["command_get", "command_logs"] {
+        for args in &asked {
+            let answer = house.call(&one.key, tool, args.clone()).await;
+            assert_eq!(code(&answer), "kill_switch_engaged", "{tool} {args}: {answer:?}");
+        }
+    }
+    let record = house.call(&one.key, "operation_get", json!({ "operation_id": command })).await;
+    assert_eq!(record.status, StatusCode::OK, "what was recorded is no business of the VM's: {record:?}");
+    release(house, &staff, &switch).await;
+    for tool in ["command_get", "command_logs"] {
+        let answer = house.call(&one.key, tool, asked[0].clone()).await;
+        assert_eq!(answer.status, StatusCode::OK, "{answer:?}");
+        let call = answer.header("forelog-call-id").to_owned();
+        let found = house.read(&one.key, &format!("/api/v1/calls?vm={}&tool={tool}", one.vm)).await;
+        let ids = found.json()["items"].as_array().cloned().unwrap_or_default();
+        assert!(ids.iter().any(|row| row["call_id"] == json!(call)), "it is found by the VM: {found:?}");
+    }
 }
 
 async fn views_find_by_either(house: ConsoleServer) {

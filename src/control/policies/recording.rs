@@ -114,7 +114,7 @@ pub(super) fn unrecorded(error: WriteError) -> Refusal {
         let refusal = Refusal::new(Code::ControlStateUnreadable, "Control state is not what the log says of it.");
         return refusal.hint("`forelog doctor` names what differs.");
     }
-    crate::control::intake::unrecorded(&error)
+    crate::control::unrecorded::refusal_of(&error)
 }
 
 #[expect(clippy::needless_pass_by_value, reason = "it is the shape that map_err wants")]

@@ -24,6 +24,12 @@ impl ControlState {
         (lookup(id.noun())?.get)(self, id)
     }
 
+    /// Whether commands are on for one of these.
+    #[must_use]
+    pub fn takes_commands(&self, ids: &[ResourceId]) -> bool {
+        ids.iter().any(|id| self.resource(id).is_some_and(|row| row.exec_enabled))
+    }
+
     /// What `text` names: the resource with that id, whosever it is, or those of the account with exactly that label.
     #[must_use]
     pub fn find(&self, noun: &'static Noun, account: Option<&AccountId>, text: &str) -> Vec<Resource> {

@@ -57,7 +57,7 @@ impl Fields {
     }
 }
 
-/// A form of somebody who is not signed in: only where it was sent from is checked (`gate.rs`).
+/// A form of somebody who is not signed in: only where it was sent from is checked (`page_security.rs`).
 impl FromRequest<Arc<Http>> for Fields {
     type Rejection = PageError;
 

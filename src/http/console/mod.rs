@@ -6,7 +6,7 @@
 //! ```
 //!
 //! INVARIANT: whatever a page changes is a recorded call of a tool, made as the person who is signed in; a form is read only
-//! after its session's token and where it was sent from were checked (`form.rs`, `gate.rs`).
+//! after its session's token and where it was sent from were checked (`form.rs`, `page_security.rs`).
 
 mod account;
 mod accounts;
