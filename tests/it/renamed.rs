@@ -68,12 +68,18 @@ async fn is_seen_by_its_new_name(house: ConsoleServer) {
 
     let asked = json!({ "hostname": "shop.example.com", "confirmation": phrase, "idempotency_key": "once" });
     let renamed = patch(&house, &one.key, &vm, &asked).await;
-    assert_eq!((renamed.status, renamed.json()), (StatusCode::OK, json!({ "vm_id": vm, "hostname": "shop.example.com" })));
+    assert_eq!((renamed.status, renamed.json()), (StatusCode::OK, json!({ "vm_id": vm, "hostname": "shop.example.com", "previous_hostname": "web-1-sim" })));
     let again = patch(&house, &one.key, &vm, &asked).await;
     assert_eq!((again.status, again.json()), (StatusCode::OK, renamed.json()), "a repeat answers with the first one's result");
     assert_eq!(named().await, "shop.example.com");
     let listed = house.call(&one.key, "vm_list", json!({})).await.json()["items"][0].clone();
     assert_eq!((&listed["hostname"], &listed["label"]), (&json!("shop.example.com"), &json!("one-web-1")));
+
+    let of_it = ["shop.example.com", "web-1-sim"].map(|name| format!("/api/v1/calls?q={name}"));
+    for path in of_it {
+        let found = house.read(&one.key, &path).await;
+        assert_eq!(found.json()["items"][0]["tool"], json!("vm_rename"), "a rename is found by either name: {found:?}");
+    }
 
     // To the name that it has is a change like another, and a switch stops it like another.
     assert_eq!(house.call(&one.key, "vm_rename", to(&vm, "shop.example.com")).await.status, StatusCode::OK);

@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::call::Outcome;
 use crate::core::id::VmId;
 use crate::core::noun::vm::vm_not_found;
-use crate::core::redact::Sensitivity::{Content, Public};
+use crate::core::redact::Sensitivity::Public;
 use crate::core::resource::Resource;
 use crate::core::scope::Scope;
 use crate::core::tool::EffectKind;
@@ -34,7 +34,7 @@ pub(super) static RENAME: Operation<Args, Output> = write("vm_rename")
 pub(super) struct Args {
     /// The new name: labels of a-z, 0-9 and inner hyphens, joined by dots, 63 characters in all, the last label not all digits;
     /// such as web-1.example.com.
-    #[schemars(extend("x-class" = Content))]
+    #[schemars(extend("x-class" = Public))]
     hostname: Hostname,
 }
 
@@ -44,8 +44,11 @@ pub(super) struct Output {
     #[schemars(extend("x-class" = Public))]
     vm_id: VmId,
     /// What it is called in its network now.
-    #[schemars(extend("x-class" = Content))]
+    #[schemars(extend("x-class" = Public))]
     hostname: Hostname,
+    /// What it was called before.
+    #[schemars(extend("x-class" = Public))]
+    previous_hostname: String,
 }
 
 fn phrase(Args { hostname }: &Args, vm: &Resource) -> Phrase {
@@ -58,7 +61,8 @@ fn phrase(Args { hostname }: &Args, vm: &Resource) -> Phrase {
 async fn rename(execution: Execution, Args { hostname }: Args) -> Result<Output, Outcome> {
     let compute = execution.compute()?;
     let (machine, vm_id) = (execution.machine()?, execution.vm().ok_or_else(vm_not_found)?.id);
+    let previous_hostname = compute.get(&machine).await?.hostname;
     let permit = execution.leave()?;
     compute.rename(&machine, &hostname, execution.call(), permit).await?;
-    Ok(Output { vm_id, hostname })
+    Ok(Output { vm_id, hostname, previous_hostname })
 }
