@@ -12,7 +12,7 @@ use super::switch::Target;
 pub struct About {
     /// The account, if the event says so itself.
     pub account: Option<String>,
-    /// Who did it, or whom it happened to.
+    /// Who did it, or whom it happened to. Where two persons did, the one who made it so.
     pub person: Option<String>,
     /// Id of the switch, key, VM, node, or what was read.
     pub subject: Option<String>,
@@ -38,8 +38,10 @@ impl About {
                 about(account, by(who), text(switch), like)
             }
             EventKind::ReleaseRequested { switch, by: who, .. } => about(None, text(who), text(switch), text(switch)),
-            EventKind::SwitchReleased { switch, by: who, .. } | EventKind::ReleaseRamped { switch, by: who, .. } => {
-                about(None, by(who), text(switch), text(switch))
+            // The first of two persons is named by what they asked for, an event of its own with a reason of its own.
+            EventKind::SwitchReleased { switch, by: who, second, .. }
+            | EventKind::ReleaseRamped { switch, by: who, second, .. } => {
+                about(None, by(second).or_else(|| by(who)), text(switch), text(switch))
             }
             EventKind::SwitchExpired { switch } => about(None, None, text(switch), text(switch)),
             EventKind::AccountCreated { account, .. } | EventKind::AccountChanged { account, .. } => {

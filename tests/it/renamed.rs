@@ -68,7 +68,10 @@ async fn is_seen_by_its_new_name(house: ConsoleServer) {
 
     let asked = json!({ "hostname": "shop.example.com", "confirmation": phrase, "idempotency_key": "once" });
     let renamed = patch(&house, &one.key, &vm, &asked).await;
-    assert_eq!((renamed.status, renamed.json()), (StatusCode::OK, json!({ "vm_id": vm, "hostname": "shop.example.com", "previous_hostname": "web-1-sim" })));
+    assert_eq!(
+        (renamed.status, renamed.json()),
+        (StatusCode::OK, json!({ "vm_id": vm, "hostname": "shop.example.com", "previous_hostname": "web-1-sim" }))
+    );
     let again = patch(&house, &one.key, &vm, &asked).await;
     assert_eq!((again.status, again.json()), (StatusCode::OK, renamed.json()), "a repeat answers with the first one's result");
     assert_eq!(named().await, "shop.example.com");

@@ -15,6 +15,7 @@ use super::policy_text::{DecidingPolicies, decided, said};
 use super::request::SignedInRequest;
 use super::search::line::Line;
 use super::timeline::{Step, steps};
+use super::who::person;
 use crate::core::event::{Event, EventKind};
 use crate::core::id::CallId;
 use crate::core::noun::vm::VM;
@@ -85,7 +86,9 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>, Query(pairs)
     let events: &[Value] = timeline["events"].as_array().map_or(&[], Vec::as_slice);
     let mut steps = steps(events, &gateway.state(), gateway.control().ports.clock.now());
     for (step, raw) in steps.iter_mut().zip(events) {
-        step.decided = decided_by(&request, raw).await;
+        let Ok(event) = serde_json::from_value::<Event>(raw["leaf"].clone()) else { continue };
+        step.decided = decided_by(&request, &event).await;
+        step.facts.extend(answered_by(&request, &event).await);
     }
     Ok(page(&Call {
         frame: Frame::of(format!("{} · call", record.tool), "/console/activity", &request).await,
@@ -115,17 +118,28 @@ pub async fn raw(request: SignedInRequest, Path(id): Path<String>) -> Result<Res
     Ok((headers, json(&render_times(timeline))).into_response())
 }
 
+/// What was said at an event, to those who may read it.
+async fn note(request: &SignedInRequest, event: &Event) -> Option<Value> {
+    request.http.gateway.control().ports.reader.part(event, "note", &request.visibility()).await.ok().flatten()
+}
+
 /// The policies that decided at an event.
-async fn decided_by(request: &SignedInRequest, raw: &Value) -> Option<DecidingPolicies> {
-    let event: Event = serde_json::from_value(raw["leaf"].clone()).ok()?;
+async fn decided_by(request: &SignedInRequest, event: &Event) -> Option<DecidingPolicies> {
     let note = match event.kind {
-        EventKind::Held { .. } => {
-            request.http.gateway.control().ports.reader.part(&event, "note", &request.visibility()).await.ok().flatten()
-        }
+        EventKind::Held { .. } => note(request, event).await,
         _ => None,
     };
     let (version, ids) = said(&event.kind, note.as_ref())?;
     Some(decided(request, version, &ids).await)
+}
+
+/// Who answered for the call, and why.
+async fn answered_by(request: &SignedInRequest, event: &Event) -> Vec<(&'static str, String)> {
+    let EventKind::ApprovalDecided { by, .. } = &event.kind else { return Vec::new() };
+    let who = person(request, by.as_ref().map(ToString::to_string)).await;
+    let note = note(request, event).await.unwrap_or_default();
+    let why = note["reason"].as_str().filter(|why| !why.is_empty()).map(|why| ("Reason", escape_hidden(why)));
+    std::iter::once(("By", who)).chain(why).collect()
 }
 
 /// Revoking the key that called, and stopping its VM, for whoever may.

@@ -4,7 +4,7 @@ use super::format::{DisplayTime, escape_hidden, format_approximate};
 use super::frame::stops;
 use super::page_error::PageError;
 use super::request::SignedInRequest;
-use super::who::person;
+use super::who::{actor, person};
 use crate::core::event::EventKind;
 use crate::core::id::Position;
 use crate::core::state::ControlState;
@@ -75,16 +75,21 @@ async fn past(
         return Ok(None);
     };
     let Some((target, _)) = engagement(request, record.position).await else { return Ok(None) };
-    let ended = match end.kind.as_str() {
-        "switch_expired" => "by itself".to_owned(),
-        _ => format!("by {}", person(request, end.user.clone()).await),
+    let asked = events.iter().find(|event| event.kind == "release_requested" && event.user != end.user);
+    let ended = match (end.kind.as_str(), asked) {
+        ("switch_expired", _) => "by itself".to_owned(),
+        (_, None) => by(actor(request, end).await),
+        (_, Some(first)) => {
+            let (first, second) = (person(request, first.user.clone()).await, person(request, end.user.clone()).await);
+            format!("asked for by {first}, confirmed by {second}")
+        }
     };
     Ok(Some(EndedSwitch {
         id,
         stops: stops(&target, state),
         target: target.to_string(),
         reason: escape_hidden(record.note["reason"].as_str().unwrap_or_default()),
-        by: person(request, record.user.clone()).await,
+        by: actor(request, record).await,
         since: DisplayTime::of(record.at, now),
         length: format_approximate(end.at.since(record.at)),
         end: ended,
@@ -96,4 +101,9 @@ pub async fn engagement(request: &SignedInRequest, position: Position) -> Option
     let event = request.http.gateway.control().ports.reader.event(position).await.ok()??;
     let EventKind::SwitchEngaged { target, expires_at, .. } = event.kind else { return None };
     Some((target, expires_at))
+}
+
+/// What was done from the command line says so itself.
+fn by(actor: String) -> String {
+    if actor.starts_with("from ") { actor } else { format!("by {actor}") }
 }

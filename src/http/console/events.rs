@@ -15,6 +15,7 @@ use super::format::{DisplayTime, escape_hidden, format_approximate};
 use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::who::operator;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 use crate::core::time::Micros;
@@ -112,7 +113,7 @@ pub async fn rows(items: &[AdministrationRecord], request: &SignedInRequest) -> 
             kind: words(&record.kind),
             length: since.map(|since| format_approximate(record.at.since(*since))),
             account: record.account.clone().filter(|account| request.is_staff() && record.subject.as_ref() != Some(account)),
-            by: record.user.as_ref().map(|user| people.get(user).unwrap_or(user).clone()),
+            by: operator(&record.note).or_else(|| record.user.as_ref().map(|user| people.get(user).unwrap_or(user).clone())),
             subject: record.subject.as_ref().map(|subject| (escape_hidden(subject), place(subject, request))),
             said: said(&record.note),
             change: None,

@@ -15,7 +15,7 @@ use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::switches::may_read;
-use super::who::person;
+use super::who::{actor, person};
 use crate::core::code::Code;
 use crate::core::id::{CallId, SwitchId};
 use crate::core::job::Job;
@@ -248,7 +248,7 @@ async fn history(request: &SignedInRequest, id: &SwitchId) -> Result<Vec<Moment>
             "switch_expired" => "Ended by itself",
             _ => continue,
         };
-        let by = if record.kind == "switch_expired" { String::new() } else { person(request, record.user.clone()).await };
+        let by = if record.kind == "switch_expired" { String::new() } else { actor(request, record).await };
         let why = escape_hidden(record.note.get("reason").and_then(Value::as_str).unwrap_or_default());
         moments.push(Moment { at: DisplayTime::of(record.at, now), what, by, why });
     }

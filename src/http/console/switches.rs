@@ -20,7 +20,7 @@ use super::impact;
 use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
-use super::who::person;
+use super::who::engager;
 use crate::core::engagement::check_target;
 use crate::core::scope::Scope;
 use crate::core::state::ControlState;
@@ -184,7 +184,7 @@ async fn row(request: &SignedInRequest, switch: &Switch, state: &ControlState, n
         stops: stops(&switch.target, state),
         target: switch.target.to_string(),
         reason: escape_hidden(&switch.reason),
-        by: person(request, switch.by.as_ref().map(ToString::to_string)).await,
+        by: engager(request, switch, state).await,
         since: DisplayTime::of(switch.engaged_at, now),
         until: switch.ends_at().map(|end| DisplayTime::of(end, now)),
     }

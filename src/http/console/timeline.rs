@@ -104,6 +104,8 @@ fn describe(kind: &EventKind, state: &ControlState) -> StepText {
             (text.into(), noted(), Vec::new())
         }
         EventKind::CancelRequested { by, .. } => ("Staff asked for its end".into(), noted(), vec![("Person", by.to_string())]),
+        EventKind::ApprovalDecided { approved: true, .. } => ("Approved".into(), noted(), Vec::new()),
+        EventKind::ApprovalDecided { approved: false, .. } => ("Rejected".into(), noted(), Vec::new()),
         EventKind::LateResult { .. } => ("A result came after the end".into(), noted(), Vec::new()),
         other => (other.name().replace('_', " "), noted(), Vec::new()),
     }

@@ -1,7 +1,12 @@
-//! Who somebody is, as pages name them.
+//! Who somebody is, as pages name them: one way for each deed, wherever it is shown.
+
+use serde_json::Value;
 
 use super::format::escape_hidden;
 use super::request::SignedInRequest;
+use crate::core::state::ControlState;
+use crate::core::switch::Switch;
+use crate::tools::AdministrationRecord;
 
 /// A person by e-mail address; the id if nobody knows it, and an agent or the command line if there is nobody.
 pub async fn person(request: &SignedInRequest, user: Option<String>) -> String {
@@ -9,4 +14,33 @@ pub async fn person(request: &SignedInRequest, user: Option<String>) -> String {
     let Ok(id) = user.parse() else { return user };
     let email = request.http.gateway.control().ports.reader.vault.email(&id).await.ok().flatten();
     email.map_or(user, |email| escape_hidden(&email))
+}
+
+/// Who did what an event about a switch says: a person, whoever sat at the data, or an agent.
+pub async fn actor(request: &SignedInRequest, record: &AdministrationRecord) -> String {
+    match operator(&record.note) {
+        Some(operator) => operator,
+        None if record.user.is_none() => "an agent".into(),
+        None => person(request, record.user.clone()).await,
+    }
+}
+
+/// Who engaged a switch that is in force.
+pub async fn engager(request: &SignedInRequest, switch: &Switch, state: &ControlState) -> String {
+    match (&switch.by, &switch.credential) {
+        (Some(user), _) => person(request, Some(user.to_string())).await,
+        (None, Some(key)) => {
+            let label = state.credentials.get(key).map(|row| format!(" with the key {}", escape_hidden(&row.label)));
+            format!("an agent{}", label.unwrap_or_default())
+        }
+        (None, None) => "from the command line".into(),
+    }
+}
+
+/// Whoever sat at the data when something was done from the command line, as the note of its event says.
+pub fn operator(note: &Value) -> Option<String> {
+    let said = |field: &str| escape_hidden(note["operator"][field].as_str().unwrap_or("unknown"));
+    note["operator"]
+        .is_object()
+        .then(|| format!("from the command line, by {} on host \u{201c}{}\u{201d}", said("user"), said("host")))
 }
