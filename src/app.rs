@@ -74,7 +74,7 @@ pub enum AppError {
     NothingInForce,
     /// What is in force cannot be read.
     #[error(transparent)]
-    Desk(#[from] LocalAdminError),
+    LocalAdmin(#[from] LocalAdminError),
     /// The node behind it.
     #[error(transparent)]
     Node(#[from] NodeError),

@@ -78,7 +78,7 @@ pub struct LocalAdmin {
     pub entropy: Arc<dyn Entropy>,
     /// The writer.
     pub writer: Writer,
-    /// Why there is no vault, for a desk that stops without one.
+    /// Why there is no vault, of a local admin that stops without one.
     pub without_vault: Option<String>,
     need: SealingNeed,
     writing: JoinHandle<()>,

@@ -27,7 +27,7 @@ use crate::log::store::{StateRow, StoreError, Want};
 pub enum MendError {
     /// The log cannot be written.
     #[error(transparent)]
-    Desk(#[from] LocalAdminError),
+    LocalAdmin(#[from] LocalAdminError),
     /// The database cannot say who asks.
     #[error("looking for the owner of the schema")]
     Owner(#[source] crate::log::sql::SqlError),
@@ -107,7 +107,7 @@ fn counted(strangers: &[ForgedRow]) -> Vec<MendedRows> {
 
 /// A head ahead of the events may be all that is left of some that were taken away: then nothing is put right over that.
 async fn refuse_a_cut_log(local_admin: &LocalAdmin) -> Result<(), MendError> {
-    let failed = |error: SqlError| MendError::Desk(RoomError::of_log(error).into());
+    let failed = |error: SqlError| MendError::LocalAdmin(RoomError::of_log(error).into());
     let database = local_admin.rooms.store.database();
     let rows = database.query(BEYOND, Vec::new()).await.map_err(failed)?;
     let Some(row) = rows.first() else { return Ok(()) };

@@ -49,7 +49,7 @@ pub enum CliError {
     EmptyDatabase,
     /// The rooms, or what was asked of them.
     #[error(transparent)]
-    Desk(#[from] LocalAdminError),
+    LocalAdmin(#[from] LocalAdminError),
     /// A provider.
     #[error(transparent)]
     Provider(#[from] ProviderError),
@@ -161,7 +161,7 @@ impl CliError {
             Self::NotLoaded(refusal)
             | Self::Refused(refusal)
             | Self::Pipe(PipeError::Refused(refusal))
-            | Self::Desk(LocalAdminError::Against(refusal))
+            | Self::LocalAdmin(LocalAdminError::Against(refusal))
             | Self::Node(NodeError::Policy(refusal))
             | Self::App(AppError::Node(NodeError::Policy(refusal))) => Some(refusal),
             _ => None,
@@ -230,15 +230,17 @@ impl CliError {
 
     fn is_of_vault(&self) -> bool {
         let of_vault = |error: &RoomError| matches!(error, RoomError::Open { room: Room::Vault, .. } | RoomError::Vault { .. });
-        matches!(self, Self::Desk(LocalAdminError::Vault(_))) || self.room().is_some_and(of_vault)
+        matches!(self, Self::LocalAdmin(LocalAdminError::Vault(_))) || self.room().is_some_and(of_vault)
     }
 
     /// The rooms that could not be opened, by whomever.
     fn room(&self) -> Option<&RoomError> {
         match self {
-            Self::Desk(LocalAdminError::Room(error))
+            Self::LocalAdmin(LocalAdminError::Room(error))
             | Self::Node(NodeError::Room(error))
-            | Self::App(AppError::Node(NodeError::Room(error)) | AppError::Desk(LocalAdminError::Room(error))) => Some(error),
+            | Self::App(AppError::Node(NodeError::Room(error)) | AppError::LocalAdmin(LocalAdminError::Room(error))) => {
+                Some(error)
+            }
             _ => None,
         }
     }
@@ -314,7 +316,7 @@ fn is_too_new(error: &CliError) -> bool {
 
 impl From<RoomError> for CliError {
     fn from(error: RoomError) -> Self {
-        Self::Desk(error.into())
+        Self::LocalAdmin(error.into())
     }
 }
 

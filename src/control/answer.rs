@@ -1,7 +1,7 @@
 //! What the caller of a decided call is answered, and how long that may take.
 //!
-//! INVARIANT: an admitted call is handed to the worker whatever becomes of its caller; who has to wait for an answer is asked
-//! about again before it is given (`recheck.rs`).
+//! INVARIANT: an admitted call is handed to the worker whatever becomes of its caller; before a delayed
+//! answer is given, the caller's key is checked again (`recheck.rs`).
 
 use std::sync::Arc;
 

@@ -28,7 +28,7 @@ pub(super) struct Intake<'a> {
     pub(super) tool: Option<&'a Tool>,
     /// Its name, or the digest of a name that is no tool's.
     pub(super) name: String,
-    /// What the arguments name, and what the call is about that they name, as this node knows it.
+    /// The resources that the call concerns, and those of them which the caller may see, as this node knows them.
     pub(super) about: About,
     /// The providers that it reaches beside those of its resources.
     pub(super) reach: ProviderReach,
@@ -60,7 +60,7 @@ pub(super) struct About {
 }
 
 impl About {
-    /// It is about this too, after what its arguments name.
+    /// Appends resources that the call concerns without naming them.
     fn reach(&mut self, resources: Vec<Resource>) {
         for row in resources {
             if !self.named.contains(&row.id) {

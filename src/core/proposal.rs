@@ -36,7 +36,7 @@ pub struct Proposal {
     pub principal: Principal,
     /// Whose rows were looked up for the credential.
     pub lineage_rows: LineageRows,
-    /// Which tool; none if there is no such tool for this caller.
+    /// Which tool; none if there is no such tool.
     pub tool: Option<&'static ToolSpec>,
     /// What the arguments name, in the order in which they do.
     pub resources: Vec<ResourceId>,
@@ -44,7 +44,8 @@ pub struct Proposal {
     pub versions: Vec<Position>,
     /// The providers that it reaches beside those of its resources.
     pub reach: ProviderReach,
-    /// The arguments do not fit the schema.
+    /// Why it is refused before anything is looked up: arguments that do not fit, a protocol's rejection, a full quota of waiting
+    /// callers, a node that could not stop, or policies that are not settled here.
     pub invalid: Option<Refusal>,
     /// The guard is not satisfied.
     pub guard: Option<Refusal>,

@@ -120,7 +120,7 @@ pub struct ToolSpec {
     pub timing: Timing,
     /// Running it twice is the same as running it once: it may be run again after a crash (P4).
     pub idempotent: bool,
-    /// Stopping is never switched off: it ignores switches and limits (ADR 0006).
+    /// It only stops something, or shows what is stopped: switches and limits do not hold for it (ADR 0006).
     pub stops: bool,
     /// It takes from others what is theirs, or gives back what was stopped: nothing for a credential that only reads,
     /// although it stops.

@@ -1,7 +1,7 @@
 //! The HTTP side. It authenticates, hands every call to [`crate::control::Control::submit`], and decides nothing itself.
 //!
 //! ```text
-//! connection ▶ client address ▶ security headers ▶ CORS ▶ throttle per address ▶ Host ▶ (Origin) ▶ bearer ▶ endpoint ▶ Door ▶ control
+//! connection ▶ client address ▶ security headers ▶ CORS ▶ throttle per address ▶ Host ▶ (Origin) ▶ bearer ▶ endpoint ▶ Gateway ▶ control
 //! ```
 //!
 //! The server's own socket (`local.rs`) begins at the endpoint of MCP.

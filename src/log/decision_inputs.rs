@@ -62,8 +62,8 @@ impl Draft {
         Ok(LookedUpRows { windows, idempotency, joined, claim, uses: self.uses(&proposal.lineage_rows)? })
     }
 
-    /// What stopping looks up. It counts against no limit unless it stands, and holds no place; a row that cannot be read is as good as not
-    /// there, and a key that cannot be said to have been forgotten was not.
+    /// What a stop looks up. It counts against no limit unless what it would stop is stopped already, and holds no place. A row that
+    /// cannot be read counts as missing; a last use that cannot be read counts as now, so the key is not taken for inactive.
     fn look_up_to_stop(&self, proposal: &Proposal) -> LookedUpRows {
         let row = proposal.idempotency.as_ref().map(|(key, _)| self.get::<Idempotency>(key));
         let idempotency = readable(row.unwrap_or(Ok(None)));

@@ -58,7 +58,7 @@ impl Inner {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Lease(u64);
 
-/// What leave to start something was given under.
+/// The lease and the log's time under which a call was admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Admissibility {
     /// The lease of this node that it was asked for under.

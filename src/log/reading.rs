@@ -1,6 +1,6 @@
 //! Reading back: events by position, calls by their events, and parts in plaintext for whoever may see them.
 //!
-//! INVARIANT: what is opened for a reader is of a call that his sight reaches as the leaves say whose it is, and lies under a
+//! INVARIANT: what is opened for a reader is of a call that the reader may see, as the leaves say whose it is, and lies under a
 //! key of that account. What a row beside the log says of it opens nothing (P9).
 
 use std::sync::Arc;
@@ -74,7 +74,7 @@ impl Reader {
         rows.iter().map(|row| Ok(Event::decode(&row.leaf)?)).collect()
     }
 
-    /// Whose call an event is of; none unless `sight` sees that call.
+    /// Whose call an event is of; none unless `visibility` has that call.
     async fn seen(&self, event: &Event, visibility: &Visibility) -> Result<Option<AccountId>, ReadError> {
         let Some(call) = event.kind.call() else { return Ok(None) };
         let asked = self.chain(call).await?.map(|chain| chain.asked);

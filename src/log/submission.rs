@@ -9,7 +9,7 @@ use crate::core::id::{CallId, EventId, NodeId, Position, RunId};
 use crate::core::proposal::Proposal;
 use crate::core::refusal::Refusal;
 
-/// A call as it is handed to the writer. It says that everything which can be said of the call without the log was.
+/// A call as it is handed to the writer. All checks that need no log are done.
 pub struct Submission {
     /// What is decided.
     pub proposal: Proposal,

@@ -2,8 +2,8 @@
 //! process is known to be gone (P4). What is looked for there is what the tool's facts say that it leaves.
 //!
 //! INVARIANT: what a provider says of a call counts only where the journal of every node that ran the call is read: there is
-//! nothing of a stranger's call in a journal, and nothing follows from that. Each resource is asked about by itself, and so is each
-//! call that is about none ([`super::fair_queue`]).
+//! nothing of another node's call in a journal, and nothing follows from that. Each resource is asked about by itself, and so is each
+//! call that is about none ([`super::retry_schedule`]).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;

@@ -2,16 +2,16 @@
 //! who signs in.
 //!
 //! ```text
-//! tool ─┐
-//! desk ─┼─▶ Writer::change { read the head · decide: Snapshot → Change | Refusal · append · commit } ─▶ answer
-//! auth ─┘
+//! tool        ─┐
+//! local admin ─┼─▶ Writer::change { read the head · decide: Snapshot → Change | Refusal · append · commit } ─▶ answer
+//! sign-in     ─┘
 //! ```
 //!
 //! INVARIANT: a command does no I/O and draws no ids: it is decided again if a commit is lost, and then says the same. Only this
 //! module makes a [`Change`], so no other one appends a change of control state through [`Writer::change`].
 //!
-//! To add a change of control state: its kind (`core/event/mod.rs`) with its row (`core/state.rs`), a command here with a test in
-//! `tests/it/commands.rs`, and whoever asks for it: an operation under `tools/`, or a method of the desk (`app/registry.rs`).
+//! To add a change of control state: its kind (`core/event/kind.rs`) with its row (`core/row.rs`), a command here with a test in
+//! `tests/it/commands.rs`, and whoever asks for it: an operation under `tools/`, or a method of the local admin (`app/registry.rs`).
 //!
 //! [`Writer::change`]: crate::log::writer::Writer::change
 

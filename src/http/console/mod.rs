@@ -2,7 +2,7 @@
 //! from anywhere else.
 //!
 //! ```text
-//! cookie ▶ Visit (who, alive in the log) ▶ page: reads control state and views, by Door::check_* │ forms: Posted ▶ Door::submit
+//! cookie ▶ SignedInRequest (alive in the log) ▶ page: reads state and views, by Gateway::check_* │ form: Posted ▶ Gateway::submit
 //! ```
 //!
 //! INVARIANT: whatever a page changes is a recorded call of a tool, made as the person who is signed in; a form is read only

@@ -2,7 +2,7 @@
 //! versions, and what it leaves open is closed here.
 //!
 //! ```text
-//! Origin ▶ bearer ▶ not revoked ▶ not staff ▶ JSON-RPC (or batch) ▶ session of this key? ▶ key alive ▶ rmcp ▶ Handler ▶ Door
+//! Origin ▶ bearer ▶ not revoked ▶ not staff ▶ JSON-RPC (or batch) ▶ session of this key? ▶ key alive ▶ rmcp ▶ Handler ▶ Gateway
 //! ```
 //!
 //! INVARIANT: a session id alone opens nothing. Every request is authenticated, and a session answers only to the key

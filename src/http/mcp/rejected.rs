@@ -67,7 +67,7 @@ struct Said<'a> {
     others: u32,
 }
 
-/// The same of one call, as it is said.
+/// The same of one call, whose name and arguments were taken out of the message.
 async fn note_with(gateway: &Gateway, who: &Principal, headers: &HeaderMap, said: Said<'_>, rejection: Option<Refusal>) -> Reply {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
     let args = if said.args.is_null() && rejection.is_none() { json!({}) } else { said.args.clone() };

@@ -1,6 +1,6 @@
 //! Which commands a caller may see.
 //!
-//! INVARIANT: a command that the caller's sight does not reach looks exactly like one that does not exist (P9).
+//! INVARIANT: a command that the caller may not see looks exactly like one that does not exist (P9).
 
 use crate::core::call::Outcome;
 use crate::core::code::Code;
