@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
-use super::format::{DisplayTime, escape_hidden};
+use super::format::DisplayTime;
 use super::request::SignedInRequest;
+use super::who::operator;
 use crate::core::time::Micros;
 use crate::tools::{AdministrationQuery, AdministrationRecord};
 
@@ -16,8 +17,12 @@ const ALARM: Duration = Duration::from_hours(24);
 /// How long an end by itself is shown.
 const ENDED: Duration = Duration::from_hours(1);
 
-/// Events of a kind that are looked at.
-const LOOKED_AT: u32 = 5;
+/// Events of a kind that are read at a time, and how often: what agents engage must not push out what an alarm is for.
+const PAGE: u32 = 200;
+const PAGES: usize = 5;
+
+/// Ends by themselves that are shown.
+const ENDS: usize = 5;
 
 /// Something that the staff are told.
 pub struct Notice {
@@ -37,28 +42,36 @@ pub async fn notices(request: &SignedInRequest, now: Micros) -> Vec<Notice> {
     for (kind, lasts) in
         [("switch_engaged", ALARM), ("switch_released", ALARM), ("release_ramped", ALARM), ("switch_expired", ENDED)]
     {
-        let query = AdministrationQuery {
-            visibility: request.visibility(),
-            kind: Some(kind.to_owned()),
-            limit: LOOKED_AT,
-            ..AdministrationQuery::default()
-        };
-        // A page is shown without them rather than not at all.
-        let Ok(found) = request.http.gateway.control().ports.activity.administration(query).await else { continue };
-        let young = found.items.iter().filter(|record| now.since(record.at) < lasts);
-        told.extend(young.filter_map(|record| Some((record.at, notice(record, now)?))));
+        let young = since(request, kind, now, lasts).await;
+        let noted = young.iter().filter_map(|record| Some((record.at, notice(record, now)?)));
+        told.extend(noted.take(if lasts == ENDED { ENDS } else { usize::MAX }));
     }
     told.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
     told.into_iter().map(|(_, notice)| notice).collect()
 }
 
+/// The events of a kind that are no older than `lasts`, newest first. A page is shown without them rather than not at all.
+async fn since(request: &SignedInRequest, kind: &str, now: Micros, lasts: Duration) -> Vec<AdministrationRecord> {
+    let (activity, mut found, mut cursor) = (&request.http.gateway.control().ports.activity, Vec::new(), None);
+    for _ in 0..PAGES {
+        let (visibility, kind) = (request.visibility(), Some(kind.to_owned()));
+        let query = AdministrationQuery { visibility, kind, limit: PAGE, cursor, ..AdministrationQuery::default() };
+        let Ok(page) = activity.administration(query).await else { break };
+        let is_young = |record: &AdministrationRecord| now.since(record.at) < lasts;
+        let goes_on = page.items.last().is_some_and(is_young);
+        found.extend(page.items.into_iter().take_while(is_young));
+        cursor = page.next_cursor.filter(|_| goes_on);
+        if cursor.is_none() {
+            break;
+        }
+    }
+    found
+}
+
 fn notice(record: &AdministrationRecord, now: Micros) -> Option<Notice> {
     // Only the command line on the data says who sat before it.
-    let who = |field: &str| escape_hidden(record.note["operator"][field].as_str().unwrap_or("unknown"));
-    let operator = record.note["operator"].is_object().then(|| format!("{} on {}", who("user"), who("host")));
-    let by = |operator: Option<String>, deed: &str| {
-        Some(format!("Break glass: a switch was {deed} on the data itself by {}.", operator?))
-    };
+    let operator = operator(&record.note);
+    let by = |operator: Option<String>, deed: &str| Some(format!("Break glass: a switch was {deed} {}.", operator?));
     let text = match record.kind.as_str() {
         "switch_engaged" => by(operator, "engaged")?,
         "switch_released" => by(operator, "released")?,

@@ -269,8 +269,18 @@ async fn console_use_of_the_data_itself_is_an_alarm_for_a_day() {
     let id = engaged["id"].as_str().expect("an id");
     let ramp = ["switch", "release", id, "--break-glass", "--ramp", "5", "--reason", "gently"];
     assert_eq!(crate::cli::answer(&[&ramp[..], &at[..]].concat())["released"], false);
-    for deed in ["Break glass: a switch was engaged on the data itself by", "Break glass: a switch was made to let go"] {
+    let deeds = ["Break glass: a switch was engaged from the command line, by", "Break glass: a switch was made to let go"];
+    for deed in deeds {
         told(&staff, deed).await;
+    }
+    // What others do afterwards pushes no alarm out.
+    for n in 0..8 {
+        let fields = [("target", "tool:vm_get"), ("reason", "ordinary work"), ("incident", &*format!("{n}"))];
+        let path = led_to(&staff.submit("/console/switches", &fields).await);
+        staff.submit(&format!("{path}/release"), &[("reason", "over"), ("typed", "tool:vm_get")]).await;
+    }
+    for deed in deeds {
+        assert!(staff.page("/console/").await.contains(deed), "pushed out: {deed}");
     }
     assert!(!console.signed_in(&console.one.owner).await.page("/console/").await.contains("Break glass"), "a customer is told");
     console.clock.pass(Duration::from_mins(6));
