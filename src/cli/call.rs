@@ -30,7 +30,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 const LARGEST: usize = 16 * 1024 * 1024;
 
 /// Largest document of arguments that is read.
-const MAX_COUNT: u64 = 4 * 1024 * 1024;
+const MAX_SIZE: u64 = 4 * 1024 * 1024;
 
 const EXAMPLES: &str = "\
 The key comes from the configuration (api_key) or the environment; it is never an argument, which others could see. Neither is a secret
@@ -139,7 +139,7 @@ fn document(arguments: Given) -> Result<Value, CliError> {
         Given::Named(value) => return Ok(value),
         Given::Whole(text) if text == "-" => {
             let mut read = String::new();
-            let source = std::io::stdin().lock().take(MAX_COUNT).read_to_string(&mut read);
+            let source = std::io::stdin().lock().take(MAX_SIZE).read_to_string(&mut read);
             source.map_err(|error| CliError::Usage(format!("the arguments on standard input cannot be read: {error}")))?;
             read
         }

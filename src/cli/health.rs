@@ -25,7 +25,7 @@ use super::{Answer, CliError, Context};
 const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Bytes of an answer that are read: more is not from us.
-const MAX_COUNT: u64 = 64 * 1024;
+const MAX_SIZE: u64 = 64 * 1024;
 
 const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
@@ -85,7 +85,7 @@ async fn exchange(mut stream: impl AsyncRead + AsyncWrite + Unpin) -> std::io::R
     stream.write_all(REQUEST).await?;
     let mut answer = Vec::new();
     // A server that closes without saying so has said what it had to.
-    match (&mut stream).take(MAX_COUNT).read_to_end(&mut answer).await {
+    match (&mut stream).take(MAX_SIZE).read_to_end(&mut answer).await {
         Err(error) if answer.is_empty() => return Err(error),
         _ => {}
     }

@@ -46,7 +46,7 @@ pub struct DecisionInputs<'a> {
     pub joined: u32,
     /// The VM's claim.
     pub claim: Option<&'a Claim>,
-    /// When the keys of [`super::lineage::Kin::uses`] were last used.
+    /// When the keys of [`super::lineage::LineageRows::uses`] were last used.
     pub uses: &'a BTreeMap<CredentialId, Micros>,
 }
 

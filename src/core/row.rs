@@ -64,7 +64,7 @@ pub struct Descent {
     /// Of a first one: the newest of those that replace it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub newest: Option<CredentialId>,
-    /// Of a first one: what it, and those that replace it, were made with. Each as the first of its own.
+    /// On the first key of a rotation chain only: the makers of every key in the chain, each named by the first key of its own chain.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub makers: Vec<CredentialId>,
     /// Of a first one: when it was revoked together with what replaces it.
@@ -83,7 +83,7 @@ impl Descent {
     }
 }
 
-/// The same as it is read. Of all rows there are most of these, and a start reads all of them: what is flattened is read twice.
+/// [`Credential`] as it is read. `flatten` reads a row twice, and there are more of these than of any other kind.
 #[derive(Deserialize)]
 struct StoredCredential {
     credential: CredentialId,

@@ -38,7 +38,7 @@ pub trait Row: Clone + Debug + Serialize {
     fn enter(&self, finder: &mut Self::Finder);
     /// Makes it not found any more.
     fn leave(&self, finder: &mut Self::Finder);
-    /// Whether it is found by the same as another row with its id.
+    /// Whether all that it is found by is as it was in the version before.
     fn is_found_as(&self, was: &Self) -> bool;
 }
 

@@ -1,5 +1,5 @@
 //! People and invitations as the log has them: an id, whose, and which role; how they may come in and where they are signed in.
-//! Who they are is in the vault; what ends with a role is in [`super::users`].
+//! Who they are is in the vault; what ends with a role is in [`super::people`].
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;

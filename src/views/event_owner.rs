@@ -10,7 +10,7 @@ use crate::core::id::Position;
 use crate::core::visibility::concerned;
 use crate::log::sql::Value;
 
-/// Rows that are followed to find what an event says of something; one is right, and there is one.
+/// At most so many candidate rows are checked; normally there is exactly one.
 const FOLLOWED: i64 = 8;
 
 /// The account that something is of, if it is one account's, and what it concerns (see [`concerned`]).
@@ -44,7 +44,7 @@ impl Views {
         Ok(inherited.map(|inherited| own(&event.kind, about.account, inherited)))
     }
 
-    /// Whose something is of which an event says that itself.
+    /// The owner of a subject whose event names the account itself.
     async fn owner_of(&self, id: &str) -> Result<Option<EventOwner>, ViewError> {
         let said = self.owner_event(id).await?;
         Ok(said.and_then(|event| Some(own(&event.kind, About::of(&event.kind)?.account, EventOwner::default()))))

@@ -131,8 +131,8 @@ impl Worker {
         declared.or_else(|| job.claim.then_some(EffectKind::Command))
     }
 
-    /// Where a call left what it left: at the provider that was written down with it if something new was to be there, else with
-    /// the first of its resources that is anywhere.
+    /// Whom to ask about a call: for a creation the provider that was recorded with it, else that of its first resource which has
+    /// one.
     fn whom(&self, job: &Job, state: &ControlState) -> Option<(Topic, Whom)> {
         let provider = match job.providers.as_slice() {
             [one] if self.effect_of(job) == Some(EffectKind::Creation) || job.resources.is_empty() => Some(one.to_string()),

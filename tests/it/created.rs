@@ -358,7 +358,13 @@ fn resource_nouns_are_these_and_each_is_told_by_its_prefix() {
     let nouns = forelog::core::resource::NOUNS;
     assert_eq!(nouns.map(|noun| noun.name), ["vm"]);
     let all = |of: fn(&Noun) -> &'static str| nouns.iter().map(|noun| of(noun)).collect::<std::collections::BTreeSet<_>>().len();
-    for of in [|noun: &Noun| noun.name, |noun: &Noun| noun.argument, |noun: &Noun| noun.prefix, |noun: &Noun| noun.entity] {
+    for of in [
+        |noun: &Noun| noun.name,
+        |noun: &Noun| noun.argument,
+        |noun: &Noun| noun.prefix,
+        |noun: &Noun| noun.entity,
+        |noun: &Noun| noun.field,
+    ] {
         assert_eq!(all(of), nouns.len(), "no two nouns share it");
     }
     let schema = forelog::policy::schema(&[]);

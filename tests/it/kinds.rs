@@ -14,7 +14,7 @@ use forelog::core::switch::{Running, Target};
 use crate::fixtures::{NEW_YEAR, account, call, credential, invitation, node, run, switch, user, vm};
 
 /// Scopes that came after the golden leaves were written.
-const RETRY_AFTER: [Scope; 7] = [
+const ADDED_LATER: [Scope; 7] = [
     Scope::ApprovalsDecide,
     Scope::StaffApprove,
     Scope::PeopleRead,
@@ -135,7 +135,7 @@ fn of_accounts() -> Vec<EventKind> {
         side: Side::Staff,
         hash: "ef".repeat(32).into(),
         prefix: "flk_live_abcd".into(),
-        scopes: Scope::ALL.iter().copied().filter(|scope| !RETRY_AFTER.contains(scope)).collect(),
+        scopes: Scope::ALL.iter().copied().filter(|scope| !ADDED_LATER.contains(scope)).collect(),
         vms: Some(vec![vm(1)]),
         read_only: true,
         expires_at: Some(NEW_YEAR),

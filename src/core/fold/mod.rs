@@ -37,7 +37,7 @@ impl ControlState {
         touched
     }
 
-    /// Whether an event of this kind may change any row. Of those that come often and change none it is known.
+    /// Whether an event of this kind may change any row: false for calls, and for three frequent kinds that never do.
     #[must_use]
     pub fn is_concerned(kind: &EventKind) -> bool {
         let quiet =

@@ -12,7 +12,7 @@ pub fn scrub_text(text: &str) -> String {
     let scrubbed = |text: &str| replaced(text.as_bytes(), 0..text.len(), &secrets(text.as_bytes(), Edges::WHOLE).spans);
     let mut text = Cow::Borrowed(text);
     // Where a secret was, another rule may find that more of the text belongs to it.
-    for _ in 0..RETRY_AFTER {
+    for _ in 0..MAX_PASSES {
         let clean = scrubbed(&text);
         if clean == text {
             return clean;
@@ -23,7 +23,7 @@ pub fn scrub_text(text: &str) -> String {
 }
 
 /// How often a text in which something was replaced is looked at again.
-const RETRY_AFTER: usize = 3;
+const MAX_PASSES: usize = 3;
 
 /// What is at `piece` of `text`, with each of `spans`, which are in order, replaced.
 pub(super) fn replaced(text: &[u8], piece: Range<usize>, spans: &[Range<usize>]) -> String {

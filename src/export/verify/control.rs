@@ -13,7 +13,8 @@ use crate::core::root::RootKey;
 use crate::core::state::{ControlState, RowName};
 use crate::log::store::{Head, StateRow};
 
-/// Rows of these kinds are no fold of events. One that says that it is control state is told the truth, and stays.
+/// Rows of these kinds are no fold of events. If such a row is marked as control state, mending
+/// clears the mark and keeps the row.
 const BESIDE: [&str; 11] = ["approval", "claim", "idem", "limit", "node", "open", "pair", "probe", "run", "unknown", "use"];
 
 fn is_beside(name: &str) -> bool {

@@ -20,7 +20,7 @@ use http_body_util::BodyExt;
 use super::connection_state::ConnectionState;
 
 /// Of a body that nobody wanted so much is received, and so long, to keep the connection.
-const MAX_COUNT: usize = 256 * 1024;
+const MAX_SIZE: usize = 256 * 1024;
 const TIMEOUT: Duration = Duration::from_millis(250);
 
 /// Answers a request, and says so if that ends the connection.
@@ -52,7 +52,7 @@ pub(super) async fn answer(request: Request, next: Next, pace: Option<&Connectio
 
 /// Whether that was all of it.
 async fn drain(mut body: Body) -> bool {
-    let mut room = MAX_COUNT;
+    let mut room = MAX_SIZE;
     while let Some(frame) = body.frame().await {
         let Ok(frame) = frame else { return false };
         let size = frame.data_ref().map_or(0, Bytes::len);

@@ -212,7 +212,7 @@ fn limited(request: &SignedInRequest, asked: &CallFilters, search: Search) -> Ac
     ActivityQuery { visibility: request.visibility(), search, limit, cursor, as_of: None }
 }
 
-/// What of an address is no filter, or is there twice: a list that left it out would pass for what was asked for.
+/// A query parameter that is unknown or repeated. It is refused: a list without it would pass for what was asked for.
 fn unknown(pairs: &Pairs) -> Option<String> {
     const KNOWN: [&str; 16] = [
         "account",

@@ -18,7 +18,7 @@ use crate::tools::command::run::{self, Ran};
 use crate::tools::declare::{Document, Kept, Operation, write};
 
 /// How much of each output is answered.
-const MAX_COUNT: u32 = 64 * 1024;
+const MAX_SIZE: u32 = 64 * 1024;
 
 /// A minute for the command, and what it takes to see its end.
 const LIMIT: Duration = Duration::from_secs(90);
@@ -147,7 +147,7 @@ async fn exec(execution: Execution, Args { command, timeout_seconds }: Args) -> 
 /// The command ran, whether its output can be read now or not: what cannot is marked as more to come.
 async fn read_output(ran: &Ran, call: &CallId, stream: Stream, size: u64) -> OutputPart {
     let source = Source { guest: &*ran.guest, machine: &ran.machine, call, stream };
-    let piece = source.piece(0, MAX_COUNT, size).await.inspect_err(|error| {
+    let piece = source.piece(0, MAX_SIZE, size).await.inspect_err(|error| {
         tracing::warn!(%error, call_id = %call, "an output cannot be read");
     });
     let (text, record, utf8, end) = piece.map_or_else(

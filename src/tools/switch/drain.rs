@@ -1,7 +1,7 @@
 //! Engaging switches, as far as they are not there yet, and ending the queued calls they cover.
 //!
 //! INVARIANT: a switch is engaged even if the calls that wait cannot be read, are too many, or somebody holds their rows; those end in
-//! a later transaction, or meet the switch when they are claimed. The transaction that engages reads no more than [`MAX_CONCURRENT`] of them,
+//! a later transaction, or meet the switch when they are claimed. The transaction that engages reads no more than [`BATCH`] of them,
 //! by name. What is counted is what was found under the switches, and ended.
 
 use std::time::Duration;
@@ -20,7 +20,7 @@ use crate::tools::record::{change, note};
 use crate::tools::under_way::open_calls;
 
 /// How many open calls one transaction reads to end them.
-const MAX_CONCURRENT: usize = 500;
+const BATCH: usize = 500;
 
 /// How long a stop waits for the list of open calls.
 const READING: Duration = Duration::from_secs(1);
@@ -77,7 +77,7 @@ pub(in crate::tools) async fn engage(
     }
     let under = Under(asked.iter().map(|asked| asked.proposed.target.clone()).collect());
     let mut first = under.open(execution).await;
-    first.truncate(MAX_CONCURRENT);
+    first.truncate(BATCH);
     let by = Some(Engager { who: execution.principal.clone(), is_named });
     let engage = Engage { asked, by, names: execution.ports.names() };
     let (author, ids, writer) = (execution.author(), execution.ids(), &execution.ports.writer);
@@ -101,7 +101,7 @@ async fn rest(execution: &Execution, under: &Under) -> Drained {
     let mut done = Drained::default();
     let ending = async {
         let waiting: Vec<Job> = under.open(execution).await.into_iter().filter(waits).collect();
-        for jobs in waiting.chunks(MAX_CONCURRENT) {
+        for jobs in waiting.chunks(BATCH) {
             let mut attempts: Vec<Vec<Job>> = vec![jobs.to_vec()];
             while let Some(jobs) = attempts.pop() {
                 let (author, ids) = (Author::AfterStop(Box::new(execution.acting())), execution.ids());
