@@ -19,7 +19,7 @@ use forelog::core::scope::Scope;
 use forelog::core::state::{Account, ControlState, Credential, PolicySet, Vm};
 use forelog::core::terms::{Limits, Terms};
 use forelog::core::time::{Entropy, Micros};
-use forelog::core::tool::{Class, ProviderAccess, Risk, Timing, ToolSpec};
+use forelog::core::tool::{Class, Risk, ToolSpec};
 use forelog::policy::{Policies, Query};
 
 struct Zeros;
@@ -33,24 +33,7 @@ impl Entropy for Zeros {
 const NOW: Micros = Micros(1_767_225_600_000_000);
 
 const fn tool(name: &'static str, class: Class, scope: Scope) -> ToolSpec {
-    ToolSpec {
-        name,
-        version: 1,
-        scope: Some(scope),
-        or: &[],
-        open: None,
-        class,
-        risk: Risk::R2,
-        timing: Timing::Instant,
-        idempotent: false,
-        stops: false,
-        administers: false,
-        puts_policies: false,
-        needs_exec: false,
-        also_about: &[],
-        reaches: ProviderAccess::Resources,
-        effect: None,
-    }
+    ToolSpec { scope: Some(scope), class, risk: Risk::R2, idempotent: false, ..ToolSpec::reading(name) }
 }
 
 static TOOLS: [ToolSpec; 5] = [

@@ -6,7 +6,7 @@ use std::time::Duration;
 use forelog::control::Reply;
 use forelog::core::code::Code;
 use forelog::core::event::{CredentialCreated, EventKind};
-use forelog::core::id::{CredentialId, SwitchId};
+use forelog::core::id::CredentialId;
 use forelog::core::scope::Scope;
 use forelog::core::switch::{Running, Target};
 use serde_json::{Value, json};
@@ -76,11 +76,7 @@ fn codes(replies: &[Reply]) -> Vec<Option<Code>> {
 
 async fn no_change_lands_behind_a_switch(site: Site) {
     let engage = async |test_node: &TestNode, _: &CredentialCreated| {
-        let switch = SwitchId::new(test_node.clock.after(Duration::ZERO), &*test_node.control.ports.entropy);
-        let running = Running::LetFinish;
-        let kind =
-            EventKind::SwitchEngaged { switch, target: Target::All, by: None, credential: None, running, expires_at: None };
-        test_node.change(kind, json!({ "reason": "a test" })).await;
+        test_node.engage("all", Running::LetFinish).await;
     };
     let (replies, late) = after(&site, engage).await;
     assert_eq!(codes(&replies), [Some(Code::KillSwitchEngaged); 3], "{replies:?}");

@@ -12,9 +12,11 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cli::{Server, answer, command, complaint, dir, shown, text};
+use crate::harness::until;
 use crate::local_admin::id;
 use crate::tools;
 
+const TIMEOUT: Duration = Duration::from_mins(1);
 const CALLS: &str = "write,pwrite64,fallocate,ftruncate";
 
 struct House {
@@ -52,15 +54,6 @@ impl House {
     fn complains(&self, args: &[&str]) -> String {
         complaint(&[args, &["--data", shown(self.dir.path())]].concat())
     }
-}
-
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(tokio::time::timeout(Duration::from_mins(1), waiting).await.is_ok(), "waited in vain until {what}");
 }
 
 async fn sample(server: &Server, name: &str) -> Option<f64> {
@@ -113,17 +106,17 @@ async fn checkup_metrics_say_that_a_full_disk_takes_nothing() {
     let server = house.serve().await;
     assert_eq!(sample(&server, "forelog_can_stop").await, Some(1.0));
     let mut strace = attach(&house, server.id());
-    until("nothing can be recorded", async || {
+    until(TIMEOUT, "nothing can be recorded", async || {
         server.call(&house.agent, "vm_list", json!({})).await["error"]["code"] == "audit_unavailable"
     })
     .await;
-    until("the metrics say so", async || {
+    until(TIMEOUT, "the metrics say so", async || {
         sample(&server, "forelog_can_stop").await == Some(0.0) && sample(&server, "forelog_store_up").await == Some(0.0)
     })
     .await;
     crate::pipe::signal(strace.id(), "INT");
     strace.wait().expect("an end");
-    until("it can be stopped again", async || sample(&server, "forelog_can_stop").await == Some(1.0)).await;
+    until(TIMEOUT, "it can be stopped again", async || sample(&server, "forelog_can_stop").await == Some(1.0)).await;
 }
 
 #[test]
@@ -200,7 +193,7 @@ async fn checkup_corrupt_views_keep_no_node_from_starting() {
     assert!(sample(&server, "forelog_views_lag_seconds").await.is_some());
     let rebuilt = house.answers(&["view", "rebuild"]);
     assert!(rebuilt["position"].as_i64() > Some(3), "{rebuilt}");
-    until("the node has opened the new ones", async || sample(&server, "forelog_views_up").await == Some(1.0)).await;
+    until(TIMEOUT, "the node has opened the new ones", async || sample(&server, "forelog_views_up").await == Some(1.0)).await;
     assert_eq!(server.call(&house.agent, "activity_list", json!({})).await["error"], Value::Null);
 }
 
@@ -209,13 +202,13 @@ async fn checkup_views_that_were_removed_are_made_again_under_a_node() {
     for left in [&[""][..], &["", "-wal", "-shm"]] {
         let house = House::make();
         let server = house.serve().await;
-        until("the views are there", async || sample(&server, "forelog_views_lag_events").await == Some(0.0)).await;
+        until(TIMEOUT, "the views are there", async || sample(&server, "forelog_views_lag_events").await == Some(0.0)).await;
         for end in left {
             std::fs::remove_file(house.file(&format!("views.db{end}"))).expect("removed");
         }
         let rebuilt = house.answers(&["view", "rebuild"]);
         assert!(rebuilt["position"].as_i64() > Some(3), "{rebuilt}");
-        until("the node has opened the new ones", async || {
+        until(TIMEOUT, "the node has opened the new ones", async || {
             server.call(&house.agent, "activity_list", json!({})).await["error"] == Value::Null
         })
         .await;
@@ -231,14 +224,14 @@ async fn postgres_checkup_a_node_starts_without_the_views() {
     let at = ["--data", shown(dir.path())];
     answer(&[&["account", "create", "--name", "Staff", "--email", "s@example.com", "--staff"], &at[..]].concat());
     let server = Server::start(&[&["serve"], &at[..]].concat(), &dir.path().join("serve.log")).await;
-    until("the views are there", async || sample(&server, "forelog_views_up").await == Some(1.0)).await;
+    until(TIMEOUT, "the views are there", async || sample(&server, "forelog_views_up").await == Some(1.0)).await;
     let mut session = <sqlx::PgConnection as sqlx::Connection>::connect(&url).await.expect("connect to the cluster");
     sqlx::Executor::execute(&mut session, "drop schema views cascade").await.expect("dropped");
-    until("they are not", async || sample(&server, "forelog_views_up").await == Some(0.0)).await;
+    until(TIMEOUT, "they are not", async || sample(&server, "forelog_views_up").await == Some(0.0)).await;
     let said = complaint(&[&["doctor"], &at[..]].concat());
     assert!(said.contains("migrate --grant-to"), "{said}");
     answer(&[&["view", "rebuild"], &at[..]].concat());
-    until("they are again", async || sample(&server, "forelog_views_up").await == Some(1.0)).await;
+    until(TIMEOUT, "they are again", async || sample(&server, "forelog_views_up").await == Some(1.0)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -262,7 +255,7 @@ async fn checkup_a_clock_that_is_not_trusted_is_said_with_the_way_out() {
     assert_eq!(server.document["clock_trusted"], false, "{}", server.document);
     let told =
         async || std::fs::read_to_string(house.file("serve.log")).is_ok_and(|said| said.contains("forelog clock accept --time"));
-    until("its log says what to do", told).await;
+    until(TIMEOUT, "its log says what to do", told).await;
     let (ready, listen) = (reqwest::get(format!("{}/readyz", server.says("/base_url"))), server.says("/base_url"));
     let ready = ready.await.expect("an answer").text().await.expect("text");
     assert!(ready.contains("forelog clock accept --time"), "{ready}");

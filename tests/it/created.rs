@@ -4,25 +4,23 @@
 use std::sync::Mutex;
 use std::time::Duration;
 
-use forelog::control::Reply;
 use forelog::core::call::{Outcome, Status};
 use forelog::core::code::Code;
 use forelog::core::event::{Event, EventKind, IntentRecorded};
 use forelog::core::hold::Hold;
-use forelog::core::id::{CallId, SwitchId, VmId};
+use forelog::core::id::{CallId, VmId};
 use forelog::core::noun::vm::VM;
 use forelog::core::noun::{Noun, Subject};
 use forelog::core::resource::ResourceId;
-use forelog::core::scope::Scope;
 use forelog::core::switch::{Running, Target};
-use forelog::core::time::Clock;
-use forelog::core::tool::{Class, EffectKind, ProviderAccess, Risk, Timing, ToolSpec};
+use forelog::core::tool::{Class, EffectKind, ProviderAccess, Timing, ToolSpec};
 use forelog::providers::compute::sim::{Action, Faults, Gate, Kind as Fault};
 use forelog::tools::{Execution, Tool};
 use serde_json::{Value, json};
 
+use crate::fixtures::writing;
 use crate::promises::check;
-use crate::test_node::{SimFleet, Site, TestNode, declared, on_both};
+use crate::test_node::{SimFleet, Site, TestNode, code_of, declared, on_both};
 
 on_both! {
     made_and_taken_over, created_by_a_node_that_is_gone_is_found_at_its_provider, postgres_created_by_a_node_that_is_gone_is_found_at_its_provider;
@@ -32,42 +30,22 @@ on_both! {
     about_two, resources_of_a_call_about_two_are_recorded_and_stop_it_each, postgres_resources_of_a_call_about_two_are_recorded_and_stop_it_each;
 }
 
-const fn facts(name: &'static str, class: Class, timing: Timing) -> ToolSpec {
-    ToolSpec {
-        name,
-        version: 1,
-        scope: Some(Scope::VmsWrite),
-        or: &[],
-        open: None,
-        class,
-        risk: Risk::R2,
-        timing,
-        idempotent: false,
-        stops: false,
-        administers: false,
-        puts_policies: false,
-        needs_exec: false,
-        also_about: &[],
-        reaches: ProviderAccess::Named("provider"),
-        effect: None,
-    }
+/// A tool that reaches the provider that its argument names.
+const fn reaching(name: &'static str) -> ToolSpec {
+    ToolSpec { reaches: ProviderAccess::Named("provider"), ..writing(name) }
 }
 
-static CREATE: ToolSpec = ToolSpec { effect: Some(EffectKind::Creation), ..facts("thing_create", Class::Write, Timing::Instant) };
-static QUEUE: ToolSpec = ToolSpec { effect: Some(EffectKind::Creation), ..facts("thing_queue", Class::Write, Timing::Queued) };
-static POLL_INTERVAL: ToolSpec = ToolSpec { idempotent: true, ..facts("thing_look", Class::Read, Timing::Instant) };
-static JOIN: ToolSpec = ToolSpec {
-    also_about: &[Subject { noun: &VM, argument: "other_vm_id" }],
-    reaches: ProviderAccess::Resources,
-    ..facts("thing_join", Class::Write, Timing::Instant)
-};
-static STRAY: ToolSpec = ToolSpec { reaches: ProviderAccess::Resources, ..facts("thing_stray", Class::Read, Timing::Instant) };
+static CREATE: ToolSpec = ToolSpec { effect: Some(EffectKind::Creation), ..reaching("thing_create") };
+static QUEUE: ToolSpec = ToolSpec { effect: Some(EffectKind::Creation), timing: Timing::Queued, ..reaching("thing_queue") };
+static LOOK: ToolSpec = ToolSpec { class: Class::Read, idempotent: true, ..reaching("thing_look") };
+static JOIN: ToolSpec = ToolSpec { also_about: &[Subject { noun: &VM, argument: "other_vm_id" }], ..writing("thing_join") };
+static STRAY: ToolSpec = ToolSpec { class: Class::Read, ..writing("thing_stray") };
 
 fn tools() -> Vec<Tool> {
     vec![
         declared(&CREATE, |execution| Box::pin(create(execution))),
         declared(&QUEUE, |execution| Box::pin(create(execution))),
-        declared(&POLL_INTERVAL, |execution| Box::pin(look(execution))),
+        declared(&LOOK, |execution| Box::pin(look(execution))),
         declared(&JOIN, |_| Box::pin(async { Outcome::Succeeded(json!({ "ran": 1 }).into()) })),
         declared(&STRAY, |execution| Box::pin(look(execution))),
     ]
@@ -124,46 +102,10 @@ fn asked(log: &[Event], call: &CallId) -> IntentRecorded {
     }
 }
 
-/// Returns what became of the call, as its provider told it.
-async fn reconciled(test_node: &TestNode, call: &CallId) -> Option<bool> {
-    let told = async {
-        loop {
-            let told = of(&test_node.log().await, call).into_iter().find_map(|kind| match kind {
-                EventKind::Reconciled { happened, .. } => Some(happened),
-                _ => None,
-            });
-            match told {
-                Some(happened) => return happened,
-                None => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), told).await.expect("it is reconciled")
-}
-
-/// A node that asks for something new and is gone once its request is at the gate.
-fn crash(site: &Site, gate: &Gate) {
-    std::thread::scope(|scope| {
-        let dying = scope.spawn(|| {
-            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-            runtime.block_on(async {
-                let test_node = TestNode::start(site).await;
-                let mut request = test_node.request("thing_create", json!({ "provider": "sim" }));
-                request.wait = Duration::ZERO;
-                let reply = test_node.control.submit(request).await;
-                assert!(matches!(reply, Reply::Running { .. }), "{reply:?}");
-                tokio::time::timeout(Duration::from_secs(20), gate.arrived(1)).await.expect("the request");
-            });
-            runtime.shutdown_background();
-        });
-        dying.join().expect("it asked");
-    });
-}
-
 async fn after_a_crash(mut site: Site, fault: fn(Gate) -> Fault, expected: bool) {
     let (faults, gate) = (prepare(&mut site), Gate::closed());
     faults.inject_once(None, Some(Action::Create), fault(gate.clone()));
-    crash(&site, &gate);
+    site.crash("thing_create", &json!({ "provider": "sim" }), &gate);
     let test_node = TestNode::start(&site).await;
     test_node.outlast_the_others().await;
     let log = crate::promises::wait_for(&test_node, |kind| matches!(kind, EventKind::Unknown(_))).await;
@@ -171,7 +113,7 @@ async fn after_a_crash(mut site: Site, fault: fn(Gate) -> Fault, expected: bool)
     let intent = asked(&log, &call);
     assert!(intent.resources.is_empty(), "it names nothing that is there: {intent:?}");
     assert_eq!(intent.providers, ["sim"], "whom to ask is on record");
-    assert_eq!(reconciled(&test_node, &call).await, Some(expected));
+    assert_eq!(test_node.reconciled(&call).await, Some(expected));
     let rows = test_node.reader.store.state(&["unknown"]).await.expect("the rows");
     assert!(rows.is_empty(), "nothing is left to ask");
 }
@@ -196,37 +138,13 @@ async fn answers_are_lost(mut site: Site) {
         faults.inject_once(None, Some(Action::Create), fault);
         let reply = test_node.call(tool, json!({ "provider": "sim" })).await;
         let call = reply.call().expect("a call").clone();
-        assert_eq!(reconciled(&test_node, &call).await, Some(expected), "{tool}");
+        assert_eq!(test_node.reconciled(&call).await, Some(expected), "{tool}");
     }
     // What reached nobody is asked of nobody.
     let reply = test_node.call("thing_create", json!({ "provider": "elsewhere" })).await;
-    assert_eq!(code(&reply), Some(Code::InternalError), "it would reach what it was not decided for: {reply:?}");
+    assert_eq!(code_of(&reply), Some(Code::InternalError), "it would reach what it was not decided for: {reply:?}");
     let call = reply.call().expect("a call").clone();
     assert!(asked(&test_node.log().await, &call).providers.is_empty(), "a word of the caller's is no provider");
-}
-
-fn code(reply: &Reply) -> Option<Code> {
-    match reply {
-        Reply::Failed { refusal, .. } => Some(refusal.code),
-        _ => None,
-    }
-}
-
-async fn engage(test_node: &TestNode, target: &str) -> SwitchId {
-    let switch = SwitchId::new(test_node.clock.now(), &*test_node.control.ports.entropy);
-    let (by, credential, running, expires_at) = (None, None, Running::LetFinish, None);
-    let target: Target = target.parse().expect("a target");
-    test_node
-        .change(
-            EventKind::SwitchEngaged { switch: switch.clone(), target, by, credential, running, expires_at },
-            json!({ "reason": "x" }),
-        )
-        .await;
-    switch
-}
-
-async fn release(test_node: &TestNode, switch: SwitchId) {
-    test_node.change(EventKind::SwitchReleased { switch, by: None, second: None, break_glass: true }, json!({})).await;
 }
 
 /// Returns how the call ended, and why.
@@ -255,17 +173,17 @@ async fn every_door_stops(mut site: Site) {
     let test_node = TestNode::start(&site).await;
 
     // Decided: what reaches it is refused, what reaches another one is not, nor what reaches none.
-    let other = engage(&test_node, "provider:elsewhere").await;
-    assert_eq!(code(&test_node.call("thing_create", named()).await), None);
-    let switch = engage(&test_node, "provider:sim").await;
+    let other = test_node.engage("provider:elsewhere", Running::LetFinish).await;
+    assert_eq!(code_of(&test_node.call("thing_create", named()).await), None);
+    let switch = test_node.engage("provider:sim", Running::LetFinish).await;
     for tool in ["thing_create", "thing_queue", "thing_look"] {
-        assert_eq!(code(&test_node.call(tool, named()).await), STOPPED, "{tool}");
+        assert_eq!(code_of(&test_node.call(tool, named()).await), STOPPED, "{tool}");
     }
-    assert_eq!(code(&test_node.call("probe_write", json!({})).await), None, "it reaches nothing");
-    release(&test_node, switch).await;
+    assert_eq!(code_of(&test_node.call("probe_write", json!({})).await), None, "it reaches nothing");
+    test_node.release(switch).await;
 
     // A handler that would go where it did not say is kept from it.
-    assert_eq!(code(&test_node.call("thing_stray", named()).await), Some(Code::InternalError));
+    assert_eq!(code_of(&test_node.call("thing_stray", named()).await), Some(Code::InternalError));
 
     // The fence: let through, and stopped before anything is asked.
     let (arrived, open) = (tokio::sync::watch::Sender::new(0), tokio::sync::watch::Sender::new(false));
@@ -274,10 +192,10 @@ async fn every_door_stops(mut site: Site) {
     request.wait = Duration::ZERO;
     let looking = test_node.control.submit(request).await.call().expect("a call").clone();
     arrived.subscribe().wait_for(|count| *count == 1).await.expect("it runs");
-    let switch = engage(&test_node, "provider:sim").await;
+    let switch = test_node.engage("provider:sim", Running::LetFinish).await;
     open.send_replace(true);
     assert_eq!(ended(&test_node, &looking).await, (Status::Cancelled, STOPPED));
-    release(&test_node, switch).await;
+    test_node.release(switch).await;
     *GATE.lock().expect("the gate") = None;
 
     // Held, and stopped before anybody answers.
@@ -286,10 +204,10 @@ async fn every_door_stops(mut site: Site) {
     request.wait = Duration::ZERO;
     let held = test_node.control.submit(request).await.call().expect("a call").clone();
     site.world.hold(None);
-    let switch = engage(&test_node, "provider:sim").await;
+    let switch = test_node.engage("provider:sim", Running::LetFinish).await;
     assert_eq!(ended(&test_node, &held).await, (Status::Refused, STOPPED));
-    release(&test_node, switch).await;
-    release(&test_node, other).await;
+    test_node.release(switch).await;
+    test_node.release(other).await;
     waits_and_is_taken_over(&site, test_node).await;
 }
 
@@ -307,7 +225,7 @@ async fn waits_and_is_taken_over(site: &Site, test_node: TestNode) {
     // It runs on a node that never does anything again.
     let left = idle.control.submit(request).await.call().expect("a call").clone();
     *GATE.lock().expect("the gate") = Some((arrived, open));
-    engage(&idle, "provider:sim").await;
+    idle.engage("provider:sim", Running::LetFinish).await;
     drop(idle);
     let next = TestNode::start(site).await;
     assert_eq!(ended(&next, &queued).await, (Status::Cancelled, STOPPED), "claimed");
@@ -329,7 +247,7 @@ async fn about_two(mut site: Site) {
     let both = json!({ "vm_id": vms[0], "other_vm_id": "label-2" });
     let reply = test_node.call("thing_join", both.clone()).await;
     let call = reply.call().expect("a call").clone();
-    assert_eq!(code(&reply), None, "{reply:?}");
+    assert_eq!(code_of(&reply), None, "{reply:?}");
     let ids: Vec<ResourceId> = vms.iter().map(Into::into).collect();
     assert_eq!(asked(&test_node.log().await, &call).resources, ids, "in the order of its arguments");
     let leaf = serde_json::to_value(test_node.log().await.iter().find(|event| event.kind.call() == Some(&call))).expect("JSON");
@@ -337,16 +255,16 @@ async fn about_two(mut site: Site) {
 
     // Each of them stops it, by itself and with its provider; what names only one of them is not stopped by the other's.
     for target in [format!("vm:{}", vms[0]), format!("vm:{}", vms[1]), "provider:sim".into(), "provider:elsewhere".into()] {
-        let switch = engage(&test_node, &target).await;
-        assert_eq!(code(&test_node.call("thing_join", both.clone()).await), STOPPED, "{target}");
+        let switch = test_node.engage(&target, Running::LetFinish).await;
+        assert_eq!(code_of(&test_node.call("thing_join", both.clone()).await), STOPPED, "{target}");
         let alone = test_node.call("thing_join", json!({ "vm_id": vms[0] })).await;
         let stops_alone = target.contains(vms[0].as_str()) || target.ends_with(":sim");
-        assert_eq!(code(&alone), STOPPED.filter(|_| stops_alone), "{target}");
-        release(&test_node, switch).await;
+        assert_eq!(code_of(&alone), STOPPED.filter(|_| stops_alone), "{target}");
+        test_node.release(switch).await;
     }
     // One that is not there is told as absent, whichever argument names it, and named twice it is one.
     for args in [json!({ "vm_id": "nowhere", "other_vm_id": vms[0] }), json!({ "vm_id": vms[0], "other_vm_id": "nowhere" })] {
-        assert_eq!(code(&test_node.call("thing_join", args).await), Some(Code::VmNotFound));
+        assert_eq!(code_of(&test_node.call("thing_join", args).await), Some(Code::VmNotFound));
     }
     let twice = test_node.call("thing_join", json!({ "vm_id": vms[0], "other_vm_id": vms[0] })).await;
     assert_eq!(asked(&test_node.log().await, twice.call().expect("a call")).resources, ids[..1]);

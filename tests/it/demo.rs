@@ -236,3 +236,19 @@ fn fixture_binary() -> PathBuf {
     }
     tools::find("FORELOG_CONFORMANCE_BIN")
 }
+
+/// What holds of a demo holds on both databases: `case, name_on_sqlite, name_on_postgres;`.
+macro_rules! on_both {
+    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
+        #[tokio::test]
+        async fn $sqlite() {
+            $case($crate::demo::Demo::start().await).await;
+        }
+
+        #[tokio::test]
+        async fn $postgres() {
+            $case($crate::demo::Demo::start_on(&$crate::postgres::fresh_database().await).await).await;
+        }
+    )*};
+}
+pub(crate) use on_both;

@@ -6,7 +6,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use forelog::control::Reply;
 use forelog::core::code::Code;
 use forelog::core::event::EventKind;
 use forelog::core::id::{Epoch, Position, SwitchId};
@@ -25,16 +24,9 @@ use crate::cli::{Server, answer, complaint, dir, shown};
 use crate::faults::cluster::until;
 use crate::postgres::Cluster;
 use crate::promises::check;
-use crate::test_node::{Site, TestNode};
+use crate::test_node::{Site, TestNode, code_of};
 
 const TIMEOUT: Duration = Duration::from_secs(30);
-
-fn code_of(reply: &Reply) -> Option<Code> {
-    match reply {
-        Reply::Failed { refusal, .. } => Some(refusal.code),
-        _ => None,
-    }
-}
 
 async fn write(test_node: &TestNode) -> Option<Code> {
     let called = tokio::time::timeout(TIMEOUT, test_node.call("probe_write", json!({}))).await;

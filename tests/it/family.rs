@@ -9,13 +9,13 @@ use forelog::core::code::Code;
 use forelog::core::decide::JOINED;
 use forelog::core::event::{CredentialCreated, EventKind};
 use forelog::core::hold::Hold;
-use forelog::core::id::{CredentialId, SwitchId};
+use forelog::core::id::CredentialId;
 use forelog::core::limit::Limit;
-use forelog::core::switch::{Running, Target};
+use forelog::core::switch::Running;
 use serde_json::{Value, json};
 
 use crate::promises::{check, wait_for};
-use crate::test_node::{Site, TestNode, on_both};
+use crate::test_node::{Site, TestNode, code_of, on_both};
 
 on_both! {
     a_revoked_key_takes_along_what_it_made, family_a_revoked_key_takes_along_what_it_made, postgres_family_a_revoked_key_takes_along_what_it_made;
@@ -26,13 +26,6 @@ on_both! {
     repeats_take_slots, family_repeats_take_slots, postgres_family_repeats_take_slots;
     joined_calls_have_one_waiter_and_a_bound, family_joined_calls_have_one_waiter_and_a_bound, postgres_family_joined_calls_have_one_waiter_and_a_bound;
     rounds_of_a_held_call_count_at_the_first_one, family_rounds_of_a_held_call_count_at_the_first_one, postgres_family_rounds_of_a_held_call_count_at_the_first_one;
-}
-
-fn code_of(reply: &Reply) -> Option<Code> {
-    match reply {
-        Reply::Failed { refusal, .. } => Some(refusal.code),
-        _ => None,
-    }
 }
 
 /// A key that `maker` makes, in the place of `rotates`.
@@ -92,13 +85,8 @@ async fn a_switch_on_a_key_stops_what_it_made(site: Site) {
         tokio::spawn(async move { call(&test_node, &key, "probe_write", json!({})).await })
     };
     test_node.world.executed_at_least(1).await;
-    let ports = &test_node.control.ports;
-    let switch = SwitchId::new(ports.clock.now(), &*ports.entropy);
-    let target = Target::Credential(test_node.credential.clone());
-    let kind =
-        EventKind::SwitchEngaged { switch, target, by: None, credential: None, running: Running::Cancel, expires_at: None };
     let (other, ..) = TestNode::idle(&site).await;
-    other.change(kind, json!({ "reason": "a family" })).await;
+    other.engage(&format!("credential:{}", test_node.credential), Running::Cancel).await;
     assert_eq!(code_of(&runs.await.expect("a caller")), Some(Code::KillSwitchEngaged), "what ran was cancelled");
     for key in [&test_node.credential, &rotated] {
         assert_eq!(code_of(&call(&test_node, key, "probe_write", json!({})).await), Some(Code::KillSwitchEngaged));

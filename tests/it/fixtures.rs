@@ -24,7 +24,7 @@ use forelog::core::switch::{Running, Switch, Target};
 use forelog::core::table::Changing;
 use forelog::core::terms::Terms;
 use forelog::core::time::{Entropy, Micros};
-use forelog::core::tool::{Class, EffectKind, ProviderAccess, Risk, Timing, ToolSpec};
+use forelog::core::tool::{Class, EffectKind, Risk, Timing, ToolSpec};
 
 /// 2026-01-01 00:00 UTC.
 pub const NEW_YEAR: Micros = Micros(1_767_225_600_000_000);
@@ -60,25 +60,20 @@ nth! {
     vm -> VmId;
 }
 
+/// A tool that changes something, and that a customer may call.
+pub const fn writing(name: &'static str) -> ToolSpec {
+    ToolSpec { scope: Some(Scope::VmsWrite), class: Class::Write, risk: Risk::R2, idempotent: false, ..ToolSpec::reading(name) }
+}
+
 /// A tool that every gate has something to say about.
 pub fn command() -> ToolSpec {
     ToolSpec {
-        name: "vm_exec",
-        version: 1,
         scope: Some(Scope::VmsExec),
-        or: &[],
-        open: None,
         class: Class::Exec,
-        risk: Risk::R2,
         timing: Timing::Queued,
-        idempotent: false,
-        stops: false,
-        puts_policies: false,
-        administers: false,
         needs_exec: true,
-        also_about: &[],
-        reaches: ProviderAccess::Resources,
         effect: Some(EffectKind::Command),
+        ..writing("vm_exec")
     }
 }
 

@@ -1,4 +1,4 @@
-//! The product in process behind a real socket: a plant with the HTTP side before it, keys made to order, and clients
+//! The product in process behind a real socket: a test node with the HTTP side before it, keys made to order, and clients
 //! for REST and MCP.
 //!
 //! Invariant: every key is made by an event of the log, as the product makes them; nothing is let in by the harness.
@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 use std::num::NonZeroU32;
 use std::sync::Arc;
+use std::time::Duration;
 
 use forelog::auth::Authenticator;
 use forelog::auth::key::ApiKey;
@@ -117,12 +118,12 @@ impl TestApp {
         Self { test_node, address, connections, client, site, _stop: stop.drop_guard() }
     }
 
-    /// A key of the plant's own account that may do everything, after `edit`.
+    /// A key of the test node's own account that may do everything, after `edit`.
     pub async fn key(&self, edit: impl FnOnce(&mut CredentialCreated)) -> Key {
         self.make_key(&self.test_node.account, &self.test_node.user, Side::Customer, None, edit).await
     }
 
-    /// A key of the plant's own account that may be used from these networks only.
+    /// A key of the test node's own account that may be used from these networks only.
     pub async fn key_from(&self, networks: &[&str]) -> Key {
         self.make_key(&self.test_node.account, &self.test_node.user, Side::Customer, Some(networks), |_| {}).await
     }
@@ -136,7 +137,7 @@ impl TestApp {
         self.make_key(&account, &user, side, None, |_| {}).await
     }
 
-    /// What the console acts with for a person of the plant's account.
+    /// What the console acts with for a person of the test node's account.
     pub async fn console(&self, user: &UserId, role: Role) -> CredentialId {
         let acts = |key: &mut CredentialCreated| (key.role, key.scopes) = (Some(role), role.scopes());
         self.make_key(&self.test_node.account, user, role.side(), None, acts).await.id
@@ -148,7 +149,7 @@ impl TestApp {
         UserId::new(ports.clock.now(), &*ports.entropy)
     }
 
-    /// A key that a new person of the plant's account has made in the console to answer with.
+    /// A key that a new person of the test node's account has made in the console to answer with.
     pub async fn answering(&self) -> Key {
         let user = self.somebody();
         let by = self.console(&user, Role::Owner).await;
@@ -222,4 +223,14 @@ pub async fn send(request: RequestBuilder) -> Answer {
     let answer = Answer { status, headers, text: response.text().await.expect("a body") };
     asked.check(&answer);
     answer
+}
+
+/// Asks again until it holds; fails if that takes longer.
+pub async fn until(within: Duration, what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    let asking = async {
+        while !holds().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    assert!(tokio::time::timeout(within, asking).await.is_ok(), "waited in vain until {what}");
 }

@@ -11,6 +11,7 @@ use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 use tempfile::TempDir;
 
 use crate::cli::{Server, answer, command, dir, shown, text};
+use crate::harness::until;
 use crate::local_admin::id;
 use crate::postgres::{Roles, fresh_roles};
 
@@ -108,15 +109,6 @@ fn row(kind: &str, key: &Value) -> String {
 
 const HEAD: &str = "select position from log.log_head where log_id = 1 for update";
 
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(tokio::time::timeout(TIMEOUT, waiting).await.is_ok(), "waited in vain until {what}");
-}
-
 /// A row that only counts how often a key was used.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn postgres_held_row_that_counts_keeps_nobody_from_stopping() {
@@ -144,7 +136,7 @@ async fn postgres_held_row_that_counts_keeps_nobody_from_stopping() {
     };
     let before = counted().await;
     assert_eq!(house.engage("tool:vm_get").await.0, 201);
-    until("a stop is counted as well", async || counted().await > before).await;
+    until(TIMEOUT, "a stop is counted as well", async || counted().await > before).await;
     answer(&house.at(&["log", "verify"]));
 }
 
@@ -153,7 +145,8 @@ async fn postgres_held_row_that_counts_keeps_nobody_from_stopping() {
 async fn postgres_held_key_is_not_served_and_its_holder_is_named() {
     let house = House::open().await;
     let (mut holder, pid) = hold(&house.roles.superuser, &row("credential", &house.agent)).await;
-    until("nothing is let through", async || !house.code(&house.agent).await.is_empty() && !house.is_ready().await).await;
+    until(TIMEOUT, "nothing is let through", async || !house.code(&house.agent).await.is_empty() && !house.is_ready().await)
+        .await;
     let (doctor, revoke) = (house.begin(&["doctor"]), house.begin(&["key", "revoke", &id(&house.agent)]));
     // What can be stopped is stopped.
     let (status, said) = house.engage("class:exec").await;
@@ -165,7 +158,7 @@ async fn postgres_held_key_is_not_served_and_its_holder_is_named() {
         assert!(said.contains("pg_terminate_backend"), "{said}");
     }
     holder.execute("rollback").await.expect("it ends");
-    until("calls are let through again", async || house.code(&house.agent).await.is_empty()).await;
+    until(TIMEOUT, "calls are let through again", async || house.code(&house.agent).await.is_empty()).await;
     answer(&house.at(&["key", "revoke", &id(&house.agent)]));
     assert_eq!(house.code(&house.agent).await, "token_revoked");
 }
@@ -208,7 +201,7 @@ async fn postgres_held_head_is_named_however_many_wait() {
     assert!(listed.status.success(), "looking takes no lock: {}", text(&listed.stderr));
     drop(calling);
     holder.execute("rollback").await.expect("it ends");
-    until("it is stopped", async || house.engage("all").await.0 == 201).await;
+    until(TIMEOUT, "it is stopped", async || house.engage("all").await.0 == 201).await;
 }
 
 /// Statements of its own that each are short, in a transaction that does not end.

@@ -17,25 +17,10 @@ use forelog::log::sql_store::SqlStore;
 use forelog::log::store::Store;
 use serde_json::{Value, json};
 
-use crate::demo::Demo;
-use crate::postgres::fresh_database;
+use crate::demo::{Demo, on_both};
 use crate::promises::check;
 
 const TIMEOUT: Duration = Duration::from_secs(40);
-
-macro_rules! on_both {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test]
-        async fn $sqlite() {
-            $case(Demo::start().await).await;
-        }
-
-        #[tokio::test]
-        async fn $postgres() {
-            $case(Demo::start_on(&fresh_database().await).await).await;
-        }
-    )*};
-}
 
 on_both! {
     before_the_intent, kill_before_the_intent_leaves_no_trace_and_no_effect, postgres_kill_before_the_intent_leaves_no_trace_and_no_effect;
@@ -184,18 +169,25 @@ async fn during_execution(mut demo: Demo) {
     demo.kill();
     assert_eq!(calling.await.expect("the caller"), None);
     demo.restart().await;
-    let log =
-        log_until(&demo, "it is reconciled", |log| log.iter().any(|event| matches!(event.kind, EventKind::Reconciled { .. })))
-            .await;
-    let calls = check_against_provider(&log, demo.data());
-    let call = tool_calls(&log, "vm_exec").next().expect("the command");
-    assert_eq!(calls.get(call), Some(&Status::Unknown));
+    let (log, call) = reconciled(&demo).await;
     assert!(
-        log.iter().any(|event| matches!(&event.kind, EventKind::Reconciled { call: told, happened: Some(true) } if told == call))
+        log.iter()
+            .any(|event| matches!(&event.kind, EventKind::Reconciled { call: told, happened: Some(true) } if *told == call))
     );
     log_until(&demo, "the VM is free", |log| log.iter().any(|event| matches!(event.kind, EventKind::ClaimCleared { .. }))).await;
     let again = Caller::of(&demo).call("vm_exec", json!({ "vm_id": vm, "command": "echo back" })).await.expect("an answer");
     assert_eq!(again["exit_code"], 0, "{again}");
+}
+
+/// The log once the next node has asked about the command, and the command, of which the log says no more than that.
+async fn reconciled(demo: &Demo) -> (Vec<Event>, CallId) {
+    let log =
+        log_until(demo, "it is reconciled", |log| log.iter().any(|event| matches!(event.kind, EventKind::Reconciled { .. })))
+            .await;
+    let calls = check_against_provider(&log, demo.data());
+    let call = tool_calls(&log, "vm_exec").next().expect("the command").clone();
+    assert_eq!(calls.get(&call), Some(&Status::Unknown), "an outcome that was not written is never guessed");
+    (log, call)
 }
 
 async fn before_the_outcome(mut demo: Demo) {
@@ -217,12 +209,7 @@ async fn before_the_outcome(mut demo: Demo) {
     drop(held);
     assert_eq!(calling.await.expect("the caller"), None);
     demo.restart().await;
-    let log =
-        log_until(&demo, "it is reconciled", |log| log.iter().any(|event| matches!(event.kind, EventKind::Reconciled { .. })))
-            .await;
-    let calls = check_against_provider(&log, demo.data());
-    let call = tool_calls(&log, "vm_exec").next().expect("the command");
-    assert_eq!(calls.get(call), Some(&Status::Unknown), "an outcome that was not written is never guessed");
+    reconciled(&demo).await;
 }
 
 async fn at_random(mut demo: Demo) {

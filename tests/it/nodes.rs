@@ -17,18 +17,11 @@ use serde_json::{Value, json};
 
 use crate::postgres;
 use crate::promises::{check, wait_for};
-use crate::test_node::{Site, TestClock, TestNode, on_both};
+use crate::test_node::{Site, TestClock, TestNode, code_of, on_both};
 
 fn spawn(test_node: &Arc<TestNode>, tool: &'static str, args: Value) -> tokio::task::JoinHandle<Reply> {
     let test_node = Arc::clone(test_node);
     tokio::spawn(async move { test_node.call(tool, args).await })
-}
-
-fn code_of(reply: &Reply) -> Option<Code> {
-    match reply {
-        Reply::Failed { refusal, .. } => Some(refusal.code),
-        _ => None,
-    }
 }
 
 async fn rows(test_node: &TestNode) -> Vec<Node> {

@@ -4,22 +4,7 @@
 
 use serde_json::{Value, json};
 
-use crate::demo::Demo;
-use crate::postgres::fresh_database;
-
-macro_rules! on_both {
-    ($($case:ident, $sqlite:ident, $postgres:ident;)*) => {$(
-        #[tokio::test]
-        async fn $sqlite() {
-            $case(Demo::start().await).await;
-        }
-
-        #[tokio::test]
-        async fn $postgres() {
-            $case(Demo::start_on(&fresh_database().await).await).await;
-        }
-    )*};
-}
+use crate::demo::{Demo, on_both};
 
 on_both! {
     commands_run_are_read_and_are_cancelled, operate_commands_run_are_read_and_are_cancelled, postgres_operate_commands_run_are_read_and_are_cancelled;

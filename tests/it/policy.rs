@@ -7,30 +7,13 @@ use forelog::core::principal::{Principal, Side, Via};
 use forelog::core::proposal::Verdict;
 use forelog::core::scope::Scope;
 use forelog::core::state::Vm;
-use forelog::core::tool::{Class, ProviderAccess, Risk, Timing, ToolSpec};
+use forelog::core::tool::{Class, Risk, ToolSpec};
 use forelog::policy::{Kept, LoadError, Policies, PolicyError, Query, schema};
 
 use crate::fixtures::{account, credential, user, vm};
 
 const fn tool(name: &'static str, class: Class, risk: Risk, scope: Scope) -> ToolSpec {
-    ToolSpec {
-        name,
-        version: 1,
-        scope: Some(scope),
-        or: &[],
-        open: None,
-        class,
-        risk,
-        timing: Timing::Instant,
-        idempotent: false,
-        stops: false,
-        administers: false,
-        puts_policies: false,
-        needs_exec: false,
-        also_about: &[],
-        reaches: ProviderAccess::Resources,
-        effect: None,
-    }
+    ToolSpec { scope: Some(scope), class, risk, idempotent: false, ..ToolSpec::reading(name) }
 }
 
 static LIST: ToolSpec = tool("vm_list", Class::Read, Risk::R0, Scope::VmsRead);

@@ -24,7 +24,7 @@ use forelog::core::switch::{Running, Target};
 use serde_json::{Value, json};
 
 use crate::fixtures;
-use crate::test_node::{Site, TestNode, on_both};
+use crate::test_node::{Site, TestNode, code_of, on_both};
 
 on_both! {
     nothing_runs_when_the_log_cannot_be_written, p01_nothing_runs_when_the_log_cannot_be_written, postgres_p01_nothing_runs_when_the_log_cannot_be_written;
@@ -42,13 +42,6 @@ on_both! {
     state_that_cannot_be_read_refuses, p12_state_that_cannot_be_read_refuses, postgres_p12_state_that_cannot_be_read_refuses;
     a_log_that_ends_before_what_was_seen_refuses, p07_a_log_that_ends_before_what_was_seen_refuses,
         postgres_p07_a_log_that_ends_before_what_was_seen_refuses;
-}
-
-fn code_of(reply: &Reply) -> Option<Code> {
-    match reply {
-        Reply::Failed { refusal, .. } => Some(refusal.code),
-        _ => None,
-    }
 }
 
 /// P2 and P6 over a whole log: legal calls, one terminal event each, gapless positions, time that never runs backwards.

@@ -5,11 +5,8 @@ use std::time::Duration;
 
 use forelog::control::Reply;
 use forelog::core::code::Code;
-use forelog::core::event::EventKind;
-use forelog::core::id::{Epoch, SwitchId};
-use forelog::core::switch::{Running, Target};
-use forelog::core::time::Clock;
-use forelog::core::tool::Class;
+use forelog::core::id::Epoch;
+use forelog::core::switch::Running;
 use forelog::log::draft::Draft;
 use forelog::log::sql::{Database, Value as Bound};
 use forelog::log::store::Want;
@@ -199,11 +196,7 @@ async fn node_under_a_pushed_head(site: Site) {
         push(&*site.room().await, column).await;
     }
     assert_eq!(call(&test_node).await, Err(Code::ControlStateUnreadable));
-    let switch = SwitchId::new(test_node.clock.now(), &*test_node.control.ports.entropy);
-    let target = Target::Class(Class::Write);
-    let (by, credential, running, expires_at) = (None, None, Running::LetFinish, None);
-    let kind = EventKind::SwitchEngaged { switch: switch.clone(), target, by, credential, running, expires_at };
-    test_node.change(kind, Value::Null).await;
+    let switch = test_node.engage("class:write", Running::LetFinish).await;
     let fence = test_node.control.ports.fence();
     assert!(fence.state().switches.contains_key(&switch), "the node knows it at once");
     assert!(!fence.has_drained(fence.state().epoch), "nothing says what was entered before");

@@ -11,7 +11,7 @@ use forelog::core::id::{CredentialId, SwitchId};
 use forelog::core::principal::Side;
 use forelog::core::ramp::Ramp;
 use forelog::core::scope::Scope;
-use forelog::core::switch::{Running, Target};
+use forelog::core::switch::Running;
 use forelog::core::time::{Clock, Micros};
 use forelog::log::fence::Admissibility;
 use proptest::prelude::*;
@@ -105,20 +105,6 @@ async fn passes(test_node: &TestNode, key: &CredentialId) -> bool {
     }
 }
 
-async fn engage(test_node: &TestNode) -> SwitchId {
-    let switch = SwitchId::new(test_node.clock.now(), &*test_node.control.ports.entropy);
-    let kind = EventKind::SwitchEngaged {
-        switch: switch.clone(),
-        target: Target::All,
-        by: None,
-        credential: None,
-        running: Running::Cancel,
-        expires_at: None,
-    };
-    test_node.change(kind, json!({ "reason": "an incident" })).await;
-    switch
-}
-
 async fn ramp(test_node: &TestNode, switch: &SwitchId, over: Duration) {
     let until = test_node.clock.after(over);
     let kind = EventKind::ReleaseRamped { switch: switch.clone(), by: None, second: None, until, break_glass: true };
@@ -128,7 +114,7 @@ async fn ramp(test_node: &TestNode, switch: &SwitchId, over: Duration) {
 async fn keys_come_back_one_after_the_other(site: Site) {
     let nodes = [TestNode::start(&site).await, TestNode::start(&site).await];
     let keys = make_keys(&nodes[0], 24).await;
-    let switch = engage(&nodes[0]).await;
+    let switch = nodes[0].engage("all", Running::Cancel).await;
     ramp(&nodes[1], &switch, MINUTE * 10).await;
     let mut through: BTreeSet<CredentialId> = BTreeSet::new();
     let mut sizes = Vec::new();
@@ -153,7 +139,7 @@ async fn keys_come_back_one_after_the_other(site: Site) {
     assert_eq!(let_through_by_the_log(&log), 0, "an auditor finds an admission that the switch covered");
     assert!(sizes.iter().sum::<usize>() > 100, "the load was real");
 
-    let again = engage(&nodes[1]).await;
+    let again = nodes[1].engage("all", Running::Cancel).await;
     ramp(&nodes[1], &again, MINUTE * 10).await;
     site.clock.pass(MINUTE * 5);
     for node in &nodes {
@@ -165,7 +151,7 @@ async fn keys_come_back_one_after_the_other(site: Site) {
     });
     let back: Vec<_> = back.cloned().collect();
     assert!(!back.is_empty() && passes(&nodes[0], &back[0]).await);
-    engage(&nodes[0]).await;
+    nodes[0].engage("all", Running::Cancel).await;
     for (key, node) in keys.iter().zip(nodes.iter().cycle()) {
         assert!(!passes(node, key).await, "{key} passes although everything was stopped again");
     }
@@ -210,7 +196,7 @@ async fn the_second_fence_goes_by_the_log(site: Site) {
         visible: false,
     };
     let before = site.clock.now();
-    let switch = engage(&test_node).await;
+    let switch = test_node.engage("all", Running::Cancel).await;
     ramp(&test_node, &switch, MINUTE * 10).await;
     let ramp = fence.state().switches[&switch].ramp.expect("a ramp");
     let turn = ramp.turn(&switch, &test_node.credential);
@@ -223,6 +209,6 @@ async fn the_second_fence_goes_by_the_log(site: Site) {
     site.clock.jump(-7_200_000_000);
     assert_eq!(enter(turn), Ok(()), "the log let it through; a clock that is behind does not stop it");
     site.clock.jump(3_600_000_000);
-    engage(&test_node).await;
+    test_node.engage("all", Running::Cancel).await;
     assert_eq!(enter(turn), Err(Code::KillSwitchEngaged), "everything was stopped again after it was let through");
 }

@@ -6,9 +6,8 @@ use forelog::control::Reply;
 use forelog::core::call::Status;
 use forelog::core::code::Code;
 use forelog::core::event::{Event, EventKind};
-use forelog::core::id::{CallId, SwitchId, VmId};
+use forelog::core::id::{CallId, VmId};
 use forelog::core::switch::Running;
-use forelog::core::time::Clock;
 use forelog::providers::compute::sim::{Action, Faults, Gate, Kind as Fault};
 use reqwest::{Method, StatusCode};
 use serde_json::{Value, json};
@@ -121,22 +120,6 @@ fn of<'a>(log: &'a [Event], call: &'a CallId) -> impl Iterator<Item = &'a EventK
     log.iter().map(|event| &event.kind).filter(move |kind| kind.call() == Some(call))
 }
 
-/// What became of the call, as its provider told it.
-async fn reconciled(test_node: &TestNode, call: &CallId) -> Option<bool> {
-    let told = async {
-        loop {
-            let log = test_node.log().await;
-            let told = of(&log, call)
-                .find_map(|kind| if let EventKind::Reconciled { happened, .. } = kind { Some(*happened) } else { None });
-            match told {
-                Some(happened) => return happened,
-                None => tokio::time::sleep(Duration::from_millis(20)).await,
-            }
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(30), told).await.expect("it is reconciled")
-}
-
 async fn answers_are_lost(mut site: Site) {
     let faults = prepare(&mut site);
     let test_node = TestNode::start(&site).await;
@@ -152,7 +135,7 @@ async fn answers_are_lost(mut site: Site) {
         let call = reply.call().expect("a call").clone();
         if is_lost {
             assert!(matches!(&reply, Reply::Failed { status: Status::Unknown, .. }), "{reply:?}");
-            assert_eq!(reconciled(&test_node, &call).await, Some(happened), "{name}");
+            assert_eq!(test_node.reconciled(&call).await, Some(happened), "{name}");
         } else {
             assert!(matches!(&reply, Reply::Done { .. }), "{reply:?}");
         }
@@ -160,35 +143,16 @@ async fn answers_are_lost(mut site: Site) {
     }
 }
 
-/// A node that renames and is gone once its request is at the gate.
-fn crash(site: &Site, vm: &VmId, gate: &Gate) {
-    std::thread::scope(|scope| {
-        let dying = scope.spawn(|| {
-            let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-            runtime.block_on(async {
-                let test_node = TestNode::start(site).await;
-                let mut request = test_node.request("vm_rename", to(vm, "shop"));
-                request.wait = Duration::ZERO;
-                let reply = test_node.control.submit(request).await;
-                assert!(matches!(reply, Reply::Running { .. }), "{reply:?}");
-                tokio::time::timeout(Duration::from_secs(20), gate.arrived(1)).await.expect("the request");
-            });
-            runtime.shutdown_background();
-        });
-        dying.join().expect("it asked");
-    });
-}
-
 async fn after_a_crash(mut site: Site, fault: fn(Gate) -> Fault, happened: bool) {
     let (faults, gate) = (prepare(&mut site), Gate::closed());
     let vm = import(&TestNode::idle(&site).await.0).await;
     faults.inject_once(None, Some(Action::Rename), fault(gate.clone()));
-    crash(&site, &vm, &gate);
+    site.crash("vm_rename", &to(&vm, "shop"), &gate);
     let test_node = TestNode::start(&site).await;
     test_node.outlast_the_others().await;
     let log = wait_for(&test_node, |kind| matches!(kind, EventKind::Unknown(_))).await;
     let (call, _) = check(&log, false).into_iter().find(|(_, status)| *status == Status::Unknown).expect("the call");
-    assert_eq!(reconciled(&test_node, &call).await, Some(happened));
+    assert_eq!(test_node.reconciled(&call).await, Some(happened));
     assert_eq!(hostname(&test_node).await, if happened { "shop" } else { "web-1-sim" });
     assert!(test_node.reader.store.state(&["unknown"]).await.expect("the rows").is_empty(), "nothing is left to ask");
 }
@@ -211,11 +175,7 @@ async fn stopped_in_between(mut site: Site) {
     request.wait = Duration::ZERO;
     let call = test_node.control.submit(request).await.call().expect("a call").clone();
     assert!(of(&test_node.log().await, &call).any(|kind| matches!(kind, EventKind::Admitted(_))), "it was let through");
-    let switch = SwitchId::new(test_node.clock.now(), &*test_node.control.ports.entropy);
-    let (by, credential, running, expires_at) = (None, None, Running::LetFinish, None);
-    let target = "tool:vm_rename".parse().expect("a target");
-    let engaged = EventKind::SwitchEngaged { switch, target, by, credential, running, expires_at };
-    test_node.change(engaged, json!({ "reason": "x" })).await;
+    test_node.engage("tool:vm_rename", Running::LetFinish).await;
     let stop = CancellationToken::new();
     let working = tokio::spawn(worker.work(assigned, stop.clone(), Duration::from_secs(5)));
     let log = wait_for(&test_node, |kind| matches!(kind, EventKind::Cancelled(_))).await;

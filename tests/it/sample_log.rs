@@ -22,7 +22,7 @@ use forelog::core::scope::Scope;
 use forelog::core::scrub::Scrubbed;
 use forelog::core::terms::Terms;
 use forelog::core::time::{Clock, Entropy, Micros};
-use forelog::core::tool::{Class, ProviderAccess, Risk, Timing, ToolSpec};
+use forelog::core::tool::{Class, Risk, Timing, ToolSpec};
 use forelog::log::admission::{Submission, Submitted, Waits, job_row};
 use forelog::log::binding::Binding;
 use forelog::log::claim::Claimed;
@@ -71,25 +71,7 @@ impl Entropy for Counting {
 }
 
 const fn facts(name: &'static str, class: Class, timing: Timing) -> ToolSpec {
-    let (risk, scope) = (Risk::R2, Some(Scope::VmsRead));
-    ToolSpec {
-        name,
-        version: 1,
-        scope,
-        or: &[],
-        open: None,
-        class,
-        risk,
-        timing,
-        idempotent: true,
-        stops: false,
-        administers: false,
-        puts_policies: false,
-        needs_exec: false,
-        also_about: &[],
-        reaches: ProviderAccess::Resources,
-        effect: None,
-    }
+    ToolSpec { scope: Some(Scope::VmsRead), class, risk: Risk::R2, timing, ..ToolSpec::reading(name) }
 }
 
 /// Answered at once.

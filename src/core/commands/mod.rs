@@ -11,7 +11,7 @@
 //! module makes a [`Change`], so no other one appends a change of control state through [`Writer::change`].
 //!
 //! To add a change of control state: its kind (`core/event/kind.rs`) with its row (`core/row.rs`), a command here with a test in
-//! `tests/it/commands.rs`, and whoever asks for it: an operation under `tools/`, or a method of the local admin (`app/registry.rs`).
+//! `tests/it/commands/`, and whoever asks for it: an operation under `tools/`, or a method of the local admin (`app/registry.rs`).
 //!
 //! [`Writer::change`]: crate::log::writer::Writer::change
 

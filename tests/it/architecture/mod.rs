@@ -35,16 +35,19 @@ impl Source {
     }
 }
 
+/// Every file of the source, by its path below `src`.
 fn sources() -> Vec<Source> {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
-    let mut files = Vec::new();
-    find(&root, "rs", &mut files);
-    files.sort();
-    let relative = |file: &Path| file.strip_prefix(&root).expect("below the root").to_string_lossy().into_owned();
-    let sources = files.iter().map(|file| Source::new(&relative(file), &fs::read_to_string(file).expect("a text")));
-    let sources: Vec<_> = sources.collect();
+    let sources = sources_below(&Path::new(env!("CARGO_MANIFEST_DIR")).join("src"));
     assert!(sources.len() > 10, "the source was not found");
     sources
+}
+
+fn sources_below(root: &Path) -> Vec<Source> {
+    let mut files = Vec::new();
+    find(root, "rs", &mut files);
+    files.sort();
+    let relative = |file: &Path| file.strip_prefix(root).expect("below the root").to_string_lossy().into_owned();
+    files.iter().map(|file| Source::new(&relative(file), &fs::read_to_string(file).expect("a text"))).collect()
 }
 
 fn find(dir: &Path, extension: &str, files: &mut Vec<PathBuf>) {

@@ -1,9 +1,12 @@
 //! How long things are, and what they are called.
 
+use std::fs;
+use std::path::Path;
+
 use syn::spanned::Spanned;
 use syn::visit::{self, Visit};
 
-use super::{Source, sources};
+use super::{Source, sources, sources_below};
 
 const LONGEST_FILE: usize = 400;
 const LONGEST_FUNCTION: usize = 80;
@@ -60,11 +63,15 @@ fn items(source: &Source) -> Items {
     items
 }
 
-fn too_long(source: &Source) -> Vec<String> {
+fn long_file(source: &Source) -> Option<String> {
     let lines = source.text.lines().count();
-    let file = (lines > LONGEST_FILE).then(|| format!("{}: {lines} lines", source.name));
+    (lines > LONGEST_FILE).then(|| format!("{}: {lines} lines", source.name))
+}
+
+fn too_long(source: &Source) -> Vec<String> {
     let functions = items(source).functions.into_iter().filter(|(_, lines)| *lines > LONGEST_FUNCTION);
-    file.into_iter().chain(functions.map(|(name, lines)| format!("{}: fn {name} has {lines} lines", source.name))).collect()
+    let functions = functions.map(|(name, lines)| format!("{}: fn {name} has {lines} lines", source.name));
+    long_file(source).into_iter().chain(functions).collect()
 }
 
 #[test]
@@ -79,6 +86,36 @@ fn a_long_file_and_a_long_function_are_found() {
     assert_eq!(too_long(&Source::new("core/a.rs", &function(LONGEST_FUNCTION))), [""; 0]);
     assert_eq!(too_long(&Source::new("core/a.rs", &function(LONGEST_FUNCTION + 1))), ["core/a.rs: fn f has 81 lines"]);
     assert_eq!(too_long(&Source::new("core/a.rs", &"\n".repeat(401))), ["core/a.rs: 401 lines"]);
+}
+
+/// The long files among the tests and benches of a crate.
+fn long_tests(root: &Path) -> Vec<String> {
+    let below = |dir: &'static str| {
+        let sources = sources_below(&root.join(dir));
+        assert!(!sources.is_empty(), "nothing was found in {dir}");
+        sources.into_iter().filter_map(move |source| long_file(&source).map(|long| format!("{dir}/{long}")))
+    };
+    ["tests/it", "benches"].into_iter().flat_map(below).collect()
+}
+
+#[test]
+fn tests_and_benches_are_short() {
+    let long = long_tests(Path::new(env!("CARGO_MANIFEST_DIR")));
+    assert!(long.is_empty(), "{}", long.join("\n"));
+}
+
+#[test]
+fn a_long_test_and_a_long_bench_are_found() {
+    let planted = tempfile::tempdir().expect("a directory");
+    let plant = |file: &str, lines: usize| {
+        let file = planted.path().join(file);
+        fs::create_dir_all(file.parent().expect("a directory")).expect("a directory");
+        fs::write(file, "//\n".repeat(lines)).expect("a file");
+    };
+    plant("tests/it/suite/short.rs", LONGEST_FILE);
+    plant("tests/it/suite/long.rs", LONGEST_FILE + 1);
+    plant("benches/long/main.rs", LONGEST_FILE + 1);
+    assert_eq!(long_tests(planted.path()), ["tests/it/suite/long.rs: 401 lines", "benches/long/main.rs: 401 lines"]);
 }
 
 /// The words of a name, however it joins them.

@@ -153,13 +153,7 @@ async fn inviting_stops(console: ConsoleServer) {
     assert!(waits(&by_key).await && console.works(&own).await, "a switch on the key stops what it has begun");
     engage(&owner.acts_with().await).await;
     assert!(waits(&own).await);
-    assert!(
-        console
-            .events("user_created")
-            .await
-            .iter()
-            .all(|event| !matches!(&event.kind, EventKind::UserCreated { invitation: Some(_), .. }))
-    );
+    assert!(console.nobody_took_a_link().await);
 }
 
 async fn signing_in_again(console: ConsoleServer) {

@@ -241,6 +241,12 @@ impl ConsoleServer {
         let all = self.app.node().control.ports.reader.events(Position(0), 100_000).await.expect("the log");
         all.into_iter().filter(|event| event.kind.name() == name).collect()
     }
+
+    /// Whether no invitation has made anybody a user.
+    pub async fn nobody_took_a_link(&self) -> bool {
+        let made = self.events("user_created").await;
+        made.iter().all(|event| !matches!(&event.kind, EventKind::UserCreated { invitation: Some(_), .. }))
+    }
 }
 
 async fn customer(local_admin: &LocalAdmin, name: &str, machine: &str) -> Customer {

@@ -98,13 +98,7 @@ async fn stopped(console: ConsoleServer) {
     engage("all".to_owned()).await;
     assert_eq!(console.looks_at(&link).await, StatusCode::FORBIDDEN);
     assert_eq!(console.browser().post(&link, &CHOSEN).await.status, StatusCode::FORBIDDEN);
-    assert!(
-        console
-            .events("user_created")
-            .await
-            .iter()
-            .all(|event| !matches!(&event.kind, EventKind::UserCreated { invitation: Some(_), .. }))
-    );
+    assert!(console.nobody_took_a_link().await);
 }
 
 /// Two of one address, whom a log from before digests has made.

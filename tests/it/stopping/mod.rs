@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::cli::{Server, answer, answer_in, command, complaint, dir, shown, text};
+use crate::harness::until;
 use crate::local_admin::id;
 use crate::pipe::modern;
 use crate::postgres;
@@ -175,16 +176,6 @@ impl House {
     }
 }
 
-/// Waits until a condition holds.
-async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
-    let waiting = async {
-        while !holds().await {
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
-    };
-    assert!(tokio::time::timeout(TIMEOUT, waiting).await.is_ok(), "waited in vain until {what}");
-}
-
 async fn stops_whatever_breaks(on: On, part: Part) {
     let mut house = House::open(on, &part.configuration()).await;
     house.env = part.environment();
@@ -195,7 +186,7 @@ async fn stops_whatever_breaks(on: On, part: Part) {
     }
     let broken = part.break_in(&house).await;
     if part.is_of_vault() {
-        until("the node has seen that its vault is away", async || {
+        until(TIMEOUT, "the node has seen that its vault is away", async || {
             let (status, said) = house.ask("", Method::GET, "/readyz", Value::Null).await;
             assert_eq!(status, 200, "calls whose keys are in memory go on: {said}");
             said["vault"] == "away" || !part.shows()

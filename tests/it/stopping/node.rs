@@ -18,7 +18,8 @@ use forelog::log::store::Want;
 use forelog::log::vault::Vault;
 use serde_json::json;
 
-use super::{House, On, until};
+use super::{House, On, TIMEOUT};
+use crate::harness::until;
 use crate::promises::check;
 use crate::test_node::{Site, TestNode, on_both};
 
@@ -62,12 +63,12 @@ async fn what_cannot_be_stopped_is_not_admitted(site: Site) {
             _ => false,
         }
     };
-    until("a call that could not be stopped is refused", refused).await;
+    until(TIMEOUT, "a call that could not be stopped is refused", refused).await;
     let made = test_node.world.executed().len();
     assert!(refused().await);
     assert_eq!(test_node.world.executed().len(), made, "nothing runs");
     refuse_switches(&site, false).await;
-    until("it can be stopped again, and is made", async || {
+    until(TIMEOUT, "it can be stopped again, and is made", async || {
         matches!(test_node.call("probe_write", json!({})).await, Reply::Done { .. })
     })
     .await;

@@ -13,9 +13,10 @@ use reqwest::Method;
 use serde_json::json;
 use sqlx::{AssertSqlSafe, Connection, Executor, PgConnection};
 
-use super::{House, until};
+use super::{House, TIMEOUT};
 use crate::cli::{Server, shown};
 use crate::frozen::{Calling, caught_in_database};
+use crate::harness::until;
 use crate::local_admin::id;
 use crate::notices::{Full, stranger};
 use crate::pipe::signal;
@@ -276,7 +277,7 @@ async fn full(house: &House, room: &str) -> Broken {
         .stderr(Stdio::null())
         .spawn()
         .expect("run strace");
-    until("strace follows the server", async || traced(house.server().id())).await;
+    until(TIMEOUT, "strace follows the server", async || traced(house.server().id())).await;
     Broken::Injected(strace)
 }
 
@@ -302,7 +303,8 @@ async fn hang_in_provider(house: &House) -> Broken {
     let (status, said) = house.ask(&house.agent, Method::POST, "/api/v1/tools/vm_power", args).await;
     assert_eq!(status, 202, "{said}");
     let call = format!("/api/v1/calls/{}", said["operation_id"].as_str().expect("an operation"));
-    until("it runs", async || house.ask(&house.agent, Method::GET, &call, json!(null)).await.1["status"] == "running").await;
+    until(TIMEOUT, "it runs", async || house.ask(&house.agent, Method::GET, &call, json!(null)).await.1["status"] == "running")
+        .await;
     Broken::Nothing
 }
 

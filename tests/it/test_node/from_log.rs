@@ -1,0 +1,117 @@
+//! Calls read from the log itself: slow, and right.
+
+use async_trait::async_trait;
+use forelog::core::call::Status;
+use forelog::core::event::{Event, EventKind};
+use forelog::core::id::{CallId, Position};
+use forelog::core::refusal::Refusal;
+use forelog::core::search::Field;
+use forelog::core::visibility::Visibility;
+use forelog::log::reading::Reader;
+use forelog::tools::{Activity, ActivityPage, ActivityQuery, CallRecord};
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+
+/// Every event.
+pub async fn whole_log(reader: &Reader) -> Vec<Event> {
+    let mut all: Vec<Event> = Vec::new();
+    loop {
+        let after = all.last().map_or(Position(0), |event| event.position);
+        let page = reader.events(after, 1000).await.expect("the log");
+        if page.is_empty() {
+            return all;
+        }
+        all.extend(page);
+    }
+}
+
+/// Reads calls from the log itself: slow, and right.
+pub struct FromLog(pub Reader);
+
+#[async_trait]
+impl Activity for FromLog {
+    async fn position(&self) -> Result<Position, Refusal> {
+        Ok(Position(0))
+    }
+
+    async fn changes(&self, _: ActivityQuery, _: Position) -> Result<forelog::tools::Changes, Refusal> {
+        Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views here."))
+    }
+
+    async fn administration(
+        &self,
+        _: forelog::tools::AdministrationQuery,
+    ) -> Result<forelog::tools::AdministrationPage, Refusal> {
+        Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views here."))
+    }
+
+    async fn histogram(&self, _: ActivityQuery, _: u32) -> Result<forelog::tools::Histogram, Refusal> {
+        Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views here."))
+    }
+
+    /// Filters by sight and tool only.
+    async fn list(&self, query: ActivityQuery) -> Result<ActivityPage, Refusal> {
+        let (mut items, log) = (Vec::new(), whole_log(&self.0).await);
+        for event in log.iter().rev() {
+            let EventKind::IntentRecorded(intent) = &event.kind else { continue };
+            if query.search.value(Field::Tool).is_none_or(|tool| *tool == *intent.tool) {
+                items.extend(self.call(&query.visibility, &intent.call).await?);
+            }
+        }
+        Ok(ActivityPage { items, next_cursor: None, as_of: log.last().map_or(Position(0), |event| event.position) })
+    }
+
+    async fn call(&self, visibility: &Visibility, call: &CallId) -> Result<Option<CallRecord>, Refusal> {
+        let mut record: Option<CallRecord> = None;
+        for event in whole_log(&self.0).await {
+            if event.kind.call() != Some(call) {
+                continue;
+            }
+            if let EventKind::IntentRecorded(intent) = &event.kind {
+                record = Some(CallRecord {
+                    policy: None,
+                    switch: None,
+                    user: intent.user.to_string(),
+                    call_id: call.clone(),
+                    account: intent.account.clone(),
+                    credential: intent.credential.to_string(),
+                    resources: intent.resources.clone(),
+                    tool: intent.tool.to_string(),
+                    via: String::new(),
+                    status: Status::Recorded,
+                    code: None,
+                    at: event.at,
+                    ended_at: None,
+                    session: None,
+                    ip: None,
+                    text: String::new(),
+                    intent: event.position,
+                    end: None,
+                });
+            }
+            let Some(record) = record.as_mut() else { continue };
+            let before = (record.status != Status::Recorded || !matches!(event.kind, EventKind::IntentRecorded(_)))
+                .then_some(record.status);
+            record.status = forelog::core::call::next(before, &event.kind).expect("a legal log");
+            if record.status.is_terminal() && record.end.is_none() {
+                record.end = Some(event.position);
+            }
+        }
+        Ok(record.filter(|record| visibility.call(&record.account, &record.credential)))
+    }
+
+    async fn timeline(&self, visibility: &Visibility, call: &CallId) -> Result<Option<Value>, Refusal> {
+        let Some(record) = self.call(visibility, call).await? else { return Ok(None) };
+        let log = whole_log(&self.0).await;
+        let events: Vec<Value> = log
+            .iter()
+            .filter(|event| event.kind.call() == Some(call))
+            .map(|event| {
+                let sha256 = hex::encode(Sha256::digest(json!(event).to_string()));
+                json!({ "position": event.position, "at": event.at, "type": event.kind.name(), "leaf": event, "sha256": sha256 })
+            })
+            .collect();
+        let durations = json!({ "decided": null, "queued": null, "ran": null, "total": null });
+        Ok(Some(json!({ "call": record, "arguments": null, "result": null, "durations": durations, "events": events })))
+    }
+}
