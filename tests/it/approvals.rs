@@ -57,6 +57,7 @@ on_both! {
     eased: approvals_no_row_asks_for_less_on_sqlite, approvals_no_row_asks_for_less_on_postgres;
     doubled: approvals_nobody_says_yes_twice_on_sqlite, approvals_nobody_says_yes_twice_on_postgres;
     others_waiting: approvals_what_waits_for_others_is_not_read_on_sqlite, approvals_what_waits_for_others_is_not_read_on_postgres;
+    unseen_open: approvals_anothers_open_call_is_looked_for_as_one_that_is_not_on_sqlite, approvals_anothers_open_call_is_looked_for_as_one_that_is_not_on_postgres;
     repeated: approvals_a_repeat_joins_what_waits_on_sqlite, approvals_a_repeat_joins_what_waits_on_postgres;
 }
 
@@ -88,6 +89,28 @@ async fn others_waiting(site: Site) {
     let reply = test_node.control.submit(request).await;
     let Reply::Failed { refusal, .. } = reply else { panic!("{reply:?}") };
     assert_eq!(refusal.code, Code::ControlStateUnreadable);
+}
+
+/// Who names a call of others as the one to follow is told no sooner that there is none.
+async fn unseen_open(site: Site) {
+    let test_node = holding(&site, Hold::new("it interrupts service")).await;
+    let open = leave(&test_node, json!({})).await;
+    let other = account(&test_node, Side::Customer).await;
+    let stranger = person(&test_node, &other, Side::Customer, |_| {}).await;
+    let sibling = person(&test_node, &test_node.account, Side::Customer, |_| {}).await;
+    let absent = CallId::new(test_node.clock.after(Duration::ZERO), &*test_node.control.ports.entropy);
+    let looks = async |who: &Principal, call: &CallId| {
+        let row = job_row(call);
+        let before = site.reads(&row);
+        let mut request = test_node.request("probe_write", json!({}));
+        (request.principal, request.follows) = (who.clone(), Some(call.to_string()));
+        let refused = code(&test_node.control.submit(request).await);
+        assert_eq!(refused, Some(Code::OperationNotFound));
+        site.reads(&row) - before
+    };
+    let of_absent = looks(&stranger, &absent).await;
+    assert_eq!(looks(&stranger, &open).await, of_absent, "another account's open call is found sooner");
+    assert_eq!(looks(&sibling, &open).await, of_absent, "another key's open call is found sooner");
 }
 
 /// A key of a person.

@@ -56,7 +56,7 @@ use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
-use crate::forgetful::Forgetful;
+use crate::forgetful::{Asked, Forgetful};
 
 /// A clock that a test turns.
 #[derive(Default)]
@@ -250,6 +250,8 @@ pub struct Site {
     pub forgets: Arc<AtomicBool>,
     /// Bytes that were written to the log room.
     pub written: Arc<AtomicU64>,
+    /// The names of each read of rows by name.
+    pub asked: Asked,
     pub vault: tempfile::TempDir,
     /// Nodes that start from now on have a simulated fleet, and the tools that act on it.
     pub fleet: Option<SimFleet>,
@@ -299,6 +301,7 @@ impl Site {
             lease: Duration::from_secs(3),
             forgets: Arc::default(),
             written: Arc::default(),
+            asked: Arc::default(),
             vault: tempfile::tempdir().expect("a directory"),
             fleet: None,
             declared: Vec::new,
@@ -314,6 +317,12 @@ impl Site {
     /// Where the files are.
     pub fn dir(&self) -> &Path {
         self.vault.path()
+    }
+
+    /// How often rows were read by name that begin so.
+    pub fn reads(&self, start: &str) -> usize {
+        let asked = self.asked.lock().expect("what is asked");
+        asked.iter().filter(|names| names.iter().any(|name| name.starts_with(start))).count()
     }
 
     /// Opens the log room once more, as another process would.
@@ -334,7 +343,7 @@ fn beginning() -> Micros {
 impl TestNode {
     /// A node without a worker, whose account and key are made if the log is empty.
     pub async fn idle(site: &Site) -> (Self, Arc<Worker>, tokio::sync::mpsc::UnboundedReceiver<forelog::control::Assignment>) {
-        let store = Forgetful::over(SqlStore::new(site.room().await), &site.forgets, &site.written);
+        let store = Forgetful::over(SqlStore::new(site.room().await), &site.forgets, &site.written, &site.asked);
         store.migrate().await.expect("migrate");
         if !site.log.is_empty() {
             crate::postgres::simulate(&site.log).await;
@@ -650,8 +659,15 @@ impl Activity for FromLog {
         Ok(Position(0))
     }
 
-    async fn changes(&self, _: ActivityQuery, _: Position) -> Result<forelog::tools::Changes, Refusal> {
-        Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views here."))
+    /// Each call that was recorded since then, once.
+    async fn changes(&self, query: ActivityQuery, after: Position) -> Result<forelog::tools::Changes, Refusal> {
+        let (mut items, log) = (Vec::new(), whole_log(&self.0).await);
+        for event in log.iter().filter(|event| event.position > after) {
+            let EventKind::IntentRecorded(intent) = &event.kind else { continue };
+            let call = self.call(&query.visibility, &intent.call).await?;
+            items.extend(call.map(|call| forelog::tools::Change { position: event.position, call }));
+        }
+        Ok(forelog::tools::Changes { items, position: log.last().map_or(after, |event| event.position), is_behind: false })
     }
 
     async fn administration(
