@@ -58,6 +58,7 @@ on_both! {
     doubled: approvals_nobody_says_yes_twice_on_sqlite, approvals_nobody_says_yes_twice_on_postgres;
     others_waiting: approvals_what_waits_for_others_is_not_read_on_sqlite, approvals_what_waits_for_others_is_not_read_on_postgres;
     unseen_open: approvals_anothers_open_call_is_looked_for_as_one_that_is_not_on_sqlite, approvals_anothers_open_call_is_looked_for_as_one_that_is_not_on_postgres;
+    many_waiting: approvals_that_wait_delay_nothing_that_is_queued_on_sqlite, approvals_that_wait_delay_nothing_that_is_queued_on_postgres;
     repeated: approvals_a_repeat_joins_what_waits_on_sqlite, approvals_a_repeat_joins_what_waits_on_postgres;
 }
 
@@ -89,6 +90,24 @@ async fn others_waiting(site: Site) {
     let reply = test_node.control.submit(request).await;
     let Reply::Failed { refusal, .. } = reply else { panic!("{reply:?}") };
     assert_eq!(refusal.code, Code::ControlStateUnreadable);
+}
+
+/// However many calls wait for a person, what goes on beside them reads none of their approvals.
+async fn many_waiting(site: Site) {
+    let test_node = holding(&site, Hold::new("it interrupts service")).await;
+    for _ in 0..30 {
+        leave(&test_node, json!({})).await;
+    }
+    test_node.world.hold(None);
+    let before = site.reads("approval:");
+    for ran in 1..=10 {
+        let reply = test_node.call("probe_queued", json!({})).await;
+        assert!(!matches!(reply, Reply::Failed { .. }), "{reply:?}");
+        test_node.world.executed_at_least(ran).await;
+    }
+    let looks = site.reads("approval:") - before;
+    assert!(looks <= 5, "approvals were read {looks} times for ten calls that wait for nobody");
+    assert_eq!(approvals(&test_node).await.len(), 30, "all of them still wait");
 }
 
 /// Who names a call of others as the one to follow is told no sooner that there is none.
