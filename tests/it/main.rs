@@ -124,6 +124,7 @@ mod tools;
 mod traces;
 mod turns;
 mod typed;
+mod unanswered;
 mod unread;
 mod unseen;
 mod usage;
