@@ -133,5 +133,6 @@ mod views;
 mod visibility;
 mod visible;
 mod voices;
+mod watching;
 mod wire;
 mod witness;
