@@ -127,6 +127,7 @@ mod typed;
 mod unanswered;
 mod unread;
 mod unseen;
+mod untouched;
 mod usage;
 mod verify;
 mod views;
