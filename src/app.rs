@@ -101,13 +101,22 @@ pub struct App {
 impl App {
     /// Starts everything that `config` names. Bound first, so that a busy port is found before anything is recorded.
     pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, AppError> {
-        Self::start_on(Self::listen(config).await?, config, clock, entropy).await
+        Self::start_on(Self::listen_on(Self::bind(config.listen)?)?, config, clock, entropy).await
     }
 
-    /// Takes the port that `config` names.
-    pub async fn listen(config: &Config) -> Result<TcpListener, AppError> {
-        let listen = |source| AppError::Listen { address: config.listen, source };
-        TcpListener::bind(config.listen).await.map_err(listen)
+    /// Takes a port before anything else is done.
+    pub fn bind(address: SocketAddr) -> Result<std::net::TcpListener, AppError> {
+        std::net::TcpListener::bind(address).map_err(|source| AppError::Listen { address, source })
+    }
+
+    /// Listens at a port that was taken.
+    pub fn listen_on(bound: std::net::TcpListener) -> Result<TcpListener, AppError> {
+        let address = bound.local_addr().unwrap_or_else(|_| SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)));
+        let listen = || {
+            bound.set_nonblocking(true)?;
+            TcpListener::from_std(bound)
+        };
+        listen().map_err(|source| AppError::Listen { address, source })
     }
 
     /// Starts everything on a port that was taken.
@@ -132,7 +141,12 @@ impl App {
         let (router, connections) = (http::router(Arc::clone(&http)), Arc::clone(&http.connections));
         let public = http::serve(listener, router, served, connections, stop.clone().cancelled_owned());
         let (socket, local) = match listen_locally(config, &http, &stop) {
-            Ok((socket, local)) => (Some(socket), Some(local)),
+            Ok((socket, local)) => {
+                if let Err(error) = socket.say_address(address) {
+                    tracing::warn!(%error, "`forelog call` and `forelog health` find this server only with its address");
+                }
+                (Some(socket), Some(local))
+            }
             Err(error) => {
                 tracing::warn!(error = error_chain(&error), "`forelog stdio` reaches this server only with --url");
                 (None, None)

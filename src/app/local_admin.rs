@@ -39,7 +39,7 @@ pub enum LocalAdminError {
     /// The rooms cannot be opened.
     #[error(transparent)]
     Room(#[from] RoomError),
-    /// The log was not written.
+    /// The log was not written, as far as anybody knows.
     #[error("writing to the log")]
     Write(#[from] WriteError),
     /// The log was not read.

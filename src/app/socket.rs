@@ -5,7 +5,8 @@
 //! lives never, frozen or not. A clean stop leaves nothing behind.
 
 use std::fs::{File, Permissions, TryLockError};
-use std::io;
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
@@ -18,6 +19,9 @@ use crate::log::private;
 /// The folder in the data directory, and the socket in it.
 const FOLDER: &str = "run";
 const NAME: &str = "mcp.sock";
+
+/// Beside it: where the same server listens for everybody.
+const ADDRESS: &str = "address";
 
 /// Longest path that a socket's address holds.
 const MAX_LENGTH: usize = 107;
@@ -51,6 +55,12 @@ pub enum SocketError {
 #[must_use]
 pub fn path(data: &Path) -> PathBuf {
     data.join(FOLDER).join(NAME)
+}
+
+/// Where the server of a data directory has said that it listens. It may be gone: whoever asks it dials the socket first.
+#[must_use]
+pub fn address_of(data: &Path) -> Option<SocketAddr> {
+    std::fs::read_to_string(data.join(FOLDER).join(ADDRESS)).ok()?.trim().parse().ok()
 }
 
 /// A path to a socket that fits into an address. While this is kept, it leads there.
@@ -110,6 +120,12 @@ impl Socket {
         listener.set_nonblocking(true).map_err(failed)?;
         Ok((socket, listener))
     }
+
+    /// Says where the server listens, for the command line on the same data.
+    pub fn say_address(&self, address: SocketAddr) -> io::Result<()> {
+        let mut file = private::create(&self.path.with_file_name(ADDRESS))?;
+        writeln!(file, "{address}")
+    }
 }
 
 /// Makes the folder private, and takes it.
@@ -141,6 +157,7 @@ fn hold(folder: &Path, socket: &Path) -> Result<File, SocketError> {
 impl Drop for Socket {
     fn drop(&mut self) {
         // Whoever finds it is told that nobody listens; the next server replaces it.
+        let _ = std::fs::remove_file(self.path.with_file_name(ADDRESS));
         let _ = std::fs::remove_file(&self.path);
         if let Some(folder) = self.path.parent() {
             let _ = std::fs::remove_dir(folder);

@@ -14,11 +14,10 @@ use http_body_util::{BodyExt, Limited};
 use serde_json::Value;
 
 use super::declared::{self, WHOLE};
-use super::health::reachable;
+use super::health::served_at;
 use super::stdio::answer::unanswered;
 use super::stdio::wire::{Place, Raw, Unanswered, Wire};
 use super::{Answer, CliError, Context, Text};
-use crate::config::Config;
 use crate::core::code::Code;
 use crate::core::refusal::Refusal;
 use crate::tools::Tool;
@@ -35,7 +34,7 @@ const MAX_SIZE: u64 = 4 * 1024 * 1024;
 const EXAMPLES: &str = "\
 The key comes from the configuration (api_key) or the environment; it is never an argument, which others could see. Neither is a secret
 among the arguments: --arguments - reads them from standard input. Without --url it asks the server of the configuration, at
-its public_url, or where it listens on this machine. `forelog call TOOL --help` tells what a tool takes. It succeeds if the call did, or goes on.
+its public_url, or where it listens on this machine; with --data the one that serves that data. `forelog call TOOL --help` tells what a tool takes. It succeeds if the call did, or goes on.
 Examples:
   FORELOG_API_KEY=flk_live_… forelog call vm_list --data forelog-demo
   FORELOG_API_KEY=flk_live_… forelog call --url https://forelog.example vm_power --vm_id web-1 --action reboot --confirm
@@ -111,7 +110,10 @@ pub async fn run(args: CallArgs, context: &Context) -> Result<Answer, CliError> 
     let tool = declared::tool(&asked.name).ok_or_else(|| CliError::Usage(format!("there is no tool {}", asked.name)))?;
     let body = Bytes::from(document(asked.arguments)?.to_string());
     let place = Place::Tool(tool.facts.name);
-    let url = url.map_or_else(|| own(&context.config), Ok)?;
+    let url = match url {
+        Some(url) => url,
+        None => own(context).await?,
+    };
     let wire = Wire::to_url(&url, place, key)?;
     let lost = |why: &Unanswered| CliError::Refused(Box::new(unanswered(why, &wire.display_target())));
     let headers = HeaderMap::from_iter([(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))]);
@@ -125,10 +127,10 @@ pub async fn run(args: CallArgs, context: &Context) -> Result<Answer, CliError> 
 }
 
 /// The server that the configuration is of.
-fn own(config: &Config) -> Result<String, CliError> {
-    match (&config.public_url, &config.tls) {
+async fn own(context: &Context) -> Result<String, CliError> {
+    match (&context.config.public_url, &context.config.tls) {
         (Some(url), _) => Ok(url.clone()),
-        (None, None) => Ok(format!("http://{}", reachable(config.listen))),
+        (None, None) => Ok(format!("http://{}", served_at(context, None).await?)),
         (None, Some(_)) => Err(CliError::Usage("name the server with --url, or set public_url in the configuration".into())),
     }
 }

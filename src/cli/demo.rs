@@ -3,13 +3,14 @@
 //! It says on standard error what it is doing, and makes a first call by itself (`first_call.rs`), so that a newcomer sees what is
 //! recorded of one; not with `--json`, where programs seed from it.
 //!
-//! INVARIANT: a start first puts an earlier `demo.json` aside, so whoever waits for the file never reads where the last one
+//! INVARIANT: nothing is made or put aside before the port is taken and the data is seen to be served by nobody. A start then puts an earlier
+//! `demo.json` aside, so whoever waits for the file never reads where the last one
 //! served; the keys in it are shown nowhere else. Starting again on the same directory goes on with the same data and keys.
 
 use std::io::Write;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, PoisonError};
 
 use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
@@ -99,9 +100,10 @@ impl DemoArgs {
 /// Serves the demonstration until it is told to stop.
 pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     tracing::info!(data = %context.config.data_dir.display(), "starting the demonstration");
-    // Somebody who has the data to himself, or the port, is named before anything is put aside.
-    drop(DirectoryLock::among_servers(&context.config.data_dir).map_err(AppError::from)?);
-    let listener = App::listen(&context.config).await?;
+    // Whoever serves the data is named before anything is put aside: demo.json says where he serves.
+    drop(DirectoryLock::alone(&context.config.data_dir).map_err(AppError::from)?);
+    let bound = context.bound.lock().unwrap_or_else(PoisonError::into_inner).take();
+    let listener = App::listen_on(bound.map_or_else(|| App::bind(args.listen), Ok)?)?;
     let (shown, aside) = (context.config.data_dir.join("demo.json"), context.config.data_dir.join(".demo-keys.json"));
     let mut document = if let Some(document) = set_aside(&shown, &aside)? {
         document

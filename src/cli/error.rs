@@ -190,6 +190,10 @@ impl CliError {
                 "nothing was written. Of a process: `kill -CONT PID` lets a stopped one go on, `kill -9 PID` ends it. Of a session of \
                  PostgreSQL: `select pg_terminate_backend(PID)`. Then say it again",
             ),
+            _ if is_uncertain(self) => Some(
+                "look before you say it again: `forelog switch list`, `forelog key list`, `forelog account list` and `forelog doctor` \
+                 show what is there",
+            ),
             _ if is_full(self) => Some(
                 "nothing can be recorded, so nothing is admitted and nothing has to be stopped meanwhile. To keep it so, stop the nodes, make \
                  room on the disk that the data is on, engage again, and start them",
@@ -266,6 +270,11 @@ fn is_blocked(error: &CliError) -> bool {
         matches!(error.downcast_ref(), Some(WriteError::Blocked(_)))
             || error.downcast_ref::<SqlError>().is_some_and(SqlError::is_held)
     })
+}
+
+/// Nobody knows whether it was written.
+fn is_uncertain(error: &CliError) -> bool {
+    causes(error).any(|error| matches!(error.downcast_ref(), Some(WriteError::Store { uncertain: true, .. })))
 }
 
 /// A standby keeps every commit waiting, whoever found it.

@@ -19,7 +19,11 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::stdio::wire::dial;
 use super::{Answer, CliError, Context};
+use crate::app::rooms::RoomError;
+use crate::app::socket;
+use crate::config::Config;
 
 /// How long the server may take.
 const TIMEOUT: Duration = Duration::from_secs(5);
@@ -41,8 +45,8 @@ pub struct HealthArgs {
 }
 
 /// Asks the server for its readiness.
-pub async fn run(context: &Context) -> Result<Answer, CliError> {
-    let address = reachable(context.config.listen);
+pub async fn run(args: &HealthArgs, context: &Context) -> Result<Answer, CliError> {
+    let address = served_at(context, args.listen).await?;
     let failed = |why: String| CliError::Unhealthy { address, why };
     let asked = tokio::time::timeout(TIMEOUT, ask(context, address)).await;
     let silent = |source: std::io::Error| match source.kind() {
@@ -63,8 +67,30 @@ pub async fn run(context: &Context) -> Result<Answer, CliError> {
     Ok(Answer { document, text: text.into() })
 }
 
+/// Where the server is that is meant: as asked for or configured; with `--data` alone, where the one that serves this data has
+/// said that it listens. Another one, which happens to be at the usual port, is not meant.
+pub(super) async fn served_at(context: &Context, asked: Option<SocketAddr>) -> Result<SocketAddr, CliError> {
+    let Context { config, common, .. } = context;
+    let data = &config.data_dir;
+    if common.data.is_some() && !data.is_dir() {
+        return Err(RoomError::Nothing(data.clone()).into());
+    }
+    if asked.is_some() || common.data.is_none() || config.listen != Config::default().listen {
+        return Ok(reachable(config.listen));
+    }
+    let address = match dial(data).await {
+        Ok(_) => socket::address_of(data),
+        Err(_) => None,
+    };
+    address.map(reachable).ok_or_else(|| {
+        let text = "no server that can be reached by its socket serves the data in";
+        let way = "start `forelog serve` on it, or name where the server is: `call` with --url, `health` with --listen";
+        CliError::Usage(format!("{text} {}; {way}", data.display()))
+    })
+}
+
 /// Where a server that listens everywhere is found from here.
-pub(super) fn reachable(listen: SocketAddr) -> SocketAddr {
+fn reachable(listen: SocketAddr) -> SocketAddr {
     let ip = match listen.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(ip) if ip.is_unspecified() => Ipv6Addr::LOCALHOST.into(),

@@ -1,11 +1,12 @@
-//! `forelog migrate`: the schemas, changed by the role that owns them, so that the one that serves cannot.
+//! `forelog migrate`: the schemas, changed by the role that owns them, so that the one that serves cannot. In an empty database it
+//! makes them; files it only brings up to date.
 
 use clap::Args;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
 use super::{Answer, CliError, Context};
-use crate::app::rooms;
+use crate::app::rooms::{self, RoomError};
 use crate::log::dialect::Room;
 
 const EXAMPLES: &str = "\
@@ -39,6 +40,10 @@ pub async fn run(args: MigrateArgs, context: &Context) -> Result<Answer, CliErro
         return Err(CliError::Usage("there are no roles without a PostgreSQL: name one with --database-url".into()));
     }
     config.check()?;
+    // In a wrong directory there would be a new system afterwards, which stops nothing of the one that was meant.
+    if config.database_url.is_none() && !rooms::found(&config).await? {
+        return Err(RoomError::Nothing(config.data_dir.clone()).into());
+    }
     let versions = rooms::prepare(&config, args.grant_to.as_deref()).await?;
     let mut text: Vec<String> = versions.iter().map(|(room, version)| format!("{:<6} version {version}", room.name())).collect();
     text.extend(args.grant_to.as_ref().map(|role| format!("{role} may serve, and may not change what was recorded")));

@@ -37,16 +37,17 @@ mod vm;
 
 use std::fmt;
 use std::io::Write;
-use std::net::SocketAddr;
+use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
-use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex};
 
 use clap::{Args, Parser, Subcommand};
 use serde_json::Value;
 
 pub use self::error::{CliError, said};
 use crate::ambient::{OsEntropy, SystemClock};
+use crate::app::App;
 use crate::app::local_admin::LocalAdmin;
 use crate::app::rooms::{self, RoomError};
 use crate::config::{Config, Flags};
@@ -216,6 +217,15 @@ impl Answer {
         self.lacking(why, "what is sealed was not opened")
     }
 
+    /// Says which data it was done on.
+    fn on(mut self, context: &Context) -> Self {
+        if let Some(fields) = self.document.as_object_mut() {
+            fields.insert("data".into(), context.place().into());
+        }
+        self.text.0.push(format!("  on the data in {}", context.place()));
+        self
+    }
+
     fn lacking(mut self, why: Option<&str>, so: &str) -> Self {
         if let (Some(why), Some(fields)) = (why, self.document.as_object_mut()) {
             fields.insert("without_vault".into(), why.into());
@@ -237,13 +247,16 @@ pub struct Context {
     pub entropy: Arc<dyn Entropy>,
     /// Lines of the log that nobody read.
     pub lost_lines: Arc<AtomicU64>,
+    /// The port of a demonstration, taken before anything of it is made.
+    bound: Mutex<Option<TcpListener>>,
 }
 
 impl Context {
     /// Reads the configuration that the flags name; a demonstration first makes the one it uses.
     pub fn new(cli: &Cli) -> Result<Self, CliError> {
-        let mut common = cli.common.clone();
+        let (mut common, mut bound) = (cli.common.clone(), None);
         if let Command::Demo(demo) = &cli.command {
+            bound = Some(App::bind(demo.listen)?);
             demo.prepare(common.data.get_or_insert_with(|| DEMO_DIR.into()))?;
         }
         let inside = common.data.as_ref().map(|dir| dir.join("forelog.toml")).filter(|file| file.is_file());
@@ -254,7 +267,7 @@ impl Context {
             demo.check(&config)?;
         }
         let (clock, lost_lines) = (Arc::new(SystemClock::start()), Arc::default());
-        Ok(Self { common, config, clock, entropy: Arc::new(OsEntropy), lost_lines })
+        Ok(Self { common, config, clock, entropy: Arc::new(OsEntropy), lost_lines, bound: Mutex::new(bound) })
     }
 
     /// The same with another configuration.
@@ -266,7 +279,15 @@ impl Context {
             clock: Arc::clone(&self.clock),
             entropy: Arc::clone(&self.entropy),
             lost_lines: self.lost_lines.clone(),
+            bound: Mutex::default(),
         }
+    }
+
+    /// Which data a command works on, for people: a directory, or the database that is configured.
+    fn place(&self) -> String {
+        let dir = std::path::absolute(&self.config.data_dir).unwrap_or_else(|_| self.config.data_dir.clone());
+        let database = self.config.database_url.as_ref().map_or("", |_| ", and in the database that its configuration names");
+        format!("{}{database}", dir.display())
     }
 
     /// The rooms, for a command that works on the data itself. They must be there already: a slip of the keyboard must not
@@ -332,7 +353,7 @@ pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, 
         Command::Export(args) => export::run(args, context).await.map(Some),
         Command::Migrate(args) => migrate::run(args, context).await.map(Some),
         Command::Doctor(args) => doctor::run(args, context).await.map(Some),
-        Command::Health(_) => health::run(context).await.map(Some),
+        Command::Health(args) => health::run(&args, context).await.map(Some),
     }
 }
 

@@ -118,7 +118,7 @@ async fn act(command: SwitchCommand, context: &Context, local_admin: &LocalAdmin
             let running = if cancel_running { Running::Cancel } else { Running::LetFinish };
             let proposed = Proposed { target: target.clone(), reason, message, incident, expires_at: None };
             let switch = local_admin.engage(proposed, lasts, running, names(&context.config)).await?;
-            fenced(local_admin, &switch, &target, context.config.lease()).await
+            Ok(fenced(local_admin, &switch, &target, context.config.lease()).await?.on(context))
         }
     }
 }

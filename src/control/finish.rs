@@ -31,7 +31,7 @@ impl Control {
     ) -> Reply {
         let outcome = self.declared(tool, outcome);
         let shown = recorded(&outcome, tool);
-        let reply = reply_to(&closing.ended.call, outcome);
+        let reply = reply_to(&closing.ended.call, outcome, tool);
         let (status, code) = (status_of(&reply), code_of(&reply));
         (closing.status, closing.ended.code) = (status, code);
         closing.parts = self.seal_result((account, tool), &closing, record_of(&reply, shown)).await;
@@ -106,7 +106,7 @@ impl Control {
     }
 }
 
-fn reply_to(call: &CallId, outcome: Outcome) -> Reply {
+fn reply_to(call: &CallId, outcome: Outcome, tool: &Tool) -> Reply {
     let failed = |refusal: Refusal, status: Status| Reply::Failed { call: Some(call.clone()), refusal, status };
     match outcome {
         Outcome::Succeeded(result) => Reply::Done { call: call.clone(), result: result.live() },
@@ -117,11 +117,20 @@ fn reply_to(call: &CallId, outcome: Outcome) -> Reply {
             failed(refusal.details(json!({ "result": partial.live() })), Status::TimedOut)
         }
         Outcome::Unknown(why) => {
-            let refusal = Refusal::new(Code::OutcomeUnknown, format!("It may or may not have happened: {why}"))
-                .hint("Look at the VM before trying again; operation_get tells when the provider knows.");
+            let refusal =
+                Refusal::new(Code::OutcomeUnknown, format!("It may or may not have happened: {why}")).hint(place_to_look(tool));
             failed(refusal, Status::Unknown)
         }
     }
+}
+
+/// Where it shows what became of a call whose end nobody knows.
+fn place_to_look(tool: &Tool) -> &'static str {
+    if tool.facts.effect.is_some() {
+        return "Look at the VM before trying again; operation_get tells when the provider knows.";
+    }
+    "Look at what it was to change before trying again: the switches in force, the keys or the people, in the console, over REST or \
+     with `forelog switch list` and `forelog key list`."
 }
 
 fn status_of(reply: &Reply) -> Status {

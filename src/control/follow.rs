@@ -1,7 +1,7 @@
 //! The next round of a call that had to wait for a person: its caller was sent to ask one, and comes back.
 //!
 //! INVARIANT: a call follows none but one of the same key, tool and arguments, as the log has it. What the caller brings to
-//! name it is not believed, so it needs no seal.
+//! name it is not believed, so it needs no seal. A call of anybody else is looked for as long as one that does not exist (P9).
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ impl Control {
         intent.account == who.account && self.ports.fence().state().is_same_key(&intent.credential, &who.credential)
     }
 
-    /// What `who`'s account recorded as the intent of `call`.
+    /// What `who`'s key recorded as the intent of `call`.
     pub(super) async fn intent_of(&self, call: &CallId, who: &Principal) -> Result<Option<IntentRecorded>, Refusal> {
         for _ in 0..TIMES {
             let Some(position) = self.intent_position(call, who).await? else {
@@ -58,16 +58,18 @@ impl Control {
             })?;
             let intent =
                 event.and_then(|event| if let EventKind::IntentRecorded(intent) = event.kind { Some(intent) } else { None });
-            return Ok(intent.filter(|intent| intent.call == *call && intent.account == who.account));
+            return Ok(intent.filter(|intent| intent.call == *call && self.is_own(intent, who)));
         }
         Ok(None)
     }
 
     async fn intent_position(&self, call: &CallId, who: &Principal) -> Result<Option<Position>, Refusal> {
-        if let Some(job) = self.open_job(call).await {
+        let own = Visibility::bounded(Some(who.account.clone()), Some(who.credential.clone()));
+        let own = own.refreshed(&self.ports.fence().state());
+        if let Some(job) = self.open_job(call).await.filter(|job| own.call(&job.account, job.credential.as_str())) {
             return Ok(Some(job.intent));
         }
-        Ok(self.ports.activity.call(&Visibility::Account(who.account.clone()), call).await?.map(|record| record.intent))
+        Ok(self.ports.activity.call(&own, call).await?.map(|record| record.intent))
     }
 }
 

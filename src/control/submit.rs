@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::endings::Finished;
 use super::intake::{BRIEF, Intake, brief as brief_of, take_in};
 use super::plane::Assignment;
-use super::unrecorded::Unrecorded;
+use super::unrecorded::{Unrecorded, answer_unrecorded};
 use super::{Control, Reply, Request};
 use crate::auth::session;
 use crate::core::call::Status;
@@ -28,7 +28,7 @@ use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
 use crate::core::scrub::{Scrubbed, ScrubbedText};
 use crate::core::time::Micros;
-use crate::core::tool::{Timing, ToolSpec};
+use crate::core::tool::ToolSpec;
 use crate::log::admission::{Admitted, Submission, Submitted};
 use crate::log::binding::Binding;
 use crate::log::stop_sealing::SealingNeed;
@@ -54,14 +54,13 @@ impl Control {
         let is_large = is_heavy(&args);
         request.args = self.in_turn(&request, is_large, || self.catalogue.plain(&request.tool, args)).await;
         let crowded = place.as_ref().err().cloned();
-        let tool = self.catalogue.get(&request.tool);
         self.in_flight.take(&call);
         // What a submission is made of is large, and every caller's own future would hold it.
         match Box::pin(self.try_submit(&call, request, crowded)).await {
             Ok(reply) => reply,
             Err(unrecorded) => {
                 self.in_flight.lose(&call);
-                Box::pin(self.answer_unrecorded(&call, tool, &unrecorded)).await
+                answer_unrecorded(&call, &unrecorded)
             }
         }
     }
@@ -123,7 +122,7 @@ impl Control {
                 submission.proposal.verdict = Verdict { missing: true, ..Verdict::default() };
             }
             let is_sealed = submission.waits.sealed;
-            let waits = is_sealed || intake.tool.is_some_and(|tool| tool.facts.timing == Timing::Queued);
+            let waits = submission.may_wait();
             let submitted = self.ports.writer.submit(submission).await.map_err(|error| Unrecorded { error, waits })?;
             if is_sealed && !matches!(submitted, Submitted::Held(_) | Submitted::Queued) {
                 self.ports.forget_seal(call).await;

@@ -1,9 +1,10 @@
 //! What the caller is answered of a call whose recording failed.
 //!
 //! ```text
-//! the log has nothing of it    it was not made (P1)
-//! the log has it after all     an instant one is ended by recovery before it starts; any other goes on, and the caller is told so
-//! nobody can tell              an instant one is not made; of any other it is said that the outcome is unknown
+//! the log does not have it      it was not made (P1)
+//! the log does have it          it goes on, and the caller hears how it stands ([`crate::log::certain`])
+//! the log does not say          an instant one is not made: if it is there, recovery ends it before it starts;
+//!                               of any other it is said that the outcome is unknown
 //! ```
 //!
 //! INVARIANT: "it was not made" is said of no call that a worker may still take, or a person may still approve: who is told so
@@ -11,7 +12,7 @@
 
 use std::time::Duration;
 
-use super::{Control, Reply};
+use super::Reply;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::error_chain::error_chain;
@@ -19,10 +20,6 @@ use crate::core::id::CallId;
 use crate::core::refusal::Refusal;
 use crate::log::vault::VaultError;
 use crate::log::writer::WriteError;
-use crate::tools::Tool;
-
-/// How long the log is asked what it has of a call, before the caller is told that nobody knows.
-const PATIENCE: Duration = Duration::from_secs(5);
 
 /// A call whose recording failed.
 pub(super) struct Unrecorded {
@@ -40,30 +37,16 @@ impl Unrecorded {
     }
 }
 
-impl Control {
-    /// What is answered of a call of `tool` that could not be recorded.
-    pub(super) async fn answer_unrecorded(&self, call: &CallId, tool: Option<&Tool>, unrecorded: &Unrecorded) -> Reply {
-        let Unrecorded { error, waits } = unrecorded;
-        tracing::error!(target: "forelog::call", call_id = %call, %error, "a call was not recorded, or may not have been");
-        let not_made = |call| Reply::Failed { call, refusal: refusal_of(error), status: Status::Refused };
-        if !matches!(error, WriteError::Store { uncertain: true, .. }) {
-            return not_made(None);
-        }
-        if !waits {
-            // Nobody starts it: recovery ends what its own node did not begin.
-            return not_made(Some(call.clone()));
-        }
-        let settled = tokio::time::timeout(PATIENCE, self.ports.writer.settled(call)).await;
-        match settled {
-            Ok(Ok(None)) => not_made(None),
-            Ok(Ok(Some(status))) if !status.is_terminal() => {
-                self.queued.notify_one();
-                Reply::Running { call: call.clone(), status, command: tool.is_some_and(|tool| tool.facts.is_command()) }
-            }
-            Ok(Ok(Some(_))) => not_made(Some(call.clone())),
-            Ok(Err(_)) | Err(_) => Reply::Failed { call: Some(call.clone()), refusal: perhaps_made(), status: Status::Unknown },
-        }
+/// What is answered of a call that could not be recorded, as far as anybody knows.
+pub(super) fn answer_unrecorded(call: &CallId, unrecorded: &Unrecorded) -> Reply {
+    let Unrecorded { error, waits } = unrecorded;
+    tracing::error!(target: "forelog::call", call_id = %call, %error, "a call was not recorded, or may not have been");
+    let uncertain = matches!(error, WriteError::Store { uncertain: true, .. });
+    if uncertain && *waits {
+        return Reply::Failed { call: Some(call.clone()), refusal: perhaps_made(), status: Status::Unknown };
     }
+    // One that its own node would run is started by nobody else: if it is there, recovery ends it.
+    Reply::Failed { call: uncertain.then(|| call.clone()), refusal: refusal_of(error), status: Status::Refused }
 }
 
 /// A call that may be in the log, and then is made.

@@ -1,10 +1,10 @@
 //! Calls as they happen, as server-sent events, each with an id by which a client that was cut off goes on where it was.
 //!
 //! INVARIANT: an id is a position of the log, sealed for whoever was given it: nobody reads out of it how much all others do
-//! (P9), and what is not one of a reader's own ids is refused. Whoever watches is asked about again each second: a key that is
-//! revoked, a session that ended and a server that stops end the stream (P8). Nobody watches what was before: a watch goes on
-//! from where it is, or from where it began, and no further back, whatever its client says that it has seen. That it began is
-//! written down.
+//! (P9), and what is not one of a reader's own ids is refused. Whoever watches is asked about again before each thing that is
+//! sent, however long it lay there: a key that is revoked, a session that ended and a server that stops end the stream (P8).
+//! Nobody watches what was before: a watch goes on from where it is, or from where it began, and no further back, whatever its
+//! client says that it has seen. That it began is written down.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -133,6 +133,8 @@ pub struct Watch {
     after: Position,
     waiting: VecDeque<LiveMessage>,
     left: usize,
+    /// What is waiting was all that there was: it is sent before it is looked for more, a moment later.
+    pauses: bool,
     /// Among the streams that its watcher may have.
     _place: NodeSlot,
 }
@@ -149,16 +151,33 @@ impl Watch {
         place: NodeSlot,
     ) -> Self {
         let http = Arc::clone(http);
-        Self { http, who, session, watched, query, after, waiting: VecDeque::new(), left: MAX_COUNT, _place: place }
+        Self {
+            http,
+            who,
+            session,
+            watched,
+            query,
+            after,
+            waiting: VecDeque::new(),
+            left: MAX_COUNT,
+            pauses: false,
+            _place: place,
+        }
     }
 
-    /// What happens, each with its id, until it may not be watched any more.
-    pub fn stream(self) -> impl Stream<Item = (LiveMessage, String)> + Send {
-        stream::unfold(self, |mut watch| async move {
-            let told = watch.next().await?;
+    /// What happens, each with its id and as `to_json` shows it, until it may not be watched any more.
+    pub fn stream<F: Future<Output = Value> + Send>(
+        self,
+        side: Side,
+        to_json: impl Fn(Arc<LiveMessage>) -> F + Send,
+    ) -> impl Stream<Item = Event> + Send {
+        stream::unfold((self, to_json), move |(mut watch, to_json)| async move {
+            let told = Arc::new(watch.next().await?);
             // Without an id it could not be gone on from here: the stream ends, and the client comes again.
             let id = sealed(&watch.http, &watch.watched.0, told.position()).await.ok()?;
-            Some(((told, id), watch))
+            let shown = to_json(Arc::clone(&told)).await;
+            // Asked last of all: what has ended by now is told nothing of what was read, sealed and shown meanwhile.
+            watch.may_go_on().await.then(|| (event(&told, id, &shown, side), (watch, to_json)))
         })
     }
 
@@ -166,6 +185,10 @@ impl Watch {
         loop {
             if let Some(told) = self.waiting.pop_front() {
                 return Some(told);
+            }
+            if std::mem::take(&mut self.pauses) {
+                tokio::time::sleep(POLL_INTERVAL).await;
+                self.left = MAX_COUNT;
             }
             if !self.may_go_on().await {
                 return None;
@@ -176,16 +199,8 @@ impl Watch {
             let changes = gateway.control().ports.activity.changes(self.query.clone(), self.after).await;
             // A view that is behind catches up; one that cannot be read ends the stream, and the client comes again.
             let Ok(changes) = changes else { return None };
-            let is_behind = changes.is_behind;
-            // Asked about again after the reading: what was recorded after a key ended is not told to it.
-            if !changes.items.is_empty() && !self.may_go_on().await {
-                return None;
-            }
+            self.pauses = !changes.is_behind;
             self.take(changes);
-            if !is_behind {
-                tokio::time::sleep(POLL_INTERVAL).await;
-                self.left = MAX_COUNT;
-            }
         }
     }
 
@@ -265,7 +280,7 @@ async fn opened(http: &Http, reader: &str, id: &[u8]) -> Result<Option<Position>
 }
 
 /// `told` as an event; `shown` is the call as this client gets it. Positions are for the staff, who see the whole log.
-pub fn event(told: &LiveMessage, id: String, shown: &Value, side: Side) -> Event {
+fn event(told: &LiveMessage, id: String, shown: &Value, side: Side) -> Event {
     let (name, mut data) = match told {
         LiveMessage::Call(..) => ("call", shown.clone()),
         LiveMessage::Skipped(_, skipped) => ("skipped", json!({ "skipped": skipped })),

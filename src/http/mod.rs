@@ -31,7 +31,7 @@ mod gateway;
 mod health;
 mod in_force;
 mod ingress;
-mod live;
+pub mod live;
 pub mod local;
 pub mod mcp;
 mod metrics;

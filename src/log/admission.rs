@@ -41,30 +41,22 @@ impl Writer {
         let (credential, stopping) = (who.credential.clone(), submission.proposal.tool.is_some_and(|tool| tool.stops));
         // What stops something waits no longer for a row that only counts than the first try takes.
         let mut counts = if stopping && !stops { Counts::Later } else { Counts::Now };
-        let (submitted, counted) = self
-            .enqueue(lane, want, move |draft| {
-                let counted = counts;
-                if stopping {
-                    counts = Counts::Later;
-                }
-                draft.counts = counted;
-                draft.submit(&submission, lease).map(|submitted| (submitted, counted))
-            })
-            .await?;
+        // What is not run here at once is run by somebody if the log has it.
+        let waits = submission.may_wait();
+        let entry = move |draft: &mut Draft| {
+            let counted = counts;
+            if stopping {
+                counts = Counts::Later;
+            }
+            draft.counts = counted;
+            draft.submit(&submission, lease).map(|submitted| (submitted, counted))
+        };
+        let (submitted, counted) =
+            if waits { self.write_surely(lane, want, entry).await? } else { self.enqueue(lane, want, entry).await? };
         if counted == Counts::Later && submitted.is_recorded() {
             self.count_use_later(&credential);
         }
         Ok(submitted)
-    }
-}
-
-impl Writer {
-    /// How a call stands whose recording failed without saying whether it was kept; none if it was not. It is asked under the
-    /// head's lock, so nothing of before is still on its way.
-    pub async fn settled(&self, call: &CallId) -> Result<Option<Status>, WriteError> {
-        let call = call.clone();
-        let want = Want { calls: vec![call.clone()], ..Want::default() };
-        self.write(want, move |draft| Ok(draft.chain(&call)?.map(|chain| chain.status))).await
     }
 }
 

@@ -191,10 +191,13 @@ fn refuse(fails: Vec<Fail>, error: &StoreError) {
     if fails.is_empty() {
         return;
     }
-    if matches!(error, WriteError::Blocked(_)) {
-        tracing::warn!(%error, entries = fails.len(), "entries were not written; what stops something goes on trying");
-    } else {
-        tracing::error!(%error, entries = fails.len(), "entries were not written");
+    let entries = fails.len();
+    match &error {
+        WriteError::Blocked(_) => {
+            tracing::warn!(%error, entries, "entries were not written; what stops something goes on trying")
+        }
+        WriteError::Store { uncertain: true, .. } => tracing::error!(%error, entries, "the commit of entries was not answered"),
+        _ => tracing::error!(%error, entries, "entries were not written"),
     }
     for fail in fails {
         fail(error.clone());

@@ -140,7 +140,7 @@ impl Writer {
         mut entry: impl FnMut(&mut Draft) -> Result<Result<R, Refusal>, StoreError> + Send + 'static,
     ) -> Result<Result<R, Refusal>, WriteError> {
         want.extend(&author.want());
-        self.enqueue(author.lane(), want, move |draft| match author.check(draft)? {
+        self.write_surely(author.lane(), want, move |draft| match author.check(draft)? {
             Ok(()) => entry(draft),
             Err(refusal) => Ok(Err(refusal)),
         })

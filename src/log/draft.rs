@@ -183,6 +183,11 @@ impl Draft {
         self.head.position
     }
 
+    /// The newest event of this batch.
+    pub(super) fn last_event(&self) -> Option<&EventRow> {
+        self.events.last()
+    }
+
     /// The events of a call that was asked for, with those of this batch; none if it was not asked for.
     pub(super) fn events_of(&self, call: &CallId) -> Option<impl Iterator<Item = &EventRow>> {
         let fresh = self.events.iter().filter(|row| row.call.as_deref() == Some(call.as_str()));

@@ -11,6 +11,7 @@
 
 use std::time::Duration;
 
+use super::appender::Lane;
 use super::call_rows::OpenCallRow;
 use super::call_write::CallWrite;
 use super::claim::covering;
@@ -104,7 +105,7 @@ impl Writer {
     pub async fn answer(&self, answer: Answer, job: &Job) -> Result<Result<Step, Refusal>, WriteError> {
         let mut want = wanted(job);
         want.calls.extend(answer.acting.iter().flat_map(|acting| acting.want().calls));
-        self.write(want, move |draft| {
+        self.write_surely(Lane::Ordinary, want, move |draft| {
             let allowed = answer.acting.as_ref().map_or(Ok(Ok(())), |acting| acting.check(draft))?;
             if let Err(refusal) = allowed {
                 return Ok(Err(refusal));

@@ -17,6 +17,7 @@ pub mod blockers;
 pub mod call_rows;
 pub mod call_write;
 pub mod cancel;
+mod certain;
 pub mod changing;
 pub mod claim;
 pub mod clearing;

@@ -8,6 +8,7 @@ use crate::core::event::IntentRecorded;
 use crate::core::id::{CallId, EventId, NodeId, Position, RunId};
 use crate::core::proposal::Proposal;
 use crate::core::refusal::Refusal;
+use crate::core::tool::Timing;
 
 /// A call as it is handed to the writer. All checks that need no log are done.
 pub struct Submission {
@@ -31,6 +32,14 @@ pub struct Submission {
     pub repeats: Option<CallId>,
     /// What it needs if it is held.
     pub waits: Waits,
+}
+
+impl Submission {
+    /// Whether a worker takes it, or a person is asked, once it is in the log: it is not its node's alone.
+    #[must_use]
+    pub fn may_wait(&self) -> bool {
+        self.waits.sealed || self.proposal.tool.is_some_and(|tool| tool.timing == Timing::Queued)
+    }
 }
 
 /// What became of a submission.

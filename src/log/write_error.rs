@@ -1,18 +1,20 @@
 //! Why an entry was not written, or a question not answered.
+//!
+//! INVARIANT: what nobody knows is not said: of an entry that may be in the log all the same it says that it may be.
 
 use std::sync::Arc;
 
 use super::store::StoreError;
 use crate::core::error_chain::error_chain;
 
-/// An entry that was not written.
+/// An entry that was not written, as far as anybody knows.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum WriteError {
     /// The queue is full; nothing was written.
     #[error("the writer's queue is full")]
     Overloaded,
     /// The store failed. Unless `uncertain`, nothing was written.
-    #[error("the log cannot be written: {text}")]
+    #[error("{}: {text}", said(*uncertain))]
     Store {
         /// What failed, for operators.
         text: String,
@@ -43,5 +45,13 @@ impl WriteError {
             StoreError::Differs(_) => Self::Differs(error_chain(&error)),
             _ => Self::Unread(Arc::new(error)),
         }
+    }
+}
+
+fn said(uncertain: bool) -> &'static str {
+    if uncertain {
+        "it may or may not have been written, because the answer to the commit was lost"
+    } else {
+        "the log cannot be written"
     }
 }

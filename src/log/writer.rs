@@ -28,6 +28,7 @@ pub struct Writer {
     first: mpsc::Sender<Message>,
     ordinary: mpsc::Sender<Message>,
     questions: mpsc::Sender<Question>,
+    pub(super) store: Arc<dyn Store>,
     fence: Arc<Fence>,
     stats: Arc<Stats>,
 }
@@ -40,7 +41,7 @@ impl Writer {
         let ((first, urgent), (ordinary, entries)) = (mpsc::channel(QUEUE), mpsc::channel(QUEUE));
         let (questions, asked) = mpsc::channel(QUEUE);
         let stats = Arc::new(Stats::default());
-        let seen = Arc::new(Seen::new(store, Arc::clone(&fence), clock, Arc::clone(&stats)));
+        let seen = Arc::new(Seen::new(Arc::clone(&store), Arc::clone(&fence), clock, Arc::clone(&stats)));
         let (reading, runtime) = (Arc::clone(&seen), tokio::runtime::Handle::current());
         let read = move || runtime.block_on(fresh::answer(reading, asked));
         let (reader, runtime) = (tokio::task::spawn_blocking(read), tokio::runtime::Handle::current());
@@ -51,7 +52,7 @@ impl Writer {
             }
         };
         let task = tokio::task::spawn_blocking(move || runtime.block_on(write));
-        (Self { first, ordinary, questions, fence, stats }, task)
+        (Self { first, ordinary, questions, store, fence, stats }, task)
     }
 
     /// The fence that the writer publishes to.

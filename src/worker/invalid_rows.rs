@@ -48,9 +48,4 @@ impl InvalidRows {
     pub(super) fn note(&self, job: &Job) {
         self.lock().insert(job_row(&job.call), Some(job.clone()));
     }
-
-    /// Whether this is known not to fit.
-    pub(super) fn holds(&self, job: &Job) -> bool {
-        self.lock().get(&job_row(&job.call)).is_some_and(|invalid_row| invalid_row.as_ref() == Some(job))
-    }
 }

@@ -4,7 +4,7 @@
 //! assignments ─┐
 //! queued jobs ─┼─▶ run (handler under a time limit) ─▶ control.finish (terminal event, retried until durable)
 //! orphans ─────┘
-//! held calls ──▶ decided again once approved, ended when their time is over
+//! held calls ──▶ by themselves: decided again once approved, ended when their time is over
 //! look: whether a stop could be written, and the vault answers
 //! beat: lease, fence confirmation, refusal runs, expired switches
 //! beside it, each by itself: orphans ─ held calls whose time is over ─ seals ─ what ended unknown, by resource
@@ -22,13 +22,14 @@ mod reconcile;
 mod retry_schedule;
 mod run;
 mod stop_readiness;
+mod turns;
 
 use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
@@ -43,9 +44,13 @@ use invalid_rows::InvalidRows;
 use orphans::Settled;
 use retry_schedule::RetrySchedule;
 use run::Running;
+use turns::in_turns;
 
 /// How often queued jobs are looked for, if nobody says that there are some.
 const POLL_INTERVAL: Duration = Duration::from_millis(250);
+
+/// How many queued calls are claimed before it is looked again whose turn it is.
+const MAX_CLAIMED: usize = 16;
 
 /// One node's worker.
 pub struct Worker {
@@ -55,6 +60,8 @@ pub struct Worker {
     tasks: TaskTracker,
     settled: Mutex<Settled>,
     invalid_rows: InvalidRows,
+    /// The calls that wait for a person, as they were when the log was looked at last.
+    held: watch::Sender<Arc<Vec<Job>>>,
     turns: Arc<RetrySchedule>,
     beats: AtomicU64,
     host: Option<String>,
@@ -78,6 +85,7 @@ impl Worker {
             tasks: TaskTracker::new(),
             settled: Mutex::default(),
             invalid_rows: InvalidRows::default(),
+            held: watch::Sender::default(),
             turns: Arc::default(),
             beats: AtomicU64::new(0),
             host: hostname::host(),
@@ -104,6 +112,7 @@ impl Worker {
             tokio::spawn(Arc::clone(&self).repeat_until(stop.clone(), |worker| async move { worker.recover_all().await })),
             tokio::spawn(Arc::clone(&self).repeat_until(stop.clone(), |worker| async move { worker.end_holds().await })),
             tokio::spawn(Arc::clone(&self).repeat_until(stop.clone(), |worker| async move { worker.sweep_seals().await })),
+            tokio::spawn(Arc::clone(&self).release_until(stop.clone())),
             tokio::spawn(Arc::clone(&self).reconcile_until(stop.clone())),
         ];
         let taking = tokio::spawn(Arc::clone(&self).take_until(stop.clone()));
@@ -198,13 +207,25 @@ impl Worker {
         if self.control.starts_nothing().is_some() {
             return false;
         }
-        let mut all_taken = true;
-        for job in jobs {
-            match job.status {
-                Status::Held => all_taken &= self.release(&job).await,
-                Status::Queued => all_taken &= self.take(&job).await,
-                _ => {}
+        let (held, open): (Vec<Job>, Vec<Job>) = jobs.into_iter().partition(|job| job.status == Status::Held);
+        // Looked at by another task: no queued call waits for one that is held.
+        self.held.send_replace(Arc::new(held));
+        self.take_in_turns(&open).await
+    }
+
+    /// Claims queued calls, of each account in its turn; answers whether none is left.
+    async fn take_in_turns(self: &Arc<Self>, open: &[Job]) -> bool {
+        let is_queued = |job: &&Job| job.status == Status::Queued && self.control.catalogue.get(&job.tool).is_some();
+        let (mut all_taken, mut taken) = (true, 0);
+        for job in in_turns(open).into_iter().filter(is_queued) {
+            if taken == MAX_CLAIMED {
+                // Whoever has come meanwhile has a turn before the rest of these.
+                self.control.queued.notify_one();
+                return false;
             }
+            let is_taken = self.take(job).await;
+            taken += usize::from(is_taken);
+            all_taken &= is_taken;
         }
         all_taken
     }

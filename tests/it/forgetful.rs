@@ -1,7 +1,7 @@
 //! A connection that breaks after the commit and before anybody heard of it, and a scale for what is written.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use forelog::core::id::{CallId, Epoch, Position};
@@ -14,12 +14,17 @@ pub struct Forgetful {
     store: SqlStore,
     forgets: Arc<AtomicBool>,
     written: Arc<AtomicU64>,
+    asked: Asked,
 }
 
+/// The names of each read of rows by name.
+pub type Asked = Arc<Mutex<Vec<Vec<String>>>>;
+
 impl Forgetful {
-    /// Loses the next commit of events, and keeps it, whenever `forgets` is set; adds to `written` each byte of a batch.
-    pub fn over(store: SqlStore, forgets: &Arc<AtomicBool>, written: &Arc<AtomicU64>) -> Arc<dyn Store> {
-        Arc::new(Self { store, forgets: Arc::clone(forgets), written: Arc::clone(written) })
+    /// Loses the next commit of events, and keeps it, whenever `forgets` is set; adds to `written` each byte of a batch,
+    /// and to `asked` the names of rows that are read.
+    pub fn over(store: SqlStore, forgets: &Arc<AtomicBool>, written: &Arc<AtomicU64>, asked: &Asked) -> Arc<dyn Store> {
+        Arc::new(Self { store, forgets: Arc::clone(forgets), written: Arc::clone(written), asked: Arc::clone(asked) })
     }
 }
 
@@ -95,6 +100,7 @@ impl Store for Forgetful {
     }
 
     async fn state_rows(&self, names: &[String]) -> Result<Vec<StateRow>, StoreError> {
+        self.asked.lock().expect("what is asked").push(names.to_vec());
         self.store.state_rows(names).await
     }
 }

@@ -31,6 +31,7 @@ pub struct TestApp {
     pub test_node: TestNode,
     pub address: SocketAddr,
     pub connections: Arc<Connections>,
+    pub http: Arc<Http>,
     client: reqwest::Client,
     pub site: Arc<Site>,
     _stop: DropGuard,
@@ -113,9 +114,9 @@ impl TestApp {
         let address = listener.local_addr().expect("an address");
         let stop = CancellationToken::new();
         let connections = Arc::clone(&http.connections);
-        tokio::spawn(serve(listener, router(http), None, Arc::clone(&connections), stop.clone().cancelled_owned()));
+        tokio::spawn(serve(listener, router(Arc::clone(&http)), None, Arc::clone(&connections), stop.clone().cancelled_owned()));
         let client = reqwest::Client::builder().no_proxy().build().expect("a client");
-        Self { test_node, address, connections, client, site, _stop: stop.drop_guard() }
+        Self { test_node, address, connections, http, client, site, _stop: stop.drop_guard() }
     }
 
     /// A key of the test node's own account that may do everything, after `edit`.

@@ -51,6 +51,10 @@ pub async fn find(context: &Context) -> Result<Option<App>, CliError> {
 /// A node of its own.
 async fn begin(context: &Context) -> Result<App, CliError> {
     let config = &context.config;
+    // Nothing is made where nothing is.
+    if config.database_url.is_none() && !config.data_dir.exists() {
+        return Err(RoomError::Nothing(config.data_dir.clone()).into());
+    }
     // Whoever has the data is named first.
     drop(DirectoryLock::alone(&config.data_dir).map_err(AppError::from)?);
     if !rooms::found(config).await? {

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use axum::response::Response;
-use futures::StreamExt;
 use serde_json::{Value, json};
 
 use super::endpoint::{Endpoint, ReadRequest};
@@ -12,7 +11,7 @@ use crate::core::search::Field;
 use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::call_filters::CallFilters;
-use crate::http::live::{LiveMessage, Watch, answer, beginning, event, place, watched};
+use crate::http::live::{LiveMessage, Watch, answer, beginning, place, watched};
 use crate::http::problem::Problem;
 use crate::tools::declare::plain_schema;
 use crate::tools::{ActivityQuery, CallRecord};
@@ -47,7 +46,7 @@ async fn watch(http: Arc<Http>, asking: ReadRequest, asked: CallFilters) -> Resu
     let after = beginning(&http, &headers, None, &watched).await?;
     let side = caller.principal.side;
     let watch = Watch::new(&http, caller.principal, None, watched, query, after, place);
-    Ok(answer(watch.stream().map(move |(told, id)| event(&told, id, &to_json(&told), side))))
+    Ok(answer(watch.stream(side, |told| std::future::ready(to_json(&told)))))
 }
 
 fn to_json(told: &LiveMessage) -> Value {

@@ -6,7 +6,6 @@ use askama::Template;
 use axum::extract::Query;
 use axum::http::HeaderMap;
 use axum::response::Response;
-use futures::StreamExt;
 use serde_json::{Value, json};
 
 use super::activity::{Pairs, Row, query, query_again, rows};
@@ -17,7 +16,7 @@ use super::request::SignedInRequest;
 use super::search::line::Line;
 use crate::core::principal::Side;
 use crate::http::call_filters::CallFilters;
-use crate::http::live::{LiveMessage, Watch, Watched, answer, beginning, event, place, watched};
+use crate::http::live::{LiveMessage, Watch, Watched, answer, beginning, place, watched};
 
 /// Calls that are there from the beginning.
 const BEFORE: u32 = 20;
@@ -83,9 +82,9 @@ pub async fn stream(request: SignedInRequest, headers: HeaderMap, Query(pairs): 
     let after = beginning(&request.http, &headers, after, &watched).await?;
     let watch = Watch::new(&request.http, request.principal.clone(), Some(session), watched, query, after, place);
     let request = Arc::new(request);
-    let events = watch.stream().then(move |(told, id)| {
+    let events = watch.stream(Side::Staff, move |told| {
         let request = Arc::clone(&request);
-        async move { event(&told, id, &to_json(&told, &request).await, Side::Staff) }
+        async move { to_json(&told, &request).await }
     });
     Ok(answer(events))
 }

@@ -8,17 +8,24 @@ use forelog::core::call::Status;
 use forelog::core::code::Code;
 use forelog::core::event::EventKind;
 use forelog::core::hold::Hold;
+use forelog::core::id::CallId;
+use forelog::core::principal::{Principal, Side};
+use forelog::log::admission::job_row;
 use forelog::log::hold::Released;
 use serde_json::{Value, json};
 
 use super::{
-    CANARY, agree, approvals, ask, clean, ended, held, holding, job, keeps_secrets, leave, owner, said, say, staff, until,
+    CANARY, account, agree, approvals, ask, clean, ended, held, holding, job, keeps_secrets, leave, owner, person, said, say,
+    staff, until,
 };
 use crate::test_node::{Site, TestNode, code_of, on_both};
 
 on_both! {
     superseded, approvals_what_moved_is_superseded_on_sqlite, approvals_what_moved_is_superseded_on_postgres;
     switched, approvals_a_switch_ends_what_waits_on_sqlite, approvals_a_switch_ends_what_waits_on_postgres;
+    unseen_open, approvals_anothers_open_call_is_looked_for_as_one_that_is_not_on_sqlite,
+        approvals_anothers_open_call_is_looked_for_as_one_that_is_not_on_postgres;
+    many_waiting, approvals_that_wait_delay_nothing_that_is_queued_on_sqlite, approvals_that_wait_delay_nothing_that_is_queued_on_postgres;
     restarted, approvals_survive_a_crash_at_each_step_on_sqlite, approvals_survive_a_crash_at_each_step_on_postgres;
 }
 
@@ -159,4 +166,44 @@ async fn postgres_held_rows_of_what_waits_keep_nobody_from_engaging() {
     sqlx::Executor::execute(&mut holder, "rollback").await.expect("it ends");
     assert_eq!(ended(&test_node, &held).await, (Status::Refused, Some(Code::KillSwitchEngaged)));
     clean(&test_node).await;
+}
+
+/// However many calls wait for a person, what goes on beside them reads none of their approvals.
+async fn many_waiting(site: Site) {
+    let test_node = holding(&site, Hold::new("it interrupts service")).await;
+    for _ in 0..30 {
+        leave(&test_node, json!({})).await;
+    }
+    test_node.world.hold(None);
+    let before = site.reads("approval:");
+    for ran in 1..=10 {
+        let reply = test_node.call("probe_queued", json!({})).await;
+        assert!(!matches!(reply, Reply::Failed { .. }), "{reply:?}");
+        test_node.world.executed_at_least(ran).await;
+    }
+    let looks = site.reads("approval:") - before;
+    assert!(looks <= 5, "approvals were read {looks} times for ten calls that wait for nobody");
+    assert_eq!(approvals(&test_node).await.len(), 30, "all of them still wait");
+}
+
+/// Who names a call of others as the one to follow is told no sooner that there is none.
+async fn unseen_open(site: Site) {
+    let test_node = holding(&site, Hold::new("it interrupts service")).await;
+    let open = leave(&test_node, json!({})).await;
+    let other = account(&test_node, Side::Customer).await;
+    let stranger = person(&test_node, &other, Side::Customer, |_| {}).await;
+    let sibling = person(&test_node, &test_node.account, Side::Customer, |_| {}).await;
+    let absent = CallId::new(test_node.clock.after(Duration::ZERO), &*test_node.control.ports.entropy);
+    let looks = async |who: &Principal, call: &CallId| {
+        let row = job_row(call);
+        let before = site.reads(&row);
+        let mut request = test_node.request("probe_write", json!({}));
+        (request.principal, request.follows) = (who.clone(), Some(call.to_string()));
+        let refused = code_of(&test_node.control.submit(request).await);
+        assert_eq!(refused, Some(Code::OperationNotFound));
+        site.reads(&row) - before
+    };
+    let of_absent = looks(&stranger, &absent).await;
+    assert_eq!(looks(&stranger, &open).await, of_absent, "another account's open call is found sooner");
+    assert_eq!(looks(&sibling, &open).await, of_absent, "another key's open call is found sooner");
 }

@@ -14,6 +14,6 @@ pub mod history;
 pub mod load;
 mod nodes;
 mod provider;
-mod proxy;
+pub mod proxy;
 mod reach;
 mod rules;

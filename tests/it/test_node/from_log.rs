@@ -34,8 +34,15 @@ impl Activity for FromLog {
         Ok(Position(0))
     }
 
-    async fn changes(&self, _: ActivityQuery, _: Position) -> Result<forelog::tools::Changes, Refusal> {
-        Err(Refusal::new(forelog::core::code::Code::NotImplemented, "There are no views here."))
+    /// Each call that was recorded since then, once.
+    async fn changes(&self, query: ActivityQuery, after: Position) -> Result<forelog::tools::Changes, Refusal> {
+        let (mut items, log) = (Vec::new(), whole_log(&self.0).await);
+        for event in log.iter().filter(|event| event.position > after) {
+            let EventKind::IntentRecorded(intent) = &event.kind else { continue };
+            let call = self.call(&query.visibility, &intent.call).await?;
+            items.extend(call.map(|call| forelog::tools::Change { position: event.position, call }));
+        }
+        Ok(forelog::tools::Changes { items, position: log.last().map_or(after, |event| event.position), is_behind: false })
     }
 
     async fn administration(

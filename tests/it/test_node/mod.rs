@@ -69,7 +69,7 @@ pub struct TestNode {
 impl TestNode {
     /// A node without a worker, whose account and key are made if the log is empty.
     pub async fn idle(site: &Site) -> (Self, Arc<Worker>, tokio::sync::mpsc::UnboundedReceiver<forelog::control::Assignment>) {
-        let store = Forgetful::over(SqlStore::new(site.room().await), &site.forgets, &site.written);
+        let store = Forgetful::over(SqlStore::new(site.room().await), &site.forgets, &site.written, &site.asked);
         store.migrate().await.expect("migrate");
         if !site.log.is_empty() {
             crate::postgres::simulate(&site.log).await;

@@ -21,6 +21,8 @@ use forelog::tools::Tool;
 use super::clock::TestClock;
 use super::probes::World;
 
+use crate::forgetful::Asked;
+
 /// How long a held call waits.
 pub const HOLD: Duration = Duration::from_hours(1);
 
@@ -39,6 +41,8 @@ pub struct Site {
     pub forgets: Arc<AtomicBool>,
     /// Bytes that were written to the log room.
     pub written: Arc<AtomicU64>,
+    /// The names of each read of rows by name.
+    pub asked: Asked,
     pub vault: tempfile::TempDir,
     /// Nodes that start from now on have a simulated fleet, and the tools that act on it.
     pub fleet: Option<SimFleet>,
@@ -89,6 +93,7 @@ impl Site {
             lease: Duration::from_secs(3),
             forgets: Arc::default(),
             written: Arc::default(),
+            asked: Arc::default(),
             vault: tempfile::tempdir().expect("a directory"),
             fleet: None,
             declared: Vec::new,
@@ -104,6 +109,12 @@ impl Site {
     /// Where the files are.
     pub fn dir(&self) -> &Path {
         self.vault.path()
+    }
+
+    /// How often rows were read by name that begin so.
+    pub fn reads(&self, start: &str) -> usize {
+        let asked = self.asked.lock().expect("what is asked");
+        asked.iter().filter(|names| names.iter().any(|name| name.starts_with(start))).count()
     }
 
     /// Opens the log room once more, as another process would.
