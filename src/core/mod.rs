@@ -32,6 +32,7 @@ pub mod lineage;
 pub mod list_summary;
 mod lookup;
 pub mod noun;
+pub mod owner;
 pub mod parse_time;
 pub mod people;
 pub mod principal;
