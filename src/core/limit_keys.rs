@@ -8,8 +8,8 @@ use super::proposal::Proposal;
 use super::resource::place_of;
 use super::tool::{Class, ToolSpec};
 
-/// The keys of the limits that a call counts against. Stopping counts against none; a stop that may stand already, against those of
-/// its key if it does.
+/// The keys of the limits that a call counts against. Stopping counts against none; a stop that may change nothing, against those of
+/// its key if it does not.
 #[must_use]
 pub fn limit_keys(proposal: &Proposal) -> Vec<String> {
     if proposal.tool.is_some_and(ToolSpec::lists) {

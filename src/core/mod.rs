@@ -56,6 +56,7 @@ pub mod second_person;
 pub mod secret_text;
 pub mod shorten_document;
 pub mod state;
+pub mod stop;
 pub mod stored;
 pub mod switch;
 pub mod table;

@@ -114,6 +114,7 @@ mod secrets;
 mod sim;
 mod state;
 mod stopping;
+mod stops;
 mod store;
 mod tables;
 mod taken_over;
