@@ -158,7 +158,7 @@ fn check_scope(proposal: &Proposal, tool: &ToolSpec, lineage: &Lineage<'_>) -> C
                 .details(json!({ "scope": scope.as_str() })),
         );
     }
-    let changes = tool.administers || (tool.class != Class::Read && !tool.stops);
+    let changes = tool.administers || (tool.class != Class::Read && !tool.stops && !tool.lists());
     if changes && (who.read_only || lineage.is_read_only()) {
         return refuse(Refusal::new(Code::ReadOnlyMode, "This key or endpoint only reads."));
     }

@@ -91,6 +91,7 @@ mod pushed;
 mod quota;
 mod ramp;
 mod reached;
+mod readings;
 mod recovery;
 mod redact;
 mod reference;

@@ -1,4 +1,4 @@
-//! Who is told that the staff have read something: whose it is, and nobody else, at every door.
+//! Who is told that the staff have read something: whose it is, and nobody else, at every door; and what is erased of people.
 
 use forelog::app::registry::KeySpec;
 use forelog::core::event::EventKind;
@@ -13,6 +13,8 @@ use super::{ConsoleServer, staff_key};
 on_both! {
     readings_are_told_to_whom_they_are_of,
         console_readings_are_told_to_whom_they_are_of, postgres_console_readings_are_told_to_whom_they_are_of;
+    an_address_is_in_no_record_of_an_invitation,
+        console_an_address_is_in_no_record_of_an_invitation, postgres_console_an_address_is_in_no_record_of_an_invitation;
 }
 
 /// What the staff have read, and whose that was.
@@ -125,4 +127,29 @@ async fn console_staff_who_list_what_waits_are_on_the_record_at_every_door() {
     assert!(!console.call(&audits, "approval_list", json!({})).await.text.contains(&call));
     console.signed_in(&console.one.owner).await.page("/console/approvals").await;
     assert_eq!(count().await, before);
+}
+
+/// The vault has an address as long as it is needed; no record of a call keeps one beside it.
+async fn an_address_is_in_no_record_of_an_invitation(console: ConsoleServer) {
+    let owner = console.signed_in(&console.one.owner).await;
+    let fields = [("account", console.one.account.as_str()), ("role", "member")];
+    for email in ["gone@example.org", "gone@ example.org"] {
+        owner.submit("/console/people", &[&fields[..], &[("email", email)]].concat()).await;
+    }
+    let listed = console.read(&console.one.key, "/api/v1/calls?tool=person_invite").await.json();
+    let calls = listed["items"].as_array().expect("calls").clone();
+    assert_eq!(calls.len(), 2, "{listed}");
+    for call in &calls {
+        let id = call["call_id"].as_str().expect("an id");
+        let kept = console.read(&console.one.key, &format!("/api/v1/calls/{id}")).await;
+        assert_eq!(kept.json()["arguments"]["role"], "member", "{kept:?}");
+        assert!(!kept.text.contains("example.org"), "{kept:?}");
+        let page = owner.page(&format!("/console/calls/{id}")).await;
+        assert!(!page.contains("example.org"), "{page}");
+    }
+    let made = owner.submit("/console/exports", &[("form", "jsonl")]).await;
+    let file = owner.page(&format!("{}/file", made.header("location"))).await;
+    assert!(file.contains("person_invite") && !file.contains("example.org"), "{file}");
+    // Those who may know it still read it.
+    assert!(owner.page("/console/people").await.contains("gone@example.org"));
 }
