@@ -18,7 +18,7 @@ use crate::tools;
 /// The names that may be stopped on a machine with this configuration.
 #[must_use]
 pub fn names(config: &Config) -> Names {
-    Names { tools: tools::names(), providers: fleet::names(config).map(str::to_owned).collect() }
+    Names { tools: tools::specs(), providers: fleet::names(config).map(str::to_owned).collect() }
 }
 
 impl LocalAdmin {

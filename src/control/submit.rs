@@ -202,7 +202,9 @@ impl Control {
             reach: intake.reach.clone(),
             guard: intake.guard.clone(),
             enables_exec: asked.is_some_and(|(tool, args)| tool.handler.enables_exec(args)),
-            stop: asked.filter(|_| invalid.is_none()).and_then(|(tool, args)| tool.handler.asks_to_stop(args, who, &known)),
+            stop: asked
+                .filter(|_| invalid.is_none())
+                .and_then(|(tool, args)| tool.handler.asks_to_stop(args, who, &intake.about.found, &known)),
             invalid,
             idempotency,
             follows,

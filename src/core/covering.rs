@@ -7,7 +7,7 @@ use super::id::{AccountId, CredentialId};
 use super::ramp::Ramp;
 use super::resource::ResourceId;
 use super::state::ControlState;
-use super::switch::{Running, Stop, Switch, Target};
+use super::switch::{Switch, Target};
 use super::time::Micros;
 use super::tool::{Class, ToolSpec};
 use super::visibility::Visibility;
@@ -75,31 +75,5 @@ impl Switch {
         let lets_through = |ramp: Ramp| ramp.lets_through(&self.id, state.counted_as(call.credential), now);
         let is_let_through = self.ramp.is_some_and(lets_through);
         !self.is_over(now) && !is_let_through && self.target.covers(call, state)
-    }
-}
-
-impl Stop {
-    /// Whether all of it is stopped already, so that the call would change nothing.
-    #[must_use]
-    pub fn stands(&self, state: &ControlState) -> bool {
-        self.targets.iter().all(|target| standing(state, target, self.running).is_some())
-    }
-}
-
-/// The switch that stops as much already, for ever and without letting anything through.
-#[must_use]
-pub fn standing<'a>(state: &'a ControlState, target: &Target, running: Running) -> Option<&'a Switch> {
-    let as_much = |switch: &&Switch| {
-        let cancels = running == Running::LetFinish || switch.running == Running::Cancel;
-        is_same(state, &switch.target, target) && switch.ends_at().is_none() && cancels
-    };
-    state.switches.values().find(as_much)
-}
-
-/// Whether two targets are the same to stop. A key is stopped with all that replace it.
-fn is_same(state: &ControlState, one: &Target, other: &Target) -> bool {
-    match (one, other) {
-        (Target::Credential(one), Target::Credential(other)) => state.is_same_key(one, other),
-        _ => one == other,
     }
 }

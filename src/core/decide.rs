@@ -158,7 +158,7 @@ fn check_scope(proposal: &Proposal, tool: &ToolSpec, lineage: &Lineage<'_>) -> C
                 .details(json!({ "scope": scope.as_str() })),
         );
     }
-    let changes = tool.administers || (tool.class != Class::Read && !tool.stops);
+    let changes = tool.administers || (tool.class != Class::Read && !tool.stops && !tool.lists());
     if changes && (who.read_only || lineage.is_read_only()) {
         return refuse(Refusal::new(Code::ReadOnlyMode, "This key or endpoint only reads."));
     }
@@ -230,11 +230,11 @@ pub fn stopped(switch: &Switch, credential: &CredentialId, now: Micros) -> Refus
 
 fn check_limits(proposal: &Proposal, lineage: &Lineage<'_>, facts: &DecisionInputs<'_>) -> Checked<Slots> {
     // A stop that would change something passes, however many came before.
-    if proposal.stop.as_ref().is_some_and(|stop| !stop.stands(facts.state)) {
+    if proposal.stop.as_ref().is_some_and(|stop| stop.changes(facts.state, &proposal.principal)) {
         return Ok(Vec::new());
     }
     let keys = limit_keys(proposal);
-    // What stops, and what stands already, passes although nobody knows how often it may.
+    // What stops, and what would change nothing, passes although nobody knows how often it may.
     let Some(TermsInForce { terms: Terms { limits: usual, .. }, .. }) = &facts.state.terms else {
         let free = keys.is_empty() || proposal.tool.is_some_and(|tool| tool.stops);
         let text = "There are no limits, so nothing is let through.";

@@ -12,6 +12,7 @@ use super::refusal::Refusal;
 use super::state::ControlState;
 use super::switch::Target;
 use super::time::{MAX_DURATION, Micros};
+use super::tool::ToolSpec;
 
 /// Most characters of a reason.
 pub const REASON: usize = 500;
@@ -47,7 +48,7 @@ pub struct Proposed {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Names {
     /// Every tool.
-    pub tools: BTreeSet<String>,
+    pub tools: Vec<&'static ToolSpec>,
     /// The providers that are configured here. Those that VMs are with are known besides.
     pub providers: BTreeSet<String>,
 }
@@ -96,11 +97,28 @@ fn check_text(name: &str, text: &str, most: usize) -> Result<(), Refusal> {
     Ok(())
 }
 
+/// Refuses tools that are never stopped, as stopping is never switched off.
+fn check_stoppable(target: &Target, names: &Names) -> Result<(), Refusal> {
+    let is_named = |tool: &&&ToolSpec| match target {
+        Target::Tool(name) => tool.name == name,
+        Target::Class(class) => tool.class == *class,
+        _ => false,
+    };
+    let mut named = names.tools.iter().filter(is_named).peekable();
+    if named.peek().is_none() || named.any(|tool| !tool.stops) {
+        return Ok(());
+    }
+    let refusal =
+        Refusal::new(Code::ValidationFailed, format!("{target} is never stopped, so a switch on it would stop nothing."));
+    Err(refusal.hint("Stopping is never switched off, nor what lists what can be stopped. Revoke the key that calls it."))
+}
+
 /// Refuses a target that nothing is there of, and says what was probably meant.
 pub fn check_target(target: &Target, state: &ControlState, names: &Names) -> Result<(), Refusal> {
+    check_stoppable(target, names)?;
     let (wanted, known) = match target {
         Target::All | Target::Class(_) => return Ok(()),
-        Target::Tool(name) => (name.as_str(), names.tools.clone()),
+        Target::Tool(name) => (name.as_str(), stoppable(names)),
         Target::Provider(name) => (name.as_str(), providers(state, names)),
         Target::Account(id) => (id.as_str(), state.accounts.around(id)),
         Target::Credential(id) => (id.as_str(), state.credentials.around(id)),
@@ -120,6 +138,10 @@ pub fn check_target(target: &Target, state: &ControlState, names: &Names) -> Res
         (true, Target::Tool(_)) => refusal.hint("Give the name of a tool, such as vm_power, or stop a class of them."),
         (true, _) => refusal.hint("Give the id as the lists show it, or stop all."),
     })
+}
+
+fn stoppable(names: &Names) -> BTreeSet<String> {
+    names.tools.iter().filter(|tool| !tool.stops).map(|tool| tool.name.to_owned()).collect()
 }
 
 /// A provider whose VMs are in control state is there, whatever this machine's configuration says.

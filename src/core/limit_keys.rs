@@ -8,8 +8,8 @@ use super::proposal::Proposal;
 use super::resource::place_of;
 use super::tool::{Class, ToolSpec};
 
-/// The keys of the limits that a call counts against. A stop counts against no limit, unless what it would
-/// stop is stopped already: then against those of its key.
+/// The keys of the limits that a call counts against. A stop counts against no limit, unless it may change nothing: then against
+/// those of its key if it does not.
 #[must_use]
 pub fn limit_keys(proposal: &Proposal) -> Vec<String> {
     if proposal.tool.is_some_and(ToolSpec::lists) {

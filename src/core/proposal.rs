@@ -7,7 +7,7 @@ use super::lineage::LineageRows;
 use super::principal::Principal;
 use super::refusal::Refusal;
 use super::resource::{ProviderReach, ResourceId};
-use super::switch::Stop;
+use super::stop::Stop;
 use super::tool::ToolSpec;
 
 /// What the policy engine said, and of which policy set it said it.

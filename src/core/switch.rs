@@ -172,15 +172,6 @@ pub struct Switch {
     pub ramp: Option<Ramp>,
 }
 
-/// What a call asks to be stopped, if it asks for nothing else.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Stop {
-    /// What.
-    pub targets: Vec<Target>,
-    /// What becomes of calls that run.
-    pub running: Running,
-}
-
 impl Switch {
     /// When a ramp that takes `over` and begins now is at its end: no later than the switch would have ended; none if it
     /// would be over at once.

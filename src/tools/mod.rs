@@ -45,7 +45,7 @@ pub use reading::{
     Activity, ActivityPage, ActivityQuery, AdministrationPage, AdministrationQuery, AdministrationRecord, Bucket, CallRecord,
     Change, Changes, Histogram,
 };
-pub use register::{catalogue, every_tool, halts, halts_at, names, spec_of};
+pub use register::{catalogue, every_tool, halts, halts_at, spec_of, specs};
 #[cfg(feature = "testing")]
 pub use tool::Handler;
 pub use tool::{CatalogueError, Tool};
@@ -135,7 +135,7 @@ impl Ports {
     /// What may be stopped by name.
     #[must_use]
     pub fn names(&self) -> Names {
-        Names { tools: register::names(), providers: self.compute.keys().map(ToString::to_string).collect() }
+        Names { tools: register::specs(), providers: self.compute.keys().map(ToString::to_string).collect() }
     }
 
     /// A new event id.

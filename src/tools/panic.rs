@@ -1,5 +1,5 @@
-//! `panic_engage`: an agent stops itself, its VMs or its account. It needs no scope, and only a person releases. What is
-//! stopped already is answered with the switch that stops it: a second one would stop nothing.
+//! `panic_engage`: an agent stops itself, its VMs or its account. It needs no scope, and only a person releases. What the same
+//! key has stopped already is answered with the switch that stops it; what somebody else has stopped is stopped once more.
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -11,14 +11,16 @@ use super::switch::fenced;
 use crate::core::call::Outcome;
 use crate::core::code::Code;
 use crate::core::commands::switch::Again;
-use crate::core::engagement::{Proposed, REASON};
-use crate::core::id::{Epoch, SwitchId, VmId};
-use crate::core::noun::vm::vm_not_found;
+use crate::core::engagement::{Proposed, REASON, check_reason};
+use crate::core::id::{Epoch, SwitchId};
+use crate::core::noun::vm::{VM, vm_not_found};
 use crate::core::principal::Principal;
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
+use crate::core::resource::{Resource, ResourceId};
 use crate::core::state::ControlState;
-use crate::core::switch::{Running, Stop, Target};
+use crate::core::stop::Stop;
+use crate::core::switch::{Running, Target};
 
 /// The operations of this noun.
 pub(super) static OPERATIONS: &[&dyn Declared] = &[&PANIC];
@@ -91,8 +93,7 @@ struct Engaged {
 }
 
 async fn engage(execution: Execution, args: Args) -> Result<Output, Outcome> {
-    let vm = execution.vm().map(|vm| vm.id);
-    let targets = targets(&args, vm.as_ref(), &execution.principal, &execution.state())?;
+    let targets = targets(&args, &execution.resources, &execution.principal, &execution.state())?;
     let Args { reason, running, .. } = args;
     let engagements = targets.iter().map(|target| Engagement {
         proposed: Proposed {
@@ -116,20 +117,20 @@ async fn engage(execution: Execution, args: Args) -> Result<Output, Outcome> {
     })
 }
 
-/// What is asked for, before it is decided whether the caller may: nobody is limited for what he may not stop.
-fn asks_to_stop(args: &Args, who: &Principal, state: &ControlState) -> Option<Stop> {
-    let vm: Option<VmId> = args.vm_id.as_ref().map(|vm| vm.parse().ok()).unwrap_or_default();
-    let targets = targets(args, vm.as_ref(), who, state).ok()?;
-    Some(Stop { targets, running: args.running })
+/// What is asked for, before it is decided. What will fail stops nothing, and is a call like any other.
+fn asks_to_stop(args: &Args, who: &Principal, about: &[Resource], state: &ControlState) -> Option<Stop> {
+    let targets = check_reason(&args.reason).and_then(|()| targets(args, about, who, state));
+    Some(Stop { targets: targets.unwrap_or_default(), running: args.running })
 }
 
 /// Never more than the caller's own key, the VMs on its allow-list, or its account if it has none (ADR 0006). Whoever names a
 /// VM means it, and nothing else.
-fn targets(args: &Args, vm: Option<&VmId>, who: &Principal, state: &ControlState) -> Result<Vec<Target>, Refusal> {
+fn targets(args: &Args, about: &[Resource], who: &Principal, state: &ControlState) -> Result<Vec<Target>, Refusal> {
+    let vm = about.iter().map(|row| &row.id).find(|id| *id.noun() == VM);
     let key = state.credentials.get(&who.credential);
     let listed = key.ok_or_else(|| Refusal::new(Code::Unauthenticated, "The key is not known."))?.created.vms.as_ref();
     let reach = args.target.unwrap_or(if args.vm_id.is_some() { Reach::Vms } else { Reach::Credential });
-    let stop = |vm: &VmId| Target::Resource { id: vm.into(), exec_only: false };
+    let stop = |id: ResourceId| Target::Resource { id, exec_only: false };
     match (reach, vm, listed) {
         (Reach::Credential | Reach::Account, _, _) if args.vm_id.is_some() => {
             let refusal = Refusal::new(Code::ValidationFailed, "vm_id names one VM, and the target is more than that.");
@@ -137,8 +138,8 @@ fn targets(args: &Args, vm: Option<&VmId>, who: &Principal, state: &ControlState
         }
         (Reach::Credential, _, _) => Ok(vec![Target::Credential(who.credential.clone())]),
         // Whose the VM is and that it is on the list was decided at admission.
-        (Reach::Vms, Some(vm), _) => Ok(vec![stop(vm)]),
-        (Reach::Vms, None, Some(vms)) if !vms.is_empty() => Ok(vms.iter().map(stop).collect()),
+        (Reach::Vms, Some(vm), _) => Ok(vec![stop(vm.clone())]),
+        (Reach::Vms, None, Some(vms)) if !vms.is_empty() => Ok(vms.iter().map(|vm| stop(vm.into())).collect()),
         (Reach::Vms, None, Some(_)) => Err(vm_not_found()),
         (Reach::Account, _, None) => Ok(vec![Target::Account(who.account.clone())]),
         (Reach::Vms, None, None) => {

@@ -8,6 +8,7 @@ use serde_json::Value;
 use super::Execution;
 use crate::core::call::Outcome;
 use crate::core::commands::Command;
+use crate::core::commands::notice::{Notice, Notify};
 use crate::core::id::AccountId;
 use crate::core::scrub::Scrubbed;
 use crate::core::state::ControlState;
@@ -36,6 +37,21 @@ pub(super) async fn note(execution: &Execution, about: &AccountId, note: Value) 
     let need = SealingNeed::of(Some(execution.tool));
     let part = vault.seal_as(need, about, now, &id, "note", &note).await?;
     Ok(Note::sealed(id, part, note))
+}
+
+/// Writes down, before anything of it is answered, that staff read what is others': an account's, or that of all. They are told
+/// what, and the staff what was asked for.
+pub(super) async fn record_read(
+    execution: &Execution,
+    account: Option<&AccountId>,
+    what: String,
+    asked: Value,
+) -> Result<(), Outcome> {
+    let who = &execution.principal;
+    let notice = Notice::LogRead { user: Some(who.user.clone()), account: account.cloned(), what };
+    let note = note(execution, &who.account, asked).await?;
+    let event = Some(note.id());
+    change(execution, [note], Notify { notice, event }).await.map(drop)
 }
 
 /// Runs a command in the transaction of its writing, if the call may still write there: it is open, its key is alive, and no

@@ -1,6 +1,6 @@
 //! The list of every operation.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use super::declare::Declared;
@@ -65,8 +65,8 @@ pub fn halts_at(method: &str, path: &str) -> bool {
     halting.flat_map(Declared::routes).flatten().any(|route| route.method.as_str() == method && route.is_at(path))
 }
 
-/// The name of every tool.
+/// What every tool is to the decision.
 #[must_use]
-pub fn names() -> BTreeSet<String> {
-    every_operation().map(|operation| operation.facts().name.to_owned()).collect()
+pub fn specs() -> Vec<&'static ToolSpec> {
+    every_operation().map(|operation| operation.facts()).collect()
 }

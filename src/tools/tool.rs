@@ -13,7 +13,7 @@ use crate::core::redact::Classes;
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
 use crate::core::state::ControlState;
-use crate::core::switch::Stop;
+use crate::core::stop::Stop;
 use crate::core::tool::{Class, ToolSpec};
 
 /// One operation.
@@ -70,7 +70,7 @@ pub trait Handler: Send + Sync {
     }
 
     /// What they stop, of an operation that does nothing else.
-    fn asks_to_stop(&self, _: &Arguments, _: &Principal, _: &ControlState) -> Option<Stop> {
+    fn asks_to_stop(&self, _: &Arguments, _: &Principal, _: &[Resource], _: &ControlState) -> Option<Stop> {
         None
     }
 

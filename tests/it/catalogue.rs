@@ -302,3 +302,32 @@ fn catalogue_cedar_schema_is_the_one_that_is_checked_in() {
     let now = schema(&facts);
     assert_eq!(now, checked_in, "policies/schema.cedarschema is to hold:\n{now}");
 }
+
+/// Where a schema has a field for somebody's e-mail address, as paths of classes.
+fn addresses(schema: &Value, path: &str, into: &mut Vec<String>) {
+    for (name, inner) in schema["properties"].as_object().into_iter().flatten() {
+        let path = if path.is_empty() { name.clone() } else { format!("{path}.{name}") };
+        if name.contains("email") {
+            into.push(path.clone());
+        }
+        addresses(inner, &path, into);
+        addresses(&inner["items"], &format!("{path}.*"), into);
+    }
+}
+
+/// What is erased of a person is not kept beside the vault: an address is secret, or in a list, of which only ids are recorded.
+#[test]
+fn catalogue_no_record_of_a_call_keeps_an_address() {
+    let mut found = 0;
+    for tool in known().iter() {
+        for (schema, classes) in [(&tool.input, &tool.arguments), (&tool.result, &tool.results)] {
+            let mut paths = Vec::new();
+            addresses(schema, "", &mut paths);
+            found += paths.len();
+            let is_kept = |path: &String| classes.get(path.as_str()) != Some(&forelog::core::redact::Sensitivity::Secret);
+            let kept: Vec<_> = paths.into_iter().filter(is_kept).collect();
+            assert!(kept.is_empty() || tool.facts.lists(), "{}: {kept:?}", tool.facts.name);
+        }
+    }
+    assert!(found >= 4, "the invitation and the lists of people have them");
+}

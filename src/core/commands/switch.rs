@@ -1,23 +1,22 @@
 //! Switches: engaged, released, and over.
 //!
-//! INVARIANT: a key's own stop, an account's and the staff's widest ones are never refused for what else is engaged; each is there
-//! once, so that they have a bound all the same. What stops every customer is released by two persons, or on the data itself.
+//! INVARIANT: what is engaged already is answered only to whoever engaged it, and how many there may be is said by
+//! [`crate::core::stop`]. What stops every customer is released by two persons, or on the data itself.
 
 use std::time::Duration;
 
 use super::{Change, Command, Snapshot};
 use crate::core::code::Code;
-use crate::core::covering;
 use crate::core::engagement::{Names, Proposed, check_reason};
 use crate::core::event::EventKind;
 use crate::core::id::{CredentialId, EventId, SwitchId, UserId};
-use crate::core::principal::{Principal, Side};
-use crate::core::quota::QuotaKind;
+use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::ScrubbedText;
 use crate::core::second_person::InviteHistory;
 use crate::core::state::ControlState;
-use crate::core::switch::{Running, Switch, Target};
+use crate::core::stop::{as_much, check_room, is_always, standing};
+use crate::core::switch::{Running, Switch};
 use crate::core::time::Micros;
 
 /// When a switch that is there already will do.
@@ -25,7 +24,7 @@ use crate::core::time::Micros;
 pub enum Again {
     /// Never: another one is engaged beside it.
     Another,
-    /// If it stops as much, for ever.
+    /// If the same key, or person, engaged it and it stops as much, for ever.
     AsMuch,
     /// If it was engaged on the data in the same words: whoever is not sure whether it was done repeats it.
     SameWords,
@@ -47,18 +46,14 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The switch that will do in its place.
+    /// The switch that will do in its place, if whoever has this credential asks.
     #[must_use]
-    pub fn standing<'a>(&self, state: &'a ControlState) -> Option<&'a Switch> {
+    pub fn standing<'a>(&self, state: &'a ControlState, by: Option<&CredentialId>) -> Option<&'a Switch> {
         match self.again {
             Again::Another => None,
-            Again::AsMuch => self.as_much(state),
+            Again::AsMuch => standing(state, by, &self.proposed.target, self.running),
             Again::SameWords => same_words(state, &self.proposed, self.running),
         }
-    }
-
-    fn as_much<'a>(&self, state: &'a ControlState) -> Option<&'a Switch> {
-        covering::standing(state, &self.proposed.target, self.running)
     }
 }
 
@@ -93,7 +88,7 @@ impl Command for Engage {
         }
         let (mut change, mut switches) = (Change::none(), Vec::new());
         for asked in &self.asked {
-            if let Some(there) = asked.standing(at.state) {
+            if let Some(there) = asked.standing(at.state, self.credential()) {
                 switches.push(there.id.clone());
                 continue;
             }
@@ -105,40 +100,32 @@ impl Command for Engage {
 }
 
 impl Engage {
+    fn credential(&self) -> Option<&CredentialId> {
+        self.by.as_ref().map(|by| &by.who.credential)
+    }
+
     fn engaged(&self, asked: &Asked) -> EventKind {
         EventKind::SwitchEngaged {
             switch: asked.switch.clone(),
             target: asked.proposed.target.clone(),
             by: self.by.as_ref().filter(|by| by.is_named).map(|by| by.who.user.clone()),
-            credential: self.by.as_ref().map(|by| by.who.credential.clone()),
+            credential: self.credential().cloned(),
             running: asked.running,
             expires_at: asked.proposed.expires_at,
         }
     }
 
-    /// Refuses more than the caller's side may have.
+    /// Refuses more than the caller's side may have. What stands already needs no room, unless another one is asked for beside it.
     fn check_quota(&self, state: &ControlState, who: &Principal) -> Result<(), Refusal> {
-        let quotas = state.quotas();
-        let (counted, quota) = match who.side {
-            Side::Staff => (QuotaKind::StaffSwitches, quotas.staff_switches),
-            Side::Customer => (QuotaKind::Switches, quotas.switches),
+        let adds = |asked: &&Asked| {
+            let target = &asked.proposed.target;
+            let is_free = is_always(state, who, target);
+            match asked.again {
+                Again::Another => !is_free || as_much(state, target, asked.running).next().is_some(),
+                Again::AsMuch | Again::SameWords => !is_free && asked.standing(state, self.credential()).is_none(),
+            }
         };
-        let adds = |asked: &&Asked| match asked.as_much(state) {
-            Some(_) => asked.again == Again::Another,
-            None => !is_always(state, who, &asked.proposed.target),
-        };
-        let more = u32::try_from(self.asked.iter().filter(adds).count()).unwrap_or(u32::MAX);
-        counted.check_more(quota, state.switches_used(&who.account, &who.credential), more)
-    }
-}
-
-/// What may be stopped however much is stopped already.
-fn is_always(state: &ControlState, who: &Principal, target: &Target) -> bool {
-    match target {
-        Target::All | Target::Class(_) => true,
-        Target::Account(account) => who.side == Side::Staff || *account == who.account,
-        Target::Credential(credential) => state.is_same_key(credential, &who.credential),
-        Target::Tool(_) | Target::Provider(_) | Target::Resource { .. } => false,
+        check_room(state, who, self.asked.iter().filter(adds).count())
     }
 }
 
@@ -159,14 +146,19 @@ fn same_words<'a>(state: &'a ControlState, asked: &Proposed, running: Running) -
 }
 
 /// Looks whether all that is asked for is engaged already, and changes nothing.
-pub struct Standing(pub Vec<Asked>);
+pub struct Standing {
+    /// Which.
+    pub asked: Vec<Asked>,
+    /// What whoever asks has.
+    pub by: CredentialId,
+}
 
 impl Command for Standing {
     /// The switches, if all of them are there.
     type Answer = Option<Vec<SwitchId>>;
 
     fn decide(&self, at: &Snapshot<'_>) -> Result<Change<Self::Answer>, Refusal> {
-        let there = self.0.iter().map(|asked| asked.standing(at.state).map(|row| row.id.clone()));
+        let there = self.asked.iter().map(|asked| asked.standing(at.state, Some(&self.by)).map(|row| row.id.clone()));
         Ok(Change::none().answering(there.collect()))
     }
 }

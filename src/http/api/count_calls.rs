@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::endpoint::{Endpoint, ReadRequest};
-use crate::core::search::Field;
 use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::call_filters::CallFilters;
@@ -23,7 +22,7 @@ pub fn endpoint() -> Endpoint {
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<Histogram, Problem> {
     let noted = json!(asked);
     let search = asked.search(http.gateway.control().ports.clock.now()).map_err(Problem::malformed)?;
-    let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
+    let whose = http.gateway.state().owner_of_found(&search);
     http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
     let visibility = Visibility::of(&caller.principal, &http.gateway.state());
     let query = ActivityQuery { visibility, search, limit: 1, ..ActivityQuery::default() };

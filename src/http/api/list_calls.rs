@@ -5,7 +5,6 @@ use std::sync::Arc;
 use serde_json::json;
 
 use super::endpoint::{Endpoint, ReadRequest};
-use crate::core::search::Field;
 use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::call_filters::{CallFilters, page_size};
@@ -20,7 +19,7 @@ async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: C
     let noted = json!(asked);
     let (limit, cursor) = (page_size(asked.limit).map_err(Problem::malformed)?, asked.cursor.clone());
     let search = asked.search(http.gateway.control().ports.clock.now()).map_err(Problem::malformed)?;
-    let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
+    let whose = http.gateway.state().owner_of_found(&search);
     http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
     // What is not the reader's own is not found: absent and not one's own look the same.
     let visibility = Visibility::of(&caller.principal, &http.gateway.state());

@@ -12,6 +12,7 @@ use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::id::{AccountId, UserId};
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
+use crate::core::state::ControlState;
 use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::call_filters::{PAGE, fits, page_size};
@@ -40,6 +41,11 @@ pub struct EventFilters {
 }
 
 impl EventFilters {
+    /// Whose all events are that they let through, if they are one account's.
+    pub(in crate::http) fn owner(&self, state: &ControlState) -> Option<AccountId> {
+        [&self.account, &self.subject].into_iter().flatten().find_map(|id| state.owner_of(id))
+    }
+
     /// What of it no event can have, or cannot be asked for.
     pub(in crate::http) fn fault(&self) -> Option<String> {
         let is = |name: &str, value: &Option<String>, fits: fn(&str) -> bool, what: &str| {
@@ -68,7 +74,7 @@ async fn read(
     if let Some(fault) = asked.fault() {
         return Err(Problem::malformed(fault));
     }
-    let whose = asked.account.as_ref().and_then(|account| account.parse().ok());
+    let whose = asked.owner(&http.gateway.state());
     http.gateway.check_reader(&caller.principal, "events", whose, json!(asked)).await?;
     Ok(http.events(&caller.principal, asked).await?)
 }

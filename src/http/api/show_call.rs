@@ -76,15 +76,14 @@ pub fn endpoint() -> Endpoint {
 async fn read(http: Arc<Http>, ReadRequest { caller, id, .. }: ReadRequest, Reason { reason }: Reason) -> Result<Shown, Problem> {
     let who = &caller.principal;
     let id: Option<CallId> = id.parse().ok();
-    let what = id.as_ref().map_or_else(|| "calls/unknown".to_owned(), |id| format!("calls/{id}"));
     let activity = &http.gateway.control().ports.activity;
     // Whose call it is, so that this account can see who read it.
     let whose = match &id {
-        Some(id) if who.side == Side::Staff => {
-            activity.call(&Visibility::Everything, id).await.ok().flatten().map(|record| record.account)
-        }
+        Some(id) if who.side == Side::Staff => activity.call(&Visibility::Everything, id).await?.map(|record| record.account),
         _ => None,
     };
+    // The id of what is nobody's is told to nobody.
+    let what = whose.as_ref().and(id.as_ref()).map_or_else(|| "calls/unknown".to_owned(), |id| format!("calls/{id}"));
     http.gateway.check_reader(who, &what, whose, json!({ "call_id": id, "reason": reason })).await?;
     let id = id.ok_or_else(absent)?;
     let visibility = Visibility::of(who, &http.gateway.state());

@@ -67,8 +67,10 @@ async fn read(http: Arc<Http>, ReadRequest { caller, id, .. }: ReadRequest, Reas
     let who = &caller.principal;
     let absent = || Problem::from(Refusal::new(Code::NotFound, "There is no such key."));
     let id: CredentialId = id.parse().map_err(|_| absent())?;
-    let whose = http.gateway.state().credentials.get(&id).map(|row| row.created.account.clone());
-    http.gateway.check_reader(who, &format!("credentials/{id}"), whose, json!({ "credential": id, "reason": reason })).await?;
+    let whose = http.gateway.state().owner_of(id.as_str());
+    // The id of what is nobody's is told to nobody.
+    let what = if whose.is_some() { format!("credentials/{id}") } else { "credentials/unknown".to_owned() };
+    http.gateway.check_reader(who, &what, whose, json!({ "credential": id, "reason": reason })).await?;
     let state = http.gateway.state();
     // What is not the reader's own is not found; a key knows itself, and others if it may list them.
     let visibility = Visibility::of(who, &state);

@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::code::Code;
+use crate::core::engagement::check_target;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
 use crate::core::switch::Target;
@@ -57,9 +58,11 @@ async fn read(
     }
     let target: Target = target.parse().map_err(|_| Problem::malformed("There is no such thing to stop."))?;
     let asked = json!({ "target": target.to_string(), "reason": reason });
-    http.gateway.check_reader(&caller.principal, "switches/reach", None, asked).await?;
+    let state = http.gateway.state();
+    http.gateway.check_reader(&caller.principal, "switches/reach", target.owner(&state), asked).await?;
+    check_target(&target, &state, &http.gateway.control().ports.names())?;
     let under_way = impact::under_way(&http.gateway, |call, state| target.covers(call, state)).await?;
-    let (customers, vms) = impact::touched(&target, &http.gateway.state());
+    let (customers, vms) = impact::touched(&target, &state);
     Ok(Reach {
         calls_per_minute: impact::per_minute(&http.gateway, &target).await?,
         target,

@@ -7,7 +7,6 @@ use serde_json::{Value, json};
 
 use super::endpoint::{Endpoint, ReadRequest};
 use crate::core::render_times::render_times;
-use crate::core::search::Field;
 use crate::core::visibility::Visibility;
 use crate::http::Http;
 use crate::http::call_filters::CallFilters;
@@ -33,7 +32,7 @@ async fn watch(http: Arc<Http>, asking: ReadRequest, asked: CallFilters) -> Resu
     let ReadRequest { caller, headers, .. } = asking;
     let noted = json!(asked);
     let search = asked.search(http.gateway.control().ports.clock.now()).map_err(Problem::malformed)?;
-    let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
+    let whose = http.gateway.state().owner_of_found(&search);
     let watched = watched(caller.principal.credential.to_string(), &noted);
     let place = place(&http, &caller.principal)?;
     if headers.contains_key("last-event-id") && http.watches.goes_on(&watched, http.gateway.control().ports.clock.now()) {

@@ -199,10 +199,10 @@ pub async fn query_again(request: &SignedInRequest, asked: &CallFilters) -> Resu
 fn sought(request: &SignedInRequest, asked: &CallFilters, now: Micros) -> Result<(Search, Option<AccountId>), PageError> {
     let search = asked.clone().search(now);
     let search = search.map_err(|why| PageError::Refused(Refusal::new(Code::ValidationFailed, why)))?;
-    let whose = search.value(Field::Account).and_then(|account| account.parse().ok());
-    if request.is_staff() && whose.is_none() && request.reason.is_none() {
+    if request.is_staff() && search.value(Field::Account).is_none() && request.reason.is_none() {
         return Err(PageError::NoReason { next: request.path.clone() });
     }
+    let whose = request.http.gateway.state().owner_of_found(&search);
     Ok((search, whose))
 }
 

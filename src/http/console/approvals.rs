@@ -79,9 +79,8 @@ async fn inbox(request: &SignedInRequest, refused: Option<Refusal>) -> Result<Re
         if request.reason.is_none() {
             return Err(PageError::NoReason { next: HERE.to_owned() });
         }
-        request.check_reader("approvals", None, json!({})).await?;
     }
-    let listed = request.done("approval_list", json!({})).await?;
+    let listed = request.done("approval_list", json!({ "reason": request.reason })).await?;
     let mut waiting = Vec::new();
     for item in listed["items"].as_array().into_iter().flatten() {
         waiting.push(read(request, item).await);

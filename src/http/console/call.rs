@@ -70,6 +70,9 @@ async fn found(request: &SignedInRequest, id: &str) -> Result<(CallRecord, Value
     let activity = &request.http.gateway.control().ports.activity;
     let whose =
         if request.is_staff() { activity.call(&Visibility::Everything, &id).await?.map(|record| record.account) } else { None };
+    if request.is_staff() && whose.is_none() {
+        return Err(PageError::NotFound);
+    }
     request.check_reader(&format!("calls/{id}"), whose, object!({ "call_id": id })).await?;
     let visibility = request.visibility();
     let record = activity.call(&visibility, &id).await?.ok_or(PageError::NotFound)?;

@@ -71,10 +71,10 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     if let Some(why) = asked.fault() {
         return Err(Refusal::new(Code::ValidationFailed, why).into());
     }
-    let whose = asked.account.as_ref().and_then(|account| account.parse().ok());
-    if request.is_staff() && whose.is_none() && request.reason.is_none() {
+    if request.is_staff() && asked.account.is_none() && request.reason.is_none() {
         return Err(PageError::NoReason { next: request.path.clone() });
     }
+    let whose = asked.owner(&request.http.gateway.state());
     request.check_reader("events", whose, json!(asked)).await?;
     let chosen = |kind: &str| Choice { id: kind.into(), label: words(kind), is_chosen: asked.r#type.as_deref() == Some(kind) };
     let kinds = AdministrationQuery::TYPES.iter().map(|kind| chosen(kind)).collect();

@@ -105,7 +105,10 @@ fn search(gateway: &Gateway, target: &Target) -> Search {
             vec![term(Field::Resource(&VM), ids.chain([format!("provider:{name}")]).collect())]
         }
         Target::Account(id) => vec![term(Field::Account, vec![id.to_string()])],
-        Target::Credential(id) => vec![term(Field::Credential, vec![id.to_string()])],
+        Target::Credential(id) => {
+            let covered = state.descendants(id).into_iter().map(|row| row.created.credential.to_string());
+            vec![term(Field::Credential, covered.collect())]
+        }
         Target::Resource { id, exec_only: false } => vec![term(Field::Resource(id.noun()), vec![id.to_string()])],
         Target::Resource { id, exec_only: true } => {
             vec![

@@ -90,14 +90,15 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
     may_read(&request)?;
     let id: SwitchId = id.parse().map_err(|_| PageError::NotFound)?;
     let gateway = &request.http.gateway;
-    gateway.check_reader(&request.principal, &format!("switches/{id}"), None, json!({ "switch": id })).await?;
-    let history = history(&request, &id).await?;
     let switch = in_force_now(&request, id.as_str());
     let target = match &switch {
         Some(switch) => switch.target.clone(),
         None => engaged_target(&request, &id).await?,
     };
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
+    // What it stops says whose it is, and nobody else is told its id.
+    request.check_reader(&format!("switches/{id}"), target.owner(&state), json!({ "switch": id })).await?;
+    let history = history(&request, &id).await?;
     let requested_by = switch.as_ref().and_then(|switch| state.wish_to_release(switch, now).cloned());
     let live = match &switch {
         Some(switch) => Some(live_part(&request, switch).await?),

@@ -124,6 +124,8 @@ pub async fn preview(request: SignedInRequest, Query(wanted): Query<Wanted>) -> 
     let target = wanted.target()?;
     let state = request.http.gateway.state();
     check_target(&target, &state, &request.http.gateway.control().ports.names()).map_err(PageError::Refused)?;
+    let asked = json!({ "target": target.to_string() });
+    request.check_reader("switches/reach", target.owner(&state), asked).await?;
     let under_way = impact::under_way(&request.http.gateway, |call, state| target.covers(call, state)).await?;
     let (customers, vms) = impact::touched(&target, &state);
     Ok(page(&New {

@@ -1,12 +1,13 @@
 //! `approval_list`: the calls that wait for a person, as that person has to see them.
 
 use schemars::JsonSchema;
-use serde::Serialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
-use super::may_see;
+use super::{may_answer_any, may_see};
 use crate::core::approval::Approval;
 use crate::core::call::Outcome;
+use crate::core::engagement::REASON;
 use crate::core::hold::{Approver, Hold};
 use crate::core::id::{AccountId, CallId, CredentialId, UserId};
 use crate::core::noun::vm::VM;
@@ -17,16 +18,23 @@ use crate::core::state::ControlState;
 use crate::core::visibility::Visibility;
 use crate::log::hold::approvals_of;
 use crate::tools::Execution;
-use crate::tools::declare::{Nothing, Operation, Route, administration};
+use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
-use crate::tools::record::fresh;
+use crate::tools::record::{fresh, record_read};
 
-pub(super) static LIST: Operation<Nothing, Output> = administration("approval_list")
+pub(super) static LIST: Operation<Args, Output> = administration("approval_list")
     .open("A key sees which of its own calls wait. Those of others are shown to who may answer for them.")
     .title("List approvals")
     .about("Lists the calls that wait for a person.")
     .rest(Route::get("/approvals"))
-    .run(|execution, _| Box::pin(list(execution)));
+    .run(|execution, args| Box::pin(list(execution, args)));
+
+#[derive(Clone, Deserialize, JsonSchema)]
+pub(super) struct Args {
+    /// Why the staff asks. Written down with the reading, and of no effect.
+    #[schemars(extend("x-class" = Content), length(min = 1, max = REASON))]
+    reason: Option<String>,
+}
 
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
@@ -84,8 +92,11 @@ struct Consent {
     at: Instant,
 }
 
-async fn list(execution: Execution) -> Result<Output, Outcome> {
+async fn list(execution: Execution, Args { reason }: Args) -> Result<Output, Outcome> {
     let state = fresh(&execution).await?;
+    if execution.principal.side == Side::Staff && may_answer_any(&execution, &state) {
+        record_read(&execution, None, "approvals".to_owned(), json!({ "reason": reason })).await?;
+    }
     let (store, who) = (&execution.ports.reader.store, &execution.principal);
     let rows = match who.side {
         Side::Staff => store.state(&["approval"]).await?,

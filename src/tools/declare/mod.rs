@@ -41,7 +41,7 @@ use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::resource::Resource;
 use crate::core::state::ControlState;
-use crate::core::switch::Stop;
+use crate::core::stop::Stop;
 use crate::core::tool::{Class, Risk, ToolSpec};
 use common_args::CommonArg;
 use guard::Guard;
@@ -64,6 +64,9 @@ pub struct Declaration {
     routes: [Option<Route>; 2],
 }
 
+/// Says what the arguments ask to be stopped, of what was found of what they name.
+type AsksToStop<A> = fn(&A, &Principal, &[Resource], &ControlState) -> Option<Stop>;
+
 /// One operation, by the type of its arguments and of its answer.
 pub struct Operation<A, O> {
     declaration: Declaration,
@@ -71,7 +74,7 @@ pub struct Operation<A, O> {
     guard: Guard<A>,
     refuses: fn(&A) -> Option<Refusal>,
     enables_exec: fn(&A) -> bool,
-    asks_to_stop: fn(&A, &Principal, &ControlState) -> Option<Stop>,
+    asks_to_stop: AsksToStop<A>,
 }
 
 impl<A, O> Operation<A, O> {
@@ -117,7 +120,7 @@ impl<A, O> Operation<A, O> {
 
     /// What it stops with these arguments, of an operation that does nothing else.
     #[must_use]
-    pub const fn asks_to_stop(mut self, asks: fn(&A, &Principal, &ControlState) -> Option<Stop>) -> Self {
+    pub const fn asks_to_stop(mut self, asks: AsksToStop<A>) -> Self {
         self.asks_to_stop = asks;
         self
     }
@@ -191,8 +194,8 @@ where
         args.of::<A>().is_some_and(self.enables_exec)
     }
 
-    fn asks_to_stop(&self, args: &Arguments, who: &Principal, state: &ControlState) -> Option<Stop> {
-        (self.asks_to_stop)(args.of::<A>()?, who, state)
+    fn asks_to_stop(&self, args: &Arguments, who: &Principal, about: &[Resource], state: &ControlState) -> Option<Stop> {
+        (self.asks_to_stop)(args.of::<A>()?, who, about, state)
     }
 
     fn run(&self, execution: Execution) -> BoxFuture<'static, Outcome> {

@@ -170,7 +170,7 @@ impl Declaration {
             guard: Guard::None,
             refuses: |_| None,
             enables_exec: |_| false,
-            asks_to_stop: |_, _, _| None,
+            asks_to_stop: |_, _, _, _| None,
         }
     }
 }

@@ -11,8 +11,7 @@ use super::sheet::{Form, Sheet};
 use super::{CREATE, Export};
 use crate::core::call::Outcome;
 use crate::core::code::Code;
-use crate::core::commands::notice::{Notice, Notify};
-use crate::core::id::{AccountId, CallId, Position};
+use crate::core::id::{CallId, Position};
 use crate::core::principal::Side;
 use crate::core::quota::QuotaKind;
 use crate::core::redact::Sensitivity::{Content, Public};
@@ -22,7 +21,7 @@ use crate::core::scrub::ScrubbedText;
 use crate::core::search::{Field, Search};
 use crate::core::visibility::Visibility;
 use crate::tools::declare::{Operation, Route, administration};
-use crate::tools::record::{change, fresh, note};
+use crate::tools::record::{fresh, record_read};
 use crate::tools::{ActivityQuery, Execution};
 
 /// How long it can be downloaded.
@@ -76,7 +75,8 @@ async fn create(execution: Execution, Args { q, form, reason }: Args) -> Result<
     let ports = &execution.ports;
     let _place = ports.places.take(QuotaKind::Exports, ports.terms().quotas.exports, &execution.principal)?;
     if execution.principal.side == Side::Staff {
-        record_read(&execution, account.as_ref(), &q, reason).await?;
+        let what = format!("exports/{}", execution.call());
+        record_read(&execution, account.as_ref(), what, json!({ "q": q, "reason": reason })).await?;
     }
     // As the log was when this was asked for: the call that makes the export is not in it.
     let asked = execution.ports.activity.call(&execution.visibility(), execution.call()).await?;
@@ -115,16 +115,6 @@ async fn visibility(execution: &Execution, search: &Search, has_reason: bool) ->
         return Err(Refusal::new(Code::ValidationFailed, text).hint("Give a reason, or one account.").into());
     }
     Ok(Visibility::bounded(account, None))
-}
-
-/// Writes down that staff take calls away, so that the account learns of it.
-async fn record_read(execution: &Execution, account: Option<&AccountId>, q: &str, reason: Option<String>) -> Result<(), Outcome> {
-    let who = &execution.principal;
-    let what = format!("exports/{}", execution.call());
-    let notice = Notice::LogRead { user: Some(who.user.clone()), account: account.cloned(), what };
-    let note = note(execution, &who.account, json!({ "q": q, "reason": reason })).await?;
-    let event = Some(note.id());
-    change(execution, [note], Notify { notice, event }).await.map(drop)
 }
 
 /// Goes through the whole file, and keeps nothing of it but its measures.

@@ -1,4 +1,6 @@
 //! `person_invite`: a link by which somebody becomes one of an account's people. No mail is sent: who invites passes it on.
+//!
+//! INVARIANT: the record of the call keeps no address. The vault has it as long as it is needed, and what is erased there is gone.
 
 use std::time::Duration;
 
@@ -14,7 +16,7 @@ use crate::core::commands::invitation::Invite;
 use crate::core::email::{EmailAddress, EmailAddressError};
 use crate::core::grant::{check_not_let_in, may_manage};
 use crate::core::id::{AccountId, InvitationId};
-use crate::core::redact::Sensitivity::{Pii, Public, Secret};
+use crate::core::redact::Sensitivity::{Public, Secret};
 use crate::core::refusal::Refusal;
 use crate::core::role::Role;
 use crate::core::scope::Scope;
@@ -42,7 +44,7 @@ pub(super) struct Args {
     #[schemars(extend("x-class" = Public))]
     account: Option<AccountId>,
     /// The e-mail address that the person signs in with.
-    #[schemars(extend("x-class" = Pii), length(min = 1, max = 254))]
+    #[schemars(extend("x-class" = Secret), length(min = 1, max = 254))]
     email: String,
     /// What the person may do.
     #[schemars(extend("x-class" = Public))]
@@ -58,7 +60,7 @@ pub(super) struct Output {
     #[schemars(extend("x-class" = Public))]
     account: AccountId,
     /// The e-mail address.
-    #[schemars(extend("x-class" = Pii), with = "String")]
+    #[schemars(extend("x-class" = Secret), with = "String")]
     email: EmailAddress,
     /// The role.
     #[schemars(extend("x-class" = Public))]

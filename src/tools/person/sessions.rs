@@ -75,6 +75,11 @@ struct Listed {
 }
 
 async fn listed(execution: Execution, Whose { user }: Whose) -> Result<Output, Outcome> {
+    let own = &execution.principal.user;
+    if user.as_ref().is_none_or(|user| user == own) && execution.ports.reader.vault.user(own).await?.is_none() {
+        // Nobody who could sign in holds a program's key.
+        return Ok(Output { user: own.clone(), items: Vec::new() });
+    }
     let (user, sessions) = found(&execution, user).await?;
     Ok(Output { user, items: sessions.into_iter().map(to_listed).collect() })
 }
@@ -132,14 +137,23 @@ async fn ended(execution: Execution, args: Which) -> Result<Ended, Outcome> {
     Ok(Ended { user, ended: sessions.len() })
 }
 
-/// A person whose sessions the caller may end, and those.
+/// A person whose sessions the caller may end, and those. Whoever holds the caller's key is known to the caller; of others, absent
+/// and not the caller's to manage look the same (P9).
 async fn found(execution: &Execution, user: Option<UserId>) -> Result<(UserId, Vec<Session>), Outcome> {
     let who = &execution.principal;
     let (state, vault) = (fresh(execution).await?, &execution.ports.reader.vault);
     let user = user.unwrap_or_else(|| who.user.clone());
-    if vault.user(&user).await?.is_none() || !may_end(&state, who, &user) {
+    if !may_end(&state, who, &user) {
+        return Err(if user == who.user { not_of_a_key() } else { absent() }.into());
+    }
+    if vault.user(&user).await?.is_none() {
         return Err(absent().into());
     }
     let now = execution.ports.clock.now();
     Ok((user.clone(), vault.sessions_of(&user, now, idle_since(now)).await?))
+}
+
+fn not_of_a_key() -> Refusal {
+    let text = "A key neither sees nor ends the sessions of the person who holds it.";
+    Refusal::new(Code::ForbiddenRole, text).hint("Sign in to the console, or use a key that manages people.")
 }

@@ -70,7 +70,8 @@ pub(in crate::tools) async fn engage(
     }
     if asked.iter().all(|asked| asked.again != Again::Another) {
         // A look that ends no calls: if all of them are there, there are none to end.
-        let there = change(execution, None, Standing(asked.clone())).await?;
+        let there =
+            change(execution, None, Standing { asked: asked.clone(), by: execution.principal.credential.clone() }).await?;
         if let Some(switches) = there.answer {
             return Ok(Engaged { switches, epoch: there.state.epoch, cancelled: 0 });
         }

@@ -111,10 +111,10 @@ const KNOW_NO_TOOL: [&str; 9] = ["core", "log", "policy", "control", "worker", "
 fn named_tools(source: &Source) -> Vec<String> {
     let events: std::collections::BTreeSet<&str> =
         crate::kinds::one_of_each().iter().map(forelog::core::event::EventKind::name).collect();
-    let tools = forelog::tools::names();
+    let tools: std::collections::BTreeSet<&str> = forelog::tools::specs().iter().map(|tool| tool.name).collect();
     let mut texts = Texts::default();
     texts.visit_file(&source.parse());
-    let is_tool = |(_, text): &(usize, String)| tools.contains(text) && !events.contains(text.as_str());
+    let is_tool = |(_, text): &(usize, String)| tools.contains(text.as_str()) && !events.contains(text.as_str());
     let room = source.module.first().map_or("", String::as_str);
     let found = texts.found.into_iter().filter(|_| KNOW_NO_TOOL.contains(&room) && source.name != "core/user.rs");
     found.chain(texts.compared).filter(is_tool).map(|(line, text)| format!("{}:{line}: {text}", source.name)).collect()

@@ -4,12 +4,15 @@ use std::time::Duration;
 
 use forelog::core::code::Code;
 use forelog::core::commands::switch::{Again, Asked, Engage, Engager, Release, Released, Releaser};
+use forelog::core::engagement::Names;
 use forelog::core::event::EventKind;
+use forelog::core::principal::Principal;
 use forelog::core::role::Role;
 use forelog::core::switch::Target;
+use forelog::core::tool::{Class, ToolSpec};
 
 use super::{House, asked, engage, who};
-use crate::fixtures::{credential, event, switch, user};
+use crate::fixtures::{account, credential, event, switch, user};
 
 #[test]
 fn a_switch_is_engaged_again_only_if_it_is_another_one() {
@@ -55,4 +58,39 @@ fn what_stops_everybody_takes_two_or_the_data_and_a_reason() {
     assert_eq!(house.refused(&Release { over, ..release(Releaser::Operator, Some("x")) }), Code::Conflict, "it lets go already");
     let (kinds, _) = house.run(&release(Releaser::Operator, Some("x"))).expect("at once");
     assert!(matches!(&kinds[..], [EventKind::SwitchReleased { break_glass: true, by: None, .. }]));
+}
+
+/// Whoever engaged a switch has reason to let it go, so it does in the place of nobody else's.
+#[test]
+fn a_switch_that_stands_does_for_whoever_engaged_it() {
+    let mut house = House::new();
+    let by = |n: i64| Some(Engager { who: Principal { credential: credential(n), ..who(1) }, is_named: false });
+    let stop = |n: i64, id: i64| Engage {
+        asked: vec![Asked { switch: switch(id), ..asked(Target::Account(account(1)), Again::AsMuch) }],
+        by: by(n),
+        names: Names::default(),
+    };
+    house.run(&engage(Target::Account(account(1)), Again::Another)).expect("on the data");
+    assert_eq!(house.run(&stop(1, 6)).expect("a key's").1, [switch(6)]);
+    assert_eq!(house.run(&stop(11, 7)).expect("a person's").1, [switch(7)]);
+    for (n, there) in [(1, 6), (11, 7)] {
+        assert_eq!(house.run(&stop(n, 8)).expect("it stands"), (Vec::new(), vec![switch(there)]));
+    }
+}
+
+#[test]
+fn what_is_never_stopped_is_not_engaged() {
+    static STOPS: ToolSpec = ToolSpec { stops: true, class: Class::Destroy, ..ToolSpec::reading("key_end") };
+    static READS: ToolSpec = ToolSpec::reading("vm_get");
+    let mut house = House::new();
+    let engage = |target, tools: &[&'static ToolSpec]| {
+        let names = Names { tools: tools.to_vec(), ..Names::default() };
+        Engage { names, ..engage(target, Again::Another) }
+    };
+    let both = [&STOPS, &READS];
+    assert_eq!(house.refused(&engage(Target::Tool("key_end".into()), &both)), Code::ValidationFailed);
+    assert_eq!(house.refused(&engage(Target::Class(Class::Destroy), &both)), Code::ValidationFailed, "all of its tools stop");
+    for target in [Target::Tool("vm_get".into()), Target::Class(Class::Read), Target::Class(Class::Write)] {
+        assert_eq!(house.names(&engage(target, &both)), ["switch_engaged"]);
+    }
 }

@@ -17,8 +17,13 @@ const CASES: &str = "[[case]]\nname = \"power\"\nside = \"customer\"\nscopes = [
 
 /// A server whose policies hold every power change, and the directory they are in.
 pub async fn holding() -> (ConsoleServer, tempfile::TempDir) {
+    holding_and("").await
+}
+
+/// The same with more policies.
+pub async fn holding_and(more: &str) -> (ConsoleServer, tempfile::TempDir) {
     let policies = tempfile::tempdir().expect("a directory");
-    std::fs::write(policies.path().join("own.cedar"), HOLDING).expect("policies");
+    std::fs::write(policies.path().join("own.cedar"), format!("{HOLDING}\n{more}")).expect("policies");
     std::fs::write(policies.path().join("cases.toml"), CASES).expect("cases");
     let more = format!("policies_dir = \"{}\"\ninstant_wait_ms = 50", policies.path().display());
     (ConsoleServer::with(&more).await, policies)

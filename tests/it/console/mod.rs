@@ -43,6 +43,7 @@ mod staff;
 mod stopping;
 mod taken;
 mod tenants;
+mod told;
 mod twins;
 
 use std::sync::Arc;
