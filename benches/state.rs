@@ -255,6 +255,7 @@ fn main() {
     let sizes: Vec<u64> = asked.iter().filter_map(|size| size.parse().ok()).collect();
     for size in if sizes.is_empty() { SIZES.to_vec() } else { sizes } {
         let dir = tempfile::tempdir().expect("a directory");
+        std::fs::File::create(dir.path().join("log.db")).expect("an empty file");
         for step in ["prepare", "measure"] {
             let mut process = std::process::Command::new(std::env::current_exe().expect("this file"));
             let ended = process.arg(step).arg(dir.path()).arg(size.to_string()).status().expect("a process");
