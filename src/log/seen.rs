@@ -49,8 +49,7 @@ impl Seen {
             want.kinds.push("node");
         }
         want.tidy();
-        // A node that knows nothing yet reads whatever rows there are.
-        want.known_position = if known.position == Position(0) { Position(i64::MIN) } else { known.position };
+        want.known_position = if known.position == Position(0) { Want::NOTHING_KNOWN } else { known.position };
         want.known_epoch = known.epoch;
         Look { want, known: Arc::clone(known), asked, newest: Position(self.newest.load(Ordering::SeqCst)) }
     }

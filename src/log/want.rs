@@ -20,6 +20,9 @@ pub struct Want {
 }
 
 impl Want {
+    /// The position of who knows nothing yet, and reads whatever rows there are.
+    pub const NOTHING_KNOWN: Position = Position(i64::MIN);
+
     /// Wants what `other` does as well.
     pub(super) fn extend(&mut self, other: &Self) {
         self.names.extend_from_slice(&other.names);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::core::id::{Epoch, Position};
+use crate::core::id::Epoch;
 use crate::core::state::RowKind;
 use crate::log::store::{Head, StateRow, Store, StoreError, Want};
 
@@ -16,7 +16,7 @@ pub(super) type Rows = BTreeMap<String, StateRow>;
 
 /// Head and state at one moment: the kinds that are checked, and whatever a node would load.
 pub(super) async fn snapshot(store: &dyn Store) -> Result<(Head, Rows), StoreError> {
-    let (known_epoch, known_position) = (Epoch(i64::MIN), Position(i64::MIN));
+    let (known_epoch, known_position) = (Epoch(i64::MIN), Want::NOTHING_KNOWN);
     let want = Want { kinds: checked().collect(), known_epoch, known_position, ..Want::default() };
     let (newest, found) = store.read(&want).await?;
     // What is stored in the head is held against the events.
