@@ -5,9 +5,10 @@ use std::fmt;
 use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
 use ulid::Ulid;
 
+use super::parsed::parsed;
 use super::time::{Entropy, Micros};
 
 /// Place of an event in the log: 1, 2, 3 … without gaps (P6). Zero is "before the first event".
@@ -93,8 +94,7 @@ pub(super) fn read(prefix: &str, text: &str) -> Option<Text> {
 macro_rules! ids {
     ($($(#[$doc:meta])* $name:ident = $prefix:literal;)*) => {$(
         $(#[$doc])*
-        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-        #[serde(try_from = "String")]
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
         pub struct $name(Text);
 
         impl $name {
@@ -123,6 +123,12 @@ macro_rules! ids {
             fn from_str(text: &str) -> Result<Self, IdError> {
                 let wrong = IdError { expected: concat!($prefix, "<26 characters of Crockford base 32>") };
                 read($prefix, text).map(Self).ok_or(wrong)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                parsed(deserializer)
             }
         }
 

@@ -34,6 +34,7 @@ mod lookup;
 pub mod noun;
 pub mod owner;
 pub mod parse_time;
+mod parsed;
 pub mod people;
 pub mod principal;
 pub mod proposal;

@@ -3,13 +3,15 @@
 use std::collections::BTreeSet;
 use std::str::FromStr;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+
+use super::parsed::parsed;
 
 macro_rules! scopes {
     ($($name:ident = $text:literal $(| $alias:literal)*;)*) => {
         /// One right, as it is spelled everywhere: lower case, `noun:verb`.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-        #[serde(try_from = "String", into = "String")]
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
+        #[serde(into = "String")]
         #[cfg_attr(feature = "testing", expect(missing_docs, reason = "each name is its own description"))]
         pub enum Scope { $($name,)* }
 
@@ -111,10 +113,9 @@ pub type ScopeSet = BTreeSet<Scope>;
 #[error("unknown scope {0:?}")]
 pub struct UnknownScope(pub String);
 
-impl TryFrom<String> for Scope {
-    type Error = UnknownScope;
-    fn try_from(text: String) -> Result<Self, UnknownScope> {
-        text.parse()
+impl<'de> Deserialize<'de> for Scope {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parsed(deserializer)
     }
 }
 

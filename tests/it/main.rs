@@ -71,6 +71,7 @@ mod leaf;
 mod legible;
 mod limit;
 mod lineage;
+mod loaded;
 mod local_admin;
 mod lost;
 mod mcp;

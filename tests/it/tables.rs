@@ -137,7 +137,7 @@ fn is_sound(state: &ControlState, kind: &EventKind) -> bool {
 }
 
 /// What is found, and what a walk over all rows says should be.
-fn check(state: &ControlState) {
+pub fn check(state: &ControlState) {
     let (keys, vms, people) = (state.credentials.values(), state.vms.values(), state.users.values());
     let (keys, vms, people): (Vec<_>, Vec<_>, Vec<_>) = (keys.collect(), vms.collect(), people.collect());
     for n in 1..10 {
