@@ -51,9 +51,9 @@ async fn postgres_unanswered_commands_on_the_data_say_what_is_in_force() {
     let server = postgres::Cluster::start().await;
     let (url, proxy) = (server.fresh_database().await, Proxy::start(&server.socket()).await);
     let data = Data::new(Some(&url));
-    let run = async |args: &[&str]| -> Value {
+    let run = async |event: &'static str, args: &[&str]| -> Value {
         let done = proxy.done();
-        proxy.cut(Cut::After, "log");
+        proxy.cut_event(Cut::After, event);
         let mut asked = command(&[data.at(args), vec!["--json"]].concat());
         asked.env("FORELOG_DATABASE_URL", proxy.url(&url));
         let output = tokio::task::spawn_blocking(move || asked.output().expect("running forelog")).await.expect("it ran");
@@ -62,10 +62,10 @@ async fn postgres_unanswered_commands_on_the_data_say_what_is_in_force() {
         assert!(proxy.done() > done, "{args:?}: no answer was lost");
         serde_json::from_slice(&output.stdout).expect("one JSON document")
     };
-    let switch = id(&run(&["switch", "engage", "class:exec", "--reason", "an incident"]).await);
+    let switch = id(&run("switch_engaged", &["switch", "engage", "class:exec", "--reason", "an incident"]).await);
     assert_eq!(data.answer(&["switch", "list"])["items"][0]["id"], switch.as_str());
-    run(&["switch", "release", &switch, "--break-glass", "--reason", "over"]).await;
+    run("switch_released", &["switch", "release", &switch, "--break-glass", "--reason", "over"]).await;
     assert_eq!(data.answer(&["switch", "list"])["items"].as_array().map(Vec::len), Some(0));
-    let key = id(&run(&["key", "create", "--account", &data.account, "--label", "a key"]).await);
+    let key = id(&run("credential_created", &["key", "create", "--account", &data.account, "--label", "a key"]).await);
     assert_eq!(data.answer(&["key", "list"])["items"][0]["id"], key.as_str());
 }

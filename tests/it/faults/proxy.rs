@@ -32,6 +32,8 @@ pub struct Proxy {
 #[derive(Default)]
 struct Orders {
     next: Mutex<Option<(Cut, &'static str)>>,
+    /// Only a commit of what says this.
+    of: Mutex<&'static str>,
     done: AtomicUsize,
 }
 
@@ -62,6 +64,12 @@ impl Proxy {
         *self.orders.next.lock().expect("the orders") = Some((cut, room));
     }
 
+    /// Cuts the next commit of the log that writes an event of this type.
+    pub fn cut_event(&self, cut: Cut, name: &'static str) {
+        *self.orders.of.lock().expect("the orders") = name;
+        self.cut(cut, "log");
+    }
+
     /// How many connections were cut.
     pub fn done(&self) -> usize {
         self.orders.done.load(Ordering::SeqCst)
@@ -75,7 +83,15 @@ impl Drop for Proxy {
 }
 
 impl Orders {
-    fn take(&self, room: &str) -> Option<Cut> {
+    fn is_meant(&self, message: &[u8]) -> bool {
+        let of = format!("\"type\":\"{}\"", self.of.lock().expect("the orders"));
+        message.windows(of.len()).any(|window| window == of.as_bytes())
+    }
+
+    fn take(&self, room: &str, meant: bool) -> Option<Cut> {
+        if !meant && !self.of.lock().expect("the orders").is_empty() {
+            return None;
+        }
         let mut next = self.next.lock().expect("the orders");
         let (cut, _) = next.take_if(|(_, wanted)| *wanted == room)?;
         Some(cut)
@@ -118,10 +134,12 @@ async fn ask(
     let startup = read_body(&mut from, Vec::new()).await?;
     let room = room_of(&startup);
     to.write_all(&startup).await?;
+    let mut meant = false;
     loop {
         let kind = from.read_u8().await?;
         let message = read_body(&mut from, vec![kind]).await?;
-        let cut = if is_commit(&message) { orders.take(room) } else { None };
+        meant |= orders.is_meant(&message);
+        let cut = if is_commit(&message) { orders.take(room, std::mem::take(&mut meant)) } else { None };
         match cut {
             None => to.write_all(&message).await?,
             Some(Cut::Before) => {
