@@ -41,12 +41,11 @@ impl Unrecorded {
 pub(super) fn answer_unrecorded(call: &CallId, unrecorded: &Unrecorded) -> Reply {
     let Unrecorded { error, waits } = unrecorded;
     tracing::error!(target: "forelog::call", call_id = %call, %error, "a call was not recorded, or may not have been");
-    let uncertain = matches!(error, WriteError::Store { uncertain: true, .. });
-    if uncertain && *waits {
+    if matches!(error, WriteError::Store { uncertain: true, .. }) && *waits {
         return Reply::Failed { call: Some(call.clone()), refusal: perhaps_made(), status: Status::Unknown };
     }
     // One that its own node would run is started by nobody else: if it is there, recovery ends it.
-    Reply::Failed { call: uncertain.then(|| call.clone()), refusal: refusal_of(error), status: Status::Refused }
+    Reply::Failed { call: None, refusal: refusal_of(error), status: Status::Refused }
 }
 
 /// A call that may be in the log, and then is made.
