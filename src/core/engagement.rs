@@ -104,8 +104,8 @@ fn check_stoppable(target: &Target, names: &Names) -> Result<(), Refusal> {
         Target::Class(class) => tool.class == *class,
         _ => false,
     };
-    let mut named = names.tools.iter().filter(is_named).peekable();
-    if named.peek().is_none() || named.any(|tool| !tool.stops) {
+    let mut tools = names.tools.iter().filter(is_named).peekable();
+    if tools.peek().is_none() || tools.any(|tool| !tool.stops) {
         return Ok(());
     }
     let refusal =
