@@ -116,7 +116,8 @@ impl Control {
             if attempt > MAX_ATTEMPTS && !unasked {
                 intake.invalid = Some(unsettled());
             }
-            let mut submission = self.submission(call, &request, &intake, &ids, now).await.map_err(Unrecorded::unsealed)?;
+            let mut submission =
+                self.submission(call, &request, &intake, &ids, now).await.map_err(|error| Unrecorded::unsealed(&error))?;
             submission.repeats.clone_from(&repeats);
             if unasked {
                 submission.proposal.verdict = Verdict { missing: true, ..Verdict::default() };

@@ -31,8 +31,8 @@ pub(super) struct Unrecorded {
 
 impl Unrecorded {
     /// One that could not be encrypted.
-    pub(super) fn unsealed(error: VaultError) -> Self {
-        let text = format!("encrypting a payload: {}", error_chain(&error));
+    pub(super) fn unsealed(error: &VaultError) -> Self {
+        let text = format!("encrypting a payload: {}", error_chain(error));
         Self { error: WriteError::Store { text, uncertain: false }, waits: false }
     }
 }

@@ -194,7 +194,7 @@ fn refuse(fails: Vec<Fail>, error: &StoreError) {
     let entries = fails.len();
     match &error {
         WriteError::Blocked(_) => {
-            tracing::warn!(%error, entries, "entries were not written; what stops something goes on trying")
+            tracing::warn!(%error, entries, "entries were not written; what stops something goes on trying");
         }
         WriteError::Store { uncertain: true, .. } => tracing::error!(%error, entries, "the commit of entries was not answered"),
         _ => tracing::error!(%error, entries, "entries were not written"),

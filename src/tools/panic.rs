@@ -118,6 +118,7 @@ async fn engage(execution: Execution, args: Args) -> Result<Output, Outcome> {
 }
 
 /// What is asked for, before it is decided. What will fail stops nothing, and is a call like any other.
+#[expect(clippy::unnecessary_wraps, reason = "most operations ask to stop nothing")]
 fn asks_to_stop(args: &Args, who: &Principal, about: &[Resource], state: &ControlState) -> Option<Stop> {
     let targets = check_reason(&args.reason).and_then(|()| targets(args, about, who, state));
     Some(Stop { targets: targets.unwrap_or_default(), running: args.running })

@@ -68,5 +68,5 @@ pub fn halts_at(method: &str, path: &str) -> bool {
 /// What every tool is to the decision.
 #[must_use]
 pub fn specs() -> Vec<&'static ToolSpec> {
-    every_operation().map(|operation| operation.facts()).collect()
+    every_operation().map(Declared::facts).collect()
 }
