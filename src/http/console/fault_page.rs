@@ -1,4 +1,4 @@
-//! Pages in the place of what was asked for: each [`Fault`] in words.
+//! Pages in the place of what was asked for: each [`PageError`] in words.
 //!
 //! INVARIANT: handlers and everything before them answer a fault as data; it becomes a page here, and nowhere else.
 

@@ -1,6 +1,6 @@
 //! How things are shown to people: text whose tricks are visible, times, numbers, and how a call stands.
 //!
-//! INVARIANT: what came from outside passes [`visible`] on its way into a page; escaping for HTML is the templates' own.
+//! INVARIANT: what came from outside passes [`escape_hidden`] on its way into a page; escaping for HTML is the templates' own.
 
 use std::time::Duration;
 
