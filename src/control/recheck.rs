@@ -48,6 +48,15 @@ impl<'a> Recipient<'a> {
         self.call.is_some_and(|tool| tool.class == Class::Read && !tool.stops)
     }
 
+    /// Why an answer is withheld. Of a call that goes on it is not said that it may be made again.
+    fn withheld(&self, refusal: Refusal) -> Refusal {
+        if self.reads() || refusal.code != Code::AuditUnavailable {
+            return refusal;
+        }
+        Refusal::new(Code::OutcomeUnknown, "Whether this may still be answered cannot be read, so it is not. The call goes on.")
+            .hint("operation_get with this call's id tells what becomes of it. Do not make the call again before.")
+    }
+
     /// What administers or stops answers with what it did itself, while its key was alive: it may have ended that key.
     fn answers_for_itself(&self) -> bool {
         self.call.is_some_and(|tool| (tool.stops || tool.class == Class::Control) && !tool.lists())
@@ -97,7 +106,7 @@ impl Control {
             biased;
             reply = waiting => match look {
                 Recheck::ByItsEnd => self.recheck(asking).map(|()| reply),
-                Recheck::ByLog => self.recheck_in_log(asking).await.map(|()| reply),
+                Recheck::ByLog => self.recheck_in_log(asking).await.map(|()| reply).map_err(|refusal| asking.withheld(refusal)),
             },
             refusal = self.key_ended(asking) => Err(refusal),
         };

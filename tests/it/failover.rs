@@ -333,5 +333,7 @@ async fn postgres_a_server_that_is_made_read_only_under_load_loses_nothing() {
     let ((), done) = tokio::time::timeout(TIMEOUT * 2, async { tokio::join!(flips, calls) }).await.expect("in time");
     assert!(done > 0);
     until_it_goes_on(&test_node).await;
+    // What was cut off is ended by recovery.
+    until("every call ends", async || check(&test_node.log().await, true).values().all(|status| status.is_terminal())).await;
     check(&test_node.log().await, false);
 }

@@ -68,6 +68,13 @@ pub struct Answer {
     pub document: Value,
 }
 
+impl Answer {
+    /// Whether its error begins so.
+    pub fn says(&self, text: &str) -> bool {
+        self.document["error"]["message"].as_str().is_some_and(|message| message.starts_with(text))
+    }
+}
+
 /// Something that the provider began to do.
 #[derive(Clone, Debug)]
 pub struct Effect {
