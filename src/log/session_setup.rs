@@ -4,6 +4,7 @@
 //! schema, and no operator at all. That it is ours is seen before anything else is asked. What a role was set to by itself or by
 //! others holds for none of our sessions: it could set it, so it could keep them from being opened, or lead them elsewhere.
 
+use std::io::ErrorKind;
 use std::time::Duration;
 
 use sqlx::postgres::{PgConnectOptions, PgRow};
@@ -127,6 +128,10 @@ fn quoted(value: impl std::fmt::Display) -> String {
 /// Whether a session did not come about that might with other settings: not refused by its name or password (28), its database
 /// (3D), a server that is full (53), or one that begins or ends.
 fn is_about_a_setting(error: &sqlx::Error) -> bool {
+    // A session that a setting ends at once may be gone before its reason is read.
+    if let sqlx::Error::Io(error) = error {
+        return matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof);
+    }
     let Some(code) = error.as_database_error().and_then(|error| error.code().map(std::borrow::Cow::into_owned)) else {
         return false;
     };
