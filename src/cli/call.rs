@@ -104,9 +104,7 @@ impl FromArgMatches for Asked {
 /// Calls it.
 pub async fn run(args: CallArgs, context: &Context) -> Result<Answer, CliError> {
     let CallArgs { url, asked } = args;
-    let Some(key) = &context.config.api_key else {
-        return Err(CliError::Usage("there is no key: set FORELOG_API_KEY, or api_key in the configuration".into()));
-    };
+    let key = context.api_key()?;
     let tool = declared::tool(&asked.name).ok_or_else(|| CliError::Usage(format!("there is no tool {}", asked.name)))?;
     let body = Bytes::from(document(asked.arguments)?.to_string());
     let place = Place::Tool(tool.facts.name);
@@ -122,7 +120,7 @@ pub async fn run(args: CallArgs, context: &Context) -> Result<Answer, CliError> 
     let late = || Err(Unanswered::Broken("it did not answer in time".into()));
     match answered.unwrap_or_else(|_| late()).map_err(|why| lost(&why))? {
         Ok(document) => Ok(Answer { text: Text::of_lines(&format!("{document:#}")), document }),
-        Err(refusal) => Err(CliError::Refused(Box::new(advised(refusal, tool)))),
+        Err((refusal, call)) => Err(CliError::Refused(Box::new(with_call(advised(refusal, tool), call)))),
     }
 }
 
@@ -155,7 +153,7 @@ fn document(arguments: Given) -> Result<Value, CliError> {
 }
 
 /// The document that the server answers with, or why the call did not succeed.
-async fn read(raw: Raw) -> Result<Result<Value, Refusal>, Unanswered> {
+async fn read(raw: Raw) -> Result<Result<Value, (Refusal, Option<String>)>, Unanswered> {
     let (parts, body) = raw.into_parts();
     let bytes = Limited::new(body, LARGEST).collect().await.map_err(|error| Unanswered::Broken(error.to_string()))?.to_bytes();
     let strange = || Unanswered::Broken(format!("what answers (HTTP {}) is no Forelog", parts.status.as_u16()));
@@ -163,7 +161,15 @@ async fn read(raw: Raw) -> Result<Result<Value, Refusal>, Unanswered> {
     if parts.status.is_success() {
         return Ok(Ok(document));
     }
-    Refusal::from_body(&document).map(Err).ok_or_else(strange)
+    let call = document["error"]["call_id"].as_str().map(str::to_owned);
+    Refusal::from_body(&document).map(|refusal| Err((refusal, call))).ok_or_else(strange)
+}
+
+/// A refusal that names the call on record, by which it is looked up and waited for.
+fn with_call(refusal: Refusal, call: Option<String>) -> Refusal {
+    let Some(call) = call else { return refusal };
+    let hint = refusal.hint.as_ref().map_or_else(String::new, |hint| format!("{hint}\n"));
+    refusal.hint(format!("{hint}It is on record as {call}."))
 }
 
 /// A refusal that says with which flags the call would be let through, where it asks for something to be said on purpose.

@@ -17,9 +17,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Calls the tool as the holder of the configured key, on a node of its own: with or without a running server.
 pub(super) async fn call_tool(context: &Context, tool: &str, args: Value) -> Result<Value, CliError> {
-    let Some(key) = &context.config.api_key else {
-        return Err(CliError::Usage("there is no key: set FORELOG_API_KEY, or api_key in the configuration".into()));
-    };
+    let key = context.api_key()?;
     drop(context.local_admin().await?.close().await);
     let node = Node::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
     let asked = match node.authenticator.authenticate(key.expose_secret(), Via::Cli, None, false).await {

@@ -16,6 +16,7 @@ use clap::{Args, ValueEnum};
 use secrecy::{ExposeSecret, SecretString};
 use serde_json::{Value, json};
 
+use super::address::address;
 use super::serve::{base_url, distrusted, local_url, until_signal};
 use super::{Answer, CliError, Context, Text, demo_data, first_call, fleet, print};
 use crate::app::directory_lock::DirectoryLock;
@@ -38,7 +39,7 @@ const POLICIES: [(&str, &str); 2] =
 #[command(after_help = EXAMPLES)]
 pub struct DemoArgs {
     /// Where to listen; port 0 takes any free one.
-    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7373")]
+    #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7373", value_parser = address)]
     pub listen: SocketAddr,
     /// PostgreSQL to use instead of files; it is kept in the directory's forelog.toml.
     #[arg(long, value_name = "URL")]

@@ -19,6 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_rustls::TlsConnector;
 
+use super::address::address;
 use super::stdio::wire::dial;
 use super::{Answer, CliError, Context};
 use crate::app::rooms::RoomError;
@@ -40,7 +41,7 @@ const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: 
 )]
 pub struct HealthArgs {
     /// Where the server listens, if not where the configuration says.
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
 }
 

@@ -162,7 +162,9 @@ fn line(row: &Credential, is_alive: bool) -> String {
         _ if !is_alive => "ended, or what made it has".into(),
         (None, _) => "live".into(),
     };
-    format!("{}  {}…  {}  {}  {end}", row.created.credential, row.created.prefix, row.created.account, row.label)
+    let read_only = if row.created.read_only { "  read-only" } else { "" };
+    let made = &row.created;
+    format!("{}  {}…  {}  {}  {end}{read_only}", made.credential, made.prefix, made.account, row.label)
 }
 
 /// The key's row without its hash.

@@ -5,6 +5,7 @@
 //! something else than text.
 
 mod account;
+mod address;
 mod approval;
 mod call;
 mod call_tool;
@@ -43,6 +44,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use clap::{Args, Parser, Subcommand};
+use secrecy::{ExposeSecret, SecretString};
 use serde_json::Value;
 
 pub use self::error::{CliError, said};
@@ -252,6 +254,12 @@ pub struct Context {
 }
 
 impl Context {
+    /// The key that calls are made with. An empty one is none: it is what is left where a command that should print one failed.
+    fn api_key(&self) -> Result<&SecretString, CliError> {
+        let absent = || CliError::Usage("there is no key: set FORELOG_API_KEY, or api_key in the configuration".into());
+        self.config.api_key.as_ref().filter(|key| !key.expose_secret().trim().is_empty()).ok_or_else(absent)
+    }
+
     /// Reads the configuration that the flags name; a demonstration first makes the one it uses.
     pub fn new(cli: &Cli) -> Result<Self, CliError> {
         let (mut common, mut bound) = (cli.common.clone(), None);

@@ -10,6 +10,7 @@ use sd_notify::NotifyState;
 use serde_json::json;
 use tokio::signal::unix::{SignalKind, signal};
 
+use super::address::address;
 use super::clock::accepting;
 use super::{Answer, CliError, Context, Text, print};
 use crate::app::App;
@@ -21,7 +22,7 @@ use crate::app::App;
 )]
 pub struct ServeArgs {
     /// Where to listen; port 0 takes any free one.
-    #[arg(long, value_name = "ADDR:PORT")]
+    #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
 }
 

@@ -44,9 +44,7 @@ pub struct StdioArgs {
 
 /// Passes messages on until standard input ends.
 pub async fn run(args: &StdioArgs, context: &Context) -> Result<(), CliError> {
-    let Some(key) = &context.config.api_key else {
-        return Err(CliError::Usage("there is no key: set FORELOG_API_KEY, or api_key in the configuration".into()));
-    };
+    let key = context.api_key()?;
     if let Some(url) = &args.url {
         return hold(Wire::to_url(url, Place::Mcp { read_only: args.read_only }, key)?).await;
     }

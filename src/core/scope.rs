@@ -31,7 +31,7 @@ macro_rules! scopes {
             fn from_str(text: &str) -> Result<Self, UnknownScope> {
                 match text {
                     $($text $(| $alias)* => Ok(Self::$name),)*
-                    _ => Err(UnknownScope(text.to_owned())),
+                    _ => Err(UnknownScope { name: text.to_owned() }),
                 }
             }
         }
@@ -110,8 +110,16 @@ pub type ScopeSet = BTreeSet<Scope>;
 
 /// A scope that is not in the table.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error("unknown scope {0:?}")]
-pub struct UnknownScope(pub String);
+#[error("unknown scope {name:?}; there are {}", all())]
+pub struct UnknownScope {
+    /// What was asked for.
+    pub name: String,
+}
+
+/// Their names, for somebody who does not know them.
+fn all() -> String {
+    Scope::ALL.iter().map(|scope| scope.as_str()).collect::<Vec<_>>().join(", ")
+}
 
 impl<'de> Deserialize<'de> for Scope {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {

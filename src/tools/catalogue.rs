@@ -87,7 +87,11 @@ impl Catalogue {
             if let Some(details) = refusal.details.as_object_mut() {
                 details.insert("arguments".to_owned(), serde_json::json!(known));
             }
-            refusal
+            if refusal.hint.is_some() || known.is_empty() {
+                return refusal;
+            }
+            let names: Vec<&str> = known.iter().map(|name| name.as_str()).collect();
+            refusal.hint(format!("It takes {}.", names.join(", ")))
         })
     }
 }

@@ -16,27 +16,75 @@ const TOLD: usize = 8;
 /// What is wrong with `args`, if anything.
 #[must_use]
 pub fn invalid(validator: &jsonschema::Validator, args: &Value) -> Option<Refusal> {
-    let faults: Vec<Value> = validator.iter_errors(args).take(TOLD).map(|error| fault(&error)).collect();
-    (!faults.is_empty()).then(|| refusal(&faults))
+    let errors: Vec<_> = validator.iter_errors(args).take(TOLD).collect();
+    let text = format!("The arguments do not fit the schema: {}.", said(errors.first()?));
+    let faults: Vec<Value> = errors.iter().map(fault).collect();
+    Some(Refusal::new(Code::ValidationFailed, text).details(json!({ "faults": faults })))
 }
 
-/// A refusal of arguments with these faults.
-fn refusal(faults: &[Value]) -> Refusal {
-    let first = faults.first().unwrap_or(&Value::Null);
-    let (rule, path) = (first["rule"].as_str().unwrap_or_default(), first["path"].as_str().unwrap_or_default());
-    let text = match first["missing"].as_str() {
-        // A name of ours: the schema requires no other.
-        Some(name) if path == "/" => format!("The arguments do not fit the schema: {name} is missing."),
-        Some(name) => format!("The arguments do not fit the schema: {name} is missing at {path}."),
-        None => format!("The arguments do not fit the schema: {rule} at {path}."),
+/// A fault in words: which argument, what it has to be, and of what type it was.
+fn said(error: &jsonschema::ValidationError<'_>) -> String {
+    let name = name(&error.instance_path().to_string());
+    let list = |words: &Value| {
+        let word = |word: &Value| word.as_str().map_or_else(|| word.to_string(), str::to_owned);
+        words.as_array().map(|words| words.iter().map(word).collect::<Vec<_>>().join(", ")).unwrap_or_default()
     };
-    Refusal::new(Code::ValidationFailed, text).details(json!({ "faults": faults }))
+    match error.kind() {
+        // A name of ours: the schema requires no other.
+        ValidationErrorKind::Required { property } => {
+            let missing = property.as_str().unwrap_or_default();
+            if name.is_empty() { format!("{missing} is missing") } else { format!("{missing} is missing in {name}") }
+        }
+        ValidationErrorKind::AdditionalProperties { unexpected } => {
+            let place = if name.is_empty() { "the tool".to_owned() } else { name };
+            let many = if unexpected.len() == 1 { "one of the arguments is" } else { "some of the arguments are" };
+            format!("{many} unknown: {place} takes no such name")
+        }
+        ValidationErrorKind::Enum { options } => format!("{name} must be one of {}", list(options)),
+        ValidationErrorKind::Type { kind } => {
+            let (given, expected) = (kind_of(error.instance()), expected(kind));
+            let expected = expected.as_str().map_or_else(|| list(&expected), str::to_owned);
+            if name.is_empty() {
+                return format!("they must be of type {expected}, and are of type {given}");
+            }
+            format!("{name} must be of type {expected}, and is of type {given}")
+        }
+        ValidationErrorKind::Minimum { limit } => format!("{name} must be at least {limit}"),
+        ValidationErrorKind::Maximum { limit } => format!("{name} must be at most {limit}"),
+        ValidationErrorKind::MinLength { limit } => format!("{name} must have at least {limit} characters"),
+        ValidationErrorKind::MaxLength { limit } => format!("{name} must have at most {limit} characters"),
+        ValidationErrorKind::MinItems { limit } => format!("{name} must have at least {limit} items"),
+        ValidationErrorKind::MaxItems { limit } => format!("{name} must have at most {limit} items"),
+        other => format!("{name} breaks the rule {}", other.keyword()),
+    }
+}
+
+/// An argument by its path, as people write it; nothing for all of them. What is not a name of ours is not told.
+fn name(path: &str) -> String {
+    path.trim_start_matches('/').replace('/', ".")
+}
+
+/// The type of a value by its name in JSON Schema.
+fn kind_of(value: &Value) -> &'static str {
+    match value {
+        Value::Null => "null",
+        Value::Bool(_) => "boolean",
+        Value::Number(number) if number.is_f64() => "number",
+        Value::Number(_) => "integer",
+        Value::String(_) => "string",
+        Value::Array(_) => "array",
+        Value::Object(_) => "object",
+    }
 }
 
 /// A refusal of an argument that has its type and bounds, and is not in its format: as its description says.
 pub(super) fn invalid_row(schema: &Value, path: &str) -> Refusal {
-    let refusal = refusal(&[json!({ "path": path, "rule": "format" })]);
-    let about = path.strip_prefix('/').and_then(|name| schema["properties"][name]["description"].as_str());
+    let text = format!("The arguments do not fit the schema: {} is not in its format.", name(path));
+    let faults = json!({ "faults": [{ "path": path, "rule": "format" }] });
+    let refusal = Refusal::new(Code::ValidationFailed, text).details(faults);
+    // An element of a list is described with it.
+    let first = path.trim_start_matches('/').split('/').next().unwrap_or_default();
+    let about = schema["properties"][first]["description"].as_str();
     match about {
         Some(about) => refusal.hint(about),
         None => refusal,

@@ -11,7 +11,10 @@ use crate::core::refusal::Refusal;
 pub(super) fn nul_in(args: &Value) -> Option<Refusal> {
     let path = find(args, "")?;
     let details = json!({ "faults": [{ "path": path, "rule": "no NUL" }] });
-    Some(Refusal::new(Code::ValidationFailed, format!("The arguments do not fit the schema: no NUL at {path}.")).details(details))
+    Some(
+        Refusal::new(Code::ValidationFailed, format!("The arguments do not fit the schema: there is a NUL at {path}."))
+            .details(details),
+    )
 }
 
 /// Where the text is. A name that holds one is not repeated.

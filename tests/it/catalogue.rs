@@ -331,3 +331,39 @@ fn catalogue_no_record_of_a_call_keeps_an_address() {
     }
     assert!(found >= 4, "the invitation and the lists of people have them");
 }
+
+/// What does not fit is said by argument, in words, with what would; never what was given, nor a name that is not ours.
+#[test]
+fn catalogue_what_does_not_fit_is_said_in_words() {
+    let catalogue = known();
+    let said = |name: &str, args: Value| {
+        let refusal = catalogue.read(tool(&catalogue, name), &args).err().expect("it does not fit");
+        (refusal.message, refusal.hint.unwrap_or_default())
+    };
+    for (name, args, words) in [
+        (
+            "vm_power",
+            json!({ "vm_id": "web-1", "action": "restart" }),
+            "action must be one of start, shutdown, reboot, stop, reset.",
+        ),
+        ("vm_power", json!({ "action": "start" }), "vm_id is missing."),
+        ("vm_power", json!({ "vm_id": 7, "action": "start" }), "vm_id must be of type string, and is of type integer."),
+        ("vm_power", json!([]), "they must be of type object, and are of type array."),
+        (
+            "vm_power",
+            json!({ "vm_id": "a", "action": "start", "hunter2": 1 }),
+            "one of the arguments is unknown: the tool takes no such name.",
+        ),
+        ("activity_list", json!({ "limit": 0 }), "limit must be at least 1."),
+        ("activity_list", json!({ "limit": 1000 }), "limit must be at most 200."),
+        ("vm_get", json!({ "vm_id": "" }), "vm_id must have at least 1 characters."),
+    ] {
+        let (message, hint) = said(name, args);
+        assert_eq!(message, format!("The arguments do not fit the schema: {words}"));
+        assert!(
+            hint.starts_with("It takes ") && hint.contains("idempotency_key") | hint.contains("vm_id") | hint.contains("limit"),
+            "{hint}"
+        );
+        assert!(!message.contains("hunter2") && !message.contains("restart"));
+    }
+}

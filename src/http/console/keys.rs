@@ -121,6 +121,7 @@ fn key(row: &Credential, state: &ControlState, uses: &BTreeMap<String, Use>, now
     let last = uses.get(made.credential.as_str()).filter(|used| used.count > 0);
     let scopes: Vec<&str> = made.scopes.iter().map(|scope| scope.as_str()).collect();
     let scopes = if made.scopes == Scope::customer() { "all that is usual".to_owned() } else { scopes.join(" ") };
+    let scopes = if made.read_only { format!("read-only: {scopes}") } else { scopes };
     Key {
         id: made.credential.to_string(),
         label: escape_hidden(&row.label),
