@@ -1,6 +1,6 @@
 //! Where to listen, as it is written on the command line.
 
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 /// Reads an address and a port; says what to write if there is only one of them, or a name.
 pub fn address(text: &str) -> Result<SocketAddr, String> {
@@ -8,12 +8,12 @@ pub fn address(text: &str) -> Result<SocketAddr, String> {
         Ok(address) => return Ok(address),
         Err(error) => format!("{error}"),
     };
+    if let Ok(ip) = text.parse::<IpAddr>() {
+        return Err(format!("it needs a port too, such as {}", SocketAddr::new(ip, 7373)));
+    }
     let port = text.trim_start_matches("localhost:").trim_start_matches(':');
     if port.parse::<u16>().is_ok() {
         return Err(format!("it needs an address too: write 127.0.0.1:{port}, or 0.0.0.0:{port} for every network of this host"));
-    }
-    if text.parse::<std::net::IpAddr>().is_ok() {
-        return Err(format!("it needs a port too, such as {}", SocketAddr::new(text.parse().map_err(|_| error)?, 7373)));
     }
     Err(format!("{error}: write an address and a port, such as 127.0.0.1:7373"))
 }
