@@ -74,6 +74,11 @@ impl Load {
         codes.filter(|found| *found == code).count()
     }
 
+    /// How many calls were answered, in whatever way.
+    pub fn answers(&self) -> usize {
+        self.sent.lock().expect("the record").iter().filter(|sent| sent.answer.is_some()).count()
+    }
+
     /// Calls a tool at one node that serves; nothing if none does or no answer came.
     pub async fn call(&self, key: &str, tool: &str, args: Value) -> Option<Answer> {
         let up: Vec<String> = self.addresses.lock().expect("the addresses").iter().flatten().cloned().collect();
