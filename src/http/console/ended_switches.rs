@@ -4,7 +4,7 @@ use super::format::{DisplayTime, escape_hidden, format_approximate};
 use super::frame::stops;
 use super::page_error::PageError;
 use super::request::SignedInRequest;
-use super::who::{actor, person};
+use super::who::{actor, operator, person};
 use crate::core::event::EventKind;
 use crate::core::id::Position;
 use crate::core::state::ControlState;
@@ -75,15 +75,6 @@ async fn past(
         return Ok(None);
     };
     let Some((target, _)) = engagement(request, record.position).await else { return Ok(None) };
-    let asked = events.iter().find(|event| event.kind == "release_requested" && event.user != end.user);
-    let ended = match (end.kind.as_str(), asked) {
-        ("switch_expired", _) => "by itself".to_owned(),
-        (_, None) => by(actor(request, end).await),
-        (_, Some(first)) => {
-            let (first, second) = (person(request, first.user.clone()).await, person(request, end.user.clone()).await);
-            format!("asked for by {first}, confirmed by {second}")
-        }
-    };
     Ok(Some(EndedSwitch {
         id,
         stops: stops(&target, state),
@@ -92,7 +83,7 @@ async fn past(
         by: actor(request, record).await,
         since: DisplayTime::of(record.at, now),
         length: format_approximate(end.at.since(record.at)),
-        end: ended,
+        end: ended(request, end).await,
     }))
 }
 
@@ -103,7 +94,20 @@ pub async fn engagement(request: &SignedInRequest, position: Position) -> Option
     Some((target, expires_at))
 }
 
-/// What was done from the command line says so itself.
-fn by(actor: String) -> String {
-    if actor.starts_with("from ") { actor } else { format!("by {actor}") }
+/// How it ended, and by whom: by two persons, if its event says so.
+async fn ended(request: &SignedInRequest, end: &AdministrationRecord) -> String {
+    if end.kind == "switch_expired" {
+        return "by itself".into();
+    }
+    if let Some(operator) = operator(&end.note) {
+        return operator;
+    }
+    let event = request.http.gateway.control().ports.reader.event(end.position).await.ok().flatten();
+    let second = person(request, end.user.clone()).await;
+    match event.map(|event| event.kind) {
+        Some(EventKind::SwitchReleased { by: Some(first), second: Some(_), .. }) => {
+            format!("asked for by {}, confirmed by {second}", person(request, Some(first.to_string())).await)
+        }
+        _ => format!("by {second}"),
+    }
 }

@@ -17,12 +17,11 @@ const ALARM: Duration = Duration::from_hours(24);
 /// How long an end by itself is shown.
 const ENDED: Duration = Duration::from_hours(1);
 
-/// Events of a kind that are read at a time, and how often: what agents engage must not push out what an alarm is for.
-const PAGE: u32 = 200;
-const PAGES: usize = 5;
+/// Events of a kind that are read at a time: every page of the staff reads so many.
+const PAGE: u32 = 5;
 
-/// Ends by themselves that are shown.
-const ENDS: usize = 5;
+/// How many times that many are looked through for an alarm: what agents engage must not push it out.
+const PAGES: usize = 200;
 
 /// Something that the staff are told.
 pub struct Notice {
@@ -39,21 +38,23 @@ pub struct Notice {
 /// What there is to tell now, newest first.
 pub async fn notices(request: &SignedInRequest, now: Micros) -> Vec<Notice> {
     let mut told: Vec<(Micros, Notice)> = Vec::new();
-    for (kind, lasts) in
-        [("switch_engaged", ALARM), ("switch_released", ALARM), ("release_ramped", ALARM), ("switch_expired", ENDED)]
-    {
-        let young = since(request, kind, now, lasts).await;
-        let noted = young.iter().filter_map(|record| Some((record.at, notice(record, now)?)));
-        told.extend(noted.take(if lasts == ENDED { ENDS } else { usize::MAX }));
+    for (kind, lasts, pages) in [
+        ("switch_engaged", ALARM, PAGES),
+        ("switch_released", ALARM, PAGES),
+        ("release_ramped", ALARM, PAGES),
+        ("switch_expired", ENDED, 1),
+    ] {
+        let young = since(request, kind, now, lasts, pages).await;
+        told.extend(young.iter().filter_map(|record| Some((record.at, notice(record, now)?))));
     }
     told.sort_unstable_by_key(|(at, _)| std::cmp::Reverse(*at));
     told.into_iter().map(|(_, notice)| notice).collect()
 }
 
 /// The events of a kind that are no older than `lasts`, newest first. A page is shown without them rather than not at all.
-async fn since(request: &SignedInRequest, kind: &str, now: Micros, lasts: Duration) -> Vec<AdministrationRecord> {
+async fn since(request: &SignedInRequest, kind: &str, now: Micros, lasts: Duration, pages: usize) -> Vec<AdministrationRecord> {
     let (activity, mut found, mut cursor) = (&request.http.gateway.control().ports.activity, Vec::new(), None);
-    for _ in 0..PAGES {
+    for _ in 0..pages {
         let (visibility, kind) = (request.visibility(), Some(kind.to_owned()));
         let query = AdministrationQuery { visibility, kind, limit: PAGE, cursor, ..AdministrationQuery::default() };
         let Ok(page) = activity.administration(query).await else { break };

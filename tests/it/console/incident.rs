@@ -215,7 +215,8 @@ async fn console_a_drill_is_made_shown_and_missed() {
 async fn console_a_vm_says_what_is_let_through_and_why_not() {
     let console = ConsoleServer::open().await;
     let staff = console.signed_in(&console.staff).await;
-    let second = console.signed_in(&console.hire(&console.staff.account, "responder").await).await;
+    let responder = console.hire(&console.staff.account, "responder").await;
+    let second = console.signed_in(&responder).await;
     let (owner, other) = (console.signed_in(&console.one.owner).await, console.signed_in(&console.other.owner).await);
     let vm = format!("/console/vms/{}", console.one.vm);
     assert!(!owner.page(&vm).await.contains("What is let through now"), "nothing is stopped");
@@ -245,6 +246,12 @@ async fn console_a_vm_says_what_is_let_through_and_why_not() {
         assert_eq!(theirs.contains("We look into it."), others_too, "{target}: {theirs}");
         for person in [&staff, &second] {
             person.submit(&format!("{path}/release"), &[("reason", "over"), ("typed", target)]).await;
+        }
+        if target == "all" {
+            let said = format!("asked for by {}, confirmed by {}", console.staff.email, responder.email);
+            assert!(staff.page("/console/switches").await.contains(&said), "who released it for everybody");
+            let history = between(&staff.page(&path).await, ">Released<", "</tr>").to_owned();
+            assert!(history.contains(&responder.email), "{history}");
         }
     }
 }
