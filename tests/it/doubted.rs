@@ -2,7 +2,6 @@
 //! ended in order has no second end.
 
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 use forelog::control::Reply;
 use forelog::core::call::Status;
@@ -10,10 +9,9 @@ use forelog::core::event::EventKind;
 use forelog::core::id::VmId;
 use forelog::providers::compute::sim::Faults;
 use serde_json::json;
-use tokio_util::sync::CancellationToken;
 
 use crate::promises::{check, wait_for};
-use crate::test_node::{SimFleet, Site, TestNode, on_both};
+use crate::test_node::{SimFleet, Site, TestNode, begin, on_both};
 
 on_both! {
     queued_goes_on, doubted_queued_call_is_said_to_be_queued_and_runs_once, postgres_doubted_queued_call_is_said_to_be_queued_and_runs_once;
@@ -29,8 +27,7 @@ async fn queued_goes_on(site: Site) {
     let Reply::Running { call, status: Status::Queued, .. } = &reply else {
         panic!("whoever is told that it was not made makes it again: {reply:?}")
     };
-    worker.beat(true).await.expect("a beat");
-    tokio::spawn(worker.work(assigned, CancellationToken::new(), Duration::from_secs(5)));
+    begin(worker, assigned).await;
     let log = wait_for(&test_node, |kind| matches!(kind, EventKind::Succeeded(_))).await;
     assert_eq!(check(&log, false).into_iter().collect::<Vec<_>>(), [(call.clone(), Status::Succeeded)]);
     assert_eq!(test_node.world.runs_of(call), 1);
@@ -67,8 +64,7 @@ async fn off_is_off(mut site: Site) {
     let reply = test_node.call("command_start", json!({ "vm_id": vm, "command": "true" })).await;
     let Reply::Running { call, status: Status::Queued, .. } = &reply else { panic!("not queued: {reply:?}") };
     test_node.change(EventKind::VmExecSet { vm, enabled: false }, json!({})).await;
-    worker.beat(true).await.expect("a beat");
-    tokio::spawn(worker.work(assigned, CancellationToken::new(), Duration::from_secs(5)));
+    begin(worker, assigned).await;
     let log = wait_for(&test_node, |kind| matches!(kind, EventKind::Cancelled(_) | EventKind::Started { .. })).await;
     assert_eq!(check(&log, false).get(call), Some(&Status::Cancelled));
     let code = log.iter().find_map(|event| match &event.kind {

@@ -24,7 +24,7 @@ use forelog::core::switch::{Running, Target};
 use serde_json::{Value, json};
 
 use crate::fixtures;
-use crate::test_node::{Site, TestNode, code_of, on_both};
+use crate::test_node::{Site, TestNode, begin, code_of, on_both};
 
 on_both! {
     nothing_runs_when_the_log_cannot_be_written, p01_nothing_runs_when_the_log_cannot_be_written, postgres_p01_nothing_runs_when_the_log_cannot_be_written;
@@ -207,8 +207,7 @@ async fn a_queued_call_under_a_switch_never_starts(site: Site) {
             json!({ "reason": "stop" }),
         )
         .await;
-    worker.beat(true).await.expect("a beat");
-    tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), Duration::from_secs(5)));
+    begin(worker, assigned).await;
     let log = wait_for(&test_node, |kind| matches!(kind, EventKind::Cancelled(_))).await;
     assert_eq!(check(&log, false).get(&call), Some(&Status::Cancelled));
     assert_eq!(test_node.world.runs_of(&call), 0);

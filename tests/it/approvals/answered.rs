@@ -10,7 +10,7 @@ use forelog::core::hold::Hold;
 use serde_json::json;
 
 use super::{CANARY, approvals, ask, clean, ended, held, holding, keeps_secrets, leave, owner, said, say, until};
-use crate::test_node::{HOLD, Site, TestNode, code_of, on_both};
+use crate::test_node::{HOLD, Site, TestNode, begin, code_of, on_both};
 
 on_both! {
     approved, approvals_an_approved_call_answers_its_caller_on_sqlite, approvals_an_approved_call_answers_its_caller_on_postgres;
@@ -147,8 +147,7 @@ async fn approvals_a_queued_call_runs_with_the_arguments_that_came() {
         std::slice::from_ref(&secret),
         "what is whole needs no seal"
     );
-    worker.beat(true).await.expect("a beat");
-    tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), Duration::from_secs(5)));
+    begin(worker, assigned).await;
     for call in [&plain, &secret] {
         assert_eq!(ended(&test_node, call).await.0, Status::Succeeded);
     }

@@ -19,7 +19,7 @@ use super::{
     CANARY, account, agree, approvals, clean, ended, holding, job, keeps_secrets, leave, owner, person, said, say, signed_in,
     staff,
 };
-use crate::test_node::{Site, TestNode, on_both};
+use crate::test_node::{Site, TestNode, begin, on_both};
 
 on_both! {
     persons, approvals_the_right_persons_only_on_sqlite, approvals_the_right_persons_only_on_postgres;
@@ -179,8 +179,7 @@ async fn lost(site: Site) {
         "one of the two counts no more"
     );
 
-    worker.beat(true).await.expect("a beat");
-    tokio::spawn(worker.work(assigned, tokio_util::sync::CancellationToken::new(), Duration::from_secs(5)));
+    begin(worker, assigned).await;
     let request = forelog::control::Request { principal: eve.clone(), ..test_node.request("approval_list", json!({})) };
     let Reply::Done { result, .. } = test_node.control.submit(request).await else { panic!("no list") };
     let agreed = |call: &CallId| {

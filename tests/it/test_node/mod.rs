@@ -66,6 +66,12 @@ pub struct TestNode {
     working: Option<tokio::task::JoinHandle<()>>,
 }
 
+/// A node that was idle takes its lease and works from now on.
+pub async fn begin(worker: Arc<Worker>, assigned: tokio::sync::mpsc::UnboundedReceiver<forelog::control::Assignment>) {
+    worker.beat(true).await.expect("a beat");
+    tokio::spawn(worker.work(assigned, CancellationToken::new(), Duration::from_secs(5)));
+}
+
 impl TestNode {
     /// A node without a worker, whose account and key are made if the log is empty.
     pub async fn idle(site: &Site) -> (Self, Arc<Worker>, tokio::sync::mpsc::UnboundedReceiver<forelog::control::Assignment>) {
