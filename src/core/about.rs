@@ -76,6 +76,7 @@ impl About {
             }
             EventKind::RoleWithdrawn { user, account, .. } => about(text(account), None, text(user), None),
             EventKind::SignInRefused { user, .. } => about(None, by(user), by(user), by(user)),
+            EventKind::AlarmAcknowledged { switch, by, .. } => about(None, text(by), text(switch), None),
             EventKind::DrillCompleted(drill) => about(None, text(&drill.by), text(&drill.drill), None),
             EventKind::ClockAccepted { by: who, .. } | EventKind::LimitsSet { by: who, .. } => about(None, by(who), None, None),
             EventKind::StateMended { .. } => about(None, None, None, None),

@@ -342,6 +342,7 @@ pub fn concerned(kind: &EventKind) -> Option<String> {
         | EventKind::RoleWithdrawn { .. }
         | EventKind::CancelRequested { .. }
         | EventKind::DrillCompleted(_)
+        | EventKind::AlarmAcknowledged { .. }
         | EventKind::PersonInvited { .. }
         | EventKind::InvitationRevoked { .. }
         | EventKind::UserRemoved { .. }

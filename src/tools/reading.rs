@@ -176,12 +176,13 @@ pub struct AdministrationQuery {
 
 impl AdministrationQuery {
     /// The types of events outside of calls.
-    pub const TYPES: [&str; 36] = [
+    pub const TYPES: [&str; 37] = [
         "switch_engaged",
         "release_requested",
         "release_ramped",
         "switch_released",
         "switch_expired",
+        "alarm_acknowledged",
         "drill_completed",
         "log_read",
         "signed_in",

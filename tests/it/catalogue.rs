@@ -99,7 +99,18 @@ fn catalogue_what_can_be_ended_is_listed_while_all_is_stopped() {
 fn catalogue_who_only_reads_stops_and_administers_nothing() {
     let catalogue = known();
     let may_not: Vec<&str> = catalogue.iter().filter(|tool| tool.facts.administers).map(|tool| tool.facts.name).collect();
-    assert_eq!(may_not, ["clock_accept", "invitation_revoke", "key_revoke", "person_remove", "session_end", "switch_release"]);
+    assert_eq!(
+        may_not,
+        [
+            "alarm_acknowledge",
+            "clock_accept",
+            "invitation_revoke",
+            "key_revoke",
+            "person_remove",
+            "session_end",
+            "switch_release"
+        ]
+    );
 }
 
 #[test]

@@ -4,7 +4,7 @@ use forelog::core::code::Code;
 use forelog::core::event::{
     Admitted, CredentialCreated, DrillCompleted, DrillFault, Ended, EventKind, IntentRecorded, MendedRows, Refused,
 };
-use forelog::core::id::Epoch;
+use forelog::core::id::{Epoch, Position};
 use forelog::core::limit::Limit;
 use forelog::core::principal::{Side, Via};
 use forelog::core::role::Role;
@@ -215,5 +215,6 @@ fn of_the_house() -> Vec<EventKind> {
         EventKind::VouchedFor { user: user(1), issuer: Some("staff".into()), until: Some(NEW_YEAR), gives: None, alone: false },
         EventKind::RoleWithdrawn { user: user(1), account: account(1), issuer: "staff".into(), role: Role::Reader },
         EventKind::LimitsSet { version: 2, terms: Box::default(), by: Some(user(1)), credential: Some(credential(1)) },
+        EventKind::AlarmAcknowledged { switch: switch(1), alarm: Position(7), by: user(1), credential: credential(1) },
     ]
 }

@@ -6,7 +6,7 @@ use super::body::{Admitted, CredentialCreated, DrillCompleted, Ended, IntentReco
 use crate::core::bounded::{Hex, Name, ToolName};
 use crate::core::code::Code;
 use crate::core::hold::HoldTerms;
-use crate::core::id::{AccountId, CallId, CredentialId, Epoch, InvitationId, NodeId, RunId, SwitchId, UserId, VmId};
+use crate::core::id::{AccountId, CallId, CredentialId, Epoch, InvitationId, NodeId, Position, RunId, SwitchId, UserId, VmId};
 use crate::core::principal::Side;
 use crate::core::resource::ResourceId;
 use crate::core::role::Role;
@@ -327,6 +327,14 @@ pub enum EventKind {
         by: Option<UserId>,
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credential: Option<CredentialId>,
+    },
+    /// A person of the staff has seen that a switch was engaged or released on the data itself (`alarm`, the position of that
+    /// event).
+    AlarmAcknowledged {
+        switch: SwitchId,
+        alarm: Position,
+        by: UserId,
+        credential: CredentialId,
     },
 }
 

@@ -2,7 +2,7 @@
 
 use super::body::Ended;
 use super::kind::EventKind;
-use crate::core::id::{CallId, CredentialId};
+use crate::core::id::{CallId, CredentialId, SwitchId};
 
 impl EventKind {
     /// The call it belongs to.
@@ -53,6 +53,7 @@ impl EventKind {
             | Self::VouchedFor { .. }
             | Self::RoleWithdrawn { .. }
             | Self::DrillCompleted(_)
+            | Self::AlarmAcknowledged { .. }
             | Self::PersonInvited { .. }
             | Self::InvitationRevoked { .. }
             | Self::UserRemoved { .. }
@@ -111,6 +112,7 @@ impl EventKind {
             | Self::VouchedFor { .. }
             | Self::RoleWithdrawn { .. }
             | Self::DrillCompleted(_)
+            | Self::AlarmAcknowledged { .. }
             | Self::PersonInvited { .. }
             | Self::InvitationRevoked { .. }
             | Self::UserRemoved { .. }
@@ -125,6 +127,17 @@ impl EventKind {
             Self::Succeeded(end) | Self::Failed(end) | Self::Cancelled(end) | Self::TimedOut(end) | Self::Unknown(end) => {
                 Some(end)
             }
+            _ => None,
+        }
+    }
+
+    /// The switch that was engaged or released on the data itself, past every role and the second person (break-glass).
+    #[must_use]
+    pub fn break_glass(&self) -> Option<&SwitchId> {
+        match self {
+            Self::SwitchEngaged { switch, by: None, credential: None, .. }
+            | Self::SwitchReleased { switch, break_glass: true, .. }
+            | Self::ReleaseRamped { switch, break_glass: true, .. } => Some(switch),
             _ => None,
         }
     }
@@ -180,6 +193,7 @@ impl EventKind {
             Self::RoleWithdrawn { .. } => "role_withdrawn",
             Self::CancelRequested { .. } => "cancel_requested",
             Self::DrillCompleted(_) => "drill_completed",
+            Self::AlarmAcknowledged { .. } => "alarm_acknowledged",
             Self::PersonInvited { .. } => "person_invited",
             Self::InvitationRevoked { .. } => "invitation_revoked",
             Self::UserRemoved { .. } => "user_removed",

@@ -11,7 +11,7 @@ use axum::response::{Html, IntoResponse, Response};
 
 use super::appearance::Appearance;
 use super::format::{DisplayTime, escape_hidden, group_digits};
-use super::notice::{Notice, notices};
+use super::notice::{Notices, notices};
 use super::request::{AnonymousRequest, SignedInRequest};
 use crate::core::id::{AccountId, Position};
 use crate::core::principal::Side;
@@ -35,7 +35,7 @@ pub struct Frame {
     /// The switches in force that concern whoever looks.
     pub switches: Vec<Engaged>,
     /// What the staff are told on every page.
-    pub notices: Vec<Notice>,
+    pub notices: Notices,
     /// How new it is.
     pub as_of: Option<AsOf>,
     /// Changes with the assets.
@@ -131,7 +131,7 @@ impl Frame {
             who: None,
             nav: Vec::new(),
             switches: Vec::new(),
-            notices: Vec::new(),
+            notices: Notices::default(),
             as_of: None,
             assets: super::assets::version(),
         }
@@ -159,7 +159,7 @@ impl Frame {
             }),
             nav: links.iter().map(|(href, text)| Link { href, text, is_here: *href == here }).collect(),
             switches: in_force(&state, now).filter(concerns).map(|row| engaged(row, &state, request.is_staff(), now)).collect(),
-            notices: if request.is_staff() { notices(request, now).await } else { Vec::new() },
+            notices: if request.is_staff() { notices(request, now).await } else { Notices::default() },
             as_of: as_of(request, now).await,
             assets: super::assets::version(),
         }

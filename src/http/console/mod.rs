@@ -125,6 +125,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/switches", get(switches::show).post(switches::engage))
         .route("/switches/new", get(switches::preview))
         .route("/switches/drill", post(drill::run))
+        .route("/alarms/{alarm}", post(notice::acknowledge))
         .route("/switches/{id}", get(switch::show))
         .route("/switches/{id}/live", get(switch::live))
         .route("/switches/{id}/release", post(switch::release))

@@ -1,6 +1,7 @@
 //! Kill switches: engage, list, release, and cancelling what still runs under one. Stopping is never switched off; no agent
 //! releases.
 
+mod acknowledge;
 mod canary;
 mod cancel;
 pub(super) mod drain;
@@ -14,4 +15,4 @@ use super::declare::Declared;
 
 /// The operations of this noun.
 pub(super) static OPERATIONS: &[&dyn Declared] =
-    &[&engage::ENGAGE, &list::LIST, &release::RELEASE, &cancel::CANCEL, &drill::DRILL];
+    &[&engage::ENGAGE, &list::LIST, &release::RELEASE, &cancel::CANCEL, &drill::DRILL, &acknowledge::ACKNOWLEDGE];

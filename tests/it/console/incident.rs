@@ -289,10 +289,34 @@ async fn console_use_of_the_data_itself_is_an_alarm_for_a_day() {
     for deed in deeds {
         assert!(staff.page("/console/").await.contains(deed), "pushed out: {deed}");
     }
-    assert!(!console.signed_in(&console.one.owner).await.page("/console/").await.contains("Break glass"), "a customer is told");
+    let owner = console.signed_in(&console.one.owner).await;
+    assert!(!owner.page("/console/").await.contains("Break glass"), "a customer is told");
+    acknowledging_names_who_did(&console, &staff).await;
+    let theirs = console.read(&console.one.key, "/api/v1/events?type=alarm_acknowledged").await;
+    assert_eq!(theirs.json()["items"], json!([]), "a customer reads of it");
     console.clock.pass(Duration::from_mins(6));
     told(&staff, "A switch has ended by itself").await;
     console.clock.pass(Duration::from_hours(24));
     let later = console.signed_in(&console.staff).await.page("/console/").await;
     assert!(!later.contains("Break glass") && !later.contains("ended by itself"), "for ever: {later}");
+}
+
+/// Each alarm is acknowledged by itself, by people of the staff who may stop, and stays for its day.
+async fn acknowledging_names_who_did(console: &ConsoleServer, staff: &super::Browser) {
+    let page = staff.page("/console/").await;
+    assert!(page.contains("2 times in the last day, 2 not acknowledged"), "{page}");
+    let alarm = between(&page, "/console/alarms/", "\"").to_owned();
+    let wrong = staff.submit("/console/alarms/1", &[("next", "/console/")]).await;
+    assert_eq!(wrong.status, StatusCode::NOT_FOUND, "the first event is no alarm: {wrong:?}");
+    let key = super::staff_key(console).await;
+    let number: i64 = alarm.parse().expect("a position");
+    for (position, key, code) in
+        [(number, &console.one.key, "forbidden_scope"), (1, &key, "not_found"), (0, &key, "validation_failed")]
+    {
+        let refused = console.call(key, "alarm_acknowledge", json!({ "alarm": position })).await;
+        assert_eq!(refused.code(), code, "{position}: {refused:?}");
+    }
+    staff.submit(&format!("/console/alarms/{alarm}"), &[("next", "/console/switches")]).await;
+    told(staff, &format!("Acknowledged by {}", console.staff.email)).await;
+    assert!(staff.page("/console/").await.contains("2 times in the last day, 1 not acknowledged"), "the other one is open");
 }
