@@ -201,6 +201,10 @@ impl CliError {
             _ if differs(self) => Some("nothing is decided until it follows again; `forelog doctor` names what differs"),
             Self::Config(ConfigError::File { .. }) => Some("check the path given with --config"),
             Self::Config(_) => Some("docs/forelog.toml shows every key with its default"),
+            Self::Policy(PolicyError::Cases(_)) => Some(
+                "if the policies are right, change `expect` of the case in that file to permit, deny or hold; else change the policies. \
+                 `forelog policy check --dir DIR` tries them again",
+            ),
             Self::Silent(_) => Some("start it with `forelog serve`, or name where it listens with --listen or --config"),
             Self::EmptyDatabase => Some("check database_url; `forelog migrate` or `forelog account create` make what it needs"),
             Self::App(AppError::Seat(DirectoryLockError::Taken { .. })) => Some(

@@ -58,6 +58,29 @@ fn said_a_configuration_is_told_by_file_line_key_and_range() {
 }
 
 #[test]
+fn said_a_policy_that_breaks_a_case_is_told_with_case_file_and_way() {
+    let dir = dir();
+    let cases = dir.path().join("cases.toml");
+    std::fs::write(dir.path().join("a.cedar"), "@id(\"all\") permit (principal, action, resource);").expect("policies");
+    let case = "# What has to hold.\n[[case]]\nname = \"customers read nothing\"\nside = \"customer\"\ntool = \"vm_list\"\nexpect = \"deny\"\n";
+    std::fs::write(&cases, case).expect("cases");
+    let said = complaint(&["policy", "check", "--dir", shown(dir.path())]);
+    let told =
+        format!("\"customers read nothing\" ({}:3): it expects deny, but the policies say permit (by all)", cases.display());
+    assert!(said.contains(&told) && said.contains("change `expect`") && said.contains("policy check --dir"), "{said}");
+}
+
+#[test]
+fn said_what_the_system_refuses_is_told_once() {
+    let dir = dir();
+    let absent = dir.path().join("absent");
+    let said = complaint(&["policy", "check", "--dir", shown(&absent)]);
+    assert_eq!(said.matches("No such file or directory").count(), 1, "{said}");
+    let said = complaint(&["policy", "show", "--config", shown(&absent)]);
+    assert_eq!(said.matches("No such file or directory").count(), 1, "{said}");
+}
+
+#[test]
 fn said_a_server_that_is_not_there_is_told_as_that() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number");
     let data = dir();
