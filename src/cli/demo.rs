@@ -101,8 +101,9 @@ impl DemoArgs {
 /// Serves the demonstration until it is told to stop.
 pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     tracing::info!(data = %context.config.data_dir.display(), "starting the demonstration");
-    // Whoever serves the data is named before anything is put aside: demo.json says where he serves.
+    // Whoever serves the data is named before anything is put aside: demo.json says where that server listens.
     drop(DirectoryLock::alone(&context.config.data_dir).map_err(AppError::from)?);
+    let directory_lock = DirectoryLock::of_server(&context.config).map_err(AppError::from)?;
     let bound = context.bound.lock().unwrap_or_else(PoisonError::into_inner).take();
     let listener = App::listen_on(bound.map_or_else(|| App::bind(args.listen), Ok)?)?;
     let (shown, aside) = (context.config.data_dir.join("demo.json"), context.config.data_dir.join(".demo-keys.json"));
@@ -118,7 +119,8 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
         fleet::start_guests(context).await?;
     }
     tracing::info!("starting the server");
-    let app = App::start_on(listener, &context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
+    let (clock, entropy) = (Arc::clone(&context.clock), Arc::clone(&context.entropy));
+    let app = App::start_on(listener, directory_lock, &context.config, clock, entropy).await?;
     app.show_lost_lines(Arc::clone(&context.lost_lines));
     let url = base_url(context, app.address());
     if let Some(fields) = document.as_object_mut() {

@@ -206,10 +206,13 @@ impl CliError {
                  `forelog policy check --dir DIR` tries them again",
             ),
             Self::Silent(_) => Some("start it with `forelog serve`, or name where it listens with --listen or --config"),
-            Self::EmptyDatabase => Some("check database_url; `forelog migrate` or `forelog account create` make what it needs"),
+            Self::EmptyDatabase => Some(
+                "check database_url; `forelog migrate`, `forelog account create` and `forelog serve --create` create what it needs",
+            ),
             Self::App(AppError::Seat(DirectoryLockError::Taken { .. })) => Some(
-                "one that is stopped goes on with `kill -CONT PID`, or ends with `kill -9 PID`; a `forelog stdio` without --url and \
-                 without a server has the data to itself until its client ends: start `forelog serve` first, or give it --url",
+                "data in files has one server at a time: end that one first, or use PostgreSQL for several (docs/postgresql.md). One that is \
+                 stopped goes on with `kill -CONT PID`, or ends with `kill -9 PID`. A `forelog stdio` without --url and without a server has \
+                 the data to itself until its client ends: start `forelog serve` first, or give it --url",
             ),
             Self::App(AppError::NothingInForce) => Some(
                 "run `forelog serve` once, or put the configuration's in force with `forelog limits load` and `forelog policy load`",

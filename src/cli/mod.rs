@@ -345,7 +345,7 @@ impl Context {
 pub async fn run(command: Command, context: &Context) -> Result<Option<Answer>, CliError> {
     match command {
         Command::Demo(args) => demo::run(&args, context).await.map(|()| None),
-        Command::Serve(_) => serve::run(context).await.map(|()| None),
+        Command::Serve(args) => serve::run(&args, context).await.map(|()| None),
         Command::Stdio(args) => stdio::run(&args, context).await.map(|()| None),
         Command::Call(args) => call::run(args, context).await.map(Some),
         Command::Account(command) => account::run(command, context).await.map(Some),

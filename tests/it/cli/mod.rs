@@ -88,6 +88,11 @@ impl Server {
         Self::start(&["demo", "--data", shown(data)], &data.with_extension("log")).await
     }
 
+    /// Ends it as a crash does.
+    pub fn kill(&mut self) {
+        self.process.kill().and_then(|()| self.process.wait()).expect("it ends");
+    }
+
     /// Its process.
     pub fn id(&self) -> u32 {
         self.process.id()
