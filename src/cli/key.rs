@@ -72,8 +72,8 @@ pub struct Wanted {
     user: Option<UserId>,
     #[arg(long)]
     label: String,
-    /// A scope; may be repeated. If absent, the usual ones of its side that its holder's role has: a customer's key gets all but those
-    /// over keys and people, to approve, and fleet:admin; a staff key gets all of the staff's but those over people and to approve.
+    /// A scope; may be repeated. Without it a customer's key gets account:read, vms:read, vms:power, vms:exec and audit:read; a staff key
+    /// gets all staff scopes except staff:people and staff:approve. Scopes that the holder's role lacks are left out.
     #[arg(long)]
     scope: Vec<Scope>,
     #[arg(long)]
@@ -141,6 +141,7 @@ fn spec(wanted: Wanted, now: Micros) -> Result<KeySpec, CliError> {
         user: wanted.user,
         label: wanted.label,
         scopes: wanted.scope.into_iter().collect(),
+        usual: Scope::AGENT.into_iter().chain(Scope::staff()).collect(),
         vms: Some(wanted.vm).filter(|vms| !vms.is_empty()),
         ips: Some(wanted.ip).filter(|ips| !ips.is_empty()),
         read_only: wanted.read_only,
