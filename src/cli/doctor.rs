@@ -75,7 +75,11 @@ pub async fn run(args: DoctorArgs, context: &Context) -> Result<Answer, CliError
 async fn look(context: &Context) -> Result<Answer, CliError> {
     let local_admin = match context.local_admin_to_read().await {
         Ok(local_admin) => local_admin,
-        Err(nothing @ (CliError::EmptyDatabase | CliError::LocalAdmin(LocalAdminError::Room(RoomError::Nothing(_))))) => {
+        Err(
+            nothing @ (CliError::EmptyDatabase
+            | CliError::Denied(_)
+            | CliError::LocalAdmin(LocalAdminError::Room(RoomError::Nothing(_)))),
+        ) => {
             return Err(nothing);
         }
         Err(error) => return Err(without_log(context, &error).to_error()),

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use super::access::Denied;
 use super::stdio::pipe_error::PipeError;
 use crate::app::AppError;
 use crate::app::directory_lock::DirectoryLockError;
@@ -33,6 +34,9 @@ pub enum CliError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Something that this user may not read.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The server does not do what it is there for.
     #[error("the server at {address} cannot record calls: {why}")]
     Unhealthy {
@@ -152,7 +156,11 @@ impl CliError {
     /// What to do about it, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        self.refusal().map_or_else(|| self.advice().map(str::to_owned), |refusal| refusal.hint.clone())
+        match (self, self.refusal()) {
+            (Self::Denied(denied), _) => Some(denied.hint()),
+            (_, Some(refusal)) => refusal.hint.clone(),
+            (_, None) => self.advice().map(str::to_owned),
+        }
     }
 
     /// The refusal behind it, which says itself what to do.

@@ -5,7 +5,7 @@ use clap::Args;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{Answer, CliError, Context};
+use super::{Answer, CliError, Context, access};
 use crate::app::rooms::{self, RoomError};
 use crate::log::dialect::Room;
 
@@ -40,6 +40,7 @@ pub async fn run(args: MigrateArgs, context: &Context) -> Result<Answer, CliErro
         return Err(CliError::Usage("there are no roles without a PostgreSQL: name one with --database-url".into()));
     }
     config.check()?;
+    access::check_data(&config)?;
     // In a wrong directory there would be a new system afterwards, which stops nothing of the one that was meant.
     if config.database_url.is_none() && !rooms::found(&config).await? {
         return Err(RoomError::Nothing(config.data_dir.clone()).into());

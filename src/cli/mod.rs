@@ -4,6 +4,7 @@
 //! something is go to standard error. What people read passes [`Text`], and errors [`said`]: nothing in it is taken for
 //! something else than text.
 
+mod access;
 mod account;
 mod address;
 mod approval;
@@ -265,7 +266,13 @@ impl Context {
         let (mut common, mut bound) = (cli.common.clone(), None);
         if let Command::Demo(demo) = &cli.command {
             bound = Some(App::bind(demo.listen)?);
-            demo.prepare(common.data.get_or_insert_with(|| DEMO_DIR.into()))?;
+            let dir = common.data.get_or_insert_with(|| DEMO_DIR.into());
+            access::check(&dir.join("forelog.toml"))?;
+            demo.prepare(dir)?;
+        }
+        let inside = common.data.as_ref().map(|dir| dir.join("forelog.toml"));
+        if let Some(file) = common.config.as_ref().or(inside.as_ref()) {
+            access::check(file)?;
         }
         let inside = common.data.as_ref().map(|dir| dir.join("forelog.toml")).filter(|file| file.is_file());
         let file = common.config.clone().or(inside);
@@ -306,6 +313,7 @@ impl Context {
     }
 
     async fn check_found(&self) -> Result<(), CliError> {
+        access::check_data(&self.config)?;
         self.check(rooms::found(&self.config).await?)
     }
 
@@ -319,6 +327,7 @@ impl Context {
 
     /// What it takes to stop something: the log alone, if the vault does not answer (P15).
     pub async fn local_admin_to_stop(&self) -> Result<LocalAdmin, CliError> {
+        access::check_to_stop(&self.config)?;
         self.check(rooms::found_to_stop(&self.config, &*self.clock).await?)?;
         Ok(LocalAdmin::open_to_stop(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
@@ -337,6 +346,7 @@ impl Context {
 
     /// The rooms, made if nothing of them is there.
     pub async fn new_local_admin(&self) -> Result<LocalAdmin, CliError> {
+        access::check_data(&self.config)?;
         Ok(LocalAdmin::make(&self.config, Arc::clone(&self.clock), Arc::clone(&self.entropy)).await?)
     }
 }

@@ -12,7 +12,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::address::address;
 use super::clock::accepting;
-use super::{Answer, CliError, Context, Text, print};
+use super::{Answer, CliError, Context, Text, access, print};
 use crate::app::directory_lock::DirectoryLock;
 use crate::app::{App, AppError};
 
@@ -35,6 +35,7 @@ pub struct ServeArgs {
 pub async fn run(args: &ServeArgs, context: &Context) -> Result<(), CliError> {
     let config = &context.config;
     let listener = App::listen_on(App::bind(config.listen)?)?;
+    access::check_data(config)?;
     if !args.create {
         context.check_found().await?;
     }

@@ -3,6 +3,7 @@
 //! Invariant: every process that a test starts is gone when its handle is dropped.
 
 mod data;
+mod denied;
 mod said;
 mod served;
 
