@@ -29,6 +29,7 @@ mod policy;
 mod progress;
 mod rules_check;
 mod serve;
+mod start_check;
 mod stdio;
 mod switch;
 mod time;
