@@ -99,9 +99,11 @@ pub struct App {
 }
 
 impl App {
-    /// Starts everything that `config` names. Bound first, so that a busy port is found before anything is recorded.
+    /// Starts everything that `config` names. Several of them share even files: what holds between nodes is tried on those, too.
+    #[cfg(feature = "testing")]
     pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, AppError> {
-        Self::start_on(Self::listen_on(Self::bind(config.listen)?)?, config, clock, entropy).await
+        let listener = Self::listen_on(Self::bind(config.listen)?)?;
+        Self::start_on(listener, DirectoryLock::among_servers(&config.data_dir)?, config, clock, entropy).await
     }
 
     /// Takes a port before anything else is done.
@@ -119,9 +121,11 @@ impl App {
         listen().map_err(|source| AppError::Listen { address, source })
     }
 
-    /// Starts everything on a port that was taken.
+    /// Starts everything on a port and in a directory that were taken, in this order: whoever finds the port busy leaves the
+    /// directory as it is.
     pub async fn start_on(
         listener: TcpListener,
+        directory_lock: DirectoryLock,
         config: &Config,
         clock: Arc<dyn Clock>,
         entropy: Arc<dyn Entropy>,
@@ -131,7 +135,6 @@ impl App {
             Some(files) => Some(Tls::open(files.certificate.clone(), files.key.clone()).await?),
             None => None,
         };
-        let directory_lock = DirectoryLock::among_servers(&config.data_dir)?;
         let (node, http) = open(config, address, clock, entropy).await?;
         let stop = CancellationToken::new();
         if let Some(tls) = &tls {

@@ -8,6 +8,7 @@ mod tables;
 mod toml;
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ use figment::providers::{Env, Format, Serialized};
 use secrecy::{ExposeSecret, SecretString};
 use serde::{Deserialize, Serialize};
 
-use self::errors::misread;
+use self::errors::{Origin, misread, place_of};
 use self::toml::Toml;
 use crate::core::quota::Quotas;
 use crate::core::secret_text::secret;
@@ -190,8 +191,10 @@ pub enum ConfigError {
     #[error("reading the configuration: {0}")]
     Shape(String),
     /// A value makes no sense.
-    #[error("the configuration key `{key}` {why}")]
+    #[error("{place}the configuration key `{key}` {why}")]
     Value {
+        /// Where it is set, with what parts it from the rest; empty if that is not known.
+        place: String,
         /// Which.
         key: &'static str,
         /// What is wrong with it.
@@ -199,15 +202,22 @@ pub enum ConfigError {
     },
 }
 
+impl ConfigError {
+    /// A value that makes no sense, wherever it is set.
+    fn value((key, why): (&'static str, String)) -> Self {
+        Self::Value { place: String::new(), key, why }
+    }
+}
+
 impl Config {
     /// Reads file, environment and flags, and checks them.
     pub fn load(file: Option<&Path>, flags: &Flags) -> Result<Self, ConfigError> {
-        let mut figment = Figment::new();
-        if let Some(path) = file {
-            // Read here, because a file that is missing must not look like an empty one.
-            let text = std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source })?;
-            figment = figment.merge(Toml::string(&text));
-        }
+        // Read here, because a file that is missing must not look like an empty one.
+        let read =
+            |path: &Path| std::fs::read_to_string(path).map_err(|source| ConfigError::File { path: path.to_owned(), source });
+        let text = file.map(read).transpose()?;
+        let origin = file.zip(text.as_deref()).map(|(path, text)| Origin { path, text });
+        let figment = text.as_deref().map_or_else(Figment::new, |text| Figment::new().merge(Toml::string(text)));
         let environment = Env::prefixed("FORELOG_").split("__").filter(|key| {
             let name = key.as_str().to_ascii_lowercase();
             KEYS.contains(&name.split('.').next().unwrap_or_default())
@@ -219,31 +229,34 @@ impl Config {
             let opened = value.chars().filter(|sign| matches!(sign, '[' | '{')).count();
             ensure(opened <= NESTED, key, || format!("has more than {NESTED} lists and tables in the environment"))?;
         }
-        Self::read(&figment.merge(environment).merge(Serialized::defaults(flags)))
+        Self::read(&figment.merge(environment).merge(Serialized::defaults(flags)), origin)
     }
 
     /// Reads a configuration from text alone.
     pub fn parse(text: &str) -> Result<Self, ConfigError> {
-        Self::read(&Figment::new().merge(Toml::string(text)))
+        Self::read(&Figment::new().merge(Toml::string(text)), None)
     }
 
-    fn read(figment: &Figment) -> Result<Self, ConfigError> {
-        let config: Self = figment.extract().map_err(|error| ConfigError::Shape(misread(error)))?;
-        config.check()?;
+    fn read(figment: &Figment, origin: Option<Origin<'_>>) -> Result<Self, ConfigError> {
+        let config: Self = figment.extract().map_err(|error| ConfigError::Shape(misread(error, origin)))?;
+        config.check().map_err(|error| match error {
+            ConfigError::Value { key, why, .. } => ConfigError::Value { place: place_of(key, figment, origin), key, why },
+            other => other,
+        })?;
         Ok(config)
     }
 
     /// Refuses values that make no sense.
     pub fn check(&self) -> Result<(), ConfigError> {
-        self.terms().check().map_err(|(key, why)| ConfigError::Value { key, why })?;
-        ensure((500..=60_000).contains(&self.lease_ms), "lease_ms", || "is not within 500 … 60000".into())?;
-        ensure(self.drain_ms <= 300_000, "drain_ms", || "is more than 300000".into())?;
-        ensure(self.instant_wait_ms <= 300_000, "instant_wait_ms", || "is more than 300000".into())?;
-        ensure((10..=120_000).contains(&self.search_budget_ms), "search_budget_ms", || "is not within 10 … 120000".into())?;
-        ensure((1..=100_000).contains(&self.mcp_sessions), "mcp_sessions", || "is not within 1 … 100000".into())?;
-        ensure((1..=100_000).contains(&self.throttle.per_second), "throttle.per_second", || "is not within 1 … 100000".into())?;
-        ensure((1..=100_000).contains(&self.throttle.burst), "throttle.burst", || "is not within 1 … 100000".into())?;
-        self.connections.check().map_err(|(key, why)| ConfigError::Value { key, why })?;
+        self.terms().check().map_err(ConfigError::value)?;
+        within("lease_ms", self.lease_ms, 500..=60_000)?;
+        within("drain_ms", self.drain_ms, 0..=300_000)?;
+        within("instant_wait_ms", self.instant_wait_ms, 0..=300_000)?;
+        within("search_budget_ms", self.search_budget_ms, 10..=120_000)?;
+        within("mcp_sessions", u64::try_from(self.mcp_sessions).unwrap_or(u64::MAX), 1..=100_000)?;
+        within("throttle.per_second", self.throttle.per_second.into(), 1..=100_000)?;
+        within("throttle.burst", self.throttle.burst.into(), 1..=100_000)?;
+        self.connections.check().map_err(ConfigError::value)?;
         for origin in &self.allowed_origins {
             let why = || format!("holds {origin:?}, which is no origin such as https://app.example.com or http://localhost:*");
             ensure(crate::http::is_origin(origin), "allowed_origins", why)?;
@@ -261,7 +274,7 @@ impl Config {
             ensure(fits, key, || "is not an http:// or https:// address".into())?;
         }
         for (name, issuer) in &self.sign_in.oidc {
-            issuer.check(name).map_err(|why| ConfigError::Value { key: "sign_in.oidc", why })?;
+            issuer.check(name).map_err(|why| ConfigError::value(("sign_in.oidc", why)))?;
             let is_reached = self.public_url.is_some() || !self.listen.ip().is_unspecified();
             ensure(is_reached, "sign_in.oidc", || "needs public_url, to which people are sent back".into())?;
         }
@@ -300,7 +313,11 @@ impl Config {
 }
 
 fn ensure(holds: bool, key: &'static str, why: impl FnOnce() -> String) -> Result<(), ConfigError> {
-    if holds { Ok(()) } else { Err(ConfigError::Value { key, why: why() }) }
+    if holds { Ok(()) } else { Err(ConfigError::value((key, why()))) }
+}
+
+fn within(key: &'static str, value: u64, range: RangeInclusive<u64>) -> Result<(), ConfigError> {
+    ensure(range.contains(&value), key, || format!("is {value}, not within {} … {}", range.start(), range.end()))
 }
 
 fn is_postgres(url: &str) -> bool {

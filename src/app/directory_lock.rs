@@ -1,12 +1,14 @@
-//! The lock on a data directory: shared among servers, exclusive for a pipe (`forelog stdio` without a server).
+//! The lock on a data directory: exclusive for a server on files and for a pipe (`forelog stdio` without a server), shared among
+//! servers whose data is in PostgreSQL.
 //!
-//! INVARIANT: a pipe and a server never run on the same directory at the same time. The kernel releases the lock of a process
-//! that dies. The command line takes no lock, so it can stop calls beside any server or pipe (P15).
+//! INVARIANT: files have one server or one pipe at a time. The kernel releases the lock of a process that dies. The command line
+//! takes no lock, so it can stop calls beside any server or pipe (P15).
 
 use std::fs::{File, TryLockError};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::config::Config;
 use crate::log::lock_holders::{self, Holder};
 use crate::log::private;
 
@@ -39,7 +41,12 @@ pub struct DirectoryLock {
 }
 
 impl DirectoryLock {
-    /// A server's, beside other servers. The directory is made if it is not there.
+    /// A server's: alone on files, beside other servers on PostgreSQL. The directory is made if it is not there.
+    pub fn of_server(config: &Config) -> Result<Self, DirectoryLockError> {
+        if config.database_url.is_none() { Self::alone(&config.data_dir) } else { Self::among_servers(&config.data_dir) }
+    }
+
+    /// A server's, beside other servers.
     pub fn among_servers(dir: &Path) -> Result<Self, DirectoryLockError> {
         Self::take(dir, File::try_lock_shared)
     }

@@ -235,16 +235,32 @@ impl LocalAdmin {
     }
 }
 
+/// The name of a user of this machine.
+#[must_use]
+pub fn user_name(uid: u32) -> Option<String> {
+    named_in_passwd(2, uid)
+}
+
+/// The user whose own group it is.
+#[must_use]
+pub fn user_of_group(gid: u32) -> Option<String> {
+    named_in_passwd(3, gid).filter(|_| gid != 0)
+}
+
+fn named_in_passwd(field: usize, number: u32) -> Option<String> {
+    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+    passwd.lines().find_map(|line| {
+        let fields: Vec<&str> = line.split(':').collect();
+        let matches = fields.get(field).and_then(|field| field.parse::<u32>().ok()) == Some(number);
+        fields.first().filter(|_| matches).map(|name| (*name).to_owned())
+    })
+}
+
 /// Who sits at this machine: the user that owns this process, and the host's name.
 #[must_use]
 pub fn local_user() -> Value {
     let uid = std::fs::metadata("/proc/self").map(|process| process.uid()).ok();
-    let passwd = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    let named = passwd.lines().find_map(|line| {
-        let fields: Vec<&str> = line.split(':').collect();
-        let matches = fields.get(2).and_then(|field| field.parse::<u32>().ok()) == uid;
-        fields.first().filter(|_| matches).map(|name| (*name).to_owned())
-    });
+    let named = uid.and_then(user_name);
     let user = named.or_else(|| uid.map(|uid| uid.to_string())).unwrap_or_else(|| "unknown".into());
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
     json!({ "user": user, "host": host.trim() })

@@ -57,8 +57,10 @@ pub struct KeySpec {
     pub user: Option<UserId>,
     /// A name for people.
     pub label: String,
-    /// Scopes; all that its side has unless somebody chooses, if empty.
+    /// Scopes; if empty, those of `usual`.
     pub scopes: ScopeSet,
+    /// What it gets if nobody chooses, as far as its holder's role has it.
+    pub usual: ScopeSet,
     /// Only these VMs.
     pub vms: Option<Vec<VmId>>,
     /// Only from these networks.
@@ -72,7 +74,7 @@ pub struct KeySpec {
 }
 
 impl KeySpec {
-    /// A key with everything that its side has unless somebody chooses.
+    /// A key with everything that its holder may have without being given it by name.
     #[must_use]
     pub fn full(account: AccountId, label: &str) -> Self {
         Self {
@@ -80,6 +82,7 @@ impl KeySpec {
             user: None,
             label: label.to_owned(),
             scopes: ScopeSet::new(),
+            usual: Scope::customer().into_iter().chain(Scope::staff()).collect(),
             vms: None,
             ips: None,
             read_only: false,
@@ -223,9 +226,8 @@ impl LocalAdmin {
         let state = self.state().await?;
         let side = side_of(&state, &spec.account)?;
         let user = self.person_of(&spec.account, spec.user).await?;
-        let usual = if side == Side::Staff { Scope::staff() } else { Scope::customer() };
         let role = state.users.get(&user).and_then(User::acting_role).map(Role::scopes).unwrap_or_default();
-        let scopes = if spec.scopes.is_empty() { usual.intersection(&role).copied().collect() } else { spec.scopes };
+        let scopes = if spec.scopes.is_empty() { spec.usual.intersection(&role).copied().collect() } else { spec.scopes };
         let key = ApiKey::generate(&*self.entropy);
         let credential = CredentialId::new(self.clock.now(), &*self.entropy);
         let created = CredentialCreated {

@@ -123,9 +123,9 @@ impl RoomError {
             Self::NoLog(_) => {
                 Some("check database_url. If the log is lost, put it back from its copy (docs/operations.md, Restoring)")
             }
-            Self::Nothing(_) => {
-                Some("name the directory with --data DIR, or make one with `forelog demo` or `forelog account create`")
-            }
+            Self::Nothing(_) => Some(
+                "name the directory with --data DIR, or create one with `forelog demo`, `forelog account create` or `forelog serve --create`",
+            ),
             Self::Old { .. } => Some(
                 "a server that starts brings it up to date, and so does `forelog migrate`, on PostgreSQL as the role that owns it",
             ),

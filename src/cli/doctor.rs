@@ -8,13 +8,13 @@ use clap::Args;
 use secrecy::SecretString;
 use serde_json::json;
 
-use super::checks::{Checked, Checks, NO_VAULT};
+use super::checks::{Checked, Checks, NO_VAULT, NOT_CHECKED, not_checked};
 use super::clock::accepting;
 use super::migrate::versions_json;
 use super::progress::Bar;
 use super::time::format_time as at;
 use super::views_check::ViewsCheck;
-use super::{Answer, CliError, Context, rules_check, vault_check};
+use super::{Answer, CliError, Context, rules_check, start_check, vault_check};
 use crate::app::local_admin::{LocalAdmin, LocalAdminError};
 use crate::app::mend::mend;
 use crate::app::rooms::{RoomError, open_views};
@@ -35,11 +35,11 @@ use crate::log::store::StoreError;
 #[command(after_help = "Examples:\n  forelog doctor --data forelog-data\n  forelog doctor --config forelog.toml --json
   FORELOG_DATABASE_URL=postgres://forelog_owner:…@db.internal/forelog forelog doctor --mend")]
 pub struct DoctorArgs {
-    /// Write the rows beside the log that are not what it says anew, and record that. Refused if the log itself is not in order;
+    /// Rewrite the rows of control state that differ from the log, and record that. Refused if the log itself is not in order;
     /// on PostgreSQL it takes the role that owns the schema.
     #[arg(long)]
     pub mend: bool,
-    /// The database, as the role that owns it; the configured one if absent.
+    /// URL of the database, as the role that owns it; the configured one if absent.
     #[arg(long, value_name = "URL", requires = "mend")]
     pub database_url: Option<SecretString>,
 }
@@ -75,10 +75,14 @@ pub async fn run(args: DoctorArgs, context: &Context) -> Result<Answer, CliError
 async fn look(context: &Context) -> Result<Answer, CliError> {
     let local_admin = match context.local_admin_to_read().await {
         Ok(local_admin) => local_admin,
-        Err(nothing @ (CliError::EmptyDatabase | CliError::LocalAdmin(LocalAdminError::Room(RoomError::Nothing(_))))) => {
+        Err(
+            nothing @ (CliError::EmptyDatabase
+            | CliError::Denied(_)
+            | CliError::LocalAdmin(LocalAdminError::Room(RoomError::Nothing(_)))),
+        ) => {
             return Err(nothing);
         }
-        Err(error) => return Err(without_log(context, &error).to_error()),
+        Err(error) => return Err(without_log(context, &error).await.to_error()),
     };
     let bar = Bar::new("events");
     let vault = local_admin.without_vault.is_none().then(|| &*local_admin.rooms.vault);
@@ -119,6 +123,8 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
     checks.add("the clock agrees with the log", clock(context, &local_admin).await);
     checks.add("the policies in force can be served", of_state(rules_check::served(context, &local_admin, known).await));
     checks.add("the configured policies can be read", Checked::of(rules_check::policies(context)));
+    start_check::add(&mut checks, context).await;
+    start_check::add_people(&mut checks, context, &local_admin, known).await;
     checks.more = report.as_ref().map_or(0, |report| report.more);
     if checks.is_wrong() {
         return Err(checks.to_error());
@@ -127,19 +133,20 @@ async fn look(context: &Context) -> Result<Answer, CliError> {
     let mut text = checks.lines();
     text.extend(rules.iter().chain(&differ).map(|line| format!("    {line}")));
     text.extend(versions.iter().map(|(room, version)| format!("    schema {} is at version {version}", room.name())));
-    let names: Vec<_> = checks.names().map(|name| json!({ "check": name, "ok": true })).collect();
+    text.extend(not_checked());
+    let names: Vec<_> = checks.passed().map(|(name, note)| json!({ "check": name, "ok": true, "note": note })).collect();
     let events = report.map(|report| report.events).unwrap_or_default();
     Ok(Answer {
         document: json!({
             "ok": true, "events": events, "checks": names, "in_force": rules_check::in_force(&local_admin, known).await?, "differs": differ,
-            "schemas": versions_json(&versions),
+            "schemas": versions_json(&versions), "not_checked": NOT_CHECKED,
         }),
         text: text.into(),
     })
 }
 
 /// What can be looked at where the log cannot.
-fn without_log(context: &Context, error: &CliError) -> Checks {
+async fn without_log(context: &Context, error: &CliError) -> Checks {
     let hint = error.hint().map_or_else(String::new, |hint| format!("; {hint}"));
     let why = format!("{ELSEWHERE}: {}{hint}", error_chain(error));
     let mut checks = Checks::default();
@@ -147,6 +154,7 @@ fn without_log(context: &Context, error: &CliError) -> Checks {
     checks.add("the key file is its owner's", key_file(context, None).into());
     checks.add("nobody but its owner reads what is kept", Checked::of(exposed(context)));
     checks.add("the configured policies can be read", Checked::of(rules_check::policies(context)));
+    start_check::add(&mut checks, context).await;
     for name in OF_LOG {
         checks.add(name, Checked::Unseen("the log cannot be read".into()));
     }
@@ -154,7 +162,7 @@ fn without_log(context: &Context, error: &CliError) -> Checks {
 }
 
 /// What needs the log.
-const OF_LOG: [&str; 15] = [
+const OF_LOG: [&str; 17] = [
     "nobody holds the log",
     "the rows of nodes are theirs",
     "the vault opens with the key file",
@@ -170,6 +178,8 @@ const OF_LOG: [&str; 15] = [
     "what is committed is on disk",
     "the clock agrees with the log",
     "the policies in force can be served",
+    "there is staff",
+    "the switches were drilled",
 ];
 
 fn finding_texts(report: &Report, wanted: impl Fn(&Finding) -> bool) -> Vec<String> {

@@ -3,6 +3,7 @@
 use std::error::Error;
 use std::path::PathBuf;
 
+use super::access::Denied;
 use super::stdio::pipe_error::PipeError;
 use crate::app::AppError;
 use crate::app::directory_lock::DirectoryLockError;
@@ -33,6 +34,9 @@ pub enum CliError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
+    /// Something that this user may not read.
+    #[error(transparent)]
+    Denied(#[from] Denied),
     /// The server does not do what it is there for.
     #[error("the server at {address} cannot record calls: {why}")]
     Unhealthy {
@@ -152,7 +156,11 @@ impl CliError {
     /// What to do about it, where that is known.
     #[must_use]
     pub fn hint(&self) -> Option<String> {
-        self.refusal().map_or_else(|| self.advice().map(str::to_owned), |refusal| refusal.hint.clone())
+        match (self, self.refusal()) {
+            (Self::Denied(denied), _) => Some(denied.hint()),
+            (_, Some(refusal)) => refusal.hint.clone(),
+            (_, None) => self.advice().map(str::to_owned),
+        }
     }
 
     /// The refusal behind it, which says itself what to do.
@@ -201,11 +209,18 @@ impl CliError {
             _ if differs(self) => Some("nothing is decided until it follows again; `forelog doctor` names what differs"),
             Self::Config(ConfigError::File { .. }) => Some("check the path given with --config"),
             Self::Config(_) => Some("docs/forelog.toml shows every key with its default"),
+            Self::Policy(PolicyError::Cases(_)) => Some(
+                "if the policies are right, change `expect` of the case in that file to permit, deny or hold; else change the policies. \
+                 `forelog policy check --dir DIR` tries them again",
+            ),
             Self::Silent(_) => Some("start it with `forelog serve`, or name where it listens with --listen or --config"),
-            Self::EmptyDatabase => Some("check database_url; `forelog migrate` or `forelog account create` make what it needs"),
+            Self::EmptyDatabase => Some(
+                "check database_url; `forelog migrate`, `forelog account create` and `forelog serve --create` create what it needs",
+            ),
             Self::App(AppError::Seat(DirectoryLockError::Taken { .. })) => Some(
-                "one that is stopped goes on with `kill -CONT PID`, or ends with `kill -9 PID`; a `forelog stdio` without --url and \
-                 without a server has the data to itself until its client ends: start `forelog serve` first, or give it --url",
+                "data in files has one server at a time: end that one first, or use PostgreSQL for several (docs/postgresql.md). One that is \
+                 stopped goes on with `kill -CONT PID`, or ends with `kill -9 PID`. A `forelog stdio` without --url and without a server has \
+                 the data to itself until its client ends: start `forelog serve` first, or give it --url",
             ),
             Self::App(AppError::NothingInForce) => Some(
                 "run `forelog serve` once, or put the configuration's in force with `forelog limits load` and `forelog policy load`",

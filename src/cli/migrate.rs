@@ -5,7 +5,7 @@ use clap::Args;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use super::{Answer, CliError, Context};
+use super::{Answer, CliError, Context, access};
 use crate::app::rooms::{self, RoomError};
 use crate::log::dialect::Room;
 
@@ -20,13 +20,13 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct MigrateArgs {
-    /// The database, as the role that owns it or shall; the configured one if absent.
+    /// URL of the database, as the role that owns it; the configured one if absent.
     #[arg(long, value_name = "URL")]
     pub database_url: Option<SecretString>,
-    /// The vault's database, if it has one of its own.
+    /// URL of the vault's database, if it is a separate one.
     #[arg(long, value_name = "URL")]
     pub vault_database_url: Option<SecretString>,
-    /// The role that serves: it is given what a node needs, and what it had beyond that is taken away.
+    /// The role that the server uses: it is granted what a node needs, and every other right is revoked.
     #[arg(long, value_name = "ROLE")]
     pub grant_to: Option<String>,
 }
@@ -40,6 +40,7 @@ pub async fn run(args: MigrateArgs, context: &Context) -> Result<Answer, CliErro
         return Err(CliError::Usage("there are no roles without a PostgreSQL: name one with --database-url".into()));
     }
     config.check()?;
+    access::check_data(&config)?;
     // In a wrong directory there would be a new system afterwards, which stops nothing of the one that was meant.
     if config.database_url.is_none() && !rooms::found(&config).await? {
         return Err(RoomError::Nothing(config.data_dir.clone()).into());

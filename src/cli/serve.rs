@@ -12,23 +12,36 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::address::address;
 use super::clock::accepting;
-use super::{Answer, CliError, Context, Text, print};
-use crate::app::App;
+use super::{Answer, CliError, Context, Text, access, print};
+use crate::app::directory_lock::DirectoryLock;
+use crate::app::{App, AppError};
 
 /// What `serve` takes.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Examples:\n  forelog serve --config forelog.toml\n  forelog serve --data forelog-data --listen 127.0.0.1:0"
+    after_help = "Examples:\n  forelog serve --config forelog.toml\n  forelog serve --data forelog-data --listen 127.0.0.1:0
+  forelog serve --create --config /etc/forelog/forelog.toml   the first start of a service"
 )]
 pub struct ServeArgs {
-    /// Where to listen; port 0 takes any free one.
+    /// Address and port to listen at; port 0 takes any free one.
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
+    /// Create the data if there is none yet. Without this flag a mistyped directory is an error.
+    #[arg(long)]
+    pub create: bool,
 }
 
 /// Serves until it is told to stop.
-pub async fn run(context: &Context) -> Result<(), CliError> {
-    let app = App::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
+pub async fn run(args: &ServeArgs, context: &Context) -> Result<(), CliError> {
+    let config = &context.config;
+    let listener = App::listen_on(App::bind(config.listen)?)?;
+    access::check_data(config)?;
+    if !args.create {
+        context.check_found().await?;
+    }
+    let directory_lock = DirectoryLock::of_server(config).map_err(AppError::from)?;
+    let (clock, entropy) = (Arc::clone(&context.clock), Arc::clone(&context.entropy));
+    let app = App::start_on(listener, directory_lock, config, clock, entropy).await?;
     app.show_lost_lines(Arc::clone(&context.lost_lines));
     let url = base_url(context, app.address());
     let invitation = app.invitation().await?.map(|path| format!("{url}{path}"));
@@ -39,7 +52,7 @@ pub async fn run(context: &Context) -> Result<(), CliError> {
         document["clock_trusted"] = json!(false);
     }
     if let Some(link) = invitation {
-        text.push_str("\n\nThere is no staff yet. The first person of the staff comes in here, once, within a day:\n  ");
+        text.push_str("\n\nThere is no staff yet. The first staff member signs up here, once, within a day:\n  ");
         text.push_str(&link);
         document["invitation_url"] = json!(link);
     }

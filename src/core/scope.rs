@@ -77,6 +77,10 @@ scopes! {
 }
 
 impl Scope {
+    /// What an agent's key may do unless somebody chooses, in the console and on the command line: it sees, restarts and runs
+    /// commands, and destroys nothing.
+    pub const AGENT: [Self; 5] = [Self::AccountRead, Self::VmsRead, Self::VmsPower, Self::VmsExec, Self::AuditRead];
+
     /// Staff scopes are accepted on REST and the CLI, never on `/mcp` or stdio.
     #[must_use]
     pub fn is_staff(self) -> bool {
@@ -91,14 +95,14 @@ impl Scope {
         matches!(self, PeopleRead | PeopleWrite | StaffPeople | KeysRead | KeysWrite | ApprovalsDecide | StaffApprove)
     }
 
-    /// All that a customer's key has unless somebody chooses.
+    /// All that a customer's key may have without being given it by name.
     #[must_use]
     pub fn customer() -> ScopeSet {
         let usual = |scope: &Self| !scope.is_staff() && !scope.is_by_name() && *scope != Self::FleetAdmin;
         Self::ALL.iter().copied().filter(usual).collect()
     }
 
-    /// All that a key of the staff has unless somebody chooses.
+    /// All that a staff key has unless somebody chooses.
     #[must_use]
     pub fn staff() -> ScopeSet {
         Self::ALL.iter().copied().filter(|scope| scope.is_staff() && !scope.is_by_name()).collect()

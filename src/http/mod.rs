@@ -67,7 +67,7 @@ pub use connections::Connections;
 pub use gateway::Gateway;
 pub use origin::is_origin;
 pub use settings::{ConnectionCaps, Forwarding, Rate, SessionCaps, Settings};
-pub use tls::{Tls, TlsError};
+pub use tls::{Tls, TlsError, Validity, validity};
 
 /// What every endpoint reaches.
 pub struct Http {

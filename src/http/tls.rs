@@ -2,21 +2,28 @@
 //!
 //! INVARIANT: a pair that cannot be used never replaces one that can. Connections that are open keep what they began with.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use axum_server::tls_rustls::RustlsConfig;
-use rustls::ServerConfig;
+use rustls::client::verify_server_cert_signed_by_trust_anchor;
 use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, UnixTime};
+use rustls::server::ParsedCertificate;
+use rustls::{CertificateError, Error, RootCertStore, ServerConfig};
 use sha2::{Digest, Sha256};
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use zeroize::Zeroizing;
 
+use crate::core::time::Micros;
+
 /// How often the files are looked at, if nobody says that they have changed.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
+
+/// The last second of the year 9999, after which no certificate holds.
+const LAST_SECOND: u64 = 253_402_300_799;
 
 /// A certificate that cannot be served.
 #[derive(Debug, thiserror::Error)]
@@ -106,6 +113,42 @@ impl Tls {
         self.served.reload_from_config(Arc::new(config));
         Ok(true)
     }
+}
+
+/// For how long a certificate holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Validity {
+    /// It holds from a later time on.
+    NotYet,
+    /// It holds until then, or has held.
+    Until(Micros),
+    /// It has no end.
+    Open,
+}
+
+/// Reads for how long the server's own certificate in this file holds. rustls tells its end only of one that is over, so it is judged at the end of
+/// time; no root is named, so that is all that is judged.
+pub async fn validity(certificate: &Path, now: Micros) -> Result<Validity, TlsError> {
+    let path = certificate.to_owned();
+    let text = tokio::fs::read(certificate).await.map_err(|source| TlsError::File { path: path.clone(), source })?;
+    let first = CertificateDer::from_pem_slice(&text).map_err(|source| TlsError::Pem { path: path.clone(), source })?;
+    let parsed = ParsedCertificate::try_from(&first).map_err(|source| TlsError::Pair { path, source })?;
+    let judged = |seconds| {
+        let (roots, at) = (RootCertStore::empty(), UnixTime::since_unix_epoch(Duration::from_secs(seconds)));
+        verify_server_cert_signed_by_trust_anchor(&parsed, &roots, &[], at, &[])
+    };
+    let seconds = u64::try_from(now.0 / 1_000_000).unwrap_or(0);
+    if let Err(Error::InvalidCertificate(CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. })) =
+        judged(seconds)
+    {
+        return Ok(Validity::NotYet);
+    }
+    Ok(match judged(LAST_SECOND) {
+        Err(Error::InvalidCertificate(CertificateError::ExpiredContext { not_after, .. })) => {
+            Validity::Until(Micros(i64::try_from(not_after.as_secs()).unwrap_or(i64::MAX / 1_000_000).saturating_mul(1_000_000)))
+        }
+        _ => Validity::Open,
+    })
 }
 
 async fn read(certificate: &PathBuf, key: &PathBuf) -> Result<(ServerConfig, [u8; 32]), TlsError> {

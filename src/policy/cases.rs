@@ -5,6 +5,7 @@
 use std::net::IpAddr;
 
 use serde::Deserialize;
+use toml::Spanned;
 
 use super::error::{CaseFailure, PolicyError};
 use super::question::Query;
@@ -22,13 +23,18 @@ use crate::core::time::{Entropy, Micros};
 pub struct Cases {
     #[serde(default)]
     case: Vec<Case>,
+    #[serde(skip)]
+    file: String,
+    /// Where each line begins.
+    #[serde(skip)]
+    lines: Vec<usize>,
 }
 
 /// A call and what the policies should say of it.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
-    name: String,
+    name: Spanned<String>,
     side: Side,
     #[serde(default)]
     scopes: ScopeSet,
@@ -73,6 +79,17 @@ enum Expected {
     Hold,
 }
 
+impl Expected {
+    /// As it is written in the table.
+    fn word(self) -> &'static str {
+        match self {
+            Self::Permit => "permit",
+            Self::Deny => "deny",
+            Self::Hold => "hold",
+        }
+    }
+}
+
 fn rest() -> Via {
     Via::Rest
 }
@@ -82,14 +99,21 @@ fn simulated() -> String {
 }
 
 impl Cases {
-    /// Reads the table.
-    pub fn parse(text: &str) -> Result<Self, PolicyError> {
-        let failing = |message: String| PolicyError::invalid("cases.toml", message);
-        let cases: Self = toml::from_str(text).map_err(|error| failing(error.to_string()))?;
+    /// Reads the table, which is in this file.
+    pub fn parse(file: &str, text: &str) -> Result<Self, PolicyError> {
+        let failing = |message: String| PolicyError::invalid(file, message);
+        let mut cases: Self = toml::from_str(text).map_err(|error| failing(error.to_string()))?;
         if cases.case.is_empty() {
             return Err(failing("there is no case in it".into()));
         }
+        cases.file = file.to_owned();
+        cases.lines = text.match_indices('\n').map(|(at, _)| at + 1).collect();
         Ok(cases)
+    }
+
+    /// The line that a case's name is in.
+    fn line(&self, case: &Case) -> usize {
+        self.lines.partition_point(|begin| *begin <= case.name.span().start) + 1
     }
 
     /// How many there are; never none.
@@ -106,7 +130,10 @@ pub fn run_cases(set: &Set, cases: &Cases) -> Vec<CaseFailure> {
     cases
         .case
         .iter()
-        .filter_map(|case| run(set, case).err().map(|message| CaseFailure { name: case.name.clone(), message }))
+        .filter_map(|case| {
+            let message = run(set, case).err()?;
+            Some(CaseFailure { name: case.name.get_ref().clone(), file: cases.file.clone(), line: cases.line(case), message })
+        })
         .collect()
 }
 
@@ -118,13 +145,14 @@ fn run(set: &Set, case: &Case) -> Result<(), String> {
     let verdict = set.evaluate(&query);
     let said = verdict_name(&verdict);
     if said != case.expect {
-        return Err(format!("expected {:?}, but it is {said:?} by {:?}", case.expect, verdict.policies));
+        let by = if verdict.policies.is_empty() { "no policy".to_owned() } else { verdict.policies.join(", ") };
+        return Err(format!("it expects {}, but the policies say {} (by {by})", case.expect.word(), said.word()));
     }
     if let Some(policy) = case.policy.as_ref().filter(|policy| !verdict.policies.contains(policy)) {
-        return Err(format!("expected {policy:?} to decide, but it is decided by {:?}", verdict.policies));
+        return Err(format!("it expects the policy {policy:?} to decide, but it is decided by {:?}", verdict.policies));
     }
     if let Some(shadows) = case.shadows.as_ref().filter(|shadows| **shadows != verdict.shadows) {
-        return Err(format!("expected the shadows {shadows:?}, but they are {:?}", verdict.shadows));
+        return Err(format!("it expects the shadows {shadows:?}, but they are {:?}", verdict.shadows));
     }
     Ok(())
 }

@@ -7,13 +7,12 @@ use std::io;
 #[derive(Debug, thiserror::Error)]
 pub enum PolicyError {
     /// A file or the directory cannot be read.
-    #[error("reading {path}: {source}")]
+    #[error("reading {path}: {why}")]
     Unreadable {
         /// Which.
         path: String,
         /// Why.
-        #[source]
-        source: io::Error,
+        why: io::Error,
     },
     /// There is nothing in it that could permit or forbid.
     #[error("there is no policy in {0}")]
@@ -27,7 +26,7 @@ pub enum PolicyError {
         message: String,
     },
     /// The policies do not say what their cases expect.
-    #[error("{} of the expected verdicts in cases.toml do not hold: {}", .0.len(), list(.0))]
+    #[error("{} not hold: {}", if .0.len() == 1 { "a case does".to_owned() } else { format!("{} cases do", .0.len()) }, list(.0))]
     Cases(Vec<CaseFailure>),
     /// The catalogue does not make a schema.
     #[error("making a schema from the catalogue: {0}")]
@@ -45,13 +44,17 @@ impl PolicyError {
 pub struct CaseFailure {
     /// The case's name.
     pub name: String,
+    /// The file that it is in.
+    pub file: String,
+    /// Its line there.
+    pub line: usize,
     /// What was expected and what the policies say.
     pub message: String,
 }
 
 impl fmt::Display for CaseFailure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}: {}", self.name, self.message)
+        write!(f, "{:?} ({}:{}): {}", self.name, self.file, self.line, self.message)
     }
 }
 

@@ -30,6 +30,9 @@ use crate::core::tool::ToolSpec;
 
 /// The policies that come with Forelog, and their cases.
 const DEFAULT: &str = include_str!("../../policies/default.cedar");
+/// The file of a directory that its policies are tried against.
+const CASES: &str = "cases.toml";
+
 const DEFAULT_CASES: &str = include_str!("../../policies/cases.toml");
 
 /// What policies say of a call about several resources, that each of them has to permit: the strictest of what they say of one and
@@ -70,7 +73,6 @@ pub fn both(one: Verdict, other: Verdict) -> Verdict {
 #[error("the set is not taken: {error}; {kept}")]
 pub struct LoadError {
     /// What is wrong with the new set.
-    #[source]
     pub error: PolicyError,
     /// What stays.
     pub kept: Kept,
@@ -150,13 +152,14 @@ impl Policies {
 
     /// Reads, validates and tries the `*.cedar` files of a directory against its `cases.toml`. Puts nothing in force.
     pub fn load_dir(&self, dir: &Path) -> Result<Loaded, LoadError> {
-        read_dir(dir).and_then(|(files, cases)| self.check(&files, Some(&cases))).map_err(|error| self.refused(error))
+        let of = dir.join(CASES).display().to_string();
+        read_dir(dir).and_then(|(files, cases)| self.check(&files, Some((&of, &cases)))).map_err(|error| self.refused(error))
     }
 
     /// The same for the policies that come with Forelog.
     pub fn load_default(&self) -> Result<Loaded, LoadError> {
         let files = [("default.cedar".to_owned(), DEFAULT.to_owned())];
-        self.check(&files, Some(DEFAULT_CASES)).map_err(|error| self.refused(error))
+        self.check(&files, Some((CASES, DEFAULT_CASES))).map_err(|error| self.refused(error))
     }
 
     /// The files of a directory, or those that come with Forelog, and their digest; not looked at any further.
@@ -187,22 +190,22 @@ impl Policies {
     }
 
     /// On a thread of its own, whose stack is large enough for what [`size_limits::check`] lets through.
-    fn check(&self, files: &[(String, String)], cases: Option<&str>) -> Result<Loaded, PolicyError> {
+    fn check(&self, files: &[(String, String)], cases: Option<(&str, &str)>) -> Result<Loaded, PolicyError> {
         for (file, text) in files {
             size_limits::check(file, text)?;
         }
         std::thread::scope(|scope| {
             let thread = std::thread::Builder::new().name("policies".into()).stack_size(size_limits::STACK);
             let tried = thread.spawn_scoped(scope, || self.try_set(files, cases));
-            let tried = tried.map_err(|source| PolicyError::Unreadable { path: "a thread to read on".into(), source })?;
+            let tried = tried.map_err(|why| PolicyError::Unreadable { path: "a thread to read on".into(), why })?;
             tried.join().unwrap_or_else(|_| Err(PolicyError::invalid("the set", "reading it failed".into())))
         })
     }
 
-    fn try_set(&self, files: &[(String, String)], cases: Option<&str>) -> Result<Loaded, PolicyError> {
+    fn try_set(&self, files: &[(String, String)], cases: Option<(&str, &str)>) -> Result<Loaded, PolicyError> {
         let set = Set::parse(self.words.clone(), files)?;
-        let Some(cases) = cases else { return Ok(Loaded { set: Arc::new(set), cases: 0 }) };
-        let cases = Cases::parse(cases)?;
+        let Some((file, cases)) = cases else { return Ok(Loaded { set: Arc::new(set), cases: 0 }) };
+        let cases = Cases::parse(file, cases)?;
         let failures = run_cases(&set, &cases);
         if !failures.is_empty() {
             return Err(PolicyError::Cases(failures));
@@ -230,7 +233,7 @@ fn read_dir(dir: &Path) -> Result<(Vec<(String, String)>, String), PolicyError> 
         return Err(PolicyError::Empty(dir.display().to_string()));
     }
     files.sort();
-    let cases = dir.join("cases.toml");
+    let cases = dir.join(CASES);
     Ok((files, read_file(&cases, &mut left)?))
 }
 
@@ -251,5 +254,5 @@ fn read_file(path: &Path, left: &mut u64) -> Result<String, PolicyError> {
 
 fn unreadable(path: &Path) -> impl FnOnce(io::Error) -> PolicyError {
     let path = path.display().to_string();
-    move |source| PolicyError::Unreadable { path, source }
+    move |why| PolicyError::Unreadable { path, why }
 }

@@ -15,13 +15,21 @@ use crate::core::about::About;
 use crate::core::event::{Event, EventKind};
 use crate::core::id::Position;
 use crate::core::noun::vm::VM;
+use crate::core::time::Micros;
 use crate::core::visibility::{Visibility, concerned};
 use crate::log::dialect::Dialect;
-use crate::log::sql::{Holds, Insert, Row, Transaction, Value};
+use crate::log::sql::{Database, Holds, Insert, Row, SqlError, Transaction, Value};
 use crate::tools::{AdministrationPage, AdministrationQuery, AdministrationRecord};
 
 /// Whose something is, by its id: its account, if it has one, and what it concerns (see [`concerned`]).
 type Owners = BTreeMap<String, (Option<String>, Option<String>)>;
+
+/// When the newest event of a type was recorded; none if there is none.
+pub async fn newest(database: &dyn Database, kind: &str) -> Result<Option<Micros>, SqlError> {
+    let sql = "select at from administration where type = $1 order by position desc limit 1";
+    let rows = database.query(sql, vec![kind.into()]).await?;
+    rows.first().map(|row| row.int(0).map(Micros)).transpose()
+}
 
 /// Inserts what the events say outside of calls. `about` of an event that belongs to a call is nothing.
 pub(super) async fn save(transaction: &mut dyn Transaction, dialect: &Dialect, events: &[Event]) -> Result<(), ViewError> {

@@ -233,7 +233,10 @@ async fn postgres_looking_makes_nothing_and_a_role_that_may_not_is_told_what_to_
     let made: i64 = sqlx::query_scalar(schemas).fetch_one(&mut connection).await.expect("a count");
     assert_eq!(made, 0, "looking made a schema");
     config(&roles.app);
-    let said = complaint(&["serve", "--data", shown(dir.path()), "--listen", "127.0.0.1:0"]);
+    let serve = ["serve", "--data", shown(dir.path()), "--listen", "127.0.0.1:0"];
+    let said = complaint(&serve);
+    assert!(said.contains("no Forelog data in the database") && said.contains("--create"), "{said}");
+    let said = complaint(&[&serve[..], &["--create"]].concat());
     assert!(said.contains("permission denied") && said.contains("forelog migrate"), "{said}");
     assert!(complaint(&["migrate", "--grant-to", "x"]).contains("no roles without a PostgreSQL"));
 }

@@ -115,6 +115,7 @@ mod sample_log;
 mod scrub;
 mod secrets;
 mod sim;
+mod start_check;
 mod state;
 mod stopping;
 mod stops;

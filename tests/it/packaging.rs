@@ -39,7 +39,7 @@ async fn packaging_the_server_tells_systemd_when_it_is_ready_and_when_it_stops()
     let dir = tempfile::tempdir().expect("a directory");
     let socket = UnixDatagram::bind(dir.path().join("notify")).expect("a socket");
     let mut server = tokio::process::Command::new(BINARY)
-        .args(["serve", "--listen", "127.0.0.1:0", "--data"])
+        .args(["serve", "--create", "--listen", "127.0.0.1:0", "--data"])
         .arg(dir.path().join("data"))
         .env("NOTIFY_SOCKET", dir.path().join("notify"))
         .stdout(std::process::Stdio::null())

@@ -170,7 +170,7 @@ fn policy_set_that_fails_a_case_is_refused() {
         ("", "no case"),
         ("[[case]]\nname = \"x\"\nside = \"customer\"\ntool = \"vm_forget\"\nexpect = \"deny\"", "no tool"),
         ("[[case]]\nname = \"x\"\nside = \"customer\"\ntool = \"vm_list\"\nexpect = \"permit\"\npolicy = \"else\"", "else"),
-        ("[[case]]\nname = \"x\"\nside = \"customer\"\ntool = \"vm_list\"\nexpect = \"hold\"", "Hold"),
+        ("[[case]]\nname = \"x\"\nside = \"customer\"\ntool = \"vm_list\"\nexpect = \"hold\"", "it expects hold"),
         ("[[case]]\nname = \"x\"\nside = \"customer\"\ntool = \"vm_list\"\nexpect = \"permit\"\nshadows = [\"s\"]", "shadows"),
         ("[[case]]\nname = \"x\"\nside = \"customer\"\ntoll = \"vm_list\"\nexpect = \"permit\"", "toll"),
     ] {

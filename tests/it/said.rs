@@ -32,6 +32,55 @@ fn said_a_configuration_that_cannot_be_read_is_told_once_with_what_was_meant() {
 }
 
 #[test]
+fn said_a_configuration_is_told_by_file_line_key_and_range() {
+    for (wrong, told) in [
+        ("# a comment\nlease_ms = 1\n", ":2: the configuration key `lease_ms` is 1, not within 500 … 60000"),
+        ("drain_ms = 5\n\n[throttle]\nburst = 0\n", ":4: the configuration key `throttle.burst` is 0, not within 1 … 100000"),
+        ("[limits]\n\nexek = { admit = 5, window_ms = 1000 }", ":3: there is no key `limits.exek`: did you mean `limits.exec`?"),
+        ("[limits.exec]\nadmit = \"many\"\nwindow_ms = 1", ":2: the key `limits.exec.admit`"),
+        ("listen = \"127.0.0.1:0\"\nallowed_origins = [\"here\"]", ":2: the configuration key `allowed_origins`"),
+    ] {
+        let data = dir();
+        let file = data.path().join("forelog.toml");
+        std::fs::write(&file, wrong).expect("a configuration");
+        let said = complaint(&["account", "list", "--data", shown(data.path())]);
+        assert!(said.contains(&format!("{}{told}", file.display())), "{wrong}: {said}");
+        assert_eq!(said.matches("forelog.toml:").count(), 1, "once: {said}");
+    }
+    let data = dir();
+    std::fs::write(data.path().join("forelog.toml"), "lease_ms = 1000\n").expect("a configuration");
+    let mut asked = command(&["account", "list", "--data", shown(data.path())]);
+    let said = text(&asked.env("FORELOG_LEASE_MS", "1").output().expect("it ran").stderr);
+    assert!(
+        said.contains("from the environment: the configuration key `lease_ms` is 1") && !said.contains("forelog.toml:1"),
+        "{said}"
+    );
+}
+
+#[test]
+fn said_a_policy_that_breaks_a_case_is_told_with_case_file_and_way() {
+    let dir = dir();
+    let cases = dir.path().join("cases.toml");
+    std::fs::write(dir.path().join("a.cedar"), "@id(\"all\") permit (principal, action, resource);").expect("policies");
+    let case = "# What has to hold.\n[[case]]\nname = \"customers read nothing\"\nside = \"customer\"\ntool = \"vm_list\"\nexpect = \"deny\"\n";
+    std::fs::write(&cases, case).expect("cases");
+    let said = complaint(&["policy", "check", "--dir", shown(dir.path())]);
+    let told =
+        format!("\"customers read nothing\" ({}:3): it expects deny, but the policies say permit (by all)", cases.display());
+    assert!(said.contains(&told) && said.contains("change `expect`") && said.contains("policy check --dir"), "{said}");
+}
+
+#[test]
+fn said_what_the_system_refuses_is_told_once() {
+    let dir = dir();
+    let absent = dir.path().join("absent");
+    let said = complaint(&["policy", "check", "--dir", shown(&absent)]);
+    assert_eq!(said.matches("No such file or directory").count(), 1, "{said}");
+    let said = complaint(&["policy", "show", "--config", shown(&absent)]);
+    assert_eq!(said.matches("No such file or directory").count(), 1, "{said}");
+}
+
+#[test]
 fn said_a_server_that_is_not_there_is_told_as_that() {
     let port = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("its number");
     let data = dir();

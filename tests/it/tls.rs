@@ -211,7 +211,7 @@ async fn tls_does_not_start_with_a_key_of_another_certificate() {
     let (one, other) = (Pair::new(), Pair::new());
     let data = tempfile::tempdir().expect("a directory");
     let ended = tokio::process::Command::new(env!("CARGO_BIN_EXE_forelog"))
-        .args(["serve", "--listen", "127.0.0.1:0", "--data", text(data.path())])
+        .args(["serve", "--create", "--listen", "127.0.0.1:0", "--data", text(data.path())])
         .env("FORELOG_TLS__CERTIFICATE", one.chain())
         .env("FORELOG_TLS__KEY", other.key())
         .output();

@@ -35,6 +35,40 @@ fn untouched_is_a_directory_without_data() {
     assert_eq!(std::fs::read_dir(dir.path()).expect("a directory").count(), 0, "it has made something");
 }
 
+#[tokio::test]
+async fn untouched_is_a_mistyped_directory_until_a_server_is_told_to_create() {
+    let dir = dir();
+    let absent = dir.path().join("absent");
+    let said = complaint(&["serve", "--data", shown(&absent), "--listen", "127.0.0.1:0"]);
+    assert!(said.contains("no Forelog data in") && said.contains("forelog serve --create"), "{said}");
+    assert!(!absent.exists(), "it has made it");
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let listen = taken.local_addr().expect("an address").to_string();
+    let said = complaint(&["serve", "--create", "--data", shown(&absent), "--listen", &listen]);
+    assert!(said.contains("listening at") && !absent.exists(), "{said}");
+    Server::start(&["serve", "--create", "--data", shown(&absent)], &dir.path().join("serve.log")).await.stop().await;
+    // What is there is served with or without it.
+    for flag in [&[][..], &["--create"]] {
+        let args = [&["serve", "--data", shown(&absent)], flag].concat();
+        Server::start(&args, &dir.path().join("serve.log")).await.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn untouched_are_files_that_another_server_has() {
+    let data = Data::new(None);
+    let mut first = Server::start(&data.at(&["serve"]), &data.path().join("serve.log")).await;
+    let holder = format!("(pid {})", first.id());
+    for command in ["serve", "demo"] {
+        let said = data.complaint(&[command, "--listen", "127.0.0.1:0"]);
+        assert!(said.contains("held by forelog") && said.contains(&holder) && said.contains("PostgreSQL"), "{said}");
+    }
+    // The command line works beside it, and a server that was killed holds nothing.
+    data.answer(&["switch", "engage", "all", "--reason", "an incident"]);
+    first.kill();
+    Server::start(&data.at(&["serve"]), &data.path().join("serve.log")).await.stop().await;
+}
+
 #[test]
 fn untouched_data_is_named_by_what_stops_something_on_it() {
     let data = Data::new(None);

@@ -22,9 +22,6 @@ use crate::core::scope::Scope;
 use crate::core::state::{ControlState, Credential};
 use crate::core::time::Micros;
 
-/// What an agent is given unless somebody thinks about it: it sees, restarts and runs, and destroys nothing.
-const USUAL: [Scope; 5] = [Scope::AccountRead, Scope::VmsRead, Scope::VmsPower, Scope::VmsExec, Scope::AuditRead];
-
 #[derive(Template)]
 #[template(path = "keys.html")]
 struct Keys {
@@ -101,7 +98,11 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
         live: live.into_iter().map(|row| key(row, &state, &uses, now)).collect(),
         ended: over.into_iter().filter(|row| row.created.role.is_none()).map(|row| key(row, &state, &uses, now)).collect(),
         may_make: request.role().administers(),
-        scopes: may.iter().filter(|scope| !scope.is_by_name()).map(|scope| (scope.as_str(), USUAL.contains(scope))).collect(),
+        scopes: may
+            .iter()
+            .filter(|scope| !scope.is_by_name())
+            .map(|scope| (scope.as_str(), Scope::AGENT.contains(scope)))
+            .collect(),
         administers: may.iter().filter(|scope| over_others(**scope)).map(|scope| scope.as_str()).collect(),
         answers: may.contains(&Scope::ApprovalsDecide),
         vms: vms.map(|vm| (vm.id.to_string(), escape_hidden(&vm.label))).collect(),

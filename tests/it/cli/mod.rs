@@ -3,6 +3,8 @@
 //! Invariant: every process that a test starts is gone when its handle is dropped.
 
 mod data;
+mod denied;
+mod named;
 mod said;
 mod served;
 
@@ -19,6 +21,10 @@ const TIMEOUT: Duration = Duration::from_mins(1);
 pub fn command(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_forelog"));
     command.args(args).stdin(Stdio::null());
+    // Whatever happens to listen where a server does by itself is no fault of what a test has made.
+    if args.first() == Some(&"doctor") {
+        command.env("FORELOG_LISTEN", "127.0.0.1:0");
+    }
     command
 }
 
@@ -86,6 +92,11 @@ impl Server {
 
     pub async fn demo(data: &Path) -> Self {
         Self::start(&["demo", "--data", shown(data)], &data.with_extension("log")).await
+    }
+
+    /// Ends it as a crash does.
+    pub fn kill(&mut self) {
+        self.process.kill().and_then(|()| self.process.wait()).expect("it ends");
     }
 
     /// Its process.

@@ -1,9 +1,12 @@
 //! Nodes of the real binary on one data directory, each a process that can be killed, stopped, frozen and started again.
 //!
+//! Files have one server at a time. What holds between nodes holds on files all the same, as a command line may work beside a
+//! server; so here each node on files has a directory of its own, with links to the same files.
+//!
 //! INVARIANT: they are gone when the cluster is dropped.
 
 use std::fs::File;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -18,13 +21,14 @@ use super::evidence::Evidence;
 use super::history::{History, Limit};
 use super::load::Load;
 use super::proxy::Proxy;
+use super::seeding::{configuration, seed_data};
 use crate::postgres;
 
 /// How long anything may take.
-const TIMEOUT: Duration = Duration::from_mins(1);
+pub(super) const TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Small enough that the load runs into each.
-const LIMITS: [(&str, usize, u64); 3] = [("credential", 60, 1000), ("exec", 6, 1000), ("write", 20, 1000)];
+pub(super) const LIMITS: [(&str, usize, u64); 3] = [("credential", 60, 1000), ("exec", 6, 1000), ("write", 20, 1000)];
 
 /// How long a node's lease lasts.
 pub const LEASE: Duration = Duration::from_millis(1500);
@@ -68,6 +72,7 @@ pub struct Cluster {
     nodes: Vec<Node>,
     addresses: Arc<Mutex<Vec<Option<String>>>>,
     data: TempDir,
+    on_files: bool,
 }
 
 #[derive(Default)]
@@ -83,6 +88,7 @@ impl Cluster {
         println!("seed {seed}");
         let data = tempfile::Builder::new().prefix("forelog-faults-").tempdir().expect("a data directory");
         let Setting { count, database, provider } = setting;
+        let on_files = database.is_none();
         let (url, direct) = database.map_or((None, None), |[url, direct]| (Some(url), Some(direct)));
         std::fs::write(data.path().join("forelog.toml"), configuration(url.as_deref(), provider)).expect("a configuration");
         let document = seed_data(data.path()).await;
@@ -92,7 +98,7 @@ impl Cluster {
         let load = Load::new(Arc::clone(&addresses), [text("/customer/api_key"), text("/staff/api_key")], vms, seed);
         let evidence = Evidence { data: data.path().to_owned(), database: direct };
         let nodes = (0..count).map(|_| Node::default()).collect();
-        let mut cluster = Self { load, evidence, nodes, addresses, data };
+        let mut cluster = Self { load, evidence, nodes, addresses, data, on_files };
         for node in 0..count {
             cluster.launch(node).await;
         }
@@ -115,7 +121,7 @@ impl Cluster {
         let log = self.file(&format!("node-{node}.log"));
         let process = Command::new("sh")
             .args(["-c", script, env!("CARGO_BIN_EXE_forelog"), "serve", "--json", "--listen", "127.0.0.1:0", "--data"])
-            .arg(self.data.path())
+            .arg(self.directory(node))
             .stdin(Stdio::null())
             .stdout(File::create(&out).expect("a file"))
             .stderr(log)
@@ -136,6 +142,24 @@ impl Cluster {
         let Ok(url) = tokio::time::timeout(TIMEOUT, serving).await else { panic!("node {node}: {}", self.log(node)) };
         self.addresses.lock().expect("the addresses")[node] = Some(url);
         self.nodes[node].id = self.evidence.newest_node().await;
+    }
+
+    /// The data directory that a node is given.
+    fn directory(&self, node: usize) -> PathBuf {
+        let shared = self.data.path();
+        if !self.on_files {
+            return shared.to_owned();
+        }
+        let own = shared.join(format!("node-{node}"));
+        if !own.exists() {
+            std::fs::create_dir(&own).expect("a directory");
+            let rooms = ["log", "vault", "views"].into_iter();
+            let rooms = rooms.flat_map(|room| ["", "-wal", "-shm"].map(|end| format!("{room}.db{end}")));
+            for name in rooms.chain(["forelog.toml", "kek", "sim"].map(str::to_owned)) {
+                std::os::unix::fs::symlink(shared.join(&name), own.join(&name)).expect("a link");
+            }
+        }
+        own
     }
 
     /// The id that the log knows a node by.
@@ -346,45 +370,4 @@ pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
         }
     };
     assert!(tokio::time::timeout(TIMEOUT, waiting).await.is_ok(), "waited in vain until {what}");
-}
-
-fn configuration(database: Option<&str>, extra: &str) -> String {
-    let url = database.map(|url| format!("database_url = \"{url}\"\n")).unwrap_or_default();
-    let limits: Vec<String> =
-        LIMITS.iter().map(|(kind, admit, ms)| format!("{kind} = {{ admit = {admit}, window_ms = {ms} }}\n")).collect();
-    let lease = LEASE.as_millis();
-    format!(
-        "{url}lease_ms = {lease}\ninstant_wait_ms = 5000\n[limits]\n{}[throttle]\nper_second = 100000\nburst = 100000\n\
-         [providers.sim]\nmachines = [\"web-1\", \"db-1\", \"worker-1\"]\n{extra}",
-        limits.concat()
-    )
-}
-
-/// Accounts, keys and VMs, made as a demonstration makes them.
-async fn seed_data(data: &Path) -> Value {
-    let log = File::options().append(true).create(true).open(data.join("demo.log")).expect("a log file");
-    let mut demo = Command::new(env!("CARGO_BIN_EXE_forelog"))
-        .args(["demo", "--json", "--listen", "127.0.0.1:0", "--data"])
-        .arg(data)
-        .stdin(Stdio::null())
-        .stdout(log.try_clone().expect("share the log file"))
-        .stderr(log)
-        .spawn()
-        .expect("start the demonstration");
-    let described = async {
-        loop {
-            let ended = demo.try_wait().expect("ask for the process");
-            let said = || std::fs::read_to_string(data.join("demo.log")).unwrap_or_default();
-            assert!(ended.is_none(), "the demonstration ended: {}", said());
-            if let Ok(bytes) = std::fs::read(data.join("demo.json")) {
-                return serde_json::from_slice(&bytes).expect("demo.json");
-            }
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    };
-    let document = tokio::time::timeout(TIMEOUT, described).await;
-    let asked = Command::new("kill").arg(demo.id().to_string()).status().expect("run kill");
-    demo.wait().expect("the demonstration ends");
-    assert!(asked.success(), "the demonstration was asked to end");
-    document.expect("the demonstration describes itself")
 }

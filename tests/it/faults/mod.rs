@@ -17,3 +17,4 @@ mod provider;
 pub mod proxy;
 mod reach;
 mod rules;
+mod seeding;

@@ -1,0 +1,119 @@
+//! What `doctor` checks of what a start takes besides the data: certificate, providers, address, issuers.
+//!
+//! INVARIANT: checking starts nothing, writes nothing, and asks nobody outside this machine.
+
+use super::checks::{Checked, Checks};
+use super::serve::base_url;
+use super::stdio::wire::dial;
+use super::time::format_time;
+use super::{Context, fleet};
+use crate::app::local_admin::LocalAdmin;
+use crate::app::rooms::open_views;
+use crate::app::{App, socket};
+use crate::auth::oidc::Issuers;
+use crate::core::commands::account::has_staff;
+use crate::core::error_chain::error_chain;
+use crate::core::state::ControlState;
+use crate::core::time::Micros;
+use crate::http::{Tls, Validity, validity};
+use crate::log::lock_holders;
+use crate::providers::compute::qemu::ImageDir;
+use crate::views::administration::newest;
+
+/// So many days before a certificate ends it is said.
+const NOTICE_DAYS: i64 = 14;
+
+const DAY: i64 = 86_400_000_000;
+
+/// Checks what a start takes besides the data.
+pub(super) async fn add(checks: &mut Checks, context: &Context) {
+    checks.add("the certificate can be served", certificate(context).await);
+    checks.add("the providers can be opened", providers(context));
+    checks.add("the issuers can be set up", issuers(context));
+    checks.add("the address can be listened at", address(context).await);
+}
+
+/// Checks who may act in an emergency, and whether that was tried.
+pub(super) async fn add_people(checks: &mut Checks, context: &Context, local_admin: &LocalAdmin, state: Option<&ControlState>) {
+    checks.add("there is staff", staff(state));
+    checks.add("the switches were drilled", drill(context, local_admin).await);
+}
+
+async fn certificate(context: &Context) -> Checked {
+    let Some(files) = &context.config.tls else {
+        return Checked::Noted("none is configured: HTTP is served in the clear".into());
+    };
+    if let Err(error) = Tls::open(files.certificate.clone(), files.key.clone()).await {
+        return vec![error_chain(&error)].into();
+    }
+    let (now, path) = (context.clock.now(), files.certificate.display());
+    match validity(&files.certificate, now).await {
+        Err(error) => Checked::Unseen(error_chain(&error)),
+        Ok(Validity::NotYet) => vec![format!("{path} is not valid yet: check its dates and this machine's clock")].into(),
+        Ok(Validity::Until(end)) if end <= now => vec![format!("{path} expired on {}: renew it", format_time(end))].into(),
+        Ok(Validity::Until(end)) if end.0 - now.0 < NOTICE_DAYS * DAY => {
+            Checked::Noted(format!("{path} expires on {}: renew it", format_time(end)))
+        }
+        Ok(Validity::Until(_) | Validity::Open) => Checked::Fine,
+    }
+}
+
+fn providers(context: &Context) -> Checked {
+    let providers = &context.config.providers;
+    if providers.sim.is_none() && providers.qemu.is_none() {
+        return Checked::Noted("none is configured: no VM can be reached".into());
+    }
+    let Some(qemu) = &providers.qemu else { return Checked::Fine };
+    let image = ImageDir::open(&qemu.image).err().map(|error| error_chain(&error));
+    let dir = qemu.dir.clone().unwrap_or_else(|| context.config.data_dir.join("qemu"));
+    // Opening makes the directory.
+    let opened = if image.is_none() && dir.exists() { fleet::open(context).err().map(|error| error_chain(&error)) } else { None };
+    image.into_iter().chain(opened).map(|why| format!("the provider qemu cannot be opened: {why}")).collect::<Vec<_>>().into()
+}
+
+fn issuers(context: &Context) -> Checked {
+    let (config, base) = (&context.config, base_url(context, context.config.listen));
+    let opened = Issuers::open(&config.sign_in.oidc, &base, &context.clock);
+    opened.err().map(|error| error_chain(&error)).into_iter().collect::<Vec<_>>().into()
+}
+
+async fn address(context: &Context) -> Checked {
+    let data = &context.config.data_dir;
+    if dial(data).await.is_ok() {
+        let at = socket::address_of(data).map_or_else(String::new, |at| format!(" at {at}"));
+        return Checked::Noted(format!("a server of this data runs{at}"));
+    }
+    let holders = lock_holders::of(data);
+    if !holders.is_empty() && context.config.database_url.is_none() {
+        return vec![format!("the data is held by {}, which cannot be reached", lock_holders::named(&holders))].into();
+    }
+    match App::bind(context.config.listen) {
+        Ok(_) => Checked::Fine,
+        Err(error) => vec![format!("{}: end the program that listens there, or change `listen`", error_chain(&error))].into(),
+    }
+}
+
+fn staff(state: Option<&ControlState>) -> Checked {
+    match state {
+        None => Checked::Unseen("control state cannot be read".into()),
+        Some(state) if has_staff(state) => Checked::Fine,
+        Some(_) => Checked::Noted("nobody yet: `forelog serve` prints a link for the first person".into()),
+    }
+}
+
+async fn drill(context: &Context, local_admin: &LocalAdmin) -> Checked {
+    let read = async {
+        let views = open_views(&context.config).await.ok()?;
+        let newest = newest(&*views, "drill_completed").await.ok();
+        views.close().await;
+        newest
+    };
+    let Some(newest) = read.await else { return Checked::Noted("not known: there are no views to look it up in".into()) };
+    let now = local_admin.now().await.unwrap_or_else(|_| context.clock.now());
+    Checked::Noted(newest.map_or_else(|| "never: `forelog switch drill` tries them".to_owned(), |at| ago(at, now)))
+}
+
+fn ago(at: Micros, now: Micros) -> String {
+    let days = (now.0 - at.0).max(0) / DAY;
+    format!("last on {}, {days} days ago", format_time(at))
+}
