@@ -97,6 +97,7 @@ mod readings;
 mod recovery;
 mod redact;
 mod reference;
+mod reference_pages;
 mod rejected;
 #[cfg(not(feature = "conformance"))]
 mod release;
