@@ -86,6 +86,7 @@ mod packaging;
 mod pipe;
 mod pipe_wire;
 mod policy;
+mod policy_page;
 mod postgres;
 mod promises;
 mod proxy;
