@@ -95,6 +95,7 @@ mod quota;
 mod ramp;
 mod reached;
 mod readings;
+mod readme;
 mod recovery;
 mod redact;
 mod reference;
