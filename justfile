@@ -16,6 +16,10 @@ lint:
     cargo clippy --all-targets -- -D warnings
     cargo clippy --all-targets --features conformance -- -D warnings
 
+# The Debian package, as a release has it, in DIR.
+deb DIR="target/deb":
+    scripts/package-deb.sh {{DIR}}
+
 # Licences, sources and advisories of the dependencies; `just test` has brought the tools.
 dependencies:
     scripts/dependencies.sh

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Installs everything the tests need beside Rust, and writes where it is to an env file whose path is the last line of
 # standard output: PostgreSQL, QEMU and a guest image, Node.js with the MCP clients, the conformance suite and an OpenID
-# provider, Chromium for the console, libfaketime, a Python environment with the Python client, and cargo-deny and cargo-audit.
+# provider, Chromium for the console, libfaketime, a Python environment with the Python client, cargo-deny and cargo-audit, and a
+# root of Debian.
 #
 # Each part is keyed by what pins it (a lock file, a version), so a second run does nothing. Nothing is written inside
 # the repository but the ignored links tests/clients/node_modules and admin-ui/e2e/node_modules, by which scripts find their packages.
@@ -108,6 +109,23 @@ install_chromium() {
 }
 CHROMIUM=$(command -v chromium || command -v chromium-browser) || { install_chromium; CHROMIUM=$(command -v chromium) || die "Chromium did not install"; }
 
+# A root of Debian in which scripts/test-deb.sh installs the package.
+install_debian_tools() {
+  [ "$(id -u)" = 0 ] || die "mmdebstrap, dpkg-dev, iproute2 or jq is missing: install these packages of Debian, or run this as root"
+  say "installing mmdebstrap"
+  apt-get update -qq >&2 && apt-get install -y -qq --no-install-recommends mmdebstrap binutils dpkg-dev iproute2 jq >&2
+}
+make_debian_root() {
+  local codename uri
+  say "making a root of Debian"
+  codename=$(. /etc/os-release && echo "${VERSION_CODENAME:?}")
+  uri=$(apt-get indextargets --format '$(REPO_URI) $(SUITE) $(RELEASE)' | awk -v c="$codename" '$2 == c || $3 == c {print $1; exit}')
+  mmdebstrap --quiet --variant=essential --include=procps,systemd-standalone-sysusers "$codename" "$1/root.tar" ${uri:+"$uri"}
+}
+command -v mmdebstrap dpkg-shlibdeps ip jq >/dev/null || install_debian_tools
+DEBIAN_ROOT=$TOOLS/debian-root
+make_once "$DEBIAN_ROOT" make_debian_root
+
 command -v npm >/dev/null || die "npm is missing"
 NPM_DIR=$TOOLS/npm-$(key tests/clients/package-lock.json)
 make_once "$NPM_DIR" install_node_packages
@@ -139,6 +157,7 @@ command -v cargo-nextest >/dev/null || { say "installing cargo-nextest"; cargo i
   printf 'FORELOG_FAKETIME=%q\n' "$FAKETIME"
   printf 'FORELOG_AUDIT_TOOLS=%q\n' "$AUDIT_DIR/bin"
   printf 'FORELOG_GUEST_IMAGE=%q\n' "$GUEST_IMAGE"
+  printf 'FORELOG_DEBIAN_ROOT=%q\n' "$DEBIAN_ROOT/root.tar"
 } >"$TOOLS/env.part"
 mv "$TOOLS/env.part" "$TOOLS/env"
 echo "$TOOLS/env"

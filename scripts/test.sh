@@ -35,5 +35,7 @@ export FORELOG_CONFORMANCE_BIN
 # Nothing is asserted of the figures: they are there to be looked at.
 step "measure" && cargo test --locked --bench large -- small && cargo test --locked --bench facets -- 100000
 
+step "Debian package" && scripts/test-deb.sh "$FORELOG_DEBIAN_ROOT" "$CARGO_TARGET_DIR/debug/forelog"
+
 step "test" && cargo test --locked --doc
 exec cargo nextest run --locked "$@"

@@ -3,11 +3,11 @@
 use serde::{Deserialize, Serialize};
 
 macro_rules! codes {
-    ($($(#[$doc:meta])* $name:ident = $text:literal, $status:literal, $retryable:literal;)*) => {
+    ($(#[doc = $meaning:literal] $name:ident = $text:literal, $status:literal, $retryable:literal;)*) => {
         /// Why a call was refused or failed. Written in lower_snake everywhere.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
         pub enum Code {
-            $($(#[$doc])* #[serde(rename = $text)] $name,)*
+            $(#[doc = $meaning] #[serde(rename = $text)] $name,)*
         }
 
         impl Code {
@@ -30,6 +30,12 @@ macro_rules! codes {
             #[must_use]
             pub fn retryable(self) -> bool {
                 match self { $(Self::$name => $retryable,)* }
+            }
+
+            /// What it means, as a sentence.
+            #[must_use]
+            pub fn meaning(self) -> &'static str {
+                match self { $(Self::$name => $meaning,)* }.trim_start()
             }
         }
     };

@@ -8,12 +8,11 @@ use serde::{Deserialize, Deserializer, Serialize};
 use super::parsed::parsed;
 
 macro_rules! scopes {
-    ($($name:ident = $text:literal $(| $alias:literal)*;)*) => {
+    ($(#[doc = $about:literal] $name:ident = $text:literal $(| $alias:literal)*;)*) => {
         /// One right, as it is spelled everywhere: lower case, `noun:verb`.
         #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize)]
         #[serde(into = "String")]
-        #[cfg_attr(feature = "testing", expect(missing_docs, reason = "each name is its own description"))]
-        pub enum Scope { $($name,)* }
+        pub enum Scope { $(#[doc = $about] $name,)* }
 
         impl Scope {
             /// Every scope.
@@ -23,6 +22,12 @@ macro_rules! scopes {
             #[must_use]
             pub fn as_str(self) -> &'static str {
                 match self { $(Self::$name => $text,)* }
+            }
+
+            /// What it allows, as a sentence.
+            #[must_use]
+            pub fn about(self) -> &'static str {
+                match self { $(Self::$name => $about,)* }.trim_start()
             }
         }
 
@@ -39,40 +44,75 @@ macro_rules! scopes {
 }
 
 scopes! {
+    /// Read the account: its name, the key in use, what is left of its limits, and what a provider offers.
     AccountRead = "account:read";
+    /// Read invoices and usage.
     BillingRead = "billing:read";
+    /// List VMs and read their state and statistics.
     VmsRead = "vms:read" | "servers:read";
+    /// Read a VM's secrets, such as its first password.
     VmsSecrets = "vms:secrets";
+    /// Start, shut down, reboot, stop and reset VMs.
     VmsPower = "vms:power" | "servers:power";
+    /// Change VMs, for example their names.
     VmsWrite = "vms:write" | "servers:write";
+    /// Destroy VMs with their data.
     VmsDestroy = "vms:destroy" | "servers:destroy";
+    /// Run commands in VMs, and read and end one's commands.
     VmsExec = "vms:exec" | "servers:exec";
+    /// Open a VM's console.
     VmsConsole = "vms:console";
+    /// Sign in to the provider's own dashboard.
     DashboardSso = "dashboard:sso";
+    /// Read webhooks.
     WebhooksRead = "webhooks:read";
+    /// Make and change webhooks.
     WebhooksWrite = "webhooks:write";
+    /// Read sandboxes.
     SandboxesRead = "sandboxes:read";
+    /// Make and change sandboxes.
     SandboxesWrite = "sandboxes:write";
+    /// Read daemons.
     DaemonsRead = "daemons:read";
+    /// Make and change daemons.
     DaemonsWrite = "daemons:write";
+    /// Read the fleet of an account.
     FleetRead = "fleet:read";
+    /// Administer the fleet of an account.
     FleetAdmin = "fleet:admin";
+    /// Read API settings.
     ApiRead = "api:read";
+    /// Change API settings.
     ApiWrite = "api:write";
+    /// Read messages.
     MessagesRead = "messages:read";
+    /// Send messages.
     MessagesWrite = "messages:write";
+    /// Read the account's calls and events, and export them.
     AuditRead = "audit:read";
+    /// List the account's keys.
     KeysRead = "keys:read";
+    /// Make, rotate and revoke the account's keys.
     KeysWrite = "keys:write";
+    /// Approve and reject calls that wait for one of the account's people.
     ApprovalsDecide = "approvals:decide";
+    /// Read the calls and events of every account; each reading is recorded.
     StaffAudit = "staff:audit";
+    /// Engage, release and drill kill switches, cancel calls, clear a VM's place for a command, and accept a clock.
     StaffSwitch = "staff:switch" | "staff:killswitch";
+    /// Administer accounts, end customers' keys, administer those of staff, and give machines to accounts.
     StaffTokens = "staff:tokens";
+    /// Export the calls and events of every account.
     StaffExport = "staff:export";
+    /// Put policies and limits in force.
     StaffPolicy = "staff:policy";
+    /// Approve and reject calls that wait for staff.
     StaffApprove = "staff:approve";
+    /// List the account's people and invitations.
     PeopleRead = "people:read";
+    /// Invite and remove the account's people, change their roles, and end their sessions.
     PeopleWrite = "people:write";
+    /// Administer the people of every account.
     StaffPeople = "staff:people";
 }
 

@@ -32,7 +32,7 @@ pub enum Target {
     Account(AccountId),
     /// Every call of a key, and of what comes from it.
     Credential(CredentialId),
-    /// Every call on a resource, or its command execution only.
+    /// Every call on a VM, with `/exec` its command execution only.
     Resource {
         /// The resource.
         id: ResourceId,

@@ -8,7 +8,7 @@
 //!
 //! The console (`console/`) reads a cookie instead of a bearer token, and answers HTML.
 //!
-//! INVARIANT: only the probes, `/metrics`, `/api/v1/openapi.json` and the console's way in answer a caller that is not
+//! INVARIANT: only the probes, `/metrics`, `/api/v1`, `/api/v1/openapi.json` and the console's way in answer a caller that is not
 //! authenticated, and no answer to a program is plain text or tells more than the one error body ([`crate::core::refusal`]).
 
 mod accept;
@@ -146,6 +146,8 @@ pub fn router(http: Arc<Http>) -> Router {
     let hosted = Router::new()
         .route("/metrics", get(metrics::metrics))
         .nest("/api/v1", api::router(&http).layer(from_fn(url_text::check)))
+        // What is nested has everything below this path, and not the path itself with a slash at its end.
+        .route("/api/v1/", get(api::index))
         .merge(mcp::router())
         .merge(console::router(&http))
         .layer(from_fn_with_state(Arc::clone(&http), ingress::check_host));

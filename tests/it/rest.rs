@@ -72,7 +72,7 @@ async fn rest_a_caller_that_goes_away_cancels_its_call_and_leaves_none_open() {
 #[tokio::test]
 async fn rest_only_open_endpoints_answer_without_a_key() {
     let app = TestApp::start().await;
-    for path in ["/healthz", "/readyz", "/metrics", "/api/v1/openapi.json"] {
+    for path in ["/healthz", "/readyz", "/metrics", "/api/v1", "/api/v1/openapi.json"] {
         assert_eq!(send(app.bare(Method::GET, path)).await.status, StatusCode::OK, "{path}");
     }
     let closed = [
@@ -274,6 +274,18 @@ async fn rest_hardens_every_answer_and_words_every_error_the_same() {
         assert_eq!(answer.header("x-content-type-options"), "nosniff");
         assert_eq!(answer.header("cache-control"), "no-store");
         assert!(answer.header("content-security-policy").contains("frame-ancestors 'none'"));
+    }
+}
+
+#[tokio::test]
+async fn rest_begins_at_a_document_that_leads_everywhere() {
+    let app = TestApp::start().await;
+    let index = send(app.bare(Method::GET, "/api/v1")).await.json();
+    assert_eq!(send(app.bare(Method::GET, "/api/v1/")).await.json(), index);
+    assert_eq!(index["links"]["openapi"], "/api/v1/openapi.json");
+    for (name, path) in index["links"].as_object().expect("links") {
+        let path = path.as_str().expect("a path").replace("{name}", "probe_read");
+        assert_ne!(send(app.bare(Method::GET, &path)).await.status, StatusCode::NOT_FOUND, "{name}: {path}");
     }
 }
 

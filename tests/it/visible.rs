@@ -176,7 +176,7 @@ async fn visible_is_what_the_table_says_to_every_kind_of_caller() {
     );
     let document = house.read(&house.one.key, "/api/v1/openapi.json").await.json();
     for (path, item) in document["paths"].as_object().expect("paths") {
-        if item["get"].is_null() || path.ends_with("openapi.json") {
+        if item["get"].is_null() || path == "/api/v1" || path.ends_with("openapi.json") {
             continue;
         }
         for (read, address) in planted.addresses(path) {

@@ -34,11 +34,7 @@ pub enum EventKind {
         terms: Option<HoldTerms>,
     },
     /// A worker took a queued call.
-    Started {
-        call: CallId,
-        node: NodeId,
-        epoch: Epoch,
-    },
+    Started { call: CallId, node: NodeId, epoch: Epoch },
     /// It was done. Terminal.
     Succeeded(Ended),
     /// It was not done, or failed. Terminal.
@@ -50,14 +46,9 @@ pub enum EventKind {
     /// Nobody can say whether it was done. Terminal.
     Unknown(Ended),
     /// What the provider said later of a call that ended `unknown`.
-    Reconciled {
-        call: CallId,
-        happened: Option<bool>,
-    },
+    Reconciled { call: CallId, happened: Option<bool> },
     /// A result that came after the end.
-    LateResult {
-        call: CallId,
-    },
+    LateResult { call: CallId },
     /// A run of identical refusals ended.
     RefusalsCounted {
         run: RunId,
@@ -74,6 +65,7 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         mixed: bool,
     },
+    /// A kill switch was engaged: from here on no call that its target covers is admitted.
     SwitchEngaged {
         switch: SwitchId,
         target: Target,
@@ -90,23 +82,15 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credential: Option<CredentialId>,
     },
-    SwitchReleased {
-        switch: SwitchId,
-        by: Option<UserId>,
-        second: Option<UserId>,
-        break_glass: bool,
-    },
-    SwitchExpired {
-        switch: SwitchId,
-    },
-    AccountCreated {
-        account: AccountId,
-        side: Side,
-    },
-    AccountChanged {
-        account: AccountId,
-        agents_may_enable_exec: bool,
-    },
+    /// A switch stops nothing any more.
+    SwitchReleased { switch: SwitchId, by: Option<UserId>, second: Option<UserId>, break_glass: bool },
+    /// The time of a switch was over, and it stops nothing any more.
+    SwitchExpired { switch: SwitchId },
+    /// An account was made.
+    AccountCreated { account: AccountId, side: Side },
+    /// Staff set whether keys of an account may turn command execution on.
+    AccountChanged { account: AccountId, agents_may_enable_exec: bool },
+    /// A person was made one of an account's people.
     UserCreated {
         user: UserId,
         account: AccountId,
@@ -123,27 +107,17 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         address: Option<Hex>,
     },
+    /// A key was made, or what the console acts with for a person who has signed in.
     CredentialCreated(CredentialCreated),
-    CredentialRevoked {
-        credential: CredentialId,
-        by: Option<UserId>,
-    },
-    VmImported {
-        vm: VmId,
-        account: AccountId,
-        provider: Name,
-        machine: Name,
-    },
-    VmExecSet {
-        vm: VmId,
-        enabled: bool,
-    },
+    /// A key was revoked: no call that comes with it, or with what it made, is admitted any more.
+    CredentialRevoked { credential: CredentialId, by: Option<UserId> },
+    /// A machine of a provider was given to an account as a VM.
+    VmImported { vm: VmId, account: AccountId, provider: Name, machine: Name },
+    /// Command execution was turned on or off for a VM.
+    VmExecSet { vm: VmId, enabled: bool },
     /// A person or reconcile freed the place for a command in a resource.
-    ClaimCleared {
-        resource: ResourceId,
-        call: CallId,
-        by: Option<UserId>,
-    },
+    ClaimCleared { resource: ResourceId, call: CallId, by: Option<UserId> },
+    /// A set of policies was put in force on every node.
     PolicyLoaded {
         version: i64,
         sha256: Hex,
@@ -153,16 +127,12 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         credential: Option<CredentialId>,
     },
-    PolicyRejected {
-        sha256: Hex,
-    },
-    NodeStarted {
-        node: NodeId,
-        version: Name,
-    },
-    NodeStopped {
-        node: NodeId,
-    },
+    /// A set of policies was refused, and the one in force stayed.
+    PolicyRejected { sha256: Hex },
+    /// A node started to serve.
+    NodeStarted { node: NodeId, version: Name },
+    /// A node stopped in order.
+    NodeStopped { node: NodeId },
     /// Staff read the log or took an export from it.
     LogRead {
         #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -170,6 +140,7 @@ pub enum EventKind {
         account: Option<AccountId>,
         what: Name,
     },
+    /// A person signed in to the console.
     SignedIn {
         user: UserId,
         /// The session, as a digest; calls made in it carry the same.
@@ -179,6 +150,7 @@ pub enum EventKind {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         issuer: Option<Name>,
     },
+    /// Somebody tried to sign in to the console, and was refused.
     SignInRefused {
         user: Option<UserId>,
         /// Whom they tried to come in by.
@@ -212,27 +184,11 @@ pub enum EventKind {
     },
     /// A person answered a held call; what becomes of it is an event of its own. No person is named if it was done on the
     /// data itself.
-    ApprovalDecided {
-        call: CallId,
-        by: Option<UserId>,
-        credential: Option<CredentialId>,
-        approved: bool,
-    },
+    ApprovalDecided { call: CallId, by: Option<UserId>, credential: Option<CredentialId>, approved: bool },
     /// A switch lets go of one key after the other, of all of them at `until`.
-    ReleaseRamped {
-        switch: SwitchId,
-        by: Option<UserId>,
-        second: Option<UserId>,
-        until: Micros,
-        break_glass: bool,
-    },
+    ReleaseRamped { switch: SwitchId, by: Option<UserId>, second: Option<UserId>, until: Micros, break_glass: bool },
     /// A person has another role from now on.
-    RoleChanged {
-        user: UserId,
-        account: AccountId,
-        role: Role,
-        by: Option<UserId>,
-    },
+    RoleChanged { user: UserId, account: AccountId, role: Role, by: Option<UserId> },
     /// From now on an issuer may vouch for a person.
     IdentityLinked {
         user: UserId,
@@ -250,11 +206,7 @@ pub enum EventKind {
         known_as: Option<Hex>,
     },
     /// The staff asked for the end of a call; how it ended is an event of its own.
-    CancelRequested {
-        call: CallId,
-        by: UserId,
-        credential: CredentialId,
-    },
+    CancelRequested { call: CallId, by: UserId, credential: CredentialId },
     /// The switches were tried on a key of the house's own.
     DrillCompleted(DrillCompleted),
     /// Somebody may become one of an account's people by a link.
@@ -272,29 +224,14 @@ pub enum EventKind {
         address: Option<Hex>,
     },
     /// An invitation was taken back, or its time was over.
-    InvitationRevoked {
-        invitation: InvitationId,
-        account: AccountId,
-        by: Option<UserId>,
-    },
+    InvitationRevoked { invitation: InvitationId, account: AccountId, by: Option<UserId> },
     /// A person is none of an account's people any more.
-    UserRemoved {
-        user: UserId,
-        account: AccountId,
-        by: Option<UserId>,
-    },
+    UserRemoved { user: UserId, account: AccountId, by: Option<UserId> },
     /// A person keeps a key that another one made: from now on it comes from what they act with, and from nothing else.
-    CredentialAdopted {
-        credential: CredentialId,
-        by: Option<UserId>,
-        with: CredentialId,
-    },
+    CredentialAdopted { credential: CredentialId, by: Option<UserId>, with: CredentialId },
     /// Rows beside the log that were not what it says were written anew as it says, or removed. From here on control state has
     /// at least this epoch.
-    StateMended {
-        rows: Vec<MendedRows>,
-        epoch: Epoch,
-    },
+    StateMended { rows: Vec<MendedRows>, epoch: Epoch },
     /// An issuer vouched for a person: their keys live until then, unless it does so again. Without an issuer: they came in with a
     /// password, no issuer knows them any more, and their keys live as those of people here do.
     VouchedFor {
@@ -312,12 +249,7 @@ pub enum EventKind {
     },
     /// The issuer that gives a person their role gives them none any more: nobody lets them in, until it gives them one again or
     /// the staff do. `role` is the one that they had.
-    RoleWithdrawn {
-        user: UserId,
-        account: AccountId,
-        issuer: Name,
-        role: Role,
-    },
+    RoleWithdrawn { user: UserId, account: AccountId, issuer: Name, role: Role },
     /// These are the limits from now on, and the other numbers that decide for callers.
     LimitsSet {
         version: i64,

@@ -21,7 +21,7 @@ const OLDER: &[u8] = b"\"vm\":";
 /// One event as it is recorded: the leaf.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Event {
-    /// [`LEAF_VERSION`].
+    /// Version of this schema: 1.
     pub v: u8,
     /// Which log; there is one, until there are N (ADR 0001).
     pub log: u32,

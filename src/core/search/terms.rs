@@ -24,7 +24,7 @@ pub enum Field {
     User,
     /// The key.
     Credential,
-    /// What it is about, of one noun.
+    /// What it is about: a VM.
     Resource(&'static Noun),
     /// Digest of the MCP session.
     Session,

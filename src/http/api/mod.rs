@@ -5,6 +5,7 @@ mod count_calls;
 mod download_export;
 mod endpoint;
 pub(in crate::http) mod idempotency_key;
+mod index;
 mod list_calls;
 pub(in crate::http) mod list_events;
 mod list_exports;
@@ -31,6 +32,7 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use tower::ServiceExt;
 
+pub use index::handle as index;
 pub use openapi_cache::Described;
 
 use super::problem::{no_such_method, no_such_path};
@@ -81,7 +83,8 @@ fn readings() -> Vec<Endpoint> {
 }
 
 fn endpoints(catalogue: &Catalogue) -> Router<Arc<Http>> {
-    let router = Router::new().route(tool::BY_NAME, post(tool::by_name)).route(openapi::PATH, get(openapi_cache::handle));
+    let router = Router::new().route("/", get(index::handle)).route(openapi::PATH, get(openapi_cache::handle));
+    let router = router.route(tool::BY_NAME, post(tool::by_name));
     let router = readings().into_iter().fold(router, |router, reading| router.route(reading.path, reading.route));
     tool::routes(catalogue).into_iter().fold(router, |router, (path, route)| router.route(path, route))
 }

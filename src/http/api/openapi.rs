@@ -3,9 +3,11 @@
 use serde_json::{Map, Value, json};
 
 use super::endpoint::Endpoint;
+use super::index::Index;
 use super::{idempotency_key, readings, tool};
 use crate::core::code::Code;
-use crate::tools::declare::{Method, Route};
+use crate::core::scope::Scope;
+use crate::tools::declare::{Method, Route, plain_schema};
 use crate::tools::{Catalogue, Tool};
 
 /// Where it is, below `/api/v1`.
@@ -21,6 +23,7 @@ pub fn document(catalogue: &Catalogue) -> Value {
     for reading in readings() {
         add(reading.path, "get", of_reading(&reading));
     }
+    add("", "get", of_index());
     add(PATH, "get", of_itself());
     for tool in catalogue.iter() {
         add(&tool::BY_NAME.replace("{name}", tool.facts.name), "post", by_name(tool));
@@ -34,7 +37,7 @@ pub fn document(catalogue: &Catalogue) -> Value {
         "paths": paths,
         "security": [{ "bearer": [] }],
         "components": {
-            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer" } },
+            "securitySchemes": { "bearer": { "type": "http", "scheme": "bearer", "x-scopes": scopes() } },
             "schemas": { "Error": error_schema(), "Running": running_schema() },
         },
     })
@@ -99,6 +102,14 @@ fn of_reading(reading: &Endpoint) -> Value {
     })
 }
 
+fn of_index() -> Value {
+    let about = "What this is, and where the rest is.";
+    json!({
+        "summary": about, "parameters": [], "security": [],
+        "responses": { "200": content(about, &plain_schema::<Index>()) },
+    })
+}
+
 fn of_itself() -> Value {
     let about = "This document.";
     json!({
@@ -140,8 +151,13 @@ fn failure() -> Value {
     content("It was refused, or failed.", &json!({ "$ref": "#/components/schemas/Error" }))
 }
 
+fn scopes() -> Map<String, Value> {
+    Scope::ALL.iter().map(|scope| (scope.as_str().to_owned(), json!(scope.about()))).collect()
+}
+
 fn error_schema() -> Value {
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.as_str()).collect();
+    let meanings: Map<String, Value> = Code::ALL.iter().map(|code| (code.as_str().to_owned(), json!(code.meaning()))).collect();
     json!({
         "type": "object",
         "required": ["error"],
@@ -149,7 +165,7 @@ fn error_schema() -> Value {
             "type": "object",
             "required": ["code", "message", "retryable", "details"],
             "properties": {
-                "code": { "enum": codes },
+                "code": { "enum": codes, "x-enumDescriptions": meanings },
                 "message": { "type": "string" },
                 "hint": { "type": "string" },
                 "retryable": { "type": "boolean" },
