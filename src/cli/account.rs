@@ -4,10 +4,11 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::declared::mirror;
+use super::named::{Name, account_of};
+use super::table::table;
 use super::{Answer, CliError, Context};
 use crate::app::local_admin::LocalAdmin;
 use crate::app::registry::IssuedPassword;
-use crate::core::id::AccountId;
 use crate::core::principal::Side;
 
 const CREATE: &str = "\
@@ -19,44 +20,44 @@ Examples:
 #[derive(Debug, Subcommand)]
 #[command(mut_subcommand("set", |command| command.defer(|command| mirror(command, "account_set"))))]
 pub enum AccountCommand {
-    /// Make an account and its owner, whose password is printed once. Makes the data directory if it is not there.
+    /// Create an account and its owner, whose password is printed once. Creates the data directory if there is none.
     #[command(after_help = CREATE)]
     Create {
-        /// Its name.
+        /// The account's name.
         #[arg(long)]
         name: String,
         /// The owner's e-mail address.
         #[arg(long)]
         email: String,
-        /// The provider's own people, who see every account and engage switches.
+        /// Create the provider's own account, whose people see every account and engage switches.
         #[arg(long)]
         staff: bool,
-        /// Let keys of the account turn command execution on.
+        /// Let the account's keys turn command execution on.
         #[arg(long)]
         agents_may_enable_exec: bool,
     },
     /// Add a person, whose password is printed once.
     #[command(after_help = "Examples:\n  forelog account join acc_01J… --email second@provider.example")]
     Join {
-        /// Which account.
-        account: AccountId,
+        /// The account: its ID or name, or the e-mail address of somebody in it.
+        account: Name,
         /// The person's e-mail address.
         #[arg(long)]
         email: String,
     },
-    /// Give a person another password, which is printed once, and end their sessions.
+    /// Reset a person's password, which is printed once, and end their sessions.
     #[command(after_help = "Examples:\n  forelog account reset acc_01J… --email second@provider.example")]
     Reset {
-        /// Which account.
-        account: AccountId,
+        /// The account: its ID or name, or the e-mail address of somebody in it.
+        account: Name,
         /// The person's e-mail address.
         #[arg(long)]
         email: String,
     },
-    /// Change an account.
-    #[command(after_help = "Examples:\n  forelog account set acc_01J… --agents-may-enable-exec true")]
+    /// Change an account's settings.
+    #[command(after_help = "Examples:\n  forelog account set 'Example Ltd' --agents-may-enable-exec true")]
     Set {
-        account: AccountId,
+        account: Name,
         #[arg(long, action = clap::ArgAction::Set)]
         agents_may_enable_exec: bool,
     },
@@ -78,12 +79,15 @@ pub async fn run(command: AccountCommand, context: &Context) -> Result<Answer, C
             Ok(new_user_answer(&person))
         }
         AccountCommand::Join { account, email } => {
+            let account = account_of(context, &account).await?;
             Ok(new_user_answer(&context.local_admin().await?.join_account(&account, &email).await?))
         }
         AccountCommand::Reset { account, email } => {
+            let account = account_of(context, &account).await?;
             Ok(new_user_answer(&context.local_admin().await?.reset_password(&account, &email).await?))
         }
         AccountCommand::Set { account, agents_may_enable_exec } => {
+            let account = account_of(context, &account).await?;
             context.local_admin().await?.set_account(&account, agents_may_enable_exec).await?;
             let text = format!("agents_may_enable_exec is {agents_may_enable_exec} for {account}");
             Ok(Answer { document: json!({ "id": account, "agents_may_enable_exec": agents_may_enable_exec }), text: text.into() })
@@ -105,7 +109,7 @@ fn new_user_answer(person: &IssuedPassword) -> Answer {
 }
 
 async fn list(local_admin: &LocalAdmin) -> Result<Answer, CliError> {
-    let (mut items, mut lines) = (Vec::new(), Vec::new());
+    let (mut items, mut rows) = (Vec::new(), Vec::new());
     let people = local_admin.rooms.vault.users().await.map_err(crate::app::local_admin::LocalAdminError::from)?;
     let state = local_admin.state().await?;
     for account in state.accounts.values() {
@@ -113,19 +117,14 @@ async fn list(local_admin: &LocalAdmin) -> Result<Answer, CliError> {
             local_admin.rooms.vault.account_name(&account.id).await.map_err(crate::app::local_admin::LocalAdminError::from)?;
         let own = people.iter().filter(|person| person.account == account.id && person.role_in(&state).is_some());
         let emails: Vec<&str> = own.map(|person| person.email.as_str()).collect();
-        lines.push(format!(
-            "{}  {:<8}  {}  {}",
-            account.id,
-            side(account.side),
-            name.as_deref().unwrap_or("-"),
-            emails.join(" ")
-        ));
+        let shown = name.clone().unwrap_or_else(|| "-".into());
+        rows.push([account.id.to_string(), side(account.side).into(), shown, emails.join(" ")]);
         items.push(json!({
             "id": account.id, "side": account.side, "name": name, "people": emails,
             "agents_may_enable_exec": account.agents_may_enable_exec,
         }));
     }
-    Ok(Answer { document: json!({ "items": items }), text: lines.into() })
+    Ok(Answer { document: json!({ "items": items }), text: table(["ACCOUNT", "SIDE", "NAME", "PEOPLE"], rows, "no accounts") })
 }
 
 fn side(side: Side) -> &'static str {

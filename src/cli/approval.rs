@@ -8,8 +8,10 @@ use serde_json::{Value, json};
 
 use super::call_tool::call_tool;
 use super::declared::mirror;
+use super::time::format_time;
 use super::{Answer, CliError, Context, Text};
 use crate::core::id::CallId;
+use crate::core::time::Micros;
 
 const EXAMPLES: &str = "\
 The key is that of the person who answers; it comes from FORELOG_API_KEY or from api_key in the configuration.
@@ -25,19 +27,19 @@ Examples:
 #[command(mut_subcommand("approve", |command| command.defer(|command| mirror(command, "approval_decide"))))]
 #[command(mut_subcommand("reject", |command| command.defer(|command| mirror(command, "approval_decide"))))]
 pub enum ApprovalCommand {
-    /// List the calls that wait.
+    /// List the calls that wait for approval.
     #[command(after_help = EXAMPLES)]
     List,
-    /// Show one: what it would do with which arguments, and who asked for it.
+    /// Show a call: its tool, its arguments, and who asked for it.
     #[command(after_help = EXAMPLES)]
     Show {
-        /// The call.
+        /// The call's ID.
         call: CallId,
     },
-    /// Let a call go on; it is decided again before it runs.
+    /// Approve a call; it is decided again before it runs.
     #[command(after_help = EXAMPLES)]
     Approve(Said),
-    /// End a call that waits.
+    /// Reject a call.
     #[command(after_help = EXAMPLES)]
     Reject(Said),
 }
@@ -45,7 +47,7 @@ pub enum ApprovalCommand {
 /// A person's answer.
 #[derive(Debug, Args)]
 pub struct Said {
-    /// The call.
+    /// The call's ID.
     call: CallId,
     #[arg(long)]
     reason: Option<String>,
@@ -57,7 +59,7 @@ pub async fn run(command: ApprovalCommand, context: &Context) -> Result<Answer, 
         ApprovalCommand::List => {
             let document = call_tool(context, "approval_list", json!({})).await?;
             let lines: Vec<String> = items(&document).iter().flat_map(lines).collect();
-            let text: Text = if lines.is_empty() { "nothing waits for a person".into() } else { lines.into() };
+            let text: Text = if lines.is_empty() { "no call waits for approval".into() } else { lines.into() };
             Ok(Answer { document, text })
         }
         ApprovalCommand::Show { call } => {
@@ -103,25 +105,30 @@ fn items(document: &Value) -> &[Value] {
 /// A call as whoever answers has to see it: what it would do with all of its arguments, where, and who asked.
 fn lines(item: &Value) -> Vec<String> {
     let field = |name: &str| item[name].as_str().unwrap_or("-");
+    let time = |value: &Value| value.as_str().map_or_else(|| "-".to_owned(), to_the_second);
     let persons = if item["second_person"] == true { "  (two persons)" } else { "" };
     let vm = item["vm_id"].as_str().map_or_else(String::new, |id| format!("  {} ({id})", field("vm_label")));
     let mut lines = vec![
-        format!("{}  {}{vm}  until {}  {}{persons}", field("id"), field("tool"), field("expires_at"), field("why")),
+        format!("{}  {}{vm}  until {}  {}{persons}", field("id"), field("tool"), time(&item["expires_at"]), field("why")),
         format!(
             "    asked for by {} with {} of {} at {}",
             field("user"),
             field("credential"),
             field("account"),
-            field("held_at")
+            time(&item["held_at"])
         ),
     ];
     let arguments = item["arguments"].as_object().into_iter().flatten();
     lines.extend(arguments.map(|(name, value)| format!("    {name}: {}", display_value(value))));
     let consents = item["approvals"].as_array().into_iter().flatten();
-    lines.extend(consents.map(|consent| {
-        format!("    approved by {} at {}", consent["by"].as_str().unwrap_or("-"), consent["at"].as_str().unwrap_or("-"))
-    }));
+    lines.extend(
+        consents.map(|consent| format!("    approved by {} at {}", consent["by"].as_str().unwrap_or("-"), time(&consent["at"]))),
+    );
     lines
+}
+
+fn to_the_second(time: &str) -> String {
+    Micros::read(time).map_or_else(|_| time.to_owned(), format_time)
 }
 
 /// A text as it is, and anything else as JSON.

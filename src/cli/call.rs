@@ -44,7 +44,7 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct CallArgs {
-    /// The server to ask: https, or in the clear on this machine.
+    /// URL of the server to call: https, or http on this machine.
     #[arg(long, value_name = "URL")]
     url: Option<String>,
     /// The tool.

@@ -26,18 +26,18 @@ Examples:
 #[derive(Debug, Subcommand)]
 #[command(mut_subcommand("accept", |command| command.defer(|command| mirror(command, "clock_accept"))))]
 pub enum ClockCommand {
-    /// Show what this machine's clock says, the database's, and the log.
+    /// Show the time of this machine's clock, of the database's, and of the log.
     #[command(after_help = "Examples:\n  forelog clock show --data forelog-data")]
     Show,
-    /// Say that this machine's clock is right. Recorded.
+    /// Accept this machine's clock as right. Recorded.
     #[command(after_help = ACCEPT)]
     Accept {
-        /// What time it is, from another clock; the two may be two minutes apart.
+        /// The current time, read from another clock; the two may differ by two minutes.
         #[arg(long, value_name = "TIME", value_parser = read)]
         time: Micros,
         #[arg(long)]
         reason: String,
-        /// The database, as the role that owns it; the configured one if absent.
+        /// URL of the database, as the role that owns it; the configured one if absent.
         #[arg(long, value_name = "URL")]
         database_url: Option<SecretString>,
     },

@@ -23,6 +23,15 @@ pub fn tool(name: &str) -> Option<&'static Tool> {
     TOOLS.iter().find(|tool| tool.facts.name == name)
 }
 
+/// What the help says of a flag that has to be given.
+const REQUIRED: &str = "[required]";
+
+/// Says in its help that a flag has to be given: the line of usage does not name the flags of a command that is made this late.
+fn marked(flag: Arg) -> Arg {
+    let help = flag.get_help().map(ToString::to_string).unwrap_or_default();
+    flag.help(format!("{help} {REQUIRED}").trim_start().to_owned())
+}
+
 /// Adds a command for each tool.
 pub fn with_tools(command: Subcommand) -> Subcommand {
     command.subcommands(TOOLS.iter().map(of_tool))
@@ -37,7 +46,7 @@ fn of_tool(tool: &'static Tool) -> Subcommand {
     let flags = arguments(tool).map(|(name, schema)| {
         let required = tool.input["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
         let flag = flag(name, schema);
-        if required { flag.required_unless_present(WHOLE) } else { flag }
+        if required { marked(flag.required_unless_present(WHOLE)) } else { flag }
     });
     Subcommand::new(tool.facts.name).about(tool.title).long_about(tool.description).args(flags).arg(whole)
 }
@@ -129,18 +138,24 @@ fn value(name: &str, schema: &Value, matches: &ArgMatches) -> Option<Value> {
 pub fn mirror(command: Subcommand, name: &str) -> Subcommand {
     let Some(tool) = tool(name) else { return command };
     command.mut_args(|arg| {
-        let id = arg.get_id().as_str();
-        let (one, several) = (&tool.input["properties"][id], &tool.input["properties"][format!("{id}s")]);
-        let schema = if one.is_null() { several } else { one };
-        if schema.is_null() {
-            return arg;
-        }
-        let is_text = arg.get_value_parser().type_id() == ValueParser::string().type_id();
-        let arg = if is_text { arg.value_parser(text(if one.is_null() { &several["items"] } else { one })) } else { arg };
-        match (arg.get_help(), arg.get_action()) {
-            (Some(_), _) => arg,
-            (None, ArgAction::Append) => arg.help(format!("{} May be repeated", described(schema))),
-            (None, _) => arg.help(described(schema).trim_end_matches('.').to_owned()),
-        }
+        let is_required = arg.is_required_set() && !arg.is_positional();
+        let arg = mirrored(arg, tool);
+        if is_required { marked(arg) } else { arg }
     })
+}
+
+fn mirrored(arg: Arg, tool: &'static Tool) -> Arg {
+    let id = arg.get_id().as_str();
+    let (one, several) = (&tool.input["properties"][id], &tool.input["properties"][format!("{id}s")]);
+    let schema = if one.is_null() { several } else { one };
+    if schema.is_null() {
+        return arg;
+    }
+    let is_text = arg.get_value_parser().type_id() == ValueParser::string().type_id();
+    let arg = if is_text { arg.value_parser(text(if one.is_null() { &several["items"] } else { one })) } else { arg };
+    match (arg.get_help(), arg.get_action()) {
+        (Some(_), _) => arg,
+        (None, ArgAction::Append) => arg.help(format!("{} May be repeated", described(schema))),
+        (None, _) => arg.help(described(schema).trim_end_matches('.').to_owned()),
+    }
 }

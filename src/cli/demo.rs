@@ -38,16 +38,16 @@ const POLICIES: [(&str, &str); 2] =
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct DemoArgs {
-    /// Where to listen; port 0 takes any free one.
+    /// Address and port to listen at; port 0 takes any free one.
     #[arg(long, value_name = "ADDR:PORT", default_value = "127.0.0.1:7373", value_parser = address)]
     pub listen: SocketAddr,
     /// PostgreSQL to use instead of files; it is kept in the directory's forelog.toml.
     #[arg(long, value_name = "URL")]
     pub database: Option<SecretString>,
-    /// Where the VMs are.
+    /// The provider of the VMs.
     #[arg(long, value_enum, default_value = "sim")]
     pub provider: Provider,
-    /// The image that real guests are made from (qemu).
+    /// The image that real guests are created from (qemu).
     #[arg(long, value_name = "DIR", required_if_eq("provider", "qemu"))]
     pub image: Option<PathBuf>,
 }
@@ -55,7 +55,7 @@ pub struct DemoArgs {
 /// Where the VMs are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Provider {
-    /// Three machines that are simulated in this process.
+    /// Three simulated machines.
     Sim,
     /// Two real guests on this host.
     Qemu,
@@ -129,10 +129,13 @@ pub async fn run(args: &DemoArgs, context: &Context) -> Result<(), CliError> {
     }
     write(&aside, &document)?;
     let distrusted = distrusted(context, &app);
+    let state = if distrusted.is_some() { "listens" } else { "is ready" };
+    let warnings: String = distrusted.into_iter().chain(engaged(context, &app)).map(|why| why + "\n").collect();
+    let head = format!("{warnings}Forelog {state} at {url}.");
     let first = if context.common.json { None } else { Some(make_first_call(context, &app, &document).await) };
     let ready = || {
         std::fs::rename(&aside, &shown).map_err(|source| CliError::File { what: "writing", path: shown.clone(), source })?;
-        let text = Text::of_lines(&greeting(&document, &shown, distrusted.as_deref(), first.as_deref()));
+        let text = Text::of_lines(&greeting(&document, &shown, &head, first.as_deref()));
         print(&Answer { document, text }, context.common.json);
         Ok(())
     };
@@ -194,17 +197,29 @@ fn quoted(text: &str) -> String {
     Value::String(text.to_owned()).to_string()
 }
 
-fn greeting(document: &Value, shown: &Path, distrusted: Option<&str>, first: Option<&str>) -> String {
+/// The switches of an earlier run, by which calls are refused that somebody may expect to pass.
+fn engaged(context: &Context, app: &App) -> Option<String> {
+    let state = app.node().control.ports.fence().state();
+    let first = state.switches.values().next()?;
+    let names: Vec<String> = state.switches.values().map(|switch| format!("{} on {}", switch.id, switch.target)).collect();
+    Some(format!(
+        "A switch is still engaged, and the calls that it covers are refused: {}.\nRelease it in the console, or with: forelog switch \
+         release {} --break-glass --reason 'demonstration' --data {}\n",
+        names.join(", "),
+        first.id,
+        context.config.data_dir.display()
+    ))
+}
+
+fn greeting(document: &Value, shown: &Path, head: &str, first: Option<&str>) -> String {
     let text = |pointer: &str| document.pointer(pointer).and_then(Value::as_str).unwrap_or_default().to_owned();
     let (base, mcp, key) = (text("/base_url"), text("/mcp_url"), text("/customer/api_key"));
     let staff = text("/staff/api_key");
     let vms: Vec<String> =
         document["vms"].as_array().into_iter().flatten().map(|vm| format!("  {}  {}", vm["id"], vm["label"])).collect();
-    let ready =
-        distrusted.map_or_else(|| format!("Forelog is ready at {base}."), |why| format!("{why}\nForelog listens at {base}."));
     let first = first.map(|first| format!("{first}\n\n")).unwrap_or_default();
     format!(
-        "{ready} Ctrl-C stops it; starting it again goes on with the same data.
+        "{head} Ctrl-C stops it; starting it again goes on with the same data.
 
 VMs of the example account:
 {}

@@ -35,11 +35,11 @@ use crate::log::store::StoreError;
 #[command(after_help = "Examples:\n  forelog doctor --data forelog-data\n  forelog doctor --config forelog.toml --json
   FORELOG_DATABASE_URL=postgres://forelog_owner:…@db.internal/forelog forelog doctor --mend")]
 pub struct DoctorArgs {
-    /// Write the rows beside the log that are not what it says anew, and record that. Refused if the log itself is not in order;
+    /// Rewrite the rows of control state that differ from the log, and record that. Refused if the log itself is not in order;
     /// on PostgreSQL it takes the role that owns the schema.
     #[arg(long)]
     pub mend: bool,
-    /// The database, as the role that owns it; the configured one if absent.
+    /// URL of the database, as the role that owns it; the configured one if absent.
     #[arg(long, value_name = "URL", requires = "mend")]
     pub database_url: Option<SecretString>,
 }

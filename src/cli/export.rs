@@ -5,10 +5,12 @@ use std::path::PathBuf;
 use clap::{Args, ValueEnum};
 use serde_json::json;
 
+use super::named::{self, Name};
 use super::progress::Bar;
 use super::{Answer, CliError, Context};
+use crate::app::local_admin::LocalAdmin;
 use crate::core::commands::notice::{Notice, Notify};
-use crate::core::id::{AccountId, CredentialId, Position, VmId};
+use crate::core::id::{AccountId, Position};
 use crate::core::state::ControlState;
 use crate::core::time::Micros;
 use crate::core::visible::counted;
@@ -27,10 +29,10 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct ExportArgs {
-    /// Form of the lines.
+    /// Format of the lines.
     #[arg(long, value_enum, default_value_t = Format::Jsonl)]
     format: Format,
-    /// Directory for the bundle; made if it is not there.
+    /// Directory for the bundle; created if there is none.
     #[arg(long, value_name = "DIR", required_unless_present = "check")]
     out: Option<PathBuf>,
     /// Check a bundle against its manifest instead; needs neither data nor keys.
@@ -51,15 +53,15 @@ pub struct ExportArgs {
     /// Events up to and with this position.
     #[arg(long)]
     to_position: Option<i64>,
-    /// Only this account's.
+    /// Only this account's events: its ID or name, or the e-mail address of somebody in it.
     #[arg(long)]
-    account: Option<AccountId>,
-    /// Only calls by this key.
+    account: Option<Name>,
+    /// Only calls by this key: its ID, or its label if no other key has it.
     #[arg(long)]
-    credential: Option<CredentialId>,
-    /// Only calls about this VM.
+    credential: Option<Name>,
+    /// Only calls about this VM: its ID or label.
     #[arg(long)]
-    vm: Option<VmId>,
+    vm: Option<Name>,
     /// Only calls of this tool.
     #[arg(long)]
     tool: Option<String>,
@@ -85,10 +87,10 @@ pub async fn run(args: ExportArgs, context: &Context) -> Result<Answer, CliError
     let Some(out) = args.out.clone() else { return Err(CliError::Usage("name a directory with --out".into())) };
     bundle::check_free(&out)?;
     let local_admin = context.local_admin().await?;
-    private::make_dir(&out).map_err(|source| CliError::File { what: "making", path: out.clone(), source })?;
-    let filter = filter(args);
+    let filter = filter(args, &local_admin).await?;
     let state = local_admin.state().await?;
     let read = whose(&filter.filter, &state)?;
+    private::make_dir(&out).map_err(|source| CliError::File { what: "making", path: out.clone(), source })?;
     let note =
         local_admin.note(&state.operator_account(), json!({ "asked": filter.filter, "plaintext": filter.plaintext })).await?;
     let notice = Notice::LogRead { user: None, account: read, what: "export".into() };
@@ -127,10 +129,17 @@ struct Wanted {
     plaintext: bool,
 }
 
-fn filter(args: ExportArgs) -> Wanted {
+async fn filter(args: ExportArgs, local_admin: &LocalAdmin) -> Result<Wanted, CliError> {
     let ExportArgs { plaintext, from, to, from_position, to_position, account, credential, vm, tool, .. } = args;
     let (from_position, to_position) = (from_position.map(Position), to_position.map(Position));
-    Wanted { filter: Filter { from_position, to_position, from, to, account, credential, vm, tool }, plaintext }
+    let state = local_admin.state().await?;
+    let account = match &account {
+        Some(account) => Some(named::account(local_admin, account).await?),
+        None => None,
+    };
+    let vm = vm.map(|vm| named::vm(&state, account.as_ref(), &vm)).transpose()?;
+    let credential = credential.map(|key| named::key(&state, &key)).transpose()?;
+    Ok(Wanted { filter: Filter { from_position, to_position, from, to, account, credential, vm, tool }, plaintext })
 }
 
 fn answer(manifest: &Manifest, text: String) -> Answer {

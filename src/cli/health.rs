@@ -40,7 +40,7 @@ const REQUEST: &[u8] = b"GET /readyz HTTP/1.1\r\nHost: localhost\r\nConnection: 
     after_help = "Examples:\n  forelog health --config forelog.toml\n  forelog health --data forelog-data --listen 127.0.0.1:7373"
 )]
 pub struct HealthArgs {
-    /// Where the server listens, if not where the configuration says.
+    /// Address and port of the server, if they differ from the configuration.
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
 }

@@ -6,25 +6,26 @@ use clap::{Args, Subcommand};
 use serde_json::json;
 
 use super::declared::mirror;
+use super::named::{self, Name};
+use super::table::table;
 use super::time::format_time;
 use super::{Answer, CliError, Context};
+use crate::app::local_admin::LocalAdmin;
 use crate::app::registry::{KeySpec, NewKey, RevokedKey};
-use crate::core::id::{AccountId, CredentialId, UserId, VmId};
 use crate::core::lineage::alive;
 use crate::core::rotation_checks::said_of;
 use crate::core::scope::Scope;
 use crate::core::state::Credential;
-use crate::core::time::Micros;
 
 const CREATE: &str = "\
 Examples:
-  forelog key create --account acc_01J… --label laptop
-  forelog key create --account acc_01J… --label ci --scope vms:read --scope vms:power --vm vm_01J… --expires-days 30
+  forelog key create --account 'Example Ltd' --label laptop
+  forelog key create --account acc_01J… --label ci --scope vms:read --scope vms:power --vm web-1 --expires-days 30
   forelog key create --account acc_01J… --label auditor --read-only --ip 203.0.113.0/24";
 
 const REVOKE: &str = "\
-A key and those that replace it are one key with several secrets. While another secret goes on, the first revocation ends only
-the one that is named, and the answer names the other; revoking the same one once more ends the key with all its secrets.
+A key and those that replace it are one key with several secrets. While another secret works, the first revocation ends only the
+secret that is named, and the answer names the other; revoking the same one again ends the key with all its secrets.
 Examples:
   forelog key revoke key_01J…";
 
@@ -37,39 +38,39 @@ Examples:
 #[derive(Debug, Subcommand)]
 #[command(mut_subcommand("create", |command| command.defer(|command| mirror(command, "key_create"))))]
 pub enum KeyCommand {
-    /// Make a key, which is printed once.
+    /// Create a key, which is printed once.
     #[command(after_help = CREATE)]
     Create(Wanted),
     /// List keys.
     #[command(after_help = "Examples:\n  forelog key list --account acc_01J… --json")]
     List {
-        /// Only this account's.
+        /// Only this account's keys: its ID or name, or the e-mail address of somebody in it.
         #[arg(long)]
-        account: Option<AccountId>,
+        account: Option<Name>,
     },
-    /// Revoke a key; it fails on its next request. Of a key that was rotated here, the first time ends one secret of two.
+    /// Revoke a key; it fails on its next request. Of a rotated key the first revocation ends one secret of two.
     #[command(after_help = REVOKE)]
     Revoke {
-        /// Which.
-        key: CredentialId,
+        /// The key: its ID, or its label if no other key has it.
+        key: Name,
     },
-    /// Make a key with the rights of another, which goes on until it is revoked.
+    /// Create a key with the rights of another one, which works until it is revoked.
     #[command(after_help = ROTATE)]
     Rotate {
-        /// Which.
-        key: CredentialId,
+        /// The key: its ID, or its label if no other key has it.
+        key: Name,
     },
 }
 
 /// What a new key is to be.
 #[derive(Debug, Args)]
 pub struct Wanted {
-    /// Whose.
+    /// The account: its ID or name, or the e-mail address of somebody in it.
     #[arg(long)]
-    account: AccountId,
-    /// The person who holds it; the account's first one if absent.
+    account: Name,
+    /// The person who holds the key, by ID or e-mail address; the account's first person if absent.
     #[arg(long)]
-    user: Option<UserId>,
+    user: Option<Name>,
     #[arg(long)]
     label: String,
     /// A scope; may be repeated. Without it a customer's key gets account:read, vms:read, vms:power, vms:exec and audit:read; a staff key
@@ -77,13 +78,13 @@ pub struct Wanted {
     #[arg(long)]
     scope: Vec<Scope>,
     #[arg(long)]
-    vm: Vec<VmId>,
+    vm: Vec<Name>,
     #[arg(long)]
     ip: Vec<String>,
     #[arg(long)]
     read_only: bool,
-    /// It ends after so many days, at most ten years.
-    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=3650))]
+    /// Days until the key expires, 1 to 3650; without it the key does not expire.
+    #[arg(long, value_name = "DAYS", value_parser = clap::value_parser!(u32).range(1..=3650))]
     expires_days: Option<u32>,
 }
 
@@ -99,28 +100,33 @@ pub async fn run(command: KeyCommand, context: &Context) -> Result<Answer, CliEr
     };
     match command {
         KeyCommand::Create(wanted) => {
-            let spec = spec(wanted, local_admin.now().await?)?;
+            let spec = spec(wanted, &local_admin).await?;
             Ok(new_key_answer(&local_admin.create_key(spec).await?))
         }
-        KeyCommand::Rotate { key } => Ok(new_key_answer(&local_admin.rotate_key(&key).await?)),
+        KeyCommand::Rotate { key } => {
+            let key = named::key(&local_admin.state().await?, &key)?;
+            Ok(new_key_answer(&local_admin.rotate_key(&key).await?))
+        }
         KeyCommand::Revoke { key } => revoke(&key, context).await,
         KeyCommand::List { account } => {
             let (state, now) = (local_admin.state().await?, local_admin.now().await?);
             let keys: Vec<&Credential> = match &account {
-                Some(account) => state.keys_of(account).collect(),
+                Some(account) => state.keys_of(&named::account(&local_admin, account).await?).collect(),
                 None => state.credentials.values().collect(),
             };
             let is_alive = |row: &Credential| alive(&state, &row.created.credential, now).is_ok();
-            let text: Vec<String> = keys.iter().map(|row| line(row, is_alive(row))).collect();
+            let rows = keys.iter().map(|row| line(row, is_alive(row))).collect();
             let items: Vec<_> = keys.iter().map(|row| document(row, is_alive(row))).collect();
-            Ok(Answer { document: json!({ "items": items }), text: text.into() })
+            let text = table(["KEY", "BEGINS WITH", "ACCOUNT", "LABEL", "STATE", "ACCESS"], rows, "no keys");
+            Ok(Answer { document: json!({ "items": items }), text })
         }
     }
 }
 
 /// It stops something, so it asks for nothing but the log.
-async fn revoke(key: &CredentialId, context: &Context) -> Result<Answer, CliError> {
+async fn revoke(key: &Name, context: &Context) -> Result<Answer, CliError> {
     let local_admin = context.local_admin_to_stop().await?;
+    let key = &named::key(&local_admin.state().await?, key)?;
     let RevokedKey { goes_on, ended } = local_admin.revoke_key(key).await?;
     let document = json!({ "id": key, "revoked": true, "goes_on": goes_on, "ended": ended });
     let with = ended.map_or_else(String::new, |other| format!(", and with it {other}, the key's other secret"));
@@ -129,20 +135,27 @@ async fn revoke(key: &CredentialId, context: &Context) -> Result<Answer, CliErro
     Ok(answer.without_vault(local_admin.without_vault.as_deref()))
 }
 
-fn spec(wanted: Wanted, now: Micros) -> Result<KeySpec, CliError> {
+async fn spec(wanted: Wanted, local_admin: &LocalAdmin) -> Result<KeySpec, CliError> {
     for ip in &wanted.ip {
         if ip.parse::<ipnet::IpNet>().is_err() && ip.parse::<std::net::IpAddr>().is_err() {
             return Err(CliError::Usage(format!("{ip:?} is neither an address nor a network")));
         }
     }
+    let account = named::account(local_admin, &wanted.account).await?;
+    let user = match &wanted.user {
+        Some(user) => Some(named::user(local_admin, &account, user).await?),
+        None => None,
+    };
+    let (state, now) = (local_admin.state().await?, local_admin.now().await?);
+    let vms = wanted.vm.iter().map(|vm| named::vm(&state, Some(&account), vm)).collect::<Result<Vec<_>, _>>()?;
     let days = |days: u32| now.plus(Duration::from_hours(24 * u64::from(days)));
     Ok(KeySpec {
-        account: wanted.account,
-        user: wanted.user,
+        account,
+        user,
         label: wanted.label,
         scopes: wanted.scope.into_iter().collect(),
         usual: Scope::AGENT.into_iter().chain(Scope::staff()).collect(),
-        vms: Some(wanted.vm).filter(|vms| !vms.is_empty()),
+        vms: Some(vms).filter(|vms| !vms.is_empty()),
         ips: Some(wanted.ip).filter(|ips| !ips.is_empty()),
         read_only: wanted.read_only,
         expires_at: wanted.expires_days.map(days),
@@ -156,16 +169,17 @@ fn new_key_answer(new: &NewKey) -> Answer {
     Answer { document, text: vec![format!("key  {id}"), format!("{key}   (shown once)")].into() }
 }
 
-fn line(row: &Credential, is_alive: bool) -> String {
+fn line(row: &Credential, is_alive: bool) -> [String; 6] {
     let end = match (row.revoked_at, row.created.expires_at) {
         (Some(at), _) => format!("revoked {}", format_time(at)),
         (None, Some(at)) if is_alive => format!("until {}", format_time(at)),
         _ if !is_alive => "ended, or what made it has".into(),
         (None, _) => "live".into(),
     };
-    let read_only = if row.created.read_only { "  read-only" } else { "" };
     let made = &row.created;
-    format!("{}  {}…  {}  {}  {end}{read_only}", made.credential, made.prefix, made.account, row.label)
+    let access = if made.read_only { "read-only" } else { "its scopes" };
+    let (id, prefix) = (made.credential.to_string(), format!("{}…", made.prefix));
+    [id, prefix, made.account.to_string(), row.label.clone(), end, access.into()]
 }
 
 /// The key's row without its hash.

@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use clap::Subcommand;
 use serde_json::{Map, Value, json};
 
+use super::time::format_time;
 use super::{Answer, CliError, Context};
 use crate::app::limits::Set;
 use crate::control::in_force::{LIMITS, Origin, add_origin, origin};
@@ -19,16 +20,16 @@ pub enum LimitsCommand {
     /// Show the limits in force on every node, who set them, and where this configuration differs.
     #[command(after_help = "Examples:\n  forelog limits show --config forelog.toml")]
     Show,
-    /// Put other numbers in force; what is not named stays. Running servers go by them from their next decision on.
+    /// Set numbers; those not named stay. Running servers use them from their next decision on.
     #[command(
         after_help = "Examples:\n  forelog limits set limits.exec.admit=30\n  forelog limits set quotas.keys.account=50 approval_ms=3600000"
     )]
     Set {
-        /// What is to be which number, by the keys of the configuration.
+        /// A key of the configuration and its number; may be repeated.
         #[arg(required = true, value_name = "KEY=NUMBER")]
         numbers: Vec<String>,
     },
-    /// Put what the configuration and the environment of this command say in force.
+    /// Put the limits of the configuration, and of this command's environment, in force.
     #[command(after_help = "Examples:\n  forelog limits load --config forelog.toml")]
     Load,
 }
@@ -118,7 +119,7 @@ pub(super) fn in_force(now: &TermsInForce, origin: Option<&Origin>) -> String {
 
 /// How something came into force, behind what it is.
 pub(super) fn since(origin: Option<&Origin>) -> String {
-    origin.map_or_else(String::new, |origin| format!(", put in force by {} at {}", origin.author.text(), origin.at.rfc3339()))
+    origin.map_or_else(String::new, |origin| format!(", put in force by {} at {}", origin.author.text(), format_time(origin.at)))
 }
 
 /// Where a configuration differs, in words.

@@ -16,7 +16,7 @@ Examples:
 /// What to do with the log.
 #[derive(Debug, Subcommand)]
 pub enum LogCommand {
-    /// Walk every event: places without gaps, times in order, leaves and payloads as they were recorded.
+    /// Verify the whole log offline: no gaps, times in order, every leaf and payload as recorded.
     #[command(after_help = VERIFY)]
     Verify,
 }

@@ -20,13 +20,13 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct MigrateArgs {
-    /// The database, as the role that owns it or shall; the configured one if absent.
+    /// URL of the database, as the role that owns it; the configured one if absent.
     #[arg(long, value_name = "URL")]
     pub database_url: Option<SecretString>,
-    /// The vault's database, if it has one of its own.
+    /// URL of the vault's database, if it is a separate one.
     #[arg(long, value_name = "URL")]
     pub vault_database_url: Option<SecretString>,
-    /// The role that serves: it is given what a node needs, and what it had beyond that is taken away.
+    /// The role that the server uses: it is granted what a node needs, and every other right is revoked.
     #[arg(long, value_name = "ROLE")]
     pub grant_to: Option<String>,
 }

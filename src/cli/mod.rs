@@ -25,6 +25,7 @@ mod key;
 mod limits;
 mod log;
 mod migrate;
+mod named;
 mod policy;
 mod progress;
 mod rules_check;
@@ -32,6 +33,7 @@ mod serve;
 mod start_check;
 mod stdio;
 mod switch;
+mod table;
 mod time;
 mod vault_check;
 mod view;
@@ -60,13 +62,16 @@ use crate::core::visible::escape_hidden;
 
 const EXAMPLES: &str = "\
 Examples:
-  forelog demo                                      everything on this machine, with an example account
-  forelog serve --config forelog.toml               for real
+  forelog demo                                      try it on this machine, with an example account
+  forelog serve --config forelog.toml               serve real accounts and VMs
   forelog switch engage all --reason 'incident 42'  stop every agent, even while the server is down
-  forelog doctor --data forelog-data                is everything as it should be?";
+  forelog doctor --data forelog-data                check the installation";
 
 /// Where a demonstration is, unless --data says otherwise.
 const DEMO_DIR: &str = "forelog-demo";
+
+/// Under which heading the help has what every command takes: below a command's own options.
+const GLOBAL: &str = "Global options";
 
 /// An audit-first control plane for AI agents that operate servers.
 #[derive(Debug, Parser)]
@@ -83,63 +88,63 @@ pub struct Cli {
 /// What every command takes.
 #[derive(Clone, Debug, Args)]
 pub struct Common {
-    /// Data directory; its forelog.toml is the configuration, unless --config names another.
-    #[arg(long, global = true, value_name = "DIR")]
+    /// Data directory; its forelog.toml is the configuration unless --config names another file.
+    #[arg(long, global = true, value_name = "DIR", help_heading = GLOBAL)]
     pub data: Option<PathBuf>,
     /// Configuration file.
-    #[arg(long, global = true, value_name = "FILE")]
+    #[arg(long, global = true, value_name = "FILE", help_heading = GLOBAL)]
     pub config: Option<PathBuf>,
     /// Print one JSON document.
-    #[arg(long, global = true)]
+    #[arg(long, global = true, help_heading = GLOBAL)]
     pub json: bool,
 }
 
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub enum Command {
-    /// Everything on this machine, with an example account, keys and VMs.
+    /// Run a demonstration on this machine, with an example account, keys and VMs.
     Demo(demo::DemoArgs),
-    /// Serve for real.
+    /// Run the server.
     Serve(serve::ServeArgs),
-    /// MCP over standard input and output.
+    /// Speak MCP over standard input and output.
     Stdio(stdio::StdioArgs),
     /// Call a tool of a running server.
     Call(call::CallArgs),
-    /// Accounts and the people in them.
+    /// Manage accounts and the people in them.
     #[command(subcommand)]
     Account(account::AccountCommand),
-    /// VMs and the machines they are.
+    /// Manage VMs, and list the machines of providers.
     #[command(subcommand)]
     Vm(vm::VmCommand),
-    /// API keys.
+    /// Manage API keys.
     #[command(subcommand)]
     Key(key::KeyCommand),
-    /// Kill switches, straight on the data: with or without a running server.
+    /// Engage, release and list kill switches on the data, with or without a running server.
     #[command(subcommand)]
     Switch(switch::SwitchCommand),
-    /// What time the log has, and which clock is right.
+    /// Show the log's time, and accept this machine's clock.
     #[command(subcommand)]
     Clock(clock::ClockCommand),
-    /// Calls that wait for a person.
+    /// List and answer the calls that wait for approval.
     #[command(subcommand)]
     Approval(approval::ApprovalCommand),
-    /// Policies.
+    /// Check, show and reload policies.
     #[command(subcommand)]
     Policy(policy::PolicyCommand),
-    /// The limits, and the other numbers that decide for callers.
+    /// Show and set limits, quotas and the times that decide for callers.
     #[command(subcommand)]
     Limits(limits::LimitsCommand),
-    /// The read models.
+    /// Rebuild the read models.
     #[command(subcommand)]
     View(view::ViewCommand),
-    /// The log itself.
+    /// Verify the log.
     #[command(subcommand)]
     Log(log::LogCommand),
-    /// Take a filtered range of the log away, with a manifest of digests.
+    /// Export a filtered range of the log, with a manifest of digests.
     Export(export::ExportArgs),
-    /// Bring the schemas up to date, as the role that owns them.
+    /// Update the database schemas, as the role that owns them.
     Migrate(migrate::MigrateArgs),
-    /// Look whether everything is as it should be.
+    /// Check the installation.
     Doctor(doctor::DoctorArgs),
     /// Ask the running server whether it can record calls.
     Health(health::HealthArgs),
@@ -275,8 +280,7 @@ impl Context {
         if let Some(file) = common.config.as_ref().or(inside.as_ref()) {
             access::check(file)?;
         }
-        let inside = common.data.as_ref().map(|dir| dir.join("forelog.toml")).filter(|file| file.is_file());
-        let file = common.config.clone().or(inside);
+        let file = common.config.clone().or(inside.filter(|file| file.is_file()));
         let flags = Flags { data_dir: common.data.clone(), listen: cli.command.listen() };
         let config = Config::load(file.as_deref(), &flags)?;
         if let Command::Demo(demo) = &cli.command {

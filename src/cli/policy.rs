@@ -20,10 +20,10 @@ use crate::tools::{PolicyLoader, Reloaded};
 /// What to do with policies.
 #[derive(Debug, Subcommand)]
 pub enum PolicyCommand {
-    /// Validate a set and run its cases; nothing is put in force.
+    /// Validate a set of policies and run its cases; what is in force stays.
     #[command(after_help = "Examples:\n  forelog policy check --dir policies\n  forelog policy check --config forelog.toml")]
     Check {
-        /// The set; the configured one if absent, else the built-in one.
+        /// Directory of the set; the configured one if absent, else the built-in set.
         #[arg(long)]
         dir: Option<PathBuf>,
     },

@@ -23,7 +23,7 @@ use crate::app::{App, AppError};
   forelog serve --create --config /etc/forelog/forelog.toml   the first start of a service"
 )]
 pub struct ServeArgs {
-    /// Where to listen; port 0 takes any free one.
+    /// Address and port to listen at; port 0 takes any free one.
     #[arg(long, value_name = "ADDR:PORT", value_parser = address)]
     pub listen: Option<SocketAddr>,
     /// Create the data if there is none yet. Without this flag a mistyped directory is an error.
@@ -52,7 +52,7 @@ pub async fn run(args: &ServeArgs, context: &Context) -> Result<(), CliError> {
         document["clock_trusted"] = json!(false);
     }
     if let Some(link) = invitation {
-        text.push_str("\n\nThere is no staff yet. The first person of the staff comes in here, once, within a day:\n  ");
+        text.push_str("\n\nThere is no staff yet. The first staff member signs up here, once, within a day:\n  ");
         text.push_str(&link);
         document["invitation_url"] = json!(link);
     }

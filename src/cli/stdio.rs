@@ -34,10 +34,10 @@ Examples:
 #[derive(Debug, Args)]
 #[command(after_help = EXAMPLES)]
 pub struct StdioArgs {
-    /// Offer only tools that read, and those that stop: an emergency stop is never taken away.
+    /// Offer only tools that read, and those that stop agents.
     #[arg(long)]
     pub read_only: bool,
-    /// The server to forward to: https, or in the clear on this machine.
+    /// URL of the server to forward to: https, or http on this machine.
     #[arg(long, value_name = "URL")]
     pub url: Option<String>,
 }

@@ -10,6 +10,8 @@ use serde_json::{Value, json};
 
 use super::call_tool::call_tool;
 use super::declared::mirror;
+use super::named::{self, TargetName};
+use super::table::table;
 use super::time::format_time;
 use super::{Answer, CliError, Context};
 use crate::app::local_admin::{LocalAdmin, local_user};
@@ -27,19 +29,21 @@ const ENGAGE: &str = "\
 Examples:
   forelog switch engage all --reason 'incident 42' --data forelog-data
   forelog switch engage class:exec --reason 'suspicious commands' --cancel-running
+  forelog switch engage vm:web-1 --reason 'odd reboots'
   forelog switch engage credential:key_01J… --reason 'leaked' --message 'Ask your provider for a new key.'
-Success means that it is engaged. `fenced` says whether every node has confirmed it; if that cannot be told, `untold` says why.
-The same command again is the same switch.";
+A VM or a key may be given by its label, and an account by its name, if only one has it.
+Success means that the switch is engaged. `fenced` says whether every node has confirmed it; if that is not known, `untold` says why.
+Repeating the same command changes nothing.";
 
 const RELEASE: &str = "\
-Without --break-glass nothing is released here: sign in and release it there, where a second person confirms.
+Without --break-glass nothing is released here: release it in the console or over REST, where a second person confirms.
 Examples:
   forelog switch release swi_01J… --break-glass --reason 'console is down, agreed with Ada by phone'
   forelog switch release swi_01J… --break-glass --ramp 30 --reason 'over; one agent after the other'";
 
 const DRILL: &str = "\
-A key of the house's own is stopped and released while it calls; no customer is touched. The person whose key is in FORELOG_API_KEY,
-or in api_key in the configuration, drills; running servers on the same data take part.
+A key of the staff account is stopped and released while it calls; no customer is affected. The drill is recorded for the person whose
+key is in FORELOG_API_KEY, or in api_key in the configuration. Running servers on the same data take part.
 Examples:
   forelog switch drill --json";
 
@@ -51,35 +55,35 @@ pub enum SwitchCommand {
     /// Stop every call that the target covers.
     #[command(after_help = ENGAGE)]
     Engage {
-        target: Target,
+        target: TargetName,
         #[arg(long)]
         reason: String,
         #[arg(long)]
         message: Option<String>,
         #[arg(long)]
         incident: Option<String>,
-        /// It stops by itself after so many minutes.
+        /// Minutes until the switch ends by itself; without it, it stays until it is released.
         #[arg(long)]
         minutes: Option<u32>,
-        /// Cancel the calls that run now; otherwise they end by themselves.
+        /// Cancel running calls; without it they finish.
         #[arg(long)]
         cancel_running: bool,
     },
-    /// Let calls pass again.
+    /// Release a switch.
     #[command(after_help = RELEASE)]
     Release {
-        /// Which switch.
+        /// The switch's ID.
         switch: SwitchId,
-        /// Pass over the second person. Recorded and alarmed.
+        /// Release without a second person. Recorded, and an alarm is raised.
         #[arg(long)]
         break_glass: bool,
-        /// Let keys through again one after the other, all of them after so many minutes.
+        /// Release step by step: minutes until all keys may call again.
         #[arg(long, value_name = "MINUTES", value_parser = clap::value_parser!(u64).range(1..=120))]
         ramp: Option<u64>,
         #[arg(long)]
         reason: String,
     },
-    /// Try the switches on a key made for it, and record how long they took.
+    /// Drill the switches on a key created for it, and record how long they took.
     #[command(after_help = DRILL)]
     Drill,
     /// List the switches in force.
@@ -116,6 +120,7 @@ async fn act(command: SwitchCommand, context: &Context, local_admin: &LocalAdmin
         SwitchCommand::Engage { target, reason, message, incident, minutes, cancel_running } => {
             let lasts = minutes.map(|minutes| Duration::from_mins(u64::from(minutes)));
             let running = if cancel_running { Running::Cancel } else { Running::LetFinish };
+            let target = named::target(local_admin, target).await?;
             let proposed = Proposed { target: target.clone(), reason, message, incident, expires_at: None };
             let switch = local_admin.engage(proposed, lasts, running, names(&context.config)).await?;
             Ok(fenced(local_admin, &switch, &target, context.config.lease()).await?.on(context))
@@ -236,22 +241,20 @@ async fn release(local_admin: &LocalAdmin, switch: SwitchId, over: Option<Durati
 
 async fn list(local_admin: &LocalAdmin, lease: Duration) -> Result<Answer, CliError> {
     let state = local_admin.state().await?;
-    let line = |row: &Switch| {
-        let ramp = row.ramp.map_or_else(String::new, |ramp| format!("  lets go until {}", format_time(ramp.until)));
-        format!("{}  {}  since {}{ramp}  {}", row.id, row.target, format_time(row.engaged_at), row.reason)
+    let line = |row: &&Switch| {
+        let ends = row.ramp.map(|ramp| ramp.until).or(row.expires_at).map_or_else(|| "-".to_owned(), format_time);
+        [row.id.to_string(), row.target.to_string(), format_time(row.engaged_at), ends, row.reason.clone()]
     };
-    let mut text: Vec<String> = state.switches.values().map(line).collect();
     let items: Vec<&Switch> = state.switches.values().collect();
-    if text.is_empty() {
-        return Ok(Answer {
-            document: json!({ "items": items, "fenced": null, "nodes": [] }),
-            text: "no switch is engaged".into(),
-        });
+    let rows = items.iter().map(line).collect();
+    let mut text = table(["SWITCH", "TARGET", "SINCE", "ENDS", "REASON"], rows, "no switch is engaged");
+    if items.is_empty() {
+        return Ok(Answer { document: json!({ "items": items, "fenced": null, "nodes": [] }), text });
     }
     let (fenced, nodes) = match settled(local_admin, state.epoch, lease).await {
         Ok((fenced, nodes)) => (Some(fenced), nodes),
         Err(error) => {
-            text.push(format!("who has confirmed cannot be told: {}", error_chain(&error)));
+            text.0.push(format!("who has confirmed cannot be told: {}", error_chain(&error)));
             (None, Vec::new())
         }
     };
@@ -261,7 +264,7 @@ async fn list(local_admin: &LocalAdmin, lease: Duration) -> Result<Answer, CliEr
         (true, true) => "every node that gives a sign has confirmed",
         (true, false) => "every node has confirmed",
     });
-    text.extend(told.map(str::to_owned));
-    text.extend(nodes.iter().filter_map(unconfirmed));
-    Ok(Answer { document: json!({ "items": items, "fenced": fenced, "nodes": nodes }), text: text.into() })
+    text.0.extend(told.map(str::to_owned));
+    text.0.extend(nodes.iter().filter_map(unconfirmed));
+    Ok(Answer { document: json!({ "items": items, "fenced": fenced, "nodes": nodes }), text })
 }

@@ -11,7 +11,7 @@ use crate::views::Views;
 /// What to do with the views.
 #[derive(Debug, Subcommand)]
 pub enum ViewCommand {
-    /// Delete the views and make them again from the log. Safe at any time: they hold nothing of their own.
+    /// Delete the views and rebuild them from the log. Safe at any time: everything in them follows from the log.
     #[command(after_help = "Examples:\n  forelog view rebuild --data forelog-data")]
     Rebuild,
 }

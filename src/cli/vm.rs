@@ -4,26 +4,29 @@ use clap::Subcommand;
 use serde_json::json;
 
 use super::declared::mirror;
+use super::named::{Name, account_of};
+use super::table::table;
 use super::{Answer, CliError, Context, fleet};
 use crate::app::local_admin::LocalAdminError;
 use crate::core::commands::vm::check_machine;
 use crate::core::id::AccountId;
+use crate::core::state::Vm;
 use crate::providers::compute::Machine;
 
 const IMPORT: &str = "\
 Examples:
   forelog vm import --account acc_01J… --provider sim --machine web-1 --config forelog.toml
-  forelog vm import --account acc_01J… --provider qemu --machine db-1 --create --config forelog.toml";
+  forelog vm import --account 'Example Ltd' --provider qemu --machine db-1 --create --config forelog.toml";
 
 /// What to do with VMs.
 #[derive(Debug, Subcommand)]
 #[command(mut_subcommand("import", |command| command.defer(|command| mirror(command, "vm_import"))))]
 pub enum VmCommand {
-    /// Give a provider's machine to an account.
+    /// Import a provider's machine as a VM of an account.
     #[command(after_help = IMPORT)]
     Import {
         #[arg(long)]
-        account: AccountId,
+        account: Name,
         #[arg(long)]
         provider: String,
         #[arg(long)]
@@ -31,7 +34,7 @@ pub enum VmCommand {
         /// Name shown to people; the provider's if absent.
         #[arg(long)]
         label: Option<String>,
-        /// Make the machine first (qemu).
+        /// Create the machine first (qemu).
         #[arg(long)]
         create: bool,
     },
@@ -41,7 +44,7 @@ pub enum VmCommand {
     /// List a provider's machines.
     #[command(after_help = "Examples:\n  forelog vm machines --provider qemu --config forelog.toml")]
     Machines {
-        /// Which provider: sim or qemu.
+        /// The provider: sim or qemu.
         #[arg(long)]
         provider: String,
     },
@@ -51,6 +54,7 @@ pub enum VmCommand {
 pub async fn run(command: VmCommand, context: &Context) -> Result<Answer, CliError> {
     match command {
         VmCommand::Import { account, provider, machine, label, create } => {
+            let account = account_of(context, &account).await?;
             if create {
                 // Before a machine is made that nobody has, and that no event tells of.
                 check(context, &account, &provider, &machine).await?;
@@ -61,8 +65,8 @@ pub async fn run(command: VmCommand, context: &Context) -> Result<Answer, CliErr
         VmCommand::List => list(context).await,
         VmCommand::Machines { provider } => {
             let machines = machines(context, &provider).await?;
-            let text = machines.iter().map(|row| format!("{}  {}  {}", row.machine.0, row.label, row.os)).collect::<Vec<_>>();
-            Ok(Answer { document: json!({ "items": machines }), text: text.into() })
+            let rows = machines.iter().map(|row| [row.machine.0.clone(), row.label.clone(), row.os.clone()]).collect();
+            Ok(Answer { document: json!({ "items": machines }), text: table(["MACHINE", "LABEL", "OS"], rows, "no machines") })
         }
     }
 }
@@ -95,13 +99,14 @@ async fn check(context: &Context, account: &AccountId, provider: &str, machine: 
 
 async fn list(context: &Context) -> Result<Answer, CliError> {
     let state = context.local_admin_to_read().await?.state().await?;
-    let line = |vm: &crate::core::state::Vm| {
-        let exec = if vm.exec_enabled { "exec on" } else { "exec off" };
-        format!("{}  {}  {}  {}/{}  {exec}", vm.id, vm.label, vm.account, vm.provider, vm.machine)
+    let line = |vm: &Vm| {
+        let exec = if vm.exec_enabled { "on" } else { "off" };
+        let machine = format!("{}/{}", vm.provider, vm.machine);
+        [vm.id.to_string(), vm.label.clone(), vm.account.to_string(), machine, exec.into()]
     };
-    let text: Vec<String> = state.vms.values().map(line).collect();
     let items: Vec<_> = state.vms.values().collect();
-    Ok(Answer { document: json!({ "items": items }), text: text.into() })
+    let text = table(["VM", "LABEL", "ACCOUNT", "MACHINE", "COMMANDS"], items.iter().map(|vm| line(vm)).collect(), "no VMs");
+    Ok(Answer { document: json!({ "items": items }), text })
 }
 
 async fn machines(context: &Context, provider: &str) -> Result<Vec<Machine>, CliError> {

@@ -247,6 +247,24 @@ async fn checkup_a_second_demonstration_leaves_the_first_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn checkup_a_demonstration_that_goes_on_says_which_switch_stands() {
+    let dir = dir();
+    let data = dir.path().join("data");
+    Server::start(&["demo", "--data", shown(&data)], &dir.path().join("demo.log")).await.stop().await;
+    let engaged = answer(&["switch", "engage", "class:exec", "--reason", "yesterday", "--data", shown(&data)]);
+    let mut again = command(&["demo", "--data", shown(&data), "--listen", "127.0.0.1:0"]);
+    let mut again = again.stdout(Stdio::piped()).stderr(Stdio::null()).spawn().expect("starting forelog");
+    let lines = std::io::BufRead::lines(std::io::BufReader::new(again.stdout.take().expect("its standard output")));
+    let first: Vec<String> = lines.map_while(Result::ok).take(3).collect();
+    again.kill().and_then(|()| again.wait()).expect("an end");
+    let said = first.join("\n");
+    assert!(
+        said.starts_with("A switch is still engaged") && said.contains(&id(&engaged)) && said.contains("switch release"),
+        "{said}"
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn checkup_a_clock_that_is_not_trusted_is_said_with_the_way_out() {
     let house = House::make();
     let library = tools::find("FORELOG_FAKETIME").display().to_string();

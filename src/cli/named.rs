@@ -1,0 +1,155 @@
+//! What a name on the command line means: an id, or a label, name or e-mail address that only one thing has.
+//!
+//! INVARIANT: nothing is guessed. A name of several things is refused with all of them.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use super::{CliError, Context};
+use crate::app::local_admin::{LocalAdmin, LocalAdminError};
+use crate::core::email::EmailAddress;
+use crate::core::id::{AccountId, CredentialId, UserId, VmId};
+use crate::core::resource::ResourceId;
+use crate::core::state::ControlState;
+use crate::core::switch::{Target, UnknownTarget};
+
+/// An id or a name, as it was typed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Name(pub String);
+
+impl FromStr for Name {
+    type Err = Infallible;
+    fn from_str(text: &str) -> Result<Self, Infallible> {
+        Ok(Self(text.trim().to_owned()))
+    }
+}
+
+/// The target of a switch, as it was typed.
+#[derive(Clone, Debug)]
+pub enum TargetName {
+    /// By what it is.
+    Exact(Target),
+    /// A VM by its label.
+    Vm { label: String, exec_only: bool },
+    /// An account by its name, or by the address of somebody in it.
+    Account(Name),
+    /// A key by its label.
+    Credential(Name),
+}
+
+impl FromStr for TargetName {
+    type Err = UnknownTarget;
+    fn from_str(text: &str) -> Result<Self, UnknownTarget> {
+        let unknown = match text.parse() {
+            Ok(target) => return Ok(Self::Exact(target)),
+            Err(unknown) => unknown,
+        };
+        let Some((kind, name)) = text.split_once(':').filter(|(_, name)| !name.trim().is_empty()) else { return Err(unknown) };
+        match kind.trim().to_ascii_lowercase().as_str() {
+            "vm" => {
+                let (label, exec_only) = name.strip_suffix("/exec").map_or((name, false), |label| (label, true));
+                Ok(Self::Vm { label: label.trim().to_owned(), exec_only })
+            }
+            "account" => Ok(Self::Account(Name(name.trim().to_owned()))),
+            "credential" => Ok(Self::Credential(Name(name.trim().to_owned()))),
+            _ => Err(unknown),
+        }
+    }
+}
+
+/// An account by its id, its name, or the e-mail address of somebody in it. Data is opened only for a name.
+pub async fn account_of(context: &Context, name: &Name) -> Result<AccountId, CliError> {
+    match name.0.parse() {
+        Ok(id) => Ok(id),
+        Err(_) => account(&context.local_admin_to_read_all().await?, name).await,
+    }
+}
+
+/// The same on data that is open.
+pub async fn account(local_admin: &LocalAdmin, Name(name): &Name) -> Result<AccountId, CliError> {
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    if let Some(why) = &local_admin.without_vault {
+        return Err(CliError::Usage(format!(
+            "the names of accounts are in the vault, which cannot be used ({why}): give the id"
+        )));
+    }
+    let (state, vault) = (local_admin.state().await?, &local_admin.rooms.vault);
+    let mut found = BTreeMap::new();
+    for id in state.accounts.values().map(|account| &account.id) {
+        let called = vault.account_name(id).await.map_err(LocalAdminError::from)?;
+        if called.as_deref() == Some(name.as_str()) {
+            found.insert(id.clone(), name.clone());
+        }
+    }
+    let email: Option<EmailAddress> = name.parse().ok();
+    for person in vault.users().await.map_err(LocalAdminError::from)? {
+        if Some(&person.email) == email.as_ref() && person.role_in(&state).is_some() {
+            found.insert(person.account, name.clone());
+        }
+    }
+    one("account", name, found)
+}
+
+/// A person of an account by id or e-mail address.
+pub async fn user(local_admin: &LocalAdmin, account: &AccountId, Name(name): &Name) -> Result<UserId, CliError> {
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    let (state, email) = (local_admin.state().await?, name.parse::<EmailAddress>().ok());
+    let people = local_admin.rooms.vault.users_of(account).await.map_err(LocalAdminError::from)?;
+    let own = people.into_iter().filter(|person| Some(&person.email) == email.as_ref() && person.role_in(&state).is_some());
+    one("person", name, own.map(|person| (person.id, name.clone())).collect())
+}
+
+/// A VM by id or label; with an account, only one of its own.
+pub fn vm(state: &ControlState, account: Option<&AccountId>, Name(name): &Name) -> Result<VmId, CliError> {
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    let own = state.vms.values().filter(|vm| vm.label == *name && account.is_none_or(|account| vm.account == *account));
+    one("vm", name, own.map(|vm| (vm.id.clone(), format!("of {}", vm.account))).collect())
+}
+
+/// A key by id or label. One that was revoked is meant only if no other has the label.
+pub fn key(state: &ControlState, Name(name): &Name) -> Result<CredentialId, CliError> {
+    if let Ok(id) = name.parse() {
+        return Ok(id);
+    }
+    let mut own: Vec<_> = state.credentials.values().filter(|row| row.label == *name && row.created.role.is_none()).collect();
+    if own.iter().any(|row| row.revoked_at.is_none()) {
+        own.retain(|row| row.revoked_at.is_none());
+    }
+    one("key", name, own.into_iter().map(|row| (row.created.credential.clone(), format!("of {}", row.created.account))).collect())
+}
+
+/// What a switch is to stop.
+pub async fn target(local_admin: &LocalAdmin, name: TargetName) -> Result<Target, CliError> {
+    Ok(match name {
+        TargetName::Exact(target) => target,
+        TargetName::Account(name) => Target::Account(account(local_admin, &name).await?),
+        TargetName::Credential(name) => Target::Credential(key(&local_admin.state().await?, &name)?),
+        TargetName::Vm { label, exec_only } => {
+            let id = vm(&local_admin.state().await?, None, &Name(label))?;
+            Target::Resource { id: ResourceId::from(&id), exec_only }
+        }
+    })
+}
+
+/// The only one of that name.
+fn one<I: Display>(kind: &str, name: &str, found: BTreeMap<I, String>) -> Result<I, CliError> {
+    let listed: Vec<String> = found.iter().map(|(id, about)| format!("{id} ({about})")).collect();
+    let mut ids = found.into_keys();
+    match (ids.next(), ids.next()) {
+        (Some(id), None) => Ok(id),
+        (Some(_), Some(_)) => Err(CliError::Usage(format!(
+            "{name:?} is the name of {}: give the id of the {kind} that you mean",
+            listed.join(" and ")
+        ))),
+        (None, _) if kind == "person" => Err(CliError::Usage(format!("nobody of the account has the e-mail address {name:?}"))),
+        (None, _) => Err(CliError::Usage(format!("there is no {kind} {name:?}; `forelog {kind} list` shows what is there"))),
+    }
+}

@@ -1,0 +1,130 @@
+//! Names on the command line: a label, a name or an e-mail address stands for an id if only one thing has it; and lists that show both.
+
+use forelog::core::scope::Scope;
+use serde_json::Value;
+
+use super::{command, complaint, dir, shown, text};
+use crate::local_admin::{Data, id};
+
+const ENGAGE: [&str; 2] = ["--reason", "a test"];
+
+fn said(data: &Data, args: &[&str]) -> String {
+    let output = command(&data.at(args)).output().expect("running forelog");
+    assert!(output.status.success(), "{args:?}: {}", text(&output.stderr));
+    text(&output.stdout)
+}
+
+#[test]
+fn cli_names_stand_for_ids_where_one_thing_has_them() {
+    let data = Data::new(None);
+    let vm = id(&data.answer(&["vm", "import", "--account", "Example Ltd", "--provider", "sim", "--machine", "web-1"]));
+    let made = data.answer(&["key", "create", "--account", "ops@example.com", "--label", "laptop", "--vm", "web-1"]);
+    let listed = data.answer(&["key", "list", "--account", "Example Ltd"]);
+    assert_eq!(listed["items"][0]["vms"][0], Value::from(vm.as_str()), "{listed}");
+    assert_eq!(listed["items"][0]["account"], Value::from(data.account.as_str()));
+    let engaged = data.answer(&[&["switch", "engage", "vm:web-1/exec"], &ENGAGE[..]].concat());
+    assert_eq!(engaged["target"], format!("vm:{vm}/exec"));
+    let engaged = data.answer(&[&["switch", "engage", "credential:laptop"], &ENGAGE[..]].concat());
+    assert_eq!(engaged["target"], format!("credential:{}", id(&made)));
+    let engaged = data.answer(&[&["switch", "engage", "account:Example Ltd"], &ENGAGE[..]].concat());
+    assert_eq!(engaged["target"], format!("account:{}", data.account));
+    data.answer(&["account", "set", "Example Ltd", "--agents-may-enable-exec", "true"]);
+    let out = data.path().join("bundle");
+    data.answer(&["export", "--out", shown(&out), "--vm", "web-1"]);
+    let rotated = data.answer(&["key", "rotate", "laptop"]);
+    // Two secrets have the label now.
+    let said = data.complaint(&["key", "revoke", "laptop"]);
+    assert!(said.contains(&id(&made)) && said.contains(&id(&rotated)) && said.contains("give the id"), "{said}");
+    data.answer(&["key", "revoke", &id(&made)]);
+    assert_eq!(data.answer(&["key", "revoke", "laptop"])["id"], rotated["id"]);
+}
+
+#[test]
+fn cli_a_name_of_nothing_or_of_several_is_refused_with_what_to_do() {
+    let data = Data::new(None);
+    data.answer(&["account", "create", "--name", "Example Ltd", "--email", "other@example.com"]);
+    let said = data.complaint(&["key", "create", "--account", "Example Ltd", "--label", "x"]);
+    assert!(said.contains(&data.account) && said.matches("acc_").count() == 2 && said.contains("give the id"), "{said}");
+    let said = data.complaint(&["key", "create", "--account", "Nobody", "--label", "x"]);
+    assert!(said.contains("there is no account \"Nobody\"") && said.contains("forelog account list"), "{said}");
+    let said = data.complaint(&[&["switch", "engage", "vm:web-9"], &ENGAGE[..]].concat());
+    assert!(said.contains("there is no vm \"web-9\""), "{said}");
+    assert_eq!(data.answer(&["switch", "list"])["items"], Value::Array(Vec::new()));
+    let said = data.complaint(&["key", "create", "--account", "other@example.com", "--label", "x", "--vm", "web-1"]);
+    assert!(said.contains("there is no vm"), "{said}");
+}
+
+#[test]
+fn cli_a_key_has_small_rights_unless_somebody_chooses() {
+    let data = Data::new(None);
+    let made = data.answer(&["key", "create", "--account", &data.account, "--label", "agent"]);
+    let scopes: Vec<&str> = made["scopes"].as_array().expect("scopes").iter().filter_map(Value::as_str).collect();
+    assert_eq!(scopes, Scope::AGENT.map(Scope::as_str));
+    let help = text(&command(&["key", "create", "--help"]).output().expect("running forelog").stdout);
+    assert!(scopes.iter().all(|scope| help.contains(scope)), "{help}");
+    let staff = id(&data.answer(&["account", "create", "--name", "Staff", "--email", "s@example.com", "--staff"]));
+    let made = data.answer(&["key", "create", "--account", &staff, "--label", "staff"]);
+    assert!(made["scopes"].as_array().expect("scopes").iter().all(|scope| scope.as_str().expect("text").starts_with("staff:")));
+    let said = data.complaint(&["key", "create", "--account", &staff, "--label", "x", "--expires-days", "0"]);
+    assert!(said.contains("1..=3650"), "{said}");
+    let said = data.complaint(&["key", "create", "--account", &staff, "--label", "x", "--scope", "foo"]);
+    assert!(said.contains("vms:read") && said.contains("keys:write"), "{said}");
+}
+
+#[test]
+fn cli_lists_have_headers_and_columns_below_them() {
+    let data = Data::new(None);
+    assert_eq!(said(&data, &["key", "list"]), "no keys\n");
+    data.answer(&["vm", "import", "--account", &data.account, "--provider", "sim", "--machine", "web-1"]);
+    for label in ["a", "a longer label"] {
+        data.answer(&["key", "create", "--account", &data.account, "--label", label]);
+    }
+    data.answer(&[&["switch", "engage", "all"], &ENGAGE[..]].concat());
+    for (args, headers) in [
+        (&["key", "list"][..], &["KEY", "ACCOUNT", "LABEL", "STATE"][..]),
+        (&["vm", "list"], &["VM", "LABEL", "ACCOUNT", "MACHINE"]),
+        (&["vm", "machines", "--provider", "sim"], &["MACHINE", "LABEL", "OS"]),
+        (&["account", "list"], &["ACCOUNT", "SIDE", "NAME", "PEOPLE"]),
+        (&["switch", "list"], &["SWITCH", "TARGET", "SINCE", "REASON"]),
+    ] {
+        let listed = said(&data, args);
+        let (first, rest) = listed.split_once('\n').expect("rows");
+        let row: Vec<char> = rest.lines().next().expect("a row").chars().collect();
+        for header in headers {
+            // Headers are of one byte a letter.
+            let at = first.find(header).unwrap_or_else(|| panic!("{args:?} has no {header}: {listed}"));
+            assert!(row[at] != ' ' && (at == 0 || row[at - 1] == ' '), "{header}: {listed}");
+        }
+    }
+}
+
+#[test]
+fn cli_help_names_what_is_required_and_own_options_first() {
+    let help = |args: &[&str]| text(&command(&[args, &["--help"]].concat()).output().expect("running forelog").stdout);
+    let create = help(&["key", "create"]);
+    let (own, global) = (create.find("--label").expect("own"), create.find("Global options").expect("global ones"));
+    assert!(own < global && global < create.find("--data").expect("a global one"), "{create}");
+    for args in [&["key", "create"][..], &["switch", "engage"], &["vm", "import"], &["call", "vm_power"]] {
+        assert!(help(args).contains("[required]"), "{args:?}");
+    }
+    let power = help(&["call", "vm_power"]);
+    let reads = |flag: &str| {
+        power.split(flag).nth(1).expect("the flag").split("      --").next().expect("its text").contains("[required]")
+    };
+    assert!(reads("--action") && reads("--vm_id") && !reads("--confirm"), "{power}");
+}
+
+#[test]
+fn cli_a_slip_is_answered_with_the_nearest() {
+    let data = dir();
+    for (args, near) in [
+        (&["call", "vm_power", "--vm_id", "web-1", "--action", "restart"][..], "'start'"),
+        (&["call", "vm_powr"], "'vm_power'"),
+        (&["swich", "list"], "'switch'"),
+        (&["key", "creat"], "'create'"),
+        (&["key", "list", "--acount", "x"], "'--account'"),
+    ] {
+        let said = complaint(&[args, &["--data", shown(data.path())]].concat());
+        assert!(said.contains("tip:") && said.contains(near), "{args:?}: {said}");
+    }
+}
