@@ -106,7 +106,7 @@ impl Cases {
         if cases.case.is_empty() {
             return Err(failing("there is no case in it".into()));
         }
-        cases.file = file.to_owned();
+        file.clone_into(&mut cases.file);
         cases.lines = text.match_indices('\n').map(|(at, _)| at + 1).collect();
         Ok(cases)
     }

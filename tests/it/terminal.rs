@@ -33,8 +33,8 @@ async fn terminal_every_list_shows_what_was_typed_as_text() {
     let vault = rusqlite::Connection::open(data.path().join("vault.db")).expect("the vault");
     vault.execute("update account_name set name = ?1", [HOSTILE]).expect("a name");
     drop(vault);
-    // Beneath a switch it is said how the nodes stand.
-    for (list, has, lines) in [("key", true, 1), ("switch", true, 2), ("account", true, 1), ("vm", false, 1)] {
+    // Above what is listed stand headers, and beneath a switch it is said how the nodes stand.
+    for (list, has, lines) in [("key", true, 2), ("switch", true, 3), ("account", true, 2), ("vm", false, 1)] {
         let said = says(&data.at(&[list, "list"]));
         assert_eq!(harmless(&said).contains("\\u{1b}[2J"), has, "{list}: {said}");
         assert_eq!(said.lines().count(), lines, "{list}: {said}");
