@@ -1,7 +1,8 @@
 //! The pages of `docs/reference/` are made from what is declared: tools, scopes, codes, events, targets of switches, fields of a
 //! search. A page that says something else fails, and its new text is written beside the build.
 //!
-//! INVARIANT: no sentence about a declared thing is written here; what a page lacks is added where the thing is declared.
+//! INVARIANT: each row is made from a declaration; what one lacks is said where the thing is declared. Here are introductions,
+//! links and examples, and each example is read by the parser that it is for.
 
 mod codes;
 mod declared_docs;
