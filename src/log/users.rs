@@ -27,6 +27,9 @@ pub const UNSAID: &str = "unsaid";
 /// The same for a user without an invitation. Reserves the address within the account until the log decides.
 pub const AWAITED: &str = "awaited";
 
+/// How many may take one address's place in the vault after another while the log has said whose it is.
+const MOST_AT_ONCE: usize = 16;
+
 /// The key that the salts of passwords are made with.
 const SALT: &str = "sign-in/salt";
 
@@ -171,16 +174,22 @@ impl Vault {
     /// proved. Somebody else who was at the same thing may have taken their row for one that was left behind; it is theirs.
     pub async fn say(&self, person: &UserRecord) -> Result<(), VaultError> {
         let mut transaction = self.database().begin().await?;
-        let proved = person.proved && transaction.query(PROVED, vec![person.email.as_str().into()]).await?.is_empty();
-        let said = UserRecord { proved, ..person.clone() };
-        if self.held(&mut *transaction, &person.id).await?.is_some() {
-            self.rewrite(&mut *transaction, &said).await?;
-        } else {
+        for _ in 0..MOST_AT_ONCE {
+            let proved = person.proved && transaction.query(PROVED, vec![person.email.as_str().into()]).await?.is_empty();
+            let said = UserRecord { proved, ..person.clone() };
+            if self.held(&mut *transaction, &person.id).await?.is_some() {
+                self.rewrite(&mut *transaction, &said).await?;
+                return Ok(transaction.commit().await?);
+            }
             let whose = vec![person.account.as_str().into(), person.email.as_str().into()];
             transaction.execute("delete from person where account = $1 and email = $2", whose).await?;
-            transaction.execute(&PERSON.insert(), self.signed(&PERSON, said.columns())).await?;
+            // Another one may take the place between these two statements; their row is seen by the next round.
+            let sql = format!("{} on conflict do nothing", PERSON.insert());
+            if transaction.execute(&sql, self.signed(&PERSON, said.columns())).await? == 1 {
+                return Ok(transaction.commit().await?);
+            }
         }
-        Ok(transaction.commit().await?)
+        Err(VaultError::Taken)
     }
 
     /// Everybody with this e-mail address: whose address was proved first, then by age.
