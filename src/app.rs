@@ -252,7 +252,7 @@ async fn open(
     entropy: Arc<dyn Entropy>,
 ) -> Result<(Node, Arc<Http>), AppError> {
     let issuers = Issuers::open(&config.sign_in.oidc, &base(config, address), &clock)?;
-    let node = Node::start(config, clock, entropy).await?;
+    let node = Node::start(config, listens(config, address), clock, entropy).await?;
     let http = Http::new(Arc::clone(&node.control), node.authenticator.clone(), settings(config, address), issuers);
     Ok((node, http))
 }
@@ -319,6 +319,12 @@ fn connections(config: &Config) -> ConnectionCaps {
 fn base(config: &Config, address: SocketAddr) -> String {
     let scheme = if config.tls.is_some() { "https" } else { "http" };
     config.public_url.clone().unwrap_or_else(|| format!("{scheme}://{address}"))
+}
+
+/// Where this node listens, if people reach it there: behind a proxy only the configuration can say.
+fn listens(config: &Config, address: SocketAddr) -> Option<String> {
+    let is_reached = !address.ip().is_unspecified() && config.trusted_proxies.is_empty();
+    is_reached.then(|| base(config, address))
 }
 
 fn is_https(url: Option<&str>) -> bool {

@@ -85,8 +85,13 @@ pub struct Node {
 }
 
 impl Node {
-    /// Starts a node on the data that `config` names.
-    pub async fn start(config: &Config, clock: Arc<dyn Clock>, entropy: Arc<dyn Entropy>) -> Result<Self, NodeError> {
+    /// Starts a node on the data that `config` names, which listens at this address, if people reach it there.
+    pub async fn start(
+        config: &Config,
+        listens: Option<String>,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, NodeError> {
         let rooms = Rooms::make(config, Arc::clone(&entropy)).await?;
         rooms::check_views(config).await?;
         let compute = fleet::open(config, &clock)?;
@@ -112,7 +117,7 @@ impl Node {
             policies: policies.clone(),
             configured: config.terms(),
             places: NodeSlots::default(),
-            approvals: Approvals { url: config.public_url.clone() },
+            approvals: Approvals { url: config.public_url.clone(), listens },
         });
         record(&ports, EventKind::NodeStarted { node, version: env!("CARGO_PKG_VERSION").into() }).await?;
         let (control, assigned) = Control::new(catalogue, ports, policies.clone());

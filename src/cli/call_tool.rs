@@ -19,7 +19,7 @@ const TIMEOUT: Duration = Duration::from_secs(30);
 pub(super) async fn call_tool(context: &Context, tool: &str, args: Value) -> Result<Value, CliError> {
     let key = context.api_key()?;
     drop(context.local_admin().await?.close().await);
-    let node = Node::start(&context.config, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
+    let node = Node::start(&context.config, None, Arc::clone(&context.clock), Arc::clone(&context.entropy)).await?;
     let asked = match node.authenticator.authenticate(key.expose_secret(), Via::Cli, None, false).await {
         Ok(principal) => {
             let request = Request { wait: TIMEOUT, ..Request::new(principal, tool, args) };

@@ -1,19 +1,20 @@
 //! From what came in to what is decided: tool, resources, schema, guard, redaction. Nothing here waits for the log.
 //!
-//! INVARIANT: values of arguments that fit no schema are not kept; of an unknown tool's name only a digest is.
+//! INVARIANT: values of arguments that fit no schema are not kept. The name of an unknown tool is what a caller typed:
+//! it is kept beside the leaf, never in it, and only if it has the form of a name (ADR 0113).
 
 use serde_json::{Value, json};
-use sha2::{Digest, Sha256};
 
 use super::Request;
 use super::reached::Reached;
 use crate::core::canonical::canonical;
 use crate::core::id::Position;
+use crate::core::job::Run;
 use crate::core::noun::Subject;
 use crate::core::redact::{public_text, redact};
 use crate::core::refusal::Refusal;
 use crate::core::resource::{ProviderReach, Resource, ResourceId};
-use crate::core::scrub::Scrubbed;
+use crate::core::scrub::{Scrubbed, holds_token};
 use crate::core::shorten_document::shorten_document_to;
 use crate::core::state::ControlState;
 use crate::core::visibility::Visibility;
@@ -22,11 +23,20 @@ use crate::tools::{Arguments, Catalogue, Tool};
 /// What is kept of the arguments of a call that is refused, in bytes; an escape may double it.
 pub(super) const BRIEF: usize = 4 * 1024;
 
+/// Longest name of an unknown tool that is shown, in bytes.
+const NAME: usize = 64;
+
+/// Most digits of it: what has more is rather an id or a secret.
+const DIGITS: usize = 4;
+
+/// Longest word of it, in bytes.
+const WORD: usize = 20;
+
 /// A request after everything that can be said of it without the log.
 pub(super) struct Intake<'a> {
     /// The tool, if there is one of that name.
     pub(super) tool: Option<&'a Tool>,
-    /// Its name, or the digest of a name that is no tool's.
+    /// Its name; [`Run::UNKNOWN`] for a name that is no tool's.
     pub(super) name: String,
     /// The resources that the call concerns, and those of them which the caller may see, as this node knows them.
     pub(super) about: About,
@@ -85,11 +95,12 @@ pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &C
         return rejected(request, tool, canonical, refusal);
     }
     let Some(known) = tool else {
-        let name = unknown(&request.tool);
-        let recorded = Scrubbed::of(json!({ "args": { "size": canonical.len() }, "text": "" }));
+        let (mut args, text) = unknown(&request.tool);
+        args["size"] = json!(canonical.len());
+        let recorded = Scrubbed::of(json!({ "args": args, "text": text }));
         return Intake {
             tool,
-            name,
+            name: Run::UNKNOWN.to_owned(),
             about: About::default(),
             reach: reached.providers,
             args: None,
@@ -121,19 +132,29 @@ pub(super) fn take_in<'a>(request: &Request, catalogue: &'a Catalogue, state: &C
 
 /// A call that its protocol has rejected: whatever it brought, digest, size and fault are kept of it.
 fn rejected<'a>(request: &Request, tool: Option<&'a Tool>, canonical: Vec<u8>, refusal: &Refusal) -> Intake<'a> {
-    let name = tool.map_or_else(|| unknown(&request.tool), |tool| tool.facts.name.to_owned());
+    let name = tool.map_or(Run::UNKNOWN, |tool| tool.facts.name).to_owned();
     let faults = refusal.details.get("faults").cloned().unwrap_or_else(|| json!([{ "path": "/", "rule": "request" }]));
     // Null stands for what never came: it has no size.
-    let args =
-        if request.args.is_null() { json!({ "faults": faults }) } else { json!({ "size": canonical.len(), "faults": faults }) };
-    let (recorded, invalid) = (Scrubbed::of(json!({ "args": args, "text": "" })), Some(refusal.clone()));
+    let (mut args, text) = if tool.is_none() { unknown(&request.tool) } else { (json!({}), "") };
+    args["faults"] = faults;
+    if !request.args.is_null() {
+        args["size"] = json!(canonical.len());
+    }
+    let (recorded, invalid) = (Scrubbed::of(json!({ "args": args, "text": text })), Some(refusal.clone()));
     let (about, reach) = (About::default(), ProviderReach::default());
     Intake { tool, name, about, reach, args: None, invalid, guard: None, recorded, canonical, key: None }
 }
 
-/// The name of a tool that there is not.
-fn unknown(name: &str) -> String {
-    format!("sha256:{}", hex::encode(Sha256::digest(name.as_bytes())))
+/// What is recorded of the name of a tool that there is not, and what the call is found by. A text that has not the form of a
+/// name may be anything, a secret too, and only its size is kept.
+fn unknown(name: &str) -> (Value, &str) {
+    let is_separator = |c: char| "_-./:".contains(c);
+    let has_form = name.len() <= NAME
+        && name.starts_with(|c: char| c.is_ascii_alphabetic())
+        && name.chars().skip(1).all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || is_separator(c))
+        && name.chars().filter(char::is_ascii_digit).count() <= DIGITS
+        && name.split(is_separator).all(|word| word.len() <= WORD);
+    if has_form && !holds_token(name) { (json!({ "tool": name }), name) } else { (json!({ "tool_bytes": name.len() }), "") }
 }
 
 /// What is kept of arguments that fit the schema, without those that name nothing of the caller's.

@@ -172,14 +172,4 @@ impl Reply {
             Self::Failed { call, .. } => call.as_ref(),
         }
     }
-
-    /// The HTTP status that fits it over REST.
-    #[must_use]
-    pub fn http_status(&self) -> u16 {
-        match self {
-            Self::Done { .. } => 200,
-            Self::Running { .. } => 202,
-            Self::Failed { refusal, .. } => refusal.code.status(),
-        }
-    }
 }

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 #[serde(transparent)]
 pub struct Bounded<const MAX: usize>(String);
 
-/// Name of a tool, or the digest of what is none.
+/// Name of a tool.
 pub type ToolName = Bounded<80>;
 
 /// A digest as text, whatever its algorithm; also a session's.

@@ -42,6 +42,20 @@ pub enum Status {
 }
 
 impl Status {
+    /// Every status, in the order in which a call goes through them.
+    pub const ALL: [Self; 10] = [
+        Self::Recorded,
+        Self::Held,
+        Self::Queued,
+        Self::Running,
+        Self::Refused,
+        Self::Succeeded,
+        Self::Failed,
+        Self::Cancelled,
+        Self::TimedOut,
+        Self::Unknown,
+    ];
+
     /// Whether the call has reached its one terminal event (P2).
     #[must_use]
     pub fn is_terminal(self) -> bool {

@@ -143,17 +143,61 @@ codes! {
 }
 
 impl Code {
-    /// What a caller can do who is told no more than this code, where there is one thing to do.
+    /// What a caller can do who is told no more than this code: true for whoever gets it, whatever they may do.
     #[must_use]
-    pub fn next_step(self) -> Option<&'static str> {
+    pub fn next_step(self) -> &'static str {
         match self {
-            Self::TokenExpired | Self::TokenRevoked => {
-                Some("It will not work again: ask whoever administers keys for another one.")
+            Self::Unauthenticated => "Send `Authorization: Bearer <key>` with a key of this server, or sign in again.",
+            Self::TokenExpired | Self::TokenRevoked => "It will not work again: ask whoever administers keys for another one.",
+            Self::ForbiddenScope => "Use a key that has this right, or ask whoever administers keys for one.",
+            Self::ForbiddenRole => "Somebody whose role allows it has to do it.",
+            Self::ForbiddenResource => "Use a key that may touch it, or ask whoever administers keys for one.",
+            Self::IpNotAllowed => "Call from an address that the key allows, or use another key.",
+            Self::OriginNotAllowed => "The operator lists hosts and origins in the configuration.",
+            Self::KillSwitchEngaged => "Do not try again until a person says so.",
+            Self::McpExecDisabled => "A person of the account turns it on in the console, on the VM's page.",
+            Self::PolicyDenied => "It is refused until whoever writes the policies permits it.",
+            Self::PolicyUnsettled => "Nothing was done. Call again: the policies were being replaced.",
+            Self::ApprovalRequired => "A person answers in the console, under Approvals.",
+            Self::ApprovalRejected => "Talk to a person before calling again: a new call asks again.",
+            Self::ApprovalExpired | Self::ApprovalSuperseded => "Call again to ask anew.",
+            Self::Superseded => "Go by the later request.",
+            Self::ReadOnlyMode => "Use a key, and an endpoint, that may also write.",
+            Self::RateLimited => "Wait for retry_after_ms, then call again.",
+            Self::QuotaExceeded => "Remove one that is not needed any more, or ask the operator for a higher quota.",
+            Self::ConfirmationRequired => "If it is meant, make the same call with the arguments in details.add as well.",
+            Self::LabelMismatch => "Look which VM is meant, and give the label that it has now.",
+            Self::PhraseMismatch => "If it is meant, make the same call with the arguments in details.add instead.",
+            Self::AuditUnavailable => "Nothing was done. Call again in a while; if it lasts, /readyz tells the operator why.",
+            Self::ControlStateUnreadable => {
+                "Nothing was done. The operator runs `forelog doctor`, which names what cannot be read."
             }
-            Self::ForbiddenScope => Some("Use a key that has this right, or ask whoever administers keys for one."),
-            Self::ReadOnlyMode => Some("Use a key, and an endpoint, that may also write."),
-            Self::UnknownTool => Some("tools/list over MCP, and /api/v1/openapi.json over REST, name the tools."),
-            _ => None,
+            Self::ClockSkew => "Call another node, or have the operator set this one's clock.",
+            Self::Overloaded => "Call again in a few seconds, with less at a time.",
+            Self::ValidationFailed => "Change what the message names, and call again.",
+            Self::UnknownTool => "tools/list over MCP, and /api/v1/openapi.json over REST, name the tools.",
+            Self::TooLarge => "Send less, in several calls.",
+            Self::VmNotFound => "vm_list lists those that this key may see; it takes the scope vms:read.",
+            Self::CommandNotFound => "Give the command_id of an answer of vm_exec or command_start.",
+            Self::OperationNotFound => "Give the operation_id or call_id of an answer.",
+            Self::NotFound => "Give the id as the lists show it.",
+            Self::VmStateBlocked => "Bring the VM into a state that allows it, and call again.",
+            Self::VmCommandInProgress => "Wait for it or cancel it.",
+            Self::Conflict => "Look at how it is now, and decide anew.",
+            Self::IdempotencyConflict => "Use another idempotency_key for other arguments.",
+            Self::AlreadyDelivered => "If the secret is lost, revoke what was made, and call with another idempotency_key.",
+            Self::SecondPersonRequired => "Another person has to do it.",
+            Self::GuestAgentUnavailable => "Call again once the guest has started and its agent runs.",
+            Self::Timeout => "Look at what was done before you call again, with more time or less to do.",
+            Self::SearchTimedOut => "Give a shorter time or more conditions.",
+            Self::Cancelled => "Look at what was done before it was cancelled, if you call again.",
+            Self::OutcomeUnknown => "Look whether it happened before you call again.",
+            Self::UpstreamError => {
+                "Look at how the VM is before you call again; if it stays so, tell the operator the call's id."
+            }
+            Self::UpstreamUnreachable => "Nothing was sent. Call again in a while.",
+            Self::NotImplemented => "It has to be done another way: the provider does not have it.",
+            Self::InternalError => "Tell the operator the call's id: the fault is Forelog's.",
         }
     }
 

@@ -59,6 +59,13 @@ pub const JOINED: u32 = 100;
 /// When a call may be joined again that too many have joined already.
 const RETRY_AFTER: Duration = Duration::from_mins(1);
 
+/// Who turns command execution on where keys may not.
+const BY_A_PERSON: &str = "A person of the account turns it on in the console, on the VM's page; the operator lets keys do so with \
+                           `forelog account set`.";
+
+/// What administers is never put to a person: who could answer would have to be asked first.
+const NOT_HELD: &str = "Nobody is asked about administration. It takes a policy that permits it without a person.";
+
 /// What is to be done with a call.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Decision {
@@ -118,10 +125,7 @@ fn refuse<T>(refusal: Refusal) -> Checked<T> {
 
 /// A tool that is hidden from this caller looks like one that does not exist.
 fn unknown_tool<T>() -> Checked<T> {
-    refuse(
-        Refusal::new(Code::UnknownTool, "There is no such tool.")
-            .hint("tools/list over MCP, and /api/v1/openapi.json over REST, name the tools."),
-    )
+    refuse(Refusal::new(Code::UnknownTool, "There is no such tool."))
 }
 
 /// The key and all that it comes from, if they are alive (P8, P14).
@@ -154,7 +158,6 @@ fn check_scope(proposal: &Proposal, tool: &ToolSpec, lineage: &Lineage<'_>) -> C
     if let Some(scope) = tool.lacks(credential.created.side, &credential.created.scopes) {
         return refuse(
             Refusal::new(Code::ForbiddenScope, format!("The key lacks the scope {}.", scope.as_str()))
-                .hint("Use a key that has it.")
                 .details(json!({ "scope": scope.as_str() })),
         );
     }
@@ -221,7 +224,7 @@ pub fn stopped(switch: &Switch, credential: &CredentialId, now: Micros) -> Refus
     let refusal =
         Refusal::new(Code::KillSwitchEngaged, message).details(json!({ "switch_id": switch.id, "target": switch.target }));
     match switch.ramp {
-        None => refusal.hint("Do not try again until a person says so."),
+        None => refusal,
         Some(ramp) => refusal
             .hint("Calls are let through again step by step; wait for your turn.")
             .retry_after(ramp.turn(&switch.id, credential).since(now)),
@@ -290,7 +293,8 @@ fn check_approval(proposal: &Proposal, tool: &ToolSpec, now: Micros) -> Checked<
             None => Ok(()),
             // Administering waits for nobody: who could answer would have to be asked first.
             Some(hold) if tool.class == Class::Control => {
-                refuse(Refusal::new(Code::ApprovalRequired, format!("A person has to approve this first: {}", hold.why)))
+                let text = format!("A person has to approve this first: {}", hold.why);
+                refuse(Refusal::new(Code::ApprovalRequired, text).hint(NOT_HELD))
             }
             Some(hold) => Err(Box::new(Decision::Hold(hold.clone()))),
         };
@@ -311,16 +315,15 @@ fn check_approval(proposal: &Proposal, tool: &ToolSpec, now: Micros) -> Checked<
 fn check_exec(proposal: &Proposal, tool: &ToolSpec, resources: &[Resource], facts: &DecisionInputs<'_>) -> Checked<()> {
     let account = facts.state.accounts.get(&proposal.principal.account);
     let by_person = proposal.principal.via == Via::Console;
-    if proposal.enables_exec && !by_person && !account.is_some_and(|account| account.agents_may_enable_exec) {
-        return refuse(
-            Refusal::new(Code::ForbiddenRole, "A key may not turn command execution on in this account.")
-                .hint("A person has to turn it on, or allow agents to."),
-        );
+    let may_enable = by_person || account.is_some_and(|account| account.agents_may_enable_exec);
+    if proposal.enables_exec && !may_enable {
+        let refusal = Refusal::new(Code::ForbiddenRole, "A key may not turn command execution on in this account.");
+        return refuse(refusal.hint(BY_A_PERSON));
     }
     if tool.needs_exec && !resources.iter().any(|row| row.exec_enabled) {
-        return refuse(
-            Refusal::new(Code::McpExecDisabled, "Command execution is off on this VM.").hint("Turn it on with vm_exec_set."),
-        );
+        let refusal = Refusal::new(Code::McpExecDisabled, "Command execution is off on this VM.");
+        // Who runs commands has the right that turning them on takes.
+        return refuse(refusal.hint(if may_enable { "Turn it on with vm_exec_set." } else { BY_A_PERSON }));
     }
     let Some(claim) = facts.claim.filter(|_| tool.is_command()) else { return Ok(()) };
     let text = if claim.unknown {

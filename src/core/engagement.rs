@@ -8,6 +8,7 @@ use std::collections::BTreeSet;
 use serde_json::{Value, json};
 
 use super::code::Code;
+use super::near::did_you_mean;
 use super::refusal::Refusal;
 use super::state::ControlState;
 use super::switch::Target;
@@ -22,12 +23,6 @@ pub const MESSAGE: usize = 500;
 
 /// Most characters of the reference of an incident.
 pub const INCIDENT: usize = 100;
-
-/// So many letters may be wrong in a name or id that is taken for a slip of the keyboard.
-const SLIPS: usize = 2;
-
-/// How many names are offered in the place of one that is not there.
-const OFFERED: usize = 3;
 
 /// A switch as it is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,15 +123,14 @@ pub fn check_target(target: &Target, state: &ControlState, names: &Names) -> Res
         return Ok(());
     }
     let refusal = Refusal::new(Code::NotFound, format!("There is nothing that {target} would stop."));
-    let meant = near(wanted, &known);
     let text = target.to_string();
-    let offered = |name: &&str| text.replacen(wanted, name, 1);
-    Err(match (meant.is_empty(), target) {
-        (false, _) => refusal.hint(format!("Did you mean {}?", meant.iter().map(offered).collect::<Vec<_>>().join(" or "))),
-        (true, Target::Provider(_)) if known.is_empty() => refusal.hint("There are no providers here."),
-        (true, Target::Provider(_)) => refusal.hint(format!("There is {}.", listed("provider", &known))),
-        (true, Target::Tool(_)) => refusal.hint("Give the name of a tool, such as vm_power, or stop a class of them."),
-        (true, _) => refusal.hint("Give the id as the lists show it, or stop all."),
+    let meant = did_you_mean(wanted, known.iter().map(String::as_str), |name| text.replacen(wanted, name, 1));
+    Err(match (meant, target) {
+        (Some(meant), _) => refusal.hint(meant),
+        (None, Target::Provider(_)) if known.is_empty() => refusal.hint("There are no providers here."),
+        (None, Target::Provider(_)) => refusal.hint(format!("There is {}.", listed("provider", &known))),
+        (None, Target::Tool(_)) => refusal.hint("Give the name of a tool, such as vm_power, or stop a class of them."),
+        (None, _) => refusal.hint("Give the id as the lists show it, or stop all."),
     })
 }
 
@@ -147,14 +141,6 @@ fn stoppable(names: &Names) -> BTreeSet<String> {
 /// A provider whose VMs are in control state is there, whatever this machine's configuration says.
 fn providers(state: &ControlState, names: &Names) -> BTreeSet<String> {
     names.providers.iter().cloned().chain(state.providers().map(str::to_owned)).collect()
-}
-
-/// Names that differ by a slip of the keyboard, the nearest ones first.
-fn near<'a>(wanted: &str, known: &'a BTreeSet<String>) -> Vec<&'a str> {
-    let distance = |name: &'a String| (strsim::osa_distance(wanted, name), name.as_str());
-    let mut near: Vec<(usize, &str)> = known.iter().map(distance).filter(|(distance, _)| *distance <= SLIPS).collect();
-    near.sort_unstable();
-    near.into_iter().take(OFFERED).map(|(_, name)| name).collect()
 }
 
 fn listed(kind: &str, known: &BTreeSet<String>) -> String {

@@ -31,6 +31,7 @@ pub mod limit_keys;
 pub mod lineage;
 pub mod list_summary;
 mod lookup;
+pub mod near;
 pub mod noun;
 pub mod owner;
 pub mod parse_time;

@@ -26,7 +26,7 @@ pub struct Refusal {
 impl Refusal {
     /// A refusal that has a code, a message, and the hint that goes with the code. It may quote a provider or the caller: secrets in it are not repeated.
     pub fn new(code: Code, message: impl Into<String>) -> Self {
-        let hint = code.next_step().map(str::to_owned);
+        let hint = Some(code.next_step().to_owned());
         Self { code, message: scrub_text(&message.into()), hint, retry_after: None, details: json!({}) }
     }
 
@@ -35,6 +35,12 @@ impl Refusal {
     pub fn hint(mut self, hint: impl Into<String>) -> Self {
         self.hint = Some(scrub_text(&hint.into()));
         self
+    }
+
+    /// Whether it says more of what to do than its code does.
+    #[must_use]
+    pub fn has_own_hint(&self) -> bool {
+        self.hint.as_deref() != Some(self.code.next_step())
     }
 
     /// Adds structured details, an object.

@@ -8,9 +8,10 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 use super::id::{AccountId, CredentialId, Position, SwitchId, UserId};
+use super::near::did_you_mean;
 use super::noun::Noun;
 use super::ramp::Ramp;
-use super::resource::ResourceId;
+use super::resource::{NOUNS, ResourceId};
 use super::scrub::holds_token;
 use super::time::Micros;
 use super::tool::Class;
@@ -43,50 +44,88 @@ pub enum Target {
 
 /// A target that cannot be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
-#[error(
-    "unknown switch target {0:?}: use all, class:exec|write|destroy, tool:NAME, provider:NAME, account:ID, credential:ID, vm:ID or vm:ID/exec"
-)]
-pub struct UnknownTarget(pub String);
+#[error("unknown switch target {text:?}. {why}")]
+pub struct UnknownTarget {
+    /// As it was written.
+    pub text: String,
+    /// What to write.
+    pub why: String,
+}
+
+/// Every way to write a target.
+const WRITTEN: &str =
+    "Use all, class:exec|write|destroy, tool:NAME, provider:NAME, account:ID, credential:ID, vm:ID or vm:ID/exec.";
+
+/// The classes that a target may name.
+const CLASSES: [Class; 3] = [Class::Exec, Class::Write, Class::Destroy];
 
 impl FromStr for Target {
     type Err = UnknownTarget;
     fn from_str(text: &str) -> Result<Self, UnknownTarget> {
-        let unknown = || UnknownTarget(text.to_owned());
-        let text = text.trim();
-        if text.eq_ignore_ascii_case("all") {
+        let unknown = |why: String| UnknownTarget { text: text.to_owned(), why };
+        let target = text.trim();
+        if target.eq_ignore_ascii_case("all") {
             return Ok(Self::All);
         }
-        let (kind, value) = text.split_once(':').ok_or_else(unknown)?;
+        let (kind, value) = target.split_once(':').ok_or_else(|| unknown(meant_without_kind(target)))?;
         let (kind, value) = (kind.trim().to_ascii_lowercase(), value.trim());
-        if value.is_empty() {
-            return Err(unknown());
-        }
         let word = value.to_ascii_lowercase();
         match kind.as_str() {
-            "class" => match word.as_str() {
-                "exec" => Ok(Self::Class(Class::Exec)),
-                "write" => Ok(Self::Class(Class::Write)),
-                "destroy" => Ok(Self::Class(Class::Destroy)),
-                _ => Err(unknown()),
-            },
+            "class" => CLASSES
+                .into_iter()
+                .find(|class| class.as_str() == word)
+                .map(Self::Class)
+                .ok_or_else(|| unknown(meant_class(&word))),
             "tool" if is_name(&word) => Ok(Self::Tool(word)),
             "provider" if is_name(&word) => Ok(Self::Provider(word)),
-            "account" => value.parse().map(Self::Account).map_err(|_| unknown()),
-            "credential" => value.parse().map(Self::Credential).map_err(|_| unknown()),
+            "tool" | "provider" => Err(unknown(format!("The name of a {kind} has 1 to 40 letters, digits and _."))),
+            "account" => value.parse().map(Self::Account).map_err(|error| unknown(format!("Give the account's id: {error}."))),
+            "credential" => value.parse().map(Self::Credential).map_err(|error| unknown(format!("Give the key's id: {error}."))),
             other => {
-                let noun = Noun::named(other).ok_or_else(unknown)?;
+                let noun = Noun::named(other).ok_or_else(|| unknown(meant_kind(other, value)))?;
                 let (id, exec_only) = value.strip_suffix("/exec").map_or((value, false), |id| (id, true));
-                let id: ResourceId = id.parse().map_err(|_| unknown())?;
+                let by_id = || unknown(format!("Give the {}'s id, not its label.", noun.title));
+                let id: ResourceId = id.parse().map_err(|_| by_id())?;
                 let fits = id.noun() == noun && (!exec_only || noun.runs_commands);
-                fits.then_some(Self::Resource { id, exec_only }).ok_or_else(unknown)
+                fits.then_some(Self::Resource { id, exec_only }).ok_or_else(by_id)
             }
         }
     }
 }
 
+/// What a target without a kind was probably meant to be.
+fn meant_without_kind(text: &str) -> String {
+    let class = CLASSES.into_iter().find(|class| text.eq_ignore_ascii_case(class.as_str()));
+    if let Some(class) = class {
+        return format!("Did you mean class:{}?", class.as_str());
+    }
+    if let Ok(id) = text.parse::<ResourceId>() {
+        return format!("Did you mean {}:{id}?", id.noun().name);
+    }
+    did_you_mean(text, ["all"], str::to_owned).unwrap_or_else(|| WRITTEN.to_owned())
+}
+
+fn meant_class(word: &str) -> String {
+    let classes = CLASSES.map(Class::as_str);
+    let meant = did_you_mean(word, classes, |class| format!("class:{class}"));
+    meant.unwrap_or_else(|| "A class is exec, write or destroy; reading and administering are not stopped by class.".into())
+}
+
+/// A kind that is none; a credential is called a key by everybody who has one.
+fn meant_kind(kind: &str, value: &str) -> String {
+    if kind == "key" {
+        return format!("Did you mean credential:{value}?");
+    }
+    let nouns = NOUNS.iter().map(|noun| noun.name);
+    let kinds = ["class", "tool", "provider", "account", "credential"].into_iter().chain(nouns);
+    did_you_mean(kind, kinds, |kind| format!("{kind}:{value}")).unwrap_or_else(|| WRITTEN.to_owned())
+}
+
 /// Targets are in leaves, which nothing is ever taken out of: a token is no name.
 fn is_name(text: &str) -> bool {
-    text.len() <= 40 && !holds_token(text) && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
+    (1..=40).contains(&text.len())
+        && !holds_token(text)
+        && text.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'_')
 }
 
 impl fmt::Display for Target {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 use crate::core::noun::vm::VM;
 use crate::core::search::{Fault, Field, Search};
 use crate::core::time::Micros;
+use crate::tools::Catalogue;
 
 /// Calls on a page, if nobody says how many.
 pub const PAGE: u32 = 50;
@@ -69,17 +70,19 @@ pub fn fits(text: &str) -> bool {
 
 impl CallFilters {
     /// The same as one line: what was typed as it was, its times written out, and the fields.
-    pub fn line(&self, now: Micros) -> Result<String, String> {
+    pub fn line(&self, now: Micros, catalogue: &Catalogue) -> Result<String, String> {
         let typed = self.q.as_deref().unwrap_or_default();
         let typed = Search::written_out(typed, now).map_err(|fault| format!("q: {fault}."))?;
-        self.clone().search(now)?;
-        let fields = Self { q: None, ..self.clone() }.search(now)?.to_string();
+        self.clone().search(now, catalogue)?;
+        let fields = Self { q: None, ..self.clone() }.search(now, catalogue)?.to_string();
         Ok([typed, fields].into_iter().filter(|part| !part.is_empty()).collect::<Vec<_>>().join(" "))
     }
 
     /// The fields and the line together: all of it holds. Else says what cannot be read, and why.
-    pub fn search(self, now: Micros) -> Result<Search, String> {
-        let mut search = Search::parse(&self.q.unwrap_or_default(), now).map_err(|fault| format!("q: {fault}."))?;
+    pub fn search(self, now: Micros, catalogue: &Catalogue) -> Result<Search, String> {
+        let tools = catalogue.names_on_record();
+        let mut search =
+            Search::parse_of(&self.q.unwrap_or_default(), now, Some(&tools)).map_err(|fault| format!("q: {fault}."))?;
         let fields = [
             (Field::Account, self.account),
             (Field::User, self.user),
@@ -97,7 +100,7 @@ impl CallFilters {
         for (field, value) in fields {
             if let Some(value) = value {
                 let unreadable = |fault: Fault| format!("{}: {}.", field.name(), fault.why);
-                search.only(field, value).map_err(unreadable)?;
+                search.only_of(field, value, Some(&tools)).map_err(unreadable)?;
             }
         }
         let time = |name: &str, text: &str| Micros::read(text).map_err(|error| format!("{name}: {error}."));

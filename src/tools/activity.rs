@@ -30,22 +30,22 @@ static LIST: Operation<Args, Output> = reading("activity_list")
 
 #[derive(Clone, Deserialize, JsonSchema)]
 struct Args {
-    /// Only calls about this VM id.
+    /// About this VM id.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     vm: Option<String>,
-    /// Only calls of this tool.
+    /// Of this tool.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 80))]
     tool: Option<String>,
-    /// Only calls that stand like this: succeeded, refused, failed …
-    #[schemars(extend("x-class" = Content), length(min = 1, max = 20))]
-    outcome: Option<String>,
-    /// Only calls that ended with this code.
+    /// That stand like this.
+    #[schemars(extend("x-class" = Content))]
+    outcome: Option<Status>,
+    /// That ended with this code.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 40))]
     code: Option<String>,
-    /// Asked for at or after this. RFC 3339, such as 2026-07-28T12:00:00Z, or a date.
+    /// At or after this: RFC 3339 or a date.
     #[schemars(extend("x-class" = Public))]
     from: Option<Instant>,
-    /// Asked for before this. RFC 3339, such as 2026-07-28T12:00:00Z, or a date.
+    /// Before this: RFC 3339 or a date.
     #[schemars(extend("x-class" = Public))]
     to: Option<Instant>,
     /// Words of the public arguments, and conditions: web* tool:vm_power -outcome:succeeded last:1h
@@ -105,16 +105,17 @@ struct Listed {
 async fn list(execution: Execution, args: Args) -> Result<Output, Outcome> {
     let Args { vm, tool, outcome, code, from, to, q, limit, cursor } = args;
     let (from, to) = (from.map(|from| from.0), to.map(|to| to.0));
-    let mut search =
-        Search::parse(&q.unwrap_or_default(), execution.ports.clock.now()).map_err(|fault| unreadable("q", &fault))?;
+    let tools = execution.ports.names_on_record();
+    let mut search = Search::parse_of(&q.unwrap_or_default(), execution.ports.clock.now(), Some(&tools))
+        .map_err(|fault| unreadable("q", &fault))?;
     for (name, field, value) in [
         ("vm", Field::Resource(&VM), vm),
         ("tool", Field::Tool, tool),
-        ("outcome", Field::Outcome, outcome),
+        ("outcome", Field::Outcome, outcome.map(|status| status.as_str().to_owned())),
         ("code", Field::Code, code),
     ] {
         if let Some(value) = value {
-            search.only(field, value).map_err(|fault| unreadable(name, &fault))?;
+            search.only_of(field, value, Some(&tools)).map_err(|fault| unreadable(name, &fault))?;
         }
     }
     search.within(from, to).map_err(|why| Refusal::new(Code::ValidationFailed, format!("{why}.")))?;

@@ -11,6 +11,7 @@ use super::declare::Arguments;
 use super::tool::{CatalogueError, Tool};
 use super::{normalize, schema, text_check};
 use crate::core::code::Code;
+use crate::core::job::Run;
 use crate::core::noun::Subject;
 use crate::core::refusal::Refusal;
 use crate::core::resource::NOUNS;
@@ -65,6 +66,12 @@ impl Catalogue {
         self.tools.values()
     }
 
+    /// The names that calls may have on record: each tool's, and the one that stands for all that are none.
+    #[must_use]
+    pub fn names_on_record(&self) -> Vec<&'static str> {
+        self.tools.values().map(|tool| tool.facts.name).chain([Run::UNKNOWN]).collect()
+    }
+
     /// `args` in the one form that everything goes by from here on: whole numbers as such, and nothing that is null in place of
     /// being absent.
     #[must_use]
@@ -87,7 +94,7 @@ impl Catalogue {
             if let Some(details) = refusal.details.as_object_mut() {
                 details.insert("arguments".to_owned(), serde_json::json!(known));
             }
-            if refusal.hint.is_some() || known.is_empty() {
+            if refusal.has_own_hint() || known.is_empty() {
                 return refusal;
             }
             let names: Vec<&str> = known.iter().map(|name| name.as_str()).collect();

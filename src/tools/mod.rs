@@ -56,6 +56,7 @@ use std::time::Duration;
 
 use crate::core::engagement::Names;
 use crate::core::id::{CallId, EventId, NodeId};
+use crate::core::job::Run;
 use crate::core::terms::Terms;
 use crate::core::time::{Clock, Entropy};
 use crate::core::tool::ToolSpec;
@@ -103,13 +104,15 @@ pub struct Ports {
 pub struct Approvals {
     /// Where people reach this server, if that is known.
     pub url: Option<String>,
+    /// Where this node listens, if nothing stands in front of it.
+    pub listens: Option<String>,
 }
 
 impl Approvals {
     /// Where a person answers for a call.
     #[must_use]
     pub fn link(&self, call: &CallId) -> Option<String> {
-        self.url.as_ref().map(|url| format!("{}/console/approvals/{call}", url.trim_end_matches('/')))
+        self.url.as_ref().or(self.listens.as_ref()).map(|url| format!("{}/console/approvals/{call}", url.trim_end_matches('/')))
     }
 }
 
@@ -136,6 +139,12 @@ impl Ports {
     #[must_use]
     pub fn names(&self) -> Names {
         Names { tools: register::specs(), providers: self.compute.keys().map(ToString::to_string).collect() }
+    }
+
+    /// The names that calls may have on record: each tool's, and the one that stands for all that are none.
+    #[must_use]
+    pub fn names_on_record(&self) -> Vec<&'static str> {
+        register::specs().into_iter().map(|tool| tool.name).chain([Run::UNKNOWN]).collect()
     }
 
     /// A new event id.

@@ -37,8 +37,8 @@ static GET: Operation<Which, Output> = reading("operation_get")
     .open(OWN)
     .title("Get an operation")
     .about(
-        "Shows how a call stands and, once it has ended, its recorded result or error. Calls of other keys of the account are \
-         shown to keys with the scope audit:read that are not limited to some VMs.",
+        "Shows how a call stands and, once it has ended, its result or error. Another key's call takes audit:read, \
+         and no limit to some VMs.",
     )
     .run(|execution, args| Box::pin(get(execution, args)));
 
@@ -51,17 +51,17 @@ static WAIT: Operation<Waiting, Output> = reading("operation_wait")
 
 #[derive(Clone, Deserialize, JsonSchema)]
 struct Which {
-    /// The call.
+    /// The operation_id or call_id of an answer.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     operation_id: String,
 }
 
 #[derive(Clone, Deserialize, JsonSchema)]
 struct Waiting {
-    /// The call.
+    /// The operation_id or call_id of an answer.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     operation_id: String,
-    /// Seconds after which the answer is how the call stands then.
+    /// Seconds to wait at most.
     #[serde(default = "some_seconds")]
     #[schemars(extend("x-class" = Public), range(min = 1, max = 45))]
     timeout_seconds: u64,

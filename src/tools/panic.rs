@@ -50,11 +50,11 @@ struct Args {
     /// Why; staff and the account's people read it.
     #[schemars(extend("x-class" = Content), length(min = 1, max = REASON))]
     reason: String,
-    /// What to stop: credential (the key in use; also if neither this nor vm_id is given), vms (the VMs on its allow-list, or
-    /// the one in vm_id), or account (for a key without an allow-list).
+    /// credential: the key in use, which is meant if nothing is given; vms: those on its allow-list, or vm_id; account: for a
+    /// key without an allow-list.
     #[schemars(extend("x-class" = Public))]
     target: Option<Reach>,
-    /// The only VM to stop; without a target, that is what is stopped.
+    /// The only VM to stop.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     vm_id: Option<String>,
     /// What becomes of calls that run: cancel ends them.

@@ -26,9 +26,10 @@ pub struct Tool {
     pub description: &'static str,
     /// JSON Schema of the arguments, an object that allows nothing else.
     pub input: Value,
-    /// JSON Schema of every document that a call is answered with, an object: the result, the running operation, the error.
+    /// JSON Schema of the result as it is listed, which the running operation and the error fit as well: names, and what holds
+    /// more.
     pub output: Value,
-    /// JSON Schema of the result alone.
+    /// JSON Schema of the result, exactly.
     pub result: Value,
     /// Classes of the arguments' paths; unlisted paths are secret.
     pub arguments: Classes,
@@ -36,6 +37,8 @@ pub struct Tool {
     pub results: Classes,
     /// Where it is over REST, beside the route by its name.
     pub routes: Vec<Route>,
+    /// The field of a result and its word that say that it was only asked for, and waits for another person.
+    pub asks: Option<(&'static str, &'static str)>,
     /// After this long the worker stops waiting for it.
     pub time_limit: Duration,
     /// Reads the arguments, and does it.
@@ -43,6 +46,12 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// Whether a result was only asked for.
+    #[must_use]
+    pub fn only_asks(&self, result: &Value) -> bool {
+        self.asks.is_some_and(|(field, word)| result[field] == word)
+    }
+
     /// Whether MCP clients may see it at all.
     #[must_use]
     pub fn is_hidden(&self) -> bool {

@@ -30,7 +30,7 @@ fn catalogue_declarations_are_those_that_are_checked_in() {
         json!({
             "name": tool.facts.name, "title": tool.title, "description": tool.description,
             "input": tool.input, "arguments": tool.arguments,
-            "output": tool.output, "always": tool.result["required"], "results": tool.results,
+            "output": tool.output, "result": tool.result, "results": tool.results,
             "time_limit_ms": u64::try_from(tool.time_limit.as_millis()).expect("a time"),
         })
     };
@@ -125,12 +125,14 @@ fn catalogue_names_are_lower_snake_and_short() {
 #[test]
 fn catalogue_schemas_are_json_schema_2020_12_and_allow_nothing_else() {
     for tool in known().iter() {
-        for schema in [&tool.input, &tool.output] {
+        for schema in [&tool.input, &tool.result, &tool.output] {
             let name = tool.facts.name;
             jsonschema::meta::validate(schema).unwrap_or_else(|error| panic!("{name}: {error}"));
             jsonschema::draft202012::new(schema).unwrap_or_else(|error| panic!("{name}: {error}"));
             assert_eq!(schema["type"], "object", "{name}");
-            assert_eq!(schema["additionalProperties"], false, "{name}");
+        }
+        for schema in [&tool.input, &tool.result] {
+            assert_eq!(schema["additionalProperties"], false, "{}", tool.facts.name);
         }
     }
 }
@@ -164,7 +166,7 @@ fn described(schema: &Value, path: &str) {
 #[test]
 fn catalogue_every_path_has_a_class_and_a_description() {
     for tool in known().iter() {
-        for (schema, classes) in [(&tool.input, &tool.arguments), (&tool.output, &tool.results), (&tool.result, &tool.results)] {
+        for (schema, classes) in [(&tool.input, &tool.arguments), (&tool.result, &tool.results)] {
             let mut unclassed = Vec::new();
             for (name, inner) in schema["properties"].as_object().expect("properties") {
                 ends(inner, name, classes, &mut unclassed);
@@ -246,6 +248,7 @@ fn catalogue_guards_follow_the_risk() {
         let refusal = power(json!({ "action": action })).expect(action);
         assert_eq!(refusal.code.as_str(), "confirmation_required");
         assert_eq!(refusal.details["required"]["confirm"], true);
+        assert_eq!(refusal.details["add"], json!({ "confirm": true }));
         assert_eq!(refusal.details["required"]["current_label"], vm.label);
         assert_eq!(power(json!({ "action": action, "confirm": true })), None);
     }
@@ -254,8 +257,9 @@ fn catalogue_guards_follow_the_risk() {
         let phrase = format!("{word} MCP EXEC {}", vm.id);
         let missing = exec(json!({ "enabled": enabled })).expect("a refusal");
         assert_eq!(missing.details["required"]["confirmation_template"], phrase);
+        assert_eq!(missing.details["add"], json!({ "confirmation": phrase }));
         let wrong = exec(json!({ "enabled": enabled, "confirmation": phrase.to_lowercase() })).expect("a refusal");
-        assert_eq!(wrong.code.as_str(), "phrase_mismatch");
+        assert_eq!((wrong.code.as_str(), &wrong.details["add"]), ("phrase_mismatch", &missing.details["add"]));
         assert_eq!(exec(json!({ "enabled": enabled, "confirmation": phrase })), None);
     }
 }

@@ -10,6 +10,7 @@ use crate::core::code::Code;
 use crate::core::engagement::{Names, Proposed, check_reason};
 use crate::core::event::EventKind;
 use crate::core::id::{CredentialId, EventId, SwitchId, UserId};
+use crate::core::near::did_you_mean;
 use crate::core::principal::Principal;
 use crate::core::refusal::Refusal;
 use crate::core::scrub::ScrubbedText;
@@ -211,8 +212,7 @@ impl Command for Release {
             (None, Releaser::Operator) => check_reason("")?,
             (None, Releaser::Person(..)) => {}
         }
-        let absent = || Refusal::new(Code::NotFound, "There is no such switch in force.");
-        let row = at.state.switches.get(&self.switch).ok_or_else(absent)?;
+        let row = at.state.switches.get(&self.switch).ok_or_else(|| absent(&self.switch, at.state))?;
         if self.over.is_some() && row.ramp.is_some() {
             // Beginning anew would stop whom it has let through.
             return Err(Refusal::new(Code::Conflict, "The switch lets go step by step already.")
@@ -234,6 +234,14 @@ impl Command for Release {
         let kind = self.released(by.clone(), second.clone(), until);
         Ok(Change::noted(&self.event, kind).answering(Released::Now { by, second, until }))
     }
+}
+
+/// Switches are the staff's, so each may be named to whoever releases one.
+fn absent(switch: &SwitchId, state: &ControlState) -> Refusal {
+    let known = state.switches.values().map(|row| row.id.as_str());
+    let hint = did_you_mean(switch.as_str(), known, str::to_owned)
+        .unwrap_or_else(|| "It may have ended. switch_list, GET /api/v1/switches and the console name those in force.".into());
+    Refusal::new(Code::NotFound, "There is no such switch in force.").hint(hint)
 }
 
 impl Release {

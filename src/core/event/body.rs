@@ -56,7 +56,7 @@ pub struct IntentRecorded {
     pub credential: CredentialId,
     /// How it came in.
     pub via: Via,
-    /// Tool name; for an unknown tool `sha256:<hex>` of what was asked for.
+    /// Tool name; `unknown` for an unknown tool, whose name is not in the leaf.
     pub tool: ToolName,
     /// Version of the tool's schema; 0 for an unknown tool.
     pub tool_version: u32,

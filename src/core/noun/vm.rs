@@ -26,5 +26,6 @@ pub static VM: Noun = Noun {
 /// What a caller is told of a VM that is absent, not owned, not on the allow-list, or not even an id.
 #[must_use]
 pub fn vm_not_found() -> Refusal {
-    Refusal::new(Code::VmNotFound, "There is no such VM.").hint("List the VMs with vm_list.")
+    Refusal::new(Code::VmNotFound, "There is no such VM.")
+        .hint("vm_list lists those that this key may see; it takes the scope vms:read.")
 }

@@ -13,7 +13,7 @@
 
 use std::time::Duration;
 
-use super::terms::{Fault, Field, MAX_COUNT, Search, Term, Word};
+use super::terms::{Fault, Field, MAX_COUNT, Search, Term, Tools, Word, nearest};
 use super::words::{MAX_LENGTH, words};
 use crate::core::id::CallId;
 use crate::core::time::Micros;
@@ -39,11 +39,16 @@ impl Item {
 }
 
 impl Search {
-    /// Reads a line; `now` is what `last:` counts from.
+    /// Reads a line that was checked when it was recorded; `now` is what `last:` counts from.
     pub fn parse(line: &str, now: Micros) -> Result<Self, Fault> {
+        Self::parse_of(line, now, None)
+    }
+
+    /// Reads a line as somebody typed it; a condition on a tool that is none of `tools` is refused.
+    pub fn parse_of(line: &str, now: Micros, tools: Tools<'_>) -> Result<Self, Fault> {
         let mut search = Self::default();
         for item in items(line)? {
-            search.read(&item, now)?;
+            search.read(&item, now, tools)?;
             if search.terms.len() + search.words.len() > MAX_COUNT {
                 return Err(item.fault("there are more than 20 conditions"));
             }
@@ -59,13 +64,13 @@ impl Search {
                 return Ok(item.typed);
             }
             let mut time = Self::default();
-            time.read(&item, now)?;
+            time.read(&item, now, None)?;
             Ok(time.to_string())
         };
         Ok(items(line)?.into_iter().map(written).collect::<Result<Vec<_>, _>>()?.join(" "))
     }
 
-    fn read(&mut self, item: &Item, now: Micros) -> Result<(), Fault> {
+    fn read(&mut self, item: &Item, now: Micros, tools: Tools<'_>) -> Result<(), Fault> {
         let (without, text) = match item.text.strip_prefix('-').filter(|rest| !item.quoted && !rest.is_empty()) {
             Some(rest) => (true, rest),
             None => (false, item.text.as_str()),
@@ -79,20 +84,24 @@ impl Search {
                 self.since(Micros(now.0.saturating_sub(i64::try_from(back.as_micros()).unwrap_or(i64::MAX)).max(0)));
                 Ok(())
             }
-            Some((name, values)) => self.read_term(item, name, values, without),
+            Some((name, values)) => self.read_term(item, (name, values), without, tools),
         }
     }
 
-    fn read_term(&mut self, item: &Item, name: &str, values: &str, without: bool) -> Result<(), Fault> {
+    fn read_term(&mut self, item: &Item, (name, values): (&str, &str), without: bool, tools: Tools<'_>) -> Result<(), Fault> {
         let field = Field::named(name).ok_or_else(|| {
             let known: Vec<&str> = Field::ALL.iter().map(|field| field.name()).chain(["created", "last"]).collect();
-            item.fault(format!("there is no field of this name; there are {}. Put text with a colon in quotes", known.join(", ")))
+            item.fault(format!(
+                "there is no field of this name{}; there are {}. Put text with a colon in quotes",
+                nearest(name, known.iter().copied()),
+                known.join(", ")
+            ))
         })?;
         let values = split_values(values);
         if values.len() > MAX_COUNT {
             return Err(item.fault("there are more than 20 values"));
         }
-        if let Some(why) = values.iter().find_map(|value| field.fault(value)) {
+        if let Some(why) = values.iter().find_map(|value| field.fault(value, tools)) {
             return Err(item.fault(why));
         }
         self.terms.push(Term { field, values, without });
@@ -278,6 +287,8 @@ mod tests {
             ("vm:web-1", 1, "its id"),
             ("ip:here", 1, "address"),
             ("via:pigeon", 1, "mcp, rest"),
+            ("toool:x", 1, "(near is tool)"),
+            ("code:kil_switch_engaged", 1, "(near is kill_switch_engaged)"),
             ("a %%", 3, "no letter"),
             ("a \"b", 3, "never closed"),
             ("-a.b", 1, "one word"),
@@ -286,6 +297,12 @@ mod tests {
             assert_eq!(at, column, "{line}: {told}");
             assert!(told.contains(why), "{line}: {told}");
         }
+        let typed = |line: &str| Search::parse_of(line, NOW, Some(&["vm_get", "vm_power", "unknown"]));
+        let why = typed("web tool:vm_get,vm_pwer").unwrap_err();
+        assert_eq!(why.column, 5);
+        assert!(why.why.starts_with("there is no tool of this name (near is vm_power); tool:unknown"), "{}", why.why);
+        assert_eq!(typed("-tool:staff_only").unwrap_err().column, 1);
+        assert_eq!(typed("tool:vm_power,unknown").unwrap(), read("tool:vm_power,unknown"), "what is recorded is read without");
         assert!(fault(&"a ".repeat(21)).1.contains("more than 20"));
         assert!(fault(&format!("tool:{}", "x".repeat(257))).1.contains("256"));
     }

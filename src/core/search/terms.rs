@@ -6,6 +6,7 @@ use super::words::MAX_LENGTH;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::{AccountId, CallId, CredentialId, SwitchId, UserId};
+use crate::core::near::near;
 use crate::core::noun::Noun;
 use crate::core::noun::vm::VM;
 use crate::core::principal::Via;
@@ -89,12 +90,12 @@ impl Field {
     }
 
     /// Why no call can have this value.
-    pub(super) fn fault(self, value: &str) -> Option<&'static str> {
-        let is = |known: bool, why: &'static str| (!known).then_some(why);
+    pub(super) fn fault(self, value: &str, tools: Tools<'_>) -> Option<String> {
+        let is = |known: bool, why: &str| (!known).then(|| why.to_owned());
         match self {
-            _ if value.is_empty() => Some("there is no value"),
-            _ if value.len() > MAX_LENGTH => Some("a value may be at most 256 bytes"),
-            _ if value.contains('\0') => Some("a value may hold no NUL"),
+            _ if value.is_empty() => is(false, "there is no value"),
+            _ if value.len() > MAX_LENGTH => is(false, "a value may be at most 256 bytes"),
+            _ if value.contains('\0') => is(false, "a value may hold no NUL"),
             Self::Account => is(value.parse::<AccountId>().is_ok(), "an account is named by its id"),
             Self::User => is(value.parse::<UserId>().is_ok(), "a person is named by their id"),
             Self::Credential => is(value.parse::<CredentialId>().is_ok(), "a key is named by its id"),
@@ -106,11 +107,34 @@ impl Field {
             Self::Call => is(value.parse::<CallId>().is_ok(), "a call is named by its id"),
             Self::Ip => is(value.parse::<std::net::IpAddr>().is_ok(), "this is not an address"),
             Self::Via => is(word::<Via>(value), "a call came in over mcp, rest, console, stdio or cli"),
-            Self::Outcome => is(word::<Status>(value), "an outcome is a status, such as succeeded, refused or running"),
-            Self::Code => is(word::<Code>(value), "this is not one of the documented codes"),
-            Self::Session | Self::Tool | Self::Policy => None,
+            Self::Outcome => {
+                let all = Status::ALL.iter().map(|status| status.as_str());
+                (!word::<Status>(value)).then(|| format!("an outcome is a status: {}", all.collect::<Vec<_>>().join(", ")))
+            }
+            Self::Code => {
+                let all = Code::ALL.iter().map(|code| code.as_str());
+                (!word::<Code>(value)).then(|| format!("this is not one of the documented codes{}", nearest(value, all)))
+            }
+            Self::Tool => no_tool(value, tools),
+            Self::Session | Self::Policy => None,
         }
     }
+}
+
+/// Names of the tools that calls may have on record; none for a search that was checked when it was recorded.
+pub type Tools<'a> = Option<&'a [&'static str]>;
+
+/// Why no call on record has this tool.
+fn no_tool(value: &str, tools: Tools<'_>) -> Option<String> {
+    let tools = tools.filter(|tools| !tools.contains(&value))?;
+    let near = nearest(value, tools.iter().copied());
+    Some(format!("there is no tool of this name{near}; tool:unknown finds the calls of tools that there are not"))
+}
+
+/// The names that are near, in brackets; nothing if there are none.
+pub(super) fn nearest<'a>(value: &str, known: impl IntoIterator<Item = &'a str>) -> String {
+    let near = near(value, known);
+    if near.is_empty() { String::new() } else { format!(" (near is {})", near.join(" or ")) }
 }
 
 fn word<T: serde::de::DeserializeOwned>(text: &str) -> bool {
@@ -189,8 +213,13 @@ impl Search {
 
     /// Adds that `field` has `value`; refuses a value that no call can have.
     pub fn only(&mut self, field: Field, value: impl Into<String>) -> Result<(), Fault> {
+        self.only_of(field, value, None)
+    }
+
+    /// The same of a value that somebody gave, which may be mistyped.
+    pub fn only_of(&mut self, field: Field, value: impl Into<String>, tools: Tools<'_>) -> Result<(), Fault> {
         let value = value.into();
-        field.fault(&value).map_or(Ok(()), |why| Err(Fault { column: 1, why: why.to_owned() }))?;
+        field.fault(&value, tools).map_or(Ok(()), |why| Err(Fault { column: 1, why }))?;
         self.terms.push(Term { field, values: vec![value], without: false });
         Ok(())
     }

@@ -21,7 +21,8 @@ pub fn endpoint() -> Endpoint {
 
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<Histogram, Problem> {
     let noted = json!(asked);
-    let search = asked.search(http.gateway.control().ports.clock.now()).map_err(Problem::malformed)?;
+    let search =
+        asked.search(http.gateway.control().ports.clock.now(), &http.gateway.control().catalogue).map_err(Problem::malformed)?;
     let whose = http.gateway.state().owner_of_found(&search);
     http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
     let visibility = Visibility::of(&caller.principal, &http.gateway.state());

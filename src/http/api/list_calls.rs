@@ -18,7 +18,8 @@ pub fn endpoint() -> Endpoint {
 async fn read(http: Arc<Http>, ReadRequest { caller, .. }: ReadRequest, asked: CallFilters) -> Result<ActivityPage, Problem> {
     let noted = json!(asked);
     let (limit, cursor) = (page_size(asked.limit).map_err(Problem::malformed)?, asked.cursor.clone());
-    let search = asked.search(http.gateway.control().ports.clock.now()).map_err(Problem::malformed)?;
+    let search =
+        asked.search(http.gateway.control().ports.clock.now(), &http.gateway.control().catalogue).map_err(Problem::malformed)?;
     let whose = http.gateway.state().owner_of_found(&search);
     http.gateway.check_reader(&caller.principal, "calls", whose, noted).await?;
     // What is not the reader's own is not found: absent and not one's own look the same.

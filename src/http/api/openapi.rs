@@ -83,10 +83,21 @@ fn called(tool: &Tool, result: &Value, success: u16) -> Value {
         "x-or-scopes": tool.facts.or,
         "responses": {
             success.to_string(): content("The result.", result),
-            "202": content("It goes on.", &json!({ "$ref": "#/components/schemas/Running" })),
+            "202": accepted(tool, result),
             "default": failure(),
         },
     })
+}
+
+/// What is answered if the call goes on, or its result waits for another person.
+fn accepted(tool: &Tool, result: &Value) -> Value {
+    match tool.asks {
+        None => content("It goes on.", &json!({ "$ref": "#/components/schemas/Running" })),
+        Some((field, word)) => {
+            let about = format!("It goes on; or its {field} is {word}, and it waits for another person.");
+            content(&about, &json!({ "anyOf": [running_schema(), result] }))
+        }
+    }
 }
 
 fn of_reading(reading: &Endpoint) -> Value {
@@ -184,7 +195,15 @@ fn running_schema() -> Value {
         "type": "object",
         "required": ["operation_id", "status"],
         "properties": {
-            "operation_id": { "type": "string" }, "command_id": { "type": "string" }, "status": { "enum": ["queued", "running"] },
+            "operation_id": {
+                "type": "string",
+                "description": "The call, which goes on; operation_wait and operation_get tell how it ends.",
+            },
+            "command_id": {
+                "type": "string",
+                "description": "The same id, if the call runs a command in a VM; command_get and command_logs read its output.",
+            },
+            "status": { "enum": ["queued", "running"], "description": "How the call stands." },
         },
         "additionalProperties": false,
     })

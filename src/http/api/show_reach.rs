@@ -11,7 +11,7 @@ use crate::core::code::Code;
 use crate::core::engagement::check_target;
 use crate::core::principal::Side;
 use crate::core::refusal::Refusal;
-use crate::core::switch::Target;
+use crate::core::switch::{Target, UnknownTarget};
 use crate::http::Http;
 use crate::http::console::impact;
 use crate::http::problem::Problem;
@@ -56,7 +56,7 @@ async fn read(
     if caller.principal.side != Side::Staff {
         return Err(Refusal::new(Code::ForbiddenScope, "What a switch reaches is for the staff to see.").into());
     }
-    let target: Target = target.parse().map_err(|_| Problem::malformed("There is no such thing to stop."))?;
+    let target: Target = target.parse().map_err(|error: UnknownTarget| Problem::malformed(error.to_string()))?;
     let asked = json!({ "target": target.to_string(), "reason": reason });
     let state = http.gateway.state();
     http.gateway.check_reader(&caller.principal, "switches/reach", target.owner(&state), asked).await?;

@@ -36,7 +36,8 @@ pub async fn by_name(
     Segment(name): Segment,
     Arguments(args): Arguments,
 ) -> Result<Response, Problem> {
-    Ok(answer_reply(http.call(caller, &name, args).await?))
+    let reply = http.call(caller, &name, args).await?;
+    Ok(http.answer_reply(&name, reply))
 }
 
 /// Every route that a tool of the catalogue declares, with what serves it.
@@ -98,11 +99,15 @@ async fn serve(
     }
     match http.call(caller, tool, given).await? {
         Reply::Done { call, result } => {
-            let status = StatusCode::from_u16(route.success).unwrap_or(StatusCode::OK);
+            let status = if http.only_asks(tool, &result) { StatusCode::ACCEPTED } else { of_route(route) };
             Ok(answer(status, paged(result), Some(&call)))
         }
-        other => Ok(answer_reply(other)),
+        other => Ok(http.answer_reply(tool, other)),
     }
+}
+
+fn of_route(route: Route) -> StatusCode {
+    StatusCode::from_u16(route.success).unwrap_or(StatusCode::OK)
 }
 
 /// The arguments in the path; empty if it is not UTF-8, which is the fault of the caller's address (`Caller::fault`).
@@ -156,15 +161,21 @@ impl Http {
             (reply, _) => Ok(reply),
         }
     }
-}
 
-/// A reply with the status that fits it.
-fn answer_reply(reply: Reply) -> Response {
-    if let Reply::Failed { call, refusal, .. } = reply {
-        return Problem::from(refusal).of_call(call).into_response();
+    /// A reply of a tool with the status that fits it.
+    fn answer_reply(&self, tool: &str, reply: Reply) -> Response {
+        let status = match reply {
+            Reply::Failed { call, refusal, .. } => return Problem::from(refusal).of_call(call).into_response(),
+            Reply::Done { ref result, .. } if !self.only_asks(tool, result) => StatusCode::OK,
+            Reply::Done { .. } | Reply::Running { .. } => StatusCode::ACCEPTED,
+        };
+        answer(status, reply.document(), reply.call())
     }
-    let status = StatusCode::from_u16(reply.http_status()).unwrap_or(StatusCode::OK);
-    answer(status, reply.document(), reply.call())
+
+    /// Whether a result was only asked for, and waits for another person.
+    fn only_asks(&self, tool: &str, result: &Value) -> bool {
+        self.gateway.control().catalogue.get(tool).is_some_and(|tool| tool.only_asks(result))
+    }
 }
 
 fn answer(status: StatusCode, document: Value, call: Option<&CallId>) -> Response {

@@ -31,7 +31,8 @@ pub fn endpoint() -> Endpoint {
 async fn watch(http: Arc<Http>, asking: ReadRequest, asked: CallFilters) -> Result<Response, Problem> {
     let ReadRequest { caller, headers, .. } = asking;
     let noted = json!(asked);
-    let search = asked.search(http.gateway.control().ports.clock.now()).map_err(Problem::malformed)?;
+    let search =
+        asked.search(http.gateway.control().ports.clock.now(), &http.gateway.control().catalogue).map_err(Problem::malformed)?;
     let whose = http.gateway.state().owner_of_found(&search);
     let watched = watched(caller.principal.credential.to_string(), &noted);
     let place = place(&http, &caller.principal)?;

@@ -15,6 +15,7 @@ use super::request::SignedInRequest;
 use crate::core::call::Status;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
+use crate::core::job::Run;
 use crate::core::noun::vm::VM;
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
@@ -97,7 +98,7 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     let filters: Pairs = pairs.into_iter().filter(|(name, value)| !value.is_empty() && name != "cursor").collect();
     let query = written(&filters);
     let now = request.http.gateway.control().ports.clock.now();
-    let export = asked.line(now).ok();
+    let export = asked.line(now, &request.http.gateway.control().catalogue).ok();
     let next = found.as_ref().and_then(|page| page.next_cursor.as_ref());
     let next = next.map(|cursor| format!("/console/activity?{}", joined(&query, &format!("cursor={}", encoded(cursor)))));
     let first = asked.cursor.is_some().then(|| format!("/console/activity?{query}"));
@@ -197,7 +198,7 @@ pub async fn query_again(request: &SignedInRequest, asked: &CallFilters) -> Resu
 
 /// What is looked for, and the account that it is about; staff who look at several have said why.
 fn sought(request: &SignedInRequest, asked: &CallFilters, now: Micros) -> Result<(Search, Option<AccountId>), PageError> {
-    let search = asked.clone().search(now);
+    let search = asked.clone().search(now, &request.http.gateway.control().catalogue);
     let search = search.map_err(|why| PageError::Refused(Refusal::new(Code::ValidationFailed, why)))?;
     if request.is_staff() && search.value(Field::Account).is_none() && request.reason.is_none() {
         return Err(PageError::NoReason { next: request.path.clone() });
@@ -292,7 +293,7 @@ pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
             at: DisplayTime::of(record.at, now),
             chip: Chip::of(record.status),
             code: record.code.clone(),
-            tool: tool_name(&record.tool),
+            tool: tool_name(record),
             vm,
             text: shortened(record),
             by: people.get(&record.credential).cloned().or(key).unwrap_or_else(|| record.credential.clone()),
@@ -307,11 +308,12 @@ pub async fn rows(items: &[CallRecord], request: &SignedInRequest) -> Vec<Row> {
     items.iter().map(row).collect()
 }
 
-/// The tool; of what is none the log has a digest, whose beginning is enough to tell two apart.
-fn tool_name(tool: &str) -> String {
-    match tool.split_at_checked("sha256:01234567".len()) {
-        Some((start, _)) if start.starts_with("sha256:") => format!("{start}…"),
-        _ => escape_hidden(tool),
+/// The tool; of what is none the text is the name that was asked for, if that may be shown.
+fn tool_name(record: &CallRecord) -> String {
+    match record.tool.as_str() {
+        Run::UNKNOWN if record.text.is_empty() => "unknown tool, its name is not shown".to_owned(),
+        Run::UNKNOWN => "unknown tool".to_owned(),
+        tool => escape_hidden(tool),
     }
 }
 

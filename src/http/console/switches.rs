@@ -21,10 +21,12 @@ use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::who::engager;
+use crate::core::code::Code;
 use crate::core::engagement::check_target;
+use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::core::state::ControlState;
-use crate::core::switch::{Switch, Target};
+use crate::core::switch::{Switch, Target, UnknownTarget};
 use crate::core::time::Micros;
 
 const HERE: &str = "/console/switches";
@@ -91,8 +93,8 @@ impl Wanted {
             "exec" => format!("vm:{name}/exec"),
             kind => format!("{kind}:{name}"),
         };
-        text.parse()
-            .map_err(|_| PageError::Unreadable("There is no such thing to stop. Give the id, or the name of a tool or provider."))
+        let unreadable = |error: UnknownTarget| Refusal::new(Code::ValidationFailed, error.to_string());
+        text.parse().map_err(|error| PageError::Refused(unreadable(error)))
     }
 }
 

@@ -20,7 +20,8 @@ use crate::http::Gateway;
 const FRESH_MS: u64 = 60_000;
 
 const INSTRUCTIONS: &str = "Operates virtual machines. Every call is recorded before it is made, and may be refused; \
-    an error says why, and whether trying again can help. Long work answers an operation_id.";
+    an error says why, and whether trying again can help. A call that takes longer is answered with operation_id and status, and \
+    with command_id if it runs a command: operation_wait, operation_get and command_get tell how it ends.";
 
 /// Serves one request; a cheap clone.
 #[derive(Clone)]

@@ -64,5 +64,5 @@ fn result_of(request: &Value, result: &Value) -> Value {
 
 fn no_such_event() -> Problem {
     let refusal = Refusal::new(Code::NotFound, "There is no such event to go on from.");
-    refusal.hint("Find the call with activity_list, and ask operation_get what became of it, before you call again.").into()
+    refusal.hint("Find the call with activity_list, which takes the scope audit:read, and ask operation_get what became of it, before you call again.").into()
 }

@@ -20,10 +20,7 @@ use crate::tools::instant::Instant;
 pub(super) static GET: Operation<Nothing, Output> = reading("account_get")
     .scope(Scope::AccountRead)
     .title("Account")
-    .about(
-        "Shows the account, the scopes and VMs of the key in use, whether keys may turn command execution on, and what is left \
-         of the limits.",
-    )
+    .about("Shows the account, the key in use with its scopes and VMs, and what is left of the limits.")
     .run(|execution, _| Box::pin(get(execution)));
 
 #[derive(Serialize, JsonSchema)]

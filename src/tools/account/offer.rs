@@ -21,8 +21,8 @@ pub(super) static LIST: Operation<Args, Output> = reading("catalog_list")
     .scope(Scope::AccountRead)
     .title("Provider catalogue")
     .about(
-        "Lists what the providers offer. Regions and operating systems are those of the account's own VMs; plans and \
-         installation images are empty while no configured provider sells any.",
+        "Lists what the providers offer. Regions and systems are those of the account's own VMs; plans and images may be \
+         none.",
     )
     .reaches(LOOKED_AT)
     .run(|execution, args| Box::pin(list(execution, args)));
@@ -39,7 +39,7 @@ enum Kind {
 
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {
-    /// What to list: plans, regions, operating systems, installation images, or the providers themselves.
+    /// What to list. os: operating systems; iso: installation images.
     #[schemars(extend("x-class" = Public))]
     kind: Kind,
 }

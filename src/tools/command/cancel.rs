@@ -35,11 +35,11 @@ pub(super) static CANCEL: Operation<Args, Output> = write("command_cancel")
 
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {
-    /// The VM, if only a command of that one is meant.
+    /// The VM that the command has to be of.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     #[expect(dead_code, reason = "the pipeline has found the VM")]
     vm_id: Option<String>,
-    /// The command.
+    /// From vm_exec or command_start.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     command_id: String,
 }

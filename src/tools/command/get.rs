@@ -27,18 +27,18 @@ pub(super) static GET: Operation<Args, Kept<Output>> = reading("command_get")
 
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {
-    /// The VM, if the answer is to be about that one only.
+    /// The VM that the command has to be of.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     #[expect(dead_code, reason = "the pipeline has found the VM")]
     vm_id: Option<String>,
-    /// The command.
+    /// From vm_exec or command_start.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     command_id: String,
-    /// So much of the end of the standard output.
+    /// Bytes of the end of stdout.
     #[serde(default = "tail")]
     #[schemars(extend("x-class" = Public), range(min = 0, max = 65_536))]
     stdout_tail_bytes: u32,
-    /// So much of the end of the standard error.
+    /// Bytes of the end of stderr.
     #[serde(default = "tail")]
     #[schemars(extend("x-class" = Public), range(min = 0, max = 65_536))]
     stderr_tail_bytes: u32,

@@ -28,18 +28,18 @@ pub(super) static LOGS: Operation<Args, Kept<Output>> = reading("command_logs")
 
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {
-    /// The VM, if the answer is to be about that one only.
+    /// The VM that the command has to be of.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     #[expect(dead_code, reason = "the pipeline has found the VM")]
     vm_id: Option<String>,
-    /// The command.
+    /// From vm_exec or command_start.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     command_id: String,
-    /// Byte of the standard output to begin at.
+    /// Byte of stdout to begin at.
     #[serde(default)]
     #[schemars(extend("x-class" = Public), range(min = 0, max = FURTHEST))]
     stdout_offset: u64,
-    /// Byte of the standard error to begin at.
+    /// Byte of stderr to begin at.
     #[serde(default)]
     #[schemars(extend("x-class" = Public), range(min = 0, max = FURTHEST))]
     stderr_offset: u64,

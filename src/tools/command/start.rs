@@ -26,8 +26,8 @@ pub(super) static START: Operation<Args, Output> = write("command_start")
     .queued()
     .title("Start a command")
     .about(
-        "Starts a shell command in a VM and answers at once with its command_id. One command runs on a VM at a time. Shell text \
-         with access tokens in it is refused, because it is recorded.",
+        "Starts a shell command as root in a VM and answers at once with its command_id. Refused while command execution is off \
+         there, or another command runs, and for text with access tokens in it.",
     )
     .on_a_vm()
     .time_limit(LIMIT)
@@ -36,11 +36,11 @@ pub(super) static START: Operation<Args, Output> = write("command_start")
 
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {
-    /// Text for the guest's shell, run as root.
+    /// Text for the guest's shell.
     // What is recorded of a call has to hold all of it, for a worker reads it from there.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 8192))]
     command: String,
-    /// Seconds after which the guest ends the command.
+    /// Seconds until the guest ends it.
     #[serde(default = "half_an_hour")]
     #[schemars(extend("x-class" = Public), range(min = 1, max = 7200))]
     timeout_seconds: u64,

@@ -8,7 +8,7 @@ use crate::core::redact::Sensitivity::{Content, Public};
 /// All of them; which of them an operation takes is up to its class and its guard.
 #[derive(Clone, Debug, Default, Deserialize, JsonSchema)]
 pub(super) struct CommonArgs {
-    /// The VM: its id, or its exact label.
+    /// The VM's id or exact label.
     #[schemars(extend("x-class" = Public), length(min = 1, max = 64))]
     #[expect(dead_code, reason = "the pipeline finds the VM; this is its schema")]
     vm_id: Option<String>,
@@ -24,7 +24,7 @@ pub(super) struct CommonArgs {
     /// The label of what is lost, as it is now.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     pub(super) expected_label: Option<String>,
-    /// Repeating a call with the same key and arguments within 24 hours answers with the first one's result.
+    /// Same key and arguments within 24 hours: the first result again.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 64))]
     #[expect(dead_code, reason = "the pipeline takes it as it came; this is its schema")]
     idempotency_key: Option<String>,

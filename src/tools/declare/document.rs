@@ -86,10 +86,10 @@ pub(super) struct Input {
 pub(super) struct Output {
     /// The result, exactly: what it always has is required.
     pub(super) exact: Value,
-    /// One object with room for each of the three documents that a call may be answered with: the result, the operation if it
-    /// takes longer than its caller waits, and the error. Clients check every answer against this, and some take no alternatives
-    /// at the root, so nothing is required here.
-    pub(super) published: Value,
+    /// The same as it is listed: it costs every conversation its length. Clients check every answer against this, also an
+    /// operation that takes longer than its caller waits, and an error; some take no alternatives at the root, so nothing is
+    /// required here, and nothing ruled out.
+    pub(super) listed: Value,
     pub(super) classes: Classes,
 }
 
@@ -120,27 +120,33 @@ pub(super) fn input<A: JsonSchema>(asked: Vec<CommonArg>) -> Result<Input, Strin
 /// The answer of type `O`.
 pub(super) fn output<O: Document>() -> Result<Output, String> {
     let (mut schema, mut classes) = described(O::schema(), Side::Answer)?;
-    let (mut properties, required) = (taken(&mut schema), required(&schema));
+    let (properties, required) = (taken(&mut schema), required(&schema));
+    // What a call is answered with in place of its result, if it goes on or does not succeed.
+    for (name, class) in [
+        ("operation_id", Sensitivity::Public),
+        ("command_id", Sensitivity::Public),
+        ("status", Sensitivity::Public),
+        ("error", Sensitivity::Content),
+    ] {
+        if !properties.contains_key(name) {
+            classes.insert(name.to_owned(), class);
+        }
+    }
+    let listed = listed(&properties);
     let exact = json!({
         "type": "object", "properties": properties, "required": required, "additionalProperties": false,
     });
-    for (name, about) in [
-        ("operation_id", "The call, if it goes on; operation_get tells more."),
-        ("command_id", "The same id, if it is a command in a guest."),
-        ("status", "How the call stands, if it goes on."),
-    ] {
-        if let Some(own) = properties.get_mut(name) {
-            // Of an operation that goes on it says something else.
-            drop(own.as_object_mut().and_then(|own| own.remove("enum")));
-        } else {
-            properties.insert(name.to_owned(), json!({ "type": "string", "description": about }));
-            classes.insert(name.to_owned(), Sensitivity::Public);
-        }
-    }
-    properties.insert("error".to_owned(), error());
-    classes.insert("error".to_owned(), Sensitivity::Content);
-    let published = json!({ "type": "object", "properties": properties, "additionalProperties": false });
-    Ok(Output { exact, published, classes })
+    Ok(Output { exact, listed, classes })
+}
+
+/// The names of a result's fields, and which of them are lists or objects.
+fn listed(properties: &Map<String, Value>) -> Value {
+    let kind = |field: &Value| match &field["type"] {
+        kind if kind == "array" || kind == "object" => json!({ "type": kind }),
+        _ => json!({}),
+    };
+    let fields: Map<String, Value> = properties.iter().map(|(name, field)| (name.clone(), kind(field))).collect();
+    json!({ "type": "object", "properties": fields })
 }
 
 /// The schema of what is answered and is no result of an operation.
@@ -186,24 +192,4 @@ fn taken(schema: &mut Value) -> Map<String, Value> {
 
 fn required(schema: &Value) -> Vec<Value> {
     schema["required"].as_array().cloned().unwrap_or_default()
-}
-
-/// What stands in an answer in place of everything else if the call was refused or failed.
-fn error() -> Value {
-    let any = |kind: &str, about: &str| json!({ "type": kind, "description": about });
-    json!({
-        "type": "object",
-        "description": "Why the call was refused or did not succeed.",
-        "properties": {
-            "code": any("string", "Stable; what to go by."),
-            "message": any("string", "The same for people."),
-            "hint": any("string", "What to do about it."),
-            "retryable": any("boolean", "The same call may succeed later."),
-            "retry_after_ms": any("integer", "When."),
-            "call_id": any("string", "The call, as it is on record."),
-            "details": any("object", "More, by code."),
-        },
-        "required": ["code", "message", "retryable", "details"],
-        "additionalProperties": false,
-    })
 }

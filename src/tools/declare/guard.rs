@@ -1,4 +1,6 @@
 //! Guards: what a caller has to say on purpose. A missing one is a refusal that names it, never a schema error.
+//!
+//! INVARIANT: the call that was refused passes its guard if each argument in `details.add` is set in it to the value there.
 
 use serde_json::{Value, json};
 
@@ -45,7 +47,7 @@ fn confirm(said: &CommonArgs, about: &[Resource], effect: &str) -> Option<Refusa
         return None;
     }
     let required = json!({ "confirm": true, "current_label": label(about), "effect": effect });
-    Some(missing(format!("{effect} It needs confirm: true."), &required))
+    Some(missing(format!("{effect} It needs confirm: true."), &json!({ "confirm": true }), &required))
 }
 
 fn exact(said: &CommonArgs, about: &[Resource], Phrase { text, effect }: Phrase) -> Option<Refusal> {
@@ -54,10 +56,11 @@ fn exact(said: &CommonArgs, about: &[Resource], Phrase { text, effect }: Phrase)
     }
     let required =
         json!({ "confirmation": text, "confirmation_template": text, "current_label": label(about), "effect": effect });
+    let add = json!({ "confirmation": text });
     Some(match said.confirmation {
-        None => missing(format!("{effect} It needs the exact phrase as confirmation."), &required),
+        None => missing(format!("{effect} It needs the exact phrase as confirmation."), &add, &required),
         Some(_) => Refusal::new(Code::PhraseMismatch, "The confirmation is not the exact phrase.")
-            .details(json!({ "required": required })),
+            .details(json!({ "add": add, "required": required })),
     })
 }
 
@@ -71,11 +74,15 @@ fn acknowledge(said: &CommonArgs, about: &[Resource], effect: &str) -> Option<Re
         "effect": effect,
     });
     let text = format!("{effect} It needs confirm: true, acknowledge_data_loss: true and the label as expected_label.");
-    Some(missing(text, &required))
+    let mut add = json!({ "confirm": true, "acknowledge_data_loss": true });
+    if let Some(label) = label(about) {
+        add["expected_label"] = json!(label);
+    }
+    Some(missing(text, &add, &required))
 }
 
-fn missing(text: String, required: &Value) -> Refusal {
-    Refusal::new(Code::ConfirmationRequired, text).details(json!({ "required": required }))
+fn missing(text: String, add: &Value, required: &Value) -> Refusal {
+    Refusal::new(Code::ConfirmationRequired, text).details(json!({ "add": add, "required": required }))
 }
 
 fn label(about: &[Resource]) -> Option<&String> {

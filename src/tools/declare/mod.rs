@@ -62,6 +62,7 @@ pub struct Declaration {
     harmless_twice: bool,
     time_limit: Duration,
     routes: [Option<Route>; 2],
+    asks: Option<(&'static str, &'static str)>,
 }
 
 /// Says what the arguments ask to be stopped, of what was found of what they name.
@@ -152,7 +153,7 @@ where
     }
 
     fn tool(&'static self) -> Result<Tool, CatalogueError> {
-        let Declaration { facts, title, about, time_limit, .. } = &self.declaration;
+        let Declaration { facts, title, about, time_limit, asks, .. } = &self.declaration;
         let fault = |why: String| CatalogueError(facts.name, why);
         if title.is_empty() || about.is_empty() {
             return Err(fault("it has no title, or does not say what it does".into()));
@@ -166,11 +167,12 @@ where
             description: about,
             input: input.schema,
             arguments: input.classes,
-            output: output.published,
+            output: output.listed,
             result: output.exact,
             results: output.classes,
             routes: self.routes().iter().flatten().copied().collect(),
             time_limit: *time_limit,
+            asks: *asks,
             handler: Box::new(self),
         })
     }

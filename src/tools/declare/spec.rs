@@ -14,8 +14,16 @@ use crate::tools::Execution;
 /// It reads.
 #[must_use]
 pub const fn reading(name: &'static str) -> Declaration {
-    let facts = ToolSpec::reading(name);
-    Declaration { facts, title: "", about: "", on_a_vm: false, harmless_twice: false, time_limit: ORDINARY, routes: [None; 2] }
+    Declaration {
+        facts: ToolSpec::reading(name),
+        title: "",
+        about: "",
+        on_a_vm: false,
+        harmless_twice: false,
+        time_limit: ORDINARY,
+        routes: [None; 2],
+        asks: None,
+    }
 }
 
 /// It changes something, and may do so only once.
@@ -146,6 +154,13 @@ impl Declaration {
     #[must_use]
     pub const fn time_limit(mut self, limit: Duration) -> Self {
         self.time_limit = limit;
+        self
+    }
+
+    /// A result whose `field` is this word was only asked for, and waits for another person: `202` over REST.
+    #[must_use]
+    pub const fn waits_for_a_person(mut self, field: &'static str, word: &'static str) -> Self {
+        self.asks = Some((field, word));
         self
     }
 

@@ -28,8 +28,8 @@ pub(super) static EXEC: Operation<Args, Kept<Output>> = write("vm_exec")
     .runs_a_command()
     .title("Run a short command")
     .about(
-        "Runs a shell command in a VM and answers with its exit code and at most 64 KiB of each output; command_logs reads the \
-         rest. One command runs on a VM at a time.",
+        "Runs a shell command as root in a VM and answers with its exit code and at most 64 KiB of each output; command_logs \
+         reads the rest. Refused while command execution is off there, or another command runs.",
     )
     .on_a_vm()
     .time_limit(LIMIT)
@@ -37,10 +37,10 @@ pub(super) static EXEC: Operation<Args, Kept<Output>> = write("vm_exec")
 
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {
-    /// Text for the guest's shell, run as root.
+    /// Text for the guest's shell.
     #[schemars(extend("x-class" = Content), length(min = 1, max = 32_768))]
     command: String,
-    /// Seconds after which the guest ends the command.
+    /// Seconds until the guest ends it.
     #[serde(default = "half_a_minute")]
     #[schemars(extend("x-class" = Public), range(min = 1, max = 60))]
     timeout_seconds: u64,

@@ -19,8 +19,8 @@ pub(super) static SET: Operation<Args, Output> = write("vm_exec_set")
     .executes()
     .title("Turn command execution on or off")
     .about(
-        "Turns command execution on a VM on or off, with an exact phrase. It is off on every VM at first; a key can turn it on \
-         only in an account that allows that.",
+        "Turns command execution on a VM on or off. It is off at first; a key can turn it on only in an account that allows \
+         that.",
     )
     .on_a_vm()
     .run(|execution, args| Box::pin(set(execution, args)))
@@ -29,7 +29,7 @@ pub(super) static SET: Operation<Args, Output> = write("vm_exec_set")
 
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {
-    /// true turns command execution on, false off.
+    /// true: on; false: off.
     #[schemars(extend("x-class" = Public))]
     enabled: bool,
 }

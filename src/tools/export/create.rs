@@ -68,7 +68,9 @@ async fn create(execution: Execution, Args { q, form, reason }: Args) -> Result<
     let now = execution.ports.clock.now();
     // Scrubbed as it was typed, which is what is looked for and kept: words that are folded have lost what a secret is known by.
     let typed = ScrubbedText::of(&q.unwrap_or_default());
-    let read = Search::parse(typed.as_str(), now).and_then(|search| Ok((search, Search::written_out(typed.as_str(), now)?)));
+    let tools = execution.ports.names_on_record();
+    let read = Search::parse_of(typed.as_str(), now, Some(&tools))
+        .and_then(|search| Ok((search, Search::written_out(typed.as_str(), now)?)));
     let (search, q) = read.map_err(|fault| Refusal::new(Code::ValidationFailed, format!("q cannot be read: {fault}.")))?;
     let visibility = visibility(&execution, &search, reason.is_some()).await?;
     let (account, credential) = (visibility.account().cloned(), visibility.credentials().and_then(|key| key.first().cloned()));

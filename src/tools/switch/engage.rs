@@ -13,7 +13,7 @@ use crate::core::id::{Epoch, SwitchId};
 use crate::core::redact::Sensitivity::{Content, Public};
 use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
-use crate::core::switch::{Running, Target};
+use crate::core::switch::{Running, Target, UnknownTarget};
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
 use crate::tools::instant::Instant;
@@ -80,7 +80,8 @@ pub(super) struct Output {
 
 async fn engage(execution: Execution, args: Args) -> Result<Output, Outcome> {
     let Args { target, reason, message, incident, expires_at, running } = args;
-    let target: Target = target.parse().map_err(|error| Refusal::new(Code::ValidationFailed, format!("{error}.")))?;
+    let target: Target =
+        target.parse().map_err(|error: UnknownTarget| Refusal::new(Code::ValidationFailed, error.to_string()))?;
     let expires_at = expires_at.map(|end| end.0);
     let proposed = Proposed { target: target.clone(), reason, message, incident, expires_at };
     let engaged = drain::engage(&execution, true, vec![Engagement { proposed, running, again: Again::Another }]).await?;

@@ -6,13 +6,11 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
-use crate::core::call::Outcome;
-use crate::core::code::Code;
+use crate::core::call;
 use crate::core::commands::switch::{Release, Released, Releaser};
 use crate::core::id::{SwitchId, UserId};
 use crate::core::ramp::Ramp;
 use crate::core::redact::Sensitivity::{Content, Public};
-use crate::core::refusal::Refusal;
 use crate::core::scope::Scope;
 use crate::tools::Execution;
 use crate::tools::declare::{Operation, Route, administration};
@@ -29,8 +27,9 @@ pub(super) static RELEASE: Operation<Args, Output> = administration("switch_rele
     .title("Release a kill switch")
     .about(
         "Ends a switch, at once or step by step. One that stops every customer is released by another person than the one who \
-         engaged it; if no person engaged it, by two persons.",
+         engaged it; if no person engaged it, by two persons: the first of them asks for it.",
     )
+    .waits_for_a_person("outcome", REQUESTED)
     .rest(Route::post("/switches/{id}/release"))
     .run(|execution, args| Box::pin(release(execution, args)));
 
@@ -47,12 +46,27 @@ pub(super) struct Args {
     ramp_minutes: Option<u64>,
 }
 
+/// What became of a wish to release.
+#[derive(Clone, Copy, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Outcome {
+    Released,
+    Ramping,
+    ReleaseRequested,
+}
+
+/// The outcome of a release that waits for a second person.
+const REQUESTED: &str = "release_requested";
+
 #[derive(Serialize, JsonSchema)]
 pub(super) struct Output {
     /// The switch.
     #[schemars(extend("x-class" = Public))]
     id: SwitchId,
-    /// It stops nothing any more; false while it lets go step by step.
+    /// released: it stops nothing any more. ramping: it lets go step by step. release_requested: a second person has to release it.
+    #[schemars(extend("x-class" = Public))]
+    outcome: Outcome,
+    /// It stops nothing any more; false while it lets go step by step, or waits for a second person.
     #[schemars(extend("x-class" = Public))]
     released: bool,
     /// When it lets everybody through, if it lets go step by step.
@@ -64,9 +78,16 @@ pub(super) struct Output {
     /// The second person, if it took one to ask and one to agree.
     #[schemars(extend("x-class" = Public))]
     second: Option<UserId>,
+    /// Who can be the second person, while one is waited for.
+    #[schemars(extend("x-class" = Public))]
+    needs: Option<&'static str>,
 }
 
-async fn release(execution: Execution, Args { id, reason, ramp_minutes }: Args) -> Result<Output, Outcome> {
+/// Who can release what a person has asked to be released.
+const SECOND: &str =
+    "Another person of the staff releases it, who did not come by you, nor you by them, lately. Until then it stops what it did.";
+
+async fn release(execution: Execution, Args { id, reason, ramp_minutes }: Args) -> Result<Output, call::Outcome> {
     let who = &execution.principal;
     let note = note(&execution, &who.account, json!({ "reason": reason, "ramp_minutes": ramp_minutes })).await?;
     let command = Release {
@@ -76,16 +97,19 @@ async fn release(execution: Execution, Args { id, reason, ramp_minutes }: Args) 
         reason,
         event: note.id(),
     };
-    match change(&execution, [note], command).await?.answer {
-        Released::Now { by, second, until } => {
-            let by = by.unwrap_or_else(|| who.user.clone());
-            Ok(Output { id, released: until.is_none(), until: until.map(Instant), by, second })
+    let me = who.user.clone();
+    Ok(match change(&execution, [note], command).await?.answer {
+        Released::Now { by, second, until: None } => {
+            let (outcome, by) = (Outcome::Released, by.unwrap_or(me));
+            Output { id, outcome, released: true, until: None, by, second, needs: None }
         }
-        Released::Asked => Err(Outcome::Failed(second_person())),
-    }
-}
-
-fn second_person() -> Refusal {
-    Refusal::new(Code::SecondPersonRequired, "A second person has to release it; your wish to is noted.")
-        .hint("Another person of the staff releases it, who did not come by you, nor you by them, lately.")
+        Released::Now { by, second, until } => {
+            let (outcome, by, until) = (Outcome::Ramping, by.unwrap_or(me), until.map(Instant));
+            Output { id, outcome, released: false, until, by, second, needs: None }
+        }
+        Released::Asked => {
+            let outcome = Outcome::ReleaseRequested;
+            Output { id, outcome, released: false, until: None, by: me, second: None, needs: Some(SECOND) }
+        }
+    })
 }

@@ -25,14 +25,14 @@ pub(super) static POWER: Operation<Args, Output> = write("vm_power")
     .scope(Scope::VmsPower)
     .title("Change a VM's power")
     .about(
-        "Starts, shuts down, reboots, stops or resets a VM and answers when that is complete. Everything but start interrupts \
-         service and takes confirm: true; stop and reset may lose unsaved data.",
+        "Changes a VM's power and answers when that is complete. All but start interrupt service and take confirm: true; stop \
+         and reset may lose unsaved data.",
     )
     .on_a_vm()
     .leaves(EffectKind::Change)
     .time_limit(LIMIT)
     .run(|execution, args| Box::pin(change(execution, args)))
-    .confirm("true: the interruption of service is intended. Not needed for start.", effect);
+    .confirm("true: the interruption is intended; not needed for start.", effect);
 
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {

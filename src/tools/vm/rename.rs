@@ -21,8 +21,8 @@ pub(super) static RENAME: Operation<Args, Output> = write("vm_rename")
     .scope(Scope::VmsWrite)
     .title("Rename a VM")
     .about(
-        "Changes the host name that a VM has at its provider, with an exact phrase. Its label stays. A guest that runs may call \
-         itself by its old name until it has been stopped and started.",
+        "Changes a VM's host name at its provider; its label stays. A running guest may keep the old name until it has been \
+         stopped and started.",
     )
     .on_a_vm()
     .leaves(EffectKind::Change)
@@ -32,8 +32,8 @@ pub(super) static RENAME: Operation<Args, Output> = write("vm_rename")
 
 #[derive(Clone, Deserialize, JsonSchema)]
 pub(super) struct Args {
-    /// The new name: labels of a-z, 0-9 and inner hyphens, joined by dots, 63 characters in all, the last label not all digits;
-    /// such as web-1.example.com.
+    /// The new name, such as web-1.example.com: labels of a-z, 0-9 and inner hyphens, 63 characters in all, not ending in a
+    /// number.
     #[schemars(extend("x-class" = Public))]
     hostname: Hostname,
 }

@@ -15,10 +15,7 @@ use crate::tools::declare::{Nothing, Operation, reading};
 pub(super) static STATS: Operation<Nothing, Output> = reading("vm_stats_get")
     .scope(Scope::VmsRead)
     .title("Figures of a VM")
-    .about(
-        "Shows power state and, if the guest answers, uptime, load and memory. live is null when the guest does not answer; \
-         power is known all the same.",
-    )
+    .about("Shows the power state and, in live, uptime, load and memory; null if the guest does not answer.")
     .on_a_vm()
     .run(|execution, _| Box::pin(stats(execution)));
 

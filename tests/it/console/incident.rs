@@ -61,7 +61,11 @@ async fn console_a_switch_reaches_what_it_says_and_nothing_else() {
     let preview = staff.page(&format!("/console/switches/new?kind=exec&name={vm}")).await;
     assert!(preview.contains("Stop commands on one-web-1?") && preview.contains(&format!("vm:{vm}/exec")), "{preview}");
     for wrong in ["kind=tool&name=", "target=everything", "kind=vm&name=nonsense"] {
-        assert_eq!(staff.get(&format!("/console/switches/new?{wrong}")).await.status, StatusCode::BAD_REQUEST, "{wrong}");
+        assert_eq!(
+            staff.get(&format!("/console/switches/new?{wrong}")).await.status,
+            StatusCode::UNPROCESSABLE_ENTITY,
+            "{wrong}"
+        );
     }
     let fields = [
         ("target", &*format!("account:{}", console.one.account)),

@@ -176,7 +176,7 @@ impl Load {
         let mut done = true;
         for switch in list.document["items"].as_array().into_iter().flatten() {
             let args = json!({ "id": switch["id"], "reason": "the drill is over" });
-            done &= self.call(&self.staff, "switch_release", args).await.is_some_and(|answer| answer.status < 300);
+            done &= self.call(&self.staff, "switch_release", args).await.is_some_and(|answer| answer.status == 200);
         }
         done
     }

@@ -111,7 +111,7 @@ async fn mcp_an_unknown_tool_is_recorded_and_is_a_fault_of_the_request() {
     let refused = app.events("refused").await;
     assert_eq!(refused.len(), 2);
     let log = app.test_node.log().await;
-    assert!(!log.iter().any(|event| format!("{event:?}").contains("rm_rf_slash")), "what is no name of ours is kept as a digest");
+    assert!(!log.iter().any(|event| format!("{event:?}").contains("rm_rf_slash")), "what is no name of ours is never in a leaf");
 }
 
 #[tokio::test]

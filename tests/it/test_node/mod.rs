@@ -105,7 +105,7 @@ impl TestNode {
             policies: Arc::new(NoPolicies),
             configured: site.terms(),
             places: NodeSlots::default(),
-            approvals: Approvals { url: Some("https://forelog.example/".into()) },
+            approvals: Approvals { url: Some("https://forelog.example/".into()), listens: None },
         });
         let judge = PermitAll { writer: writer.clone(), world: Arc::clone(&world) };
         let (control, assigned) = Control::new(catalogue, ports, Arc::new(judge));

@@ -130,6 +130,7 @@ pub fn declared(facts: &'static ToolSpec, run: fn(Execution) -> BoxFuture<'stati
         arguments: listed.into_iter().map(|(name, class)| (name.to_owned(), class)).collect(),
         results: [("ran".to_owned(), Sensitivity::Public)].into_iter().collect(),
         routes: Vec::new(),
+        asks: None,
         time_limit: Duration::from_secs(30),
         handler: Box::new(Probe(run)),
     }

@@ -129,7 +129,8 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     let line = if line.is_timed() { line } else { line.over(USUAL) };
     let at = value("at").and_then(|text| text.parse().ok()).map(Micros).filter(|at| *at <= now);
     let given = Given { line, cursor: value("cursor").cloned(), at };
-    match Search::parse(&given.line.to_string(), now) {
+    let tools = request.http.gateway.control().catalogue.names_on_record();
+    match Search::parse_of(&given.line.to_string(), now, Some(&tools)) {
         Ok(search) => searched(&request, given, &search, now).await,
         Err(fault) => Ok(page(&blank(&request, &given.line, Some(trouble(&given.line, &fault)), &Search::default()).await)),
     }

@@ -1,0 +1,151 @@
+//! What is not there is refused at every door, and by name of what is near: targets of switches, switches, and the fields of
+//! searches. A name that no tool has is on record, if it has the form of one, for whoever may see the call.
+
+use reqwest::{Method, StatusCode};
+use serde_json::{Value, json};
+
+use crate::console::{ConsoleServer, Customer, staff_key};
+use crate::harness::{Answer, send};
+
+/// An id that differs from a real one in its last letter.
+fn slip(id: &str) -> String {
+    let (start, last) = id.split_at(id.len() - 1);
+    format!("{start}{}", if last == "0" { "1" } else { "0" })
+}
+
+async fn ask(house: &ConsoleServer, key: &str, method: Method, path: &str, body: &Value) -> Answer {
+    let client = reqwest::Client::builder().no_proxy().build().expect("a client");
+    let request = client.request(method, format!("{}{path}", house.base)).bearer_auth(key);
+    send(if body.is_null() { request } else { request.json(body) }).await
+}
+
+/// What an error says, all of it.
+fn said(answer: &Answer) -> String {
+    let error = &answer.json()["error"];
+    format!("{} {}", error["message"].as_str().unwrap_or_default(), error["hint"].as_str().unwrap_or_default())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_every_door_refuses_a_target_that_is_not_there() {
+    let house = ConsoleServer::open().await;
+    let (staff, browser) = (staff_key(&house).await, house.signed_in(&house.staff).await);
+    let (vm, account) = (house.one.vm.as_str(), house.one.account.as_str());
+    for (target, told) in [
+        (format!("vm:{}", slip(vm)), format!("Did you mean vm:{vm}?")),
+        (format!("vm:{}/exec", slip(vm)), format!("Did you mean vm:{vm}/exec?")),
+        (format!("account:{}", slip(account)), format!("Did you mean account:{account}?")),
+        ("tool:vm_pwer".into(), "Did you mean tool:vm_power?".into()),
+        ("tool:reboot".into(), "such as vm_power".into()),
+        ("provider:nope".into(), "There is provider:sim.".into()),
+        ("provider:sm".into(), "Did you mean provider:sim?".into()),
+        ("class:exce".into(), "Did you mean class:exec?".into()),
+        ("class:read".into(), "A class is exec, write or destroy".into()),
+        ("clas:exec".into(), "Did you mean class:exec?".into()),
+        ("exec".into(), "Did you mean class:exec?".into()),
+        ("al".into(), "Did you mean all?".into()),
+        (vm.to_owned(), format!("Did you mean vm:{vm}?")),
+        ("vm:one-web-1".into(), "Give the VM's id, not its label.".into()),
+        ("key:cred".into(), "Did you mean credential:cred?".into()),
+        ("credential:mine".into(), "Give the key's id".into()),
+        ("tool:".into(), "1 to 40 letters".into()),
+        ("everything that runs".into(), "Use all, class:exec|write|destroy".into()),
+    ] {
+        let wish = json!({ "target": target, "reason": "a slip" });
+        let by_name = house.call(&staff, "switch_engage", wish.clone()).await;
+        let by_route = ask(&house, &staff, Method::POST, "/api/v1/switches", &wish).await;
+        let path = format!("/api/v1/switches/reach?target={}", target.replace(' ', "%20"));
+        let reach = ask(&house, &staff, Method::GET, &path, &Value::Null).await;
+        for answer in [by_name, by_route, reach] {
+            assert!(answer.status.is_client_error() && said(&answer).contains(&told), "{target}: {answer:?}");
+        }
+        let preview = browser.get(&format!("/console/switches/new?target={}", target.replace(' ', "%20"))).await;
+        let engaged = browser.submit("/console/switches", &[("target", &target), ("reason", "a slip"), ("minutes", "")]).await;
+        for page in [preview, engaged] {
+            assert!(page.status.is_client_error(), "{target}: {page:?}");
+            let told = told.replace('\'', "&#39;");
+            assert!(page.text.contains(&told), "{target} is told {told:?}: {}", page.text);
+        }
+    }
+    assert!(house.events("switch_engaged").await.is_empty(), "nothing was stopped");
+    let stranger =
+        house.call(&house.one.key, "panic_engage", json!({ "reason": "x", "vm_id": slip(house.other.vm.as_str()) })).await;
+    let theirs = house.call(&house.one.key, "panic_engage", json!({ "reason": "x", "vm_id": house.other.vm })).await;
+    assert_eq!((stranger.code(), said(&stranger)), ("vm_not_found".into(), said(&theirs)), "nobody is told what is another's");
+    assert!(!said(&stranger).contains(house.other.vm.as_str()), "{stranger:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_a_switch_that_is_not_in_force_is_named_by_what_is_near() {
+    let house = ConsoleServer::open().await;
+    let staff = staff_key(&house).await;
+    let none = json!({ "id": "swi_01ARZ3NDEKTSV4RRFFQ69G5FAV" });
+    let absent = house.call(&staff, "switch_release", none).await;
+    assert_eq!(absent.code(), "not_found");
+    assert!(said(&absent).contains("It may have ended."), "{absent:?}");
+    let engaged = house.call(&staff, "switch_engage", json!({ "target": "tool:vm_power", "reason": "x" })).await.json();
+    let id = engaged["id"].as_str().expect("an id");
+    let slipped = house.call(&staff, "switch_release", json!({ "id": slip(id) })).await;
+    assert!(said(&slipped).contains(&format!("Did you mean {id}?")), "{slipped:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_every_door_refuses_a_search_that_can_find_nothing() {
+    let house = ConsoleServer::open().await;
+    let (key, browser) = (&house.one.key, house.signed_in(&house.one.owner).await);
+    for (field, value, told) in [
+        ("tool", "vm_pwer", "near is vm_power"),
+        ("tool", "reboot", "there is no tool of this name; tool:unknown"),
+        ("code", "kil_switch_engaged", "near is kill_switch_engaged"),
+        ("outcome", "refsed", "recorded, held, queued, running, refused"),
+        ("via", "pigeon", "mcp, rest, console, stdio or cli"),
+    ] {
+        let (line, at) = (format!("web {field}:{value}"), "column 5");
+        let answer = house.read(key, &format!("/api/v1/calls?q=web%20{field}:{value}")).await;
+        assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{answer:?}");
+        assert!(said(&answer).contains(told) && said(&answer).contains(at), "{answer:?}");
+        let field_alone = house.read(key, &format!("/api/v1/calls?{field}={value}")).await;
+        assert!(field_alone.status.is_client_error() && said(&field_alone).contains(told), "{field_alone:?}");
+        for (tool, args) in [("activity_list", json!({ "q": line })), ("export_create", json!({ "q": line, "form": "csv" }))] {
+            let answer = house.call(key, tool, args).await;
+            assert_eq!(answer.code(), "validation_failed", "{tool}: {answer:?}");
+            assert!(said(&answer).contains(told) && said(&answer).contains(at), "{tool}: {answer:?}");
+        }
+        let page = browser.get(&format!("/console/activity?q=web%20{field}:{value}")).await;
+        assert!(page.text.contains(told), "{field}: {}", page.text);
+    }
+    let by_argument = house.call(key, "activity_list", json!({ "tool": "vm_pwer" })).await;
+    assert!(said(&by_argument).contains("near is vm_power"), "{by_argument:?}");
+    assert_eq!(house.read(key, "/api/v1/calls?q=tool:vm_power%20tool:unknown").await.status, StatusCode::OK);
+}
+
+/// What the calls that a line finds are about: tool and text.
+async fn found(house: &ConsoleServer, who: &Customer, line: &str) -> Vec<(String, String)> {
+    let page = house.read(&who.key, &format!("/api/v1/calls?q={line}")).await.json();
+    let text = |call: &Value, field: &str| call[field].as_str().expect("a text").to_owned();
+    page["items"].as_array().expect("calls").iter().map(|call| (text(call, "tool"), text(call, "text"))).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn near_an_unknown_tools_name_is_on_record_for_its_account_alone() {
+    let house = ConsoleServer::open().await;
+    let (key, browser) = (&house.one.key, house.signed_in(&house.one.owner).await);
+    let long = "x".repeat(300);
+    let hidden = ["cAnArY7qXs4Zw0Kd", "ghp_canarytoken", "a%E2%80%8Bb", "a%0Ab", "0f1e2d3c4b5a69788796", &long];
+    for name in ["vm_pwer", "Bash", "mcp__files__read"].into_iter().chain(hidden) {
+        let answer = house.call(key, name, json!({})).await;
+        assert_eq!(answer.code(), "unknown_tool", "{name}: {answer:?}");
+    }
+    let unknown = |text: &str| ("unknown".to_owned(), text.to_owned());
+    assert_eq!(found(&house, &house.one, "vm_pwer").await, [unknown("vm_pwer")]);
+    let all = found(&house, &house.one, "tool:unknown").await;
+    assert_eq!(all.len(), 3 + hidden.len());
+    assert!([unknown("vm_pwer"), unknown("Bash"), unknown("mcp__files__read")].iter().all(|one| all.contains(one)), "{all:?}");
+    let untold = all.iter().filter(|(_, text)| text.is_empty()).count();
+    assert!(all.iter().all(|(_, text)| text.len() <= 64 && !text.contains("cAnArY")), "{all:?}");
+    assert!(untold >= hidden.len() - 1, "what has not the form of a name is not shown: {all:?}");
+    assert!(found(&house, &house.other, "vm_pwer").await.is_empty(), "it is another account's");
+    let leaves = format!("{:?}", house.events("intent_recorded").await);
+    assert!(!leaves.contains("vm_pwer") && !leaves.contains("Bash"), "a leaf carries no content");
+    let page = browser.page("/console/activity").await;
+    assert!(page.contains("unknown tool") && page.contains("vm_pwer") && page.contains("its name is not shown"), "{page}");
+}
