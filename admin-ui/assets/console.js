@@ -1,4 +1,4 @@
-// What a page can do more with a script: times in the browser's zone, keys for lists, drawing over bars, the live tail.
+// What a page can do more with a script: times in the browser's zone, drawing over bars, the live tail. Keys are in keys.js.
 // Nothing on a page needs it.
 (() => {
   'use strict';
@@ -28,44 +28,6 @@
   for (const form of document.querySelectorAll('form.zones')) {
     form.hidden = false;
     if (zone !== 'UTC') form.querySelector('[value=local]').textContent = zone;
-  }
-
-  // Keys.
-  const OFF = 'forelog-keys-off';
-  const off = () => { try { return localStorage.getItem(OFF) === '1'; } catch { return false; } };
-  const step = (by) => {
-    const all = [...document.querySelectorAll('table.calls td.time a')];
-    const next = all[Math.max(0, Math.min(all.length - 1, all.indexOf(document.activeElement) + by))];
-    if (next) next.focus();
-  };
-  const help = () => {
-    const box = document.getElementById('shortcuts');
-    if (!box) return;
-    box.open = !box.open;
-    if (box.open) box.querySelector('summary').focus();
-  };
-  const keys = {
-    '/': () => { const line = document.getElementById('q'); if (line) { line.focus(); line.select(); } },
-    j: () => step(1),
-    k: () => step(-1),
-    '?': help,
-  };
-  document.addEventListener('keydown', (event) => {
-    const typing = event.target.closest('input, select, textarea, [contenteditable]');
-    if (event.key === 'Escape' && typing) return typing.blur();
-    if (typing || off() || event.ctrlKey || event.metaKey || event.altKey || !keys[event.key]) return;
-    event.preventDefault();
-    keys[event.key]();
-  });
-  const button = document.getElementById('shortcuts-off');
-  if (button) {
-    const say = () => { button.textContent = off() ? 'Turn these keys on' : 'Turn these keys off'; };
-    button.hidden = false;
-    say();
-    button.addEventListener('click', () => {
-      try { if (off()) localStorage.removeItem(OFF); else localStorage.setItem(OFF, '1'); } catch { /* Not kept, then. */ }
-      say();
-    });
   }
 
   const bars = document.querySelector('.bars svg');

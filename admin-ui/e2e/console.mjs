@@ -42,11 +42,19 @@ async function judge(page, name) {
   for (const { id, nodes } of violations) seen.violations.push(`${name}: ${id} ${nodes.map((node) => node.html).slice(0, 3).join(' ')}`);
 }
 
+// What can be pressed and is not within the width of the screen: nothing that stops or revokes is found by scrolling sideways.
+const outside = (page) => page.evaluate(() =>
+  [...document.querySelectorAll('button, .button, summary, nav[aria-label="Main"] a, td.act a, input, select')]
+    .filter((element) => element.checkVisibility() && !element.closest('.hidden'))
+    .filter((element) => { const box = element.getBoundingClientRect(); return box.left < -0.5 || box.right > window.innerWidth + 0.5; })
+    .map((element) => element.outerHTML.slice(0, 120)));
+
 async function measure(page, name) {
-  for (const width of [1440, 768, 360]) {
+  for (const width of [1440, 768, 390, 360]) {
     await page.setViewportSize({ width, height: 800 });
     const over = await page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
     if (over > 0) seen.overflows.push(`${name} at ${width}: ${over}`);
+    seen.overflows.push(...(await outside(page)).map((html) => `${name} at ${width} is out of sight: ${html}`));
     const small = await page.evaluate(() =>
       [...document.querySelectorAll('a, button, input:not([type=hidden], [type=checkbox]), select, summary')]
         .filter((element) => element.checkVisibility() && !element.closest('p, dd, .about') && !element.classList.contains('skip'))
@@ -86,7 +94,7 @@ const scenarios = {
       }
       await page.goto(`${base}/console/people`);
       await page.getByLabel('E-mail').fill('new@example.com');
-      await page.getByRole('button', { name: 'Make the link' }).click();
+      await page.getByRole('button', { name: 'Create invitation' }).click();
       await look('invited');
       const link = await page.getByLabel('Link').inputValue();
       await page.goto(`${base}/console/people`);
@@ -94,7 +102,7 @@ const scenarios = {
       await page.getByRole('link', { name: demo.customer.email }).click();
       await look('a person');
       // Nobody removes themselves, and there is nobody else here yet.
-      seen.said.push(String(await page.getByRole('link', { name: 'Remove from the account' }).count()));
+      seen.said.push(String(await page.getByRole('link', { name: 'Remove person' }).count()));
       await page.goto(link);
       await look('welcome');
       seen.errors = seen.errors.filter((text) => !text.includes('404'));
@@ -138,7 +146,7 @@ const scenarios = {
       await press('link', 'Switches');
       await page.waitForURL(`${base}/console/switches`);
       await look('switches');
-      await press('button', 'Drill now');
+      await press('button', 'Run drill');
       await page.waitForURL(/#drill$/);
       seen.said.push(await page.locator('.done strong').innerText());
       await look('switches with a drill');
@@ -177,12 +185,12 @@ const scenarios = {
       };
       const address = page.url();
       await gently(page);
-      await page.getByText('asks for the release').waitFor();
+      await page.getByText('has requested the release').waitFor();
       const second = await open(browser, { colorScheme });
       await signIn(second, demo.staff2);
       await second.goto(address);
       await gently(second);
-      await second.getByText('It lets go step by step.').waitFor();
+      await second.getByText('The release is under way.').waitFor();
       await judge(second, `a ramp, ${colorScheme}`);
       await measure(second, 'a ramp');
       await second.context().close();
@@ -234,6 +242,7 @@ const scenarios = {
       await page.keyboard.press('?');
       seen.said.push(String(await page.locator('#shortcuts').getAttribute('open') !== null));
       await page.getByRole('button', { name: 'Turn these keys off' }).click();
+      await page.keyboard.press('Escape');
       await page.locator('h1').click();
       await page.keyboard.press('/');
       seen.said.push(await page.evaluate(() => document.activeElement.id));
@@ -251,7 +260,7 @@ const scenarios = {
       await signIn(page, demo.staff);
       await page.goto(`${base}/console/tail?q=tool:vm_get`);
       await page.getByLabel('Reason').fill('a drill');
-      await page.getByRole('button', { name: 'Go on' }).click();
+      await page.getByRole('button', { name: 'Continue' }).click();
       await page.getByText('Connected', { exact: true }).waitFor();
       const rows = page.locator('#tail tbody tr');
       const before = await rows.count();
@@ -282,7 +291,7 @@ const scenarios = {
     await signIn(page, demo.staff);
     await page.goto(`${base}/console/search`);
     await page.getByLabel('Reason').fill('a drill');
-    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('button', { name: 'Continue' }).click();
     const time = page.locator('td.time time').first();
     const iso = await time.getAttribute('datetime');
     const stamp = (hours) => new Date(new Date(iso).getTime() + hours * 3600000).toISOString().slice(0, 19).replace('T', ' ');
@@ -347,7 +356,7 @@ const scenarios = {
     await signIn(page, demo.staff);
     await page.goto(`${base}/console/search`);
     await page.getByLabel('Reason').fill('a drill');
-    await page.getByRole('button', { name: 'Go on' }).click();
+    await page.getByRole('button', { name: 'Continue' }).click();
     await page.getByText('Fields', { exact: true }).click();
     await page.getByLabel('Tool', { exact: true }).fill('vm_get');
     await page.getByRole('button', { name: 'Put into the line' }).click();
@@ -371,18 +380,164 @@ const scenarios = {
     seen.said.push(await page.locator('html').getAttribute('data-theme'));
     await page.goto(`${base}/console/keys`);
     await page.getByLabel('Name').fill('laptop');
-    await page.getByRole('button', { name: 'Make the key' }).click();
+    await page.getByRole('button', { name: 'Create key' }).click();
     const key = await page.getByLabel('Key', { exact: true }).inputValue();
     await call('vm_list', {}, key);
     await page.getByRole('link', { name: 'Refresh' }).click();
     seen.said.push(await page.locator('#connected strong').innerText());
     await page.goto(`${base}/console/vms/${demo.vms[0].id}`);
     await page.getByText('Stop all agents on this VM').click();
-    await page.getByLabel('Why').fill('a drill');
+    await page.getByLabel('Reason').fill('a drill');
     await page.getByRole('button', { name: /Stop all agents on/ }).click();
     seen.said.push((await (await call('vm_get', { vm_id: demo.vms[0].id })).json()).error.code);
     await page.getByRole('button', { name: 'Sign out' }).click();
     seen.said.push(new URL(page.url()).pathname);
+    await page.context().close();
+  },
+
+  // Every page, on a phone and on a tablet. Says which pages were measured, as routes.
+  async small(browser) {
+    const vm = demo.vms[0].id;
+    const key = await (await call('key_create', { label: 'a key with quite a long name, as people give them', scopes: ['vms:read'] }, demo.customer.api_key)).json();
+    await call('vm_exec_set', { vm_id: vm, enabled: true, confirmation: `ENABLE MCP EXEC ${vm}` });
+    const done = await call('vm_exec', { vm_id: vm, command: 'echo a-long-command-without-any-spaces-in-it-that-could-be-wrapped-somewhere' });
+    const made = done.headers.get('forelog-call-id');
+    const visited = new Set();
+    const look = async (page, name) => {
+      for (const width of [390, 768]) {
+        await page.setViewportSize({ width, height: 844 });
+        const over = await page.evaluate(() => document.documentElement.scrollWidth - window.innerWidth);
+        if (over > 0) seen.overflows.push(`${name} at ${width}: ${over}`);
+        seen.overflows.push(...(await outside(page)).map((html) => `${name} at ${width} is out of sight: ${html}`));
+        const tall = await page.evaluate(() => [...document.querySelectorAll('.switches summary, .notices li')].filter((line) => line.getBoundingClientRect().height > 36).map((line) => line.outerHTML.slice(0, 80)));
+        seen.overflows.push(...tall.map((html) => `${name} at ${width} has a banner of more than one line: ${html}`));
+      }
+      if (['accounts', 'approvals', 'keys', 'key created', 'nowhere'].includes(name)) await judge(page, name);
+    };
+    const visit = async (page, paths) => {
+      for (const path of paths) {
+        await page.goto(`${base}/console/${path}`);
+        await look(page, path);
+        visited.add(`/${path.replace(/[?#].*/, '').replace(/(acc|call|key|swi|usr|vm|inv)_[0-9A-Z]{26}/g, '{id}')}`);
+      }
+    };
+    const staff = await open(browser, {});
+    await visit(staff, ['sign-in']);
+    await signIn(staff, demo.staff);
+    await staff.goto(`${base}/console/reason?next=/console/`);
+    await look(staff, 'reason');
+    visited.add('/reason');
+    await staff.getByLabel('Reason').fill('a drill');
+    await staff.getByRole('button', { name: 'Continue' }).click();
+    // With a switch in force whose reason is longer than a line.
+    await staff.goto(`${base}/console/switches/new?target=class:destroy`);
+    await staff.getByLabel('Reason').fill('Agents destroy machines in a loop, so nothing is destroyed until somebody has looked into why they do it');
+    await staff.getByRole('button', { name: /^Stop every destroy call/ }).click();
+    await staff.waitForURL(/switches\/swi_/);
+    const engaged = new URL(staff.url()).pathname.replace('/console/', '');
+    const person = await (await fetch(`${base}/api/v1/people?account=${demo.customer.account}`, { headers: { authorization: `Bearer ${demo.staff.api_key}` } })).json();
+    await staff.goto(`${base}/console/search?q=last:24h`);
+    await staff.getByRole('button', { name: 'CSV' }).click();
+    await staff.waitForURL(/exports\/call_/);
+    const exported = new URL(staff.url()).pathname.replace('/console/', '');
+    await staff.goto(`${base}/console/people?account=${demo.customer.account}`);
+    const someone = (await staff.locator('tbody th a').first().getAttribute('href')).replace('/console/', '');
+    await visit(staff, ['', 'search?q=last:24h', 'search?q=colour:red', 'tail', 'accounts', `accounts/${demo.customer.account}`, `credentials/${key.id}`, `credentials/${key.id}/revoke`,
+      'approvals', 'switches', 'switches/new?target=all', engaged, 'events', 'rules', 'people', `people?account=${demo.customer.account}`, someone, `${someone}/remove`,
+      'account', 'exports', exported, `calls/${made}`, `calls/${made}/raw`, `vms/${vm}`, `vms/${vm}/stop-commands`]);
+    await staff.context().close();
+    const customer = await open(browser, {});
+    await signIn(customer, demo.customer);
+    await visit(customer, ['', 'activity', 'approvals', 'events', 'keys', `keys/${key.id}/revoke`, `keys/${key.id}/connected`, 'connect', 'people', 'account', `calls/${made}`, `vms/${vm}`, 'nowhere']);
+    await customer.goto(`${base}/console/keys`);
+    await customer.getByLabel('Name').fill('phone');
+    await customer.getByRole('button', { name: 'Create key' }).click();
+    await look(customer, 'key created');
+    seen.errors = seen.errors.filter((text) => !text.includes('404'));
+    seen.said = [...visited].sort();
+    await customer.context().close();
+  },
+
+  // Tasks that take at most three clicks, counted.
+  async clicks(browser) {
+    const key = await (await call('key_create', { label: 'stolen', scopes: ['vms:read'] }, demo.customer.api_key)).json();
+    let clicks = 0;
+    const click = async (place) => { clicks += 1; await place.click(); };
+    const phone = await open(browser, { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true });
+    await signIn(phone, demo.customer);
+    await click(phone.getByRole('link', { name: 'Keys', exact: true }));
+    await click(phone.getByRole('link', { name: 'Revoke stolen' }));
+    await click(phone.getByRole('button', { name: 'Revoke key' }));
+    seen.said.push(await phone.locator('p.done').innerText(), String(clicks));
+    seen.said.push((await (await call('vm_list', {}, key.api_key)).json()).error.code);
+    await phone.context().close();
+
+    const first = await open(browser, {});
+    await signIn(first, demo.staff);
+    await first.goto(`${base}/console/switches/new?target=all`);
+    await first.getByLabel('Reason').fill('a drill');
+    await first.getByRole('button', { name: /^Stop every call/ }).click();
+    await first.getByLabel('Reason').fill('it is over');
+    await first.getByLabel('Type all to confirm').fill('nothing');
+    await first.getByRole('button', { name: 'Request release' }).click();
+    seen.said.push(await first.locator('#fault-typed').innerText(), await first.getByLabel('Reason').inputValue());
+    await first.getByLabel('Type all to confirm').fill('ALL');
+    await first.getByRole('button', { name: 'Request release' }).click();
+    seen.said.push(await first.locator('p.done').innerText(), String(await first.getByRole('button', { name: /elease/ }).count()));
+    await first.context().close();
+    const second = await open(browser, {});
+    await signIn(second, demo.staff2);
+    clicks = 0;
+    await click(second.getByRole('link', { name: /^Open the switch/ }));
+    await second.getByLabel('Reason').fill('agreed');
+    await second.getByLabel('Type all to confirm').fill('all');
+    await click(second.getByRole('button', { name: 'Confirm release' }));
+    seen.said.push(await second.locator('p.done').innerText(), String(clicks));
+    await second.context().close();
+  },
+
+  // The palette on any page, by keyboard alone, and rows of any list.
+  async palette(browser) {
+    const page = await open(browser, {});
+    await signIn(page, demo.staff);
+    await page.keyboard.press('/');
+    await page.keyboard.type('swit');
+    await judge(page, 'palette');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(`${base}/console/switches`);
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('stop');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/switches\/new/);
+    seen.said.push(new URL(page.url()).searchParams.get('target'));
+    await page.goto(`${base}/console/account`);
+    await page.keyboard.press('Control+k');
+    await page.keyboard.type('Example Ltd');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('ArrowDown');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Reason for access' }).waitFor();
+    await page.locator('#reason').focus();
+    await page.keyboard.type('a drill');
+    await page.keyboard.press('Enter');
+    await page.getByRole('heading', { name: 'Accounts' }).waitFor();
+    await page.locator('h1').click();
+    await page.keyboard.press('j');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/accounts\/acc_/);
+    seen.said.push(await page.locator('h1').innerText());
+    await page.keyboard.press('?');
+    await judge(page, 'keys');
+    await page.keyboard.press('Escape');
+    await page.goto(`${base}/console/search`);
+    await page.locator('#q').fill('');
+    await page.locator('#q').pressSequentially('outcome:su');
+    seen.said.push(await page.locator('#words option').first().getAttribute('value'));
+    await page.locator('#q').fill('account:"Example Ltd" class:exec');
+    await page.keyboard.press('Enter');
+    await page.waitForURL(/acc_/);
+    seen.said.push((await page.locator('#q').inputValue()).replace(/acc_\w+/, 'acc'));
     await page.context().close();
   },
 
@@ -433,7 +588,7 @@ const scenarios = {
     await signIn(page, demo.customer);
     await page.goto(`${base}/console/keys`);
     await page.getByLabel('Name').fill('laptop');
-    await page.getByRole('button', { name: 'Make the key' }).click();
+    await page.getByRole('button', { name: 'Create key' }).click();
     const key = await page.getByLabel('Key', { exact: true }).inputValue();
     seen.said.push((await page.locator('#connected').innerText()).split('.')[0]);
     await call('vm_list', {}, key);

@@ -246,6 +246,16 @@ impl Vault {
         self.people_where("p.account = $1 order by p.email, p.id", vec![account.as_str().into()]).await
     }
 
+    /// Everybody whose e-mail address has `part` in it, of all accounts.
+    pub async fn users_with_email(&self, part: &str) -> Result<Vec<UserRecord>, VaultError> {
+        let literal: String = part
+            .to_lowercase()
+            .chars()
+            .flat_map(|c| matches!(c, '%' | '_' | '!').then_some('!').into_iter().chain([c]))
+            .collect();
+        self.people_where("p.email like $1 escape '!' order by p.email, p.id", vec![format!("%{literal}%").as_str().into()]).await
+    }
+
     /// A person.
     pub async fn user(&self, id: &UserId) -> Result<Option<UserRecord>, VaultError> {
         Ok(self.people_where("p.id = $1", vec![id.as_str().into()]).await?.pop())

@@ -2,7 +2,7 @@
 //!
 //! INVARIANT: a data key is durable here before any log row names it; there is no transaction across rooms.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::atomic::AtomicBool;
@@ -332,6 +332,13 @@ impl Vault {
     pub async fn account_name(&self, account: &AccountId) -> Result<Option<String>, VaultError> {
         let rows = self.database.query("select name from account_name where account = $1", vec![account.as_str().into()]).await?;
         Ok(rows.first().map(|row| row.text(0)).transpose()?.map(str::to_owned))
+    }
+
+    /// The names of all accounts, by account id.
+    pub async fn account_names(&self) -> Result<BTreeMap<String, String>, VaultError> {
+        let rows = self.database.query("select account, name from account_name", Vec::new()).await?;
+        let pairs: Result<_, SqlError> = rows.iter().map(|row| Ok((row.text(0)?.to_owned(), row.text(1)?.to_owned()))).collect();
+        Ok(pairs?)
     }
 }
 

@@ -110,6 +110,52 @@ async fn browser_the_tail_shows_calls_by_itself_and_waits_when_told_to() {
     assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
 }
 
+/// The pages of the console that a person opens: its routes, without what answers a form, a script or an issuer.
+fn pages() -> Vec<String> {
+    const OTHERS: [&str; 6] =
+        ["/tail/stream", "/assets/{name}", "/approvals/{id}", "/switches/{id}/live", "/exports/{id}/file", "/welcome/{token}"];
+    let source = include_str!("../../src/http/console/mod.rs");
+    let routes = source.split(".route(\"").skip(1).filter_map(|route| route.split_once('"'));
+    let opened = routes.filter(|(path, rest)| rest.starts_with(", get(") && !path.contains("/oidc/") && !OTHERS.contains(path));
+    let mut pages: Vec<String> = opened.map(|(path, _)| path.to_owned()).collect();
+    pages.push("/nowhere".into());
+    pages.sort();
+    pages.dedup();
+    pages
+}
+
+#[tokio::test]
+async fn browser_every_page_fits_a_phone_and_a_tablet() {
+    let seen = browse("small").await;
+    assert_eq!(seen.said, pages());
+    assert!(seen.overflows.is_empty(), "{:#?}", seen.overflows);
+    assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
+    assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
+}
+
+#[tokio::test]
+async fn browser_a_key_is_revoked_on_a_phone_and_a_switch_released_by_two_in_three_clicks() {
+    let seen = browse("clicks").await;
+    let key = ["Key revoked: stolen. It fails on its next request.", "3", "token_revoked"];
+    let first = [
+        "The text does not match, so the switch was not released.",
+        "it is over",
+        "Request recorded. Someone other than you has to confirm the release.",
+        "0",
+    ];
+    let second = ["Switch released. Calls are admitted again.", "2"];
+    assert_eq!(seen.said, [&key[..], &first, &second].concat());
+}
+
+#[tokio::test]
+async fn browser_one_palette_leads_from_any_page_by_keyboard() {
+    let seen = browse("palette").await;
+    let line = "account:acc tool:command_cancel,command_start,vm_exec,vm_exec_set last:24h";
+    assert_eq!(seen.said, ["class:exec", "Example Ltd", "outcome:succeeded", line]);
+    assert!(seen.violations.is_empty(), "{:#?}", seen.violations);
+    assert!(seen.errors.is_empty(), "{:#?}", seen.errors);
+}
+
 #[tokio::test]
 async fn browser_a_person_signs_in_links_and_unlinks_by_a_provider_with_and_without_a_script() {
     let mut provider = Provider::start().await;

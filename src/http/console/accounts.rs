@@ -16,6 +16,7 @@ use super::request::SignedInRequest;
 use crate::core::id::AccountId;
 use crate::core::scope::Scope;
 use crate::core::search::{Field, Search};
+use crate::core::state::Credential;
 use crate::http::api::list_events::EventFilters;
 use crate::tools::ActivityQuery;
 
@@ -31,13 +32,21 @@ struct Page {
     is_staffs: bool,
     vms: Vec<Machine>,
     keys: Vec<Key>,
-    people: Vec<(String, String, String)>,
+    people: Vec<Person>,
     switches: Vec<Engaged>,
     limits: Vec<Used>,
     calls: Vec<Row>,
     events: Vec<super::events::Row>,
     may_revoke: bool,
     may_stop: bool,
+}
+
+/// A person of the account, and what their sessions act with.
+struct Person {
+    id: String,
+    email: String,
+    role: &'static str,
+    credential: Option<String>,
 }
 
 /// The page.
@@ -60,14 +69,22 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
     let name = name.map_or_else(|| id.to_string(), |name| escape_hidden(&name));
     let concerns = in_force(&state, now).filter(|switch| touches(switch, &id, &state));
     Ok(page(&Page {
-        frame: Frame::of(name.clone(), "/console/search", &request).await,
+        frame: Frame::of(name.clone(), "/console/accounts", &request).await,
         is_staffs: account.side == crate::core::principal::Side::Staff,
         vms: state.vms_of(&id).map(|vm| machine(vm, &state, now)).collect(),
-        keys: keys_of(&request, &id).await?,
+        keys: keys_of(&request, &id).await?.into_iter().filter(|key| !key.is_person).collect(),
         people: people
             .filter_map(|person| {
                 let role = person.role_in(&state)?;
-                Some((person.id.to_string(), escape_hidden(person.email.as_str()), role.as_str().to_owned()))
+                let is_own =
+                    |row: &&Credential| row.created.role.is_some() && row.created.user == person.id && row.revoked_at.is_none();
+                let credential = state.keys_of(&id).find(is_own).map(|row| row.created.credential.to_string());
+                Some(Person {
+                    email: escape_hidden(person.email.as_str()),
+                    role: role.as_str(),
+                    credential,
+                    id: person.id.to_string(),
+                })
             })
             .collect(),
         switches: concerns.map(|switch| engaged(switch, &state, true, now)).collect(),

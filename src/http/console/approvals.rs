@@ -5,12 +5,14 @@ use axum::extract::Path;
 use axum::response::{IntoResponse, Redirect, Response};
 use serde_json::{Value, json};
 
+use super::approval_history::{Decided, decided};
 use super::form::Posted;
 use super::format::{DisplayTime, escape_hidden, json as shown_json};
 use super::frame::{Frame, in_force, names, page, stops};
 use super::overview::{Machine, machine};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::told;
 use super::who::person;
 use crate::core::code::Code;
 use crate::core::id::VmId;
@@ -25,8 +27,10 @@ const HERE: &str = "/console/approvals";
 #[template(path = "approvals.html")]
 struct Approvals {
     frame: Frame,
-    may_answer: bool,
+    /// Why this person is shown no call of others, and who is; none if they may answer.
+    role: Option<&'static str>,
     waiting: Vec<Waiting>,
+    decided: Vec<Decided>,
     trouble: Option<String>,
 }
 
@@ -45,6 +49,9 @@ struct Waiting {
     expires: DisplayTime,
     needs_two: bool,
     agreed: Vec<String>,
+    may_reject: bool,
+    /// Why this person may not approve it, and who may; none if they may.
+    why_not: Option<&'static str>,
 }
 
 /// The inbox.
@@ -67,9 +74,20 @@ pub async fn answer(Path(id): Path<String>, Posted { request, fields }: Posted) 
         args["reason"] = json!(reason);
     }
     match request.done("approval_decide", args).await {
-        Ok(_) => Ok(Redirect::to(HERE).into_response()),
-        Err(refusal) if refusal.code == Code::Conflict => inbox(&request, Some(refusal)).await,
+        Ok(answered) => Ok(told::after(&request, HERE, said(answered["status"].as_str().unwrap_or_default()))),
+        Err(refusal) if matches!(refusal.code, Code::Conflict | Code::SecondPersonRequired | Code::ForbiddenRole) => {
+            inbox(&request, Some(refusal)).await
+        }
         Err(refusal) => Err(refusal.into()),
+    }
+}
+
+/// What an answer has done.
+fn said(status: &str) -> &'static str {
+    match status {
+        "approved" => "Approved. The call is decided again now and runs if nothing refuses it.",
+        "rejected" => "Rejected. The call is refused, and its caller is told the reason.",
+        _ => "Your approval is recorded. A second person has to approve before the call runs.",
     }
 }
 
@@ -85,9 +103,43 @@ async fn inbox(request: &SignedInRequest, refused: Option<Refusal>) -> Result<Re
     for item in listed["items"].as_array().into_iter().flatten() {
         waiting.push(read(request, item).await);
     }
-    let scope = if request.is_staff() { Scope::StaffApprove } else { Scope::ApprovalsDecide };
     let trouble = refused.map(|refusal| escape_hidden(&refusal.message));
-    Ok(page(&Approvals { frame: Frame::of("Approvals", HERE, request).await, may_answer: request.may(scope), waiting, trouble }))
+    let decided = decided(request).await?;
+    let frame = Frame::of("Approvals", HERE, request).await;
+    Ok(page(&Approvals { frame, role: role(request), waiting, decided, trouble }))
+}
+
+fn may_answer(request: &SignedInRequest) -> bool {
+    request.may(if request.is_staff() { Scope::StaffApprove } else { Scope::ApprovalsDecide })
+}
+
+/// Why a role approves nothing, and whose does.
+fn role(request: &SignedInRequest) -> Option<&'static str> {
+    match (may_answer(request), request.is_staff()) {
+        (true, _) => None,
+        (false, true) => Some("Your role does not approve calls. A responder or an admin can."),
+        (false, false) => Some("Your role does not approve calls. An owner of the account can."),
+    }
+}
+
+/// Why somebody may not approve a call that waits, and who may. Whether they may is decided when they answer.
+fn why_not(request: &SignedInRequest, item: &Value) -> Option<&'static str> {
+    let own = Value::from(request.principal.user.as_str());
+    let has_agreed = item["approvals"].as_array().into_iter().flatten().any(|consent| consent["by"] == own);
+    if let Some(role) = role(request) {
+        return Some(role);
+    }
+    match (request.is_staff(), item["approver"].as_str()) {
+        (true, Some("owner")) => Some("The policies ask for a person of the account. An owner of the account can approve it."),
+        (false, Some("staff")) => {
+            Some("The policies ask for your provider's staff. A responder or an admin there can approve it.")
+        }
+        _ if has_agreed => Some("You have approved it. A second person has to."),
+        _ if item["separate"] == true && item["user"] == own => Some(
+            "It is a call of your own key, and the policies ask for another person. Another owner of the account can approve it.",
+        ),
+        _ => None,
+    }
 }
 
 async fn read(request: &SignedInRequest, item: &Value) -> Waiting {
@@ -116,6 +168,8 @@ async fn read(request: &SignedInRequest, item: &Value) -> Waiting {
         expires: time("expires_at"),
         needs_two: item["second_person"].as_bool().unwrap_or_default(),
         agreed,
+        may_reject: may_answer(request),
+        why_not: why_not(request, item),
     }
 }
 

@@ -1,4 +1,4 @@
-//! What pages load: one style sheet and one script, for staff two, out of the binary.
+//! What pages load: one style sheet and two scripts, out of the binary.
 //!
 //! INVARIANT: an address with a version is of just those bytes, so browsers keep it for ever.
 
@@ -17,8 +17,14 @@ struct Asset {
     bytes: &'static [u8],
 }
 
+/// Written in two files, sent as one.
+const STYLE: &str =
+    concat!(include_str!("../../../admin-ui/assets/console.css"), include_str!("../../../admin-ui/assets/layout.css"));
+const SCRIPT: &str =
+    concat!(include_str!("../../../admin-ui/assets/console.js"), include_str!("../../../admin-ui/assets/keys.js"));
+
 static ASSETS: [Asset; 5] = [
-    Asset { name: "console.css", kind: "text/css; charset=utf-8", bytes: include_bytes!("../../../admin-ui/assets/console.css") },
+    Asset { name: "console.css", kind: "text/css; charset=utf-8", bytes: STYLE.as_bytes() },
     Asset {
         name: "htmx.js",
         kind: "text/javascript; charset=utf-8",
@@ -29,11 +35,7 @@ static ASSETS: [Asset; 5] = [
         kind: "text/plain; charset=utf-8",
         bytes: include_bytes!("../../../admin-ui/assets/vendor/htmx-LICENSE.txt"),
     },
-    Asset {
-        name: "console.js",
-        kind: "text/javascript; charset=utf-8",
-        bytes: include_bytes!("../../../admin-ui/assets/console.js"),
-    },
+    Asset { name: "console.js", kind: "text/javascript; charset=utf-8", bytes: SCRIPT.as_bytes() },
     Asset { name: "icon.svg", kind: "image/svg+xml", bytes: include_bytes!("../../../admin-ui/assets/icon.svg") },
 ];
 

@@ -1,5 +1,5 @@
 //! The console's cookies: the session, who signed in before, attempts to begin a session elsewhere, how pages are to look, and
-//! why the staff looks.
+//! why the staff looks, and what a form has done.
 //!
 //! INVARIANT: the cookies about who somebody is have the `__Host-` prefix, so that no other host and no clear connection can
 //! set them. The one exception is a server that is only on the loopback address and without TLS, for development: not every
@@ -24,9 +24,13 @@ const ATTEMPT_ON_LOOPBACK: &str = "forelog-attempt-";
 const THEME: &str = "forelog-theme";
 const ZONE: &str = "forelog-zone";
 const REASON: &str = "forelog-reason";
+const TOLD: &str = "forelog-told";
 
 /// Longest reason of the staff for looking, in characters.
 pub const REASON_LONGEST: usize = 200;
+
+/// Longest text that the next page says, in bytes.
+const TOLD_LONGEST: usize = 1200;
 
 /// Most attempts that one browser keeps: one for each tab, the oldest go.
 const MOST_ATTEMPTS: usize = 5;
@@ -167,6 +171,29 @@ pub fn reason(headers: &HeaderMap, token: &Token) -> Option<String> {
 pub fn set_reason(token: &Token, reason: &str, settings: &Settings) -> HeaderValue {
     let reason = format!("{}.{}", mark(token), URL_SAFE_NO_PAD.encode(reason));
     written(&format!("{REASON}={reason}; Path=/console{}", flags(settings)))
+}
+
+/// What a form of the session with this token has done, for the next page to say.
+pub fn told(headers: &HeaderMap, token: &Token) -> Option<String> {
+    let (given, text) = value(headers, TOLD)?.split_once('.')?;
+    let text = String::from_utf8(URL_SAFE_NO_PAD.decode(text).ok()?).ok()?;
+    (given == mark(token) && text.len() <= TOLD_LONGEST).then_some(text)
+}
+
+/// Whether there is something to say.
+pub fn has_told(headers: &HeaderMap) -> bool {
+    value(headers, TOLD).is_some_and(|text| !text.is_empty())
+}
+
+/// Remembers it for the page that follows.
+pub fn set_told(token: &Token, text: &str, settings: &Settings) -> HeaderValue {
+    let text: String = text.chars().take(TOLD_LONGEST / 4).collect();
+    written(&format!("{TOLD}={}.{}; Path=/console; Max-Age=60{}", mark(token), URL_SAFE_NO_PAD.encode(text), flags(settings)))
+}
+
+/// Forgets it.
+pub fn end_told(settings: &Settings) -> HeaderValue {
+    written(&format!("{TOLD}=; Path=/console; Max-Age=0{}", flags(settings)))
 }
 
 /// Tells sessions apart, and helps with nothing else.

@@ -2,16 +2,17 @@
 
 use askama::Template;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use serde_json::json;
 
 use super::activity::{Row, rows};
 use super::confirm::Confirm;
 use super::form::Posted;
 use super::frame::{Frame, page};
-use super::keys::{Key, key_of};
+use super::keys::{Key, key_of, label_of};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::told;
 use crate::core::id::CredentialId;
 use crate::core::search::{Field, Search};
 use crate::core::state::Credential;
@@ -68,7 +69,7 @@ pub async fn ask(request: SignedInRequest, Path(id): Path<String>) -> Result<Res
     };
     let back = format!("/console/credentials/{id}");
     Ok(Confirm::new(format!("Revoke {} ({}…)", key.label, key.prefix), effect, &back)
-        .danger("Revoke it")
+        .danger(if key.is_person { "Revoke sessions" } else { "Revoke key" })
         .page(&request, &format!("{back}/revoke"))
         .await)
 }
@@ -84,7 +85,7 @@ pub async fn ask_own(request: SignedInRequest, Path(id): Path<String>) -> Result
     let effect = "It fails on its next request, on every node, with every key that it made, and cannot be brought back. Calls that \
                   already run go on.";
     Ok(Confirm::new(format!("Revoke {} ({}…)", key.label, key.prefix), effect, "/console/keys")
-        .danger("Revoke it")
+        .danger("Revoke key")
         .page(&request, &format!("/console/keys/{id}/revoke"))
         .await)
 }
@@ -93,5 +94,6 @@ pub async fn ask_own(request: SignedInRequest, Path(id): Path<String>) -> Result
 pub async fn revoke(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
     found(&request, &id)?;
     request.done("key_revoke", json!({ "id": id })).await?;
-    Ok(Redirect::to(&format!("/console/credentials/{id}")).into_response())
+    let text = format!("Revoked: {}. It fails on its next request.", label_of(&request, &id));
+    Ok(told::after(&request, &format!("/console/credentials/{id}"), &text))
 }

@@ -5,7 +5,8 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::extract::{OriginalUri, Request, State};
+use axum::extract::{FromRequestParts, OriginalUri, Request, State};
+use axum::http::request::Parts;
 use axum::http::{HeaderValue, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Redirect, Response};
@@ -15,6 +16,7 @@ use super::appearance::Appearance;
 use super::format::escape_hidden;
 use super::frame::{Frame, page};
 use super::page_error::PageError;
+use super::request::SignedInRequest;
 use crate::core::code::Code;
 use crate::http::{Http, recheck};
 
@@ -34,21 +36,25 @@ struct ErrorPage {
     told: ErrorContent,
 }
 
-/// Renders what went wrong, as the reader wants pages to look.
-pub async fn render(request: Request, next: Next) -> Response {
-    let appearance = Appearance::of(request.headers());
-    let mut response = next.run(request).await;
+/// Renders what went wrong, as the reader wants pages to look, with what is around every page if they are signed in.
+pub async fn render(State(http): State<Arc<Http>>, request: Request, next: Next) -> Response {
+    let (mut parts, body) = request.into_parts();
+    let mut response = next.run(Request::from_parts(parts.clone(), body)).await;
     match response.extensions_mut().remove::<PageError>() {
         None => response,
         Some(PageError::SignIn { next, fragment }) => to_sign_in(&next, fragment),
         Some(PageError::NoReason { next }) => Redirect::to(&format!("/console/reason?next={}", encoded(&next))).into_response(),
-        Some(fault) => show(told(fault), appearance),
+        Some(fault) => show(told(fault), &mut parts, &http).await,
     }
 }
 
-fn show(told: ErrorContent, appearance: Appearance) -> Response {
+async fn show(told: ErrorContent, parts: &mut Parts, http: &Arc<Http>) -> Response {
     let status = StatusCode::from_u16(told.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let frame = Frame { appearance, ..Frame::bare(told.heading) };
+    let frame = match SignedInRequest::from_request_parts(parts, http).await {
+        // INVARIANT: the same for what is absent and for what is not one's own (P9): no address, and no position of the log.
+        Ok(reader) => Frame { path: "/console/".to_owned(), as_of: None, ..Frame::of(told.heading, "", &reader).await },
+        Err(_) => Frame { appearance: Appearance::of(&parts.headers), ..Frame::bare(told.heading) },
+    };
     let mut shown = page(&ErrorPage { frame, told });
     *shown.status_mut() = status;
     shown
@@ -64,26 +70,30 @@ fn told(fault: PageError) -> ErrorContent {
     };
     match fault {
         PageError::Link => {
-            let text = "A link to come in works once, and for a while. This one was used, has ended, or was never given out.";
-            let hint = "If you came in with it, sign in; if not, ask whoever sent it for another one.";
+            let text = "An invitation works once and for a limited time. This one was used, has expired, or does not exist.";
+            let hint = "If you used it already, sign in. Otherwise ask the sender for a new one.";
             told(404, "This link does not work", text, Some(hint), "not_found")
         }
         PageError::OtherOrigin => {
             let text = "The form was not sent by a page of your session. It may have been open for too long.";
             let hint = "Go back, reload the page and send it again.";
-            told(403, "The form was not taken", text, Some(hint), Code::OriginNotAllowed.as_str())
+            told(403, "Form not accepted", text, Some(hint), Code::OriginNotAllowed.as_str())
         }
-        PageError::WrongMethod => {
-            told(405, "Not that way", "This page cannot be used like that.", None, Code::ValidationFailed.as_str())
-        }
-        PageError::Unreadable(text) => told(400, "That cannot be read", text, None, Code::ValidationFailed.as_str()),
+        PageError::WrongMethod => told(
+            405,
+            "Method not allowed",
+            "This page does not take this kind of request.",
+            None,
+            Code::ValidationFailed.as_str(),
+        ),
+        PageError::Unreadable(text) => told(400, "Invalid request", text, None, Code::ValidationFailed.as_str()),
         PageError::Refused(refusal) => {
             let hint = refusal.hint.as_deref().map(escape_hidden);
             let (status, code) = (refusal.code.status(), refusal.code.as_str());
-            told(status, "That was refused", &escape_hidden(&refusal.message), hint.as_deref(), code)
+            told(status, "Request refused", &escape_hidden(&refusal.message), hint.as_deref(), code)
         }
         PageError::NotFound | PageError::SignIn { .. } | PageError::NoReason { .. } => {
-            told(404, "Nothing here", "There is no such page, or it is not yours to see.", None, "not_found")
+            told(404, "Page not found", "There is no such page, or you may not see it.", None, "not_found")
         }
     }
 }

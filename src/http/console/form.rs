@@ -21,6 +21,7 @@ const LARGEST: usize = 64 * 1024;
 const FIELDS: usize = 1_200;
 
 /// The fields of a form, which may have the same name.
+#[derive(Clone)]
 pub struct Fields(Vec<(String, String)>);
 
 impl Fields {

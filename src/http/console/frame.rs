@@ -15,6 +15,7 @@ use super::notice::{Notices, notices};
 use super::request::{AnonymousRequest, SignedInRequest};
 use crate::core::id::{AccountId, Position};
 use crate::core::principal::Side;
+use crate::core::scope::Scope;
 use crate::core::state::{ControlState, Vm};
 use crate::core::switch::{Switch, Target};
 use crate::core::time::Micros;
@@ -36,6 +37,8 @@ pub struct Frame {
     pub switches: Vec<Engaged>,
     /// What the staff are told on every page.
     pub notices: Notices,
+    /// What the form before it has done.
+    pub told: Option<String>,
     /// How new it is.
     pub as_of: Option<AsOf>,
     /// Changes with the assets.
@@ -52,6 +55,8 @@ pub struct CurrentUser {
     pub account: String,
     /// Of the staff.
     pub is_staff: bool,
+    /// May engage and release switches.
+    pub may_switch: bool,
     /// What every form of the session carries.
     pub form_token: String,
 }
@@ -104,7 +109,7 @@ const CUSTOMER: [(&str, &str); 7] = [
     ("/console/people", "People"),
     ("/console/account", "Account"),
 ];
-const STAFF: [(&str, &str); 9] = [
+const STAFF: [(&str, &str); 10] = [
     ("/console/", "Overview"),
     ("/console/search", "Search"),
     ("/console/tail", "Live"),
@@ -112,6 +117,7 @@ const STAFF: [(&str, &str); 9] = [
     ("/console/switches", "Switches"),
     ("/console/events", "Events"),
     ("/console/rules", "Rules"),
+    ("/console/accounts", "Accounts"),
     ("/console/people", "People"),
     ("/console/account", "Account"),
 ];
@@ -132,6 +138,7 @@ impl Frame {
             nav: Vec::new(),
             switches: Vec::new(),
             notices: Notices::default(),
+            told: None,
             as_of: None,
             assets: super::assets::version(),
         }
@@ -155,11 +162,13 @@ impl Frame {
                 role: request.role().as_str(),
                 account: escape_hidden(&name.unwrap_or_else(|| request.principal.account.to_string())),
                 is_staff: request.principal.side == Side::Staff,
+                may_switch: request.may(Scope::StaffSwitch),
                 form_token: request.signed_in.token.form_token(),
             }),
             nav: links.iter().map(|(href, text)| Link { href, text, is_here: *href == here }).collect(),
             switches: in_force(&state, now).filter(concerns).map(|row| engaged(row, &state, request.is_staff(), now)).collect(),
             notices: if request.is_staff() { notices(request, now).await } else { Notices::default() },
+            told: request.told.as_deref().map(escape_hidden),
             as_of: as_of(request, now).await,
             assets: super::assets::version(),
         }
@@ -214,13 +223,18 @@ pub fn names(target: &Target, vm: &Vm) -> bool {
 pub fn engaged(switch: &Switch, state: &ControlState, for_staff: bool, now: Micros) -> Engaged {
     let message = switch.message.clone().unwrap_or_else(|| "The operator has stopped this kind of call.".into());
     Engaged {
-        stops: stops(&switch.target, state),
+        stops: if for_staff { stops(&switch.target, state) } else { told_customers(&switch.target, state) },
         id: switch.id.to_string(),
         target: switch.target.to_string(),
         text: escape_hidden(if for_staff { &switch.reason } else { &message }),
         since: DisplayTime::of(switch.engaged_at, now),
         until: switch.ends_at().map(|end| DisplayTime::of(end, now)),
     }
+}
+
+/// The same for customers, who are told whose doing it is if it is about everybody.
+fn told_customers(target: &Target, state: &ControlState) -> String {
+    if *target == Target::All { "Your provider has paused all agent calls".into() } else { stops(target, state) }
 }
 
 /// What a target means, in words.

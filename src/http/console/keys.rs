@@ -4,15 +4,18 @@ use std::collections::BTreeMap;
 
 use askama::Template;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::clients::{Client, clients};
 use super::form::{Fields, Posted};
+use super::form_state::{Argument, FormState};
 use super::format::{DisplayTime, escape_hidden, group_digits};
 use super::frame::{Frame, page};
+use super::key_scopes::{Choosable, PRESETS, Preset, choosable, wanted};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::told;
 use crate::core::code::Code;
 use crate::core::id::AccountId;
 use crate::core::job::Use;
@@ -22,6 +25,20 @@ use crate::core::scope::Scope;
 use crate::core::state::{ControlState, Credential};
 use crate::core::time::Micros;
 
+const HERE: &str = "/console/keys";
+
+/// What the arguments of `key_create` come from.
+const ARGUMENTS: [Argument; 4] = [
+    Argument { name: "label", field: "label", takes: "Give the key a name of 1 to 100 characters." },
+    Argument {
+        name: "ips",
+        field: "ips",
+        takes: "Write addresses or networks with commas between them, for example 192.0.2.7 or 192.0.2.0/24.",
+    },
+    Argument { name: "scopes", field: "scope", takes: "Choose at least one scope that the form offers." },
+    Argument { name: "vms", field: "vm", takes: "Choose VMs that the form offers." },
+];
+
 #[derive(Template)]
 #[template(path = "keys.html")]
 struct Keys {
@@ -29,9 +46,9 @@ struct Keys {
     live: Vec<Key>,
     ended: Vec<Key>,
     may_make: bool,
-    scopes: Vec<(&'static str, bool)>,
-    administers: Vec<&'static str>,
-    answers: bool,
+    presets: &'static [Preset],
+    scopes: Vec<Choosable>,
+    draft: FormState,
     vms: Vec<(String, String)>,
 }
 
@@ -79,6 +96,10 @@ struct Made {
 
 /// The page.
 pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
+    list(&request, FormState::default()).await
+}
+
+async fn list(request: &SignedInRequest, draft: FormState) -> Result<Response, PageError> {
     let gateway = &request.http.gateway;
     gateway.check_alive(&request.principal).await?;
     if request.is_staff() {
@@ -87,31 +108,24 @@ pub async fn show(request: SignedInRequest) -> Result<Response, PageError> {
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     let account = &request.principal.account;
     let visibility = request.visibility();
-    let own: Vec<&Credential> = state.keys_of(account).filter(|row| visibility.key(row)).collect();
-    let uses = uses(&request, &own).await?;
+    // What the console acts with for a person stands with the people.
+    let own: Vec<&Credential> = state.keys_of(account).filter(|row| visibility.key(row) && row.created.role.is_none()).collect();
+    let uses = uses(request, &own).await?;
     let is_live = |row: &&Credential| alive(&state, &row.created.credential, now).is_ok();
     let (live, over): (Vec<_>, Vec<_>) = own.into_iter().rev().partition(is_live);
-    let may = request.role().scopes();
     let vms = visibility.vms(&state);
-    Ok(page(&Keys {
-        frame: Frame::of("Keys", "/console/keys", &request).await,
+    let status = draft.status();
+    let shown = page(&Keys {
+        frame: Frame::of("Keys", HERE, request).await,
         live: live.into_iter().map(|row| key(row, &state, &uses, now)).collect(),
-        ended: over.into_iter().filter(|row| row.created.role.is_none()).map(|row| key(row, &state, &uses, now)).collect(),
+        ended: over.into_iter().map(|row| key(row, &state, &uses, now)).collect(),
         may_make: request.role().administers(),
-        scopes: may
-            .iter()
-            .filter(|scope| !scope.is_by_name())
-            .map(|scope| (scope.as_str(), Scope::AGENT.contains(scope)))
-            .collect(),
-        administers: may.iter().filter(|scope| over_others(**scope)).map(|scope| scope.as_str()).collect(),
-        answers: may.contains(&Scope::ApprovalsDecide),
+        presets: &PRESETS,
+        scopes: choosable(request),
+        draft,
         vms: vms.map(|vm| (vm.id.to_string(), escape_hidden(&vm.label))).collect(),
-    }))
-}
-
-/// A right over people and keys, which no agent needs.
-fn over_others(scope: Scope) -> bool {
-    scope.is_by_name() && scope != Scope::ApprovalsDecide
+    });
+    Ok((status, shown).into_response())
 }
 
 fn key(row: &Credential, state: &ControlState, uses: &BTreeMap<String, Use>, now: Micros) -> Key {
@@ -121,7 +135,8 @@ fn key(row: &Credential, state: &ControlState, uses: &BTreeMap<String, Use>, now
     let has_ended = row.revoked_at.is_some() || made.expires_at.is_some_and(|end| end <= now);
     let last = uses.get(made.credential.as_str()).filter(|used| used.count > 0);
     let scopes: Vec<&str> = made.scopes.iter().map(|scope| scope.as_str()).collect();
-    let scopes = if made.scopes == Scope::customer() { "all that is usual".to_owned() } else { scopes.join(" ") };
+    let scopes =
+        if made.scopes == Scope::customer() { "everything but people, keys and approvals".to_owned() } else { scopes.join(" ") };
     let scopes = if made.read_only { format!("read-only: {scopes}") } else { scopes };
     Key {
         id: made.credential.to_string(),
@@ -179,12 +194,19 @@ pub async fn last_use(request: &SignedInRequest, id: &str) -> Result<Option<Disp
 
 /// Makes a key and shows it.
 pub async fn create(Posted { request, fields }: Posted) -> Result<Response, PageError> {
-    let asked = asked(&fields, request.http.gateway.control().ports.clock.now())?;
-    let result = request.done("key_create", asked).await?;
+    let asked = asked(&request, &fields, request.http.gateway.control().ports.clock.now());
+    let made = match asked {
+        Ok(asked) => request.done("key_create", asked).await.map_err(PageError::from),
+        Err(fault) => Err(fault),
+    };
+    let result = match made {
+        Ok(result) => result,
+        Err(fault) => return list(&request, FormState::of(fields, fault, "days", &ARGUMENTS)?).await,
+    };
     let text = |name: &str| result[name].as_str().unwrap_or_default().to_owned();
     let (key, mcp_url) = (text("api_key"), request.mcp_url());
     Ok(page(&Made {
-        frame: Frame::of("The key is made", "/console/keys", &request).await,
+        frame: Frame::of("Key created", HERE, &request).await,
         label: escape_hidden(&text("label")),
         id: text("id"),
         clients: clients(&mcp_url, &key),
@@ -197,9 +219,9 @@ pub async fn create(Posted { request, fields }: Posted) -> Result<Response, Page
 /// The longest that a key may be made for, in days.
 const MAX_DAYS: u64 = 3650;
 
-fn asked(fields: &Fields, now: Micros) -> Result<Value, PageError> {
-    let read_only = fields.choice("read_only", &["no", "yes"])? == "yes";
-    let mut args = json!({ "label": fields.text("label"), "scopes": fields.all("scope"), "read_only": read_only });
+fn asked(request: &SignedInRequest, fields: &Fields, now: Micros) -> Result<Value, PageError> {
+    let (scopes, read_only) = wanted(request, fields)?;
+    let mut args = json!({ "label": fields.text("label"), "scopes": scopes, "read_only": read_only });
     let vms = fields.all("vm");
     if !vms.is_empty() {
         args["vms"] = json!(vms);
@@ -208,7 +230,8 @@ fn asked(fields: &Fields, now: Micros) -> Result<Value, PageError> {
     if !ips.is_empty() {
         args["ips"] = json!(ips);
     }
-    let unreadable = "The days until the key ends are a whole number from 1 to 3650, or nothing for a key without an end.";
+    let unreadable =
+        "The days until the key expires are a whole number from 1 to 3650, or nothing for a key that does not expire.";
     if let Some(days) = fields.number("days", 1..=MAX_DAYS, unreadable)? {
         args["expires_at"] = json!(DisplayTime::of(now.plus(std::time::Duration::from_hours(days * 24)), now).iso);
     }
@@ -218,11 +241,19 @@ fn asked(fields: &Fields, now: Micros) -> Result<Value, PageError> {
 /// Keeps a key that another one made.
 pub async fn adopt(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
     request.done("key_adopt", json!({ "id": id })).await?;
-    Ok(Redirect::to("/console/keys").into_response())
+    Ok(told::after(&request, HERE, &format!("Key kept: {}. It is yours now.", label_of(&request, &id))))
 }
 
 /// Ends a key for good.
 pub async fn revoke(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
     request.done("key_revoke", json!({ "id": id })).await?;
-    Ok(Redirect::to("/console/keys").into_response())
+    let text = format!("Key revoked: {}. It fails on its next request.", label_of(&request, &id));
+    Ok(told::after(&request, HERE, &text))
+}
+
+/// The name of a key, for saying what was done with it.
+pub fn label_of(request: &SignedInRequest, id: &str) -> String {
+    let state = request.http.gateway.state();
+    let row = id.parse().ok().and_then(|id| state.credentials.get(&id));
+    row.map_or_else(|| id.to_owned(), |row| row.label.clone())
 }

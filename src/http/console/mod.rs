@@ -9,10 +9,12 @@
 //! after its session's token and where it was sent from were checked (`form.rs`, `page_security.rs`).
 
 mod account;
+mod account_list;
 mod accounts;
 mod activity;
 mod address;
 mod appearance;
+mod approval_history;
 mod approvals;
 mod assets;
 mod call;
@@ -29,11 +31,13 @@ mod events;
 mod exports;
 mod fault_page;
 mod form;
+mod form_state;
 mod format;
 pub(in crate::http) mod frame;
 pub(in crate::http) mod impact;
 mod in_force;
 mod integrity;
+mod key_scopes;
 mod keys;
 mod legible;
 mod limits;
@@ -54,6 +58,7 @@ mod switch;
 mod switches;
 mod tail;
 mod timeline;
+mod told;
 mod vm;
 mod vm_switches;
 mod welcome;
@@ -110,6 +115,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/vms/{id}/stop", post(vm::stop))
         .route("/calls/{id}/raw", get(call::raw))
         .route("/vms/{id}/stop-commands", get(vm::ask_stop_commands).post(vm::stop_commands))
+        .route("/accounts", get(account_list::show))
         .route("/accounts/{id}", get(accounts::show))
         .route("/credentials/{id}", get(credentials::show))
         .route("/credentials/{id}/revoke", get(credentials::ask).post(credentials::revoke))
@@ -138,7 +144,8 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .layer(from_fn(page_security::same_origin))
         .layer(from_fn(legible::check_page))
         .layer(from_fn_with_state(Arc::clone(http), fault_page::still))
-        .layer(from_fn(fault_page::render))
+        .layer(from_fn_with_state(Arc::clone(http), fault_page::render))
+        .layer(from_fn_with_state(Arc::clone(http), told::once))
         .layer(from_fn_with_state(Arc::clone(http), page_security::harden));
     // Nested without the slash at the end, so both forms of the address are named.
     Router::new()

@@ -3,18 +3,20 @@
 
 use askama::Template;
 use axum::extract::{Path, Query};
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use super::activity::{Choice, Pairs};
 use super::address::encoded;
 use super::confirm::Confirm;
 use super::form::Posted;
+use super::form_state::{Argument, FormState};
 use super::format::{DisplayTime, escape_hidden};
 use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::sessions::{Row, rows};
+use super::told;
 use super::who::person as named;
 use crate::core::id::AccountId;
 use crate::core::principal::Side;
@@ -34,7 +36,14 @@ struct Page {
     people: Vec<Person>,
     invitations: Vec<Waiting>,
     roles: Vec<Choice>,
+    draft: FormState,
 }
+
+/// What the arguments of `person_invite` come from.
+const ARGUMENTS: [Argument; 2] = [
+    Argument { name: "email", field: "email", takes: "Write an e-mail address, for example name@example.com." },
+    Argument { name: "role", field: "role", takes: "Choose a role that the form offers." },
+];
 
 /// A person in the list.
 struct Person {
@@ -85,22 +94,29 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         Some(text) => text.parse().map_err(|_| PageError::NotFound)?,
         None => request.principal.account.clone(),
     };
+    list(&request, account, FormState::default()).await
+}
+
+async fn list(request: &SignedInRequest, account: AccountId, draft: FormState) -> Result<Response, PageError> {
     let listed = request.done("person_list", json!({ "account": account })).await?;
     let may_manage = listed["may_manage"] == true;
     let people: Vec<Person> = listed["items"].as_array().into_iter().flatten().map(person).collect();
-    let invitations = if may_manage { waiting(&request, &account, &people).await? } else { Vec::new() };
-    let name = name_of(&request, &account).await;
-    Ok(page(&Page {
-        frame: Frame::of(name.clone().map_or_else(|| "People".to_owned(), |name| format!("People of {name}")), HERE, &request)
+    let invitations = if may_manage { waiting(request, &account, &people).await? } else { Vec::new() };
+    let name = name_of(request, &account).await;
+    let status = draft.status();
+    let shown = page(&Page {
+        frame: Frame::of(name.clone().map_or_else(|| "People".to_owned(), |name| format!("People of {name}")), HERE, request)
             .await,
-        may_invite: may_manage && may_let_in(&request, &account),
+        may_invite: may_manage && may_let_in(request, &account),
         may_manage,
         people,
         invitations,
-        roles: roles(&request, &account, None),
+        roles: roles(request, &account, Some(draft.text("role"))),
         account: account.to_string(),
         name,
-    }))
+        draft,
+    });
+    Ok((status, shown).into_response())
 }
 
 fn person(item: &Value) -> Person {
@@ -172,13 +188,16 @@ fn list_of(request: &SignedInRequest, account: &AccountId) -> String {
 pub async fn invite(Posted { request, fields }: Posted) -> Result<Response, PageError> {
     let account: AccountId = fields.text("account").parse().map_err(|_| PageError::NotFound)?;
     let asked = json!({ "account": account, "email": fields.text("email"), "role": fields.text("role") });
-    let made = request.done("person_invite", asked).await?;
+    let made = match request.done("person_invite", asked).await.map_err(PageError::from) {
+        Ok(made) => made,
+        Err(fault) => return list(&request, account, FormState::of(fields, fault, "email", &ARGUMENTS)?).await,
+    };
     let text = |name: &str| made[name].as_str().unwrap_or_default();
     let link =
         if text("link").starts_with('/') { format!("{}{}", request.base_url(), text("link")) } else { text("link").to_owned() };
     let now = request.http.gateway.control().ports.clock.now();
     Ok(page(&Invited {
-        frame: Frame::of("The link is made", HERE, &request).await,
+        frame: Frame::of("Invitation created", HERE, &request).await,
         email: escape_hidden(text("email")),
         role: escape_hidden(text("role")),
         link,
@@ -191,7 +210,7 @@ pub async fn invite(Posted { request, fields }: Posted) -> Result<Response, Page
 pub async fn revoke_invitation(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
     request.done("invitation_revoke", json!({ "id": id })).await?;
     let account: AccountId = fields.text("account").parse().map_err(|_| PageError::NotFound)?;
-    Ok(Redirect::to(&list_of(&request, &account)).into_response())
+    Ok(told::after(&request, &list_of(&request, &account), "Invitation revoked. Its link no longer works."))
 }
 
 /// A person whom the visitor manages, and whose they are. Before that nothing is asked, for it would be recorded of whom (P9).
@@ -226,7 +245,7 @@ pub async fn one(request: SignedInRequest, Path(id): Path<String>) -> Result<Res
 /// Gives a person another role.
 pub async fn set_role(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
     request.done("person_role_set", json!({ "id": id, "role": fields.text("role") })).await?;
-    Ok(Redirect::to(&format!("{HERE}/{}", encoded(&id))).into_response())
+    Ok(told::after(&request, &format!("{HERE}/{}", encoded(&id)), "Role changed. All sessions of the person have ended."))
 }
 
 /// Ends a session of a person, or all of them.
@@ -236,7 +255,8 @@ pub async fn end_sessions(Path(id): Path<String>, Posted { request, fields }: Po
         asked["session"] = json!(fields.text("session"));
     }
     request.done("session_end", asked).await?;
-    Ok(Redirect::to(&format!("{HERE}/{}", encoded(&id))).into_response())
+    let text = if fields.text("session").is_empty() { "All sessions have ended." } else { "The session has ended." };
+    Ok(told::after(&request, &format!("{HERE}/{}", encoded(&id)), text))
 }
 
 /// Asks before a person is removed.
@@ -246,12 +266,13 @@ pub async fn ask(request: SignedInRequest, Path(id): Path<String>) -> Result<Res
                   address and password are erased. Agents that use one of those keys stop working. What they did stays in the log.";
     let back = format!("{HERE}/{id}");
     let heading = format!("Remove {} ({} sessions, {} keys)", person.email, person.sessions, person.keys);
-    Ok(Confirm::new(heading, effect, &back).danger("Remove").page(&request, &format!("{back}/remove")).await)
+    Ok(Confirm::new(heading, effect, &back).danger("Remove person").page(&request, &format!("{back}/remove")).await)
 }
 
 /// Removes a person.
 pub async fn remove(Path(id): Path<String>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
-    let (_, account) = found(&request, &id).await?;
+    let (person, account) = found(&request, &id).await?;
     request.done("person_remove", json!({ "id": id })).await?;
-    Ok(Redirect::to(&list_of(&request, &account)).into_response())
+    let text = format!("Removed: {}. Their sessions, keys and invitations have ended.", person.email);
+    Ok(told::after(&request, &list_of(&request, &account), &text))
 }

@@ -10,6 +10,7 @@ use super::activity::Pairs;
 use super::address::local;
 use super::cookie::{self, REASON_LONGEST};
 use super::form::Posted;
+use super::form_state::FormState;
 use super::frame::{Frame, page};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
@@ -22,6 +23,7 @@ struct Reason {
     given: String,
     next: String,
     longest: usize,
+    draft: FormState,
 }
 
 /// The form.
@@ -30,19 +32,29 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
         return Err(PageError::NotFound);
     }
     let next = pairs.iter().find(|(name, _)| name == "next").map_or("/console/search", |(_, next)| local(next));
-    Ok(page(&Reason {
-        frame: Frame::of("Why do you look?", "/console/search", &request).await,
+    Ok(form(&request, next, FormState::default()).await)
+}
+
+async fn form(request: &SignedInRequest, next: &str, draft: FormState) -> Response {
+    let status = draft.status();
+    let shown = page(&Reason {
+        frame: Frame::of("Reason for access", "/console/search", request).await,
         given: request.reason.clone().unwrap_or_default(),
         next: next.to_owned(),
         longest: REASON_LONGEST,
-    }))
+        draft,
+    });
+    (status, shown).into_response()
 }
 
 /// Keeps the reason for the session.
 pub async fn submit(Posted { request, fields }: Posted) -> Result<Response, PageError> {
     let reason = String::from(ScrubbedText::of(fields.text("reason")).cut(REASON_LONGEST));
     if reason.is_empty() {
-        return Err(PageError::Unreadable("A reason is needed, such as the number of a ticket."));
+        let next = local(fields.text("next")).to_owned();
+        let draft =
+            FormState::of(fields, PageError::Unreadable("Give a reason, such as the number of a ticket."), "reason", &[])?;
+        return Ok(form(&request, &next, draft).await);
     }
     let cookie = cookie::set_reason(&request.signed_in.token, &reason, &request.http.settings);
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to(local(fields.text("next")))).into_response())

@@ -43,6 +43,8 @@ pub struct SignedInRequest {
     pub path: String,
     /// Why they look into more than one account, if they have said so in this session.
     pub reason: Option<String>,
+    /// What the form before this page has done.
+    pub told: Option<String>,
     user_agent: Option<String>,
     host: String,
 }
@@ -144,7 +146,8 @@ impl FromRequestParts<Arc<Http>> for SignedInRequest {
         let AnonymousRequest { appearance, path, user_agent, .. } = request;
         let host = host(&parts.uri, &parts.headers).unwrap_or_default();
         let reason = cookie::reason(&parts.headers, &token);
-        Ok(Self { http: Arc::clone(http), signed_in, principal, appearance, path, reason, user_agent, host })
+        let told = cookie::told(&parts.headers, &token);
+        Ok(Self { http: Arc::clone(http), signed_in, principal, appearance, path, reason, told, user_agent, host })
     }
 }
 

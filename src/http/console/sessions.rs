@@ -9,6 +9,7 @@ use super::form::Posted;
 use super::format::{DisplayTime, escape_hidden};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::told;
 use crate::auth::session::{digest, idle_since};
 use crate::core::time::Micros;
 
@@ -71,7 +72,7 @@ pub async fn end_own(Posted { request, fields }: Posted) -> Result<Response, Pag
     let session = fields.text("session");
     request.done("session_end", json!({ "session": session })).await?;
     if session != digest(&request.signed_in.session.hash) {
-        return Ok(Redirect::to("/console/account").into_response());
+        return Ok(told::after(&request, "/console/account", "The session has ended."));
     }
     let cookie = cookie::end_session(&request.http.settings);
     Ok((AppendHeaders([(header::SET_COOKIE, cookie)]), Redirect::to("/console/sign-in")).into_response())

@@ -2,12 +2,13 @@
 
 use askama::Template;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use futures::{StreamExt, TryStreamExt};
 use serde_json::{Value, json};
 
 use super::ended_switches::engagement;
 use super::form::Posted;
+use super::form_state::{Argument, FormState};
 use super::format::{DisplayTime, escape_hidden};
 use super::frame::{Frame, in_force, page, stops};
 use super::impact;
@@ -15,6 +16,7 @@ use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
 use super::switches::may_read;
+use super::told;
 use super::who::{actor, person};
 use crate::core::code::Code;
 use crate::core::id::{CallId, SwitchId};
@@ -42,8 +44,14 @@ struct One {
     requested_by: Option<String>,
     ramp: Option<DisplayTime>,
     may_release: bool,
+    /// Why whoever looks does not confirm the release, and who does.
+    why_not: Option<&'static str>,
+    draft: FormState,
     history: Vec<Moment>,
 }
+
+/// What the arguments of `switch_release` come from.
+const ARGUMENTS: [Argument; 1] = [Argument { name: "reason", field: "reason", takes: "Give a reason of 1 to 500 characters." }];
 
 /// What changes from second to second.
 #[derive(Template)]
@@ -88,24 +96,29 @@ struct Moment {
 /// The page.
 pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Response, PageError> {
     may_read(&request)?;
-    let id: SwitchId = id.parse().map_err(|_| PageError::NotFound)?;
+    one(&request, id.parse().map_err(|_| PageError::NotFound)?, FormState::default()).await
+}
+
+async fn one(request: &SignedInRequest, id: SwitchId, draft: FormState) -> Result<Response, PageError> {
     let gateway = &request.http.gateway;
-    let switch = in_force_now(&request, id.as_str());
+    let switch = in_force_now(request, id.as_str());
     let target = match &switch {
         Some(switch) => switch.target.clone(),
-        None => engaged_target(&request, &id).await?,
+        None => engaged_target(request, &id).await?,
     };
     let (state, now) = (gateway.state(), gateway.control().ports.clock.now());
     // What it stops says whose it is, and nobody else is told its id.
     request.check_reader(&format!("switches/{id}"), target.owner(&state), json!({ "switch": id })).await?;
-    let history = history(&request, &id).await?;
+    let history = history(request, &id).await?;
     let requested_by = switch.as_ref().and_then(|switch| state.wish_to_release(switch, now).cloned());
     let live = match &switch {
-        Some(switch) => Some(live_part(&request, switch).await?),
+        Some(switch) => Some(live_part(request, switch).await?),
         None => None,
     };
-    Ok(page(&One {
-        frame: Frame::of("Switch", HERE, &request).await,
+    let own_wish = requested_by.as_ref().is_some_and(|user| *user == request.principal.user);
+    let status = draft.status();
+    let shown = page(&One {
+        frame: Frame::of("Switch", HERE, request).await,
         id: id.to_string(),
         stops: stops(&target, &state),
         target: target.to_string(),
@@ -113,12 +126,19 @@ pub async fn show(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
         ramp: switch.as_ref().and_then(|switch| switch.ramp).map(|ramp| DisplayTime::of(ramp.until, now)),
         live,
         requested_by: match requested_by {
-            Some(user) => Some(person(&request, Some(user.to_string())).await),
+            Some(user) => Some(person(request, Some(user.to_string())).await),
             None => None,
         },
-        may_release: request.may(Scope::StaffSwitch),
+        why_not: match (request.may(Scope::StaffSwitch), own_wish) {
+            (false, _) => Some("Your role does not release switches. A responder or an admin can."),
+            (true, true) => Some("Your release request is recorded. Someone other than you has to confirm it."),
+            (true, false) => None,
+        },
+        may_release: request.may(Scope::StaffSwitch) && !own_wish,
+        draft,
         history,
-    }))
+    });
+    Ok((status, shown).into_response())
 }
 
 /// The part that is asked for every second.
@@ -132,16 +152,20 @@ pub async fn live(request: SignedInRequest, Path(id): Path<String>) -> Result<Re
 pub async fn release(Path(id): Path<String>, Posted { request, fields }: Posted) -> Result<Response, PageError> {
     may_read(&request)?;
     let switch = in_force_now(&request, &id).ok_or(PageError::NotFound)?;
-    if switch.target.is_global() && fields.text("typed") != switch.target.to_string() {
-        return Err(PageError::Unreadable("What was typed is not what the switch stops, so it was not released."));
+    if switch.target.is_global() && !fields.text("typed").eq_ignore_ascii_case(&switch.target.to_string()) {
+        let fault = PageError::Unreadable("The text does not match, so the switch was not released.");
+        return one(&request, switch.id, FormState::of(fields, fault, "typed", &ARGUMENTS)?).await;
     }
     let mut args = json!({ "id": id, "reason": fields.text("reason") });
     if let Some(minutes) = fields.number("ramp", 0..=u64::MAX, "The minutes cannot be read.")? {
         args["ramp_minutes"] = json!(minutes);
     }
-    // If it was only asked for, the page says that a second person has to.
-    request.done("switch_release", args).await?;
-    Ok(back(&id))
+    match request.done("switch_release", args).await {
+        Ok(answered) if answered["released"] == false && answered["until"].is_null() => Ok(back(&request, &id, REQUESTED)),
+        Ok(answered) if answered["until"].is_null() => Ok(back(&request, &id, "Switch released. Calls are admitted again.")),
+        Ok(_) => Ok(back(&request, &id, "Release begun. Keys are admitted again one after the other.")),
+        Err(refusal) => one(&request, switch.id, FormState::of(fields, refusal.into(), "reason", &ARGUMENTS)?).await,
+    }
 }
 
 /// Stops everybody again while the switch lets go: the same is stopped once more.
@@ -155,14 +179,14 @@ pub async fn stop_again(Path(id): Path<String>, Posted { request, fields }: Post
         }
     }
     let engaged = request.done("switch_engage", args).await?;
-    Ok(back(engaged["id"].as_str().unwrap_or(&id)))
+    Ok(back(&request, engaged["id"].as_str().unwrap_or(&id), "Switch engaged. All keys are stopped again."))
 }
 
 /// Cancels one call that still runs, by the tool; one that has ended meanwhile needs no more.
 pub async fn cancel(Path((id, call)): Path<(String, String)>, Posted { request, .. }: Posted) -> Result<Response, PageError> {
     may_read(&request)?;
     end(&request, &call).await?;
-    Ok(back(&id))
+    Ok(back(&request, &id, "Cancellation requested."))
 }
 
 /// Cancels everything that still runs under the switch, each by a call of its own.
@@ -174,7 +198,7 @@ pub async fn cancel_all(Path(id): Path<String>, Posted { request, .. }: Posted) 
     let open: Vec<CallId> = under_way.running.into_iter().filter(|job| !is_settled(job)).map(|job| job.call).collect();
     let ends = open.into_iter().map(async |call: CallId| end(&request, call.as_str()).await);
     futures::stream::iter(ends).buffer_unordered(MAX_CONCURRENT).try_collect::<Vec<()>>().await?;
-    Ok(back(&id))
+    Ok(back(&request, &id, "Cancellation of all running calls requested."))
 }
 
 async fn end(request: &SignedInRequest, call: &str) -> Result<(), PageError> {
@@ -189,9 +213,11 @@ fn is_settled(job: &Job) -> bool {
     job.cancel_asked || job.joins.is_some()
 }
 
-fn back(id: &str) -> Response {
-    Redirect::to(&format!("{HERE}/{id}")).into_response()
+fn back(request: &SignedInRequest, id: &str, text: &str) -> Response {
+    told::after(request, &format!("{HERE}/{id}"), text)
 }
+
+const REQUESTED: &str = "Request recorded. Someone other than you has to confirm the release.";
 
 fn in_force_now(request: &SignedInRequest, id: &str) -> Option<Switch> {
     let (state, now) = (request.http.gateway.state(), request.http.gateway.control().ports.clock.now());
@@ -241,8 +267,8 @@ async fn history(request: &SignedInRequest, id: &SwitchId) -> Result<Vec<Moment>
     for record in found.items.iter().rev() {
         let what = match record.kind.as_str() {
             "switch_engaged" => "Engaged",
-            "release_requested" => "Release asked for",
-            "release_ramped" => "Release begun, step by step",
+            "release_requested" => "Release requested",
+            "release_ramped" => "Release begun, key by key",
             "switch_released" => "Released",
             "switch_expired" => "Ended by itself",
             _ => continue,

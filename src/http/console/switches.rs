@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use askama::Template;
 use axum::extract::Query;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::{IntoResponse, Response};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -14,12 +14,14 @@ use super::address::encoded;
 use super::drill::{self, LastDrill};
 use super::ended_switches::{self, EndedSwitch};
 use super::form::Posted;
+use super::form_state::{Argument, FormState};
 use super::format::{DisplayTime, escape_hidden};
 use super::frame::{Frame, in_force, page, stops};
 use super::impact;
 use super::nodes::{Nodes, nodes};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::told;
 use super::who::engager;
 use crate::core::code::Code;
 use crate::core::engagement::check_target;
@@ -72,7 +74,15 @@ struct New {
     waiting: usize,
     running: usize,
     is_global: bool,
+    draft: FormState,
 }
+
+/// What the arguments of `switch_engage` come from.
+const ARGUMENTS: [Argument; 3] = [
+    Argument { name: "reason", field: "reason", takes: "Give a reason of 1 to 500 characters." },
+    Argument { name: "message", field: "message", takes: "The message may have at most 500 characters." },
+    Argument { name: "incident", field: "incident", takes: "The incident may have at most 80 characters." },
+];
 
 /// A target as the form names it: in one text, or as its kind and the name of one of that kind.
 #[derive(Deserialize)]
@@ -123,15 +133,19 @@ pub async fn show(request: SignedInRequest, Query(older): Query<Older>) -> Resul
 /// The page before the button: what it would stop.
 pub async fn preview(request: SignedInRequest, Query(wanted): Query<Wanted>) -> Result<Response, PageError> {
     may_read(&request)?;
-    let target = wanted.target()?;
+    before(&request, wanted.target()?, FormState::default()).await
+}
+
+async fn before(request: &SignedInRequest, target: Target, draft: FormState) -> Result<Response, PageError> {
     let state = request.http.gateway.state();
     check_target(&target, &state, &request.http.gateway.control().ports.names()).map_err(PageError::Refused)?;
     let asked = json!({ "target": target.to_string() });
     request.check_reader("switches/reach", target.owner(&state), asked).await?;
     let under_way = impact::under_way(&request.http.gateway, |call, state| target.covers(call, state)).await?;
     let (customers, vms) = impact::touched(&target, &state);
-    Ok(page(&New {
-        frame: Frame::of("Stop", HERE, &request).await,
+    let status = draft.status();
+    let shown = page(&New {
+        frame: Frame::of("Stop", HERE, request).await,
         deed: deed(&stops(&target, &state)),
         per_minute: impact::per_minute(&request.http.gateway, &target).await?,
         customers,
@@ -140,7 +154,9 @@ pub async fn preview(request: SignedInRequest, Query(wanted): Query<Wanted>) -> 
         running: under_way.running.len(),
         is_global: target.is_global(),
         target: target.to_string(),
-    }))
+        draft,
+    });
+    Ok((status, shown).into_response())
 }
 
 /// What the button does: `Stop every call` of `Every call is stopped`.
@@ -166,8 +182,16 @@ pub async fn engage(Posted { request, fields }: Posted) -> Result<Response, Page
         "expires_at": lasts.map(|lasts| now.plus(lasts).document()),
     });
     // What is not there is said, with what is near: whoever engages may know all of it.
-    let engaged = request.done("switch_engage", without_nulls(args)).await.map_err(PageError::Refused)?;
-    Ok(Redirect::to(&format!("{HERE}/{}", engaged["id"].as_str().unwrap_or_default())).into_response())
+    match request.done("switch_engage", without_nulls(args)).await.map_err(PageError::Refused) {
+        Ok(engaged) => {
+            let place = format!("{HERE}/{}", engaged["id"].as_str().unwrap_or_default());
+            Ok(told::after(&request, &place, "Switch engaged. Calls that it covers are refused from now on."))
+        }
+        Err(fault) => match fields.text("target").parse::<Target>() {
+            Ok(target) => before(&request, target, FormState::of(fields, fault, "", &ARGUMENTS)?).await,
+            Err(_) => Err(fault),
+        },
+    }
 }
 
 fn without_nulls(args: Value) -> Value {

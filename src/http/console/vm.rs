@@ -2,7 +2,7 @@
 
 use askama::Template;
 use axum::extract::Path;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use serde_json::json;
 
 use super::activity::{Row, rows};
@@ -12,6 +12,7 @@ use super::frame::{Frame, page};
 use super::overview::{Machine, machine};
 use super::page_error::PageError;
 use super::request::SignedInRequest;
+use super::told;
 use super::vm_switches::{ClassStatus, class_statuses};
 use crate::core::id::VmId;
 use crate::core::noun::vm::VM;
@@ -77,7 +78,7 @@ pub async fn set_exec(Path(id): Path<String>, Posted { request, fields }: Posted
     let verb = if enabled { "ENABLE" } else { "DISABLE" };
     let args = json!({ "vm_id": id, "enabled": enabled, "confirmation": format!("{verb} MCP EXEC {id}") });
     request.done("vm_exec_set", args).await?;
-    Ok(back(&id))
+    Ok(back(&request, &id, if enabled { "Command execution is on." } else { "Command execution is off." }))
 }
 
 /// Stops every agent on the VM, and what runs.
@@ -85,7 +86,7 @@ pub async fn stop(Path(id): Path<String>, Posted { request, fields }: Posted) ->
     let running = fields.choice("running", &["cancel", "let_finish"])?;
     let args = json!({ "reason": fields.text("reason"), "target": "vms", "vm_id": id, "running": running });
     request.done("panic_engage", args).await?;
-    Ok(back(&id))
+    Ok(back(&request, &id, "All agents on this VM are stopped."))
 }
 
 /// Asks before commands on the VM are stopped.
@@ -109,9 +110,9 @@ pub async fn stop_commands(Path(id): Path<String>, Posted { request, fields }: P
         args["message"] = json!(fields.text("message"));
     }
     request.done("switch_engage", args).await?;
-    Ok(back(&id))
+    Ok(back(&request, &id, "Commands on this VM are stopped."))
 }
 
-fn back(id: &str) -> Response {
-    Redirect::to(&format!("/console/vms/{id}")).into_response()
+fn back(request: &SignedInRequest, id: &str, text: &str) -> Response {
+    told::after(request, &format!("/console/vms/{id}"), text)
 }

@@ -63,7 +63,7 @@ async fn removed(console: ConsoleServer, issuer: Running) {
     let wish = [("reason", "over"), ("typed", "class:exec")];
     let itself = mole.submit(&format!("/console/people/{user}/remove"), &[]).await;
     assert_eq!(itself.status, StatusCode::FORBIDDEN, "they have removed themselves: {itself:?}");
-    assert!(!mole.page(&format!("/console/people/{user}")).await.contains("Remove from the account"));
+    assert!(!mole.page(&format!("/console/people/{user}")).await.contains("Remove person"));
 
     let boss = console.signed_in(&console.staff).await;
     assert_eq!(boss.submit(&format!("/console/people/{user}/remove"), &[]).await.status, StatusCode::SEE_OTHER);

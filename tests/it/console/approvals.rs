@@ -55,7 +55,7 @@ async fn end(console: &ConsoleServer, call: &str) -> String {
 async fn console_a_person_answers_for_a_call_once() {
     let (console, _policies) = holding().await;
     let owner = console.signed_in(&console.one.owner).await;
-    assert!(owner.page("/console/approvals").await.contains("No call waits for a person."));
+    assert!(owner.page("/console/approvals").await.contains("No call is waiting for approval."));
     let call = ask(&console).await;
     let page = owner.page("/console/approvals").await;
     for told in
@@ -69,8 +69,9 @@ async fn console_a_person_answers_for_a_call_once() {
     let (path, yes) = (format!("/console/approvals/{call}"), [("verdict", "approve"), ("reason", "agreed with Ada")]);
     assert_eq!(owner.post(&path, &yes).await.status, StatusCode::FORBIDDEN, "a form without its token");
     assert_eq!(owner.submit(&path, &yes).await.status, StatusCode::SEE_OTHER);
+    assert!(owner.page("/console/approvals").await.contains("Approved. The call is decided again now"), "nothing is said");
     assert_eq!(end(&console, &call).await, "succeeded");
-    assert!(owner.page("/console/approvals").await.contains("No call waits for a person."));
+    assert!(owner.page("/console/approvals").await.contains("No call is waiting for approval."));
     let late = owner.submit(&path, &[("verdict", "reject")]).await;
     assert!(late.text.contains("role=\"alert\"") || late.status.is_client_error(), "a second answer is told nothing: {late:?}");
     assert_eq!(console.events("approval_decided").await.len(), 1);
@@ -78,6 +79,8 @@ async fn console_a_person_answers_for_a_call_once() {
     let call = ask(&console).await;
     owner.submit(&format!("/console/approvals/{call}"), &[("verdict", "reject"), ("reason", "not at noon")]).await;
     assert_eq!(end(&console, &call).await, "refused");
+    let decided = console.shows(&owner, "/console/approvals", "Rejected</span>").await;
+    assert!(decided.contains("Approved</span>") && decided.contains(&format!("/console/calls/{call}")), "{decided}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -89,6 +92,8 @@ async fn console_nobody_else_answers() {
     let member = console.signed_in(&member).await;
     assert!(!other.page("/console/approvals").await.contains(&call), "another tenant sees it");
     assert!(!member.page("/console/approvals").await.contains("name=\"verdict\""), "a member is offered it");
+    let told = member.page("/console/approvals").await;
+    assert!(told.contains("An owner of the account can.") && !told.contains("No call is waiting"), "{told}");
     for browser in [&other, &member] {
         let tried = browser.submit(&format!("/console/approvals/{call}"), &[("verdict", "approve")]).await;
         assert!(tried.status.is_client_error(), "{tried:?}");
@@ -107,7 +112,7 @@ async fn console_staff_say_why_they_look_at_what_waits() {
     assert_eq!(asked.status, StatusCode::SEE_OTHER, "{asked:?}");
     assert!(asked.header("location").starts_with("/console/reason?next="), "{asked:?}");
     let staff = console.investigator().await;
-    assert!(staff.page("/console/approvals").await.contains("No call waits for a person."));
+    assert!(staff.page("/console/approvals").await.contains("No call is waiting for approval."));
     let reads = console.events("log_read").await;
     let last = serde_json::to_value(reads.last().expect("a reading")).expect("a leaf");
     assert_eq!((&last["what"], &last["user"]), (&json!("approvals"), &json!(console.staff.user)));

@@ -24,7 +24,7 @@ async fn console_everything_is_stopped_watched_and_released_by_two_persons() {
     let preview = staff.page("/console/switches/new?target=all").await;
     assert!(preview.contains("Stop every call?"), "{preview}");
     assert!(between(&preview, "<dt>customers</dt><dd class=\"count\">", "<") == "2", "{preview}");
-    assert!(between(&preview, "last five</dt><dd class=\"count\">", "<") != "0.0", "{preview}");
+    assert!(between(&preview, "over 5 minutes</dt><dd class=\"count\">", "<") != "0.0", "{preview}");
     let nameless = staff.submit("/console/switches", &[("target", "all")]).await;
     assert!(nameless.status.is_client_error(), "a reason is needed: {nameless:?}");
 
@@ -41,13 +41,13 @@ async fn console_everything_is_stopped_watched_and_released_by_two_persons() {
     let untyped = staff.submit(&format!("{path}/release"), &[("reason", "over"), ("typed", "al")]).await;
     assert_eq!(untyped.status, StatusCode::BAD_REQUEST);
     led_to(&staff.submit(&format!("{path}/release"), &[("reason", "over"), ("typed", "all")]).await);
-    assert!(staff.page(&path).await.contains("asks for the release"), "one person is not enough");
+    assert!(staff.page(&path).await.contains("has requested the release"), "one person is not enough");
     assert_eq!(console.call(key, "vm_list", nothing()).await.code(), "kill_switch_engaged");
     let other = console.signed_in(&second).await;
     led_to(&other.submit(&format!("{path}/release"), &[("reason", "I looked too"), ("typed", "all")]).await);
     assert_eq!(console.call(key, "vm_list", nothing()).await.status, StatusCode::OK);
     let over = other.page(&path).await;
-    for told in ["Over", "Engaged", "Release asked for", "Released", "I looked too", "staff@example.com"] {
+    for told in ["Over", "Engaged", "Release requested", "Released", "I looked too", "staff@example.com"] {
         assert!(over.contains(told), "{told} is not told: {over}");
     }
     assert!(!over.contains("hx-get"), "nothing is left to watch");
@@ -112,7 +112,7 @@ async fn console_a_switch_lets_go_step_by_step_and_stops_again() {
     assert!(odd.status.is_client_error(), "{odd:?}");
     led_to(&other.submit(&format!("{path}/release"), &wish).await);
     let page = other.page(&path).await;
-    for told in ["In force", "It lets go step by step", "Release begun, step by step", "<dd class=\"count\">0 %</dd>"] {
+    for told in ["In force", "The release is under way", "Release begun, key by key", "<dd class=\"count\">0 %</dd>"] {
         assert!(page.contains(told), "{told} is not told: {page}");
     }
     let key = &console.one.key;
@@ -198,10 +198,10 @@ async fn console_a_drill_is_made_shown_and_missed() {
     let console = ConsoleServer::open().await;
     let staff = console.signed_in(&console.staff).await;
     let page = staff.page("/console/switches").await;
-    assert!(page.contains("No drill was ever made") && page.contains("Drill now"), "{page}");
+    assert!(page.contains("No drill was ever made") && page.contains("Run drill"), "{page}");
     assert!(page.contains("Control state is at epoch") && page.contains("confirmed"), "the nodes are not shown: {page}");
     let reader = console.signed_in(&console.hire(&console.staff.account, "reader").await).await;
-    assert!(!reader.page("/console/switches").await.contains("Drill now"), "a reader is offered it");
+    assert!(!reader.page("/console/switches").await.contains("Run drill"), "a reader is offered it");
     assert_eq!(reader.submit("/console/switches/drill", &[]).await.status, StatusCode::FORBIDDEN);
     assert!(led_to(&staff.submit("/console/switches/drill", &[]).await).ends_with("#drill"));
     assert_eq!(console.events("drill_completed").await.len(), 1);
@@ -223,7 +223,7 @@ async fn console_a_vm_says_what_is_let_through_and_why_not() {
     let second = console.signed_in(&responder).await;
     let (owner, other) = (console.signed_in(&console.one.owner).await, console.signed_in(&console.other.owner).await);
     let vm = format!("/console/vms/{}", console.one.vm);
-    assert!(!owner.page(&vm).await.contains("What is let through now"), "nothing is stopped");
+    assert!(!owner.page(&vm).await.contains("What is allowed now"), "nothing is stopped");
     let targets = [
         ("all", 4, true),
         ("class:exec", 1, true),
@@ -236,9 +236,9 @@ async fn console_a_vm_says_what_is_let_through_and_why_not() {
         let fields = [("target", target), ("reason", "ours alone"), ("message", "We look into it.")];
         let path = led_to(&staff.submit("/console/switches", &fields).await);
         let (page, overview) = (owner.page(&vm).await, owner.page("/console/").await);
-        let table = between(&page, "What is let through now", "</table>");
+        let table = between(&page, "What is allowed now", "</table>");
         assert_eq!(table.matches("We look into it.").count(), classes, "{target}: {table}");
-        assert_eq!(table.matches(">let through<").count(), 4 - classes, "{target}: {table}");
+        assert_eq!(table.matches(">allowed<").count(), 4 - classes, "{target}: {table}");
         assert!(overview.contains("We look into it."), "{target} is not told on the overview: {overview}");
         assert!(
             overview.contains(if classes == 4 { "</svg>Stopped</span>" } else { "</svg>Partly stopped</span>" }),

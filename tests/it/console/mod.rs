@@ -24,6 +24,7 @@ mod again;
 mod approvals;
 mod claims;
 mod forged;
+mod forms;
 mod guessing;
 mod incident;
 mod inviters;

@@ -210,7 +210,7 @@ async fn console_an_export_holds_all_no_formula_and_is_the_same_file_again() {
     }
     console.clock.pass(std::time::Duration::from_hours(7 * 24 + 1));
     let later = console.signed_in(&console.one.owner).await;
-    assert!(later.page(&place).await.contains("no longer to be downloaded"));
+    assert!(later.page(&place).await.contains("no longer available"));
     assert_eq!(later.get(&format!("{place}/file")).await.status, StatusCode::NOT_FOUND, "it can be downloaded for ever");
 }
 

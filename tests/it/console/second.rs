@@ -135,9 +135,9 @@ async fn console_staff_let_nobody_into_a_customers_account() {
     let staff = console.signed_in(&console.staff).await;
     let (people, owner) = (format!("/console/people?account={}", console.one.account), &console.one.owner.user);
     let page = staff.page(&people).await;
-    assert!(page.contains("one@example.com") && !page.contains("Make the link"), "{page}");
+    assert!(page.contains("one@example.com") && !page.contains("Create invitation"), "{page}");
     let page = staff.page(&format!("/console/people/{owner}")).await;
-    assert!(page.contains("Remove from the account") && !page.contains("Change the role"), "{page}");
+    assert!(page.contains("Remove person") && !page.contains("Change role"), "{page}");
     let fields = [("account", console.one.account.as_str()), ("email", "me@hosting.example"), ("role", "owner")];
     assert_eq!(staff.submit("/console/people", &fields).await.status, StatusCode::FORBIDDEN);
     let role = staff.submit(&format!("/console/people/{owner}/role"), &[("role", "member")]).await;

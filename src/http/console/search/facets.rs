@@ -18,8 +18,9 @@ pub struct Facet {
     pub options: &'static [&'static str],
 }
 
-const OUTCOMES: [&str; 9] = ["succeeded", "refused", "failed", "timed_out", "cancelled", "unknown", "running", "queued", "held"];
-const VIAS: [&str; 5] = ["mcp", "rest", "console", "stdio", "cli"];
+pub(super) const OUTCOMES: [&str; 9] =
+    ["succeeded", "refused", "failed", "timed_out", "cancelled", "unknown", "running", "queued", "held"];
+pub(super) const VIAS: [&str; 5] = ["mcp", "rest", "console", "stdio", "cli"];
 
 const FACETS: [(Field, &str, &[&str]); 12] = [
     (Field::Outcome, "Outcome", &OUTCOMES),

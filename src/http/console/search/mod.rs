@@ -9,6 +9,8 @@ mod histogram;
 mod landing;
 pub mod line;
 pub mod saved;
+mod shorthand;
+mod words;
 
 use askama::Template;
 use axum::extract::Query;
@@ -75,6 +77,7 @@ struct Page {
     live: String,
     may_export: bool,
     saved: Vec<Saved>,
+    words: Vec<String>,
 }
 
 /// A length of time to choose.
@@ -121,6 +124,9 @@ pub async fn show(request: SignedInRequest, Query(pairs): Query<Pairs>) -> Resul
     let value = |wanted: &str| pairs.iter().find(|(name, value)| name == wanted && !value.is_empty()).map(|(_, value)| value);
     let line = Line::of(value("q").map_or("", String::as_str));
     if let Some(place) = landing::of(&line, &request.http.gateway.state()) {
+        return Ok(Redirect::to(&place).into_response());
+    }
+    if let Some(place) = shorthand::meant(&line, &request).await? {
         return Ok(Redirect::to(&place).into_response());
     }
     if let Some(line) = facets::merged(&line, &pairs) {
@@ -186,6 +192,7 @@ async fn blank(request: &SignedInRequest, line: &Line, trouble: Option<Trouble>,
         may_export: request.may(Scope::StaffExport),
         live: encoded(&line.to_string()),
         saved: saved::all(request).await,
+        words: words::of(&request.http.gateway.control().catalogue),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Searches that the staff keep for each other. They are no part of the log: nothing is decided or proved by them.
 
 use axum::extract::Path;
-use axum::response::{IntoResponse, Redirect, Response};
+use axum::response::Response;
 use serde_json::json;
 
 use super::line::Line;
@@ -9,6 +9,7 @@ use crate::http::console::form::Posted;
 use crate::http::console::format::escape_hidden;
 use crate::http::console::page_error::PageError;
 use crate::http::console::request::SignedInRequest;
+use crate::http::console::told;
 
 /// A search in the list.
 pub struct Saved {
@@ -54,7 +55,7 @@ pub async fn keep(Posted { request, fields }: Posted) -> Result<Response, PageEr
         return Err(PageError::Unreadable("A search needs a name, and a line."));
     }
     request.done("search_keep", json!({ "name": name, "line": line.to_string() })).await?;
-    Ok(Redirect::to(&line.href()).into_response())
+    Ok(told::after(&request, &line.href(), "Search saved."))
 }
 
 /// Forgets one's own, or anybody's, for an admin.
@@ -63,5 +64,5 @@ pub async fn forget(Path(id): Path<String>, Posted { request, .. }: Posted) -> R
         return Err(PageError::NotFound);
     }
     request.done("search_forget", json!({ "id": id })).await?;
-    Ok(Redirect::to("/console/search").into_response())
+    Ok(told::after(&request, "/console/search", "Search removed."))
 }

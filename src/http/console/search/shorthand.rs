@@ -1,0 +1,73 @@
+//! What people type instead of ids and lists of tools: `class:exec` stands for the tools of a class, `account:name` for the
+//! account of that name. The page leads to the line that is meant, so that what is searched is what the line says.
+
+use crate::core::search::Field;
+use crate::core::tool::Class;
+use crate::http::console::page_error::PageError;
+use crate::http::console::request::SignedInRequest;
+use crate::tools::Catalogue;
+
+use super::line::Line;
+
+/// The classes that a line may name.
+pub const CLASSES: [Class; 5] = [Class::Read, Class::Write, Class::Exec, Class::Destroy, Class::Control];
+
+/// Where a line with a shorthand in it leads; none if it has none.
+pub async fn meant(line: &Line, request: &SignedInRequest) -> Result<Option<String>, PageError> {
+    let mut items: Vec<String> = Vec::new();
+    for item in line.items() {
+        if let Some(tools) =
+            class_of(item).and_then(|(class, without)| tools(class, without, &request.http.gateway.control().catalogue))
+        {
+            items.push(tools);
+        } else if let Some((name, without)) = account_name(item) {
+            let found = named(&name, request).await?;
+            let [id] = found.as_slice() else {
+                return Ok(Some(format!("/console/accounts?q={}", crate::http::console::address::encoded(&name))));
+            };
+            items.push(format!("{}account:{id}", if without { "-" } else { "" }));
+        } else {
+            items.push(item.to_owned());
+        }
+    }
+    let written = Line::of(&items.join(" "));
+    Ok((written != *line).then(|| written.href()))
+}
+
+fn class_of(item: &str) -> Option<(Class, bool)> {
+    let (name, without) =
+        item.strip_prefix("-class:").map(|name| (name, true)).or_else(|| Some((item.strip_prefix("class:")?, false)))?;
+    CLASSES.into_iter().find(|class| class.as_str() == name).map(|class| (class, without))
+}
+
+/// A condition for the tools of a class. Those that administer are more than one condition may name, and are all the others.
+fn tools(class: Class, without: bool, catalogue: &Catalogue) -> Option<String> {
+    let is_control = class == Class::Control;
+    let wanted = |of: Class| if is_control { of != Class::Control } else { of == class };
+    let names: Vec<&str> = catalogue.iter().filter(|tool| wanted(tool.facts.class)).map(|tool| tool.facts.name).collect();
+    // No tool of the class: a name that no call has, so that nothing is found.
+    let names = if names.is_empty() { class.as_str().to_owned() } else { names.join(",") };
+    Some(format!("{}{}:{names}", if without == is_control { "" } else { "-" }, Field::Tool.name()))
+}
+
+/// The name in `account:name`, unless it is an id.
+fn account_name(item: &str) -> Option<(String, bool)> {
+    let (text, without) =
+        item.strip_prefix("-account:").map(|text| (text, true)).or_else(|| Some((item.strip_prefix("account:")?, false)))?;
+    let name = text.trim_matches('"');
+    (!name.is_empty() && !name.starts_with("acc_")).then(|| (name.to_owned(), without))
+}
+
+/// The accounts of a name: of just this name, or else of one that begins so. Names are read for a reason.
+async fn named(name: &str, request: &SignedInRequest) -> Result<Vec<String>, PageError> {
+    if request.reason.is_none() {
+        return Err(PageError::NoReason { next: request.path.clone() });
+    }
+    let names = request.http.gateway.control().ports.reader.vault.account_names().await.unwrap_or_default();
+    let wanted = name.to_lowercase();
+    let that = |fits: &dyn Fn(&str) -> bool| {
+        names.iter().filter(|(_, name)| fits(&name.to_lowercase())).map(|(id, _)| id.clone()).collect::<Vec<_>>()
+    };
+    let same = that(&|name| name == wanted);
+    Ok(if same.is_empty() { that(&|name| name.starts_with(&wanted)) } else { same })
+}

@@ -1,0 +1,147 @@
+//! Forms: what was typed is kept beside what is wrong with it, what was done is said once, errors keep the way on; and accounts
+//! are found by what staff know of them.
+
+use std::time::Duration;
+
+use reqwest::StatusCode;
+use serde_json::json;
+
+use super::{Browser, ConsoleServer};
+
+impl ConsoleServer {
+    /// A page once it has a text: what it shows comes from the views, a moment after the log.
+    pub async fn shows(&self, browser: &Browser, path: &str, text: &str) -> String {
+        let asking = async {
+            loop {
+                let page = browser.page(path).await;
+                if page.contains(text) {
+                    return page;
+                }
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_secs(30), asking).await.expect("the text")
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_a_refused_form_keeps_what_was_typed_beside_what_is_wrong() {
+    let console = ConsoleServer::open().await;
+    let owner = console.signed_in(&console.one.owner).await;
+    let key = [("label", "my <laptop>"), ("preset", "read"), ("days", "365"), ("ips", "10.0.0.300")];
+    let refused = owner.submit("/console/keys", &key).await;
+    assert!(refused.status.is_client_error(), "{refused:?}");
+    for kept in [
+        "value=\"my &#60;laptop&#62;\"",
+        "value=\"10.0.0.300\"",
+        "value=\"365\" selected",
+        "value=\"read\" aria-describedby=\"preset-read\" checked",
+    ] {
+        assert!(refused.text.contains(kept), "{kept} is lost: {}", refused.text);
+    }
+    let fault = super::between(&refused.text, "id=\"fault-ips\" role=\"alert\">", "<");
+    assert!(fault.contains("192.0.2.0/24") && refused.text.contains("aria-errormessage=\"fault-ips\""), "{fault}");
+    let days = owner.submit("/console/keys", &[("label", "laptop"), ("preset", "read"), ("days", "0")]).await;
+    assert!(days.status == StatusCode::BAD_REQUEST && days.text.contains("id=\"fault-days\""), "{days:?}");
+    assert!(!owner.page("/console/keys").await.contains("my &#60;laptop"), "a refused form has made a key");
+
+    let form = owner.page("/console/people").await;
+    let account = super::between(&form, "name=\"account\" value=\"", "\"").to_owned();
+    let refused =
+        owner.submit("/console/people", &[("account", &*account), ("email", "not an address"), ("role", "owner")]).await;
+    assert_eq!(refused.status, StatusCode::UNPROCESSABLE_ENTITY, "{refused:?}");
+    for kept in ["value=\"not an address\"", "id=\"fault-email\"", "<option value=\"owner\" selected>"] {
+        assert!(refused.text.contains(kept), "{kept} is lost: {}", refused.text);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_presets_give_what_they_say_and_only_scopes_of_use_are_offered() {
+    let console = ConsoleServer::open().await;
+    let owner = console.signed_in(&console.one.owner).await;
+    let page = owner.page("/console/keys").await;
+    assert!(page.contains("value=\"vms:exec\"") && page.contains("value=\"people:write\""), "{page}");
+    for idle in ["sandboxes:read", "daemons:write", "messages:read", "billing:read"] {
+        assert!(!page.contains(&format!("value=\"{idle}\"")), "{idle} has no use and is offered");
+    }
+    let scopes = async |preset: &str| {
+        let made = owner
+            .submit("/console/keys", &[("label", preset), ("preset", preset), ("days", "30"), ("scope", "keys:write")])
+            .await;
+        assert_eq!(made.status, StatusCode::OK, "{made:?}");
+        let event = console.events("credential_created").await.pop().expect("a key");
+        let leaf = serde_json::to_value(event).expect("a leaf");
+        (leaf["scopes"].clone(), leaf["read_only"] == true)
+    };
+    assert_eq!(scopes("read").await, (json!(["account:read", "vms:read", "audit:read"]), true));
+    let usual = json!(["account:read", "vms:read", "vms:power", "vms:exec", "audit:read"]);
+    assert_eq!(scopes("operate").await, (usual, false));
+    let (all, _) = scopes("everything").await;
+    assert!(all.as_array().is_some_and(|all| all.contains(&json!("vms:write")) && !all.contains(&json!("keys:write"))), "{all}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_what_a_form_has_done_is_said_once_and_to_its_session_alone() {
+    let console = ConsoleServer::open().await;
+    let (owner, other) = (console.signed_in(&console.one.owner).await, console.signed_in(&console.other.owner).await);
+    owner.submit("/console/keys", &[("label", "<b>lost</b>"), ("preset", "read"), ("days", "30")]).await;
+    let listed = owner.page("/console/keys").await;
+    let own = listed.split("<tr>").find(|row| row.contains("lost&#60;/b&#62;")).expect("the key");
+    let path = super::between(own, "class=\"button ends\" href=\"", "\"").to_owned();
+    assert!(owner.page(&path).await.contains("Revoke key"));
+    let token = owner.form_token().await;
+    let revoked = owner.post(&path, &[("form_token", &token)]).await;
+    assert_eq!(revoked.header("location"), "/console/keys");
+    assert!(!other.page("/console/keys").await.contains("Key revoked"), "another session is told");
+    assert!(owner.page("/console/keys").await.contains("Key revoked: &#60;b&#62;lost&#60;/b&#62;."), "nothing is said");
+    assert!(!owner.page("/console/keys").await.contains("Key revoked"), "it is said again");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_an_error_page_keeps_the_navigation_of_who_is_signed_in() {
+    let console = ConsoleServer::open().await;
+    let owner = console.signed_in(&console.one.owner).await;
+    for path in ["/console/nowhere", "/console/accounts", "/console/switches"] {
+        let answer = owner.get(path).await;
+        assert_eq!(answer.status, StatusCode::NOT_FOUND, "{path}: {answer:?}");
+        assert!(
+            answer.text.contains("<nav aria-label=\"Main\">") && answer.text.contains("Page not found"),
+            "{path}: {answer:?}"
+        );
+    }
+    let forged = owner.post("/console/keys", &[("label", "x")]).await;
+    assert!(forged.status == StatusCode::FORBIDDEN && forged.text.contains("<nav aria-label=\"Main\">"), "{forged:?}");
+    let stranger = console.browser().get("/console/nowhere").await;
+    assert!(stranger.status == StatusCode::NOT_FOUND && !stranger.text.contains("<nav aria-label=\"Main\">"), "{stranger:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn console_staff_find_accounts_by_name_address_and_vm_for_a_reason() {
+    let console = ConsoleServer::open().await;
+    let staff = console.signed_in(&console.staff).await;
+    let asked = staff.get("/console/accounts?q=one").await;
+    assert!(asked.header("location").starts_with("/console/reason?next="), "{asked:?}");
+    assert_eq!(console.events("log_read").await.len(), 0, "read without a reason");
+    let staff = console.investigator().await;
+    let (one, other) = (console.one.account.to_string(), console.other.account.to_string());
+    for q in ["one@example.com", "ONE-WEB-1", &console.one.vm.to_string(), &one] {
+        let page = staff.page(&format!("/console/accounts?q={q}")).await;
+        assert!(
+            page.contains(&format!("/console/accounts/{one}")) && !page.contains(&format!("/console/accounts/{other}")),
+            "{q}: {page}"
+        );
+    }
+    for q in ["100%25", "_ne-web", "%25"] {
+        assert!(staff.page(&format!("/console/accounts?q={q}")).await.contains("No account has"), "{q} is a pattern");
+    }
+    let last = serde_json::to_value(console.events("log_read").await.pop().expect("a reading")).expect("a leaf");
+    assert_eq!(last["what"], "accounts");
+    let owner = console.signed_in(&console.one.owner).await;
+    assert_eq!(owner.get("/console/accounts").await.status, StatusCode::NOT_FOUND);
+    // A name leads to the line with the id that it stands for, and a class to its tools.
+    let name = super::between(&staff.page(&format!("/console/accounts/{one}")).await, "<h1>", "<").to_owned();
+    let line =
+        reqwest::Url::parse_with_params("http://x/", [("q", format!("account:\"{name}\" class:exec"))]).expect("an address");
+    let led = staff.get(&format!("/console/search?{}", line.query().unwrap_or_default())).await;
+    assert!(led.header("location").contains(&one) && led.header("location").contains("vm_exec"), "{led:?}");
+}
