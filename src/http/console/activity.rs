@@ -209,7 +209,7 @@ fn sought(request: &SignedInRequest, asked: &CallFilters, now: Micros) -> Result
 /// What is not the reader's own is not found: absent and not one's own look the same.
 fn limited(request: &SignedInRequest, asked: &CallFilters, search: Search) -> ActivityQuery {
     let (limit, cursor) = (asked.limit.unwrap_or(PAGE), asked.cursor.clone());
-    ActivityQuery { visibility: request.visibility(), search, limit, cursor, as_of: None }
+    ActivityQuery { visibility: request.visibility(), search, commands: request.reads_commands(), limit, cursor, as_of: None }
 }
 
 /// A query parameter that is unknown or repeated. It is refused: a list without it would pass for what was asked for.

@@ -97,6 +97,11 @@ impl SignedInRequest {
         self.principal.side == Side::Staff
     }
 
+    /// Whether lists show them commands, and find calls by these: staff once they have said why they look.
+    pub fn reads_commands(&self) -> bool {
+        !self.is_staff() || self.reason.is_some()
+    }
+
     /// Whether the role has a right.
     pub fn may(&self, scope: Scope) -> bool {
         self.role().scopes().contains(&scope)
