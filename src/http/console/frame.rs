@@ -10,6 +10,7 @@ use axum::http::{HeaderValue, header};
 use axum::response::{Html, IntoResponse, Response};
 
 use super::appearance::Appearance;
+use super::attention::{switches, waiting};
 use super::format::{DisplayTime, escape_hidden, group_digits};
 use super::notice::{Notice, notices};
 use super::request::{AnonymousRequest, SignedInRequest};
@@ -64,6 +65,8 @@ pub struct Link {
     pub text: &'static str,
     /// It is where we are.
     pub is_here: bool,
+    /// How many wait there, and what that is called; nothing if none does.
+    pub badge: Option<(usize, &'static str)>,
 }
 
 /// A switch in force.
@@ -144,6 +147,7 @@ impl Frame {
         let name = ports.reader.vault.account_name(&request.principal.account).await.ok().flatten();
         let links: &[_] = if request.is_staff() { &STAFF } else { &CUSTOMER };
         let now = ports.clock.now();
+        let badges = Badges { waiting: waiting(request).await, switches: switches(request, now).0 };
         let concerns = |switch: &&Switch| request.is_staff() || touches(switch, &request.principal.account, &state);
         let person = &request.signed_in.person;
         Self {
@@ -157,7 +161,7 @@ impl Frame {
                 is_staff: request.principal.side == Side::Staff,
                 form_token: request.signed_in.token.form_token(),
             }),
-            nav: links.iter().map(|(href, text)| Link { href, text, is_here: *href == here }).collect(),
+            nav: links.iter().map(|(href, text)| Link { href, text, is_here: *href == here, badge: badges.of(href) }).collect(),
             switches: in_force(&state, now).filter(concerns).map(|row| engaged(row, &state, request.is_staff(), now)).collect(),
             notices: if request.is_staff() { notices(request, now).await } else { Vec::new() },
             as_of: as_of(request, now).await,
@@ -173,6 +177,23 @@ impl Frame {
     /// What every form of the session carries; nothing, if nobody is signed in.
     pub fn form_token(&self) -> &str {
         self.who.as_ref().map_or("", |who| who.form_token.as_str())
+    }
+}
+
+/// How many wait behind the places of the navigation.
+struct Badges {
+    waiting: usize,
+    switches: usize,
+}
+
+impl Badges {
+    fn of(&self, href: &str) -> Option<(usize, &'static str)> {
+        let badge = match href {
+            "/console/approvals" => (self.waiting, "waiting"),
+            "/console/switches" => (self.switches, "in force"),
+            _ => return None,
+        };
+        Some(badge).filter(|(count, _)| *count > 0)
     }
 }
 

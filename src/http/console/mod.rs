@@ -10,12 +10,16 @@
 
 mod account;
 mod accounts;
+mod act;
 mod activity;
 mod address;
+mod answer;
 mod appearance;
 mod approvals;
 mod assets;
+mod attention;
 mod call;
+mod callers;
 mod changes;
 mod choose_appearance;
 mod clients;
@@ -25,6 +29,7 @@ mod cookie;
 mod credentials;
 mod drill;
 mod ended_switches;
+mod event_rows;
 mod events;
 mod exports;
 mod fault_page;
@@ -44,15 +49,20 @@ mod overview;
 mod page_error;
 mod page_security;
 mod people;
+mod period;
 mod policy_text;
+mod power;
 mod reason;
+mod refused;
 mod request;
 mod search;
+mod sentence;
 mod sessions;
 mod sign_in;
 mod switch;
 mod switches;
 mod tail;
+mod terminal;
 mod timeline;
 mod vm;
 mod vm_switches;
@@ -109,6 +119,7 @@ pub fn router(http: &Arc<Http>) -> Router<Arc<Http>> {
         .route("/vms/{id}/exec", post(vm::set_exec))
         .route("/vms/{id}/stop", post(vm::stop))
         .route("/calls/{id}/raw", get(call::raw))
+        .route("/calls/{id}/answer", post(answer::submit))
         .route("/vms/{id}/stop-commands", get(vm::ask_stop_commands).post(vm::stop_commands))
         .route("/accounts/{id}", get(accounts::show))
         .route("/credentials/{id}", get(credentials::show))

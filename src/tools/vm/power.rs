@@ -28,6 +28,7 @@ pub(super) static POWER: Operation<Args, Output> = write("vm_power")
         "Starts, shuts down, reboots, stops or resets a VM and answers when that is complete. Everything but start interrupts \
          service and takes confirm: true; stop and reset may lose unsaved data.",
     )
+    .acts("{action}")
     .on_a_vm()
     .leaves(EffectKind::Change)
     .time_limit(LIMIT)

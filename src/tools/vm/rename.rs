@@ -24,6 +24,7 @@ pub(super) static RENAME: Operation<Args, Output> = write("vm_rename")
         "Changes the host name that a VM has at its provider, with an exact phrase. Its label stays. A guest that runs may call \
          itself by its old name until it has been stopped and started.",
     )
+    .acts("rename to {hostname}")
     .on_a_vm()
     .leaves(EffectKind::Change)
     .rest(Route::patch("/vms/{id}").naming("id", "vm_id"))
