@@ -252,7 +252,7 @@ const scenarios = {
     await call('vm_exec', { vm_id: vm.id, command: 'echo marsupial; exit 3' });
     await call('vm_power', { vm_id: vm.id, action: 'reboot' });
     let clicks = 0;
-    const press = async (target) => { clicks += 1; await target.click(); };
+    const press = async (target, options) => { clicks += 1; await target.click(options); };
     const page = await open(browser, {});
     await signIn(page, demo.customer);
     await press(page.getByRole('table').getByRole('link', { name: vm.label, exact: true }).first());
@@ -282,7 +282,7 @@ const scenarios = {
     await staff.getByRole('button', { name: 'Go on' }).click();
     clicks = 0;
     await press(staff.getByRole('link', { name: 'Search', exact: true }));
-    await press(staff.locator('td.of a').first());
+    await press(staff.locator('td.of a').first(), { position: { x: 4, y: 4 } });
     await press(staff.getByRole('link', { name: 'Refused destructive calls' }));
     await staff.locator('table.found').waitFor();
     seen.said.push(`clicks ${clicks}`, await staff.locator('td.tool code').first().innerText());
